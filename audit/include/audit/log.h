@@ -1,0 +1,199 @@
+// The append-only log of one tenant (a partition): entries are leaves of an RFC 6962 tree in `audit.db`.
+//
+// One writer thread applies commands serially, drains its queue (at most kBatchMax), commits once with a
+// full sync, then acknowledges. `audit` knows bytes, envelopes and payload rows; what a run *is* belongs to
+// the projectors that `runtime` gives to it (rule 22).
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "audit/checkpoint.h"
+#include "core/clock.h"
+#include "core/digest.h"
+#include "core/json.h"
+#include "core/status.h"
+
+struct sqlite3;
+
+namespace interlock::audit {
+
+inline constexpr std::size_t kEntryBytesMax = 65'535;  // C2SP entry bundles have uint16 lengths
+inline constexpr std::size_t kBatchMax = 256;          // commands a commit
+inline constexpr std::size_t kProjectionFlushCommands = 512;
+inline constexpr std::size_t kQueueMax = 65'536;       // commands waiting; above: kResourceExhausted
+
+// What an appender says of an entry; the log adds v, index, time_us, tenant, run_seq and prev.
+struct NewEntry {
+  std::string_view kind;        // "call.decided"
+  std::string_view run;         // a UUID, or empty for entries of no run
+  std::string_view actor;       // "principal:ticketing", "agent:refund", "engine", "user:…" as an HMAC
+  std::string_view body;        // a canonical JSON object; no content, only commitments (rule 20)
+  std::span<const std::string> cites;  // digest names, sorted
+};
+
+struct EntryRef {
+  std::uint64_t index = 0;
+  core::Digest leaf_hash{};
+};
+
+// One stored entry. `bytes` is verbatim; everything else was read from it.
+struct Entry {
+  std::uint64_t index = 0;
+  std::int64_t time_us = 0;
+  std::string kind;
+  std::string run;
+  std::int64_t run_seq = -1;  // -1 for entries of no run
+  std::string bytes;
+  core::Digest leaf_hash{};
+};
+
+// A sealed payload (see keys.h), ready to store. It belongs to one entry and one slot in it; entries name it
+// as {"bytes":n,"commit":"<hex>","slot":k}.
+struct SealedPayload {
+  std::string key_id;
+  core::Digest commitment{};
+  std::string sealed;  // nonce || ciphertext of (salt || plaintext)
+  std::string media;   // "application/json", "text/plain"
+  std::uint64_t plain_bytes = 0;
+};
+
+struct PayloadRow {
+  std::uint64_t entry_index = 0;
+  int slot = 0;
+  SealedPayload payload;
+  bool erased = false;
+};
+
+// An entry as projectors see it: valid during the call only.
+struct EntryView {
+  std::uint64_t index;
+  std::int64_t time_us;
+  std::string_view kind;
+  std::string_view run;
+  std::int64_t run_seq;
+  core::JsonObjectView body;
+  std::string_view bytes;
+  const core::Digest& leaf_hash;
+};
+
+// A fold over entries with tables of its own (rule 22): a write-back cache. Derived from entry bytes alone.
+// Called on the writer thread only (or by verify and rebuild, single-threaded).
+class Projector {
+ public:
+  virtual ~Projector() = default;
+  virtual std::string_view name() const = 0;
+  // CREATE TABLE / INDEX / VIEW IF NOT EXISTS statements. Tables must be named `p_<something>`, views `v_…`;
+  // the authorizer allows UPDATE and DELETE on `p_` tables (and payload rows) only.
+  virtual std::vector<std::string> Schema() const = 0;
+  // Gives the connection to load rows from. Called once, before any other call, and again after Reset.
+  virtual core::Status Attach(sqlite3* db) = 0;
+  // Folds one entry into memory. An error stops the log (kDataLoss): our own entry made no sense.
+  virtual core::Status Apply(const EntryView& entry) = 0;
+  // Writes every dirty row. Runs inside a transaction of the log, which also moves the watermark.
+  virtual core::Status Flush() = 0;
+  // Forgets all memory, prepared statements too: the batch failed, or tables were rebuilt.
+  virtual void Reset() = 0;
+};
+
+// The serial section, valid inside Command::Apply only.
+class Transaction {
+ public:
+  virtual ~Transaction() = default;
+  // max(wall, last), the same for the whole command (rule 27).
+  virtual std::int64_t now_us() const = 0;
+  virtual std::uint64_t next_index() const = 0;
+  // Adds an entry to the batch. Its payloads' slots are their positions. Errors: kResourceExhausted above
+  // kEntryBytesMax; kFailedPrecondition when the log takes no new entries. The projectors see it when the
+  // command has returned OK.
+  virtual core::StatusOr<EntryRef> Append(const NewEntry& entry,
+                                          std::span<SealedPayload> payloads = {}) = 0;
+};
+
+class Command {
+ public:
+  virtual ~Command() = default;
+  // On the writer thread, serially. An error takes back every entry this command added.
+  virtual core::Status Apply(Transaction& transaction) = 0;
+  // Exactly once, on the writer thread, after the batch is durable (OK), or with the reason it is not.
+  // Must not block; may Submit.
+  virtual void Done(const core::Status& status) = 0;
+};
+
+enum class Health {
+  kOk,
+  kNoSpace,   // SQLITE_FULL: only outcomes (see Urgency) are taken until there is room (rule 28)
+  kStopped,   // EIO, failed fsync or damage: final until restart and verify
+};
+
+enum class Urgency {
+  kNormal,   // refused with kResourceExhausted while there is no space
+  kOutcome,  // outcomes of effects already started: may use the ballast file
+};
+
+struct LogOptions {
+  std::string folder;           // `tenants/<tenant>`; made if absent (mode 0700)
+  std::string tenant;
+  std::string origin;           // of checkpoints, e.g. "interlock.example/main"
+  const core::Clock* clock = nullptr;
+  Signer* signer = nullptr;     // borrowed, outlives the log
+  std::vector<Projector*> projectors;  // borrowed, outlive the log
+  std::uint64_t ballast_bytes = 64ull << 20;
+  std::int64_t checkpoint_interval_us = 60'000'000;
+  std::uint64_t checkpoint_entries = 256;
+};
+
+// Readers' rows of a page, oldest first.
+struct EntryPage {
+  std::vector<Entry> entries;
+  bool more = false;
+};
+
+// Thread-safe. Neither copies nor moves.
+class Log {
+ public:
+  // Locks the folder (one daemon a partition; kFailedPrecondition with the other's pid), checks the frontier
+  // and the entries since the last checkpoint (rule 24; kDataLoss names the first bad index), folds what lies
+  // past the watermark into the projectors, starts the writer.
+  static core::StatusOr<std::unique_ptr<Log>> Open(const LogOptions& options);
+  virtual ~Log() = default;  // drains, flushes projections, signs a last checkpoint
+
+  // Queues a command. On refusal (queue full, stopped, no space) calls Done with the reason, from here.
+  virtual void Submit(std::unique_ptr<Command> command, Urgency urgency) = 0;
+  // Submits one entry and waits until it is durable. For callers that are not in a hurry.
+  virtual core::StatusOr<EntryRef> Append(const NewEntry& entry,
+                                          std::vector<SealedPayload> payloads = {}) = 0;
+
+  virtual std::uint64_t size() const = 0;  // committed entries
+  virtual Health health() const = 0;
+  virtual std::string health_reason() const = 0;  // empty when kOk
+
+  virtual core::StatusOr<Entry> Read(std::uint64_t index) const = 0;
+  virtual core::StatusOr<EntryPage> ReadRange(std::uint64_t first, int max) const = 0;
+  // Entries of one run from `first_seq`, in run_seq order; includes every acknowledged entry.
+  virtual core::StatusOr<EntryPage> ReadRun(std::string_view run, std::int64_t first_seq,
+                                            int max) const = 0;
+  // Errors: kNotFound when there is no such row; an erased one comes back with `erased` set.
+  virtual core::StatusOr<PayloadRow> ReadPayload(std::uint64_t entry_index, int slot) const = 0;
+
+  // Runs `read` with a read-only connection whose projections include every entry acknowledged before the call.
+  virtual core::Status Query(const std::function<core::Status(sqlite3*)>& read) const = 0;
+
+  // Newest signed checkpoint; signs one first if entries were added since.
+  virtual core::StatusOr<Checkpoint> CheckpointNow() = 0;
+  virtual std::optional<Checkpoint> newest_checkpoint() const = 0;
+  // RFC 6962 §2.1.1 audit path of `index` in the tree of `size` entries.
+  virtual core::StatusOr<std::vector<core::Digest>> InclusionProof(std::uint64_t index,
+                                                                   std::uint64_t size) const = 0;
+
+  // Called on the writer thread after each commit with the first and one-past-last new index. Must not block.
+  virtual void SetListener(std::function<void(std::uint64_t, std::uint64_t)> committed) = 0;
+};
+
+}  // namespace interlock::audit

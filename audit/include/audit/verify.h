@@ -1,0 +1,41 @@
+// Verification of a partition's folder, read-only, by anyone who has the files (and better: an outside
+// checkpoint and the verifier key).
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "audit/log.h"
+#include "core/status.h"
+
+namespace interlock::audit {
+
+struct VerifyOptions {
+  std::string database;               // path of audit.db
+  std::string verifier_key;           // pinned; empty: the one in the file is used and the report says so
+  std::vector<std::string> outside_checkpoints;  // notes kept elsewhere: catch truncation and roll-back
+  std::vector<Projector*> projectors;  // recomputed into a scratch database and compared row by row
+  std::function<void(std::uint64_t done, std::uint64_t total)> progress;
+};
+
+enum class Verdict { kIntact, kTampered, kCouldNotCheck, kIncomplete };  // exit codes 0, 1, 2, 3
+
+struct VerifyReport {
+  Verdict verdict = Verdict::kCouldNotCheck;
+  std::string reason;                      // one line; empty when intact
+  std::optional<std::uint64_t> first_bad;  // index of the first bad entry
+  std::uint64_t entries = 0;
+  std::uint64_t checkpoints = 0;
+  std::string root_hex;
+  bool key_pinned = false;
+};
+
+// Checks: dense indexes, leaf hashes, canonical form, envelope (run_seq contiguous, prev links, time never
+// back), stored tree, every checkpoint's signature and root, outside checkpoints, payload commitments are not
+// opened here; projections. Never writes.
+VerifyReport Verify(const VerifyOptions& options);
+
+}  // namespace interlock::audit

@@ -1,0 +1,61 @@
+// Approvals as a pure state machine (rules 13-15); the journal persists them. No clock, no lock.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "core/digest.h"
+#include "core/principal.h"
+#include "policies/decision.h"
+
+namespace interlock::policies {
+
+enum class ApprovalPhase { kPending, kGranted, kRejected, kExpired, kConsumed, kVoided };
+std::string_view ApprovalPhaseName(ApprovalPhase phase);
+
+// Who answers, as the server knows him.
+struct Answerer {
+  const core::Principal* principal = nullptr;
+  std::string on_behalf_of;  // the run's user, when a principal with role user-relay relays his word; else empty
+};
+
+// One demand of one parked call.
+struct ApprovalState {
+  std::string id;
+  std::string call;
+  ApprovalDemand demand;
+  core::Digest binding{};            // see BindingDigest
+  std::string requester;             // principal that made the run: never an approver, except as relay of its user
+  std::string run_user;
+  std::string editor;                // who edited the arguments; never counts toward quorum (rule 14)
+  std::int64_t expires_us = 0;
+  ApprovalPhase phase = ApprovalPhase::kPending;
+  std::vector<std::string> granted_by;
+};
+
+// What an approval is bound to: canonical arguments, tool and shown values.
+core::Digest BindingDigest(const core::Digest& args, const core::Digest& tool, const core::Json& show);
+
+// Whether this person may answer at all; the reason when not (one line for the caller).
+struct MayAnswer {
+  bool yes = false;
+  std::string why_not;
+};
+MayAnswer CheckAnswerer(const ApprovalState& state, const Answerer& answerer);
+
+// The name that counts toward the quorum: "principal:<id>" or "user:<run user>".
+std::string AnswererName(const Answerer& answerer);
+
+enum class AnswerEffect { kNone, kCounted, kGranted, kRejected };
+// Precondition: CheckAnswerer said yes and the phase is pending. A person counts once.
+AnswerEffect Grant(ApprovalState& state, const Answerer& answerer);
+AnswerEffect Reject(ApprovalState& state, const Answerer& answerer);
+
+// Whether granted approvals (with unchanged bindings) cover every demand of a fresh decision (rule 14): for each
+// demand there is a granted state whose approvers and quorum satisfy it and whose binding is `binding`.
+bool Covers(const std::vector<ApprovalState>& granted, const std::vector<ApprovalDemand>& demands,
+            const core::Digest& args, const core::Digest& tool);
+
+}  // namespace interlock::policies

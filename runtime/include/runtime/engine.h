@@ -1,0 +1,217 @@
+// The engine as its faces (gRPC, CLI, tests) see it: runs, calls, approvals and the log of one tenant.
+//
+// Plain values, no protobuf. Every method is thread-safe. Methods with a Reply return at once and call it
+// exactly once, from an engine thread, when what they did is durable; it must not block.
+// Errors carry an ErrorInfo reason in the status payload kReasonUrl ("RUN_NOT_FOUND").
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "audit/log.h"
+#include "core/json.h"
+#include "core/principal.h"
+#include "core/status.h"
+#include "policies/approval.h"
+#include "policies/decision.h"
+#include "tools/tool.h"
+
+namespace interlock::runtime {
+
+template <typename T>
+using Reply = std::function<void(core::StatusOr<T>)>;
+
+// The reason (UPPER_SNAKE, at most 63 characters) that goes to the caller as google.rpc.ErrorInfo.
+core::Status WithReason(core::Status status, std::string_view reason);
+std::string ReasonOf(const core::Status& status);  // a default by code when none was set
+
+enum class RunState {
+  kRunning,
+  kWaitingForApproval,  // parked; holds nothing
+  kWaitingForUser,      // the planner asked something; SendMessage goes on
+  kWaitingForPerson,    // a call's outcome is unknown; ResolveCall goes on
+  kCancelling,          // waits for outcomes of started calls (rule 11)
+  kCompleted,
+  kFailed,
+  kCancelled,
+  kEscalated,           // handed to a person; ended for the engine
+};
+std::string_view RunStateName(RunState state);  // "waiting_for_approval"
+bool IsFinal(RunState state);
+
+struct RunInfo {
+  std::string id;
+  std::string agent;
+  std::string agent_digest;
+  RunState state = RunState::kRunning;
+  std::string principal;
+  std::int64_t create_time_us = 0;
+  std::int64_t update_time_us = 0;
+  std::int64_t steps = 0;
+  std::string answer;   // final text, for kCompleted; the question, for kWaitingForUser (if readable)
+  std::string code;     // why, for kFailed: "STEP_LIMIT", "PLANNER", …
+  std::string reason;   // one line
+  std::int64_t entries = 0;  // run_seq of the newest entry + 1
+  audit::EntryRef newest;    // receipt (rule 23)
+};
+
+struct CreateRunSpec {
+  std::string agent;
+  std::string message;        // the first message of the user, at most 64 KiB
+  std::string user;           // the authenticated end user as the integrator knows him; empty: none
+  std::string subject;        // whose key seals the content; empty: the user, else the run's own id
+  core::Json session;         // object of trusted values, at most 64 KiB; null: {}
+  std::string request_id;     // UUID; empty: no deduplication
+};
+
+enum class CallState {
+  kProposed, kDenied, kParked, kIntended, kRunning, kOk, kFailed, kUnknown, kNotStarted, kWithdrawn,
+  kRefused,  // bad arguments, unknown tool
+};
+std::string_view CallStateName(CallState state);
+
+struct CallInfo {
+  std::string id;
+  std::string run;      // empty for ExecuteToolCall without a run
+  std::string tool;
+  CallState state = CallState::kProposed;
+  std::string verdict;  // "allow", "deny", "ask"
+  std::string code;
+  std::string say;
+  std::vector<policies::FiredRule> rules;  // from the decision when it is at hand
+  std::vector<std::string> approvals;      // ids that it waits for or used
+  std::string args;     // canonical text if readable
+  std::string result;   // JSON text if released and readable
+  std::string outcome;  // "ok", "failed", "unknown", …
+  std::string sandbox_level;
+  std::int64_t create_time_us = 0;
+  std::int64_t update_time_us = 0;
+  audit::EntryRef newest;
+};
+
+struct ApprovalInfo {
+  policies::ApprovalState state;
+  std::string run;
+  std::string tool;
+  std::string args;           // complete canonical text, never cut
+  core::Json facts;           // what the decision saw
+  std::vector<policies::FiredRule> rules;
+  std::string etag;           // hex of the binding digest: send it back with the answer
+  std::int64_t create_time_us = 0;
+  bool new_message_since = false;  // rule 15
+};
+
+struct ToolCallSpec {
+  std::string tool;
+  std::string args;           // JSON text
+  std::string user;
+  std::string subject;
+  core::Json session;
+  std::string request_id;     // required for Execute; kept as long as its call
+};
+
+// One entry of a run, with its content where the reader may see it.
+struct RunEvent {
+  audit::Entry entry;
+  std::vector<std::pair<std::string, std::string>> content;  // body field name -> plaintext
+};
+
+struct BudgetInfo {
+  std::string name;
+  std::string scope;     // readable while the engine knows it, else its HMAC
+  std::string unit;
+  std::int64_t limit = 0;
+  std::int64_t held = 0;
+  std::int64_t settled = 0;
+  std::int64_t window_start_us = 0;
+};
+
+template <typename T>
+struct Page {
+  std::vector<T> items;
+  std::string next_cursor;  // empty at the end; opaque
+};
+
+struct PageSpec {
+  int size = 50;            // 1..1000
+  std::string cursor;
+};
+
+struct ResolveSpec {
+  std::string call;
+  bool happened = false;
+  std::string reason;       // required
+  std::string evidence;
+  std::string request_id;
+};
+
+struct Answer {
+  std::string approval;
+  bool grant = false;
+  std::string etag;          // of what the approver saw; mismatch: kAborted, STALE_APPROVAL
+  std::string reason;
+  std::string on_behalf_of;  // "user": relays the word of the run's user (role user-relay)
+  std::string request_id;
+};
+
+class Engine {
+ public:
+  virtual ~Engine() = default;  // graceful: no new steps, started calls get their outcomes
+
+  // --- runs
+  virtual void CreateRun(const core::Principal& who, CreateRunSpec spec, Reply<RunInfo> reply) = 0;
+  virtual core::StatusOr<RunInfo> GetRun(const core::Principal& who, std::string_view run) = 0;
+  // Newest first; `state` filters when set.
+  virtual core::StatusOr<Page<RunInfo>> ListRuns(const core::Principal& who, const PageSpec& page,
+                                                 std::optional<RunState> state) = 0;
+  virtual void SendMessage(const core::Principal& who, std::string run, std::string text,
+                           std::string request_id, Reply<RunInfo> reply) = 0;
+  virtual void CancelRun(const core::Principal& who, std::string run, std::string reason,
+                         std::string request_id, Reply<RunInfo> reply) = 0;
+  // Durable events with run_seq > after_seq, oldest first. `content`: also open sealed payloads (who may).
+  virtual core::StatusOr<std::vector<RunEvent>> ReadEvents(const core::Principal& who,
+                                                           std::string_view run,
+                                                           std::int64_t after_seq, int max,
+                                                           bool content) = 0;
+  // Calls `changed` (from the writer thread; must not block) whenever the run got entries, until Unsubscribe.
+  virtual std::uint64_t Subscribe(std::string_view run, std::function<void()> changed) = 0;
+  virtual void Unsubscribe(std::uint64_t subscription) = 0;
+
+  // --- tools and calls
+  virtual std::vector<std::shared_ptr<const tools::Tool>> ListTools(const core::Principal& who) = 0;
+  // The gate without effects or entries: schema, facts, decision. Kept cheap.
+  virtual void CheckToolCall(const core::Principal& who, ToolCallSpec spec,
+                             Reply<CallInfo> reply) = 0;
+  // The gate for callers with their own loop (rule 12). A parked call is a state, not an error.
+  virtual void ExecuteToolCall(const core::Principal& who, ToolCallSpec spec,
+                               Reply<CallInfo> reply) = 0;
+  virtual core::StatusOr<CallInfo> GetCall(const core::Principal& who, std::string_view call) = 0;
+  virtual core::StatusOr<Page<CallInfo>> ListCalls(const core::Principal& who, const PageSpec& page,
+                                                   std::optional<CallState> state,
+                                                   std::string_view run) = 0;
+  virtual void ResolveCall(const core::Principal& who, ResolveSpec spec, Reply<CallInfo> reply) = 0;
+
+  // --- approvals
+  virtual core::StatusOr<ApprovalInfo> GetApproval(const core::Principal& who,
+                                                   std::string_view id) = 0;
+  virtual core::StatusOr<Page<ApprovalInfo>> ListApprovals(const core::Principal& who,
+                                                           const PageSpec& page,
+                                                           std::optional<policies::ApprovalPhase> phase,
+                                                           std::string_view run) = 0;
+  virtual void AnswerApproval(const core::Principal& who, Answer answer,
+                              Reply<ApprovalInfo> reply) = 0;
+
+  // --- budgets, log, health
+  virtual core::StatusOr<std::vector<BudgetInfo>> ListBudgets(const core::Principal& who) = 0;
+  virtual const audit::Log& log() const = 0;
+  virtual core::StatusOr<audit::Checkpoint> CheckpointNow(const core::Principal& who) = 0;
+  // Empty when healthy, else one line an operator can act on.
+  virtual std::string Unhealthy() const = 0;
+};
+
+}  // namespace interlock::runtime

@@ -1,0 +1,124 @@
+// Runs a program in a box. A small helper process (`interlock-launcher`, one thread, started before any
+// other thread) does all cloning; the daemon never forks. Knows nothing of agents.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "core/digest.h"
+#include "core/status.h"
+
+namespace interlock::sandbox {
+
+// Weakest first. Decided by a full trial at start and reported in every result.
+enum class Level { kNone, kLandlockOnly, kFullNoCgroup, kFull };
+std::string_view LevelName(Level level);                          // "landlock-only"
+core::StatusOr<Level> ParseLevel(std::string_view name);
+
+enum class Profile { kStatic, kShell, kPython, kNode };
+std::string_view ProfileName(Profile profile);
+core::StatusOr<Profile> ParseProfile(std::string_view name);
+
+struct Limits {
+  std::int64_t wall_ms = 10'000;
+  std::int64_t cpu_ms = 10'000;
+  std::int64_t memory_bytes = 256ll << 20;
+  std::int64_t pids = 32;
+  std::int64_t stdout_bytes = 1 << 20;
+  std::int64_t stderr_bytes = 64 << 10;
+  std::int64_t file_bytes = 64ll << 20;   // RLIMIT_FSIZE
+  std::int64_t tmp_bytes = 64ll << 20;    // size of /tmp in the box
+  std::int64_t tmp_inodes = 16'384;
+};
+
+enum class Access { kReadOnly, kReadWrite };
+
+struct Mount {
+  std::string host_path;  // absolute, no symlink in it; opened by the launcher beneath its root
+  std::string box_path;   // absolute
+  Access access = Access::kReadOnly;
+};
+
+struct BoxSpec {
+  Profile profile = Profile::kStatic;
+  Level level_min = Level::kFull;
+  std::vector<std::string> argv;  // argv[0] is an absolute path inside the box; no shell
+  std::vector<std::pair<std::string, std::string>> env;
+  std::vector<Mount> mounts;      // besides /usr, /lib*, /bin, /sbin read-only
+  std::string work_dir = "/";     // inside the box
+  std::string stdin_bytes;        // at most 1 MiB
+  Limits limits;
+};
+
+enum class EndKind {
+  kExit,       // value = exit status
+  kSignal,     // value = signal
+  kTimeout,    // wall limit
+  kCpu,
+  kMemory,     // killed by the memory limit
+  kOutput,     // a stream passed its cap
+  kPids,
+  kDisk,
+  kViolation,  // seccomp: `detail` names the syscall
+  kCancelled,
+  kNotRun,     // set-up failed or refused: nothing of the program ran; `detail` says why and what to do
+  kLost,       // the launcher died after the start: the program is dead, its effect unknown
+};
+std::string_view EndKindName(EndKind kind);  // "exit", "violation", …
+
+struct BoxResult {
+  EndKind kind = EndKind::kNotRun;
+  int value = 0;
+  std::string detail;
+  std::string stdout_bytes;
+  std::string stderr_bytes;
+  std::int64_t stdout_dropped = 0;
+  std::int64_t stderr_dropped = 0;
+  std::int64_t wall_us = 0;
+  std::int64_t cpu_us = 0;
+  std::int64_t memory_peak_bytes = 0;
+  Level level = Level::kNone;
+  core::Digest profile_digest{};  // of the filter and mounts in force
+};
+
+// What a trial at start found; a row per feature for `interlock sandbox probe`.
+struct Feature {
+  std::string name;    // "user namespaces"
+  bool available = false;
+  std::string detail;  // what was seen
+  std::string fix;     // what to do about it; empty when available
+};
+struct Capabilities {
+  Level level = Level::kNone;
+  std::vector<Feature> features;
+};
+
+// Thread-safe.
+class Launcher {
+ public:
+  virtual ~Launcher() = default;  // kills every box, waits for their end
+
+  // Starts a program. `done` is called exactly once, from the launcher's reader thread (must not block), after
+  // the whole process tree is dead. Returns a handle for Cancel.
+  virtual std::uint64_t Run(BoxSpec spec, std::function<void(BoxResult)> done) = 0;
+  // Kills the tree of a running box; its result is kCancelled unless it ended before. Unknown handle: no-op.
+  virtual void Cancel(std::uint64_t handle) = 0;
+  virtual const Capabilities& capabilities() const = 0;
+};
+
+struct LauncherOptions {
+  std::string program;        // path of interlock-launcher
+  bool allow_none = false;    // operator's flag: level `none` when nothing else works
+  Level level_cap = Level::kFull;  // for tests: do not use more than this
+  int boxes_max = 64;         // running at once; more wait in the launcher's queue
+};
+
+// Starts the helper and waits for its trial. Call before any thread exists.
+core::StatusOr<std::unique_ptr<Launcher>> StartLauncher(const LauncherOptions& options);
+
+}  // namespace interlock::sandbox

@@ -1,0 +1,72 @@
+// Runs a tool, once, for a permit. The only caller is the gate.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include "core/money.h"
+#include "core/permit.h"
+#include "core/random.h"
+#include "tools/tool.h"
+
+namespace interlock::tools {
+
+enum class OutcomeKind {
+  kOk,          // the tool answered with a result that fits its schema
+  kFailed,      // the tool said that it failed ({"error": …} or a non-zero exit)
+  kTimeout,
+  kViolation,   // the sandbox stopped it
+  kUnknown,     // started, and we cannot tell how it ended
+  kNotStarted,  // nothing ran: void or mismatched permit, set-up failure, refused level
+};
+std::string_view OutcomeKindName(OutcomeKind kind);  // "ok", "not_started"
+
+struct Outcome {
+  OutcomeKind kind = OutcomeKind::kNotStarted;
+  core::Json result;                    // for kOk; null otherwise
+  std::string error_code;               // for kFailed: the tool's own code, or "EXIT_1"
+  std::string error;                    // one line, at most 1 KiB, escaped
+  std::optional<core::Money> reported;  // per `money:` of the manifest, if well-formed
+  sandbox::BoxResult box;               // for process tools; stdout dropped after parsing
+  bool sandboxed = false;
+};
+
+struct CallSpec {
+  std::shared_ptr<const Tool> tool;
+  CanonicalArgs args;
+  core::Json session;                   // trusted values, for mount templates
+  std::string call_id;                  // given to the tool as INTERLOCK_CALL_ID
+  std::string idempotency_key;          // given as INTERLOCK_IDEMPOTENCY_KEY; same on a retry
+  std::int64_t deadline_monotonic_us = 0;  // 0: only the manifest's limit
+};
+
+// A compiled-in tool (rule 6): goes through the gate like any other, marked `builtin` in entries.
+using Builtin = std::function<Outcome(const CallSpec&)>;
+
+// Thread-safe.
+class Executor {
+ public:
+  virtual ~Executor() = default;
+  // Consumes the permit: checks life, call, tool digest, args digest, limits digest; any mismatch is
+  // kNotStarted. `done` is called exactly once, from some thread, and must not block.
+  virtual std::uint64_t Run(core::Permit permit, CallSpec spec, std::function<void(Outcome)> done) = 0;
+  // The same for look-ups; refuses (kNotStarted) any tool whose effect is not `read`.
+  virtual std::uint64_t Lookup(core::LookupPermit permit, CallSpec spec,
+                               std::function<void(Outcome)> done) = 0;
+  virtual void Cancel(std::uint64_t handle) = 0;
+};
+
+struct ExecutorOptions {
+  sandbox::Launcher* launcher = nullptr;  // borrowed; nullptr: process tools are refused
+  const core::Clock* clock = nullptr;
+  std::map<std::string, Builtin> builtins;
+};
+
+std::unique_ptr<Executor> MakeExecutor(ExecutorOptions options);
+
+}  // namespace interlock::tools

@@ -1,0 +1,123 @@
+// What a tool is: a manifest (YAML), its compiled schemas, and its pinned digest.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "core/digest.h"
+#include "core/json.h"
+#include "core/status.h"
+#include "core/template.h"
+#include "sandbox/launcher.h"
+
+namespace interlock::tools {
+
+enum class Effect { kRead, kWrite, kMoney, kEgress };
+std::string_view EffectName(Effect effect);  // "read"
+core::StatusOr<Effect> ParseEffect(std::string_view name);
+
+enum class ResultTrust { kUntrusted, kTrusted };
+
+// What is known after a failure: may the effect have happened?
+enum class FailureMeaning {
+  kUnknown,   // default: any failure after start leaves the effect unknown for write, money, egress
+  kNoEffect,  // `failure: no_effect`: a reported failure (exit with an error result) means nothing happened
+};
+
+enum class CancelMeaning { kNever, kSafe };  // rule 11
+
+struct Idempotency {
+  bool supported = false;             // the tool takes an idempotency key and answers a repeat alike
+  std::int64_t window_ms = 0;         // after it: never a retry
+};
+
+struct Reconcile {
+  std::string tool;                   // a tool of effect `read`
+  core::Json args;                    // values may hold templates over {args, call}
+  std::int64_t settle_after_ms = 0;
+};
+
+// How much money a call moves, for holds that the policy asks for and for settlement.
+struct MoneyResult {
+  std::string amount_path;            // in the result, decimal text or number of minor units, see tools docs
+  std::string currency_path;
+};
+
+struct ProcessSpec {
+  std::vector<std::string> command;   // argv; args go as one JSON object on stdin
+  sandbox::Profile profile = sandbox::Profile::kStatic;
+  sandbox::Level level_min = sandbox::Level::kFull;
+  std::vector<sandbox::Mount> mounts; // host_path may hold {session.x}: one path component, checked
+  std::vector<std::pair<std::string, std::string>> env;
+  std::string work_dir = "/";
+};
+
+struct Manifest {
+  std::string name;                   // "orders.get": [a-z0-9_]+(\.[a-z0-9_]+)*
+  std::string description;
+  core::Json input_schema;            // JSON Schema of an object
+  core::Json result_schema;           // null: any JSON
+  Effect effect = Effect::kWrite;
+  std::string effect_key;             // template; mandatory for money (rule 8)
+  std::vector<std::string> locks;     // templates (rule 3)
+  Idempotency idempotency;
+  std::optional<Reconcile> reconcile;
+  FailureMeaning failure = FailureMeaning::kUnknown;
+  CancelMeaning cancel = CancelMeaning::kNever;
+  ResultTrust trust = ResultTrust::kUntrusted;
+  std::optional<MoneyResult> money;
+  sandbox::Limits limits;
+  std::optional<ProcessSpec> process; // exactly one of process, builtin (http, mcp come later)
+  std::string builtin;                // name of a compiled-in builtin
+};
+
+// Arguments that passed the schema, in their one canonical byte form.
+struct CanonicalArgs {
+  core::Json value;
+  std::string text;                   // RFC 8785
+  core::Digest digest{};
+};
+
+// Immutable; thread-safe.
+class Tool {
+ public:
+  // Errors: kInvalidArgument with file, line and what to do.
+  static core::StatusOr<std::shared_ptr<const Tool>> FromManifest(Manifest manifest);
+  virtual ~Tool() = default;
+
+  virtual const Manifest& manifest() const = 0;
+  virtual const core::Digest& digest() const = 0;         // of the canonical manifest
+  virtual const std::string& canonical_manifest() const = 0;
+  virtual const core::Digest& limits_digest() const = 0;  // of limits, profile, mounts, command
+
+  // Strict parse (rule 17) and schema check. Errors: kInvalidArgument, one line naming the JSON pointer.
+  virtual core::StatusOr<CanonicalArgs> ValidateArgs(std::string_view args_text) const = 0;
+  virtual core::StatusOr<CanonicalArgs> ValidateArgs(const core::Json& args) const = 0;
+  virtual core::Status ValidateResult(const core::Json& result) const = 0;
+
+  // Keys over {args, session, call, tenant}. Empty optional: the manifest names none.
+  virtual core::StatusOr<std::optional<std::string>> EffectKey(const core::Json& scope) const = 0;
+  virtual core::StatusOr<std::vector<std::string>> Locks(const core::Json& scope) const = 0;  // sorted
+};
+
+// All tools of a tenant. Immutable; thread-safe.
+class Registry {
+ public:
+  // Reads every *.yaml of `folder` (one or more documents a file), sorted. Relative command and mount paths are
+  // relative to the manifest's folder. `vars` replaces `${name}` in command, mount and env values. Errors name
+  // file and line: unknown key, duplicate name, bad schema, missing effect_key, reconcile to a non-read tool.
+  static core::StatusOr<std::shared_ptr<const Registry>> Load(
+      const std::string& folder, const std::vector<std::pair<std::string, std::string>>& vars);
+  static core::StatusOr<std::shared_ptr<const Registry>> Of(
+      std::vector<std::shared_ptr<const Tool>> tools);
+  virtual ~Registry() = default;
+
+  virtual std::shared_ptr<const Tool> Find(std::string_view name) const = 0;  // nullptr when absent
+  virtual const std::vector<std::shared_ptr<const Tool>>& tools() const = 0;  // by name
+};
+
+}  // namespace interlock::tools
