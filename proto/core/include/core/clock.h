@@ -15,7 +15,7 @@ class Clock {
   virtual std::int64_t MonotonicMicros() const = 0;
 };
 
-// The kernel's clocks (CLOCK_REALTIME, CLOCK_BOOTTIME).
+// The kernel's clocks (CLOCK_REALTIME, CLOCK_MONOTONIC).
 class SystemClock final : public Clock {
  public:
   std::int64_t WallMicros() const override;

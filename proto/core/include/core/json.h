@@ -8,6 +8,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "core/status.h"
 
@@ -24,7 +25,8 @@ inline constexpr JsonLimits kPayloadLimits{.bytes_max = 16 * 1024 * 1024, .depth
 
 // Parses one JSON text. Errors (kInvalidArgument, with the byte offset): not JSON, trailing bytes, not
 // UTF-8, duplicate keys, integers beyond ±(2^53-1), numbers that overflow to infinity, NaN, too deep;
-// kResourceExhausted: above bytes_max. Never throws.
+// kResourceExhausted: above bytes_max. Never throws. A fraction-free number (1.0, 1e3) within ±(2^53-1) becomes an
+// integer, so that a value and its canonical text have one type.
 StatusOr<Json> ParseJson(std::string_view text, const JsonLimits& limits);
 
 // RFC 8785 (JCS). Precondition: `value` came from ParseJson or holds only what that would accept.
