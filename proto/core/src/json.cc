@@ -30,6 +30,12 @@ class StrictBuilder final : public nlohmann::json_sax<Json> {
   bool number_float(number_float_t value, const string_t& text) override {
     if (text.find_first_of(".eE") == string_t::npos) return Refuse("integer beyond 2^53-1");
     if (!std::isfinite(value)) return Refuse("number is not finite");
+    // Its canonical text would be an integer that this parser refuses (RFC 8785 uses exponents from
+    // 1e21).
+    const double size = std::abs(value);
+    if (size > static_cast<double>(kIntegerMax) && size < 1e21) {
+      return Refuse("integer beyond 2^53-1");
+    }
     if (std::trunc(value) == value && std::abs(value) <= static_cast<double>(kIntegerMax)) {
       const auto whole = static_cast<std::int64_t>(value);
       if (whole >= 0) return Put(static_cast<number_unsigned_t>(whole));
@@ -50,7 +56,8 @@ class StrictBuilder final : public nlohmann::json_sax<Json> {
   bool end_object() override { return Close(); }
   bool start_array(std::size_t) override { return Open(Json::array()); }
   bool end_array() override { return Close(); }
-  bool parse_error(std::size_t position, const std::string&, const Json::exception& error) override {
+  bool parse_error(std::size_t position, const std::string&,
+                   const Json::exception& error) override {
     // 406 is the library's number for a literal that overflows to infinity.
     error_ = std::string(error.id == 406 ? "number is not finite" : "not JSON") + " at byte " +
              std::to_string(position);
@@ -120,8 +127,9 @@ std::size_t Utf8Length(std::string_view text, std::size_t at) {
   return 0;
 }
 
-// RFC 8785 §3.2.3: keys sort by their UTF-16 code units. That equals byte order of UTF-8, but for characters
-// above U+FFFF (lead byte 0xF0..), whose surrogates sort before U+E000..U+FFFF (lead bytes 0xEE, 0xEF).
+// RFC 8785 §3.2.3: keys sort by their UTF-16 code units. That equals byte order of UTF-8, but for
+// characters above U+FFFF (lead byte 0xF0..), whose surrogates sort before U+E000..U+FFFF (lead
+// bytes 0xEE, 0xEF).
 bool Utf16Less(std::string_view a, std::string_view b) {
   const auto [x, y] = std::mismatch(a.begin(), a.end(), b.begin(), b.end());
   if (x == a.end() || y == b.end()) return x == a.end() && y != b.end();
@@ -155,7 +163,8 @@ void AppendMembers(const Json& object, std::string& out) {
   out += '}';
 }
 
-// ECMA-262 Number::toString, as RFC 8785 §3.2.2.3 demands: shortest digits that read back, then placement.
+// ECMA-262 Number::toString, as RFC 8785 §3.2.2.3 demands: shortest digits that read back, then
+// placement.
 void AppendDouble(double value, std::string& out) {
   INTERLOCK_CHECK(std::isfinite(value));
   if (value == 0) {
@@ -163,7 +172,8 @@ void AppendDouble(double value, std::string& out) {
     return;
   }
   char buffer[32];
-  const auto end = std::to_chars(buffer, buffer + sizeof(buffer), value, std::chars_format::scientific);
+  const auto end =
+      std::to_chars(buffer, buffer + sizeof(buffer), value, std::chars_format::scientific);
   const std::string_view text(buffer, static_cast<std::size_t>(end.ptr - buffer));
   const std::size_t e = text.find('e');
   int exponent = 0;
@@ -199,6 +209,10 @@ StatusOr<Json> ParseJson(std::string_view text, const JsonLimits& limits) {
                              std::to_string(limits.bytes_max));
   }
   if (text.substr(0, 3) == "\xef\xbb\xbf") return InvalidArgument("byte order mark at byte 0");
+  // The library takes a NUL byte between tokens for the end of the text.
+  if (const std::size_t nul = text.find('\0'); nul != std::string_view::npos) {
+    return InvalidArgument("not JSON at byte " + std::to_string(nul));
+  }
   Json root;
   StrictBuilder builder(root, limits.depth_max);
   if (!Json::sax_parse(text.begin(), text.end(), &builder)) return InvalidArgument(builder.error());
@@ -222,13 +236,27 @@ void AppendJsonString(std::string_view text, std::string& out) {
     }
     out.append(text, from, i - from);
     switch (c) {
-      case '"': out += "\\\""; break;
-      case '\\': out += "\\\\"; break;
-      case '\b': out += "\\b"; break;
-      case '\t': out += "\\t"; break;
-      case '\n': out += "\\n"; break;
-      case '\f': out += "\\f"; break;
-      case '\r': out += "\\r"; break;
+      case '"':
+        out += "\\\"";
+        break;
+      case '\\':
+        out += "\\\\";
+        break;
+      case '\b':
+        out += "\\b";
+        break;
+      case '\t':
+        out += "\\t";
+        break;
+      case '\n':
+        out += "\\n";
+        break;
+      case '\f':
+        out += "\\f";
+        break;
+      case '\r':
+        out += "\\r";
+        break;
       default:
         if (c < 0x20) {
           out += "\\u00";

@@ -140,19 +140,19 @@ std::optional<JsonObjectView> JsonObjectView::Object(std::string_view key) const
 StatusOr<std::vector<std::string_view>> JsonArrayElements(std::string_view text) {
   std::size_t at = SkipSpace(text, 0);
   if (at >= text.size() || text[at] != '[') return InvalidArgument("not a JSON array");
+  const std::size_t end = SkipValue(text, at, 0);
+  if (end == kBad || SkipSpace(text, end) != text.size()) {
+    return InvalidArgument("not one well-formed JSON array");
+  }
   std::vector<std::string_view> elements;
   at = SkipSpace(text, at + 1);
-  if (at < text.size() && text[at] == ']') return elements;
-  while (at < text.size()) {
-    const std::size_t end = SkipValue(text, at, 0);
-    if (end == kBad) break;
-    elements.push_back(text.substr(at, end - at));
-    at = SkipSpace(text, end);
-    if (at < text.size() && text[at] == ']') return elements;
-    if (at >= text.size() || text[at] != ',') break;
-    at = SkipSpace(text, at + 1);
+  while (text[at] != ']') {
+    const std::size_t value_end = SkipValue(text, at, 0);
+    elements.push_back(text.substr(at, value_end - at));
+    at = SkipSpace(text, value_end);
+    if (text[at] == ',') at = SkipSpace(text, at + 1);
   }
-  return InvalidArgument("not one well-formed JSON array");
+  return elements;
 }
 
 }  // namespace interlock::core
