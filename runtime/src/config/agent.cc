@@ -1,0 +1,139 @@
+#include "runtime/agent.h"
+
+#include <algorithm>
+#include <filesystem>
+
+#include "config/files.h"
+#include "config/yaml_reader.h"
+#include "core/digest.h"
+#include "core/json.h"
+
+namespace interlock::runtime {
+namespace {
+
+bool IsAgentName(std::string_view name) {
+  return !name.empty() && name.size() <= 64 && std::all_of(name.begin(), name.end(), [](char c) {
+           return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '_' || c == '-';
+         });
+}
+
+bool IsToolPattern(std::string_view pattern) {
+  return pattern.size() <= 128 && std::all_of(pattern.begin(), pattern.end(), [](char c) {
+           return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '_' || c == '.' ||
+                  c == '*';
+         });
+}
+
+std::string CanonicalAgent(const AgentFile& agent) {
+  return core::CanonicalJson({
+      {"name", agent.name},
+      {"version", agent.version},
+      {"description", agent.description},
+      {"planner", agent.planner},
+      {"model", agent.model},
+      {"prompt", agent.prompt},
+      {"tools", agent.tools},
+      {"limits",
+       {{"steps_max", agent.limits.steps_max},
+        {"wall_ms", agent.limits.wall_ms},
+        {"calls_max", agent.limits.calls_max}}},
+      {"on_text", agent.on_text == OnText::kAnswer ? "answer" : "ask"},
+  });
+}
+
+void ReadLimits(YamlMap map, AgentLimits& limits) {
+  limits.steps_max = map.Int("steps_max", limits.steps_max, {1, 1000});
+  limits.wall_ms = map.Int("wall_ms", limits.wall_ms, {1, 86'400'000});
+  limits.calls_max = map.Int("calls_max", limits.calls_max, {1, 10'000});
+  map.Close();
+}
+
+void CheckAgent(const AgentFile& agent, std::string_view file, const YamlMap& map) {
+  const std::string stem = std::filesystem::path(file).stem().string();
+  if (!IsAgentName(agent.name)) {
+    map.faults().Add(map.LineOfKey("name"),
+                     "`name` must be 1 to 64 characters of a-z, 0-9, `_` and `-`");
+  } else if (agent.name != stem) {
+    map.faults().Add(map.LineOfKey("name"), "agent `" + agent.name +
+                                                "` must be in a file of that name; rename it to " +
+                                                agent.name + ".yaml");
+  }
+  for (const std::string& pattern : agent.tools) {
+    if (IsToolPattern(pattern)) continue;
+    map.faults().Add(map.LineOfKey("tools"),
+                     "`" + pattern.substr(0, 64) + "` is no tool name or glob of one");
+  }
+}
+
+// Classic glob with `*` only: on a mismatch, go back to the last star and let it take one byte more.
+bool GlobMatches(std::string_view glob, std::string_view text) {
+  std::size_t g = 0, t = 0, star = std::string_view::npos, mark = 0;
+  while (t < text.size()) {
+    if (g < glob.size() && glob[g] == '*') {
+      star = g++;
+      mark = t;
+    } else if (g < glob.size() && glob[g] == text[t]) {
+      ++g;
+      ++t;
+    } else if (star != std::string_view::npos) {
+      g = star + 1;
+      t = ++mark;
+    } else {
+      return false;
+    }
+  }
+  return glob.find_first_not_of('*', g) == std::string_view::npos;
+}
+
+}  // namespace
+
+core::StatusOr<AgentFile> ParseAgent(std::string_view file, std::string_view text) {
+  YamlFaults faults(file);
+  if (text.size() > kAgentFileBytesMax) {
+    faults.Add(0, "larger than 256 KiB; shorten the prompt");
+    return faults.status();
+  }
+  YamlMap map(ParseYaml(text, faults), "an agent file", faults);
+  AgentFile agent;
+  agent.name = map.RequiredText("name");
+  agent.version = map.RequiredText("version");
+  agent.description = map.Text("description", "");
+  agent.planner = map.RequiredText("planner");
+  agent.model = map.Text("model", "");
+  agent.prompt = map.Text("prompt", "");
+  agent.tools = map.TextList("tools");
+  ReadLimits(map.Map("limits"), agent.limits);
+  agent.on_text = map.Choice("on_text", {"answer", "ask"}, 0) == 0 ? OnText::kAnswer : OnText::kAsk;
+  map.Close();
+  CheckAgent(agent, file, map);
+  INTERLOCK_RETURN_IF_ERROR(faults.status());
+  agent.canonical = CanonicalAgent(agent);
+  agent.digest = core::DigestName(core::Sha256(agent.canonical));
+  return agent;
+}
+
+core::StatusOr<std::vector<AgentFile>> LoadAgents(const std::string& folder) {
+  std::error_code error;
+  std::vector<std::string> paths;
+  for (const auto& item : std::filesystem::directory_iterator(folder, error)) {
+    if (item.path().extension() == ".yaml") paths.push_back(item.path().string());
+  }
+  if (error) {
+    return core::NotFound("cannot read agents folder `" + folder + "`: " + error.message());
+  }
+  std::sort(paths.begin(), paths.end());
+  std::vector<AgentFile> agents;
+  for (const std::string& path : paths) {
+    INTERLOCK_ASSIGN_OR_RETURN(const std::string text, ReadWholeFile(path, kAgentFileBytesMax));
+    INTERLOCK_ASSIGN_OR_RETURN(AgentFile agent, ParseAgent(path, text));
+    agents.push_back(std::move(agent));
+  }
+  return agents;
+}
+
+bool AgentMayUse(const AgentFile& agent, std::string_view tool) {
+  return std::any_of(agent.tools.begin(), agent.tools.end(),
+                     [&](const std::string& glob) { return GlobMatches(glob, tool); });
+}
+
+}  // namespace interlock::runtime

@@ -1,0 +1,283 @@
+#include "runtime/config.h"
+
+#include <algorithm>
+#include <charconv>
+#include <filesystem>
+
+#include "config/files.h"
+#include "config/yaml_reader.h"
+#include "core/digest.h"
+
+namespace interlock::runtime {
+namespace {
+
+namespace fs = std::filesystem;
+
+// A file or folder that the configuration names, to be checked when it is loaded for use.
+struct NamedPath {
+  std::string path;
+  std::string key;
+  int line;
+};
+
+// Everything that one file becomes.
+struct Parsed {
+  Config config;
+  std::vector<NamedPath> folders;
+  std::vector<NamedPath> files;
+};
+
+class Loader {
+ public:
+  Loader(std::string_view folder, YamlFaults& faults) : folder_(folder), faults_(faults) {}
+
+  Parsed Read(YamlMap top);
+
+ private:
+  void ReadSandbox(YamlMap map);
+  void ReadLog(YamlMap map);
+  void ReadTenant(YamlMap map);
+  void ReadPrincipal(YamlMap map);
+  void ReadPlanner(YamlMap map);
+  void ReadOpenai(YamlMap& map, PlannerConfig& planner);
+  void CheckListen(const YamlMap& top);
+
+  std::string Absolute(const std::string& path) const {
+    return path.empty() ? path : (fs::path(folder_) / path).lexically_normal().string();
+  }
+  std::string Folder(YamlMap& map, std::string_view key);
+
+  std::string folder_;
+  YamlFaults& faults_;
+  Parsed out_;
+};
+
+bool IsTenantId(std::string_view id) {
+  return !id.empty() && id.size() <= 63 && id[0] >= 'a' && id[0] <= 'z' &&
+         std::all_of(id.begin(), id.end(), [](char c) {
+           return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '-';
+         });
+}
+
+// Ids of principals, planners and roles go into entries and names.
+bool IsPlainId(std::string_view id) {
+  return !id.empty() && id.size() <= 64 && std::all_of(id.begin(), id.end(), [](char c) {
+           return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
+                  c == '-' || c == '_' || c == '.' || c == '@';
+         });
+}
+
+bool IsLoopback(std::string_view host) {
+  return host == "localhost" || host == "[::1]" ||
+         (host.substr(0, 4) == "127." &&
+          host.find_first_not_of("0123456789.") == std::string_view::npos);
+}
+
+std::string Loader::Folder(YamlMap& map, std::string_view key) {
+  std::string path = Absolute(map.RequiredText(key));
+  out_.folders.push_back({path, std::string(key), map.LineOfKey(key)});
+  return path;
+}
+
+void Loader::ReadSandbox(YamlMap map) {
+  SandboxConfig& sandbox = out_.config.sandbox;
+  sandbox.allow_none = map.Bool("allow_none", false);
+  sandbox.boxes_max = static_cast<int>(map.Int("boxes_max", sandbox.boxes_max, {1, 4096}));
+  const std::vector<std::string> names = {"none", "landlock-only", "full-nocgroup", "full"};
+  sandbox.level_cap = static_cast<sandbox::Level>(map.Choice("level_cap", names, 3));
+  map.Close();
+}
+
+void Loader::ReadLog(YamlMap map) {
+  const std::vector<std::string> levels = {"trace", "debug", "info", "warn", "error"};
+  LogConfig& log = out_.config.log;
+  log.level = levels[static_cast<std::size_t>(map.Choice("level", levels, 2))];
+  log.file = map.Text("file", "-");
+  if (log.file != "-") log.file = Absolute(log.file);
+  map.Close();
+}
+
+void Loader::ReadTenant(YamlMap map) {
+  TenantConfig tenant;
+  tenant.id = map.RequiredText("id");
+  tenant.policies = Folder(map, "policies");
+  tenant.tools = Folder(map, "tools");
+  tenant.agents = Folder(map, "agents");
+  tenant.vars = map.TextMap("vars");
+  map.Close();
+  if (!IsTenantId(tenant.id)) {
+    faults_.Add(map.LineOfKey("id"),
+                "`id` must be 1 to 63 characters of a-z, 0-9 and `-`, the first a letter");
+  }
+  for (const TenantConfig& other : out_.config.tenants) {
+    if (other.id != tenant.id) continue;
+    faults_.Add(map.LineOfKey("id"), "tenant `" + tenant.id + "` is given twice; remove one");
+  }
+  // Paths in vars are relative to the configuration too; other values stay as they are.
+  for (auto& [name, value] : tenant.vars) {
+    if (value.starts_with("./") || value.starts_with("../")) value = Absolute(value);
+  }
+  out_.config.tenants.push_back(std::move(tenant));
+}
+
+void Loader::ReadPrincipal(YamlMap map) {
+  PrincipalConfig entry;
+  core::Principal& who = entry.principal;
+  who.id = map.RequiredText("id");
+  who.tenant = map.RequiredText("tenant");
+  who.roles = map.TextList("roles");
+  entry.token_sha256 = map.RequiredText("token_sha256");
+  map.Close();
+  if (!IsPlainId(who.id)) {
+    faults_.Add(map.LineOfKey("id"), "`id` must be 1 to 64 letters, digits, `-`, `_`, `.` or `@`");
+  }
+  if (!std::all_of(who.roles.begin(), who.roles.end(), IsPlainId)) {
+    faults_.Add(map.LineOfKey("roles"), "a role must be 1 to 64 letters, digits, `-` or `_`");
+  }
+  if (!core::DigestFromHex(entry.token_sha256).ok()) {
+    faults_.Add(map.LineOfKey("token_sha256"),
+                "`token_sha256` must be 64 lower-case hex characters; make it with "
+                "`printf %s TOKEN | sha256sum`");
+  }
+  const auto& tenants = out_.config.tenants;
+  if (std::none_of(tenants.begin(), tenants.end(),
+                   [&](const TenantConfig& tenant) { return tenant.id == who.tenant; })) {
+    faults_.Add(map.LineOfKey("tenant"),
+                "tenant `" + who.tenant + "` is not among `tenants`; add it there");
+  }
+  for (const PrincipalConfig& other : out_.config.principals) {
+    if (other.token_sha256 == entry.token_sha256) {
+      faults_.Add(map.LineOfKey("token_sha256"), "principal `" + other.principal.id +
+                                                     "` has the same token; give each its own");
+    }
+    if (other.principal.id == who.id && other.principal.tenant == who.tenant) {
+      faults_.Add(map.LineOfKey("id"), "principal `" + who.id + "` is given twice; remove one");
+    }
+  }
+  out_.config.principals.push_back(std::move(entry));
+}
+
+void Loader::ReadOpenai(YamlMap& map, PlannerConfig& planner) {
+  planner.base_url = map.RequiredText("base_url");
+  planner.model = map.Text("model", "");
+  planner.api_key_env = map.Text("api_key_env", "");
+  planner.timeout_ms = map.Int("timeout_ms", planner.timeout_ms, {1, 600'000});
+  planner.retries_max = map.Int("retries_max", planner.retries_max, {0, 10});
+  if (!planner.base_url.starts_with("http://") && !planner.base_url.starts_with("https://")) {
+    faults_.Add(map.LineOfKey("base_url"), "`base_url` must start with http:// or https://");
+  }
+}
+
+void Loader::ReadPlanner(YamlMap map) {
+  PlannerConfig planner;
+  planner.name = map.RequiredText("name");
+  if (!planner.name.empty() && !IsPlainId(planner.name)) {
+    faults_.Add(map.LineOfKey("name"), "`name` must be 1 to 64 letters, digits, `-` or `_`");
+  }
+  planner.kind = map.Choice("kind", {"scripted", "openai"}, -1) == 0 ? PlannerKind::kScripted
+                                                                     : PlannerKind::kOpenai;
+  if (planner.kind == PlannerKind::kScripted) {
+    planner.folder = Folder(map, "folder");
+  } else {
+    ReadOpenai(map, planner);
+  }
+  map.Close();
+  for (const PlannerConfig& other : out_.config.planners) {
+    if (other.name != planner.name) continue;
+    faults_.Add(map.LineOfKey("name"), "planner `" + planner.name + "` is given twice");
+  }
+  out_.config.planners.push_back(std::move(planner));
+}
+
+// The wire is plain text, and tokens travel on it: loopback only.
+void Loader::CheckListen(const YamlMap& top) {
+  const std::string& listen = out_.config.listen;
+  const std::size_t colon = listen.rfind(':');
+  const int line = top.LineOfKey("listen");
+  int port = -1;
+  if (colon != std::string::npos) {
+    const char* end = listen.data() + listen.size();
+    const auto read = std::from_chars(listen.data() + colon + 1, end, port);
+    if (read.ptr != end || read.ec != std::errc()) port = -1;
+  }
+  if (port < 0 || port > 65'535) {
+    faults_.Add(line, "`listen` must be host:port with port 0 to 65535, found `" + listen + "`");
+  } else if (!IsLoopback(std::string_view(listen).substr(0, colon))) {
+    faults_.Add(line, "`listen` must be a loopback address, found `" + listen +
+                          "`; put a TLS proxy in front for other machines");
+  }
+}
+
+Parsed Loader::Read(YamlMap top) {
+  Config& config = out_.config;
+  config.data_dir = Absolute(top.RequiredText("data_dir"));
+  config.listen = top.Text("listen", config.listen);
+  config.origin = top.Text("origin", config.origin);
+  config.launcher = Absolute(top.Text("launcher", ""));
+  if (!config.launcher.empty()) {
+    out_.files.push_back({config.launcher, "launcher", top.LineOfKey("launcher")});
+  }
+  ReadSandbox(top.Map("sandbox"));
+  ReadLog(top.Map("log"));
+  for (const YAML::Node& node : top.List("tenants")) {
+    ReadTenant(YamlMap(node, "an entry of `tenants`", faults_));
+  }
+  for (const YAML::Node& node : top.List("principals")) {
+    ReadPrincipal(YamlMap(node, "an entry of `principals`", faults_));
+  }
+  for (const YAML::Node& node : top.List("planners")) {
+    ReadPlanner(YamlMap(node, "an entry of `planners`", faults_));
+  }
+  top.Close();
+  CheckListen(top);
+  if (config.origin.empty() || config.origin.find_first_of(" +\n\t") != std::string::npos) {
+    faults_.Add(top.LineOfKey("origin"), "`origin` must have no spaces and no `+`");
+  }
+  if (config.tenants.empty()) faults_.Add(top.line(), "no tenants; add `tenants:` with one entry");
+  return std::move(out_);
+}
+
+core::StatusOr<Parsed> Parse(std::string_view file, std::string_view folder,
+                             std::string_view text) {
+  YamlFaults faults(file);
+  if (text.size() > kConfigBytesMax) {
+    faults.Add(0, "larger than 1 MiB; this cannot be a configuration");
+    return faults.status();
+  }
+  YamlMap top(ParseYaml(text, faults), "the configuration", faults);
+  INTERLOCK_RETURN_IF_ERROR(faults.status());
+  Parsed parsed = Loader(folder, faults).Read(std::move(top));
+  INTERLOCK_RETURN_IF_ERROR(faults.status());
+  parsed.config.file = file;
+  return parsed;
+}
+
+}  // namespace
+
+core::StatusOr<Config> ParseConfig(std::string_view file, std::string_view folder,
+                                   std::string_view text) {
+  INTERLOCK_ASSIGN_OR_RETURN(Parsed parsed, Parse(file, folder, text));
+  return std::move(parsed.config);
+}
+
+core::StatusOr<Config> LoadConfig(const std::string& file) {
+  INTERLOCK_ASSIGN_OR_RETURN(const std::string text, ReadWholeFile(file, kConfigBytesMax));
+  const std::string folder = fs::absolute(file).parent_path().string();
+  INTERLOCK_ASSIGN_OR_RETURN(Parsed parsed, Parse(file, folder, text));
+  YamlFaults faults(file);
+  std::error_code error;
+  for (const NamedPath& named : parsed.folders) {
+    if (fs::is_directory(named.path, error)) continue;
+    faults.Add(named.line, "`" + named.key + "` names `" + named.path +
+                               "`, which is no folder; make it or correct the path");
+  }
+  for (const NamedPath& named : parsed.files) {
+    if (fs::is_regular_file(named.path, error)) continue;
+    faults.Add(named.line, "`" + named.key + "` names `" + named.path +
+                               "`, which is no file; build it or correct the path");
+  }
+  INTERLOCK_RETURN_IF_ERROR(faults.status());
+  return std::move(parsed.config);
+}
+
+}  // namespace interlock::runtime
