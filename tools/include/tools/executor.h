@@ -17,8 +17,8 @@
 namespace interlock::tools {
 
 enum class OutcomeKind {
-  kOk,          // the tool answered with a result that fits its schema
-  kFailed,      // the tool said that it failed ({"error": …} or a non-zero exit)
+  kOk,      // the tool answered with a result that fits its schema
+  kFailed,  // the tool said that it failed ({"error": …} or a non-zero exit)
   kTimeout,
   kViolation,   // the sandbox stopped it
   kUnknown,     // started, and we cannot tell how it ended
@@ -28,9 +28,14 @@ std::string_view OutcomeKindName(OutcomeKind kind);  // "ok", "not_started"
 
 struct Outcome {
   OutcomeKind kind = OutcomeKind::kNotStarted;
-  core::Json result;                    // for kOk; null otherwise
-  std::string error_code;               // for kFailed: the tool's own code, or "EXIT_1"
-  std::string error;                    // one line, at most 1 KiB, escaped
+  core::Json result;  // for kOk; null otherwise
+  // For all but kOk, [A-Z][A-Z0-9_]{0,63}. kFailed: the tool's own code, or TOOL_ERROR, BAD_RESULT,
+  // EXIT_1, SIGNAL_11, CANCELLED; kTimeout: TIMEOUT, CPU; kViolation: MEMORY, OUTPUT, PIDS, DISK,
+  // SYSCALL; kUnknown: LOST, CANCELLED; kNotStarted: PERMIT, REFUSED, DEADLINE, SETUP.
+  std::string error_code;
+  std::string error;              // one line, at most 1 KiB, escaped
+  bool reported_failure = false;  // kFailed, and the tool itself said so with {"error": …}: with
+                                  // `failure: no_effect` nothing happened
   std::optional<core::Money> reported;  // per `money:` of the manifest, if well-formed
   sandbox::BoxResult box;               // for process tools; stdout dropped after parsing
   bool sandboxed = false;
@@ -39,25 +44,30 @@ struct Outcome {
 struct CallSpec {
   std::shared_ptr<const Tool> tool;
   CanonicalArgs args;
-  core::Json session;                   // trusted values, for mount templates
-  std::string call_id;                  // given to the tool as INTERLOCK_CALL_ID
-  std::string idempotency_key;          // given as INTERLOCK_IDEMPOTENCY_KEY; same on a retry
+  core::Json session;                      // trusted values, for mount templates
+  std::string call_id;                     // given to the tool as INTERLOCK_CALL_ID
+  std::string idempotency_key;             // given as INTERLOCK_IDEMPOTENCY_KEY; same on a retry
   std::int64_t deadline_monotonic_us = 0;  // 0: only the manifest's limit
 };
 
 // A compiled-in tool (rule 6): goes through the gate like any other, marked `builtin` in entries.
+// Runs on the caller's thread, must not block; its result is checked against the schema like a
+// process's. Thread-safe.
 using Builtin = std::function<Outcome(const CallSpec&)>;
 
 // Thread-safe.
 class Executor {
  public:
   virtual ~Executor() = default;
-  // Consumes the permit: checks life, call, tool digest, args digest, limits digest; any mismatch is
-  // kNotStarted. `done` is called exactly once, from some thread, and must not block.
-  virtual std::uint64_t Run(core::Permit permit, CallSpec spec, std::function<void(Outcome)> done) = 0;
+  // Consumes the permit: checks life, call, tool digest, args digest, limits digest; any mismatch
+  // is kNotStarted. `done` is called exactly once, from some thread, and must not block.
+  virtual std::uint64_t Run(core::Permit permit, CallSpec spec,
+                            std::function<void(Outcome)> done) = 0;
   // The same for look-ups; refuses (kNotStarted) any tool whose effect is not `read`.
   virtual std::uint64_t Lookup(core::LookupPermit permit, CallSpec spec,
                                std::function<void(Outcome)> done) = 0;
+  // Kills a running process tool (whether that may be, rule 11, is the gate's to know); `done`
+  // still comes. A handle that is unknown or done: no-op.
   virtual void Cancel(std::uint64_t handle) = 0;
 };
 
@@ -67,6 +77,7 @@ struct ExecutorOptions {
   std::map<std::string, Builtin> builtins;
 };
 
+// May be destroyed while boxes run: their `done` still comes, from the launcher.
 std::unique_ptr<Executor> MakeExecutor(ExecutorOptions options);
 
 }  // namespace interlock::tools

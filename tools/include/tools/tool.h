@@ -25,45 +25,49 @@ enum class ResultTrust { kUntrusted, kTrusted };
 // What is known after a failure: may the effect have happened?
 enum class FailureMeaning {
   kUnknown,   // default: any failure after start leaves the effect unknown for write, money, egress
-  kNoEffect,  // `failure: no_effect`: a reported failure (exit with an error result) means nothing happened
+  kNoEffect,  // `failure: no_effect`: a reported failure (exit with an error result) means nothing
+              // happened
 };
 
 enum class CancelMeaning { kNever, kSafe };  // rule 11
 
 struct Idempotency {
-  bool supported = false;             // the tool takes an idempotency key and answers a repeat alike
-  std::int64_t window_ms = 0;         // after it: never a retry
+  bool supported = false;      // the tool takes an idempotency key and answers a repeat alike
+  std::int64_t window_ms = 0;  // after it: never a retry
 };
 
 struct Reconcile {
-  std::string tool;                   // a tool of effect `read`
-  core::Json args;                    // values may hold templates over {args, call}
+  std::string tool;  // a tool of effect `read`
+  core::Json args;   // values may hold templates over {args, call}
   std::int64_t settle_after_ms = 0;
 };
 
-// How much money a call moves, for holds that the policy asks for and for settlement.
+// How much money a call moved, for settlement: where the result says so.
 struct MoneyResult {
-  std::string amount_path;            // in the result, decimal text or number of minor units, see tools docs
-  std::string currency_path;
+  std::string amount_path;    // dotted path in the result ("refund.amount")
+  std::string currency_path;  // exactly one of currency_path and currency_code
+  std::string currency_code;
+  bool minor_units = false;  // true: the amount is an integer of minor units; else a decimal
 };
 
 struct ProcessSpec {
-  std::vector<std::string> command;   // argv; args go as one JSON object on stdin
+  std::vector<std::string> command;  // argv; args go as one JSON object on stdin
   sandbox::Profile profile = sandbox::Profile::kStatic;
   sandbox::Level level_min = sandbox::Level::kFull;
-  std::vector<sandbox::Mount> mounts; // host_path may hold {session.x}: one path component, checked
+  std::vector<sandbox::Mount>
+      mounts;  // host_path may hold {session.x}: one path component, checked
   std::vector<std::pair<std::string, std::string>> env;
   std::string work_dir = "/";
 };
 
 struct Manifest {
-  std::string name;                   // "orders.get": [a-z0-9_]+(\.[a-z0-9_]+)*
+  std::string name;  // "orders.get": [a-z0-9_]+(\.[a-z0-9_]+)*
   std::string description;
-  core::Json input_schema;            // JSON Schema of an object
-  core::Json result_schema;           // null: any JSON
+  core::Json input_schema;   // JSON Schema of an object
+  core::Json result_schema;  // null: any JSON
   Effect effect = Effect::kWrite;
-  std::string effect_key;             // template; mandatory for money (rule 8)
-  std::vector<std::string> locks;     // templates (rule 3)
+  std::string effect_key;          // template; mandatory for money (rule 8)
+  std::vector<std::string> locks;  // templates (rule 3)
   Idempotency idempotency;
   std::optional<Reconcile> reconcile;
   FailureMeaning failure = FailureMeaning::kUnknown;
@@ -71,14 +75,24 @@ struct Manifest {
   ResultTrust trust = ResultTrust::kUntrusted;
   std::optional<MoneyResult> money;
   sandbox::Limits limits;
-  std::optional<ProcessSpec> process; // exactly one of process, builtin (http, mcp come later)
-  std::string builtin;                // name of a compiled-in builtin
+  std::optional<ProcessSpec> process;  // exactly one of process, builtin (http, mcp come later)
+  std::string builtin;                 // name of a compiled-in builtin
+  std::string source;  // "tools/refund.yaml:1", for messages; not part of the digest
 };
+
+// Limits of a manifest, beyond which loading fails.
+inline constexpr std::size_t kToolNameBytesMax = 64;
+inline constexpr std::size_t kDescriptionBytesMax = 4096;
+inline constexpr std::size_t kLocksMax = 16;
+inline constexpr std::size_t kMountsMax = 32;
+inline constexpr std::size_t kEnvMax = 64;
+inline constexpr std::size_t kCommandWordsMax = 64;
+inline constexpr std::size_t kToolsMax = 1024;
 
 // Arguments that passed the schema, in their one canonical byte form.
 struct CanonicalArgs {
   core::Json value;
-  std::string text;                   // RFC 8785
+  std::string text;  // RFC 8785
   core::Digest digest{};
 };
 
@@ -90,26 +104,29 @@ class Tool {
   virtual ~Tool() = default;
 
   virtual const Manifest& manifest() const = 0;
-  virtual const core::Digest& digest() const = 0;         // of the canonical manifest
+  virtual const core::Digest& digest() const = 0;  // of the canonical manifest
   virtual const std::string& canonical_manifest() const = 0;
   virtual const core::Digest& limits_digest() const = 0;  // of limits, profile, mounts, command
 
-  // Strict parse (rule 17) and schema check. Errors: kInvalidArgument, one line naming the JSON pointer.
+  // Strict parse (rule 17) and schema check. Errors: kInvalidArgument, one line naming the JSON
+  // pointer.
   virtual core::StatusOr<CanonicalArgs> ValidateArgs(std::string_view args_text) const = 0;
   virtual core::StatusOr<CanonicalArgs> ValidateArgs(const core::Json& args) const = 0;
   virtual core::Status ValidateResult(const core::Json& result) const = 0;
 
   // Keys over {args, session, call, tenant}. Empty optional: the manifest names none.
   virtual core::StatusOr<std::optional<std::string>> EffectKey(const core::Json& scope) const = 0;
-  virtual core::StatusOr<std::vector<std::string>> Locks(const core::Json& scope) const = 0;  // sorted
+  virtual core::StatusOr<std::vector<std::string>> Locks(
+      const core::Json& scope) const = 0;  // sorted
 };
 
 // All tools of a tenant. Immutable; thread-safe.
 class Registry {
  public:
-  // Reads every *.yaml of `folder` (one or more documents a file), sorted. Relative command and mount paths are
-  // relative to the manifest's folder. `vars` replaces `${name}` in command, mount and env values. Errors name
-  // file and line: unknown key, duplicate name, bad schema, missing effect_key, reconcile to a non-read tool.
+  // Reads every *.yaml of `folder` (one or more documents a file), sorted. Relative command and
+  // mount paths are relative to the manifest's folder. `vars` replaces `${name}` in command, mount
+  // and env values. Errors name file and line: unknown key, duplicate name, bad schema, missing
+  // effect_key, reconcile to a non-read tool.
   static core::StatusOr<std::shared_ptr<const Registry>> Load(
       const std::string& folder, const std::vector<std::pair<std::string, std::string>>& vars);
   static core::StatusOr<std::shared_ptr<const Registry>> Of(

@@ -1,0 +1,82 @@
+#include "canonical.h"
+
+#include <string>
+
+namespace interlock::tools {
+namespace {
+
+using core::Json;
+
+Json LimitNumbers(const sandbox::Limits& limits) {
+  return {{"cpu_ms", limits.cpu_ms},
+          {"file_bytes", limits.file_bytes},
+          {"memory_bytes", limits.memory_bytes},
+          {"pids", limits.pids},
+          {"stderr_bytes", limits.stderr_bytes},
+          {"stdout_bytes", limits.stdout_bytes},
+          {"tmp_bytes", limits.tmp_bytes},
+          {"tmp_inodes", limits.tmp_inodes},
+          {"wall_ms", limits.wall_ms}};
+}
+
+Json ProcessJson(const ProcessSpec& process) {
+  Json mounts = Json::array();
+  for (const sandbox::Mount& mount : process.mounts) {
+    mounts.push_back(
+        {{"access", mount.access == sandbox::Access::kReadWrite ? "read-write" : "read-only"},
+         {"box", mount.box_path},
+         {"host", mount.host_path}});
+  }
+  Json env = Json::object();
+  for (const auto& [name, value] : process.env) env[name] = value;
+  return {{"command", process.command},
+          {"env", std::move(env)},
+          {"level", std::string(sandbox::LevelName(process.level_min))},
+          {"mounts", std::move(mounts)},
+          {"profile", std::string(sandbox::ProfileName(process.profile))},
+          {"work_dir", process.work_dir}};
+}
+
+Json MoneyJson(const MoneyResult& money) {
+  return {{"amount", money.amount_path},
+          {"currency", money.currency_path},
+          {"currency_code", money.currency_code},
+          {"unit", money.minor_units ? "minor" : "major"}};
+}
+
+}  // namespace
+
+Json LimitsJson(const Manifest& manifest) {
+  Json json = {{"limits", LimitNumbers(manifest.limits)}};
+  if (manifest.process) {
+    json["process"] = ProcessJson(*manifest.process);
+  } else {
+    json["builtin"] = manifest.builtin;
+  }
+  return json;
+}
+
+Json ManifestJson(const Manifest& manifest) {
+  Json json = LimitsJson(manifest);
+  json["name"] = manifest.name;
+  json["description"] = manifest.description;
+  json["input"] = manifest.input_schema;
+  json["result"] = manifest.result_schema;
+  json["effect"] = std::string(EffectName(manifest.effect));
+  json["effect_key"] = manifest.effect_key;
+  json["locks"] = manifest.locks;
+  json["idempotency"] = {{"supported", manifest.idempotency.supported},
+                         {"window_ms", manifest.idempotency.window_ms}};
+  json["failure"] = manifest.failure == FailureMeaning::kNoEffect ? "no_effect" : "unknown";
+  json["cancel"] = manifest.cancel == CancelMeaning::kSafe ? "safe" : "never";
+  json["trust"] = manifest.trust == ResultTrust::kTrusted ? "trusted" : "untrusted";
+  if (manifest.reconcile) {
+    json["reconcile"] = {{"args", manifest.reconcile->args},
+                         {"settle_after_ms", manifest.reconcile->settle_after_ms},
+                         {"tool", manifest.reconcile->tool}};
+  }
+  if (manifest.money) json["money"] = MoneyJson(*manifest.money);
+  return json;
+}
+
+}  // namespace interlock::tools

@@ -1,0 +1,171 @@
+#include "tools/executor.h"
+
+#include <algorithm>
+#include <mutex>
+#include <unordered_map>
+
+#include "box.h"
+#include "core/check.h"
+#include "outcome.h"
+
+namespace interlock::tools {
+namespace {
+
+using Done = std::function<void(Outcome)>;
+
+// Which of our handles is which of the launcher's. Shared with the boxes' callbacks, which may
+// outlive the executor. Thread-safe.
+class RunningBoxes {
+ public:
+  std::uint64_t Add() {
+    const std::lock_guard lock(mutex_);
+    boxes_.emplace(++last_, Box{});
+    return last_;
+  }
+  // True: a Cancel came before the launcher had a handle, so it is due now.
+  bool Started(std::uint64_t handle, std::uint64_t launcher_handle) {
+    const std::lock_guard lock(mutex_);
+    const auto it = boxes_.find(handle);
+    if (it == boxes_.end()) return false;  // done already
+    it->second.launcher_handle = launcher_handle;
+    it->second.started = true;
+    return it->second.cancelled;
+  }
+  // The launcher's handle to cancel now, if there is one.
+  std::optional<std::uint64_t> Cancel(std::uint64_t handle) {
+    const std::lock_guard lock(mutex_);
+    const auto it = boxes_.find(handle);
+    if (it == boxes_.end()) return std::nullopt;
+    it->second.cancelled = true;
+    return it->second.started ? std::optional(it->second.launcher_handle) : std::nullopt;
+  }
+  void Remove(std::uint64_t handle) {
+    const std::lock_guard lock(mutex_);
+    boxes_.erase(handle);
+  }
+
+ private:
+  struct Box {
+    std::uint64_t launcher_handle = 0;
+    bool started = false;
+    bool cancelled = false;
+  };
+  std::mutex mutex_;
+  std::uint64_t last_ = 0;
+  std::unordered_map<std::uint64_t, Box> boxes_;
+};
+
+// Why a permit does not fit the call; empty: it does.
+std::string_view Mismatch(const core::PermitTerms& terms, const CallSpec& spec, std::int64_t now) {
+  if (now >= terms.expires_monotonic_us) return "permit has expired";
+  if (terms.call_id.empty() || terms.call_id != spec.call_id) return "permit is for another call";
+  if (terms.tool_digest != spec.tool->digest()) return "permit is for another tool";
+  // Over the bytes that the tool will read, not over a digest that came along with them.
+  if (terms.args_digest != core::Sha256(spec.args.text) || spec.args.digest != terms.args_digest) {
+    return "permit is for other arguments";
+  }
+  if (terms.limits_digest != spec.tool->limits_digest()) return "permit is for other limits";
+  return {};
+}
+
+class ExecutorImpl final : public Executor {
+ public:
+  explicit ExecutorImpl(ExecutorOptions options) : options_(std::move(options)) {
+    INTERLOCK_CHECK(options_.clock != nullptr);
+  }
+
+  std::uint64_t Run(core::Permit permit, CallSpec spec, Done done) override {
+    INTERLOCK_CHECK(spec.tool != nullptr && done != nullptr);
+    return Begin(permit.terms(), std::move(spec), std::move(done));
+  }
+
+  std::uint64_t Lookup(core::LookupPermit permit, CallSpec spec, Done done) override {
+    INTERLOCK_CHECK(spec.tool != nullptr && done != nullptr);
+    if (spec.tool->manifest().effect != Effect::kRead) {
+      done(NotStarted("PERMIT", "a look-up may only run a tool of effect read"));
+      return 0;
+    }
+    return Begin(permit.terms(), std::move(spec), std::move(done));
+  }
+
+  void Cancel(std::uint64_t handle) override {
+    const std::optional<std::uint64_t> running = boxes_->Cancel(handle);
+    if (running) options_.launcher->Cancel(*running);
+  }
+
+ private:
+  std::uint64_t Begin(const core::PermitTerms& terms, CallSpec spec, Done done) {
+    const std::int64_t now = options_.clock->MonotonicMicros();
+    if (const std::string_view why = Mismatch(terms, spec, now); !why.empty()) {
+      done(NotStarted("PERMIT", why));
+      return 0;
+    }
+    std::int64_t left_ms = spec.tool->manifest().limits.wall_ms;
+    if (spec.deadline_monotonic_us != 0) {
+      left_ms = std::min(left_ms, (spec.deadline_monotonic_us - now) / 1000);
+    }
+    if (left_ms < 1) {
+      done(NotStarted("DEADLINE", "the call's deadline has passed"));
+      return 0;
+    }
+    if (!spec.tool->manifest().process) return RunBuiltin(spec, done);
+    return RunBox(std::move(spec), left_ms, std::move(done));
+  }
+
+  std::uint64_t RunBuiltin(const CallSpec& spec, const Done& done) {
+    const auto it = options_.builtins.find(spec.tool->manifest().builtin);
+    if (it == options_.builtins.end()) {
+      done(NotStarted("REFUSED",
+                      "no builtin `" + spec.tool->manifest().builtin + "` is compiled in"));
+      return 0;
+    }
+    done(OutcomeOfBuiltin(*spec.tool, Guarded(it->second, spec)));
+    return 0;
+  }
+
+  // A border: a builtin may use libraries that throw.
+  static Outcome Guarded(const Builtin& builtin, const CallSpec& spec) {
+    try {
+      return builtin(spec);
+    } catch (const std::exception& error) {
+      Outcome outcome;
+      const bool reads = spec.tool->manifest().effect == Effect::kRead;
+      outcome.kind = reads ? OutcomeKind::kFailed : OutcomeKind::kUnknown;
+      outcome.error_code = reads ? "TOOL_ERROR" : "LOST";
+      outcome.error = error.what();
+      return outcome;
+    }
+  }
+
+  std::uint64_t RunBox(CallSpec spec, std::int64_t wall_ms, Done done) {
+    if (options_.launcher == nullptr) {
+      done(NotStarted("REFUSED", "process tools are refused: there is no sandbox launcher"));
+      return 0;
+    }
+    auto box = MakeBox(spec, wall_ms);
+    if (!box.ok()) {
+      done(NotStarted("REFUSED", core::Message(box.status())));
+      return 0;
+    }
+    const std::uint64_t handle = boxes_->Add();
+    const std::uint64_t running = options_.launcher->Run(
+        *std::move(box), [boxes = boxes_, handle, tool = spec.tool,
+                          done = std::move(done)](sandbox::BoxResult result) {
+          boxes->Remove(handle);
+          done(OutcomeOfBox(*tool, std::move(result)));
+        });
+    if (boxes_->Started(handle, running)) options_.launcher->Cancel(running);
+    return handle;
+  }
+
+  const ExecutorOptions options_;
+  std::shared_ptr<RunningBoxes> boxes_ = std::make_shared<RunningBoxes>();
+};
+
+}  // namespace
+
+std::unique_ptr<Executor> MakeExecutor(ExecutorOptions options) {
+  return std::make_unique<ExecutorImpl>(std::move(options));
+}
+
+}  // namespace interlock::tools

@@ -1,0 +1,467 @@
+#include "tools/fetcher.h"
+
+#include <curl/curl.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <atomic>
+#include <chrono>
+#include <mutex>
+#include <thread>
+#include <unordered_map>
+
+#include "core/check.h"
+#include "core/clock.h"
+#include "text.h"
+
+namespace interlock::tools {
+namespace {
+
+using core::Status;
+using Done = std::function<void(core::StatusOr<FetchResponse>)>;
+
+constexpr long kReceiveBufferBytes = 4096;  // while it waits, a transfer costs about this
+constexpr long kConnectionsKept = 64;
+constexpr int kPollMaxMs = 1000;
+constexpr std::size_t kUrlBytesMax = 8192;
+
+struct FreeUrl {
+  void operator()(CURLU* url) const { curl_url_cleanup(url); }
+};
+struct FreeEasy {
+  void operator()(CURL* easy) const { curl_easy_cleanup(easy); }
+};
+struct FreeList {
+  void operator()(curl_slist* list) const { curl_slist_free_all(list); }
+};
+struct FreeText {
+  void operator()(char* text) const { curl_free(text); }
+};
+
+bool IsPrintableAscii(std::string_view text) {
+  return std::all_of(text.begin(), text.end(), [](char c) { return c > 0x20 && c < 0x7F; });
+}
+
+bool IsToken(std::string_view text) {  // RFC 9110 §5.6.2
+  return !text.empty() && std::all_of(text.begin(), text.end(), [](char c) {
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
+           std::string_view("!#$%&'*+-.^_`|~").find(c) != std::string_view::npos;
+  });
+}
+
+bool IsHeaderValue(std::string_view text) {
+  return std::none_of(text.begin(), text.end(), [](char c) {
+    return (static_cast<unsigned char>(c) < 0x20 && c != '\t') || c == 0x7F;
+  });
+}
+
+std::string Part(CURLU* url, CURLUPart part) {
+  char* text = nullptr;
+  if (curl_url_get(url, part, &text, 0) != CURLUE_OK) return "";
+  const std::unique_ptr<char, FreeText> owned(text);
+  return text;
+}
+
+struct Target {
+  std::string url;   // as libcurl writes it
+  std::string host;  // for messages
+};
+
+core::StatusOr<Target> ParseUrl(const std::string& text) {
+  if (text.size() > kUrlBytesMax || !IsPrintableAscii(text)) {
+    return core::InvalidArgument("url must be at most 8192 bytes of ascii without spaces");
+  }
+  const std::unique_ptr<CURLU, FreeUrl> url(curl_url());
+  INTERLOCK_CHECK(url != nullptr);
+  if (curl_url_set(url.get(), CURLUPART_URL, text.c_str(), CURLU_DISALLOW_USER) != CURLUE_OK) {
+    return core::InvalidArgument("not a url that is taken (http or https, no user name)");
+  }
+  const std::string scheme = Part(url.get(), CURLUPART_SCHEME);
+  Target target{.url = Part(url.get(), CURLUPART_URL), .host = Part(url.get(), CURLUPART_HOST)};
+  if (scheme != "http" && scheme != "https") {
+    return core::InvalidArgument("url scheme must be http or https");
+  }
+  if (target.host.empty() || !IsPrintableAscii(target.host) ||
+      target.host.find('%') != std::string::npos || !Part(url.get(), CURLUPART_ZONEID).empty()) {
+    return core::InvalidArgument("url needs a plain ascii host");
+  }
+  return target;
+}
+
+Status CheckRequest(const FetchRequest& request) {
+  const bool method_ok = !request.method.empty() && request.method.size() <= 16 &&
+                         std::all_of(request.method.begin(), request.method.end(),
+                                     [](char c) { return c >= 'A' && c <= 'Z'; });
+  if (!method_ok) return core::InvalidArgument("not an http method");
+  if (request.headers.size() > kFetchHeadersMax) return core::InvalidArgument("too many headers");
+  for (const auto& [name, value] : request.headers) {
+    if (!IsToken(name) || !IsHeaderValue(value)) {
+      return core::InvalidArgument("header `" + OneLine(name, 80) +
+                                   "` is not one that http allows");
+    }
+  }
+  if (request.timeout_ms < 1 || request.connect_timeout_ms < 1 || request.delay_ms < 0) {
+    return core::InvalidArgument("timeouts must be above 0");
+  }
+  return core::OkStatus();
+}
+
+// One request from its start to its end. Lives on the fetcher's thread; libcurl holds its address.
+struct Transfer {
+  std::uint64_t handle = 0;
+  FetchRequest request;
+  Done done;
+  std::string host;
+  std::int64_t due_us = 0;  // monotonic; when it may start
+  std::int64_t started_us = 0;
+  const AddressPolicy* addresses = nullptr;
+  std::unique_ptr<CURL, FreeEasy> easy;
+  std::unique_ptr<curl_slist, FreeList> headers;
+  FetchResponse response;
+  std::size_t header_bytes = 0;
+  Status refusal;  // what one of our own callbacks found
+};
+
+std::string Lower(std::string_view text) {
+  std::string lower(text);
+  for (char& c : lower) {
+    if (c >= 'A' && c <= 'Z') c = static_cast<char>(c - 'A' + 'a');
+  }
+  return lower;
+}
+
+std::string_view Trim(std::string_view text) {
+  while (!text.empty() && std::string_view(" \t\r\n").find(text.back()) != std::string_view::npos) {
+    text.remove_suffix(1);
+  }
+  while (!text.empty() && (text.front() == ' ' || text.front() == '\t')) text.remove_prefix(1);
+  return text;
+}
+
+std::size_t OnBody(char* data, std::size_t, std::size_t size, void* context) {
+  auto& transfer = *static_cast<Transfer*>(context);
+  if (transfer.response.body.size() + size > transfer.request.body_bytes_max) {
+    transfer.refusal =
+        core::ResourceExhausted("reply of `" + transfer.host + "` is larger than " +
+                                std::to_string(transfer.request.body_bytes_max) + " bytes");
+    return 0;
+  }
+  transfer.response.body.append(data, size);
+  return size;
+}
+
+std::size_t OnHeader(char* data, std::size_t, std::size_t size, void* context) {
+  auto& transfer = *static_cast<Transfer*>(context);
+  const std::string_view line(data, size);
+  transfer.header_bytes += size;
+  if (transfer.header_bytes > transfer.request.header_bytes_max ||
+      transfer.response.headers.size() >= kFetchHeadersMax) {
+    transfer.refusal =
+        core::ResourceExhausted("headers of `" + transfer.host + "` are larger than allowed");
+    return 0;
+  }
+  if (line.substr(0, 5) == "HTTP/") {
+    transfer.response.headers.clear();  // of an interim (1xx) response
+    return size;
+  }
+  const std::size_t colon = line.find(':');
+  if (colon != std::string_view::npos) {
+    transfer.response.headers.emplace_back(Lower(Trim(line.substr(0, colon))),
+                                           std::string(Trim(line.substr(colon + 1))));
+  }
+  return size;
+}
+
+// The point that no rebinding name gets past: the address checked here is the one connected to.
+curl_socket_t OnOpenSocket(void* context, curlsocktype, curl_sockaddr* address) {
+  auto& transfer = *static_cast<Transfer*>(context);
+  const Status status = CheckAddress(&address->addr, address->addrlen, *transfer.addresses);
+  if (!status.ok()) {
+    transfer.refusal = status;
+    return CURL_SOCKET_BAD;
+  }
+  return socket(address->family, address->socktype | SOCK_CLOEXEC, address->protocol);
+}
+
+Status StatusOfCurl(CURLcode code, const std::string& host) {
+  const std::string what = "`" + host + "`: " + curl_easy_strerror(code);
+  switch (code) {
+    case CURLE_OPERATION_TIMEDOUT:
+      return core::Error(core::StatusCode::kDeadlineExceeded,
+                         "`" + host + "` did not answer in time");
+    case CURLE_UNSUPPORTED_PROTOCOL:
+    case CURLE_URL_MALFORMAT:
+    case CURLE_WEIRD_SERVER_REPLY:
+    case CURLE_BAD_CONTENT_ENCODING:
+      return core::InvalidArgument(what);
+    case CURLE_FILESIZE_EXCEEDED:
+    case CURLE_OUT_OF_MEMORY:
+      return core::ResourceExhausted(what);
+    case CURLE_PEER_FAILED_VERIFICATION:
+    case CURLE_SSL_CONNECT_ERROR:
+    case CURLE_SSL_CACERT_BADFILE:
+      return core::FailedPrecondition(what);
+    default:
+      return core::Unavailable(what);
+  }
+}
+
+class CurlFetcher final : public Fetcher {
+ public:
+  CurlFetcher(FetcherOptions options, CURLM* multi) : options_(std::move(options)), multi_(multi) {
+    curl_multi_setopt(multi_, CURLMOPT_MAXCONNECTS, kConnectionsKept);
+    curl_multi_setopt(multi_, CURLMOPT_PIPELINING, CURLPIPE_NOTHING);
+    thread_ = std::thread([this] { Loop(); });
+  }
+
+  ~CurlFetcher() override {
+    {
+      const std::lock_guard lock(mutex_);
+      stopping_ = true;
+    }
+    curl_multi_wakeup(multi_);
+    thread_.join();
+    curl_multi_cleanup(multi_);
+  }
+
+  std::uint64_t Fetch(FetchRequest request, Done done) override {
+    auto transfer = std::make_unique<Transfer>();
+    transfer->request = std::move(request);
+    transfer->done = std::move(done);
+    std::uint64_t handle = 0;
+    {
+      const std::lock_guard lock(mutex_);
+      handle = ++last_handle_;
+      transfer->handle = handle;
+      transfer->due_us = clock_.MonotonicMicros() + transfer->request.delay_ms * 1000;
+      incoming_.push_back(std::move(transfer));
+    }
+    curl_multi_wakeup(multi_);
+    return handle;
+  }
+
+  void Cancel(std::uint64_t handle) override {
+    {
+      const std::lock_guard lock(mutex_);
+      cancels_.push_back(handle);
+    }
+    curl_multi_wakeup(multi_);
+  }
+
+ private:
+  using Transfers = std::unordered_map<std::uint64_t, std::unique_ptr<Transfer>>;
+
+  void Loop() {
+    while (TakeIncoming()) {
+      StartDue();
+      int running = 0;
+      curl_multi_perform(multi_, &running);
+      FinishEnded();
+      curl_multi_poll(multi_, nullptr, 0, PollMs(), nullptr);
+    }
+    while (!active_.empty())
+      End(active_.begin()->first, core::Error(core::StatusCode::kCancelled, "shutting down"));
+    while (!waiting_.empty())
+      EndWaiting(waiting_.begin()->first,
+                 core::Error(core::StatusCode::kCancelled, "shutting down"));
+  }
+
+  // False: the fetcher is going away (and everything that came in is among the waiting).
+  bool TakeIncoming() {
+    std::vector<std::unique_ptr<Transfer>> incoming;
+    std::vector<std::uint64_t> cancels;
+    bool stopping = false;
+    {
+      const std::lock_guard lock(mutex_);
+      incoming.swap(incoming_);
+      cancels.swap(cancels_);
+      stopping = stopping_;
+    }
+    for (auto& transfer : incoming) {
+      const std::uint64_t handle = transfer->handle;
+      waiting_.emplace(handle, std::move(transfer));
+    }
+    for (const std::uint64_t handle : cancels) {
+      const Status cancelled = core::Error(core::StatusCode::kCancelled, "cancelled");
+      if (active_.count(handle) > 0) End(handle, cancelled);
+      if (waiting_.count(handle) > 0) EndWaiting(handle, cancelled);
+    }
+    return !stopping;
+  }
+
+  void StartDue() {
+    const std::int64_t now = clock_.MonotonicMicros();
+    std::vector<std::uint64_t> due;
+    for (const auto& [handle, transfer] : waiting_) {
+      if (transfer->due_us <= now) due.push_back(handle);
+    }
+    std::sort(due.begin(), due.end());
+    for (const std::uint64_t handle : due) {
+      const Status status = Start(*waiting_.at(handle), now);
+      if (!status.ok()) {
+        EndWaiting(handle, status);
+        continue;
+      }
+      active_.emplace(handle, std::move(waiting_.at(handle)));
+      waiting_.erase(handle);
+    }
+  }
+
+  Status Start(Transfer& transfer, std::int64_t now) {
+    INTERLOCK_RETURN_IF_ERROR(CheckRequest(transfer.request));
+    INTERLOCK_ASSIGN_OR_RETURN(const Target target, ParseUrl(transfer.request.url));
+    if (active_.size() >= options_.transfers_max) {
+      return core::ResourceExhausted("too many transfers at once");
+    }
+    transfer.host = target.host;
+    transfer.started_us = now;
+    transfer.addresses = &options_.addresses;
+    transfer.easy.reset(curl_easy_init());
+    if (transfer.easy == nullptr) return core::ResourceExhausted("libcurl has no handle left");
+    for (const auto& [name, value] : transfer.request.headers) {
+      // `name;` is how libcurl sends a header without a value.
+      const std::string line = value.empty() ? name + ";" : name + ": " + value;
+      curl_slist* const longer = curl_slist_append(transfer.headers.get(), line.c_str());
+      if (longer == nullptr) return core::ResourceExhausted("out of memory for headers");
+      (void)transfer.headers.release();
+      transfer.headers.reset(longer);
+    }
+    INTERLOCK_RETURN_IF_ERROR(Configure(transfer, target.url));
+    if (curl_multi_add_handle(multi_, transfer.easy.get()) != CURLM_OK) {
+      return core::ResourceExhausted("libcurl takes no more transfers");
+    }
+    return core::OkStatus();
+  }
+
+  Status Configure(Transfer& transfer, const std::string& url) {
+    CURL* const easy = transfer.easy.get();
+    const FetchRequest& request = transfer.request;
+    bool ok = true;
+    const auto set = [&](CURLoption option, auto value) {
+      ok = ok && curl_easy_setopt(easy, option, value) == CURLE_OK;
+    };
+    set(CURLOPT_URL, url.c_str());
+    set(CURLOPT_PROTOCOLS_STR, "http,https");
+    set(CURLOPT_FOLLOWLOCATION, 0L);
+    set(CURLOPT_PROXY, "");
+    set(CURLOPT_NOPROXY, "*");
+    set(CURLOPT_HTTP09_ALLOWED, 0L);
+    set(CURLOPT_HTTP_VERSION, static_cast<long>(CURL_HTTP_VERSION_1_1));
+    set(CURLOPT_NOSIGNAL, 1L);
+    set(CURLOPT_NETRC, static_cast<long>(CURL_NETRC_IGNORED));
+    set(CURLOPT_SSL_VERIFYPEER, 1L);
+    set(CURLOPT_SSL_VERIFYHOST, 2L);
+    if (!options_.ca_file.empty()) set(CURLOPT_CAINFO, options_.ca_file.c_str());
+    set(CURLOPT_BUFFERSIZE, kReceiveBufferBytes);
+    set(CURLOPT_CONNECTTIMEOUT_MS, static_cast<long>(request.connect_timeout_ms));
+    set(CURLOPT_TIMEOUT_MS, static_cast<long>(request.timeout_ms));
+    set(CURLOPT_OPENSOCKETFUNCTION, &OnOpenSocket);
+    set(CURLOPT_OPENSOCKETDATA, &transfer);
+    set(CURLOPT_WRITEFUNCTION, &OnBody);
+    set(CURLOPT_WRITEDATA, &transfer);
+    set(CURLOPT_HEADERFUNCTION, &OnHeader);
+    set(CURLOPT_HEADERDATA, &transfer);
+    set(CURLOPT_HTTPHEADER, transfer.headers.get());
+    set(CURLOPT_PRIVATE, &transfer);
+    if (request.method == "HEAD") set(CURLOPT_NOBODY, 1L);
+    if (!request.body.empty() || request.method == "POST") {
+      set(CURLOPT_POSTFIELDS, request.body.data());
+      set(CURLOPT_POSTFIELDSIZE_LARGE, static_cast<curl_off_t>(request.body.size()));
+    }
+    set(CURLOPT_CUSTOMREQUEST, request.method.c_str());
+    return ok ? core::OkStatus() : core::Internal("libcurl refused an option");
+  }
+
+  void FinishEnded() {
+    int left = 0;
+    while (const CURLMsg* message = curl_multi_info_read(multi_, &left)) {
+      if (message->msg != CURLMSG_DONE) continue;
+      const CURLcode code = message->data.result;
+      char* context = nullptr;
+      curl_easy_getinfo(message->easy_handle, CURLINFO_PRIVATE, &context);
+      auto& transfer = *reinterpret_cast<Transfer*>(context);
+      End(transfer.handle, Ending(transfer, code));
+    }
+  }
+
+  Status Ending(Transfer& transfer, CURLcode code) const {
+    if (code == CURLE_OK) return core::OkStatus();
+    // A refused address counts only if no other address of the name was reached.
+    if (!transfer.refusal.ok()) return transfer.refusal;
+    return StatusOfCurl(code, transfer.host);
+  }
+
+  // Calls `done` last, with nothing held: it may call us again.
+  void End(std::uint64_t handle, const Status& status) {
+    const auto it = active_.find(handle);
+    INTERLOCK_CHECK(it != active_.end());
+    const std::unique_ptr<Transfer> transfer = std::move(it->second);
+    active_.erase(it);
+    if (status.ok()) FillResponse(*transfer);
+    curl_multi_remove_handle(multi_, transfer->easy.get());
+    transfer->easy.reset();
+    if (status.ok()) {
+      transfer->done(std::move(transfer->response));
+    } else {
+      transfer->done(status);
+    }
+  }
+
+  void FillResponse(Transfer& transfer) const {
+    long status = 0;
+    curl_easy_getinfo(transfer.easy.get(), CURLINFO_RESPONSE_CODE, &status);
+    char* address = nullptr;
+    curl_easy_getinfo(transfer.easy.get(), CURLINFO_PRIMARY_IP, &address);
+    transfer.response.status = static_cast<int>(status);
+    transfer.response.address = address == nullptr ? "" : address;
+    transfer.response.wall_us = clock_.MonotonicMicros() - transfer.started_us;
+  }
+
+  void EndWaiting(std::uint64_t handle, const Status& status) {
+    const auto it = waiting_.find(handle);
+    const std::unique_ptr<Transfer> transfer = std::move(it->second);
+    waiting_.erase(it);
+    transfer->done(status);
+  }
+
+  int PollMs() const {
+    std::int64_t wait_ms = kPollMaxMs;
+    const std::int64_t now = clock_.MonotonicMicros();
+    for (const auto& [handle, transfer] : waiting_) {
+      wait_ms = std::min(wait_ms, std::max<std::int64_t>(0, (transfer->due_us - now) / 1000 + 1));
+    }
+    return static_cast<int>(wait_ms);
+  }
+
+  const FetcherOptions options_;
+  CURLM* const multi_;
+  const core::SystemClock clock_;
+  std::mutex mutex_;  // guards the next four
+  std::vector<std::unique_ptr<Transfer>> incoming_;
+  std::vector<std::uint64_t> cancels_;
+  std::uint64_t last_handle_ = 0;
+  bool stopping_ = false;
+  Transfers waiting_;  // this and the next: the fetcher's thread only
+  Transfers active_;
+  std::thread thread_;
+};
+
+}  // namespace
+
+std::string_view FetchResponse::Header(std::string_view name) const {
+  const auto it = std::find_if(headers.begin(), headers.end(),
+                               [&](const auto& header) { return header.first == name; });
+  return it == headers.end() ? std::string_view() : std::string_view(it->second);
+}
+
+core::StatusOr<std::unique_ptr<Fetcher>> MakeFetcher(FetcherOptions options) {
+  // Thread-safe since 7.84; reference counted, and the process keeps it to its end.
+  if (curl_global_init(CURL_GLOBAL_DEFAULT) != CURLE_OK)
+    return core::Internal("libcurl does not start");
+  CURLM* const multi = curl_multi_init();
+  if (multi == nullptr) return core::Internal("libcurl does not start");
+  return std::unique_ptr<Fetcher>(std::make_unique<CurlFetcher>(std::move(options), multi));
+}
+
+}  // namespace interlock::tools
