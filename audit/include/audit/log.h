@@ -28,6 +28,7 @@ inline constexpr std::size_t kEntryBytesMax = 65'535;  // C2SP entry bundles hav
 inline constexpr std::size_t kBatchMax = 256;          // commands a commit
 inline constexpr std::size_t kProjectionFlushCommands = 512;
 inline constexpr std::size_t kQueueMax = 65'536;       // commands waiting; above: kResourceExhausted
+inline constexpr std::int64_t kClockStepMicros = 2'000'000;  // rule 27
 
 // What an appender says of an entry; the log adds v, index, time_us, tenant, run_seq and prev.
 struct NewEntry {
@@ -147,6 +148,10 @@ struct LogOptions {
   std::uint64_t ballast_bytes = 64ull << 20;
   std::int64_t checkpoint_interval_us = 60'000'000;
   std::uint64_t checkpoint_entries = 256;
+  // Rule 27: called on the writer thread, before the batch's commands, when wall and monotonic time moved
+  // apart by more than kClockStepMicros since the last call; `by_us` is signed. Must not block; may Submit.
+  // The log itself only keeps time_us from going back; what a step forbids is the caller's to decide.
+  std::function<void(std::int64_t by_us)> clock_stepped;
 };
 
 // Readers' rows of a page, oldest first.
@@ -173,6 +178,9 @@ class Log {
   virtual std::uint64_t size() const = 0;  // committed entries
   virtual Health health() const = 0;
   virtual std::string health_reason() const = 0;  // empty when kOk
+  // Rule 27: time of the last entry at Open minus the wall clock then; above one hour the caller takes no new
+  // intents until an operator confirms.
+  virtual std::int64_t ahead_of_wall_us() const { return 0; }
 
   virtual core::StatusOr<Entry> Read(std::uint64_t index) const = 0;
   virtual core::StatusOr<EntryPage> ReadRange(std::uint64_t first, int max) const = 0;
@@ -191,6 +199,10 @@ class Log {
   // RFC 6962 §2.1.1 audit path of `index` in the tree of `size` entries.
   virtual core::StatusOr<std::vector<core::Digest>> InclusionProof(std::uint64_t index,
                                                                    std::uint64_t size) const = 0;
+
+  // RFC 6962 §2.1.2 proof that the tree of `old_size` entries is a prefix of the one of `size`.
+  virtual core::StatusOr<std::vector<core::Digest>> ConsistencyProof(std::uint64_t old_size,
+                                                                     std::uint64_t size) const = 0;
 
   // Called on the writer thread after each commit with the first and one-past-last new index. Must not block.
   virtual void SetListener(std::function<void(std::uint64_t, std::uint64_t)> committed) = 0;

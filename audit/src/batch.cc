@@ -1,0 +1,117 @@
+#include "batch.h"
+
+#include <algorithm>
+
+#include "audit/merkle.h"
+
+namespace interlock::audit {
+namespace {
+
+constexpr std::size_t kCachedHeadsMax = 65'536;
+
+// Every commitment object of the body names a payload that is given, and the other way round:
+// content that no entry commits to, or a commitment to content that no one kept, is a mistake of
+// the caller.
+core::Status CheckPayloads(const NewEntry& entry, std::span<const SealedPayload> payloads) {
+  const core::Status bad =
+      core::InvalidArgument("payloads of a `" + std::string(entry.kind) +
+                            "` entry are not the ones that its commitments name");
+  if (payloads.size() > static_cast<std::size_t>(kSlotsMax)) return bad;
+  std::size_t named = 0;
+  for (const NamedPayload& name : NamedPayloads(entry.body)) {  // in slot order
+    const auto slot = static_cast<std::size_t>(name.slot);
+    if (name.slot < 0 || slot > named || slot >= payloads.size()) return bad;
+    if (core::Hex(payloads[slot].commitment) != name.commit_hex) return bad;
+    named = slot + 1;
+  }
+  return named == payloads.size() ? core::OkStatus() : bad;
+}
+
+}  // namespace
+
+Batch::Batch(std::string tenant, LoadHead load_head)
+    : tenant_(std::move(tenant)), load_head_(std::move(load_head)) {}
+
+void Batch::Start(std::uint64_t next_index, std::int64_t last_time_us) {
+  first_index_ = next_index;
+  now_us_ = last_time_us;
+  entries_.clear();
+  payloads_.clear();
+  arena_.clear();
+  heads_before_.clear();
+  command_entries_ = command_payloads_ = command_arena_ = 0;
+}
+
+void Batch::BeginCommand(std::int64_t wall_us) {
+  command_time_us_ = now_us_;
+  now_us_ = std::max(now_us_, wall_us);  // rule 27: time never goes back
+  command_entries_ = entries_.size();
+  command_payloads_ = payloads_.size();
+  command_arena_ = arena_.size();
+  heads_before_.clear();
+}
+
+void Batch::TakeBackCommand() {
+  for (auto undo = heads_before_.rbegin(); undo != heads_before_.rend(); ++undo) {
+    *undo->head = std::move(undo->before);
+  }
+  heads_before_.clear();
+  entries_.resize(command_entries_);
+  payloads_.resize(command_payloads_);
+  arena_.resize(command_arena_);
+  now_us_ = command_time_us_;
+}
+
+void Batch::Abandon() {
+  heads_.clear();
+  Start(first_index_, now_us_);
+}
+
+void Batch::TrimHeads() {
+  if (heads_.size() > kCachedHeadsMax) heads_.clear();
+}
+
+core::StatusOr<EntryRef> Batch::Append(const NewEntry& entry, std::span<SealedPayload> payloads) {
+  INTERLOCK_RETURN_IF_ERROR(CheckNewEntry(entry));
+  INTERLOCK_RETURN_IF_ERROR(CheckPayloads(entry, payloads));
+  RunHead* head = nullptr;
+  if (!entry.run.empty()) {
+    INTERLOCK_ASSIGN_OR_RETURN(head, HeadOf(entry.run));
+  }
+  PendingEntry pending;
+  pending.index = next_index();
+  pending.time_us = now_us_;
+  pending.run_seq = head == nullptr ? -1 : head->next_seq;
+  pending.bytes.at = arena_.size();
+  pending.layout = AppendEntry(
+      entry, {pending.index, now_us_, pending.run_seq, tenant_, head == nullptr ? "" : head->prev},
+      arena_);
+  pending.bytes.size = arena_.size() - pending.bytes.at;
+  if (pending.bytes.size > kEntryBytesMax) {
+    arena_.resize(pending.bytes.at);
+    return core::ResourceExhausted("a `" + std::string(entry.kind) + "` entry is longer than " +
+                                   std::to_string(kEntryBytesMax) + " bytes");
+  }
+  pending.leaf_hash = LeafHash(BytesOf(pending));
+  if (head != nullptr) MoveHead(*head, pending.leaf_hash);
+  entries_.push_back(pending);
+  for (std::size_t slot = 0; slot < payloads.size(); ++slot) {
+    payloads_.push_back({pending.index, static_cast<int>(slot), std::move(payloads[slot])});
+  }
+  return EntryRef{pending.index, pending.leaf_hash};
+}
+
+core::StatusOr<RunHead*> Batch::HeadOf(std::string_view run) {
+  const auto found = heads_.find(run);
+  if (found != heads_.end()) return &found->second;
+  INTERLOCK_ASSIGN_OR_RETURN(RunHead head, load_head_(run));
+  return &heads_.emplace(std::string(run), std::move(head)).first->second;
+}
+
+void Batch::MoveHead(RunHead& head, const core::Digest& leaf_hash) {
+  heads_before_.push_back({&head, head});
+  ++head.next_seq;
+  head.prev = core::Hex(leaf_hash);
+}
+
+}  // namespace interlock::audit

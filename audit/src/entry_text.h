@@ -1,0 +1,74 @@
+// The bytes of an entry: written by text append, read back by one strict pass. Format:
+// docs/audit_format.md.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "audit/log.h"
+#include "core/digest.h"
+#include "core/status.h"
+
+namespace interlock::audit {
+
+inline constexpr int kEntryVersion = 1;
+inline constexpr std::size_t kKindBytesMax = 64;
+inline constexpr std::size_t kActorBytesMax = 256;
+inline constexpr int kSlotsMax = 256;  // payloads of one entry
+
+// What the log adds to an entry.
+struct Envelope {
+  std::uint64_t index = 0;
+  std::int64_t time_us = 0;
+  std::int64_t run_seq = -1;
+  std::string_view tenant;
+  std::string_view prev;  // hex, or empty for the first entry of a run and entries of no run
+};
+
+// Where the parts stand in the bytes.
+struct Span {
+  std::size_t at = 0;
+  std::size_t size = 0;
+  std::string_view In(std::string_view bytes) const { return bytes.substr(at, size); }
+};
+struct EntryLayout {
+  Span body;
+  Span kind;
+  Span run;
+};
+
+// Errors (kInvalidArgument, naming the field): kind not [a-z_.]+, run neither empty nor a UUID,
+// actor empty or too long, cites not sorted digest names, body not a canonical object (see
+// canonical.h).
+core::Status CheckNewEntry(const NewEntry& entry);
+
+// Appends the entry's bytes to `out`. Precondition: CheckNewEntry. Spans count from the entry's
+// first byte.
+EntryLayout AppendEntry(const NewEntry& entry, const Envelope& envelope, std::string& out);
+
+// An entry read back; views into the bytes.
+struct ParsedEntry {
+  std::string_view actor;
+  std::string_view body;
+  std::string_view cites;
+  std::string_view kind;
+  std::string_view run;
+  Envelope envelope;
+};
+
+// Accepts exactly what AppendEntry writes (with any kind); nullopt for all other bytes.
+std::optional<ParsedEntry> ParseEntry(std::string_view bytes);
+
+// A commitment object {"bytes":n,"commit":"<hex>","slot":k} somewhere in an entry.
+struct NamedPayload {
+  std::string_view commit_hex;
+  int slot = 0;
+};
+// All commitment objects of an entry, in slot order. Works on the text: an unescaped quote cannot
+// stand inside a JSON string, so the pattern is found nowhere else.
+std::vector<NamedPayload> NamedPayloads(std::string_view bytes);
+
+}  // namespace interlock::audit

@@ -1,0 +1,22 @@
+// One daemon a partition (rule 29).
+#pragma once
+
+#include <string>
+
+#include "core/status.h"
+#include "private_file.h"
+
+namespace interlock::audit {
+
+// Holds an exclusive flock on `<folder>/lock` for as long as it lives; the file names the holder's
+// pid.
+class FolderLock {
+ public:
+  // Errors: kFailedPrecondition with the other process's pid.
+  static core::StatusOr<FolderLock> Take(const std::string& folder);
+
+ private:
+  UniqueFd fd_;
+};
+
+}  // namespace interlock::audit

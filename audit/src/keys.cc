@@ -1,0 +1,387 @@
+// keys.db: one data key per subject, wrapped by the master key; the tenant's HMAC key; sealing.
+#include "audit/keys.h"
+
+#include <fcntl.h>
+#include <sodium.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <array>
+#include <cstring>
+#include <mutex>
+#include <shared_mutex>
+#include <unordered_map>
+
+#include "private_file.h"
+#include "sqlite.h"
+
+namespace interlock::audit {
+namespace {
+
+constexpr std::size_t kKeyBytes = crypto_aead_xchacha20poly1305_ietf_KEYBYTES;
+constexpr std::size_t kNonceBytes = crypto_aead_xchacha20poly1305_ietf_NPUBBYTES;
+constexpr std::size_t kTagBytes = crypto_aead_xchacha20poly1305_ietf_ABYTES;
+constexpr std::size_t kSaltBytes = 32;
+constexpr std::size_t kCachedKeysMax = 65'536;
+constexpr std::int64_t kKeysApplicationId = 0x494C4B59;  // "ILKY"
+
+// Destroying a key keeps its row (so that the subject stays erased) and overwrites the wrapped
+// bytes: secure_delete zeroes the old content, journal_mode DELETE leaves no second copy behind.
+constexpr const char* kKeysSchema = R"sql(
+CREATE TABLE IF NOT EXISTS tenant_key(id INTEGER PRIMARY KEY CHECK(id = 1), wrapped BLOB NOT NULL) STRICT;
+CREATE TABLE IF NOT EXISTS data_key(
+  id INTEGER PRIMARY KEY,
+  key_id TEXT NOT NULL UNIQUE,
+  subject TEXT NOT NULL UNIQUE,  -- HMAC of the subject's name
+  wrapped BLOB                   -- NULL when destroyed
+) STRICT;
+)sql";
+
+using Secret = std::array<unsigned char, kKeyBytes>;
+
+unsigned char* Bytes(std::string& text) { return reinterpret_cast<unsigned char*>(text.data()); }
+const unsigned char* Bytes(std::string_view text) {
+  return reinterpret_cast<const unsigned char*>(text.data());
+}
+
+class DataKey final : public SubjectKey {
+ public:
+  DataKey(std::string key_id, const Secret& secret) : key_id_(std::move(key_id)), secret_(secret) {}
+  ~DataKey() override { sodium_memzero(secret_.data(), secret_.size()); }
+  const std::string& key_id() const override { return key_id_; }
+  const Secret& secret() const { return secret_; }
+
+ private:
+  const std::string key_id_;
+  Secret secret_;
+};
+
+std::string Nonce(core::Random& random) {
+  std::string nonce(kNonceBytes, '\0');
+  random.Fill({Bytes(nonce), nonce.size()});
+  return nonce;
+}
+
+// Encrypts bytes [from, end) of `out` in place and appends the tag; the nonce stands before them.
+void EncryptInPlace(std::string& out, std::size_t from, std::string_view context,
+                    const Secret& key) {
+  const std::size_t plain = out.size() - from;
+  out.resize(out.size() + kTagBytes);
+  unsigned char* text = Bytes(out) + from;
+  crypto_aead_xchacha20poly1305_ietf_encrypt(text, nullptr, text, plain, Bytes(context),
+                                             context.size(), nullptr, Bytes(out), key.data());
+}
+
+// The inverse for nonce || ciphertext. False when the bytes, the context or the key are not the
+// ones.
+bool Decrypt(std::string_view sealed, std::string_view context, const Secret& key,
+             std::string& plain) {
+  if (sealed.size() < kNonceBytes + kTagBytes) return false;
+  const std::string_view text = sealed.substr(kNonceBytes);
+  plain.resize(text.size() - kTagBytes);
+  return crypto_aead_xchacha20poly1305_ietf_decrypt(Bytes(plain), nullptr, nullptr, Bytes(text),
+                                                    text.size(), Bytes(context), context.size(),
+                                                    Bytes(sealed), key.data()) == 0;
+}
+
+std::string SealContext(std::string_view key_id, std::string_view media) {
+  std::string context(key_id);
+  context += '\0';
+  context += media;
+  return context;
+}
+
+core::StatusOr<Secret> LoadMasterKey(const std::string& folder, core::Random& random) {
+  const std::string path = folder + "/master.key";
+  auto text = ReadPrivateFile(path);
+  if (text.status().code() == core::StatusCode::kNotFound) {
+    struct stat info {};
+    if (::stat((folder + "/keys.db").c_str(), &info) == 0) {
+      return core::FailedPrecondition("`" + path +
+                                      "` is missing and keys.db was made with it; restore it");
+    }
+    std::string bytes(kKeyBytes, '\0');
+    random.Fill({Bytes(bytes), bytes.size()});
+    std::string hex = core::Hex(bytes) + "\n";
+    INTERLOCK_RETURN_IF_ERROR(CreatePrivateFile(path, hex));
+    sodium_memzero(bytes.data(), bytes.size());
+    sodium_memzero(hex.data(), hex.size());
+    text = ReadPrivateFile(path);
+  }
+  if (!text.ok()) return text.status();
+  auto bytes = core::BytesFromHex(std::string_view(*text).substr(0, 2 * kKeyBytes));
+  const bool sound = bytes.ok() && bytes->size() == kKeyBytes &&
+                     std::string_view(*text).substr(2 * kKeyBytes) == "\n";
+  sodium_memzero(text->data(), text->size());
+  if (!sound) return core::DataLoss("`" + path + "` is not a master key");
+  Secret secret;
+  std::memcpy(secret.data(), bytes->data(), kKeyBytes);
+  sodium_memzero(bytes->data(), bytes->size());
+  return secret;
+}
+
+class FileKeyStore final : public KeyStore {
+ public:
+  FileKeyStore(const Secret& master, core::Random* random) : random_(random), master_(master) {}
+  ~FileKeyStore() override {
+    sodium_memzero(master_.data(), master_.size());
+    sodium_memzero(hmac_key_.data(), hmac_key_.size());
+  }
+
+  core::Status Start(const std::string& path, bool created) {
+    INTERLOCK_ASSIGN_OR_RETURN(db_, OpenDb(path, SQLITE_OPEN_READWRITE));
+    INTERLOCK_RETURN_IF_ERROR(Exec(db_.get(),
+                                   "PRAGMA journal_mode = DELETE; PRAGMA synchronous = FULL;"
+                                   "PRAGMA secure_delete = ON; PRAGMA temp_store = MEMORY"));
+    INTERLOCK_RETURN_IF_ERROR(CheckApplication(created));
+    INTERLOCK_RETURN_IF_ERROR(Exec(db_.get(), kKeysSchema));
+    INTERLOCK_RETURN_IF_ERROR(PrepareAll());
+    return LoadTenantKey();
+  }
+
+  core::StatusOr<std::shared_ptr<const SubjectKey>> KeyFor(std::string_view subject) override {
+    if (auto key = Cached(by_subject_, subject)) return {std::move(key)};
+    const std::string name = Hmac("subject", subject);
+    const std::lock_guard lock(db_mutex_);
+    INTERLOCK_ASSIGN_OR_RETURN(std::shared_ptr<const DataKey> key, LoadOrMake(name));
+    Remember(subject, key);
+    return std::shared_ptr<const SubjectKey>(std::move(key));
+  }
+
+  SealedPayload Seal(const SubjectKey& key, std::string_view media,
+                     std::string_view plaintext) override {
+    // Every SubjectKey comes from KeyFor, so it is a DataKey.
+    const auto& data_key = static_cast<const DataKey&>(key);
+    SealedPayload payload;
+    payload.key_id = data_key.key_id();
+    payload.media = media;
+    payload.plain_bytes = plaintext.size();
+    std::string& out = payload.sealed;
+    out.reserve(kNonceBytes + kSaltBytes + plaintext.size() + kTagBytes);
+    out.resize(kNonceBytes + kSaltBytes);
+    random_->Fill({Bytes(out), out.size()});
+    payload.commitment =
+        Commitment(std::string_view(out).substr(kNonceBytes, kSaltBytes), media, plaintext);
+    out += plaintext;
+    EncryptInPlace(out, kNonceBytes, SealContext(payload.key_id, media), data_key.secret());
+    return payload;
+  }
+
+  core::StatusOr<OpenedPayload> Open(const SealedPayload& payload) override {
+    INTERLOCK_ASSIGN_OR_RETURN(const std::shared_ptr<const DataKey> key, ById(payload.key_id));
+    std::string plain;
+    if (!Decrypt(payload.sealed, SealContext(payload.key_id, payload.media), key->secret(),
+                 plain) ||
+        plain.size() < kSaltBytes) {
+      return core::DataLoss("a sealed payload does not open with its key");
+    }
+    OpenedPayload opened{payload.media, plain.substr(kSaltBytes), plain.substr(0, kSaltBytes)};
+    sodium_memzero(plain.data(), plain.size());
+    if (Commitment(opened.salt, opened.media, opened.plaintext) != payload.commitment) {
+      return core::DataLoss("a payload is not what its commitment says");
+    }
+    return opened;
+  }
+
+  std::string Hmac(std::string_view purpose, std::string_view text) const override {
+    std::string bytes;
+    bytes.reserve(purpose.size() + 1 + text.size());
+    bytes += purpose;
+    bytes += '\0';
+    bytes += text;
+    return core::Hex(core::HmacSha256(
+        {reinterpret_cast<const char*>(hmac_key_.data()), hmac_key_.size()}, bytes));
+  }
+
+  core::Status Destroy(std::string_view subject) override {
+    const std::string name = Hmac("subject", subject);
+    const std::lock_guard lock(db_mutex_);
+    // A subject never seen is marked too, so that no key is made for it later.
+    INTERLOCK_RETURN_IF_ERROR(
+        insert_.Text(1, "destroyed-" + name.substr(0, 24)).Text(2, name).Run());
+    INTERLOCK_RETURN_IF_ERROR(destroy_.Text(1, name).Run());
+    const std::unique_lock cache(cache_mutex_);
+    by_subject_.clear();  // rare; the other subjects' keys are read again
+    by_id_.clear();
+    return core::OkStatus();
+  }
+
+ private:
+  struct TextHash {
+    using is_transparent = void;
+    std::size_t operator()(std::string_view text) const {
+      return std::hash<std::string_view>()(text);
+    }
+  };
+  using Cache =
+      std::unordered_map<std::string, std::shared_ptr<const DataKey>, TextHash, std::equal_to<>>;
+
+  core::Status CheckApplication(bool created) {
+    if (created) {
+      return Exec(db_.get(), "PRAGMA application_id = " + std::to_string(kKeysApplicationId));
+    }
+    INTERLOCK_ASSIGN_OR_RETURN(const std::int64_t id, QueryInt(db_.get(), "PRAGMA application_id"));
+    // 0: a crash between making the file and marking it; there is nothing in it yet.
+    if (id == kKeysApplicationId) return core::OkStatus();
+    if (id != 0) return core::FailedPrecondition("keys.db is not a key store");
+    return CheckApplication(true);
+  }
+
+  core::Status PrepareAll() {
+    INTERLOCK_ASSIGN_OR_RETURN(
+        by_subject_query_,
+        Statement::Prepare(db_.get(), "SELECT key_id, wrapped FROM data_key WHERE subject = ?"));
+    INTERLOCK_ASSIGN_OR_RETURN(
+        by_id_query_,
+        Statement::Prepare(db_.get(), "SELECT key_id, wrapped FROM data_key WHERE key_id = ?"));
+    INTERLOCK_ASSIGN_OR_RETURN(
+        insert_, Statement::Prepare(db_.get(),
+                                    "INSERT INTO data_key(key_id, subject, wrapped) "
+                                    "VALUES(?, ?, ?) ON CONFLICT(subject) DO NOTHING"));
+    INTERLOCK_ASSIGN_OR_RETURN(
+        destroy_,
+        Statement::Prepare(db_.get(), "UPDATE data_key SET wrapped = NULL WHERE subject = ?"));
+    return core::OkStatus();
+  }
+
+  std::string Wrap(const Secret& secret, std::string_view name) {
+    std::string out = Nonce(*random_);
+    out.append(reinterpret_cast<const char*>(secret.data()), secret.size());
+    EncryptInPlace(out, kNonceBytes, name, master_);
+    return out;
+  }
+
+  core::StatusOr<Secret> Unwrap(std::string_view wrapped, std::string_view name) const {
+    std::string plain;
+    if (!Decrypt(wrapped, name, master_, plain) || plain.size() != kKeyBytes) {
+      return core::DataLoss("key `" + std::string(name) +
+                            "` does not open with this master key; is master.key the right one");
+    }
+    Secret secret;
+    std::memcpy(secret.data(), plain.data(), secret.size());
+    sodium_memzero(plain.data(), plain.size());
+    return secret;
+  }
+
+  core::Status LoadTenantKey() {
+    INTERLOCK_ASSIGN_OR_RETURN(Statement select,
+                               Statement::Prepare(db_.get(), "SELECT wrapped FROM tenant_key"));
+    INTERLOCK_ASSIGN_OR_RETURN(const bool row, select.Step());
+    if (row) {
+      INTERLOCK_ASSIGN_OR_RETURN(hmac_key_, Unwrap(select.Bytes(0), "tenant"));
+      return core::OkStatus();
+    }
+    random_->Fill(hmac_key_);
+    const std::string wrapped = Wrap(hmac_key_, "tenant");
+    INTERLOCK_ASSIGN_OR_RETURN(
+        Statement insert,
+        Statement::Prepare(db_.get(), "INSERT INTO tenant_key(id, wrapped) VALUES(1, ?)"));
+    return insert.Blob(1, wrapped).Run();
+  }
+
+  // Looks one row up; nullptr when there is none.
+  core::StatusOr<std::shared_ptr<const DataKey>> Load(Statement& query, std::string_view argument) {
+    ResetAtExit reset(query);
+    query.Text(1, argument);
+    INTERLOCK_ASSIGN_OR_RETURN(const bool row, query.Step());
+    if (!row) return std::shared_ptr<const DataKey>();
+    std::string key_id(query.Bytes(0));
+    if (query.IsNull(1)) return core::NotFound("the key was destroyed: the content is erased");
+    INTERLOCK_ASSIGN_OR_RETURN(Secret secret, Unwrap(query.Bytes(1), key_id));
+    auto key = std::make_shared<const DataKey>(std::move(key_id), secret);
+    sodium_memzero(secret.data(), secret.size());
+    return key;
+  }
+
+  core::StatusOr<std::shared_ptr<const DataKey>> LoadOrMake(const std::string& name) {
+    auto found = Load(by_subject_query_, name);
+    if (found.status().code() == core::StatusCode::kNotFound) {
+      return core::FailedPrecondition("the subject was erased; no new key is made for it");
+    }
+    if (!found.ok() || *found != nullptr) return found;
+    Secret secret;
+    random_->Fill(secret);
+    std::string id_bytes(12, '\0');
+    random_->Fill({Bytes(id_bytes), id_bytes.size()});
+    std::string key_id = core::Hex(id_bytes);
+    const std::string wrapped = Wrap(secret, key_id);
+    const core::Status status = insert_.Text(1, key_id).Text(2, name).Blob(3, wrapped).Run();
+    sqlite3_clear_bindings(insert_.get());
+    auto key = std::make_shared<const DataKey>(std::move(key_id), secret);
+    sodium_memzero(secret.data(), secret.size());
+    if (!status.ok()) return status;
+    return key;
+  }
+
+  core::StatusOr<std::shared_ptr<const DataKey>> ById(const std::string& key_id) {
+    if (auto key = Cached(by_id_, key_id)) return key;
+    const std::lock_guard lock(db_mutex_);
+    INTERLOCK_ASSIGN_OR_RETURN(std::shared_ptr<const DataKey> key, Load(by_id_query_, key_id));
+    if (key == nullptr) return core::NotFound("no key `" + key_id + "`");
+    const std::unique_lock cache(cache_mutex_);
+    if (by_id_.size() >= kCachedKeysMax) by_id_.clear();
+    by_id_.insert_or_assign(key_id, key);
+    return key;
+  }
+
+  std::shared_ptr<const DataKey> Cached(const Cache& cache, std::string_view name) {
+    const std::shared_lock lock(cache_mutex_);
+    const auto found = cache.find(name);
+    return found == cache.end() ? nullptr : found->second;
+  }
+
+  void Remember(std::string_view subject, const std::shared_ptr<const DataKey>& key) {
+    const std::unique_lock lock(cache_mutex_);
+    if (by_subject_.size() >= kCachedKeysMax) by_subject_.clear();
+    by_subject_.insert_or_assign(std::string(subject), key);
+    by_id_.insert_or_assign(key->key_id(), key);
+  }
+
+  core::Random* const random_;
+  Secret master_;
+  Secret hmac_key_{};
+
+  std::mutex db_mutex_;  // the connection and its statements; taken before cache_mutex_
+  Db db_;
+  Statement by_subject_query_;
+  Statement by_id_query_;
+  Statement insert_;
+  Statement destroy_;
+
+  std::shared_mutex cache_mutex_;
+  Cache by_subject_;
+  Cache by_id_;
+};
+
+// SQLite gives its journal the mode of the database; so the file is made first, and private.
+core::StatusOr<bool> TouchKeysFile(const std::string& path) {
+  struct stat info {};
+  if (::stat(path.c_str(), &info) == 0) {
+    INTERLOCK_RETURN_IF_ERROR(CheckPrivate(path));
+    return false;
+  }
+  INTERLOCK_RETURN_IF_ERROR(CreatePrivateFile(path, ""));
+  return true;
+}
+
+}  // namespace
+
+core::Digest Commitment(std::string_view salt, std::string_view media, std::string_view plaintext) {
+  return core::Sha256(
+      {std::string_view("\x02", 1), salt, media, std::string_view("\0", 1), plaintext});
+}
+
+core::StatusOr<std::unique_ptr<KeyStore>> KeyStore::Open(const std::string& folder,
+                                                         core::Random* random) {
+  if (sodium_init() < 0) return core::Internal("libsodium does not start");
+  INTERLOCK_RETURN_IF_ERROR(MakeFolder(folder));
+  INTERLOCK_ASSIGN_OR_RETURN(Secret master, LoadMasterKey(folder, *random));
+  auto store = std::make_unique<FileKeyStore>(master, random);
+  sodium_memzero(master.data(), master.size());
+  const std::string path = folder + "/keys.db";
+  INTERLOCK_ASSIGN_OR_RETURN(const bool created, TouchKeysFile(path));
+  INTERLOCK_RETURN_IF_ERROR(store->Start(path, created));
+  return std::unique_ptr<KeyStore>(std::move(store));
+}
+
+}  // namespace interlock::audit

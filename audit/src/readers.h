@@ -1,0 +1,63 @@
+// Read-only connections, borrowed one at a time.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <mutex>
+#include <string>
+#include <vector>
+
+#include "audit/log.h"
+#include "run_index.h"
+#include "sqlite.h"
+
+namespace interlock::audit {
+
+// One connection with its statements. One per thread at a time.
+class Reader {
+ public:
+  static core::StatusOr<std::unique_ptr<Reader>> Open(const std::string& path);
+
+  sqlite3* db() const { return db_.get(); }
+  core::StatusOr<Entry> Read(std::uint64_t index);
+  // At most `max` entries from `first`, below `size`.
+  core::StatusOr<EntryPage> ReadRange(std::uint64_t first, int max, std::uint64_t size);
+  // At most `max` positions of a run in the table, from `first_seq`.
+  core::StatusOr<std::vector<RunPosition>> RunPositions(std::string_view run,
+                                                        std::int64_t first_seq, int max);
+  core::StatusOr<PayloadRow> ReadPayload(std::uint64_t entry_index, int slot);
+  // `read` sees one snapshot.
+  core::Status Query(const std::function<core::Status(sqlite3*)>& read);
+
+ private:
+  Db db_;
+  Statement entry_;
+  Statement range_;
+  Statement run_;
+  Statement payload_;
+};
+
+// Thread-safe.
+class ReaderPool {
+ public:
+  explicit ReaderPool(std::string path) : path_(std::move(path)) {}
+
+  // Goes back to the pool when dropped.
+  struct GiveBack {
+    ReaderPool* pool;
+    void operator()(Reader* reader) const { pool->Return(std::unique_ptr<Reader>(reader)); }
+  };
+  using Lease = std::unique_ptr<Reader, GiveBack>;
+  core::StatusOr<Lease> Borrow();
+
+ private:
+  static constexpr std::size_t kIdleMax = 16;
+  void Return(std::unique_ptr<Reader> reader);
+
+  const std::string path_;
+  std::mutex mutex_;
+  std::vector<std::unique_ptr<Reader>> idle_;
+};
+
+}  // namespace interlock::audit

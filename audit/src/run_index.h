@@ -1,0 +1,56 @@
+// The built-in projection: which entries belong to which run. Rows reach the database in bulk;
+// until then readers find them here.
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <mutex>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "audit/log.h"
+#include "sqlite.h"
+
+namespace interlock::audit {
+
+struct RunPosition {
+  std::int64_t run_seq = 0;
+  std::uint64_t index = 0;
+};
+
+// Apply, Flush, Attach, Reset: writer thread. Pending and PublishUpTo: thread-safe.
+class RunIndex final : public Projector {
+ public:
+  std::string_view name() const override { return "entry_run"; }
+  std::vector<std::string> Schema() const override;
+  core::Status Attach(sqlite3* db) override;
+  core::Status Apply(const EntryView& entry) override;
+  core::Status Flush() override;
+  void Reset() override;
+
+  // Entries below `size` are durable: readers may see them.
+  void PublishUpTo(std::uint64_t size);
+  // Forgets rows that are durable in the table. After the flush's COMMIT only, else readers would
+  // miss them.
+  void DropFlushed();
+  // Durable entries of a run that the table may not have yet, in run_seq order, from `first_seq`.
+  std::vector<RunPosition> Pending(std::string_view run, std::int64_t first_seq) const;
+  // The run's last entry in the table or among the pending; nullopt for a run never seen.
+  core::StatusOr<std::optional<RunPosition>> Last(std::string_view run);
+
+ private:
+  struct Row {
+    std::array<char, 36> run;
+    RunPosition position;
+  };
+
+  mutable std::mutex mutex_;
+  std::vector<Row> rows_;    // in entry order
+  std::size_t flushed_ = 0;  // rows_[0 .. flushed_) are in the table (once it commits)
+  std::uint64_t published_ = 0;
+  Statement insert_;
+  Statement last_;
+};
+
+}  // namespace interlock::audit

@@ -1,0 +1,61 @@
+// The database of a partition: tables, triggers, pragmas, and who may do what on a connection.
+#pragma once
+
+#include <cstdint>
+#include <span>
+#include <string>
+#include <string_view>
+
+#include "audit/log.h"
+#include "core/status.h"
+#include "sqlite.h"
+
+namespace interlock::audit {
+
+inline constexpr std::int64_t kApplicationId = 0x494C4F47;  // "ILOG"
+inline constexpr std::int64_t kSchemaVersion = 1;           // user_version
+inline constexpr std::int64_t kPageBytes = 8192;
+inline constexpr std::string_view kDatabaseName = "audit.db";
+
+// The one row of table `log`.
+struct LogIdentity {
+  std::string tenant;
+  std::string origin;
+  std::string verifier_key;
+};
+
+// Opens (or makes, mode 0600) `<folder>/audit.db` for writing: WAL, synchronous FULL, defensive, no
+// trusted schema, tables and triggers in place. No authorizer yet: see LockDown. `created` says
+// whether it is new.
+struct WritableDb {
+  Db db;
+  bool created = false;
+};
+core::StatusOr<WritableDb> OpenForWriting(const std::string& folder);
+
+// Makes the tables and the identity row of a new database, or checks those of an old one.
+// Errors: kFailedPrecondition for another application, a newer schema, or another identity.
+core::Status EstablishSchema(sqlite3* db, const LogIdentity& identity, std::int64_t now_us);
+core::StatusOr<LogIdentity> ReadIdentity(sqlite3* db);
+// kFailedPrecondition unless application_id and user_version are ours.
+core::Status CheckFormat(sqlite3* db);
+
+// From here on the connection may read, insert, and update or delete in `p_` tables and payload
+// rows only.
+void LockDownWriter(sqlite3* db);
+// Reading only. `query_only`, no PRAGMA, no ATTACH.
+core::StatusOr<Db> OpenForReading(const std::string& path);
+void LockDownReader(sqlite3* db);
+
+// Key of a payload row: sequential by (entry index, slot).
+inline std::int64_t PayloadKey(std::uint64_t entry_index, int slot) {
+  return static_cast<std::int64_t>(entry_index << 8) | slot;
+}
+
+// Key of a tile row: 256 hashes of level 8*level, number n (from 0). Tiles of one level are
+// sequential.
+inline std::int64_t TileKey(int level, std::uint64_t n) {
+  return (static_cast<std::int64_t>(level) << 56) | static_cast<std::int64_t>(n);
+}
+
+}  // namespace interlock::audit

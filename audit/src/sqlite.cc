@@ -1,0 +1,124 @@
+#include "sqlite.h"
+
+namespace interlock::audit {
+namespace {
+
+core::StatusCode CodeOf(int primary) {
+  switch (primary) {
+    case SQLITE_FULL:
+      return core::StatusCode::kResourceExhausted;
+    case SQLITE_BUSY:
+    case SQLITE_LOCKED:
+      return core::StatusCode::kUnavailable;
+    case SQLITE_AUTH:
+    case SQLITE_READONLY:
+    case SQLITE_PERM:
+      return core::StatusCode::kPermissionDenied;
+    case SQLITE_CONSTRAINT:
+      return core::StatusCode::kFailedPrecondition;
+    default:
+      return core::StatusCode::kDataLoss;
+  }
+}
+
+}  // namespace
+
+core::Status SqlError(sqlite3* db, std::string_view doing) {
+  std::string message(doing);
+  message += ": ";
+  message += sqlite3_errmsg(db);
+  message += " (sqlite " + std::to_string(sqlite3_extended_errcode(db)) + ")";
+  return core::Error(CodeOf(sqlite3_errcode(db)), message);
+}
+
+core::StatusOr<Db> OpenDb(const std::string& uri, int flags) {
+  sqlite3* raw = nullptr;
+  const int rc =
+      sqlite3_open_v2(uri.c_str(), &raw, flags | SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_URI, nullptr);
+  Db db(raw);
+  if (raw == nullptr) return core::ResourceExhausted("no memory for a database connection");
+  if (rc != SQLITE_OK) return SqlError(raw, "cannot open `" + uri + "`");
+  sqlite3_extended_result_codes(raw, 0);
+  sqlite3_busy_timeout(raw, 5000);
+  return db;
+}
+
+core::Status Exec(sqlite3* db, const std::string& sql) {
+  if (sqlite3_exec(db, sql.c_str(), nullptr, nullptr, nullptr) == SQLITE_OK) {
+    return core::OkStatus();
+  }
+  return SqlError(db, "`" + sql.substr(0, 60) + "`");
+}
+
+core::StatusOr<Statement> Statement::Prepare(sqlite3* db, std::string_view sql) {
+  sqlite3_stmt* raw = nullptr;
+  if (sqlite3_prepare_v3(db, sql.data(), static_cast<int>(sql.size()), SQLITE_PREPARE_PERSISTENT,
+                         &raw, nullptr) != SQLITE_OK) {
+    return SqlError(db, "cannot prepare `" + std::string(sql.substr(0, 60)) + "`");
+  }
+  Statement statement;
+  statement.statement_.reset(raw);
+  return statement;
+}
+
+Statement& Statement::Int(int parameter, std::int64_t value) {
+  sqlite3_bind_int64(get(), parameter, value);
+  return *this;
+}
+
+Statement& Statement::Text(int parameter, std::string_view value) {
+  // A null pointer would bind NULL; an empty text is not that.
+  sqlite3_bind_text64(get(), parameter, value.data() == nullptr ? "" : value.data(), value.size(),
+                      SQLITE_STATIC, SQLITE_UTF8);
+  return *this;
+}
+
+Statement& Statement::Blob(int parameter, std::string_view value) {
+  sqlite3_bind_blob64(get(), parameter, value.data() == nullptr ? "" : value.data(), value.size(),
+                      SQLITE_STATIC);
+  return *this;
+}
+
+core::StatusOr<bool> Statement::Step() {
+  const int rc = sqlite3_step(get());
+  if (rc == SQLITE_ROW) return true;
+  if (rc == SQLITE_DONE) return false;
+  return SqlError(sqlite3_db_handle(get()), "reading");
+}
+
+core::Status Statement::Run() {
+  const int rc = sqlite3_step(get());
+  if (rc == SQLITE_DONE || rc == SQLITE_ROW) {
+    sqlite3_reset(get());
+    return core::OkStatus();
+  }
+  core::Status status = SqlError(sqlite3_db_handle(get()), "writing");
+  sqlite3_reset(get());
+  return status;
+}
+
+void Statement::Reset() {
+  if (get() != nullptr) sqlite3_reset(get());
+}
+
+std::string_view Statement::Bytes(int column) const {
+  const void* data = sqlite3_column_blob(get(), column);
+  const int size = sqlite3_column_bytes(get(), column);
+  if (data == nullptr || size <= 0) return {};
+  return {static_cast<const char*>(data), static_cast<std::size_t>(size)};
+}
+
+core::StatusOr<std::int64_t> QueryInt(sqlite3* db, std::string_view sql) {
+  INTERLOCK_ASSIGN_OR_RETURN(Statement statement, Statement::Prepare(db, sql));
+  INTERLOCK_ASSIGN_OR_RETURN(const bool row, statement.Step());
+  if (!row) return core::NotFound("no row from `" + std::string(sql.substr(0, 60)) + "`");
+  return statement.Int(0);
+}
+
+SqlTransaction::~SqlTransaction() {
+  if (sqlite3_get_autocommit(db_) == 0) {
+    sqlite3_exec(db_, "ROLLBACK", nullptr, nullptr, nullptr);
+  }
+}
+
+}  // namespace interlock::audit

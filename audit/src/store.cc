@@ -1,0 +1,189 @@
+#include "store.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "audit/merkle.h"
+#include "private_file.h"
+
+namespace interlock::audit {
+namespace {
+
+core::Status BadEntry(std::uint64_t index, std::string_view what) {
+  return core::DataLoss("entry " + std::to_string(index) + " " + std::string(what) +
+                        "; the log is damaged: run `interlock audit verify`");
+}
+
+int OnWalCommit(void* pages, sqlite3*, const char*, int count) {
+  *static_cast<int*>(pages) = count;
+  return SQLITE_OK;
+}
+
+}  // namespace
+
+core::StatusOr<std::unique_ptr<Store>> Store::Open(const LogOptions& options) {
+  INTERLOCK_ASSIGN_OR_RETURN(WritableDb opened, OpenForWriting(options.folder));
+  const LogIdentity identity{options.tenant, options.origin, options.signer->verifier_key()};
+  INTERLOCK_RETURN_IF_ERROR(
+      EstablishSchema(opened.db.get(), identity, options.clock->WallMicros()));
+  if (opened.created) INTERLOCK_RETURN_IF_ERROR(SyncFolder(options.folder));
+  std::unique_ptr<Store> store(new Store(std::move(opened.db)));
+  INTERLOCK_RETURN_IF_ERROR(store->LoadState(options));
+  store->projections_ = std::make_unique<Projections>(store->db(), options.projectors);
+  INTERLOCK_RETURN_IF_ERROR(store->projections_->Start(store->size()));
+  INTERLOCK_RETURN_IF_ERROR(store->PrepareAll());
+  LockDownWriter(store->db());
+  sqlite3_wal_hook(store->db(), OnWalCommit, &store->wal_pages_);
+  return store;
+}
+
+// Rule 24: the frontier must be the one that the newest checkpoint signed, and what came after is
+// read again.
+core::Status Store::LoadState(const LogOptions& options) {
+  INTERLOCK_ASSIGN_OR_RETURN(const std::int64_t next,
+                             QueryInt(db(), "SELECT coalesce(max(idx), -1) + 1 FROM entry"));
+  const auto size = static_cast<std::uint64_t>(next);
+  INTERLOCK_ASSIGN_OR_RETURN(committed_, GrowingTree::Load(db(), size));
+  INTERLOCK_RETURN_IF_ERROR(LoadCheckpoint(options));
+  INTERLOCK_RETURN_IF_ERROR(CheckTail(options, size));
+  tree_ = committed_;
+  committed_time_us_ = last_time_us_;
+  return core::OkStatus();
+}
+
+core::Status Store::LoadCheckpoint(const LogOptions& options) {
+  INTERLOCK_ASSIGN_OR_RETURN(
+      Statement newest,
+      Statement::Prepare(db(),
+                         "SELECT size, root, note FROM checkpoint ORDER BY size DESC LIMIT 1"));
+  INTERLOCK_ASSIGN_OR_RETURN(const bool row, newest.Step());
+  if (!row) return core::OkStatus();
+  auto checkpoint = OpenCheckpoint(newest.Bytes(2), options.signer->verifier_key());
+  if (!checkpoint.ok()) {
+    return core::DataLoss("the newest checkpoint does not hold: " +
+                          std::string(core::Message(checkpoint.status())));
+  }
+  if (checkpoint->size > committed_.size()) return BadEntry(committed_.size(), "is missing");
+  INTERLOCK_ASSIGN_OR_RETURN(StoredTree tree, StoredTree::On(db()));
+  INTERLOCK_ASSIGN_OR_RETURN(const core::Digest root, TreeRoot(tree, checkpoint->size));
+  if (root != checkpoint->root || checkpoint->origin != options.origin) {
+    return core::DataLoss("the stored tree is not the one that checkpoint " +
+                          std::to_string(checkpoint->size) +
+                          " signed; run `interlock audit verify`");
+  }
+  checkpoints_at_open_.push_back(*std::move(checkpoint));
+  return core::OkStatus();
+}
+
+core::Status Store::CheckTail(const LogOptions& options, std::uint64_t size) {
+  const std::uint64_t signed_size =
+      checkpoints_at_open_.empty() ? 0 : checkpoints_at_open_.back().size;
+  // At least the last entry: the clock goes on from it.
+  const std::uint64_t first = std::min(signed_size, size == 0 ? 0 : size - 1);
+  return ForEachStored(db(), first, size, [&](const EntryView& entry) -> core::Status {
+    const auto parsed = ParseEntry(entry.bytes);
+    if (LeafHash(entry.bytes) != entry.leaf_hash)
+      return BadEntry(entry.index, "is not what its hash says");
+    if (!parsed || parsed->envelope.index != entry.index ||
+        parsed->envelope.tenant != options.tenant) {
+      return BadEntry(entry.index, "is out of its place");
+    }
+    if (entry.time_us < last_time_us_) return BadEntry(entry.index, "goes back in time");
+    last_time_us_ = entry.time_us;
+    return core::OkStatus();
+  });
+}
+
+core::Status Store::PrepareAll() {
+  INTERLOCK_ASSIGN_OR_RETURN(
+      insert_entry_,
+      Statement::Prepare(db(), "INSERT INTO entry(idx, hash, bytes) VALUES(?, ?, ?)"));
+  INTERLOCK_ASSIGN_OR_RETURN(
+      insert_payload_,
+      Statement::Prepare(db(),
+                         "INSERT INTO payload(id, key_id, commitment, media, plain_bytes, "
+                         "sealed) VALUES(?, ?, ?, ?, ?, ?)"));
+  INTERLOCK_ASSIGN_OR_RETURN(
+      insert_checkpoint_,
+      Statement::Prepare(db(), "INSERT INTO checkpoint(size, root, note) VALUES(?, ?, ?)"));
+  INTERLOCK_ASSIGN_OR_RETURN(entry_hash_,
+                             Statement::Prepare(db(), "SELECT hash FROM entry WHERE idx = ?"));
+  INTERLOCK_ASSIGN_OR_RETURN(begin_, Statement::Prepare(db(), "BEGIN IMMEDIATE"));
+  INTERLOCK_ASSIGN_OR_RETURN(commit_, Statement::Prepare(db(), "COMMIT"));
+  INTERLOCK_ASSIGN_OR_RETURN(tiles_, TileWriter::On(db()));
+  return core::OkStatus();
+}
+
+core::Status Store::Begin() { return begin_.Run(); }
+
+core::Status Store::Insert(const Batch& batch) {
+  for (const PendingEntry& entry : batch.entries()) {
+    INTERLOCK_RETURN_IF_ERROR(InsertEntry(entry, batch.BytesOf(entry)));
+  }
+  for (const PendingPayload& row : batch.payloads()) {
+    const SealedPayload& payload = row.payload;
+    INTERLOCK_RETURN_IF_ERROR(insert_payload_.Int(1, PayloadKey(row.entry_index, row.slot))
+                                  .Text(2, payload.key_id)
+                                  .Blob(3, core::AsBytes(payload.commitment))
+                                  .Text(4, payload.media)
+                                  .Int(5, static_cast<std::int64_t>(payload.plain_bytes))
+                                  .Blob(6, payload.sealed)
+                                  .Run());
+  }
+  return core::OkStatus();
+}
+
+core::Status Store::InsertEntry(const PendingEntry& entry, std::string_view bytes) {
+  INTERLOCK_RETURN_IF_ERROR(insert_entry_.Int(1, static_cast<std::int64_t>(entry.index))
+                                .Blob(2, core::AsBytes(entry.leaf_hash))
+                                .Blob(3, bytes)
+                                .Run());
+  last_time_us_ = entry.time_us;
+  tree_.Add(entry.leaf_hash, completed_);
+  for (const Tile& tile : completed_) INTERLOCK_RETURN_IF_ERROR(tiles_.Write(tile));
+  completed_.clear();
+  return core::OkStatus();
+}
+
+core::Status Store::InsertCheckpoint(const Checkpoint& checkpoint) {
+  return insert_checkpoint_.Int(1, static_cast<std::int64_t>(checkpoint.size))
+      .Blob(2, core::AsBytes(checkpoint.root))
+      .Text(3, checkpoint.note)
+      .Run();
+}
+
+core::Status Store::Commit() {
+  INTERLOCK_RETURN_IF_ERROR(commit_.Run());
+  committed_ = tree_;
+  committed_time_us_ = last_time_us_;
+  return core::OkStatus();
+}
+
+void Store::Rollback() {
+  if (sqlite3_get_autocommit(db()) == 0) sqlite3_exec(db(), "ROLLBACK", nullptr, nullptr, nullptr);
+  tree_ = committed_;
+  last_time_us_ = committed_time_us_;
+  completed_.clear();
+}
+
+core::StatusOr<RunHead> Store::LoadHead(std::string_view run) {
+  INTERLOCK_ASSIGN_OR_RETURN(const std::optional<RunPosition> last,
+                             projections_->run_index().Last(run));
+  if (!last) return RunHead{};
+  ResetAtExit reset(entry_hash_);
+  entry_hash_.Int(1, static_cast<std::int64_t>(last->index));
+  INTERLOCK_ASSIGN_OR_RETURN(const bool row, entry_hash_.Step());
+  if (!row) return BadEntry(last->index, "is missing");
+  return RunHead{last->run_seq + 1, core::Hex(entry_hash_.Bytes(0))};
+}
+
+core::Status Store::FinishWal() {
+  int left = 0;
+  int copied = 0;
+  const int rc =
+      sqlite3_wal_checkpoint_v2(db(), nullptr, SQLITE_CHECKPOINT_PASSIVE, &left, &copied);
+  if (rc == SQLITE_OK || rc == SQLITE_BUSY || rc == SQLITE_LOCKED) return core::OkStatus();
+  return SqlError(db(), "copying the write-ahead log");
+}
+
+}  // namespace interlock::audit

@@ -1,0 +1,75 @@
+// The writer's connection: what one commit puts into the database.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "audit/log.h"
+#include "batch.h"
+#include "projections.h"
+#include "schema.h"
+#include "sqlite.h"
+#include "tree_store.h"
+
+namespace interlock::audit {
+
+// Writer thread only (after Open). A failed call leaves a transaction that Rollback ends.
+class Store {
+ public:
+  static core::StatusOr<std::unique_ptr<Store>> Open(const LogOptions& options);
+
+  sqlite3* db() const { return db_.get(); }
+  std::uint64_t size() const { return tree_.size(); }
+  std::int64_t last_time_us() const { return last_time_us_; }
+  core::Digest Root() const { return tree_.Root(); }
+  const std::vector<Checkpoint>& checkpoints_at_open() const { return checkpoints_at_open_; }
+  Projections& projections() { return *projections_; }
+
+  core::Status Begin();
+  // Entries, tiles and payloads of the batch.
+  core::Status Insert(const Batch& batch);
+  core::Status InsertCheckpoint(const Checkpoint& checkpoint);
+  // Durable when it returns OK.
+  core::Status Commit();
+  // Ends a failed transaction: the tree is again what is committed.
+  void Rollback();
+  // True when the last failed call failed for want of space.
+  bool NoSpace() const { return sqlite3_errcode(db_.get()) == SQLITE_FULL; }
+
+  // The head of a run, from the projections and the entry rows.
+  core::StatusOr<RunHead> LoadHead(std::string_view run);
+
+  // Pages in the WAL after the last commit.
+  int wal_pages() const { return wal_pages_; }
+  // Copies what is left of the WAL, so that the next commit starts it anew.
+  core::Status FinishWal();
+
+ private:
+  explicit Store(Db db) : db_(std::move(db)) {}
+  core::Status LoadState(const LogOptions& options);
+  core::Status LoadCheckpoint(const LogOptions& options);
+  core::Status CheckTail(const LogOptions& options, std::uint64_t size);
+  core::Status PrepareAll();
+  core::Status InsertEntry(const PendingEntry& entry, std::string_view bytes);
+
+  Db db_;
+  Statement insert_entry_;
+  Statement insert_payload_;
+  Statement insert_checkpoint_;
+  Statement entry_hash_;
+  Statement begin_;
+  Statement commit_;
+  TileWriter tiles_;
+  std::vector<Tile> completed_;
+  GrowingTree tree_;       // with the entries of the open transaction
+  GrowingTree committed_;  // without
+  std::int64_t last_time_us_ = 0;
+  std::int64_t committed_time_us_ = 0;
+  std::vector<Checkpoint> checkpoints_at_open_;  // the newest, or none
+  std::unique_ptr<Projections> projections_;
+  int wal_pages_ = 0;
+};
+
+}  // namespace interlock::audit
