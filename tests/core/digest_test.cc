@@ -26,6 +26,7 @@ TEST(Sha256, HashesPartsAsTheirConcatenation) {
 TEST(Sha256, IsTheSameOnEveryThread) {
   std::vector<Digest> digests(8);
   std::vector<std::thread> threads;
+  threads.reserve(digests.size());
   for (Digest& digest : digests) {
     threads.emplace_back([&digest] {
       for (int i = 0; i < 100; ++i) digest = Sha256("abc");

@@ -10,7 +10,7 @@
 namespace interlock::core {
 namespace {
 
-using std::string_literals::operator""s;
+using namespace std::string_literals;
 using ::testing::HasSubstr;
 
 constexpr JsonLimits kLimits{.bytes_max = 4096, .depth_max = 4};
