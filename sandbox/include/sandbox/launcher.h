@@ -36,11 +36,17 @@ struct Limits {
   std::int64_t tmp_inodes = 16'384;
 };
 
+inline constexpr std::size_t kStdinBytesMax = 1 << 20;
+inline constexpr std::size_t kArgvBytesMax = 64 << 10;  // argv, and env, each
+inline constexpr std::size_t kMountsMax = 64;
+
 enum class Access { kReadOnly, kReadWrite };
 
 struct Mount {
   std::string host_path;  // absolute, no symlink in it; opened by the launcher beneath its root
-  std::string box_path;   // absolute
+  // Absolute and normal (no `.`, `..`, `//`). At landlock-only nothing can be moved: it must equal host_path,
+  // so give both the same path when a program accepts that level.
+  std::string box_path;
   Access access = Access::kReadOnly;
 };
 
@@ -51,7 +57,7 @@ struct BoxSpec {
   std::vector<std::pair<std::string, std::string>> env;
   std::vector<Mount> mounts;      // besides /usr, /lib*, /bin, /sbin read-only
   std::string work_dir = "/";     // inside the box
-  std::string stdin_bytes;        // at most 1 MiB
+  std::string stdin_bytes;        // at most kStdinBytesMax; the program sees a file, then EOF
   Limits limits;
 };
 
@@ -116,9 +122,16 @@ struct LauncherOptions {
   bool allow_none = false;    // operator's flag: level `none` when nothing else works
   Level level_cap = Level::kFull;  // for tests: do not use more than this
   int boxes_max = 64;         // running at once; more wait in the launcher's queue
+  int pool_per_profile = 2;   // ready boxes kept for each profile that was used; 0 = always cold
+  // Where the running boxes are written down, so that the next StartLauncher with the same file can kill and
+  // wait for what a dead daemon left behind before it returns (DESIGN rule 9). Empty: this process only.
+  std::string state_file;
 };
 
-// Starts the helper and waits for its trial. Call before any thread exists.
+// Starts the helper and waits for its trial. Call before any thread exists, from the thread that lives as long
+// as the process (the helper dies with it). Boxes named in `state_file` are dead when it returns.
+// Errors: kInvalidArgument for bad options, kUnavailable when the helper or its trial did not come up,
+// kFailedPrecondition when a box of an earlier daemon could not be proven dead.
 core::StatusOr<std::unique_ptr<Launcher>> StartLauncher(const LauncherOptions& options);
 
 }  // namespace interlock::sandbox

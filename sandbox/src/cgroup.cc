@@ -1,0 +1,333 @@
+#include "cgroup.h"
+
+#include <dirent.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <charconv>
+#include <cstdlib>
+#include <cstring>
+#include <filesystem>
+#include <fstream>
+#include <sstream>
+
+#include "registry.h"
+
+namespace interlock::sandbox {
+namespace {
+constexpr std::string_view kFolderPrefix = "interlock-";
+// One CPU for a box: 32 spinning threads of one tool must not starve the machine.
+constexpr std::string_view kCpuPeriodUs = "100000";
+constexpr std::string_view kCpuQuotaUs = "100000";
+
+std::string ReadText(const std::string& path) {
+  const Fd file(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
+  std::string text;
+  char part[4096];
+  for (ssize_t n; file.valid() && (n = ::read(file.get(), part, sizeof part)) > 0;) {
+    text.append(part, static_cast<std::size_t>(n));
+  }
+  return text;
+}
+
+bool WriteText(const std::string& path, std::string_view text) {
+  const Fd file(::open(path.c_str(), O_WRONLY | O_CLOEXEC));
+  return file.valid() && ::write(file.get(), text.data(), text.size()) ==
+                             static_cast<ssize_t>(text.size());
+}
+
+std::int64_t ToNumber(std::string_view text) {
+  std::int64_t value = 0;
+  std::from_chars(text.data(), text.data() + text.size(), value);
+  return value;
+}
+
+// The number behind `key ` in a flat keyed file.
+std::int64_t KeyedNumber(std::string_view text, std::string_view key) {
+  std::istringstream lines{std::string(text)};
+  for (std::string name, value; lines >> name >> value;) {
+    if (name == key) return ToNumber(value);
+  }
+  return 0;
+}
+
+bool HasWord(std::string_view list, std::string_view word, char separator) {
+  while (!list.empty()) {
+    const std::size_t end = list.find(separator);
+    std::string_view item = list.substr(0, end);
+    while (!item.empty() && item.back() == '\n') item.remove_suffix(1);
+    if (item == word) return true;
+    list = end == std::string_view::npos ? std::string_view() : list.substr(end + 1);
+  }
+  return false;
+}
+
+struct MountLine {
+  std::string root, point, type, options;
+};
+
+std::vector<MountLine> CgroupMounts(std::string_view mountinfo) {
+  std::vector<MountLine> mounts;
+  std::istringstream lines{std::string(mountinfo)};
+  for (std::string line; std::getline(lines, line);) {
+    // proc(5): id parent dev root point options [optional…] - type source superoptions
+    std::istringstream words(line);
+    std::string id, parent, dev, options, word, source;
+    MountLine mount;
+    words >> id >> parent >> dev >> mount.root >> mount.point >> options;
+    while (words >> word && word != "-") {
+    }
+    words >> mount.type >> source >> mount.options;
+    if (mount.type == "cgroup" || mount.type == "cgroup2") mounts.push_back(std::move(mount));
+  }
+  return mounts;
+}
+
+// Our group in the hierarchy that has `controller` ("" = v2), from lines `id:controllers:path`.
+std::string OwnGroup(std::string_view own_groups, std::string_view controller) {
+  std::istringstream lines{std::string(own_groups)};
+  for (std::string line; std::getline(lines, line);) {
+    const std::size_t first = line.find(':');
+    const std::size_t second = line.find(':', first + 1);
+    if (second == std::string::npos) continue;
+    const std::string_view names(line.data() + first + 1, second - first - 1);
+    const bool match = controller.empty() ? names.empty() : HasWord(names, controller, ',');
+    if (match) return line.substr(second + 1);
+  }
+  return "/";
+}
+
+std::string Folder(const MountLine& mount, std::string group) {
+  if (mount.root != "/" && group.starts_with(mount.root)) group = group.substr(mount.root.size());
+  if (group == "/") group.clear();
+  return mount.point + group;
+}
+
+std::string FindV1(const std::vector<MountLine>& mounts, std::string_view own_groups,
+                   std::string_view controller) {
+  for (const MountLine& mount : mounts) {
+    if (mount.type == "cgroup" && HasWord(mount.options, controller, ',')) {
+      return Folder(mount, OwnGroup(own_groups, controller));
+    }
+  }
+  return "";
+}
+
+bool EnableV2(const std::string& folder) {
+  return WriteText(folder + "/cgroup.subtree_control", "+memory +pids +cpu");
+}
+
+void KillListed(const std::string& folder) {
+  std::istringstream pids(ReadText(folder + "/cgroup.procs"));
+  for (pid_t pid; pids >> pid;) {
+    if (pid > 0) ::kill(pid, SIGKILL);
+  }
+}
+
+bool BelongsToTheDead(std::string_view name) {
+  if (!name.starts_with(kFolderPrefix)) return false;
+  name.remove_prefix(kFolderPrefix.size());
+  const std::size_t dash = name.find('-');
+  if (dash == std::string_view::npos) return false;
+  const auto pid = static_cast<pid_t>(ToNumber(name.substr(0, dash)));
+  const auto ticks = static_cast<std::uint64_t>(ToNumber(name.substr(dash + 1)));
+  return pid > 0 && ProcessStartTicks(pid) != ticks;
+}
+
+void SweepDead(const std::string& parent) {
+  std::error_code ignored;
+  std::vector<std::string> dead;
+  for (const auto& entry : std::filesystem::directory_iterator(parent, ignored)) {
+    if (BelongsToTheDead(entry.path().filename().string())) dead.push_back(entry.path().string());
+  }
+  for (const std::string& folder : dead) RemoveCgroupTree(folder);
+}
+
+std::vector<std::string*> Places(CgroupPlace& place) {
+  return {&place.memory, &place.pids, &place.cpu, &place.cpuacct, &place.kill};
+}
+}  // namespace
+
+CgroupPlace FindCgroupPlace(std::string_view mountinfo, std::string_view own_groups,
+                            std::string_view v2_controllers) {
+  const std::vector<MountLine> mounts = CgroupMounts(mountinfo);
+  CgroupPlace place;
+  for (const MountLine& mount : mounts) {
+    if (mount.type == "cgroup2") place.kill = Folder(mount, OwnGroup(own_groups, ""));
+  }
+  if (!place.kill.empty() && HasWord(v2_controllers, "memory", ' ') &&
+      HasWord(v2_controllers, "pids", ' ')) {
+    place.version = 2;
+    place.memory = place.pids = place.cpu = place.cpuacct = place.kill;
+    return place;
+  }
+  place.memory = FindV1(mounts, own_groups, "memory");
+  place.pids = FindV1(mounts, own_groups, "pids");
+  place.cpu = FindV1(mounts, own_groups, "cpu");
+  place.cpuacct = FindV1(mounts, own_groups, "cpuacct");
+  if (!place.memory.empty() && !place.pids.empty()) place.version = 1;
+  return place;
+}
+
+CgroupPlace FindCgroupPlace() {
+  const std::string mountinfo = ReadText("/proc/self/mountinfo");
+  const std::string own = ReadText("/proc/self/cgroup");
+  const CgroupPlace first = FindCgroupPlace(mountinfo, own, "");
+  const std::string controllers =
+      first.kill.empty() ? "" : ReadText(first.kill + "/cgroup.controllers");
+  return FindCgroupPlace(mountinfo, own, controllers);
+}
+
+bool RemoveCgroupTree(const std::string& folder) {
+  std::error_code ignored;
+  std::vector<std::string> children;
+  for (const auto& entry : std::filesystem::directory_iterator(folder, ignored)) {
+    if (entry.is_directory(ignored)) children.push_back(entry.path().string());
+  }
+  for (const std::string& child : children) RemoveCgroupTree(child);
+  // The dead leave their group a moment after they are killed; removal says EBUSY until then.
+  constexpr int kTries = 200;
+  for (int i = 0; i < kTries; ++i) {
+    if (::rmdir(folder.c_str()) == 0 || errno == ENOENT) return true;
+    if (errno != EBUSY) return false;
+    if (!WriteText(folder + "/cgroup.kill", "1")) KillListed(folder);
+    ::usleep(5000);
+  }
+  return false;
+}
+
+BoxGroup::~BoxGroup() { Remove(); }
+
+bool BoxGroup::MakeFolder(const std::string& parent, const std::string& name, std::string& folder,
+                          std::string& problem) {
+  if (parent.empty()) return true;
+  folder = parent + "/" + name;
+  if (std::find(folders_.begin(), folders_.end(), folder) != folders_.end()) return true;
+  if (::mkdir(folder.c_str(), 0755) != 0) {
+    problem = "mkdir " + folder + ": " + std::strerror(errno);
+    return false;
+  }
+  folders_.push_back(folder);
+  Fd procs(::open((folder + "/cgroup.procs").c_str(), O_WRONLY | O_CLOEXEC));
+  if (!procs.valid()) {
+    problem = "open " + folder + "/cgroup.procs: " + std::strerror(errno);
+    return false;
+  }
+  entrances_.push_back(std::move(procs));
+  return true;
+}
+
+bool BoxGroup::Create(const CgroupPlace& place, const std::string& name, std::string& problem) {
+  version_ = place.version;
+  return MakeFolder(place.memory, name, memory_, problem) &&
+         MakeFolder(place.pids, name, pids_, problem) &&
+         MakeFolder(place.cpu, name, cpu_, problem) &&
+         MakeFolder(place.cpuacct, name, cpuacct_, problem) &&
+         MakeFolder(place.kill, name, kill_, problem);
+}
+
+bool BoxGroup::Limit(const CgroupLimits& limits, std::string& problem) const {
+  const std::string memory = std::to_string(limits.memory_bytes);
+  const std::string pids = std::to_string(limits.pids);
+  bool ok = WriteText(pids_ + "/pids.max", pids);
+  if (version_ == 2) {
+    ok = ok && WriteText(memory_ + "/memory.max", memory);
+    WriteText(memory_ + "/memory.swap.max", "0");
+    WriteText(memory_ + "/memory.oom.group", "1");
+    WriteText(cpu_ + "/cpu.max", std::string(kCpuQuotaUs) + " " + std::string(kCpuPeriodUs));
+  } else {
+    ok = ok && WriteText(memory_ + "/memory.limit_in_bytes", memory);
+    // Present only with swap accounting; must not be below the first.
+    WriteText(memory_ + "/memory.memsw.limit_in_bytes", memory);
+    if (!cpu_.empty()) {
+      WriteText(cpu_ + "/cpu.cfs_period_us", kCpuPeriodUs);
+      WriteText(cpu_ + "/cpu.cfs_quota_us", kCpuQuotaUs);
+    }
+  }
+  if (!ok) problem = std::string("cgroup limits: ") + std::strerror(errno);
+  return ok;
+}
+
+std::vector<int> BoxGroup::entrances() const {
+  std::vector<int> fds;
+  for (const Fd& fd : entrances_) fds.push_back(fd.get());
+  return fds;
+}
+
+std::int64_t BoxGroup::CpuMicros() const {
+  if (version_ == 2) return KeyedNumber(ReadText(cpu_ + "/cpu.stat"), "usage_usec");
+  return cpuacct_.empty() ? 0 : ToNumber(ReadText(cpuacct_ + "/cpuacct.usage")) / 1000;
+}
+
+CgroupUsage BoxGroup::Usage() const {
+  CgroupUsage usage;
+  if (version_ == 0) return usage;
+  usage.cpu_us = CpuMicros();
+  usage.forks_refused = KeyedNumber(ReadText(pids_ + "/pids.events"), "max");
+  if (version_ == 2) {
+    usage.memory_peak_bytes = ToNumber(ReadText(memory_ + "/memory.peak"));
+    usage.oom_kills = KeyedNumber(ReadText(memory_ + "/memory.events"), "oom_kill");
+  } else {
+    usage.memory_peak_bytes = ToNumber(ReadText(memory_ + "/memory.max_usage_in_bytes"));
+    usage.oom_kills = KeyedNumber(ReadText(memory_ + "/memory.oom_control"), "oom_kill");
+  }
+  return usage;
+}
+
+void BoxGroup::KillAll() const {
+  if (!kill_.empty()) WriteText(kill_ + "/cgroup.kill", "1");
+}
+
+bool BoxGroup::Remove() {
+  entrances_.clear();
+  std::erase_if(folders_, [](const std::string& folder) {
+    return ::rmdir(folder.c_str()) == 0 || errno == ENOENT;
+  });
+  return folders_.empty();
+}
+
+CgroupRoot::~CgroupRoot() { Remove(); }
+
+bool CgroupRoot::Create(const CgroupPlace& place, std::string& problem) {
+  const std::string name = std::string(kFolderPrefix) + std::to_string(::getpid()) + "-" +
+                           std::to_string(ProcessStartTicks(::getpid()));
+  place_ = place;
+  if (place.version == 2 && !EnableV2(place.kill)) {
+    // A group with processes of its own may not have controlled children: then the service manager gave the
+    // daemon a sub-group (systemd: DelegateSubgroup=), and its parent is ours.
+    const std::string parent = std::filesystem::path(place.kill).parent_path().string();
+    if (!EnableV2(parent)) {
+      problem = "cannot enable controllers in " + place.kill + " or above it";
+      return false;
+    }
+    for (std::string* at : Places(place_)) *at = parent;
+  }
+  for (std::string* at : Places(place_)) {
+    if (at->empty()) continue;
+    const std::string folder = *at + "/" + name;
+    if (std::find(folders_.begin(), folders_.end(), folder) == folders_.end()) {
+      SweepDead(*at);
+      if (::mkdir(folder.c_str(), 0755) != 0) {
+        problem = "mkdir " + folder + ": " + std::strerror(errno);
+        return false;
+      }
+      folders_.push_back(folder);
+    }
+    *at = folder;
+  }
+  if (place_.version == 2 && !EnableV2(place_.kill)) {
+    problem = "cannot enable controllers in " + place_.kill;
+    return false;
+  }
+  return true;
+}
+
+void CgroupRoot::Remove() {
+  std::erase_if(folders_, [](const std::string& folder) { return RemoveCgroupTree(folder); });
+}
+
+}  // namespace interlock::sandbox

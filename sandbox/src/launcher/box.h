@@ -1,0 +1,74 @@
+// One box as the launcher sees it, from its making to its result. Used once.
+#pragma once
+
+#include <memory>
+#include <optional>
+#include <string>
+
+#include "cgroup.h"
+#include "plan.h"
+
+namespace interlock::sandbox {
+
+// What a program wrote, up to its cap.
+struct Stream {
+  Fd pipe;
+  std::string kept;
+  std::int64_t dropped = 0;
+  std::int64_t cap = 0;
+
+  // Reads what is there. False when the pipe has ended. Never blocks.
+  bool Drain();
+  bool over() const { return dropped > 0; }
+};
+
+struct Call {
+  RunRequest request;
+  Fd input;  // -1: empty
+};
+
+class Box {
+ public:
+  Box(unsigned in_slot, BoxPlan with_plan, Level at_level)
+      : slot(in_slot), plan(std::move(with_plan)), level(at_level) {}
+
+  // Reads init's waiting reports. Returns false at their end.
+  bool TakeReports();
+  // The first reason counts, and none counts after the program has ended by itself.
+  void Decide(EndKind kind, std::string detail);
+  void Kill();
+  // After init was reaped and the pipes are drained.
+  BoxResult Result();
+
+  const unsigned slot;
+  const BoxPlan plan;
+  const Level level;
+  pid_t pid = 0;
+  Fd pidfd;
+  Fd control;
+  std::unique_ptr<BoxGroup> group;  // null: no control groups
+  bool ready = false;
+  bool reaped = false;
+  int init_status = 0;
+
+  bool called = false;
+  std::uint64_t call_id = 0;
+  Limits limits;
+  Stream out;
+  Stream err;
+  std::int64_t start_us = 0;     // exec seen
+  std::int64_t deadline_us = 0;  // of set-up, then of the program
+  std::int64_t cpu_check_us = 0;
+
+ private:
+  void TakeReport(const Report& report);
+  void Conclude(BoxResult& result, const CgroupUsage& usage) const;
+
+  std::optional<EndKind> decided_;
+  std::string decided_detail_;
+  std::optional<Report> ended_;
+  std::optional<Report> failed_;
+  std::optional<Report> violation_;
+};
+
+}  // namespace interlock::sandbox

@@ -1,0 +1,80 @@
+// What the launcher and the processes of one box tell each other.
+#pragma once
+
+#include <sys/types.h>
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "seccomp_filter.h"
+#include "wire.h"
+
+namespace interlock::sandbox {
+
+// The one user inside a box with namespaces, whatever it is outside.
+inline constexpr uid_t kUidInBox = 1000;
+// Outside, when the launcher may choose: above every range that Debian, systemd or container managers hand
+// out (systemd.io/UIDS-GIDS), below 2^31. Boxes without namespaces get one each, from the next on.
+inline constexpr uid_t kUidOutside = 0x7ffe0000;
+inline constexpr uid_t kKeepUid = static_cast<uid_t>(-1);
+
+// Known before the call. Copied into the box's init by fork.
+struct BoxPlan {
+  Profile profile = Profile::kStatic;
+  bool namespaces = true;
+  bool map_written_by_launcher = false;  // init waits for it
+  int landlock_abi = 0;                  // 0: none is used (level none)
+  const Filter* filter = nullptr;
+  std::vector<int> cgroup_entrances;
+};
+
+// Known with the call. Travels to init, and from there to the program's process before exec, with descriptors:
+// stdin, stdout, stderr, then one a mount if `mounts_are_fds`.
+struct Go {
+  RunRequest request;
+  bool mounts_are_fds = false;   // namespaces: detached mount trees; without: the paths themselves, opened
+  std::int64_t tasks_max = 0;    // RLIMIT_NPROC; 0 = the pids cgroup does it
+  bool memory_by_rlimit = false; // no memory cgroup
+  uid_t uid = kKeepUid;          // without namespaces: run as
+  gid_t gid = kKeepUid;
+};
+std::string EncodeGo(const Go& go);
+bool DecodeGo(std::string_view bytes, Go& go);
+
+enum class ReportKind : std::uint32_t { kReady, kFailed, kStarted, kEnded, kViolation };
+
+// One message from init to the launcher, or from the program's process to init before exec.
+struct Report {
+  ReportKind kind = ReportKind::kReady;
+  std::int32_t error = 0;        // kFailed: errno
+  std::int32_t wait_status = 0;  // kEnded: of wait4(2)
+  std::int32_t number = 0;       // kViolation
+  std::uint32_t arch = 0;
+  std::int64_t cpu_us = 0;       // kEnded: of all that init reaped
+  std::int64_t rss_bytes = 0;
+  char step[200] = {};           // kFailed: what was being done
+};
+
+void SendReport(int socket, const Report& report);
+
+// Ends this process with a kFailed report when `result` is negative (errno says why).
+class Steps {
+ public:
+  explicit Steps(int socket) : socket_(socket) {}
+  void Must(long result, const char* step, const char* object = "") const {
+    if (result < 0) Fail(step, object);
+  }
+  void Must(int result, const char* step, const char* object = "") const {
+    if (result < 0) Fail(step, object);
+  }
+  void Must(bool ok, const char* step, const char* object = "") const {
+    if (!ok) Fail(step, object);
+  }
+  [[noreturn]] void Fail(const char* step, const char* object) const;
+
+ private:
+  int socket_;
+};
+
+}  // namespace interlock::sandbox

@@ -1,0 +1,31 @@
+// Making and ending processes.
+#pragma once
+
+#include <sys/types.h>
+
+#include <cstdint>
+#include <vector>
+
+#include "fd.h"
+
+namespace interlock::sandbox {
+
+// fork(2) with clone flags; `pidfd` may be null. Only for single-threaded processes.
+pid_t CloneProcess(std::uint64_t flags, Fd* pidfd);
+
+// Closes every descriptor above 2 that is not in `kept`.
+void CloseAllBut(std::vector<int> kept);
+
+// Kills and reaps every child of this process, and what reparents to it, until there is none. The caller must
+// be a subreaper (or pid 1). Children in `kept` are left alone.
+void EndChildren(const std::vector<pid_t>& kept);
+
+// Empties all capability sets and the bounding set, as far as this process may.
+bool DropCapabilities();
+
+// Tasks (threads too) of a user, as RLIMIT_NPROC counts them.
+std::int64_t TasksOf(uid_t uid);
+
+std::int64_t MonotonicMicros();
+
+}  // namespace interlock::sandbox

@@ -1,0 +1,622 @@
+#include "server.h"
+
+#include <fcntl.h>
+#include <linux/sched.h>
+#include <signal.h>
+#include <sys/epoll.h>
+#include <sys/fsuid.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/signalfd.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <cstring>
+
+#include "init.h"
+#include "process.h"
+
+namespace interlock::sandbox {
+namespace {
+constexpr std::size_t kWaitingMax = 4096;
+constexpr std::int64_t kSetupLimitUs = 15'000'000;
+// Making boxes ahead must not compete with the call that emptied the pool.
+constexpr std::int64_t kFillDelayUs = 3'000;
+constexpr std::int64_t kCpuCheckMinUs = 20'000;
+constexpr int kCpus = 2;  // a box's cgroup has one; without one, checks come a little late
+
+// Tags of epoll events: slot << 3 | what.
+enum What : unsigned { kDaemon, kSignals, kControl, kOut, kErr };
+
+std::string Errno(const std::string& what) { return what + ": " + std::strerror(errno); }
+
+bool MakePipe(Fd& read_end, Fd& write_end) {
+  int ends[2];
+  if (::pipe2(ends, O_CLOEXEC) != 0) return false;
+  read_end.reset(ends[0]);
+  write_end.reset(ends[1]);
+  return ::fcntl(ends[0], F_SETFL, O_NONBLOCK) == 0;
+}
+
+Fd OutputsFile(const BoxResult& result) {
+  Fd file(::memfd_create("outputs", MFD_CLOEXEC));
+  for (const std::string* part : {&result.stdout_bytes, &result.stderr_bytes}) {
+    for (std::size_t at = 0; file.valid() && at < part->size();) {
+      const ssize_t size = ::write(file.get(), part->data() + at, part->size() - at);
+      if (size <= 0) {
+        file.reset();
+      } else {
+        at += static_cast<std::size_t>(size);
+      }
+    }
+  }
+  return file;
+}
+}  // namespace
+
+Server::Server(const ServerOptions& options, const std::array<Filter, kProfiles>& filters,
+               const Ground& ground)
+    : options_(options),
+      filters_(filters),
+      ground_(ground),
+      registry_(options.state_file),
+      epoll_(::epoll_create1(EPOLL_CLOEXEC)) {
+  sigset_t set;
+  sigemptyset(&set);
+  for (const int number : {SIGCHLD, SIGTERM, SIGINT, SIGHUP}) sigaddset(&set, number);
+  ::sigprocmask(SIG_BLOCK, &set, nullptr);
+  signals_.reset(::signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK));
+  ::prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0);
+  Watch(signals_.get(), 0, kSignals);
+}
+
+Server::~Server() {
+  KillAll();
+  FinishAll();
+}
+
+void Server::Watch(int fd, unsigned slot, unsigned what) {
+  epoll_event event{};
+  event.events = EPOLLIN;
+  event.data.u64 = (std::uint64_t{slot} << 3) | what;
+  ::epoll_ctl(epoll_.get(), EPOLL_CTL_ADD, fd, &event);
+}
+
+unsigned Server::running() const {
+  return static_cast<unsigned>(
+      std::count_if(boxes_.begin(), boxes_.end(), [](const auto& item) { return item.second->called; }));
+}
+
+// ---- processes
+
+Box* Server::Make(Profile profile, uid_t outside_uid, gid_t outside_gid, std::string& problem) {
+  unsigned slot = 0;
+  while (boxes_.contains(slot)) ++slot;
+  auto group = ground_.cgroups || !ground_.place.kill.empty() ? std::make_unique<BoxGroup>() : nullptr;
+  if (group != nullptr &&
+      !group->Create(ground_.place, "b" + std::to_string(slot) + "-" + std::to_string(MonotonicMicros()),
+                     problem)) {
+    return nullptr;
+  }
+  BoxPlan plan;
+  plan.profile = profile;
+  plan.namespaces = ground_.level >= Level::kFullNoCgroup;
+  plan.map_written_by_launcher = ground_.privileged;
+  plan.landlock_abi = ground_.landlock_abi;
+  plan.filter = &filters_[static_cast<std::size_t>(profile)];
+  if (group != nullptr) plan.cgroup_entrances = group->entrances();
+  auto box = std::make_unique<Box>(slot, std::move(plan), ground_.level);
+  Fd init_end;
+  if (!MessagePair(box->control, init_end)) {
+    problem = Errno("socketpair");
+    return nullptr;
+  }
+  const std::uint64_t flags = box->plan.namespaces
+                                  ? CLONE_NEWUSER | CLONE_NEWNS | CLONE_NEWPID | CLONE_NEWIPC |
+                                        CLONE_NEWUTS | CLONE_NEWCGROUP
+                                  : 0;
+  box->pid = CloneProcess(flags, &box->pidfd);
+  if (box->pid == 0) RunInit(box->plan, init_end.get());
+  if (box->pid < 0) {
+    problem = Errno("clone");
+    return nullptr;
+  }
+  box->group = std::move(group);
+  registry_.Set(slot, box->pid);
+  Watch(box->control.get(), slot, kControl);
+  Box* made = boxes_.emplace(slot, std::move(box)).first->second.get();
+  if (made->plan.namespaces && !MapIds(*made, outside_uid, outside_gid, problem)) {
+    made->Kill();
+    return nullptr;
+  }
+  return made;
+}
+
+bool Server::MapIds(const Box& box, uid_t uid, gid_t gid, std::string& problem) const {
+  if (WriteIdMaps(box.pid, kUidInBox, uid, kUidInBox, gid, ground_.privileged) &&
+      ::send(box.control.get(), "m", 1, MSG_NOSIGNAL) == 1) {
+    return true;
+  }
+  problem = Errno("write the user map");
+  return false;
+}
+
+void Server::Reap() {
+  int status = 0;
+  for (pid_t pid; (pid = ::waitpid(-1, &status, WNOHANG)) > 0;) {
+    const auto found = std::find_if(boxes_.begin(), boxes_.end(),
+                                    [pid](const auto& item) { return item.second->pid == pid; });
+    if (found == boxes_.end()) continue;  // an orphan of a box whose init was lost
+    Box& box = *found->second;
+    box.reaped = true;
+    box.init_status = status;
+    Finish(box);
+  }
+}
+
+void Server::Finish(Box& box) {
+  if (!box.plan.namespaces) {
+    // Nothing is left if init ended in order; if it was killed, its tree is ours now.
+    std::vector<pid_t> others;
+    for (const auto& [slot, other] : boxes_) {
+      if (!other->reaped) others.push_back(other->pid);
+    }
+    EndChildren(others);
+  }
+  box.TakeReports();
+  box.out.Drain();
+  box.err.Drain();
+  registry_.Clear(box.slot);
+  const bool called = box.called;
+  const std::uint64_t id = box.call_id;
+  BoxResult result = box.Result();
+  if (box.group != nullptr && !box.group->Remove()) groups_to_remove_.push_back(std::move(box.group));
+  boxes_.erase(box.slot);
+  std::erase_if(groups_to_remove_, [](const auto& group) { return group->Remove(); });
+  if (called) Send(id, std::move(result));
+  if (fill_at_us_ == 0) fill_at_us_ = MonotonicMicros() + kFillDelayUs;
+}
+
+void Server::FinishAll() {
+  while (!boxes_.empty()) {
+    int status = 0;
+    const pid_t pid = ::waitpid(-1, &status, 0);
+    if (pid < 0 && errno == ECHILD) break;
+    for (auto& [slot, box] : boxes_) {
+      if (box->pid != pid) continue;
+      box->reaped = true;
+      box->init_status = status;
+      Finish(*box);
+      break;
+    }
+  }
+}
+
+void Server::KillAll() {
+  for (auto& [slot, box] : boxes_) {
+    box->Decide(EndKind::kCancelled, "the daemon ended");
+    box->Kill();
+  }
+}
+
+// ---- calls
+
+void Server::Accept(Call call) {
+  const std::string problem = SpecProblem(call.request.spec);
+  if (!problem.empty()) return Refuse(call.request.id, problem);
+  if (!ground_.usable || call.request.spec.level_min > ground_.level) {
+    return Refuse(call.request.id, "the box is below the level that the program demands");
+  }
+  if (waiting_.size() >= kWaitingMax) return Refuse(call.request.id, "too many calls are waiting");
+  waiting_.push_back(std::move(call));
+  StartWaiting();
+}
+
+void Server::StartWaiting() {
+  while (!waiting_.empty() && running() < options_.boxes_max && !ending_) {
+    Call call = std::move(waiting_.front());
+    waiting_.pop_front();
+    Start(std::move(call));
+  }
+}
+
+void Server::Start(Call call) {
+  Go go;
+  std::vector<Fd> mounts;
+  std::string problem;
+  go.request = call.request;
+  Box* box = BoxFor(call, go, mounts, problem);
+  if (box == nullptr) return Refuse(call.request.id, problem);
+  wanted_[static_cast<std::size_t>(call.request.spec.profile)] = true;
+  if (!Hand(*box, call, go, mounts, problem)) {
+    box->called = false;
+    box->Kill();
+    Refuse(call.request.id, problem);
+  }
+}
+
+Box* Server::BoxFor(const Call& call, Go& go, std::vector<Fd>& mounts, std::string& problem) {
+  const Limits& limits = call.request.spec.limits;
+  go.memory_by_rlimit = !ground_.cgroups;
+  const bool spaces = ground_.level >= Level::kFullNoCgroup;
+  Box* box = spaces ? BoxWithNamespaces(call, go, mounts, problem) : BoxWithout(call, go, mounts, problem);
+  if (box == nullptr || !ground_.cgroups) return box;
+  if (box->group->Limit({limits.memory_bytes, limits.pids}, problem)) return box;
+  box->Kill();
+  return nullptr;
+}
+
+Box* Server::TakeReady(Profile profile) {
+  for (auto& [slot, box] : boxes_) {
+    if (box->ready && !box->called && !box->reaped && box->plan.profile == profile) return box.get();
+  }
+  return nullptr;
+}
+
+// Privileged: the box is an unused user, and each mount shows its owner's files as that user's. Where the file
+// system cannot do that, the box is the owner of the first mount that it may write. Unprivileged: the box is us.
+Box* Server::BoxWithNamespaces(const Call& call, Go& go, std::vector<Fd>& mounts, std::string& problem) {
+  const BoxSpec& spec = call.request.spec;
+  uid_t uid = ground_.privileged ? kUidOutside : ::geteuid();
+  gid_t gid = ground_.privileged ? kUidOutside : ::getegid();
+  // Init, its program's process; every task of the box is counted in the box's own user namespace.
+  if (!ground_.cgroups) go.tasks_max = spec.limits.pids + 2;
+  const Fd root(::open("/", O_PATH | O_DIRECTORY | O_CLOEXEC));
+  bool plain = !ground_.privileged || !ground_.idmap;
+  for (const Mount& mount : spec.mounts) {
+    const Fd path = OpenPath(root.get(), mount.host_path);
+    struct stat info {};
+    if (!path.valid() || ::fstat(path.get(), &info) != 0) {
+      problem = Errno("mount `" + mount.host_path + "`") +
+                (errno == ELOOP ? "; give the path without symbolic links" : "");
+      return nullptr;
+    }
+    if (plain) continue;
+    const int map = id_maps_.Get(info.st_uid, info.st_gid);
+    Fd tree = map < 0 ? Fd() : DetachTree(path.get(), mount.access, spec.profile, map);
+    plain = !tree.valid();
+    mounts.push_back(std::move(tree));
+  }
+  go.mounts_are_fds = !plain;
+  if (!plain) {
+    Box* ready = TakeReady(spec.profile);
+    return ready != nullptr ? ready : Make(spec.profile, uid, gid, problem);
+  }
+  mounts.clear();
+  bool default_user = true;
+  for (const Mount& mount : spec.mounts) {
+    struct stat info {};
+    if (!ground_.privileged || mount.access == Access::kReadOnly) continue;
+    if (::stat(mount.host_path.c_str(), &info) != 0) continue;
+    uid = info.st_uid;
+    gid = info.st_gid;
+    default_user = false;
+    break;
+  }
+  if (Box* ready = default_user ? TakeReady(spec.profile) : nullptr; ready != nullptr) return ready;
+  return Make(spec.profile, uid, gid, problem);
+}
+
+namespace {
+// Whether a plain user could use what is at `path`. File capabilities follow the fs ids (credentials(7)).
+bool Reachable(const Mount& mount, uid_t uid) {
+  ::setfsgid(uid);
+  ::setfsuid(uid);
+  const int flags = mount.access == Access::kReadOnly ? O_RDONLY : O_RDWR;
+  Fd fd(::open(mount.host_path.c_str(), flags | O_NONBLOCK | O_NOCTTY | O_CLOEXEC));
+  if (!fd.valid() && errno == EISDIR) {
+    fd.reset(::open(mount.host_path.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+    struct stat info {};
+    if (fd.valid() && (::fstat(fd.get(), &info) != 0 || (info.st_mode & S_IWOTH) == 0)) fd.reset();
+  }
+  ::setfsuid(::geteuid());
+  ::setfsgid(::getegid());
+  return fd.valid();
+}
+}  // namespace
+
+// Without namespaces paths stay where they are, and the box is an unused user of its own unless a mount can
+// only be used by its owner.
+Box* Server::BoxWithout(const Call& call, Go& go, std::vector<Fd>& mounts, std::string& problem) {
+  const BoxSpec& spec = call.request.spec;
+  const Fd root(::open("/", O_PATH | O_DIRECTORY | O_CLOEXEC));
+  Box* box = TakeReady(spec.profile);
+  if (box == nullptr) box = Make(spec.profile, 0, 0, problem);
+  if (box == nullptr) return nullptr;
+  if (ground_.seals_users) go.uid = go.gid = kUidOutside + 1 + box->slot;
+  for (const Mount& mount : spec.mounts) {
+    Fd path = OpenPath(root.get(), mount.host_path);
+    struct stat info {};
+    if (!path.valid() || ::fstat(path.get(), &info) != 0) {
+      problem = Errno("mount `" + mount.host_path + "`");
+    } else if (mount.host_path != mount.box_path) {
+      problem = "mount `" + mount.host_path + "` cannot appear as `" + mount.box_path +
+                "` at landlock-only: give both the same path, or demand full-nocgroup";
+    }
+    if (!problem.empty()) {
+      box->Kill();
+      return nullptr;
+    }
+    const bool own_user = go.uid != kKeepUid && go.uid > kUidOutside;
+    if (own_user && !Reachable(mount, go.uid)) {
+      go.uid = info.st_uid;
+      go.gid = info.st_gid;
+    }
+    mounts.push_back(std::move(path));
+  }
+  const bool shares_user = go.uid == kKeepUid || go.uid <= kUidOutside;
+  if (!ground_.cgroups) {
+    const uid_t uid = go.uid == kKeepUid ? ::geteuid() : go.uid;
+    go.tasks_max = spec.limits.pids + (shares_user ? TasksOf(uid) : 0);
+  }
+  return box;
+}
+
+bool Server::Hand(Box& box, const Call& call, const Go& go, const std::vector<Fd>& mounts,
+                  std::string& problem) {
+  const Limits& limits = call.request.spec.limits;
+  Fd out_end;
+  Fd err_end;
+  Fd input(call.input.valid() ? ::fcntl(call.input.get(), F_DUPFD_CLOEXEC, 3)
+                              : ::open("/dev/null", O_RDONLY | O_CLOEXEC));
+  if (!input.valid() || !MakePipe(box.out.pipe, out_end) || !MakePipe(box.err.pipe, err_end)) {
+    problem = Errno("pipes");
+    return false;
+  }
+  std::vector<int> fds = {input.get(), out_end.get(), err_end.get()};
+  for (const Fd& mount : mounts) fds.push_back(mount.get());
+  box.called = true;
+  box.call_id = call.request.id;
+  box.limits = limits;
+  box.out.cap = limits.stdout_bytes;
+  box.err.cap = limits.stderr_bytes;
+  box.deadline_us = MonotonicMicros() + kSetupLimitUs;
+  if (!SendMessage(box.control.get(), EncodeGo(go), fds, MSG_DONTWAIT)) {
+    // Also when this box died while it waited. Nothing of the call ran.
+    box.TakeReports();
+    problem = Errno("hand the call to the box");
+    return false;
+  }
+  Watch(box.out.pipe.get(), box.slot, kOut);
+  Watch(box.err.pipe.get(), box.slot, kErr);
+  return true;
+}
+
+void Server::Refuse(std::uint64_t id, std::string why) {
+  BoxResult result;
+  result.kind = EndKind::kNotRun;
+  result.detail = std::move(why);
+  result.level = ground_.level;
+  Send(id, std::move(result));
+}
+
+void Server::Cancel(std::uint64_t id) {
+  const auto waits = std::find_if(waiting_.begin(), waiting_.end(),
+                                  [id](const Call& call) { return call.request.id == id; });
+  if (waits != waiting_.end()) {
+    waiting_.erase(waits);
+    BoxResult result;
+    result.kind = EndKind::kCancelled;
+    result.detail = "cancelled before it started";
+    result.level = ground_.level;
+    return Send(id, std::move(result));
+  }
+  for (auto& [slot, box] : boxes_) {
+    if (!box->called || box->call_id != id) continue;
+    box->Decide(EndKind::kCancelled, "cancelled");
+    box->Kill();
+  }
+}
+
+void Server::Fill() {
+  fill_at_us_ = 0;
+  if (ending_ || !waiting_.empty()) return;
+  for (std::size_t p = 0; p < kProfiles; ++p) {
+    if (!wanted_[p]) continue;
+    const auto profile = static_cast<Profile>(p);
+    const auto have = static_cast<unsigned>(std::count_if(boxes_.begin(), boxes_.end(), [&](auto& item) {
+      return !item.second->called && item.second->plan.profile == profile;
+    }));
+    if (have >= options_.pool_per_profile) continue;
+    std::string problem;
+    const uid_t uid = ground_.privileged ? kUidOutside : ::geteuid();
+    const gid_t gid = ground_.privileged ? kUidOutside : ::getegid();
+    // A failure shows in the next call, which then makes its own box and reports it.
+    if (Make(profile, uid, gid, problem) == nullptr) return;
+    fill_at_us_ = MonotonicMicros() + kFillDelayUs;  // one at a time
+    return;
+  }
+}
+
+// ---- events
+
+void Server::Run() {
+  Watch(options_.socket, 0, kDaemon);
+  while (!ending_ || !boxes_.empty()) {
+    epoll_event events[64];
+    const int count = ::epoll_wait(epoll_.get(), events, std::size(events), TimeToNext());
+    for (int i = 0; i < count; ++i) {
+      const auto slot = static_cast<unsigned>(events[i].data.u64 >> 3);
+      const auto what = static_cast<unsigned>(events[i].data.u64 & 7);
+      if (what == kDaemon) {
+        OnDaemon();
+      } else if (what != kSignals) {
+        OnBox(slot, what);
+      }
+    }
+    signalfd_siginfo signal;
+    while (::read(signals_.get(), &signal, sizeof signal) == static_cast<ssize_t>(sizeof signal)) {
+      if (signal.ssi_signo != SIGCHLD) ending_ = true;
+    }
+    OnTime();
+    Reap();
+    StartWaiting();
+    if (ending_) KillAll();
+    Flush();
+  }
+  while (!outgoing_.empty()) {
+    const std::size_t before = outgoing_.size();
+    Flush();
+    if (outgoing_.size() == before) break;
+  }
+}
+
+BoxResult Server::RunOne(Call call) {
+  std::optional<BoxResult> result;
+  trial_ = &result;
+  Start(std::move(call));
+  while (!result) {
+    epoll_event events[8];
+    const int count = ::epoll_wait(epoll_.get(), events, std::size(events), TimeToNext());
+    for (int i = 0; i < count; ++i) {
+      const auto what = static_cast<unsigned>(events[i].data.u64 & 7);
+      if (what != kSignals) OnBox(static_cast<unsigned>(events[i].data.u64 >> 3), what);
+    }
+    signalfd_siginfo signal;
+    while (::read(signals_.get(), &signal, sizeof signal) == static_cast<ssize_t>(sizeof signal)) {
+    }
+    OnTime();
+    Reap();
+  }
+  trial_ = nullptr;
+  KillAll();
+  FinishAll();
+  return *result;
+}
+
+void Server::OnDaemon() {
+  std::string bytes;
+  std::vector<Fd> fds;
+  for (;;) {
+    const Received got = ReceiveMessage(options_.socket, bytes, fds, MSG_DONTWAIT);
+    if (got == Received::kNothing) return;
+    if (got == Received::kClosed) {
+      ending_ = true;
+      ::epoll_ctl(epoll_.get(), EPOLL_CTL_DEL, options_.socket, nullptr);
+      return;
+    }
+    OnMessage(bytes, fds);
+  }
+}
+
+void Server::OnMessage(std::string_view bytes, std::vector<Fd>& fds) {
+  Reader reader(bytes);
+  switch (static_cast<MessageKind>(reader.U32())) {
+    case MessageKind::kRun: {
+      std::optional<RunRequest> request = DecodeRun(reader);
+      if (!request) return;
+      Call call;
+      call.request = std::move(*request);
+      if (!fds.empty()) call.input = std::move(fds[0]);
+      return Accept(std::move(call));
+    }
+    case MessageKind::kCancel:
+      return Cancel(reader.U64());
+    case MessageKind::kShutdown:
+      ending_ = true;
+      for (; !waiting_.empty(); waiting_.pop_front()) {
+        Refuse(waiting_.front().request.id, "the daemon ended before it started");
+      }
+      return;
+    default:
+      return;
+  }
+}
+
+void Server::OnBox(unsigned slot, unsigned what) {
+  const auto found = boxes_.find(slot);
+  if (found == boxes_.end()) return;
+  Box& box = *found->second;
+  if (what == kControl) {
+    if (!box.TakeReports()) ::epoll_ctl(epoll_.get(), EPOLL_CTL_DEL, box.control.get(), nullptr);
+    return;
+  }
+  Stream& stream = what == kOut ? box.out : box.err;
+  const bool was_over = stream.over();
+  if (!stream.Drain()) {
+    // Its end is not the end of the call.
+    ::epoll_ctl(epoll_.get(), EPOLL_CTL_DEL, stream.pipe.get(), nullptr);
+  }
+  if (!was_over && stream.over()) {
+    box.TakeReports();
+    box.Decide(EndKind::kOutput, std::string(what == kOut ? "stdout" : "stderr") + " passed its limit of " +
+                                     std::to_string(stream.cap) + " bytes");
+    box.Kill();
+  }
+}
+
+void Server::OnTime() {
+  const std::int64_t now = MonotonicMicros();
+  for (auto& [slot, box] : boxes_) {
+    if (!box->called) continue;
+    if (now >= box->deadline_us) {
+      box->TakeReports();
+      if (box->start_us == 0) {
+        box->Decide(EndKind::kNotRun, "set-up took longer than 15 s");
+      } else if (now >= box->deadline_us) {
+        box->Decide(EndKind::kTimeout, "wall limit of " + std::to_string(box->limits.wall_ms) + " ms");
+      }
+      box->Kill();
+      box->deadline_us = now + kSetupLimitUs;
+    }
+    if (box->start_us != 0 && ground_.cgroups && now >= box->cpu_check_us) {
+      const std::int64_t left = box->limits.cpu_ms * 1000 - box->group->CpuMicros();
+      box->cpu_check_us = now + std::max(left / kCpus, kCpuCheckMinUs);
+      if (left > 0) continue;
+      box->TakeReports();
+      box->Decide(EndKind::kCpu, "cpu limit of " + std::to_string(box->limits.cpu_ms) + " ms");
+      box->Kill();
+    }
+  }
+  if (fill_at_us_ != 0 && now >= fill_at_us_) Fill();
+}
+
+int Server::TimeToNext() const {
+  std::int64_t next = fill_at_us_ == 0 ? INT64_MAX : fill_at_us_;
+  for (const auto& [slot, box] : boxes_) {
+    if (!box->called) continue;
+    next = std::min(next, box->deadline_us);
+    if (box->start_us != 0 && ground_.cgroups) next = std::min(next, box->cpu_check_us);
+  }
+  if (!outgoing_.empty()) next = std::min(next, MonotonicMicros() + 1000);
+  if (next == INT64_MAX) return -1;
+  return static_cast<int>(std::clamp<std::int64_t>((next - MonotonicMicros() + 999) / 1000, 0, 60'000));
+}
+
+void Server::Send(std::uint64_t id, BoxResult result) {
+  if (trial_ != nullptr) {
+    *trial_ = std::move(result);
+    return;
+  }
+  ResultMessage message;
+  message.id = id;
+  message.stdout_size = result.stdout_bytes.size();
+  message.stderr_size = result.stderr_bytes.size();
+  Outgoing outgoing;
+  if (message.stdout_size + message.stderr_size > kInlineOutputBytesMax) {
+    outgoing.outputs = OutputsFile(result);
+    message.outputs_in_fd = 1;
+  }
+  message.result = std::move(result);
+  outgoing.bytes = EncodeResult(message);
+  outgoing_.push_back(std::move(outgoing));
+}
+
+void Server::Flush() {
+  while (!outgoing_.empty()) {
+    const Outgoing& next = outgoing_.front();
+    const int fd = next.outputs.get();
+    const std::span<const int> fds = next.outputs.valid() ? std::span(&fd, 1) : std::span<const int>();
+    if (!SendMessage(options_.socket, next.bytes, fds, MSG_DONTWAIT)) {
+      if (errno == EAGAIN) return;  // the daemon is slow; tried again within a millisecond
+      // The daemon is gone; its end of file follows.
+    }
+    outgoing_.pop_front();
+  }
+}
+
+}  // namespace interlock::sandbox

@@ -1,0 +1,105 @@
+// The launcher's one loop: takes calls from the daemon, makes boxes, watches their limits, returns results.
+// Nothing here blocks on a box.
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <deque>
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "box.h"
+#include "message.h"
+#include "mounts.h"
+#include "registry.h"
+
+namespace interlock::sandbox {
+
+// What this machine gives; decided by the probe.
+struct Ground {
+  Level level = Level::kNone;
+  bool usable = true;         // false: no level, and the operator does not allow none
+  bool privileged = false;    // may map and become other users
+  bool seals_users = false;   // may set another user id, without namespaces
+  bool idmap = false;         // idmapped mounts work
+  bool cgroups = false;
+  int landlock_abi = 0;
+  CgroupPlace place;          // of this launcher's own folders
+};
+
+struct ServerOptions {
+  int socket = -1;
+  int state_file = -1;
+  unsigned boxes_max = 64;
+  unsigned pool_per_profile = 2;
+};
+
+class Server {
+ public:
+  Server(const ServerOptions& options, const std::array<Filter, kProfiles>& filters, const Ground& ground);
+  ~Server();
+
+  // Until the daemon goes, or says so, and every box has ended.
+  void Run();
+
+  // For the trial: makes one box, runs the call and returns its end.
+  BoxResult RunOne(Call call);
+
+ private:
+  // Process handling.
+  Box* Make(Profile profile, uid_t outside_uid, gid_t outside_gid, std::string& problem);
+  bool MapIds(const Box& box, uid_t uid, gid_t gid, std::string& problem) const;
+  void Reap();
+  void Finish(Box& box);
+  void FinishAll();
+
+  // Calls.
+  void Accept(Call call);
+  void StartWaiting();
+  void Start(Call call);
+  Box* BoxFor(const Call& call, Go& go, std::vector<Fd>& mounts, std::string& problem);
+  Box* BoxWithNamespaces(const Call& call, Go& go, std::vector<Fd>& mounts, std::string& problem);
+  Box* BoxWithout(const Call& call, Go& go, std::vector<Fd>& mounts, std::string& problem);
+  Box* TakeReady(Profile profile);
+  bool Hand(Box& box, const Call& call, const Go& go, const std::vector<Fd>& mounts, std::string& problem);
+  void Refuse(std::uint64_t id, std::string why);
+  void Cancel(std::uint64_t id);
+  void Fill();
+
+  // Events.
+  void OnDaemon();
+  void OnMessage(std::string_view bytes, std::vector<Fd>& fds);
+  void OnBox(unsigned slot, unsigned what);
+  void OnTime();
+  int TimeToNext() const;
+  void Watch(int fd, unsigned slot, unsigned what);
+  void Send(std::uint64_t id, BoxResult result);
+  void Flush();
+  void KillAll();
+  unsigned running() const;
+
+  const ServerOptions options_;
+  const std::array<Filter, kProfiles>& filters_;
+  const Ground ground_;
+  const Registry registry_;
+  Fd epoll_;
+  Fd signals_;
+  IdMaps id_maps_;
+  std::map<unsigned, std::unique_ptr<Box>> boxes_;  // by slot
+  std::deque<Call> waiting_;
+  struct Outgoing {
+    std::string bytes;
+    Fd outputs;
+  };
+  std::deque<Outgoing> outgoing_;
+  std::vector<std::unique_ptr<BoxGroup>> groups_to_remove_;
+  std::array<bool, kProfiles> wanted_{};
+  std::int64_t fill_at_us_ = 0;
+  bool ending_ = false;
+  std::optional<BoxResult>* trial_ = nullptr;
+};
+
+}  // namespace interlock::sandbox

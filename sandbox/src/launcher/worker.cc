@@ -1,0 +1,194 @@
+#include "worker.h"
+
+#include <fcntl.h>
+#include <grp.h>
+#include <linux/close_range.h>
+#include <linux/seccomp.h>
+#include <signal.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+
+#include "landlock.h"
+#include "message.h"
+#include "process.h"
+
+namespace interlock::sandbox {
+namespace {
+constexpr rlim_t kOpenFilesMax = 256;
+constexpr const char* kExecFolders[] = {"/usr", "/bin", "/sbin", "/lib", "/lib32", "/lib64", "/libx32"};
+constexpr const char* kReadFiles[] = {"/etc/ld.so.cache", "/etc/alternatives", "/etc/localtime",
+                                      "/dev/random", "/dev/urandom"};
+constexpr const char* kWriteDevices[] = {"/dev/null", "/dev/zero", "/dev/full"};
+
+void EnterCgroups(const Steps& steps, const BoxPlan& plan) {
+  for (const int fd : plan.cgroup_entrances) {
+    steps.Must(::write(fd, "0", 1) == 1, "enter control group");
+    ::close(fd);
+  }
+}
+
+void BecomeUser(const Steps& steps, uid_t uid, gid_t gid) {
+  if (uid == kKeepUid) return;
+  steps.Must(::setgroups(0, nullptr), "setgroups");
+  steps.Must(::setresgid(gid, gid, gid), "setresgid");
+  steps.Must(::setresuid(uid, uid, uid), "setresuid");
+}
+
+void ResetSignals() {
+  for (int number = 1; number < NSIG; ++number) ::signal(number, SIG_DFL);
+  sigset_t none;
+  sigemptyset(&none);
+  ::sigprocmask(SIG_SETMASK, &none, nullptr);
+}
+
+// The listener, or -1 when the filter had to be loaded without one.
+int LoadFilter(const Steps& steps, const Filter& filter) {
+  const auto load = [](const std::vector<sock_filter>& code, unsigned flags) {
+    const sock_fprog program{static_cast<unsigned short>(code.size()),
+                             const_cast<sock_filter*>(code.data())};
+    return ::syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, flags, &program);
+  };
+  const long listener = load(filter.notify, SECCOMP_FILTER_FLAG_NEW_LISTENER);
+  if (listener >= 0) return static_cast<int>(listener);
+  // EBUSY: we run below another listener, as some container managers use.
+  steps.Must(load(filter.kill, 0), "load the system call filter");
+  return -1;
+}
+
+void Harden(const Steps& steps, const BoxPlan& plan, uid_t uid, gid_t gid, int socket) {
+  steps.Must(::setsid(), "setsid");
+  ResetSignals();
+  EnterCgroups(steps, plan);
+  BecomeUser(steps, uid, gid);
+  steps.Must(::prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0), "set death signal");
+  steps.Must(DropCapabilities(), "drop capabilities");
+  steps.Must(::prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0), "set no_new_privs");
+  const Fd listener(LoadFilter(steps, *plan.filter));
+  Report ready;
+  const int fd = listener.get();
+  SendMessage(socket, std::string_view(reinterpret_cast<const char*>(&ready), sizeof ready),
+              listener.valid() ? std::span(&fd, 1) : std::span<const int>(), 0);
+}
+
+FileRight WritableRight(Profile profile) {
+  return profile == Profile::kShell ? FileRight::kReadWriteExecute : FileRight::kReadWrite;
+}
+
+void AllowSystem(const Steps& steps, const Landlock& landlock) {
+  for (const char* path : kExecFolders) {
+    steps.Must(landlock.AllowPath(path, FileRight::kReadExecute), "landlock", path);
+  }
+  for (const char* path : kReadFiles) {
+    steps.Must(landlock.AllowPath(path, FileRight::kRead), "landlock", path);
+  }
+}
+
+void ConfineFiles(const Steps& steps, const BoxPlan& plan, const Go& go, const std::vector<Fd>& fds) {
+  if (plan.landlock_abi == 0) return;
+  const FileRight writable = WritableRight(plan.profile);
+  Landlock landlock;
+  steps.Must(landlock.Create(plan.landlock_abi), "landlock_create_ruleset");
+  if (plan.namespaces) {
+    // The tree holds nothing but what the box may see; Landlock is the second wall around writing.
+    steps.Must(landlock.AllowPath("/", FileRight::kReadExecute), "landlock", "/");
+    steps.Must(landlock.AllowPath("/tmp", writable), "landlock", "/tmp");
+  } else {
+    AllowSystem(steps, landlock);
+  }
+  for (const char* path : kWriteDevices) {
+    steps.Must(landlock.AllowPath(path, FileRight::kDevice), "landlock", path);
+  }
+  for (std::size_t i = 0; i < go.request.spec.mounts.size(); ++i) {
+    const Mount& mount = go.request.spec.mounts[i];
+    const FileRight right = mount.access == Access::kReadOnly ? FileRight::kReadExecute : writable;
+    const bool ok = plan.namespaces ? landlock.AllowPath(mount.box_path.c_str(), right)
+                                    : landlock.Allow(fds[3 + i].get(), right);
+    steps.Must(ok, "landlock", mount.box_path.c_str());
+  }
+  if (!plan.namespaces) {
+    // Without namespaces init opened the call's private temporary folder and put it last.
+    steps.Must(landlock.Allow(fds.back().get(), writable), "landlock", "temporary folder");
+  }
+  steps.Must(landlock.Enforce(), "landlock_restrict_self");
+}
+
+void Limit(const Steps& steps, __rlimit_resource which, rlim_t soft, rlim_t hard, const char* name) {
+  rlimit now{};
+  ::getrlimit(which, &now);
+  const rlimit wanted{std::min(soft, now.rlim_max), std::min(hard, now.rlim_max)};
+  steps.Must(::setrlimit(which, &wanted), "setrlimit", name);
+}
+
+void SetLimits(const Steps& steps, const Go& go) {
+  const Limits& limits = go.request.spec.limits;
+  const auto cpu_s = static_cast<rlim_t>((limits.cpu_ms + 999) / 1000);
+  const auto memory = static_cast<rlim_t>(limits.memory_bytes);
+  Limit(steps, RLIMIT_CPU, cpu_s, cpu_s + 1, "cpu");
+  Limit(steps, RLIMIT_FSIZE, static_cast<rlim_t>(limits.file_bytes),
+        static_cast<rlim_t>(limits.file_bytes), "fsize");
+  Limit(steps, RLIMIT_NOFILE, kOpenFilesMax, kOpenFilesMax, "nofile");
+  Limit(steps, RLIMIT_CORE, 0, 0, "core");
+  Limit(steps, RLIMIT_MSGQUEUE, 0, 0, "msgqueue");
+  if (go.tasks_max > 0) {
+    Limit(steps, RLIMIT_NPROC, static_cast<rlim_t>(go.tasks_max), static_cast<rlim_t>(go.tasks_max),
+          "nproc");
+  }
+  if (!go.memory_by_rlimit) return;
+  Limit(steps, RLIMIT_DATA, memory, memory, "data");
+  // Node reserves far more address space than it uses.
+  if (go.request.spec.profile != Profile::kNode) Limit(steps, RLIMIT_AS, memory, memory, "as");
+}
+
+std::vector<char*> Pointers(std::vector<std::string>& words) {
+  std::vector<char*> pointers;
+  for (std::string& word : words) pointers.push_back(word.data());
+  pointers.push_back(nullptr);
+  return pointers;
+}
+
+std::vector<std::string> Environment(const BoxSpec& spec) {
+  std::vector<std::string> words;
+  bool has_path = false;
+  for (const auto& [name, value] : spec.env) {
+    has_path = has_path || name == "PATH";
+    words.push_back(name + "=" + value);
+  }
+  if (!has_path) words.push_back("PATH=/usr/local/bin:/usr/bin:/bin");
+  return words;
+}
+
+[[noreturn]] void Execute(const Steps& steps, BoxSpec& spec, const std::vector<Fd>& fds) {
+  steps.Must(::chdir(spec.work_dir.c_str()), "chdir to work_dir", spec.work_dir.c_str());
+  for (int i = 0; i < 3; ++i) {
+    steps.Must(::dup2(fds[static_cast<std::size_t>(i)].get(), i), "dup2");
+  }
+  std::vector<std::string> environment = Environment(spec);
+  const std::vector<char*> env = Pointers(environment);
+  const std::vector<char*> argv = Pointers(spec.argv);
+  // The socket to init goes with exec: its end of file says that exec succeeded.
+  steps.Must(::syscall(SYS_close_range, 3u, ~0u, CLOSE_RANGE_CLOEXEC), "close_range");
+  ::execve(argv[0], argv.data(), env.data());
+  steps.Fail("exec", spec.argv[0].c_str());
+}
+}  // namespace
+
+void RunWorker(const BoxPlan& plan, int socket, uid_t uid, gid_t gid) {
+  const Steps steps(socket);
+  Harden(steps, plan, uid, gid, socket);
+  std::string bytes;
+  std::vector<Fd> fds;
+  if (ReceiveMessage(socket, bytes, fds, 0) != Received::kMessage) ::_exit(1);
+  Go go;
+  errno = EPROTO;
+  steps.Must(DecodeGo(bytes, go) && fds.size() >= 3, "read the call");
+  ConfineFiles(steps, plan, go, fds);
+  SetLimits(steps, go);
+  Execute(steps, go.request.spec, fds);
+}
+
+}  // namespace interlock::sandbox

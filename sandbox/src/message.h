@@ -1,0 +1,29 @@
+// SEQPACKET messages with descriptors, between the daemon, the launcher and a box's init. A message is one
+// datagram: never split, never longer than kMessageBytesMax, at most kMessageFdsMax descriptors.
+#pragma once
+
+#include <cstddef>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "fd.h"
+
+namespace interlock::sandbox {
+
+inline constexpr std::size_t kMessageBytesMax = 160 << 10;
+inline constexpr std::size_t kMessageFdsMax = 80;
+
+// Two connected ends, close-on-exec. False with errno on failure.
+bool MessagePair(Fd& a, Fd& b);
+
+// False with errno: EAGAIN only when `flags` has MSG_DONTWAIT.
+bool SendMessage(int socket, std::string_view bytes, std::span<const int> fds, int flags);
+
+enum class Received { kMessage, kNothing, kClosed };
+// kNothing only with MSG_DONTWAIT. A truncated message, or any error, counts as kClosed: the peer cannot be
+// trusted to be in step any more. Descriptors arrive close-on-exec.
+Received ReceiveMessage(int socket, std::string& bytes, std::vector<Fd>& fds, int flags);
+
+}  // namespace interlock::sandbox

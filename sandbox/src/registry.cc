@@ -1,0 +1,72 @@
+#include "registry.h"
+
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <unistd.h>
+
+#include <cstdio>
+#include <cstdlib>
+#include <cstring>
+
+#include "fd.h"
+#include "pidfd.h"
+
+namespace interlock::sandbox {
+namespace {
+struct Record {
+  std::int64_t pid = 0;
+  std::uint64_t start_ticks = 0;
+};
+
+// True once the process is gone. A zombie counts as gone: its pidfd is readable.
+bool EndOne(const Record& record, std::chrono::milliseconds patience) {
+  const auto pid = static_cast<pid_t>(record.pid);
+  const Fd pidfd = PidfdOpen(pid);
+  if (!pidfd.valid()) return true;
+  // Asked after the pidfd was had: now the number cannot be given away under us.
+  if (ProcessStartTicks(pid) != record.start_ticks) return true;
+  PidfdSignal(pidfd, SIGKILL);
+  pollfd gone{pidfd.get(), POLLIN, 0};
+  return ::poll(&gone, 1, static_cast<int>(patience.count())) == 1;
+}
+}  // namespace
+
+std::uint64_t ProcessStartTicks(pid_t pid) {
+  char path[64];
+  std::snprintf(path, sizeof path, "/proc/%d/stat", static_cast<int>(pid));
+  const Fd file(::open(path, O_RDONLY | O_CLOEXEC));
+  if (!file.valid()) return 0;
+  char text[1024];
+  const ssize_t size = ::read(file.get(), text, sizeof text - 1);
+  if (size <= 0) return 0;
+  text[size] = '\0';
+  // The name, field 2, may hold anything: count from its closing bracket. Start time is field 22 (proc(5)).
+  const char* at = std::strrchr(text, ')');
+  for (int field = 2; at != nullptr && field < 22; ++field) {
+    at = std::strchr(at + 1, ' ');
+  }
+  return at == nullptr ? 0 : std::strtoull(at + 1, nullptr, 10);
+}
+
+void Registry::Set(unsigned slot, pid_t pid) const {
+  const Record record{pid, ProcessStartTicks(pid)};
+  (void)!::pwrite(fd_, &record, sizeof record, static_cast<off_t>(slot * sizeof record));
+}
+
+void Registry::Clear(unsigned slot) const {
+  const Record record;
+  (void)!::pwrite(fd_, &record, sizeof record, static_cast<off_t>(slot * sizeof record));
+}
+
+bool Registry::EndAll(std::chrono::milliseconds patience) const {
+  bool all_gone = true;
+  Record record;
+  for (off_t at = 0; ::pread(fd_, &record, sizeof record, at) == sizeof record;
+       at += static_cast<off_t>(sizeof record)) {
+    if (record.pid > 0) all_gone = EndOne(record, patience) && all_gone;
+  }
+  return all_gone;
+}
+
+}  // namespace interlock::sandbox

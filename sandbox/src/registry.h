@@ -1,0 +1,30 @@
+// Which boxes run now, in a file that outlives the launcher: one fixed record a slot, {pid, start time} of the
+// box's init. Whoever finds the launcher dead (the daemon, or the next daemon) kills and waits for what is
+// listed, so "it is dead" is known and not hoped. A pid that was given to another process has another start
+// time and is left alone.
+#pragma once
+
+#include <sys/types.h>
+
+#include <chrono>
+#include <cstdint>
+
+namespace interlock::sandbox {
+
+// Clock ticks after boot at which `pid` began; 0 when there is no such process.
+std::uint64_t ProcessStartTicks(pid_t pid);
+
+// Borrows the descriptor. Not thread-safe.
+class Registry {
+ public:
+  explicit Registry(int fd) : fd_(fd) {}
+  void Set(unsigned slot, pid_t pid) const;
+  void Clear(unsigned slot) const;
+  // Kills every listed process that still exists and waits for its end. False if one outlived `patience`.
+  bool EndAll(std::chrono::milliseconds patience) const;
+
+ private:
+  int fd_;
+};
+
+}  // namespace interlock::sandbox
