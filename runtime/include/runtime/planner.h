@@ -32,6 +32,7 @@ struct ChatMessage {
 
 struct PlanRequest {
   std::string run;
+  std::string agent;                // name of the agent file
   std::int64_t step = 0;            // 0, 1, … within the run
   std::string model;                // from the agent file
   std::vector<ChatMessage> messages;
