@@ -82,6 +82,7 @@ int RunTool(int argc, char** argv, const std::map<std::string_view, ToolEntry>& 
                          Environment("INTERLOCK_IDEMPOTENCY_KEY")};
   Database shop(path);
   const ToolEntry& entry = tool->second;
+  if (entry.access == Access::kManual) return Print(entry.handler(shop, args, call));
   return Print(entry.access == Access::kRead ? Read(shop, entry, args, call)
                                              : Write(shop, entry, args, call, witness));
 }

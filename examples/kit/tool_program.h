@@ -41,7 +41,11 @@ Answer Refused(std::string code, std::string message);
 // is Refused.
 using Handler = Answer (*)(Database& shop, const Json& args, const CallContext& call);
 
-enum class Access { kRead, kWrite };
+enum class Access {
+  kRead,
+  kWrite,
+  kManual,  // the handler makes its own transactions
+};
 
 struct ToolEntry {
   Handler handler;
