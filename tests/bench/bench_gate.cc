@@ -1,0 +1,439 @@
+// Governed calls a second through the real gate and log: schema, ten rules, one budget hold, sealed
+// arguments and result, two durable commits; the tool is a compiled-in no-op. Beside it, in the
+// same folder: a bare SQLite loop that writes the same rows in batches of the same size, and one 4
+// KiB append with fdatasync.
+#include <fcntl.h>
+#include <sqlite3.h>
+#include <sys/resource.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <atomic>
+#include <chrono>
+#include <condition_variable>
+#include <cstdio>
+#include <cstdlib>
+#include <filesystem>
+#include <iostream>
+#include <memory>
+#include <mutex>
+#include <string>
+#include <vector>
+
+#include "audit/keys.h"
+#include "audit/log.h"
+#include "core/check.h"
+#include "core/clock.h"
+#include "core/random.h"
+#include "runtime/make_engine.h"
+#include "tools/executor.h"
+
+namespace {
+std::atomic<std::uint64_t> syncs{0};
+}  // namespace
+
+// Counts the durable commits: SQLite's calls land here because a program's symbols come before a
+// library's.
+extern "C" int fdatasync(int fd) {
+  ++syncs;
+  return static_cast<int>(syscall(SYS_fdatasync, fd));
+}
+
+namespace interlock {
+namespace {
+
+namespace fs = std::filesystem;
+using SteadyClock = std::chrono::steady_clock;
+
+constexpr std::size_t kFloorRowsMax = 200'000;
+
+constexpr const char* kPolicy = R"lua(
+policy "bench" { version = "1", owner = "bench", tools = { "bench.*" }, default = "deny" }
+local CALLS = budget "bench.calls" { unit = "calls", limit = 1000000000000, per = "tenant", window = "1d" }
+on("bench.pay", "may", function(c) return allow() end)
+on("bench.pay", "hold", function(c) return reserve(CALLS, 1) end)
+on("bench.pay", "r1", function(c) if c.args.amount < 0 then return deny { code = "NEGATIVE" } end end)
+on("bench.pay", "r2", function(c) if c.args.amount > 100000 then return deny { code = "LARGE" } end end)
+on("bench.pay", "r3", function(c) if c.args.order_id == "none" then return deny { code = "NONE" } end end)
+on("bench.pay", "r4", function(c) if c.user ~= "maria" then return deny { code = "USER" } end end)
+on("bench.pay", "r5", function(c) if c.session.channel ~= "chat" then return deny { code = "CHANNEL" } end end)
+on("bench.pay", "r6", function(c) if #c.args.reason > 200 then return deny { code = "REASON" } end end)
+on("bench.pay", "r7", function(c) if contains(c.args.reason, "ignore") then return deny { code = "WORDS" } end end)
+on("bench.pay", "r8", function(c) if c.principal.id ~= "bench" then return deny { code = "WHO" } end end)
+)lua";
+
+constexpr const char* kArgs =
+    R"({"amount":1250,"order_id":"o-1001","reason":"the mug arrived broken, the customer sent a photo"})";
+
+template <typename T>
+T Must(core::StatusOr<T> value) {
+  if (!value.ok()) {
+    std::cerr << "bench_gate: " << core::Message(value.status()) << "\n";
+    std::exit(2);
+  }
+  return std::move(value).value();
+}
+
+double SecondsSince(SteadyClock::time_point start) {
+  return std::chrono::duration<double>(SteadyClock::now() - start).count();
+}
+
+double CpuSeconds() {
+  rusage use{};
+  getrusage(RUSAGE_SELF, &use);
+  const auto seconds = [](const timeval& t) {
+    return static_cast<double>(t.tv_sec) + static_cast<double>(t.tv_usec) * 1e-6;
+  };
+  return seconds(use.ru_utime) + seconds(use.ru_stime);
+}
+
+double Median(std::vector<double> values) {
+  if (values.empty()) return 0;
+  const auto middle = values.begin() + static_cast<std::ptrdiff_t>(values.size() / 2);
+  std::nth_element(values.begin(), middle, values.end());
+  return *middle;
+}
+
+std::shared_ptr<const tools::Tool> PayTool() {
+  tools::Manifest manifest;
+  manifest.name = "bench.pay";
+  manifest.description = "Does nothing.";
+  manifest.input_schema = core::Json::parse(R"({
+    "type": "object", "additionalProperties": false, "required": ["amount", "order_id", "reason"],
+    "properties": {"amount": {"type": "integer"}, "order_id": {"type": "string"}, "reason": {"type": "string"}}})");
+  manifest.effect = tools::Effect::kWrite;
+  manifest.builtin = "noop";
+  return Must(tools::Tool::FromManifest(std::move(manifest)));
+}
+
+tools::Outcome Noop(const tools::CallSpec&) {
+  tools::Outcome outcome;
+  outcome.kind = tools::OutcomeKind::kOk;
+  outcome.result = {{"status", "done"}};
+  return outcome;
+}
+
+// Everything that main() of the daemon would build, without network and sandbox.
+struct Stack {
+  explicit Stack(const fs::path& folder) {
+    const auto tool = PayTool();
+    registry = Must(tools::Registry::Of({tool}));
+    bundle = Must(policies::Bundle::Load(
+        {{"bench.lua", kPolicy}},
+        {{tool->manifest().name, "write", tool->manifest().input_schema, {}}}, nullptr));
+    fs::create_directories(folder);
+    signer = Must(audit::OpenFileSigner(folder, "interlock.example/bench"));
+    keys = Must(audit::KeyStore::Open(folder, &random));
+    state = runtime::MakeState();
+    audit::LogOptions options;
+    options.folder = folder;
+    options.tenant = "main";
+    options.origin = "interlock.example/bench";
+    options.clock = &clock;
+    options.signer = signer.get();
+    options.projectors = {runtime::ProjectorOf(*state)};
+    log = Must(audit::Log::Open(options));
+    executor =
+        tools::MakeExecutor({.launcher = nullptr, .clock = &clock, .builtins = {{"noop", Noop}}});
+    runtime::EngineParts parts;
+    parts.tenant = "main";
+    parts.log = log.get();
+    parts.keys = keys.get();
+    parts.state = state.get();
+    parts.clock = &clock;
+    parts.random = &random;
+    parts.mint = &mint;
+    parts.executor = executor.get();
+    parts.registry = registry;
+    parts.bundle = bundle;
+    parts.limits.calls_max = 256;
+    engine = Must(runtime::MakeEngine(std::move(parts)));
+  }
+
+  core::SystemClock clock;
+  core::SystemRandom random;
+  core::PermitMint mint;
+  std::shared_ptr<const tools::Registry> registry;
+  std::shared_ptr<const policies::Bundle> bundle;
+  std::unique_ptr<audit::Signer> signer;
+  std::unique_ptr<audit::KeyStore> keys;
+  runtime::StatePtr state;
+  std::unique_ptr<audit::Log> log;
+  std::unique_ptr<tools::Executor> executor;
+  std::unique_ptr<runtime::Engine> engine;
+};
+
+// Keeps `in_flight` calls going for a while; each answer starts the next call.
+class Load {
+ public:
+  Load(Stack& stack, int in_flight) : stack_(stack), in_flight_(in_flight) {
+    who_ = {.tenant = "main", .id = "bench", .roles = {std::string(core::kRoleIntegrator)}};
+  }
+
+  struct Figures {
+    double calls = 0;
+    double seconds = 0;
+    double cpu_us = 0;  // a call
+    double p50_us = 0;
+    double calls_per_commit = 0;
+  };
+
+  Figures Run(double seconds) {
+    const std::uint64_t syncs_before = syncs;
+    const double cpu_before = CpuSeconds();
+    const auto start = SteadyClock::now();
+    end_ = start + std::chrono::duration_cast<SteadyClock::duration>(
+                       std::chrono::duration<double>(seconds));
+    open_ = in_flight_;
+    for (int i = 0; i < in_flight_; ++i) Next();
+    std::unique_lock lock(mutex_);
+    idle_.wait(lock, [this] { return open_ == 0; });
+    Figures figures;
+    figures.seconds = SecondsSince(start);
+    figures.calls = static_cast<double>(latencies_us_.size());
+    figures.cpu_us = (CpuSeconds() - cpu_before) / figures.calls * 1e6;
+    figures.p50_us = Median(std::move(latencies_us_));
+    figures.calls_per_commit =
+        figures.calls / static_cast<double>(std::max<std::uint64_t>(syncs - syncs_before, 1));
+    return figures;
+  }
+
+ private:
+  void Next() {
+    runtime::ToolCallSpec spec;
+    spec.tool = "bench.pay";
+    spec.args = kArgs;
+    spec.user = "maria";
+    spec.session = {{"channel", "chat"}};
+    spec.request_id = core::NewUuidV7(stack_.clock, stack_.random);
+    const auto start = SteadyClock::now();
+    stack_.engine->ExecuteToolCall(
+        who_, std::move(spec), [this, start](core::StatusOr<runtime::CallInfo> call) {
+          const runtime::CallInfo info = Must(std::move(call));
+          if (info.state != runtime::CallState::kOk) {
+            std::cerr << "bench_gate: a call was not allowed: " << info.code << " " << info.say
+                      << "\n";
+            std::exit(2);
+          }
+          Answered(SecondsSince(start) * 1e6);
+        });
+  }
+
+  void Answered(double latency_us) {
+    bool more = false;
+    {
+      const std::lock_guard lock(mutex_);
+      latencies_us_.push_back(latency_us);
+      more = SteadyClock::now() < end_;
+      if (!more && --open_ == 0) idle_.notify_all();
+    }
+    if (more) Next();
+  }
+
+  Stack& stack_;
+  const int in_flight_;
+  core::Principal who_;
+  SteadyClock::time_point end_;
+  std::mutex mutex_;
+  std::condition_variable idle_;
+  int open_ = 0;
+  std::vector<double> latencies_us_;
+};
+
+// --- floors
+
+struct Database {
+  explicit Database(const fs::path& path) {
+    INTERLOCK_CHECK(sqlite3_open(path.c_str(), &db) == SQLITE_OK);
+  }
+  ~Database() { sqlite3_close(db); }
+  Database(const Database&) = delete;
+  Database& operator=(const Database&) = delete;
+  void Do(const char* sql) const {
+    INTERLOCK_CHECK(sqlite3_exec(db, sql, nullptr, nullptr, nullptr) == SQLITE_OK);
+  }
+  std::int64_t Number(const char* sql) const {
+    sqlite3_stmt* query = nullptr;
+    INTERLOCK_CHECK(sqlite3_prepare_v2(db, sql, -1, &query, nullptr) == SQLITE_OK);
+    INTERLOCK_CHECK(sqlite3_step(query) == SQLITE_ROW);
+    const std::int64_t number = sqlite3_column_int64(query, 0);
+    sqlite3_finalize(query);
+    return number;
+  }
+  sqlite3* db = nullptr;
+};
+
+// Writes the newest entries and payloads of `source` into a fresh database, `per_commit` entries a
+// transaction. Returns entries a second. Reading is not in the time: rows are copied into memory
+// tables first.
+double FloorEntriesPerSecond(const fs::path& source, const fs::path& target,
+                             std::int64_t per_commit) {
+  const Database db(target);
+  db.Do(
+      "PRAGMA page_size=8192; PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL; PRAGMA "
+      "temp_store=MEMORY;"
+      "CREATE TABLE entry(idx INTEGER PRIMARY KEY, hash BLOB NOT NULL, bytes BLOB NOT NULL) STRICT;"
+      "CREATE TABLE payload(id INTEGER PRIMARY KEY, key_id TEXT, commitment BLOB, media TEXT, "
+      "plain_bytes INTEGER,"
+      " sealed BLOB) STRICT;");
+  db.Do(("ATTACH '" + source.string() + "' AS log").c_str());
+  db.Do(("CREATE TEMP TABLE e AS SELECT idx, hash, bytes FROM log.entry ORDER BY idx DESC LIMIT " +
+         std::to_string(kFloorRowsMax))
+            .c_str());
+  db.Do(
+      "CREATE TEMP TABLE p AS SELECT id, key_id, commitment, media, plain_bytes, sealed FROM "
+      "log.payload"
+      " ORDER BY id DESC LIMIT (SELECT count(*) * (SELECT count(*) FROM log.payload) /"
+      " (SELECT count(*) FROM log.entry) FROM e)");
+  db.Do("CREATE INDEX temp.ei ON e(idx); CREATE INDEX temp.pi ON p(id);");
+  const std::int64_t entries = db.Number("SELECT count(*) FROM e");
+  const std::int64_t payloads = db.Number("SELECT count(*) FROM p");
+  const std::int64_t first_entry = db.Number("SELECT min(idx) FROM e");
+  const std::int64_t first_payload = db.Number("SELECT coalesce(min(id), 0) FROM p");
+  const std::int64_t payload_ids = db.Number("SELECT coalesce(max(id) - min(id) + 1, 0) FROM p");
+  INTERLOCK_CHECK(entries > 0 && payloads > 0);
+  sqlite3_stmt* copy_entries = nullptr;
+  sqlite3_stmt* copy_payloads = nullptr;
+  sqlite3_prepare_v2(
+      db.db, "INSERT INTO main.entry SELECT * FROM e WHERE idx >= ? AND idx < ? ORDER BY idx", -1,
+      &copy_entries, nullptr);
+  sqlite3_prepare_v2(
+      db.db, "INSERT INTO main.payload SELECT * FROM p WHERE id >= ? AND id < ? ORDER BY id", -1,
+      &copy_payloads, nullptr);
+  const auto copy = [&db](sqlite3_stmt* statement, std::int64_t from, std::int64_t to) {
+    sqlite3_bind_int64(statement, 1, from);
+    sqlite3_bind_int64(statement, 2, to);
+    if (sqlite3_step(statement) != SQLITE_DONE) {
+      std::cerr << "bench_gate: floor: " << sqlite3_errmsg(db.db) << "\n";
+      std::exit(2);
+    }
+    sqlite3_reset(statement);
+  };
+  const auto start = SteadyClock::now();
+  for (std::int64_t done = 0; done < entries; done += per_commit) {
+    db.Do("BEGIN IMMEDIATE");
+    copy(copy_entries, first_entry + done, first_entry + done + per_commit);
+    copy(copy_payloads, first_payload + done * payload_ids / entries,
+         first_payload + std::min(done + per_commit, entries) * payload_ids / entries);
+    db.Do("COMMIT");
+  }
+  const double seconds = SecondsSince(start);
+  sqlite3_finalize(copy_entries);
+  sqlite3_finalize(copy_payloads);
+  return static_cast<double>(entries) / seconds;
+}
+
+double AppendAndSyncMicros(const fs::path& path) {
+  const int fd = open(path.c_str(), O_CREAT | O_WRONLY | O_APPEND | O_CLOEXEC, 0600);
+  INTERLOCK_CHECK(fd >= 0);
+  const std::string block(4096, 'x');
+  std::vector<double> micros;
+  for (int i = 0; i < 500; ++i) {
+    const auto start = SteadyClock::now();
+    INTERLOCK_CHECK(write(fd, block.data(), block.size()) == static_cast<ssize_t>(block.size()));
+    fdatasync(fd);
+    micros.push_back(SecondsSince(start) * 1e6);
+  }
+  close(fd);
+  return Median(std::move(micros));
+}
+
+// --- rows
+
+struct Row {
+  std::string what;
+  double figure;
+  std::string unit;
+  double floor = 0;  // 0: none
+  std::string floor_name;
+  std::string target;
+  bool met = true;
+};
+
+void Print(const Row& row) {
+  core::Json line = {{"what", row.what},
+                     {"p50", row.figure},
+                     {"unit", row.unit},
+                     {"floor", nullptr},
+                     {"floor_name", row.floor_name},
+                     {"target", row.target},
+                     {"target_met", nullptr}};
+  if (row.floor > 0) line["floor"] = row.floor;
+  if (!row.target.empty()) line["target_met"] = row.met;
+  std::cout << "BENCH " << line.dump() << std::endl;
+}
+
+int Main(const fs::path& folder) {
+  fs::remove_all(folder);
+  fs::create_directories(folder);
+  const double sync_us = AppendAndSyncMicros(folder / "append");
+
+  std::vector<std::pair<int, Load::Figures>> measured;
+  std::int64_t entries_per_call = 0;
+  {
+    Stack stack(folder / "tenant");
+    Load(stack, 64).Run(0.5);  // warm
+    for (const int in_flight : {1, 8, 64, 256}) {
+      const std::uint64_t size_before = stack.log->size();
+      measured.emplace_back(in_flight, Load(stack, in_flight).Run(in_flight == 256 ? 10 : 4));
+      entries_per_call = std::max<std::int64_t>(
+          1, static_cast<std::int64_t>(static_cast<double>(stack.log->size() - size_before) /
+                                           measured.back().second.calls +
+                                       0.5));
+    }
+    stack.engine.reset();  // before what it borrows
+  }
+
+  for (const auto& [in_flight, figures] : measured) {
+    const std::string at = ", " + std::to_string(in_flight) + " in flight";
+    const auto per_commit =
+        std::max<std::int64_t>(1, static_cast<std::int64_t>(figures.calls_per_commit *
+                                                            static_cast<double>(entries_per_call)));
+    const fs::path target = folder / ("floor" + std::to_string(in_flight) + ".db");
+    const double floor = FloorEntriesPerSecond(folder / "tenant" / "audit.db", target, per_commit) /
+                         static_cast<double>(entries_per_call);
+    const double rate = figures.calls / figures.seconds;
+    Row row{.what = "governed durable calls" + at,
+            .figure = rate,
+            .unit = "1/s",
+            .floor = floor,
+            .floor_name = "bare SQLite, same rows and batches",
+            .target = ""};
+    if (in_flight == 256) {
+      row.target = ">= 20,000/s and >= 0.85 of the floor";
+      row.met = rate >= 20'000 && rate >= 0.85 * floor;
+    }
+    Print(row);
+    if (in_flight == 1) {
+      Print({.what = "governed durable call, p50" + at,
+             .figure = figures.p50_us,
+             .unit = "us",
+             .floor = sync_us,
+             .floor_name = "4 KiB append + fdatasync",
+             .target = "<= 2.5 x the floor",
+             .met = figures.p50_us <= 2.5 * sync_us});
+    }
+    if (in_flight == 256) {
+      Print({.what = "governed durable call, CPU" + at,
+             .figure = figures.cpu_us,
+             .unit = "us",
+             .floor_name = "",
+             .target = "<= 60",
+             .met = figures.cpu_us <= 60});
+    }
+    std::cerr << in_flight << " in flight: " << figures.calls << " calls, p50 " << figures.p50_us
+              << " us, " << figures.calls_per_commit << " calls a sync, " << figures.cpu_us
+              << " us CPU a call\n";
+  }
+  fs::remove_all(folder);
+  return 0;
+}
+
+}  // namespace
+}  // namespace interlock
+
+int main(int argc, char** argv) {
+  const std::filesystem::path here = std::filesystem::absolute(argv[0]).parent_path();
+  return interlock::Main(argc > 1 ? std::filesystem::path(argv[1]) : here / "bench_gate.data");
+}

@@ -1,0 +1,104 @@
+#!/usr/bin/env python3
+"""Builds and runs the benchmarks and prints one table: each figure beside its floor, measured in the same run.
+
+A benchmark is a program `bench_<part>` that prints, for each row, one line `BENCH {json}` with the members
+what, p50, unit, floor (a number of the same unit, or null), floor_name, target (text) and target_met (true, false
+or null). Programs run one after the other, `--repeat` times; the table shows medians. Machines are noisy:
+compare ratios, and look at the load that is printed with them.
+"""
+
+import argparse
+import json
+import os
+import pathlib
+import statistics
+import subprocess
+import sys
+
+PARTS = ("audit", "policy", "sandbox", "gate", "grpc")
+TIMEOUT_S = 600
+
+
+def cpu_name() -> str:
+    for line in pathlib.Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines():
+        if line.startswith("model name"):
+            return line.split(":", 1)[1].strip()
+    return "unknown processor"
+
+
+def targets(build: pathlib.Path) -> set[str]:
+    listed = subprocess.run(["ninja", "-C", build, "-t", "targets", "all"], check=True, capture_output=True, text=True)
+    return {line.split(":")[0] for line in listed.stdout.splitlines()}
+
+
+def rows_of(program: pathlib.Path) -> list[dict]:
+    done = subprocess.run([program], check=True, stdout=subprocess.PIPE, text=True, timeout=TIMEOUT_S)
+    return [json.loads(line[6:]) for line in done.stdout.splitlines() if line.startswith("BENCH ")]
+
+
+def median_rows(runs: list[list[dict]]) -> list[dict]:
+    """Row by row over the runs: the median figure, the median ratio, and met only if most runs met it."""
+    rows = []
+    for same in zip(*runs, strict=True):
+        row = dict(same[0])
+        row["p50"] = statistics.median(r["p50"] for r in same)
+        floors = [r["floor"] for r in same]
+        row["ratio"] = None
+        if None not in floors:
+            row["floor"] = statistics.median(floors)
+            row["ratio"] = statistics.median(r["p50"] / r["floor"] for r in same if r["floor"])
+        met = [r["target_met"] for r in same]
+        row["target_met"] = None if None in met else sum(met) * 2 > len(met)
+        rows.append(row)
+    return rows
+
+
+def number(value: float | None) -> str:
+    if value is None:
+        return ""
+    return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.3g}"
+
+
+def print_table(rows: list[dict]) -> None:
+    head = ("what", "figure", "unit", "floor", "ratio", "target", "")
+    lines = [head]
+    for row in rows:
+        met = {True: "met", False: "MISSED", None: ""}[row["target_met"]]
+        floor = f"{number(row['floor'])} ({row['floor_name']})" if row["floor"] is not None else ""
+        lines.append((row["what"], number(row["p50"]), row["unit"], floor,
+                      f"{row['ratio']:.2f}" if row["ratio"] else "", row["target"], met))
+    widths = [max(len(line[i]) for line in lines) for i in range(len(head))]
+    for line in lines:
+        print("  ".join(cell.ljust(width) for cell, width in zip(line, widths)).rstrip())
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("part", nargs="*", choices=[*PARTS, []], help="default: all that exist")
+    parser.add_argument("--build", type=pathlib.Path, required=True)
+    parser.add_argument("--repeat", type=int, default=1)
+    parser.add_argument("--json", action="store_true", help="also print the rows as JSON, for keeping")
+    options = parser.parse_args()
+
+    known = targets(options.build)
+    parts = [part for part in options.part or PARTS if f"bench_{part}" in known]
+    for part in set(options.part) - set(parts):
+        print(f"there is no benchmark `{part}` in this tree", file=sys.stderr)
+    if not parts:
+        return 2
+    subprocess.run(["cmake", "--build", options.build, "--target", *(f"bench_{part}" for part in parts)],
+                   check=True, stdout=subprocess.DEVNULL)
+    print(f"{cpu_name()}, {os.cpu_count()} processors, load {os.getloadavg()[0]:.2f} at the start")
+    rows = []
+    for part in parts:
+        (program,) = [path for path in options.build.rglob(f"bench_{part}") if path.is_file() and os.access(path, os.X_OK)]
+        rows += median_rows([rows_of(program) for _ in range(options.repeat)])
+    print_table(rows)
+    print(f"load {os.getloadavg()[0]:.2f} at the end; medians of {options.repeat}")
+    if options.json:
+        print(json.dumps(rows))
+    return 1 if any(row["target_met"] is False for row in rows) else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
