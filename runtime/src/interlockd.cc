@@ -1,0 +1,288 @@
+// interlockd: the daemon. Reads top to bottom as its parts list; everything is made here and handed on.
+//
+// Exit codes: 0 ended as asked, 1 the configuration or a part of it is wrong, 2 it could not start or serve.
+#include <signal.h>
+#include <spdlog/sinks/basic_file_sink.h>
+#include <spdlog/sinks/stdout_color_sinks.h>
+#include <spdlog/spdlog.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <CLI/CLI.hpp>
+#include <algorithm>
+#include <cstdio>
+#include <filesystem>
+#include <map>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "audit/checkpoint.h"
+#include "audit/keys.h"
+#include "audit/log.h"
+#include "config/files.h"
+#include "core/clock.h"
+#include "core/permit.h"
+#include "core/random.h"
+#include "policies/bundle.h"
+#include "runtime/agent.h"
+#include "runtime/config.h"
+#include "runtime/make_engine.h"
+#include "runtime/planners.h"
+#include "runtime/server.h"
+#include "sandbox/launcher.h"
+#include "tools/executor.h"
+#include "tools/fetcher.h"
+#include "tools/tool.h"
+
+#ifndef INTERLOCK_VERSION
+#define INTERLOCK_VERSION "0.0.0"
+#endif
+
+namespace {
+
+namespace fs = std::filesystem;
+using namespace interlock;  // NOLINT(google-build-using-namespace): one file, the parts of all folders
+
+struct Flags {
+  std::string config;
+  bool check = false;
+};
+
+// What the configuration names for one tenant; loading it changes nothing.
+struct TenantSources {
+  std::shared_ptr<const tools::Registry> registry;
+  std::shared_ptr<const policies::Bundle> bundle;
+  std::vector<runtime::AgentFile> agents;
+};
+
+// The parts of one tenant. Each borrows those above it, so they end from the bottom up.
+struct TenantParts {
+  std::unique_ptr<audit::Signer> signer;
+  std::unique_ptr<audit::KeyStore> keys;
+  runtime::StatePtr state;
+  std::unique_ptr<audit::Log> log;
+  std::unique_ptr<runtime::Engine> engine;
+};
+
+// What all tenants share.
+struct SharedParts {
+  core::SystemClock clock;
+  core::SystemRandom random;
+  core::PermitMint mint;  // the only one of the process (rule 6)
+  std::unique_ptr<tools::Fetcher> fetcher;
+  std::unique_ptr<tools::Executor> executor;
+  std::map<std::string, std::unique_ptr<runtime::Planner>> planners;
+};
+
+std::string ProgramFolder() {
+  std::error_code error;
+  return fs::read_symlink("/proc/self/exe", error).parent_path().string();
+}
+
+core::StatusOr<TenantSources> LoadSources(const runtime::Config& config,
+                                          const runtime::TenantConfig& tenant) {
+  TenantSources sources;
+  INTERLOCK_ASSIGN_OR_RETURN(sources.registry, tools::Registry::Load(tenant.tools, tenant.vars));
+  std::vector<policies::KnownTool> known;
+  for (const auto& tool : sources.registry->tools()) {
+    const tools::Manifest& manifest = tool->manifest();
+    known.push_back({manifest.name, std::string(tools::EffectName(manifest.effect)),
+                     manifest.input_schema, manifest.result_schema});
+  }
+  INTERLOCK_ASSIGN_OR_RETURN(auto files, policies::Bundle::ReadFolder(tenant.policies));
+  INTERLOCK_ASSIGN_OR_RETURN(
+      sources.bundle, policies::Bundle::Load(std::move(files), std::move(known), nullptr));
+  INTERLOCK_ASSIGN_OR_RETURN(sources.agents, runtime::LoadAgents(tenant.agents));
+  for (const runtime::AgentFile& agent : sources.agents) {
+    const auto named = [&](const runtime::PlannerConfig& p) { return p.name == agent.planner; };
+    if (std::any_of(config.planners.begin(), config.planners.end(), named)) continue;
+    return core::InvalidArgument("agent `" + agent.name + "` of tenant `" + tenant.id +
+                                 "` names planner `" + agent.planner +
+                                 "`, which the configuration does not have; add it to `planners`");
+  }
+  return sources;
+}
+
+core::StatusOr<std::map<std::string, TenantSources>> LoadAllSources(const runtime::Config& config) {
+  std::map<std::string, TenantSources> all;
+  for (const runtime::TenantConfig& tenant : config.tenants) {
+    INTERLOCK_ASSIGN_OR_RETURN(all[tenant.id], LoadSources(config, tenant));
+  }
+  return all;
+}
+
+core::StatusOr<std::unique_ptr<sandbox::Launcher>> StartSandbox(const runtime::Config& config) {
+  sandbox::LauncherOptions options;
+  options.program =
+      config.launcher.empty() ? ProgramFolder() + "/interlock-launcher" : config.launcher;
+  options.allow_none = config.sandbox.allow_none;
+  options.level_cap = config.sandbox.level_cap;
+  options.boxes_max = config.sandbox.boxes_max;
+  options.state_file = config.data_dir + "/boxes";
+  return sandbox::StartLauncher(options);
+}
+
+// To standard error or a file, without payloads: entries and contents are in the audit log, sealed.
+void StartLogging(const runtime::LogConfig& config) {
+  auto logger = config.file == "-" ? spdlog::stderr_color_mt("interlockd")
+                                   : spdlog::basic_logger_mt("interlockd", config.file);
+  logger->set_level(spdlog::level::from_str(config.level));
+  logger->flush_on(spdlog::level::info);
+  logger->set_pattern("%Y-%m-%dT%H:%M:%S.%eZ %^%l%$ %v", spdlog::pattern_time_type::utc);
+  spdlog::set_default_logger(std::move(logger));
+}
+
+core::StatusOr<std::unique_ptr<runtime::Planner>> MakePlanner(const runtime::PlannerConfig& config,
+                                                              SharedParts& shared) {
+  if (config.kind == runtime::PlannerKind::kScripted) {
+    runtime::ScriptedOptions options;
+    options.folder = config.folder;
+    return runtime::MakeScriptedPlanner(std::move(options));
+  }
+  runtime::OpenAiOptions options;
+  options.base_url = config.base_url;
+  options.model = config.model;
+  options.api_key_env = config.api_key_env;
+  options.timeout_ms = config.timeout_ms;
+  options.retries_max = config.retries_max;
+  options.fetcher = shared.fetcher.get();
+  options.clock = &shared.clock;
+  options.random = &shared.random;
+  return runtime::MakeOpenAiPlanner(std::move(options));
+}
+
+core::Status MakeShared(const runtime::Config& config, sandbox::Launcher& launcher,
+                        SharedParts& shared) {
+  // Planners' addresses come from the operator's configuration, never from arguments (rule 25).
+  tools::FetcherOptions fetcher;
+  fetcher.addresses = {.allow_loopback = true, .allow_private = true, .ports = {}};
+  INTERLOCK_ASSIGN_OR_RETURN(shared.fetcher, tools::MakeFetcher(std::move(fetcher)));
+  tools::ExecutorOptions executor;
+  executor.launcher = &launcher;
+  executor.clock = &shared.clock;
+  shared.executor = tools::MakeExecutor(std::move(executor));
+  for (const runtime::PlannerConfig& planner : config.planners) {
+    INTERLOCK_ASSIGN_OR_RETURN(shared.planners[planner.name], MakePlanner(planner, shared));
+  }
+  return core::OkStatus();
+}
+
+core::StatusOr<TenantParts> OpenTenant(const runtime::Config& config, const std::string& id,
+                                       TenantSources sources, SharedParts& shared) {
+  const std::string folder = config.data_dir + "/tenants/" + id;
+  fs::create_directories(folder);
+  TenantParts parts;
+  const std::string origin = config.origin + "/" + id;
+  INTERLOCK_ASSIGN_OR_RETURN(parts.signer, audit::OpenFileSigner(folder, origin));
+  INTERLOCK_ASSIGN_OR_RETURN(parts.keys, audit::KeyStore::Open(folder, &shared.random));
+  parts.state = runtime::MakeState();
+
+  audit::LogOptions log;
+  log.folder = folder;
+  log.tenant = id;
+  log.origin = origin;
+  log.clock = &shared.clock;
+  log.signer = parts.signer.get();
+  log.projectors = {runtime::ProjectorOf(*parts.state)};
+  INTERLOCK_ASSIGN_OR_RETURN(parts.log, audit::Log::Open(log));
+
+  runtime::EngineParts engine;
+  engine.tenant = id;
+  engine.log = parts.log.get();
+  engine.keys = parts.keys.get();
+  engine.state = parts.state.get();
+  engine.clock = &shared.clock;
+  engine.random = &shared.random;
+  engine.mint = &shared.mint;
+  engine.executor = shared.executor.get();
+  engine.registry = std::move(sources.registry);
+  engine.bundle = std::move(sources.bundle);
+  engine.agents = std::move(sources.agents);
+  for (const auto& [name, planner] : shared.planners) engine.planners[name] = planner.get();
+  INTERLOCK_ASSIGN_OR_RETURN(parts.engine, runtime::MakeEngine(std::move(engine)));
+  spdlog::info("tenant {}: {} entries, signer {}", id, parts.log->size(),
+               parts.signer->independent() ? "independent" : "not independent");
+  return parts;
+}
+
+// SIGTERM and SIGINT wait for Serve; blocked before any thread, so that every thread has them blocked.
+sigset_t BlockEndSignals() {
+  sigset_t signals;
+  sigemptyset(&signals);
+  sigaddset(&signals, SIGTERM);
+  sigaddset(&signals, SIGINT);
+  sigprocmask(SIG_BLOCK, &signals, nullptr);
+  signal(SIGPIPE, SIG_IGN);
+  return signals;
+}
+
+core::Status Serve(const runtime::Config& config, const std::map<std::string, TenantParts>& tenants,
+                   const sigset_t& signals) {
+  runtime::ServerOptions options;
+  options.listen = config.listen;
+  options.principals = config.principals;
+  for (const auto& [id, parts] : tenants) {
+    options.tenants[id] = {parts.engine.get(), parts.keys->Hmac("page-token", id)};
+  }
+  INTERLOCK_ASSIGN_OR_RETURN(const auto server, runtime::StartServer(std::move(options)));
+  const std::string address_file = config.data_dir + "/interlockd.addr";
+  INTERLOCK_RETURN_IF_ERROR(
+      runtime::WriteFileAtomically(address_file, server->address() + "\n"));
+  spdlog::info("serving on {}", server->address());
+  int signal_number = 0;
+  sigwait(&signals, &signal_number);
+  spdlog::info("ending on signal {}", signal_number);
+  unlink(address_file.c_str());
+  server->Stop();
+  return core::OkStatus();
+}
+
+core::Status Run(const Flags& flags) {
+  INTERLOCK_ASSIGN_OR_RETURN(const runtime::Config config, runtime::LoadConfig(flags.config));
+  INTERLOCK_ASSIGN_OR_RETURN(auto sources, LoadAllSources(config));
+  if (flags.check) {
+    std::printf("%s: ok\n", flags.config.c_str());
+    return core::OkStatus();
+  }
+  umask(077);
+  fs::create_directories(config.data_dir);
+  const sigset_t signals = BlockEndSignals();
+  INTERLOCK_ASSIGN_OR_RETURN(const auto launcher, StartSandbox(config));  // before any thread
+  StartLogging(config.log);
+  spdlog::info("interlockd {}, sandbox level {}", INTERLOCK_VERSION,
+               sandbox::LevelName(launcher->capabilities().level));
+
+  SharedParts shared;
+  INTERLOCK_RETURN_IF_ERROR(MakeShared(config, *launcher, shared));
+  std::map<std::string, TenantParts> tenants;
+  for (auto& [id, from] : sources) {
+    INTERLOCK_ASSIGN_OR_RETURN(tenants[id], OpenTenant(config, id, std::move(from), shared));
+  }
+  const core::Status served = Serve(config, tenants, signals);
+  tenants.clear();  // engines wait for outcomes, logs sign a last checkpoint
+  if (served.ok()) spdlog::info("ended");
+  return served;
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  Flags flags;
+  CLI::App app("Interlock: an agent runtime whose every tool call passes one gate.", "interlockd");
+  app.set_version_flag("--version", INTERLOCK_VERSION);
+  app.add_option("--config", flags.config, "Configuration (YAML)")->required();
+  app.add_flag("--check", flags.check, "Check configuration, policies, tools and agents; start nothing");
+  CLI11_PARSE(app, argc, argv);
+  try {
+    const core::Status status = Run(flags);
+    if (status.ok()) return 0;
+    std::fprintf(stderr, "interlockd: %s\n", std::string(core::Message(status)).c_str());
+    const bool wrong = status.code() == core::StatusCode::kInvalidArgument ||
+                       status.code() == core::StatusCode::kNotFound;
+    return wrong ? 1 : 2;
+  } catch (const std::exception& error) {  // the border: file system and logging may throw
+    std::fprintf(stderr, "interlockd: %s\n", error.what());
+    return 2;
+  }
+}

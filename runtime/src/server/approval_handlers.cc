@@ -1,0 +1,100 @@
+#include "server/checks.h"
+#include "server/handlers.h"
+#include "server/names.h"
+#include "server/ownership.h"
+
+namespace interlock::runtime::handlers {
+namespace {
+
+core::StatusOr<ApprovalInfo> VisibleApproval(const Caller& caller, std::string_view id) {
+  core::StatusOr<ApprovalInfo> info = caller.engine->GetApproval(*caller.who, id);
+  if (!info.ok() || SeesAllRuns(caller)) return info;
+  const bool own = info->run.empty() ? info->state.requester == caller.who->id
+                                     : OwnRun(caller, info->run).ok();
+  if (own) return info;
+  return WithReason(core::NotFound("there is no approval `" + std::string(id) + "`"),
+                    "APPROVAL_NOT_FOUND");
+}
+
+// Whether the caller has the role for the capacity in which he answers. Whether he is among this approval's
+// approvers is the engine's to say.
+core::Status CheckCapacity(const Caller& caller, wire::AnswerFor answer_for) {
+  const bool relay = answer_for == wire::ANSWER_FOR_RUN_USER;
+  if (!relay && answer_for != wire::ANSWER_FOR_UNSPECIFIED) {
+    return BadField("answer_for", "is not a value that this server knows");
+  }
+  const std::string_view role = relay ? core::kRoleUserRelay : core::kRoleApprover;
+  if (caller.who->Has(role)) return core::OkStatus();
+  return WithReason(core::PermissionDenied("`" + caller.who->id + "` needs role " +
+                                           std::string(role) + " to answer in this capacity"),
+                    "MISSING_ROLE");
+}
+
+template <typename Request>
+core::StatusOr<Answer> AnswerOf(const Caller& caller, const Request& request) {
+  INTERLOCK_RETURN_IF_ERROR(CheckCapacity(caller, request.answer_for()));
+  INTERLOCK_ASSIGN_OR_RETURN(const std::string_view id,
+                             IdOfName("name", request.name(), kApprovals));
+  INTERLOCK_RETURN_IF_ERROR(CheckNotEmpty("etag", request.etag()));
+  INTERLOCK_RETURN_IF_ERROR(CheckLength("etag", request.etag(), 128));
+  INTERLOCK_RETURN_IF_ERROR(CheckLength("reason", request.reason(), kReasonBytesMax));
+  INTERLOCK_RETURN_IF_ERROR(CheckRequestId(request.request_id()));
+  INTERLOCK_RETURN_IF_ERROR(VisibleApproval(caller, id).status());
+  Answer answer;
+  answer.approval = id;
+  answer.etag = request.etag();
+  answer.reason = request.reason();
+  answer.on_behalf_of = request.answer_for() == wire::ANSWER_FOR_RUN_USER ? "user" : "";
+  answer.request_id = request.request_id();
+  return answer;
+}
+
+void Send(const Caller& caller, core::StatusOr<Answer> answer, Reply<wire::Approval> reply) {
+  if (!answer.ok()) return reply(answer.status());
+  caller.engine->AnswerApproval(
+      *caller.who, *std::move(answer),
+      [tenant = caller.tenant(), reply = std::move(reply)](core::StatusOr<ApprovalInfo> info) {
+        if (!info.ok()) return reply(info.status());
+        reply(ToWire(tenant, *info));
+      });
+}
+
+}  // namespace
+
+core::StatusOr<wire::ListApprovalsResponse> ListApprovals(
+    const Caller& caller, const wire::ListApprovalsRequest& request) {
+  INTERLOCK_ASSIGN_OR_RETURN(const std::string run, RunFilter(caller, request.run()));
+  INTERLOCK_ASSIGN_OR_RETURN(const auto phase, ApprovalFilter(request.state()));
+  INTERLOCK_ASSIGN_OR_RETURN(
+      const ListPage page,
+      PageOf(caller, "ListApprovals", request, std::to_string(request.state()) + "\n" + run));
+  INTERLOCK_ASSIGN_OR_RETURN(const Page<ApprovalInfo> found,
+                             caller.engine->ListApprovals(*caller.who, page.spec, phase, run));
+  wire::ListApprovalsResponse response;
+  for (const ApprovalInfo& info : found.items) {
+    *response.add_approvals() = ToWire(caller.tenant(), info);
+  }
+  response.set_next_page_token(caller.pages->Seal(page.scope, found.next_cursor));
+  return response;
+}
+
+core::StatusOr<wire::Approval> GetApproval(const Caller& caller,
+                                           const wire::GetApprovalRequest& request) {
+  INTERLOCK_ASSIGN_OR_RETURN(const std::string_view id,
+                             IdOfName("name", request.name(), kApprovals));
+  INTERLOCK_ASSIGN_OR_RETURN(const ApprovalInfo info, VisibleApproval(caller, id));
+  return ToWire(caller.tenant(), info);
+}
+
+void Approve(const Caller& caller, const wire::ApproveRequest& request,
+             Reply<wire::Approval> reply) {
+  core::StatusOr<Answer> answer = AnswerOf(caller, request);
+  if (answer.ok()) answer->grant = true;
+  Send(caller, std::move(answer), std::move(reply));
+}
+
+void Reject(const Caller& caller, const wire::RejectRequest& request, Reply<wire::Approval> reply) {
+  Send(caller, AnswerOf(caller, request), std::move(reply));
+}
+
+}  // namespace interlock::runtime::handlers

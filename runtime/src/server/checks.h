@@ -1,0 +1,44 @@
+// Checks that several handlers make of a request's fields. Errors: kInvalidArgument with a BadRequest.
+#pragma once
+
+#include <string>
+#include <string_view>
+
+#include "core/json.h"
+#include "core/status.h"
+#include "runtime/engine.h"
+#include "server/caller.h"
+
+namespace interlock::runtime {
+
+inline constexpr std::size_t kMessageBytesMax = 64 * 1024;
+inline constexpr std::size_t kSessionBytesMax = 64 * 1024;
+inline constexpr std::size_t kPersonBytesMax = 256;  // user, subject
+inline constexpr std::size_t kReasonBytesMax = 4 * 1024;
+inline constexpr std::size_t kEvidenceBytesMax = 16 * 1024;
+
+core::Status CheckLength(std::string_view field, std::string_view text, std::size_t bytes_max);
+core::Status CheckNotEmpty(std::string_view field, std::string_view text);
+// A UUID in its one form (36 lower-case characters), or empty.
+core::Status CheckRequestId(std::string_view request_id);
+// A JSON object of at most kSessionBytesMax; empty gives {}.
+core::StatusOr<core::Json> ParseSession(std::string_view field, std::string_view text);
+
+// A list's page, from its request: parent checked, size coerced, token opened.
+struct ListPage {
+  PageSpec spec;
+  std::string scope;  // for the next page's token
+};
+// `filters`: every parameter of the list but size and token, in one text.
+core::StatusOr<ListPage> OpenPage(const Caller& caller, std::string_view method,
+                                  std::string_view parent, std::int32_t page_size,
+                                  std::string_view page_token, std::string_view filters);
+
+template <typename Request>
+core::StatusOr<ListPage> PageOf(const Caller& caller, std::string_view method,
+                                const Request& request, std::string_view filters) {
+  return OpenPage(caller, method, request.parent(), request.page_size(), request.page_token(),
+                  filters);
+}
+
+}  // namespace interlock::runtime

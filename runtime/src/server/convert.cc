@@ -1,0 +1,219 @@
+#include "server/convert.h"
+
+#include <google/protobuf/util/time_util.h>
+
+
+#include "core/digest.h"
+#include "server/errors.h"
+#include "server/names.h"
+
+namespace interlock::runtime {
+namespace {
+
+using google::protobuf::util::TimeUtil;
+
+// The wire's states are ours plus one: 0 is UNSPECIFIED there. Order is checked here.
+constexpr int Shift(auto state) { return static_cast<int>(state) + 1; }
+static_assert(Shift(RunState::kRunning) == wire::Run::STATE_RUNNING);
+static_assert(Shift(RunState::kWaitingForPerson) == wire::Run::STATE_WAITING_FOR_PERSON);
+static_assert(Shift(RunState::kCancelling) == wire::Run::STATE_CANCELLING);
+static_assert(Shift(RunState::kCompleted) == wire::Run::STATE_COMPLETED);
+static_assert(Shift(RunState::kEscalated) == wire::Run::STATE_ESCALATED);
+static_assert(wire::Run::State_MAX == wire::Run::STATE_ESCALATED);
+static_assert(Shift(CallState::kProposed) == wire::Call::STATE_PROPOSED);
+static_assert(Shift(CallState::kParked) == wire::Call::STATE_PARKED);
+static_assert(Shift(CallState::kOk) == wire::Call::STATE_OK);
+static_assert(Shift(CallState::kUnknown) == wire::Call::STATE_UNKNOWN);
+static_assert(Shift(CallState::kRefused) == wire::Call::STATE_REFUSED);
+static_assert(wire::Call::State_MAX == wire::Call::STATE_REFUSED);
+static_assert(Shift(policies::ApprovalPhase::kPending) == wire::Approval::STATE_PENDING);
+static_assert(Shift(policies::ApprovalPhase::kExpired) == wire::Approval::STATE_EXPIRED);
+static_assert(Shift(policies::ApprovalPhase::kVoided) == wire::Approval::STATE_VOIDED);
+static_assert(wire::Approval::State_MAX == wire::Approval::STATE_VOIDED);
+static_assert(Shift(tools::Effect::kRead) == wire::Tool::EFFECT_READ);
+static_assert(Shift(tools::Effect::kEgress) == wire::Tool::EFFECT_EGRESS);
+
+template <typename Ours, typename Wire>
+core::StatusOr<std::optional<Ours>> Filter(Wire state, int max) {
+  const int number = static_cast<int>(state);
+  if (number < 0 || number > max) return BadField("state", "is not a state that this server knows");
+  if (number == 0) return std::optional<Ours>();
+  return std::optional<Ours>(static_cast<Ours>(number - 1));
+}
+
+void SetReceipt(const audit::EntryRef& ref, wire::Receipt* out) {
+  out->set_index(static_cast<std::int64_t>(ref.index));
+  out->set_leaf_hash(std::string(core::AsBytes(ref.leaf_hash)));
+}
+
+void SetTime(std::int64_t micros, google::protobuf::Timestamp* out) {
+  *out = TimeUtil::MicrosecondsToTimestamp(micros);
+}
+
+void AddRules(const std::vector<policies::FiredRule>& rules,
+              google::protobuf::RepeatedPtrField<wire::FiredRule>* out) {
+  for (const policies::FiredRule& rule : rules) {
+    wire::FiredRule* added = out->Add();
+    added->set_id(rule.id);
+    added->set_verdict(rule.verdict);
+    added->set_code(rule.code);
+    added->set_say(rule.say);
+    added->set_because(rule.because);
+    added->set_line(rule.line);
+  }
+}
+
+wire::Call::Verdict VerdictOf(std::string_view verdict) {
+  if (verdict == "allow" || verdict == "modify") return wire::Call::VERDICT_ALLOW;
+  if (verdict == "deny") return wire::Call::VERDICT_DENY;
+  if (verdict == "ask") return wire::Call::VERDICT_ASK;
+  return wire::Call::VERDICT_UNSPECIFIED;
+}
+
+std::string JsonText(const core::Json& value) {
+  return value.is_null() ? std::string() : core::CanonicalJson(value);
+}
+
+}  // namespace
+
+wire::Run ToWire(std::string_view tenant, const RunInfo& info) {
+  wire::Run run;
+  run.set_name(MakeName(tenant, kRuns, info.id));
+  run.set_agent(info.agent);
+  run.set_state(static_cast<wire::Run::State>(Shift(info.state)));
+  run.set_agent_digest(info.agent_digest);
+  run.set_principal(info.principal);
+  SetTime(info.create_time_us, run.mutable_create_time());
+  SetTime(info.update_time_us, run.mutable_update_time());
+  run.set_steps(info.steps);
+  run.set_answer(info.answer);
+  run.set_code(info.code);
+  run.set_reason(info.reason);
+  run.set_entry_count(info.entries);
+  if (info.entries > 0) SetReceipt(info.newest, run.mutable_newest_entry());
+  return run;
+}
+
+wire::Call ToWire(std::string_view tenant, const CallInfo& info) {
+  wire::Call call;
+  if (!info.id.empty()) call.set_name(MakeName(tenant, kCalls, info.id));
+  if (!info.run.empty()) call.set_run(MakeName(tenant, kRuns, info.run));
+  call.set_tool(info.tool);
+  call.set_state(static_cast<wire::Call::State>(Shift(info.state)));
+  call.set_verdict(VerdictOf(info.verdict));
+  call.set_code(info.code);
+  call.set_say(info.say);
+  AddRules(info.rules, call.mutable_rules());
+  for (const std::string& id : info.approvals) {
+    call.add_approvals(MakeName(tenant, kApprovals, id));
+  }
+  call.set_args_json(info.args);
+  call.set_result_json(info.result);
+  call.set_outcome(info.outcome);
+  call.set_sandbox_level(info.sandbox_level);
+  SetTime(info.create_time_us, call.mutable_create_time());
+  SetTime(info.update_time_us, call.mutable_update_time());
+  if (!info.id.empty()) SetReceipt(info.newest, call.mutable_newest_entry());
+  return call;
+}
+
+wire::Approval ToWire(std::string_view tenant, const ApprovalInfo& info) {
+  const policies::ApprovalState& state = info.state;
+  wire::Approval approval;
+  approval.set_name(MakeName(tenant, kApprovals, state.id));
+  if (!info.run.empty()) approval.set_run(MakeName(tenant, kRuns, info.run));
+  approval.set_call(MakeName(tenant, kCalls, state.call));
+  approval.set_tool(info.tool);
+  approval.set_state(static_cast<wire::Approval::State>(Shift(state.phase)));
+  approval.set_args_json(info.args);
+  approval.set_facts_json(JsonText(info.facts));
+  approval.set_show_json(JsonText(state.demand.show));
+  approval.set_rule(state.demand.rule);
+  approval.set_say(state.demand.say);
+  for (const std::string& approver : state.demand.approvers) approval.add_approvers(approver);
+  approval.set_quorum(state.demand.quorum);
+  for (const std::string& name : state.granted_by) approval.add_granted_by(name);
+  AddRules(info.rules, approval.mutable_rules());
+  approval.set_etag(info.etag);
+  SetTime(info.create_time_us, approval.mutable_create_time());
+  SetTime(state.expires_us, approval.mutable_expire_time());
+  approval.set_new_message_since(info.new_message_since);
+  return approval;
+}
+
+wire::Tool ToWire(std::string_view tenant, const tools::Tool& tool) {
+  const tools::Manifest& manifest = tool.manifest();
+  wire::Tool out;
+  out.set_name(MakeName(tenant, kTools, manifest.name));
+  out.set_tool(manifest.name);
+  out.set_description(manifest.description);
+  out.set_input_schema_json(JsonText(manifest.input_schema));
+  out.set_result_schema_json(JsonText(manifest.result_schema));
+  out.set_effect(static_cast<wire::Tool::Effect>(Shift(manifest.effect)));
+  out.set_digest(core::Hex(tool.digest()));
+  return out;
+}
+
+wire::Entry ToWire(std::string_view tenant, const audit::Entry& entry) {
+  wire::Entry out;
+  out.set_name(MakeName(tenant, kEntries, std::to_string(entry.index)));
+  out.set_index(static_cast<std::int64_t>(entry.index));
+  SetTime(entry.time_us, out.mutable_create_time());
+  out.set_kind(entry.kind);
+  if (!entry.run.empty()) out.set_run(MakeName(tenant, kRuns, entry.run));
+  out.set_run_seq(entry.run_seq);
+  out.set_entry_json(entry.bytes);
+  out.set_leaf_hash(std::string(core::AsBytes(entry.leaf_hash)));
+  return out;
+}
+
+wire::Checkpoint ToWire(const audit::Checkpoint& checkpoint) {
+  wire::Checkpoint out;
+  out.set_origin(checkpoint.origin);
+  out.set_tree_size(static_cast<std::int64_t>(checkpoint.size));
+  out.set_root_hash(std::string(core::AsBytes(checkpoint.root)));
+  out.set_note(checkpoint.note);
+  return out;
+}
+
+wire::Budget ToWire(const BudgetInfo& info) {
+  wire::Budget out;
+  out.set_budget(info.name);
+  out.set_scope(info.scope);
+  out.set_unit(info.unit);
+  out.set_limit_amount(info.limit);
+  out.set_held_amount(info.held);
+  out.set_settled_amount(info.settled);
+  SetTime(info.window_start_us, out.mutable_window_start_time());
+  return out;
+}
+
+wire::RunEvent ToWire(const RunEvent& event) {
+  wire::RunEvent out;
+  out.set_run_seq(event.entry.run_seq);
+  out.set_index(static_cast<std::int64_t>(event.entry.index));
+  SetTime(event.entry.time_us, out.mutable_create_time());
+  out.set_kind(event.entry.kind);
+  out.set_entry_json(event.entry.bytes);
+  out.set_leaf_hash(std::string(core::AsBytes(event.entry.leaf_hash)));
+  for (const auto& [field, plaintext] : event.content) {
+    if (plaintext.size() <= kContentFieldBytesMax) {
+      (*out.mutable_content())[field] = plaintext;
+    } else {
+      out.add_content_omitted(field);
+    }
+  }
+  return out;
+}
+
+core::StatusOr<std::optional<RunState>> RunStateFilter(wire::Run::State state) {
+  return Filter<RunState>(state, wire::Run::State_MAX);
+}
+core::StatusOr<std::optional<CallState>> CallStateFilter(wire::Call::State state) {
+  return Filter<CallState>(state, wire::Call::State_MAX);
+}
+core::StatusOr<std::optional<policies::ApprovalPhase>> ApprovalFilter(wire::Approval::State state) {
+  return Filter<policies::ApprovalPhase>(state, wire::Approval::State_MAX);
+}
+
+}  // namespace interlock::runtime

@@ -1,0 +1,51 @@
+// What each unary method does once the caller is admitted: check the request, ask the engine, translate.
+// Plain functions; they know nothing of queues or streams. Thread-safe.
+#pragma once
+
+#include "server/caller.h"
+#include "server/convert.h"
+
+namespace interlock::runtime::handlers {
+
+// --- RunService (run_handlers.cc)
+void CreateRun(const Caller& caller, const wire::CreateRunRequest& request, Reply<wire::Run> reply);
+core::StatusOr<wire::Run> GetRun(const Caller& caller, const wire::GetRunRequest& request);
+core::StatusOr<wire::ListRunsResponse> ListRuns(const Caller& caller,
+                                                const wire::ListRunsRequest& request);
+void SendMessage(const Caller& caller, const wire::SendMessageRequest& request,
+                 Reply<wire::Run> reply);
+void CancelRun(const Caller& caller, const wire::CancelRunRequest& request, Reply<wire::Run> reply);
+
+// --- ToolService and CallService (call_handlers.cc)
+core::StatusOr<wire::ListToolsResponse> ListTools(const Caller& caller,
+                                                  const wire::ListToolsRequest& request);
+void CheckToolCall(const Caller& caller, const wire::CheckToolCallRequest& request,
+                   Reply<wire::Call> reply);
+void ExecuteToolCall(const Caller& caller, const wire::ExecuteToolCallRequest& request,
+                     Reply<wire::Call> reply);
+core::StatusOr<wire::Call> GetCall(const Caller& caller, const wire::GetCallRequest& request);
+core::StatusOr<wire::ListCallsResponse> ListCalls(const Caller& caller,
+                                                  const wire::ListCallsRequest& request);
+void ResolveCall(const Caller& caller, const wire::ResolveCallRequest& request,
+                 Reply<wire::Call> reply);
+
+// --- ApprovalService (approval_handlers.cc)
+core::StatusOr<wire::ListApprovalsResponse> ListApprovals(const Caller& caller,
+                                                          const wire::ListApprovalsRequest& request);
+core::StatusOr<wire::Approval> GetApproval(const Caller& caller,
+                                           const wire::GetApprovalRequest& request);
+void Approve(const Caller& caller, const wire::ApproveRequest& request, Reply<wire::Approval> reply);
+void Reject(const Caller& caller, const wire::RejectRequest& request, Reply<wire::Approval> reply);
+
+// --- AuditService and BudgetService (audit_handlers.cc)
+core::StatusOr<wire::ListEntriesResponse> ListEntries(const Caller& caller,
+                                                      const wire::ListEntriesRequest& request);
+core::StatusOr<wire::Entry> GetEntry(const Caller& caller, const wire::GetEntryRequest& request);
+core::StatusOr<wire::Checkpoint> GetCheckpoint(const Caller& caller,
+                                               const wire::GetCheckpointRequest& request);
+core::StatusOr<wire::InclusionProof> GetInclusionProof(
+    const Caller& caller, const wire::GetInclusionProofRequest& request);
+core::StatusOr<wire::ListBudgetsResponse> ListBudgets(const Caller& caller,
+                                                      const wire::ListBudgetsRequest& request);
+
+}  // namespace interlock::runtime::handlers

@@ -1,0 +1,187 @@
+#include "server/services.h"
+
+#include "interlock/v1/approval_service.grpc.pb.h"
+#include "interlock/v1/audit_service.grpc.pb.h"
+#include "interlock/v1/budget_service.grpc.pb.h"
+#include "interlock/v1/call_service.grpc.pb.h"
+#include "interlock/v1/run_service.grpc.pb.h"
+#include "interlock/v1/tool_service.grpc.pb.h"
+#include "server/handlers.h"
+#include "server/unary_call.h"
+#include "server/watch_call.h"
+
+namespace interlock::runtime {
+
+const std::vector<std::string> kServiceNames = {
+    "interlock.v1.ApprovalService", "interlock.v1.AuditService", "interlock.v1.BudgetService",
+    "interlock.v1.CallService",     "interlock.v1.RunService",   "interlock.v1.ToolService"};
+
+namespace {
+
+using Roles = std::vector<std::string_view>;
+constexpr std::string_view kIntegrator = core::kRoleIntegrator;
+constexpr std::string_view kRelay = core::kRoleUserRelay;
+constexpr std::string_view kApprover = core::kRoleApprover;
+constexpr std::string_view kOperator = core::kRoleOperator;
+constexpr std::string_view kAuditor = core::kRoleAuditor;
+
+constexpr char kRunType[] = "interlock.v1/Run";
+constexpr char kToolType[] = "interlock.v1/Tool";
+constexpr char kCallType[] = "interlock.v1/Call";
+constexpr char kApprovalType[] = "interlock.v1/Approval";
+constexpr char kEntryType[] = "interlock.v1/Entry";
+constexpr char kBudgetType[] = "interlock.v1/Budget";
+
+class ServicesImpl final : public Services {
+ public:
+  explicit ServicesImpl(const Admission& admission) : admission_(admission) {}
+
+  void Register(grpc::ServerBuilder& builder) override {
+    builder.RegisterService(&runs_);
+    builder.RegisterService(&tools_);
+    builder.RegisterService(&calls_);
+    builder.RegisterService(&approvals_);
+    builder.RegisterService(&audit_);
+    builder.RegisterService(&budgets_);
+  }
+
+  void Arm(Dispatcher& dispatcher) override {
+    dispatcher_ = &dispatcher;
+    ArmRuns();
+    ArmCalls();
+    ArmApprovals();
+    ArmAudit();
+  }
+
+ private:
+  using Run = wire::RunService::AsyncService;
+  using Tool = wire::ToolService::AsyncService;
+  using Call = wire::CallService::AsyncService;
+  using Approval = wire::ApprovalService::AsyncService;
+  using Audit = wire::AuditService::AsyncService;
+  using Budget = wire::BudgetService::AsyncService;
+
+  void ArmRuns() {
+    const Roles readers = {kIntegrator, kOperator, kAuditor, kApprover};
+    Unary(runs_, &Run::RequestCreateRun, {"RunService.CreateRun", kRunType, {kIntegrator}},
+          &handlers::CreateRun);
+    Unary(runs_, &Run::RequestGetRun, {"RunService.GetRun", kRunType, readers}, &handlers::GetRun);
+    Unary(runs_, &Run::RequestListRuns, {"RunService.ListRuns", kRunType, readers},
+          &handlers::ListRuns);
+    Watch({"RunService.WatchRun", kRunType, readers});
+    Unary(runs_, &Run::RequestSendMessage,
+          {"RunService.SendMessage", kRunType, {kIntegrator, kRelay}}, &handlers::SendMessage);
+    Unary(runs_, &Run::RequestCancelRun,
+          {"RunService.CancelRun", kRunType, {kIntegrator, kOperator}}, &handlers::CancelRun);
+  }
+
+  void ArmCalls() {
+    Unary(tools_, &Tool::RequestListTools,
+          {"ToolService.ListTools", kToolType, {kIntegrator, kOperator, kAuditor}},
+          &handlers::ListTools);
+    Unary(tools_, &Tool::RequestCheckToolCall,
+          {"ToolService.CheckToolCall", kCallType, {kIntegrator}}, &handlers::CheckToolCall);
+    Unary(tools_, &Tool::RequestExecuteToolCall,
+          {"ToolService.ExecuteToolCall", kCallType, {kIntegrator}}, &handlers::ExecuteToolCall);
+    const Roles readers = {kIntegrator, kApprover, kOperator, kAuditor};
+    Unary(calls_, &Call::RequestGetCall, {"CallService.GetCall", kCallType, readers},
+          &handlers::GetCall);
+    Unary(calls_, &Call::RequestListCalls, {"CallService.ListCalls", kCallType, readers},
+          &handlers::ListCalls);
+    Unary(calls_, &Call::RequestResolveCall, {"CallService.ResolveCall", kCallType, {kOperator}},
+          &handlers::ResolveCall);
+  }
+
+  void ArmApprovals() {
+    const Roles readers = {kApprover, kIntegrator, kRelay, kOperator, kAuditor};
+    const Roles answerers = {kApprover, kRelay};
+    Unary(approvals_, &Approval::RequestListApprovals,
+          {"ApprovalService.ListApprovals", kApprovalType, readers}, &handlers::ListApprovals);
+    Unary(approvals_, &Approval::RequestGetApproval,
+          {"ApprovalService.GetApproval", kApprovalType, readers}, &handlers::GetApproval);
+    Unary(approvals_, &Approval::RequestApprove,
+          {"ApprovalService.Approve", kApprovalType, answerers}, &handlers::Approve);
+    Unary(approvals_, &Approval::RequestReject,
+          {"ApprovalService.Reject", kApprovalType, answerers}, &handlers::Reject);
+  }
+
+  void ArmAudit() {
+    const Roles readers = {kAuditor, kOperator};
+    Unary(audit_, &Audit::RequestListEntries, {"AuditService.ListEntries", kEntryType, readers},
+          &handlers::ListEntries);
+    Unary(audit_, &Audit::RequestGetEntry, {"AuditService.GetEntry", kEntryType, readers},
+          &handlers::GetEntry);
+    Unary(audit_, &Audit::RequestGetCheckpoint,
+          {"AuditService.GetCheckpoint", kEntryType, readers}, &handlers::GetCheckpoint);
+    Unary(audit_, &Audit::RequestGetInclusionProof,
+          {"AuditService.GetInclusionProof", kEntryType, readers}, &handlers::GetInclusionProof);
+    Unary(budgets_, &Budget::RequestListBudgets,
+          {"BudgetService.ListBudgets", kBudgetType, {kIntegrator, kOperator, kAuditor}},
+          &handlers::ListBudgets);
+  }
+
+  // A method whose handler answers later, through its reply.
+  template <typename Service, typename Base, typename Request, typename Response>
+  void Unary(Service& service,
+             void (Base::*request)(grpc::ServerContext*, Request*,
+                                   grpc::ServerAsyncResponseWriter<Response>*,
+                                   grpc::CompletionQueue*, grpc::ServerCompletionQueue*, void*),
+             MethodInfo info,
+             void (*handler)(const Caller&, const Request&, Reply<Response>)) {
+    using Method = UnaryMethod<Base, Request, Response>;
+    auto method = std::make_shared<Method>(
+        Method{&service, request, std::move(info), handler, &admission_, dispatcher_});
+    methods_.push_back(method);
+    UnaryCall<Base, Request, Response>::Arm(*method);
+  }
+
+  // A method whose handler answers at once.
+  template <typename Service, typename Base, typename Request, typename Response>
+  void Unary(Service& service,
+             void (Base::*request)(grpc::ServerContext*, Request*,
+                                   grpc::ServerAsyncResponseWriter<Response>*,
+                                   grpc::CompletionQueue*, grpc::ServerCompletionQueue*, void*),
+             MethodInfo info,
+             core::StatusOr<Response> (*handler)(const Caller&, const Request&)) {
+    using Method = UnaryMethod<Base, Request, Response>;
+    auto answer = [handler](const Caller& caller, const Request& asked, Reply<Response> reply) {
+      reply(handler(caller, asked));
+    };
+    auto method = std::make_shared<Method>(
+        Method{&service, request, std::move(info), answer, &admission_, dispatcher_});
+    methods_.push_back(method);
+    UnaryCall<Base, Request, Response>::Arm(*method);
+  }
+
+  void Watch(MethodInfo info) {
+    auto method = std::make_shared<WatchMethod>();
+    method->request = [this](grpc::ServerContext* context, wire::WatchRunRequest* request,
+                             WatchMethod::Writer* writer, grpc::ServerCompletionQueue* queue,
+                             void* tag) {
+      runs_.RequestWatchRun(context, request, writer, queue, queue, tag);
+    };
+    method->info = std::move(info);
+    method->admission = &admission_;
+    method->dispatcher = dispatcher_;
+    methods_.push_back(method);
+    WatchCall::Arm(*method);
+  }
+
+  const Admission& admission_;
+  Dispatcher* dispatcher_ = nullptr;
+  Run runs_;
+  Tool tools_;
+  Call calls_;
+  Approval approvals_;
+  Audit audit_;
+  Budget budgets_;
+  std::vector<std::shared_ptr<const void>> methods_;  // as the calls borrow them
+};
+
+}  // namespace
+
+std::unique_ptr<Services> MakeServices(const Admission& admission) {
+  return std::make_unique<ServicesImpl>(admission);
+}
+
+}  // namespace interlock::runtime

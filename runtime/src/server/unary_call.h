@@ -1,0 +1,128 @@
+// One template for every unary RPC: service logic is a plain function of a caller and a request.
+#pragma once
+
+#include <grpcpp/server_context.h>
+#include <grpcpp/support/async_unary_call.h>
+
+#include <atomic>
+#include <exception>
+#include <functional>
+#include <memory>
+#include <string_view>
+#include <utility>
+
+#include "runtime/engine.h"
+#include "server/caller.h"
+#include "server/dispatcher.h"
+
+namespace interlock::runtime {
+
+// `name` of a resource, else `parent`.
+template <typename Request>
+RequestFacts FactsOf(const Request& request) {
+  if constexpr (requires { request.name(); }) {
+    return {"name", request.name(), request.ByteSizeLong()};
+  } else {
+    return {"parent", request.parent(), request.ByteSizeLong()};
+  }
+}
+
+// How one method is served. Immutable; outlives its calls.
+template <typename Base, typename Request, typename Response>
+struct UnaryMethod {
+  using RequestFunction = void (Base::*)(grpc::ServerContext*, Request*,
+                                         grpc::ServerAsyncResponseWriter<Response>*,
+                                         grpc::CompletionQueue*, grpc::ServerCompletionQueue*, void*);
+  using Handler = std::function<void(const Caller&, const Request&, Reply<Response>)>;
+
+  Base* service;
+  RequestFunction request;
+  MethodInfo info;
+  Handler handler;
+  const Admission* admission;
+  Dispatcher* dispatcher;
+};
+
+// One call, from waiting for a client to the end of its answer. The engine's reply may come from any thread,
+// and after the client has gone: it is then dropped, what it reports stays done (rule 11).
+template <typename Base, typename Request, typename Response>
+class UnaryCall final
+    : public Tag,
+      public Inflight,
+      public std::enable_shared_from_this<UnaryCall<Base, Request, Response>> {
+ public:
+  using Method = UnaryMethod<Base, Request, Response>;
+
+  explicit UnaryCall(const Method& method) : method_(method), responder_(&context_) {}
+
+  // Waits for the next client.
+  static void Arm(const Method& method) {
+    auto call = std::make_shared<UnaryCall>(method);
+    call->self_ = call;
+    const bool armed = method.dispatcher->Post([&](grpc::ServerCompletionQueue* queue) {
+      (method.service->*method.request)(&call->context_, &call->request_, &call->responder_, queue,
+                                        queue, call.get());
+    });
+    if (!armed) call->self_.reset();
+  }
+
+  void Proceed(bool ok) override {
+    const std::shared_ptr<UnaryCall> keep = self_;
+    if (accepted_ || !ok) {  // answered, or the server is down
+      method_.dispatcher->Untrack(keep);
+      self_.reset();
+      return;
+    }
+    accepted_ = true;
+    Arm(method_);
+    Serve();
+  }
+
+  void OnDrain() override {}
+  void Abort() override { Finish(GoingDown()); }
+
+ private:
+  static core::Status GoingDown() {
+    return WithReason(core::Unavailable("the server is shutting down; ask again with the same "
+                                        "request_id"),
+                      "SHUTTING_DOWN");
+  }
+
+  void Serve() {
+    if (!method_.dispatcher->Track(this->shared_from_this())) return Finish(GoingDown());
+    const core::StatusOr<Caller> caller =
+        method_.admission->Admit(context_, method_.info, FactsOf(request_));
+    if (!caller.ok()) return Finish(caller.status());
+    try {
+      method_.handler(*caller, request_,
+                      [self = this->shared_from_this()](core::StatusOr<Response> response) {
+                        self->Finish(std::move(response));
+                      });
+    } catch (const std::exception&) {  // the border: nothing of ours throws, a library might
+      Finish(core::Internal("the request could not be handled; see the daemon's log"));
+    }
+  }
+
+  void Finish(core::StatusOr<Response> response) {
+    if (finished_.exchange(true)) return;
+    method_.dispatcher->Post([&](grpc::ServerCompletionQueue*) {
+      if (response.ok()) {
+        responder_.Finish(*response, grpc::Status::OK, this);
+      } else {
+        const ErrorSubject subject{method_.info.name, method_.info.resource_type,
+                                   std::string(FactsOf(request_).name)};
+        responder_.FinishWithError(ToGrpc(response.status(), subject), this);
+      }
+    });
+  }
+
+  const Method& method_;
+  grpc::ServerContext context_;
+  Request request_;
+  grpc::ServerAsyncResponseWriter<Response> responder_;
+  std::shared_ptr<UnaryCall> self_;  // until gRPC has given the last tag back
+  bool accepted_ = false;
+  std::atomic<bool> finished_ = false;
+};
+
+}  // namespace interlock::runtime

@@ -1,0 +1,163 @@
+#include "server/watch_call.h"
+
+#include <chrono>
+
+#include "server/convert.h"
+#include "server/names.h"
+#include "server/ownership.h"
+
+namespace interlock::runtime {
+
+WatchCall::WatchCall(const WatchMethod& method) : method_(method), writer_(&context_) {}
+
+WatchCall::~WatchCall() = default;
+
+template <typename Operation>
+void WatchCall::Post(Step& step, Operation operation) {
+  step.hold = shared_from_this();
+  if (!method_.dispatcher->Post(operation)) step.hold.reset();
+}
+
+void WatchCall::Arm(const WatchMethod& method) {
+  auto call = std::make_shared<WatchCall>(method);
+  call->gone_step_.hold = call;
+  call->context_.AsyncNotifyWhenDone(&call->gone_step_);
+  call->Post(call->accepted_, [&](grpc::ServerCompletionQueue* queue) {
+    method.request(&call->context_, &call->request_, &call->writer_, queue, &call->accepted_);
+  });
+  if (call->accepted_.hold == nullptr) call->gone_step_.hold.reset();
+}
+
+void WatchCall::OnAccepted(bool ok) {
+  if (!ok) {  // the server is down; gRPC does not give the other tag back then
+    gone_step_.hold.reset();
+    return;
+  }
+  Arm(method_);
+  const bool tracked = method_.dispatcher->Track(shared_from_this());
+  if (const core::Status status = tracked ? Begin() : core::OkStatus(); !status.ok()) {
+    return Finish(status);
+  }
+  Pump();
+}
+
+core::Status WatchCall::Begin() {
+  const RequestFacts facts{"name", request_.name(), request_.ByteSizeLong()};
+  INTERLOCK_ASSIGN_OR_RETURN(caller_, method_.admission->Admit(context_, method_.info, facts));
+  INTERLOCK_ASSIGN_OR_RETURN(const std::string_view id, IdOfName("name", request_.name(), kRuns));
+  if (request_.has_after_run_seq()) after_seq_ = request_.after_run_seq();
+  if (after_seq_ < -1) return BadField("after_run_seq", "must be at least -1");
+  if (request_.view() < 0 || request_.view() > wire::ContentView_MAX) {
+    return BadField("view", "is not a view that this server knows");
+  }
+  INTERLOCK_RETURN_IF_ERROR(OwnRun(caller_, id).status());
+  run_ = id;
+  content_ = request_.view() == wire::CONTENT_VIEW_FULL;
+  // Before the first read, so that no entry falls between.
+  subscription_ = caller_.engine->Subscribe(run_, [weak = weak_from_this()] {
+    if (const auto call = weak.lock()) call->Wake();
+  });
+  return core::OkStatus();
+}
+
+void WatchCall::Wake() {
+  const std::scoped_lock lock(mutex_);
+  dirty_ = true;
+  if (busy_ || ended_) return;
+  busy_ = true;
+  Post(woken_, [this](grpc::ServerCompletionQueue* queue) {
+    alarm_ = std::make_unique<grpc::Alarm>();
+    alarm_->Set(queue, std::chrono::system_clock::now(), &woken_);
+  });
+}
+
+void WatchCall::OnWoken(bool) { Pump(); }
+
+void WatchCall::OnWritten(bool ok) {
+  if (!ok) {
+    const std::scoped_lock lock(mutex_);
+    gone_ = true;
+  }
+  Pump();
+}
+
+void WatchCall::OnGone(bool) {
+  {
+    const std::scoped_lock lock(mutex_);
+    gone_ = true;
+  }
+  Wake();
+}
+
+void WatchCall::OnFinished(bool) {
+  method_.dispatcher->Untrack(shared_from_this());
+}
+
+void WatchCall::Pump() {
+  while (true) {
+    bool gone = false;
+    {
+      const std::scoped_lock lock(mutex_);
+      dirty_ = false;
+      gone = gone_;
+    }
+    if (gone) {
+      return Finish(core::Error(core::StatusCode::kCancelled, "the client has gone"));
+    }
+    if (method_.dispatcher->draining()) {
+      return Finish(WithReason(core::Unavailable("the server is shutting down; watch again with "
+                                                 "after_run_seq"),
+                               "SHUTTING_DOWN"));
+    }
+    if (!queue_.empty()) {
+      const Response next = std::move(queue_.front());
+      queue_.pop_front();
+      return Write(next);
+    }
+    if (complete_) return Finish(core::OkStatus());
+    if (const core::Status status = Refill(); !status.ok()) return Finish(status);
+    if (!queue_.empty()) continue;
+    const std::scoped_lock lock(mutex_);
+    if (dirty_) continue;
+    busy_ = false;
+    return;
+  }
+}
+
+core::Status WatchCall::Refill() {
+  INTERLOCK_ASSIGN_OR_RETURN(
+      const std::vector<RunEvent> events,
+      caller_.engine->ReadEvents(*caller_.who, run_, after_seq_, kWatchBatch, content_));
+  for (const RunEvent& event : events) {
+    *queue_.emplace_back().mutable_event() = ToWire(event);
+    after_seq_ = event.entry.run_seq;
+  }
+  if (!events.empty()) return core::OkStatus();
+  INTERLOCK_ASSIGN_OR_RETURN(const RunInfo info, caller_.engine->GetRun(*caller_.who, run_));
+  if (info.entries > after_seq_ + 1) return core::OkStatus();  // more came: its notice comes, or has come
+  complete_ = IsFinal(info.state);
+  if (complete_ || told_ != info.state) {
+    *queue_.emplace_back().mutable_run() = ToWire(caller_.tenant(), info);
+  }
+  told_ = info.state;
+  return core::OkStatus();
+}
+
+void WatchCall::Write(const Response& response) {
+  Post(written_, [&](grpc::ServerCompletionQueue*) { writer_.Write(response, &written_); });
+}
+
+void WatchCall::Finish(const core::Status& status) {
+  {
+    const std::scoped_lock lock(mutex_);
+    ended_ = true;  // and busy_ stays: nobody else gets the stream any more
+  }
+  if (subscription_.has_value()) caller_.engine->Unsubscribe(*subscription_);
+  subscription_.reset();
+  const ErrorSubject subject{method_.info.name, method_.info.resource_type, request_.name()};
+  Post(finished_, [&](grpc::ServerCompletionQueue*) {
+    writer_.Finish(ToGrpc(status, subject), &finished_);
+  });
+}
+
+}  // namespace interlock::runtime

@@ -1,0 +1,110 @@
+// RunService.WatchRun: a run's entries as they become durable. At most one message is in flight and at most
+// kWatchBatch events are read ahead, so a slow reader costs the daemon no more than that.
+#pragma once
+
+#include <grpcpp/alarm.h>
+#include <grpcpp/server_context.h>
+#include <grpcpp/impl/codegen/proto_utils.h>
+#include <grpcpp/support/async_stream.h>
+
+#include <deque>
+#include <functional>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <string>
+
+#include "interlock/v1/run_service.pb.h"
+#include "runtime/engine.h"
+#include "server/caller.h"
+#include "server/dispatcher.h"
+
+namespace interlock::runtime {
+
+inline constexpr int kWatchBatch = 32;
+
+// How the method is served. Immutable; outlives its calls.
+struct WatchMethod {
+  using Writer = grpc::ServerAsyncWriter<::interlock::v1::WatchRunResponse>;
+
+  // Asks gRPC for the next client; `tag` comes back when there is one.
+  std::function<void(grpc::ServerContext*, ::interlock::v1::WatchRunRequest*, Writer*,
+                     grpc::ServerCompletionQueue*, void* tag)>
+      request;
+  MethodInfo info;
+  const Admission* admission;
+  Dispatcher* dispatcher;
+};
+
+// One stream. Its steps run on queue threads, one at a time: whoever sets `busy_` owns the stream until it
+// clears it. The engine's notice only marks it dirty, and wakes it when nobody owns it.
+class WatchCall final : public Inflight, public std::enable_shared_from_this<WatchCall> {
+ public:
+  explicit WatchCall(const WatchMethod& method);
+  ~WatchCall() override;
+
+  static void Arm(const WatchMethod& method);
+
+  void OnDrain() override { Wake(); }
+  void Abort() override { Wake(); }
+
+ private:
+  using Response = ::interlock::v1::WatchRunResponse;
+  using Handler = void (WatchCall::*)(bool ok);
+
+  // A tag of this call; keeps the call alive from Hold() until gRPC gives it back.
+  struct Step final : Tag {
+    explicit Step(Handler on_done) : handler(on_done) {}
+    void Proceed(bool ok) override {
+      const std::shared_ptr<WatchCall> call = std::move(hold);
+      (call.get()->*handler)(ok);
+    }
+    Handler handler;
+    std::shared_ptr<WatchCall> hold;
+  };
+
+  void OnAccepted(bool ok);
+  void OnGone(bool ok);      // the client has gone, or the stream has ended
+  void OnWoken(bool ok);
+  void OnWritten(bool ok);
+  void OnFinished(bool ok);
+
+  core::Status Begin();      // admission, request, subscription
+  void Wake();
+  void Pump();               // owner only: does one thing, or gives the stream up until it is woken
+  // Owner only: reads events into `queue_`, or the run's state when there are none. OK and still empty: idle.
+  core::Status Refill();
+  void Write(const Response& response);
+  void Finish(const core::Status& status);
+  template <typename Operation>
+  void Post(Step& step, Operation operation);
+
+  const WatchMethod& method_;
+  grpc::ServerContext context_;
+  ::interlock::v1::WatchRunRequest request_;
+  WatchMethod::Writer writer_;
+  Step accepted_{&WatchCall::OnAccepted};
+  Step gone_step_{&WatchCall::OnGone};
+  Step woken_{&WatchCall::OnWoken};
+  Step written_{&WatchCall::OnWritten};
+  Step finished_{&WatchCall::OnFinished};
+
+  // Set by Begin, then the owner's alone.
+  Caller caller_;
+  std::string run_;
+  bool content_ = false;
+  std::int64_t after_seq_ = -1;
+  std::deque<Response> queue_;
+  std::optional<RunState> told_;  // the state that was sent last
+  bool complete_ = false;         // the run is final and everything is in `queue_` or sent
+  std::optional<std::uint64_t> subscription_;
+  std::unique_ptr<grpc::Alarm> alarm_;
+
+  std::mutex mutex_;  // guards what follows
+  bool busy_ = true;  // from the start: the accepting step owns it
+  bool dirty_ = false;
+  bool gone_ = false;
+  bool ended_ = false;
+};
+
+}  // namespace interlock::runtime
