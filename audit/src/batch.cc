@@ -37,9 +37,10 @@ void Batch::Start(std::uint64_t next_index, std::int64_t last_time_us) {
   now_us_ = last_time_us;
   entries_.clear();
   payloads_.clear();
+  blobs_.clear();
   arena_.clear();
   heads_before_.clear();
-  command_entries_ = command_payloads_ = command_arena_ = 0;
+  command_entries_ = command_payloads_ = command_blobs_ = command_arena_ = 0;
 }
 
 void Batch::BeginCommand(std::int64_t wall_us) {
@@ -47,6 +48,7 @@ void Batch::BeginCommand(std::int64_t wall_us) {
   now_us_ = std::max(now_us_, wall_us);  // rule 27: time never goes back
   command_entries_ = entries_.size();
   command_payloads_ = payloads_.size();
+  command_blobs_ = blobs_.size();
   command_arena_ = arena_.size();
   heads_before_.clear();
 }
@@ -58,6 +60,7 @@ void Batch::TakeBackCommand() {
   heads_before_.clear();
   entries_.resize(command_entries_);
   payloads_.resize(command_payloads_);
+  blobs_.resize(command_blobs_);
   arena_.resize(command_arena_);
   now_us_ = command_time_us_;
 }

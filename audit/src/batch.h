@@ -57,9 +57,11 @@ class Batch final : public Transaction {
   std::uint64_t next_index() const override { return first_index_ + entries_.size(); }
   core::StatusOr<EntryRef> Append(const NewEntry& entry,
                                   std::span<SealedPayload> payloads) override;
+  void PutBlob(std::string_view bytes) override { blobs_.emplace_back(bytes); }
 
   const std::vector<PendingEntry>& entries() const { return entries_; }
   const std::vector<PendingPayload>& payloads() const { return payloads_; }
+  const std::vector<std::string>& blobs() const { return blobs_; }
   std::size_t command_start() const { return command_entries_; }  // first entry of this command
   std::string_view BytesOf(const PendingEntry& entry) const { return entry.bytes.In(arena_); }
 
@@ -87,9 +89,11 @@ class Batch final : public Transaction {
   std::string arena_;
   std::vector<PendingEntry> entries_;
   std::vector<PendingPayload> payloads_;
+  std::vector<std::string> blobs_;
   // The start of the current command, to go back to.
   std::size_t command_entries_ = 0;
   std::size_t command_payloads_ = 0;
+  std::size_t command_blobs_ = 0;
   std::size_t command_arena_ = 0;
   std::int64_t command_time_us_ = 0;
   std::vector<HeadBefore> heads_before_;

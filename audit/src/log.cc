@@ -68,6 +68,7 @@ class LogImpl final : public Log, private MaintenanceHost {
   core::StatusOr<EntryPage> ReadRun(std::string_view run, std::int64_t first_seq,
                                     int max) const override;
   core::StatusOr<PayloadRow> ReadPayload(std::uint64_t entry_index, int slot) const override;
+  core::StatusOr<std::string> ReadBlob(const core::Digest& digest) const override;
   core::Status Query(const std::function<core::Status(sqlite3*)>& read) const override;
 
   core::StatusOr<Checkpoint> CheckpointNow() override;
@@ -551,6 +552,11 @@ core::StatusOr<EntryPage> LogImpl::ReadRun(std::string_view run, std::int64_t fi
 core::StatusOr<PayloadRow> LogImpl::ReadPayload(std::uint64_t entry_index, int slot) const {
   INTERLOCK_ASSIGN_OR_RETURN(const ReaderPool::Lease reader, readers_.Borrow());
   return reader->ReadPayload(entry_index, slot);
+}
+
+core::StatusOr<std::string> LogImpl::ReadBlob(const core::Digest& digest) const {
+  INTERLOCK_ASSIGN_OR_RETURN(const ReaderPool::Lease reader, readers_.Borrow());
+  return reader->ReadBlob(digest);
 }
 
 core::Status LogImpl::Query(const std::function<core::Status(sqlite3*)>& read) const {

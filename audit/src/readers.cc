@@ -50,6 +50,8 @@ core::StatusOr<std::unique_ptr<Reader>> Reader::Open(const std::string& path) {
                              Statement::Prepare(db,
                                                 "SELECT key_id, commitment, media, plain_bytes, "
                                                 "sealed FROM payload WHERE id = ?"));
+  INTERLOCK_ASSIGN_OR_RETURN(reader->blob_,
+                             Statement::Prepare(db, "SELECT bytes FROM blob WHERE digest = ?"));
   return reader;
 }
 
@@ -88,6 +90,18 @@ core::StatusOr<std::vector<RunPosition>> Reader::RunPositions(std::string_view r
     if (!row) return positions;
     positions.push_back({run_.Int(0), static_cast<std::uint64_t>(run_.Int(1))});
   }
+}
+
+core::StatusOr<std::string> Reader::ReadBlob(const core::Digest& digest) {
+  ResetAtExit reset(blob_);
+  blob_.Blob(1, core::AsBytes(digest));
+  INTERLOCK_ASSIGN_OR_RETURN(const bool row, blob_.Step());
+  if (!row) return core::NotFound("no blob " + core::DigestName(digest));
+  std::string bytes(blob_.Bytes(0));
+  if (core::Sha256(bytes) != digest) {
+    return core::DataLoss("blob " + core::DigestName(digest) + " is damaged");
+  }
+  return bytes;
 }
 
 core::StatusOr<PayloadRow> Reader::ReadPayload(std::uint64_t entry_index, int slot) {

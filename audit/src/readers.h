@@ -27,6 +27,7 @@ class Reader {
   core::StatusOr<std::vector<RunPosition>> RunPositions(std::string_view run,
                                                         std::int64_t first_seq, int max);
   core::StatusOr<PayloadRow> ReadPayload(std::uint64_t entry_index, int slot);
+  core::StatusOr<std::string> ReadBlob(const core::Digest& digest);
   // `read` sees one snapshot.
   core::Status Query(const std::function<core::Status(sqlite3*)>& read);
 
@@ -36,6 +37,7 @@ class Reader {
   Statement range_;
   Statement run_;
   Statement payload_;
+  Statement blob_;
 };
 
 // Thread-safe.

@@ -43,6 +43,16 @@ CREATE TABLE payload(
   sealed BLOB
 ) STRICT;
 
+CREATE TABLE blob(
+  digest BLOB PRIMARY KEY CHECK(length(digest) = 32),
+  bytes BLOB NOT NULL
+) STRICT, WITHOUT ROWID;
+
+CREATE TRIGGER blob_new BEFORE INSERT ON blob WHEN EXISTS (SELECT 1 FROM blob WHERE digest = NEW.digest)
+  BEGIN SELECT RAISE(ABORT, 'blobs are append-only'); END;
+CREATE TRIGGER blob_no_update BEFORE UPDATE ON blob BEGIN SELECT RAISE(ABORT, 'blobs are append-only'); END;
+CREATE TRIGGER blob_no_delete BEFORE DELETE ON blob BEGIN SELECT RAISE(ABORT, 'blobs are append-only'); END;
+
 CREATE TRIGGER log_fixed_update BEFORE UPDATE ON log BEGIN SELECT RAISE(ABORT, 'the log row is fixed'); END;
 CREATE TRIGGER log_fixed_delete BEFORE DELETE ON log BEGIN SELECT RAISE(ABORT, 'the log row is fixed'); END;
 CREATE TRIGGER log_once BEFORE INSERT ON log WHEN EXISTS (SELECT 1 FROM log)
@@ -189,12 +199,14 @@ core::Status EstablishSchema(sqlite3* db, const LogIdentity& identity, std::int6
   }
   SqlTransaction transaction(db);
   INTERLOCK_RETURN_IF_ERROR(transaction.Begin());
-  INTERLOCK_RETURN_IF_ERROR(Exec(db, kSchema));
+  INTERLOCK_RETURN_IF_ERROR(CreateTables(db));
   INTERLOCK_RETURN_IF_ERROR(Exec(db, "PRAGMA application_id = " + std::to_string(kApplicationId)));
   INTERLOCK_RETURN_IF_ERROR(Exec(db, "PRAGMA user_version = " + std::to_string(kSchemaVersion)));
   INTERLOCK_RETURN_IF_ERROR(InsertIdentity(db, identity, now_us));
   return transaction.Commit();
 }
+
+core::Status CreateTables(sqlite3* db) { return Exec(db, kSchema); }
 
 core::Status CheckFormat(sqlite3* db) {
   INTERLOCK_ASSIGN_OR_RETURN(const std::int64_t application, QueryInt(db, "PRAGMA application_id"));

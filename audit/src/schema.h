@@ -36,6 +36,8 @@ core::StatusOr<WritableDb> OpenForWriting(const std::string& folder);
 // Makes the tables and the identity row of a new database, or checks those of an old one.
 // Errors: kFailedPrecondition for another application, a newer schema, or another identity.
 core::Status EstablishSchema(sqlite3* db, const LogIdentity& identity, std::int64_t now_us);
+// The tables and triggers alone.
+core::Status CreateTables(sqlite3* db);
 core::StatusOr<LogIdentity> ReadIdentity(sqlite3* db);
 // kFailedPrecondition unless application_id and user_version are ours.
 core::Status CheckFormat(sqlite3* db);

@@ -104,6 +104,11 @@ core::Status Store::PrepareAll() {
                          "INSERT INTO payload(id, key_id, commitment, media, plain_bytes, "
                          "sealed) VALUES(?, ?, ?, ?, ?, ?)"));
   INTERLOCK_ASSIGN_OR_RETURN(
+      insert_blob_,
+      Statement::Prepare(db(),
+                         "INSERT INTO blob(digest, bytes) SELECT ?1, ?2 "
+                         "WHERE NOT EXISTS (SELECT 1 FROM blob WHERE digest = ?1)"));
+  INTERLOCK_ASSIGN_OR_RETURN(
       insert_checkpoint_,
       Statement::Prepare(db(), "INSERT INTO checkpoint(size, root, note) VALUES(?, ?, ?)"));
   INTERLOCK_ASSIGN_OR_RETURN(entry_hash_,
@@ -129,6 +134,10 @@ core::Status Store::Insert(const Batch& batch) {
                                   .Int(5, static_cast<std::int64_t>(payload.plain_bytes))
                                   .Blob(6, payload.sealed)
                                   .Run());
+  }
+  for (const std::string& blob : batch.blobs()) {
+    const core::Digest digest = core::Sha256(blob);
+    INTERLOCK_RETURN_IF_ERROR(insert_blob_.Blob(1, core::AsBytes(digest)).Blob(2, blob).Run());
   }
   return core::OkStatus();
 }

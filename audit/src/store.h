@@ -57,6 +57,7 @@ class Store {
   Db db_;
   Statement insert_entry_;
   Statement insert_payload_;
+  Statement insert_blob_;
   Statement insert_checkpoint_;
   Statement entry_hash_;
   Statement begin_;

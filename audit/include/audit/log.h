@@ -115,6 +115,9 @@ class Transaction {
   // command has returned OK.
   virtual core::StatusOr<EntryRef> Append(const NewEntry& entry,
                                           std::span<SealedPayload> payloads = {}) = 0;
+  // Keeps a content-addressed blob that entries cite (policy file, manifest, agent file) in the same commit;
+  // one that is there already is kept once. No content of persons (rule 20).
+  virtual void PutBlob(std::string_view bytes) = 0;
 };
 
 class Command {
@@ -192,6 +195,9 @@ class Log {
 
   // Runs `read` with a read-only connection whose projections include every entry acknowledged before the call.
   virtual core::Status Query(const std::function<core::Status(sqlite3*)>& read) const = 0;
+
+  // A blob that entries cite, by the SHA-256 of its bytes. Errors: kNotFound; kDataLoss when its bytes changed.
+  virtual core::StatusOr<std::string> ReadBlob(const core::Digest& digest) const = 0;
 
   // Newest signed checkpoint; signs one first if entries were added since.
   virtual core::StatusOr<Checkpoint> CheckpointNow() = 0;
