@@ -127,6 +127,7 @@ Status CheckLimits(const sandbox::Limits& limits) {
 
 // Absolute, without `.` and `..` parts, whatever a session value makes of it later.
 bool IsPlainPath(const std::string& path) {
+  if (path == "/") return true;
   if (path.empty() || path[0] != '/' || path.find('\0') != std::string::npos) return false;
   const std::string padded = path + "/";
   return padded.find("/../") == std::string::npos && padded.find("/./") == std::string::npos &&
@@ -193,7 +194,7 @@ Status CheckProcess(const ProcessSpec& process) {
     return InvalidArgument("command `" + OneLine(process.command[0], 120) +
                            "` must be an absolute path in the box, or start with `./`");
   }
-  if (!IsPlainPath(process.work_dir) && process.work_dir != "/") {
+  if (!IsPlainPath(process.work_dir)) {
     return InvalidArgument("`work_dir` must be an absolute path");
   }
   INTERLOCK_RETURN_IF_ERROR(CheckMounts(process));

@@ -64,9 +64,9 @@ std::string OneLine(std::string_view text, std::size_t bytes_max) {
   constexpr std::string_view kEllipsis = "…";
   constexpr std::string_view kReplacement = "\xEF\xBF\xBD";
   std::string out;
+  std::size_t cut = 0;  // where to cut so that the ellipsis still fits
   for (std::size_t at = 0; at < text.size();) {
     const Decoded next = DecodeFirst(text.substr(at));
-    const std::size_t before = out.size();
     if (IsHarmful(next.code)) {
       AppendEscaped(next.code, out);
     } else if (next.code == 0xFFFD) {
@@ -75,12 +75,12 @@ std::string OneLine(std::string_view text, std::size_t bytes_max) {
       out += text.substr(at, next.size);
     }
     at += next.size;
-    const std::size_t reserve = at < text.size() ? kEllipsis.size() : 0;
-    if (out.size() + reserve > bytes_max) {
-      out.resize(before);
-      if (out.size() + kEllipsis.size() <= bytes_max) out += kEllipsis;
-      break;
+    if (out.size() > bytes_max) {
+      out.resize(cut);
+      if (cut + kEllipsis.size() <= bytes_max) out += kEllipsis;
+      return out;
     }
+    if (out.size() + kEllipsis.size() <= bytes_max) cut = out.size();
   }
   return out;
 }

@@ -1,5 +1,6 @@
 #include "tools/yaml.h"
 
+#include <yaml-cpp/depthguard.h>
 #include <yaml-cpp/eventhandler.h>
 #include <yaml-cpp/yaml.h>
 
@@ -209,6 +210,8 @@ core::StatusOr<std::vector<YamlNode>> ParseYaml(std::string_view text, std::stri
       documents.push_back(std::move(builder.root_));
     }
     return documents;
+  } catch (const YAML::DeepRecursion& error) {
+    return YamlError(file, error.mark.line + 1, "nested too deep");
   } catch (const YAML::Exception& error) {
     return YamlError(file, error.mark.line + 1, OneLine(error.msg, 200));
   } catch (const std::exception& error) {

@@ -14,14 +14,12 @@
 
 namespace interlock::runtime {
 
-// Steps from `<folder>/<script>.yaml`, where script is `session.script` ([a-z0-9_-]{1,64}) or
-// `script_default`. Step N is the one after N assistant messages, so that a restarted run goes on
-// where it was. A script is read again when its modification time or size changes. A script that
-// ran out answers "I have nothing more to do."
+// Steps from `<folder>/<script>.yaml`, where script is `session.script` ([a-z0-9_-]{1,64}) or the
+// agent's name. Step N is the one after N assistant messages, so that a restarted run goes on where
+// it was. A script is read again when its modification time or size changes. A script that ran out
+// answers "I have nothing more to do."
 struct ScriptedOptions {
   std::string folder;
-  std::string
-      script_default;  // used when the session names none; empty: that is an error of the step
 };
 // Errors: kNotFound when there is no such folder.
 core::StatusOr<std::unique_ptr<Planner>> MakeScriptedPlanner(ScriptedOptions options);
