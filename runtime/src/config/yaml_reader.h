@@ -78,6 +78,4 @@ class YamlMap {
   std::vector<std::string> known_;
 };
 
-bool IsUtf8(std::string_view text);
-
 }  // namespace interlock::runtime

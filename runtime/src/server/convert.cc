@@ -3,6 +3,7 @@
 #include <google/protobuf/util/time_util.h>
 
 
+#include "config/utf8.h"
 #include "core/digest.h"
 #include "server/errors.h"
 #include "server/names.h"
@@ -57,8 +58,8 @@ void AddRules(const std::vector<policies::FiredRule>& rules,
     added->set_id(rule.id);
     added->set_verdict(rule.verdict);
     added->set_code(rule.code);
-    added->set_say(rule.say);
-    added->set_because(rule.because);
+    added->set_say(AsUtf8(rule.say));
+    added->set_because(AsUtf8(rule.because));
     added->set_line(rule.line);
   }
 }
@@ -86,9 +87,9 @@ wire::Run ToWire(std::string_view tenant, const RunInfo& info) {
   SetTime(info.create_time_us, run.mutable_create_time());
   SetTime(info.update_time_us, run.mutable_update_time());
   run.set_steps(info.steps);
-  run.set_answer(info.answer);
+  run.set_answer(AsUtf8(info.answer));
   run.set_code(info.code);
-  run.set_reason(info.reason);
+  run.set_reason(AsUtf8(info.reason));
   run.set_entry_count(info.entries);
   if (info.entries > 0) SetReceipt(info.newest, run.mutable_newest_entry());
   return run;
@@ -98,17 +99,17 @@ wire::Call ToWire(std::string_view tenant, const CallInfo& info) {
   wire::Call call;
   if (!info.id.empty()) call.set_name(MakeName(tenant, kCalls, info.id));
   if (!info.run.empty()) call.set_run(MakeName(tenant, kRuns, info.run));
-  call.set_tool(info.tool);
+  call.set_tool(AsUtf8(info.tool));
   call.set_state(static_cast<wire::Call::State>(Shift(info.state)));
   call.set_verdict(VerdictOf(info.verdict));
   call.set_code(info.code);
-  call.set_say(info.say);
+  call.set_say(AsUtf8(info.say));
   AddRules(info.rules, call.mutable_rules());
   for (const std::string& id : info.approvals) {
     call.add_approvals(MakeName(tenant, kApprovals, id));
   }
-  call.set_args_json(info.args);
-  call.set_result_json(info.result);
+  call.set_args_json(AsUtf8(info.args));
+  call.set_result_json(AsUtf8(info.result));
   call.set_outcome(info.outcome);
   call.set_sandbox_level(info.sandbox_level);
   SetTime(info.create_time_us, call.mutable_create_time());
@@ -125,11 +126,11 @@ wire::Approval ToWire(std::string_view tenant, const ApprovalInfo& info) {
   approval.set_call(MakeName(tenant, kCalls, state.call));
   approval.set_tool(info.tool);
   approval.set_state(static_cast<wire::Approval::State>(Shift(state.phase)));
-  approval.set_args_json(info.args);
+  approval.set_args_json(AsUtf8(info.args));
   approval.set_facts_json(JsonText(info.facts));
   approval.set_show_json(JsonText(state.demand.show));
   approval.set_rule(state.demand.rule);
-  approval.set_say(state.demand.say);
+  approval.set_say(AsUtf8(state.demand.say));
   for (const std::string& approver : state.demand.approvers) approval.add_approvers(approver);
   approval.set_quorum(state.demand.quorum);
   for (const std::string& name : state.granted_by) approval.add_granted_by(name);
@@ -198,7 +199,7 @@ wire::RunEvent ToWire(const RunEvent& event) {
   out.set_leaf_hash(std::string(core::AsBytes(event.entry.leaf_hash)));
   for (const auto& [field, plaintext] : event.content) {
     if (plaintext.size() <= kContentFieldBytesMax) {
-      (*out.mutable_content())[field] = plaintext;
+      (*out.mutable_content())[field] = AsUtf8(plaintext);  // a planner's bytes may be anything
     } else {
       out.add_content_omitted(field);
     }

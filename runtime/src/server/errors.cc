@@ -2,6 +2,7 @@
 
 #include <absl/strings/cord.h>
 
+#include "config/utf8.h"
 #include "google/rpc/error_details.pb.h"
 #include "google/rpc/status.pb.h"
 #include "runtime/engine.h"
@@ -48,7 +49,7 @@ void AddBadRequest(const core::Status& status, google::rpc::Status& out) {
   google::rpc::BadRequest bad;
   auto* violation = bad.add_field_violations();
   violation->set_field(std::string(*field));
-  violation->set_description(std::string(core::Message(status)));
+  violation->set_description(AsUtf8(core::Message(status)));
   out.add_details()->PackFrom(bad);
 }
 
@@ -57,7 +58,7 @@ void AddResource(const core::Status& status, const ErrorSubject& subject,
   google::rpc::ResourceInfo info;
   info.set_resource_type(subject.type);
   info.set_resource_name(subject.name);
-  info.set_description(std::string(core::Message(status)));
+  info.set_description(AsUtf8(core::Message(status)));
   out.add_details()->PackFrom(info);
 }
 
@@ -65,7 +66,7 @@ void AddQuota(const core::Status& status, const ErrorSubject& subject, google::r
   google::rpc::QuotaFailure quota;
   auto* violation = quota.add_violations();
   violation->set_subject(subject.name.empty() ? subject.method : subject.name);
-  violation->set_description(std::string(core::Message(status)));
+  violation->set_description(AsUtf8(core::Message(status)));
   out.add_details()->PackFrom(quota);
 }
 
@@ -75,7 +76,7 @@ void AddPrecondition(const core::Status& status, const ErrorSubject& subject,
   auto* violation = failure.add_violations();
   violation->set_type(status.code() == core::StatusCode::kAborted ? "ETAG" : "STATE");
   violation->set_subject(subject.name);
-  violation->set_description(std::string(core::Message(status)));
+  violation->set_description(AsUtf8(core::Message(status)));
   out.add_details()->PackFrom(failure);
 }
 
@@ -99,7 +100,7 @@ grpc::Status ToGrpc(const core::Status& status, const ErrorSubject& subject) {
   if (status.ok()) return grpc::Status::OK;
   google::rpc::Status out;
   out.set_code(static_cast<int>(status.code()));
-  out.set_message(std::string(core::Message(status)));
+  out.set_message(AsUtf8(core::Message(status)));  // it may quote the request
   AddErrorInfo(status, subject, out);
   AddBadRequest(status, out);
   const bool named = !subject.type.empty() && !subject.name.empty();

@@ -1,0 +1,113 @@
+#include "runtime/agent.h"
+
+#include <gtest/gtest.h>
+
+#include <filesystem>
+#include <fstream>
+
+namespace interlock::runtime {
+namespace {
+
+constexpr char kAgent[] = R"(name: refund
+version: "1"
+description: Helps with refunds.
+planner: scripted
+model: m
+prompt: |
+  Be kind.
+tools: [orders.get, "refunds.*"]
+limits: {steps_max: 5, wall_ms: 1000, calls_max: 7}
+on_text: ask
+)";
+
+std::string ErrorOf(std::string_view text) {
+  const auto agent = ParseAgent("agents/refund.yaml", text);
+  return agent.ok() ? "accepted" : std::string(core::Message(agent.status()));
+}
+
+TEST(Agent, ReadsEveryKey) {
+  const auto agent = ParseAgent("agents/refund.yaml", kAgent);
+  ASSERT_TRUE(agent.ok()) << agent.status();
+  EXPECT_EQ(agent->name, "refund");
+  EXPECT_EQ(agent->prompt, "Be kind.\n");
+  EXPECT_EQ(agent->limits.steps_max, 5);
+  EXPECT_EQ(agent->limits.wall_ms, 1000);
+  EXPECT_EQ(agent->limits.calls_max, 7);
+  EXPECT_EQ(agent->on_text, OnText::kAsk);
+}
+
+TEST(Agent, DigestIsOfTheMeaningNotOfTheBytes) {
+  const auto agent = ParseAgent("refund.yaml", kAgent);
+  const auto same = ParseAgent("elsewhere/refund.yaml", "# a comment\n" + std::string(kAgent));
+  ASSERT_TRUE(agent.ok() && same.ok());
+  EXPECT_EQ(agent->canonical,
+            R"({"description":"Helps with refunds.","limits":{"calls_max":7,"steps_max":5,"wall_ms":1000},)"
+            R"("model":"m","name":"refund","on_text":"ask","planner":"scripted","prompt":"Be kind.\n",)"
+            R"("tools":["orders.get","refunds.*"],"version":"1"})");
+  EXPECT_EQ(agent->digest, same->digest);
+  EXPECT_EQ(agent->digest.substr(0, 7), "sha256:");
+}
+
+TEST(Agent, EveryFieldMovesTheDigest) {
+  const auto agent = ParseAgent("refund.yaml", kAgent);
+  ASSERT_TRUE(agent.ok());
+  const std::pair<std::string, std::string> changes[] = {
+      {"\"1\"", "\"2\""},   {"Helps", "Aids"},        {"scripted", "openai"}, {"model: m", "model: n"},
+      {"Be kind", "Be"},    {"orders.get", "orders"}, {"max: 5", "max: 6"},   {"1000", "1001"},
+      {"max: 7", "max: 8"}, {"ask", "answer"}};
+  for (const auto& [from, to] : changes) {
+    std::string text = kAgent;
+    text.replace(text.find(from), from.size(), to);
+    const auto changed = ParseAgent("refund.yaml", text);
+    ASSERT_TRUE(changed.ok()) << changed.status();
+    EXPECT_NE(changed->digest, agent->digest) << from;
+  }
+}
+
+TEST(Agent, FaultsNameFileAndLine) {
+  const std::string good = kAgent;
+  EXPECT_EQ(ErrorOf(good + "colour: red\n").substr(0, 62),
+            "agents/refund.yaml:11: unknown key `colour` in an agent file; ");
+  EXPECT_EQ(ErrorOf("name: other\n" + good.substr(good.find('\n') + 1)),
+            "agents/refund.yaml:1: agent `other` must be in a file of that name; rename it to other.yaml");
+  EXPECT_EQ(ErrorOf("version: '1'\nplanner: p\n"),
+            "agents/refund.yaml:1: an agent file needs `name`; add `name: …`");
+  EXPECT_EQ(ErrorOf("name: refund\nversion: '1'\nplanner: p\ntools: ['rm -rf']\n"),
+            "agents/refund.yaml:4: `rm -rf` is no tool name or glob of one");
+  EXPECT_EQ(ErrorOf("name: refund\nversion: '1'\nplanner: p\nlimits: {steps_max: 0}\n"),
+            "agents/refund.yaml:4: `steps_max` must be a whole number from 1 to 1000, found `0`");
+  EXPECT_EQ(ErrorOf(std::string(kAgentFileBytesMax + 1, '#')),
+            "agents/refund.yaml: larger than 256 KiB; shorten the prompt");
+}
+
+TEST(Agent, GlobsMatchWholeNames) {
+  AgentFile agent;
+  agent.tools = {"orders.get", "refunds.*", "*.list*.x"};
+  EXPECT_TRUE(AgentMayUse(agent, "orders.get"));
+  EXPECT_TRUE(AgentMayUse(agent, "refunds.create"));
+  EXPECT_TRUE(AgentMayUse(agent, "a.list_all.x"));
+  EXPECT_FALSE(AgentMayUse(agent, "orders.gets"));
+  EXPECT_FALSE(AgentMayUse(agent, "refunds"));
+  EXPECT_FALSE(AgentMayUse(agent, "a.list_all.y"));
+  EXPECT_FALSE(AgentMayUse(AgentFile{}, "orders.get"));
+}
+
+TEST(Agent, LoadsAFolderByName) {
+  const std::filesystem::path folder = std::filesystem::path(::testing::TempDir()) / "il_agents";
+  std::filesystem::remove_all(folder);
+  EXPECT_EQ(LoadAgents(folder.string()).status().code(), core::StatusCode::kNotFound);
+  std::filesystem::create_directories(folder);
+  for (const char* name : {"b", "a"}) {
+    std::ofstream(folder / (std::string(name) + ".yaml"))
+        << "name: " << name << "\nversion: '1'\nplanner: p\n";
+  }
+  std::ofstream(folder / "notes.txt") << "not an agent";
+  const auto agents = LoadAgents(folder.string());
+  std::filesystem::remove_all(folder);
+  ASSERT_TRUE(agents.ok()) << agents.status();
+  ASSERT_EQ(agents->size(), 2u);
+  EXPECT_EQ((*agents)[0].name, "a");
+}
+
+}  // namespace
+}  // namespace interlock::runtime

@@ -1,0 +1,194 @@
+#include "runtime/config.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <filesystem>
+#include <fstream>
+
+namespace interlock::runtime {
+namespace {
+
+using ::testing::HasSubstr;
+using ::testing::StartsWith;
+
+constexpr char kGood[] = R"(data_dir: data
+listen: 127.0.0.1:0
+origin: shop.example
+sandbox: {allow_none: true, boxes_max: 8, level_cap: landlock-only}
+log: {level: debug, file: log/interlockd.log}
+tenants:
+  - id: main
+    policies: policies
+    tools: /opt/tools
+    agents: ./agents
+    vars: {shop_dir: ../shop, bin: /opt/bin, word: plain}
+principals:
+  - {id: ticketing, tenant: main, roles: [integrator, user-relay],
+     token_sha256: aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa}
+planners:
+  - {name: scripted, kind: scripted, folder: scripts}
+  - {name: openai, kind: openai, base_url: "http://127.0.0.1:9/v1", model: m, timeout_ms: 5, retries_max: 0}
+)";
+
+core::StatusOr<Config> Parse(std::string_view text) { return ParseConfig("c.yaml", "/etc/il", text); }
+
+std::string ErrorOf(std::string_view text) {
+  const auto config = Parse(text);
+  return config.ok() ? "accepted" : std::string(core::Message(config.status()));
+}
+
+std::string Replaced(std::string text, std::string_view from, std::string_view to) {
+  const std::size_t at = text.find(from);
+  EXPECT_NE(at, std::string::npos) << from;
+  return at == std::string::npos ? text : text.replace(at, from.size(), to);
+}
+
+TEST(Config, ReadsEveryKey) {
+  const auto config = Parse(kGood);
+  ASSERT_TRUE(config.ok()) << config.status();
+  EXPECT_EQ(config->data_dir, "/etc/il/data");
+  EXPECT_EQ(config->listen, "127.0.0.1:0");
+  EXPECT_EQ(config->origin, "shop.example");
+  EXPECT_EQ(config->launcher, "");
+  EXPECT_TRUE(config->sandbox.allow_none);
+  EXPECT_EQ(config->sandbox.boxes_max, 8);
+  EXPECT_EQ(config->sandbox.level_cap, sandbox::Level::kLandlockOnly);
+  EXPECT_EQ(config->log.level, "debug");
+  EXPECT_EQ(config->log.file, "/etc/il/log/interlockd.log");
+  ASSERT_EQ(config->tenants.size(), 1u);
+  const TenantConfig& tenant = config->tenants[0];
+  EXPECT_EQ(tenant.policies, "/etc/il/policies");
+  EXPECT_EQ(tenant.tools, "/opt/tools");
+  EXPECT_EQ(tenant.agents, "/etc/il/agents");
+  const std::vector<std::pair<std::string, std::string>> vars = {
+      {"bin", "/opt/bin"}, {"shop_dir", "/etc/shop"}, {"word", "plain"}};
+  EXPECT_EQ(tenant.vars, vars);
+  ASSERT_EQ(config->principals.size(), 1u);
+  EXPECT_TRUE(config->principals[0].principal.Has("user-relay"));
+  ASSERT_EQ(config->planners.size(), 2u);
+  EXPECT_EQ(config->planners[0].folder, "/etc/il/scripts");
+  EXPECT_EQ(config->planners[1].kind, PlannerKind::kOpenai);
+  EXPECT_EQ(config->planners[1].timeout_ms, 5);
+  EXPECT_EQ(config->planners[1].retries_max, 0);
+}
+
+struct Fault {
+  const char* name;
+  const char* from;  // in kGood
+  const char* to;
+  const char* message;
+};
+
+class ConfigFault : public ::testing::TestWithParam<Fault> {};
+
+TEST_P(ConfigFault, IsOneLineWithFileAndLine) {
+  const Fault& fault = GetParam();
+  const std::string error = ErrorOf(Replaced(kGood, fault.from, fault.to));
+  EXPECT_EQ(error, fault.message);
+  EXPECT_EQ(error.find('\n'), std::string::npos);
+}
+
+INSTANTIATE_TEST_SUITE_P(
+    All, ConfigFault,
+    ::testing::Values(
+        Fault{"UnknownKeyWithSuggestion", "listen:", "listn:",
+              "c.yaml:2: unknown key `listn` in the configuration; did you mean `listen`?"},
+        Fault{"UnknownKeyDeepInside", "boxes_max", "boxes",
+              "c.yaml:4: unknown key `boxes` in `sandbox`; known here: allow_none, boxes_max, level_cap"},
+        Fault{"UnknownKeyInTenant", "    tools:", "    tool: x\n    tools:",
+              "c.yaml:9: unknown key `tool` in an entry of `tenants`; did you mean `tools`?"},
+        Fault{"KeyTwice", "origin: shop.example", "origin: a\norigin: b",
+              "c.yaml:4: key `origin` is given twice, first in line 3; remove one"},
+        Fault{"MapForText", "origin: shop.example", "origin: {a: b}",
+              "c.yaml:3: `origin` must be one value, found a map"},
+        Fault{"NothingForText", "origin: shop.example", "origin:",
+              "c.yaml:3: `origin` must be one value, found nothing"},
+        Fault{"TextForNumber", "boxes_max: 8", "boxes_max: many",
+              "c.yaml:4: `boxes_max` must be a whole number from 1 to 4096, found `many`"},
+        Fault{"QuotedNumber", "boxes_max: 8", "boxes_max: '8'",
+              "c.yaml:4: `boxes_max` must be a whole number from 1 to 4096, found `8`"},
+        Fault{"NumberOutOfRange", "boxes_max: 8", "boxes_max: 0",
+              "c.yaml:4: `boxes_max` must be a whole number from 1 to 4096, found `0`"},
+        Fault{"YesForBool", "allow_none: true", "allow_none: yes",
+              "c.yaml:4: `allow_none` must be true or false, found `yes`"},
+        Fault{"UnknownLevel", "landlock-only", "most",
+              "c.yaml:4: `level_cap` must be one of none, landlock-only, full-nocgroup, full, found `most`"},
+        Fault{"MissingFolder", "    policies: policies\n", "",
+              "c.yaml:7: an entry of `tenants` needs `policies`; add `policies: …`"},
+        Fault{"ListForMap", "log: {level: debug, file: log/interlockd.log}", "log: [a]",
+              "c.yaml:5: `log` must be a map of keys"},
+        Fault{"TenantId", "id: main", "id: Main",
+              "c.yaml:7: `id` must be 1 to 63 characters of a-z, 0-9 and `-`, the first a letter"},
+        Fault{"PrincipalOfNoTenant", "tenant: main", "tenant: other",
+              "c.yaml:13: tenant `other` is not among `tenants`; add it there"},
+        Fault{"TokenNotHashed", "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa", "secret",
+              "c.yaml:14: `token_sha256` must be 64 lower-case hex characters; make it with `printf %s "
+              "TOKEN | sha256sum`"},
+        Fault{"PlannerKind", "kind: openai", "kind: magic",
+              "c.yaml:17: `kind` must be one of scripted, openai, found `magic`"},
+        Fault{"PlannerTwice", "name: openai", "name: scripted",
+              "c.yaml:17: planner `scripted` is given twice"},
+        Fault{"PlannerUrl", "http://127", "ftp://127",
+              "c.yaml:17: `base_url` must start with http:// or https://"},
+        Fault{"ListenWithoutPort", "listen: 127.0.0.1:0", "listen: localhost",
+              "c.yaml:2: `listen` must be host:port with port 0 to 65535, found `localhost`"},
+        Fault{"ListenToTheWorld", "listen: 127.0.0.1:0", "listen: 0.0.0.0:7443",
+              "c.yaml:2: `listen` must be a loopback address, found `0.0.0.0:7443`; put a TLS proxy in "
+              "front for other machines"},
+        Fault{"SecondDocument", "listen:", "---\nlisten:",
+              "c.yaml:3: a second document; keep one document a file"}),
+    [](const auto& param_info) { return param_info.param.name; });
+
+TEST(Config, RefusesWhatIsNoMap) {
+  EXPECT_EQ(ErrorOf("- a\n"), "c.yaml:1: expected a map of keys; write `key: value` lines");
+  EXPECT_EQ(ErrorOf(""), "c.yaml:1: expected a map of keys; write `key: value` lines");
+  EXPECT_THAT(ErrorOf("data_dir: [\n"), StartsWith("c.yaml:2: not YAML: "));
+  EXPECT_EQ(ErrorOf("data_dir: \xff\n"), "c.yaml: not UTF-8 text; save the file as UTF-8");
+}
+
+TEST(Config, RefusesSharedTokens) {
+  const std::string twice =
+      Replaced(kGood, "planners:\n",
+               "  - {id: other, tenant: main, roles: [], token_sha256: "
+               "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa}\nplanners:\n");
+  EXPECT_EQ(ErrorOf(twice),
+            "c.yaml:15: principal `ticketing` has the same token; give each its own");
+}
+
+class ConfigFolder : public ::testing::Test {
+ protected:
+  void SetUp() override {
+    folder_ = std::filesystem::path(::testing::TempDir()) / "il_config_test";
+    std::filesystem::remove_all(folder_);
+    for (const char* name : {"policies", "agents", "tools", "scripts"}) {
+      std::filesystem::create_directories(folder_ / name);
+    }
+  }
+  void TearDown() override { std::filesystem::remove_all(folder_); }
+
+  std::string Write(const std::string& text) {
+    std::ofstream(folder_ / "c.yaml") << text;
+    return (folder_ / "c.yaml").string();
+  }
+  std::filesystem::path folder_;
+};
+
+TEST_F(ConfigFolder, LoadsWhenFoldersExistAndNamesTheOneThatDoesNot) {
+  const std::string good = Replaced(kGood, "/opt/tools", "tools");
+  EXPECT_TRUE(LoadConfig(Write(good)).ok());
+  std::filesystem::remove(folder_ / "agents");
+  const auto config = LoadConfig(Write(good));
+  ASSERT_FALSE(config.ok());
+  EXPECT_THAT(std::string(core::Message(config.status())),
+              HasSubstr("c.yaml:10: `agents` names `" + (folder_ / "agents").string() + "`"));
+}
+
+TEST_F(ConfigFolder, NamesAMissingConfiguration) {
+  const auto config = LoadConfig((folder_ / "none.yaml").string());
+  EXPECT_EQ(config.status().code(), core::StatusCode::kNotFound);
+  EXPECT_THAT(std::string(core::Message(config.status())), HasSubstr("none.yaml"));
+}
+
+}  // namespace
+}  // namespace interlock::runtime

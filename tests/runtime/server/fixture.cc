@@ -1,0 +1,390 @@
+#include "fixture.h"
+
+#include <grpcpp/generic/generic_stub.h>
+
+#include <algorithm>
+
+#include "core/digest.h"
+
+namespace interlock::runtime {
+
+// --- FakeLog
+
+void FakeLog::Submit(std::unique_ptr<audit::Command> command, audit::Urgency) {
+  command->Done(core::FailedPrecondition("a fake log takes nothing"));
+}
+core::StatusOr<audit::EntryRef> FakeLog::Append(const audit::NewEntry&,
+                                                std::vector<audit::SealedPayload>) {
+  return core::FailedPrecondition("a fake log takes nothing");
+}
+core::StatusOr<audit::Entry> FakeLog::Read(std::uint64_t index) const {
+  if (index >= entries.size()) return core::NotFound("no such entry");
+  return entries[index];
+}
+core::StatusOr<audit::EntryPage> FakeLog::ReadRange(std::uint64_t first, int max) const {
+  audit::EntryPage page;
+  for (std::uint64_t i = first; i < entries.size() && page.entries.size() < static_cast<std::size_t>(max); ++i) {
+    page.entries.push_back(entries[i]);
+  }
+  page.more = first + page.entries.size() < entries.size();
+  return page;
+}
+core::StatusOr<audit::EntryPage> FakeLog::ReadRun(std::string_view run, std::int64_t first_seq,
+                                                  int max) const {
+  audit::EntryPage page;
+  for (const audit::Entry& entry : entries) {
+    if (entry.run != run || entry.run_seq < first_seq) continue;
+    page.more = page.entries.size() == static_cast<std::size_t>(max);
+    if (page.more) break;
+    page.entries.push_back(entry);
+  }
+  return page;
+}
+core::StatusOr<audit::PayloadRow> FakeLog::ReadPayload(std::uint64_t, int) const {
+  return core::NotFound("no such payload");
+}
+core::Status FakeLog::Query(const std::function<core::Status(sqlite3*)>&) const {
+  return core::FailedPrecondition("a fake log has no database");
+}
+core::StatusOr<std::string> FakeLog::ReadBlob(const core::Digest&) const {
+  return core::NotFound("no such blob");
+}
+core::StatusOr<audit::Checkpoint> FakeLog::CheckpointNow() {
+  return audit::Checkpoint{.origin = "fake/main", .size = size(), .root = {}, .note = "note"};
+}
+core::StatusOr<std::vector<core::Digest>> FakeLog::InclusionProof(std::uint64_t,
+                                                                  std::uint64_t) const {
+  return std::vector<core::Digest>{core::Sha256("sibling")};
+}
+
+// --- FakeEngine
+
+void FakeEngine::SetError(core::Status status) {
+  const std::scoped_lock lock(mutex_);
+  error_ = std::move(status);
+}
+void FakeEngine::SetUnhealthy(std::string why) {
+  const std::scoped_lock lock(mutex_);
+  unhealthy_ = std::move(why);
+}
+void FakeEngine::SetState(RunState state) {
+  {
+    const std::scoped_lock lock(mutex_);
+    state_ = state;
+  }
+  Tell();
+}
+void FakeEngine::AddEvents(int count, std::size_t bytes) {
+  {
+    const std::scoped_lock lock(mutex_);
+    for (int i = 0; i < count; ++i) {
+      RunEvent event;
+      event.entry.run = kRunId;
+      event.entry.run_seq = static_cast<std::int64_t>(events_.size());
+      event.entry.index = 100 + events_.size();
+      event.entry.kind = "plan.requested";
+      event.entry.bytes = std::string(bytes, 'x');
+      events_.push_back(std::move(event));
+    }
+  }
+  Tell();
+}
+void FakeEngine::Tell() {
+  std::vector<std::function<void()>> told;
+  {
+    const std::scoped_lock lock(mutex_);
+    for (const auto& [id, changed] : subscribers_) told.push_back(changed);
+  }
+  for (const auto& changed : told) changed();
+}
+void FakeEngine::HoldReplies() {
+  const std::scoped_lock lock(mutex_);
+  hold_ = true;
+}
+void FakeEngine::ReleaseReplies() {
+  std::vector<std::function<void()>> held;
+  {
+    const std::scoped_lock lock(mutex_);
+    hold_ = false;
+    held.swap(held_);
+  }
+  for (const auto& reply : held) reply();
+}
+void FakeEngine::WaitForHeldReply() {
+  std::unique_lock lock(mutex_);
+  ASSERT_TRUE(changed_.wait_for(lock, std::chrono::seconds(10), [this] { return !held_.empty(); }));
+}
+bool FakeEngine::WaitForNoSubscription() {
+  std::unique_lock lock(mutex_);
+  return changed_.wait_for(lock, std::chrono::seconds(10), [this] { return subscribers_.empty(); });
+}
+std::int64_t FakeEngine::events_read() const {
+  const std::scoped_lock lock(mutex_);
+  return events_read_;
+}
+int FakeEngine::subscriptions() const {
+  const std::scoped_lock lock(mutex_);
+  return static_cast<int>(subscribers_.size());
+}
+std::vector<std::string> FakeEngine::seen() const {
+  const std::scoped_lock lock(mutex_);
+  return seen_;
+}
+
+core::Status FakeEngine::See(std::string_view method, const core::Principal& who,
+                             std::string_view detail) {
+  const std::scoped_lock lock(mutex_);
+  seen_.push_back(std::string(method) + " " + who.id + " " + std::string(detail));
+  return error_;
+}
+template <typename T>
+void FakeEngine::Send(Reply<T> reply, T value) {
+  core::StatusOr<T> answer = std::move(value);
+  {
+    const std::scoped_lock lock(mutex_);
+    if (!error_.ok()) answer = error_;
+    if (hold_) {
+      held_.push_back([reply = std::move(reply), answer] { reply(answer); });
+      changed_.notify_all();
+      return;
+    }
+  }
+  reply(std::move(answer));
+}
+RunInfo FakeEngine::Info() const {
+  RunInfo info;
+  info.id = kRunId;
+  info.agent = "refund";
+  info.principal = "ticketing";
+  info.state = state_;
+  info.entries = static_cast<std::int64_t>(events_.size());
+  return info;
+}
+
+void FakeEngine::CreateRun(const core::Principal& who, CreateRunSpec spec, Reply<RunInfo> reply) {
+  (void)See("CreateRun", who, spec.agent + " " + spec.session.dump() + " " + spec.request_id);
+  RunInfo info;
+  info.id = kRunId;
+  info.agent = spec.agent;
+  info.principal = who.id;
+  info.entries = 1;
+  Send<RunInfo>(std::move(reply), info);
+}
+core::StatusOr<RunInfo> FakeEngine::GetRun(const core::Principal& who, std::string_view run) {
+  INTERLOCK_RETURN_IF_ERROR(See("GetRun", who, run));
+  const std::scoped_lock lock(mutex_);
+  RunInfo info = Info();
+  if (run == kRunId) return info;
+  if (run != kOtherRun) return WithReason(core::NotFound("there is no such run"), "RUN_NOT_FOUND");
+  info.id = kOtherRun;
+  info.principal = "somebody";
+  return info;
+}
+core::StatusOr<Page<RunInfo>> FakeEngine::ListRuns(const core::Principal& who, const PageSpec& page,
+                                                   std::optional<RunState>) {
+  INTERLOCK_RETURN_IF_ERROR(See("ListRuns", who, std::to_string(page.size) + " " + page.cursor));
+  INTERLOCK_ASSIGN_OR_RETURN(RunInfo own, GetRun(who, kRunId));
+  INTERLOCK_ASSIGN_OR_RETURN(RunInfo other, GetRun(who, kOtherRun));
+  return Page<RunInfo>{.items = {own, other}, .next_cursor = page.cursor.empty() ? "second" : ""};
+}
+void FakeEngine::SendMessage(const core::Principal& who, std::string run, std::string text,
+                             std::string request_id, Reply<RunInfo> reply) {
+  (void)See("SendMessage", who, run + " " + text + " " + request_id);
+  RunInfo info;
+  info.id = run;
+  Send<RunInfo>(std::move(reply), info);
+}
+void FakeEngine::CancelRun(const core::Principal& who, std::string run, std::string reason,
+                           std::string request_id, Reply<RunInfo> reply) {
+  (void)See("CancelRun", who, run + " " + reason + " " + request_id);
+  RunInfo info;
+  info.id = run;
+  info.state = RunState::kCancelling;
+  Send<RunInfo>(std::move(reply), info);
+}
+core::StatusOr<std::vector<RunEvent>> FakeEngine::ReadEvents(const core::Principal& who,
+                                                             std::string_view, std::int64_t after_seq,
+                                                             int max, bool content) {
+  INTERLOCK_RETURN_IF_ERROR(See("ReadEvents", who, content ? "content" : "entries"));
+  const std::scoped_lock lock(mutex_);
+  std::vector<RunEvent> found;
+  for (auto i = static_cast<std::size_t>(after_seq + 1); i < events_.size(); ++i) {
+    if (found.size() == static_cast<std::size_t>(max)) break;
+    found.push_back(events_[i]);
+    if (content) found.back().content = {{"text", "hello"}, {"args", "a\xff"}, {"plan", std::string(2 << 20, 'p')}};
+    events_read_ = std::max(events_read_, static_cast<std::int64_t>(i) + 1);
+  }
+  return found;
+}
+std::uint64_t FakeEngine::Subscribe(std::string_view, std::function<void()> changed) {
+  const std::scoped_lock lock(mutex_);
+  subscribers_[next_subscription_] = std::move(changed);
+  return next_subscription_++;
+}
+void FakeEngine::Unsubscribe(std::uint64_t subscription) {
+  const std::scoped_lock lock(mutex_);
+  subscribers_.erase(subscription);
+  changed_.notify_all();
+}
+std::vector<std::shared_ptr<const tools::Tool>> FakeEngine::ListTools(const core::Principal& who) {
+  (void)See("ListTools", who, "");
+  return {};
+}
+void FakeEngine::CheckToolCall(const core::Principal& who, ToolCallSpec spec,
+                               Reply<CallInfo> reply) {
+  (void)See("CheckToolCall", who, spec.tool + " " + spec.args);
+  CallInfo info;
+  info.tool = spec.tool;
+  info.verdict = "allow";
+  Send<CallInfo>(std::move(reply), info);
+}
+void FakeEngine::ExecuteToolCall(const core::Principal& who, ToolCallSpec spec,
+                                 Reply<CallInfo> reply) {
+  (void)See("ExecuteToolCall", who, spec.tool + " " + spec.args + " " + spec.request_id);
+  CallInfo info;
+  info.id = kCallId;
+  info.tool = spec.tool;
+  info.state = CallState::kParked;
+  info.verdict = "ask";
+  info.approvals = {kApprovalId};
+  Send<CallInfo>(std::move(reply), info);
+}
+core::StatusOr<CallInfo> FakeEngine::GetCall(const core::Principal& who, std::string_view call) {
+  INTERLOCK_RETURN_IF_ERROR(See("GetCall", who, call));
+  CallInfo info;
+  info.id = call;
+  info.run = kOtherRun;
+  info.state = CallState::kUnknown;
+  return info;
+}
+core::StatusOr<Page<CallInfo>> FakeEngine::ListCalls(const core::Principal& who, const PageSpec& page,
+                                                     std::optional<CallState>,
+                                                     std::string_view run) {
+  INTERLOCK_RETURN_IF_ERROR(See("ListCalls", who, std::string(run) + " " + page.cursor));
+  return Page<CallInfo>{};
+}
+void FakeEngine::ResolveCall(const core::Principal& who, ResolveSpec spec, Reply<CallInfo> reply) {
+  (void)See("ResolveCall", who, spec.call + (spec.happened ? " happened " : " not ") + spec.reason);
+  CallInfo info;
+  info.id = spec.call;
+  info.state = spec.happened ? CallState::kOk : CallState::kNotStarted;
+  Send<CallInfo>(std::move(reply), info);
+}
+core::StatusOr<ApprovalInfo> FakeEngine::GetApproval(const core::Principal& who,
+                                                     std::string_view id) {
+  INTERLOCK_RETURN_IF_ERROR(See("GetApproval", who, id));
+  ApprovalInfo info;
+  info.state.id = id;
+  info.state.call = kCallId;
+  info.run = kRunId;
+  info.args = R"({"amount":"1.00"})";
+  info.etag = "e1";
+  return info;
+}
+core::StatusOr<Page<ApprovalInfo>> FakeEngine::ListApprovals(
+    const core::Principal& who, const PageSpec&, std::optional<policies::ApprovalPhase>,
+    std::string_view run) {
+  INTERLOCK_RETURN_IF_ERROR(See("ListApprovals", who, run));
+  return Page<ApprovalInfo>{};
+}
+void FakeEngine::AnswerApproval(const core::Principal& who, Answer answer,
+                                Reply<ApprovalInfo> reply) {
+  (void)See("AnswerApproval", who,
+            std::string(answer.grant ? "grant " : "reject ") + answer.etag + " [" +
+                answer.on_behalf_of + "]");
+  ApprovalInfo info;
+  info.state.id = answer.approval;
+  info.state.phase =
+      answer.grant ? policies::ApprovalPhase::kGranted : policies::ApprovalPhase::kRejected;
+  Send<ApprovalInfo>(std::move(reply), info);
+}
+core::StatusOr<std::vector<BudgetInfo>> FakeEngine::ListBudgets(const core::Principal& who) {
+  INTERLOCK_RETURN_IF_ERROR(See("ListBudgets", who, ""));
+  BudgetInfo a{.name = "a", .scope = "s", .unit = "USD", .limit = 5, .held = 1, .settled = 2};
+  BudgetInfo b = a, c = a;
+  b.name = "b";
+  c.name = "c";
+  return std::vector<BudgetInfo>{c, a, b};
+}
+core::StatusOr<audit::Checkpoint> FakeEngine::CheckpointNow(const core::Principal& who) {
+  INTERLOCK_RETURN_IF_ERROR(See("CheckpointNow", who, ""));
+  return fake_log.CheckpointNow();
+}
+std::string FakeEngine::Unhealthy() const {
+  const std::scoped_lock lock(mutex_);
+  return unhealthy_;
+}
+
+// --- ServerTest
+
+ServerTest::ServerTest() {
+  const std::vector<std::string> every = {"integrator", "user-relay", "approver", "operator", "auditor"};
+  const std::map<std::string, std::vector<std::string>> roles = {
+      {"ticketing", {"integrator", "user-relay"}}, {"second", {"integrator"}}, {"dora", {"approver"}},
+      {"op", {"operator"}}, {"audi", {"auditor"}}, {"all", every}, {"none", {}}, {"stranger", every}};
+  ServerOptions options;
+  options.listen = "127.0.0.1:0";
+  for (const auto& [id, of] : roles) {
+    PrincipalConfig entry;
+    entry.principal = {.tenant = id == "stranger" ? "other" : "main", .id = id, .roles = of};
+    entry.token_sha256 = core::Hex(core::Sha256("token-" + id));
+    options.principals.push_back(std::move(entry));
+  }
+  options.tenants["main"] = {&engine_, "0123456789abcdef"};
+  options.tenants["other"] = {&other_, "fedcba9876543210"};
+  options.shutdown_grace = std::chrono::milliseconds(50);
+  options.health_interval = std::chrono::milliseconds(5);
+  auto server = StartServer(std::move(options));
+  if (!server.ok()) {
+    ADD_FAILURE() << server.status();
+    return;
+  }
+  server_ = *std::move(server);
+  channel_ = grpc::CreateChannel(server_->address(), grpc::InsecureChannelCredentials());
+}
+
+ServerTest::~ServerTest() = default;
+
+std::unique_ptr<grpc::ClientContext> ServerTest::Context(const std::string& id) const {
+  auto context = std::make_unique<grpc::ClientContext>();
+  context->set_deadline(std::chrono::system_clock::now() + std::chrono::seconds(20));
+  if (!id.empty()) context->AddMetadata("authorization", "Bearer token-" + id);
+  return context;
+}
+
+grpc::Status ServerTest::RawCall(grpc::ClientContext* context, const std::string& method,
+                                 const std::string& request, std::string* response) {
+  grpc::GenericStub stub(channel_);
+  grpc::CompletionQueue queue;
+  grpc::Slice slice(request);
+  const grpc::ByteBuffer bytes(&slice, 1);
+  const auto call = stub.PrepareUnaryCall(context, method, bytes, &queue);
+  call->StartCall();
+  grpc::ByteBuffer answer;
+  grpc::Status status;
+  call->Finish(&answer, &status, this);
+  void* tag = nullptr;
+  bool ok = false;
+  queue.Next(&tag, &ok);
+  queue.Shutdown();
+  while (queue.Next(&tag, &ok)) {
+  }
+  if (response != nullptr && status.ok()) {
+    std::vector<grpc::Slice> slices;
+    if (answer.Dump(&slices).ok()) {
+      for (const grpc::Slice& part : slices) {
+        response->append(reinterpret_cast<const char*>(part.begin()), part.size());
+      }
+    }
+  }
+  return status;
+}
+
+std::string ReasonIn(const grpc::Status& status) {
+  const auto info = DetailOf<google::rpc::ErrorInfo>(status);
+  return info.has_value() && info->domain() == "interlock.v1" ? info->reason() : "";
+}
+
+std::string RunName(std::string_view id) { return "tenants/main/runs/" + std::string(id); }
+
+}  // namespace interlock::runtime

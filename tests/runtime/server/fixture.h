@@ -1,0 +1,176 @@
+// A server over a fake engine, clients with tokens, and what is in an error.
+#pragma once
+
+#include <gmock/gmock.h>
+#include <grpcpp/grpcpp.h>
+#include <gtest/gtest.h>
+
+#include <condition_variable>
+#include <map>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "google/rpc/error_details.pb.h"
+#include "google/rpc/status.pb.h"
+#include "interlock/v1/approval_service.grpc.pb.h"
+#include "interlock/v1/audit_service.grpc.pb.h"
+#include "interlock/v1/budget_service.grpc.pb.h"
+#include "interlock/v1/call_service.grpc.pb.h"
+#include "interlock/v1/run_service.grpc.pb.h"
+#include "interlock/v1/tool_service.grpc.pb.h"
+#include "runtime/server.h"
+
+namespace interlock::runtime {
+
+namespace wire = ::interlock::v1;
+
+inline constexpr char kRunId[] = "018f0000-0000-7000-8000-000000000001";    // made by ticketing
+inline constexpr char kOtherRun[] = "018f0000-0000-7000-8000-000000000002"; // made by somebody else
+inline constexpr char kCallId[] = "018f0000-0000-7000-8000-0000000000c1";
+inline constexpr char kApprovalId[] = "018f0000-0000-7000-8000-0000000000a1";
+inline constexpr char kRequestId[] = "5c7f0000-0000-4000-8000-000000000001";
+
+// A log of given entries. Thread-safe as far as the server uses it.
+class FakeLog final : public audit::Log {
+ public:
+  std::vector<audit::Entry> entries;
+
+  void Submit(std::unique_ptr<audit::Command>, audit::Urgency) override;
+  core::StatusOr<audit::EntryRef> Append(const audit::NewEntry&,
+                                         std::vector<audit::SealedPayload>) override;
+  std::uint64_t size() const override { return entries.size(); }
+  audit::Health health() const override { return audit::Health::kOk; }
+  std::string health_reason() const override { return ""; }
+  core::StatusOr<audit::Entry> Read(std::uint64_t index) const override;
+  core::StatusOr<audit::EntryPage> ReadRange(std::uint64_t first, int max) const override;
+  core::StatusOr<audit::EntryPage> ReadRun(std::string_view run, std::int64_t first_seq,
+                                           int max) const override;
+  core::StatusOr<audit::PayloadRow> ReadPayload(std::uint64_t, int) const override;
+  core::Status Query(const std::function<core::Status(sqlite3*)>&) const override;
+  core::StatusOr<std::string> ReadBlob(const core::Digest&) const override;
+  core::StatusOr<audit::Checkpoint> CheckpointNow() override;
+  std::optional<audit::Checkpoint> newest_checkpoint() const override { return std::nullopt; }
+  core::StatusOr<std::vector<core::Digest>> InclusionProof(std::uint64_t index,
+                                                           std::uint64_t size) const override;
+  void SetListener(std::function<void(std::uint64_t, std::uint64_t)>) override {}
+};
+
+// Answers from what a test has put in. Thread-safe.
+class FakeEngine final : public Engine {
+ public:
+  // --- what tests set and see
+  void SetError(core::Status status);                // of every method that can fail, until set to OK
+  void SetUnhealthy(std::string why);
+  void SetState(RunState state);                     // of run kRunId; tells watchers
+  void AddEvents(int count, std::size_t bytes = 16); // to run kRunId; tells watchers
+  void HoldReplies();                                // keep replies until ReleaseReplies
+  void ReleaseReplies();
+  void WaitForHeldReply();
+  bool WaitForNoSubscription();                      // false after ten seconds
+  std::int64_t events_read() const;                  // the highest run_seq given out, plus one
+  int subscriptions() const;
+  std::vector<std::string> seen() const;             // "method principal detail"
+  FakeLog fake_log;
+
+  // --- Engine
+  void CreateRun(const core::Principal& who, CreateRunSpec spec, Reply<RunInfo> reply) override;
+  core::StatusOr<RunInfo> GetRun(const core::Principal& who, std::string_view run) override;
+  core::StatusOr<Page<RunInfo>> ListRuns(const core::Principal& who, const PageSpec& page,
+                                         std::optional<RunState> state) override;
+  void SendMessage(const core::Principal& who, std::string run, std::string text,
+                   std::string request_id, Reply<RunInfo> reply) override;
+  void CancelRun(const core::Principal& who, std::string run, std::string reason,
+                 std::string request_id, Reply<RunInfo> reply) override;
+  core::StatusOr<std::vector<RunEvent>> ReadEvents(const core::Principal& who, std::string_view run,
+                                                   std::int64_t after_seq, int max,
+                                                   bool content) override;
+  std::uint64_t Subscribe(std::string_view run, std::function<void()> changed) override;
+  void Unsubscribe(std::uint64_t subscription) override;
+  std::vector<std::shared_ptr<const tools::Tool>> ListTools(const core::Principal& who) override;
+  void CheckToolCall(const core::Principal& who, ToolCallSpec spec, Reply<CallInfo> reply) override;
+  void ExecuteToolCall(const core::Principal& who, ToolCallSpec spec,
+                       Reply<CallInfo> reply) override;
+  core::StatusOr<CallInfo> GetCall(const core::Principal& who, std::string_view call) override;
+  core::StatusOr<Page<CallInfo>> ListCalls(const core::Principal& who, const PageSpec& page,
+                                           std::optional<CallState> state,
+                                           std::string_view run) override;
+  void ResolveCall(const core::Principal& who, ResolveSpec spec, Reply<CallInfo> reply) override;
+  core::StatusOr<ApprovalInfo> GetApproval(const core::Principal& who, std::string_view id) override;
+  core::StatusOr<Page<ApprovalInfo>> ListApprovals(const core::Principal& who, const PageSpec& page,
+                                                   std::optional<policies::ApprovalPhase> phase,
+                                                   std::string_view run) override;
+  void AnswerApproval(const core::Principal& who, Answer answer, Reply<ApprovalInfo> reply) override;
+  core::StatusOr<std::vector<BudgetInfo>> ListBudgets(const core::Principal& who) override;
+  const audit::Log& log() const override { return fake_log; }
+  core::StatusOr<audit::Checkpoint> CheckpointNow(const core::Principal& who) override;
+  std::string Unhealthy() const override;
+
+ private:
+  core::Status See(std::string_view method, const core::Principal& who, std::string_view detail);
+  template <typename T>
+  void Send(Reply<T> reply, T value);
+  RunInfo Info() const;  // of kRunId; with the lock held
+  void Tell();
+
+  mutable std::mutex mutex_;
+  std::condition_variable changed_;
+  core::Status error_;
+  std::string unhealthy_;
+  RunState state_ = RunState::kRunning;
+  std::vector<RunEvent> events_;
+  std::int64_t events_read_ = 0;
+  bool hold_ = false;
+  std::vector<std::function<void()>> held_;
+  std::map<std::uint64_t, std::function<void()>> subscribers_;
+  std::uint64_t next_subscription_ = 1;
+  std::vector<std::string> seen_;
+};
+
+class ServerTest : public ::testing::Test {
+ protected:
+  ServerTest();
+  ~ServerTest() override;
+
+  // The token of a principal is "token-<id>". Principals: ticketing (integrator, user-relay), second
+  // (integrator), dora (approver), op (operator), audi (auditor), all (every role), none (no role), and stranger
+  // (every role, tenant other).
+  std::unique_ptr<grpc::ClientContext> Context(const std::string& id) const;
+
+  // One unary call by `id`; no principal for an empty id.
+  template <typename Stub, typename Request, typename Response>
+  grpc::Status Call(const std::string& id,
+                    grpc::Status (Stub::*method)(grpc::ClientContext*, const Request&, Response*),
+                    const Request& request, Response* response = nullptr) {
+    Response dropped;
+    Stub stub(channel_);
+    const auto context = Context(id);
+    return (stub.*method)(context.get(), request, response == nullptr ? &dropped : response);
+  }
+  // Any method by its full name with serialised bytes; the answer's bytes come back in `response`.
+  grpc::Status RawCall(grpc::ClientContext* context, const std::string& method,
+                       const std::string& request, std::string* response = nullptr);
+
+  FakeEngine engine_;
+  FakeEngine other_;  // tenant other
+  std::unique_ptr<Server> server_;
+  std::shared_ptr<grpc::Channel> channel_;
+};
+
+// The detail of that type in `grpc-status-details-bin`.
+template <typename Detail>
+std::optional<Detail> DetailOf(const grpc::Status& status) {
+  google::rpc::Status details;
+  if (!details.ParseFromString(status.error_details())) return std::nullopt;
+  for (const auto& any : details.details()) {
+    if (Detail detail; any.UnpackTo(&detail)) return detail;
+  }
+  return std::nullopt;
+}
+std::string ReasonIn(const grpc::Status& status);  // of its ErrorInfo; "" when there is none
+
+std::string RunName(std::string_view id = kRunId);
+
+}  // namespace interlock::runtime

@@ -1,0 +1,258 @@
+// What each request must look like, what reaches the engine, and whose runs a caller sees.
+#include "fixture.h"
+
+namespace interlock::runtime {
+namespace {
+
+using ::testing::Contains;
+using ::testing::HasSubstr;
+
+class RequestsTest : public ServerTest {
+ protected:
+  static wire::CreateRunRequest GoodRun() {
+    wire::CreateRunRequest request;
+    request.set_parent("tenants/main");
+    request.mutable_run()->set_agent("refund");
+    request.mutable_run()->set_message("I want my money back");
+    request.mutable_run()->set_session_json(R"({"b":1,"a":[true]})");
+    request.set_request_id(kRequestId);
+    return request;
+  }
+  // The field that the BadRequest names; "" when there is none.
+  static std::string FieldIn(const grpc::Status& status) {
+    const auto bad = DetailOf<google::rpc::BadRequest>(status);
+    return bad.has_value() ? bad->field_violations(0).field() : "";
+  }
+};
+
+TEST_F(RequestsTest, CreateRunReachesTheEngine) {
+  wire::Run run;
+  const grpc::Status status =
+      Call("ticketing", &wire::RunService::Stub::CreateRun, GoodRun(), &run);
+  ASSERT_TRUE(status.ok()) << status.error_message();
+  EXPECT_EQ(run.name(), RunName());
+  EXPECT_EQ(run.state(), wire::Run::STATE_RUNNING);
+  EXPECT_EQ(run.principal(), "ticketing");
+  EXPECT_EQ(run.newest_entry().leaf_hash().size(), 32u);
+  EXPECT_THAT(engine_.seen(), Contains("CreateRun ticketing refund {\"a\":[true],\"b\":1} " +
+                                       std::string(kRequestId)));
+}
+
+TEST_F(RequestsTest, CreateRunNamesTheBadField) {
+  struct Case {
+    std::string field;
+    std::function<void(wire::CreateRunRequest&)> spoil;
+  };
+  const Case cases[] = {
+      {"parent", [](auto& r) { r.set_parent("main"); }},
+      {"parent", [](auto& r) { r.set_parent("tenants/main/runs"); }},
+      {"run.agent", [](auto& r) { r.mutable_run()->clear_agent(); }},
+      {"run.message", [](auto& r) { r.mutable_run()->set_message(std::string(65'537, 'x')); }},
+      {"run.user", [](auto& r) { r.mutable_run()->set_user(std::string(257, 'x')); }},
+      {"run.subject", [](auto& r) { r.mutable_run()->set_subject(std::string(257, 'x')); }},
+      {"run.session_json", [](auto& r) { r.mutable_run()->set_session_json("[1]"); }},
+      {"run.session_json", [](auto& r) { r.mutable_run()->set_session_json(R"({"a":1,"a":2})"); }},
+      {"run.session_json", [](auto& r) { r.mutable_run()->set_session_json(R"({"a":NaN})"); }},
+      {"request_id", [](auto& r) { r.set_request_id("first"); }},
+      {"request_id", [](auto& r) { r.set_request_id("5C7F0000-0000-4000-8000-000000000001"); }}};
+  for (const Case& spoiled : cases) {
+    wire::CreateRunRequest request = GoodRun();
+    spoiled.spoil(request);
+    const grpc::Status status = Call("ticketing", &wire::RunService::Stub::CreateRun, request);
+    EXPECT_EQ(status.error_code(), grpc::StatusCode::INVALID_ARGUMENT) << spoiled.field;
+    EXPECT_EQ(ReasonIn(status), "BAD_REQUEST");
+    EXPECT_EQ(FieldIn(status), spoiled.field) << status.error_message();
+  }
+  EXPECT_TRUE(engine_.seen().empty());
+}
+
+TEST_F(RequestsTest, NamesAreStrict) {
+  for (const std::string name :
+       {"tenants/main/runs/", "tenants/main/runs/x", "tenants/main/calls/018f0000-0000-7000-8000-000000000001",
+        "tenants/main/runs/018F0000-0000-7000-8000-00000000000A",
+        "tenants/main/runs/018f0000-0000-7000-8000-000000000001/x"}) {
+    wire::GetRunRequest request;
+    request.set_name(name);
+    const grpc::Status status = Call("all", &wire::RunService::Stub::GetRun, request);
+    EXPECT_EQ(FieldIn(status), "name") << name;
+  }
+  EXPECT_TRUE(engine_.seen().empty());
+}
+
+TEST_F(RequestsTest, AnIntegratorSeesItsOwnRunsOnly) {
+  wire::GetRunRequest own, other;
+  own.set_name(RunName());
+  other.set_name(RunName(kOtherRun));
+  EXPECT_TRUE(Call("ticketing", &wire::RunService::Stub::GetRun, own).ok());
+  EXPECT_EQ(ReasonIn(Call("second", &wire::RunService::Stub::GetRun, own)), "RUN_NOT_FOUND");
+  EXPECT_EQ(ReasonIn(Call("ticketing", &wire::RunService::Stub::GetRun, other)), "RUN_NOT_FOUND");
+  EXPECT_TRUE(Call("audi", &wire::RunService::Stub::GetRun, other).ok());
+
+  wire::SendMessageRequest message;
+  message.set_name(RunName(kOtherRun));
+  message.set_text("hello");
+  EXPECT_EQ(ReasonIn(Call("ticketing", &wire::RunService::Stub::SendMessage, message)), "RUN_NOT_FOUND");
+  wire::GetCallRequest call;  // of kOtherRun
+  call.set_name(std::string("tenants/main/calls/") + kCallId);
+  EXPECT_EQ(ReasonIn(Call("ticketing", &wire::CallService::Stub::GetCall, call)), "CALL_NOT_FOUND");
+  EXPECT_TRUE(Call("op", &wire::CallService::Stub::GetCall, call).ok());
+  EXPECT_THAT(engine_.seen(), ::testing::Not(Contains(HasSubstr("SendMessage"))));
+}
+
+TEST_F(RequestsTest, ListsLeaveOutRunsOfOthersAndPageOn) {
+  wire::ListRunsRequest request;
+  request.set_parent("tenants/main");
+  wire::ListRunsResponse own, all, second;
+  ASSERT_TRUE(Call("ticketing", &wire::RunService::Stub::ListRuns, request, &own).ok());
+  ASSERT_TRUE(Call("op", &wire::RunService::Stub::ListRuns, request, &all).ok());
+  EXPECT_EQ(own.runs_size(), 1);
+  EXPECT_EQ(all.runs_size(), 2);
+  request.set_page_token(own.next_page_token());
+  ASSERT_TRUE(Call("ticketing", &wire::RunService::Stub::ListRuns, request, &second).ok());
+  EXPECT_EQ(second.next_page_token(), "");
+  EXPECT_THAT(engine_.seen(), Contains("ListRuns ticketing 50 second"));
+
+  request.set_state(wire::Run::STATE_FAILED);  // the token is of another list
+  grpc::Status status = Call("ticketing", &wire::RunService::Stub::ListRuns, request);
+  EXPECT_EQ(ReasonIn(status), "PAGE_TOKEN");
+  request.clear_state();
+  request.set_page_token(request.page_token() + "A");
+  status = Call("ticketing", &wire::RunService::Stub::ListRuns, request);
+  EXPECT_EQ(ReasonIn(status), "PAGE_TOKEN");
+  request.clear_page_token();
+  request.set_page_size(-1);
+  status = Call("ticketing", &wire::RunService::Stub::ListRuns, request);
+  EXPECT_EQ(FieldIn(status), "page_size");
+}
+
+TEST_F(RequestsTest, AnIntegratorMustNameItsRunInLists) {
+  wire::ListCallsRequest request;
+  request.set_parent("tenants/main");
+  EXPECT_EQ(ReasonIn(Call("ticketing", &wire::CallService::Stub::ListCalls, request)), "RUN_REQUIRED");
+  request.set_run(RunName());
+  EXPECT_TRUE(Call("ticketing", &wire::CallService::Stub::ListCalls, request).ok());
+  EXPECT_THAT(engine_.seen(), Contains("ListCalls ticketing " + std::string(kRunId) + " "));
+  request.set_run(std::string("tenants/other/runs/") + kRunId);
+  EXPECT_EQ(ReasonIn(Call("op", &wire::CallService::Stub::ListCalls, request)), "WRONG_TENANT");
+}
+
+TEST_F(RequestsTest, ArgumentsReachTheGateAsTheyWere) {
+  wire::ExecuteToolCallRequest request;
+  request.set_parent("tenants/main");
+  request.mutable_call()->set_tool("orders.get");
+  request.mutable_call()->set_args_json("{\"a\" :NaN,\"a\":1}");  // the gate's to refuse, by name
+  EXPECT_EQ(FieldIn(Call("ticketing", &wire::ToolService::Stub::ExecuteToolCall, request)), "request_id");
+  request.set_request_id(kRequestId);
+  wire::Call call;
+  ASSERT_TRUE(Call("ticketing", &wire::ToolService::Stub::ExecuteToolCall, request, &call).ok());
+  EXPECT_EQ(call.state(), wire::Call::STATE_PARKED);
+  EXPECT_EQ(call.verdict(), wire::Call::VERDICT_ASK);
+  EXPECT_EQ(call.approvals(0), std::string("tenants/main/approvals/") + kApprovalId);
+  EXPECT_THAT(engine_.seen(), Contains("ExecuteToolCall ticketing orders.get {\"a\" :NaN,\"a\":1} " +
+                                       std::string(kRequestId)));
+  request.mutable_call()->set_args_json(std::string(256 * 1024 + 1, ' '));
+  EXPECT_EQ(FieldIn(Call("ticketing", &wire::ToolService::Stub::ExecuteToolCall, request)),
+            "call.args_json");
+}
+
+TEST_F(RequestsTest, AnswersAreInACapacityThatTheCallerHas) {
+  wire::ApproveRequest request;
+  request.set_name(std::string("tenants/main/approvals/") + kApprovalId);
+  EXPECT_EQ(FieldIn(Call("dora", &wire::ApprovalService::Stub::Approve, request)), "etag");
+  request.set_etag("e1");
+  wire::Approval approval;
+  ASSERT_TRUE(Call("dora", &wire::ApprovalService::Stub::Approve, request, &approval).ok());
+  EXPECT_EQ(approval.state(), wire::Approval::STATE_GRANTED);
+  EXPECT_EQ(ReasonIn(Call("ticketing", &wire::ApprovalService::Stub::Approve, request)), "MISSING_ROLE");
+  request.set_answer_for(wire::ANSWER_FOR_RUN_USER);
+  EXPECT_TRUE(Call("ticketing", &wire::ApprovalService::Stub::Approve, request).ok());
+  EXPECT_EQ(ReasonIn(Call("dora", &wire::ApprovalService::Stub::Approve, request)), "MISSING_ROLE");
+  wire::RejectRequest reject;
+  reject.set_name(request.name());
+  reject.set_etag("e1");
+  EXPECT_TRUE(Call("dora", &wire::ApprovalService::Stub::Reject, reject).ok());
+  EXPECT_THAT(engine_.seen(), Contains("AnswerApproval dora grant e1 []"));
+  EXPECT_THAT(engine_.seen(), Contains("AnswerApproval ticketing grant e1 [user]"));
+  EXPECT_THAT(engine_.seen(), Contains("AnswerApproval dora reject e1 []"));
+}
+
+TEST_F(RequestsTest, ResolveNeedsAFindingAndAReason) {
+  wire::ResolveCallRequest request;
+  request.set_name(std::string("tenants/main/calls/") + kCallId);
+  request.set_reason("asked the bank");
+  EXPECT_EQ(FieldIn(Call("op", &wire::CallService::Stub::ResolveCall, request)), "finding");
+  request.set_finding(wire::ResolveCallRequest::FINDING_NOT_HAPPENED);
+  EXPECT_TRUE(Call("op", &wire::CallService::Stub::ResolveCall, request).ok());
+  request.clear_reason();
+  EXPECT_EQ(FieldIn(Call("op", &wire::CallService::Stub::ResolveCall, request)), "reason");
+  EXPECT_EQ(ReasonIn(Call("ticketing", &wire::CallService::Stub::ResolveCall, request)), "MISSING_ROLE");
+}
+
+TEST_F(RequestsTest, EntriesPageByIndexAndByRun) {
+  for (std::uint64_t i = 0; i < 5; ++i) {
+    audit::Entry entry{.index = i, .kind = "recovery", .run_seq = -1, .bytes = "{}"};
+    if (i % 2 == 1) entry.run = kRunId, entry.run_seq = static_cast<std::int64_t>(i / 2);
+    engine_.fake_log.entries.push_back(entry);
+  }
+  const auto list = [&](wire::ListEntriesRequest request) {
+    std::vector<std::int64_t> indexes;
+    request.set_parent("tenants/main");
+    request.set_page_size(1);
+    do {
+      wire::ListEntriesResponse response;
+      const grpc::Status status =
+          Call("audi", &wire::AuditService::Stub::ListEntries, request, &response);
+      EXPECT_TRUE(status.ok()) << status.error_message();
+      for (const auto& entry : response.entries()) indexes.push_back(entry.index());
+      request.set_page_token(response.next_page_token());
+    } while (!request.page_token().empty());
+    return indexes;
+  };
+  wire::ListEntriesRequest all, range, run;
+  range.set_start_index(1);
+  range.set_end_index(3);
+  run.set_run(RunName());
+  EXPECT_THAT(list(all), ::testing::ElementsAre(0, 1, 2, 3, 4));
+  EXPECT_THAT(list(range), ::testing::ElementsAre(1, 2));
+  EXPECT_THAT(list(run), ::testing::ElementsAre(1, 3));
+  run.set_parent("tenants/main");
+  run.set_end_index(3);
+  EXPECT_EQ(FieldIn(Call("audi", &wire::AuditService::Stub::ListEntries, run)), "run");
+}
+
+TEST_F(RequestsTest, ProofsAreWithinTheLog) {
+  engine_.fake_log.entries.resize(2);
+  wire::GetInclusionProofRequest request;
+  request.set_name("tenants/main/entries/1");
+  wire::InclusionProof proof;
+  ASSERT_TRUE(Call("audi", &wire::AuditService::Stub::GetInclusionProof, request, &proof).ok());
+  EXPECT_EQ(proof.tree_size(), 2);
+  EXPECT_EQ(proof.hashes(0).size(), 32u);
+  for (const std::int64_t size : {1, 3}) {
+    request.set_tree_size(size);
+    const grpc::Status status = Call("audi", &wire::AuditService::Stub::GetInclusionProof, request);
+    EXPECT_EQ(status.error_code(), grpc::StatusCode::OUT_OF_RANGE) << size;
+    EXPECT_EQ(ReasonIn(status), "TREE_SIZE");
+  }
+  request.set_name("tenants/main/entries/2");
+  EXPECT_EQ(ReasonIn(Call("audi", &wire::AuditService::Stub::GetInclusionProof, request)), "ENTRY_NOT_FOUND");
+  request.set_name("tenants/main/entries/01");
+  EXPECT_EQ(FieldIn(Call("audi", &wire::AuditService::Stub::GetInclusionProof, request)), "name");
+}
+
+TEST_F(RequestsTest, BudgetsPageInOrder) {
+  wire::ListBudgetsRequest request;
+  request.set_parent("tenants/main");
+  request.set_page_size(2);
+  wire::ListBudgetsResponse first, second;
+  ASSERT_TRUE(Call("op", &wire::BudgetService::Stub::ListBudgets, request, &first).ok());
+  request.set_page_token(first.next_page_token());
+  ASSERT_TRUE(Call("op", &wire::BudgetService::Stub::ListBudgets, request, &second).ok());
+  ASSERT_EQ(first.budgets_size(), 2);
+  ASSERT_EQ(second.budgets_size(), 1);
+  EXPECT_EQ(first.budgets(0).budget() + first.budgets(1).budget() + second.budgets(0).budget(), "abc");
+  EXPECT_EQ(second.next_page_token(), "");
+}
+
+}  // namespace
+}  // namespace interlock::runtime

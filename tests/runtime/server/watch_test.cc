@@ -1,0 +1,152 @@
+#include "fixture.h"
+#include "server/watch_call.h"
+
+namespace interlock::runtime {
+namespace {
+
+class WatchTest : public ServerTest {
+ protected:
+  using Reader = grpc::ClientReader<wire::WatchRunResponse>;
+
+  std::unique_ptr<Reader> Watch(grpc::ClientContext* context, std::optional<std::int64_t> after,
+                                wire::ContentView view = wire::CONTENT_VIEW_ENTRIES) {
+    wire::WatchRunRequest request;
+    request.set_name(RunName());
+    if (after.has_value()) request.set_after_run_seq(*after);
+    request.set_view(view);
+    stub_ = wire::RunService::NewStub(channel_);
+    return stub_->WatchRun(context, request);
+  }
+  static std::int64_t NextSeq(Reader& reader) {
+    wire::WatchRunResponse response;
+    return reader.Read(&response) && response.has_event() ? response.event().run_seq() : -1;
+  }
+  static wire::Run::State NextState(Reader& reader) {
+    wire::WatchRunResponse response;
+    if (!reader.Read(&response) || !response.has_run()) return wire::Run::STATE_UNSPECIFIED;
+    return response.run().state();
+  }
+
+ private:
+  std::unique_ptr<wire::RunService::Stub> stub_;
+};
+
+TEST_F(WatchTest, StreamsFollowsAndEndsWhenTheRunIsFinal) {
+  engine_.AddEvents(2);
+  const auto context = Context("ticketing");
+  const auto reader = Watch(context.get(), std::nullopt);
+  EXPECT_EQ(NextSeq(*reader), 0);
+  EXPECT_EQ(NextSeq(*reader), 1);
+  EXPECT_EQ(NextState(*reader), wire::Run::STATE_RUNNING);
+  engine_.AddEvents(1);
+  EXPECT_EQ(NextSeq(*reader), 2);
+  engine_.SetState(RunState::kWaitingForApproval);
+  EXPECT_EQ(NextState(*reader), wire::Run::STATE_WAITING_FOR_APPROVAL);
+  engine_.SetState(RunState::kCompleted);
+  EXPECT_EQ(NextState(*reader), wire::Run::STATE_COMPLETED);
+  EXPECT_EQ(NextState(*reader), wire::Run::STATE_UNSPECIFIED);
+  EXPECT_TRUE(reader->Finish().ok());
+  EXPECT_TRUE(engine_.WaitForNoSubscription());
+}
+
+TEST_F(WatchTest, ResumesAfterTheLastOneSeen) {
+  engine_.AddEvents(100);  // more than one batch
+  engine_.SetState(RunState::kFailed);
+  std::vector<std::int64_t> seen;
+  for (std::int64_t last = -1; last < 99;) {
+    const auto context = Context("ticketing");
+    const auto reader = Watch(context.get(), last);
+    for (int i = 0; i < 40 && last < 99; ++i) seen.push_back(last = NextSeq(*reader));
+    context->TryCancel();
+    (void)reader->Finish();
+  }
+  ASSERT_EQ(seen.size(), 100u);
+  for (std::size_t i = 0; i < seen.size(); ++i) EXPECT_EQ(seen[i], static_cast<std::int64_t>(i));
+  const auto context = Context("ticketing");
+  const auto reader = Watch(context.get(), 99);
+  EXPECT_EQ(NextState(*reader), wire::Run::STATE_FAILED);
+  EXPECT_TRUE(reader->Finish().ok());
+}
+
+TEST_F(WatchTest, ContentComesOnlyWhenAskedForAndHugeFieldsAreNamed) {
+  engine_.AddEvents(1);
+  const auto context = Context("ticketing");
+  const auto reader = Watch(context.get(), std::nullopt);
+  wire::WatchRunResponse response;
+  ASSERT_TRUE(reader->Read(&response));
+  EXPECT_TRUE(response.event().content().empty());
+  const auto full_context = Context("ticketing");
+  const auto full = Watch(full_context.get(), std::nullopt, wire::CONTENT_VIEW_FULL);
+  ASSERT_TRUE(full->Read(&response));
+  EXPECT_EQ(response.event().content().at("text"), "hello");
+  EXPECT_EQ(response.event().content().at("args"), "a\xEF\xBF\xBD");  // bytes that are no text
+  EXPECT_EQ(response.event().content_omitted(0), "plan");
+  context->TryCancel();
+  full_context->TryCancel();
+}
+
+TEST_F(WatchTest, AClientThatGoesAwayLeavesNothingBehind) {
+  engine_.AddEvents(1);
+  auto context = Context("ticketing");
+  auto reader = Watch(context.get(), std::nullopt);
+  EXPECT_EQ(NextSeq(*reader), 0);
+  EXPECT_EQ(engine_.subscriptions(), 1);
+  context->TryCancel();
+  EXPECT_EQ(reader->Finish().error_code(), grpc::StatusCode::CANCELLED);
+  EXPECT_TRUE(engine_.WaitForNoSubscription());
+  engine_.AddEvents(1);  // nobody is told, nothing breaks
+}
+
+TEST_F(WatchTest, ASlowReaderHoldsTheReadsBack) {
+  constexpr int kEvents = 4000;  // of 60 KiB: 240 MiB, far beyond any window
+  engine_.AddEvents(kEvents, 60 * 1024);
+  const auto context = Context("ticketing");
+  const auto reader = Watch(context.get(), std::nullopt);
+  EXPECT_EQ(NextSeq(*reader), 0);
+  for (int i = 1; i < 200; ++i) ASSERT_EQ(NextSeq(*reader), i);
+  EXPECT_LT(engine_.events_read(), kEvents / 2);
+  context->TryCancel();
+  (void)reader->Finish();
+}
+
+TEST_F(WatchTest, RefusesRunsOfOthersAndBadRequests) {
+  struct Case {
+    std::string id, name;
+    std::int64_t after;
+    std::string reason;
+  };
+  const Case cases[] = {{"second", RunName(), -1, "RUN_NOT_FOUND"},
+                        {"ticketing", RunName(kOtherRun), -1, "RUN_NOT_FOUND"},
+                        {"ticketing", "tenants/main/runs/x", -1, "BAD_REQUEST"},
+                        {"ticketing", RunName(), -2, "BAD_REQUEST"}};
+  for (const Case& refused : cases) {
+    wire::WatchRunRequest request;
+    request.set_name(refused.name);
+    request.set_after_run_seq(refused.after);
+    const auto context = Context(refused.id);
+    const auto stub = wire::RunService::NewStub(channel_);
+    const auto reader = stub->WatchRun(context.get(), request);
+    wire::WatchRunResponse response;
+    EXPECT_FALSE(reader->Read(&response));
+    EXPECT_EQ(ReasonIn(reader->Finish()), refused.reason);
+  }
+  EXPECT_EQ(engine_.subscriptions(), 0);
+}
+
+TEST_F(WatchTest, EndsWithResumeAdviceWhenTheServerStops) {
+  engine_.AddEvents(1);
+  const auto context = Context("ticketing");
+  const auto reader = Watch(context.get(), std::nullopt);
+  EXPECT_EQ(NextSeq(*reader), 0);
+  EXPECT_EQ(NextState(*reader), wire::Run::STATE_RUNNING);
+  server_->Stop();
+  wire::WatchRunResponse response;
+  EXPECT_FALSE(reader->Read(&response));
+  const grpc::Status status = reader->Finish();
+  EXPECT_EQ(status.error_code(), grpc::StatusCode::UNAVAILABLE);
+  EXPECT_EQ(ReasonIn(status), "SHUTTING_DOWN");
+  EXPECT_EQ(engine_.subscriptions(), 0);
+}
+
+}  // namespace
+}  // namespace interlock::runtime
