@@ -81,6 +81,12 @@ void Box::Kill() {
 }
 
 void Box::Conclude(BoxResult& result, const CgroupUsage& usage) const {
+  // A decision is only taken while nothing was reported, so what was reported after it is its consequence.
+  if (decided_) {
+    result.kind = *decided_;
+    result.detail = decided_detail_;
+    return;
+  }
   if (violation_) {
     result.kind = EndKind::kViolation;
     result.detail = SyscallName(violation_->number, violation_->arch);
@@ -102,7 +108,8 @@ void Box::Conclude(BoxResult& result, const CgroupUsage& usage) const {
     const int number = WTERMSIG(ended_->wait_status);
     result.kind = EndKind::kSignal;
     result.value = number;
-    const bool cpu_spent = result.cpu_us >= limits.cpu_ms * 1000;
+    // The kernel's own count for the limit runs a little ahead of what is accounted at the end.
+    const bool cpu_spent = result.cpu_us >= limits.cpu_ms * 900;
     if (number == SIGKILL && usage.oom_kills > 0) {
       result.kind = EndKind::kMemory;
       result.detail = "memory limit of " + std::to_string(limits.memory_bytes) + " bytes";
@@ -112,16 +119,11 @@ void Box::Conclude(BoxResult& result, const CgroupUsage& usage) const {
     } else if (number == SIGXFSZ) {
       result.kind = EndKind::kDisk;
       result.detail = "file size limit of " + std::to_string(limits.file_bytes) + " bytes";
-    } else if (number == SIGSYS) {
+    } else if (number == SIGSYS && ended_->number == 0) {
       // Sent by the filter only where there is no listener; then the call's number is not known.
       result.kind = EndKind::kViolation;
       result.detail = "bad system call";
     }
-    return;
-  }
-  if (decided_) {
-    result.kind = *decided_;
-    result.detail = decided_detail_;
     return;
   }
   result.kind = called ? EndKind::kLost : EndKind::kNotRun;

@@ -52,6 +52,7 @@ class Init {
   Fd listener_;
   Fd children_;
   std::string temporary_folder_;
+  bool listened_ = false;
   bool failed_ = false;
 };
 
@@ -127,7 +128,9 @@ void Init::TakeWorkerReady() {
     failed_ = true;
     End();
   }
-  if (!fds.empty()) listener_ = std::move(fds[0]);
+  if (fds.empty()) return;
+  listener_ = std::move(fds[0]);
+  listened_ = true;
 }
 
 void Init::MakeTemporaryFolder(Go& go, std::vector<Fd>& fds) {
@@ -228,6 +231,7 @@ bool Init::OnChild() {
     Report report;
     report.kind = ReportKind::kEnded;
     report.wait_status = status;
+    report.number = listened_ ? 1 : 0;
     report.cpu_us = Micros(used.ru_utime) + Micros(used.ru_stime);
     report.rss_bytes = std::int64_t{used.ru_maxrss} * 1024;
     SendReport(control_, report);

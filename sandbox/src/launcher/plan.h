@@ -49,7 +49,7 @@ struct Report {
   ReportKind kind = ReportKind::kReady;
   std::int32_t error = 0;        // kFailed: errno
   std::int32_t wait_status = 0;  // kEnded: of wait4(2)
-  std::int32_t number = 0;       // kViolation
+  std::int32_t number = 0;       // kViolation: the call; kEnded: 1 if a listener watched the filter
   std::uint32_t arch = 0;
   std::int64_t cpu_us = 0;       // kEnded: of all that init reaped
   std::int64_t rss_bytes = 0;

@@ -1,0 +1,146 @@
+#include "boxes.h"
+
+#include <fcntl.h>
+#include <gtest/gtest.h>
+#include <spawn.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#include <cstdlib>
+#include <filesystem>
+#include <fstream>
+#include <future>
+#include <iterator>
+
+extern char** environ;
+
+namespace interlock::sandbox::test {
+namespace fs = std::filesystem;
+namespace {
+constexpr unsigned kNobody = 65534;
+}
+
+Folder::Folder(bool for_nobody) {
+  char path[] = "/tmp/interlock-test-XXXXXX";
+  if (::mkdtemp(path) == nullptr) std::abort();
+  path_ = path;
+  ::chmod(path, 0755);
+  fs::copy_file(INTERLOCK_HOSTILE, hostile());
+  ::chmod(hostile().c_str(), 0755);
+  fs::create_directory(work());
+  std::ofstream(Path("secret")) << "secret";
+  if (for_nobody && ::geteuid() == 0) {
+    if (::chown(work().c_str(), kNobody, kNobody) != 0) std::abort();
+  }
+}
+
+Folder::~Folder() {
+  std::error_code ignored;
+  fs::remove_all(path_, ignored);
+}
+
+Boxes::Boxes(const Ground& ground, int pool) : folder_(ground.as_nobody) {
+  const bool root = ::geteuid() == 0;
+  if (!root && !ground.as_nobody) {
+    why_not_ = "needs root";
+    return;
+  }
+  LauncherOptions options;
+  options.program = root && ground.as_nobody ? INTERLOCK_AS_NOBODY : INTERLOCK_BIN_DIR "/interlock-launcher";
+  options.level_cap = ground.level_cap;
+  options.pool_per_profile = pool;
+  auto launcher = StartLauncher(options);
+  if (!launcher.ok()) {
+    why_not_ = std::string(core::Message(launcher.status()));
+    return;
+  }
+  launcher_ = std::move(*launcher);
+  const Level have = launcher_->capabilities().level;
+  const Level wanted = ground.level_cap == Level::kFull ? Level::kFullNoCgroup : ground.level_cap;
+  if (have >= wanted) return;
+  why_not_ = "this machine gives `" + std::string(LevelName(have)) + "`";
+  for (const Feature& feature : launcher_->capabilities().features) {
+    if (!feature.available) why_not_ += "; " + feature.name + ": " + feature.detail;
+  }
+}
+
+bool Boxes::namespaces() const { return launcher_->capabilities().level >= Level::kFullNoCgroup; }
+
+bool Boxes::cgroups() const {
+  for (const Feature& feature : launcher_->capabilities().features) {
+    if (feature.name == "control groups") return feature.available;
+  }
+  return false;
+}
+
+BoxSpec Boxes::Hostile(std::vector<std::string> args) const {
+  BoxSpec spec;
+  spec.level_min = Level::kLandlockOnly;
+  spec.argv = {folder_.hostile()};
+  spec.argv.insert(spec.argv.end(), args.begin(), args.end());
+  spec.mounts = {{folder_.hostile(), folder_.hostile(), Access::kReadOnly}};
+  return spec;
+}
+
+BoxSpec Boxes::HostileWithWork(std::vector<std::string> args) const {
+  BoxSpec spec = Hostile(std::move(args));
+  spec.mounts.push_back({folder_.work(), folder_.work(), Access::kReadWrite});
+  return spec;
+}
+
+BoxResult Boxes::Run(BoxSpec spec) {
+  std::promise<BoxResult> promise;
+  launcher_->Run(std::move(spec), [&](BoxResult result) { promise.set_value(std::move(result)); });
+  return promise.get_future().get();
+}
+
+std::string RunOutside(const std::vector<std::string>& argv) {
+  int ends[2];
+  if (::pipe2(ends, O_CLOEXEC) != 0) return "pipe failed";
+  std::vector<char*> words;
+  for (const std::string& word : argv) words.push_back(const_cast<char*>(word.c_str()));
+  words.push_back(nullptr);
+  posix_spawn_file_actions_t actions;
+  ::posix_spawn_file_actions_init(&actions);
+  ::posix_spawn_file_actions_adddup2(&actions, ends[1], 1);
+  pid_t pid = 0;
+  const int error = ::posix_spawn(&pid, words[0], &actions, nullptr, words.data(), environ);
+  ::posix_spawn_file_actions_destroy(&actions);
+  ::close(ends[1]);
+  std::string text;
+  char part[4096];
+  for (ssize_t n; error == 0 && (n = ::read(ends[0], part, sizeof part)) > 0;) {
+    text.append(part, static_cast<std::size_t>(n));
+  }
+  ::close(ends[0]);
+  if (error == 0) ::waitpid(pid, nullptr, 0);
+  return text;
+}
+
+std::string Describe(const BoxResult& result) {
+  return std::string(EndKindName(result.kind)) + " " + std::to_string(result.value) + " at " +
+         std::string(LevelName(result.level)) + ": " + result.detail + "\nstdout: " + result.stdout_bytes +
+         "\nstderr: " + result.stderr_bytes;
+}
+
+std::vector<int> ProcessesWith(const std::string& token) {
+  std::vector<int> pids;
+  std::error_code ignored;
+  for (const auto& entry : fs::directory_iterator("/proc", ignored)) {
+    const int pid = std::atoi(entry.path().filename().c_str());
+    if (pid <= 0 || pid == ::getpid()) continue;
+    std::ifstream file(entry.path() / "cmdline");
+    const std::string text((std::istreambuf_iterator<char>(file)), std::istreambuf_iterator<char>());
+    if (text.find(token) != std::string::npos) pids.push_back(pid);
+  }
+  return pids;
+}
+
+std::string Token() {
+  static int count = 0;
+  return "token-" + std::to_string(::getpid()) + "-" + std::to_string(++count);
+}
+
+}  // namespace interlock::sandbox::test

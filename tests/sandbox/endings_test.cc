@@ -1,0 +1,225 @@
+// How a program can end, and that the result says so truthfully; limits; what is refused before anything runs.
+#include <gtest/gtest.h>
+#include <signal.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <chrono>
+#include <future>
+
+#include "boxes.h"
+
+namespace interlock::sandbox::test {
+namespace {
+using std::chrono::milliseconds;
+using std::chrono::steady_clock;
+
+class Ending : public ::testing::TestWithParam<Ground> {
+ protected:
+  void SetUp() override {
+    boxes_ = std::make_unique<Boxes>(GetParam(), 0);  // cold: the pool has the payload tests
+    if (!boxes_->why_not().empty()) GTEST_SKIP() << GetParam().name << ": " << boxes_->why_not();
+  }
+  BoxResult Run(std::vector<std::string> args) { return boxes_->Run(boxes_->HostileWithWork(std::move(args))); }
+  std::unique_ptr<Boxes> boxes_;
+};
+
+TEST_P(Ending, ExitStatusIsReportedAndNeverInterpreted) {
+  for (const int status : {0, 1, 125, 126, 127, 129, 137, 159}) {
+    const BoxResult result = Run({"exit-with", std::to_string(status)});
+    EXPECT_EQ(result.kind, EndKind::kExit) << Describe(result);
+    EXPECT_EQ(result.value, status);
+  }
+}
+
+TEST_P(Ending, OwnSignalIsASignal) {
+  // SIGSYS included: only the filter makes a violation, and SIGKILL without an OOM is no memory limit.
+  for (const int number : {SIGTERM, SIGSEGV, SIGSYS, SIGKILL, SIGUSR1}) {
+    const BoxResult result = Run({"raise", std::to_string(number)});
+    EXPECT_EQ(result.kind, EndKind::kSignal) << Describe(result);
+    EXPECT_EQ(result.value, number);
+  }
+}
+
+TEST_P(Ending, R26_StubbornProgramEndsAtTheWallLimit) {
+  BoxSpec spec = boxes_->Hostile({"stubborn"});
+  spec.limits.wall_ms = 200;
+  const BoxResult result = boxes_->Run(spec);
+  EXPECT_EQ(result.kind, EndKind::kTimeout) << Describe(result);
+  EXPECT_GE(result.wall_us, 200'000);
+  EXPECT_LT(result.wall_us, 5'000'000);
+}
+
+TEST_P(Ending, R27_SpinningEndsAtTheCpuLimit) {
+  BoxSpec spec = boxes_->Hostile({"spin"});
+  spec.limits.cpu_ms = boxes_->cgroups() ? 150 : 1000;  // rlimits count whole seconds
+  const BoxResult result = boxes_->Run(spec);
+  EXPECT_EQ(result.kind, EndKind::kCpu) << Describe(result);
+  EXPECT_GE(result.cpu_us, spec.limits.cpu_ms * 1000 * 9 / 10);
+}
+
+TEST_P(Ending, R28_MemoryHogIsStopped) {
+  BoxSpec spec = boxes_->Hostile({"eat-memory"});
+  spec.limits.memory_bytes = 48 << 20;
+  const BoxResult result = boxes_->Run(spec);
+  if (boxes_->cgroups()) {
+    EXPECT_EQ(result.kind, EndKind::kMemory) << Describe(result);
+    EXPECT_LE(result.memory_peak_bytes, 48 << 20);
+    EXPECT_GE(result.memory_peak_bytes, 40 << 20);
+  } else {
+    EXPECT_EQ(result.kind, EndKind::kExit) << Describe(result);
+    EXPECT_EQ(result.stdout_bytes, "ENOMEM");
+  }
+}
+
+TEST_P(Ending, R13_FileSizeLimitIsDisk) {
+  BoxSpec spec = boxes_->HostileWithWork({"write-beyond", boxes_->folder().work()});
+  spec.limits.file_bytes = 1 << 20;
+  const BoxResult result = boxes_->Run(spec);
+  EXPECT_EQ(result.kind, EndKind::kDisk) << Describe(result);
+  struct stat info {};
+  ASSERT_EQ(::stat((boxes_->folder().work() + "/beyond").c_str(), &info), 0);
+  EXPECT_EQ(info.st_size, 1 << 20);
+}
+
+TEST_P(Ending, R24_ForkBombIsRefusedAndDies) {
+  for (const char* payload : {"fork-bomb", "zombie-flood"}) {
+    BoxSpec spec = boxes_->Hostile({payload});
+    spec.limits.pids = 16;
+    if (!GetParam().as_nobody && !boxes_->cgroups()) GTEST_SKIP() << "no limit for root without a pids group";
+    const BoxResult result = boxes_->Run(spec);
+    EXPECT_EQ(result.kind, EndKind::kExit) << Describe(result);
+    EXPECT_TRUE(result.stdout_bytes.starts_with("EAGAIN after ")) << Describe(result);
+    const int made = std::atoi(result.stdout_bytes.c_str() + sizeof "EAGAIN after " - 1);
+    EXPECT_LE(made, 17) << Describe(result);
+    EXPECT_GE(made, 5) << Describe(result);
+    if (boxes_->cgroups()) {
+      EXPECT_NE(result.detail.find("pids limit"), std::string::npos) << Describe(result);
+    }
+  }
+}
+
+TEST_P(Ending, R30_FloodIsCutAndEnds) {
+  BoxSpec spec = boxes_->Hostile({"flood"});
+  spec.limits.stdout_bytes = 64 << 10;
+  const BoxResult result = boxes_->Run(spec);
+  EXPECT_EQ(result.kind, EndKind::kOutput) << Describe(result).substr(0, 200);
+  EXPECT_EQ(result.stdout_bytes.size(), 64u << 10);
+  EXPECT_GT(result.stdout_dropped, 0);
+}
+
+TEST_P(Ending, LongOutputArrivesWhole) {
+  BoxSpec spec = boxes_->Hostile({"flood"});
+  spec.limits.stdout_bytes = 3 << 20;  // beyond what one message holds
+  const BoxResult result = boxes_->Run(spec);
+  EXPECT_EQ(result.stdout_bytes, std::string(3 << 20, 'f'));
+}
+
+TEST_P(Ending, R31_InputIsReadThenEnds) {
+  EXPECT_EQ(Run({"read-input"}).stdout_bytes, "0");
+  BoxSpec spec = boxes_->Hostile({"read-input"});
+  spec.stdin_bytes = std::string(kStdinBytesMax, 'i');
+  EXPECT_EQ(boxes_->Run(spec).stdout_bytes, std::to_string(kStdinBytesMax));
+}
+
+TEST_P(Ending, R23_DaemonIsDeadWhenTheResultComes) {
+  const std::string beat = boxes_->folder().work() + "/beat";
+  const auto begin = steady_clock::now();
+  BoxSpec spec = boxes_->HostileWithWork({"daemonize", boxes_->folder().work()});
+  spec.limits.wall_ms = 30'000;
+  const BoxResult result = boxes_->Run(spec);
+  // It holds all pipes open, and the call returned all the same (row 32).
+  EXPECT_LT(steady_clock::now() - begin, milliseconds(15'000));
+  ASSERT_EQ(result.kind, EndKind::kExit) << Describe(result);
+  struct stat before {};
+  ASSERT_EQ(::stat(beat.c_str(), &before), 0);
+  EXPECT_GE(before.st_size, 10);
+  ::usleep(50'000);
+  struct stat after {};
+  ASSERT_EQ(::stat(beat.c_str(), &after), 0);
+  EXPECT_EQ(before.st_size, after.st_size);
+}
+
+TEST_P(Ending, R63_ClosingTheOutputIsNotTheEnd) {
+  BoxSpec spec = boxes_->Hostile({"close-and-stay"});
+  spec.limits.wall_ms = 150;
+  EXPECT_EQ(boxes_->Run(spec).kind, EndKind::kTimeout);
+}
+
+TEST_P(Ending, CancelKillsTheTree) {
+  const std::string token = Token();
+  std::promise<BoxResult> promise;
+  BoxSpec spec = boxes_->Hostile({"sleep-tree", token});
+  const std::uint64_t handle =
+      boxes_->launcher().Run(spec, [&](BoxResult result) { promise.set_value(std::move(result)); });
+  ASSERT_TRUE(Within(milliseconds(10'000), [&] { return ProcessesWith(token).size() >= 4; }));
+  boxes_->launcher().Cancel(handle);
+  const BoxResult result = promise.get_future().get();
+  EXPECT_EQ(result.kind, EndKind::kCancelled) << Describe(result);
+  EXPECT_TRUE(ProcessesWith(token).empty());
+  boxes_->launcher().Cancel(handle);  // again: nothing
+}
+
+TEST_P(Ending, MissingProgramWasNotRun) {
+  BoxSpec spec = boxes_->Hostile({});
+  spec.argv = {"/usr/bin/no-such-program"};
+  const BoxResult result = boxes_->Run(spec);
+  EXPECT_EQ(result.kind, EndKind::kNotRun) << Describe(result);
+  EXPECT_EQ(result.detail, "exec /usr/bin/no-such-program: No such file or directory");
+}
+
+TEST_P(Ending, SymbolicLinkInAMountIsRefused) {
+  const std::string link = boxes_->folder().Path("link");
+  ASSERT_EQ(::symlink("/etc", link.c_str()), 0);
+  BoxSpec spec = boxes_->Hostile({"sleep"});
+  spec.mounts.push_back({link, link, Access::kReadOnly});
+  const BoxResult result = boxes_->Run(spec);
+  EXPECT_EQ(result.kind, EndKind::kNotRun) << Describe(result);
+  EXPECT_NE(result.detail.find("symbolic link"), std::string::npos) << result.detail;
+}
+
+TEST_P(Ending, R60_MalformedSpecsAreNotRun) {
+  const auto refused = [&](auto change, const std::string& why) {
+    BoxSpec spec = boxes_->Hostile({"exit-with", "0"});
+    change(spec);
+    const BoxResult result = boxes_->Run(spec);
+    EXPECT_EQ(result.kind, EndKind::kNotRun) << Describe(result);
+    EXPECT_NE(result.detail.find(why), std::string::npos) << result.detail;
+  };
+  refused([](BoxSpec& s) { s.argv.push_back(std::string(70'000, 'x')); }, "argv is above 64 KiB");
+  refused([](BoxSpec& s) { s.argv.push_back(std::string("a\0b", 3)); }, "NUL byte");
+  refused([](BoxSpec& s) { s.argv[0] = "hostile"; }, "normal absolute path");
+  refused([](BoxSpec& s) { s.argv.clear(); }, "normal absolute path");
+  refused([](BoxSpec& s) { s.env = {{"A=B", "c"}}; }, "malformed");
+  refused([](BoxSpec& s) { s.stdin_bytes.resize(kStdinBytesMax + 1); }, "1 MiB");
+  refused([](BoxSpec& s) { s.mounts[0].box_path = "/proc/self"; }, "belongs to the box");
+  refused([](BoxSpec& s) { s.mounts[0].host_path = "/tmp/../etc"; }, "normal absolute path");
+  refused([](BoxSpec& s) { s.limits.wall_ms = 0; }, "wall_ms");
+  refused([](BoxSpec& s) { s.work_dir = "relative"; }, "work_dir");
+}
+
+TEST_P(Ending, BelowTheDemandedLevelIsRefusedWithAFix) {
+  if (boxes_->launcher().capabilities().level == Level::kFull) GTEST_SKIP() << "this machine gives everything";
+  BoxSpec spec = boxes_->Hostile({"exit-with", "0"});
+  spec.level_min = Level::kFull;
+  const BoxResult result = boxes_->Run(spec);
+  EXPECT_EQ(result.kind, EndKind::kNotRun);
+  EXPECT_NE(result.detail.find("demands `full`"), std::string::npos) << result.detail;
+  EXPECT_NE(result.detail.find(" missing ("), std::string::npos) << result.detail;
+}
+
+TEST_P(Ending, DigestNamesWhatWasInForce) {
+  const BoxResult one = Run({"exit-with", "0"});
+  const BoxResult same = Run({"exit-with", "1"});
+  BoxSpec spec = boxes_->HostileWithWork({"exit-with", "0"});
+  spec.limits.memory_bytes += 1;
+  EXPECT_EQ(one.profile_digest, same.profile_digest);
+  EXPECT_NE(one.profile_digest, boxes_->Run(spec).profile_digest);
+  EXPECT_EQ(one.level, boxes_->launcher().capabilities().level);
+}
+
+INSTANTIATE_TEST_SUITE_P(Grounds, Ending, ::testing::ValuesIn(kGrounds),
+                         [](const auto& item) { return std::string(item.param.name); });
+
+}  // namespace
+}  // namespace interlock::sandbox::test

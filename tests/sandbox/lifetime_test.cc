@@ -1,0 +1,207 @@
+// Launcher and boxes live and die with the daemon, and leave nothing behind.
+#include <fcntl.h>
+#include <gtest/gtest.h>
+#include <signal.h>
+#include <spawn.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <atomic>
+#include <filesystem>
+#include <fstream>
+#include <future>
+#include <random>
+#include <thread>
+
+#include "boxes.h"
+
+extern char** environ;
+
+namespace interlock::sandbox::test {
+namespace {
+namespace fs = std::filesystem;
+using std::chrono::milliseconds;
+
+// Children of this process: the launchers of its Boxes.
+std::vector<int> Children() {
+  std::vector<int> pids;
+  for (const auto& task : fs::directory_iterator("/proc/self/task")) {
+    std::ifstream file(task.path() / "children");
+    for (int pid; file >> pid;) pids.push_back(pid);
+  }
+  return pids;
+}
+
+std::size_t MountCount() {
+  std::ifstream file("/proc/self/mountinfo");
+  std::string line;
+  std::size_t count = 0;
+  while (std::getline(file, line)) ++count;
+  return count;
+}
+
+std::size_t DescriptorCount() {
+  const fs::directory_iterator all("/proc/self/fd");
+  return static_cast<std::size_t>(std::distance(fs::begin(all), fs::end(all)));
+}
+
+// Control groups named after `pid`, wherever they are.
+bool HasGroupsOf(int pid) {
+  const std::string prefix = "interlock-" + std::to_string(pid) + "-";
+  std::error_code ignored;
+  for (fs::recursive_directory_iterator at("/sys/fs/cgroup", ignored), end; at != end; at.increment(ignored)) {
+    if (at->path().filename().string().starts_with(prefix)) return true;
+  }
+  return false;
+}
+
+class Lifetime : public ::testing::TestWithParam<Ground> {
+ protected:
+  // False: skipped.
+  bool Start(int pool) {
+    boxes_ = std::make_unique<Boxes>(GetParam(), pool);
+    if (boxes_->why_not().empty()) {
+      launcher_pid_ = Children().at(0);
+      return true;
+    }
+    why_not_ = boxes_->why_not();
+    return false;
+  }
+  std::unique_ptr<Boxes> boxes_;
+  std::string why_not_;
+  int launcher_pid_ = 0;
+};
+
+TEST_P(Lifetime, KilledLauncherMeansLostAndDeadBoxes) {
+  if (!Start(1)) GTEST_SKIP() << GetParam().name << ": " << why_not_;
+  const std::string token = Token();
+  std::vector<std::promise<BoxResult>> promises(3);
+  for (auto& promise : promises) {
+    boxes_->launcher().Run(boxes_->Hostile({"sleep-tree", token}),
+                           [&](BoxResult result) { promise.set_value(std::move(result)); });
+  }
+  ASSERT_TRUE(Within(milliseconds(10'000), [&] { return ProcessesWith(token).size() >= 12; }));
+  ::kill(launcher_pid_, SIGKILL);
+  for (auto& promise : promises) {
+    const BoxResult result = promise.get_future().get();
+    EXPECT_EQ(result.kind, EndKind::kLost) << Describe(result);
+    EXPECT_EQ(result.detail, "the launcher died");
+  }
+  EXPECT_TRUE(Within(milliseconds(2000), [&] { return ProcessesWith(token).empty(); }));
+  const BoxResult after = boxes_->Run(boxes_->Hostile({"exit-with", "0"}));
+  EXPECT_EQ(after.kind, EndKind::kNotRun);
+  EXPECT_EQ(after.detail, "the sandbox launcher is gone; restart the daemon");
+  EXPECT_FALSE(HasGroupsOf(launcher_pid_));
+}
+
+TEST_P(Lifetime, DestructionEndsRunningBoxes) {
+  if (!Start(1)) GTEST_SKIP() << GetParam().name << ": " << why_not_;
+  const std::string token = Token();
+  std::promise<BoxResult> promise;
+  boxes_->launcher().Run(boxes_->Hostile({"sleep-tree", token}),
+                         [&](BoxResult result) { promise.set_value(std::move(result)); });
+  ASSERT_TRUE(Within(milliseconds(10'000), [&] { return ProcessesWith(token).size() >= 4; }));
+  boxes_.reset();
+  EXPECT_EQ(promise.get_future().get().kind, EndKind::kCancelled);
+  EXPECT_TRUE(ProcessesWith(token).empty());
+  EXPECT_NE(::kill(launcher_pid_, 0), 0);
+  EXPECT_FALSE(HasGroupsOf(launcher_pid_));
+}
+
+TEST_P(Lifetime, KilledDaemonLeavesNothing) {
+  if (GetParam().as_nobody && ::geteuid() == 0) GTEST_SKIP() << "the daemon of this test runs as this user";
+  const Folder folder(false);
+  const std::string token = Token();
+  const std::string level = std::to_string(static_cast<int>(GetParam().level_cap));
+  const std::string state = folder.Path("boxes.state");
+  std::vector<std::string> words = {INTERLOCK_DAEMON, level, state, folder.hostile(), "sleep-tree", token};
+  std::vector<char*> argv;
+  for (std::string& word : words) argv.push_back(word.data());
+  argv.push_back(nullptr);
+  pid_t daemon = 0;
+  ASSERT_EQ(::posix_spawn(&daemon, argv[0], nullptr, nullptr, argv.data(), environ), 0);
+  // The daemon itself has the token too, so 12 and one.
+  const bool up = Within(milliseconds(15'000), [&] { return ProcessesWith(token).size() >= 13; });
+  ::kill(daemon, SIGKILL);
+  ::waitpid(daemon, nullptr, 0);
+  EXPECT_TRUE(up);
+  EXPECT_TRUE(Within(milliseconds(5000), [&] { return ProcessesWith(token).empty(); }));
+  // The next daemon is told so, or waits: its start proves it.
+  LauncherOptions options;
+  options.program = INTERLOCK_BIN_DIR "/interlock-launcher";
+  options.state_file = state;
+  auto next = StartLauncher(options);
+  ASSERT_TRUE(next.ok()) << next.status();
+}
+
+TEST_P(Lifetime, ManyCallsWithCancelsLeaveNothing) {
+  if (!Start(2)) GTEST_SKIP() << GetParam().name << ": " << why_not_;
+  const std::size_t mounts = MountCount();
+  const std::string token = Token();
+  constexpr int kCalls = 120;
+  std::atomic<int> ended{0};
+  std::atomic<int> wrong{0};
+  std::mt19937 random(7);  // fixed seed: the same calls each time
+  const std::size_t descriptors = DescriptorCount();
+  for (int i = 0; i < kCalls; ++i) {
+    const int kind = i % 4;
+    BoxSpec spec = kind == 0   ? boxes_->Hostile({"sleep-tree", token})
+                   : kind == 1 ? boxes_->Hostile({"stubborn", token})
+                               : boxes_->Hostile({"exit-with", "5", token});
+    spec.limits.wall_ms = kind == 1 ? 30 : 20'000;
+    const std::uint64_t handle = boxes_->launcher().Run(spec, [&, kind](BoxResult result) {
+      const EndKind expected = kind == 0 ? EndKind::kCancelled : kind == 1 ? EndKind::kTimeout : EndKind::kExit;
+      if (result.kind != expected) ++wrong;
+      ++ended;
+    });
+    if (random() % 8 == 0) ::usleep(3000);
+    if (kind == 0) boxes_->launcher().Cancel(handle);
+  }
+  EXPECT_TRUE(Within(milliseconds(60'000), [&] { return ended == kCalls; })) << ended;
+  EXPECT_EQ(wrong, 0);
+  EXPECT_TRUE(ProcessesWith(token).empty());
+  EXPECT_EQ(DescriptorCount(), descriptors);
+  EXPECT_EQ(MountCount(), mounts);
+  boxes_.reset();
+  EXPECT_FALSE(HasGroupsOf(launcher_pid_));
+}
+
+TEST_P(Lifetime, QueueHoldsWhatIsAboveTheMaximum) {
+  if (GetParam().as_nobody && ::geteuid() == 0) GTEST_SKIP() << "started as this user";
+  const Folder folder(false);
+  LauncherOptions options;
+  options.program = INTERLOCK_BIN_DIR "/interlock-launcher";
+  options.level_cap = GetParam().level_cap;
+  options.boxes_max = 2;
+  options.pool_per_profile = 0;
+  auto launcher = StartLauncher(options);
+  if (!launcher.ok()) GTEST_SKIP() << launcher.status();
+  if ((*launcher)->capabilities().level < Level::kLandlockOnly) GTEST_SKIP() << "no sandbox level here";
+  BoxSpec spec;
+  spec.level_min = Level::kLandlockOnly;
+  spec.argv = {folder.hostile(), "exit-with", "0"};
+  spec.mounts = {{folder.hostile(), folder.hostile(), Access::kReadOnly}};
+  std::atomic<int> ended{0};
+  for (int i = 0; i < 12; ++i) {
+    (*launcher)->Run(spec, [&](BoxResult result) { ended += result.kind == EndKind::kExit; });
+  }
+  EXPECT_TRUE(Within(milliseconds(30'000), [&] { return ended == 12; })) << ended;
+}
+
+INSTANTIATE_TEST_SUITE_P(Grounds, Lifetime, ::testing::ValuesIn(kGrounds),
+                         [](const auto& item) { return std::string(item.param.name); });
+
+TEST(StartLauncher, RefusesWhatCannotBe) {
+  LauncherOptions options;
+  options.program = "/no/such/launcher";
+  EXPECT_EQ(StartLauncher(options).status().code(), core::StatusCode::kUnavailable);
+  options.boxes_max = 0;
+  EXPECT_EQ(StartLauncher(options).status().code(), core::StatusCode::kInvalidArgument);
+  options.boxes_max = 1;
+  options.pool_per_profile = 0;
+  options.program = "/bin/true";
+  EXPECT_EQ(StartLauncher(options).status().code(), core::StatusCode::kUnavailable);
+}
+
+}  // namespace
+}  // namespace interlock::sandbox::test

@@ -1,0 +1,216 @@
+// The parts that need no box: the wire, the filter, the control group finder, the registry.
+#include <fcntl.h>
+#include <gtest/gtest.h>
+#include <linux/audit.h>
+#include <signal.h>
+#include <sys/mman.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "cgroup.h"
+#include "message.h"
+#include "registry.h"
+#include "seccomp_filter.h"
+#include "wire.h"
+
+namespace interlock::sandbox {
+namespace {
+
+RunRequest Request() {
+  RunRequest request;
+  request.id = 77;
+  request.spec.profile = Profile::kPython;
+  request.spec.argv = {"/usr/bin/python3", "-c", "pass", ""};
+  request.spec.env = {{"A", "b"}, {"EMPTY", ""}};
+  request.spec.mounts = {{"/srv/shop", "/shop", Access::kReadWrite}};
+  request.spec.work_dir = "/shop";
+  request.spec.limits.pids = 9;
+  return request;
+}
+
+TEST(Wire, RunComesBackAsItWas) {
+  const std::string bytes = EncodeRun(Request());
+  Reader reader(bytes);
+  EXPECT_EQ(static_cast<MessageKind>(reader.U32()), MessageKind::kRun);
+  const auto back = DecodeRun(reader);
+  ASSERT_TRUE(back);
+  EXPECT_EQ(EncodeRun(*back), bytes);
+  EXPECT_EQ(back->spec.mounts[0].access, Access::kReadWrite);
+}
+
+TEST(Wire, EveryTruncationIsRefused) {
+  const std::string bytes = EncodeRun(Request());
+  for (std::size_t size = 4; size < bytes.size(); ++size) {
+    Reader reader(std::string_view(bytes).substr(0, size));
+    reader.U32();
+    EXPECT_FALSE(DecodeRun(reader)) << size;
+  }
+  Reader longer(bytes + "x");
+  longer.U32();
+  EXPECT_FALSE(DecodeRun(longer));
+}
+
+TEST(Wire, WrongCountsDoNotAllocate) {
+  Writer writer;
+  writer.U64(1);
+  writer.U32(0);
+  writer.U32(0);
+  writer.U32(0xffffffff);  // argv items
+  Reader reader(writer.bytes());
+  EXPECT_FALSE(DecodeRun(reader));
+}
+
+TEST(Message, TooLongIsRefusedBySender) {
+  Fd a;
+  Fd b;
+  ASSERT_TRUE(MessagePair(a, b));
+  EXPECT_FALSE(SendMessage(a.get(), std::string(kMessageBytesMax + 1, 'x'), {}, 0));
+  EXPECT_TRUE(SendMessage(a.get(), std::string(kMessageBytesMax, 'x'), {}, 0));
+  std::string bytes;
+  std::vector<Fd> fds;
+  EXPECT_EQ(ReceiveMessage(b.get(), bytes, fds, 0), Received::kMessage);
+  EXPECT_EQ(bytes.size(), kMessageBytesMax);
+}
+
+// Runs the program as the kernel would, for one call. Classic BPF: only what libseccomp emits.
+std::uint32_t Verdict(const std::vector<sock_filter>& code, std::uint32_t number, std::uint32_t arch,
+                      std::initializer_list<std::uint64_t> args) {
+  std::uint32_t data[16] = {number, arch};
+  int at = 4;
+  for (const std::uint64_t arg : args) {
+    data[at++] = static_cast<std::uint32_t>(arg);
+    data[at++] = static_cast<std::uint32_t>(arg >> 32);
+  }
+  std::uint32_t a = 0;
+  for (std::size_t pc = 0; pc < code.size(); ++pc) {
+    const sock_filter& i = code[pc];
+    switch (i.code) {
+      case BPF_LD | BPF_W | BPF_ABS: a = data[i.k / 4]; break;
+      case BPF_ALU | BPF_AND | BPF_K: a &= i.k; break;
+      case BPF_JMP | BPF_JA: pc += i.k; break;
+      case BPF_JMP | BPF_JEQ | BPF_K: pc += a == i.k ? i.jt : i.jf; break;
+      case BPF_JMP | BPF_JGT | BPF_K: pc += a > i.k ? i.jt : i.jf; break;
+      case BPF_JMP | BPF_JGE | BPF_K: pc += a >= i.k ? i.jt : i.jf; break;
+      case BPF_RET | BPF_K: return i.k;
+      default: ADD_FAILURE() << "unknown instruction " << i.code; return 0;
+    }
+  }
+  return 0;
+}
+
+TEST(SeccompFilter, UnknownNumbersAreRefusedInEveryProfile) {
+  for (int p = 0; p < kProfiles; ++p) {
+    std::string problem;
+    const auto filter = BuildFilter(static_cast<Profile>(p), FilterVariant::kNormal, problem);
+    ASSERT_TRUE(filter) << problem;
+    constexpr std::uint32_t kErrnoEperm = 0x00050001;
+    for (std::uint32_t number = 454; number < 1000; ++number) {
+      EXPECT_EQ(Verdict(filter->notify, number, AUDIT_ARCH_X86_64, {}), kErrnoEperm) << number;
+    }
+  }
+}
+
+TEST(SeccompFilter, OtherEntriesGoToTheListenerOrKill) {
+  std::string problem;
+  const auto filter = BuildFilter(Profile::kStatic, FilterVariant::kNormal, problem);
+  ASSERT_TRUE(filter) << problem;
+  constexpr std::uint32_t kNotify = 0x7fc00000;
+  constexpr std::uint32_t kKill = 0x80000000;
+  for (std::uint32_t number = 0; number < 500; ++number) {
+    EXPECT_EQ(Verdict(filter->notify, number, AUDIT_ARCH_I386, {}), kNotify) << number;
+    EXPECT_EQ(Verdict(filter->kill, number, AUDIT_ARCH_I386, {}), kKill) << number;
+    EXPECT_EQ(Verdict(filter->notify, 0x40000000 | number, AUDIT_ARCH_X86_64, {}), kNotify) << number;
+  }
+}
+
+TEST(SeccompFilter, NoSignalsVariantClosesSignalsAndTruncation) {
+  std::string problem;
+  const auto normal = BuildFilter(Profile::kStatic, FilterVariant::kNormal, problem);
+  const auto closed = BuildFilter(Profile::kStatic, FilterVariant::kNoSignals, problem);
+  ASSERT_TRUE(normal && closed) << problem;
+  constexpr std::uint32_t kAllow = 0x7fff0000;
+  constexpr std::uint32_t kErrnoEperm = 0x00050001;
+  constexpr std::uint32_t kKillCall = 62;
+  constexpr std::uint32_t kOpenat = 257;
+  EXPECT_EQ(Verdict(normal->kill, kKillCall, AUDIT_ARCH_X86_64, {1, 9}), kAllow);
+  EXPECT_EQ(Verdict(closed->kill, kKillCall, AUDIT_ARCH_X86_64, {1, 9}), kErrnoEperm);
+  EXPECT_EQ(Verdict(normal->kill, kOpenat, AUDIT_ARCH_X86_64, {0, 0, O_RDONLY | O_TRUNC, 0}), kAllow);
+  EXPECT_EQ(Verdict(closed->kill, kOpenat, AUDIT_ARCH_X86_64, {0, 0, O_RDONLY | O_TRUNC, 0}), kErrnoEperm);
+  EXPECT_EQ(Verdict(closed->kill, kOpenat, AUDIT_ARCH_X86_64, {0, 0, O_WRONLY | O_CREAT | O_TRUNC, 0644}), kAllow);
+}
+
+TEST(SeccompFilter, NamesCallsOfAllEntries) {
+  EXPECT_EQ(SyscallName(101, AUDIT_ARCH_X86_64), "ptrace");
+  EXPECT_EQ(SyscallName(20, AUDIT_ARCH_I386), "32-bit entry: getpid");
+  EXPECT_EQ(SyscallName(0x40000000 | 39, AUDIT_ARCH_X86_64), "x32 entry: getpid");
+  EXPECT_EQ(SyscallName(9999, AUDIT_ARCH_X86_64), "system call 9999");
+}
+
+constexpr std::string_view kHybrid =
+    "30 25 0:26 / /sys/fs/cgroup rw - tmpfs tmpfs rw,mode=755\n"
+    "31 30 0:27 / /sys/fs/cgroup/cpu rw - cgroup cgroup rw,cpu\n"
+    "32 30 0:28 / /sys/fs/cgroup/cpuacct rw - cgroup cgroup rw,cpuacct\n"
+    "33 30 0:29 / /sys/fs/cgroup/memory rw shared:7 - cgroup cgroup rw,memory\n"
+    "34 30 0:30 / /sys/fs/cgroup/pids rw - cgroup cgroup rw,pids\n"
+    "35 30 0:31 / /sys/fs/cgroup/unified rw - cgroup2 cgroup2 rw\n";
+
+TEST(CgroupPlace, HybridHostIsVersion1WithUnifiedForKilling) {
+  const CgroupPlace place =
+      FindCgroupPlace(kHybrid, "5:pids:/\n4:memory:/job/7\n2:cpuacct:/\n1:cpu:/\n0::/\n", "hugetlb");
+  EXPECT_EQ(place.version, 1);
+  EXPECT_EQ(place.memory, "/sys/fs/cgroup/memory/job/7");
+  EXPECT_EQ(place.pids, "/sys/fs/cgroup/pids");
+  EXPECT_EQ(place.cpuacct, "/sys/fs/cgroup/cpuacct");
+  EXPECT_EQ(place.kill, "/sys/fs/cgroup/unified");
+}
+
+TEST(CgroupPlace, UnifiedHostIsVersion2) {
+  const CgroupPlace place = FindCgroupPlace("40 25 0:26 / /sys/fs/cgroup rw - cgroup2 cgroup2 rw\n",
+                                            "0::/system.slice/interlock.service\n", "cpuset cpu io memory pids\n");
+  EXPECT_EQ(place.version, 2);
+  EXPECT_EQ(place.memory, "/sys/fs/cgroup/system.slice/interlock.service");
+  EXPECT_EQ(place.kill, place.memory);
+}
+
+TEST(CgroupPlace, NoControllersIsVersion0) {
+  EXPECT_EQ(FindCgroupPlace("", "", "").version, 0);
+  EXPECT_EQ(FindCgroupPlace("40 25 0:26 / /sys/fs/cgroup rw - cgroup2 cgroup2 rw\n", "0::/\n", "hugetlb").version, 0);
+}
+
+TEST(Registry, EndsWhatIsListedAndLeavesReusedNumbers) {
+  const Fd file(::memfd_create("registry", MFD_CLOEXEC));
+  const Registry registry(file.get());
+  const pid_t listed = ::fork();
+  if (listed == 0) {
+    for (;;) ::pause();
+  }
+  const pid_t reused = ::fork();
+  if (reused == 0) {
+    for (;;) ::pause();
+  }
+  registry.Set(3, listed);
+  // The same number with another start time: somebody else's process now.
+  const std::int64_t record[2] = {reused, 1};
+  ASSERT_EQ(::pwrite(file.get(), record, sizeof record, 0), static_cast<ssize_t>(sizeof record));
+  EXPECT_TRUE(registry.EndAll(std::chrono::milliseconds(5000)));
+  int status = 0;
+  EXPECT_EQ(::waitpid(listed, &status, WNOHANG), listed);
+  EXPECT_TRUE(WIFSIGNALED(status));
+  EXPECT_EQ(::waitpid(reused, &status, WNOHANG), 0);
+  ::kill(reused, SIGKILL);
+  ::waitpid(reused, &status, 0);
+}
+
+TEST(Names, ParseWhatTheyPrint) {
+  for (const Level level : {Level::kNone, Level::kLandlockOnly, Level::kFullNoCgroup, Level::kFull}) {
+    EXPECT_EQ(*ParseLevel(LevelName(level)), level);
+  }
+  for (const Profile profile : {Profile::kStatic, Profile::kShell, Profile::kPython, Profile::kNode}) {
+    EXPECT_EQ(*ParseProfile(ProfileName(profile)), profile);
+  }
+  EXPECT_FALSE(ParseLevel("Full").ok());
+  EXPECT_EQ(EndKindName(EndKind::kLost), "lost");
+}
+
+}  // namespace
+}  // namespace interlock::sandbox
