@@ -6,6 +6,7 @@ a violation of each rule, with a harmless twin, so that no rule can pass by look
 """
 
 import pathlib
+import posixpath
 import re
 import subprocess
 import sys
@@ -249,6 +250,17 @@ def tests(file: File) -> Iterator[Finding]:
         yield Finding(file.path, 1, "tests", "a test that asserts nothing")
 
 
+def links(file: File, known: set[str]) -> Iterator[Finding]:
+    """Links inside the tree lead somewhere."""
+    if not file.path.endswith(".md"):
+        return
+    text = re.sub(r"(?ms)^```.*?^```$", lambda block: "\n" * block.group(0).count("\n"), file.text)
+    for match in re.finditer(r"\]\((?!https?://|#|mailto:)([^)#\s]+)(?:#[^)]*)?\)", text):
+        target = posixpath.normpath(posixpath.join(posixpath.dirname(file.path), match.group(1)))
+        if target not in known and not any(path.startswith(target + "/") for path in known):
+            yield Finding(file.path, text.count("\n", 0, match.start()) + 1, "links", f"{match.group(1)} is not there")
+
+
 RULES: tuple[Callable[[File], Iterator[Finding]], ...] = (
     layers, calls, permit, sql, money, network, paths, generated, headers, notes, tests)
 
@@ -256,7 +268,9 @@ LINES_MAX = 600
 
 
 def check(files: list[File]) -> list[Finding]:
-    return [finding for file in files for rule in RULES for finding in rule(file)]
+    known = {file.path for file in files}
+    return [finding for file in files
+            for found in (*(rule(file) for rule in RULES), links(file, known)) for finding in found]
 
 
 def tree(root: pathlib.Path) -> list[File]:
@@ -289,7 +303,7 @@ def main() -> int:
         lines = file.text.count("\n")
         if file.is_cpp and lines > LINES_MAX:
             print(f"warning: {file.path}: {lines} lines; would two files be clearer?")
-    print(f"{len(files)} files, {len(RULES)} rules, {len(findings)} findings")
+    print(f"{len(files)} files, {len(RULES) + 1} rules, {len(findings)} findings")
     return 1 if findings else 0
 
 

@@ -47,6 +47,7 @@ PLANTED = [
     ("generated", "examples/refund/run_pb2.py", "", None),
     ("headers", "audit/include/audit/a.h", "int x();", "#pragma once\nint x();"),
     ("headers", "audit/include/audit/a.h", "#pragma once\nusing namespace std;", "#pragma once\nusing std::string;"),
+    ("links", "docs/a.md", "see [b](gone.md#x)", "see [a](a.md), [x](https://c2sp.org), [up](../docs)"),
     ("notes", "audit/src/a.cc", "// TODO: later", "// TODO(perf): one pass would do"),
     ("notes", "audit/src/a.cc", "// FIXME", "// fixed"),
     ("tests", "tests/audit/a_test.cc", "TEST(A, DISABLED_B) { EXPECT_TRUE(f()); }", "TEST(A, B) { EXPECT_TRUE(f()); }"),
@@ -65,7 +66,7 @@ class PlantedViolations(unittest.TestCase):
                     self.assertEqual([], rules.check([rules.File(path, twin)]))
 
     def test_every_rule_has_a_plant(self):
-        self.assertEqual({rule.__name__ for rule in rules.RULES}, {plant[0] for plant in PLANTED})
+        self.assertEqual({rule.__name__ for rule in (*rules.RULES, rules.links)}, {plant[0] for plant in PLANTED})
 
     def test_the_same_text_is_allowed_where_it_belongs(self):
         for path, text in [
