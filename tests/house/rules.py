@@ -190,7 +190,7 @@ def money(file: File) -> Iterator[Finding]:
                           "no float for money: an INTEGER of minor units")
 
 
-LOOPBACK = r"127\.0\.0\.1|localhost|\[::1\]|[\w.-]*\bexample(?:\.com|\.org|\.net)?|[\w.-]+\.(?:test|invalid|example)|\{|%|\$"
+LOOPBACK = r"127\b|localhost|\[::1\]|[\w.-]*\bexample(?:\.com|\.org|\.net)?|[\w.-]+\.(?:test|invalid|example)|\{|%|\$"
 
 
 def network(file: File) -> Iterator[Finding]:
