@@ -236,7 +236,7 @@ def notes(file: File) -> Iterator[Finding]:
     """A note for later says its kind."""
     if file.path.startswith("tests/house/") or not re.search(r"\.(cc|h|py|sh|lua)$|^dev$", file.path):
         return
-    yield from search(file, r"\b(?:TODO(?!\((?:security|perf|test|cleanup)\): )|FIXME|XXX)\b", "notes",
+    yield from search(file, r"\bTODO\b(?!\((?:security|perf|test|cleanup)\): )|\bFIXME\b|(?://|#) *XXX\b", "notes",
                       "write `TODO(security|perf|test|cleanup): …`")
 
 
