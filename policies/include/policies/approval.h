@@ -18,30 +18,33 @@ std::string_view ApprovalPhaseName(ApprovalPhase phase);
 // Who answers, as the server knows him.
 struct Answerer {
   const core::Principal* principal = nullptr;
-  std::string on_behalf_of;  // the run's user, when a principal with role user-relay relays his word; else empty
+  std::string on_behalf_of{};  // the run's user, when a principal with role user-relay relays his
+                               // word; else empty
 };
 
 // One demand of one parked call.
 struct ApprovalState {
-  std::string id;
-  std::string call;
-  ApprovalDemand demand;
-  core::Digest binding{};            // see BindingDigest
-  std::string requester;             // principal that made the run: never an approver, except as relay of its user
-  std::string run_user;
-  std::string editor;                // who edited the arguments; never counts toward quorum (rule 14)
+  std::string id{};
+  std::string call{};
+  ApprovalDemand demand{};
+  core::Digest binding{};   // see BindingDigest
+  std::string requester{};  // principal that made the run: never an approver, except as
+                            // relay of its user
+  std::string run_user{};
+  std::string editor{};  // who edited the arguments, as AnswererName; never counts (rule 14)
   std::int64_t expires_us = 0;
   ApprovalPhase phase = ApprovalPhase::kPending;
-  std::vector<std::string> granted_by;
+  std::vector<std::string> granted_by{};
 };
 
 // What an approval is bound to: canonical arguments, tool and shown values.
-core::Digest BindingDigest(const core::Digest& args, const core::Digest& tool, const core::Json& show);
+core::Digest BindingDigest(const core::Digest& args, const core::Digest& tool,
+                           const core::Json& show);
 
 // Whether this person may answer at all; the reason when not (one line for the caller).
 struct MayAnswer {
   bool yes = false;
-  std::string why_not;
+  std::string why_not{};
 };
 MayAnswer CheckAnswerer(const ApprovalState& state, const Answerer& answerer);
 
@@ -53,8 +56,19 @@ enum class AnswerEffect { kNone, kCounted, kGranted, kRejected };
 AnswerEffect Grant(ApprovalState& state, const Answerer& answerer);
 AnswerEffect Reject(ApprovalState& state, const Answerer& answerer);
 
-// Whether granted approvals (with unchanged bindings) cover every demand of a fresh decision (rule 14): for each
-// demand there is a granted state whose approvers and quorum satisfy it and whose binding is `binding`.
+// The other ways on. Each says whether it moved the state.
+bool Expire(ApprovalState& state, std::int64_t now_us);  // pending, and now_us >= expires_us
+bool Consume(ApprovalState& state);                      // granted: its call runs
+bool Void(ApprovalState& state);                         // pending or granted
+
+// Whether a new message of the run's user voids it (rule 15): it is open and the user's own word
+// could settle it.
+bool IsOpenConfirmation(const ApprovalState& state);
+
+// Whether granted approvals (with unchanged bindings) cover every demand of a fresh decision (rule
+// 14): for each demand there is a granted state all of whose approvers the demand accepts too,
+// given by at least its quorum, and whose binding is that of these arguments, this tool and the
+// values that the demand shows now.
 bool Covers(const std::vector<ApprovalState>& granted, const std::vector<ApprovalDemand>& demands,
             const core::Digest& args, const core::Digest& tool);
 

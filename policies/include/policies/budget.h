@@ -1,4 +1,5 @@
-// Budgets as a pure state machine (rule 13); the journal persists them as entries. No clock, no lock.
+// Budgets as a pure state machine (rule 13); the journal persists them as entries. No clock, no
+// lock.
 #pragma once
 
 #include <cstdint>
@@ -26,8 +27,8 @@ HoldResult TryHold(BudgetState& state, std::int64_t limit, std::int64_t amount);
 void Settle(BudgetState& state, std::int64_t hold, std::int64_t amount);
 void Release(BudgetState& state, std::int64_t hold);
 
-// What is settled for a hold: the reported amount if it is well-formed, of the same unit and 0..hold; else the
-// whole hold, flagged.
+// What is settled for a hold: the reported amount if it is well-formed, of the same unit and
+// 0..hold; else the whole hold, flagged.
 struct Settlement {
   std::int64_t amount = 0;
   bool flagged = false;

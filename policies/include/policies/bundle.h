@@ -16,32 +16,32 @@ namespace interlock::policies {
 inline constexpr std::size_t kPolicyFileBytesMax = 256 * 1024;
 
 struct BundleFile {
-  std::string path;  // relative, e.g. "refund.lua"
-  std::string text;
+  std::string path{};  // relative, e.g. "refund.lua"
+  std::string text{};
 };
 
 // What the bundle's rules may be checked against at load.
 struct KnownTool {
-  std::string name;
-  std::string effect;
-  core::Json input_schema;
-  core::Json result_schema;
+  std::string name{};
+  std::string effect{};
+  core::Json input_schema{};
+  core::Json result_schema{};
 };
 
 struct Finding {
-  std::string file;
+  std::string file{};
   int line = 0;
-  std::string severity;  // "error" or "warning"
-  std::string code;      // "UNKNOWN_FIELD"
-  std::string message;   // with a suggestion when one is near
+  std::string severity{};  // "error" or "warning"
+  std::string code{};      // "UNKNOWN_FIELD"
+  std::string message{};   // with a suggestion when one is near
 };
 
 // Immutable; thread-safe.
 class Bundle {
  public:
-  // Loads aside: parse, run in the closed environment, freeze, check every rule against tools and examples.
-  // Any finding of severity error refuses the bundle: kInvalidArgument with the first one's `file:line: message`;
-  // `findings` (may be null) gets all.
+  // Loads aside: parse, run in the closed environment, freeze, check every rule against tools and
+  // examples. Any finding of severity error refuses the bundle: kInvalidArgument with the first
+  // one's `file:line: message`; `findings` (may be null) gets all.
   static core::StatusOr<std::shared_ptr<const Bundle>> Load(std::vector<BundleFile> files,
                                                             std::vector<KnownTool> tools,
                                                             std::vector<Finding>* findings);
@@ -49,8 +49,9 @@ class Bundle {
   static core::StatusOr<std::vector<BundleFile>> ReadFolder(const std::string& folder);
   virtual ~Bundle() = default;
 
-  virtual const core::Digest& id() const = 0;                 // SHA-256 of canonical_manifest()
-  virtual const std::string& canonical_manifest() const = 0;  // sorted paths, file digests, tool schemas, engine
+  virtual const core::Digest& id() const = 0;  // SHA-256 of canonical_manifest()
+  virtual const std::string& canonical_manifest()
+      const = 0;  // sorted paths, file digests, tool schemas, engine
   virtual const std::vector<BundleFile>& files() const = 0;
   virtual const std::vector<KnownTool>& tools() const = 0;
   // Facts that rules applicable to `tool` declared, in an order that respects FactDecl::after.
@@ -65,8 +66,9 @@ class Engine {
   static core::StatusOr<std::unique_ptr<Engine>> Make(std::shared_ptr<const Bundle> bundle);
   virtual ~Engine() = default;
 
-  // Pure: no clock, file, environment or network. Never fails: whatever goes wrong inside is a deny with code
-  // RULE_ERROR (or FUEL, MEMORY) and the rule's id and line. p50 about 2 us for 10 applicable rules.
+  // Pure: no clock, file, environment or network. Never fails: whatever goes wrong inside is a deny
+  // with code RULE_ERROR (or FUEL, MEMORY) and the rule's id and line. p50 about 2 us for 10
+  // applicable rules.
   virtual Decision Decide(const DecisionInput& input) = 0;
   virtual const Bundle& bundle() const = 0;
 };

@@ -1,4 +1,5 @@
-// What goes into a decision and what comes out: data only, so that any decision replays from its record.
+// What goes into a decision and what comes out: data only, so that any decision replays from its
+// record.
 #pragma once
 
 #include <cstdint>
@@ -13,71 +14,75 @@
 
 namespace interlock::policies {
 
-// Amounts of a budget: money in minor units of `unit` (an ISO 4217 code), or plain numbers ("calls", "tokens").
+// Amounts of a budget: money in minor units of `unit` (an ISO 4217 code), or plain numbers
+// ("calls", "tokens").
 struct BudgetDecl {
-  std::string name;                // "refund.daily"
-  std::string unit;
+  std::string name{};  // "refund.daily"
+  std::string unit{};
   std::int64_t limit = 0;
-  std::string per;                 // "tenant" | "agent" | "principal" | "user" | "run"
-  std::int64_t window_ms = 0;      // calendar-free window from the epoch; 0: for ever
+  std::string per{};           // "tenant" | "agent" | "principal" | "user" | "run"
+  std::int64_t window_ms = 0;  // calendar-free window from the epoch; 0: for ever
 };
 
 // A fact that rules of some tools need: a look-up through a read-only tool (rule 2).
 struct FactDecl {
-  std::string name;                // c.facts.<name>
-  std::string tool;                // of effect `read`
-  core::Json args;                 // values may be templates over {args, session, user, facts}
-  std::vector<std::string> after;  // facts named in its templates; gathered first
+  std::string name{};                // c.facts.<name>
+  std::string tool{};                // of effect `read`
+  core::Json args{};                 // values may be templates over {args, session, user, facts}
+  std::vector<std::string> after{};  // facts named in its templates; gathered first
 };
 
-// What the look-up gave. Absent: rules that touch it are a RULE_ERROR, unless they ask `present` first.
+// What the look-up gave. Absent: rules that touch it are a RULE_ERROR, unless they ask `present`
+// first.
 struct Fact {
-  std::string name;
-  bool present = false;            // the look-up tool answered ok
-  core::Json value;
-  std::string error_code;          // the look-up's own code when it failed ("NOT_FOUND"); rules may read it
+  std::string name{};
+  bool present = false;  // the look-up tool answered ok
+  core::Json value{};
+  std::string
+      error_code{};  // the look-up's own code when it failed ("NOT_FOUND"); rules may read it
 };
 
 // A value of the journal that a decision read, with its version (rule 1).
 struct VersionedRead {
-  std::string key;                 // "budget/refund.daily/…", "counter/…"
+  std::string key{};  // "budget/refund.daily/…", "counter/…"
   std::uint64_t version = 0;
   std::int64_t value = 0;
 };
 
-// Where rules read balances and counters from; the gate gives a snapshot, the journal its own state.
-// Every read is recorded in Decision::reads.
+// Where rules read balances and counters from; the gate gives a snapshot, the journal its own
+// state. Every read is recorded in Decision::reads.
 class StateReader {
  public:
   virtual ~StateReader() = default;
   // Settled + held of a budget in its current window.
   virtual VersionedRead BudgetUsed(const BudgetDecl& budget, std::string_view scope) const = 0;
   // Calls with an allow and an effect (open or successful) under `key` within the last `per_ms`.
-  virtual VersionedRead Count(std::string_view key, std::int64_t per_ms, std::int64_t now_us) const = 0;
+  virtual VersionedRead Count(std::string_view key, std::int64_t per_ms,
+                              std::int64_t now_us) const = 0;
 };
 
 struct Call {
-  std::string_view id;             // call id
-  std::string_view run;
-  std::string_view tool;
-  std::string_view effect;         // "read", "write", "money", "egress"
-  std::string_view agent;
+  std::string_view id{};  // call id
+  std::string_view run{};
+  std::string_view tool{};
+  std::string_view effect{};  // "read", "write", "money", "egress"
+  std::string_view agent{};
   std::int64_t step = 0;
 };
 
 // Everything a decision may depend on. Views are borrowed for the call.
 struct DecisionInput {
-  Call call;
-  std::string_view tenant;
-  std::string_view principal;                  // who made the run (authenticated)
+  Call call{};
+  std::string_view tenant{};
+  std::string_view principal{};  // who made the run (authenticated)
   const std::vector<std::string>* principal_roles = nullptr;
-  std::string_view user;                       // the run's end user; empty: not authenticated
-  const core::Json* args = nullptr;            // canonical, fits the tool's schema
-  std::string_view args_text;                  // the same as RFC 8785 text
-  const core::Json* session = nullptr;         // object of trusted values from the integrator
+  std::string_view user{};              // the run's end user; empty: not authenticated
+  const core::Json* args = nullptr;     // canonical, fits the tool's schema
+  std::string_view args_text{};         // the same as RFC 8785 text
+  const core::Json* session = nullptr;  // object of trusted values from the integrator
   const std::vector<Fact>* facts = nullptr;
   std::int64_t now_us = 0;
-  bool flow_untrusted = false;                 // the plan has read untrusted content
+  bool flow_untrusted = false;  // the plan has read untrusted content
   const StateReader* state = nullptr;
 };
 
@@ -85,54 +90,61 @@ enum class Verdict { kAllow, kDeny, kAsk, kModify };
 std::string_view VerdictName(Verdict verdict);  // "allow" "deny" "ask" "modify"
 
 struct FiredRule {
-  std::string id;                  // "refund/never-more-than-paid"
-  std::string verdict;             // "allow" "deny" "ask" "modify" "limit" "reserve" "label" "note" "error"
-  std::string code;                // UPPER_SNAKE for deny and error
-  std::string say;                 // for the model
-  std::string because;             // for people and the log only
+  std::string id{};       // "refund/never-more-than-paid"
+  std::string verdict{};  // "allow" "deny" "ask" "modify" "limit" "reserve" "label" "note" "error"
+  std::string code{};     // UPPER_SNAKE for deny and error
+  std::string say{};      // for the model
+  std::string because{};  // for people and the log only
   int line = 0;
 };
 
 struct ApprovalDemand {
-  std::string rule;
-  std::vector<std::string> approvers;  // "role:cs-manager", "user:maria", "run-user"; any of them may grant
+  std::string rule{};
+  std::vector<std::string>
+      approvers{};  // "role:cs-manager", "user:maria", "run-user"; any of them may grant
   int quorum = 1;
   std::int64_t expires_ms = 0;
-  core::Json show;                 // {"args.amount": …, "facts.order.status": …}: values the approval is bound to
-  std::string say;
+  core::Json
+      show{};  // {"args.amount": …, "facts.order.status": …}: values the approval is bound to
+  std::string say{};
 };
 
 struct Reservation {
-  std::string rule;
-  BudgetDecl budget;
-  std::string scope;               // value of `per` ("tenant:main", "user:…")
+  std::string rule{};
+  BudgetDecl budget{};
+  std::string scope{};  // value of `per` ("tenant:main", "user:…")
   std::int64_t window_start_us = 0;
   std::int64_t amount = 0;
 };
 
 struct LimitUse {
-  std::string rule;
-  std::string key;                 // "<rule>/<key text>"
+  std::string rule{};
+  std::string key{};  // "<rule>/<key text>"
   std::int64_t max = 0;
   std::int64_t per_ms = 0;
 };
 
 struct Decision {
   Verdict verdict = Verdict::kDeny;
-  std::string code = "DEFAULT_DENY";   // of the strongest reason; "OK" when allowed
-  std::string say;                     // what the model may read
-  std::vector<FiredRule> rules;        // every rule that said something, sorted by id
-  std::vector<ApprovalDemand> demands;
-  std::vector<Reservation> reservations;
-  std::vector<LimitUse> limits;
-  std::optional<core::Json> modified_args;  // verdict kModify
-  core::Json fix;                      // suggested args, null when none
-  std::vector<VersionedRead> reads;
+  std::string code = "DEFAULT_DENY";  // of the strongest reason; "OK" when allowed
+  std::string say{};                  // what the model may read
+  std::vector<FiredRule> rules{};     // every rule that said something, sorted by id
+  std::vector<ApprovalDemand> demands{};
+  std::vector<Reservation> reservations{};
+  std::vector<LimitUse> limits{};
+  std::optional<core::Json> modified_args{};  // verdict kModify
+  core::Json fix{};                           // suggested args, null when none
+  std::vector<VersionedRead> reads{};
   core::Digest bundle_id{};
-  core::Digest input_digest{};         // SHA-256 of the canonical decision input
+  core::Digest input_digest{};  // SHA-256 of the canonical decision input
 };
 
-// The decision as one canonical JSON object: equal inputs and bundle give equal bytes on every machine.
+// Everything that the decision depends on besides the bundle and `reads`, as one canonical JSON
+// object; Decision::input_digest is its SHA-256. Uses args_text when it is there.
+std::string CanonicalInput(const DecisionInput& input);
+
+// The decision as one canonical JSON object: equal inputs and bundle give equal bytes on every
+// machine.
 std::string CanonicalDecision(const Decision& decision);
 
 }  // namespace interlock::policies

@@ -1,0 +1,267 @@
+// What policy and test files declare: policy, on, fact, budget, effect, test.
+#include <algorithm>
+#include <string>
+
+#include "core/money.h"
+#include "env.h"
+#include "fields.h"
+#include "freeze.h"
+#include "lua_json.h"
+#include "lua_money.h"
+#include "placeholder.h"
+#include "program.h"
+
+namespace interlock::policies {
+namespace {
+
+struct EffectHandle {
+  UserdataHead head;
+  char effect[8];
+};
+
+Place PlaceOf(lua_State* lua) { return {.file = ProgramOf(lua).file(), .line = CurrentLine(lua)}; }
+
+std::string CheckName(lua_State* lua, int index, const char* what) {
+  std::string name(CheckText(lua, index, what));
+  if (!IsName(name)) {
+    Raise(lua, std::string(what) + " has 1 to 128 letters, digits, `.`, `_` or `-`");
+  }
+  return name;
+}
+
+void CheckPolicyFile(lua_State* lua, const char* what) {
+  CheckLoading(lua, what);
+  if (ProgramOf(lua).what() != Program::What::kPolicies) {
+    Raise(lua, std::string(what) + " has no place in a test file");
+  }
+}
+
+std::size_t CurrentPolicy(lua_State* lua) {
+  const std::optional<std::size_t> policy = ProgramOf(lua).policy();
+  if (!policy) Raise(lua, "declare policy \"name\" { … } first");
+  return *policy;
+}
+
+void CheckEffect(lua_State* lua, std::string_view effect) {
+  if (effect != "read" && effect != "write" && effect != "money" && effect != "egress") {
+    Raise(lua, "an effect is read, write, money or egress, not `" + std::string(effect) + "`");
+  }
+}
+
+int Effect(lua_State* lua) {
+  const std::string_view effect = CheckText(lua, 1, "an effect");
+  CheckEffect(lua, effect);
+  auto* handle = static_cast<EffectHandle*>(lua_newuserdatauv(lua, sizeof(EffectHandle), 0));
+  handle->head.kind = Kind::kEffect;
+  handle->effect[effect.copy(handle->effect, sizeof(handle->effect) - 1)] = '\0';
+  return 1;
+}
+
+void AddToSelector(lua_State* lua, int index, Selector& selector) {
+  if (const auto* effect = UserdataOf<EffectHandle>(lua, index, Kind::kEffect); effect != nullptr) {
+    selector.effects.emplace_back(effect->effect);
+    return;
+  }
+  std::string tool(CheckText(lua, index, "a selector"));
+  const bool fine = !tool.empty() && tool.size() <= 128;
+  if (!fine) Raise(lua, "a selector names a tool, a glob or an effect");
+  selector.tools.push_back(std::move(tool));
+}
+
+// A tool, a glob, effect "…", or a list of these.
+Selector CheckSelector(lua_State* lua, int index) {
+  Selector selector;
+  if (lua_type(lua, index) == LUA_TSTRING || lua_type(lua, index) == LUA_TUSERDATA) {
+    AddToSelector(lua, index, selector);
+    return selector;
+  }
+  const std::int64_t size = ListLength(lua, index);
+  for (std::int64_t at = 1; at <= size; ++at) {
+    PushElement(lua, index, at);
+    AddToSelector(lua, lua_gettop(lua), selector);
+    lua_pop(lua, 1);
+  }
+  if (size == 0) Raise(lua, "a selector must not be empty");
+  return selector;
+}
+
+int TakePolicy(lua_State* lua) {
+  CheckPolicyFile(lua, "policy");
+  const Fields fields(lua, 2, "policy", {"version", "owner", "tools", "default", "doc"});
+  PolicyDecl policy{.name = CheckName(lua, 1, "the name of a policy"),
+                    .version = fields.TextOr("version", "1"),
+                    .owner = fields.Text("owner"),
+                    .tools = CheckSelector(lua, fields.Push("tools")),
+                    .place = PlaceOf(lua)};
+  if (fields.TextOr("default", "deny") != "deny") {
+    Raise(lua, "the default is \"deny\"; what is to be allowed says so in a rule");
+  }
+  ProgramOf(lua).AddPolicy(std::move(policy));
+  return 0;
+}
+
+int Policy(lua_State* lua) {
+  CheckPolicyFile(lua, "policy");
+  CheckName(lua, 1, "the name of a policy");
+  if (ProgramOf(lua).policy()) Raise(lua, "a file declares one policy");
+  return PushTaker(lua, &TakePolicy);
+}
+
+// on(selector, name, [options], function)
+int On(lua_State* lua) {
+  CheckPolicyFile(lua, "on");
+  Program& program = ProgramOf(lua);
+  const std::size_t policy = CurrentPolicy(lua);
+  const int function = lua_gettop(lua);
+  if (function < 3 || function > 4 || lua_type(lua, function) != LUA_TFUNCTION ||
+      lua_iscfunction(lua, function) != 0) {
+    Raise(lua, "write on(selector, \"name\", function(c) … end)");
+  }
+  Rule rule{.selector = CheckSelector(lua, 1), .policy = policy, .place = PlaceOf(lua)};
+  rule.id = program.policies()[policy].name + "/" + CheckName(lua, 2, "the name of a rule");
+  if (function == 4) rule.doc = Fields(lua, 3, "the options of a rule", {"doc"}).TextOr("doc", "");
+  if (program.rules().size() >= kRulesMax) Raise(lua, "more than 20000 rules");
+  lua_pushvalue(lua, function);
+  rule.function = luaL_ref(lua, LUA_REGISTRYINDEX);
+  program.AddRule(std::move(rule));
+  return 0;
+}
+
+// The facts that the templates in `args` speak of; raises for a template that cannot be filled.
+void CollectTemplates(lua_State* lua, const core::Json& args, std::vector<std::string>& after) {
+  if (args.is_structured()) {
+    for (const auto& item : args.items()) CollectTemplates(lua, item.value(), after);
+    return;
+  }
+  if (!args.is_string()) return;
+  const auto parts = ParseTemplate(args.get_ref<const std::string&>());
+  if (!parts.ok()) Raise(lua, std::string(core::Message(parts.status())));
+  for (const TemplatePart& part : *parts) {
+    if (!part.is_path) continue;
+    const std::size_t dot = part.text.find('.');
+    const std::string root = part.text.substr(0, dot);
+    const bool deep = dot != std::string::npos && dot + 1 < part.text.size();
+    if (part.text != "user" &&
+        !(deep && (root == "args" || root == "session" || root == "facts"))) {
+      Raise(lua, "`{" + part.text + "}` starts with args., session., facts. or is user");
+    }
+    if (root != "facts") continue;
+    const std::string rest = part.text.substr(dot + 1);
+    after.push_back(rest.substr(0, rest.find('.')));
+  }
+}
+
+int TakeFact(lua_State* lua) {
+  CheckPolicyFile(lua, "fact");
+  Program& program = ProgramOf(lua);
+  const std::size_t policy = CurrentPolicy(lua);
+  const Fields fields(lua, 2, "fact", {"tool", "args", "on", "doc"});
+  FactRule fact{.policy = policy, .place = PlaceOf(lua)};
+  fact.decl.name = CheckName(lua, 1, "the name of a fact");
+  if (fact.decl.name.find('.') != std::string::npos) Raise(lua, "the name of a fact has no dot");
+  fact.decl.tool = fields.Text("tool");
+  fact.decl.args = core::Json::object();
+  if (fields.Has("args")) fact.decl.args = JsonFrom(lua, fields.Push("args"));
+  if (fact.decl.args.is_array() && fact.decl.args.empty()) fact.decl.args = core::Json::object();
+  if (!fact.decl.args.is_object()) Raise(lua, "fact.args wants field = value");
+  CollectTemplates(lua, fact.decl.args, fact.decl.after);
+  std::sort(fact.decl.after.begin(), fact.decl.after.end());
+  fact.decl.after.erase(std::unique(fact.decl.after.begin(), fact.decl.after.end()),
+                        fact.decl.after.end());
+  fact.on =
+      fields.Has("on") ? CheckSelector(lua, fields.Push("on")) : program.policies()[policy].tools;
+  program.AddFact(std::move(fact));
+  return 0;
+}
+
+int FactStart(lua_State* lua) {
+  CheckName(lua, 1, "the name of a fact");
+  return PushTaker(lua, &TakeFact);
+}
+
+std::int64_t CheckBudgetLimit(lua_State* lua, int index, const BudgetDecl& budget, bool is_money) {
+  const LuaMoney* money = MoneyAt(lua, index);
+  if (is_money && (money == nullptr || budget.unit != money->currency)) {
+    Raise(lua, "the limit of a budget in " + budget.unit + " is money such as usd(5000)");
+  }
+  if (!is_money && lua_isinteger(lua, index) == 0) {
+    Raise(lua, "the limit of a budget in " + budget.unit + " is an integer");
+  }
+  const std::int64_t limit = is_money ? money->minor : lua_tointeger(lua, index);
+  if (limit < 0) Raise(lua, "the limit of a budget is not negative");
+  return limit;
+}
+
+int TakeBudget(lua_State* lua) {
+  CheckPolicyFile(lua, "budget");
+  Program& program = ProgramOf(lua);
+  CurrentPolicy(lua);
+  const Fields fields(lua, 2, "budget", {"unit", "limit", "per", "window", "doc"});
+  BudgetDecl budget{.name = CheckName(lua, 1, "the name of a budget"),
+                    .unit = fields.Text("unit"),
+                    .per = fields.Text("per")};
+  const std::vector<std::string> scopes = {"tenant", "agent", "principal", "user", "run"};
+  if (std::find(scopes.begin(), scopes.end(), budget.per) == scopes.end()) {
+    Raise(lua, "budget.per is tenant, agent, principal, user or run, not `" + budget.per + "`");
+  }
+  const bool is_money = core::MinorDigits(budget.unit).ok();
+  if (!is_money && (!IsName(budget.unit) || budget.unit.size() > 32)) {
+    Raise(lua, "budget.unit is a currency or a word such as \"calls\"");
+  }
+  budget.limit = CheckBudgetLimit(lua, fields.Push("limit"), budget, is_money);
+  if (fields.Has("window")) budget.window_ms = fields.SpanMs("window");
+  for (const BudgetDecl& other : program.budgets()) {
+    if (other.name == budget.name) Raise(lua, "budget `" + budget.name + "` is declared twice");
+  }
+  auto* handle = static_cast<BudgetHandle*>(lua_newuserdatauv(lua, sizeof(BudgetHandle), 0));
+  *handle = {
+      .head = {Kind::kBudget}, .is_money = is_money, .index = program.AddBudget(std::move(budget))};
+  return 1;
+}
+
+int BudgetStart(lua_State* lua) {
+  CheckName(lua, 1, "the name of a budget");
+  return PushTaker(lua, &TakeBudget);
+}
+
+int TakeTest(lua_State* lua) {
+  CheckLoading(lua, "test");
+  if (ProgramOf(lua).what() != Program::What::kTests) {
+    Raise(lua, "test cases stand in files named *_test.lua");
+  }
+  const Fields fields(
+      lua, 2, "test",
+      {"tool", "effect", "args", "facts", "session", "user", "principal", "roles", "agent", "now",
+       "untrusted", "used", "counts", "expect", "code", "rule", "args_after"});
+  fields.Text("tool");
+  fields.Text("expect");
+  ProgramOf(lua).AddTest({.name = std::string(CheckText(lua, 1, "the name of a test")),
+                          .place = PlaceOf(lua),
+                          .input = JsonFrom(lua, 2, MoneyAs::kMinorUnits)});
+  return 0;
+}
+
+int TestStart(lua_State* lua) {
+  CheckText(lua, 1, "the name of a test");
+  return PushTaker(lua, &TakeTest);
+}
+
+// failed("NOT_FOUND") stands for a look-up that gave no value.
+int Failed(lua_State* lua) {
+  lua_createtable(lua, 0, 1);
+  lua_pushvalue(lua, 1);
+  CheckText(lua, -1, "a code");
+  lua_setfield(lua, -2, "$failed");
+  return 1;
+}
+
+}  // namespace
+
+void AddAuthoringFunctions(lua_State* lua) {
+  constexpr luaL_Reg kFunctions[] = {
+      {"policy", Policy}, {"on", On},          {"fact", FactStart}, {"budget", BudgetStart},
+      {"effect", Effect}, {"test", TestStart}, {"failed", Failed},  {nullptr, nullptr}};
+  luaL_setfuncs(lua, kFunctions, 0);
+}
+
+}  // namespace interlock::policies

@@ -1,0 +1,194 @@
+#include "policies/decision.h"
+
+#include <algorithm>
+
+namespace interlock::policies {
+namespace {
+
+using core::JsonObjectWriter;
+
+void AppendOrNull(const core::Json* value, std::string& out, std::string_view otherwise) {
+  if (value == nullptr) {
+    out += otherwise;
+  } else {
+    core::AppendCanonicalJson(*value, out);
+  }
+}
+
+void AppendStrings(const std::vector<std::string>& texts, std::string& out) {
+  out += '[';
+  for (const std::string& text : texts) {
+    if (&text != &texts.front()) out += ',';
+    core::AppendJsonString(text, out);
+  }
+  out += ']';
+}
+
+// `append(item, out)` for each, as an array.
+template <typename T, typename F>
+void AppendArray(const std::vector<T>& items, std::string& out, F append) {
+  out += '[';
+  for (const T& item : items) {
+    if (&item != &items.front()) out += ',';
+    append(item, out);
+  }
+  out += ']';
+}
+
+void AppendFacts(const std::vector<Fact>& facts, std::string& out) {
+  std::vector<const Fact*> sorted;
+  sorted.reserve(facts.size());
+  for (const Fact& fact : facts) sorted.push_back(&fact);
+  std::sort(sorted.begin(), sorted.end(),
+            [](const Fact* a, const Fact* b) { return a->name < b->name; });
+  AppendArray(sorted, out, [](const Fact* fact, std::string& text) {
+    JsonObjectWriter writer(text);
+    writer.String("error", fact->error_code);
+    writer.String("name", fact->name);
+    writer.Bool("present", fact->present);
+    if (fact->present) {
+      std::string value;
+      core::AppendCanonicalJson(fact->value, value);
+      writer.Raw("value", value);
+    }
+    writer.Close();
+  });
+}
+
+void AppendRule(const FiredRule& rule, std::string& out) {
+  JsonObjectWriter writer(out);
+  if (!rule.because.empty()) writer.String("because", rule.because);
+  if (!rule.code.empty()) writer.String("code", rule.code);
+  writer.String("id", rule.id);
+  writer.Int("line", rule.line);
+  if (!rule.say.empty()) writer.String("say", rule.say);
+  writer.String("verdict", rule.verdict);
+  writer.Close();
+}
+
+void AppendDemand(const ApprovalDemand& demand, std::string& out) {
+  std::string approvers;
+  AppendStrings(demand.approvers, approvers);
+  JsonObjectWriter writer(out);
+  writer.Raw("approvers", approvers);
+  writer.Int("expires_ms", demand.expires_ms);
+  writer.Int("quorum", demand.quorum);
+  writer.String("rule", demand.rule);
+  if (!demand.say.empty()) writer.String("say", demand.say);
+  writer.Raw("show", core::CanonicalJson(demand.show));
+  writer.Close();
+}
+
+void AppendReservation(const Reservation& reservation, std::string& out) {
+  JsonObjectWriter writer(out);
+  writer.String("amount", std::to_string(reservation.amount));
+  writer.String("budget", reservation.budget.name);
+  writer.String("limit", std::to_string(reservation.budget.limit));
+  writer.String("rule", reservation.rule);
+  writer.String("scope", reservation.scope);
+  writer.String("unit", reservation.budget.unit);
+  writer.Int("window_ms", reservation.budget.window_ms);
+  writer.Int("window_start_us", reservation.window_start_us);
+  writer.Close();
+}
+
+void AppendLimit(const LimitUse& limit, std::string& out) {
+  JsonObjectWriter writer(out);
+  writer.String("key", limit.key);
+  writer.Int("max", limit.max);
+  writer.Int("per_ms", limit.per_ms);
+  writer.String("rule", limit.rule);
+  writer.Close();
+}
+
+void AppendRead(const VersionedRead& read, std::string& out) {
+  JsonObjectWriter writer(out);
+  writer.String("key", read.key);
+  writer.String("value", std::to_string(read.value));
+  writer.String("version", std::to_string(read.version));
+  writer.Close();
+}
+
+}  // namespace
+
+std::string_view VerdictName(Verdict verdict) {
+  switch (verdict) {
+    case Verdict::kAllow:
+      return "allow";
+    case Verdict::kDeny:
+      return "deny";
+    case Verdict::kAsk:
+      return "ask";
+    case Verdict::kModify:
+      return "modify";
+  }
+  return "deny";
+}
+
+std::string CanonicalInput(const DecisionInput& input) {
+  static const std::vector<Fact> kNoFacts;
+  static const std::vector<std::string> kNoRoles;
+  std::string out;
+  out.reserve(512 + input.args_text.size());
+  std::string part;
+  JsonObjectWriter writer(out);
+  const auto raw = [&](std::string_view key, auto append) {
+    part.clear();
+    append(part);
+    writer.Raw(key, part);
+  };
+  writer.String("agent", input.call.agent);
+  if (input.args_text.empty()) {
+    raw("args", [&](std::string& text) { AppendOrNull(input.args, text, "null"); });
+  } else {
+    writer.Raw("args", input.args_text);
+  }
+  writer.String("call", input.call.id);
+  writer.String("effect", input.call.effect);
+  raw("facts", [&](std::string& text) {
+    AppendFacts(input.facts == nullptr ? kNoFacts : *input.facts, text);
+  });
+  writer.Int("now_us", input.now_us);
+  writer.String("principal", input.principal);
+  raw("roles", [&](std::string& text) {
+    AppendStrings(input.principal_roles == nullptr ? kNoRoles : *input.principal_roles, text);
+  });
+  writer.String("run", input.call.run);
+  raw("session", [&](std::string& text) { AppendOrNull(input.session, text, "{}"); });
+  writer.Int("step", input.call.step);
+  writer.String("tenant", input.tenant);
+  writer.String("tool", input.call.tool);
+  writer.Bool("untrusted", input.flow_untrusted);
+  writer.String("user", input.user);
+  writer.Close();
+  return out;
+}
+
+std::string CanonicalDecision(const Decision& decision) {
+  std::string out;
+  std::string part;
+  JsonObjectWriter writer(out);
+  const auto array = [&](std::string_view key, const auto& items, auto append) {
+    part.clear();
+    AppendArray(items, part, append);
+    writer.Raw(key, part);
+  };
+  writer.String("bundle", core::DigestName(decision.bundle_id));
+  writer.String("code", decision.code);
+  array("demands", decision.demands, AppendDemand);
+  if (!decision.fix.is_null()) writer.Raw("fix", core::CanonicalJson(decision.fix));
+  writer.String("input", core::DigestName(decision.input_digest));
+  array("limits", decision.limits, AppendLimit);
+  if (decision.modified_args) {
+    writer.Raw("modified_args", core::CanonicalJson(*decision.modified_args));
+  }
+  array("reads", decision.reads, AppendRead);
+  array("reservations", decision.reservations, AppendReservation);
+  array("rules", decision.rules, AppendRule);
+  writer.String("say", decision.say);
+  writer.String("verdict", VerdictName(decision.verdict));
+  writer.Close();
+  return out;
+}
+
+}  // namespace interlock::policies

@@ -1,0 +1,68 @@
+#include "policies/explain.h"
+
+#include <algorithm>
+#include <array>
+
+namespace interlock::policies {
+namespace {
+
+constexpr std::array<std::string_view, 9> kStrongestFirst = {
+    "error", "deny", "ask", "modify", "limit", "reserve", "allow", "label", "note"};
+
+std::string Outcome(const Decision& decision) {
+  switch (decision.verdict) {
+    case Verdict::kAllow:
+      return "allowed";
+    case Verdict::kDeny:
+      return "denied " + decision.code;
+    case Verdict::kAsk:
+      return "needs approval";
+    case Verdict::kModify:
+      return "modified; decided again on the new arguments";
+  }
+  return "denied";
+}
+
+std::string RuleLine(const FiredRule& rule) {
+  std::string line = "\n  " + rule.verdict;
+  line.append(line.size() < 11 ? 11 - line.size() : 0, ' ');
+  line += rule.id + " (line " + std::to_string(rule.line) + ")";
+  if (!rule.code.empty()) line += " " + rule.code;
+  if (!rule.because.empty()) line += ": " + rule.because;
+  if (!rule.say.empty()) line += "\n             says: " + rule.say;
+  return line;
+}
+
+std::string DemandLine(const ApprovalDemand& demand) {
+  std::string line = "\n  approval by ";
+  for (const std::string& approver : demand.approvers) {
+    line += (&approver == &demand.approvers.front() ? "" : " or ") + approver;
+  }
+  return line + ", " + std::to_string(demand.quorum) + " needed, within " +
+         std::to_string(demand.expires_ms / 1000) + " s, bound to " +
+         core::CanonicalJson(demand.show);
+}
+
+}  // namespace
+
+std::string Explain(const Decision& decision) {
+  std::string text = Outcome(decision);
+  if (decision.rules.empty()) text += "\n  no rule spoke about this call";
+  for (const std::string_view verdict : kStrongestFirst) {
+    for (const FiredRule& rule : decision.rules) {
+      if (rule.verdict == verdict) text += RuleLine(rule);
+    }
+  }
+  for (const ApprovalDemand& demand : decision.demands) text += DemandLine(demand);
+  for (const Reservation& hold : decision.reservations) {
+    text += "\n  holds " + std::to_string(hold.amount) + " " + hold.budget.unit + " of " +
+            hold.budget.name + " (" + hold.scope + ")";
+  }
+  for (const LimitUse& limit : decision.limits) {
+    text += "\n  takes one of " + std::to_string(limit.max) + " under " + limit.key;
+  }
+  if (!decision.fix.is_null()) text += "\n  fix: " + core::CanonicalJson(decision.fix);
+  return text;
+}
+
+}  // namespace interlock::policies

@@ -1,0 +1,219 @@
+// What a rule may answer. A verdict is a light token; the answer itself stays in C++.
+#include <algorithm>
+
+#include "env.h"
+#include "fields.h"
+#include "lua_json.h"
+#include "lua_money.h"
+#include "program.h"
+
+namespace interlock::policies {
+namespace {
+
+constexpr std::size_t kApproversMax = 16;
+constexpr std::size_t kKeyBytesMax = 256;
+
+std::string Cut(std::string text) {
+  if (text.size() > kSayBytesMax) text.resize(kSayBytesMax);
+  return text;
+}
+
+RuleVerdict& Build(lua_State* lua, VerdictKind kind, const char* what) {
+  CheckDeciding(lua, what);
+  Program& program = ProgramOf(lua);
+  if (program.built) {
+    Raise(lua, "a rule gives one verdict; another was built in line " +
+                   std::to_string(program.built->line));
+  }
+  program.built.emplace();
+  program.built->kind = kind;
+  program.built->line = CurrentLine(lua);
+  return *program.built;
+}
+
+int PushToken(lua_State* lua) {
+  lua_pushlightuserdata(lua, &ProgramOf(lua).built);
+  return 1;
+}
+
+bool IsCode(std::string_view code) {
+  const auto is_plain = [](char c) {
+    return (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_';
+  };
+  return !code.empty() && code.size() <= kCodeBytesMax && code[0] >= 'A' && code[0] <= 'Z' &&
+         std::all_of(code.begin(), code.end(), is_plain);
+}
+
+// A table of dotted paths under `args` to values, as an object.
+core::Json Changes(lua_State* lua, int index, const char* what) {
+  core::Json changes = JsonFrom(lua, index);
+  if (!changes.is_object() || changes.empty()) {
+    Raise(lua, std::string(what) + " wants [\"args.field\"] = value");
+  }
+  for (const auto& item : changes.items()) {
+    if (!item.key().starts_with("args.") || item.key().size() == 5) {
+      Raise(lua, std::string(what) + " changes args only, not `" + item.key() + "`");
+    }
+  }
+  return changes;
+}
+
+int Allow(lua_State* lua) {
+  if (lua_gettop(lua) != 0) Raise(lua, "allow() takes nothing");
+  Build(lua, VerdictKind::kAllow, "allow()");
+  return PushToken(lua);
+}
+
+int Deny(lua_State* lua) {
+  const Fields fields(lua, 1, "deny", {"code", "say", "because", "fix"});
+  RuleVerdict verdict;
+  verdict.code = fields.Text("code");
+  if (!IsCode(verdict.code)) Raise(lua, "a code is UPPER_SNAKE, at most 63 characters");
+  verdict.say = Cut(fields.TextOr("say", ""));
+  if (fields.Has("because")) {
+    const core::Json because = JsonFrom(lua, fields.Push("because"));
+    verdict.because =
+        Cut(because.is_string() ? because.get<std::string>() : core::CanonicalJson(because));
+  }
+  if (fields.Has("fix")) verdict.changes = Changes(lua, fields.Push("fix"), "deny.fix");
+  RuleVerdict& built = Build(lua, VerdictKind::kDeny, "deny { … }");
+  verdict.kind = built.kind;
+  verdict.line = built.line;
+  built = std::move(verdict);
+  return PushToken(lua);
+}
+
+void CheckApprover(lua_State* lua, const std::string& approver) {
+  const bool fine = approver == "run-user" ||
+                    (approver.starts_with("role:") && approver.size() > 5) ||
+                    (approver.starts_with("user:") && approver.size() > 5);
+  if (!fine) {
+    Raise(lua, "`" + approver + "` is no approver; write \"role:…\", \"user:…\" or \"run-user\"");
+  }
+}
+
+// {"args.amount": value, …} of the paths that the author wants the approver to see and be bound to.
+core::Json Shown(lua_State* lua, const Fields& fields) {
+  Context& context = ProgramOf(lua).context();
+  core::Json show = core::Json::object();
+  if (!fields.Has("show")) {
+    show["args"] = *context.input().args;
+    return show;
+  }
+  for (const std::string& path : fields.Texts("show")) {
+    const core::Json* value = context.AtPath(path);
+    if (value == nullptr) Raise(lua, "nothing to show at `" + path + "`");
+    show[path] = *value;
+  }
+  return show;
+}
+
+int RequireApproval(lua_State* lua) {
+  const Fields fields(lua, 1, "require_approval",
+                      {"approvers", "quorum", "expires", "show", "say"});
+  RuleVerdict& built = Build(lua, VerdictKind::kAsk, "require_approval { … }");
+  ApprovalDemand& demand = built.demand;
+  demand.approvers = fields.Texts("approvers");
+  if (demand.approvers.size() > kApproversMax) Raise(lua, "more than 16 approvers");
+  for (const std::string& approver : demand.approvers) CheckApprover(lua, approver);
+  std::sort(demand.approvers.begin(), demand.approvers.end());
+  demand.approvers.erase(std::unique(demand.approvers.begin(), demand.approvers.end()),
+                         demand.approvers.end());
+  const std::int64_t quorum = fields.IntegerOr("quorum", 1);
+  if (quorum < 1 || quorum > 16) Raise(lua, "a quorum is 1 to 16");
+  demand.quorum = static_cast<int>(quorum);
+  demand.expires_ms = fields.SpanMs("expires");
+  demand.show = Shown(lua, fields);
+  demand.say = Cut(fields.TextOr("say", ""));
+  return PushToken(lua);
+}
+
+int Modify(lua_State* lua) {
+  core::Json changes = Changes(lua, 1, "modify");
+  Build(lua, VerdictKind::kModify, "modify { … }").changes = std::move(changes);
+  return PushToken(lua);
+}
+
+// A key of a counter: a text, integer or boolean.
+std::string KeyText(lua_State* lua, int index) {
+  if (lua_type(lua, index) != LUA_TSTRING && lua_isinteger(lua, index) == 0 &&
+      lua_type(lua, index) != LUA_TBOOLEAN) {
+    Raise(lua,
+          std::string("a key is a text, integer or boolean, not ") + luaL_typename(lua, index));
+  }
+  lua_pushcfunction(lua, &ToText);
+  lua_pushvalue(lua, index);
+  lua_call(lua, 1, 1);
+  const std::string_view text = CheckText(lua, -1, "a key");
+  if (text.empty() || text.size() > kKeyBytesMax) Raise(lua, "a key has 1 to 256 bytes");
+  return std::string(text);
+}
+
+int Limit(lua_State* lua) {
+  const Fields fields(lua, 1, "limit", {"key", "max", "per"});
+  RuleVerdict& built = Build(lua, VerdictKind::kLimit, "limit { … }");
+  built.limit.key = ProgramOf(lua).current_rule->id + "/" + KeyText(lua, fields.Push("key"));
+  built.limit.max = fields.IntegerOr("max", -1);
+  if (built.limit.max < 0) Raise(lua, "limit needs max, an integer from 0");
+  built.limit.per_ms = fields.SpanMs("per");
+  return PushToken(lua);
+}
+
+int Reserve(lua_State* lua) {
+  const BudgetHandle* handle = UserdataOf<BudgetHandle>(lua, 1, Kind::kBudget);
+  if (handle == nullptr)
+    Raise(lua, "write reserve(BUDGET, amount), where BUDGET = budget \"…\" {…}");
+  const BudgetDecl& budget = ProgramOf(lua).budgets()[handle->index];
+  RuleVerdict& built = Build(lua, VerdictKind::kReserve, "reserve(…)");
+  built.budget = handle->index;
+  if (const LuaMoney* money = MoneyAt(lua, 2); money != nullptr) {
+    if (budget.unit != money->currency) {
+      Raise(lua, "budget `" + budget.name + "` counts " + budget.unit + ", not " + money->currency);
+    }
+    built.amount = money->minor;
+  } else if (lua_isinteger(lua, 2) != 0 && !handle->is_money) {
+    built.amount = lua_tointeger(lua, 2);
+  } else {
+    Raise(lua, "budget `" + budget.name + "` counts " + budget.unit + ", not a " +
+                   luaL_typename(lua, 2));
+  }
+  if (built.amount < 0) Raise(lua, "a negative amount cannot be reserved");
+  return PushToken(lua);
+}
+
+int Note(lua_State* lua) {
+  std::string text = Cut(std::string(CheckText(lua, 1, "a note")));
+  Build(lua, VerdictKind::kNote, "note(…)").because = std::move(text);
+  return PushToken(lua);
+}
+
+// How many allowed calls took a slot of a rule's limit under this key.
+int Count(lua_State* lua) {
+  CheckDeciding(lua, "count { … }");
+  const Fields fields(lua, 1, "count", {"rule", "key", "within"});
+  Program& program = ProgramOf(lua);
+  std::string rule = fields.TextOr("rule", program.current_rule->id);
+  if (rule.find('/') == std::string::npos) {
+    rule = program.policies()[program.current_rule->policy].name + "/" + rule;
+  }
+  const std::string key = rule + "/" + KeyText(lua, fields.Push("key"));
+  const DecisionInput& input = program.context().input();
+  if (input.state == nullptr) Raise(lua, "no counters are at hand");
+  VersionedRead read = input.state->Count(key, fields.SpanMs("within"), input.now_us);
+  lua_pushinteger(lua, read.value);
+  program.reads.push_back(std::move(read));
+  return 1;
+}
+
+}  // namespace
+
+void AddVerdictFunctions(lua_State* lua) {
+  constexpr luaL_Reg kFunctions[] = {{"allow", Allow},     {"deny", Deny},
+                                     {"modify", Modify},   {"limit", Limit},
+                                     {"reserve", Reserve}, {"note", Note},
+                                     {"count", Count},     {"require_approval", RequireApproval},
+                                     {nullptr, nullptr}};
+  luaL_setfuncs(lua, kFunctions, 0);
+}
+
+}  // namespace interlock::policies
