@@ -1,6 +1,8 @@
-// interlockd: the daemon. Reads top to bottom as its parts list; everything is made here and handed on.
+// interlockd: the daemon. Reads top to bottom as its parts list; everything is made here and handed
+// on.
 //
-// Exit codes: 0 ended as asked, 1 the configuration or a part of it is wrong, 2 it could not start or serve.
+// Exit codes: 0 ended as asked, 1 the configuration or a part of it is wrong, 2 it could not start
+// or serve.
 #include <signal.h>
 #include <spdlog/sinks/basic_file_sink.h>
 #include <spdlog/sinks/stdout_color_sinks.h>
@@ -42,7 +44,8 @@
 namespace {
 
 namespace fs = std::filesystem;
-using namespace interlock;  // NOLINT(google-build-using-namespace): one file, the parts of all folders
+using namespace interlock;  // NOLINT(google-build-using-namespace): one file, the parts of all
+                            // folders
 
 struct Flags {
   std::string config;
@@ -91,8 +94,8 @@ core::StatusOr<TenantSources> LoadSources(const runtime::Config& config,
                      manifest.input_schema, manifest.result_schema});
   }
   INTERLOCK_ASSIGN_OR_RETURN(auto files, policies::Bundle::ReadFolder(tenant.policies));
-  INTERLOCK_ASSIGN_OR_RETURN(
-      sources.bundle, policies::Bundle::Load(std::move(files), std::move(known), nullptr));
+  INTERLOCK_ASSIGN_OR_RETURN(sources.bundle,
+                             policies::Bundle::Load(std::move(files), std::move(known), nullptr));
   INTERLOCK_ASSIGN_OR_RETURN(sources.agents, runtime::LoadAgents(tenant.agents));
   for (const runtime::AgentFile& agent : sources.agents) {
     const auto named = [&](const runtime::PlannerConfig& p) { return p.name == agent.planner; };
@@ -206,7 +209,8 @@ core::StatusOr<TenantParts> OpenTenant(const runtime::Config& config, const std:
   return parts;
 }
 
-// SIGTERM and SIGINT wait for Serve; blocked before any thread, so that every thread has them blocked.
+// SIGTERM and SIGINT wait for Serve; blocked before any thread, so that every thread has them
+// blocked.
 sigset_t BlockEndSignals() {
   sigset_t signals;
   sigemptyset(&signals);
@@ -227,8 +231,7 @@ core::Status Serve(const runtime::Config& config, const std::map<std::string, Te
   }
   INTERLOCK_ASSIGN_OR_RETURN(const auto server, runtime::StartServer(std::move(options)));
   const std::string address_file = config.data_dir + "/interlockd.addr";
-  INTERLOCK_RETURN_IF_ERROR(
-      runtime::WriteFileAtomically(address_file, server->address() + "\n"));
+  INTERLOCK_RETURN_IF_ERROR(runtime::WriteFileAtomically(address_file, server->address() + "\n"));
   spdlog::info("serving on {}", server->address());
   int signal_number = 0;
   sigwait(&signals, &signal_number);
@@ -272,7 +275,8 @@ int main(int argc, char** argv) {
   CLI::App app("Interlock: an agent runtime whose every tool call passes one gate.", "interlockd");
   app.set_version_flag("--version", INTERLOCK_VERSION);
   app.add_option("--config", flags.config, "Configuration (YAML)")->required();
-  app.add_flag("--check", flags.check, "Check configuration, policies, tools and agents; start nothing");
+  app.add_flag("--check", flags.check,
+               "Check configuration, policies, tools and agents; start nothing");
   CLI11_PARSE(app, argc, argv);
   try {
     const core::Status status = Run(flags);

@@ -15,32 +15,33 @@ namespace interlock::runtime {
 enum class OnText { kAnswer, kAsk };
 
 struct AgentLimits {
-  std::int64_t steps_max = 20;      // plans; 1..1000
-  std::int64_t wall_ms = 600'000;   // planning and calls, time parked not counted; 1..86,400,000
-  std::int64_t calls_max = 60;      // calls; 1..10,000
+  std::int64_t steps_max = 20;     // plans; 1..1000
+  std::int64_t wall_ms = 600'000;  // planning and calls, time parked not counted; 1..86,400,000
+  std::int64_t calls_max = 60;     // calls; 1..10,000
 };
 
 struct AgentFile {
-  std::string name;                 // [a-z0-9_-]{1,64}; the file's name without .yaml
+  std::string name;  // [a-z0-9_-]{1,64}; the file's name without .yaml
   std::string version;
   std::string description;
-  std::string planner;              // a planner's name in the daemon's config
+  std::string planner;  // a planner's name in the daemon's config
   std::string model;
-  std::string prompt;               // system prompt
-  std::vector<std::string> tools;   // names or globs (`*` matches any bytes); in file order
+  std::string prompt;              // system prompt
+  std::vector<std::string> tools;  // names or globs (`*` matches any bytes); in file order
   AgentLimits limits;
   OnText on_text = OnText::kAnswer;
-  std::string canonical;            // RFC 8785 form of all of the above, defaults filled in
-  std::string digest;               // "sha256:<hex>" of `canonical`
+  std::string canonical;  // RFC 8785 form of all of the above, defaults filled in
+  std::string digest;     // "sha256:<hex>" of `canonical`
 };
 
 inline constexpr std::size_t kAgentFileBytesMax = 256 * 1024;
 
-// Parses one agent file. `file` is for messages; the name must be its stem. Errors: kInvalidArgument,
-// "file:line: what; what to do", also for unknown and repeated keys.
+// Parses one agent file. `file` is for messages; the name must be its stem. Errors:
+// kInvalidArgument, "file:line: what; what to do", also for unknown and repeated keys.
 core::StatusOr<AgentFile> ParseAgent(std::string_view file, std::string_view text);
 
-// Every *.yaml of `folder`, sorted by name. Errors: as above; kNotFound when there is no such folder.
+// Every *.yaml of `folder`, sorted by name. Errors: as above; kNotFound when there is no such
+// folder.
 core::StatusOr<std::vector<AgentFile>> LoadAgents(const std::string& folder);
 
 // Whether one of the agent's tool patterns matches.

@@ -1,5 +1,5 @@
-// The daemon's configuration (YAML). Strict: an unknown key, a wrong type, a key given twice or a missing file
-// is one line with file and line, and what to do.
+// The daemon's configuration (YAML). Strict: an unknown key, a wrong type, a key given twice or a
+// missing file is one line with file and line, and what to do.
 #pragma once
 
 #include <cstdint>
@@ -18,18 +18,18 @@ inline constexpr std::size_t kConfigBytesMax = 1 << 20;
 
 struct SandboxConfig {
   bool allow_none = false;
-  int boxes_max = 64;                                 // 1..4096
+  int boxes_max = 64;  // 1..4096
   sandbox::Level level_cap = sandbox::Level::kFull;
 };
 
 struct LogConfig {
-  std::string level = "info";                         // trace debug info warn error
-  std::string file = "-";                             // "-": standard error
+  std::string level = "info";  // trace debug info warn error
+  std::string file = "-";      // "-": standard error
 };
 
 struct TenantConfig {
-  std::string id;                                     // [a-z0-9-]{1,63}, starts with a letter
-  std::string policies;                               // folder, absolute
+  std::string id;        // [a-z0-9-]{1,63}, starts with a letter
+  std::string policies;  // folder, absolute
   std::string tools;
   std::string agents;
   std::vector<std::pair<std::string, std::string>> vars;  // ${name} in manifests; sorted by name
@@ -37,7 +37,7 @@ struct TenantConfig {
 
 struct PrincipalConfig {
   core::Principal principal;
-  std::string token_sha256;                           // 64 lower-case hex characters
+  std::string token_sha256;  // 64 lower-case hex characters
 };
 
 enum class PlannerKind { kScripted, kOpenai };
@@ -45,23 +45,23 @@ enum class PlannerKind { kScripted, kOpenai };
 struct PlannerConfig {
   std::string name;
   PlannerKind kind = PlannerKind::kScripted;
-  std::string folder;                                 // scripted: of the scripts, absolute
-  std::string base_url;                               // openai: http(s)://…
-  std::string model;                                  // openai: unless the agent names one
-  std::string api_key_env;                            // openai: name of an environment variable, or empty
-  std::int64_t timeout_ms = 60'000;                   // 1..600,000
-  std::int64_t retries_max = 3;                       // 0..10
+  std::string folder;                // scripted: of the scripts, absolute
+  std::string base_url;              // openai: http(s)://…
+  std::string model;                 // openai: unless the agent names one
+  std::string api_key_env;           // openai: name of an environment variable, or empty
+  std::int64_t timeout_ms = 60'000;  // 1..600,000
+  std::int64_t retries_max = 3;      // 0..10
 };
 
 struct Config {
-  std::string file;                                   // as given
-  std::string data_dir;                               // absolute; made by the daemon
-  std::string listen = "127.0.0.1:7443";              // host:port; port 0: a free one
-  std::string origin = "interlock.local";             // of checkpoints: "<origin>/<tenant>"
-  std::string launcher;                               // absolute; empty: beside the daemon
+  std::string file;                        // as given
+  std::string data_dir;                    // absolute; made by the daemon
+  std::string listen = "127.0.0.1:7443";   // host:port; port 0: a free one
+  std::string origin = "interlock.local";  // of checkpoints: "<origin>/<tenant>"
+  std::string launcher;                    // absolute; empty: beside the daemon
   SandboxConfig sandbox;
   LogConfig log;
-  std::vector<TenantConfig> tenants;                  // at least one
+  std::vector<TenantConfig> tenants;  // at least one
   std::vector<PrincipalConfig> principals;
   std::vector<PlannerConfig> planners;
 };

@@ -13,8 +13,8 @@ namespace {
 
 bool IsAgentName(std::string_view name) {
   return !name.empty() && name.size() <= 64 && std::all_of(name.begin(), name.end(), [](char c) {
-           return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '_' || c == '-';
-         });
+    return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '_' || c == '-';
+  });
 }
 
 bool IsToolPattern(std::string_view pattern) {
@@ -65,7 +65,8 @@ void CheckAgent(const AgentFile& agent, std::string_view file, const YamlMap& ma
   }
 }
 
-// Classic glob with `*` only: on a mismatch, go back to the last star and let it take one byte more.
+// Classic glob with `*` only: on a mismatch, go back to the last star and let it take one byte
+// more.
 bool GlobMatches(std::string_view glob, std::string_view text) {
   std::size_t g = 0, t = 0, star = std::string_view::npos, mark = 0;
   while (t < text.size()) {

@@ -62,9 +62,9 @@ bool IsTenantId(std::string_view id) {
 // Ids of principals, planners and roles go into entries and names.
 bool IsPlainId(std::string_view id) {
   return !id.empty() && id.size() <= 64 && std::all_of(id.begin(), id.end(), [](char c) {
-           return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
-                  c == '-' || c == '_' || c == '.' || c == '@';
-         });
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '-' ||
+           c == '_' || c == '.' || c == '@';
+  });
 }
 
 bool IsLoopback(std::string_view host) {
@@ -147,8 +147,8 @@ void Loader::ReadPrincipal(YamlMap map) {
   }
   for (const PrincipalConfig& other : out_.config.principals) {
     if (other.token_sha256 == entry.token_sha256) {
-      faults_.Add(map.LineOfKey("token_sha256"), "principal `" + other.principal.id +
-                                                     "` has the same token; give each its own");
+      faults_.Add(map.LineOfKey("token_sha256"),
+                  "principal `" + other.principal.id + "` has the same token; give each its own");
     }
     if (other.principal.id == who.id && other.principal.tenant == who.tenant) {
       faults_.Add(map.LineOfKey("id"), "principal `" + who.id + "` is given twice; remove one");

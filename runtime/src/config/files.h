@@ -8,7 +8,8 @@
 
 namespace interlock::runtime {
 
-// Errors: kNotFound when it cannot be read, with the reason; kInvalidArgument when larger than `bytes_max`.
+// Errors: kNotFound when it cannot be read, with the reason; kInvalidArgument when larger than
+// `bytes_max`.
 core::StatusOr<std::string> ReadWholeFile(const std::string& path, std::size_t bytes_max);
 
 // Replaces `path` by a file with these bytes, all or nothing: temporary name, fsync, rename.

@@ -136,8 +136,8 @@ std::string YamlMap::Text(std::string_view key, std::string fallback) {
 std::string YamlMap::RequiredText(std::string_view key) {
   std::string text = Text(key, "");
   if (text.empty()) {
-    faults_.Add(LineOfKey(key), what_ + " needs `" + std::string(key) + "`; add `" +
-                                    std::string(key) + ": …`");
+    faults_.Add(LineOfKey(key),
+                what_ + " needs `" + std::string(key) + "`; add `" + std::string(key) + ": …`");
   }
   return text;
 }

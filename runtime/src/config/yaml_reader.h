@@ -1,5 +1,5 @@
-// Reads YAML strictly: every key is known, given once, of the right type and in its range. The first fault
-// found is kept, so that a loader reads straight down and asks once at the end.
+// Reads YAML strictly: every key is known, given once, of the right type and in its range. The
+// first fault found is kept, so that a loader reads straight down and asks once at the end.
 #pragma once
 
 #include <yaml-cpp/yaml.h>
@@ -27,7 +27,8 @@ class YamlFaults {
   core::Status status_;
 };
 
-// Parses one document. Errors go to `faults`: not UTF-8, not YAML, more than one document, not a map.
+// Parses one document. Errors go to `faults`: not UTF-8, not YAML, more than one document, not a
+// map.
 YAML::Node ParseYaml(std::string_view text, YamlFaults& faults);
 
 int LineOf(const YAML::Node& node);  // from 1
@@ -37,19 +38,22 @@ struct IntRange {
   std::int64_t max;
 };
 
-// One map. Ask for every key that may be there, then call Close(). `what` is for messages ("`tenants` entry").
+// One map. Ask for every key that may be there, then call Close(). `what` is for messages
+// ("`tenants` entry").
 class YamlMap {
  public:
   YamlMap(YAML::Node node, std::string what, YamlFaults& faults);
 
-  std::string Text(std::string_view key, std::string fallback);  // a scalar; `key:` alone is a fault
-  std::string RequiredText(std::string_view key);                // also not empty
+  std::string Text(std::string_view key,
+                   std::string fallback);          // a scalar; `key:` alone is a fault
+  std::string RequiredText(std::string_view key);  // also not empty
   std::int64_t Int(std::string_view key, std::int64_t fallback, IntRange range);
   bool Bool(std::string_view key, bool fallback);
-  // The one of `choices` that stands there; its position. Absent: `fallback`, a position; -1: a fault.
+  // The one of `choices` that stands there; its position. Absent: `fallback`, a position; -1: a
+  // fault.
   int Choice(std::string_view key, const std::vector<std::string>& choices, int fallback);
-  YamlMap Map(std::string_view key);                              // empty when absent
-  std::vector<YAML::Node> List(std::string_view key);             // empty when absent
+  YamlMap Map(std::string_view key);                   // empty when absent
+  std::vector<YAML::Node> List(std::string_view key);  // empty when absent
   std::vector<std::string> TextList(std::string_view key);
   std::vector<std::pair<std::string, std::string>> TextMap(std::string_view key);  // sorted
 

@@ -9,15 +9,15 @@ namespace {
 core::StatusOr<ApprovalInfo> VisibleApproval(const Caller& caller, std::string_view id) {
   core::StatusOr<ApprovalInfo> info = caller.engine->GetApproval(*caller.who, id);
   if (!info.ok() || SeesAllRuns(caller)) return info;
-  const bool own = info->run.empty() ? info->state.requester == caller.who->id
-                                     : OwnRun(caller, info->run).ok();
+  const bool own =
+      info->run.empty() ? info->state.requester == caller.who->id : OwnRun(caller, info->run).ok();
   if (own) return info;
   return WithReason(core::NotFound("there is no approval `" + std::string(id) + "`"),
                     "APPROVAL_NOT_FOUND");
 }
 
-// Whether the caller has the role for the capacity in which he answers. Whether he is among this approval's
-// approvers is the engine's to say.
+// Whether the caller has the role for the capacity in which he answers. Whether he is among this
+// approval's approvers is the engine's to say.
 core::Status CheckCapacity(const Caller& caller, wire::AnswerFor answer_for) {
   const bool relay = answer_for == wire::ANSWER_FOR_RUN_USER;
   if (!relay && answer_for != wire::ANSWER_FOR_UNSPECIFIED) {

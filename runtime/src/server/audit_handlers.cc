@@ -12,7 +12,8 @@ namespace interlock::runtime::handlers {
 namespace {
 
 core::Status NoEntry(std::uint64_t index) {
-  return WithReason(core::NotFound("there is no entry " + std::to_string(index)), "ENTRY_NOT_FOUND");
+  return WithReason(core::NotFound("there is no entry " + std::to_string(index)),
+                    "ENTRY_NOT_FOUND");
 }
 
 // Precondition: decimal digits that fit, as names and our own cursors are.
@@ -41,8 +42,8 @@ core::StatusOr<audit::EntryPage> ReadSpan(const Caller& caller, std::uint64_t fi
   if (!page.spec.cursor.empty()) first = Number(page.spec.cursor);
   if (first >= end) return audit::EntryPage{};
   const auto wanted = std::min(static_cast<std::uint64_t>(page.spec.size), end - first);
-  INTERLOCK_ASSIGN_OR_RETURN(audit::EntryPage found, caller.engine->log().ReadRange(
-                                                         first, static_cast<int>(wanted)));
+  INTERLOCK_ASSIGN_OR_RETURN(audit::EntryPage found,
+                             caller.engine->log().ReadRange(first, static_cast<int>(wanted)));
   found.more = found.more && first + found.entries.size() < end;
   return found;
 }
@@ -105,9 +106,8 @@ core::StatusOr<wire::InclusionProof> GetInclusionProof(
   if (request.tree_size() < 0) return BadField("tree_size", "must not be negative");
   INTERLOCK_ASSIGN_OR_RETURN(const audit::Checkpoint checkpoint,
                              caller.engine->CheckpointNow(*caller.who));
-  const std::uint64_t size = request.tree_size() == 0
-                                 ? checkpoint.size
-                                 : static_cast<std::uint64_t>(request.tree_size());
+  const std::uint64_t size =
+      request.tree_size() == 0 ? checkpoint.size : static_cast<std::uint64_t>(request.tree_size());
   const audit::Log& log = caller.engine->log();
   if (size > log.size() || index >= size) {
     return WithReason(core::Error(core::StatusCode::kOutOfRange,
@@ -134,7 +134,8 @@ core::StatusOr<wire::ListBudgetsResponse> ListBudgets(const Caller& caller,
     return std::tie(a.name, a.scope, a.unit) < std::tie(b.name, b.scope, b.unit);
   });
   const std::size_t first = std::min<std::size_t>(Number(page.spec.cursor), budgets.size());
-  const std::size_t end = std::min(first + static_cast<std::size_t>(page.spec.size), budgets.size());
+  const std::size_t end =
+      std::min(first + static_cast<std::size_t>(page.spec.size), budgets.size());
   wire::ListBudgetsResponse response;
   for (std::size_t i = first; i < end; ++i) *response.add_budgets() = ToWire(budgets[i]);
   if (end < budgets.size()) {

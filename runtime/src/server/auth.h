@@ -20,7 +20,8 @@ class Authenticator {
   explicit Authenticator(std::vector<PrincipalConfig> principals);
 
   // `header`: the value of `authorization`, "Bearer <token>". The principal lives as long as this.
-  // Time does not depend on which token is near. Errors: kUnauthenticated, TOKEN_MISSING or TOKEN_INVALID.
+  // Time does not depend on which token is near. Errors: kUnauthenticated, TOKEN_MISSING or
+  // TOKEN_INVALID.
   core::StatusOr<const core::Principal*> Authenticate(std::optional<std::string_view> header) const;
 
  private:

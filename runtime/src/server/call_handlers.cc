@@ -85,7 +85,8 @@ void CheckToolCall(const Caller& caller, const wire::CheckToolCallRequest& reque
 void ExecuteToolCall(const Caller& caller, const wire::ExecuteToolCallRequest& request,
                      Reply<wire::Call> reply) {
   if (request.request_id().empty()) return reply(BadField("request_id", "is required"));
-  core::StatusOr<ToolCallSpec> spec = SpecOf(request.parent(), request.call(), request.request_id());
+  core::StatusOr<ToolCallSpec> spec =
+      SpecOf(request.parent(), request.call(), request.request_id());
   if (!spec.ok()) return reply(spec.status());
   caller.engine->ExecuteToolCall(*caller.who, *std::move(spec), AsCall(caller, std::move(reply)));
 }
@@ -103,7 +104,8 @@ core::StatusOr<wire::Call> GetCall(const Caller& caller, const wire::GetCallRequ
 core::StatusOr<wire::ListCallsResponse> ListCalls(const Caller& caller,
                                                   const wire::ListCallsRequest& request) {
   INTERLOCK_ASSIGN_OR_RETURN(const std::string run, RunFilter(caller, request.run()));
-  INTERLOCK_ASSIGN_OR_RETURN(const std::optional<CallState> state, CallStateFilter(request.state()));
+  INTERLOCK_ASSIGN_OR_RETURN(const std::optional<CallState> state,
+                             CallStateFilter(request.state()));
   INTERLOCK_ASSIGN_OR_RETURN(
       const ListPage page,
       PageOf(caller, "ListCalls", request, std::to_string(request.state()) + "\n" + run));

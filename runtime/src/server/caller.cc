@@ -42,7 +42,8 @@ core::StatusOr<Caller> Admission::Admit(const grpc::ServerContext& context,
     wanted += (wanted.empty() ? "" : " or ") + std::string(role);
   }
   if (!may) {
-    return Refused("`" + who->id + "` needs role " + wanted + " for " + method.name, "MISSING_ROLE");
+    return Refused("`" + who->id + "` needs role " + wanted + " for " + method.name,
+                   "MISSING_ROLE");
   }
   INTERLOCK_ASSIGN_OR_RETURN(const std::string_view tenant, TenantOfName(facts.field, facts.name));
   if (tenant != who->tenant) {

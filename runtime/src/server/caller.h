@@ -35,14 +35,14 @@ struct Caller {
 
 // What is known of a method before a request comes.
 struct MethodInfo {
-  std::string name;                      // "RunService.GetRun"
-  std::string resource_type;             // what its errors are about
-  std::vector<std::string_view> roles;   // any of them may call it
+  std::string name;                     // "RunService.GetRun"
+  std::string resource_type;            // what its errors are about
+  std::vector<std::string_view> roles;  // any of them may call it
 };
 
 // What a request says of itself, whatever its type.
 struct RequestFacts {
-  std::string_view field;                // "name" or "parent"
+  std::string_view field;  // "name" or "parent"
   std::string_view name;
   std::size_t bytes = 0;
 };
@@ -53,7 +53,8 @@ class Admission {
   explicit Admission(const ServerOptions& options);
 
   // Errors: kUnauthenticated; kPermissionDenied (MISSING_ROLE, WRONG_TENANT); kResourceExhausted
-  // (REQUEST_TOO_LARGE); kDeadlineExceeded when the caller has stopped waiting; kInvalidArgument for a name.
+  // (REQUEST_TOO_LARGE); kDeadlineExceeded when the caller has stopped waiting; kInvalidArgument
+  // for a name.
   core::StatusOr<Caller> Admit(const grpc::ServerContext& context, const MethodInfo& method,
                                const RequestFacts& facts) const;
 

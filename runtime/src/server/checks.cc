@@ -24,7 +24,8 @@ core::StatusOr<core::Json> ParseSession(std::string_view field, std::string_view
   const core::JsonLimits limits{.bytes_max = kSessionBytesMax,
                                 .depth_max = core::kArgsLimits.depth_max};
   core::StatusOr<core::Json> session = core::ParseJson(text, limits);
-  if (!session.ok()) return BadField(field, "is refused: " + std::string(core::Message(session.status())));
+  if (!session.ok())
+    return BadField(field, "is refused: " + std::string(core::Message(session.status())));
   if (!session->is_object()) return BadField(field, "must be a JSON object");
   return session;
 }

@@ -1,4 +1,5 @@
-// Checks that several handlers make of a request's fields. Errors: kInvalidArgument with a BadRequest.
+// Checks that several handlers make of a request's fields. Errors: kInvalidArgument with a
+// BadRequest.
 #pragma once
 
 #include <string>

@@ -2,7 +2,6 @@
 
 #include <google/protobuf/util/time_util.h>
 
-
 #include "config/utf8.h"
 #include "core/digest.h"
 #include "server/errors.h"

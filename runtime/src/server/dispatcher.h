@@ -28,14 +28,16 @@ class Tag {
 class Inflight {
  public:
   virtual ~Inflight() = default;
-  virtual void OnDrain() = 0;  // the server is going down: a stream ends now, a unary call may go on
-  virtual void Abort() = 0;    // answer at once with UNAVAILABLE, unless it is answered already
+  virtual void
+  OnDrain() = 0;             // the server is going down: a stream ends now, a unary call may go on
+  virtual void Abort() = 0;  // answer at once with UNAVAILABLE, unless it is answered already
 };
 
 // Thread-safe. Neither copies nor moves.
 class Dispatcher {
  public:
-  explicit Dispatcher(std::unique_ptr<grpc::ServerCompletionQueue> queue) : queue_(std::move(queue)) {}
+  explicit Dispatcher(std::unique_ptr<grpc::ServerCompletionQueue> queue)
+      : queue_(std::move(queue)) {}
   ~Dispatcher() { Close(); }
 
   void Start(int threads);
@@ -54,7 +56,8 @@ class Dispatcher {
   void Untrack(const std::shared_ptr<Inflight>& rpc);
 
   bool draining() const { return draining_.load(std::memory_order_acquire); }
-  // No new RPCs; tells those in flight, waits up to `grace`, then aborts the rest and waits for their end.
+  // No new RPCs; tells those in flight, waits up to `grace`, then aborts the rest and waits for
+  // their end.
   void Drain(std::chrono::milliseconds grace);
   // After the gRPC server is shut down: no tags any more, threads joined. Idempotent.
   void Close();

@@ -10,7 +10,8 @@
 namespace interlock::runtime {
 namespace {
 
-// Codes are the same numbers on both sides (https://grpc.github.io/grpc/core/md_doc_statuscodes.html).
+// Codes are the same numbers on both sides
+// (https://grpc.github.io/grpc/core/md_doc_statuscodes.html).
 constexpr bool Same(core::StatusCode ours, grpc::StatusCode theirs) {
   return static_cast<int>(ours) == static_cast<int>(theirs);
 }
@@ -34,7 +35,8 @@ static_assert(Same(core::StatusCode::kUnauthenticated, grpc::StatusCode::UNAUTHE
 
 constexpr char kFieldUrl[] = "interlock.v1/field";  // payload of BadField: the field's path
 
-void AddErrorInfo(const core::Status& status, const ErrorSubject& subject, google::rpc::Status& out) {
+void AddErrorInfo(const core::Status& status, const ErrorSubject& subject,
+                  google::rpc::Status& out) {
   google::rpc::ErrorInfo info;
   info.set_reason(ReasonOf(status));
   info.set_domain(std::string(kErrorDomain));
@@ -89,9 +91,9 @@ void AddRetry(google::rpc::Status& out) {
 }  // namespace
 
 core::Status BadField(std::string_view field, std::string_view description) {
-  core::Status status = WithReason(core::InvalidArgument("`" + std::string(field) + "` " +
-                                                         std::string(description)),
-                                   "BAD_REQUEST");
+  core::Status status =
+      WithReason(core::InvalidArgument("`" + std::string(field) + "` " + std::string(description)),
+                 "BAD_REQUEST");
   status.SetPayload(kFieldUrl, absl::Cord(absl::string_view(field.data(), field.size())));
   return status;
 }

@@ -22,9 +22,9 @@ struct ErrorSubject {
   std::string name;    // as the caller gave it
 };
 
-// Every error gets google.rpc.Status in `grpc-status-details-bin`: an ErrorInfo always, and where it fits one
-// each of BadRequest, ResourceInfo, QuotaFailure, PreconditionFailure and RetryInfo. Internal errors keep
-// their message; no message holds a secret or content.
+// Every error gets google.rpc.Status in `grpc-status-details-bin`: an ErrorInfo always, and where
+// it fits one each of BadRequest, ResourceInfo, QuotaFailure, PreconditionFailure and RetryInfo.
+// Internal errors keep their message; no message holds a secret or content.
 grpc::Status ToGrpc(const core::Status& status, const ErrorSubject& subject);
 
 }  // namespace interlock::runtime

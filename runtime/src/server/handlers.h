@@ -1,5 +1,5 @@
-// What each unary method does once the caller is admitted: check the request, ask the engine, translate.
-// Plain functions; they know nothing of queues or streams. Thread-safe.
+// What each unary method does once the caller is admitted: check the request, ask the engine,
+// translate. Plain functions; they know nothing of queues or streams. Thread-safe.
 #pragma once
 
 #include "server/caller.h"
@@ -30,11 +30,12 @@ void ResolveCall(const Caller& caller, const wire::ResolveCallRequest& request,
                  Reply<wire::Call> reply);
 
 // --- ApprovalService (approval_handlers.cc)
-core::StatusOr<wire::ListApprovalsResponse> ListApprovals(const Caller& caller,
-                                                          const wire::ListApprovalsRequest& request);
+core::StatusOr<wire::ListApprovalsResponse> ListApprovals(
+    const Caller& caller, const wire::ListApprovalsRequest& request);
 core::StatusOr<wire::Approval> GetApproval(const Caller& caller,
                                            const wire::GetApprovalRequest& request);
-void Approve(const Caller& caller, const wire::ApproveRequest& request, Reply<wire::Approval> reply);
+void Approve(const Caller& caller, const wire::ApproveRequest& request,
+             Reply<wire::Approval> reply);
 void Reject(const Caller& caller, const wire::RejectRequest& request, Reply<wire::Approval> reply);
 
 // --- AuditService and BudgetService (audit_handlers.cc)

@@ -11,7 +11,8 @@ namespace {
 constexpr std::string_view kTenants = "tenants/";
 
 bool IsIndex(std::string_view id) {
-  const bool digits = std::all_of(id.begin(), id.end(), [](char c) { return c >= '0' && c <= '9'; });
+  const bool digits =
+      std::all_of(id.begin(), id.end(), [](char c) { return c >= '0' && c <= '9'; });
   return digits && !id.empty() && id.size() <= 18 && (id == "0" || id[0] != '0');
 }
 

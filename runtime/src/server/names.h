@@ -17,8 +17,8 @@ inline constexpr std::string_view kEntries = "entries";
 // The tenant of any name or parent. Errors: kInvalidArgument with a BadRequest for `field`.
 core::StatusOr<std::string_view> TenantOfName(std::string_view field, std::string_view name);
 
-// The id of a name of `collection`; a view into `name`. Ids of runs, calls and approvals must be UUIDs, of
-// entries decimal numbers. Errors: kInvalidArgument with a BadRequest for `field`.
+// The id of a name of `collection`; a view into `name`. Ids of runs, calls and approvals must be
+// UUIDs, of entries decimal numbers. Errors: kInvalidArgument with a BadRequest for `field`.
 core::StatusOr<std::string_view> IdOfName(std::string_view field, std::string_view name,
                                           std::string_view collection);
 

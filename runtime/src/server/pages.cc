@@ -37,7 +37,8 @@ core::StatusOr<int> PageSize(std::int32_t asked) {
 }
 
 std::string PageTokens::Mac(std::string_view scope, std::string_view cursor) const {
-  const core::Digest of_scope = core::Sha256(scope);  // fixed length: scope and cursor cannot run together
+  const core::Digest of_scope =
+      core::Sha256(scope);  // fixed length: scope and cursor cannot run together
   std::string message(core::AsBytes(of_scope));
   message += cursor;
   const core::Digest mac = core::HmacSha256(key_, message);
@@ -62,7 +63,8 @@ core::StatusOr<std::string> PageTokens::Open(std::string_view scope, std::string
     }
   }
   return WithReason(
-      BadField("page_token", "is not one of this list; send it unchanged, with the same parameters"),
+      BadField("page_token",
+               "is not one of this list; send it unchanged, with the same parameters"),
       "PAGE_TOKEN");
 }
 

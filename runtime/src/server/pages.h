@@ -1,5 +1,5 @@
-// Page tokens (AIP-158): opaque, URL-safe, bound to the method, tenant and all other parameters of the list.
-// They carry a cursor, never authority: every page is authorised anew.
+// Page tokens (AIP-158): opaque, URL-safe, bound to the method, tenant and all other parameters of
+// the list. They carry a cursor, never authority: every page is authorised anew.
 #pragma once
 
 #include <cstdint>
@@ -22,10 +22,11 @@ class PageTokens {
  public:
   explicit PageTokens(std::string key) : key_(std::move(key)) {}
 
-  // `scope`: the method and its other parameters, in one text. An empty cursor gives an empty token.
+  // `scope`: the method and its other parameters, in one text. An empty cursor gives an empty
+  // token.
   std::string Seal(std::string_view scope, std::string_view cursor) const;
-  // An empty token gives an empty cursor. Errors: kInvalidArgument for a token that was changed, is not ours,
-  // or belongs to another scope; reason PAGE_TOKEN.
+  // An empty token gives an empty cursor. Errors: kInvalidArgument for a token that was changed, is
+  // not ours, or belongs to another scope; reason PAGE_TOKEN.
   core::StatusOr<std::string> Open(std::string_view scope, std::string_view token) const;
 
  private:

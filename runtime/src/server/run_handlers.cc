@@ -44,7 +44,8 @@ core::StatusOr<std::string> RunToChange(const Caller& caller, std::string_view n
 
 }  // namespace
 
-void CreateRun(const Caller& caller, const wire::CreateRunRequest& request, Reply<wire::Run> reply) {
+void CreateRun(const Caller& caller, const wire::CreateRunRequest& request,
+               Reply<wire::Run> reply) {
   core::StatusOr<CreateRunSpec> spec = SpecOf(request);
   if (!spec.ok()) return reply(spec.status());
   caller.engine->CreateRun(*caller.who, *std::move(spec), AsRun(caller, std::move(reply)));
@@ -59,8 +60,8 @@ core::StatusOr<wire::Run> GetRun(const Caller& caller, const wire::GetRunRequest
 core::StatusOr<wire::ListRunsResponse> ListRuns(const Caller& caller,
                                                 const wire::ListRunsRequest& request) {
   INTERLOCK_ASSIGN_OR_RETURN(const std::optional<RunState> state, RunStateFilter(request.state()));
-  INTERLOCK_ASSIGN_OR_RETURN(
-      const ListPage page, PageOf(caller, "ListRuns", request, std::to_string(request.state())));
+  INTERLOCK_ASSIGN_OR_RETURN(const ListPage page,
+                             PageOf(caller, "ListRuns", request, std::to_string(request.state())));
   INTERLOCK_ASSIGN_OR_RETURN(const Page<RunInfo> found,
                              caller.engine->ListRuns(*caller.who, page.spec, state));
   wire::ListRunsResponse response;

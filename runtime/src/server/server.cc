@@ -28,7 +28,8 @@ core::Status CheckOptions(const ServerOptions& options) {
   if (options.tenants.empty()) return core::InvalidArgument("no tenants to serve");
   for (const auto& [id, tenant] : options.tenants) {
     if (tenant.engine == nullptr || tenant.page_token_key.size() < kPageTokenKeyBytesMin) {
-      return core::InvalidArgument("tenant `" + id + "` has no engine or too short a page token key");
+      return core::InvalidArgument("tenant `" + id +
+                                   "` has no engine or too short a page token key");
     }
   }
   return core::OkStatus();
@@ -68,7 +69,8 @@ core::Status ServerImpl::Start() {
   grpc::ServerBuilder builder;
   int port = 0;
   builder.AddListeningPort(options_.listen, grpc::InsecureServerCredentials(), &port);
-  builder.AddChannelArgument(GRPC_ARG_ALLOW_REUSEPORT, 0);  // a second daemon must not share the port
+  builder.AddChannelArgument(GRPC_ARG_ALLOW_REUSEPORT,
+                             0);  // a second daemon must not share the port
   builder.AddChannelArgument(GRPC_ARG_HTTP2_MIN_RECV_PING_INTERVAL_WITHOUT_DATA_MS, 10'000);
   builder.SetMaxReceiveMessageSize(kWireBytesMax);
   services_->Register(builder);

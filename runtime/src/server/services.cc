@@ -111,8 +111,8 @@ class ServicesImpl final : public Services {
           &handlers::ListEntries);
     Unary(audit_, &Audit::RequestGetEntry, {"AuditService.GetEntry", kEntryType, readers},
           &handlers::GetEntry);
-    Unary(audit_, &Audit::RequestGetCheckpoint,
-          {"AuditService.GetCheckpoint", kEntryType, readers}, &handlers::GetCheckpoint);
+    Unary(audit_, &Audit::RequestGetCheckpoint, {"AuditService.GetCheckpoint", kEntryType, readers},
+          &handlers::GetCheckpoint);
     Unary(audit_, &Audit::RequestGetInclusionProof,
           {"AuditService.GetInclusionProof", kEntryType, readers}, &handlers::GetInclusionProof);
     Unary(budgets_, &Budget::RequestListBudgets,
@@ -126,8 +126,7 @@ class ServicesImpl final : public Services {
              void (Base::*request)(grpc::ServerContext*, Request*,
                                    grpc::ServerAsyncResponseWriter<Response>*,
                                    grpc::CompletionQueue*, grpc::ServerCompletionQueue*, void*),
-             MethodInfo info,
-             void (*handler)(const Caller&, const Request&, Reply<Response>)) {
+             MethodInfo info, void (*handler)(const Caller&, const Request&, Reply<Response>)) {
     using Method = UnaryMethod<Base, Request, Response>;
     auto method = std::make_shared<Method>(
         Method{&service, request, std::move(info), handler, &admission_, dispatcher_});
@@ -141,8 +140,7 @@ class ServicesImpl final : public Services {
              void (Base::*request)(grpc::ServerContext*, Request*,
                                    grpc::ServerAsyncResponseWriter<Response>*,
                                    grpc::CompletionQueue*, grpc::ServerCompletionQueue*, void*),
-             MethodInfo info,
-             core::StatusOr<Response> (*handler)(const Caller&, const Request&)) {
+             MethodInfo info, core::StatusOr<Response> (*handler)(const Caller&, const Request&)) {
     using Method = UnaryMethod<Base, Request, Response>;
     auto answer = [handler](const Caller& caller, const Request& asked, Reply<Response> reply) {
       reply(handler(caller, asked));

@@ -32,7 +32,8 @@ template <typename Base, typename Request, typename Response>
 struct UnaryMethod {
   using RequestFunction = void (Base::*)(grpc::ServerContext*, Request*,
                                          grpc::ServerAsyncResponseWriter<Response>*,
-                                         grpc::CompletionQueue*, grpc::ServerCompletionQueue*, void*);
+                                         grpc::CompletionQueue*, grpc::ServerCompletionQueue*,
+                                         void*);
   using Handler = std::function<void(const Caller&, const Request&, Reply<Response>)>;
 
   Base* service;
@@ -43,13 +44,13 @@ struct UnaryMethod {
   Dispatcher* dispatcher;
 };
 
-// One call, from waiting for a client to the end of its answer. The engine's reply may come from any thread,
-// and after the client has gone: it is then dropped, what it reports stays done (rule 11).
+// One call, from waiting for a client to the end of its answer. The engine's reply may come from
+// any thread, and after the client has gone: it is then dropped, what it reports stays done (rule
+// 11).
 template <typename Base, typename Request, typename Response>
-class UnaryCall final
-    : public Tag,
-      public Inflight,
-      public std::enable_shared_from_this<UnaryCall<Base, Request, Response>> {
+class UnaryCall final : public Tag,
+                        public Inflight,
+                        public std::enable_shared_from_this<UnaryCall<Base, Request, Response>> {
  public:
   using Method = UnaryMethod<Base, Request, Response>;
 

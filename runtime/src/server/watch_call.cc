@@ -89,9 +89,7 @@ void WatchCall::OnGone(bool) {
   Wake();
 }
 
-void WatchCall::OnFinished(bool) {
-  method_.dispatcher->Untrack(shared_from_this());
-}
+void WatchCall::OnFinished(bool) { method_.dispatcher->Untrack(shared_from_this()); }
 
 void WatchCall::Pump() {
   while (true) {
@@ -134,7 +132,8 @@ core::Status WatchCall::Refill() {
   }
   if (!events.empty()) return core::OkStatus();
   INTERLOCK_ASSIGN_OR_RETURN(const RunInfo info, caller_.engine->GetRun(*caller_.who, run_));
-  if (info.entries > after_seq_ + 1) return core::OkStatus();  // more came: its notice comes, or has come
+  if (info.entries > after_seq_ + 1)
+    return core::OkStatus();  // more came: its notice comes, or has come
   complete_ = IsFinal(info.state);
   if (complete_ || told_ != info.state) {
     *queue_.emplace_back().mutable_run() = ToWire(caller_.tenant(), info);
@@ -155,9 +154,8 @@ void WatchCall::Finish(const core::Status& status) {
   if (subscription_.has_value()) caller_.engine->Unsubscribe(*subscription_);
   subscription_.reset();
   const ErrorSubject subject{method_.info.name, method_.info.resource_type, request_.name()};
-  Post(finished_, [&](grpc::ServerCompletionQueue*) {
-    writer_.Finish(ToGrpc(status, subject), &finished_);
-  });
+  Post(finished_,
+       [&](grpc::ServerCompletionQueue*) { writer_.Finish(ToGrpc(status, subject), &finished_); });
 }
 
 }  // namespace interlock::runtime

@@ -1,10 +1,10 @@
-// RunService.WatchRun: a run's entries as they become durable. At most one message is in flight and at most
-// kWatchBatch events are read ahead, so a slow reader costs the daemon no more than that.
+// RunService.WatchRun: a run's entries as they become durable. At most one message is in flight and
+// at most kWatchBatch events are read ahead, so a slow reader costs the daemon no more than that.
 #pragma once
 
 #include <grpcpp/alarm.h>
-#include <grpcpp/server_context.h>
 #include <grpcpp/impl/codegen/proto_utils.h>
+#include <grpcpp/server_context.h>
 #include <grpcpp/support/async_stream.h>
 
 #include <deque>
@@ -36,8 +36,8 @@ struct WatchMethod {
   Dispatcher* dispatcher;
 };
 
-// One stream. Its steps run on queue threads, one at a time: whoever sets `busy_` owns the stream until it
-// clears it. The engine's notice only marks it dirty, and wakes it when nobody owns it.
+// One stream. Its steps run on queue threads, one at a time: whoever sets `busy_` owns the stream
+// until it clears it. The engine's notice only marks it dirty, and wakes it when nobody owns it.
 class WatchCall final : public Inflight, public std::enable_shared_from_this<WatchCall> {
  public:
   explicit WatchCall(const WatchMethod& method);
@@ -64,15 +64,16 @@ class WatchCall final : public Inflight, public std::enable_shared_from_this<Wat
   };
 
   void OnAccepted(bool ok);
-  void OnGone(bool ok);      // the client has gone, or the stream has ended
+  void OnGone(bool ok);  // the client has gone, or the stream has ended
   void OnWoken(bool ok);
   void OnWritten(bool ok);
   void OnFinished(bool ok);
 
-  core::Status Begin();      // admission, request, subscription
+  core::Status Begin();  // admission, request, subscription
   void Wake();
-  void Pump();               // owner only: does one thing, or gives the stream up until it is woken
-  // Owner only: reads events into `queue_`, or the run's state when there are none. OK and still empty: idle.
+  void Pump();  // owner only: does one thing, or gives the stream up until it is woken
+  // Owner only: reads events into `queue_`, or the run's state when there are none. OK and still
+  // empty: idle.
   core::Status Refill();
   void Write(const Response& response);
   void Finish(const core::Status& status);

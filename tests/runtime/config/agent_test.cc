@@ -40,10 +40,11 @@ TEST(Agent, DigestIsOfTheMeaningNotOfTheBytes) {
   const auto agent = ParseAgent("refund.yaml", kAgent);
   const auto same = ParseAgent("elsewhere/refund.yaml", "# a comment\n" + std::string(kAgent));
   ASSERT_TRUE(agent.ok() && same.ok());
-  EXPECT_EQ(agent->canonical,
-            R"({"description":"Helps with refunds.","limits":{"calls_max":7,"steps_max":5,"wall_ms":1000},)"
-            R"("model":"m","name":"refund","on_text":"ask","planner":"scripted","prompt":"Be kind.\n",)"
-            R"("tools":["orders.get","refunds.*"],"version":"1"})");
+  EXPECT_EQ(
+      agent->canonical,
+      R"({"description":"Helps with refunds.","limits":{"calls_max":7,"steps_max":5,"wall_ms":1000},)"
+      R"("model":"m","name":"refund","on_text":"ask","planner":"scripted","prompt":"Be kind.\n",)"
+      R"("tools":["orders.get","refunds.*"],"version":"1"})");
   EXPECT_EQ(agent->digest, same->digest);
   EXPECT_EQ(agent->digest.substr(0, 7), "sha256:");
 }
@@ -52,9 +53,10 @@ TEST(Agent, EveryFieldMovesTheDigest) {
   const auto agent = ParseAgent("refund.yaml", kAgent);
   ASSERT_TRUE(agent.ok());
   const std::pair<std::string, std::string> changes[] = {
-      {"\"1\"", "\"2\""},   {"Helps", "Aids"},        {"scripted", "openai"}, {"model: m", "model: n"},
-      {"Be kind", "Be"},    {"orders.get", "orders"}, {"max: 5", "max: 6"},   {"1000", "1001"},
-      {"max: 7", "max: 8"}, {"ask", "answer"}};
+      {"\"1\"", "\"2\""},       {"Helps", "Aids"}, {"scripted", "openai"},
+      {"model: m", "model: n"}, {"Be kind", "Be"}, {"orders.get", "orders"},
+      {"max: 5", "max: 6"},     {"1000", "1001"},  {"max: 7", "max: 8"},
+      {"ask", "answer"}};
   for (const auto& [from, to] : changes) {
     std::string text = kAgent;
     text.replace(text.find(from), from.size(), to);
@@ -69,7 +71,8 @@ TEST(Agent, FaultsNameFileAndLine) {
   EXPECT_EQ(ErrorOf(good + "colour: red\n").substr(0, 62),
             "agents/refund.yaml:11: unknown key `colour` in an agent file; ");
   EXPECT_EQ(ErrorOf("name: other\n" + good.substr(good.find('\n') + 1)),
-            "agents/refund.yaml:1: agent `other` must be in a file of that name; rename it to other.yaml");
+            "agents/refund.yaml:1: agent `other` must be in a file of that name; rename it to "
+            "other.yaml");
   EXPECT_EQ(ErrorOf("version: '1'\nplanner: p\n"),
             "agents/refund.yaml:1: an agent file needs `name`; add `name: …`");
   EXPECT_EQ(ErrorOf("name: refund\nversion: '1'\nplanner: p\ntools: ['rm -rf']\n"),

@@ -31,7 +31,9 @@ planners:
   - {name: openai, kind: openai, base_url: "http://127.0.0.1:9/v1", model: m, timeout_ms: 5, retries_max: 0}
 )";
 
-core::StatusOr<Config> Parse(std::string_view text) { return ParseConfig("c.yaml", "/etc/il", text); }
+core::StatusOr<Config> Parse(std::string_view text) {
+  return ParseConfig("c.yaml", "/etc/il", text);
+}
 
 std::string ErrorOf(std::string_view text) {
   const auto config = Parse(text);
@@ -95,15 +97,16 @@ INSTANTIATE_TEST_SUITE_P(
         Fault{"UnknownKeyWithSuggestion", "listen:", "listn:",
               "c.yaml:2: unknown key `listn` in the configuration; did you mean `listen`?"},
         Fault{"UnknownKeyDeepInside", "boxes_max", "boxes",
-              "c.yaml:4: unknown key `boxes` in `sandbox`; known here: allow_none, boxes_max, level_cap"},
+              "c.yaml:4: unknown key `boxes` in `sandbox`; known here: allow_none, boxes_max, "
+              "level_cap"},
         Fault{"UnknownKeyInTenant", "    tools:", "    tool: x\n    tools:",
               "c.yaml:9: unknown key `tool` in an entry of `tenants`; did you mean `tools`?"},
         Fault{"KeyTwice", "origin: shop.example", "origin: a\norigin: b",
               "c.yaml:4: key `origin` is given twice, first in line 3; remove one"},
         Fault{"MapForText", "origin: shop.example", "origin: {a: b}",
               "c.yaml:3: `origin` must be one value, found a map"},
-        Fault{"NothingForText", "origin: shop.example", "origin:",
-              "c.yaml:3: `origin` must be one value, found nothing"},
+        Fault{"NothingForText", "origin: shop.example",
+              "origin:", "c.yaml:3: `origin` must be one value, found nothing"},
         Fault{"TextForNumber", "boxes_max: 8", "boxes_max: many",
               "c.yaml:4: `boxes_max` must be a whole number from 1 to 4096, found `many`"},
         Fault{"QuotedNumber", "boxes_max: 8", "boxes_max: '8'",
@@ -113,7 +116,8 @@ INSTANTIATE_TEST_SUITE_P(
         Fault{"YesForBool", "allow_none: true", "allow_none: yes",
               "c.yaml:4: `allow_none` must be true or false, found `yes`"},
         Fault{"UnknownLevel", "landlock-only", "most",
-              "c.yaml:4: `level_cap` must be one of none, landlock-only, full-nocgroup, full, found `most`"},
+              "c.yaml:4: `level_cap` must be one of none, landlock-only, full-nocgroup, full, "
+              "found `most`"},
         Fault{"MissingFolder", "    policies: policies\n", "",
               "c.yaml:7: an entry of `tenants` needs `policies`; add `policies: …`"},
         Fault{"ListForMap", "log: {level: debug, file: log/interlockd.log}", "log: [a]",
@@ -122,22 +126,25 @@ INSTANTIATE_TEST_SUITE_P(
               "c.yaml:7: `id` must be 1 to 63 characters of a-z, 0-9 and `-`, the first a letter"},
         Fault{"PrincipalOfNoTenant", "tenant: main", "tenant: other",
               "c.yaml:13: tenant `other` is not among `tenants`; add it there"},
-        Fault{"TokenNotHashed", "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa", "secret",
-              "c.yaml:14: `token_sha256` must be 64 lower-case hex characters; make it with `printf %s "
+        Fault{"TokenNotHashed", "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa",
+              "secret",
+              "c.yaml:14: `token_sha256` must be 64 lower-case hex characters; make it with "
+              "`printf %s "
               "TOKEN | sha256sum`"},
         Fault{"PlannerKind", "kind: openai", "kind: magic",
               "c.yaml:17: `kind` must be one of scripted, openai, found `magic`"},
         Fault{"PlannerTwice", "name: openai", "name: scripted",
               "c.yaml:17: planner `scripted` is given twice"},
-        Fault{"PlannerUrl", "http://127", "ftp://127",
+        Fault{"PlannerUrl", "http://", "ftp://",
               "c.yaml:17: `base_url` must start with http:// or https://"},
         Fault{"ListenWithoutPort", "listen: 127.0.0.1:0", "listen: localhost",
               "c.yaml:2: `listen` must be host:port with port 0 to 65535, found `localhost`"},
         Fault{"ListenToTheWorld", "listen: 127.0.0.1:0", "listen: 0.0.0.0:7443",
-              "c.yaml:2: `listen` must be a loopback address, found `0.0.0.0:7443`; put a TLS proxy in "
+              "c.yaml:2: `listen` must be a loopback address, found `0.0.0.0:7443`; put a TLS "
+              "proxy in "
               "front for other machines"},
-        Fault{"SecondDocument", "listen:", "---\nlisten:",
-              "c.yaml:3: a second document; keep one document a file"}),
+        Fault{"SecondDocument",
+              "listen:", "---\nlisten:", "c.yaml:3: a second document; keep one document a file"}),
     [](const auto& param_info) { return param_info.param.name; });
 
 TEST(Config, RefusesWhatIsNoMap) {

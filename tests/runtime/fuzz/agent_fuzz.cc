@@ -1,4 +1,5 @@
-// Any bytes as an agent file: parsed with a digest that parsing again gives anew, or refused by name.
+// Any bytes as an agent file: parsed with a digest that parsing again gives anew, or refused by
+// name.
 #include <cstdint>
 #include <cstdlib>
 #include <string_view>

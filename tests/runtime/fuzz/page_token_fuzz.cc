@@ -1,4 +1,5 @@
-// Any bytes as a page token: never accepted unless we made it; any bytes as a cursor come back unchanged.
+// Any bytes as a page token: never accepted unless we made it; any bytes as a cursor come back
+// unchanged.
 #include <cstdint>
 #include <cstdlib>
 #include <string_view>

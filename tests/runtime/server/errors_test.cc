@@ -1,9 +1,10 @@
 // Who may call what, for every method there is, and what is in each error.
+#include "server/errors.h"
+
 #include <google/protobuf/descriptor.h>
 #include <google/protobuf/dynamic_message.h>
 
 #include "fixture.h"
-#include "server/errors.h"
 #include "server/services.h"
 
 namespace interlock::runtime {
@@ -16,7 +17,8 @@ struct MethodCase {
   std::string request;  // with the name or parent of tenant `tenant`, else empty
 };
 
-// Every method of every service, from the descriptors: a new one is tested without being named here.
+// Every method of every service, from the descriptors: a new one is tested without being named
+// here.
 std::vector<MethodCase> AllMethods(const std::string& tenant) {
   std::vector<MethodCase> all;
   google::protobuf::DynamicMessageFactory factory;
@@ -74,10 +76,14 @@ TEST_F(ErrorsTest, EveryMethodRefusesNamesOfAnotherTenant) {
 
 TEST_F(ErrorsTest, TokenFormsAreStrict) {
   const std::pair<std::string, std::string> cases[] = {
-      {"token-all", "TOKEN_INVALID"},          {"Basic token-all", "TOKEN_INVALID"},
-      {"Bearer ", "TOKEN_INVALID"},            {"Bearer token-all ", "TOKEN_INVALID"},
-      {"Bearer  token-all", "TOKEN_INVALID"},  {"Bearer TOKEN-ALL", "TOKEN_INVALID"},
-      {"Bearer " + std::string(600, 'x'), "TOKEN_INVALID"}, {"bEaReR token-all", ""}};
+      {"token-all", "TOKEN_INVALID"},
+      {"Basic token-all", "TOKEN_INVALID"},
+      {"Bearer ", "TOKEN_INVALID"},
+      {"Bearer token-all ", "TOKEN_INVALID"},
+      {"Bearer  token-all", "TOKEN_INVALID"},
+      {"Bearer TOKEN-ALL", "TOKEN_INVALID"},
+      {"Bearer " + std::string(600, 'x'), "TOKEN_INVALID"},
+      {"bEaReR token-all", ""}};
   for (const auto& [header, reason] : cases) {
     grpc::ClientContext context;
     context.AddMetadata("authorization", header);
@@ -128,7 +134,8 @@ TEST_F(ErrorsTest, EngineErrorsCarryTheDetailThatFits) {
   EXPECT_EQ(status.error_code(), grpc::StatusCode::RESOURCE_EXHAUSTED);
   EXPECT_EQ(ReasonIn(status), "BUDGET");
   ASSERT_TRUE(DetailOf<google::rpc::QuotaFailure>(status).has_value());
-  EXPECT_EQ(DetailOf<google::rpc::QuotaFailure>(status)->violations(0).description(), "no money left");
+  EXPECT_EQ(DetailOf<google::rpc::QuotaFailure>(status)->violations(0).description(),
+            "no money left");
 
   status = send(WithReason(core::Error(core::StatusCode::kAborted, "stale"), "STALE_APPROVAL"));
   EXPECT_EQ(status.error_code(), grpc::StatusCode::ABORTED);

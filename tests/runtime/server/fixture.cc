@@ -23,7 +23,8 @@ core::StatusOr<audit::Entry> FakeLog::Read(std::uint64_t index) const {
 }
 core::StatusOr<audit::EntryPage> FakeLog::ReadRange(std::uint64_t first, int max) const {
   audit::EntryPage page;
-  for (std::uint64_t i = first; i < entries.size() && page.entries.size() < static_cast<std::size_t>(max); ++i) {
+  for (std::uint64_t i = first;
+       i < entries.size() && page.entries.size() < static_cast<std::size_t>(max); ++i) {
     page.entries.push_back(entries[i]);
   }
   page.more = first + page.entries.size() < entries.size();
@@ -55,6 +56,10 @@ core::StatusOr<audit::Checkpoint> FakeLog::CheckpointNow() {
 core::StatusOr<std::vector<core::Digest>> FakeLog::InclusionProof(std::uint64_t,
                                                                   std::uint64_t) const {
   return std::vector<core::Digest>{core::Sha256("sibling")};
+}
+core::StatusOr<std::vector<core::Digest>> FakeLog::ConsistencyProof(std::uint64_t,
+                                                                    std::uint64_t) const {
+  return core::FailedPrecondition("a fake log has no tree");
 }
 
 // --- FakeEngine
@@ -203,15 +208,18 @@ void FakeEngine::CancelRun(const core::Principal& who, std::string run, std::str
   Send<RunInfo>(std::move(reply), info);
 }
 core::StatusOr<std::vector<RunEvent>> FakeEngine::ReadEvents(const core::Principal& who,
-                                                             std::string_view, std::int64_t after_seq,
-                                                             int max, bool content) {
+                                                             std::string_view,
+                                                             std::int64_t after_seq, int max,
+                                                             bool content) {
   INTERLOCK_RETURN_IF_ERROR(See("ReadEvents", who, content ? "content" : "entries"));
   const std::scoped_lock lock(mutex_);
   std::vector<RunEvent> found;
   for (auto i = static_cast<std::size_t>(after_seq + 1); i < events_.size(); ++i) {
     if (found.size() == static_cast<std::size_t>(max)) break;
     found.push_back(events_[i]);
-    if (content) found.back().content = {{"text", "hello"}, {"args", "a\xff"}, {"plan", std::string(2 << 20, 'p')}};
+    if (content)
+      found.back().content = {
+          {"text", "hello"}, {"args", "a\xff"}, {"plan", std::string(2 << 20, 'p')}};
     events_read_ = std::max(events_read_, static_cast<std::int64_t>(i) + 1);
   }
   return found;
@@ -257,8 +265,8 @@ core::StatusOr<CallInfo> FakeEngine::GetCall(const core::Principal& who, std::st
   info.state = CallState::kUnknown;
   return info;
 }
-core::StatusOr<Page<CallInfo>> FakeEngine::ListCalls(const core::Principal& who, const PageSpec& page,
-                                                     std::optional<CallState>,
+core::StatusOr<Page<CallInfo>> FakeEngine::ListCalls(const core::Principal& who,
+                                                     const PageSpec& page, std::optional<CallState>,
                                                      std::string_view run) {
   INTERLOCK_RETURN_IF_ERROR(See("ListCalls", who, std::string(run) + " " + page.cursor));
   return Page<CallInfo>{};
@@ -281,9 +289,10 @@ core::StatusOr<ApprovalInfo> FakeEngine::GetApproval(const core::Principal& who,
   info.etag = "e1";
   return info;
 }
-core::StatusOr<Page<ApprovalInfo>> FakeEngine::ListApprovals(
-    const core::Principal& who, const PageSpec&, std::optional<policies::ApprovalPhase>,
-    std::string_view run) {
+core::StatusOr<Page<ApprovalInfo>> FakeEngine::ListApprovals(const core::Principal& who,
+                                                             const PageSpec&,
+                                                             std::optional<policies::ApprovalPhase>,
+                                                             std::string_view run) {
   INTERLOCK_RETURN_IF_ERROR(See("ListApprovals", who, run));
   return Page<ApprovalInfo>{};
 }
@@ -318,10 +327,17 @@ std::string FakeEngine::Unhealthy() const {
 // --- ServerTest
 
 ServerTest::ServerTest() {
-  const std::vector<std::string> every = {"integrator", "user-relay", "approver", "operator", "auditor"};
+  const std::vector<std::string> every = {"integrator", "user-relay", "approver", "operator",
+                                          "auditor"};
   const std::map<std::string, std::vector<std::string>> roles = {
-      {"ticketing", {"integrator", "user-relay"}}, {"second", {"integrator"}}, {"dora", {"approver"}},
-      {"op", {"operator"}}, {"audi", {"auditor"}}, {"all", every}, {"none", {}}, {"stranger", every}};
+      {"ticketing", {"integrator", "user-relay"}},
+      {"second", {"integrator"}},
+      {"dora", {"approver"}},
+      {"op", {"operator"}},
+      {"audi", {"auditor"}},
+      {"all", every},
+      {"none", {}},
+      {"stranger", every}};
   ServerOptions options;
   options.listen = "127.0.0.1:0";
   for (const auto& [id, of] : roles) {

@@ -27,8 +27,9 @@ namespace interlock::runtime {
 
 namespace wire = ::interlock::v1;
 
-inline constexpr char kRunId[] = "018f0000-0000-7000-8000-000000000001";    // made by ticketing
-inline constexpr char kOtherRun[] = "018f0000-0000-7000-8000-000000000002"; // made by somebody else
+inline constexpr char kRunId[] = "018f0000-0000-7000-8000-000000000001";  // made by ticketing
+inline constexpr char kOtherRun[] =
+    "018f0000-0000-7000-8000-000000000002";  // made by somebody else
 inline constexpr char kCallId[] = "018f0000-0000-7000-8000-0000000000c1";
 inline constexpr char kApprovalId[] = "018f0000-0000-7000-8000-0000000000a1";
 inline constexpr char kRequestId[] = "5c7f0000-0000-4000-8000-000000000001";
@@ -55,6 +56,8 @@ class FakeLog final : public audit::Log {
   std::optional<audit::Checkpoint> newest_checkpoint() const override { return std::nullopt; }
   core::StatusOr<std::vector<core::Digest>> InclusionProof(std::uint64_t index,
                                                            std::uint64_t size) const override;
+  core::StatusOr<std::vector<core::Digest>> ConsistencyProof(std::uint64_t,
+                                                             std::uint64_t) const override;
   void SetListener(std::function<void(std::uint64_t, std::uint64_t)>) override {}
 };
 
@@ -62,17 +65,17 @@ class FakeLog final : public audit::Log {
 class FakeEngine final : public Engine {
  public:
   // --- what tests set and see
-  void SetError(core::Status status);                // of every method that can fail, until set to OK
+  void SetError(core::Status status);  // of every method that can fail, until set to OK
   void SetUnhealthy(std::string why);
-  void SetState(RunState state);                     // of run kRunId; tells watchers
-  void AddEvents(int count, std::size_t bytes = 16); // to run kRunId; tells watchers
-  void HoldReplies();                                // keep replies until ReleaseReplies
+  void SetState(RunState state);                      // of run kRunId; tells watchers
+  void AddEvents(int count, std::size_t bytes = 16);  // to run kRunId; tells watchers
+  void HoldReplies();                                 // keep replies until ReleaseReplies
   void ReleaseReplies();
   void WaitForHeldReply();
-  bool WaitForNoSubscription();                      // false after ten seconds
-  std::int64_t events_read() const;                  // the highest run_seq given out, plus one
+  bool WaitForNoSubscription();      // false after ten seconds
+  std::int64_t events_read() const;  // the highest run_seq given out, plus one
   int subscriptions() const;
-  std::vector<std::string> seen() const;             // "method principal detail"
+  std::vector<std::string> seen() const;  // "method principal detail"
   FakeLog fake_log;
 
   // --- Engine
@@ -98,11 +101,13 @@ class FakeEngine final : public Engine {
                                            std::optional<CallState> state,
                                            std::string_view run) override;
   void ResolveCall(const core::Principal& who, ResolveSpec spec, Reply<CallInfo> reply) override;
-  core::StatusOr<ApprovalInfo> GetApproval(const core::Principal& who, std::string_view id) override;
+  core::StatusOr<ApprovalInfo> GetApproval(const core::Principal& who,
+                                           std::string_view id) override;
   core::StatusOr<Page<ApprovalInfo>> ListApprovals(const core::Principal& who, const PageSpec& page,
                                                    std::optional<policies::ApprovalPhase> phase,
                                                    std::string_view run) override;
-  void AnswerApproval(const core::Principal& who, Answer answer, Reply<ApprovalInfo> reply) override;
+  void AnswerApproval(const core::Principal& who, Answer answer,
+                      Reply<ApprovalInfo> reply) override;
   core::StatusOr<std::vector<BudgetInfo>> ListBudgets(const core::Principal& who) override;
   const audit::Log& log() const override { return fake_log; }
   core::StatusOr<audit::Checkpoint> CheckpointNow(const core::Principal& who) override;
@@ -134,9 +139,9 @@ class ServerTest : public ::testing::Test {
   ServerTest();
   ~ServerTest() override;
 
-  // The token of a principal is "token-<id>". Principals: ticketing (integrator, user-relay), second
-  // (integrator), dora (approver), op (operator), audi (auditor), all (every role), none (no role), and stranger
-  // (every role, tenant other).
+  // The token of a principal is "token-<id>". Principals: ticketing (integrator, user-relay),
+  // second (integrator), dora (approver), op (operator), audi (auditor), all (every role), none (no
+  // role), and stranger (every role, tenant other).
   std::unique_ptr<grpc::ClientContext> Context(const std::string& id) const;
 
   // One unary call by `id`; no principal for an empty id.

@@ -15,7 +15,8 @@ class LifecycleTest : public ServerTest {
     const std::string request =
         service.empty() ? "" : "\x0a" + std::string(1, static_cast<char>(service.size())) + service;
     std::string response;
-    const grpc::Status status = RawCall(&context, "/grpc.health.v1.Health/Check", request, &response);
+    const grpc::Status status =
+        RawCall(&context, "/grpc.health.v1.Health/Check", request, &response);
     if (!status.ok()) return "error " + std::to_string(status.error_code());
     return response == "\x08\x01" ? "SERVING" : response == "\x08\x02" ? "NOT_SERVING" : "other";
   }
@@ -60,8 +61,8 @@ TEST_F(LifecycleTest, ReflectionListsTheServices) {
       RawCall(&context, "/grpc.reflection.v1alpha.ServerReflection/ServerReflectionInfo",
               std::string("\x3a\x00", 2), &response);
   ASSERT_TRUE(status.ok()) << status.error_message();
-  for (const char* name : {"RunService", "ToolService", "CallService", "ApprovalService", "AuditService",
-                           "BudgetService"}) {
+  for (const char* name : {"RunService", "ToolService", "CallService", "ApprovalService",
+                           "AuditService", "BudgetService"}) {
     EXPECT_THAT(response, ::testing::HasSubstr(std::string("interlock.v1.") + name));
   }
 }
@@ -87,9 +88,8 @@ TEST_F(LifecycleTest, AClientThatLeavesDoesNotStopItsCall) {
 TEST_F(LifecycleTest, StopAnswersWhatIsInFlightAndDropsLateReplies) {
   engine_.HoldReplies();
   grpc::Status status;
-  std::thread client([&] {
-    status = Call("ticketing", &wire::ToolService::Stub::ExecuteToolCall, Execute());
-  });
+  std::thread client(
+      [&] { status = Call("ticketing", &wire::ToolService::Stub::ExecuteToolCall, Execute()); });
   engine_.WaitForHeldReply();
   server_->Stop();
   client.join();

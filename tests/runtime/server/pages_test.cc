@@ -10,9 +10,9 @@ const PageTokens kTokens("0123456789abcdef");
 TEST(PageTokens, GiveTheCursorBack) {
   const std::string cursor("c\0/+\xff", 5);
   const std::string token = kTokens.Seal("scope", cursor);
-  EXPECT_EQ(token.find_first_not_of(
-                "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"),
-            std::string::npos);
+  EXPECT_EQ(
+      token.find_first_not_of("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"),
+      std::string::npos);
   EXPECT_EQ(*kTokens.Open("scope", token), cursor);
   EXPECT_EQ(kTokens.Seal("scope", ""), "");
   EXPECT_EQ(*kTokens.Open("scope", ""), "");
@@ -23,9 +23,11 @@ TEST(PageTokens, RefuseAnyChangeOfAByte) {
   for (std::size_t i = 0; i < token.size(); ++i) {
     std::string changed = token;
     changed[i] = changed[i] == 'A' ? 'B' : 'A';
-    EXPECT_EQ(kTokens.Open("scope", changed).status().code(), core::StatusCode::kInvalidArgument) << i;
+    EXPECT_EQ(kTokens.Open("scope", changed).status().code(), core::StatusCode::kInvalidArgument)
+        << i;
   }
-  for (const std::string& other : {token + "A", token.substr(1), token + "=", std::string(5000, 'A')}) {
+  for (const std::string& other :
+       {token + "A", token.substr(1), token + "=", std::string(5000, 'A')}) {
     EXPECT_FALSE(kTokens.Open("scope", other).ok()) << other.substr(0, 40);
   }
 }

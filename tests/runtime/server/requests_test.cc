@@ -67,10 +67,10 @@ TEST_F(RequestsTest, CreateRunNamesTheBadField) {
 }
 
 TEST_F(RequestsTest, NamesAreStrict) {
-  for (const std::string name :
-       {"tenants/main/runs/", "tenants/main/runs/x", "tenants/main/calls/018f0000-0000-7000-8000-000000000001",
-        "tenants/main/runs/018F0000-0000-7000-8000-00000000000A",
-        "tenants/main/runs/018f0000-0000-7000-8000-000000000001/x"}) {
+  for (const std::string name : {"tenants/main/runs/", "tenants/main/runs/x",
+                                 "tenants/main/calls/018f0000-0000-7000-8000-000000000001",
+                                 "tenants/main/runs/018F0000-0000-7000-8000-00000000000A",
+                                 "tenants/main/runs/018f0000-0000-7000-8000-000000000001/x"}) {
     wire::GetRunRequest request;
     request.set_name(name);
     const grpc::Status status = Call("all", &wire::RunService::Stub::GetRun, request);
@@ -91,7 +91,8 @@ TEST_F(RequestsTest, AnIntegratorSeesItsOwnRunsOnly) {
   wire::SendMessageRequest message;
   message.set_name(RunName(kOtherRun));
   message.set_text("hello");
-  EXPECT_EQ(ReasonIn(Call("ticketing", &wire::RunService::Stub::SendMessage, message)), "RUN_NOT_FOUND");
+  EXPECT_EQ(ReasonIn(Call("ticketing", &wire::RunService::Stub::SendMessage, message)),
+            "RUN_NOT_FOUND");
   wire::GetCallRequest call;  // of kOtherRun
   call.set_name(std::string("tenants/main/calls/") + kCallId);
   EXPECT_EQ(ReasonIn(Call("ticketing", &wire::CallService::Stub::GetCall, call)), "CALL_NOT_FOUND");
@@ -128,7 +129,8 @@ TEST_F(RequestsTest, ListsLeaveOutRunsOfOthersAndPageOn) {
 TEST_F(RequestsTest, AnIntegratorMustNameItsRunInLists) {
   wire::ListCallsRequest request;
   request.set_parent("tenants/main");
-  EXPECT_EQ(ReasonIn(Call("ticketing", &wire::CallService::Stub::ListCalls, request)), "RUN_REQUIRED");
+  EXPECT_EQ(ReasonIn(Call("ticketing", &wire::CallService::Stub::ListCalls, request)),
+            "RUN_REQUIRED");
   request.set_run(RunName());
   EXPECT_TRUE(Call("ticketing", &wire::CallService::Stub::ListCalls, request).ok());
   EXPECT_THAT(engine_.seen(), Contains("ListCalls ticketing " + std::string(kRunId) + " "));
@@ -141,15 +143,17 @@ TEST_F(RequestsTest, ArgumentsReachTheGateAsTheyWere) {
   request.set_parent("tenants/main");
   request.mutable_call()->set_tool("orders.get");
   request.mutable_call()->set_args_json("{\"a\" :NaN,\"a\":1}");  // the gate's to refuse, by name
-  EXPECT_EQ(FieldIn(Call("ticketing", &wire::ToolService::Stub::ExecuteToolCall, request)), "request_id");
+  EXPECT_EQ(FieldIn(Call("ticketing", &wire::ToolService::Stub::ExecuteToolCall, request)),
+            "request_id");
   request.set_request_id(kRequestId);
   wire::Call call;
   ASSERT_TRUE(Call("ticketing", &wire::ToolService::Stub::ExecuteToolCall, request, &call).ok());
   EXPECT_EQ(call.state(), wire::Call::STATE_PARKED);
   EXPECT_EQ(call.verdict(), wire::Call::VERDICT_ASK);
   EXPECT_EQ(call.approvals(0), std::string("tenants/main/approvals/") + kApprovalId);
-  EXPECT_THAT(engine_.seen(), Contains("ExecuteToolCall ticketing orders.get {\"a\" :NaN,\"a\":1} " +
-                                       std::string(kRequestId)));
+  EXPECT_THAT(engine_.seen(),
+              Contains("ExecuteToolCall ticketing orders.get {\"a\" :NaN,\"a\":1} " +
+                       std::string(kRequestId)));
   request.mutable_call()->set_args_json(std::string(256 * 1024 + 1, ' '));
   EXPECT_EQ(FieldIn(Call("ticketing", &wire::ToolService::Stub::ExecuteToolCall, request)),
             "call.args_json");
@@ -163,7 +167,8 @@ TEST_F(RequestsTest, AnswersAreInACapacityThatTheCallerHas) {
   wire::Approval approval;
   ASSERT_TRUE(Call("dora", &wire::ApprovalService::Stub::Approve, request, &approval).ok());
   EXPECT_EQ(approval.state(), wire::Approval::STATE_GRANTED);
-  EXPECT_EQ(ReasonIn(Call("ticketing", &wire::ApprovalService::Stub::Approve, request)), "MISSING_ROLE");
+  EXPECT_EQ(ReasonIn(Call("ticketing", &wire::ApprovalService::Stub::Approve, request)),
+            "MISSING_ROLE");
   request.set_answer_for(wire::ANSWER_FOR_RUN_USER);
   EXPECT_TRUE(Call("ticketing", &wire::ApprovalService::Stub::Approve, request).ok());
   EXPECT_EQ(ReasonIn(Call("dora", &wire::ApprovalService::Stub::Approve, request)), "MISSING_ROLE");
@@ -185,13 +190,18 @@ TEST_F(RequestsTest, ResolveNeedsAFindingAndAReason) {
   EXPECT_TRUE(Call("op", &wire::CallService::Stub::ResolveCall, request).ok());
   request.clear_reason();
   EXPECT_EQ(FieldIn(Call("op", &wire::CallService::Stub::ResolveCall, request)), "reason");
-  EXPECT_EQ(ReasonIn(Call("ticketing", &wire::CallService::Stub::ResolveCall, request)), "MISSING_ROLE");
+  EXPECT_EQ(ReasonIn(Call("ticketing", &wire::CallService::Stub::ResolveCall, request)),
+            "MISSING_ROLE");
 }
 
 TEST_F(RequestsTest, EntriesPageByIndexAndByRun) {
   for (std::uint64_t i = 0; i < 5; ++i) {
-    audit::Entry entry{.index = i, .kind = "recovery", .run_seq = -1, .bytes = "{}"};
-    if (i % 2 == 1) entry.run = kRunId, entry.run_seq = static_cast<std::int64_t>(i / 2);
+    audit::Entry entry;
+    entry.index = i;
+    if (i % 2 == 1) {
+      entry.run = kRunId;
+      entry.run_seq = static_cast<std::int64_t>(i / 2);
+    }
     engine_.fake_log.entries.push_back(entry);
   }
   const auto list = [&](wire::ListEntriesRequest request) {
@@ -235,7 +245,8 @@ TEST_F(RequestsTest, ProofsAreWithinTheLog) {
     EXPECT_EQ(ReasonIn(status), "TREE_SIZE");
   }
   request.set_name("tenants/main/entries/2");
-  EXPECT_EQ(ReasonIn(Call("audi", &wire::AuditService::Stub::GetInclusionProof, request)), "ENTRY_NOT_FOUND");
+  EXPECT_EQ(ReasonIn(Call("audi", &wire::AuditService::Stub::GetInclusionProof, request)),
+            "ENTRY_NOT_FOUND");
   request.set_name("tenants/main/entries/01");
   EXPECT_EQ(FieldIn(Call("audi", &wire::AuditService::Stub::GetInclusionProof, request)), "name");
 }
@@ -250,7 +261,8 @@ TEST_F(RequestsTest, BudgetsPageInOrder) {
   ASSERT_TRUE(Call("op", &wire::BudgetService::Stub::ListBudgets, request, &second).ok());
   ASSERT_EQ(first.budgets_size(), 2);
   ASSERT_EQ(second.budgets_size(), 1);
-  EXPECT_EQ(first.budgets(0).budget() + first.budgets(1).budget() + second.budgets(0).budget(), "abc");
+  EXPECT_EQ(first.budgets(0).budget() + first.budgets(1).budget() + second.budgets(0).budget(),
+            "abc");
   EXPECT_EQ(second.next_page_token(), "");
 }
 
