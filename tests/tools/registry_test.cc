@@ -3,6 +3,7 @@
 
 #include <filesystem>
 #include <fstream>
+#include <iterator>
 
 #include "tools/tool.h"
 
@@ -227,6 +228,22 @@ TEST_F(RegistryTest, TakesSchemasFromAFile) {
   }
   Write("b.yaml", manifest("/function.name=z/function/parameters"));
   EXPECT_THAT(LoadError(), HasSubstr("b.yaml:3: "));
+}
+
+// The example of docs/tools.md is what people copy.
+TEST_F(RegistryTest, TheExampleOfTheDocumentationLoads) {
+  std::ifstream stream(INTERLOCK_SOURCE_DIR "/docs/tools.md", std::ios::binary);
+  const std::string text((std::istreambuf_iterator<char>(stream)),
+                         std::istreambuf_iterator<char>());
+  const std::string open = "```yaml\n";
+  const std::size_t start = text.find(open);
+  ASSERT_NE(start, std::string::npos);
+  const std::size_t end = text.find("```", start + open.size());
+  Write("docs.yaml", text.substr(start + open.size(), end - start - open.size()));
+  const auto registry = Load();
+  ASSERT_TRUE(registry.ok()) << registry.status();
+  EXPECT_NE((*registry)->Find("refunds.create"), nullptr);
+  EXPECT_NE((*registry)->Find("refunds.find"), nullptr);
 }
 
 class ToolTest : public RegistryTest {

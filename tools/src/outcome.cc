@@ -126,10 +126,10 @@ Outcome Exited(const Tool& tool, const sandbox::BoxResult& box) {
   return Answered(tool, *std::move(answer));
 }
 
+// A program killed half-way may have done its work already, unless it has none to do.
 Outcome Cancelled(const Tool& tool) {
-  const Manifest& manifest = tool.manifest();
-  const bool harmless = manifest.effect == Effect::kRead || manifest.cancel == CancelMeaning::kSafe;
-  return Ended(harmless ? OutcomeKind::kFailed : OutcomeKind::kUnknown, "CANCELLED",
+  const bool reads = tool.manifest().effect == Effect::kRead;
+  return Ended(reads ? OutcomeKind::kFailed : OutcomeKind::kUnknown, "CANCELLED",
                "cancelled while it ran");
 }
 

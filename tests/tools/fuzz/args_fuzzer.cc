@@ -50,7 +50,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     return 0;
   }
   // What passed once passes again in its canonical form, and is the same bytes.
-  const auto again = tool->ValidateArgs(args->text);
+  const auto again = tool->ValidateArgs(std::string_view(args->text));
   INTERLOCK_CHECK(again.ok() && again->text == args->text && again->digest == args->digest);
   return 0;
 }
