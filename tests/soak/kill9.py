@@ -120,6 +120,8 @@ class Soak:
         self.made = 0
         self.kills_with_open_intents = 0
         self.leftovers = 0
+        self.resolved = 0        # calls that waited by name for a person
+        self.named = True        # every run that waited for a person had a call that says for what
         self.checks = []
 
     # ------------------------------------------------------------ runs
@@ -183,17 +185,20 @@ class Soak:
             if not moving and not waiting:
                 return True
             if not moving:
-                self.resolve_unknown()
+                self.resolve_unknown(set(waiting))
             time.sleep(0.2)
         return False
 
-    def resolve_unknown(self):
+    def resolve_unknown(self, waiting):
         """Tells what the shop says about each call that nobody knows the end of; for money it takes two."""
         operators = [self.daemon.client(name) for name in ("operator", "operator2")]
         done = self.shop.refunds_by_call()
         request = STUBS.call.ListCallsRequest(
             parent=operators[0].parent, page_size=1000, state=Call.STATE_UNKNOWN)
-        for call in list(operators[0].pages(operators[0].calls.ListCalls, request, "calls")):
+        calls = list(operators[0].pages(operators[0].calls.ListCalls, request, "calls"))
+        self.named = self.named and {call.run for call in calls} == waiting
+        self.resolved += len(calls)
+        for call in calls:
             finding = STUBS.call.ResolveCallRequest
             happened = done[call.name.rsplit("/", 1)[1]] > 0
             for operator in operators:
@@ -227,6 +232,7 @@ class Soak:
         states = collections.Counter(Run.State.Name(state) for state in self.runs.values())
         completed = states["STATE_COMPLETED"]
         self.check("every run ended", settled and completed == self.made == len(self.runs), dict(states))
+        self.check("what waited for a person waited by name", self.named, f"{self.resolved} calls resolved")
         self.check("every call has an outcome", not self.log.open_calls() and not self.log.unknown_calls())
         kills = self.options.kills
         self.check("at least half of the kills left open intents", self.kills_with_open_intents * 2 >= kills,
