@@ -21,8 +21,8 @@ namespace interlock::sandbox {
 namespace {
 constexpr std::string_view kFolderPrefix = "interlock-";
 // One CPU for a box: 32 spinning threads of one tool must not starve the machine.
-constexpr std::string_view kCpuPeriodUs = "100000";
-constexpr std::string_view kCpuQuotaUs = "100000";
+constexpr std::int64_t kCpuPeriodUs = 100'000;
+constexpr std::int64_t kCpuQuotaUs = 100'000;
 
 std::string ReadText(const std::string& path) {
   const Fd file(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
@@ -115,6 +115,24 @@ std::string FindV1(const std::vector<MountLine>& mounts, std::string_view own_gr
     }
   }
   return "";
+}
+
+void LimitCpu(const std::string& folder, int version, std::int64_t quota_us) {
+  if (folder.empty()) return;
+  const std::string quota = std::to_string(quota_us);
+  if (version == 2) {
+    WriteText(folder + "/cpu.max", quota + " " + std::to_string(kCpuPeriodUs));
+  } else {
+    WriteText(folder + "/cpu.cfs_period_us", std::to_string(kCpuPeriodUs));
+    WriteText(folder + "/cpu.cfs_quota_us", quota);
+  }
+}
+
+// What a process writes "0" to in order to enter. A lone task that moves itself by `tasks` spares the kernel a
+// global lock with a grace period (cgroup_procs_write_start), which costs milliseconds.
+std::string EntranceOf(const std::string& folder) {
+  const std::string tasks = folder + "/tasks";
+  return ::access(tasks.c_str(), W_OK) == 0 ? tasks : folder + "/cgroup.procs";
 }
 
 bool EnableV2(const std::string& folder) {
@@ -212,22 +230,24 @@ bool BoxGroup::MakeFolder(const std::string& parent, const std::string& name, st
     return false;
   }
   folders_.push_back(folder);
-  Fd procs(::open((folder + "/cgroup.procs").c_str(), O_WRONLY | O_CLOEXEC));
-  if (!procs.valid()) {
-    problem = "open " + folder + "/cgroup.procs: " + std::strerror(errno);
+  Fd entrance(::open(EntranceOf(folder).c_str(), O_WRONLY | O_CLOEXEC));
+  if (!entrance.valid()) {
+    problem = "open " + EntranceOf(folder) + ": " + std::strerror(errno);
     return false;
   }
-  entrances_.push_back(std::move(procs));
+  entrances_.push_back(std::move(entrance));
   return true;
 }
 
 bool BoxGroup::Create(const CgroupPlace& place, const std::string& name, std::string& problem) {
   version_ = place.version;
-  return MakeFolder(place.memory, name, memory_, problem) &&
-         MakeFolder(place.pids, name, pids_, problem) &&
-         MakeFolder(place.cpu, name, cpu_, problem) &&
-         MakeFolder(place.cpuacct, name, cpuacct_, problem) &&
-         MakeFolder(place.kill, name, kill_, problem);
+  const bool made = MakeFolder(place.memory, name, memory_, problem) &&
+                    MakeFolder(place.pids, name, pids_, problem) &&
+                    MakeFolder(place.cpu, name, cpu_, problem) &&
+                    MakeFolder(place.cpuacct, name, cpuacct_, problem) &&
+                    MakeFolder(place.kill, name, kill_, problem);
+  if (made) LimitCpu(cpu_, version_, kCpuQuotaUs);
+  return made;
 }
 
 bool BoxGroup::Limit(const CgroupLimits& limits, std::string& problem) const {
@@ -238,15 +258,10 @@ bool BoxGroup::Limit(const CgroupLimits& limits, std::string& problem) const {
     ok = ok && WriteText(memory_ + "/memory.max", memory);
     WriteText(memory_ + "/memory.swap.max", "0");
     WriteText(memory_ + "/memory.oom.group", "1");
-    WriteText(cpu_ + "/cpu.max", std::string(kCpuQuotaUs) + " " + std::string(kCpuPeriodUs));
   } else {
     ok = ok && WriteText(memory_ + "/memory.limit_in_bytes", memory);
     // Present only with swap accounting; must not be below the first.
     WriteText(memory_ + "/memory.memsw.limit_in_bytes", memory);
-    if (!cpu_.empty()) {
-      WriteText(cpu_ + "/cpu.cfs_period_us", kCpuPeriodUs);
-      WriteText(cpu_ + "/cpu.cfs_quota_us", kCpuQuotaUs);
-    }
   }
   if (!ok) problem = std::string("cgroup limits: ") + std::strerror(errno);
   return ok;
@@ -323,6 +338,8 @@ bool CgroupRoot::Create(const CgroupPlace& place, std::string& problem) {
     problem = "cannot enable controllers in " + place_.kill;
     return false;
   }
+  // Holds the kernel's bandwidth control on between boxes: each first user of it patches kernel code.
+  LimitCpu(place_.cpu, place_.version, kCpuQuotaUs * std::max(1l, ::sysconf(_SC_NPROCESSORS_ONLN)));
   return true;
 }
 

@@ -68,7 +68,7 @@ void Init::Run() {
   steps_.Must(children_.get(), "signalfd");
   if (plan_.namespaces) {
     EnterNamespaces();
-    BuildRoot(steps_, plan_.profile);
+    BuildRoot(steps_, plan_);
     StartWorker(kKeepUid, kKeepUid);
     TakeWorkerReady();
   } else {
@@ -155,7 +155,7 @@ void Init::TakeGo() {
   }
   if (plan_.namespaces) {
     AttachMounts(steps_, go, fds);
-    SealRoot(steps_, go);
+    SealRoot(steps_, plan_, go);
     steps_.Must(DropCapabilities(), "drop init's capabilities");
     fds.erase(fds.begin() + 3, fds.end());
   } else {

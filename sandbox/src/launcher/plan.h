@@ -24,6 +24,7 @@ struct BoxPlan {
   Profile profile = Profile::kStatic;
   bool namespaces = true;
   bool map_written_by_launcher = false;  // init waits for it
+  bool keeps_host_tree = false;          // mounts come by path with the call, not as descriptors
   int landlock_abi = 0;                  // 0: none is used (level none)
   const Filter* filter = nullptr;
   std::vector<int> cgroup_entrances;

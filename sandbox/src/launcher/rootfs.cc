@@ -150,9 +150,13 @@ Fd TreeOf(const Steps& steps, const Go& go, const std::vector<Fd>& fds, std::siz
   steps.Must(path.get(), "open mount source", mount.host_path.c_str());
   return DetachTree(path.get(), mount.access, go.request.spec.profile, -1);
 }
+void ReleaseHostTree(const Steps& steps) {
+  steps.Must(::umount2(kHostTree, MNT_DETACH), "release the host's tree");
+  steps.Must(::rmdir(kHostTree), "rmdir", kHostTree);
+}
 }  // namespace
 
-void BuildRoot(const Steps& steps, Profile profile) {
+void BuildRoot(const Steps& steps, const BoxPlan& plan) {
   ::umask(0);
   steps.Must(::mount(nullptr, "/", nullptr, MS_REC | MS_PRIVATE, nullptr), "make mounts private");
   steps.Must(::mount("box", "/tmp", "tmpfs", MS_NOSUID | MS_NODEV, kRootOptions), "mount root tmpfs");
@@ -161,11 +165,14 @@ void BuildRoot(const Steps& steps, Profile profile) {
   AddEtc(steps);
   AddDevices(steps);
   steps.Must(::mkdir("tmp", 01777), "mkdir", "tmp");
-  steps.Must(::mount("tmp", "tmp", "tmpfs", TmpFlags(profile), TmpOptions(Limits{}).c_str()), "mount", "tmp");
+  steps.Must(::mount("tmp", "tmp", "tmpfs", TmpFlags(plan.profile), TmpOptions(Limits{}).c_str()), "mount",
+             "tmp");
   AddProc(steps);
   steps.Must(::mkdir(kHostTree + 1, 0700), "mkdir", kHostTree);
   steps.Must(::syscall(SYS_pivot_root, ".", kHostTree + 1), "pivot_root");
   steps.Must(::chdir("/"), "chdir", "/");
+  // The kernel waits for a grace period here: off the call's path wherever that can be.
+  if (!plan.keeps_host_tree) ReleaseHostTree(steps);
   ::umask(022);
 }
 
@@ -189,14 +196,13 @@ void AttachMounts(const Steps& steps, const Go& go, const std::vector<Fd>& fds) 
   }
 }
 
-void SealRoot(const Steps& steps, const Go& go) {
+void SealRoot(const Steps& steps, const BoxPlan& plan, const Go& go) {
   const Limits& limits = go.request.spec.limits;
   if (TmpOptions(limits) != TmpOptions(Limits{})) {
     const unsigned long flags = MS_REMOUNT | TmpFlags(go.request.spec.profile);
     steps.Must(::mount(nullptr, "/tmp", nullptr, flags, TmpOptions(limits).c_str()), "size /tmp");
   }
-  steps.Must(::umount2(kHostTree, MNT_DETACH), "release the host's tree");
-  steps.Must(::rmdir(kHostTree), "rmdir", kHostTree);
+  if (plan.keeps_host_tree) ReleaseHostTree(steps);
   mount_attr attr{};
   attr.attr_set = MOUNT_ATTR_RDONLY;
   steps.Must(::mount_setattr(AT_FDCWD, "/", 0, &attr, sizeof attr), "make the root read-only");

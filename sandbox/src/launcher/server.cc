@@ -93,12 +93,20 @@ unsigned Server::running() const {
 
 // ---- processes
 
-Box* Server::Make(Profile profile, uid_t outside_uid, gid_t outside_gid, std::string& problem) {
+Server::Shape Server::UsualShape() const {
+  if (!ground_.privileged) return {::geteuid(), ::getegid(), true};
+  return {kUidOutside, kUidOutside, !ground_.idmap};
+}
+
+Box* Server::Make(Profile profile, const Shape& shape, std::string& problem) {
   unsigned slot = 0;
   while (boxes_.contains(slot)) ++slot;
-  auto group = ground_.cgroups || !ground_.place.kill.empty() ? std::make_unique<BoxGroup>() : nullptr;
+  CgroupPlace place = ground_.place;
+  // A pid namespace dies as one; only without it is a group needed for killing.
+  if (ground_.level >= Level::kFullNoCgroup && place.version == 1) place.kill.clear();
+  auto group = ground_.cgroups || !place.kill.empty() ? std::make_unique<BoxGroup>() : nullptr;
   if (group != nullptr &&
-      !group->Create(ground_.place, "b" + std::to_string(slot) + "-" + std::to_string(MonotonicMicros()),
+      !group->Create(place, "b" + std::to_string(slot) + "-" + std::to_string(MonotonicMicros()),
                      problem)) {
     return nullptr;
   }
@@ -106,6 +114,7 @@ Box* Server::Make(Profile profile, uid_t outside_uid, gid_t outside_gid, std::st
   plan.profile = profile;
   plan.namespaces = ground_.level >= Level::kFullNoCgroup;
   plan.map_written_by_launcher = ground_.privileged;
+  plan.keeps_host_tree = shape.keeps_host_tree;
   plan.landlock_abi = ground_.landlock_abi;
   plan.filter = &filters_[static_cast<std::size_t>(profile)];
   if (group != nullptr) plan.cgroup_entrances = group->entrances();
@@ -129,7 +138,7 @@ Box* Server::Make(Profile profile, uid_t outside_uid, gid_t outside_gid, std::st
   registry_.Set(slot, box->pid);
   Watch(box->control.get(), slot, kControl);
   Box* made = boxes_.emplace(slot, std::move(box)).first->second.get();
-  if (made->plan.namespaces && !MapIds(*made, outside_uid, outside_gid, problem)) {
+  if (made->plan.namespaces && !MapIds(*made, shape.uid, shape.gid, problem)) {
     made->Kill();
     return nullptr;
   }
@@ -174,10 +183,11 @@ void Server::Finish(Box& box) {
   const bool called = box.called;
   const std::uint64_t id = box.call_id;
   BoxResult result = box.Result();
-  if (box.group != nullptr && !box.group->Remove()) groups_to_remove_.push_back(std::move(box.group));
+  if (box.group != nullptr) groups_to_remove_.push_back(std::move(box.group));
   boxes_.erase(box.slot);
-  std::erase_if(groups_to_remove_, [](const auto& group) { return group->Remove(); });
   if (called) Send(id, std::move(result));
+  Flush();  // before the clearing up, which nobody waits for
+  std::erase_if(groups_to_remove_, [](const auto& group) { return group->Remove(); });
   if (fill_at_us_ == 0) fill_at_us_ = MonotonicMicros() + kFillDelayUs;
 }
 
@@ -261,8 +271,7 @@ Box* Server::TakeReady(Profile profile) {
 // system cannot do that, the box is the owner of the first mount that it may write. Unprivileged: the box is us.
 Box* Server::BoxWithNamespaces(const Call& call, Go& go, std::vector<Fd>& mounts, std::string& problem) {
   const BoxSpec& spec = call.request.spec;
-  uid_t uid = ground_.privileged ? kUidOutside : ::geteuid();
-  gid_t gid = ground_.privileged ? kUidOutside : ::getegid();
+  Shape shape = UsualShape();
   // Init, its program's process; every task of the box is counted in the box's own user namespace.
   if (!ground_.cgroups) go.tasks_max = spec.limits.pids + 2;
   const Fd root(::open("/", O_PATH | O_DIRECTORY | O_CLOEXEC));
@@ -284,21 +293,22 @@ Box* Server::BoxWithNamespaces(const Call& call, Go& go, std::vector<Fd>& mounts
   go.mounts_are_fds = !plain;
   if (!plain) {
     Box* ready = TakeReady(spec.profile);
-    return ready != nullptr ? ready : Make(spec.profile, uid, gid, problem);
+    return ready != nullptr ? ready : Make(spec.profile, shape, problem);
   }
   mounts.clear();
-  bool default_user = true;
+  bool usual = shape.keeps_host_tree;
+  shape.keeps_host_tree = true;
   for (const Mount& mount : spec.mounts) {
     struct stat info {};
     if (!ground_.privileged || mount.access == Access::kReadOnly) continue;
     if (::stat(mount.host_path.c_str(), &info) != 0) continue;
-    uid = info.st_uid;
-    gid = info.st_gid;
-    default_user = false;
+    shape.uid = info.st_uid;
+    shape.gid = info.st_gid;
+    usual = false;
     break;
   }
-  if (Box* ready = default_user ? TakeReady(spec.profile) : nullptr; ready != nullptr) return ready;
-  return Make(spec.profile, uid, gid, problem);
+  if (Box* ready = usual ? TakeReady(spec.profile) : nullptr; ready != nullptr) return ready;
+  return Make(spec.profile, shape, problem);
 }
 
 namespace {
@@ -325,7 +335,7 @@ Box* Server::BoxWithout(const Call& call, Go& go, std::vector<Fd>& mounts, std::
   const BoxSpec& spec = call.request.spec;
   const Fd root(::open("/", O_PATH | O_DIRECTORY | O_CLOEXEC));
   Box* box = TakeReady(spec.profile);
-  if (box == nullptr) box = Make(spec.profile, 0, 0, problem);
+  if (box == nullptr) box = Make(spec.profile, Shape{}, problem);
   if (box == nullptr) return nullptr;
   if (ground_.seals_users) go.uid = go.gid = kUidOutside + 1 + box->slot;
   for (const Mount& mount : spec.mounts) {
@@ -423,10 +433,8 @@ void Server::Fill() {
     }));
     if (have >= options_.pool_per_profile) continue;
     std::string problem;
-    const uid_t uid = ground_.privileged ? kUidOutside : ::geteuid();
-    const gid_t gid = ground_.privileged ? kUidOutside : ::getegid();
     // A failure shows in the next call, which then makes its own box and reports it.
-    if (Make(profile, uid, gid, problem) == nullptr) return;
+    if (Make(profile, UsualShape(), problem) == nullptr) return;
     fill_at_us_ = MonotonicMicros() + kFillDelayUs;  // one at a time
     return;
   }

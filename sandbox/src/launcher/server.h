@@ -50,7 +50,14 @@ class Server {
 
  private:
   // Process handling.
-  Box* Make(Profile profile, uid_t outside_uid, gid_t outside_gid, std::string& problem);
+  struct Shape {
+    uid_t uid = 0;  // outside
+    gid_t gid = 0;
+    bool keeps_host_tree = true;
+  };
+  // What boxes of the pool are like.
+  Shape UsualShape() const;
+  Box* Make(Profile profile, const Shape& shape, std::string& problem);
   bool MapIds(const Box& box, uid_t uid, gid_t gid, std::string& problem) const;
   void Reap();
   void Finish(Box& box);
