@@ -104,10 +104,9 @@ core::Status Store::PrepareAll() {
                          "INSERT INTO payload(id, key_id, commitment, media, plain_bytes, "
                          "sealed) VALUES(?, ?, ?, ?, ?, ?)"));
   INTERLOCK_ASSIGN_OR_RETURN(
-      insert_blob_,
-      Statement::Prepare(db(),
-                         "INSERT INTO blob(digest, bytes) SELECT ?1, ?2 "
-                         "WHERE NOT EXISTS (SELECT 1 FROM blob WHERE digest = ?1)"));
+      insert_blob_, Statement::Prepare(db(),
+                                       "INSERT INTO blob(digest, bytes) SELECT ?1, ?2 "
+                                       "WHERE NOT EXISTS (SELECT 1 FROM blob WHERE digest = ?1)"));
   INTERLOCK_ASSIGN_OR_RETURN(
       insert_checkpoint_,
       Statement::Prepare(db(), "INSERT INTO checkpoint(size, root, note) VALUES(?, ?, ?)"));

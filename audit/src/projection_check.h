@@ -1,0 +1,39 @@
+// Projections folded again from entries into a database in memory, and compared row by row.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "audit/log.h"
+#include "findings.h"
+#include "run_index.h"
+#include "sqlite.h"
+
+namespace interlock::audit {
+
+// One per thread.
+class ProjectionCheck {
+ public:
+  // Errors: those of the file's watermark row and of the projectors' own schema.
+  core::Status Start(sqlite3* file, const std::vector<Projector*>& projectors);
+
+  // The file's projections were made by another set of projectors than the ones given: not
+  // comparable.
+  bool other_version() const { return other_version_; }
+  std::uint64_t watermark() const { return watermark_; }
+  core::Status Fold(const EntryView& entry);
+  core::Status Compare(Findings* findings);
+
+ private:
+  core::Status CompareTable(const std::string& table, Findings* findings);
+
+  sqlite3* file_ = nullptr;
+  Db scratch_;
+  RunIndex run_index_;
+  std::vector<Projector*> projectors_;  // run_index_ first
+  std::uint64_t watermark_ = 0;
+  bool other_version_ = false;
+};
+
+}  // namespace interlock::audit

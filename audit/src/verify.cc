@@ -1,0 +1,368 @@
+#include "audit/verify.h"
+
+#include <sys/stat.h>
+
+#include <cstring>
+#include <map>
+#include <set>
+#include <utility>
+
+#include "audit/checkpoint.h"
+#include "audit/merkle.h"
+#include "chain_check.h"
+#include "findings.h"
+#include "projection_check.h"
+#include "schema.h"
+#include "sqlite.h"
+#include "tree_store.h"
+
+namespace interlock::audit {
+namespace {
+
+constexpr std::uint64_t kProgressEntries = 4096;
+
+std::int64_t FileSize(const std::string& path) {
+  struct stat info {};
+  return ::stat(path.c_str(), &info) == 0 ? static_cast<std::int64_t>(info.st_size) : -1;
+}
+
+std::string FileUri(const std::string& path, bool immutable) {
+  std::string uri = "file:";
+  for (const char c : path) {
+    if (c == '%' || c == '?' || c == '#') {
+      uri += "%" + core::Hex(std::string_view(&c, 1));
+    } else {
+      uri += c;
+    }
+  }
+  return uri + (immutable ? "?mode=ro&immutable=1" : "?mode=ro");
+}
+
+// A database at rest is opened as immutable: then SQLite makes no -wal or -shm file beside it.
+core::StatusOr<Db> OpenToVerify(const std::string& path) {
+  if (FileSize(path) < 0) return core::NotFound("there is no `" + path + "`");
+  const bool at_rest = FileSize(path + "-wal") <= 0;
+  INTERLOCK_ASSIGN_OR_RETURN(Db db, OpenForReading(FileUri(path, at_rest)));
+  INTERLOCK_RETURN_IF_ERROR(Exec(db.get(), "BEGIN"));
+  return db;
+}
+
+// Says which root the tree must have at which size, and by whose word.
+struct Signed {
+  core::Digest root{};
+  std::string by;
+};
+
+class Verifier {
+ public:
+  explicit Verifier(const VerifyOptions& options) : options_(options) {}
+
+  VerifyReport Run() {
+    const core::Status status = Check();
+    report_.first_bad = findings_.index();
+    if (findings_.any()) {
+      report_.verdict = Verdict::kTampered;
+      report_.reason = findings_.reason();
+    } else if (!status.ok()) {
+      report_.verdict = Verdict::kCouldNotCheck;
+      report_.reason = core::Message(status);
+      report_.first_bad = unreadable_;
+    } else if (!incomplete_.empty()) {
+      report_.verdict = Verdict::kIncomplete;
+      report_.reason = incomplete_;
+    } else {
+      report_.verdict = Verdict::kIntact;
+    }
+    return std::move(report_);
+  }
+
+ private:
+  core::Status Check() {
+    INTERLOCK_ASSIGN_OR_RETURN(db_, OpenToVerify(options_.database));
+    INTERLOCK_RETURN_IF_ERROR(CheckFormat(db_.get()));
+    INTERLOCK_RETURN_IF_ERROR(CheckTables());
+    INTERLOCK_ASSIGN_OR_RETURN(identity_, ReadIdentity(db_.get()));
+    report_.key_pinned = !options_.verifier_key.empty();
+    key_ = report_.key_pinned ? options_.verifier_key : identity_.verifier_key;
+    INTERLOCK_RETURN_IF_ERROR(ReadCheckpoints());
+    INTERLOCK_RETURN_IF_ERROR(ReadOutsideCheckpoints());
+    INTERLOCK_RETURN_IF_ERROR(projections_.Start(db_.get(), options_.projectors));
+    INTERLOCK_RETURN_IF_ERROR(CheckEntries());
+    INTERLOCK_RETURN_IF_ERROR(CheckEnd());
+    if (findings_.any()) return core::OkStatus();
+    return projections_.Compare(&findings_);
+  }
+
+  core::Status CheckTables();
+  core::Status ReadCheckpoints();
+  core::Status ReadOutsideCheckpoints();
+  core::Status CheckEntries();
+  core::Status CheckEntry(std::uint64_t index, const Statement& row);
+  core::Status CheckTile(const Tile& tile);
+  core::Status CheckPayloads(std::uint64_t index, std::string_view bytes);
+  core::Status Fold(std::uint64_t index, const ParsedEntry& entry, std::string_view bytes,
+                    const core::Digest& hash);
+  void CheckRoot(std::uint64_t size);
+  void NameBrokenLinks();
+  core::Status CheckEnd();
+
+  const VerifyOptions& options_;
+  VerifyReport report_;
+  Findings findings_;
+  std::string incomplete_;
+  std::optional<std::uint64_t> unreadable_;
+  Db db_;
+  LogIdentity identity_;
+  std::string key_;
+  std::multimap<std::uint64_t, Signed> signed_;
+  GrowingTree tree_;
+  std::vector<Tile> completed_;
+  std::uint64_t tiles_ = 0;
+  std::uint64_t in_tiles_ = 0;           // entries below are in complete tiles ...
+  std::set<std::uint64_t> unlike_tile_;  // ... and these are not what their tile says
+  Statement tile_row_;
+  Statement payload_rows_;
+  bool payload_there_ = false;
+  ProjectionCheck projections_;
+  std::optional<ChainCheck> chain_;
+};
+
+// Our own tables and triggers must stand as they were made: a dropped trigger is how an edit
+// begins.
+core::Status Verifier::CheckTables() {
+  constexpr const char* kTables =
+      "SELECT type, name, sql FROM sqlite_schema WHERE type IN ('table', 'trigger') "
+      "AND name NOT LIKE 'sqlite\\_%' ESCAPE '\\' "
+      "AND (name = 'p_watermark' OR tbl_name NOT LIKE 'p\\_%' ESCAPE '\\') ORDER BY type, name";
+  INTERLOCK_ASSIGN_OR_RETURN(Db fresh,
+                             OpenDb(":memory:", SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE));
+  INTERLOCK_RETURN_IF_ERROR(CreateTables(fresh.get()));
+  INTERLOCK_ASSIGN_OR_RETURN(Statement expected, Statement::Prepare(fresh.get(), kTables));
+  INTERLOCK_ASSIGN_OR_RETURN(Statement stored, Statement::Prepare(db_.get(), kTables));
+  while (true) {
+    INTERLOCK_ASSIGN_OR_RETURN(const bool want, expected.Step());
+    INTERLOCK_ASSIGN_OR_RETURN(const bool have, stored.Step());
+    if (!want && !have) return core::OkStatus();
+    bool same = want && have;
+    for (int column = 0; same && column < 3; ++column) {
+      same = expected.Bytes(column) == stored.Bytes(column);
+    }
+    if (same) continue;
+    findings_.General("the database's tables or triggers were changed near `" +
+                      std::string((want ? expected : stored).Bytes(1)) + "`");
+    return core::OkStatus();
+  }
+}
+
+core::Status Verifier::ReadCheckpoints() {
+  INTERLOCK_ASSIGN_OR_RETURN(
+      Statement rows,
+      Statement::Prepare(db_.get(), "SELECT size, root, note FROM checkpoint ORDER BY size"));
+  while (true) {
+    INTERLOCK_ASSIGN_OR_RETURN(const bool row, rows.Step());
+    if (!row) return core::OkStatus();
+    const std::string name = "checkpoint " + std::to_string(rows.Int(0));
+    const auto checkpoint = OpenCheckpoint(rows.Bytes(2), key_);
+    if (!checkpoint.ok()) {
+      findings_.General(name +
+                        " does not hold: " + std::string(core::Message(checkpoint.status())));
+    } else if (checkpoint->size != static_cast<std::uint64_t>(rows.Int(0)) ||
+               core::AsBytes(checkpoint->root) != rows.Bytes(1) ||
+               checkpoint->origin != identity_.origin) {
+      findings_.General(name + " is not what its note says");
+    } else {
+      signed_.emplace(checkpoint->size, Signed{checkpoint->root, name});
+    }
+  }
+}
+
+core::Status Verifier::ReadOutsideCheckpoints() {
+  for (const std::string& note : options_.outside_checkpoints) {
+    const auto checkpoint = OpenCheckpoint(note, key_);
+    if (checkpoint.status().code() == core::StatusCode::kPermissionDenied) {
+      findings_.General("an outside checkpoint is not signed by the log's key: " +
+                        std::string(core::Message(checkpoint.status())));
+      continue;
+    }
+    if (!checkpoint.ok()) return checkpoint.status();
+    if (checkpoint->origin != identity_.origin) {
+      findings_.General("the log says that it is `" + identity_.origin +
+                        "`, an outside checkpoint that it is `" + checkpoint->origin + "`");
+      continue;
+    }
+    signed_.emplace(
+        checkpoint->size,
+        Signed{checkpoint->root, "outside checkpoint " + std::to_string(checkpoint->size)});
+  }
+  return core::OkStatus();
+}
+
+core::Status Verifier::CheckEntries() {
+  INTERLOCK_ASSIGN_OR_RETURN(
+      tile_row_, Statement::Prepare(db_.get(), "SELECT root, hashes FROM tile WHERE id = ?"));
+  INTERLOCK_ASSIGN_OR_RETURN(
+      payload_rows_,
+      Statement::Prepare(db_.get(), "SELECT id, commitment FROM payload ORDER BY id"));
+  INTERLOCK_ASSIGN_OR_RETURN(payload_there_, payload_rows_.Step());
+  INTERLOCK_ASSIGN_OR_RETURN(const std::int64_t end,
+                             QueryInt(db_.get(), "SELECT coalesce(max(idx), -1) + 1 FROM entry"));
+  const auto total = static_cast<std::uint64_t>(end);
+  INTERLOCK_ASSIGN_OR_RETURN(
+      Statement rows,
+      Statement::Prepare(db_.get(), "SELECT idx, bytes, hash FROM entry ORDER BY idx"));
+  chain_.emplace(identity_.tenant, &findings_);
+  CheckRoot(0);
+  for (std::uint64_t index = 0;; ++index) {
+    const core::StatusOr<bool> row = rows.Step();
+    if (!row.ok()) {
+      unreadable_ = index;
+      return row.status();
+    }
+    if (!*row) return core::OkStatus();
+    if (rows.Int(0) != static_cast<std::int64_t>(index)) {
+      findings_.Entry(index, "is missing");
+      return core::OkStatus();  // without it no later root can be computed
+    }
+    INTERLOCK_RETURN_IF_ERROR(CheckEntry(index, rows));
+    ++report_.entries;
+    if (options_.progress && report_.entries % kProgressEntries == 0) {
+      options_.progress(report_.entries, total);
+    }
+  }
+}
+
+core::Status Verifier::CheckEntry(std::uint64_t index, const Statement& row) {
+  const std::string_view bytes = row.Bytes(1);
+  const core::Digest hash = LeafHash(bytes);
+  const auto entry = chain_->Next({index, bytes, row.Bytes(2)}, hash);
+  tree_.Add(hash, completed_);
+  for (const Tile& tile : completed_) INTERLOCK_RETURN_IF_ERROR(CheckTile(tile));
+  completed_.clear();
+  INTERLOCK_RETURN_IF_ERROR(CheckPayloads(index, bytes));
+  CheckRoot(index + 1);
+  if (!entry || findings_.any() || chain_->has_broken_links()) return core::OkStatus();
+  return Fold(index, *entry, bytes, hash);
+}
+
+core::Status Verifier::CheckTile(const Tile& tile) {
+  ++tiles_;
+  if (tile.level == 0) in_tiles_ = (tile.n + 1) * kTileWidth;
+  const std::uint64_t first = tile.n * kTileWidth << (kTileHeight * tile.level);
+  const std::string name = "tile " + std::to_string(tile.level) + "/" + std::to_string(tile.n);
+  ResetAtExit reset(tile_row_);
+  tile_row_.Int(1, TileKey(tile.level, tile.n));
+  INTERLOCK_ASSIGN_OR_RETURN(const bool row, tile_row_.Step());
+  if (!row) {
+    findings_.Entry(first, "and those after it have no " + name);
+    return core::OkStatus();
+  }
+  const std::string_view stored = tile_row_.Bytes(1);
+  if (stored == tile.hashes && tile_row_.Bytes(0) == core::AsBytes(tile.root)) {
+    return core::OkStatus();
+  }
+  const auto same = [&](std::uint64_t i) {
+    return stored.substr(std::min<std::size_t>(stored.size(), i * 32), 32) ==
+           std::string_view(tile.hashes).substr(i * 32, 32);
+  };
+  std::uint64_t at = kTileWidth;
+  for (std::uint64_t i = kTileWidth; i-- > 0;) {
+    if (same(i)) continue;
+    at = i;
+    if (tile.level == 0) unlike_tile_.insert(first + i);
+  }
+  findings_.Entry(first + ((at % kTileWidth) << (kTileHeight * tile.level)),
+                  "and the stored " + name + " do not agree");
+  return core::OkStatus();
+}
+
+// Each commitment of the entry has its row and each row its commitment; an erased payload keeps its
+// row.
+core::Status Verifier::CheckPayloads(std::uint64_t index, std::string_view bytes) {
+  const std::vector<NamedPayload> named = NamedPayloads(bytes);
+  std::size_t next = 0;
+  const auto owner = [&] { return static_cast<std::uint64_t>(payload_rows_.Int(0)) >> 8; };
+  while (payload_there_ && owner() <= index) {
+    const int slot = static_cast<int>(payload_rows_.Int(0) & 0xFF);
+    if (next >= named.size() || named[next].slot != slot ||
+        core::Hex(payload_rows_.Bytes(1)) != named[next].commit_hex) {
+      findings_.Entry(index, "does not name the payload in slot " + std::to_string(slot) +
+                                 " that is stored for it, or an earlier one is missing");
+    }
+    while (next < named.size() && named[next].slot <= slot) ++next;
+    INTERLOCK_ASSIGN_OR_RETURN(payload_there_, payload_rows_.Step());
+  }
+  if (next < named.size()) {
+    findings_.Entry(index, "has lost the payload in slot " + std::to_string(named[next].slot));
+  }
+  return core::OkStatus();
+}
+
+core::Status Verifier::Fold(std::uint64_t index, const ParsedEntry& entry, std::string_view bytes,
+                            const core::Digest& hash) {
+  const auto body = core::JsonObjectView::Of(entry.body);
+  if (!body.ok()) return body.status();
+  return projections_.Fold({index, entry.envelope.time_us, entry.kind, entry.run,
+                            entry.envelope.run_seq, *body, bytes, hash});
+}
+
+// Compares the root at this size with everything signed about it.
+void Verifier::CheckRoot(std::uint64_t size) {
+  auto [at, end] = signed_.equal_range(size);
+  if (at == end) return;
+  const core::Digest root = tree_.Root();
+  bool holds = true;
+  for (; at != end; ++at) {
+    if (at->second.root == root) {
+      ++report_.checkpoints;
+      continue;
+    }
+    holds = false;
+    NameBrokenLinks();
+    // No single entry can be named by a root; an exact finding in the range comes first.
+    if (size > 0 && !(findings_.index() && *findings_.index() < size)) {
+      findings_.Entry(report_.signed_entries, "or one after it, below " + std::to_string(size) +
+                                                  ", is not the one that " + at->second.by +
+                                                  " signed");
+    }
+  }
+  if (holds && !findings_.any() && !chain_->has_broken_links()) report_.signed_entries = size;
+}
+
+// A stored tile, or a checkpoint that holds, vouches for an entry.
+void Verifier::NameBrokenLinks() {
+  chain_->NameBrokenLinks([this](std::uint64_t index) {
+    return index < report_.signed_entries || (index < in_tiles_ && unlike_tile_.count(index) == 0);
+  });
+}
+
+core::Status Verifier::CheckEnd() {
+  NameBrokenLinks();
+  const std::uint64_t size = report_.entries;
+  report_.root_hex = core::Hex(tree_.Root());
+  if (const auto beyond = signed_.upper_bound(size); beyond != signed_.end()) {
+    findings_.Entry(size, "is missing: " + beyond->second.by + " signed it");
+  }
+  if (payload_there_ && !findings_.any()) {
+    findings_.General("there are payloads of entries that do not exist");
+  }
+  INTERLOCK_ASSIGN_OR_RETURN(const std::int64_t tiles,
+                             QueryInt(db_.get(), "SELECT count(*) FROM tile"));
+  if (static_cast<std::uint64_t>(tiles) != tiles_ && !findings_.any()) {
+    findings_.Entry(size, "is missing: the stored tree is larger than the log");
+  }
+  if (projections_.watermark() > size && !findings_.any()) {
+    findings_.Entry(size, "is missing: the projections had it");
+  }
+  if (size > 0 && report_.signed_entries == 0) {
+    incomplete_ = "no checkpoint covers any entry; give one that was kept elsewhere";
+  } else if (projections_.other_version()) {
+    incomplete_ = "projections are of another version and were not compared; open the log once";
+  }
+  return core::OkStatus();
+}
+
+}  // namespace
+
+VerifyReport Verify(const VerifyOptions& options) { return Verifier(options).Run(); }
+
+}  // namespace interlock::audit

@@ -1,0 +1,175 @@
+// Rule 28: no space is a state that passes and keeps room for outcomes; a failed write or sync is
+// final.
+#include <gmock/gmock.h>
+#include <unistd.h>
+
+#include <future>
+#include <map>
+#include <thread>
+
+#include "audit/verify.h"
+#include "fault_vfs.h"
+#include "fixture.h"
+
+namespace interlock::audit {
+namespace {
+
+using ::testing::HasSubstr;
+
+// Remembers the entries that it was told of, as the engine's own state does.
+class Recorder final : public Projector {
+ public:
+  std::string_view name() const override { return "recorder"; }
+  std::vector<std::string> Schema() const override { return {}; }
+  core::Status Attach(sqlite3*) override { return core::OkStatus(); }
+  core::Status Apply(const EntryView& entry) override {
+    kinds[entry.index] = std::string(entry.kind);
+    return core::OkStatus();
+  }
+  core::Status Flush() override { return core::OkStatus(); }
+  void Reset() override {
+    kinds.clear();
+    ++resets;
+  }
+  std::map<std::uint64_t, std::string> kinds;
+  int resets = 0;
+};
+
+class FaultTest : public LogFixture {
+ protected:
+  FaultTest() : faults_(InstallFaultVfs()) { projectors_ = {&recorder_}; }
+  ~FaultTest() override { InstallFaultVfs(); }
+
+  core::Status Submit(Log& log, const char* kind, Urgency urgency) {
+    std::promise<core::Status> done;
+    log.Submit(std::make_unique<TestCommand>(
+                   [kind](Transaction& transaction) {
+                     return transaction.Append(EntryOf(kind, kRunA)).status();
+                   },
+                   [&](const core::Status& status) { done.set_value(status); }),
+               urgency);
+    return done.get_future().get();
+  }
+  static bool WaitFor(const std::function<bool()>& condition) {
+    const auto until = std::chrono::steady_clock::now() + std::chrono::seconds(20);
+    while (!condition() && std::chrono::steady_clock::now() < until) std::this_thread::yield();
+    return condition();
+  }
+  Verdict VerdictOfFile() {
+    VerifyOptions options;
+    options.database = Database();
+    Recorder fresh;
+    options.projectors = {&fresh};
+    const VerifyReport report = Verify(options);
+    EXPECT_EQ(report.reason, "");
+    return report.verdict;
+  }
+
+  Faults& faults_;
+  Recorder recorder_;
+};
+
+TEST_F(FaultTest, Rule28_FullDiskTakesOutcomesOnlyAndResumes) {
+  auto log = MustOpen();
+  ASSERT_TRUE(Submit(*log, "call.intended", Urgency::kNormal).ok());
+  faults_.SetFullWhileExists(Options().folder + "/ballast");
+
+  EXPECT_EQ(Submit(*log, "call.intended", Urgency::kNormal).code(),
+            core::StatusCode::kResourceExhausted);
+  EXPECT_EQ(log->health(), Health::kNoSpace);
+  EXPECT_EQ(log->size(), 1u);
+  EXPECT_EQ(Submit(*log, "call.intended", Urgency::kNormal).code(),
+            core::StatusCode::kResourceExhausted);
+  EXPECT_TRUE(Submit(*log, "call.outcome", Urgency::kOutcome).ok());
+  EXPECT_EQ(log->size(), 2u);
+  EXPECT_EQ(log->Read(1)->kind, "call.outcome");
+  EXPECT_EQ(log->Read(1)->run_seq, 1);
+  EXPECT_EQ(log->health(), Health::kNoSpace);
+
+  faults_.SetFullWhileExists("");
+  ASSERT_TRUE(WaitFor([&] { return log->health() == Health::kOk; }));
+  EXPECT_EQ(log->health_reason(), "");
+  EXPECT_EQ(::access((Options().folder + "/ballast").c_str(), F_OK), 0);
+  ASSERT_TRUE(Submit(*log, "call.intended", Urgency::kNormal).ok());
+  EXPECT_EQ(log->Read(2)->run_seq, 2);
+  log.reset();
+  EXPECT_EQ(VerdictOfFile(), Verdict::kIntact);
+}
+
+TEST_F(FaultTest, FailedBatchIsForgottenByTheProjectors) {
+  auto log = MustOpen();
+  ASSERT_TRUE(Submit(*log, "run.started", Urgency::kNormal).ok());
+  faults_.write_is_full = true;
+  EXPECT_FALSE(Submit(*log, "call.intended", Urgency::kNormal).ok());
+  faults_.write_is_full = false;
+  ASSERT_TRUE(WaitFor([&] { return log->health() == Health::kOk; }));
+  ASSERT_TRUE(Submit(*log, "run.completed", Urgency::kNormal).ok());
+  log.reset();
+  EXPECT_GE(recorder_.resets, 1);
+  EXPECT_EQ(recorder_.kinds.count(0) + recorder_.kinds.count(1), recorder_.kinds.size());
+  EXPECT_EQ(recorder_.kinds[1], "run.completed");
+}
+
+TEST_F(FaultTest, OutcomeWithoutBallastIsRefusedNotLost) {
+  LogOptions options = Options();
+  options.ballast_bytes = 0;
+  auto log = MustOpen(options);
+  faults_.write_is_full = true;
+  EXPECT_EQ(Submit(*log, "call.outcome", Urgency::kOutcome).code(),
+            core::StatusCode::kResourceExhausted);
+  faults_.write_is_full = false;
+  ASSERT_TRUE(WaitFor([&] { return log->health() == Health::kOk; }));
+  EXPECT_TRUE(Submit(*log, "call.outcome", Urgency::kOutcome).ok());
+}
+
+struct Final {
+  const char* name;
+  std::atomic<bool> Faults::*fault;
+};
+
+TEST_F(FaultTest, Rule28_FailedSyncOrWriteIsFinal) {
+  for (const Final& fault :
+       {Final{"sync", &Faults::sync_fails}, Final{"write", &Faults::write_fails}}) {
+    TempFolder folder;
+    LogOptions options = Options();
+    options.folder = folder.path() + "/tenants/main";
+    const auto signer = *OpenFileSigner(folder.path() + "/signer", "interlock.example/main");
+    options.signer = signer.get();
+    options.projectors.clear();
+    auto log = MustOpen(options);
+    ASSERT_TRUE(Submit(*log, "run.started", Urgency::kNormal).ok());
+    faults_.*fault.fault = true;
+    EXPECT_EQ(Submit(*log, "call.intended", Urgency::kNormal).code(), core::StatusCode::kDataLoss)
+        << fault.name;
+    faults_.*fault.fault = false;
+    EXPECT_EQ(log->health(), Health::kStopped);
+    EXPECT_THAT(log->health_reason(), HasSubstr("sqlite"));
+    // It stays so, for outcomes too, although the disk is well again.
+    EXPECT_EQ(Submit(*log, "call.outcome", Urgency::kOutcome).code(), core::StatusCode::kDataLoss);
+    EXPECT_EQ(log->size(), 1u);
+    EXPECT_TRUE(log->Read(0).ok());
+    log.reset();
+    // After a restart the acknowledged entry is there and the log goes on.
+    log = MustOpen(options);
+    EXPECT_GE(log->size(), 1u);
+    EXPECT_EQ(log->Read(0)->kind, "run.started");
+    EXPECT_TRUE(Submit(*log, "call.proposed", Urgency::kNormal).ok());
+  }
+}
+
+TEST_F(FaultTest, QueryFailsRatherThanShowStaleRows) {
+  auto log = MustOpen();
+  ASSERT_TRUE(Submit(*log, "run.started", Urgency::kNormal).ok());
+  faults_.sync_fails = true;
+  EXPECT_FALSE(Submit(*log, "call.intended", Urgency::kNormal).ok());
+  faults_.sync_fails = false;
+  int calls = 0;
+  const core::Status status = log->Query([&](sqlite3*) {
+    ++calls;
+    return core::OkStatus();
+  });
+  EXPECT_EQ(status.ok() ? 1 : 0, calls);
+}
+
+}  // namespace
+}  // namespace interlock::audit

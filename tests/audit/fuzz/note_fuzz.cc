@@ -1,0 +1,23 @@
+// Notes come from outside: no bytes may crash the parser, and what opens must be what was signed.
+#include <cstddef>
+#include <cstdint>
+#include <string_view>
+
+#include "audit/checkpoint.h"
+#include "core/check.h"
+
+extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
+  using interlock::audit::CheckpointText;
+  using interlock::audit::OpenCheckpoint;
+  const std::string_view input(reinterpret_cast<const char*>(data), size);
+  constexpr std::string_view kKey =
+      "PeterNeumann+c74f20a3+ARpc2QcUPDhMQegwxbzhKqiBfsVkmqq/LDE4izWy10TW";
+  const auto checkpoint = OpenCheckpoint(input, kKey);
+  if (checkpoint.ok()) {
+    const std::string text = CheckpointText(checkpoint->origin, checkpoint->size, checkpoint->root);
+    INTERLOCK_CHECK(input.substr(0, text.size()) == text);
+  }
+  // The input as a key.
+  static_cast<void>(OpenCheckpoint("a\n1\nAAAA\n\n\xE2\x80\x94 a AAAAAAAA\n", input));
+  return 0;
+}

@@ -1,0 +1,361 @@
+// Each attack on the file is found and named; the untouched log is not.
+#include "audit/verify.h"
+
+#include <gmock/gmock.h>
+
+#include <fstream>
+#include <iterator>
+#include <random>
+
+#include "fixture.h"
+#include "tamper.h"
+
+namespace interlock::audit {
+namespace {
+
+using ::testing::HasSubstr;
+
+constexpr std::uint64_t kEntries = 600;  // two full tiles, a third that is open
+
+class VerifyTest : public LogFixture {
+ protected:
+  VerifyTest() {
+    auto keys = KeyStore::Open(folder_.path() + "/keys", &random_);
+    EXPECT_TRUE(keys.ok());
+    const auto key = *(*keys)->KeyFor("alice");
+    auto log = MustOpen();
+    for (std::uint64_t i = 0; i < kEntries; ++i) {
+      clock_.Advance(1000);
+      const std::string& run = i % 2 == 0 ? kRunA : kRunB;
+      if (i % 50 == 7) {
+        const SealedPayload payload = (*keys)->Seal(*key, "text/plain", "hello");
+        const std::string body =
+            R"({"text":{"bytes":5,"commit":")" + core::Hex(payload.commitment) + R"(","slot":0}})";
+        EXPECT_TRUE(log->Append(EntryOf("message.received", run, body), {payload}).ok());
+      } else {
+        EXPECT_TRUE(log->Append(EntryOf("call.decided", run, R"({"verdict":"deny"})")).ok());
+      }
+      if (i == 549) early_note_ = log->CheckpointNow()->note;
+    }
+    late_note_ = log->CheckpointNow()->note;
+  }
+
+  VerifyReport Run(std::vector<std::string> outside = {}, std::string key = "") {
+    VerifyOptions options;
+    options.database = Database();
+    options.outside_checkpoints = std::move(outside);
+    options.verifier_key = std::move(key);
+    return Verify(options);
+  }
+  void ExpectBad(std::uint64_t index, const VerifyReport& report) {
+    EXPECT_EQ(report.verdict, Verdict::kTampered) << report.reason;
+    ASSERT_TRUE(report.first_bad.has_value()) << report.reason;
+    EXPECT_EQ(*report.first_bad, index) << report.reason;
+  }
+  std::string FileBytes() {
+    std::ifstream in(Database(), std::ios::binary);
+    return {std::istreambuf_iterator<char>(in), {}};
+  }
+  void WriteFile(const std::string& bytes) {
+    std::ofstream(Database(), std::ios::binary | std::ios::trunc) << bytes;
+  }
+
+  std::string early_note_;
+  std::string late_note_;
+};
+
+TEST_F(VerifyTest, UntouchedLogIsIntact) {
+  const VerifyReport report = Run({early_note_, late_note_}, signer_->verifier_key());
+  EXPECT_EQ(report.verdict, Verdict::kIntact) << report.reason;
+  EXPECT_EQ(report.reason, "");
+  EXPECT_EQ(report.entries, kEntries);
+  EXPECT_EQ(report.signed_entries, kEntries);
+  EXPECT_GE(report.checkpoints, 4u);
+  EXPECT_TRUE(report.key_pinned);
+  EXPECT_FALSE(report.first_bad.has_value());
+  // It wrote nothing.
+  EXPECT_FALSE(std::filesystem::exists(Database() + "-wal"));
+  EXPECT_FALSE(std::filesystem::exists(Database() + "-shm"));
+}
+
+TEST_F(VerifyTest, OpenLogCanBeVerifiedBesideItsDaemon) {
+  auto log = MustOpen();
+  ASSERT_TRUE(log->Append(EntryOf("call.decided", kRunA)).ok());
+  const VerifyReport report = Run();
+  EXPECT_EQ(report.verdict, Verdict::kIntact) << report.reason;
+  EXPECT_EQ(report.entries, kEntries + 1);
+  EXPECT_EQ(report.signed_entries, kEntries);
+}
+
+TEST_F(VerifyTest, ByteFlipInAnyEntryNamesIt) {
+  const std::string good = FileBytes();
+  std::mt19937_64 random(7);
+  std::vector<std::string> entries;
+  {
+    RawDb db(Database());
+    entries = db.Column("SELECT bytes FROM entry ORDER BY idx");
+  }
+  for (int round = 0; round < 40; ++round) {
+    const std::uint64_t index = random() % kEntries;
+    const std::size_t at = good.find(entries[index]);
+    ASSERT_NE(at, std::string::npos);
+    std::string bad = good;
+    const std::size_t byte = at + random() % entries[index].size();
+    bad[byte] = static_cast<char>(bad[byte] ^ (1 << random() % 8));
+    WriteFile(bad);
+    ExpectBad(index, Run());
+  }
+  WriteFile(good);
+  EXPECT_EQ(Run().verdict, Verdict::kIntact);
+}
+
+TEST_F(VerifyTest, NoFlippedByteAnywhereIsACrash) {
+  const std::string good = FileBytes();
+  std::mt19937_64 random(11);
+  for (int round = 0; round < 60; ++round) {
+    std::string bad = good;
+    for (int i = 0; i < 3; ++i) bad[random() % bad.size()] ^= static_cast<char>(random());
+    if (round % 10 == 0) bad.resize(random() % bad.size());
+    WriteFile(bad);
+    const VerifyReport report = Run({late_note_});
+    EXPECT_EQ(report.reason.empty(), report.verdict == Verdict::kIntact);
+  }
+}
+
+TEST_F(VerifyTest, EditNamesTheEntry) {
+  RawDb(Database())
+      .DoWithoutTriggers(
+          {"UPDATE entry SET bytes = CAST(replace(CAST(bytes AS TEXT), 'deny', 'okay') AS BLOB) "
+           "WHERE idx = 300"});
+  ExpectBad(300, Run());
+}
+
+TEST_F(VerifyTest, EditWithARecomputedHashNamesTheEntry) {
+  {
+    RawDb db(Database());
+    db.DoWithoutTriggers({RawDb::Rewrite(300, Replaced(db.EntryBytes(300), "deny", "okay"))});
+  }
+  ExpectBad(300, Run());
+}
+
+TEST_F(VerifyTest, EditOutsideAnyTileIsNamedByTheEntryThatFollows) {
+  {
+    RawDb db(Database());
+    db.DoWithoutTriggers({RawDb::Rewrite(580, Replaced(db.EntryBytes(580), "deny", "okay"))});
+  }
+  ExpectBad(580, Run());
+}
+
+TEST_F(VerifyTest, EditOfTheVeryLastEntryContradictsTheCheckpoint) {
+  {
+    RawDb db(Database());
+    db.DoWithoutTriggers({RawDb::Rewrite(599, Replaced(db.EntryBytes(599), "deny", "okay"))});
+  }
+  const VerifyReport report = Run();
+  EXPECT_EQ(report.verdict, Verdict::kTampered);
+  ASSERT_TRUE(report.first_bad.has_value());
+  EXPECT_GE(*report.first_bad, 550u);  // the last root that holds
+  EXPECT_LE(*report.first_bad, 599u);
+}
+
+TEST_F(VerifyTest, RewriteFromAnEntryOnWithoutTheKeyContradictsTheCheckpoint) {
+  {
+    RawDb db(Database());
+    std::string bytes = Replaced(db.EntryBytes(598), "deny", "okay");
+    db.DoWithoutTriggers(
+        {RawDb::Rewrite(598, bytes), "DELETE FROM p_entry_run", "DELETE FROM p_watermark"});
+  }
+  EXPECT_EQ(Run().verdict, Verdict::kTampered);
+}
+
+TEST_F(VerifyTest, MissingEntryIsNamed) {
+  RawDb(Database()).DoWithoutTriggers({"DELETE FROM entry WHERE idx = 123"});
+  ExpectBad(123, Run());
+}
+
+TEST_F(VerifyTest, SwappedEntriesAreNamed) {
+  RawDb(Database())
+      .DoWithoutTriggers({"UPDATE entry SET idx = -5 WHERE 0",
+                          "CREATE TEMP TABLE t AS SELECT * FROM entry WHERE idx IN (40, 42)",
+                          "UPDATE entry SET bytes = (SELECT bytes FROM t WHERE idx = 42), "
+                          "hash = (SELECT hash FROM t WHERE idx = 42) WHERE idx = 40",
+                          "UPDATE entry SET bytes = (SELECT bytes FROM t WHERE idx = 40), "
+                          "hash = (SELECT hash FROM t WHERE idx = 40) WHERE idx = 42"});
+  ExpectBad(40, Run());
+}
+
+// All traces of the tail removed: only a head kept elsewhere can know.
+TEST_F(VerifyTest, TruncatedTailIsCaughtByAnOutsideCheckpoint) {
+  RawDb(Database())
+      .DoWithoutTriggers(
+          {"DELETE FROM entry WHERE idx >= 550", "DELETE FROM payload WHERE id >> 8 >= 550",
+           "DELETE FROM checkpoint WHERE size > 550", "DELETE FROM p_entry_run WHERE idx >= 550",
+           "UPDATE p_watermark SET next_idx = 550"});
+  EXPECT_EQ(Run().verdict, Verdict::kIntact);
+  EXPECT_EQ(Run({early_note_}).verdict, Verdict::kIntact);
+  ExpectBad(550, Run({late_note_}));
+}
+
+TEST_F(VerifyTest, TruncatedTailContradictsTheCheckpointsInside) {
+  RawDb(Database()).DoWithoutTriggers({"DELETE FROM entry WHERE idx >= 590"});
+  ExpectBad(590, Run());
+}
+
+TEST_F(VerifyTest, OpeningATruncatedLogIsRefusedByTheSigner) {
+  RawDb(Database())
+      .DoWithoutTriggers(
+          {"DELETE FROM entry WHERE idx >= 550", "DELETE FROM payload WHERE id >> 8 >= 550",
+           "DELETE FROM checkpoint WHERE size > 550", "DELETE FROM p_entry_run WHERE idx >= 550",
+           "UPDATE p_watermark SET next_idx = 550"});
+  const auto log = Log::Open(Options());
+  EXPECT_EQ(log.status().code(), core::StatusCode::kDataLoss);
+  EXPECT_THAT(std::string(core::Message(log.status())), HasSubstr("lost entries"));
+}
+
+TEST_F(VerifyTest, OpenReadsTheEntriesSinceTheLastCheckpoint) {
+  RawDb(Database())
+      .DoWithoutTriggers(
+          {"DELETE FROM checkpoint WHERE size > 550",
+           "UPDATE entry SET bytes = CAST(replace(CAST(bytes AS TEXT), 'deny', 'okay') AS BLOB) "
+           "WHERE idx = 570"});
+  const auto log = Log::Open(Options());
+  EXPECT_EQ(log.status().code(), core::StatusCode::kDataLoss);
+  EXPECT_THAT(std::string(core::Message(log.status())), HasSubstr("entry 570"));
+}
+
+TEST_F(VerifyTest, BackgroundScanStopsAppendsOnOldDamage) {
+  RawDb(Database())
+      .DoWithoutTriggers(
+          {"UPDATE entry SET bytes = CAST(replace(CAST(bytes AS TEXT), 'deny', 'okay') AS BLOB) "
+           "WHERE idx = 10"});
+  auto log = MustOpen();
+  const auto until = std::chrono::steady_clock::now() + std::chrono::seconds(20);
+  while (log->health() == Health::kOk && std::chrono::steady_clock::now() < until) {
+    std::this_thread::yield();
+  }
+  EXPECT_EQ(log->health(), Health::kStopped);
+  EXPECT_THAT(log->health_reason(), HasSubstr("entry 10 "));
+  EXPECT_EQ(log->Append(EntryOf("call.decided", kRunA)).status().code(),
+            core::StatusCode::kDataLoss);
+}
+
+TEST_F(VerifyTest, ProjectionEditIsFound) {
+  RawDb(Database()).Do("UPDATE p_entry_run SET idx = 5 WHERE run_seq = 3");
+  const VerifyReport report = Run();
+  EXPECT_EQ(report.verdict, Verdict::kTampered);
+  EXPECT_THAT(report.reason, HasSubstr("p_entry_run"));
+}
+
+TEST_F(VerifyTest, DeletedProjectionRowIsFound) {
+  RawDb(Database()).Do("DELETE FROM p_entry_run WHERE run_seq = 299");
+  EXPECT_THAT(Run().reason, HasSubstr("p_entry_run"));
+}
+
+TEST_F(VerifyTest, MissingPayloadIsFoundAndAnErasedOneIsNot) {
+  RawDb(Database()).Do("UPDATE payload SET sealed = NULL WHERE id >> 8 = 107");
+  EXPECT_EQ(Run().verdict, Verdict::kIntact) << Run().reason;
+  {
+    auto log = MustOpen();
+    const auto row = log->ReadPayload(107, 0);
+    ASSERT_TRUE(row.ok());
+    EXPECT_TRUE(row->erased);
+    EXPECT_EQ(row->payload.sealed, "");
+  }
+  RawDb(Database()).DoWithoutTriggers({"DELETE FROM payload WHERE id >> 8 = 157"});
+  ExpectBad(157, Run());
+}
+
+TEST_F(VerifyTest, ChangedTreeIsFound) {
+  RawDb(Database())
+      .DoWithoutTriggers({"UPDATE tile SET hashes = CAST(substr(hashes, 1, 320) || x'00' || "
+                          "substr(hashes, 322) AS BLOB) "
+                          "WHERE id = 1"});
+  ExpectBad(256 + 10, Run());
+}
+
+TEST_F(VerifyTest, ChangedCheckpointIsFound) {
+  RawDb(Database())
+      .DoWithoutTriggers(
+          {"UPDATE checkpoint SET note = replace(note, 'interlock.example', 'interlock.exemple')"});
+  EXPECT_EQ(Run().verdict, Verdict::kTampered);
+  EXPECT_THAT(Run().reason, HasSubstr("checkpoint"));
+}
+
+TEST_F(VerifyTest, DroppedTriggerIsFound) {
+  RawDb(Database()).Do("DROP TRIGGER entry_next");
+  EXPECT_EQ(Run().verdict, Verdict::kTampered);
+  EXPECT_THAT(Run().reason, HasSubstr("entry_next"));
+}
+
+TEST_F(VerifyTest, LogReSignedWithAnotherKeyFailsUnderThePinnedOne) {
+  TempFolder elsewhere;
+  const auto thief = *OpenFileSigner(elsewhere.path(), "interlock.example/main");
+  {
+    RawDb db(Database());
+    const auto roots = db.Column("SELECT root FROM checkpoint ORDER BY size DESC LIMIT 1");
+    core::Digest root{};
+    std::copy(roots.at(0).begin(), roots.at(0).end(), root.begin());
+    const Checkpoint forged = *thief->Sign("interlock.example/main", kEntries, root);
+    db.DoWithoutTriggers(
+        {"DELETE FROM checkpoint", "UPDATE log SET verifier_key = '" + thief->verifier_key() + "'",
+         "INSERT INTO checkpoint VALUES(600, x'" + core::Hex(root) + "', '" + forged.note + "')"});
+  }
+  EXPECT_EQ(Run().verdict, Verdict::kIntact);  // nothing inside can tell
+  EXPECT_EQ(Run({}, signer_->verifier_key()).verdict, Verdict::kTampered);
+  EXPECT_EQ(Run({late_note_}).verdict, Verdict::kTampered);
+}
+
+TEST_F(VerifyTest, WithoutAnyCheckpointItIsIncomplete) {
+  RawDb(Database()).DoWithoutTriggers({"DELETE FROM checkpoint"});
+  EXPECT_EQ(Run().verdict, Verdict::kIncomplete);
+  EXPECT_EQ(Run({late_note_}).verdict, Verdict::kIntact);
+}
+
+TEST_F(VerifyTest, WhatCannotBeReadIsNotCalledTampered) {
+  VerifyOptions options;
+  options.database = folder_.path() + "/none.db";
+  EXPECT_EQ(Verify(options).verdict, Verdict::kCouldNotCheck);
+  EXPECT_FALSE(std::filesystem::exists(options.database));
+  options.database = folder_.path() + "/text.db";
+  std::ofstream(options.database) << std::string(9000, 'x');
+  EXPECT_EQ(Verify(options).verdict, Verdict::kCouldNotCheck);
+  EXPECT_EQ(Run({"no checkpoint at all"}).verdict, Verdict::kCouldNotCheck);
+}
+
+TEST_F(VerifyTest, TriggersStopEveryStatementThatChangesEntries) {
+  RawDb db(Database());
+  for (const char* sql : {
+           "UPDATE entry SET bytes = x'7b7d' WHERE idx = 2",
+           "DELETE FROM entry WHERE idx = 2",
+           "DELETE FROM entry",
+           "INSERT OR REPLACE INTO entry VALUES(2, zeroblob(32), x'7b7d')",
+           "REPLACE INTO entry VALUES(2, zeroblob(32), x'7b7d')",
+           "INSERT INTO entry VALUES(2, zeroblob(32), x'7b7d') ON CONFLICT(idx) DO UPDATE SET "
+           "bytes = x'7b7d'",
+           "INSERT INTO entry VALUES(700, zeroblob(32), x'7b7d')",
+           "INSERT INTO entry VALUES(-1, zeroblob(32), x'7b7d')",
+           "UPDATE tile SET root = zeroblob(32)",
+           "DELETE FROM tile",
+           "INSERT OR REPLACE INTO tile VALUES(0, zeroblob(32), zeroblob(8192))",
+           "UPDATE checkpoint SET note = ''",
+           "DELETE FROM checkpoint",
+           "INSERT OR REPLACE INTO checkpoint VALUES(600, zeroblob(32), '')",
+           "DELETE FROM payload",
+           "UPDATE payload SET sealed = x'00'",
+           "UPDATE payload SET commitment = zeroblob(32), sealed = NULL",
+           "INSERT OR REPLACE INTO payload SELECT id, key_id, commitment, media, 1, NULL FROM "
+           "payload LIMIT 1",
+           "UPDATE log SET tenant = 'x'",
+           "DELETE FROM log",
+           "INSERT OR REPLACE INTO log VALUES(1, 'x', 'x', 'x', 1)",
+       }) {
+    EXPECT_NE(db.Try(sql), "") << sql;
+  }
+  EXPECT_EQ(Run().verdict, Verdict::kIntact) << Run().reason;
+  // The harmless twin: the next entry is accepted (and is then found to be no entry at all).
+  EXPECT_EQ(db.Try("INSERT INTO entry VALUES(600, zeroblob(32), x'7b7d')"), "");
+  ExpectBad(600, Run());
+}
+
+}  // namespace
+}  // namespace interlock::audit
