@@ -204,6 +204,18 @@ TEST_F(FetcherTest, ItsEndCancelsWhatIsOpen) {
   EXPECT_EQ(waiting.get().status().code(), core::StatusCode::kCancelled);
 }
 
+TEST_F(FetcherTest, AskingAgainWhileItEndsIsCancelledToo) {
+  FetchRequest request;
+  request.url = "http://127.0.0.1:1/";
+  request.delay_ms = 3'600'000;
+  std::promise<core::StatusCode> second;
+  fetcher_->Fetch(request, [&, fetcher = fetcher_.get()](Result) {
+    fetcher->Fetch(request, [&](Result result) { second.set_value(result.status().code()); });
+  });
+  fetcher_.reset();
+  EXPECT_EQ(second.get_future().get(), core::StatusCode::kCancelled);
+}
+
 TEST_F(FetcherTest, ACallbackMayFetchAgain) {
   LoopbackServer server([](int number, const std::string&) {
     return Scripted{.bytes = HttpReply(200, std::to_string(number))};

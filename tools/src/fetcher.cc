@@ -260,11 +260,16 @@ class CurlFetcher final : public Fetcher {
       FinishEnded();
       curl_multi_poll(multi_, nullptr, 0, PollMs(), nullptr);
     }
-    while (!active_.empty())
-      End(active_.begin()->first, core::Error(core::StatusCode::kCancelled, "shutting down"));
-    while (!waiting_.empty())
-      EndWaiting(waiting_.begin()->first,
-                 core::Error(core::StatusCode::kCancelled, "shutting down"));
+    // A callback may ask for more while it is told of the end: that ends the same way.
+    do {
+      EndAll(core::Error(core::StatusCode::kCancelled, "the fetcher is shutting down"));
+      TakeIncoming();
+    } while (!waiting_.empty());
+  }
+
+  void EndAll(const Status& status) {
+    while (!active_.empty()) End(active_.begin()->first, status);
+    while (!waiting_.empty()) EndWaiting(waiting_.begin()->first, status);
   }
 
   // False: the fetcher is going away (and everything that came in is among the waiting).
