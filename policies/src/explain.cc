@@ -25,7 +25,7 @@ std::string Outcome(const Decision& decision) {
 
 std::string RuleLine(const FiredRule& rule) {
   std::string line = "\n  " + rule.verdict;
-  line.append(line.size() < 11 ? 11 - line.size() : 0, ' ');
+  line.append(line.size() < 12 ? 12 - line.size() : 0, ' ');
   line += rule.id + " (line " + std::to_string(rule.line) + ")";
   if (!rule.code.empty()) line += " " + rule.code;
   if (!rule.because.empty()) line += ": " + rule.because;

@@ -1,0 +1,183 @@
+#include "policies/approval.h"
+
+#include <gtest/gtest.h>
+
+namespace interlock::policies {
+namespace {
+
+const core::Digest kArgs = core::Sha256("args");
+const core::Digest kTool = core::Sha256("tool");
+
+core::Principal Person(std::string id, std::vector<std::string> roles) {
+  return {.tenant = "main", .id = std::move(id), .roles = std::move(roles)};
+}
+
+ApprovalState Pending(std::vector<std::string> approvers, int quorum = 1) {
+  ApprovalState state;
+  state.id = "a1";
+  state.call = "c1";
+  state.demand.approvers = std::move(approvers);
+  state.demand.quorum = quorum;
+  state.demand.show = {{"args.amount", 20}};
+  state.binding = BindingDigest(kArgs, kTool, state.demand.show);
+  state.requester = "ticketing";
+  state.run_user = "u1";
+  state.expires_us = 1000;
+  return state;
+}
+
+const core::Principal kManager = Person("maria", {"approver", "cs-manager"});
+const core::Principal kOther = Person("otto", {"approver", "cs-manager"});
+const core::Principal kRelay = Person("ticketing", {"integrator", "user-relay", "cs-manager"});
+
+TEST(Approval, RoleGrants) {
+  ApprovalState state = Pending({"role:cs-manager"});
+  EXPECT_EQ(Grant(state, {.principal = &kManager, .on_behalf_of = ""}), AnswerEffect::kGranted);
+  EXPECT_EQ(state.phase, ApprovalPhase::kGranted);
+  EXPECT_EQ(state.granted_by, std::vector<std::string>{"principal:maria"});
+}
+
+TEST(Approval, Rule14_WhoMadeTheRunDoesNotApproveIt) {
+  ApprovalState state = Pending({"role:cs-manager"});
+  const Answerer self{.principal = &kRelay, .on_behalf_of = ""};
+  EXPECT_FALSE(CheckAnswerer(state, self).yes);
+  EXPECT_EQ(CheckAnswerer(state, self).why_not, "whoever made the run does not approve its calls");
+  EXPECT_EQ(Grant(state, self), AnswerEffect::kNone);
+  EXPECT_EQ(Reject(state, self), AnswerEffect::kNone);
+  EXPECT_EQ(state.phase, ApprovalPhase::kPending);
+}
+
+TEST(Approval, RunUserIsNoApproverOfHisOwnRunByARole) {
+  ApprovalState state = Pending({"role:cs-manager"});
+  state.run_user = "maria";
+  EXPECT_FALSE(CheckAnswerer(state, {.principal = &kManager, .on_behalf_of = ""}).yes);
+}
+
+TEST(Approval, RelayGivesTheWordOfTheRunsUserOnly) {
+  struct Case {
+    const char* what;
+    std::vector<std::string> approvers;
+    std::vector<std::string> relay_roles;
+    std::string on_behalf_of;
+    bool yes;
+  };
+  const Case cases[] = {
+      {"the run's user", {"run-user"}, {"user-relay"}, "u1", true},
+      {"named as user", {"user:u1"}, {"user-relay"}, "u1", true},
+      {"another user", {"run-user"}, {"user-relay"}, "u2", false},
+      {"another user, named", {"user:u2"}, {"user-relay"}, "u2", false},
+      {"no relay", {"run-user"}, {"integrator"}, "u1", false},
+      {"user is not asked", {"role:cs-manager"}, {"user-relay", "cs-manager"}, "u1", false},
+  };
+  for (const Case& c : cases) {
+    ApprovalState state = Pending(c.approvers);
+    const core::Principal relay = Person("ticketing", c.relay_roles);
+    EXPECT_EQ(CheckAnswerer(state, {.principal = &relay, .on_behalf_of = c.on_behalf_of}).yes,
+              c.yes)
+        << c.what;
+  }
+}
+
+TEST(Approval, RunWithoutUserCannotBeConfirmedByOne) {
+  ApprovalState state = Pending({"run-user"});
+  state.run_user.clear();
+  const core::Principal relay = Person("ticketing", {"user-relay"});
+  EXPECT_FALSE(CheckAnswerer(state, {.principal = &relay, .on_behalf_of = "u1"}).yes);
+  EXPECT_FALSE(CheckAnswerer(state, {.principal = &relay, .on_behalf_of = ""}).yes);
+}
+
+TEST(Approval, Rule14_EditorNeverCounts) {
+  ApprovalState state = Pending({"role:cs-manager"});
+  state.editor = "principal:maria";
+  EXPECT_EQ(Grant(state, {.principal = &kManager, .on_behalf_of = ""}), AnswerEffect::kNone);
+  EXPECT_EQ(Grant(state, {.principal = &kOther, .on_behalf_of = ""}), AnswerEffect::kGranted);
+  ApprovalState confirmed = Pending({"run-user"});
+  confirmed.editor = "user:u1";
+  EXPECT_FALSE(CheckAnswerer(confirmed, {.principal = &kRelay, .on_behalf_of = "u1"}).yes);
+}
+
+TEST(Approval, QuorumNeedsDifferentPeople) {
+  ApprovalState state = Pending({"role:cs-manager"}, 2);
+  EXPECT_EQ(Grant(state, {.principal = &kManager, .on_behalf_of = ""}), AnswerEffect::kCounted);
+  EXPECT_EQ(Grant(state, {.principal = &kManager, .on_behalf_of = ""}), AnswerEffect::kNone);
+  EXPECT_EQ(state.phase, ApprovalPhase::kPending);
+  EXPECT_EQ(Grant(state, {.principal = &kOther, .on_behalf_of = ""}), AnswerEffect::kGranted);
+}
+
+TEST(Approval, OneRejectionIsEnough) {
+  ApprovalState state = Pending({"role:cs-manager"}, 2);
+  ASSERT_EQ(Grant(state, {.principal = &kManager, .on_behalf_of = ""}), AnswerEffect::kCounted);
+  EXPECT_EQ(Reject(state, {.principal = &kOther, .on_behalf_of = ""}), AnswerEffect::kRejected);
+  EXPECT_EQ(Grant(state, {.principal = &kManager, .on_behalf_of = ""}), AnswerEffect::kNone);
+}
+
+TEST(Approval, NothingMovesAnEndedApproval) {
+  for (const ApprovalPhase phase : {ApprovalPhase::kRejected, ApprovalPhase::kExpired,
+                                    ApprovalPhase::kConsumed, ApprovalPhase::kVoided}) {
+    ApprovalState state = Pending({"role:cs-manager"});
+    state.phase = phase;
+    EXPECT_EQ(Grant(state, {.principal = &kManager, .on_behalf_of = ""}), AnswerEffect::kNone);
+    EXPECT_FALSE(Expire(state, 5000));
+    EXPECT_FALSE(Consume(state));
+    EXPECT_FALSE(Void(state));
+    EXPECT_FALSE(IsOpenConfirmation(state));
+    EXPECT_EQ(state.phase, phase);
+  }
+}
+
+TEST(Approval, ExpiresAtItsTimeAndNotBefore) {
+  ApprovalState state = Pending({"role:cs-manager"});
+  EXPECT_FALSE(Expire(state, 999));
+  EXPECT_TRUE(Expire(state, 1000));
+  EXPECT_EQ(Grant(state, {.principal = &kManager, .on_behalf_of = ""}), AnswerEffect::kNone);
+}
+
+TEST(Approval, Rule15_NewMessageVoidsTheUsersConfirmationsOnly) {
+  EXPECT_TRUE(IsOpenConfirmation(Pending({"run-user"})));
+  EXPECT_TRUE(IsOpenConfirmation(Pending({"user:u1"})));
+  EXPECT_FALSE(IsOpenConfirmation(Pending({"role:cs-manager"})));
+  EXPECT_FALSE(IsOpenConfirmation(Pending({"user:maria"})));
+  ApprovalState granted = Pending({"run-user"});
+  ASSERT_EQ(Grant(granted, {.principal = &kRelay, .on_behalf_of = "u1"}), AnswerEffect::kGranted);
+  EXPECT_TRUE(IsOpenConfirmation(granted));
+  EXPECT_TRUE(Void(granted));
+  EXPECT_FALSE(Consume(granted));
+}
+
+TEST(Approval, Rule14_GrantCoversTheSameDemandOnly) {
+  ApprovalState granted = Pending({"role:cs-manager"});
+  ASSERT_EQ(Grant(granted, {.principal = &kManager, .on_behalf_of = ""}), AnswerEffect::kGranted);
+  const ApprovalDemand same = granted.demand;
+  EXPECT_TRUE(Covers({granted}, {same}, kArgs, kTool));
+  EXPECT_TRUE(Covers({granted}, {}, kArgs, kTool));
+  EXPECT_FALSE(Covers({}, {same}, kArgs, kTool));
+  EXPECT_FALSE(Covers({granted}, {same}, core::Sha256("other args"), kTool));
+  EXPECT_FALSE(Covers({granted}, {same}, kArgs, core::Sha256("other tool")));
+
+  ApprovalDemand shown = same;
+  shown.show = {{"args.amount", 21}};
+  EXPECT_FALSE(Covers({granted}, {shown}, kArgs, kTool)) << "a shown value changed";
+  ApprovalDemand stricter = same;
+  stricter.approvers = {"role:finance"};
+  EXPECT_FALSE(Covers({granted}, {stricter}, kArgs, kTool)) << "somebody else must approve now";
+  ApprovalDemand more = same;
+  more.quorum = 2;
+  EXPECT_FALSE(Covers({granted}, {more}, kArgs, kTool)) << "more people must approve now";
+  EXPECT_FALSE(Covers({granted}, {same, stricter}, kArgs, kTool)) << "one of two demands is open";
+  ApprovalDemand wider = same;
+  wider.approvers = {"role:cs-manager", "role:finance"};
+  EXPECT_TRUE(Covers({granted}, {wider}, kArgs, kTool));
+  wider.rule = "another/rule";
+  EXPECT_TRUE(Covers({granted}, {wider}, kArgs, kTool)) << "a bundle change alone does not void it";
+}
+
+TEST(Approval, OnlyGrantedOnesCover) {
+  ApprovalState pending = Pending({"role:cs-manager"});
+  EXPECT_FALSE(Covers({pending}, {pending.demand}, kArgs, kTool));
+  pending.phase = ApprovalPhase::kConsumed;
+  pending.granted_by = {"principal:maria"};
+  EXPECT_FALSE(Covers({pending}, {pending.demand}, kArgs, kTool));
+}
+
+}  // namespace
+}  // namespace interlock::policies

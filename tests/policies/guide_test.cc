@@ -1,0 +1,81 @@
+// Every example of docs/policy_guide.md runs: blocks marked `lua policy` load, blocks marked `lua
+// test` pass against the policies above them.
+#include <fstream>
+#include <sstream>
+
+#include "policies/test.h"
+#include "policy_fixture.h"
+
+namespace interlock::policies {
+namespace {
+
+struct Block {
+  std::string kind;
+  std::string text;
+};
+
+std::vector<Block> BlocksOfTheGuide() {
+  std::ifstream in(std::string(INTERLOCK_SOURCE_DIR) + "/docs/policy_guide.md");
+  std::vector<Block> blocks;
+  std::string line;
+  bool inside = false;
+  while (std::getline(in, line)) {
+    if (line.starts_with("```")) {
+      inside = !inside;
+      if (inside) blocks.push_back({.kind = line.substr(3), .text = ""});
+    } else if (inside) {
+      blocks.back().text += line + "\n";
+    }
+  }
+  return blocks;
+}
+
+TEST(Guide, ExamplesLoadAndTheirTestsPass) {
+  std::vector<BundleFile> policies;
+  std::vector<BundleFile> tests;
+  for (const Block& block : BlocksOfTheGuide()) {
+    const std::string number = std::to_string(10 + policies.size() + tests.size());
+    if (block.kind == "lua policy")
+      policies.push_back({.path = "g" + number + ".lua", .text = block.text});
+    if (block.kind == "lua test")
+      tests.push_back({.path = "g" + number + "_test.lua", .text = block.text});
+  }
+  ASSERT_GE(policies.size(), 2u);
+  ASSERT_GE(tests.size(), 2u);
+  const auto bundle = Bundle::Load(policies, {}, nullptr);
+  ASSERT_TRUE(bundle.ok()) << core::Message(bundle.status());
+  const PolicyTestReport report = RunPolicyTests(*bundle, tests);
+  for (const Finding& error : report.errors) ADD_FAILURE() << error.file << ": " << error.message;
+  for (const PolicyTestResult& result : report.cases) {
+    EXPECT_TRUE(result.passed) << result.name << ": " << result.message << "\n" << result.explain;
+  }
+}
+
+// `expression` --> what it is: each line of a block marked `lua values`.
+TEST(Guide, ValuesAreAsShown) {
+  int seen = 0;
+  for (const Block& block : BlocksOfTheGuide()) {
+    if (block.kind != "lua values") continue;
+    std::istringstream lines(block.text);
+    for (std::string line; std::getline(lines, line);) {
+      const std::size_t arrow = line.find(" --> ");
+      if (arrow == std::string::npos) continue;
+      const std::string expression = line.substr(0, arrow);
+      std::string value = line.substr(arrow + 5);
+      ++seen;
+      if (value == "error") {
+        EXPECT_EQ(DecideText(RuleText("local x = " + expression)).code, "RULE_ERROR") << line;
+      } else {
+        EXPECT_EQ(DecideText(RuleText("if (" + expression + ") == (" + value +
+                                      ") then return allow() end"))
+                      .code,
+                  "OK")
+            << line;
+      }
+    }
+  }
+  EXPECT_GE(seen, 30);
+}
+
+}  // namespace
+}  // namespace interlock::policies
