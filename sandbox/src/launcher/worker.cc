@@ -22,6 +22,7 @@ namespace {
 constexpr rlim_t kOpenFilesMax = 256;
 constexpr const char* kExecFolders[] = {"/usr", "/bin", "/sbin", "/lib", "/lib32", "/lib64", "/libx32"};
 constexpr const char* kReadFiles[] = {"/etc/ld.so.cache", "/etc/alternatives", "/etc/localtime",
+                                      "/etc/ssl/openssl.cnf",  // node ends without it
                                       "/dev/random", "/dev/urandom"};
 constexpr const char* kWriteDevices[] = {"/dev/null", "/dev/zero", "/dev/full"};
 

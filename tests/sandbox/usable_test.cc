@@ -1,0 +1,86 @@
+// The box is not only safe but usable: ordinary programs do their ordinary work in their profile.
+#include <gtest/gtest.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "boxes.h"
+
+namespace interlock::sandbox::test {
+namespace {
+
+class Usable : public ::testing::TestWithParam<Ground> {
+ protected:
+  void SetUp() override {
+    boxes_ = std::make_unique<Boxes>(GetParam(), 1);
+    if (!boxes_->why_not().empty()) GTEST_SKIP() << GetParam().name << ": " << boxes_->why_not();
+  }
+  BoxResult Run(Profile profile, std::vector<std::string> argv) {
+    BoxSpec spec = boxes_->HostileWithWork({});
+    spec.profile = profile;
+    spec.argv = std::move(argv);
+    spec.work_dir = boxes_->folder().work();
+    spec.stdin_bytes = R"({"n": 20})";
+    spec.limits.memory_bytes = 1ll << 30;
+    return boxes_->Run(spec);
+  }
+  std::unique_ptr<Boxes> boxes_;
+};
+
+TEST_P(Usable, ShellPipesScriptsAndTemporaryFiles) {
+  const BoxResult result = Run(Profile::kShell, {"/bin/sh", "-c", R"(
+    set -e
+    file=$(mktemp); sort -r > "$file" <<EOF
+a
+b
+EOF
+    printf '#!/bin/sh\necho ran $1\n' > ./script; chmod 755 ./script; ./script $(head -1 "$file" | tr b x)
+    (sleep 0.01; echo background) & wait
+    cat)"});
+  EXPECT_EQ(result.stdout_bytes, "ran x\nbackground\n{\"n\": 20}") << Describe(result);
+}
+
+TEST_P(Usable, PythonThreadsProcessesAndSqlite) {
+  if (::access("/usr/bin/python3", X_OK) != 0) GTEST_SKIP() << "no python3";
+  const BoxResult result = Run(Profile::kPython, {"/usr/bin/python3", "-c", R"py(
+import json, sqlite3, subprocess, sys, tempfile, threading, asyncio, concurrent.futures
+n = json.load(sys.stdin)["n"]
+db = sqlite3.connect("shop.db")
+db.execute("PRAGMA journal_mode=WAL")
+db.execute("CREATE TABLE t(x)")
+db.executemany("INSERT INTO t VALUES (?)", [(i,) for i in range(n)])
+db.commit()
+with concurrent.futures.ThreadPoolExecutor(4) as pool:
+    total = sum(pool.map(lambda x: x * x, range(n)))
+with tempfile.NamedTemporaryFile() as f:
+    f.write(b"x"); f.flush()
+out = subprocess.run(["/bin/echo", "sub"], capture_output=True, text=True).stdout.strip()
+asyncio.run(asyncio.sleep(0.001))
+print(json.dumps([total, db.execute("SELECT count(*) FROM t").fetchone()[0], out]))
+)py"});
+  EXPECT_EQ(result.stdout_bytes, "[2470, 20, \"sub\"]\n") << Describe(result);
+  struct stat database {};
+  struct stat folder {};
+  ASSERT_EQ(::stat((boxes_->folder().work() + "/shop.db").c_str(), &database), 0);
+  ASSERT_EQ(::stat(boxes_->folder().work().c_str(), &folder), 0);
+  EXPECT_EQ(database.st_uid, folder.st_uid);
+}
+
+TEST_P(Usable, NodeTimersWorkersAndFiles) {
+  const char* node = "/usr/bin/node";
+  if (::access(node, X_OK) != 0) GTEST_SKIP() << "no node";
+  const BoxResult result = Run(Profile::kNode, {node, "-e", R"js(
+const fs = require('fs'), os = require('os');
+const {execFileSync} = require('child_process');
+fs.writeFileSync(os.tmpdir() + '/x', 'y');
+setTimeout(() => {
+  console.log(JSON.parse(fs.readFileSync(0)).n, execFileSync('/bin/echo', ['sub']).toString().trim());
+}, 5);
+)js"});
+  EXPECT_EQ(result.stdout_bytes, "20 sub\n") << Describe(result);
+}
+
+INSTANTIATE_TEST_SUITE_P(Grounds, Usable, ::testing::ValuesIn(kGrounds),
+                         [](const auto& item) { return std::string(item.param.name); });
+
+}  // namespace
+}  // namespace interlock::sandbox::test
