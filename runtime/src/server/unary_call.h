@@ -54,15 +54,15 @@ class UnaryCall final : public Tag,
  public:
   using Method = UnaryMethod<Base, Request, Response>;
 
-  explicit UnaryCall(const Method& method) : method_(method), responder_(&context_) {}
+  explicit UnaryCall(const Method& method) : method_(method), rpc_(std::make_unique<Rpc>()) {}
 
   // Waits for the next client.
   static void Arm(const Method& method) {
     auto call = std::make_shared<UnaryCall>(method);
     call->self_ = call;
     const bool armed = method.dispatcher->Post([&](grpc::ServerCompletionQueue* queue) {
-      (method.service->*method.request)(&call->context_, &call->request_, &call->responder_, queue,
-                                        queue, call.get());
+      (method.service->*method.request)(&call->rpc_->context, &call->request_,
+                                        &call->rpc_->responder, queue, queue, call.get());
     });
     if (!armed) call->self_.reset();
   }
@@ -70,6 +70,7 @@ class UnaryCall final : public Tag,
   void Proceed(bool ok) override {
     const std::shared_ptr<UnaryCall> keep = self_;
     if (accepted_ || !ok) {  // answered, or the server is down
+      rpc_.reset();          // a late reply may keep this call longer than gRPC lives
       method_.dispatcher->Untrack(keep);
       self_.reset();
       return;
@@ -92,7 +93,7 @@ class UnaryCall final : public Tag,
   void Serve() {
     if (!method_.dispatcher->Track(this->shared_from_this())) return Finish(GoingDown());
     const core::StatusOr<Caller> caller =
-        method_.admission->Admit(context_, method_.info, FactsOf(request_));
+        method_.admission->Admit(rpc_->context, method_.info, FactsOf(request_));
     if (!caller.ok()) return Finish(caller.status());
     try {
       method_.handler(*caller, request_,
@@ -108,19 +109,23 @@ class UnaryCall final : public Tag,
     if (finished_.exchange(true)) return;
     method_.dispatcher->Post([&](grpc::ServerCompletionQueue*) {
       if (response.ok()) {
-        responder_.Finish(*response, grpc::Status::OK, this);
+        rpc_->responder.Finish(*response, grpc::Status::OK, this);
       } else {
         const ErrorSubject subject{method_.info.name, method_.info.resource_type,
                                    std::string(FactsOf(request_).name)};
-        responder_.FinishWithError(ToGrpc(response.status(), subject), this);
+        rpc_->responder.FinishWithError(ToGrpc(response.status(), subject), this);
       }
     });
   }
 
+  struct Rpc {
+    grpc::ServerContext context;
+    grpc::ServerAsyncResponseWriter<Response> responder{&context};
+  };
+
   const Method& method_;
-  grpc::ServerContext context_;
+  std::unique_ptr<Rpc> rpc_;
   Request request_;
-  grpc::ServerAsyncResponseWriter<Response> responder_;
   std::shared_ptr<UnaryCall> self_;  // until gRPC has given the last tag back
   bool accepted_ = false;
   std::atomic<bool> finished_ = false;

@@ -46,7 +46,7 @@ class WatchCall final : public Inflight, public std::enable_shared_from_this<Wat
   static void Arm(const WatchMethod& method);
 
   void OnDrain() override { Wake(); }
-  void Abort() override { Wake(); }
+  void Abort() override { context_.TryCancel(); }  // a client that does not read holds a write
 
  private:
   using Response = ::interlock::v1::WatchRunResponse;
