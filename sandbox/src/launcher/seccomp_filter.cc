@@ -84,6 +84,11 @@ constexpr int kPrctls[] = {PR_SET_NAME,         PR_GET_NAME,      PR_SET_PDEATHS
                            PR_SET_CHILD_SUBREAPER, PR_GET_CHILD_SUBREAPER, PR_SET_VMA,
                            PR_GET_TIMERSLACK,   PR_SET_TIMERSLACK, PR_SET_THP_DISABLE};
 
+// libseccomp's own macros are C.
+constexpr scmp_arg_cmp Arg(unsigned index, scmp_compare compare, std::uint64_t a, std::uint64_t b = 0) {
+  return {index, compare, a, b};
+}
+
 using Context = std::unique_ptr<void, void (*)(void*)>;
 
 // Collects the first error, so that the list of rules reads as a list.
@@ -113,17 +118,17 @@ class Rules {
 
 void AddCreation(Rules& rules) {
   // Never a set-id bit: nosuid holds inside the box only, the file may lie on the host.
-  rules.Allow("chmod", SCMP_A1(SCMP_CMP_MASKED_EQ, kSetIdBits, 0));
-  rules.Allow("fchmod", SCMP_A1(SCMP_CMP_MASKED_EQ, kSetIdBits, 0));
-  rules.Allow("fchmodat", SCMP_A2(SCMP_CMP_MASKED_EQ, kSetIdBits, 0));
-  rules.Allow("creat", SCMP_A1(SCMP_CMP_MASKED_EQ, kSetIdBits, 0));
+  rules.Allow("chmod", Arg(1, SCMP_CMP_MASKED_EQ, kSetIdBits, 0));
+  rules.Allow("fchmod", Arg(1, SCMP_CMP_MASKED_EQ, kSetIdBits, 0));
+  rules.Allow("fchmodat", Arg(2, SCMP_CMP_MASKED_EQ, kSetIdBits, 0));
+  rules.Allow("creat", Arg(1, SCMP_CMP_MASKED_EQ, kSetIdBits, 0));
 }
 
 void AddOpening(Rules& rules) {
-  rules.Allow("open", SCMP_A1(SCMP_CMP_MASKED_EQ, kCreates, 0));
-  rules.Allow("open", SCMP_A2(SCMP_CMP_MASKED_EQ, kSetIdBits, 0));
-  rules.Allow("openat", SCMP_A2(SCMP_CMP_MASKED_EQ, kCreates, 0));
-  rules.Allow("openat", SCMP_A3(SCMP_CMP_MASKED_EQ, kSetIdBits, 0));
+  rules.Allow("open", Arg(1, SCMP_CMP_MASKED_EQ, kCreates, 0));
+  rules.Allow("open", Arg(2, SCMP_CMP_MASKED_EQ, kSetIdBits, 0));
+  rules.Allow("openat", Arg(2, SCMP_CMP_MASKED_EQ, kCreates, 0));
+  rules.Allow("openat", Arg(3, SCMP_CMP_MASKED_EQ, kSetIdBits, 0));
   rules.Allow("truncate");
 }
 
@@ -131,34 +136,34 @@ void AddOpening(Rules& rules) {
 void AddOpeningWithoutTruncate(Rules& rules) {
   constexpr std::uint64_t kCreatesOrTruncates = kCreates | O_TRUNC;
   for (const std::uint64_t mode : {std::uint64_t{O_WRONLY}, std::uint64_t{O_RDWR}}) {
-    rules.Allow("open", SCMP_A1(SCMP_CMP_MASKED_EQ, O_ACCMODE, mode),
-                SCMP_A2(SCMP_CMP_MASKED_EQ, kSetIdBits, 0));
-    rules.Allow("openat", SCMP_A2(SCMP_CMP_MASKED_EQ, O_ACCMODE, mode),
-                SCMP_A3(SCMP_CMP_MASKED_EQ, kSetIdBits, 0));
+    rules.Allow("open", Arg(1, SCMP_CMP_MASKED_EQ, O_ACCMODE, mode),
+                Arg(2, SCMP_CMP_MASKED_EQ, kSetIdBits, 0));
+    rules.Allow("openat", Arg(2, SCMP_CMP_MASKED_EQ, O_ACCMODE, mode),
+                Arg(3, SCMP_CMP_MASKED_EQ, kSetIdBits, 0));
   }
-  rules.Allow("open", SCMP_A1(SCMP_CMP_MASKED_EQ, kCreatesOrTruncates, 0));
-  rules.Allow("openat", SCMP_A2(SCMP_CMP_MASKED_EQ, kCreatesOrTruncates, 0));
+  rules.Allow("open", Arg(1, SCMP_CMP_MASKED_EQ, kCreatesOrTruncates, 0));
+  rules.Allow("openat", Arg(2, SCMP_CMP_MASKED_EQ, kCreatesOrTruncates, 0));
 }
 
 void AddProcesses(Rules& rules) {
-  rules.Allow("clone", SCMP_A0(SCMP_CMP_MASKED_EQ, kNamespaceFlags, 0));
-  rules.Allow("prlimit64", SCMP_A0(SCMP_CMP_EQ, 0));
-  rules.Allow("personality", SCMP_A0(SCMP_CMP_EQ, 0));
-  rules.Allow("personality", SCMP_A0(SCMP_CMP_MASKED_EQ, kLow32, kLow32));
+  rules.Allow("clone", Arg(0, SCMP_CMP_MASKED_EQ, kNamespaceFlags, 0));
+  rules.Allow("prlimit64", Arg(0, SCMP_CMP_EQ, 0));
+  rules.Allow("personality", Arg(0, SCMP_CMP_EQ, 0));
+  rules.Allow("personality", Arg(0, SCMP_CMP_MASKED_EQ, kLow32, kLow32));
   for (const int option : kPrctls) {
-    rules.Allow("prctl", SCMP_A0(SCMP_CMP_MASKED_EQ, kLow32, static_cast<std::uint64_t>(option)));
+    rules.Allow("prctl", Arg(0, SCMP_CMP_MASKED_EQ, kLow32, static_cast<std::uint64_t>(option)));
   }
 }
 
 void AddDevicesAndSockets(Rules& rules) {
   for (const unsigned command : kIoctls) {
-    rules.Allow("ioctl", SCMP_A1(SCMP_CMP_MASKED_EQ, kLow32, command));
+    rules.Allow("ioctl", Arg(1, SCMP_CMP_MASKED_EQ, kLow32, command));
   }
   // Connected pairs only: a datagram socket could still be pointed at a path or an abstract name.
   constexpr std::uint64_t kTypeBits = 0xf;
   for (const std::uint64_t type : {std::uint64_t{SOCK_STREAM}, std::uint64_t{SOCK_SEQPACKET}}) {
-    rules.Allow("socketpair", SCMP_A0(SCMP_CMP_MASKED_EQ, kLow32, AF_UNIX),
-                SCMP_A1(SCMP_CMP_MASKED_EQ, kTypeBits, type));
+    rules.Allow("socketpair", Arg(0, SCMP_CMP_MASKED_EQ, kLow32, AF_UNIX),
+                Arg(1, SCMP_CMP_MASKED_EQ, kTypeBits, type));
   }
 }
 
