@@ -1,0 +1,258 @@
+#!/usr/bin/env python3
+"""From a ticket to a proven refund, with a SIGKILL in the middle. Needs no network and no model.
+
+    demo.py [--bin build/dev/bin] [--keep DIR] [--planner openai --base-url URL --model NAME]
+
+--keep DIR leaves the data folder there. With --planner openai a real model plans (its key is read from
+OPENAI_API_KEY); the policy, the tools and the log are the same. Exit status 0: everything was as it should be.
+"""
+import argparse
+import json
+import os
+import pathlib
+import shutil
+import signal
+import socket
+import sqlite3
+import subprocess
+import sys
+import tempfile
+import time
+
+HERE = pathlib.Path(__file__).resolve().parent
+CUSTOMER, ORDER = "c-101", "o-1002"
+MESSAGE = f"My grinder (order {ORDER}, payment p-1002) arrived broken. I want all of my money back."
+YES = "Yes. Refund the full 129.00 USD to my card, please."
+START_LIMIT_S = 20
+ANSWERS_MAX = 3  # questions of a model that are answered with YES
+COLOUR = sys.stdout.isatty() and not os.environ.get("NO_COLOR")
+
+
+def parse():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    default_bin = os.environ.get("INTERLOCK_BIN", str(HERE.parents[1] / "build/dev/bin"))
+    parser.add_argument("--bin", type=pathlib.Path, default=pathlib.Path(default_bin), help="folder of the programs")
+    parser.add_argument("--keep", type=pathlib.Path, help="leave the data in this new folder")
+    parser.add_argument("--planner", choices=("scripted", "openai"), default="scripted")
+    parser.add_argument("--base-url", help="of an OpenAI-compatible endpoint, for instance http://127.0.0.1:8080/v1")
+    parser.add_argument("--model")
+    options = parser.parse_args()
+    if options.planner == "openai" and not (options.base_url and options.model):
+        parser.error("--planner openai needs --base-url and --model")
+    return options
+
+
+def heading(text):
+    print(f"\n\033[1m== {text}\033[0m" if COLOUR else f"\n== {text}", flush=True)
+
+
+def fail(text):
+    sys.exit(f"demo: {text}")
+
+
+def free_port():
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+class Demo:
+    """One demo in one folder. Stops only the daemon that it started."""
+
+    def __init__(self, options, folder):
+        self.bin, self.folder = options.bin.resolve(), folder
+        self.address = f"127.0.0.1:{free_port()}"
+        self.daemon = None
+        subprocess.run([sys.executable, HERE / "setup.py", "--bin", self.bin, "--listen", self.address, folder],
+                       check=True, stdout=subprocess.DEVNULL)
+        if options.planner == "openai":
+            self.use_model(options)
+
+    def use_model(self, options):
+        """Gives the daemon a second planner and an agent file that names it."""
+        agents = self.folder / "agents"
+        agents.mkdir()
+        agent = (HERE / "agents/refund.yaml").read_text()
+        (agents / "refund.yaml").write_text(
+            agent.replace("planner: scripted", f"planner: openai\nmodel: {json.dumps(options.model)}"))
+        config = self.folder / "interlockd.yaml"
+        text = config.read_text().replace(f"agents: {HERE}/agents", f"agents: {agents}")
+        config.write_text(text + "  - " + json.dumps(
+            {"name": "openai", "kind": "openai", "base_url": options.base_url, "model": options.model,
+             "api_key_env": "OPENAI_API_KEY"}) + "\n")
+
+    # --- the daemon
+
+    def start(self):
+        with open(self.folder / "interlockd.log", "ab") as log:
+            self.daemon = subprocess.Popen([self.bin / "interlockd", "--config", self.folder / "interlockd.yaml"],
+                                           stdin=subprocess.DEVNULL, stdout=log, stderr=log)
+        began = time.monotonic()
+        while time.monotonic() - began < START_LIMIT_S:
+            if self.daemon.poll() is not None:
+                fail("interlockd ended at its start: " + (self.folder / "interlockd.log").read_text()[-2000:])
+            if self.interlock("runs", "list", check=False).returncode == 0:
+                print(f"interlockd (pid {self.daemon.pid}) serves {self.address} "
+                      f"after {time.monotonic() - began:.1f} s")
+                return
+            time.sleep(0.05)
+        fail("interlockd did not serve in time; see " + str(self.folder / "interlockd.log"))
+
+    def stop(self, how):
+        if self.daemon is not None and self.daemon.poll() is None:
+            self.daemon.send_signal(how)
+            self.daemon.wait(timeout=30)
+
+    # --- the command line
+
+    def command(self, words, who):
+        return [self.bin / "interlock", "--address", self.address, "--token-file", self.folder / f"{who}.token", *words]
+
+    def interlock(self, *words, who="ticketing", check=True):
+        done = subprocess.run(self.command([*words, "--json"], who), capture_output=True, text=True)
+        if check and done.returncode not in (0, 3):
+            fail(f"`interlock {' '.join(words)}` ended with {done.returncode}: {done.stdout}{done.stderr}")
+        return done
+
+    def ask(self, *words, who="ticketing"):
+        return json.loads(self.interlock(*words, who=who).stdout)
+
+    def show(self, *words, who="ticketing"):
+        """Runs a command as a person would see it; returns its exit status."""
+        shown = " ".join(f'"{word}"' if " " in word else word for word in words)
+        print(f"$ interlock {shown}    (as {who})", flush=True)
+        return subprocess.run(self.command(words, who)).returncode
+
+    # --- the shop
+
+    def print_shop(self):
+        with sqlite3.connect(f"file:{self.folder}/shop/shop.db?mode=ro", uri=True) as db:
+            for payment, method, amount in db.execute(
+                    "SELECT id, method, amount_minor FROM payments WHERE order_id = ?", (ORDER,)):
+                print(f"order {ORDER}  paid {payment}  {amount / 100:.2f} USD by {method}")
+            refunds = db.execute("SELECT id, amount_minor, reason FROM refunds WHERE order_id = ?", (ORDER,)).fetchall()
+            for number, amount, reason in refunds:
+                print(f"order {ORDER}  refund {number}  {amount / 100:.2f} USD, {reason}")
+            if not refunds:
+                print(f"order {ORDER}  no refund")
+        return sum(amount for _, amount, _ in refunds)
+
+    # --- the story
+
+    def begin(self):
+        run = self.ask("run", "refund", "--user", CUSTOMER, "--message", MESSAGE, "--session",
+                       json.dumps({"script": "demo", "ticket": "T-1"}))["name"].rsplit("/", 1)[1]
+        print(f"ticket of {CUSTOMER}: {MESSAGE}\nrun {run}\n")
+        self.show("runs", "watch", run, "--until-waiting")
+        for _ in range(ANSWERS_MAX):  # a model may ask back first; a script does not
+            seen = self.ask("runs", "show", run)
+            if seen["state"] != "waiting_for_user":
+                break
+            self.ask("runs", "message", run, YES)
+            self.show("runs", "watch", run, "--until-waiting", "--after", str(seen["entry_count"] - 1))
+        return run
+
+    def kill_and_restart(self, run):
+        before = self.ask("runs", "show", run)
+        print(f"kill -9 {self.daemon.pid}")
+        self.stop(signal.SIGKILL)
+        self.start()
+        after = self.ask("runs", "show", run)
+        if after["entry_count"] < before["entry_count"] or after["newest_entry"] != before["newest_entry"]:
+            fail(f"the run is not what it was: {before} {after}")
+        print(f"run {run}: {after['state']}, {after['entry_count']} entries, none lost; nothing was run again")
+        self.show("approvals", "list", "--run", run)
+        return after
+
+    def approve(self, run):
+        waiting = self.ask("approvals", "list", "--run", run, "--state", "pending")["approvals"]
+        for approval in waiting:
+            number = approval["name"].rsplit("/", 1)[1]
+            if self.show("approvals", "approve", number, "--reason", "checked against the order", who="dora") != 0:
+                fail("the approval was not taken")
+            print()
+        return len(waiting)
+
+    def finish(self, run, after):
+        status = self.show("runs", "watch", run, "--after", str(after["entry_count"] - 1))
+        if status != 0:
+            fail(f"the run did not complete (exit {status})")
+
+    def verify(self):
+        """The log as it is, then a copy with one bit changed in the entry that holds the approval."""
+        granted = [json.loads(line) for line in
+                   self.interlock("audit", "query", "--kind", "approval.granted", who="auditor").stdout.splitlines()]
+        victim = granted[0] if granted else json.loads(
+            self.interlock("audit", "query", "--kind", "run.started", who="auditor").stdout.splitlines()[0])
+        self.stop(signal.SIGTERM)
+        log = self.folder / "data/tenants/main"
+        if self.show("audit", "verify", str(log), who="auditor") != 0:
+            fail("the log does not verify")
+        heading(f"One bit of entry {victim['index']} ({victim['kind']}) is changed in a copy")
+        copy = self.folder / "changed"
+        shutil.copytree(log, copy)
+        self.change_bit(copy / "audit.db", victim["entry_json"].encode())
+        done = subprocess.run(self.command(["audit", "verify", str(copy), "--json"], "auditor"),
+                              capture_output=True, text=True)
+        self.show("audit", "verify", str(copy), who="auditor")
+        if done.returncode != 1 or json.loads(done.stdout)["first_bad"] != victim["index"]:
+            fail(f"verification should have named entry {victim['index']}")
+        shutil.rmtree(copy)
+
+    @staticmethod
+    def change_bit(database, entry):
+        with sqlite3.connect(database) as db:  # whatever the write-ahead log still holds goes into the file
+            db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        db.close()
+        data = bytearray(database.read_bytes())
+        at = data.find(entry)
+        if at < 0:
+            fail("the entry's bytes are not in one piece in the file")
+        at += entry.find(b'"actor":"') + len(b'"actor":"')
+        print(f"byte {at} of audit.db: {chr(data[at])!r} becomes {chr(data[at] ^ 1)!r}")
+        data[at] ^= 1
+        database.write_bytes(data)
+
+
+def tell(demo, scripted):
+    heading("The shop before")
+    demo.print_shop()
+    heading("A ticket comes in over gRPC")
+    demo.start()
+    run = demo.begin()
+    heading("The daemon is killed with SIGKILL and started again")
+    after = demo.kill_and_restart(run)
+    if after["state"] == "waiting_for_approval":
+        heading("A manager approves from the command line, and the run goes on")
+        demo.approve(run)
+        demo.finish(run, after)
+    elif scripted:
+        fail(f"the run should wait for an approval; it is {after['state']}")
+    heading("The shop after, and what was spent")
+    refunded = demo.print_shop()
+    demo.show("budgets", "list")
+    if scripted and refunded != 12900:
+        fail(f"129.00 USD should have been refunded, exactly once; it is {refunded}")
+    heading("The log proves it")
+    demo.verify()
+
+
+def main():
+    options = parse()
+    began = time.monotonic()
+    folder = options.keep.resolve() if options.keep else pathlib.Path(tempfile.mkdtemp(prefix="interlock-demo-"))
+    demo = None
+    try:
+        demo = Demo(options, folder)
+        tell(demo, options.planner == "scripted")
+    finally:
+        if demo is not None:
+            demo.stop(signal.SIGTERM)
+        if not options.keep:
+            shutil.rmtree(folder, ignore_errors=True)
+    print(f"\ndone in {time.monotonic() - began:.1f} s" + (f"; all of it is in {folder}" if options.keep else ""))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

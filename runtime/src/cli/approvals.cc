@@ -1,0 +1,184 @@
+// approvals list|show|approve|reject.
+#include <CLI/CLI.hpp>
+#include <ostream>
+
+#include "cli/cli.h"
+#include "cli/message_json.h"
+
+namespace interlock::runtime::cli {
+namespace {
+
+struct ListOptions {
+  std::string run;
+  std::string state;
+  int limit = 50;
+};
+
+struct AnswerOptions {
+  std::string id;
+  std::string etag;
+  std::string reason;
+  bool for_user = false;
+};
+
+std::string StateText(const wire::Approval& approval) {
+  return EnumText(*wire::Approval::State_descriptor(), approval.state());
+}
+
+std::string Joined(const google::protobuf::RepeatedPtrField<std::string>& list,
+                   const char* separator) {
+  std::string out;
+  for (const std::string& item : list) out += (out.empty() ? "" : separator) + item;
+  return out;
+}
+
+// What would run, complete: nothing here is ever cut.
+void PrintApproval(const Io& io, const wire::Approval& approval) {
+  if (io.json) return PrintJson(io, MessageJson(approval));
+  const auto row = [&](const char* name, const std::string& value) {
+    if (!value.empty()) io.out << io.Paint(Style::kDim, name) << EscapeForTerminal(value) << '\n';
+  };
+  row("approval  ", IdOf(approval.name()));
+  row("state     ", StateText(approval));
+  row("run       ", IdOf(approval.run()));
+  row("call      ", IdOf(approval.call()));
+  row("tool      ", approval.tool());
+  row("arguments ", approval.args_json());
+  row("bound to  ", approval.show_json());
+  row("facts     ", approval.facts_json());
+  row("rule      ", approval.rule());
+  row("asks      ", approval.say());
+  row("approvers ",
+      std::to_string(approval.quorum()) + " of " + Joined(approval.approvers(), " or "));
+  row("granted by", Joined(approval.granted_by(), ", "));
+  row("asked     ", FormatTime(MicrosOf(approval.create_time())));
+  row("expires   ", FormatTime(MicrosOf(approval.expire_time())));
+  for (const wire::FiredRule& rule : approval.rules()) {
+    row("fired     ", rule.id() + ":" + std::to_string(rule.line()) + " " + rule.verdict() +
+                          (rule.because().empty() ? "" : " because " + rule.because()));
+  }
+  if (approval.new_message_since()) {
+    io.out << io.Paint(Style::kYellow, "The user has said something since; read the run first.")
+           << '\n';
+  }
+}
+
+int List(Session& session, const ListOptions& options) {
+  auto client = session.Connect();
+  if (!client.ok()) return Fail(session, client.status());
+  wire::ListApprovalsRequest request;
+  request.set_parent((*client)->parent());
+  if (!options.run.empty()) request.set_run((*client)->Name("runs", options.run));
+  if (!options.state.empty()) {
+    const int state = EnumNumber(*wire::Approval::State_descriptor(), options.state);
+    if (state < 0) {
+      return Fail(session, core::InvalidArgument("no approval state `" + options.state +
+                                                 "`; see docs/cli.md"));
+    }
+    request.set_state(static_cast<wire::Approval::State>(state));
+  }
+  Table table({"APPROVAL", "STATE", "TOOL", "NEEDS", "RULE", "EXPIRES (UTC)"});
+  core::Json list = core::Json::array();
+  const core::Status status =
+      EachPage(options.limit, [&](int size, const std::string& token) -> core::StatusOr<PageEnd> {
+        request.set_page_size(size);
+        request.set_page_token(token);
+        INTERLOCK_ASSIGN_OR_RETURN(
+            const wire::ListApprovalsResponse page,
+            (*client)->Call((*client)->approvals, &wire::ApprovalService::Stub::ListApprovals,
+                            request));
+        for (const wire::Approval& approval : page.approvals()) {
+          list.push_back(MessageJson(approval));
+          table.Add(
+              {IdOf(approval.name()), StateText(approval), approval.tool(),
+               std::to_string(approval.quorum()) + " of " + Joined(approval.approvers(), " or "),
+               approval.rule(), FormatTime(MicrosOf(approval.expire_time()))});
+        }
+        return PageEnd{page.next_page_token(), page.approvals_size()};
+      });
+  if (!status.ok()) return Fail(session, status);
+  if (session.io.json) {
+    PrintJson(session.io, {{"approvals", list}});
+  } else {
+    table.Print(session.io);
+  }
+  return kYes;
+}
+
+core::StatusOr<wire::Approval> Get(const Client& client, const std::string& id) {
+  wire::GetApprovalRequest request;
+  request.set_name(client.Name("approvals", id));
+  return client.Call(client.approvals, &wire::ApprovalService::Stub::GetApproval, request);
+}
+
+int Show(Session& session, const std::string& id) {
+  auto client = session.Connect();
+  if (!client.ok()) return Fail(session, client.status());
+  const auto approval = Get(**client, id);
+  if (!approval.ok()) return Fail(session, approval.status());
+  PrintApproval(session.io, *approval);
+  return kYes;
+}
+
+// Without --etag the answer is bound to what is read (and printed) now.
+template <typename Request>
+int AnswerIt(Session& session, const AnswerOptions& options,
+             grpc::Status (wire::ApprovalService::Stub::*method)(grpc::ClientContext*,
+                                                                 const Request&, wire::Approval*)) {
+  auto client = session.Connect();
+  if (!client.ok()) return Fail(session, client.status());
+  Request request;
+  request.set_name((*client)->Name("approvals", options.id));
+  request.set_etag(options.etag);
+  request.set_reason(options.reason);
+  request.set_request_id(NewRequestId());
+  if (options.for_user) request.set_answer_for(wire::ANSWER_FOR_RUN_USER);
+  if (options.etag.empty()) {
+    const auto seen = Get(**client, options.id);
+    if (!seen.ok()) return Fail(session, seen.status());
+    request.set_etag(seen->etag());
+  }
+  const auto answered = (*client)->Call((*client)->approvals, method, request);
+  if (!answered.ok()) return Fail(session, answered.status());
+  PrintApproval(session.io, *answered);
+  return kYes;
+}
+
+CLI::App* AddAnswer(CLI::App& group, const char* name, const char* description,
+                    AnswerOptions& options) {
+  CLI::App* command = group.add_subcommand(name, description);
+  command->add_option("APPROVAL", options.id)->required();
+  command->add_option("--etag", options.etag,
+                      "Etag of the approval as you saw it (default: as it is now)");
+  command->add_option("--reason", options.reason, "Why; sealed in the log");
+  command->add_flag("--for-user", options.for_user,
+                    "Relay the word of the run's user (role user-relay)");
+  return command;
+}
+
+}  // namespace
+
+void AddApprovalCommands(CLI::App& app, Session& session) {
+  CLI::App* group = AddGroup(app, "approvals", "Approvals: list, show, answer");
+  auto options = std::make_shared<ListOptions>();
+  CLI::App* list = group->add_subcommand("list", "List approvals, newest first");
+  list->add_option("--run", options->run, "Only those of this run");
+  list->add_option("--state", options->state, "Only those in this state, for instance pending");
+  list->add_option("--limit", options->limit, "At most this many")->check(CLI::Range(1, 1'000'000));
+  Does(list, session, [&session, options] { return List(session, *options); });
+
+  auto answer = std::make_shared<AnswerOptions>();
+  CLI::App* show = group->add_subcommand("show", "Show exactly what would run");
+  show->add_option("APPROVAL", answer->id)->required();
+  Does(show, session, [&session, answer] { return Show(session, answer->id); });
+  CLI::App* approve = AddAnswer(*group, "approve", "Say yes to what `show` shows", *answer);
+  Does(approve, session, [&session, answer] {
+    return AnswerIt<wire::ApproveRequest>(session, *answer, &wire::ApprovalService::Stub::Approve);
+  });
+  CLI::App* reject = AddAnswer(*group, "reject", "Say no", *answer);
+  Does(reject, session, [&session, answer] {
+    return AnswerIt<wire::RejectRequest>(session, *answer, &wire::ApprovalService::Stub::Reject);
+  });
+}
+
+}  // namespace interlock::runtime::cli

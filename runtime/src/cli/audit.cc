@@ -1,0 +1,227 @@
+// audit query|show|verify|checkpoint|tail.
+#include <CLI/CLI.hpp>
+#include <chrono>
+#include <filesystem>
+#include <fstream>
+#include <iterator>
+#include <ostream>
+#include <thread>
+
+#include "audit/verify.h"
+#include "cli/cli.h"
+#include "cli/message_json.h"
+#include "cli/verify.h"
+#include "core/digest.h"
+
+namespace interlock::runtime::cli {
+namespace {
+
+constexpr std::chrono::milliseconds kTailPause{300};
+constexpr int kEntriesPage = 1000;
+
+struct QueryOptions {
+  std::string run;
+  std::string kind;
+  std::string tool;
+  std::string from;
+  std::string to;
+  int limit = 100;
+};
+
+struct VerifyArguments {
+  std::string path;
+  std::vector<std::string> checkpoints;
+  std::string key;
+};
+
+// Which entries a query keeps. Times are those of the entries, both ends included.
+struct Filter {
+  std::string kind;  // a whole kind, or the part before the dot
+  std::string tool;
+  std::int64_t from_us = 0;
+  std::int64_t to_us = INT64_MAX;
+
+  bool Keeps(const wire::Entry& entry, const core::Json& parsed) const {
+    const std::int64_t time = MicrosOf(entry.create_time());
+    if (time < from_us || time > to_us) return false;
+    const bool kind_fits =
+        kind.empty() || entry.kind() == kind || entry.kind().starts_with(kind + ".");
+    if (!kind_fits || tool.empty()) return kind_fits;
+    const auto body = parsed.find("body");
+    return body != parsed.end() && body->is_object() && body->value("tool", core::Json()) == tool;
+  }
+};
+
+core::StatusOr<Filter> FilterOf(const QueryOptions& options) {
+  Filter filter{options.kind, options.tool};
+  if (!options.from.empty()) {
+    INTERLOCK_ASSIGN_OR_RETURN(filter.from_us, ParseTime(options.from));
+  }
+  if (!options.to.empty()) {
+    INTERLOCK_ASSIGN_OR_RETURN(filter.to_us, ParseTime(options.to));
+  }
+  return filter;
+}
+
+core::Json ParsedEntry(const wire::Entry& entry) {
+  core::Json parsed = core::Json::parse(entry.entry_json(), nullptr, /*allow_exceptions=*/false);
+  return parsed.is_object() ? parsed : core::Json::object();
+}
+
+void PrintLine(const Io& io, const wire::Entry& entry, const core::Json& parsed) {
+  if (io.json) return PrintJson(io, MessageJson(entry));
+  const std::string body = parsed.value("body", core::Json::object()).dump();
+  io.out << io.Paint(Style::kDim, std::to_string(entry.index()) + "  " +
+                                      FormatTime(MicrosOf(entry.create_time())))
+         << "  " << io.Paint(Style::kBold, EscapeForTerminal(entry.kind())) << "  "
+         << EscapeForTerminal(IdOf(entry.run())) << "  " << EscapeAndCut(body, 200) << '\n';
+}
+
+int Query(Session& session, const QueryOptions& options) {
+  const auto filter = FilterOf(options);
+  if (!filter.ok()) return Fail(session, filter.status());
+  auto client = session.Connect();
+  if (!client.ok()) return Fail(session, client.status());
+  wire::ListEntriesRequest request;
+  request.set_parent((*client)->parent());
+  if (!options.run.empty()) request.set_run((*client)->Name("runs", options.run));
+  request.set_page_size(kEntriesPage);
+  int kept = 0;
+  do {
+    const auto page =
+        (*client)->Call((*client)->audit, &wire::AuditService::Stub::ListEntries, request);
+    if (!page.ok()) return Fail(session, page.status());
+    for (const wire::Entry& entry : page->entries()) {
+      if (MicrosOf(entry.create_time()) > filter->to_us)
+        return kYes;  // time never goes back in a log
+      const core::Json parsed = ParsedEntry(entry);
+      if (!filter->Keeps(entry, parsed)) continue;
+      PrintLine(session.io, entry, parsed);
+      if (++kept == options.limit) return kYes;
+    }
+    request.set_page_token(page->next_page_token());
+  } while (!request.page_token().empty());
+  return kYes;
+}
+
+int Show(Session& session, std::int64_t index) {
+  auto client = session.Connect();
+  if (!client.ok()) return Fail(session, client.status());
+  wire::GetEntryRequest request;
+  request.set_name((*client)->Name("entries", std::to_string(index)));
+  const auto entry =
+      (*client)->Call((*client)->audit, &wire::AuditService::Stub::GetEntry, request);
+  if (!entry.ok()) return Fail(session, entry.status());
+  const Io& io = session.io;
+  if (io.json) return PrintJson(io, MessageJson(*entry)), kYes;
+  io.out << "index      " << entry->index() << '\n'
+         << "time       " << FormatTime(MicrosOf(entry->create_time())) << '\n'
+         << "leaf hash  " << core::Hex(entry->leaf_hash()) << '\n'
+         << EscapeLines(ParsedEntry(*entry).dump(2), 0) << '\n';
+  return kYes;
+}
+
+int GetCheckpoint(Session& session) {
+  auto client = session.Connect();
+  if (!client.ok()) return Fail(session, client.status());
+  wire::GetCheckpointRequest request;
+  request.set_parent((*client)->parent());
+  const auto checkpoint =
+      (*client)->Call((*client)->audit, &wire::AuditService::Stub::GetCheckpoint, request);
+  if (!checkpoint.ok()) return Fail(session, checkpoint.status());
+  if (session.io.json) {
+    PrintJson(session.io, MessageJson(*checkpoint));
+  } else {
+    session.io.out << checkpoint->note();  // verbatim: it is what one keeps
+  }
+  return kYes;
+}
+
+// Prints entries as they come, from the newest on, until interrupted.
+int Tail(Session& session) {
+  auto client = session.Connect();
+  if (!client.ok()) return Fail(session, client.status());
+  wire::GetCheckpointRequest head;
+  head.set_parent((*client)->parent());
+  const auto checkpoint =
+      (*client)->Call((*client)->audit, &wire::AuditService::Stub::GetCheckpoint, head);
+  if (!checkpoint.ok()) return Fail(session, checkpoint.status());
+  wire::ListEntriesRequest request;
+  request.set_parent((*client)->parent());
+  request.set_page_size(kEntriesPage);
+  request.set_start_index(checkpoint->tree_size());
+  while (true) {
+    const auto page =
+        (*client)->Call((*client)->audit, &wire::AuditService::Stub::ListEntries, request);
+    if (!page.ok()) return Fail(session, page.status());
+    for (const wire::Entry& entry : page->entries()) {
+      PrintLine(session.io, entry, ParsedEntry(entry));
+      request.set_start_index(entry.index() + 1);
+    }
+    session.io.out.flush();
+    if (page->entries().empty()) std::this_thread::sleep_for(kTailPause);
+  }
+}
+
+int VerifyCommand(Session& session, const VerifyArguments& arguments) {
+  VerifySpec spec;
+  spec.verifier_key = arguments.key;
+  const auto database = FindLog(arguments.path);
+  if (!database.ok()) return Fail(session, database.status());
+  spec.database = *database;
+  for (const std::string& file : arguments.checkpoints) {
+    std::ifstream in(file, std::ios::binary);
+    if (!in) return Fail(session, core::NotFound("cannot read the checkpoint `" + file + "`"));
+    spec.checkpoints.emplace_back(std::istreambuf_iterator<char>(in),
+                                  std::istreambuf_iterator<char>());
+  }
+  const audit::VerifyReport report = VerifyLog(spec);
+  PrintReport(session.io, report);
+  return ExitCodeOf(report.verdict);
+}
+
+void AddQuery(CLI::App& group, Session& session) {
+  auto options = std::make_shared<QueryOptions>();
+  CLI::App* query = group.add_subcommand("query", "List entries, oldest first");
+  query->add_option("--run", options->run, "Only those of this run");
+  query->add_option("--kind", options->kind, "Only this kind (call.decided) or family (call)");
+  query->add_option("--tool", options->tool, "Only entries that name this tool");
+  query->add_option("--from", options->from,
+                    "Not before: 2026-11-21, 2026-11-21T14:03:11Z or microseconds");
+  query->add_option("--to", options->to, "Not after");
+  query->add_option("--limit", options->limit, "At most this many")
+      ->check(CLI::Range(1, 100'000'000));
+  Does(query, session, [&session, options] { return Query(session, *options); });
+}
+
+void AddVerify(CLI::App& group, Session& session) {
+  auto arguments = std::make_shared<VerifyArguments>();
+  CLI::App* verify = group.add_subcommand("verify", "Check a log's files, offline");
+  verify->add_option("DIR", arguments->path, "A tenant's folder, a data folder, or audit.db")
+      ->required();
+  verify->add_option(
+      "--checkpoint", arguments->checkpoints,
+      "A signed checkpoint kept elsewhere: catches a log that was cut or rolled back");
+  verify->add_option("--key", arguments->key,
+                     "Verifier key, NAME+ID+BASE64 (default: the one in the log)");
+  Does(verify, session, [&session, arguments] { return VerifyCommand(session, *arguments); });
+}
+
+}  // namespace
+
+void AddAuditCommands(CLI::App& app, Session& session) {
+  CLI::App* group = AddGroup(app, "audit", "The log: query, show, verify, checkpoint, tail");
+  AddQuery(*group, session);
+  AddVerify(*group, session);
+  auto index = std::make_shared<std::int64_t>(0);
+  CLI::App* show = group->add_subcommand("show", "Show an entry");
+  show->add_option("INDEX", *index)->required()->check(CLI::NonNegativeNumber);
+  Does(show, session, [&session, index] { return Show(session, *index); });
+  CLI::App* checkpoint =
+      group->add_subcommand("checkpoint", "Print a signed checkpoint of the log as it is now");
+  Does(checkpoint, session, [&session] { return GetCheckpoint(session); });
+  CLI::App* tail = group->add_subcommand("tail", "Print entries as they come");
+  Does(tail, session, [&session] { return Tail(session); });
+}
+
+}  // namespace interlock::runtime::cli

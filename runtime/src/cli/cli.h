@@ -1,0 +1,69 @@
+// The command line `interlock`: parses, picks the command, runs it, answers with an exit code (see
+// io.h).
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <string>
+
+#include "cli/client.h"
+#include "cli/io.h"
+#include "core/status.h"
+
+namespace CLI {
+class App;
+}
+
+namespace interlock::runtime::cli {
+
+// What the commands of one invocation share. Not thread-safe.
+struct Session {
+  Io& io;
+  std::string
+      program_folder;  // where `interlock` itself lies: `interlockd` is looked for beside it
+  Endpoint endpoint;
+  std::string token_file;
+  std::function<int()> action;  // set by the command that was given
+
+  // A client for the options given. Errors: kInvalidArgument or kNotFound for the token file.
+  core::StatusOr<std::unique_ptr<Client>> Connect();
+};
+
+// Runs one command line; `argv[0]` is the program. Throws nothing.
+int RunCli(int argc, const char* const* argv, Io& io);
+
+// Makes `action` what `command` does when it is the one given.
+void Does(CLI::App* command, Session& session, std::function<int()> action);
+
+// A group of commands: `interlock NAME COMMAND …`; one of them must be given.
+CLI::App* AddGroup(CLI::App& app, const std::string& name, const std::string& description);
+
+// Where each group registers itself.
+void AddRunCommands(CLI::App& app, Session& session);
+void AddApprovalCommands(CLI::App& app, Session& session);
+void AddCallCommands(CLI::App& app, Session& session);  // calls and budgets
+void AddToolCommands(CLI::App& app, Session& session);
+void AddAuditCommands(CLI::App& app, Session& session);
+void AddPolicyCommands(CLI::App& app, Session& session);
+void AddSandboxCommands(CLI::App& app, Session& session);
+void AddDoctorCommand(CLI::App& app, Session& session);
+void AddEvalCommand(CLI::App& app, Session& session);
+
+// How a page ended: the token of the next one (empty: none) and how many items it held.
+struct PageEnd {
+  std::string next;
+  int count = 0;
+};
+// Pages through a list until `limit` items were fetched. `fetch` takes a page size and a token.
+core::Status EachPage(int limit,
+                      const std::function<core::StatusOr<PageEnd>(int, const std::string&)>& fetch);
+
+// "name=value" options as pairs. Errors: kInvalidArgument.
+core::StatusOr<std::vector<std::pair<std::string, std::string>>> ParsePairs(
+    const std::vector<std::string>& texts);
+
+// Prints an error and gives its exit code; for use as `if (!x.ok()) return Fail(session,
+// x.status());`.
+int Fail(const Session& session, const core::Status& status);
+
+}  // namespace interlock::runtime::cli

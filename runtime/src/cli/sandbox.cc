@@ -1,0 +1,183 @@
+// sandbox probe|exec.
+#include <CLI/CLI.hpp>
+#include <future>
+#include <iterator>
+#include <ostream>
+
+#include "cli/cli.h"
+#include "sandbox/launcher.h"
+
+namespace interlock::runtime::cli {
+namespace {
+
+struct SandboxOptions {
+  std::string launcher;
+  std::string cap = "full";
+  bool allow_none = false;
+  // exec
+  std::string level = "landlock-only";
+  std::string profile = "static";
+  std::vector<std::string> mounts;
+  std::vector<std::string> env;
+  std::string work_dir = "/";
+  bool with_stdin = false;
+  sandbox::Limits limits;
+  std::vector<std::string> argv;
+};
+
+core::StatusOr<std::unique_ptr<sandbox::Launcher>> Start(const Session& session,
+                                                         const SandboxOptions& options) {
+  sandbox::LauncherOptions launcher;
+  launcher.program =
+      options.launcher.empty() ? session.program_folder + "/interlock-launcher" : options.launcher;
+  launcher.allow_none = options.allow_none;
+  launcher.pool_per_profile = 0;
+  INTERLOCK_ASSIGN_OR_RETURN(launcher.level_cap, sandbox::ParseLevel(options.cap));
+  return sandbox::StartLauncher(launcher);
+}
+
+int Probe(Session& session, const SandboxOptions& options) {
+  const auto launcher = Start(session, options);
+  if (!launcher.ok()) return Fail(session, launcher.status());
+  const sandbox::Capabilities& found = (*launcher)->capabilities();
+  Table table({"FEATURE", "", "SEEN", "WHAT TO DO"});
+  core::Json features = core::Json::array();
+  for (const sandbox::Feature& feature : found.features) {
+    table.Add({feature.name, feature.available ? "yes" : "no", feature.detail, feature.fix});
+    features.push_back({{"name", feature.name},
+                        {"available", feature.available},
+                        {"detail", feature.detail},
+                        {"fix", feature.fix}});
+  }
+  const Io& io = session.io;
+  const bool boxed = found.level != sandbox::Level::kNone;
+  if (io.json) {
+    PrintJson(io, {{"level", sandbox::LevelName(found.level)}, {"features", features}});
+  } else {
+    table.Print(io);
+    io.out << "level  "
+           << io.Paint(boxed ? Style::kGreen : Style::kRed, sandbox::LevelName(found.level))
+           << '\n';
+  }
+  return boxed ? kYes : kNo;
+}
+
+// HOST[:BOX][:rw]
+core::StatusOr<sandbox::Mount> ParseMount(const std::string& text) {
+  sandbox::Mount mount;
+  std::string rest = text;
+  if (rest.ends_with(":rw")) {
+    mount.access = sandbox::Access::kReadWrite;
+    rest.resize(rest.size() - 3);
+  }
+  const std::size_t colon = rest.find(':');
+  mount.host_path = rest.substr(0, colon);
+  mount.box_path = colon == std::string::npos ? mount.host_path : rest.substr(colon + 1);
+  if (!mount.host_path.starts_with('/') || !mount.box_path.starts_with('/')) {
+    return core::InvalidArgument("`" + text + "` is not /HOST[:/BOX][:rw]");
+  }
+  return mount;
+}
+
+core::StatusOr<sandbox::BoxSpec> SpecOf(const Session& session, const SandboxOptions& options) {
+  sandbox::BoxSpec spec;
+  spec.argv = options.argv;
+  spec.work_dir = options.work_dir;
+  spec.limits = options.limits;
+  INTERLOCK_ASSIGN_OR_RETURN(spec.level_min, sandbox::ParseLevel(options.level));
+  INTERLOCK_ASSIGN_OR_RETURN(spec.profile, sandbox::ParseProfile(options.profile));
+  INTERLOCK_ASSIGN_OR_RETURN(spec.env, ParsePairs(options.env));
+  for (const std::string& text : options.mounts) {
+    INTERLOCK_ASSIGN_OR_RETURN(sandbox::Mount mount, ParseMount(text));
+    spec.mounts.push_back(std::move(mount));
+  }
+  if (options.with_stdin) {
+    spec.stdin_bytes.assign(std::istreambuf_iterator<char>(session.io.in),
+                            std::istreambuf_iterator<char>());
+  }
+  return spec;
+}
+
+core::Json ResultJson(const sandbox::BoxResult& result) {
+  return {{"end", sandbox::EndKindName(result.kind)},
+          {"value", result.value},
+          {"detail", result.detail},
+          {"stdout", result.stdout_bytes},
+          {"stderr", result.stderr_bytes},
+          {"stdout_dropped", result.stdout_dropped},
+          {"stderr_dropped", result.stderr_dropped},
+          {"wall_us", result.wall_us},
+          {"cpu_us", result.cpu_us},
+          {"memory_peak_bytes", result.memory_peak_bytes},
+          {"level", sandbox::LevelName(result.level)},
+          {"profile_digest", core::DigestName(result.profile_digest)}};
+}
+
+void PrintResult(const Io& io, const sandbox::BoxResult& result) {
+  if (io.json) return PrintJson(io, ResultJson(result));
+  if (!result.stdout_bytes.empty()) io.out << EscapeLines(result.stdout_bytes, 0) << '\n';
+  if (!result.stderr_bytes.empty()) io.err << EscapeLines(result.stderr_bytes, 0) << '\n';
+  io.err << sandbox::EndKindName(result.kind) << ' ' << result.value << ", level "
+         << sandbox::LevelName(result.level) << ", " << FormatDuration(result.wall_us) << " wall, "
+         << FormatDuration(result.cpu_us) << " cpu, " << result.memory_peak_bytes / 1024 << " KiB"
+         << (result.detail.empty() ? "" : ": " + EscapeForTerminal(result.detail)) << '\n';
+}
+
+int CodeOf(const sandbox::BoxResult& result) {
+  if (result.kind == sandbox::EndKind::kNotRun || result.kind == sandbox::EndKind::kLost)
+    return kCouldNotTell;
+  return result.kind == sandbox::EndKind::kExit && result.value == 0 ? kYes : kNo;
+}
+
+int Exec(Session& session, const SandboxOptions& options) {
+  auto spec = SpecOf(session, options);
+  if (!spec.ok()) return Fail(session, spec.status());
+  const auto launcher = Start(session, options);
+  if (!launcher.ok()) return Fail(session, launcher.status());
+  std::promise<sandbox::BoxResult> ended;
+  (*launcher)->Run(std::move(*spec),
+                   [&](sandbox::BoxResult result) { ended.set_value(std::move(result)); });
+  const sandbox::BoxResult result = ended.get_future().get();
+  PrintResult(session.io, result);
+  return CodeOf(result);
+}
+
+void AddLauncherOptions(CLI::App* command, SandboxOptions& options) {
+  command->add_option("--launcher", options.launcher,
+                      "Path of interlock-launcher (default: beside interlock)");
+  command->add_option("--cap", options.cap, "Use no stronger level than this")
+      ->capture_default_str();
+}
+
+}  // namespace
+
+void AddSandboxCommands(CLI::App& app, Session& session) {
+  CLI::App* group =
+      AddGroup(app, "sandbox", "The sandbox: what this machine can do, and one program in a box");
+  auto options = std::make_shared<SandboxOptions>();
+  CLI::App* probe =
+      group->add_subcommand("probe", "Try what this machine can do; exit 1 when nothing holds");
+  AddLauncherOptions(probe, *options);
+  Does(probe, session, [&session, options] { return Probe(session, *options); });
+
+  CLI::App* exec =
+      group->add_subcommand("exec", "Run a program in a box: interlock sandbox exec -- /bin/true");
+  AddLauncherOptions(exec, *options);
+  exec->add_option("--level", options->level, "The least level that will do")
+      ->capture_default_str();
+  exec->add_option("--profile", options->profile, "static, shell, python or node")
+      ->capture_default_str();
+  exec->add_option("--mount", options->mounts, "/HOST[:/BOX][:rw]; may be repeated");
+  exec->add_option("--env", options->env, "NAME=VALUE; may be repeated");
+  exec->add_option("--work-dir", options->work_dir)->capture_default_str();
+  exec->add_option("--wall-ms", options->limits.wall_ms)->capture_default_str();
+  exec->add_option("--cpu-ms", options->limits.cpu_ms)->capture_default_str();
+  exec->add_option("--memory-bytes", options->limits.memory_bytes)->capture_default_str();
+  exec->add_option("--pids", options->limits.pids)->capture_default_str();
+  exec->add_flag("--allow-none", options->allow_none, "Run it unboxed when nothing else works");
+  exec->add_flag("--stdin", options->with_stdin, "Give standard input to it");
+  exec->add_option("ARGV", options->argv, "Absolute path and arguments")->required();
+  Does(exec, session, [&session, options] { return Exec(session, *options); });
+}
+
+}  // namespace interlock::runtime::cli

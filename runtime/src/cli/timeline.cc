@@ -1,0 +1,306 @@
+#include "cli/timeline.h"
+
+#include <algorithm>
+#include <charconv>
+#include <utility>
+
+namespace interlock::runtime::cli {
+namespace {
+
+using core::Json;
+
+constexpr std::size_t kTextColumns = 160;  // of one piece of content in a line
+constexpr std::size_t kLabelColumns = 9;
+constexpr std::size_t kIndentColumns = 14;  // under the text of an entry: time and a space
+
+std::string Text(const Json& object, const char* key) {
+  const auto it = object.find(key);
+  return it != object.end() && it->is_string() ? it->get<std::string>() : std::string();
+}
+
+// Amounts are decimal strings, counts are numbers.
+std::int64_t Number(const Json& object, const char* key) {
+  const auto it = object.find(key);
+  if (it == object.end()) return 0;
+  if (it->is_number_integer()) return it->get<std::int64_t>();
+  if (!it->is_string()) return 0;
+  const auto& text = it->get_ref<const std::string&>();
+  std::int64_t value = 0;
+  std::from_chars(text.data(), text.data() + text.size(), value);
+  return value;
+}
+
+bool Flag(const Json& object, const char* key, bool fallback) {
+  const auto it = object.find(key);
+  return it != object.end() && it->is_boolean() ? it->get<bool>() : fallback;
+}
+
+std::string Joined(const Json& list, const char* separator) {
+  std::string out;
+  for (const Json& item : list) {
+    out +=
+        (out.empty() ? "" : separator) + (item.is_string() ? item.get<std::string>() : item.dump());
+  }
+  return out;
+}
+
+std::string Plural(std::int64_t n, const std::string& noun) {
+  return std::to_string(n) + " " + noun + (n == 1 ? "" : "s");
+}
+
+std::string Padded(std::string text, std::size_t columns) {
+  const std::size_t have = ColumnsOf(text);
+  if (have < columns) text.append(columns - have, ' ');
+  return text;
+}
+
+std::string ShortDigest(const std::string& name) {
+  constexpr std::size_t kPrefix = 7;  // "sha256:"
+  return name.starts_with("sha256:") ? name.substr(kPrefix, 12) : name.substr(0, 12);
+}
+
+std::string Rules(const Json& body) {
+  std::string out;
+  for (const Json& rule : body.value("rules", Json::array())) {
+    if (!rule.is_object()) continue;
+    out += (out.empty() ? "" : ", ") + Text(rule, "id");
+    if (const auto line = Number(rule, "line"); line > 0) out += ":" + std::to_string(line);
+    if (const std::string verdict = Text(rule, "verdict"); !verdict.empty()) out += " " + verdict;
+  }
+  return out.empty() ? "no rule spoke" : out;
+}
+
+Style StyleOfEffect(const std::string& effect) {
+  if (effect == "allow") return Style::kGreen;
+  if (effect == "deny" || effect == "refuse") return Style::kRed;
+  return Style::kYellow;
+}
+
+Style StyleOfOutcome(const std::string& kind) {
+  if (kind == "ok" || kind == "reconciled_done") return Style::kGreen;
+  if (kind == "unknown") return Style::kYellow;
+  return Style::kRed;
+}
+
+std::string Upper(std::string text) {
+  std::transform(text.begin(), text.end(), text.begin(), [](unsigned char c) {
+    return static_cast<char>(c >= 'a' && c <= 'z' ? c - 32 : c);
+  });
+  return text;
+}
+
+}  // namespace
+
+struct Timeline::Part {
+  std::string kind;
+  std::int64_t time_us = 0;
+  std::string actor;
+  const Json& body;
+  const Content& content;
+
+  // The opened content of a field, ready to print; its size where it cannot be read; empty when
+  // there is none.
+  std::string Shown(const std::string& field) const {
+    if (const auto it = content.find(field); it != content.end()) {
+      return EscapeAndCut(it->second, kTextColumns);
+    }
+    const auto it = body.find(field);
+    if (it == body.end() || !it->is_object()) return "";
+    return "(" + Plural(Number(*it, "bytes"), "byte") + ")";
+  }
+  std::string Text(const char* key) const { return EscapeForTerminal(cli::Text(body, key)); }
+};
+
+Timeline::Handler Timeline::HandlerOf(std::string_view kind) {
+  static constexpr std::pair<std::string_view, Handler> kHandlers[] = {
+      {"message.received", &Timeline::Message}, {"plan.received", &Timeline::Plan},
+      {"call.proposed", &Timeline::Proposed},   {"facts.gathered", &Timeline::Facts},
+      {"call.decided", &Timeline::Decided},     {"call.intended", &Timeline::Intended},
+      {"call.outcome", &Timeline::Outcome},     {"call.resolved", &Timeline::Resolved},
+      {"result.released", &Timeline::Released},
+  };
+  for (const auto& [name, handler] : kHandlers) {
+    if (name == kind) return handler;
+  }
+  if (kind.starts_with("run.")) return &Timeline::Run;
+  if (kind.starts_with("budget.")) return &Timeline::Budget;
+  if (kind.starts_with("approval.")) return &Timeline::Approval;
+  return &Timeline::Other;
+}
+
+std::vector<std::string> Timeline::Lines(const Json& entry, const Content& content) {
+  static const Json kNoBody = Json::object();
+  const auto body = entry.find("body");
+  const Part part{Text(entry, "kind"), Number(entry, "time_us"), Text(entry, "actor"),
+                  body != entry.end() && body->is_object() ? *body : kNoBody, content};
+  lines_.clear();
+  (this->*HandlerOf(part.kind))(part);
+  return std::exchange(lines_, {});
+}
+
+void Timeline::Say(const Part& part, Style style, std::string_view label, const std::string& text) {
+  lines_.push_back(io_.Paint(Style::kDim, FormatTimeOfDay(part.time_us)) + "  " +
+                   io_.Paint(style, Padded(std::string(label), kLabelColumns)) + " " + text);
+}
+
+void Timeline::More(const std::string& text) {
+  lines_.push_back(std::string(kIndentColumns + kLabelColumns + 1, ' ') +
+                   io_.Paint(Style::kDim, text));
+}
+
+std::string Timeline::CallName(const std::string& id) {
+  const int next = static_cast<int>(calls_.size()) + 1;
+  return "c" + std::to_string(calls_.emplace(id, next).first->second);
+}
+
+void Timeline::Run(const Part& part) {
+  if (part.kind == "run.started") {
+    Say(part, Style::kBold, "run",
+        "started: agent " + part.Text("agent") + " for " + part.Text("principal") + ", policy " +
+            ShortDigest(part.Text("bundle")));
+  } else if (part.kind == "run.parked") {
+    Say(part, Style::kYellow, "parked",
+        "waits for " +
+            Plural(static_cast<std::int64_t>(part.body.value("approvals", Json::array()).size()),
+                   "approval") +
+            "; holds nothing meanwhile");
+  } else if (part.kind == "run.resumed") {
+    Say(part, Style::kBold, "run", "goes on: " + part.Text("why"));
+  } else if (part.kind == "run.waiting") {
+    Say(part, Style::kYellow, "waiting", "for " + part.Text("for") + ": " + part.Shown("text"));
+  } else if (part.kind == "run.completed") {
+    Say(part, Style::kGreen, "answer", part.Shown("answer"));
+  } else if (part.kind == "run.failed") {
+    Say(part, Style::kRed, "failed", part.Text("code") + ": " + part.Text("reason"));
+  } else {
+    const std::string word = part.kind.substr(part.kind.find('.') + 1);
+    Say(part, Style::kYellow, EscapeForTerminal(word),
+        part.Shown("summary") + part.Shown("reason"));
+  }
+}
+
+void Timeline::Message(const Part& part) {
+  Say(part, Style::kCyan, part.Text("from"), part.Shown("text"));
+}
+
+void Timeline::Plan(const Part& part) {
+  const std::string finish = part.Text("finish");
+  if (finish == "error") {
+    Say(part, Style::kRed, "plan",
+        "the planner failed: " + part.Text("code") + " " + part.Text("reason"));
+    return;
+  }
+  const std::string what = finish == "calls" ? Plural(Number(part.body, "calls"), "call") : finish;
+  const std::int64_t tokens = Number(part.body, "tokens_in") + Number(part.body, "tokens_out");
+  Say(part, Style::kBlue, "plan",
+      "step " + std::to_string(Number(part.body, "step")) + ": " + what +
+          (tokens > 0 ? ", " + Plural(tokens, "token") : ""));
+}
+
+void Timeline::Proposed(const Part& part) {
+  const std::string name = CallName(cli::Text(part.body, "call"));
+  Say(part, Style::kPlain, "proposed",
+      io_.Paint(Style::kBold, name + " " + part.Text("tool")) + " " + part.Shown("args"));
+}
+
+void Timeline::Facts(const Part& part) {
+  const Json names = part.body.value("names", Json::array());
+  if (names.empty()) return;
+  Say(part, Style::kDim, "facts",
+      CallName(cli::Text(part.body, "call")) + " looked up " +
+          EscapeForTerminal(Joined(names, ", ")));
+}
+
+void Timeline::Decided(const Part& part) {
+  const std::string effect = cli::Text(part.body, "effect");
+  const Style style = StyleOfEffect(effect);
+  std::string text = CallName(cli::Text(part.body, "call")) + " " +
+                     io_.Paint(style, Upper(EscapeForTerminal(effect)));
+  if (effect != "allow") text += " " + part.Text("code");
+  Say(part, style, "decision", text + "  " + EscapeForTerminal(Rules(part.body)));
+  if (const std::string say = part.Shown("say"); !say.empty()) More("“" + say + "”");
+}
+
+void Timeline::Budget(const Part& part) {
+  const std::string word = part.kind.substr(part.kind.find('.') + 1);
+  std::string text = CallName(cli::Text(part.body, "call")) + " " +
+                     FormatAmount(Number(part.body, "amount"), cli::Text(part.body, "unit")) +
+                     " of " + part.Text("budget");
+  if (part.body.contains("limit")) {
+    text +=
+        " (limit " + FormatAmount(Number(part.body, "limit"), cli::Text(part.body, "unit")) + ")";
+  }
+  const bool flagged = Flag(part.body, "flagged", false);
+  Say(part, Style::kCyan, word == "held" ? "hold" : EscapeForTerminal(word),
+      text + (flagged ? ", flagged: the tool did not report a usable amount" : ""));
+}
+
+void Timeline::Approval(const Part& part) {
+  const std::string word = part.kind.substr(part.kind.find('.') + 1);
+  const std::string call = CallName(cli::Text(part.body, "call"));
+  const std::string id = part.Text("approval");
+  if (word == "requested") {
+    const Json who = part.body.value("approvers", Json::array());
+    Say(part, Style::kYellow, "approval",
+        call + " needs " + std::to_string(Number(part.body, "quorum")) + " of " +
+            EscapeForTerminal(Joined(who, " or ")) + ", asked by " + part.Text("rule"));
+    More("interlock approvals show " + id);
+    return;
+  }
+  std::string text = call + " " + EscapeForTerminal(word);
+  if (const std::string by = part.Text("by"); !by.empty()) text += " by " + by;
+  if (word == "granted" && !Flag(part.body, "complete", true)) text += ", more are needed";
+  if (const std::string why = part.Text("why"); !why.empty()) text += ": " + why;
+  const bool no = word == "rejected" || word == "expired" || word == "voided";
+  Say(part, no ? Style::kRed : Style::kGreen, "approval", text);
+}
+
+void Timeline::Intended(const Part& part) {
+  const std::int64_t attempt = Number(part.body, "attempt");
+  std::string text = CallName(cli::Text(part.body, "call")) + " " + part.Text("effect");
+  if (Flag(part.body, "builtin", false)) {
+    text += ", builtin";
+  } else {
+    text += ", sandbox " + part.Text("level_min") + " or better";
+  }
+  Say(part, Style::kPlain, "intent",
+      text + (attempt > 1 ? ", attempt " + std::to_string(attempt) : ""));
+}
+
+void Timeline::Outcome(const Part& part) {
+  const std::string kind = cli::Text(part.body, "kind");
+  const Style style = StyleOfOutcome(kind);
+  std::string text = CallName(cli::Text(part.body, "call")) + " " +
+                     io_.Paint(style, Upper(EscapeForTerminal(kind)));
+  if (const std::string code = part.Text("code"); !code.empty()) text += " " + code;
+  if (const std::string level = part.Text("level"); !level.empty()) text += "  sandbox " + level;
+  if (const auto wall = Number(part.body, "wall_us"); wall > 0) text += ", " + FormatDuration(wall);
+  if (const auto money = part.body.find("money"); money != part.body.end() && money->is_object()) {
+    text += ", moved " + FormatAmount(Number(*money, "amount"), cli::Text(*money, "unit"));
+  }
+  Say(part, style, "outcome", text);
+  const std::string result = part.Shown(kind == "ok" ? "result" : "detail");
+  if (!result.empty()) More(result);
+}
+
+void Timeline::Resolved(const Part& part) {
+  Say(part, Style::kYellow, "resolved",
+      CallName(cli::Text(part.body, "call")) +
+          (Flag(part.body, "happened", false) ? " happened" : " did not happen") + ", says " +
+          part.Text("by") + (Flag(part.body, "complete", true) ? "" : "; one more is needed"));
+}
+
+void Timeline::Released(const Part& part) {
+  if (!Flag(part.body, "withheld", false)) return;
+  Say(part, Style::kRed, "withheld",
+      CallName(cli::Text(part.body, "call")) + ": its result rules failed");
+}
+
+void Timeline::Other(const Part& part) {
+  if (part.kind == "plan.requested") return;
+  std::string text;
+  if (part.body.contains("call")) text = CallName(cli::Text(part.body, "call")) + " ";
+  Say(part, Style::kDim, EscapeForTerminal(part.kind), text + part.Text("why"));
+}
+
+}  // namespace interlock::runtime::cli

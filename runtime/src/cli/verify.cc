@@ -1,0 +1,107 @@
+#include "cli/verify.h"
+
+#include <algorithm>
+#include <filesystem>
+#include <ostream>
+
+#include "runtime/projectors.h"
+
+namespace interlock::runtime::cli {
+namespace {
+
+namespace fs = std::filesystem;
+
+std::vector<std::string> TenantsIn(const fs::path& folder) {
+  std::vector<std::string> out;
+  std::error_code error;
+  for (const auto& item : fs::directory_iterator(folder, error)) {
+    if (fs::exists(item.path() / "audit.db", error)) out.push_back(item.path().string());
+  }
+  std::sort(out.begin(), out.end());
+  return out;
+}
+
+}  // namespace
+
+core::StatusOr<std::string> FindLog(const std::string& path) {
+  std::error_code error;
+  if (fs::is_regular_file(path, error)) return path;
+  if (fs::exists(fs::path(path) / "audit.db", error)) return (fs::path(path) / "audit.db").string();
+  std::vector<std::string> tenants;
+  for (const char* below : {"tenants", "data/tenants"}) {
+    if (tenants.empty()) tenants = TenantsIn(fs::path(path) / below);
+  }
+  if (tenants.size() == 1) return tenants[0] + "/audit.db";
+  if (tenants.empty())
+    return core::NotFound("no audit.db in `" + path + "`; name a tenant's folder");
+  std::string names;
+  for (const std::string& tenant : tenants) names += (names.empty() ? "`" : ", `") + tenant + "`";
+  return core::InvalidArgument("several logs; name one of " + names);
+}
+
+audit::VerifyReport VerifyLog(const VerifySpec& spec) {
+  audit::VerifyOptions options;
+  options.database = spec.database;
+  options.verifier_key = spec.verifier_key;
+  options.outside_checkpoints = spec.checkpoints;
+  const auto projectors = MakeProjectors();
+  for (const auto& projector : projectors) options.projectors.push_back(projector.get());
+  return audit::Verify(options);
+}
+
+core::Json ReportJson(const audit::VerifyReport& report) {
+  return {
+      {"verdict", VerdictText(report.verdict)},
+      {"reason", report.reason},
+      {"first_bad", report.first_bad.has_value() ? core::Json(*report.first_bad) : core::Json()},
+      {"entries", report.entries},
+      {"checkpoints", report.checkpoints},
+      {"root", report.root_hex},
+      {"key_pinned", report.key_pinned}};
+}
+
+void PrintReport(const Io& io, const audit::VerifyReport& report) {
+  if (io.json) return PrintJson(io, ReportJson(report));
+  const bool intact = report.verdict == audit::Verdict::kIntact;
+  io.out << io.Paint(intact ? Style::kGreen : Style::kRed, VerdictText(report.verdict));
+  if (report.first_bad.has_value()) io.out << " at entry " << *report.first_bad;
+  if (!report.reason.empty()) io.out << ": " << EscapeForTerminal(report.reason);
+  io.out << '\n'
+         << "entries " << report.entries << ", checkpoints " << report.checkpoints << ", root "
+         << report.root_hex << '\n';
+  if (intact && !report.key_pinned) {
+    io.out
+        << "the key is the log's own; pin it with --key, and give a checkpoint kept elsewhere with "
+           "--checkpoint\n";
+  }
+}
+
+int ExitCodeOf(audit::Verdict verdict) {
+  switch (verdict) {
+    case audit::Verdict::kIntact:
+      return kYes;
+    case audit::Verdict::kTampered:
+      return kNo;
+    case audit::Verdict::kCouldNotCheck:
+      return kCouldNotTell;
+    case audit::Verdict::kIncomplete:
+      return kIncomplete;
+  }
+  return kCouldNotTell;
+}
+
+std::string_view VerdictText(audit::Verdict verdict) {
+  switch (verdict) {
+    case audit::Verdict::kIntact:
+      return "intact";
+    case audit::Verdict::kTampered:
+      return "tampered";
+    case audit::Verdict::kCouldNotCheck:
+      return "could not check";
+    case audit::Verdict::kIncomplete:
+      return "incomplete";
+  }
+  return "?";
+}
+
+}  // namespace interlock::runtime::cli

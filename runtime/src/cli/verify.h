@@ -1,0 +1,32 @@
+// Offline verification of a log, for `audit verify`, `doctor` and `eval`.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "audit/verify.h"
+#include "cli/io.h"
+#include "core/status.h"
+
+namespace interlock::runtime::cli {
+
+struct VerifySpec {
+  std::string database;                  // of audit.db
+  std::string verifier_key;              // empty: the one in the file
+  std::vector<std::string> checkpoints;  // signed notes kept elsewhere
+};
+
+// audit.db in a tenant's folder, in a data folder with exactly one tenant (or the folder around
+// it), or the file itself. Errors: kNotFound; kInvalidArgument naming the tenants when there are
+// several.
+core::StatusOr<std::string> FindLog(const std::string& path);
+
+// Everything that can be checked without keys, projections included.
+audit::VerifyReport VerifyLog(const VerifySpec& spec);
+
+void PrintReport(const Io& io, const audit::VerifyReport& report);
+core::Json ReportJson(const audit::VerifyReport& report);
+int ExitCodeOf(audit::Verdict verdict);
+std::string_view VerdictText(audit::Verdict verdict);  // "intact"
+
+}  // namespace interlock::runtime::cli

@@ -1,0 +1,98 @@
+// Command lines that cannot work, and what is said about them.
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <algorithm>
+
+#include "console.h"
+
+namespace interlock::runtime::cli {
+namespace {
+
+using ::testing::HasSubstr;
+
+struct BadLine {
+  std::vector<std::string> words;
+  std::string said;
+};
+
+class BadLines : public ::testing::TestWithParam<BadLine> {};
+
+TEST_P(BadLines, EndWithTwoAndOneLineThatSaysWhatToDo) {
+  const Ran ran = RunLine(GetParam().words);
+  EXPECT_EQ(ran.code, kCouldNotTell);
+  EXPECT_EQ(ran.out, "");
+  EXPECT_THAT(ran.err, ::testing::StartsWith("error: "));
+  EXPECT_THAT(ran.err, HasSubstr(GetParam().said));
+  EXPECT_EQ(std::count(ran.err.begin(), ran.err.end(), '\n'), 1) << ran.err;
+}
+
+INSTANTIATE_TEST_SUITE_P(
+    Table, BadLines,
+    ::testing::Values(
+        BadLine{{}, "see `interlock --help`"}, BadLine{{"nonsense"}, "see `interlock --help`"},
+        BadLine{{"runs"}, "see `interlock runs --help`"},
+        BadLine{{"runs", "show"}, "RUN is required"},
+        BadLine{{"runs", "list", "--limit", "0"}, "--limit"},
+        BadLine{{"runs", "list", "--limit", "many"}, "--limit"},
+        BadLine{{"runs", "list", "--state", "asleep"}, "no run state `asleep`"},
+        BadLine{{"run", "refund"}, "--message"}, BadLine{{"run", "--message", "x"}, "AGENT"},
+        BadLine{{"approvals", "list", "--state", "maybe"}, "no approval state `maybe`"},
+        BadLine{{"calls", "list", "--state", "sleepy"}, "no call state `sleepy`"},
+        BadLine{{"calls", "list", "--state", "ok", "--unknown"}, "excludes"},
+        BadLine{{"calls", "resolve", "x", "--reason", "r"}, "--happened or --not-happened"},
+        BadLine{{"calls", "resolve", "x", "--reason", "r", "--happened", "--not-happened"},
+                "--happened or --not-happened"},
+        BadLine{{"calls", "resolve", "x", "--happened"}, "--reason"},
+        BadLine{{"tools", "call", "orders.get"}, "--args"},
+        BadLine{{"tools", "check", "/nonexistent/folder"}, "no folder of manifests"},
+        BadLine{{"tools", "check", ".", "--var", "no-equals"}, "NAME=VALUE"},
+        BadLine{{"audit", "show", "-5"}, "INDEX"},
+        BadLine{{"audit", "query", "--from", "yesterday"}, "`yesterday` is no time"},
+        BadLine{{"audit", "verify", "/nonexistent/folder"}, "no audit.db in `/nonexistent/folder`"},
+        BadLine{{"policy", "check", "/nonexistent/folder"}, "/nonexistent/folder"},
+        BadLine{{"policy", "explain", ".", "--tool", "t"}, "--args"},
+        BadLine{{"sandbox", "exec", "--level", "perfect", "--", "/bin/true"}, "perfect"},
+        BadLine{{"sandbox", "exec", "--mount", "relative", "--", "/bin/true"}, "/HOST[:/BOX][:rw]"},
+        BadLine{{"eval", "/nonexistent.yaml", "--data", "/tmp", "--cases", "c"},
+                "/nonexistent.yaml"},
+        BadLine{{"eval", "s.yaml", "--data", "/tmp", "--cases", "c", "--jobs", "0"}, "--jobs"},
+        BadLine{{"runs", "list", "--token-file", "/nonexistent/token"},
+                "cannot read the token file"},
+        BadLine{{"runs", "list", "--timeout-ms", "0"}, "--timeout-ms"}));
+
+TEST(CommandLine, SaysWhereItLookedWhenThereIsNoDaemon) {
+  const Ran ran = RunLine({"runs", "list", "--address", "127.0.0.1:1", "--timeout-ms", "5000"});
+  EXPECT_EQ(ran.code, kCouldNotTell);
+  EXPECT_THAT(ran.err, HasSubstr("no answer from `127.0.0.1:1`"));
+  EXPECT_THAT(ran.err, HasSubstr("--address"));
+}
+
+TEST(CommandLine, PutsErrorsIntoTheDocumentWithJson) {
+  const Ran ran = RunLine({"runs", "list", "--state", "asleep", "--json"});
+  EXPECT_EQ(ran.code, kCouldNotTell);
+  EXPECT_EQ(ran.err, "");
+  const core::Json document = core::Json::parse(ran.out);
+  EXPECT_EQ(document["error"]["code"], "INVALID_ARGUMENT");
+  EXPECT_THAT(document["error"]["message"].get<std::string>(), HasSubstr("asleep"));
+}
+
+TEST(CommandLine, HelpAndVersionEndWithZero) {
+  const Ran help = RunLine({"--help"});
+  EXPECT_EQ(help.code, kYes);
+  for (const char* group : {"run", "runs", "approvals", "tools", "calls", "budgets", "policy",
+                            "audit", "sandbox", "eval", "doctor"}) {
+    EXPECT_THAT(help.out, HasSubstr(std::string("\n  ") + group));
+  }
+  EXPECT_THAT(RunLine({"--version"}).out, ::testing::StartsWith("interlock "));
+}
+
+TEST(CommandLine, TakesGlobalOptionsAfterTheCommandToo) {
+  const Ran before = RunLine({"--json", "calls", "resolve", "x", "--reason", "r"});
+  const Ran after = RunLine({"calls", "resolve", "x", "--reason", "r", "--json"});
+  EXPECT_EQ(before.out, after.out);
+  EXPECT_THAT(after.out, HasSubstr("\"error\""));
+}
+
+}  // namespace
+}  // namespace interlock::runtime::cli

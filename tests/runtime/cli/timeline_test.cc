@@ -1,0 +1,116 @@
+#include "cli/timeline.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <sstream>
+
+namespace interlock::runtime::cli {
+namespace {
+
+using core::Json;
+using ::testing::AllOf;
+using ::testing::ElementsAre;
+using ::testing::HasSubstr;
+using ::testing::IsEmpty;
+using ::testing::Not;
+
+class TimelineTest : public ::testing::Test {
+ protected:
+  std::vector<std::string> Lines(const char* kind, const char* body, const Content& content = {}) {
+    return timeline_.Lines({{"kind", kind},
+                            {"time_us", 1'000'001'234'000},
+                            {"actor", "engine"},
+                            {"body", Json::parse(body)}},
+                           content);
+  }
+
+  std::ostringstream out_;
+  std::istringstream in_;
+  Io io_{out_, out_, in_};
+  Timeline timeline_{io_};
+};
+
+TEST_F(TimelineTest, ShowsADecisionWithItsRuleAndLine) {
+  Lines("call.proposed", R"({"call":"k1","tool":"refunds.create"})");
+  EXPECT_THAT(
+      Lines(
+          "call.decided",
+          R"({"call":"k1","effect":"deny","code":"OVER","rules":[{"id":"refund/cap","line":54,"verdict":"deny"}]})",
+          {{"say", "too much"}}),
+      ElementsAre("13:46:41.234  decision  c1 DENY OVER  refund/cap:54 deny",
+                  HasSubstr("“too much”")));
+}
+
+TEST_F(TimelineTest, ShowsHoldApprovalIntentAndOutcome) {
+  Lines("call.proposed", R"({"call":"k1","tool":"t"})");
+  EXPECT_THAT(
+      Lines(
+          "budget.held",
+          R"({"call":"k1","amount":"12900","unit":"USD","budget":"refund.daily","limit":"500000"})"),
+      ElementsAre(HasSubstr("hold      c1 129.00 USD of refund.daily (limit 5000.00 USD)")));
+  EXPECT_THAT(
+      Lines(
+          "approval.requested",
+          R"({"call":"k1","approval":"a1","approvers":["role:x","role:y"],"quorum":2,"rule":"refund/two"})"),
+      ElementsAre(HasSubstr("c1 needs 2 of role:x or role:y, asked by refund/two"),
+                  HasSubstr("interlock approvals show a1")));
+  EXPECT_THAT(Lines("call.intended",
+                    R"({"call":"k1","attempt":1,"effect":"money","level_min":"landlock-only"})"),
+              ElementsAre(HasSubstr("c1 money, sandbox landlock-only or better")));
+  EXPECT_THAT(
+      Lines(
+          "call.outcome",
+          R"({"call":"k1","kind":"ok","level":"full","wall_us":71400,"money":{"amount":"12900","unit":"USD"}})",
+          {{"result", "{\"id\":1}"}}),
+      ElementsAre(AllOf(HasSubstr("c1 OK"), HasSubstr("sandbox full, 71 ms, moved 129.00 USD")),
+                  HasSubstr("{\"id\":1}")));
+}
+
+TEST_F(TimelineTest, ContentThatMayNotBeReadShowsItsSize) {
+  EXPECT_THAT(
+      Lines("message.received", R"({"from":"user","text":{"bytes":41,"commit":"00","slot":0}})"),
+      ElementsAre(HasSubstr("user      (41 bytes)")));
+}
+
+TEST_F(TimelineTest, EscapesAndCutsContent) {
+  const auto lines = Lines("message.received", R"({"from":"user"})",
+                           {{"text", "\x1b[2Jgo\n" + std::string(500, 'x')}});
+  ASSERT_EQ(lines.size(), 1u);
+  EXPECT_THAT(lines[0], AllOf(HasSubstr("\\x1b[2Jgo\\n"), Not(HasSubstr("\x1b")), HasSubstr("…")));
+}
+
+TEST_F(TimelineTest, EscapesNamesThatCameFromOutside) {
+  EXPECT_THAT(Lines("call.proposed", R"({"call":"k1","tool":"a\u001b[31mb"})"),
+              ElementsAre(HasSubstr("a\\x1b[31mb")));
+}
+
+TEST_F(TimelineTest, CallsKeepTheirShortNames) {
+  Lines("call.proposed", R"({"call":"k1","tool":"a"})");
+  EXPECT_THAT(Lines("call.proposed", R"({"call":"k2","tool":"b"})"),
+              ElementsAre(HasSubstr("c2 b")));
+  EXPECT_THAT(Lines("call.withdrawn", R"({"call":"k1","why":"no need"})"),
+              ElementsAre(HasSubstr("c1 no need")));
+}
+
+TEST_F(TimelineTest, SaysNothingOfBookkeeping) {
+  EXPECT_THAT(Lines("plan.requested", "{}"), IsEmpty());
+  EXPECT_THAT(Lines("result.released", R"({"call":"k1","withheld":false})"), IsEmpty());
+  EXPECT_THAT(Lines("result.released", R"({"call":"k1","withheld":true})"),
+              ElementsAre(HasSubstr("withheld")));
+}
+
+TEST_F(TimelineTest, SurvivesEntriesThatMakeNoSense) {
+  for (const char* kind :
+       {"run.started", "run.parked", "run.completed", "plan.received", "call.proposed",
+        "call.decided", "facts.gathered", "budget.held", "approval.requested", "approval.granted",
+        "call.intended", "call.outcome", "call.resolved", "moon.risen"}) {
+    for (const char* body :
+         {"{}", R"({"call":1,"rules":[3],"amount":"x","names":"n","money":[],"approvers":5})"}) {
+      EXPECT_NO_THROW(Lines(kind, body)) << kind << " " << body;
+    }
+  }
+}
+
+}  // namespace
+}  // namespace interlock::runtime::cli
