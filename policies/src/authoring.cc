@@ -14,6 +14,8 @@
 namespace interlock::policies {
 namespace {
 
+constexpr int kSelectorDepthMax = 4;
+
 struct EffectHandle {
   UserdataHead head;
   char effect[8];
@@ -68,20 +70,26 @@ void AddToSelector(lua_State* lua, int index, Selector& selector) {
   selector.tools.push_back(std::move(tool));
 }
 
-// A tool, a glob, effect "…", or a list of these.
-Selector CheckSelector(lua_State* lua, int index) {
-  Selector selector;
-  if (lua_type(lua, index) == LUA_TSTRING || lua_type(lua, index) == LUA_TUSERDATA) {
-    AddToSelector(lua, index, selector);
-    return selector;
-  }
+// A tool, a glob, effect "…", or a list of these, which may hold lists.
+void CollectSelector(lua_State* lua, int index, int depth, Selector& selector) {
+  const int type = lua_type(lua, index);
+  const bool is_list = type == LUA_TTABLE || UserdataHasKind(lua, index, Kind::kFrozen);
+  if (!is_list) return AddToSelector(lua, index, selector);
+  if (depth == kSelectorDepthMax) Raise(lua, "a selector's lists are nested too deep");
   const std::int64_t size = ListLength(lua, index);
   for (std::int64_t at = 1; at <= size; ++at) {
     PushElement(lua, index, at);
-    AddToSelector(lua, lua_gettop(lua), selector);
+    CollectSelector(lua, lua_gettop(lua), depth + 1, selector);
     lua_pop(lua, 1);
   }
-  if (size == 0) Raise(lua, "a selector must not be empty");
+}
+
+Selector CheckSelector(lua_State* lua, int index) {
+  Selector selector;
+  CollectSelector(lua, index, 0, selector);
+  if (selector.tools.empty() && selector.effects.empty()) {
+    Raise(lua, "a selector must not be empty");
+  }
   return selector;
 }
 

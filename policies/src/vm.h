@@ -95,6 +95,10 @@ T* UserdataOf(lua_State* lua, int index, Kind kind) {
   return head->kind == kind ? static_cast<T*>(lua_touserdata(lua, index)) : nullptr;
 }
 
+inline bool UserdataHasKind(lua_State* lua, int index, Kind kind) {
+  return UserdataOf<UserdataHead>(lua, index, kind) != nullptr;
+}
+
 // Raises `message` with the position of the rule's line. Never returns.
 [[noreturn]] void Raise(lua_State* lua, const std::string& message);
 // The line of the innermost Lua function, 0 if there is none.

@@ -171,7 +171,7 @@ TEST(Engine, OnlyApplicableRulesRun) {
       "on(\"t.write\", \"name\", function(c) return note(\"name\") end)\n"
       "on(\"t.*\", \"glob\", function(c) return note(\"glob\") end)\n"
       "on(effect \"write\", \"effect\", function(c) return note(\"effect\") end)\n"
-      "on({ \"u.read\", \"x\" }, \"list\", function(c) return note(\"list\") end)\n"
+      "on({ { \"u.read\" }, \"x\" }, \"list\", function(c) return note(\"list\") end)\n"
       "on(\"*\", \"all\", function(c) return allow() end)\n";
   const auto fired = [&](const std::string& tool, const std::string& effect) {
     TestCall call;

@@ -29,7 +29,7 @@ std::shared_ptr<const Bundle> RefundBundle() {
   return *bundle;
 }
 
-PolicyTestReport Run(const std::string& text) {
+PolicyTestReport RunText(const std::string& text) {
   return RunPolicyTests(RefundBundle(), {{.path = "refund_test.lua", .text = text}});
 }
 
@@ -89,8 +89,23 @@ TEST(PolicyTest, PassesAndFailsAsWritten) {
   EXPECT_EQ(report.unfired, std::vector<std::string>{"refund/never"});
 }
 
+TEST(Packs, BaselinePassesItsOwnTestsAndEveryRuleSpeaks) {
+  const std::string folder = std::string(INTERLOCK_SOURCE_DIR) + "/policies/packs/baseline";
+  const auto files = Bundle::ReadFolder(folder);
+  const auto tests = ReadTestFolder(folder);
+  ASSERT_TRUE(files.ok() && tests.ok());
+  const auto bundle = Bundle::Load(*files, {}, nullptr);
+  ASSERT_TRUE(bundle.ok()) << core::Message(bundle.status());
+  const PolicyTestReport report = RunPolicyTests(*bundle, *tests);
+  for (const PolicyTestResult& result : report.cases) {
+    EXPECT_TRUE(result.passed) << result.name << ": " << result.message;
+  }
+  EXPECT_TRUE(report.passed());
+  EXPECT_TRUE(report.unfired.empty());
+}
+
 TEST(PolicyTest, NoCaseIsAFailure) {
-  EXPECT_FALSE(Run("").passed());
+  EXPECT_FALSE(RunText("").passed());
   EXPECT_FALSE(RunPolicyTests(RefundBundle(), {}).passed());
   EXPECT_EQ(RunPolicyTests(RefundBundle(), {}).errors.at(0).code, "NO_TESTS");
 }
@@ -101,7 +116,7 @@ TEST(PolicyTest, BadTestFilesAreErrors) {
         "test \"x\" { tool = \"t\", expect = \"allow\", arg = {} }", "test { tool = \"t\" }",
         "policy \"p\" { owner = \"t\", tools = { \"*\" } }", "while true do end",
         "return os.time()"}) {
-    const PolicyTestReport report = Run(text);
+    const PolicyTestReport report = RunText(text);
     EXPECT_FALSE(report.passed()) << text;
     EXPECT_FALSE(report.errors.empty()) << text;
   }
