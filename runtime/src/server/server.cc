@@ -46,7 +46,7 @@ class ServerImpl final : public Server {
   void Stop() override;
 
  private:
-  void WatchHealth();
+  void WatchHealth(bool serving);  // `serving`: what was told last
   bool Healthy() const;
   void SetServing(bool serving);
 
@@ -83,8 +83,9 @@ core::Status ServerImpl::Start() {
   address_ = options_.listen.substr(0, options_.listen.rfind(':') + 1) + std::to_string(port);
   services_->Arm(*dispatcher_);
   dispatcher_->Start(options_.threads);
-  SetServing(Healthy());
-  health_ = std::thread([this] { WatchHealth(); });
+  const bool serving = Healthy();
+  SetServing(serving);
+  health_ = std::thread([this, serving] { WatchHealth(serving); });
   return core::OkStatus();
 }
 
@@ -101,8 +102,7 @@ void ServerImpl::SetServing(bool serving) {
   for (const std::string& name : kServiceNames) health->SetServingStatus(name, serving);
 }
 
-void ServerImpl::WatchHealth() {
-  bool serving = Healthy();
+void ServerImpl::WatchHealth(bool serving) {
   std::unique_lock lock(mutex_);
   while (!stop_.wait_for(lock, options_.health_interval, [this] { return stopping_; })) {
     lock.unlock();
