@@ -38,43 +38,43 @@ constexpr char kCall[] =
 
 TEST(PolicyTest, PassesAndFailsAsWritten) {
   const std::string mine = std::string(kCall) + "facts = { order = { customer = \"u1\" } }, ";
-  const PolicyTestReport report =
-      Run("test \"goes out\" { " + mine +
-          "expect = \"allow\", rule = \"refund/own\" }\n"
-          "test \"not mine\" { " +
-          kCall +
-          "facts = { order = { customer = \"u2\" } }, expect = \"deny\", code = \"NOT_YOURS\" }\n"
-          "test \"no order\" { " +
-          kCall +
-          "facts = { order = failed(\"NOT_FOUND\") }, expect = \"deny\", code = \"RULE_ERROR\" }\n"
-          "test \"short\" { " +
-          mine +
-          "used = { [\"refund.daily\"] = usd(90) }, expect = \"deny\", code = \"BUDGET\" }\n"
-          "test \"again\" { " +
-          mine +
-          "counts = { [\"refund/once/o1\"] = 1 }, expect = \"deny\", code = \"LIMIT\" }\n"
-          "test \"capped\" { tool = \"refunds.create\", user = \"u1\", args = { order_id = \"o1\", "
-          "amount = 60 },\n"
-          "  facts = { order = { customer = \"u1\" } }, expect = \"modify\", args_after = { "
-          "order_id = \"o1\", amount = 50 } }\n"
-          "test \"wrong verdict\" { " +
-          mine +
-          "expect = \"deny\" }\n"
-          "test \"wrong code\" { " +
-          kCall +
-          "facts = { order = { customer = \"u2\" } }, expect = \"deny\", code = \"OTHER\" }\n"
-          "test \"wrong rule\" { " +
-          mine +
-          "expect = \"allow\", rule = \"refund/cap\" }\n"
-          "test \"wrong args\" { tool = \"refunds.create\", user = \"u1\", args = { order_id = "
-          "\"o1\", amount = 60 },\n"
-          "  facts = { order = { customer = \"u1\" } }, expect = \"modify\", args_after = { amount "
-          "= 50 } }\n"
-          "test \"wrong word\" { " +
-          mine +
-          "expect = \"allowed\" }\n"
-          "test \"no such fact\" { " +
-          kCall + "facts = { ordr = {} }, expect = \"deny\" }\n");
+  const PolicyTestReport report = RunText(
+      "test \"goes out\" { " + mine +
+      "expect = \"allow\", rule = \"refund/own\" }\n"
+      "test \"not mine\" { " +
+      kCall +
+      "facts = { order = { customer = \"u2\" } }, expect = \"deny\", code = \"NOT_YOURS\" }\n"
+      "test \"no order\" { " +
+      kCall +
+      "facts = { order = failed(\"NOT_FOUND\") }, expect = \"deny\", code = \"RULE_ERROR\" }\n"
+      "test \"short\" { " +
+      mine +
+      "used = { [\"refund.daily\"] = usd(90) }, expect = \"deny\", code = \"BUDGET\" }\n"
+      "test \"again\" { " +
+      mine +
+      "counts = { [\"refund/once/o1\"] = 1 }, expect = \"deny\", code = \"LIMIT\" }\n"
+      "test \"capped\" { tool = \"refunds.create\", user = \"u1\", args = { order_id = \"o1\", "
+      "amount = 60 },\n"
+      "  facts = { order = { customer = \"u1\" } }, expect = \"modify\", args_after = { "
+      "order_id = \"o1\", amount = 50 } }\n"
+      "test \"wrong verdict\" { " +
+      mine +
+      "expect = \"deny\" }\n"
+      "test \"wrong code\" { " +
+      kCall +
+      "facts = { order = { customer = \"u2\" } }, expect = \"deny\", code = \"OTHER\" }\n"
+      "test \"wrong rule\" { " +
+      mine +
+      "expect = \"allow\", rule = \"refund/cap\" }\n"
+      "test \"wrong args\" { tool = \"refunds.create\", user = \"u1\", args = { order_id = "
+      "\"o1\", amount = 60 },\n"
+      "  facts = { order = { customer = \"u1\" } }, expect = \"modify\", args_after = { amount "
+      "= 50 } }\n"
+      "test \"wrong word\" { " +
+      mine +
+      "expect = \"allowed\" }\n"
+      "test \"no such fact\" { " +
+      kCall + "facts = { ordr = {} }, expect = \"deny\" }\n");
   ASSERT_TRUE(report.errors.empty()) << report.errors[0].message;
   ASSERT_EQ(report.cases.size(), 12u);
   for (std::size_t i = 0; i < 6; ++i) {
