@@ -1,0 +1,63 @@
+// The engine's parts list, for main() and tests.
+#pragma once
+
+#include <map>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "audit/keys.h"
+#include "audit/log.h"
+#include "core/clock.h"
+#include "core/permit.h"
+#include "core/random.h"
+#include "policies/bundle.h"
+#include "runtime/agent.h"
+#include "runtime/engine.h"
+#include "runtime/planner.h"
+#include "tools/executor.h"
+#include "tools/tool.h"
+
+namespace interlock::runtime {
+
+// The fold of the log that runs, calls, approvals and budgets are read from: give its projector() to
+// audit::LogOptions before the log is opened, then the whole to EngineParts.
+class State;
+struct StateDeleter {
+  void operator()(State* state) const;
+};
+using StatePtr = std::unique_ptr<State, StateDeleter>;
+StatePtr MakeState();
+audit::Projector* ProjectorOf(State& state);
+
+struct EngineLimits {
+  int workers = 2;                             // threads that run steps and gates
+  int lookups_max = 64;                        // look-ups at once
+  int calls_max = 64;                          // tool calls at once
+  std::int64_t lock_wait_us = 10'000'000;      // then deny BUSY
+  std::int64_t fact_wait_us = 10'000'000;      // for all look-ups of a call
+  int attempts_max = 3;                        // of an idempotent tool whose outcome is unknown
+  std::int64_t plan_wait_us = 120'000'000;     // for one reply of a planner
+};
+
+// Borrowed parts outlive the engine.
+struct EngineParts {
+  std::string tenant;
+  audit::Log* log = nullptr;
+  audit::KeyStore* keys = nullptr;
+  State* state = nullptr;
+  const core::Clock* clock = nullptr;
+  core::Random* random = nullptr;
+  const core::PermitMint* mint = nullptr;
+  tools::Executor* executor = nullptr;
+  std::shared_ptr<const tools::Registry> registry;
+  std::shared_ptr<const policies::Bundle> bundle;  // null: everything is denied (NO_BUNDLE)
+  std::vector<AgentFile> agents;
+  std::map<std::string, Planner*> planners;        // by name
+  EngineLimits limits;
+};
+
+// Records the active bundle, picks up open runs (recovery), starts the workers.
+core::StatusOr<std::unique_ptr<Engine>> MakeEngine(EngineParts parts);
+
+}  // namespace interlock::runtime

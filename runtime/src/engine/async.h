@@ -1,0 +1,71 @@
+// Coroutines over callbacks: what the gate and the runs wait with. Engine threads only, but for the callbacks
+// themselves, which may come from anywhere.
+#pragma once
+
+#include <asio.hpp>
+#include <deque>
+#include <functional>
+#include <map>
+#include <memory>
+#include <mutex>
+#include <string>
+#include <utility>
+#include <vector>
+
+namespace interlock::runtime {
+
+// Suspends until the callback given to `start` is called (once, from any thread) and goes on, with its value,
+// on the coroutine's own executor.
+template <typename T, typename Start>
+asio::awaitable<T> Await(Start start) {
+  auto initiate = [start = std::move(start)](auto handler) mutable {
+    auto executor = asio::get_associated_executor(handler);
+    auto shared = std::make_shared<decltype(handler)>(std::move(handler));
+    start([shared, executor](T value) mutable {
+      asio::post(executor, [shared, value = std::move(value)]() mutable {
+        auto resume = std::move(*shared);
+        resume(std::move(value));
+      });
+    });
+  };
+  co_return co_await asio::async_initiate<const asio::use_awaitable_t<>, void(T)>(
+      std::move(initiate), asio::use_awaitable);
+}
+
+asio::awaitable<void> SleepFor(std::int64_t micros);
+
+// Counts places; waiters are served in order. Thread-safe.
+class Places {
+ public:
+  explicit Places(int count) : free_(count) {}
+  asio::awaitable<void> Take();
+  void Give();
+
+ private:
+  std::mutex mutex_;
+  int free_;
+  std::deque<std::function<void(bool)>> waiters_;
+};
+
+// Named locks (rule 3): taken sorted, served in order, a bounded wait. Thread-safe.
+class LockTable {
+ public:
+  // Takes every key or, when that takes longer than wait_us, none. Precondition: keys are sorted and unique.
+  asio::awaitable<bool> Take(std::vector<std::string> keys, std::int64_t wait_us);
+  void Give(const std::vector<std::string>& keys);
+
+ private:
+  struct Waiter {
+    explicit Waiter(asio::any_io_executor executor) : timer(std::move(executor)) {}
+    asio::steady_timer timer;
+    bool granted = false;  // under mutex_
+  };
+  // Null when the key was free and is taken now.
+  std::shared_ptr<Waiter> Enqueue(const std::string& key, const asio::any_io_executor& executor);
+  bool StopWaiting(const std::string& key, const std::shared_ptr<Waiter>& waiter);
+
+  std::mutex mutex_;
+  std::map<std::string, std::deque<std::shared_ptr<Waiter>>> held_;  // key -> who waits
+};
+
+}  // namespace interlock::runtime

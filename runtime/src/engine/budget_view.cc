@@ -1,0 +1,75 @@
+#include "engine/budget_view.h"
+
+#include "policies/budget.h"
+
+namespace interlock::runtime {
+namespace {
+
+constexpr std::string_view kBudget = "budget/";
+constexpr std::string_view kCounter = "counter/";
+
+std::string KeyOf(const policies::BudgetDecl& budget, std::string_view scope,
+                  const audit::KeyStore& keys, std::int64_t now_us) {
+  return BudgetKey(budget.name, keys.Hmac("scope", scope),
+                   policies::WindowStart(now_us, budget.window_ms));
+}
+
+std::string Named(std::string_view kind, const std::string& key) { return std::string(kind) + key; }
+
+policies::VersionedRead BudgetRead(const std::string& key, const BudgetRow* row) {
+  return {.key = Named(kBudget, key),
+          .version = row == nullptr ? 0 : static_cast<std::uint64_t>(row->version),
+          .value = row == nullptr ? 0 : row->held + row->settled};
+}
+
+policies::VersionedRead CounterRead(const std::string& key, const CounterRow* row,
+                                    std::int64_t per_ms, std::int64_t now_us) {
+  return {.key = Named(kCounter, key),
+          .version = row == nullptr ? 0 : static_cast<std::uint64_t>(row->version),
+          .value = row == nullptr ? 0 : CountWithin(*row, per_ms, now_us)};
+}
+
+policies::VersionedRead Unknown(std::string_view kind, const std::string& key) {
+  return {.key = Named(kind, key), .version = kUnknownVersion, .value = 0};
+}
+
+}  // namespace
+
+policies::VersionedRead PeekReader::BudgetUsed(const policies::BudgetDecl& budget,
+                                               std::string_view scope) const {
+  const std::string key = KeyOf(budget, scope, keys_, now_us_);
+  const auto peeked = state_.PeekBudget(key);
+  if (!peeked.known) return Unknown(kBudget, key);
+  return BudgetRead(key, peeked.row ? &*peeked.row : nullptr);
+}
+
+policies::VersionedRead PeekReader::Count(std::string_view key, std::int64_t per_ms,
+                                          std::int64_t now_us) const {
+  const std::string name = keys_.Hmac("counter", key);
+  const auto peeked = state_.PeekCounter(name);
+  if (!peeked.known) return Unknown(kCounter, name);
+  return CounterRead(name, peeked.row ? &*peeked.row : nullptr, per_ms, now_us);
+}
+
+policies::VersionedRead LiveReader::BudgetUsed(const policies::BudgetDecl& budget,
+                                               std::string_view scope) const {
+  const std::string key = KeyOf(budget, scope, keys_, now_us_);
+  return BudgetRead(key, state_.FindBudget(key));
+}
+
+policies::VersionedRead LiveReader::Count(std::string_view key, std::int64_t per_ms,
+                                          std::int64_t now_us) const {
+  const std::string name = keys_.Hmac("counter", key);
+  return CounterRead(name, state_.FindCounter(name), per_ms, now_us);
+}
+
+std::uint64_t LiveReader::VersionOf(const policies::VersionedRead& read) const {
+  if (read.key.starts_with(kBudget)) {
+    const BudgetRow* row = state_.FindBudget(read.key.substr(kBudget.size()));
+    return row == nullptr ? 0 : static_cast<std::uint64_t>(row->version);
+  }
+  const CounterRow* row = state_.FindCounter(read.key.substr(kCounter.size()));
+  return row == nullptr ? 0 : static_cast<std::uint64_t>(row->version);
+}
+
+}  // namespace interlock::runtime

@@ -1,0 +1,51 @@
+// How rules read balances and counters: from memory (a worker's first look) or from the journal's own state.
+#pragma once
+
+#include <string>
+#include <string_view>
+
+#include "audit/keys.h"
+#include "engine/journal.h"
+#include "policies/decision.h"
+
+namespace interlock::runtime {
+
+// A value that memory does not hold reads as 0 with this version, which never holds in the serial section: the
+// decision is then made there, where tables can be read.
+inline constexpr std::uint64_t kUnknownVersion = ~0ull;
+
+// Any thread.
+class PeekReader final : public policies::StateReader {
+ public:
+  PeekReader(const State& state, const audit::KeyStore& keys, std::int64_t now_us)
+      : state_(state), keys_(keys), now_us_(now_us) {}
+  policies::VersionedRead BudgetUsed(const policies::BudgetDecl& budget,
+                                     std::string_view scope) const override;
+  policies::VersionedRead Count(std::string_view key, std::int64_t per_ms,
+                                std::int64_t now_us) const override;
+
+ private:
+  const State& state_;
+  const audit::KeyStore& keys_;
+  std::int64_t now_us_;
+};
+
+// Writer thread only.
+class LiveReader final : public policies::StateReader {
+ public:
+  LiveReader(State& state, const audit::KeyStore& keys, std::int64_t now_us)
+      : state_(state), keys_(keys), now_us_(now_us) {}
+  policies::VersionedRead BudgetUsed(const policies::BudgetDecl& budget,
+                                     std::string_view scope) const override;
+  policies::VersionedRead Count(std::string_view key, std::int64_t per_ms,
+                                std::int64_t now_us) const override;
+  // The version that a recorded read has now.
+  std::uint64_t VersionOf(const policies::VersionedRead& read) const;
+
+ private:
+  State& state_;
+  const audit::KeyStore& keys_;
+  std::int64_t now_us_;
+};
+
+}  // namespace interlock::runtime

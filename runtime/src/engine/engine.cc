@@ -1,0 +1,105 @@
+#include "engine/engine.h"
+
+#include "engine/select.h"
+
+namespace interlock::runtime {
+
+std::uint64_t Subscriptions::Add(std::string_view run, std::function<void()> changed) {
+  const std::lock_guard lock(mutex_);
+  const std::uint64_t id = next_++;
+  all_[id] = {.run = std::string(run), .changed = std::move(changed)};
+  by_run_.emplace(std::string(run), id);
+  count_.store(all_.size());
+  return id;
+}
+
+void Subscriptions::Remove(std::uint64_t id) {
+  const std::lock_guard lock(mutex_);
+  const auto at = all_.find(id);
+  if (at == all_.end()) return;
+  const auto [first, last] = by_run_.equal_range(at->second.run);
+  for (auto it = first; it != last; ++it) {
+    if (it->second != id) continue;
+    by_run_.erase(it);
+    break;
+  }
+  all_.erase(at);
+  count_.store(all_.size());
+}
+
+// Under the lock, so that after Remove returns the callback is not running and never will.
+void Subscriptions::Notify(const std::string& run) {
+  const std::lock_guard lock(mutex_);
+  const auto [first, last] = by_run_.equal_range(run);
+  for (auto it = first; it != last; ++it) all_.at(it->second).changed();
+}
+
+EngineImpl::EngineImpl(EngineParts parts) : hub_(std::move(parts)) {}
+
+EngineImpl::~EngineImpl() {
+  hub_.parts.log->SetListener(nullptr);
+  hub_.Stop();
+}
+
+core::Status EngineImpl::Start() {
+  hub_.parts.state->SetRunListener([this](const std::string& run) {
+    if (subscriptions_.any()) touched_.insert(run);
+  });
+  hub_.parts.log->SetListener([this](std::uint64_t, std::uint64_t) {
+    for (const std::string& run : touched_) subscriptions_.Notify(run);
+    touched_.clear();
+  });
+  return hub_.Start();
+}
+
+core::Status EngineImpl::Need(const core::Principal& who, std::string_view role) {
+  if (who.Has(role)) return core::OkStatus();
+  return WithReason(core::PermissionDenied("this needs the role `" + std::string(role) + "`"), "ROLE_REQUIRED");
+}
+
+std::string EngineImpl::RequestKey(const core::Principal& who, std::string_view request_id) const {
+  return request_id.empty() ? "" : hub_.parts.keys->Hmac("request", who.id + "\n" + std::string(request_id));
+}
+
+std::uint64_t EngineImpl::Subscribe(std::string_view run, std::function<void()> changed) {
+  return subscriptions_.Add(run, std::move(changed));
+}
+
+void EngineImpl::Unsubscribe(std::uint64_t subscription) { subscriptions_.Remove(subscription); }
+
+core::StatusOr<std::vector<BudgetInfo>> EngineImpl::ListBudgets(const core::Principal& who) {
+  const bool may = who.Has(core::kRoleOperator) || who.Has(core::kRoleAuditor) ||
+                   who.Has(core::kRoleApprover) || who.Has(core::kRoleIntegrator);
+  if (!may) return Need(who, core::kRoleOperator);
+  INTERLOCK_ASSIGN_OR_RETURN(const auto rows, Select<BudgetRow>(*hub_.parts.log, "ORDER BY key LIMIT 10000", {}));
+  const std::string tenant_scope = hub_.parts.keys->Hmac("scope", "tenant:" + hub_.parts.tenant);
+  std::vector<BudgetInfo> budgets;
+  for (const BudgetRow& row : rows) {
+    budgets.push_back({.name = row.budget,
+                       .scope = row.scope == tenant_scope ? "tenant:" + hub_.parts.tenant : row.scope,
+                       .unit = row.unit,
+                       .limit = row.limit_amount,
+                       .held = row.held,
+                       .settled = row.settled,
+                       .window_start_us = row.window_us});
+  }
+  return budgets;
+}
+
+core::StatusOr<audit::Checkpoint> EngineImpl::CheckpointNow(const core::Principal&) {
+  return hub_.parts.log->CheckpointNow();
+}
+
+std::string EngineImpl::Unhealthy() const {
+  if (hub_.stopping()) return "the daemon is stopping";
+  if (hub_.parts.bundle == nullptr) return "no policy bundle is active: everything is denied";
+  return hub_.parts.log->health_reason();
+}
+
+core::StatusOr<std::unique_ptr<Engine>> MakeEngine(EngineParts parts) {
+  auto engine = std::make_unique<EngineImpl>(std::move(parts));
+  INTERLOCK_RETURN_IF_ERROR(engine->Start());
+  return core::StatusOr<std::unique_ptr<Engine>>(std::move(engine));
+}
+
+}  // namespace interlock::runtime

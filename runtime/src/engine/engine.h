@@ -1,0 +1,115 @@
+// The engine's face: checks who may do what, turns requests into journal commands, reads rows into answers.
+#pragma once
+
+#include <map>
+#include <memory>
+#include <mutex>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "engine/hub.h"
+#include "runtime/engine.h"
+
+namespace interlock::runtime {
+
+// Tells subscribers of a run that it has new entries. Thread-safe.
+class Subscriptions {
+ public:
+  std::uint64_t Add(std::string_view run, std::function<void()> changed);
+  void Remove(std::uint64_t id);
+  void Notify(const std::string& run);
+  bool any() const { return count_.load() > 0; }
+
+ private:
+  struct One {
+    std::string run;
+    std::function<void()> changed;
+  };
+  std::mutex mutex_;
+  std::map<std::uint64_t, One> all_;
+  std::multimap<std::string, std::uint64_t> by_run_;
+  std::uint64_t next_ = 1;
+  std::atomic<std::size_t> count_{0};
+};
+
+class EngineImpl final : public Engine {
+ public:
+  explicit EngineImpl(EngineParts parts);
+  ~EngineImpl() override;
+  core::Status Start();
+
+  void CreateRun(const core::Principal& who, CreateRunSpec spec, Reply<RunInfo> reply) override;
+  core::StatusOr<RunInfo> GetRun(const core::Principal& who, std::string_view run) override;
+  core::StatusOr<Page<RunInfo>> ListRuns(const core::Principal& who, const PageSpec& page,
+                                         std::optional<RunState> state) override;
+  void SendMessage(const core::Principal& who, std::string run, std::string text,
+                   std::string request_id, Reply<RunInfo> reply) override;
+  void CancelRun(const core::Principal& who, std::string run, std::string reason,
+                 std::string request_id, Reply<RunInfo> reply) override;
+  core::StatusOr<std::vector<RunEvent>> ReadEvents(const core::Principal& who, std::string_view run,
+                                                   std::int64_t after_seq, int max,
+                                                   bool content) override;
+  std::uint64_t Subscribe(std::string_view run, std::function<void()> changed) override;
+  void Unsubscribe(std::uint64_t subscription) override;
+
+  std::vector<std::shared_ptr<const tools::Tool>> ListTools(const core::Principal& who) override;
+  void CheckToolCall(const core::Principal& who, ToolCallSpec spec, Reply<CallInfo> reply) override;
+  void ExecuteToolCall(const core::Principal& who, ToolCallSpec spec,
+                       Reply<CallInfo> reply) override;
+  core::StatusOr<CallInfo> GetCall(const core::Principal& who, std::string_view call) override;
+  core::StatusOr<Page<CallInfo>> ListCalls(const core::Principal& who, const PageSpec& page,
+                                           std::optional<CallState> state,
+                                           std::string_view run) override;
+  void ResolveCall(const core::Principal& who, ResolveSpec spec, Reply<CallInfo> reply) override;
+
+  core::StatusOr<ApprovalInfo> GetApproval(const core::Principal& who,
+                                           std::string_view id) override;
+  core::StatusOr<Page<ApprovalInfo>> ListApprovals(const core::Principal& who, const PageSpec& page,
+                                                   std::optional<policies::ApprovalPhase> phase,
+                                                   std::string_view run) override;
+  void AnswerApproval(const core::Principal& who, Answer answer,
+                      Reply<ApprovalInfo> reply) override;
+
+  core::StatusOr<std::vector<BudgetInfo>> ListBudgets(const core::Principal& who) override;
+  const audit::Log& log() const override { return *hub_.parts.log; }
+  core::StatusOr<audit::Checkpoint> CheckpointNow(const core::Principal& who) override;
+  std::string Unhealthy() const override;
+
+ private:
+  // --- who may
+  core::Status MaySeeRun(const core::Principal& who, const RunRow& row) const;
+  core::Status MaySeeCall(const core::Principal& who, const CallRow& row) const;
+  static core::Status Need(const core::Principal& who, std::string_view role);
+  std::string RequestKey(const core::Principal& who, std::string_view request_id) const;
+
+  // --- rows to answers
+  core::StatusOr<RunInfo> InfoOf(const RunRow& row) const;
+  core::StatusOr<CallInfo> InfoOf(const CallRow& row, bool content) const;
+  core::StatusOr<ApprovalInfo> InfoOf(const ApprovalRow& row) const;
+  core::StatusOr<policies::ApprovalState> FullState(const ApprovalRow& row, RecordedCall& call) const;
+  core::StatusOr<RecordedCall> RecordedOf(const CallRow& row) const;
+  std::string TextAt(std::int64_t index, std::string_view field) const;
+
+  // --- calls without a run
+  struct Direct;  // one call in flight and who waits for it
+  asio::awaitable<void> RunDirect(std::shared_ptr<Direct> direct);
+  asio::awaitable<core::StatusOr<CallInfo>> GoOnDirect(std::shared_ptr<Direct> direct, CallRow row);
+  asio::awaitable<void> ReleaseDirect(Ticket& ticket);
+  void Answer_(const std::shared_ptr<Direct>& direct, const core::StatusOr<CallInfo>& info);
+  std::unique_ptr<Ticket> TicketFor(const core::Principal& who, ToolCallSpec& spec,
+                                    std::string request) const;
+  CallInfo InfoOf(const Ticket& ticket) const;
+
+  Hub hub_;
+  Subscriptions subscriptions_;
+  std::set<std::string> touched_;  // writer thread: runs of the open batch
+  std::mutex direct_mutex_;
+  std::map<std::string, std::shared_ptr<Direct>> direct_;  // by request key
+};
+
+inline constexpr std::size_t kMessageBytesMax = 64 * 1024;
+inline constexpr std::size_t kSessionBytesMax = 64 * 1024;
+inline constexpr std::size_t kReasonBytesMax = 4096;
+
+}  // namespace interlock::runtime

@@ -1,0 +1,166 @@
+// Approvals: what is asked, who may answer, and what an answer does.
+#include "engine/engine.h"
+#include "engine/select.h"
+
+namespace interlock::runtime {
+
+// The approval with everything that says who may answer it: the demand, the run's user and who asked.
+core::StatusOr<policies::ApprovalState> EngineImpl::FullState(const ApprovalRow& row, RecordedCall& call) const {
+  INTERLOCK_ASSIGN_OR_RETURN(policies::ApprovalState state, hub_.ApprovalStateOf(row));
+  INTERLOCK_ASSIGN_OR_RETURN(const CallRow call_row, hub_.CallRowOf(row.call));
+  INTERLOCK_ASSIGN_OR_RETURN(call, RecordedOf(call_row));
+  state.requester = call.id.principal;
+  state.run_user = call.id.user;
+  // In the log the run's user is named by role, not by name.
+  for (std::string& name : state.granted_by) {
+    if (name == "run-user") name = "user:" + state.run_user;
+  }
+  return state;
+}
+
+core::StatusOr<ApprovalInfo> EngineImpl::InfoOf(const ApprovalRow& row) const {
+  ApprovalInfo info;
+  RecordedCall call;
+  INTERLOCK_ASSIGN_OR_RETURN(info.state, FullState(row, call));
+  info.run = row.run;
+  info.tool = row.tool;
+  info.args = call.args;
+  info.facts = call.facts;
+  info.etag = row.binding;
+  info.create_time_us = row.create_us;
+  if (call.decision.is_object() && call.decision.contains("rules")) {
+    for (const core::Json& rule : call.decision["rules"]) {
+      info.rules.push_back({.id = rule.value("id", ""), .verdict = rule.value("verdict", ""),
+                            .code = rule.value("code", ""), .say = rule.value("say", ""),
+                            .because = rule.value("because", ""), .line = rule.value("line", 0)});
+    }
+  }
+  const auto run = row.run.empty() ? core::StatusOr<RunRow>(core::NotFound("")) : hub_.RunRowOf(row.run);
+  info.new_message_since = run.ok() && run->message_us > row.create_us;
+  return info;
+}
+
+core::StatusOr<ApprovalInfo> EngineImpl::GetApproval(const core::Principal& who, std::string_view id) {
+  INTERLOCK_ASSIGN_OR_RETURN(const ApprovalRow row, hub_.ApprovalRowOf(std::string(id)));
+  INTERLOCK_ASSIGN_OR_RETURN(const CallRow call, hub_.CallRowOf(row.call));
+  INTERLOCK_RETURN_IF_ERROR(MaySeeCall(who, call));
+  return InfoOf(row);
+}
+
+core::StatusOr<Page<ApprovalInfo>> EngineImpl::ListApprovals(
+    const core::Principal& who, const PageSpec& page, std::optional<policies::ApprovalPhase> phase,
+    std::string_view run) {
+  std::string where = "WHERE (? = '' OR approval < ?)";
+  std::vector<std::string> bound{page.cursor, page.cursor};
+  if (phase) where += " AND phase = CAST(? AS INTEGER)", bound.push_back(std::to_string(static_cast<int>(*phase)));
+  if (!run.empty()) where += " AND run = ?", bound.emplace_back(run);
+  INTERLOCK_ASSIGN_OR_RETURN(auto rows, Select<ApprovalRow>(*hub_.parts.log, where + " ORDER BY approval DESC LIMIT " + std::to_string(page.size + 1), bound));
+  Page<ApprovalInfo> result;
+  if (static_cast<int>(rows.size()) > page.size) {
+    rows.pop_back();
+    result.next_cursor = rows.back().approval;
+  }
+  for (const ApprovalRow& row : rows) {
+    const auto call = hub_.CallRowOf(row.call);
+    if (!call.ok() || !MaySeeCall(who, *call).ok()) continue;
+    auto info = InfoOf(row);
+    if (info.ok()) result.items.push_back(std::move(*info));  // erased content: nothing to show
+  }
+  return result;
+}
+
+void EngineImpl::AnswerApproval(const core::Principal& who, Answer answer, Reply<ApprovalInfo> reply) {
+  if (answer.reason.size() > kReasonBytesMax) return reply(core::InvalidArgument("`reason` is longer than 4096 bytes"));
+  asio::post(hub_.WorkerOf(answer.approval).io, [this, who, answer, reply = std::move(reply)] {
+    const auto row = hub_.ApprovalRowOf(answer.approval);
+    if (!row.ok()) return reply(row.status());
+    RecordedCall call;
+    auto full = FullState(*row, call);
+    if (!full.ok()) return reply(full.status());
+    policies::Answerer answerer{.principal = &who, .on_behalf_of = ""};
+    if (!answer.on_behalf_of.empty()) {
+      if (answer.on_behalf_of != full->run_user && answer.on_behalf_of != "user") {
+        return reply(WithReason(core::PermissionDenied("only the word of the run's own user can be relayed"), "NOT_THE_USER"));
+      }
+      answerer.on_behalf_of = full->run_user;
+    }
+    const policies::MayAnswer may = policies::CheckAnswerer(*full, answerer);
+    if (!may.yes) return reply(WithReason(core::PermissionDenied(may.why_not), "NOT_AN_APPROVER"));
+    if (answer.etag != row->binding) {
+      return reply(WithReason(core::Error(core::StatusCode::kAborted, "`etag` is not that of this approval; read it again"), "STALE_APPROVAL"));
+    }
+    const auto key = hub_.parts.keys->KeyFor(call.id.subject);
+    if (!key.ok()) return reply(key.status());
+    auto draft = std::make_shared<Draft>();
+    draft->kind = answer.grant ? "approval.granted" : "approval.rejected";
+    draft->run = row->run;
+    draft->actor = "principal:" + who.id;
+    const std::string reason = answer.reason.empty() ? "" : hub_.SealerFor(*key).Text(*draft, answer.reason);
+    const std::string request = RequestKey(who, answer.request_id);
+    const std::string by = answerer.on_behalf_of.empty() ? "principal:" + who.id : "run-user";
+    auto others = hub_.ApprovalsOfCall(row->call);
+    if (!others.ok()) return reply(others.status());
+    struct Answered {
+      bool repeated = false;
+      bool complete = false;   // of this approval
+      bool all = false;        // of the call
+    };
+    auto answered = std::make_shared<Answered>();
+    hub_.journal.Submit(
+        [answer, draft, reason, request, by, answered, others = std::move(*others)](Serial& serial) -> core::Status {
+          State& state = serial.state();
+          if (!request.empty() && state.FindRequest(request) != nullptr) {
+            answered->repeated = true;
+            return core::Error(core::StatusCode::kAlreadyExists, "answered already");
+          }
+          const ApprovalRow* now = state.FindApproval(answer.approval);
+          if (now->phase != policies::ApprovalPhase::kPending) {
+            return WithReason(core::FailedPrecondition("approval `" + answer.approval + "` is " + std::string(policies::ApprovalPhaseName(now->phase))), "APPROVAL_ENDED");
+          }
+          if (now->expires_us <= serial.now_us()) {
+            return WithReason(core::FailedPrecondition("approval `" + answer.approval + "` has expired"), "APPROVAL_ENDED");
+          }
+          const std::vector<std::string> said = SplitWords(now->granted_by);
+          if (answer.grant && std::find(said.begin(), said.end(), by) != said.end()) {
+            answered->repeated = true;  // a person counts once
+            return core::Error(core::StatusCode::kAlreadyExists, "granted already");
+          }
+          answered->complete = !answer.grant || static_cast<std::int64_t>(said.size()) + 1 >= now->quorum;
+          BodyWriter body(*draft);
+          body.String("approval", answer.approval).String("by", by).String("call", now->call);
+          body.Bool("complete", answered->complete);
+          if (!reason.empty()) body.Raw("reason", reason);
+          body.Optional("request", request).Close();
+          INTERLOCK_RETURN_IF_ERROR(serial.Append(*draft).status());
+          answered->all = answered->complete;
+          for (const ApprovalRow& other : others) {
+            if (other.approval == answer.approval) continue;
+            const ApprovalRow* other_now = state.FindApproval(other.approval);
+            const bool pending = other_now->phase == policies::ApprovalPhase::kPending;
+            if (pending) answered->all = false;
+            const bool open = pending || other_now->phase == policies::ApprovalPhase::kGranted;
+            if (answer.grant || !open) continue;
+            Draft voided = DraftApprovalVoided(draft->run, other.call, other.approval, "another approval was refused", /*ends_call=*/false);
+            INTERLOCK_RETURN_IF_ERROR(serial.Append(voided).status());
+          }
+          return core::OkStatus();
+        },
+        audit::Urgency::kNormal,
+        [this, answer, answered, run = row->run, call_id = row->call, reply](core::Status status) {
+          if (!status.ok() && !answered->repeated) return reply(status);
+          if (status.ok() && !run.empty()) {
+            if (!answer.grant) {
+              hub_.Post(run, event::CallDone{call_id, EndedObservation("APPROVAL_REJECTED")}, Hub::kAlways);
+            } else if (answered->all) {
+              hub_.Post(run, event::CallGranted{call_id}, Hub::kAlways);
+            }
+          }
+          asio::post(hub_.WorkerOf(answer.approval).io, [this, answer, reply] {
+            const auto now = hub_.ApprovalRowOf(answer.approval);
+            reply(now.ok() ? InfoOf(*now) : core::StatusOr<ApprovalInfo>(now.status()));
+          });
+        });
+  });
+}
+
+}  // namespace interlock::runtime

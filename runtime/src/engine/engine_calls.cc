@@ -1,0 +1,362 @@
+// Calls: the gate for callers with their own loop, and what became of every call.
+#include "engine/engine.h"
+#include "engine/select.h"
+
+namespace interlock::runtime {
+
+struct EngineImpl::Direct {
+  std::unique_ptr<Ticket> ticket;
+  std::string request;
+  std::vector<Reply<CallInfo>> waiting;  // under direct_mutex_
+};
+
+namespace {
+
+core::Status CheckSpec(const ToolCallSpec& spec) {
+  if (spec.tool.empty()) return core::InvalidArgument("`tool` is required");
+  if (!spec.session.is_null() && !spec.session.is_object()) {
+    return core::InvalidArgument("`session` must be an object");
+  }
+  if (core::CanonicalJson(spec.session).size() > kSessionBytesMax) {
+    return core::InvalidArgument("`session` is longer than 64 KiB");
+  }
+  return core::OkStatus();
+}
+
+std::string ResultOf(const core::Json& result) {
+  return result.is_null() ? "" : core::CanonicalJson(result);
+}
+
+std::vector<policies::FiredRule> RulesOf(const core::Json& decision) {
+  std::vector<policies::FiredRule> rules;
+  if (!decision.is_object() || !decision.contains("rules")) return rules;
+  for (const core::Json& rule : decision["rules"]) {
+    if (!rule.is_object()) continue;
+    rules.push_back({.id = rule.value("id", ""), .verdict = rule.value("verdict", ""),
+                     .code = rule.value("code", ""), .say = rule.value("say", ""),
+                     .because = rule.value("because", ""), .line = rule.value("line", 0)});
+  }
+  return rules;
+}
+
+}  // namespace
+
+std::vector<std::shared_ptr<const tools::Tool>> EngineImpl::ListTools(const core::Principal&) {
+  return hub_.parts.registry->tools();
+}
+
+std::unique_ptr<Ticket> EngineImpl::TicketFor(const core::Principal& who, ToolCallSpec& spec,
+                                              std::string request) const {
+  auto ticket = std::make_unique<Ticket>();
+  ticket->id.call = core::NewUuidV7(*hub_.parts.clock, *hub_.parts.random);
+  ticket->id.principal = who.id;
+  ticket->id.roles = who.roles;
+  ticket->id.user = spec.user;
+  ticket->id.subject = !spec.subject.empty() ? spec.subject
+                       : !spec.user.empty()  ? spec.user
+                                             : "principal:" + who.id;
+  if (spec.session.is_null()) spec.session = core::Json::object();
+  ticket->id.session = std::make_shared<core::Json>(std::move(spec.session));
+  ticket->id.tool = std::move(spec.tool);
+  ticket->id.args_text = std::move(spec.args);
+  ticket->id.request = std::move(request);
+  ticket->id.request_id = spec.request_id;
+  return ticket;
+}
+
+CallInfo EngineImpl::InfoOf(const Ticket& ticket) const {
+  CallInfo info;
+  info.id = ticket.id.call;
+  info.run = ticket.id.run;
+  info.tool = ticket.id.tool;
+  info.state = ticket.state;
+  info.verdict = ticket.verdict == "refuse" ? "deny" : ticket.verdict;
+  info.code = ticket.code;
+  info.say = ticket.say;
+  info.rules = ticket.decision.rules;
+  info.approvals = ticket.approvals;
+  info.args = ticket.args.text;
+  info.result = ResultOf(ticket.outcome.result);
+  info.outcome = ticket.outcome_kind;
+  info.sandbox_level = ticket.outcome.sandboxed ? std::string(sandbox::LevelName(ticket.outcome.box.level)) : "";
+  info.newest = ticket.newest;
+  return info;
+}
+
+void EngineImpl::CheckToolCall(const core::Principal& who, ToolCallSpec spec, Reply<CallInfo> reply) {
+  if (core::Status may = Need(who, core::kRoleIntegrator); !may.ok()) return reply(may);
+  if (core::Status bad = CheckSpec(spec); !bad.ok()) return reply(bad);
+  std::shared_ptr<Ticket> ticket = TicketFor(who, spec, "");
+  auto key = hub_.parts.keys->KeyFor(ticket->id.subject);
+  if (!key.ok()) return reply(key.status());
+  ticket->sealer = hub_.SealerFor(*key);
+  Worker& worker = hub_.WorkerOf(ticket->id.call);
+  auto check = [](EngineImpl* self, Worker& on, std::shared_ptr<Ticket> t, Reply<CallInfo> answer) -> asio::awaitable<void> {
+    co_await self->hub_.gate.Check(on, *t);
+    CallInfo info = self->InfoOf(*t);
+    info.state = t->verdict == "allow" ? CallState::kProposed : t->verdict == "ask" ? CallState::kParked : CallState::kDenied;
+    if (t->verdict == "refuse") info.state = CallState::kRefused;
+    answer(std::move(info));
+  };
+  hub_.Spawn(worker, check(this, worker, std::move(ticket), std::move(reply)));
+}
+
+// Rule 12. One call a request_id: a duplicate in flight attaches to the first, a later one reads its record.
+void EngineImpl::ExecuteToolCall(const core::Principal& who, ToolCallSpec spec, Reply<CallInfo> reply) {
+  if (core::Status may = Need(who, core::kRoleIntegrator); !may.ok()) return reply(may);
+  if (core::Status bad = CheckSpec(spec); !bad.ok()) return reply(bad);
+  if (!core::IsUuid(spec.request_id)) return reply(core::InvalidArgument("`request_id` must be a UUID in lower case"));
+  if (hub_.stopping()) return reply(core::Unavailable("the daemon is stopping; try again"));
+  const std::string request = RequestKey(who, spec.request_id);
+  auto direct = std::make_shared<Direct>();
+  direct->request = request;
+  direct->ticket = TicketFor(who, spec, request);
+  {
+    const std::lock_guard lock(direct_mutex_);
+    const auto [at, fresh] = direct_.try_emplace(request, direct);
+    if (!fresh) {
+      const CallIdentity& first = at->second->ticket->id;
+      if (first.tool != direct->ticket->id.tool || first.args_text != direct->ticket->id.args_text) {
+        return reply(WithReason(core::InvalidArgument("`request_id` was used for another call"), "REQUEST_ID_REUSED"));
+      }
+      at->second->waiting.push_back(std::move(reply));
+      return;
+    }
+    direct->waiting.push_back(std::move(reply));
+  }
+  auto key = hub_.parts.keys->KeyFor(direct->ticket->id.subject);
+  if (!key.ok()) return Answer_(direct, key.status());
+  direct->ticket->sealer = hub_.SealerFor(*key);
+  hub_.Spawn(hub_.WorkerOf(direct->ticket->id.call), RunDirect(direct));
+}
+
+void EngineImpl::Answer_(const std::shared_ptr<Direct>& direct, const core::StatusOr<CallInfo>& info) {
+  std::vector<Reply<CallInfo>> waiting;
+  {
+    const std::lock_guard lock(direct_mutex_);
+    waiting.swap(direct->waiting);
+    direct_.erase(direct->request);
+  }
+  for (const Reply<CallInfo>& reply : waiting) reply(info);
+}
+
+asio::awaitable<void> EngineImpl::RunDirect(std::shared_ptr<Direct> direct) {
+  Ticket& ticket = *direct->ticket;
+  Worker& worker = hub_.WorkerOf(ticket.id.call);
+  // Known already? Then nothing is run that was not asked for anew.
+  const auto request = hub_.parts.state->PeekRequest(direct->request);
+  std::string earlier = request.row ? request.row->name : "";
+  core::Status status = core::OkStatus();
+  if (earlier.empty()) {
+    status = co_await hub_.gate.Pass(worker, ticket);
+    if (status.code() == core::StatusCode::kAlreadyExists) {
+      earlier = core::Message(status);
+    } else if (!status.ok()) {
+      Answer_(direct, status);
+      co_return;
+    }
+  }
+  if (!earlier.empty()) {
+    const auto row = hub_.CallRowOf(earlier);
+    if (!row.ok()) {
+      Answer_(direct, WithReason(core::InvalidArgument("`request_id` was used for another request"), "REQUEST_ID_REUSED"));
+      co_return;
+    }
+    core::StatusOr<CallInfo> info = co_await GoOnDirect(direct, *row);
+    Answer_(direct, info);
+    co_return;
+  }
+  if (ticket.state == CallState::kIntended) status = co_await hub_.gate.RunIntended(worker, ticket);
+  if (!status.ok()) {
+    Answer_(direct, status);
+    co_return;
+  }
+  co_await ReleaseDirect(ticket);
+  Answer_(direct, InfoOf(ticket));
+}
+
+// The caller is about to read the result: that is an entry first (rule 7).
+asio::awaitable<void> EngineImpl::ReleaseDirect(Ticket& ticket) {
+  if (ticket.state != CallState::kOk && ticket.state != CallState::kFailed) co_return;
+  Draft released = DraftResultReleased("", ticket.id.call, {ticket.untrusted_result ? "untrusted" : "trusted"});
+  core::Status status = co_await hub_.journal.Commit(
+      [&released](Serial& serial) { return serial.Append(released).status(); });
+  if (!status.ok()) ticket.outcome.result = core::Json();  // withheld, never unrecorded
+}
+
+// The caller asks again: a parked call whose approvals are complete goes through the gate, others are told as
+// they stand.
+asio::awaitable<core::StatusOr<CallInfo>> EngineImpl::GoOnDirect(std::shared_ptr<Direct> direct, CallRow row) {
+  auto recorded = RecordedOf(row);
+  if (!recorded.ok()) co_return recorded.status();
+  const CallIdentity& asked = direct->ticket->id;
+  if (recorded->id.tool != asked.tool || recorded->id.args_text != asked.args_text) {
+    co_return WithReason(core::InvalidArgument("`request_id` was used for another call"), "REQUEST_ID_REUSED");
+  }
+  if (row.state != CallState::kParked) co_return InfoOf(row, /*content=*/true);
+  auto grants = hub_.GrantsOf(*recorded);
+  if (!grants.ok()) co_return grants.status();
+  if (!grants->complete) co_return InfoOf(row, /*content=*/true);
+  auto ticket = hub_.TicketOf(*recorded, nullptr);
+  if (!ticket.ok()) co_return ticket.status();
+  (*ticket)->granted = std::move(grants->granted);
+  Worker& worker = hub_.WorkerOf(asked.call);  // where RunDirect runs
+  core::Status status = co_await hub_.gate.Pass(worker, **ticket);
+  if (status.ok() && (*ticket)->state == CallState::kIntended) {
+    status = co_await hub_.gate.RunIntended(worker, **ticket);
+  }
+  if (!status.ok()) co_return status;
+  co_await ReleaseDirect(**ticket);
+  co_return InfoOf(**ticket);
+}
+
+// ---------------------------------------------------------------- records
+
+core::StatusOr<RecordedCall> EngineImpl::RecordedOf(const CallRow& row) const {
+  INTERLOCK_ASSIGN_OR_RETURN(RecordedCall call, hub_.history.Call(Hub::IndexesOf(row)));
+  call.id.run = row.run;
+  call.attempt = static_cast<int>(row.attempt);
+  call.intent_us = row.intent_us;
+  if (row.run.empty()) return call;
+  INTERLOCK_ASSIGN_OR_RETURN(const RunRow run, hub_.RunRowOf(row.run));
+  INTERLOCK_ASSIGN_OR_RETURN(const CallIdentity context, hub_.ContextOf(run));
+  call.id.agent = context.agent;
+  call.id.subject = context.subject;
+  call.id.user = context.user;
+  call.id.principal = context.principal;
+  return call;
+}
+
+core::StatusOr<CallInfo> EngineImpl::InfoOf(const CallRow& row, bool content) const {
+  CallInfo info;
+  info.id = row.call;
+  info.run = row.run;
+  info.tool = row.tool;
+  info.state = row.state;
+  info.verdict = row.verdict == "refuse" ? "deny" : row.verdict;
+  info.code = row.code;
+  info.outcome = row.outcome;
+  info.sandbox_level = row.level == "builtin" ? "" : row.level;
+  info.create_time_us = row.create_us;
+  info.update_time_us = row.update_us;
+  info.newest.index = static_cast<std::uint64_t>(row.newest_index);
+  info.newest.leaf_hash = core::DigestFromHex(row.newest_hash).value_or(core::Digest{});
+  if (!content) return info;
+  INTERLOCK_ASSIGN_OR_RETURN(const std::vector<ApprovalRow> approvals, hub_.ApprovalsOfCall(row.call));
+  for (const ApprovalRow& approval : approvals) info.approvals.push_back(approval.approval);
+  auto call = hub_.history.Call(Hub::IndexesOf(row));
+  if (!call.ok()) return info;  // erased content: the rest is still true
+  info.args = call->args.empty() ? call->id.args_text : call->args;
+  info.say = call->say;
+  info.rules = RulesOf(call->decision);
+  // Not before it was released (rule 7).
+  if (row.released != 0) info.result = ResultOf(call->result);
+  return info;
+}
+
+core::Status EngineImpl::MaySeeCall(const core::Principal& who, const CallRow& row) const {
+  const bool may = row.principal == who.id || who.Has(core::kRoleOperator) ||
+                   who.Has(core::kRoleAuditor) || who.Has(core::kRoleApprover);
+  if (may) return core::OkStatus();
+  return WithReason(core::NotFound("there is no call `" + row.call + "`"), "CALL_NOT_FOUND");
+}
+
+core::StatusOr<CallInfo> EngineImpl::GetCall(const core::Principal& who, std::string_view call) {
+  INTERLOCK_ASSIGN_OR_RETURN(const CallRow row, hub_.CallRowOf(std::string(call)));
+  INTERLOCK_RETURN_IF_ERROR(MaySeeCall(who, row));
+  return InfoOf(row, /*content=*/true);
+}
+
+core::StatusOr<Page<CallInfo>> EngineImpl::ListCalls(const core::Principal& who, const PageSpec& page,
+                                                     std::optional<CallState> state,
+                                                     std::string_view run) {
+  std::string where = "WHERE (? = '' OR call < ?)";
+  std::vector<std::string> bound{page.cursor, page.cursor};
+  const bool all = who.Has(core::kRoleOperator) || who.Has(core::kRoleAuditor) || who.Has(core::kRoleApprover);
+  if (!all) where += " AND principal = ?", bound.push_back(who.id);
+  if (state) where += " AND state = CAST(? AS INTEGER)", bound.push_back(std::to_string(static_cast<int>(*state)));
+  if (!run.empty()) where += " AND run = ?", bound.emplace_back(run);
+  INTERLOCK_ASSIGN_OR_RETURN(auto rows, Select<CallRow>(*hub_.parts.log, where + " ORDER BY call DESC LIMIT " + std::to_string(page.size + 1), bound));
+  Page<CallInfo> result;
+  if (static_cast<int>(rows.size()) > page.size) {
+    rows.pop_back();
+    result.next_cursor = rows.back().call;
+  }
+  for (const CallRow& row : rows) {
+    INTERLOCK_ASSIGN_OR_RETURN(CallInfo info, InfoOf(row, /*content=*/false));
+    result.items.push_back(std::move(info));
+  }
+  return result;
+}
+
+// ---------------------------------------------------------------- rule 10: a person says what happened
+
+void EngineImpl::ResolveCall(const core::Principal& who, ResolveSpec spec, Reply<CallInfo> reply) {
+  if (core::Status may = Need(who, core::kRoleOperator); !may.ok()) return reply(may);
+  if (spec.reason.empty() || spec.reason.size() > kReasonBytesMax || spec.evidence.size() > kReasonBytesMax) {
+    return reply(core::InvalidArgument("`reason` is required; reason and evidence have at most 4096 bytes"));
+  }
+  asio::post(hub_.WorkerOf(spec.call).io, [this, who, spec, reply = std::move(reply)] {
+    const auto row = hub_.CallRowOf(spec.call);
+    if (!row.ok()) return reply(row.status());
+    const auto call = RecordedOf(*row);
+    if (!call.ok()) return reply(call.status());
+    const auto key = hub_.parts.keys->KeyFor(call->id.subject);
+    if (!key.ok()) return reply(key.status());
+    const Sealer sealer = hub_.SealerFor(*key);
+    auto draft = std::make_shared<Draft>();
+    draft->kind = "call.resolved";
+    draft->run = row->run;
+    draft->actor = "principal:" + who.id;
+    const std::string evidence = spec.evidence.empty() ? "" : sealer.Text(*draft, spec.evidence);
+    const std::string reason = sealer.Text(*draft, spec.reason);
+    const std::string request = RequestKey(who, spec.request_id);
+    struct Resolved {
+      bool repeated = false;
+      bool complete = false;
+    };
+    auto resolved = std::make_shared<Resolved>();
+    const std::string by = "principal:" + who.id;
+    hub_.journal.Submit(
+        [this, spec, draft, evidence, reason, request, by, resolved, id = call->id](Serial& serial) -> core::Status {
+          State& state = serial.state();
+          if (!request.empty() && state.FindRequest(request) != nullptr) {
+            resolved->repeated = true;
+            return core::Error(core::StatusCode::kAlreadyExists, "resolved already");
+          }
+          const CallRow* now = state.FindCall(spec.call);
+          if (now == nullptr || now->state != CallState::kUnknown) {
+            return WithReason(core::FailedPrecondition("the outcome of call `" + spec.call + "` is not unknown"), "OUTCOME_KNOWN");
+          }
+          const std::string as = spec.happened ? "happened" : "not_happened";
+          const std::vector<std::string> said = SplitWords(now->resolved_by);
+          if (!said.empty() && now->resolved_as != as) {
+            return WithReason(core::FailedPrecondition("another operator said `" + now->resolved_as + "`; settle that between you first"), "RESOLVERS_DISAGREE");
+          }
+          if (std::find(said.begin(), said.end(), by) != said.end()) {
+            return WithReason(core::FailedPrecondition("you said so already; another operator must confirm it"), "SECOND_PERSON_NEEDED");
+          }
+          resolved->complete = now->effect != "money" || !said.empty();  // two persons for money
+          BodyWriter body(*draft);
+          body.String("by", by).String("call", spec.call).Bool("complete", resolved->complete);
+          if (!evidence.empty()) body.Raw("evidence", evidence);
+          body.Bool("happened", spec.happened).Raw("reason", reason).Optional("request", request).Close();
+          INTERLOCK_RETURN_IF_ERROR(serial.Append(*draft).status());
+          return resolved->complete ? hub_.gate.SettleHolds(serial, id, spec.happened) : core::OkStatus();
+        },
+        audit::Urgency::kOutcome, [this, spec, resolved, run = row->run, reply](core::Status status) {
+          if (!status.ok() && !resolved->repeated) return reply(status);
+          asio::post(hub_.WorkerOf(spec.call).io, [this, spec, resolved, run, reply] {
+            const auto now = hub_.CallRowOf(spec.call);
+            if (!now.ok()) return reply(now.status());
+            if (resolved->complete && !run.empty()) {
+              auto after = RecordedOf(*now);
+              if (after.ok()) hub_.Post(run, event::CallDone{spec.call, ObservationOf(*after)}, Hub::kAlways);
+            }
+            reply(InfoOf(*now, /*content=*/true));
+          });
+        });
+  });
+}
+
+}  // namespace interlock::runtime

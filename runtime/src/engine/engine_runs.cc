@@ -1,0 +1,350 @@
+// Runs: create, read, watch, message, cancel.
+#include "engine/engine.h"
+#include "engine/select.h"
+
+namespace interlock::runtime {
+namespace {
+
+std::string PageTail(const PageSpec& page) { return " LIMIT " + std::to_string(page.size + 1); }
+
+// Content fields of an entry's body, by name.
+std::vector<std::string> ContentFields(const core::JsonObjectView& body) {
+  std::vector<std::string> fields;
+  for (const char* name : {"answer", "args", "context", "decision", "demand", "detail", "evidence",
+                           "facts", "plan", "reason", "result", "say", "session", "summary", "text", "who"}) {
+    const auto object = body.Object(name);
+    if (object && object->Raw("commit")) fields.emplace_back(name);
+  }
+  return fields;
+}
+
+}  // namespace
+
+core::Status EngineImpl::MaySeeRun(const core::Principal& who, const RunRow& row) const {
+  const bool may = row.principal == who.id || who.Has(core::kRoleOperator) ||
+                   who.Has(core::kRoleAuditor) || who.Has(core::kRoleApprover);
+  if (may) return core::OkStatus();
+  // Whether somebody else's run exists is none of the caller's business.
+  return WithReason(core::NotFound("there is no run `" + row.run + "`"), "RUN_NOT_FOUND");
+}
+
+void EngineImpl::CreateRun(const core::Principal& who, CreateRunSpec spec, Reply<RunInfo> reply) {
+  if (core::Status may = Need(who, core::kRoleIntegrator); !may.ok()) return reply(may);
+  const AgentFile* agent = hub_.FindAgent(spec.agent);
+  if (agent == nullptr) {
+    return reply(WithReason(core::NotFound("there is no agent `" + spec.agent.substr(0, 64) + "`"), "AGENT_NOT_FOUND"));
+  }
+  if (spec.session.is_null()) spec.session = core::Json::object();
+  const std::string session = core::CanonicalJson(spec.session);
+  if (!spec.session.is_object() || session.size() > kSessionBytesMax) {
+    return reply(core::InvalidArgument("`session` must be an object of at most 64 KiB"));
+  }
+  if (spec.message.empty() || spec.message.size() > kMessageBytesMax) {
+    return reply(core::InvalidArgument("`message` must have 1 to 65536 bytes"));
+  }
+  if (hub_.parts.planners.count(agent->planner) == 0) {
+    return reply(WithReason(core::FailedPrecondition("planner `" + agent->planner + "` is not configured"), "PLANNER_NOT_FOUND"));
+  }
+  const std::string run = hub_.NewId();
+  const std::string subject = !spec.subject.empty() ? spec.subject : !spec.user.empty() ? spec.user : "run:" + run;
+  auto key = hub_.parts.keys->KeyFor(subject);  // durable before the entry that needs it (rule 20)
+  if (!key.ok()) return reply(key.status());
+  const Sealer sealer = hub_.SealerFor(*key);
+  const audit::KeyStore& keys = *hub_.parts.keys;
+  const std::string request = RequestKey(who, spec.request_id);
+
+  auto started = std::make_shared<Draft>();
+  started->kind = "run.started";
+  started->run = run;
+  started->actor = "principal:" + who.id;
+  started->cites = {agent->digest};
+  if (hub_.parts.bundle != nullptr) started->cites.push_back(core::DigestName(hub_.parts.bundle->id()));
+  std::sort(started->cites.begin(), started->cites.end());
+  const std::string sealed_session = sealer.JsonText(*started, session);
+  const std::string sealed_who = sealer.JsonText(
+      *started, core::CanonicalJson({{"roles", who.roles}, {"subject", subject}, {"user", spec.user}}));
+  std::string limits;
+  core::JsonObjectWriter limits_writer(limits);
+  limits_writer.Int("calls", agent->limits.calls_max);
+  limits_writer.Int("steps", agent->limits.steps_max);
+  limits_writer.Int("wall_ms", agent->limits.wall_ms);
+  limits_writer.Close();
+  BodyWriter(*started)
+      .String("agent", agent->name)
+      .String("agent_digest", agent->digest)
+      .Raw("limits", limits)
+      .String("principal", who.id)
+      .Optional("request", request)
+      .Raw("session", sealed_session)
+      .String("subject", keys.Hmac("subject", subject))
+      .Optional("user", spec.user.empty() ? "" : keys.Hmac("user", spec.user))
+      .Raw("who", sealed_who)
+      .Close();
+  auto message = std::make_shared<Draft>();
+  message->kind = "message.received";
+  message->run = run;
+  message->actor = "principal:" + who.id;
+  const std::string text = sealer.Text(*message, spec.message);
+  BodyWriter(*message).String("from", "user").Raw("text", text).Close();
+
+  auto existing = std::make_shared<std::string>();
+  hub_.journal.Submit(
+      [request, existing, started, message](Serial& serial) -> core::Status {
+        if (!request.empty()) {
+          const RequestRow* earlier = serial.state().FindRequest(request);
+          if (earlier != nullptr) {
+            *existing = earlier->kind == "run" ? earlier->name : "?";
+            return core::Error(core::StatusCode::kAlreadyExists, "duplicate request");
+          }
+        }
+        INTERLOCK_RETURN_IF_ERROR(serial.Append(*started).status());
+        return serial.Append(*message).status();
+      },
+      audit::Urgency::kNormal,
+      [this, run, existing, reply = std::move(reply)](core::Status status) {
+        std::string name = run;
+        if (status.code() == core::StatusCode::kAlreadyExists && !existing->empty()) {
+          if (*existing == "?") {
+            return reply(WithReason(core::InvalidArgument("`request_id` was used for another request"), "REQUEST_ID_REUSED"));
+          }
+          name = *existing;
+        } else if (!status.ok()) {
+          return reply(status);
+        } else {
+          hub_.Wake(run);
+        }
+        // The reply reads rows: on a worker, the writer must not wait.
+        asio::post(hub_.WorkerOf(name).io, [this, name, reply] {
+          auto row = hub_.RunRowOf(name);
+          reply(row.ok() ? InfoOf(*row) : core::StatusOr<RunInfo>(row.status()));
+        });
+      });
+}
+
+core::StatusOr<RunInfo> EngineImpl::InfoOf(const RunRow& row) const {
+  RunInfo info;
+  info.id = row.run;
+  info.agent = row.agent;
+  info.agent_digest = row.agent_digest;
+  info.state = row.state;
+  info.principal = row.principal;
+  info.create_time_us = row.create_us;
+  info.update_time_us = row.update_us;
+  info.steps = row.steps;
+  info.code = row.code;
+  info.reason = row.reason;
+  info.entries = row.entries;
+  info.newest.index = static_cast<std::uint64_t>(row.newest_index);
+  info.newest.leaf_hash = core::DigestFromHex(row.newest_hash).value_or(core::Digest{});
+  if (row.state == RunState::kCompleted) info.answer = TextAt(row.text_index, "answer");
+  if (row.state == RunState::kWaitingForUser) info.answer = TextAt(row.text_index, "text");
+  return info;
+}
+
+std::string EngineImpl::TextAt(std::int64_t index, std::string_view field) const {
+  if (index < 0) return "";
+  const auto entry = hub_.parts.log->Read(static_cast<std::uint64_t>(index));
+  if (!entry.ok()) return "";
+  const auto view = core::JsonObjectView::Of(entry->bytes);
+  const auto body = view.ok() ? view->Object("body") : std::nullopt;
+  return body ? hub_.history.Content(entry->index, *body, field).value_or("") : "";
+}
+
+core::StatusOr<RunInfo> EngineImpl::GetRun(const core::Principal& who, std::string_view run) {
+  INTERLOCK_ASSIGN_OR_RETURN(const RunRow row, hub_.RunRowOf(std::string(run)));
+  INTERLOCK_RETURN_IF_ERROR(MaySeeRun(who, row));
+  return InfoOf(row);
+}
+
+core::StatusOr<Page<RunInfo>> EngineImpl::ListRuns(const core::Principal& who, const PageSpec& page,
+                                                   std::optional<RunState> state) {
+  const bool all = who.Has(core::kRoleOperator) || who.Has(core::kRoleAuditor) ||
+                   who.Has(core::kRoleApprover);
+  std::string where = "WHERE (? = '' OR run < ?)";
+  std::vector<std::string> bound{page.cursor, page.cursor};
+  if (!all) where += " AND principal = ?", bound.push_back(who.id);
+  if (state) {
+    where += " AND state = CAST(? AS INTEGER)";
+    bound.push_back(std::to_string(static_cast<int>(*state)));
+  }
+  INTERLOCK_ASSIGN_OR_RETURN(
+      auto rows, Select<RunRow>(*hub_.parts.log, where + " ORDER BY run DESC" + PageTail(page), bound));
+  Page<RunInfo> result;
+  if (static_cast<int>(rows.size()) > page.size) {
+    rows.pop_back();
+    result.next_cursor = rows.back().run;
+  }
+  for (const RunRow& row : rows) {
+    INTERLOCK_ASSIGN_OR_RETURN(RunInfo info, InfoOf(row));
+    result.items.push_back(std::move(info));
+  }
+  return result;
+}
+
+// Rule 15: journaled at once; the user's open confirmations are void, other approvals stay.
+void EngineImpl::SendMessage(const core::Principal& who, std::string run, std::string text,
+                             std::string request_id, Reply<RunInfo> reply) {
+  if (text.empty() || text.size() > kMessageBytesMax) {
+    return reply(core::InvalidArgument("`text` must have 1 to 65536 bytes"));
+  }
+  asio::post(hub_.WorkerOf(run).io, [this, who, run, text = std::move(text), request_id = std::move(request_id),
+                                     reply = std::move(reply)] {
+    const auto row = hub_.RunRowOf(run);
+    core::Status may = row.ok() ? MaySeeRun(who, *row) : row.status();
+    if (may.ok() && row->principal != who.id && !who.Has(core::kRoleOperator)) {
+      may = WithReason(core::PermissionDenied("only the run's own principal or an operator may write to it"), "PERMISSION_DENIED");
+    }
+    if (!may.ok()) return reply(may);
+    const auto context = hub_.ContextOf(*row);
+    if (!context.ok()) return reply(context.status());
+    const auto key = hub_.parts.keys->KeyFor(context->subject);
+    if (!key.ok()) return reply(key.status());
+    auto message = std::make_shared<Draft>();
+    message->kind = "message.received";
+    message->run = run;
+    message->actor = "principal:" + who.id;
+    const Sealer sealer = hub_.SealerFor(*key);
+    const std::string sealed = sealer.Text(*message, text);
+    const std::string request = RequestKey(who, request_id);
+    const bool own = row->principal == who.id;
+    BodyWriter(*message)
+        .String("from", own ? "user" : "operator")
+        .Optional("request", request)
+        .Raw("text", sealed)
+        .Close();
+    auto open = Select<ApprovalRow>(*hub_.parts.log, "WHERE run = ? AND phase = 0", {run});
+    if (!open.ok()) return reply(open.status());
+    struct Sent {
+      std::int64_t seq = -1;
+      std::vector<std::string> voided;
+      bool duplicate = false;
+    };
+    auto sent = std::make_shared<Sent>();
+    hub_.journal.Submit(
+        [run, own, request, message, sent, open = std::move(*open)](Serial& serial) -> core::Status {
+          if (!request.empty() && serial.state().FindRequest(request) != nullptr) {
+            sent->duplicate = true;
+            return core::Error(core::StatusCode::kAlreadyExists, "duplicate request");
+          }
+          const RunRow* now = serial.state().FindRun(run);
+          if (now == nullptr || IsFinal(now->state) || now->state == RunState::kCancelling) {
+            return WithReason(core::FailedPrecondition("run `" + run + "` has ended"), "RUN_ENDED");
+          }
+          sent->seq = now->entries;
+          for (const ApprovalRow& approval : open) {
+            const ApprovalRow* row_now = serial.state().FindApproval(approval.approval);
+            const bool confirmation = own && row_now->approvers == "run-user" &&
+                                      row_now->phase == policies::ApprovalPhase::kPending;
+            if (!confirmation) continue;
+            Draft voided = DraftApprovalVoided(run, approval.call, approval.approval, "new message", /*ends_call=*/true);
+            INTERLOCK_RETURN_IF_ERROR(serial.Append(voided).status());
+            sent->voided.push_back(approval.call);
+            ++sent->seq;
+          }
+          return serial.Append(*message).status();
+        },
+        audit::Urgency::kNormal, [this, run, text, sent, reply](core::Status status) {
+          if (!status.ok() && !sent->duplicate) return reply(status);
+          if (!sent->duplicate) {
+            for (const std::string& call : sent->voided) {
+              hub_.Post(run, event::CallDone{call, ObservationDenied("CONFIRMATION_VOIDED", "The user wrote again before confirming.", nullptr)}, sent->seq - 1);
+            }
+            hub_.Post(run, event::Message{text}, sent->seq);
+          }
+          asio::post(hub_.WorkerOf(run).io, [this, run, reply] {
+            const auto now = hub_.RunRowOf(run);
+            reply(now.ok() ? InfoOf(*now) : core::StatusOr<RunInfo>(now.status()));
+          });
+        });
+  });
+}
+
+void EngineImpl::CancelRun(const core::Principal& who, std::string run, std::string reason,
+                           std::string request_id, Reply<RunInfo> reply) {
+  asio::post(hub_.WorkerOf(run).io, [this, who, run, reason = std::move(reason),
+                                     request_id = std::move(request_id), reply = std::move(reply)] {
+    const auto row = hub_.RunRowOf(run);
+    core::Status may = row.ok() ? MaySeeRun(who, *row) : row.status();
+    if (may.ok() && row->principal != who.id && !who.Has(core::kRoleOperator)) {
+      may = WithReason(core::PermissionDenied("only the run's own principal or an operator may cancel it"), "PERMISSION_DENIED");
+    }
+    if (may.ok() && reason.size() > kReasonBytesMax) may = core::InvalidArgument("`reason` is longer than 4096 bytes");
+    if (!may.ok()) return reply(may);
+    const auto context = hub_.ContextOf(*row);
+    const auto key = context.ok() ? hub_.parts.keys->KeyFor(context->subject)
+                                  : core::StatusOr<std::shared_ptr<const audit::SubjectKey>>(context.status());
+    if (!key.ok()) return reply(key.status());
+    const std::string request = RequestKey(who, request_id);
+    auto cancelling = std::make_shared<Draft>();
+    cancelling->kind = "run.cancelling";
+    cancelling->run = run;
+    cancelling->actor = "principal:" + who.id;
+    const std::string sealed = reason.empty() ? "" : hub_.SealerFor(*key).Text(*cancelling, reason);
+    BodyWriter body(*cancelling);
+    body.String("by", "principal:" + who.id);
+    if (!sealed.empty()) body.Raw("reason", sealed);
+    body.Optional("request", request).Close();
+    auto repeated = std::make_shared<bool>(false);
+    hub_.journal.Submit(
+        [run, request, cancelling, repeated](Serial& serial) -> core::Status {
+          const RunRow* now = serial.state().FindRun(run);
+          const bool known = !request.empty() && serial.state().FindRequest(request) != nullptr;
+          if (known || (now != nullptr && now->state == RunState::kCancelling)) {
+            *repeated = true;
+            return core::Error(core::StatusCode::kAlreadyExists, "cancelled already");
+          }
+          if (now == nullptr || IsFinal(now->state)) {
+            return WithReason(core::FailedPrecondition("run `" + run + "` has ended"), "RUN_ENDED");
+          }
+          return serial.Append(*cancelling).status();
+        },
+        audit::Urgency::kNormal, [this, run, who_id = who.id, repeated, reply](core::Status status) {
+          if (!status.ok() && !*repeated) return reply(status);
+          if (!*repeated) hub_.Post(run, event::Cancel{"principal:" + who_id}, Hub::kAlways);
+          asio::post(hub_.WorkerOf(run).io, [this, run, reply] {
+            const auto now = hub_.RunRowOf(run);
+            reply(now.ok() ? InfoOf(*now) : core::StatusOr<RunInfo>(now.status()));
+          });
+        });
+  });
+}
+
+core::StatusOr<std::vector<RunEvent>> EngineImpl::ReadEvents(const core::Principal& who,
+                                                             std::string_view run,
+                                                             std::int64_t after_seq, int max,
+                                                             bool content) {
+  INTERLOCK_ASSIGN_OR_RETURN(const RunRow row, hub_.RunRowOf(std::string(run)));
+  INTERLOCK_RETURN_IF_ERROR(MaySeeRun(who, row));
+  INTERLOCK_ASSIGN_OR_RETURN(audit::EntryPage page, hub_.parts.log->ReadRun(run, after_seq + 1, max));
+  // An auditor's look at content is itself an entry; the run's own people see it as part of their work.
+  const bool own = row.principal == who.id || who.Has(core::kRoleOperator) || who.Has(core::kRoleApprover);
+  if (content && !own && !page.entries.empty()) {
+    Draft access;
+    access.kind = "access.read";
+    access.actor = "principal:" + who.id;
+    BodyWriter(access)
+        .Int("first", static_cast<std::int64_t>(page.entries.front().index))
+        .Int("last", static_cast<std::int64_t>(page.entries.back().index))
+        .String("target_run", run)
+        .Close();
+    const audit::NewEntry entry{.kind = access.kind, .run = "", .actor = access.actor, .body = access.body, .cites = {}};
+    INTERLOCK_RETURN_IF_ERROR(hub_.parts.log->Append(entry, {}).status());
+  }
+  std::vector<RunEvent> events;
+  for (audit::Entry& entry : page.entries) {
+    RunEvent event;
+    const auto view = core::JsonObjectView::Of(entry.bytes);
+    const auto body = view.ok() ? view->Object("body") : std::nullopt;
+    if (content && body) {
+      for (const std::string& field : ContentFields(*body)) {
+        auto opened = hub_.history.Content(entry.index, *body, field);
+        if (opened.ok()) event.content.emplace_back(field, std::move(*opened));
+      }
+    }
+    event.entry = std::move(entry);
+    events.push_back(std::move(event));
+  }
+  return events;
+}
+
+}  // namespace interlock::runtime

@@ -1,0 +1,365 @@
+#include "engine/entries.h"
+
+#include <algorithm>
+
+#include "core/digest.h"
+
+namespace interlock::runtime {
+namespace {
+
+Draft Make(std::string_view kind, const CallIdentity& id, std::string actor) {
+  Draft draft;
+  draft.kind = kind;
+  draft.run = id.run;
+  draft.actor = std::move(actor);
+  return draft;
+}
+
+void Cite(Draft& draft, std::string digest_name) {
+  if (digest_name.empty()) return;
+  draft.cites.push_back(std::move(digest_name));
+  std::sort(draft.cites.begin(), draft.cites.end());
+}
+
+// [{"code":…,"id":…,"line":…,"verdict":…}]: names of rules, never their words (rule 20).
+std::string RulesJson(const std::vector<policies::FiredRule>& rules) {
+  // The whole list stands in the sealed decision; the entry names the first ones.
+  constexpr std::size_t kNamedMax = 100;
+  std::string text = "[";
+  for (std::size_t i = 0; i < std::min(rules.size(), kNamedMax); ++i) {
+    const policies::FiredRule& rule = rules[i];
+    if (text.size() > 1) text += ',';
+    core::JsonObjectWriter writer(text);
+    if (!rule.code.empty()) writer.String("code", rule.code);
+    writer.String("id", rule.id);
+    writer.Int("line", rule.line);
+    writer.String("verdict", rule.verdict);
+    writer.Close();
+  }
+  return text + "]";
+}
+
+std::string ReadsJson(const std::vector<policies::VersionedRead>& reads,
+                      const audit::KeyStore& keys) {
+  std::string text = "[";
+  for (const policies::VersionedRead& read : reads) {
+    if (text.size() > 1) text += ',';
+    core::JsonObjectWriter writer(text);
+    writer.String("key", keys.Hmac("read", read.key));
+    writer.String("version", std::to_string(read.version));
+    writer.Close();
+  }
+  return text + "]";
+}
+
+std::string ApproversJson(const std::vector<std::string>& approvers, const audit::KeyStore& keys) {
+  std::vector<std::string> shown;
+  for (const std::string& approver : approvers) {
+    const bool person = approver.starts_with("user:");
+    shown.push_back(person ? "user:" + keys.Hmac("user", approver.substr(5)) : approver);
+  }
+  return JsonStrings(shown);
+}
+
+}  // namespace
+
+std::string Sealer::Seal(Draft& draft, std::string_view media, std::string_view plaintext) const {
+  audit::SealedPayload payload = keys_->Seal(*key_, media, plaintext);
+  std::string object;
+  core::JsonObjectWriter writer(object);
+  writer.Int("bytes", static_cast<std::int64_t>(plaintext.size()));
+  writer.String("commit", core::Hex(payload.commitment));
+  writer.Int("slot", static_cast<std::int64_t>(draft.payloads.size()));
+  writer.Close();
+  draft.payloads.push_back(std::move(payload));
+  return object;
+}
+
+std::string JsonStrings(const std::vector<std::string>& texts) {
+  std::string json = "[";
+  for (const std::string& text : texts) {
+    if (json.size() > 1) json += ',';
+    core::AppendJsonString(text, json);
+  }
+  return json + "]";
+}
+
+Draft DraftProposed(const CallIdentity& id, const Sealer& sealer, std::string_view tool_digest) {
+  Draft draft = Make("call.proposed", id, id.Actor());
+  const std::string args = sealer.Text(draft, id.args_text);
+  BodyWriter body(draft);
+  body.Raw("args", args).String("call", id.call);
+  if (id.run.empty()) {
+    core::Json who = {{"request_id", id.request_id}, {"session", *id.session},
+                      {"subject", id.subject}, {"user", id.user}};
+    body.Raw("context", sealer.JsonText(draft, core::CanonicalJson(who)));
+  }
+  body.Int("position", id.position).String("principal", id.principal);
+  body.Optional("request", id.request).Int("step", id.step);
+  if (id.run.empty()) body.String("subject", sealer.keys().Hmac("subject", id.subject));
+  // A hostile planner may propose any name: an unknown one is cut, and cannot break the entry's limit.
+  body.String("tool", std::string_view(id.tool).substr(0, 128)).Close();
+  Cite(draft, std::string(tool_digest));
+  return draft;
+}
+
+Draft DraftFacts(const CallIdentity& id, const Sealer& sealer,
+                 const std::vector<policies::Fact>& facts, int round) {
+  Draft draft = Make("facts.gathered", id, "engine");
+  std::vector<std::string> names;
+  for (const policies::Fact& fact : facts) names.push_back(fact.name);
+  const std::string sealed = sealer.JsonText(draft, core::CanonicalJson(FactsToJson(facts)));
+  BodyWriter(draft)
+      .String("call", id.call)
+      .Raw("facts", sealed)
+      .Raw("names", JsonStrings(names))
+      .Int("round", round)
+      .Close();
+  return draft;
+}
+
+Draft DraftDecided(const CallIdentity& id, const Sealer& sealer, const DecidedFields& fields) {
+  Draft draft = Make("call.decided", id, "engine");
+  BodyWriter body(draft);
+  if (!fields.args.empty()) body.Raw("args", sealer.JsonText(draft, fields.args));
+  body.String("call", id.call).String("code", fields.code);
+  const policies::Decision* decision = fields.decision;
+  if (decision != nullptr) {
+    body.Raw("decision", sealer.JsonText(draft, policies::CanonicalDecision(*decision)));
+  }
+  body.String("effect", fields.effect);
+  if (decision != nullptr) {
+    body.String("input", core::DigestName(decision->input_digest));
+    body.Raw("reads", ReadsJson(decision->reads, sealer.keys()));
+  }
+  body.Int("round", fields.round);
+  if (decision != nullptr) body.Raw("rules", RulesJson(decision->rules));
+  if (!fields.say.empty()) body.Raw("say", sealer.Text(draft, fields.say));
+  body.Close();
+  if (decision != nullptr) Cite(draft, core::DigestName(decision->bundle_id));
+  return draft;
+}
+
+Draft DraftHeld(const CallIdentity& id, const HoldFields& hold) {
+  Draft draft = Make("budget.held", id, "engine");
+  BodyWriter(draft)
+      .String("amount", std::to_string(hold.amount))
+      .String("budget", hold.budget)
+      .String("call", id.call)
+      .String("hold", hold.hold)
+      .String("limit", std::to_string(hold.limit))
+      .String("scope", hold.scope)
+      .String("unit", hold.unit)
+      .String("window_us", std::to_string(hold.window_us))
+      .Close();
+  return draft;
+}
+
+Draft DraftSettled(const CallIdentity& id, const HoldFields& hold, std::int64_t amount, bool flagged) {
+  Draft draft = Make("budget.settled", id, "engine");
+  BodyWriter(draft)
+      .String("amount", std::to_string(amount))
+      .String("budget", hold.budget)
+      .String("call", id.call)
+      .Bool("flagged", flagged)
+      .String("hold", hold.hold)
+      .String("scope", hold.scope)
+      .String("unit", hold.unit)
+      .String("window_us", std::to_string(hold.window_us))
+      .Close();
+  return draft;
+}
+
+Draft DraftReleased(const CallIdentity& id, const HoldFields& hold, std::string_view why) {
+  Draft draft = Make("budget.released", id, "engine");
+  BodyWriter(draft)
+      .String("amount", std::to_string(hold.amount))
+      .String("budget", hold.budget)
+      .String("call", id.call)
+      .String("hold", hold.hold)
+      .String("scope", hold.scope)
+      .String("unit", hold.unit)
+      .String("why", why)
+      .String("window_us", std::to_string(hold.window_us))
+      .Close();
+  return draft;
+}
+
+Draft DraftIntended(const CallIdentity& id, const IntentFields& intent) {
+  Draft draft = Make("call.intended", id, "engine");
+  BodyWriter(draft)
+      .Int("attempt", intent.attempt)
+      .Bool("builtin", intent.builtin)
+      .String("call", id.call)
+      .Raw("counters", JsonStrings(intent.counters))
+      .String("effect", intent.effect)
+      .String("effect_key", intent.effect_key)
+      .String("idempotency_key", intent.idempotency_key)
+      .Optional("level_min", intent.level_min)
+      .String("limits", intent.limits)
+      .Raw("locks", JsonStrings(intent.locks))
+      .Optional("profile", intent.profile)
+      .String("tool", id.tool)
+      .String("tool_digest", intent.tool_digest)
+      .Close();
+  Cite(draft, intent.tool_digest);
+  return draft;
+}
+
+Draft DraftOutcome(const CallIdentity& id, const Sealer& sealer, const OutcomeFields& fields) {
+  Draft draft = Make("call.outcome", id, "engine");
+  BodyWriter body(draft);
+  body.Int("attempt", fields.attempt).String("call", id.call).Optional("code", fields.code);
+  const tools::Outcome* outcome = fields.outcome;
+  const bool boxed = outcome != nullptr && outcome->sandboxed;
+  if (boxed) body.Int("cpu_us", outcome->box.cpu_us);
+  if (!fields.detail.empty()) body.Raw("detail", sealer.Text(draft, fields.detail));
+  if (boxed) {
+    std::string exit;
+    core::JsonObjectWriter writer(exit);
+    writer.String("kind", sandbox::EndKindName(outcome->box.kind));
+    writer.Int("value", outcome->box.value);
+    writer.Close();
+    body.Raw("exit", exit);
+  }
+  body.String("kind", fields.kind);
+  if (boxed) {
+    body.String("level", sandbox::LevelName(outcome->box.level));
+    body.Int("memory_peak_bytes", outcome->box.memory_peak_bytes);
+  } else if (outcome != nullptr) {
+    body.String("level", "builtin");
+  }
+  if (outcome != nullptr && outcome->reported) {
+    std::string money;
+    core::JsonObjectWriter writer(money);
+    writer.String("amount", std::to_string(outcome->reported->minor));
+    writer.String("unit", outcome->reported->currency);
+    writer.Close();
+    body.Raw("money", money);
+  }
+  if (boxed) body.String("profile_digest", core::DigestName(outcome->box.profile_digest));
+  if (outcome != nullptr && !outcome->result.is_null()) {
+    body.Raw("result", sealer.JsonText(draft, core::CanonicalJson(outcome->result)));
+  }
+  if (boxed) body.Int("wall_us", outcome->box.wall_us);
+  body.Close();
+  return draft;
+}
+
+Draft DraftResultReleased(const std::string& run, const std::string& call,
+                          const std::vector<std::string>& labels) {
+  Draft draft;
+  draft.kind = "result.released";
+  draft.run = run;
+  draft.actor = "engine";
+  BodyWriter(draft).String("call", call).Raw("labels", JsonStrings(labels)).Bool("withheld", false).Close();
+  return draft;
+}
+
+Draft DraftApprovalRequested(const CallIdentity& id, const Sealer& sealer,
+                             const ApprovalFields& fields) {
+  Draft draft = Make("approval.requested", id, "engine");
+  const policies::ApprovalDemand& demand = *fields.demand;
+  const std::string sealed = sealer.JsonText(draft, core::CanonicalJson(DemandToJson(demand)));
+  BodyWriter(draft)
+      .String("approval", fields.approval)
+      .Raw("approvers", ApproversJson(demand.approvers, sealer.keys()))
+      .String("binding", fields.binding)
+      .String("call", id.call)
+      .Raw("demand", sealed)
+      .Int("expires_us", fields.expires_us)
+      .Int("quorum", demand.quorum)
+      .String("rule", demand.rule)
+      .String("tool", id.tool)
+      .Close();
+  return draft;
+}
+
+Draft DraftApprovalEnded(std::string_view kind, const std::string& run, const std::string& call,
+                         const std::string& approval) {
+  Draft draft;
+  draft.kind = kind;
+  draft.run = run;
+  draft.actor = "engine";
+  BodyWriter(draft).String("approval", approval).String("call", call).Close();
+  return draft;
+}
+
+Draft DraftApprovalVoided(const std::string& run, const std::string& call,
+                          const std::string& approval, std::string_view why, bool ends_call) {
+  Draft draft;
+  draft.kind = "approval.voided";
+  draft.run = run;
+  draft.actor = "engine";
+  BodyWriter(draft)
+      .String("approval", approval)
+      .String("call", call)
+      .Bool("ends_call", ends_call)
+      .String("why", why)
+      .Close();
+  return draft;
+}
+
+core::Json DemandToJson(const policies::ApprovalDemand& demand) {
+  return {{"approvers", demand.approvers}, {"expires_ms", demand.expires_ms},
+          {"quorum", demand.quorum},       {"rule", demand.rule},
+          {"say", demand.say},             {"show", demand.show}};
+}
+
+policies::ApprovalDemand DemandFromJson(const core::Json& json) {
+  policies::ApprovalDemand demand;
+  demand.rule = json.value("rule", "");
+  demand.approvers = json.value("approvers", std::vector<std::string>{});
+  demand.quorum = json.value("quorum", 1);
+  demand.expires_ms = json.value("expires_ms", std::int64_t{0});
+  demand.say = json.value("say", "");
+  demand.show = json.value("show", core::Json());
+  return demand;
+}
+
+core::Json FactsToJson(const std::vector<policies::Fact>& facts) {
+  core::Json list = core::Json::array();
+  for (const policies::Fact& fact : facts) {
+    list.push_back({{"error_code", fact.error_code}, {"name", fact.name},
+                    {"present", fact.present}, {"value", fact.value}});
+  }
+  return list;
+}
+
+std::string ObservationOk(const core::Json& result) {
+  return R"({"ok":true,"result":)" + core::CanonicalJson(result) + "}";
+}
+
+std::string ObservationDenied(std::string_view code, std::string_view say, const core::Json& fix) {
+  std::string inner;
+  core::JsonObjectWriter writer(inner);
+  writer.String("code", code);
+  if (!fix.is_null()) writer.Raw("fix", core::CanonicalJson(fix));
+  writer.String("say", say);
+  writer.Close();
+  return R"({"denied":)" + inner + R"(,"ok":false})";
+}
+
+std::string ObservationFailed(std::string_view code, std::string_view message) {
+  std::string inner;
+  core::JsonObjectWriter writer(inner);
+  writer.String("code", code);
+  writer.String("message", message);
+  writer.Close();
+  return R"({"error":)" + inner + R"(,"ok":false})";
+}
+
+std::string ObservationPending(const std::vector<std::string>& approvals, std::string_view say) {
+  std::string inner;
+  core::JsonObjectWriter writer(inner);
+  writer.Raw("approval", JsonStrings(approvals));
+  writer.String("say", say);
+  writer.Close();
+  return R"({"ok":false,"pending":)" + inner + "}";
+}
+
+std::string ObservationUnknown() {
+  return R"({"ok":false,"say":"Nobody knows yet whether this took effect. Do not repeat it.","unknown":true})";
+}
+
+}  // namespace interlock::runtime

@@ -1,0 +1,182 @@
+// What the engine writes: one function an entry kind, text appended in canonical form, content sealed.
+// The forms are described in docs/entries.md.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "audit/keys.h"
+#include "audit/log.h"
+#include "core/json.h"
+#include "policies/decision.h"
+#include "runtime/engine.h"
+#include "runtime/planner.h"
+#include "tools/executor.h"
+
+namespace interlock::runtime {
+
+// An entry that waits for the serial section.
+struct Draft {
+  std::string_view kind;  // a literal
+  std::string run;
+  std::string actor;
+  std::string body;
+  std::vector<std::string> cites;
+  std::vector<audit::SealedPayload> payloads;
+};
+
+// Seals content for one subject. Borrowed key store; copyable; thread-safe.
+class Sealer {
+ public:
+  Sealer(audit::KeyStore& keys, std::shared_ptr<const audit::SubjectKey> key)
+      : keys_(&keys), key_(std::move(key)) {}
+
+  // Adds a payload to the draft and returns the commitment object that names it.
+  std::string Seal(Draft& draft, std::string_view media, std::string_view plaintext) const;
+  std::string Text(Draft& draft, std::string_view text) const { return Seal(draft, "text/plain", text); }
+  std::string JsonText(Draft& draft, std::string_view json) const {
+    return Seal(draft, "application/json", json);
+  }
+  audit::KeyStore& keys() const { return *keys_; }
+
+ private:
+  audit::KeyStore* keys_;
+  std::shared_ptr<const audit::SubjectKey> key_;
+};
+
+// Builds a body: fields must be added in key order (checked).
+class BodyWriter {
+ public:
+  explicit BodyWriter(Draft& draft) : writer_(draft.body) {}
+  BodyWriter& String(std::string_view key, std::string_view value) {
+    writer_.String(key, value);
+    return *this;
+  }
+  BodyWriter& Int(std::string_view key, std::int64_t value) {
+    writer_.Int(key, value);
+    return *this;
+  }
+  BodyWriter& Bool(std::string_view key, bool value) {
+    writer_.Bool(key, value);
+    return *this;
+  }
+  BodyWriter& Raw(std::string_view key, std::string_view json) {
+    writer_.Raw(key, json);
+    return *this;
+  }
+  // Only when it is not empty.
+  BodyWriter& Optional(std::string_view key, std::string_view value) {
+    if (!value.empty()) writer_.String(key, value);
+    return *this;
+  }
+  void Close() { writer_.Close(); }
+
+ private:
+  core::JsonObjectWriter writer_;
+};
+
+std::string JsonStrings(const std::vector<std::string>& texts);  // ["a","b"]
+
+// A call as the gate carries it: who, what, in which run. Values are as authenticated or configured.
+struct CallIdentity {
+  std::string call;          // UUID
+  std::string run;           // empty for a call without a run
+  std::string agent;
+  std::string principal;
+  std::vector<std::string> roles;
+  std::string user;          // plain; empty: none
+  std::string subject;       // plain
+  std::shared_ptr<const core::Json> session;
+  std::int64_t step = -1;
+  std::int64_t position = -1;
+  std::string tool;
+  std::string args_text;     // as proposed
+  std::string request;       // HMAC; empty when none
+  std::string request_id;    // plain
+
+  std::string Actor() const { return agent.empty() ? "principal:" + principal : "agent:" + agent; }
+};
+
+Draft DraftProposed(const CallIdentity& id, const Sealer& sealer, std::string_view tool_digest);
+Draft DraftFacts(const CallIdentity& id, const Sealer& sealer,
+                 const std::vector<policies::Fact>& facts, int round);
+
+struct DecidedFields {
+  std::string_view effect;  // "allow" "deny" "ask" "modify" "refuse"
+  std::string_view code;
+  std::string_view say;
+  const policies::Decision* decision = nullptr;  // null for "refuse"
+  std::string_view args;    // canonical text; empty for "refuse"
+  int round = 0;
+};
+Draft DraftDecided(const CallIdentity& id, const Sealer& sealer, const DecidedFields& fields);
+
+struct HoldFields {
+  std::string hold;
+  std::string budget;
+  std::string scope;  // HMAC
+  std::string unit;
+  std::int64_t window_us = 0;
+  std::int64_t limit = 0;
+  std::int64_t amount = 0;
+};
+Draft DraftHeld(const CallIdentity& id, const HoldFields& hold);
+Draft DraftSettled(const CallIdentity& id, const HoldFields& hold, std::int64_t amount, bool flagged);
+Draft DraftReleased(const CallIdentity& id, const HoldFields& hold, std::string_view why);
+
+struct IntentFields {
+  int attempt = 1;
+  bool builtin = false;
+  std::vector<std::string> counters;  // HMACs
+  std::string effect;
+  std::string effect_key;             // HMAC
+  std::string idempotency_key;
+  std::string level_min;
+  std::string limits;                 // digest name
+  std::vector<std::string> locks;     // HMACs
+  std::string profile;
+  std::string tool_digest;            // digest name
+};
+Draft DraftIntended(const CallIdentity& id, const IntentFields& intent);
+
+struct OutcomeFields {
+  int attempt = 1;
+  std::string kind;    // "ok", …, "reconciled_done"
+  std::string code;
+  std::string detail;  // content
+  const tools::Outcome* outcome = nullptr;  // null when nothing ran
+};
+Draft DraftOutcome(const CallIdentity& id, const Sealer& sealer, const OutcomeFields& fields);
+Draft DraftResultReleased(const std::string& run, const std::string& call,
+                          const std::vector<std::string>& labels);
+
+struct ApprovalFields {
+  std::string approval;
+  std::string binding;    // HMAC of the binding digest
+  std::int64_t expires_us = 0;
+  const policies::ApprovalDemand* demand = nullptr;
+};
+Draft DraftApprovalRequested(const CallIdentity& id, const Sealer& sealer,
+                             const ApprovalFields& fields);
+// `kind`: approval.consumed | approval.expired.
+Draft DraftApprovalEnded(std::string_view kind, const std::string& run, const std::string& call,
+                         const std::string& approval);
+Draft DraftApprovalVoided(const std::string& run, const std::string& call,
+                          const std::string& approval, std::string_view why, bool ends_call);
+
+// Demands and facts as JSON, and back (approvals are shown and rebuilt from them).
+core::Json DemandToJson(const policies::ApprovalDemand& demand);
+policies::ApprovalDemand DemandFromJson(const core::Json& json);
+core::Json FactsToJson(const std::vector<policies::Fact>& facts);
+
+// What the planner reads of a call (docs/tools.md).
+std::string ObservationOk(const core::Json& result);
+std::string ObservationDenied(std::string_view code, std::string_view say, const core::Json& fix);
+std::string ObservationFailed(std::string_view code, std::string_view message);
+std::string ObservationPending(const std::vector<std::string>& approvals, std::string_view say);
+std::string ObservationUnknown();
+
+}  // namespace interlock::runtime

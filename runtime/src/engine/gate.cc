@@ -1,0 +1,390 @@
+// The life of one call, from top to bottom.
+#include "engine/gate.h"
+
+#include <algorithm>
+
+#include "engine/budget_view.h"
+#include "policies/budget.h"
+#include "policies/facts.h"
+
+namespace interlock::runtime {
+namespace {
+
+constexpr int kRoundsMax = 2;                      // of modification (rule 5)
+constexpr std::int64_t kRetryPauseMicros = 200'000;  // times the attempt
+
+std::string SayOf(const policies::Decision& decision) {
+  return decision.say.empty() ? "The policy does not allow this call." : decision.say;
+}
+
+bool IsRead(const Ticket& ticket) {
+  return ticket.tool->manifest().effect == tools::Effect::kRead;
+}
+
+}  // namespace
+
+Gate::Gate(GateParts parts)
+    : parts_(std::move(parts)), lookups_(parts_.limits.lookups_max), calls_(parts_.limits.calls_max) {}
+
+// ---------------------------------------------------------------- 1: what is proposed
+
+void Gate::Refuse(Ticket& ticket, std::string code, std::string say) const {
+  ticket.verdict = "refuse";
+  ticket.code = std::move(code);
+  ticket.say = std::move(say);
+}
+
+bool Gate::Prepare(Ticket& ticket) const {
+  ticket.tool = parts_.registry->Find(ticket.id.tool);
+  const bool allowed = ticket.agent == nullptr || AgentMayUse(*ticket.agent, ticket.id.tool);
+  if (ticket.tool == nullptr || !allowed) {
+    Refuse(ticket, ticket.tool == nullptr ? "UNKNOWN_TOOL" : "TOOL_NOT_ALLOWED",
+           "There is no such tool here; use one of the listed tools.");
+    return false;
+  }
+  auto args = ticket.tool->ValidateArgs(std::string_view(ticket.id.args_text));
+  if (!args.ok()) {
+    Refuse(ticket, "BAD_ARGUMENTS", "The arguments do not fit: " + std::string(core::Message(args.status())));
+    return false;
+  }
+  ticket.args = std::move(*args);
+  const core::Json scope = KeyScope(ticket);
+  const auto effect_key = ticket.tool->EffectKey(scope);
+  const auto locks = ticket.tool->Locks(scope);
+  if (!effect_key.ok() || !locks.ok()) {
+    const core::Status bad = effect_key.ok() ? locks.status() : effect_key.status();
+    Refuse(ticket, "BAD_KEY", "A key of this call cannot be made: " + std::string(core::Message(bad)));
+    return false;
+  }
+  ticket.effect_key = parts_.keys->Hmac("effect", effect_key->value_or("call:" + ticket.id.call));
+  ticket.locks.clear();
+  for (const std::string& lock : *locks) ticket.locks.push_back(parts_.keys->Hmac("lock", lock));
+  std::sort(ticket.locks.begin(), ticket.locks.end());
+  ticket.locks.erase(std::unique(ticket.locks.begin(), ticket.locks.end()), ticket.locks.end());
+  return true;
+}
+
+core::Json Gate::KeyScope(const Ticket& ticket) const {
+  return {{"args", ticket.args.value},
+          {"call", {{"id", ticket.id.call}, {"idempotency_key", ticket.id.call}}},
+          {"session", *ticket.id.session},
+          {"tenant", parts_.tenant}};
+}
+
+// ---------------------------------------------------------------- 2: to a durable decision
+
+asio::awaitable<core::Status> Gate::Pass(Worker& worker, Ticket& ticket) {
+  if (Prepare(ticket)) {
+    ticket.locked = co_await locks_.Take(ticket.locks, parts_.limits.lock_wait_us);
+    if (!ticket.locked) {
+      ticket.verdict = "deny";
+      ticket.code = "BUSY";
+      ticket.say = "Another call on the same object is still running; try again later.";
+    } else if (core::Status status = co_await DecideInRounds(worker, ticket); !status.ok()) {
+      Leave(ticket);
+      co_return status;
+    }
+  }
+  // The place to run in is taken before the intent: a permit must not wait (rule 4).
+  if (ticket.verdict == "allow" || (ticket.verdict == "ask" && !ticket.granted.empty())) {
+    co_await calls_.Take();
+    ticket.has_place = true;
+  }
+  core::Status status = co_await parts_.journal->Commit(
+      [this, &ticket](Serial& serial) { return CommitDecision(serial, ticket); });
+  if (!status.ok() || ticket.state != CallState::kIntended) Leave(ticket);
+  co_return status;
+}
+
+void Gate::Leave(Ticket& ticket) {
+  if (ticket.locked) locks_.Give(ticket.locks);
+  if (ticket.has_place) calls_.Give();
+  ticket.locked = false;
+  ticket.has_place = false;
+}
+
+asio::awaitable<core::Status> Gate::DecideInRounds(Worker& worker, Ticket& ticket) {
+  for (ticket.round = 0;; ++ticket.round) {
+    co_await GatherFacts(ticket);
+    if (worker.engine == nullptr) {
+      ticket.verdict = "deny";
+      ticket.code = "NO_BUNDLE";
+      ticket.say = "No policy is active.";
+      co_return core::OkStatus();
+    }
+    ticket.now_us = parts_.clock->WallMicros();
+    const PeekReader reader(parts_.journal->state(), *parts_.keys, ticket.now_us);
+    ticket.decision = worker.engine->Decide(InputOf(ticket, reader));
+    ticket.verdict = policies::VerdictName(ticket.decision.verdict);
+    ticket.code = ticket.decision.code;
+    ticket.say = ticket.decision.say;
+    ticket.fix = ticket.decision.fix;
+    if (ticket.decision.verdict != policies::Verdict::kModify) co_return core::OkStatus();
+    if (core::Status changed = ApplyModification(ticket); !changed.ok()) {
+      ticket.verdict = "deny";
+      ticket.say = core::Message(changed);
+      co_return core::OkStatus();
+    }
+  }
+}
+
+// Rule 5: every round is recorded, at most two, and no round may move a lock or an effect key.
+core::Status Gate::ApplyModification(Ticket& ticket) {
+  ticket.earlier.push_back(DraftFacts(ticket.id, *ticket.sealer, ticket.facts, ticket.round));
+  ticket.earlier.push_back(
+      DraftDecided(ticket.id, *ticket.sealer,
+                   {.effect = "modify", .code = ticket.code, .say = "", .decision = &ticket.decision,
+                    .args = ticket.args.text, .round = ticket.round}));
+  if (ticket.round >= kRoundsMax) {
+    ticket.code = "MODIFY_LOOP";
+    return core::FailedPrecondition("The policy changes this call again and again.");
+  }
+  auto args = ticket.tool->ValidateArgs(ticket.decision.modified_args.value_or(core::Json()));
+  if (!args.ok()) {
+    ticket.code = "MODIFY_SCHEMA";
+    return core::FailedPrecondition("The policy changed the arguments so that they do not fit.");
+  }
+  const std::string effect_key = ticket.effect_key;
+  const std::vector<std::string> locks = ticket.locks;
+  const std::string proposed = std::exchange(ticket.id.args_text, args->text);
+  const bool fits = Prepare(ticket);
+  ticket.id.args_text = proposed;
+  if (!fits || ticket.effect_key != effect_key || ticket.locks != locks) {
+    ticket.effect_key = effect_key;
+    ticket.locks = locks;
+    ticket.code = "MODIFY_KEY";
+    return core::FailedPrecondition("The policy changed what this call is about.");
+  }
+  return core::OkStatus();
+}
+
+// ---------------------------------------------------------------- 3: facts
+
+asio::awaitable<void> Gate::GatherFacts(Ticket& ticket) {
+  ticket.facts.clear();
+  if (parts_.bundle == nullptr) co_return;
+  core::Json values = core::Json::object();
+  for (const policies::FactDecl& fact : parts_.bundle->FactsFor(ticket.id.tool)) {
+    core::Json scope = {{"args", ticket.args.value}, {"session", *ticket.id.session}, {"facts", values}};
+    if (!ticket.id.user.empty()) scope["user"] = ticket.id.user;
+    policies::Fact found = co_await LookUp(fact, std::move(scope), ticket);
+    if (found.present) values[fact.name] = found.value;
+    ticket.facts.push_back(std::move(found));
+  }
+}
+
+// A failed look-up is an absent fact: rules that need it deny.
+asio::awaitable<policies::Fact> Gate::LookUp(const policies::FactDecl& fact, core::Json scope,
+                                             const Ticket& ticket) {
+  policies::Fact found{.name = fact.name, .present = false, .value = nullptr, .error_code = ""};
+  const auto args = policies::ExpandFactArgs(fact, scope);
+  if (!args.ok()) {
+    found.error_code = "MISSING_INPUT";
+    co_return found;
+  }
+  const auto tool = parts_.registry->Find(fact.tool);
+  auto checked = tool == nullptr ? core::StatusOr<tools::CanonicalArgs>(core::NotFound("no such tool"))
+                                 : tool->ValidateArgs(*args);
+  if (!checked.ok()) {
+    found.error_code = tool == nullptr ? "UNKNOWN_TOOL" : "BAD_ARGUMENTS";
+    co_return found;
+  }
+  tools::CallSpec spec{.tool = tool, .args = std::move(*checked), .session = *ticket.id.session,
+                       .call_id = core::NewUuidV7(*parts_.clock, *parts_.random),
+                       .idempotency_key = "", .deadline_monotonic_us = 0};
+  spec.deadline_monotonic_us = parts_.clock->MonotonicMicros() + parts_.limits.fact_wait_us;
+  core::PermitTerms terms{.call_id = spec.call_id, .tool_digest = tool->digest(),
+                          .args_digest = spec.args.digest, .limits_digest = tool->limits_digest(),
+                          .expires_monotonic_us = spec.deadline_monotonic_us};
+  co_await lookups_.Take();
+  auto start = [this, &terms, &spec](std::function<void(tools::Outcome)> done) {
+    parts_.executor->Lookup(parts_.mint->MintLookup(std::move(terms)), std::move(spec), std::move(done));
+  };
+  tools::Outcome outcome = co_await Await<tools::Outcome>(std::move(start));
+  lookups_.Give();
+  found.present = outcome.kind == tools::OutcomeKind::kOk;
+  found.value = std::move(outcome.result);
+  found.error_code = found.present ? "" : outcome.error_code;
+  co_return found;
+}
+
+// ---------------------------------------------------------------- 4: the decision's input
+
+policies::DecisionInput Gate::InputOf(const Ticket& ticket, const policies::StateReader& state) const {
+  policies::DecisionInput input;
+  input.call = {.id = ticket.id.call, .run = ticket.id.run, .tool = ticket.id.tool,
+                .effect = tools::EffectName(ticket.tool->manifest().effect),
+                .agent = ticket.id.agent, .step = ticket.id.step};
+  input.tenant = parts_.tenant;
+  input.principal = ticket.id.principal;
+  input.principal_roles = &ticket.id.roles;
+  input.user = ticket.id.user;
+  input.args = &ticket.args.value;
+  input.args_text = ticket.args.text;
+  input.session = ticket.id.session.get();
+  input.facts = &ticket.facts;
+  input.now_us = ticket.now_us;
+  input.flow_untrusted = ticket.flow_untrusted;
+  input.state = &state;
+  return input;
+}
+
+// ---------------------------------------------------------------- 6: run, and record how it ended
+
+core::PermitTerms Gate::TermsOf(const Ticket& ticket) const {
+  return {.call_id = ticket.id.call, .tool_digest = ticket.tool->digest(),
+          .args_digest = ticket.args.digest, .limits_digest = ticket.tool->limits_digest(),
+          .expires_monotonic_us = parts_.clock->MonotonicMicros() + core::kPermitLifeMicros};
+}
+
+// Precondition: the intent is durable.
+asio::awaitable<tools::Outcome> Gate::Execute(Ticket& ticket) {
+  tools::CallSpec spec{.tool = ticket.tool, .args = ticket.args, .session = *ticket.id.session,
+                       .call_id = ticket.id.call, .idempotency_key = ticket.id.call,
+                       .deadline_monotonic_us = 0};
+  auto start = [this, &ticket, &spec](std::function<void(tools::Outcome)> done) {
+    const std::uint64_t handle = parts_.executor->Run(parts_.mint->Mint(TermsOf(ticket)),
+                                                      std::move(spec), std::move(done));
+    if (ticket.handle != nullptr) ticket.handle->store(handle);
+  };
+  tools::Outcome outcome = co_await Await<tools::Outcome>(std::move(start));
+  if (ticket.handle != nullptr) ticket.handle->store(0);
+  co_return outcome;
+}
+
+asio::awaitable<core::Status> Gate::RunIntended(Worker& worker, Ticket& ticket) {
+  ticket.outcome = co_await Execute(ticket);
+  core::Status status = co_await RecordOutcome(ticket);
+  if (status.ok() && ticket.state == CallState::kUnknown) {
+    status = co_await SettleUnknown(worker, ticket);
+  }
+  Leave(ticket);
+  co_return status;
+}
+
+namespace {
+
+// Rule 13 and property 2: what a failure means for the world is the manifest's word, not a guess.
+std::string RecordedKind(const tools::Tool& tool, const tools::Outcome& outcome) {
+  const tools::Manifest& manifest = tool.manifest();
+  const std::string kind(tools::OutcomeKindName(outcome.kind));
+  if (outcome.kind == tools::OutcomeKind::kOk || outcome.kind == tools::OutcomeKind::kNotStarted) {
+    return kind;
+  }
+  if (manifest.effect == tools::Effect::kRead) {
+    return outcome.kind == tools::OutcomeKind::kUnknown ? "failed" : kind;
+  }
+  const bool harmless = manifest.failure == tools::FailureMeaning::kNoEffect &&
+                        outcome.kind == tools::OutcomeKind::kFailed && outcome.reported_failure;
+  return harmless ? kind : "unknown";
+}
+
+}  // namespace
+
+asio::awaitable<core::Status> Gate::RecordOutcome(Ticket& ticket) {
+  ticket.outcome_kind = RecordedKind(*ticket.tool, ticket.outcome);
+  core::Status status = co_await parts_.journal->Commit(
+      [this, &ticket](Serial& serial) { return CommitOutcome(serial, ticket, ticket.outcome_kind); },
+      audit::Urgency::kOutcome);
+  if (!status.ok()) co_return status;
+  ticket.code = ticket.outcome.error_code;
+  if (ticket.outcome_kind == "ok" || ticket.outcome_kind == "reconciled_done") {
+    ticket.state = CallState::kOk;
+    ticket.observation = ObservationOk(ticket.outcome.result);
+    ticket.untrusted_result = ticket.tool->manifest().trust == tools::ResultTrust::kUntrusted;
+  } else if (ticket.outcome_kind == "unknown") {
+    ticket.state = CallState::kUnknown;
+    ticket.observation = ObservationUnknown();
+  } else {
+    ticket.state = ticket.outcome_kind == "not_started" ? CallState::kNotStarted : CallState::kFailed;
+    ticket.observation = ObservationFailed(ticket.code, ticket.outcome.error);
+    ticket.untrusted_result = ticket.outcome.reported_failure &&
+                              ticket.tool->manifest().trust == tools::ResultTrust::kUntrusted;
+  }
+  co_return status;
+}
+
+asio::awaitable<core::Status> Gate::RecordLost(Ticket& ticket) {
+  ticket.outcome = {};
+  ticket.outcome.kind = tools::OutcomeKind::kUnknown;
+  ticket.outcome.error_code = "LOST";
+  ticket.outcome.error = "the daemon ended while the call was open";
+  return RecordOutcome(ticket);
+}
+
+// ---------------------------------------------------------------- 7: outcomes that nobody saw
+
+asio::awaitable<core::Status> Gate::SettleUnknown(Worker& worker, Ticket& ticket) {
+  const tools::Manifest& manifest = ticket.tool->manifest();
+  const std::int64_t age_us = parts_.clock->WallMicros() - ticket.intent_us;
+  while (ticket.state == CallState::kUnknown && manifest.idempotency.supported &&
+         ticket.attempt < parts_.limits.attempts_max &&
+         age_us < manifest.idempotency.window_ms * 1000) {
+    core::Status status = co_await Retry(worker, ticket);
+    if (!status.ok()) co_return status;
+  }
+  if (ticket.state == CallState::kUnknown && manifest.reconcile) {
+    co_return co_await Reconcile(ticket);
+  }
+  co_return core::OkStatus();
+}
+
+// The same call, the same key, a new durable intent. Never for a tool that did not declare it can.
+asio::awaitable<core::Status> Gate::Retry(Worker&, Ticket& ticket) {
+  co_await SleepFor(kRetryPauseMicros * ticket.attempt);
+  ++ticket.attempt;
+  core::Status status = co_await parts_.journal->Commit(
+      [this, &ticket](Serial& serial) { return CommitIntent(serial, ticket); });
+  if (!status.ok()) co_return status;
+  ticket.outcome = co_await Execute(ticket);
+  // A retry that never started says nothing about the first attempt.
+  if (ticket.outcome.kind == tools::OutcomeKind::kNotStarted) {
+    ticket.outcome.kind = tools::OutcomeKind::kUnknown;
+  }
+  status = co_await RecordOutcome(ticket);
+  co_return status;
+}
+
+asio::awaitable<core::Status> Gate::Reconcile(Ticket& ticket) {
+  const tools::Reconcile& reconcile = *ticket.tool->manifest().reconcile;
+  const std::int64_t settles_us = ticket.intent_us + reconcile.settle_after_ms * 1000;
+  const std::int64_t wait_us = settles_us - parts_.clock->WallMicros();
+  if (wait_us > 0) co_await SleepFor(wait_us);
+  core::Json scope = {{"args", ticket.args.value},
+                      {"call", {{"id", ticket.id.call}, {"idempotency_key", ticket.id.call}}}};
+  const auto args = core::ExpandJson(reconcile.args, scope);
+  if (!args.ok()) co_return core::OkStatus();  // stays unknown: a person says
+  policies::FactDecl look_up{.name = "reconcile", .tool = reconcile.tool, .args = *args, .after = {}};
+  // The arguments are final: nothing in them is a template any more.
+  core::Json final_scope = {{"args", *args}};
+  for (auto& [name, value] : look_up.args.items()) value = "{args." + name + "}";
+  policies::Fact found = co_await LookUp(look_up, std::move(final_scope), ticket);
+  if (!found.present || !found.value.is_object()) co_return core::OkStatus();
+  const auto done = found.value.find("done");
+  if (done == found.value.end() || !done->is_boolean()) co_return core::OkStatus();
+  const bool happened = done->get<bool>();
+  ticket.outcome_kind = happened ? "reconciled_done" : "reconciled_not_done";
+  ticket.outcome = {};
+  ticket.outcome.result = happened ? found.value : core::Json();
+  ticket.outcome.error_code = happened ? "" : "NOT_DONE";
+  ticket.outcome.error = happened ? "" : "the look-up says that it did not take effect";
+  core::Status status = co_await parts_.journal->Commit(
+      [this, &ticket](Serial& serial) { return CommitOutcome(serial, ticket, ticket.outcome_kind); },
+      audit::Urgency::kOutcome);
+  if (!status.ok()) co_return status;
+  ticket.code = ticket.outcome.error_code;
+  ticket.state = happened ? CallState::kOk : CallState::kFailed;
+  ticket.observation = happened ? ObservationOk(ticket.outcome.result)
+                                : ObservationFailed(ticket.code, ticket.outcome.error);
+  co_return status;
+}
+
+// ---------------------------------------------------------------- a dry run
+
+asio::awaitable<void> Gate::Check(Worker& worker, Ticket& ticket) {
+  if (!Prepare(ticket)) co_return;
+  core::Status ignored = co_await DecideInRounds(worker, ticket);
+  if (ticket.say.empty() && ticket.verdict == "deny") ticket.say = SayOf(ticket.decision);
+}
+
+}  // namespace interlock::runtime

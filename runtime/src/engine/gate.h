@@ -1,0 +1,159 @@
+// The one gate: every tool call of every caller goes through it, and nothing else can make a permit.
+//
+// Steps of a call (rule 4): locks, look-ups, decision, call slot, intent, run, outcome. `Pass` takes a call to a
+// durable decision; `RunIntended` runs it and records the outcome; `SettleUnknown` deals with outcomes nobody saw.
+#pragma once
+
+#include <asio.hpp>
+#include <atomic>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "core/permit.h"
+#include "engine/async.h"
+#include "engine/entries.h"
+#include "engine/journal.h"
+#include "policies/approval.h"
+#include "policies/bundle.h"
+#include "runtime/agent.h"
+#include "runtime/make_engine.h"
+
+namespace interlock::runtime {
+
+// One thread that runs steps and gates; a run or call stays on its worker.
+struct Worker {
+  asio::io_context io{1};
+  std::unique_ptr<policies::Engine> engine;  // null: no bundle, everything is denied
+};
+
+// An approval that was granted to a parked call and may be consumed.
+struct GrantedApproval {
+  policies::ApprovalState state;
+  std::string binding_hmac;  // as it stands in the log
+};
+
+// A call on its way through the gate. Used by one coroutine at a time.
+struct Ticket {
+  CallIdentity id;
+  std::optional<Sealer> sealer;
+  const AgentFile* agent = nullptr;  // null for a call without a run
+  bool flow_untrusted = false;
+
+  std::shared_ptr<const tools::Tool> tool;
+  tools::CanonicalArgs args;
+  std::string effect_key;            // HMAC
+  std::vector<std::string> locks;    // HMACs, sorted
+  bool locked = false;
+  bool has_place = false;
+
+  bool proposed = false;             // call.proposed stands in the log already
+  int round = 0;
+  std::int64_t now_us = 0;           // of the decision's input
+  std::vector<Draft> earlier;        // facts and decisions of rounds that modified the arguments
+  std::vector<policies::Fact> facts;
+  policies::Decision decision;
+  std::vector<GrantedApproval> granted;
+
+  CallState state = CallState::kProposed;
+  std::string verdict;
+  std::string code;
+  std::string say;
+  std::vector<std::string> approvals;  // pending ones
+  core::Json fix;
+  tools::Outcome outcome;
+  std::string outcome_kind;            // as recorded
+  std::string observation;
+  bool untrusted_result = false;
+  int attempt = 1;
+  std::int64_t intent_us = 0;          // of the first intent
+  std::atomic<std::uint64_t>* handle = nullptr;  // of the executor, for Cancel
+  audit::EntryRef newest;
+};
+
+struct GateParts {
+  std::string tenant;
+  Journal* journal = nullptr;
+  audit::KeyStore* keys = nullptr;
+  const core::Clock* clock = nullptr;
+  core::Random* random = nullptr;
+  const core::PermitMint* mint = nullptr;
+  tools::Executor* executor = nullptr;
+  std::shared_ptr<const tools::Registry> registry;
+  std::shared_ptr<const policies::Bundle> bundle;
+  EngineLimits limits;
+};
+
+// Thread-safe. Neither copies nor moves.
+class Gate {
+ public:
+  explicit Gate(GateParts parts);
+  Gate(const Gate&) = delete;
+  Gate& operator=(const Gate&) = delete;
+
+  // Takes a call to a durable decision. Afterwards ticket.state is kDenied, kRefused, kParked or kIntended; in
+  // the last case RunIntended must follow. Errors: the log did not take it (nothing happened, nothing is held),
+  // or kAlreadyExists when the request_id names another call by now.
+  asio::awaitable<core::Status> Pass(Worker& worker, Ticket& ticket);
+
+  // Runs what Pass intended and records how it ended, unknown outcomes settled as the manifest says. Afterwards
+  // ticket.state is kOk, kFailed, kNotStarted or kUnknown (a person must say). Errors: the outcome is not durable.
+  asio::awaitable<core::Status> RunIntended(Worker& worker, Ticket& ticket);
+
+  // For a call whose outcome is recorded as unknown: retry by idempotency key, look-up, or leave to a person.
+  asio::awaitable<core::Status> SettleUnknown(Worker& worker, Ticket& ticket);
+
+  // Records `call.outcome` unknown for an intent that a dead daemon left behind.
+  asio::awaitable<core::Status> RecordLost(Ticket& ticket);
+
+  // The gate without locks, entries or effects.
+  asio::awaitable<void> Check(Worker& worker, Ticket& ticket);
+
+  // Tool, arguments and keys of a ticket; sets verdict `refuse` and false when the call makes no sense.
+  bool Prepare(Ticket& ticket) const;
+
+  // Serial section: what a person's word does to the holds of a call (rules 10, 13).
+  core::Status SettleHolds(Serial& serial, const CallIdentity& id, bool happened) const;
+
+  const GateParts& parts() const { return parts_; }
+
+ private:
+  // --- worker side
+  asio::awaitable<void> GatherFacts(Ticket& ticket);
+  asio::awaitable<policies::Fact> LookUp(const policies::FactDecl& fact, core::Json scope,
+                                         const Ticket& ticket);
+  asio::awaitable<core::Status> DecideInRounds(Worker& worker, Ticket& ticket);
+  core::Status ApplyModification(Ticket& ticket);
+  policies::DecisionInput InputOf(const Ticket& ticket, const policies::StateReader& state) const;
+  void Refuse(Ticket& ticket, std::string code, std::string say) const;
+  void Leave(Ticket& ticket);  // gives locks and place back
+  asio::awaitable<tools::Outcome> Execute(Ticket& ticket);
+  asio::awaitable<core::Status> RecordOutcome(Ticket& ticket);
+  asio::awaitable<core::Status> Retry(Worker& worker, Ticket& ticket);
+  asio::awaitable<core::Status> Reconcile(Ticket& ticket);
+  core::PermitTerms TermsOf(const Ticket& ticket) const;
+  core::Json KeyScope(const Ticket& ticket) const;
+
+  // --- serial section (writer thread)
+  core::Status CommitDecision(Serial& serial, Ticket& ticket);
+  core::Status CommitIntent(Serial& serial, Ticket& ticket);
+  core::Status CommitOutcome(Serial& serial, Ticket& ticket, const std::string& kind);
+  bool StillHolds(Serial& serial, const Ticket& ticket) const;
+  std::string Objection(Serial& serial, Ticket& ticket) const;
+  std::string BudgetObjection(Serial& serial, Ticket& ticket) const;
+  std::string ScopeKey(const std::string& scope) const { return parts_.keys->Hmac("scope", scope); }
+  core::Status Redecide(Serial& serial, Ticket& ticket);
+  core::Status EmitAsk(Serial& serial, Ticket& ticket);
+  core::Status EmitAllow(Serial& serial, Ticket& ticket);
+  core::Status VoidGranted(Serial& serial, Ticket& ticket, std::string_view why);
+  IntentFields IntentOf(const Ticket& ticket) const;
+
+  GateParts parts_;
+  LockTable locks_;
+  Places lookups_;
+  Places calls_;
+};
+
+}  // namespace interlock::runtime

@@ -1,0 +1,307 @@
+// What the gate does inside the journal's serial section: the last look at state that others may have moved, and
+// the entries that make the decision, the holds, the consumed approvals and the intent one durable step.
+#include <algorithm>
+#include <map>
+
+#include "core/check.h"
+#include "engine/budget_view.h"
+#include "engine/gate.h"
+#include "policies/budget.h"
+
+namespace interlock::runtime {
+namespace {
+
+HoldFields FieldsOf(const HoldRow& hold, const std::string& id, State& state) {
+  const BudgetRow* budget = state.FindBudget(hold.budget_key);
+  INTERLOCK_CHECK(budget != nullptr);
+  return {.hold = id, .budget = budget->budget, .scope = budget->scope, .unit = budget->unit,
+          .window_us = budget->window_us, .limit = budget->limit_amount, .amount = hold.amount};
+}
+
+std::string SayFor(std::string_view code) {
+  if (code == "DUPLICATE_EFFECT") return "This was done already, or is being done; do not repeat it.";
+  if (code == "UNSETTLED") return "An earlier call on the same object has an unknown outcome; a person is asked.";
+  if (code == "BUDGET") return "The budget for this is used up.";
+  if (code == "LIMIT") return "This was done too often in the last while.";
+  if (code == "RUN_ENDED") return "The run has ended.";
+  if (code == "APPROVAL_SPENT") return "The approval is no longer there to be used.";
+  return "The policy does not allow this call.";
+}
+
+}  // namespace
+
+// Rule 1: every balance and counter that the decision read must stand as it was.
+bool Gate::StillHolds(Serial& serial, const Ticket& ticket) const {
+  const LiveReader live(serial.state(), *parts_.keys, ticket.now_us);
+  return std::all_of(ticket.decision.reads.begin(), ticket.decision.reads.end(),
+                     [&](const auto& read) { return live.VersionOf(read) == read.version; });
+}
+
+core::Status Gate::Redecide(Serial& serial, Ticket& ticket) {
+  const LiveReader live(serial.state(), *parts_.keys, ticket.now_us);
+  INTERLOCK_CHECK(serial.engine() != nullptr);
+  ticket.decision = serial.engine()->Decide(InputOf(ticket, live));
+  ticket.verdict = policies::VerdictName(ticket.decision.verdict);
+  ticket.code = ticket.decision.code;
+  ticket.say = ticket.decision.say;
+  ticket.fix = ticket.decision.fix;
+  if (ticket.decision.verdict == policies::Verdict::kModify) {
+    ticket.verdict = "deny";  // the next try goes through its rounds from the start
+    ticket.code = "BUSY";
+    ticket.say = "Something changed while this was decided; try again.";
+  }
+  return core::OkStatus();
+}
+
+// Why a call that the policy lets through (or asks about) must not go on. Empty: nothing against it.
+std::string Gate::Objection(Serial& serial, Ticket& ticket) const {
+  State& state = serial.state();
+  const EffectRow* effect = state.FindEffect(ticket.effect_key);
+  if (effect != nullptr && effect->call != ticket.id.call) {
+    ticket.say = "This was done already, or is being done, by call " + effect->call + "; do not repeat it.";
+    return "DUPLICATE_EFFECT";
+  }
+  if (ticket.tool->manifest().effect != tools::Effect::kRead) {
+    for (const std::string& lock : ticket.locks) {
+      const LockRow* held = state.FindLock(lock);
+      if (held != nullptr && held->call != ticket.id.call) return "UNSETTLED";
+    }
+  }
+  return "";
+}
+
+std::string Gate::BudgetObjection(Serial& serial, Ticket& ticket) const {
+  State& state = serial.state();
+  for (const GrantedApproval& granted : ticket.granted) {
+    const ApprovalRow* row = state.FindApproval(granted.state.id);
+    if (row == nullptr || row->phase != policies::ApprovalPhase::kGranted) return "APPROVAL_SPENT";
+  }
+  for (const policies::LimitUse& limit : ticket.decision.limits) {
+    const CounterRow* counter = state.FindCounter(parts_.keys->Hmac("counter", limit.key));
+    const std::int64_t used =
+        counter == nullptr ? 0 : CountWithin(*counter, limit.per_ms, serial.now_us());
+    if (used >= limit.max) return "LIMIT";
+  }
+  std::map<std::string, policies::BudgetState> balances;  // several reservations may share one
+  for (const policies::Reservation& wanted : ticket.decision.reservations) {
+    if (wanted.amount == 0) continue;
+    const std::string key =
+        BudgetKey(wanted.budget.name, ScopeKey(wanted.scope), wanted.window_start_us);
+    const auto [at, fresh] = balances.try_emplace(key);
+    const BudgetRow* row = fresh ? state.FindBudget(key) : nullptr;
+    if (row != nullptr) {
+      at->second = {.limit = row->limit_amount, .held = row->held, .settled = row->settled,
+                    .version = static_cast<std::uint64_t>(row->version)};
+    }
+    if (policies::TryHold(at->second, wanted.budget.limit, wanted.amount) !=
+        policies::HoldResult::kHeld) {
+      return "BUDGET";
+    }
+  }
+  return "";
+}
+
+core::Status Gate::CommitDecision(Serial& serial, Ticket& ticket) {
+  if (!ticket.id.request.empty() && !ticket.proposed) {
+    const RequestRow* earlier = serial.state().FindRequest(ticket.id.request);
+    if (earlier != nullptr) return core::Error(core::StatusCode::kAlreadyExists, earlier->name);
+  }
+  const bool decided = ticket.decision.bundle_id != core::Digest{} && ticket.verdict != "refuse";
+  if (decided && ticket.verdict != "deny" && !StillHolds(serial, ticket)) {
+    INTERLOCK_RETURN_IF_ERROR(Redecide(serial, ticket));
+  }
+  const bool covered = ticket.verdict == "ask" && !ticket.granted.empty() &&
+                       [&] {
+                         std::vector<policies::ApprovalState> states;
+                         for (const auto& granted : ticket.granted) states.push_back(granted.state);
+                         return policies::Covers(states, ticket.decision.demands, ticket.args.digest,
+                                                 ticket.tool->digest());
+                       }();
+  const bool goes = ticket.verdict == "allow" || covered;
+  std::string objection;
+  const RunRow* run = ticket.id.run.empty() ? nullptr : serial.state().FindRun(ticket.id.run);
+  if (run != nullptr && (run->state == RunState::kCancelling || IsFinal(run->state))) {
+    objection = "RUN_ENDED";  // rule 11: the journal's order decides
+  } else if (goes || ticket.verdict == "ask") {
+    objection = Objection(serial, ticket);
+    if (objection.empty() && goes) objection = BudgetObjection(serial, ticket);
+  }
+  if (!objection.empty()) {
+    if (objection != "DUPLICATE_EFFECT") ticket.say = SayFor(objection);
+    ticket.verdict = "deny";
+    ticket.code = objection;
+  } else if (covered) {
+    ticket.verdict = "allow";
+  }
+
+  if (!ticket.proposed) {
+    const std::string digest = ticket.tool == nullptr ? "" : core::DigestName(ticket.tool->digest());
+    Draft proposed = DraftProposed(ticket.id, *ticket.sealer, digest);
+    INTERLOCK_RETURN_IF_ERROR(serial.Append(proposed).status());
+  }
+  for (Draft& draft : ticket.earlier) INTERLOCK_RETURN_IF_ERROR(serial.Append(draft).status());
+  if (!ticket.facts.empty()) {
+    Draft facts = DraftFacts(ticket.id, *ticket.sealer, ticket.facts, ticket.round);
+    INTERLOCK_RETURN_IF_ERROR(serial.Append(facts).status());
+  }
+  Draft draft = DraftDecided(
+      ticket.id, *ticket.sealer,
+      {.effect = ticket.verdict, .code = ticket.code, .say = ticket.say,
+       .decision = decided ? &ticket.decision : nullptr, .args = ticket.args.text, .round = ticket.round});
+  INTERLOCK_RETURN_IF_ERROR(serial.Append(draft).status());
+
+  if (ticket.verdict == "allow") {
+    INTERLOCK_RETURN_IF_ERROR(EmitAllow(serial, ticket));
+  } else if (ticket.verdict == "ask") {
+    INTERLOCK_RETURN_IF_ERROR(EmitAsk(serial, ticket));
+  } else {
+    INTERLOCK_RETURN_IF_ERROR(VoidGranted(serial, ticket, "denied"));
+    ticket.state = ticket.verdict == "refuse" ? CallState::kRefused : CallState::kDenied;
+    ticket.observation = ObservationDenied(ticket.code, ticket.say, ticket.fix);
+  }
+  ticket.newest = serial.newest();
+  return core::OkStatus();
+}
+
+core::Status Gate::VoidGranted(Serial& serial, Ticket& ticket, std::string_view why) {
+  for (const GrantedApproval& granted : ticket.granted) {
+    const ApprovalRow* row = serial.state().FindApproval(granted.state.id);
+    if (row == nullptr || row->phase != policies::ApprovalPhase::kGranted) continue;
+    Draft voided = DraftApprovalVoided(ticket.id.run, ticket.id.call, granted.state.id, why,
+                                       /*ends_call=*/false);
+    INTERLOCK_RETURN_IF_ERROR(serial.Append(voided).status());
+  }
+  return core::OkStatus();
+}
+
+core::Status Gate::EmitAsk(Serial& serial, Ticket& ticket) {
+  // Approvals that no longer cover what is asked (other values shown, a further demand) are not reused.
+  INTERLOCK_RETURN_IF_ERROR(VoidGranted(serial, ticket, "changed"));
+  ticket.approvals.clear();
+  for (const policies::ApprovalDemand& demand : ticket.decision.demands) {
+    const core::Digest binding =
+        policies::BindingDigest(ticket.args.digest, ticket.tool->digest(), demand.show);
+    ApprovalFields fields{.approval = core::NewUuidV7(*parts_.clock, *parts_.random),
+                          .binding = parts_.keys->Hmac("binding", core::AsBytes(binding)),
+                          .expires_us = serial.now_us() + demand.expires_ms * 1000,
+                          .demand = &demand};
+    Draft requested = DraftApprovalRequested(ticket.id, *ticket.sealer, fields);
+    INTERLOCK_RETURN_IF_ERROR(serial.Append(requested).status());
+    ticket.approvals.push_back(fields.approval);
+  }
+  ticket.state = CallState::kParked;
+  ticket.observation = ObservationPending(ticket.approvals, ticket.say);
+  return core::OkStatus();
+}
+
+core::Status Gate::EmitAllow(Serial& serial, Ticket& ticket) {
+  for (const GrantedApproval& granted : ticket.granted) {
+    Draft consumed = DraftApprovalEnded("approval.consumed", ticket.id.run, ticket.id.call,
+                                        granted.state.id);
+    INTERLOCK_RETURN_IF_ERROR(serial.Append(consumed).status());
+  }
+  for (const policies::Reservation& wanted : ticket.decision.reservations) {
+    if (wanted.amount == 0) continue;
+    Draft held = DraftHeld(ticket.id, {.hold = core::NewUuidV7(*parts_.clock, *parts_.random),
+                                       .budget = wanted.budget.name,
+                                       .scope = ScopeKey(wanted.scope),
+                                       .unit = wanted.budget.unit,
+                                       .window_us = wanted.window_start_us,
+                                       .limit = wanted.budget.limit,
+                                       .amount = wanted.amount});
+    INTERLOCK_RETURN_IF_ERROR(serial.Append(held).status());
+  }
+  ticket.attempt = 1;
+  Draft intended = DraftIntended(ticket.id, IntentOf(ticket));
+  INTERLOCK_RETURN_IF_ERROR(serial.Append(intended).status());
+  ticket.intent_us = serial.now_us();
+  ticket.state = CallState::kIntended;
+  return core::OkStatus();
+}
+
+IntentFields Gate::IntentOf(const Ticket& ticket) const {
+  const tools::Manifest& manifest = ticket.tool->manifest();
+  IntentFields intent{.attempt = ticket.attempt,
+                      .builtin = !manifest.process.has_value(),
+                      .counters = {},
+                      .effect = std::string(tools::EffectName(manifest.effect)),
+                      .effect_key = ticket.effect_key,
+                      .idempotency_key = ticket.id.call,
+                      .level_min = "",
+                      .limits = core::DigestName(ticket.tool->limits_digest()),
+                      .locks = ticket.locks,
+                      .profile = "",
+                      .tool_digest = core::DigestName(ticket.tool->digest())};
+  for (const policies::LimitUse& limit : ticket.decision.limits) {
+    intent.counters.push_back(parts_.keys->Hmac("counter", limit.key));
+  }
+  if (manifest.process) {
+    intent.level_min = sandbox::LevelName(manifest.process->level_min);
+    intent.profile = sandbox::ProfileName(manifest.process->profile);
+  }
+  return intent;
+}
+
+// A further attempt at a call whose outcome is unknown: the same key, so only while nobody has said otherwise.
+core::Status Gate::CommitIntent(Serial& serial, Ticket& ticket) {
+  const CallRow* call = serial.state().FindCall(ticket.id.call);
+  if (call == nullptr || call->state != CallState::kUnknown) {
+    return core::FailedPrecondition("the outcome of call `" + ticket.id.call + "` is known by now");
+  }
+  IntentFields intent = IntentOf(ticket);
+  intent.counters = SplitWords(call->counters);
+  Draft draft = DraftIntended(ticket.id, intent);
+  return serial.Append(draft).status();
+}
+
+core::Status Gate::CommitOutcome(Serial& serial, Ticket& ticket, const std::string& kind) {
+  const CallRow* call = serial.state().FindCall(ticket.id.call);
+  const bool open = call != nullptr && (call->state == CallState::kIntended ||
+                                        call->state == CallState::kUnknown);
+  if (!open) {
+    return core::FailedPrecondition("the outcome of call `" + ticket.id.call + "` is known by now");
+  }
+  Draft outcome = DraftOutcome(ticket.id, *ticket.sealer,
+                               {.attempt = ticket.attempt, .kind = kind,
+                                .code = ticket.outcome.error_code, .detail = ticket.outcome.error,
+                                .outcome = &ticket.outcome});
+  INTERLOCK_RETURN_IF_ERROR(serial.Append(outcome).status());
+  ticket.newest = serial.newest();
+  if (kind == "unknown") return core::OkStatus();  // a hold with an open intent never expires (rule 13)
+  const bool done = kind == "ok" || kind == "reconciled_done";
+  for (const std::string& id : serial.state().HoldsOf(ticket.id.call)) {
+    const HoldRow* hold = serial.state().FindHold(id);
+    INTERLOCK_CHECK(hold != nullptr);
+    const HoldFields fields = FieldsOf(*hold, id, serial.state());
+    Draft draft;
+    if (done) {
+      const auto& money = ticket.outcome.reported;
+      policies::Settlement settled{.amount = hold->amount, .flagged = false};
+      if (ticket.tool->manifest().money && core::MinorDigits(hold->unit).ok()) {
+        settled = policies::SettlementOf(hold->amount, hold->unit, money.has_value(),
+                                         money ? money->minor : 0, money ? money->currency : "");
+      }
+      draft = DraftSettled(ticket.id, fields, settled.amount, settled.flagged);
+    } else {
+      draft = DraftReleased(ticket.id, fields, kind);
+    }
+    INTERLOCK_RETURN_IF_ERROR(serial.Append(draft).status());
+  }
+  ticket.newest = serial.newest();
+  return core::OkStatus();
+}
+
+core::Status Gate::SettleHolds(Serial& serial, const CallIdentity& id, bool happened) const {
+  for (const std::string& hold_id : serial.state().HoldsOf(id.call)) {
+    const HoldRow* hold = serial.state().FindHold(hold_id);
+    INTERLOCK_CHECK(hold != nullptr);
+    const HoldFields fields = FieldsOf(*hold, hold_id, serial.state());
+    // Nobody reported an amount: the whole hold is settled, flagged.
+    Draft draft = happened ? DraftSettled(id, fields, hold->amount, /*flagged=*/true)
+                           : DraftReleased(id, fields, "resolved");
+    INTERLOCK_RETURN_IF_ERROR(serial.Append(draft).status());
+  }
+  return core::OkStatus();
+}
+
+}  // namespace interlock::runtime

@@ -1,0 +1,259 @@
+#include "engine/history.h"
+
+#include <algorithm>
+
+namespace interlock::runtime {
+namespace {
+
+constexpr int kPageEntries = 256;
+
+std::string Field(const core::JsonObjectView& body, std::string_view name) {
+  return body.String(name).value_or("");
+}
+
+core::Json JsonOf(const core::StatusOr<std::string>& text) {
+  if (!text.ok()) return nullptr;
+  auto parsed = core::ParseJson(*text, core::kPayloadLimits);
+  return parsed.ok() ? *parsed : core::Json();
+}
+
+RecordedCall* FindCall(std::vector<RecordedCall>& calls, const std::string& id) {
+  const auto at = std::find_if(calls.rbegin(), calls.rend(),
+                               [&](const RecordedCall& call) { return call.id.call == id; });
+  return at == calls.rend() ? nullptr : &*at;
+}
+
+void SetContext(const core::Json& context, CallIdentity& id) {
+  id.user = context.value("user", "");
+  id.subject = context.value("subject", "");
+  id.roles = context.value("roles", std::vector<std::string>{});
+  id.request_id = context.value("request_id", "");
+  if (context.contains("session")) id.session = std::make_shared<core::Json>(context["session"]);
+}
+
+// The events that an entry of a call stands for, in the words of the core.
+std::vector<Event> EventsOf(std::string_view kind, const RecordedCall& call) {
+  const std::string& id = call.id.call;
+  if (kind == "call.proposed") return {event::CallDeciding{call.id.step, call.id.position, id}};
+  if (kind == "call.decided") {
+    if (call.verdict == "ask") return {event::CallParked{id, ObservationPending({}, call.say)}};
+    if (call.verdict == "allow" || call.verdict == "modify") return {};
+    return {event::CallDone{id, ObservationOf(call)}};
+  }
+  if (kind == "approval.requested") {
+    return {event::CallParked{id, ObservationPending(call.approvals, call.say)}};
+  }
+  if (kind == "call.intended") return {event::CallRunning{id}};
+  if (kind == "call.outcome" && call.outcome == "unknown") return {};
+  const bool ends = kind == "call.outcome" || kind == "call.resolved" || kind == "call.withdrawn" ||
+                    kind == "approval.rejected" || kind == "approval.expired" ||
+                    kind == "approval.voided";
+  const std::string observation = ends ? ObservationOf(call) : "";
+  if (observation.empty()) return {};
+  return {event::CallDone{id, observation}};
+}
+
+// The state that the log itself has said, which the core must not run ahead of.
+void FoldState(std::string_view kind, const core::JsonObjectView& body, RunState& state) {
+  if (kind == "run.parked") state = RunState::kWaitingForApproval;
+  if (kind == "run.resumed" || kind == "plan.requested") state = RunState::kRunning;
+  if (kind == "message.received" && state == RunState::kWaitingForUser) state = RunState::kRunning;
+  if (kind == "run.waiting") {
+    state = Field(body, "for") == "person" ? RunState::kWaitingForPerson : RunState::kWaitingForUser;
+  }
+  if (kind == "run.cancelling") state = RunState::kCancelling;
+  if (kind == "run.completed") state = RunState::kCompleted;
+  if (kind == "run.failed") state = RunState::kFailed;
+  if (kind == "run.cancelled") state = RunState::kCancelled;
+  if (kind == "run.escalated") state = RunState::kEscalated;
+}
+
+}  // namespace
+
+std::string ObservationOf(const RecordedCall& call) {
+  if (call.outcome == "ok" || call.outcome == "reconciled_done") return ObservationOk(call.result);
+  if (call.outcome == "resolved_done") {
+    return ObservationOk({{"resolved", "a person confirmed that it took effect"}});
+  }
+  if (call.outcome == "unknown") return "";
+  if (!call.outcome.empty()) return ObservationFailed(call.error_code, call.error);
+  if (call.verdict == "deny" || call.verdict == "refuse") {
+    return ObservationDenied(call.code, call.say, call.fix);
+  }
+  return "";
+}
+
+core::StatusOr<std::string> History::Content(std::uint64_t index, const core::JsonObjectView& body,
+                                             std::string_view field) const {
+  const auto object = body.Object(field);
+  const auto slot = object ? object->Int("slot") : std::nullopt;
+  if (!slot) return core::NotFound("entry has no `" + std::string(field) + "`");
+  INTERLOCK_ASSIGN_OR_RETURN(const audit::PayloadRow row,
+                             log_.ReadPayload(index, static_cast<int>(*slot)));
+  if (row.erased) return core::NotFound("the content was erased");
+  if (core::Hex(row.payload.commitment) != object->Token("commit")) {
+    return core::DataLoss("payload of entry " + std::to_string(index) + " is not the committed one");
+  }
+  INTERLOCK_ASSIGN_OR_RETURN(audit::OpenedPayload opened, keys_.Open(row.payload));
+  return std::move(opened.plaintext);
+}
+
+core::Status History::FoldCall(const audit::Entry& entry, const core::JsonObjectView& body,
+                               RecordedCall& call) const {
+  const std::string& kind = entry.kind;
+  if (kind == "call.proposed") {
+    call.id.call = Field(body, "call");
+    call.id.step = body.Int("step").value_or(-1);
+    call.id.position = body.Int("position").value_or(-1);
+    call.id.tool = Field(body, "tool");
+    call.id.principal = Field(body, "principal");
+    call.id.request = Field(body, "request");
+    INTERLOCK_ASSIGN_OR_RETURN(call.id.args_text, Content(entry.index, body, "args"));
+    if (body.Raw("context")) SetContext(JsonOf(Content(entry.index, body, "context")), call.id);
+    const auto view = core::JsonObjectView::Of(entry.bytes);
+    const auto cites = core::JsonArrayElements(view->Raw("cites").value_or("[]"));
+    if (cites.ok() && !cites->empty()) call.tool_digest = cites->front().substr(1, cites->front().size() - 2);
+  } else if (kind == "facts.gathered") {
+    call.facts = JsonOf(Content(entry.index, body, "facts"));
+  } else if (kind == "call.decided") {
+    call.verdict = Field(body, "effect");
+    call.code = Field(body, "code");
+    call.say = Content(entry.index, body, "say").value_or("");
+    call.decision = JsonOf(Content(entry.index, body, "decision"));
+    call.fix = call.decision.is_object() ? call.decision.value("fix", core::Json()) : core::Json();
+    call.args = Content(entry.index, body, "args").value_or("");
+  } else if (kind == "approval.requested") {
+    call.approvals.push_back(Field(body, "approval"));
+  } else if (kind == "approval.consumed" || kind == "approval.voided") {
+    std::erase(call.approvals, Field(body, "approval"));
+    if (body.Bool("ends_call").value_or(false)) {
+      call.verdict = "deny";
+      call.code = "CONFIRMATION_VOIDED";
+      call.say = "The user wrote again before confirming.";
+    }
+  } else if (kind == "approval.rejected" || kind == "approval.expired") {
+    call.verdict = "deny";
+    call.code = kind == "approval.rejected" ? "APPROVAL_REJECTED" : "APPROVAL_EXPIRED";
+    call.say = kind == "approval.rejected" ? "The approval was refused."
+                                           : "Nobody approved this in time.";
+  } else if (kind == "call.intended") {
+    call.attempt = static_cast<int>(body.Int("attempt").value_or(1));
+    if (call.intent_us == 0) call.intent_us = entry.time_us;
+  } else if (kind == "call.outcome") {
+    call.outcome = Field(body, "kind");
+    call.level = Field(body, "level");
+    call.error_code = Field(body, "code");
+    call.error = Content(entry.index, body, "detail").value_or("");
+    call.result = JsonOf(Content(entry.index, body, "result"));
+  } else if (kind == "call.resolved" && body.Bool("complete").value_or(false)) {
+    const bool happened = body.Bool("happened").value_or(false);
+    call.outcome = happened ? "resolved_done" : "resolved_not_done";
+    call.error_code = happened ? "" : "NOT_DONE";
+    call.error = happened ? "" : "a person found that it did not take effect";
+  } else if (kind == "call.withdrawn") {
+    call.verdict = "deny";
+    call.code = "WITHDRAWN";
+    call.say = "The call was withdrawn.";
+  } else if (kind == "result.released") {
+    call.released = true;
+  }
+  return core::OkStatus();
+}
+
+core::StatusOr<RecordedCall> History::Call(const std::vector<std::uint64_t>& indexes) const {
+  RecordedCall call;
+  for (const std::uint64_t index : indexes) {
+    INTERLOCK_ASSIGN_OR_RETURN(const audit::Entry entry, log_.Read(index));
+    INTERLOCK_ASSIGN_OR_RETURN(const core::JsonObjectView view, core::JsonObjectView::Of(entry.bytes));
+    const auto body = view.Object("body");
+    if (!body) return core::DataLoss("entry " + std::to_string(index) + " has no body");
+    INTERLOCK_RETURN_IF_ERROR(FoldCall(entry, *body, call));
+  }
+  if (call.id.call.empty()) return core::NotFound("no such call");
+  if (call.id.session == nullptr) call.id.session = std::make_shared<core::Json>(core::Json::object());
+  return call;
+}
+
+core::Status History::FoldRun(const audit::Entry& entry, const core::JsonObjectView& body,
+                              const AgentOf& agent_of, RecordedRun& recorded) const {
+  const std::string& kind = entry.kind;
+  if (kind == "run.started") {
+    recorded.base.agent = Field(body, "agent");
+    recorded.base.principal = Field(body, "principal");
+    recorded.agent_digest = Field(body, "agent_digest");
+    INTERLOCK_ASSIGN_OR_RETURN(const std::string who, Content(entry.index, body, "who"));
+    SetContext(JsonOf(who), recorded.base);
+    recorded.base.session =
+        std::make_shared<core::Json>(JsonOf(Content(entry.index, body, "session")));
+    const AgentFile* agent = agent_of(recorded.base.agent, recorded.agent_digest);
+    if (agent != nullptr) {
+      recorded.core.limits = agent->limits;
+      recorded.core.on_text = agent->on_text;
+    }
+  } else if (kind == "message.received") {
+    INTERLOCK_ASSIGN_OR_RETURN(std::string text, Content(entry.index, body, "text"));
+    Step(recorded.core, event::Message{std::move(text)});
+  } else if (kind == "plan.requested") {
+    recorded.log_planning = true;
+    Step(recorded.core, event::PlanRequested{});
+  } else if (kind == "plan.received") {
+    recorded.log_planning = false;
+    if (Field(body, "finish") == "error") {
+      Step(recorded.core, event::PlanFailed{Field(body, "code"), Field(body, "reason")});
+    } else {
+      INTERLOCK_ASSIGN_OR_RETURN(const std::string text, Content(entry.index, body, "plan"));
+      INTERLOCK_ASSIGN_OR_RETURN(Plan plan, PlanFromJson(text));
+      Step(recorded.core, event::PlanReceived{std::move(plan)});
+    }
+  } else if (kind == "run.cancelling") {
+    Step(recorded.core, event::Cancel{Field(body, "by")});
+  }
+  return core::OkStatus();
+}
+
+core::Status History::FoldEntry(const audit::Entry& entry, const AgentOf& agent_of,
+                                RecordedRun& recorded) const {
+  INTERLOCK_ASSIGN_OR_RETURN(const core::JsonObjectView view, core::JsonObjectView::Of(entry.bytes));
+  const auto body = view.Object("body");
+  if (!body) return core::DataLoss("entry " + std::to_string(entry.index) + " has no body");
+  const std::string& kind = entry.kind;
+  FoldState(kind, *body, recorded.log_state);
+  if (!body->Raw("call")) {
+    INTERLOCK_RETURN_IF_ERROR(FoldRun(entry, *body, agent_of, recorded));
+  } else {
+    if (kind == "call.proposed") recorded.calls.emplace_back().id = recorded.base;
+    RecordedCall* call = kind == "call.proposed" ? &recorded.calls.back()
+                                                 : FindCall(recorded.calls, Field(*body, "call"));
+    if (call == nullptr) {
+      return core::DataLoss("entry " + std::to_string(entry.index) + " names a call that was not proposed");
+    }
+    INTERLOCK_RETURN_IF_ERROR(FoldCall(entry, *body, *call));
+    for (const Event& event : EventsOf(kind, *call)) Step(recorded.core, event);
+    const auto labels = core::JsonArrayElements(body->Raw("labels").value_or("[]"));
+    if (labels.ok()) {
+      for (const auto label : *labels) recorded.labels.emplace_back(label.substr(1, label.size() - 2));
+    }
+  }
+  // The core may be a step ahead of the log (it says what should follow); the log is what happened.
+  recorded.core.state = recorded.log_state;
+  recorded.core.planning = recorded.log_planning;
+  return core::OkStatus();
+}
+
+core::StatusOr<RecordedRun> History::Run(const std::string& run, const AgentOf& agent_of) const {
+  RecordedRun recorded;
+  recorded.core.run = run;
+  recorded.base.run = run;
+  for (std::int64_t next = 0;;) {
+    INTERLOCK_ASSIGN_OR_RETURN(const audit::EntryPage page, log_.ReadRun(run, next, kPageEntries));
+    if (page.entries.empty() && next == 0) return core::NotFound("no such run");
+    for (const audit::Entry& entry : page.entries) {
+      INTERLOCK_RETURN_IF_ERROR(FoldEntry(entry, agent_of, recorded));
+      recorded.last_seq = entry.run_seq;
+      next = entry.run_seq + 1;
+    }
+    if (!page.more) return recorded;
+  }
+}
+
+}  // namespace interlock::runtime

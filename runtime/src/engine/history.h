@@ -1,0 +1,83 @@
+// A run read back from its entries: the same functions that ran it live fold what it wrote.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "audit/keys.h"
+#include "audit/log.h"
+#include "engine/entries.h"
+#include "engine/step.h"
+#include "tools/tool.h"
+
+namespace interlock::runtime {
+
+// A call as its entries tell it; enough to go on with it.
+struct RecordedCall {
+  CallIdentity id;
+  std::string args;          // canonical, from the newest decision
+  std::string tool_digest;   // cited when it was proposed
+  std::string verdict;
+  std::string code;
+  std::string say;
+  core::Json fix;
+  core::Json decision;       // CanonicalDecision; null when refused
+  core::Json facts;
+  std::string outcome;       // kind of the newest outcome; empty: none
+  std::string error_code;
+  std::string error;
+  core::Json result;
+  bool released = false;
+  std::string level;
+  int attempt = 0;           // of the newest intent; 0: none
+  std::int64_t intent_us = 0;
+  std::vector<std::string> approvals;  // requested and not voided or spent
+};
+
+struct RecordedRun {
+  RunCore core;
+  CallIdentity base;         // call, step, position, tool, args empty
+  std::string agent_digest;
+  std::vector<RecordedCall> calls;
+  std::vector<std::string> labels;  // of released results
+  RunState log_state = RunState::kRunning;  // as the newest entry leaves it
+  std::int64_t last_seq = -1;       // run_seq of the newest entry that was read
+  bool log_planning = false;        // a plan was requested and none came
+};
+
+// What the planner was told, or is told, of a recorded call; empty while it has no end.
+std::string ObservationOf(const RecordedCall& call);
+
+class History {
+ public:
+  // Borrowed; thread-safe.
+  History(const audit::Log& log, audit::KeyStore& keys) : log_(log), keys_(keys) {}
+
+  // Errors: kNotFound; kDataLoss when a payload does not fit its commitment; kFailedPrecondition when content
+  // that is needed was erased.
+  // `agent_of` gives the agent file that the run is pinned to; it may be null.
+  using AgentOf = std::function<const AgentFile*(const std::string& name, const std::string& digest)>;
+  core::StatusOr<RecordedRun> Run(const std::string& run, const AgentOf& agent_of) const;
+  // A call without a run. `first` and the later indexes come from its row.
+  core::StatusOr<RecordedCall> Call(const std::vector<std::uint64_t>& indexes) const;
+
+  // The plaintext that a commitment object names. kNotFound: erased, or no such field.
+  core::StatusOr<std::string> Content(std::uint64_t index, const core::JsonObjectView& body,
+                                      std::string_view field) const;
+
+ private:
+  core::Status FoldEntry(const audit::Entry& entry, const AgentOf& agent_of,
+                         RecordedRun& recorded) const;
+  core::Status FoldRun(const audit::Entry& entry, const core::JsonObjectView& body,
+                       const AgentOf& agent_of, RecordedRun& recorded) const;
+  core::Status FoldCall(const audit::Entry& entry, const core::JsonObjectView& body,
+                        RecordedCall& call) const;
+
+  const audit::Log& log_;
+  audit::KeyStore& keys_;
+};
+
+}  // namespace interlock::runtime

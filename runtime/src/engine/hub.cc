@@ -1,0 +1,437 @@
+#include "engine/hub.h"
+
+#include <chrono>
+
+#include "engine/run_actor.h"
+#include "engine/select.h"
+
+namespace interlock::runtime {
+namespace {
+
+constexpr auto kMaintenancePause = std::chrono::milliseconds(250);
+constexpr auto kDrainMax = std::chrono::seconds(30);
+constexpr int kExpireBatch = 200;
+
+GateParts GatePartsOf(EngineParts& parts, Journal& journal) {
+  return {.tenant = parts.tenant, .journal = &journal, .keys = parts.keys, .clock = parts.clock,
+          .random = parts.random, .mint = parts.mint, .executor = parts.executor,
+          .registry = parts.registry, .bundle = parts.bundle, .limits = parts.limits};
+}
+
+template <typename Row>
+core::StatusOr<Row> RowOf(const audit::Log& log, typename State::Peeked<Row> peeked,
+                          const std::string& key, const char* key_column, std::string_view what) {
+  if (peeked.row) return std::move(*peeked.row);
+  if (!peeked.known) {
+    INTERLOCK_ASSIGN_OR_RETURN(
+        auto rows, Select<Row>(log, std::string("WHERE ") + key_column + " = ?", {key}));
+    if (!rows.empty()) return std::move(rows.front());
+  }
+  return WithReason(core::NotFound("there is no " + std::string(what) + " `" + key + "`"), "NOT_FOUND");
+}
+
+}  // namespace
+
+std::string EndedObservation(std::string_view code) {
+  return ObservationDenied(code,
+                           code == "APPROVAL_REJECTED" ? "The approval was refused."
+                                                       : "Nobody approved this in time.",
+                           nullptr);
+}
+
+Hub::Hub(EngineParts p)
+    : parts(std::move(p)),
+      journal(*parts.log, *parts.state, parts.bundle),
+      gate(GatePartsOf(parts, journal)),
+      history(*parts.log, *parts.keys) {}
+
+Hub::~Hub() { Stop(); }
+
+core::Status Hub::Start() {
+  for (int i = 0; i < std::max(1, parts.limits.workers); ++i) {
+    auto worker = std::make_unique<Worker>();
+    if (parts.bundle != nullptr) {
+      INTERLOCK_ASSIGN_OR_RETURN(worker->engine, policies::Engine::Make(parts.bundle));
+    }
+    guards_.push_back(asio::make_work_guard(worker->io));
+    workers_.push_back(std::move(worker));
+  }
+  INTERLOCK_RETURN_IF_ERROR(ActivateBundle());
+  for (const auto& worker : workers_) {
+    threads_.emplace_back([io = &worker->io] { io->run(); });
+  }
+  INTERLOCK_RETURN_IF_ERROR(Recover());
+  maintenance_ = std::thread([this] { Maintain(); });
+  return core::OkStatus();
+}
+
+void Hub::Stop() {
+  if (stopping_.exchange(true)) return;
+  changed_.notify_all();
+  if (maintenance_.joinable()) maintenance_.join();
+  {
+    // Started calls get their outcomes; what is merely planned is picked up at the next start.
+    std::unique_lock lock(mutex_);
+    changed_.wait_for(lock, kDrainMax, [this] { return busy_ == 0; });
+  }
+  for (auto& guard : guards_) guard.reset();
+  for (const auto& worker : workers_) worker->io.stop();
+  for (std::thread& thread : threads_) thread.join();
+  threads_.clear();
+  actors_.clear();
+  workers_.clear();
+}
+
+// ---------------------------------------------------------------- start
+
+namespace {
+
+std::string FilesJson(const policies::Bundle& bundle) {
+  std::string files = "[";
+  for (const policies::BundleFile& file : bundle.files()) {
+    if (files.size() > 1) files += ',';
+    core::JsonObjectWriter writer(files);
+    writer.String("path", file.path);
+    writer.String("sha256", core::Hex(core::Sha256(file.text)));
+    writer.Close();
+  }
+  return files + "]";
+}
+
+}  // namespace
+
+core::Status Hub::CommitNow(Journal::Body body) {
+  std::promise<core::Status> durable;
+  journal.Submit(std::move(body), audit::Urgency::kNormal,
+                 [&](core::Status status) { durable.set_value(std::move(status)); });
+  return durable.get_future().get();
+}
+
+// The bundle, the tools and the agents that entries cite are kept by digest (rule 22).
+core::Status Hub::ActivateBundle() {
+  return CommitNow([this](Serial& serial) -> core::Status {
+    for (const auto& tool : parts.registry->tools()) serial.PutBlob(tool->canonical_manifest());
+    for (const AgentFile& agent : parts.agents) serial.PutBlob(agent.canonical);
+    if (parts.bundle == nullptr) return core::OkStatus();
+    const std::string id = core::DigestName(parts.bundle->id());
+    if (serial.state().Setting("bundle") == id) return core::OkStatus();
+    serial.PutBlob(parts.bundle->canonical_manifest());
+    for (const policies::BundleFile& file : parts.bundle->files()) serial.PutBlob(file.text);
+    Draft activated;
+    activated.kind = "bundle.activated";
+    activated.actor = "engine";
+    activated.cites.push_back(id);
+    BodyWriter(activated)
+        .String("bundle", id)
+        .Raw("files", FilesJson(*parts.bundle))
+        .Int("rules", static_cast<std::int64_t>(parts.bundle->rule_count()))
+        .Close();
+    return serial.Append(activated).status();
+  });
+}
+
+// Runs that were going on go on; intents without an outcome are dealt with by their tools' word (rule 9: the
+// launcher proved the old boxes dead before it let us start).
+core::Status Hub::Recover() {
+  INTERLOCK_ASSIGN_OR_RETURN(
+      const auto open_calls,
+      Select<CallRow>(*parts.log, "WHERE state IN (CAST(? AS INTEGER), CAST(? AS INTEGER))",
+                      {std::to_string(static_cast<int>(CallState::kIntended)),
+                       std::to_string(static_cast<int>(CallState::kUnknown))}));
+  const std::string running = std::to_string(static_cast<int>(RunState::kRunning));
+  const std::string cancelling = std::to_string(static_cast<int>(RunState::kCancelling));
+  INTERLOCK_ASSIGN_OR_RETURN(
+      const auto open_runs, Select<RunRow>(*parts.log, "WHERE state IN (CAST(? AS INTEGER), CAST(? AS INTEGER))", {running, cancelling}));
+  INTERLOCK_ASSIGN_OR_RETURN(
+      const auto granted,
+      Select<ApprovalRow>(*parts.log, "WHERE phase = CAST(? AS INTEGER)",
+                          {std::to_string(static_cast<int>(policies::ApprovalPhase::kGranted))}));
+  std::set<std::string> wake;
+  std::int64_t open = 0;
+  for (const RunRow& run : open_runs) wake.insert(run.run);
+  for (const ApprovalRow& approval : granted) wake.insert(approval.run);
+  for (const CallRow& call : open_calls) {
+    if (call.state == CallState::kIntended) ++open;
+    wake.insert(call.run);
+  }
+  wake.erase("");
+  if (parts.log->size() > 0) {
+    Draft recovery;
+    recovery.kind = "recovery";
+    recovery.actor = "engine";
+    BodyWriter(recovery).Int("open_intents", open).Int("runs", static_cast<std::int64_t>(wake.size())).Close();
+    INTERLOCK_RETURN_IF_ERROR(
+        CommitNow([&](Serial& serial) { return serial.Append(recovery).status(); }));
+  }
+  for (const std::string& run : wake) Wake(run);
+  for (const CallRow& call : open_calls) {
+    if (call.run.empty()) Spawn(WorkerOf(call.call), SettleDirect(call));
+  }
+  return core::OkStatus();
+}
+
+// A call without a run: nobody waits in memory, the caller asks again (rule 12).
+asio::awaitable<void> Hub::SettleDirect(CallRow row) {
+  auto recorded = history.Call(IndexesOf(row));
+  if (!recorded.ok()) co_return;
+  if (row.outcome == "unknown") recorded->outcome = row.outcome;
+  auto made = TicketOf(*recorded, nullptr);
+  if (!made.ok()) co_return;
+  const std::unique_ptr<Ticket> ticket = std::move(*made);
+  ticket->attempt = static_cast<int>(row.attempt);
+  ticket->intent_us = row.intent_us;
+  Worker& worker = WorkerOf(row.call);
+  if (row.state == CallState::kIntended) {
+    core::Status status = co_await gate.RecordLost(*ticket);
+    if (!status.ok()) co_return;
+  } else {
+    ticket->state = CallState::kUnknown;
+  }
+  if (ticket->state == CallState::kUnknown) {
+    core::Status ignored = co_await gate.SettleUnknown(worker, *ticket);
+  }
+}
+
+std::vector<std::uint64_t> Hub::IndexesOf(const CallRow& row) {
+  std::vector<std::uint64_t> indexes;
+  for (const std::int64_t index : {row.proposed_index, row.decided_index, row.outcome_index}) {
+    if (index >= 0) indexes.push_back(static_cast<std::uint64_t>(index));
+  }
+  return indexes;
+}
+
+// ---------------------------------------------------------------- runs in memory
+
+Worker& Hub::WorkerOf(const std::string& id) {
+  return *workers_[std::hash<std::string>{}(id) % workers_.size()];
+}
+
+void Hub::Spawn(Worker& worker, asio::awaitable<void> work) {
+  {
+    const std::lock_guard lock(mutex_);
+    ++busy_;
+  }
+  asio::co_spawn(worker.io, std::move(work), [this](std::exception_ptr error) {
+    if (error) std::rethrow_exception(error);  // nothing of ours throws: a broken invariant
+    const std::lock_guard lock(mutex_);
+    if (--busy_ == 0) changed_.notify_all();
+  });
+}
+
+void Hub::Post(const std::string& run, Event event, std::int64_t seq) {
+  if (stopping()) return;  // the log has it; the next start goes on
+  std::shared_ptr<RunActor> actor;
+  {
+    const std::lock_guard lock(mutex_);
+    std::shared_ptr<RunActor>& slot = actors_[run];
+    if (slot == nullptr) slot = std::make_shared<RunActor>(*this, run);
+    actor = slot;
+    ++actor->queued;
+  }
+  asio::post(actor->worker().io, [this, actor, event = std::move(event), seq] {
+    {
+      const std::lock_guard lock(mutex_);
+      --actor->queued;
+    }
+    actor->Accept(event, seq);
+  });
+}
+
+bool Hub::Evict(const std::string& run, const RunActor* actor) {
+  const std::lock_guard lock(mutex_);
+  if (actor->queued > 0) return false;
+  const auto at = actors_.find(run);
+  if (at != actors_.end() && at->second.get() == actor) actors_.erase(at);
+  return true;
+}
+
+void Hub::NoteStalled(const std::string& run) {
+  const std::lock_guard lock(mutex_);
+  stalled_.insert(run);
+}
+
+const AgentFile* Hub::FindAgent(const std::string& name) const {
+  for (const AgentFile& agent : parts.agents) {
+    if (agent.name == name) return &agent;
+  }
+  return nullptr;
+}
+
+const AgentFile* Hub::PinnedAgent(const std::string& name, const std::string& digest) {
+  const AgentFile* current = FindAgent(name);
+  if (current != nullptr && current->digest == digest) return current;
+  const std::lock_guard lock(mutex_);
+  const auto known = pinned_.find(digest);
+  if (known != pinned_.end()) return known->second.get();
+  // An older version of the file: kept by digest when it was first used.
+  const auto hash = core::DigestFromHex(digest.starts_with("sha256:") ? digest.substr(7) : "");
+  if (!hash.ok()) return nullptr;
+  const auto canonical = parts.log->ReadBlob(*hash);
+  if (!canonical.ok()) return nullptr;
+  auto parsed = ParseAgent(name + ".yaml", *canonical);
+  if (!parsed.ok()) return nullptr;
+  return (pinned_[digest] = std::make_unique<AgentFile>(std::move(*parsed))).get();
+}
+
+// ---------------------------------------------------------------- rows
+
+core::StatusOr<RunRow> Hub::RunRowOf(const std::string& run) const {
+  return RowOf<RunRow>(*parts.log, parts.state->PeekRun(run), run, "run", "run");
+}
+
+core::StatusOr<CallRow> Hub::CallRowOf(const std::string& call) const {
+  return RowOf<CallRow>(*parts.log, parts.state->PeekCall(call), call, "call", "call");
+}
+
+core::StatusOr<ApprovalRow> Hub::ApprovalRowOf(const std::string& id) const {
+  return RowOf<ApprovalRow>(*parts.log, parts.state->PeekApproval(id), id, "approval", "approval");
+}
+
+core::StatusOr<std::vector<ApprovalRow>> Hub::ApprovalsOfCall(const std::string& call) const {
+  return Select<ApprovalRow>(*parts.log, "WHERE call = ? ORDER BY approval", {call});
+}
+
+core::StatusOr<CallIdentity> Hub::ContextOf(const RunRow& row) const {
+  INTERLOCK_ASSIGN_OR_RETURN(const audit::Entry entry,
+                             parts.log->Read(static_cast<std::uint64_t>(row.first_index)));
+  INTERLOCK_ASSIGN_OR_RETURN(const core::JsonObjectView view, core::JsonObjectView::Of(entry.bytes));
+  const auto body = view.Object("body");
+  if (!body) return core::DataLoss("entry " + std::to_string(entry.index) + " has no body");
+  INTERLOCK_ASSIGN_OR_RETURN(const std::string who, history.Content(entry.index, *body, "who"));
+  INTERLOCK_ASSIGN_OR_RETURN(const core::Json json, core::ParseJson(who, core::kPayloadLimits));
+  CallIdentity id;
+  id.run = row.run;
+  id.agent = row.agent;
+  id.principal = row.principal;
+  id.user = json.value("user", "");
+  id.subject = json.value("subject", "");
+  id.roles = json.value("roles", std::vector<std::string>{});
+  return id;
+}
+
+core::StatusOr<policies::ApprovalState> Hub::ApprovalStateOf(const ApprovalRow& row) const {
+  INTERLOCK_ASSIGN_OR_RETURN(const audit::Entry entry,
+                             parts.log->Read(static_cast<std::uint64_t>(row.entry_index)));
+  INTERLOCK_ASSIGN_OR_RETURN(const core::JsonObjectView view, core::JsonObjectView::Of(entry.bytes));
+  const auto body = view.Object("body");
+  if (!body) return core::DataLoss("entry " + std::to_string(entry.index) + " has no body");
+  INTERLOCK_ASSIGN_OR_RETURN(const std::string demand, history.Content(entry.index, *body, "demand"));
+  INTERLOCK_ASSIGN_OR_RETURN(const core::Json json, core::ParseJson(demand, core::kPayloadLimits));
+  policies::ApprovalState state;
+  state.id = row.approval;
+  state.call = row.call;
+  state.demand = DemandFromJson(json);
+  state.expires_us = row.expires_us;
+  state.phase = row.phase;
+  state.granted_by = SplitWords(row.granted_by);
+  return state;
+}
+
+core::StatusOr<Hub::Grants> Hub::GrantsOf(const RecordedCall& call) const {
+  Grants grants;
+  INTERLOCK_ASSIGN_OR_RETURN(const auto rows, ApprovalsOfCall(call.id.call));
+  grants.complete = !rows.empty();
+  const auto tool = parts.registry->Find(call.id.tool);
+  for (const ApprovalRow& row : rows) {
+    if (row.phase == policies::ApprovalPhase::kPending) grants.complete = false;
+    if (row.phase != policies::ApprovalPhase::kGranted || tool == nullptr) continue;
+    INTERLOCK_ASSIGN_OR_RETURN(policies::ApprovalState state, ApprovalStateOf(row));
+    // The binding in the log is an HMAC: it must be that of the arguments, the tool and the values shown then.
+    state.binding = policies::BindingDigest(core::Sha256(call.args), tool->digest(), state.demand.show);
+    if (parts.keys->Hmac("binding", core::AsBytes(state.binding)) != row.binding) continue;
+    grants.granted.push_back({.state = std::move(state), .binding_hmac = row.binding});
+  }
+  grants.complete = grants.complete && !grants.granted.empty();
+  return grants;
+}
+
+core::StatusOr<std::unique_ptr<Ticket>> Hub::TicketOf(const RecordedCall& call,
+                                                      const AgentFile* agent) {
+  auto ticket = std::make_unique<Ticket>();
+  ticket->id = call.id;
+  INTERLOCK_ASSIGN_OR_RETURN(auto key, parts.keys->KeyFor(call.id.subject));
+  ticket->sealer = SealerFor(std::move(key));
+  ticket->agent = agent;
+  ticket->proposed = true;
+  ticket->attempt = std::max(1, call.attempt);
+  ticket->intent_us = call.intent_us;
+  const bool started = call.attempt > 0;
+  if (started) {
+    // What is settled is what was intended: the decided arguments, by the very tool.
+    const std::string proposed = std::exchange(ticket->id.args_text, call.args);
+    const bool fits = gate.Prepare(*ticket);
+    ticket->id.args_text = proposed;
+    if (!fits || core::DigestName(ticket->tool->digest()) != call.tool_digest) {
+      return core::FailedPrecondition("tool `" + call.id.tool + "` is not the one that was intended");
+    }
+  }
+  return ticket;
+}
+
+// ---------------------------------------------------------------- maintenance
+
+void Hub::Maintain() {
+  while (!stopping()) {
+    {
+      std::unique_lock lock(mutex_);
+      changed_.wait_for(lock, kMaintenancePause, [this] { return stopping(); });
+    }
+    if (stopping()) return;
+    ExpireApprovals();
+    WakeStalled();
+  }
+}
+
+void Hub::WakeStalled() {
+  if (parts.log->health() != audit::Health::kOk) return;
+  std::set<std::string> runs;
+  {
+    const std::lock_guard lock(mutex_);
+    for (const std::string& run : stalled_) {
+      if (!actors_.contains(run)) runs.insert(run);
+    }
+    for (const std::string& run : runs) stalled_.erase(run);
+  }
+  for (const std::string& run : runs) Wake(run);
+}
+
+void Hub::ExpireApprovals() {
+  const std::string now = std::to_string(parts.clock->WallMicros());
+  const auto due = Select<ApprovalRow>(
+      *parts.log, "WHERE phase = 0 AND expires_us <= CAST(? AS INTEGER) LIMIT " + std::to_string(kExpireBatch),
+      {now});
+  if (!due.ok()) return;
+  for (const ApprovalRow& approval : *due) {
+    const auto others = ApprovalsOfCall(approval.call);
+    if (!others.ok()) return;
+    journal.Submit(
+        [approval, others = *others](Serial& serial) -> core::Status {
+          const ApprovalRow* row = serial.state().FindApproval(approval.approval);
+          if (row == nullptr || row->phase != policies::ApprovalPhase::kPending ||
+              row->expires_us > serial.now_us()) {
+            return core::FailedPrecondition("answered meanwhile");
+          }
+          Draft expired = DraftApprovalEnded("approval.expired", approval.run, approval.call,
+                                             approval.approval);
+          INTERLOCK_RETURN_IF_ERROR(serial.Append(expired).status());
+          for (const ApprovalRow& other : others) {
+            if (other.approval == approval.approval) continue;
+            const ApprovalRow* now_row = serial.state().FindApproval(other.approval);
+            const bool open = now_row->phase == policies::ApprovalPhase::kPending ||
+                              now_row->phase == policies::ApprovalPhase::kGranted;
+            if (!open) continue;
+            Draft voided = DraftApprovalVoided(approval.run, approval.call, other.approval,
+                                               "another approval expired", /*ends_call=*/false);
+            INTERLOCK_RETURN_IF_ERROR(serial.Append(voided).status());
+          }
+          return core::OkStatus();
+        },
+        audit::Urgency::kNormal, [this, approval](core::Status status) {
+          if (!status.ok() || approval.run.empty()) return;
+          Post(approval.run,
+               event::CallDone{approval.call, EndedObservation("APPROVAL_EXPIRED")}, kAlways);
+        });
+  }
+}
+
+}  // namespace interlock::runtime

@@ -1,0 +1,114 @@
+// What the engine's parts share: services, workers and the runs in memory.
+#pragma once
+
+#include <atomic>
+#include <condition_variable>
+#include <functional>
+#include <future>
+#include <limits>
+#include <map>
+#include <memory>
+#include <mutex>
+#include <set>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "engine/gate.h"
+#include "engine/history.h"
+#include "engine/journal.h"
+#include "engine/step.h"
+#include "runtime/make_engine.h"
+
+namespace interlock::runtime {
+
+class RunActor;
+
+// Thread-safe. Owned by the engine; outlives actors and coroutines.
+class Hub {
+ public:
+  explicit Hub(EngineParts parts);
+  ~Hub();  // Stop, then the workers end
+  Hub(const Hub&) = delete;
+  Hub& operator=(const Hub&) = delete;
+
+  core::Status Start();
+  // No new work; waits (bounded) until started calls have their outcomes; then the workers end.
+  void Stop();
+
+  // Gives a run an event that stands in the log with this run_seq (kAlways: taken twice it does no harm); a run
+  // that is not in memory is read back from the log.
+  static constexpr std::int64_t kAlways = std::numeric_limits<std::int64_t>::max();
+  void Post(const std::string& run, Event event, std::int64_t seq);
+  // Brings a run into memory so that it goes on by itself.
+  void Wake(const std::string& run) { Post(run, event::Resume{}, -1); }
+  // From the actor, when it has nothing to do. False: an event came in between, it must stay.
+  bool Evict(const std::string& run, const RunActor* actor);
+  // The log did not take an entry: the run is read back when the log is well again.
+  void NoteStalled(const std::string& run);
+
+  Worker& WorkerOf(const std::string& id);
+  // Counts a coroutine while it runs, so that Stop can wait.
+  void Spawn(Worker& worker, asio::awaitable<void> work);
+
+  const AgentFile* FindAgent(const std::string& name) const;
+  // The agent file a run is pinned to; null when this daemon does not have it any more.
+  const AgentFile* PinnedAgent(const std::string& name, const std::string& digest);
+  Sealer SealerFor(std::shared_ptr<const audit::SubjectKey> key) { return {*parts.keys, std::move(key)}; }
+
+  bool stopping() const { return stopping_.load(); }
+  std::string NewId() { return core::NewUuidV7(*parts.clock, *parts.random); }
+
+  // Rows by key: from memory, else from the tables.
+  core::StatusOr<RunRow> RunRowOf(const std::string& run) const;
+  core::StatusOr<CallRow> CallRowOf(const std::string& call) const;
+  core::StatusOr<ApprovalRow> ApprovalRowOf(const std::string& id) const;
+  core::StatusOr<std::vector<ApprovalRow>> ApprovalsOfCall(const std::string& call) const;
+
+  // A ticket that goes on with a recorded call. Errors: kFailedPrecondition when the tool has changed since.
+  core::StatusOr<std::unique_ptr<Ticket>> TicketOf(const RecordedCall& call, const AgentFile* agent);
+  // Approvals of a call that are granted, with their bindings; `complete` when none is pending.
+  struct Grants {
+    std::vector<GrantedApproval> granted;
+    bool complete = false;
+  };
+  core::StatusOr<Grants> GrantsOf(const RecordedCall& call) const;
+  // Who a run is for: principal, roles, user, subject, agent (from run.started).
+  core::StatusOr<CallIdentity> ContextOf(const RunRow& row) const;
+  // The entries that tell of a call: where History::Call looks.
+  static std::vector<std::uint64_t> IndexesOf(const CallRow& row);
+  // One approval as the state machine knows it, with what it was asked for.
+  core::StatusOr<policies::ApprovalState> ApprovalStateOf(const ApprovalRow& row) const;
+
+  EngineParts parts;
+  Journal journal;
+  Gate gate;
+  History history;
+
+ private:
+  void Maintain();  // thread: expiry, stalled runs
+  void ExpireApprovals();
+  void WakeStalled();
+  core::Status CommitNow(Journal::Body body);
+  core::Status ActivateBundle();
+  core::Status Recover();
+  asio::awaitable<void> SettleDirect(CallRow row);
+
+  std::vector<std::unique_ptr<Worker>> workers_;
+  std::vector<asio::executor_work_guard<asio::io_context::executor_type>> guards_;
+  std::vector<std::thread> threads_;
+  std::thread maintenance_;
+
+  mutable std::mutex mutex_;
+  std::condition_variable changed_;
+  std::map<std::string, std::shared_ptr<RunActor>> actors_;
+  std::set<std::string> stalled_;
+  std::map<std::string, std::unique_ptr<AgentFile>> pinned_;  // older files, by digest
+  std::int64_t busy_ = 0;
+  std::atomic<bool> stopping_{false};
+};
+
+// Answers the end of an approval that was not granted: used by expiry and rejection alike.
+std::string EndedObservation(std::string_view code);
+
+}  // namespace interlock::runtime

@@ -1,0 +1,54 @@
+#include "engine/journal.h"
+
+#include "engine/async.h"
+
+namespace interlock::runtime {
+namespace {
+
+class BodyCommand final : public audit::Command {
+ public:
+  BodyCommand(Journal& journal, Journal::Body body, std::function<void(core::Status)> done)
+      : journal_(journal), body_(std::move(body)), done_(std::move(done)) {}
+
+  core::Status Apply(audit::Transaction& transaction) override {
+    Serial serial(transaction, journal_.state(), journal_.SerialEngine());
+    return body_(serial);
+  }
+  void Done(const core::Status& status) override { done_(status); }
+
+ private:
+  Journal& journal_;
+  Journal::Body body_;
+  std::function<void(core::Status)> done_;
+};
+
+}  // namespace
+
+core::StatusOr<audit::EntryRef> Serial::Append(Draft& draft) {
+  const audit::NewEntry entry{.kind = draft.kind, .run = draft.run, .actor = draft.actor,
+                              .body = draft.body, .cites = draft.cites};
+  INTERLOCK_ASSIGN_OR_RETURN(newest_, transaction_.Append(entry, draft.payloads));
+  return newest_;
+}
+
+policies::Engine* Journal::SerialEngine() {
+  if (engine_ == nullptr && bundle_ != nullptr) {
+    auto made = policies::Engine::Make(bundle_);
+    if (made.ok()) engine_ = std::move(*made);
+  }
+  return engine_.get();
+}
+
+void Journal::Submit(Body body, audit::Urgency urgency, std::function<void(core::Status)> done) {
+  log_.Submit(std::make_unique<BodyCommand>(*this, std::move(body), std::move(done)), urgency);
+}
+
+asio::awaitable<core::Status> Journal::Commit(Body body, audit::Urgency urgency) {
+  auto start = [this, body = std::move(body), urgency](std::function<void(core::Status)> done) mutable {
+    Submit(std::move(body), urgency, std::move(done));
+  };
+  core::Status status = co_await Await<core::Status>(std::move(start));
+  co_return status;
+}
+
+}  // namespace interlock::runtime

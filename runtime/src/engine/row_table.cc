@@ -1,0 +1,27 @@
+#include "engine/row_table.h"
+
+namespace interlock::runtime {
+
+core::StatusOr<Statement> Prepare(sqlite3* db, const std::string& sql) {
+  sqlite3_stmt* statement = nullptr;
+  if (sqlite3_prepare_v3(db, sql.c_str(), -1, SQLITE_PREPARE_PERSISTENT, &statement, nullptr) !=
+      SQLITE_OK) {
+    return core::Internal("cannot prepare `" + sql.substr(0, 80) + "`: " + sqlite3_errmsg(db));
+  }
+  return Statement(statement);
+}
+
+// The text outlives the step: every caller binds, steps and resets in one go.
+void BindText(sqlite3_stmt* statement, int at, std::string_view text) {
+  sqlite3_bind_text(statement, at, text.data(), static_cast<int>(text.size()), SQLITE_STATIC);
+}
+
+std::string ColumnText(sqlite3_stmt* statement, int column) {
+  const unsigned char* text = sqlite3_column_text(statement, column);
+  const int bytes = sqlite3_column_bytes(statement, column);
+  return text == nullptr ? std::string()
+                         : std::string(reinterpret_cast<const char*>(text),
+                                       static_cast<std::size_t>(bytes));
+}
+
+}  // namespace interlock::runtime

@@ -1,0 +1,237 @@
+// The rows that the log folds into: what the journal decides on, and what lists and views read.
+// Derived from entry bytes alone (rule 22): no content, people and objects as HMACs.
+#pragma once
+
+#include <cstdint>
+#include <string>
+
+#include "policies/approval.h"
+#include "runtime/engine.h"
+
+namespace interlock::runtime {
+
+struct RunRow {
+  static constexpr const char* kTable = "p_run";
+  std::string run;
+  std::string agent;
+  std::string agent_digest;
+  RunState state = RunState::kRunning;
+  std::string principal;
+  std::string subject;  // HMAC
+  std::string user;     // HMAC, empty when there is none
+  std::int64_t create_us = 0;
+  std::int64_t update_us = 0;
+  std::int64_t steps = 0;
+  std::int64_t first_index = 0;
+  std::int64_t newest_index = 0;
+  std::int64_t entries = 0;
+  std::string newest_hash;  // hex
+  std::int64_t message_us = 0;   // when the newest message came
+  std::int64_t text_index = -1;  // entry that holds the answer or question (slot 0)
+  std::string code;
+  std::string reason;
+  static constexpr std::string RunRow::*kKey = &RunRow::run;
+  template <typename Self, typename Visit>
+  static void Fields(Self& r, Visit visit) {
+    visit("run", r.run), visit("agent", r.agent), visit("agent_digest", r.agent_digest);
+    visit("state", r.state), visit("principal", r.principal), visit("subject", r.subject);
+    visit("user", r.user), visit("create_us", r.create_us), visit("update_us", r.update_us);
+    visit("steps", r.steps), visit("first_index", r.first_index);
+    visit("newest_index", r.newest_index), visit("entries", r.entries);
+    visit("newest_hash", r.newest_hash), visit("message_us", r.message_us);
+    visit("text_index", r.text_index), visit("code", r.code), visit("reason", r.reason);
+  }
+};
+
+struct CallRow {
+  static constexpr const char* kTable = "p_call";
+  std::string call;
+  std::string run;
+  std::string tool;
+  CallState state = CallState::kProposed;
+  std::string principal;
+  std::string subject;  // HMAC; of calls without a run
+  std::int64_t step = -1;
+  std::int64_t position = -1;
+  std::string verdict;
+  std::string code;
+  std::string outcome;
+  std::string level;
+  std::string effect;        // "money", …; empty before the intent
+  std::string effect_key;    // HMAC of the current intent
+  std::string idempotency_key;
+  std::string locks;         // HMACs, space separated, of the current intent
+  std::string counters;      // HMACs, space separated
+  std::int64_t attempt = 0;
+  std::int64_t create_us = 0;
+  std::int64_t update_us = 0;
+  std::int64_t intent_us = 0;   // of the first intent
+  std::int64_t proposed_index = -1;
+  std::int64_t decided_index = -1;
+  std::int64_t outcome_index = -1;
+  std::int64_t released = 0;    // 1 once result.released stands in the log
+  std::int64_t newest_index = 0;
+  std::string newest_hash;
+  std::string resolved_by;      // principals that said the same of an unknown outcome so far
+  std::string resolved_as;      // "happened" | "not_happened"
+  static constexpr std::string CallRow::*kKey = &CallRow::call;
+  template <typename Self, typename Visit>
+  static void Fields(Self& r, Visit visit) {
+    visit("call", r.call), visit("run", r.run), visit("tool", r.tool), visit("state", r.state);
+    visit("principal", r.principal), visit("subject", r.subject), visit("step", r.step);
+    visit("position", r.position);
+    visit("verdict", r.verdict), visit("code", r.code), visit("outcome", r.outcome);
+    visit("level", r.level), visit("effect", r.effect), visit("effect_key", r.effect_key);
+    visit("idempotency_key", r.idempotency_key), visit("locks", r.locks);
+    visit("counters", r.counters), visit("attempt", r.attempt), visit("create_us", r.create_us);
+    visit("update_us", r.update_us), visit("intent_us", r.intent_us);
+    visit("proposed_index", r.proposed_index), visit("decided_index", r.decided_index);
+    visit("outcome_index", r.outcome_index), visit("released", r.released);
+    visit("newest_index", r.newest_index), visit("newest_hash", r.newest_hash);
+    visit("resolved_by", r.resolved_by), visit("resolved_as", r.resolved_as);
+  }
+};
+
+struct ApprovalRow {
+  static constexpr const char* kTable = "p_approval";
+  std::string approval;
+  std::string call;
+  std::string run;
+  std::string tool;
+  policies::ApprovalPhase phase = policies::ApprovalPhase::kPending;
+  std::string rule;
+  std::int64_t quorum = 1;
+  std::string granted_by;   // space separated names
+  std::string binding;      // HMAC of the binding digest
+  std::string approvers;    // space separated, people as HMACs
+  std::int64_t expires_us = 0;
+  std::int64_t create_us = 0;
+  std::int64_t update_us = 0;
+  std::int64_t entry_index = 0;  // approval.requested (slot 0: the demand)
+  static constexpr std::string ApprovalRow::*kKey = &ApprovalRow::approval;
+  template <typename Self, typename Visit>
+  static void Fields(Self& r, Visit visit) {
+    visit("approval", r.approval), visit("call", r.call), visit("run", r.run);
+    visit("tool", r.tool), visit("phase", r.phase), visit("rule", r.rule);
+    visit("quorum", r.quorum), visit("granted_by", r.granted_by), visit("binding", r.binding);
+    visit("approvers", r.approvers), visit("expires_us", r.expires_us);
+    visit("create_us", r.create_us), visit("update_us", r.update_us);
+    visit("entry_index", r.entry_index);
+  }
+};
+
+// Key: "<budget>|<scope HMAC>|<window start>".
+struct BudgetRow {
+  static constexpr const char* kTable = "p_budget";
+  std::string key;
+  std::string budget;
+  std::string scope;
+  std::string unit;
+  std::int64_t window_us = 0;
+  std::int64_t limit_amount = 0;
+  std::int64_t held = 0;
+  std::int64_t settled = 0;
+  std::int64_t version = 0;
+  static constexpr std::string BudgetRow::*kKey = &BudgetRow::key;
+  template <typename Self, typename Visit>
+  static void Fields(Self& r, Visit visit) {
+    visit("key", r.key), visit("budget", r.budget), visit("scope", r.scope), visit("unit", r.unit);
+    visit("window_us", r.window_us), visit("limit_amount", r.limit_amount), visit("held", r.held);
+    visit("settled", r.settled), visit("version", r.version);
+  }
+};
+
+struct HoldRow {
+  static constexpr const char* kTable = "p_hold";
+  std::string hold;
+  std::string call;
+  std::string budget_key;
+  std::string unit;
+  std::int64_t amount = 0;
+  std::int64_t settled = 0;
+  std::int64_t open = 1;
+  std::int64_t flagged = 0;
+  static constexpr std::string HoldRow::*kKey = &HoldRow::hold;
+  template <typename Self, typename Visit>
+  static void Fields(Self& r, Visit visit) {
+    visit("hold", r.hold), visit("call", r.call), visit("budget_key", r.budget_key);
+    visit("unit", r.unit), visit("amount", r.amount), visit("settled", r.settled);
+    visit("open", r.open), visit("flagged", r.flagged);
+  }
+};
+
+// Open holds of one call, so that a restart finds them without a scan.
+struct CallHoldsRow {
+  static constexpr const char* kTable = "p_call_holds";
+  std::string call;
+  std::string holds;  // space separated
+  static constexpr std::string CallHoldsRow::*kKey = &CallHoldsRow::call;
+  template <typename Self, typename Visit>
+  static void Fields(Self& r, Visit visit) {
+    visit("call", r.call), visit("holds", r.holds);
+  }
+};
+
+// An effect key that is open or successful (rule 8). Absent: free.
+struct EffectRow {
+  static constexpr const char* kTable = "p_effect";
+  std::string key;
+  std::string call;
+  static constexpr std::string EffectRow::*kKey = &EffectRow::key;
+  template <typename Self, typename Visit>
+  static void Fields(Self& r, Visit visit) {
+    visit("key", r.key), visit("call", r.call);
+  }
+};
+
+// A lock key whose newest writer has an intent without a known outcome (rule 3). Absent: settled.
+struct LockRow {
+  static constexpr const char* kTable = "p_lock";
+  std::string key;
+  std::string call;
+  static constexpr std::string LockRow::*kKey = &LockRow::key;
+  template <typename Self, typename Visit>
+  static void Fields(Self& r, Visit visit) {
+    visit("key", r.key), visit("call", r.call);
+  }
+};
+
+// A sliding window: "<time_us>:<call> …", oldest first.
+struct CounterRow {
+  static constexpr const char* kTable = "p_counter";
+  std::string key;
+  std::string events;
+  std::int64_t version = 0;
+  static constexpr std::string CounterRow::*kKey = &CounterRow::key;
+  template <typename Self, typename Visit>
+  static void Fields(Self& r, Visit visit) {
+    visit("key", r.key), visit("events", r.events), visit("version", r.version);
+  }
+};
+
+// A request_id that was used (as an HMAC of principal and id), and what it made.
+struct RequestRow {
+  static constexpr const char* kTable = "p_request";
+  std::string request;
+  std::string kind;  // "run" | "message" | "call" | "approval" | "cancel" | "resolve"
+  std::string name;
+  static constexpr std::string RequestRow::*kKey = &RequestRow::request;
+  template <typename Self, typename Visit>
+  static void Fields(Self& r, Visit visit) {
+    visit("request", r.request), visit("kind", r.kind), visit("name", r.name);
+  }
+};
+
+// Single facts of the partition ("bundle": the active one).
+struct FactRow {
+  static constexpr const char* kTable = "p_setting";
+  std::string name;
+  std::string value;
+  static constexpr std::string FactRow::*kKey = &FactRow::name;
+  template <typename Self, typename Visit>
+  static void Fields(Self& r, Visit visit) {
+    visit("name", r.name), visit("value", r.value);
+  }
+};
+
+}  // namespace interlock::runtime

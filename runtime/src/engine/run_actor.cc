@@ -1,0 +1,485 @@
+#include "engine/run_actor.h"
+
+#include <algorithm>
+#include <chrono>
+
+namespace interlock::runtime {
+namespace {
+
+std::string PlannerCode(const core::Status& status) {
+  switch (status.code()) {
+    case core::StatusCode::kDeadlineExceeded: return "PLANNER_TIMEOUT";
+    case core::StatusCode::kUnavailable: return "PLANNER_UNAVAILABLE";
+    case core::StatusCode::kInvalidArgument: return "PLANNER_REPLY";
+    case core::StatusCode::kCancelled: return "PLANNER_CANCELLED";
+    default: return "PLANNER";
+  }
+}
+
+std::string_view FinishName(Finish finish) {
+  switch (finish) {
+    case Finish::kCalls: return "calls";
+    case Finish::kAnswer: return "answer";
+    case Finish::kAsk: return "ask";
+  }
+  return "answer";
+}
+
+}  // namespace
+
+RunActor::RunActor(Hub& hub, std::string run)
+    : hub_(hub), run_(std::move(run)), worker_(hub.WorkerOf(run_)), timer_(worker_.io) {}
+
+// ---------------------------------------------------------------- events
+
+void RunActor::Accept(const Event& event, std::int64_t seq) {
+  if (!loaded_ && !gone_) Load();
+  if (loaded_ && seq > loaded_seq_) Handle(event);
+  MaybeLeave();
+}
+
+void RunActor::Load() {
+  auto recorded = hub_.history.Run(run_, [this](const std::string& name, const std::string& digest) {
+    return hub_.PinnedAgent(name, digest);
+  });
+  const auto key = recorded.ok() ? hub_.parts.keys->KeyFor(recorded->base.subject)
+                                 : core::StatusOr<std::shared_ptr<const audit::SubjectKey>>(
+                                       recorded.status());
+  if (!key.ok()) {
+    // Content that was erased, or a damaged payload: the run cannot go on, and the log says so already.
+    gone_ = true;
+    return;
+  }
+  loaded_ = true;
+  loaded_seq_ = recorded->last_seq;
+  core_ = std::move(recorded->core);
+  base_ = std::move(recorded->base);
+  sealer_ = hub_.SealerFor(*key);
+  for (const std::string& label : recorded->labels) untrusted_ = untrusted_ || label == "untrusted";
+  agent_ = hub_.PinnedAgent(base_.agent, recorded->agent_digest);
+  if (agent_ != nullptr) {
+    const auto found = hub_.parts.planners.find(agent_->planner);
+    planner_ = found == hub_.parts.planners.end() ? nullptr : found->second;
+  }
+  GoOn(std::move(recorded->calls));
+}
+
+void RunActor::GoOn(std::vector<RecordedCall> calls) {
+  ArmTimer();
+  for (RecordedCall& call : calls) {
+    const bool known = !call.outcome.empty() && call.outcome != "unknown";
+    if (known && !call.released) {
+      const auto tool = hub_.parts.registry->Find(call.id.tool);
+      const bool trusted = tool != nullptr && tool->manifest().trust == tools::ResultTrust::kTrusted;
+      unreleased_.emplace_back(call.id.call,
+                               std::vector<std::string>{trusted ? "trusted" : "untrusted"});
+    }
+    const bool parked = call.verdict == "ask" && call.attempt == 0;
+    if (parked) open_approvals_[call.id.call] = call.approvals;
+    if (call.attempt > 0 && !known) Spawn(SettleCall(std::move(call)));
+  }
+  if (agent_ == nullptr || planner_ == nullptr) {
+    return Handle(event::PlanFailed{
+        "AGENT_GONE", "the agent file or planner that this run began with is no longer configured"});
+  }
+  for (const std::string& call : GrantedCalls()) Handle(event::CallGranted{call});
+  Handle(event::Resume{});
+}
+
+// Parked calls whose approvals are all given: granted just before a crash, perhaps.
+std::vector<std::string> RunActor::GrantedCalls() const {
+  std::vector<std::string> granted;
+  for (const CallSlot& slot : core_.slots) {
+    if (slot.phase != SlotPhase::kParked) continue;
+    const auto approvals = hub_.ApprovalsOfCall(slot.call);
+    if (!approvals.ok()) continue;
+    bool any = false;
+    bool pending = false;
+    for (const ApprovalRow& row : *approvals) {
+      any = any || row.phase == policies::ApprovalPhase::kGranted;
+      pending = pending || row.phase == policies::ApprovalPhase::kPending;
+    }
+    if (any && !pending) granted.push_back(slot.call);
+  }
+  return granted;
+}
+
+void RunActor::Handle(const Event& event) {
+  if (gone_ || stalled_) return;
+  for (const Effect& effect : Step(core_, event)) {
+    std::visit([this](const auto& e) { Perform(e); }, effect);
+  }
+}
+
+void RunActor::Spawn(asio::awaitable<void> work) {
+  ++in_flight_;
+  auto self = shared_from_this();
+  // The actor must outlive the coroutine, and leave only when nothing of it runs.
+  auto run = [](std::shared_ptr<RunActor> actor, asio::awaitable<void> inner) -> asio::awaitable<void> {
+    co_await std::move(inner);
+    --actor->in_flight_;
+    actor->MaybeLeave();
+  };
+  hub_.Spawn(worker_, run(std::move(self), std::move(work)));
+}
+
+void RunActor::Stall() {
+  if (stalled_) return;
+  stalled_ = true;
+  hub_.NoteStalled(run_);
+}
+
+void RunActor::MaybeLeave() {
+  if (in_flight_ > 0) return;
+  const bool idle = gone_ || stalled_ || IsFinal(core_.state) ||
+                    core_.state == RunState::kWaitingForApproval ||
+                    core_.state == RunState::kWaitingForUser ||
+                    core_.state == RunState::kWaitingForPerson;
+  if (!idle || !hub_.Evict(run_, this)) return;
+  gone_ = true;
+  timer_.cancel();
+}
+
+void RunActor::ArmTimer() {
+  if (agent_ == nullptr) return;
+  timer_.expires_after(std::chrono::milliseconds(agent_->limits.wall_ms));
+  timer_.async_wait([weak = weak_from_this()](asio::error_code error) {
+    const auto self = weak.lock();
+    if (error || self == nullptr || self->gone_) return;
+    if (self->planner_handle_ != 0) self->planner_->Cancel(self->planner_handle_);
+    self->Handle(event::TimeUp{});
+    self->MaybeLeave();
+  });
+}
+
+// ---------------------------------------------------------------- effects
+
+void RunActor::Perform(const effect::RequestPlan&) { Spawn(RequestPlan()); }
+void RunActor::Perform(const effect::AskPlannerAgain&) { Spawn(AskPlanner()); }
+void RunActor::Perform(const effect::StartCalls&) {
+  if (starting_calls_) return;  // the loop finds them
+  starting_calls_ = true;
+  Spawn(StartCalls());
+}
+void RunActor::Perform(const effect::ResumeCall& resume) { Spawn(ResumeCall(resume.call)); }
+
+void RunActor::Perform(const effect::Park&) {
+  std::vector<std::string> waiting;
+  for (const auto& [call, approvals] : open_approvals_) {
+    waiting.insert(waiting.end(), approvals.begin(), approvals.end());
+  }
+  Draft parked = MakeDraft("run.parked", "engine");
+  BodyWriter(parked).Raw("approvals", JsonStrings(waiting)).Close();
+  std::vector<Draft> drafts;
+  drafts.push_back(std::move(parked));
+  Spawn(Write(std::move(drafts)));
+}
+
+void RunActor::Perform(const effect::WaitForUser& wait) {
+  Draft waiting = MakeDraft("run.waiting", "engine");
+  const std::string text = sealer_->Text(waiting, wait.text);
+  BodyWriter(waiting).String("for", "user").Raw("text", text).Close();
+  std::vector<Draft> drafts;
+  drafts.push_back(std::move(waiting));
+  Spawn(Write(std::move(drafts)));
+}
+
+void RunActor::Perform(const effect::WaitForPerson&) {
+  Draft waiting = MakeDraft("run.waiting", "engine");
+  BodyWriter(waiting).String("for", "person").Close();
+  std::vector<Draft> drafts;
+  drafts.push_back(std::move(waiting));
+  Spawn(Write(std::move(drafts)));
+}
+
+// Rule 11: started calls go on, but for reads and those whose manifest says `cancel: safe`.
+void RunActor::Perform(const effect::BeginCancel&) {
+  if (planner_handle_ != 0) planner_->Cancel(planner_handle_);
+  for (const auto& [call, live] : live_) {
+    const tools::Manifest& manifest = live->ticket->tool->manifest();
+    const bool may = manifest.effect == tools::Effect::kRead ||
+                     manifest.cancel == tools::CancelMeaning::kSafe;
+    const std::uint64_t handle = live->handle.load();
+    if (may && handle != 0) hub_.parts.executor->Cancel(handle);
+  }
+}
+
+void RunActor::Perform(const effect::Finish& finish) {
+  std::vector<Draft> drafts = VoidOpenApprovals("run ended");
+  if (finish.state == RunState::kCompleted) {
+    Draft done = MakeDraft("run.completed", "engine");
+    const std::string answer = sealer_->Text(done, finish.answer);
+    BodyWriter(done).Raw("answer", answer).Close();
+    drafts.push_back(std::move(done));
+  } else if (finish.state == RunState::kCancelled) {
+    Draft cancelled = MakeDraft("run.cancelled", "engine");
+    BodyWriter(cancelled).String("why", "asked").Close();
+    drafts.push_back(std::move(cancelled));
+  } else {
+    Draft failed = MakeDraft("run.failed", "engine");
+    BodyWriter(failed).String("code", finish.code).String("reason", finish.reason).Close();
+    drafts.push_back(std::move(failed));
+  }
+  Spawn(Write(std::move(drafts)));
+}
+
+std::vector<Draft> RunActor::VoidOpenApprovals(std::string_view why) {
+  std::vector<Draft> drafts;
+  for (const auto& [call, approvals] : open_approvals_) {
+    for (const std::string& approval : approvals) {
+      const auto row = hub_.ApprovalRowOf(approval);
+      const bool open = row.ok() && (row->phase == policies::ApprovalPhase::kPending ||
+                                     row->phase == policies::ApprovalPhase::kGranted);
+      if (open) drafts.push_back(DraftApprovalVoided(run_, call, approval, why, /*ends_call=*/true));
+    }
+  }
+  open_approvals_.clear();
+  return drafts;
+}
+
+asio::awaitable<void> RunActor::Write(std::vector<Draft> drafts) {
+  core::Status status = co_await hub_.journal.Commit([&drafts](Serial& serial) {
+    for (Draft& draft : drafts) INTERLOCK_RETURN_IF_ERROR(serial.Append(draft).status());
+    return core::OkStatus();
+  });
+  if (!status.ok()) Stall();
+}
+
+Draft RunActor::MakeDraft(std::string_view kind, std::string actor) const {
+  Draft draft;
+  draft.kind = kind;
+  draft.run = run_;
+  draft.actor = std::move(actor);
+  return draft;
+}
+
+// ---------------------------------------------------------------- planning
+
+PlanRequest RunActor::MakePlanRequest() {
+  PlanRequest request;
+  request.run = run_;
+  request.step = core_.steps;
+  request.model = agent_->model;
+  request.messages.push_back({.role = Role::kSystem, .text = agent_->prompt, .calls = {}, .call_id = ""});
+  request.messages.insert(request.messages.end(), core_.messages.begin(), core_.messages.end());
+  for (const auto& tool : hub_.parts.registry->tools()) {
+    if (AgentMayUse(*agent_, tool->manifest().name)) request.tools.push_back(tool);
+  }
+  request.session = *base_.session;
+  request.deadline_monotonic_us =
+      hub_.parts.clock->MonotonicMicros() + hub_.parts.limits.plan_wait_us;
+  return request;
+}
+
+// What the planner will read is released in the same durable step that records the request (rule 7).
+asio::awaitable<void> RunActor::RequestPlan() {
+  std::vector<Draft> drafts;
+  std::vector<std::string> shown;
+  for (const auto& [call, labels] : unreleased_) {
+    drafts.push_back(DraftResultReleased(run_, call, labels));
+    shown.push_back(call);
+    for (const std::string& label : labels) untrusted_ = untrusted_ || label == "untrusted";
+  }
+  unreleased_.clear();
+  Step(core_, event::PlanRequested{});
+  Draft requested = MakeDraft("plan.requested", "engine");
+  BodyWriter(requested)
+      .Int("messages", static_cast<std::int64_t>(core_.messages.size()))
+      .String("planner", agent_->planner)
+      .Raw("results", JsonStrings(shown))
+      .Int("step", core_.steps)
+      .Close();
+  drafts.push_back(std::move(requested));
+  co_await Write(std::move(drafts));
+  if (!stalled_) co_await AskPlanner();
+}
+
+asio::awaitable<void> RunActor::AskPlanner() {
+  PlanRequest request = MakePlanRequest();
+  const std::int64_t step = request.step;
+  auto start = [this, &request](std::function<void(core::StatusOr<Plan>)> done) {
+    planner_handle_ = planner_->Propose(std::move(request), std::move(done));
+  };
+  core::StatusOr<Plan> plan = co_await Await<core::StatusOr<Plan>>(std::move(start));
+  planner_handle_ = 0;
+  if (plan.ok() && plan->calls.size() > kPlanCallsMax) {
+    plan = core::InvalidArgument("the plan holds more than " + std::to_string(kPlanCallsMax) + " calls");
+  }
+  Draft received = MakeDraft("plan.received", "planner:" + agent_->planner);
+  const bool ok = plan.ok();
+  const std::string code = ok ? "" : PlannerCode(plan.status());
+  const std::string reason = ok ? "" : std::string(core::Message(plan.status()).substr(0, 500));
+  if (ok) {
+    const std::string sealed = sealer_->JsonText(received, PlanToJson(*plan));
+    BodyWriter(received)
+        .Int("calls", static_cast<std::int64_t>(plan->calls.size()))
+        .String("finish", FinishName(plan->finish))
+        .Raw("plan", sealed)
+        .Int("step", step)
+        .Int("tokens_in", plan->prompt_tokens)
+        .Int("tokens_out", plan->completion_tokens)
+        .Close();
+  } else {
+    BodyWriter(received)
+        .Int("calls", 0)
+        .String("code", code)
+        .String("finish", "error")
+        .String("reason", reason)
+        .Int("step", step)
+        .Close();
+  }
+  std::vector<Draft> drafts;
+  drafts.push_back(std::move(received));
+  co_await Write(std::move(drafts));
+  if (stalled_) co_return;
+  if (ok) {
+    Handle(event::PlanReceived{std::move(*plan)});
+  } else {
+    Handle(event::PlanFailed{code, reason});
+  }
+}
+
+// ---------------------------------------------------------------- calls
+
+std::unique_ptr<Ticket> RunActor::NewTicket(const CallSlot& slot) {
+  auto ticket = std::make_unique<Ticket>();
+  ticket->id = base_;
+  ticket->id.call = hub_.NewId();
+  ticket->id.step = slot.step;
+  ticket->id.position = slot.position;
+  ticket->id.tool = slot.proposed.tool;
+  ticket->id.args_text = slot.proposed.args_text;
+  ticket->sealer = sealer_;
+  ticket->agent = agent_;
+  ticket->flow_untrusted = untrusted_;
+  return ticket;
+}
+
+// The calls of one plan pass the decision in plan order (rule 4); what was allowed runs side by side.
+asio::awaitable<void> RunActor::StartCalls() {
+  while (!stalled_) {
+    auto next = std::find_if(core_.slots.begin(), core_.slots.end(), [](const CallSlot& slot) {
+      return slot.phase == SlotPhase::kProposed;
+    });
+    if (next == core_.slots.end() || IsFinal(core_.state)) break;
+    auto live = std::make_shared<LiveCall>();
+    live->ticket = NewTicket(*next);
+    live->ticket->handle = &live->handle;
+    Step(core_, event::CallDeciding{next->step, next->position, live->ticket->id.call});
+    core::Status status = co_await hub_.gate.Pass(worker_, *live->ticket);
+    if (!status.ok()) {
+      Stall();
+      break;
+    }
+    AfterPass(std::move(live));
+  }
+  starting_calls_ = false;
+}
+
+void RunActor::AfterPass(std::shared_ptr<LiveCall> live) {
+  Ticket& ticket = *live->ticket;
+  const std::string call = ticket.id.call;
+  open_approvals_.erase(call);
+  if (ticket.state == CallState::kIntended) {
+    live_[call] = live;
+    Step(core_, event::CallRunning{call});
+    Spawn(RunCall(std::move(live)));
+  } else if (ticket.state == CallState::kParked) {
+    open_approvals_[call] = ticket.approvals;
+    Handle(event::CallParked{call, ticket.observation});
+  } else {
+    Handle(event::CallDone{call, ticket.observation});
+  }
+}
+
+asio::awaitable<void> RunActor::RunCall(std::shared_ptr<LiveCall> live) {
+  Ticket& ticket = *live->ticket;
+  core::Status status = co_await hub_.gate.RunIntended(worker_, ticket);
+  const std::string call = ticket.id.call;
+  live_.erase(call);
+  if (!status.ok()) {
+    Stall();
+    co_return;
+  }
+  if (ticket.state == CallState::kUnknown) {
+    Handle(event::CallNeedsPerson{call, ticket.observation});
+    co_return;
+  }
+  unreleased_.emplace_back(call, std::vector<std::string>{ticket.untrusted_result ? "untrusted" : "trusted"});
+  Handle(event::CallDone{call, ticket.observation});
+}
+
+// Approvals are complete: the call goes through the whole gate again, with fresh facts (rule 14).
+asio::awaitable<void> RunActor::ResumeCall(std::string call) {
+  Draft resumed = MakeDraft("run.resumed", "engine");
+  BodyWriter(resumed).String("why", "approved").Close();
+  std::vector<Draft> drafts;
+  drafts.push_back(std::move(resumed));
+  co_await Write(std::move(drafts));
+  if (stalled_) co_return;
+  auto recorded = hub_.history.Run(run_, [this](const std::string& name, const std::string& digest) {
+    return hub_.PinnedAgent(name, digest);
+  });
+  if (!recorded.ok()) {
+    Stall();
+    co_return;
+  }
+  for (RecordedCall& found : recorded->calls) {
+    if (found.id.call != call) continue;
+    auto ticket = hub_.TicketOf(found, agent_);
+    auto grants = hub_.GrantsOf(found);
+    if (!ticket.ok() || !grants.ok()) {
+      Stall();
+      co_return;
+    }
+    auto live = std::make_shared<LiveCall>();
+    live->ticket = std::move(*ticket);
+    live->ticket->handle = &live->handle;
+    live->ticket->flow_untrusted = untrusted_;
+    live->ticket->granted = std::move(grants->granted);
+    core::Status status = co_await hub_.gate.Pass(worker_, *live->ticket);
+    if (!status.ok()) {
+      Stall();
+      co_return;
+    }
+    AfterPass(std::move(live));
+    co_return;
+  }
+}
+
+// An intent that a dead daemon left open, or whose outcome nobody knows yet (property 2).
+asio::awaitable<void> RunActor::SettleCall(RecordedCall recorded) {
+  const std::string call = recorded.id.call;
+  auto made = hub_.TicketOf(recorded, agent_);
+  if (!made.ok()) {  // the tool is not the one that was intended: only a person can tell
+    Handle(event::CallNeedsPerson{call, ObservationUnknown()});
+    co_return;
+  }
+  const std::unique_ptr<Ticket> ticket = std::move(*made);
+  if (recorded.outcome.empty()) {
+    core::Status status = co_await hub_.gate.RecordLost(*ticket);
+    if (!status.ok()) {
+      Stall();
+      co_return;
+    }
+  } else {
+    ticket->state = CallState::kUnknown;
+    ticket->observation = ObservationUnknown();
+  }
+  if (ticket->state == CallState::kUnknown) {
+    core::Status status = co_await hub_.gate.SettleUnknown(worker_, *ticket);
+    if (!status.ok()) {
+      // Somebody resolved it meanwhile, or the log took nothing: the log tells when it is read again.
+      Stall();
+      co_return;
+    }
+  }
+  if (ticket->state == CallState::kUnknown) {
+    Handle(event::CallNeedsPerson{call, ticket->observation});
+    co_return;
+  }
+  unreleased_.emplace_back(call, std::vector<std::string>{ticket->untrusted_result ? "untrusted" : "trusted"});
+  Handle(event::CallDone{call, ticket->observation});
+}
+
+}  // namespace interlock::runtime

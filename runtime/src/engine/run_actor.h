@@ -1,0 +1,91 @@
+// One run in memory: feeds events to the core and performs its effects. Lives on one worker; leaves memory when
+// it only waits.
+#pragma once
+
+#include <atomic>
+#include <map>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "engine/hub.h"
+#include "engine/step.h"
+
+namespace interlock::runtime {
+
+class RunActor : public std::enable_shared_from_this<RunActor> {
+ public:
+  RunActor(Hub& hub, std::string run);
+
+  const std::string& run() const { return run_; }
+  Worker& worker() { return worker_; }
+  // Under the hub's lock: events on their way here.
+  int queued = 0;
+
+  // --- the rest on the worker's thread only
+  // Takes an event that stands in the log with this run_seq (-1: only wakes the run). The first one reads the run
+  // back from the log and goes on with what was open; what was read then is not taken twice.
+  void Accept(const Event& event, std::int64_t seq);
+
+ private:
+  void Load();
+  void GoOn(std::vector<RecordedCall> calls);
+  std::vector<std::string> GrantedCalls() const;
+  void Handle(const Event& event);
+
+  struct LiveCall {
+    std::unique_ptr<Ticket> ticket;
+    std::atomic<std::uint64_t> handle{0};
+  };
+
+  void Perform(const effect::RequestPlan&);
+  void Perform(const effect::AskPlannerAgain&);
+  void Perform(const effect::StartCalls&);
+  void Perform(const effect::ResumeCall& resume);
+  void Perform(const effect::Park&);
+  void Perform(const effect::WaitForUser& wait);
+  void Perform(const effect::WaitForPerson&);
+  void Perform(const effect::BeginCancel& cancel);
+  void Perform(const effect::Finish& finish);
+
+  asio::awaitable<void> RequestPlan();
+  asio::awaitable<void> AskPlanner();
+  asio::awaitable<void> StartCalls();
+  asio::awaitable<void> RunCall(std::shared_ptr<LiveCall> live);
+  asio::awaitable<void> ResumeCall(std::string call);
+  asio::awaitable<void> SettleCall(RecordedCall call);
+  asio::awaitable<void> Write(std::vector<Draft> drafts);
+
+  void Spawn(asio::awaitable<void> work);
+  std::unique_ptr<Ticket> NewTicket(const CallSlot& slot);
+  void AfterPass(std::shared_ptr<LiveCall> live);
+  void Stall();
+  void MaybeLeave();
+  void ArmTimer();
+  PlanRequest MakePlanRequest();
+  Draft MakeDraft(std::string_view kind, std::string actor) const;
+  std::vector<Draft> VoidOpenApprovals(std::string_view why);
+
+  Hub& hub_;
+  std::string run_;
+  Worker& worker_;
+  RunCore core_;
+  CallIdentity base_;
+  const AgentFile* agent_ = nullptr;
+  Planner* planner_ = nullptr;
+  std::optional<Sealer> sealer_;
+  std::map<std::string, std::shared_ptr<LiveCall>> live_;
+  std::map<std::string, std::vector<std::string>> open_approvals_;  // by call
+  std::vector<std::pair<std::string, std::vector<std::string>>> unreleased_;  // call, labels
+  std::uint64_t planner_handle_ = 0;
+  asio::steady_timer timer_;
+  std::int64_t loaded_seq_ = -1;
+  int in_flight_ = 0;
+  bool loaded_ = false;
+  bool starting_calls_ = false;
+  bool untrusted_ = false;
+  bool stalled_ = false;
+  bool gone_ = false;
+};
+
+}  // namespace interlock::runtime

@@ -1,0 +1,475 @@
+#include "engine/state.h"
+
+#include <algorithm>
+#include <charconv>
+
+#include "core/digest.h"
+#include "runtime/make_engine.h"
+#include "runtime/projectors.h"
+
+namespace interlock::runtime {
+namespace {
+
+constexpr std::size_t kRowsKept = 65'536;  // clean rows of a table in memory
+
+core::Status Missing(const audit::EntryView& entry, std::string_view field) {
+  return core::DataLoss("entry " + std::to_string(entry.index) + " (`" + std::string(entry.kind) +
+                        "`) lacks `" + std::string(field) + "`");
+}
+
+std::string Field(const audit::EntryView& entry, std::string_view name) {
+  return entry.body.String(name).value_or("");
+}
+
+std::int64_t Amount(const audit::EntryView& entry, std::string_view name) {
+  std::int64_t value = 0;
+  const std::string text = Field(entry, name);
+  std::from_chars(text.data(), text.data() + text.size(), value);
+  return value;
+}
+
+std::string RawText(const audit::EntryView& entry, std::string_view field) {
+  return std::string(entry.body.Raw(field).value_or(""));
+}
+
+// A JSON array of plain tokens as space separated words.
+std::string WordsOf(const audit::EntryView& entry, std::string_view field) {
+  std::string words;
+  const auto elements = core::JsonArrayElements(entry.body.Raw(field).value_or("[]"));
+  if (!elements.ok()) return words;
+  for (const std::string_view element : *elements) {
+    if (element.size() < 2) continue;
+    if (!words.empty()) words += ' ';
+    words += element.substr(1, element.size() - 2);
+  }
+  return words;
+}
+
+std::string WithoutWord(std::string_view words, std::string_view gone) {
+  std::string kept;
+  for (const std::string& word : SplitWords(words)) {
+    if (word == gone) continue;
+    kept += (kept.empty() ? "" : " ") + word;
+  }
+  return kept;
+}
+
+}  // namespace
+
+std::vector<std::string> SplitWords(std::string_view text) {
+  std::vector<std::string> words;
+  while (!text.empty()) {
+    const std::size_t end = std::min(text.find(' '), text.size());
+    if (end > 0) words.emplace_back(text.substr(0, end));
+    text.remove_prefix(std::min(end + 1, text.size()));
+  }
+  return words;
+}
+
+std::string BudgetKey(std::string_view budget, std::string_view scope_hmac, std::int64_t window_us) {
+  return std::string(budget) + "|" + std::string(scope_hmac) + "|" + std::to_string(window_us);
+}
+
+std::int64_t CountWithin(const CounterRow& row, std::int64_t per_ms, std::int64_t now_us) {
+  std::int64_t count = 0;
+  for (const std::string& event : SplitWords(row.events)) {
+    std::int64_t at = 0;
+    std::from_chars(event.data(), event.data() + event.size(), at);
+    if (per_ms == 0 || now_us - at < per_ms * 1000) ++count;
+  }
+  return count;
+}
+
+std::vector<std::string> State::Schema() const {
+  return {
+      RowTable<RunRow>::CreateSql(),
+      "CREATE INDEX IF NOT EXISTS p_run_state ON p_run(state, run)",
+      RowTable<CallRow>::CreateSql(),
+      "CREATE INDEX IF NOT EXISTS p_call_run ON p_call(run, call)",
+      "CREATE INDEX IF NOT EXISTS p_call_state ON p_call(state, call)",
+      RowTable<ApprovalRow>::CreateSql(),
+      "CREATE INDEX IF NOT EXISTS p_approval_phase ON p_approval(phase, expires_us)",
+      "CREATE INDEX IF NOT EXISTS p_approval_call ON p_approval(call)",
+      "CREATE INDEX IF NOT EXISTS p_approval_run ON p_approval(run)",
+      RowTable<BudgetRow>::CreateSql(),
+      RowTable<HoldRow>::CreateSql(),
+      RowTable<CallHoldsRow>::CreateSql(),
+      RowTable<EffectRow>::CreateSql(),
+      RowTable<LockRow>::CreateSql(),
+      RowTable<CounterRow>::CreateSql(),
+      RowTable<RequestRow>::CreateSql(),
+      RowTable<FactRow>::CreateSql(),
+  };
+}
+
+core::Status State::Attach(sqlite3* db) {
+  const std::lock_guard lock(mutex_);
+  INTERLOCK_RETURN_IF_ERROR(runs_.Attach(db));
+  INTERLOCK_RETURN_IF_ERROR(calls_.Attach(db));
+  INTERLOCK_RETURN_IF_ERROR(approvals_.Attach(db));
+  INTERLOCK_RETURN_IF_ERROR(budgets_.Attach(db));
+  INTERLOCK_RETURN_IF_ERROR(holds_.Attach(db));
+  INTERLOCK_RETURN_IF_ERROR(call_holds_.Attach(db));
+  INTERLOCK_RETURN_IF_ERROR(effects_.Attach(db));
+  INTERLOCK_RETURN_IF_ERROR(locks_.Attach(db));
+  INTERLOCK_RETURN_IF_ERROR(counters_.Attach(db));
+  INTERLOCK_RETURN_IF_ERROR(requests_.Attach(db));
+  return settings_.Attach(db);
+}
+
+core::Status State::Flush() {
+  const std::lock_guard lock(mutex_);
+  INTERLOCK_RETURN_IF_ERROR(runs_.Flush());
+  INTERLOCK_RETURN_IF_ERROR(calls_.Flush());
+  INTERLOCK_RETURN_IF_ERROR(approvals_.Flush());
+  INTERLOCK_RETURN_IF_ERROR(budgets_.Flush());
+  INTERLOCK_RETURN_IF_ERROR(holds_.Flush());
+  INTERLOCK_RETURN_IF_ERROR(call_holds_.Flush());
+  INTERLOCK_RETURN_IF_ERROR(effects_.Flush());
+  INTERLOCK_RETURN_IF_ERROR(locks_.Flush());
+  INTERLOCK_RETURN_IF_ERROR(counters_.Flush());
+  INTERLOCK_RETURN_IF_ERROR(requests_.Flush());
+  INTERLOCK_RETURN_IF_ERROR(settings_.Flush());
+  return core::OkStatus();
+}
+
+void State::Reset() {
+  const std::lock_guard lock(mutex_);
+  runs_.Reset();
+  calls_.Reset();
+  approvals_.Reset();
+  budgets_.Reset();
+  holds_.Reset();
+  call_holds_.Reset();
+  effects_.Reset();
+  locks_.Reset();
+  counters_.Reset();
+  requests_.Reset();
+  settings_.Reset();
+}
+
+std::string State::Setting(const std::string& name) {
+  const std::lock_guard lock(mutex_);
+  const FactRow* row = settings_.Find(name);
+  return row == nullptr ? "" : row->value;
+}
+
+std::vector<std::string> State::HoldsOf(const std::string& call) {
+  const std::lock_guard lock(mutex_);
+  const CallHoldsRow* row = call_holds_.Find(call);
+  return row == nullptr ? std::vector<std::string>{} : SplitWords(row->holds);
+}
+
+core::Status State::Apply(const audit::EntryView& entry) {
+  const std::lock_guard lock(mutex_);
+  runs_.Trim(kRowsKept), calls_.Trim(kRowsKept), approvals_.Trim(kRowsKept);
+  holds_.Trim(kRowsKept), call_holds_.Trim(kRowsKept), effects_.Trim(kRowsKept);
+  counters_.Trim(kRowsKept), requests_.Trim(kRowsKept);
+  const std::string_view kind = entry.kind;
+  if (kind == "bundle.activated") {
+    settings_.Edit("bundle").value = Field(entry, "bundle");
+    return core::OkStatus();
+  }
+  if (kind.starts_with("run.") || kind.starts_with("message.") || kind.starts_with("plan.")) {
+    INTERLOCK_RETURN_IF_ERROR(ApplyRun(entry));
+  } else if (kind.starts_with("budget.")) {
+    INTERLOCK_RETURN_IF_ERROR(ApplyBudget(entry));
+  } else if (kind.starts_with("approval.")) {
+    INTERLOCK_RETURN_IF_ERROR(ApplyApproval(entry));
+  } else if (kind.starts_with("call.") || kind.starts_with("facts.") || kind.starts_with("result.")) {
+    INTERLOCK_RETURN_IF_ERROR(ApplyCall(entry));
+  }
+  if (!entry.run.empty()) TouchRun(entry);
+  return core::OkStatus();
+}
+
+void State::TouchRun(const audit::EntryView& entry) {
+  RunRow& run = runs_.Edit(std::string(entry.run));
+  run.update_us = entry.time_us;
+  run.newest_index = static_cast<std::int64_t>(entry.index);
+  run.newest_hash = core::Hex(entry.leaf_hash);
+  run.entries = entry.run_seq + 1;
+  if (run_listener_) run_listener_(run.run);
+}
+
+void State::NoteRequest(const audit::EntryView& entry, std::string_view kind,
+                        std::string_view name) {
+  const std::string request = Field(entry, "request");
+  if (request.empty()) return;
+  RequestRow& row = requests_.Edit(request);
+  row.kind = kind;
+  row.name = name;
+}
+
+core::Status State::ApplyRun(const audit::EntryView& entry) {
+  const std::string id(entry.run);
+  if (id.empty()) return Missing(entry, "run");
+  RunRow& run = runs_.Edit(id);
+  const std::string_view kind = entry.kind;
+  if (kind == "run.started") {
+    run.agent = Field(entry, "agent");
+    run.agent_digest = Field(entry, "agent_digest");
+    run.principal = Field(entry, "principal");
+    run.subject = Field(entry, "subject");
+    run.user = Field(entry, "user");
+    run.create_us = entry.time_us;
+    run.first_index = static_cast<std::int64_t>(entry.index);
+    NoteRequest(entry, "run", id);
+  } else if (kind == "message.received") {
+    NoteRequest(entry, "message", id);
+    run.message_us = entry.time_us;
+    if (run.state == RunState::kWaitingForUser) run.state = RunState::kRunning;
+  } else if (kind == "plan.requested") {
+    if (run.state != RunState::kCancelling) run.state = RunState::kRunning;
+  } else if (kind == "plan.received") {
+    run.steps = entry.body.Int("step").value_or(0) + 1;
+  } else if (kind == "run.parked") {
+    run.state = RunState::kWaitingForApproval;
+  } else if (kind == "run.resumed") {
+    run.state = RunState::kRunning;
+  } else if (kind == "run.waiting") {
+    const bool person = Field(entry, "for") == "person";
+    run.state = person ? RunState::kWaitingForPerson : RunState::kWaitingForUser;
+    if (entry.body.Raw("text")) run.text_index = static_cast<std::int64_t>(entry.index);
+  } else if (kind == "run.completed") {
+    run.state = RunState::kCompleted;
+    run.text_index = static_cast<std::int64_t>(entry.index);
+  } else if (kind == "run.failed") {
+    run.state = RunState::kFailed;
+    run.code = Field(entry, "code");
+    run.reason = Field(entry, "reason");
+  } else if (kind == "run.cancelling") {
+    run.state = RunState::kCancelling;
+    NoteRequest(entry, "cancel", id);
+  } else if (kind == "run.cancelled") {
+    run.state = RunState::kCancelled;
+    run.code = "CANCELLED";
+    NoteRequest(entry, "cancel", id);
+  } else if (kind == "run.escalated") {
+    run.state = RunState::kEscalated;
+    run.text_index = static_cast<std::int64_t>(entry.index);
+  }
+  return core::OkStatus();
+}
+
+core::Status State::ApplyCall(const audit::EntryView& entry) {
+  const std::string id = Field(entry, "call");
+  if (id.empty()) return Missing(entry, "call");
+  CallRow& call = calls_.Edit(id);
+  const std::string_view kind = entry.kind;
+  const auto index = static_cast<std::int64_t>(entry.index);
+  call.update_us = entry.time_us;
+  call.newest_index = index;
+  call.newest_hash = core::Hex(entry.leaf_hash);
+  if (kind == "call.proposed") {
+    call.run = entry.run;
+    call.tool = Field(entry, "tool");
+    call.principal = Field(entry, "principal");
+    call.subject = Field(entry, "subject");
+    call.step = entry.body.Int("step").value_or(-1);
+    call.position = entry.body.Int("position").value_or(-1);
+    call.create_us = entry.time_us;
+    call.proposed_index = index;
+    NoteRequest(entry, "call", id);
+    return core::OkStatus();
+  }
+  if (kind == "call.decided") return ApplyDecided(entry, call);
+  if (kind == "call.intended") return ApplyIntended(entry, call);
+  if (kind == "call.outcome") return ApplyOutcome(entry, call);
+  if (kind == "call.resolved") return ApplyResolved(entry, call);
+  if (kind == "call.withdrawn") {
+    call.state = CallState::kWithdrawn;
+    call.code = "WITHDRAWN";
+  }
+  if (kind == "result.released") call.released = 1;
+  return core::OkStatus();
+}
+
+core::Status State::ApplyDecided(const audit::EntryView& entry, CallRow& call) {
+  call.verdict = Field(entry, "effect");
+  call.code = Field(entry, "code");
+  call.decided_index = static_cast<std::int64_t>(entry.index);
+  if (call.verdict == "deny") call.state = CallState::kDenied;
+  if (call.verdict == "refuse") call.state = CallState::kRefused;
+  if (call.verdict == "ask") call.state = CallState::kParked;
+  return core::OkStatus();
+}
+
+core::Status State::ApplyIntended(const audit::EntryView& entry, CallRow& call) {
+  call.state = CallState::kIntended;
+  call.effect = Field(entry, "effect");
+  call.effect_key = Field(entry, "effect_key");
+  call.idempotency_key = Field(entry, "idempotency_key");
+  call.attempt = entry.body.Int("attempt").value_or(1);
+  call.locks = WordsOf(entry, "locks");
+  call.counters = WordsOf(entry, "counters");
+  if (call.intent_us == 0) call.intent_us = entry.time_us;
+  if (!call.effect_key.empty()) effects_.Edit(call.effect_key).call = call.call;
+  if (call.effect != "read") {
+    for (const std::string& lock : SplitWords(call.locks)) locks_.Edit(lock).call = call.call;
+  }
+  if (call.attempt > 1) return core::OkStatus();  // a retry takes no second slot
+  for (const std::string& key : SplitWords(call.counters)) {
+    CounterRow& counter = counters_.Edit(key);
+    counter.events += (counter.events.empty() ? "" : " ") + std::to_string(entry.time_us) + ":" +
+                      call.call;
+    ++counter.version;
+  }
+  return core::OkStatus();
+}
+
+core::Status State::ApplyOutcome(const audit::EntryView& entry, CallRow& call) {
+  call.outcome = Field(entry, "kind");
+  call.level = Field(entry, "level");
+  call.outcome_index = static_cast<std::int64_t>(entry.index);
+  if (call.outcome == "ok" || call.outcome == "reconciled_done") {
+    call.state = CallState::kOk;
+    SettleLocks(call);
+  } else if (call.outcome == "unknown") {
+    call.state = CallState::kUnknown;  // key and locks stay taken
+  } else {
+    call.state = call.outcome == "not_started" ? CallState::kNotStarted : CallState::kFailed;
+    call.code = Field(entry, "code");
+    SettleLocks(call);
+    FreeEffect(call);
+  }
+  return core::OkStatus();
+}
+
+core::Status State::ApplyResolved(const audit::EntryView& entry, CallRow& call) {
+  const bool happened = entry.body.Bool("happened").value_or(false);
+  call.resolved_as = happened ? "happened" : "not_happened";
+  const std::string by = Field(entry, "by");
+  call.resolved_by += (call.resolved_by.empty() ? "" : " ") + by;
+  NoteRequest(entry, "resolve", call.call);
+  if (!entry.body.Bool("complete").value_or(false)) return core::OkStatus();
+  call.outcome = happened ? "resolved_done" : "resolved_not_done";
+  call.state = happened ? CallState::kOk : CallState::kFailed;
+  call.outcome_index = static_cast<std::int64_t>(entry.index);
+  SettleLocks(call);
+  if (!happened) FreeEffect(call);
+  return core::OkStatus();
+}
+
+void State::SettleLocks(CallRow& call) {
+  for (const std::string& lock : SplitWords(call.locks)) {
+    const LockRow* row = locks_.Find(lock);
+    if (row != nullptr && row->call == call.call) locks_.Erase(lock);
+  }
+}
+
+void State::FreeEffect(CallRow& call) {
+  const EffectRow* effect = effects_.Find(call.effect_key);
+  if (effect != nullptr && effect->call == call.call) effects_.Erase(call.effect_key);
+  for (const std::string& key : SplitWords(call.counters)) {
+    CounterRow& counter = counters_.Edit(key);
+    std::string kept;
+    for (const std::string& event : SplitWords(counter.events)) {
+      if (event.ends_with(":" + call.call)) continue;
+      kept += (kept.empty() ? "" : " ") + event;
+    }
+    counter.events = std::move(kept);
+    ++counter.version;
+  }
+}
+
+core::Status State::ApplyBudget(const audit::EntryView& entry) {
+  const std::string id = Field(entry, "hold");
+  const std::string call = Field(entry, "call");
+  if (id.empty() || call.empty()) return Missing(entry, "hold");
+  const std::string key = BudgetKey(Field(entry, "budget"), Field(entry, "scope"),
+                                    Amount(entry, "window_us"));
+  BudgetRow& budget = budgets_.Edit(key);
+  HoldRow& hold = holds_.Edit(id);
+  const std::int64_t amount = Amount(entry, "amount");
+  ++budget.version;
+  if (entry.kind == "budget.held") {
+    budget.budget = Field(entry, "budget");
+    budget.scope = Field(entry, "scope");
+    budget.unit = Field(entry, "unit");
+    budget.window_us = Amount(entry, "window_us");
+    budget.limit_amount = Amount(entry, "limit");
+    budget.held += amount;
+    hold.call = call;
+    hold.budget_key = key;
+    hold.unit = budget.unit;
+    hold.amount = amount;
+    CallHoldsRow& open = call_holds_.Edit(call);
+    open.holds += (open.holds.empty() ? "" : " ") + id;
+    return core::OkStatus();
+  }
+  budget.held -= hold.amount;
+  hold.open = 0;
+  if (entry.kind == "budget.settled") {
+    budget.settled += amount;
+    hold.settled = amount;
+    hold.flagged = entry.body.Bool("flagged").value_or(false) ? 1 : 0;
+  }
+  CallHoldsRow& open = call_holds_.Edit(call);
+  open.holds = WithoutWord(open.holds, id);
+  if (open.holds.empty()) call_holds_.Erase(call);
+  return core::OkStatus();
+}
+
+core::Status State::ApplyApproval(const audit::EntryView& entry) {
+  const std::string id = Field(entry, "approval");
+  if (id.empty()) return Missing(entry, "approval");
+  ApprovalRow& approval = approvals_.Edit(id);
+  const std::string_view kind = entry.kind;
+  approval.update_us = entry.time_us;
+  if (kind == "approval.requested") {
+    approval.call = Field(entry, "call");
+    approval.run = entry.run;
+    approval.tool = Field(entry, "tool");
+    approval.rule = Field(entry, "rule");
+    approval.quorum = entry.body.Int("quorum").value_or(1);
+    approval.binding = Field(entry, "binding");
+    approval.approvers = WordsOf(entry, "approvers");
+    approval.expires_us = entry.body.Int("expires_us").value_or(0);
+    approval.create_us = entry.time_us;
+    approval.entry_index = static_cast<std::int64_t>(entry.index);
+    return core::OkStatus();
+  }
+  CallRow& call = calls_.Edit(approval.call);
+  call.update_us = entry.time_us;
+  if (kind == "approval.granted") {
+    NoteRequest(entry, "approval", id);
+    approval.granted_by += (approval.granted_by.empty() ? "" : " ") + Field(entry, "by");
+    if (entry.body.Bool("complete").value_or(false)) {
+      approval.phase = policies::ApprovalPhase::kGranted;
+    }
+  } else if (kind == "approval.rejected") {
+    NoteRequest(entry, "approval", id);
+    approval.phase = policies::ApprovalPhase::kRejected;
+    call.state = CallState::kDenied;
+    call.verdict = "deny";
+    call.code = "APPROVAL_REJECTED";
+  } else if (kind == "approval.expired") {
+    approval.phase = policies::ApprovalPhase::kExpired;
+    call.state = CallState::kDenied;
+    call.verdict = "deny";
+    call.code = "APPROVAL_EXPIRED";
+  } else if (kind == "approval.consumed") {
+    approval.phase = policies::ApprovalPhase::kConsumed;
+  } else if (kind == "approval.voided") {
+    approval.phase = policies::ApprovalPhase::kVoided;
+    if (RawText(entry, "ends_call") == "true") {
+      call.state = CallState::kDenied;
+      call.verdict = "deny";
+      call.code = "CONFIRMATION_VOIDED";
+    }
+  }
+  return core::OkStatus();
+}
+
+StatePtr MakeState() { return StatePtr(new State()); }
+void StateDeleter::operator()(State* state) const { delete state; }
+audit::Projector* ProjectorOf(State& state) { return &state; }
+
+std::vector<std::unique_ptr<audit::Projector>> MakeProjectors() {
+  std::vector<std::unique_ptr<audit::Projector>> projectors;
+  projectors.push_back(std::make_unique<State>());
+  return projectors;
+}
+
+}  // namespace interlock::runtime

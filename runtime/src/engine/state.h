@@ -1,0 +1,117 @@
+// The fold of a partition's entries: what the journal decides on.
+//
+// The writer thread changes it (Apply, under a lock); it alone may use the Find methods without a copy.
+// Other threads use the Peek methods, which know only what memory holds.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <mutex>
+#include <optional>
+#include <set>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "audit/log.h"
+#include "core/status.h"
+#include "engine/row_table.h"
+#include "engine/rows.h"
+
+namespace interlock::runtime {
+
+std::vector<std::string> SplitWords(std::string_view text);
+std::string BudgetKey(std::string_view budget, std::string_view scope_hmac, std::int64_t window_us);
+// Events of a counter within the last per_ms.
+std::int64_t CountWithin(const CounterRow& row, std::int64_t per_ms, std::int64_t now_us);
+
+class State final : public audit::Projector {
+ public:
+  // --- audit::Projector
+  std::string_view name() const override { return "runtime"; }
+  std::vector<std::string> Schema() const override;
+  core::Status Attach(sqlite3* db) override;
+  core::Status Apply(const audit::EntryView& entry) override;
+  core::Status Flush() override;
+  void Reset() override;
+
+  // --- writer thread only; pointers hold until the command ends
+  const RunRow* FindRun(const std::string& run) { return Find(runs_, run); }
+  const CallRow* FindCall(const std::string& call) { return Find(calls_, call); }
+  const ApprovalRow* FindApproval(const std::string& id) { return Find(approvals_, id); }
+  const BudgetRow* FindBudget(const std::string& key) { return Find(budgets_, key); }
+  const HoldRow* FindHold(const std::string& hold) { return Find(holds_, hold); }
+  const EffectRow* FindEffect(const std::string& key) { return Find(effects_, key); }
+  const LockRow* FindLock(const std::string& key) { return Find(locks_, key); }
+  const CounterRow* FindCounter(const std::string& key) { return Find(counters_, key); }
+  const RequestRow* FindRequest(const std::string& request) { return Find(requests_, request); }
+  // Called on the writer thread, under the state's lock, for every entry of a run; must not call back.
+  void SetRunListener(std::function<void(const std::string&)> listener) {
+    run_listener_ = std::move(listener);
+  }
+  std::string Setting(const std::string& name);
+  std::vector<std::string> HoldsOf(const std::string& call);
+
+  // --- any thread: nullopt when memory does not know (ask the tables then)
+  template <typename Row>
+  struct Peeked {
+    bool known = false;
+    std::optional<Row> row;
+  };
+  Peeked<RunRow> PeekRun(const std::string& run) const { return Peek(runs_, run); }
+  Peeked<CallRow> PeekCall(const std::string& call) const { return Peek(calls_, call); }
+  Peeked<ApprovalRow> PeekApproval(const std::string& id) const { return Peek(approvals_, id); }
+  Peeked<BudgetRow> PeekBudget(const std::string& key) const { return Peek(budgets_, key); }
+  Peeked<CounterRow> PeekCounter(const std::string& key) const { return Peek(counters_, key); }
+  Peeked<RequestRow> PeekRequest(const std::string& request) const { return Peek(requests_, request); }
+
+ private:
+  template <typename Row>
+  const Row* Find(RowTable<Row>& table, const std::string& key) {
+    const std::lock_guard lock(mutex_);  // a look-up may load: keep Peek out
+    return table.Find(key);
+  }
+  template <typename Row>
+  Peeked<Row> Peek(const RowTable<Row>& table, const std::string& key) const {
+    const std::lock_guard lock(mutex_);
+    Row row;
+    switch (table.PeekAt(key, row)) {
+      case RowTable<Row>::Peek::kFound: return {.known = true, .row = std::move(row)};
+      case RowTable<Row>::Peek::kAbsent: return {.known = true, .row = std::nullopt};
+      case RowTable<Row>::Peek::kUnknown: break;
+    }
+    return {};
+  }
+
+  // One method a subject; each returns kDataLoss when a field is missing.
+  core::Status ApplyRun(const audit::EntryView& entry);
+  core::Status ApplyCall(const audit::EntryView& entry);
+  core::Status ApplyDecided(const audit::EntryView& entry, CallRow& call);
+  core::Status ApplyIntended(const audit::EntryView& entry, CallRow& call);
+  core::Status ApplyOutcome(const audit::EntryView& entry, CallRow& call);
+  core::Status ApplyResolved(const audit::EntryView& entry, CallRow& call);
+  core::Status ApplyBudget(const audit::EntryView& entry);
+  core::Status ApplyApproval(const audit::EntryView& entry);
+  void NoteRequest(const audit::EntryView& entry, std::string_view kind, std::string_view name);
+  // The effect did not happen: its key, locks and counter slots are free again.
+  void FreeEffect(CallRow& call);
+  // The outcome is known: the locks no longer deny others.
+  void SettleLocks(CallRow& call);
+  void TouchRun(const audit::EntryView& entry);
+
+  mutable std::mutex mutex_;
+  std::function<void(const std::string&)> run_listener_;
+  RowTable<RunRow> runs_;
+  RowTable<CallRow> calls_;
+  RowTable<ApprovalRow> approvals_;
+  RowTable<BudgetRow> budgets_;
+  RowTable<HoldRow> holds_;
+  RowTable<CallHoldsRow> call_holds_;
+  RowTable<EffectRow> effects_;
+  RowTable<LockRow> locks_;
+  RowTable<CounterRow> counters_;
+  RowTable<RequestRow> requests_;
+  RowTable<FactRow> settings_;
+};
+
+}  // namespace interlock::runtime

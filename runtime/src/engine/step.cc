@@ -1,0 +1,262 @@
+#include "engine/step.h"
+
+#include <algorithm>
+
+
+namespace interlock::runtime {
+namespace {
+
+using Effects = std::vector<Effect>;
+
+CallSlot* Find(RunCore& run, const std::string& call) {
+  for (CallSlot& slot : run.slots) {
+    if (slot.call == call) return &slot;
+  }
+  return nullptr;
+}
+
+bool Any(const RunCore& run, SlotPhase phase) {
+  return std::any_of(run.slots.begin(), run.slots.end(),
+                     [phase](const CallSlot& slot) { return slot.phase == phase; });
+}
+
+bool Busy(const RunCore& run) {
+  return Any(run, SlotPhase::kDeciding) || Any(run, SlotPhase::kRunning);
+}
+
+bool HasUnread(const RunCore& run) {
+  return run.news || std::any_of(run.slots.begin(), run.slots.end(), [](const CallSlot& slot) {
+           return slot.phase == SlotPhase::kDone && !slot.shown;
+         });
+}
+
+effect::Finish Failed(std::string code, std::string reason) {
+  return {.state = RunState::kFailed, .answer = "", .code = std::move(code), .reason = std::move(reason)};
+}
+
+Effects EndCancel(RunCore& run) {
+  if (run.planning || Busy(run) || Any(run, SlotPhase::kPerson)) return {};  // rule 11
+  run.state = RunState::kCancelled;
+  return {effect::Finish{.state = RunState::kCancelled, .answer = "", .code = "CANCELLED", .reason = "cancelled"}};
+}
+
+Effects RequestPlan(RunCore& run) {
+  if (run.steps >= run.limits.steps_max) {
+    run.state = RunState::kFailed;
+    return {Failed("STEP_LIMIT",
+                   "the run took its " + std::to_string(run.limits.steps_max) + " steps")};
+  }
+  run.state = RunState::kRunning;
+  run.planning = true;
+  return {effect::RequestPlan{}};
+}
+
+// Says that the run waits, once.
+template <typename Wait>
+Effects WaitAs(RunCore& run, RunState state, Wait wait) {
+  if (run.state == state) return {};
+  run.state = state;
+  return {std::move(wait)};
+}
+
+Effects Close(RunCore& run) {
+  switch (run.closing.kind) {
+    case Closing::Kind::kNone:
+      return {};
+    case Closing::Kind::kAsk:
+      return WaitAs(run, RunState::kWaitingForUser, effect::WaitForUser{run.closing.text});
+    case Closing::Kind::kAnswer:
+      run.state = RunState::kCompleted;
+      return {effect::Finish{.state = run.state, .answer = run.closing.text, .code = "", .reason = ""}};
+    case Closing::Kind::kFailed:
+      run.state = RunState::kFailed;
+      return {Failed(run.closing.code, run.closing.reason)};
+  }
+  return {};
+}
+
+// What is to be done when nothing is in flight that an event would tell of: a function of the state alone, so
+// that a restart at any point finds the same. The order is the loop itself.
+Effects Next(RunCore& run) {
+  if (run.state == RunState::kCancelling) return EndCancel(run);
+  if (run.planning) return {};
+  if (run.closing.kind == Closing::Kind::kFailed) return Busy(run) ? Effects{} : Close(run);
+  if (Any(run, SlotPhase::kDeciding)) return {};
+  if (Any(run, SlotPhase::kProposed)) return {effect::StartCalls{}};
+  if (Any(run, SlotPhase::kRunning)) return {};
+  const bool waits = Any(run, SlotPhase::kParked);
+  const bool person = Any(run, SlotPhase::kPerson);
+  // Results wait for the parked calls of their plan, so that the planner reads one complete picture; a
+  // message does not wait (rule 15).
+  if (run.news || (HasUnread(run) && !waits && !person)) return RequestPlan(run);
+  if (person) return WaitAs(run, RunState::kWaitingForPerson, effect::WaitForPerson{});
+  if (waits) return WaitAs(run, RunState::kWaitingForApproval, effect::Park{});
+  return Close(run);
+}
+
+// Tool messages come in plan order; what was shown as pending comes late, as a note of the runtime.
+void ShowObservations(RunCore& run) {
+  for (CallSlot& slot : run.slots) {
+    if (slot.phase == SlotPhase::kProposed || slot.phase == SlotPhase::kDeciding) continue;
+    if (!slot.shown) {
+      run.messages.push_back({.role = Role::kTool, .text = slot.observation, .calls = {},
+                              .call_id = slot.proposed.id});
+      slot.shown = true;
+      if (slot.phase == SlotPhase::kDone) slot.step = -1;  // nothing more to tell
+      continue;
+    }
+    if (slot.phase == SlotPhase::kDone && slot.step >= 0) {
+      run.messages.push_back({.role = Role::kSystem,
+                              .text = "The call `" + slot.proposed.id + "` (" + slot.proposed.tool +
+                                      ") that was pending has ended: " + slot.observation,
+                              .calls = {},
+                              .call_id = ""});
+      slot.step = -1;
+    }
+  }
+  std::erase_if(run.slots, [](const CallSlot& slot) { return slot.step < 0; });
+  run.news = false;
+}
+
+Effects On(RunCore& run, const event::Message& message) {
+  // Results of the plan come before what the user said after it: see PlanRequested.
+  run.messages.push_back({.role = Role::kUser, .text = message.text, .calls = {}, .call_id = ""});
+  run.news = true;
+  return Next(run);
+}
+
+Effects On(RunCore& run, const event::PlanRequested&) {
+  run.planning = true;
+  run.closing = {};
+  // A message that came meanwhile stands already; tool messages must follow their assistant message.
+  std::vector<ChatMessage> later;
+  while (!run.messages.empty() && run.messages.back().role == Role::kUser && !run.slots.empty()) {
+    later.insert(later.begin(), std::move(run.messages.back()));
+    run.messages.pop_back();
+  }
+  ShowObservations(run);
+  for (ChatMessage& message : later) run.messages.push_back(std::move(message));
+  return {};
+}
+
+Effects On(RunCore& run, const event::PlanReceived& received) {
+  run.planning = false;
+  const std::int64_t step = run.steps++;
+  const Plan& plan = received.plan;
+  run.messages.push_back(
+      {.role = Role::kAssistant, .text = plan.text, .calls = plan.calls, .call_id = ""});
+  if (run.closing.kind == Closing::Kind::kFailed) return Next(run);
+  if (plan.finish != Finish::kCalls) {
+    const bool ask = plan.finish == Finish::kAsk || run.on_text == OnText::kAsk;
+    run.closing = {.kind = ask ? Closing::Kind::kAsk : Closing::Kind::kAnswer, .text = plan.text,
+                   .code = "", .reason = ""};
+    return Next(run);
+  }
+  run.calls += static_cast<std::int64_t>(plan.calls.size());
+  if (run.calls > run.limits.calls_max) {
+    run.closing = {.kind = Closing::Kind::kFailed, .text = "", .code = "CALL_LIMIT",
+                   .reason = "the run proposed more than its " +
+                             std::to_string(run.limits.calls_max) + " calls"};
+    return Next(run);
+  }
+  for (std::size_t i = 0; i < plan.calls.size(); ++i) {
+    run.slots.push_back({.proposed = plan.calls[i], .step = step,
+                         .position = static_cast<std::int64_t>(i), .call = "",
+                         .phase = SlotPhase::kProposed, .observation = "", .shown = false});
+  }
+  return Next(run);
+}
+
+Effects On(RunCore& run, const event::PlanFailed& failed) {
+  run.planning = false;
+  if (run.closing.kind != Closing::Kind::kFailed) {
+    run.closing = {.kind = Closing::Kind::kFailed, .text = "", .code = failed.code,
+                   .reason = failed.reason};
+  }
+  return Next(run);
+}
+
+Effects On(RunCore& run, const event::CallDeciding& deciding) {
+  for (CallSlot& slot : run.slots) {
+    if (slot.step != deciding.step || slot.position != deciding.position) continue;
+    slot.call = deciding.call;
+    slot.phase = SlotPhase::kDeciding;
+  }
+  return {};
+}
+
+Effects On(RunCore& run, const event::CallParked& parked) {
+  CallSlot* slot = Find(run, parked.call);
+  if (slot == nullptr || slot->phase == SlotPhase::kDone) return {};
+  slot->phase = SlotPhase::kParked;
+  slot->observation = parked.observation;
+  return Next(run);
+}
+
+Effects On(RunCore& run, const event::CallRunning& running) {
+  CallSlot* slot = Find(run, running.call);
+  if (slot != nullptr && slot->phase != SlotPhase::kDone) slot->phase = SlotPhase::kRunning;
+  return {};
+}
+
+Effects On(RunCore& run, const event::CallNeedsPerson& person) {
+  CallSlot* slot = Find(run, person.call);
+  if (slot == nullptr || slot->phase == SlotPhase::kDone) return {};
+  slot->phase = SlotPhase::kPerson;
+  slot->observation = person.observation;
+  return Next(run);
+}
+
+Effects On(RunCore& run, const event::CallDone& done) {
+  CallSlot* slot = Find(run, done.call);
+  if (slot == nullptr || slot->phase == SlotPhase::kDone) return {};
+  slot->phase = SlotPhase::kDone;
+  slot->observation = done.observation;
+  run.news = run.news || slot->shown;  // was shown as pending: now there is news
+  return Next(run);
+}
+
+Effects On(RunCore& run, const event::CallGranted& granted) {
+  CallSlot* slot = Find(run, granted.call);
+  if (slot == nullptr || slot->phase != SlotPhase::kParked) return {};
+  if (run.state == RunState::kCancelling) return {};
+  slot->phase = SlotPhase::kDeciding;
+  run.state = RunState::kRunning;
+  return {effect::ResumeCall{granted.call}};
+}
+
+Effects On(RunCore& run, const event::TimeUp&) {
+  if (run.state == RunState::kCancelling) return {};
+  run.closing = {.kind = Closing::Kind::kFailed, .text = "", .code = "TIME_LIMIT",
+                 .reason = "the run took longer than its agent allows"};
+  // Started calls are not lost, and the driver stops the planner: the run ends when they have ended.
+  if (Busy(run)) return {};
+  return Next(run);
+}
+
+Effects On(RunCore& run, const event::Cancel& cancel) {
+  if (run.state == RunState::kCancelling) return {};
+  run.state = RunState::kCancelling;
+  // What has not passed the gate never will.
+  std::erase_if(run.slots, [](const CallSlot& slot) {
+    return slot.phase == SlotPhase::kProposed || slot.phase == SlotPhase::kParked;
+  });
+  Effects effects{effect::BeginCancel{cancel.by}};
+  for (Effect& effect : EndCancel(run)) effects.push_back(std::move(effect));
+  return effects;
+}
+
+Effects On(RunCore& run, const event::Resume&) {
+  if (run.planning && run.state != RunState::kCancelling) return {effect::AskPlannerAgain{}};
+  run.planning = false;
+  return Next(run);
+}
+
+}  // namespace
+
+std::vector<Effect> Step(RunCore& run, const Event& event) {
+  if (IsFinal(run.state)) return {};
+  return std::visit([&](const auto& e) { return On(run, e); }, event);
+}
+
+}  // namespace interlock::runtime

@@ -1,0 +1,142 @@
+// The pure core of a run: the ReAct loop as a state machine. No I/O, clock, random or lock.
+//
+// A run alternates between asking the planner and making the calls it proposed. Live, the driver feeds
+// events and performs effects; at a restart the same functions fold the run's entries (history.h) and `Resume`
+// says what is left to do.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <variant>
+#include <vector>
+
+#include "runtime/agent.h"
+#include "runtime/engine.h"
+#include "runtime/planner.h"
+
+namespace interlock::runtime {
+
+enum class SlotPhase {
+  kProposed,  // in the plan, not yet through the gate
+  kDeciding,  // in the gate
+  kParked,    // waits for approvals
+  kRunning,   // intent durable
+  kPerson,    // outcome unknown, a person must say
+  kDone,      // has an observation
+};
+
+// One call of a plan.
+struct CallSlot {
+  ProposedCall proposed;
+  std::int64_t step = 0;
+  std::int64_t position = 0;
+  std::string call;         // id, once it was proposed to the gate
+  SlotPhase phase = SlotPhase::kProposed;
+  std::string observation;  // what the planner reads; of a parked call the pending text
+  bool shown = false;       // a tool message for it stands in the conversation
+};
+
+// What a plan without calls leaves to be done once nothing else is: a text for the user, or a failure.
+struct Closing {
+  enum class Kind { kNone, kAnswer, kAsk, kFailed };
+  Kind kind = Kind::kNone;
+  std::string text;    // answer or question
+  std::string code;    // of a failure
+  std::string reason;
+};
+
+struct RunCore {
+  std::string run;
+  RunState state = RunState::kRunning;
+  AgentLimits limits;
+  OnText on_text = OnText::kAnswer;
+  std::int64_t steps = 0;       // plans received
+  std::int64_t calls = 0;       // calls proposed
+  bool planning = false;        // a plan was requested and has not come
+  bool news = false;            // a message or late result the planner has not read
+  Closing closing;
+  std::vector<ChatMessage> messages;
+  std::vector<CallSlot> slots;  // of the newest plan, then older ones that are not shown as done yet
+};
+
+namespace event {
+struct Message {
+  std::string text;
+};
+struct PlanRequested {};  // durable
+struct PlanReceived {
+  Plan plan;
+};
+struct PlanFailed {
+  std::string code;
+  std::string reason;
+};
+struct CallDeciding {
+  std::int64_t step;
+  std::int64_t position;
+  std::string call;
+};
+struct CallParked {
+  std::string call;
+  std::string observation;
+};
+struct CallRunning {
+  std::string call;
+};
+struct CallNeedsPerson {
+  std::string call;
+  std::string observation;
+};
+struct CallDone {
+  std::string call;
+  std::string observation;
+};
+// Approvals of a parked call are complete: it goes through the gate again.
+struct CallGranted {
+  std::string call;
+};
+struct TimeUp {};
+struct Cancel {
+  std::string by;
+};
+struct Resume {};  // after a restart or out of the parking place: what is left to do?
+}  // namespace event
+
+using Event = std::variant<event::Message, event::PlanRequested, event::PlanReceived,
+                           event::PlanFailed, event::CallDeciding, event::CallParked,
+                           event::CallRunning, event::CallNeedsPerson, event::CallDone,
+                           event::CallGranted, event::TimeUp, event::Cancel, event::Resume>;
+
+namespace effect {
+struct RequestPlan {};               // journal plan.requested, then ask the planner
+struct AskPlannerAgain {};           // the request stands in the log, the reply was lost
+struct StartCalls {};                // every slot in kProposed, in plan order
+struct ResumeCall {                  // a parked call whose approvals are complete
+  std::string call;
+};
+struct Park {};                      // only parked calls are left
+struct WaitForUser {
+  std::string text;
+};
+struct WaitForPerson {};
+struct BeginCancel {                 // stop the planner; started calls go on (rule 11)
+  std::string by;
+};
+struct Finish {
+  RunState state = RunState::kCompleted;
+  std::string answer;
+  std::string code;
+  std::string reason;
+};
+}  // namespace effect
+
+using Effect = std::variant<effect::RequestPlan, effect::AskPlannerAgain, effect::StartCalls,
+                            effect::ResumeCall, effect::Park, effect::WaitForUser,
+                            effect::WaitForPerson, effect::BeginCancel, effect::Finish>;
+
+// Applies one event and says what is to be done now. Events that no longer matter (the run is final, the call
+// is done) change nothing.
+std::vector<Effect> Step(RunCore& run, const Event& event);
+
+
+}  // namespace interlock::runtime

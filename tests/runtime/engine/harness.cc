@@ -1,0 +1,403 @@
+#include "harness.h"
+
+#include <gtest/gtest.h>
+
+#include <chrono>
+#include <future>
+#include <thread>
+
+namespace interlock::runtime::test {
+namespace {
+
+constexpr auto kPatience = std::chrono::seconds(20);  // a test that needs it has failed
+
+template <typename T>
+core::StatusOr<T> Wait(std::function<void(Reply<T>)> start) {
+  auto promise = std::make_shared<std::promise<core::StatusOr<T>>>();
+  auto future = promise->get_future();
+  start([promise](core::StatusOr<T> value) { promise->set_value(std::move(value)); });
+  if (future.wait_for(kPatience) != std::future_status::ready) {
+    return core::Error(core::StatusCode::kDeadlineExceeded, "no reply");
+  }
+  return future.get();
+}
+
+tools::Manifest ManifestOf(const ToolSpec& spec) {
+  tools::Manifest manifest;
+  manifest.name = spec.name;
+  manifest.description = "a tool of the tests";
+  manifest.input_schema = {{"type", "object"}};
+  manifest.effect = spec.effect;
+  manifest.effect_key = spec.effect_key;
+  manifest.locks = spec.locks;
+  manifest.failure = spec.failure;
+  manifest.cancel = spec.cancel;
+  manifest.trust = spec.trust;
+  manifest.builtin = "test";
+  if (spec.idempotent) manifest.idempotency = {.supported = true, .window_ms = 3'600'000};
+  if (!spec.reconcile.empty()) {
+    manifest.reconcile = tools::Reconcile{.tool = spec.reconcile, .args = {{"call", "{call.id}"}}, .settle_after_ms = 0};
+  }
+  if (spec.money) {
+    manifest.money = tools::MoneyResult{.amount_path = "amount", .currency_path = "currency", .currency_code = "", .minor_units = false};
+  }
+  return manifest;
+}
+
+}  // namespace
+
+// ---------------------------------------------------------------- tools
+
+void FakeTools::On(const std::string& tool, Handler handler) {
+  const std::lock_guard lock(mutex_);
+  handlers_[tool] = std::move(handler);
+}
+
+void FakeTools::Answers(const std::string& tool, core::Json result) {
+  On(tool, [result = std::move(result)](const tools::CallSpec&, Done done) { done(OkOutcome(result)); });
+}
+
+void FakeTools::Fails(const std::string& tool, const std::string& code) {
+  On(tool, [code](const tools::CallSpec&, Done done) { done(FailedOutcome(code)); });
+}
+
+void FakeTools::Holds(const std::string& tool) {
+  On(tool, [this, tool](const tools::CallSpec&, Done done) {
+    const std::lock_guard lock(mutex_);
+    held_[tool].push_back(std::move(done));
+    changed_.notify_all();
+  });
+}
+
+void FakeTools::WaitUntilHeld(const std::string& tool, std::size_t calls) {
+  std::unique_lock lock(mutex_);
+  ASSERT_TRUE(changed_.wait_for(lock, kPatience, [&] { return held_[tool].size() >= calls; }));
+}
+
+void FakeTools::Release(const std::string& tool, const tools::Outcome& outcome) {
+  std::vector<Done> held;
+  {
+    const std::lock_guard lock(mutex_);
+    held.swap(held_[tool]);
+  }
+  for (const Done& done : held) done(outcome);
+}
+
+void FakeTools::Start(const tools::CallSpec& spec, Done done) {
+  Handler handler;
+  {
+    const std::lock_guard lock(mutex_);
+    const auto at = handlers_.find(spec.tool->manifest().name);
+    if (at != handlers_.end()) handler = at->second;
+  }
+  if (!handler) return done(FailedOutcome("NO_HANDLER"));
+  handler(spec, std::move(done));
+}
+
+std::uint64_t FakeTools::Run(core::Permit permit, tools::CallSpec spec, Done done) {
+  const core::PermitTerms& terms = permit.terms();
+  EXPECT_EQ(terms.call_id, spec.call_id);
+  EXPECT_EQ(terms.tool_digest, spec.tool->digest());
+  EXPECT_EQ(terms.args_digest, spec.args.digest);
+  EXPECT_EQ(terms.limits_digest, spec.tool->limits_digest());
+  if (before_run) before_run(terms);
+  {
+    const std::lock_guard lock(mutex_);
+    ++runs_[spec.tool->manifest().name];
+  }
+  Start(spec, std::move(done));
+  return next_++;
+}
+
+std::uint64_t FakeTools::Lookup(core::LookupPermit, tools::CallSpec spec, Done done) {
+  EXPECT_EQ(spec.tool->manifest().effect, tools::Effect::kRead);
+  {
+    const std::lock_guard lock(mutex_);
+    ++lookups_[spec.tool->manifest().name];
+  }
+  Start(spec, std::move(done));
+  return next_++;
+}
+
+void FakeTools::Cancel(std::uint64_t handle) {
+  const std::lock_guard lock(mutex_);
+  cancelled_.push_back(handle);
+}
+
+int FakeTools::runs(const std::string& tool) const {
+  const std::lock_guard lock(mutex_);
+  const auto at = runs_.find(tool);
+  return at == runs_.end() ? 0 : at->second;
+}
+
+int FakeTools::lookups(const std::string& tool) const {
+  const std::lock_guard lock(mutex_);
+  const auto at = lookups_.find(tool);
+  return at == lookups_.end() ? 0 : at->second;
+}
+
+std::vector<std::uint64_t> FakeTools::cancelled() const {
+  const std::lock_guard lock(mutex_);
+  return cancelled_;
+}
+
+tools::Outcome OkOutcome(core::Json result) {
+  tools::Outcome outcome;
+  outcome.kind = tools::OutcomeKind::kOk;
+  if (result.is_object() && result.contains("amount")) {
+    const auto money = core::ParseMoney(result.value("amount", ""), result.value("currency", ""));
+    if (money.ok()) outcome.reported = *money;
+  }
+  outcome.result = std::move(result);
+  return outcome;
+}
+
+tools::Outcome FailedOutcome(const std::string& code) {
+  tools::Outcome outcome;
+  outcome.kind = tools::OutcomeKind::kFailed;
+  outcome.error_code = code;
+  outcome.error = "failed on purpose";
+  outcome.reported_failure = true;
+  return outcome;
+}
+
+tools::Outcome UnknownOutcome() {
+  tools::Outcome outcome;
+  outcome.kind = tools::OutcomeKind::kUnknown;
+  outcome.error_code = "LOST";
+  outcome.error = "nobody saw the end";
+  return outcome;
+}
+
+// ---------------------------------------------------------------- planner
+
+std::uint64_t FakePlanner::Propose(PlanRequest request, std::function<void(core::StatusOr<Plan>)> done) {
+  core::StatusOr<Plan> plan = Answer("done");
+  {
+    const std::lock_guard lock(mutex_);
+    const auto step = static_cast<std::size_t>(request.step);
+    if (step < plans.size()) plan = plans[step];
+    seen_.push_back(std::move(request));
+  }
+  done(std::move(plan));
+  return 1;
+}
+
+void FakePlanner::Cancel(std::uint64_t) {}
+
+std::vector<PlanRequest> FakePlanner::seen() const {
+  const std::lock_guard lock(mutex_);
+  return seen_;
+}
+
+Plan FakePlanner::Calls(std::vector<ProposedCall> calls) {
+  Plan plan;
+  plan.finish = Finish::kCalls;
+  plan.calls = std::move(calls);
+  return plan;
+}
+
+Plan FakePlanner::Answer(std::string text) {
+  Plan plan;
+  plan.text = std::move(text);
+  return plan;
+}
+
+Plan FakePlanner::Ask(std::string text) {
+  Plan plan;
+  plan.finish = Finish::kAsk;
+  plan.text = std::move(text);
+  return plan;
+}
+
+// ---------------------------------------------------------------- harness
+
+Harness::Harness(std::string policy, std::vector<ToolSpec> specs) : policy_(std::move(policy)) {
+  char name[] = "/tmp/interlock-engine-XXXXXX";
+  folder = mkdtemp(name);
+  std::vector<std::shared_ptr<const tools::Tool>> all;
+  for (const ToolSpec& spec : specs) {
+    auto tool = tools::Tool::FromManifest(ManifestOf(spec));
+    EXPECT_TRUE(tool.ok()) << tool.status();
+    all.push_back(*tool);
+  }
+  auto registry = tools::Registry::Of(std::move(all));
+  EXPECT_TRUE(registry.ok()) << registry.status();
+  registry_ = *registry;
+  auto parsed = ParseAgent("tester.yaml",
+                           "name: tester\nversion: \"1\"\ndescription: tests\nplanner: fake\nmodel: none\n"
+                           "prompt: be good\ntools: [\"*\"]\nlimits: {steps_max: 8, wall_ms: 60000, calls_max: 20}\n"
+                           "on_text: answer\n");
+  EXPECT_TRUE(parsed.ok()) << parsed.status();
+  agent = *parsed;
+  Start();
+}
+
+Harness::~Harness() {
+  Stop();
+  std::filesystem::remove_all(folder);
+}
+
+void Harness::Start() {
+  auto signer = audit::OpenFileSigner(folder, "test/main");
+  ASSERT_TRUE(signer.ok()) << signer.status();
+  signer_ = std::move(*signer);
+  auto keys = audit::KeyStore::Open(folder, &random);
+  ASSERT_TRUE(keys.ok()) << keys.status();
+  keys_ = std::move(*keys);
+  state_ = MakeState();
+  audit::LogOptions options;
+  options.folder = folder;
+  options.tenant = "main";
+  options.origin = "test/main";
+  options.clock = &clock;
+  options.signer = signer_.get();
+  options.projectors = {ProjectorOf(*state_)};
+  options.ballast_bytes = 1 << 20;
+  auto log = audit::Log::Open(options);
+  ASSERT_TRUE(log.ok()) << log.status();
+  log_ = std::move(*log);
+
+  EngineParts parts;
+  parts.tenant = "main";
+  parts.log = log_.get();
+  parts.keys = keys_.get();
+  parts.state = state_.get();
+  parts.clock = &clock;
+  parts.random = &random;
+  parts.mint = &mint_;
+  parts.executor = &tools;
+  parts.registry = registry_;
+  if (!policy_.empty()) {
+    std::vector<policies::KnownTool> known;
+    for (const auto& tool : registry_->tools()) {
+      const tools::Manifest& m = tool->manifest();
+      known.push_back({m.name, std::string(tools::EffectName(m.effect)), m.input_schema, m.result_schema});
+    }
+    auto bundle = policies::Bundle::Load({{"test.lua", policy_}}, known, nullptr);
+    ASSERT_TRUE(bundle.ok()) << bundle.status();
+    parts.bundle = *bundle;
+  }
+  parts.agents = {agent};
+  parts.planners["fake"] = &planner;
+  parts.limits = limits;
+  auto engine = MakeEngine(std::move(parts));
+  ASSERT_TRUE(engine.ok()) << engine.status();
+  engine_ = std::move(*engine);
+}
+
+void Harness::Stop() {
+  engine_.reset();
+  log_.reset();
+  state_.reset();
+  keys_.reset();
+  signer_.reset();
+}
+
+void Harness::Restart() {
+  Stop();
+  Start();
+}
+
+core::StatusOr<RunInfo> Harness::CreateRun(std::string message, std::string user, std::string request_id) {
+  CreateRunSpec spec{.agent = "tester", .message = std::move(message), .user = std::move(user),
+                     .subject = "", .session = core::Json::object(), .request_id = std::move(request_id)};
+  return Wait<RunInfo>([&](Reply<RunInfo> reply) { engine_->CreateRun(integrator, spec, std::move(reply)); });
+}
+
+RunInfo Harness::WaitFor(const std::string& run, std::function<bool(const RunInfo&)> until) {
+  const auto deadline = std::chrono::steady_clock::now() + kPatience;
+  std::mutex mutex;
+  std::condition_variable changed;
+  bool news = true;
+  const std::uint64_t id = engine_->Subscribe(run, [&] {
+    const std::lock_guard lock(mutex);
+    news = true;
+    changed.notify_all();
+  });
+  RunInfo info;
+  for (;;) {
+    const auto now = engine_->GetRun(operator_one, run);
+    EXPECT_TRUE(now.ok()) << now.status();
+    if (!now.ok()) break;
+    info = *now;
+    if (until(info)) break;
+    std::unique_lock lock(mutex);
+    if (!changed.wait_until(lock, deadline, [&] { return news; })) {
+      ADD_FAILURE() << "run stays `" << RunStateName(info.state) << "` " << info.code << " " << info.reason;
+      break;
+    }
+    news = false;
+  }
+  engine_->Unsubscribe(id);
+  return info;
+}
+
+RunInfo Harness::WaitForState(const std::string& run, RunState state) {
+  return WaitFor(run, [state](const RunInfo& info) { return info.state == state; });
+}
+
+std::string Harness::NewRequestId() { return core::NewUuidV7(clock, random); }
+
+core::StatusOr<CallInfo> Harness::Execute(const std::string& tool, const core::Json& args, std::string request_id,
+                                          std::string user) {
+  ToolCallSpec spec{.tool = tool, .args = args.dump(), .user = std::move(user), .subject = "",
+                    .session = core::Json::object(),
+                    .request_id = request_id.empty() ? NewRequestId() : std::move(request_id)};
+  return Wait<CallInfo>([&](Reply<CallInfo> reply) { engine_->ExecuteToolCall(integrator, spec, std::move(reply)); });
+}
+
+core::StatusOr<CallInfo> Harness::Check(const std::string& tool, const core::Json& args) {
+  ToolCallSpec spec{.tool = tool, .args = args.dump(), .user = "u1", .subject = "", .session = core::Json::object(), .request_id = ""};
+  return Wait<CallInfo>([&](Reply<CallInfo> reply) { engine_->CheckToolCall(integrator, spec, std::move(reply)); });
+}
+
+core::StatusOr<ApprovalInfo> Harness::AnswerApproval(const core::Principal& who, const std::string& approval,
+                                                     bool grant, std::string on_behalf_of) {
+  const auto shown = engine_->GetApproval(operator_one, approval);
+  EXPECT_TRUE(shown.ok()) << shown.status();
+  if (!shown.ok()) return shown.status();
+  struct Answer answer{.approval = approval, .grant = grant, .etag = shown->etag, .reason = "",
+                       .on_behalf_of = std::move(on_behalf_of), .request_id = ""};
+  return Wait<ApprovalInfo>([&](Reply<ApprovalInfo> reply) { engine_->AnswerApproval(who, answer, std::move(reply)); });
+}
+
+core::StatusOr<CallInfo> Harness::Resolve(const core::Principal& who, const std::string& call, bool happened) {
+  ResolveSpec spec{.call = call, .happened = happened, .reason = "looked at the shop", .evidence = "", .request_id = ""};
+  return Wait<CallInfo>([&](Reply<CallInfo> reply) { engine_->ResolveCall(who, spec, std::move(reply)); });
+}
+
+std::vector<ApprovalInfo> Harness::Pending() {
+  auto page = engine_->ListApprovals(operator_one, {}, policies::ApprovalPhase::kPending, "");
+  EXPECT_TRUE(page.ok()) << page.status();
+  return page.ok() ? page->items : std::vector<ApprovalInfo>{};
+}
+
+std::vector<CallInfo> Harness::CallsOf(const std::string& run) {
+  auto page = engine_->ListCalls(operator_one, {}, std::nullopt, run);
+  EXPECT_TRUE(page.ok()) << page.status();
+  return page.ok() ? page->items : std::vector<CallInfo>{};
+}
+
+BudgetInfo Harness::Budget(const std::string& name) {
+  const auto budgets = engine_->ListBudgets(operator_one);
+  EXPECT_TRUE(budgets.ok()) << budgets.status();
+  for (const BudgetInfo& budget : *budgets) {
+    if (budget.name == name) return budget;
+  }
+  return {};
+}
+
+std::vector<audit::Entry> Harness::Entries(const std::string& run) {
+  auto page = run.empty() ? log_->ReadRange(0, 10'000) : log_->ReadRun(run, 0, 10'000);
+  EXPECT_TRUE(page.ok()) << page.status();
+  return page.ok() ? page->entries : std::vector<audit::Entry>{};
+}
+
+std::vector<std::string> Harness::Kinds(const std::string& run) {
+  std::vector<std::string> kinds;
+  for (const audit::Entry& entry : Entries(run)) kinds.push_back(entry.kind);
+  return kinds;
+}
+
+}  // namespace interlock::runtime::test

@@ -1,0 +1,166 @@
+// A whole engine in a temporary folder: the real log, keys, policies and gate; fakes for planner and tools.
+#pragma once
+
+#include <condition_variable>
+#include <filesystem>
+#include <functional>
+#include <map>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "audit/checkpoint.h"
+#include "audit/keys.h"
+#include "audit/log.h"
+#include "core/permit.h"
+#include "runtime/make_engine.h"
+#include "tools/executor.h"
+
+namespace interlock::runtime::test {
+
+// The system's clocks, shifted.
+class ShiftClock final : public core::Clock {
+ public:
+  std::int64_t WallMicros() const override { return real_.WallMicros() + shift_.load(); }
+  std::int64_t MonotonicMicros() const override { return real_.MonotonicMicros(); }
+  void Shift(std::int64_t micros) { shift_ += micros; }
+
+ private:
+  core::SystemClock real_;
+  std::atomic<std::int64_t> shift_{0};
+};
+
+// Tools as functions. Checks what a permit promises and remembers every run.
+class FakeTools final : public tools::Executor {
+ public:
+  using Done = std::function<void(tools::Outcome)>;
+  using Handler = std::function<void(const tools::CallSpec&, Done)>;
+
+  void On(const std::string& tool, Handler handler);
+  // Answers at once with this result.
+  void Answers(const std::string& tool, core::Json result);
+  void Fails(const std::string& tool, const std::string& code);
+  // Keeps every call of `tool` waiting until Release.
+  void Holds(const std::string& tool);
+  void Release(const std::string& tool, const tools::Outcome& outcome);
+  void WaitUntilHeld(const std::string& tool, std::size_t calls);
+
+  std::uint64_t Run(core::Permit permit, tools::CallSpec spec, Done done) override;
+  std::uint64_t Lookup(core::LookupPermit permit, tools::CallSpec spec, Done done) override;
+  void Cancel(std::uint64_t handle) override;
+
+  int runs(const std::string& tool) const;      // effects, not look-ups
+  int lookups(const std::string& tool) const;
+  std::vector<std::uint64_t> cancelled() const;
+  // Called before an effect starts, on the engine's thread.
+  std::function<void(const core::PermitTerms&)> before_run;
+
+ private:
+  void Start(const tools::CallSpec& spec, Done done);
+
+  mutable std::mutex mutex_;
+  std::condition_variable changed_;
+  std::map<std::string, Handler> handlers_;
+  std::map<std::string, std::vector<Done>> held_;
+  std::map<std::string, int> runs_;
+  std::map<std::string, int> lookups_;
+  std::vector<std::uint64_t> cancelled_;
+  std::uint64_t next_ = 1;
+};
+
+tools::Outcome OkOutcome(core::Json result);
+tools::Outcome FailedOutcome(const std::string& code);
+tools::Outcome UnknownOutcome();
+
+// Plans are taken from a list by step; `seen` are the requests.
+class FakePlanner final : public Planner {
+ public:
+  std::uint64_t Propose(PlanRequest request, std::function<void(core::StatusOr<Plan>)> done) override;
+  void Cancel(std::uint64_t) override;
+
+  static Plan Calls(std::vector<ProposedCall> calls);
+  static Plan Answer(std::string text);
+  static Plan Ask(std::string text);
+
+  std::vector<core::StatusOr<Plan>> plans;  // beyond the end: an answer
+  std::vector<PlanRequest> seen() const;
+
+ private:
+  mutable std::mutex mutex_;
+  std::vector<PlanRequest> seen_;
+};
+
+struct ToolSpec {
+  std::string name;
+  tools::Effect effect = tools::Effect::kRead;
+  std::string effect_key;
+  std::vector<std::string> locks;
+  tools::FailureMeaning failure = tools::FailureMeaning::kUnknown;
+  bool idempotent = false;
+  std::string reconcile;  // name of a read tool
+  tools::CancelMeaning cancel = tools::CancelMeaning::kNever;
+  bool money = false;     // result holds {"amount": "12.50", "currency": "USD"}
+  tools::ResultTrust trust = tools::ResultTrust::kTrusted;
+};
+
+class Harness {
+ public:
+  explicit Harness(std::string policy, std::vector<ToolSpec> tools);
+  ~Harness();
+
+  // Ends the engine and the log without their goodbyes being needed, and starts anew on the same files.
+  void Restart();
+  void Stop();
+  void Start();
+
+  core::Principal integrator{.tenant = "main", .id = "ticketing", .roles = {"integrator", "user-relay"}};
+  core::Principal manager{.tenant = "main", .id = "maria", .roles = {"approver", "cs-manager"}};
+  core::Principal second{.tenant = "main", .id = "sam", .roles = {"approver", "cs-manager"}};
+  core::Principal operator_one{.tenant = "main", .id = "ops1", .roles = {"operator"}};
+  core::Principal operator_two{.tenant = "main", .id = "ops2", .roles = {"operator"}};
+
+  Engine& engine() { return *engine_; }
+  audit::Log& log() { return *log_; }
+
+  // --- blocking forms
+  core::StatusOr<RunInfo> CreateRun(std::string message = "help", std::string user = "u1",
+                                    std::string request_id = "");
+  RunInfo WaitFor(const std::string& run, std::function<bool(const RunInfo&)> until);
+  RunInfo WaitForState(const std::string& run, RunState state);
+  core::StatusOr<CallInfo> Execute(const std::string& tool, const core::Json& args, std::string request_id = "",
+                                   std::string user = "u1");
+  core::StatusOr<CallInfo> Check(const std::string& tool, const core::Json& args);
+  core::StatusOr<ApprovalInfo> AnswerApproval(const core::Principal& who, const std::string& approval, bool grant,
+                                              std::string on_behalf_of = "");
+  core::StatusOr<CallInfo> Resolve(const core::Principal& who, const std::string& call, bool happened);
+  std::vector<ApprovalInfo> Pending();
+  std::vector<CallInfo> CallsOf(const std::string& run);
+  BudgetInfo Budget(const std::string& name);
+
+  // Kinds of a run's entries, in order; with a run of "" those of all entries.
+  std::vector<std::string> Kinds(const std::string& run);
+  std::vector<audit::Entry> Entries(const std::string& run);
+  std::string NewRequestId();
+
+  ShiftClock clock;
+  core::SystemRandom random;
+  FakeTools tools;
+  FakePlanner planner;
+  AgentFile agent;
+  EngineLimits limits;
+  std::string folder;
+
+ private:
+  std::string policy_;
+  std::shared_ptr<const tools::Registry> registry_;
+  core::PermitMint mint_;
+  std::unique_ptr<audit::Signer> signer_;
+  std::unique_ptr<audit::KeyStore> keys_;
+  StatePtr state_;
+  std::unique_ptr<audit::Log> log_;
+  std::unique_ptr<Engine> engine_;
+};
+
+}  // namespace interlock::runtime::test

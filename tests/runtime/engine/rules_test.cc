@@ -1,0 +1,601 @@
+// DESIGN's rules 1 to 15 and 30, each as a test of the whole engine.
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <future>
+
+#include "harness.h"
+
+namespace interlock::runtime::test {
+namespace {
+
+using ::testing::Contains;
+using ::testing::HasSubstr;
+using ::testing::Not;
+
+constexpr const char* kHead = R"(policy "p" { version = "1", owner = "tests", tools = { "*" }, default = "deny" }
+)";
+
+ToolSpec Read(std::string name) { return {.name = std::move(name)}; }
+ToolSpec Write(std::string name) { return {.name = std::move(name), .effect = tools::Effect::kWrite}; }
+ToolSpec Money(std::string name) {
+  return {.name = std::move(name), .effect = tools::Effect::kMoney, .effect_key = "pay:{args.id}", .money = true};
+}
+
+std::string WithBudget(const std::string& limit) {
+  return std::string(kHead) + R"(local DAY = budget "day" { unit = "USD", limit = usd()" + limit +
+         R"(), per = "tenant", window = "1d" }
+on("pay", "reserve", function(c) return reserve(DAY, usd(c.args.amount)) end)
+on("pay", "ok", function(c) return allow() end))";
+}
+
+std::string WithApproval(const std::string& approvers, int quorum) {
+  return std::string(kHead) + R"(fact "order" { tool = "orders.get", args = { id = "{args.id}" }, on = "pay" }
+on("pay", "ask", function(c)
+  if c.facts.order.blocked then return deny { code = "BLOCKED", say = "blocked" } end
+  return require_approval { approvers = { )" + approvers + R"( }, quorum = )" + std::to_string(quorum) +
+         R"(, expires = "1h", show = { "args.id", "facts.order.total" } }
+end))";
+}
+
+std::vector<ToolSpec> PayTools() { return {Money("pay"), Read("orders.get")}; }
+
+void SetOrder(Harness& h, int total, bool blocked) {
+  h.tools.Answers("orders.get", {{"total", total}, {"blocked", blocked}});
+}
+
+tools::Outcome Paid(const std::string& amount) { return OkOutcome({{"amount", amount}, {"currency", "USD"}}); }
+
+// ------------------------------------------------------------------ rule 1
+
+TEST(Rules, Rule01_TwoCallsCannotSpendTheSameBudget) {
+  Harness h(WithBudget("100"), {Money("pay")});
+  h.tools.Holds("pay");
+  std::vector<std::future<core::StatusOr<CallInfo>>> calls;
+  for (int i = 0; i < 8; ++i) {
+    calls.push_back(std::async(std::launch::async, [&h, i] { return h.Execute("pay", {{"id", i}, {"amount", 40}}); }));
+  }
+  h.tools.WaitUntilHeld("pay", 2);
+  EXPECT_EQ(h.Budget("day").held, 8000);
+  int denied = 0;
+  while (denied < 6) {  // the other six end without having run
+    denied = 0;
+    for (auto& call : calls) denied += call.wait_for(std::chrono::milliseconds(20)) == std::future_status::ready;
+  }
+  h.tools.Release("pay", Paid("40.00"));
+  int ok = 0;
+  for (auto& call : calls) {
+    const auto info = call.get();
+    ASSERT_TRUE(info.ok()) << info.status();
+    ok += info->state == CallState::kOk;
+    if (info->state != CallState::kOk) {
+      EXPECT_EQ(info->code, "BUDGET");
+    }
+  }
+  EXPECT_EQ(ok, 2);
+  EXPECT_EQ(h.tools.runs("pay"), 2);
+  EXPECT_EQ(h.Budget("day").settled, 8000);
+  EXPECT_EQ(h.Budget("day").held, 0);
+}
+
+TEST(Rules, Rule01_ACountThatMovedIsDecidedAgain) {
+  Harness h(std::string(kHead) + R"(on("pay", "first-two", function(c)
+  if count { key = c.user, within = "1h" } < 2 then return allow() end
+  return deny { code = "TOO_MANY" }
+end)
+on("pay", "slot", function(c) return limit { key = c.user, max = 2, per = "1h" } end))",
+            {Money("pay")});
+  h.tools.Holds("pay");
+  std::vector<std::future<core::StatusOr<CallInfo>>> calls;
+  for (int i = 0; i < 6; ++i) {
+    calls.push_back(std::async(std::launch::async, [&h, i] { return h.Execute("pay", {{"id", i}}); }));
+  }
+  h.tools.WaitUntilHeld("pay", 2);
+  for (int ready = 0; ready < 4;) {
+    ready = 0;
+    for (auto& call : calls) ready += call.wait_for(std::chrono::milliseconds(20)) == std::future_status::ready;
+  }
+  h.tools.Release("pay", Paid("1.00"));
+  for (auto& call : calls) (void)call.get();
+  EXPECT_EQ(h.tools.runs("pay"), 2);
+}
+
+// ------------------------------------------------------------------ rule 2
+
+TEST(Rules, Rule02_LookUpsNeedNoIntentAndAreRecorded) {
+  Harness h(WithApproval(R"("role:cs-manager")", 1), PayTools());
+  SetOrder(h, 10, false);
+  const auto call = h.Execute("pay", {{"id", "o1"}});
+  ASSERT_TRUE(call.ok()) << call.status();
+  EXPECT_EQ(call->state, CallState::kParked);
+  EXPECT_EQ(h.tools.lookups("orders.get"), 1);
+  EXPECT_EQ(h.tools.runs("orders.get"), 0);
+  EXPECT_THAT(h.Kinds(""), Contains("facts.gathered"));
+  EXPECT_THAT(h.Kinds(""), Not(Contains("call.intended")));
+}
+
+// ------------------------------------------------------------------ rule 3
+
+TEST(Rules, Rule03_ABoundedWaitThenBusy) {
+  Harness h(std::string(kHead) + R"(on("*", "all", function(c) return allow() end))",
+            {{.name = "orders.cancel", .effect = tools::Effect::kWrite, .locks = {"order:{args.id}"}}});
+  h.limits.lock_wait_us = 50'000;
+  h.Restart();
+  h.tools.Holds("orders.cancel");
+  auto first = std::async(std::launch::async, [&] { return h.Execute("orders.cancel", {{"id", "o1"}, {"n", 1}}); });
+  h.tools.WaitUntilHeld("orders.cancel", 1);
+  const auto second = h.Execute("orders.cancel", {{"id", "o1"}, {"n", 2}});
+  ASSERT_TRUE(second.ok()) << second.status();
+  EXPECT_EQ(second->code, "BUSY");
+  h.tools.Release("orders.cancel", OkOutcome({{"ok", true}}));
+  EXPECT_EQ(first.get()->state, CallState::kOk);
+}
+
+TEST(Rules, Rule03_UnsettledKeyDeniesOtherWritesAcrossARestart) {
+  Harness h(std::string(kHead) + R"(on("*", "all", function(c) return allow() end))",
+            {{.name = "orders.cancel", .effect = tools::Effect::kWrite, .locks = {"order:{args.id}"}},
+             {.name = "orders.get", .effect = tools::Effect::kRead, .locks = {"order:{args.id}"}}});
+  h.tools.On("orders.cancel", [](const tools::CallSpec&, FakeTools::Done done) { done(UnknownOutcome()); });
+  h.tools.Answers("orders.get", {{"status", "?"}});
+  const auto unknown = h.Execute("orders.cancel", {{"id", "o1"}, {"n", 1}});
+  ASSERT_TRUE(unknown.ok()) << unknown.status();
+  EXPECT_EQ(unknown->state, CallState::kUnknown);
+  h.Restart();
+  h.tools.Answers("orders.cancel", {{"ok", true}});
+  EXPECT_EQ(h.Execute("orders.cancel", {{"id", "o1"}, {"n", 2}})->code, "UNSETTLED");
+  EXPECT_EQ(h.Execute("orders.get", {{"id", "o1"}})->state, CallState::kOk);                  // a read may look
+  EXPECT_EQ(h.Execute("orders.cancel", {{"id", "o2"}, {"n", 3}})->state, CallState::kOk);     // another key
+  const auto resolved = h.Resolve(h.operator_one, unknown->id, false);
+  ASSERT_TRUE(resolved.ok()) << resolved.status();
+  EXPECT_EQ(h.Execute("orders.cancel", {{"id", "o1"}, {"n", 4}})->state, CallState::kOk);
+}
+
+// ------------------------------------------------------------------ rule 4
+
+TEST(Rules, Rule04_CallsOfAPlanAreDecidedInPlanOrderAndAParkedOneHoldsUpNobody) {
+  Harness h(std::string(kHead) + R"(on("free", "free", function(c) return allow() end)
+on("ask", "ask", function(c) return require_approval { approvers = { "role:cs-manager" }, expires = "1h" } end))",
+            {Read("free"), Write("ask")});
+  h.tools.Answers("free", {{"ok", true}});
+  h.tools.Answers("ask", {{"ok", true}});
+  h.planner.plans = {FakePlanner::Calls({{"a", "ask", "{}"}, {"b", "free", "{}"}, {"c", "free", "{}"}})};
+  const auto run = h.CreateRun();
+  ASSERT_TRUE(run.ok()) << run.status();
+  h.WaitForState(run->id, RunState::kWaitingForApproval);
+  EXPECT_EQ(h.tools.runs("free"), 2);
+  std::vector<std::string> order;
+  for (const audit::Entry& entry : h.Entries(run->id)) {
+    if (entry.kind != "call.proposed") continue;
+    const auto view = core::JsonObjectView::Of(entry.bytes);
+    order.push_back(std::to_string(*view->Object("body")->Int("position")));
+  }
+  EXPECT_EQ(order, (std::vector<std::string>{"0", "1", "2"}));
+  ASSERT_EQ(h.Pending().size(), 1u);
+  ASSERT_TRUE(h.AnswerApproval(h.manager, h.Pending()[0].state.id, true).ok());
+  h.WaitForState(run->id, RunState::kCompleted);
+  EXPECT_EQ(h.tools.runs("ask"), 1);
+}
+
+// ------------------------------------------------------------------ rule 5
+
+TEST(Rules, Rule05_ModifyIsDecidedAgainAndMayNotMoveTheKey) {
+  Harness h(std::string(kHead) + R"(on("pay", "cap", function(c)
+  if c.args.amount > 10 then return modify { ["args.amount"] = 10 } end
+  return allow()
+end)
+on("move", "move", function(c)
+  if c.args.id ~= "other" then return modify { ["args.id"] = "other" } end
+  return allow()
+end)
+on("loop", "loop", function(c) return modify { ["args.n"] = c.args.n + 1 } end))",
+            {Money("pay"), Money("move"), Write("loop")});
+  std::int64_t paid = 0;
+  h.tools.On("pay", [&](const tools::CallSpec& spec, FakeTools::Done done) {
+    paid = spec.args.value["amount"].get<std::int64_t>();
+    done(Paid("10.00"));
+  });
+  const auto capped = h.Execute("pay", {{"id", "o1"}, {"amount", 50}});
+  ASSERT_TRUE(capped.ok()) << capped.status();
+  EXPECT_EQ(capped->state, CallState::kOk);
+  EXPECT_EQ(paid, 10);
+  EXPECT_EQ(h.Execute("move", {{"id", "o1"}})->code, "MODIFY_KEY");
+  EXPECT_EQ(h.Execute("loop", {{"n", 1}})->code, "MODIFY_LOOP");
+  EXPECT_EQ(h.tools.runs("move") + h.tools.runs("loop"), 0);
+}
+
+// ------------------------------------------------------------------ rule 7
+
+TEST(Rules, Rule07_ResultIsReleasedBeforeThePlannerSeesIt) {
+  Harness h(std::string(kHead) + R"(on("*", "all", function(c) return allow() end))", {Read("orders.get")});
+  h.tools.Answers("orders.get", {{"status", "paid"}});
+  h.planner.plans = {FakePlanner::Calls({{"c1", "orders.get", "{}"}})};
+  const auto run = h.CreateRun();
+  ASSERT_TRUE(run.ok()) << run.status();
+  h.WaitForState(run->id, RunState::kCompleted);
+  const std::vector<std::string> kinds = h.Kinds(run->id);
+  const auto at = [&](const char* kind) { return std::find(kinds.begin(), kinds.end(), kind) - kinds.begin(); };
+  EXPECT_LT(at("call.outcome"), at("result.released"));
+  const auto second_plan = std::find(kinds.begin() + at("result.released"), kinds.end(), "plan.requested");
+  EXPECT_NE(second_plan, kinds.end());
+  EXPECT_THAT(h.planner.seen()[1].messages.back().text, HasSubstr("paid"));
+}
+
+// ------------------------------------------------------------------ rule 8
+
+TEST(Rules, Rule08_ASecondEffectWithTheSameKeyIsDeniedAndNamesTheCall) {
+  Harness h(std::string(kHead) + R"(on("*", "all", function(c) return allow() end))", {Money("pay")});
+  h.tools.On("pay", [](const tools::CallSpec&, FakeTools::Done done) { done(Paid("5.00")); });
+  const auto first = h.Execute("pay", {{"id", "o1"}, {"n", 1}});
+  ASSERT_TRUE(first.ok()) << first.status();
+  EXPECT_EQ(first->state, CallState::kOk);
+  h.Restart();
+  const auto second = h.Execute("pay", {{"id", "o1"}, {"n", 2}});
+  ASSERT_TRUE(second.ok()) << second.status();
+  EXPECT_EQ(second->code, "DUPLICATE_EFFECT");
+  EXPECT_THAT(second->say, HasSubstr(first->id));
+  EXPECT_EQ(h.tools.runs("pay"), 1);
+}
+
+TEST(Rules, Rule08_AFailureWithoutEffectFreesTheKey) {
+  ToolSpec pay = Money("pay");
+  pay.failure = tools::FailureMeaning::kNoEffect;
+  Harness h(std::string(kHead) + R"(on("*", "all", function(c) return allow() end))", {pay});
+  h.tools.Fails("pay", "CARD_DECLINED");
+  EXPECT_EQ(h.Execute("pay", {{"id", "o1"}, {"n", 1}})->state, CallState::kFailed);
+  h.tools.On("pay", [](const tools::CallSpec&, FakeTools::Done done) { done(Paid("5.00")); });
+  EXPECT_EQ(h.Execute("pay", {{"id", "o1"}, {"n", 2}})->state, CallState::kOk);
+}
+
+// ------------------------------------------------------------------ rule 10
+
+TEST(Rules, Rule10_TwoPersonsResolveMoney) {
+  Harness h(WithBudget("100"), {Money("pay")});
+  h.tools.On("pay", [](const tools::CallSpec&, FakeTools::Done done) { done(UnknownOutcome()); });
+  const auto call = h.Execute("pay", {{"id", "o1"}, {"amount", 30}});
+  ASSERT_TRUE(call.ok()) << call.status();
+  EXPECT_EQ(call->state, CallState::kUnknown);
+  EXPECT_EQ(h.Budget("day").held, 3000);
+  EXPECT_FALSE(h.Resolve(h.integrator, call->id, true).ok());  // not an operator
+  const auto once = h.Resolve(h.operator_one, call->id, true);
+  ASSERT_TRUE(once.ok()) << once.status();
+  EXPECT_EQ(once->state, CallState::kUnknown);
+  EXPECT_EQ(ReasonOf(h.Resolve(h.operator_one, call->id, true).status()), "SECOND_PERSON_NEEDED");
+  EXPECT_EQ(ReasonOf(h.Resolve(h.operator_two, call->id, false).status()), "RESOLVERS_DISAGREE");
+  const auto twice = h.Resolve(h.operator_two, call->id, true);
+  ASSERT_TRUE(twice.ok()) << twice.status();
+  EXPECT_EQ(twice->state, CallState::kOk);
+  EXPECT_EQ(h.Budget("day").held, 0);
+  EXPECT_EQ(h.Budget("day").settled, 3000);
+  EXPECT_THAT(h.Kinds(""), Contains("call.resolved"));
+}
+
+TEST(Rules, Rule10_ARunWaitsByNameForAPerson) {
+  Harness h(std::string(kHead) + R"(on("*", "all", function(c) return allow() end))", {Write("orders.cancel")});
+  h.tools.On("orders.cancel", [](const tools::CallSpec&, FakeTools::Done done) { done(UnknownOutcome()); });
+  h.planner.plans = {FakePlanner::Calls({{"c1", "orders.cancel", "{}"}})};
+  const auto run = h.CreateRun();
+  ASSERT_TRUE(run.ok()) << run.status();
+  h.WaitForState(run->id, RunState::kWaitingForPerson);
+  h.Restart();
+  const auto calls = h.CallsOf(run->id);
+  ASSERT_EQ(calls.size(), 1u);
+  ASSERT_TRUE(h.Resolve(h.operator_one, calls[0].id, true).ok());
+  h.WaitForState(run->id, RunState::kCompleted);
+  EXPECT_EQ(h.tools.runs("orders.cancel"), 1);
+}
+
+// ------------------------------------------------------------------ rule 11
+
+TEST(Rules, Rule11_CancelWaitsForStartedWritesAndStopsReads) {
+  Harness h(std::string(kHead) + R"(on("*", "all", function(c) return allow() end))", {Write("orders.cancel"), Read("slow.read")});
+  h.tools.Holds("orders.cancel");
+  h.tools.Holds("slow.read");
+  h.planner.plans = {FakePlanner::Calls({{"a", "orders.cancel", "{}"}, {"b", "slow.read", "{}"}})};
+  const auto run = h.CreateRun();
+  ASSERT_TRUE(run.ok()) << run.status();
+  h.tools.WaitUntilHeld("orders.cancel", 1);
+  h.tools.WaitUntilHeld("slow.read", 1);
+  std::promise<core::StatusOr<RunInfo>> cancelled;
+  h.engine().CancelRun(h.integrator, run->id, "changed my mind", "", [&](core::StatusOr<RunInfo> info) { cancelled.set_value(std::move(info)); });
+  ASSERT_TRUE(cancelled.get_future().get().ok());
+  h.WaitForState(run->id, RunState::kCancelling);
+  h.tools.Release("slow.read", FailedOutcome("CANCELLED"));
+  h.tools.Release("orders.cancel", OkOutcome({{"ok", true}}));
+  h.WaitForState(run->id, RunState::kCancelled);
+  EXPECT_EQ(h.tools.cancelled().size(), 1u);  // the read's
+  for (const CallInfo& call : h.CallsOf(run->id)) {
+    if (call.tool == "orders.cancel") {
+      EXPECT_EQ(call.state, CallState::kOk);
+    }
+  }
+}
+
+// ------------------------------------------------------------------ rule 12
+
+TEST(Rules, Rule12_AParkedDirectCallRunsOnlyWhenTheCallerAsksAgain) {
+  Harness h(WithApproval(R"("role:cs-manager")", 1), PayTools());
+  SetOrder(h, 10, false);
+  h.tools.On("pay", [](const tools::CallSpec&, FakeTools::Done done) { done(Paid("10.00")); });
+  const std::string request = h.NewRequestId();
+  const auto parked = h.Execute("pay", {{"id", "o1"}}, request);
+  ASSERT_TRUE(parked.ok()) << parked.status();
+  ASSERT_EQ(parked->state, CallState::kParked);
+  ASSERT_EQ(parked->approvals.size(), 1u);
+  ASSERT_TRUE(h.AnswerApproval(h.manager, parked->approvals[0], true).ok());
+  EXPECT_EQ(h.tools.runs("pay"), 0);
+  h.Restart();
+  const auto done = h.Execute("pay", {{"id", "o1"}}, request);
+  ASSERT_TRUE(done.ok()) << done.status();
+  EXPECT_EQ(done->state, CallState::kOk) << done->code;
+  EXPECT_EQ(done->id, parked->id);
+  const auto again = h.Execute("pay", {{"id", "o1"}}, request);
+  ASSERT_TRUE(again.ok()) << again.status();
+  EXPECT_EQ(again->id, done->id);
+  EXPECT_EQ(h.tools.runs("pay"), 1);
+  EXPECT_EQ(ReasonOf(h.Execute("pay", {{"id", "o2"}}, request).status()), "REQUEST_ID_REUSED");
+}
+
+TEST(Rules, Rule12_ADuplicateInFlightAttachesToTheFirst) {
+  Harness h(std::string(kHead) + R"(on("*", "all", function(c) return allow() end))", {Write("orders.cancel")});
+  h.tools.Holds("orders.cancel");
+  const std::string request = h.NewRequestId();
+  auto first = std::async(std::launch::async, [&] { return h.Execute("orders.cancel", {{"id", "o1"}}, request); });
+  h.tools.WaitUntilHeld("orders.cancel", 1);
+  auto second = std::async(std::launch::async, [&] { return h.Execute("orders.cancel", {{"id", "o1"}}, request); });
+  EXPECT_EQ(second.wait_for(std::chrono::milliseconds(50)), std::future_status::timeout);
+  h.tools.Release("orders.cancel", OkOutcome({{"ok", true}}));
+  EXPECT_EQ(first.get()->id, second.get()->id);
+  EXPECT_EQ(h.tools.runs("orders.cancel"), 1);
+}
+
+// ------------------------------------------------------------------ rule 13
+
+TEST(Rules, Rule13_HoldWithOpenIntentNeverExpires) {
+  Harness h(WithBudget("100"), {Money("pay")});
+  h.tools.On("pay", [](const tools::CallSpec&, FakeTools::Done done) { done(UnknownOutcome()); });
+  const auto call = h.Execute("pay", {{"id", "o1"}, {"amount", 30}});
+  ASSERT_EQ(call->state, CallState::kUnknown);
+  h.clock.Shift(40ll * 60 * 1'000'000);
+  h.Restart();
+  EXPECT_EQ(h.Budget("day").held, 3000);
+}
+
+TEST(Rules, Rule13_OnlyAWellFormedReportWithinTheHoldIsSettled) {
+  Harness h(WithBudget("1000"), {Money("pay")});
+  const auto settle = [&](const std::string& id, const tools::Outcome& outcome) {
+    h.tools.On("pay", [outcome](const tools::CallSpec&, FakeTools::Done done) { done(outcome); });
+    const std::int64_t before = h.Budget("day").settled;
+    EXPECT_EQ(h.Execute("pay", {{"id", id}, {"amount", 30}})->state, CallState::kOk);
+    return h.Budget("day").settled - before;
+  };
+  EXPECT_EQ(settle("less", Paid("12.50")), 1250);
+  EXPECT_EQ(settle("more", Paid("99.00")), 3000);
+  EXPECT_EQ(settle("other", OkOutcome({{"amount", "5.00"}, {"currency", "EUR"}})), 3000);
+  EXPECT_EQ(settle("none", OkOutcome({{"ok", true}})), 3000);
+  EXPECT_EQ(h.Budget("day").held, 0);
+}
+
+TEST(Rules, Rule13_ReleasedOnlyWhenItNeverHappened) {
+  ToolSpec pay = Money("pay");
+  pay.failure = tools::FailureMeaning::kNoEffect;
+  Harness h(WithBudget("100"), {pay});
+  h.tools.Fails("pay", "CARD_DECLINED");
+  EXPECT_EQ(h.Execute("pay", {{"id", "o1"}, {"amount", 30}})->state, CallState::kFailed);
+  EXPECT_EQ(h.Budget("day").held, 0);
+  EXPECT_EQ(h.Budget("day").settled, 0);
+}
+
+TEST(Rules, Rule13_NoHoldWhileParked) {
+  Harness h(std::string(kHead) + R"(local DAY = budget "day" { unit = "USD", limit = usd(50), per = "tenant", window = "1d" }
+on("pay", "reserve", function(c) return reserve(DAY, usd(c.args.amount)) end)
+on("pay", "ask", function(c)
+  if c.args.amount > 20 then return require_approval { approvers = { "role:cs-manager" }, expires = "1h" } end
+  return allow()
+end))",
+            {Money("pay")});
+  h.tools.On("pay", [](const tools::CallSpec& spec, FakeTools::Done done) {
+    done(Paid(std::to_string(spec.args.value["amount"].get<int>()) + ".00"));
+  });
+  const std::string request = h.NewRequestId();
+  const auto parked = h.Execute("pay", {{"id", "o1"}, {"amount", 40}}, request);
+  ASSERT_EQ(parked->state, CallState::kParked);
+  EXPECT_EQ(h.Budget("day").held, 0);
+  EXPECT_EQ(h.Execute("pay", {{"id", "o2"}, {"amount", 20}})->state, CallState::kOk);
+  ASSERT_TRUE(h.AnswerApproval(h.manager, parked->approvals[0], true).ok());
+  const auto denied = h.Execute("pay", {{"id", "o1"}, {"amount", 40}}, request);
+  ASSERT_TRUE(denied.ok()) << denied.status();
+  EXPECT_EQ(denied->state, CallState::kDenied);
+  EXPECT_EQ(denied->code, "BUDGET");
+}
+
+// ------------------------------------------------------------------ rule 14
+
+TEST(Rules, Rule14_AnApprovalNeverOverridesADeny) {
+  Harness h(WithApproval(R"("role:cs-manager")", 1), PayTools());
+  SetOrder(h, 10, false);
+  const std::string request = h.NewRequestId();
+  const auto parked = h.Execute("pay", {{"id", "o1"}}, request);
+  ASSERT_TRUE(h.AnswerApproval(h.manager, parked->approvals[0], true).ok());
+  SetOrder(h, 10, true);  // the world moved while it was parked
+  const auto denied = h.Execute("pay", {{"id", "o1"}}, request);
+  ASSERT_TRUE(denied.ok()) << denied.status();
+  EXPECT_EQ(denied->code, "BLOCKED");
+  EXPECT_EQ(h.tools.runs("pay"), 0);
+}
+
+TEST(Rules, Rule14_OtherShownValuesNeedANewApproval) {
+  Harness h(WithApproval(R"("role:cs-manager")", 1), PayTools());
+  SetOrder(h, 10, false);
+  const std::string request = h.NewRequestId();
+  const auto parked = h.Execute("pay", {{"id", "o1"}}, request);
+  ASSERT_TRUE(h.AnswerApproval(h.manager, parked->approvals[0], true).ok());
+  SetOrder(h, 99, false);
+  const auto again = h.Execute("pay", {{"id", "o1"}}, request);
+  ASSERT_TRUE(again.ok()) << again.status();
+  EXPECT_EQ(again->state, CallState::kParked);
+  EXPECT_NE(again->approvals, parked->approvals);
+  EXPECT_EQ(h.tools.runs("pay"), 0);
+}
+
+TEST(Rules, Rule14_QuorumRolesAndNoSelfApproval) {
+  Harness h(WithApproval(R"("role:cs-manager")", 2), PayTools());
+  SetOrder(h, 10, false);
+  h.integrator.roles.push_back("cs-manager");
+  h.planner.plans = {FakePlanner::Calls({{"c1", "pay", R"({"id":"o1"})"}})};
+  h.tools.On("pay", [](const tools::CallSpec&, FakeTools::Done done) { done(Paid("10.00")); });
+  const auto run = h.CreateRun();
+  ASSERT_TRUE(run.ok()) << run.status();
+  h.WaitForState(run->id, RunState::kWaitingForApproval);
+  const std::string approval = h.Pending().at(0).state.id;
+  EXPECT_EQ(ReasonOf(h.AnswerApproval(h.integrator, approval, true).status()), "NOT_AN_APPROVER");    // asked for it
+  EXPECT_EQ(ReasonOf(h.AnswerApproval(h.operator_one, approval, true).status()), "NOT_AN_APPROVER");  // wrong role
+  ASSERT_TRUE(h.AnswerApproval(h.manager, approval, true).ok());
+  ASSERT_TRUE(h.AnswerApproval(h.manager, approval, true).ok());  // counts once
+  EXPECT_EQ(h.tools.runs("pay"), 0);
+  ASSERT_TRUE(h.AnswerApproval(h.second, approval, true).ok());
+  h.WaitForState(run->id, RunState::kCompleted);
+  EXPECT_EQ(h.tools.runs("pay"), 1);
+  EXPECT_THAT(h.Kinds(run->id), Contains("approval.consumed"));
+}
+
+TEST(Rules, Rule14_RejectionAndExpiryDeny) {
+  Harness h(WithApproval(R"("role:cs-manager")", 1), PayTools());
+  SetOrder(h, 10, false);
+  h.planner.plans = {FakePlanner::Calls({{"c1", "pay", R"({"id":"o1"})"}}), FakePlanner::Calls({{"c2", "pay", R"({"id":"o2"})"}})};
+  const auto run = h.CreateRun();
+  ASSERT_TRUE(run.ok()) << run.status();
+  h.WaitForState(run->id, RunState::kWaitingForApproval);
+  ASSERT_TRUE(h.AnswerApproval(h.manager, h.Pending().at(0).state.id, false).ok());
+  h.WaitFor(run->id, [&](const RunInfo& info) { return info.steps == 2 && info.state == RunState::kWaitingForApproval; });
+  h.clock.Shift(59ll * 60 * 1'000'000);
+  EXPECT_EQ(h.Pending().size(), 1u);
+  h.clock.Shift(2ll * 60 * 1'000'000);
+  h.WaitForState(run->id, RunState::kCompleted);
+  EXPECT_EQ(h.tools.runs("pay"), 0);
+  EXPECT_THAT(h.planner.seen()[1].messages.back().text, HasSubstr("APPROVAL_REJECTED"));
+  EXPECT_THAT(h.planner.seen()[2].messages.back().text, HasSubstr("APPROVAL_EXPIRED"));
+}
+
+TEST(Rules, Rule14_ParkedCallsSurviveARestartAndAreConsumedOnce) {
+  Harness h(WithApproval(R"("role:cs-manager")", 1), PayTools());
+  SetOrder(h, 10, false);
+  h.planner.plans = {FakePlanner::Calls({{"c1", "pay", R"({"id":"o1"})"}})};
+  h.tools.On("pay", [](const tools::CallSpec&, FakeTools::Done done) { done(Paid("10.00")); });
+  const auto run = h.CreateRun();
+  ASSERT_TRUE(run.ok()) << run.status();
+  h.WaitForState(run->id, RunState::kWaitingForApproval);
+  h.Restart();
+  const std::string approval = h.Pending().at(0).state.id;
+  ASSERT_TRUE(h.AnswerApproval(h.manager, approval, true).ok());
+  h.WaitForState(run->id, RunState::kCompleted);
+  h.Restart();
+  EXPECT_EQ(ReasonOf(h.AnswerApproval(h.second, approval, true).status()), "APPROVAL_ENDED");
+  EXPECT_EQ(h.tools.runs("pay"), 1);
+}
+
+// ------------------------------------------------------------------ rule 15
+
+TEST(Rules, Rule15_ANewMessageVoidsTheUsersOwnConfirmation) {
+  Harness h(WithApproval(R"("run-user")", 1), PayTools());
+  SetOrder(h, 10, false);
+  h.planner.plans = {FakePlanner::Calls({{"c1", "pay", R"({"id":"o1"})"}}), FakePlanner::Answer("as you wish")};
+  const auto run = h.CreateRun();
+  ASSERT_TRUE(run.ok()) << run.status();
+  h.WaitForState(run->id, RunState::kWaitingForApproval);
+  const std::string approval = h.Pending().at(0).state.id;
+  std::promise<core::StatusOr<RunInfo>> sent;
+  h.engine().SendMessage(h.integrator, run->id, "wait, not that one", "", [&](core::StatusOr<RunInfo> info) { sent.set_value(std::move(info)); });
+  ASSERT_TRUE(sent.get_future().get().ok());
+  h.WaitForState(run->id, RunState::kCompleted);
+  EXPECT_EQ(ReasonOf(h.AnswerApproval(h.integrator, approval, true, "user").status()), "APPROVAL_ENDED");
+  EXPECT_EQ(h.tools.runs("pay"), 0);
+  EXPECT_EQ(h.planner.seen()[1].messages.back().text, "wait, not that one");
+}
+
+TEST(Rules, Rule15_AMessageIsReadInTheNextPlanAndOtherApprovalsStay) {
+  Harness h(WithApproval(R"("role:cs-manager")", 1), PayTools());
+  SetOrder(h, 10, false);
+  h.planner.plans = {FakePlanner::Calls({{"c1", "pay", R"({"id":"o1"})"}}), FakePlanner::Answer("it is with the manager")};
+  h.tools.On("pay", [](const tools::CallSpec&, FakeTools::Done done) { done(Paid("10.00")); });
+  const auto run = h.CreateRun();
+  ASSERT_TRUE(run.ok()) << run.status();
+  h.WaitForState(run->id, RunState::kWaitingForApproval);
+  std::promise<core::StatusOr<RunInfo>> sent;
+  h.engine().SendMessage(h.integrator, run->id, "how long?", "", [&](core::StatusOr<RunInfo> info) { sent.set_value(std::move(info)); });
+  ASSERT_TRUE(sent.get_future().get().ok());
+  h.WaitFor(run->id, [&](const RunInfo& info) { return info.steps == 2 && info.state == RunState::kWaitingForApproval; });
+  const auto pending = h.Pending();
+  ASSERT_EQ(pending.size(), 1u);
+  EXPECT_TRUE(pending[0].new_message_since);
+  EXPECT_THAT(h.planner.seen()[1].messages[3].text, HasSubstr("pending"));
+  ASSERT_TRUE(h.AnswerApproval(h.manager, pending[0].state.id, true).ok());
+  h.WaitForState(run->id, RunState::kCompleted);
+  EXPECT_EQ(h.tools.runs("pay"), 1);
+}
+
+// ------------------------------------------------------------------ rule 30 and the rest
+
+TEST(Rules, Rule30_OthersDoNotSeeARun) {
+  Harness h(std::string(kHead) + R"(on("*", "all", function(c) return allow() end))", {Read("orders.get")});
+  const auto run = h.CreateRun();
+  ASSERT_TRUE(run.ok()) << run.status();
+  const core::Principal stranger{.tenant = "main", .id = "stranger", .roles = {"integrator"}};
+  EXPECT_EQ(ReasonOf(h.engine().GetRun(stranger, run->id).status()), "RUN_NOT_FOUND");
+  EXPECT_TRUE(h.engine().GetRun(h.integrator, run->id).ok());
+  h.WaitForState(run->id, RunState::kCompleted);
+}
+
+TEST(Rules, RequestIdMakesOneRun) {
+  Harness h(std::string(kHead) + R"(on("*", "all", function(c) return allow() end))", {Read("orders.get")});
+  const std::string request = h.NewRequestId();
+  const auto first = h.CreateRun("help", "u1", request);
+  ASSERT_TRUE(first.ok()) << first.status();
+  h.Restart();
+  const auto second = h.CreateRun("help", "u1", request);
+  ASSERT_TRUE(second.ok()) << second.status();
+  EXPECT_EQ(first->id, second->id);
+}
+
+TEST(Rules, HostilePlansAreRefusedAndTheRunGoesOn) {
+  Harness h(std::string(kHead) + R"(on("*", "all", function(c) return allow() end))", {Read("orders.get")});
+  h.tools.Answers("orders.get", {{"ok", true}});
+  h.planner.plans = {FakePlanner::Calls({{"a", "rm -rf /", "{}"},
+                                         {"b", "orders.get", "not json"},
+                                         {"c", "orders.get", R"({"a":1,"a":2})"},
+                                         {"d", "orders.get", R"({"n":9223372036854775808})"},
+                                         {"e", "orders.get", R"({"n":NaN})"},
+                                         {"f", "orders.get", "\"" + std::string(1 << 20, 'x') + "\""},
+                                         {"g", std::string(100'000, 'y'), "{}"},
+                                         {"h", "orders.get", "{}"}})};
+  const auto run = h.CreateRun();
+  ASSERT_TRUE(run.ok()) << run.status();
+  h.WaitForState(run->id, RunState::kCompleted);
+  EXPECT_EQ(h.tools.runs("orders.get"), 1);
+  int refused = 0;
+  for (const CallInfo& call : h.CallsOf(run->id)) refused += call.state == CallState::kRefused;
+  EXPECT_EQ(refused, 7);
+}
+
+TEST(Rules, StepAndCallLimitsEndARun) {
+  Harness h(std::string(kHead) + R"(on("*", "all", function(c) return allow() end))", {Read("orders.get")});
+  h.tools.Answers("orders.get", {{"ok", true}});
+  for (int i = 0; i < 20; ++i) h.planner.plans.push_back(FakePlanner::Calls({{"c", "orders.get", "{}"}}));
+  const auto run = h.CreateRun();
+  ASSERT_TRUE(run.ok()) << run.status();
+  EXPECT_EQ(h.WaitForState(run->id, RunState::kFailed).code, "STEP_LIMIT");
+  EXPECT_EQ(h.tools.runs("orders.get"), 8);
+}
+
+TEST(Rules, AFailingPlannerFailsOneRun) {
+  Harness h(std::string(kHead) + R"(on("*", "all", function(c) return allow() end))", {Read("orders.get")});
+  h.planner.plans = {core::Unavailable("no model")};
+  const auto run = h.CreateRun();
+  ASSERT_TRUE(run.ok()) << run.status();
+  EXPECT_EQ(h.WaitForState(run->id, RunState::kFailed).code, "PLANNER_UNAVAILABLE");
+  h.planner.plans = {FakePlanner::Answer("fine")};
+  const auto next = h.CreateRun();
+  EXPECT_EQ(h.WaitForState(next->id, RunState::kCompleted).answer, "fine");
+}
+
+}  // namespace
+}  // namespace interlock::runtime::test
