@@ -64,6 +64,7 @@ function(interlock_fuzzer name)
     add_executable(${name} ${ARG_SOURCES})
     target_link_libraries(${name} PRIVATE ${ARG_LIBS} interlock_flags)
     target_link_options(${name} PRIVATE -fsanitize=fuzzer)
+    file(WRITE ${PROJECT_BINARY_DIR}/fuzz/${name}.corpus "${ARG_CORPUS}\n")  # for ./dev fuzz
   else()
     add_executable(${name} ${ARG_SOURCES} ${PROJECT_SOURCE_DIR}/tests/fuzz/replay_main.cc)
     target_link_libraries(${name} PRIVATE ${ARG_LIBS} interlock_flags)
