@@ -85,7 +85,7 @@ class TreeBuilder final : public YAML::EventHandler {
     }
     if (level.expects_value) {
       level.expects_value = false;
-      return &level.node->fields.back().second;
+      return &level.node->fields.back().value;
     }
     if (kind != YamlNode::Kind::kScalar) {
       Fail(mark, "a key must be plain text");
@@ -104,8 +104,8 @@ class TreeBuilder final : public YAML::EventHandler {
       Fail(mark, "duplicate key `" + OneLine(key_.text, 80) + "`");
       return;
     }
-    map.fields.emplace_back(std::move(key_.text), YamlNode());
-    map.fields.back().second.line = key_.line;
+    map.fields.push_back({.key = std::move(key_.text), .value = {}});
+    map.fields.back().value.line = key_.line;
     key_ = YamlNode();
     levels_.back().expects_value = true;
   }
@@ -184,8 +184,8 @@ core::StatusOr<core::Json> ScalarToJson(const YamlNode& node, std::string_view f
 
 const YamlNode* YamlNode::Find(std::string_view key) const {
   const auto it = std::find_if(fields.begin(), fields.end(),
-                               [&](const auto& field) { return field.first == key; });
-  return it == fields.end() ? nullptr : &it->second;
+                               [&](const auto& field) { return field.key == key; });
+  return it == fields.end() ? nullptr : &it->value;
 }
 
 core::Status YamlError(std::string_view file, int line, std::string_view what) {

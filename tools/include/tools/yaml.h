@@ -25,17 +25,24 @@ struct YamlLimits {
   int nodes_max = 100'000;
 };
 
+struct YamlField;
+
 // A value type.
 struct YamlNode {
   enum class Kind { kNull, kScalar, kList, kMap };
   Kind kind = Kind::kNull;
-  int line = 0;                 // from 1
-  bool quoted = false;          // of a scalar: it is text whatever it looks like
-  std::string text;             // of a scalar
-  std::vector<YamlNode> items;  // of a list
-  std::vector<std::pair<std::string, YamlNode>> fields;  // of a map, in file order
+  int line = 0;                   // from 1
+  bool quoted = false;            // of a scalar: it is text whatever it looks like
+  std::string text;               // of a scalar
+  std::vector<YamlNode> items;    // of a list
+  std::vector<YamlField> fields;  // of a map, in file order
 
   const YamlNode* Find(std::string_view key) const;  // nullptr when absent
+};
+
+struct YamlField {
+  std::string key;
+  YamlNode value;
 };
 
 // All documents of a text; an empty document is a null node. `file` is for messages only.
