@@ -20,7 +20,8 @@ class Registry {
   explicit Registry(int fd) : fd_(fd) {}
   void Set(unsigned slot, pid_t pid) const;
   void Clear(unsigned slot) const;
-  // Kills every listed process that still exists and waits for its end. False if one outlived `patience`.
+  // Waits for the end of every listed process, and kills it if that does not come within half of `patience`.
+  // False if one outlived it.
   bool EndAll(std::chrono::milliseconds patience) const;
 
  private:

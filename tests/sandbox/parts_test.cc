@@ -192,7 +192,7 @@ TEST(Registry, EndsWhatIsListedAndLeavesReusedNumbers) {
   // The same number with another start time: somebody else's process now.
   const std::int64_t record[2] = {reused, 1};
   ASSERT_EQ(::pwrite(file.get(), record, sizeof record, 0), static_cast<ssize_t>(sizeof record));
-  EXPECT_TRUE(registry.EndAll(std::chrono::milliseconds(5000)));
+  EXPECT_TRUE(registry.EndAll(std::chrono::milliseconds(1000)));
   int status = 0;
   EXPECT_EQ(::waitpid(listed, &status, WNOHANG), listed);
   EXPECT_TRUE(WIFSIGNALED(status));

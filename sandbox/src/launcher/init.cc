@@ -14,6 +14,7 @@
 #include <unistd.h>
 
 #include <cerrno>
+#include <cstdio>
 #include <cstdlib>
 #include <filesystem>
 #include <span>
@@ -42,6 +43,7 @@ class Init {
   void OnWorkerSocket();
   void OnListener();
   bool OnChild();
+  [[noreturn]] void FailAndEnd(const char* step);
   [[noreturn]] void End();
 
   const BoxPlan& plan_;
@@ -120,7 +122,7 @@ void Init::TakeWorkerReady() {
   Report report;
   if (got != Received::kMessage || bytes.size() != sizeof report) {
     errno = ECHILD;
-    steps_.Fail("harden the program's process", "");
+    FailAndEnd("harden the program's process");
   }
   bytes.copy(reinterpret_cast<char*>(&report), sizeof report);
   if (report.kind == ReportKind::kFailed) {
@@ -166,7 +168,7 @@ void Init::TakeGo() {
   }
   std::vector<int> raw;
   for (const Fd& fd : fds) raw.push_back(fd.get());
-  steps_.Must(SendMessage(worker_socket_.get(), bytes, raw, 0), "hand over the call");
+  if (!SendMessage(worker_socket_.get(), bytes, raw, 0)) FailAndEnd("hand over the call");
 }
 
 void Init::Serve() {
@@ -237,6 +239,16 @@ bool Init::OnChild() {
     SendReport(control_, report);
     return true;
   }
+}
+
+// As Steps::Fail, but nothing stays: without namespaces there may be a process and a folder by now.
+void Init::FailAndEnd(const char* step) {
+  Report report;
+  report.kind = ReportKind::kFailed;
+  report.error = errno;
+  std::snprintf(report.step, sizeof report.step, "%s", step);
+  SendReport(control_, report);
+  End();
 }
 
 void Init::End() {
