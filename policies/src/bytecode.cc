@@ -47,6 +47,8 @@ enum Op : unsigned {
   kExtraArg = 82,
 };
 
+constexpr std::string_view kGlobals = "_ENV";
+
 struct Instruction {
   unsigned op, a, b, c, bx;
   int jump;
@@ -291,6 +293,8 @@ class FieldFlow {
     for (std::size_t i = from; i <= to && i < registers.size(); ++i) registers[i] = 0;
   }
 
+  int UpvalueAt(std::size_t i) const { return i < upvalues_.size() ? upvalues_[i] : 0; }
+
   int At(const Registers& registers, std::size_t i) const {
     return i < registers.size() ? registers[i] : 0;
   }
@@ -306,8 +310,8 @@ class FieldFlow {
     }
     int value = 0;
     if (i.op == kMove) value = At(registers, i.b);
-    if (i.op == kGetUpval && i.b < upvalues_.size()) value = upvalues_[i.b];
-    if (i.op == kGetField) value = Extended(registers, i);
+    if (i.op == kGetUpval) value = UpvalueAt(i.b);
+    if (i.op == kGetField || i.op == kGetTabUp) value = Extended(registers, i);
     const int self = i.op == kSelf ? At(registers, i.b) : 0;
     Clear(registers, i.a, WrittenUpTo(i, all));
     if (i.a < all) registers[i.a] = value;
@@ -324,12 +328,13 @@ class FieldFlow {
 
   int Extended(const Registers& registers, const Instruction& i) {
     const std::optional<std::string>& key = proto_.Constant(i.c);
-    return key ? paths_.Extend(At(registers, i.b), *key) : 0;
+    const int base = i.op == kGetField ? At(registers, i.b) : UpvalueAt(i.b);
+    return key ? paths_.Extend(base, *key) : 0;
   }
 
   void Record(std::size_t pc, const Registers& registers) {
     const Instruction i(proto_.code[pc]);
-    if (i.op == kGetField) {
+    if (i.op == kGetField || i.op == kGetTabUp) {
       const int path = Extended(registers, i);
       const int line = pc < proto_.lines.size() ? proto_.lines[pc] : proto_.line;
       if (path != 0) found_.push_back({.path = paths_.Of(path), .line = line});
@@ -371,14 +376,14 @@ void FindWrites(const Proto& proto, std::vector<OuterWrite>& writes) {
   for (std::size_t pc = 0; pc < proto.code.size(); ++pc) {
     const Instruction i(proto.code[pc]);
     if (i.op != kSetUpval && i.op != kSetTabUp) continue;
-    OuterWrite write{.global = i.op == kSetTabUp,
-                     .line = pc < proto.lines.size() ? proto.lines[pc] : proto.line};
     const unsigned upvalue = i.op == kSetUpval ? i.b : i.a;
-    if (write.global) {
-      write.name = proto.Constant(i.b).value_or("?");
-    } else if (upvalue < proto.upvalues.size()) {
-      write.name = proto.upvalues[upvalue].name;
-    }
+    const std::string name = upvalue < proto.upvalues.size() ? proto.upvalues[upvalue].name : "?";
+    OuterWrite write{.global = i.op == kSetTabUp,
+                     .name = name,
+                     .line = pc < proto.lines.size() ? proto.lines[pc] : proto.line};
+    // A field of an outer table: frozen by the time a rule runs, fine while the file loads.
+    if (write.global && name != kGlobals) continue;
+    if (write.global) write.name = proto.Constant(i.b).value_or("?");
     writes.push_back(std::move(write));
   }
   for (const Proto& inner : proto.protos) FindWrites(inner, writes);

@@ -62,7 +62,12 @@ class Checker {
   }
 
  private:
+  // A path and the longer one that goes on from it say the same: once is enough.
   void Report(const Place& place, std::string severity, std::string code, std::string message) {
+    const bool said = std::any_of(findings_.begin(), findings_.end(), [&](const Finding& finding) {
+      return finding.line == place.line && finding.file == place.file && finding.message == message;
+    });
+    if (said) return;
     findings_.push_back({.file = place.file,
                          .line = place.line,
                          .severity = std::move(severity),

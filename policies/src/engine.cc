@@ -91,6 +91,7 @@ class LuaEngine final : public Engine {
     lua_rawgeti(lua, LUA_REGISTRYINDEX, rule.function);
     program_.context().PushRoot(lua);
     const CallEnd end = vm.Call(1, std::min(fuel, kRuleFuel));
+    if (end == CallEnd::kOk && vm.results() == 0 && !program_.built) return;  // nothing to say
     RuleOutcome outcome{.rule = &rule};
     if (end == CallEnd::kOk) {
       TakeResult(outcome);

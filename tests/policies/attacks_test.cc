@@ -359,7 +359,7 @@ TEST(Attacks, LookalikeNamesAreOtherNames) {
   const Decision decision =
       DecideText(RuleText("if c.args.host == \"paypal.com\" then return allow() end"), call);
   EXPECT_EQ(decision.code, "DEFAULT_DENY");
-  ExpectRefused("L33", PolicyText("local \xD0\xB0 = 1"), "unexpected symbol");
+  ExpectRefused("L33", PolicyText("local \xD0\xB0 = 1"), "<name> expected");
   ExpectAllowed(
       "L33 twin",
       "if utf8.len(\"p\xD0\xB0y\") == 3 and utf8.len(\"\\xff\") == nil then return allow() end");
