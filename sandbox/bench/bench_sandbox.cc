@@ -1,5 +1,6 @@
-// What a box costs beside the bare start of the same program: `bench_sandbox [CALLS]`. Every row is measured in
-// the same run, one call at a time and eight at once; a box's time ends when its whole tree is dead.
+// What a box costs beside the bare start of the same program: `bench_sandbox [CALLS]`. Every row is
+// measured in the same run, one call at a time and eight at once; a box's time ends when its whole
+// tree is dead.
 #include <spawn.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
@@ -41,9 +42,9 @@ double Percentile(std::vector<double> values, double part) {
 
 void Print(const Row& row, double floor) {
   const double p50 = Percentile(row.micros, 0.5);
-  std::printf("%-34s %9.0f %9.0f %9.0f %8.2fx %9.0f\n", row.name.c_str(), Percentile(row.micros, 0.1), p50,
-              Percentile(row.micros, 0.99), floor > 0 ? p50 / floor : 1.0,
-              static_cast<double>(row.micros.size()) / row.seconds);
+  std::printf("%-34s %9.0f %9.0f %9.0f %8.2fx %9.0f\n", row.name.c_str(),
+              Percentile(row.micros, 0.1), p50, Percentile(row.micros, 0.99),
+              floor > 0 ? p50 / floor : 1.0, static_cast<double>(row.micros.size()) / row.seconds);
 }
 
 double Time(const std::function<void()>& call) {
@@ -53,7 +54,8 @@ double Time(const std::function<void()>& call) {
 }
 
 // `pause_us` between calls lets what is refilled off the path be refilled.
-Row Measure(std::string name, int calls, int at_once, unsigned pause_us, const std::function<void()>& call) {
+Row Measure(std::string name, int calls, int at_once, unsigned pause_us,
+            const std::function<void()>& call) {
   Row row{std::move(name), {}, 0};
   std::vector<std::vector<double>> parts(static_cast<std::size_t>(at_once));
   const auto begin = Clock::now();
@@ -88,7 +90,8 @@ void Spawn(std::vector<std::string> words) {
 
 std::unique_ptr<Launcher> Start(Level cap, int pool) {
   LauncherOptions options;
-  options.program = std::filesystem::read_symlink("/proc/self/exe").parent_path() / "interlock-launcher";
+  options.program =
+      std::filesystem::read_symlink("/proc/self/exe").parent_path() / "interlock-launcher";
   options.level_cap = cap;
   options.pool_per_profile = pool;
   auto launcher = StartLauncher(options);
@@ -111,8 +114,8 @@ void RunBox(Launcher& launcher) {
 }
 
 int Main(int calls) {
-  std::printf("%-34s %9s %9s %9s %9s %9s\n", "start and end of /bin/true", "p10 us", "p50 us", "p99 us", "of floor",
-              "per s");
+  std::printf("%-34s %9s %9s %9s %9s %9s\n", "start and end of /bin/true", "p10 us", "p50 us",
+              "p99 us", "of floor", "per s");
   constexpr unsigned kPauseUs = 12'000;
   const auto floor = [] { Spawn({kProgram}); };
   for (const int at_once : {1, 8}) {
@@ -125,22 +128,28 @@ int Main(int calls) {
       RunBox(*warm);
       ::usleep(200'000);
       Print(Measure("posix_spawn, paced", calls, 1, kPauseUs, floor), base);
-      Print(Measure(std::string(LevelName(warm->capabilities().level)) + ", ready box, paced", calls, 1, kPauseUs,
-                    [&] { RunBox(*warm); }),
+      Print(Measure(std::string(LevelName(warm->capabilities().level)) + ", ready box, paced",
+                    calls, 1, kPauseUs, [&] { RunBox(*warm); }),
             base);
     }
     const auto cold = Start(Level::kFull, 0);
-    Print(Measure(std::string(LevelName(cold->capabilities().level)) + ", cold" + suffix, calls, at_once, 0,
-                  [&] { RunBox(*cold); }),
+    Print(Measure(std::string(LevelName(cold->capabilities().level)) + ", cold" + suffix, calls,
+                  at_once, 0, [&] { RunBox(*cold); }),
           base);
     const auto plain = Start(Level::kLandlockOnly, 0);
-    Print(Measure("landlock-only, cold" + suffix, calls, at_once, 0, [&] { RunBox(*plain); }), base);
+    Print(Measure("landlock-only, cold" + suffix, calls, at_once, 0, [&] { RunBox(*plain); }),
+          base);
     if (::access("/usr/bin/bwrap", X_OK) == 0) {
       Print(Measure("bubblewrap, usual mounts" + suffix, calls / 2, at_once, 0,
                     [] {
-                      Spawn({"/usr/bin/bwrap", "--unshare-all", "--ro-bind", "/usr", "/usr", "--symlink", "usr/lib",
-                             "/lib", "--symlink", "usr/lib64", "/lib64", "--symlink", "usr/bin", "/bin", "--proc",
-                             "/proc", "--dev", "/dev", "--tmpfs", "/tmp", "--die-with-parent", kProgram});
+                      Spawn({"/usr/bin/bwrap", "--unshare-all", "--ro-bind",
+                             "/usr",           "/usr",          "--symlink",
+                             "usr/lib",        "/lib",          "--symlink",
+                             "usr/lib64",      "/lib64",        "--symlink",
+                             "usr/bin",        "/bin",          "--proc",
+                             "/proc",          "--dev",         "/dev",
+                             "--tmpfs",        "/tmp",          "--die-with-parent",
+                             kProgram});
                     }),
             base);
     }
@@ -150,4 +159,6 @@ int Main(int calls) {
 }  // namespace
 }  // namespace interlock::sandbox
 
-int main(int argc, char** argv) { return interlock::sandbox::Main(argc > 1 ? std::atoi(argv[1]) : 200); }
+int main(int argc, char** argv) {
+  return interlock::sandbox::Main(argc > 1 ? std::atoi(argv[1]) : 200);
+}

@@ -36,8 +36,8 @@ std::string ReadText(const std::string& path) {
 
 bool WriteText(const std::string& path, std::string_view text) {
   const Fd file(::open(path.c_str(), O_WRONLY | O_CLOEXEC));
-  return file.valid() && ::write(file.get(), text.data(), text.size()) ==
-                             static_cast<ssize_t>(text.size());
+  return file.valid() &&
+         ::write(file.get(), text.data(), text.size()) == static_cast<ssize_t>(text.size());
 }
 
 std::int64_t ToNumber(std::string_view text) {
@@ -128,8 +128,9 @@ void LimitCpu(const std::string& folder, int version, std::int64_t quota_us) {
   }
 }
 
-// What a process writes "0" to in order to enter. A lone task that moves itself by `tasks` spares the kernel a
-// global lock with a grace period (cgroup_procs_write_start), which costs milliseconds.
+// What a process writes "0" to in order to enter. A lone task that moves itself by `tasks` spares
+// the kernel a global lock with a grace period (cgroup_procs_write_start), which costs
+// milliseconds.
 std::string EntranceOf(const std::string& folder) {
   const std::string tasks = folder + "/tasks";
   return ::access(tasks.c_str(), W_OK) == 0 ? tasks : folder + "/cgroup.procs";
@@ -312,8 +313,8 @@ bool CgroupRoot::Create(const CgroupPlace& place, std::string& problem) {
                            std::to_string(ProcessStartTicks(::getpid()));
   place_ = place;
   if (place.version == 2 && !EnableV2(place.kill)) {
-    // A group with processes of its own may not have controlled children: then the service manager gave the
-    // daemon a sub-group (systemd: DelegateSubgroup=), and its parent is ours.
+    // A group with processes of its own may not have controlled children: then the service manager
+    // gave the daemon a sub-group (systemd: DelegateSubgroup=), and its parent is ours.
     const std::string parent = std::filesystem::path(place.kill).parent_path().string();
     if (!EnableV2(parent)) {
       problem = "cannot enable controllers in " + place.kill + " or above it";
@@ -338,7 +339,8 @@ bool CgroupRoot::Create(const CgroupPlace& place, std::string& problem) {
     problem = "cannot enable controllers in " + place_.kill;
     return false;
   }
-  // Holds the kernel's bandwidth control on between boxes: each first user of it patches kernel code.
+  // Holds the kernel's bandwidth control on between boxes: each first user of it patches kernel
+  // code.
   LimitCpu(place_.cpu, place_.version, kCpuQuotaUs * std::max(1l, ::sysconf(_SC_NPROCESSORS_ONLN)));
   return true;
 }

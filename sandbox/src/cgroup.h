@@ -1,6 +1,7 @@
-// Limits by control groups, for v2 and for v1 with controllers on several hierarchies (hybrid hosts). Which one
-// works is found out by use. A box's program enters its group itself, through descriptors opened here, before
-// it is hardened; the box's init stays outside, so that the memory limit cannot take the status with it.
+// Limits by control groups, for v2 and for v1 with controllers on several hierarchies (hybrid
+// hosts). Which one works is found out by use. A box's program enters its group itself, through
+// descriptors opened here, before it is hardened; the box's init stays outside, so that the memory
+// limit cannot take the status with it.
 #pragma once
 
 #include <cstdint>
@@ -25,7 +26,8 @@ struct CgroupUsage {
   std::int64_t forks_refused = 0;
 };
 
-// Folders under which boxes may be made, one a controller (v1) or the same for all (v2). Empty = absent.
+// Folders under which boxes may be made, one a controller (v1) or the same for all (v2). Empty =
+// absent.
 struct CgroupPlace {
   int version = 0;  // 0: none found
   std::string memory;
@@ -69,7 +71,8 @@ class BoxGroup {
   std::vector<Fd> entrances_;
 };
 
-// A launcher's own folder below each place, named after its pid and start time; boxes are made inside.
+// A launcher's own folder below each place, named after its pid and start time; boxes are made
+// inside.
 class CgroupRoot {
  public:
   ~CgroupRoot();

@@ -156,9 +156,8 @@ std::uint64_t ProcessLauncher::Run(BoxSpec spec, std::function<void(BoxResult)> 
     input = SealedFile(spec.stdin_bytes);
     if (!input.valid()) why = Errno("make the program's input");
   }
-  const core::Digest digest =
-      ProfileDigest(spec, hello_.capabilities.level,
-                    hello_.filter_bytes[static_cast<std::size_t>(spec.profile)]);
+  const core::Digest digest = ProfileDigest(
+      spec, hello_.capabilities.level, hello_.filter_bytes[static_cast<std::size_t>(spec.profile)]);
   std::string bytes;
   if (why.empty()) {
     spec.stdin_bytes.clear();
@@ -205,7 +204,8 @@ void ProcessLauncher::Read() {
   while (ReceiveMessage(socket_.get(), bytes, fds, 0) == Received::kMessage) {
     Reader reader(bytes);
     if (static_cast<MessageKind>(reader.U32()) != MessageKind::kResult) continue;
-    if (std::optional<ResultMessage> message = DecodeResult(reader)) OnResult(std::move(*message), fds);
+    if (std::optional<ResultMessage> message = DecodeResult(reader))
+      OnResult(std::move(*message), fds);
   }
   OnDeath();
 }
@@ -227,7 +227,8 @@ void ProcessLauncher::OnResult(ResultMessage message, const std::vector<Fd>& fds
 void ProcessLauncher::OnDeath() {
   int status = 0;
   ::waitpid(pid_, &status, 0);
-  // Nothing is reported before it is true: the boxes' inits die with the launcher, and we wait for each.
+  // Nothing is reported before it is true: the boxes' inits die with the launcher, and we wait for
+  // each.
   const bool gone = Registry(state_.get()).EndAll(kDeathPatience);
   for (const std::string& folder : hello_.cgroups) RemoveCgroupTree(folder);
   std::unordered_map<std::uint64_t, Pending> left;
@@ -268,13 +269,20 @@ core::StatusOr<Fd> OpenStateFile(const std::string& path) {
 // Both descriptors become numbers in the child that nothing else has there.
 core::StatusOr<pid_t> Spawn(const LauncherOptions& options, int socket, int state) {
   std::vector<std::string> words = {options.program,
-                                    "--socket", std::to_string(kLauncherSocket),
-                                    "--state", std::to_string(kLauncherState),
-                                    "--boxes-max", std::to_string(options.boxes_max),
-                                    "--pool", std::to_string(options.pool_per_profile),
-                                    "--level-cap", std::to_string(static_cast<int>(options.level_cap)),
-                                    "--allow-none", options.allow_none ? "1" : "0",
-                                    "--parent", std::to_string(::getpid())};
+                                    "--socket",
+                                    std::to_string(kLauncherSocket),
+                                    "--state",
+                                    std::to_string(kLauncherState),
+                                    "--boxes-max",
+                                    std::to_string(options.boxes_max),
+                                    "--pool",
+                                    std::to_string(options.pool_per_profile),
+                                    "--level-cap",
+                                    std::to_string(static_cast<int>(options.level_cap)),
+                                    "--allow-none",
+                                    options.allow_none ? "1" : "0",
+                                    "--parent",
+                                    std::to_string(::getpid())};
   std::vector<char*> argv;
   for (std::string& word : words) argv.push_back(word.data());
   argv.push_back(nullptr);
@@ -292,7 +300,8 @@ core::StatusOr<pid_t> Spawn(const LauncherOptions& options, int socket, int stat
   // A session of its own: a Ctrl-C for the daemon must not end calls behind its back.
   ::posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETSID);
   pid_t pid = 0;
-  const int error = ::posix_spawn(&pid, options.program.c_str(), &actions, &attributes, argv.data(), env);
+  const int error =
+      ::posix_spawn(&pid, options.program.c_str(), &actions, &attributes, argv.data(), env);
   ::posix_spawn_file_actions_destroy(&actions);
   ::posix_spawnattr_destroy(&attributes);
   if (error != 0) {
@@ -305,7 +314,8 @@ core::StatusOr<Hello> ReadHello(int socket) {
   std::string bytes;
   std::vector<Fd> fds;
   if (ReceiveMessage(socket, bytes, fds, 0) != Received::kMessage) {
-    return core::Unavailable("the sandbox launcher ended before its trial was done; its message is on stderr");
+    return core::Unavailable(
+        "the sandbox launcher ended before its trial was done; its message is on stderr");
   }
   Reader reader(bytes);
   const bool is_hello = static_cast<MessageKind>(reader.U32()) == MessageKind::kHello;

@@ -1,5 +1,6 @@
-// SEQPACKET messages with descriptors, between the daemon, the launcher and a box's init. A message is one
-// datagram: never split, never longer than kMessageBytesMax, at most kMessageFdsMax descriptors.
+// SEQPACKET messages with descriptors, between the daemon, the launcher and a box's init. A message
+// is one datagram: never split, never longer than kMessageBytesMax, at most kMessageFdsMax
+// descriptors.
 #pragma once
 
 #include <cstddef>
@@ -22,8 +23,8 @@ bool MessagePair(Fd& a, Fd& b);
 bool SendMessage(int socket, std::string_view bytes, std::span<const int> fds, int flags);
 
 enum class Received { kMessage, kNothing, kClosed };
-// kNothing only with MSG_DONTWAIT. A truncated message, or any error, counts as kClosed: the peer cannot be
-// trusted to be in step any more. Descriptors arrive close-on-exec.
+// kNothing only with MSG_DONTWAIT. A truncated message, or any error, counts as kClosed: the peer
+// cannot be trusted to be in step any more. Descriptors arrive close-on-exec.
 Received ReceiveMessage(int socket, std::string& bytes, std::vector<Fd>& fds, int flags);
 
 }  // namespace interlock::sandbox

@@ -6,11 +6,12 @@
 
 namespace interlock::sandbox {
 namespace {
-constexpr std::array<std::string_view, 4> kLevels = {"none", "landlock-only", "full-nocgroup", "full"};
+constexpr std::array<std::string_view, 4> kLevels = {"none", "landlock-only", "full-nocgroup",
+                                                     "full"};
 constexpr std::array<std::string_view, 4> kProfileNames = {"static", "shell", "python", "node"};
-constexpr std::array<std::string_view, 12> kEnds = {
-    "exit", "signal", "timeout", "cpu",       "memory",  "output",
-    "pids", "disk",   "violation", "cancelled", "not_run", "lost"};
+constexpr std::array<std::string_view, 12> kEnds = {"exit",      "signal",    "timeout", "cpu",
+                                                    "memory",    "output",    "pids",    "disk",
+                                                    "violation", "cancelled", "not_run", "lost"};
 
 template <std::size_t N>
 std::optional<int> Find(const std::array<std::string_view, N>& names, std::string_view name) {

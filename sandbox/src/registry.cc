@@ -28,7 +28,8 @@ bool EndOne(const Record& record, std::chrono::milliseconds patience) {
   if (ProcessStartTicks(pid) != record.start_ticks) return true;
   pollfd gone{pidfd.get(), POLLIN, 0};
   const int half = static_cast<int>(patience.count() / 2);
-  // An init whose launcher has gone ends by itself, and without namespaces it must live to take its tree along.
+  // An init whose launcher has gone ends by itself, and without namespaces it must live to take its
+  // tree along.
   if (::poll(&gone, 1, half) == 1) return true;
   PidfdSignal(pidfd, SIGKILL);
   return ::poll(&gone, 1, half) == 1;
@@ -44,7 +45,8 @@ std::uint64_t ProcessStartTicks(pid_t pid) {
   const ssize_t size = ::read(file.get(), text, sizeof text - 1);
   if (size <= 0) return 0;
   text[size] = '\0';
-  // The name, field 2, may hold anything: count from its closing bracket. Start time is field 22 (proc(5)).
+  // The name, field 2, may hold anything: count from its closing bracket. Start time is field 22
+  // (proc(5)).
   const char* at = std::strrchr(text, ')');
   for (int field = 2; at != nullptr && field < 22; ++field) {
     at = std::strchr(at + 1, ' ');

@@ -1,7 +1,7 @@
-// Which boxes run now, in a file that outlives the launcher: one fixed record a slot, {pid, start time} of the
-// box's init. Whoever finds the launcher dead (the daemon, or the next daemon) kills and waits for what is
-// listed, so "it is dead" is known and not hoped. A pid that was given to another process has another start
-// time and is left alone.
+// Which boxes run now, in a file that outlives the launcher: one fixed record a slot, {pid, start
+// time} of the box's init. Whoever finds the launcher dead (the daemon, or the next daemon) kills
+// and waits for what is listed, so "it is dead" is known and not hoped. A pid that was given to
+// another process has another start time and is left alone.
 #pragma once
 
 #include <sys/types.h>
@@ -20,8 +20,8 @@ class Registry {
   explicit Registry(int fd) : fd_(fd) {}
   void Set(unsigned slot, pid_t pid) const;
   void Clear(unsigned slot) const;
-  // Waits for the end of every listed process, and kills it if that does not come within half of `patience`.
-  // False if one outlived it.
+  // Waits for the end of every listed process, and kills it if that does not come within half of
+  // `patience`. False if one outlived it.
   bool EndAll(std::chrono::milliseconds patience) const;
 
  private:

@@ -1,5 +1,5 @@
-// The launcher's protocol: fixed-width little-endian fields, every length checked. The two ends are built
-// together, so there is no version to negotiate; kHello carries a number that must be equal.
+// The launcher's protocol: fixed-width little-endian fields, every length checked. The two ends are
+// built together, so there is no version to negotiate; kHello carries a number that must be equal.
 #pragma once
 
 #include <cstdint>
@@ -68,15 +68,15 @@ std::optional<RunRequest> DecodeRun(Reader& reader);
 struct Hello {
   std::uint32_t version = kWireVersion;
   Capabilities capabilities;
-  std::vector<std::string> cgroups;         // removed by the daemon if the launcher could not
-  std::vector<std::string> filter_bytes;    // one compiled seccomp program a profile
+  std::vector<std::string> cgroups;       // removed by the daemon if the launcher could not
+  std::vector<std::string> filter_bytes;  // one compiled seccomp program a profile
 };
 std::string EncodeHello(const Hello& hello);
 std::optional<Hello> DecodeHello(Reader& reader);
 
 struct ResultMessage {
   std::uint64_t id = 0;
-  BoxResult result;              // profile_digest is filled in by the daemon's side
+  BoxResult result;                 // profile_digest is filled in by the daemon's side
   std::uint32_t outputs_in_fd = 0;  // 1: both outputs are in the descriptor, stdout first
   std::uint64_t stdout_size = 0;
   std::uint64_t stderr_size = 0;

@@ -48,7 +48,8 @@ Boxes::Boxes(const Ground& ground, int pool) : folder_(ground.as_nobody) {
     return;
   }
   LauncherOptions options;
-  options.program = root && ground.as_nobody ? INTERLOCK_AS_NOBODY : INTERLOCK_BIN_DIR "/interlock-launcher";
+  options.program =
+      root && ground.as_nobody ? INTERLOCK_AS_NOBODY : INTERLOCK_BIN_DIR "/interlock-launcher";
   options.level_cap = ground.level_cap;
   options.pool_per_profile = pool;
   auto launcher = StartLauncher(options);
@@ -121,8 +122,8 @@ std::string RunOutside(const std::vector<std::string>& argv) {
 
 std::string Describe(const BoxResult& result) {
   return std::string(EndKindName(result.kind)) + " " + std::to_string(result.value) + " at " +
-         std::string(LevelName(result.level)) + ": " + result.detail + "\nstdout: " + result.stdout_bytes +
-         "\nstderr: " + result.stderr_bytes;
+         std::string(LevelName(result.level)) + ": " + result.detail +
+         "\nstdout: " + result.stdout_bytes + "\nstderr: " + result.stderr_bytes;
 }
 
 std::vector<int> ProcessesWith(const std::string& token) {
@@ -132,7 +133,8 @@ std::vector<int> ProcessesWith(const std::string& token) {
     const int pid = std::atoi(entry.path().filename().c_str());
     if (pid <= 0 || pid == ::getpid()) continue;
     std::ifstream file(entry.path() / "cmdline");
-    const std::string text((std::istreambuf_iterator<char>(file)), std::istreambuf_iterator<char>());
+    const std::string text((std::istreambuf_iterator<char>(file)),
+                           std::istreambuf_iterator<char>());
     if (text.find(token) != std::string::npos) pids.push_back(pid);
   }
   return pids;

@@ -1,5 +1,5 @@
-// What the sandbox tests share: launchers at the levels and users that this machine can give, a folder that all
-// of them may use, and running a program in a box or outside.
+// What the sandbox tests share: launchers at the levels and users that this machine can give, a
+// folder that all of them may use, and running a program in a box or outside.
 #pragma once
 
 #include <time.h>
@@ -20,7 +20,9 @@ struct Ground {
   Level level_cap;
   bool as_nobody;
 };
-inline std::ostream& operator<<(std::ostream& out, const Ground& ground) { return out << ground.name; }
+inline std::ostream& operator<<(std::ostream& out, const Ground& ground) {
+  return out << ground.name;
+}
 inline constexpr Ground kGrounds[] = {{"RootFull", Level::kFull, false},
                                       {"RootLandlockOnly", Level::kLandlockOnly, false},
                                       {"UserFull", Level::kFull, true},

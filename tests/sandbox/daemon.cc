@@ -1,5 +1,5 @@
-// sandbox_daemon LEVEL STATE_FILE PROGRAM ARGS…: three boxes of PROGRAM, then waits. Prints the level, so that
-// the reader knows that the boxes were asked for.
+// sandbox_daemon LEVEL STATE_FILE PROGRAM ARGS…: three boxes of PROGRAM, then waits. Prints the
+// level, so that the reader knows that the boxes were asked for.
 #include <unistd.h>
 
 #include <cstdio>

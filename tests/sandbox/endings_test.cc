@@ -1,4 +1,5 @@
-// How a program can end, and that the result says so truthfully; limits; what is refused before anything runs.
+// How a program can end, and that the result says so truthfully; limits; what is refused before
+// anything runs.
 #include <gtest/gtest.h>
 #include <signal.h>
 #include <sys/stat.h>
@@ -20,7 +21,9 @@ class Ending : public ::testing::TestWithParam<Ground> {
     boxes_ = std::make_unique<Boxes>(GetParam(), 0);  // cold: the pool has the payload tests
     if (!boxes_->why_not().empty()) GTEST_SKIP() << GetParam().name << ": " << boxes_->why_not();
   }
-  BoxResult Run(std::vector<std::string> args) { return boxes_->Run(boxes_->HostileWithWork(std::move(args))); }
+  BoxResult Run(std::vector<std::string> args) {
+    return boxes_->Run(boxes_->HostileWithWork(std::move(args)));
+  }
   std::unique_ptr<Boxes> boxes_;
 };
 
@@ -33,7 +36,8 @@ TEST_P(Ending, ExitStatusIsReportedAndNeverInterpreted) {
 }
 
 TEST_P(Ending, OwnSignalIsASignal) {
-  // SIGSYS included: only the filter makes a violation, and SIGKILL without an OOM is no memory limit.
+  // SIGSYS included: only the filter makes a violation, and SIGKILL without an OOM is no memory
+  // limit.
   for (const int number : {SIGTERM, SIGSEGV, SIGSYS, SIGKILL, SIGUSR1}) {
     const BoxResult result = Run({"raise", std::to_string(number)});
     EXPECT_EQ(result.kind, EndKind::kSignal) << Describe(result);
@@ -86,7 +90,8 @@ TEST_P(Ending, R24_ForkBombIsRefusedAndDies) {
   for (const char* payload : {"fork-bomb", "zombie-flood"}) {
     BoxSpec spec = boxes_->Hostile({payload});
     spec.limits.pids = 16;
-    if (!GetParam().as_nobody && !boxes_->cgroups()) GTEST_SKIP() << "no limit for root without a pids group";
+    if (!GetParam().as_nobody && !boxes_->cgroups())
+      GTEST_SKIP() << "no limit for root without a pids group";
     const BoxResult result = boxes_->Run(spec);
     EXPECT_EQ(result.kind, EndKind::kExit) << Describe(result);
     EXPECT_TRUE(result.stdout_bytes.starts_with("EAGAIN after ")) << Describe(result);
@@ -199,7 +204,8 @@ TEST_P(Ending, R60_MalformedSpecsAreNotRun) {
 }
 
 TEST_P(Ending, BelowTheDemandedLevelIsRefusedWithAFix) {
-  if (boxes_->launcher().capabilities().level == Level::kFull) GTEST_SKIP() << "this machine gives everything";
+  if (boxes_->launcher().capabilities().level == Level::kFull)
+    GTEST_SKIP() << "this machine gives everything";
   BoxSpec spec = boxes_->Hostile({"exit-with", "0"});
   spec.level_min = Level::kFull;
   const BoxResult result = boxes_->Run(spec);

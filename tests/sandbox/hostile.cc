@@ -1,6 +1,6 @@
-// One payload a run: `hostile PAYLOAD [ARGS…]`. Prints "ok" when the attack (or the harmless twin) succeeds and
-// the errno's name when it is refused; payloads about endings do not return. Numbers in comments are rows of the
-// corpus in docs/threat_model.md.
+// One payload a run: `hostile PAYLOAD [ARGS…]`. Prints "ok" when the attack (or the harmless twin)
+// succeeds and the errno's name when it is refused; payloads about endings do not return. Numbers
+// in comments are rows of the corpus in docs/threat_model.md.
 #include <dirent.h>
 #include <fcntl.h>
 #include <linux/capability.h>
@@ -16,8 +16,8 @@
 #include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
-#include <sys/sysmacros.h>
 #include <sys/syscall.h>
+#include <sys/sysmacros.h>
 #include <sys/uio.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -103,13 +103,15 @@ std::string SetId(const Args& args) {
   ::close(::open(path.c_str(), O_CREAT | O_WRONLY, 0700));
   const int fd = ::open(path.c_str(), O_RDONLY);
   const std::string other = args[0] + "/setid2";
-  return Same({{"chmod", [&] { return ::chmod(path.c_str(), 04755); }},
-               {"chmod sgid", [&] { return ::chmod(path.c_str(), 02755); }},
-               {"fchmod", [&] { return ::fchmod(fd, 04755); }},
-               {"fchmodat", [&] { return Sys(SYS_fchmodat, AT_FDCWD, reinterpret_cast<long>(path.c_str()), 04755); }},
-               {"open", [&] { return ::open(other.c_str(), O_CREAT | O_WRONLY, 04755); }},
-               {"creat", [&] { return Sys(SYS_creat, reinterpret_cast<long>(other.c_str()), 04755); }},
-               {"tmpfile", [&] { return ::open(args[0].c_str(), O_TMPFILE | O_WRONLY, 04755); }}});
+  return Same(
+      {{"chmod", [&] { return ::chmod(path.c_str(), 04755); }},
+       {"chmod sgid", [&] { return ::chmod(path.c_str(), 02755); }},
+       {"fchmod", [&] { return ::fchmod(fd, 04755); }},
+       {"fchmodat",
+        [&] { return Sys(SYS_fchmodat, AT_FDCWD, reinterpret_cast<long>(path.c_str()), 04755); }},
+       {"open", [&] { return ::open(other.c_str(), O_CREAT | O_WRONLY, 04755); }},
+       {"creat", [&] { return Sys(SYS_creat, reinterpret_cast<long>(other.c_str()), 04755); }},
+       {"tmpfile", [&] { return ::open(args[0].c_str(), O_TMPFILE | O_WRONLY, 04755); }}});
 }
 std::string PlainMode(const Args& args) {
   const std::string path = args[0] + "/plain";
@@ -126,13 +128,14 @@ std::string BecomeRoot(const Args&) {
 std::string Capabilities(const Args&) {
   __user_cap_header_struct header{_LINUX_CAPABILITY_VERSION_3, 0};
   __user_cap_data_struct data[2] = {};
-  if (Sys(SYS_capget, reinterpret_cast<long>(&header), reinterpret_cast<long>(data)) != 0) return Outcome(-1);
+  if (Sys(SYS_capget, reinterpret_cast<long>(&header), reinterpret_cast<long>(data)) != 0)
+    return Outcome(-1);
   int bounding = 0;
   for (int i = 0; i < 41; ++i) bounding += ::prctl(PR_CAPBSET_READ, i, 0, 0, 0) == 1;
   char text[128];
-  std::snprintf(text, sizeof text, "eff %x bnd %s nnp %d seccomp %d", data[0].effective | data[1].effective,
-                bounding == 0 ? "0" : "some", ::prctl(PR_GET_NO_NEW_PRIVS, 0, 0, 0, 0),
-                ::prctl(PR_GET_SECCOMP, 0, 0, 0, 0));
+  std::snprintf(text, sizeof text, "eff %x bnd %s nnp %d seccomp %d",
+                data[0].effective | data[1].effective, bounding == 0 ? "0" : "some",
+                ::prctl(PR_GET_NO_NEW_PRIVS, 0, 0, 0, 0), ::prctl(PR_GET_SECCOMP, 0, 0, 0, 0));
   return text;
 }
 
@@ -145,7 +148,8 @@ std::string FillTmp(const Args&) {
 }
 std::string FillInodes(const Args&) {
   for (int i = 0; i < 100'000; ++i) {
-    const int fd = ::open(TemporaryFile(("i" + std::to_string(i)).c_str()).c_str(), O_CREAT | O_WRONLY, 0600);
+    const int fd =
+        ::open(TemporaryFile(("i" + std::to_string(i)).c_str()).c_str(), O_CREAT | O_WRONLY, 0600);
     if (fd < 0) return std::string(strerrorname_np(errno)) + " after " + std::to_string(i);
     ::close(fd);
   }
@@ -158,7 +162,8 @@ std::string Huge(const Args& args) {
                {"fallocate", [&] { return ::fallocate(fd, 0, 0, 1l << 30); }}});
 }
 std::string SmallSize(const Args& args) {
-  return Outcome(::ftruncate(::open((args[0] + "/small").c_str(), O_CREAT | O_RDWR, 0600), 1 << 20));
+  return Outcome(
+      ::ftruncate(::open((args[0] + "/small").c_str(), O_CREAT | O_RDWR, 0600), 1 << 20));
 }
 std::string WriteBeyond(const Args& args) {
   const int fd = ::open((args[0] + "/beyond").c_str(), O_CREAT | O_RDWR, 0600);
@@ -201,7 +206,9 @@ std::string LookIntoOthers(const Args&) {
                {"pidfd_getfd", [] { return Sys(438); }},
                {"kcmp", [] { return Sys(SYS_kcmp, ::getpid(), ::getppid()); }}});
 }
-std::string Signal(const Args& args) { return Outcome(::kill(std::atoi(args[0].c_str()), SIGKILL)); }
+std::string Signal(const Args& args) {
+  return Outcome(::kill(std::atoi(args[0].c_str()), SIGKILL));
+}
 std::string SignalParent(const Args&) { return Outcome(::kill(::getppid(), SIGKILL)); }
 std::string SignalOwnChild(const Args&) {
   const pid_t child = ::fork();
@@ -215,7 +222,8 @@ std::string SignalOwnChild(const Args&) {
 
 std::string Namespaces(const Args&) {
   std::vector<std::pair<const char*, std::function<long()>>> calls;
-  for (const int flag : {CLONE_NEWUSER, CLONE_NEWNS, CLONE_NEWPID, CLONE_NEWNET, CLONE_NEWIPC, CLONE_NEWUTS}) {
+  for (const int flag :
+       {CLONE_NEWUSER, CLONE_NEWNS, CLONE_NEWPID, CLONE_NEWNET, CLONE_NEWIPC, CLONE_NEWUTS}) {
     calls.push_back({"unshare", [flag] { return ::unshare(flag); }});
     calls.push_back({"clone", [flag] {
                        const long pid = Sys(SYS_clone, flag | SIGCHLD);
@@ -239,9 +247,11 @@ std::string MoreFilter(const Args&) {
                {"prctl", [] { return ::prctl(PR_SET_SECCOMP, 2, 0, 0, 0); }}});
 }
 std::string AnonymousProgram(const Args&) {
-  return Same({{"memfd_create", [] { return Sys(SYS_memfd_create, reinterpret_cast<long>("x"), 0); }},
-               {"memfd_secret", [] { return Sys(447); }},
-               {"execveat", [] { return Sys(SYS_execveat, 0, reinterpret_cast<long>(""), 0, 0, AT_EMPTY_PATH); }}});
+  return Same(
+      {{"memfd_create", [] { return Sys(SYS_memfd_create, reinterpret_cast<long>("x"), 0); }},
+       {"memfd_secret", [] { return Sys(447); }},
+       {"execveat",
+        [] { return Sys(SYS_execveat, 0, reinterpret_cast<long>(""), 0, 0, AT_EMPTY_PATH); }}});
 }
 std::string OldEntry(const Args&) {
 #if defined(__x86_64__)
@@ -257,12 +267,18 @@ std::string X32Entry(const Args&) { return Outcome(Sys(0x40000000 | 39)); }
 
 std::string KernelDoors(const Args&) {
   std::vector<std::pair<const char*, std::function<long()>>> calls;
-  const std::pair<const char*, long> doors[] = {
-      {"io_uring_setup", SYS_io_uring_setup}, {"io_uring_enter", SYS_io_uring_enter},
-      {"bpf", SYS_bpf}, {"perf_event_open", SYS_perf_event_open}, {"userfaultfd", SYS_userfaultfd},
-      {"keyctl", SYS_keyctl}, {"add_key", SYS_add_key}, {"request_key", SYS_request_key},
-      {"open_by_handle_at", SYS_open_by_handle_at}, {"name_to_handle_at", SYS_name_to_handle_at},
-      {"fanotify_init", SYS_fanotify_init}, {"landlock unknown", 600}};
+  const std::pair<const char*, long> doors[] = {{"io_uring_setup", SYS_io_uring_setup},
+                                                {"io_uring_enter", SYS_io_uring_enter},
+                                                {"bpf", SYS_bpf},
+                                                {"perf_event_open", SYS_perf_event_open},
+                                                {"userfaultfd", SYS_userfaultfd},
+                                                {"keyctl", SYS_keyctl},
+                                                {"add_key", SYS_add_key},
+                                                {"request_key", SYS_request_key},
+                                                {"open_by_handle_at", SYS_open_by_handle_at},
+                                                {"name_to_handle_at", SYS_name_to_handle_at},
+                                                {"fanotify_init", SYS_fanotify_init},
+                                                {"landlock unknown", 600}};
   for (const auto& [name, number] : doors) {
     if (number == 600) continue;
     calls.push_back({name, [number = number] { return Sys(number); }});
@@ -271,14 +287,27 @@ std::string KernelDoors(const Args&) {
 }
 std::string MachineDoors(const Args&) {
   std::vector<std::pair<const char*, std::function<long()>>> calls;
-  const std::pair<const char*, long> doors[] = {
-      {"reboot", SYS_reboot}, {"kexec_load", SYS_kexec_load}, {"init_module", SYS_init_module},
-      {"finit_module", SYS_finit_module}, {"delete_module", SYS_delete_module}, {"swapon", SYS_swapon},
-      {"syslog", SYS_syslog}, {"settimeofday", SYS_settimeofday}, {"clock_settime", SYS_clock_settime},
-      {"clock_adjtime", SYS_clock_adjtime}, {"sethostname", SYS_sethostname}, {"iopl", SYS_iopl},
-      {"ioperm", SYS_ioperm}, {"acct", SYS_acct}, {"quotactl", SYS_quotactl}, {"vhangup", SYS_vhangup},
-      {"lookup_dcookie", SYS_lookup_dcookie}, {"mbind", SYS_mbind}, {"migrate_pages", SYS_migrate_pages}};
-  for (const auto& [name, number] : doors) calls.push_back({name, [number = number] { return Sys(number); }});
+  const std::pair<const char*, long> doors[] = {{"reboot", SYS_reboot},
+                                                {"kexec_load", SYS_kexec_load},
+                                                {"init_module", SYS_init_module},
+                                                {"finit_module", SYS_finit_module},
+                                                {"delete_module", SYS_delete_module},
+                                                {"swapon", SYS_swapon},
+                                                {"syslog", SYS_syslog},
+                                                {"settimeofday", SYS_settimeofday},
+                                                {"clock_settime", SYS_clock_settime},
+                                                {"clock_adjtime", SYS_clock_adjtime},
+                                                {"sethostname", SYS_sethostname},
+                                                {"iopl", SYS_iopl},
+                                                {"ioperm", SYS_ioperm},
+                                                {"acct", SYS_acct},
+                                                {"quotactl", SYS_quotactl},
+                                                {"vhangup", SYS_vhangup},
+                                                {"lookup_dcookie", SYS_lookup_dcookie},
+                                                {"mbind", SYS_mbind},
+                                                {"migrate_pages", SYS_migrate_pages}};
+  for (const auto& [name, number] : doors)
+    calls.push_back({name, [number = number] { return Sys(number); }});
   return Same(calls);
 }
 std::string Scheduling(const Args&) {
@@ -294,8 +323,8 @@ std::string Scheduling(const Args&) {
 
 std::string Sockets(const Args&) {
   std::vector<std::pair<const char*, std::function<long()>>> calls;
-  for (const int family : {AF_UNIX, AF_INET, AF_INET6, AF_NETLINK, AF_PACKET, AF_VSOCK, AF_ALG, AF_XDP, AF_KEY,
-                           AF_APPLETALK, AF_BLUETOOTH, AF_CAN, AF_TIPC, AF_RDS}) {
+  for (const int family : {AF_UNIX, AF_INET, AF_INET6, AF_NETLINK, AF_PACKET, AF_VSOCK, AF_ALG,
+                           AF_XDP, AF_KEY, AF_APPLETALK, AF_BLUETOOTH, AF_CAN, AF_TIPC, AF_RDS}) {
     for (const int type : {SOCK_STREAM, SOCK_DGRAM, SOCK_RAW}) {
       calls.push_back({"socket", [=] { return ::socket(family, type, 0); }});
     }
@@ -340,10 +369,13 @@ std::string RaiseLimits(const Args&) {
                        return ::setrlimit(static_cast<__rlimit_resource>(which), &limit);
                      }});
   }
-  calls.push_back({"prlimit of another", [] { return Sys(SYS_prlimit64, ::getppid(), RLIMIT_CPU); }});
+  calls.push_back(
+      {"prlimit of another", [] { return Sys(SYS_prlimit64, ::getppid(), RLIMIT_CPU); }});
   return Same(calls);
 }
-std::string HardLink(const Args&) { return Outcome(::link("/usr/bin/env", TemporaryFile("hard").c_str())); }
+std::string HardLink(const Args&) {
+  return Outcome(::link("/usr/bin/env", TemporaryFile("hard").c_str()));
+}
 std::string LeaveState(const Args&) {
   const int memory = static_cast<int>(Sys(SYS_shmget, 4711, 4096, 01000 | 0600));
   return WriteFile({"/tmp/state"}) + " " + Outcome(memory);
@@ -415,7 +447,8 @@ std::string Daemonize(const Args& args) {
       ::usleep(1000);
     }
   }
-  for (struct stat info {}; ::stat((args[0] + "/beat").c_str(), &info) != 0 || info.st_size < 10;) ::usleep(1000);
+  for (struct stat info{}; ::stat((args[0] + "/beat").c_str(), &info) != 0 || info.st_size < 10;)
+    ::usleep(1000);
   return "ok";
 }
 std::string CloseAndStay(const Args&) {
@@ -448,24 +481,68 @@ std::string SleepTree(const Args&) {
 }
 
 const std::map<std::string, std::string (*)(const Args&)> kPayloads = {
-    {"read", ReadFile}, {"write", WriteFile}, {"write-temporary", WriteTemporary},
-    {"open-for-writing", OpenForWriting}, {"unlink", Unlink}, {"list", ListFolder},
-    {"read-through-link", ReadThroughLink}, {"mount-family", MountFamily}, {"make-device", MakeDevice},
-    {"set-id", SetId}, {"plain-mode", PlainMode}, {"become-root", BecomeRoot}, {"capabilities", Capabilities},
-    {"fill-tmp", FillTmp}, {"fill-inodes", FillInodes}, {"huge", Huge}, {"small-size", SmallSize},
-    {"write-beyond", WriteBeyond}, {"descriptors", Descriptors}, {"open-many", OpenMany},
-    {"terminal-tricks", TerminalTricks}, {"ask-readable", AskReadable}, {"ptrace", Ptrace}, {"trace-me", TraceMe},
-    {"look-into-others", LookIntoOthers}, {"signal", Signal}, {"signal-parent", SignalParent},
-    {"signal-own-child", SignalOwnChild}, {"namespaces", Namespaces}, {"clone3", Clone3}, {"fork", Fork},
-    {"personality", Personality}, {"ask-personality", AskPersonality}, {"more-filter", MoreFilter},
-    {"anonymous-program", AnonymousProgram}, {"old-entry", OldEntry}, {"x32-entry", X32Entry},
-    {"kernel-doors", KernelDoors}, {"machine-doors", MachineDoors}, {"scheduling", Scheduling},
-    {"sockets", Sockets}, {"socket-pair", SocketPair}, {"environment", Environment}, {"pids", Pids},
-    {"raise-limits", RaiseLimits}, {"hard-link", HardLink}, {"leave-state", LeaveState}, {"find-state", FindState},
-    {"fork-bomb", ForkBomb}, {"zombie-flood", ZombieFlood}, {"stubborn", Stubborn}, {"spin", Spin},
-    {"eat-memory", EatMemory}, {"flood", Flood}, {"read-input", ReadInput}, {"daemonize", Daemonize},
-    {"close-and-stay", CloseAndStay}, {"exit-with", ExitWith}, {"raise", Raise}, {"raw-bytes", RawBytes},
-    {"sleep", Sleep}, {"sleep-tree", SleepTree}};
+    {"read", ReadFile},
+    {"write", WriteFile},
+    {"write-temporary", WriteTemporary},
+    {"open-for-writing", OpenForWriting},
+    {"unlink", Unlink},
+    {"list", ListFolder},
+    {"read-through-link", ReadThroughLink},
+    {"mount-family", MountFamily},
+    {"make-device", MakeDevice},
+    {"set-id", SetId},
+    {"plain-mode", PlainMode},
+    {"become-root", BecomeRoot},
+    {"capabilities", Capabilities},
+    {"fill-tmp", FillTmp},
+    {"fill-inodes", FillInodes},
+    {"huge", Huge},
+    {"small-size", SmallSize},
+    {"write-beyond", WriteBeyond},
+    {"descriptors", Descriptors},
+    {"open-many", OpenMany},
+    {"terminal-tricks", TerminalTricks},
+    {"ask-readable", AskReadable},
+    {"ptrace", Ptrace},
+    {"trace-me", TraceMe},
+    {"look-into-others", LookIntoOthers},
+    {"signal", Signal},
+    {"signal-parent", SignalParent},
+    {"signal-own-child", SignalOwnChild},
+    {"namespaces", Namespaces},
+    {"clone3", Clone3},
+    {"fork", Fork},
+    {"personality", Personality},
+    {"ask-personality", AskPersonality},
+    {"more-filter", MoreFilter},
+    {"anonymous-program", AnonymousProgram},
+    {"old-entry", OldEntry},
+    {"x32-entry", X32Entry},
+    {"kernel-doors", KernelDoors},
+    {"machine-doors", MachineDoors},
+    {"scheduling", Scheduling},
+    {"sockets", Sockets},
+    {"socket-pair", SocketPair},
+    {"environment", Environment},
+    {"pids", Pids},
+    {"raise-limits", RaiseLimits},
+    {"hard-link", HardLink},
+    {"leave-state", LeaveState},
+    {"find-state", FindState},
+    {"fork-bomb", ForkBomb},
+    {"zombie-flood", ZombieFlood},
+    {"stubborn", Stubborn},
+    {"spin", Spin},
+    {"eat-memory", EatMemory},
+    {"flood", Flood},
+    {"read-input", ReadInput},
+    {"daemonize", Daemonize},
+    {"close-and-stay", CloseAndStay},
+    {"exit-with", ExitWith},
+    {"raise", Raise},
+    {"raw-bytes", RawBytes},
+    {"sleep", Sleep},
+    {"sleep-tree", SleepTree}};
 }  // namespace
 
 int main(int argc, char** argv) {

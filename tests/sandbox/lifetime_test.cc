@@ -49,7 +49,8 @@ std::size_t DescriptorCount() {
 bool HasGroupsOf(int pid) {
   const std::string prefix = "interlock-" + std::to_string(pid) + "-";
   std::error_code ignored;
-  for (fs::recursive_directory_iterator at("/sys/fs/cgroup", ignored), end; at != end; at.increment(ignored)) {
+  for (fs::recursive_directory_iterator at("/sys/fs/cgroup", ignored), end; at != end;
+       at.increment(ignored)) {
     if (at->path().filename().string().starts_with(prefix)) return true;
   }
   return false;
@@ -109,12 +110,14 @@ TEST_P(Lifetime, DestructionEndsRunningBoxes) {
 }
 
 TEST_P(Lifetime, KilledDaemonLeavesNothing) {
-  if (GetParam().as_nobody && ::geteuid() == 0) GTEST_SKIP() << "the daemon of this test runs as this user";
+  if (GetParam().as_nobody && ::geteuid() == 0)
+    GTEST_SKIP() << "the daemon of this test runs as this user";
   const Folder folder(false);
   const std::string token = Token();
   const std::string level = std::to_string(static_cast<int>(GetParam().level_cap));
   const std::string state = folder.Path("boxes.state");
-  std::vector<std::string> words = {INTERLOCK_DAEMON, level, state, folder.hostile(), "sleep-tree", token};
+  std::vector<std::string> words = {INTERLOCK_DAEMON, level,        state,
+                                    folder.hostile(), "sleep-tree", token};
   std::vector<char*> argv;
   for (std::string& word : words) argv.push_back(word.data());
   argv.push_back(nullptr);
@@ -150,7 +153,9 @@ TEST_P(Lifetime, ManyCallsWithCancelsLeaveNothing) {
                                : boxes_->Hostile({"exit-with", "5", token});
     spec.limits.wall_ms = kind == 1 ? 30 : 20'000;
     const std::uint64_t handle = boxes_->launcher().Run(spec, [&, kind](BoxResult result) {
-      const EndKind expected = kind == 0 ? EndKind::kCancelled : kind == 1 ? EndKind::kTimeout : EndKind::kExit;
+      const EndKind expected = kind == 0   ? EndKind::kCancelled
+                               : kind == 1 ? EndKind::kTimeout
+                                           : EndKind::kExit;
       if (result.kind != expected) ++wrong;
       ++ended;
     });
@@ -176,7 +181,8 @@ TEST_P(Lifetime, QueueHoldsWhatIsAboveTheMaximum) {
   options.pool_per_profile = 0;
   auto launcher = StartLauncher(options);
   if (!launcher.ok()) GTEST_SKIP() << launcher.status();
-  if ((*launcher)->capabilities().level < Level::kLandlockOnly) GTEST_SKIP() << "no sandbox level here";
+  if ((*launcher)->capabilities().level < Level::kLandlockOnly)
+    GTEST_SKIP() << "no sandbox level here";
   BoxSpec spec;
   spec.level_min = Level::kLandlockOnly;
   spec.argv = {folder.hostile(), "exit-with", "0"};

@@ -73,8 +73,8 @@ TEST(Message, TooLongIsRefusedBySender) {
 }
 
 // Runs the program as the kernel would, for one call. Classic BPF: only what libseccomp emits.
-std::uint32_t Verdict(const std::vector<sock_filter>& code, std::uint32_t number, std::uint32_t arch,
-                      std::initializer_list<std::uint64_t> args) {
+std::uint32_t Verdict(const std::vector<sock_filter>& code, std::uint32_t number,
+                      std::uint32_t arch, std::initializer_list<std::uint64_t> args) {
   std::uint32_t data[16] = {number, arch};
   int at = 4;
   for (const std::uint64_t arg : args) {
@@ -85,14 +85,29 @@ std::uint32_t Verdict(const std::vector<sock_filter>& code, std::uint32_t number
   for (std::size_t pc = 0; pc < code.size(); ++pc) {
     const sock_filter& i = code[pc];
     switch (i.code) {
-      case BPF_LD | BPF_W | BPF_ABS: a = data[i.k / 4]; break;
-      case BPF_ALU | BPF_AND | BPF_K: a &= i.k; break;
-      case BPF_JMP | BPF_JA: pc += i.k; break;
-      case BPF_JMP | BPF_JEQ | BPF_K: pc += a == i.k ? i.jt : i.jf; break;
-      case BPF_JMP | BPF_JGT | BPF_K: pc += a > i.k ? i.jt : i.jf; break;
-      case BPF_JMP | BPF_JGE | BPF_K: pc += a >= i.k ? i.jt : i.jf; break;
-      case BPF_RET | BPF_K: return i.k;
-      default: ADD_FAILURE() << "unknown instruction " << i.code; return 0;
+      case BPF_LD | BPF_W | BPF_ABS:
+        a = data[i.k / 4];
+        break;
+      case BPF_ALU | BPF_AND | BPF_K:
+        a &= i.k;
+        break;
+      case BPF_JMP | BPF_JA:
+        pc += i.k;
+        break;
+      case BPF_JMP | BPF_JEQ | BPF_K:
+        pc += a == i.k ? i.jt : i.jf;
+        break;
+      case BPF_JMP | BPF_JGT | BPF_K:
+        pc += a > i.k ? i.jt : i.jf;
+        break;
+      case BPF_JMP | BPF_JGE | BPF_K:
+        pc += a >= i.k ? i.jt : i.jf;
+        break;
+      case BPF_RET | BPF_K:
+        return i.k;
+      default:
+        ADD_FAILURE() << "unknown instruction " << i.code;
+        return 0;
     }
   }
   return 0;
@@ -119,7 +134,8 @@ TEST(SeccompFilter, OtherEntriesGoToTheListenerOrKill) {
   for (std::uint32_t number = 0; number < 500; ++number) {
     EXPECT_EQ(Verdict(filter->notify, number, AUDIT_ARCH_I386, {}), kNotify) << number;
     EXPECT_EQ(Verdict(filter->kill, number, AUDIT_ARCH_I386, {}), kKill) << number;
-    EXPECT_EQ(Verdict(filter->notify, 0x40000000 | number, AUDIT_ARCH_X86_64, {}), kNotify) << number;
+    EXPECT_EQ(Verdict(filter->notify, 0x40000000 | number, AUDIT_ARCH_X86_64, {}), kNotify)
+        << number;
   }
 }
 
@@ -134,9 +150,13 @@ TEST(SeccompFilter, NoSignalsVariantClosesSignalsAndTruncation) {
   constexpr std::uint32_t kOpenat = 257;
   EXPECT_EQ(Verdict(normal->kill, kKillCall, AUDIT_ARCH_X86_64, {1, 9}), kAllow);
   EXPECT_EQ(Verdict(closed->kill, kKillCall, AUDIT_ARCH_X86_64, {1, 9}), kErrnoEperm);
-  EXPECT_EQ(Verdict(normal->kill, kOpenat, AUDIT_ARCH_X86_64, {0, 0, O_RDONLY | O_TRUNC, 0}), kAllow);
-  EXPECT_EQ(Verdict(closed->kill, kOpenat, AUDIT_ARCH_X86_64, {0, 0, O_RDONLY | O_TRUNC, 0}), kErrnoEperm);
-  EXPECT_EQ(Verdict(closed->kill, kOpenat, AUDIT_ARCH_X86_64, {0, 0, O_WRONLY | O_CREAT | O_TRUNC, 0644}), kAllow);
+  EXPECT_EQ(Verdict(normal->kill, kOpenat, AUDIT_ARCH_X86_64, {0, 0, O_RDONLY | O_TRUNC, 0}),
+            kAllow);
+  EXPECT_EQ(Verdict(closed->kill, kOpenat, AUDIT_ARCH_X86_64, {0, 0, O_RDONLY | O_TRUNC, 0}),
+            kErrnoEperm);
+  EXPECT_EQ(
+      Verdict(closed->kill, kOpenat, AUDIT_ARCH_X86_64, {0, 0, O_WRONLY | O_CREAT | O_TRUNC, 0644}),
+      kAllow);
 }
 
 TEST(SeccompFilter, NamesCallsOfAllEntries) {
@@ -155,8 +175,8 @@ constexpr std::string_view kHybrid =
     "35 30 0:31 / /sys/fs/cgroup/unified rw - cgroup2 cgroup2 rw\n";
 
 TEST(CgroupPlace, HybridHostIsVersion1WithUnifiedForKilling) {
-  const CgroupPlace place =
-      FindCgroupPlace(kHybrid, "5:pids:/\n4:memory:/job/7\n2:cpuacct:/\n1:cpu:/\n0::/\n", "hugetlb");
+  const CgroupPlace place = FindCgroupPlace(
+      kHybrid, "5:pids:/\n4:memory:/job/7\n2:cpuacct:/\n1:cpu:/\n0::/\n", "hugetlb");
   EXPECT_EQ(place.version, 1);
   EXPECT_EQ(place.memory, "/sys/fs/cgroup/memory/job/7");
   EXPECT_EQ(place.pids, "/sys/fs/cgroup/pids");
@@ -165,8 +185,9 @@ TEST(CgroupPlace, HybridHostIsVersion1WithUnifiedForKilling) {
 }
 
 TEST(CgroupPlace, UnifiedHostIsVersion2) {
-  const CgroupPlace place = FindCgroupPlace("40 25 0:26 / /sys/fs/cgroup rw - cgroup2 cgroup2 rw\n",
-                                            "0::/system.slice/interlock.service\n", "cpuset cpu io memory pids\n");
+  const CgroupPlace place =
+      FindCgroupPlace("40 25 0:26 / /sys/fs/cgroup rw - cgroup2 cgroup2 rw\n",
+                      "0::/system.slice/interlock.service\n", "cpuset cpu io memory pids\n");
   EXPECT_EQ(place.version, 2);
   EXPECT_EQ(place.memory, "/sys/fs/cgroup/system.slice/interlock.service");
   EXPECT_EQ(place.kill, place.memory);
@@ -174,7 +195,10 @@ TEST(CgroupPlace, UnifiedHostIsVersion2) {
 
 TEST(CgroupPlace, NoControllersIsVersion0) {
   EXPECT_EQ(FindCgroupPlace("", "", "").version, 0);
-  EXPECT_EQ(FindCgroupPlace("40 25 0:26 / /sys/fs/cgroup rw - cgroup2 cgroup2 rw\n", "0::/\n", "hugetlb").version, 0);
+  EXPECT_EQ(
+      FindCgroupPlace("40 25 0:26 / /sys/fs/cgroup rw - cgroup2 cgroup2 rw\n", "0::/\n", "hugetlb")
+          .version,
+      0);
 }
 
 TEST(Registry, EndsWhatIsListedAndLeavesReusedNumbers) {
@@ -202,10 +226,12 @@ TEST(Registry, EndsWhatIsListedAndLeavesReusedNumbers) {
 }
 
 TEST(Names, ParseWhatTheyPrint) {
-  for (const Level level : {Level::kNone, Level::kLandlockOnly, Level::kFullNoCgroup, Level::kFull}) {
+  for (const Level level :
+       {Level::kNone, Level::kLandlockOnly, Level::kFullNoCgroup, Level::kFull}) {
     EXPECT_EQ(*ParseLevel(LevelName(level)), level);
   }
-  for (const Profile profile : {Profile::kStatic, Profile::kShell, Profile::kPython, Profile::kNode}) {
+  for (const Profile profile :
+       {Profile::kStatic, Profile::kShell, Profile::kPython, Profile::kNode}) {
     EXPECT_EQ(*ParseProfile(ProfileName(profile)), profile);
   }
   EXPECT_FALSE(ParseLevel("Full").ok());

@@ -1,5 +1,6 @@
-// The hostile corpus: each payload with the exact refusal, at each level and as each user that this machine can
-// give; and a control that shows that the payload would have worked, or that its harmless twin does.
+// The hostile corpus: each payload with the exact refusal, at each level and as each user that this
+// machine can give; and a control that shows that the payload would have worked, or that its
+// harmless twin does.
 #include <gtest/gtest.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -19,28 +20,35 @@ struct Row {
   const char* in_full;
   const char* without_namespaces;  // nullptr: as in_full
   const char* twin;                // run in the same box, must say "ok"; nullptr: none
-  const char* outside;             // what the payload says outside as root; nullptr: not safe, or no control
+  const char* outside;  // what the payload says outside as root; nullptr: not safe, or no control
 };
 std::ostream& operator<<(std::ostream& out, const Row& row) { return out << row.name; }
 
 const Row kRows[] = {
     {"R01_ReadsShadow", "read /etc/shadow", "ENOENT", "EACCES", "read /usr/bin/env", "ok"},
     {"R01_ReadsHostSecret", "read {secret}", "ENOENT", "EACCES", "read {hostile}", "ok"},
-    {"R02_ClimbsOut", "read /usr/../../../../etc/shadow", "ENOENT", "EACCES", "read /usr/../usr/bin/env", "ok"},
-    {"R02_ClimbsThroughProcRoot", "read /proc/self/root/etc/shadow", "ENOENT", "EACCES", nullptr, "ok"},
-    {"R02_ClimbsThroughProcCwd", "read /proc/self/cwd/../../../../../../../../etc/shadow", "ENOENT", "EACCES", nullptr, "ok"},
+    {"R02_ClimbsOut", "read /usr/../../../../etc/shadow", "ENOENT", "EACCES",
+     "read /usr/../usr/bin/env", "ok"},
+    {"R02_ClimbsThroughProcRoot", "read /proc/self/root/etc/shadow", "ENOENT", "EACCES", nullptr,
+     "ok"},
+    {"R02_ClimbsThroughProcCwd", "read /proc/self/cwd/../../../../../../../../etc/shadow", "ENOENT",
+     "EACCES", nullptr, "ok"},
     {"R03_WritesUsr", "write /usr/interlock-test", "EROFS", "EACCES", "write-temporary", nullptr},
     {"R03_WritesRoot", "write /interlock-test", "EROFS", "EACCES", nullptr, nullptr},
     {"R03_WritesEtc", "write /etc/interlock-test", "EROFS", "EACCES", nullptr, nullptr},
     {"R03_RemovesProgram", "unlink /usr/bin/env", "EROFS", "EACCES", nullptr, nullptr},
-    {"R04_LinksToShadow", "read-through-link /etc/shadow", "ENOENT", "EACCES", "read-through-link /usr/bin/env", "ok"},
-    {"R04_LinksToInitRoot", "read-through-link /proc/1/root/etc/shadow", "ENOENT", "EACCES", nullptr, nullptr},
+    {"R04_LinksToShadow", "read-through-link /etc/shadow", "ENOENT", "EACCES",
+     "read-through-link /usr/bin/env", "ok"},
+    {"R04_LinksToInitRoot", "read-through-link /proc/1/root/etc/shadow", "ENOENT", "EACCES",
+     nullptr, nullptr},
     {"R05_ReadsInitEnvironment", "read /proc/1/environ", "ENOENT", "EACCES", nullptr, nullptr},
     {"R05_ReadsInitMemory", "read /proc/1/mem", "ENOENT", "EACCES", nullptr, nullptr},
-    {"R06_OverwritesAProgram", "open-for-writing /usr/bin/env", "EACCES", "EACCES", nullptr, nullptr},
+    {"R06_OverwritesAProgram", "open-for-writing /usr/bin/env", "EACCES", "EACCES", nullptr,
+     nullptr},
     {"R06_OverwritesInit", "open-for-writing /proc/1/exe", "ENOENT", "EACCES", nullptr, nullptr},
     {"R06_ListsInitDescriptors", "list /proc/1/fd", "ENOENT", "EACCES", "list /usr", "ok"},
-    {"R07_CorePattern", "open-for-writing /proc/sys/kernel/core_pattern", "ENOENT", "EACCES", nullptr, "ok"},
+    {"R07_CorePattern", "open-for-writing /proc/sys/kernel/core_pattern", "ENOENT", "EACCES",
+     nullptr, "ok"},
     {"R07_Uevent", "open-for-writing /proc/sys/kernel/modprobe", "ENOENT", "EACCES", nullptr, "ok"},
     {"R07_Kallsyms", "read /proc/kallsyms", "ENOENT", "EACCES", nullptr, "ok"},
     {"R07_NetTcp", "read /proc/net/tcp", "ENOENT", "EACCES", nullptr, "ok"},
@@ -68,8 +76,8 @@ const Row kRows[] = {
     {"R50_Scheduling", "scheduling", "EPERM", nullptr, nullptr, nullptr},
     {"R52_RaisesLimits", "raise-limits", "EPERM", nullptr, nullptr, nullptr},
     {"R52_OpensMany", "open-many", "EMFILE after 255", nullptr, nullptr, nullptr},
-    // Without namespaces both lie on one file system: Landlock says EXDEV to the file's owner, the kernel's
-    // protected_hardlinks says EPERM to others first.
+    // Without namespaces both lie on one file system: Landlock says EXDEV to the file's owner, the
+    // kernel's protected_hardlinks says EPERM to others first.
     {"R55_HardLink", "hard-link", "EXDEV", "EXDEV|EPERM", nullptr, nullptr},
 };
 
@@ -126,7 +134,8 @@ TEST_P(Payloads, IsRefusedExactly) {
   const bool bare = !boxes.namespaces();
   const BoxResult result = boxes.Run(boxes.HostileWithWork(Words(row.payload, boxes.folder())));
   ASSERT_EQ(result.kind, EndKind::kExit) << Describe(result);
-  std::string expected = bare && row.without_namespaces != nullptr ? row.without_namespaces : row.in_full;
+  std::string expected =
+      bare && row.without_namespaces != nullptr ? row.without_namespaces : row.in_full;
   // Devices and kernel files that this machine does not have cannot be refused.
   if (bare && MissingOutside(row.payload)) expected = "ENOENT";
   EXPECT_PRED2(IsOneOf, result.stdout_bytes, expected) << Describe(result);
@@ -141,11 +150,11 @@ TEST_P(Payloads, IsRefusedExactly) {
   }
 }
 
-INSTANTIATE_TEST_SUITE_P(Corpus, Payloads,
-                         ::testing::Combine(::testing::ValuesIn(kRows), ::testing::ValuesIn(kGrounds)),
-                         [](const auto& item) {
-                           return std::string(std::get<0>(item.param).name) + "_" + std::get<1>(item.param).name;
-                         });
+INSTANTIATE_TEST_SUITE_P(
+    Corpus, Payloads, ::testing::Combine(::testing::ValuesIn(kRows), ::testing::ValuesIn(kGrounds)),
+    [](const auto& item) {
+      return std::string(std::get<0>(item.param).name) + "_" + std::get<1>(item.param).name;
+    });
 
 class Box : public ::testing::TestWithParam<Ground> {
  protected:
@@ -160,7 +169,8 @@ class Box : public ::testing::TestWithParam<Ground> {
 };
 
 TEST_P(Box, R11_TmpEndsAtItsSize) {
-  if (!boxes_->namespaces()) GTEST_SKIP() << "without namespaces /tmp is the host's; file_bytes limits each file";
+  if (!boxes_->namespaces())
+    GTEST_SKIP() << "without namespaces /tmp is the host's; file_bytes limits each file";
   BoxSpec spec = boxes_->Hostile({"fill-tmp"});
   spec.limits.tmp_bytes = 8 << 20;
   EXPECT_EQ(boxes_->Run(spec).stdout_bytes, "ENOSPC after " + std::to_string(8 << 20));

@@ -81,7 +81,8 @@ void Box::Kill() {
 }
 
 void Box::Conclude(BoxResult& result, const CgroupUsage& usage) const {
-  // A decision is only taken while nothing was reported, so what was reported after it is its consequence.
+  // A decision is only taken while nothing was reported, so what was reported after it is its
+  // consequence.
   if (decided_) {
     result.kind = *decided_;
     result.detail = decided_detail_;

@@ -26,7 +26,9 @@
 
 namespace interlock::sandbox {
 namespace {
-std::int64_t Micros(const timeval& time) { return std::int64_t{time.tv_sec} * 1'000'000 + time.tv_usec; }
+std::int64_t Micros(const timeval& time) {
+  return std::int64_t{time.tv_sec} * 1'000'000 + time.tv_usec;
+}
 
 class Init {
  public:
@@ -93,7 +95,8 @@ void Init::EnterNamespaces() {
   }
   steps_.Must(::setresgid(kUidInBox, kUidInBox, kUidInBox), "setresgid");
   steps_.Must(::setresuid(kUidInBox, kUidInBox, kUidInBox), "setresuid");
-  // Cleared by the change of user, so set after it; a launcher that died before shows as end of file.
+  // Cleared by the change of user, so set after it; a launcher that died before shows as end of
+  // file.
   steps_.Must(::prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0), "set death signal");
   steps_.Must(::prctl(PR_SET_DUMPABLE, 0, 0, 0, 0), "become undumpable");
   // Slow and serialised in the kernel, so done here and not in the launcher's clone.
@@ -219,7 +222,8 @@ void Init::OnListener() {
 // Reaps; true when the program itself has ended.
 bool Init::OnChild() {
   signalfd_siginfo drained;
-  while (::read(children_.get(), &drained, sizeof drained) == static_cast<ssize_t>(sizeof drained)) {
+  while (::read(children_.get(), &drained, sizeof drained) ==
+         static_cast<ssize_t>(sizeof drained)) {
   }
   for (;;) {
     int status = 0;

@@ -1,6 +1,6 @@
-// Landlock: which files a process may touch, that it may use no TCP, and that it may not reach processes or
-// abstract sockets outside its domain. Constants are the kernel's (include/uapi/linux/landlock.h); Debian 12's
-// headers are older than the kernels we run on.
+// Landlock: which files a process may touch, that it may use no TCP, and that it may not reach
+// processes or abstract sockets outside its domain. Constants are the kernel's
+// (include/uapi/linux/landlock.h); Debian 12's headers are older than the kernels we run on.
 #pragma once
 
 #include <cstdint>

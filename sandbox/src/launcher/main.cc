@@ -1,5 +1,5 @@
-// interlock-launcher: the one process that makes boxes. Started by the daemon before its threads; speaks only
-// over the socket that it inherits; ends, with every box, when the daemon does.
+// interlock-launcher: the one process that makes boxes. Started by the daemon before its threads;
+// speaks only over the socket that it inherits; ends, with every box, when the daemon does.
 #include <fcntl.h>
 #include <signal.h>
 #include <sys/prctl.h>
@@ -88,7 +88,8 @@ int Run(Arguments arguments) {
     return 1;
   }
   Server server(arguments.probe.server, probe.filters, probe.ground);
-  if (!SendMessage(arguments.probe.server.socket, EncodeHello(MakeHello(probe, groups)), {}, 0)) return 1;
+  if (!SendMessage(arguments.probe.server.socket, EncodeHello(MakeHello(probe, groups)), {}, 0))
+    return 1;
   server.Run();
   return 0;
 }

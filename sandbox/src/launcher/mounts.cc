@@ -40,12 +40,13 @@ Fd OpenPath(int root_fd, const std::string& absolute_path) {
   how.flags = O_PATH | O_CLOEXEC;
   how.resolve = RESOLVE_NO_SYMLINKS | RESOLVE_NO_MAGICLINKS | RESOLVE_BENEATH;
   const char* relative = absolute_path.c_str() + 1;
-  return Fd(static_cast<int>(::syscall(SYS_openat2, root_fd, *relative == '\0' ? "." : relative, &how,
-                                       sizeof how)));
+  return Fd(static_cast<int>(
+      ::syscall(SYS_openat2, root_fd, *relative == '\0' ? "." : relative, &how, sizeof how)));
 }
 
 Fd DetachTree(int path_fd, Access access, Profile profile, int idmap) {
-  Fd tree(::open_tree(path_fd, "", AT_EMPTY_PATH | OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | AT_RECURSIVE));
+  Fd tree(
+      ::open_tree(path_fd, "", AT_EMPTY_PATH | OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | AT_RECURSIVE));
   if (!tree.valid()) return tree;
   mount_attr attr{};
   attr.attr_set = MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV;
@@ -89,8 +90,8 @@ int IdMaps::Get(uid_t uid, gid_t gid) {
   return maps_.emplace(std::pair(uid, gid), std::move(space)).first->second.get();
 }
 
-bool WriteIdMaps(pid_t pid, uid_t inside_uid, uid_t outside_uid, gid_t inside_gid, gid_t outside_gid,
-                 bool privileged) {
+bool WriteIdMaps(pid_t pid, uid_t inside_uid, uid_t outside_uid, gid_t inside_gid,
+                 gid_t outside_gid, bool privileged) {
   if (!privileged) {
     char path[64];
     std::snprintf(path, sizeof path, "/proc/%d/setgroups", static_cast<int>(pid));

@@ -1,5 +1,5 @@
-// Opening what a call wants mounted. Paths are resolved once, without following a link anywhere, and from
-// then on only descriptors are used.
+// Opening what a call wants mounted. Paths are resolved once, without following a link anywhere,
+// and from then on only descriptors are used.
 #pragma once
 
 #include <sys/types.h>
@@ -16,8 +16,9 @@ namespace interlock::sandbox {
 // O_PATH descriptor of an absolute path below `root_fd`; ELOOP if a link is on the way.
 Fd OpenPath(int root_fd, const std::string& absolute_path);
 
-// A detached copy of the tree at `path_fd` (or at `path` in the current mount namespace), nosuid, nodev and as
-// `access` says. Files of `owner` appear to belong to kUidOutside when `idmap` is a user namespace. errno.
+// A detached copy of the tree at `path_fd` (or at `path` in the current mount namespace), nosuid,
+// nodev and as `access` says. Files of `owner` appear to belong to kUidOutside when `idmap` is a
+// user namespace. errno.
 Fd DetachTree(int path_fd, Access access, Profile profile, int idmap);
 
 // User namespaces that translate one owner of files to kUidOutside, made on first use.
@@ -32,7 +33,7 @@ class IdMaps {
 };
 
 // Writes /proc/<pid>/{setgroups,uid_map,gid_map} with one id each. False with errno.
-bool WriteIdMaps(pid_t pid, uid_t inside_uid, uid_t outside_uid, gid_t inside_gid, gid_t outside_gid,
-                 bool privileged);
+bool WriteIdMaps(pid_t pid, uid_t inside_uid, uid_t outside_uid, gid_t inside_gid,
+                 gid_t outside_gid, bool privileged);
 
 }  // namespace interlock::sandbox

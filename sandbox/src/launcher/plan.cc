@@ -38,14 +38,16 @@ bool DecodeGo(std::string_view bytes, Go& go) {
 }
 
 void SendReport(int socket, const Report& report) {
-  SendMessage(socket, std::string_view(reinterpret_cast<const char*>(&report), sizeof report), {}, 0);
+  SendMessage(socket, std::string_view(reinterpret_cast<const char*>(&report), sizeof report), {},
+              0);
 }
 
 void Steps::Fail(const char* step, const char* object) const {
   Report report;
   report.kind = ReportKind::kFailed;
   report.error = errno;
-  std::snprintf(report.step, sizeof report.step, "%s%s%s", step, *object == '\0' ? "" : " ", object);
+  std::snprintf(report.step, sizeof report.step, "%s%s%s", step, *object == '\0' ? "" : " ",
+                object);
   SendReport(socket_, report);
   ::_exit(1);
 }

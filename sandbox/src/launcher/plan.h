@@ -14,8 +14,9 @@ namespace interlock::sandbox {
 
 // The one user inside a box with namespaces, whatever it is outside.
 inline constexpr uid_t kUidInBox = 1000;
-// Outside, when the launcher may choose: above every range that Debian, systemd or container managers hand
-// out (systemd.io/UIDS-GIDS), below 2^31. Boxes without namespaces get one each, from the next on.
+// Outside, when the launcher may choose: above every range that Debian, systemd or container
+// managers hand out (systemd.io/UIDS-GIDS), below 2^31. Boxes without namespaces get one each, from
+// the next on.
 inline constexpr uid_t kUidOutside = 0x7ffe0000;
 inline constexpr uid_t kKeepUid = static_cast<uid_t>(-1);
 
@@ -30,14 +31,15 @@ struct BoxPlan {
   std::vector<int> cgroup_entrances;
 };
 
-// Known with the call. Travels to init, and from there to the program's process before exec, with descriptors:
-// stdin, stdout, stderr, then one a mount if `mounts_are_fds`.
+// Known with the call. Travels to init, and from there to the program's process before exec, with
+// descriptors: stdin, stdout, stderr, then one a mount if `mounts_are_fds`.
 struct Go {
   RunRequest request;
-  bool mounts_are_fds = false;   // namespaces: detached mount trees; without: the paths themselves, opened
-  std::int64_t tasks_max = 0;    // RLIMIT_NPROC; 0 = the pids cgroup does it
-  bool memory_by_rlimit = false; // no memory cgroup
-  uid_t uid = kKeepUid;          // without namespaces: run as
+  bool mounts_are_fds =
+      false;  // namespaces: detached mount trees; without: the paths themselves, opened
+  std::int64_t tasks_max = 0;     // RLIMIT_NPROC; 0 = the pids cgroup does it
+  bool memory_by_rlimit = false;  // no memory cgroup
+  uid_t uid = kKeepUid;           // without namespaces: run as
   gid_t gid = kKeepUid;
 };
 std::string EncodeGo(const Go& go);
@@ -52,9 +54,9 @@ struct Report {
   std::int32_t wait_status = 0;  // kEnded: of wait4(2)
   std::int32_t number = 0;       // kViolation: the call; kEnded: 1 if a listener watched the filter
   std::uint32_t arch = 0;
-  std::int64_t cpu_us = 0;       // kEnded: of all that init reaped
+  std::int64_t cpu_us = 0;  // kEnded: of all that init reaped
   std::int64_t rss_bytes = 0;
-  char step[200] = {};           // kFailed: what was being done
+  char step[200] = {};  // kFailed: what was being done
 };
 
 void SendReport(int socket, const Report& report);

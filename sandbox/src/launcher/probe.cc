@@ -14,16 +14,22 @@ namespace interlock::sandbox {
 namespace {
 constexpr const char* kFixNamespaces =
     "allow user namespaces: kernel.unprivileged_userns_clone=1, user.max_user_namespaces above 0, "
-    "kernel.apparmor_restrict_unprivileged_userns=0; in a container --security-opt seccomp=unconfined";
-constexpr const char* kFixLandlock = "boot a kernel from 5.13 on with lsm=landlock,… and, in a container, allow "
-                                     "the landlock system calls";
-constexpr const char* kFixScopes = "a kernel from 6.12 on; until then boxes without namespaces get no signals";
+    "kernel.apparmor_restrict_unprivileged_userns=0; in a container --security-opt "
+    "seccomp=unconfined";
+constexpr const char* kFixLandlock =
+    "boot a kernel from 5.13 on with lsm=landlock,… and, in a container, allow "
+    "the landlock system calls";
+constexpr const char* kFixScopes =
+    "a kernel from 6.12 on; until then boxes without namespaces get no signals";
 constexpr const char* kFixCgroups =
-    "run as root with a writable cgroup mount, or give the service a delegated group (systemd: Delegate=yes and "
+    "run as root with a writable cgroup mount, or give the service a delegated group (systemd: "
+    "Delegate=yes and "
     "DelegateSubgroup=daemon)";
-constexpr const char* kFixIdmap = "put mounted folders on a file system with idmapped mounts (ext4, xfs, btrfs; "
-                                  "tmpfs from 6.3 on); until then such a box runs as the folder's owner";
-constexpr const char* kFixUser = "run the daemon as root, or accept that boxes share the daemon's user";
+constexpr const char* kFixIdmap =
+    "put mounted folders on a file system with idmapped mounts (ext4, xfs, btrfs; "
+    "tmpfs from 6.3 on); until then such a box runs as the folder's owner";
+constexpr const char* kFixUser =
+    "run the daemon as root, or accept that boxes share the daemon's user";
 
 bool Has(unsigned capability) {
   __user_cap_header_struct header{_LINUX_CAPABILITY_VERSION_3, 0};
@@ -69,14 +75,16 @@ std::string Prober::Try(Level level) {
   Server server(options_.server, probe_.filters, probe_.ground);
   Call call;
   BoxSpec& spec = call.request.spec;
-  spec.argv = {options_.self, "--self-check", level >= Level::kFullNoCgroup ? "namespaces" : "plain"};
+  spec.argv = {options_.self, "--self-check",
+               level >= Level::kFullNoCgroup ? "namespaces" : "plain"};
   spec.mounts = {{options_.self, options_.self, Access::kReadOnly}};
   BoxResult result = server.RunOne(std::move(call));
   const bool stands = result.kind == EndKind::kExit && result.value == 0;
   const bool counted = !probe_.ground.cgroups || result.memory_peak_bytes > 0;
   if (stands && counted) return "";
   if (stands) return "the memory group counted nothing";
-  if (!result.stdout_bytes.empty()) return result.stdout_bytes.substr(0, result.stdout_bytes.find('\n'));
+  if (!result.stdout_bytes.empty())
+    return result.stdout_bytes.substr(0, result.stdout_bytes.find('\n'));
   if (!result.detail.empty()) return result.detail;
   return "the trial ended with " + std::to_string(result.value);
 }
@@ -156,7 +164,8 @@ bool Prober::Run(std::string& problem) {
   ground.landlock_abi = LandlockAbi();
   if (!Build(FilterVariant::kNormal, problem)) return false;
   Row("seccomp", true, std::to_string(probe_.filters[0].notify.size()) + " instructions", "");
-  Row("landlock", ground.landlock_abi > 0, "ABI " + std::to_string(ground.landlock_abi), kFixLandlock);
+  Row("landlock", ground.landlock_abi > 0, "ABI " + std::to_string(ground.landlock_abi),
+      kFixLandlock);
   Row("landlock scopes", ground.landlock_abi >= kLandlockAbiScopes, "from ABI 6 on", kFixScopes);
   ground.idmap = ground.privileged && TryIdmap();
   TryCgroups();
@@ -166,16 +175,18 @@ bool Prober::Run(std::string& problem) {
       ground.cgroups ? "version " + std::to_string(ground.place.version) + ": memory, pids, cpu"
                      : cgroup_problem_,
       kFixCgroups);
-  Row("box user", ground.privileged, ground.privileged ? "boxes run as an unused user" : "boxes run as this user",
-      kFixUser);
-  if (ground.privileged) Row("idmapped mounts", ground.idmap, ground.idmap ? "work" : std::strerror(errno), kFixIdmap);
+  Row("box user", ground.privileged,
+      ground.privileged ? "boxes run as an unused user" : "boxes run as this user", kFixUser);
+  if (ground.privileged)
+    Row("idmapped mounts", ground.idmap, ground.idmap ? "work" : std::strerror(errno), kFixIdmap);
   ground.usable = ground.level > Level::kNone || options_.allow_none;
   probe_.capabilities.level = ground.level;
   return true;
 }
 }  // namespace
 
-bool ProbeMachine(const ProbeOptions& options, CgroupRoot& groups, Probe& probe, std::string& problem) {
+bool ProbeMachine(const ProbeOptions& options, CgroupRoot& groups, Probe& probe,
+                  std::string& problem) {
   return Prober(options, groups, probe).Run(problem);
 }
 

@@ -21,8 +21,9 @@ struct Probe {
   std::array<Filter, kProfiles> filters;
 };
 
-// `groups` gets this launcher's control groups, when they can be used. False with `problem` when not even the
-// system call filter can be built.
-bool ProbeMachine(const ProbeOptions& options, CgroupRoot& groups, Probe& probe, std::string& problem);
+// `groups` gets this launcher's control groups, when they can be used. False with `problem` when
+// not even the system call filter can be built.
+bool ProbeMachine(const ProbeOptions& options, CgroupRoot& groups, Probe& probe,
+                  std::string& problem);
 
 }  // namespace interlock::sandbox

@@ -16,8 +16,8 @@ pid_t CloneProcess(std::uint64_t flags, Fd* pidfd);
 // Closes every descriptor above 2 that is not in `kept`.
 void CloseAllBut(std::vector<int> kept);
 
-// Kills and reaps every child of this process, and what reparents to it, until there is none. The caller must
-// be a subreaper (or pid 1). Children in `kept` are left alone.
+// Kills and reaps every child of this process, and what reparents to it, until there is none. The
+// caller must be a subreaper (or pid 1). Children in `kept` are left alone.
 void EndChildren(const std::vector<pid_t>& kept);
 
 // Empties all capability sets and the bounding set, as far as this process may.

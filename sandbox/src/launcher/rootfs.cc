@@ -25,7 +25,8 @@ struct SmallFile {
   const char* text;
 };
 constexpr SmallFile kEtc[] = {
-    {"etc/passwd", "box:x:1000:1000:box:/tmp:/bin/sh\nnobody:x:65534:65534:nobody:/:/usr/sbin/nologin\n"},
+    {"etc/passwd",
+     "box:x:1000:1000:box:/tmp:/bin/sh\nnobody:x:65534:65534:nobody:/:/usr/sbin/nologin\n"},
     {"etc/group", "box:x:1000:\nnogroup:x:65534:\n"},
     {"etc/hosts", "127.0.0.1 localhost\n"},
     {"etc/nsswitch.conf", "passwd: files\ngroup: files\nhosts: files\n"},
@@ -34,14 +35,15 @@ constexpr SmallFile kEtc[] = {
 void MakeFile(const Steps& steps, const char* path, std::string_view text) {
   const Fd file(::open(path, O_CREAT | O_EXCL | O_WRONLY | O_CLOEXEC, 0644));
   steps.Must(file.get(), "create", path);
-  steps.Must(::write(file.get(), text.data(), text.size()) == static_cast<ssize_t>(text.size()), "write",
-             path);
+  steps.Must(::write(file.get(), text.data(), text.size()) == static_cast<ssize_t>(text.size()),
+             "write", path);
 }
 
 // Copies the tree at host path `/name` to `name` below the current folder, read-only.
 void BindReadOnly(const Steps& steps, const char* name, std::uint64_t extra_attributes) {
   const std::string host = std::string("/") + name;
-  const Fd tree(::open_tree(AT_FDCWD, host.c_str(), OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | AT_RECURSIVE));
+  const Fd tree(
+      ::open_tree(AT_FDCWD, host.c_str(), OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | AT_RECURSIVE));
   steps.Must(tree.get(), "open_tree", host.c_str());
   mount_attr attr{};
   attr.attr_set = MOUNT_ATTR_RDONLY | MOUNT_ATTR_NOSUID | extra_attributes;
@@ -92,8 +94,8 @@ void AddDevices(const Steps& steps) {
     const std::string host = "/" + name;
     const Fd tree(::open_tree(AT_FDCWD, host.c_str(), OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC));
     steps.Must(tree.get(), "open_tree", host.c_str());
-    steps.Must(::move_mount(tree.get(), "", AT_FDCWD, name.c_str(), MOVE_MOUNT_F_EMPTY_PATH), "move_mount",
-               host.c_str());
+    steps.Must(::move_mount(tree.get(), "", AT_FDCWD, name.c_str(), MOVE_MOUNT_F_EMPTY_PATH),
+               "move_mount", host.c_str());
   }
   steps.Must(::symlink("/proc/self/fd", "dev/fd"), "symlink dev/fd");
   steps.Must(::symlink("/proc/self/fd/0", "dev/stdin"), "symlink dev/stdin");
@@ -103,7 +105,8 @@ void AddDevices(const Steps& steps) {
 }
 
 unsigned long TmpFlags(Profile profile) {
-  const unsigned long exec = profile == Profile::kShell ? 0ul : static_cast<unsigned long>(MS_NOEXEC);
+  const unsigned long exec =
+      profile == Profile::kShell ? 0ul : static_cast<unsigned long>(MS_NOEXEC);
   return MS_NOSUID | MS_NODEV | exec;
 }
 
@@ -112,8 +115,8 @@ std::string TmpOptions(const Limits& limits) {
          ",nr_inodes=" + std::to_string(limits.tmp_inodes);
 }
 
-// A container whose own /proc is masked may not mount a new one: then the box has an empty /proc, which
-// ordinary programs bear.
+// A container whose own /proc is masked may not mount a new one: then the box has an empty /proc,
+// which ordinary programs bear.
 void AddProc(const Steps& steps) {
   steps.Must(::mkdir("proc", 0555), "mkdir", "proc");
   const int mounted = ::mount("proc", "proc", "proc", MS_NOSUID | MS_NODEV | MS_NOEXEC,
@@ -121,8 +124,8 @@ void AddProc(const Steps& steps) {
   if (mounted != 0 && errno != EPERM) steps.Fail("mount", "proc");
 }
 
-// The target of a mount, made where it is missing. Never through a link: a mount made before may hold a
-// hostile tree.
+// The target of a mount, made where it is missing. Never through a link: a mount made before may
+// hold a hostile tree.
 Fd MakeTarget(const Steps& steps, const std::string& path, bool folder) {
   const Fd root(::open("/", O_PATH | O_CLOEXEC));
   for (std::size_t at = path.find('/', 1);; at = path.find('/', at + 1)) {
@@ -142,7 +145,8 @@ Fd MakeTarget(const Steps& steps, const std::string& path, bool folder) {
   }
 }
 
-Fd TreeOf(const Steps& steps, const Go& go, const std::vector<Fd>& fds, std::size_t index, int host_root) {
+Fd TreeOf(const Steps& steps, const Go& go, const std::vector<Fd>& fds, std::size_t index,
+          int host_root) {
   const Mount& mount = go.request.spec.mounts[index];
   constexpr std::size_t kStdio = 3;
   if (go.mounts_are_fds) return Fd(::dup(fds[kStdio + index].get()));
@@ -159,14 +163,15 @@ void ReleaseHostTree(const Steps& steps) {
 void BuildRoot(const Steps& steps, const BoxPlan& plan) {
   ::umask(0);
   steps.Must(::mount(nullptr, "/", nullptr, MS_REC | MS_PRIVATE, nullptr), "make mounts private");
-  steps.Must(::mount("box", "/tmp", "tmpfs", MS_NOSUID | MS_NODEV, kRootOptions), "mount root tmpfs");
+  steps.Must(::mount("box", "/tmp", "tmpfs", MS_NOSUID | MS_NODEV, kRootOptions),
+             "mount root tmpfs");
   steps.Must(::chdir("/tmp"), "chdir to new root");
   for (const char* name : kSystemFolders) AddSystemFolder(steps, name);
   AddEtc(steps);
   AddDevices(steps);
   steps.Must(::mkdir("tmp", 01777), "mkdir", "tmp");
-  steps.Must(::mount("tmp", "tmp", "tmpfs", TmpFlags(plan.profile), TmpOptions(Limits{}).c_str()), "mount",
-             "tmp");
+  steps.Must(::mount("tmp", "tmp", "tmpfs", TmpFlags(plan.profile), TmpOptions(Limits{}).c_str()),
+             "mount", "tmp");
   AddProc(steps);
   steps.Must(::mkdir(kHostTree + 1, 0700), "mkdir", kHostTree);
   steps.Must(::syscall(SYS_pivot_root, ".", kHostTree + 1), "pivot_root");

@@ -12,14 +12,16 @@ namespace interlock::sandbox {
 // Where the host's tree stands in a box that needs it for its mounts, until SealRoot.
 inline constexpr const char* kHostTree = "/.host";
 
-// In fresh user and mount namespaces: a small tmpfs root with read-only /usr and friends, a minimal /etc, five
-// devices, /tmp and a /proc of the box's own processes; pivots into it. Ends the process on failure.
+// In fresh user and mount namespaces: a small tmpfs root with read-only /usr and friends, a minimal
+// /etc, five devices, /tmp and a /proc of the box's own processes; pivots into it. Ends the process
+// on failure.
 void BuildRoot(const Steps& steps, const BoxPlan& plan);
 
 // Attaches the call's mounts: `trees` when the launcher could prepare them, by host path otherwise.
 void AttachMounts(const Steps& steps, const Go& go, const std::vector<Fd>& fds);
 
-// Gives /tmp the call's size, drops the host's tree if it is still there and makes the root read-only.
+// Gives /tmp the call's size, drops the host's tree if it is still there and makes the root
+// read-only.
 void SealRoot(const Steps& steps, const BoxPlan& plan, const Go& go);
 
 }  // namespace interlock::sandbox

@@ -23,8 +23,9 @@
 
 namespace interlock::sandbox {
 namespace {
-// Calls without condition. Grouped by subject; nothing here reaches outside the box's own processes, its file
-// tree and its inherited descriptors.
+// Calls without condition. Grouped by subject; nothing here reaches outside the box's own
+// processes, its file tree and its inherited descriptors.
+// clang-format off
 constexpr const char* kAllowed[] = {
     // memory
     "brk", "mmap", "munmap", "mprotect", "mremap", "madvise", "mincore", "msync", "mlock", "munlock", "mlock2",
@@ -62,6 +63,7 @@ constexpr const char* kAllowed[] = {
     // System V semaphores and message queues of the box's own ipc namespace
     "semget", "semop", "semctl", "semtimedop", "msgget", "msgsnd", "msgrcv", "msgctl",
 };
+// clang-format on
 
 constexpr const char* kSignals[] = {"kill", "tkill", "tgkill", "rt_sigqueueinfo",
                                     "rt_tgsigqueueinfo"};
@@ -75,17 +77,19 @@ constexpr unsigned kNamespaceFlags = CLONE_NEWUSER | CLONE_NEWNS | CLONE_NEWPID 
 constexpr std::uint64_t kSetIdBits = S_ISUID | S_ISGID;
 // O_TMPFILE without O_DIRECTORY: the bit that makes open(2) read its mode.
 constexpr std::uint64_t kCreates = O_CREAT | (O_TMPFILE & ~O_DIRECTORY);
-constexpr std::uint64_t kLow32 = 0xffffffffu;  // the kernel looks at 32 bits of these (CVE-2019-10063)
+constexpr std::uint64_t kLow32 =
+    0xffffffffu;  // the kernel looks at 32 bits of these (CVE-2019-10063)
 
 constexpr unsigned kIoctls[] = {TCGETS, TIOCGWINSZ, FIONREAD, FIONBIO, FIOCLEX, FIONCLEX};
-constexpr int kPrctls[] = {PR_SET_NAME,         PR_GET_NAME,      PR_SET_PDEATHSIG, PR_GET_PDEATHSIG,
-                           PR_SET_DUMPABLE,     PR_GET_DUMPABLE,  PR_SET_NO_NEW_PRIVS,
-                           PR_GET_NO_NEW_PRIVS, PR_GET_SECCOMP,   PR_CAPBSET_READ,
-                           PR_SET_CHILD_SUBREAPER, PR_GET_CHILD_SUBREAPER, PR_SET_VMA,
-                           PR_GET_TIMERSLACK,   PR_SET_TIMERSLACK, PR_SET_THP_DISABLE};
+constexpr int kPrctls[] = {
+    PR_SET_NAME,     PR_GET_NAME,       PR_SET_PDEATHSIG,       PR_GET_PDEATHSIG,
+    PR_SET_DUMPABLE, PR_GET_DUMPABLE,   PR_SET_NO_NEW_PRIVS,    PR_GET_NO_NEW_PRIVS,
+    PR_GET_SECCOMP,  PR_CAPBSET_READ,   PR_SET_CHILD_SUBREAPER, PR_GET_CHILD_SUBREAPER,
+    PR_SET_VMA,      PR_GET_TIMERSLACK, PR_SET_TIMERSLACK,      PR_SET_THP_DISABLE};
 
 // libseccomp's own macros are C.
-constexpr scmp_arg_cmp Arg(unsigned index, scmp_compare compare, std::uint64_t a, std::uint64_t b = 0) {
+constexpr scmp_arg_cmp Arg(unsigned index, scmp_compare compare, std::uint64_t a,
+                           std::uint64_t b = 0) {
   return {index, compare, a, b};
 }
 
@@ -184,7 +188,8 @@ int AddRules(scmp_filter_ctx context, Profile profile, FilterVariant variant) {
     AddOpeningWithoutTruncate(rules);
   }
   if (profile == Profile::kNode) {
-    // The event loop of node measures and names its threads; libuv falls back from io_uring by itself.
+    // The event loop of node measures and names its threads; libuv falls back from io_uring by
+    // itself.
     rules.Allow("pidfd_open");
     rules.Allow("epoll_pwait2");
   }

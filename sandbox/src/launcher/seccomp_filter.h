@@ -1,6 +1,7 @@
-// The system calls that a profile may use, compiled to BPF by libseccomp once at the launcher's start.
-// Everything that is not listed fails with EPERM. ptrace and any entry through another ABI (int 0x80, x32) end
-// the box: they are handed to the box's init, which records the call and kills the tree.
+// The system calls that a profile may use, compiled to BPF by libseccomp once at the launcher's
+// start. Everything that is not listed fails with EPERM. ptrace and any entry through another ABI
+// (int 0x80, x32) end the box: they are handed to the box's init, which records the call and kills
+// the tree.
 #pragma once
 
 #include <linux/filter.h>
@@ -16,8 +17,8 @@ namespace interlock::sandbox {
 // What else must be closed when the kernel's Landlock is too old or absent.
 enum class FilterVariant {
   kNormal,
-  // No signals to other processes, no truncation through read-only paths: for a box that shares its user id
-  // with the daemon on a kernel whose Landlock has no signal scope or truncate right.
+  // No signals to other processes, no truncation through read-only paths: for a box that shares its
+  // user id with the daemon on a kernel whose Landlock has no signal scope or truncate right.
   kNoSignals,
 };
 

@@ -46,11 +46,13 @@ int SelfCheck(bool namespaces) {
   check.That(::prctl(PR_GET_NO_NEW_PRIVS, 0, 0, 0, 0) == 1, "no_new_privs is not set");
   check.That(::prctl(PR_GET_SECCOMP, 0, 0, 0, 0) == 2, "no system call filter is in force");
   check.That(NoCapabilities(), "capabilities are left");
-  check.Refused(::socket(AF_INET, SOCK_STREAM, 0), EPERM, EPERM, "an internet socket could be made");
+  check.Refused(::socket(AF_INET, SOCK_STREAM, 0), EPERM, EPERM,
+                "an internet socket could be made");
   check.Refused(::socket(AF_UNIX, SOCK_STREAM, 0), EPERM, EPERM, "a unix socket could be made");
   check.Refused(::unshare(CLONE_NEWUSER), EPERM, EPERM, "a user namespace could be made");
   check.Refused(::open("/etc/shadow", O_RDONLY), ENOENT, EACCES, "/etc/shadow could be opened");
-  check.Refused(::open("/proc/1/environ", O_RDONLY), ENOENT, EACCES, "/proc/1/environ could be opened");
+  check.Refused(::open("/proc/1/environ", O_RDONLY), ENOENT, EACCES,
+                "/proc/1/environ could be opened");
   check.Refused(::open("/usr/interlock-self-check", O_CREAT | O_WRONLY, 0600), EROFS, EACCES,
                 "/usr could be written");
   if (namespaces) {

@@ -87,8 +87,8 @@ void Server::Watch(int fd, unsigned slot, unsigned what) {
 }
 
 unsigned Server::running() const {
-  return static_cast<unsigned>(
-      std::count_if(boxes_.begin(), boxes_.end(), [](const auto& item) { return item.second->called; }));
+  return static_cast<unsigned>(std::count_if(boxes_.begin(), boxes_.end(),
+                                             [](const auto& item) { return item.second->called; }));
 }
 
 // ---- processes
@@ -253,7 +253,8 @@ Box* Server::BoxFor(const Call& call, Go& go, std::vector<Fd>& mounts, std::stri
   const Limits& limits = call.request.spec.limits;
   go.memory_by_rlimit = !ground_.cgroups;
   const bool spaces = ground_.level >= Level::kFullNoCgroup;
-  Box* box = spaces ? BoxWithNamespaces(call, go, mounts, problem) : BoxWithout(call, go, mounts, problem);
+  Box* box =
+      spaces ? BoxWithNamespaces(call, go, mounts, problem) : BoxWithout(call, go, mounts, problem);
   if (box == nullptr || !ground_.cgroups) return box;
   if (box->group->Limit({limits.memory_bytes, limits.pids}, problem)) return box;
   box->Kill();
@@ -262,14 +263,17 @@ Box* Server::BoxFor(const Call& call, Go& go, std::vector<Fd>& mounts, std::stri
 
 Box* Server::TakeReady(Profile profile) {
   for (auto& [slot, box] : boxes_) {
-    if (box->ready && !box->called && !box->reaped && box->plan.profile == profile) return box.get();
+    if (box->ready && !box->called && !box->reaped && box->plan.profile == profile)
+      return box.get();
   }
   return nullptr;
 }
 
-// Privileged: the box is an unused user, and each mount shows its owner's files as that user's. Where the file
-// system cannot do that, the box is the owner of the first mount that it may write. Unprivileged: the box is us.
-Box* Server::BoxWithNamespaces(const Call& call, Go& go, std::vector<Fd>& mounts, std::string& problem) {
+// Privileged: the box is an unused user, and each mount shows its owner's files as that user's.
+// Where the file system cannot do that, the box is the owner of the first mount that it may write.
+// Unprivileged: the box is us.
+Box* Server::BoxWithNamespaces(const Call& call, Go& go, std::vector<Fd>& mounts,
+                               std::string& problem) {
   const BoxSpec& spec = call.request.spec;
   Shape shape = UsualShape();
   // Init, its program's process; every task of the box is counted in the box's own user namespace.
@@ -312,7 +316,8 @@ Box* Server::BoxWithNamespaces(const Call& call, Go& go, std::vector<Fd>& mounts
 }
 
 namespace {
-// Whether a plain user could use what is at `path`. File capabilities follow the fs ids (credentials(7)).
+// Whether a plain user could use what is at `path`. File capabilities follow the fs ids
+// (credentials(7)).
 bool Reachable(const Mount& mount, uid_t uid) {
   ::setfsgid(uid);
   ::setfsuid(uid);
@@ -329,8 +334,8 @@ bool Reachable(const Mount& mount, uid_t uid) {
 }
 }  // namespace
 
-// Without namespaces paths stay where they are, and the box is an unused user of its own unless a mount can
-// only be used by its owner.
+// Without namespaces paths stay where they are, and the box is an unused user of its own unless a
+// mount can only be used by its owner.
 Box* Server::BoxWithout(const Call& call, Go& go, std::vector<Fd>& mounts, std::string& problem) {
   const BoxSpec& spec = call.request.spec;
   const Fd root(::open("/", O_PATH | O_DIRECTORY | O_CLOEXEC));
@@ -428,9 +433,10 @@ void Server::Fill() {
   for (std::size_t p = 0; p < kProfiles; ++p) {
     if (!wanted_[p]) continue;
     const auto profile = static_cast<Profile>(p);
-    const auto have = static_cast<unsigned>(std::count_if(boxes_.begin(), boxes_.end(), [&](auto& item) {
-      return !item.second->called && item.second->plan.profile == profile;
-    }));
+    const auto have =
+        static_cast<unsigned>(std::count_if(boxes_.begin(), boxes_.end(), [&](auto& item) {
+          return !item.second->called && item.second->plan.profile == profile;
+        }));
     if (have >= options_.pool_per_profile) continue;
     std::string problem;
     // A failure shows in the next call, which then makes its own box and reports it.
@@ -551,8 +557,9 @@ void Server::OnBox(unsigned slot, unsigned what) {
   }
   if (!was_over && stream.over()) {
     box.TakeReports();
-    box.Decide(EndKind::kOutput, std::string(what == kOut ? "stdout" : "stderr") + " passed its limit of " +
-                                     std::to_string(stream.cap) + " bytes");
+    box.Decide(EndKind::kOutput, std::string(what == kOut ? "stdout" : "stderr") +
+                                     " passed its limit of " + std::to_string(stream.cap) +
+                                     " bytes");
     box.Kill();
   }
 }
@@ -566,7 +573,8 @@ void Server::OnTime() {
       if (box->start_us == 0) {
         box->Decide(EndKind::kNotRun, "set-up took longer than 15 s");
       } else if (now >= box->deadline_us) {
-        box->Decide(EndKind::kTimeout, "wall limit of " + std::to_string(box->limits.wall_ms) + " ms");
+        box->Decide(EndKind::kTimeout,
+                    "wall limit of " + std::to_string(box->limits.wall_ms) + " ms");
       }
       box->Kill();
       box->deadline_us = now + kSetupLimitUs;
@@ -592,7 +600,8 @@ int Server::TimeToNext() const {
   }
   if (!outgoing_.empty()) next = std::min(next, MonotonicMicros() + 1000);
   if (next == INT64_MAX) return -1;
-  return static_cast<int>(std::clamp<std::int64_t>((next - MonotonicMicros() + 999) / 1000, 0, 60'000));
+  return static_cast<int>(
+      std::clamp<std::int64_t>((next - MonotonicMicros() + 999) / 1000, 0, 60'000));
 }
 
 void Server::Send(std::uint64_t id, BoxResult result) {
@@ -618,7 +627,8 @@ void Server::Flush() {
   while (!outgoing_.empty()) {
     const Outgoing& next = outgoing_.front();
     const int fd = next.outputs.get();
-    const std::span<const int> fds = next.outputs.valid() ? std::span(&fd, 1) : std::span<const int>();
+    const std::span<const int> fds =
+        next.outputs.valid() ? std::span(&fd, 1) : std::span<const int>();
     if (!SendMessage(options_.socket, next.bytes, fds, MSG_DONTWAIT)) {
       if (errno == EAGAIN) return;  // the daemon is slow; tried again within a millisecond
       // The daemon is gone; its end of file follows.

@@ -1,5 +1,5 @@
-// The launcher's one loop: takes calls from the daemon, makes boxes, watches their limits, returns results.
-// Nothing here blocks on a box.
+// The launcher's one loop: takes calls from the daemon, makes boxes, watches their limits, returns
+// results. Nothing here blocks on a box.
 #pragma once
 
 #include <array>
@@ -21,13 +21,13 @@ namespace interlock::sandbox {
 // What this machine gives; decided by the probe.
 struct Ground {
   Level level = Level::kNone;
-  bool usable = true;         // false: no level, and the operator does not allow none
-  bool privileged = false;    // may map and become other users
-  bool seals_users = false;   // may set another user id, without namespaces
-  bool idmap = false;         // idmapped mounts work
+  bool usable = true;        // false: no level, and the operator does not allow none
+  bool privileged = false;   // may map and become other users
+  bool seals_users = false;  // may set another user id, without namespaces
+  bool idmap = false;        // idmapped mounts work
   bool cgroups = false;
   int landlock_abi = 0;
-  CgroupPlace place;          // of this launcher's own folders
+  CgroupPlace place;  // of this launcher's own folders
 };
 
 struct ServerOptions {
@@ -39,7 +39,8 @@ struct ServerOptions {
 
 class Server {
  public:
-  Server(const ServerOptions& options, const std::array<Filter, kProfiles>& filters, const Ground& ground);
+  Server(const ServerOptions& options, const std::array<Filter, kProfiles>& filters,
+         const Ground& ground);
   ~Server();
 
   // Until the daemon goes, or says so, and every box has ended.
@@ -71,7 +72,8 @@ class Server {
   Box* BoxWithNamespaces(const Call& call, Go& go, std::vector<Fd>& mounts, std::string& problem);
   Box* BoxWithout(const Call& call, Go& go, std::vector<Fd>& mounts, std::string& problem);
   Box* TakeReady(Profile profile);
-  bool Hand(Box& box, const Call& call, const Go& go, const std::vector<Fd>& mounts, std::string& problem);
+  bool Hand(Box& box, const Call& call, const Go& go, const std::vector<Fd>& mounts,
+            std::string& problem);
   void Refuse(std::uint64_t id, std::string why);
   void Cancel(std::uint64_t id);
   void Fill();

@@ -20,10 +20,11 @@
 namespace interlock::sandbox {
 namespace {
 constexpr rlim_t kOpenFilesMax = 256;
-constexpr const char* kExecFolders[] = {"/usr", "/bin", "/sbin", "/lib", "/lib32", "/lib64", "/libx32"};
-constexpr const char* kReadFiles[] = {"/etc/ld.so.cache", "/etc/alternatives", "/etc/localtime",
+constexpr const char* kExecFolders[] = {"/usr",   "/bin",   "/sbin",  "/lib",
+                                        "/lib32", "/lib64", "/libx32"};
+constexpr const char* kReadFiles[] = {"/etc/ld.so.cache",     "/etc/alternatives", "/etc/localtime",
                                       "/etc/ssl/openssl.cnf",  // node ends without it
-                                      "/dev/random", "/dev/urandom"};
+                                      "/dev/random",          "/dev/urandom"};
 constexpr const char* kWriteDevices[] = {"/dev/null", "/dev/zero", "/dev/full"};
 
 void EnterCgroups(const Steps& steps, const BoxPlan& plan) {
@@ -89,7 +90,8 @@ void AllowSystem(const Steps& steps, const Landlock& landlock) {
   }
 }
 
-void ConfineFiles(const Steps& steps, const BoxPlan& plan, const Go& go, const std::vector<Fd>& fds) {
+void ConfineFiles(const Steps& steps, const BoxPlan& plan, const Go& go,
+                  const std::vector<Fd>& fds) {
   if (plan.landlock_abi == 0) return;
   const FileRight writable = WritableRight(plan.profile);
   Landlock landlock;
@@ -118,7 +120,8 @@ void ConfineFiles(const Steps& steps, const BoxPlan& plan, const Go& go, const s
   steps.Must(landlock.Enforce(), "landlock_restrict_self");
 }
 
-void Limit(const Steps& steps, __rlimit_resource which, rlim_t soft, rlim_t hard, const char* name) {
+void Limit(const Steps& steps, __rlimit_resource which, rlim_t soft, rlim_t hard,
+           const char* name) {
   rlimit now{};
   ::getrlimit(which, &now);
   const rlimit wanted{std::min(soft, now.rlim_max), std::min(hard, now.rlim_max)};
