@@ -37,8 +37,9 @@ void Subscriptions::Notify(const std::string& run) {
 EngineImpl::EngineImpl(EngineParts parts) : hub_(std::move(parts)) {}
 
 EngineImpl::~EngineImpl() {
-  hub_.parts.log->SetListener(nullptr);
   hub_.Stop();
+  hub_.parts.log->SetListener(nullptr);
+  hub_.parts.state->SetRunListener(nullptr);
 }
 
 core::Status EngineImpl::Start() {

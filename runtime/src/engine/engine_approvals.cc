@@ -84,8 +84,10 @@ void EngineImpl::AnswerApproval(const core::Principal& who, Answer answer, Reply
       }
       answerer.on_behalf_of = full->run_user;
     }
+    // Of an ended one the journal says so, or finds that this very answer was given before.
+    const bool still_open = row->phase == policies::ApprovalPhase::kPending;
     const policies::MayAnswer may = policies::CheckAnswerer(*full, answerer);
-    if (!may.yes) return reply(WithReason(core::PermissionDenied(may.why_not), "NOT_AN_APPROVER"));
+    if (still_open && !may.yes) return reply(WithReason(core::PermissionDenied(may.why_not), "NOT_AN_APPROVER"));
     if (answer.etag != row->binding) {
       return reply(WithReason(core::Error(core::StatusCode::kAborted, "`etag` is not that of this approval; read it again"), "STALE_APPROVAL"));
     }

@@ -17,10 +17,6 @@ std::string SayOf(const policies::Decision& decision) {
   return decision.say.empty() ? "The policy does not allow this call." : decision.say;
 }
 
-bool IsRead(const Ticket& ticket) {
-  return ticket.tool->manifest().effect == tools::Effect::kRead;
-}
-
 }  // namespace
 
 Gate::Gate(GateParts parts)
@@ -90,10 +86,52 @@ asio::awaitable<core::Status> Gate::Pass(Worker& worker, Ticket& ticket) {
     co_await calls_.Take();
     ticket.has_place = true;
   }
+  MakeDrafts(ticket);
   core::Status status = co_await parts_.journal->Commit(
       [this, &ticket](Serial& serial) { return CommitDecision(serial, ticket); });
   if (!status.ok() || ticket.state != CallState::kIntended) Leave(ticket);
   co_return status;
+}
+
+// Sealing and hashing happen here, on the worker: the serial section is everybody's time.
+void Gate::MakeDrafts(Ticket& ticket) const {
+  ticket.drafts.clear();
+  if (!ticket.proposed) {
+    const std::string digest = ticket.tool == nullptr ? "" : core::DigestName(ticket.tool->digest());
+    ticket.drafts.push_back(DraftProposed(ticket.id, *ticket.sealer, digest));
+  }
+  for (Draft& draft : ticket.earlier) ticket.drafts.push_back(std::move(draft));
+  ticket.earlier.clear();
+  if (!ticket.facts.empty()) {
+    ticket.drafts.push_back(DraftFacts(ticket.id, *ticket.sealer, ticket.facts, ticket.round));
+  }
+  const bool covered = ticket.verdict == "ask" && Covered(ticket);
+  ticket.drafted_verdict = covered ? "allow" : ticket.verdict;
+  ticket.drafted_code = ticket.code;
+  ticket.drafts.push_back(DecidedDraft(ticket, ticket.drafted_verdict));
+}
+
+Draft Gate::DecidedDraft(const Ticket& ticket, std::string_view verdict) const {
+  const bool decided = ticket.decision.bundle_id != core::Digest{} && verdict != "refuse";
+  return DraftDecided(ticket.id, *ticket.sealer,
+                      {.effect = verdict, .code = ticket.code, .say = ticket.say,
+                       .decision = decided ? &ticket.decision : nullptr, .args = ticket.args.text,
+                       .round = ticket.round});
+}
+
+// Rule 14: every demand is met by an approval that was given for these arguments, this tool and these values.
+bool Gate::Covered(const Ticket& ticket) const {
+  if (ticket.granted.empty()) return false;
+  std::vector<policies::ApprovalState> states;
+  for (const GrantedApproval& granted : ticket.granted) states.push_back(granted.state);
+  return policies::Covers(states, ticket.decision.demands, ticket.args.digest, ticket.tool->digest());
+}
+
+Draft Gate::OutcomeDraft(const Ticket& ticket) const {
+  return DraftOutcome(ticket.id, *ticket.sealer,
+                      {.attempt = ticket.attempt, .kind = ticket.outcome_kind,
+                       .code = ticket.outcome.error_code, .detail = ticket.outcome.error,
+                       .outcome = &ticket.outcome});
 }
 
 void Gate::Leave(Ticket& ticket) {
@@ -283,8 +321,9 @@ std::string RecordedKind(const tools::Tool& tool, const tools::Outcome& outcome)
 
 asio::awaitable<core::Status> Gate::RecordOutcome(Ticket& ticket) {
   ticket.outcome_kind = RecordedKind(*ticket.tool, ticket.outcome);
+  Draft draft = OutcomeDraft(ticket);
   core::Status status = co_await parts_.journal->Commit(
-      [this, &ticket](Serial& serial) { return CommitOutcome(serial, ticket, ticket.outcome_kind); },
+      [this, &ticket, &draft](Serial& serial) { return CommitOutcome(serial, ticket, draft); },
       audit::Urgency::kOutcome);
   if (!status.ok()) co_return status;
   ticket.code = ticket.outcome.error_code;
@@ -368,8 +407,9 @@ asio::awaitable<core::Status> Gate::Reconcile(Ticket& ticket) {
   ticket.outcome.result = happened ? found.value : core::Json();
   ticket.outcome.error_code = happened ? "" : "NOT_DONE";
   ticket.outcome.error = happened ? "" : "the look-up says that it did not take effect";
+  Draft draft = OutcomeDraft(ticket);
   core::Status status = co_await parts_.journal->Commit(
-      [this, &ticket](Serial& serial) { return CommitOutcome(serial, ticket, ticket.outcome_kind); },
+      [this, &ticket, &draft](Serial& serial) { return CommitOutcome(serial, ticket, draft); },
       audit::Urgency::kOutcome);
   if (!status.ok()) co_return status;
   ticket.code = ticket.outcome.error_code;

@@ -56,6 +56,10 @@ struct Ticket {
   std::vector<policies::Fact> facts;
   policies::Decision decision;
   std::vector<GrantedApproval> granted;
+  // Sealed before the serial section, for the decision as it was made; made anew there if that moved.
+  std::vector<Draft> drafts;
+  std::string drafted_verdict;
+  std::string drafted_code;
 
   CallState state = CallState::kProposed;
   std::string verdict;
@@ -133,13 +137,17 @@ class Gate {
   asio::awaitable<core::Status> RecordOutcome(Ticket& ticket);
   asio::awaitable<core::Status> Retry(Worker& worker, Ticket& ticket);
   asio::awaitable<core::Status> Reconcile(Ticket& ticket);
+  void MakeDrafts(Ticket& ticket) const;
+  Draft DecidedDraft(const Ticket& ticket, std::string_view verdict) const;
+  bool Covered(const Ticket& ticket) const;
   core::PermitTerms TermsOf(const Ticket& ticket) const;
   core::Json KeyScope(const Ticket& ticket) const;
 
   // --- serial section (writer thread)
   core::Status CommitDecision(Serial& serial, Ticket& ticket);
   core::Status CommitIntent(Serial& serial, Ticket& ticket);
-  core::Status CommitOutcome(Serial& serial, Ticket& ticket, const std::string& kind);
+  Draft OutcomeDraft(const Ticket& ticket) const;
+  core::Status CommitOutcome(Serial& serial, Ticket& ticket, Draft& outcome);
   bool StillHolds(Serial& serial, const Ticket& ticket) const;
   std::string Objection(Serial& serial, Ticket& ticket) const;
   std::string BudgetObjection(Serial& serial, Ticket& ticket) const;

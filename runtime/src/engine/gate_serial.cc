@@ -45,6 +45,7 @@ core::Status Gate::Redecide(Serial& serial, Ticket& ticket) {
   ticket.code = ticket.decision.code;
   ticket.say = ticket.decision.say;
   ticket.fix = ticket.decision.fix;
+  ticket.drafted_verdict.clear();  // what was sealed tells of another decision
   if (ticket.decision.verdict == policies::Verdict::kModify) {
     ticket.verdict = "deny";  // the next try goes through its rounds from the start
     ticket.code = "BUSY";
@@ -110,13 +111,7 @@ core::Status Gate::CommitDecision(Serial& serial, Ticket& ticket) {
   if (decided && ticket.verdict != "deny" && !StillHolds(serial, ticket)) {
     INTERLOCK_RETURN_IF_ERROR(Redecide(serial, ticket));
   }
-  const bool covered = ticket.verdict == "ask" && !ticket.granted.empty() &&
-                       [&] {
-                         std::vector<policies::ApprovalState> states;
-                         for (const auto& granted : ticket.granted) states.push_back(granted.state);
-                         return policies::Covers(states, ticket.decision.demands, ticket.args.digest,
-                                                 ticket.tool->digest());
-                       }();
+  const bool covered = ticket.verdict == "ask" && Covered(ticket);
   const bool goes = ticket.verdict == "allow" || covered;
   std::string objection;
   const RunRow* run = ticket.id.run.empty() ? nullptr : serial.state().FindRun(ticket.id.run);
@@ -134,21 +129,10 @@ core::Status Gate::CommitDecision(Serial& serial, Ticket& ticket) {
     ticket.verdict = "allow";
   }
 
-  if (!ticket.proposed) {
-    const std::string digest = ticket.tool == nullptr ? "" : core::DigestName(ticket.tool->digest());
-    Draft proposed = DraftProposed(ticket.id, *ticket.sealer, digest);
-    INTERLOCK_RETURN_IF_ERROR(serial.Append(proposed).status());
+  if (ticket.verdict != ticket.drafted_verdict || ticket.code != ticket.drafted_code) {
+    ticket.drafts.back() = DecidedDraft(ticket, ticket.verdict);
   }
-  for (Draft& draft : ticket.earlier) INTERLOCK_RETURN_IF_ERROR(serial.Append(draft).status());
-  if (!ticket.facts.empty()) {
-    Draft facts = DraftFacts(ticket.id, *ticket.sealer, ticket.facts, ticket.round);
-    INTERLOCK_RETURN_IF_ERROR(serial.Append(facts).status());
-  }
-  Draft draft = DraftDecided(
-      ticket.id, *ticket.sealer,
-      {.effect = ticket.verdict, .code = ticket.code, .say = ticket.say,
-       .decision = decided ? &ticket.decision : nullptr, .args = ticket.args.text, .round = ticket.round});
-  INTERLOCK_RETURN_IF_ERROR(serial.Append(draft).status());
+  for (Draft& draft : ticket.drafts) INTERLOCK_RETURN_IF_ERROR(serial.Append(draft).status());
 
   if (ticket.verdict == "allow") {
     INTERLOCK_RETURN_IF_ERROR(EmitAllow(serial, ticket));
@@ -254,17 +238,14 @@ core::Status Gate::CommitIntent(Serial& serial, Ticket& ticket) {
   return serial.Append(draft).status();
 }
 
-core::Status Gate::CommitOutcome(Serial& serial, Ticket& ticket, const std::string& kind) {
+core::Status Gate::CommitOutcome(Serial& serial, Ticket& ticket, Draft& outcome) {
+  const std::string& kind = ticket.outcome_kind;
   const CallRow* call = serial.state().FindCall(ticket.id.call);
   const bool open = call != nullptr && (call->state == CallState::kIntended ||
                                         call->state == CallState::kUnknown);
   if (!open) {
     return core::FailedPrecondition("the outcome of call `" + ticket.id.call + "` is known by now");
   }
-  Draft outcome = DraftOutcome(ticket.id, *ticket.sealer,
-                               {.attempt = ticket.attempt, .kind = kind,
-                                .code = ticket.outcome.error_code, .detail = ticket.outcome.error,
-                                .outcome = &ticket.outcome});
   INTERLOCK_RETURN_IF_ERROR(serial.Append(outcome).status());
   ticket.newest = serial.newest();
   if (kind == "unknown") return core::OkStatus();  // a hold with an open intent never expires (rule 13)

@@ -174,12 +174,11 @@ core::Status Hub::Recover() {
 asio::awaitable<void> Hub::SettleDirect(CallRow row) {
   auto recorded = history.Call(IndexesOf(row));
   if (!recorded.ok()) co_return;
-  if (row.outcome == "unknown") recorded->outcome = row.outcome;
+  recorded->attempt = static_cast<int>(row.attempt);
+  recorded->intent_us = row.intent_us;
   auto made = TicketOf(*recorded, nullptr);
   if (!made.ok()) co_return;
   const std::unique_ptr<Ticket> ticket = std::move(*made);
-  ticket->attempt = static_cast<int>(row.attempt);
-  ticket->intent_us = row.intent_us;
   Worker& worker = WorkerOf(row.call);
   if (row.state == CallState::kIntended) {
     core::Status status = co_await gate.RecordLost(*ticket);

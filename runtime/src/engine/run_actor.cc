@@ -258,6 +258,7 @@ Draft RunActor::MakeDraft(std::string_view kind, std::string actor) const {
 PlanRequest RunActor::MakePlanRequest() {
   PlanRequest request;
   request.run = run_;
+  request.agent = agent_->name;
   request.step = core_.steps;
   request.model = agent_->model;
   request.messages.push_back({.role = Role::kSystem, .text = agent_->prompt, .calls = {}, .call_id = ""});

@@ -367,6 +367,14 @@ core::StatusOr<CallInfo> Harness::Resolve(const core::Principal& who, const std:
   return Wait<CallInfo>([&](Reply<CallInfo> reply) { engine_->ResolveCall(who, spec, std::move(reply)); });
 }
 
+core::StatusOr<RunInfo> Harness::Send(const std::string& run, std::string text) {
+  return Wait<RunInfo>([&](Reply<RunInfo> reply) { engine_->SendMessage(integrator, run, text, "", std::move(reply)); });
+}
+
+core::StatusOr<RunInfo> Harness::Cancel(const std::string& run) {
+  return Wait<RunInfo>([&](Reply<RunInfo> reply) { engine_->CancelRun(integrator, run, "changed my mind", "", std::move(reply)); });
+}
+
 std::vector<ApprovalInfo> Harness::Pending() {
   auto page = engine_->ListApprovals(operator_one, {}, policies::ApprovalPhase::kPending, "");
   EXPECT_TRUE(page.ok()) << page.status();

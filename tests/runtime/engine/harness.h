@@ -95,11 +95,11 @@ class FakePlanner final : public Planner {
 struct ToolSpec {
   std::string name;
   tools::Effect effect = tools::Effect::kRead;
-  std::string effect_key;
-  std::vector<std::string> locks;
+  std::string effect_key = {};
+  std::vector<std::string> locks = {};
   tools::FailureMeaning failure = tools::FailureMeaning::kUnknown;
   bool idempotent = false;
-  std::string reconcile;  // name of a read tool
+  std::string reconcile = {};  // name of a read tool
   tools::CancelMeaning cancel = tools::CancelMeaning::kNever;
   bool money = false;     // result holds {"amount": "12.50", "currency": "USD"}
   tools::ResultTrust trust = tools::ResultTrust::kTrusted;
@@ -135,6 +135,8 @@ class Harness {
   core::StatusOr<ApprovalInfo> AnswerApproval(const core::Principal& who, const std::string& approval, bool grant,
                                               std::string on_behalf_of = "");
   core::StatusOr<CallInfo> Resolve(const core::Principal& who, const std::string& call, bool happened);
+  core::StatusOr<RunInfo> Send(const std::string& run, std::string text);
+  core::StatusOr<RunInfo> Cancel(const std::string& run);
   std::vector<ApprovalInfo> Pending();
   std::vector<CallInfo> CallsOf(const std::string& run);
   BudgetInfo Budget(const std::string& name);

@@ -2,6 +2,8 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <future>
+
 #include "audit/verify.h"
 #include "harness.h"
 #include "runtime/projectors.h"
@@ -99,11 +101,7 @@ TEST(Properties, Property3_ARestartReadsTheSameRunBack) {
   ASSERT_TRUE(run.ok()) << run.status();
   h.WaitForState(run->id, RunState::kWaitingForUser);
   h.Restart();
-  const auto sent = [&] {
-    std::promise<core::StatusOr<RunInfo>> promise;
-    h.engine().SendMessage(h.integrator, run->id, "the first", "", [&](core::StatusOr<RunInfo> info) { promise.set_value(std::move(info)); });
-    return promise.get_future().get();
-  }();
+  const auto sent = h.Send(run->id, "the first");
   ASSERT_TRUE(sent.ok()) << sent.status();
   EXPECT_EQ(h.WaitForState(run->id, RunState::kCompleted).answer, "bye");
   const std::vector<PlanRequest> seen = h.planner.seen();

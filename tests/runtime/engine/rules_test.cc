@@ -295,9 +295,7 @@ TEST(Rules, Rule11_CancelWaitsForStartedWritesAndStopsReads) {
   ASSERT_TRUE(run.ok()) << run.status();
   h.tools.WaitUntilHeld("orders.cancel", 1);
   h.tools.WaitUntilHeld("slow.read", 1);
-  std::promise<core::StatusOr<RunInfo>> cancelled;
-  h.engine().CancelRun(h.integrator, run->id, "changed my mind", "", [&](core::StatusOr<RunInfo> info) { cancelled.set_value(std::move(info)); });
-  ASSERT_TRUE(cancelled.get_future().get().ok());
+  ASSERT_TRUE(h.Cancel(run->id).ok());
   h.WaitForState(run->id, RunState::kCancelling);
   h.tools.Release("slow.read", FailedOutcome("CANCELLED"));
   h.tools.Release("orders.cancel", OkOutcome({{"ok", true}}));
@@ -503,9 +501,7 @@ TEST(Rules, Rule15_ANewMessageVoidsTheUsersOwnConfirmation) {
   ASSERT_TRUE(run.ok()) << run.status();
   h.WaitForState(run->id, RunState::kWaitingForApproval);
   const std::string approval = h.Pending().at(0).state.id;
-  std::promise<core::StatusOr<RunInfo>> sent;
-  h.engine().SendMessage(h.integrator, run->id, "wait, not that one", "", [&](core::StatusOr<RunInfo> info) { sent.set_value(std::move(info)); });
-  ASSERT_TRUE(sent.get_future().get().ok());
+  ASSERT_TRUE(h.Send(run->id, "wait, not that one").ok());
   h.WaitForState(run->id, RunState::kCompleted);
   EXPECT_EQ(ReasonOf(h.AnswerApproval(h.integrator, approval, true, "user").status()), "APPROVAL_ENDED");
   EXPECT_EQ(h.tools.runs("pay"), 0);
@@ -520,9 +516,7 @@ TEST(Rules, Rule15_AMessageIsReadInTheNextPlanAndOtherApprovalsStay) {
   const auto run = h.CreateRun();
   ASSERT_TRUE(run.ok()) << run.status();
   h.WaitForState(run->id, RunState::kWaitingForApproval);
-  std::promise<core::StatusOr<RunInfo>> sent;
-  h.engine().SendMessage(h.integrator, run->id, "how long?", "", [&](core::StatusOr<RunInfo> info) { sent.set_value(std::move(info)); });
-  ASSERT_TRUE(sent.get_future().get().ok());
+  ASSERT_TRUE(h.Send(run->id, "how long?").ok());
   h.WaitFor(run->id, [&](const RunInfo& info) { return info.steps == 2 && info.state == RunState::kWaitingForApproval; });
   const auto pending = h.Pending();
   ASSERT_EQ(pending.size(), 1u);
