@@ -75,7 +75,8 @@ core::StatusOr<bool> Client::Healthy() const {
   context.set_deadline(std::chrono::system_clock::now() + endpoint_.call_limit);
   grpc::GenericStub stub(channel_);
   grpc::CompletionQueue queue;
-  const grpc::ByteBuffer request;
+  const grpc::Slice whole_server;  // no field set: the server as a whole
+  const grpc::ByteBuffer request(&whole_server, 1);
   grpc::ByteBuffer response;
   grpc::Status status;
   const auto call =
