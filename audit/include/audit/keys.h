@@ -1,4 +1,5 @@
-// Sealing of personal content under per-subject keys (`keys.db`), salted commitments, and the tenant's HMAC.
+// Sealing of personal content under per-subject keys (`keys.db`), salted commitments, and the
+// tenant's HMAC.
 #pragma once
 
 #include <cstdint>
@@ -29,26 +30,29 @@ struct OpenedPayload {
   std::string salt;  // 32 bytes, to disclose with the plaintext
 };
 
-// Thread-safe. `keys.db`: journal_mode=DELETE, secure_delete, synchronous=FULL; data keys are wrapped by a
-// master key outside the file (`master.key` beside it by default, mode 0600, refused when wider).
+// Thread-safe. `keys.db`: journal_mode=DELETE, secure_delete, synchronous=FULL; data keys are
+// wrapped by a master key outside the file (`master.key` beside it by default, mode 0600, refused
+// when wider).
 class KeyStore {
  public:
   static core::StatusOr<std::unique_ptr<KeyStore>> Open(const std::string& folder,
                                                         core::Random* random);
   virtual ~KeyStore() = default;
 
-  // The key of a subject; made, and durable, before it returns (rule 20). `subject` is the subject's plain
-  // name; only its HMAC is stored. Errors: kFailedPrecondition when the subject was erased.
+  // The key of a subject; made, and durable, before it returns (rule 20). `subject` is the
+  // subject's plain name; only its HMAC is stored. Errors: kFailedPrecondition when the subject was
+  // erased.
   virtual core::StatusOr<std::shared_ptr<const SubjectKey>> KeyFor(std::string_view subject) = 0;
 
   // Seals off the writer thread: XChaCha20-Poly1305, random nonce and salt; about 2 us for 1 KiB.
   virtual SealedPayload Seal(const SubjectKey& key, std::string_view media,
                              std::string_view plaintext) = 0;
-  // Errors: kNotFound when the key was destroyed (`erased`), kDataLoss when bytes or commitment do not match.
+  // Errors: kNotFound when the key was destroyed (`erased`), kDataLoss when bytes or commitment do
+  // not match.
   virtual core::StatusOr<OpenedPayload> Open(const SealedPayload& payload) = 0;
 
-  // Hex HMAC-SHA-256 under the tenant's key, domain-separated by `purpose` ("lock", "effect", "subject",
-  // "counter", "user", "request").
+  // Hex HMAC-SHA-256 under the tenant's key, domain-separated by `purpose` ("lock", "effect",
+  // "subject", "counter", "user", "request").
   virtual std::string Hmac(std::string_view purpose, std::string_view text) const = 0;
 
   // Destroys the subject's key. Idempotent. (Erasure as a whole: rule 21.)

@@ -1,8 +1,9 @@
-// The append-only log of one tenant (a partition): entries are leaves of an RFC 6962 tree in `audit.db`.
+// The append-only log of one tenant (a partition): entries are leaves of an RFC 6962 tree in
+// `audit.db`.
 //
-// One writer thread applies commands serially, drains its queue (at most kBatchMax), commits once with a
-// full sync, then acknowledges. `audit` knows bytes, envelopes and payload rows; what a run *is* belongs to
-// the projectors that `runtime` gives to it (rule 22).
+// One writer thread applies commands serially, drains its queue (at most kBatchMax), commits once
+// with a full sync, then acknowledges. `audit` knows bytes, envelopes and payload rows; what a run
+// *is* belongs to the projectors that `runtime` gives to it (rule 22).
 #pragma once
 
 #include <cstdint>
@@ -27,15 +28,15 @@ namespace interlock::audit {
 inline constexpr std::size_t kEntryBytesMax = 65'535;  // C2SP entry bundles have uint16 lengths
 inline constexpr std::size_t kBatchMax = 256;          // commands a commit
 inline constexpr std::size_t kProjectionFlushCommands = 512;
-inline constexpr std::size_t kQueueMax = 65'536;       // commands waiting; above: kResourceExhausted
+inline constexpr std::size_t kQueueMax = 65'536;  // commands waiting; above: kResourceExhausted
 inline constexpr std::int64_t kClockStepMicros = 2'000'000;  // rule 27
 
 // What an appender says of an entry; the log adds v, index, time_us, tenant, run_seq and prev.
 struct NewEntry {
-  std::string_view kind;        // "call.decided"
-  std::string_view run;         // a UUID, or empty for entries of no run
-  std::string_view actor;       // "principal:ticketing", "agent:refund", "engine", "user:…" as an HMAC
-  std::string_view body;        // a canonical JSON object; no content, only commitments (rule 20)
+  std::string_view kind;   // "call.decided"
+  std::string_view run;    // a UUID, or empty for entries of no run
+  std::string_view actor;  // "principal:ticketing", "agent:refund", "engine", "user:…" as an HMAC
+  std::string_view body;   // a canonical JSON object; no content, only commitments (rule 20)
   std::span<const std::string> cites;  // digest names, sorted
 };
 
@@ -55,8 +56,8 @@ struct Entry {
   core::Digest leaf_hash{};
 };
 
-// A sealed payload (see keys.h), ready to store. It belongs to one entry and one slot in it; entries name it
-// as {"bytes":n,"commit":"<hex>","slot":k}.
+// A sealed payload (see keys.h), ready to store. It belongs to one entry and one slot in it;
+// entries name it as {"bytes":n,"commit":"<hex>","slot":k}.
 struct SealedPayload {
   std::string key_id;
   core::Digest commitment{};
@@ -84,16 +85,17 @@ struct EntryView {
   const core::Digest& leaf_hash;
 };
 
-// A fold over entries with tables of its own (rule 22): a write-back cache. Derived from entry bytes alone.
-// Called on the writer thread only (or by verify and rebuild, single-threaded).
+// A fold over entries with tables of its own (rule 22): a write-back cache. Derived from entry
+// bytes alone. Called on the writer thread only (or by verify and rebuild, single-threaded).
 class Projector {
  public:
   virtual ~Projector() = default;
   virtual std::string_view name() const = 0;
-  // CREATE TABLE / INDEX / VIEW IF NOT EXISTS statements. Tables must be named `p_<something>`, views `v_…`;
-  // the authorizer allows UPDATE and DELETE on `p_` tables (and payload rows) only.
+  // CREATE TABLE / INDEX / VIEW IF NOT EXISTS statements. Tables must be named `p_<something>`,
+  // views `v_…`; the authorizer allows UPDATE and DELETE on `p_` tables (and payload rows) only.
   virtual std::vector<std::string> Schema() const = 0;
-  // Gives the connection to load rows from. Called once, before any other call, and again after Reset.
+  // Gives the connection to load rows from. Called once, before any other call, and again after
+  // Reset.
   virtual core::Status Attach(sqlite3* db) = 0;
   // Folds one entry into memory. An error stops the log (kDataLoss): our own entry made no sense.
   virtual core::Status Apply(const EntryView& entry) = 0;
@@ -110,13 +112,13 @@ class Transaction {
   // max(wall, last), the same for the whole command (rule 27).
   virtual std::int64_t now_us() const = 0;
   virtual std::uint64_t next_index() const = 0;
-  // Adds an entry to the batch. Its payloads' slots are their positions. Errors: kResourceExhausted above
-  // kEntryBytesMax; kFailedPrecondition when the log takes no new entries. The projectors see it when the
-  // command has returned OK.
+  // Adds an entry to the batch. Its payloads' slots are their positions. Errors: kResourceExhausted
+  // above kEntryBytesMax; kFailedPrecondition when the log takes no new entries. The projectors see
+  // it when the command has returned OK.
   virtual core::StatusOr<EntryRef> Append(const NewEntry& entry,
                                           std::span<SealedPayload> payloads = {}) = 0;
-  // Keeps a content-addressed blob that entries cite (policy file, manifest, agent file) in the same commit;
-  // one that is there already is kept once. No content of persons (rule 20).
+  // Keeps a content-addressed blob that entries cite (policy file, manifest, agent file) in the
+  // same commit; one that is there already is kept once. No content of persons (rule 20).
   virtual void PutBlob(std::string_view bytes) = 0;
 };
 
@@ -125,15 +127,15 @@ class Command {
   virtual ~Command() = default;
   // On the writer thread, serially. An error takes back every entry this command added.
   virtual core::Status Apply(Transaction& transaction) = 0;
-  // Exactly once, on the writer thread, after the batch is durable (OK), or with the reason it is not.
-  // Must not block; may Submit.
+  // Exactly once, on the writer thread, after the batch is durable (OK), or with the reason it is
+  // not. Must not block; may Submit.
   virtual void Done(const core::Status& status) = 0;
 };
 
 enum class Health {
   kOk,
-  kNoSpace,   // SQLITE_FULL: only outcomes (see Urgency) are taken until there is room (rule 28)
-  kStopped,   // EIO, failed fsync or damage: final until restart and verify
+  kNoSpace,  // SQLITE_FULL: only outcomes (see Urgency) are taken until there is room (rule 28)
+  kStopped,  // EIO, failed fsync or damage: final until restart and verify
 };
 
 enum class Urgency {
@@ -142,18 +144,19 @@ enum class Urgency {
 };
 
 struct LogOptions {
-  std::string folder;           // `tenants/<tenant>`; made if absent (mode 0700)
+  std::string folder;  // `tenants/<tenant>`; made if absent (mode 0700)
   std::string tenant;
-  std::string origin;           // of checkpoints, e.g. "interlock.example/main"
+  std::string origin;  // of checkpoints, e.g. "interlock.example/main"
   const core::Clock* clock = nullptr;
-  Signer* signer = nullptr;     // borrowed, outlives the log
+  Signer* signer = nullptr;            // borrowed, outlives the log
   std::vector<Projector*> projectors;  // borrowed, outlive the log
   std::uint64_t ballast_bytes = 64ull << 20;
   std::int64_t checkpoint_interval_us = 60'000'000;
   std::uint64_t checkpoint_entries = 256;
-  // Rule 27: called on the writer thread, before the batch's commands, when wall and monotonic time moved
-  // apart by more than kClockStepMicros since the last call; `by_us` is signed. Must not block; may Submit.
-  // The log itself only keeps time_us from going back; what a step forbids is the caller's to decide.
+  // Rule 27: called on the writer thread, before the batch's commands, when wall and monotonic time
+  // moved apart by more than kClockStepMicros since the last call; `by_us` is signed. Must not
+  // block; may Submit. The log itself only keeps time_us from going back; what a step forbids is
+  // the caller's to decide.
   std::function<void(std::int64_t by_us)> clock_stepped;
 };
 
@@ -166,13 +169,14 @@ struct EntryPage {
 // Thread-safe. Neither copies nor moves.
 class Log {
  public:
-  // Locks the folder (one daemon a partition; kFailedPrecondition with the other's pid), checks the frontier
-  // and the entries since the last checkpoint (rule 24; kDataLoss names the first bad index), folds what lies
-  // past the watermark into the projectors, starts the writer.
+  // Locks the folder (one daemon a partition; kFailedPrecondition with the other's pid), checks the
+  // frontier and the entries since the last checkpoint (rule 24; kDataLoss names the first bad
+  // index), folds what lies past the watermark into the projectors, starts the writer.
   static core::StatusOr<std::unique_ptr<Log>> Open(const LogOptions& options);
   virtual ~Log() = default;  // drains, flushes projections, signs a last checkpoint
 
-  // Queues a command. On refusal (queue full, stopped, no space) calls Done with the reason, from here.
+  // Queues a command. On refusal (queue full, stopped, no space) calls Done with the reason, from
+  // here.
   virtual void Submit(std::unique_ptr<Command> command, Urgency urgency) = 0;
   // Submits one entry and waits until it is durable. For callers that are not in a hurry.
   virtual core::StatusOr<EntryRef> Append(const NewEntry& entry,
@@ -181,8 +185,8 @@ class Log {
   virtual std::uint64_t size() const = 0;  // committed entries
   virtual Health health() const = 0;
   virtual std::string health_reason() const = 0;  // empty when kOk
-  // Rule 27: time of the last entry at Open minus the wall clock then; above one hour the caller takes no new
-  // intents until an operator confirms.
+  // Rule 27: time of the last entry at Open minus the wall clock then; above one hour the caller
+  // takes no new intents until an operator confirms.
   virtual std::int64_t ahead_of_wall_us() const { return 0; }
 
   virtual core::StatusOr<Entry> Read(std::uint64_t index) const = 0;
@@ -193,10 +197,12 @@ class Log {
   // Errors: kNotFound when there is no such row; an erased one comes back with `erased` set.
   virtual core::StatusOr<PayloadRow> ReadPayload(std::uint64_t entry_index, int slot) const = 0;
 
-  // Runs `read` with a read-only connection whose projections include every entry acknowledged before the call.
+  // Runs `read` with a read-only connection whose projections include every entry acknowledged
+  // before the call.
   virtual core::Status Query(const std::function<core::Status(sqlite3*)>& read) const = 0;
 
-  // A blob that entries cite, by the SHA-256 of its bytes. Errors: kNotFound; kDataLoss when its bytes changed.
+  // A blob that entries cite, by the SHA-256 of its bytes. Errors: kNotFound; kDataLoss when its
+  // bytes changed.
   virtual core::StatusOr<std::string> ReadBlob(const core::Digest& digest) const = 0;
 
   // Newest signed checkpoint; signs one first if entries were added since.
@@ -210,7 +216,8 @@ class Log {
   virtual core::StatusOr<std::vector<core::Digest>> ConsistencyProof(std::uint64_t old_size,
                                                                      std::uint64_t size) const = 0;
 
-  // Called on the writer thread after each commit with the first and one-past-last new index. Must not block.
+  // Called on the writer thread after each commit with the first and one-past-last new index. Must
+  // not block.
   virtual void SetListener(std::function<void(std::uint64_t, std::uint64_t)> committed) = 0;
 };
 

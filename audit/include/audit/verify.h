@@ -1,5 +1,5 @@
-// Verification of a partition's folder, read-only, by anyone who has the files (and better: an outside
-// checkpoint and the verifier key).
+// Verification of a partition's folder, read-only, by anyone who has the files (and better: an
+// outside checkpoint and the verifier key).
 #pragma once
 
 #include <cstdint>
@@ -14,9 +14,10 @@
 namespace interlock::audit {
 
 struct VerifyOptions {
-  std::string database;               // path of audit.db
-  std::string verifier_key;           // pinned; empty: the one in the file is used and the report says so
-  std::vector<std::string> outside_checkpoints;  // notes kept elsewhere: catch truncation and roll-back
+  std::string database;      // path of audit.db
+  std::string verifier_key;  // pinned; empty: the one in the file is used and the report says so
+  std::vector<std::string>
+      outside_checkpoints;             // notes kept elsewhere: catch truncation and roll-back
   std::vector<Projector*> projectors;  // recomputed into a scratch database and compared row by row
   std::function<void(std::uint64_t done, std::uint64_t total)> progress;
 };
@@ -28,19 +29,20 @@ struct VerifyReport {
   std::string reason;                      // one line; empty when intact
   std::optional<std::uint64_t> first_bad;  // index of the first bad entry
   std::uint64_t entries = 0;
-  std::uint64_t checkpoints = 0;           // that hold
-  std::uint64_t signed_entries = 0;        // covered by the newest checkpoint that holds, outside ones included
+  std::uint64_t checkpoints = 0;  // that hold
+  std::uint64_t signed_entries =
+      0;  // covered by the newest checkpoint that holds, outside ones included
   std::string root_hex;
   bool key_pinned = false;
 };
 
-// Checks: tables and triggers, dense indexes, leaf hashes, canonical form, envelope (run_seq contiguous, prev
-// links, time never back), stored tree, every checkpoint's signature and root, outside checkpoints, that each
-// commitment has its payload row (payloads are not opened here), projections. `projectors` must be fresh.
-// kTampered: something differs; `first_bad` is the first entry that cannot be trusted, where one can be named.
-// kCouldNotCheck: no such file, not a log, an unreadable page, or an outside checkpoint that is no checkpoint.
-// kIncomplete: entries but no checkpoint at all, or projections of another version of the program.
-// Never writes. One thread.
+// Checks: tables and triggers, dense indexes, leaf hashes, canonical form, envelope (run_seq
+// contiguous, prev links, time never back), stored tree, every checkpoint's signature and root,
+// outside checkpoints, that each commitment has its payload row (payloads are not opened here),
+// projections. `projectors` must be fresh. kTampered: something differs; `first_bad` is the first
+// entry that cannot be trusted, where one can be named. kCouldNotCheck: no such file, not a log, an
+// unreadable page, or an outside checkpoint that is no checkpoint. kIncomplete: entries but no
+// checkpoint at all, or projections of another version of the program. Never writes. One thread.
 VerifyReport Verify(const VerifyOptions& options);
 
 }  // namespace interlock::audit

@@ -16,7 +16,8 @@ std::int64_t Read(clockid_t id) {
 }  // namespace
 
 std::int64_t SystemClock::WallMicros() const { return Read(CLOCK_REALTIME); }
-// MONOTONIC, not BOOTTIME: the vDSO serves it without a system call, and a suspended machine runs no tools.
+// MONOTONIC, not BOOTTIME: the vDSO serves it without a system call, and a suspended machine runs
+// no tools.
 std::int64_t SystemClock::MonotonicMicros() const { return Read(CLOCK_MONOTONIC); }
 
 }  // namespace interlock::core

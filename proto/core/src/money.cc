@@ -21,16 +21,21 @@ constexpr std::array<Currency, 25> kOddDigits{{
 
 // ISO 4217: active codes with two digits.
 constexpr std::string_view kTwoDigits =
-    "AED AFN ALL AMD ANG AOA ARS AUD AWG AZN BAM BBD BDT BGN BMD BND BOB BRL BSD BTN BWP BYN BZD CAD "
-    "CDF CHF CNY COP CRC CUP CVE CZK DKK DOP DZD EGP ERN ETB EUR FJD FKP GBP GEL GHS GIP GMD GTQ GYD "
-    "HKD HNL HTG HUF IDR ILS INR IRR JMD KES KGS KHR KPW KYD KZT LAK LBP LKR LRD LSL MAD MDL MGA MKD "
-    "MMK MNT MOP MRU MUR MVR MWK MXN MYR MZN NAD NGN NIO NOK NPR NZD PAB PEN PGK PHP PKR PLN QAR RON "
-    "RSD RUB SAR SBD SCR SDG SEK SGD SHP SLE SOS SRD SSP STN SVC SYP SZL THB TJS TMT TOP TRY TTD TWD "
+    "AED AFN ALL AMD ANG AOA ARS AUD AWG AZN BAM BBD BDT BGN BMD BND BOB BRL BSD BTN BWP BYN BZD "
+    "CAD "
+    "CDF CHF CNY COP CRC CUP CVE CZK DKK DOP DZD EGP ERN ETB EUR FJD FKP GBP GEL GHS GIP GMD GTQ "
+    "GYD "
+    "HKD HNL HTG HUF IDR ILS INR IRR JMD KES KGS KHR KPW KYD KZT LAK LBP LKR LRD LSL MAD MDL MGA "
+    "MKD "
+    "MMK MNT MOP MRU MUR MVR MWK MXN MYR MZN NAD NGN NIO NOK NPR NZD PAB PEN PGK PHP PKR PLN QAR "
+    "RON "
+    "RSD RUB SAR SBD SCR SDG SEK SGD SHP SLE SOS SRD SSP STN SVC SYP SZL THB TJS TMT TOP TRY TTD "
+    "TWD "
     "TZS UAH USD UYU UZS VES WST XCD YER ZAR ZMW ZWG ";
 
 Status BadAmount(std::string_view text, std::string_view why) {
-  return InvalidArgument("`" + std::string(text.substr(0, 64)) + "` is not an amount: " +
-                         std::string(why));
+  return InvalidArgument("`" + std::string(text.substr(0, 64)) +
+                         "` is not an amount: " + std::string(why));
 }
 
 }  // namespace
@@ -60,10 +65,12 @@ StatusOr<Money> ParseMoney(std::string_view decimal, std::string_view currency) 
     fraction.remove_suffix(1);
   }
   if (fraction.size() > static_cast<std::size_t>(digits)) {
-    return BadAmount(decimal, std::string(currency) + " has " + std::to_string(digits) + " decimals");
+    return BadAmount(decimal,
+                     std::string(currency) + " has " + std::to_string(digits) + " decimals");
   }
   std::string all = negative ? "-" : "";
-  all.append(whole).append(fraction).append(static_cast<std::size_t>(digits) - fraction.size(), '0');
+  all.append(whole).append(fraction).append(static_cast<std::size_t>(digits) - fraction.size(),
+                                            '0');
   for (const char c : all.substr(negative ? 1 : 0)) {
     if (c < '0' || c > '9') return BadAmount(decimal, "write it as 12 or 12.50");
   }

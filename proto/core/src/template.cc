@@ -6,7 +6,8 @@
 namespace interlock::core {
 namespace {
 
-// Characters that structure a key; escaped in values so that no value can imitate another key's shape.
+// Characters that structure a key; escaped in values so that no value can imitate another key's
+// shape.
 bool NeedsEscape(char c) {
   const auto u = static_cast<unsigned char>(c);
   return u < 0x20 || u == 0x7f || c == '%' || c == ':' || c == '/';
@@ -95,7 +96,8 @@ StatusOr<std::string> Template::ExpandRaw(const Json& scope) const {
 }
 
 Status CheckTemplates(const Json& value, const std::vector<std::string>& roots) {
-  if (value.is_string()) return Template::Parse(value.get_ref<const std::string&>(), roots).status();
+  if (value.is_string())
+    return Template::Parse(value.get_ref<const std::string&>(), roots).status();
   if (!value.is_structured()) return OkStatus();
   for (const Json& element : value) {
     INTERLOCK_RETURN_IF_ERROR(CheckTemplates(element, roots));

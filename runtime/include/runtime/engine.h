@@ -1,7 +1,8 @@
-// The engine as its faces (gRPC, CLI, tests) see it: runs, calls, approvals and the log of one tenant.
+// The engine as its faces (gRPC, CLI, tests) see it: runs, calls, approvals and the log of one
+// tenant.
 //
-// Plain values, no protobuf. Every method is thread-safe. Methods with a Reply return at once and call it
-// exactly once, from an engine thread, when what they did is durable; it must not block.
+// Plain values, no protobuf. Every method is thread-safe. Methods with a Reply return at once and
+// call it exactly once, from an engine thread, when what they did is durable; it must not block.
 // Errors carry an ErrorInfo reason in the status payload kReasonUrl ("RUN_NOT_FOUND").
 #pragma once
 
@@ -39,7 +40,7 @@ enum class RunState {
   kCompleted,
   kFailed,
   kCancelled,
-  kEscalated,           // handed to a person; ended for the engine
+  kEscalated,  // handed to a person; ended for the engine
 };
 std::string_view RunStateName(RunState state);  // "waiting_for_approval"
 bool IsFinal(RunState state);
@@ -53,31 +54,41 @@ struct RunInfo {
   std::int64_t create_time_us = 0;
   std::int64_t update_time_us = 0;
   std::int64_t steps = 0;
-  std::string answer;   // final text, for kCompleted; the question, for kWaitingForUser (if readable)
-  std::string code;     // why, for kFailed: "STEP_LIMIT", "PLANNER", …
-  std::string reason;   // one line
+  std::string
+      answer;        // final text, for kCompleted; the question, for kWaitingForUser (if readable)
+  std::string code;  // why, for kFailed: "STEP_LIMIT", "PLANNER", …
+  std::string reason;        // one line
   std::int64_t entries = 0;  // run_seq of the newest entry + 1
   audit::EntryRef newest;    // receipt (rule 23)
 };
 
 struct CreateRunSpec {
   std::string agent;
-  std::string message;        // the first message of the user, at most 64 KiB
-  std::string user;           // the authenticated end user as the integrator knows him; empty: none
-  std::string subject;        // whose key seals the content; empty: the user, else the run's own id
-  core::Json session;         // object of trusted values, at most 64 KiB; null: {}
-  std::string request_id;     // UUID; empty: no deduplication
+  std::string message;     // the first message of the user, at most 64 KiB
+  std::string user;        // the authenticated end user as the integrator knows him; empty: none
+  std::string subject;     // whose key seals the content; empty: the user, else the run's own id
+  core::Json session;      // object of trusted values, at most 64 KiB; null: {}
+  std::string request_id;  // UUID; empty: no deduplication
 };
 
 enum class CallState {
-  kProposed, kDenied, kParked, kIntended, kRunning, kOk, kFailed, kUnknown, kNotStarted, kWithdrawn,
+  kProposed,
+  kDenied,
+  kParked,
+  kIntended,
+  kRunning,
+  kOk,
+  kFailed,
+  kUnknown,
+  kNotStarted,
+  kWithdrawn,
   kRefused,  // bad arguments, unknown tool
 };
 std::string_view CallStateName(CallState state);
 
 struct CallInfo {
   std::string id;
-  std::string run;      // empty for ExecuteToolCall without a run
+  std::string run;  // empty for ExecuteToolCall without a run
   std::string tool;
   CallState state = CallState::kProposed;
   std::string verdict;  // "allow", "deny", "ask"
@@ -85,9 +96,9 @@ struct CallInfo {
   std::string say;
   std::vector<policies::FiredRule> rules;  // from the decision when it is at hand
   std::vector<std::string> approvals;      // ids that it waits for or used
-  std::string args;     // canonical text if readable
-  std::string result;   // JSON text if released and readable
-  std::string outcome;  // "ok", "failed", "unknown", …
+  std::string args;                        // canonical text if readable
+  std::string result;                      // JSON text if released and readable
+  std::string outcome;                     // "ok", "failed", "unknown", …
   std::string sandbox_level;
   std::int64_t create_time_us = 0;
   std::int64_t update_time_us = 0;
@@ -98,21 +109,21 @@ struct ApprovalInfo {
   policies::ApprovalState state;
   std::string run;
   std::string tool;
-  std::string args;           // complete canonical text, never cut
-  core::Json facts;           // what the decision saw
+  std::string args;  // complete canonical text, never cut
+  core::Json facts;  // what the decision saw
   std::vector<policies::FiredRule> rules;
-  std::string etag;           // hex of the binding digest: send it back with the answer
+  std::string etag;  // hex of the binding digest: send it back with the answer
   std::int64_t create_time_us = 0;
   bool new_message_since = false;  // rule 15
 };
 
 struct ToolCallSpec {
   std::string tool;
-  std::string args;           // JSON text
+  std::string args;  // JSON text
   std::string user;
   std::string subject;
   core::Json session;
-  std::string request_id;     // required for Execute; kept as long as its call
+  std::string request_id;  // required for Execute; kept as long as its call
 };
 
 // One entry of a run, with its content where the reader may see it.
@@ -123,7 +134,7 @@ struct RunEvent {
 
 struct BudgetInfo {
   std::string name;
-  std::string scope;     // readable while the engine knows it, else its HMAC
+  std::string scope;  // readable while the engine knows it, else its HMAC
   std::string unit;
   std::int64_t limit = 0;
   std::int64_t held = 0;
@@ -138,14 +149,14 @@ struct Page {
 };
 
 struct PageSpec {
-  int size = 50;            // 1..1000
+  int size = 50;  // 1..1000
   std::string cursor;
 };
 
 struct ResolveSpec {
   std::string call;
   bool happened = false;
-  std::string reason;       // required
+  std::string reason;  // required
   std::string evidence;
   std::string request_id;
 };
@@ -153,7 +164,7 @@ struct ResolveSpec {
 struct Answer {
   std::string approval;
   bool grant = false;
-  std::string etag;          // of what the approver saw; mismatch: kAborted, STALE_APPROVAL
+  std::string etag;  // of what the approver saw; mismatch: kAborted, STALE_APPROVAL
   std::string reason;
   std::string on_behalf_of;  // "user": relays the word of the run's user (role user-relay)
   std::string request_id;
@@ -173,12 +184,14 @@ class Engine {
                            std::string request_id, Reply<RunInfo> reply) = 0;
   virtual void CancelRun(const core::Principal& who, std::string run, std::string reason,
                          std::string request_id, Reply<RunInfo> reply) = 0;
-  // Durable events with run_seq > after_seq, oldest first. `content`: also open sealed payloads (who may).
+  // Durable events with run_seq > after_seq, oldest first. `content`: also open sealed payloads
+  // (who may).
   virtual core::StatusOr<std::vector<RunEvent>> ReadEvents(const core::Principal& who,
                                                            std::string_view run,
                                                            std::int64_t after_seq, int max,
                                                            bool content) = 0;
-  // Calls `changed` (from the writer thread; must not block) whenever the run got entries, until Unsubscribe.
+  // Calls `changed` (from the writer thread; must not block) whenever the run got entries, until
+  // Unsubscribe.
   virtual std::uint64_t Subscribe(std::string_view run, std::function<void()> changed) = 0;
   virtual void Unsubscribe(std::uint64_t subscription) = 0;
 
@@ -199,10 +212,9 @@ class Engine {
   // --- approvals
   virtual core::StatusOr<ApprovalInfo> GetApproval(const core::Principal& who,
                                                    std::string_view id) = 0;
-  virtual core::StatusOr<Page<ApprovalInfo>> ListApprovals(const core::Principal& who,
-                                                           const PageSpec& page,
-                                                           std::optional<policies::ApprovalPhase> phase,
-                                                           std::string_view run) = 0;
+  virtual core::StatusOr<Page<ApprovalInfo>> ListApprovals(
+      const core::Principal& who, const PageSpec& page,
+      std::optional<policies::ApprovalPhase> phase, std::string_view run) = 0;
   virtual void AnswerApproval(const core::Principal& who, Answer answer,
                               Reply<ApprovalInfo> reply) = 0;
 

@@ -20,8 +20,8 @@
 
 namespace interlock::runtime {
 
-// The fold of the log that runs, calls, approvals and budgets are read from: give its projector() to
-// audit::LogOptions before the log is opened, then the whole to EngineParts.
+// The fold of the log that runs, calls, approvals and budgets are read from: give its projector()
+// to audit::LogOptions before the log is opened, then the whole to EngineParts.
 class State;
 struct StateDeleter {
   void operator()(State* state) const;
@@ -31,13 +31,13 @@ StatePtr MakeState();
 audit::Projector* ProjectorOf(State& state);
 
 struct EngineLimits {
-  int workers = 2;                             // threads that run steps and gates
-  int lookups_max = 64;                        // look-ups at once
-  int calls_max = 64;                          // tool calls at once
-  std::int64_t lock_wait_us = 10'000'000;      // then deny BUSY
-  std::int64_t fact_wait_us = 10'000'000;      // for all look-ups of a call
-  int attempts_max = 3;                        // of an idempotent tool whose outcome is unknown
-  std::int64_t plan_wait_us = 120'000'000;     // for one reply of a planner
+  int workers = 2;                          // threads that run steps and gates
+  int lookups_max = 64;                     // look-ups at once
+  int calls_max = 64;                       // tool calls at once
+  std::int64_t lock_wait_us = 10'000'000;   // then deny BUSY
+  std::int64_t fact_wait_us = 10'000'000;   // for all look-ups of a call
+  int attempts_max = 3;                     // of an idempotent tool whose outcome is unknown
+  std::int64_t plan_wait_us = 120'000'000;  // for one reply of a planner
 };
 
 // Borrowed parts outlive the engine.
@@ -53,7 +53,7 @@ struct EngineParts {
   std::shared_ptr<const tools::Registry> registry;
   std::shared_ptr<const policies::Bundle> bundle;  // null: everything is denied (NO_BUNDLE)
   std::vector<AgentFile> agents;
-  std::map<std::string, Planner*> planners;        // by name
+  std::map<std::string, Planner*> planners;  // by name
   EngineLimits limits;
 };
 

@@ -17,7 +17,7 @@ namespace interlock::runtime {
 enum class Role { kSystem, kUser, kAssistant, kTool };
 
 struct ProposedCall {
-  std::string id;         // the planner's own id; unique within the plan
+  std::string id;  // the planner's own id; unique within the plan
   std::string tool;
   std::string args_text;  // as the planner wrote it; checked by the gate
 };
@@ -32,12 +32,12 @@ struct ChatMessage {
 
 struct PlanRequest {
   std::string run;
-  std::string agent;                // name of the agent file
-  std::int64_t step = 0;            // 0, 1, … within the run
-  std::string model;                // from the agent file
+  std::string agent;      // name of the agent file
+  std::int64_t step = 0;  // 0, 1, … within the run
+  std::string model;      // from the agent file
   std::vector<ChatMessage> messages;
   std::vector<std::shared_ptr<const tools::Tool>> tools;
-  core::Json session;               // the scripted planner finds its script by it; others ignore it
+  core::Json session;  // the scripted planner finds its script by it; others ignore it
   std::int64_t deadline_monotonic_us = 0;
 };
 
@@ -53,7 +53,7 @@ struct Plan {
   std::vector<ProposedCall> calls;  // at most kPlanCallsMax
   std::int64_t prompt_tokens = 0;
   std::int64_t completion_tokens = 0;
-  std::string raw;                  // what came over the wire, for the record
+  std::string raw;  // what came over the wire, for the record
 };
 
 inline constexpr std::size_t kPlanCallsMax = 32;
@@ -63,14 +63,17 @@ inline constexpr std::size_t kPlanBytesMax = 4 << 20;
 class Planner {
  public:
   virtual ~Planner() = default;
-  // `done` is called exactly once, from some thread, and must not block. An error ends the step: kUnavailable
-  // and kDeadlineExceeded after the planner's own retries, kInvalidArgument for a reply that makes no sense.
-  virtual std::uint64_t Propose(PlanRequest request, std::function<void(core::StatusOr<Plan>)> done) = 0;
+  // `done` is called exactly once, from some thread, and must not block. An error ends the step:
+  // kUnavailable and kDeadlineExceeded after the planner's own retries, kInvalidArgument for a
+  // reply that makes no sense.
+  virtual std::uint64_t Propose(PlanRequest request,
+                                std::function<void(core::StatusOr<Plan>)> done) = 0;
   // Gives up on a request: `done` is called with kCancelled unless it was already.
   virtual void Cancel(std::uint64_t handle) = 0;
 };
 
-// The plan as one canonical JSON object, and back: what is recorded, and what replay and a restart read.
+// The plan as one canonical JSON object, and back: what is recorded, and what replay and a restart
+// read.
 std::string PlanToJson(const Plan& plan);
 core::StatusOr<Plan> PlanFromJson(std::string_view text);
 

@@ -1,5 +1,5 @@
-// Coroutines over callbacks: what the gate and the runs wait with. Engine threads only, but for the callbacks
-// themselves, which may come from anywhere.
+// Coroutines over callbacks: what the gate and the runs wait with. Engine threads only, but for the
+// callbacks themselves, which may come from anywhere.
 #pragma once
 
 #include <asio.hpp>
@@ -14,8 +14,8 @@
 
 namespace interlock::runtime {
 
-// Suspends until the callback given to `start` is called (once, from any thread) and goes on, with its value,
-// on the coroutine's own executor.
+// Suspends until the callback given to `start` is called (once, from any thread) and goes on, with
+// its value, on the coroutine's own executor.
 template <typename T, typename Start>
 asio::awaitable<T> Await(Start start) {
   auto initiate = [start = std::move(start)](auto handler) mutable {
@@ -50,7 +50,8 @@ class Places {
 // Named locks (rule 3): taken sorted, served in order, a bounded wait. Thread-safe.
 class LockTable {
  public:
-  // Takes every key or, when that takes longer than wait_us, none. Precondition: keys are sorted and unique.
+  // Takes every key or, when that takes longer than wait_us, none. Precondition: keys are sorted
+  // and unique.
   asio::awaitable<bool> Take(std::vector<std::string> keys, std::int64_t wait_us);
   void Give(const std::vector<std::string>& keys);
 

@@ -1,4 +1,5 @@
-// How rules read balances and counters: from memory (a worker's first look) or from the journal's own state.
+// How rules read balances and counters: from memory (a worker's first look) or from the journal's
+// own state.
 #pragma once
 
 #include <string>
@@ -10,8 +11,8 @@
 
 namespace interlock::runtime {
 
-// A value that memory does not hold reads as 0 with this version, which never holds in the serial section: the
-// decision is then made there, where tables can be read.
+// A value that memory does not hold reads as 0 with this version, which never holds in the serial
+// section: the decision is then made there, where tables can be read.
 inline constexpr std::uint64_t kUnknownVersion = ~0ull;
 
 // Any thread.

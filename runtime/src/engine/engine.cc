@@ -55,11 +55,14 @@ core::Status EngineImpl::Start() {
 
 core::Status EngineImpl::Need(const core::Principal& who, std::string_view role) {
   if (who.Has(role)) return core::OkStatus();
-  return WithReason(core::PermissionDenied("this needs the role `" + std::string(role) + "`"), "ROLE_REQUIRED");
+  return WithReason(core::PermissionDenied("this needs the role `" + std::string(role) + "`"),
+                    "ROLE_REQUIRED");
 }
 
 std::string EngineImpl::RequestKey(const core::Principal& who, std::string_view request_id) const {
-  return request_id.empty() ? "" : hub_.parts.keys->Hmac("request", who.id + "\n" + std::string(request_id));
+  return request_id.empty()
+             ? ""
+             : hub_.parts.keys->Hmac("request", who.id + "\n" + std::string(request_id));
 }
 
 std::uint64_t EngineImpl::Subscribe(std::string_view run, std::function<void()> changed) {
@@ -72,17 +75,19 @@ core::StatusOr<std::vector<BudgetInfo>> EngineImpl::ListBudgets(const core::Prin
   const bool may = who.Has(core::kRoleOperator) || who.Has(core::kRoleAuditor) ||
                    who.Has(core::kRoleApprover) || who.Has(core::kRoleIntegrator);
   if (!may) return Need(who, core::kRoleOperator);
-  INTERLOCK_ASSIGN_OR_RETURN(const auto rows, Select<BudgetRow>(*hub_.parts.log, "ORDER BY key LIMIT 10000", {}));
+  INTERLOCK_ASSIGN_OR_RETURN(const auto rows,
+                             Select<BudgetRow>(*hub_.parts.log, "ORDER BY key LIMIT 10000", {}));
   const std::string tenant_scope = hub_.parts.keys->Hmac("scope", "tenant:" + hub_.parts.tenant);
   std::vector<BudgetInfo> budgets;
   for (const BudgetRow& row : rows) {
-    budgets.push_back({.name = row.budget,
-                       .scope = row.scope == tenant_scope ? "tenant:" + hub_.parts.tenant : row.scope,
-                       .unit = row.unit,
-                       .limit = row.limit_amount,
-                       .held = row.held,
-                       .settled = row.settled,
-                       .window_start_us = row.window_us});
+    budgets.push_back(
+        {.name = row.budget,
+         .scope = row.scope == tenant_scope ? "tenant:" + hub_.parts.tenant : row.scope,
+         .unit = row.unit,
+         .limit = row.limit_amount,
+         .held = row.held,
+         .settled = row.settled,
+         .window_start_us = row.window_us});
   }
   return budgets;
 }

@@ -1,4 +1,5 @@
-// The engine's face: checks who may do what, turns requests into journal commands, reads rows into answers.
+// The engine's face: checks who may do what, turns requests into journal commands, reads rows into
+// answers.
 #pragma once
 
 #include <map>
@@ -87,7 +88,8 @@ class EngineImpl final : public Engine {
   core::StatusOr<RunInfo> InfoOf(const RunRow& row) const;
   core::StatusOr<CallInfo> InfoOf(const CallRow& row, bool content) const;
   core::StatusOr<ApprovalInfo> InfoOf(const ApprovalRow& row) const;
-  core::StatusOr<policies::ApprovalState> FullState(const ApprovalRow& row, RecordedCall& call) const;
+  core::StatusOr<policies::ApprovalState> FullState(const ApprovalRow& row,
+                                                    RecordedCall& call) const;
   core::StatusOr<RecordedCall> RecordedOf(const CallRow& row) const;
   std::string TextAt(std::int64_t index, std::string_view field) const;
 

@@ -4,8 +4,10 @@
 
 namespace interlock::runtime {
 
-// The approval with everything that says who may answer it: the demand, the run's user and who asked.
-core::StatusOr<policies::ApprovalState> EngineImpl::FullState(const ApprovalRow& row, RecordedCall& call) const {
+// The approval with everything that says who may answer it: the demand, the run's user and who
+// asked.
+core::StatusOr<policies::ApprovalState> EngineImpl::FullState(const ApprovalRow& row,
+                                                              RecordedCall& call) const {
   INTERLOCK_ASSIGN_OR_RETURN(policies::ApprovalState state, hub_.ApprovalStateOf(row));
   INTERLOCK_ASSIGN_OR_RETURN(const CallRow call_row, hub_.CallRowOf(row.call));
   INTERLOCK_ASSIGN_OR_RETURN(call, RecordedOf(call_row));
@@ -30,17 +32,22 @@ core::StatusOr<ApprovalInfo> EngineImpl::InfoOf(const ApprovalRow& row) const {
   info.create_time_us = row.create_us;
   if (call.decision.is_object() && call.decision.contains("rules")) {
     for (const core::Json& rule : call.decision["rules"]) {
-      info.rules.push_back({.id = rule.value("id", ""), .verdict = rule.value("verdict", ""),
-                            .code = rule.value("code", ""), .say = rule.value("say", ""),
-                            .because = rule.value("because", ""), .line = rule.value("line", 0)});
+      info.rules.push_back({.id = rule.value("id", ""),
+                            .verdict = rule.value("verdict", ""),
+                            .code = rule.value("code", ""),
+                            .say = rule.value("say", ""),
+                            .because = rule.value("because", ""),
+                            .line = rule.value("line", 0)});
     }
   }
-  const auto run = row.run.empty() ? core::StatusOr<RunRow>(core::NotFound("")) : hub_.RunRowOf(row.run);
+  const auto run =
+      row.run.empty() ? core::StatusOr<RunRow>(core::NotFound("")) : hub_.RunRowOf(row.run);
   info.new_message_since = run.ok() && run->message_us > row.create_us;
   return info;
 }
 
-core::StatusOr<ApprovalInfo> EngineImpl::GetApproval(const core::Principal& who, std::string_view id) {
+core::StatusOr<ApprovalInfo> EngineImpl::GetApproval(const core::Principal& who,
+                                                     std::string_view id) {
   INTERLOCK_ASSIGN_OR_RETURN(const ApprovalRow row, hub_.ApprovalRowOf(std::string(id)));
   INTERLOCK_ASSIGN_OR_RETURN(const CallRow call, hub_.CallRowOf(row.call));
   INTERLOCK_RETURN_IF_ERROR(MaySeeCall(who, call));
@@ -52,9 +59,15 @@ core::StatusOr<Page<ApprovalInfo>> EngineImpl::ListApprovals(
     std::string_view run) {
   std::string where = "WHERE (? = '' OR approval < ?)";
   std::vector<std::string> bound{page.cursor, page.cursor};
-  if (phase) where += " AND phase = CAST(? AS INTEGER)", bound.push_back(std::to_string(static_cast<int>(*phase)));
+  if (phase)
+    where += " AND phase = CAST(? AS INTEGER)",
+        bound.push_back(std::to_string(static_cast<int>(*phase)));
   if (!run.empty()) where += " AND run = ?", bound.emplace_back(run);
-  INTERLOCK_ASSIGN_OR_RETURN(auto rows, Select<ApprovalRow>(*hub_.parts.log, where + " ORDER BY approval DESC LIMIT " + std::to_string(page.size + 1), bound));
+  INTERLOCK_ASSIGN_OR_RETURN(
+      auto rows,
+      Select<ApprovalRow>(*hub_.parts.log,
+                          where + " ORDER BY approval DESC LIMIT " + std::to_string(page.size + 1),
+                          bound));
   Page<ApprovalInfo> result;
   if (static_cast<int>(rows.size()) > page.size) {
     rows.pop_back();
@@ -69,8 +82,10 @@ core::StatusOr<Page<ApprovalInfo>> EngineImpl::ListApprovals(
   return result;
 }
 
-void EngineImpl::AnswerApproval(const core::Principal& who, Answer answer, Reply<ApprovalInfo> reply) {
-  if (answer.reason.size() > kReasonBytesMax) return reply(core::InvalidArgument("`reason` is longer than 4096 bytes"));
+void EngineImpl::AnswerApproval(const core::Principal& who, Answer answer,
+                                Reply<ApprovalInfo> reply) {
+  if (answer.reason.size() > kReasonBytesMax)
+    return reply(core::InvalidArgument("`reason` is longer than 4096 bytes"));
   asio::post(hub_.WorkerOf(answer.approval).io, [this, who, answer, reply = std::move(reply)] {
     const auto row = hub_.ApprovalRowOf(answer.approval);
     if (!row.ok()) return reply(row.status());
@@ -80,16 +95,21 @@ void EngineImpl::AnswerApproval(const core::Principal& who, Answer answer, Reply
     policies::Answerer answerer{.principal = &who, .on_behalf_of = ""};
     if (!answer.on_behalf_of.empty()) {
       if (answer.on_behalf_of != full->run_user && answer.on_behalf_of != "user") {
-        return reply(WithReason(core::PermissionDenied("only the word of the run's own user can be relayed"), "NOT_THE_USER"));
+        return reply(
+            WithReason(core::PermissionDenied("only the word of the run's own user can be relayed"),
+                       "NOT_THE_USER"));
       }
       answerer.on_behalf_of = full->run_user;
     }
     // Of an ended one the journal says so, or finds that this very answer was given before.
     const bool still_open = row->phase == policies::ApprovalPhase::kPending;
     const policies::MayAnswer may = policies::CheckAnswerer(*full, answerer);
-    if (still_open && !may.yes) return reply(WithReason(core::PermissionDenied(may.why_not), "NOT_AN_APPROVER"));
+    if (still_open && !may.yes)
+      return reply(WithReason(core::PermissionDenied(may.why_not), "NOT_AN_APPROVER"));
     if (answer.etag != row->binding) {
-      return reply(WithReason(core::Error(core::StatusCode::kAborted, "`etag` is not that of this approval; read it again"), "STALE_APPROVAL"));
+      return reply(WithReason(core::Error(core::StatusCode::kAborted,
+                                          "`etag` is not that of this approval; read it again"),
+                              "STALE_APPROVAL"));
     }
     const auto key = hub_.parts.keys->KeyFor(call.id.subject);
     if (!key.ok()) return reply(key.status());
@@ -97,19 +117,21 @@ void EngineImpl::AnswerApproval(const core::Principal& who, Answer answer, Reply
     draft->kind = answer.grant ? "approval.granted" : "approval.rejected";
     draft->run = row->run;
     draft->actor = "principal:" + who.id;
-    const std::string reason = answer.reason.empty() ? "" : hub_.SealerFor(*key).Text(*draft, answer.reason);
+    const std::string reason =
+        answer.reason.empty() ? "" : hub_.SealerFor(*key).Text(*draft, answer.reason);
     const std::string request = RequestKey(who, answer.request_id);
     const std::string by = answerer.on_behalf_of.empty() ? "principal:" + who.id : "run-user";
     auto others = hub_.ApprovalsOfCall(row->call);
     if (!others.ok()) return reply(others.status());
     struct Answered {
       bool repeated = false;
-      bool complete = false;   // of this approval
-      bool all = false;        // of the call
+      bool complete = false;  // of this approval
+      bool all = false;       // of the call
     };
     auto answered = std::make_shared<Answered>();
     hub_.journal.Submit(
-        [answer, draft, reason, request, by, answered, others = std::move(*others)](Serial& serial) -> core::Status {
+        [answer, draft, reason, request, by, answered,
+         others = std::move(*others)](Serial& serial) -> core::Status {
           State& state = serial.state();
           if (!request.empty() && state.FindRequest(request) != nullptr) {
             answered->repeated = true;
@@ -117,17 +139,23 @@ void EngineImpl::AnswerApproval(const core::Principal& who, Answer answer, Reply
           }
           const ApprovalRow* now = state.FindApproval(answer.approval);
           if (now->phase != policies::ApprovalPhase::kPending) {
-            return WithReason(core::FailedPrecondition("approval `" + answer.approval + "` is " + std::string(policies::ApprovalPhaseName(now->phase))), "APPROVAL_ENDED");
+            return WithReason(
+                core::FailedPrecondition("approval `" + answer.approval + "` is " +
+                                         std::string(policies::ApprovalPhaseName(now->phase))),
+                "APPROVAL_ENDED");
           }
           if (now->expires_us <= serial.now_us()) {
-            return WithReason(core::FailedPrecondition("approval `" + answer.approval + "` has expired"), "APPROVAL_ENDED");
+            return WithReason(
+                core::FailedPrecondition("approval `" + answer.approval + "` has expired"),
+                "APPROVAL_ENDED");
           }
           const std::vector<std::string> said = SplitWords(now->granted_by);
           if (answer.grant && std::find(said.begin(), said.end(), by) != said.end()) {
             answered->repeated = true;  // a person counts once
             return core::Error(core::StatusCode::kAlreadyExists, "granted already");
           }
-          answered->complete = !answer.grant || static_cast<std::int64_t>(said.size()) + 1 >= now->quorum;
+          answered->complete =
+              !answer.grant || static_cast<std::int64_t>(said.size()) + 1 >= now->quorum;
           BodyWriter body(*draft);
           body.String("approval", answer.approval).String("by", by).String("call", now->call);
           body.Bool("complete", answered->complete);
@@ -142,7 +170,8 @@ void EngineImpl::AnswerApproval(const core::Principal& who, Answer answer, Reply
             if (pending) answered->all = false;
             const bool open = pending || other_now->phase == policies::ApprovalPhase::kGranted;
             if (answer.grant || !open) continue;
-            Draft voided = DraftApprovalVoided(draft->run, other.call, other.approval, "another approval was refused", /*ends_call=*/false);
+            Draft voided = DraftApprovalVoided(draft->run, other.call, other.approval,
+                                               "another approval was refused", /*ends_call=*/false);
             INTERLOCK_RETURN_IF_ERROR(serial.Append(voided).status());
           }
           return core::OkStatus();
@@ -152,7 +181,8 @@ void EngineImpl::AnswerApproval(const core::Principal& who, Answer answer, Reply
           if (!status.ok() && !answered->repeated) return reply(status);
           if (status.ok() && !run.empty()) {
             if (!answer.grant) {
-              hub_.Post(run, event::CallDone{call_id, EndedObservation("APPROVAL_REJECTED")}, Hub::kAlways);
+              hub_.Post(run, event::CallDone{call_id, EndedObservation("APPROVAL_REJECTED")},
+                        Hub::kAlways);
             } else if (answered->all) {
               hub_.Post(run, event::CallGranted{call_id}, Hub::kAlways);
             }

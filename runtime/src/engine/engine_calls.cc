@@ -32,9 +32,12 @@ std::vector<policies::FiredRule> RulesOf(const core::Json& decision) {
   if (!decision.is_object() || !decision.contains("rules")) return rules;
   for (const core::Json& rule : decision["rules"]) {
     if (!rule.is_object()) continue;
-    rules.push_back({.id = rule.value("id", ""), .verdict = rule.value("verdict", ""),
-                     .code = rule.value("code", ""), .say = rule.value("say", ""),
-                     .because = rule.value("because", ""), .line = rule.value("line", 0)});
+    rules.push_back({.id = rule.value("id", ""),
+                     .verdict = rule.value("verdict", ""),
+                     .code = rule.value("code", ""),
+                     .say = rule.value("say", ""),
+                     .because = rule.value("because", ""),
+                     .line = rule.value("line", 0)});
   }
   return rules;
 }
@@ -78,12 +81,14 @@ CallInfo EngineImpl::InfoOf(const Ticket& ticket) const {
   info.args = ticket.args.text;
   info.result = ResultOf(ticket.outcome.result);
   info.outcome = ticket.outcome_kind;
-  info.sandbox_level = ticket.outcome.sandboxed ? std::string(sandbox::LevelName(ticket.outcome.box.level)) : "";
+  info.sandbox_level =
+      ticket.outcome.sandboxed ? std::string(sandbox::LevelName(ticket.outcome.box.level)) : "";
   info.newest = ticket.newest;
   return info;
 }
 
-void EngineImpl::CheckToolCall(const core::Principal& who, ToolCallSpec spec, Reply<CallInfo> reply) {
+void EngineImpl::CheckToolCall(const core::Principal& who, ToolCallSpec spec,
+                               Reply<CallInfo> reply) {
   if (core::Status may = Need(who, core::kRoleIntegrator); !may.ok()) return reply(may);
   if (core::Status bad = CheckSpec(spec); !bad.ok()) return reply(bad);
   std::shared_ptr<Ticket> ticket = TicketFor(who, spec, "");
@@ -91,21 +96,27 @@ void EngineImpl::CheckToolCall(const core::Principal& who, ToolCallSpec spec, Re
   if (!key.ok()) return reply(key.status());
   ticket->sealer = hub_.SealerFor(*key);
   Worker& worker = hub_.WorkerOf(ticket->id.call);
-  auto check = [](EngineImpl* self, Worker& on, std::shared_ptr<Ticket> t, Reply<CallInfo> answer) -> asio::awaitable<void> {
+  auto check = [](EngineImpl* self, Worker& on, std::shared_ptr<Ticket> t,
+                  Reply<CallInfo> answer) -> asio::awaitable<void> {
     co_await self->hub_.gate.Check(on, *t);
     CallInfo info = self->InfoOf(*t);
-    info.state = t->verdict == "allow" ? CallState::kProposed : t->verdict == "ask" ? CallState::kParked : CallState::kDenied;
+    info.state = t->verdict == "allow" ? CallState::kProposed
+                 : t->verdict == "ask" ? CallState::kParked
+                                       : CallState::kDenied;
     if (t->verdict == "refuse") info.state = CallState::kRefused;
     answer(std::move(info));
   };
   hub_.Spawn(worker, check(this, worker, std::move(ticket), std::move(reply)));
 }
 
-// Rule 12. One call a request_id: a duplicate in flight attaches to the first, a later one reads its record.
-void EngineImpl::ExecuteToolCall(const core::Principal& who, ToolCallSpec spec, Reply<CallInfo> reply) {
+// Rule 12. One call a request_id: a duplicate in flight attaches to the first, a later one reads
+// its record.
+void EngineImpl::ExecuteToolCall(const core::Principal& who, ToolCallSpec spec,
+                                 Reply<CallInfo> reply) {
   if (core::Status may = Need(who, core::kRoleIntegrator); !may.ok()) return reply(may);
   if (core::Status bad = CheckSpec(spec); !bad.ok()) return reply(bad);
-  if (!core::IsUuid(spec.request_id)) return reply(core::InvalidArgument("`request_id` must be a UUID in lower case"));
+  if (!core::IsUuid(spec.request_id))
+    return reply(core::InvalidArgument("`request_id` must be a UUID in lower case"));
   if (hub_.stopping()) return reply(core::Unavailable("the daemon is stopping; try again"));
   const std::string request = RequestKey(who, spec.request_id);
   auto direct = std::make_shared<Direct>();
@@ -116,8 +127,10 @@ void EngineImpl::ExecuteToolCall(const core::Principal& who, ToolCallSpec spec, 
     const auto [at, fresh] = direct_.try_emplace(request, direct);
     if (!fresh) {
       const CallIdentity& first = at->second->ticket->id;
-      if (first.tool != direct->ticket->id.tool || first.args_text != direct->ticket->id.args_text) {
-        return reply(WithReason(core::InvalidArgument("`request_id` was used for another call"), "REQUEST_ID_REUSED"));
+      if (first.tool != direct->ticket->id.tool ||
+          first.args_text != direct->ticket->id.args_text) {
+        return reply(WithReason(core::InvalidArgument("`request_id` was used for another call"),
+                                "REQUEST_ID_REUSED"));
       }
       at->second->waiting.push_back(std::move(reply));
       return;
@@ -130,7 +143,8 @@ void EngineImpl::ExecuteToolCall(const core::Principal& who, ToolCallSpec spec, 
   hub_.Spawn(hub_.WorkerOf(direct->ticket->id.call), RunDirect(direct));
 }
 
-void EngineImpl::Answer_(const std::shared_ptr<Direct>& direct, const core::StatusOr<CallInfo>& info) {
+void EngineImpl::Answer_(const std::shared_ptr<Direct>& direct,
+                         const core::StatusOr<CallInfo>& info) {
   std::vector<Reply<CallInfo>> waiting;
   {
     const std::lock_guard lock(direct_mutex_);
@@ -159,7 +173,8 @@ asio::awaitable<void> EngineImpl::RunDirect(std::shared_ptr<Direct> direct) {
   if (!earlier.empty()) {
     const auto row = hub_.CallRowOf(earlier);
     if (!row.ok()) {
-      Answer_(direct, WithReason(core::InvalidArgument("`request_id` was used for another request"), "REQUEST_ID_REUSED"));
+      Answer_(direct, WithReason(core::InvalidArgument("`request_id` was used for another request"),
+                                 "REQUEST_ID_REUSED"));
       co_return;
     }
     core::StatusOr<CallInfo> info = co_await GoOnDirect(direct, *row);
@@ -178,20 +193,23 @@ asio::awaitable<void> EngineImpl::RunDirect(std::shared_ptr<Direct> direct) {
 // The caller is about to read the result: that is an entry first (rule 7).
 asio::awaitable<void> EngineImpl::ReleaseDirect(Ticket& ticket) {
   if (ticket.state != CallState::kOk && ticket.state != CallState::kFailed) co_return;
-  Draft released = DraftResultReleased("", ticket.id.call, {ticket.untrusted_result ? "untrusted" : "trusted"});
+  Draft released =
+      DraftResultReleased("", ticket.id.call, {ticket.untrusted_result ? "untrusted" : "trusted"});
   core::Status status = co_await hub_.journal.Commit(
       [&released](Serial& serial) { return serial.Append(released).status(); });
   if (!status.ok()) ticket.outcome.result = core::Json();  // withheld, never unrecorded
 }
 
-// The caller asks again: a parked call whose approvals are complete goes through the gate, others are told as
-// they stand.
-asio::awaitable<core::StatusOr<CallInfo>> EngineImpl::GoOnDirect(std::shared_ptr<Direct> direct, CallRow row) {
+// The caller asks again: a parked call whose approvals are complete goes through the gate, others
+// are told as they stand.
+asio::awaitable<core::StatusOr<CallInfo>> EngineImpl::GoOnDirect(std::shared_ptr<Direct> direct,
+                                                                 CallRow row) {
   auto recorded = RecordedOf(row);
   if (!recorded.ok()) co_return recorded.status();
   const CallIdentity& asked = direct->ticket->id;
   if (recorded->id.tool != asked.tool || recorded->id.args_text != asked.args_text) {
-    co_return WithReason(core::InvalidArgument("`request_id` was used for another call"), "REQUEST_ID_REUSED");
+    co_return WithReason(core::InvalidArgument("`request_id` was used for another call"),
+                         "REQUEST_ID_REUSED");
   }
   if (row.state != CallState::kParked) co_return InfoOf(row, /*content=*/true);
   auto grants = hub_.GrantsOf(*recorded);
@@ -242,7 +260,8 @@ core::StatusOr<CallInfo> EngineImpl::InfoOf(const CallRow& row, bool content) co
   info.newest.index = static_cast<std::uint64_t>(row.newest_index);
   info.newest.leaf_hash = core::DigestFromHex(row.newest_hash).value_or(core::Digest{});
   if (!content) return info;
-  INTERLOCK_ASSIGN_OR_RETURN(const std::vector<ApprovalRow> approvals, hub_.ApprovalsOfCall(row.call));
+  INTERLOCK_ASSIGN_OR_RETURN(const std::vector<ApprovalRow> approvals,
+                             hub_.ApprovalsOfCall(row.call));
   for (const ApprovalRow& approval : approvals) info.approvals.push_back(approval.approval);
   auto call = hub_.history.Call(Hub::IndexesOf(row));
   if (!call.ok()) return info;  // erased content: the rest is still true
@@ -267,16 +286,23 @@ core::StatusOr<CallInfo> EngineImpl::GetCall(const core::Principal& who, std::st
   return InfoOf(row, /*content=*/true);
 }
 
-core::StatusOr<Page<CallInfo>> EngineImpl::ListCalls(const core::Principal& who, const PageSpec& page,
+core::StatusOr<Page<CallInfo>> EngineImpl::ListCalls(const core::Principal& who,
+                                                     const PageSpec& page,
                                                      std::optional<CallState> state,
                                                      std::string_view run) {
   std::string where = "WHERE (? = '' OR call < ?)";
   std::vector<std::string> bound{page.cursor, page.cursor};
-  const bool all = who.Has(core::kRoleOperator) || who.Has(core::kRoleAuditor) || who.Has(core::kRoleApprover);
+  const bool all =
+      who.Has(core::kRoleOperator) || who.Has(core::kRoleAuditor) || who.Has(core::kRoleApprover);
   if (!all) where += " AND principal = ?", bound.push_back(who.id);
-  if (state) where += " AND state = CAST(? AS INTEGER)", bound.push_back(std::to_string(static_cast<int>(*state)));
+  if (state)
+    where += " AND state = CAST(? AS INTEGER)",
+        bound.push_back(std::to_string(static_cast<int>(*state)));
   if (!run.empty()) where += " AND run = ?", bound.emplace_back(run);
-  INTERLOCK_ASSIGN_OR_RETURN(auto rows, Select<CallRow>(*hub_.parts.log, where + " ORDER BY call DESC LIMIT " + std::to_string(page.size + 1), bound));
+  INTERLOCK_ASSIGN_OR_RETURN(
+      auto rows,
+      Select<CallRow>(*hub_.parts.log,
+                      where + " ORDER BY call DESC LIMIT " + std::to_string(page.size + 1), bound));
   Page<CallInfo> result;
   if (static_cast<int>(rows.size()) > page.size) {
     rows.pop_back();
@@ -289,12 +315,15 @@ core::StatusOr<Page<CallInfo>> EngineImpl::ListCalls(const core::Principal& who,
   return result;
 }
 
-// ---------------------------------------------------------------- rule 10: a person says what happened
+// ---------------------------------------------------------------- rule 10: a person says what
+// happened
 
 void EngineImpl::ResolveCall(const core::Principal& who, ResolveSpec spec, Reply<CallInfo> reply) {
   if (core::Status may = Need(who, core::kRoleOperator); !may.ok()) return reply(may);
-  if (spec.reason.empty() || spec.reason.size() > kReasonBytesMax || spec.evidence.size() > kReasonBytesMax) {
-    return reply(core::InvalidArgument("`reason` is required; reason and evidence have at most 4096 bytes"));
+  if (spec.reason.empty() || spec.reason.size() > kReasonBytesMax ||
+      spec.evidence.size() > kReasonBytesMax) {
+    return reply(
+        core::InvalidArgument("`reason` is required; reason and evidence have at most 4096 bytes"));
   }
   asio::post(hub_.WorkerOf(spec.call).io, [this, who, spec, reply = std::move(reply)] {
     const auto row = hub_.CallRowOf(spec.call);
@@ -318,7 +347,8 @@ void EngineImpl::ResolveCall(const core::Principal& who, ResolveSpec spec, Reply
     auto resolved = std::make_shared<Resolved>();
     const std::string by = "principal:" + who.id;
     hub_.journal.Submit(
-        [this, spec, draft, evidence, reason, request, by, resolved, id = call->id](Serial& serial) -> core::Status {
+        [this, spec, draft, evidence, reason, request, by, resolved,
+         id = call->id](Serial& serial) -> core::Status {
           State& state = serial.state();
           if (!request.empty() && state.FindRequest(request) != nullptr) {
             resolved->repeated = true;
@@ -326,32 +356,45 @@ void EngineImpl::ResolveCall(const core::Principal& who, ResolveSpec spec, Reply
           }
           const CallRow* now = state.FindCall(spec.call);
           if (now == nullptr || now->state != CallState::kUnknown) {
-            return WithReason(core::FailedPrecondition("the outcome of call `" + spec.call + "` is not unknown"), "OUTCOME_KNOWN");
+            return WithReason(
+                core::FailedPrecondition("the outcome of call `" + spec.call + "` is not unknown"),
+                "OUTCOME_KNOWN");
           }
           const std::string as = spec.happened ? "happened" : "not_happened";
           const std::vector<std::string> said = SplitWords(now->resolved_by);
           if (!said.empty() && now->resolved_as != as) {
-            return WithReason(core::FailedPrecondition("another operator said `" + now->resolved_as + "`; settle that between you first"), "RESOLVERS_DISAGREE");
+            return WithReason(
+                core::FailedPrecondition("another operator said `" + now->resolved_as +
+                                         "`; settle that between you first"),
+                "RESOLVERS_DISAGREE");
           }
           if (std::find(said.begin(), said.end(), by) != said.end()) {
-            return WithReason(core::FailedPrecondition("you said so already; another operator must confirm it"), "SECOND_PERSON_NEEDED");
+            return WithReason(
+                core::FailedPrecondition("you said so already; another operator must confirm it"),
+                "SECOND_PERSON_NEEDED");
           }
           resolved->complete = now->effect != "money" || !said.empty();  // two persons for money
           BodyWriter body(*draft);
           body.String("by", by).String("call", spec.call).Bool("complete", resolved->complete);
           if (!evidence.empty()) body.Raw("evidence", evidence);
-          body.Bool("happened", spec.happened).Raw("reason", reason).Optional("request", request).Close();
+          body.Bool("happened", spec.happened)
+              .Raw("reason", reason)
+              .Optional("request", request)
+              .Close();
           INTERLOCK_RETURN_IF_ERROR(serial.Append(*draft).status());
-          return resolved->complete ? hub_.gate.SettleHolds(serial, id, spec.happened) : core::OkStatus();
+          return resolved->complete ? hub_.gate.SettleHolds(serial, id, spec.happened)
+                                    : core::OkStatus();
         },
-        audit::Urgency::kOutcome, [this, spec, resolved, run = row->run, reply](core::Status status) {
+        audit::Urgency::kOutcome,
+        [this, spec, resolved, run = row->run, reply](core::Status status) {
           if (!status.ok() && !resolved->repeated) return reply(status);
           asio::post(hub_.WorkerOf(spec.call).io, [this, spec, resolved, run, reply] {
             const auto now = hub_.CallRowOf(spec.call);
             if (!now.ok()) return reply(now.status());
             if (resolved->complete && !run.empty()) {
               auto after = RecordedOf(*now);
-              if (after.ok()) hub_.Post(run, event::CallDone{spec.call, ObservationOf(*after)}, Hub::kAlways);
+              if (after.ok())
+                hub_.Post(run, event::CallDone{spec.call, ObservationOf(*after)}, Hub::kAlways);
             }
             reply(InfoOf(*now, /*content=*/true));
           });

@@ -10,8 +10,9 @@ std::string PageTail(const PageSpec& page) { return " LIMIT " + std::to_string(p
 // Content fields of an entry's body, by name.
 std::vector<std::string> ContentFields(const core::JsonObjectView& body) {
   std::vector<std::string> fields;
-  for (const char* name : {"answer", "args", "context", "decision", "demand", "detail", "evidence",
-                           "facts", "plan", "reason", "result", "say", "session", "summary", "text", "who"}) {
+  for (const char* name :
+       {"answer", "args", "context", "decision", "demand", "detail", "evidence", "facts", "plan",
+        "reason", "result", "say", "session", "summary", "text", "who"}) {
     const auto object = body.Object(name);
     if (object && object->Raw("commit")) fields.emplace_back(name);
   }
@@ -32,7 +33,8 @@ void EngineImpl::CreateRun(const core::Principal& who, CreateRunSpec spec, Reply
   if (core::Status may = Need(who, core::kRoleIntegrator); !may.ok()) return reply(may);
   const AgentFile* agent = hub_.FindAgent(spec.agent);
   if (agent == nullptr) {
-    return reply(WithReason(core::NotFound("there is no agent `" + spec.agent.substr(0, 64) + "`"), "AGENT_NOT_FOUND"));
+    return reply(WithReason(core::NotFound("there is no agent `" + spec.agent.substr(0, 64) + "`"),
+                            "AGENT_NOT_FOUND"));
   }
   if (spec.session.is_null()) spec.session = core::Json::object();
   const std::string session = core::CanonicalJson(spec.session);
@@ -43,10 +45,14 @@ void EngineImpl::CreateRun(const core::Principal& who, CreateRunSpec spec, Reply
     return reply(core::InvalidArgument("`message` must have 1 to 65536 bytes"));
   }
   if (hub_.parts.planners.count(agent->planner) == 0) {
-    return reply(WithReason(core::FailedPrecondition("planner `" + agent->planner + "` is not configured"), "PLANNER_NOT_FOUND"));
+    return reply(
+        WithReason(core::FailedPrecondition("planner `" + agent->planner + "` is not configured"),
+                   "PLANNER_NOT_FOUND"));
   }
   const std::string run = hub_.NewId();
-  const std::string subject = !spec.subject.empty() ? spec.subject : !spec.user.empty() ? spec.user : "run:" + run;
+  const std::string subject = !spec.subject.empty() ? spec.subject
+                              : !spec.user.empty()  ? spec.user
+                                                    : "run:" + run;
   auto key = hub_.parts.keys->KeyFor(subject);  // durable before the entry that needs it (rule 20)
   if (!key.ok()) return reply(key.status());
   const Sealer sealer = hub_.SealerFor(*key);
@@ -58,11 +64,13 @@ void EngineImpl::CreateRun(const core::Principal& who, CreateRunSpec spec, Reply
   started->run = run;
   started->actor = "principal:" + who.id;
   started->cites = {agent->digest};
-  if (hub_.parts.bundle != nullptr) started->cites.push_back(core::DigestName(hub_.parts.bundle->id()));
+  if (hub_.parts.bundle != nullptr)
+    started->cites.push_back(core::DigestName(hub_.parts.bundle->id()));
   std::sort(started->cites.begin(), started->cites.end());
   const std::string sealed_session = sealer.JsonText(*started, session);
   const std::string sealed_who = sealer.JsonText(
-      *started, core::CanonicalJson({{"roles", who.roles}, {"subject", subject}, {"user", spec.user}}));
+      *started,
+      core::CanonicalJson({{"roles", who.roles}, {"subject", subject}, {"user", spec.user}}));
   std::string limits;
   core::JsonObjectWriter limits_writer(limits);
   limits_writer.Int("calls", agent->limits.calls_max);
@@ -105,7 +113,9 @@ void EngineImpl::CreateRun(const core::Principal& who, CreateRunSpec spec, Reply
         std::string name = run;
         if (status.code() == core::StatusCode::kAlreadyExists && !existing->empty()) {
           if (*existing == "?") {
-            return reply(WithReason(core::InvalidArgument("`request_id` was used for another request"), "REQUEST_ID_REUSED"));
+            return reply(
+                WithReason(core::InvalidArgument("`request_id` was used for another request"),
+                           "REQUEST_ID_REUSED"));
           }
           name = *existing;
         } else if (!status.ok()) {
@@ -158,8 +168,8 @@ core::StatusOr<RunInfo> EngineImpl::GetRun(const core::Principal& who, std::stri
 
 core::StatusOr<Page<RunInfo>> EngineImpl::ListRuns(const core::Principal& who, const PageSpec& page,
                                                    std::optional<RunState> state) {
-  const bool all = who.Has(core::kRoleOperator) || who.Has(core::kRoleAuditor) ||
-                   who.Has(core::kRoleApprover);
+  const bool all =
+      who.Has(core::kRoleOperator) || who.Has(core::kRoleAuditor) || who.Has(core::kRoleApprover);
   std::string where = "WHERE (? = '' OR run < ?)";
   std::vector<std::string> bound{page.cursor, page.cursor};
   if (!all) where += " AND principal = ?", bound.push_back(who.id);
@@ -168,7 +178,8 @@ core::StatusOr<Page<RunInfo>> EngineImpl::ListRuns(const core::Principal& who, c
     bound.push_back(std::to_string(static_cast<int>(*state)));
   }
   INTERLOCK_ASSIGN_OR_RETURN(
-      auto rows, Select<RunRow>(*hub_.parts.log, where + " ORDER BY run DESC" + PageTail(page), bound));
+      auto rows,
+      Select<RunRow>(*hub_.parts.log, where + " ORDER BY run DESC" + PageTail(page), bound));
   Page<RunInfo> result;
   if (static_cast<int>(rows.size()) > page.size) {
     rows.pop_back();
@@ -187,12 +198,14 @@ void EngineImpl::SendMessage(const core::Principal& who, std::string run, std::s
   if (text.empty() || text.size() > kMessageBytesMax) {
     return reply(core::InvalidArgument("`text` must have 1 to 65536 bytes"));
   }
-  asio::post(hub_.WorkerOf(run).io, [this, who, run, text = std::move(text), request_id = std::move(request_id),
-                                     reply = std::move(reply)] {
+  asio::post(hub_.WorkerOf(run).io, [this, who, run, text = std::move(text),
+                                     request_id = std::move(request_id), reply = std::move(reply)] {
     const auto row = hub_.RunRowOf(run);
     core::Status may = row.ok() ? MaySeeRun(who, *row) : row.status();
     if (may.ok() && row->principal != who.id && !who.Has(core::kRoleOperator)) {
-      may = WithReason(core::PermissionDenied("only the run's own principal or an operator may write to it"), "PERMISSION_DENIED");
+      may = WithReason(
+          core::PermissionDenied("only the run's own principal or an operator may write to it"),
+          "PERMISSION_DENIED");
     }
     if (!may.ok()) return reply(may);
     const auto context = hub_.ContextOf(*row);
@@ -221,7 +234,8 @@ void EngineImpl::SendMessage(const core::Principal& who, std::string run, std::s
     };
     auto sent = std::make_shared<Sent>();
     hub_.journal.Submit(
-        [run, own, request, message, sent, open = std::move(*open)](Serial& serial) -> core::Status {
+        [run, own, request, message, sent,
+         open = std::move(*open)](Serial& serial) -> core::Status {
           if (!request.empty() && serial.state().FindRequest(request) != nullptr) {
             sent->duplicate = true;
             return core::Error(core::StatusCode::kAlreadyExists, "duplicate request");
@@ -236,18 +250,25 @@ void EngineImpl::SendMessage(const core::Principal& who, std::string run, std::s
             const bool confirmation = own && row_now->approvers == "run-user" &&
                                       row_now->phase == policies::ApprovalPhase::kPending;
             if (!confirmation) continue;
-            Draft voided = DraftApprovalVoided(run, approval.call, approval.approval, "new message", /*ends_call=*/true);
+            Draft voided = DraftApprovalVoided(run, approval.call, approval.approval, "new message",
+                                               /*ends_call=*/true);
             INTERLOCK_RETURN_IF_ERROR(serial.Append(voided).status());
             sent->voided.push_back(approval.call);
             ++sent->seq;
           }
           return serial.Append(*message).status();
         },
-        audit::Urgency::kNormal, [this, run, text, sent, reply](core::Status status) {
+        audit::Urgency::kNormal,
+        [this, run, text, sent, reply](core::Status status) {
           if (!status.ok() && !sent->duplicate) return reply(status);
           if (!sent->duplicate) {
             for (const std::string& call : sent->voided) {
-              hub_.Post(run, event::CallDone{call, ObservationDenied("CONFIRMATION_VOIDED", "The user wrote again before confirming.", nullptr)}, sent->seq - 1);
+              hub_.Post(
+                  run,
+                  event::CallDone{
+                      call, ObservationDenied("CONFIRMATION_VOIDED",
+                                              "The user wrote again before confirming.", nullptr)},
+                  sent->seq - 1);
             }
             hub_.Post(run, event::Message{text}, sent->seq);
           }
@@ -266,13 +287,17 @@ void EngineImpl::CancelRun(const core::Principal& who, std::string run, std::str
     const auto row = hub_.RunRowOf(run);
     core::Status may = row.ok() ? MaySeeRun(who, *row) : row.status();
     if (may.ok() && row->principal != who.id && !who.Has(core::kRoleOperator)) {
-      may = WithReason(core::PermissionDenied("only the run's own principal or an operator may cancel it"), "PERMISSION_DENIED");
+      may = WithReason(
+          core::PermissionDenied("only the run's own principal or an operator may cancel it"),
+          "PERMISSION_DENIED");
     }
-    if (may.ok() && reason.size() > kReasonBytesMax) may = core::InvalidArgument("`reason` is longer than 4096 bytes");
+    if (may.ok() && reason.size() > kReasonBytesMax)
+      may = core::InvalidArgument("`reason` is longer than 4096 bytes");
     if (!may.ok()) return reply(may);
     const auto context = hub_.ContextOf(*row);
-    const auto key = context.ok() ? hub_.parts.keys->KeyFor(context->subject)
-                                  : core::StatusOr<std::shared_ptr<const audit::SubjectKey>>(context.status());
+    const auto key =
+        context.ok() ? hub_.parts.keys->KeyFor(context->subject)
+                     : core::StatusOr<std::shared_ptr<const audit::SubjectKey>>(context.status());
     if (!key.ok()) return reply(key.status());
     const std::string request = RequestKey(who, request_id);
     auto cancelling = std::make_shared<Draft>();
@@ -298,7 +323,8 @@ void EngineImpl::CancelRun(const core::Principal& who, std::string run, std::str
           }
           return serial.Append(*cancelling).status();
         },
-        audit::Urgency::kNormal, [this, run, who_id = who.id, repeated, reply](core::Status status) {
+        audit::Urgency::kNormal,
+        [this, run, who_id = who.id, repeated, reply](core::Status status) {
           if (!status.ok() && !*repeated) return reply(status);
           if (!*repeated) hub_.Post(run, event::Cancel{"principal:" + who_id}, Hub::kAlways);
           asio::post(hub_.WorkerOf(run).io, [this, run, reply] {
@@ -315,9 +341,12 @@ core::StatusOr<std::vector<RunEvent>> EngineImpl::ReadEvents(const core::Princip
                                                              bool content) {
   INTERLOCK_ASSIGN_OR_RETURN(const RunRow row, hub_.RunRowOf(std::string(run)));
   INTERLOCK_RETURN_IF_ERROR(MaySeeRun(who, row));
-  INTERLOCK_ASSIGN_OR_RETURN(audit::EntryPage page, hub_.parts.log->ReadRun(run, after_seq + 1, max));
-  // An auditor's look at content is itself an entry; the run's own people see it as part of their work.
-  const bool own = row.principal == who.id || who.Has(core::kRoleOperator) || who.Has(core::kRoleApprover);
+  INTERLOCK_ASSIGN_OR_RETURN(audit::EntryPage page,
+                             hub_.parts.log->ReadRun(run, after_seq + 1, max));
+  // An auditor's look at content is itself an entry; the run's own people see it as part of their
+  // work.
+  const bool own =
+      row.principal == who.id || who.Has(core::kRoleOperator) || who.Has(core::kRoleApprover);
   if (content && !own && !page.entries.empty()) {
     Draft access;
     access.kind = "access.read";
@@ -327,7 +356,8 @@ core::StatusOr<std::vector<RunEvent>> EngineImpl::ReadEvents(const core::Princip
         .Int("last", static_cast<std::int64_t>(page.entries.back().index))
         .String("target_run", run)
         .Close();
-    const audit::NewEntry entry{.kind = access.kind, .run = "", .actor = access.actor, .body = access.body, .cites = {}};
+    const audit::NewEntry entry{
+        .kind = access.kind, .run = "", .actor = access.actor, .body = access.body, .cites = {}};
     INTERLOCK_RETURN_IF_ERROR(hub_.parts.log->Append(entry, {}).status());
   }
   std::vector<RunEvent> events;

@@ -90,14 +90,17 @@ Draft DraftProposed(const CallIdentity& id, const Sealer& sealer, std::string_vi
   BodyWriter body(draft);
   body.Raw("args", args).String("call", id.call);
   if (id.run.empty()) {
-    core::Json who = {{"request_id", id.request_id}, {"session", *id.session},
-                      {"subject", id.subject}, {"user", id.user}};
+    core::Json who = {{"request_id", id.request_id},
+                      {"session", *id.session},
+                      {"subject", id.subject},
+                      {"user", id.user}};
     body.Raw("context", sealer.JsonText(draft, core::CanonicalJson(who)));
   }
   body.Int("position", id.position).String("principal", id.principal);
   body.Optional("request", id.request).Int("step", id.step);
   if (id.run.empty()) body.String("subject", sealer.keys().Hmac("subject", id.subject));
-  // A hostile planner may propose any name: an unknown one is cut, and cannot break the entry's limit.
+  // A hostile planner may propose any name: an unknown one is cut, and cannot break the entry's
+  // limit.
   body.String("tool", std::string_view(id.tool).substr(0, 128)).Close();
   Cite(draft, std::string(tool_digest));
   return draft;
@@ -155,7 +158,8 @@ Draft DraftHeld(const CallIdentity& id, const HoldFields& hold) {
   return draft;
 }
 
-Draft DraftSettled(const CallIdentity& id, const HoldFields& hold, std::int64_t amount, bool flagged) {
+Draft DraftSettled(const CallIdentity& id, const HoldFields& hold, std::int64_t amount,
+                   bool flagged) {
   Draft draft = Make("budget.settled", id, "engine");
   BodyWriter(draft)
       .String("amount", std::to_string(amount))
@@ -252,7 +256,11 @@ Draft DraftResultReleased(const std::string& run, const std::string& call,
   draft.kind = "result.released";
   draft.run = run;
   draft.actor = "engine";
-  BodyWriter(draft).String("call", call).Raw("labels", JsonStrings(labels)).Bool("withheld", false).Close();
+  BodyWriter(draft)
+      .String("call", call)
+      .Raw("labels", JsonStrings(labels))
+      .Bool("withheld", false)
+      .Close();
   return draft;
 }
 
@@ -301,9 +309,12 @@ Draft DraftApprovalVoided(const std::string& run, const std::string& call,
 }
 
 core::Json DemandToJson(const policies::ApprovalDemand& demand) {
-  return {{"approvers", demand.approvers}, {"expires_ms", demand.expires_ms},
-          {"quorum", demand.quorum},       {"rule", demand.rule},
-          {"say", demand.say},             {"show", demand.show}};
+  return {{"approvers", demand.approvers},
+          {"expires_ms", demand.expires_ms},
+          {"quorum", demand.quorum},
+          {"rule", demand.rule},
+          {"say", demand.say},
+          {"show", demand.show}};
 }
 
 policies::ApprovalDemand DemandFromJson(const core::Json& json) {
@@ -320,8 +331,10 @@ policies::ApprovalDemand DemandFromJson(const core::Json& json) {
 core::Json FactsToJson(const std::vector<policies::Fact>& facts) {
   core::Json list = core::Json::array();
   for (const policies::Fact& fact : facts) {
-    list.push_back({{"error_code", fact.error_code}, {"name", fact.name},
-                    {"present", fact.present}, {"value", fact.value}});
+    list.push_back({{"error_code", fact.error_code},
+                    {"name", fact.name},
+                    {"present", fact.present},
+                    {"value", fact.value}});
   }
   return list;
 }

@@ -1,5 +1,5 @@
-// What the engine writes: one function an entry kind, text appended in canonical form, content sealed.
-// The forms are described in docs/entries.md.
+// What the engine writes: one function an entry kind, text appended in canonical form, content
+// sealed. The forms are described in docs/entries.md.
 #pragma once
 
 #include <cstdint>
@@ -36,7 +36,9 @@ class Sealer {
 
   // Adds a payload to the draft and returns the commitment object that names it.
   std::string Seal(Draft& draft, std::string_view media, std::string_view plaintext) const;
-  std::string Text(Draft& draft, std::string_view text) const { return Seal(draft, "text/plain", text); }
+  std::string Text(Draft& draft, std::string_view text) const {
+    return Seal(draft, "text/plain", text);
+  }
   std::string JsonText(Draft& draft, std::string_view json) const {
     return Seal(draft, "application/json", json);
   }
@@ -80,22 +82,23 @@ class BodyWriter {
 
 std::string JsonStrings(const std::vector<std::string>& texts);  // ["a","b"]
 
-// A call as the gate carries it: who, what, in which run. Values are as authenticated or configured.
+// A call as the gate carries it: who, what, in which run. Values are as authenticated or
+// configured.
 struct CallIdentity {
-  std::string call;          // UUID
-  std::string run;           // empty for a call without a run
+  std::string call;  // UUID
+  std::string run;   // empty for a call without a run
   std::string agent;
   std::string principal;
   std::vector<std::string> roles;
-  std::string user;          // plain; empty: none
-  std::string subject;       // plain
+  std::string user;     // plain; empty: none
+  std::string subject;  // plain
   std::shared_ptr<const core::Json> session;
   std::int64_t step = -1;
   std::int64_t position = -1;
   std::string tool;
-  std::string args_text;     // as proposed
-  std::string request;       // HMAC; empty when none
-  std::string request_id;    // plain
+  std::string args_text;   // as proposed
+  std::string request;     // HMAC; empty when none
+  std::string request_id;  // plain
 
   std::string Actor() const { return agent.empty() ? "principal:" + principal : "agent:" + agent; }
 };
@@ -109,7 +112,7 @@ struct DecidedFields {
   std::string_view code;
   std::string_view say;
   const policies::Decision* decision = nullptr;  // null for "refuse"
-  std::string_view args;    // canonical text; empty for "refuse"
+  std::string_view args;                         // canonical text; empty for "refuse"
   int round = 0;
 };
 Draft DraftDecided(const CallIdentity& id, const Sealer& sealer, const DecidedFields& fields);
@@ -124,7 +127,8 @@ struct HoldFields {
   std::int64_t amount = 0;
 };
 Draft DraftHeld(const CallIdentity& id, const HoldFields& hold);
-Draft DraftSettled(const CallIdentity& id, const HoldFields& hold, std::int64_t amount, bool flagged);
+Draft DraftSettled(const CallIdentity& id, const HoldFields& hold, std::int64_t amount,
+                   bool flagged);
 Draft DraftReleased(const CallIdentity& id, const HoldFields& hold, std::string_view why);
 
 struct IntentFields {
@@ -132,21 +136,21 @@ struct IntentFields {
   bool builtin = false;
   std::vector<std::string> counters;  // HMACs
   std::string effect;
-  std::string effect_key;             // HMAC
+  std::string effect_key;  // HMAC
   std::string idempotency_key;
   std::string level_min;
-  std::string limits;                 // digest name
-  std::vector<std::string> locks;     // HMACs
+  std::string limits;              // digest name
+  std::vector<std::string> locks;  // HMACs
   std::string profile;
-  std::string tool_digest;            // digest name
+  std::string tool_digest;  // digest name
 };
 Draft DraftIntended(const CallIdentity& id, const IntentFields& intent);
 
 struct OutcomeFields {
   int attempt = 1;
-  std::string kind;    // "ok", …, "reconciled_done"
+  std::string kind;  // "ok", …, "reconciled_done"
   std::string code;
-  std::string detail;  // content
+  std::string detail;                       // content
   const tools::Outcome* outcome = nullptr;  // null when nothing ran
 };
 Draft DraftOutcome(const CallIdentity& id, const Sealer& sealer, const OutcomeFields& fields);
@@ -155,7 +159,7 @@ Draft DraftResultReleased(const std::string& run, const std::string& call,
 
 struct ApprovalFields {
   std::string approval;
-  std::string binding;    // HMAC of the binding digest
+  std::string binding;  // HMAC of the binding digest
   std::int64_t expires_us = 0;
   const policies::ApprovalDemand* demand = nullptr;
 };

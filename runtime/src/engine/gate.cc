@@ -10,7 +10,7 @@
 namespace interlock::runtime {
 namespace {
 
-constexpr int kRoundsMax = 2;                      // of modification (rule 5)
+constexpr int kRoundsMax = 2;                        // of modification (rule 5)
 constexpr std::int64_t kRetryPauseMicros = 200'000;  // times the attempt
 
 std::string SayOf(const policies::Decision& decision) {
@@ -20,7 +20,9 @@ std::string SayOf(const policies::Decision& decision) {
 }  // namespace
 
 Gate::Gate(GateParts parts)
-    : parts_(std::move(parts)), lookups_(parts_.limits.lookups_max), calls_(parts_.limits.calls_max) {}
+    : parts_(std::move(parts)),
+      lookups_(parts_.limits.lookups_max),
+      calls_(parts_.limits.calls_max) {}
 
 // ---------------------------------------------------------------- 1: what is proposed
 
@@ -40,7 +42,8 @@ bool Gate::Prepare(Ticket& ticket) const {
   }
   auto args = ticket.tool->ValidateArgs(std::string_view(ticket.id.args_text));
   if (!args.ok()) {
-    Refuse(ticket, "BAD_ARGUMENTS", "The arguments do not fit: " + std::string(core::Message(args.status())));
+    Refuse(ticket, "BAD_ARGUMENTS",
+           "The arguments do not fit: " + std::string(core::Message(args.status())));
     return false;
   }
   ticket.args = std::move(*args);
@@ -49,7 +52,8 @@ bool Gate::Prepare(Ticket& ticket) const {
   const auto locks = ticket.tool->Locks(scope);
   if (!effect_key.ok() || !locks.ok()) {
     const core::Status bad = effect_key.ok() ? locks.status() : effect_key.status();
-    Refuse(ticket, "BAD_KEY", "A key of this call cannot be made: " + std::string(core::Message(bad)));
+    Refuse(ticket, "BAD_KEY",
+           "A key of this call cannot be made: " + std::string(core::Message(bad)));
     return false;
   }
   ticket.effect_key = parts_.keys->Hmac("effect", effect_key->value_or("call:" + ticket.id.call));
@@ -97,7 +101,8 @@ asio::awaitable<core::Status> Gate::Pass(Worker& worker, Ticket& ticket) {
 void Gate::MakeDrafts(Ticket& ticket) const {
   ticket.drafts.clear();
   if (!ticket.proposed) {
-    const std::string digest = ticket.tool == nullptr ? "" : core::DigestName(ticket.tool->digest());
+    const std::string digest =
+        ticket.tool == nullptr ? "" : core::DigestName(ticket.tool->digest());
     ticket.drafts.push_back(DraftProposed(ticket.id, *ticket.sealer, digest));
   }
   for (Draft& draft : ticket.earlier) ticket.drafts.push_back(std::move(draft));
@@ -114,23 +119,30 @@ void Gate::MakeDrafts(Ticket& ticket) const {
 Draft Gate::DecidedDraft(const Ticket& ticket, std::string_view verdict) const {
   const bool decided = ticket.decision.bundle_id != core::Digest{} && verdict != "refuse";
   return DraftDecided(ticket.id, *ticket.sealer,
-                      {.effect = verdict, .code = ticket.code, .say = ticket.say,
-                       .decision = decided ? &ticket.decision : nullptr, .args = ticket.args.text,
+                      {.effect = verdict,
+                       .code = ticket.code,
+                       .say = ticket.say,
+                       .decision = decided ? &ticket.decision : nullptr,
+                       .args = ticket.args.text,
                        .round = ticket.round});
 }
 
-// Rule 14: every demand is met by an approval that was given for these arguments, this tool and these values.
+// Rule 14: every demand is met by an approval that was given for these arguments, this tool and
+// these values.
 bool Gate::Covered(const Ticket& ticket) const {
   if (ticket.granted.empty()) return false;
   std::vector<policies::ApprovalState> states;
   for (const GrantedApproval& granted : ticket.granted) states.push_back(granted.state);
-  return policies::Covers(states, ticket.decision.demands, ticket.args.digest, ticket.tool->digest());
+  return policies::Covers(states, ticket.decision.demands, ticket.args.digest,
+                          ticket.tool->digest());
 }
 
 Draft Gate::OutcomeDraft(const Ticket& ticket) const {
   return DraftOutcome(ticket.id, *ticket.sealer,
-                      {.attempt = ticket.attempt, .kind = ticket.outcome_kind,
-                       .code = ticket.outcome.error_code, .detail = ticket.outcome.error,
+                      {.attempt = ticket.attempt,
+                       .kind = ticket.outcome_kind,
+                       .code = ticket.outcome.error_code,
+                       .detail = ticket.outcome.error,
                        .outcome = &ticket.outcome});
 }
 
@@ -169,10 +181,13 @@ asio::awaitable<core::Status> Gate::DecideInRounds(Worker& worker, Ticket& ticke
 // Rule 5: every round is recorded, at most two, and no round may move a lock or an effect key.
 core::Status Gate::ApplyModification(Ticket& ticket) {
   ticket.earlier.push_back(DraftFacts(ticket.id, *ticket.sealer, ticket.facts, ticket.round));
-  ticket.earlier.push_back(
-      DraftDecided(ticket.id, *ticket.sealer,
-                   {.effect = "modify", .code = ticket.code, .say = "", .decision = &ticket.decision,
-                    .args = ticket.args.text, .round = ticket.round}));
+  ticket.earlier.push_back(DraftDecided(ticket.id, *ticket.sealer,
+                                        {.effect = "modify",
+                                         .code = ticket.code,
+                                         .say = "",
+                                         .decision = &ticket.decision,
+                                         .args = ticket.args.text,
+                                         .round = ticket.round}));
   if (ticket.round >= kRoundsMax) {
     ticket.code = "MODIFY_LOOP";
     return core::FailedPrecondition("The policy changes this call again and again.");
@@ -203,7 +218,8 @@ asio::awaitable<void> Gate::GatherFacts(Ticket& ticket) {
   if (parts_.bundle == nullptr) co_return;
   core::Json values = core::Json::object();
   for (const policies::FactDecl& fact : parts_.bundle->FactsFor(ticket.id.tool)) {
-    core::Json scope = {{"args", ticket.args.value}, {"session", *ticket.id.session}, {"facts", values}};
+    core::Json scope = {
+        {"args", ticket.args.value}, {"session", *ticket.id.session}, {"facts", values}};
     if (!ticket.id.user.empty()) scope["user"] = ticket.id.user;
     policies::Fact found = co_await LookUp(fact, std::move(scope), ticket);
     if (found.present) values[fact.name] = found.value;
@@ -221,22 +237,29 @@ asio::awaitable<policies::Fact> Gate::LookUp(const policies::FactDecl& fact, cor
     co_return found;
   }
   const auto tool = parts_.registry->Find(fact.tool);
-  auto checked = tool == nullptr ? core::StatusOr<tools::CanonicalArgs>(core::NotFound("no such tool"))
-                                 : tool->ValidateArgs(*args);
+  auto checked = tool == nullptr
+                     ? core::StatusOr<tools::CanonicalArgs>(core::NotFound("no such tool"))
+                     : tool->ValidateArgs(*args);
   if (!checked.ok()) {
     found.error_code = tool == nullptr ? "UNKNOWN_TOOL" : "BAD_ARGUMENTS";
     co_return found;
   }
-  tools::CallSpec spec{.tool = tool, .args = std::move(*checked), .session = *ticket.id.session,
+  tools::CallSpec spec{.tool = tool,
+                       .args = std::move(*checked),
+                       .session = *ticket.id.session,
                        .call_id = core::NewUuidV7(*parts_.clock, *parts_.random),
-                       .idempotency_key = "", .deadline_monotonic_us = 0};
+                       .idempotency_key = "",
+                       .deadline_monotonic_us = 0};
   spec.deadline_monotonic_us = parts_.clock->MonotonicMicros() + parts_.limits.fact_wait_us;
-  core::PermitTerms terms{.call_id = spec.call_id, .tool_digest = tool->digest(),
-                          .args_digest = spec.args.digest, .limits_digest = tool->limits_digest(),
+  core::PermitTerms terms{.call_id = spec.call_id,
+                          .tool_digest = tool->digest(),
+                          .args_digest = spec.args.digest,
+                          .limits_digest = tool->limits_digest(),
                           .expires_monotonic_us = spec.deadline_monotonic_us};
   co_await lookups_.Take();
   auto start = [this, &terms, &spec](std::function<void(tools::Outcome)> done) {
-    parts_.executor->Lookup(parts_.mint->MintLookup(std::move(terms)), std::move(spec), std::move(done));
+    parts_.executor->Lookup(parts_.mint->MintLookup(std::move(terms)), std::move(spec),
+                            std::move(done));
   };
   tools::Outcome outcome = co_await Await<tools::Outcome>(std::move(start));
   lookups_.Give();
@@ -248,11 +271,15 @@ asio::awaitable<policies::Fact> Gate::LookUp(const policies::FactDecl& fact, cor
 
 // ---------------------------------------------------------------- 4: the decision's input
 
-policies::DecisionInput Gate::InputOf(const Ticket& ticket, const policies::StateReader& state) const {
+policies::DecisionInput Gate::InputOf(const Ticket& ticket,
+                                      const policies::StateReader& state) const {
   policies::DecisionInput input;
-  input.call = {.id = ticket.id.call, .run = ticket.id.run, .tool = ticket.id.tool,
+  input.call = {.id = ticket.id.call,
+                .run = ticket.id.run,
+                .tool = ticket.id.tool,
                 .effect = tools::EffectName(ticket.tool->manifest().effect),
-                .agent = ticket.id.agent, .step = ticket.id.step};
+                .agent = ticket.id.agent,
+                .step = ticket.id.step};
   input.tenant = parts_.tenant;
   input.principal = ticket.id.principal;
   input.principal_roles = &ticket.id.roles;
@@ -270,19 +297,24 @@ policies::DecisionInput Gate::InputOf(const Ticket& ticket, const policies::Stat
 // ---------------------------------------------------------------- 6: run, and record how it ended
 
 core::PermitTerms Gate::TermsOf(const Ticket& ticket) const {
-  return {.call_id = ticket.id.call, .tool_digest = ticket.tool->digest(),
-          .args_digest = ticket.args.digest, .limits_digest = ticket.tool->limits_digest(),
+  return {.call_id = ticket.id.call,
+          .tool_digest = ticket.tool->digest(),
+          .args_digest = ticket.args.digest,
+          .limits_digest = ticket.tool->limits_digest(),
           .expires_monotonic_us = parts_.clock->MonotonicMicros() + core::kPermitLifeMicros};
 }
 
 // Precondition: the intent is durable.
 asio::awaitable<tools::Outcome> Gate::Execute(Ticket& ticket) {
-  tools::CallSpec spec{.tool = ticket.tool, .args = ticket.args, .session = *ticket.id.session,
-                       .call_id = ticket.id.call, .idempotency_key = ticket.id.call,
+  tools::CallSpec spec{.tool = ticket.tool,
+                       .args = ticket.args,
+                       .session = *ticket.id.session,
+                       .call_id = ticket.id.call,
+                       .idempotency_key = ticket.id.call,
                        .deadline_monotonic_us = 0};
   auto start = [this, &ticket, &spec](std::function<void(tools::Outcome)> done) {
-    const std::uint64_t handle = parts_.executor->Run(parts_.mint->Mint(TermsOf(ticket)),
-                                                      std::move(spec), std::move(done));
+    const std::uint64_t handle =
+        parts_.executor->Run(parts_.mint->Mint(TermsOf(ticket)), std::move(spec), std::move(done));
     if (ticket.handle != nullptr) ticket.handle->store(handle);
   };
   tools::Outcome outcome = co_await Await<tools::Outcome>(std::move(start));
@@ -335,7 +367,8 @@ asio::awaitable<core::Status> Gate::RecordOutcome(Ticket& ticket) {
     ticket.state = CallState::kUnknown;
     ticket.observation = ObservationUnknown();
   } else {
-    ticket.state = ticket.outcome_kind == "not_started" ? CallState::kNotStarted : CallState::kFailed;
+    ticket.state =
+        ticket.outcome_kind == "not_started" ? CallState::kNotStarted : CallState::kFailed;
     ticket.observation = ObservationFailed(ticket.code, ticket.outcome.error);
     ticket.untrusted_result = ticket.outcome.reported_failure &&
                               ticket.tool->manifest().trust == tools::ResultTrust::kUntrusted;
@@ -393,7 +426,8 @@ asio::awaitable<core::Status> Gate::Reconcile(Ticket& ticket) {
                       {"call", {{"id", ticket.id.call}, {"idempotency_key", ticket.id.call}}}};
   const auto args = core::ExpandJson(reconcile.args, scope);
   if (!args.ok()) co_return core::OkStatus();  // stays unknown: a person says
-  policies::FactDecl look_up{.name = "reconcile", .tool = reconcile.tool, .args = *args, .after = {}};
+  policies::FactDecl look_up{
+      .name = "reconcile", .tool = reconcile.tool, .args = *args, .after = {}};
   // The arguments are final: nothing in them is a template any more.
   core::Json final_scope = {{"args", *args}};
   for (auto& [name, value] : look_up.args.items()) value = "{args." + name + "}";

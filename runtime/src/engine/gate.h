@@ -1,7 +1,9 @@
-// The one gate: every tool call of every caller goes through it, and nothing else can make a permit.
+// The one gate: every tool call of every caller goes through it, and nothing else can make a
+// permit.
 //
-// Steps of a call (rule 4): locks, look-ups, decision, call slot, intent, run, outcome. `Pass` takes a call to a
-// durable decision; `RunIntended` runs it and records the outcome; `SettleUnknown` deals with outcomes nobody saw.
+// Steps of a call (rule 4): locks, look-ups, decision, call slot, intent, run, outcome. `Pass`
+// takes a call to a durable decision; `RunIntended` runs it and records the outcome;
+// `SettleUnknown` deals with outcomes nobody saw.
 #pragma once
 
 #include <asio.hpp>
@@ -44,19 +46,20 @@ struct Ticket {
 
   std::shared_ptr<const tools::Tool> tool;
   tools::CanonicalArgs args;
-  std::string effect_key;            // HMAC
-  std::vector<std::string> locks;    // HMACs, sorted
+  std::string effect_key;          // HMAC
+  std::vector<std::string> locks;  // HMACs, sorted
   bool locked = false;
   bool has_place = false;
 
-  bool proposed = false;             // call.proposed stands in the log already
+  bool proposed = false;  // call.proposed stands in the log already
   int round = 0;
-  std::int64_t now_us = 0;           // of the decision's input
-  std::vector<Draft> earlier;        // facts and decisions of rounds that modified the arguments
+  std::int64_t now_us = 0;     // of the decision's input
+  std::vector<Draft> earlier;  // facts and decisions of rounds that modified the arguments
   std::vector<policies::Fact> facts;
   policies::Decision decision;
   std::vector<GrantedApproval> granted;
-  // Sealed before the serial section, for the decision as it was made; made anew there if that moved.
+  // Sealed before the serial section, for the decision as it was made; made anew there if that
+  // moved.
   std::vector<Draft> drafts;
   std::string drafted_verdict;
   std::string drafted_code;
@@ -68,11 +71,11 @@ struct Ticket {
   std::vector<std::string> approvals;  // pending ones
   core::Json fix;
   tools::Outcome outcome;
-  std::string outcome_kind;            // as recorded
+  std::string outcome_kind;  // as recorded
   std::string observation;
   bool untrusted_result = false;
   int attempt = 1;
-  std::int64_t intent_us = 0;          // of the first intent
+  std::int64_t intent_us = 0;                    // of the first intent
   std::atomic<std::uint64_t>* handle = nullptr;  // of the executor, for Cancel
   audit::EntryRef newest;
 };
@@ -97,16 +100,18 @@ class Gate {
   Gate(const Gate&) = delete;
   Gate& operator=(const Gate&) = delete;
 
-  // Takes a call to a durable decision. Afterwards ticket.state is kDenied, kRefused, kParked or kIntended; in
-  // the last case RunIntended must follow. Errors: the log did not take it (nothing happened, nothing is held),
-  // or kAlreadyExists when the request_id names another call by now.
+  // Takes a call to a durable decision. Afterwards ticket.state is kDenied, kRefused, kParked or
+  // kIntended; in the last case RunIntended must follow. Errors: the log did not take it (nothing
+  // happened, nothing is held), or kAlreadyExists when the request_id names another call by now.
   asio::awaitable<core::Status> Pass(Worker& worker, Ticket& ticket);
 
-  // Runs what Pass intended and records how it ended, unknown outcomes settled as the manifest says. Afterwards
-  // ticket.state is kOk, kFailed, kNotStarted or kUnknown (a person must say). Errors: the outcome is not durable.
+  // Runs what Pass intended and records how it ended, unknown outcomes settled as the manifest
+  // says. Afterwards ticket.state is kOk, kFailed, kNotStarted or kUnknown (a person must say).
+  // Errors: the outcome is not durable.
   asio::awaitable<core::Status> RunIntended(Worker& worker, Ticket& ticket);
 
-  // For a call whose outcome is recorded as unknown: retry by idempotency key, look-up, or leave to a person.
+  // For a call whose outcome is recorded as unknown: retry by idempotency key, look-up, or leave to
+  // a person.
   asio::awaitable<core::Status> SettleUnknown(Worker& worker, Ticket& ticket);
 
   // Records `call.outcome` unknown for an intent that a dead daemon left behind.
@@ -115,7 +120,8 @@ class Gate {
   // The gate without locks, entries or effects.
   asio::awaitable<void> Check(Worker& worker, Ticket& ticket);
 
-  // Tool, arguments and keys of a ticket; sets verdict `refuse` and false when the call makes no sense.
+  // Tool, arguments and keys of a ticket; sets verdict `refuse` and false when the call makes no
+  // sense.
   bool Prepare(Ticket& ticket) const;
 
   // Serial section: what a person's word does to the holds of a call (rules 10, 13).

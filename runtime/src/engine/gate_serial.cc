@@ -1,5 +1,6 @@
-// What the gate does inside the journal's serial section: the last look at state that others may have moved, and
-// the entries that make the decision, the holds, the consumed approvals and the intent one durable step.
+// What the gate does inside the journal's serial section: the last look at state that others may
+// have moved, and the entries that make the decision, the holds, the consumed approvals and the
+// intent one durable step.
 #include <algorithm>
 #include <map>
 
@@ -14,13 +15,20 @@ namespace {
 HoldFields FieldsOf(const HoldRow& hold, const std::string& id, State& state) {
   const BudgetRow* budget = state.FindBudget(hold.budget_key);
   INTERLOCK_CHECK(budget != nullptr);
-  return {.hold = id, .budget = budget->budget, .scope = budget->scope, .unit = budget->unit,
-          .window_us = budget->window_us, .limit = budget->limit_amount, .amount = hold.amount};
+  return {.hold = id,
+          .budget = budget->budget,
+          .scope = budget->scope,
+          .unit = budget->unit,
+          .window_us = budget->window_us,
+          .limit = budget->limit_amount,
+          .amount = hold.amount};
 }
 
 std::string SayFor(std::string_view code) {
-  if (code == "DUPLICATE_EFFECT") return "This was done already, or is being done; do not repeat it.";
-  if (code == "UNSETTLED") return "An earlier call on the same object has an unknown outcome; a person is asked.";
+  if (code == "DUPLICATE_EFFECT")
+    return "This was done already, or is being done; do not repeat it.";
+  if (code == "UNSETTLED")
+    return "An earlier call on the same object has an unknown outcome; a person is asked.";
   if (code == "BUDGET") return "The budget for this is used up.";
   if (code == "LIMIT") return "This was done too often in the last while.";
   if (code == "RUN_ENDED") return "The run has ended.";
@@ -54,12 +62,14 @@ core::Status Gate::Redecide(Serial& serial, Ticket& ticket) {
   return core::OkStatus();
 }
 
-// Why a call that the policy lets through (or asks about) must not go on. Empty: nothing against it.
+// Why a call that the policy lets through (or asks about) must not go on. Empty: nothing against
+// it.
 std::string Gate::Objection(Serial& serial, Ticket& ticket) const {
   State& state = serial.state();
   const EffectRow* effect = state.FindEffect(ticket.effect_key);
   if (effect != nullptr && effect->call != ticket.id.call) {
-    ticket.say = "This was done already, or is being done, by call " + effect->call + "; do not repeat it.";
+    ticket.say =
+        "This was done already, or is being done, by call " + effect->call + "; do not repeat it.";
     return "DUPLICATE_EFFECT";
   }
   if (ticket.tool->manifest().effect != tools::Effect::kRead) {
@@ -91,7 +101,9 @@ std::string Gate::BudgetObjection(Serial& serial, Ticket& ticket) const {
     const auto [at, fresh] = balances.try_emplace(key);
     const BudgetRow* row = fresh ? state.FindBudget(key) : nullptr;
     if (row != nullptr) {
-      at->second = {.limit = row->limit_amount, .held = row->held, .settled = row->settled,
+      at->second = {.limit = row->limit_amount,
+                    .held = row->held,
+                    .settled = row->settled,
                     .version = static_cast<std::uint64_t>(row->version)};
     }
     if (policies::TryHold(at->second, wanted.budget.limit, wanted.amount) !=
@@ -159,7 +171,8 @@ core::Status Gate::VoidGranted(Serial& serial, Ticket& ticket, std::string_view 
 }
 
 core::Status Gate::EmitAsk(Serial& serial, Ticket& ticket) {
-  // Approvals that no longer cover what is asked (other values shown, a further demand) are not reused.
+  // Approvals that no longer cover what is asked (other values shown, a further demand) are not
+  // reused.
   INTERLOCK_RETURN_IF_ERROR(VoidGranted(serial, ticket, "changed"));
   ticket.approvals.clear();
   for (const policies::ApprovalDemand& demand : ticket.decision.demands) {
@@ -180,8 +193,8 @@ core::Status Gate::EmitAsk(Serial& serial, Ticket& ticket) {
 
 core::Status Gate::EmitAllow(Serial& serial, Ticket& ticket) {
   for (const GrantedApproval& granted : ticket.granted) {
-    Draft consumed = DraftApprovalEnded("approval.consumed", ticket.id.run, ticket.id.call,
-                                        granted.state.id);
+    Draft consumed =
+        DraftApprovalEnded("approval.consumed", ticket.id.run, ticket.id.call, granted.state.id);
     INTERLOCK_RETURN_IF_ERROR(serial.Append(consumed).status());
   }
   for (const policies::Reservation& wanted : ticket.decision.reservations) {
@@ -226,7 +239,8 @@ IntentFields Gate::IntentOf(const Ticket& ticket) const {
   return intent;
 }
 
-// A further attempt at a call whose outcome is unknown: the same key, so only while nobody has said otherwise.
+// A further attempt at a call whose outcome is unknown: the same key, so only while nobody has said
+// otherwise.
 core::Status Gate::CommitIntent(Serial& serial, Ticket& ticket) {
   const CallRow* call = serial.state().FindCall(ticket.id.call);
   if (call == nullptr || call->state != CallState::kUnknown) {
@@ -241,14 +255,15 @@ core::Status Gate::CommitIntent(Serial& serial, Ticket& ticket) {
 core::Status Gate::CommitOutcome(Serial& serial, Ticket& ticket, Draft& outcome) {
   const std::string& kind = ticket.outcome_kind;
   const CallRow* call = serial.state().FindCall(ticket.id.call);
-  const bool open = call != nullptr && (call->state == CallState::kIntended ||
-                                        call->state == CallState::kUnknown);
+  const bool open = call != nullptr &&
+                    (call->state == CallState::kIntended || call->state == CallState::kUnknown);
   if (!open) {
     return core::FailedPrecondition("the outcome of call `" + ticket.id.call + "` is known by now");
   }
   INTERLOCK_RETURN_IF_ERROR(serial.Append(outcome).status());
   ticket.newest = serial.newest();
-  if (kind == "unknown") return core::OkStatus();  // a hold with an open intent never expires (rule 13)
+  if (kind == "unknown")
+    return core::OkStatus();  // a hold with an open intent never expires (rule 13)
   const bool done = kind == "ok" || kind == "reconciled_done";
   for (const std::string& id : serial.state().HoldsOf(ticket.id.call)) {
     const HoldRow* hold = serial.state().FindHold(id);

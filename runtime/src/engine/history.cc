@@ -59,7 +59,8 @@ void FoldState(std::string_view kind, const core::JsonObjectView& body, RunState
   if (kind == "run.resumed" || kind == "plan.requested") state = RunState::kRunning;
   if (kind == "message.received" && state == RunState::kWaitingForUser) state = RunState::kRunning;
   if (kind == "run.waiting") {
-    state = Field(body, "for") == "person" ? RunState::kWaitingForPerson : RunState::kWaitingForUser;
+    state =
+        Field(body, "for") == "person" ? RunState::kWaitingForPerson : RunState::kWaitingForUser;
   }
   if (kind == "run.cancelling") state = RunState::kCancelling;
   if (kind == "run.completed") state = RunState::kCompleted;
@@ -92,7 +93,8 @@ core::StatusOr<std::string> History::Content(std::uint64_t index, const core::Js
                              log_.ReadPayload(index, static_cast<int>(*slot)));
   if (row.erased) return core::NotFound("the content was erased");
   if (core::Hex(row.payload.commitment) != object->Token("commit")) {
-    return core::DataLoss("payload of entry " + std::to_string(index) + " is not the committed one");
+    return core::DataLoss("payload of entry " + std::to_string(index) +
+                          " is not the committed one");
   }
   INTERLOCK_ASSIGN_OR_RETURN(audit::OpenedPayload opened, keys_.Open(row.payload));
   return std::move(opened.plaintext);
@@ -112,7 +114,8 @@ core::Status History::FoldCall(const audit::Entry& entry, const core::JsonObject
     if (body.Raw("context")) SetContext(JsonOf(Content(entry.index, body, "context")), call.id);
     const auto view = core::JsonObjectView::Of(entry.bytes);
     const auto cites = core::JsonArrayElements(view->Raw("cites").value_or("[]"));
-    if (cites.ok() && !cites->empty()) call.tool_digest = cites->front().substr(1, cites->front().size() - 2);
+    if (cites.ok() && !cites->empty())
+      call.tool_digest = cites->front().substr(1, cites->front().size() - 2);
   } else if (kind == "facts.gathered") {
     call.facts = JsonOf(Content(entry.index, body, "facts"));
   } else if (kind == "call.decided") {
@@ -134,8 +137,8 @@ core::Status History::FoldCall(const audit::Entry& entry, const core::JsonObject
   } else if (kind == "approval.rejected" || kind == "approval.expired") {
     call.verdict = "deny";
     call.code = kind == "approval.rejected" ? "APPROVAL_REJECTED" : "APPROVAL_EXPIRED";
-    call.say = kind == "approval.rejected" ? "The approval was refused."
-                                           : "Nobody approved this in time.";
+    call.say =
+        kind == "approval.rejected" ? "The approval was refused." : "Nobody approved this in time.";
   } else if (kind == "call.intended") {
     call.attempt = static_cast<int>(body.Int("attempt").value_or(1));
     if (call.intent_us == 0) call.intent_us = entry.time_us;
@@ -164,13 +167,15 @@ core::StatusOr<RecordedCall> History::Call(const std::vector<std::uint64_t>& ind
   RecordedCall call;
   for (const std::uint64_t index : indexes) {
     INTERLOCK_ASSIGN_OR_RETURN(const audit::Entry entry, log_.Read(index));
-    INTERLOCK_ASSIGN_OR_RETURN(const core::JsonObjectView view, core::JsonObjectView::Of(entry.bytes));
+    INTERLOCK_ASSIGN_OR_RETURN(const core::JsonObjectView view,
+                               core::JsonObjectView::Of(entry.bytes));
     const auto body = view.Object("body");
     if (!body) return core::DataLoss("entry " + std::to_string(index) + " has no body");
     INTERLOCK_RETURN_IF_ERROR(FoldCall(entry, *body, call));
   }
   if (call.id.call.empty()) return core::NotFound("no such call");
-  if (call.id.session == nullptr) call.id.session = std::make_shared<core::Json>(core::Json::object());
+  if (call.id.session == nullptr)
+    call.id.session = std::make_shared<core::Json>(core::Json::object());
   return call;
 }
 
@@ -213,7 +218,8 @@ core::Status History::FoldRun(const audit::Entry& entry, const core::JsonObjectV
 
 core::Status History::FoldEntry(const audit::Entry& entry, const AgentOf& agent_of,
                                 RecordedRun& recorded) const {
-  INTERLOCK_ASSIGN_OR_RETURN(const core::JsonObjectView view, core::JsonObjectView::Of(entry.bytes));
+  INTERLOCK_ASSIGN_OR_RETURN(const core::JsonObjectView view,
+                             core::JsonObjectView::Of(entry.bytes));
   const auto body = view.Object("body");
   if (!body) return core::DataLoss("entry " + std::to_string(entry.index) + " has no body");
   const std::string& kind = entry.kind;
@@ -225,13 +231,15 @@ core::Status History::FoldEntry(const audit::Entry& entry, const AgentOf& agent_
     RecordedCall* call = kind == "call.proposed" ? &recorded.calls.back()
                                                  : FindCall(recorded.calls, Field(*body, "call"));
     if (call == nullptr) {
-      return core::DataLoss("entry " + std::to_string(entry.index) + " names a call that was not proposed");
+      return core::DataLoss("entry " + std::to_string(entry.index) +
+                            " names a call that was not proposed");
     }
     INTERLOCK_RETURN_IF_ERROR(FoldCall(entry, *body, *call));
     for (const Event& event : EventsOf(kind, *call)) Step(recorded.core, event);
     const auto labels = core::JsonArrayElements(body->Raw("labels").value_or("[]"));
     if (labels.ok()) {
-      for (const auto label : *labels) recorded.labels.emplace_back(label.substr(1, label.size() - 2));
+      for (const auto label : *labels)
+        recorded.labels.emplace_back(label.substr(1, label.size() - 2));
     }
   }
   // The core may be a step ahead of the log (it says what should follow); the log is what happened.

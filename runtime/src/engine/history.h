@@ -18,34 +18,34 @@ namespace interlock::runtime {
 // A call as its entries tell it; enough to go on with it.
 struct RecordedCall {
   CallIdentity id;
-  std::string args;          // canonical, from the newest decision
-  std::string tool_digest;   // cited when it was proposed
+  std::string args;         // canonical, from the newest decision
+  std::string tool_digest;  // cited when it was proposed
   std::string verdict;
   std::string code;
   std::string say;
   core::Json fix;
-  core::Json decision;       // CanonicalDecision; null when refused
+  core::Json decision;  // CanonicalDecision; null when refused
   core::Json facts;
-  std::string outcome;       // kind of the newest outcome; empty: none
+  std::string outcome;  // kind of the newest outcome; empty: none
   std::string error_code;
   std::string error;
   core::Json result;
   bool released = false;
   std::string level;
-  int attempt = 0;           // of the newest intent; 0: none
+  int attempt = 0;  // of the newest intent; 0: none
   std::int64_t intent_us = 0;
   std::vector<std::string> approvals;  // requested and not voided or spent
 };
 
 struct RecordedRun {
   RunCore core;
-  CallIdentity base;         // call, step, position, tool, args empty
+  CallIdentity base;  // call, step, position, tool, args empty
   std::string agent_digest;
   std::vector<RecordedCall> calls;
-  std::vector<std::string> labels;  // of released results
+  std::vector<std::string> labels;          // of released results
   RunState log_state = RunState::kRunning;  // as the newest entry leaves it
-  std::int64_t last_seq = -1;       // run_seq of the newest entry that was read
-  bool log_planning = false;        // a plan was requested and none came
+  std::int64_t last_seq = -1;               // run_seq of the newest entry that was read
+  bool log_planning = false;                // a plan was requested and none came
 };
 
 // What the planner was told, or is told, of a recorded call; empty while it has no end.
@@ -56,10 +56,11 @@ class History {
   // Borrowed; thread-safe.
   History(const audit::Log& log, audit::KeyStore& keys) : log_(log), keys_(keys) {}
 
-  // Errors: kNotFound; kDataLoss when a payload does not fit its commitment; kFailedPrecondition when content
-  // that is needed was erased.
-  // `agent_of` gives the agent file that the run is pinned to; it may be null.
-  using AgentOf = std::function<const AgentFile*(const std::string& name, const std::string& digest)>;
+  // Errors: kNotFound; kDataLoss when a payload does not fit its commitment; kFailedPrecondition
+  // when content that is needed was erased. `agent_of` gives the agent file that the run is pinned
+  // to; it may be null.
+  using AgentOf =
+      std::function<const AgentFile*(const std::string& name, const std::string& digest)>;
   core::StatusOr<RecordedRun> Run(const std::string& run, const AgentOf& agent_of) const;
   // A call without a run. `first` and the later indexes come from its row.
   core::StatusOr<RecordedCall> Call(const std::vector<std::uint64_t>& indexes) const;

@@ -13,9 +13,16 @@ constexpr auto kDrainMax = std::chrono::seconds(30);
 constexpr int kExpireBatch = 200;
 
 GateParts GatePartsOf(EngineParts& parts, Journal& journal) {
-  return {.tenant = parts.tenant, .journal = &journal, .keys = parts.keys, .clock = parts.clock,
-          .random = parts.random, .mint = parts.mint, .executor = parts.executor,
-          .registry = parts.registry, .bundle = parts.bundle, .limits = parts.limits};
+  return {.tenant = parts.tenant,
+          .journal = &journal,
+          .keys = parts.keys,
+          .clock = parts.clock,
+          .random = parts.random,
+          .mint = parts.mint,
+          .executor = parts.executor,
+          .registry = parts.registry,
+          .bundle = parts.bundle,
+          .limits = parts.limits};
 }
 
 template <typename Row>
@@ -27,16 +34,17 @@ core::StatusOr<Row> RowOf(const audit::Log& log, typename State::Peeked<Row> pee
         auto rows, Select<Row>(log, std::string("WHERE ") + key_column + " = ?", {key}));
     if (!rows.empty()) return std::move(rows.front());
   }
-  return WithReason(core::NotFound("there is no " + std::string(what) + " `" + key + "`"), "NOT_FOUND");
+  return WithReason(core::NotFound("there is no " + std::string(what) + " `" + key + "`"),
+                    "NOT_FOUND");
 }
 
 }  // namespace
 
 std::string EndedObservation(std::string_view code) {
-  return ObservationDenied(code,
-                           code == "APPROVAL_REJECTED" ? "The approval was refused."
-                                                       : "Nobody approved this in time.",
-                           nullptr);
+  return ObservationDenied(
+      code,
+      code == "APPROVAL_REJECTED" ? "The approval was refused." : "Nobody approved this in time.",
+      nullptr);
 }
 
 Hub::Hub(EngineParts p)
@@ -130,8 +138,8 @@ core::Status Hub::ActivateBundle() {
   });
 }
 
-// Runs that were going on go on; intents without an outcome are dealt with by their tools' word (rule 9: the
-// launcher proved the old boxes dead before it let us start).
+// Runs that were going on go on; intents without an outcome are dealt with by their tools' word
+// (rule 9: the launcher proved the old boxes dead before it let us start).
 core::Status Hub::Recover() {
   INTERLOCK_ASSIGN_OR_RETURN(
       const auto open_calls,
@@ -141,7 +149,9 @@ core::Status Hub::Recover() {
   const std::string running = std::to_string(static_cast<int>(RunState::kRunning));
   const std::string cancelling = std::to_string(static_cast<int>(RunState::kCancelling));
   INTERLOCK_ASSIGN_OR_RETURN(
-      const auto open_runs, Select<RunRow>(*parts.log, "WHERE state IN (CAST(? AS INTEGER), CAST(? AS INTEGER))", {running, cancelling}));
+      const auto open_runs,
+      Select<RunRow>(*parts.log, "WHERE state IN (CAST(? AS INTEGER), CAST(? AS INTEGER))",
+                     {running, cancelling}));
   INTERLOCK_ASSIGN_OR_RETURN(
       const auto granted,
       Select<ApprovalRow>(*parts.log, "WHERE phase = CAST(? AS INTEGER)",
@@ -159,7 +169,10 @@ core::Status Hub::Recover() {
     Draft recovery;
     recovery.kind = "recovery";
     recovery.actor = "engine";
-    BodyWriter(recovery).Int("open_intents", open).Int("runs", static_cast<std::int64_t>(wake.size())).Close();
+    BodyWriter(recovery)
+        .Int("open_intents", open)
+        .Int("runs", static_cast<std::int64_t>(wake.size()))
+        .Close();
     INTERLOCK_RETURN_IF_ERROR(
         CommitNow([&](Serial& serial) { return serial.Append(recovery).status(); }));
   }
@@ -293,7 +306,8 @@ core::StatusOr<std::vector<ApprovalRow>> Hub::ApprovalsOfCall(const std::string&
 core::StatusOr<CallIdentity> Hub::ContextOf(const RunRow& row) const {
   INTERLOCK_ASSIGN_OR_RETURN(const audit::Entry entry,
                              parts.log->Read(static_cast<std::uint64_t>(row.first_index)));
-  INTERLOCK_ASSIGN_OR_RETURN(const core::JsonObjectView view, core::JsonObjectView::Of(entry.bytes));
+  INTERLOCK_ASSIGN_OR_RETURN(const core::JsonObjectView view,
+                             core::JsonObjectView::Of(entry.bytes));
   const auto body = view.Object("body");
   if (!body) return core::DataLoss("entry " + std::to_string(entry.index) + " has no body");
   INTERLOCK_ASSIGN_OR_RETURN(const std::string who, history.Content(entry.index, *body, "who"));
@@ -311,10 +325,12 @@ core::StatusOr<CallIdentity> Hub::ContextOf(const RunRow& row) const {
 core::StatusOr<policies::ApprovalState> Hub::ApprovalStateOf(const ApprovalRow& row) const {
   INTERLOCK_ASSIGN_OR_RETURN(const audit::Entry entry,
                              parts.log->Read(static_cast<std::uint64_t>(row.entry_index)));
-  INTERLOCK_ASSIGN_OR_RETURN(const core::JsonObjectView view, core::JsonObjectView::Of(entry.bytes));
+  INTERLOCK_ASSIGN_OR_RETURN(const core::JsonObjectView view,
+                             core::JsonObjectView::Of(entry.bytes));
   const auto body = view.Object("body");
   if (!body) return core::DataLoss("entry " + std::to_string(entry.index) + " has no body");
-  INTERLOCK_ASSIGN_OR_RETURN(const std::string demand, history.Content(entry.index, *body, "demand"));
+  INTERLOCK_ASSIGN_OR_RETURN(const std::string demand,
+                             history.Content(entry.index, *body, "demand"));
   INTERLOCK_ASSIGN_OR_RETURN(const core::Json json, core::ParseJson(demand, core::kPayloadLimits));
   policies::ApprovalState state;
   state.id = row.approval;
@@ -335,8 +351,10 @@ core::StatusOr<Hub::Grants> Hub::GrantsOf(const RecordedCall& call) const {
     if (row.phase == policies::ApprovalPhase::kPending) grants.complete = false;
     if (row.phase != policies::ApprovalPhase::kGranted || tool == nullptr) continue;
     INTERLOCK_ASSIGN_OR_RETURN(policies::ApprovalState state, ApprovalStateOf(row));
-    // The binding in the log is an HMAC: it must be that of the arguments, the tool and the values shown then.
-    state.binding = policies::BindingDigest(core::Sha256(call.args), tool->digest(), state.demand.show);
+    // The binding in the log is an HMAC: it must be that of the arguments, the tool and the values
+    // shown then.
+    state.binding =
+        policies::BindingDigest(core::Sha256(call.args), tool->digest(), state.demand.show);
     if (parts.keys->Hmac("binding", core::AsBytes(state.binding)) != row.binding) continue;
     grants.granted.push_back({.state = std::move(state), .binding_hmac = row.binding});
   }
@@ -361,7 +379,8 @@ core::StatusOr<std::unique_ptr<Ticket>> Hub::TicketOf(const RecordedCall& call,
     const bool fits = gate.Prepare(*ticket);
     ticket->id.args_text = proposed;
     if (!fits || core::DigestName(ticket->tool->digest()) != call.tool_digest) {
-      return core::FailedPrecondition("tool `" + call.id.tool + "` is not the one that was intended");
+      return core::FailedPrecondition("tool `" + call.id.tool +
+                                      "` is not the one that was intended");
     }
   }
   return ticket;
@@ -397,7 +416,8 @@ void Hub::WakeStalled() {
 void Hub::ExpireApprovals() {
   const std::string now = std::to_string(parts.clock->WallMicros());
   const auto due = Select<ApprovalRow>(
-      *parts.log, "WHERE phase = 0 AND expires_us <= CAST(? AS INTEGER) LIMIT " + std::to_string(kExpireBatch),
+      *parts.log,
+      "WHERE phase = 0 AND expires_us <= CAST(? AS INTEGER) LIMIT " + std::to_string(kExpireBatch),
       {now});
   if (!due.ok()) return;
   for (const ApprovalRow& approval : *due) {
@@ -425,10 +445,11 @@ void Hub::ExpireApprovals() {
           }
           return core::OkStatus();
         },
-        audit::Urgency::kNormal, [this, approval](core::Status status) {
+        audit::Urgency::kNormal,
+        [this, approval](core::Status status) {
           if (!status.ok() || approval.run.empty()) return;
-          Post(approval.run,
-               event::CallDone{approval.call, EndedObservation("APPROVAL_EXPIRED")}, kAlways);
+          Post(approval.run, event::CallDone{approval.call, EndedObservation("APPROVAL_EXPIRED")},
+               kAlways);
         });
   }
 }

@@ -36,8 +36,8 @@ class Hub {
   // No new work; waits (bounded) until started calls have their outcomes; then the workers end.
   void Stop();
 
-  // Gives a run an event that stands in the log with this run_seq (kAlways: taken twice it does no harm); a run
-  // that is not in memory is read back from the log.
+  // Gives a run an event that stands in the log with this run_seq (kAlways: taken twice it does no
+  // harm); a run that is not in memory is read back from the log.
   static constexpr std::int64_t kAlways = std::numeric_limits<std::int64_t>::max();
   void Post(const std::string& run, Event event, std::int64_t seq);
   // Brings a run into memory so that it goes on by itself.
@@ -54,7 +54,9 @@ class Hub {
   const AgentFile* FindAgent(const std::string& name) const;
   // The agent file a run is pinned to; null when this daemon does not have it any more.
   const AgentFile* PinnedAgent(const std::string& name, const std::string& digest);
-  Sealer SealerFor(std::shared_ptr<const audit::SubjectKey> key) { return {*parts.keys, std::move(key)}; }
+  Sealer SealerFor(std::shared_ptr<const audit::SubjectKey> key) {
+    return {*parts.keys, std::move(key)};
+  }
 
   bool stopping() const { return stopping_.load(); }
   std::string NewId() { return core::NewUuidV7(*parts.clock, *parts.random); }
@@ -65,8 +67,10 @@ class Hub {
   core::StatusOr<ApprovalRow> ApprovalRowOf(const std::string& id) const;
   core::StatusOr<std::vector<ApprovalRow>> ApprovalsOfCall(const std::string& call) const;
 
-  // A ticket that goes on with a recorded call. Errors: kFailedPrecondition when the tool has changed since.
-  core::StatusOr<std::unique_ptr<Ticket>> TicketOf(const RecordedCall& call, const AgentFile* agent);
+  // A ticket that goes on with a recorded call. Errors: kFailedPrecondition when the tool has
+  // changed since.
+  core::StatusOr<std::unique_ptr<Ticket>> TicketOf(const RecordedCall& call,
+                                                   const AgentFile* agent);
   // Approvals of a call that are granted, with their bindings; `complete` when none is pending.
   struct Grants {
     std::vector<GrantedApproval> granted;

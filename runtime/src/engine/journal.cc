@@ -25,8 +25,11 @@ class BodyCommand final : public audit::Command {
 }  // namespace
 
 core::StatusOr<audit::EntryRef> Serial::Append(Draft& draft) {
-  const audit::NewEntry entry{.kind = draft.kind, .run = draft.run, .actor = draft.actor,
-                              .body = draft.body, .cites = draft.cites};
+  const audit::NewEntry entry{.kind = draft.kind,
+                              .run = draft.run,
+                              .actor = draft.actor,
+                              .body = draft.body,
+                              .cites = draft.cites};
   INTERLOCK_ASSIGN_OR_RETURN(newest_, transaction_.Append(entry, draft.payloads));
   return newest_;
 }
@@ -44,7 +47,8 @@ void Journal::Submit(Body body, audit::Urgency urgency, std::function<void(core:
 }
 
 asio::awaitable<core::Status> Journal::Commit(Body body, audit::Urgency urgency) {
-  auto start = [this, body = std::move(body), urgency](std::function<void(core::Status)> done) mutable {
+  auto start = [this, body = std::move(body),
+                urgency](std::function<void(core::Status)> done) mutable {
     Submit(std::move(body), urgency, std::move(done));
   };
   core::Status status = co_await Await<core::Status>(std::move(start));

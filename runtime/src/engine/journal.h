@@ -1,5 +1,5 @@
-// The journal: the one place where decisions meet state. Commands run serially on the log's writer thread,
-// append entries, and are acknowledged when their batch is durable.
+// The journal: the one place where decisions meet state. Commands run serially on the log's writer
+// thread, append entries, and are acknowledged when their batch is durable.
 #pragma once
 
 #include <asio/awaitable.hpp>
@@ -44,9 +44,11 @@ class Journal {
   Journal(audit::Log& log, State& state, std::shared_ptr<const policies::Bundle> bundle)
       : log_(log), state_(state), bundle_(std::move(bundle)) {}
 
-  // Runs `body` serially; `done` on the writer thread when it is durable, or with the reason why not.
+  // Runs `body` serially; `done` on the writer thread when it is durable, or with the reason why
+  // not.
   void Submit(Body body, audit::Urgency urgency, std::function<void(core::Status)> done);
-  // The same, awaited on the caller's executor. What `body` borrows stays alive: the coroutine waits.
+  // The same, awaited on the caller's executor. What `body` borrows stays alive: the coroutine
+  // waits.
   asio::awaitable<core::Status> Commit(Body body, audit::Urgency urgency = audit::Urgency::kNormal);
 
   audit::Log& log() { return log_; }

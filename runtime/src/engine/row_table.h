@@ -1,4 +1,5 @@
-// A write-back cache over one projection table whose primary key is a text. Rows describe their columns once
+// A write-back cache over one projection table whose primary key is a text. Rows describe their
+// columns once
 // (`Fields`), and the table's SQL follows from that.
 #pragma once
 
@@ -48,7 +49,9 @@ template <typename Row>
 std::string ColumnList() {
   std::string list;
   Row row;
-  Row::Fields(row, [&](const char* name, auto&) { list += (list.empty() ? "" : ", ") + std::string(name); });
+  Row::Fields(row, [&](const char* name, auto&) {
+    list += (list.empty() ? "" : ", ") + std::string(name);
+  });
   return list;
 }
 
@@ -80,9 +83,10 @@ class RowTable {
     INTERLOCK_ASSIGN_OR_RETURN(
         select_, Prepare(db, "SELECT " + columns + " FROM " + table + " WHERE " + key + " = ?"));
     // The next-best thing to an upsert that keeps one statement for both: p_ tables allow REPLACE.
-    INTERLOCK_ASSIGN_OR_RETURN(
-        write_, Prepare(db, "INSERT OR REPLACE INTO " + table + "(" + columns + ") VALUES(" + marks + ")"));
-    INTERLOCK_ASSIGN_OR_RETURN(erase_, Prepare(db, "DELETE FROM " + table + " WHERE " + key + " = ?"));
+    INTERLOCK_ASSIGN_OR_RETURN(write_, Prepare(db, "INSERT OR REPLACE INTO " + table + "(" +
+                                                       columns + ") VALUES(" + marks + ")"));
+    INTERLOCK_ASSIGN_OR_RETURN(erase_,
+                               Prepare(db, "DELETE FROM " + table + " WHERE " + key + " = ?"));
     return core::OkStatus();
   }
 

@@ -25,7 +25,7 @@ struct RunRow {
   std::int64_t first_index = 0;
   std::int64_t newest_index = 0;
   std::int64_t entries = 0;
-  std::string newest_hash;  // hex
+  std::string newest_hash;       // hex
   std::int64_t message_us = 0;   // when the newest message came
   std::int64_t text_index = -1;  // entry that holds the answer or question (slot 0)
   std::string code;
@@ -57,23 +57,23 @@ struct CallRow {
   std::string code;
   std::string outcome;
   std::string level;
-  std::string effect;        // "money", …; empty before the intent
-  std::string effect_key;    // HMAC of the current intent
+  std::string effect;      // "money", …; empty before the intent
+  std::string effect_key;  // HMAC of the current intent
   std::string idempotency_key;
-  std::string locks;         // HMACs, space separated, of the current intent
-  std::string counters;      // HMACs, space separated
+  std::string locks;     // HMACs, space separated, of the current intent
+  std::string counters;  // HMACs, space separated
   std::int64_t attempt = 0;
   std::int64_t create_us = 0;
   std::int64_t update_us = 0;
-  std::int64_t intent_us = 0;   // of the first intent
+  std::int64_t intent_us = 0;  // of the first intent
   std::int64_t proposed_index = -1;
   std::int64_t decided_index = -1;
   std::int64_t outcome_index = -1;
-  std::int64_t released = 0;    // 1 once result.released stands in the log
+  std::int64_t released = 0;  // 1 once result.released stands in the log
   std::int64_t newest_index = 0;
   std::string newest_hash;
-  std::string resolved_by;      // principals that said the same of an unknown outcome so far
-  std::string resolved_as;      // "happened" | "not_happened"
+  std::string resolved_by;  // principals that said the same of an unknown outcome so far
+  std::string resolved_as;  // "happened" | "not_happened"
   static constexpr std::string CallRow::*kKey = &CallRow::call;
   template <typename Self, typename Visit>
   static void Fields(Self& r, Visit visit) {
@@ -101,9 +101,9 @@ struct ApprovalRow {
   policies::ApprovalPhase phase = policies::ApprovalPhase::kPending;
   std::string rule;
   std::int64_t quorum = 1;
-  std::string granted_by;   // space separated names
-  std::string binding;      // HMAC of the binding digest
-  std::string approvers;    // space separated, people as HMACs
+  std::string granted_by;  // space separated names
+  std::string binding;     // HMAC of the binding digest
+  std::string approvers;   // space separated, people as HMACs
   std::int64_t expires_us = 0;
   std::int64_t create_us = 0;
   std::int64_t update_us = 0;

@@ -8,19 +8,27 @@ namespace {
 
 std::string PlannerCode(const core::Status& status) {
   switch (status.code()) {
-    case core::StatusCode::kDeadlineExceeded: return "PLANNER_TIMEOUT";
-    case core::StatusCode::kUnavailable: return "PLANNER_UNAVAILABLE";
-    case core::StatusCode::kInvalidArgument: return "PLANNER_REPLY";
-    case core::StatusCode::kCancelled: return "PLANNER_CANCELLED";
-    default: return "PLANNER";
+    case core::StatusCode::kDeadlineExceeded:
+      return "PLANNER_TIMEOUT";
+    case core::StatusCode::kUnavailable:
+      return "PLANNER_UNAVAILABLE";
+    case core::StatusCode::kInvalidArgument:
+      return "PLANNER_REPLY";
+    case core::StatusCode::kCancelled:
+      return "PLANNER_CANCELLED";
+    default:
+      return "PLANNER";
   }
 }
 
 std::string_view FinishName(Finish finish) {
   switch (finish) {
-    case Finish::kCalls: return "calls";
-    case Finish::kAnswer: return "answer";
-    case Finish::kAsk: return "ask";
+    case Finish::kCalls:
+      return "calls";
+    case Finish::kAnswer:
+      return "answer";
+    case Finish::kAsk:
+      return "ask";
   }
   return "answer";
 }
@@ -39,14 +47,16 @@ void RunActor::Accept(const Event& event, std::int64_t seq) {
 }
 
 void RunActor::Load() {
-  auto recorded = hub_.history.Run(run_, [this](const std::string& name, const std::string& digest) {
-    return hub_.PinnedAgent(name, digest);
-  });
-  const auto key = recorded.ok() ? hub_.parts.keys->KeyFor(recorded->base.subject)
-                                 : core::StatusOr<std::shared_ptr<const audit::SubjectKey>>(
-                                       recorded.status());
+  auto recorded =
+      hub_.history.Run(run_, [this](const std::string& name, const std::string& digest) {
+        return hub_.PinnedAgent(name, digest);
+      });
+  const auto key =
+      recorded.ok() ? hub_.parts.keys->KeyFor(recorded->base.subject)
+                    : core::StatusOr<std::shared_ptr<const audit::SubjectKey>>(recorded.status());
   if (!key.ok()) {
-    // Content that was erased, or a damaged payload: the run cannot go on, and the log says so already.
+    // Content that was erased, or a damaged payload: the run cannot go on, and the log says so
+    // already.
     gone_ = true;
     return;
   }
@@ -70,7 +80,8 @@ void RunActor::GoOn(std::vector<RecordedCall> calls) {
     const bool known = !call.outcome.empty() && call.outcome != "unknown";
     if (known && !call.released) {
       const auto tool = hub_.parts.registry->Find(call.id.tool);
-      const bool trusted = tool != nullptr && tool->manifest().trust == tools::ResultTrust::kTrusted;
+      const bool trusted =
+          tool != nullptr && tool->manifest().trust == tools::ResultTrust::kTrusted;
       unreleased_.emplace_back(call.id.call,
                                std::vector<std::string>{trusted ? "trusted" : "untrusted"});
     }
@@ -80,7 +91,8 @@ void RunActor::GoOn(std::vector<RecordedCall> calls) {
   }
   if (agent_ == nullptr || planner_ == nullptr) {
     return Handle(event::PlanFailed{
-        "AGENT_GONE", "the agent file or planner that this run began with is no longer configured"});
+        "AGENT_GONE",
+        "the agent file or planner that this run began with is no longer configured"});
   }
   for (const std::string& call : GrantedCalls()) Handle(event::CallGranted{call});
   Handle(event::Resume{});
@@ -115,7 +127,8 @@ void RunActor::Spawn(asio::awaitable<void> work) {
   ++in_flight_;
   auto self = shared_from_this();
   // The actor must outlive the coroutine, and leave only when nothing of it runs.
-  auto run = [](std::shared_ptr<RunActor> actor, asio::awaitable<void> inner) -> asio::awaitable<void> {
+  auto run = [](std::shared_ptr<RunActor> actor,
+                asio::awaitable<void> inner) -> asio::awaitable<void> {
     co_await std::move(inner);
     --actor->in_flight_;
     actor->MaybeLeave();
@@ -131,10 +144,9 @@ void RunActor::Stall() {
 
 void RunActor::MaybeLeave() {
   if (in_flight_ > 0) return;
-  const bool idle = gone_ || stalled_ || IsFinal(core_.state) ||
-                    core_.state == RunState::kWaitingForApproval ||
-                    core_.state == RunState::kWaitingForUser ||
-                    core_.state == RunState::kWaitingForPerson;
+  const bool idle =
+      gone_ || stalled_ || IsFinal(core_.state) || core_.state == RunState::kWaitingForApproval ||
+      core_.state == RunState::kWaitingForUser || core_.state == RunState::kWaitingForPerson;
   if (!idle || !hub_.Evict(run_, this)) return;
   gone_ = true;
   timer_.cancel();
@@ -197,8 +209,8 @@ void RunActor::Perform(const effect::BeginCancel&) {
   if (planner_handle_ != 0) planner_->Cancel(planner_handle_);
   for (const auto& [call, live] : live_) {
     const tools::Manifest& manifest = live->ticket->tool->manifest();
-    const bool may = manifest.effect == tools::Effect::kRead ||
-                     manifest.cancel == tools::CancelMeaning::kSafe;
+    const bool may =
+        manifest.effect == tools::Effect::kRead || manifest.cancel == tools::CancelMeaning::kSafe;
     const std::uint64_t handle = live->handle.load();
     if (may && handle != 0) hub_.parts.executor->Cancel(handle);
   }
@@ -230,7 +242,8 @@ std::vector<Draft> RunActor::VoidOpenApprovals(std::string_view why) {
       const auto row = hub_.ApprovalRowOf(approval);
       const bool open = row.ok() && (row->phase == policies::ApprovalPhase::kPending ||
                                      row->phase == policies::ApprovalPhase::kGranted);
-      if (open) drafts.push_back(DraftApprovalVoided(run_, call, approval, why, /*ends_call=*/true));
+      if (open)
+        drafts.push_back(DraftApprovalVoided(run_, call, approval, why, /*ends_call=*/true));
     }
   }
   open_approvals_.clear();
@@ -261,7 +274,8 @@ PlanRequest RunActor::MakePlanRequest() {
   request.agent = agent_->name;
   request.step = core_.steps;
   request.model = agent_->model;
-  request.messages.push_back({.role = Role::kSystem, .text = agent_->prompt, .calls = {}, .call_id = ""});
+  request.messages.push_back(
+      {.role = Role::kSystem, .text = agent_->prompt, .calls = {}, .call_id = ""});
   request.messages.insert(request.messages.end(), core_.messages.begin(), core_.messages.end());
   for (const auto& tool : hub_.parts.registry->tools()) {
     if (AgentMayUse(*agent_, tool->manifest().name)) request.tools.push_back(tool);
@@ -272,7 +286,8 @@ PlanRequest RunActor::MakePlanRequest() {
   return request;
 }
 
-// What the planner will read is released in the same durable step that records the request (rule 7).
+// What the planner will read is released in the same durable step that records the request (rule
+// 7).
 asio::awaitable<void> RunActor::RequestPlan() {
   std::vector<Draft> drafts;
   std::vector<std::string> shown;
@@ -304,7 +319,8 @@ asio::awaitable<void> RunActor::AskPlanner() {
   core::StatusOr<Plan> plan = co_await Await<core::StatusOr<Plan>>(std::move(start));
   planner_handle_ = 0;
   if (plan.ok() && plan->calls.size() > kPlanCallsMax) {
-    plan = core::InvalidArgument("the plan holds more than " + std::to_string(kPlanCallsMax) + " calls");
+    plan = core::InvalidArgument("the plan holds more than " + std::to_string(kPlanCallsMax) +
+                                 " calls");
   }
   Draft received = MakeDraft("plan.received", "planner:" + agent_->planner);
   const bool ok = plan.ok();
@@ -356,7 +372,8 @@ std::unique_ptr<Ticket> RunActor::NewTicket(const CallSlot& slot) {
   return ticket;
 }
 
-// The calls of one plan pass the decision in plan order (rule 4); what was allowed runs side by side.
+// The calls of one plan pass the decision in plan order (rule 4); what was allowed runs side by
+// side.
 asio::awaitable<void> RunActor::StartCalls() {
   while (!stalled_) {
     auto next = std::find_if(core_.slots.begin(), core_.slots.end(), [](const CallSlot& slot) {
@@ -406,7 +423,8 @@ asio::awaitable<void> RunActor::RunCall(std::shared_ptr<LiveCall> live) {
     Handle(event::CallNeedsPerson{call, ticket.observation});
     co_return;
   }
-  unreleased_.emplace_back(call, std::vector<std::string>{ticket.untrusted_result ? "untrusted" : "trusted"});
+  unreleased_.emplace_back(
+      call, std::vector<std::string>{ticket.untrusted_result ? "untrusted" : "trusted"});
   Handle(event::CallDone{call, ticket.observation});
 }
 
@@ -418,9 +436,10 @@ asio::awaitable<void> RunActor::ResumeCall(std::string call) {
   drafts.push_back(std::move(resumed));
   co_await Write(std::move(drafts));
   if (stalled_) co_return;
-  auto recorded = hub_.history.Run(run_, [this](const std::string& name, const std::string& digest) {
-    return hub_.PinnedAgent(name, digest);
-  });
+  auto recorded =
+      hub_.history.Run(run_, [this](const std::string& name, const std::string& digest) {
+        return hub_.PinnedAgent(name, digest);
+      });
   if (!recorded.ok()) {
     Stall();
     co_return;
@@ -470,7 +489,8 @@ asio::awaitable<void> RunActor::SettleCall(RecordedCall recorded) {
   if (ticket->state == CallState::kUnknown) {
     core::Status status = co_await hub_.gate.SettleUnknown(worker_, *ticket);
     if (!status.ok()) {
-      // Somebody resolved it meanwhile, or the log took nothing: the log tells when it is read again.
+      // Somebody resolved it meanwhile, or the log took nothing: the log tells when it is read
+      // again.
       Stall();
       co_return;
     }
@@ -479,7 +499,8 @@ asio::awaitable<void> RunActor::SettleCall(RecordedCall recorded) {
     Handle(event::CallNeedsPerson{call, ticket->observation});
     co_return;
   }
-  unreleased_.emplace_back(call, std::vector<std::string>{ticket->untrusted_result ? "untrusted" : "trusted"});
+  unreleased_.emplace_back(
+      call, std::vector<std::string>{ticket->untrusted_result ? "untrusted" : "trusted"});
   Handle(event::CallDone{call, ticket->observation});
 }
 

@@ -1,5 +1,5 @@
-// One run in memory: feeds events to the core and performs its effects. Lives on one worker; leaves memory when
-// it only waits.
+// One run in memory: feeds events to the core and performs its effects. Lives on one worker; leaves
+// memory when it only waits.
 #pragma once
 
 #include <atomic>
@@ -23,8 +23,9 @@ class RunActor : public std::enable_shared_from_this<RunActor> {
   int queued = 0;
 
   // --- the rest on the worker's thread only
-  // Takes an event that stands in the log with this run_seq (-1: only wakes the run). The first one reads the run
-  // back from the log and goes on with what was open; what was read then is not taken twice.
+  // Takes an event that stands in the log with this run_seq (-1: only wakes the run). The first one
+  // reads the run back from the log and goes on with what was open; what was read then is not taken
+  // twice.
   void Accept(const Event& event, std::int64_t seq);
 
  private:
@@ -75,7 +76,7 @@ class RunActor : public std::enable_shared_from_this<RunActor> {
   Planner* planner_ = nullptr;
   std::optional<Sealer> sealer_;
   std::map<std::string, std::shared_ptr<LiveCall>> live_;
-  std::map<std::string, std::vector<std::string>> open_approvals_;  // by call
+  std::map<std::string, std::vector<std::string>> open_approvals_;            // by call
   std::vector<std::pair<std::string, std::vector<std::string>>> unreleased_;  // call, labels
   std::uint64_t planner_handle_ = 0;
   asio::steady_timer timer_;

@@ -25,8 +25,9 @@ core::StatusOr<std::vector<Row>> Select(const audit::Log& log, const std::string
     while ((code = sqlite3_step(statement.get())) == SQLITE_ROW) {
       rows.push_back(ReadRow<Row>(statement.get()));
     }
-    return code == SQLITE_DONE ? core::OkStatus()
-                               : core::Internal(std::string("cannot read rows: ") + sqlite3_errmsg(db));
+    return code == SQLITE_DONE
+               ? core::OkStatus()
+               : core::Internal(std::string("cannot read rows: ") + sqlite3_errmsg(db));
   });
   if (!status.ok()) return status;
   return rows;

@@ -66,7 +66,8 @@ std::vector<std::string> SplitWords(std::string_view text) {
   return words;
 }
 
-std::string BudgetKey(std::string_view budget, std::string_view scope_hmac, std::int64_t window_us) {
+std::string BudgetKey(std::string_view budget, std::string_view scope_hmac,
+                      std::int64_t window_us) {
   return std::string(budget) + "|" + std::string(scope_hmac) + "|" + std::to_string(window_us);
 }
 
@@ -176,7 +177,8 @@ core::Status State::Apply(const audit::EntryView& entry) {
     INTERLOCK_RETURN_IF_ERROR(ApplyBudget(entry));
   } else if (kind.starts_with("approval.")) {
     INTERLOCK_RETURN_IF_ERROR(ApplyApproval(entry));
-  } else if (kind.starts_with("call.") || kind.starts_with("facts.") || kind.starts_with("result.")) {
+  } else if (kind.starts_with("call.") || kind.starts_with("facts.") ||
+             kind.starts_with("result.")) {
     INTERLOCK_RETURN_IF_ERROR(ApplyCall(entry));
   }
   if (!entry.run.empty()) TouchRun(entry);
@@ -311,8 +313,8 @@ core::Status State::ApplyIntended(const audit::EntryView& entry, CallRow& call) 
   if (call.attempt > 1) return core::OkStatus();  // a retry takes no second slot
   for (const std::string& key : SplitWords(call.counters)) {
     CounterRow& counter = counters_.Edit(key);
-    counter.events += (counter.events.empty() ? "" : " ") + std::to_string(entry.time_us) + ":" +
-                      call.call;
+    counter.events +=
+        (counter.events.empty() ? "" : " ") + std::to_string(entry.time_us) + ":" + call.call;
     ++counter.version;
   }
   return core::OkStatus();
@@ -377,8 +379,8 @@ core::Status State::ApplyBudget(const audit::EntryView& entry) {
   const std::string id = Field(entry, "hold");
   const std::string call = Field(entry, "call");
   if (id.empty() || call.empty()) return Missing(entry, "hold");
-  const std::string key = BudgetKey(Field(entry, "budget"), Field(entry, "scope"),
-                                    Amount(entry, "window_us"));
+  const std::string key =
+      BudgetKey(Field(entry, "budget"), Field(entry, "scope"), Amount(entry, "window_us"));
   BudgetRow& budget = budgets_.Edit(key);
   HoldRow& hold = holds_.Edit(id);
   const std::int64_t amount = Amount(entry, "amount");

@@ -1,7 +1,7 @@
 // The fold of a partition's entries: what the journal decides on.
 //
-// The writer thread changes it (Apply, under a lock); it alone may use the Find methods without a copy.
-// Other threads use the Peek methods, which know only what memory holds.
+// The writer thread changes it (Apply, under a lock); it alone may use the Find methods without a
+// copy. Other threads use the Peek methods, which know only what memory holds.
 #pragma once
 
 #include <cstdint>
@@ -45,7 +45,8 @@ class State final : public audit::Projector {
   const LockRow* FindLock(const std::string& key) { return Find(locks_, key); }
   const CounterRow* FindCounter(const std::string& key) { return Find(counters_, key); }
   const RequestRow* FindRequest(const std::string& request) { return Find(requests_, request); }
-  // Called on the writer thread, under the state's lock, for every entry of a run; must not call back.
+  // Called on the writer thread, under the state's lock, for every entry of a run; must not call
+  // back.
   void SetRunListener(std::function<void(const std::string&)> listener) {
     run_listener_ = std::move(listener);
   }
@@ -63,7 +64,9 @@ class State final : public audit::Projector {
   Peeked<ApprovalRow> PeekApproval(const std::string& id) const { return Peek(approvals_, id); }
   Peeked<BudgetRow> PeekBudget(const std::string& key) const { return Peek(budgets_, key); }
   Peeked<CounterRow> PeekCounter(const std::string& key) const { return Peek(counters_, key); }
-  Peeked<RequestRow> PeekRequest(const std::string& request) const { return Peek(requests_, request); }
+  Peeked<RequestRow> PeekRequest(const std::string& request) const {
+    return Peek(requests_, request);
+  }
 
  private:
   template <typename Row>
@@ -76,9 +79,12 @@ class State final : public audit::Projector {
     const std::lock_guard lock(mutex_);
     Row row;
     switch (table.PeekAt(key, row)) {
-      case RowTable<Row>::Peek::kFound: return {.known = true, .row = std::move(row)};
-      case RowTable<Row>::Peek::kAbsent: return {.known = true, .row = std::nullopt};
-      case RowTable<Row>::Peek::kUnknown: break;
+      case RowTable<Row>::Peek::kFound:
+        return {.known = true, .row = std::move(row)};
+      case RowTable<Row>::Peek::kAbsent:
+        return {.known = true, .row = std::nullopt};
+      case RowTable<Row>::Peek::kUnknown:
+        break;
     }
     return {};
   }

@@ -2,7 +2,6 @@
 
 #include <algorithm>
 
-
 namespace interlock::runtime {
 namespace {
 
@@ -31,13 +30,17 @@ bool HasUnread(const RunCore& run) {
 }
 
 effect::Finish Failed(std::string code, std::string reason) {
-  return {.state = RunState::kFailed, .answer = "", .code = std::move(code), .reason = std::move(reason)};
+  return {.state = RunState::kFailed,
+          .answer = "",
+          .code = std::move(code),
+          .reason = std::move(reason)};
 }
 
 Effects EndCancel(RunCore& run) {
   if (run.planning || Busy(run) || Any(run, SlotPhase::kPerson)) return {};  // rule 11
   run.state = RunState::kCancelled;
-  return {effect::Finish{.state = RunState::kCancelled, .answer = "", .code = "CANCELLED", .reason = "cancelled"}};
+  return {effect::Finish{
+      .state = RunState::kCancelled, .answer = "", .code = "CANCELLED", .reason = "cancelled"}};
 }
 
 Effects RequestPlan(RunCore& run) {
@@ -67,7 +70,8 @@ Effects Close(RunCore& run) {
       return WaitAs(run, RunState::kWaitingForUser, effect::WaitForUser{run.closing.text});
     case Closing::Kind::kAnswer:
       run.state = RunState::kCompleted;
-      return {effect::Finish{.state = run.state, .answer = run.closing.text, .code = "", .reason = ""}};
+      return {
+          effect::Finish{.state = run.state, .answer = run.closing.text, .code = "", .reason = ""}};
     case Closing::Kind::kFailed:
       run.state = RunState::kFailed;
       return {Failed(run.closing.code, run.closing.reason)};
@@ -75,8 +79,8 @@ Effects Close(RunCore& run) {
   return {};
 }
 
-// What is to be done when nothing is in flight that an event would tell of: a function of the state alone, so
-// that a restart at any point finds the same. The order is the loop itself.
+// What is to be done when nothing is in flight that an event would tell of: a function of the state
+// alone, so that a restart at any point finds the same. The order is the loop itself.
 Effects Next(RunCore& run) {
   if (run.state == RunState::kCancelling) return EndCancel(run);
   if (run.planning) return {};
@@ -86,8 +90,8 @@ Effects Next(RunCore& run) {
   if (Any(run, SlotPhase::kRunning)) return {};
   const bool waits = Any(run, SlotPhase::kParked);
   const bool person = Any(run, SlotPhase::kPerson);
-  // Results wait for the parked calls of their plan, so that the planner reads one complete picture; a
-  // message does not wait (rule 15).
+  // Results wait for the parked calls of their plan, so that the planner reads one complete
+  // picture; a message does not wait (rule 15).
   if (run.news || (HasUnread(run) && !waits && !person)) return RequestPlan(run);
   if (person) return WaitAs(run, RunState::kWaitingForPerson, effect::WaitForPerson{});
   if (waits) return WaitAs(run, RunState::kWaitingForApproval, effect::Park{});
@@ -99,7 +103,9 @@ void ShowObservations(RunCore& run) {
   for (CallSlot& slot : run.slots) {
     if (slot.phase == SlotPhase::kProposed || slot.phase == SlotPhase::kDeciding) continue;
     if (!slot.shown) {
-      run.messages.push_back({.role = Role::kTool, .text = slot.observation, .calls = {},
+      run.messages.push_back({.role = Role::kTool,
+                              .text = slot.observation,
+                              .calls = {},
                               .call_id = slot.proposed.id});
       slot.shown = true;
       if (slot.phase == SlotPhase::kDone) slot.step = -1;  // nothing more to tell
@@ -128,7 +134,8 @@ Effects On(RunCore& run, const event::Message& message) {
 Effects On(RunCore& run, const event::PlanRequested&) {
   run.planning = true;
   run.closing = {};
-  // A message that came meanwhile stands already; tool messages must follow their assistant message.
+  // A message that came meanwhile stands already; tool messages must follow their assistant
+  // message.
   std::vector<ChatMessage> later;
   while (!run.messages.empty() && run.messages.back().role == Role::kUser && !run.slots.empty()) {
     later.insert(later.begin(), std::move(run.messages.back()));
@@ -148,21 +155,29 @@ Effects On(RunCore& run, const event::PlanReceived& received) {
   if (run.closing.kind == Closing::Kind::kFailed) return Next(run);
   if (plan.finish != Finish::kCalls) {
     const bool ask = plan.finish == Finish::kAsk || run.on_text == OnText::kAsk;
-    run.closing = {.kind = ask ? Closing::Kind::kAsk : Closing::Kind::kAnswer, .text = plan.text,
-                   .code = "", .reason = ""};
+    run.closing = {.kind = ask ? Closing::Kind::kAsk : Closing::Kind::kAnswer,
+                   .text = plan.text,
+                   .code = "",
+                   .reason = ""};
     return Next(run);
   }
   run.calls += static_cast<std::int64_t>(plan.calls.size());
   if (run.calls > run.limits.calls_max) {
-    run.closing = {.kind = Closing::Kind::kFailed, .text = "", .code = "CALL_LIMIT",
+    run.closing = {.kind = Closing::Kind::kFailed,
+                   .text = "",
+                   .code = "CALL_LIMIT",
                    .reason = "the run proposed more than its " +
                              std::to_string(run.limits.calls_max) + " calls"};
     return Next(run);
   }
   for (std::size_t i = 0; i < plan.calls.size(); ++i) {
-    run.slots.push_back({.proposed = plan.calls[i], .step = step,
-                         .position = static_cast<std::int64_t>(i), .call = "",
-                         .phase = SlotPhase::kProposed, .observation = "", .shown = false});
+    run.slots.push_back({.proposed = plan.calls[i],
+                         .step = step,
+                         .position = static_cast<std::int64_t>(i),
+                         .call = "",
+                         .phase = SlotPhase::kProposed,
+                         .observation = "",
+                         .shown = false});
   }
   return Next(run);
 }
@@ -170,8 +185,8 @@ Effects On(RunCore& run, const event::PlanReceived& received) {
 Effects On(RunCore& run, const event::PlanFailed& failed) {
   run.planning = false;
   if (run.closing.kind != Closing::Kind::kFailed) {
-    run.closing = {.kind = Closing::Kind::kFailed, .text = "", .code = failed.code,
-                   .reason = failed.reason};
+    run.closing = {
+        .kind = Closing::Kind::kFailed, .text = "", .code = failed.code, .reason = failed.reason};
   }
   return Next(run);
 }
@@ -227,9 +242,12 @@ Effects On(RunCore& run, const event::CallGranted& granted) {
 
 Effects On(RunCore& run, const event::TimeUp&) {
   if (run.state == RunState::kCancelling) return {};
-  run.closing = {.kind = Closing::Kind::kFailed, .text = "", .code = "TIME_LIMIT",
+  run.closing = {.kind = Closing::Kind::kFailed,
+                 .text = "",
+                 .code = "TIME_LIMIT",
                  .reason = "the run took longer than its agent allows"};
-  // Started calls are not lost, and the driver stops the planner: the run ends when they have ended.
+  // Started calls are not lost, and the driver stops the planner: the run ends when they have
+  // ended.
   if (Busy(run)) return {};
   return Next(run);
 }

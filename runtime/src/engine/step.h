@@ -1,8 +1,8 @@
 // The pure core of a run: the ReAct loop as a state machine. No I/O, clock, random or lock.
 //
-// A run alternates between asking the planner and making the calls it proposed. Live, the driver feeds
-// events and performs effects; at a restart the same functions fold the run's entries (history.h) and `Resume`
-// says what is left to do.
+// A run alternates between asking the planner and making the calls it proposed. Live, the driver
+// feeds events and performs effects; at a restart the same functions fold the run's entries
+// (history.h) and `Resume` says what is left to do.
 #pragma once
 
 #include <cstdint>
@@ -30,18 +30,19 @@ struct CallSlot {
   ProposedCall proposed;
   std::int64_t step = 0;
   std::int64_t position = 0;
-  std::string call;         // id, once it was proposed to the gate
+  std::string call;  // id, once it was proposed to the gate
   SlotPhase phase = SlotPhase::kProposed;
   std::string observation;  // what the planner reads; of a parked call the pending text
   bool shown = false;       // a tool message for it stands in the conversation
 };
 
-// What a plan without calls leaves to be done once nothing else is: a text for the user, or a failure.
+// What a plan without calls leaves to be done once nothing else is: a text for the user, or a
+// failure.
 struct Closing {
   enum class Kind { kNone, kAnswer, kAsk, kFailed };
   Kind kind = Kind::kNone;
-  std::string text;    // answer or question
-  std::string code;    // of a failure
+  std::string text;  // answer or question
+  std::string code;  // of a failure
   std::string reason;
 };
 
@@ -50,13 +51,14 @@ struct RunCore {
   RunState state = RunState::kRunning;
   AgentLimits limits;
   OnText on_text = OnText::kAnswer;
-  std::int64_t steps = 0;       // plans received
-  std::int64_t calls = 0;       // calls proposed
-  bool planning = false;        // a plan was requested and has not come
-  bool news = false;            // a message or late result the planner has not read
+  std::int64_t steps = 0;  // plans received
+  std::int64_t calls = 0;  // calls proposed
+  bool planning = false;   // a plan was requested and has not come
+  bool news = false;       // a message or late result the planner has not read
   Closing closing;
   std::vector<ChatMessage> messages;
-  std::vector<CallSlot> slots;  // of the newest plan, then older ones that are not shown as done yet
+  std::vector<CallSlot>
+      slots;  // of the newest plan, then older ones that are not shown as done yet
 };
 
 namespace event {
@@ -102,24 +104,24 @@ struct Cancel {
 struct Resume {};  // after a restart or out of the parking place: what is left to do?
 }  // namespace event
 
-using Event = std::variant<event::Message, event::PlanRequested, event::PlanReceived,
-                           event::PlanFailed, event::CallDeciding, event::CallParked,
-                           event::CallRunning, event::CallNeedsPerson, event::CallDone,
-                           event::CallGranted, event::TimeUp, event::Cancel, event::Resume>;
+using Event =
+    std::variant<event::Message, event::PlanRequested, event::PlanReceived, event::PlanFailed,
+                 event::CallDeciding, event::CallParked, event::CallRunning, event::CallNeedsPerson,
+                 event::CallDone, event::CallGranted, event::TimeUp, event::Cancel, event::Resume>;
 
 namespace effect {
-struct RequestPlan {};               // journal plan.requested, then ask the planner
-struct AskPlannerAgain {};           // the request stands in the log, the reply was lost
-struct StartCalls {};                // every slot in kProposed, in plan order
-struct ResumeCall {                  // a parked call whose approvals are complete
+struct RequestPlan {};      // journal plan.requested, then ask the planner
+struct AskPlannerAgain {};  // the request stands in the log, the reply was lost
+struct StartCalls {};       // every slot in kProposed, in plan order
+struct ResumeCall {         // a parked call whose approvals are complete
   std::string call;
 };
-struct Park {};                      // only parked calls are left
+struct Park {};  // only parked calls are left
 struct WaitForUser {
   std::string text;
 };
 struct WaitForPerson {};
-struct BeginCancel {                 // stop the planner; started calls go on (rule 11)
+struct BeginCancel {  // stop the planner; started calls go on (rule 11)
   std::string by;
 };
 struct Finish {
@@ -134,9 +136,8 @@ using Effect = std::variant<effect::RequestPlan, effect::AskPlannerAgain, effect
                             effect::ResumeCall, effect::Park, effect::WaitForUser,
                             effect::WaitForPerson, effect::BeginCancel, effect::Finish>;
 
-// Applies one event and says what is to be done now. Events that no longer matter (the run is final, the call
-// is done) change nothing.
+// Applies one event and says what is to be done now. Events that no longer matter (the run is
+// final, the call is done) change nothing.
 std::vector<Effect> Step(RunCore& run, const Event& event);
-
 
 }  // namespace interlock::runtime

@@ -1,5 +1,5 @@
-// Runs a program in a box. A small helper process (`interlock-launcher`, one thread, started before any
-// other thread) does all cloning; the daemon never forks. Knows nothing of agents.
+// Runs a program in a box. A small helper process (`interlock-launcher`, one thread, started before
+// any other thread) does all cloning; the daemon never forks. Knows nothing of agents.
 #pragma once
 
 #include <cstdint>
@@ -17,7 +17,7 @@ namespace interlock::sandbox {
 
 // Weakest first. Decided by a full trial at start and reported in every result.
 enum class Level { kNone, kLandlockOnly, kFullNoCgroup, kFull };
-std::string_view LevelName(Level level);                          // "landlock-only"
+std::string_view LevelName(Level level);  // "landlock-only"
 core::StatusOr<Level> ParseLevel(std::string_view name);
 
 enum class Profile { kStatic, kShell, kPython, kNode };
@@ -31,8 +31,8 @@ struct Limits {
   std::int64_t pids = 32;
   std::int64_t stdout_bytes = 1 << 20;
   std::int64_t stderr_bytes = 64 << 10;
-  std::int64_t file_bytes = 64ll << 20;   // RLIMIT_FSIZE
-  std::int64_t tmp_bytes = 64ll << 20;    // size of /tmp in the box
+  std::int64_t file_bytes = 64ll << 20;  // RLIMIT_FSIZE
+  std::int64_t tmp_bytes = 64ll << 20;   // size of /tmp in the box
   std::int64_t tmp_inodes = 16'384;
 };
 
@@ -44,8 +44,8 @@ enum class Access { kReadOnly, kReadWrite };
 
 struct Mount {
   std::string host_path;  // absolute, no symlink in it; opened by the launcher beneath its root
-  // Absolute and normal (no `.`, `..`, `//`). At landlock-only nothing can be moved: it must equal host_path,
-  // so give both the same path when a program accepts that level.
+  // Absolute and normal (no `.`, `..`, `//`). At landlock-only nothing can be moved: it must equal
+  // host_path, so give both the same path when a program accepts that level.
   std::string box_path;
   Access access = Access::kReadOnly;
 };
@@ -55,25 +55,26 @@ struct BoxSpec {
   Level level_min = Level::kFull;
   std::vector<std::string> argv;  // argv[0] is an absolute path inside the box; no shell
   std::vector<std::pair<std::string, std::string>> env;
-  std::vector<Mount> mounts;      // besides /usr, /lib*, /bin, /sbin read-only
-  std::string work_dir = "/";     // inside the box
-  std::string stdin_bytes;        // at most kStdinBytesMax; the program sees a file, then EOF
+  std::vector<Mount> mounts;   // besides /usr, /lib*, /bin, /sbin read-only
+  std::string work_dir = "/";  // inside the box
+  std::string stdin_bytes;     // at most kStdinBytesMax; the program sees a file, then EOF
   Limits limits;
 };
 
 enum class EndKind {
-  kExit,       // value = exit status
-  kSignal,     // value = signal
-  kTimeout,    // wall limit
+  kExit,     // value = exit status
+  kSignal,   // value = signal
+  kTimeout,  // wall limit
   kCpu,
-  kMemory,     // killed by the memory limit
-  kOutput,     // a stream passed its cap
+  kMemory,  // killed by the memory limit
+  kOutput,  // a stream passed its cap
   kPids,
   kDisk,
   kViolation,  // seccomp: `detail` names the syscall
   kCancelled,
-  kNotRun,     // set-up failed or refused: nothing of the program ran; `detail` says why and what to do
-  kLost,       // the launcher died after the start: the program is dead, its effect unknown
+  kNotRun,  // set-up failed or refused: nothing of the program ran; `detail` says why and what to
+            // do
+  kLost,    // the launcher died after the start: the program is dead, its effect unknown
 };
 std::string_view EndKindName(EndKind kind);  // "exit", "violation", …
 
@@ -94,7 +95,7 @@ struct BoxResult {
 
 // What a trial at start found; a row per feature for `interlock sandbox probe`.
 struct Feature {
-  std::string name;    // "user namespaces"
+  std::string name;  // "user namespaces"
   bool available = false;
   std::string detail;  // what was seen
   std::string fix;     // what to do about it; empty when available
@@ -109,29 +110,31 @@ class Launcher {
  public:
   virtual ~Launcher() = default;  // kills every box, waits for their end
 
-  // Starts a program. `done` is called exactly once, from the launcher's reader thread (must not block), after
-  // the whole process tree is dead. Returns a handle for Cancel.
+  // Starts a program. `done` is called exactly once, from the launcher's reader thread (must not
+  // block), after the whole process tree is dead. Returns a handle for Cancel.
   virtual std::uint64_t Run(BoxSpec spec, std::function<void(BoxResult)> done) = 0;
-  // Kills the tree of a running box; its result is kCancelled unless it ended before. Unknown handle: no-op.
+  // Kills the tree of a running box; its result is kCancelled unless it ended before. Unknown
+  // handle: no-op.
   virtual void Cancel(std::uint64_t handle) = 0;
   virtual const Capabilities& capabilities() const = 0;
 };
 
 struct LauncherOptions {
-  std::string program;        // path of interlock-launcher
-  bool allow_none = false;    // operator's flag: level `none` when nothing else works
+  std::string program;             // path of interlock-launcher
+  bool allow_none = false;         // operator's flag: level `none` when nothing else works
   Level level_cap = Level::kFull;  // for tests: do not use more than this
-  int boxes_max = 64;         // running at once; more wait in the launcher's queue
-  int pool_per_profile = 2;   // ready boxes kept for each profile that was used; 0 = always cold
-  // Where the running boxes are written down, so that the next StartLauncher with the same file can kill and
-  // wait for what a dead daemon left behind before it returns (DESIGN rule 9). Empty: this process only.
+  int boxes_max = 64;              // running at once; more wait in the launcher's queue
+  int pool_per_profile = 2;  // ready boxes kept for each profile that was used; 0 = always cold
+  // Where the running boxes are written down, so that the next StartLauncher with the same file can
+  // kill and wait for what a dead daemon left behind before it returns (DESIGN rule 9). Empty: this
+  // process only.
   std::string state_file;
 };
 
-// Starts the helper and waits for its trial. Call before any thread exists, from the thread that lives as long
-// as the process (the helper dies with it). Boxes named in `state_file` are dead when it returns.
-// Errors: kInvalidArgument for bad options, kUnavailable when the helper or its trial did not come up,
-// kFailedPrecondition when a box of an earlier daemon could not be proven dead.
+// Starts the helper and waits for its trial. Call before any thread exists, from the thread that
+// lives as long as the process (the helper dies with it). Boxes named in `state_file` are dead when
+// it returns. Errors: kInvalidArgument for bad options, kUnavailable when the helper or its trial
+// did not come up, kFailedPrecondition when a box of an earlier daemon could not be proven dead.
 core::StatusOr<std::unique_ptr<Launcher>> StartLauncher(const LauncherOptions& options);
 
 }  // namespace interlock::sandbox

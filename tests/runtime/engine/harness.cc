@@ -36,10 +36,14 @@ tools::Manifest ManifestOf(const ToolSpec& spec) {
   manifest.builtin = "test";
   if (spec.idempotent) manifest.idempotency = {.supported = true, .window_ms = 3'600'000};
   if (!spec.reconcile.empty()) {
-    manifest.reconcile = tools::Reconcile{.tool = spec.reconcile, .args = {{"call", "{call.id}"}}, .settle_after_ms = 0};
+    manifest.reconcile = tools::Reconcile{
+        .tool = spec.reconcile, .args = {{"call", "{call.id}"}}, .settle_after_ms = 0};
   }
   if (spec.money) {
-    manifest.money = tools::MoneyResult{.amount_path = "amount", .currency_path = "currency", .currency_code = "", .minor_units = false};
+    manifest.money = tools::MoneyResult{.amount_path = "amount",
+                                        .currency_path = "currency",
+                                        .currency_code = "",
+                                        .minor_units = false};
   }
   return manifest;
 }
@@ -54,7 +58,8 @@ void FakeTools::On(const std::string& tool, Handler handler) {
 }
 
 void FakeTools::Answers(const std::string& tool, core::Json result) {
-  On(tool, [result = std::move(result)](const tools::CallSpec&, Done done) { done(OkOutcome(result)); });
+  On(tool,
+     [result = std::move(result)](const tools::CallSpec&, Done done) { done(OkOutcome(result)); });
 }
 
 void FakeTools::Fails(const std::string& tool, const std::string& code) {
@@ -171,7 +176,8 @@ tools::Outcome UnknownOutcome() {
 
 // ---------------------------------------------------------------- planner
 
-std::uint64_t FakePlanner::Propose(PlanRequest request, std::function<void(core::StatusOr<Plan>)> done) {
+std::uint64_t FakePlanner::Propose(PlanRequest request,
+                                   std::function<void(core::StatusOr<Plan>)> done) {
   core::StatusOr<Plan> plan = Answer("done");
   {
     const std::lock_guard lock(mutex_);
@@ -224,10 +230,11 @@ Harness::Harness(std::string policy, std::vector<ToolSpec> specs) : policy_(std:
   auto registry = tools::Registry::Of(std::move(all));
   EXPECT_TRUE(registry.ok()) << registry.status();
   registry_ = *registry;
-  auto parsed = ParseAgent("tester.yaml",
-                           "name: tester\nversion: \"1\"\ndescription: tests\nplanner: fake\nmodel: none\n"
-                           "prompt: be good\ntools: [\"*\"]\nlimits: {steps_max: 8, wall_ms: 60000, calls_max: 20}\n"
-                           "on_text: answer\n");
+  auto parsed = ParseAgent(
+      "tester.yaml",
+      "name: tester\nversion: \"1\"\ndescription: tests\nplanner: fake\nmodel: none\n"
+      "prompt: be good\ntools: [\"*\"]\nlimits: {steps_max: 8, wall_ms: 60000, calls_max: 20}\n"
+      "on_text: answer\n");
   EXPECT_TRUE(parsed.ok()) << parsed.status();
   agent = *parsed;
   Start();
@@ -272,7 +279,8 @@ void Harness::Start() {
     std::vector<policies::KnownTool> known;
     for (const auto& tool : registry_->tools()) {
       const tools::Manifest& m = tool->manifest();
-      known.push_back({m.name, std::string(tools::EffectName(m.effect)), m.input_schema, m.result_schema});
+      known.push_back(
+          {m.name, std::string(tools::EffectName(m.effect)), m.input_schema, m.result_schema});
     }
     auto bundle = policies::Bundle::Load({{"test.lua", policy_}}, known, nullptr);
     ASSERT_TRUE(bundle.ok()) << bundle.status();
@@ -299,10 +307,16 @@ void Harness::Restart() {
   Start();
 }
 
-core::StatusOr<RunInfo> Harness::CreateRun(std::string message, std::string user, std::string request_id) {
-  CreateRunSpec spec{.agent = "tester", .message = std::move(message), .user = std::move(user),
-                     .subject = "", .session = core::Json::object(), .request_id = std::move(request_id)};
-  return Wait<RunInfo>([&](Reply<RunInfo> reply) { engine_->CreateRun(integrator, spec, std::move(reply)); });
+core::StatusOr<RunInfo> Harness::CreateRun(std::string message, std::string user,
+                                           std::string request_id) {
+  CreateRunSpec spec{.agent = "tester",
+                     .message = std::move(message),
+                     .user = std::move(user),
+                     .subject = "",
+                     .session = core::Json::object(),
+                     .request_id = std::move(request_id)};
+  return Wait<RunInfo>(
+      [&](Reply<RunInfo> reply) { engine_->CreateRun(integrator, spec, std::move(reply)); });
 }
 
 RunInfo Harness::WaitFor(const std::string& run, std::function<bool(const RunInfo&)> until) {
@@ -324,7 +338,8 @@ RunInfo Harness::WaitFor(const std::string& run, std::function<bool(const RunInf
     if (until(info)) break;
     std::unique_lock lock(mutex);
     if (!changed.wait_until(lock, deadline, [&] { return news; })) {
-      ADD_FAILURE() << "run stays `" << RunStateName(info.state) << "` " << info.code << " " << info.reason;
+      ADD_FAILURE() << "run stays `" << RunStateName(info.state) << "` " << info.code << " "
+                    << info.reason;
       break;
     }
     news = false;
@@ -339,40 +354,64 @@ RunInfo Harness::WaitForState(const std::string& run, RunState state) {
 
 std::string Harness::NewRequestId() { return core::NewUuidV7(clock, random); }
 
-core::StatusOr<CallInfo> Harness::Execute(const std::string& tool, const core::Json& args, std::string request_id,
-                                          std::string user) {
-  ToolCallSpec spec{.tool = tool, .args = args.dump(), .user = std::move(user), .subject = "",
+core::StatusOr<CallInfo> Harness::Execute(const std::string& tool, const core::Json& args,
+                                          std::string request_id, std::string user) {
+  ToolCallSpec spec{.tool = tool,
+                    .args = args.dump(),
+                    .user = std::move(user),
+                    .subject = "",
                     .session = core::Json::object(),
                     .request_id = request_id.empty() ? NewRequestId() : std::move(request_id)};
-  return Wait<CallInfo>([&](Reply<CallInfo> reply) { engine_->ExecuteToolCall(integrator, spec, std::move(reply)); });
+  return Wait<CallInfo>(
+      [&](Reply<CallInfo> reply) { engine_->ExecuteToolCall(integrator, spec, std::move(reply)); });
 }
 
 core::StatusOr<CallInfo> Harness::Check(const std::string& tool, const core::Json& args) {
-  ToolCallSpec spec{.tool = tool, .args = args.dump(), .user = "u1", .subject = "", .session = core::Json::object(), .request_id = ""};
-  return Wait<CallInfo>([&](Reply<CallInfo> reply) { engine_->CheckToolCall(integrator, spec, std::move(reply)); });
+  ToolCallSpec spec{.tool = tool,
+                    .args = args.dump(),
+                    .user = "u1",
+                    .subject = "",
+                    .session = core::Json::object(),
+                    .request_id = ""};
+  return Wait<CallInfo>(
+      [&](Reply<CallInfo> reply) { engine_->CheckToolCall(integrator, spec, std::move(reply)); });
 }
 
-core::StatusOr<ApprovalInfo> Harness::AnswerApproval(const core::Principal& who, const std::string& approval,
-                                                     bool grant, std::string on_behalf_of) {
+core::StatusOr<ApprovalInfo> Harness::AnswerApproval(const core::Principal& who,
+                                                     const std::string& approval, bool grant,
+                                                     std::string on_behalf_of) {
   const auto shown = engine_->GetApproval(operator_one, approval);
   EXPECT_TRUE(shown.ok()) << shown.status();
   if (!shown.ok()) return shown.status();
-  struct Answer answer{.approval = approval, .grant = grant, .etag = shown->etag, .reason = "",
-                       .on_behalf_of = std::move(on_behalf_of), .request_id = ""};
-  return Wait<ApprovalInfo>([&](Reply<ApprovalInfo> reply) { engine_->AnswerApproval(who, answer, std::move(reply)); });
+  struct Answer answer {
+    .approval = approval, .grant = grant, .etag = shown->etag, .reason = "",
+    .on_behalf_of = std::move(on_behalf_of), .request_id = ""
+  };
+  return Wait<ApprovalInfo>(
+      [&](Reply<ApprovalInfo> reply) { engine_->AnswerApproval(who, answer, std::move(reply)); });
 }
 
-core::StatusOr<CallInfo> Harness::Resolve(const core::Principal& who, const std::string& call, bool happened) {
-  ResolveSpec spec{.call = call, .happened = happened, .reason = "looked at the shop", .evidence = "", .request_id = ""};
-  return Wait<CallInfo>([&](Reply<CallInfo> reply) { engine_->ResolveCall(who, spec, std::move(reply)); });
+core::StatusOr<CallInfo> Harness::Resolve(const core::Principal& who, const std::string& call,
+                                          bool happened) {
+  ResolveSpec spec{.call = call,
+                   .happened = happened,
+                   .reason = "looked at the shop",
+                   .evidence = "",
+                   .request_id = ""};
+  return Wait<CallInfo>(
+      [&](Reply<CallInfo> reply) { engine_->ResolveCall(who, spec, std::move(reply)); });
 }
 
 core::StatusOr<RunInfo> Harness::Send(const std::string& run, std::string text) {
-  return Wait<RunInfo>([&](Reply<RunInfo> reply) { engine_->SendMessage(integrator, run, text, "", std::move(reply)); });
+  return Wait<RunInfo>([&](Reply<RunInfo> reply) {
+    engine_->SendMessage(integrator, run, text, "", std::move(reply));
+  });
 }
 
 core::StatusOr<RunInfo> Harness::Cancel(const std::string& run) {
-  return Wait<RunInfo>([&](Reply<RunInfo> reply) { engine_->CancelRun(integrator, run, "changed my mind", "", std::move(reply)); });
+  return Wait<RunInfo>([&](Reply<RunInfo> reply) {
+    engine_->CancelRun(integrator, run, "changed my mind", "", std::move(reply));
+  });
 }
 
 std::vector<ApprovalInfo> Harness::Pending() {

@@ -1,4 +1,5 @@
-// A whole engine in a temporary folder: the real log, keys, policies and gate; fakes for planner and tools.
+// A whole engine in a temporary folder: the real log, keys, policies and gate; fakes for planner
+// and tools.
 #pragma once
 
 #include <condition_variable>
@@ -51,7 +52,7 @@ class FakeTools final : public tools::Executor {
   std::uint64_t Lookup(core::LookupPermit permit, tools::CallSpec spec, Done done) override;
   void Cancel(std::uint64_t handle) override;
 
-  int runs(const std::string& tool) const;      // effects, not look-ups
+  int runs(const std::string& tool) const;  // effects, not look-ups
   int lookups(const std::string& tool) const;
   std::vector<std::uint64_t> cancelled() const;
   // Called before an effect starts, on the engine's thread.
@@ -77,7 +78,8 @@ tools::Outcome UnknownOutcome();
 // Plans are taken from a list by step; `seen` are the requests.
 class FakePlanner final : public Planner {
  public:
-  std::uint64_t Propose(PlanRequest request, std::function<void(core::StatusOr<Plan>)> done) override;
+  std::uint64_t Propose(PlanRequest request,
+                        std::function<void(core::StatusOr<Plan>)> done) override;
   void Cancel(std::uint64_t) override;
 
   static Plan Calls(std::vector<ProposedCall> calls);
@@ -101,7 +103,7 @@ struct ToolSpec {
   bool idempotent = false;
   std::string reconcile = {};  // name of a read tool
   tools::CancelMeaning cancel = tools::CancelMeaning::kNever;
-  bool money = false;     // result holds {"amount": "12.50", "currency": "USD"}
+  bool money = false;  // result holds {"amount": "12.50", "currency": "USD"}
   tools::ResultTrust trust = tools::ResultTrust::kTrusted;
 };
 
@@ -110,12 +112,14 @@ class Harness {
   explicit Harness(std::string policy, std::vector<ToolSpec> tools);
   ~Harness();
 
-  // Ends the engine and the log without their goodbyes being needed, and starts anew on the same files.
+  // Ends the engine and the log without their goodbyes being needed, and starts anew on the same
+  // files.
   void Restart();
   void Stop();
   void Start();
 
-  core::Principal integrator{.tenant = "main", .id = "ticketing", .roles = {"integrator", "user-relay"}};
+  core::Principal integrator{
+      .tenant = "main", .id = "ticketing", .roles = {"integrator", "user-relay"}};
   core::Principal manager{.tenant = "main", .id = "maria", .roles = {"approver", "cs-manager"}};
   core::Principal second{.tenant = "main", .id = "sam", .roles = {"approver", "cs-manager"}};
   core::Principal operator_one{.tenant = "main", .id = "ops1", .roles = {"operator"}};
@@ -129,12 +133,14 @@ class Harness {
                                     std::string request_id = "");
   RunInfo WaitFor(const std::string& run, std::function<bool(const RunInfo&)> until);
   RunInfo WaitForState(const std::string& run, RunState state);
-  core::StatusOr<CallInfo> Execute(const std::string& tool, const core::Json& args, std::string request_id = "",
-                                   std::string user = "u1");
+  core::StatusOr<CallInfo> Execute(const std::string& tool, const core::Json& args,
+                                   std::string request_id = "", std::string user = "u1");
   core::StatusOr<CallInfo> Check(const std::string& tool, const core::Json& args);
-  core::StatusOr<ApprovalInfo> AnswerApproval(const core::Principal& who, const std::string& approval, bool grant,
+  core::StatusOr<ApprovalInfo> AnswerApproval(const core::Principal& who,
+                                              const std::string& approval, bool grant,
                                               std::string on_behalf_of = "");
-  core::StatusOr<CallInfo> Resolve(const core::Principal& who, const std::string& call, bool happened);
+  core::StatusOr<CallInfo> Resolve(const core::Principal& who, const std::string& call,
+                                   bool happened);
   core::StatusOr<RunInfo> Send(const std::string& run, std::string text);
   core::StatusOr<RunInfo> Cancel(const std::string& run);
   std::vector<ApprovalInfo> Pending();

@@ -22,7 +22,9 @@ on("*", "everything", function(c) return allow() end)
 )";
 
 ToolSpec Read(std::string name) { return {.name = std::move(name)}; }
-ToolSpec Write(std::string name) { return {.name = std::move(name), .effect = tools::Effect::kWrite}; }
+ToolSpec Write(std::string name) {
+  return {.name = std::move(name), .effect = tools::Effect::kWrite};
+}
 
 TEST(Properties, Property1_NoEffectWithoutDurableIntent) {
   Harness h(kAllowAll, {Write("orders.cancel")});
@@ -54,7 +56,8 @@ on("orders.get", "reads", function(c) return allow() end))",
 
 TEST(Properties, Property2_UnknownOutcomeIsNeverRunAgainBlindly) {
   Harness h(kAllowAll, {Write("orders.cancel")});
-  h.tools.On("orders.cancel", [](const tools::CallSpec&, FakeTools::Done done) { done(UnknownOutcome()); });
+  h.tools.On("orders.cancel",
+             [](const tools::CallSpec&, FakeTools::Done done) { done(UnknownOutcome()); });
   const std::string request = h.NewRequestId();
   const auto call = h.Execute("orders.cancel", {{"id", "o1"}}, request);
   ASSERT_TRUE(call.ok()) << call.status();
@@ -67,7 +70,8 @@ TEST(Properties, Property2_UnknownOutcomeIsNeverRunAgainBlindly) {
 }
 
 TEST(Properties, Property2_IdempotentToolIsRetriedWithTheSameKey) {
-  Harness h(kAllowAll, {{.name = "orders.cancel", .effect = tools::Effect::kWrite, .idempotent = true}});
+  Harness h(kAllowAll,
+            {{.name = "orders.cancel", .effect = tools::Effect::kWrite, .idempotent = true}});
   std::vector<std::string> keys;
   h.tools.On("orders.cancel", [&](const tools::CallSpec& spec, FakeTools::Done done) {
     keys.push_back(spec.idempotency_key);
@@ -81,8 +85,12 @@ TEST(Properties, Property2_IdempotentToolIsRetriedWithTheSameKey) {
 }
 
 TEST(Properties, Property2_ReconcileAsksBeforeAnythingElse) {
-  Harness h(kAllowAll, {{.name = "orders.cancel", .effect = tools::Effect::kWrite, .reconcile = "orders.state"}, Read("orders.state")});
-  h.tools.On("orders.cancel", [](const tools::CallSpec&, FakeTools::Done done) { done(UnknownOutcome()); });
+  Harness h(
+      kAllowAll,
+      {{.name = "orders.cancel", .effect = tools::Effect::kWrite, .reconcile = "orders.state"},
+       Read("orders.state")});
+  h.tools.On("orders.cancel",
+             [](const tools::CallSpec&, FakeTools::Done done) { done(UnknownOutcome()); });
   h.tools.Answers("orders.state", {{"done", true}});
   const auto call = h.Execute("orders.cancel", {{"id", "o1"}});
   ASSERT_TRUE(call.ok()) << call.status();
@@ -95,8 +103,8 @@ TEST(Properties, Property2_ReconcileAsksBeforeAnythingElse) {
 TEST(Properties, Property3_ARestartReadsTheSameRunBack) {
   Harness h(kAllowAll, {Read("orders.get")});
   h.tools.Answers("orders.get", {{"status", "paid"}});
-  h.planner.plans = {FakePlanner::Calls({{"c1", "orders.get", R"({"id":"o1"})"}}), FakePlanner::Ask("Which one?"),
-                     FakePlanner::Answer("bye")};
+  h.planner.plans = {FakePlanner::Calls({{"c1", "orders.get", R"({"id":"o1"})"}}),
+                     FakePlanner::Ask("Which one?"), FakePlanner::Answer("bye")};
   const auto run = h.CreateRun();
   ASSERT_TRUE(run.ok()) << run.status();
   h.WaitForState(run->id, RunState::kWaitingForUser);
@@ -134,7 +142,8 @@ TEST(Properties, Property4_TheLogOfARunVerifies) {
 TEST(Properties, Property5_EntriesHoldNoContent) {
   Harness h(kAllowAll, {Write("notes.write")});
   h.tools.Answers("notes.write", {{"secret_result", "zanzibar"}});
-  h.planner.plans = {FakePlanner::Calls({{"c1", "notes.write", R"({"text":"quetzalcoatl"})"}}), FakePlanner::Answer("xylophone")};
+  h.planner.plans = {FakePlanner::Calls({{"c1", "notes.write", R"({"text":"quetzalcoatl"})"}}),
+                     FakePlanner::Answer("xylophone")};
   const auto run = h.CreateRun("my name is Ramanujan", "ramanujan@example.com");
   ASSERT_TRUE(run.ok()) << run.status();
   h.WaitForState(run->id, RunState::kCompleted);
@@ -155,12 +164,20 @@ TEST(Properties, Property5_EntriesHoldNoContent) {
 }
 
 TEST(Properties, Property6_CallsOnOneLockDoNotInterleave) {
-  Harness h(kAllowAll, {{.name = "orders.cancel", .effect = tools::Effect::kWrite, .locks = {"order:{args.id}"}}});
+  Harness h(
+      kAllowAll,
+      {{.name = "orders.cancel", .effect = tools::Effect::kWrite, .locks = {"order:{args.id}"}}});
   h.tools.Holds("orders.cancel");
-  auto first = std::async(std::launch::async, [&] { return h.Execute("orders.cancel", {{"id", "o1"}, {"n", 1}}); });
+  auto first = std::async(std::launch::async, [&] {
+    return h.Execute("orders.cancel", {{"id", "o1"}, {"n", 1}});
+  });
   h.tools.WaitUntilHeld("orders.cancel", 1);
-  auto second = std::async(std::launch::async, [&] { return h.Execute("orders.cancel", {{"id", "o1"}, {"n", 2}}); });
-  auto other = std::async(std::launch::async, [&] { return h.Execute("orders.cancel", {{"id", "o2"}, {"n", 3}}); });
+  auto second = std::async(std::launch::async, [&] {
+    return h.Execute("orders.cancel", {{"id", "o1"}, {"n", 2}});
+  });
+  auto other = std::async(std::launch::async, [&] {
+    return h.Execute("orders.cancel", {{"id", "o2"}, {"n", 3}});
+  });
   h.tools.WaitUntilHeld("orders.cancel", 2);  // the other order's
   EXPECT_EQ(h.tools.runs("orders.cancel"), 2);
   h.tools.Release("orders.cancel", OkOutcome({{"ok", true}}));

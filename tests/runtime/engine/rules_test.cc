@@ -13,13 +13,19 @@ using ::testing::Contains;
 using ::testing::HasSubstr;
 using ::testing::Not;
 
-constexpr const char* kHead = R"(policy "p" { version = "1", owner = "tests", tools = { "*" }, default = "deny" }
+constexpr const char* kHead =
+    R"(policy "p" { version = "1", owner = "tests", tools = { "*" }, default = "deny" }
 )";
 
 ToolSpec Read(std::string name) { return {.name = std::move(name)}; }
-ToolSpec Write(std::string name) { return {.name = std::move(name), .effect = tools::Effect::kWrite}; }
+ToolSpec Write(std::string name) {
+  return {.name = std::move(name), .effect = tools::Effect::kWrite};
+}
 ToolSpec Money(std::string name) {
-  return {.name = std::move(name), .effect = tools::Effect::kMoney, .effect_key = "pay:{args.id}", .money = true};
+  return {.name = std::move(name),
+          .effect = tools::Effect::kMoney,
+          .effect_key = "pay:{args.id}",
+          .money = true};
 }
 
 std::string WithBudget(const std::string& limit) {
@@ -30,10 +36,12 @@ on("pay", "ok", function(c) return allow() end))";
 }
 
 std::string WithApproval(const std::string& approvers, int quorum) {
-  return std::string(kHead) + R"(fact "order" { tool = "orders.get", args = { id = "{args.id}" }, on = "pay" }
+  return std::string(kHead) +
+         R"(fact "order" { tool = "orders.get", args = { id = "{args.id}" }, on = "pay" }
 on("pay", "ask", function(c)
   if c.facts.order.blocked then return deny { code = "BLOCKED", say = "blocked" } end
-  return require_approval { approvers = { )" + approvers + R"( }, quorum = )" + std::to_string(quorum) +
+  return require_approval { approvers = { )" +
+         approvers + R"( }, quorum = )" + std::to_string(quorum) +
          R"(, expires = "1h", show = { "args.id", "facts.order.total" } }
 end))";
 }
@@ -44,7 +52,9 @@ void SetOrder(Harness& h, int total, bool blocked) {
   h.tools.Answers("orders.get", {{"total", total}, {"blocked", blocked}});
 }
 
-tools::Outcome Paid(const std::string& amount) { return OkOutcome({{"amount", amount}, {"currency", "USD"}}); }
+tools::Outcome Paid(const std::string& amount) {
+  return OkOutcome({{"amount", amount}, {"currency", "USD"}});
+}
 
 // ------------------------------------------------------------------ rule 1
 
@@ -53,14 +63,17 @@ TEST(Rules, Rule01_TwoCallsCannotSpendTheSameBudget) {
   h.tools.Holds("pay");
   std::vector<std::future<core::StatusOr<CallInfo>>> calls;
   for (int i = 0; i < 8; ++i) {
-    calls.push_back(std::async(std::launch::async, [&h, i] { return h.Execute("pay", {{"id", i}, {"amount", 40}}); }));
+    calls.push_back(std::async(std::launch::async, [&h, i] {
+      return h.Execute("pay", {{"id", i}, {"amount", 40}});
+    }));
   }
   h.tools.WaitUntilHeld("pay", 2);
   EXPECT_EQ(h.Budget("day").held, 8000);
   int denied = 0;
   while (denied < 6) {  // the other six end without having run
     denied = 0;
-    for (auto& call : calls) denied += call.wait_for(std::chrono::milliseconds(20)) == std::future_status::ready;
+    for (auto& call : calls)
+      denied += call.wait_for(std::chrono::milliseconds(20)) == std::future_status::ready;
   }
   h.tools.Release("pay", Paid("40.00"));
   int ok = 0;
@@ -88,12 +101,15 @@ on("pay", "slot", function(c) return limit { key = c.user, max = 2, per = "1h" }
   h.tools.Holds("pay");
   std::vector<std::future<core::StatusOr<CallInfo>>> calls;
   for (int i = 0; i < 6; ++i) {
-    calls.push_back(std::async(std::launch::async, [&h, i] { return h.Execute("pay", {{"id", i}}); }));
+    calls.push_back(std::async(std::launch::async, [&h, i] {
+      return h.Execute("pay", {{"id", i}});
+    }));
   }
   h.tools.WaitUntilHeld("pay", 2);
   for (int ready = 0; ready < 4;) {
     ready = 0;
-    for (auto& call : calls) ready += call.wait_for(std::chrono::milliseconds(20)) == std::future_status::ready;
+    for (auto& call : calls)
+      ready += call.wait_for(std::chrono::milliseconds(20)) == std::future_status::ready;
   }
   h.tools.Release("pay", Paid("1.00"));
   for (auto& call : calls) (void)call.get();
@@ -117,12 +133,15 @@ TEST(Rules, Rule02_LookUpsNeedNoIntentAndAreRecorded) {
 // ------------------------------------------------------------------ rule 3
 
 TEST(Rules, Rule03_ABoundedWaitThenBusy) {
-  Harness h(std::string(kHead) + R"(on("*", "all", function(c) return allow() end))",
-            {{.name = "orders.cancel", .effect = tools::Effect::kWrite, .locks = {"order:{args.id}"}}});
+  Harness h(
+      std::string(kHead) + R"(on("*", "all", function(c) return allow() end))",
+      {{.name = "orders.cancel", .effect = tools::Effect::kWrite, .locks = {"order:{args.id}"}}});
   h.limits.lock_wait_us = 50'000;
   h.Restart();
   h.tools.Holds("orders.cancel");
-  auto first = std::async(std::launch::async, [&] { return h.Execute("orders.cancel", {{"id", "o1"}, {"n", 1}}); });
+  auto first = std::async(std::launch::async, [&] {
+    return h.Execute("orders.cancel", {{"id", "o1"}, {"n", 1}});
+  });
   h.tools.WaitUntilHeld("orders.cancel", 1);
   const auto second = h.Execute("orders.cancel", {{"id", "o1"}, {"n", 2}});
   ASSERT_TRUE(second.ok()) << second.status();
@@ -132,10 +151,12 @@ TEST(Rules, Rule03_ABoundedWaitThenBusy) {
 }
 
 TEST(Rules, Rule03_UnsettledKeyDeniesOtherWritesAcrossARestart) {
-  Harness h(std::string(kHead) + R"(on("*", "all", function(c) return allow() end))",
-            {{.name = "orders.cancel", .effect = tools::Effect::kWrite, .locks = {"order:{args.id}"}},
-             {.name = "orders.get", .effect = tools::Effect::kRead, .locks = {"order:{args.id}"}}});
-  h.tools.On("orders.cancel", [](const tools::CallSpec&, FakeTools::Done done) { done(UnknownOutcome()); });
+  Harness h(
+      std::string(kHead) + R"(on("*", "all", function(c) return allow() end))",
+      {{.name = "orders.cancel", .effect = tools::Effect::kWrite, .locks = {"order:{args.id}"}},
+       {.name = "orders.get", .effect = tools::Effect::kRead, .locks = {"order:{args.id}"}}});
+  h.tools.On("orders.cancel",
+             [](const tools::CallSpec&, FakeTools::Done done) { done(UnknownOutcome()); });
   h.tools.Answers("orders.get", {{"status", "?"}});
   const auto unknown = h.Execute("orders.cancel", {{"id", "o1"}, {"n", 1}});
   ASSERT_TRUE(unknown.ok()) << unknown.status();
@@ -143,8 +164,9 @@ TEST(Rules, Rule03_UnsettledKeyDeniesOtherWritesAcrossARestart) {
   h.Restart();
   h.tools.Answers("orders.cancel", {{"ok", true}});
   EXPECT_EQ(h.Execute("orders.cancel", {{"id", "o1"}, {"n", 2}})->code, "UNSETTLED");
-  EXPECT_EQ(h.Execute("orders.get", {{"id", "o1"}})->state, CallState::kOk);                  // a read may look
-  EXPECT_EQ(h.Execute("orders.cancel", {{"id", "o2"}, {"n", 3}})->state, CallState::kOk);     // another key
+  EXPECT_EQ(h.Execute("orders.get", {{"id", "o1"}})->state, CallState::kOk);  // a read may look
+  EXPECT_EQ(h.Execute("orders.cancel", {{"id", "o2"}, {"n", 3}})->state,
+            CallState::kOk);  // another key
   const auto resolved = h.Resolve(h.operator_one, unknown->id, false);
   ASSERT_TRUE(resolved.ok()) << resolved.status();
   EXPECT_EQ(h.Execute("orders.cancel", {{"id", "o1"}, {"n", 4}})->state, CallState::kOk);
@@ -158,7 +180,8 @@ on("ask", "ask", function(c) return require_approval { approvers = { "role:cs-ma
             {Read("free"), Write("ask")});
   h.tools.Answers("free", {{"ok", true}});
   h.tools.Answers("ask", {{"ok", true}});
-  h.planner.plans = {FakePlanner::Calls({{"a", "ask", "{}"}, {"b", "free", "{}"}, {"c", "free", "{}"}})};
+  h.planner.plans = {
+      FakePlanner::Calls({{"a", "ask", "{}"}, {"b", "free", "{}"}, {"c", "free", "{}"}})};
   const auto run = h.CreateRun();
   ASSERT_TRUE(run.ok()) << run.status();
   h.WaitForState(run->id, RunState::kWaitingForApproval);
@@ -206,16 +229,20 @@ on("loop", "loop", function(c) return modify { ["args.n"] = c.args.n + 1 } end))
 // ------------------------------------------------------------------ rule 7
 
 TEST(Rules, Rule07_ResultIsReleasedBeforeThePlannerSeesIt) {
-  Harness h(std::string(kHead) + R"(on("*", "all", function(c) return allow() end))", {Read("orders.get")});
+  Harness h(std::string(kHead) + R"(on("*", "all", function(c) return allow() end))",
+            {Read("orders.get")});
   h.tools.Answers("orders.get", {{"status", "paid"}});
   h.planner.plans = {FakePlanner::Calls({{"c1", "orders.get", "{}"}})};
   const auto run = h.CreateRun();
   ASSERT_TRUE(run.ok()) << run.status();
   h.WaitForState(run->id, RunState::kCompleted);
   const std::vector<std::string> kinds = h.Kinds(run->id);
-  const auto at = [&](const char* kind) { return std::find(kinds.begin(), kinds.end(), kind) - kinds.begin(); };
+  const auto at = [&](const char* kind) {
+    return std::find(kinds.begin(), kinds.end(), kind) - kinds.begin();
+  };
   EXPECT_LT(at("call.outcome"), at("result.released"));
-  const auto second_plan = std::find(kinds.begin() + at("result.released"), kinds.end(), "plan.requested");
+  const auto second_plan =
+      std::find(kinds.begin() + at("result.released"), kinds.end(), "plan.requested");
   EXPECT_NE(second_plan, kinds.end());
   EXPECT_THAT(h.planner.seen()[1].messages.back().text, HasSubstr("paid"));
 }
@@ -223,7 +250,8 @@ TEST(Rules, Rule07_ResultIsReleasedBeforeThePlannerSeesIt) {
 // ------------------------------------------------------------------ rule 8
 
 TEST(Rules, Rule08_ASecondEffectWithTheSameKeyIsDeniedAndNamesTheCall) {
-  Harness h(std::string(kHead) + R"(on("*", "all", function(c) return allow() end))", {Money("pay")});
+  Harness h(std::string(kHead) + R"(on("*", "all", function(c) return allow() end))",
+            {Money("pay")});
   h.tools.On("pay", [](const tools::CallSpec&, FakeTools::Done done) { done(Paid("5.00")); });
   const auto first = h.Execute("pay", {{"id", "o1"}, {"n", 1}});
   ASSERT_TRUE(first.ok()) << first.status();
@@ -270,8 +298,10 @@ TEST(Rules, Rule10_TwoPersonsResolveMoney) {
 }
 
 TEST(Rules, Rule10_ARunWaitsByNameForAPerson) {
-  Harness h(std::string(kHead) + R"(on("*", "all", function(c) return allow() end))", {Write("orders.cancel")});
-  h.tools.On("orders.cancel", [](const tools::CallSpec&, FakeTools::Done done) { done(UnknownOutcome()); });
+  Harness h(std::string(kHead) + R"(on("*", "all", function(c) return allow() end))",
+            {Write("orders.cancel")});
+  h.tools.On("orders.cancel",
+             [](const tools::CallSpec&, FakeTools::Done done) { done(UnknownOutcome()); });
   h.planner.plans = {FakePlanner::Calls({{"c1", "orders.cancel", "{}"}})};
   const auto run = h.CreateRun();
   ASSERT_TRUE(run.ok()) << run.status();
@@ -287,7 +317,8 @@ TEST(Rules, Rule10_ARunWaitsByNameForAPerson) {
 // ------------------------------------------------------------------ rule 11
 
 TEST(Rules, Rule11_CancelWaitsForStartedWritesAndStopsReads) {
-  Harness h(std::string(kHead) + R"(on("*", "all", function(c) return allow() end))", {Write("orders.cancel"), Read("slow.read")});
+  Harness h(std::string(kHead) + R"(on("*", "all", function(c) return allow() end))",
+            {Write("orders.cancel"), Read("slow.read")});
   h.tools.Holds("orders.cancel");
   h.tools.Holds("slow.read");
   h.planner.plans = {FakePlanner::Calls({{"a", "orders.cancel", "{}"}, {"b", "slow.read", "{}"}})};
@@ -334,12 +365,17 @@ TEST(Rules, Rule12_AParkedDirectCallRunsOnlyWhenTheCallerAsksAgain) {
 }
 
 TEST(Rules, Rule12_ADuplicateInFlightAttachesToTheFirst) {
-  Harness h(std::string(kHead) + R"(on("*", "all", function(c) return allow() end))", {Write("orders.cancel")});
+  Harness h(std::string(kHead) + R"(on("*", "all", function(c) return allow() end))",
+            {Write("orders.cancel")});
   h.tools.Holds("orders.cancel");
   const std::string request = h.NewRequestId();
-  auto first = std::async(std::launch::async, [&] { return h.Execute("orders.cancel", {{"id", "o1"}}, request); });
+  auto first = std::async(std::launch::async, [&] {
+    return h.Execute("orders.cancel", {{"id", "o1"}}, request);
+  });
   h.tools.WaitUntilHeld("orders.cancel", 1);
-  auto second = std::async(std::launch::async, [&] { return h.Execute("orders.cancel", {{"id", "o1"}}, request); });
+  auto second = std::async(std::launch::async, [&] {
+    return h.Execute("orders.cancel", {{"id", "o1"}}, request);
+  });
   EXPECT_EQ(second.wait_for(std::chrono::milliseconds(50)), std::future_status::timeout);
   h.tools.Release("orders.cancel", OkOutcome({{"ok", true}}));
   EXPECT_EQ(first.get()->id, second.get()->id);
@@ -384,13 +420,15 @@ TEST(Rules, Rule13_ReleasedOnlyWhenItNeverHappened) {
 }
 
 TEST(Rules, Rule13_NoHoldWhileParked) {
-  Harness h(std::string(kHead) + R"(local DAY = budget "day" { unit = "USD", limit = usd(50), per = "tenant", window = "1d" }
+  Harness h(
+      std::string(kHead) +
+          R"(local DAY = budget "day" { unit = "USD", limit = usd(50), per = "tenant", window = "1d" }
 on("pay", "reserve", function(c) return reserve(DAY, usd(c.args.amount)) end)
 on("pay", "ask", function(c)
   if c.args.amount > 20 then return require_approval { approvers = { "role:cs-manager" }, expires = "1h" } end
   return allow()
 end))",
-            {Money("pay")});
+      {Money("pay")});
   h.tools.On("pay", [](const tools::CallSpec& spec, FakeTools::Done done) {
     done(Paid(std::to_string(spec.args.value["amount"].get<int>()) + ".00"));
   });
@@ -445,8 +483,10 @@ TEST(Rules, Rule14_QuorumRolesAndNoSelfApproval) {
   ASSERT_TRUE(run.ok()) << run.status();
   h.WaitForState(run->id, RunState::kWaitingForApproval);
   const std::string approval = h.Pending().at(0).state.id;
-  EXPECT_EQ(ReasonOf(h.AnswerApproval(h.integrator, approval, true).status()), "NOT_AN_APPROVER");    // asked for it
-  EXPECT_EQ(ReasonOf(h.AnswerApproval(h.operator_one, approval, true).status()), "NOT_AN_APPROVER");  // wrong role
+  EXPECT_EQ(ReasonOf(h.AnswerApproval(h.integrator, approval, true).status()),
+            "NOT_AN_APPROVER");  // asked for it
+  EXPECT_EQ(ReasonOf(h.AnswerApproval(h.operator_one, approval, true).status()),
+            "NOT_AN_APPROVER");  // wrong role
   ASSERT_TRUE(h.AnswerApproval(h.manager, approval, true).ok());
   ASSERT_TRUE(h.AnswerApproval(h.manager, approval, true).ok());  // counts once
   EXPECT_EQ(h.tools.runs("pay"), 0);
@@ -459,12 +499,15 @@ TEST(Rules, Rule14_QuorumRolesAndNoSelfApproval) {
 TEST(Rules, Rule14_RejectionAndExpiryDeny) {
   Harness h(WithApproval(R"("role:cs-manager")", 1), PayTools());
   SetOrder(h, 10, false);
-  h.planner.plans = {FakePlanner::Calls({{"c1", "pay", R"({"id":"o1"})"}}), FakePlanner::Calls({{"c2", "pay", R"({"id":"o2"})"}})};
+  h.planner.plans = {FakePlanner::Calls({{"c1", "pay", R"({"id":"o1"})"}}),
+                     FakePlanner::Calls({{"c2", "pay", R"({"id":"o2"})"}})};
   const auto run = h.CreateRun();
   ASSERT_TRUE(run.ok()) << run.status();
   h.WaitForState(run->id, RunState::kWaitingForApproval);
   ASSERT_TRUE(h.AnswerApproval(h.manager, h.Pending().at(0).state.id, false).ok());
-  h.WaitFor(run->id, [&](const RunInfo& info) { return info.steps == 2 && info.state == RunState::kWaitingForApproval; });
+  h.WaitFor(run->id, [&](const RunInfo& info) {
+    return info.steps == 2 && info.state == RunState::kWaitingForApproval;
+  });
   h.clock.Shift(59ll * 60 * 1'000'000);
   EXPECT_EQ(h.Pending().size(), 1u);
   h.clock.Shift(2ll * 60 * 1'000'000);
@@ -496,14 +539,16 @@ TEST(Rules, Rule14_ParkedCallsSurviveARestartAndAreConsumedOnce) {
 TEST(Rules, Rule15_ANewMessageVoidsTheUsersOwnConfirmation) {
   Harness h(WithApproval(R"("run-user")", 1), PayTools());
   SetOrder(h, 10, false);
-  h.planner.plans = {FakePlanner::Calls({{"c1", "pay", R"({"id":"o1"})"}}), FakePlanner::Answer("as you wish")};
+  h.planner.plans = {FakePlanner::Calls({{"c1", "pay", R"({"id":"o1"})"}}),
+                     FakePlanner::Answer("as you wish")};
   const auto run = h.CreateRun();
   ASSERT_TRUE(run.ok()) << run.status();
   h.WaitForState(run->id, RunState::kWaitingForApproval);
   const std::string approval = h.Pending().at(0).state.id;
   ASSERT_TRUE(h.Send(run->id, "wait, not that one").ok());
   h.WaitForState(run->id, RunState::kCompleted);
-  EXPECT_EQ(ReasonOf(h.AnswerApproval(h.integrator, approval, true, "user").status()), "APPROVAL_ENDED");
+  EXPECT_EQ(ReasonOf(h.AnswerApproval(h.integrator, approval, true, "user").status()),
+            "APPROVAL_ENDED");
   EXPECT_EQ(h.tools.runs("pay"), 0);
   EXPECT_EQ(h.planner.seen()[1].messages.back().text, "wait, not that one");
 }
@@ -511,13 +556,16 @@ TEST(Rules, Rule15_ANewMessageVoidsTheUsersOwnConfirmation) {
 TEST(Rules, Rule15_AMessageIsReadInTheNextPlanAndOtherApprovalsStay) {
   Harness h(WithApproval(R"("role:cs-manager")", 1), PayTools());
   SetOrder(h, 10, false);
-  h.planner.plans = {FakePlanner::Calls({{"c1", "pay", R"({"id":"o1"})"}}), FakePlanner::Answer("it is with the manager")};
+  h.planner.plans = {FakePlanner::Calls({{"c1", "pay", R"({"id":"o1"})"}}),
+                     FakePlanner::Answer("it is with the manager")};
   h.tools.On("pay", [](const tools::CallSpec&, FakeTools::Done done) { done(Paid("10.00")); });
   const auto run = h.CreateRun();
   ASSERT_TRUE(run.ok()) << run.status();
   h.WaitForState(run->id, RunState::kWaitingForApproval);
   ASSERT_TRUE(h.Send(run->id, "how long?").ok());
-  h.WaitFor(run->id, [&](const RunInfo& info) { return info.steps == 2 && info.state == RunState::kWaitingForApproval; });
+  h.WaitFor(run->id, [&](const RunInfo& info) {
+    return info.steps == 2 && info.state == RunState::kWaitingForApproval;
+  });
   const auto pending = h.Pending();
   ASSERT_EQ(pending.size(), 1u);
   EXPECT_TRUE(pending[0].new_message_since);
@@ -530,7 +578,8 @@ TEST(Rules, Rule15_AMessageIsReadInTheNextPlanAndOtherApprovalsStay) {
 // ------------------------------------------------------------------ rule 30 and the rest
 
 TEST(Rules, Rule30_OthersDoNotSeeARun) {
-  Harness h(std::string(kHead) + R"(on("*", "all", function(c) return allow() end))", {Read("orders.get")});
+  Harness h(std::string(kHead) + R"(on("*", "all", function(c) return allow() end))",
+            {Read("orders.get")});
   const auto run = h.CreateRun();
   ASSERT_TRUE(run.ok()) << run.status();
   const core::Principal stranger{.tenant = "main", .id = "stranger", .roles = {"integrator"}};
@@ -540,7 +589,8 @@ TEST(Rules, Rule30_OthersDoNotSeeARun) {
 }
 
 TEST(Rules, RequestIdMakesOneRun) {
-  Harness h(std::string(kHead) + R"(on("*", "all", function(c) return allow() end))", {Read("orders.get")});
+  Harness h(std::string(kHead) + R"(on("*", "all", function(c) return allow() end))",
+            {Read("orders.get")});
   const std::string request = h.NewRequestId();
   const auto first = h.CreateRun("help", "u1", request);
   ASSERT_TRUE(first.ok()) << first.status();
@@ -551,16 +601,18 @@ TEST(Rules, RequestIdMakesOneRun) {
 }
 
 TEST(Rules, HostilePlansAreRefusedAndTheRunGoesOn) {
-  Harness h(std::string(kHead) + R"(on("*", "all", function(c) return allow() end))", {Read("orders.get")});
+  Harness h(std::string(kHead) + R"(on("*", "all", function(c) return allow() end))",
+            {Read("orders.get")});
   h.tools.Answers("orders.get", {{"ok", true}});
-  h.planner.plans = {FakePlanner::Calls({{"a", "rm -rf /", "{}"},
-                                         {"b", "orders.get", "not json"},
-                                         {"c", "orders.get", R"({"a":1,"a":2})"},
-                                         {"d", "orders.get", R"({"n":9223372036854775808})"},
-                                         {"e", "orders.get", R"({"n":NaN})"},
-                                         {"f", "orders.get", "\"" + std::string(1 << 20, 'x') + "\""},
-                                         {"g", std::string(100'000, 'y'), "{}"},
-                                         {"h", "orders.get", "{}"}})};
+  h.planner.plans = {
+      FakePlanner::Calls({{"a", "rm -rf /", "{}"},
+                          {"b", "orders.get", "not json"},
+                          {"c", "orders.get", R"({"a":1,"a":2})"},
+                          {"d", "orders.get", R"({"n":9223372036854775808})"},
+                          {"e", "orders.get", R"({"n":NaN})"},
+                          {"f", "orders.get", "\"" + std::string(1 << 20, 'x') + "\""},
+                          {"g", std::string(100'000, 'y'), "{}"},
+                          {"h", "orders.get", "{}"}})};
   const auto run = h.CreateRun();
   ASSERT_TRUE(run.ok()) << run.status();
   h.WaitForState(run->id, RunState::kCompleted);
@@ -571,9 +623,11 @@ TEST(Rules, HostilePlansAreRefusedAndTheRunGoesOn) {
 }
 
 TEST(Rules, StepAndCallLimitsEndARun) {
-  Harness h(std::string(kHead) + R"(on("*", "all", function(c) return allow() end))", {Read("orders.get")});
+  Harness h(std::string(kHead) + R"(on("*", "all", function(c) return allow() end))",
+            {Read("orders.get")});
   h.tools.Answers("orders.get", {{"ok", true}});
-  for (int i = 0; i < 20; ++i) h.planner.plans.push_back(FakePlanner::Calls({{"c", "orders.get", "{}"}}));
+  for (int i = 0; i < 20; ++i)
+    h.planner.plans.push_back(FakePlanner::Calls({{"c", "orders.get", "{}"}}));
   const auto run = h.CreateRun();
   ASSERT_TRUE(run.ok()) << run.status();
   EXPECT_EQ(h.WaitForState(run->id, RunState::kFailed).code, "STEP_LIMIT");
@@ -581,7 +635,8 @@ TEST(Rules, StepAndCallLimitsEndARun) {
 }
 
 TEST(Rules, AFailingPlannerFailsOneRun) {
-  Harness h(std::string(kHead) + R"(on("*", "all", function(c) return allow() end))", {Read("orders.get")});
+  Harness h(std::string(kHead) + R"(on("*", "all", function(c) return allow() end))",
+            {Read("orders.get")});
   h.planner.plans = {core::Unavailable("no model")};
   const auto run = h.CreateRun();
   ASSERT_TRUE(run.ok()) << run.status();

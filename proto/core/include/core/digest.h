@@ -14,7 +14,8 @@ namespace interlock::core {
 
 using Digest = std::array<std::uint8_t, 32>;
 
-// One pass over the concatenation of `parts`; about 0.8 us for 1 KiB. Thread-safe (one context a thread).
+// One pass over the concatenation of `parts`; about 0.8 us for 1 KiB. Thread-safe (one context a
+// thread).
 Digest Sha256(std::initializer_list<std::string_view> parts);
 inline Digest Sha256(std::string_view bytes) { return Sha256({bytes}); }
 

@@ -23,10 +23,10 @@ struct JsonLimits {
 inline constexpr JsonLimits kArgsLimits{.bytes_max = 256 * 1024, .depth_max = 32};
 inline constexpr JsonLimits kPayloadLimits{.bytes_max = 16 * 1024 * 1024, .depth_max = 64};
 
-// Parses one JSON text. Errors (kInvalidArgument, with the byte offset): not JSON, trailing bytes, not
-// UTF-8, duplicate keys, integers beyond ±(2^53-1), numbers that overflow to infinity, NaN, too deep;
-// kResourceExhausted: above bytes_max. Never throws. A fraction-free number (1.0, 1e3) within ±(2^53-1) becomes an
-// integer, so that a value and its canonical text have one type.
+// Parses one JSON text. Errors (kInvalidArgument, with the byte offset): not JSON, trailing bytes,
+// not UTF-8, duplicate keys, integers beyond ±(2^53-1), numbers that overflow to infinity, NaN, too
+// deep; kResourceExhausted: above bytes_max. Never throws. A fraction-free number (1.0, 1e3) within
+// ±(2^53-1) becomes an integer, so that a value and its canonical text have one type.
 StatusOr<Json> ParseJson(std::string_view text, const JsonLimits& limits);
 
 // RFC 8785 (JCS). Precondition: `value` came from ParseJson or holds only what that would accept.
@@ -37,8 +37,8 @@ void AppendCanonicalJson(const Json& value, std::string& out);
 // Appends `text` as a JSON string literal in RFC 8785 form. Invalid UTF-8 becomes U+FFFD.
 void AppendJsonString(std::string_view text, std::string& out);
 
-// Writes one canonical object as text, without a tree. Keys must come in RFC 8785 order, which for our
-// ASCII keys is byte order; checked in every build. One per thread; reusable after Clear().
+// Writes one canonical object as text, without a tree. Keys must come in RFC 8785 order, which for
+// our ASCII keys is byte order; checked in every build. One per thread; reusable after Clear().
 class JsonObjectWriter {
  public:
   explicit JsonObjectWriter(std::string& out);  // appends "{" to `out`, borrows it
@@ -56,8 +56,8 @@ class JsonObjectWriter {
 };
 
 // Reads top-level fields of one JSON object without a tree; values are views into the text.
-// Only for text that is well formed (our own entries, after their hash was checked or just written).
-// A linear scan per look-up group: about 0.3 us for a 400 byte entry. Immutable.
+// Only for text that is well formed (our own entries, after their hash was checked or just
+// written). A linear scan per look-up group: about 0.3 us for a 400 byte entry. Immutable.
 class JsonObjectView {
  public:
   // Errors: kInvalidArgument if `text` is not one well-formed object.

@@ -20,8 +20,8 @@ struct Money {
 // Errors: kInvalidArgument for an unknown code.
 StatusOr<int> MinorDigits(std::string_view currency);
 
-// Parses a decimal text such as "12.5" or "-3" exactly. Errors: kInvalidArgument for anything else, more
-// digits than the currency has (unless zeros), or beyond ±(2^63-1).
+// Parses a decimal text such as "12.5" or "-3" exactly. Errors: kInvalidArgument for anything else,
+// more digits than the currency has (unless zeros), or beyond ±(2^63-1).
 StatusOr<Money> ParseMoney(std::string_view decimal, std::string_view currency);
 
 // "12.50 USD"

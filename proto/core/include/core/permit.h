@@ -1,7 +1,8 @@
 // The right to run a tool is a value that only the gate can make, from a durable intent (rule 6).
 //
-// `PermitMint` is created once in main() and handed to the gate. A house test allows its name in the gate,
-// in main and in tests only, so "a tool call that was not decided, allowed and recorded" does not compile.
+// `PermitMint` is created once in main() and handed to the gate. A house test allows its name in
+// the gate, in main and in tests only, so "a tool call that was not decided, allowed and recorded"
+// does not compile.
 #pragma once
 
 #include <cstdint>
@@ -16,9 +17,9 @@ inline constexpr std::int64_t kPermitLifeMicros = 30'000'000;
 
 struct PermitTerms {
   std::string call_id;
-  Digest tool_digest{};                  // of the manifest that was decided on
-  Digest args_digest{};                  // SHA-256 of the canonical arguments
-  Digest limits_digest{};                // of the execution limits written into the intent
+  Digest tool_digest{};    // of the manifest that was decided on
+  Digest args_digest{};    // SHA-256 of the canonical arguments
+  Digest limits_digest{};  // of the execution limits written into the intent
   std::int64_t expires_monotonic_us = 0;
 };
 
@@ -38,7 +39,8 @@ class Permit {
   PermitTerms terms_;
 };
 
-// The right to run a look-up (a tool of effect `read`, named by the bundle) without a prior intent (rule 2).
+// The right to run a look-up (a tool of effect `read`, named by the bundle) without a prior intent
+// (rule 2).
 class LookupPermit {
  public:
   LookupPermit(LookupPermit&&) noexcept = default;

@@ -51,11 +51,11 @@ using StatusCode = absl::StatusCode;
 #define INTERLOCK_CONCAT_(a, b) INTERLOCK_CONCAT_INNER_(a, b)
 
 // Returns from the calling function with the error, if `expr` (a Status) is one.
-#define INTERLOCK_RETURN_IF_ERROR(expr)                                       \
-  do {                                                                        \
-    if (auto interlock_status_ = (expr); !interlock_status_.ok()) {           \
-      return interlock_status_;                                               \
-    }                                                                         \
+#define INTERLOCK_RETURN_IF_ERROR(expr)                             \
+  do {                                                              \
+    if (auto interlock_status_ = (expr); !interlock_status_.ok()) { \
+      return interlock_status_;                                     \
+    }                                                               \
   } while (false)
 
 // `lhs = value of expr`, or returns from the calling function with its error.

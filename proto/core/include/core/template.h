@@ -1,4 +1,5 @@
-// Key templates such as `refund:{args.order_id}:{session.shop}` (effect keys, locks, look-up arguments).
+// Key templates such as `refund:{args.order_id}:{session.shop}` (effect keys, locks, look-up
+// arguments).
 #pragma once
 
 #include <string>
@@ -13,13 +14,15 @@ namespace interlock::core {
 // Immutable; thread-safe.
 class Template {
  public:
-  // `{root.path.to.leaf}` with roots from `roots` (for instance {"args", "session"}); `{{` and `}}` are
-  // literal braces. Errors: kInvalidArgument naming the position, an unknown root, or an empty path.
+  // `{root.path.to.leaf}` with roots from `roots` (for instance {"args", "session"}); `{{` and `}}`
+  // are literal braces. Errors: kInvalidArgument naming the position, an unknown root, or an empty
+  // path.
   static StatusOr<Template> Parse(std::string_view text, const std::vector<std::string>& roots);
 
-  // `scope` is an object with one member per root. A placeholder's value must be a string, integer or bool.
-  // Values are escaped (`%`, `:`, `/` and control bytes as %XX), so that two different sets of values never
-  // make one key. Errors: kInvalidArgument naming a missing path or a value of another type.
+  // `scope` is an object with one member per root. A placeholder's value must be a string, integer
+  // or bool. Values are escaped (`%`, `:`, `/` and control bytes as %XX), so that two different
+  // sets of values never make one key. Errors: kInvalidArgument naming a missing path or a value of
+  // another type.
   StatusOr<std::string> Expand(const Json& scope) const;
 
   // The same without escaping: for arguments, never for keys.
@@ -35,16 +38,18 @@ class Template {
 
  private:
   Template() = default;
-  StatusOr<std::string> Fill(const Json& scope, void (*append)(std::string_view, std::string&)) const;
+  StatusOr<std::string> Fill(const Json& scope,
+                             void (*append)(std::string_view, std::string&)) const;
 
   std::string text_;
   std::vector<std::string> literals_;  // one more than paths_
   std::vector<std::string> paths_;
 };
 
-// Arguments with templates in string values: "{path}" alone becomes that JSON value itself (any type); in a
-// longer string a placeholder becomes the scalar's text, unescaped. Errors: kInvalidArgument naming what is
-// missing. Precondition: every string parsed as a Template when the declaration was loaded.
+// Arguments with templates in string values: "{path}" alone becomes that JSON value itself (any
+// type); in a longer string a placeholder becomes the scalar's text, unescaped. Errors:
+// kInvalidArgument naming what is missing. Precondition: every string parsed as a Template when the
+// declaration was loaded.
 StatusOr<Json> ExpandJson(const Json& value, const Json& scope);
 
 // Checks every string inside `value` as a template with these roots; the first error.
