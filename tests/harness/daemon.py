@@ -27,7 +27,7 @@ ROLES = {
 class Daemon:
     """One daemon over one folder. `variables` are for the manifests; `parts` are the folders of the tenant.
 
-    Not thread-safe; clients made by `client()` are.
+    A context manager: leaving it kills what still runs. Not thread-safe; clients made by `client()` are.
     """
 
     def __init__(self, folder, bin_dir, parts, variables, boxes_max=64):
@@ -53,6 +53,13 @@ class Daemon:
             "planners": [{"name": "scripted", "kind": "scripted", "folder": str(parts["scripts"])}],
         }
         self.config.write_text(json.dumps(config, indent=1))  # JSON is YAML
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        if self._process is not None and self._process.poll() is None:
+            self.kill()
 
     def start(self):
         """Starts the daemon and waits until it answers. Returns the seconds that took."""

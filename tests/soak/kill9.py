@@ -226,7 +226,7 @@ class Soak:
         self._check_money(budgets)
         self.daemon.stop()
         status, output = self.daemon.run_cli("audit", "verify", self.daemon.data)
-        self.check("the log verifies", status == 0, output.strip().splitlines()[-1] if output.strip() else "")
+        self.check("the log verifies", status == 0, output.strip().partition("\n")[0])
 
     def _check_runs(self, settled):
         states = collections.Counter(Run.State.Name(state) for state in self.runs.values())
@@ -265,6 +265,10 @@ class Soak:
         self.check("every hold was settled or released", held == given_back, dict(self.log.budget))
 
     def run(self):
+        with self.daemon:
+            return self._run()
+
+    def _run(self):
         self.daemon.start()
         self.top_up()
         for number in range(1, self.options.kills + 1):
