@@ -50,7 +50,7 @@ void PrintApproval(const Io& io, const wire::Approval& approval) {
   row("asks      ", approval.say());
   row("approvers ",
       std::to_string(approval.quorum()) + " of " + Joined(approval.approvers(), " or "));
-  row("granted by", Joined(approval.granted_by(), ", "));
+  row("granted   ", Joined(approval.granted_by(), ", "));
   row("asked     ", FormatTime(MicrosOf(approval.create_time())));
   row("expires   ", FormatTime(MicrosOf(approval.expire_time())));
   for (const wire::FiredRule& rule : approval.rules()) {

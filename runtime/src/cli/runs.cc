@@ -3,6 +3,7 @@
 #include <chrono>
 #include <ostream>
 #include <thread>
+#include <utility>
 
 #include "cli/cli.h"
 #include "cli/message_json.h"
@@ -81,7 +82,11 @@ void PrintRun(const Io& io, const wire::Run& run) {
 class Watcher {
  public:
   Watcher(Session& session, const Client& client, WatchOptions options)
-      : session_(session), client_(client), options_(std::move(options)), timeline_(session.io) {}
+      : session_(session),
+        client_(client),
+        options_(std::move(options)),
+        shown_after_(std::exchange(options_.after, -1)),
+        timeline_(session.io) {}
 
   int Watch() {
     auto given_up = std::chrono::steady_clock::now() + kRetryLimit;
@@ -119,10 +124,11 @@ class Watcher {
     if (lost_) Note("the daemon is back; nothing was lost");
     lost_ = false;
     seen_ = true;
-    if (session_.io.json) PrintJson(session_.io, MessageJson(item));
+    const bool shown = !item.has_event() || item.event().run_seq() > shown_after_;
+    if (session_.io.json && shown) PrintJson(session_.io, MessageJson(item));
     if (item.has_event()) {
       options_.after = item.event().run_seq();
-      if (!session_.io.json) Print(item.event());
+      if (!session_.io.json) Print(item.event(), shown);
     } else if (item.has_run()) {
       run_ = item.run();
       done_ = Final(run_) || (options_.until_waiting && Waiting(run_));
@@ -130,10 +136,11 @@ class Watcher {
     session_.io.out.flush();
   }
 
-  void Print(const wire::RunEvent& event) {
+  void Print(const wire::RunEvent& event, bool shown) {
     const core::Json entry =
         core::Json::parse(event.entry_json(), nullptr, /*allow_exceptions=*/false);
     if (!entry.is_object()) return;
+    if (!shown) return timeline_.Learn(entry);
     const Content content(event.content().begin(), event.content().end());
     for (const std::string& line : timeline_.Lines(entry, content)) session_.io.out << line << '\n';
   }
@@ -143,6 +150,9 @@ class Watcher {
   Session& session_;
   const Client& client_;
   WatchOptions options_;
+  // The stream is read from its start, so that calls have the names they had before; only later
+  // entries show.
+  std::int64_t shown_after_;
   Timeline timeline_;
   wire::Run run_;
   bool seen_ = false;

@@ -59,15 +59,29 @@ std::string ShortDigest(const std::string& name) {
   return name.starts_with("sha256:") ? name.substr(kPrefix, 12) : name.substr(0, 12);
 }
 
+// "refund/cap:54 deny, …": first the rules that said what came of it, then the others.
 std::string Rules(const Json& body) {
-  std::string out;
+  const std::string effect = Text(body, "effect");
+  std::string settling;
+  std::string others;
   for (const Json& rule : body.value("rules", Json::array())) {
     if (!rule.is_object()) continue;
+    const std::string verdict = Text(rule, "verdict");
+    std::string& out = verdict == effect || verdict == "error" ? settling : others;
     out += (out.empty() ? "" : ", ") + Text(rule, "id");
     if (const auto line = Number(rule, "line"); line > 0) out += ":" + std::to_string(line);
-    if (const std::string verdict = Text(rule, "verdict"); !verdict.empty()) out += " " + verdict;
+    if (!verdict.empty()) out += " " + verdict;
   }
-  return out.empty() ? "no rule spoke" : out;
+  if (settling.empty() && others.empty()) return "no rule spoke";
+  return settling + (settling.empty() || others.empty() ? "" : ", ") + others;
+}
+
+// What the planner said beside its calls; it is in the opened plan.
+std::string PlanText(const Content& content) {
+  const auto plan = content.find("plan");
+  if (plan == content.end()) return "";
+  const Json parsed = Json::parse(plan->second, nullptr, /*allow_exceptions=*/false);
+  return parsed.is_object() ? EscapeAndCut(Text(parsed, "text"), kTextColumns) : "";
 }
 
 Style StyleOfEffect(const std::string& effect) {
@@ -138,6 +152,11 @@ std::vector<std::string> Timeline::Lines(const Json& entry, const Content& conte
   return std::exchange(lines_, {});
 }
 
+void Timeline::Learn(const core::Json& entry) {
+  const auto body = entry.find("body");
+  if (Text(entry, "kind") == "call.proposed" && body != entry.end()) CallName(Text(*body, "call"));
+}
+
 void Timeline::Say(const Part& part, Style style, std::string_view label, const std::string& text) {
   lines_.push_back(io_.Paint(Style::kDim, FormatTimeOfDay(part.time_us)) + "  " +
                    io_.Paint(style, Padded(std::string(label), kLabelColumns)) + " " + text);
@@ -156,8 +175,8 @@ std::string Timeline::CallName(const std::string& id) {
 void Timeline::Run(const Part& part) {
   if (part.kind == "run.started") {
     Say(part, Style::kBold, "run",
-        "started: agent " + part.Text("agent") + " for " + part.Text("principal") + ", policy " +
-            ShortDigest(part.Text("bundle")));
+        "started: agent " + part.Text("agent") + " (" + ShortDigest(part.Text("agent_digest")) +
+            ") for " + part.Text("principal"));
   } else if (part.kind == "run.parked") {
     Say(part, Style::kYellow, "parked",
         "waits for " +
@@ -190,11 +209,13 @@ void Timeline::Plan(const Part& part) {
         "the planner failed: " + part.Text("code") + " " + part.Text("reason"));
     return;
   }
-  const std::string what = finish == "calls" ? Plural(Number(part.body, "calls"), "call") : finish;
+  const bool calls = finish == "calls";
+  std::string text = "step " + std::to_string(Number(part.body, "step")) + ": ";
+  text += calls ? Plural(Number(part.body, "calls"), "call") : finish;
   const std::int64_t tokens = Number(part.body, "tokens_in") + Number(part.body, "tokens_out");
-  Say(part, Style::kBlue, "plan",
-      "step " + std::to_string(Number(part.body, "step")) + ": " + what +
-          (tokens > 0 ? ", " + Plural(tokens, "token") : ""));
+  if (tokens > 0) text += ", " + Plural(tokens, "token");
+  const std::string said = calls ? PlanText(part.content) : "";
+  Say(part, Style::kBlue, "plan", text + (said.empty() ? "" : "  “" + said + "”"));
 }
 
 void Timeline::Proposed(const Part& part) {
@@ -218,6 +239,7 @@ void Timeline::Decided(const Part& part) {
                      io_.Paint(style, Upper(EscapeForTerminal(effect)));
   if (effect != "allow") text += " " + part.Text("code");
   Say(part, style, "decision", text + "  " + EscapeForTerminal(Rules(part.body)));
+  if (effect == "allow") return;
   if (const std::string say = part.Shown("say"); !say.empty()) More("“" + say + "”");
 }
 

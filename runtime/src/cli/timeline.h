@@ -26,6 +26,10 @@ class Timeline {
   // for. All content is escaped. Content that may not be read shows as its size: "(41 bytes)".
   std::vector<std::string> Lines(const core::Json& entry, const Content& content);
 
+  // Takes an entry without showing it, so that calls keep their names in a timeline that starts
+  // later.
+  void Learn(const core::Json& entry);
+
  private:
   struct Part;  // what a handler needs
   using Handler = void (Timeline::*)(const Part&);

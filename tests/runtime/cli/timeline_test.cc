@@ -42,6 +42,35 @@ TEST_F(TimelineTest, ShowsADecisionWithItsRuleAndLine) {
                   HasSubstr("“too much”")));
 }
 
+TEST_F(TimelineTest, PutsTheRulesThatSettledItFirst) {
+  Lines("call.proposed", R"({"call":"k1","tool":"t"})");
+  EXPECT_THAT(
+      Lines("call.decided",
+            R"({"call":"k1","effect":"deny","code":"X","rules":[{"id":"a","verdict":"allow"},)"
+            R"({"id":"b","verdict":"reserve"},{"id":"c","verdict":"deny"}]})"),
+      ElementsAre(HasSubstr("c1 DENY X  c deny, a allow, b reserve")));
+}
+
+TEST_F(TimelineTest, AnAllowSaysNothingMore) {
+  Lines("call.proposed", R"({"call":"k1","tool":"t"})");
+  EXPECT_THAT(Lines("call.decided", R"({"call":"k1","effect":"allow","rules":[]})",
+                    {{"say", "a manager has to agree"}}),
+              ElementsAre(HasSubstr("c1 ALLOW  no rule spoke")));
+}
+
+TEST_F(TimelineTest, ShowsWhatThePlannerSaidBesideItsCalls) {
+  EXPECT_THAT(Lines("plan.received", R"({"finish":"calls","calls":2,"step":3})",
+                    {{"plan", R"({"calls":[],"finish":"calls","text":"let me look"})"}}),
+              ElementsAre(HasSubstr("step 3: 2 calls  “let me look”")));
+}
+
+TEST_F(TimelineTest, LearnsNamesOfCallsThatItDoesNotShow) {
+  timeline_.Learn({{"kind", "call.proposed"}, {"body", {{"call", "k1"}}}});
+  timeline_.Learn({{"kind", "call.proposed"}, {"body", {{"call", "k2"}}}});
+  EXPECT_THAT(Lines("call.outcome", R"({"call":"k2","kind":"failed","code":"EXIT_1"})"),
+              ElementsAre(HasSubstr("c2 FAILED EXIT_1")));
+}
+
 TEST_F(TimelineTest, ShowsHoldApprovalIntentAndOutcome) {
   Lines("call.proposed", R"({"call":"k1","tool":"t"})");
   EXPECT_THAT(
