@@ -176,7 +176,7 @@ void PrintCall(const Io& io, const wire::Call& call) {
   row("outcome   ", call.outcome());
   row("sandbox   ", call.sandbox_level());
   row("result    ", call.result_json());
-  if (call.has_update_time()) row("updated   ", FormatTime(MicrosOf(call.update_time())));
+  if (MicrosOf(call.update_time()) > 0) row("updated   ", FormatTime(MicrosOf(call.update_time())));
 }
 
 int ExitCodeOf(const wire::Call& call) {

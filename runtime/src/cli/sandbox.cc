@@ -113,10 +113,16 @@ core::Json ResultJson(const sandbox::BoxResult& result) {
           {"profile_digest", core::DigestName(result.profile_digest)}};
 }
 
+// What a stream said, escaped, ended by exactly one line feed; nothing for an empty one.
+std::string Shown(std::string_view bytes) {
+  if (bytes.ends_with('\n')) bytes.remove_suffix(1);
+  return bytes.empty() ? "" : EscapeLines(bytes, 0) + "\n";
+}
+
 void PrintResult(const Io& io, const sandbox::BoxResult& result) {
   if (io.json) return PrintJson(io, ResultJson(result));
-  if (!result.stdout_bytes.empty()) io.out << EscapeLines(result.stdout_bytes, 0) << '\n';
-  if (!result.stderr_bytes.empty()) io.err << EscapeLines(result.stderr_bytes, 0) << '\n';
+  io.out << Shown(result.stdout_bytes);
+  io.err << Shown(result.stderr_bytes);
   io.err << sandbox::EndKindName(result.kind) << ' ' << result.value << ", level "
          << sandbox::LevelName(result.level) << ", " << FormatDuration(result.wall_us) << " wall, "
          << FormatDuration(result.cpu_us) << " cpu, " << result.memory_peak_bytes / 1024 << " KiB"
