@@ -400,6 +400,7 @@ core::Status LogImpl::WriteOnce(Flush flush) {
 }
 
 void LogImpl::Committed(Flush flush) {
+  store_->projections().Committed();
   store_->projections().run_index().PublishUpTo(store_->size());
   if (size_.exchange(store_->size(), std::memory_order_acq_rel) != store_->size()) {
     maintenance_.HeadMoved({store_->size(), store_->Root()});

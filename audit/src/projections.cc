@@ -144,7 +144,12 @@ core::Status Projections::FoldStored(std::uint64_t first, std::uint64_t size) {
     if (end < size) INTERLOCK_RETURN_IF_ERROR(FlushAlone(end));
     first = end;
   }
+  Committed();
   return core::OkStatus();
+}
+
+void Projections::Committed() {
+  for (Projector* projector : projectors_) projector->Committed();
 }
 
 core::Status Projections::FlushAlone(std::uint64_t next_index) {

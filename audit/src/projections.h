@@ -22,6 +22,8 @@ class Projections {
   core::Status Start(std::uint64_t size);
 
   core::Status Fold(const EntryView& entry);
+  // Everything folded is durable.
+  void Committed();
   // Writes dirty rows and the watermark. Inside a transaction of the caller, who calls Flushed()
   // after COMMIT.
   core::Status Flush(std::uint64_t next_index);

@@ -99,6 +99,8 @@ class Projector {
   virtual core::Status Attach(sqlite3* db) = 0;
   // Folds one entry into memory. An error stops the log (kDataLoss): our own entry made no sense.
   virtual core::Status Apply(const EntryView& entry) = 0;
+  // What was folded so far is durable now: others may be told of it (rule 1).
+  virtual void Committed() {}
   // Writes every dirty row. Runs inside a transaction of the log, which also moves the watermark.
   virtual core::Status Flush() = 0;
   // Forgets all memory, prepared statements too: the batch failed, or tables were rebuilt.

@@ -67,6 +67,8 @@ void EngineImpl::CreateRun(const core::Principal& who, CreateRunSpec spec, Reply
   if (hub_.parts.bundle != nullptr)
     started->cites.push_back(core::DigestName(hub_.parts.bundle->id()));
   std::sort(started->cites.begin(), started->cites.end());
+  const std::string bundle =
+      hub_.parts.bundle == nullptr ? "" : core::DigestName(hub_.parts.bundle->id());
   const std::string sealed_session = sealer.JsonText(*started, session);
   const std::string sealed_who = sealer.JsonText(
       *started,
@@ -80,6 +82,7 @@ void EngineImpl::CreateRun(const core::Principal& who, CreateRunSpec spec, Reply
   BodyWriter(*started)
       .String("agent", agent->name)
       .String("agent_digest", agent->digest)
+      .Optional("bundle", bundle)
       .Raw("limits", limits)
       .String("principal", who.id)
       .Optional("request", request)

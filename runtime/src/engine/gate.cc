@@ -111,6 +111,7 @@ void Gate::MakeDrafts(Ticket& ticket) const {
     ticket.drafts.push_back(DraftFacts(ticket.id, *ticket.sealer, ticket.facts, ticket.round));
   }
   const bool covered = ticket.verdict == "ask" && Covered(ticket);
+  if (covered) ticket.code = kApproved;
   ticket.drafted_verdict = covered ? "allow" : ticket.verdict;
   ticket.drafted_code = ticket.code;
   ticket.drafts.push_back(DecidedDraft(ticket, ticket.drafted_verdict));

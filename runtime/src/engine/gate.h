@@ -80,6 +80,9 @@ struct Ticket {
   audit::EntryRef newest;
 };
 
+// The code of a decision whose demands were met by approvals.
+inline constexpr const char* kApproved = "APPROVED";
+
 struct GateParts {
   std::string tenant;
   Journal* journal = nullptr;

@@ -139,6 +139,7 @@ core::Status Gate::CommitDecision(Serial& serial, Ticket& ticket) {
     ticket.code = objection;
   } else if (covered) {
     ticket.verdict = "allow";
+    ticket.code = kApproved;
   }
 
   if (ticket.verdict != ticket.drafted_verdict || ticket.code != ticket.drafted_code) {

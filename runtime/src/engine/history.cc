@@ -142,6 +142,10 @@ core::Status History::FoldCall(const audit::Entry& entry, const core::JsonObject
   } else if (kind == "call.intended") {
     call.attempt = static_cast<int>(body.Int("attempt").value_or(1));
     if (call.intent_us == 0) call.intent_us = entry.time_us;
+    // A further attempt is open: what the one before it left is not the outcome any more.
+    call.outcome.clear();
+    call.error_code.clear();
+    call.error.clear();
   } else if (kind == "call.outcome") {
     call.outcome = Field(body, "kind");
     call.level = Field(body, "level");

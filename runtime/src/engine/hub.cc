@@ -82,6 +82,13 @@ void Hub::Stop() {
     std::unique_lock lock(mutex_);
     changed_.wait_for(lock, kDrainMax, [this] { return busy_ == 0; });
   }
+  // What the journal was given is acknowledged before the things that it tells are gone.
+  core::Status ignored = CommitNow([](Serial&) { return core::OkStatus(); });
+  for (const auto& worker : workers_) {
+    auto reached = std::make_shared<std::promise<void>>();
+    asio::post(worker->io, [reached] { reached->set_value(); });
+    reached->get_future().wait();
+  }
   for (auto& guard : guards_) guard.reset();
   for (const auto& worker : workers_) worker->io.stop();
   for (std::thread& thread : threads_) thread.join();
@@ -109,10 +116,11 @@ std::string FilesJson(const policies::Bundle& bundle) {
 }  // namespace
 
 core::Status Hub::CommitNow(Journal::Body body) {
-  std::promise<core::Status> durable;
+  // Shared: the writer may still be inside set_value when we have the value.
+  auto durable = std::make_shared<std::promise<core::Status>>();
   journal.Submit(std::move(body), audit::Urgency::kNormal,
-                 [&](core::Status status) { durable.set_value(std::move(status)); });
-  return durable.get_future().get();
+                 [durable](core::Status status) { durable->set_value(std::move(status)); });
+  return durable->get_future().get();
 }
 
 // The bundle, the tools and the agents that entries cite are kept by digest (rule 22).

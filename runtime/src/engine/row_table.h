@@ -97,9 +97,10 @@ class RowTable {
   }
   // What memory knows: found / known absent / unknown. For readers on other threads.
   enum class Peek { kFound, kAbsent, kUnknown };
-  Peek PeekAt(const std::string& key, Row& out) const {
+  Peek PeekAt(const std::string& key, Row& out, std::int64_t& batch) const {
     const auto found = slots_.find(key);
     if (found == slots_.end()) return Peek::kUnknown;
+    batch = found->second.batch;
     if (!found->second.exists) return Peek::kAbsent;
     out = found->second.row;
     return Peek::kFound;
@@ -143,6 +144,8 @@ class RowTable {
     dirty_.clear();
     return core::OkStatus();
   }
+  // Rows that change from now on belong to this batch.
+  void SetBatch(std::int64_t batch) { batch_ = batch; }
   void Reset() {
     slots_.clear();
     dirty_.clear();
@@ -161,9 +164,11 @@ class RowTable {
     Row row;
     bool exists = false;
     bool dirty = false;
+    std::int64_t batch = 0;  // that changed it last
   };
 
   void Touch(const std::string& key, Slot& slot) {
+    slot.batch = batch_;
     if (slot.dirty) return;
     slot.dirty = true;
     dirty_.push_back(key);
@@ -197,6 +202,7 @@ class RowTable {
   Statement erase_;
   std::unordered_map<std::string, Slot> slots_;
   std::vector<std::string> dirty_;
+  std::int64_t batch_ = 1;
 };
 
 }  // namespace interlock::runtime

@@ -105,48 +105,37 @@ std::vector<std::string> State::Schema() const {
 
 core::Status State::Attach(sqlite3* db) {
   const std::lock_guard lock(mutex_);
-  INTERLOCK_RETURN_IF_ERROR(runs_.Attach(db));
-  INTERLOCK_RETURN_IF_ERROR(calls_.Attach(db));
-  INTERLOCK_RETURN_IF_ERROR(approvals_.Attach(db));
-  INTERLOCK_RETURN_IF_ERROR(budgets_.Attach(db));
-  INTERLOCK_RETURN_IF_ERROR(holds_.Attach(db));
-  INTERLOCK_RETURN_IF_ERROR(call_holds_.Attach(db));
-  INTERLOCK_RETURN_IF_ERROR(effects_.Attach(db));
-  INTERLOCK_RETURN_IF_ERROR(locks_.Attach(db));
-  INTERLOCK_RETURN_IF_ERROR(counters_.Attach(db));
-  INTERLOCK_RETURN_IF_ERROR(requests_.Attach(db));
-  return settings_.Attach(db);
+  core::Status status = core::OkStatus();
+  ForEachTable([&](auto& table) {
+    if (status.ok()) status = table.Attach(db);
+  });
+  return status;
+}
+
+void State::Committed() {
+  const std::lock_guard lock(mutex_);
+  ++batch_;
+  ForEachTable([this](auto& table) { table.SetBatch(batch_); });
+  committed_.notify_all();
 }
 
 core::Status State::Flush() {
   const std::lock_guard lock(mutex_);
-  INTERLOCK_RETURN_IF_ERROR(runs_.Flush());
-  INTERLOCK_RETURN_IF_ERROR(calls_.Flush());
-  INTERLOCK_RETURN_IF_ERROR(approvals_.Flush());
-  INTERLOCK_RETURN_IF_ERROR(budgets_.Flush());
-  INTERLOCK_RETURN_IF_ERROR(holds_.Flush());
-  INTERLOCK_RETURN_IF_ERROR(call_holds_.Flush());
-  INTERLOCK_RETURN_IF_ERROR(effects_.Flush());
-  INTERLOCK_RETURN_IF_ERROR(locks_.Flush());
-  INTERLOCK_RETURN_IF_ERROR(counters_.Flush());
-  INTERLOCK_RETURN_IF_ERROR(requests_.Flush());
-  INTERLOCK_RETURN_IF_ERROR(settings_.Flush());
-  return core::OkStatus();
+  core::Status status = core::OkStatus();
+  ForEachTable([&](auto& table) {
+    if (status.ok()) status = table.Flush();
+  });
+  return status;
 }
 
 void State::Reset() {
   const std::lock_guard lock(mutex_);
-  runs_.Reset();
-  calls_.Reset();
-  approvals_.Reset();
-  budgets_.Reset();
-  holds_.Reset();
-  call_holds_.Reset();
-  effects_.Reset();
-  locks_.Reset();
-  counters_.Reset();
-  requests_.Reset();
-  settings_.Reset();
+  ++batch_;
+  ForEachTable([this](auto& table) {
+    table.Reset();
+    table.SetBatch(batch_);
+  });
+  committed_.notify_all();  // what they waited for never was
 }
 
 std::string State::Setting(const std::string& name) {

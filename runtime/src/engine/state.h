@@ -4,6 +4,7 @@
 // copy. Other threads use the Peek methods, which know only what memory holds.
 #pragma once
 
+#include <condition_variable>
 #include <cstdint>
 #include <functional>
 #include <mutex>
@@ -32,6 +33,7 @@ class State final : public audit::Projector {
   std::vector<std::string> Schema() const override;
   core::Status Attach(sqlite3* db) override;
   core::Status Apply(const audit::EntryView& entry) override;
+  void Committed() override;
   core::Status Flush() override;
   void Reset() override;
 
@@ -53,19 +55,27 @@ class State final : public audit::Projector {
   std::string Setting(const std::string& name);
   std::vector<std::string> HoldsOf(const std::string& call);
 
-  // --- any thread: nullopt when memory does not know (ask the tables then)
+  // --- any thread but the writer's: nullopt when memory does not know (ask the tables then)
   template <typename Row>
   struct Peeked {
     bool known = false;
     std::optional<Row> row;
   };
-  Peeked<RunRow> PeekRun(const std::string& run) const { return Peek(runs_, run); }
-  Peeked<CallRow> PeekCall(const std::string& call) const { return Peek(calls_, call); }
-  Peeked<ApprovalRow> PeekApproval(const std::string& id) const { return Peek(approvals_, id); }
-  Peeked<BudgetRow> PeekBudget(const std::string& key) const { return Peek(budgets_, key); }
-  Peeked<CounterRow> PeekCounter(const std::string& key) const { return Peek(counters_, key); }
+  // What is durable; waits when the row was changed by a batch that is not.
+  Peeked<RunRow> PeekRun(const std::string& run) const { return Peek(runs_, run, Wait::kYes); }
+  Peeked<CallRow> PeekCall(const std::string& call) const { return Peek(calls_, call, Wait::kYes); }
+  Peeked<ApprovalRow> PeekApproval(const std::string& id) const {
+    return Peek(approvals_, id, Wait::kYes);
+  }
+  // What the serial section would see now: a first look that is checked there again (rule 1).
+  Peeked<BudgetRow> PeekBudget(const std::string& key) const {
+    return Peek(budgets_, key, Wait::kNo);
+  }
+  Peeked<CounterRow> PeekCounter(const std::string& key) const {
+    return Peek(counters_, key, Wait::kNo);
+  }
   Peeked<RequestRow> PeekRequest(const std::string& request) const {
-    return Peek(requests_, request);
+    return Peek(requests_, request, Wait::kNo);
   }
 
  private:
@@ -74,19 +84,28 @@ class State final : public audit::Projector {
     const std::lock_guard lock(mutex_);  // a look-up may load: keep Peek out
     return table.Find(key);
   }
+  enum class Wait { kNo, kYes };
   template <typename Row>
-  Peeked<Row> Peek(const RowTable<Row>& table, const std::string& key) const {
-    const std::lock_guard lock(mutex_);
-    Row row;
-    switch (table.PeekAt(key, row)) {
-      case RowTable<Row>::Peek::kFound:
-        return {.known = true, .row = std::move(row)};
-      case RowTable<Row>::Peek::kAbsent:
-        return {.known = true, .row = std::nullopt};
-      case RowTable<Row>::Peek::kUnknown:
-        break;
+  Peeked<Row> Peek(const RowTable<Row>& table, const std::string& key, Wait wait) const {
+    std::unique_lock lock(mutex_);
+    for (;;) {
+      Row row;
+      std::int64_t batch = 0;
+      const auto found = table.PeekAt(key, row, batch);
+      if (found == RowTable<Row>::Peek::kUnknown) return {};
+      if (wait == Wait::kYes && batch == batch_) {
+        committed_.wait(lock, [&] { return batch != batch_; });
+        continue;
+      }
+      if (found == RowTable<Row>::Peek::kAbsent) return {.known = true, .row = std::nullopt};
+      return {.known = true, .row = std::move(row)};
     }
-    return {};
+  }
+
+  template <typename Do>
+  void ForEachTable(Do act) {
+    act(runs_), act(calls_), act(approvals_), act(budgets_), act(holds_), act(call_holds_);
+    act(effects_), act(locks_), act(counters_), act(requests_), act(settings_);
   }
 
   // One method a subject; each returns kDataLoss when a field is missing.
@@ -106,6 +125,8 @@ class State final : public audit::Projector {
   void TouchRun(const audit::EntryView& entry);
 
   mutable std::mutex mutex_;
+  mutable std::condition_variable committed_;
+  std::int64_t batch_ = 1;  // that is being folded
   std::function<void(const std::string&)> run_listener_;
   RowTable<RunRow> runs_;
   RowTable<CallRow> calls_;
