@@ -45,7 +45,8 @@ TEST(Wire, EveryTruncationIsRefused) {
     reader.U32();
     EXPECT_FALSE(DecodeRun(reader)) << size;
   }
-  Reader longer(bytes + "x");
+  const std::string with_more = bytes + "x";
+  Reader longer(with_more);
   longer.U32();
   EXPECT_FALSE(DecodeRun(longer));
 }
