@@ -192,7 +192,9 @@ TEST_P(Box, R20_PtraceEndsTheBoxByName) {
     const BoxResult result = boxes_->Run(boxes_->Hostile({payload}));
     EXPECT_EQ(result.kind, EndKind::kViolation) << Describe(result);
     EXPECT_EQ(result.detail, "ptrace");
-    EXPECT_EQ(result.stdout_bytes, "");
+    // The kernel answers ENOSYS to a call whose listener goes; the program may say so before it
+    // dies.
+    EXPECT_TRUE(result.stdout_bytes.empty() || result.stdout_bytes == "ENOSYS") << Describe(result);
   }
 }
 
