@@ -13,6 +13,7 @@
 #include <fstream>
 #include <future>
 #include <iterator>
+#include <sstream>
 
 extern char** environ;
 
@@ -133,9 +134,10 @@ std::vector<int> ProcessesWith(const std::string& token) {
     const int pid = std::atoi(entry.path().filename().c_str());
     if (pid <= 0 || pid == ::getpid()) continue;
     std::ifstream file(entry.path() / "cmdline");
-    const std::string text((std::istreambuf_iterator<char>(file)),
-                           std::istreambuf_iterator<char>());
-    if (text.find(token) != std::string::npos) pids.push_back(pid);
+    // Through the stream: its process may end meanwhile, and a bare stream buffer would throw then.
+    std::ostringstream text;
+    text << file.rdbuf();
+    if (text.str().find(token) != std::string::npos) pids.push_back(pid);
   }
   return pids;
 }
