@@ -148,6 +148,34 @@ struct Page {
   std::string next_cursor;  // empty at the end; opaque
 };
 
+// Which sealed content of an entry to open, and why.
+struct DiscloseSpec {
+  std::uint64_t entry_index = 0;
+  std::vector<int> slots;           // empty: all
+  std::string reason;               // at most 200 bytes
+  std::vector<std::string> fields;  // only these, of content committed field by field; empty: whole
+};
+
+struct DisclosedField {
+  std::string name;
+  std::string value;  // canonical JSON
+  std::string salt;
+};
+
+struct DisclosedPayload {
+  int slot = 0;
+  bool erased = false;  // then the rest is empty
+  std::string media;
+  std::string content;
+  std::string salt;
+  std::vector<DisclosedField> fields;  // when only fields were asked for: then no content, no salt
+};
+
+struct Disclosure {
+  std::vector<DisclosedPayload> payloads;  // in slot order
+  std::uint64_t access_index = 0;          // of the entry that records it
+};
+
 struct PageSpec {
   int size = 50;  // 1..1000
   std::string cursor;
@@ -222,6 +250,11 @@ class Engine {
   virtual core::StatusOr<std::vector<BudgetInfo>> ListBudgets(const core::Principal& who) = 0;
   virtual const audit::Log& log() const = 0;
   virtual core::StatusOr<audit::Checkpoint> CheckpointNow(const core::Principal& who) = 0;
+  // Opens sealed content of an entry for an auditor, after an `access.read` entry is durable.
+  // Blocks. Errors: kPermissionDenied; kNotFound for a slot that the entry does not have; kDataLoss
+  // when content is not what the entry commits to.
+  virtual core::StatusOr<Disclosure> DisclosePayloads(const core::Principal& who,
+                                                      const DiscloseSpec& spec) = 0;
   // Empty when healthy, else one line an operator can act on.
   virtual std::string Unhealthy() const = 0;
 };

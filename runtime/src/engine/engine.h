@@ -75,6 +75,8 @@ class EngineImpl final : public Engine {
   core::StatusOr<std::vector<BudgetInfo>> ListBudgets(const core::Principal& who) override;
   const audit::Log& log() const override { return *hub_.parts.log; }
   core::StatusOr<audit::Checkpoint> CheckpointNow(const core::Principal& who) override;
+  core::StatusOr<Disclosure> DisclosePayloads(const core::Principal& who,
+                                              const DiscloseSpec& spec) override;
   std::string Unhealthy() const override;
 
  private:

@@ -125,6 +125,81 @@ core::StatusOr<wire::InclusionProof> GetInclusionProof(
   return proof;
 }
 
+core::StatusOr<wire::ConsistencyProof> GetConsistencyProof(
+    const Caller& caller, const wire::GetConsistencyProofRequest& request) {
+  INTERLOCK_RETURN_IF_ERROR(CheckParent(request.parent()));
+  INTERLOCK_ASSIGN_OR_RETURN(const audit::Checkpoint checkpoint,
+                             caller.engine->CheckpointNow(*caller.who));
+  const audit::Log& log = caller.engine->log();
+  const std::int64_t size =
+      request.tree_size() == 0 ? static_cast<std::int64_t>(checkpoint.size) : request.tree_size();
+  if (request.old_tree_size() <= 0 || size < request.old_tree_size() ||
+      size > static_cast<std::int64_t>(log.size())) {
+    return WithReason(core::Error(core::StatusCode::kOutOfRange,
+                                  "sizes must be 0 < old_tree_size <= tree_size <= the log's"),
+                      "TREE_SIZE");
+  }
+  INTERLOCK_ASSIGN_OR_RETURN(
+      const auto hashes, log.ConsistencyProof(static_cast<std::uint64_t>(request.old_tree_size()),
+                                              static_cast<std::uint64_t>(size)));
+  wire::ConsistencyProof proof;
+  proof.set_old_tree_size(request.old_tree_size());
+  proof.set_tree_size(size);
+  for (const core::Digest& hash : hashes) proof.add_hashes(std::string(core::AsBytes(hash)));
+  *proof.mutable_checkpoint() = ToWire(checkpoint);
+  return proof;
+}
+
+core::StatusOr<wire::Blob> GetBlob(const Caller& caller, const wire::GetBlobRequest& request) {
+  INTERLOCK_RETURN_IF_ERROR(CheckParent(request.parent()));
+  constexpr std::string_view kPrefix = "sha256:";
+  const std::string_view name = request.digest();
+  if (name.substr(0, kPrefix.size()) != kPrefix) {
+    return BadField("digest", "must be `sha256:` and 64 hex characters");
+  }
+  const auto digest = core::DigestFromHex(name.substr(kPrefix.size()));
+  if (!digest.ok()) return BadField("digest", "must be `sha256:` and 64 hex characters");
+  auto bytes = caller.engine->log().ReadBlob(*digest);
+  if (bytes.status().code() == core::StatusCode::kNotFound) {
+    return WithReason(core::NotFound("the log keeps no file `" + request.digest() + "`"),
+                      "BLOB_NOT_FOUND");
+  }
+  if (!bytes.ok()) return bytes.status();
+  wire::Blob blob;
+  blob.set_digest(request.digest());
+  blob.set_content(*std::move(bytes));
+  return blob;
+}
+
+core::StatusOr<wire::DisclosePayloadsResponse> DisclosePayloads(
+    const Caller& caller, const wire::DisclosePayloadsRequest& request) {
+  INTERLOCK_ASSIGN_OR_RETURN(const std::uint64_t index, IndexOf(caller, request.name()));
+  DiscloseSpec spec{
+      .entry_index = index,
+      .slots = std::vector<int>(request.slots().begin(), request.slots().end()),
+      .reason = request.reason(),
+      .fields = std::vector<std::string>(request.fields().begin(), request.fields().end())};
+  INTERLOCK_ASSIGN_OR_RETURN(const Disclosure disclosure,
+                             caller.engine->DisclosePayloads(*caller.who, spec));
+  wire::DisclosePayloadsResponse response;
+  response.set_access_index(static_cast<std::int64_t>(disclosure.access_index));
+  for (const DisclosedPayload& payload : disclosure.payloads) {
+    wire::DisclosedPayload* out = response.add_payloads();
+    out->set_slot(payload.slot);
+    out->set_erased(payload.erased);
+    out->set_media(payload.media);
+    out->set_content(payload.content);
+    out->set_salt(payload.salt);
+    for (const DisclosedField& field : payload.fields) {
+      wire::DisclosedField* shown = out->add_fields();
+      shown->set_name(field.name);
+      shown->set_value(field.value);
+      shown->set_salt(field.salt);
+    }
+  }
+  return response;
+}
+
 core::StatusOr<wire::ListBudgetsResponse> ListBudgets(const Caller& caller,
                                                       const wire::ListBudgetsRequest& request) {
   INTERLOCK_ASSIGN_OR_RETURN(const ListPage page, PageOf(caller, "ListBudgets", request, ""));

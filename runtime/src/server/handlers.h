@@ -46,6 +46,11 @@ core::StatusOr<wire::Checkpoint> GetCheckpoint(const Caller& caller,
                                                const wire::GetCheckpointRequest& request);
 core::StatusOr<wire::InclusionProof> GetInclusionProof(
     const Caller& caller, const wire::GetInclusionProofRequest& request);
+core::StatusOr<wire::ConsistencyProof> GetConsistencyProof(
+    const Caller& caller, const wire::GetConsistencyProofRequest& request);
+core::StatusOr<wire::Blob> GetBlob(const Caller& caller, const wire::GetBlobRequest& request);
+core::StatusOr<wire::DisclosePayloadsResponse> DisclosePayloads(
+    const Caller& caller, const wire::DisclosePayloadsRequest& request);
 core::StatusOr<wire::ListBudgetsResponse> ListBudgets(const Caller& caller,
                                                       const wire::ListBudgetsRequest& request);
 

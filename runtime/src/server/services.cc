@@ -115,6 +115,13 @@ class ServicesImpl final : public Services {
           &handlers::GetCheckpoint);
     Unary(audit_, &Audit::RequestGetInclusionProof,
           {"AuditService.GetInclusionProof", kEntryType, readers}, &handlers::GetInclusionProof);
+    Unary(audit_, &Audit::RequestGetConsistencyProof,
+          {"AuditService.GetConsistencyProof", kEntryType, readers},
+          &handlers::GetConsistencyProof);
+    Unary(audit_, &Audit::RequestGetBlob, {"AuditService.GetBlob", kEntryType, readers},
+          &handlers::GetBlob);
+    Unary(audit_, &Audit::RequestDisclosePayloads,
+          {"AuditService.DisclosePayloads", kEntryType, {kAuditor}}, &handlers::DisclosePayloads);
     Unary(budgets_, &Budget::RequestListBudgets,
           {"BudgetService.ListBudgets", kBudgetType, {kIntegrator, kOperator, kAuditor}},
           &handlers::ListBudgets);

@@ -47,7 +47,8 @@ core::StatusOr<audit::PayloadRow> FakeLog::ReadPayload(std::uint64_t, int) const
 core::Status FakeLog::Query(const std::function<core::Status(sqlite3*)>&) const {
   return core::FailedPrecondition("a fake log has no database");
 }
-core::StatusOr<std::string> FakeLog::ReadBlob(const core::Digest&) const {
+core::StatusOr<std::string> FakeLog::ReadBlob(const core::Digest& digest) const {
+  if (digest == core::Sha256("a policy")) return std::string("a policy");
   return core::NotFound("no such blob");
 }
 core::StatusOr<audit::Checkpoint> FakeLog::CheckpointNow() {
@@ -59,7 +60,7 @@ core::StatusOr<std::vector<core::Digest>> FakeLog::InclusionProof(std::uint64_t,
 }
 core::StatusOr<std::vector<core::Digest>> FakeLog::ConsistencyProof(std::uint64_t,
                                                                     std::uint64_t) const {
-  return core::FailedPrecondition("a fake log has no tree");
+  return std::vector<core::Digest>{core::Sha256("subtree")};
 }
 
 // --- FakeEngine
@@ -318,6 +319,17 @@ core::StatusOr<std::vector<BudgetInfo>> FakeEngine::ListBudgets(const core::Prin
 core::StatusOr<audit::Checkpoint> FakeEngine::CheckpointNow(const core::Principal& who) {
   INTERLOCK_RETURN_IF_ERROR(See("CheckpointNow", who, ""));
   return fake_log.CheckpointNow();
+}
+core::StatusOr<Disclosure> FakeEngine::DisclosePayloads(const core::Principal& who,
+                                                        const DiscloseSpec& spec) {
+  INTERLOCK_RETURN_IF_ERROR(See("DisclosePayloads", who, spec.reason));
+  Disclosure disclosure;
+  disclosure.payloads.resize(2);
+  disclosure.payloads[0].content = "hello";
+  disclosure.payloads[1].slot = 1;
+  disclosure.payloads[1].erased = true;
+  disclosure.access_index = 7;
+  return disclosure;
 }
 std::string FakeEngine::Unhealthy() const {
   const std::scoped_lock lock(mutex_);

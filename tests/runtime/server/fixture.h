@@ -111,6 +111,8 @@ class FakeEngine final : public Engine {
   core::StatusOr<std::vector<BudgetInfo>> ListBudgets(const core::Principal& who) override;
   const audit::Log& log() const override { return fake_log; }
   core::StatusOr<audit::Checkpoint> CheckpointNow(const core::Principal& who) override;
+  core::StatusOr<Disclosure> DisclosePayloads(const core::Principal& who,
+                                              const DiscloseSpec& spec) override;
   std::string Unhealthy() const override;
 
  private:

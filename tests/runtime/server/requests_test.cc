@@ -251,6 +251,52 @@ TEST_F(RequestsTest, ProofsAreWithinTheLog) {
   EXPECT_EQ(FieldIn(Call("audi", &wire::AuditService::Stub::GetInclusionProof, request)), "name");
 }
 
+TEST_F(RequestsTest, ConsistencyProofsAreWithinTheLog) {
+  engine_.fake_log.entries.resize(3);
+  wire::GetConsistencyProofRequest request;
+  request.set_parent("tenants/main");
+  request.set_old_tree_size(2);
+  wire::ConsistencyProof proof;
+  ASSERT_TRUE(Call("audi", &wire::AuditService::Stub::GetConsistencyProof, request, &proof).ok());
+  EXPECT_EQ(proof.tree_size(), 3);
+  EXPECT_EQ(proof.hashes(0).size(), 32u);
+  for (const auto& [old_size, size] :
+       std::vector<std::pair<std::int64_t, std::int64_t>>{{0, 2}, {3, 2}, {2, 4}, {-1, 2}}) {
+    request.set_old_tree_size(old_size);
+    request.set_tree_size(size);
+    EXPECT_EQ(ReasonIn(Call("audi", &wire::AuditService::Stub::GetConsistencyProof, request)),
+              "TREE_SIZE")
+        << old_size << " " << size;
+  }
+}
+
+TEST_F(RequestsTest, BlobsAreFoundByTheirDigest) {
+  wire::GetBlobRequest request;
+  request.set_parent("tenants/main");
+  request.set_digest(core::DigestName(core::Sha256("a policy")));
+  wire::Blob blob;
+  ASSERT_TRUE(Call("audi", &wire::AuditService::Stub::GetBlob, request, &blob).ok());
+  EXPECT_EQ(blob.content(), "a policy");
+  request.set_digest(core::DigestName(core::Sha256("another")));
+  EXPECT_EQ(ReasonIn(Call("audi", &wire::AuditService::Stub::GetBlob, request)), "BLOB_NOT_FOUND");
+  request.set_digest("sha256:12");
+  EXPECT_EQ(FieldIn(Call("audi", &wire::AuditService::Stub::GetBlob, request)), "digest");
+}
+
+TEST_F(RequestsTest, OnlyAuditorsOpenPayloads) {
+  engine_.fake_log.entries.resize(1);
+  wire::DisclosePayloadsRequest request;
+  request.set_name("tenants/main/entries/0");
+  wire::DisclosePayloadsResponse response;
+  ASSERT_TRUE(Call("audi", &wire::AuditService::Stub::DisclosePayloads, request, &response).ok());
+  ASSERT_EQ(response.payloads_size(), 2);
+  EXPECT_EQ(response.payloads(0).content(), "hello");
+  EXPECT_TRUE(response.payloads(1).erased());
+  EXPECT_EQ(response.access_index(), 7);
+  EXPECT_EQ(Call("op", &wire::AuditService::Stub::DisclosePayloads, request).error_code(),
+            grpc::StatusCode::PERMISSION_DENIED);
+}
+
 TEST_F(RequestsTest, BudgetsPageInOrder) {
   wire::ListBudgetsRequest request;
   request.set_parent("tenants/main");

@@ -1,0 +1,113 @@
+// What auditors may read of sealed content, and the record of it.
+#include <algorithm>
+
+#include "engine/engine.h"
+
+namespace interlock::runtime {
+namespace {
+
+constexpr std::size_t kReasonBytesMax = 200;
+constexpr int kSlotsMax = 256;
+
+// {"first":n,"last":n,"reason":"…","slots":[…],"target_run":"…"}
+std::string AccessBody(const DiscloseSpec& spec, const std::vector<int>& slots,
+                       std::string_view run) {
+  std::string list;
+  for (const int slot : slots) list += (list.empty() ? "" : ",") + std::to_string(slot);
+  std::string body;
+  core::JsonObjectWriter writer(body);
+  writer.Int("first", static_cast<std::int64_t>(spec.entry_index));
+  writer.Int("last", static_cast<std::int64_t>(spec.entry_index));
+  writer.String("reason", spec.reason);
+  writer.Raw("slots", "[" + list + "]");
+  writer.String("target_run", run);
+  writer.Close();
+  return body;
+}
+
+core::Status CheckSpec(const audit::Log& log, const DiscloseSpec& spec) {
+  if (spec.entry_index >= log.size()) {
+    return core::NotFound("there is no entry " + std::to_string(spec.entry_index));
+  }
+  if (spec.reason.size() > kReasonBytesMax) {
+    return core::InvalidArgument("`reason` is more than 200 bytes");
+  }
+  const bool slots_ok = std::all_of(spec.slots.begin(), spec.slots.end(),
+                                    [](int slot) { return slot >= 0 && slot < kSlotsMax; });
+  if (!slots_ok || spec.slots.size() > kSlotsMax) {
+    return core::InvalidArgument("`slots` are numbers from 0 to 255");
+  }
+  return core::OkStatus();
+}
+
+// Fields are salted apart from each other, so that one can be shown without the rest.
+std::vector<DisclosedField> FieldsOf(const audit::OpenedPayload& opened,
+                                     const std::vector<std::string>& names) {
+  std::vector<DisclosedField> fields;
+  const auto tree = core::ParseJson(opened.plaintext, core::kPayloadLimits);
+  if (!tree.ok() || !tree->is_object()) return fields;
+  for (const auto& [name, value] : tree->items()) {
+    if (std::find(names.begin(), names.end(), name) == names.end()) continue;
+    const core::Digest salt =
+        core::HmacSha256(opened.salt, std::string("interlock/field\0", 16) + name);
+    fields.push_back({name, core::CanonicalJson(value), std::string(core::AsBytes(salt))});
+  }
+  return fields;
+}
+
+core::StatusOr<DisclosedPayload> Opened(audit::KeyStore& keys, const audit::PayloadRow& row,
+                                        const std::vector<std::string>& fields) {
+  DisclosedPayload shown;
+  shown.slot = row.slot;
+  shown.erased = row.erased;
+  if (row.erased) return shown;
+  auto opened = keys.Open(row.payload);
+  if (opened.status().code() == core::StatusCode::kNotFound) {
+    shown.erased = true;
+    return shown;
+  }
+  if (!opened.ok()) return opened.status();
+  shown.media = opened->media;
+  if (!fields.empty()) {
+    shown.fields = FieldsOf(*opened, fields);
+    return shown;
+  }
+  shown.content = std::move(opened->plaintext);
+  shown.salt = std::move(opened->salt);
+  return shown;
+}
+
+}  // namespace
+
+core::StatusOr<Disclosure> EngineImpl::DisclosePayloads(const core::Principal& who,
+                                                        const DiscloseSpec& spec) {
+  if (!who.Has(core::kRoleAuditor)) return Need(who, core::kRoleAuditor);
+  audit::Log& log = *hub_.parts.log;
+  INTERLOCK_RETURN_IF_ERROR(CheckSpec(log, spec));
+  INTERLOCK_ASSIGN_OR_RETURN(const audit::Entry entry, log.Read(spec.entry_index));
+  std::vector<audit::PayloadRow> rows;
+  std::vector<int> slots = spec.slots;
+  std::sort(slots.begin(), slots.end());
+  slots.erase(std::unique(slots.begin(), slots.end()), slots.end());
+  const bool all = slots.empty();
+  for (int i = 0; i < (all ? kSlotsMax : static_cast<int>(slots.size())); ++i) {
+    auto row = log.ReadPayload(spec.entry_index, all ? i : slots[static_cast<std::size_t>(i)]);
+    if (all && row.status().code() == core::StatusCode::kNotFound) break;  // slots are dense
+    if (!row.ok()) return row.status();
+    rows.push_back(*std::move(row));
+    if (all) slots.push_back(i);
+  }
+  const std::string actor = "principal:" + who.id;
+  const std::string body = AccessBody(spec, slots, entry.run);
+  INTERLOCK_ASSIGN_OR_RETURN(
+      const audit::EntryRef ref,
+      log.Append({.kind = "access.read", .run = "", .actor = actor, .body = body, .cites = {}}));
+  Disclosure disclosure{.payloads = {}, .access_index = ref.index};
+  for (const audit::PayloadRow& row : rows) {
+    INTERLOCK_ASSIGN_OR_RETURN(DisclosedPayload opened, Opened(*hub_.parts.keys, row, spec.fields));
+    disclosure.payloads.push_back(std::move(opened));
+  }
+  return disclosure;
+}
+
+}  // namespace interlock::runtime
