@@ -1,4 +1,4 @@
-// Keys of C2SP signed notes (Ed25519, signature type 0x01).
+// Keys of C2SP signed notes (Ed25519): of logs, and of witnesses.
 #pragma once
 
 #include <string>
@@ -8,9 +8,14 @@
 
 namespace interlock::audit {
 
+enum class SignatureType : unsigned char {
+  kNote = 0x01,         // a log's own
+  kCosignature = 0x04,  // a witness's, with a time (c2sp.org/tlog-cosignature)
+};
+
 struct NoteKey {
   std::string name;
-  std::string id;          // SHA-256(name || 0x0A || 0x01 || public key)[:4]
+  std::string id;          // SHA-256(name || 0x0A || type || public key)[:4]
   std::string public_key;  // 32 bytes
 };
 
@@ -21,6 +26,13 @@ NoteKey MakeNoteKey(std::string_view name, std::string_view public_key);
 // key's.
 core::StatusOr<NoteKey> ParseVerifierKey(std::string_view text);
 std::string VerifierKeyText(const NoteKey& key);
+
+// The same for a signature type; those above are of type kNote.
+NoteKey MakeNoteKey(std::string_view name, std::string_view public_key, SignatureType type);
+core::StatusOr<NoteKey> ParseVerifierKey(std::string_view text, SignatureType type);
+std::string VerifierKeyText(const NoteKey& key, SignatureType type);
+
+bool SignatureHolds(std::string_view signature, std::string_view message, const NoteKey& key);
 
 // The note: `text`, a blank line, one signature line. `secret_key` is libsodium's 64 bytes.
 std::string SignNote(std::string_view text, const NoteKey& key, std::string_view secret_key);

@@ -34,6 +34,7 @@ struct VerifyReport {
       0;  // covered by the newest checkpoint that holds, outside ones included
   std::string root_hex;
   bool key_pinned = false;
+  std::string scope;  // of a bundle: what it says that it proves
 };
 
 // Checks: tables and triggers, dense indexes, leaf hashes, canonical form, envelope (run_seq

@@ -1,0 +1,98 @@
+#include "commitments.h"
+
+#include <algorithm>
+#include <optional>
+
+namespace interlock::audit {
+namespace {
+
+bool IsHex(std::string_view text) {
+  return std::all_of(text.begin(), text.end(),
+                     [](char c) { return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'f'); });
+}
+
+// Reads literal text and tokens off the front of a view.
+class Cutter {
+ public:
+  explicit Cutter(std::string_view text) : text_(text) {}
+
+  bool Literal(std::string_view literal) {
+    if (text_.substr(0, literal.size()) != literal) return false;
+    text_.remove_prefix(literal.size());
+    return true;
+  }
+  std::optional<std::string_view> Hex64() {
+    if (text_.size() < 64 || !IsHex(text_.substr(0, 64))) return std::nullopt;
+    const std::string_view hex = text_.substr(0, 64);
+    text_.remove_prefix(64);
+    return hex;
+  }
+  std::optional<std::string_view> UpToQuote() {
+    const std::size_t end = text_.find('"');
+    if (end == std::string_view::npos) return std::nullopt;
+    const std::string_view token = text_.substr(0, end);
+    text_.remove_prefix(end);
+    return token;
+  }
+  std::optional<int> Number() {
+    int value = 0;
+    std::size_t digits = 0;
+    while (digits < 4 && digits < text_.size() && text_[digits] >= '0' && text_[digits] <= '9') {
+      value = value * 10 + (text_[digits++] - '0');
+    }
+    if (digits == 0 || digits > 3) return std::nullopt;
+    text_.remove_prefix(digits);
+    return value;
+  }
+
+ private:
+  std::string_view text_;
+};
+
+bool TakeFields(Cutter& text, NamedCommitment& out) {
+  if (!text.Literal(R"(,"fields":{)")) return true;
+  if (text.Literal("}")) return true;
+  while (text.Literal("\"")) {
+    const auto name = text.UpToQuote();
+    if (!name || !text.Literal(R"(":")")) return false;
+    const auto hex = text.Hex64();
+    if (!hex || !text.Literal("\"")) return false;
+    out.fields.emplace_back(*name, *hex);
+    if (text.Literal("}")) return true;
+    if (!text.Literal(",")) return false;
+  }
+  return false;
+}
+
+std::optional<NamedCommitment> CommitmentAt(std::string_view after_label) {
+  Cutter text(after_label);
+  NamedCommitment found;
+  const auto hex = text.Hex64();
+  if (!hex || !text.Literal("\"") || !TakeFields(text, found) || !text.Literal(R"(,"slot":)")) {
+    return std::nullopt;
+  }
+  const auto slot = text.Number();
+  if (!slot) return std::nullopt;
+  found.hex = *hex;
+  found.slot = *slot;
+  return found;
+}
+
+}  // namespace
+
+std::vector<NamedCommitment> CommitmentsIn(std::string_view bytes) {
+  constexpr std::string_view kLabel = R"("commit":")";
+  std::vector<NamedCommitment> found;
+  for (std::size_t at = bytes.find(kLabel); at != std::string_view::npos;
+       at = bytes.find(kLabel, at + 1)) {
+    if (auto commitment = CommitmentAt(bytes.substr(at + kLabel.size()))) {
+      found.push_back(*std::move(commitment));
+    }
+  }
+  std::stable_sort(
+      found.begin(), found.end(),
+      [](const NamedCommitment& a, const NamedCommitment& b) { return a.slot < b.slot; });
+  return found;
+}
+
+}  // namespace interlock::audit
