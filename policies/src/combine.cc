@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <map>
+#include <tuple>
 
 #include "core/money.h"
 #include "policies/budget.h"
@@ -93,6 +94,7 @@ class Combiner {
     } else {
       Fired(outcome, "limit", "", "", "", verdict.line);
       decision_.limits.push_back(std::move(use));
+      read.fits_only = true;
     }
     decision_.reads.push_back(std::move(read));
   }
@@ -120,6 +122,7 @@ class Combiner {
     } else {
       Fired(outcome, "reserve", "", "", "", verdict.line);
       if (verdict.amount > 0) Reserve(outcome, budget, scope, verdict.amount);
+      read.fits_only = true;
     }
     decision_.reads.push_back(std::move(read));
   }
@@ -274,10 +277,12 @@ class Combiner {
     decision_.limits.clear();
   }
 
+  // One a key; of several, one whose very value mattered stands for all.
   void SortReads() {
     std::vector<VersionedRead>& reads = decision_.reads;
-    std::sort(reads.begin(), reads.end(),
-              [](const VersionedRead& a, const VersionedRead& b) { return a.key < b.key; });
+    std::sort(reads.begin(), reads.end(), [](const VersionedRead& a, const VersionedRead& b) {
+      return std::tie(a.key, a.fits_only) < std::tie(b.key, b.fits_only);
+    });
     reads.erase(
         std::unique(reads.begin(), reads.end(),
                     [](const VersionedRead& a, const VersionedRead& b) { return a.key == b.key; }),

@@ -47,6 +47,10 @@ struct VersionedRead {
   std::string key{};  // "budget/refund.daily/…", "counter/…"
   std::uint64_t version = 0;
   std::int64_t value = 0;
+  // The decision asked no more than whether its own limit or reservation fits. The journal asks
+  // that again when it takes the slot or the hold, so a version that moved changes nothing by
+  // itself.
+  bool fits_only = false;
 };
 
 // Where rules read balances and counters from; the gate gives a snapshot, the journal its own

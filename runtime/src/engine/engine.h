@@ -99,7 +99,6 @@ class EngineImpl final : public Engine {
   struct Direct;  // one call in flight and who waits for it
   asio::awaitable<void> RunDirect(std::shared_ptr<Direct> direct);
   asio::awaitable<core::StatusOr<CallInfo>> GoOnDirect(std::shared_ptr<Direct> direct, CallRow row);
-  asio::awaitable<void> ReleaseDirect(Ticket& ticket);
   void Answer_(const std::shared_ptr<Direct>& direct, const core::StatusOr<CallInfo>& info);
   std::unique_ptr<Ticket> TicketFor(const core::Principal& who, ToolCallSpec& spec,
                                     std::string request) const;

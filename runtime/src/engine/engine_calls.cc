@@ -186,18 +186,7 @@ asio::awaitable<void> EngineImpl::RunDirect(std::shared_ptr<Direct> direct) {
     Answer_(direct, status);
     co_return;
   }
-  co_await ReleaseDirect(ticket);
   Answer_(direct, InfoOf(ticket));
-}
-
-// The caller is about to read the result: that is an entry first (rule 7).
-asio::awaitable<void> EngineImpl::ReleaseDirect(Ticket& ticket) {
-  if (ticket.state != CallState::kOk && ticket.state != CallState::kFailed) co_return;
-  Draft released =
-      DraftResultReleased("", ticket.id.call, {ticket.untrusted_result ? "untrusted" : "trusted"});
-  core::Status status = co_await hub_.journal.Commit(
-      [&released](Serial& serial) { return serial.Append(released).status(); });
-  if (!status.ok()) ticket.outcome.result = core::Json();  // withheld, never unrecorded
 }
 
 // The caller asks again: a parked call whose approvals are complete goes through the gate, others
@@ -224,7 +213,6 @@ asio::awaitable<core::StatusOr<CallInfo>> EngineImpl::GoOnDirect(std::shared_ptr
     status = co_await hub_.gate.RunIntended(worker, **ticket);
   }
   if (!status.ok()) co_return status;
-  co_await ReleaseDirect(**ticket);
   co_return InfoOf(**ticket);
 }
 

@@ -117,6 +117,15 @@ void Gate::MakeDrafts(Ticket& ticket) const {
   ticket.drafts.push_back(DecidedDraft(ticket, ticket.drafted_verdict));
 }
 
+namespace {
+
+// What was decided on, where that is not what stands in call.proposed byte for byte.
+std::string_view DecidedArgs(const Ticket& ticket) {
+  return ticket.args.text == ticket.id.args_text ? std::string_view() : ticket.args.text;
+}
+
+}  // namespace
+
 Draft Gate::DecidedDraft(const Ticket& ticket, std::string_view verdict) const {
   const bool decided = ticket.decision.bundle_id != core::Digest{} && verdict != "refuse";
   return DraftDecided(ticket.id, *ticket.sealer,
@@ -124,7 +133,7 @@ Draft Gate::DecidedDraft(const Ticket& ticket, std::string_view verdict) const {
                        .code = ticket.code,
                        .say = ticket.say,
                        .decision = decided ? &ticket.decision : nullptr,
-                       .args = ticket.args.text,
+                       .args = DecidedArgs(ticket),
                        .round = ticket.round});
 }
 
@@ -352,6 +361,12 @@ std::string RecordedKind(const tools::Tool& tool, const tools::Outcome& outcome)
 
 }  // namespace
 
+bool Gate::UntrustedResult(const Ticket& ticket) {
+  const bool from_tool = ticket.outcome_kind == "ok" || ticket.outcome_kind == "reconciled_done" ||
+                         ticket.outcome.reported_failure;
+  return from_tool && ticket.tool->manifest().trust == tools::ResultTrust::kUntrusted;
+}
+
 asio::awaitable<core::Status> Gate::RecordOutcome(Ticket& ticket) {
   ticket.outcome_kind = RecordedKind(*ticket.tool, ticket.outcome);
   Draft draft = OutcomeDraft(ticket);
@@ -360,10 +375,10 @@ asio::awaitable<core::Status> Gate::RecordOutcome(Ticket& ticket) {
       audit::Urgency::kOutcome);
   if (!status.ok()) co_return status;
   ticket.code = ticket.outcome.error_code;
+  ticket.untrusted_result = UntrustedResult(ticket);
   if (ticket.outcome_kind == "ok" || ticket.outcome_kind == "reconciled_done") {
     ticket.state = CallState::kOk;
     ticket.observation = ObservationOk(ticket.outcome.result);
-    ticket.untrusted_result = ticket.tool->manifest().trust == tools::ResultTrust::kUntrusted;
   } else if (ticket.outcome_kind == "unknown") {
     ticket.state = CallState::kUnknown;
     ticket.observation = ObservationUnknown();
@@ -371,8 +386,6 @@ asio::awaitable<core::Status> Gate::RecordOutcome(Ticket& ticket) {
     ticket.state =
         ticket.outcome_kind == "not_started" ? CallState::kNotStarted : CallState::kFailed;
     ticket.observation = ObservationFailed(ticket.code, ticket.outcome.error);
-    ticket.untrusted_result = ticket.outcome.reported_failure &&
-                              ticket.tool->manifest().trust == tools::ResultTrust::kUntrusted;
   }
   co_return status;
 }
@@ -448,6 +461,7 @@ asio::awaitable<core::Status> Gate::Reconcile(Ticket& ticket) {
       audit::Urgency::kOutcome);
   if (!status.ok()) co_return status;
   ticket.code = ticket.outcome.error_code;
+  ticket.untrusted_result = UntrustedResult(ticket);
   ticket.state = happened ? CallState::kOk : CallState::kFailed;
   ticket.observation = happened ? ObservationOk(ticket.outcome.result)
                                 : ObservationFailed(ticket.code, ticket.outcome.error);

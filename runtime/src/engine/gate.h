@@ -149,6 +149,8 @@ class Gate {
   void MakeDrafts(Ticket& ticket) const;
   Draft DecidedDraft(const Ticket& ticket, std::string_view verdict) const;
   bool Covered(const Ticket& ticket) const;
+  // Whether what the tool returned, or said in failing, is nobody's word that we trust.
+  static bool UntrustedResult(const Ticket& ticket);
   core::PermitTerms TermsOf(const Ticket& ticket) const;
   core::Json KeyScope(const Ticket& ticket) const;
 
@@ -157,6 +159,7 @@ class Gate {
   core::Status CommitIntent(Serial& serial, Ticket& ticket);
   Draft OutcomeDraft(const Ticket& ticket) const;
   core::Status CommitOutcome(Serial& serial, Ticket& ticket, Draft& outcome);
+  core::Status ReleaseToCaller(Serial& serial, Ticket& ticket) const;
   bool StillHolds(Serial& serial, const Ticket& ticket) const;
   std::string Objection(Serial& serial, Ticket& ticket) const;
   std::string BudgetObjection(Serial& serial, Ticket& ticket) const;

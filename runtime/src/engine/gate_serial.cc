@@ -38,11 +38,13 @@ std::string SayFor(std::string_view code) {
 
 }  // namespace
 
-// Rule 1: every balance and counter that the decision read must stand as it was.
+// Rule 1: every balance and counter whose value the decision rests on must stand as it was. What
+// only had to fit is asked again by BudgetObjection.
 bool Gate::StillHolds(Serial& serial, const Ticket& ticket) const {
   const LiveReader live(serial.state(), *parts_.keys, ticket.now_us);
-  return std::all_of(ticket.decision.reads.begin(), ticket.decision.reads.end(),
-                     [&](const auto& read) { return live.VersionOf(read) == read.version; });
+  return std::all_of(
+      ticket.decision.reads.begin(), ticket.decision.reads.end(),
+      [&](const auto& read) { return read.fits_only || live.VersionOf(read) == read.version; });
 }
 
 core::Status Gate::Redecide(Serial& serial, Ticket& ticket) {
@@ -284,8 +286,19 @@ core::Status Gate::CommitOutcome(Serial& serial, Ticket& ticket, Draft& outcome)
     }
     INTERLOCK_RETURN_IF_ERROR(serial.Append(draft).status());
   }
+  INTERLOCK_RETURN_IF_ERROR(ReleaseToCaller(serial, ticket));
   ticket.newest = serial.newest();
   return core::OkStatus();
+}
+
+// Rule 7. The caller of a call without a run reads the result as soon as it is answered, so the
+// release stands behind outcome and settlement in the same durable step; a run releases with its
+// next plan.
+core::Status Gate::ReleaseToCaller(Serial& serial, Ticket& ticket) const {
+  if (!ticket.id.run.empty() || ticket.outcome_kind == "not_started") return core::OkStatus();
+  Draft released =
+      DraftResultReleased("", ticket.id.call, {UntrustedResult(ticket) ? "untrusted" : "trusted"});
+  return serial.Append(released).status();
 }
 
 core::Status Gate::SettleHolds(Serial& serial, const CallIdentity& id, bool happened) const {

@@ -124,7 +124,8 @@ core::Status History::FoldCall(const audit::Entry& entry, const core::JsonObject
     call.say = Content(entry.index, body, "say").value_or("");
     call.decision = JsonOf(Content(entry.index, body, "decision"));
     call.fix = call.decision.is_object() ? call.decision.value("fix", core::Json()) : core::Json();
-    call.args = Content(entry.index, body, "args").value_or("");
+    call.args =
+        body.Raw("args") ? Content(entry.index, body, "args").value_or("") : call.id.args_text;
   } else if (kind == "approval.requested") {
     call.approvals.push_back(Field(body, "approval"));
   } else if (kind == "approval.consumed" || kind == "approval.voided") {
