@@ -16,6 +16,7 @@
 #include "core/json.h"
 #include "entry_text.h"
 #include "note_text.h"
+#include "rotation_check.h"
 
 namespace interlock::audit {
 namespace {
@@ -101,6 +102,8 @@ class BundleVerifier {
   Outcome Open(std::string_view archive);
   Outcome ReadManifest();
   Outcome CheckFiles();
+  void ReadKeys();
+  core::StatusOr<Checkpoint> OpenByAnyKey(std::string_view note) const;
   Outcome CheckCheckpoint();
   Outcome CheckEntries();
   Outcome CheckEntry(std::uint64_t index, std::string_view bytes);
@@ -126,6 +129,7 @@ class BundleVerifier {
   core::Json manifest_;
   std::string run_;
   std::string tenant_;
+  std::vector<std::string> keys_;
   Checkpoint head_;
   std::map<std::uint64_t, Item> entries_;
   struct Link {
@@ -204,10 +208,31 @@ Outcome BundleVerifier::CheckFiles() {
   return std::nullopt;
 }
 
+// The pinned key, and each that the one before handed over to: both signed that.
+void BundleVerifier::ReadKeys() {
+  keys_ = {options_.verifier_key};
+  for (const auto& [name, bytes] : files_) {
+    if (name.substr(0, 8) != "entries/") continue;
+    const auto entry = ParseEntry(bytes);
+    if (!entry || entry->kind != kRotatedKind) continue;
+    if (auto next = RotatedKey(entry->body, keys_.back())) keys_.push_back(*std::move(next));
+  }
+}
+
+core::StatusOr<Checkpoint> BundleVerifier::OpenByAnyKey(std::string_view note) const {
+  core::StatusOr<Checkpoint> opened = core::Internal("no key");
+  for (auto key = keys_.rbegin(); key != keys_.rend(); ++key) {
+    opened = OpenCheckpoint(note, *key);
+    if (opened.status().code() != core::StatusCode::kPermissionDenied) break;
+  }
+  return opened;
+}
+
 Outcome BundleVerifier::CheckCheckpoint() {
   const auto note = files_.find(kCheckpointName);
   if (note == files_.end()) return Tampered("there is no `checkpoint.note`");
-  auto head = OpenCheckpoint(note->second, options_.verifier_key);
+  ReadKeys();
+  auto head = OpenByAnyKey(note->second);
   if (!head.ok()) {
     return Tampered("checkpoint.note is not the pinned key's: " +
                     std::string(core::Message(head.status())));
@@ -425,7 +450,7 @@ Outcome BundleVerifier::CheckConsistency() {
     const Stop bad = Tampered("file `" + std::string(name) + "` does not prove what it says");
     auto proof = ParseConsistency(text);
     if (!proof.ok()) return bad;
-    auto later = OpenCheckpoint(proof->note, options_.verifier_key);
+    auto later = OpenByAnyKey(proof->note);
     if (!later.ok() || later->origin != head_.origin || proof->old_size == 0 ||
         proof->old_size > later->size) {
       return bad;
@@ -442,7 +467,7 @@ Outcome BundleVerifier::CheckConsistency() {
 
 Outcome BundleVerifier::CheckOutside() {
   for (const std::string& note : options_.outside_checkpoints) {
-    const auto kept = OpenCheckpoint(note, options_.verifier_key);
+    const auto kept = OpenByAnyKey(note);
     if (kept.status().code() == core::StatusCode::kInvalidArgument) {
       return NoBundle(std::string(core::Message(kept.status())));
     }

@@ -44,7 +44,7 @@ inline std::string PayloadFile(std::uint64_t index, int slot) {
 
 // Entries that may stand in a run's bundle though they are of no run or of another one.
 inline bool IsSupportKind(std::string_view kind) {
-  return kind == kErasedKind || kind == "key.rotated";
+  return kind == kErasedKind || kind == "signer.rotated";
 }
 inline bool EndsRun(std::string_view kind) {
   return kind == "run.completed" || kind == "run.failed" || kind == "run.cancelled" ||

@@ -85,6 +85,13 @@ core::StatusOr<ParsedNote> ParseNote(std::string_view note) {
   return parsed;
 }
 
+core::StatusOr<Checkpoint> ReadCheckpoint(std::string_view note) {
+  INTERLOCK_ASSIGN_OR_RETURN(const ParsedNote parsed, ParseNote(note));
+  INTERLOCK_ASSIGN_OR_RETURN(Checkpoint checkpoint, ParseText(parsed.text));
+  checkpoint.note = note;
+  return checkpoint;
+}
+
 std::string SignatureLine(std::string_view name, std::string_view blob) {
   return std::string(kSignaturePrefix) + std::string(name) + " " + core::Base64(blob) + "\n";
 }

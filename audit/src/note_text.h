@@ -8,6 +8,7 @@
 #include <string_view>
 #include <vector>
 
+#include "audit/checkpoint.h"
 #include "core/status.h"
 
 namespace interlock::audit {
@@ -41,6 +42,9 @@ struct ParsedNote {
 };
 // Errors: kInvalidArgument.
 core::StatusOr<ParsedNote> ParseNote(std::string_view note);
+
+// A checkpoint's text, its signatures unchecked. Errors: kInvalidArgument.
+core::StatusOr<Checkpoint> ReadCheckpoint(std::string_view note);
 
 // "— name base64(blob)\n"
 std::string SignatureLine(std::string_view name, std::string_view blob);

@@ -3,15 +3,17 @@
 #include <sys/stat.h>
 
 #include <cstring>
-#include <map>
 #include <set>
 #include <utility>
 
-#include "audit/checkpoint.h"
+#include "audit/cosignature.h"
 #include "audit/merkle.h"
 #include "chain_check.h"
 #include "findings.h"
+#include "head_check.h"
+#include "payload_check.h"
 #include "projection_check.h"
+#include "rotation_check.h"
 #include "schema.h"
 #include "sqlite.h"
 #include "tree_store.h"
@@ -47,11 +49,19 @@ core::StatusOr<Db> OpenToVerify(const std::string& path) {
   return db;
 }
 
-// Says which root the tree must have at which size, and by whose word.
-struct Signed {
-  core::Digest root{};
-  std::string by;
-};
+// A log of an older version has no table for cosignatures.
+core::StatusOr<std::string> WithStoredCosignatures(sqlite3* db, const std::string& note,
+                                                   std::uint64_t size) {
+  auto rows = Statement::Prepare(db, "SELECT line FROM cosignature WHERE size = ? ORDER BY name");
+  if (!rows.ok()) return note;
+  rows->Int(1, static_cast<std::int64_t>(size));
+  std::string out = note;
+  while (true) {
+    INTERLOCK_ASSIGN_OR_RETURN(const bool row, rows->Step());
+    if (!row) return out;
+    out = WithSignatureLines(out, rows->Bytes(0));
+  }
+}
 
 class Verifier {
  public:
@@ -83,23 +93,26 @@ class Verifier {
     INTERLOCK_RETURN_IF_ERROR(CheckTables());
     INTERLOCK_ASSIGN_OR_RETURN(identity_, ReadIdentity(db_.get()));
     report_.key_pinned = !options_.verifier_key.empty();
-    key_ = report_.key_pinned ? options_.verifier_key : identity_.verifier_key;
-    INTERLOCK_RETURN_IF_ERROR(ReadCheckpoints());
-    INTERLOCK_RETURN_IF_ERROR(ReadOutsideCheckpoints());
+    heads_.emplace(identity_, options_.verifier_key, &findings_);
+    INTERLOCK_RETURN_IF_ERROR(heads_->Load(db_.get(), options_.outside_checkpoints));
     INTERLOCK_RETURN_IF_ERROR(projections_.Start(db_.get(), options_.projectors));
     INTERLOCK_RETURN_IF_ERROR(CheckEntries());
     INTERLOCK_RETURN_IF_ERROR(CheckEnd());
-    if (findings_.any()) return core::OkStatus();
+    if (!findings_.any()) INTERLOCK_RETURN_IF_ERROR(CheckBlobs());
+    if (!findings_.any()) INTERLOCK_RETURN_IF_ERROR(CheckWitnesses());
+    if (findings_.any() || HashesOnly()) return core::OkStatus();
     return projections_.Compare(&findings_);
   }
 
   core::Status CheckTables();
-  core::Status ReadCheckpoints();
-  core::Status ReadOutsideCheckpoints();
   core::Status CheckEntries();
   core::Status CheckEntry(std::uint64_t index, const Statement& row);
   core::Status CheckTile(const Tile& tile);
-  core::Status CheckPayloads(std::uint64_t index, std::string_view bytes);
+  core::Status CheckContent(std::uint64_t index, const Statement& row, const core::Digest& hash);
+  core::Status CheckBlobs();
+  core::Status CheckWitnesses();
+  void CheckHash(std::uint64_t index, const Statement& row, const core::Digest& hash);
+  bool HashesOnly() const { return options_.depth == VerifyDepth::kHashes; }
   core::Status Fold(std::uint64_t index, const ParsedEntry& entry, std::string_view bytes,
                     const core::Digest& hash);
   void CheckRoot(std::uint64_t size);
@@ -113,16 +126,15 @@ class Verifier {
   std::optional<std::uint64_t> unreadable_;
   Db db_;
   LogIdentity identity_;
-  std::string key_;
-  std::multimap<std::uint64_t, Signed> signed_;
+  std::optional<HeadCheck> heads_;
+  std::string newest_note_;  // of the largest head that holds
   GrowingTree tree_;
   std::vector<Tile> completed_;
   std::uint64_t tiles_ = 0;
   std::uint64_t in_tiles_ = 0;           // entries below are in complete tiles ...
   std::set<std::uint64_t> unlike_tile_;  // ... and these are not what their tile says
   Statement tile_row_;
-  Statement payload_rows_;
-  bool payload_there_ = false;
+  PayloadCheck payloads_{&findings_};
   ProjectionCheck projections_;
   std::optional<ChainCheck> chain_;
 };
@@ -154,56 +166,10 @@ core::Status Verifier::CheckTables() {
   }
 }
 
-core::Status Verifier::ReadCheckpoints() {
-  INTERLOCK_ASSIGN_OR_RETURN(
-      Statement rows,
-      Statement::Prepare(db_.get(), "SELECT size, root, note FROM checkpoint ORDER BY size"));
-  while (true) {
-    INTERLOCK_ASSIGN_OR_RETURN(const bool row, rows.Step());
-    if (!row) return core::OkStatus();
-    const std::string name = "checkpoint " + std::to_string(rows.Int(0));
-    const auto checkpoint = OpenCheckpoint(rows.Bytes(2), key_);
-    if (!checkpoint.ok()) {
-      findings_.General(name +
-                        " does not hold: " + std::string(core::Message(checkpoint.status())));
-    } else if (checkpoint->size != static_cast<std::uint64_t>(rows.Int(0)) ||
-               core::AsBytes(checkpoint->root) != rows.Bytes(1) ||
-               checkpoint->origin != identity_.origin) {
-      findings_.General(name + " is not what its note says");
-    } else {
-      signed_.emplace(checkpoint->size, Signed{checkpoint->root, name});
-    }
-  }
-}
-
-core::Status Verifier::ReadOutsideCheckpoints() {
-  for (const std::string& note : options_.outside_checkpoints) {
-    const auto checkpoint = OpenCheckpoint(note, key_);
-    if (checkpoint.status().code() == core::StatusCode::kPermissionDenied) {
-      findings_.General("an outside checkpoint is not signed by the log's key: " +
-                        std::string(core::Message(checkpoint.status())));
-      continue;
-    }
-    if (!checkpoint.ok()) return checkpoint.status();
-    if (checkpoint->origin != identity_.origin) {
-      findings_.General("the log says that it is `" + identity_.origin +
-                        "`, an outside checkpoint that it is `" + checkpoint->origin + "`");
-      continue;
-    }
-    signed_.emplace(
-        checkpoint->size,
-        Signed{checkpoint->root, "outside checkpoint " + std::to_string(checkpoint->size)});
-  }
-  return core::OkStatus();
-}
-
 core::Status Verifier::CheckEntries() {
   INTERLOCK_ASSIGN_OR_RETURN(
       tile_row_, Statement::Prepare(db_.get(), "SELECT root, hashes FROM tile WHERE id = ?"));
-  INTERLOCK_ASSIGN_OR_RETURN(
-      payload_rows_,
-      Statement::Prepare(db_.get(), "SELECT id, commitment FROM payload ORDER BY id"));
-  INTERLOCK_ASSIGN_OR_RETURN(payload_there_, payload_rows_.Step());
+  INTERLOCK_RETURN_IF_ERROR(payloads_.Start(db_.get()));
   INTERLOCK_ASSIGN_OR_RETURN(const std::int64_t end,
                              QueryInt(db_.get(), "SELECT coalesce(max(idx), -1) + 1 FROM entry"));
   const auto total = static_cast<std::uint64_t>(end);
@@ -211,7 +177,7 @@ core::Status Verifier::CheckEntries() {
       Statement rows,
       Statement::Prepare(db_.get(), "SELECT idx, bytes, hash FROM entry ORDER BY idx"));
   chain_.emplace(identity_.tenant, &findings_);
-  CheckRoot(0);
+  CheckRoot(0);  // an outside checkpoint may be of the empty log
   for (std::uint64_t index = 0;; ++index) {
     const core::StatusOr<bool> row = rows.Step();
     if (!row.ok()) {
@@ -232,13 +198,38 @@ core::Status Verifier::CheckEntries() {
 }
 
 core::Status Verifier::CheckEntry(std::uint64_t index, const Statement& row) {
-  const std::string_view bytes = row.Bytes(1);
-  const core::Digest hash = LeafHash(bytes);
-  const auto entry = chain_->Next({index, bytes, row.Bytes(2)}, hash);
+  const core::Digest hash = LeafHash(row.Bytes(1));
   tree_.Add(hash, completed_);
   for (const Tile& tile : completed_) INTERLOCK_RETURN_IF_ERROR(CheckTile(tile));
   completed_.clear();
-  INTERLOCK_RETURN_IF_ERROR(CheckPayloads(index, bytes));
+  if (!HashesOnly()) {
+    INTERLOCK_RETURN_IF_ERROR(CheckContent(index, row, hash));
+  } else {
+    CheckHash(index, row, hash);
+  }
+  return core::OkStatus();
+}
+
+// What the hashes alone can say: the bytes, and the keys that sign.
+void Verifier::CheckHash(std::uint64_t index, const Statement& row, const core::Digest& hash) {
+  const std::string_view bytes = row.Bytes(1);
+  if (core::AsBytes(hash) != row.Bytes(2)) {
+    findings_.Entry(index, "is not what its stored hash says");
+  }
+  if (bytes.find(R"(,"kind":"signer.rotated",)") != std::string_view::npos) {
+    const auto entry = ParseEntry(bytes);
+    if (entry && entry->kind == kRotatedKind) heads_->Rotate(index, *entry);
+  }
+  CheckRoot(index + 1);
+}
+
+core::Status Verifier::CheckContent(std::uint64_t index, const Statement& row,
+                                    const core::Digest& hash) {
+  const std::string_view bytes = row.Bytes(1);
+  const auto entry = chain_->Next({index, bytes, row.Bytes(2)}, hash);
+  INTERLOCK_RETURN_IF_ERROR(payloads_.Next(index, bytes));
+  if (entry && entry->kind == kPayloadErasedKind) payloads_.NoteErasure(index, *entry);
+  if (entry && entry->kind == kRotatedKind) heads_->Rotate(index, *entry);
   CheckRoot(index + 1);
   if (!entry || findings_.any() || chain_->has_broken_links()) return core::OkStatus();
   return Fold(index, *entry, bytes, hash);
@@ -275,28 +266,6 @@ core::Status Verifier::CheckTile(const Tile& tile) {
   return core::OkStatus();
 }
 
-// Each commitment of the entry has its row and each row its commitment; an erased payload keeps its
-// row.
-core::Status Verifier::CheckPayloads(std::uint64_t index, std::string_view bytes) {
-  const std::vector<NamedPayload> named = NamedPayloads(bytes);
-  std::size_t next = 0;
-  const auto owner = [&] { return static_cast<std::uint64_t>(payload_rows_.Int(0)) >> 8; };
-  while (payload_there_ && owner() <= index) {
-    const int slot = static_cast<int>(payload_rows_.Int(0) & 0xFF);
-    if (next >= named.size() || named[next].slot != slot ||
-        core::Hex(payload_rows_.Bytes(1)) != named[next].commit_hex) {
-      findings_.Entry(index, "does not name the payload in slot " + std::to_string(slot) +
-                                 " that is stored for it, or an earlier one is missing");
-    }
-    while (next < named.size() && named[next].slot <= slot) ++next;
-    INTERLOCK_ASSIGN_OR_RETURN(payload_there_, payload_rows_.Step());
-  }
-  if (next < named.size()) {
-    findings_.Entry(index, "has lost the payload in slot " + std::to_string(named[next].slot));
-  }
-  return core::OkStatus();
-}
-
 core::Status Verifier::Fold(std::uint64_t index, const ParsedEntry& entry, std::string_view bytes,
                             const core::Digest& hash) {
   const auto body = core::JsonObjectView::Of(entry.body);
@@ -307,13 +276,14 @@ core::Status Verifier::Fold(std::uint64_t index, const ParsedEntry& entry, std::
 
 // Compares the root at this size with everything signed about it.
 void Verifier::CheckRoot(std::uint64_t size) {
-  auto [at, end] = signed_.equal_range(size);
-  if (at == end) return;
+  const std::vector<HeadCheck::Head> heads = heads_->At(size);
+  if (heads.empty()) return;
   const core::Digest root = tree_.Root();
   bool holds = true;
-  for (; at != end; ++at) {
-    if (at->second.root == root) {
+  for (const HeadCheck::Head& head : heads) {
+    if (head.root == root) {
       ++report_.checkpoints;
+      newest_note_ = head.note;
       continue;
     }
     holds = false;
@@ -321,11 +291,12 @@ void Verifier::CheckRoot(std::uint64_t size) {
     // No single entry can be named by a root; an exact finding in the range comes first.
     if (size > 0 && !(findings_.index() && *findings_.index() < size)) {
       findings_.Entry(report_.signed_entries, "or one after it, below " + std::to_string(size) +
-                                                  ", is not the one that " + at->second.by +
-                                                  " signed");
+                                                  ", is not the one that " + head.by + " signed");
     }
   }
-  if (holds && !findings_.any() && !chain_->has_broken_links()) report_.signed_entries = size;
+  if (holds && heads_->trusted() && !findings_.any() && !chain_->has_broken_links()) {
+    report_.signed_entries = size;
+  }
 }
 
 // A stored tile, or a checkpoint that holds, vouches for an entry.
@@ -339,12 +310,14 @@ core::Status Verifier::CheckEnd() {
   NameBrokenLinks();
   const std::uint64_t size = report_.entries;
   report_.root_hex = core::Hex(tree_.Root());
-  if (const auto beyond = signed_.upper_bound(size); beyond != signed_.end()) {
-    findings_.Entry(size, "is missing: " + beyond->second.by + " signed it");
+  if (const auto beyond = heads_->Above(size); !beyond.empty()) {
+    findings_.Entry(size, "is missing: " + beyond.front().by + " signed it");
   }
-  if (payload_there_ && !findings_.any()) {
+  if (!heads_->trusted()) findings_.General("the pinned key never signed for this log");
+  if (!HashesOnly() && payloads_.rows_left() && !findings_.any()) {
     findings_.General("there are payloads of entries that do not exist");
   }
+  payloads_.End();
   INTERLOCK_ASSIGN_OR_RETURN(const std::int64_t tiles,
                              QueryInt(db_.get(), "SELECT count(*) FROM tile"));
   if (static_cast<std::uint64_t>(tiles) != tiles_ && !findings_.any()) {
@@ -357,6 +330,38 @@ core::Status Verifier::CheckEnd() {
     incomplete_ = "no checkpoint covers any entry; give one that was kept elsewhere";
   } else if (projections_.other_version()) {
     incomplete_ = "projections are of another version and were not compared; open the log once";
+  }
+  return core::OkStatus();
+}
+
+core::Status Verifier::CheckBlobs() {
+  INTERLOCK_ASSIGN_OR_RETURN(
+      Statement rows,
+      Statement::Prepare(db_.get(), "SELECT digest, bytes FROM blob ORDER BY digest"));
+  while (true) {
+    INTERLOCK_ASSIGN_OR_RETURN(const bool row, rows.Step());
+    if (!row) return core::OkStatus();
+    if (core::AsBytes(core::Sha256(rows.Bytes(1))) == rows.Bytes(0)) continue;
+    findings_.General("file sha256:" + core::Hex(rows.Bytes(0)) + " was changed");
+    return core::OkStatus();
+  }
+}
+
+// Cosignatures are of the newest head that holds; those stored apart are put back on its note.
+core::Status Verifier::CheckWitnesses() {
+  if (options_.witness_keys.empty() || !incomplete_.empty()) return core::OkStatus();
+  INTERLOCK_ASSIGN_OR_RETURN(
+      const std::string note,
+      WithStoredCosignatures(db_.get(), newest_note_, report_.signed_entries));
+  for (const std::string& key : options_.witness_keys) {
+    const auto time = CosignedAt(note, key);
+    if (time.ok()) continue;
+    if (time.status().code() == core::StatusCode::kInvalidArgument) return time.status();
+    if (time.status().code() == core::StatusCode::kPermissionDenied) {
+      findings_.General(std::string(core::Message(time.status())));
+    } else if (incomplete_.empty()) {
+      incomplete_ = core::Message(time.status());
+    }
   }
   return core::OkStatus();
 }

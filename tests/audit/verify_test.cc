@@ -253,16 +253,41 @@ TEST_F(VerifyTest, DeletedProjectionRowIsFound) {
 
 TEST_F(VerifyTest, MissingPayloadIsFoundAndAnErasedOneIsNot) {
   RawDb(Database()).Do("UPDATE payload SET sealed = NULL WHERE id >> 8 = 107");
-  EXPECT_EQ(Run().verdict, Verdict::kIntact) << Run().reason;
+  ExpectBad(107, Run());  // nobody said so
   {
     auto log = MustOpen();
+    ASSERT_TRUE(log->Append(EntryOf("payload.erased", "", R"({"payloads":[27392]})")).ok());
     const auto row = log->ReadPayload(107, 0);
     ASSERT_TRUE(row.ok());
     EXPECT_TRUE(row->erased);
     EXPECT_EQ(row->payload.sealed, "");
   }
+  EXPECT_EQ(Run().verdict, Verdict::kIntact) << Run().reason;
   RawDb(Database()).DoWithoutTriggers({"DELETE FROM payload WHERE id >> 8 = 157"});
   ExpectBad(157, Run());
+}
+
+TEST_F(VerifyTest, HashesAloneFindAnEditButNotALyingProjection) {
+  const auto hashes = [&] {
+    VerifyOptions options;
+    options.database = Database();
+    options.depth = VerifyDepth::kHashes;
+    return Verify(options);
+  };
+  EXPECT_EQ(hashes().verdict, Verdict::kIntact);
+  RawDb(Database()).Do("UPDATE p_entry_run SET idx = 5 WHERE run_seq = 3");
+  EXPECT_EQ(hashes().verdict, Verdict::kIntact);
+  {
+    RawDb db(Database());
+    db.DoWithoutTriggers({RawDb::Rewrite(300, Replaced(db.EntryBytes(300), "deny", "okay"))});
+  }
+  ExpectBad(300, hashes());
+}
+
+TEST_F(VerifyTest, ChangedFileThatEntriesCiteIsFound) {
+  RawDb(Database())
+      .DoWithoutTriggers({"INSERT INTO blob VALUES(zeroblob(32), CAST('policy' AS BLOB))"});
+  EXPECT_THAT(Run().reason, HasSubstr("was changed"));
 }
 
 TEST_F(VerifyTest, ChangedTreeIsFound) {

@@ -13,11 +13,17 @@
 
 namespace interlock::audit {
 
+// kHashes: entry bytes, stored tree, checkpoints and cited files; kFull: form, runs, payloads and
+// projections as well.
+enum class VerifyDepth { kFull, kHashes };
+
 struct VerifyOptions {
   std::string database;      // path of audit.db
   std::string verifier_key;  // pinned; empty: the one in the file is used and the report says so
   std::vector<std::string>
-      outside_checkpoints;             // notes kept elsewhere: catch truncation and roll-back
+      outside_checkpoints;                // notes kept elsewhere: catch truncation and roll-back
+  std::vector<std::string> witness_keys;  // each must have cosigned the newest head (kIncomplete)
+  VerifyDepth depth = VerifyDepth::kFull;
   std::vector<Projector*> projectors;  // recomputed into a scratch database and compared row by row
   std::function<void(std::uint64_t done, std::uint64_t total)> progress;
 };
@@ -39,11 +45,13 @@ struct VerifyReport {
 
 // Checks: tables and triggers, dense indexes, leaf hashes, canonical form, envelope (run_seq
 // contiguous, prev links, time never back), stored tree, every checkpoint's signature and root,
-// outside checkpoints, that each commitment has its payload row (payloads are not opened here),
-// projections. `projectors` must be fresh. kTampered: something differs; `first_bad` is the first
-// entry that cannot be trusted, where one can be named. kCouldNotCheck: no such file, not a log, an
-// unreadable page, or an outside checkpoint that is no checkpoint. kIncomplete: entries but no
-// checkpoint at all, or projections of another version of the program. Never writes. One thread.
+// outside checkpoints, key rotations, that each commitment has its payload row (payloads are not
+// opened here) and erased ones an entry that says so, cited files, projections. `projectors` must
+// be fresh. kTampered: something differs; `first_bad` is the first entry that cannot be trusted,
+// where one can be named. kCouldNotCheck: no such file, not a log, an unreadable page, or an
+// outside checkpoint that is no checkpoint. kIncomplete: entries but no checkpoint at all, a
+// witness that did not cosign, or projections of another version of the program. Never writes. One
+// thread.
 VerifyReport Verify(const VerifyOptions& options);
 
 }  // namespace interlock::audit

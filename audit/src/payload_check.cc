@@ -1,0 +1,64 @@
+#include "payload_check.h"
+
+#include <charconv>
+
+#include "commitments.h"
+#include "core/digest.h"
+#include "core/json.h"
+
+namespace interlock::audit {
+
+core::Status PayloadCheck::Start(sqlite3* db) {
+  INTERLOCK_ASSIGN_OR_RETURN(
+      rows_, Statement::Prepare(
+                 db, "SELECT id, commitment, key_id, sealed IS NULL FROM payload ORDER BY id"));
+  INTERLOCK_ASSIGN_OR_RETURN(row_there_, rows_.Step());
+  return core::OkStatus();
+}
+
+core::Status PayloadCheck::Next(std::uint64_t index, std::string_view bytes) {
+  const std::vector<NamedCommitment> named = CommitmentsIn(bytes);
+  std::size_t next = 0;
+  const auto owner = [&] { return static_cast<std::uint64_t>(rows_.Int(0)) >> 8; };
+  while (row_there_ && owner() <= index) {
+    const int slot = static_cast<int>(rows_.Int(0) & 0xFF);
+    if (next >= named.size() || named[next].slot != slot ||
+        core::Hex(rows_.Bytes(1)) != named[next].hex) {
+      findings_->Entry(index, "does not name the payload in slot " + std::to_string(slot) +
+                                  " that is stored for it, or an earlier one is missing");
+    }
+    if (rows_.Int(3) != 0) erased_.emplace_back(rows_.Int(0), std::string(rows_.Bytes(2)));
+    while (next < named.size() && named[next].slot <= slot) ++next;
+    INTERLOCK_ASSIGN_OR_RETURN(row_there_, rows_.Step());
+  }
+  if (next < named.size()) {
+    findings_->Entry(index, "has lost the payload in slot " + std::to_string(named[next].slot));
+  }
+  return core::OkStatus();
+}
+
+void PayloadCheck::NoteErasure(std::uint64_t index, const ParsedEntry& entry) {
+  const auto body = core::JsonObjectView::Of(entry.body);
+  if (!body.ok()) return;
+  if (const auto key = body->String("key")) named_keys_[*key] = index;
+  const auto list = core::JsonArrayElements(body->Raw("payloads").value_or("[]"));
+  if (!list.ok()) return;
+  for (const std::string_view text : *list) {
+    std::int64_t id = 0;
+    const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), id);
+    const bool number = error == std::errc() && end == text.data() + text.size();
+    if (number && id >= 0 && static_cast<std::uint64_t>(id >> 8) < index) named_.insert(id);
+  }
+}
+
+void PayloadCheck::End() {
+  for (const auto& [id, key] : erased_) {
+    const auto owner = static_cast<std::uint64_t>(id >> 8);
+    const auto by_key = named_keys_.find(key);
+    const bool named =
+        named_.count(id) != 0 || (by_key != named_keys_.end() && by_key->second > owner);
+    if (!named) findings_->Entry(owner, "has lost a payload that no `payload.erased` entry names");
+  }
+}
+
+}  // namespace interlock::audit

@@ -1,0 +1,44 @@
+// Payload rows beside the entries that commit to them, and by whose word content was erased.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <set>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "core/status.h"
+#include "entry_text.h"
+#include "findings.h"
+#include "sqlite.h"
+
+namespace interlock::audit {
+
+// Entries come in index order. One per thread.
+class PayloadCheck {
+ public:
+  explicit PayloadCheck(Findings* findings) : findings_(findings) {}
+
+  core::Status Start(sqlite3* db);
+  // Each commitment of the entry has its row and each row its commitment.
+  core::Status Next(std::uint64_t index, std::string_view bytes);
+  // An entry `payload.erased`: `key` (every payload of that key in earlier entries) or `payloads`.
+  void NoteErasure(std::uint64_t index, const ParsedEntry& entry);
+  // Rows of entries that do not exist are left, and content that is gone without a word.
+  void End();
+  bool rows_left() const { return row_there_; }
+
+ private:
+  Findings* const findings_;
+  Statement rows_;
+  bool row_there_ = false;
+  std::vector<std::pair<std::int64_t, std::string>> erased_;  // row id, key id
+  std::set<std::int64_t> named_;
+  std::map<std::string, std::uint64_t, std::less<>> named_keys_;  // key id, the entry that says so
+};
+
+inline constexpr std::string_view kPayloadErasedKind = "payload.erased";
+
+}  // namespace interlock::audit

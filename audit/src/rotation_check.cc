@@ -1,0 +1,34 @@
+#include "rotation_check.h"
+
+#include "core/digest.h"
+#include "core/json.h"
+#include "note_key.h"
+
+namespace interlock::audit {
+namespace {
+
+bool Signed(const std::optional<std::string>& signature, std::string_view text,
+            std::string_view key_text) {
+  if (!signature) return false;
+  const auto key = ParseVerifierKey(key_text);
+  const auto bytes = core::BytesFromBase64(*signature);
+  return key.ok() && bytes.ok() && SignatureHolds(*bytes, text, *key);
+}
+
+}  // namespace
+
+std::optional<std::string> RotatedKey(std::string_view body, std::string_view old_key) {
+  const auto view = core::JsonObjectView::Of(body);
+  if (!view.ok()) return std::nullopt;
+  const auto old_name = view->String("old_key");
+  auto new_name = view->String("new_key");
+  if (!old_name || !new_name || *old_name != old_key) return std::nullopt;
+  const std::string text = "interlock signer rotation v1\n" + *old_name + "\n" + *new_name + "\n";
+  if (!Signed(view->String("old_signature"), text, *old_name) ||
+      !Signed(view->String("new_signature"), text, *new_name)) {
+    return std::nullopt;
+  }
+  return new_name;
+}
+
+}  // namespace interlock::audit

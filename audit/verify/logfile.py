@@ -1,0 +1,389 @@
+"""Checks an audit.db: docs/audit_format.md, "How to verify", step by step."""
+
+import os
+import sqlite3
+import urllib.parse
+
+import entries
+import notes
+import rotation
+from verdicts import COULD_NOT_CHECK, INCOMPLETE, INTACT, TAMPERED, CouldNotCheck, Findings, Report
+
+APPLICATION_ID = 0x494C4F47
+WIDTH = 256
+# SHA-256 over "type\nname\nsql\n" of the tables and triggers that a schema version makes, sorted.
+SCHEMAS = {1: "039a8c7b2adb0ff14cc1cb13fd1293f9f027f59c7deb91dacf65a7c9274a303d"}
+MASTER = (
+    "SELECT type, name, sql FROM sqlite_schema WHERE type IN ('table', 'trigger') "
+    "AND name NOT LIKE 'sqlite\\_%' ESCAPE '\\' "
+    "AND (name = 'p_watermark' OR tbl_name NOT LIKE 'p\\_%' ESCAPE '\\') ORDER BY type, name"
+)
+
+
+def open_database(path):
+    """Read-only. A database at rest is opened as immutable, so that nothing is made beside it."""
+    if not os.path.exists(path):
+        raise CouldNotCheck("there is no `%s`" % path)
+    wal = path + "-wal"
+    at_rest = not os.path.exists(wal) or os.path.getsize(wal) == 0
+    uri = "file:%s?mode=ro%s" % (urllib.parse.quote(path), "&immutable=1" if at_rest else "")
+    db = sqlite3.connect(uri, uri=True, isolation_level=None)
+    db.text_factory = bytes
+    for pragma in ("query_only = ON", "temp_store = MEMORY", "cell_size_check = ON", "trusted_schema = OFF"):
+        db.execute("PRAGMA " + pragma).fetchall()
+    db.execute("BEGIN")
+    return db
+
+
+def data(value):
+    """A column as bytes, however it is stored."""
+    if value is None:
+        return b""
+    if isinstance(value, (bytes, str)):
+        return value if isinstance(value, bytes) else value.encode()
+    return str(value).encode()
+
+
+class Chain:
+    """Entries in order: hash, form, place, time, and the chain of each run."""
+
+    def __init__(self, tenant, findings):
+        self.tenant, self.findings = tenant, findings
+        self.last_time, self.runs, self.broken = 0, {}, []
+
+    def next(self, index, raw, stored_hash, leaf):
+        if leaf != stored_hash:
+            self.findings.entry(index, "is not what its stored hash says")
+        entry = entries.parse_entry(raw)
+        if entry is None:
+            self.findings.entry(index, "is not a canonical entry")
+            return None
+        if entry["index"] != index:
+            self.findings.entry(index, "says that it is entry %d" % entry["index"])
+        if entry["tenant"].encode() != self.tenant:
+            self.findings.entry(index, "is of another tenant")
+        if entry["time_us"] < self.last_time:
+            self.findings.entry(index, "goes back in time")
+        self.last_time = max(self.last_time, entry["time_us"])
+        if entry["run"]:
+            self._link(index, entry, leaf)
+        return entry
+
+    def _link(self, index, entry, leaf):
+        next_seq, prev, before = self.runs.get(entry["run"], (0, "", 0))
+        if entry["run_seq"] != next_seq:
+            self.findings.entry(index, "has run_seq %d where %d is next" % (entry["run_seq"], next_seq))
+        elif entry["prev"] != prev and self.findings.index != index:
+            self.broken.append((before, index))
+        self.runs[entry["run"]] = (entry["run_seq"] + 1, leaf.hex(), index)
+
+    def name_broken(self, is_sound):
+        """Of a link that does not hold, one of two entries was changed: which?"""
+        disowned = {before for before, _ in self.broken}
+        for before, after in self.broken:
+            if after in disowned or is_sound(before):
+                self.findings.entry(after, "does not follow entry %d, the one before it in its run" % before)
+            else:
+                self.findings.entry(before, "is not the one that entry %d of its run follows" % after)
+        self.broken = []
+
+
+class Payloads:
+    """Rows of table payload, walked beside the entries; what was erased, and by whose word."""
+
+    def __init__(self, db, findings):
+        self.findings = findings
+        self.rows = db.execute("SELECT id, commitment, key_id, sealed IS NULL FROM payload ORDER BY id")
+        self.row = self.rows.fetchone()
+        self.erased, self.ids, self.keys = [], set(), {}
+
+    def check(self, index, raw):
+        named, at = entries.commitments(raw), 0
+        while self.row is not None and self.row[0] >> 8 <= index:
+            slot = self.row[0] & 0xFF
+            fits = at < len(named) and named[at][1] == slot and data(self.row[1]).hex() == named[at][0]
+            if not fits:
+                self.findings.entry(index, "does not name the payload in slot %d" % slot)
+            if self.row[3]:
+                self.erased.append((self.row[0], data(self.row[2])))
+            while at < len(named) and named[at][1] <= slot:
+                at += 1
+            self.row = self.rows.fetchone()
+        if at < len(named):
+            self.findings.entry(index, "has lost the payload in slot %d" % named[at][1])
+
+    def note_erasure(self, index, entry):
+        if entry["kind"] != "payload.erased":
+            return
+        key, ids = entry["body"].get("key"), entry["body"].get("payloads")
+        if isinstance(key, str):
+            self.keys[key.encode()] = index
+        if isinstance(ids, list):
+            self.ids.update(i for i in ids if isinstance(i, int) and not isinstance(i, bool) and i >> 8 < index)
+
+    def check_erased(self):
+        for row, key in self.erased:
+            if row not in self.ids and self.keys.get(key, -1) <= row >> 8:
+                self.findings.entry(row >> 8, "has lost a payload that no `payload.erased` entry names")
+
+
+class Tiles:
+    """The stored tree, compared with the one that the entries make."""
+
+    def __init__(self, db, findings):
+        self.db, self.findings = db, findings
+        self.levels = [[] for _ in range(8)]
+        self.count, self.covered, self.unlike = 0, 0, set()
+
+    def add(self, leaf, index):
+        node = leaf
+        for level, open_tile in enumerate(self.levels):
+            open_tile.append(node)
+            if len(open_tile) < WIDTH:
+                return
+            tree = notes.Tree()
+            for item in open_tile:
+                tree.add(item)
+            node = tree.root()
+            hashes = b"".join(open_tile)
+            open_tile.clear()
+            self._compare(level, index >> 8 * (level + 1), node, hashes)
+
+    def _compare(self, level, n, root, hashes):
+        self.count += 1
+        if level == 0:
+            self.covered = (n + 1) * WIDTH
+        first = n * WIDTH << 8 * level
+        row = self.db.execute("SELECT root, hashes FROM tile WHERE id = ?", (level << 56 | n,)).fetchone()
+        if row is None:
+            self.findings.entry(first, "and those after it have no tile %d/%d" % (level, n))
+            return
+        stored = data(row[1])
+        if stored == hashes and data(row[0]) == root:
+            return
+        unlike = [i for i in range(WIDTH) if stored[i * 32 : i * 32 + 32] != hashes[i * 32 : i * 32 + 32]]
+        if level == 0:
+            self.unlike.update(first + i for i in unlike)
+        at = unlike[0] if unlike else 0
+        self.findings.entry(first + (at << 8 * level), "and the stored tile %d/%d do not agree" % (level, n))
+
+
+class LogVerifier:
+    """One verification of one file. `options`: key, checkpoints (bytes), witnesses (keys)."""
+
+    def __init__(self, path, key="", checkpoints=(), witnesses=(), progress=None):
+        self.path, self.pinned, self.outside = path, key, checkpoints
+        self.witnesses, self.progress = witnesses, progress
+        self.findings, self.incomplete, self.unreadable = Findings(), "", None
+        self.entries = self.signed = self.held = 0
+        self.heads, self.root, self.run_rows, self.newest_note = {}, b"", [], b""
+
+    def run(self):
+        problem, index = None, None
+        try:
+            self._check()
+        except (CouldNotCheck, notes.Malformed) as error:
+            problem = str(error)
+        except sqlite3.Error as error:
+            problem, index = "cannot read the database: %s" % error, self.unreadable
+        figures = {
+            "entries": self.entries,
+            "checkpoints": self.held,
+            "root": self.root.hex(),
+            "key_pinned": bool(self.pinned),
+        }
+        if self.findings:
+            return Report(TAMPERED, self.findings.reason, self.findings.index, **figures)
+        if problem is not None:
+            return Report(COULD_NOT_CHECK, problem, index, **figures)
+        if self.incomplete:
+            return Report(INCOMPLETE, self.incomplete, **figures)
+        return Report(INTACT, **figures)
+
+    def _check(self):
+        self.db = open_database(self.path)
+        version = self._check_format()
+        self._check_tables(version)
+        self._read_identity()
+        self._read_checkpoints()
+        self._read_watermark()
+        self._check_entries()
+        self._check_end()
+        if not self.findings:
+            self._check_blobs()
+        if not self.findings:
+            self._check_witnesses()
+        if not self.findings:
+            self._compare_runs()
+
+    def _check_format(self):
+        application = self.db.execute("PRAGMA application_id").fetchone()[0]
+        version = self.db.execute("PRAGMA user_version").fetchone()[0]
+        if application != APPLICATION_ID:
+            raise CouldNotCheck("the file is not an audit log (application_id %d)" % application)
+        if version not in SCHEMAS:
+            raise CouldNotCheck("the log has schema version %d, which this program does not know" % version)
+        return version
+
+    def _check_tables(self, version):
+        text = b"".join(b"%s\n%s\n%s\n" % tuple(map(data, row)) for row in self.db.execute(MASTER))
+        if notes.sha256(text).hex() != SCHEMAS[version]:
+            self.findings.general("the database's tables or triggers were changed")
+
+    def _read_identity(self):
+        row = self.db.execute("SELECT tenant, origin, verifier_key FROM log WHERE id = 1").fetchone()
+        if row is None:
+            raise CouldNotCheck("the log has no identity row")
+        self.tenant, self.origin = data(row[0]), data(row[1])
+        self.key = data(row[2]).decode("utf-8", "replace")
+        self.trusted = not self.pinned or self.pinned == self.key
+
+    def _read_checkpoints(self):
+        """Heads wait for the tree to have their size: only then is the key known that signed them."""
+        for size, root, note in self.db.execute("SELECT size, root, note FROM checkpoint ORDER BY size"):
+            self.heads.setdefault(size, []).append(("checkpoint %d" % size, data(note), data(root)))
+        for note in self.outside:
+            size = notes.read_head(notes.Note(note).text)[1]
+            self.heads.setdefault(size, []).append(("outside checkpoint %d" % size, note, None))
+
+    def _open_heads(self, size):
+        """(root, name, note) of the heads of this size that are properly signed."""
+        opened = []
+        for name, note, stored_root in self.heads.get(size, ()):
+            try:
+                head = notes.Checkpoint(note, self.key)
+            except (notes.Malformed, notes.NotSigned) as error:
+                self.findings.general("%s does not hold: %s" % (name, error))
+                continue
+            if head.size != size or head.origin != self.origin or stored_root not in (None, head.root):
+                self.findings.general(name + " is not of this log, or not what its row says")
+            else:
+                opened.append((head.root, name, note))
+        return opened
+
+    def _rotate(self, index, entry):
+        key = rotation.rotated_key(entry["body"], self.key)
+        if key is None:
+            self.findings.entry(index, "changes the signing key, and the key before did not sign that")
+            return
+        self.key = key
+        self.trusted = self.trusted or key == self.pinned
+
+    def _read_watermark(self):
+        row = self.db.execute("SELECT next_idx, schema_digest FROM p_watermark WHERE id = 1").fetchone()
+        self.watermark = None if row is None else row[0]
+
+    def _check_entries(self):
+        self.tree = notes.Tree()
+        self.tiles = Tiles(self.db, self.findings)
+        self.payloads = Payloads(self.db, self.findings)
+        self.chain = Chain(self.tenant, self.findings)
+        total = self.db.execute("SELECT coalesce(max(idx), -1) + 1 FROM entry").fetchone()[0]
+        self._check_root(0)
+        self.unreadable = 0
+        for idx, raw, stored in self.db.execute("SELECT idx, bytes, hash FROM entry ORDER BY idx"):
+            index = self.entries
+            if idx != index:
+                self.findings.entry(index, "is missing")
+                break
+            self._check_entry(index, data(raw), data(stored))
+            self.entries = self.unreadable = index + 1
+            if self.progress and self.entries % 4096 == 0:
+                self.progress(self.entries, total)
+        self.unreadable = None
+
+    def _check_entry(self, index, raw, stored):
+        leaf = notes.leaf_hash(raw)
+        entry = self.chain.next(index, raw, stored, leaf)
+        self.tree.add(leaf)
+        self.tiles.add(leaf, index)
+        self.payloads.check(index, raw)
+        if entry is not None:
+            self.payloads.note_erasure(index, entry)
+            if entry["kind"] == "signer.rotated":
+                self._rotate(index, entry)
+            if entry["run"] and self.watermark is not None and index < self.watermark:
+                self.run_rows.append((entry["run"].encode(), entry["run_seq"], index))
+        self._check_root(index + 1)
+
+    def _check_root(self, size):
+        heads = self._open_heads(size)
+        if not heads:
+            return
+        root, holds = self.tree.root(), True
+        for signed, name, note in heads:
+            if signed == root:
+                self.held += 1
+                self.newest_note = note
+                continue
+            holds = False
+            self._name_broken()
+            if size > 0 and not (self.findings.index is not None and self.findings.index < size):
+                what = "or one after it, below %d, is not the one that %s signed" % (size, name)
+                self.findings.entry(self.signed, what)
+        if holds and self.trusted and not self.findings and not self.chain.broken:
+            self.signed = size
+
+    def _name_broken(self):
+        self.chain.name_broken(
+            lambda i: i < self.signed or (i < self.tiles.covered and i not in self.tiles.unlike)
+        )
+
+    def _check_end(self):
+        self._name_broken()
+        size = self.entries
+        self.root = self.tree.root()
+        beyond = [head for above in sorted(self.heads) if above > size for head in self._open_heads(above)]
+        if beyond:
+            self.findings.entry(size, "is missing: %s signed it" % beyond[0][1])
+        if not self.trusted:
+            self.findings.general("the pinned key never signed for this log")
+        if self.payloads.row is not None and not self.findings:
+            self.findings.general("there are payloads of entries that do not exist")
+        self.payloads.check_erased()
+        tiles = self.db.execute("SELECT count(*) FROM tile").fetchone()[0]
+        if tiles != self.tiles.count and not self.findings:
+            self.findings.entry(size, "is missing: the stored tree is larger than the log")
+        if self.watermark is not None and self.watermark > size and not self.findings:
+            self.findings.entry(size, "is missing: the projections had it")
+        if size > 0 and self.signed == 0:
+            self.incomplete = "no checkpoint covers any entry; give one that was kept elsewhere"
+
+    def _check_blobs(self):
+        for digest, content in self.db.execute("SELECT digest, bytes FROM blob ORDER BY digest"):
+            if notes.sha256(data(content)) != data(digest):
+                self.findings.general("file sha256:%s was changed" % data(digest).hex())
+                return
+
+    def _check_witnesses(self):
+        """Cosignatures are of the newest head that holds; those stored apart are put back on its note."""
+        if not self.witnesses or self.incomplete:
+            return
+        note = self.newest_note
+        tables = self.db.execute("SELECT name FROM sqlite_schema WHERE name = 'cosignature'").fetchall()
+        if tables:
+            select = "SELECT line FROM cosignature WHERE size = ? ORDER BY name"
+            for (line,) in self.db.execute(select, (self.signed,)):
+                note += data(line)
+        for key in self.witnesses:
+            try:
+                notes.cosigned_at(note, key)
+            except notes.NotSigned as error:
+                self.findings.general(str(error))
+            except notes.NoCosignature as error:
+                self.incomplete = self.incomplete or str(error)
+
+    def _compare_runs(self):
+        """The one projection that the format itself defines; those of the runtime need the runtime."""
+        if self.watermark is None:
+            return
+        try:
+            rows = self.db.execute("SELECT * FROM p_entry_run ORDER BY 1,2,3")
+        except sqlite3.OperationalError as error:
+            if error.sqlite_errorcode != sqlite3.SQLITE_ERROR:
+                raise
+            self.findings.general("projection `p_entry_run` is missing or has another form")
+            return
+        stored = [tuple(row) for row in rows]
+        if stored != sorted(self.run_rows):
+            self.findings.general("projection `p_entry_run` lies")

@@ -1,0 +1,197 @@
+// Makes small random logs, damages most of them at random, and prints for each what to verify and
+// what our verifier says of it: one JSON object a line. tests/audit/agree.py asks the second
+// verifier the same. Usage: audit_random_logs FOLDER COUNT SEED
+#include <cstdio>
+#include <fstream>
+#include <iterator>
+#include <random>
+
+#include "audit/verify.h"
+#include "core/json.h"
+#include "fixture.h"
+#include "tamper.h"
+
+namespace interlock::audit {
+namespace {
+
+std::string Number(std::uint64_t value) { return std::to_string(value); }
+
+class Maker {
+ public:
+  Maker(std::string folder, std::uint64_t seed) : folder_(std::move(folder)), random_(seed) {
+    auto signer = OpenFileSigner(folder_ + "/signer", "interlock.example/main");
+    if (!signer.ok()) std::abort();
+    signer_ = *std::move(signer);
+  }
+
+  // One log, damaged or not, and the verdict on it.
+  core::Json Make(std::uint64_t number) {
+    path_ = folder_ + "/" + Number(number);
+    notes_.clear();
+    Fill(number);
+    const std::string damage = Pick(5) == 0 ? "none" : Damage();
+    core::Json job = {{"path", path_ + "/audit.db"}, {"damage", damage}, {"key", ""}};
+    VerifyOptions options;
+    options.database = path_ + "/audit.db";
+    const std::uint64_t key = Pick(4);
+    if (key == 0) options.verifier_key = signer_->verifier_key();
+    if (key == 1 && Pick(4) == 0) {
+      options.verifier_key = "PeterNeumann+c74f20a3+ARpc2QcUPDhMQegwxbzhKqiBfsVkmqq/LDE4izWy10TW";
+    }
+    if (Pick(2) == 0 && !notes_.empty())
+      options.outside_checkpoints = {notes_[Pick(notes_.size())]};
+    job["key"] = options.verifier_key;
+    job["checkpoints"] = options.outside_checkpoints;
+    const VerifyReport report = Verify(options);
+    job["verdict"] = static_cast<int>(report.verdict);
+    job["first_bad"] = report.first_bad ? core::Json(*report.first_bad) : core::Json();
+    job["reason"] = report.reason;
+    return job;
+  }
+
+ private:
+  std::uint64_t Pick(std::uint64_t below) { return random_() % below; }
+
+  void Fill(std::uint64_t number) {
+    LogOptions options;
+    options.folder = path_;
+    options.tenant = "main";
+    options.origin = "interlock.example/" + Number(number);
+    options.clock = &clock_;
+    options.signer = signer_.get();
+    options.ballast_bytes = 0;
+    options.checkpoint_entries = 1 << 20;
+    auto log = Log::Open(options);
+    if (!log.ok()) std::abort();
+    size_ = Pick(12) == 0 ? 250 + Pick(300) : 1 + Pick(30);
+    const std::uint64_t head = Pick(size_);
+    for (std::uint64_t i = 0; i < size_; ++i) {
+      clock_.Advance(static_cast<std::int64_t>(Pick(1000)));
+      AddEntry(**log);
+      if (i == head) notes_.push_back((*log)->CheckpointNow()->note);
+    }
+    if (Pick(3) == 0) notes_.push_back((*log)->CheckpointNow()->note);
+  }
+
+  void AddEntry(Log& log) {
+    const std::string run = Pick(4) == 0 ? "" : Pick(2) == 0 ? kRunA : kRunB;
+    std::vector<SealedPayload> payloads;
+    std::string body = R"({"n":)" + Number(Pick(1000)) + "}";
+    std::string kind = "call.decided";
+    if (Pick(4) == 0) {
+      SealedPayload payload;
+      payload.key_id = "key" + Number(Pick(2));
+      payload.commitment = core::Sha256(Number(random_()));
+      payload.sealed = std::string(40 + Pick(200), 'x');
+      payload.media = "text/plain";
+      payload.plain_bytes = 5;
+      body = R"({"text":{"bytes":5,"commit":")" + core::Hex(payload.commitment) + R"(","slot":0}})";
+      payloads.push_back(payload);
+    } else if (Pick(20) == 0) {
+      kind = "payload.erased";
+      body = Pick(2) == 0 ? R"({"key":"key0"})" : R"({"payloads":[0,256,512,768,1024]})";
+    }
+    if (!log.Append(EntryOf(kind, run, body), payloads).ok()) std::abort();
+  }
+
+  std::string Damage() {
+    const std::uint64_t kind = Pick(4);
+    if (kind == 0) return FlipBytes();
+    RawDb db(path_ + "/audit.db");
+    const std::string some = Number(Pick(size_));
+    const std::string other = Number(Pick(size_));
+    const std::vector<std::vector<std::string>> edits = {
+        {"UPDATE entry SET bytes = CAST(replace(CAST(bytes AS TEXT), '\"n\":', '\"m\":') AS BLOB) "
+         "WHERE idx = " +
+         some},
+        {"UPDATE entry SET bytes = CAST(substr(bytes, 1, 40) || x'20' || substr(bytes, 41) AS "
+         "BLOB) WHERE idx "
+         "= " +
+         some},
+        {"DELETE FROM entry WHERE idx = " + some},
+        {"DELETE FROM entry WHERE idx >= " + some},
+        {"DELETE FROM entry WHERE idx >= " + some, "DELETE FROM checkpoint WHERE size > " + some,
+         "DELETE FROM payload WHERE id >> 8 >= " + some,
+         "DELETE FROM p_entry_run WHERE idx >= " + some,
+         "UPDATE p_watermark SET next_idx = min(next_idx, " + some + ")"},
+        {"CREATE TEMP TABLE t AS SELECT * FROM entry WHERE idx = " + some,
+         "UPDATE entry SET bytes = (SELECT bytes FROM entry WHERE idx = " + other +
+             "), hash = (SELECT hash FROM entry WHERE idx = " + other + ") WHERE idx = " + some,
+         "UPDATE entry SET bytes = (SELECT bytes FROM t), hash = (SELECT hash FROM t) WHERE idx "
+         "= " +
+             other},
+        {"UPDATE entry SET hash = zeroblob(32) WHERE idx = " + some},
+        {"UPDATE checkpoint SET root = zeroblob(32)"},
+        {"UPDATE checkpoint SET note = replace(note, 'A', 'B')"},
+        {"DELETE FROM checkpoint WHERE size > " + some},
+        {"DELETE FROM checkpoint"},
+        {"UPDATE tile SET hashes = zeroblob(8192)"},
+        {"UPDATE tile SET root = zeroblob(32)"},
+        {"DELETE FROM tile"},
+        {"INSERT INTO tile VALUES(77, zeroblob(32), zeroblob(8192))"},
+        {"DELETE FROM payload WHERE id >> 8 >= " + some},
+        {"UPDATE payload SET commitment = zeroblob(32) WHERE id >> 8 >= " + some},
+        {"UPDATE payload SET sealed = NULL WHERE id >> 8 >= " + some},
+        {"INSERT INTO payload VALUES(" + Number(Pick(size_ + 3) * 256 + 7) +
+         ", 'key1', zeroblob(32), 'text/plain', 1, NULL)"},
+        {"UPDATE p_entry_run SET idx = idx + 1 WHERE run_seq = " + Number(Pick(10))},
+        {"DELETE FROM p_entry_run"},
+        {"DROP TABLE p_entry_run"},
+        {"UPDATE p_watermark SET next_idx = next_idx + 1"},
+        {"DELETE FROM p_watermark"},
+        {"INSERT INTO blob VALUES(zeroblob(32), x'00')"},
+        {"INSERT INTO entry SELECT idx + 1, hash, bytes FROM entry ORDER BY idx DESC LIMIT 1"},
+        {"INSERT INTO entry VALUES(" + Number(size_ + 2) + ", zeroblob(32), x'7b7d')"},
+        {"UPDATE log SET tenant = 'else'"},
+        {"UPDATE log SET origin = 'else'"},
+        {"UPDATE log SET verifier_key = 'a+b+c'"},
+        {"PRAGMA user_version = 77"},
+        {"PRAGMA application_id = 77"},
+        {"CREATE TABLE more(x)"},
+    };
+    const std::uint64_t which = Pick(edits.size() + 2);
+    if (which < edits.size()) {
+      db.DoWithoutTriggers(edits[which]);
+      return edits[which][0];
+    }
+    if (which == edits.size()) {
+      db.Do("DROP TRIGGER entry_no_update");
+      return "trigger";
+    }
+    db.DoWithoutTriggers(
+        {RawDb::Rewrite(Pick(size_), Replaced(db.EntryBytes(Pick(size_)), "engine", "engime"))});
+    return "rewrite";
+  }
+
+  std::string FlipBytes() {
+    std::ifstream in(path_ + "/audit.db", std::ios::binary);
+    std::string bytes{std::istreambuf_iterator<char>(in), {}};
+    if (Pick(8) == 0) bytes.resize(Pick(bytes.size()));
+    for (std::uint64_t i = 0, n = 1 + Pick(4); i < n && !bytes.empty(); ++i) {
+      bytes[Pick(bytes.size())] ^= static_cast<char>(1 << Pick(8));
+    }
+    std::ofstream(path_ + "/audit.db", std::ios::binary | std::ios::trunc) << bytes;
+    return "bytes";
+  }
+
+  const std::string folder_;
+  std::mt19937_64 random_;
+  ManualClock clock_;
+  std::unique_ptr<Signer> signer_;
+  std::string path_;
+  std::uint64_t size_ = 0;
+  std::vector<std::string> notes_;
+};
+
+}  // namespace
+}  // namespace interlock::audit
+
+int main(int argc, char** argv) {
+  if (argc != 4) return 2;
+  const std::uint64_t seed = std::stoull(argv[3]);
+  interlock::audit::Maker maker(argv[1], seed);
+  for (std::uint64_t i = 0; i < std::stoull(argv[2]); ++i) {
+    std::printf("%s\n", maker.Make(i).dump().c_str());
+  }
+  return 0;
+}
