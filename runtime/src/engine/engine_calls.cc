@@ -206,6 +206,7 @@ asio::awaitable<core::StatusOr<CallInfo>> EngineImpl::GoOnDirect(std::shared_ptr
   if (!grants->complete) co_return InfoOf(row, /*content=*/true);
   auto ticket = hub_.TicketOf(*recorded, nullptr);
   if (!ticket.ok()) co_return ticket.status();
+  (*ticket)->id.roles = asked.roles;  // what the asker may do now, as authenticated now
   (*ticket)->granted = std::move(grants->granted);
   Worker& worker = hub_.WorkerOf(asked.call);  // where RunDirect runs
   core::Status status = co_await hub_.gate.Pass(worker, **ticket);

@@ -91,6 +91,7 @@ Draft DraftProposed(const CallIdentity& id, const Sealer& sealer, std::string_vi
   body.Raw("args", args).String("call", id.call);
   if (id.run.empty()) {
     core::Json who = {{"request_id", id.request_id},
+                      {"roles", id.roles},
                       {"session", *id.session},
                       {"subject", id.subject},
                       {"user", id.user}};
