@@ -59,10 +59,14 @@ core::Status EngineImpl::Need(const core::Principal& who, std::string_view role)
                     "ROLE_REQUIRED");
 }
 
-std::string EngineImpl::RequestKey(const core::Principal& who, std::string_view request_id) const {
-  return request_id.empty()
-             ? ""
-             : hub_.parts.keys->Hmac("request", who.id + "\n" + std::string(request_id));
+RequestMark EngineImpl::MarkOf(const core::Principal& who, std::string_view request_id,
+                               std::string_view method, std::string_view target,
+                               const core::Json& content) const {
+  if (request_id.empty()) return {};
+  const audit::KeyStore& keys = *hub_.parts.keys;
+  return {.key = keys.Hmac("request", who.id + "\n" + std::string(request_id)),
+          .digest = keys.Hmac("request_digest", std::string(method) + "\n" + std::string(target) +
+                                                    "\n" + core::CanonicalJson(content))};
 }
 
 std::uint64_t EngineImpl::Subscribe(std::string_view run, std::function<void()> changed) {

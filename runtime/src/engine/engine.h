@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "engine/hub.h"
+#include "engine/requests.h"
 #include "runtime/engine.h"
 
 namespace interlock::runtime {
@@ -84,7 +85,9 @@ class EngineImpl final : public Engine {
   core::Status MaySeeRun(const core::Principal& who, const RunRow& row) const;
   core::Status MaySeeCall(const core::Principal& who, const CallRow& row) const;
   static core::Status Need(const core::Principal& who, std::string_view role);
-  std::string RequestKey(const core::Principal& who, std::string_view request_id) const;
+  RequestMark MarkOf(const core::Principal& who, std::string_view request_id,
+                     std::string_view method, std::string_view target,
+                     const core::Json& content) const;
 
   // --- rows to answers
   core::StatusOr<RunInfo> InfoOf(const RunRow& row) const;
@@ -101,7 +104,7 @@ class EngineImpl final : public Engine {
   asio::awaitable<core::StatusOr<CallInfo>> GoOnDirect(std::shared_ptr<Direct> direct, CallRow row);
   void Answer_(const std::shared_ptr<Direct>& direct, const core::StatusOr<CallInfo>& info);
   std::unique_ptr<Ticket> TicketFor(const core::Principal& who, ToolCallSpec& spec,
-                                    std::string request) const;
+                                    const RequestMark& request) const;
   CallInfo InfoOf(const Ticket& ticket) const;
 
   Hub hub_;

@@ -119,7 +119,11 @@ void EngineImpl::AnswerApproval(const core::Principal& who, Answer answer,
     draft->actor = "principal:" + who.id;
     const std::string reason =
         answer.reason.empty() ? "" : hub_.SealerFor(*key).Text(*draft, answer.reason);
-    const std::string request = RequestKey(who, answer.request_id);
+    const RequestMark request = MarkOf(who, answer.request_id, "AnswerApproval", answer.approval,
+                                       {{"etag", answer.etag},
+                                        {"grant", answer.grant},
+                                        {"on_behalf_of", answer.on_behalf_of},
+                                        {"reason", answer.reason}});
     const std::string by = answerer.on_behalf_of.empty() ? "principal:" + who.id : "run-user";
     auto others = hub_.ApprovalsOfCall(row->call);
     if (!others.ok()) return reply(others.status());
@@ -133,10 +137,9 @@ void EngineImpl::AnswerApproval(const core::Principal& who, Answer answer,
         [answer, draft, reason, request, by, answered,
          others = std::move(*others)](Serial& serial) -> core::Status {
           State& state = serial.state();
-          if (!request.empty() && state.FindRequest(request) != nullptr) {
-            answered->repeated = true;
+          INTERLOCK_ASSIGN_OR_RETURN(answered->repeated, WasMade(state, request));
+          if (answered->repeated)
             return core::Error(core::StatusCode::kAlreadyExists, "answered already");
-          }
           const ApprovalRow* now = state.FindApproval(answer.approval);
           if (now->phase != policies::ApprovalPhase::kPending) {
             return WithReason(
@@ -160,7 +163,7 @@ void EngineImpl::AnswerApproval(const core::Principal& who, Answer answer,
           body.String("approval", answer.approval).String("by", by).String("call", now->call);
           body.Bool("complete", answered->complete);
           if (!reason.empty()) body.Raw("reason", reason);
-          body.Optional("request", request).Close();
+          request.Write(body).Close();
           INTERLOCK_RETURN_IF_ERROR(serial.Append(*draft).status());
           answered->all = answered->complete;
           for (const ApprovalRow& other : others) {

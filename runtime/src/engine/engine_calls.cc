@@ -49,7 +49,7 @@ std::vector<std::shared_ptr<const tools::Tool>> EngineImpl::ListTools(const core
 }
 
 std::unique_ptr<Ticket> EngineImpl::TicketFor(const core::Principal& who, ToolCallSpec& spec,
-                                              std::string request) const {
+                                              const RequestMark& request) const {
   auto ticket = std::make_unique<Ticket>();
   ticket->id.call = core::NewUuidV7(*hub_.parts.clock, *hub_.parts.random);
   ticket->id.principal = who.id;
@@ -62,7 +62,8 @@ std::unique_ptr<Ticket> EngineImpl::TicketFor(const core::Principal& who, ToolCa
   ticket->id.session = std::make_shared<core::Json>(std::move(spec.session));
   ticket->id.tool = std::move(spec.tool);
   ticket->id.args_text = std::move(spec.args);
-  ticket->id.request = std::move(request);
+  ticket->id.request = request.key;
+  ticket->id.request_digest = request.digest;
   ticket->id.request_id = spec.request_id;
   return ticket;
 }
@@ -91,7 +92,7 @@ void EngineImpl::CheckToolCall(const core::Principal& who, ToolCallSpec spec,
                                Reply<CallInfo> reply) {
   if (core::Status may = Need(who, core::kRoleIntegrator); !may.ok()) return reply(may);
   if (core::Status bad = CheckSpec(spec); !bad.ok()) return reply(bad);
-  std::shared_ptr<Ticket> ticket = TicketFor(who, spec, "");
+  std::shared_ptr<Ticket> ticket = TicketFor(who, spec, {});
   auto key = hub_.parts.keys->KeyFor(ticket->id.subject);
   if (!key.ok()) return reply(key.status());
   ticket->sealer = hub_.SealerFor(*key);
@@ -118,20 +119,20 @@ void EngineImpl::ExecuteToolCall(const core::Principal& who, ToolCallSpec spec,
   if (!core::IsUuid(spec.request_id))
     return reply(core::InvalidArgument("`request_id` must be a UUID in lower case"));
   if (hub_.stopping()) return reply(core::Unavailable("the daemon is stopping; try again"));
-  const std::string request = RequestKey(who, spec.request_id);
+  const RequestMark request = MarkOf(who, spec.request_id, "ExecuteToolCall", spec.tool,
+                                     {{"args", spec.args},
+                                      {"session", spec.session},
+                                      {"subject", spec.subject},
+                                      {"user", spec.user}});
   auto direct = std::make_shared<Direct>();
-  direct->request = request;
+  direct->request = request.key;
   direct->ticket = TicketFor(who, spec, request);
   {
     const std::lock_guard lock(direct_mutex_);
-    const auto [at, fresh] = direct_.try_emplace(request, direct);
+    const auto [at, fresh] = direct_.try_emplace(request.key, direct);
     if (!fresh) {
       const CallIdentity& first = at->second->ticket->id;
-      if (first.tool != direct->ticket->id.tool ||
-          first.args_text != direct->ticket->id.args_text) {
-        return reply(WithReason(core::InvalidArgument("`request_id` was used for another call"),
-                                "REQUEST_ID_REUSED"));
-      }
+      if (first.request_digest != direct->ticket->id.request_digest) return reply(RequestReused());
       at->second->waiting.push_back(std::move(reply));
       return;
     }
@@ -161,6 +162,11 @@ asio::awaitable<void> EngineImpl::RunDirect(std::shared_ptr<Direct> direct) {
   const auto request = hub_.parts.state->PeekRequest(direct->request);
   std::string earlier = request.row ? request.row->name : "";
   core::Status status = core::OkStatus();
+  if (request.row) status = SameRequest(*request.row, ticket.id.request_digest);
+  if (!status.ok()) {
+    Answer_(direct, status);
+    co_return;
+  }
   if (earlier.empty()) {
     status = co_await hub_.gate.Pass(worker, ticket);
     if (status.code() == core::StatusCode::kAlreadyExists) {
@@ -173,8 +179,7 @@ asio::awaitable<void> EngineImpl::RunDirect(std::shared_ptr<Direct> direct) {
   if (!earlier.empty()) {
     const auto row = hub_.CallRowOf(earlier);
     if (!row.ok()) {
-      Answer_(direct, WithReason(core::InvalidArgument("`request_id` was used for another request"),
-                                 "REQUEST_ID_REUSED"));
+      Answer_(direct, row.status());
       co_return;
     }
     core::StatusOr<CallInfo> info = co_await GoOnDirect(direct, *row);
@@ -196,10 +201,6 @@ asio::awaitable<core::StatusOr<CallInfo>> EngineImpl::GoOnDirect(std::shared_ptr
   auto recorded = RecordedOf(row);
   if (!recorded.ok()) co_return recorded.status();
   const CallIdentity& asked = direct->ticket->id;
-  if (recorded->id.tool != asked.tool || recorded->id.args_text != asked.args_text) {
-    co_return WithReason(core::InvalidArgument("`request_id` was used for another call"),
-                         "REQUEST_ID_REUSED");
-  }
   if (row.state != CallState::kParked) co_return InfoOf(row, /*content=*/true);
   auto grants = hub_.GrantsOf(*recorded);
   if (!grants.ok()) co_return grants.status();
@@ -328,7 +329,9 @@ void EngineImpl::ResolveCall(const core::Principal& who, ResolveSpec spec, Reply
     draft->actor = "principal:" + who.id;
     const std::string evidence = spec.evidence.empty() ? "" : sealer.Text(*draft, spec.evidence);
     const std::string reason = sealer.Text(*draft, spec.reason);
-    const std::string request = RequestKey(who, spec.request_id);
+    const RequestMark request =
+        MarkOf(who, spec.request_id, "ResolveCall", spec.call,
+               {{"evidence", spec.evidence}, {"happened", spec.happened}, {"reason", spec.reason}});
     struct Resolved {
       bool repeated = false;
       bool complete = false;
@@ -339,10 +342,9 @@ void EngineImpl::ResolveCall(const core::Principal& who, ResolveSpec spec, Reply
         [this, spec, draft, evidence, reason, request, by, resolved,
          id = call->id](Serial& serial) -> core::Status {
           State& state = serial.state();
-          if (!request.empty() && state.FindRequest(request) != nullptr) {
-            resolved->repeated = true;
+          INTERLOCK_ASSIGN_OR_RETURN(resolved->repeated, WasMade(state, request));
+          if (resolved->repeated)
             return core::Error(core::StatusCode::kAlreadyExists, "resolved already");
-          }
           const CallRow* now = state.FindCall(spec.call);
           if (now == nullptr || now->state != CallState::kUnknown) {
             return WithReason(
@@ -366,10 +368,8 @@ void EngineImpl::ResolveCall(const core::Principal& who, ResolveSpec spec, Reply
           BodyWriter body(*draft);
           body.String("by", by).String("call", spec.call).Bool("complete", resolved->complete);
           if (!evidence.empty()) body.Raw("evidence", evidence);
-          body.Bool("happened", spec.happened)
-              .Raw("reason", reason)
-              .Optional("request", request)
-              .Close();
+          body.Bool("happened", spec.happened).Raw("reason", reason);
+          request.Write(body).Close();
           INTERLOCK_RETURN_IF_ERROR(serial.Append(*draft).status());
           return resolved->complete ? hub_.gate.SettleHolds(serial, id, spec.happened)
                                     : core::OkStatus();

@@ -57,7 +57,11 @@ void EngineImpl::CreateRun(const core::Principal& who, CreateRunSpec spec, Reply
   if (!key.ok()) return reply(key.status());
   const Sealer sealer = hub_.SealerFor(*key);
   const audit::KeyStore& keys = *hub_.parts.keys;
-  const std::string request = RequestKey(who, spec.request_id);
+  const RequestMark request = MarkOf(who, spec.request_id, "CreateRun", spec.agent,
+                                     {{"message", spec.message},
+                                      {"session", spec.session},
+                                      {"subject", spec.subject},
+                                      {"user", spec.user}});
 
   auto started = std::make_shared<Draft>();
   started->kind = "run.started";
@@ -79,13 +83,13 @@ void EngineImpl::CreateRun(const core::Principal& who, CreateRunSpec spec, Reply
   limits_writer.Int("steps", agent->limits.steps_max);
   limits_writer.Int("wall_ms", agent->limits.wall_ms);
   limits_writer.Close();
-  BodyWriter(*started)
-      .String("agent", agent->name)
+  BodyWriter body(*started);
+  body.String("agent", agent->name)
       .String("agent_digest", agent->digest)
       .Optional("bundle", bundle)
       .Raw("limits", limits)
-      .String("principal", who.id)
-      .Optional("request", request)
+      .String("principal", who.id);
+  request.Write(body)
       .Raw("session", sealed_session)
       .String("subject", keys.Hmac("subject", subject))
       .Optional("user", spec.user.empty() ? "" : keys.Hmac("user", spec.user))
@@ -101,12 +105,10 @@ void EngineImpl::CreateRun(const core::Principal& who, CreateRunSpec spec, Reply
   auto existing = std::make_shared<std::string>();
   hub_.journal.Submit(
       [request, existing, started, message](Serial& serial) -> core::Status {
-        if (!request.empty()) {
-          const RequestRow* earlier = serial.state().FindRequest(request);
-          if (earlier != nullptr) {
-            *existing = earlier->kind == "run" ? earlier->name : "?";
-            return core::Error(core::StatusCode::kAlreadyExists, "duplicate request");
-          }
+        INTERLOCK_ASSIGN_OR_RETURN(const bool known, WasMade(serial.state(), request));
+        if (known) {
+          *existing = serial.state().FindRequest(request.key)->name;
+          return core::Error(core::StatusCode::kAlreadyExists, "duplicate request");
         }
         INTERLOCK_RETURN_IF_ERROR(serial.Append(*started).status());
         return serial.Append(*message).status();
@@ -115,11 +117,6 @@ void EngineImpl::CreateRun(const core::Principal& who, CreateRunSpec spec, Reply
       [this, run, existing, reply = std::move(reply)](core::Status status) {
         std::string name = run;
         if (status.code() == core::StatusCode::kAlreadyExists && !existing->empty()) {
-          if (*existing == "?") {
-            return reply(
-                WithReason(core::InvalidArgument("`request_id` was used for another request"),
-                           "REQUEST_ID_REUSED"));
-          }
           name = *existing;
         } else if (!status.ok()) {
           return reply(status);
@@ -221,13 +218,11 @@ void EngineImpl::SendMessage(const core::Principal& who, std::string run, std::s
     message->actor = "principal:" + who.id;
     const Sealer sealer = hub_.SealerFor(*key);
     const std::string sealed = sealer.Text(*message, text);
-    const std::string request = RequestKey(who, request_id);
+    const RequestMark request = MarkOf(who, request_id, "SendMessage", run, {{"text", text}});
     const bool own = row->principal == who.id;
-    BodyWriter(*message)
-        .String("from", own ? "user" : "operator")
-        .Optional("request", request)
-        .Raw("text", sealed)
-        .Close();
+    BodyWriter body(*message);
+    body.String("from", own ? "user" : "operator");
+    request.Write(body).Raw("text", sealed).Close();
     auto open = Select<ApprovalRow>(*hub_.parts.log, "WHERE run = ? AND phase = 0", {run});
     if (!open.ok()) return reply(open.status());
     struct Sent {
@@ -239,10 +234,9 @@ void EngineImpl::SendMessage(const core::Principal& who, std::string run, std::s
     hub_.journal.Submit(
         [run, own, request, message, sent,
          open = std::move(*open)](Serial& serial) -> core::Status {
-          if (!request.empty() && serial.state().FindRequest(request) != nullptr) {
-            sent->duplicate = true;
+          INTERLOCK_ASSIGN_OR_RETURN(sent->duplicate, WasMade(serial.state(), request));
+          if (sent->duplicate)
             return core::Error(core::StatusCode::kAlreadyExists, "duplicate request");
-          }
           const RunRow* now = serial.state().FindRun(run);
           if (now == nullptr || IsFinal(now->state) || now->state == RunState::kCancelling) {
             return WithReason(core::FailedPrecondition("run `" + run + "` has ended"), "RUN_ENDED");
@@ -302,7 +296,7 @@ void EngineImpl::CancelRun(const core::Principal& who, std::string run, std::str
         context.ok() ? hub_.parts.keys->KeyFor(context->subject)
                      : core::StatusOr<std::shared_ptr<const audit::SubjectKey>>(context.status());
     if (!key.ok()) return reply(key.status());
-    const std::string request = RequestKey(who, request_id);
+    const RequestMark request = MarkOf(who, request_id, "CancelRun", run, {{"reason", reason}});
     auto cancelling = std::make_shared<Draft>();
     cancelling->kind = "run.cancelling";
     cancelling->run = run;
@@ -311,12 +305,12 @@ void EngineImpl::CancelRun(const core::Principal& who, std::string run, std::str
     BodyWriter body(*cancelling);
     body.String("by", "principal:" + who.id);
     if (!sealed.empty()) body.Raw("reason", sealed);
-    body.Optional("request", request).Close();
+    request.Write(body).Close();
     auto repeated = std::make_shared<bool>(false);
     hub_.journal.Submit(
         [run, request, cancelling, repeated](Serial& serial) -> core::Status {
           const RunRow* now = serial.state().FindRun(run);
-          const bool known = !request.empty() && serial.state().FindRequest(request) != nullptr;
+          INTERLOCK_ASSIGN_OR_RETURN(const bool known, WasMade(serial.state(), request));
           if (known || (now != nullptr && now->state == RunState::kCancelling)) {
             *repeated = true;
             return core::Error(core::StatusCode::kAlreadyExists, "cancelled already");

@@ -98,7 +98,8 @@ Draft DraftProposed(const CallIdentity& id, const Sealer& sealer, std::string_vi
     body.Raw("context", sealer.JsonText(draft, core::CanonicalJson(who)));
   }
   body.Int("position", id.position).String("principal", id.principal);
-  body.Optional("request", id.request).Int("step", id.step);
+  body.Optional("request", id.request).Optional("request_digest", id.request_digest);
+  body.Int("step", id.step);
   if (id.run.empty()) body.String("subject", sealer.keys().Hmac("subject", id.subject));
   // A hostile planner may propose any name: an unknown one is cut, and cannot break the entry's
   // limit.

@@ -96,9 +96,10 @@ struct CallIdentity {
   std::int64_t step = -1;
   std::int64_t position = -1;
   std::string tool;
-  std::string args_text;   // as proposed
-  std::string request;     // HMAC; empty when none
-  std::string request_id;  // plain
+  std::string args_text;       // as proposed
+  std::string request;         // HMAC; empty when none
+  std::string request_digest;  // HMAC of what was asked for
+  std::string request_id;      // plain
 
   std::string Actor() const { return agent.empty() ? "principal:" + principal : "agent:" + agent; }
 };

@@ -7,6 +7,7 @@
 #include "core/check.h"
 #include "engine/budget_view.h"
 #include "engine/gate.h"
+#include "engine/requests.h"
 #include "policies/budget.h"
 
 namespace interlock::runtime {
@@ -119,7 +120,10 @@ std::string Gate::BudgetObjection(Serial& serial, Ticket& ticket) const {
 core::Status Gate::CommitDecision(Serial& serial, Ticket& ticket) {
   if (!ticket.id.request.empty() && !ticket.proposed) {
     const RequestRow* earlier = serial.state().FindRequest(ticket.id.request);
-    if (earlier != nullptr) return core::Error(core::StatusCode::kAlreadyExists, earlier->name);
+    if (earlier != nullptr) {
+      INTERLOCK_RETURN_IF_ERROR(SameRequest(*earlier, ticket.id.request_digest));
+      return core::Error(core::StatusCode::kAlreadyExists, earlier->name);
+    }
   }
   const bool decided = ticket.decision.bundle_id != core::Digest{} && ticket.verdict != "refuse";
   if (decided && ticket.verdict != "deny" && !StillHolds(serial, ticket)) {

@@ -209,16 +209,19 @@ struct CounterRow {
   }
 };
 
-// A request_id that was used (as an HMAC of principal and id), and what it made.
+// A request_id that was used (as an HMAC of principal and id), what it asked for (as an HMAC of
+// method, target and content), and what it made.
 struct RequestRow {
   static constexpr const char* kTable = "p_request";
   std::string request;
+  std::string digest;
   std::string kind;  // "run" | "message" | "call" | "approval" | "cancel" | "resolve"
   std::string name;
   static constexpr std::string RequestRow::*kKey = &RequestRow::request;
   template <typename Self, typename Visit>
   static void Fields(Self& r, Visit visit) {
-    visit("request", r.request), visit("kind", r.kind), visit("name", r.name);
+    visit("request", r.request), visit("digest", r.digest), visit("kind", r.kind);
+    visit("name", r.name);
   }
 };
 

@@ -188,6 +188,7 @@ void State::NoteRequest(const audit::EntryView& entry, std::string_view kind,
   const std::string request = Field(entry, "request");
   if (request.empty()) return;
   RequestRow& row = requests_.Edit(request);
+  row.digest = Field(entry, "request_digest");
   row.kind = kind;
   row.name = name;
 }
