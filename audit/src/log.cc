@@ -427,7 +427,11 @@ void LogImpl::Failed(const core::Status& status, bool no_space) {
   store_->Rollback();
   batch_.Abandon();
   overlay_is_stale_ = false;
-  if (health() != Health::kStopped) ReloadOverlay();
+  if (health() != Health::kStopped) {
+    ReloadOverlay();
+  } else {
+    store_->projections().Forget();  // nobody waits for what never becomes durable
+  }
 }
 
 void LogImpl::ReloadOverlay() {

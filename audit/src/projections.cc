@@ -184,6 +184,12 @@ void Projections::Flushed(std::uint64_t next_index) {
   flushed_up_to_ = next_index;
 }
 
+void Projections::Forget() {
+  for (Projector* projector : projectors_) {
+    if (projector != &run_index_) projector->Reset();
+  }
+}
+
 core::Status Projections::Reload(std::uint64_t size) {
   for (Projector* projector : projectors_) projector->Reset();
   INTERLOCK_RETURN_IF_ERROR(AttachAll());

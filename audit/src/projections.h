@@ -30,6 +30,9 @@ class Projections {
   void Flushed(std::uint64_t next_index);
   // After a rollback: forgets all memory and folds the entries in [watermark, size) again.
   core::Status Reload(std::uint64_t size);
+  // The log has stopped with a batch that never became durable: the projectors forget it, so that
+  // nobody waits for it. What the tables hold can still be read.
+  void Forget();
 
   std::uint64_t flushed_up_to() const { return flushed_up_to_; }
   RunIndex& run_index() { return run_index_; }

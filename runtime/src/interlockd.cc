@@ -202,6 +202,10 @@ core::StatusOr<TenantParts> OpenTenant(const runtime::Config& config, const std:
   engine.registry = std::move(sources.registry);
   engine.bundle = std::move(sources.bundle);
   engine.agents = std::move(sources.agents);
+  // Calls wait for a box before their intent, not in the launcher with a permit that ages (rule 4).
+  const int boxes = std::max(2, config.sandbox.boxes_max / static_cast<int>(config.tenants.size()));
+  engine.limits.calls_max = boxes / 2;
+  engine.limits.lookups_max = boxes - boxes / 2;
   for (const auto& [name, planner] : shared.planners) engine.planners[name] = planner.get();
   INTERLOCK_ASSIGN_OR_RETURN(parts.engine, runtime::MakeEngine(std::move(engine)));
   spdlog::info("tenant {}: {} entries, signer {}", id, parts.log->size(),

@@ -110,6 +110,17 @@ TEST_F(FaultTest, FailedBatchIsForgottenByTheProjectors) {
   EXPECT_EQ(recorder_.kinds[1], "run.completed");
 }
 
+TEST_F(FaultTest, AStoppedLogLeavesNobodyWaitingForItsLastBatch) {
+  auto log = MustOpen();
+  ASSERT_TRUE(Submit(*log, "run.started", Urgency::kNormal).ok());
+  faults_.sync_fails = true;
+  EXPECT_EQ(Submit(*log, "call.intended", Urgency::kNormal).code(), core::StatusCode::kDataLoss);
+  faults_.sync_fails = false;
+  EXPECT_EQ(log->health(), Health::kStopped);
+  EXPECT_GE(recorder_.resets, 1);
+  EXPECT_TRUE(log->Read(0).ok());
+}
+
 TEST_F(FaultTest, OutcomeWithoutBallastIsRefusedNotLost) {
   LogOptions options = Options();
   options.ballast_bytes = 0;

@@ -56,6 +56,12 @@ std::shared_ptr<LockTable::Waiter> LockTable::Enqueue(const std::string& key,
   return at->second.emplace_back(std::make_shared<Waiter>(executor));
 }
 
+std::vector<std::string> LockTable::Seize(std::vector<std::string> keys) {
+  const std::lock_guard lock(mutex_);
+  std::erase_if(keys, [this](const std::string& key) { return !held_.try_emplace(key).second; });
+  return keys;
+}
+
 // True when the lock came after all, in the moment the wait ran out.
 bool LockTable::StopWaiting(const std::string& key, const std::shared_ptr<Waiter>& waiter) {
   const std::lock_guard lock(mutex_);

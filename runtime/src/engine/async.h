@@ -54,6 +54,8 @@ class LockTable {
   // and unique.
   asio::awaitable<bool> Take(std::vector<std::string> keys, std::int64_t wait_us);
   void Give(const std::vector<std::string>& keys);
+  // Takes what is free of the keys, at once. Returns those.
+  std::vector<std::string> Seize(std::vector<std::string> keys);
 
  private:
   struct Waiter {

@@ -10,6 +10,8 @@
 namespace interlock::runtime {
 namespace {
 
+constexpr std::size_t kLimitsMax = 256;              // slots that one call may take
+constexpr std::size_t kEnvelopeBytesMax = 4'096;     // of an entry, around its body
 constexpr int kRoundsMax = 2;                        // of modification (rule 5)
 constexpr std::int64_t kRetryPauseMicros = 200'000;  // times the attempt
 
@@ -115,6 +117,17 @@ void Gate::MakeDrafts(Ticket& ticket) const {
   ticket.drafted_verdict = covered ? "allow" : ticket.verdict;
   ticket.drafted_code = ticket.code;
   ticket.drafts.push_back(DecidedDraft(ticket, ticket.drafted_verdict));
+  const bool fits = ticket.decision.limits.size() <= kLimitsMax &&
+                    std::all_of(ticket.drafts.begin(), ticket.drafts.end(), [](const Draft& draft) {
+                      return draft.body.size() <= audit::kEntryBytesMax - kEnvelopeBytesMax;
+                    });
+  if (fits) return;
+  // What cannot be recorded does not happen, and is not tried for ever.
+  Refuse(ticket, "TOO_LARGE",
+         "What the policy read and decided about this call does not fit a record.");
+  ticket.decision = {};
+  ticket.facts.clear();
+  MakeDrafts(ticket);
 }
 
 namespace {
@@ -172,7 +185,7 @@ asio::awaitable<core::Status> Gate::DecideInRounds(Worker& worker, Ticket& ticke
       ticket.say = "No policy is active.";
       co_return core::OkStatus();
     }
-    ticket.now_us = parts_.clock->WallMicros();
+    ticket.now_us = std::max(parts_.clock->WallMicros(), parts_.journal->state().newest_us());
     const PeekReader reader(parts_.journal->state(), *parts_.keys, ticket.now_us);
     ticket.decision = worker.engine->Decide(InputOf(ticket, reader));
     ticket.verdict = policies::VerdictName(ticket.decision.verdict);
@@ -311,7 +324,7 @@ core::PermitTerms Gate::TermsOf(const Ticket& ticket) const {
           .tool_digest = ticket.tool->digest(),
           .args_digest = ticket.args.digest,
           .limits_digest = ticket.tool->limits_digest(),
-          .expires_monotonic_us = parts_.clock->MonotonicMicros() + core::kPermitLifeMicros};
+          .expires_monotonic_us = ticket.intended_monotonic_us + core::kPermitLifeMicros};
 }
 
 // Precondition: the intent is durable.
@@ -369,6 +382,11 @@ bool Gate::UntrustedResult(const Ticket& ticket) {
 
 asio::awaitable<core::Status> Gate::RecordOutcome(Ticket& ticket) {
   ticket.outcome_kind = RecordedKind(*ticket.tool, ticket.outcome);
+  co_return co_await CommitKnown(ticket);
+}
+
+// Precondition: what the outcome is recorded as is said.
+asio::awaitable<core::Status> Gate::CommitKnown(Ticket& ticket) {
   Draft draft = OutcomeDraft(ticket);
   core::Status status = co_await parts_.journal->Commit(
       [this, &ticket, &draft](Serial& serial) { return CommitOutcome(serial, ticket, draft); },
@@ -395,18 +413,58 @@ asio::awaitable<core::Status> Gate::RecordLost(Ticket& ticket) {
   ticket.outcome.kind = tools::OutcomeKind::kUnknown;
   ticket.outcome.error_code = "LOST";
   ticket.outcome.error = "the daemon ended while the call was open";
-  return RecordOutcome(ticket);
+  // Nothing is lost with a read; anything else may have happened, whatever became of its manifest.
+  ticket.outcome_kind = ticket.intended_effect == "read" ? "failed" : "unknown";
+  return CommitKnown(ticket);
+}
+
+void Gate::Seize(const std::string& call, std::vector<std::string> locks) {
+  locks = locks_.Seize(std::move(locks));
+  const std::lock_guard lock(seized_mutex_);
+  seized_[call] = std::move(locks);
+}
+
+// The locks that were kept since the start, or else taken as by any call.
+asio::awaitable<bool> Gate::TakeBack(Ticket& ticket) {
+  {
+    const std::lock_guard lock(seized_mutex_);
+    const auto at = seized_.find(ticket.id.call);
+    if (at != seized_.end()) {
+      ticket.locks = std::move(at->second);
+      ticket.locked = true;
+      seized_.erase(at);
+      co_return true;
+    }
+  }
+  ticket.locked = co_await locks_.Take(ticket.locks, parts_.limits.lock_wait_us);
+  co_return ticket.locked;
+}
+
+asio::awaitable<core::Status> Gate::SettleRecorded(Worker& worker, Ticket& ticket,
+                                                   std::string_view outcome) {
+  if (!co_await TakeBack(ticket)) co_return core::Unavailable("the call's locks are taken");
+  core::Status status = core::OkStatus();
+  if (outcome.empty()) {
+    status = co_await RecordLost(ticket);
+  } else {
+    ticket.state = CallState::kUnknown;
+    ticket.observation = ObservationUnknown();
+  }
+  if (status.ok() && ticket.state == CallState::kUnknown && ticket.tool != nullptr) {
+    status = co_await SettleUnknown(worker, ticket);
+  }
+  Leave(ticket);
+  co_return status;
 }
 
 // ---------------------------------------------------------------- 7: outcomes that nobody saw
 
 asio::awaitable<core::Status> Gate::SettleUnknown(Worker& worker, Ticket& ticket) {
   const tools::Manifest& manifest = ticket.tool->manifest();
-  const std::int64_t age_us = parts_.clock->WallMicros() - ticket.intent_us;
   while (ticket.state == CallState::kUnknown && manifest.idempotency.supported &&
-         ticket.attempt < parts_.limits.attempts_max &&
-         age_us < manifest.idempotency.window_ms * 1000) {
+         ticket.attempt < parts_.limits.attempts_max) {
     core::Status status = co_await Retry(worker, ticket);
+    if (status.code() == core::StatusCode::kDeadlineExceeded) break;  // the key is too old by now
     if (!status.ok()) co_return status;
   }
   if (ticket.state == CallState::kUnknown && manifest.reconcile) {
@@ -418,6 +476,10 @@ asio::awaitable<core::Status> Gate::SettleUnknown(Worker& worker, Ticket& ticket
 // The same call, the same key, a new durable intent. Never for a tool that did not declare it can.
 asio::awaitable<core::Status> Gate::Retry(Worker&, Ticket& ticket) {
   co_await SleepFor(kRetryPauseMicros * ticket.attempt);
+  if (!ticket.has_place) {  // a call that a restart found
+    co_await calls_.Take();
+    ticket.has_place = true;
+  }
   ++ticket.attempt;
   core::Status status = co_await parts_.journal->Commit(
       [this, &ticket](Serial& serial) { return CommitIntent(serial, ticket); });

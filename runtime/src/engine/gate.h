@@ -9,7 +9,9 @@
 #include <asio.hpp>
 #include <atomic>
 #include <functional>
+#include <map>
 #include <memory>
+#include <mutex>
 #include <optional>
 #include <string>
 #include <vector>
@@ -76,6 +78,8 @@ struct Ticket {
   bool untrusted_result = false;
   int attempt = 1;
   std::int64_t intent_us = 0;                    // of the first intent
+  std::int64_t intended_monotonic_us = 0;        // when the newest intent was committed
+  std::string intended_effect;                   // of a recorded call, as its intent says
   std::atomic<std::uint64_t>* handle = nullptr;  // of the executor, for Cancel
   audit::EntryRef newest;
 };
@@ -117,8 +121,15 @@ class Gate {
   // a person.
   asio::awaitable<core::Status> SettleUnknown(Worker& worker, Ticket& ticket);
 
-  // Records `call.outcome` unknown for an intent that a dead daemon left behind.
-  asio::awaitable<core::Status> RecordLost(Ticket& ticket);
+  // For a call that a restart finds with an intent: records `unknown` when it has no outcome at all
+  // (`outcome` empty), and settles that under the call's own locks, so that no other call looks and
+  // acts meanwhile (rule 3). A ticket without a tool (its manifest has changed) stays unknown.
+  // Errors: the log took nothing, or somebody resolved it meanwhile.
+  asio::awaitable<core::Status> SettleRecorded(Worker& worker, Ticket& ticket,
+                                               std::string_view outcome);
+
+  // Before anything is served: keeps the locks of a call that SettleRecorded will be asked for.
+  void Seize(const std::string& call, std::vector<std::string> locks);
 
   // The gate without locks, entries or effects.
   asio::awaitable<void> Check(Worker& worker, Ticket& ticket);
@@ -144,6 +155,9 @@ class Gate {
   void Leave(Ticket& ticket);  // gives locks and place back
   asio::awaitable<tools::Outcome> Execute(Ticket& ticket);
   asio::awaitable<core::Status> RecordOutcome(Ticket& ticket);
+  asio::awaitable<core::Status> RecordLost(Ticket& ticket);
+  asio::awaitable<core::Status> CommitKnown(Ticket& ticket);
+  asio::awaitable<bool> TakeBack(Ticket& ticket);
   asio::awaitable<core::Status> Retry(Worker& worker, Ticket& ticket);
   asio::awaitable<core::Status> Reconcile(Ticket& ticket);
   void MakeDrafts(Ticket& ticket) const;
@@ -172,6 +186,8 @@ class Gate {
 
   GateParts parts_;
   LockTable locks_;
+  std::mutex seized_mutex_;
+  std::map<std::string, std::vector<std::string>> seized_;  // by call, since the start
   Places lookups_;
   Places calls_;
 };

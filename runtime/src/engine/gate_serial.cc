@@ -219,6 +219,7 @@ core::Status Gate::EmitAllow(Serial& serial, Ticket& ticket) {
   Draft intended = DraftIntended(ticket.id, IntentOf(ticket));
   INTERLOCK_RETURN_IF_ERROR(serial.Append(intended).status());
   ticket.intent_us = serial.now_us();
+  ticket.intended_monotonic_us = parts_.clock->MonotonicMicros();
   ticket.state = CallState::kIntended;
   return core::OkStatus();
 }
@@ -253,6 +254,15 @@ core::Status Gate::CommitIntent(Serial& serial, Ticket& ticket) {
   if (call == nullptr || call->state != CallState::kUnknown) {
     return core::FailedPrecondition("the outcome of call `" + ticket.id.call + "` is known by now");
   }
+  // Rule 9. By the log's time, which never goes back; the key must live until the attempt has
+  // ended.
+  const tools::Manifest& manifest = ticket.tool->manifest();
+  const std::int64_t wall_ms = manifest.limits.wall_ms;
+  const std::int64_t age_us = serial.now_us() - call->intent_us;
+  if (age_us + wall_ms * 1000 > manifest.idempotency.window_ms * 1000) {
+    return core::Error(core::StatusCode::kDeadlineExceeded, "the idempotency key is too old");
+  }
+  ticket.intended_monotonic_us = parts_.clock->MonotonicMicros();
   IntentFields intent = IntentOf(ticket);
   intent.counters = SplitWords(call->counters);
   Draft draft = DraftIntended(ticket.id, intent);

@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "engine/run_state.h"
+
 namespace interlock::runtime {
 namespace {
 
@@ -51,22 +53,6 @@ std::vector<Event> EventsOf(std::string_view kind, const RecordedCall& call) {
   const std::string observation = ends ? ObservationOf(call) : "";
   if (observation.empty()) return {};
   return {event::CallDone{id, observation}};
-}
-
-// The state that the log itself has said, which the core must not run ahead of.
-void FoldState(std::string_view kind, const core::JsonObjectView& body, RunState& state) {
-  if (kind == "run.parked") state = RunState::kWaitingForApproval;
-  if (kind == "run.resumed" || kind == "plan.requested") state = RunState::kRunning;
-  if (kind == "message.received" && state == RunState::kWaitingForUser) state = RunState::kRunning;
-  if (kind == "run.waiting") {
-    state =
-        Field(body, "for") == "person" ? RunState::kWaitingForPerson : RunState::kWaitingForUser;
-  }
-  if (kind == "run.cancelling") state = RunState::kCancelling;
-  if (kind == "run.completed") state = RunState::kCompleted;
-  if (kind == "run.failed") state = RunState::kFailed;
-  if (kind == "run.cancelled") state = RunState::kCancelled;
-  if (kind == "run.escalated") state = RunState::kEscalated;
 }
 
 }  // namespace
@@ -142,6 +128,8 @@ core::Status History::FoldCall(const audit::Entry& entry, const core::JsonObject
         kind == "approval.rejected" ? "The approval was refused." : "Nobody approved this in time.";
   } else if (kind == "call.intended") {
     call.attempt = static_cast<int>(body.Int("attempt").value_or(1));
+    call.effect = Field(body, "effect");
+    call.intended_tool_digest = Field(body, "tool_digest");
     if (call.intent_us == 0) call.intent_us = entry.time_us;
     // A further attempt is open: what the one before it left is not the outcome any more.
     call.outcome.clear();
@@ -228,7 +216,7 @@ core::Status History::FoldEntry(const audit::Entry& entry, const AgentOf& agent_
   const auto body = view.Object("body");
   if (!body) return core::DataLoss("entry " + std::to_string(entry.index) + " has no body");
   const std::string& kind = entry.kind;
-  FoldState(kind, *body, recorded.log_state);
+  recorded.log_state = StateAfter(recorded.log_state, kind, *body);
   if (!body->Raw("call")) {
     INTERLOCK_RETURN_IF_ERROR(FoldRun(entry, *body, agent_of, recorded));
   } else {

@@ -18,8 +18,10 @@ namespace interlock::runtime {
 // A call as its entries tell it; enough to go on with it.
 struct RecordedCall {
   CallIdentity id;
-  std::string args;         // canonical, from the newest decision
-  std::string tool_digest;  // cited when it was proposed
+  std::string args;                  // canonical, from the newest decision
+  std::string tool_digest;           // cited when it was proposed
+  std::string intended_tool_digest;  // of the newest intent; empty: none
+  std::string effect;                // of the tool that was intended: "money", …
   std::string verdict;
   std::string code;
   std::string say;

@@ -8,6 +8,8 @@
 namespace interlock::runtime {
 namespace {
 
+constexpr std::int64_t kStallPauseMicros = 250'000;  // doubled each time
+constexpr std::int64_t kStallPauseMaxMicros = 60'000'000;
 constexpr auto kMaintenancePause = std::chrono::milliseconds(250);
 constexpr auto kDrainMax = std::chrono::seconds(30);
 constexpr int kExpireBatch = 200;
@@ -94,6 +96,11 @@ void Hub::Stop() {
   for (std::thread& thread : threads_) thread.join();
   threads_.clear();
   actors_.clear();
+  const std::lock_guard lock(mutex_);
+  // A call that is still open will yet tell of its end, to a worker that runs nothing any more.
+  if (busy_ > 0) {
+    for (auto& worker : workers_) static_cast<void>(worker.release());
+  }
   workers_.clear();
 }
 
@@ -173,6 +180,7 @@ core::Status Hub::Recover() {
     wake.insert(call.run);
   }
   wake.erase("");
+  for (const CallRow& call : open_calls) gate.Seize(call.call, SplitWords(call.locks));
   if (parts.log->size() > 0) {
     Draft recovery;
     recovery.kind = "recovery";
@@ -194,29 +202,24 @@ core::Status Hub::Recover() {
 // A call without a run: nobody waits in memory, the caller asks again (rule 12).
 asio::awaitable<void> Hub::SettleDirect(CallRow row) {
   auto recorded = history.Call(IndexesOf(row));
-  if (!recorded.ok()) co_return;
+  if (!recorded.ok()) co_return NoteStalledCall(row.call);
   recorded->attempt = static_cast<int>(row.attempt);
   recorded->intent_us = row.intent_us;
   auto made = TicketOf(*recorded, nullptr);
-  if (!made.ok()) co_return;
+  if (!made.ok()) co_return NoteStalledCall(row.call);
   const std::unique_ptr<Ticket> ticket = std::move(*made);
-  Worker& worker = WorkerOf(row.call);
-  if (row.state == CallState::kIntended) {
-    core::Status status = co_await gate.RecordLost(*ticket);
-    if (!status.ok()) co_return;
-  } else {
-    ticket->state = CallState::kUnknown;
-  }
-  if (ticket->state == CallState::kUnknown) {
-    core::Status ignored = co_await gate.SettleUnknown(worker, *ticket);
-  }
+  const std::string outcome = row.state == CallState::kIntended ? "" : row.outcome;
+  core::Status status = co_await gate.SettleRecorded(WorkerOf(row.call), *ticket, outcome);
+  if (!status.ok()) NoteStalledCall(row.call);
 }
 
 std::vector<std::uint64_t> Hub::IndexesOf(const CallRow& row) {
   std::vector<std::uint64_t> indexes;
-  for (const std::int64_t index : {row.proposed_index, row.decided_index, row.outcome_index}) {
+  for (const std::int64_t index :
+       {row.proposed_index, row.decided_index, row.intended_index, row.outcome_index}) {
     if (index >= 0) indexes.push_back(static_cast<std::uint64_t>(index));
   }
+  std::sort(indexes.begin(), indexes.end());  // as they stand in the log
   return indexes;
 }
 
@@ -262,12 +265,20 @@ bool Hub::Evict(const std::string& run, const RunActor* actor) {
   if (actor->queued > 0) return false;
   const auto at = actors_.find(run);
   if (at != actors_.end() && at->second.get() == actor) actors_.erase(at);
+  const auto stalled = stalled_.find(run);
+  if (stalled != stalled_.end() && !stalled->second.waits) stalled_.erase(stalled);  // it went on
   return true;
 }
 
-void Hub::NoteStalled(const std::string& run) {
+void Hub::NoteStalled(const std::string& id, Stalled::Kind kind) {
   const std::lock_guard lock(mutex_);
-  stalled_.insert(run);
+  Stalled& stalled = stalled_[id];
+  const std::int64_t pause_us =
+      std::min(kStallPauseMicros << std::min(stalled.tries, 16), kStallPauseMaxMicros);
+  stalled = {.kind = kind,
+             .tries = stalled.tries + 1,
+             .waits = true,
+             .next_us = parts.clock->MonotonicMicros() + pause_us};
 }
 
 const AgentFile* Hub::FindAgent(const std::string& name) const {
@@ -380,15 +391,16 @@ core::StatusOr<std::unique_ptr<Ticket>> Hub::TicketOf(const RecordedCall& call,
   ticket->proposed = true;
   ticket->attempt = std::max(1, call.attempt);
   ticket->intent_us = call.intent_us;
+  ticket->intended_effect = call.effect;
   const bool started = call.attempt > 0;
   if (started) {
-    // What is settled is what was intended: the decided arguments, by the very tool.
+    // What is settled is what was intended: the decided arguments, by the very tool. Where that is
+    // gone, there is no tool: only a person can tell.
     const std::string proposed = std::exchange(ticket->id.args_text, call.args);
     const bool fits = gate.Prepare(*ticket);
     ticket->id.args_text = proposed;
-    if (!fits || core::DigestName(ticket->tool->digest()) != call.tool_digest) {
-      return core::FailedPrecondition("tool `" + call.id.tool +
-                                      "` is not the one that was intended");
+    if (!fits || core::DigestName(ticket->tool->digest()) != call.intended_tool_digest) {
+      ticket->tool = nullptr;
     }
   }
   return ticket;
@@ -410,15 +422,24 @@ void Hub::Maintain() {
 
 void Hub::WakeStalled() {
   if (parts.log->health() != audit::Health::kOk) return;
-  std::set<std::string> runs;
+  std::vector<std::string> runs;
+  std::vector<std::string> calls;
   {
+    const std::int64_t now_us = parts.clock->MonotonicMicros();
     const std::lock_guard lock(mutex_);
-    for (const std::string& run : stalled_) {
-      if (!actors_.contains(run)) runs.insert(run);
+    for (auto& [id, stalled] : stalled_) {
+      if (!stalled.waits || stalled.next_us > now_us || actors_.contains(id)) continue;
+      stalled.waits = false;
+      (stalled.kind == Stalled::Kind::kRun ? runs : calls).push_back(id);
     }
-    for (const std::string& run : runs) stalled_.erase(run);
   }
   for (const std::string& run : runs) Wake(run);
+  for (const std::string& call : calls) {
+    const auto row = CallRowOf(call);
+    const bool open =
+        row.ok() && (row->state == CallState::kIntended || row->state == CallState::kUnknown);
+    if (open) Spawn(WorkerOf(call), SettleDirect(*row));
+  }
 }
 
 void Hub::ExpireApprovals() {

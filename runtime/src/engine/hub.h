@@ -45,7 +45,9 @@ class Hub {
   // From the actor, when it has nothing to do. False: an event came in between, it must stay.
   bool Evict(const std::string& run, const RunActor* actor);
   // The log did not take an entry: the run is read back when the log is well again.
-  void NoteStalled(const std::string& run);
+  void NoteStalled(const std::string& run) { NoteStalled(run, Stalled::Kind::kRun); }
+  // The same for a call without a run.
+  void NoteStalledCall(const std::string& call) { NoteStalled(call, Stalled::Kind::kCall); }
 
   Worker& WorkerOf(const std::string& id);
   // Counts a coroutine while it runs, so that Stop can wait.
@@ -67,8 +69,8 @@ class Hub {
   core::StatusOr<ApprovalRow> ApprovalRowOf(const std::string& id) const;
   core::StatusOr<std::vector<ApprovalRow>> ApprovalsOfCall(const std::string& call) const;
 
-  // A ticket that goes on with a recorded call. Errors: kFailedPrecondition when the tool has
-  // changed since.
+  // A ticket that goes on with a recorded call; of one that was started, without a tool when that
+  // is not the one that was intended any more.
   core::StatusOr<std::unique_ptr<Ticket>> TicketOf(const RecordedCall& call,
                                                    const AgentFile* agent);
   // Approvals of a call that are granted, with their bindings; `complete` when none is pending.
@@ -90,6 +92,16 @@ class Hub {
   History history;
 
  private:
+  // What the log did not take, or could not be read back: tried again, ever more seldom.
+  struct Stalled {
+    enum class Kind { kRun, kCall };
+    Kind kind = Kind::kRun;
+    int tries = 0;
+    bool waits = false;
+    std::int64_t next_us = 0;  // monotonic
+  };
+
+  void NoteStalled(const std::string& id, Stalled::Kind kind);
   void Maintain();  // thread: expiry, stalled runs
   void ExpireApprovals();
   void WakeStalled();
@@ -106,7 +118,7 @@ class Hub {
   mutable std::mutex mutex_;
   std::condition_variable changed_;
   std::map<std::string, std::shared_ptr<RunActor>> actors_;
-  std::set<std::string> stalled_;
+  std::map<std::string, Stalled> stalled_;
   std::map<std::string, std::unique_ptr<AgentFile>> pinned_;  // older files, by digest
   std::int64_t busy_ = 0;
   std::atomic<bool> stopping_{false};

@@ -12,7 +12,10 @@ class BodyCommand final : public audit::Command {
 
   core::Status Apply(audit::Transaction& transaction) override {
     Serial serial(transaction, journal_.state(), journal_.SerialEngine());
-    return body_(serial);
+    core::Status status = body_(serial);
+    if (journal_.state().TakeReadError())
+      return core::DataLoss("the state cannot be read; try again");
+    return status;
   }
   void Done(const core::Status& status) override { done_(status); }
 

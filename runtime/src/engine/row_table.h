@@ -95,6 +95,9 @@ class RowTable {
     Slot& slot = Load(key);
     return slot.exists ? &slot.row : nullptr;
   }
+  // Whether a row could not be read (as opposed to: is not there) since this was asked last. What
+  // Find and Edit gave then is nothing to act on.
+  bool TakeReadError() { return std::exchange(read_error_, false); }
   // What memory knows: found / known absent / unknown. For readers on other threads.
   enum class Peek { kFound, kAbsent, kUnknown };
   Peek PeekAt(const std::string& key, Row& out, std::int64_t& batch) const {
@@ -168,6 +171,7 @@ class RowTable {
   };
 
   void Touch(const std::string& key, Slot& slot) {
+    if (&slot == &unread_) return;
     slot.batch = batch_;
     if (slot.dirty) return;
     slot.dirty = true;
@@ -178,12 +182,17 @@ class RowTable {
     if (!fresh) return at->second;
     INTERLOCK_CHECK(select_ != nullptr);
     BindText(select_.get(), 1, key);
-    if (sqlite3_step(select_.get()) == SQLITE_ROW) {
+    const int code = sqlite3_step(select_.get());
+    if (code == SQLITE_ROW) {
       at->second.row = ReadRow<Row>(select_.get());
       at->second.exists = true;
     }
     sqlite3_reset(select_.get());
-    return at->second;
+    if (code == SQLITE_ROW || code == SQLITE_DONE) return at->second;
+    slots_.erase(at);
+    read_error_ = true;
+    unread_ = Slot{};
+    return unread_;
   }
   static void Bind(sqlite3_stmt* statement, const Row& row) {
     int at = 0;
@@ -202,6 +211,8 @@ class RowTable {
   Statement erase_;
   std::unordered_map<std::string, Slot> slots_;
   std::vector<std::string> dirty_;
+  Slot unread_;  // stands for a row that could not be read
+  bool read_error_ = false;
   std::int64_t batch_ = 1;
 };
 

@@ -27,6 +27,7 @@ struct RunRow {
   std::int64_t entries = 0;
   std::string newest_hash;       // hex
   std::int64_t message_us = 0;   // when the newest message came
+  std::int64_t messages = 0;     // of the user, so far
   std::int64_t text_index = -1;  // entry that holds the answer or question (slot 0)
   std::string code;
   std::string reason;
@@ -39,6 +40,7 @@ struct RunRow {
     visit("steps", r.steps), visit("first_index", r.first_index);
     visit("newest_index", r.newest_index), visit("entries", r.entries);
     visit("newest_hash", r.newest_hash), visit("message_us", r.message_us);
+    visit("messages", r.messages);
     visit("text_index", r.text_index), visit("code", r.code), visit("reason", r.reason);
   }
 };
@@ -68,6 +70,7 @@ struct CallRow {
   std::int64_t intent_us = 0;  // of the first intent
   std::int64_t proposed_index = -1;
   std::int64_t decided_index = -1;
+  std::int64_t intended_index = -1;  // of the newest intent
   std::int64_t outcome_index = -1;
   std::int64_t released = 0;  // 1 once result.released stands in the log
   std::int64_t newest_index = 0;
@@ -86,6 +89,7 @@ struct CallRow {
     visit("counters", r.counters), visit("attempt", r.attempt), visit("create_us", r.create_us);
     visit("update_us", r.update_us), visit("intent_us", r.intent_us);
     visit("proposed_index", r.proposed_index), visit("decided_index", r.decided_index);
+    visit("intended_index", r.intended_index);
     visit("outcome_index", r.outcome_index), visit("released", r.released);
     visit("newest_index", r.newest_index), visit("newest_hash", r.newest_hash);
     visit("resolved_by", r.resolved_by), visit("resolved_as", r.resolved_as);

@@ -56,7 +56,12 @@ void RunActor::Load() {
                     : core::StatusOr<std::shared_ptr<const audit::SubjectKey>>(recorded.status());
   if (!key.ok()) {
     // Content that was erased, or a damaged payload: the run cannot go on, and the log says so
-    // already.
+    // already. Anything else may pass.
+    const core::StatusCode code = key.status().code();
+    const bool for_good = code == core::StatusCode::kNotFound ||
+                          code == core::StatusCode::kFailedPrecondition ||
+                          code == core::StatusCode::kDataLoss;
+    if (!for_good) Stall();
     gone_ = true;
     return;
   }
@@ -184,7 +189,14 @@ void RunActor::Perform(const effect::Park&) {
   BodyWriter(parked).Raw("approvals", JsonStrings(waiting)).Close();
   std::vector<Draft> drafts;
   drafts.push_back(std::move(parked));
-  Spawn(Write(std::move(drafts)));
+  // Something of it is open still: an answer that came meanwhile would otherwise find nobody.
+  auto open = [waiting](State& state) {
+    return std::any_of(waiting.begin(), waiting.end(), [&](const std::string& id) {
+      const ApprovalRow* row = state.FindApproval(id);
+      return row != nullptr && row->phase == policies::ApprovalPhase::kPending;
+    });
+  };
+  Spawn(WriteUnlessNews(std::move(drafts), std::move(open)));
 }
 
 void RunActor::Perform(const effect::WaitForUser& wait) {
@@ -193,7 +205,7 @@ void RunActor::Perform(const effect::WaitForUser& wait) {
   BodyWriter(waiting).String("for", "user").Raw("text", text).Close();
   std::vector<Draft> drafts;
   drafts.push_back(std::move(waiting));
-  Spawn(Write(std::move(drafts)));
+  Spawn(WriteUnlessNews(std::move(drafts), [](State&) { return true; }));
 }
 
 void RunActor::Perform(const effect::WaitForPerson&) {
@@ -201,7 +213,17 @@ void RunActor::Perform(const effect::WaitForPerson&) {
   BodyWriter(waiting).String("for", "person").Close();
   std::vector<Draft> drafts;
   drafts.push_back(std::move(waiting));
-  Spawn(Write(std::move(drafts)));
+  std::vector<std::string> unknown;
+  for (const CallSlot& slot : core_.slots) {
+    if (slot.phase == SlotPhase::kPerson) unknown.push_back(slot.call);
+  }
+  auto open = [unknown](State& state) {
+    return std::any_of(unknown.begin(), unknown.end(), [&](const std::string& call) {
+      const CallRow* row = state.FindCall(call);
+      return row != nullptr && row->state == CallState::kUnknown;
+    });
+  };
+  Spawn(WriteUnlessNews(std::move(drafts), std::move(open)));
 }
 
 // Rule 11: started calls go on, but for reads and those whose manifest says `cancel: safe`.
@@ -223,7 +245,9 @@ void RunActor::Perform(const effect::Finish& finish) {
     const std::string answer = sealer_->Text(done, finish.answer);
     BodyWriter(done).Raw("answer", answer).Close();
     drafts.push_back(std::move(done));
-  } else if (finish.state == RunState::kCancelled) {
+    return Spawn(WriteUnlessNews(std::move(drafts), [](State&) { return true; }));
+  }
+  if (finish.state == RunState::kCancelled) {
     Draft cancelled = MakeDraft("run.cancelled", "engine");
     BodyWriter(cancelled).String("why", "asked").Close();
     drafts.push_back(std::move(cancelled));
@@ -258,6 +282,24 @@ asio::awaitable<void> RunActor::Write(std::vector<Draft> drafts) {
   if (!status.ok()) Stall();
 }
 
+// Says that the run waits or is complete, unless the log knows better by now: a message that the
+// core has not read, a cancel, or nothing left of what it waits for. Then nothing is said, and the
+// run is read back from the log.
+asio::awaitable<void> RunActor::WriteUnlessNews(std::vector<Draft> drafts,
+                                                std::function<bool(State&)> open) {
+  bool news = false;
+  core::Status status = co_await hub_.journal.Commit(
+      [this, &drafts, &open, &news, read = core_.user_messages](Serial& serial) {
+        const RunRow* row = serial.state().FindRun(run_);
+        news = row == nullptr || row->state == RunState::kCancelling || IsFinal(row->state) ||
+               row->messages != read || !open(serial.state());
+        if (news) return core::OkStatus();
+        for (Draft& draft : drafts) INTERLOCK_RETURN_IF_ERROR(serial.Append(draft).status());
+        return core::OkStatus();
+      });
+  if (!status.ok() || news) Stall();
+}
+
 Draft RunActor::MakeDraft(std::string_view kind, std::string actor) const {
   Draft draft;
   draft.kind = kind;
@@ -289,6 +331,7 @@ PlanRequest RunActor::MakePlanRequest() {
 // What the planner will read is released in the same durable step that records the request (rule
 // 7).
 asio::awaitable<void> RunActor::RequestPlan() {
+  if (hub_.stopping()) co_return Stall();
   std::vector<Draft> drafts;
   std::vector<std::string> shown;
   for (const auto& [call, labels] : unreleased_) {
@@ -376,6 +419,10 @@ std::unique_ptr<Ticket> RunActor::NewTicket(const CallSlot& slot) {
 // side.
 asio::awaitable<void> RunActor::StartCalls() {
   while (!stalled_) {
+    if (hub_.stopping()) {
+      Stall();
+      break;
+    }
     auto next = std::find_if(core_.slots.begin(), core_.slots.end(), [](const CallSlot& slot) {
       return slot.phase == SlotPhase::kProposed;
     });
@@ -430,12 +477,19 @@ asio::awaitable<void> RunActor::RunCall(std::shared_ptr<LiveCall> live) {
 
 // Approvals are complete: the call goes through the whole gate again, with fresh facts (rule 14).
 asio::awaitable<void> RunActor::ResumeCall(std::string call) {
+  if (hub_.stopping()) co_return Stall();
   Draft resumed = MakeDraft("run.resumed", "engine");
   BodyWriter(resumed).String("why", "approved").Close();
-  std::vector<Draft> drafts;
-  drafts.push_back(std::move(resumed));
-  co_await Write(std::move(drafts));
-  if (stalled_) co_return;
+  core::Status noted = co_await hub_.journal.Commit([this, &resumed](Serial& serial) {
+    const RunRow* row = serial.state().FindRun(run_);
+    const bool open = row != nullptr && row->state != RunState::kCancelling && !IsFinal(row->state);
+    // Cancelled meanwhile: the gate will say so of the call (rule 11).
+    return open ? serial.Append(resumed).status() : core::OkStatus();
+  });
+  if (!noted.ok()) {
+    Stall();
+    co_return;
+  }
   auto recorded =
       hub_.history.Run(run_, [this](const std::string& name, const std::string& digest) {
         return hub_.PinnedAgent(name, digest);
@@ -471,29 +525,16 @@ asio::awaitable<void> RunActor::ResumeCall(std::string call) {
 asio::awaitable<void> RunActor::SettleCall(RecordedCall recorded) {
   const std::string call = recorded.id.call;
   auto made = hub_.TicketOf(recorded, agent_);
-  if (!made.ok()) {  // the tool is not the one that was intended: only a person can tell
-    Handle(event::CallNeedsPerson{call, ObservationUnknown()});
+  if (!made.ok()) {
+    Stall();
     co_return;
   }
   const std::unique_ptr<Ticket> ticket = std::move(*made);
-  if (recorded.outcome.empty()) {
-    core::Status status = co_await hub_.gate.RecordLost(*ticket);
-    if (!status.ok()) {
-      Stall();
-      co_return;
-    }
-  } else {
-    ticket->state = CallState::kUnknown;
-    ticket->observation = ObservationUnknown();
-  }
-  if (ticket->state == CallState::kUnknown) {
-    core::Status status = co_await hub_.gate.SettleUnknown(worker_, *ticket);
-    if (!status.ok()) {
-      // Somebody resolved it meanwhile, or the log took nothing: the log tells when it is read
-      // again.
-      Stall();
-      co_return;
-    }
+  core::Status status = co_await hub_.gate.SettleRecorded(worker_, *ticket, recorded.outcome);
+  if (!status.ok()) {
+    // Somebody resolved it meanwhile, or the log took nothing: the log tells when it is read again.
+    Stall();
+    co_return;
   }
   if (ticket->state == CallState::kUnknown) {
     Handle(event::CallNeedsPerson{call, ticket->observation});

@@ -56,6 +56,8 @@ class RunActor : public std::enable_shared_from_this<RunActor> {
   asio::awaitable<void> ResumeCall(std::string call);
   asio::awaitable<void> SettleCall(RecordedCall call);
   asio::awaitable<void> Write(std::vector<Draft> drafts);
+  asio::awaitable<void> WriteUnlessNews(std::vector<Draft> drafts,
+                                        std::function<bool(State&)> open);
 
   void Spawn(asio::awaitable<void> work);
   std::unique_ptr<Ticket> NewTicket(const CallSlot& slot);

@@ -4,6 +4,7 @@
 #include <charconv>
 
 #include "core/digest.h"
+#include "engine/run_state.h"
 #include "runtime/make_engine.h"
 #include "runtime/projectors.h"
 
@@ -155,6 +156,24 @@ core::Status State::Apply(const audit::EntryView& entry) {
   runs_.Trim(kRowsKept), calls_.Trim(kRowsKept), approvals_.Trim(kRowsKept);
   holds_.Trim(kRowsKept), call_holds_.Trim(kRowsKept), effects_.Trim(kRowsKept);
   counters_.Trim(kRowsKept), requests_.Trim(kRowsKept);
+  newest_us_.store(entry.time_us, std::memory_order_relaxed);
+  INTERLOCK_RETURN_IF_ERROR(ApplyKind(entry));
+  bool failed = false;
+  ForEachTable([&failed](auto& table) { failed = table.TakeReadError() || failed; });
+  if (failed)
+    return core::DataLoss("a row that entry " + std::to_string(entry.index) +
+                          " changes cannot be read");
+  return core::OkStatus();
+}
+
+bool State::TakeReadError() {
+  const std::lock_guard lock(mutex_);
+  bool failed = false;
+  ForEachTable([&failed](auto& table) { failed = table.TakeReadError() || failed; });
+  return failed;
+}
+
+core::Status State::ApplyKind(const audit::EntryView& entry) {
   const std::string_view kind = entry.kind;
   if (kind == "bundle.activated") {
     settings_.Edit("bundle").value = Field(entry, "bundle");
@@ -176,6 +195,7 @@ core::Status State::Apply(const audit::EntryView& entry) {
 
 void State::TouchRun(const audit::EntryView& entry) {
   RunRow& run = runs_.Edit(std::string(entry.run));
+  run.state = StateAfter(run.state, entry.kind, entry.body);
   run.update_us = entry.time_us;
   run.newest_index = static_cast<std::int64_t>(entry.index);
   run.newest_hash = core::Hex(entry.leaf_hash);
@@ -210,35 +230,22 @@ core::Status State::ApplyRun(const audit::EntryView& entry) {
   } else if (kind == "message.received") {
     NoteRequest(entry, "message", id);
     run.message_us = entry.time_us;
-    if (run.state == RunState::kWaitingForUser) run.state = RunState::kRunning;
-  } else if (kind == "plan.requested") {
-    if (run.state != RunState::kCancelling) run.state = RunState::kRunning;
+    ++run.messages;
   } else if (kind == "plan.received") {
     run.steps = entry.body.Int("step").value_or(0) + 1;
-  } else if (kind == "run.parked") {
-    run.state = RunState::kWaitingForApproval;
-  } else if (kind == "run.resumed") {
-    run.state = RunState::kRunning;
   } else if (kind == "run.waiting") {
-    const bool person = Field(entry, "for") == "person";
-    run.state = person ? RunState::kWaitingForPerson : RunState::kWaitingForUser;
     if (entry.body.Raw("text")) run.text_index = static_cast<std::int64_t>(entry.index);
   } else if (kind == "run.completed") {
-    run.state = RunState::kCompleted;
     run.text_index = static_cast<std::int64_t>(entry.index);
   } else if (kind == "run.failed") {
-    run.state = RunState::kFailed;
     run.code = Field(entry, "code");
     run.reason = Field(entry, "reason");
   } else if (kind == "run.cancelling") {
-    run.state = RunState::kCancelling;
     NoteRequest(entry, "cancel", id);
   } else if (kind == "run.cancelled") {
-    run.state = RunState::kCancelled;
     run.code = "CANCELLED";
     NoteRequest(entry, "cancel", id);
   } else if (kind == "run.escalated") {
-    run.state = RunState::kEscalated;
     run.text_index = static_cast<std::int64_t>(entry.index);
   }
   return core::OkStatus();
@@ -289,6 +296,7 @@ core::Status State::ApplyDecided(const audit::EntryView& entry, CallRow& call) {
 
 core::Status State::ApplyIntended(const audit::EntryView& entry, CallRow& call) {
   call.state = CallState::kIntended;
+  call.intended_index = static_cast<std::int64_t>(entry.index);
   call.effect = Field(entry, "effect");
   call.effect_key = Field(entry, "effect_key");
   call.idempotency_key = Field(entry, "idempotency_key");

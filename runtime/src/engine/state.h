@@ -4,6 +4,7 @@
 // copy. Other threads use the Peek methods, which know only what memory holds.
 #pragma once
 
+#include <atomic>
 #include <condition_variable>
 #include <cstdint>
 #include <functional>
@@ -52,6 +53,10 @@ class State final : public audit::Projector {
   void SetRunListener(std::function<void(const std::string&)> listener) {
     run_listener_ = std::move(listener);
   }
+  // Time of the newest entry that was folded; any thread.
+  std::int64_t newest_us() const { return newest_us_.load(std::memory_order_relaxed); }
+  // Whether a row could not be read since the last call of this: then what was found is not so.
+  bool TakeReadError();
   std::string Setting(const std::string& name);
   std::vector<std::string> HoldsOf(const std::string& call);
 
@@ -108,6 +113,7 @@ class State final : public audit::Projector {
     act(effects_), act(locks_), act(counters_), act(requests_), act(settings_);
   }
 
+  core::Status ApplyKind(const audit::EntryView& entry);
   // One method a subject; each returns kDataLoss when a field is missing.
   core::Status ApplyRun(const audit::EntryView& entry);
   core::Status ApplyCall(const audit::EntryView& entry);
@@ -124,6 +130,7 @@ class State final : public audit::Projector {
   void SettleLocks(CallRow& call);
   void TouchRun(const audit::EntryView& entry);
 
+  std::atomic<std::int64_t> newest_us_{0};
   mutable std::mutex mutex_;
   mutable std::condition_variable committed_;
   std::int64_t batch_ = 1;  // that is being folded

@@ -62,6 +62,15 @@ Effects WaitAs(RunCore& run, RunState state, Wait wait) {
   return {std::move(wait)};
 }
 
+// What a waiting run is told of sets it to work, as it does in the log (StateAfter): it says anew
+// that it waits.
+void GoOnWaiting(RunCore& run) {
+  const bool waits = run.state == RunState::kWaitingForApproval ||
+                     run.state == RunState::kWaitingForUser ||
+                     run.state == RunState::kWaitingForPerson;
+  if (waits) run.state = RunState::kRunning;
+}
+
 Effects Close(RunCore& run) {
   switch (run.closing.kind) {
     case Closing::Kind::kNone:
@@ -128,6 +137,8 @@ Effects On(RunCore& run, const event::Message& message) {
   // Results of the plan come before what the user said after it: see PlanRequested.
   run.messages.push_back({.role = Role::kUser, .text = message.text, .calls = {}, .call_id = ""});
   run.news = true;
+  ++run.user_messages;
+  GoOnWaiting(run);
   return Next(run);
 }
 
@@ -228,6 +239,7 @@ Effects On(RunCore& run, const event::CallDone& done) {
   slot->phase = SlotPhase::kDone;
   slot->observation = done.observation;
   run.news = run.news || slot->shown;  // was shown as pending: now there is news
+  GoOnWaiting(run);
   return Next(run);
 }
 
@@ -246,6 +258,8 @@ Effects On(RunCore& run, const event::TimeUp&) {
                  .text = "",
                  .code = "TIME_LIMIT",
                  .reason = "the run took longer than its agent allows"};
+  // What has not passed the gate never will.
+  std::erase_if(run.slots, [](const CallSlot& slot) { return slot.phase == SlotPhase::kProposed; });
   // Started calls are not lost, and the driver stops the planner: the run ends when they have
   // ended.
   if (Busy(run)) return {};

@@ -57,6 +57,7 @@ struct RunCore {
   bool news = false;       // a message or late result the planner has not read
   Closing closing;
   std::vector<ChatMessage> messages;
+  std::int64_t user_messages = 0;  // among them
   std::vector<CallSlot>
       slots;  // of the newest plan, then older ones that are not shown as done yet
 };

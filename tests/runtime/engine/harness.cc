@@ -221,15 +221,7 @@ Plan FakePlanner::Ask(std::string text) {
 Harness::Harness(std::string policy, std::vector<ToolSpec> specs) : policy_(std::move(policy)) {
   char name[] = "/tmp/interlock-engine-XXXXXX";
   folder = mkdtemp(name);
-  std::vector<std::shared_ptr<const tools::Tool>> all;
-  for (const ToolSpec& spec : specs) {
-    auto tool = tools::Tool::FromManifest(ManifestOf(spec));
-    EXPECT_TRUE(tool.ok()) << tool.status();
-    all.push_back(*tool);
-  }
-  auto registry = tools::Registry::Of(std::move(all));
-  EXPECT_TRUE(registry.ok()) << registry.status();
-  registry_ = *registry;
+  SetTools(specs);
   auto parsed = ParseAgent(
       "tester.yaml",
       "name: tester\nversion: \"1\"\ndescription: tests\nplanner: fake\nmodel: none\n"
@@ -300,6 +292,32 @@ void Harness::Stop() {
   state_.reset();
   keys_.reset();
   signer_.reset();
+}
+
+void Harness::SetTools(const std::vector<ToolSpec>& specs) {
+  std::vector<std::shared_ptr<const tools::Tool>> all;
+  for (const ToolSpec& spec : specs) {
+    auto tool = tools::Tool::FromManifest(ManifestOf(spec));
+    EXPECT_TRUE(tool.ok()) << tool.status();
+    all.push_back(*tool);
+  }
+  auto registry = tools::Registry::Of(std::move(all));
+  EXPECT_TRUE(registry.ok()) << registry.status();
+  registry_ = *registry;
+}
+
+std::string Harness::CopyFiles() {
+  std::string copy = folder + ".copy";
+  std::filesystem::remove_all(copy);
+  std::filesystem::copy(folder, copy, std::filesystem::copy_options::recursive);
+  return copy;
+}
+
+void Harness::RestartFrom(const std::string& copy) {
+  Stop();
+  std::filesystem::remove_all(folder);
+  std::filesystem::rename(copy, folder);
+  Start();
 }
 
 void Harness::Restart() {

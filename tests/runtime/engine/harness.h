@@ -115,6 +115,12 @@ class Harness {
   // Ends the engine and the log without their goodbyes being needed, and starts anew on the same
   // files.
   void Restart();
+  // The files as a kill -9 now would leave them, to go on with by RestartFrom. Nothing must be in
+  // the middle of a commit.
+  std::string CopyFiles();
+  void RestartFrom(const std::string& copy);
+  // What the next Start has: other manifests, say.
+  void SetTools(const std::vector<ToolSpec>& tools);
   void Stop();
   void Start();
 

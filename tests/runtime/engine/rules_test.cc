@@ -622,6 +622,23 @@ TEST(Rules, HostilePlansAreRefusedAndTheRunGoesOn) {
   EXPECT_EQ(refused, 7);
 }
 
+TEST(Rules, WhatDoesNotFitARecordIsRefusedNotTriedForEver) {
+  Harness h(std::string(kHead) + R"(
+on("*", "all", function(c)
+  for i = 1, 900 do
+    if count { rule = "p/all", key = "k" .. i, within = "1h" } > 5 then return deny { code = "MANY" } end
+  end
+  return allow()
+end))",
+            {Write("orders.cancel")});
+  h.tools.Answers("orders.cancel", {{"ok", true}});
+  const auto call = h.Execute("orders.cancel", {{"id", "o1"}});
+  ASSERT_TRUE(call.ok()) << call.status();
+  EXPECT_EQ(call->state, CallState::kRefused);
+  EXPECT_EQ(call->code, "TOO_LARGE");
+  EXPECT_EQ(h.tools.runs("orders.cancel"), 0);
+}
+
 TEST(Rules, StepAndCallLimitsEndARun) {
   Harness h(std::string(kHead) + R"(on("*", "all", function(c) return allow() end))",
             {Read("orders.get")});

@@ -1,0 +1,18 @@
+// How entries move a run's state: said once, for the rows that the log folds into and for a run
+// that is read back.
+#pragma once
+
+#include <string_view>
+
+#include "core/json.h"
+#include "runtime/engine.h"
+
+namespace interlock::runtime {
+
+// The state of a run in `now` once an entry of this kind and body stands in its log. A final state
+// stays; a run that is being cancelled can only end (rule 11). What a waiting run has to be told of
+// (a message, the end of an approval, a person's word) makes it `running`, so that a restart finds
+// it at work until it says that it waits again.
+RunState StateAfter(RunState now, std::string_view kind, const core::JsonObjectView& body);
+
+}  // namespace interlock::runtime
