@@ -84,7 +84,7 @@ void BM_Decide(benchmark::State& bench) {
   input.facts = &facts;
   input.now_us = 1'767'225'600'000'000;
   input.state = &state;
-  for (auto _ : bench) {
+  for ([[maybe_unused]] auto _ : bench) {
     const Decision decision = engine->Decide(input);
     INTERLOCK_CHECK(decision.verdict == Verdict::kAllow);
   }
@@ -108,7 +108,7 @@ void BM_PlainLuaFloor(benchmark::State& bench) {
   lua_createtable(lua, 0, 2);
   lua_pushinteger(lua, 2000);
   lua_setfield(lua, -2, "amount");
-  for (auto _ : bench) {
+  for ([[maybe_unused]] auto _ : bench) {
     for (std::int64_t i = 0; i < bench.range(0); ++i) {
       lua_pushvalue(lua, 1);
       lua_pushvalue(lua, 2);

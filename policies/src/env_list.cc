@@ -262,7 +262,7 @@ int Sort(lua_State* lua) {
   MergeSort(lua, 3, order);
   for (std::size_t i = 0; i < order.size(); ++i) {
     lua_rawgeti(lua, 3, order[i]);
-    lua_rawseti(lua, 1, static_cast<lua_Integer>(i + 1));
+    lua_rawseti(lua, 1, static_cast<lua_Integer>(i) + 1);
   }
   return 0;
 }

@@ -123,6 +123,7 @@ void Program::Load(const std::vector<BundleFile>& files, What what,
   const CLocale plain;
   what_ = what;
   std::vector<const BundleFile*> sorted;
+  sorted.reserve(files.size());
   for (const BundleFile& file : files) sorted.push_back(&file);
   std::sort(sorted.begin(), sorted.end(),
             [](const BundleFile* a, const BundleFile* b) { return a->path < b->path; });

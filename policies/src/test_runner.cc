@@ -236,7 +236,7 @@ std::size_t PolicyTestReport::failed() const {
 }
 
 PolicyTestReport RunPolicyTests(std::shared_ptr<const Bundle> bundle,
-                                std::vector<BundleFile> test_files) {
+                                const std::vector<BundleFile>& test_files) {
   PolicyTestReport report;
   Program program;
   program.Load(test_files, Program::What::kTests, report.errors);

@@ -31,7 +31,7 @@ struct PolicyTestReport {
 
 // Every case is decided in a fresh engine of `bundle`. Pure; files are sorted by path first.
 PolicyTestReport RunPolicyTests(std::shared_ptr<const Bundle> bundle,
-                                std::vector<BundleFile> test_files);
+                                const std::vector<BundleFile>& test_files);
 
 // Reads every *_test.lua of a folder, sorted by name.
 core::StatusOr<std::vector<BundleFile>> ReadTestFolder(const std::string& folder);
