@@ -101,6 +101,7 @@ class BundleTest : public LogFixture {
     }
     files["manifest.json"] = core::CanonicalJson(manifest);
     std::vector<TarFile> list;
+    list.reserve(files.size());
     for (const auto& [name, bytes] : files) list.push_back({name, bytes});
     return *WriteTar(list);
   }
@@ -343,9 +344,10 @@ TEST(TarTest, TakesOnlyWhatItWrites) {
 
 TEST(CommitmentsTest, FindsThemWithAndWithoutFields) {
   const std::string hex(64, 'a');
-  const auto found =
-      CommitmentsIn(R"({"x":{"bytes":1,"commit":")" + hex + R"(","fields":{"amount":")" + hex +
-                    R"("},"slot":1},"y":{"bytes":1,"commit":")" + hex + R"(","slot":0}})");
+  const std::string text = R"({"x":{"bytes":1,"commit":")" + hex + R"(","fields":{"amount":")" +
+                           hex + R"("},"slot":1},"y":{"bytes":1,"commit":")" + hex +
+                           R"(","slot":0}})";
+  const auto found = CommitmentsIn(text);  // views into it
   ASSERT_EQ(found.size(), 2u);
   EXPECT_EQ(found[0].slot, 0);
   ASSERT_EQ(found[1].fields.size(), 1u);
