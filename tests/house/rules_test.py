@@ -41,7 +41,7 @@ PLANTED = [
     ("network", "examples/a.yaml", "base_url: http://10.0.0.1/", "base_url: https://shop.example/"),
     ("network", "runtime/src/a.cc", 'Listen("0.0.0.0:80");', 'Listen("127.0.0.1:80");'),
     ("paths", "examples/a.py", 'open("/home/maria/x")', 'open("/home")'),
-    ("paths", "docs/a.md", "see /work/shared/data", "mounted at /work in the box"),
+    ("paths", "docs/a.md", "see " + "/work" + "/shared/data", "mounted at /work in the box"),
     ("paths", "tests/a.py", 'DATA = "../shared/data"', 'DATA = os.environ["INTERLOCK_DATA"]'),
     ("generated", "proto/interlock/v1/run.pb.h", "", None),
     ("generated", "examples/refund/run_pb2.py", "", None),

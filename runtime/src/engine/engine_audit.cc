@@ -81,7 +81,7 @@ core::StatusOr<DisclosedPayload> Opened(audit::KeyStore& keys, const audit::Payl
 
 core::StatusOr<Disclosure> EngineImpl::DisclosePayloads(const core::Principal& who,
                                                         const DiscloseSpec& spec) {
-  if (!who.Has(core::kRoleAuditor)) return Need(who, core::kRoleAuditor);
+  INTERLOCK_RETURN_IF_ERROR(Need(who, core::kRoleAuditor));
   audit::Log& log = *hub_.parts.log;
   INTERLOCK_RETURN_IF_ERROR(CheckSpec(log, spec));
   INTERLOCK_ASSIGN_OR_RETURN(const audit::Entry entry, log.Read(spec.entry_index));

@@ -1,5 +1,6 @@
 // Runs: create, read, watch, message, cancel.
 #include "engine/engine.h"
+#include "engine/run_state.h"
 #include "engine/select.h"
 
 namespace interlock::runtime {
@@ -238,7 +239,7 @@ void EngineImpl::SendMessage(const core::Principal& who, std::string run, std::s
           if (sent->duplicate)
             return core::Error(core::StatusCode::kAlreadyExists, "duplicate request");
           const RunRow* now = serial.state().FindRun(run);
-          if (now == nullptr || IsFinal(now->state) || now->state == RunState::kCancelling) {
+          if (now == nullptr || IsEnding(now->state)) {
             return WithReason(core::FailedPrecondition("run `" + run + "` has ended"), "RUN_ENDED");
           }
           sent->seq = now->entries;

@@ -8,6 +8,7 @@
 #include "engine/budget_view.h"
 #include "engine/gate.h"
 #include "engine/requests.h"
+#include "engine/run_state.h"
 #include "policies/budget.h"
 
 namespace interlock::runtime {
@@ -133,7 +134,7 @@ core::Status Gate::CommitDecision(Serial& serial, Ticket& ticket) {
   const bool goes = ticket.verdict == "allow" || covered;
   std::string objection;
   const RunRow* run = ticket.id.run.empty() ? nullptr : serial.state().FindRun(ticket.id.run);
-  if (run != nullptr && (run->state == RunState::kCancelling || IsFinal(run->state))) {
+  if (run != nullptr && IsEnding(run->state)) {
     objection = "RUN_ENDED";  // rule 11: the journal's order decides
   } else if (goes || ticket.verdict == "ask") {
     objection = Objection(serial, ticket);

@@ -98,10 +98,6 @@ core::Status History::FoldCall(const audit::Entry& entry, const core::JsonObject
     call.id.request = Field(body, "request");
     INTERLOCK_ASSIGN_OR_RETURN(call.id.args_text, Content(entry.index, body, "args"));
     if (body.Raw("context")) SetContext(JsonOf(Content(entry.index, body, "context")), call.id);
-    const auto view = core::JsonObjectView::Of(entry.bytes);
-    const auto cites = core::JsonArrayElements(view->Raw("cites").value_or("[]"));
-    if (cites.ok() && !cites->empty())
-      call.tool_digest = cites->front().substr(1, cites->front().size() - 2);
   } else if (kind == "facts.gathered") {
     call.facts = JsonOf(Content(entry.index, body, "facts"));
   } else if (kind == "call.decided") {

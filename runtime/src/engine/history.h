@@ -19,7 +19,6 @@ namespace interlock::runtime {
 struct RecordedCall {
   CallIdentity id;
   std::string args;                  // canonical, from the newest decision
-  std::string tool_digest;           // cited when it was proposed
   std::string intended_tool_digest;  // of the newest intent; empty: none
   std::string effect;                // of the tool that was intended: "money", …
   std::string verdict;

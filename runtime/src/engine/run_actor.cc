@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <chrono>
 
+#include "engine/run_state.h"
+
 namespace interlock::runtime {
 namespace {
 
@@ -149,9 +151,7 @@ void RunActor::Stall() {
 
 void RunActor::MaybeLeave() {
   if (in_flight_ > 0) return;
-  const bool idle =
-      gone_ || stalled_ || IsFinal(core_.state) || core_.state == RunState::kWaitingForApproval ||
-      core_.state == RunState::kWaitingForUser || core_.state == RunState::kWaitingForPerson;
+  const bool idle = gone_ || stalled_ || IsFinal(core_.state) || IsWaiting(core_.state);
   if (!idle || !hub_.Evict(run_, this)) return;
   gone_ = true;
   timer_.cancel();
@@ -288,15 +288,14 @@ asio::awaitable<void> RunActor::Write(std::vector<Draft> drafts) {
 asio::awaitable<void> RunActor::WriteUnlessNews(std::vector<Draft> drafts,
                                                 std::function<bool(State&)> open) {
   bool news = false;
-  core::Status status = co_await hub_.journal.Commit(
-      [this, &drafts, &open, &news, read = core_.user_messages](Serial& serial) {
-        const RunRow* row = serial.state().FindRun(run_);
-        news = row == nullptr || row->state == RunState::kCancelling || IsFinal(row->state) ||
-               row->messages != read || !open(serial.state());
-        if (news) return core::OkStatus();
-        for (Draft& draft : drafts) INTERLOCK_RETURN_IF_ERROR(serial.Append(draft).status());
-        return core::OkStatus();
-      });
+  core::Status status = co_await hub_.journal.Commit([this, &drafts, &open, &news,
+                                                      read = core_.user_messages](Serial& serial) {
+    const RunRow* row = serial.state().FindRun(run_);
+    news = row == nullptr || IsEnding(row->state) || row->messages != read || !open(serial.state());
+    if (news) return core::OkStatus();
+    for (Draft& draft : drafts) INTERLOCK_RETURN_IF_ERROR(serial.Append(draft).status());
+    return core::OkStatus();
+  });
   if (!status.ok() || news) Stall();
 }
 
@@ -482,7 +481,7 @@ asio::awaitable<void> RunActor::ResumeCall(std::string call) {
   BodyWriter(resumed).String("why", "approved").Close();
   core::Status noted = co_await hub_.journal.Commit([this, &resumed](Serial& serial) {
     const RunRow* row = serial.state().FindRun(run_);
-    const bool open = row != nullptr && row->state != RunState::kCancelling && !IsFinal(row->state);
+    const bool open = row != nullptr && !IsEnding(row->state);
     // Cancelled meanwhile: the gate will say so of the call (rule 11).
     return open ? serial.Append(resumed).status() : core::OkStatus();
   });

@@ -2,8 +2,6 @@
 
 #include <optional>
 
-#include "engine/step.h"
-
 namespace interlock::runtime {
 namespace {
 
@@ -13,11 +11,6 @@ std::optional<RunState> FinalOf(std::string_view kind) {
   if (kind == "run.cancelled") return RunState::kCancelled;
   if (kind == "run.escalated") return RunState::kEscalated;
   return std::nullopt;
-}
-
-bool Waits(RunState state) {
-  return state == RunState::kWaitingForApproval || state == RunState::kWaitingForUser ||
-         state == RunState::kWaitingForPerson;
 }
 
 bool IsNews(std::string_view kind, const core::JsonObjectView& body) {
@@ -30,6 +23,13 @@ bool IsNews(std::string_view kind, const core::JsonObjectView& body) {
 
 }  // namespace
 
+bool IsWaiting(RunState state) {
+  return state == RunState::kWaitingForApproval || state == RunState::kWaitingForUser ||
+         state == RunState::kWaitingForPerson;
+}
+
+bool IsEnding(RunState state) { return state == RunState::kCancelling || IsFinal(state); }
+
 RunState StateAfter(RunState now, std::string_view kind, const core::JsonObjectView& body) {
   if (IsFinal(now)) return now;
   if (const auto final = FinalOf(kind)) return *final;
@@ -39,7 +39,7 @@ RunState StateAfter(RunState now, std::string_view kind, const core::JsonObjectV
   if (kind == "run.waiting") {
     return body.Token("for") == "person" ? RunState::kWaitingForPerson : RunState::kWaitingForUser;
   }
-  return Waits(now) && IsNews(kind, body) ? RunState::kRunning : now;
+  return IsWaiting(now) && IsNews(kind, body) ? RunState::kRunning : now;
 }
 
 }  // namespace interlock::runtime

@@ -15,4 +15,9 @@ namespace interlock::runtime {
 // it at work until it says that it waits again.
 RunState StateAfter(RunState now, std::string_view kind, const core::JsonObjectView& body);
 
+// For its approvals, its user or a person.
+bool IsWaiting(RunState state);
+// Cancelled or over: nothing new begins in it (rule 11).
+bool IsEnding(RunState state);
+
 }  // namespace interlock::runtime

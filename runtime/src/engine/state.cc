@@ -158,9 +158,7 @@ core::Status State::Apply(const audit::EntryView& entry) {
   counters_.Trim(kRowsKept), requests_.Trim(kRowsKept);
   newest_us_.store(entry.time_us, std::memory_order_relaxed);
   INTERLOCK_RETURN_IF_ERROR(ApplyKind(entry));
-  bool failed = false;
-  ForEachTable([&failed](auto& table) { failed = table.TakeReadError() || failed; });
-  if (failed)
+  if (ReadErrorOfTables())
     return core::DataLoss("a row that entry " + std::to_string(entry.index) +
                           " changes cannot be read");
   return core::OkStatus();
@@ -168,6 +166,10 @@ core::Status State::Apply(const audit::EntryView& entry) {
 
 bool State::TakeReadError() {
   const std::lock_guard lock(mutex_);
+  return ReadErrorOfTables();
+}
+
+bool State::ReadErrorOfTables() {
   bool failed = false;
   ForEachTable([&failed](auto& table) { failed = table.TakeReadError() || failed; });
   return failed;

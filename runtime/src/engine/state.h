@@ -113,6 +113,7 @@ class State final : public audit::Projector {
     act(effects_), act(locks_), act(counters_), act(requests_), act(settings_);
   }
 
+  bool ReadErrorOfTables();  // under the lock
   core::Status ApplyKind(const audit::EntryView& entry);
   // One method a subject; each returns kDataLoss when a field is missing.
   core::Status ApplyRun(const audit::EntryView& entry);

@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "engine/run_state.h"
+
 namespace interlock::runtime {
 namespace {
 
@@ -65,10 +67,7 @@ Effects WaitAs(RunCore& run, RunState state, Wait wait) {
 // What a waiting run is told of sets it to work, as it does in the log (StateAfter): it says anew
 // that it waits.
 void GoOnWaiting(RunCore& run) {
-  const bool waits = run.state == RunState::kWaitingForApproval ||
-                     run.state == RunState::kWaitingForUser ||
-                     run.state == RunState::kWaitingForPerson;
-  if (waits) run.state = RunState::kRunning;
+  if (IsWaiting(run.state)) run.state = RunState::kRunning;
 }
 
 Effects Close(RunCore& run) {
