@@ -40,6 +40,7 @@ void Batch::Start(std::uint64_t next_index, std::int64_t last_time_us) {
   blobs_.clear();
   arena_.clear();
   heads_before_.clear();
+  ends_run_ = false;
   command_entries_ = command_payloads_ = command_blobs_ = command_arena_ = 0;
 }
 
@@ -98,6 +99,7 @@ core::StatusOr<EntryRef> Batch::Append(const NewEntry& entry, std::span<SealedPa
   pending.leaf_hash = LeafHash(BytesOf(pending));
   if (head != nullptr) MoveHead(*head, pending.leaf_hash);
   entries_.push_back(pending);
+  ends_run_ = ends_run_ || entry.ends_run;
   for (std::size_t slot = 0; slot < payloads.size(); ++slot) {
     payloads_.push_back({pending.index, static_cast<int>(slot), std::move(payloads[slot])});
   }

@@ -63,6 +63,7 @@ class Batch final : public Transaction {
   const std::vector<PendingPayload>& payloads() const { return payloads_; }
   const std::vector<std::string>& blobs() const { return blobs_; }
   std::size_t command_start() const { return command_entries_; }  // first entry of this command
+  bool ends_run() const { return ends_run_; }  // of any entry; a command taken back may leave it
   std::string_view BytesOf(const PendingEntry& entry) const { return entry.bytes.In(arena_); }
 
  private:
@@ -85,6 +86,7 @@ class Batch final : public Transaction {
   std::unordered_map<std::string, RunHead, TextHash, std::equal_to<>> heads_;  // stable addresses
 
   std::uint64_t first_index_ = 0;
+  bool ends_run_ = false;
   std::int64_t now_us_ = 0;
   std::string arena_;
   std::vector<PendingEntry> entries_;

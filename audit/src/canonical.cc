@@ -1,5 +1,7 @@
 #include "canonical.h"
 
+#include <array>
+
 namespace interlock::audit {
 namespace {
 
@@ -7,6 +9,13 @@ constexpr std::int64_t kSafeIntegerMax = (std::int64_t{1} << 53) - 1;  // I-JSON
 
 bool IsDigit(char c) { return c >= '0' && c <= '9'; }
 bool IsContinuation(unsigned char c) { return (c & 0xC0) == 0x80; }
+
+// Bytes that a string holds as they are: printable ASCII but the quote and the backslash.
+constexpr std::array<bool, 256> kPlain = [] {
+  std::array<bool, 256> plain{};
+  for (std::size_t c = 0x20; c < 0x80; ++c) plain[c] = c != '"' && c != '\\';
+  return plain;
+}();
 
 }  // namespace
 
@@ -87,12 +96,14 @@ std::optional<std::string_view> CanonicalScanner::String() {
   const std::size_t start = at_;
   while (at_ < text_.size()) {
     const auto c = static_cast<unsigned char>(text_[at_]);
+    if (kPlain[c]) {
+      ++at_;
+      continue;
+    }
     if (c == '"') return text_.substr(start, at_++ - start);
     if (c < 0x20) return std::nullopt;
     if (c == '\\') {
       if (!Escape()) return std::nullopt;
-    } else if (c < 0x80) {
-      ++at_;
     } else if (!MultiByte()) {
       return std::nullopt;
     }

@@ -17,6 +17,8 @@ namespace interlock::audit {
 inline constexpr int kEntryVersion = 1;
 inline constexpr std::size_t kKindBytesMax = 64;
 inline constexpr std::size_t kActorBytesMax = 256;
+inline constexpr std::string_view kRotatedKind = "signer.rotated";
+inline constexpr std::string_view kHeartbeatKind = "checkpoint.heartbeat";
 inline constexpr int kSlotsMax = 256;  // payloads of one entry
 
 // What the log adds to an entry.

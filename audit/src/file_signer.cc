@@ -1,164 +1,140 @@
 // A signer in this process. Its memory of what it signed lives beside its key, apart from the
-// database, so that a log that was rolled back or rewritten gets no second signature for a size
-// that it had before.
-#include <fcntl.h>
+// database, so that a log that was rolled back or rewritten gets no second signature.
 #include <sodium.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
-#include <cerrno>
-#include <cstring>
+#include <cstdio>
 #include <map>
 #include <mutex>
 #include <optional>
 
 #include "audit/checkpoint.h"
-#include "note_key.h"
+#include "audit/merkle.h"
+#include "head_file.h"
 #include "private_file.h"
+#include "signing_key.h"
 
 namespace interlock::audit {
 namespace {
 
-constexpr std::string_view kKeyPrefix = "PRIVATE+KEY+";
+constexpr std::string_view kKeyFile = "/signer.key";
+constexpr std::string_view kNextFile = "/signer.key.next";
+constexpr std::string_view kRetiredFile = "/signer.retired-";  // and a number: one key a file
+constexpr int kRetiredMax = 1000;
 
-// A head record: two slots are written in turn, so that a torn write leaves the older one whole.
-//   "ILHEAD1\n" || turn (8, big endian) || size (8, big endian) || root (32) || SHA-256 of the
-//   foregoing (32)
-constexpr std::string_view kHeadMagic = "ILHEAD1\n";
-constexpr std::size_t kHeadBytes = 8 + 8 + 8 + 32 + 32;
-constexpr std::size_t kSlotBytes = 4096;  // a sector of its own
-
-struct Head {
-  std::uint64_t turn = 0;
-  std::uint64_t size = 0;
-  core::Digest root{};
-};
-
-void AppendBigEndian(std::uint64_t value, std::string& out) {
-  for (int shift = 56; shift >= 0; shift -= 8) out += static_cast<char>(value >> shift & 0xFF);
-}
-
-std::uint64_t BigEndianAt(std::string_view bytes, std::size_t at) {
-  std::uint64_t value = 0;
-  for (const char c : bytes.substr(at, 8)) value = value << 8 | static_cast<unsigned char>(c);
-  return value;
-}
-
-std::string EncodeHead(const Head& head) {
-  std::string bytes(kHeadMagic);
-  AppendBigEndian(head.turn, bytes);
-  AppendBigEndian(head.size, bytes);
-  bytes += core::AsBytes(head.root);
-  const core::Digest sum = core::Sha256(bytes);
-  bytes += core::AsBytes(sum);
-  return bytes;
-}
-
-std::optional<Head> DecodeHead(std::string_view bytes) {
-  if (bytes.size() != kHeadBytes || bytes.substr(0, 8) != kHeadMagic) return std::nullopt;
-  const core::Digest sum = core::Sha256(bytes.substr(0, kHeadBytes - 32));
-  if (core::AsBytes(sum) != bytes.substr(kHeadBytes - 32)) return std::nullopt;
-  Head head{BigEndianAt(bytes, 8), BigEndianAt(bytes, 16), {}};
-  std::memcpy(head.root.data(), bytes.data() + 24, head.root.size());
-  return head;
-}
-
-// The last head signed for one origin.
-class HeadFile {
- public:
-  static core::StatusOr<HeadFile> Open(const std::string& path) {
-    HeadFile file;
-    file.path_ = path;
-    struct stat info {};
-    if (::stat(path.c_str(), &info) != 0) {
-      if (errno != ENOENT) return ErrnoStatus("cannot stat", path);
-      INTERLOCK_RETURN_IF_ERROR(CreatePrivateFile(path, std::string(2 * kSlotBytes, '\0')));
-    }
-    INTERLOCK_RETURN_IF_ERROR(CheckPrivate(path));
-    file.fd_ = UniqueFd(::open(path.c_str(), O_RDWR | O_CLOEXEC | O_NOFOLLOW));
-    if (!file.fd_.valid()) return ErrnoStatus("cannot open", path);
-    INTERLOCK_RETURN_IF_ERROR(file.Load());
-    return file;
+core::Status CheckContinues(const SignedHead& last, const SignRequest& request) {
+  const std::string size = std::to_string(request.size);
+  const std::string before = std::to_string(last.size);
+  if (request.size < last.size) {
+    return core::FailedPrecondition("signer refuses size " + size + ": it signed size " + before +
+                                    " before, so the log lost entries");
   }
-
-  const Head& last() const { return last_; }
-
-  core::Status Store(std::uint64_t size, const core::Digest& root) {
-    const Head next{last_.turn + 1, size, root};
-    const std::string bytes = EncodeHead(next);
-    const auto offset = static_cast<off_t>(next.turn % 2 * kSlotBytes);
-    if (::pwrite(fd_.get(), bytes.data(), bytes.size(), offset) !=
-        static_cast<ssize_t>(bytes.size())) {
-      return ErrnoStatus("cannot write", path_);
-    }
-    if (::fdatasync(fd_.get()) != 0) return ErrnoStatus("cannot sync", path_);
-    last_ = next;
+  if (request.size == last.size) {
+    if (last.turn == 0 || request.root == last.root) return core::OkStatus();
+    return core::FailedPrecondition("signer refuses another root for size " + size +
+                                    ": the log was rewritten");
+  }
+  if (last.size == 0) return core::OkStatus();  // every tree continues the empty one
+  if (!request.prove) return core::InvalidArgument("the signer asks for a consistency proof");
+  INTERLOCK_ASSIGN_OR_RETURN(const std::vector<core::Digest> proof,
+                             request.prove(last.size, request.size));
+  if (ConsistencyHolds({last.size, last.root, request.size, request.root}, proof)) {
     return core::OkStatus();
   }
-
- private:
-  core::Status Load() {
-    bool any_bytes = false;
-    bool any_head = false;
-    for (std::size_t slot = 0; slot < 2; ++slot) {
-      std::string bytes(kHeadBytes, '\0');
-      if (::pread(fd_.get(), bytes.data(), bytes.size(), static_cast<off_t>(slot * kSlotBytes)) !=
-          static_cast<ssize_t>(bytes.size())) {
-        return core::DataLoss("the signer's head file `" + path_ + "` is too short");
-      }
-      any_bytes = any_bytes || bytes.find_first_not_of('\0') != std::string::npos;
-      const auto head = DecodeHead(bytes);
-      if (!head) continue;
-      any_head = true;
-      if (head->turn > last_.turn) last_ = *head;
-    }
-    if (any_bytes && !any_head) {
-      return core::DataLoss("the signer's head file `" + path_ + "` is damaged");
-    }
-    return core::OkStatus();
-  }
-
-  std::string path_;
-  UniqueFd fd_;
-  Head last_;
-};
+  return core::FailedPrecondition("signer refuses size " + size +
+                                  ": it does not continue the tree of size " + before +
+                                  " that it signed before, so the log was rewritten");
+}
 
 class FileSigner final : public Signer {
  public:
-  FileSigner(std::string folder, NoteKey key, std::string secret_key)
-      : folder_(std::move(folder)), key_(std::move(key)), secret_key_(std::move(secret_key)) {}
-  ~FileSigner() override { sodium_memzero(secret_key_.data(), secret_key_.size()); }
+  FileSigner(std::string folder, std::string name, SigningKey key, std::vector<std::string> retired)
+      : folder_(std::move(folder)),
+        name_(std::move(name)),
+        key_(std::move(key)),
+        retired_(std::move(retired)) {}
 
-  core::StatusOr<Checkpoint> Sign(std::string_view origin, std::uint64_t size,
-                                  const core::Digest& root) override {
+  core::StatusOr<Checkpoint> Sign(const SignRequest& request) override {
+    const std::string_view origin = request.origin;
     if (origin.empty() || origin.find('\n') != std::string_view::npos) {
       return core::InvalidArgument("a checkpoint's origin is one line of text");
     }
     const std::lock_guard lock(mutex_);
     INTERLOCK_ASSIGN_OR_RETURN(HeadFile * file, FileOf(origin));
-    INTERLOCK_RETURN_IF_ERROR(CheckFollows(file->last(), size, root));
-    if (size != file->last().size || file->last().turn == 0) {
-      INTERLOCK_RETURN_IF_ERROR(file->Store(size, root));
+    INTERLOCK_RETURN_IF_ERROR(CheckContinues(file->last(), request));
+    if (request.size != file->last().size || file->last().turn == 0) {
+      INTERLOCK_RETURN_IF_ERROR(file->Store(request.size, request.root));
     }
-    const std::string text = CheckpointText(origin, size, root);
-    return Checkpoint{std::string(origin), size, root, SignNote(text, key_, secret_key_)};
+    const std::string text = CheckpointText(origin, request.size, request.root);
+    return Checkpoint{std::string(origin), request.size, request.root, key_.Note(text)};
   }
 
-  std::string verifier_key() const override { return VerifierKeyText(key_); }
+  std::string verifier_key() const override {
+    const std::lock_guard lock(mutex_);
+    return key_.verifier_key();
+  }
+  std::vector<std::string> verifier_keys() const override {
+    const std::lock_guard lock(mutex_);
+    std::vector<std::string> keys = retired_;
+    keys.push_back(key_.verifier_key());
+    return keys;
+  }
   bool independent() const override { return false; }
 
- private:
-  static core::Status CheckFollows(const Head& last, std::uint64_t size, const core::Digest& root) {
-    if (last.turn == 0 || size > last.size) return core::OkStatus();
-    if (size < last.size) {
-      return core::FailedPrecondition("signer refuses size " + std::to_string(size) +
-                                      ": it signed size " + std::to_string(last.size) +
-                                      " before, so the log lost entries");
-    }
-    if (root == last.root) return core::OkStatus();
-    return core::FailedPrecondition("signer refuses another root for size " + std::to_string(size) +
-                                    ": the log was rewritten");
+  core::StatusOr<KeyRotation> BeginRotation() override {
+    const std::lock_guard lock(mutex_);
+    INTERLOCK_ASSIGN_OR_RETURN(const SigningKey next,
+                               SigningKey::ReadOrMake(Path(kNextFile), name_));
+    KeyRotation rotation{key_.verifier_key(), next.verifier_key(), {}, {}};
+    const std::string text = RotationText(rotation.old_key, rotation.new_key);
+    rotation.old_signature = key_.Sign(text);
+    rotation.new_signature = next.Sign(text);
+    return rotation;
   }
+
+  core::Status FinishRotation(std::string_view new_key) override {
+    const std::lock_guard lock(mutex_);
+    if (new_key == key_.verifier_key()) return core::OkStatus();
+    auto next = SigningKey::Read(Path(kNextFile), name_);
+    if (next.status().code() == core::StatusCode::kNotFound ||
+        (next.ok() && next->verifier_key() != new_key)) {
+      return core::FailedPrecondition("the signer has no next key `" + std::string(new_key) + "`");
+    }
+    if (!next.ok()) return next.status();
+    // The retired key is on record before the next one takes its place.
+    const std::string old_key = key_.verifier_key();
+    const std::string record = Path(kRetiredFile) + std::to_string(retired_.size());
+    if (retired_.size() >= static_cast<std::size_t>(kRetiredMax)) {
+      return core::ResourceExhausted("the signer's folder has 1000 retired keys");
+    }
+    ::unlink(record.c_str());  // of a rotation that a crash cut short: the same key
+    INTERLOCK_RETURN_IF_ERROR(CreatePrivateFile(record, old_key + "\n"));
+    if (std::rename(Path(kNextFile).c_str(), Path(kKeyFile).c_str()) != 0) {
+      return ErrnoStatus("cannot put in place", Path(kKeyFile));
+    }
+    INTERLOCK_RETURN_IF_ERROR(SyncFolder(folder_));
+    retired_.push_back(old_key);
+    key_ = *std::move(next);
+    return core::OkStatus();
+  }
+
+  // Keys of `<folder>/signer.retired-<n>`, oldest first, without the present one.
+  static core::StatusOr<std::vector<std::string>> ReadRetired(const std::string& folder,
+                                                              const std::string& present) {
+    std::vector<std::string> keys;
+    for (int i = 0; i < kRetiredMax; ++i) {
+      auto text = ReadPrivateFile(folder + std::string(kRetiredFile) + std::to_string(i));
+      if (text.status().code() == core::StatusCode::kNotFound) break;
+      if (!text.ok()) return text.status();
+      if (!text->empty() && text->back() == '\n') text->pop_back();
+      INTERLOCK_RETURN_IF_ERROR(ParseVerifierKey(*text).status());
+      if (*text != present) keys.push_back(*std::move(text));
+    }
+    return keys;
+  }
+
+ private:
+  std::string Path(std::string_view file) const { return folder_ + std::string(file); }
 
   core::StatusOr<HeadFile*> FileOf(std::string_view origin) {
     const auto found = heads_.find(origin);
@@ -169,55 +145,12 @@ class FileSigner final : public Signer {
   }
 
   const std::string folder_;
-  const NoteKey key_;
-  std::string secret_key_;
-  std::mutex mutex_;
+  const std::string name_;
+  mutable std::mutex mutex_;
+  SigningKey key_;
+  std::vector<std::string> retired_;
   std::map<std::string, HeadFile, std::less<>> heads_;
 };
-
-std::string SigningKeyText(std::string_view name, std::string_view seed, const NoteKey& key) {
-  return std::string(kKeyPrefix) + std::string(name) + "+" + core::Hex(key.id) + "+" +
-         core::Base64(std::string("\x01") + std::string(seed)) + "\n";
-}
-
-struct KeyPair {
-  std::string public_key;
-  std::string secret_key;
-};
-
-KeyPair FromSeed(std::string_view seed) {
-  KeyPair pair{std::string(crypto_sign_PUBLICKEYBYTES, '\0'),
-               std::string(crypto_sign_SECRETKEYBYTES, '\0')};
-  crypto_sign_seed_keypair(reinterpret_cast<unsigned char*>(pair.public_key.data()),
-                           reinterpret_cast<unsigned char*>(pair.secret_key.data()),
-                           reinterpret_cast<const unsigned char*>(seed.data()));
-  return pair;
-}
-
-// The seed of "PRIVATE+KEY+name+id+base64(0x01 || seed)\n", as Go's note package writes it.
-core::StatusOr<std::string> ParseSigningKey(std::string_view text, std::string_view name,
-                                            const std::string& path) {
-  const core::Status bad =
-      core::InvalidArgument("`" + path + "` is not a signing key of `" + std::string(name) + "`");
-  const std::string prefix = std::string(kKeyPrefix) + std::string(name) + "+";
-  if (text.empty() || text.back() != '\n' || text.substr(0, prefix.size()) != prefix) return bad;
-  text = text.substr(prefix.size(), text.size() - prefix.size() - 1);
-  if (text.size() < 9 || text[8] != '+') return bad;
-  const auto bytes = core::BytesFromBase64(text.substr(9));
-  if (!bytes.ok() || bytes->size() != 1 + crypto_sign_SEEDBYTES || (*bytes)[0] != 0x01) return bad;
-  return bytes->substr(1);
-}
-
-core::Status MakeSigningKey(const std::string& path, std::string_view name) {
-  std::string seed(crypto_sign_SEEDBYTES, '\0');
-  randombytes_buf(seed.data(), seed.size());
-  const NoteKey key = MakeNoteKey(name, FromSeed(seed).public_key);
-  std::string text = SigningKeyText(name, seed, key);
-  const core::Status status = CreatePrivateFile(path, text);
-  sodium_memzero(seed.data(), seed.size());
-  sodium_memzero(text.data(), text.size());
-  return status;
-}
 
 }  // namespace
 
@@ -229,19 +162,12 @@ core::StatusOr<std::unique_ptr<Signer>> OpenFileSigner(const std::string& folder
                                  "` is empty or has spaces or plus signs");
   }
   INTERLOCK_RETURN_IF_ERROR(MakeFolder(folder));
-  const std::string path = folder + "/signer.key";
-  auto text = ReadPrivateFile(path);
-  if (text.status().code() == core::StatusCode::kNotFound) {
-    INTERLOCK_RETURN_IF_ERROR(MakeSigningKey(path, name));
-    text = ReadPrivateFile(path);
-  }
-  if (!text.ok()) return text.status();
-  INTERLOCK_ASSIGN_OR_RETURN(std::string seed, ParseSigningKey(*text, name, path));
-  KeyPair pair = FromSeed(seed);
-  sodium_memzero(seed.data(), seed.size());
-  sodium_memzero(text->data(), text->size());
-  return std::unique_ptr<Signer>(std::make_unique<FileSigner>(
-      folder, MakeNoteKey(name, pair.public_key), std::move(pair.secret_key)));
+  INTERLOCK_ASSIGN_OR_RETURN(SigningKey key,
+                             SigningKey::ReadOrMake(folder + std::string(kKeyFile), name));
+  INTERLOCK_ASSIGN_OR_RETURN(std::vector<std::string> retired,
+                             FileSigner::ReadRetired(folder, key.verifier_key()));
+  return std::unique_ptr<Signer>(
+      std::make_unique<FileSigner>(folder, std::string(name), std::move(key), std::move(retired)));
 }
 
 }  // namespace interlock::audit

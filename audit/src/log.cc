@@ -2,6 +2,8 @@
 // in store.cc, what a command does in batch.cc, signing and copying of the WAL in maintenance.cc.
 #include "audit/log.h"
 
+#include <pthread.h>
+
 #include <algorithm>
 #include <atomic>
 #include <chrono>
@@ -16,6 +18,7 @@
 #include "batch.h"
 #include "clock_watch.h"
 #include "core/check.h"
+#include "core/digest.h"
 #include "folder_lock.h"
 #include "maintenance.h"
 #include "private_file.h"
@@ -61,6 +64,7 @@ class LogImpl final : public Log, private MaintenanceHost {
   std::uint64_t size() const override { return size_.load(std::memory_order_acquire); }
   Health health() const override { return health_.load(std::memory_order_acquire); }
   std::string health_reason() const override;
+  std::vector<std::string> warnings() const override { return maintenance_.warnings(); }
   std::int64_t ahead_of_wall_us() const override { return ahead_of_wall_us_; }
 
   core::StatusOr<Entry> Read(std::uint64_t index) const override;
@@ -73,6 +77,8 @@ class LogImpl final : public Log, private MaintenanceHost {
 
   core::StatusOr<Checkpoint> CheckpointNow() override;
   std::optional<Checkpoint> newest_checkpoint() const override { return maintenance_.newest(); }
+  core::StatusOr<Checkpoint> CheckpointAtLeast(std::uint64_t size) override;
+  core::StatusOr<EntryRef> RotateSignerKey(std::string_view actor) override;
   core::StatusOr<std::vector<core::Digest>> InclusionProof(std::uint64_t index,
                                                            std::uint64_t size) const override;
   core::StatusOr<std::vector<core::Digest>> ConsistencyProof(std::uint64_t old_size,
@@ -84,6 +90,7 @@ class LogImpl final : public Log, private MaintenanceHost {
 
   // MaintenanceHost, from the maintenance thread:
   void StoreCheckpoint(Checkpoint checkpoint) override;
+  void Heartbeat() override;
   void WalIsNearlyCopied() override { finish_wal_.store(true, std::memory_order_release); }
   void Damaged(const core::Status& status) override { Stop(status); }
 
@@ -157,10 +164,9 @@ core::Status LogImpl::Start() {
     if (kept.code() != core::StatusCode::kResourceExhausted) return kept;
     SetHealth(Health::kNoSpace, core::Message(kept));
   }
-  const Head head{store_->size(), store_->Root()};
-  std::optional<Checkpoint> newest;
-  if (!store_->checkpoints_at_open().empty()) newest = store_->checkpoints_at_open().back();
-  INTERLOCK_RETURN_IF_ERROR(maintenance_.Start(head, std::move(newest)));
+  Maintenance::Begin begin{{store_->size(), store_->Root()}, {}, store_->rotated_to()};
+  if (!store_->checkpoints_at_open().empty()) begin.newest = store_->checkpoints_at_open().back();
+  INTERLOCK_RETURN_IF_ERROR(maintenance_.Start(std::move(begin)));
   writer_ = std::thread([this] { WriterLoop(); });
   return core::OkStatus();
 }
@@ -253,6 +259,7 @@ core::StatusOr<EntryRef> LogImpl::Append(const NewEntry& entry,
 // ---- the writer ----
 
 void LogImpl::WriterLoop() {
+  ::pthread_setname_np(::pthread_self(), "audit-writer");
   std::vector<Item> items;
   Flush flush = Flush::kNo;
   while (TakeWork(items, flush)) {
@@ -352,8 +359,7 @@ core::Status LogImpl::FoldNew() {
   for (std::size_t i = batch_.command_start(); i < batch_.entries().size(); ++i) {
     const PendingEntry& entry = batch_.entries()[i];
     const std::string_view bytes = batch_.BytesOf(entry);
-    INTERLOCK_ASSIGN_OR_RETURN(const core::JsonObjectView body,
-                               core::JsonObjectView::Of(entry.layout.body.In(bytes)));
+    const auto body = core::JsonObjectView::OfChecked(entry.layout.body.In(bytes));
     INTERLOCK_RETURN_IF_ERROR(store_->projections().Fold(
         EntryView{entry.index, entry.time_us, entry.layout.kind.In(bytes),
                   entry.layout.run.In(bytes), entry.run_seq, body, bytes, entry.leaf_hash}));
@@ -403,7 +409,8 @@ void LogImpl::Committed(Flush flush) {
   store_->projections().Committed();
   store_->projections().run_index().PublishUpTo(store_->size());
   if (size_.exchange(store_->size(), std::memory_order_acq_rel) != store_->size()) {
-    maintenance_.HeadMoved({store_->size(), store_->Root()});
+    maintenance_.HeadMoved({store_->size(), store_->Root()},
+                           batch_.ends_run() ? Maintenance::Due::kSoon : Maintenance::Due::kInTime);
   }
   if (overlay_is_stale_) {
     overlay_is_stale_ = false;
@@ -576,6 +583,61 @@ core::StatusOr<Checkpoint> LogImpl::CheckpointNow() {
   INTERLOCK_ASSIGN_OR_RETURN(Checkpoint checkpoint, maintenance_.SignNow());
   // Stored with the next commit; a writer at rest is woken for it.
   return checkpoint;
+}
+
+core::StatusOr<Checkpoint> LogImpl::CheckpointAtLeast(std::uint64_t size) {
+  INTERLOCK_RETURN_IF_ERROR(CheckCommitted(size));
+  if (const auto newest = maintenance_.newest(); newest && newest->size >= size) return *newest;
+  return maintenance_.SignNow();
+}
+
+core::StatusOr<EntryRef> LogImpl::RotateSignerKey(std::string_view actor) {
+  EntryRef entry;
+  INTERLOCK_RETURN_IF_ERROR(
+      maintenance_.RotateKey([&](const KeyRotation& rotation) -> core::Status {
+        std::string body;
+        core::JsonObjectWriter writer(body);
+        writer.String("new_key", rotation.new_key);
+        writer.String("new_signature", core::Base64(rotation.new_signature));
+        writer.String("old_key", rotation.old_key);
+        writer.String("old_signature", core::Base64(rotation.old_signature));
+        writer.Close();
+        INTERLOCK_ASSIGN_OR_RETURN(entry, Append({.kind = kRotatedKind,
+                                                  .run = {},
+                                                  .actor = actor,
+                                                  .body = body,
+                                                  .cites = {},
+                                                  .ends_run = true},
+                                                 {}));
+        return core::OkStatus();
+      }));
+  INTERLOCK_RETURN_IF_ERROR(maintenance_.SignNow().status());
+  return entry;
+}
+
+// An interval without entries is attested by one.
+class HeartbeatCommand final : public Command {
+ public:
+  explicit HeartbeatCommand(std::int64_t interval_us)
+      : body_(R"({"interval_us":)" + std::to_string(interval_us) + "}") {}
+  core::Status Apply(Transaction& transaction) override {
+    return transaction
+        .Append({.kind = kHeartbeatKind,
+                 .run = {},
+                 .actor = "log",
+                 .body = body_,
+                 .cites = {},
+                 .ends_run = true})
+        .status();
+  }
+  void Done(const core::Status& /*status*/) override {}  // health says what went wrong
+
+ private:
+  const std::string body_;
+};
+
+void LogImpl::Heartbeat() {
+  Submit(std::make_unique<HeartbeatCommand>(options_.checkpoint_interval_us), Urgency::kNormal);
 }
 
 void LogImpl::StoreCheckpoint(Checkpoint checkpoint) {

@@ -1,9 +1,11 @@
 #include "maintenance.h"
 
+#include <pthread.h>
+
 #include <chrono>
 
+#include "anchor.h"
 #include "entry_check.h"
-#include "tree_store.h"
 
 namespace interlock::audit {
 namespace {
@@ -14,7 +16,8 @@ using std::chrono::steady_clock;
 
 constexpr int kCopyWalPages = 4096;  // 32 MiB
 constexpr int kNearlyCopiedPages = 512;
-constexpr milliseconds kSignPause{10};  // at most 100 heads a second, however busy the log is
+constexpr milliseconds kSignPause{20};    // at most 50 heads a second, however busy the log is
+constexpr milliseconds kAwayPause{1000};  // before a signer that did not sign is asked again
 constexpr milliseconds kScanPause{
     5};  // between tiles: a background scan takes a few per cent of a core
 
@@ -23,21 +26,27 @@ constexpr milliseconds kScanPause{
 Maintenance::Maintenance(const LogOptions& options, MaintenanceHost* host)
     : options_(options), host_(host) {}
 
-core::Status Maintenance::Start(const Head& head, std::optional<Checkpoint> newest) {
+core::Status Maintenance::Start(Begin begin) {
+  const Head head = begin.head;
   head_ = head;
-  newest_ = std::move(newest);
-  const auto first = options_.signer->Sign(options_.origin, head.size, head.root);
+  newest_ = std::move(begin.newest);
+  rotated_to_ = std::move(begin.rotated_to);
+  const std::string path = options_.folder + "/" + std::string(kDatabaseName);
+  INTERLOCK_ASSIGN_OR_RETURN(wal_db_, OpenDb(path, SQLITE_OPEN_READWRITE));
+  INTERLOCK_ASSIGN_OR_RETURN(scan_db_, OpenForReading(path));
+  INTERLOCK_ASSIGN_OR_RETURN(prove_db_, OpenForReading(path));
+  INTERLOCK_ASSIGN_OR_RETURN(prove_tree_, StoredTree::On(prove_db_.get()));
+  INTERLOCK_RETURN_IF_ERROR(FinishRotation());
+  const auto first = SignHead(head);
   if (first.status().code() == core::StatusCode::kFailedPrecondition) {
     return core::DataLoss("the log is not the one that was signed: " +
                           std::string(core::Message(first.status())));
   }
   if (!first.ok()) return first.status();
-  const std::string path = options_.folder + "/" + std::string(kDatabaseName);
-  INTERLOCK_ASSIGN_OR_RETURN(wal_db_, OpenDb(path, SQLITE_OPEN_READWRITE));
-  INTERLOCK_ASSIGN_OR_RETURN(scan_db_, OpenForReading(path));
   scan_end_ = head.size / kTileWidth;
   if (head.size > 0 && (!newest_ || newest_->size < head.size)) {
     newest_ = *first;
+    Anchor(*first);
     host_->StoreCheckpoint(*first);
   }
   thread_ = std::thread([this] { Loop(); });
@@ -53,31 +62,56 @@ void Maintenance::Stop() {
   if (thread_.joinable()) thread_.join();
 }
 
-void Maintenance::HeadMoved(const Head& head) {
-  bool due = false;
+void Maintenance::HeadMoved(const Head& head, Due due) {
+  bool wake = false;
   {
     const std::lock_guard lock(mutex_);
     head_ = head;
-    due = SignIsDue();
+    sign_soon_ = sign_soon_ || due == Due::kSoon;
+    wake = SignIsDue();
   }
-  if (due) changed_.notify_one();
+  if (wake) changed_.notify_one();
 }
 
 bool Maintenance::SignIsDue() const {
   const std::uint64_t size = newest_ ? newest_->size : 0;
-  return head_.size >= size + options_.checkpoint_entries;
+  return head_.size >= size + options_.checkpoint_entries || (sign_soon_ && head_.size > size);
 }
 
+bool Maintenance::IsIdle() const { return newest_ ? newest_->size == head_.size : head_.size == 0; }
+
 void Maintenance::WalGrew(int pages) {
-  if (pages < kCopyWalPages) return;
   {
     const std::lock_guard lock(mutex_);
+    wal_bytes_ = static_cast<std::uint64_t>(pages) * kPageBytes;
     // Again only after the log grew by as much, or was started anew.
-    if (copy_wal_ || (pages >= wal_pages_ && pages < wal_pages_ + kNearlyCopiedPages)) return;
+    if (pages < kCopyWalPages || copy_wal_ ||
+        (pages >= wal_pages_ && pages < wal_pages_ + kNearlyCopiedPages)) {
+      return;
+    }
     wal_pages_ = pages;
     copy_wal_ = true;
   }
   changed_.notify_one();
+}
+
+core::StatusOr<std::vector<core::Digest>> Maintenance::Prove(std::uint64_t old_size,
+                                                             std::uint64_t size) {
+  return ConsistencyPath(*prove_tree_, old_size, size);
+}
+
+core::Status Maintenance::FinishRotation() {
+  if (rotated_to_.empty()) return core::OkStatus();
+  INTERLOCK_RETURN_IF_ERROR(options_.signer->FinishRotation(rotated_to_));
+  rotated_to_.clear();
+  return core::OkStatus();
+}
+
+core::StatusOr<Checkpoint> Maintenance::SignHead(const Head& head) {
+  INTERLOCK_RETURN_IF_ERROR(FinishRotation());
+  return options_.signer->Sign(
+      {options_.origin, head.size, head.root,
+       [this](std::uint64_t old_size, std::uint64_t size) { return Prove(old_size, size); }});
 }
 
 core::StatusOr<Checkpoint> Maintenance::SignNow() {
@@ -85,22 +119,49 @@ core::StatusOr<Checkpoint> Maintenance::SignNow() {
   Head head;
   {
     const std::lock_guard lock(mutex_);
+    sign_soon_ = false;
     if (newest_ && newest_->size == head_.size) return *newest_;
     head = head_;
   }
-  auto checkpoint = options_.signer->Sign(options_.origin, head.size, head.root);
+  auto checkpoint = SignHead(head);
   if (!checkpoint.ok()) {
     if (checkpoint.status().code() == core::StatusCode::kFailedPrecondition) {
       host_->Damaged(checkpoint.status());
     }
+    const std::lock_guard lock(mutex_);
+    sign_soon_ = true;
+    signer_warning_ = "heads are not signed: " + std::string(core::Message(checkpoint.status()));
     return checkpoint;
   }
   {
     const std::lock_guard lock(mutex_);
     newest_ = *checkpoint;
+    signer_warning_.clear();
   }
-  if (head.size > 0) host_->StoreCheckpoint(*checkpoint);
+  if (head.size > 0) {
+    Anchor(*checkpoint);
+    host_->StoreCheckpoint(*checkpoint);
+  }
   return checkpoint;
+}
+
+void Maintenance::Anchor(const Checkpoint& checkpoint) {
+  if (options_.anchor_file.empty()) return;
+  const core::Status status = AppendToAnchor(options_.anchor_file, checkpoint.note);
+  const std::lock_guard lock(mutex_);
+  anchor_warning_ =
+      status.ok() ? "" : "heads are not anchored: " + std::string(core::Message(status));
+}
+
+core::Status Maintenance::RotateKey(const std::function<core::Status(const KeyRotation&)>& append) {
+  static_cast<void>(SignNow());  // what the old key can still vouch for
+  const std::lock_guard signing(sign_mutex_);
+  INTERLOCK_RETURN_IF_ERROR(FinishRotation());
+  INTERLOCK_ASSIGN_OR_RETURN(const KeyRotation rotation, options_.signer->BeginRotation());
+  INTERLOCK_RETURN_IF_ERROR(CheckRotation(rotation));
+  INTERLOCK_RETURN_IF_ERROR(append(rotation));
+  rotated_to_ = rotation.new_key;
+  return FinishRotation();
 }
 
 std::optional<Checkpoint> Maintenance::newest() const {
@@ -108,7 +169,21 @@ std::optional<Checkpoint> Maintenance::newest() const {
   return newest_;
 }
 
+std::vector<std::string> Maintenance::warnings() const {
+  std::vector<std::string> all;
+  const std::lock_guard lock(mutex_);
+  if (!signer_warning_.empty()) all.push_back(signer_warning_);
+  if (!anchor_warning_.empty()) all.push_back(anchor_warning_);
+  if (wal_bytes_ > options_.wal_warn_bytes) {
+    all.push_back("the write-ahead log has " + std::to_string(wal_bytes_ >> 20) +
+                  " MiB: a reader keeps it from being copied; use `interlock audit snapshot` for "
+                  "long queries");
+  }
+  return all;
+}
+
 void Maintenance::Loop() {
+  ::pthread_setname_np(::pthread_self(), "audit-upkeep");
   const microseconds interval(options_.checkpoint_interval_us);
   auto next_sign = steady_clock::now();
   auto heartbeat = next_sign + interval;
@@ -116,23 +191,24 @@ void Maintenance::Loop() {
   std::unique_lock lock(mutex_);
   while (!stopping_) {
     const auto now = steady_clock::now();
-    const bool due = SignIsDue();
-    const bool sign = (due && now >= next_sign) || now >= heartbeat;
+    const bool beat = now >= heartbeat;
+    const bool idle = beat && IsIdle();
+    const bool sign = (SignIsDue() && now >= next_sign) || (beat && !idle);
     const bool copy = std::exchange(copy_wal_, false);
     lock.unlock();
+    if (beat) heartbeat = now + interval;
+    if (idle) host_->Heartbeat();  // its commit makes the next head
     if (sign) {
-      static_cast<void>(SignNow());  // a refusal went to the host; other errors are tried again
-      next_sign = steady_clock::now() + kSignPause;
-      heartbeat = steady_clock::now() + interval;
+      const bool signed_ = SignNow().ok();  // a refusal went to the host, the rest is asked again
+      next_sign = steady_clock::now() + (signed_ ? kSignPause : kAwayPause);
     }
     if (copy) CopyWal();
     if (scanning) scanning = ScanSome();
     lock.lock();
-    if (stopping_) break;
     auto until = heartbeat;
-    if (due && !sign) until = std::min(until, next_sign);
+    if (SignIsDue()) until = std::min(until, next_sign);
     if (scanning) until = std::min(until, steady_clock::now() + kScanPause);
-    if (!copy_wal_ && !(SignIsDue() && !due)) changed_.wait_until(lock, until);
+    if (!stopping_ && !copy_wal_) changed_.wait_until(lock, until);
   }
 }
 

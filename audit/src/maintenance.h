@@ -4,15 +4,18 @@
 
 #include <condition_variable>
 #include <cstdint>
+#include <functional>
 #include <mutex>
 #include <optional>
 #include <string>
 #include <thread>
+#include <vector>
 
 #include "audit/checkpoint.h"
 #include "audit/log.h"
 #include "schema.h"
 #include "sqlite.h"
+#include "tree_store.h"
 
 namespace interlock::audit {
 
@@ -27,6 +30,7 @@ class MaintenanceHost {
   virtual ~MaintenanceHost() = default;
   virtual void StoreCheckpoint(Checkpoint checkpoint) = 0;
   virtual void WalIsNearlyCopied() = 0;  // the writer finishes it, so that it starts anew
+  virtual void Heartbeat() = 0;          // an interval went by without an entry: append one
   virtual void Damaged(const core::Status& why) = 0;  // final
 };
 
@@ -38,22 +42,36 @@ class Maintenance {
   Maintenance(const Maintenance&) = delete;
   Maintenance& operator=(const Maintenance&) = delete;
 
+  struct Begin {
+    Head head;
+    std::optional<Checkpoint> newest;
+    std::string rotated_to;  // key named by an entry after the newest checkpoint, or empty
+  };
   // Signs the head that was found at open, and starts. Errors: kDataLoss when the signer signed a
   // larger or another tree before: the log was rolled back or rewritten.
-  core::Status Start(const Head& head, std::optional<Checkpoint> newest);
+  core::Status Start(Begin begin);
   void Stop();  // idempotent
 
-  // The committed head; only such are signed (rule 23).
-  void HeadMoved(const Head& head);
+  // The committed head; only such are signed (rule 23). `soon`: also if fewer than
+  // checkpoint_entries were added.
+  enum class Due { kInTime, kSoon };
+  void HeadMoved(const Head& head, Due due);
   void WalGrew(int pages);
   // Signs the newest committed head if that is not signed yet.
   core::StatusOr<Checkpoint> SignNow();
+  // Changes the signer's key while nothing is signed. `append` makes the entry durable.
+  core::Status RotateKey(const std::function<core::Status(const KeyRotation&)>& append);
   std::optional<Checkpoint> newest() const;
+  std::vector<std::string> warnings() const;
 
  private:
   void Loop();
-  bool SignIsDue() const;  // mutex_ held
-  void SignDue();
+  bool SignIsDue() const;                                 // mutex_ held
+  bool IsIdle() const;                                    // mutex_ held
+  core::StatusOr<Checkpoint> SignHead(const Head& head);  // sign_mutex_ held
+  core::Status FinishRotation();                          // sign_mutex_ held
+  core::StatusOr<std::vector<core::Digest>> Prove(std::uint64_t old_size, std::uint64_t size);
+  void Anchor(const Checkpoint& checkpoint);
   void CopyWal();
   // Reads the next tile's worth of entries; false when all that stood there at open were read.
   bool ScanSome();
@@ -63,10 +81,18 @@ class Maintenance {
   MaintenanceHost* const host_;
 
   std::mutex sign_mutex_;  // one signing at a time; taken before mutex_
+  Db prove_db_;            // under sign_mutex_, as the next two
+  std::optional<StoredTree> prove_tree_;
+  std::string rotated_to_;  // the signer must take this key before it signs again
+
   mutable std::mutex mutex_;
   std::condition_variable changed_;
   Head head_;
   std::optional<Checkpoint> newest_;
+  bool sign_soon_ = false;
+  std::string signer_warning_;
+  std::string anchor_warning_;
+  std::uint64_t wal_bytes_ = 0;
   int wal_pages_ = 0;
   bool copy_wal_ = false;
   bool stopping_ = false;

@@ -144,6 +144,7 @@ core::Status Projections::FoldStored(std::uint64_t first, std::uint64_t size) {
     if (end < size) INTERLOCK_RETURN_IF_ERROR(FlushAlone(end));
     first = end;
   }
+  run_index_.FoldedFromStore();
   Committed();
   return core::OkStatus();
 }

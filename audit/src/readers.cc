@@ -83,7 +83,8 @@ core::StatusOr<EntryPage> Reader::ReadRange(std::uint64_t first, int max, std::u
 core::StatusOr<std::vector<RunPosition>> Reader::RunPositions(std::string_view run,
                                                               std::int64_t first_seq, int max) {
   ResetAtExit reset(run_);
-  run_.Text(1, run).Int(2, first_seq).Int(3, max);
+  const RunKey key = KeyOfRun(run);
+  run_.Blob(1, BytesOf(key)).Int(2, first_seq).Int(3, max);
   std::vector<RunPosition> positions;
   while (true) {
     INTERLOCK_ASSIGN_OR_RETURN(const bool row, run_.Step());

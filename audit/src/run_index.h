@@ -19,6 +19,13 @@ struct RunPosition {
   std::uint64_t index = 0;
 };
 
+// The 16 bytes of a run's UUID; runs are looked up by them. Zeros for what is not a UUID's text.
+using RunKey = std::array<unsigned char, 16>;
+RunKey KeyOfRun(std::string_view run);
+inline std::string_view BytesOf(const RunKey& key) {
+  return {reinterpret_cast<const char*>(key.data()), key.size()};
+}
+
 // Apply, Flush, Attach, Reset: writer thread. Pending and PublishUpTo: thread-safe.
 class RunIndex final : public Projector {
  public:
@@ -36,18 +43,22 @@ class RunIndex final : public Projector {
   void DropFlushed();
   // Durable entries of a run that the table may not have yet, in run_seq order, from `first_seq`.
   std::vector<RunPosition> Pending(std::string_view run, std::int64_t first_seq) const;
-  // The run's last entry in the table or among the pending; nullopt for a run never seen.
+  // The pending rows came from stored entries, not from batches: Last looks at them.
+  void FoldedFromStore() { from_store_ = rows_.size(); }
+  // The run's last entry in the table or among those folded from the store; nullopt for a run that
+  // neither has. Runs of later batches are known to the caller.
   core::StatusOr<std::optional<RunPosition>> Last(std::string_view run);
 
  private:
   struct Row {
-    std::array<char, 36> run;
+    RunKey run;
     RunPosition position;
   };
 
   mutable std::mutex mutex_;
   std::vector<Row> rows_;    // in entry order
   std::size_t flushed_ = 0;  // rows_[0 .. flushed_) are in the table (once it commits)
+  std::size_t from_store_ = 0;
   std::uint64_t published_ = 0;
   Statement insert_;
   Statement last_;

@@ -2,6 +2,7 @@
 
 #include <fcntl.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <cstring>
 
@@ -119,10 +120,14 @@ int AuthorizeWriting(void* context, int action, const char* table, const char* b
                      const char* trigger) {
   switch (action) {
     case SQLITE_INSERT:
-      return IsInternal(table) ? SQLITE_DENY : SQLITE_OK;
+      if (IsProjection(table)) return SQLITE_OK;
+      return !IsInternal(table) && *static_cast<const bool*>(context) ? SQLITE_OK : SQLITE_DENY;
     case SQLITE_UPDATE:
+      return IsProjection(table) || (IsPayload(table) && std::strcmp(b, "sealed") == 0)
+                 ? SQLITE_OK
+                 : SQLITE_DENY;
     case SQLITE_DELETE:
-      return IsProjection(table) || IsPayload(table) ? SQLITE_OK : SQLITE_DENY;
+      return IsProjection(table) ? SQLITE_OK : SQLITE_DENY;
     case SQLITE_SAVEPOINT:
       return SQLITE_OK;
     default:
@@ -162,11 +167,12 @@ core::Status Mismatch(std::string_view what, const std::string& stored, const st
                                   "`, not `" + given + "`");
 }
 
-core::Status CheckIdentity(sqlite3* db, const LogIdentity& given) {
+core::Status CheckIdentity(sqlite3* db, const LogIdentity& given,
+                           std::span<const std::string> keys) {
   INTERLOCK_ASSIGN_OR_RETURN(const LogIdentity stored, ReadIdentity(db));
   if (stored.tenant != given.tenant) return Mismatch("tenant", stored.tenant, given.tenant);
   if (stored.origin != given.origin) return Mismatch("origin", stored.origin, given.origin);
-  if (stored.verifier_key != given.verifier_key) {
+  if (std::find(keys.begin(), keys.end(), stored.verifier_key) == keys.end()) {
     return Mismatch("key", stored.verifier_key, given.verifier_key);
   }
   return core::OkStatus();
@@ -190,12 +196,13 @@ core::StatusOr<WritableDb> OpenForWriting(const std::string& folder) {
   return out;
 }
 
-core::Status EstablishSchema(sqlite3* db, const LogIdentity& identity, std::int64_t now_us) {
+core::Status EstablishSchema(sqlite3* db, const LogIdentity& identity,
+                             std::span<const std::string> keys, std::int64_t now_us) {
   INTERLOCK_ASSIGN_OR_RETURN(const std::int64_t tables,
                              QueryInt(db, "SELECT count(*) FROM sqlite_schema"));
   if (tables != 0) {
     INTERLOCK_RETURN_IF_ERROR(CheckFormat(db));
-    return CheckIdentity(db, identity);
+    return CheckIdentity(db, identity, keys);
   }
   SqlTransaction transaction(db);
   INTERLOCK_RETURN_IF_ERROR(transaction.Begin());
@@ -233,7 +240,10 @@ core::StatusOr<LogIdentity> ReadIdentity(sqlite3* db) {
                      std::string(select.Bytes(2))};
 }
 
-void LockDownWriter(sqlite3* db) { sqlite3_set_authorizer(db, AuthorizeWriting, nullptr); }
+void LockDownWriter(sqlite3* db, const bool* own_statements) {
+  sqlite3_db_config(db, SQLITE_DBCONFIG_ENABLE_TRIGGER, 0, nullptr);
+  sqlite3_set_authorizer(db, AuthorizeWriting, const_cast<bool*>(own_statements));
+}
 
 core::StatusOr<Db> OpenForReading(const std::string& path) {
   INTERLOCK_ASSIGN_OR_RETURN(Db db, OpenDb(path, SQLITE_OPEN_READONLY));

@@ -35,16 +35,19 @@ core::StatusOr<WritableDb> OpenForWriting(const std::string& folder);
 
 // Makes the tables and the identity row of a new database, or checks those of an old one.
 // Errors: kFailedPrecondition for another application, a newer schema, or another identity.
-core::Status EstablishSchema(sqlite3* db, const LogIdentity& identity, std::int64_t now_us);
+// `keys` are the signer's, oldest first: the log's first key must be among them.
+core::Status EstablishSchema(sqlite3* db, const LogIdentity& identity,
+                             std::span<const std::string> keys, std::int64_t now_us);
 // The tables and triggers alone.
 core::Status CreateTables(sqlite3* db);
 core::StatusOr<LogIdentity> ReadIdentity(sqlite3* db);
 // kFailedPrecondition unless application_id and user_version are ours.
 core::Status CheckFormat(sqlite3* db);
 
-// From here on the connection may read, insert, and update or delete in `p_` tables and payload
-// rows only.
-void LockDownWriter(sqlite3* db);
+// From here on the connection may read, change `p_` tables and erase payloads; it may insert into
+// the tables of the log only while `own_statements` is true. Its triggers are off: they stop every
+// other program, and cost half of an insert here, where the statements are ours and prepared.
+void LockDownWriter(sqlite3* db, const bool* own_statements);
 // Reading only. `query_only`, no PRAGMA, no ATTACH.
 core::StatusOr<Db> OpenForReading(const std::string& path);
 void LockDownReader(sqlite3* db);

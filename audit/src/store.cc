@@ -24,15 +24,15 @@ int OnWalCommit(void* pages, sqlite3*, const char*, int count) {
 core::StatusOr<std::unique_ptr<Store>> Store::Open(const LogOptions& options) {
   INTERLOCK_ASSIGN_OR_RETURN(WritableDb opened, OpenForWriting(options.folder));
   const LogIdentity identity{options.tenant, options.origin, options.signer->verifier_key()};
-  INTERLOCK_RETURN_IF_ERROR(
-      EstablishSchema(opened.db.get(), identity, options.clock->WallMicros()));
+  INTERLOCK_RETURN_IF_ERROR(EstablishSchema(
+      opened.db.get(), identity, options.signer->verifier_keys(), options.clock->WallMicros()));
   if (opened.created) INTERLOCK_RETURN_IF_ERROR(SyncFolder(options.folder));
   std::unique_ptr<Store> store(new Store(std::move(opened.db)));
   INTERLOCK_RETURN_IF_ERROR(store->LoadState(options));
   store->projections_ = std::make_unique<Projections>(store->db(), options.projectors);
   INTERLOCK_RETURN_IF_ERROR(store->projections_->Start(store->size()));
+  LockDownWriter(store->db(), &store->own_statements_);
   INTERLOCK_RETURN_IF_ERROR(store->PrepareAll());
-  LockDownWriter(store->db());
   sqlite3_wal_hook(store->db(), OnWalCommit, &store->wal_pages_);
   return store;
 }
@@ -58,7 +58,11 @@ core::Status Store::LoadCheckpoint(const LogOptions& options) {
                          "SELECT size, root, note FROM checkpoint ORDER BY size DESC LIMIT 1"));
   INTERLOCK_ASSIGN_OR_RETURN(const bool row, newest.Step());
   if (!row) return core::OkStatus();
-  auto checkpoint = OpenCheckpoint(newest.Bytes(2), options.signer->verifier_key());
+  std::vector<std::string> keys = options.signer->verifier_keys();
+  auto checkpoint = OpenCheckpoint(newest.Bytes(2), keys.back());
+  for (keys.pop_back(); !checkpoint.ok() && !keys.empty(); keys.pop_back()) {
+    checkpoint = OpenCheckpoint(newest.Bytes(2), keys.back());
+  }
   if (!checkpoint.ok()) {
     return core::DataLoss("the newest checkpoint does not hold: " +
                           std::string(core::Message(checkpoint.status())));
@@ -89,12 +93,16 @@ core::Status Store::CheckTail(const LogOptions& options, std::uint64_t size) {
       return BadEntry(entry.index, "is out of its place");
     }
     if (entry.time_us < last_time_us_) return BadEntry(entry.index, "goes back in time");
+    if (entry.kind == kRotatedKind) {
+      rotated_to_ = std::string(entry.body.Token("new_key").value_or(""));
+    }
     last_time_us_ = entry.time_us;
     return core::OkStatus();
   });
 }
 
 core::Status Store::PrepareAll() {
+  const OwnStatements own(own_statements_);
   INTERLOCK_ASSIGN_OR_RETURN(
       insert_entry_,
       Statement::Prepare(db(), "INSERT INTO entry(idx, hash, bytes) VALUES(?, ?, ?)"));
@@ -121,6 +129,7 @@ core::Status Store::PrepareAll() {
 core::Status Store::Begin() { return begin_.Run(); }
 
 core::Status Store::Insert(const Batch& batch) {
+  const OwnStatements own(own_statements_);
   for (const PendingEntry& entry : batch.entries()) {
     INTERLOCK_RETURN_IF_ERROR(InsertEntry(entry, batch.BytesOf(entry)));
   }
@@ -154,6 +163,7 @@ core::Status Store::InsertEntry(const PendingEntry& entry, std::string_view byte
 }
 
 core::Status Store::InsertCheckpoint(const Checkpoint& checkpoint) {
+  const OwnStatements own(own_statements_);
   return insert_checkpoint_.Int(1, static_cast<std::int64_t>(checkpoint.size))
       .Blob(2, core::AsBytes(checkpoint.root))
       .Text(3, checkpoint.note)

@@ -24,6 +24,8 @@ class Store {
   std::uint64_t size() const { return tree_.size(); }
   std::int64_t last_time_us() const { return last_time_us_; }
   core::Digest Root() const { return tree_.Root(); }
+  // The key that an entry after the newest checkpoint names: the signer may not have it in use yet.
+  const std::string& rotated_to() const { return rotated_to_; }
   const std::vector<Checkpoint>& checkpoints_at_open() const { return checkpoints_at_open_; }
   Projections& projections() { return *projections_; }
 
@@ -54,7 +56,20 @@ class Store {
   core::Status PrepareAll();
   core::Status InsertEntry(const PendingEntry& entry, std::string_view bytes);
 
+  // Lets the authorizer pass the store's own inserts, also when SQLite prepares them again.
+  class OwnStatements {
+   public:
+    explicit OwnStatements(bool& own) : own_(own) { own_ = true; }
+    ~OwnStatements() { own_ = false; }
+    OwnStatements(const OwnStatements&) = delete;
+    OwnStatements& operator=(const OwnStatements&) = delete;
+
+   private:
+    bool& own_;
+  };
+
   Db db_;
+  bool own_statements_ = false;
   Statement insert_entry_;
   Statement insert_payload_;
   Statement insert_blob_;
@@ -68,6 +83,7 @@ class Store {
   GrowingTree committed_;  // without
   std::int64_t last_time_us_ = 0;
   std::int64_t committed_time_us_ = 0;
+  std::string rotated_to_;
   std::vector<Checkpoint> checkpoints_at_open_;  // the newest, or none
   std::unique_ptr<Projections> projections_;
   int wal_pages_ = 0;

@@ -1,13 +1,14 @@
 // Signed notes, verifier keys, and a signer that never signs two histories.
 #include "audit/checkpoint.h"
 
-#include <gtest/gtest.h>
+#include <gmock/gmock.h>
 #include <sys/stat.h>
 
 #include <fstream>
 
 #include "audit/merkle.h"
 #include "fixture.h"
+#include "memory_log.h"
 
 namespace interlock::audit {
 namespace {
@@ -48,7 +49,7 @@ TEST_F(CheckpointTest, TextIsThreeLines) {
 
 TEST_F(CheckpointTest, SignsAndOpens) {
   const auto signer = MustOpenSigner();
-  const auto checkpoint = signer->Sign(kOrigin, 3, LeafHash("x"));
+  const auto checkpoint = signer->Sign({kOrigin, 3, LeafHash("x"), {}});
   ASSERT_TRUE(checkpoint.ok()) << checkpoint.status();
   const auto opened = OpenCheckpoint(checkpoint->note, signer->verifier_key());
   ASSERT_TRUE(opened.ok()) << opened.status();
@@ -62,7 +63,7 @@ TEST_F(CheckpointTest, SignsAndOpens) {
 
 TEST_F(CheckpointTest, AnyChangedByteIsNoticed) {
   const auto signer = MustOpenSigner();
-  const std::string note = signer->Sign(kOrigin, 3, LeafHash("x"))->note;
+  const std::string note = signer->Sign({kOrigin, 3, LeafHash("x"), {}})->note;
   const std::string key = signer->verifier_key();
   for (std::size_t i = 0; i < note.size(); ++i) {
     std::string changed = note;
@@ -75,7 +76,7 @@ TEST_F(CheckpointTest, AnyChangedByteIsNoticed) {
 
 TEST_F(CheckpointTest, AnotherKeyOfTheSameNameIsNotAccepted) {
   const auto signer = MustOpenSigner();
-  const std::string note = signer->Sign(kOrigin, 3, LeafHash("x"))->note;
+  const std::string note = signer->Sign({kOrigin, 3, LeafHash("x"), {}})->note;
   TempFolder elsewhere;
   const auto other = OpenFileSigner(elsewhere.path(), kOrigin);
   ASSERT_TRUE(other.ok());
@@ -85,7 +86,7 @@ TEST_F(CheckpointTest, AnotherKeyOfTheSameNameIsNotAccepted) {
 
 TEST_F(CheckpointTest, RefusesBadVerifierKeys) {
   const auto signer = MustOpenSigner();
-  const std::string note = signer->Sign(kOrigin, 3, LeafHash("x"))->note;
+  const std::string note = signer->Sign({kOrigin, 3, LeafHash("x"), {}})->note;
   const std::string key = signer->verifier_key();
   std::string wrong_id = key;
   const std::size_t plus = key.find('+');
@@ -97,24 +98,35 @@ TEST_F(CheckpointTest, RefusesBadVerifierKeys) {
 }
 
 TEST_F(CheckpointTest, SignerRefusesASmallerOrAnotherTree) {
+  MemoryLog log(kOrigin, 20);
+  MemoryLog other("interlock.example/other", 2);
+  MemoryLog rewritten(kOrigin, 20, "x");
   {
     const auto signer = MustOpenSigner();
-    ASSERT_TRUE(signer->Sign(kOrigin, 10, LeafHash("x")).ok());
-    ASSERT_TRUE(signer->Sign(kOrigin, 10, LeafHash("x")).ok());
-    ASSERT_TRUE(signer->Sign("interlock.example/other", 2, LeafHash("z")).ok());
+    ASSERT_TRUE(signer->Sign(log.Request(10)).ok());
+    ASSERT_TRUE(signer->Sign(log.Request(10)).ok());
+    ASSERT_TRUE(signer->Sign(other.Request(2)).ok());
   }
   const auto signer = MustOpenSigner();  // it remembers over a restart
-  EXPECT_EQ(signer->Sign(kOrigin, 9, LeafHash("x")).status().code(),
-            core::StatusCode::kFailedPrecondition);
-  EXPECT_EQ(signer->Sign(kOrigin, 10, LeafHash("y")).status().code(),
-            core::StatusCode::kFailedPrecondition);
-  EXPECT_TRUE(signer->Sign(kOrigin, 11, LeafHash("y")).ok());
+  const auto refuses = [&](const SignRequest& request, const char* why) {
+    const core::Status status = signer->Sign(request).status();
+    EXPECT_EQ(status.code(), core::StatusCode::kFailedPrecondition) << why;
+    EXPECT_THAT(std::string(core::Message(status)), ::testing::HasSubstr(why));
+  };
+  refuses(log.Request(9), "lost entries");
+  refuses(rewritten.Request(10), "another root for size 10");
+  refuses(rewritten.Request(15), "does not continue");  // its proof is of its own tree
+  SignRequest bare = log.Request(15);
+  bare.prove = {};
+  EXPECT_FALSE(signer->Sign(bare).ok());
+  EXPECT_TRUE(signer->Sign(log.Request(15)).ok());
 }
 
 TEST_F(CheckpointTest, SurvivesATornHeadRecord) {
+  MemoryLog log(kOrigin, 5);
   const auto signer = MustOpenSigner();
   for (std::uint64_t size = 1; size <= 5; ++size) {
-    ASSERT_TRUE(signer->Sign(kOrigin, size, LeafHash("x")).ok());
+    ASSERT_TRUE(signer->Sign(log.Request(size)).ok());
   }
   std::string head;
   for (const auto& file : std::filesystem::directory_iterator(folder_.path() + "/signer")) {
@@ -127,8 +139,8 @@ TEST_F(CheckpointTest, SurvivesATornHeadRecord) {
     file.write(std::string(48, '\xAA').data(), 48);
   }
   const auto again = MustOpenSigner();
-  EXPECT_FALSE(again->Sign(kOrigin, 3, LeafHash("x")).ok());
-  EXPECT_TRUE(again->Sign(kOrigin, 5, LeafHash("x")).ok());
+  EXPECT_FALSE(again->Sign(log.Request(3)).ok());
+  EXPECT_TRUE(again->Sign(log.Request(5)).ok());
 }
 
 TEST_F(CheckpointTest, RefusesAKeyFileThatOthersMayRead) {

@@ -320,7 +320,7 @@ TEST_F(VerifyTest, LogReSignedWithAnotherKeyFailsUnderThePinnedOne) {
     const auto roots = db.Column("SELECT root FROM checkpoint ORDER BY size DESC LIMIT 1");
     core::Digest root{};
     std::copy(roots.at(0).begin(), roots.at(0).end(), root.begin());
-    const Checkpoint forged = *thief->Sign("interlock.example/main", kEntries, root);
+    const Checkpoint forged = *thief->Sign({"interlock.example/main", kEntries, root, {}});
     db.DoWithoutTriggers(
         {"DELETE FROM checkpoint", "UPDATE log SET verifier_key = '" + thief->verifier_key() + "'",
          "INSERT INTO checkpoint VALUES(600, x'" + core::Hex(root) + "', '" + forged.note + "')"});

@@ -2,9 +2,11 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "core/digest.h"
 #include "core/status.h"
@@ -26,23 +28,59 @@ std::string CheckpointText(std::string_view origin, std::uint64_t size, const co
 // key holds.
 core::StatusOr<Checkpoint> OpenCheckpoint(std::string_view note, std::string_view verifier_key);
 
+// RFC 6962 §2.1.2 proof between two sizes of the log that asks for a signature.
+using ConsistencyProver = std::function<core::StatusOr<std::vector<core::Digest>>(
+    std::uint64_t old_size, std::uint64_t size)>;
+
+struct SignRequest {
+  std::string_view origin;
+  std::uint64_t size = 0;
+  core::Digest root{};
+  ConsistencyProver prove;  // asked when the signer signed a smaller head before
+};
+
+// What an entry `signer.rotated` says: both keys sign RotationText (docs/audit_format.md).
+struct KeyRotation {
+  std::string old_key;  // verifier keys
+  std::string new_key;
+  std::string old_signature;  // Ed25519, 64 bytes
+  std::string new_signature;
+};
+// "interlock signer rotation v1\nold key\nnew key\n", the text that both keys sign.
+std::string RotationText(std::string_view old_key, std::string_view new_key);
+// Errors: kInvalidArgument for keys that are none, kPermissionDenied unless both signatures hold.
+core::Status CheckRotation(const KeyRotation& rotation);
+
 // Thread-safe.
 class Signer {
  public:
   virtual ~Signer() = default;
   // Signs a head. Persists its own last (size, root) first, and refuses (kFailedPrecondition) a
-  // smaller size or another root for the same size (rule 23).
-  virtual core::StatusOr<Checkpoint> Sign(std::string_view origin, std::uint64_t size,
-                                          const core::Digest& root) = 0;
+  // smaller size, another root for the same size, and a larger tree that is not proven to continue
+  // the last one (rule 23). kUnavailable: the signer is away; ask again later.
+  virtual core::StatusOr<Checkpoint> Sign(const SignRequest& request) = 0;
+  // The key that signs now.
   virtual std::string verifier_key() const = 0;
+  // Every key that it ever signed with, oldest first; the last is verifier_key().
+  virtual std::vector<std::string> verifier_keys() const = 0;
   // True when it runs as another uid than the daemon; otherwise health says `signer: not
   // independent`.
   virtual bool independent() const = 0;
+  // Makes the next key and keeps it, without using it. The same again until FinishRotation.
+  virtual core::StatusOr<KeyRotation> BeginRotation() = 0;
+  // From here on the next key signs; the entry that names it is durable. Idempotent. Errors:
+  // kFailedPrecondition when `new_key` is neither the next nor the present one.
+  virtual core::Status FinishRotation(std::string_view new_key) = 0;
 };
 
 // A signer in this process: key and last head in files of `folder` (mode 0600, refused when wider),
 // made on first use. `name` is the key name of the note (the origin).
 core::StatusOr<std::unique_ptr<Signer>> OpenFileSigner(const std::string& folder,
                                                        std::string_view name);
+
+// A signer in a process of its own (signer_service.h), reached over a Unix socket. It must answer
+// now (kUnavailable), as a log is not opened unchecked; later it may come and go.
+core::StatusOr<std::unique_ptr<Signer>> ConnectSigner(const std::string& socket,
+                                                      std::string_view name);
 
 }  // namespace interlock::audit

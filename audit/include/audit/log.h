@@ -38,6 +38,7 @@ struct NewEntry {
   std::string_view actor;  // "principal:ticketing", "agent:refund", "engine", "user:…" as an HMAC
   std::string_view body;   // a canonical JSON object; no content, only commitments (rule 20)
   std::span<const std::string> cites;  // digest names, sorted
+  bool ends_run = false;               // a head is signed soon after it is committed
 };
 
 struct EntryRef {
@@ -153,8 +154,13 @@ struct LogOptions {
   Signer* signer = nullptr;            // borrowed, outlives the log
   std::vector<Projector*> projectors;  // borrowed, outlive the log
   std::uint64_t ballast_bytes = 64ull << 20;
+  // A head is signed this often; an interval without entries gets one, `checkpoint.heartbeat`, so
+  // that quiet times are attested too.
   std::int64_t checkpoint_interval_us = 60'000'000;
   std::uint64_t checkpoint_entries = 256;
+  // Every signed note is also appended here, durably; best on another mount. Empty: nowhere.
+  std::string anchor_file;
+  std::uint64_t wal_warn_bytes = 1ull << 30;  // rule 29: above it health warns
   // Rule 27: called on the writer thread, before the batch's commands, when wall and monotonic time
   // moved apart by more than kClockStepMicros since the last call; `by_us` is signed. Must not
   // block; may Submit. The log itself only keeps time_us from going back; what a step forbids is
@@ -187,6 +193,9 @@ class Log {
   virtual std::uint64_t size() const = 0;  // committed entries
   virtual Health health() const = 0;
   virtual std::string health_reason() const = 0;  // empty when kOk
+  // What an operator should look at while the log goes on, one line each: signer away, anchor not
+  // written, large write-ahead log.
+  virtual std::vector<std::string> warnings() const { return {}; }
   // Rule 27: time of the last entry at Open minus the wall clock then; above one hour the caller
   // takes no new intents until an operator confirms.
   virtual std::int64_t ahead_of_wall_us() const { return 0; }
@@ -210,6 +219,12 @@ class Log {
   // Newest signed checkpoint; signs one first if entries were added since.
   virtual core::StatusOr<Checkpoint> CheckpointNow() = 0;
   virtual std::optional<Checkpoint> newest_checkpoint() const = 0;
+  // A signed checkpoint of at least `size` entries, waiting for the signer when there is none yet.
+  // Errors: kInvalidArgument when `size` is not committed; those of the signer.
+  virtual core::StatusOr<Checkpoint> CheckpointAtLeast(std::uint64_t size) = 0;
+  // Gives the signer a new key: an entry `signer.rotated` signed by the old and the new one, then
+  // a head signed by the new one.
+  virtual core::StatusOr<EntryRef> RotateSignerKey(std::string_view actor) = 0;
   // RFC 6962 §2.1.1 audit path of `index` in the tree of `size` entries.
   virtual core::StatusOr<std::vector<core::Digest>> InclusionProof(std::uint64_t index,
                                                                    std::uint64_t size) const = 0;

@@ -54,6 +54,12 @@ class FakeLog final : public audit::Log {
   core::StatusOr<std::string> ReadBlob(const core::Digest&) const override;
   core::StatusOr<audit::Checkpoint> CheckpointNow() override;
   std::optional<audit::Checkpoint> newest_checkpoint() const override { return std::nullopt; }
+  core::StatusOr<audit::Checkpoint> CheckpointAtLeast(std::uint64_t) override {
+    return CheckpointNow();
+  }
+  core::StatusOr<audit::EntryRef> RotateSignerKey(std::string_view) override {
+    return core::FailedPrecondition("not here");
+  }
   core::StatusOr<std::vector<core::Digest>> InclusionProof(std::uint64_t index,
                                                            std::uint64_t size) const override;
   core::StatusOr<std::vector<core::Digest>> ConsistencyProof(std::uint64_t,

@@ -62,6 +62,8 @@ class JsonObjectView {
  public:
   // Errors: kInvalidArgument if `text` is not one well-formed object.
   static StatusOr<JsonObjectView> Of(std::string_view text);
+  // Precondition: `text` is exactly one well-formed object, checked just before.
+  static JsonObjectView OfChecked(std::string_view text) { return JsonObjectView(text); }
 
   // The raw JSON text of a field, or nullopt.
   std::optional<std::string_view> Raw(std::string_view key) const;

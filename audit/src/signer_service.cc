@@ -1,0 +1,197 @@
+// The signer's side. A few threads take connections from one socket; each exchange is bounded in
+// bytes, steps and time, so that a peer can waste only its own turn.
+#include "audit/signer_service.h"
+
+#include <poll.h>
+#include <sys/eventfd.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <array>
+#include <cstring>
+#include <map>
+#include <mutex>
+#include <thread>
+
+#include "audit/checkpoint.h"
+#include "folder_lock.h"
+#include "note_key.h"
+#include "signer_wire.h"
+
+namespace interlock::audit {
+namespace {
+
+constexpr std::size_t kThreads = 4;
+constexpr std::size_t kProofHashesMax = 128;  // 2 * 64 levels
+
+core::StatusOr<core::Digest> DigestOf(const std::string& base64) {
+  const auto bytes = core::BytesFromBase64(base64);
+  core::Digest digest;
+  if (!bytes.ok() || bytes->size() != digest.size()) {
+    return core::InvalidArgument("a hash is not 32 bytes in base64");
+  }
+  std::memcpy(digest.data(), bytes->data(), digest.size());
+  return digest;
+}
+
+core::Status BadRequest() {
+  return core::InvalidArgument("not a request of the signer's protocol");
+}
+
+class ServiceImpl final : public SignerService {
+ public:
+  ServiceImpl(SignerServiceOptions options, FolderLock lock, UniqueFd listener, UniqueFd stop)
+      : options_(std::move(options)),
+        lock_(std::move(lock)),
+        listener_(std::move(listener)),
+        stop_(std::move(stop)) {
+    for (std::thread& thread : threads_) thread = std::thread([this] { Serve(); });
+  }
+  ~ServiceImpl() override {
+    const std::uint64_t one = 1;
+    static_cast<void>(!::write(stop_.get(), &one, sizeof one));  // an eventfd of 0 takes it
+    for (std::thread& thread : threads_) thread.join();
+    ::unlink(options_.socket.c_str());
+  }
+
+ private:
+  void Serve() {
+    std::array<pollfd, 2> wait{{{listener_.get(), POLLIN, 0}, {stop_.get(), POLLIN, 0}}};
+    while (true) {
+      if (::poll(wait.data(), wait.size(), -1) < 0) continue;
+      if (wait[1].revents != 0) return;
+      UniqueFd fd(::accept4(listener_.get(), nullptr, nullptr, SOCK_CLOEXEC));
+      if (!fd.valid() || !LimitWaiting(fd.get()).ok()) continue;
+      WireSocket socket(std::move(fd));
+      const auto request = socket.Receive();
+      if (!request.ok()) continue;  // nothing that could be answered
+      const auto reply = Answer(socket, *request);
+      static_cast<void>(socket.Send(reply.ok() ? *reply : ErrorLines(reply.status())));
+    }
+  }
+
+  static WireLines ErrorLines(const core::Status& status) {
+    std::string message(core::Message(status));
+    std::replace(message.begin(), message.end(), '\n', ' ');
+    return {"error", std::to_string(static_cast<int>(status.code())), message};
+  }
+
+  core::StatusOr<WireLines> Answer(WireSocket& socket, const WireLines& request) {
+    if (request.size() < 2) return BadRequest();
+    INTERLOCK_ASSIGN_OR_RETURN(Signer * signer, SignerOf(request[1]));
+    if (request[0] == "sign" && request.size() == 5) return Sign(socket, *signer, request);
+    if (request[0] == "keys" && request.size() == 2) {
+      WireLines lines = signer->verifier_keys();
+      lines.insert(lines.begin(), "keys");
+      return lines;
+    }
+    if (request[0] == "begin_rotation" && request.size() == 2) {
+      INTERLOCK_ASSIGN_OR_RETURN(const KeyRotation rotation, signer->BeginRotation());
+      return WireLines{"rotation", rotation.old_key, rotation.new_key,
+                       core::Base64(rotation.old_signature), core::Base64(rotation.new_signature)};
+    }
+    if (request[0] == "finish_rotation" && request.size() == 3) {
+      INTERLOCK_RETURN_IF_ERROR(signer->FinishRotation(request[2]));
+      return WireLines{"done"};
+    }
+    return BadRequest();
+  }
+
+  static core::StatusOr<WireLines> Sign(WireSocket& socket, Signer& signer,
+                                        const WireLines& request) {
+    const auto size = ParseWireNumber(request[3]);
+    if (!size) return BadRequest();
+    if (request[2] != request[1]) {
+      return core::PermissionDenied("key `" + request[1] +
+                                    "` signs for the origin of its name only");
+    }
+    INTERLOCK_ASSIGN_OR_RETURN(const core::Digest root, DigestOf(request[4]));
+    // The log's own lock is held while its proof is awaited: a slow peer holds up its own log
+    // alone.
+    INTERLOCK_ASSIGN_OR_RETURN(
+        const Checkpoint checkpoint,
+        signer.Sign({request[2], *size, root, [&](std::uint64_t old_size, std::uint64_t) {
+                       return AskForProof(socket, old_size);
+                     }}));
+    WireLines lines = {"note"};
+    for (std::size_t at = 0; at < checkpoint.note.size();) {
+      const std::size_t end = checkpoint.note.find('\n', at);
+      lines.push_back(checkpoint.note.substr(at, end - at));
+      at = end + 1;
+    }
+    return lines;
+  }
+
+  static core::StatusOr<std::vector<core::Digest>> AskForProof(WireSocket& socket,
+                                                               std::uint64_t old_size) {
+    INTERLOCK_RETURN_IF_ERROR(socket.Send({"prove", std::to_string(old_size)}));
+    INTERLOCK_ASSIGN_OR_RETURN(const WireLines lines, socket.Receive());
+    if (lines[0] != "proof" || lines.size() > 1 + kProofHashesMax) return BadRequest();
+    std::vector<core::Digest> proof;
+    for (std::size_t i = 1; i < lines.size(); ++i) {
+      INTERLOCK_ASSIGN_OR_RETURN(proof.emplace_back(), DigestOf(lines[i]));
+    }
+    return proof;
+  }
+
+  core::StatusOr<Signer*> SignerOf(const std::string& name) {
+    if (!IsKeyName(name)) return BadRequest();
+    const std::lock_guard lock(mutex_);
+    if (const auto found = signers_.find(name); found != signers_.end()) return found->second.get();
+    if (signers_.size() >= kSignerNamesMax) {
+      return core::ResourceExhausted("this signer serves 1024 logs already");
+    }
+    const std::string folder = options_.folder + "/" + core::Hex(core::Sha256(name)).substr(0, 16);
+    INTERLOCK_ASSIGN_OR_RETURN(std::unique_ptr<Signer> signer, OpenFileSigner(folder, name));
+    return signers_.emplace(name, std::move(signer)).first->second.get();
+  }
+
+  const SignerServiceOptions options_;
+  const FolderLock lock_;
+  const UniqueFd listener_;
+  const UniqueFd stop_;
+  std::mutex mutex_;
+  std::map<std::string, std::unique_ptr<Signer>> signers_;
+  std::array<std::thread, kThreads> threads_;
+};
+
+core::StatusOr<UniqueFd> Listen(const std::string& path) {
+  sockaddr_un address{};
+  address.sun_family = AF_UNIX;
+  if (path.empty() || path.size() >= sizeof address.sun_path) {
+    return core::InvalidArgument("`" + path + "` is empty or too long for a socket");
+  }
+  std::memcpy(address.sun_path, path.data(), path.size());
+  UniqueFd fd(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
+  ::unlink(path.c_str());  // left by a signer that was killed; the folder's lock says it is gone
+  if (!fd.valid() ||
+      ::bind(fd.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address) != 0 ||
+      ::chmod(path.c_str(), 0660) != 0 || ::listen(fd.get(), 16) != 0) {
+    return ErrnoStatus("cannot listen at", path);
+  }
+  return fd;
+}
+
+}  // namespace
+
+core::StatusOr<std::unique_ptr<SignerService>> SignerService::Start(
+    const SignerServiceOptions& options) {
+  INTERLOCK_RETURN_IF_ERROR(MakeFolder(options.folder));
+  struct stat info {};
+  if (::stat(options.folder.c_str(), &info) != 0) return ErrnoStatus("cannot stat", options.folder);
+  if ((info.st_mode & 0077) != 0) {
+    return core::PermissionDenied("others have rights on `" + options.folder +
+                                  "`; set its mode to 0700");
+  }
+  INTERLOCK_ASSIGN_OR_RETURN(FolderLock lock, FolderLock::Take(options.folder));
+  INTERLOCK_ASSIGN_OR_RETURN(UniqueFd listener, Listen(options.socket));
+  UniqueFd stop(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
+  if (!stop.valid()) return core::ResourceExhausted("no event for the signer");
+  return std::unique_ptr<SignerService>(std::make_unique<ServiceImpl>(
+      options, std::move(lock), std::move(listener), std::move(stop)));
+}
+
+}  // namespace interlock::audit

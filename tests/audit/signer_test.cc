@@ -1,0 +1,328 @@
+// The signer as a process of its own, key rotation, and what the log does while the signer is away.
+#include <gmock/gmock.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <chrono>
+#include <cstring>
+#include <fstream>
+#include <iterator>
+#include <thread>
+
+#include "audit/merkle.h"
+#include "audit/signer_service.h"
+#include "fixture.h"
+#include "memory_log.h"
+
+namespace interlock::audit {
+namespace {
+
+using ::testing::HasSubstr;
+using ::testing::IsEmpty;
+using ::testing::SizeIs;
+
+constexpr const char* kOrigin = "interlock.example/main";
+
+bool WaitFor(const std::function<bool()>& condition) {
+  const auto until = std::chrono::steady_clock::now() + std::chrono::seconds(20);
+  while (!condition() && std::chrono::steady_clock::now() < until) {
+    std::this_thread::sleep_for(std::chrono::milliseconds(5));
+  }
+  return condition();
+}
+
+std::string ReadFile(const std::string& path) {
+  std::ifstream file(path, std::ios::binary);
+  return {std::istreambuf_iterator<char>(file), {}};
+}
+
+class SignerTest : public LogFixture {
+ protected:
+  SignerServiceOptions Service() {
+    return {folder_.path() + "/keys", folder_.path() + "/signer.sock"};
+  }
+  std::unique_ptr<SignerService> MustStart() {
+    auto service = SignerService::Start(Service());
+    EXPECT_TRUE(service.ok()) << service.status();
+    return service.ok() ? *std::move(service) : nullptr;
+  }
+  std::unique_ptr<Signer> MustConnect() {
+    auto signer = ConnectSigner(Service().socket, kOrigin);
+    EXPECT_TRUE(signer.ok()) << signer.status();
+    return signer.ok() ? *std::move(signer) : nullptr;
+  }
+  // Sends bytes as they are and returns what comes back until the signer closes.
+  std::string Raw(const std::string& bytes) {
+    const int fd = ::socket(AF_UNIX, SOCK_STREAM, 0);
+    sockaddr_un address{};
+    address.sun_family = AF_UNIX;
+    std::strncpy(address.sun_path, Service().socket.c_str(), sizeof address.sun_path - 1);
+    EXPECT_EQ(::connect(fd, reinterpret_cast<sockaddr*>(&address), sizeof address), 0);
+    EXPECT_EQ(::send(fd, bytes.data(), bytes.size(), MSG_NOSIGNAL),
+              static_cast<ssize_t>(bytes.size()));
+    ::shutdown(fd, SHUT_WR);
+    std::string reply;
+    char buffer[4096];
+    for (ssize_t n = 0; (n = ::recv(fd, buffer, sizeof buffer, 0)) > 0;) {
+      reply.append(buffer, static_cast<std::size_t>(n));
+    }
+    ::close(fd);
+    return reply;
+  }
+  static std::string Frame(const std::string& text) {
+    std::string frame(4, '\0');
+    frame[2] = static_cast<char>(text.size() >> 8);
+    frame[3] = static_cast<char>(text.size() & 0xFF);
+    return frame + text;
+  }
+};
+
+TEST_F(SignerTest, SignsAndRemembersApartFromTheLog) {
+  MemoryLog log(kOrigin, 300);
+  MemoryLog rewritten(kOrigin, 400, "x");
+  std::string key;
+  {
+    const auto service = MustStart();
+    const auto signer = MustConnect();
+    key = signer->verifier_key();
+    const auto checkpoint = signer->Sign(log.Request(200));
+    ASSERT_TRUE(checkpoint.ok()) << checkpoint.status();
+    EXPECT_TRUE(OpenCheckpoint(checkpoint->note, key).ok());
+    ASSERT_TRUE(signer->Sign(log.Request(300)).ok());
+  }
+  const auto service = MustStart();
+  const auto signer = MustConnect();
+  EXPECT_EQ(signer->verifier_key(), key);
+  for (const std::uint64_t size : {299u, 300u, 301u, 400u}) {
+    EXPECT_EQ(signer->Sign(rewritten.Request(size)).status().code(),
+              core::StatusCode::kFailedPrecondition)
+        << size;
+  }
+  log.Add("more");
+  EXPECT_TRUE(signer->Sign(log.Request(301)).ok());
+}
+
+TEST_F(SignerTest, SignsForTheOriginOfTheKeysNameOnly) {
+  const auto service = MustStart();
+  const auto signer = MustConnect();
+  MemoryLog other("interlock.example/other", 3);
+  EXPECT_EQ(signer->Sign(other.Request(3)).status().code(), core::StatusCode::kPermissionDenied);
+}
+
+TEST_F(SignerTest, SurvivesGarbage) {
+  const auto service = MustStart();
+  const std::string huge("\xFF\xFF\xFF\xFF garbage", 12);
+  for (const std::string& bytes :
+       {std::string(), std::string("x"), huge, std::string(4, '\0'), Frame("no newline"),
+        Frame("\n\n\n"), Frame("sign\n"), Frame("sign\n../../etc\n\n\n\n"),
+        Frame("sign\ninterlock.example/main\ninterlock.example/main\n-1\nAAAA\n"),
+        Frame("keys\na+b\n"), Frame("finish_rotation\ninterlock.example/main\nx\n")}) {
+    const std::string reply = Raw(bytes);
+    EXPECT_TRUE(reply.empty() || reply.find("error\n") == 4) << reply;
+  }
+  MemoryLog log(kOrigin, 3);
+  EXPECT_TRUE(MustConnect()->Sign(log.Request(3)).ok());
+}
+
+TEST_F(SignerTest, ASecondSignerOfTheFolderIsRefused) {
+  const auto service = MustStart();
+  SignerServiceOptions second = Service();
+  second.socket += "2";
+  const core::Status status = SignerService::Start(second).status();
+  EXPECT_EQ(status.code(), core::StatusCode::kFailedPrecondition);
+  EXPECT_THAT(std::string(core::Message(status)), HasSubstr(std::to_string(::getpid())));
+}
+
+TEST_F(SignerTest, RefusesAFolderThatOthersMayEnter) {
+  { const auto service = MustStart(); }
+  std::filesystem::permissions(Service().folder, std::filesystem::perms(0750));
+  EXPECT_EQ(SignerService::Start(Service()).status().code(), core::StatusCode::kPermissionDenied);
+}
+
+TEST_F(SignerTest, IsIndependentOnlyUnderAnotherUid) {
+  {
+    const auto service = MustStart();
+    EXPECT_FALSE(MustConnect()->independent());
+  }
+  if (::geteuid() != 0) GTEST_SKIP() << "another uid takes root";
+  constexpr uid_t kOther = 65534;
+  std::filesystem::permissions(folder_.path(), std::filesystem::perms(0777));
+  std::filesystem::remove_all(Service().folder);
+  int ready[2];
+  ASSERT_EQ(::pipe(ready), 0);
+  const pid_t child = ::fork();
+  if (child == 0) {
+    ::close(ready[0]);
+    if (::setuid(kOther) != 0) ::_exit(2);
+    auto service = SignerService::Start(Service());
+    static_cast<void>(!::write(ready[1], service.ok() ? "y" : "n", 1));
+    ::pause();
+  }
+  ::close(ready[1]);
+  char answer = 0;
+  ASSERT_EQ(::read(ready[0], &answer, 1), 1);
+  ::close(ready[0]);
+  EXPECT_EQ(answer, 'y');
+  const auto signer = ConnectSigner(Service().socket, kOrigin);
+  EXPECT_TRUE(signer.ok() && (*signer)->independent());
+  ::kill(child, SIGKILL);
+  ::waitpid(child, nullptr, 0);
+}
+
+TEST_F(SignerTest, WhileItIsAwayAppendsGoOnAndCheckpointsWait) {
+  auto service = MustStart();
+  const auto signer = MustConnect();
+  LogOptions options = Options();
+  options.signer = signer.get();
+  options.checkpoint_entries = 2;
+  const auto log = MustOpen(options);
+  ASSERT_TRUE(log->Append(EntryOf("run.started", kRunA)).ok());
+  ASSERT_TRUE(log->CheckpointNow().ok());
+  EXPECT_THAT(log->warnings(), IsEmpty());
+  service.reset();
+  for (int i = 0; i < 10; ++i) ASSERT_TRUE(log->Append(EntryOf("call.decided", kRunA)).ok());
+  EXPECT_EQ(log->CheckpointNow().status().code(), core::StatusCode::kUnavailable);
+  EXPECT_EQ(log->CheckpointAtLeast(11).status().code(), core::StatusCode::kUnavailable);
+  EXPECT_EQ(log->CheckpointAtLeast(1)->size, 1u);
+  EXPECT_EQ(log->health(), Health::kOk);
+  ASSERT_THAT(log->warnings(), SizeIs(1));
+  EXPECT_THAT(log->warnings()[0], HasSubstr("no signer answers"));
+  service = MustStart();
+  // Without being asked: the head is signed once the signer is back.
+  EXPECT_TRUE(WaitFor([&] { return log->newest_checkpoint()->size == 11; }));
+  EXPECT_THAT(log->warnings(), IsEmpty());
+}
+
+TEST_F(SignerTest, ALogIsNotOpenedWithoutIt) {
+  EXPECT_EQ(ConnectSigner(Service().socket, kOrigin).status().code(),
+            core::StatusCode::kUnavailable);
+}
+
+TEST_F(SignerTest, RotationIsAnEntryThatBothKeysSigned) {
+  const auto service = MustStart();
+  const auto signer = MustConnect();
+  const std::string first = signer->verifier_key();
+  LogOptions options = Options();
+  options.signer = signer.get();
+  std::uint64_t rotated = 0;
+  {
+    const auto log = MustOpen(options);
+    ASSERT_TRUE(log->Append(EntryOf("run.started", kRunA)).ok());
+    const auto entry = log->RotateSignerKey("principal:operator");
+    ASSERT_TRUE(entry.ok()) << entry.status();
+    rotated = entry->index;
+    EXPECT_EQ(rotated, 1u);
+    const std::string second = signer->verifier_key();
+    EXPECT_NE(second, first);
+    EXPECT_EQ(signer->verifier_keys(), (std::vector<std::string>{first, second}));
+    EXPECT_TRUE(OpenCheckpoint(log->newest_checkpoint()->note, second).ok());
+    EXPECT_EQ(log->newest_checkpoint()->size, 2u);
+
+    const auto body = core::ParseJson(log->Read(rotated)->bytes, core::kArgsLimits)->at("body");
+    KeyRotation rotation{body["old_key"], body["new_key"],
+                         *core::BytesFromBase64(std::string(body["old_signature"])),
+                         *core::BytesFromBase64(std::string(body["new_signature"]))};
+    EXPECT_EQ(rotation.old_key, first);
+    EXPECT_EQ(rotation.new_key, second);
+    EXPECT_TRUE(CheckRotation(rotation).ok());
+    std::swap(rotation.old_signature, rotation.new_signature);
+    EXPECT_EQ(CheckRotation(rotation).code(), core::StatusCode::kPermissionDenied);
+  }
+  // The log goes on under the new key, and a signer that starts again knows both.
+  const auto log = MustOpen(options);
+  EXPECT_EQ(log->size(), 2u);
+  EXPECT_EQ(MustConnect()->verifier_keys().size(), 2u);
+}
+
+// A signer whose FinishRotation fails, as if the process died between entry and change of key.
+class DiesBetween final : public Signer {
+ public:
+  explicit DiesBetween(Signer& real) : real_(real) {}
+  core::StatusOr<Checkpoint> Sign(const SignRequest& request) override {
+    return real_.Sign(request);
+  }
+  std::string verifier_key() const override { return real_.verifier_key(); }
+  std::vector<std::string> verifier_keys() const override { return real_.verifier_keys(); }
+  bool independent() const override { return false; }
+  core::StatusOr<KeyRotation> BeginRotation() override { return real_.BeginRotation(); }
+  core::Status FinishRotation(std::string_view) override { return core::Unavailable("it died"); }
+
+ private:
+  Signer& real_;
+};
+
+TEST_F(SignerTest, ARotationCutShortIsFinishedBeforeAnythingIsSigned) {
+  const std::string first = signer_->verifier_key();
+  {
+    DiesBetween dying(*signer_);
+    LogOptions options = Options();
+    options.signer = &dying;
+    const auto log = MustOpen(options);
+    EXPECT_EQ(log->RotateSignerKey("principal:operator").status().code(),
+              core::StatusCode::kUnavailable);
+    EXPECT_EQ(log->size(), 1u);
+    EXPECT_FALSE(log->CheckpointNow().ok());  // the old key must not sign past the entry
+    EXPECT_EQ(signer_->verifier_key(), first);
+  }
+  const auto log = MustOpen();
+  EXPECT_NE(signer_->verifier_key(), first);
+  EXPECT_EQ(log->newest_checkpoint()->size, 1u);
+  EXPECT_TRUE(OpenCheckpoint(log->newest_checkpoint()->note, signer_->verifier_key()).ok());
+}
+
+TEST_F(SignerTest, EveryNoteGoesToTheAnchor) {
+  LogOptions options = Options();
+  options.anchor_file = folder_.path() + "/anchor.txt";
+  std::string notes;
+  {
+    const auto log = MustOpen(options);
+    ASSERT_TRUE(log->Append(EntryOf("run.started", kRunA)).ok());
+    notes += log->CheckpointNow()->note + "\n";
+    ASSERT_TRUE(log->Append(EntryOf("run.completed", kRunA)).ok());
+    notes += log->CheckpointNow()->note + "\n";
+  }
+  EXPECT_EQ(ReadFile(options.anchor_file), notes);
+  // A torn last note does not spoil the next one.
+  std::filesystem::resize_file(options.anchor_file, notes.size() - 20);
+  const auto log = MustOpen(options);
+  ASSERT_TRUE(log->Append(EntryOf("run.started", kRunB)).ok());
+  const std::string next = log->CheckpointNow()->note;
+  EXPECT_THAT(ReadFile(options.anchor_file), HasSubstr("\n\n" + next + "\n"));
+}
+
+TEST_F(SignerTest, AnAnchorThatCannotBeWrittenIsAWarning) {
+  LogOptions options = Options();
+  options.anchor_file = folder_.path() + "/nowhere/anchor.txt";
+  const auto log = MustOpen(options);
+  ASSERT_TRUE(log->Append(EntryOf("run.started", kRunA)).ok());
+  EXPECT_TRUE(log->CheckpointNow().ok());
+  ASSERT_THAT(log->warnings(), SizeIs(1));
+  EXPECT_THAT(log->warnings()[0], HasSubstr("heads are not anchored"));
+}
+
+TEST_F(SignerTest, QuietTimesAreAttested) {
+  LogOptions options = Options();
+  options.checkpoint_interval_us = 20'000;
+  const auto log = MustOpen(options);
+  EXPECT_TRUE(
+      WaitFor([&] { return log->newest_checkpoint() && log->newest_checkpoint()->size >= 3; }));
+  const auto entry = log->Read(1);
+  ASSERT_TRUE(entry.ok());
+  EXPECT_EQ(entry->kind, "checkpoint.heartbeat");
+  EXPECT_THAT(entry->bytes, HasSubstr(R"("body":{"interval_us":20000})"));
+}
+
+TEST_F(SignerTest, TheEndOfARunIsSignedWithoutWaiting) {
+  const auto log = MustOpen();  // 256 entries and 60 s are far away
+  NewEntry end = EntryOf("run.completed", kRunA);
+  ASSERT_TRUE(log->Append(EntryOf("run.started", kRunA)).ok());
+  end.ends_run = true;
+  ASSERT_TRUE(log->Append(end).ok());
+  EXPECT_TRUE(
+      WaitFor([&] { return log->newest_checkpoint() && log->newest_checkpoint()->size == 2; }));
+}
+
+}  // namespace
+}  // namespace interlock::audit
