@@ -226,7 +226,7 @@ TEST_F(BundleTest, EntryOfAnotherLogIsNotTakenIn) {
 TEST_F(BundleTest, ReSignedWithAnotherKeyIsNotThePinnedKeys) {
   auto thief = *OpenFileSigner(folder_.path() + "/thief", "interlock.example/main");
   const Checkpoint head = *log_->CheckpointNow();
-  const std::string note = thief->Sign(head.origin, head.size, head.root)->note;
+  const std::string note = thief->Sign({head.origin, head.size, head.root, {}})->note;
   const std::string bad = Forged(Good(), [&](auto& files) {
     for (auto& [name, bytes] : files) {
       if (name.substr(0, 7) != "proofs/") continue;
@@ -318,7 +318,7 @@ TEST_F(BundleTest, OutsideCheckpointsAreLinkedOrAskedFor) {
                              elsewhere.path() + "/signer/signer.key");
   auto forker = *OpenFileSigner(elsewhere.path() + "/signer", "interlock.example/main");
   options.outside_checkpoints = {
-      forker->Sign(early.origin, early.size, core::Sha256("another"))->note};
+      forker->Sign({early.origin, early.size, core::Sha256("another"), {}})->note};
   ExpectBad(VerifyBundle(*MakeBundle(contents), options), std::nullopt, "forked");
 }
 
