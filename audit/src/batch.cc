@@ -38,10 +38,12 @@ void Batch::Start(std::uint64_t next_index, std::int64_t last_time_us) {
   entries_.clear();
   payloads_.clear();
   blobs_.clear();
+  cosignatures_.clear();
   arena_.clear();
   heads_before_.clear();
   ends_run_ = false;
   command_entries_ = command_payloads_ = command_blobs_ = command_arena_ = 0;
+  command_cosignatures_ = 0;
 }
 
 void Batch::BeginCommand(std::int64_t wall_us) {
@@ -50,6 +52,7 @@ void Batch::BeginCommand(std::int64_t wall_us) {
   command_entries_ = entries_.size();
   command_payloads_ = payloads_.size();
   command_blobs_ = blobs_.size();
+  command_cosignatures_ = cosignatures_.size();
   command_arena_ = arena_.size();
   heads_before_.clear();
 }
@@ -62,6 +65,7 @@ void Batch::TakeBackCommand() {
   entries_.resize(command_entries_);
   payloads_.resize(command_payloads_);
   blobs_.resize(command_blobs_);
+  cosignatures_.resize(command_cosignatures_);
   arena_.resize(command_arena_);
   now_us_ = command_time_us_;
 }

@@ -29,6 +29,12 @@ struct PendingEntry {
   EntryLayout layout;
 };
 
+struct PendingCosignature {
+  std::uint64_t size = 0;
+  std::string name;
+  std::string line;
+};
+
 struct PendingPayload {
   std::uint64_t entry_index = 0;
   int slot = 0;
@@ -58,10 +64,14 @@ class Batch final : public Transaction {
   core::StatusOr<EntryRef> Append(const NewEntry& entry,
                                   std::span<SealedPayload> payloads) override;
   void PutBlob(std::string_view bytes) override { blobs_.emplace_back(bytes); }
+  void PutCosignature(std::uint64_t size, std::string_view name, std::string_view line) override {
+    cosignatures_.push_back({size, std::string(name), std::string(line)});
+  }
 
   const std::vector<PendingEntry>& entries() const { return entries_; }
   const std::vector<PendingPayload>& payloads() const { return payloads_; }
   const std::vector<std::string>& blobs() const { return blobs_; }
+  const std::vector<PendingCosignature>& cosignatures() const { return cosignatures_; }
   std::size_t command_start() const { return command_entries_; }  // first entry of this command
   bool ends_run() const { return ends_run_; }  // of any entry; a command taken back may leave it
   std::string_view BytesOf(const PendingEntry& entry) const { return entry.bytes.In(arena_); }
@@ -92,10 +102,12 @@ class Batch final : public Transaction {
   std::vector<PendingEntry> entries_;
   std::vector<PendingPayload> payloads_;
   std::vector<std::string> blobs_;
+  std::vector<PendingCosignature> cosignatures_;
   // The start of the current command, to go back to.
   std::size_t command_entries_ = 0;
   std::size_t command_payloads_ = 0;
   std::size_t command_blobs_ = 0;
+  std::size_t command_cosignatures_ = 0;
   std::size_t command_arena_ = 0;
   std::int64_t command_time_us_ = 0;
   std::vector<HeadBefore> heads_before_;

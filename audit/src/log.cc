@@ -77,7 +77,6 @@ class LogImpl final : public Log, private MaintenanceHost {
 
   core::StatusOr<Checkpoint> CheckpointNow() override;
   std::optional<Checkpoint> newest_checkpoint() const override { return maintenance_.newest(); }
-  core::StatusOr<Checkpoint> CheckpointAtLeast(std::uint64_t size) override;
   core::StatusOr<EntryRef> RotateSignerKey(std::string_view actor) override;
   core::StatusOr<std::vector<core::Digest>> InclusionProof(std::uint64_t index,
                                                            std::uint64_t size) const override;
@@ -168,7 +167,11 @@ core::Status LogImpl::Start() {
   if (!store_->checkpoints_at_open().empty()) begin.newest = store_->checkpoints_at_open().back();
   INTERLOCK_RETURN_IF_ERROR(maintenance_.Start(std::move(begin)));
   writer_ = std::thread([this] { WriterLoop(); });
-  return core::OkStatus();
+  if (store_->version_at_open() == kSchemaVersion) return core::OkStatus();
+  const std::string body = R"({"from":)" + std::to_string(store_->version_at_open()) + R"(,"to":)" +
+                           std::to_string(kSchemaVersion) + "}";
+  return Append({.kind = kMigratedKind, .run = {}, .actor = "log", .body = body, .cites = {}}, {})
+      .status();
 }
 
 LogImpl::~LogImpl() {
@@ -583,12 +586,6 @@ core::StatusOr<Checkpoint> LogImpl::CheckpointNow() {
   INTERLOCK_ASSIGN_OR_RETURN(Checkpoint checkpoint, maintenance_.SignNow());
   // Stored with the next commit; a writer at rest is woken for it.
   return checkpoint;
-}
-
-core::StatusOr<Checkpoint> LogImpl::CheckpointAtLeast(std::uint64_t size) {
-  INTERLOCK_RETURN_IF_ERROR(CheckCommitted(size));
-  if (const auto newest = maintenance_.newest(); newest && newest->size >= size) return *newest;
-  return maintenance_.SignNow();
 }
 
 core::StatusOr<EntryRef> LogImpl::RotateSignerKey(std::string_view actor) {

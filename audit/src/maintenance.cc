@@ -171,6 +171,9 @@ std::optional<Checkpoint> Maintenance::newest() const {
 
 std::vector<std::string> Maintenance::warnings() const {
   std::vector<std::string> all;
+  if (!options_.signer->independent()) {
+    all.push_back("signer: not independent (it runs as the daemon's own user)");
+  }
   const std::lock_guard lock(mutex_);
   if (!signer_warning_.empty()) all.push_back(signer_warning_);
   if (!anchor_warning_.empty()) all.push_back(anchor_warning_);

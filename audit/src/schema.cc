@@ -3,6 +3,7 @@
 #include <fcntl.h>
 
 #include <algorithm>
+#include <array>
 #include <cerrno>
 #include <cstring>
 
@@ -96,6 +97,23 @@ CREATE TABLE p_watermark(
 ) STRICT;
 )sql";
 
+// What a version adds to the one before; the first is kSchema. Never changed once released.
+constexpr std::array<const char*, kSchemaVersion> kVersions = {kSchema, R"sql(
+CREATE TABLE cosignature(
+  size INTEGER NOT NULL CHECK(size > 0),
+  name TEXT NOT NULL,
+  line TEXT NOT NULL,
+  PRIMARY KEY(size, name)
+) STRICT, WITHOUT ROWID;
+CREATE TRIGGER cosignature_new BEFORE INSERT ON cosignature
+  WHEN EXISTS (SELECT 1 FROM cosignature WHERE size = NEW.size AND name = NEW.name)
+  BEGIN SELECT RAISE(ABORT, 'cosignatures are append-only'); END;
+CREATE TRIGGER cosignature_no_update BEFORE UPDATE ON cosignature
+  BEGIN SELECT RAISE(ABORT, 'cosignatures are append-only'); END;
+CREATE TRIGGER cosignature_no_delete BEFORE DELETE ON cosignature
+  BEGIN SELECT RAISE(ABORT, 'cosignatures are append-only'); END;
+)sql"};
+
 // Table `name` is a projection: derived from entries, may be changed and rebuilt.
 bool IsProjection(const char* name) { return name != nullptr && std::strncmp(name, "p_", 2) == 0; }
 bool IsPayload(const char* name) { return name != nullptr && std::strcmp(name, "payload") == 0; }
@@ -178,6 +196,22 @@ core::Status CheckIdentity(sqlite3* db, const LogIdentity& given,
   return core::OkStatus();
 }
 
+core::Status AddVersions(sqlite3* db, std::int64_t from, std::int64_t to) {
+  for (std::int64_t version = from; version < to; ++version) {
+    INTERLOCK_RETURN_IF_ERROR(Exec(db, kVersions.at(static_cast<std::size_t>(version))));
+  }
+  return core::OkStatus();
+}
+
+// All of it or nothing: a crash leaves the old version.
+core::Status Migrate(sqlite3* db, std::int64_t from) {
+  SqlTransaction transaction(db);
+  INTERLOCK_RETURN_IF_ERROR(transaction.Begin());
+  INTERLOCK_RETURN_IF_ERROR(AddVersions(db, from, kSchemaVersion));
+  INTERLOCK_RETURN_IF_ERROR(Exec(db, "PRAGMA user_version = " + std::to_string(kSchemaVersion)));
+  return transaction.Commit();
+}
+
 }  // namespace
 
 core::StatusOr<WritableDb> OpenForWriting(const std::string& folder) {
@@ -196,13 +230,17 @@ core::StatusOr<WritableDb> OpenForWriting(const std::string& folder) {
   return out;
 }
 
-core::Status EstablishSchema(sqlite3* db, const LogIdentity& identity,
-                             std::span<const std::string> keys, std::int64_t now_us) {
+core::StatusOr<std::int64_t> EstablishSchema(sqlite3* db, const LogIdentity& identity,
+                                             std::span<const std::string> keys,
+                                             std::int64_t now_us) {
   INTERLOCK_ASSIGN_OR_RETURN(const std::int64_t tables,
                              QueryInt(db, "SELECT count(*) FROM sqlite_schema"));
   if (tables != 0) {
     INTERLOCK_RETURN_IF_ERROR(CheckFormat(db));
-    return CheckIdentity(db, identity, keys);
+    INTERLOCK_RETURN_IF_ERROR(CheckIdentity(db, identity, keys));
+    INTERLOCK_ASSIGN_OR_RETURN(const std::int64_t version, QueryInt(db, "PRAGMA user_version"));
+    if (version < kSchemaVersion) INTERLOCK_RETURN_IF_ERROR(Migrate(db, version));
+    return version;
   }
   SqlTransaction transaction(db);
   INTERLOCK_RETURN_IF_ERROR(transaction.Begin());
@@ -210,10 +248,11 @@ core::Status EstablishSchema(sqlite3* db, const LogIdentity& identity,
   INTERLOCK_RETURN_IF_ERROR(Exec(db, "PRAGMA application_id = " + std::to_string(kApplicationId)));
   INTERLOCK_RETURN_IF_ERROR(Exec(db, "PRAGMA user_version = " + std::to_string(kSchemaVersion)));
   INTERLOCK_RETURN_IF_ERROR(InsertIdentity(db, identity, now_us));
-  return transaction.Commit();
+  INTERLOCK_RETURN_IF_ERROR(transaction.Commit());
+  return kSchemaVersion;
 }
 
-core::Status CreateTables(sqlite3* db) { return Exec(db, kSchema); }
+core::Status CreateTables(sqlite3* db, std::int64_t version) { return AddVersions(db, 0, version); }
 
 core::Status CheckFormat(sqlite3* db) {
   INTERLOCK_ASSIGN_OR_RETURN(const std::int64_t application, QueryInt(db, "PRAGMA application_id"));
@@ -222,9 +261,9 @@ core::Status CheckFormat(sqlite3* db) {
                                     std::to_string(application) + ")");
   }
   INTERLOCK_ASSIGN_OR_RETURN(const std::int64_t version, QueryInt(db, "PRAGMA user_version"));
-  if (version != kSchemaVersion) {
+  if (version < 1 || version > kSchemaVersion) {
     return core::FailedPrecondition("the log has schema version " + std::to_string(version) +
-                                    "; this program reads version " +
+                                    "; this program reads versions 1 to " +
                                     std::to_string(kSchemaVersion));
   }
   return core::OkStatus();

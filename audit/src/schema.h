@@ -13,7 +13,7 @@
 namespace interlock::audit {
 
 inline constexpr std::int64_t kApplicationId = 0x494C4F47;  // "ILOG"
-inline constexpr std::int64_t kSchemaVersion = 1;           // user_version
+inline constexpr std::int64_t kSchemaVersion = 2;           // user_version
 inline constexpr std::int64_t kPageBytes = 8192;
 inline constexpr std::string_view kDatabaseName = "audit.db";
 
@@ -35,13 +35,15 @@ core::StatusOr<WritableDb> OpenForWriting(const std::string& folder);
 
 // Makes the tables and the identity row of a new database, or checks those of an old one.
 // Errors: kFailedPrecondition for another application, a newer schema, or another identity.
-// `keys` are the signer's, oldest first: the log's first key must be among them.
-core::Status EstablishSchema(sqlite3* db, const LogIdentity& identity,
+// `keys` are the signer's, oldest first: the log's first key must be among them. A file of an older
+// version gets what came since (tables and triggers; entries stay as they are). Returns the version
+// that the file had.
+core::StatusOr<std::int64_t> EstablishSchema(sqlite3* db, const LogIdentity& identity,
                              std::span<const std::string> keys, std::int64_t now_us);
-// The tables and triggers alone.
-core::Status CreateTables(sqlite3* db);
+// The tables and triggers of a version alone.
+core::Status CreateTables(sqlite3* db, std::int64_t version = kSchemaVersion);
 core::StatusOr<LogIdentity> ReadIdentity(sqlite3* db);
-// kFailedPrecondition unless application_id and user_version are ours.
+// kFailedPrecondition unless application_id is ours and user_version is one that we can read.
 core::Status CheckFormat(sqlite3* db);
 
 // From here on the connection may read, change `p_` tables and erase payloads; it may insert into

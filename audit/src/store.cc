@@ -24,10 +24,13 @@ int OnWalCommit(void* pages, sqlite3*, const char*, int count) {
 core::StatusOr<std::unique_ptr<Store>> Store::Open(const LogOptions& options) {
   INTERLOCK_ASSIGN_OR_RETURN(WritableDb opened, OpenForWriting(options.folder));
   const LogIdentity identity{options.tenant, options.origin, options.signer->verifier_key()};
-  INTERLOCK_RETURN_IF_ERROR(EstablishSchema(
-      opened.db.get(), identity, options.signer->verifier_keys(), options.clock->WallMicros()));
+  INTERLOCK_ASSIGN_OR_RETURN(
+      const std::int64_t version,
+      EstablishSchema(opened.db.get(), identity, options.signer->verifier_keys(),
+                      options.clock->WallMicros()));
   if (opened.created) INTERLOCK_RETURN_IF_ERROR(SyncFolder(options.folder));
   std::unique_ptr<Store> store(new Store(std::move(opened.db)));
+  store->version_at_open_ = version;
   INTERLOCK_RETURN_IF_ERROR(store->LoadState(options));
   store->projections_ = std::make_unique<Projections>(store->db(), options.projectors);
   INTERLOCK_RETURN_IF_ERROR(store->projections_->Start(store->size()));
@@ -116,6 +119,11 @@ core::Status Store::PrepareAll() {
                                        "INSERT INTO blob(digest, bytes) SELECT ?1, ?2 "
                                        "WHERE NOT EXISTS (SELECT 1 FROM blob WHERE digest = ?1)"));
   INTERLOCK_ASSIGN_OR_RETURN(
+      insert_cosignature_,
+      Statement::Prepare(db(),
+                         "INSERT INTO cosignature(size, name, line) SELECT ?1, ?2, ?3 WHERE NOT "
+                         "EXISTS (SELECT 1 FROM cosignature WHERE size = ?1 AND name = ?2)"));
+  INTERLOCK_ASSIGN_OR_RETURN(
       insert_checkpoint_,
       Statement::Prepare(db(), "INSERT INTO checkpoint(size, root, note) VALUES(?, ?, ?)"));
   INTERLOCK_ASSIGN_OR_RETURN(entry_hash_,
@@ -146,6 +154,12 @@ core::Status Store::Insert(const Batch& batch) {
   for (const std::string& blob : batch.blobs()) {
     const core::Digest digest = core::Sha256(blob);
     INTERLOCK_RETURN_IF_ERROR(insert_blob_.Blob(1, core::AsBytes(digest)).Blob(2, blob).Run());
+  }
+  for (const PendingCosignature& line : batch.cosignatures()) {
+    INTERLOCK_RETURN_IF_ERROR(insert_cosignature_.Int(1, static_cast<std::int64_t>(line.size))
+                                  .Text(2, line.name)
+                                  .Text(3, line.line)
+                                  .Run());
   }
   return core::OkStatus();
 }

@@ -26,6 +26,8 @@ class Store {
   core::Digest Root() const { return tree_.Root(); }
   // The key that an entry after the newest checkpoint names: the signer may not have it in use yet.
   const std::string& rotated_to() const { return rotated_to_; }
+  // The schema version that the file had when it was opened; smaller than ours: it was migrated.
+  std::int64_t version_at_open() const { return version_at_open_; }
   const std::vector<Checkpoint>& checkpoints_at_open() const { return checkpoints_at_open_; }
   Projections& projections() { return *projections_; }
 
@@ -73,6 +75,7 @@ class Store {
   Statement insert_entry_;
   Statement insert_payload_;
   Statement insert_blob_;
+  Statement insert_cosignature_;
   Statement insert_checkpoint_;
   Statement entry_hash_;
   Statement begin_;
@@ -84,6 +87,7 @@ class Store {
   std::int64_t last_time_us_ = 0;
   std::int64_t committed_time_us_ = 0;
   std::string rotated_to_;
+  std::int64_t version_at_open_ = kSchemaVersion;
   std::vector<Checkpoint> checkpoints_at_open_;  // the newest, or none
   std::unique_ptr<Projections> projections_;
   int wal_pages_ = 0;

@@ -148,7 +148,9 @@ core::Status Verifier::CheckTables() {
       "AND (name = 'p_watermark' OR tbl_name NOT LIKE 'p\\_%' ESCAPE '\\') ORDER BY type, name";
   INTERLOCK_ASSIGN_OR_RETURN(Db fresh,
                              OpenDb(":memory:", SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE));
-  INTERLOCK_RETURN_IF_ERROR(CreateTables(fresh.get()));
+  INTERLOCK_ASSIGN_OR_RETURN(const std::int64_t version,
+                             QueryInt(db_.get(), "PRAGMA user_version"));
+  INTERLOCK_RETURN_IF_ERROR(CreateTables(fresh.get(), version));
   INTERLOCK_ASSIGN_OR_RETURN(Statement expected, Statement::Prepare(fresh.get(), kTables));
   INTERLOCK_ASSIGN_OR_RETURN(Statement stored, Statement::Prepare(db_.get(), kTables));
   while (true) {

@@ -3,8 +3,12 @@
 #include <sqlite3.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cstring>
+#include <fstream>
+#include <iterator>
 #include <new>
+#include <utility>
 
 namespace interlock::audit {
 namespace {
@@ -18,7 +22,10 @@ struct FaultFile {
   sqlite3_file base;
   sqlite3_io_methods methods;
   sqlite3_file* real;
+  const char* name;  // SQLite keeps it for as long as the file is open; null: a temporary file
 };
+
+FaultFile* Ours(sqlite3_file* file) { return reinterpret_cast<FaultFile*>(file); }
 
 sqlite3_file* Real(sqlite3_file* file) { return reinterpret_cast<FaultFile*>(file)->real; }
 const sqlite3_io_methods* M(sqlite3_file* file) { return Real(file)->pMethods; }
@@ -30,12 +37,38 @@ int Read(sqlite3_file* f, void* p, int n, sqlite3_int64 at) {
 int Write(sqlite3_file* f, const void* p, int n, sqlite3_int64 at) {
   if (faults->write_fails) return SQLITE_IOERR_WRITE;
   if (faults->IsFull()) return SQLITE_FULL;
+  const char* name = Ours(f)->name;
+  if (name == nullptr) return M(f)->xWrite(Real(f), p, n, at);
+  const std::string bytes(static_cast<const char*>(p), static_cast<std::size_t>(n));
+  switch (faults->Next()) {
+    case Faults::Step::kFail:
+      return SQLITE_IOERR_WRITE;
+    case Faults::Step::kTear:
+      faults->NoteWrite(name, at, bytes.substr(0, bytes.size() / 2));
+      return SQLITE_IOERR_WRITE;
+    case Faults::Step::kDropped:
+      return SQLITE_IOERR_WRITE;
+    case Faults::Step::kGoOn:
+      break;
+  }
+  faults->NoteWrite(name, at, bytes);
   return M(f)->xWrite(Real(f), p, n, at);
 }
-int Truncate(sqlite3_file* f, sqlite3_int64 n) { return M(f)->xTruncate(Real(f), n); }
+int Truncate(sqlite3_file* f, sqlite3_int64 n) {
+  const char* name = Ours(f)->name;
+  if (name == nullptr) return M(f)->xTruncate(Real(f), n);
+  if (faults->Next() != Faults::Step::kGoOn) return SQLITE_IOERR_TRUNCATE;
+  faults->NoteTruncate(name, n);
+  return M(f)->xTruncate(Real(f), n);
+}
 int Sync(sqlite3_file* f, int flags) {
   if (faults->sync_fails) return SQLITE_IOERR_FSYNC;
-  return M(f)->xSync(Real(f), flags);
+  const char* name = Ours(f)->name;
+  if (name == nullptr) return M(f)->xSync(Real(f), flags);
+  if (faults->Next() != Faults::Step::kGoOn) return SQLITE_IOERR_FSYNC;
+  const int rc = M(f)->xSync(Real(f), flags);
+  if (rc == SQLITE_OK) faults->NoteSync(name);
+  return rc;
 }
 int FileSize(sqlite3_file* f, sqlite3_int64* n) { return M(f)->xFileSize(Real(f), n); }
 int Lock(sqlite3_file* f, int level) { return M(f)->xLock(Real(f), level); }
@@ -64,6 +97,8 @@ int Open(sqlite3_vfs*, const char* name, sqlite3_file* file, int flags, int* out
                    Lock,        Unlock,     CheckReserved, Control, SectorSize, Traits, ShmMap,
                    ShmLock,     ShmBarrier, ShmUnmap,      nullptr, nullptr};
   ours->base.pMethods = &ours->methods;
+  ours->name = (flags & (SQLITE_OPEN_MAIN_DB | SQLITE_OPEN_WAL)) != 0 ? name : nullptr;
+  if (ours->name != nullptr) faults->NoteOpen(ours->name);
   return rc;
 }
 
@@ -78,6 +113,98 @@ bool Faults::IsFull() const {
   if (write_is_full) return true;
   const std::lock_guard lock(mutex_);
   return !ballast_.empty() && ::access(ballast_.c_str(), F_OK) == 0;
+}
+
+void Faults::Arm(At what, std::uint64_t number) {
+  const std::lock_guard lock(mutex_);
+  what_ = what;
+  number_ = number;
+  operations_ = 0;
+  recording_ = true;
+  power_is_off_ = false;
+  disks_.clear();
+}
+
+void Faults::Disarm() {
+  const std::lock_guard lock(mutex_);
+  what_ = At::kNever;
+  recording_ = false;
+  power_is_off_ = false;
+}
+
+std::uint64_t Faults::operations() const {
+  const std::lock_guard lock(mutex_);
+  return operations_;
+}
+
+bool Faults::power_is_off() const {
+  const std::lock_guard lock(mutex_);
+  return power_is_off_;
+}
+
+Faults::Step Faults::Next() {
+  const std::lock_guard lock(mutex_);
+  if (!recording_) return Step::kGoOn;
+  if (power_is_off_) return Step::kDropped;
+  if (++operations_ != number_ || what_ == At::kNever) return Step::kGoOn;
+  if (what_ == At::kFails) return Step::kFail;
+  power_is_off_ = true;
+  return Step::kTear;
+}
+
+// What is there before the first recorded change was synced long ago.
+void Faults::NoteOpen(const std::string& path) {
+  const std::lock_guard lock(mutex_);
+  if (!recording_ || disks_.contains(path)) return;
+  std::ifstream file(path, std::ios::binary);
+  disks_[path].synced = {std::istreambuf_iterator<char>(file), {}};
+}
+
+void Faults::NoteWrite(const std::string& path, std::int64_t at, std::string bytes) {
+  const std::lock_guard lock(mutex_);
+  if (recording_) disks_[path].since.push_back({at, std::move(bytes), false});
+}
+
+void Faults::NoteTruncate(const std::string& path, std::int64_t size) {
+  const std::lock_guard lock(mutex_);
+  if (recording_) disks_[path].since.push_back({size, "", true});
+}
+
+void Faults::NoteSync(const std::string& path) {
+  const std::lock_guard lock(mutex_);
+  if (!recording_) return;
+  Disk& disk = disks_[path];
+  for (const Change& change : disk.since) Apply(change, change.bytes.size(), disk.synced);
+  disk.since.clear();
+}
+
+void Faults::Apply(const Change& change, std::size_t bytes_max, std::string& file) {
+  const auto at = static_cast<std::size_t>(change.at);
+  if (change.truncates) {
+    file.resize(at, '\0');
+    return;
+  }
+  const std::size_t size = std::min(bytes_max, change.bytes.size());
+  if (file.size() < at + size) file.resize(at + size, '\0');
+  file.replace(at, size, change.bytes, 0, size);
+}
+
+std::map<std::string, std::string> Faults::FilesAfterPowerCut(Kept kept) const {
+  const std::lock_guard lock(mutex_);
+  std::map<std::string, std::string> files;
+  for (const auto& [path, disk] : disks_) {
+    std::string file = disk.synced;
+    for (std::size_t i = 0; i < disk.since.size(); ++i) {
+      const Change& change = disk.since[i];
+      const std::size_t half = disk.since.size() / 2;
+      const bool all = kept == Kept::kEverything || (kept == Kept::kHalf && i < half) ||
+                       (kept == Kept::kReordered && i % 2 == 0);
+      if (all) Apply(change, change.bytes.size(), file);
+      if (kept == Kept::kHalf && i == half) Apply(change, change.bytes.size() / 2, file);
+    }
+    files[path] = std::move(file);
+  }
+  return files;
 }
 
 Faults& InstallFaultVfs() {
@@ -95,6 +222,7 @@ Faults& InstallFaultVfs() {
   faults->write_fails = false;
   faults->sync_fails = false;
   faults->SetFullWhileExists("");
+  faults->Disarm();
   return *faults;
 }
 

@@ -1,11 +1,23 @@
-// SQLite's own file layer with faults on demand: no space, failed writes, failed syncs.
+// SQLite's own file layer with faults on demand: no space, failed writes, failed syncs, and the
+// n-th write or sync failing, torn, or being the last one before the power goes.
 #pragma once
 
 #include <atomic>
+#include <cstdint>
+#include <map>
 #include <mutex>
 #include <string>
+#include <vector>
 
 namespace interlock::audit {
+
+// A file as it stands after a power cut: what was synced, and what the disk kept of the rest.
+enum class Kept {
+  kNothing,     // of what was not synced
+  kEverything,  // as if the cache had been written at the last moment
+  kHalf,        // the first half of the writes since the sync, and half of the next one
+  kReordered,   // every second write since the sync: the first, the third ...
+};
 
 struct Faults {
   std::atomic<bool> write_is_full{false};  // every write that would need space: SQLITE_FULL
@@ -15,9 +27,46 @@ struct Faults {
   void SetFullWhileExists(const std::string& path);
   bool IsFull() const;
 
+  // --- one operation of many
+  enum class At { kNever, kFails, kPowerCut };
+  // Counts writes, truncations and syncs of database files from now on, and lets the `number`-th
+  // (from 1) fail, or cuts the power there: the operation tears, and nothing after it reaches the
+  // disk. Recording costs memory: for small databases.
+  void Arm(At what, std::uint64_t number);
+  void Disarm();
+  std::uint64_t operations() const;
+  bool power_is_off() const;
+  // What a disk would hold now, file by file (path, bytes).
+  std::map<std::string, std::string> FilesAfterPowerCut(Kept kept) const;
+
+  // --- for the layer
+  enum class Step { kGoOn, kFail, kTear, kDropped };
+  Step Next();
+  void NoteOpen(const std::string& path);
+  void NoteWrite(const std::string& path, std::int64_t at, std::string bytes);
+  void NoteTruncate(const std::string& path, std::int64_t size);
+  void NoteSync(const std::string& path);
+
  private:
+  struct Change {
+    std::int64_t at = 0;  // or the new size
+    std::string bytes;
+    bool truncates = false;
+  };
+  struct Disk {
+    std::string synced;
+    std::vector<Change> since;
+  };
+  static void Apply(const Change& change, std::size_t bytes_max, std::string& file);
+
   mutable std::mutex mutex_;
   std::string ballast_;
+  At what_ = At::kNever;
+  std::uint64_t number_ = 0;
+  std::uint64_t operations_ = 0;
+  bool recording_ = false;
+  bool power_is_off_ = false;
+  std::map<std::string, Disk> disks_;
 };
 
 // Installs the layer as the default one (once) and returns its switches, all off.

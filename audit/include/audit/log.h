@@ -123,6 +123,9 @@ class Transaction {
   // Keeps a content-addressed blob that entries cite (policy file, manifest, agent file) in the
   // same commit; one that is there already is kept once. No content of persons (rule 20).
   virtual void PutBlob(std::string_view bytes) = 0;
+  // Keeps a witness's signature line ("— name base64\n") of the checkpoint of `size` entries, in
+  // the same commit; one of that witness and size is kept once.
+  virtual void PutCosignature(std::uint64_t size, std::string_view name, std::string_view line) = 0;
 };
 
 class Command {
@@ -219,9 +222,6 @@ class Log {
   // Newest signed checkpoint; signs one first if entries were added since.
   virtual core::StatusOr<Checkpoint> CheckpointNow() = 0;
   virtual std::optional<Checkpoint> newest_checkpoint() const = 0;
-  // A signed checkpoint of at least `size` entries, waiting for the signer when there is none yet.
-  // Errors: kInvalidArgument when `size` is not committed; those of the signer.
-  virtual core::StatusOr<Checkpoint> CheckpointAtLeast(std::uint64_t size) = 0;
   // Gives the signer a new key: an entry `signer.rotated` signed by the old and the new one, then
   // a head signed by the new one.
   virtual core::StatusOr<EntryRef> RotateSignerKey(std::string_view actor) = 0;

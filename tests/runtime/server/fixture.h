@@ -54,9 +54,6 @@ class FakeLog final : public audit::Log {
   core::StatusOr<std::string> ReadBlob(const core::Digest&) const override;
   core::StatusOr<audit::Checkpoint> CheckpointNow() override;
   std::optional<audit::Checkpoint> newest_checkpoint() const override { return std::nullopt; }
-  core::StatusOr<audit::Checkpoint> CheckpointAtLeast(std::uint64_t) override {
-    return CheckpointNow();
-  }
   core::StatusOr<audit::EntryRef> RotateSignerKey(std::string_view) override {
     return core::FailedPrecondition("not here");
   }
