@@ -17,7 +17,6 @@ namespace interlock::audit {
 inline constexpr int kEntryVersion = 1;
 inline constexpr std::size_t kKindBytesMax = 64;
 inline constexpr std::size_t kActorBytesMax = 256;
-inline constexpr std::string_view kRotatedKind = "signer.rotated";
 inline constexpr std::string_view kHeartbeatKind = "checkpoint.heartbeat";
 inline constexpr std::string_view kMigratedKind = "log.migrated";
 inline constexpr int kSlotsMax = 256;  // payloads of one entry

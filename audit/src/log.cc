@@ -23,6 +23,7 @@
 #include "maintenance.h"
 #include "private_file.h"
 #include "readers.h"
+#include "rotation_check.h"
 #include "store.h"
 #include "tree_store.h"
 

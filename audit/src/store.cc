@@ -5,6 +5,7 @@
 
 #include "audit/merkle.h"
 #include "private_file.h"
+#include "rotation_check.h"
 
 namespace interlock::audit {
 namespace {

@@ -13,6 +13,7 @@
 
 #include "audit/merkle.h"
 #include "audit/signer_service.h"
+#include "audit/verify.h"
 #include "fixture.h"
 #include "memory_log.h"
 
@@ -236,6 +237,11 @@ TEST_F(SignerTest, RotationIsAnEntryThatBothKeysSigned) {
     std::swap(rotation.old_signature, rotation.new_signature);
     EXPECT_EQ(CheckRotation(rotation).code(), core::StatusCode::kPermissionDenied);
   }
+  // Whoever pinned the first key follows the entry to the second.
+  VerifyOptions verify;
+  verify.database = Database();
+  verify.verifier_key = first;
+  EXPECT_EQ(Verify(verify).verdict, Verdict::kIntact) << Verify(verify).reason;
   // The log goes on under the new key, and a signer that starts again knows both.
   const auto log = MustOpen(options);
   EXPECT_EQ(log->size(), 2u);
