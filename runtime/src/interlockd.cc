@@ -177,7 +177,10 @@ core::StatusOr<TenantParts> OpenTenant(const runtime::Config& config, const std:
   fs::create_directories(folder);
   TenantParts parts;
   const std::string origin = config.origin + "/" + id;
-  INTERLOCK_ASSIGN_OR_RETURN(parts.signer, audit::OpenFileSigner(folder, origin));
+  INTERLOCK_ASSIGN_OR_RETURN(parts.signer,
+                             config.audit.signer_socket.empty()
+                                 ? audit::OpenFileSigner(folder, origin)
+                                 : audit::ConnectSigner(config.audit.signer_socket, origin));
   INTERLOCK_ASSIGN_OR_RETURN(parts.keys, audit::KeyStore::Open(folder, &shared.random));
   parts.state = runtime::MakeState();
 
@@ -188,6 +191,9 @@ core::StatusOr<TenantParts> OpenTenant(const runtime::Config& config, const std:
   log.clock = &shared.clock;
   log.signer = parts.signer.get();
   log.projectors = {runtime::ProjectorOf(*parts.state)};
+  log.clock_stepped = runtime::ClockSteppedOf(*parts.state);
+  log.checkpoint_interval_us = config.audit.checkpoint_interval_ms * 1000;
+  if (!config.audit.anchor_file.empty()) log.anchor_file = config.audit.anchor_file + "." + id;
   INTERLOCK_ASSIGN_OR_RETURN(parts.log, audit::Log::Open(log));
 
   runtime::EngineParts engine;
@@ -208,6 +214,8 @@ core::StatusOr<TenantParts> OpenTenant(const runtime::Config& config, const std:
   engine.limits.lookups_max = boxes - boxes / 2;
   for (const auto& [name, planner] : shared.planners) engine.planners[name] = planner.get();
   INTERLOCK_ASSIGN_OR_RETURN(parts.engine, runtime::MakeEngine(std::move(engine)));
+  for (const std::string& warning : parts.log->warnings())
+    spdlog::warn("tenant {}: {}", id, warning);
   spdlog::info("tenant {}: {} entries, signer {}", id, parts.log->size(),
                parts.signer->independent() ? "independent" : "not independent");
   return parts;

@@ -53,6 +53,12 @@ struct PlannerConfig {
   std::int64_t retries_max = 3;      // 0..10
 };
 
+struct AuditConfig {
+  std::string signer_socket;  // of `interlock audit signer`; empty: a signer in the daemon
+  std::string anchor_file;    // absolute; heads are also appended here; empty: nowhere
+  std::int64_t checkpoint_interval_ms = 60'000;  // 1,000..3,600,000
+};
+
 struct Config {
   std::string file;                        // as given
   std::string data_dir;                    // absolute; made by the daemon
@@ -61,6 +67,7 @@ struct Config {
   std::string launcher;                    // absolute; empty: beside the daemon
   SandboxConfig sandbox;
   LogConfig log;
+  AuditConfig audit;
   std::vector<TenantConfig> tenants;  // at least one
   std::vector<PrincipalConfig> principals;
   std::vector<PlannerConfig> planners;

@@ -255,6 +255,14 @@ class Engine {
   // when content is not what the entry commits to.
   virtual core::StatusOr<Disclosure> DisclosePayloads(const core::Principal& who,
                                                       const DiscloseSpec& spec) = 0;
+  // Rule 27: vouches for the clock. Blocks until durable. Role: operator. Errors:
+  // kFailedPrecondition (CLOCK_NOT_IN_DOUBT).
+  virtual core::StatusOr<audit::EntryRef> ConfirmClock(const core::Principal& who,
+                                                       const std::string& reason) = 0;
+  virtual bool clock_in_doubt() const = 0;
+  // A new key for the signer of the log. Blocks until the first head under it is signed. Role:
+  // operator.
+  virtual core::StatusOr<audit::EntryRef> RotateSignerKey(const core::Principal& who) = 0;
   // Empty when healthy, else one line an operator can act on.
   virtual std::string Unhealthy() const = 0;
 };

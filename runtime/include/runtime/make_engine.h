@@ -1,6 +1,7 @@
 // The engine's parts list, for main() and tests.
 #pragma once
 
+#include <functional>
 #include <map>
 #include <memory>
 #include <string>
@@ -29,6 +30,8 @@ struct StateDeleter {
 using StatePtr = std::unique_ptr<State, StateDeleter>;
 StatePtr MakeState();
 audit::Projector* ProjectorOf(State& state);
+// For audit::LogOptions::clock_stepped (rule 27). Borrows the state.
+std::function<void(std::int64_t by_us)> ClockSteppedOf(State& state);
 
 struct EngineLimits {
   int workers = 2;                          // threads that run steps and gates

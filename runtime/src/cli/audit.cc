@@ -213,6 +213,7 @@ void AddAuditCommands(CLI::App& app, Session& session) {
   CLI::App* group = AddGroup(app, "audit", "The log: query, show, verify, checkpoint, tail");
   AddQuery(*group, session);
   AddVerify(*group, session);
+  AddSignerCommands(*group, session);
   auto index = std::make_shared<std::int64_t>(0);
   CLI::App* show = group->add_subcommand("show", "Show an entry");
   show->add_option("INDEX", *index)->required()->check(CLI::NonNegativeNumber);

@@ -149,6 +149,15 @@ void CheckDaemon(Session& session, Results& results) {
           ? CheckResult{"log", Finding::kGood,
                         head->origin() + ", " + std::to_string(head->tree_size()) + " entries"}
           : CheckResult{"log", Finding::kUnknown, std::string(core::Message(head.status()))});
+  wire::GetLogStatusRequest ask;
+  ask.set_parent((*client)->parent());
+  const auto status =
+      (*client)->Call((*client)->audit, &wire::AuditService::Stub::GetLogStatus, ask);
+  if (!status.ok()) return;
+  if (!status->problem().empty()) results.push_back({"log", Finding::kBad, status->problem()});
+  for (const std::string& warning : status->warnings()) {
+    results.push_back({"log", Finding::kWarning, warning});
+  }
 }
 
 std::optional<Config> CheckConfig(const std::string& file, Session& session, Results& results) {

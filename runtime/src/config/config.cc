@@ -36,6 +36,7 @@ class Loader {
  private:
   void ReadSandbox(YamlMap map);
   void ReadLog(YamlMap map);
+  void ReadAudit(YamlMap map);
   void ReadTenant(YamlMap map);
   void ReadPrincipal(YamlMap map);
   void ReadPlanner(YamlMap map);
@@ -94,6 +95,17 @@ void Loader::ReadLog(YamlMap map) {
   log.level = levels[static_cast<std::size_t>(map.Choice("level", levels, 2))];
   log.file = map.Text("file", "-");
   if (log.file != "-") log.file = Absolute(log.file);
+  map.Close();
+}
+
+void Loader::ReadAudit(YamlMap map) {
+  AuditConfig& audit = out_.config.audit;
+  YamlMap signer = map.Map("signer");
+  audit.signer_socket = Absolute(signer.Text("socket", ""));
+  signer.Close();
+  audit.anchor_file = Absolute(map.Text("anchor_file", ""));
+  audit.checkpoint_interval_ms =
+      map.Int("checkpoint_interval_ms", audit.checkpoint_interval_ms, {1'000, 3'600'000});
   map.Close();
 }
 
@@ -219,6 +231,7 @@ Parsed Loader::Read(YamlMap top) {
   }
   ReadSandbox(top.Map("sandbox"));
   ReadLog(top.Map("log"));
+  ReadAudit(top.Map("audit"));
   for (const YAML::Node& node : top.List("tenants")) {
     ReadTenant(YamlMap(node, "an entry of `tenants`", faults_));
   }

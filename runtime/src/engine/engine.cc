@@ -103,6 +103,9 @@ core::StatusOr<audit::Checkpoint> EngineImpl::CheckpointNow(const core::Principa
 std::string EngineImpl::Unhealthy() const {
   if (hub_.stopping()) return "the daemon is stopping";
   if (hub_.parts.bundle == nullptr) return "no policy bundle is active: everything is denied";
+  if (clock_in_doubt()) {
+    return "the clock is in doubt; check it, then run `interlock audit confirm-clock`";
+  }
   return hub_.parts.log->health_reason();
 }
 

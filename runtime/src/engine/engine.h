@@ -78,6 +78,10 @@ class EngineImpl final : public Engine {
   core::StatusOr<audit::Checkpoint> CheckpointNow(const core::Principal& who) override;
   core::StatusOr<Disclosure> DisclosePayloads(const core::Principal& who,
                                               const DiscloseSpec& spec) override;
+  core::StatusOr<audit::EntryRef> ConfirmClock(const core::Principal& who,
+                                               const std::string& reason) override;
+  bool clock_in_doubt() const override { return hub_.parts.state->clock_in_doubt(); }
+  core::StatusOr<audit::EntryRef> RotateSignerKey(const core::Principal& who) override;
   std::string Unhealthy() const override;
 
  private:

@@ -147,7 +147,7 @@ void EngineImpl::AnswerApproval(const core::Principal& who, Answer answer,
                                          std::string(policies::ApprovalPhaseName(now->phase))),
                 "APPROVAL_ENDED");
           }
-          if (now->expires_us <= serial.now_us()) {
+          if (now->expires_us <= serial.now_us() && !state.clock_in_doubt()) {
             return WithReason(
                 core::FailedPrecondition("approval `" + answer.approval + "` has expired"),
                 "APPROVAL_ENDED");

@@ -110,4 +110,18 @@ core::StatusOr<Disclosure> EngineImpl::DisclosePayloads(const core::Principal& w
   return disclosure;
 }
 
+core::StatusOr<audit::EntryRef> EngineImpl::ConfirmClock(const core::Principal& who,
+                                                         const std::string& reason) {
+  if (!who.Has(core::kRoleOperator)) return Need(who, core::kRoleOperator);
+  if (reason.empty() || reason.size() > kReasonBytesMax) {
+    return core::InvalidArgument("`reason` must have 1 to 200 bytes");
+  }
+  return hub_.ConfirmClock("principal:" + who.id, reason);
+}
+
+core::StatusOr<audit::EntryRef> EngineImpl::RotateSignerKey(const core::Principal& who) {
+  if (!who.Has(core::kRoleOperator)) return Need(who, core::kRoleOperator);
+  return hub_.parts.log->RotateSignerKey("principal:" + who.id);
+}
+
 }  // namespace interlock::runtime

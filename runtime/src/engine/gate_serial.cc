@@ -70,6 +70,10 @@ core::Status Gate::Redecide(Serial& serial, Ticket& ticket) {
 // it.
 std::string Gate::Objection(Serial& serial, Ticket& ticket) const {
   State& state = serial.state();
+  if (state.clock_in_doubt()) {
+    ticket.say = "The clock of this machine is in doubt; an operator has to confirm it first.";
+    return "CLOCK";
+  }
   const EffectRow* effect = state.FindEffect(ticket.effect_key);
   if (effect != nullptr && effect->call != ticket.id.call) {
     ticket.say =
@@ -254,6 +258,9 @@ core::Status Gate::CommitIntent(Serial& serial, Ticket& ticket) {
   const CallRow* call = serial.state().FindCall(ticket.id.call);
   if (call == nullptr || call->state != CallState::kUnknown) {
     return core::FailedPrecondition("the outcome of call `" + ticket.id.call + "` is known by now");
+  }
+  if (serial.state().clock_in_doubt()) {
+    return core::FailedPrecondition("the clock is in doubt; run `interlock audit confirm-clock`");
   }
   // Rule 9. By the log's time, which never goes back; the key must live until the attempt has
   // ended.

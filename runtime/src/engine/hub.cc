@@ -66,6 +66,7 @@ core::Status Hub::Start() {
     guards_.push_back(asio::make_work_guard(worker->io));
     workers_.push_back(std::move(worker));
   }
+  INTERLOCK_RETURN_IF_ERROR(WatchClock());
   INTERLOCK_RETURN_IF_ERROR(ActivateBundle());
   for (const auto& worker : workers_) {
     threads_.emplace_back([io = &worker->io] { io->run(); });
@@ -78,6 +79,7 @@ core::Status Hub::Start() {
 void Hub::Stop() {
   if (stopping_.exchange(true)) return;
   changed_.notify_all();
+  parts.state->OnClockStep({});
   if (maintenance_.joinable()) maintenance_.join();
   {
     // Started calls get their outcomes; what is merely planned is picked up at the next start.
@@ -128,6 +130,64 @@ core::Status Hub::CommitNow(Journal::Body body) {
   journal.Submit(std::move(body), audit::Urgency::kNormal,
                  [durable](core::Status status) { durable->set_value(std::move(status)); });
   return durable->get_future().get();
+}
+
+namespace {
+
+// Rule 27. `by_us`: how far the wall clock went; when found at start, how far it is behind the log.
+Draft DraftClockStepped(std::int64_t by_us, std::string_view found, bool in_doubt) {
+  Draft draft;
+  draft.kind = "clock.stepped";
+  draft.actor = "engine";
+  BodyWriter(draft)
+      .String("by_us", std::to_string(by_us))
+      .String("found", found)
+      .Bool("in_doubt", in_doubt)
+      .Close();
+  return draft;
+}
+
+}  // namespace
+
+core::Status Hub::WatchClock() {
+  const std::int64_t ahead_us = parts.log->ahead_of_wall_us();
+  if (ahead_us > kClockDoubtMicros) {
+    parts.state->DoubtClock();
+    INTERLOCK_RETURN_IF_ERROR(CommitNow([ahead_us](Serial& serial) {
+      Draft draft = DraftClockStepped(-ahead_us, "start", true);
+      return serial.Append(draft).status();
+    }));
+  }
+  parts.state->OnClockStep([this](std::int64_t by_us) {
+    journal.Submit(
+        [by_us](Serial& serial) {
+          Draft draft = DraftClockStepped(by_us, "running", by_us > kClockDoubtMicros);
+          return serial.Append(draft).status();
+        },
+        audit::Urgency::kOutcome, [](const core::Status&) {});
+  });
+  return core::OkStatus();
+}
+
+core::StatusOr<audit::EntryRef> Hub::ConfirmClock(const std::string& actor,
+                                                  const std::string& reason) {
+  auto ref = std::make_shared<audit::EntryRef>();
+  INTERLOCK_RETURN_IF_ERROR(CommitNow([this, ref, actor, reason](Serial& serial) -> core::Status {
+    if (!serial.state().clock_in_doubt()) {
+      return WithReason(core::FailedPrecondition("the clock is not in doubt"),
+                        "CLOCK_NOT_IN_DOUBT");
+    }
+    Draft draft;
+    draft.kind = "clock.confirmed";
+    draft.actor = actor;
+    BodyWriter(draft)
+        .String("reason", reason)
+        .String("wall_us", std::to_string(parts.clock->WallMicros()))
+        .Close();
+    INTERLOCK_ASSIGN_OR_RETURN(*ref, serial.Append(draft));
+    return core::OkStatus();
+  }));
+  return *ref;
 }
 
 // The bundle, the tools and the agents that entries cite are kept by digest (rule 22).
@@ -443,6 +503,7 @@ void Hub::WakeStalled() {
 }
 
 void Hub::ExpireApprovals() {
+  if (parts.state->clock_in_doubt()) return;  // rule 27: no expiry until an operator confirms
   const std::string now = std::to_string(parts.clock->WallMicros());
   const auto due = Select<ApprovalRow>(
       *parts.log,
@@ -456,7 +517,7 @@ void Hub::ExpireApprovals() {
         [approval, others = *others](Serial& serial) -> core::Status {
           const ApprovalRow* row = serial.state().FindApproval(approval.approval);
           if (row == nullptr || row->phase != policies::ApprovalPhase::kPending ||
-              row->expires_us > serial.now_us()) {
+              row->expires_us > serial.now_us() || serial.state().clock_in_doubt()) {
             return core::FailedPrecondition("answered meanwhile");
           }
           Draft expired = DraftApprovalEnded("approval.expired", approval.run, approval.call,

@@ -73,6 +73,8 @@ class Hub {
   // is not the one that was intended any more.
   core::StatusOr<std::unique_ptr<Ticket>> TicketOf(const RecordedCall& call,
                                                    const AgentFile* agent);
+  // Rule 27: an operator vouches for the clock (kFailedPrecondition when it is not in doubt).
+  core::StatusOr<audit::EntryRef> ConfirmClock(const std::string& actor, const std::string& reason);
   // Approvals of a call that are granted, with their bindings; `complete` when none is pending.
   struct Grants {
     std::vector<GrantedApproval> granted;
@@ -107,6 +109,7 @@ class Hub {
   void WakeStalled();
   core::Status CommitNow(Journal::Body body);
   core::Status ActivateBundle();
+  core::Status WatchClock();
   core::Status Recover();
   asio::awaitable<void> SettleDirect(CallRow row);
 

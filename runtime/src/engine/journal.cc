@@ -25,6 +25,12 @@ class BodyCommand final : public audit::Command {
   std::function<void(core::Status)> done_;
 };
 
+// The head of a run that has ended is signed at once.
+bool EndsRun(std::string_view kind) {
+  return kind == "run.completed" || kind == "run.failed" || kind == "run.cancelled" ||
+         kind == "run.escalated";
+}
+
 }  // namespace
 
 core::StatusOr<audit::EntryRef> Serial::Append(Draft& draft) {
@@ -32,7 +38,8 @@ core::StatusOr<audit::EntryRef> Serial::Append(Draft& draft) {
                               .run = draft.run,
                               .actor = draft.actor,
                               .body = draft.body,
-                              .cites = draft.cites};
+                              .cites = draft.cites,
+                              .ends_run = EndsRun(draft.kind)};
   INTERLOCK_ASSIGN_OR_RETURN(newest_, transaction_.Append(entry, draft.payloads));
   return newest_;
 }

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <charconv>
+#include <utility>
 
 #include "core/digest.h"
 #include "engine/run_state.h"
@@ -110,7 +111,27 @@ core::Status State::Attach(sqlite3* db) {
   ForEachTable([&](auto& table) {
     if (status.ok()) status = table.Attach(db);
   });
-  return status;
+  if (!status.ok()) return status;
+  const FactRow* clock = settings_.Find("clock");
+  if (clock != nullptr && clock->value == "in_doubt") DoubtClock();
+  return core::OkStatus();
+}
+
+void State::ClockStepped(std::int64_t by_us) {
+  if (by_us > kClockDoubtMicros) DoubtClock();  // before the next command of this batch
+  const std::lock_guard lock(clock_mutex_);
+  if (clock_listener_) {
+    clock_listener_(by_us);
+  } else {
+    clock_steps_.push_back(by_us);
+  }
+}
+
+void State::OnClockStep(std::function<void(std::int64_t)> listener) {
+  const std::lock_guard lock(clock_mutex_);
+  clock_listener_ = std::move(listener);
+  if (!clock_listener_) return;
+  for (const std::int64_t by_us : std::exchange(clock_steps_, {})) clock_listener_(by_us);
 }
 
 void State::Committed() {
@@ -180,6 +201,13 @@ core::Status State::ApplyKind(const audit::EntryView& entry) {
   if (kind == "bundle.activated") {
     settings_.Edit("bundle").value = Field(entry, "bundle");
     return core::OkStatus();
+  }
+  if (kind == "clock.stepped" && entry.body.Bool("in_doubt").value_or(false)) {
+    settings_.Edit("clock").value = "in_doubt";
+    DoubtClock();
+  } else if (kind == "clock.confirmed") {
+    settings_.Edit("clock").value = "confirmed";
+    clock_in_doubt_.store(false, std::memory_order_release);
   }
   if (kind.starts_with("run.") || kind.starts_with("message.") || kind.starts_with("plan.")) {
     INTERLOCK_RETURN_IF_ERROR(ApplyRun(entry));
@@ -467,6 +495,9 @@ core::Status State::ApplyApproval(const audit::EntryView& entry) {
 StatePtr MakeState() { return StatePtr(new State()); }
 void StateDeleter::operator()(State* state) const { delete state; }
 audit::Projector* ProjectorOf(State& state) { return &state; }
+std::function<void(std::int64_t)> ClockSteppedOf(State& state) {
+  return [&state](std::int64_t by_us) { state.ClockStepped(by_us); };
+}
 
 std::vector<std::unique_ptr<audit::Projector>> MakeProjectors() {
   std::vector<std::unique_ptr<audit::Projector>> projectors;

@@ -22,6 +22,8 @@
 
 namespace interlock::runtime {
 
+inline constexpr std::int64_t kClockDoubtMicros = 3'600'000'000;  // rule 27
+
 std::vector<std::string> SplitWords(std::string_view text);
 std::string BudgetKey(std::string_view budget, std::string_view scope_hmac, std::int64_t window_us);
 // Events of a counter within the last per_ms.
@@ -58,6 +60,14 @@ class State final : public audit::Projector {
   // Whether a row could not be read since the last call of this: then what was found is not so.
   bool TakeReadError();
   std::string Setting(const std::string& name);
+  // Rule 27: the wall clock jumped or lags behind the log, and no operator has confirmed it. From
+  // any thread; the writer knows it first.
+  bool clock_in_doubt() const { return clock_in_doubt_.load(std::memory_order_acquire); }
+  // What audit::LogOptions::clock_stepped calls, on the writer thread; a step before the engine
+  // listens is told to it at once.
+  void ClockStepped(std::int64_t by_us);
+  void OnClockStep(std::function<void(std::int64_t by_us)> listener);
+  void DoubtClock() { clock_in_doubt_.store(true, std::memory_order_release); }
   std::vector<std::string> HoldsOf(const std::string& call);
 
   // --- any thread but the writer's: nullopt when memory does not know (ask the tables then)
@@ -132,6 +142,10 @@ class State final : public audit::Projector {
   void TouchRun(const audit::EntryView& entry);
 
   std::atomic<std::int64_t> newest_us_{0};
+  std::atomic<bool> clock_in_doubt_{false};
+  std::mutex clock_mutex_;
+  std::function<void(std::int64_t)> clock_listener_;
+  std::vector<std::int64_t> clock_steps_;  // before there was a listener
   mutable std::mutex mutex_;
   mutable std::condition_variable committed_;
   std::int64_t batch_ = 1;  // that is being folded

@@ -57,6 +57,13 @@ core::Status CheckRange(const wire::ListEntriesRequest& request) {
   return core::OkStatus();
 }
 
+wire::LogChange ChangeOf(const audit::EntryRef& ref) {
+  wire::LogChange change;
+  change.set_index(static_cast<std::int64_t>(ref.index));
+  change.set_leaf_hash(std::string(core::AsBytes(ref.leaf_hash)));
+  return change;
+}
+
 }  // namespace
 
 core::StatusOr<wire::ListEntriesResponse> ListEntries(const Caller& caller,
@@ -198,6 +205,38 @@ core::StatusOr<wire::DisclosePayloadsResponse> DisclosePayloads(
     }
   }
   return response;
+}
+
+core::StatusOr<wire::LogStatus> GetLogStatus(const Caller& caller,
+                                             const wire::GetLogStatusRequest& request) {
+  INTERLOCK_RETURN_IF_ERROR(CheckParent(request.parent()));
+  const audit::Log& log = caller.engine->log();
+  wire::LogStatus status;
+  status.set_entry_count(static_cast<std::int64_t>(log.size()));
+  const auto newest = log.newest_checkpoint();
+  status.set_signed_count(newest ? static_cast<std::int64_t>(newest->size) : 0);
+  status.set_problem(caller.engine->Unhealthy());
+  for (const std::string& warning : log.warnings()) status.add_warnings(warning);
+  status.set_clock_in_doubt(caller.engine->clock_in_doubt());
+  return status;
+}
+
+core::StatusOr<wire::LogChange> ConfirmClock(const Caller& caller,
+                                             const wire::ConfirmClockRequest& request) {
+  INTERLOCK_RETURN_IF_ERROR(CheckParent(request.parent()));
+  INTERLOCK_RETURN_IF_ERROR(CheckNotEmpty("reason", request.reason()));
+  INTERLOCK_RETURN_IF_ERROR(CheckLength("reason", request.reason(), 200));
+  INTERLOCK_ASSIGN_OR_RETURN(const audit::EntryRef ref,
+                             caller.engine->ConfirmClock(*caller.who, request.reason()));
+  return ChangeOf(ref);
+}
+
+core::StatusOr<wire::LogChange> RotateSignerKey(const Caller& caller,
+                                                const wire::RotateSignerKeyRequest& request) {
+  INTERLOCK_RETURN_IF_ERROR(CheckParent(request.parent()));
+  INTERLOCK_ASSIGN_OR_RETURN(const audit::EntryRef ref,
+                             caller.engine->RotateSignerKey(*caller.who));
+  return ChangeOf(ref);
 }
 
 core::StatusOr<wire::ListBudgetsResponse> ListBudgets(const Caller& caller,

@@ -9,9 +9,12 @@ namespace interlock::runtime::handlers {
 namespace {
 
 Reply<CallInfo> AsCall(const Caller& caller, Reply<wire::Call> reply) {
-  return [tenant = caller.tenant(), reply = std::move(reply)](core::StatusOr<CallInfo> info) {
+  return [tenant = caller.tenant(), engine = caller.engine,
+          reply = std::move(reply)](core::StatusOr<CallInfo> info) {
     if (!info.ok()) return reply(info.status());
-    reply(ToWire(tenant, *info));
+    wire::Call call = ToWire(tenant, *info);
+    if (call.has_newest_entry()) AddCheckpoint(engine->log(), call.mutable_newest_entry());
+    reply(std::move(call));
   };
 }
 

@@ -51,6 +51,12 @@ core::StatusOr<wire::ConsistencyProof> GetConsistencyProof(
 core::StatusOr<wire::Blob> GetBlob(const Caller& caller, const wire::GetBlobRequest& request);
 core::StatusOr<wire::DisclosePayloadsResponse> DisclosePayloads(
     const Caller& caller, const wire::DisclosePayloadsRequest& request);
+core::StatusOr<wire::LogStatus> GetLogStatus(const Caller& caller,
+                                             const wire::GetLogStatusRequest& request);
+core::StatusOr<wire::LogChange> ConfirmClock(const Caller& caller,
+                                             const wire::ConfirmClockRequest& request);
+core::StatusOr<wire::LogChange> RotateSignerKey(const Caller& caller,
+                                                const wire::RotateSignerKeyRequest& request);
 core::StatusOr<wire::ListBudgetsResponse> ListBudgets(const Caller& caller,
                                                       const wire::ListBudgetsRequest& request);
 

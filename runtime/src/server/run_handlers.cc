@@ -8,9 +8,12 @@ namespace {
 
 // The engine's answer as the wire's. The tenant is copied: the reply may outlive the request.
 Reply<RunInfo> AsRun(const Caller& caller, Reply<wire::Run> reply) {
-  return [tenant = caller.tenant(), reply = std::move(reply)](core::StatusOr<RunInfo> info) {
+  return [tenant = caller.tenant(), engine = caller.engine,
+          reply = std::move(reply)](core::StatusOr<RunInfo> info) {
     if (!info.ok()) return reply(info.status());
-    reply(ToWire(tenant, *info));
+    wire::Run run = ToWire(tenant, *info);
+    if (run.has_newest_entry()) AddCheckpoint(engine->log(), run.mutable_newest_entry());
+    reply(std::move(run));
   };
 }
 

@@ -122,6 +122,12 @@ class ServicesImpl final : public Services {
           &handlers::GetBlob);
     Unary(audit_, &Audit::RequestDisclosePayloads,
           {"AuditService.DisclosePayloads", kEntryType, {kAuditor}}, &handlers::DisclosePayloads);
+    Unary(audit_, &Audit::RequestGetLogStatus, {"AuditService.GetLogStatus", kEntryType, readers},
+          &handlers::GetLogStatus);
+    Unary(audit_, &Audit::RequestConfirmClock,
+          {"AuditService.ConfirmClock", kEntryType, {kOperator}}, &handlers::ConfirmClock);
+    Unary(audit_, &Audit::RequestRotateSignerKey,
+          {"AuditService.RotateSignerKey", kEntryType, {kOperator}}, &handlers::RotateSignerKey);
     Unary(budgets_, &Budget::RequestListBudgets,
           {"BudgetService.ListBudgets", kBudgetType, {kIntegrator, kOperator, kAuditor}},
           &handlers::ListBudgets);

@@ -252,6 +252,7 @@ void Harness::Start() {
   options.clock = &clock;
   options.signer = signer_.get();
   options.projectors = {ProjectorOf(*state_)};
+  options.clock_stepped = ClockSteppedOf(*state_);
   options.ballast_bytes = 1 << 20;
   auto log = audit::Log::Open(options);
   ASSERT_TRUE(log.ok()) << log.status();

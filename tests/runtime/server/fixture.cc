@@ -320,6 +320,15 @@ core::StatusOr<audit::Checkpoint> FakeEngine::CheckpointNow(const core::Principa
   INTERLOCK_RETURN_IF_ERROR(See("CheckpointNow", who, ""));
   return fake_log.CheckpointNow();
 }
+core::StatusOr<audit::EntryRef> FakeEngine::ConfirmClock(const core::Principal& who,
+                                                         const std::string& reason) {
+  INTERLOCK_RETURN_IF_ERROR(See("ConfirmClock", who, reason));
+  return audit::EntryRef{4, {}};
+}
+core::StatusOr<audit::EntryRef> FakeEngine::RotateSignerKey(const core::Principal& who) {
+  INTERLOCK_RETURN_IF_ERROR(See("RotateSignerKey", who, ""));
+  return audit::EntryRef{5, {}};
+}
 core::StatusOr<Disclosure> FakeEngine::DisclosePayloads(const core::Principal& who,
                                                         const DiscloseSpec& spec) {
   INTERLOCK_RETURN_IF_ERROR(See("DisclosePayloads", who, spec.reason));

@@ -114,6 +114,10 @@ class FakeEngine final : public Engine {
   core::StatusOr<std::vector<BudgetInfo>> ListBudgets(const core::Principal& who) override;
   const audit::Log& log() const override { return fake_log; }
   core::StatusOr<audit::Checkpoint> CheckpointNow(const core::Principal& who) override;
+  core::StatusOr<audit::EntryRef> ConfirmClock(const core::Principal& who,
+                                               const std::string& reason) override;
+  bool clock_in_doubt() const override { return true; }
+  core::StatusOr<audit::EntryRef> RotateSignerKey(const core::Principal& who) override;
   core::StatusOr<Disclosure> DisclosePayloads(const core::Principal& who,
                                               const DiscloseSpec& spec) override;
   std::string Unhealthy() const override;
