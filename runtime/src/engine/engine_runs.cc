@@ -1,5 +1,6 @@
 // Runs: create, read, watch, message, cancel.
 #include "engine/engine.h"
+#include "engine/open_approvals.h"
 #include "engine/run_state.h"
 #include "engine/select.h"
 
@@ -224,8 +225,6 @@ void EngineImpl::SendMessage(const core::Principal& who, std::string run, std::s
     BodyWriter body(*message);
     body.String("from", own ? "user" : "operator");
     request.Write(body).Raw("text", sealed).Close();
-    auto open = Select<ApprovalRow>(*hub_.parts.log, "WHERE run = ? AND phase = 0", {run});
-    if (!open.ok()) return reply(open.status());
     struct Sent {
       std::int64_t seq = -1;
       std::vector<std::string> voided;
@@ -233,8 +232,7 @@ void EngineImpl::SendMessage(const core::Principal& who, std::string run, std::s
     };
     auto sent = std::make_shared<Sent>();
     hub_.journal.Submit(
-        [run, own, request, message, sent,
-         open = std::move(*open)](Serial& serial) -> core::Status {
+        [run, own, request, message, sent](Serial& serial) -> core::Status {
           INTERLOCK_ASSIGN_OR_RETURN(sent->duplicate, WasMade(serial.state(), request));
           if (sent->duplicate)
             return core::Error(core::StatusCode::kAlreadyExists, "duplicate request");
@@ -242,18 +240,8 @@ void EngineImpl::SendMessage(const core::Principal& who, std::string run, std::s
           if (now == nullptr || IsEnding(now->state)) {
             return WithReason(core::FailedPrecondition("run `" + run + "` has ended"), "RUN_ENDED");
           }
-          sent->seq = now->entries;
-          for (const ApprovalRow& approval : open) {
-            const ApprovalRow* row_now = serial.state().FindApproval(approval.approval);
-            const bool confirmation = own && row_now->approvers == "run-user" &&
-                                      row_now->phase == policies::ApprovalPhase::kPending;
-            if (!confirmation) continue;
-            Draft voided = DraftApprovalVoided(run, approval.call, approval.approval, "new message",
-                                               /*ends_call=*/true);
-            INTERLOCK_RETURN_IF_ERROR(serial.Append(voided).status());
-            sent->voided.push_back(approval.call);
-            ++sent->seq;
-          }
+          if (own) INTERLOCK_RETURN_IF_ERROR(VoidConfirmations(serial, run, sent->voided));
+          sent->seq = serial.state().FindRun(run)->entries;
           return serial.Append(*message).status();
         },
         audit::Urgency::kNormal,

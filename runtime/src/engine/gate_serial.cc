@@ -34,8 +34,15 @@ std::string SayFor(std::string_view code) {
   if (code == "BUDGET") return "The budget for this is used up.";
   if (code == "LIMIT") return "This was done too often in the last while.";
   if (code == "RUN_ENDED") return "The run has ended.";
+  if (code == "CONFIRMATION_VOIDED") return "The user wrote again before confirming.";
   if (code == "APPROVAL_SPENT") return "The approval is no longer there to be used.";
   return "The policy does not allow this call.";
+}
+
+// A parked call that ended while it was on its way back: its confirmation was voided, say.
+std::string EndedAs(State& state, const Ticket& ticket) {
+  const CallRow* call = ticket.proposed ? state.FindCall(ticket.id.call) : nullptr;
+  return call != nullptr && call->state == CallState::kDenied ? call->code : "";
 }
 
 }  // namespace
@@ -140,6 +147,8 @@ core::Status Gate::CommitDecision(Serial& serial, Ticket& ticket) {
   const RunRow* run = ticket.id.run.empty() ? nullptr : serial.state().FindRun(ticket.id.run);
   if (run != nullptr && IsEnding(run->state)) {
     objection = "RUN_ENDED";  // rule 11: the journal's order decides
+  } else if (std::string ended = EndedAs(serial.state(), ticket); !ended.empty()) {
+    objection = std::move(ended);
   } else if (goes || ticket.verdict == "ask") {
     objection = Objection(serial, ticket);
     if (objection.empty() && goes) objection = BudgetObjection(serial, ticket);

@@ -176,6 +176,18 @@ struct CallHoldsRow {
   }
 };
 
+// Open approvals of one run: what a message or the run's end may void (rule 15).
+struct RunApprovalsRow {
+  static constexpr const char* kTable = "p_run_approvals";
+  std::string run;
+  std::string open;  // space separated
+  static constexpr std::string RunApprovalsRow::*kKey = &RunApprovalsRow::run;
+  template <typename Self, typename Visit>
+  static void Fields(Self& r, Visit visit) {
+    visit("run", r.run), visit("open", r.open);
+  }
+};
+
 // An effect key that is open or successful (rule 8). Absent: free.
 struct EffectRow {
   static constexpr const char* kTable = "p_effect";

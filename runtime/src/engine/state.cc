@@ -97,6 +97,7 @@ std::vector<std::string> State::Schema() const {
       RowTable<BudgetRow>::CreateSql(),
       RowTable<HoldRow>::CreateSql(),
       RowTable<CallHoldsRow>::CreateSql(),
+      RowTable<RunApprovalsRow>::CreateSql(),
       RowTable<EffectRow>::CreateSql(),
       RowTable<LockRow>::CreateSql(),
       RowTable<CounterRow>::CreateSql(),
@@ -172,11 +173,17 @@ std::vector<std::string> State::HoldsOf(const std::string& call) {
   return row == nullptr ? std::vector<std::string>{} : SplitWords(row->holds);
 }
 
+std::vector<std::string> State::OpenApprovalsOf(const std::string& run) {
+  const std::lock_guard lock(mutex_);
+  const RunApprovalsRow* row = run_approvals_.Find(run);
+  return row == nullptr ? std::vector<std::string>{} : SplitWords(row->open);
+}
+
 core::Status State::Apply(const audit::EntryView& entry) {
   const std::lock_guard lock(mutex_);
   runs_.Trim(kRowsKept), calls_.Trim(kRowsKept), approvals_.Trim(kRowsKept);
   holds_.Trim(kRowsKept), call_holds_.Trim(kRowsKept), effects_.Trim(kRowsKept);
-  counters_.Trim(kRowsKept), requests_.Trim(kRowsKept);
+  counters_.Trim(kRowsKept), requests_.Trim(kRowsKept), run_approvals_.Trim(kRowsKept);
   newest_us_.store(entry.time_us, std::memory_order_relaxed);
   INTERLOCK_RETURN_IF_ERROR(ApplyKind(entry));
   if (ReadErrorOfTables())
@@ -458,7 +465,15 @@ core::Status State::ApplyApproval(const audit::EntryView& entry) {
     approval.expires_us = entry.body.Int("expires_us").value_or(0);
     approval.create_us = entry.time_us;
     approval.entry_index = static_cast<std::int64_t>(entry.index);
+    if (approval.run.empty()) return core::OkStatus();
+    std::string& open = run_approvals_.Edit(approval.run).open;
+    open += (open.empty() ? "" : " ") + id;
     return core::OkStatus();
+  }
+  if (kind != "approval.granted" && !approval.run.empty()) {
+    RunApprovalsRow& of_run = run_approvals_.Edit(approval.run);
+    of_run.open = WithoutWord(of_run.open, id);
+    if (of_run.open.empty()) run_approvals_.Erase(approval.run);
   }
   CallRow& call = calls_.Edit(approval.call);
   call.update_us = entry.time_us;

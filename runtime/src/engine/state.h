@@ -69,6 +69,8 @@ class State final : public audit::Projector {
   void OnClockStep(std::function<void(std::int64_t by_us)> listener);
   void DoubtClock() { clock_in_doubt_.store(true, std::memory_order_release); }
   std::vector<std::string> HoldsOf(const std::string& call);
+  // Pending and granted ones, oldest first.
+  std::vector<std::string> OpenApprovalsOf(const std::string& run);
 
   // --- any thread but the writer's: nullopt when memory does not know (ask the tables then)
   template <typename Row>
@@ -120,6 +122,7 @@ class State final : public audit::Projector {
   template <typename Do>
   void ForEachTable(Do act) {
     act(runs_), act(calls_), act(approvals_), act(budgets_), act(holds_), act(call_holds_);
+    act(run_approvals_);
     act(effects_), act(locks_), act(counters_), act(requests_), act(settings_);
   }
 
@@ -156,6 +159,7 @@ class State final : public audit::Projector {
   RowTable<BudgetRow> budgets_;
   RowTable<HoldRow> holds_;
   RowTable<CallHoldsRow> call_holds_;
+  RowTable<RunApprovalsRow> run_approvals_;
   RowTable<EffectRow> effects_;
   RowTable<LockRow> locks_;
   RowTable<CounterRow> counters_;

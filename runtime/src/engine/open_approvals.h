@@ -1,0 +1,22 @@
+// Open approvals of a run, in the journal's serial section: what a message and the run's end do to
+// them (rule 15).
+#pragma once
+
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "core/status.h"
+#include "engine/journal.h"
+
+namespace interlock::runtime {
+
+// The run's user wrote: every call that his own word was asked for, or has allowed and did not
+// start yet, ends; the other approvals of such a call with it. `ended` gets the calls.
+core::Status VoidConfirmations(Serial& serial, const std::string& run,
+                               std::vector<std::string>& ended);
+
+// Every open approval of the run, and the calls that wait for them.
+core::Status VoidOpenApprovals(Serial& serial, const std::string& run, std::string_view why);
+
+}  // namespace interlock::runtime
