@@ -10,7 +10,7 @@ constexpr std::string_view kCounter = "counter/";
 
 std::string KeyOf(const policies::BudgetDecl& budget, std::string_view scope,
                   const audit::KeyStore& keys, std::int64_t now_us) {
-  return BudgetKey(budget.name, keys.Hmac("scope", scope),
+  return BudgetKey(budget.name, budget.unit, keys.Hmac("scope", scope),
                    policies::WindowStart(now_us, budget.window_ms));
 }
 

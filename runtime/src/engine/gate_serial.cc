@@ -26,6 +26,14 @@ HoldFields FieldsOf(const HoldRow& hold, const std::string& id, State& state) {
           .amount = hold.amount};
 }
 
+// Rule 13: what lets a hold go. Anything else that started may have cost what was held.
+bool CostNothing(const tools::Manifest& manifest, const std::string& kind,
+                 const tools::Outcome& outcome) {
+  if (kind == "not_started" || kind == "reconciled_not_done") return true;
+  return kind == "failed" && manifest.failure == tools::FailureMeaning::kNoEffect &&
+         outcome.reported_failure;
+}
+
 std::string SayFor(std::string_view code) {
   if (code == "DUPLICATE_EFFECT")
     return "This was done already, or is being done; do not repeat it.";
@@ -111,8 +119,8 @@ std::string Gate::BudgetObjection(Serial& serial, Ticket& ticket) const {
   std::map<std::string, policies::BudgetState> balances;  // several reservations may share one
   for (const policies::Reservation& wanted : ticket.decision.reservations) {
     if (wanted.amount == 0) continue;
-    const std::string key =
-        BudgetKey(wanted.budget.name, ScopeKey(wanted.scope), wanted.window_start_us);
+    const std::string key = BudgetKey(wanted.budget.name, wanted.budget.unit,
+                                      ScopeKey(wanted.scope), wanted.window_start_us);
     const auto [at, fresh] = balances.try_emplace(key);
     const BudgetRow* row = fresh ? state.FindBudget(key) : nullptr;
     if (row != nullptr) {
@@ -312,8 +320,10 @@ core::Status Gate::CommitOutcome(Serial& serial, Ticket& ticket, Draft& outcome)
                                          money ? money->minor : 0, money ? money->currency : "");
       }
       draft = DraftSettled(ticket.id, fields, settled.amount, settled.flagged);
-    } else {
+    } else if (CostNothing(ticket.tool->manifest(), kind, ticket.outcome)) {
       draft = DraftReleased(ticket.id, fields, kind);
+    } else {
+      draft = DraftSettled(ticket.id, fields, hold->amount, /*flagged=*/true);
     }
     INTERLOCK_RETURN_IF_ERROR(serial.Append(draft).status());
   }

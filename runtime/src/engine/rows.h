@@ -124,7 +124,7 @@ struct ApprovalRow {
   }
 };
 
-// Key: "<budget>|<scope HMAC>|<window start>".
+// Key: "<budget>|<unit>|<scope HMAC>|<window start>".
 struct BudgetRow {
   static constexpr const char* kTable = "p_budget";
   std::string key;

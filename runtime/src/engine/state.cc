@@ -68,9 +68,10 @@ std::vector<std::string> SplitWords(std::string_view text) {
   return words;
 }
 
-std::string BudgetKey(std::string_view budget, std::string_view scope_hmac,
+std::string BudgetKey(std::string_view budget, std::string_view unit, std::string_view scope_hmac,
                       std::int64_t window_us) {
-  return std::string(budget) + "|" + std::string(scope_hmac) + "|" + std::to_string(window_us);
+  return std::string(budget) + "|" + std::string(unit) + "|" + std::string(scope_hmac) + "|" +
+         std::to_string(window_us);
 }
 
 std::int64_t CountWithin(const CounterRow& row, std::int64_t per_ms, std::int64_t now_us) {
@@ -369,6 +370,7 @@ core::Status State::ApplyOutcome(const audit::EntryView& entry, CallRow& call) {
     call.code = Field(entry, "code");
     SettleLocks(call);
     FreeEffect(call);
+    if (call.state == CallState::kNotStarted) FreeCounters(call);
   }
   return core::OkStatus();
 }
@@ -398,6 +400,10 @@ void State::SettleLocks(CallRow& call) {
 void State::FreeEffect(CallRow& call) {
   const EffectRow* effect = effects_.Find(call.effect_key);
   if (effect != nullptr && effect->call == call.call) effects_.Erase(call.effect_key);
+}
+
+// Only of a call that never started: an attempt that failed was an attempt.
+void State::FreeCounters(const CallRow& call) {
   for (const std::string& key : SplitWords(call.counters)) {
     CounterRow& counter = counters_.Edit(key);
     std::string kept;
@@ -414,8 +420,8 @@ core::Status State::ApplyBudget(const audit::EntryView& entry) {
   const std::string id = Field(entry, "hold");
   const std::string call = Field(entry, "call");
   if (id.empty() || call.empty()) return Missing(entry, "hold");
-  const std::string key =
-      BudgetKey(Field(entry, "budget"), Field(entry, "scope"), Amount(entry, "window_us"));
+  const std::string key = BudgetKey(Field(entry, "budget"), Field(entry, "unit"),
+                                    Field(entry, "scope"), Amount(entry, "window_us"));
   BudgetRow& budget = budgets_.Edit(key);
   HoldRow& hold = holds_.Edit(id);
   const std::int64_t amount = Amount(entry, "amount");

@@ -25,7 +25,9 @@ namespace interlock::runtime {
 inline constexpr std::int64_t kClockDoubtMicros = 3'600'000'000;  // rule 27
 
 std::vector<std::string> SplitWords(std::string_view text);
-std::string BudgetKey(std::string_view budget, std::string_view scope_hmac, std::int64_t window_us);
+// The unit is part of it: a budget that is declared in another currency starts anew.
+std::string BudgetKey(std::string_view budget, std::string_view unit, std::string_view scope_hmac,
+                      std::int64_t window_us);
 // Events of a counter within the last per_ms.
 std::int64_t CountWithin(const CounterRow& row, std::int64_t per_ms, std::int64_t now_us);
 
@@ -138,8 +140,9 @@ class State final : public audit::Projector {
   core::Status ApplyBudget(const audit::EntryView& entry);
   core::Status ApplyApproval(const audit::EntryView& entry);
   void NoteRequest(const audit::EntryView& entry, std::string_view kind, std::string_view name);
-  // The effect did not happen: its key, locks and counter slots are free again.
+  // The effect did not happen: its key is free again.
   void FreeEffect(CallRow& call);
+  void FreeCounters(const CallRow& call);
   // The outcome is known: the locks no longer deny others.
   void SettleLocks(CallRow& call);
   void TouchRun(const audit::EntryView& entry);

@@ -121,6 +121,8 @@ class Harness {
   void RestartFrom(const std::string& copy);
   // What the next Start has: other manifests, say.
   void SetTools(const std::vector<ToolSpec>& tools);
+  // From the next start on.
+  void SetPolicy(std::string policy) { policy_ = std::move(policy); }
   void Stop();
   void Start();
 
