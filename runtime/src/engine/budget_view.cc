@@ -1,5 +1,7 @@
 #include "engine/budget_view.h"
 
+#include <algorithm>
+
 #include "policies/budget.h"
 
 namespace interlock::runtime {
@@ -45,6 +47,7 @@ policies::VersionedRead PeekReader::BudgetUsed(const policies::BudgetDecl& budge
 
 policies::VersionedRead PeekReader::Count(std::string_view key, std::int64_t per_ms,
                                           std::int64_t now_us) const {
+  longest_ms_ = std::max(longest_ms_, per_ms);
   const std::string name = keys_.Hmac("counter", key);
   const auto peeked = state_.PeekCounter(name);
   if (!peeked.known) return Unknown(kCounter, name);
@@ -59,6 +62,7 @@ policies::VersionedRead LiveReader::BudgetUsed(const policies::BudgetDecl& budge
 
 policies::VersionedRead LiveReader::Count(std::string_view key, std::int64_t per_ms,
                                           std::int64_t now_us) const {
+  longest_ms_ = std::max(longest_ms_, per_ms);
   const std::string name = keys_.Hmac("counter", key);
   return CounterRead(name, state_.FindCounter(name), per_ms, now_us);
 }

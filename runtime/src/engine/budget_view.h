@@ -15,7 +15,7 @@ namespace interlock::runtime {
 // section: the decision is then made there, where tables can be read.
 inline constexpr std::uint64_t kUnknownVersion = ~0ull;
 
-// Any thread.
+// Any thread, one a decision.
 class PeekReader final : public policies::StateReader {
  public:
   PeekReader(const State& state, const audit::KeyStore& keys, std::int64_t now_us)
@@ -24,11 +24,14 @@ class PeekReader final : public policies::StateReader {
                                      std::string_view scope) const override;
   policies::VersionedRead Count(std::string_view key, std::int64_t per_ms,
                                 std::int64_t now_us) const override;
+  // How far back the decision counted at most.
+  std::int64_t longest_ms() const { return longest_ms_; }
 
  private:
   const State& state_;
   const audit::KeyStore& keys_;
   std::int64_t now_us_;
+  mutable std::int64_t longest_ms_ = 0;
 };
 
 // Writer thread only.
@@ -42,11 +45,13 @@ class LiveReader final : public policies::StateReader {
                                 std::int64_t now_us) const override;
   // The version that a recorded read has now.
   std::uint64_t VersionOf(const policies::VersionedRead& read) const;
+  std::int64_t longest_ms() const { return longest_ms_; }
 
  private:
   State& state_;
   const audit::KeyStore& keys_;
   std::int64_t now_us_;
+  mutable std::int64_t longest_ms_ = 0;
 };
 
 }  // namespace interlock::runtime

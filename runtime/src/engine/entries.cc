@@ -140,6 +140,7 @@ Draft DraftDecided(const CallIdentity& id, const Sealer& sealer, const DecidedFi
   body.Int("round", fields.round);
   if (decision != nullptr) body.Raw("rules", RulesJson(decision->rules));
   if (!fields.say.empty()) body.Raw("say", sealer.Text(draft, fields.say));
+  if (fields.window_ms > 0) body.Int("window_ms", fields.window_ms);
   body.Close();
   if (decision != nullptr) Cite(draft, core::DigestName(decision->bundle_id));
   return draft;

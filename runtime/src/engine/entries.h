@@ -115,6 +115,7 @@ struct DecidedFields {
   const policies::Decision* decision = nullptr;  // null for "refuse"
   std::string_view args;                         // canonical text; empty for "refuse"
   int round = 0;
+  std::int64_t window_ms = 0;  // how far back counters were counted
 };
 Draft DraftDecided(const CallIdentity& id, const Sealer& sealer, const DecidedFields& fields);
 

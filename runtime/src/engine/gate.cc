@@ -147,7 +147,8 @@ Draft Gate::DecidedDraft(const Ticket& ticket, std::string_view verdict) const {
                        .say = ticket.say,
                        .decision = decided ? &ticket.decision : nullptr,
                        .args = DecidedArgs(ticket),
-                       .round = ticket.round});
+                       .round = ticket.round,
+                       .window_ms = decided ? ticket.window_ms : 0});
 }
 
 // Rule 14: every demand is met by an approval that was given for these arguments, this tool and
@@ -188,6 +189,7 @@ asio::awaitable<core::Status> Gate::DecideInRounds(Worker& worker, Ticket& ticke
     ticket.now_us = std::max(parts_.clock->WallMicros(), parts_.journal->state().newest_us());
     const PeekReader reader(parts_.journal->state(), *parts_.keys, ticket.now_us);
     ticket.decision = worker.engine->Decide(InputOf(ticket, reader));
+    ticket.window_ms = reader.longest_ms();
     ticket.verdict = policies::VerdictName(ticket.decision.verdict);
     ticket.code = ticket.decision.code;
     ticket.say = ticket.decision.say;

@@ -56,6 +56,7 @@ struct Ticket {
   bool proposed = false;  // call.proposed stands in the log already
   int round = 0;
   std::int64_t now_us = 0;     // of the decision's input
+  std::int64_t window_ms = 0;  // that the decision counted over
   std::vector<Draft> earlier;  // facts and decisions of rounds that modified the arguments
   std::vector<policies::Fact> facts;
   policies::Decision decision;

@@ -68,6 +68,7 @@ core::Status Gate::Redecide(Serial& serial, Ticket& ticket) {
   const LiveReader live(serial.state(), *parts_.keys, ticket.now_us);
   INTERLOCK_CHECK(serial.engine() != nullptr);
   ticket.decision = serial.engine()->Decide(InputOf(ticket, live));
+  ticket.window_ms = live.longest_ms();
   ticket.verdict = policies::VerdictName(ticket.decision.verdict);
   ticket.code = ticket.decision.code;
   ticket.say = ticket.decision.say;

@@ -12,6 +12,7 @@
 namespace interlock::runtime {
 namespace {
 
+constexpr const char* kCounterWindow = "counter_window_ms";
 constexpr std::size_t kRowsKept = 65'536;  // clean rows of a table in memory
 
 core::Status Missing(const audit::EntryView& entry, std::string_view field) {
@@ -74,12 +75,33 @@ std::string BudgetKey(std::string_view budget, std::string_view unit, std::strin
          std::to_string(window_us);
 }
 
+namespace {
+
+std::int64_t EventTime(std::string_view event) {
+  std::int64_t at = 0;
+  std::from_chars(event.data(), event.data() + event.size(), at);
+  return at;
+}
+
+void DropBefore(std::string& events, std::int64_t time_us) {
+  std::size_t begin = 0;
+  while (begin < events.size() && EventTime(std::string_view(events).substr(begin)) <= time_us) {
+    begin = std::min(events.find(' ', begin), events.size() - 1) + 1;
+  }
+  events.erase(0, begin);
+}
+
+}  // namespace
+
+// From the newest back: what lies before the window is not looked at.
 std::int64_t CountWithin(const CounterRow& row, std::int64_t per_ms, std::int64_t now_us) {
   std::int64_t count = 0;
-  for (const std::string& event : SplitWords(row.events)) {
-    std::int64_t at = 0;
-    std::from_chars(event.data(), event.data() + event.size(), at);
-    if (per_ms == 0 || now_us - at < per_ms * 1000) ++count;
+  for (std::string_view left = row.events; !left.empty();) {
+    const std::size_t space = left.rfind(' ');
+    const std::size_t begin = space == std::string_view::npos ? 0 : space + 1;
+    if (per_ms != 0 && now_us - EventTime(left.substr(begin)) >= per_ms * 1000) break;
+    ++count;
+    left = left.substr(0, begin == 0 ? 0 : space);
   }
   return count;
 }
@@ -185,6 +207,7 @@ core::Status State::Apply(const audit::EntryView& entry) {
   runs_.Trim(kRowsKept), calls_.Trim(kRowsKept), approvals_.Trim(kRowsKept);
   holds_.Trim(kRowsKept), call_holds_.Trim(kRowsKept), effects_.Trim(kRowsKept);
   counters_.Trim(kRowsKept), requests_.Trim(kRowsKept), run_approvals_.Trim(kRowsKept);
+  locks_.Trim(kRowsKept), budgets_.Trim(kRowsKept);
   newest_us_.store(entry.time_us, std::memory_order_relaxed);
   INTERLOCK_RETURN_IF_ERROR(ApplyKind(entry));
   if (ReadErrorOfTables())
@@ -326,10 +349,20 @@ core::Status State::ApplyDecided(const audit::EntryView& entry, CallRow& call) {
   call.verdict = Field(entry, "effect");
   call.code = Field(entry, "code");
   call.decided_index = static_cast<std::int64_t>(entry.index);
+  const std::int64_t window_ms = entry.body.Int("window_ms").value_or(0);
+  if (window_ms > CounterWindowMs()) {
+    settings_.Edit(kCounterWindow).value = std::to_string(window_ms);
+  }
   if (call.verdict == "deny") call.state = CallState::kDenied;
   if (call.verdict == "refuse") call.state = CallState::kRefused;
   if (call.verdict == "ask") call.state = CallState::kParked;
   return core::OkStatus();
+}
+
+// How far back any decision has counted so far: older events are of no use to anybody.
+std::int64_t State::CounterWindowMs() {
+  const FactRow* row = settings_.Find(kCounterWindow);
+  return row == nullptr ? 0 : EventTime(row->value);
 }
 
 core::Status State::ApplyIntended(const audit::EntryView& entry, CallRow& call) {
@@ -347,8 +380,10 @@ core::Status State::ApplyIntended(const audit::EntryView& entry, CallRow& call) 
     for (const std::string& lock : SplitWords(call.locks)) locks_.Edit(lock).call = call.call;
   }
   if (call.attempt > 1) return core::OkStatus();  // a retry takes no second slot
+  const std::int64_t window_us = CounterWindowMs() * 1000;
   for (const std::string& key : SplitWords(call.counters)) {
     CounterRow& counter = counters_.Edit(key);
+    if (window_us > 0) DropBefore(counter.events, entry.time_us - window_us);
     counter.events +=
         (counter.events.empty() ? "" : " ") + std::to_string(entry.time_us) + ":" + call.call;
     ++counter.version;

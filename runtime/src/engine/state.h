@@ -143,6 +143,7 @@ class State final : public audit::Projector {
   // The effect did not happen: its key is free again.
   void FreeEffect(CallRow& call);
   void FreeCounters(const CallRow& call);
+  std::int64_t CounterWindowMs();
   // The outcome is known: the locks no longer deny others.
   void SettleLocks(CallRow& call);
   void TouchRun(const audit::EntryView& entry);
