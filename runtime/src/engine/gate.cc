@@ -376,10 +376,18 @@ std::string RecordedKind(const tools::Tool& tool, const tools::Outcome& outcome)
 
 }  // namespace
 
-bool Gate::UntrustedResult(const Ticket& ticket) {
-  const bool from_tool = ticket.outcome_kind == "ok" || ticket.outcome_kind == "reconciled_done" ||
-                         ticket.outcome.reported_failure;
-  return from_tool && ticket.tool->manifest().trust == tools::ResultTrust::kUntrusted;
+// Not of outcomes that are told in our own words alone. A failure is told in the tool's.
+bool Gate::UntrustedOutcome(const tools::Tool* tool, std::string_view kind) const {
+  if (kind == "not_started" || kind == "unknown" || kind == "reconciled_not_done" ||
+      kind.starts_with("resolved_")) {
+    return false;
+  }
+  std::shared_ptr<const tools::Tool> look_up;
+  if (kind == "reconciled_done" && tool != nullptr && tool->manifest().reconcile) {
+    look_up = parts_.registry->Find(tool->manifest().reconcile->tool);
+    tool = look_up.get();
+  }
+  return tool == nullptr || tool->manifest().trust == tools::ResultTrust::kUntrusted;
 }
 
 asio::awaitable<core::Status> Gate::RecordOutcome(Ticket& ticket) {
@@ -527,6 +535,7 @@ asio::awaitable<core::Status> Gate::Reconcile(Ticket& ticket) {
   ticket.code = ticket.outcome.error_code;
   ticket.untrusted_result = UntrustedResult(ticket);
   ticket.state = happened ? CallState::kOk : CallState::kFailed;
+  ticket.untrusted_result = UntrustedResult(ticket);
   ticket.observation = happened ? ObservationOk(ticket.outcome.result)
                                 : ObservationFailed(ticket.code, ticket.outcome.error);
   co_return status;

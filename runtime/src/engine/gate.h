@@ -142,6 +142,10 @@ class Gate {
   // Serial section: what a person's word does to the holds of a call (rules 10, 13).
   core::Status SettleHolds(Serial& serial, const CallIdentity& id, bool happened) const;
 
+  // Whether what the planner reads of such an outcome holds bytes of a tool that is not trusted,
+  // the look-up's for a reconciled one. Null: a tool that is gone.
+  bool UntrustedOutcome(const tools::Tool* tool, std::string_view kind) const;
+
   const GateParts& parts() const { return parts_; }
 
  private:
@@ -165,7 +169,9 @@ class Gate {
   Draft DecidedDraft(const Ticket& ticket, std::string_view verdict) const;
   bool Covered(const Ticket& ticket) const;
   // Whether what the tool returned, or said in failing, is nobody's word that we trust.
-  static bool UntrustedResult(const Ticket& ticket);
+  bool UntrustedResult(const Ticket& ticket) const {
+    return UntrustedOutcome(ticket.tool.get(), ticket.outcome_kind);
+  }
   core::PermitTerms TermsOf(const Ticket& ticket) const;
   core::Json KeyScope(const Ticket& ticket) const;
 

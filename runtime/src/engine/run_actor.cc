@@ -87,10 +87,9 @@ void RunActor::GoOn(std::vector<RecordedCall> calls) {
     const bool known = !call.outcome.empty() && call.outcome != "unknown";
     if (known && !call.released) {
       const auto tool = hub_.parts.registry->Find(call.id.tool);
-      const bool trusted =
-          tool != nullptr && tool->manifest().trust == tools::ResultTrust::kTrusted;
+      const bool untrusted = hub_.gate.UntrustedOutcome(tool.get(), call.outcome);
       unreleased_.emplace_back(call.id.call,
-                               std::vector<std::string>{trusted ? "trusted" : "untrusted"});
+                               std::vector<std::string>{untrusted ? "untrusted" : "trusted"});
     }
     const bool parked = call.verdict == "ask" && call.attempt == 0;
     if (parked) open_approvals_[call.id.call] = call.approvals;

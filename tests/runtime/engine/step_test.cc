@@ -78,7 +78,7 @@ TEST(Step, AMessageIsPlannedForWhileACallIsParkedAndItsLateResultIsTold) {
   EXPECT_TRUE(Only<effect::RequestPlan>(Step(run, event::CallDone{"id0", "late"})));
   Step(run, event::PlanRequested{});
   EXPECT_NE(run.messages.back().text.find("late"), std::string::npos);
-  EXPECT_EQ(run.messages.back().role, Role::kSystem);
+  EXPECT_EQ(run.messages.back().role, Role::kUser);  // tools' words are no system message
 }
 
 TEST(Step, ResumeFindsWhatIsLeftAtEveryPoint) {
