@@ -190,7 +190,7 @@ void Timeline::Run(const Part& part) {
   } else if (part.kind == "run.completed") {
     Say(part, Style::kGreen, "answer", part.Shown("answer"));
   } else if (part.kind == "run.failed") {
-    Say(part, Style::kRed, "failed", part.Text("code") + ": " + part.Text("reason"));
+    Say(part, Style::kRed, "failed", part.Text("code") + ": " + part.Shown("reason"));
   } else {
     const std::string word = part.kind.substr(part.kind.find('.') + 1);
     Say(part, Style::kYellow, EscapeForTerminal(word),
@@ -206,7 +206,7 @@ void Timeline::Plan(const Part& part) {
   const std::string finish = part.Text("finish");
   if (finish == "error") {
     Say(part, Style::kRed, "plan",
-        "the planner failed: " + part.Text("code") + " " + part.Text("reason"));
+        "the planner failed: " + part.Text("code") + " " + part.Shown("reason"));
     return;
   }
   const bool calls = finish == "calls";

@@ -256,6 +256,7 @@ core::StatusOr<CallInfo> EngineImpl::InfoOf(const CallRow& row, bool content) co
   auto call = hub_.history.Call(Hub::IndexesOf(row));
   if (!call.ok()) return info;  // erased content: the rest is still true
   info.args = call->args.empty() ? call->id.args_text : call->args;
+  info.tool = call->id.tool;
   info.say = call->say;
   info.rules = RulesOf(call->decision);
   // Not before it was released (rule 7).

@@ -13,8 +13,8 @@ std::string PageTail(const PageSpec& page) { return " LIMIT " + std::to_string(p
 std::vector<std::string> ContentFields(const core::JsonObjectView& body) {
   std::vector<std::string> fields;
   for (const char* name :
-       {"answer", "args", "context", "decision", "demand", "detail", "evidence", "facts", "plan",
-        "reason", "result", "say", "session", "summary", "text", "who"}) {
+       {"answer", "args", "context", "decision", "demand", "detail", "evidence", "facts", "name",
+        "plan", "reason", "result", "say", "session", "summary", "text", "who"}) {
     const auto object = body.Object(name);
     if (object && object->Raw("commit")) fields.emplace_back(name);
   }
@@ -144,10 +144,10 @@ core::StatusOr<RunInfo> EngineImpl::InfoOf(const RunRow& row) const {
   info.update_time_us = row.update_us;
   info.steps = row.steps;
   info.code = row.code;
-  info.reason = row.reason;
   info.entries = row.entries;
   info.newest.index = static_cast<std::uint64_t>(row.newest_index);
   info.newest.leaf_hash = core::DigestFromHex(row.newest_hash).value_or(core::Digest{});
+  if (row.state == RunState::kFailed) info.reason = TextAt(row.text_index, "reason");
   if (row.state == RunState::kCompleted) info.answer = TextAt(row.text_index, "answer");
   if (row.state == RunState::kWaitingForUser) info.answer = TextAt(row.text_index, "text");
   return info;

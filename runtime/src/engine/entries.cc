@@ -97,13 +97,15 @@ Draft DraftProposed(const CallIdentity& id, const Sealer& sealer, std::string_vi
                       {"user", id.user}};
     body.Raw("context", sealer.JsonText(draft, core::CanonicalJson(who)));
   }
+  // A planner may make up any name, and put anything into it.
+  const bool known = !tool_digest.empty();
+  constexpr std::size_t kNameShown = 1024;
+  if (!known) body.Raw("name", sealer.Text(draft, id.tool.substr(0, kNameShown)));
   body.Int("position", id.position).String("principal", id.principal);
   body.Optional("request", id.request).Optional("request_digest", id.request_digest);
   body.Int("step", id.step);
   if (id.run.empty()) body.String("subject", sealer.keys().Hmac("subject", id.subject));
-  // A hostile planner may propose any name: an unknown one is cut, and cannot break the entry's
-  // limit.
-  body.String("tool", std::string_view(id.tool).substr(0, 128)).Close();
+  body.String("tool", known ? std::string_view(id.tool) : "unknown").Close();
   Cite(draft, std::string(tool_digest));
   return draft;
 }

@@ -93,7 +93,7 @@ core::Status History::FoldCall(const audit::Entry& entry, const core::JsonObject
     call.id.call = Field(body, "call");
     call.id.step = body.Int("step").value_or(-1);
     call.id.position = body.Int("position").value_or(-1);
-    call.id.tool = Field(body, "tool");
+    call.id.tool = Content(entry.index, body, "name").value_or(Field(body, "tool"));
     call.id.principal = Field(body, "principal");
     call.id.request = Field(body, "request");
     INTERLOCK_ASSIGN_OR_RETURN(call.id.args_text, Content(entry.index, body, "args"));
@@ -193,7 +193,8 @@ core::Status History::FoldRun(const audit::Entry& entry, const core::JsonObjectV
   } else if (kind == "plan.received") {
     recorded.log_planning = false;
     if (Field(body, "finish") == "error") {
-      Step(recorded.core, event::PlanFailed{Field(body, "code"), Field(body, "reason")});
+      Step(recorded.core, event::PlanFailed{Field(body, "code"),
+                                            Content(entry.index, body, "reason").value_or("")});
     } else {
       INTERLOCK_ASSIGN_OR_RETURN(const std::string text, Content(entry.index, body, "plan"));
       INTERLOCK_ASSIGN_OR_RETURN(Plan plan, PlanFromJson(text));

@@ -28,9 +28,8 @@ struct RunRow {
   std::string newest_hash;       // hex
   std::int64_t message_us = 0;   // when the newest message came
   std::int64_t messages = 0;     // of the user, so far
-  std::int64_t text_index = -1;  // entry that holds the answer or question (slot 0)
+  std::int64_t text_index = -1;  // entry that holds the answer, question or failure (slot 0)
   std::string code;
-  std::string reason;
   static constexpr std::string RunRow::*kKey = &RunRow::run;
   template <typename Self, typename Visit>
   static void Fields(Self& r, Visit visit) {
@@ -41,7 +40,7 @@ struct RunRow {
     visit("newest_index", r.newest_index), visit("entries", r.entries);
     visit("newest_hash", r.newest_hash), visit("message_us", r.message_us);
     visit("messages", r.messages);
-    visit("text_index", r.text_index), visit("code", r.code), visit("reason", r.reason);
+    visit("text_index", r.text_index), visit("code", r.code);
   }
 };
 

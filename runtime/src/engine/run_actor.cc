@@ -252,7 +252,8 @@ void RunActor::Perform(const effect::Finish& finish) {
     drafts.push_back(std::move(cancelled));
   } else {
     Draft failed = MakeDraft("run.failed", "engine");
-    BodyWriter(failed).String("code", finish.code).String("reason", finish.reason).Close();
+    const std::string reason = sealer_->Text(failed, finish.reason);
+    BodyWriter(failed).String("code", finish.code).Raw("reason", reason).Close();
     drafts.push_back(std::move(failed));
   }
   Spawn(Write(std::move(drafts)));
@@ -378,11 +379,12 @@ asio::awaitable<void> RunActor::AskPlanner() {
         .Int("tokens_out", plan->completion_tokens)
         .Close();
   } else {
+    const std::string sealed = sealer_->Text(received, reason);  // may tell what the model said
     BodyWriter(received)
         .Int("calls", 0)
         .String("code", code)
         .String("finish", "error")
-        .String("reason", reason)
+        .Raw("reason", sealed)
         .Int("step", step)
         .Close();
   }

@@ -300,7 +300,7 @@ core::Status State::ApplyRun(const audit::EntryView& entry) {
     run.text_index = static_cast<std::int64_t>(entry.index);
   } else if (kind == "run.failed") {
     run.code = Field(entry, "code");
-    run.reason = Field(entry, "reason");
+    run.text_index = static_cast<std::int64_t>(entry.index);
   } else if (kind == "run.cancelling") {
     NoteRequest(entry, "cancel", id);
   } else if (kind == "run.cancelled") {
