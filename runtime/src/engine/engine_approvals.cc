@@ -94,7 +94,8 @@ void EngineImpl::AnswerApproval(const core::Principal& who, Answer answer,
     if (!full.ok()) return reply(full.status());
     policies::Answerer answerer{.principal = &who, .on_behalf_of = ""};
     if (!answer.on_behalf_of.empty()) {
-      if (answer.on_behalf_of != full->run_user && answer.on_behalf_of != "user") {
+      const bool named = answer.on_behalf_of == full->run_user || answer.on_behalf_of == "user";
+      if (full->run_user.empty() || !named) {
         return reply(
             WithReason(core::PermissionDenied("only the word of the run's own user can be relayed"),
                        "NOT_THE_USER"));

@@ -43,6 +43,7 @@ std::string SayFor(std::string_view code) {
   if (code == "LIMIT") return "This was done too often in the last while.";
   if (code == "RUN_ENDED") return "The run has ended.";
   if (code == "CONFIRMATION_VOIDED") return "The user wrote again before confirming.";
+  if (code == "APPROVAL_EXPIRED") return "The approval was not used in time.";
   if (code == "APPROVAL_SPENT") return "The approval is no longer there to be used.";
   return "The policy does not allow this call.";
 }
@@ -110,6 +111,7 @@ std::string Gate::BudgetObjection(Serial& serial, Ticket& ticket) const {
   for (const GrantedApproval& granted : ticket.granted) {
     const ApprovalRow* row = state.FindApproval(granted.state.id);
     if (row == nullptr || row->phase != policies::ApprovalPhase::kGranted) return "APPROVAL_SPENT";
+    if (row->expires_us <= serial.now_us()) return "APPROVAL_EXPIRED";
   }
   for (const policies::LimitUse& limit : ticket.decision.limits) {
     const CounterRow* counter = state.FindCounter(parts_.keys->Hmac("counter", limit.key));
