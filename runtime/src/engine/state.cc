@@ -375,6 +375,8 @@ core::Status State::ApplyIntended(const audit::EntryView& entry, CallRow& call) 
   call.locks = WordsOf(entry, "locks");
   call.counters = WordsOf(entry, "counters");
   if (call.intent_us == 0) call.intent_us = entry.time_us;
+  call.resolved_by.clear();  // what was said was said of the attempt before
+  call.resolved_as.clear();
   if (!call.effect_key.empty()) effects_.Edit(call.effect_key).call = call.call;
   if (call.effect != "read") {
     for (const std::string& lock : SplitWords(call.locks)) locks_.Edit(lock).call = call.call;
