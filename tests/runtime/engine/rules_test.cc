@@ -91,31 +91,6 @@ TEST(Rules, Rule01_TwoCallsCannotSpendTheSameBudget) {
   EXPECT_EQ(h.Budget("day").held, 0);
 }
 
-TEST(Rules, Rule01_ACountThatMovedIsDecidedAgain) {
-  Harness h(std::string(kHead) + R"(on("pay", "first-two", function(c)
-  if count { key = c.user, within = "1h" } < 2 then return allow() end
-  return deny { code = "TOO_MANY" }
-end)
-on("pay", "slot", function(c) return limit { key = c.user, max = 2, per = "1h" } end))",
-            {Money("pay")});
-  h.tools.Holds("pay");
-  std::vector<std::future<core::StatusOr<CallInfo>>> calls;
-  for (int i = 0; i < 6; ++i) {
-    calls.push_back(std::async(std::launch::async, [&h, i] {
-      return h.Execute("pay", {{"id", i}});
-    }));
-  }
-  h.tools.WaitUntilHeld("pay", 2);
-  for (int ready = 0; ready < 4;) {
-    ready = 0;
-    for (auto& call : calls)
-      ready += call.wait_for(std::chrono::milliseconds(20)) == std::future_status::ready;
-  }
-  h.tools.Release("pay", Paid("1.00"));
-  for (auto& call : calls) (void)call.get();
-  EXPECT_EQ(h.tools.runs("pay"), 2);
-}
-
 // ------------------------------------------------------------------ rule 2
 
 TEST(Rules, Rule02_LookUpsNeedNoIntentAndAreRecorded) {
