@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <chrono>
 
+#include "engine/open_approvals.h"
 #include "engine/run_state.h"
 
 namespace interlock::runtime {
@@ -238,7 +239,8 @@ void RunActor::Perform(const effect::BeginCancel&) {
 }
 
 void RunActor::Perform(const effect::Finish& finish) {
-  std::vector<Draft> drafts = VoidOpenApprovals("run ended");
+  open_approvals_.clear();
+  std::vector<Draft> drafts;
   if (finish.state == RunState::kCompleted) {
     Draft done = MakeDraft("run.completed", "engine");
     const std::string answer = sealer_->Text(done, finish.answer);
@@ -256,22 +258,17 @@ void RunActor::Perform(const effect::Finish& finish) {
     BodyWriter(failed).String("code", finish.code).Raw("reason", reason).Close();
     drafts.push_back(std::move(failed));
   }
-  Spawn(Write(std::move(drafts)));
+  Spawn(WriteEnd(std::move(drafts)));
 }
 
-std::vector<Draft> RunActor::VoidOpenApprovals(std::string_view why) {
-  std::vector<Draft> drafts;
-  for (const auto& [call, approvals] : open_approvals_) {
-    for (const std::string& approval : approvals) {
-      const auto row = hub_.ApprovalRowOf(approval);
-      const bool open = row.ok() && (row->phase == policies::ApprovalPhase::kPending ||
-                                     row->phase == policies::ApprovalPhase::kGranted);
-      if (open)
-        drafts.push_back(DraftApprovalVoided(run_, call, approval, why, /*ends_call=*/true));
-    }
-  }
-  open_approvals_.clear();
-  return drafts;
+// What is still open is seen in the serial section: somebody may be answering right now.
+asio::awaitable<void> RunActor::WriteEnd(std::vector<Draft> drafts) {
+  core::Status status = co_await hub_.journal.Commit([this, &drafts](Serial& serial) {
+    INTERLOCK_RETURN_IF_ERROR(VoidOpenApprovals(serial, run_, "run ended"));
+    for (Draft& draft : drafts) INTERLOCK_RETURN_IF_ERROR(serial.Append(draft).status());
+    return core::OkStatus();
+  });
+  if (!status.ok()) Stall();
 }
 
 asio::awaitable<void> RunActor::Write(std::vector<Draft> drafts) {

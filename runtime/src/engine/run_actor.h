@@ -58,6 +58,7 @@ class RunActor : public std::enable_shared_from_this<RunActor> {
   asio::awaitable<void> Write(std::vector<Draft> drafts);
   asio::awaitable<void> WriteUnlessNews(std::vector<Draft> drafts,
                                         std::function<bool(State&)> open);
+  asio::awaitable<void> WriteEnd(std::vector<Draft> drafts);
 
   void Spawn(asio::awaitable<void> work);
   std::unique_ptr<Ticket> NewTicket(const CallSlot& slot);
@@ -67,7 +68,6 @@ class RunActor : public std::enable_shared_from_this<RunActor> {
   void ArmTimer();
   PlanRequest MakePlanRequest();
   Draft MakeDraft(std::string_view kind, std::string actor) const;
-  std::vector<Draft> VoidOpenApprovals(std::string_view why);
 
   Hub& hub_;
   std::string run_;
