@@ -39,11 +39,12 @@ void Batch::Start(std::uint64_t next_index, std::int64_t last_time_us) {
   payloads_.clear();
   blobs_.clear();
   cosignatures_.clear();
+  erased_.clear();
   arena_.clear();
   heads_before_.clear();
   ends_run_ = false;
   command_entries_ = command_payloads_ = command_blobs_ = command_arena_ = 0;
-  command_cosignatures_ = 0;
+  command_cosignatures_ = command_erased_ = 0;
 }
 
 void Batch::BeginCommand(std::int64_t wall_us) {
@@ -53,6 +54,7 @@ void Batch::BeginCommand(std::int64_t wall_us) {
   command_payloads_ = payloads_.size();
   command_blobs_ = blobs_.size();
   command_cosignatures_ = cosignatures_.size();
+  command_erased_ = erased_.size();
   command_arena_ = arena_.size();
   heads_before_.clear();
 }
@@ -66,6 +68,7 @@ void Batch::TakeBackCommand() {
   payloads_.resize(command_payloads_);
   blobs_.resize(command_blobs_);
   cosignatures_.resize(command_cosignatures_);
+  erased_.resize(command_erased_);
   arena_.resize(command_arena_);
   now_us_ = command_time_us_;
 }

@@ -67,11 +67,15 @@ class Batch final : public Transaction {
   void PutCosignature(std::uint64_t size, std::string_view name, std::string_view line) override {
     cosignatures_.push_back({size, std::string(name), std::string(line)});
   }
+  void ErasePayloads(std::span<const std::int64_t> ids) override {
+    erased_.insert(erased_.end(), ids.begin(), ids.end());
+  }
 
   const std::vector<PendingEntry>& entries() const { return entries_; }
   const std::vector<PendingPayload>& payloads() const { return payloads_; }
   const std::vector<std::string>& blobs() const { return blobs_; }
   const std::vector<PendingCosignature>& cosignatures() const { return cosignatures_; }
+  const std::vector<std::int64_t>& erased() const { return erased_; }
   std::size_t command_start() const { return command_entries_; }  // first entry of this command
   bool ends_run() const { return ends_run_; }  // of any entry; a command taken back may leave it
   std::string_view BytesOf(const PendingEntry& entry) const { return entry.bytes.In(arena_); }
@@ -103,11 +107,13 @@ class Batch final : public Transaction {
   std::vector<PendingPayload> payloads_;
   std::vector<std::string> blobs_;
   std::vector<PendingCosignature> cosignatures_;
+  std::vector<std::int64_t> erased_;  // payload rows
   // The start of the current command, to go back to.
   std::size_t command_entries_ = 0;
   std::size_t command_payloads_ = 0;
   std::size_t command_blobs_ = 0;
   std::size_t command_cosignatures_ = 0;
+  std::size_t command_erased_ = 0;
   std::size_t command_arena_ = 0;
   std::int64_t command_time_us_ = 0;
   std::vector<HeadBefore> heads_before_;

@@ -188,16 +188,37 @@ std::optional<ParsedEntry> ParseEntry(std::string_view bytes) {
   return entry;
 }
 
+namespace {
+
+// What stands behind the 64 digits of a commitment: `","slot":`, or the fields' commitments first.
+// Field names are free of escapes, so that the object ends at the first brace outside quotes.
+std::string_view AfterSlotKey(std::string_view rest) {
+  constexpr std::string_view kSlot = R"(","slot":)";
+  constexpr std::string_view kFields = R"(","fields":{)";
+  if (rest.starts_with(kSlot)) return rest.substr(kSlot.size());
+  if (!rest.starts_with(kFields)) return {};
+  bool quoted = false;
+  for (std::size_t i = kFields.size(); i < rest.size(); ++i) {
+    if (rest[i] == '"') quoted = !quoted;
+    if (quoted || rest[i] != '}') continue;
+    constexpr std::string_view kSlotNext = R"(,"slot":)";
+    rest.remove_prefix(i + 1);
+    return rest.starts_with(kSlotNext) ? rest.substr(kSlotNext.size()) : std::string_view();
+  }
+  return {};
+}
+
+}  // namespace
+
 std::vector<NamedPayload> NamedPayloads(std::string_view bytes) {
   constexpr std::string_view kCommit = R"("commit":")";
-  constexpr std::string_view kSlot = R"(","slot":)";
   std::vector<NamedPayload> found;
   for (std::size_t at = bytes.find(kCommit); at != std::string_view::npos;
        at = bytes.find(kCommit, at + 1)) {
     const std::string_view hex = bytes.substr(at + kCommit.size(), 64);
     const std::string_view rest = bytes.substr(std::min(bytes.size(), at + kCommit.size() + 64));
-    if (!IsHex64(hex) || rest.substr(0, kSlot.size()) != kSlot) continue;
-    const std::string_view digits = rest.substr(kSlot.size());
+    if (!IsHex64(hex)) continue;
+    const std::string_view digits = AfterSlotKey(rest);
     int slot = 0;
     const auto [end, error] = std::from_chars(digits.data(), digits.data() + digits.size(), slot);
     if (error == std::errc() && end != digits.data()) found.push_back({hex, slot});

@@ -9,6 +9,7 @@
 #include <array>
 #include <cstring>
 #include <mutex>
+#include <set>
 #include <shared_mutex>
 #include <unordered_map>
 
@@ -35,6 +36,7 @@ CREATE TABLE IF NOT EXISTS data_key(
   subject TEXT NOT NULL UNIQUE,  -- HMAC of the subject's name
   wrapped BLOB                   -- NULL when destroyed
 ) STRICT;
+CREATE TABLE IF NOT EXISTS unfinished_erasure(key_id TEXT PRIMARY KEY) STRICT, WITHOUT ROWID;
 )sql";
 
 using Secret = std::array<unsigned char, kKeyBytes>;
@@ -143,6 +145,10 @@ class FileKeyStore final : public KeyStore {
     if (auto key = Cached(by_subject_, subject)) return {std::move(key)};
     const std::string name = Hmac("subject", subject);
     const std::lock_guard lock(db_mutex_);
+    if (refused_.contains(name)) {
+      return core::FailedPrecondition(
+          "the subject is being erased; no new content is sealed for it");
+    }
     INTERLOCK_ASSIGN_OR_RETURN(std::shared_ptr<const DataKey> key, LoadOrMake(name));
     Remember(subject, key);
     return std::shared_ptr<const SubjectKey>(std::move(key));
@@ -150,6 +156,13 @@ class FileKeyStore final : public KeyStore {
 
   SealedPayload Seal(const SubjectKey& key, std::string_view media,
                      std::string_view plaintext) override {
+    std::vector<core::Digest> none;
+    return SealFields(key, media, plaintext, {}, none);
+  }
+
+  SealedPayload SealFields(const SubjectKey& key, std::string_view media,
+                           std::string_view plaintext, std::span<const PayloadField> fields,
+                           std::vector<core::Digest>& commitments) override {
     // Every SubjectKey comes from KeyFor, so it is a DataKey.
     const auto& data_key = static_cast<const DataKey&>(key);
     SealedPayload payload;
@@ -160,8 +173,12 @@ class FileKeyStore final : public KeyStore {
     out.reserve(kNonceBytes + kSaltBytes + plaintext.size() + kTagBytes);
     out.resize(kNonceBytes + kSaltBytes);
     random_->Fill({Bytes(out), out.size()});
-    payload.commitment =
-        Commitment(std::string_view(out).substr(kNonceBytes, kSaltBytes), media, plaintext);
+    const std::string_view salt = std::string_view(out).substr(kNonceBytes, kSaltBytes);
+    payload.commitment = Commitment(salt, media, plaintext);
+    for (const PayloadField& field : fields) {
+      const core::Digest field_salt = FieldSalt(salt, field.name);
+      commitments.push_back(FieldCommitment(core::AsBytes(field_salt), field));
+    }
     out += plaintext;
     EncryptInPlace(out, kNonceBytes, SealContext(payload.key_id, media), data_key.secret());
     return payload;
@@ -193,6 +210,28 @@ class FileKeyStore final : public KeyStore {
         {reinterpret_cast<const char*>(hmac_key_.data()), hmac_key_.size()}, bytes));
   }
 
+  core::StatusOr<std::string> KeyIdOf(std::string_view subject) override {
+    const std::string name = Hmac("subject", subject);
+    const std::lock_guard lock(db_mutex_);
+    ResetAtExit reset(by_subject_query_);
+    by_subject_query_.Text(1, name);
+    INTERLOCK_ASSIGN_OR_RETURN(const bool row, by_subject_query_.Step());
+    if (!row) return core::NotFound("nothing is sealed for this subject");
+    if (by_subject_query_.IsNull(1)) return core::FailedPrecondition("the subject was erased");
+    return std::string(by_subject_query_.Bytes(0));
+  }
+
+  void Refuse(std::string_view subject) override {
+    const std::lock_guard lock(db_mutex_);
+    refused_.insert(Hmac("subject", subject));
+    ForgetKeys();
+  }
+
+  void Allow(std::string_view subject) override {
+    const std::lock_guard lock(db_mutex_);
+    refused_.erase(Hmac("subject", subject));
+  }
+
   core::Status Destroy(std::string_view subject) override {
     const std::string name = Hmac("subject", subject);
     const std::lock_guard lock(db_mutex_);
@@ -200,10 +239,49 @@ class FileKeyStore final : public KeyStore {
     INTERLOCK_RETURN_IF_ERROR(
         insert_.Text(1, "destroyed-" + name.substr(0, 24)).Text(2, name).Run());
     INTERLOCK_RETURN_IF_ERROR(destroy_.Text(1, name).Run());
-    const std::unique_lock cache(cache_mutex_);
-    by_subject_.clear();  // rare; the other subjects' keys are read again
-    by_id_.clear();
+    ForgetKeys();
     return core::OkStatus();
+  }
+
+  core::Status DestroyKey(std::string_view key_id) override {
+    const std::lock_guard lock(db_mutex_);
+    SqlTransaction transaction(db_.get());
+    INTERLOCK_RETURN_IF_ERROR(transaction.Begin());
+    INTERLOCK_RETURN_IF_ERROR(note_unfinished_.Text(1, key_id).Run());
+    INTERLOCK_RETURN_IF_ERROR(destroy_by_id_.Text(1, key_id).Run());
+    INTERLOCK_RETURN_IF_ERROR(transaction.Commit());
+    ForgetKeys();
+    return core::OkStatus();
+  }
+
+  core::Status NoteErasure(std::string_view name) override {
+    const std::lock_guard lock(db_mutex_);
+    INTERLOCK_ASSIGN_OR_RETURN(
+        Statement note,
+        Statement::Prepare(db_.get(),
+                           "INSERT OR IGNORE INTO unfinished_erasure(key_id) VALUES(?)"));
+    return note.Text(1, name).Run();
+  }
+
+  core::StatusOr<std::vector<std::string>> UnfinishedErasures() override {
+    const std::lock_guard lock(db_mutex_);
+    INTERLOCK_ASSIGN_OR_RETURN(
+        Statement select,
+        Statement::Prepare(db_.get(), "SELECT key_id FROM unfinished_erasure ORDER BY key_id"));
+    std::vector<std::string> keys;
+    for (;;) {
+      INTERLOCK_ASSIGN_OR_RETURN(const bool row, select.Step());
+      if (!row) return keys;
+      keys.emplace_back(select.Bytes(0));
+    }
+  }
+
+  core::Status FinishErasure(std::string_view name) override {
+    const std::lock_guard lock(db_mutex_);
+    INTERLOCK_ASSIGN_OR_RETURN(
+        Statement finish,
+        Statement::Prepare(db_.get(), "DELETE FROM unfinished_erasure WHERE key_id = ?"));
+    return finish.Text(1, name).Run();
   }
 
  private:
@@ -241,6 +319,15 @@ class FileKeyStore final : public KeyStore {
     INTERLOCK_ASSIGN_OR_RETURN(
         destroy_,
         Statement::Prepare(db_.get(), "UPDATE data_key SET wrapped = NULL WHERE subject = ?"));
+    INTERLOCK_ASSIGN_OR_RETURN(destroy_by_id_,
+                               Statement::Prepare(db_.get(),
+                                                  "UPDATE data_key SET wrapped = NULL "
+                                                  "WHERE key_id = ? AND wrapped IS NOT NULL"));
+    INTERLOCK_ASSIGN_OR_RETURN(
+        note_unfinished_,
+        Statement::Prepare(db_.get(),
+                           "INSERT INTO unfinished_erasure(key_id) SELECT key_id FROM data_key "
+                           "WHERE key_id = ? AND wrapped IS NOT NULL ON CONFLICT DO NOTHING"));
     return core::OkStatus();
   }
 
@@ -330,6 +417,13 @@ class FileKeyStore final : public KeyStore {
     return found == cache.end() ? nullptr : found->second;
   }
 
+  // db_mutex_ held. Rare; the other subjects' keys are read again.
+  void ForgetKeys() {
+    const std::unique_lock cache(cache_mutex_);
+    by_subject_.clear();
+    by_id_.clear();
+  }
+
   void Remember(std::string_view subject, const std::shared_ptr<const DataKey>& key) {
     const std::unique_lock lock(cache_mutex_);
     if (by_subject_.size() >= kCachedKeysMax) by_subject_.clear();
@@ -347,6 +441,9 @@ class FileKeyStore final : public KeyStore {
   Statement by_id_query_;
   Statement insert_;
   Statement destroy_;
+  Statement destroy_by_id_;
+  Statement note_unfinished_;
+  std::set<std::string> refused_;  // HMACs of subjects that are being erased
 
   std::shared_mutex cache_mutex_;
   Cache by_subject_;
@@ -369,6 +466,17 @@ core::StatusOr<bool> TouchKeysFile(const std::string& path) {
 core::Digest Commitment(std::string_view salt, std::string_view media, std::string_view plaintext) {
   return core::Sha256(
       {std::string_view("\x02", 1), salt, media, std::string_view("\0", 1), plaintext});
+}
+
+core::Digest FieldSalt(std::string_view salt, std::string_view name) {
+  std::string text("interlock/field\0", 16);
+  text += name;
+  return core::HmacSha256(salt, text);
+}
+
+core::Digest FieldCommitment(std::string_view field_salt, const PayloadField& field) {
+  return core::Sha256({std::string_view("\x03", 1), field_salt, field.name,
+                       std::string_view("\0", 1), field.value});
 }
 
 core::StatusOr<std::unique_ptr<KeyStore>> KeyStore::Open(const std::string& folder,

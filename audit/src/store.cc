@@ -119,6 +119,10 @@ core::Status Store::PrepareAll() {
       insert_blob_, Statement::Prepare(db(),
                                        "INSERT INTO blob(digest, bytes) SELECT ?1, ?2 "
                                        "WHERE NOT EXISTS (SELECT 1 FROM blob WHERE digest = ?1)"));
+  INTERLOCK_ASSIGN_OR_RETURN(erase_payload_,
+                             Statement::Prepare(db(),
+                                                "UPDATE payload SET sealed = NULL "
+                                                "WHERE id = ? AND sealed IS NOT NULL"));
   INTERLOCK_ASSIGN_OR_RETURN(
       insert_cosignature_,
       Statement::Prepare(db(),
@@ -161,6 +165,9 @@ core::Status Store::Insert(const Batch& batch) {
                                   .Text(2, line.name)
                                   .Text(3, line.line)
                                   .Run());
+  }
+  for (const std::int64_t id : batch.erased()) {
+    INTERLOCK_RETURN_IF_ERROR(erase_payload_.Int(1, id).Run());
   }
   return core::OkStatus();
 }

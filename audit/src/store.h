@@ -32,7 +32,7 @@ class Store {
   Projections& projections() { return *projections_; }
 
   core::Status Begin();
-  // Entries, tiles and payloads of the batch.
+  // Entries, tiles, payloads and erasures of the batch.
   core::Status Insert(const Batch& batch);
   core::Status InsertCheckpoint(const Checkpoint& checkpoint);
   // Durable when it returns OK.
@@ -76,6 +76,7 @@ class Store {
   Statement insert_payload_;
   Statement insert_blob_;
   Statement insert_cosignature_;
+  Statement erase_payload_;
   Statement insert_checkpoint_;
   Statement entry_hash_;
   Statement begin_;

@@ -4,8 +4,10 @@
 
 #include <cstdint>
 #include <memory>
+#include <span>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "audit/log.h"
 #include "core/digest.h"
@@ -23,6 +25,20 @@ class SubjectKey {
 
 // commitment = SHA-256(0x02 || salt(32) || media || 0x00 || plaintext)
 core::Digest Commitment(std::string_view salt, std::string_view media, std::string_view plaintext);
+
+// One top-level member of a sealed JSON object: its name (printable ASCII, at most 128 bytes) and
+// the canonical text of its value.
+struct PayloadField {
+  std::string_view name;
+  std::string_view value;
+};
+inline constexpr std::size_t kPayloadFieldsMax = 256;
+
+// Each field has a salt of its own, derived from the payload's, so that one can be shown without
+// the others: field salt = HMAC-SHA-256(salt, "interlock/field" || 0x00 || name); field commitment
+// = SHA-256(0x03 || field salt || name || 0x00 || value).
+core::Digest FieldSalt(std::string_view salt, std::string_view name);
+core::Digest FieldCommitment(std::string_view field_salt, const PayloadField& field);
 
 struct OpenedPayload {
   std::string media;
@@ -47,6 +63,10 @@ class KeyStore {
   // Seals off the writer thread: XChaCha20-Poly1305, random nonce and salt; about 2 us for 1 KiB.
   virtual SealedPayload Seal(const SubjectKey& key, std::string_view media,
                              std::string_view plaintext) = 0;
+  // The same, and the commitments of the object's fields, in their order.
+  virtual SealedPayload SealFields(const SubjectKey& key, std::string_view media,
+                                   std::string_view plaintext, std::span<const PayloadField> fields,
+                                   std::vector<core::Digest>& commitments) = 0;
   // Errors: kNotFound when the key was destroyed (`erased`), kDataLoss when bytes or commitment do
   // not match.
   virtual core::StatusOr<OpenedPayload> Open(const SealedPayload& payload) = 0;
@@ -55,8 +75,23 @@ class KeyStore {
   // "subject", "counter", "user", "request").
   virtual std::string Hmac(std::string_view purpose, std::string_view text) const = 0;
 
-  // Destroys the subject's key. Idempotent. (Erasure as a whole: rule 21.)
+  // The id of the subject's key. Errors: kNotFound when there is none; kFailedPrecondition when it
+  // was destroyed.
+  virtual core::StatusOr<std::string> KeyIdOf(std::string_view subject) = 0;
+
+  // --- erasure (rule 21; the whole of it is in audit/erase.h)
+  // From here on KeyFor refuses the subject, until the process ends or Allow is called.
+  virtual void Refuse(std::string_view subject) = 0;
+  virtual void Allow(std::string_view subject) = 0;
+  // Destroys the subject's key; one never seen gets none later. Idempotent.
   virtual core::Status Destroy(std::string_view subject) = 0;
+  // Destroys a key by id and notes, in the same commit, that its ciphertext is still to be erased.
+  // Idempotent; a key that was destroyed before and finished is not noted again.
+  virtual core::Status DestroyKey(std::string_view key_id) = 0;
+  // Notes other work of erasure (a name that is no key id) that a restart must finish.
+  virtual core::Status NoteErasure(std::string_view name) = 0;
+  virtual core::StatusOr<std::vector<std::string>> UnfinishedErasures() = 0;
+  virtual core::Status FinishErasure(std::string_view name) = 0;
 };
 
 }  // namespace interlock::audit

@@ -126,6 +126,9 @@ class Transaction {
   // Keeps a witness's signature line ("— name base64\n") of the checkpoint of `size` entries, in
   // the same commit; one of that witness and size is kept once.
   virtual void PutCosignature(std::uint64_t size, std::string_view name, std::string_view line) = 0;
+  // Erases the ciphertext of payload rows (id = entry index * 256 + slot) of earlier commits, in
+  // the same commit. Commitments stay; rows that are gone or erased already are left alone.
+  virtual void ErasePayloads(std::span<const std::int64_t> ids) = 0;
 };
 
 class Command {

@@ -1,0 +1,27 @@
+// What erasure does to the files (rule 21): the caller has destroyed a key, or decided that
+// payloads are kept no longer.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "audit/log.h"
+#include "core/status.h"
+
+namespace interlock::audit {
+
+inline constexpr std::size_t kErasedPerCommand = 2000;  // payload rows; 64 KiB of ids in an entry
+
+// At most `max` payload rows (id = entry index * 256 + slot) from id `first` on that still hold
+// ciphertext under this key, ascending. Reads the whole table: about a second a million rows.
+core::StatusOr<std::vector<std::int64_t>> SealedUnder(const Log& log, std::string_view key_id,
+                                                      std::int64_t first, std::size_t max);
+
+// Copies what the write-ahead log holds into `audit.db` and truncates it to nothing: what was
+// overwritten stands in no file of the folder any more. Waits up to five seconds for readers.
+// Errors: kUnavailable while a reader needs the old pages; try again.
+core::Status EmptyWal(const std::string& folder);
+
+}  // namespace interlock::audit
