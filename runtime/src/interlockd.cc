@@ -65,6 +65,7 @@ struct TenantParts {
   std::unique_ptr<audit::KeyStore> keys;
   runtime::StatePtr state;
   std::unique_ptr<audit::Log> log;
+  std::unique_ptr<audit::SearchIndex> search;  // null: off
   std::unique_ptr<runtime::Engine> engine;
 };
 
@@ -196,7 +197,17 @@ core::StatusOr<TenantParts> OpenTenant(const runtime::Config& config, const std:
   if (!config.audit.anchor_file.empty()) log.anchor_file = config.audit.anchor_file + "." + id;
   INTERLOCK_ASSIGN_OR_RETURN(parts.log, audit::Log::Open(log));
 
+  if (config.audit.search) {
+    INTERLOCK_ASSIGN_OR_RETURN(parts.search, audit::SearchIndex::Open(folder));
+  } else {
+    INTERLOCK_RETURN_IF_ERROR(audit::SearchIndex::Remove(folder));
+  }
+
   runtime::EngineParts engine;
+  engine.folder = folder;
+  engine.search = parts.search.get();
+  engine.retention = {config.audit.retention.conversation_months,
+                      config.audit.retention.calls_months, config.audit.retention.approvals_months};
   engine.tenant = id;
   engine.log = parts.log.get();
   engine.keys = parts.keys.get();

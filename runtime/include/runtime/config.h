@@ -27,6 +27,18 @@ struct LogConfig {
   std::string file = "-";      // "-": standard error
 };
 
+// How long sealed content is kept. A month is a twelfth of a year.
+struct RetentionConfig {
+  std::int64_t conversation_months = 13;  // messages, plans, answers
+  std::int64_t calls_months = 13;         // arguments, results, facts, decisions
+  std::int64_t approvals_months = 13;     // what approvers were shown and said
+};
+
+struct AuditConfig {
+  bool search = true;  // full text over arguments and results: words in the clear in search.db
+  RetentionConfig retention;
+};
+
 struct TenantConfig {
   std::string id;        // [a-z0-9-]{1,63}, starts with a letter
   std::string policies;  // folder, absolute

@@ -198,6 +198,59 @@ struct Answer {
   std::string request_id;
 };
 
+struct EraseSpec {
+  std::string subject;      // as CreateRun named it
+  std::string reason;       // stays in the log: no personal data
+  std::string legal_basis;  // may be empty
+  std::string request_id;
+};
+
+struct Erasure {
+  std::uint64_t index = 0;  // of the payload.erased entry
+  std::int64_t runs_ended = 0;
+  std::int64_t payloads = 0;  // whose ciphertext was erased
+};
+
+struct RetentionReport {
+  std::int64_t payloads = 0;
+  std::int64_t entries = 0;
+};
+
+// A call as auditors list it; people other than principals are HMACs.
+struct AuditedCall {
+  std::string call;
+  std::string run;
+  std::string tool;
+  std::string agent;
+  std::string principal;
+  std::string subject;
+  std::string verdict;
+  std::string code;
+  std::string outcome;
+  std::string effect;
+  std::vector<std::string> rules;
+  std::vector<std::string> approvers;
+  std::int64_t amount_minor = 0;
+  std::string currency;
+  std::int64_t create_time_us = 0;
+  std::int64_t update_time_us = 0;
+  std::int64_t proposed_index = -1;
+  std::int64_t decided_index = -1;
+  std::int64_t outcome_index = -1;
+};
+
+struct FoundText {
+  std::string call;
+  std::uint64_t index = 0;
+  std::string field;    // "args", "result"
+  std::string snippet;  // the first hit in [brackets]
+};
+
+struct FoundTexts {
+  Page<FoundText> page;
+  std::uint64_t access_index = 0;  // of the access.read entry
+};
+
 class Engine {
  public:
   virtual ~Engine() = default;  // graceful: no new steps, started calls get their outcomes
@@ -263,6 +316,22 @@ class Engine {
   // A new key for the signer of the log. Blocks until the first head under it is signed. Role:
   // operator.
   virtual core::StatusOr<audit::EntryRef> RotateSignerKey(const core::Principal& who) = 0;
+
+  // --- audit
+  // Calls that an AIP-160 filter keeps, newest first. Errors: kInvalidArgument (FILTER).
+  virtual core::StatusOr<Page<AuditedCall>> QueryCalls(const core::Principal& who,
+                                                       const PageSpec& page,
+                                                       std::string_view filter) = 0;
+  // Full text; writes access.read first. Errors: kFailedPrecondition (SEARCH_OFF).
+  virtual void SearchCalls(const core::Principal& who, PageSpec page, std::string text,
+                           Reply<FoundTexts> reply) = 0;
+  // Rule 21. Errors: kNotFound (SUBJECT_NOT_FOUND), kFailedPrecondition (SUBJECT_BUSY,
+  // SUBJECT_ERASED).
+  virtual void EraseSubject(const core::Principal& who, EraseSpec spec, Reply<Erasure> reply) = 0;
+  // Erases content that is older than its class is kept; `validate_only` counts.
+  virtual void ApplyRetention(const core::Principal& who, bool validate_only,
+                              Reply<RetentionReport> reply) = 0;
+
   // Empty when healthy, else one line an operator can act on.
   virtual std::string Unhealthy() const = 0;
 };

@@ -9,6 +9,7 @@
 
 #include "audit/keys.h"
 #include "audit/log.h"
+#include "audit/search.h"
 #include "core/clock.h"
 #include "core/permit.h"
 #include "core/random.h"
@@ -43,6 +44,13 @@ struct EngineLimits {
   std::int64_t plan_wait_us = 120'000'000;  // for one reply of a planner
 };
 
+// How long sealed content is kept, by the entries that it belongs to. Entries themselves stay.
+struct RetentionPolicy {
+  std::int64_t conversation_months = 13;  // messages, plans, answers
+  std::int64_t calls_months = 13;         // arguments, results, facts, decisions
+  std::int64_t approvals_months = 13;     // what approvers were shown and said
+};
+
 // Borrowed parts outlive the engine.
 struct EngineParts {
   std::string tenant;
@@ -58,6 +66,9 @@ struct EngineParts {
   std::vector<AgentFile> agents;
   std::map<std::string, Planner*> planners;  // by name
   EngineLimits limits;
+  std::string folder;                    // of the tenant: for erasure
+  audit::SearchIndex* search = nullptr;  // null: full text is off
+  RetentionPolicy retention;
 };
 
 // Records the active bundle, picks up open runs (recovery), starts the workers.

@@ -11,6 +11,8 @@
 namespace interlock::runtime {
 namespace {
 
+constexpr std::int64_t kRetentionFloorMonths = 6;
+
 namespace fs = std::filesystem;
 
 // A file or folder that the configuration names, to be checked when it is loaded for use.
@@ -37,6 +39,7 @@ class Loader {
   void ReadSandbox(YamlMap map);
   void ReadLog(YamlMap map);
   void ReadAudit(YamlMap map);
+  void ReadRetention(YamlMap map);
   void ReadTenant(YamlMap map);
   void ReadPrincipal(YamlMap map);
   void ReadPlanner(YamlMap map);
@@ -106,7 +109,30 @@ void Loader::ReadAudit(YamlMap map) {
   audit.anchor_file = Absolute(map.Text("anchor_file", ""));
   audit.checkpoint_interval_ms =
       map.Int("checkpoint_interval_ms", audit.checkpoint_interval_ms, {1'000, 3'600'000});
+  audit.search = map.Bool("search", true);
+  ReadRetention(map.Map("retention"));
   map.Close();
+}
+
+// Six months is what the EU AI Act (art. 19, 26(6)) asks for; less must be said twice.
+void Loader::ReadRetention(YamlMap map) {
+  RetentionConfig& retention = out_.config.audit.retention;
+  const bool short_is_meant = map.Bool("accept_below_six_months", false);
+  const IntRange range{1, 1200};
+  const std::int64_t months = map.Int("default_months", 13, range);
+  YamlMap classes = map.Map("classes");
+  retention.conversation_months = classes.Int("conversation", months, range);
+  retention.calls_months = classes.Int("calls", months, range);
+  retention.approvals_months = classes.Int("approvals", months, range);
+  classes.Close();
+  map.Close();
+  const std::int64_t least =
+      std::min({retention.conversation_months, retention.calls_months, retention.approvals_months});
+  if (least < kRetentionFloorMonths && !short_is_meant) {
+    faults_.Add(map.line(),
+                "`retention` below 6 months must be said twice; set "
+                "`accept_below_six_months: true` as well");
+  }
 }
 
 void Loader::ReadTenant(YamlMap map) {

@@ -34,9 +34,14 @@ void Subscriptions::Notify(const std::string& run) {
   for (auto it = first; it != last; ++it) all_.at(it->second).changed();
 }
 
-EngineImpl::EngineImpl(EngineParts parts) : hub_(std::move(parts)) {}
+EngineImpl::EngineImpl(EngineParts parts)
+    : hub_(std::move(parts)),
+      housekeeper_(hub_, [this](const core::Principal& who, const std::string& run) {
+        return CancelAndWait(who, run);
+      }) {}
 
 EngineImpl::~EngineImpl() {
+  housekeeper_.Stop();
   hub_.Stop();
   hub_.parts.log->SetListener(nullptr);
   hub_.parts.state->SetRunListener(nullptr);
@@ -50,7 +55,8 @@ core::Status EngineImpl::Start() {
     for (const std::string& run : touched_) subscriptions_.Notify(run);
     touched_.clear();
   });
-  return hub_.Start();
+  INTERLOCK_RETURN_IF_ERROR(hub_.Start());
+  return housekeeper_.Start();
 }
 
 core::Status EngineImpl::Need(const core::Principal& who, std::string_view role) {

@@ -9,6 +9,7 @@
 #include <string>
 #include <vector>
 
+#include "engine/housekeeper.h"
 #include "engine/hub.h"
 #include "engine/requests.h"
 #include "runtime/engine.h"
@@ -82,6 +83,13 @@ class EngineImpl final : public Engine {
                                                const std::string& reason) override;
   bool clock_in_doubt() const override { return hub_.parts.state->clock_in_doubt(); }
   core::StatusOr<audit::EntryRef> RotateSignerKey(const core::Principal& who) override;
+  core::StatusOr<Page<AuditedCall>> QueryCalls(const core::Principal& who, const PageSpec& page,
+                                               std::string_view filter) override;
+  void SearchCalls(const core::Principal& who, PageSpec page, std::string text,
+                   Reply<FoundTexts> reply) override;
+  void EraseSubject(const core::Principal& who, EraseSpec spec, Reply<Erasure> reply) override;
+  void ApplyRetention(const core::Principal& who, bool validate_only,
+                      Reply<RetentionReport> reply) override;
   std::string Unhealthy() const override;
 
  private:
@@ -111,11 +119,14 @@ class EngineImpl final : public Engine {
                                     const RequestMark& request) const;
   CallInfo InfoOf(const Ticket& ticket) const;
 
+  core::Status CancelAndWait(const core::Principal& who, const std::string& run);
+
   Hub hub_;
   Subscriptions subscriptions_;
   std::set<std::string> touched_;  // writer thread: runs of the open batch
   std::mutex direct_mutex_;
   std::map<std::string, std::shared_ptr<Direct>> direct_;  // by request key
+  Housekeeper housekeeper_;
 };
 
 inline constexpr std::size_t kMessageBytesMax = 64 * 1024;

@@ -64,15 +64,90 @@ std::string ApproversJson(const std::vector<std::string>& approvers, const audit
 }  // namespace
 
 std::string Sealer::Seal(Draft& draft, std::string_view media, std::string_view plaintext) const {
-  audit::SealedPayload payload = keys_->Seal(*key_, media, plaintext);
+  return Name(draft, keys_->Seal(*key_, media, plaintext), "");
+}
+
+std::string Sealer::Args(Draft& draft, std::string_view json) const {
+  const std::vector<audit::PayloadField> fields = PlainFields(json);
+  std::vector<core::Digest> commitments;
+  commitments.reserve(fields.size());
+  audit::SealedPayload payload =
+      keys_->SealFields(*key_, "application/json", json, fields, commitments);
+  std::string text;
+  if (!fields.empty()) {
+    core::JsonObjectWriter writer(text);
+    for (std::size_t i = 0; i < fields.size(); ++i) {
+      writer.String(fields[i].name, core::Hex(commitments[i]));
+    }
+    writer.Close();
+  }
+  return Name(draft, std::move(payload), text);
+}
+
+std::string Sealer::Name(Draft& draft, audit::SealedPayload payload, std::string_view fields) {
   std::string object;
   core::JsonObjectWriter writer(object);
-  writer.Int("bytes", static_cast<std::int64_t>(plaintext.size()));
+  writer.Int("bytes", static_cast<std::int64_t>(payload.plain_bytes));
   writer.String("commit", core::Hex(payload.commitment));
+  if (!fields.empty()) writer.Raw("fields", fields);
   writer.Int("slot", static_cast<std::int64_t>(draft.payloads.size()));
   writer.Close();
   draft.payloads.push_back(std::move(payload));
   return object;
+}
+
+namespace {
+
+constexpr std::size_t kFieldNameBytesMax = 128;
+constexpr std::size_t kFieldsTextMax = 16 * 1024;  // of an entry's 64 KiB
+
+// One past the end of the value at `at`, in canonical (well-formed, no white space) text.
+std::size_t EndOfValue(std::string_view json, std::size_t at) {
+  bool quoted = false;
+  int depth = 0;
+  for (; at < json.size(); ++at) {
+    const char c = json[at];
+    if (quoted) {
+      if (c == '\\') ++at;
+      if (c == '"') quoted = false;
+      continue;
+    }
+    if (c == '"') quoted = true;
+    if (c == '{' || c == '[') ++depth;
+    if (depth == 0 && (c == ',' || c == '}')) return at;
+    if (c == '}' || c == ']') --depth;
+  }
+  return at;
+}
+
+bool PlainName(std::string_view name) {
+  const auto plain = [](char c) { return c >= ' ' && c <= '~' && c != '"' && c != '\\'; };
+  return !name.empty() && name.size() <= kFieldNameBytesMax &&
+         std::all_of(name.begin(), name.end(), plain);
+}
+
+}  // namespace
+
+std::vector<audit::PayloadField> PlainFields(std::string_view json) {
+  std::vector<audit::PayloadField> fields;
+  if (json.size() < 3 || json.front() != '{') return fields;
+  std::size_t text_bytes = 0;
+  for (std::size_t at = 1; at < json.size();) {
+    const std::size_t quote = json.find('"', at + 1);
+    if (json[at] != '"' || quote == std::string_view::npos) return {};
+    const std::string_view name = json.substr(at + 1, quote - at - 1);
+    text_bytes += name.size() + 70;
+    if (!PlainName(name) || fields.size() == audit::kPayloadFieldsMax ||
+        text_bytes > kFieldsTextMax) {
+      return {};
+    }
+    const std::size_t value = quote + 2;
+    const std::size_t end = EndOfValue(json, value);
+    if (end >= json.size()) return {};
+    fields.push_back({name, json.substr(value, end - value)});
+    at = end + 1;
+  }
+  return fields;
 }
 
 std::string JsonStrings(const std::vector<std::string>& texts) {
@@ -84,9 +159,11 @@ std::string JsonStrings(const std::vector<std::string>& texts) {
   return json + "]";
 }
 
-Draft DraftProposed(const CallIdentity& id, const Sealer& sealer, std::string_view tool_digest) {
+Draft DraftProposed(const CallIdentity& id, const Sealer& sealer, std::string_view tool_digest,
+                    std::string_view canonical_args) {
   Draft draft = Make("call.proposed", id, id.Actor());
-  const std::string args = sealer.Text(draft, id.args_text);
+  const std::string args = canonical_args == id.args_text ? sealer.Args(draft, id.args_text)
+                                                          : sealer.Text(draft, id.args_text);
   BodyWriter body(draft);
   body.Raw("args", args).String("call", id.call);
   if (id.run.empty()) {
@@ -128,7 +205,7 @@ Draft DraftFacts(const CallIdentity& id, const Sealer& sealer,
 Draft DraftDecided(const CallIdentity& id, const Sealer& sealer, const DecidedFields& fields) {
   Draft draft = Make("call.decided", id, "engine");
   BodyWriter body(draft);
-  if (!fields.args.empty()) body.Raw("args", sealer.JsonText(draft, fields.args));
+  if (!fields.args.empty()) body.Raw("args", sealer.Args(draft, fields.args));
   body.String("call", id.call).String("code", fields.code);
   const policies::Decision* decision = fields.decision;
   if (decision != nullptr) {

@@ -42,12 +42,22 @@ class Sealer {
   std::string JsonText(Draft& draft, std::string_view json) const {
     return Seal(draft, "application/json", json);
   }
+  // Canonical arguments: besides the whole, each top-level field is committed to by itself
+  // (docs/entries.md), where the object is of a modest shape.
+  std::string Args(Draft& draft, std::string_view json) const;
   audit::KeyStore& keys() const { return *keys_; }
 
  private:
+  static std::string Name(Draft& draft, audit::SealedPayload payload, std::string_view fields);
+
   audit::KeyStore* keys_;
   std::shared_ptr<const audit::SubjectKey> key_;
 };
+
+// The top-level fields of a canonical JSON object, in its order. Empty when it is no object, has
+// none, has more than audit::kPayloadFieldsMax, or a name is not plain (printable ASCII without
+// quotes and backslashes, 1 to 128 bytes). Views into `json`.
+std::vector<audit::PayloadField> PlainFields(std::string_view json);
 
 // Builds a body: fields must be added in key order (checked).
 class BodyWriter {
@@ -104,7 +114,11 @@ struct CallIdentity {
   std::string Actor() const { return agent.empty() ? "principal:" + principal : "agent:" + agent; }
 };
 
-Draft DraftProposed(const CallIdentity& id, const Sealer& sealer, std::string_view tool_digest);
+// `canonical_args`: of a call whose arguments were checked, else empty. Where they are what was
+// proposed, byte for byte, each field is committed to by itself, and call.decided need not repeat
+// them.
+Draft DraftProposed(const CallIdentity& id, const Sealer& sealer, std::string_view tool_digest,
+                    std::string_view canonical_args);
 Draft DraftFacts(const CallIdentity& id, const Sealer& sealer,
                  const std::vector<policies::Fact>& facts, int round);
 

@@ -105,7 +105,7 @@ void Gate::MakeDrafts(Ticket& ticket) const {
   if (!ticket.proposed) {
     const std::string digest =
         ticket.tool == nullptr ? "" : core::DigestName(ticket.tool->digest());
-    ticket.drafts.push_back(DraftProposed(ticket.id, *ticket.sealer, digest));
+    ticket.drafts.push_back(DraftProposed(ticket.id, *ticket.sealer, digest, ticket.args.text));
   }
   for (Draft& draft : ticket.earlier) ticket.drafts.push_back(std::move(draft));
   ticket.earlier.clear();

@@ -27,6 +27,7 @@ class Serial {
   policies::Engine* engine() { return engine_; }
   core::StatusOr<audit::EntryRef> Append(Draft& draft);
   void PutBlob(std::string_view bytes) { transaction_.PutBlob(bytes); }
+  void ErasePayloads(std::span<const std::int64_t> ids) { transaction_.ErasePayloads(ids); }
   const audit::EntryRef& newest() const { return newest_; }
 
  private:

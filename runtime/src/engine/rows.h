@@ -51,7 +51,7 @@ struct CallRow {
   std::string tool;
   CallState state = CallState::kProposed;
   std::string principal;
-  std::string subject;  // HMAC; of calls without a run
+  std::string subject;  // HMAC
   std::int64_t step = -1;
   std::int64_t position = -1;
   std::string verdict;
@@ -76,6 +76,11 @@ struct CallRow {
   std::string newest_hash;
   std::string resolved_by;  // principals that said the same of an unknown outcome so far
   std::string resolved_as;  // "happened" | "not_happened"
+  std::string agent;        // that proposed it; empty: none
+  std::string rules;        // of the newest decision, space separated, each once
+  std::string approved_by;  // principals whose grants were used, space separated
+  std::int64_t amount = 0;  // money that moved, minor units
+  std::string unit;         // its currency
   static constexpr std::string CallRow::*kKey = &CallRow::call;
   template <typename Self, typename Visit>
   static void Fields(Self& r, Visit visit) {
@@ -92,6 +97,8 @@ struct CallRow {
     visit("outcome_index", r.outcome_index), visit("released", r.released);
     visit("newest_index", r.newest_index), visit("newest_hash", r.newest_hash);
     visit("resolved_by", r.resolved_by), visit("resolved_as", r.resolved_as);
+    visit("agent", r.agent), visit("rules", r.rules), visit("approved_by", r.approved_by);
+    visit("amount", r.amount), visit("unit", r.unit);
   }
 };
 
@@ -237,6 +244,45 @@ struct RequestRow {
   static void Fields(Self& r, Visit visit) {
     visit("request", r.request), visit("digest", r.digest), visit("kind", r.kind);
     visit("name", r.name);
+  }
+};
+
+// A destroyed key, and the newest payload.erased that names it.
+struct ErasureRow {
+  static constexpr const char* kTable = "p_erasure";
+  std::string key;
+  std::string subject;  // HMAC
+  std::string reason;
+  std::string legal_basis;
+  std::int64_t entry_index = 0;
+  std::int64_t time_us = 0;
+  static constexpr std::string ErasureRow::*kKey = &ErasureRow::key;
+  template <typename Self, typename Visit>
+  static void Fields(Self& r, Visit visit) {
+    visit("key", r.key), visit("subject", r.subject), visit("reason", r.reason);
+    visit("legal_basis", r.legal_basis), visit("entry_index", r.entry_index);
+    visit("time_us", r.time_us);
+  }
+};
+
+// A look at content (access.read). Key: the entry's index, 20 digits.
+struct AccessRow {
+  static constexpr const char* kTable = "p_access";
+  std::string key;
+  std::string actor;
+  std::string what;        // "run", "payload", "search", …
+  std::string target_run;  // empty: none
+  std::int64_t first_index = -1;
+  std::int64_t last_index = -1;
+  std::int64_t entry_index = 0;
+  std::int64_t time_us = 0;
+  static constexpr std::string AccessRow::*kKey = &AccessRow::key;
+  template <typename Self, typename Visit>
+  static void Fields(Self& r, Visit visit) {
+    visit("key", r.key), visit("actor", r.actor), visit("what", r.what);
+    visit("target_run", r.target_run), visit("first_index", r.first_index);
+    visit("last_index", r.last_index), visit("entry_index", r.entry_index);
+    visit("time_us", r.time_us);
   }
 };
 

@@ -69,6 +69,14 @@ std::vector<std::string> SplitWords(std::string_view text) {
   return words;
 }
 
+void AddWord(std::string& words, std::string_view word) {
+  for (const std::string& known : SplitWords(words)) {
+    if (known == word) return;
+  }
+  words += words.empty() ? "" : " ";
+  words += word;
+}
+
 std::string BudgetKey(std::string_view budget, std::string_view unit, std::string_view scope_hmac,
                       std::int64_t window_us) {
   return std::string(budget) + "|" + std::string(unit) + "|" + std::string(scope_hmac) + "|" +
@@ -107,7 +115,7 @@ std::int64_t CountWithin(const CounterRow& row, std::int64_t per_ms, std::int64_
 }
 
 std::vector<std::string> State::Schema() const {
-  return {
+  std::vector<std::string> schema = {
       RowTable<RunRow>::CreateSql(),
       "CREATE INDEX IF NOT EXISTS p_run_state ON p_run(state, run)",
       RowTable<CallRow>::CreateSql(),
@@ -127,6 +135,8 @@ std::vector<std::string> State::Schema() const {
       RowTable<RequestRow>::CreateSql(),
       RowTable<FactRow>::CreateSql(),
   };
+  for (std::string& statement : AuditSchema()) schema.push_back(std::move(statement));
+  return schema;
 }
 
 core::Status State::Attach(sqlite3* db) {
@@ -249,6 +259,10 @@ core::Status State::ApplyKind(const audit::EntryView& entry) {
   } else if (kind.starts_with("call.") || kind.starts_with("facts.") ||
              kind.starts_with("result.")) {
     INTERLOCK_RETURN_IF_ERROR(ApplyCall(entry));
+  } else if (kind == "payload.erased") {
+    ApplyErased(entry);
+  } else if (kind == "access.read") {
+    ApplyAccess(entry);
   }
   if (!entry.run.empty()) TouchRun(entry);
   return core::OkStatus();
@@ -325,7 +339,9 @@ core::Status State::ApplyCall(const audit::EntryView& entry) {
     call.run = entry.run;
     call.tool = Field(entry, "tool");
     call.principal = Field(entry, "principal");
-    call.subject = Field(entry, "subject");
+    const RunRow* run = entry.run.empty() ? nullptr : runs_.Find(call.run);
+    call.subject = run == nullptr ? Field(entry, "subject") : run->subject;
+    call.agent = run == nullptr ? "" : run->agent;
     call.step = entry.body.Int("step").value_or(-1);
     call.position = entry.body.Int("position").value_or(-1);
     call.create_us = entry.time_us;
@@ -353,6 +369,7 @@ core::Status State::ApplyDecided(const audit::EntryView& entry, CallRow& call) {
   if (window_ms > CounterWindowMs()) {
     settings_.Edit(kCounterWindow).value = std::to_string(window_ms);
   }
+  NoteRules(entry, call);
   if (call.verdict == "deny") call.state = CallState::kDenied;
   if (call.verdict == "refuse") call.state = CallState::kRefused;
   if (call.verdict == "ask") call.state = CallState::kParked;
@@ -400,6 +417,7 @@ core::Status State::ApplyOutcome(const audit::EntryView& entry, CallRow& call) {
   if (call.outcome == "ok" || call.outcome == "reconciled_done") {
     call.state = CallState::kOk;
     SettleLocks(call);
+    NoteMoney(entry, call);
   } else if (call.outcome == "unknown") {
     call.state = CallState::kUnknown;  // key and locks stay taken
   } else {
@@ -483,6 +501,7 @@ core::Status State::ApplyBudget(const audit::EntryView& entry) {
   if (entry.kind == "budget.settled") {
     budget.settled += amount;
     hold.settled = amount;
+    NoteMoney(entry, calls_.Edit(call));
     hold.flagged = entry.body.Bool("flagged").value_or(false) ? 1 : 0;
   }
   CallHoldsRow& open = call_holds_.Edit(call);
@@ -539,6 +558,7 @@ core::Status State::ApplyApproval(const audit::EntryView& entry) {
     call.code = "APPROVAL_EXPIRED";
   } else if (kind == "approval.consumed") {
     approval.phase = policies::ApprovalPhase::kConsumed;
+    for (const std::string& by : SplitWords(approval.granted_by)) AddWord(call.approved_by, by);
   } else if (kind == "approval.voided") {
     approval.phase = policies::ApprovalPhase::kVoided;
     if (RawText(entry, "ends_call") == "true") {

@@ -25,11 +25,15 @@ namespace interlock::runtime {
 inline constexpr std::int64_t kClockDoubtMicros = 3'600'000'000;  // rule 27
 
 std::vector<std::string> SplitWords(std::string_view text);
+void AddWord(std::string& words, std::string_view word);  // unless it is there
 // The unit is part of it: a budget that is declared in another currency starts anew.
 std::string BudgetKey(std::string_view budget, std::string_view unit, std::string_view scope_hmac,
                       std::int64_t window_us);
 // Events of a counter within the last per_ms.
 std::int64_t CountWithin(const CounterRow& row, std::int64_t per_ms, std::int64_t now_us);
+
+// Tables, indexes and the documented v_ views (docs/auditor_guide.md) that auditors read.
+std::vector<std::string> AuditSchema();
 
 class State final : public audit::Projector {
  public:
@@ -126,6 +130,7 @@ class State final : public audit::Projector {
     act(runs_), act(calls_), act(approvals_), act(budgets_), act(holds_), act(call_holds_);
     act(run_approvals_);
     act(effects_), act(locks_), act(counters_), act(requests_), act(settings_);
+    act(erasures_), act(accesses_);
   }
 
   bool ReadErrorOfTables();  // under the lock
@@ -139,6 +144,11 @@ class State final : public audit::Projector {
   core::Status ApplyResolved(const audit::EntryView& entry, CallRow& call);
   core::Status ApplyBudget(const audit::EntryView& entry);
   core::Status ApplyApproval(const audit::EntryView& entry);
+  // --- what auditors look for (state_audit.cc)
+  void ApplyErased(const audit::EntryView& entry);
+  void ApplyAccess(const audit::EntryView& entry);
+  void NoteRules(const audit::EntryView& entry, CallRow& call);
+  void NoteMoney(const audit::EntryView& entry, CallRow& call);
   void NoteRequest(const audit::EntryView& entry, std::string_view kind, std::string_view name);
   // The effect did not happen: its key is free again.
   void FreeEffect(CallRow& call);
@@ -169,6 +179,8 @@ class State final : public audit::Projector {
   RowTable<CounterRow> counters_;
   RowTable<RequestRow> requests_;
   RowTable<FactRow> settings_;
+  RowTable<ErasureRow> erasures_;
+  RowTable<AccessRow> accesses_;
 };
 
 }  // namespace interlock::runtime

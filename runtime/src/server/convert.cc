@@ -171,6 +171,39 @@ wire::Entry ToWire(std::string_view tenant, const audit::Entry& entry) {
   return out;
 }
 
+wire::AuditedCall ToWire(std::string_view tenant, const AuditedCall& call) {
+  wire::AuditedCall out;
+  out.set_name(MakeName(tenant, kCalls, call.call));
+  if (!call.run.empty()) out.set_run(MakeName(tenant, kRuns, call.run));
+  out.set_tool(call.tool);
+  out.set_agent(call.agent);
+  out.set_principal(call.principal);
+  out.set_subject(call.subject);
+  out.set_verdict(call.verdict);
+  out.set_code(call.code);
+  out.set_outcome(call.outcome);
+  out.set_effect(call.effect);
+  for (const std::string& rule : call.rules) out.add_rules(rule);
+  for (const std::string& approver : call.approvers) out.add_approvers(approver);
+  out.set_amount_minor(call.amount_minor);
+  out.set_currency(call.currency);
+  SetTime(call.create_time_us, out.mutable_create_time());
+  SetTime(call.update_time_us, out.mutable_update_time());
+  out.set_proposed_index(call.proposed_index);
+  out.set_decided_index(call.decided_index);
+  out.set_outcome_index(call.outcome_index);
+  return out;
+}
+
+wire::SearchHit ToWire(std::string_view tenant, const FoundText& hit) {
+  wire::SearchHit out;
+  if (!hit.call.empty()) out.set_call(MakeName(tenant, kCalls, hit.call));
+  out.set_index(static_cast<std::int64_t>(hit.index));
+  out.set_field(hit.field);
+  out.set_snippet(hit.snippet);
+  return out;
+}
+
 wire::Checkpoint ToWire(const audit::Checkpoint& checkpoint) {
   wire::Checkpoint out;
   out.set_origin(checkpoint.origin);

@@ -26,6 +26,8 @@ wire::Tool ToWire(std::string_view tenant, const tools::Tool& tool);
 wire::Entry ToWire(std::string_view tenant, const audit::Entry& entry);
 wire::Checkpoint ToWire(const audit::Checkpoint& checkpoint);
 wire::Budget ToWire(const BudgetInfo& info);
+wire::AuditedCall ToWire(std::string_view tenant, const AuditedCall& call);
+wire::SearchHit ToWire(std::string_view tenant, const FoundText& hit);
 
 inline constexpr std::size_t kContentFieldBytesMax = 1 << 20;
 wire::RunEvent ToWire(const RunEvent& event);

@@ -57,6 +57,15 @@ core::StatusOr<wire::LogChange> ConfirmClock(const Caller& caller,
                                              const wire::ConfirmClockRequest& request);
 core::StatusOr<wire::LogChange> RotateSignerKey(const Caller& caller,
                                                 const wire::RotateSignerKeyRequest& request);
+// --- AuditService (query_handlers.cc)
+core::StatusOr<wire::QueryCallsResponse> QueryCalls(const Caller& caller,
+                                                    const wire::QueryCallsRequest& request);
+void SearchCalls(const Caller& caller, const wire::SearchCallsRequest& request,
+                 Reply<wire::SearchCallsResponse> reply);
+void EraseSubject(const Caller& caller, const wire::EraseSubjectRequest& request,
+                  Reply<wire::EraseSubjectResponse> reply);
+void ApplyRetention(const Caller& caller, const wire::ApplyRetentionRequest& request,
+                    Reply<wire::ApplyRetentionResponse> reply);
 core::StatusOr<wire::ListBudgetsResponse> ListBudgets(const Caller& caller,
                                                       const wire::ListBudgetsRequest& request);
 

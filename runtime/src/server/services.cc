@@ -128,9 +128,21 @@ class ServicesImpl final : public Services {
           {"AuditService.ConfirmClock", kEntryType, {kOperator}}, &handlers::ConfirmClock);
     Unary(audit_, &Audit::RequestRotateSignerKey,
           {"AuditService.RotateSignerKey", kEntryType, {kOperator}}, &handlers::RotateSignerKey);
+    ArmQueries(readers);
     Unary(budgets_, &Budget::RequestListBudgets,
           {"BudgetService.ListBudgets", kBudgetType, {kIntegrator, kOperator, kAuditor}},
           &handlers::ListBudgets);
+  }
+
+  void ArmQueries(const Roles& readers) {
+    Unary(audit_, &Audit::RequestQueryCalls, {"AuditService.QueryCalls", kCallType, readers},
+          &handlers::QueryCalls);
+    Unary(audit_, &Audit::RequestSearchCalls, {"AuditService.SearchCalls", kCallType, readers},
+          &handlers::SearchCalls);
+    Unary(audit_, &Audit::RequestEraseSubject,
+          {"AuditService.EraseSubject", kEntryType, {kOperator}}, &handlers::EraseSubject);
+    Unary(audit_, &Audit::RequestApplyRetention,
+          {"AuditService.ApplyRetention", kEntryType, {kOperator}}, &handlers::ApplyRetention);
   }
 
   // A method whose handler answers later, through its reply.

@@ -147,6 +147,25 @@ INSTANTIATE_TEST_SUITE_P(
               "listen:", "---\nlisten:", "c.yaml:3: a second document; keep one document a file"}),
     [](const auto& param_info) { return param_info.param.name; });
 
+TEST(Config, KeepsContentThirteenMonthsAndLessThanSixOnlyWhenSaidTwice) {
+  const auto plain = Parse(kGood);
+  ASSERT_TRUE(plain.ok()) << plain.status();
+  EXPECT_TRUE(plain->audit.search);
+  EXPECT_EQ(plain->audit.retention.calls_months, 13);
+  const auto classes =
+      Parse(std::string(kGood) +
+            "audit: {search: false, retention: {default_months: 7, classes: {approvals: 84}}}\n");
+  ASSERT_TRUE(classes.ok()) << classes.status();
+  EXPECT_FALSE(classes->audit.search);
+  EXPECT_EQ(classes->audit.retention.conversation_months, 7);
+  EXPECT_EQ(classes->audit.retention.approvals_months, 84);
+  const std::string below = "audit: {retention: {classes: {calls: 5}";
+  EXPECT_THAT(ErrorOf(std::string(kGood) + below + "}}\n"), HasSubstr("must be said twice"));
+  const auto meant = Parse(std::string(kGood) + below + ", accept_below_six_months: true}}\n");
+  ASSERT_TRUE(meant.ok()) << meant.status();
+  EXPECT_EQ(meant->audit.retention.calls_months, 5);
+}
+
 TEST(Config, RefusesWhatIsNoMap) {
   EXPECT_EQ(ErrorOf("- a\n"), "c.yaml:1: expected a map of keys; write `key: value` lines");
   EXPECT_EQ(ErrorOf(""), "c.yaml:1: expected a map of keys; write `key: value` lines");

@@ -282,13 +282,27 @@ void Harness::Start() {
   parts.agents = {agent};
   parts.planners["fake"] = &planner;
   parts.limits = limits;
+  parts.folder = folder;
+  parts.retention = retention;
+  if (with_search_) {
+    auto search = audit::SearchIndex::Open(folder);
+    ASSERT_TRUE(search.ok()) << search.status();
+    search_ = std::move(*search);
+    parts.search = search_.get();
+  }
   auto engine = MakeEngine(std::move(parts));
   ASSERT_TRUE(engine.ok()) << engine.status();
   engine_ = std::move(*engine);
 }
 
+void Harness::WithSearch() {
+  with_search_ = true;
+  Restart();
+}
+
 void Harness::Stop() {
   engine_.reset();
+  search_.reset();
   log_.reset();
   state_.reset();
   keys_.reset();

@@ -135,6 +135,9 @@ class Harness {
 
   Engine& engine() { return *engine_; }
   audit::Log& log() { return *log_; }
+  audit::KeyStore& keys() { return *keys_; }
+  // Full text on, from here on and after restarts.
+  void WithSearch();
 
   // --- blocking forms
   core::StatusOr<RunInfo> CreateRun(std::string message = "help", std::string user = "u1",
@@ -166,6 +169,7 @@ class Harness {
   FakePlanner planner;
   AgentFile agent;
   EngineLimits limits;
+  RetentionPolicy retention;  // taken at Start
   std::string folder;
 
  private:
@@ -176,6 +180,8 @@ class Harness {
   std::unique_ptr<audit::KeyStore> keys_;
   StatePtr state_;
   std::unique_ptr<audit::Log> log_;
+  std::unique_ptr<audit::SearchIndex> search_;
+  bool with_search_ = false;
   std::unique_ptr<Engine> engine_;
 };
 

@@ -120,6 +120,13 @@ class FakeEngine final : public Engine {
   core::StatusOr<audit::EntryRef> RotateSignerKey(const core::Principal& who) override;
   core::StatusOr<Disclosure> DisclosePayloads(const core::Principal& who,
                                               const DiscloseSpec& spec) override;
+  core::StatusOr<Page<AuditedCall>> QueryCalls(const core::Principal& who, const PageSpec& page,
+                                               std::string_view filter) override;
+  void SearchCalls(const core::Principal& who, PageSpec page, std::string text,
+                   Reply<FoundTexts> reply) override;
+  void EraseSubject(const core::Principal& who, EraseSpec spec, Reply<Erasure> reply) override;
+  void ApplyRetention(const core::Principal& who, bool validate_only,
+                      Reply<RetentionReport> reply) override;
   std::string Unhealthy() const override;
 
  private:

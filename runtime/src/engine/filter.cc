@@ -1,0 +1,307 @@
+#include "engine/filter.h"
+
+#include <algorithm>
+#include <array>
+#include <charconv>
+#include <chrono>
+
+namespace interlock::runtime {
+namespace {
+
+enum class Kind { kText, kWords, kInt, kTime, kSubject, kUser };
+
+struct Field {
+  std::string_view name;
+  std::string_view column;
+  Kind kind;
+};
+
+constexpr std::array<Field, 16> kFields = {{
+    {"run", "c.run", Kind::kText},
+    {"call", "c.call", Kind::kText},
+    {"tool", "c.tool", Kind::kText},
+    {"agent", "c.agent", Kind::kText},
+    {"actor", "c.principal", Kind::kText},
+    {"subject", "", Kind::kSubject},
+    {"user", "", Kind::kUser},
+    {"verdict", "c.verdict", Kind::kText},
+    {"code", "c.code", Kind::kText},
+    {"outcome", "c.outcome", Kind::kText},
+    {"effect", "c.effect", Kind::kText},
+    {"rule", "c.rules", Kind::kWords},
+    {"approver", "c.approved_by", Kind::kWords},
+    {"amount", "c.amount", Kind::kInt},
+    {"currency", "c.unit", Kind::kText},
+    {"time", "c.create_us", Kind::kTime},
+}};
+
+core::Status Bad(std::size_t at, std::string_view what) {
+  return core::InvalidArgument("filter, at byte " + std::to_string(at) + ": " + std::string(what));
+}
+
+// GLOB pattern of a text with `*` at its ends; everything else stands for itself.
+std::string GlobOf(std::string_view text) {
+  std::string glob;
+  for (const char c : text) {
+    if (c == '?' || c == '[') {
+      glob += '[';
+      glob += c;
+      glob += ']';
+    } else {
+      glob += c;
+    }
+  }
+  return glob;
+}
+
+class Parser {
+ public:
+  using Hmac = std::function<std::string(std::string_view, std::string_view)>;
+  Parser(std::string_view text, const Hmac& hmac) : text_(text), hmac_(hmac) {}
+
+  core::StatusOr<SqlFilter> Run() {
+    Skip();
+    if (at_ == text_.size()) return SqlFilter{};
+    INTERLOCK_ASSIGN_OR_RETURN(out_.where, Expression(0));
+    Skip();
+    if (at_ != text_.size()) return Bad(at_, "unexpected `" + std::string(1, text_[at_]) + "`");
+    return std::move(out_);
+  }
+
+ private:
+  // expression: factor { [AND] factor }
+  core::StatusOr<std::string> Expression(int depth) {
+    if (depth > kFilterDepthMax) return Bad(at_, "nested too deep");
+    INTERLOCK_ASSIGN_OR_RETURN(std::string sql, Factor(depth));
+    for (;;) {
+      Skip();
+      if (at_ == text_.size() || text_[at_] == ')') return sql;
+      static_cast<void>(Keyword("AND"));
+      INTERLOCK_ASSIGN_OR_RETURN(const std::string next, Factor(depth));
+      sql = "(" + sql + " AND " + next + ")";
+    }
+  }
+
+  // factor: term { OR term }
+  core::StatusOr<std::string> Factor(int depth) {
+    INTERLOCK_ASSIGN_OR_RETURN(std::string sql, Term(depth));
+    while (Keyword("OR")) {
+      INTERLOCK_ASSIGN_OR_RETURN(const std::string next, Term(depth));
+      sql = "(" + sql + " OR " + next + ")";
+    }
+    return sql;
+  }
+
+  // term: [NOT | -] ( "(" expression ")" | comparison )
+  core::StatusOr<std::string> Term(int depth) {
+    Skip();
+    const bool minus = at_ < text_.size() && text_[at_] == '-';
+    if (minus) ++at_;
+    const bool negated = minus || Keyword("NOT");
+    Skip();
+    std::string sql;
+    if (at_ < text_.size() && text_[at_] == '(') {
+      ++at_;
+      INTERLOCK_ASSIGN_OR_RETURN(sql, Expression(depth + 1));
+      Skip();
+      if (at_ == text_.size() || text_[at_] != ')') return Bad(at_, "`)` is missing");
+      ++at_;
+    } else {
+      INTERLOCK_ASSIGN_OR_RETURN(sql, Comparison());
+    }
+    return negated ? "(NOT " + sql + ")" : sql;
+  }
+
+  core::StatusOr<std::string> Comparison() {
+    if (++terms_ > kFilterTermsMax) return Bad(at_, "more than 64 comparisons");
+    const std::size_t start = at_;
+    const std::string name = Word(kNameEnds);
+    const auto field = std::find_if(kFields.begin(), kFields.end(),
+                                    [&](const Field& f) { return f.name == name; });
+    if (field == kFields.end()) {
+      return Bad(start, "no field `" + name +
+                            "`; there are run, call, tool, agent, actor, subject, user, verdict, "
+                            "code, outcome, effect, rule, approver, amount, currency, time");
+    }
+    INTERLOCK_ASSIGN_OR_RETURN(const std::string_view op, Operator());
+    const std::size_t value_at = at_;
+    INTERLOCK_ASSIGN_OR_RETURN(const std::string value, Value());
+    return Compare(*field, op, value, value_at);
+  }
+
+  core::StatusOr<std::string> Compare(const Field& field, std::string_view op,
+                                      const std::string& value, std::size_t at) {
+    const std::string column(field.column);
+    if (field.kind == Kind::kInt || field.kind == Kind::kTime) {
+      std::int64_t number = 0;
+      if (field.kind == Kind::kTime) {
+        const auto time = ParseFilterTime(value);
+        if (!time.ok()) return Bad(at, core::Message(time.status()));
+        number = *time;
+      } else {
+        const auto [end, error] =
+            std::from_chars(value.data(), value.data() + value.size(), number);
+        if (error != std::errc() || end != value.data() + value.size()) {
+          return Bad(at, "`" + value + "` is not a whole number (of minor units)");
+        }
+      }
+      return "(" + column + " " + std::string(op == ":" ? "=" : op) + " " + Bind(number) + ")";
+    }
+    const bool equality = op == "=" || op == "!=" || op == ":";
+    if (!equality) return Bad(at, "`" + std::string(field.name) + "` only knows = != and :");
+    const std::string sql = Equals(field, column, value);
+    return op == "!=" ? "(NOT " + sql + ")" : sql;
+  }
+
+  std::string Equals(const Field& field, const std::string& column, const std::string& value) {
+    switch (field.kind) {
+      case Kind::kSubject: {
+        const std::string hmac = IsHex64(value) ? value : hmac_("subject", value);
+        return "(c.run IN (SELECT run FROM p_run WHERE subject = " + Bind(hmac) +
+               ") OR (c.run = '' AND c.subject = " + Bind(hmac) + "))";
+      }
+      case Kind::kUser:
+        return "(c.run IN (SELECT run FROM p_run WHERE user = " +
+               Bind(IsHex64(value) ? value : hmac_("user", value)) + "))";
+      case Kind::kWords:
+        return "(' ' || " + column + " || ' ' GLOB " + Bind("* " + GlobOf(value) + " *") + ")";
+      default:
+        if (value.starts_with('*') || value.ends_with('*')) {
+          return "(" + column + " GLOB " + Bind(GlobOf(value)) + ")";
+        }
+        return "(" + column + " = " + Bind(value) + ")";
+    }
+  }
+
+  static bool IsHex64(std::string_view text) {
+    return text.size() == 64 &&
+           text.find_first_not_of("0123456789abcdef") == std::string_view::npos;
+  }
+
+  std::string Bind(SqlValue value) {
+    out_.bound.push_back(std::move(value));
+    return "?" + std::to_string(out_.bound.size());
+  }
+
+  core::StatusOr<std::string_view> Operator() {
+    Skip();
+    for (const std::string_view op : {"<=", ">=", "!=", "<", ">", "=", ":"}) {
+      if (!text_.substr(at_).starts_with(op)) continue;
+      at_ += op.size();
+      return op;
+    }
+    return Bad(at_, "expected = != < <= > >= or :");
+  }
+
+  core::StatusOr<std::string> Value() {
+    Skip();
+    if (at_ == text_.size()) return Bad(at_, "a value is missing");
+    const char quote = text_[at_];
+    if (quote != '"' && quote != '\'') {
+      std::string word = Word(kValueEnds);
+      if (word.empty()) return Bad(at_, "a value is missing");
+      return word;
+    }
+    std::string value;
+    for (++at_; at_ < text_.size() && text_[at_] != quote; ++at_) {
+      if (text_[at_] == '\\' && at_ + 1 < text_.size()) ++at_;
+      value += text_[at_];
+    }
+    if (at_ == text_.size()) return Bad(at_, "the closing quote is missing");
+    ++at_;
+    return value;
+  }
+
+  // Times hold colons, so that a value may; a name ends at one.
+  static constexpr std::string_view kNameEnds = " \t\n()\"'<>=!:";
+  static constexpr std::string_view kValueEnds = " \t\n()\"'";
+
+  std::string Word(std::string_view ends) {
+    Skip();
+    const std::size_t start = at_;
+    at_ = std::min(text_.find_first_of(ends, at_), text_.size());
+    return std::string(text_.substr(start, at_ - start));
+  }
+
+  bool Keyword(std::string_view word) {
+    Skip();
+    if (!text_.substr(at_).starts_with(word)) return false;
+    const std::size_t end = at_ + word.size();
+    if (end < text_.size() && text_[end] != ' ' && text_[end] != '\t' && text_[end] != '\n' &&
+        text_[end] != '(') {
+      return false;
+    }
+    at_ = end;
+    return true;
+  }
+
+  void Skip() {
+    while (at_ < text_.size() && (text_[at_] == ' ' || text_[at_] == '\t' || text_[at_] == '\n')) {
+      ++at_;
+    }
+  }
+
+  const std::string_view text_;
+  const Hmac& hmac_;
+  std::size_t at_ = 0;
+  std::size_t terms_ = 0;
+  SqlFilter out_;
+};
+
+// Digits [at, at + count) of `text`, or -1.
+int Digits(std::string_view text, std::size_t at, std::size_t count) {
+  int value = 0;
+  if (at + count > text.size()) return -1;
+  for (const char c : text.substr(at, count)) {
+    if (c < '0' || c > '9') return -1;
+    value = value * 10 + (c - '0');
+  }
+  return value;
+}
+
+}  // namespace
+
+core::StatusOr<SqlFilter> CompileCallFilter(
+    std::string_view text,
+    const std::function<std::string(std::string_view, std::string_view)>& hmac) {
+  if (text.size() > kFilterBytesMax) return Bad(kFilterBytesMax, "longer than 4096 bytes");
+  return Parser(text, hmac).Run();
+}
+
+core::StatusOr<std::int64_t> ParseFilterTime(std::string_view text) {
+  const core::Status bad = core::InvalidArgument(
+      "`" + std::string(text) + "` is no time; write 2026-11-21 or 2026-11-21T14:03:11Z");
+  if (text.size() > 12 && text.find_first_not_of("0123456789") == std::string_view::npos) {
+    std::int64_t micros = 0;
+    const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), micros);
+    if (error != std::errc() || end != text.data() + text.size()) return bad;
+    return micros;
+  }
+  using std::chrono::year_month_day;
+  if (text.size() < 10 || text[4] != '-' || text[7] != '-') return bad;
+  const year_month_day day(std::chrono::year(Digits(text, 0, 4)),
+                           std::chrono::month(static_cast<unsigned>(Digits(text, 5, 2))),
+                           std::chrono::day(static_cast<unsigned>(Digits(text, 8, 2))));
+  if (Digits(text, 0, 4) < 0 || !day.ok()) return bad;
+  std::int64_t micros =
+      std::chrono::microseconds(std::chrono::sys_days(day).time_since_epoch()).count();
+  if (text.size() == 10) return micros;
+  const int hour = Digits(text, 11, 2);
+  const int minute = Digits(text, 14, 2);
+  const int second = Digits(text, 17, 2);
+  const bool shaped = text.size() >= 20 && text[10] == 'T' && text[13] == ':' && text[16] == ':' &&
+                      text.back() == 'Z';
+  if (!shaped || hour < 0 || hour > 23 || minute < 0 || minute > 59 || second < 0 || second > 60) {
+    return bad;
+  }
+  micros += ((hour * 60 + minute) * 60 + std::int64_t{second}) * 1'000'000;
+  if (text.size() == 20) return micros;
+  const std::size_t digits = text.size() - 21;
+  if (text[19] != '.' || digits == 0 || digits > 6) return bad;
+  std::int64_t fraction = Digits(text, 20, digits);
+  if (fraction < 0) return bad;
+  for (std::size_t i = digits; i < 6; ++i) fraction *= 10;
+  return micros + fraction;
+}
+
+}  // namespace interlock::runtime

@@ -1,0 +1,330 @@
+#include "engine/housekeeper.h"
+
+#include <future>
+#include <set>
+
+#include "audit/erase.h"
+#include "engine/select.h"
+
+namespace interlock::runtime {
+namespace {
+
+constexpr std::chrono::seconds kTick{2};
+constexpr std::chrono::milliseconds kRunPoll{20};
+constexpr int kRunPollsMax = 500;  // ten seconds for runs to end
+constexpr std::int64_t kRetentionEvery = 24ll * 3600 * 1'000'000;
+constexpr std::uint64_t kQuietEntries = 50;  // a tick with fewer is a quiet one
+constexpr std::uint64_t kFillPerTick = 2000;
+
+std::string FinalStates() {
+  std::string list;
+  for (int state = 0; state <= static_cast<int>(RunState::kEscalated); ++state) {
+    if (!IsFinal(static_cast<RunState>(state))) continue;
+    list += (list.empty() ? "" : ", ") + std::to_string(state);
+  }
+  return list;
+}
+
+core::Status Busy(std::string_view what) {
+  return WithReason(core::FailedPrecondition(std::string(what)), "SUBJECT_BUSY");
+}
+
+}  // namespace
+
+core::Status Housekeeper::Start() {
+  INTERLOCK_ASSIGN_OR_RETURN(const auto keys, Column("SELECT key FROM p_erasure", {}));
+  for (const std::string& key : keys) {
+    INTERLOCK_RETURN_IF_ERROR(hub_.parts.keys->DestroyKey(key));
+  }
+  retention_due_us_ = hub_.parts.clock->MonotonicMicros();
+  thread_ = std::thread([this] { Loop(); });
+  return core::OkStatus();
+}
+
+void Housekeeper::Stop() {
+  {
+    const std::lock_guard lock(mutex_);
+    stopping_ = true;
+  }
+  changed_.notify_all();
+  if (thread_.joinable()) thread_.join();
+}
+
+void Housekeeper::Submit(std::function<void()> work) {
+  const std::lock_guard lock(mutex_);
+  work_.push_back(std::move(work));
+  changed_.notify_all();
+}
+
+void Housekeeper::Loop() {
+  Tick();
+  std::unique_lock lock(mutex_);
+  for (;;) {
+    changed_.wait_for(lock, kTick, [this] { return stopping_ || !work_.empty(); });
+    if (stopping_ && work_.empty()) return;
+    std::function<void()> work = [this] { Tick(); };
+    if (!work_.empty()) {
+      work = std::move(work_.front());
+      work_.pop_front();
+    }
+    lock.unlock();
+    work();
+    lock.lock();
+  }
+}
+
+// Failures here are tried again at the next tick; what an operator must know stands in the reply of
+// what he asked for.
+void Housekeeper::Tick() {
+  if (hub_.parts.log->health() != audit::Health::kOk) return;
+  const auto unfinished = hub_.parts.keys->UnfinishedErasures();
+  if (unfinished.ok()) {
+    for (const std::string& name : *unfinished) static_cast<void>(Finish(name));
+  }
+  const std::int64_t now = hub_.parts.clock->MonotonicMicros();
+  if (now >= retention_due_us_) {
+    retention_due_us_ = now + kRetentionEvery;
+    static_cast<void>(ApplyRetention("engine", /*validate_only=*/false));
+  }
+  const std::uint64_t size = hub_.parts.log->size();
+  const bool quiet = size < size_at_tick_ + kQuietEntries;
+  size_at_tick_ = size;
+  if (quiet && hub_.parts.search != nullptr) static_cast<void>(FillSearch(kFillPerTick));
+}
+
+core::Status Housekeeper::CommitAndWait(Journal::Body body) {
+  std::promise<core::Status> promise;
+  std::future<core::Status> done = promise.get_future();
+  hub_.journal.Submit(std::move(body), audit::Urgency::kNormal,
+                      [&promise](core::Status status) { promise.set_value(std::move(status)); });
+  return done.get();
+}
+
+core::StatusOr<std::vector<std::string>> Housekeeper::Column(
+    const std::string& sql, const std::vector<std::string>& bound) const {
+  std::vector<std::string> values;
+  INTERLOCK_RETURN_IF_ERROR(hub_.parts.log->Query([&](sqlite3* db) -> core::Status {
+    INTERLOCK_ASSIGN_OR_RETURN(const Statement select, Prepare(db, sql));
+    for (std::size_t i = 0; i < bound.size(); ++i) {
+      BindText(select.get(), static_cast<int>(i) + 1, bound[i]);
+    }
+    int code = SQLITE_ROW;
+    while ((code = sqlite3_step(select.get())) == SQLITE_ROW) {
+      values.push_back(ColumnText(select.get(), 0));
+    }
+    return code == SQLITE_DONE ? core::OkStatus() : core::Internal(sqlite3_errmsg(db));
+  }));
+  return values;
+}
+
+// ---------------------------------------------------------------- erasure
+
+core::StatusOr<Erasure> Housekeeper::Erase(const core::Principal& who, const EraseSpec& spec,
+                                           const RequestMark& request) {
+  audit::KeyStore& keys = *hub_.parts.keys;
+  if (!request.key.empty()) {
+    INTERLOCK_ASSIGN_OR_RETURN(
+        const auto earlier,
+        Select<RequestRow>(*hub_.parts.log, "WHERE request = ?", {request.key}));
+    if (!earlier.empty()) {
+      INTERLOCK_RETURN_IF_ERROR(SameRequest(earlier.front(), request.digest));
+      return Erasure{.index = std::stoull(earlier.front().name)};
+    }
+  }
+  const auto key = keys.KeyIdOf(spec.subject);
+  if (key.status().code() == core::StatusCode::kNotFound) {
+    return WithReason(key.status(), "SUBJECT_NOT_FOUND");
+  }
+  if (!key.ok()) return WithReason(key.status(), "SUBJECT_ERASED");
+  Erasure erasure;
+  INTERLOCK_ASSIGN_OR_RETURN(erasure.runs_ended, EndRuns(who, spec.subject));
+  keys.Refuse(spec.subject);
+  const core::Status free = CheckNotBusy(keys.Hmac("subject", spec.subject));
+  const auto index = free.ok() ? WriteErased("principal:" + who.id, spec, *key, request)
+                               : core::StatusOr<std::uint64_t>(free);
+  if (!index.ok()) {
+    keys.Allow(spec.subject);
+    return index.status();
+  }
+  erasure.index = *index;
+  INTERLOCK_RETURN_IF_ERROR(keys.DestroyKey(*key));
+  INTERLOCK_ASSIGN_OR_RETURN(erasure.payloads, Finish(*key));
+  return erasure;
+}
+
+core::StatusOr<std::int64_t> Housekeeper::EndRuns(const core::Principal& who,
+                                                  const std::string& subject) {
+  const std::string hmac = hub_.parts.keys->Hmac("subject", subject);
+  const std::string open =
+      "SELECT run FROM p_run WHERE subject = ? AND state NOT IN (" + FinalStates() + ")";
+  INTERLOCK_ASSIGN_OR_RETURN(const auto runs, Column(open, {hmac}));
+  for (const std::string& run : runs) {
+    const core::Status status = cancel_(who, run);
+    if (!status.ok() && status.code() != core::StatusCode::kFailedPrecondition) return status;
+  }
+  for (int poll = 0; poll < kRunPollsMax; ++poll) {
+    INTERLOCK_ASSIGN_OR_RETURN(const auto left, Column(open, {hmac}));
+    if (left.empty()) return static_cast<std::int64_t>(runs.size());
+    std::unique_lock lock(mutex_);
+    if (changed_.wait_for(lock, kRunPoll, [this] { return stopping_; })) break;
+  }
+  return Busy(
+      "a run of the subject has a call at work or with an unknown outcome; resolve it, then erase");
+}
+
+core::Status Housekeeper::CheckNotBusy(const std::string& subject_hmac) const {
+  INTERLOCK_ASSIGN_OR_RETURN(const auto runs,
+                             Column("SELECT run FROM p_run WHERE subject = ? AND state NOT IN (" +
+                                        FinalStates() + ") LIMIT 1",
+                                    {subject_hmac}));
+  if (!runs.empty()) return Busy("run `" + runs.front() + "` of the subject began meanwhile");
+  const auto state = [](CallState s) { return std::to_string(static_cast<int>(s)); };
+  INTERLOCK_ASSIGN_OR_RETURN(
+      const auto calls,
+      Column("SELECT call FROM p_call WHERE run = '' AND subject = ? AND state IN (" +
+                 state(CallState::kIntended) + ", " + state(CallState::kRunning) + ", " +
+                 state(CallState::kUnknown) + ") LIMIT 1",
+             {subject_hmac}));
+  if (calls.empty()) return core::OkStatus();
+  return Busy("call `" + calls.front() + "` of the subject has no known outcome; resolve it");
+}
+
+core::StatusOr<std::uint64_t> Housekeeper::WriteErased(const std::string& actor,
+                                                       const EraseSpec& spec,
+                                                       const std::string& key,
+                                                       const RequestMark& request) {
+  Draft draft;
+  draft.kind = "payload.erased";
+  draft.actor = actor;
+  BodyWriter body(draft);
+  body.String("key", key).Optional("legal_basis", spec.legal_basis).String("reason", spec.reason);
+  request.Write(body);
+  body.String("subject", hub_.parts.keys->Hmac("subject", spec.subject));
+  body.String("what", "subject").Close();
+  std::uint64_t index = 0;
+  INTERLOCK_RETURN_IF_ERROR(CommitAndWait([&](Serial& serial) -> core::Status {
+    INTERLOCK_ASSIGN_OR_RETURN(const audit::EntryRef ref, serial.Append(draft));
+    index = ref.index;
+    return core::OkStatus();
+  }));
+  return index;
+}
+
+core::StatusOr<std::int64_t> Housekeeper::Finish(const std::string& name) {
+  std::int64_t payloads = 0;
+  if (name != kRetention) {
+    INTERLOCK_ASSIGN_OR_RETURN(payloads, EraseCiphertext(name));
+  }
+  if (hub_.parts.search != nullptr) INTERLOCK_RETURN_IF_ERROR(hub_.parts.search->Recreate());
+  if (!hub_.parts.folder.empty()) INTERLOCK_RETURN_IF_ERROR(audit::EmptyWal(hub_.parts.folder));
+  INTERLOCK_RETURN_IF_ERROR(hub_.parts.keys->FinishErasure(name));
+  return payloads;
+}
+
+// What was sealed after the entry (a call that was in flight) is named by one more entry: a row
+// without ciphertext is only sound when a later entry says so.
+core::StatusOr<std::int64_t> Housekeeper::EraseCiphertext(const std::string& key) {
+  INTERLOCK_ASSIGN_OR_RETURN(const auto rows,
+                             Select<ErasureRow>(*hub_.parts.log, "WHERE key = ?", {key}));
+  if (rows.empty()) return core::DataLoss("no entry says that key `" + key + "` was destroyed");
+  ErasureRow erased = rows.front();
+  std::int64_t count = 0;
+  std::int64_t next = 0;
+  for (;;) {
+    INTERLOCK_ASSIGN_OR_RETURN(
+        const auto ids, audit::SealedUnder(*hub_.parts.log, key, next, audit::kErasedPerCommand));
+    if (ids.empty()) return count;
+    const bool late = (ids.back() >> 8) >= erased.entry_index;
+    INTERLOCK_RETURN_IF_ERROR(CommitAndWait([&](Serial& serial) -> core::Status {
+      if (late) {
+        Draft draft;
+        draft.kind = "payload.erased";
+        draft.actor = "engine";
+        BodyWriter(draft)
+            .String("key", key)
+            .Optional("legal_basis", erased.legal_basis)
+            .String("reason", erased.reason)
+            .String("subject", erased.subject)
+            .String("what", "subject")
+            .Close();
+        INTERLOCK_ASSIGN_OR_RETURN(const audit::EntryRef ref, serial.Append(draft));
+        erased.entry_index = static_cast<std::int64_t>(ref.index);
+      }
+      serial.ErasePayloads(ids);
+      return core::OkStatus();
+    }));
+    count += static_cast<std::int64_t>(ids.size());
+    next = ids.back() + 1;
+  }
+}
+
+// ---------------------------------------------------------------- full text
+
+core::Status Housekeeper::FillSearch(std::uint64_t entries_max) {
+  constexpr int kPage = 256;
+  audit::SearchIndex& search = *hub_.parts.search;
+  INTERLOCK_ASSIGN_OR_RETURN(std::uint64_t next, search.next_index());
+  const std::uint64_t end = std::min(hub_.parts.log->size(), next + entries_max);
+  while (next < end) {
+    INTERLOCK_ASSIGN_OR_RETURN(const audit::EntryPage page, hub_.parts.log->ReadRange(next, kPage));
+    if (page.entries.empty()) return core::OkStatus();
+    std::vector<audit::SearchDocument> documents;
+    for (const audit::Entry& entry : page.entries) {
+      const bool asked = entry.kind == "call.proposed" || entry.kind == "call.decided";
+      const bool done = entry.kind == "call.outcome";
+      const std::string field = asked ? "args" : done ? "result" : "";
+      if (field.empty()) continue;
+      const auto view = core::JsonObjectView::Of(entry.bytes);
+      const auto body = view.ok() ? view->Object("body") : std::nullopt;
+      const auto named = body ? body->Object(field) : std::nullopt;
+      if (!named) continue;
+      auto text = hub_.history.Content(entry.index, *body, field);
+      if (!text.ok()) continue;  // erased
+      documents.push_back({.entry_index = entry.index,
+                           .slot = static_cast<int>(named->Int("slot").value_or(0)),
+                           .call = body->String("call").value_or(""),
+                           .field = field,
+                           .text = *std::move(text)});
+    }
+    next = page.entries.back().index + 1;
+    INTERLOCK_RETURN_IF_ERROR(search.Add(documents, next));
+  }
+  return core::OkStatus();
+}
+
+core::StatusOr<FoundTexts> Housekeeper::Search(const core::Principal& who, const PageSpec& page,
+                                               const std::string& text) {
+  if (hub_.parts.search == nullptr) {
+    return WithReason(core::FailedPrecondition("full text is off; set `audit.search: true`"),
+                      "SEARCH_OFF");
+  }
+  INTERLOCK_RETURN_IF_ERROR(FillSearch(hub_.parts.log->size()));
+  const std::int64_t before =
+      page.cursor.empty() ? std::numeric_limits<std::int64_t>::max() : std::stoll(page.cursor);
+  auto hits = hub_.parts.search->Find(text, before, page.size + 1);
+  if (!hits.ok()) return WithReason(hits.status(), "SEARCH_TEXT");
+  Draft access;
+  access.kind = "access.read";
+  access.actor = "principal:" + who.id;
+  BodyWriter(access)
+      .String("text", hub_.parts.keys->Hmac("search", text))
+      .String("what", "search")
+      .Close();
+  FoundTexts found;
+  INTERLOCK_RETURN_IF_ERROR(CommitAndWait([&](Serial& serial) -> core::Status {
+    INTERLOCK_ASSIGN_OR_RETURN(const audit::EntryRef ref, serial.Append(access));
+    found.access_index = ref.index;
+    return core::OkStatus();
+  }));
+  if (hits->size() > static_cast<std::size_t>(page.size)) {
+    hits->pop_back();
+    found.page.next_cursor = std::to_string(hits->back().id);
+  }
+  for (audit::SearchHit& hit : *hits) {
+    found.page.items.push_back(
+        {std::move(hit.call), hit.entry_index, std::move(hit.field), std::move(hit.snippet)});
+  }
+  return found;
+}
+
+}  // namespace interlock::runtime

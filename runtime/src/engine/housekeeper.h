@@ -1,0 +1,75 @@
+// Work beside the runs, on one thread of its own: erasure (rule 21), retention, full text.
+#pragma once
+
+#include <condition_variable>
+#include <deque>
+#include <functional>
+#include <mutex>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "engine/hub.h"
+#include "engine/requests.h"
+#include "runtime/engine.h"
+
+namespace interlock::runtime {
+
+inline constexpr const char* kRetention = "retention";  // what KeyStore notes as unfinished
+
+// Thread-safe. The other public methods of work run on its thread only (see Submit).
+class Housekeeper {
+ public:
+  // Asks for the end of a run; returns when the request is durable.
+  using CancelRun = std::function<core::Status(const core::Principal&, const std::string& run)>;
+  Housekeeper(Hub& hub, CancelRun cancel) : hub_(hub), cancel_(std::move(cancel)) {}
+  ~Housekeeper() { Stop(); }
+  Housekeeper(const Housekeeper&) = delete;
+  Housekeeper& operator=(const Housekeeper&) = delete;
+
+  // Destroys every key that the log says is destroyed: a crash may have come in between. Then the
+  // thread starts, and finishes what else is left.
+  core::Status Start();
+  void Stop();  // idempotent; work that waits is done first, and waits for no run any more
+  void Submit(std::function<void()> work);
+
+  // --- on its thread
+  core::StatusOr<Erasure> Erase(const core::Principal& who, const EraseSpec& spec,
+                                const RequestMark& request);
+  core::StatusOr<RetentionReport> ApplyRetention(const std::string& actor, bool validate_only);
+  core::StatusOr<FoundTexts> Search(const core::Principal& who, const PageSpec& page,
+                                    const std::string& text);
+
+  // The steps of an erasure, in order; each is durable when it returns. Public for tests that end
+  // the process between them.
+  core::StatusOr<std::int64_t> EndRuns(const core::Principal& who, const std::string& subject);
+  core::StatusOr<std::uint64_t> WriteErased(const std::string& actor, const EraseSpec& spec,
+                                            const std::string& key, const RequestMark& request);
+  // Erases ciphertext, full text and old pages. `name`: a key, or kRetention.
+  core::StatusOr<std::int64_t> Finish(const std::string& name);
+
+ private:
+  void Loop();
+  void Tick();
+  core::Status CommitAndWait(Journal::Body body);
+  core::StatusOr<std::vector<std::string>> Column(const std::string& sql,
+                                                  const std::vector<std::string>& bound) const;
+  core::Status CheckNotBusy(const std::string& subject_hmac) const;
+  core::StatusOr<std::int64_t> EraseCiphertext(const std::string& key);
+  core::StatusOr<std::vector<std::int64_t>> Expired(std::int64_t& next_id) const;
+  core::Status FillSearch(std::uint64_t entries_max);
+
+  Hub& hub_;
+  const CancelRun cancel_;
+  std::mutex mutex_;
+  std::condition_variable changed_;
+  std::deque<std::function<void()>> work_;
+  bool stopping_ = false;
+  std::thread thread_;
+
+  // Its thread only.
+  std::int64_t retention_due_us_ = 0;  // monotonic
+  std::uint64_t size_at_tick_ = 0;
+};
+
+}  // namespace interlock::runtime

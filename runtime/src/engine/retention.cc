@@ -1,0 +1,103 @@
+// Retention: content older than its class is kept is erased, with entries that name the payloads.
+#include <set>
+
+#include "audit/erase.h"
+#include "engine/housekeeper.h"
+#include "engine/select.h"
+
+namespace interlock::runtime {
+namespace {
+
+constexpr std::int64_t kMonthMicros = 2'629'746ll * 1'000'000;  // a twelfth of 365.2425 days
+constexpr int kRowsPerLook = 5000;
+
+std::int64_t MonthsOf(const RetentionPolicy& policy, std::string_view kind) {
+  if (kind.starts_with("approval.")) return policy.approvals_months;
+  const bool call =
+      kind.starts_with("call.") || kind.starts_with("facts.") || kind.starts_with("result.");
+  return call ? policy.calls_months : policy.conversation_months;
+}
+
+}  // namespace
+
+// The next expired payloads from row `next_id` on; moves it past what was looked at. Empty with
+// next_id at its end when there are no more. Content of open runs is never expired.
+core::StatusOr<std::vector<std::int64_t>> Housekeeper::Expired(std::int64_t& next_id) const {
+  const RetentionPolicy& policy = hub_.parts.retention;
+  const std::int64_t now = hub_.parts.clock->WallMicros();
+  const std::int64_t shortest =
+      std::min({policy.conversation_months, policy.calls_months, policy.approvals_months});
+  INTERLOCK_ASSIGN_OR_RETURN(const auto open_runs,
+                             Column("SELECT run FROM p_run WHERE state IN (0, 1, 2, 3, 4)", {}));
+  static_assert(static_cast<int>(RunState::kCancelling) == 4);
+  const std::set<std::string> open(open_runs.begin(), open_runs.end());
+  std::vector<std::int64_t> ids;
+  INTERLOCK_RETURN_IF_ERROR(hub_.parts.log->Query([&](sqlite3* db) -> core::Status {
+    INTERLOCK_ASSIGN_OR_RETURN(
+        const Statement select,
+        Prepare(
+            db,
+            "SELECT p.id, CAST(e.bytes AS TEXT) FROM payload p JOIN entry e ON e.idx = p.id >> 8 "
+            "WHERE p.id >= ?1 AND p.sealed IS NOT NULL ORDER BY p.id LIMIT ?2"));
+    sqlite3_bind_int64(select.get(), 1, next_id);
+    sqlite3_bind_int(select.get(), 2, kRowsPerLook);
+    int code = SQLITE_ROW;
+    int rows = 0;
+    while (ids.size() < audit::kErasedPerCommand &&
+           (code = sqlite3_step(select.get())) == SQLITE_ROW) {
+      ++rows;
+      const std::int64_t id = sqlite3_column_int64(select.get(), 0);
+      const std::string bytes = ColumnText(select.get(), 1);
+      INTERLOCK_ASSIGN_OR_RETURN(const auto view, core::JsonObjectView::Of(bytes));
+      const std::int64_t age = now - view.Int("time_us").value_or(now);
+      if (age < shortest * kMonthMicros) {  // time never goes back: the rest is younger
+        next_id = std::numeric_limits<std::int64_t>::max();
+        return core::OkStatus();
+      }
+      next_id = id + 1;
+      const std::int64_t kept = MonthsOf(policy, view.String("kind").value_or("")) * kMonthMicros;
+      if (age >= kept && !open.contains(view.String("run").value_or(""))) ids.push_back(id);
+    }
+    if (code == SQLITE_DONE && rows < kRowsPerLook) {
+      next_id = std::numeric_limits<std::int64_t>::max();
+    }
+    return code == SQLITE_DONE || code == SQLITE_ROW ? core::OkStatus()
+                                                     : core::Internal(sqlite3_errmsg(db));
+  }));
+  return ids;
+}
+
+core::StatusOr<RetentionReport> Housekeeper::ApplyRetention(const std::string& actor,
+                                                            bool validate_only) {
+  RetentionReport report;
+  for (std::int64_t next = 0; next != std::numeric_limits<std::int64_t>::max();) {
+    INTERLOCK_ASSIGN_OR_RETURN(const std::vector<std::int64_t> ids, Expired(next));
+    if (ids.empty()) continue;
+    report.payloads += static_cast<std::int64_t>(ids.size());
+    ++report.entries;
+    if (validate_only) continue;
+    std::string list = "[";
+    for (const std::int64_t id : ids) {
+      list += (list.size() == 1 ? "" : ",") + std::to_string(id);
+    }
+    Draft draft;
+    draft.kind = "payload.erased";
+    draft.actor = actor;
+    BodyWriter(draft)
+        .Raw("payloads", list + "]")
+        .String("reason", "retention")
+        .String("what", "retention")
+        .Close();
+    INTERLOCK_RETURN_IF_ERROR(hub_.parts.keys->NoteErasure(kRetention));
+    INTERLOCK_RETURN_IF_ERROR(CommitAndWait([&](Serial& serial) -> core::Status {
+      serial.ErasePayloads(ids);
+      return serial.Append(draft).status();
+    }));
+  }
+  if (!validate_only && report.payloads > 0) {
+    INTERLOCK_RETURN_IF_ERROR(Finish(kRetention).status());
+  }
+  return report;
+}
+
+}  // namespace interlock::runtime

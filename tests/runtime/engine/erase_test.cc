@@ -1,0 +1,394 @@
+// Erasure (rule 21), retention, full text and queries of auditors, on a whole engine.
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <sqlite3.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <fstream>
+#include <future>
+#include <iterator>
+
+#include "audit/keys.h"
+#include "audit/verify.h"
+#include "engine/filter.h"
+#include "harness.h"
+#include "runtime/projectors.h"
+
+namespace interlock::runtime::test {
+namespace {
+
+using ::testing::HasSubstr;
+using ::testing::IsEmpty;
+
+constexpr const char* kAllowAll = R"(
+policy "open" { version = "1", owner = "tests", tools = { "*" }, default = "deny" }
+on("*", "everything", function(c) return allow() end)
+)";
+constexpr const char* kDenyBig = R"(
+policy "caps" { version = "1", owner = "tests", tools = { "*" }, default = "deny" }
+on("*", "small", function(c) if c.args.amount <= 100 then return allow() end end)
+on("*", "too_big", function(c) if c.args.amount > 100 then return deny { code = "TOO_BIG", say = "Too much." } end end)
+)";
+
+// Words that occur nowhere but in the person's content.
+constexpr const char* kSecretWords[] = {"Xylophonist", "quetzalcoatl", "zwieback", "vellichor"};
+
+std::vector<std::pair<std::string, std::string>> FilesOf(const std::string& folder) {
+  std::vector<std::pair<std::string, std::string>> files;
+  for (const auto& entry : std::filesystem::recursive_directory_iterator(folder)) {
+    if (!entry.is_regular_file()) continue;
+    std::ifstream in(entry.path(), std::ios::binary);
+    files.emplace_back(entry.path().string(), std::string(std::istreambuf_iterator<char>(in), {}));
+  }
+  return files;
+}
+
+// Files that hold the bytes, whatever the case of letters (an index folds it).
+std::vector<std::string> FilesWith(const std::string& folder, const std::string& needle) {
+  const auto lower = [](std::string text) {
+    for (char& c : text) c = static_cast<char>(c >= 'A' && c <= 'Z' ? c + 32 : c);
+    return text;
+  };
+  std::vector<std::string> found;
+  for (const auto& [path, bytes] : FilesOf(folder)) {
+    if (lower(bytes).find(lower(needle)) != std::string::npos) found.push_back(path);
+  }
+  return found;
+}
+
+template <typename T>
+core::StatusOr<T> Wait(const std::function<void(Reply<T>)>& start) {
+  std::promise<core::StatusOr<T>> promise;
+  start([&](core::StatusOr<T> value) { promise.set_value(std::move(value)); });
+  return promise.get_future().get();
+}
+
+core::StatusOr<Erasure> Erase(Harness& h, const std::string& subject, std::string request = "") {
+  return Wait<Erasure>([&](Reply<Erasure> reply) {
+    h.engine().EraseSubject(
+        h.operator_one,
+        {.subject = subject, .reason = "asked", .legal_basis = "Art. 17", .request_id = request},
+        std::move(reply));
+  });
+}
+
+core::StatusOr<FoundTexts> Search(Harness& h, const std::string& text) {
+  return Wait<FoundTexts>([&](Reply<FoundTexts> reply) {
+    h.engine().SearchCalls(h.operator_one, {}, text, std::move(reply));
+  });
+}
+
+std::vector<AuditedCall> Query(Harness& h, const std::string& filter) {
+  const auto page = h.engine().QueryCalls(h.operator_one, {}, filter);
+  EXPECT_TRUE(page.ok()) << page.status();
+  return page.ok() ? page->items : std::vector<AuditedCall>{};
+}
+
+audit::VerifyReport VerifyFolder(const std::string& folder) {
+  const auto projectors = MakeProjectors();
+  audit::VerifyOptions options;
+  options.database = folder + "/audit.db";
+  for (const auto& projector : projectors) options.projectors.push_back(projector.get());
+  return audit::Verify(options);
+}
+
+// The wrapped keys that stand in keys.db, by key id.
+std::map<std::string, std::string> WrappedKeys(const std::string& folder) {
+  std::map<std::string, std::string> keys;
+  sqlite3* db = nullptr;
+  EXPECT_EQ(sqlite3_open_v2((folder + "/keys.db").c_str(), &db, SQLITE_OPEN_READONLY, nullptr),
+            SQLITE_OK);
+  sqlite3_stmt* select = nullptr;
+  sqlite3_prepare_v2(db, "SELECT key_id, wrapped FROM data_key WHERE wrapped IS NOT NULL", -1,
+                     &select, nullptr);
+  while (sqlite3_step(select) == SQLITE_ROW) {
+    keys[reinterpret_cast<const char*>(sqlite3_column_text(select, 0))] =
+        std::string(static_cast<const char*>(sqlite3_column_blob(select, 1)),
+                    static_cast<std::size_t>(sqlite3_column_bytes(select, 1)));
+  }
+  sqlite3_finalize(select);
+  sqlite3_close(db);
+  return keys;
+}
+
+ToolSpec Write(std::string name) {
+  return {.name = std::move(name), .effect = tools::Effect::kWrite};
+}
+
+// Calls of two people, full text included, large content too (overflow pages).
+void FillWithCalls(Harness& h) {
+  h.tools.Answers("notes.add", {{"saved", "quetzalcoatl is noted"}});
+  for (int i = 0; i < 30; ++i) {
+    const std::string pad(static_cast<std::size_t>(i) * 700, 'p');
+    ASSERT_TRUE(h.Execute("notes.add",
+                          {{"text", "Xylophonist zwieback " + std::to_string(i)}, {"pad", pad}},
+                          h.NewRequestId(), "ann")
+                    .ok());
+    ASSERT_TRUE(h.Execute("notes.add", {{"text", "harmless twin"}}, h.NewRequestId(), "bob").ok());
+  }
+  ASSERT_TRUE(h.CreateRun("my vellichor", "ann").ok());
+}
+
+TEST(Erase, LeavesNothingOfThePersonInAnyFileAndTheLogVerifies) {
+  Harness h(kAllowAll, {Write("notes.add")});
+  h.WithSearch();
+  FillWithCalls(h);
+  h.tools.Answers("notes.add", {{"saved", "harmless"}});
+  const auto found = Search(h, "zwieback");
+  ASSERT_TRUE(found.ok()) << found.status();
+  EXPECT_EQ(found->page.items.size(), 30u);
+  EXPECT_THAT(FilesWith(h.folder, "zwieback"), testing::Not(IsEmpty()));  // search.db: the twin
+  const auto before = WrappedKeys(h.folder);
+
+  const auto erased = Erase(h, "ann", "r-1");
+  ASSERT_TRUE(erased.ok()) << erased.status();
+  EXPECT_GT(erased->payloads, 60);
+  const auto after = WrappedKeys(h.folder);
+  ASSERT_EQ(after.size() + 1, before.size());
+  for (const auto& [key_id, wrapped] : before) {
+    const bool gone = !after.contains(key_id);
+    EXPECT_EQ(FilesWith(h.folder, wrapped).empty(), gone) << key_id;
+  }
+  for (const char* word : kSecretWords) EXPECT_THAT(FilesWith(h.folder, word), IsEmpty()) << word;
+  const auto twin = Search(h, "\"harmless twin\"");
+  ASSERT_TRUE(twin.ok()) << twin.status();
+  EXPECT_EQ(twin->page.items.size(), 30u);
+  const auto again = Search(h, "zwieback");
+  ASSERT_TRUE(again.ok()) << again.status();
+  EXPECT_THAT(again->page.items, IsEmpty());
+
+  const auto repeated = Erase(h, "ann", "r-1");
+  ASSERT_TRUE(repeated.ok()) << repeated.status();
+  EXPECT_EQ(repeated->index, erased->index);
+  EXPECT_EQ(Erase(h, "ann").status().code(), core::StatusCode::kFailedPrecondition);
+  EXPECT_EQ(Erase(h, "nobody").status().code(), core::StatusCode::kNotFound);
+  h.Stop();
+  for (const char* word : kSecretWords) EXPECT_THAT(FilesWith(h.folder, word), IsEmpty()) << word;
+  const audit::VerifyReport report = VerifyFolder(h.folder);
+  EXPECT_EQ(report.verdict, audit::Verdict::kIntact) << report.reason;
+}
+
+TEST(Erase, EndsOpenRunsAndRefusesWhileACallIsAtWork) {
+  Harness h(kAllowAll, {Write("notes.add")});
+  h.planner.plans = {FakePlanner::Ask("which one?")};
+  const auto run = h.CreateRun("help", "ann");
+  ASSERT_TRUE(run.ok()) << run.status();
+  h.WaitForState(run->id, RunState::kWaitingForUser);
+  const auto erased = Erase(h, "ann");
+  ASSERT_TRUE(erased.ok()) << erased.status();
+  EXPECT_EQ(erased->runs_ended, 1);
+  EXPECT_EQ(h.WaitForState(run->id, RunState::kCancelled).state, RunState::kCancelled);
+
+  h.tools.On("notes.add",
+             [](const tools::CallSpec&, FakeTools::Done done) { done(UnknownOutcome()); });
+  const auto call = h.Execute("notes.add", {{"text", "x"}}, h.NewRequestId(), "bob");
+  ASSERT_TRUE(call.ok()) << call.status();
+  ASSERT_EQ(call->state, CallState::kUnknown);
+  const auto busy = Erase(h, "bob");
+  EXPECT_EQ(ReasonOf(busy.status()), "SUBJECT_BUSY");
+  EXPECT_TRUE(h.Resolve(h.operator_one, call->id, false).ok());
+  EXPECT_TRUE(Erase(h, "bob").ok());
+}
+
+// A process that ends between the steps: the child makes the first ones and is gone without a
+// goodbye; the next start finishes.
+class EraseCrash : public ::testing::TestWithParam<int> {};
+
+TEST_P(EraseCrash, RecoveryFinishes) {
+  Harness h(kAllowAll, {Write("notes.add")});
+  h.WithSearch();
+  FillWithCalls(h);
+  ASSERT_TRUE(Search(h, "zwieback").ok());
+  const std::string key = *h.keys().KeyIdOf("ann");
+  const std::string wrapped = WrappedKeys(h.folder).at(key);
+  h.Stop();
+  const pid_t child = fork();
+  if (child == 0) {
+    h.Start();
+    const int steps = GetParam();
+    audit::KeyStore& keys = h.keys();
+    const std::string body = R"({"key":")" + key + R"(","reason":"asked","subject":")" +
+                             keys.Hmac("subject", "ann") + R"(","what":"subject"})";
+    const audit::NewEntry entry{
+        .kind = "payload.erased", .run = "", .actor = "principal:ops1", .body = body, .cites = {}};
+    bool ok = h.log().Append(entry).ok();
+    if (steps >= 2) ok = ok && keys.DestroyKey(key).ok();
+    if (steps >= 3) {  // a part of the ciphertext
+      class EraseSome final : public audit::Command {
+       public:
+        explicit EraseSome(std::promise<void>& done) : done_(done) {}
+        core::Status Apply(audit::Transaction& transaction) override {
+          std::vector<std::int64_t> ids;
+          for (std::int64_t i = 0; i < 5 * 256; i += 256) ids.push_back(i);
+          transaction.ErasePayloads(ids);
+          return core::OkStatus();
+        }
+        void Done(const core::Status&) override { done_.set_value(); }
+
+       private:
+        std::promise<void>& done_;
+      };
+      std::promise<void> done;
+      h.log().Submit(std::make_unique<EraseSome>(done), audit::Urgency::kNormal);
+      done.get_future().wait();
+    }
+    _exit(ok ? 0 : 1);
+  }
+  int status = 0;
+  ASSERT_EQ(waitpid(child, &status, 0), child);
+  ASSERT_EQ(status, 0);
+  h.Start();
+  ASSERT_TRUE(Search(h, "twin").ok());  // behind the recovery, on the same thread
+  EXPECT_EQ(h.keys().UnfinishedErasures()->size(), 0u);
+  EXPECT_THAT(FilesWith(h.folder, wrapped), IsEmpty());
+  for (const char* word : kSecretWords) EXPECT_THAT(FilesWith(h.folder, word), IsEmpty()) << word;
+  h.Stop();
+  const audit::VerifyReport report = VerifyFolder(h.folder);
+  EXPECT_EQ(report.verdict, audit::Verdict::kIntact) << report.reason;
+}
+INSTANTIATE_TEST_SUITE_P(AfterStep, EraseCrash, ::testing::Values(1, 2, 3));
+
+TEST(Retention, ErasesWhatIsOlderThanItsClassAndNothingElse) {
+  Harness h(kAllowAll, {Write("notes.add")});
+  h.retention = {.conversation_months = 7, .calls_months = 13, .approvals_months = 13};
+  h.Restart();
+  h.tools.Answers("notes.add", {{"ok", true}});
+  ASSERT_TRUE(h.Execute("notes.add", {{"text", "old"}}, h.NewRequestId(), "ann").ok());
+  const auto run = h.CreateRun("hello", "ann");
+  ASSERT_TRUE(run.ok());
+  h.WaitForState(run->id, RunState::kCompleted);
+  const auto apply = [&](bool count) {
+    return *Wait<RetentionReport>([&](Reply<RetentionReport> reply) {
+      h.engine().ApplyRetention(h.operator_one, count, std::move(reply));
+    });
+  };
+  EXPECT_EQ(apply(true).payloads, 0);
+  h.clock.Shift(8ll * 2'629'746 * 1'000'000);
+  const std::int64_t conversation = apply(true).payloads;
+  EXPECT_GT(conversation, 0);
+  EXPECT_EQ(apply(false).payloads, conversation);
+  EXPECT_EQ(apply(true).payloads, 0);
+  h.clock.Shift(6ll * 2'629'746 * 1'000'000);
+  EXPECT_GT(apply(false).payloads, 0);  // the calls
+  h.Stop();
+  const audit::VerifyReport report = VerifyFolder(h.folder);
+  EXPECT_EQ(report.verdict, audit::Verdict::kIntact) << report.reason;
+}
+
+TEST(Query, FindsCallsByWhatAuditorsAskFor) {
+  Harness h(kDenyBig, {{.name = "refunds.create",
+                        .effect = tools::Effect::kMoney,
+                        .effect_key = "refund:{args.id}",
+                        .money = true},
+                       Write("notes.add")});
+  h.tools.Answers("refunds.create", {{"amount", "12.50"}, {"currency", "USD"}});
+  h.tools.Answers("notes.add", {{"ok", true}});
+  ASSERT_TRUE(
+      h.Execute("refunds.create", {{"id", "a"}, {"amount", 50}}, h.NewRequestId(), "ann").ok());
+  ASSERT_TRUE(
+      h.Execute("refunds.create", {{"id", "b"}, {"amount", 500}}, h.NewRequestId(), "bob").ok());
+  ASSERT_TRUE(h.Execute("notes.add", {{"amount", 1}}, h.NewRequestId(), "ann").ok());
+  EXPECT_EQ(Query(h, "").size(), 3u);
+  EXPECT_EQ(Query(h, "tool = \"refunds.*\"").size(), 2u);
+  const auto denied = Query(h, "tool = \"refunds.create\" AND verdict = deny");
+  ASSERT_EQ(denied.size(), 1u);
+  EXPECT_EQ(denied[0].code, "TOO_BIG");
+  EXPECT_THAT(denied[0].rules, testing::Contains(HasSubstr("too_big")));
+  const auto moved = Query(h, "amount > 0");
+  ASSERT_EQ(moved.size(), 1u);
+  EXPECT_EQ(moved[0].amount_minor, 1250);
+  EXPECT_EQ(moved[0].currency, "USD");
+  EXPECT_EQ(Query(h, "subject = ann").size(), 2u);
+  EXPECT_EQ(Query(h, "subject = bob AND NOT verdict = deny").size(), 0u);
+  EXPECT_EQ(Query(h, "rule:" + denied[0].rules[0]).size(), 1u);
+  EXPECT_EQ(Query(h, "actor = ticketing time >= 2020-01-01").size(), 3u);
+  EXPECT_EQ(Query(h, "time < 2020-01-01").size(), 0u);
+  EXPECT_EQ(Query(h, "verdict = deny OR tool = notes.add amount = 0").size(), 2u);
+  const auto first = h.engine().QueryCalls(h.operator_one, {.size = 2, .cursor = ""}, "");
+  ASSERT_TRUE(first.ok());
+  ASSERT_EQ(first->items.size(), 2u);
+  const auto rest =
+      h.engine().QueryCalls(h.operator_one, {.size = 2, .cursor = first->next_cursor}, "");
+  ASSERT_TRUE(rest.ok());
+  ASSERT_EQ(rest->items.size(), 1u);
+  EXPECT_EQ(rest->next_cursor, "");
+  EXPECT_NE(rest->items[0].call, first->items[1].call);
+  EXPECT_EQ(h.engine().QueryCalls(h.integrator, {}, "").status().code(),
+            core::StatusCode::kPermissionDenied);
+}
+
+TEST(Query, ViewsAnswerThePlainSql) {
+  Harness h(kAllowAll, {Write("notes.add")});
+  h.WithSearch();
+  FillWithCalls(h);
+  ASSERT_TRUE(Search(h, "twin").ok());
+  ASSERT_TRUE(Erase(h, "ann").ok());
+  const auto count = [&](const std::string& sql) {
+    std::int64_t value = -1;
+    const core::Status status = h.log().Query([&](sqlite3* db) -> core::Status {
+      sqlite3_stmt* select = nullptr;
+      if (sqlite3_prepare_v2(db, sql.c_str(), -1, &select, nullptr) != SQLITE_OK) {
+        return core::Internal(sqlite3_errmsg(db));
+      }
+      if (sqlite3_step(select) == SQLITE_ROW) value = sqlite3_column_int64(select, 0);
+      sqlite3_finalize(select);
+      return core::OkStatus();
+    });
+    EXPECT_TRUE(status.ok()) << sql << ": " << status;
+    return value;
+  };
+  EXPECT_EQ(count("SELECT count(*) FROM v_calls WHERE actor = 'ticketing' AND time > '2020'"), 60);
+  EXPECT_EQ(count("SELECT count(*) FROM v_decisions WHERE verdict = 'allow'"), 60);
+  EXPECT_EQ(count("SELECT count(*) FROM v_approvals"), 0);
+  EXPECT_EQ(count("SELECT count(*) FROM v_money"), 0);
+  EXPECT_EQ(count("SELECT count(*) FROM v_access WHERE what = 'search'"), 1);
+  EXPECT_EQ(count("SELECT count(*) FROM v_erasures WHERE legal_basis = 'Art. 17'"), 1);
+}
+
+TEST(Arguments, EachFieldIsCommittedToByItself) {
+  Harness h(kAllowAll, {Write("notes.add")});
+  h.tools.Answers("notes.add", {{"ok", true}});
+  ASSERT_TRUE(h.Execute("notes.add",
+                        {{"amount", 5}, {"to", R"(a "b", {c})"}, {"x", {1, {{"y", 2}}}}},
+                        h.NewRequestId(), "ann")
+                  .ok());
+  bool seen = false;
+  for (const audit::Entry& entry : h.Entries("")) {
+    if (entry.kind != "call.proposed") continue;
+    const core::Json args = core::Json::parse(entry.bytes)["body"]["args"];
+    const auto row = h.log().ReadPayload(entry.index, args["slot"].get<int>());
+    ASSERT_TRUE(row.ok());
+    const auto opened = h.keys().Open(row->payload);
+    ASSERT_TRUE(opened.ok()) << opened.status();
+    const core::Json plain = core::Json::parse(opened->plaintext);
+    ASSERT_EQ(args["fields"].size(), plain.size());
+    for (const auto& [name, value] : plain.items()) {
+      const core::Digest salt = audit::FieldSalt(opened->salt, name);
+      const std::string text = core::CanonicalJson(value);
+      EXPECT_EQ(args["fields"][name],
+                core::Hex(audit::FieldCommitment(core::AsBytes(salt), {name, text})));
+    }
+    seen = true;
+  }
+  EXPECT_TRUE(seen);
+}
+
+TEST(Filter, SaysWhereItIsWrong) {
+  const auto hmac = [](std::string_view, std::string_view text) { return std::string(text); };
+  for (const char* bad :
+       {"tool", "tool =", "nonsense = 1", "tool = \"open", "(tool = a", "tool < a", "amount = ten",
+        "time > yesterday", "tool = a)", "time > 2026-02-30"}) {
+    const auto compiled = CompileCallFilter(bad, hmac);
+    EXPECT_EQ(compiled.status().code(), core::StatusCode::kInvalidArgument) << bad;
+  }
+  EXPECT_FALSE(CompileCallFilter(std::string(40, '(') + "tool = a", hmac).ok());
+  EXPECT_FALSE(CompileCallFilter(std::string(5000, ' '), hmac).ok());
+  const auto injected = CompileCallFilter("tool = \"' OR 1=1 --\"", hmac);
+  ASSERT_TRUE(injected.ok());
+  EXPECT_EQ(injected->where, "(c.tool = ?1)");
+  EXPECT_EQ(*ParseFilterTime("1970-01-02T00:00:00.5Z"), 86'400'500'000);
+}
+
+}  // namespace
+}  // namespace interlock::runtime::test
