@@ -1,4 +1,4 @@
-// audit query|show|verify|checkpoint|tail.
+// audit entries|show|verify|checkpoint|tail.
 #include <CLI/CLI.hpp>
 #include <chrono>
 #include <filesystem>
@@ -77,7 +77,7 @@ void PrintLine(const Io& io, const wire::Entry& entry, const core::Json& parsed)
          << EscapeForTerminal(IdOf(entry.run())) << "  " << EscapeAndCut(body, 200) << '\n';
 }
 
-int Query(Session& session, const QueryOptions& options) {
+int ListEntries(Session& session, const QueryOptions& options) {
   const auto filter = FilterOf(options);
   if (!filter.ok()) return Fail(session, filter.status());
   auto client = session.Connect();
@@ -104,7 +104,32 @@ int Query(Session& session, const QueryOptions& options) {
   return kYes;
 }
 
-int Show(Session& session, std::int64_t index) {
+struct ShowOptions {
+  std::int64_t index = 0;
+  bool content = false;
+  std::string reason;
+};
+
+// Opens the content that an entry commits to; the daemon records who looked before it answers.
+int ShowContent(Session& session, const Client& client, const ShowOptions& options) {
+  wire::DisclosePayloadsRequest request;
+  request.set_name(client.Name("entries", std::to_string(options.index)));
+  request.set_reason(options.reason);
+  const auto opened =
+      client.Call(client.audit, &wire::AuditService::Stub::DisclosePayloads, request);
+  if (!opened.ok()) return Fail(session, opened.status());
+  if (session.io.json) return PrintJson(session.io, MessageJson(*opened)), kYes;
+  for (const wire::DisclosedPayload& payload : opened->payloads()) {
+    session.io.out << "slot " << payload.slot() << "  "
+                   << (payload.erased() ? "erased" : EscapeForTerminal(payload.media())) << '\n';
+    if (!payload.erased()) session.io.out << EscapeLines(payload.content(), 2) << '\n';
+  }
+  session.io.out << "recorded   entry " << opened->access_index() << '\n';
+  return kYes;
+}
+
+int Show(Session& session, const ShowOptions& options) {
+  const std::int64_t index = options.index;
   auto client = session.Connect();
   if (!client.ok()) return Fail(session, client.status());
   wire::GetEntryRequest request;
@@ -113,12 +138,13 @@ int Show(Session& session, std::int64_t index) {
       (*client)->Call((*client)->audit, &wire::AuditService::Stub::GetEntry, request);
   if (!entry.ok()) return Fail(session, entry.status());
   const Io& io = session.io;
-  if (io.json) return PrintJson(io, MessageJson(*entry)), kYes;
+  if (io.json && !options.content) return PrintJson(io, MessageJson(*entry)), kYes;
+  if (io.json) return ShowContent(session, **client, options);
   io.out << "index      " << entry->index() << '\n'
          << "time       " << FormatTime(MicrosOf(entry->create_time())) << '\n'
          << "leaf hash  " << core::Hex(entry->leaf_hash()) << '\n'
          << EscapeLines(ParsedEntry(*entry).dump(2), 0) << '\n';
-  return kYes;
+  return options.content ? ShowContent(session, **client, options) : int{kYes};
 }
 
 int GetCheckpoint(Session& session) {
@@ -180,9 +206,9 @@ int VerifyCommand(Session& session, const VerifyArguments& arguments) {
   return ExitCodeOf(report.verdict);
 }
 
-void AddQuery(CLI::App& group, Session& session) {
+void AddEntries(CLI::App& group, Session& session) {
   auto options = std::make_shared<QueryOptions>();
-  CLI::App* query = group.add_subcommand("query", "List entries, oldest first");
+  CLI::App* query = group.add_subcommand("entries", "List entries, oldest first");
   query->add_option("--run", options->run, "Only those of this run");
   query->add_option("--kind", options->kind, "Only this kind (call.decided) or family (call)");
   query->add_option("--tool", options->tool, "Only entries that name this tool");
@@ -191,7 +217,7 @@ void AddQuery(CLI::App& group, Session& session) {
   query->add_option("--to", options->to, "Not after");
   query->add_option("--limit", options->limit, "At most this many")
       ->check(CLI::Range(1, 100'000'000));
-  Does(query, session, [&session, options] { return Query(session, *options); });
+  Does(query, session, [&session, options] { return ListEntries(session, *options); });
 }
 
 void AddVerify(CLI::App& group, Session& session) {
@@ -210,14 +236,18 @@ void AddVerify(CLI::App& group, Session& session) {
 }  // namespace
 
 void AddAuditCommands(CLI::App& app, Session& session) {
-  CLI::App* group = AddGroup(app, "audit", "The log: query, show, verify, checkpoint, tail");
-  AddQuery(*group, session);
+  CLI::App* group =
+      AddGroup(app, "audit", "The log: query, entries, show, search, verify, erase, snapshot, …");
+  AddEntries(*group, session);
+  AddAuditContentCommands(*group, session);
   AddVerify(*group, session);
   AddSignerCommands(*group, session);
-  auto index = std::make_shared<std::int64_t>(0);
+  auto shown = std::make_shared<ShowOptions>();
   CLI::App* show = group->add_subcommand("show", "Show an entry");
-  show->add_option("INDEX", *index)->required()->check(CLI::NonNegativeNumber);
-  Does(show, session, [&session, index] { return Show(session, *index); });
+  show->add_option("INDEX", shown->index)->required()->check(CLI::NonNegativeNumber);
+  show->add_flag("--content", shown->content, "Open its sealed content; that is itself recorded");
+  show->add_option("--reason", shown->reason, "Why you look: stands in the record");
+  Does(show, session, [&session, shown] { return Show(session, *shown); });
   CLI::App* checkpoint =
       group->add_subcommand("checkpoint", "Print a signed checkpoint of the log as it is now");
   Does(checkpoint, session, [&session] { return GetCheckpoint(session); });

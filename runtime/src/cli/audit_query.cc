@@ -1,0 +1,221 @@
+// audit query|search|erase|retention|snapshot.
+#include <CLI/CLI.hpp>
+#include <ostream>
+
+#include "audit/snapshot.h"
+#include "cli/audit_formats.h"
+#include "cli/cli.h"
+#include "cli/message_json.h"
+#include "cli/verify.h"
+
+namespace interlock::runtime::cli {
+namespace {
+
+struct QueryOptions {
+  std::string filter;
+  std::string run, tool, rule, verdict, actor, subject, user, approver, from, to;
+  std::string money_from;
+  bool money = false;
+  bool csv = false;
+  bool ocsf = false;
+  int limit = 100;
+};
+
+std::string Quoted(std::string_view value) {
+  std::string text = "\"";
+  for (const char c : value) {
+    if (c == '"' || c == '\\') text += '\\';
+    text += c;
+  }
+  return text + "\"";
+}
+
+// The options as one AIP-160 filter, so that there is one way to ask.
+core::StatusOr<std::string> FilterOf(const QueryOptions& options) {
+  std::string filter = options.filter.empty() ? "" : "(" + options.filter + ")";
+  const auto add = [&](std::string_view term, const std::string& value) {
+    if (value.empty()) return;
+    filter += (filter.empty() ? "" : " AND ") + std::string(term) + Quoted(value);
+  };
+  add("run = ", options.run), add("tool = ", options.tool), add("rule = ", options.rule);
+  add("verdict = ", options.verdict), add("actor = ", options.actor);
+  add("subject = ", options.subject), add("user = ", options.user);
+  add("approver = ", options.approver), add("amount >= ", options.money_from);
+  for (const auto& [term, text] :
+       {std::pair{"time >= ", &options.from}, {"time <= ", &options.to}}) {
+    if (text->empty()) continue;
+    INTERLOCK_ASSIGN_OR_RETURN(const std::int64_t time, ParseTime(*text));
+    add(term, std::to_string(time));
+  }
+  if (options.money) filter += (filter.empty() ? "" : " AND ") + std::string("amount != 0");
+  return filter;
+}
+
+int Query(Session& session, const QueryOptions& options) {
+  const auto filter = FilterOf(options);
+  if (!filter.ok()) return Fail(session, filter.status());
+  auto client = session.Connect();
+  if (!client.ok()) return Fail(session, client.status());
+  CallPrinter printer(session.io, options.ocsf      ? CallFormat::kOcsf
+                                  : options.csv     ? CallFormat::kCsv
+                                  : session.io.json ? CallFormat::kJsonLines
+                                                    : CallFormat::kTable);
+  const core::Status status =
+      EachPage(options.limit, [&](int size, const std::string& token) -> core::StatusOr<PageEnd> {
+        wire::QueryCallsRequest request;
+        request.set_parent((*client)->parent());
+        request.set_filter(*filter);
+        request.set_page_size(size);
+        request.set_page_token(token);
+        INTERLOCK_ASSIGN_OR_RETURN(
+            const wire::QueryCallsResponse page,
+            (*client)->Call((*client)->audit, &wire::AuditService::Stub::QueryCalls, request));
+        for (const wire::AuditedCall& call : page.calls()) printer.Add(call);
+        return PageEnd{.next = page.next_page_token(), .count = page.calls_size()};
+      });
+  if (!status.ok()) return Fail(session, status);
+  printer.End();
+  return kYes;
+}
+
+int Search(Session& session, const std::string& text, int limit) {
+  auto client = session.Connect();
+  if (!client.ok()) return Fail(session, client.status());
+  Table table({"ENTRY", "CALL", "IN", "TEXT"});
+  const core::Status status =
+      EachPage(limit, [&](int size, const std::string& token) -> core::StatusOr<PageEnd> {
+        wire::SearchCallsRequest request;
+        request.set_parent((*client)->parent());
+        request.set_text(text);
+        request.set_page_size(size);
+        request.set_page_token(token);
+        INTERLOCK_ASSIGN_OR_RETURN(
+            const wire::SearchCallsResponse page,
+            (*client)->Call((*client)->audit, &wire::AuditService::Stub::SearchCalls, request));
+        for (const wire::SearchHit& hit : page.hits()) {
+          if (session.io.json) PrintJson(session.io, MessageJson(hit));
+          table.Add({std::to_string(hit.index()), IdOf(hit.call()), hit.field(), hit.snippet()});
+        }
+        return PageEnd{.next = page.next_page_token(), .count = page.hits_size()};
+      });
+  if (!status.ok()) return Fail(session, status);
+  if (!session.io.json) table.Print(session.io);
+  return kYes;
+}
+
+int Erase(Session& session, wire::EraseSubjectRequest request) {
+  auto client = session.Connect();
+  if (!client.ok()) return Fail(session, client.status());
+  request.set_parent((*client)->parent());
+  request.set_request_id(NewRequestId());
+  const auto erased =
+      (*client)->Call((*client)->audit, &wire::AuditService::Stub::EraseSubject, request);
+  if (!erased.ok()) return Fail(session, erased.status());
+  if (session.io.json) return PrintJson(session.io, MessageJson(*erased)), kYes;
+  session.io.out << "erased: entry " << erased->index() << ", " << erased->runs_ended()
+                 << " runs ended, " << erased->payloads() << " payloads destroyed with their key\n";
+  return kYes;
+}
+
+int Retention(Session& session, bool apply) {
+  auto client = session.Connect();
+  if (!client.ok()) return Fail(session, client.status());
+  wire::ApplyRetentionRequest request;
+  request.set_parent((*client)->parent());
+  request.set_validate_only(!apply);
+  const auto done =
+      (*client)->Call((*client)->audit, &wire::AuditService::Stub::ApplyRetention, request);
+  if (!done.ok()) return Fail(session, done.status());
+  if (session.io.json) return PrintJson(session.io, MessageJson(*done)), kYes;
+  session.io.out << done->payloads() << " payloads are older than they are kept"
+                 << (apply ? "; they are erased now\n" : "; --apply erases them\n");
+  return kYes;
+}
+
+int MakeSnapshot(Session& session, const std::string& path, const std::string& out) {
+  const auto database = FindLog(path);
+  if (!database.ok()) return Fail(session, database.status());
+  const auto report = audit::Snapshot(*database, out);
+  if (!report.ok()) return Fail(session, report.status());
+  if (session.io.json) {
+    PrintJson(session.io, {{"file", out}, {"entries", report->entries}, {"bytes", report->bytes}});
+  } else {
+    session.io.out << out << ": " << report->entries << " entries, " << report->bytes
+                   << " bytes; read it with sqlite3, Datasette or DuckDB (views v_calls, "
+                      "v_decisions, v_approvals, v_money, v_access)\n";
+  }
+  return kYes;
+}
+
+void AddQuery(CLI::App& group, Session& session) {
+  auto options = std::make_shared<QueryOptions>();
+  CLI::App* query = group.add_subcommand(
+      "query", "List calls: who did what, under which rule, on whose approval");
+  query->add_option("--filter", options->filter,
+                    "AIP-160: tool = \"refunds.*\" AND (verdict = \"deny\" OR amount > 10000)");
+  query->add_option("--run", options->run, "Only this run");
+  query->add_option("--tool", options->tool, "Only this tool; * at either end");
+  query->add_option("--rule", options->rule, "Only where this rule said something");
+  query->add_option("--verdict", options->verdict, "allow, ask, deny or refuse");
+  query->add_option("--actor", options->actor, "Only for this principal");
+  query->add_option("--approver", options->approver, "Only where this principal approved");
+  query->add_option("--subject", options->subject, "Only content of this person");
+  query->add_option("--user", options->user, "Only for this end user");
+  query->add_flag("--money", options->money, "Only where money moved");
+  query->add_option("--amount-from", options->money_from, "At least this much, in minor units");
+  query->add_option("--from", options->from,
+                    "Not before: 2026-11-21, 2026-11-21T14:03:11Z or microseconds");
+  query->add_option("--to", options->to, "Not after");
+  query->add_option("--limit", options->limit, "At most this many")
+      ->check(CLI::Range(1, 100'000'000));
+  CLI::Option* csv = query->add_flag("--csv", options->csv, "Comma separated values (RFC 4180)");
+  query->add_flag("--ocsf", options->ocsf, "OCSF 1.3.0 API Activity, one a line")->excludes(csv);
+  Does(query, session, [&session, options] { return Query(session, *options); });
+}
+
+void AddErase(CLI::App& group, Session& session) {
+  auto request = std::make_shared<wire::EraseSubjectRequest>();
+  CLI::App* erase = group.add_subcommand("erase", "Erase all content of one person; the log stays");
+  erase
+      ->add_option_function<std::string>(
+          "--subject", [request](const std::string& text) { request->set_subject(text); },
+          "Whose content")
+      ->required();
+  erase
+      ->add_option_function<std::string>(
+          "--reason", [request](const std::string& text) { request->set_reason(text); },
+          "Stays in the log: no personal data")
+      ->required();
+  erase->add_option_function<std::string>(
+      "--legal-basis", [request](const std::string& text) { request->set_legal_basis(text); },
+      "Stays in the log: \"GDPR Art. 17(1)(a)\"");
+  Does(erase, session, [&session, request] { return Erase(session, *request); });
+}
+
+}  // namespace
+
+void AddAuditContentCommands(CLI::App& group, Session& session) {
+  AddQuery(group, session);
+  AddErase(group, session);
+  auto text = std::make_shared<std::string>();
+  auto limit = std::make_shared<int>(50);
+  CLI::App* search = group.add_subcommand(
+      "search", "Find words in arguments and results; the search itself is recorded");
+  search->add_option("TEXT", *text, "Words, all of which must occur; \"a phrase\"")->required();
+  search->add_option("--limit", *limit, "At most this many")->check(CLI::Range(1, 100'000));
+  Does(search, session, [&session, text, limit] { return Search(session, *text, *limit); });
+  auto apply = std::make_shared<bool>(false);
+  CLI::App* retention = group.add_subcommand(
+      "retention", "Count content that is older than it is kept; --apply erases it");
+  retention->add_flag("--apply", *apply, "Erase it now (also done by itself, daily)");
+  Does(retention, session, [&session, apply] { return Retention(session, *apply); });
+  auto path = std::make_shared<std::string>();
+  auto out = std::make_shared<std::string>();
+  CLI::App* snapshot = group.add_subcommand(
+      "snapshot", "Copy a log into one file for your own SQL, while the daemon runs");
+  snapshot->add_option("DIR", *path, "A tenant's folder, a data folder, or audit.db")->required();
+  snapshot->add_option("--out", *out, "The new file")->required();
+  Does(snapshot, session, [&session, path, out] { return MakeSnapshot(session, *path, *out); });
+}
+
+}  // namespace interlock::runtime::cli
