@@ -82,4 +82,9 @@ core::StatusOr<ConsistencyText> ParseConsistency(std::string_view text) {
   return proof;
 }
 
+core::StatusOr<std::uint64_t> CheckpointSize(std::string_view note) {
+  INTERLOCK_ASSIGN_OR_RETURN(const Checkpoint head, ReadCheckpoint(note));
+  return head.size;
+}
+
 }  // namespace interlock::audit

@@ -1,8 +1,7 @@
 #include "audit/verify.h"
 
-#include <sys/stat.h>
-
-#include <cstring>
+#include <fstream>
+#include <iterator>
 #include <set>
 #include <utility>
 
@@ -13,6 +12,7 @@
 #include "head_check.h"
 #include "payload_check.h"
 #include "projection_check.h"
+#include "read_only.h"
 #include "rotation_check.h"
 #include "schema.h"
 #include "sqlite.h"
@@ -22,46 +22,6 @@ namespace interlock::audit {
 namespace {
 
 constexpr std::uint64_t kProgressEntries = 4096;
-
-std::int64_t FileSize(const std::string& path) {
-  struct stat info {};
-  return ::stat(path.c_str(), &info) == 0 ? static_cast<std::int64_t>(info.st_size) : -1;
-}
-
-std::string FileUri(const std::string& path, bool immutable) {
-  std::string uri = "file:";
-  for (const char c : path) {
-    if (c == '%' || c == '?' || c == '#') {
-      uri += "%" + core::Hex(std::string_view(&c, 1));
-    } else {
-      uri += c;
-    }
-  }
-  return uri + (immutable ? "?mode=ro&immutable=1" : "?mode=ro");
-}
-
-// A database at rest is opened as immutable: then SQLite makes no -wal or -shm file beside it.
-core::StatusOr<Db> OpenToVerify(const std::string& path) {
-  if (FileSize(path) < 0) return core::NotFound("there is no `" + path + "`");
-  const bool at_rest = FileSize(path + "-wal") <= 0;
-  INTERLOCK_ASSIGN_OR_RETURN(Db db, OpenForReading(FileUri(path, at_rest)));
-  INTERLOCK_RETURN_IF_ERROR(Exec(db.get(), "BEGIN"));
-  return db;
-}
-
-// A log of an older version has no table for cosignatures.
-core::StatusOr<std::string> WithStoredCosignatures(sqlite3* db, const std::string& note,
-                                                   std::uint64_t size) {
-  auto rows = Statement::Prepare(db, "SELECT line FROM cosignature WHERE size = ? ORDER BY name");
-  if (!rows.ok()) return note;
-  rows->Int(1, static_cast<std::int64_t>(size));
-  std::string out = note;
-  while (true) {
-    INTERLOCK_ASSIGN_OR_RETURN(const bool row, rows->Step());
-    if (!row) return out;
-    out = WithSignatureLines(out, rows->Bytes(0));
-  }
-}
 
 class Verifier {
  public:
@@ -88,13 +48,13 @@ class Verifier {
 
  private:
   core::Status Check() {
-    INTERLOCK_ASSIGN_OR_RETURN(db_, OpenToVerify(options_.database));
+    INTERLOCK_ASSIGN_OR_RETURN(db_, OpenAtRest(options_.database));
     INTERLOCK_RETURN_IF_ERROR(CheckFormat(db_.get()));
     INTERLOCK_RETURN_IF_ERROR(CheckTables());
     INTERLOCK_ASSIGN_OR_RETURN(identity_, ReadIdentity(db_.get()));
     report_.key_pinned = !options_.verifier_key.empty();
     heads_.emplace(identity_, options_.verifier_key, &findings_);
-    INTERLOCK_RETURN_IF_ERROR(heads_->Load(db_.get(), options_.outside_checkpoints));
+    INTERLOCK_RETURN_IF_ERROR(heads_->Load(db_.get(), KnownNotes()));
     INTERLOCK_RETURN_IF_ERROR(projections_.Start(db_.get(), options_.projectors));
     INTERLOCK_RETURN_IF_ERROR(CheckEntries());
     INTERLOCK_RETURN_IF_ERROR(CheckEnd());
@@ -111,6 +71,7 @@ class Verifier {
   core::Status CheckContent(std::uint64_t index, const Statement& row, const core::Digest& hash);
   core::Status CheckBlobs();
   core::Status CheckWitnesses();
+  std::vector<std::string> KnownNotes() const;
   void CheckHash(std::uint64_t index, const Statement& row, const core::Digest& hash);
   bool HashesOnly() const { return options_.depth == VerifyDepth::kHashes; }
   core::Status Fold(std::uint64_t index, const ParsedEntry& entry, std::string_view bytes,
@@ -127,7 +88,7 @@ class Verifier {
   Db db_;
   LogIdentity identity_;
   std::optional<HeadCheck> heads_;
-  std::string newest_note_;  // of the largest head that holds
+  std::vector<std::pair<std::uint64_t, std::string>> cosigned_;  // heads that hold
   GrowingTree tree_;
   std::vector<Tile> completed_;
   std::uint64_t tiles_ = 0;
@@ -285,7 +246,7 @@ void Verifier::CheckRoot(std::uint64_t size) {
   for (const HeadCheck::Head& head : heads) {
     if (head.root == root) {
       ++report_.checkpoints;
-      newest_note_ = head.note;
+      if (!options_.witness_keys.empty()) cosigned_.emplace_back(size, head.note);
       continue;
     }
     holds = false;
@@ -349,23 +310,36 @@ core::Status Verifier::CheckBlobs() {
   }
 }
 
-// Cosignatures are of the newest head that holds; those stored apart are put back on its note.
+// Each required witness must have cosigned a head that holds and covers every signed entry.
 core::Status Verifier::CheckWitnesses() {
-  if (options_.witness_keys.empty() || !incomplete_.empty()) return core::OkStatus();
-  INTERLOCK_ASSIGN_OR_RETURN(
-      const std::string note,
-      WithStoredCosignatures(db_.get(), newest_note_, report_.signed_entries));
   for (const std::string& key : options_.witness_keys) {
-    const auto time = CosignedAt(note, key);
-    if (time.ok()) continue;
-    if (time.status().code() == core::StatusCode::kInvalidArgument) return time.status();
-    if (time.status().code() == core::StatusCode::kPermissionDenied) {
-      findings_.General(std::string(core::Message(time.status())));
-    } else if (incomplete_.empty()) {
-      incomplete_ = core::Message(time.status());
+    std::uint64_t covered = 0;
+    for (const auto& [size, note] : cosigned_) {
+      const auto time = CosignedAt(note, key);
+      if (time.ok()) covered = std::max(covered, size);
+      if (time.status().code() == core::StatusCode::kInvalidArgument) return time.status();
+      if (time.status().code() == core::StatusCode::kPermissionDenied) {
+        findings_.General(std::string(core::Message(time.status())));
+      }
+    }
+    if (covered < report_.signed_entries && incomplete_.empty()) {
+      incomplete_ = "witness `" + key.substr(0, key.find('+')) + "` has cosigned " +
+                    std::to_string(covered) + " of " + std::to_string(report_.signed_entries) +
+                    " entries";
     }
   }
   return core::OkStatus();
+}
+
+// What the daemon collected from witnesses lies beside the database.
+std::vector<std::string> Verifier::KnownNotes() const {
+  std::vector<std::string> notes = options_.outside_checkpoints;
+  const std::size_t slash = options_.database.rfind('/');
+  const std::string folder =
+      slash == std::string::npos ? "" : options_.database.substr(0, slash + 1);
+  std::ifstream in(folder + std::string(kCosignedName), std::ios::binary);
+  if (in) notes.emplace_back(std::istreambuf_iterator<char>(in), std::istreambuf_iterator<char>());
+  return notes;
 }
 
 }  // namespace

@@ -191,7 +191,9 @@ int main(int argc, char** argv) {
   const std::uint64_t seed = std::stoull(argv[3]);
   interlock::audit::Maker maker(argv[1], seed);
   for (std::uint64_t i = 0; i < std::stoull(argv[2]); ++i) {
-    std::printf("%s\n", maker.Make(i).dump().c_str());
+    std::printf("%s\n", maker.Make(i)
+                            .dump(-1, ' ', false, interlock::core::Json::error_handler_t::replace)
+                            .c_str());
   }
   return 0;
 }

@@ -33,4 +33,7 @@ struct ConsistencyText {
 std::string ConsistencyBody(const ConsistencyText& proof);
 core::StatusOr<ConsistencyText> ParseConsistency(std::string_view text);
 
+// The size that a checkpoint speaks of; its signatures are not looked at. Errors: kInvalidArgument.
+core::StatusOr<std::uint64_t> CheckpointSize(std::string_view note);
+
 }  // namespace interlock::audit

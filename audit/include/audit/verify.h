@@ -6,6 +6,7 @@
 #include <functional>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "audit/log.h"
@@ -17,12 +18,15 @@ namespace interlock::audit {
 // projections as well.
 enum class VerifyDepth { kFull, kHashes };
 
+// Beside audit.db: the newest head that witnesses cosigned, one signed note.
+inline constexpr std::string_view kCosignedName = "cosigned.note";
+
 struct VerifyOptions {
   std::string database;      // path of audit.db
   std::string verifier_key;  // pinned; empty: the one in the file is used and the report says so
   std::vector<std::string>
       outside_checkpoints;                // notes kept elsewhere: catch truncation and roll-back
-  std::vector<std::string> witness_keys;  // each must have cosigned the newest head (kIncomplete)
+  std::vector<std::string> witness_keys;  // each must have cosigned a head of all signed entries
   VerifyDepth depth = VerifyDepth::kFull;
   std::vector<Projector*> projectors;  // recomputed into a scratch database and compared row by row
   std::function<void(std::uint64_t done, std::uint64_t total)> progress;

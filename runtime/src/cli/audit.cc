@@ -9,6 +9,7 @@
 
 #include "audit/verify.h"
 #include "cli/cli.h"
+#include "cli/evidence.h"
 #include "cli/message_json.h"
 #include "cli/verify.h"
 #include "core/digest.h"
@@ -32,6 +33,8 @@ struct VerifyArguments {
   std::string path;
   std::vector<std::string> checkpoints;
   std::string key;
+  std::vector<std::string> witnesses;
+  bool hashes = false;
 };
 
 // Which entries a query keeps. Times are those of the entries, both ends included.
@@ -189,19 +192,37 @@ int Tail(Session& session) {
   }
 }
 
+// On a terminal only, and gone when the verdict comes.
+void ShowProgress(Io& io, std::uint64_t done, std::uint64_t total) {
+  if (!io.colour_err) return;
+  io.err << "\r" << done << " of " << total << " entries" << std::flush;
+  if (done == total) io.err << "\n";
+}
+
 int VerifyCommand(Session& session, const VerifyArguments& arguments) {
   VerifySpec spec;
   spec.verifier_key = arguments.key;
-  const auto database = FindLog(arguments.path);
-  if (!database.ok()) return Fail(session, database.status());
-  spec.database = *database;
+  spec.witness_keys = arguments.witnesses;
+  spec.hashes_only = arguments.hashes;
   for (const std::string& file : arguments.checkpoints) {
     std::ifstream in(file, std::ios::binary);
     if (!in) return Fail(session, core::NotFound("cannot read the checkpoint `" + file + "`"));
     spec.checkpoints.emplace_back(std::istreambuf_iterator<char>(in),
                                   std::istreambuf_iterator<char>());
   }
-  const audit::VerifyReport report = VerifyLog(spec);
+  audit::VerifyReport report;
+  if (arguments.path.ends_with(".tar")) {
+    spec.bundle = arguments.path;
+    report = VerifyEvidence(spec);
+  } else {
+    const auto database = FindLog(arguments.path);
+    if (!database.ok()) return Fail(session, database.status());
+    spec.database = *database;
+    spec.progress = [&session](std::uint64_t done, std::uint64_t total) {
+      ShowProgress(session.io, done, total);
+    };
+    report = VerifyLog(spec);
+  }
   PrintReport(session.io, report);
   return ExitCodeOf(report.verdict);
 }
@@ -222,14 +243,20 @@ void AddEntries(CLI::App& group, Session& session) {
 
 void AddVerify(CLI::App& group, Session& session) {
   auto arguments = std::make_shared<VerifyArguments>();
-  CLI::App* verify = group.add_subcommand("verify", "Check a log's files, offline");
-  verify->add_option("DIR", arguments->path, "A tenant's folder, a data folder, or audit.db")
+  CLI::App* verify = group.add_subcommand("verify", "Check a log's files or a bundle, offline");
+  verify
+      ->add_option("DIR", arguments->path,
+                   "A tenant's folder, a data folder, audit.db, or a bundle (.tar)")
       ->required();
   verify->add_option(
       "--checkpoint", arguments->checkpoints,
       "A signed checkpoint kept elsewhere: catches a log that was cut or rolled back");
   verify->add_option("--key", arguments->key,
                      "Verifier key, NAME+ID+BASE64 (default: the one in the log)");
+  verify->add_option("--require-witness", arguments->witnesses,
+                     "Key of a witness that must have cosigned");
+  verify->add_flag("--hashes", arguments->hashes,
+                   "Only bytes, tree and checkpoints: no runs, payloads, projections");
   Does(verify, session, [&session, arguments] { return VerifyCommand(session, *arguments); });
 }
 
@@ -237,9 +264,11 @@ void AddVerify(CLI::App& group, Session& session) {
 
 void AddAuditCommands(CLI::App& app, Session& session) {
   CLI::App* group =
-      AddGroup(app, "audit", "The log: query, entries, show, search, verify, erase, snapshot, …");
+      AddGroup(app, "audit", "The log: query, show, search, verify, evidence, proof, erase, …");
   AddEntries(*group, session);
   AddAuditContentCommands(*group, session);
+  AddEvidenceCommands(*group, session);
+  AddWitnessCommands(*group, session);
   AddVerify(*group, session);
   AddSignerCommands(*group, session);
   auto shown = std::make_shared<ShowOptions>();

@@ -2,8 +2,11 @@
 
 #include <algorithm>
 #include <filesystem>
+#include <fstream>
+#include <iterator>
 #include <ostream>
 
+#include "audit/bundle.h"
 #include "runtime/projectors.h"
 
 namespace interlock::runtime::cli {
@@ -44,9 +47,25 @@ audit::VerifyReport VerifyLog(const VerifySpec& spec) {
   options.database = spec.database;
   options.verifier_key = spec.verifier_key;
   options.outside_checkpoints = spec.checkpoints;
+  options.witness_keys = spec.witness_keys;
+  options.progress = spec.progress;
+  if (spec.hashes_only) options.depth = audit::VerifyDepth::kHashes;
   const auto projectors = MakeProjectors();
   for (const auto& projector : projectors) options.projectors.push_back(projector.get());
   return audit::Verify(options);
+}
+
+audit::VerifyReport VerifyEvidence(const VerifySpec& spec) {
+  std::ifstream in(spec.bundle, std::ios::binary);
+  if (!in) {
+    audit::VerifyReport report;
+    report.reason = "cannot read `" + spec.bundle + "`";
+    return report;
+  }
+  const std::string archive{std::istreambuf_iterator<char>(in), {}};
+  return audit::VerifyBundle(archive, {.verifier_key = spec.verifier_key,
+                                       .outside_checkpoints = spec.checkpoints,
+                                       .witness_keys = spec.witness_keys});
 }
 
 core::Json ReportJson(const audit::VerifyReport& report) {
@@ -57,7 +76,8 @@ core::Json ReportJson(const audit::VerifyReport& report) {
       {"entries", report.entries},
       {"checkpoints", report.checkpoints},
       {"root", report.root_hex},
-      {"key_pinned", report.key_pinned}};
+      {"key_pinned", report.key_pinned},
+      {"scope", report.scope}};
 }
 
 void PrintReport(const Io& io, const audit::VerifyReport& report) {
@@ -69,6 +89,7 @@ void PrintReport(const Io& io, const audit::VerifyReport& report) {
   io.out << '\n'
          << "entries " << report.entries << ", checkpoints " << report.checkpoints << ", root "
          << report.root_hex << '\n';
+  if (!report.scope.empty()) io.out << EscapeForTerminal(report.scope) << '\n';
   if (intact && !report.key_pinned) {
     io.out
         << "the key is the log's own; pin it with --key, and give a checkpoint kept elsewhere with "

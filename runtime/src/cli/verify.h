@@ -1,6 +1,7 @@
 // Offline verification of a log, for `audit verify`, `doctor` and `eval`.
 #pragma once
 
+#include <functional>
 #include <string>
 #include <vector>
 
@@ -14,6 +15,10 @@ struct VerifySpec {
   std::string database;                  // of audit.db
   std::string verifier_key;              // empty: the one in the file
   std::vector<std::string> checkpoints;  // signed notes kept elsewhere
+  std::vector<std::string> witness_keys = {};
+  bool hashes_only = false;
+  std::string bundle = {};  // instead of a database
+  std::function<void(std::uint64_t done, std::uint64_t total)> progress = {};
 };
 
 // audit.db in a tenant's folder, in a data folder with exactly one tenant (or the folder around
@@ -23,6 +28,9 @@ core::StatusOr<std::string> FindLog(const std::string& path);
 
 // Everything that can be checked without keys, projections included.
 audit::VerifyReport VerifyLog(const VerifySpec& spec);
+
+// The bundle of the spec.
+audit::VerifyReport VerifyEvidence(const VerifySpec& spec);
 
 void PrintReport(const Io& io, const audit::VerifyReport& report);
 core::Json ReportJson(const audit::VerifyReport& report);

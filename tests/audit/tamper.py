@@ -1,0 +1,247 @@
+#!/usr/bin/env python3
+"""Every attack of the design on a copy of a log, with the stock sqlite3 program or by bytes: both verifiers
+exit 1 and name the first bad entry, or the attack is stopped at once. Each has a harmless twin.
+
+Usage: tamper.py BASE_LOG_PROGRAM INTERLOCK"""
+
+import hashlib
+import io
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tarfile
+import tempfile
+import unittest
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+VERIFY_PY = os.path.join(HERE, "..", "..", "audit", "verify", "interlock_verify.py")
+TRIGGERS = "SELECT 'DROP TRIGGER ' || name || ';' FROM sqlite_schema WHERE type = 'trigger'"
+BASE_PROGRAM = INTERLOCK = ""
+
+# SQL that any program may run on the file, by what it must end with: an entry index.
+WITHOUT_TRIGGERS = [
+    ("edit of a row", "UPDATE entry SET bytes = CAST(replace(CAST(bytes AS TEXT), 'deny', 'okay') AS BLOB) WHERE idx = 300", 300),
+    ("delete of a row", "DELETE FROM entry WHERE idx = 123", 123),
+    ("delete of all rows", "DELETE FROM entry", 0),
+    ("insert or replace", "INSERT OR REPLACE INTO entry VALUES(300, zeroblob(32), x'7b7d')", 300),
+    ("replace into", "REPLACE INTO entry VALUES(301, zeroblob(32), x'7b7d')", 301),
+    ("upsert", "INSERT INTO entry VALUES(2, zeroblob(32), x'7b7d') ON CONFLICT(idx) DO UPDATE SET bytes = x'7b7d'", 2),
+    ("gapped key", "INSERT INTO entry VALUES(700, zeroblob(32), x'7b7d')", 600),
+    ("reorder", "CREATE TEMP TABLE t AS SELECT * FROM entry WHERE idx IN (40, 42); "
+     "UPDATE entry SET bytes = (SELECT bytes FROM t WHERE t.idx = 82 - entry.idx), "
+     "hash = (SELECT hash FROM t WHERE t.idx = 82 - entry.idx) WHERE idx IN (40, 42)", 40),
+    ("insert in the middle", "CREATE TEMP TABLE t AS SELECT idx + 1 AS idx, hash, bytes FROM entry WHERE idx >= 50; "
+     "DELETE FROM entry WHERE idx > 50; INSERT INTO entry SELECT * FROM t", 51),
+    ("truncated tail, heads kept", "DELETE FROM entry WHERE idx >= 590", 590),
+    ("stored hash", "UPDATE entry SET hash = zeroblob(32) WHERE idx = 77", 77),
+    ("payload deleted", "DELETE FROM payload WHERE id >> 8 = 157", 157),
+    ("payload erased in silence", "UPDATE payload SET sealed = NULL WHERE id >> 8 = 107", 107),
+    ("payload swapped", "UPDATE payload SET commitment = zeroblob(32) WHERE id >> 8 = 207", 207),
+    ("projection edit", "UPDATE p_entry_run SET idx = 5 WHERE run_seq = 3", None),
+    ("projection row deleted", "DELETE FROM p_entry_run WHERE run_seq = 100", None),
+    ("cited file edited", "UPDATE blob SET bytes = x'616c6c6f77'", None),
+    ("checkpoint forged", "UPDATE checkpoint SET root = zeroblob(32) WHERE size = 600", None),
+]
+STOPPED = [
+    "UPDATE entry SET bytes = x'7b7d' WHERE idx = 2",
+    "DELETE FROM entry WHERE idx = 2",
+    "DELETE FROM entry",
+    "INSERT OR REPLACE INTO entry VALUES(2, zeroblob(32), x'7b7d')",
+    "REPLACE INTO entry VALUES(2, zeroblob(32), x'7b7d')",
+    "INSERT INTO entry VALUES(2, zeroblob(32), x'7b7d') ON CONFLICT(idx) DO UPDATE SET bytes = x'7b7d'",
+    "INSERT INTO entry VALUES(-1, zeroblob(32), x'7b7d')",
+    "INSERT INTO entry VALUES(700, zeroblob(32), x'7b7d')",
+    "INSERT OR REPLACE INTO checkpoint VALUES(600, zeroblob(32), '')",
+    "INSERT OR REPLACE INTO blob SELECT digest, x'00' FROM blob",
+    "UPDATE payload SET sealed = x'00'",
+    "DELETE FROM payload",
+]
+
+
+def sqlite(path, sql):
+    return subprocess.run(["sqlite3", path], input=sql, text=True, capture_output=True, check=False)
+
+
+class Tamper(unittest.TestCase):
+    @classmethod
+    def setUpClass(cls):
+        cls.folder = tempfile.mkdtemp(prefix="il-tamper-")
+        subprocess.run([BASE_PROGRAM, cls.folder], check=True)
+        with open(cls.at("key.txt"), encoding="utf-8") as file:
+            cls.key = file.read()
+
+    @classmethod
+    def tearDownClass(cls):
+        shutil.rmtree(cls.folder)
+
+    @classmethod
+    def at(cls, name):
+        return os.path.join(cls.folder, name)
+
+    def copy(self, name="log"):
+        target = tempfile.mkdtemp(dir=self.folder)
+        shutil.copy(os.path.join(self.at(name), "audit.db"), target)
+        return os.path.join(target, "audit.db")
+
+    def attack(self, sql, name="log"):
+        """Triggers dropped, the edit made, triggers put back."""
+        path = self.copy(name)
+        kept = sqlite(path, ".mode list\nSELECT sql || ';' FROM sqlite_schema WHERE type = 'trigger';").stdout
+        drops = sqlite(path, TRIGGERS + ";").stdout
+        done = sqlite(path, drops + sql + ";\n" + kept)
+        self.assertEqual(done.stderr, "", sql)
+        return path
+
+    def both(self, path, *more):
+        """(exit code, first bad entry) of each verifier."""
+        out = []
+        for program in ([INTERLOCK, "--json", "audit", "verify"], [sys.executable, VERIFY_PY, "--json"]):
+            done = subprocess.run([*program, path, *more], text=True, capture_output=True, check=False)
+            self.assertIn(done.returncode, (0, 1, 2, 3), done.stderr)
+            report = json.loads(done.stdout)
+            if program[0] == INTERLOCK and "projections are of another version" in report["reason"]:
+                # The base log has none of the runtime's projections.
+                out.append((0, None))
+                continue
+            out.append((done.returncode, report["first_bad"]))
+        return out
+
+    def expect(self, path, code, index, *more):
+        for got in self.both(path, *more):
+            self.assertEqual(got, (code, index))
+
+    def test_untouched_is_intact(self):
+        notes = ["--checkpoint", self.at("early.note"), "--checkpoint", self.at("late.note")]
+        self.expect(self.copy(), 0, None, "--key", self.key, *notes)
+
+    def test_triggers_stop_what_keeps_the_schema(self):
+        for sql in STOPPED:
+            path = self.copy()
+            self.assertNotEqual(sqlite(path, sql + ";").stderr, "", sql)
+            self.expect(path, 0, None)
+
+    def test_dropped_triggers_and_an_edit(self):
+        for name, sql, index in WITHOUT_TRIGGERS:
+            with self.subTest(name):
+                path = self.attack(sql)
+                if name.startswith("projection"):  # for the first verifier: verify_test.cc
+                    self.assertEqual(self.both(path)[1], (1, index))
+                else:
+                    self.expect(path, 1, index)
+
+    def test_a_trigger_that_stays_dropped(self):
+        path = self.copy()
+        sqlite(path, "DROP TRIGGER entry_no_update;")
+        self.expect(path, 1, None)
+
+    def test_byte_edit_without_sql(self):
+        path = self.copy()
+        with open(path, "rb") as file:
+            data = bytearray(file.read())
+        at = data.index(b'"index":222,')
+        data[at + 9] ^= 1
+        with open(path, "wb") as file:
+            file.write(data)
+        self.expect(path, 1, 222)
+
+    def test_cut_tail_without_traces_needs_a_kept_head(self):
+        cut = (
+            "DELETE FROM entry WHERE idx >= 300; DELETE FROM checkpoint WHERE size > 300; DELETE FROM payload "
+            "WHERE id >> 8 >= 300; DELETE FROM tile WHERE id > 0; DELETE FROM p_entry_run WHERE idx >= 300; "
+            "UPDATE p_watermark SET next_idx = 300"
+        )
+        path = self.attack(cut)
+        self.expect(path, 0, None)
+        self.expect(path, 0, None, "--checkpoint", self.at("early.note"))
+        self.expect(path, 1, 300, "--checkpoint", self.at("late.note"))
+
+    def test_roll_back_to_an_older_copy_needs_a_kept_head(self):
+        path = self.copy("older")
+        self.expect(path, 0, None, "--checkpoint", self.at("early.note"))
+        self.expect(path, 1, 300, "--checkpoint", self.at("late.note"))
+
+    def test_fork_by_the_thief_of_the_key_contradicts_a_kept_head(self):
+        path = self.copy("fork")
+        self.expect(path, 0, None, "--key", self.key)
+        codes = self.both(path, "--key", self.key, "--checkpoint", self.at("late.note"))
+        for code, index in codes:
+            self.assertEqual(code, 1)
+            self.assertLessEqual(index, 599)
+
+    def test_another_key_is_not_the_pinned_one(self):
+        other = "PeterNeumann+c74f20a3+ARpc2QcUPDhMQegwxbzhKqiBfsVkmqq/LDE4izWy10TW"
+        self.expect(self.copy(), 1, None, "--key", other)
+
+    # --- bundles
+
+    def bundle(self, edit=None):
+        files = {}
+        with tarfile.open(self.at("bundle.tar")) as tar:
+            for member in tar:
+                files[member.name] = tar.extractfile(member).read()
+        if edit:
+            edit(files)
+            manifest = json.loads(files["manifest.json"])
+            manifest["files"] = {n: hashlib.sha256(b).hexdigest() for n, b in files.items() if n != "manifest.json"}
+            files["manifest.json"] = json.dumps(manifest, sort_keys=True, separators=(",", ":")).encode()
+        path = os.path.join(tempfile.mkdtemp(dir=self.folder), "bundle.tar")
+        out = io.BytesIO()
+        with tarfile.open(fileobj=out, mode="w", format=tarfile.USTAR_FORMAT) as tar:
+            for name in sorted(files):
+                info = tarfile.TarInfo(name)
+                info.size, info.mtime, info.mode = len(files[name]), 0, 0o644
+                tar.addfile(info, io.BytesIO(files[name]))
+        data = out.getvalue().rstrip(b"\0")
+        data += b"\0" * (-len(data) % 512 + 1024)
+        with open(path, "wb") as file:
+            file.write(data)
+        return path
+
+    def test_bundle(self):
+        self.expect(self.at("bundle.tar"), 0, None, "--key", self.key)
+        self.expect(self.bundle(), 0, None, "--key", self.key)
+        self.expect(self.at("bundle.tar"), 2, None)
+
+    def test_bundle_with_a_missing_entry(self):
+        def drop(files):
+            del files["entries/000000000009.json"], files["proofs/000000000009.tlog-proof"]
+
+        self.expect(self.bundle(drop), 1, 10, "--key", self.key)
+
+    def test_bundle_with_a_changed_entry(self):
+        def edit(files):
+            files["entries/000000000005.json"] = files["entries/000000000005.json"].replace(b"deny", b"okay")
+
+        self.expect(self.bundle(edit), 1, 5, "--key", self.key)
+
+    def test_bundle_with_a_foreign_entry(self):
+        def add(files):
+            files["entries/000000000021.json"] = files["entries/000000000003.json"]
+            files["proofs/000000000021.tlog-proof"] = files["proofs/000000000003.tlog-proof"]
+
+        self.expect(self.bundle(add), 1, 21, "--key", self.key)
+
+    def test_bundle_without_its_end(self):
+        def cut(files):
+            del files["entries/000000000019.json"], files["proofs/000000000019.tlog-proof"]
+
+        self.expect(self.bundle(cut), 1, 18, "--key", self.key)
+
+    def test_bundle_of_another_key(self):
+        other = "PeterNeumann+c74f20a3+ARpc2QcUPDhMQegwxbzhKqiBfsVkmqq/LDE4izWy10TW"
+        self.expect(self.at("bundle.tar"), 1, None, "--key", other)
+
+    def test_bundle_with_another_policy(self):
+        def edit(files):
+            name = next(n for n in files if re.match("blobs/", n))
+            files[name] = b"allow everything"
+
+        self.expect(self.bundle(edit), 1, None, "--key", self.key)
+
+
+if __name__ == "__main__":
+    BASE_PROGRAM, INTERLOCK = sys.argv[1], sys.argv[2]
+    unittest.main(argv=[sys.argv[0], *sys.argv[3:]])
