@@ -44,6 +44,35 @@ def data(value):
     return str(value).encode()
 
 
+class Rows:
+    """Rows of a table in the order of its key, one at a time. Python's cursor reads one row ahead, so that the
+    row before an unreadable one is lost; here it is read again by itself and the error comes after it."""
+
+    def __init__(self, db, columns, table):
+        self.db, self.key = db, columns.partition(",")[0]
+        self.select = "SELECT %s FROM %s" % (columns, table)
+        self.last, self.error, self.rows = None, None, None
+
+    def next(self):
+        """The next row, or None."""
+        if self.error is not None:
+            raise self.error
+        try:
+            if self.rows is None:
+                self.rows = self.db.execute("%s ORDER BY %s" % (self.select, self.key))
+            row = self.rows.fetchone()
+        except sqlite3.Error as error:
+            self.error = error
+            row = self._alone()
+        if row is not None:
+            self.last = row[0]
+        return row
+
+    def _alone(self):
+        where = "" if self.last is None else " WHERE %s > %d" % (self.key, self.last)
+        return self.db.execute("%s%s ORDER BY %s LIMIT 1" % (self.select, where, self.key)).fetchone()
+
+
 class Chain:
     """Entries in order: hash, form, place, time, and the chain of each run."""
 
@@ -93,8 +122,8 @@ class Payloads:
 
     def __init__(self, db, findings):
         self.findings = findings
-        self.rows = db.execute("SELECT id, commitment, key_id, sealed IS NULL FROM payload ORDER BY id")
-        self.row = self.rows.fetchone()
+        self.rows = Rows(db, "id, commitment, key_id, sealed IS NULL", "payload")
+        self.row = self.rows.next()
         self.erased, self.ids, self.keys = [], set(), {}
 
     def check(self, index, raw):
@@ -108,7 +137,7 @@ class Payloads:
                 self.erased.append((self.row[0], data(self.row[2])))
             while at < len(named) and named[at][1] <= slot:
                 at += 1
-            self.row = self.rows.fetchone()
+            self.row = self.rows.next()
         if at < len(named):
             self.findings.entry(index, "has lost the payload in slot %d" % named[at][1])
 
@@ -240,7 +269,9 @@ class LogVerifier:
 
     def _read_checkpoints(self):
         """Heads wait for the tree to have their size: only then is the key known that signed them."""
-        for size, root, note in self.db.execute("SELECT size, root, note FROM checkpoint ORDER BY size"):
+        rows = Rows(self.db, "size, root, note", "checkpoint")
+        while (row := rows.next()) is not None:
+            size, root, note = row
             self.heads.setdefault(size, []).append(("checkpoint %d" % size, data(note), data(root)))
         beside = os.path.join(os.path.dirname(self.path), "cosigned.note")
         known = list(self.outside)
@@ -285,17 +316,23 @@ class LogVerifier:
         self.chain = Chain(self.tenant, self.findings)
         total = self.db.execute("SELECT coalesce(max(idx), -1) + 1 FROM entry").fetchone()[0]
         self._check_root(0)
-        self.unreadable = 0
-        for idx, raw, stored in self.db.execute("SELECT idx, bytes, hash FROM entry ORDER BY idx"):
+        rows = Rows(self.db, "idx, bytes, hash", "entry")
+        while True:
             index = self.entries
-            if idx != index:
+            try:
+                row = rows.next()
+            except sqlite3.Error:
+                self.unreadable = index
+                raise
+            if row is None:
+                return
+            if row[0] != index:
                 self.findings.entry(index, "is missing")
-                break
-            self._check_entry(index, data(raw), data(stored))
-            self.entries = self.unreadable = index + 1
+                return
+            self._check_entry(index, data(row[1]), data(row[2]))
+            self.entries = index + 1
             if self.progress and self.entries % 4096 == 0:
                 self.progress(self.entries, total)
-        self.unreadable = None
 
     def _check_entry(self, index, raw, stored):
         leaf = notes.leaf_hash(raw)

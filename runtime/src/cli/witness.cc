@@ -143,7 +143,7 @@ int Cosign(Session& session, const CosignArguments& arguments) {
 void AddCosign(CLI::App& group, Session& session) {
   auto arguments = std::make_shared<CosignArguments>();
   CLI::App* cosign = group.add_subcommand("cosign", "Have a witness cosign the newest head");
-  cosign->add_option("--witness", arguments->url, "http://HOST:PORT")->required();
+  cosign->add_option("--witness", arguments->url, "http://127.0.0.1:7446")->required();
   cosign->add_option("--witness-key", arguments->key, "What it printed at its start")->required();
   cosign
       ->add_option("--out", arguments->out,
