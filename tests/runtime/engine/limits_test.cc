@@ -11,8 +11,6 @@
 namespace interlock::runtime::test {
 namespace {
 
-using ::testing::HasSubstr;
-
 void Ends(Harness& h, const std::string& tool, const tools::Outcome& outcome) {
   h.tools.On(tool, [outcome](const tools::CallSpec&, FakeTools::Done done) { done(outcome); });
 }
