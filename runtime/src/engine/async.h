@@ -59,7 +59,7 @@ class LockTable {
 
  private:
   struct Waiter {
-    explicit Waiter(asio::any_io_executor executor) : timer(std::move(executor)) {}
+    explicit Waiter(const asio::any_io_executor& executor) : timer(executor) {}
     asio::steady_timer timer;
     bool granted = false;  // under mutex_
   };

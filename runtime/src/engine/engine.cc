@@ -89,6 +89,7 @@ core::StatusOr<std::vector<BudgetInfo>> EngineImpl::ListBudgets(const core::Prin
                              Select<BudgetRow>(*hub_.parts.log, "ORDER BY key LIMIT 10000", {}));
   const std::string tenant_scope = hub_.parts.keys->Hmac("scope", "tenant:" + hub_.parts.tenant);
   std::vector<BudgetInfo> budgets;
+  budgets.reserve(rows.size());
   for (const BudgetRow& row : rows) {
     budgets.push_back(
         {.name = row.budget,

@@ -114,7 +114,7 @@ class EngineImpl final : public Engine {
   struct Direct;  // one call in flight and who waits for it
   asio::awaitable<void> RunDirect(std::shared_ptr<Direct> direct);
   asio::awaitable<core::StatusOr<CallInfo>> GoOnDirect(std::shared_ptr<Direct> direct, CallRow row);
-  void Answer_(const std::shared_ptr<Direct>& direct, const core::StatusOr<CallInfo>& info);
+  void AnswerDirect(const std::shared_ptr<Direct>& direct, const core::StatusOr<CallInfo>& info);
   std::unique_ptr<Ticket> TicketFor(const core::Principal& who, ToolCallSpec& spec,
                                     const RequestMark& request) const;
   CallInfo InfoOf(const Ticket& ticket) const;

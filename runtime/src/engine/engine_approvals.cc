@@ -181,7 +181,8 @@ void EngineImpl::AnswerApproval(const core::Principal& who, Answer answer,
           return core::OkStatus();
         },
         audit::Urgency::kNormal,
-        [this, answer, answered, run = row->run, call_id = row->call, reply](core::Status status) {
+        [this, answer, answered, run = row->run, call_id = row->call,
+         reply](const core::Status& status) {
           if (!status.ok() && !answered->repeated) return reply(status);
           if (status.ok() && !run.empty()) {
             if (!answer.grant) {

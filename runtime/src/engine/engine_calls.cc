@@ -139,13 +139,13 @@ void EngineImpl::ExecuteToolCall(const core::Principal& who, ToolCallSpec spec,
     direct->waiting.push_back(std::move(reply));
   }
   auto key = hub_.parts.keys->KeyFor(direct->ticket->id.subject);
-  if (!key.ok()) return Answer_(direct, key.status());
+  if (!key.ok()) return AnswerDirect(direct, key.status());
   direct->ticket->sealer = hub_.SealerFor(*key);
   hub_.Spawn(hub_.WorkerOf(direct->ticket->id.call), RunDirect(direct));
 }
 
-void EngineImpl::Answer_(const std::shared_ptr<Direct>& direct,
-                         const core::StatusOr<CallInfo>& info) {
+void EngineImpl::AnswerDirect(const std::shared_ptr<Direct>& direct,
+                              const core::StatusOr<CallInfo>& info) {
   std::vector<Reply<CallInfo>> waiting;
   {
     const std::lock_guard lock(direct_mutex_);
@@ -164,7 +164,7 @@ asio::awaitable<void> EngineImpl::RunDirect(std::shared_ptr<Direct> direct) {
   core::Status status = core::OkStatus();
   if (request.row) status = SameRequest(*request.row, ticket.id.request_digest);
   if (!status.ok()) {
-    Answer_(direct, status);
+    AnswerDirect(direct, status);
     co_return;
   }
   if (earlier.empty()) {
@@ -172,26 +172,26 @@ asio::awaitable<void> EngineImpl::RunDirect(std::shared_ptr<Direct> direct) {
     if (status.code() == core::StatusCode::kAlreadyExists) {
       earlier = core::Message(status);
     } else if (!status.ok()) {
-      Answer_(direct, status);
+      AnswerDirect(direct, status);
       co_return;
     }
   }
   if (!earlier.empty()) {
     const auto row = hub_.CallRowOf(earlier);
     if (!row.ok()) {
-      Answer_(direct, row.status());
+      AnswerDirect(direct, row.status());
       co_return;
     }
     core::StatusOr<CallInfo> info = co_await GoOnDirect(direct, *row);
-    Answer_(direct, info);
+    AnswerDirect(direct, info);
     co_return;
   }
   if (ticket.state == CallState::kIntended) status = co_await hub_.gate.RunIntended(worker, ticket);
   if (!status.ok()) {
-    Answer_(direct, status);
+    AnswerDirect(direct, status);
     co_return;
   }
-  Answer_(direct, InfoOf(ticket));
+  AnswerDirect(direct, InfoOf(ticket));
 }
 
 // The caller asks again: a parked call whose approvals are complete goes through the gate, others
@@ -376,7 +376,7 @@ void EngineImpl::ResolveCall(const core::Principal& who, ResolveSpec spec, Reply
                                     : core::OkStatus();
         },
         audit::Urgency::kOutcome,
-        [this, spec, resolved, run = row->run, reply](core::Status status) {
+        [this, spec, resolved, run = row->run, reply](const core::Status& status) {
           if (!status.ok() && !resolved->repeated) return reply(status);
           asio::post(hub_.WorkerOf(spec.call).io, [this, spec, resolved, run, reply] {
             const auto now = hub_.CallRowOf(spec.call);

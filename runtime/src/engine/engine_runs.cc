@@ -116,7 +116,7 @@ void EngineImpl::CreateRun(const core::Principal& who, CreateRunSpec spec, Reply
         return serial.Append(*message).status();
       },
       audit::Urgency::kNormal,
-      [this, run, existing, reply = std::move(reply)](core::Status status) {
+      [this, run, existing, reply = std::move(reply)](const core::Status& status) {
         std::string name = run;
         if (status.code() == core::StatusCode::kAlreadyExists && !existing->empty()) {
           name = *existing;
@@ -245,7 +245,7 @@ void EngineImpl::SendMessage(const core::Principal& who, std::string run, std::s
           return serial.Append(*message).status();
         },
         audit::Urgency::kNormal,
-        [this, run, text, sent, reply](core::Status status) {
+        [this, run, text, sent, reply](const core::Status& status) {
           if (!status.ok() && !sent->duplicate) return reply(status);
           if (!sent->duplicate) {
             for (const std::string& call : sent->voided) {
@@ -310,7 +310,7 @@ void EngineImpl::CancelRun(const core::Principal& who, std::string run, std::str
           return serial.Append(*cancelling).status();
         },
         audit::Urgency::kNormal,
-        [this, run, who_id = who.id, repeated, reply](core::Status status) {
+        [this, run, who_id = who.id, repeated, reply](const core::Status& status) {
           if (!status.ok() && !*repeated) return reply(status);
           if (!*repeated) hub_.Post(run, event::Cancel{"principal:" + who_id}, Hub::kAlways);
           asio::post(hub_.WorkerOf(run).io, [this, run, reply] {

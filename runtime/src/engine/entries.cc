@@ -191,6 +191,7 @@ Draft DraftFacts(const CallIdentity& id, const Sealer& sealer,
                  const std::vector<policies::Fact>& facts, int round) {
   Draft draft = Make("facts.gathered", id, "engine");
   std::vector<std::string> names;
+  names.reserve(facts.size());
   for (const policies::Fact& fact : facts) names.push_back(fact.name);
   const std::string sealed = sealer.JsonText(draft, core::CanonicalJson(FactsToJson(facts)));
   BodyWriter(draft)

@@ -294,7 +294,7 @@ void Hub::Spawn(Worker& worker, asio::awaitable<void> work) {
     const std::lock_guard lock(mutex_);
     ++busy_;
   }
-  asio::co_spawn(worker.io, std::move(work), [this](std::exception_ptr error) {
+  asio::co_spawn(worker.io, std::move(work), [this](const std::exception_ptr& error) {
     if (error) std::rethrow_exception(error);  // nothing of ours throws: a broken invariant
     const std::lock_guard lock(mutex_);
     if (--busy_ == 0) changed_.notify_all();
@@ -536,7 +536,7 @@ void Hub::ExpireApprovals() {
           return core::OkStatus();
         },
         audit::Urgency::kNormal,
-        [this, approval](core::Status status) {
+        [this, approval](const core::Status& status) {
           if (!status.ok() || approval.run.empty()) return;
           Post(approval.run, event::CallDone{approval.call, EndedObservation("APPROVAL_EXPIRED")},
                kAlways);
