@@ -35,6 +35,9 @@ struct RetentionConfig {
 };
 
 struct AuditConfig {
+  std::string signer_socket;  // of `interlock audit signer`; empty: a signer in the daemon
+  std::string anchor_file;    // absolute; heads are also appended here; empty: nowhere
+  std::int64_t checkpoint_interval_ms = 60'000;  // 1,000..3,600,000
   bool search = true;  // full text over arguments and results: words in the clear in search.db
   RetentionConfig retention;
 };
@@ -63,12 +66,6 @@ struct PlannerConfig {
   std::string api_key_env;           // openai: name of an environment variable, or empty
   std::int64_t timeout_ms = 60'000;  // 1..600,000
   std::int64_t retries_max = 3;      // 0..10
-};
-
-struct AuditConfig {
-  std::string signer_socket;  // of `interlock audit signer`; empty: a signer in the daemon
-  std::string anchor_file;    // absolute; heads are also appended here; empty: nowhere
-  std::int64_t checkpoint_interval_ms = 60'000;  // 1,000..3,600,000
 };
 
 struct Config {

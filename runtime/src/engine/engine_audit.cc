@@ -6,7 +6,7 @@
 namespace interlock::runtime {
 namespace {
 
-constexpr std::size_t kReasonBytesMax = 200;
+constexpr std::size_t kEntryReasonBytesMax = 200;  // stands in the entry itself
 constexpr int kSlotsMax = 256;
 
 // {"first":n,"last":n,"reason":"…","slots":[…],"target_run":"…"}
@@ -29,7 +29,7 @@ core::Status CheckSpec(const audit::Log& log, const DiscloseSpec& spec) {
   if (spec.entry_index >= log.size()) {
     return core::NotFound("there is no entry " + std::to_string(spec.entry_index));
   }
-  if (spec.reason.size() > kReasonBytesMax) {
+  if (spec.reason.size() > kEntryReasonBytesMax) {
     return core::InvalidArgument("`reason` is more than 200 bytes");
   }
   const bool slots_ok = std::all_of(spec.slots.begin(), spec.slots.end(),
@@ -113,7 +113,7 @@ core::StatusOr<Disclosure> EngineImpl::DisclosePayloads(const core::Principal& w
 core::StatusOr<audit::EntryRef> EngineImpl::ConfirmClock(const core::Principal& who,
                                                          const std::string& reason) {
   if (!who.Has(core::kRoleOperator)) return Need(who, core::kRoleOperator);
-  if (reason.empty() || reason.size() > kReasonBytesMax) {
+  if (reason.empty() || reason.size() > kEntryReasonBytesMax) {
     return core::InvalidArgument("`reason` must have 1 to 200 bytes");
   }
   return hub_.ConfirmClock("principal:" + who.id, reason);

@@ -2,6 +2,9 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <chrono>
+#include <thread>
+
 #include "harness.h"
 
 namespace interlock::runtime::test {
@@ -16,7 +19,7 @@ constexpr std::int64_t kMinute = 60'000'000;
 constexpr const char* kPolicy =
     R"(policy "p" { version = "1", owner = "tests", tools = { "*" }, default = "deny" }
 on("do", "ok", function(c) return allow() end)
-on("ask", "ok", function(c)
+on("ask", "ask", function(c)
   return require_approval { approvers = { "role:cs-manager" }, quorum = 1, expires = "1h", show = { "args.id" } }
 end))";
 
@@ -37,9 +40,13 @@ class ClockTest : public ::testing::Test {
     EXPECT_TRUE(call.ok()) << call.status();
     return call.ok() ? call->state : CallState::kFailed;
   }
+  // The step's entry follows the batch in which it was seen.
   std::string Stepped() {
-    for (const audit::Entry& entry : h_.Entries("")) {
-      if (entry.kind == "clock.stepped") return entry.bytes;
+    for (int look = 0; look < 2000; ++look) {
+      for (const audit::Entry& entry : h_.Entries("")) {
+        if (entry.kind == "clock.stepped") return entry.bytes;
+      }
+      std::this_thread::sleep_for(std::chrono::milliseconds(5));
     }
     return "";
   }

@@ -118,13 +118,14 @@ ToolSpec Write(std::string name) {
 
 // Calls of two people, full text included, large content too (overflow pages).
 void FillWithCalls(Harness& h) {
-  h.tools.Answers("notes.add", {{"saved", "quetzalcoatl is noted"}});
   for (int i = 0; i < 30; ++i) {
+    h.tools.Answers("notes.add", {{"saved", "quetzalcoatl is noted"}});
     const std::string pad(static_cast<std::size_t>(i) * 700, 'p');
     ASSERT_TRUE(h.Execute("notes.add",
                           {{"text", "Xylophonist zwieback " + std::to_string(i)}, {"pad", pad}},
                           h.NewRequestId(), "ann")
                     .ok());
+    h.tools.Answers("notes.add", {{"saved", "a harmless one"}});
     ASSERT_TRUE(h.Execute("notes.add", {{"text", "harmless twin"}}, h.NewRequestId(), "bob").ok());
   }
   ASSERT_TRUE(h.CreateRun("my vellichor", "ann").ok());
@@ -134,7 +135,6 @@ TEST(Erase, LeavesNothingOfThePersonInAnyFileAndTheLogVerifies) {
   Harness h(kAllowAll, {Write("notes.add")});
   h.WithSearch();
   FillWithCalls(h);
-  h.tools.Answers("notes.add", {{"saved", "harmless"}});
   const auto found = Search(h, "zwieback");
   ASSERT_TRUE(found.ok()) << found.status();
   EXPECT_EQ(found->page.items.size(), 30u);

@@ -78,6 +78,7 @@ end))",
 
 TEST(OpenApprovals, Rule30_NobodyRelaysAUserThatTheRunDoesNotHave) {
   Harness h(AskAlways(R"("role:cs-manager")"), {MoneyTool("pay")});
+  Pays(h, "5.00");
   h.planner.plans = {FakePlanner::Calls({{"c1", "pay", R"({"id":"o1"})"}})};
   const auto run = h.CreateRun("help", "");
   ASSERT_TRUE(run.ok()) << run.status();

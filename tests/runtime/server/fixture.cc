@@ -339,117 +339,122 @@ core::StatusOr<Disclosure> FakeEngine::DisclosePayloads(const core::Principal& w
   disclosure.payloads[1].erased = true;
   disclosure.access_index = 7;
   return disclosure;
-  core::StatusOr<Page<AuditedCall>> FakeEngine::QueryCalls(
-      const core::Principal& who, const PageSpec& page, std::string_view filter) {
-    INTERLOCK_RETURN_IF_ERROR(See("QueryCalls", who, std::string(filter) + " " + page.cursor));
-    Page<AuditedCall> found;
-    found.items.push_back({.call = kCallId, .run = kRunId, .tool = "refunds.create"});
-    if (page.cursor.empty()) found.next_cursor = "7:" + std::string(kCallId);
-    return found;
+}
+core::StatusOr<Page<AuditedCall>> FakeEngine::QueryCalls(const core::Principal& who,
+                                                         const PageSpec& page,
+                                                         std::string_view filter) {
+  INTERLOCK_RETURN_IF_ERROR(See("QueryCalls", who, std::string(filter) + " " + page.cursor));
+  Page<AuditedCall> found;
+  AuditedCall& call = found.items.emplace_back();
+  call.call = kCallId;
+  call.run = kRunId;
+  call.tool = "refunds.create";
+  if (page.cursor.empty()) found.next_cursor = "7:" + std::string(kCallId);
+  return found;
+}
+void FakeEngine::SearchCalls(const core::Principal& who, PageSpec, std::string text,
+                             Reply<FoundTexts> reply) {
+  if (core::Status status = See("SearchCalls", who, text); !status.ok()) return reply(status);
+  FoundTexts found;
+  found.page.items.push_back({kCallId, 3, "args", "a [word]"});
+  found.access_index = 9;
+  reply(found);
+}
+void FakeEngine::EraseSubject(const core::Principal& who, EraseSpec spec, Reply<Erasure> reply) {
+  if (core::Status status = See("EraseSubject", who, spec.subject + " " + spec.reason);
+      !status.ok()) {
+    return reply(status);
   }
-  void FakeEngine::SearchCalls(const core::Principal& who, PageSpec, std::string text,
-                               Reply<FoundTexts> reply) {
-    if (core::Status status = See("SearchCalls", who, text); !status.ok()) return reply(status);
-    FoundTexts found;
-    found.page.items.push_back({kCallId, 3, "args", "a [word]"});
-    found.access_index = 9;
-    reply(found);
-  }
-  void FakeEngine::EraseSubject(const core::Principal& who, EraseSpec spec, Reply<Erasure> reply) {
-    if (core::Status status = See("EraseSubject", who, spec.subject + " " + spec.reason);
-        !status.ok()) {
-      return reply(status);
-    }
-    reply(Erasure{.index = 11, .runs_ended = 2, .payloads = 30});
-  }
-  void FakeEngine::ApplyRetention(const core::Principal& who, bool validate_only,
-                                  Reply<RetentionReport> reply) {
-    const core::Status status = See("ApplyRetention", who, validate_only ? "count" : "erase");
-    if (!status.ok()) return reply(status);
-    reply(RetentionReport{.payloads = 5, .entries = 1});
-  }
-  std::string FakeEngine::Unhealthy() const {
-    const std::scoped_lock lock(mutex_);
-    return unhealthy_;
-  }
+  reply(Erasure{.index = 11, .runs_ended = 2, .payloads = 30});
+}
+void FakeEngine::ApplyRetention(const core::Principal& who, bool validate_only,
+                                Reply<RetentionReport> reply) {
+  const core::Status status = See("ApplyRetention", who, validate_only ? "count" : "erase");
+  if (!status.ok()) return reply(status);
+  reply(RetentionReport{.payloads = 5, .entries = 1});
+}
+std::string FakeEngine::Unhealthy() const {
+  const std::scoped_lock lock(mutex_);
+  return unhealthy_;
+}
 
-  // --- ServerTest
+// --- ServerTest
 
-  ServerTest::ServerTest() {
-    const std::vector<std::string> every = {"integrator", "user-relay", "approver", "operator",
-                                            "auditor"};
-    const std::map<std::string, std::vector<std::string>> roles = {
-        {"ticketing", {"integrator", "user-relay"}},
-        {"second", {"integrator"}},
-        {"dora", {"approver"}},
-        {"op", {"operator"}},
-        {"audi", {"auditor"}},
-        {"all", every},
-        {"none", {}},
-        {"stranger", every}};
-    ServerOptions options;
-    options.listen = "127.0.0.1:0";
-    for (const auto& [id, of] : roles) {
-      PrincipalConfig entry;
-      entry.principal = {.tenant = id == "stranger" ? "other" : "main", .id = id, .roles = of};
-      entry.token_sha256 = core::Hex(core::Sha256("token-" + id));
-      options.principals.push_back(std::move(entry));
-    }
-    options.tenants["main"] = {&engine_, "0123456789abcdef"};
-    options.tenants["other"] = {&other_, "fedcba9876543210"};
-    options.shutdown_grace = std::chrono::milliseconds(50);
-    options.health_interval = std::chrono::milliseconds(5);
-    auto server = StartServer(std::move(options));
-    if (!server.ok()) {
-      ADD_FAILURE() << server.status();
-      return;
-    }
-    server_ = *std::move(server);
-    channel_ = grpc::CreateChannel(server_->address(), grpc::InsecureChannelCredentials());
+ServerTest::ServerTest() {
+  const std::vector<std::string> every = {"integrator", "user-relay", "approver", "operator",
+                                          "auditor"};
+  const std::map<std::string, std::vector<std::string>> roles = {
+      {"ticketing", {"integrator", "user-relay"}},
+      {"second", {"integrator"}},
+      {"dora", {"approver"}},
+      {"op", {"operator"}},
+      {"audi", {"auditor"}},
+      {"all", every},
+      {"none", {}},
+      {"stranger", every}};
+  ServerOptions options;
+  options.listen = "127.0.0.1:0";
+  for (const auto& [id, of] : roles) {
+    PrincipalConfig entry;
+    entry.principal = {.tenant = id == "stranger" ? "other" : "main", .id = id, .roles = of};
+    entry.token_sha256 = core::Hex(core::Sha256("token-" + id));
+    options.principals.push_back(std::move(entry));
   }
-
-  ServerTest::~ServerTest() = default;
-
-  std::unique_ptr<grpc::ClientContext> ServerTest::Context(const std::string& id) const {
-    auto context = std::make_unique<grpc::ClientContext>();
-    context->set_deadline(std::chrono::system_clock::now() + std::chrono::seconds(20));
-    if (!id.empty()) context->AddMetadata("authorization", "Bearer token-" + id);
-    return context;
+  options.tenants["main"] = {&engine_, "0123456789abcdef"};
+  options.tenants["other"] = {&other_, "fedcba9876543210"};
+  options.shutdown_grace = std::chrono::milliseconds(50);
+  options.health_interval = std::chrono::milliseconds(5);
+  auto server = StartServer(std::move(options));
+  if (!server.ok()) {
+    ADD_FAILURE() << server.status();
+    return;
   }
+  server_ = *std::move(server);
+  channel_ = grpc::CreateChannel(server_->address(), grpc::InsecureChannelCredentials());
+}
 
-  grpc::Status ServerTest::RawCall(grpc::ClientContext * context, const std::string& method,
-                                   const std::string& request, std::string* response) {
-    grpc::GenericStub stub(channel_);
-    grpc::CompletionQueue queue;
-    grpc::Slice slice(request);
-    const grpc::ByteBuffer bytes(&slice, 1);
-    const auto call = stub.PrepareUnaryCall(context, method, bytes, &queue);
-    call->StartCall();
-    grpc::ByteBuffer answer;
-    grpc::Status status;
-    call->Finish(&answer, &status, this);
-    void* tag = nullptr;
-    bool ok = false;
-    queue.Next(&tag, &ok);
-    queue.Shutdown();
-    while (queue.Next(&tag, &ok)) {
-    }
-    if (response != nullptr && status.ok()) {
-      std::vector<grpc::Slice> slices;
-      if (answer.Dump(&slices).ok()) {
-        for (const grpc::Slice& part : slices) {
-          response->append(reinterpret_cast<const char*>(part.begin()), part.size());
-        }
+ServerTest::~ServerTest() = default;
+
+std::unique_ptr<grpc::ClientContext> ServerTest::Context(const std::string& id) const {
+  auto context = std::make_unique<grpc::ClientContext>();
+  context->set_deadline(std::chrono::system_clock::now() + std::chrono::seconds(20));
+  if (!id.empty()) context->AddMetadata("authorization", "Bearer token-" + id);
+  return context;
+}
+
+grpc::Status ServerTest::RawCall(grpc::ClientContext* context, const std::string& method,
+                                 const std::string& request, std::string* response) {
+  grpc::GenericStub stub(channel_);
+  grpc::CompletionQueue queue;
+  grpc::Slice slice(request);
+  const grpc::ByteBuffer bytes(&slice, 1);
+  const auto call = stub.PrepareUnaryCall(context, method, bytes, &queue);
+  call->StartCall();
+  grpc::ByteBuffer answer;
+  grpc::Status status;
+  call->Finish(&answer, &status, this);
+  void* tag = nullptr;
+  bool ok = false;
+  queue.Next(&tag, &ok);
+  queue.Shutdown();
+  while (queue.Next(&tag, &ok)) {
+  }
+  if (response != nullptr && status.ok()) {
+    std::vector<grpc::Slice> slices;
+    if (answer.Dump(&slices).ok()) {
+      for (const grpc::Slice& part : slices) {
+        response->append(reinterpret_cast<const char*>(part.begin()), part.size());
       }
     }
-    return status;
   }
+  return status;
+}
 
-  std::string ReasonIn(const grpc::Status& status) {
-    const auto info = DetailOf<google::rpc::ErrorInfo>(status);
-    return info.has_value() && info->domain() == "interlock.v1" ? info->reason() : "";
-  }
+std::string ReasonIn(const grpc::Status& status) {
+  const auto info = DetailOf<google::rpc::ErrorInfo>(status);
+  return info.has_value() && info->domain() == "interlock.v1" ? info->reason() : "";
+}
 
-  std::string RunName(std::string_view id) { return "tenants/main/runs/" + std::string(id); }
+std::string RunName(std::string_view id) { return "tenants/main/runs/" + std::string(id); }
 
 }  // namespace interlock::runtime
