@@ -181,9 +181,10 @@ class Demo:
     def verify(self):
         """The log as it is, then a copy with one bit changed in the entry that holds the approval."""
         granted = [json.loads(line) for line in
-                   self.interlock("audit", "query", "--kind", "approval.granted", who="auditor").stdout.splitlines()]
+                   self.interlock("audit", "entries", "--kind", "approval.granted", who="auditor").stdout.splitlines()]
         victim = granted[0] if granted else json.loads(
-            self.interlock("audit", "query", "--kind", "run.started", who="auditor").stdout.splitlines()[0])
+            self.interlock("audit", "entries", "--kind", "run.started", who="auditor").stdout.splitlines()[0])
+        self.show("audit", "query", "--tool", "refunds.create", who="auditor")
         self.stop(signal.SIGTERM)
         log = self.folder / "data/tenants/main"
         if self.show("audit", "verify", str(log), who="auditor") != 0:
