@@ -39,7 +39,8 @@ core::StatusOr<WritableDb> OpenForWriting(const std::string& folder);
 // version gets what came since (tables and triggers; entries stay as they are). Returns the version
 // that the file had.
 core::StatusOr<std::int64_t> EstablishSchema(sqlite3* db, const LogIdentity& identity,
-                             std::span<const std::string> keys, std::int64_t now_us);
+                                             std::span<const std::string> keys,
+                                             std::int64_t now_us);
 // The tables and triggers of a version alone.
 core::Status CreateTables(sqlite3* db, std::int64_t version = kSchemaVersion);
 core::StatusOr<LogIdentity> ReadIdentity(sqlite3* db);
