@@ -17,6 +17,7 @@
 #include "entry_text.h"
 #include "note_text.h"
 #include "rotation_check.h"
+#include "witness_check.h"
 
 namespace interlock::audit {
 namespace {
@@ -494,20 +495,17 @@ Outcome BundleVerifier::CheckOutside() {
 }
 
 Outcome BundleVerifier::CheckWitnesses() {
+  const auto needed = WitnessesNeeded(options_.witness_keys, options_.witnesses_needed);
+  if (!needed.ok()) return NoBundle(std::string(core::Message(needed.status())));
+  std::size_t cosigned = 0;
   for (const std::string& key : options_.witness_keys) {
     const auto time = CosignedAt(files_.at(kCheckpointName), key);
-    switch (time.status().code()) {
-      case core::StatusCode::kOk:
-        break;
-      case core::StatusCode::kNotFound:
-        Incomplete(std::string(core::Message(time.status())));
-        break;
-      case core::StatusCode::kPermissionDenied:
-        return Tampered(std::string(core::Message(time.status())));
-      default:
-        return NoBundle(std::string(core::Message(time.status())));
+    if (time.status().code() == core::StatusCode::kPermissionDenied) {
+      return Tampered(std::string(core::Message(time.status())));
     }
+    if (time.ok()) ++cosigned;
   }
+  if (cosigned < *needed) Incomplete(UnwitnessedReason(0, head_.size, *needed));
   return std::nullopt;
 }
 

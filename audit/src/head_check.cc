@@ -27,12 +27,34 @@ core::Status HeadCheck::Load(sqlite3* db, const std::vector<std::string>& outsid
         size, Waiting{std::string(rows.Bytes(2)), "checkpoint " + std::to_string(rows.Int(0)), true,
                       std::string(rows.Bytes(1))});
   }
+  INTERLOCK_RETURN_IF_ERROR(LoadCosignatures(db));
   for (const std::string& note : outside) {
     INTERLOCK_ASSIGN_OR_RETURN(const Checkpoint head, ReadCheckpoint(note));
     waiting_.emplace(head.size, Waiting{note, "outside checkpoint " + std::to_string(head.size),
                                         false, std::string()});
   }
   return core::OkStatus();
+}
+
+// Each line goes to the end of its checkpoint's note, where a witness's key finds it.
+core::Status HeadCheck::LoadCosignatures(sqlite3* db) {
+  INTERLOCK_ASSIGN_OR_RETURN(const std::int64_t version, QueryInt(db, "PRAGMA user_version"));
+  if (version < 2) return core::OkStatus();
+  INTERLOCK_ASSIGN_OR_RETURN(
+      Statement rows,
+      Statement::Prepare(db, "SELECT size, name, line FROM cosignature ORDER BY size, name"));
+  while (true) {
+    INTERLOCK_ASSIGN_OR_RETURN(const bool row, rows.Step());
+    if (!row) return core::OkStatus();
+    const auto stored = waiting_.find(static_cast<std::uint64_t>(rows.Int(0)));
+    const std::string line(rows.Bytes(2));
+    if (stored == waiting_.end() || !IsSignatureLine(line, rows.Bytes(1))) {
+      findings_->General("the cosignature of `" + std::string(rows.Bytes(1)) + "` under size " +
+                         std::to_string(rows.Int(0)) + " is of no checkpoint, or not one line");
+      continue;
+    }
+    stored->second.note += line;
+  }
 }
 
 void HeadCheck::Open(std::uint64_t size, const Waiting& waiting, std::vector<Head>& out) {

@@ -22,8 +22,8 @@ class HeadCheck {
  public:
   HeadCheck(LogIdentity identity, std::string pinned_key, Findings* findings);
 
-  // Reads table `checkpoint` and notes kept elsewhere. Errors: kInvalidArgument for a note that is
-  // none; those of the database.
+  // Reads tables `checkpoint` and `cosignature` (which version 1 lacks) and notes kept elsewhere.
+  // Errors: kInvalidArgument for a note that is none; those of the database.
   core::Status Load(sqlite3* db, const std::vector<std::string>& outside);
 
   struct Head {
@@ -50,6 +50,7 @@ class HeadCheck {
     bool stored = false;
     std::string stored_root;
   };
+  core::Status LoadCosignatures(sqlite3* db);
   void Open(std::uint64_t size, const Waiting& waiting, std::vector<Head>& out);
 
   const LogIdentity identity_;

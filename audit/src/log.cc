@@ -13,6 +13,7 @@
 #include <shared_mutex>
 #include <thread>
 
+#include "audit/cosignature.h"
 #include "audit/merkle.h"
 #include "ballast.h"
 #include "batch.h"
@@ -78,6 +79,13 @@ class LogImpl final : public Log, private MaintenanceHost {
 
   core::StatusOr<Checkpoint> CheckpointNow() override;
   std::optional<Checkpoint> newest_checkpoint() const override { return maintenance_.newest(); }
+  void AwaitCheckpoint(std::uint64_t index, std::chrono::steady_clock::time_point deadline,
+                       std::function<void(core::StatusOr<Checkpoint>)> done) const override {
+    maintenance_.Await({index, deadline, std::move(done)});
+  }
+  core::StatusOr<Checkpoint> CosignedCheckpoint() const override;
+  core::StatusOr<std::string> Cosignatures(std::uint64_t size) const override;
+  const std::string& verifier_key() const override { return verifier_key_; }
   core::StatusOr<EntryRef> RotateSignerKey(std::string_view actor) override;
   core::StatusOr<std::vector<core::Digest>> InclusionProof(std::uint64_t index,
                                                            std::uint64_t size) const override;
@@ -127,6 +135,7 @@ class LogImpl final : public Log, private MaintenanceHost {
   Ballast ballast_;
   ClockWatch clock_watch_;
   const std::int64_t ahead_of_wall_us_;
+  std::string verifier_key_;
   std::size_t commands_since_flush_ = 0;
   bool batch_has_outcome_ = false;
   bool overlay_is_stale_ = false;  // a flush was rolled back and its batch then committed
@@ -153,12 +162,14 @@ class LogImpl final : public Log, private MaintenanceHost {
   std::shared_ptr<const std::function<void(std::uint64_t, std::uint64_t)>> listener_;
 
   mutable ReaderPool readers_;
-  Maintenance maintenance_;
+  mutable Maintenance maintenance_;  // who awaits a head changes no entry
   std::thread writer_;
 };
 
 core::Status LogImpl::Start() {
   size_ = store_->size();
+  INTERLOCK_ASSIGN_OR_RETURN(const LogIdentity identity, ReadIdentity(store_->db()));
+  verifier_key_ = identity.verifier_key;
   flushed_ = store_->projections().flushed_up_to();
   if (const core::Status kept = ballast_.Keep(); !kept.ok()) {
     if (kept.code() != core::StatusCode::kResourceExhausted) return kept;
@@ -587,6 +598,19 @@ core::StatusOr<Checkpoint> LogImpl::CheckpointNow() {
   INTERLOCK_ASSIGN_OR_RETURN(Checkpoint checkpoint, maintenance_.SignNow());
   // Stored with the next commit; a writer at rest is woken for it.
   return checkpoint;
+}
+
+core::StatusOr<Checkpoint> LogImpl::CosignedCheckpoint() const {
+  INTERLOCK_ASSIGN_OR_RETURN(const ReaderPool::Lease reader, readers_.Borrow());
+  INTERLOCK_ASSIGN_OR_RETURN(Checkpoint checkpoint, reader->Cosigned());
+  INTERLOCK_ASSIGN_OR_RETURN(const std::string lines, reader->Cosignatures(checkpoint.size));
+  checkpoint.note = WithSignatureLines(checkpoint.note, lines);
+  return checkpoint;
+}
+
+core::StatusOr<std::string> LogImpl::Cosignatures(std::uint64_t size) const {
+  INTERLOCK_ASSIGN_OR_RETURN(const ReaderPool::Lease reader, readers_.Borrow());
+  return reader->Cosignatures(size);
 }
 
 core::StatusOr<EntryRef> LogImpl::RotateSignerKey(std::string_view actor) {

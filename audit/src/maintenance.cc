@@ -2,7 +2,9 @@
 
 #include <pthread.h>
 
+#include <algorithm>
 #include <chrono>
+#include <iterator>
 
 #include "anchor.h"
 #include "entry_check.h"
@@ -60,6 +62,7 @@ void Maintenance::Stop() {
   }
   changed_.notify_all();
   if (thread_.joinable()) thread_.join();
+  AnswerWaiters(Answer::kAll);
 }
 
 void Maintenance::HeadMoved(const Head& head, Due due) {
@@ -133,16 +136,62 @@ core::StatusOr<Checkpoint> Maintenance::SignNow() {
     signer_warning_ = "heads are not signed: " + std::string(core::Message(checkpoint.status()));
     return checkpoint;
   }
+  // First of all to the writer: what follows from the head (a cosignature) is stored after it.
+  if (head.size > 0) host_->StoreCheckpoint(*checkpoint);
   {
     const std::lock_guard lock(mutex_);
     newest_ = *checkpoint;
     signer_warning_.clear();
   }
-  if (head.size > 0) {
-    Anchor(*checkpoint);
-    host_->StoreCheckpoint(*checkpoint);
-  }
+  if (head.size > 0) Anchor(*checkpoint);
+  changed_.notify_one();  // somebody may wait for it
   return checkpoint;
+}
+
+void Maintenance::Await(HeadWaiter waiter) {
+  std::optional<core::StatusOr<Checkpoint>> now;
+  {
+    const std::lock_guard lock(mutex_);
+    if (newest_ && newest_->size > waiter.index) {
+      now = *newest_;
+    } else if (no_more_waiters_) {
+      now = core::Unavailable("the log is closing");
+    } else {
+      sign_soon_ = true;
+      waiters_.push_back(std::move(waiter));
+    }
+  }
+  if (now) return waiter.done(*std::move(now));
+  changed_.notify_one();
+}
+
+void Maintenance::AnswerWaiters(Answer which) {
+  std::vector<HeadWaiter> ready;
+  std::optional<Checkpoint> newest;
+  {
+    const std::lock_guard lock(mutex_);
+    no_more_waiters_ = which == Answer::kAll;
+    if (waiters_.empty()) return;
+    newest = newest_;
+    const auto now = steady_clock::now();
+    const auto stays = [&](const HeadWaiter& waiter) {
+      return which == Answer::kDue && !(newest && newest->size > waiter.index) &&
+             now < waiter.deadline;
+    };
+    const auto split = std::stable_partition(waiters_.begin(), waiters_.end(), stays);
+    ready.assign(std::make_move_iterator(split), std::make_move_iterator(waiters_.end()));
+    waiters_.erase(split, waiters_.end());
+  }
+  for (HeadWaiter& waiter : ready) {
+    if (newest && newest->size > waiter.index) {
+      waiter.done(*newest);
+    } else if (which == Answer::kAll) {
+      waiter.done(core::Unavailable("the log is closing"));
+    } else {
+      waiter.done(core::Error(core::StatusCode::kDeadlineExceeded,
+                              "no checkpoint covers the entry yet; ask for its proof later"));
+    }
+  }
 }
 
 void Maintenance::Anchor(const Checkpoint& checkpoint) {
@@ -207,8 +256,13 @@ void Maintenance::Loop() {
     }
     if (copy) CopyWal();
     if (scanning) scanning = ScanSome();
+    AnswerWaiters(Answer::kDue);
     lock.lock();
     auto until = heartbeat;
+    for (const HeadWaiter& waiter : waiters_) {
+      const bool answered = newest_ && newest_->size > waiter.index;  // by another thread's SignNow
+      until = std::min(until, answered ? now : waiter.deadline);
+    }
     if (SignIsDue()) until = std::min(until, next_sign);
     if (scanning) until = std::min(until, steady_clock::now() + kScanPause);
     if (!stopping_ && !copy_wal_) changed_.wait_until(lock, until);

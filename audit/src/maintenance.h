@@ -2,6 +2,7 @@
 // again.
 #pragma once
 
+#include <chrono>
 #include <condition_variable>
 #include <cstdint>
 #include <functional>
@@ -22,6 +23,13 @@ namespace interlock::audit {
 struct Head {
   std::uint64_t size = 0;
   core::Digest root{};
+};
+
+// Who waits for a head that covers entry `index` (Log::AwaitCheckpoint).
+struct HeadWaiter {
+  std::uint64_t index = 0;
+  std::chrono::steady_clock::time_point deadline;
+  std::function<void(core::StatusOr<Checkpoint>)> done;
 };
 
 // Called from the maintenance thread, or from within SignNow. Must not block.
@@ -59,6 +67,7 @@ class Maintenance {
   void WalGrew(int pages);
   // Signs the newest committed head if that is not signed yet.
   core::StatusOr<Checkpoint> SignNow();
+  void Await(HeadWaiter waiter);
   // Changes the signer's key while nothing is signed. `append` makes the entry durable.
   core::Status RotateKey(const std::function<core::Status(const KeyRotation&)>& append);
   std::optional<Checkpoint> newest() const;
@@ -66,6 +75,9 @@ class Maintenance {
 
  private:
   void Loop();
+  // Answers those whose head is there or whose time is over; kAll: everybody, as the log closes.
+  enum class Answer { kDue, kAll };
+  void AnswerWaiters(Answer which);
   bool SignIsDue() const;                                 // mutex_ held
   bool IsIdle() const;                                    // mutex_ held
   core::StatusOr<Checkpoint> SignHead(const Head& head);  // sign_mutex_ held
@@ -90,6 +102,8 @@ class Maintenance {
   Head head_;
   std::optional<Checkpoint> newest_;
   bool sign_soon_ = false;
+  std::vector<HeadWaiter> waiters_;
+  bool no_more_waiters_ = false;
   std::string signer_warning_;
   std::string anchor_warning_;
   std::uint64_t wal_bytes_ = 0;

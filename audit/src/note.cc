@@ -96,6 +96,12 @@ std::string SignatureLine(std::string_view name, std::string_view blob) {
   return std::string(kSignaturePrefix) + std::string(name) + " " + core::Base64(blob) + "\n";
 }
 
+bool IsSignatureLine(std::string_view line, std::string_view name) {
+  const std::string note = "\n\n" + std::string(line);
+  const auto parsed = ParseNote(note);
+  return parsed.ok() && parsed->signatures.size() == 1 && parsed->signatures[0].name == name;
+}
+
 bool SignatureHolds(std::string_view signature, std::string_view message, const NoteKey& key) {
   return signature.size() == crypto_sign_BYTES &&
          crypto_sign_verify_detached(

@@ -48,5 +48,7 @@ core::StatusOr<Checkpoint> ReadCheckpoint(std::string_view note);
 
 // "— name base64(blob)\n"
 std::string SignatureLine(std::string_view name, std::string_view blob);
+// Whether `line` is one such, of that name.
+bool IsSignatureLine(std::string_view line, std::string_view name);
 
 }  // namespace interlock::audit

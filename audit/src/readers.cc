@@ -4,6 +4,7 @@
 #include <cstring>
 
 #include "entry_text.h"
+#include "note_text.h"
 #include "schema.h"
 
 namespace interlock::audit {
@@ -52,6 +53,14 @@ core::StatusOr<std::unique_ptr<Reader>> Reader::Open(const std::string& path) {
                                                 "sealed FROM payload WHERE id = ?"));
   INTERLOCK_ASSIGN_OR_RETURN(reader->blob_,
                              Statement::Prepare(db, "SELECT bytes FROM blob WHERE digest = ?"));
+  INTERLOCK_ASSIGN_OR_RETURN(reader->cosignatures_,
+                             Statement::Prepare(db,
+                                                "SELECT line FROM cosignature WHERE size = ? "
+                                                "ORDER BY name"));
+  INTERLOCK_ASSIGN_OR_RETURN(reader->cosigned_,
+                             Statement::Prepare(db,
+                                                "SELECT note FROM checkpoint WHERE size = "
+                                                "(SELECT max(size) FROM cosignature)"));
   return reader;
 }
 
@@ -103,6 +112,24 @@ core::StatusOr<std::string> Reader::ReadBlob(const core::Digest& digest) {
     return core::DataLoss("blob " + core::DigestName(digest) + " is damaged");
   }
   return bytes;
+}
+
+core::StatusOr<std::string> Reader::Cosignatures(std::uint64_t size) {
+  ResetAtExit reset(cosignatures_);
+  cosignatures_.Int(1, static_cast<std::int64_t>(size));
+  std::string lines;
+  while (true) {
+    INTERLOCK_ASSIGN_OR_RETURN(const bool row, cosignatures_.Step());
+    if (!row) return lines;
+    lines += cosignatures_.Bytes(0);
+  }
+}
+
+core::StatusOr<Checkpoint> Reader::Cosigned() {
+  ResetAtExit reset(cosigned_);
+  INTERLOCK_ASSIGN_OR_RETURN(const bool row, cosigned_.Step());
+  if (!row) return core::NotFound("no witness has cosigned a checkpoint yet");
+  return ReadCheckpoint(cosigned_.Bytes(0));
 }
 
 core::StatusOr<PayloadRow> Reader::ReadPayload(std::uint64_t entry_index, int slot) {

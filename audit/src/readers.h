@@ -28,6 +28,10 @@ class Reader {
                                                         std::int64_t first_seq, int max);
   core::StatusOr<PayloadRow> ReadPayload(std::uint64_t entry_index, int slot);
   core::StatusOr<std::string> ReadBlob(const core::Digest& digest);
+  // Witnesses' signature lines of the checkpoint of this size.
+  core::StatusOr<std::string> Cosignatures(std::uint64_t size);
+  // The newest checkpoint that has any, without them. Errors: kNotFound.
+  core::StatusOr<Checkpoint> Cosigned();
   // `read` sees one snapshot.
   core::Status Query(const std::function<core::Status(sqlite3*)>& read);
 
@@ -38,6 +42,8 @@ class Reader {
   Statement run_;
   Statement payload_;
   Statement blob_;
+  Statement cosignatures_;
+  Statement cosigned_;
 };
 
 // Thread-safe.

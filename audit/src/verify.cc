@@ -1,7 +1,7 @@
 #include "audit/verify.h"
 
-#include <fstream>
-#include <iterator>
+#include <algorithm>
+#include <functional>
 #include <set>
 #include <utility>
 
@@ -17,6 +17,7 @@
 #include "schema.h"
 #include "sqlite.h"
 #include "tree_store.h"
+#include "witness_check.h"
 
 namespace interlock::audit {
 namespace {
@@ -54,7 +55,7 @@ class Verifier {
     INTERLOCK_ASSIGN_OR_RETURN(identity_, ReadIdentity(db_.get()));
     report_.key_pinned = !options_.verifier_key.empty();
     heads_.emplace(identity_, options_.verifier_key, &findings_);
-    INTERLOCK_RETURN_IF_ERROR(heads_->Load(db_.get(), KnownNotes()));
+    INTERLOCK_RETURN_IF_ERROR(heads_->Load(db_.get(), options_.outside_checkpoints));
     INTERLOCK_RETURN_IF_ERROR(projections_.Start(db_.get(), options_.projectors));
     INTERLOCK_RETURN_IF_ERROR(CheckEntries());
     INTERLOCK_RETURN_IF_ERROR(CheckEnd());
@@ -71,7 +72,7 @@ class Verifier {
   core::Status CheckContent(std::uint64_t index, const Statement& row, const core::Digest& hash);
   core::Status CheckBlobs();
   core::Status CheckWitnesses();
-  std::vector<std::string> KnownNotes() const;
+  core::StatusOr<std::uint64_t> CosignedBy(const std::string& key);
   void CheckHash(std::uint64_t index, const Statement& row, const core::Digest& hash);
   bool HashesOnly() const { return options_.depth == VerifyDepth::kHashes; }
   core::Status Fold(std::uint64_t index, const ParsedEntry& entry, std::string_view bytes,
@@ -310,36 +311,33 @@ core::Status Verifier::CheckBlobs() {
   }
 }
 
-// Each required witness must have cosigned a head that holds and covers every signed entry.
-core::Status Verifier::CheckWitnesses() {
-  for (const std::string& key : options_.witness_keys) {
-    std::uint64_t covered = 0;
-    for (const auto& [size, note] : cosigned_) {
-      const auto time = CosignedAt(note, key);
-      if (time.ok()) covered = std::max(covered, size);
-      if (time.status().code() == core::StatusCode::kInvalidArgument) return time.status();
-      if (time.status().code() == core::StatusCode::kPermissionDenied) {
-        findings_.General(std::string(core::Message(time.status())));
-      }
-    }
-    if (covered < report_.signed_entries && incomplete_.empty()) {
-      incomplete_ = "witness `" + key.substr(0, key.find('+')) + "` has cosigned " +
-                    std::to_string(covered) + " of " + std::to_string(report_.signed_entries) +
-                    " entries";
+// Entries that a head covers which holds and which this witness cosigned.
+core::StatusOr<std::uint64_t> Verifier::CosignedBy(const std::string& key) {
+  std::uint64_t covered = 0;
+  for (const auto& [size, note] : cosigned_) {
+    const auto time = CosignedAt(note, key);
+    if (time.ok()) covered = std::max(covered, size);
+    if (time.status().code() == core::StatusCode::kInvalidArgument) return time.status();
+    if (time.status().code() == core::StatusCode::kPermissionDenied) {
+      findings_.General(std::string(core::Message(time.status())));
     }
   }
-  return core::OkStatus();
+  return covered;
 }
 
-// What the daemon collected from witnesses lies beside the database.
-std::vector<std::string> Verifier::KnownNotes() const {
-  std::vector<std::string> notes = options_.outside_checkpoints;
-  const std::size_t slash = options_.database.rfind('/');
-  const std::string folder =
-      slash == std::string::npos ? "" : options_.database.substr(0, slash + 1);
-  std::ifstream in(folder + std::string(kCosignedName), std::ios::binary);
-  if (in) notes.emplace_back(std::istreambuf_iterator<char>(in), std::istreambuf_iterator<char>());
-  return notes;
+core::Status Verifier::CheckWitnesses() {
+  INTERLOCK_ASSIGN_OR_RETURN(const std::size_t needed,
+                             WitnessesNeeded(options_.witness_keys, options_.witnesses_needed));
+  std::vector<std::uint64_t> covered;
+  for (const std::string& key : options_.witness_keys) {
+    INTERLOCK_ASSIGN_OR_RETURN(covered.emplace_back(), CosignedBy(key));
+  }
+  if (needed == 0) return core::OkStatus();
+  std::sort(covered.begin(), covered.end(), std::greater<>());
+  if (covered[needed - 1] < report_.signed_entries && incomplete_.empty()) {
+    incomplete_ = UnwitnessedReason(covered[needed - 1], report_.signed_entries, needed);
+  }
+  return core::OkStatus();
 }
 
 }  // namespace

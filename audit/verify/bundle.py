@@ -55,8 +55,9 @@ def unhex(text):
 
 
 class BundleVerifier:
-    def __init__(self, archive, key, checkpoints=(), witnesses=()):
-        self.archive, self.key, self.outside, self.witnesses = archive, key, checkpoints, witnesses
+    def __init__(self, archive, key, checkpoints=(), witnesses=(), threshold=0):
+        self.archive, self.key, self.outside = archive, key, checkpoints
+        self.witnesses, self.threshold = witnesses, threshold
         self.incomplete, self.head, self.entries, self.links = "", None, {}, []
         self.figures = {"entries": 0, "checkpoints": 0, "root": "", "key_pinned": False}
 
@@ -348,12 +349,21 @@ class BundleVerifier:
         return None
 
     def _check_witnesses(self):
-        for key in self.witnesses:
-            try:
-                notes.cosigned_at(self.files["checkpoint.note"], key)
-            except notes.NoCosignature as error:
-                self._lacks(str(error))
-            except notes.NotSigned as error:
-                raise tampered(str(error)) from error
-            except notes.Malformed as error:
-                raise Stop(COULD_NOT_CHECK, str(error)) from error
+        cosigned = 0
+        try:
+            needed = notes.witnesses_needed(self.witnesses, self.threshold)
+            for key in self.witnesses:
+                cosigned += self._cosigned(key)
+        except notes.NotSigned as error:
+            raise tampered(str(error)) from error
+        except notes.Malformed as error:
+            raise Stop(COULD_NOT_CHECK, str(error)) from error
+        if cosigned < needed:
+            self._lacks(notes.unwitnessed(0, self.head.size, needed))
+
+    def _cosigned(self, key):
+        try:
+            notes.cosigned_at(self.files["checkpoint.note"], key)
+        except notes.NoCosignature:
+            return False
+        return True

@@ -27,7 +27,7 @@ def find_log(path):
     return os.path.join(path, "audit.db")
 
 
-def verify(path, key="", checkpoints=(), witnesses=(), progress=None):
+def verify(path, key="", checkpoints=(), witnesses=(), progress=None, threshold=0):
     """A Report on a log (a folder or audit.db) or a bundle (a .tar)."""
     if path.endswith(".tar"):
         try:
@@ -35,8 +35,8 @@ def verify(path, key="", checkpoints=(), witnesses=(), progress=None):
                 archive = file.read()
         except OSError as error:
             return Report(COULD_NOT_CHECK, "cannot read `%s`: %s" % (path, error.strerror))
-        return BundleVerifier(archive, key, checkpoints, witnesses).run()
-    return LogVerifier(find_log(path), key, checkpoints, witnesses, progress).run()
+        return BundleVerifier(archive, key, checkpoints, witnesses, threshold).run()
+    return LogVerifier(find_log(path), key, checkpoints, witnesses, progress, threshold).run()
 
 
 def read_all(paths):
@@ -52,7 +52,7 @@ def batch(file):
     for line in file:
         job = json.loads(line)
         outside = [text.encode() for text in job.get("checkpoints", [])]
-        report = verify(job["path"], job.get("key", ""), outside, job.get("witnesses", []))
+        report = verify(job["path"], job.get("key", ""), outside, job.get("witnesses", []), None, job.get("threshold", 0))
         print(json.dumps(report.as_dict()), flush=True)
     return 0
 
@@ -66,7 +66,8 @@ def main(argv):
     parser.add_argument("path", nargs="?", help="a tenant's folder, an audit.db, or a bundle (.tar)")
     parser.add_argument("--key", default="", help="verifier key, NAME+ID+BASE64, from somewhere else than here")
     parser.add_argument("--checkpoint", action="append", default=[], help="a note that was kept elsewhere")
-    parser.add_argument("--require-witness", action="append", default=[], help="a witness's key")
+    parser.add_argument("--witness-key", action="append", default=[], help="a witness that must have cosigned")
+    parser.add_argument("--witness-threshold", type=int, default=0, help="so many of them will do (default: all)")
     parser.add_argument("--json", action="store_true")
     parser.add_argument("--batch", action="store_true", help="read jobs from standard input, for tests")
     options = parser.parse_args(argv)
@@ -80,7 +81,7 @@ def main(argv):
         print("error: cannot read `%s`: %s" % (error.filename, error.strerror), file=sys.stderr)
         return COULD_NOT_CHECK
     progress = show_progress if sys.stderr.isatty() else None
-    report = verify(options.path, options.key, outside, options.require_witness, progress)
+    report = verify(options.path, options.key, outside, options.witness_key, progress, options.witness_threshold)
     if options.json:
         print(json.dumps(report.as_dict()))
     else:

@@ -201,11 +201,12 @@ class Tiles:
 
 
 class LogVerifier:
-    """One verification of one file. `options`: key, checkpoints (bytes), witnesses (keys)."""
+    """One verification of one file. `options`: key, checkpoints (bytes), witnesses (keys), and
+    a threshold: how many of the witnesses must have cosigned (0: all)."""
 
-    def __init__(self, path, key="", checkpoints=(), witnesses=(), progress=None):
+    def __init__(self, path, key="", checkpoints=(), witnesses=(), progress=None, threshold=0):
         self.path, self.pinned, self.outside = path, key, checkpoints
-        self.witnesses, self.progress = witnesses, progress
+        self.witnesses, self.threshold, self.progress = witnesses, threshold, progress
         self.findings, self.incomplete, self.unreadable = Findings(), "", None
         self.entries = self.signed = self.held = 0
         self.heads, self.root, self.run_rows, self.cosigned = {}, b"", [], []
@@ -237,7 +238,7 @@ class LogVerifier:
         version = self._check_format()
         self._check_tables(version)
         self._read_identity()
-        self._read_checkpoints()
+        self._read_checkpoints(version)
         self._read_watermark()
         self._check_entries()
         self._check_end()
@@ -270,20 +271,28 @@ class LogVerifier:
         self.key = data(row[2]).decode("utf-8", "replace")
         self.trusted = not self.pinned or self.pinned == self.key
 
-    def _read_checkpoints(self):
+    def _read_checkpoints(self, version):
         """Heads wait for the tree to have their size: only then is the key known that signed them."""
         rows = Rows(self.db, "size, root, note", "checkpoint")
         while (row := rows.next()) is not None:
             size, root, note = row
             self.heads.setdefault(size, []).append(("checkpoint %d" % size, data(note), data(root)))
-        beside = os.path.join(os.path.dirname(self.path), "cosigned.note")
-        known = list(self.outside)
-        if os.path.exists(beside):
-            with open(beside, "rb") as file:
-                known.append(file.read())
-        for note in known:
+        if version > 1:
+            self._read_cosignatures()
+        for note in self.outside:
             size = notes.read_head(notes.Note(note).text)[1]
             self.heads.setdefault(size, []).append(("outside checkpoint %d" % size, note, None))
+
+    def _read_cosignatures(self):
+        """Each line goes to the end of its checkpoint's note, where a witness's key finds it."""
+        for size, name, line in self.db.execute("SELECT size, name, line FROM cosignature ORDER BY size, name"):
+            name, line, stored = data(name), data(line), self.heads.get(size)
+            if not stored or not notes.is_signature_line(line, name):
+                what = "the cosignature of `%s` under size %s is of no checkpoint, or not one line"
+                self.findings.general(what % (name.decode("utf-8", "replace"), size))
+                continue
+            by, note, root = stored[0]
+            stored[0] = (by, note + line, root)
 
     def _open_heads(self, size):
         """(root, name, note) of the heads of this size that are properly signed."""
@@ -401,20 +410,23 @@ class LogVerifier:
                 return
 
     def _check_witnesses(self):
-        """Each required witness must have cosigned a head that holds and covers every signed entry."""
-        for key in self.witnesses:
-            covered = 0
-            for size, note in self.cosigned:
-                try:
-                    notes.cosigned_at(note, key)
-                    covered = max(covered, size)
-                except notes.NotSigned as error:
-                    self.findings.general(str(error))
-                except notes.NoCosignature:
-                    pass
-            if covered < self.signed and not self.incomplete:
-                name = key.partition("+")[0]
-                self.incomplete = "witness `%s` has cosigned %d of %d entries" % (name, covered, self.signed)
+        """So many of the witnesses must have cosigned a head that holds and covers every signed entry."""
+        needed = notes.witnesses_needed(self.witnesses, self.threshold)
+        covered = sorted((self._cosigned_by(key) for key in self.witnesses), reverse=True)
+        if needed and covered[needed - 1] < self.signed and not self.incomplete:
+            self.incomplete = notes.unwitnessed(covered[needed - 1], self.signed, needed)
+
+    def _cosigned_by(self, key):
+        covered = 0
+        for size, note in self.cosigned:
+            try:
+                notes.cosigned_at(note, key)
+                covered = max(covered, size)
+            except notes.NotSigned as error:
+                self.findings.general(str(error))
+            except notes.NoCosignature:
+                pass
+        return covered
 
     def _compare_runs(self):
         """The one projection that the format itself defines; those of the runtime need the runtime."""

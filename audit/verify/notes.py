@@ -133,6 +133,31 @@ class Checkpoint:
         self.note = note
 
 
+def is_signature_line(line, name):
+    """Whether these bytes are one signature line, of that name."""
+    try:
+        signatures = Note(b"\n\n" + line).signatures
+    except Malformed:
+        return False
+    return len(signatures) == 1 and signatures[0][0] == name
+
+
+def witnesses_needed(keys, asked):
+    """How many must have cosigned; 0 asks for all. Raises Malformed."""
+    for key in keys:
+        Key(key, TYPE_COSIGNATURE)
+    if len(set(keys)) != len(keys):
+        raise Malformed("a witness's key is given twice")
+    if asked > len(keys):
+        raise Malformed("more witnesses are needed than keys were given")
+    return asked or len(keys)
+
+
+def unwitnessed(covered, entries, needed):
+    who = "1 witness has" if needed == 1 else "%d witnesses have" % needed
+    return "unwitnessed: %d of %d signed entries are under a head that %s cosigned" % (covered, entries, who)
+
+
 def cosigned_at(note, key_text):
     """POSIX seconds of the newest cosignature of a witness. Raises NoCosignature, NotSigned, Malformed."""
     key = Key(key_text, TYPE_COSIGNATURE)

@@ -19,7 +19,7 @@ CHUNK = 100
 def compare(job):
     """A line that says how the two differ, or None."""
     outside = [text.encode() for text in job["checkpoints"]]
-    report = interlock_verify.verify(job["path"], job["key"], outside)
+    report = interlock_verify.verify(job["path"], job["key"], outside, job["witnesses"])
     if (report.verdict, report.first_bad) == (job["verdict"], job["first_bad"]):
         return None
     return "first %d at %s (%s), second %d at %s (%s); damage: %s; key: %s" % (

@@ -3,10 +3,13 @@
 // verifier the same. Usage: audit_random_logs FOLDER COUNT SEED
 #include <cstdio>
 #include <fstream>
+#include <future>
 #include <iterator>
 #include <random>
 
+#include "audit/proof.h"
 #include "audit/verify.h"
+#include "audit/witness.h"
 #include "core/json.h"
 #include "fixture.h"
 #include "tamper.h"
@@ -18,17 +21,18 @@ std::string Number(std::uint64_t value) { return std::to_string(value); }
 
 class Maker {
  public:
-  Maker(std::string folder, std::uint64_t seed) : folder_(std::move(folder)), random_(seed) {
-    auto signer = OpenFileSigner(folder_ + "/signer", "interlock.example/main");
-    if (!signer.ok()) std::abort();
-    signer_ = *std::move(signer);
-  }
+  Maker(std::string folder, std::uint64_t seed) : folder_(std::move(folder)), random_(seed) {}
 
   // One log, damaged or not, and the verdict on it.
   core::Json Make(std::uint64_t number) {
     path_ = folder_ + "/" + Number(number);
     notes_.clear();
-    Fill(number);
+    witness_key_.clear();
+    origin_ = "interlock.example/" + Number(number);
+    auto signer = OpenFileSigner(folder_ + "/signer" + Number(number), origin_);
+    if (!signer.ok()) std::abort();
+    signer_ = *std::move(signer);
+    Fill();
     const std::string damage = Pick(5) == 0 ? "none" : Damage();
     core::Json job = {{"path", path_ + "/audit.db"}, {"damage", damage}, {"key", ""}};
     VerifyOptions options;
@@ -40,7 +44,9 @@ class Maker {
     }
     if (Pick(2) == 0 && !notes_.empty())
       options.outside_checkpoints = {notes_[Pick(notes_.size())]};
+    if (!witness_key_.empty() && Pick(2) == 0) options.witness_keys = {witness_key_};
     job["key"] = options.verifier_key;
+    job["witnesses"] = options.witness_keys;
     job["checkpoints"] = options.outside_checkpoints;
     const VerifyReport report = Verify(options);
     job["verdict"] = static_cast<int>(report.verdict);
@@ -52,11 +58,11 @@ class Maker {
  private:
   std::uint64_t Pick(std::uint64_t below) { return random_() % below; }
 
-  void Fill(std::uint64_t number) {
+  void Fill() {
     LogOptions options;
     options.folder = path_;
     options.tenant = "main";
-    options.origin = "interlock.example/" + Number(number);
+    options.origin = origin_;
     options.clock = &clock_;
     options.signer = signer_.get();
     options.ballast_bytes = 0;
@@ -71,6 +77,28 @@ class Maker {
       if (i == head) notes_.push_back((*log)->CheckpointNow()->note);
     }
     if (Pick(3) == 0) notes_.push_back((*log)->CheckpointNow()->note);
+    if (Pick(2) == 0) Cosign(**log);
+  }
+
+  // As the daemon does it: a witness's line for the newest head, in the log.
+  void Cosign(Log& log) {
+    const auto head = log.CheckpointNow();
+    auto witness = Witness::Open({.folder = path_ + "/witness",
+                                  .name = "witness.example",
+                                  .log_keys = {signer_->verifier_key()},
+                                  .clock = &clock_});
+    if (!head.ok() || !witness.ok()) std::abort();
+    witness_key_ = (*witness)->verifier_key();
+    const WitnessReply reply = (*witness)->AddCheckpoint(ConsistencyBody({0, {}, head->note}));
+    std::promise<core::Status> done;
+    log.Submit(std::make_unique<TestCommand>(
+                   [&](Transaction& transaction) {
+                     transaction.PutCosignature(head->size, "witness.example", reply.body);
+                     return core::OkStatus();
+                   },
+                   [&](const core::Status& status) { done.set_value(status); }),
+               Urgency::kNormal);
+    if (reply.status != 200 || !done.get_future().get().ok()) std::abort();
   }
 
   void AddEntry(Log& log) {
@@ -148,6 +176,12 @@ class Maker {
         {"PRAGMA user_version = 77"},
         {"PRAGMA application_id = 77"},
         {"CREATE TABLE more(x)"},
+        {"DELETE FROM cosignature"},
+        {"UPDATE cosignature SET name = 'witness.else'"},
+        {"UPDATE cosignature SET line = replace(line, 'A', 'B')"},
+        {"UPDATE cosignature SET size = size + 1"},
+        {"INSERT INTO cosignature VALUES(" + some +
+         ", 'witness.more', '\xE2\x80\x94 witness.more AAAAAAAA' || char(10))"},
     };
     const std::uint64_t which = Pick(edits.size() + 2);
     if (which < edits.size()) {
@@ -179,8 +213,10 @@ class Maker {
   ManualClock clock_;
   std::unique_ptr<Signer> signer_;
   std::string path_;
+  std::string origin_;
   std::uint64_t size_ = 0;
   std::vector<std::string> notes_;
+  std::string witness_key_;  // of the one that cosigned; empty: none did
 };
 
 }  // namespace

@@ -141,6 +141,30 @@ TEST_F(RulesTest, ANewerSchemaIsRefused) {
   EXPECT_THAT(std::string(core::Message(status)), HasSubstr("schema version 99"));
 }
 
+// Rule 23: who waits gets a head that covers his entry, long before the interval is over.
+TEST_F(RulesTest, AHeadThatIsAwaitedIsSignedAtOnce) {
+  using std::chrono::steady_clock;
+  auto log = MustOpen();
+  const auto await = [&](std::uint64_t index, std::chrono::milliseconds limit) {
+    auto head = std::make_shared<std::promise<core::StatusOr<Checkpoint>>>();
+    log->AwaitCheckpoint(index, steady_clock::now() + limit,
+                         [head](core::StatusOr<Checkpoint> got) { head->set_value(got); });
+    return head->get_future();
+  };
+  ASSERT_TRUE(log->Append(EntryOf("call.decided", "")).ok());
+  const auto first = await(0, std::chrono::seconds(60)).get();
+  ASSERT_TRUE(first.ok()) << first.status();
+  EXPECT_EQ(first->size, 1u);
+  EXPECT_TRUE(OpenCheckpoint(first->note, signer_->verifier_key()).ok());
+  EXPECT_TRUE(await(0, std::chrono::seconds(0)).get().ok());  // there already
+  // An entry that is not there yet: nothing to sign before the deadline.
+  EXPECT_EQ(await(7, std::chrono::milliseconds(50)).get().status().code(),
+            core::StatusCode::kDeadlineExceeded);
+  auto last = await(7, std::chrono::seconds(60));
+  log.reset();
+  EXPECT_EQ(last.get().status().code(), core::StatusCode::kUnavailable);
+}
+
 TEST_F(RulesTest, CosignaturesAreKeptOnce) {
   const auto log = MustOpen();
   for (int i = 0; i < 2; ++i) {

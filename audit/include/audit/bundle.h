@@ -59,7 +59,9 @@ core::StatusOr<std::string> MakeBundle(const BundleContents& contents);
 struct BundleVerifyOptions {
   std::string verifier_key;  // pinned: without it nothing is vouched for (kCouldNotCheck)
   std::vector<std::string> outside_checkpoints;
-  std::vector<std::string> witness_keys;  // each must have cosigned, else kIncomplete
+  // So many of these must have cosigned, else kIncomplete (unwitnessed); 0: all of them.
+  std::vector<std::string> witness_keys;
+  std::size_t witnesses_needed = 0;
 };
 
 // kTampered: something is not what the pinned key signed, or a part is missing, foreign or changed.

@@ -6,6 +6,7 @@
 // *is* belongs to the projectors that `runtime` gives to it (rule 22).
 #pragma once
 
+#include <chrono>
 #include <cstdint>
 #include <functional>
 #include <memory>
@@ -225,6 +226,18 @@ class Log {
   // Newest signed checkpoint; signs one first if entries were added since.
   virtual core::StatusOr<Checkpoint> CheckpointNow() = 0;
   virtual std::optional<Checkpoint> newest_checkpoint() const = 0;
+  // Has a head signed that covers entry `index`, and calls `done` with the first such, exactly
+  // once: here when there is one already, else from the log's upkeep thread, which it must not hold
+  // up. Errors: kDeadlineExceeded (the signer is away, or slow); kUnavailable when the log closes.
+  virtual void AwaitCheckpoint(std::uint64_t index, std::chrono::steady_clock::time_point deadline,
+                               std::function<void(core::StatusOr<Checkpoint>)> done) const = 0;
+  // The newest checkpoint that a witness cosigned, its note with all cosignatures that are kept of
+  // it. Errors: kNotFound.
+  virtual core::StatusOr<Checkpoint> CosignedCheckpoint() const = 0;
+  // Signature lines of witnesses that are kept for the checkpoint of this size; empty: none.
+  virtual core::StatusOr<std::string> Cosignatures(std::uint64_t size) const = 0;
+  // The key that the log began with. Later ones follow from entries `signer.rotated`.
+  virtual const std::string& verifier_key() const = 0;
   // Gives the signer a new key: an entry `signer.rotated` signed by the old and the new one, then
   // a head signed by the new one.
   virtual core::StatusOr<EntryRef> RotateSignerKey(std::string_view actor) = 0;

@@ -18,15 +18,14 @@ namespace interlock::audit {
 // projections as well.
 enum class VerifyDepth { kFull, kHashes };
 
-// Beside audit.db: the newest head that witnesses cosigned, one signed note.
-inline constexpr std::string_view kCosignedName = "cosigned.note";
-
 struct VerifyOptions {
   std::string database;      // path of audit.db
   std::string verifier_key;  // pinned; empty: the one in the file is used and the report says so
   std::vector<std::string>
-      outside_checkpoints;                // notes kept elsewhere: catch truncation and roll-back
-  std::vector<std::string> witness_keys;  // each must have cosigned a head of all signed entries
+      outside_checkpoints;  // notes kept elsewhere: catch truncation and roll-back
+  // So many of these must have cosigned a head of all signed entries; 0: all of them.
+  std::vector<std::string> witness_keys;
+  std::size_t witnesses_needed = 0;
   VerifyDepth depth = VerifyDepth::kFull;
   std::vector<Projector*> projectors;  // recomputed into a scratch database and compared row by row
   std::function<void(std::uint64_t done, std::uint64_t total)> progress;
@@ -53,9 +52,9 @@ struct VerifyReport {
 // opened here) and erased ones an entry that says so, cited files, projections. `projectors` must
 // be fresh. kTampered: something differs; `first_bad` is the first entry that cannot be trusted,
 // where one can be named. kCouldNotCheck: no such file, not a log, an unreadable page, or an
-// outside checkpoint that is no checkpoint. kIncomplete: entries but no checkpoint at all, a
-// witness that did not cosign, or projections of another version of the program. Never writes. One
-// thread.
+// outside checkpoint that is no checkpoint. kIncomplete: entries but no checkpoint at all,
+// unwitnessed (too few of the witnesses cosigned), or projections of another version of the
+// program. Never writes. One thread.
 VerifyReport Verify(const VerifyOptions& options);
 
 }  // namespace interlock::audit

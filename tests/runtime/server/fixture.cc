@@ -54,6 +54,19 @@ core::StatusOr<std::string> FakeLog::ReadBlob(const core::Digest& digest) const 
 core::StatusOr<audit::Checkpoint> FakeLog::CheckpointNow() {
   return audit::Checkpoint{.origin = "fake/main", .size = size(), .root = {}, .note = "note"};
 }
+void FakeLog::AwaitCheckpoint(std::uint64_t index, std::chrono::steady_clock::time_point deadline,
+                              std::function<void(core::StatusOr<audit::Checkpoint>)> done) const {
+  if (index < size()) {
+    return done(
+        audit::Checkpoint{.origin = "fake/main", .size = size(), .root = {}, .note = "waited\n"});
+  }
+  awaited.push_back(deadline - std::chrono::steady_clock::now());
+  done(core::Error(core::StatusCode::kDeadlineExceeded, "no head"));
+}
+core::StatusOr<audit::Checkpoint> FakeLog::CosignedCheckpoint() const {
+  if (cosigned) return *cosigned;
+  return core::NotFound("no witness has cosigned");
+}
 core::StatusOr<std::vector<core::Digest>> FakeLog::InclusionProof(std::uint64_t,
                                                                   std::uint64_t) const {
   return std::vector<core::Digest>{core::Sha256("sibling")};

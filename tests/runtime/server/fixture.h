@@ -54,6 +54,15 @@ class FakeLog final : public audit::Log {
   core::StatusOr<std::string> ReadBlob(const core::Digest&) const override;
   core::StatusOr<audit::Checkpoint> CheckpointNow() override;
   std::optional<audit::Checkpoint> newest_checkpoint() const override { return std::nullopt; }
+  // Signs at once what `entries` holds; never what it does not.
+  void AwaitCheckpoint(std::uint64_t index, std::chrono::steady_clock::time_point,
+                       std::function<void(core::StatusOr<audit::Checkpoint>)> done) const override;
+  core::StatusOr<audit::Checkpoint> CosignedCheckpoint() const override;
+  core::StatusOr<std::string> Cosignatures(std::uint64_t) const override { return std::string(); }
+  const std::string& verifier_key() const override { return key; }
+  std::string key = "log.example+key";
+  std::optional<audit::Checkpoint> cosigned;
+  mutable std::vector<std::chrono::steady_clock::duration> awaited;  // in vain: how long it could
   core::StatusOr<audit::EntryRef> RotateSignerKey(std::string_view) override {
     return core::FailedPrecondition("not here");
   }
