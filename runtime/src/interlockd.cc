@@ -32,6 +32,7 @@
 #include "runtime/make_engine.h"
 #include "runtime/planners.h"
 #include "runtime/server.h"
+#include "runtime/witnesses.h"
 #include "sandbox/launcher.h"
 #include "tools/executor.h"
 #include "tools/fetcher.h"
@@ -66,6 +67,7 @@ struct TenantParts {
   runtime::StatePtr state;
   std::unique_ptr<audit::Log> log;
   std::unique_ptr<audit::SearchIndex> search;  // null: off
+  std::unique_ptr<runtime::Witnesses> witnesses;
   std::unique_ptr<runtime::Engine> engine;
 };
 
@@ -158,7 +160,8 @@ core::StatusOr<std::unique_ptr<runtime::Planner>> MakePlanner(const runtime::Pla
 
 core::Status MakeShared(const runtime::Config& config, sandbox::Launcher& launcher,
                         SharedParts& shared) {
-  // Planners' addresses come from the operator's configuration, never from arguments (rule 25).
+  // Addresses of planners and witnesses come from the operator's configuration, never from
+  // arguments (rule 25).
   tools::FetcherOptions fetcher;
   fetcher.addresses = {.allow_loopback = true, .allow_private = true, .ports = {}};
   INTERLOCK_ASSIGN_OR_RETURN(shared.fetcher, tools::MakeFetcher(std::move(fetcher)));
@@ -202,6 +205,16 @@ core::StatusOr<TenantParts> OpenTenant(const runtime::Config& config, const std:
   } else {
     INTERLOCK_RETURN_IF_ERROR(audit::SearchIndex::Remove(folder));
   }
+
+  runtime::WitnessesOptions witnesses;
+  witnesses.log = parts.log.get();
+  witnesses.fetcher = shared.fetcher.get();
+  witnesses.clock = &shared.clock;
+  witnesses.witnesses = config.audit.witnesses;
+  witnesses.interval_ms = config.audit.witness_interval_ms;
+  witnesses.patience_ms = config.audit.witness_patience_ms;
+  witnesses.report = [id](const std::string& line) { spdlog::error("tenant {}: {}", id, line); };
+  INTERLOCK_ASSIGN_OR_RETURN(parts.witnesses, runtime::StartWitnesses(std::move(witnesses)));
 
   runtime::EngineParts engine;
   engine.folder = folder;
@@ -250,7 +263,8 @@ core::Status Serve(const runtime::Config& config, const std::map<std::string, Te
   options.listen = config.listen;
   options.principals = config.principals;
   for (const auto& [id, parts] : tenants) {
-    options.tenants[id] = {parts.engine.get(), parts.keys->Hmac("page-token", id)};
+    options.tenants[id] = {parts.engine.get(), parts.keys->Hmac("page-token", id),
+                           parts.witnesses.get()};
   }
   INTERLOCK_ASSIGN_OR_RETURN(const auto server, runtime::StartServer(std::move(options)));
   const std::string address_file = config.data_dir + "/interlockd.addr";
@@ -286,7 +300,7 @@ core::Status Run(const Flags& flags) {
     INTERLOCK_ASSIGN_OR_RETURN(tenants[id], OpenTenant(config, id, std::move(from), shared));
   }
   const core::Status served = Serve(config, tenants, signals);
-  tenants.clear();  // engines wait for outcomes, logs sign a last checkpoint
+  tenants.clear();  // engines wait for outcomes, witnesses and logs have a last checkpoint signed
   if (served.ok()) spdlog::info("ended");
   return served;
 }

@@ -34,10 +34,20 @@ struct RetentionConfig {
   std::int64_t approvals_months = 13;     // what approvers were shown and said
 };
 
+// Who cosigns heads (c2sp.org/tlog-witness).
+struct WitnessConfig {
+  std::string url;   // http(s)://host…, without a slash at its end; add-checkpoint lies below it
+  std::string vkey;  // its verifier key
+};
+inline constexpr std::size_t kWitnessesMax = 16;
+
 struct AuditConfig {
   std::string signer_socket;  // of `interlock audit signer`; empty: a signer in the daemon
   std::string anchor_file;    // absolute; heads are also appended here; empty: nowhere
   std::int64_t checkpoint_interval_ms = 60'000;  // 1,000..3,600,000
+  std::vector<WitnessConfig> witnesses;
+  std::int64_t witness_interval_ms = 1'000;  // 10..3,600,000; a witness is asked at most this often
+  std::int64_t witness_patience_ms = 300'000;  // 1,000..; health warns of one away for longer
   bool search = true;  // full text over arguments and results: words in the clear in search.db
   RetentionConfig retention;
 };

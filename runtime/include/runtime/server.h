@@ -11,6 +11,7 @@
 #include "core/status.h"
 #include "runtime/config.h"
 #include "runtime/engine.h"
+#include "runtime/witnesses.h"
 
 namespace interlock::runtime {
 
@@ -19,8 +20,9 @@ namespace interlock::runtime {
 inline constexpr std::size_t kRequestBytesMax = 1 << 20;
 
 struct ServedTenant {
-  Engine* engine = nullptr;    // borrowed, outlives the server
-  std::string page_token_key;  // secret, the same after a restart; at least 16 bytes
+  Engine* engine = nullptr;        // borrowed, outlives the server
+  std::string page_token_key;      // secret, the same after a restart; at least 16 bytes
+  Witnesses* witnesses = nullptr;  // borrowed, outlives the server; null: none
 };
 
 struct ServerOptions {

@@ -34,6 +34,7 @@ struct VerifyArguments {
   std::vector<std::string> checkpoints;
   std::string key;
   std::vector<std::string> witnesses;
+  std::size_t witnesses_needed = 0;
   bool hashes = false;
 };
 
@@ -150,14 +151,19 @@ int Show(Session& session, const ShowOptions& options) {
   return options.content ? ShowContent(session, **client, options) : int{kYes};
 }
 
-int GetCheckpoint(Session& session) {
+int GetCheckpoint(Session& session, bool cosigned) {
   auto client = session.Connect();
   if (!client.ok()) return Fail(session, client.status());
   wire::GetCheckpointRequest request;
   request.set_parent((*client)->parent());
+  request.set_cosigned(cosigned);
   const auto checkpoint =
       (*client)->Call((*client)->audit, &wire::AuditService::Stub::GetCheckpoint, request);
-  if (!checkpoint.ok()) return Fail(session, checkpoint.status());
+  if (!checkpoint.ok()) {
+    const bool unwitnessed = checkpoint.status().code() == core::StatusCode::kNotFound;
+    Fail(session, checkpoint.status());
+    return unwitnessed ? kIncomplete : kCouldNotTell;
+  }
   if (session.io.json) {
     PrintJson(session.io, MessageJson(*checkpoint));
   } else {
@@ -203,6 +209,7 @@ int VerifyCommand(Session& session, const VerifyArguments& arguments) {
   VerifySpec spec;
   spec.verifier_key = arguments.key;
   spec.witness_keys = arguments.witnesses;
+  spec.witnesses_needed = arguments.witnesses_needed;
   spec.hashes_only = arguments.hashes;
   for (const std::string& file : arguments.checkpoints) {
     std::ifstream in(file, std::ios::binary);
@@ -253,8 +260,10 @@ void AddVerify(CLI::App& group, Session& session) {
       "A signed checkpoint kept elsewhere: catches a log that was cut or rolled back");
   verify->add_option("--key", arguments->key,
                      "Verifier key, NAME+ID+BASE64 (default: the one in the log)");
-  verify->add_option("--require-witness", arguments->witnesses,
-                     "Key of a witness that must have cosigned");
+  verify->add_option("--witness-key", arguments->witnesses,
+                     "Key of a witness that must have cosigned; may be given again");
+  verify->add_option("--witness-threshold", arguments->witnesses_needed,
+                     "So many of these witnesses will do (default: all)");
   verify->add_flag("--hashes", arguments->hashes,
                    "Only bytes, tree and checkpoints: no runs, payloads, projections");
   Does(verify, session, [&session, arguments] { return VerifyCommand(session, *arguments); });
@@ -279,7 +288,9 @@ void AddAuditCommands(CLI::App& app, Session& session) {
   Does(show, session, [&session, shown] { return Show(session, *shown); });
   CLI::App* checkpoint =
       group->add_subcommand("checkpoint", "Print a signed checkpoint of the log as it is now");
-  Does(checkpoint, session, [&session] { return GetCheckpoint(session); });
+  auto cosigned = std::make_shared<bool>(false);
+  checkpoint->add_flag("--cosigned", *cosigned, "The newest one that a witness cosigned instead");
+  Does(checkpoint, session, [&session, cosigned] { return GetCheckpoint(session, *cosigned); });
   CLI::App* tail = group->add_subcommand("tail", "Print entries as they come");
   Does(tail, session, [&session] { return Tail(session); });
 }

@@ -48,6 +48,7 @@ audit::VerifyReport VerifyLog(const VerifySpec& spec) {
   options.verifier_key = spec.verifier_key;
   options.outside_checkpoints = spec.checkpoints;
   options.witness_keys = spec.witness_keys;
+  options.witnesses_needed = spec.witnesses_needed;
   options.progress = spec.progress;
   if (spec.hashes_only) options.depth = audit::VerifyDepth::kHashes;
   const auto projectors = MakeProjectors();
@@ -65,7 +66,8 @@ audit::VerifyReport VerifyEvidence(const VerifySpec& spec) {
   const std::string archive{std::istreambuf_iterator<char>(in), {}};
   return audit::VerifyBundle(archive, {.verifier_key = spec.verifier_key,
                                        .outside_checkpoints = spec.checkpoints,
-                                       .witness_keys = spec.witness_keys});
+                                       .witness_keys = spec.witness_keys,
+                                       .witnesses_needed = spec.witnesses_needed});
 }
 
 core::Json ReportJson(const audit::VerifyReport& report) {

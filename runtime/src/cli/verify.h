@@ -16,6 +16,7 @@ struct VerifySpec {
   std::string verifier_key;              // empty: the one in the file
   std::vector<std::string> checkpoints;  // signed notes kept elsewhere
   std::vector<std::string> witness_keys = {};
+  std::size_t witnesses_needed = 0;  // of the keys; 0: all
   bool hashes_only = false;
   std::string bundle = {};  // instead of a database
   std::function<void(std::uint64_t done, std::uint64_t total)> progress = {};

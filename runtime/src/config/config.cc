@@ -4,6 +4,7 @@
 #include <charconv>
 #include <filesystem>
 
+#include "audit/cosignature.h"
 #include "config/files.h"
 #include "config/yaml_reader.h"
 #include "core/digest.h"
@@ -39,6 +40,7 @@ class Loader {
   void ReadSandbox(YamlMap map);
   void ReadLog(YamlMap map);
   void ReadAudit(YamlMap map);
+  void ReadWitness(YamlMap map);
   void ReadRetention(YamlMap map);
   void ReadTenant(YamlMap map);
   void ReadPrincipal(YamlMap map);
@@ -109,9 +111,38 @@ void Loader::ReadAudit(YamlMap map) {
   audit.anchor_file = Absolute(map.Text("anchor_file", ""));
   audit.checkpoint_interval_ms =
       map.Int("checkpoint_interval_ms", audit.checkpoint_interval_ms, {1'000, 3'600'000});
+  for (const YAML::Node& node : map.List("witnesses")) {
+    ReadWitness(YamlMap(node, "an entry of `witnesses`", faults_));
+  }
+  if (audit.witnesses.size() > kWitnessesMax) {
+    faults_.Add(map.LineOfKey("witnesses"), "more than 16 witnesses; a few will do");
+  }
+  audit.witness_interval_ms =
+      map.Int("witness_interval_ms", audit.witness_interval_ms, {10, 3'600'000});
+  audit.witness_patience_ms =
+      map.Int("witness_patience_ms", audit.witness_patience_ms, {1'000, 86'400'000});
   audit.search = map.Bool("search", true);
   ReadRetention(map.Map("retention"));
   map.Close();
+}
+
+void Loader::ReadWitness(YamlMap map) {
+  WitnessConfig witness{map.RequiredText("url"), map.RequiredText("vkey")};
+  map.Close();
+  while (witness.url.ends_with('/')) witness.url.pop_back();
+  if (!witness.url.starts_with("http://") && !witness.url.starts_with("https://")) {
+    faults_.Add(map.LineOfKey("url"), "`url` must start with http:// or https://");
+  }
+  if (!audit::WitnessName(witness.vkey).ok()) {
+    faults_.Add(map.LineOfKey("vkey"),
+                "`vkey` must be the key of a witness, NAME+ID+BASE64; `interlock audit witness` "
+                "prints its own when it starts");
+  }
+  for (const WitnessConfig& other : out_.config.audit.witnesses) {
+    if (other.url != witness.url && other.vkey != witness.vkey) continue;
+    faults_.Add(map.line(), "a witness with this url or vkey is given twice; remove one");
+  }
+  out_.config.audit.witnesses.push_back(std::move(witness));
 }
 
 // Six months is what the EU AI Act (art. 19, 26(6)) asks for; less must be said twice.

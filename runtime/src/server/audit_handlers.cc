@@ -3,6 +3,7 @@
 #include <limits>
 #include <tuple>
 
+#include "audit/cosignature.h"
 #include "server/checks.h"
 #include "server/handlers.h"
 #include "server/names.h"
@@ -102,9 +103,20 @@ core::StatusOr<wire::Entry> GetEntry(const Caller& caller, const wire::GetEntryR
 core::StatusOr<wire::Checkpoint> GetCheckpoint(const Caller& caller,
                                                const wire::GetCheckpointRequest& request) {
   INTERLOCK_RETURN_IF_ERROR(CheckParent(request.parent()));
-  INTERLOCK_ASSIGN_OR_RETURN(const audit::Checkpoint checkpoint,
-                             caller.engine->CheckpointNow(*caller.who));
-  return ToWire(checkpoint);
+  const audit::Log& log = caller.engine->log();
+  core::StatusOr<audit::Checkpoint> checkpoint =
+      request.cosigned() ? log.CosignedCheckpoint() : caller.engine->CheckpointNow(*caller.who);
+  if (checkpoint.status().code() == core::StatusCode::kNotFound) {
+    return WithReason(checkpoint.status(), "NOT_COSIGNED");
+  }
+  if (!checkpoint.ok()) return checkpoint.status();
+  if (!request.cosigned()) {
+    INTERLOCK_ASSIGN_OR_RETURN(const std::string lines, log.Cosignatures(checkpoint->size));
+    checkpoint->note = audit::WithSignatureLines(checkpoint->note, lines);
+  }
+  wire::Checkpoint out = ToWire(*checkpoint);
+  out.set_verifier_key(log.verifier_key());
+  return out;
 }
 
 core::StatusOr<wire::InclusionProof> GetInclusionProof(
@@ -217,6 +229,12 @@ core::StatusOr<wire::LogStatus> GetLogStatus(const Caller& caller,
   status.set_signed_count(newest ? static_cast<std::int64_t>(newest->size) : 0);
   status.set_problem(caller.engine->Unhealthy());
   for (const std::string& warning : log.warnings()) status.add_warnings(warning);
+  if (caller.witnesses != nullptr) {
+    for (const std::string& warning : caller.witnesses->warnings()) status.add_warnings(warning);
+  }
+  if (const auto cosigned = log.CosignedCheckpoint(); cosigned.ok()) {
+    status.set_witnessed_count(static_cast<std::int64_t>(cosigned->size));
+  }
   status.set_clock_in_doubt(caller.engine->clock_in_doubt());
   return status;
 }

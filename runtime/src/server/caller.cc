@@ -23,7 +23,8 @@ core::Status Refused(std::string_view message, std::string_view reason) {
 
 Admission::Admission(const ServerOptions& options) : authenticator_(options.principals) {
   for (const auto& [id, tenant] : options.tenants) {
-    tenants_.emplace(id, Served{tenant.engine, PageTokens(tenant.page_token_key)});
+    tenants_.emplace(id,
+                     Served{tenant.engine, PageTokens(tenant.page_token_key), tenant.witnesses});
   }
 }
 
@@ -33,7 +34,11 @@ core::StatusOr<Caller> Admission::Admit(const grpc::ServerContext& context,
                              authenticator_.Authenticate(AuthorizationOf(context)));
   const auto served = tenants_.find(who->tenant);
   if (served == tenants_.end()) return Refused("the tenant is not served here", "WRONG_TENANT");
-  Caller caller{.who = who, .engine = served->second.engine, .pages = &served->second.pages};
+  Caller caller{.who = who,
+                .engine = served->second.engine,
+                .pages = &served->second.pages,
+                .witnesses = served->second.witnesses,
+                .deadline = context.deadline()};
 
   bool may = false;
   std::string wanted;

@@ -3,6 +3,7 @@
 
 #include <grpcpp/server_context.h>
 
+#include <chrono>
 #include <initializer_list>
 #include <map>
 #include <string>
@@ -23,6 +24,8 @@ struct Caller {
   const core::Principal* who = nullptr;
   Engine* engine = nullptr;
   const PageTokens* pages = nullptr;
+  Witnesses* witnesses = nullptr;                       // or null
+  std::chrono::system_clock::time_point deadline = {};  // the caller's
 
   const std::string& tenant() const { return who->tenant; }
   bool HasAny(std::initializer_list<std::string_view> roles) const {
@@ -62,6 +65,7 @@ class Admission {
   struct Served {
     Engine* engine;
     PageTokens pages;
+    Witnesses* witnesses;
   };
   Authenticator authenticator_;
   std::map<std::string, Served, std::less<>> tenants_;

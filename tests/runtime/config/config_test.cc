@@ -46,6 +46,31 @@ std::string Replaced(std::string text, std::string_view from, std::string_view t
   return at == std::string::npos ? text : text.replace(at, from.size(), to);
 }
 
+constexpr char kWitnessKey[] = "w.example+bf20add4+BGG3op9v3HIXXDPBmFc/0CioJHhGCXc+pyvvFPlBZdYO";
+
+TEST(Config, ReadsWitnessesAndSaysWhatIsWrongWithThem) {
+  const std::string good = std::string(kGood) +
+                           "audit:\n  witness_interval_ms: 250\n  witness_patience_ms: 9000\n"
+                           "  witnesses:\n    - {url: 'http://127.0.0.1:7446/', vkey: '" +
+                           kWitnessKey + "'}\n";
+  const auto config = Parse(good);
+  ASSERT_TRUE(config.ok()) << config.status();
+  ASSERT_EQ(config->audit.witnesses.size(), 1u);
+  EXPECT_EQ(config->audit.witnesses[0].url, "http://127.0.0.1:7446");
+  EXPECT_EQ(config->audit.witnesses[0].vkey, kWitnessKey);
+  EXPECT_EQ(config->audit.witness_interval_ms, 250);
+  EXPECT_EQ(config->audit.witness_patience_ms, 9'000);
+  EXPECT_THAT(ErrorOf(Replaced(good, "'http://127", "'127")),
+              HasSubstr("`url` must start with http:// or https://"));
+  EXPECT_THAT(ErrorOf(Replaced(good, kWitnessKey, "w+00000000+AAAA")),
+              HasSubstr("`vkey` must be the key of a witness"));
+  EXPECT_THAT(ErrorOf(Replaced(good, "url: ", "uri: ")), HasSubstr("url"));
+  EXPECT_THAT(ErrorOf(good + "    - {url: 'http://else.example', vkey: '" + kWitnessKey + "'}\n"),
+              HasSubstr("given twice"));
+  EXPECT_THAT(ErrorOf(Replaced(good, "interval_ms: 250", "interval_ms: 1")),
+              HasSubstr("witness_interval_ms"));
+}
+
 TEST(Config, ReadsEveryKey) {
   const auto config = Parse(kGood);
   ASSERT_TRUE(config.ok()) << config.status();
