@@ -5,6 +5,7 @@
 
 #include "cli/calls.h"
 #include "cli/cli.h"
+#include "cli/evidence.h"
 #include "cli/message_json.h"
 #include "tools/tool.h"
 
@@ -19,6 +20,8 @@ struct CallOptions {
   std::string session;
   std::string request_id;
   std::vector<std::string> vars;
+  std::string proof;  // file; empty: none is waited for
+  bool cosigned = false;
 };
 
 core::StatusOr<std::vector<wire::Tool>> AllTools(const Client& client) {
@@ -91,6 +94,23 @@ void FillCall(const CallOptions& options, wire::ToolCall& call) {
   call.set_session_json(options.session);
 }
 
+wire::WaitCheckpoint WaitOf(const CallOptions& options) {
+  if (options.proof.empty()) return wire::WAIT_CHECKPOINT_UNSPECIFIED;
+  return options.cosigned ? wire::WAIT_CHECKPOINT_COSIGNED : wire::WAIT_CHECKPOINT_SIGNED;
+}
+
+// The call stands whether or not its proof came in time.
+core::Status KeepProof(const wire::Call& call, const std::string& file) {
+  const wire::Receipt& receipt = call.newest_entry();
+  if (receipt.tlog_proof().empty()) {
+    return core::Unavailable(
+        "the call is done, its proof did not come in time; ask for it with "
+        "`interlock audit proof " +
+        std::to_string(receipt.index()) + "`");
+  }
+  return WriteWhole(file, receipt.tlog_proof());
+}
+
 int Execute(Session& session, const CallOptions& options) {
   auto client = session.Connect();
   if (!client.ok()) return Fail(session, client.status());
@@ -98,10 +118,17 @@ int Execute(Session& session, const CallOptions& options) {
   request.set_parent((*client)->parent());
   request.set_request_id(options.request_id.empty() ? NewRequestId() : options.request_id);
   FillCall(options, *request.mutable_call());
+  request.set_wait_checkpoint(WaitOf(options));
   const auto call =
       (*client)->Call((*client)->tools, &wire::ToolService::Stub::ExecuteToolCall, request);
   if (!call.ok()) return Fail(session, call.status());
   PrintCall(session.io, *call);
+  if (!options.proof.empty()) {
+    if (const core::Status kept = KeepProof(*call, options.proof); !kept.ok()) {
+      Fail(session, kept);
+      return kIncomplete;
+    }
+  }
   if (call->state() == wire::Call::STATE_PARKED && !session.io.json) {
     session.io.err << "parked; once approved, ask again with --request-id " << request.request_id()
                    << '\n';
@@ -186,6 +213,10 @@ void AddToolCommands(CLI::App& app, Session& session) {
   call->add_option("--args", options->args, "Arguments: a JSON object")->required();
   call->add_option("--request-id", options->request_id,
                    "UUID: a repeat attaches to the call and never runs it twice");
+  call->add_option("--proof", options->proof,
+                   "Wait for the proof that its newest entry is in the log, and keep it here");
+  call->add_flag("--cosigned", options->cosigned,
+                 "With --proof: under a head that a witness cosigned");
   AddCallOptions(call, *options);
   Does(call, session, [&session, options] { return Execute(session, *options); });
 

@@ -4,17 +4,16 @@
 #include "server/handlers.h"
 #include "server/names.h"
 #include "server/ownership.h"
+#include "server/receipts.h"
 
 namespace interlock::runtime::handlers {
 namespace {
 
-Reply<CallInfo> AsCall(const Caller& caller, Reply<wire::Call> reply) {
-  return [tenant = caller.tenant(), engine = caller.engine,
+Reply<CallInfo> AsCall(const Caller& caller, wire::WaitCheckpoint wait, Reply<wire::Call> reply) {
+  return [tenant = caller.tenant(), caller, wait,
           reply = std::move(reply)](core::StatusOr<CallInfo> info) {
     if (!info.ok()) return reply(info.status());
-    wire::Call call = ToWire(tenant, *info);
-    if (call.has_newest_entry()) AddCheckpoint(engine->log(), call.mutable_newest_entry());
-    reply(std::move(call));
+    SendWithReceipt(caller, wait, ToWire(tenant, *info), reply);
   };
 }
 
@@ -50,6 +49,7 @@ core::StatusOr<ResolveSpec> SpecOf(const wire::ResolveCallRequest& request) {
   INTERLOCK_RETURN_IF_ERROR(CheckLength("reason", request.reason(), kReasonBytesMax));
   INTERLOCK_RETURN_IF_ERROR(CheckLength("evidence", request.evidence(), kEvidenceBytesMax));
   INTERLOCK_RETURN_IF_ERROR(CheckRequestId(request.request_id()));
+  INTERLOCK_RETURN_IF_ERROR(CheckWait(request.wait_checkpoint()));
   return ResolveSpec{.call = std::string(id),
                      .happened = request.finding() == Request::FINDING_HAPPENED,
                      .reason = request.reason(),
@@ -82,16 +82,21 @@ void CheckToolCall(const Caller& caller, const wire::CheckToolCallRequest& reque
                    Reply<wire::Call> reply) {
   core::StatusOr<ToolCallSpec> spec = SpecOf(request.parent(), request.call(), "");
   if (!spec.ok()) return reply(spec.status());
-  caller.engine->CheckToolCall(*caller.who, *std::move(spec), AsCall(caller, std::move(reply)));
+  caller.engine->CheckToolCall(*caller.who, *std::move(spec),
+                               AsCall(caller, wire::WAIT_CHECKPOINT_UNSPECIFIED, std::move(reply)));
 }
 
 void ExecuteToolCall(const Caller& caller, const wire::ExecuteToolCallRequest& request,
                      Reply<wire::Call> reply) {
   if (request.request_id().empty()) return reply(BadField("request_id", "is required"));
+  if (const core::Status wait = CheckWait(request.wait_checkpoint()); !wait.ok()) {
+    return reply(wait);
+  }
   core::StatusOr<ToolCallSpec> spec =
       SpecOf(request.parent(), request.call(), request.request_id());
   if (!spec.ok()) return reply(spec.status());
-  caller.engine->ExecuteToolCall(*caller.who, *std::move(spec), AsCall(caller, std::move(reply)));
+  caller.engine->ExecuteToolCall(*caller.who, *std::move(spec),
+                                 AsCall(caller, request.wait_checkpoint(), std::move(reply)));
 }
 
 core::StatusOr<wire::Call> GetCall(const Caller& caller, const wire::GetCallRequest& request) {
@@ -124,7 +129,8 @@ void ResolveCall(const Caller& caller, const wire::ResolveCallRequest& request,
                  Reply<wire::Call> reply) {
   core::StatusOr<ResolveSpec> spec = SpecOf(request);
   if (!spec.ok()) return reply(spec.status());
-  caller.engine->ResolveCall(*caller.who, *std::move(spec), AsCall(caller, std::move(reply)));
+  caller.engine->ResolveCall(*caller.who, *std::move(spec),
+                             AsCall(caller, request.wait_checkpoint(), std::move(reply)));
 }
 
 }  // namespace interlock::runtime::handlers

@@ -76,10 +76,6 @@ std::string JsonText(const core::Json& value) {
 
 }  // namespace
 
-void AddCheckpoint(const audit::Log& log, wire::Receipt* receipt) {
-  if (const auto newest = log.newest_checkpoint()) receipt->set_checkpoint_note(newest->note);
-}
-
 wire::Run ToWire(std::string_view tenant, const RunInfo& info) {
   wire::Run run;
   run.set_name(MakeName(tenant, kRuns, info.id));

@@ -18,8 +18,6 @@ namespace interlock::runtime {
 namespace wire = ::interlock::v1;
 
 wire::Run ToWire(std::string_view tenant, const RunInfo& info);
-// Rule 23: replies to changes carry the newest checkpoint.
-void AddCheckpoint(const audit::Log& log, wire::Receipt* receipt);
 wire::Call ToWire(std::string_view tenant, const CallInfo& info);
 wire::Approval ToWire(std::string_view tenant, const ApprovalInfo& info);
 wire::Tool ToWire(std::string_view tenant, const tools::Tool& tool);

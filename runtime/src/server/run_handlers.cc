@@ -2,18 +2,17 @@
 #include "server/handlers.h"
 #include "server/names.h"
 #include "server/ownership.h"
+#include "server/receipts.h"
 
 namespace interlock::runtime::handlers {
 namespace {
 
 // The engine's answer as the wire's. The tenant is copied: the reply may outlive the request.
-Reply<RunInfo> AsRun(const Caller& caller, Reply<wire::Run> reply) {
-  return [tenant = caller.tenant(), engine = caller.engine,
+Reply<RunInfo> AsRun(const Caller& caller, wire::WaitCheckpoint wait, Reply<wire::Run> reply) {
+  return [tenant = caller.tenant(), caller, wait,
           reply = std::move(reply)](core::StatusOr<RunInfo> info) {
     if (!info.ok()) return reply(info.status());
-    wire::Run run = ToWire(tenant, *info);
-    if (run.has_newest_entry()) AddCheckpoint(engine->log(), run.mutable_newest_entry());
-    reply(std::move(run));
+    SendWithReceipt(caller, wait, ToWire(tenant, *info), reply);
   };
 }
 
@@ -26,6 +25,7 @@ core::StatusOr<CreateRunSpec> SpecOf(const wire::CreateRunRequest& request) {
   INTERLOCK_RETURN_IF_ERROR(CheckLength("run.user", run.user(), kPersonBytesMax));
   INTERLOCK_RETURN_IF_ERROR(CheckLength("run.subject", run.subject(), kPersonBytesMax));
   INTERLOCK_RETURN_IF_ERROR(CheckRequestId(request.request_id()));
+  INTERLOCK_RETURN_IF_ERROR(CheckWait(request.wait_checkpoint()));
   CreateRunSpec spec;
   INTERLOCK_ASSIGN_OR_RETURN(spec.session, ParseSession("run.session_json", run.session_json()));
   spec.agent = run.agent();
@@ -37,10 +37,11 @@ core::StatusOr<CreateRunSpec> SpecOf(const wire::CreateRunRequest& request) {
 }
 
 // The id of a run that the caller may change.
-core::StatusOr<std::string> RunToChange(const Caller& caller, std::string_view name,
-                                        std::string_view request_id) {
-  INTERLOCK_ASSIGN_OR_RETURN(const std::string_view id, IdOfName("name", name, kRuns));
-  INTERLOCK_RETURN_IF_ERROR(CheckRequestId(request_id));
+template <typename Request>
+core::StatusOr<std::string> RunToChange(const Caller& caller, const Request& request) {
+  INTERLOCK_ASSIGN_OR_RETURN(const std::string_view id, IdOfName("name", request.name(), kRuns));
+  INTERLOCK_RETURN_IF_ERROR(CheckRequestId(request.request_id()));
+  INTERLOCK_RETURN_IF_ERROR(CheckWait(request.wait_checkpoint()));
   INTERLOCK_RETURN_IF_ERROR(OwnRun(caller, id).status());
   return std::string(id);
 }
@@ -51,7 +52,8 @@ void CreateRun(const Caller& caller, const wire::CreateRunRequest& request,
                Reply<wire::Run> reply) {
   core::StatusOr<CreateRunSpec> spec = SpecOf(request);
   if (!spec.ok()) return reply(spec.status());
-  caller.engine->CreateRun(*caller.who, *std::move(spec), AsRun(caller, std::move(reply)));
+  caller.engine->CreateRun(*caller.who, *std::move(spec),
+                           AsRun(caller, request.wait_checkpoint(), std::move(reply)));
 }
 
 core::StatusOr<wire::Run> GetRun(const Caller& caller, const wire::GetRunRequest& request) {
@@ -78,23 +80,23 @@ core::StatusOr<wire::ListRunsResponse> ListRuns(const Caller& caller,
 
 void SendMessage(const Caller& caller, const wire::SendMessageRequest& request,
                  Reply<wire::Run> reply) {
-  core::StatusOr<std::string> run = RunToChange(caller, request.name(), request.request_id());
+  core::StatusOr<std::string> run = RunToChange(caller, request);
   if (!run.ok()) return reply(run.status());
   core::Status text = CheckNotEmpty("text", request.text());
   if (text.ok()) text = CheckLength("text", request.text(), kMessageBytesMax);
   if (!text.ok()) return reply(text);
   caller.engine->SendMessage(*caller.who, *std::move(run), request.text(), request.request_id(),
-                             AsRun(caller, std::move(reply)));
+                             AsRun(caller, request.wait_checkpoint(), std::move(reply)));
 }
 
 void CancelRun(const Caller& caller, const wire::CancelRunRequest& request,
                Reply<wire::Run> reply) {
-  core::StatusOr<std::string> run = RunToChange(caller, request.name(), request.request_id());
+  core::StatusOr<std::string> run = RunToChange(caller, request);
   if (!run.ok()) return reply(run.status());
   const core::Status reason = CheckLength("reason", request.reason(), kReasonBytesMax);
   if (!reason.ok()) return reply(reason);
   caller.engine->CancelRun(*caller.who, *std::move(run), request.reason(), request.request_id(),
-                           AsRun(caller, std::move(reply)));
+                           AsRun(caller, request.wait_checkpoint(), std::move(reply)));
 }
 
 }  // namespace interlock::runtime::handlers

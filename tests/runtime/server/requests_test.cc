@@ -38,6 +38,54 @@ TEST_F(RequestsTest, CreateRunReachesTheEngine) {
                                        std::string(kRequestId)));
 }
 
+// Rule 23: with wait_checkpoint the reply carries a proof, or comes without one before the
+// deadline.
+TEST_F(RequestsTest, ARepliesProofIsWaitedForWhereAskedFor) {
+  wire::CreateRunRequest request = GoodRun();
+  wire::Run run;
+  ASSERT_TRUE(Call("ticketing", &wire::RunService::Stub::CreateRun, request, &run).ok());
+  EXPECT_EQ(run.newest_entry().tlog_proof(), "");
+  const auto index = static_cast<std::size_t>(run.newest_entry().index());
+
+  request.set_wait_checkpoint(wire::WAIT_CHECKPOINT_SIGNED);
+  ASSERT_TRUE(Call("ticketing", &wire::RunService::Stub::CreateRun, request, &run).ok());
+  EXPECT_EQ(run.newest_entry().tlog_proof(), "");  // the fake's head does not cover the entry
+  ASSERT_EQ(engine_.fake_log.awaited.size(), 1u);
+  EXPECT_GT(engine_.fake_log.awaited[0], std::chrono::seconds(1));
+  EXPECT_LE(engine_.fake_log.awaited[0], std::chrono::seconds(30));
+
+  engine_.fake_log.entries.resize(index + 1);
+  ASSERT_TRUE(Call("ticketing", &wire::RunService::Stub::CreateRun, request, &run).ok());
+  EXPECT_THAT(run.newest_entry().tlog_proof(),
+              HasSubstr("c2sp.org/tlog-proof@v1\nindex " + std::to_string(index) + "\n"));
+  EXPECT_EQ(run.newest_entry().checkpoint_note(), "waited\n");
+
+  // Without witnesses there is nothing to wait for; a value from the future is refused.
+  request.set_wait_checkpoint(wire::WAIT_CHECKPOINT_COSIGNED);
+  ASSERT_TRUE(Call("ticketing", &wire::RunService::Stub::CreateRun, request, &run).ok());
+  EXPECT_EQ(run.newest_entry().tlog_proof(), "");
+  request.set_wait_checkpoint(static_cast<wire::WaitCheckpoint>(77));
+  const grpc::Status status = Call("ticketing", &wire::RunService::Stub::CreateRun, request);
+  EXPECT_EQ(status.error_code(), grpc::StatusCode::INVALID_ARGUMENT);
+  EXPECT_EQ(FieldIn(status), "wait_checkpoint");
+}
+
+TEST_F(RequestsTest, TheNewestCosignedCheckpointCanBeAskedFor) {
+  wire::GetCheckpointRequest request;
+  request.set_parent("tenants/main");
+  wire::Checkpoint checkpoint;
+  ASSERT_TRUE(Call("audi", &wire::AuditService::Stub::GetCheckpoint, request, &checkpoint).ok());
+  EXPECT_EQ(checkpoint.verifier_key(), engine_.fake_log.key);
+  request.set_cosigned(true);
+  const grpc::Status none = Call("audi", &wire::AuditService::Stub::GetCheckpoint, request);
+  EXPECT_EQ(none.error_code(), grpc::StatusCode::NOT_FOUND);
+  EXPECT_EQ(DetailOf<google::rpc::ErrorInfo>(none)->reason(), "NOT_COSIGNED");
+  engine_.fake_log.cosigned = audit::Checkpoint{"fake/main", 7, {}, "cosigned\n"};
+  ASSERT_TRUE(Call("audi", &wire::AuditService::Stub::GetCheckpoint, request, &checkpoint).ok());
+  EXPECT_EQ(checkpoint.note(), "cosigned\n");
+  EXPECT_EQ(checkpoint.tree_size(), 7);
+}
+
 TEST_F(RequestsTest, CreateRunNamesTheBadField) {
   struct Case {
     std::string field;

@@ -1,0 +1,74 @@
+#include "server/receipts.h"
+
+#include <algorithm>
+#include <chrono>
+
+#include "audit/cosignature.h"
+#include "audit/proof.h"
+
+namespace interlock::runtime {
+namespace {
+
+using std::chrono::milliseconds;
+using std::chrono::steady_clock;
+
+// A tenth before the caller's own deadline, so that the answer still reaches him.
+steady_clock::time_point DeadlineOf(const Caller& caller) {
+  const auto left = std::chrono::duration_cast<milliseconds>(std::min<std::chrono::nanoseconds>(
+      kWaitCheckpointMax, caller.deadline - std::chrono::system_clock::now()));
+  return steady_clock::now() + left - std::max(left / 10, milliseconds(20));
+}
+
+core::Status AddProof(const audit::Log& log, audit::Checkpoint checkpoint, wire::Receipt* receipt) {
+  const auto index = static_cast<std::uint64_t>(receipt->index());
+  INTERLOCK_ASSIGN_OR_RETURN(const std::string lines, log.Cosignatures(checkpoint.size));
+  checkpoint.note = audit::WithSignatureLines(checkpoint.note, lines);
+  INTERLOCK_ASSIGN_OR_RETURN(auto hashes, log.InclusionProof(index, checkpoint.size));
+  receipt->set_tlog_proof(audit::ProofText({index, std::move(hashes), checkpoint.note}));
+  receipt->set_checkpoint_note(checkpoint.note);
+  return core::OkStatus();
+}
+
+// With a head that covers the entry, or without.
+void Finish(const audit::Log& log, const core::StatusOr<audit::Checkpoint>& checkpoint,
+            wire::Receipt receipt, const std::function<void(wire::Receipt)>& done) {
+  if (!checkpoint.ok() || !AddProof(log, *checkpoint, &receipt).ok()) {
+    if (const auto newest = log.newest_checkpoint()) receipt.set_checkpoint_note(newest->note);
+  }
+  done(std::move(receipt));
+}
+
+}  // namespace
+
+core::Status CheckWait(wire::WaitCheckpoint wait) {
+  if (wire::WaitCheckpoint_IsValid(wait)) return core::OkStatus();
+  return BadField("wait_checkpoint", "is not a value that this server knows");
+}
+
+void CompleteReceipt(const Caller& caller, wire::WaitCheckpoint wait, wire::Receipt receipt,
+                     std::function<void(wire::Receipt)> done) {
+  const audit::Log& log = caller.engine->log();  // outlives the engine, as the witnesses do
+  Witnesses* witnesses = wait == wire::WAIT_CHECKPOINT_COSIGNED ? caller.witnesses : nullptr;
+  if (wait == wire::WAIT_CHECKPOINT_UNSPECIFIED ||
+      (wait == wire::WAIT_CHECKPOINT_COSIGNED && witnesses == nullptr)) {
+    return Finish(log, core::NotFound("nothing to wait for"), std::move(receipt), done);
+  }
+  const auto index = static_cast<std::uint64_t>(receipt.index());
+  const auto deadline = DeadlineOf(caller);
+  auto on_signed = [&log, witnesses, index, deadline, receipt = std::move(receipt),
+                    done = std::move(done)](core::StatusOr<audit::Checkpoint> checkpoint) mutable {
+    if (witnesses == nullptr || !checkpoint.ok()) {
+      return Finish(log, checkpoint, std::move(receipt), done);
+    }
+    witnesses->AwaitCosigned(
+        index, deadline,
+        [&log, receipt = std::move(receipt), done = std::move(done)](core::Status status) mutable {
+          Finish(log,
+                 status.ok() ? log.CosignedCheckpoint() : core::StatusOr<audit::Checkpoint>(status),
+                 std::move(receipt), done);
+        });
+  };
+  log.AwaitCheckpoint(index, deadline, std::move(on_signed));
+}
+
+}  // namespace interlock::runtime
