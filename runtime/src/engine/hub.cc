@@ -1,5 +1,7 @@
 #include "engine/hub.h"
 
+#include <pthread.h>
+
 #include <chrono>
 
 #include "engine/run_actor.h"
@@ -69,7 +71,10 @@ core::Status Hub::Start() {
   INTERLOCK_RETURN_IF_ERROR(WatchClock());
   INTERLOCK_RETURN_IF_ERROR(ActivateBundle());
   for (const auto& worker : workers_) {
-    threads_.emplace_back([io = &worker->io] { io->run(); });
+    threads_.emplace_back([io = &worker->io] {
+      ::pthread_setname_np(::pthread_self(), "engine-worker");
+      io->run();
+    });
   }
   INTERLOCK_RETURN_IF_ERROR(Recover());
   maintenance_ = std::thread([this] { Maintain(); });
