@@ -1,6 +1,6 @@
 #include "canonical.h"
 
-#include <array>
+#include "core/json.h"
 
 namespace interlock::audit {
 namespace {
@@ -10,18 +10,17 @@ constexpr std::int64_t kSafeIntegerMax = (std::int64_t{1} << 53) - 1;  // I-JSON
 bool IsDigit(char c) { return c >= '0' && c <= '9'; }
 bool IsContinuation(unsigned char c) { return (c & 0xC0) == 0x80; }
 
-// Bytes that a string holds as they are: printable ASCII but the quote and the backslash.
-constexpr std::array<bool, 256> kPlain = [] {
-  std::array<bool, 256> plain{};
-  for (std::size_t c = 0x20; c < 0x80; ++c) plain[c] = c != '"' && c != '\\';
-  return plain;
-}();
-
 }  // namespace
 
 bool CanonicalScanner::Literal(std::string_view literal) {
   if (text_.substr(at_, literal.size()) != literal) return false;
   at_ += literal.size();
+  return true;
+}
+
+bool CanonicalScanner::Take(char c) {
+  if (!Peek(c)) return false;
+  ++at_;
   return true;
 }
 
@@ -46,24 +45,24 @@ bool CanonicalScanner::Value(int depth) {
 }
 
 bool CanonicalScanner::ObjectBody(int depth) {
-  if (depth > kDepthMax || !Literal("{")) return false;
-  if (Literal("}")) return true;
+  if (depth > kDepthMax || !Take('{')) return false;
+  if (Take('}')) return true;
   std::string_view last;
   for (bool first = true;; first = false) {
     const auto key = Key();
-    if (!key || (!first && *key <= last) || !Literal(":") || !Value(depth)) return false;
+    if (!key || (!first && *key <= last) || !Take(':') || !Value(depth)) return false;
     last = *key;
-    if (Literal("}")) return true;
-    if (!Literal(",")) return false;
+    if (Take('}')) return true;
+    if (!Take(',')) return false;
   }
 }
 
 bool CanonicalScanner::ArrayBody(int depth) {
-  if (depth > kDepthMax || !Literal("[")) return false;
-  if (Literal("]")) return true;
+  if (depth > kDepthMax || !Take('[')) return false;
+  if (Take(']')) return true;
   while (Value(depth)) {
-    if (Literal("]")) return true;
-    if (!Literal(",")) return false;
+    if (Take(']')) return true;
+    if (!Take(',')) return false;
   }
   return false;
 }
@@ -81,25 +80,21 @@ std::optional<std::string_view> CanonicalScanner::Array() {
 }
 
 std::optional<std::string_view> CanonicalScanner::Key() {
-  if (!Literal("\"")) return std::nullopt;
+  if (!Take('"')) return std::nullopt;
   const std::size_t start = at_;
-  for (; at_ < text_.size(); ++at_) {
-    const char c = text_[at_];
-    if (c == '"') return text_.substr(start, at_++ - start);
-    if (c < 0x20 || c > 0x7E || c == '\\') return std::nullopt;
-  }
-  return std::nullopt;
+  at_ += core::PlainJsonPrefix(text_.substr(at_));
+  const std::string_view key = text_.substr(start, at_ - start);
+  if (!Take('"') || key.find('\x7F') != std::string_view::npos) return std::nullopt;
+  return key;
 }
 
 std::optional<std::string_view> CanonicalScanner::String() {
-  if (!Literal("\"")) return std::nullopt;
+  if (!Take('"')) return std::nullopt;
   const std::size_t start = at_;
   while (at_ < text_.size()) {
+    at_ += core::PlainJsonPrefix(text_.substr(at_));
+    if (at_ == text_.size()) break;
     const auto c = static_cast<unsigned char>(text_[at_]);
-    if (kPlain[c]) {
-      ++at_;
-      continue;
-    }
     if (c == '"') return text_.substr(start, at_++ - start);
     if (c < 0x20) return std::nullopt;
     if (c == '\\') {
@@ -162,7 +157,7 @@ bool CanonicalScanner::MultiByte() {
 }
 
 std::optional<std::int64_t> CanonicalScanner::Integer() {
-  const bool negative = Literal("-");
+  const bool negative = Take('-');
   if (at_ >= text_.size() || !IsDigit(text_[at_])) return std::nullopt;
   const bool leading_zero = text_[at_] == '0';
   std::int64_t value = 0;

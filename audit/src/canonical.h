@@ -36,6 +36,7 @@ class CanonicalScanner {
   bool Escape();
   bool MultiByte();
   std::optional<std::string_view> Key();
+  bool Take(char c);
   bool Peek(char c) const { return at_ < text_.size() && text_[at_] == c; }
 
   std::string_view text_;

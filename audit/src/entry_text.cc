@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <charconv>
+#include <cstring>
 
 #include "canonical.h"
 #include "core/json.h"
@@ -212,9 +213,16 @@ std::string_view AfterSlotKey(std::string_view rest) {
 
 std::vector<NamedPayload> NamedPayloads(std::string_view bytes) {
   constexpr std::string_view kCommit = R"("commit":")";
+  // memmem looks for the whole word; string_view::find stops at every quote.
+  const auto next = [&](std::size_t from) {
+    const void* at = bytes.size() < from ? nullptr
+                                         : ::memmem(bytes.data() + from, bytes.size() - from,
+                                                    kCommit.data(), kCommit.size());
+    return at == nullptr ? std::string_view::npos
+                         : static_cast<std::size_t>(static_cast<const char*>(at) - bytes.data());
+  };
   std::vector<NamedPayload> found;
-  for (std::size_t at = bytes.find(kCommit); at != std::string_view::npos;
-       at = bytes.find(kCommit, at + 1)) {
+  for (std::size_t at = next(0); at != std::string_view::npos; at = next(at + 1)) {
     const std::string_view hex = bytes.substr(at + kCommit.size(), 64);
     const std::string_view rest = bytes.substr(std::min(bytes.size(), at + kCommit.size() + 64));
     if (!IsHex64(hex)) continue;

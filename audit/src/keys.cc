@@ -9,6 +9,7 @@
 #include <array>
 #include <cstring>
 #include <mutex>
+#include <optional>
 #include <set>
 #include <shared_mutex>
 #include <unordered_map>
@@ -24,6 +25,7 @@ constexpr std::size_t kNonceBytes = crypto_aead_xchacha20poly1305_ietf_NPUBBYTES
 constexpr std::size_t kTagBytes = crypto_aead_xchacha20poly1305_ietf_ABYTES;
 constexpr std::size_t kSaltBytes = 32;
 constexpr std::size_t kCachedKeysMax = 65'536;
+constexpr std::size_t kCachedHmacsMax = 16'384;
 constexpr std::int64_t kKeysApplicationId = 0x494C4B59;  // "ILKY"
 
 // Destroying a key keeps its row (so that the subject stays erased) and overwrites the wrapped
@@ -38,6 +40,8 @@ CREATE TABLE IF NOT EXISTS data_key(
 ) STRICT;
 CREATE TABLE IF NOT EXISTS unfinished_erasure(key_id TEXT PRIMARY KEY) STRICT, WITHOUT ROWID;
 )sql";
+
+constexpr std::string_view kFieldLabel("interlock/field\0", 16);
 
 using Secret = std::array<unsigned char, kKeyBytes>;
 
@@ -125,10 +129,7 @@ core::StatusOr<Secret> LoadMasterKey(const std::string& folder, core::Random& ra
 class FileKeyStore final : public KeyStore {
  public:
   FileKeyStore(const Secret& master, core::Random* random) : random_(random), master_(master) {}
-  ~FileKeyStore() override {
-    sodium_memzero(master_.data(), master_.size());
-    sodium_memzero(hmac_key_.data(), hmac_key_.size());
-  }
+  ~FileKeyStore() override { sodium_memzero(master_.data(), master_.size()); }
 
   core::Status Start(const std::string& path, bool created) {
     INTERLOCK_ASSIGN_OR_RETURN(db_, OpenDb(path, SQLITE_OPEN_READWRITE));
@@ -175,8 +176,10 @@ class FileKeyStore final : public KeyStore {
     random_->Fill({Bytes(out), out.size()});
     const std::string_view salt = std::string_view(out).substr(kNonceBytes, kSaltBytes);
     payload.commitment = Commitment(salt, media, plaintext);
+    const std::optional<core::HmacKey> salts =
+        fields.empty() ? std::nullopt : std::optional<core::HmacKey>(salt);
     for (const PayloadField& field : fields) {
-      const core::Digest field_salt = FieldSalt(salt, field.name);
+      const core::Digest field_salt = salts->Of({kFieldLabel, field.name});
       commitments.push_back(FieldCommitment(core::AsBytes(field_salt), field));
     }
     out += plaintext;
@@ -201,13 +204,22 @@ class FileKeyStore final : public KeyStore {
   }
 
   std::string Hmac(std::string_view purpose, std::string_view text) const override {
-    std::string bytes;
-    bytes.reserve(purpose.size() + 1 + text.size());
-    bytes += purpose;
-    bytes += '\0';
-    bytes += text;
-    return core::Hex(core::HmacSha256(
-        {reinterpret_cast<const char*>(hmac_key_.data()), hmac_key_.size()}, bytes));
+    // Names that come back with every call, as against a request's.
+    const bool again = purpose == "scope" || purpose == "subject" || purpose == "read";
+    if (!again) return Keyed(purpose, text);
+    std::string name;
+    name.reserve(purpose.size() + 1 + text.size());
+    name.append(purpose).append(1, '\0').append(text);
+    {
+      const std::shared_lock lock(cache_mutex_);
+      const auto found = hmacs_.find(name);
+      if (found != hmacs_.end()) return found->second;
+    }
+    std::string hex = Keyed(purpose, text);
+    const std::unique_lock lock(cache_mutex_);
+    if (hmacs_.size() >= kCachedHmacsMax) hmacs_.clear();
+    hmacs_.insert_or_assign(std::move(name), hex);
+    return hex;
   }
 
   core::StatusOr<std::string> KeyIdOf(std::string_view subject) override {
@@ -294,6 +306,10 @@ class FileKeyStore final : public KeyStore {
   using Cache =
       std::unordered_map<std::string, std::shared_ptr<const DataKey>, TextHash, std::equal_to<>>;
 
+  std::string Keyed(std::string_view purpose, std::string_view text) const {
+    return core::Hex(hmac_->Of({purpose, std::string_view("\0", 1), text}));
+  }
+
   core::Status CheckApplication(bool created) {
     if (created) {
       return Exec(db_.get(), "PRAGMA application_id = " + std::to_string(kKeysApplicationId));
@@ -351,15 +367,24 @@ class FileKeyStore final : public KeyStore {
   }
 
   core::Status LoadTenantKey() {
+    Secret key{};
+    const core::Status status = ReadTenantKey(key);
+    if (status.ok())
+      hmac_.emplace(std::string_view(reinterpret_cast<char*>(key.data()), key.size()));
+    sodium_memzero(key.data(), key.size());
+    return status;
+  }
+
+  core::Status ReadTenantKey(Secret& key) {
     INTERLOCK_ASSIGN_OR_RETURN(Statement select,
                                Statement::Prepare(db_.get(), "SELECT wrapped FROM tenant_key"));
     INTERLOCK_ASSIGN_OR_RETURN(const bool row, select.Step());
     if (row) {
-      INTERLOCK_ASSIGN_OR_RETURN(hmac_key_, Unwrap(select.Bytes(0), "tenant"));
+      INTERLOCK_ASSIGN_OR_RETURN(key, Unwrap(select.Bytes(0), "tenant"));
       return core::OkStatus();
     }
-    random_->Fill(hmac_key_);
-    const std::string wrapped = Wrap(hmac_key_, "tenant");
+    random_->Fill(key);
+    const std::string wrapped = Wrap(key, "tenant");
     INTERLOCK_ASSIGN_OR_RETURN(
         Statement insert,
         Statement::Prepare(db_.get(), "INSERT INTO tenant_key(id, wrapped) VALUES(1, ?)"));
@@ -422,6 +447,7 @@ class FileKeyStore final : public KeyStore {
     const std::unique_lock cache(cache_mutex_);
     by_subject_.clear();
     by_id_.clear();
+    hmacs_.clear();
   }
 
   void Remember(std::string_view subject, const std::shared_ptr<const DataKey>& key) {
@@ -433,7 +459,7 @@ class FileKeyStore final : public KeyStore {
 
   core::Random* const random_;
   Secret master_;
-  Secret hmac_key_{};
+  std::optional<core::HmacKey> hmac_;  // the tenant's
 
   std::mutex db_mutex_;  // the connection and its statements; taken before cache_mutex_
   Db db_;
@@ -445,7 +471,8 @@ class FileKeyStore final : public KeyStore {
   Statement note_unfinished_;
   std::set<std::string> refused_;  // HMACs of subjects that are being erased
 
-  std::shared_mutex cache_mutex_;
+  mutable std::shared_mutex cache_mutex_;
+  mutable std::unordered_map<std::string, std::string> hmacs_;  // by purpose || 0x00 || text
   Cache by_subject_;
   Cache by_id_;
 };
@@ -469,9 +496,7 @@ core::Digest Commitment(std::string_view salt, std::string_view media, std::stri
 }
 
 core::Digest FieldSalt(std::string_view salt, std::string_view name) {
-  std::string text("interlock/field\0", 16);
-  text += name;
-  return core::HmacSha256(salt, text);
+  return core::HmacKey(salt).Of({kFieldLabel, name});
 }
 
 core::Digest FieldCommitment(std::string_view field_salt, const PayloadField& field) {

@@ -166,6 +166,7 @@ std::string CanonicalInput(const DecisionInput& input) {
 
 std::string CanonicalDecision(const Decision& decision) {
   std::string out;
+  out.reserve(1024);
   std::string part;
   JsonObjectWriter writer(out);
   const auto array = [&](std::string_view key, const auto& items, auto append) {

@@ -107,6 +107,17 @@ TEST(JsonObjectWriterDeathTest, StopsOnKeysOutOfOrder) {
   EXPECT_DEATH(writer.Int("a", 1), "broken invariant");
 }
 
+TEST(JsonObjectWriterDeathTest, ComparesKeysThatNeedEscapesAsTheyAre) {
+  std::string out = "before";  // keys are compared where they stand, behind what was there
+  JsonObjectWriter writer(out);
+  writer.Int("a\"", 1);
+  writer.Int("a#", 2);  // greater than the quote, smaller than the backslash that escapes it
+  writer.Int("b", 3);
+  EXPECT_DEATH(writer.Int("a\"", 4), "broken invariant");
+  writer.Close();
+  EXPECT_EQ(out, R"(before{"a\"":1,"a#":2,"b":3})");
+}
+
 TEST(JsonObjectWriterDeathTest, StopsOnADuplicateKey) {
   std::string out;
   JsonObjectWriter writer(out);

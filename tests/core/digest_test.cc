@@ -46,6 +46,25 @@ TEST(HmacSha256, GivesTheVectorsOfRfc4231) {
             "60e431591ee0b67f0d8a26aacbf5b77f8e0bc6213728c5140546040f0ee37f54");
 }
 
+// RFC 2104, written out: H(K ^ opad || H(K ^ ipad || text)).
+TEST(HmacKey, IsTheDefinitionForEveryLengthAndAsOftenAsWanted) {
+  for (std::size_t size = 0; size < 130; ++size) {
+    const std::string secret(size % 64, static_cast<char>('a' + size % 26));
+    std::string inner(64, '\x36');
+    std::string outer(64, '\x5c');
+    for (std::size_t i = 0; i < secret.size(); ++i) {
+      inner[i] = static_cast<char>(inner[i] ^ secret[i]);
+      outer[i] = static_cast<char>(outer[i] ^ secret[i]);
+    }
+    const std::string text(size, 't');
+    const Digest expected = Sha256({outer, AsBytes(Sha256({inner, text}))});
+    const HmacKey key(secret);
+    EXPECT_EQ(key.Of({text}), expected) << size;
+    EXPECT_EQ(key.Of({text.substr(0, size / 3), text.substr(size / 3)}), expected) << size;
+    EXPECT_EQ(HmacSha256(secret, text), expected) << size;
+  }
+}
+
 TEST(Hex, ReadsOnlyItsOneForm) {
   const Digest digest = Sha256("abc");
   const StatusOr<Digest> back = DigestFromHex(Hex(digest));

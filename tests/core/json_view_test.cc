@@ -53,6 +53,33 @@ TEST(JsonObjectView, AnswersNothingForAnotherType) {
   EXPECT_FALSE(entry.Raw("absent"));
 }
 
+TEST(JsonObjectView, FindsEveryMemberOfAWideObject) {
+  std::string text = "{";
+  for (int i = 0; i < 40; ++i) {
+    text += (i == 0 ? "\"k" : ",\"k") + std::to_string(i) + "\":" + std::to_string(i * 7);
+  }
+  text += "}";
+  const JsonObjectView view = View(text);
+  for (int i = 0; i < 40; ++i) EXPECT_THAT(view.Int("k" + std::to_string(i)), Optional(i * 7));
+  EXPECT_FALSE(view.Raw("k40"));
+  EXPECT_FALSE(view.Raw("k"));
+}
+
+TEST(PlainJsonPrefix, StopsAtTheFirstByteThatIsNotPlain) {
+  for (std::size_t length = 0; length < 24; ++length) {
+    for (std::size_t at = 0; at <= length; ++at) {
+      for (int c = 0; c < 256; ++c) {
+        std::string text(length, '~');
+        if (at < length) text[at] = static_cast<char>(c);
+        // What follows must not matter, a borrow from below included.
+        if (at + 1 < length) text[at + 1] = '!';
+        const bool plain = c >= 0x20 && c < 0x80 && c != '"' && c != '\\';
+        EXPECT_EQ(PlainJsonPrefix(text), plain ? length : at) << length << " " << at << " " << c;
+      }
+    }
+  }
+}
+
 TEST(JsonObjectView, TakesWhiteSpaceBetweenTokens) {
   const JsonObjectView view = View(" { \"a\" : [ 1 , 2 ] ,\n\"b\" : \"x\" } ");
   EXPECT_THAT(view.Raw("a"), Optional(Eq("[ 1 , 2 ]")));

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <charconv>
 #include <cmath>
+#include <cstring>
 #include <vector>
 
 #include "core/check.h"
@@ -141,24 +142,35 @@ bool Utf16Less(std::string_view a, std::string_view b) {
   return p < q;
 }
 
+void AppendMember(std::string_view name, const Json& value, std::string& out) {
+  if (out.back() != '{') out += ',';
+  AppendJsonString(name, out);
+  out += ':';
+  AppendCanonicalJson(value, out);
+}
+
+// The tree keeps its names in byte order, which is nearly always the order wanted.
 void AppendMembers(const Json& object, std::string& out) {
-  std::vector<std::pair<std::string_view, const Json*>> members;
-  members.reserve(object.size());
+  std::string_view last;
   bool sorted = true;
-  for (const auto& [name, value] : object.items()) {
-    sorted = sorted && (members.empty() || Utf16Less(members.back().first, name));
-    members.emplace_back(name, &value);
-  }
-  if (!sorted) {
-    std::sort(members.begin(), members.end(),
-              [](const auto& a, const auto& b) { return Utf16Less(a.first, b.first); });
+  for (const auto& [name, value] : object.get_ref<const Json::object_t&>()) {
+    sorted = sorted && (last.empty() || Utf16Less(last, name));
+    last = name;
   }
   out += '{';
-  for (std::size_t i = 0; i < members.size(); ++i) {
-    if (i > 0) out += ',';
-    AppendJsonString(members[i].first, out);
-    out += ':';
-    AppendCanonicalJson(*members[i].second, out);
+  if (sorted) {
+    for (const auto& [name, value] : object.get_ref<const Json::object_t&>()) {
+      AppendMember(name, value, out);
+    }
+  } else {
+    std::vector<std::pair<std::string_view, const Json*>> members;
+    members.reserve(object.size());
+    for (const auto& [name, value] : object.get_ref<const Json::object_t&>()) {
+      members.emplace_back(name, &value);
+    }
+    std::sort(members.begin(), members.end(),
+              [](const auto& x, const auto& y) { return Utf16Less(x.first, y.first); });
+    for (const auto& [name, value] : members) AppendMember(name, *value, out);
   }
   out += '}';
 }
@@ -220,15 +232,20 @@ StatusOr<Json> ParseJson(std::string_view text, const JsonLimits& limits) {
 }
 
 void AppendJsonString(std::string_view text, std::string& out) {
+  std::size_t i = PlainJsonPrefix(text);
+  if (i == text.size()) {
+    const std::size_t at = out.size();
+    out.resize(at + text.size() + 2, '"');
+    if (!text.empty()) std::memcpy(out.data() + at + 1, text.data(), text.size());
+    return;
+  }
   constexpr char kDigits[] = "0123456789abcdef";
   out += '"';
   std::size_t from = 0;
-  for (std::size_t i = 0; i < text.size();) {
+  while (i < text.size()) {
+    i += PlainJsonPrefix(text.substr(i));
+    if (i == text.size()) break;
     const auto c = static_cast<unsigned char>(text[i]);
-    if (c >= 0x20 && c < 0x80 && c != '"' && c != '\\') {
-      ++i;
-      continue;
-    }
     const std::size_t length = c < 0x80 ? 0 : Utf8Length(text, i);
     if (length > 1) {
       i += length;
@@ -315,11 +332,21 @@ std::string CanonicalJson(const Json& value) {
 JsonObjectWriter::JsonObjectWriter(std::string& out) : out_(out) { out_ += '{'; }
 
 void JsonObjectWriter::Key(std::string_view key) {
-  INTERLOCK_CHECK(first_ || last_key_ < key);
+  // The last key is compared where it stands, and copied only when it could not be written as it
+  // is.
+  const std::string_view last = last_size_ == kCopied
+                                    ? std::string_view(last_key_)
+                                    : std::string_view(out_).substr(last_at_, last_size_);
+  INTERLOCK_CHECK(first_ || last < key);
   if (!first_) out_ += ',';
   first_ = false;
-  last_key_.assign(key);
+  last_at_ = out_.size() + 1;
+  last_size_ = key.size();
   AppendJsonString(key, out_);
+  if (out_.size() != last_at_ + key.size() + 1) {
+    last_key_.assign(key);
+    last_size_ = kCopied;
+  }
   out_ += ':';
 }
 

@@ -1,4 +1,7 @@
+#include <bit>
 #include <charconv>
+#include <cstring>
+#include <limits>
 
 #include "core/json.h"
 
@@ -18,6 +21,8 @@ std::size_t SkipSpace(std::string_view text, std::size_t at) {
 // `at` is on the opening quote; returns the position behind the closing one.
 std::size_t SkipString(std::string_view text, std::size_t at) {
   for (++at; at < text.size(); ++at) {
+    at += PlainJsonPrefix(text.substr(at));
+    if (at == text.size()) break;
     if (text[at] == '"') return at + 1;
     if (text[at] == '\\') ++at;
   }
@@ -71,30 +76,113 @@ std::size_t SkipValue(std::string_view text, std::size_t at, int depth) {
 
 }  // namespace
 
+namespace {
+
+struct MemberSpan {
+  std::string_view name;
+  std::string_view value;
+  std::size_t next;  // on the comma or closing brace behind it, or what stands there instead
+};
+
+// The member whose name's opening quote is at `at`; nullopt when it is not well formed.
+std::optional<MemberSpan> MemberAt(std::string_view text, std::size_t at) {
+  if (at >= text.size() || text[at] != '"') return std::nullopt;
+  const std::size_t name_end = SkipString(text, at);
+  if (name_end == kBad) return std::nullopt;
+  const std::size_t colon = SkipSpace(text, name_end);
+  if (colon >= text.size() || text[colon] != ':') return std::nullopt;
+  const std::size_t value = SkipSpace(text, colon + 1);
+  const std::size_t value_end = SkipValue(text, value, 1);
+  if (value_end == kBad) return std::nullopt;
+  return MemberSpan{text.substr(at + 1, name_end - at - 2), text.substr(value, value_end - value),
+                    SkipSpace(text, value_end)};
+}
+
+}  // namespace
+
+std::size_t JsonObjectView::Index(std::size_t start) {
+  std::size_t at = SkipSpace(text_, start + 1);
+  if (at < text_.size() && text_[at] == '}') return at + 1;
+  for (;;) {
+    const std::optional<MemberSpan> member = MemberAt(text_, at);
+    if (!member || member->next >= text_.size()) return kBad;
+    if (count_ < kIndexed && text_.size() <= std::numeric_limits<std::uint32_t>::max()) {
+      const auto offset = [this](std::string_view part) {
+        return static_cast<std::uint32_t>(part.data() - text_.data());
+      };
+      members_[count_++] = {offset(member->name), static_cast<std::uint32_t>(member->name.size()),
+                            offset(member->value),
+                            static_cast<std::uint32_t>(member->value.size())};
+    } else if (rest_ == 0) {
+      rest_ = at;
+    }
+    if (text_[member->next] == '}') return member->next + 1;
+    if (text_[member->next] != ',') return kBad;
+    at = SkipSpace(text_, member->next + 1);
+  }
+}
+
+// Eight bytes at a time: a byte's high bit in `marks` says that it is not plain. A borrow can mark
+// only bytes above one that is rightly marked, and the lowest is the one that counts.
+std::size_t PlainJsonPrefix(std::string_view text) {
+  constexpr std::uint64_t kOnes = 0x0101010101010101;
+  constexpr std::uint64_t kHighs = kOnes * 0x80;
+  std::size_t at = 0;
+  for (; at + 8 <= text.size(); at += 8) {
+    std::uint64_t bytes = 0;
+    std::memcpy(&bytes, text.data() + at, 8);
+    const std::uint64_t quote = bytes ^ (kOnes * '"');
+    const std::uint64_t slash = bytes ^ (kOnes * '\\');
+    const std::uint64_t marks = (((bytes - kOnes * 0x20) & ~bytes) | ((quote - kOnes) & ~quote) |
+                                 ((slash - kOnes) & ~slash) | bytes) &
+                                kHighs;
+    if (marks == 0) continue;
+    if constexpr (std::endian::native != std::endian::little) break;
+    return at + static_cast<std::size_t>(std::countr_zero(marks)) / 8;
+  }
+  for (; at < text.size(); ++at) {
+    const auto c = static_cast<unsigned char>(text[at]);
+    if (c < 0x20 || c >= 0x80 || c == '"' || c == '\\') break;
+  }
+  return at;
+}
+
 StatusOr<JsonObjectView> JsonObjectView::Of(std::string_view text) {
   const std::size_t start = SkipSpace(text, 0);
   if (start >= text.size() || text[start] != '{') return InvalidArgument("not a JSON object");
-  const std::size_t end = SkipValue(text, start, 0);
-  if (end == kBad || SkipSpace(text, end) != text.size()) {
+  JsonObjectView view(text.substr(start));
+  const std::size_t end = view.Index(0);
+  if (end == kBad || SkipSpace(view.text_, end) != view.text_.size()) {
     return InvalidArgument("not one well-formed JSON object");
   }
-  return JsonObjectView(text.substr(start, end - start));
+  view.text_ = view.text_.substr(0, end);
+  return view;
+}
+
+JsonObjectView JsonObjectView::OfChecked(std::string_view text) {
+  JsonObjectView view(text);
+  static_cast<void>(view.Index(0));
+  return view;
 }
 
 std::optional<std::string_view> JsonObjectView::Raw(std::string_view key) const {
-  std::size_t at = SkipSpace(text_, 1);
-  while (at < text_.size() && text_[at] == '"') {
-    const std::size_t name_end = SkipString(text_, at);
-    const std::string_view name = text_.substr(at + 1, name_end - at - 2);
-    at = SkipSpace(text_, SkipSpace(text_, name_end) + 1);
-    const std::size_t value_end = SkipValue(text_, at, 0);
-    if (value_end == kBad) return std::nullopt;
-    if (name == key) return text_.substr(at, value_end - at);
-    at = SkipSpace(text_, value_end);
-    if (at >= text_.size() || text_[at] != ',') return std::nullopt;
-    at = SkipSpace(text_, at + 1);
+  for (std::uint32_t i = 0; i < count_; ++i) {
+    const Member& member = members_[i];
+    if (text_.substr(member.name, member.name_size) == key) {
+      return text_.substr(member.value, member.value_size);
+    }
   }
-  return std::nullopt;
+  return rest_ == 0 ? std::nullopt : ScanFor(key);
+}
+
+std::optional<std::string_view> JsonObjectView::ScanFor(std::string_view key) const {
+  for (std::size_t at = rest_;;) {
+    const std::optional<MemberSpan> member = MemberAt(text_, at);
+    if (!member) return std::nullopt;
+    if (member->name == key) return member->value;
+    if (member->next >= text_.size() || text_[member->next] != ',') return std::nullopt;
+    at = SkipSpace(text_, member->next + 1);
+  }
 }
 
 std::optional<std::string_view> JsonObjectView::Token(std::string_view key) const {
@@ -134,7 +222,7 @@ std::optional<bool> JsonObjectView::Bool(std::string_view key) const {
 std::optional<JsonObjectView> JsonObjectView::Object(std::string_view key) const {
   const std::optional<std::string_view> raw = Raw(key);
   if (!raw || raw->empty() || raw->front() != '{') return std::nullopt;
-  return JsonObjectView(*raw);
+  return OfChecked(*raw);
 }
 
 StatusOr<std::vector<std::string_view>> JsonArrayElements(std::string_view text) {

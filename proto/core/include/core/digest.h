@@ -1,4 +1,4 @@
-// SHA-256 (OpenSSL EVP), HMAC-SHA-256 and text forms of digests.
+// SHA-256 (OpenSSL), HMAC-SHA-256 and text forms of digests.
 #pragma once
 
 #include <array>
@@ -14,13 +14,32 @@ namespace interlock::core {
 
 using Digest = std::array<std::uint8_t, 32>;
 
-// One pass over the concatenation of `parts`; about 0.8 us for 1 KiB. Thread-safe (one context a
-// thread).
+// One pass over the concatenation of `parts`; 0.7 us for 1 KiB with SHA instructions, three times
+// that without. Thread-safe.
 Digest Sha256(std::initializer_list<std::string_view> parts);
 inline Digest Sha256(std::string_view bytes) { return Sha256({bytes}); }
 
 // RFC 2104. Used for every key that may name a person or an object (rule 20).
 Digest HmacSha256(std::string_view key, std::string_view bytes);
+
+// The same for many texts under one key: the key's two blocks are hashed once. Immutable;
+// thread-safe; wiped on destruction.
+class HmacKey {
+ public:
+  explicit HmacKey(std::string_view key);
+  ~HmacKey();
+  HmacKey(const HmacKey&) = default;
+  HmacKey& operator=(const HmacKey&) = default;
+  // Over the concatenation of `parts`.
+  Digest Of(std::initializer_list<std::string_view> parts) const;
+
+ private:
+  using State = std::array<std::uint32_t, 8>;
+  static State After(std::string_view key, unsigned char pad);
+
+  State inner_;
+  State outer_;
+};
 
 std::string_view AsBytes(const Digest& digest);
 std::string Hex(std::string_view bytes);
