@@ -13,18 +13,20 @@ constexpr std::size_t kCachedHeadsMax = 65'536;
 // content that no entry commits to, or a commitment to content that no one kept, is a mistake of
 // the caller.
 core::Status CheckPayloads(const NewEntry& entry, std::span<const SealedPayload> payloads) {
-  const core::Status bad =
-      core::InvalidArgument("payloads of a `" + std::string(entry.kind) +
-                            "` entry are not the ones that its commitments name");
-  if (payloads.size() > static_cast<std::size_t>(kSlotsMax)) return bad;
-  std::size_t named = 0;
-  for (const NamedPayload& name : NamedPayloads(entry.body)) {  // in slot order
-    const auto slot = static_cast<std::size_t>(name.slot);
-    if (name.slot < 0 || slot > named || slot >= payloads.size()) return bad;
-    if (core::Hex(payloads[slot].commitment) != name.commit_hex) return bad;
-    named = slot + 1;
-  }
-  return named == payloads.size() ? core::OkStatus() : bad;
+  const auto fit = [&] {
+    if (payloads.size() > static_cast<std::size_t>(kSlotsMax)) return false;
+    std::size_t named = 0;
+    for (const NamedPayload& name : NamedPayloads(entry.body)) {  // in slot order
+      const auto slot = static_cast<std::size_t>(name.slot);
+      if (name.slot < 0 || slot > named || slot >= payloads.size()) return false;
+      if (core::Hex(payloads[slot].commitment) != name.commit_hex) return false;
+      named = slot + 1;
+    }
+    return named == payloads.size();
+  };
+  if (fit()) return core::OkStatus();
+  return core::InvalidArgument("payloads of a `" + std::string(entry.kind) +
+                               "` entry are not the ones that its commitments name");
 }
 
 }  // namespace

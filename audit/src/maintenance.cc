@@ -18,7 +18,7 @@ using std::chrono::steady_clock;
 
 constexpr int kCopyWalPages = 4096;  // 32 MiB
 constexpr int kNearlyCopiedPages = 512;
-constexpr milliseconds kSignPause{20};    // at most 50 heads a second, however busy the log is
+constexpr milliseconds kSignPause{50};    // at most 20 heads a second, however busy the log is
 constexpr milliseconds kAwayPause{1000};  // before a signer that did not sign is asked again
 constexpr milliseconds kScanPause{
     5};  // between tiles: a background scan takes a few per cent of a core

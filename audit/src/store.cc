@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "audit/merkle.h"
+#include "batch_rows.h"
 #include "private_file.h"
 #include "rotation_check.h"
 
@@ -35,6 +36,7 @@ core::StatusOr<std::unique_ptr<Store>> Store::Open(const LogOptions& options) {
   INTERLOCK_RETURN_IF_ERROR(store->LoadState(options));
   store->projections_ = std::make_unique<Projections>(store->db(), options.projectors);
   INTERLOCK_RETURN_IF_ERROR(store->projections_->Start(store->size()));
+  INTERLOCK_RETURN_IF_ERROR(AddBatchTables(store->db(), &store->inserting_));
   LockDownWriter(store->db(), &store->own_statements_);
   INTERLOCK_RETURN_IF_ERROR(store->PrepareAll());
   sqlite3_wal_hook(store->db(), OnWalCommit, &store->wal_pages_);
@@ -107,14 +109,17 @@ core::Status Store::CheckTail(const LogOptions& options, std::uint64_t size) {
 
 core::Status Store::PrepareAll() {
   const OwnStatements own(own_statements_);
+  // OR FAIL: a failed batch is rolled back as a whole, so no statement needs a journal of its own.
+  INTERLOCK_ASSIGN_OR_RETURN(insert_entries_,
+                             Statement::Prepare(db(),
+                                                "INSERT OR FAIL INTO entry(idx, hash, bytes) "
+                                                "SELECT idx, hash, bytes FROM batch_entry"));
   INTERLOCK_ASSIGN_OR_RETURN(
-      insert_entry_,
-      Statement::Prepare(db(), "INSERT INTO entry(idx, hash, bytes) VALUES(?, ?, ?)"));
-  INTERLOCK_ASSIGN_OR_RETURN(
-      insert_payload_,
+      insert_payloads_,
       Statement::Prepare(db(),
-                         "INSERT INTO payload(id, key_id, commitment, media, plain_bytes, "
-                         "sealed) VALUES(?, ?, ?, ?, ?, ?)"));
+                         "INSERT OR FAIL INTO payload(id, key_id, commitment, media, plain_bytes, "
+                         "sealed) SELECT id, key_id, commitment, media, plain_bytes, sealed "
+                         "FROM batch_payload"));
   INTERLOCK_ASSIGN_OR_RETURN(
       insert_blob_, Statement::Prepare(db(),
                                        "INSERT INTO blob(digest, bytes) SELECT ?1, ?2 "
@@ -143,19 +148,8 @@ core::Status Store::Begin() { return begin_.Run(); }
 
 core::Status Store::Insert(const Batch& batch) {
   const OwnStatements own(own_statements_);
-  for (const PendingEntry& entry : batch.entries()) {
-    INTERLOCK_RETURN_IF_ERROR(InsertEntry(entry, batch.BytesOf(entry)));
-  }
-  for (const PendingPayload& row : batch.payloads()) {
-    const SealedPayload& payload = row.payload;
-    INTERLOCK_RETURN_IF_ERROR(insert_payload_.Int(1, PayloadKey(row.entry_index, row.slot))
-                                  .Text(2, payload.key_id)
-                                  .Blob(3, core::AsBytes(payload.commitment))
-                                  .Text(4, payload.media)
-                                  .Int(5, static_cast<std::int64_t>(payload.plain_bytes))
-                                  .Blob(6, payload.sealed)
-                                  .Run());
-  }
+  INTERLOCK_RETURN_IF_ERROR(InsertRows(batch));
+  for (const PendingEntry& entry : batch.entries()) INTERLOCK_RETURN_IF_ERROR(Grow(entry));
   for (const std::string& blob : batch.blobs()) {
     const core::Digest digest = core::Sha256(blob);
     INTERLOCK_RETURN_IF_ERROR(insert_blob_.Blob(1, core::AsBytes(digest)).Blob(2, blob).Run());
@@ -172,11 +166,16 @@ core::Status Store::Insert(const Batch& batch) {
   return core::OkStatus();
 }
 
-core::Status Store::InsertEntry(const PendingEntry& entry, std::string_view bytes) {
-  INTERLOCK_RETURN_IF_ERROR(insert_entry_.Int(1, static_cast<std::int64_t>(entry.index))
-                                .Blob(2, core::AsBytes(entry.leaf_hash))
-                                .Blob(3, bytes)
-                                .Run());
+core::Status Store::InsertRows(const Batch& batch) {
+  inserting_ = &batch;
+  core::Status status = core::OkStatus();
+  if (!batch.entries().empty()) status = insert_entries_.Run();
+  if (status.ok() && !batch.payloads().empty()) status = insert_payloads_.Run();
+  inserting_ = nullptr;
+  return status;
+}
+
+core::Status Store::Grow(const PendingEntry& entry) {
   last_time_us_ = entry.time_us;
   tree_.Add(entry.leaf_hash, completed_);
   for (const Tile& tile : completed_) INTERLOCK_RETURN_IF_ERROR(tiles_.Write(tile));

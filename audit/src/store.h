@@ -56,7 +56,8 @@ class Store {
   core::Status LoadCheckpoint(const LogOptions& options);
   core::Status CheckTail(const LogOptions& options, std::uint64_t size);
   core::Status PrepareAll();
-  core::Status InsertEntry(const PendingEntry& entry, std::string_view bytes);
+  core::Status InsertRows(const Batch& batch);
+  core::Status Grow(const PendingEntry& entry);  // the tree, by one entry
 
   // Lets the authorizer pass the store's own inserts, also when SQLite prepares them again.
   class OwnStatements {
@@ -70,10 +71,11 @@ class Store {
     bool& own_;
   };
 
+  const Batch* inserting_ = nullptr;  // what the batch tables show
   Db db_;
   bool own_statements_ = false;
-  Statement insert_entry_;
-  Statement insert_payload_;
+  Statement insert_entries_;
+  Statement insert_payloads_;
   Statement insert_blob_;
   Statement insert_cosignature_;
   Statement erase_payload_;

@@ -28,7 +28,7 @@ namespace interlock::audit {
 
 inline constexpr std::size_t kEntryBytesMax = 65'535;  // C2SP entry bundles have uint16 lengths
 inline constexpr std::size_t kBatchMax = 256;          // commands a commit
-inline constexpr std::size_t kProjectionFlushCommands = 512;
+inline constexpr std::size_t kProjectionFlushCommands = 1024;
 inline constexpr std::size_t kQueueMax = 65'536;  // commands waiting; above: kResourceExhausted
 inline constexpr std::int64_t kClockStepMicros = 2'000'000;  // rule 27
 
