@@ -65,14 +65,28 @@ core::Status EngineImpl::Need(const core::Principal& who, std::string_view role)
                     "ROLE_REQUIRED");
 }
 
-RequestMark EngineImpl::MarkOf(const core::Principal& who, std::string_view request_id,
-                               std::string_view method, std::string_view target,
-                               const core::Json& content) const {
+namespace {
+
+// The time in a UUID of version 7, as it stands there; empty for other ids. In front of its HMAC it
+// keeps the rows of requests made together together, where an HMAC alone would scatter them.
+std::string TimeOf(std::string_view request_id) {
+  constexpr std::size_t kVersionAt = 14;
+  if (!core::IsUuid(request_id) || request_id[kVersionAt] != '7') return {};
+  return std::string(request_id.substr(0, 8)).append(request_id.substr(9, 4));
+}
+
+}  // namespace
+
+RequestMark EngineImpl::MarkOfText(const core::Principal& who, std::string_view request_id,
+                                   std::string_view method, std::string_view target,
+                                   std::string_view content) const {
   if (request_id.empty()) return {};
   const audit::KeyStore& keys = *hub_.parts.keys;
-  return {.key = keys.Hmac("request", who.id + "\n" + std::string(request_id)),
-          .digest = keys.Hmac("request_digest", std::string(method) + "\n" + std::string(target) +
-                                                    "\n" + core::CanonicalJson(content))};
+  std::string asked;
+  asked.reserve(method.size() + target.size() + content.size() + 2);
+  asked.append(method).append("\n").append(target).append("\n").append(content);
+  return {.key = TimeOf(request_id) + keys.Hmac("request", who.id + "\n" + std::string(request_id)),
+          .digest = keys.Hmac("request_digest", asked)};
 }
 
 std::uint64_t EngineImpl::Subscribe(std::string_view run, std::function<void()> changed) {

@@ -99,7 +99,13 @@ class EngineImpl final : public Engine {
   static core::Status Need(const core::Principal& who, std::string_view role);
   RequestMark MarkOf(const core::Principal& who, std::string_view request_id,
                      std::string_view method, std::string_view target,
-                     const core::Json& content) const;
+                     const core::Json& content) const {
+    return MarkOfText(who, request_id, method, target, core::CanonicalJson(content));
+  }
+  // The same for content that is canonical JSON text already.
+  RequestMark MarkOfText(const core::Principal& who, std::string_view request_id,
+                         std::string_view method, std::string_view target,
+                         std::string_view content) const;
 
   // --- rows to answers
   core::StatusOr<RunInfo> InfoOf(const RunRow& row) const;
@@ -114,7 +120,7 @@ class EngineImpl final : public Engine {
   struct Direct;  // one call in flight and who waits for it
   asio::awaitable<void> RunDirect(std::shared_ptr<Direct> direct);
   asio::awaitable<core::StatusOr<CallInfo>> GoOnDirect(std::shared_ptr<Direct> direct, CallRow row);
-  void AnswerDirect(const std::shared_ptr<Direct>& direct, const core::StatusOr<CallInfo>& info);
+  void AnswerDirect(const std::shared_ptr<Direct>& direct, core::StatusOr<CallInfo> info);
   std::unique_ptr<Ticket> TicketFor(const core::Principal& who, ToolCallSpec& spec,
                                     const RequestMark& request) const;
   CallInfo InfoOf(const Ticket& ticket) const;

@@ -12,15 +12,29 @@ struct EngineImpl::Direct {
 
 namespace {
 
-core::Status CheckSpec(const ToolCallSpec& spec) {
+// `session`: the spec's, as canonical text.
+core::Status CheckSpec(const ToolCallSpec& spec, std::string_view session) {
   if (spec.tool.empty()) return core::InvalidArgument("`tool` is required");
   if (!spec.session.is_null() && !spec.session.is_object()) {
     return core::InvalidArgument("`session` must be an object");
   }
-  if (core::CanonicalJson(spec.session).size() > kSessionBytesMax) {
+  if (session.size() > kSessionBytesMax) {
     return core::InvalidArgument("`session` is longer than 64 KiB");
   }
   return core::OkStatus();
+}
+
+// What a request_id stands for, as canonical text.
+std::string ContentOf(const ToolCallSpec& spec, std::string_view session) {
+  std::string text;
+  text.reserve(64 + spec.args.size() + session.size() + spec.subject.size() + spec.user.size());
+  core::JsonObjectWriter writer(text);
+  writer.String("args", spec.args);
+  writer.Raw("session", session);
+  writer.String("subject", spec.subject);
+  writer.String("user", spec.user);
+  writer.Close();
+  return text;
 }
 
 std::string ResultOf(const core::Json& result) {
@@ -91,7 +105,8 @@ CallInfo EngineImpl::InfoOf(const Ticket& ticket) const {
 void EngineImpl::CheckToolCall(const core::Principal& who, ToolCallSpec spec,
                                Reply<CallInfo> reply) {
   if (core::Status may = Need(who, core::kRoleIntegrator); !may.ok()) return reply(may);
-  if (core::Status bad = CheckSpec(spec); !bad.ok()) return reply(bad);
+  const std::string session = core::CanonicalJson(spec.session);
+  if (core::Status bad = CheckSpec(spec, session); !bad.ok()) return reply(bad);
   std::shared_ptr<Ticket> ticket = TicketFor(who, spec, {});
   auto key = hub_.parts.keys->KeyFor(ticket->id.subject);
   if (!key.ok()) return reply(key.status());
@@ -115,15 +130,13 @@ void EngineImpl::CheckToolCall(const core::Principal& who, ToolCallSpec spec,
 void EngineImpl::ExecuteToolCall(const core::Principal& who, ToolCallSpec spec,
                                  Reply<CallInfo> reply) {
   if (core::Status may = Need(who, core::kRoleIntegrator); !may.ok()) return reply(may);
-  if (core::Status bad = CheckSpec(spec); !bad.ok()) return reply(bad);
+  const std::string session = core::CanonicalJson(spec.session);
+  if (core::Status bad = CheckSpec(spec, session); !bad.ok()) return reply(bad);
   if (!core::IsUuid(spec.request_id))
     return reply(core::InvalidArgument("`request_id` must be a UUID in lower case"));
   if (hub_.stopping()) return reply(core::Unavailable("the daemon is stopping; try again"));
-  const RequestMark request = MarkOf(who, spec.request_id, "ExecuteToolCall", spec.tool,
-                                     {{"args", spec.args},
-                                      {"session", spec.session},
-                                      {"subject", spec.subject},
-                                      {"user", spec.user}});
+  const RequestMark request =
+      MarkOfText(who, spec.request_id, "ExecuteToolCall", spec.tool, ContentOf(spec, session));
   auto direct = std::make_shared<Direct>();
   direct->request = request.key;
   direct->ticket = TicketFor(who, spec, request);
@@ -145,14 +158,15 @@ void EngineImpl::ExecuteToolCall(const core::Principal& who, ToolCallSpec spec,
 }
 
 void EngineImpl::AnswerDirect(const std::shared_ptr<Direct>& direct,
-                              const core::StatusOr<CallInfo>& info) {
+                              core::StatusOr<CallInfo> info) {
   std::vector<Reply<CallInfo>> waiting;
   {
     const std::lock_guard lock(direct_mutex_);
     waiting.swap(direct->waiting);
     direct_.erase(direct->request);
   }
-  for (const Reply<CallInfo>& reply : waiting) reply(info);
+  for (std::size_t i = 0; i + 1 < waiting.size(); ++i) waiting[i](info);
+  if (!waiting.empty()) waiting.back()(std::move(info));
 }
 
 asio::awaitable<void> EngineImpl::RunDirect(std::shared_ptr<Direct> direct) {
@@ -183,7 +197,7 @@ asio::awaitable<void> EngineImpl::RunDirect(std::shared_ptr<Direct> direct) {
       co_return;
     }
     core::StatusOr<CallInfo> info = co_await GoOnDirect(direct, *row);
-    AnswerDirect(direct, info);
+    AnswerDirect(direct, std::move(info));
     co_return;
   }
   if (ticket.state == CallState::kIntended) status = co_await hub_.gate.RunIntended(worker, ticket);

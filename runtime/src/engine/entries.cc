@@ -7,11 +7,14 @@
 namespace interlock::runtime {
 namespace {
 
+constexpr std::size_t kBodyReserved = 1024;  // bytes: most bodies fit without growing
+
 Draft Make(std::string_view kind, const CallIdentity& id, std::string actor) {
   Draft draft;
   draft.kind = kind;
   draft.run = id.run;
   draft.actor = std::move(actor);
+  draft.body.reserve(kBodyReserved);
   return draft;
 }
 
@@ -26,6 +29,7 @@ std::string RulesJson(const std::vector<policies::FiredRule>& rules) {
   // The whole list stands in the sealed decision; the entry names the first ones.
   constexpr std::size_t kNamedMax = 100;
   std::string text = "[";
+  text.reserve(96 * std::min(rules.size(), kNamedMax) + 2);
   for (std::size_t i = 0; i < std::min(rules.size(), kNamedMax); ++i) {
     const policies::FiredRule& rule = rules[i];
     if (text.size() > 1) text += ',';
@@ -75,6 +79,7 @@ std::string Sealer::Args(Draft& draft, std::string_view json) const {
       keys_->SealFields(*key_, "application/json", json, fields, commitments);
   std::string text;
   if (!fields.empty()) {
+    text.reserve(fields.size() * 96);
     core::JsonObjectWriter writer(text);
     for (std::size_t i = 0; i < fields.size(); ++i) {
       writer.String(fields[i].name, core::Hex(commitments[i]));
@@ -86,6 +91,7 @@ std::string Sealer::Args(Draft& draft, std::string_view json) const {
 
 std::string Sealer::Name(Draft& draft, audit::SealedPayload payload, std::string_view fields) {
   std::string object;
+  object.reserve(128 + fields.size());
   core::JsonObjectWriter writer(object);
   writer.Int("bytes", static_cast<std::int64_t>(payload.plain_bytes));
   writer.String("commit", core::Hex(payload.commitment));
@@ -152,6 +158,7 @@ std::vector<audit::PayloadField> PlainFields(std::string_view json) {
 
 std::string JsonStrings(const std::vector<std::string>& texts) {
   std::string json = "[";
+  if (!texts.empty()) json.reserve(texts.size() * (texts.front().size() + 3) + 2);
   for (const std::string& text : texts) {
     if (json.size() > 1) json += ',';
     core::AppendJsonString(text, json);
@@ -167,12 +174,15 @@ Draft DraftProposed(const CallIdentity& id, const Sealer& sealer, std::string_vi
   BodyWriter body(draft);
   body.Raw("args", args).String("call", id.call);
   if (id.run.empty()) {
-    core::Json who = {{"request_id", id.request_id},
-                      {"roles", id.roles},
-                      {"session", *id.session},
-                      {"subject", id.subject},
-                      {"user", id.user}};
-    body.Raw("context", sealer.JsonText(draft, core::CanonicalJson(who)));
+    std::string who;
+    core::JsonObjectWriter writer(who);
+    writer.String("request_id", id.request_id);
+    writer.Raw("roles", JsonStrings(id.roles));
+    writer.Raw("session", core::CanonicalJson(*id.session));
+    writer.String("subject", id.subject);
+    writer.String("user", id.user);
+    writer.Close();
+    body.Raw("context", sealer.JsonText(draft, who));
   }
   // A planner may make up any name, and put anything into it.
   const bool known = !tool_digest.empty();

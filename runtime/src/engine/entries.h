@@ -152,7 +152,7 @@ struct IntentFields {
   bool builtin = false;
   std::vector<std::string> counters;  // HMACs
   std::string effect;
-  std::string effect_key;  // HMAC
+  std::string effect_key;  // HMAC, or the call's id
   std::string idempotency_key;
   std::string level_min;
   std::string limits;              // digest name

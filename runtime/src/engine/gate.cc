@@ -49,7 +49,9 @@ bool Gate::Prepare(Ticket& ticket) const {
     return false;
   }
   ticket.args = std::move(*args);
-  const core::Json scope = KeyScope(ticket);
+  const tools::Manifest& manifest = ticket.tool->manifest();
+  const bool has_keys = !manifest.effect_key.empty() || !manifest.locks.empty();
+  const core::Json scope = has_keys ? KeyScope(ticket) : core::Json();
   const auto effect_key = ticket.tool->EffectKey(scope);
   const auto locks = ticket.tool->Locks(scope);
   if (!effect_key.ok() || !locks.ok()) {
@@ -58,7 +60,9 @@ bool Gate::Prepare(Ticket& ticket) const {
            "A key of this call cannot be made: " + std::string(core::Message(bad)));
     return false;
   }
-  ticket.effect_key = parts_.keys->Hmac("effect", effect_key->value_or("call:" + ticket.id.call));
+  // Without a template the effect is the call itself: nothing that an HMAC would have to hide.
+  ticket.effect_key =
+      effect_key->has_value() ? parts_.keys->Hmac("effect", **effect_key) : ticket.id.call;
   ticket.locks.clear();
   for (const std::string& lock : *locks) ticket.locks.push_back(parts_.keys->Hmac("lock", lock));
   std::sort(ticket.locks.begin(), ticket.locks.end());

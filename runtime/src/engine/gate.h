@@ -48,7 +48,7 @@ struct Ticket {
 
   std::shared_ptr<const tools::Tool> tool;
   tools::CanonicalArgs args;
-  std::string effect_key;          // HMAC
+  std::string effect_key;          // HMAC, or the call's id
   std::vector<std::string> locks;  // HMACs, sorted
   bool locked = false;
   bool has_place = false;

@@ -91,7 +91,8 @@ std::string Gate::Objection(Serial& serial, Ticket& ticket) const {
     ticket.say = "The clock of this machine is in doubt; an operator has to confirm it first.";
     return "CLOCK";
   }
-  const EffectRow* effect = state.FindEffect(ticket.effect_key);
+  const bool own_key = ticket.effect_key == ticket.id.call;  // no other call can have it
+  const EffectRow* effect = own_key ? nullptr : state.FindEffect(ticket.effect_key);
   if (effect != nullptr && effect->call != ticket.id.call) {
     ticket.say =
         "This was done already, or is being done, by call " + effect->call + "; do not repeat it.";

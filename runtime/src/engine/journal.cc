@@ -57,12 +57,10 @@ void Journal::Submit(Body body, audit::Urgency urgency, std::function<void(core:
 }
 
 asio::awaitable<core::Status> Journal::Commit(Body body, audit::Urgency urgency) {
-  auto start = [this, body = std::move(body),
-                urgency](std::function<void(core::Status)> done) mutable {
+  return Await<core::Status>([this, body = std::move(body),
+                              urgency](std::function<void(core::Status)> done) mutable {
     Submit(std::move(body), urgency, std::move(done));
-  };
-  core::Status status = co_await Await<core::Status>(std::move(start));
-  co_return status;
+  });
 }
 
 }  // namespace interlock::runtime

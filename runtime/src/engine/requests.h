@@ -12,7 +12,7 @@ namespace interlock::runtime {
 
 // How a request is known in the log. Empty: the caller gave no id.
 struct RequestMark {
-  std::string key;     // HMAC of principal and request_id
+  std::string key;     // HMAC of principal and request_id, behind the time in a UUIDv7
   std::string digest;  // HMAC of method, target and content
 
   // Adds `request` and `request_digest`, when there are any.

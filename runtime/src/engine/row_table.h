@@ -5,6 +5,7 @@
 
 #include <sqlite3.h>
 
+#include <algorithm>
 #include <cstdint>
 #include <memory>
 #include <string>
@@ -69,8 +70,9 @@ class RowTable {
                  (std::is_same_v<Field, std::string> ? " TEXT NOT NULL" : " INTEGER NOT NULL") +
                  (first ? " PRIMARY KEY" : "");
     });
-    return std::string("CREATE TABLE IF NOT EXISTS ") + Row::kTable + "(" + columns +
-           ") STRICT, WITHOUT ROWID";
+    std::string sql = "CREATE TABLE IF NOT EXISTS ";
+    sql.append(Row::kTable).append("(").append(columns).append(") STRICT, WITHOUT ROWID");
+    return sql;
   }
 
   core::Status Attach(sqlite3* db) {
@@ -87,12 +89,18 @@ class RowTable {
                                                        columns + ") VALUES(" + marks + ")"));
     INTERLOCK_ASSIGN_OR_RETURN(erase_,
                                Prepare(db, "DELETE FROM " + table + " WHERE " + key + " = ?"));
+    INTERLOCK_ASSIGN_OR_RETURN(const Statement last,
+                               Prepare(db, "SELECT max(" + key + ") FROM " + table));
+    if (sqlite3_step(last.get()) != SQLITE_ROW) {
+      return core::Internal("cannot read `" + table + "`: " + sqlite3_errmsg(db));
+    }
+    last_stored_ = ColumnText(last.get(), 0);
     return core::OkStatus();
   }
 
   // The row, or nullptr. The pointer holds until Reset or Trim.
   const Row* Find(const std::string& key) {
-    Slot& slot = Load(key);
+    Slot& slot = Load(key).second;
     return slot.exists ? &slot.row : nullptr;
   }
   // Whether a row could not be read (as opposed to: is not there) since this was asked last. What
@@ -110,25 +118,32 @@ class RowTable {
   }
   // The row to change; made with its key when absent.
   Row& Edit(const std::string& key) {
-    Slot& slot = Load(key);
+    Entry& entry = Load(key);
+    Slot& slot = entry.second;
     if (!slot.exists) {
       slot.row = Row{};
       slot.row.*Row::kKey = key;
       slot.exists = true;
     }
-    Touch(key, slot);
+    Touch(entry);
     return slot.row;
   }
   void Erase(const std::string& key) {
-    Slot& slot = Load(key);
-    if (!slot.exists) return;
-    slot.exists = false;
-    Touch(key, slot);
+    Entry& entry = Load(key);
+    if (!entry.second.exists) return;
+    entry.second.exists = false;
+    Touch(entry);
   }
 
+  // In the order of keys, so that neighbours share a page. A row that came and went since the last
+  // flush is not written at all.
   core::Status Flush() {
-    for (const std::string& key : dirty_) {
-      Slot& slot = slots_.at(key);
+    std::sort(dirty_.begin(), dirty_.end(),
+              [](const Entry* a, const Entry* b) { return a->first < b->first; });
+    for (Entry* entry : dirty_) {
+      auto& [key, slot] = *entry;
+      slot.dirty = false;
+      if (!slot.exists && !slot.stored) continue;
       sqlite3_stmt* statement = slot.exists ? write_.get() : erase_.get();
       if (slot.exists) {
         Bind(statement, slot.row);
@@ -142,7 +157,8 @@ class RowTable {
         return core::Internal("cannot write `" + std::string(Row::kTable) +
                               "`: " + sqlite3_errmsg(sqlite3_db_handle(statement)));
       }
-      slot.dirty = false;
+      slot.stored = slot.exists;
+      if (slot.stored && key > last_stored_) last_stored_ = key;
     }
     dirty_.clear();
     return core::OkStatus();
@@ -152,6 +168,7 @@ class RowTable {
   void Reset() {
     slots_.clear();
     dirty_.clear();
+    last_stored_.clear();
     select_.reset();
     write_.reset();
     erase_.reset();
@@ -166,32 +183,37 @@ class RowTable {
   struct Slot {
     Row row;
     bool exists = false;
+    bool stored = false;  // the table has a row of this key
     bool dirty = false;
     std::int64_t batch = 0;  // that changed it last
   };
 
-  void Touch(const std::string& key, Slot& slot) {
-    if (&slot == &unread_) return;
+  using Entry = std::pair<const std::string, Slot>;  // of the map: stays where it is
+
+  void Touch(Entry& entry) {
+    if (&entry == &unread_) return;
+    Slot& slot = entry.second;
     slot.batch = batch_;
     if (slot.dirty) return;
     slot.dirty = true;
-    dirty_.push_back(key);
+    dirty_.push_back(&entry);
   }
-  Slot& Load(const std::string& key) {
+  Entry& Load(const std::string& key) {
     const auto [at, fresh] = slots_.try_emplace(key);
-    if (!fresh) return at->second;
+    if (!fresh) return *at;
     INTERLOCK_CHECK(select_ != nullptr);
+    if (key > last_stored_) return *at;  // keys that begin with the time are mostly new
     BindText(select_.get(), 1, key);
     const int code = sqlite3_step(select_.get());
     if (code == SQLITE_ROW) {
       at->second.row = ReadRow<Row>(select_.get());
-      at->second.exists = true;
+      at->second.exists = at->second.stored = true;
     }
     sqlite3_reset(select_.get());
-    if (code == SQLITE_ROW || code == SQLITE_DONE) return at->second;
+    if (code == SQLITE_ROW || code == SQLITE_DONE) return *at;
     slots_.erase(at);
     read_error_ = true;
-    unread_ = Slot{};
+    unread_.second = Slot{};
     return unread_;
   }
   static void Bind(sqlite3_stmt* statement, const Row& row) {
@@ -210,8 +232,9 @@ class RowTable {
   Statement write_;
   Statement erase_;
   std::unordered_map<std::string, Slot> slots_;
-  std::vector<std::string> dirty_;
-  Slot unread_;  // stands for a row that could not be read
+  std::vector<Entry*> dirty_;
+  std::string last_stored_;  // no row of the table has a greater key
+  Entry unread_;             // stands for a row that could not be read
   bool read_error_ = false;
   std::int64_t batch_ = 1;
 };

@@ -59,7 +59,7 @@ struct CallRow {
   std::string outcome;
   std::string level;
   std::string effect;      // "money", …; empty before the intent
-  std::string effect_key;  // HMAC of the current intent
+  std::string effect_key;  // of the current intent: an HMAC, or the call's id
   std::string idempotency_key;
   std::string locks;     // HMACs, space separated, of the current intent
   std::string counters;  // HMACs, space separated

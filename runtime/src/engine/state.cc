@@ -13,7 +13,10 @@ namespace interlock::runtime {
 namespace {
 
 constexpr const char* kCounterWindow = "counter_window_ms";
-constexpr std::size_t kRowsKept = 65'536;  // clean rows of a table in memory
+// Clean rows of a table in memory: of tables that grow with every call those of the last moments,
+// which is all that the gate asks for; of the others what is in use.
+constexpr std::size_t kRowsOfCallsKept = 16'384;
+constexpr std::size_t kRowsKept = 65'536;
 
 core::Status Missing(const audit::EntryView& entry, std::string_view field) {
   return core::DataLoss("entry " + std::to_string(entry.index) + " (`" + std::string(entry.kind) +
@@ -48,6 +51,11 @@ std::string WordsOf(const audit::EntryView& entry, std::string_view field) {
   return words;
 }
 
+// A key that another call could have too, so that somebody must remember it (rule 8).
+bool HasSharedEffect(const CallRow& call) {
+  return !call.effect_key.empty() && call.effect_key != call.call;
+}
+
 std::string WithoutWord(std::string_view words, std::string_view gone) {
   std::string kept;
   for (const std::string& word : SplitWords(words)) {
@@ -79,8 +87,10 @@ void AddWord(std::string& words, std::string_view word) {
 
 std::string BudgetKey(std::string_view budget, std::string_view unit, std::string_view scope_hmac,
                       std::int64_t window_us) {
-  return std::string(budget) + "|" + std::string(unit) + "|" + std::string(scope_hmac) + "|" +
-         std::to_string(window_us);
+  std::string key;
+  key.reserve(budget.size() + unit.size() + scope_hmac.size() + 24);
+  key.append(budget).append("|").append(unit).append("|").append(scope_hmac).append("|");
+  return key.append(std::to_string(window_us));
 }
 
 namespace {
@@ -175,8 +185,9 @@ void State::Committed() {
   committed_.notify_all();
 }
 
+// Without the lock: rows do not change meanwhile, and what a flush notes about them no Peek reads.
+// So the workers go on deciding while rows are written.
 core::Status State::Flush() {
-  const std::lock_guard lock(mutex_);
   core::Status status = core::OkStatus();
   ForEachTable([&](auto& table) {
     if (status.ok()) status = table.Flush();
@@ -214,9 +225,9 @@ std::vector<std::string> State::OpenApprovalsOf(const std::string& run) {
 
 core::Status State::Apply(const audit::EntryView& entry) {
   const std::lock_guard lock(mutex_);
-  runs_.Trim(kRowsKept), calls_.Trim(kRowsKept), approvals_.Trim(kRowsKept);
-  holds_.Trim(kRowsKept), call_holds_.Trim(kRowsKept), effects_.Trim(kRowsKept);
-  counters_.Trim(kRowsKept), requests_.Trim(kRowsKept), run_approvals_.Trim(kRowsKept);
+  runs_.Trim(kRowsKept), calls_.Trim(kRowsOfCallsKept), approvals_.Trim(kRowsKept);
+  holds_.Trim(kRowsOfCallsKept), call_holds_.Trim(kRowsOfCallsKept), effects_.Trim(kRowsKept);
+  counters_.Trim(kRowsKept), requests_.Trim(kRowsOfCallsKept), run_approvals_.Trim(kRowsKept);
   locks_.Trim(kRowsKept), budgets_.Trim(kRowsKept);
   newest_us_.store(entry.time_us, std::memory_order_relaxed);
   INTERLOCK_RETURN_IF_ERROR(ApplyKind(entry));
@@ -394,7 +405,7 @@ core::Status State::ApplyIntended(const audit::EntryView& entry, CallRow& call) 
   if (call.intent_us == 0) call.intent_us = entry.time_us;
   call.resolved_by.clear();  // what was said was said of the attempt before
   call.resolved_as.clear();
-  if (!call.effect_key.empty()) effects_.Edit(call.effect_key).call = call.call;
+  if (HasSharedEffect(call)) effects_.Edit(call.effect_key).call = call.call;
   if (call.effect != "read") {
     for (const std::string& lock : SplitWords(call.locks)) locks_.Edit(lock).call = call.call;
   }
@@ -453,6 +464,7 @@ void State::SettleLocks(CallRow& call) {
 }
 
 void State::FreeEffect(CallRow& call) {
+  if (!HasSharedEffect(call)) return;
   const EffectRow* effect = effects_.Find(call.effect_key);
   if (effect != nullptr && effect->call == call.call) effects_.Erase(call.effect_key);
 }

@@ -21,8 +21,10 @@ bool IsCurrency(std::string_view unit) {
 constexpr const char* kTime = "strftime('%Y-%m-%dT%H:%M:%fZ', ";
 
 // `column` in microseconds as a readable time.
-std::string Time(const std::string& column, const std::string& name) {
-  return kTime + column + " / 1e6, 'unixepoch') AS " + name;
+std::string Time(std::string_view column, std::string_view name) {
+  std::string sql = kTime;
+  sql.append(column).append(" / 1e6, 'unixepoch') AS ").append(name);
+  return sql;
 }
 
 }  // namespace

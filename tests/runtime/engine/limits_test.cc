@@ -1,4 +1,5 @@
-// Counters, holds and words of operators: what a failure costs and what is kept (rules 10 and 13).
+// Counters, holds, effect keys and words of operators: what a failure costs and what is kept (rules
+// 8, 10 and 13).
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <sqlite3.h>
@@ -6,6 +7,7 @@
 #include <chrono>
 #include <thread>
 
+#include "engine/row_table.h"
 #include "rules.h"
 
 namespace interlock::runtime::test {
@@ -168,6 +170,31 @@ TEST(Limits, Rule10_AWordAboutOneAttemptIsNoWordAboutTheNext) {
   ASSERT_TRUE(once.ok()) << once.status();
   EXPECT_EQ(once->state, CallState::kUnknown);
   EXPECT_EQ(h.Resolve(h.operator_one, call->id, true)->state, CallState::kOk);
+}
+
+TEST(Effects, WithoutATemplateTheKeyIsTheCallsIdAndNobodyHasToRememberIt) {
+  Harness h(AllowAll(), {WriteTool("note")});
+  h.tools.On("note", [](const tools::CallSpec&, FakeTools::Done done) { done(OkOutcome({})); });
+  const auto first = h.Execute("note", {{"id", "o1"}, {"n", 1}});
+  const auto second = h.Execute("note", {{"id", "o1"}, {"n", 1}});
+  ASSERT_TRUE(first.ok() && second.ok());
+  EXPECT_EQ(second->state, CallState::kOk);
+  EXPECT_EQ(h.tools.runs("note"), 2);
+  std::vector<std::string> keys;
+  for (const audit::Entry& entry : h.Entries("")) {
+    if (entry.kind != "call.intended") continue;
+    const auto body = core::JsonObjectView::Of(entry.bytes)->Object("body");
+    keys.push_back(body->String("effect_key").value_or(""));
+  }
+  EXPECT_THAT(keys, ::testing::ElementsAre(first->id, second->id));
+  std::int64_t remembered = -1;
+  const core::Status read = h.log().Query([&](sqlite3* db) -> core::Status {
+    INTERLOCK_ASSIGN_OR_RETURN(const Statement count, Prepare(db, "SELECT count(*) FROM p_effect"));
+    if (sqlite3_step(count.get()) == SQLITE_ROW) remembered = sqlite3_column_int64(count.get(), 0);
+    return core::OkStatus();
+  });
+  ASSERT_TRUE(read.ok()) << read;
+  EXPECT_EQ(remembered, 0);
 }
 
 }  // namespace

@@ -35,5 +35,85 @@ TEST(RowTable, ARowThatCannotBeReadIsNotTakenForAbsent) {
   sqlite3_close(db);
 }
 
+class RowTableRows : public ::testing::Test {
+ protected:
+  void SetUp() override {
+    ASSERT_EQ(sqlite3_open(":memory:", &db_), SQLITE_OK);
+    Do(RowTable<EffectRow>::CreateSql());
+    // What reaches the table, in its order.
+    Do("CREATE TABLE seen(what TEXT)");
+    Do("CREATE TRIGGER put BEFORE INSERT ON p_effect BEGIN INSERT INTO seen VALUES('+' || "
+       "NEW.key); END");
+    Do("CREATE TRIGGER gone BEFORE DELETE ON p_effect BEGIN INSERT INTO seen VALUES('-' || "
+       "OLD.key); END");
+    ASSERT_TRUE(table_.Attach(db_).ok());
+  }
+  void TearDown() override {
+    table_.Reset();
+    sqlite3_close(db_);
+  }
+  void Do(const std::string& sql) {
+    ASSERT_EQ(sqlite3_exec(db_, sql.c_str(), nullptr, nullptr, nullptr), SQLITE_OK) << sql;
+  }
+  // What was written since this was asked last.
+  std::string Seen() {
+    std::string all;
+    sqlite3_exec(
+        db_, "SELECT what FROM seen ORDER BY rowid; ",
+        [](void* out, int, char** values, char**) {
+          *static_cast<std::string*>(out) += values[0];
+          return 0;
+        },
+        &all, nullptr);
+    Do("DELETE FROM seen");
+    return all;
+  }
+
+  sqlite3* db_ = nullptr;
+  RowTable<EffectRow> table_;
+};
+
+TEST_F(RowTableRows, AreWrittenInTheOrderOfTheirKeysAndOnce) {
+  table_.Edit("c").call = "1";
+  table_.Edit("a").call = "1";
+  table_.Edit("b").call = "1";
+  table_.Edit("a").call = "2";
+  ASSERT_TRUE(table_.Flush().ok());
+  EXPECT_EQ(Seen(), "+a+b+c");
+  ASSERT_TRUE(table_.Flush().ok());
+  EXPECT_EQ(Seen(), "");
+}
+
+TEST_F(RowTableRows, ThatComeAndGoBetweenFlushesAreNotWritten) {
+  table_.Edit("a").call = "1";
+  table_.Erase("a");
+  ASSERT_TRUE(table_.Flush().ok());
+  EXPECT_EQ(Seen(), "");
+  table_.Edit("a").call = "2";
+  ASSERT_TRUE(table_.Flush().ok());
+  table_.Erase("a");
+  ASSERT_TRUE(table_.Flush().ok());
+  EXPECT_EQ(Seen(), "+a-a");
+  table_.Edit("a").call = "3";
+  table_.Erase("a");
+  ASSERT_TRUE(table_.Flush().ok());
+  EXPECT_EQ(Seen(), "");
+}
+
+TEST_F(RowTableRows, AreFoundAlthoughGreaterKeysNeedNoLook) {
+  table_.Edit("m").call = "1";
+  ASSERT_TRUE(table_.Flush().ok());
+  table_.Trim(0);  // memory forgets; the table has it
+  ASSERT_NE(table_.Find("m"), nullptr);
+  EXPECT_EQ(table_.Find("m")->call, "1");
+  EXPECT_EQ(table_.Find("n"), nullptr);
+  EXPECT_EQ(table_.Find("a"), nullptr);
+  // A table that was filled before: the greatest key is read when it is attached.
+  table_.Reset();
+  ASSERT_TRUE(table_.Attach(db_).ok());
+  ASSERT_NE(table_.Find("m"), nullptr);
+  EXPECT_EQ(table_.Find("m")->call, "1");
+}
+
 }  // namespace
 }  // namespace interlock::runtime
