@@ -57,10 +57,10 @@ void Journal::Submit(Body body, audit::Urgency urgency, std::function<void(core:
 }
 
 asio::awaitable<core::Status> Journal::Commit(Body body, audit::Urgency urgency) {
-  return Await<core::Status>([this, body = std::move(body),
-                              urgency](std::function<void(core::Status)> done) mutable {
-    Submit(std::move(body), urgency, std::move(done));
-  });
+  return Await<core::Status>(
+      [this, body = std::move(body), urgency](std::function<void(core::Status)> done) mutable {
+        Submit(std::move(body), urgency, std::move(done));
+      });
 }
 
 }  // namespace interlock::runtime
