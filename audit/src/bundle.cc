@@ -31,9 +31,13 @@ By hand: each `entries/N.json` is a leaf, verbatim; `proofs/N.tlog-proof` (c2sp.
 proves it under `checkpoint.note` (c2sp.org/tlog-checkpoint), which the log's key signed. In a run's
 bundle, `run_seq` counts from 0 without a gap and `prev` is the leaf hash of the run's entry before,
 up to the entry that ends the run: so nothing in between was left out. What `payloads` of
-`manifest.json` lists as disclosed hashes, with its salt, to the commitment in the entry. Files in
+`manifest.json` lists as disclosed hashes, with its salt, to the commitment in the entry; of content
+with `fields`, what is not shown is listed as withheld. Files in
 `blobs/` are named by the SHA-256 that the entries cite. All details: docs/audit_format.md.
 )";
+
+constexpr std::string_view kKeysHead =
+    "# Compare out of band: a key that came with the bundle proves nothing.\n";
 
 struct Row {
   const BundleEntry* entry = nullptr;
@@ -62,7 +66,18 @@ core::Json FieldsJson(const std::vector<BundleField>& fields) {
   return out;
 }
 
-core::Json PayloadJson(const Key& key, const BundlePayload* payload) {
+// The fields that were committed to and are not shown.
+core::Json WithheldJson(const NamedCommitment& commitment, const std::vector<BundleField>& shown) {
+  core::Json out = core::Json::array();
+  for (const auto& [name, hex] : commitment.fields) {
+    const auto is_it = [name = name](const BundleField& field) { return field.name == name; };
+    if (std::none_of(shown.begin(), shown.end(), is_it)) out.push_back(std::string(name));
+  }
+  return out;
+}
+
+core::Json PayloadJson(const Key& key, const NamedCommitment& commitment,
+                       const BundlePayload* payload) {
   core::Json out = {{"entry", key.first}, {"slot", key.second}, {"state", "withheld"}};
   if (payload == nullptr) return out;
   switch (payload->state) {
@@ -74,6 +89,7 @@ core::Json PayloadJson(const Key& key, const BundlePayload* payload) {
     case BundlePayload::State::kFields:
       out["state"] = "fields";
       out["fields"] = FieldsJson(payload->fields);
+      out["withheld"] = WithheldJson(commitment, payload->fields);
       break;
     case BundlePayload::State::kErased:
       out["state"] = "erased";
@@ -98,7 +114,7 @@ core::Json PayloadRecords(const BundleContents& contents, const std::vector<Row>
       const Key key{row.entry->index, commitment.slot};
       const auto found = given.find(key);
       const BundlePayload* payload = found == given.end() ? nullptr : found->second;
-      records.push_back(PayloadJson(key, payload));
+      records.push_back(PayloadJson(key, commitment, payload));
       if (payload != nullptr && payload->state == BundlePayload::State::kDisclosed) {
         files.push_back({PayloadFile(key.first, key.second), payload->content});
       }
@@ -183,7 +199,7 @@ core::StatusOr<std::string> MakeBundle(const BundleContents& contents) {
     }
   }
   files.push_back({std::string(kCheckpointName), contents.checkpoint_note});
-  files.push_back({std::string(kKeysName), Lines(contents.keys)});
+  files.push_back({std::string(kKeysName), std::string(kKeysHead) + Lines(contents.keys)});
   files.push_back({std::string(kReadmeName), std::string(kReadme)});
   AddConsistency(contents, files);
   core::Json manifest = {{"bundle", kBundleFormat},

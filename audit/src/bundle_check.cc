@@ -8,6 +8,7 @@
 #include "audit/bundle.h"
 #include "audit/checkpoint.h"
 #include "audit/cosignature.h"
+#include "audit/fields.h"
 #include "audit/merkle.h"
 #include "audit/tar.h"
 #include "bundle_form.h"
@@ -336,7 +337,7 @@ Outcome BundleVerifier::CheckPayloads() {
 }
 
 // The commitment of a field of that name; empty when it has none.
-std::string_view FieldCommitment(const NamedCommitment& commitment, std::string_view name) {
+std::string_view CommitmentOf(const NamedCommitment& commitment, std::string_view name) {
   for (const auto& [field, hex] : commitment.fields) {
     if (field == name) return hex;
   }
@@ -352,7 +353,41 @@ bool FieldHolds(const NamedCommitment& commitment, const std::string& name,
   if (!salt.ok() || salt->size() != 32) return false;
   const core::Digest digest =
       core::Sha256({std::string_view("\x03", 1), *salt, name, std::string_view("\0", 1), *value});
-  return core::Hex(digest) == FieldCommitment(commitment, name);
+  return core::Hex(digest) == CommitmentOf(commitment, name);
+}
+
+// What stands in the manifest as withheld is exactly what was committed to and is not shown.
+bool WithheldHolds(const NamedCommitment& commitment, const core::Json& record,
+                   const core::Json& shown) {
+  std::vector<std::string> expected;
+  for (const auto& [name, hex] : commitment.fields) {
+    if (!shown.contains(std::string(name))) expected.emplace_back(name);
+  }
+  const auto withheld = record.find("withheld");
+  return withheld != record.end() && *withheld == core::Json(expected);
+}
+
+bool IsSpace(char c) { return c == ' ' || c == '\n' || c == '\t' || c == '\r'; }
+
+// Content that is shown whole falls into just the fields that were committed to one by one: or a
+// field shown elsewhere could be another than the one in here.
+bool SplitHolds(const NamedCommitment& commitment, std::string_view content,
+                std::string_view salt) {
+  if (commitment.fields.empty()) return true;
+  if (!core::ParseJson(content, core::kPayloadLimits).ok()) return false;
+  const std::vector<PayloadField> fields = PlainFields(content);
+  if (fields.size() != commitment.fields.size()) return false;
+  for (std::size_t i = 0; i < fields.size(); ++i) {
+    const auto& [name, hex] = commitment.fields[i];
+    const PayloadField& field = fields[i];
+    if (field.name != name || field.value.empty() || IsSpace(field.value.front()) ||
+        IsSpace(field.value.back())) {
+      return false;
+    }
+    const core::Digest field_salt = FieldSalt(salt, name);
+    if (core::Hex(FieldCommitment(core::AsBytes(field_salt), field)) != hex) return false;
+  }
+  return true;
 }
 
 Outcome BundleVerifier::CheckPayload(std::uint64_t index, const NamedCommitment& commitment,
@@ -368,8 +403,9 @@ Outcome BundleVerifier::CheckPayload(std::uint64_t index, const NamedCommitment&
          holds && at != fields->end(); ++at) {
       holds = FieldHolds(commitment, at.key(), at.value());
     }
-    if (holds) return std::nullopt;
-    return BadEntry(index, "did not commit to the fields shown of the " + what);
+    if (!holds) return BadEntry(index, "did not commit to the fields shown of the " + what);
+    if (WithheldHolds(commitment, record, *fields)) return std::nullopt;
+    return BadEntry(index, "has other fields than are listed of the " + what);
   }
   if (state == nullptr || *state != "disclosed") {
     return BadEntry(index, "has a " + what + " in no known state");
@@ -385,7 +421,8 @@ Outcome BundleVerifier::CheckPayload(std::uint64_t index, const NamedCommitment&
                               content->second})) != commitment.hex) {
     return BadEntry(index, "did not commit to the " + what + " that is shown");
   }
-  return std::nullopt;
+  if (SplitHolds(commitment, content->second, *salt)) return std::nullopt;
+  return BadEntry(index, "committed to other fields than those of the " + what + " that is shown");
 }
 
 Outcome BundleVerifier::CheckErased(std::uint64_t index, int slot, const core::Json& record) const {

@@ -239,6 +239,8 @@ class BundleVerifier:
                 self._field_holds(fields.get(name.encode()), name, field) for name, field in shown.items()
             ):
                 raise tampered("did not commit to the fields shown of the " + what, index)
+            if record.get("withheld") != [n.decode() for n in fields if n.decode() not in shown]:
+                raise tampered("has other fields than are listed of the " + what, index)
         elif state == "disclosed":
             name = "payloads/%012d-%d" % (index, slot)
             used.add(name)
@@ -248,6 +250,8 @@ class BundleVerifier:
                 b"\2", salt, media.encode(), b"\0", self.files[name]
             ).hex():
                 raise tampered("did not commit to the %s that is shown" % what, index)
+            if fields and list(fields.items()) != entries.field_commitments(self.files[name], salt):
+                raise tampered("committed to other fields than those of the %s that is shown" % what, index)
         else:
             raise tampered("has a %s in no known state" % what, index)
 

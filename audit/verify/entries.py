@@ -1,6 +1,9 @@
 """Entries: their one form, what they commit to, what they cite."""
 
+import hashlib
+import hmac
 import json
+import math
 import re
 
 SAFE = 2**53 - 1
@@ -10,6 +13,7 @@ UUID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}
 HEX64 = re.compile(r"[0-9a-f]{64}")
 KIND = re.compile(r"[a-z_.]{1,64}")
 DIGEST_NAME = re.compile(r"sha256:[0-9a-f]{64}")
+_PLAIN_NAME = re.compile(r"[\x20\x21\x23-\x5b\x5d-\x7e]{1,128}")
 _KEY = re.compile(r"[\x20\x21\x23-\x5b\x5d-\x7e]*")
 _COMMITMENT = re.compile(
     rb'"commit":"(?P<hex>[0-9a-f]{64})"'
@@ -104,6 +108,67 @@ def commitments(data):
         fields = dict(_FIELD.findall(match["fields"] or b""))
         found.append((match["hex"].decode(), int(match["slot"]), fields))
     return sorted(found, key=lambda item: item[1])
+
+
+def _refuse(text):
+    raise ValueError(text + " is no JSON")
+
+
+def _integer(text):
+    return int(text) if abs(int(text)) <= SAFE else _refuse(text)
+
+
+def _finite(text):
+    return float(text) if math.isfinite(float(text)) else _refuse(text)
+
+
+def _levels(value):
+    items = value.values() if isinstance(value, dict) else value if isinstance(value, list) else None
+    return 0 if items is None else 1 + max(map(_levels, items), default=0)
+
+
+def _check_content(text):
+    """I-JSON (RFC 7493) of at most 64 levels. Raises ValueError, NotCanonical."""
+    value = json.loads(
+        text, object_pairs_hook=_object, parse_constant=_refuse, parse_int=_integer, parse_float=_finite
+    )
+    json.dumps(value, ensure_ascii=False).encode("utf-8")  # no half of a surrogate pair
+    if _levels(value) > DEPTH_MAX:
+        raise ValueError("too deep")
+
+
+def _split(text):
+    """(name, text of the value) of each top-level field of an object without white space around them."""
+    scan, at = json.JSONDecoder().raw_decode, 1
+    while at < len(text):
+        name, end = scan(text, at)
+        if text[at:end] != '"%s"' % name or text[end : end + 1] != ":" or not _PLAIN_NAME.fullmatch(name):
+            raise ValueError("not a plain name")
+        at = end + 1
+        _, end = scan(text, at)
+        yield name, text[at:end]
+        if text[end : end + 1] not in (",", "}"):
+            raise ValueError("no separator")
+        at = end + 1
+
+
+def field_commitments(content, salt):
+    """[(name, hex)] as content of this salt commits to its fields one by one; None when it is no such object."""
+    try:
+        text = content.decode("utf-8")
+        _check_content(text)
+        pairs = list(_split(text)) if text[:1] == "{" and text[-1:] == "}" else []
+    except (ValueError, RecursionError, NotCanonical):
+        return None
+    if len(pairs) > 256 or sum(len(name) + 70 for name, _ in pairs) > 16 * 1024:
+        return None
+    out = []
+    for name, value in pairs:
+        key = name.encode()
+        field_salt = hmac.digest(salt, b"interlock/field\0" + key, "sha256")
+        commitment = hashlib.sha256(b"\3" + field_salt + key + b"\0" + value.encode())
+        out.append((key, commitment.hexdigest().encode()))
+    return out
 
 
 def digest_names(data):

@@ -6,6 +6,7 @@
 #include <future>
 #include <map>
 
+#include "audit/fields.h"
 #include "audit/tar.h"
 #include "commitments.h"
 #include "core/json.h"
@@ -258,6 +259,110 @@ TEST_F(BundleTest, PayloadsAreWhatTheEntriesCommitTo) {
   BundleContents contents = Collect(kRunA);
   contents.payloads.clear();
   EXPECT_EQ(Check(*MakeBundle(contents)).verdict, Verdict::kIntact);
+}
+
+// Arguments committed to field by field: `claimed` is what the fields were made of.
+struct FieldsCase {
+  const char* content;
+  const char* claimed;
+  bool holds;
+};
+
+TEST_F(BundleTest, ContentShownWholeFallsIntoTheFieldsThatWereCommittedTo) {
+  constexpr char kWhole[] = R"({"amount":7,"note":"a,b}\"","to":{"x":[1,2]}})";
+  const FieldsCase cases[] = {
+      {kWhole, kWhole, true},
+      {kWhole, R"({"amount":8,"note":"a,b}\"","to":{"x":[1,2]}})", false},  // another value
+      {kWhole, R"({"amount":7,"note":"a,b}\""})", false},                   // one left out
+      {R"({"amount":7})", R"({"amount":7,"more":1})", false},               // one too many
+      {R"({"amount": 7})", R"({"amount": 7})", false},                      // not the one form
+      {"no object", R"({"amount":7})", false},
+  };
+  const auto key = *keys_->KeyFor("c-1");
+  for (const FieldsCase& test : cases) {
+    SCOPED_TRACE(std::string(test.content) + " " + test.claimed);
+    // A log whose writer lies: the whole from one text, the fields from another.
+    SealedPayload payload = keys_->Seal(*key, "application/json", test.content);
+    const OpenedPayload opened = *keys_->Open(payload);
+    std::string fields;
+    for (const PayloadField& field : PlainFields(test.claimed)) {
+      const core::Digest salt = FieldSalt(opened.salt, field.name);
+      fields += (fields.empty() ? "\"" : ",\"") + std::string(field.name) + "\":\"" +
+                core::Hex(FieldCommitment(core::AsBytes(salt), field)) + "\"";
+    }
+    const std::string body = R"({"args":{"bytes":7,"commit":")" + core::Hex(payload.commitment) +
+                             R"(","fields":{)" + fields + R"(},"slot":0}})";
+    const auto ref = log_->Append(EntryOf("call.proposed", "", body), {payload});
+    ASSERT_TRUE(ref.ok()) << ref.status();
+    const Checkpoint head = *log_->CheckpointNow();
+    BundleContents contents;
+    contents.tenant = "main";
+    contents.query = "one entry";
+    contents.checkpoint_note = head.note;
+    contents.entries = {
+        {ref->index, log_->Read(ref->index)->bytes, *log_->InclusionProof(ref->index, head.size)}};
+    BundlePayload shown;
+    shown.entry_index = ref->index;
+    shown.state = BundlePayload::State::kDisclosed;
+    shown.media = opened.media;
+    shown.content = opened.plaintext;
+    shown.salt = opened.salt;
+    contents.payloads = {shown};
+    const VerifyReport report = Check(*MakeBundle(contents));
+    if (test.holds) {
+      EXPECT_EQ(report.verdict, Verdict::kIntact) << report.reason;
+    } else {
+      ExpectBad(report, ref->index, "committed to other fields");
+    }
+  }
+}
+
+TEST_F(BundleTest, WhatIsWithheldIsListedByName) {
+  const auto key = *keys_->KeyFor("c-1");
+  const std::string content = R"({"amount":7,"note":"n","to":"x"})";
+  std::vector<core::Digest> commitments;
+  const std::vector<PayloadField> fields = PlainFields(content);
+  const SealedPayload payload =
+      keys_->SealFields(*key, "application/json", content, fields, commitments);
+  const OpenedPayload opened = *keys_->Open(payload);
+  std::string named;
+  for (std::size_t i = 0; i < fields.size(); ++i) {
+    named += (named.empty() ? "\"" : ",\"") + std::string(fields[i].name) + "\":\"" +
+             core::Hex(commitments[i]) + "\"";
+  }
+  const std::string body = R"({"args":{"bytes":32,"commit":")" + core::Hex(payload.commitment) +
+                           R"(","fields":{)" + named + R"(},"slot":0}})";
+  const auto ref = log_->Append(EntryOf("call.proposed", "", body), {payload});
+  ASSERT_TRUE(ref.ok()) << ref.status();
+  const Checkpoint head = *log_->CheckpointNow();
+  BundleContents contents;
+  contents.tenant = "main";
+  contents.query = "one entry";
+  contents.checkpoint_note = head.note;
+  contents.keys = {signer_->verifier_key()};
+  contents.entries = {
+      {ref->index, log_->Read(ref->index)->bytes, *log_->InclusionProof(ref->index, head.size)}};
+  BundlePayload shown;
+  shown.entry_index = ref->index;
+  shown.state = BundlePayload::State::kFields;
+  const core::Digest salt = FieldSalt(opened.salt, "note");
+  shown.fields = {{"note", R"("n")", std::string(core::AsBytes(salt))}};
+  contents.payloads = {shown};
+  const std::string bundle = *MakeBundle(contents);
+  EXPECT_EQ(Check(bundle).verdict, Verdict::kIntact) << Check(bundle).reason;
+  EXPECT_THAT(bundle, HasSubstr(R"("withheld":["amount","to"])"));
+  EXPECT_THAT(bundle, HasSubstr("# Compare out of band"));
+  EXPECT_THAT(bundle, HasSubstr(signer_->verifier_key()));
+  for (const core::Json& lie :
+       {core::Json::array(), core::Json{"amount"}, core::Json{"to", "amount"},
+        core::Json{"amount", "more", "to"}, core::Json{"amount", "note", "to"}}) {
+    ExpectBad(Check(Forged(bundle,
+                           [&](auto& files) {
+                             EditManifest(
+                                 files, [&](core::Json& m) { m["payloads"][0]["withheld"] = lie; });
+                           })),
+              ref->index, "has other fields than are listed");
+  }
 }
 
 TEST_F(BundleTest, ErasedPayloadNeedsTheEntryThatErasedIt) {

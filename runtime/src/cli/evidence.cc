@@ -3,12 +3,14 @@
 
 #include <CLI/CLI.hpp>
 #include <algorithm>
+#include <chrono>
 #include <filesystem>
 #include <fstream>
 #include <iterator>
 #include <map>
 #include <ostream>
 #include <set>
+#include <thread>
 
 #include "audit/bundle.h"
 #include "audit/tiles.h"
@@ -21,10 +23,14 @@ namespace {
 constexpr int kEntriesPage = 1000;
 constexpr std::size_t kEntriesMax = 10'000;  // in one bundle
 constexpr std::size_t kBlobsMax = 1000;
+constexpr std::chrono::seconds kCosignedWait{30};
+constexpr std::chrono::milliseconds kCosignedPause{200};
 
 struct EvidenceOptions {
   std::string run;
   std::string entries;  // "3,7-9"
+  std::string query;    // AIP-160, of calls
+  bool cosigned = false;
   std::string out;
   std::string disclose = "none";
   std::string reason;
@@ -75,6 +81,15 @@ core::StatusOr<std::set<std::int64_t>> ParseRanges(const std::string& text) {
   return out;
 }
 
+// The call that an entry names; empty: none. An unescaped quote cannot stand inside a JSON string.
+std::string CallIn(std::string_view entry) {
+  constexpr std::string_view kLabel = R"("call":")";
+  const std::size_t at = entry.find(kLabel);
+  if (at == std::string_view::npos) return "";
+  const std::string_view rest = entry.substr(at + kLabel.size());
+  return std::string(rest.substr(0, rest.find('"')));
+}
+
 // Collects a bundle's parts from a daemon.
 class Collector {
  public:
@@ -84,10 +99,13 @@ class Collector {
     contents_.tenant = client_.endpoint().tenant;
     contents_.run = options_.run;
     contents_.made_by = "interlock (audit format 1)";
-    if (!options_.key.empty()) contents_.keys.push_back(options_.key);
-    INTERLOCK_ASSIGN_OR_RETURN(head_, Head());
+    INTERLOCK_ASSIGN_OR_RETURN(head_, options_.cosigned ? CosignedHead() : Head());
     contents_.checkpoint_note = head_.note();
-    INTERLOCK_RETURN_IF_ERROR(options_.run.empty() ? AddChosen() : AddRun());
+    contents_.keys.push_back(head_.verifier_key());
+    if (!options_.key.empty() && options_.key != head_.verifier_key()) {
+      contents_.keys.push_back(options_.key);
+    }
+    INTERLOCK_RETURN_IF_ERROR(AddEntries());
     if (contents_.entries.empty()) return core::NotFound("there are no such entries");
     if (options_.disclose != "none") INTERLOCK_RETURN_IF_ERROR(Disclose());
     INTERLOCK_RETURN_IF_ERROR(AddRotations());
@@ -102,6 +120,30 @@ class Collector {
     wire::GetCheckpointRequest request;
     request.set_parent(client_.parent());
     return client_.Call(client_.audit, &wire::AuditService::Stub::GetCheckpoint, request);
+  }
+
+  // One that covers everything that is in the log now; witnesses may need a moment.
+  core::StatusOr<wire::Checkpoint> CosignedHead() {
+    INTERLOCK_ASSIGN_OR_RETURN(const wire::Checkpoint newest, Head());
+    wire::GetCheckpointRequest request;
+    request.set_parent(client_.parent());
+    request.set_cosigned(true);
+    const auto deadline = std::chrono::steady_clock::now() + kCosignedWait;
+    while (true) {
+      auto head = client_.Call(client_.audit, &wire::AuditService::Stub::GetCheckpoint, request);
+      if (head.ok() && head->tree_size() >= newest.tree_size()) return head;
+      if (!head.ok() && head.status().code() != core::StatusCode::kNotFound) return head;
+      if (std::chrono::steady_clock::now() > deadline) {
+        return core::FailedPrecondition(
+            "no witness has cosigned the newest entries yet; `interlock doctor` says why");
+      }
+      std::this_thread::sleep_for(kCosignedPause);
+    }
+  }
+
+  core::Status AddEntries() {
+    if (!options_.run.empty()) return AddRun();
+    return options_.query.empty() ? AddChosen() : AddQuery();
   }
 
   core::Status Add(const wire::Entry& entry) {
@@ -153,6 +195,45 @@ class Collector {
     INTERLOCK_ASSIGN_OR_RETURN(const std::set<std::int64_t> chosen, ParseRanges(options_.entries));
     for (const std::int64_t index : chosen) INTERLOCK_RETURN_IF_ERROR(AddOne(index));
     return core::OkStatus();
+  }
+
+  // Every entry that names a call which the filter keeps. Those of a run are looked for in it; of
+  // the others, from where the first was proposed.
+  core::Status AddQuery() {
+    contents_.query = "calls " + options_.query;
+    wire::QueryCallsRequest query;
+    query.set_parent(client_.parent());
+    query.set_filter(options_.query);
+    query.set_page_size(kEntriesPage);
+    std::set<std::string> calls;
+    std::set<std::string> runs;
+    std::int64_t first = head_.tree_size();
+    do {
+      INTERLOCK_ASSIGN_OR_RETURN(
+          const auto page,
+          client_.Call(client_.audit, &wire::AuditService::Stub::QueryCalls, query));
+      for (const wire::AuditedCall& call : page.calls()) {
+        calls.insert(IdOf(call.name()));
+        if (!call.run().empty()) runs.insert(call.run());
+        if (call.run().empty()) first = std::min(first, call.proposed_index());
+      }
+      if (calls.size() > kEntriesMax)
+        return core::ResourceExhausted("too many calls; ask for less");
+      query.set_page_token(page.next_page_token());
+    } while (!query.page_token().empty());
+    const auto take = [&](const wire::Entry& entry) {
+      return calls.contains(CallIn(entry.entry_json())) ? Add(entry) : core::OkStatus();
+    };
+    for (const std::string& run : runs) {
+      wire::ListEntriesRequest request;
+      request.set_run(run);
+      INTERLOCK_RETURN_IF_ERROR(EachEntry(request, take));
+    }
+    if (first >= head_.tree_size()) return core::OkStatus();
+    wire::ListEntriesRequest request;
+    request.set_start_index(first);
+    request.set_end_index(head_.tree_size());
+    return EachEntry(request, take);
   }
 
   core::Status Disclose() {
@@ -244,10 +325,8 @@ class Collector {
 
   // A pinned key that did not sign this head handed over to one that did.
   core::Status AddRotations() {
-    if (options_.key.empty() ||
-        audit::OpenCheckpoint(contents_.checkpoint_note, options_.key).ok()) {
-      return core::OkStatus();
-    }
+    const std::string& key = options_.key.empty() ? head_.verifier_key() : options_.key;
+    if (audit::OpenCheckpoint(contents_.checkpoint_note, key).ok()) return core::OkStatus();
     INTERLOCK_RETURN_IF_ERROR(FindSupport());
     for (const wire::Entry& entry : rotations_) INTERLOCK_RETURN_IF_ERROR(Add(entry));
     return core::OkStatus();
@@ -330,13 +409,19 @@ class Collector {
 
 // With a key the bundle is checked before it is handed out; without, only its making is reported.
 int Evidence(Session& session, const EvidenceOptions& options) {
-  if (options.run.empty() == options.entries.empty()) {
-    return Fail(session, core::InvalidArgument("give either --run or --entries"));
+  const int kinds =
+      int{!options.run.empty()} + int{!options.entries.empty()} + int{!options.query.empty()};
+  if (kinds != 1) {
+    return Fail(session, core::InvalidArgument("give one of --run, --entries and --query"));
   }
   auto client = session.Connect();
   if (!client.ok()) return Fail(session, client.status());
   auto contents = Collector(**client, options).Collect();
-  if (!contents.ok()) return Fail(session, contents.status());
+  if (!contents.ok()) {
+    const bool unwitnessed = contents.status().code() == core::StatusCode::kFailedPrecondition;
+    Fail(session, contents.status());
+    return options.cosigned && unwitnessed ? kIncomplete : kCouldNotTell;
+  }
   const auto bundle = audit::MakeBundle(*contents);
   if (!bundle.ok()) return Fail(session, bundle.status());
   if (const core::Status written = WriteWhole(options.out, *bundle); !written.ok()) {
@@ -406,6 +491,10 @@ void AddEvidence(CLI::App& group, Session& session) {
       group.add_subcommand("evidence", "Write a bundle that proves a run, for others to check");
   evidence->add_option("--run", options->run, "All entries of this run");
   evidence->add_option("--entries", options->entries, "These entries: 3,7-9");
+  evidence->add_option("--query", options->query,
+                       "All entries of the calls that a filter keeps (see `audit query --filter`)");
+  evidence->add_flag("--cosigned", options->cosigned,
+                     "Under a head that a witness cosigned; waits up to 30 s, else 3");
   evidence->add_option("--out", options->out, "The bundle, a .tar")->required();
   evidence->add_option("--disclose", options->disclose,
                        "Content to show: all, none, or names of arguments (amount,order_id)");

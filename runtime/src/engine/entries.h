@@ -54,11 +54,6 @@ class Sealer {
   std::shared_ptr<const audit::SubjectKey> key_;
 };
 
-// The top-level fields of a canonical JSON object, in its order. Empty when it is no object, has
-// none, has more than audit::kPayloadFieldsMax, or a name is not plain (printable ASCII without
-// quotes and backslashes, 1 to 128 bytes). Views into `json`.
-std::vector<audit::PayloadField> PlainFields(std::string_view json);
-
 // Builds a body: fields must be added in key order (checked).
 class BodyWriter {
  public:
