@@ -9,6 +9,7 @@
 
 #include "core/check.h"
 #include "policies/bundle.h"
+#include "policies/detect.h"
 
 namespace interlock::policies {
 namespace {
@@ -117,6 +118,63 @@ void BM_PlainLuaFloor(benchmark::State& bench) {
   }
 }
 BENCHMARK(BM_PlainLuaFloor)->Arg(10)->Arg(100);
+
+// What customers write: prose with order numbers, prices, dates and links.
+std::string OrdinaryText(std::size_t size) {
+  constexpr std::string_view kParagraph =
+      "Hello, I ordered two lamps (order ORD-2026-004711) on 2026-05-01 and paid 129.90 USD in "
+      "all. "
+      "One arrived broken, the other one is fine. Your colleague told me to send a photo, which I "
+      "did "
+      "yesterday at 10:45, and nobody has answered since. Could you please check the parcel with "
+      "the "
+      "tracking number 1Z999AA10123456784 and tell me whether I get the money back, or a new lamp? "
+      "I "
+      "would rather have the new one, since the old ones are no longer sold. The instructions say "
+      "that "
+      "the shade, item 40-2217 rev. 3, can be replaced: is that true? Thank you for your help, and "
+      "have "
+      "a nice day. Previous message: we are sorry to hear that; please see "
+      "shop.example/help/returns. ";
+  std::string text;
+  while (text.size() < size) text += kParagraph;
+  text.resize(size);
+  return text;
+}
+
+void BM_Detect(benchmark::State& bench) {
+  std::string text = OrdinaryText(static_cast<std::size_t>(bench.range(0)));
+  const DetectOptions options = {.pii = (bench.range(1) & 1) != 0,
+                                 .secrets = (bench.range(1) & 2) != 0,
+                                 .injection = (bench.range(1) & 4) != 0};
+  if (bench.range(2) != 0) text.replace(text.size() / 2, 4, "Gr\xC3\xBC\xC3\x9F");
+  WarmDetectors();
+  INTERLOCK_CHECK(!Detect(text, options).truncated);
+  for ([[maybe_unused]] auto _ : bench) benchmark::DoNotOptimize(Detect(text, options));
+  bench.SetBytesProcessed(bench.iterations() * bench.range(0));
+}
+BENCHMARK(BM_Detect)
+    ->ArgNames({"bytes", "groups", "folded"})
+    ->Args({200, 7, 0})
+    ->Args({4096, 7, 0})
+    ->Args({4096, 7, 1})
+    ->Args({4096, 1, 0})
+    ->Args({4096, 2, 0})
+    ->Args({4096, 4, 0});
+
+// Floor: one look at each byte of 4 KB, with a branch.
+void BM_DetectFloor(benchmark::State& bench) {
+  const std::string text = OrdinaryText(4096);
+  for ([[maybe_unused]] auto _ : bench) {
+    std::int64_t digits = 0;
+    for (const char& c : text) {
+      benchmark::DoNotOptimize(&c);
+      if (c >= '0' && c <= '9') ++digits;
+    }
+    benchmark::DoNotOptimize(digits);
+  }
+}
+BENCHMARK(BM_DetectFloor);
 
 }  // namespace
 }  // namespace interlock::policies
