@@ -26,6 +26,7 @@ int CreateEnvironment(lua_State* lua) {
   AddTextFunctions(lua);
   AddListFunctions(lua);
   AddPatternFunctions(lua);
+  AddDetectFunctions(lua);
   AddMoneyFunctions(lua);
   AddTimeFunctions(lua);
   AddAuthoringFunctions(lua);

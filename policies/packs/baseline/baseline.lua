@@ -19,3 +19,14 @@ on(effect "money", "money-needs-a-user", function(c)
     return deny { code = "NO_USER", say = "Money moves only for an authenticated user." }
   end
 end)
+
+-- Passwords, keys and tokens leave by nobody's hand.
+on(effect "egress", "no-secrets-out", function(c)
+  local found = secrets(c.args)
+  if #found > 0 then
+    return deny {
+      code = "SECRET_OUT", say = "Take out what looks like a password, key or token.",
+      because = found[1].kind .. " in " .. found[1].path,
+    }
+  end
+end)

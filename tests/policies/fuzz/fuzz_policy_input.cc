@@ -29,6 +29,12 @@ end)
 on("*", "money", function(c)
   if money_rounded(get(c.args, "amount", 0), "USD") > usd(5) then return deny { code = "MUCH", because = c.args } end
 end)
+on("*", "detect", function(c)
+  for _, one in ipairs(pii(c.args, { "pii", "secret", "injection" }, "low")) do
+    if one.first > one.last then return deny { code = "BACKWARDS" } end
+  end
+  return note(redact(get(c.args, "text", "x@y.example")))
+end)
 on("*", "modify", function(c) if present(c.args, "a.b") then return modify { ["args.a.b"] = c.args.a } end end)
 on("*", "ask", function(c)
   if present(c.args, "ask") then return require_approval { approvers = { "run-user" }, expires = "1h", show = { "args.ask" } } end
