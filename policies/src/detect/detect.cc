@@ -55,6 +55,15 @@ class Tables {
     }
   }
 
+  // A place where a literal or personal data may begin.
+  struct Candidate {
+    std::size_t at;
+    std::uint32_t hash;
+    unsigned groups;
+    bool pii;
+  };
+  Candidate Next(std::string_view text, std::size_t at, std::size_t until, unsigned wanted) const;
+
   void AtPii(Scan& scan, std::size_t at) const;
   void AtLiteral(Scan& scan, std::size_t at, std::uint32_t hash, unsigned groups) const;
 
@@ -67,10 +76,12 @@ class Tables {
   AddressDetector addresses_;
 };
 
-constexpr std::array<bool, 256> kPiiBytes = [] {
-  std::array<bool, 256> bytes{};
-  for (const char c : {'@', '+', ':', '0', '1', '2', '3', '4', '5', '6', '7', '8', '9'})
-    bytes[static_cast<unsigned char>(c)] = true;
+// 1: a digit, 2: another byte that personal data has at a known place.
+constexpr std::array<std::uint8_t, 256> kPiiBytes = [] {
+  std::array<std::uint8_t, 256> bytes{};
+  for (const char c : {'0', '1', '2', '3', '4', '5', '6', '7', '8', '9'})
+    bytes[static_cast<unsigned char>(c)] = 1;
+  for (const char c : {'@', '+', ':'}) bytes[static_cast<unsigned char>(c)] = 2;
   return bytes;
 }();
 
@@ -103,25 +114,36 @@ void Tables::AtLiteral(Scan& scan, std::size_t at, std::uint32_t hash, unsigned 
   });
 }
 
+// Apart from Run, so that the compiler keeps this loop in registers.
+[[gnu::noinline]] Tables::Candidate Tables::Next(std::string_view text, std::size_t at,
+                                                 std::size_t until, unsigned wanted) const {
+  const unsigned pii = (wanted & kPiiBit) != 0 ? 0xFFU : 0U;
+  const auto byte = [&](std::size_t i) { return static_cast<unsigned char>(text[i]); };
+  unsigned before = at > 0 ? kPiiBytes[byte(at - 1)] : 0U;
+  for (; at < until; ++at) {
+    const std::uint32_t hash = Literals::Hash(Literals::Key(text, at));
+    const unsigned groups = groups_[hash] & wanted;
+    const unsigned here = kPiiBytes[byte(at)];
+    const unsigned begins = here & ~(before & 1U) & pii;  // not the digits after the first
+    before = here;
+    if ((groups | begins) != 0)
+      return {.at = at, .hash = hash, .groups = groups, .pii = begins != 0};
+  }
+  return {.at = until, .hash = 0, .groups = 0, .pii = false};
+}
+
 void Tables::Run(Scan& scan) const {
   const std::string_view text = scan.text();
   const DetectOptions& options = scan.options();
-  const bool pii = options.pii;
-  const unsigned wanted = (pii ? kPiiBit : 0U) | (options.secrets ? kSecretBit : 0U) |
+  const unsigned wanted = (options.pii ? kPiiBit : 0U) | (options.secrets ? kSecretBit : 0U) |
                           (options.injection ? kInjectionBit : 0U);
-  bool digit = false;
-  std::uint32_t key = text.size() < 3 ? 0 : Literals::Key(text, 0) << 8U;
-  for (std::size_t at = 0; at + 2 < text.size(); ++at) {
-    key =
-        (key >> 8U) | (static_cast<std::uint32_t>(static_cast<unsigned char>(text[at + 2])) << 16U);
-    const bool begins =
-        kPiiBytes[key & 0xFFU] && !(digit && IsDigit(static_cast<char>(key & 0xFFU)));
-    digit = IsDigit(static_cast<char>(key & 0xFFU));
-    if (pii && begins) AtPii(scan, at);
-    const std::uint32_t hash = Literals::Hash(key);
-    const unsigned groups = groups_[hash] & wanted;
-    if (groups != 0) AtLiteral(scan, at, hash, groups);
-    if ((at & 63U) == 0 && scan.Exhausted()) return;
+  const std::size_t until = text.size() < 2 ? 0 : text.size() - 2;
+  for (std::size_t at = 0; at < until; ++at) {
+    const Candidate candidate = Next(text, at, until, wanted);
+    at = candidate.at;
+    if (candidate.pii) AtPii(scan, at);
+    if (candidate.groups != 0) AtLiteral(scan, at, candidate.hash, candidate.groups);
+    if (scan.Exhausted()) return;
   }
   if (options.injection && !scan.folded().is_ascii()) {
     ScanHidden(scan);

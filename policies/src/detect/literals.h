@@ -18,12 +18,15 @@ class Literals {
   void Add(std::string_view literal, LetterCase letter_case, int id);
   void Build();
 
-  // The key of three bytes in the order of the text, letters of either case alike.
+  // The key of the three bytes at `at`, which must be there; one load where four are.
   static std::uint32_t Key(std::string_view text, std::size_t at) {
-    const auto byte = [&](std::size_t i) {
-      return static_cast<std::uint32_t>(static_cast<unsigned char>(text[at + i]));
-    };
-    return byte(0) | (byte(1) << 8U) | (byte(2) << 16U);
+    std::uint32_t key = 0;
+    if (at + 4 <= text.size()) {
+      std::memcpy(&key, text.data() + at, 4);
+      return key & 0xFFFFFFU;
+    }
+    std::memcpy(&key, text.data() + at, 3);
+    return key;
   }
   static constexpr std::uint32_t kHashes = 1U << 14U;
   static std::uint32_t Hash(std::uint32_t key) { return (key | 0x202020U) * 0x9E3779B1U >> 18U; }
