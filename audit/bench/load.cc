@@ -4,6 +4,7 @@
 #include <cstdlib>
 #include <mutex>
 
+#include "audit/commitment.h"
 #include "bench.h"
 #include "core/clock.h"
 #include "core/random.h"
@@ -12,10 +13,10 @@ namespace interlock::audit::bench {
 namespace {
 
 // The body of a decision, as long as a usual one.
-std::string DecisionBody(const std::string& commit) {
-  return R"({"call":"0190c2a4-7d2e-7c3a-8b1f-0123456789ab","code":"OK","decision":{"bytes":400,"commit":")" +
-         commit +
-         R"(","slot":0},"effect":"allow","input":"sha256:1111111111111111111111111111111111111111111111111111111111111111","round":0})";
+std::string DecisionBody(const SealedPayload& payload) {
+  return R"({"call":"0190c2a4-7d2e-7c3a-8b1f-0123456789ab","code":"OK","decision":)" +
+         CommitmentText(payload, 0) +
+         R"(,"effect":"allow","input":"sha256:1111111111111111111111111111111111111111111111111111111111111111","round":0})";
 }
 constexpr std::string_view kPlainBody =
     R"({"amount":"1250","budget":"refunds-daily","call":"0190c2a4-7d2e-7c3a-8b1f-0123456789ab","limit":"500000","unit":"USD","window_us":86400000000})";
@@ -27,7 +28,7 @@ class Load {
   Load(Log& log, const SealedPayload& payload, int writers)
       : log_(log),
         payload_(payload),
-        body_(DecisionBody(core::Hex(payload.commitment))),
+        body_(DecisionBody(payload)),
         writers_(static_cast<std::size_t>(writers)) {}
 
   LoadFigures Run(double seconds) {

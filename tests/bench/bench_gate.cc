@@ -5,7 +5,6 @@
 #include <fcntl.h>
 #include <pthread.h>
 #include <sqlite3.h>
-#include <sys/resource.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -14,21 +13,13 @@
 #include <chrono>
 #include <condition_variable>
 #include <cstdio>
-#include <cstdlib>
 #include <filesystem>
-#include <iostream>
-#include <memory>
 #include <mutex>
 #include <string>
 #include <vector>
 
-#include "audit/keys.h"
-#include "audit/log.h"
 #include "core/check.h"
-#include "core/clock.h"
-#include "core/random.h"
-#include "runtime/make_engine.h"
-#include "tools/executor.h"
+#include "stack.h"
 
 namespace {
 
@@ -56,11 +47,10 @@ extern "C" int fdatasync(int fd) {
   return result;
 }
 
-namespace interlock {
+namespace interlock::bench {
 namespace {
 
 namespace fs = std::filesystem;
-using SteadyClock = std::chrono::steady_clock;
 
 constexpr std::size_t kFloorRowsMax = 200'000;
 
@@ -81,104 +71,6 @@ on("bench.pay", "r8", function(c) if c.principal.id ~= "bench" then return deny 
 
 constexpr const char* kArgs =
     R"({"amount":1250,"order_id":"o-1001","reason":"the mug arrived broken, the customer sent a photo"})";
-
-template <typename T>
-T Must(core::StatusOr<T> value) {
-  if (!value.ok()) {
-    std::cerr << "bench_gate: " << core::Message(value.status()) << "\n";
-    std::exit(2);
-  }
-  return std::move(value).value();
-}
-
-double SecondsSince(SteadyClock::time_point start) {
-  return std::chrono::duration<double>(SteadyClock::now() - start).count();
-}
-
-double CpuSeconds() {
-  rusage use{};
-  getrusage(RUSAGE_SELF, &use);
-  const auto seconds = [](const timeval& t) {
-    return static_cast<double>(t.tv_sec) + static_cast<double>(t.tv_usec) * 1e-6;
-  };
-  return seconds(use.ru_utime) + seconds(use.ru_stime);
-}
-
-double Median(std::vector<double> values) {
-  if (values.empty()) return 0;
-  const auto middle = values.begin() + static_cast<std::ptrdiff_t>(values.size() / 2);
-  std::nth_element(values.begin(), middle, values.end());
-  return *middle;
-}
-
-std::shared_ptr<const tools::Tool> PayTool() {
-  tools::Manifest manifest;
-  manifest.name = "bench.pay";
-  manifest.description = "Does nothing.";
-  manifest.input_schema = core::Json::parse(R"({
-    "type": "object", "additionalProperties": false, "required": ["amount", "order_id", "reason"],
-    "properties": {"amount": {"type": "integer"}, "order_id": {"type": "string"}, "reason": {"type": "string"}}})");
-  manifest.effect = tools::Effect::kWrite;
-  manifest.builtin = "noop";
-  return Must(tools::Tool::FromManifest(std::move(manifest)));
-}
-
-tools::Outcome Noop(const tools::CallSpec&) {
-  tools::Outcome outcome;
-  outcome.kind = tools::OutcomeKind::kOk;
-  outcome.result = {{"status", "done"}};
-  return outcome;
-}
-
-// Everything that main() of the daemon would build, without network and sandbox.
-struct Stack {
-  explicit Stack(const fs::path& folder) {
-    const auto tool = PayTool();
-    registry = Must(tools::Registry::Of({tool}));
-    bundle = Must(policies::Bundle::Load(
-        {{"bench.lua", kPolicy}},
-        {{tool->manifest().name, "write", tool->manifest().input_schema, {}}}, nullptr));
-    fs::create_directories(folder);
-    signer = Must(audit::OpenFileSigner(folder, "interlock.example/bench"));
-    keys = Must(audit::KeyStore::Open(folder, &random));
-    state = runtime::MakeState();
-    audit::LogOptions options;
-    options.folder = folder;
-    options.tenant = "main";
-    options.origin = "interlock.example/bench";
-    options.clock = &clock;
-    options.signer = signer.get();
-    options.projectors = {runtime::ProjectorOf(*state)};
-    log = Must(audit::Log::Open(options));
-    executor =
-        tools::MakeExecutor({.launcher = nullptr, .clock = &clock, .builtins = {{"noop", Noop}}});
-    runtime::EngineParts parts;
-    parts.tenant = "main";
-    parts.log = log.get();
-    parts.keys = keys.get();
-    parts.state = state.get();
-    parts.clock = &clock;
-    parts.random = &random;
-    parts.mint = &mint;
-    parts.executor = executor.get();
-    parts.registry = registry;
-    parts.bundle = bundle;
-    parts.limits.calls_max = 256;
-    engine = Must(runtime::MakeEngine(std::move(parts)));
-  }
-
-  core::SystemClock clock;
-  core::SystemRandom random;
-  core::PermitMint mint;
-  std::shared_ptr<const tools::Registry> registry;
-  std::shared_ptr<const policies::Bundle> bundle;
-  std::unique_ptr<audit::Signer> signer;
-  std::unique_ptr<audit::KeyStore> keys;
-  runtime::StatePtr state;
-  std::unique_ptr<audit::Log> log;
-  std::unique_ptr<tools::Executor> executor;
-  std::unique_ptr<runtime::Engine> engine;
-};
 
 // Keeps `in_flight` calls going for a while; each answer starts the next call.
 class Load {
@@ -359,31 +251,6 @@ double AppendAndSyncMicros(const fs::path& path) {
   return Median(std::move(micros));
 }
 
-// --- rows
-
-struct Row {
-  std::string what;
-  double figure;
-  std::string unit;
-  double floor = 0;  // 0: none
-  std::string floor_name;
-  std::string target;
-  bool met = true;
-};
-
-void Print(const Row& row) {
-  core::Json line = {{"what", row.what},
-                     {"p50", row.figure},
-                     {"unit", row.unit},
-                     {"floor", nullptr},
-                     {"floor_name", row.floor_name},
-                     {"target", row.target},
-                     {"target_met", nullptr}};
-  if (row.floor > 0) line["floor"] = row.floor;
-  if (!row.target.empty()) line["target_met"] = row.met;
-  std::cout << "BENCH " << line.dump() << std::endl;
-}
-
 int Main(const fs::path& folder, const std::vector<int>& levels) {
   fs::remove_all(folder);
   fs::create_directories(folder);
@@ -392,7 +259,7 @@ int Main(const fs::path& folder, const std::vector<int>& levels) {
   std::vector<std::pair<int, Load::Figures>> measured;
   std::int64_t entries_per_call = 0;
   {
-    Stack stack(folder / "tenant");
+    Stack stack({.folder = folder / "tenant", .policy = kPolicy, .tools = {"bench.pay"}});
     Load(stack, 64).Run(0.5);  // warm
     for (const int in_flight : levels) {
       const std::uint64_t size_before = stack.log->size();
@@ -402,7 +269,6 @@ int Main(const fs::path& folder, const std::vector<int>& levels) {
                                            measured.back().second.calls +
                                        0.5));
     }
-    stack.engine.reset();  // before what it borrows
   }
 
   for (const auto& [in_flight, figures] : measured) {
@@ -452,7 +318,7 @@ int Main(const fs::path& folder, const std::vector<int>& levels) {
 }
 
 }  // namespace
-}  // namespace interlock
+}  // namespace interlock::bench
 
 // bench_gate [FOLDER [IN_FLIGHT...]]
 int main(int argc, char** argv) {
@@ -460,6 +326,6 @@ int main(int argc, char** argv) {
   std::vector<int> levels;
   for (int i = 2; i < argc; ++i) levels.push_back(std::max(1, std::atoi(argv[i])));
   if (levels.empty()) levels = {1, 8, 64, 256};
-  return interlock::Main(argc > 1 ? std::filesystem::path(argv[1]) : here / "bench_gate.data",
-                         levels);
+  return interlock::bench::Main(
+      argc > 1 ? std::filesystem::path(argv[1]) : here / "bench_gate.data", levels);
 }

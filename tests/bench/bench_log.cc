@@ -1,0 +1,339 @@
+// A log of a million entries, written by the real gate, as its auditors meet it: how long it takes
+// to open and to verify, what their queries cost, what they cost the writer, bytes an entry.
+// `bench_log --entries N --folder DIR --keep`; the verifier is bin/interlock beside this program.
+#include <sqlite3.h>
+#include <sys/stat.h>
+
+#include <atomic>
+#include <condition_variable>
+#include <fstream>
+#include <functional>
+#include <mutex>
+#include <random>
+#include <thread>
+
+#include "core/check.h"
+#include "core/digest.h"
+#include "stack.h"
+
+namespace interlock::bench {
+namespace {
+
+namespace fs = std::filesystem;
+
+constexpr int kInFlight = 256;
+constexpr int kPeople = 1000;
+constexpr int kReaders = 64;
+constexpr int kQueryRounds = 101;
+constexpr int kPairs = 3;
+constexpr double kLoadSeconds = 4;
+
+constexpr const char* kPolicy = R"lua(
+policy "bench" { version = "1", owner = "bench", tools = { "bench.*" }, default = "deny" }
+local CALLS = budget "bench.calls" { unit = "calls", limit = 1000000000000, per = "tenant", window = "1d" }
+on("bench.*", "may", function(c) return allow() end)
+on("bench.*", "hold", function(c) return reserve(CALLS, 1) end)
+on("bench.pay", "small", function(c) if c.args.amount > 95000 then return deny { code = "LARGE" } end end)
+)lua";
+
+const std::vector<std::string>& ToolNames() {
+  static const std::vector<std::string> names = {"bench.pay", "bench.book", "bench.mail",
+                                                 "bench.note"};
+  return names;
+}
+
+StackOptions OptionsOf(const fs::path& folder) {
+  return {.folder = folder, .policy = kPolicy, .tools = ToolNames(), .search = true};
+}
+
+core::Principal Auditor() {
+  return {.tenant = "main", .id = "audi", .roles = {std::string(core::kRoleAuditor)}};
+}
+
+// Keeps kInFlight calls of many people and tools going while `more()`.
+class Load {
+ public:
+  Load(Stack& stack, std::function<bool()> more) : stack_(stack), more_(std::move(more)) {}
+
+  // Returns calls a second.
+  double Run() {
+    const auto start = SteadyClock::now();
+    open_ = kInFlight;
+    for (int i = 0; i < kInFlight; ++i) Next();
+    std::unique_lock lock(mutex_);
+    idle_.wait(lock, [this] { return open_ == 0; });
+    return static_cast<double>(done_) / SecondsSince(start);
+  }
+
+ private:
+  runtime::ToolCallSpec Spec() {
+    const std::lock_guard lock(mutex_);
+    runtime::ToolCallSpec spec;
+    spec.tool = ToolNames()[random_() % ToolNames().size()];
+    core::Json args = {{"amount", random_() % 100'000},
+                       {"order_id", "o-" + std::to_string(random_() % 50'000)},
+                       {"reason", "the mug number " + std::to_string(random_() % 500'000) +
+                                      " arrived broken, the customer sent a photo"}};
+    spec.args = args.dump();
+    spec.user = "person-" + std::to_string(random_() % kPeople);
+    spec.request_id = core::NewUuidV7(stack_.clock, stack_.random);
+    return spec;
+  }
+  void Next() {
+    stack_.engine->ExecuteToolCall(who_, Spec(), [this](core::StatusOr<runtime::CallInfo> call) {
+      const runtime::CallInfo info = Must(std::move(call));
+      INTERLOCK_CHECK(info.state == runtime::CallState::kOk || info.code == "LARGE");
+      const bool again = more_();
+      {
+        const std::lock_guard lock(mutex_);
+        ++done_;
+        if (!again && --open_ == 0) idle_.notify_all();
+      }
+      if (again) Next();
+    });
+  }
+
+  Stack& stack_;
+  const std::function<bool()> more_;
+  const core::Principal who_{
+      .tenant = "main", .id = "bench", .roles = {std::string(core::kRoleIntegrator)}};
+  std::mutex mutex_;
+  std::condition_variable idle_;
+  std::mt19937_64 random_{20'000};
+  int open_ = 0;
+  std::int64_t done_ = 0;
+};
+
+double RateFor(Stack& stack, double seconds) {
+  const auto end = SteadyClock::now() + std::chrono::duration_cast<SteadyClock::duration>(
+                                            std::chrono::duration<double>(seconds));
+  return Load(stack, [end] { return SteadyClock::now() < end; }).Run();
+}
+
+double MedianMicros(const std::function<void()>& query) {
+  std::vector<double> micros;
+  query();  // warm
+  for (int i = 0; i < kQueryRounds; ++i) {
+    const auto start = SteadyClock::now();
+    query();
+    micros.push_back(SecondsSince(start) * 1e6);
+  }
+  return Median(std::move(micros));
+}
+
+void QueryRow(const std::string& what, double micros, double max_micros) {
+  Print({.what = "1 M entries: " + what,
+         .figure = micros,
+         .unit = "us",
+         .floor_name = "",
+         .target = "<= " + std::to_string(static_cast<int>(max_micros)) + " us",
+         .met = micros <= max_micros});
+}
+
+void Filters(Stack& stack) {
+  const core::Principal auditor = Auditor();
+  const auto find = [&](const std::string& filter, bool finds) {
+    const auto page = Must(stack.engine->QueryCalls(auditor, {.size = 50, .cursor = ""}, filter));
+    INTERLOCK_CHECK(page.items.empty() != finds);
+  };
+  const auto row = [&](const std::string& what, const std::string& filter) {
+    QueryRow(what, MedianMicros([&] { find(filter, true); }), 1000);
+  };
+  row("50 newest calls", "");
+  row("50 newest denials", "verdict = \"deny\"");
+  row("50 denials of a tool", "tool = \"bench.pay\" AND verdict = \"deny\"");
+  row("50 calls of a person", "subject = \"person-7\"");
+  row("50 calls under a rule that denies", "rule:bench/small AND verdict = \"deny\"");
+  row("50 calls of an actor with a tool", "actor = \"bench\" AND tool = \"bench.book\"");
+}
+
+void CountsOfADay(Stack& stack) {
+  const std::string sql = "SELECT tool, verdict, count(*) FROM v_calls WHERE create_us >= " +
+                          std::to_string(stack.clock.WallMicros() - 86'400'000'000) +
+                          " GROUP BY tool, verdict";
+  const double micros = MedianMicros([&] {
+    const core::Status status = stack.log->Query([&](sqlite3* db) {
+      sqlite3_stmt* query = nullptr;
+      INTERLOCK_CHECK(sqlite3_prepare_v2(db, sql.c_str(), -1, &query, nullptr) == SQLITE_OK);
+      int rows = 0;
+      while (sqlite3_step(query) == SQLITE_ROW) ++rows;
+      sqlite3_finalize(query);
+      INTERLOCK_CHECK(rows >= 4);
+      return core::OkStatus();
+    });
+    INTERLOCK_CHECK(status.ok());
+  });
+  QueryRow("counts by tool and verdict of all calls (one day)", micros, 10'000);
+}
+
+void FullText(Stack& stack) {
+  const double micros = MedianMicros([&] {
+    std::mutex mutex;
+    std::condition_variable answered;
+    bool done = false;
+    stack.engine->SearchCalls(Auditor(), {.size = 50, .cursor = ""}, "4711",
+                              [&](core::StatusOr<runtime::FoundTexts> found) {
+                                Must(std::move(found));
+                                const std::lock_guard lock(mutex);
+                                done = true;
+                                answered.notify_all();
+                              });
+    std::unique_lock lock(mutex);
+    answered.wait(lock, [&] { return done; });
+  });
+  Print({.what = "1 M entries: full text, a rare word, its entry of access included",
+         .figure = micros,
+         .unit = "us",
+         .floor_name = "",
+         .target = ""});
+}
+
+// The writer beside 64 readers with one query a second each, and alone; in turns.
+void Readers(Stack& stack) {
+  std::vector<double> with;
+  std::vector<double> alone;
+  std::vector<double> shares;
+  for (int pair = 0; pair < kPairs; ++pair) {
+    alone.push_back(RateFor(stack, kLoadSeconds));
+    std::atomic<bool> stop{false};
+    std::vector<std::thread> readers;
+    for (int i = 0; i < kReaders; ++i) {
+      readers.emplace_back([&stack, &stop, i] {
+        std::this_thread::sleep_for(std::chrono::milliseconds(i * 1000 / kReaders));
+        while (!stop) {
+          Must(stack.engine->QueryCalls(Auditor(), {.size = 50, .cursor = ""},
+                                        "tool = \"bench.pay\" AND verdict = \"deny\""));
+          std::this_thread::sleep_for(std::chrono::seconds(1));
+        }
+      });
+    }
+    with.push_back(RateFor(stack, kLoadSeconds));
+    stop = true;
+    for (std::thread& reader : readers) reader.join();
+    shares.push_back(with.back() / alone.back());
+  }
+  const double share = Median(std::move(shares));
+  Print({.what = "calls beside 64 readers, 256 in flight",
+         .figure = Median(std::move(with)),
+         .unit = "1/s",
+         .floor = Median(std::move(alone)),
+         .floor_name = "without readers",
+         .target = ">= 0.8 of it",
+         .met = share >= 0.8});
+}
+
+double VerifySeconds(const fs::path& program, const fs::path& folder, const char* how) {
+  const std::string command = "'" + program.string() + "' audit verify " + how + " '" +
+                              folder.string() + "' > '" + (folder / "verify.txt").string() + "'";
+  const auto start = SteadyClock::now();
+  const int status = std::system(command.c_str());  // NOLINT: paths of our own
+  const double seconds = SecondsSince(start);
+  if (!WIFEXITED(status) || WEXITSTATUS(status) != 0) {
+    std::cerr << "bench_log: the log does not verify:\n"
+              << std::ifstream(folder / "verify.txt").rdbuf() << "\n";
+    std::exit(2);
+  }
+  return seconds;
+}
+
+void OpenAndVerify(const fs::path& program, const fs::path& folder, std::uint64_t entries) {
+  const auto start = SteadyClock::now();
+  { const Stack stack(OptionsOf(folder)); }
+  const double both_ms = SecondsSince(start) * 1e3;
+  const auto closing = SteadyClock::now();
+  double open_ms = 0;
+  {
+    const Stack stack(OptionsOf(folder));
+    open_ms = SecondsSince(closing) * 1e3;
+  }
+  const std::string of = std::to_string(entries / 1000) + " k entries: ";
+  Print({.what = of + "open, whole engine",
+         .figure = open_ms,
+         .unit = "ms",
+         .floor_name = "",
+         .target = "<= 200 ms",
+         .met = open_ms <= 200});
+  std::cerr << "open and close: " << both_ms << " ms\n";
+  const double scale = std::max(1.0, static_cast<double>(entries) / 1e6);
+  const double hashes = VerifySeconds(program, folder, "--hashes");
+  Print({.what = of + "verify --hashes",
+         .figure = hashes,
+         .unit = "s",
+         .floor_name = "",
+         .target = "<= 3 s a million",
+         .met = hashes <= 3 * scale});
+  const double full = VerifySeconds(program, folder, "");
+  Print({.what = of + "verify, projections and payloads too",
+         .figure = full,
+         .unit = "s",
+         .floor_name = "",
+         .target = "<= 25 s a million",
+         .met = full <= 25 * scale});
+}
+
+struct Args {
+  std::uint64_t entries = 1'000'000;
+  fs::path folder;
+  bool keep = false;
+};
+
+// bin/interlock of the build that this program is of.
+fs::path Verifier(const fs::path& program) {
+  for (fs::path folder = program.parent_path(); folder != folder.root_path();
+       folder = folder.parent_path()) {
+    if (fs::exists(folder / "bin" / "interlock")) return folder / "bin" / "interlock";
+  }
+  std::cerr << "bench_log: build `interlock` beside this program\n";
+  std::exit(2);
+}
+
+int Main(const fs::path& verifier, const Args& args) {
+  const fs::path folder = args.folder / "tenant";
+  std::uint64_t entries = 0;
+  {
+    Stack stack(OptionsOf(folder));
+    const auto start = SteadyClock::now();
+    if (stack.log->size() < args.entries) {
+      Load(stack, [&] { return stack.log->size() < args.entries; }).Run();
+    }
+    entries = stack.log->size();
+    std::cerr << entries << " entries after " << SecondsSince(start) << " s\n";
+    Filters(stack);
+    CountsOfADay(stack);
+    FullText(stack);
+    Readers(stack);
+    entries = stack.log->size();
+  }
+  OpenAndVerify(verifier, folder, entries);
+  const auto bytes = static_cast<double>(fs::file_size(folder / "audit.db"));
+  Print({.what = "audit.db, sealed payloads and projections included",
+         .figure = bytes / static_cast<double>(entries),
+         .unit = "bytes an entry",
+         .floor_name = "",
+         .target = ""});
+  if (!args.keep) fs::remove_all(args.folder);
+  return 0;
+}
+
+}  // namespace
+}  // namespace interlock::bench
+
+int main(int argc, char** argv) {
+  const std::filesystem::path program = std::filesystem::absolute(argv[0]);
+  interlock::bench::Args args;
+  args.folder = program.parent_path() / "bench_log.data";
+  for (int i = 1; i < argc; ++i) {
+    const std::string_view flag = argv[i];
+    if (flag == "--keep") {
+      args.keep = true;
+    } else if (flag == "--entries" && i + 1 < argc) {
+      args.entries = std::strtoull(argv[++i], nullptr, 10);
+    } else if (flag == "--folder" && i + 1 < argc) {
+      args.folder = argv[++i];
+    } else {
+      std::cerr << "usage: bench_log [--entries N] [--folder DIR] [--keep]\n";
+      return 2;
+    }
+  }
+  return interlock::bench::Main(interlock::bench::Verifier(program), args);
+}

@@ -1,0 +1,112 @@
+#include "stack.h"
+
+#include <sys/resource.h>
+
+#include <algorithm>
+
+#include "core/json.h"
+
+namespace interlock::bench {
+namespace {
+
+constexpr const char* kSchema = R"({
+  "type": "object", "additionalProperties": false, "required": ["amount", "order_id", "reason"],
+  "properties": {"amount": {"type": "integer"}, "order_id": {"type": "string"}, "reason": {"type": "string"}}})";
+
+std::shared_ptr<const tools::Tool> NoopTool(const std::string& name) {
+  tools::Manifest manifest;
+  manifest.name = name;
+  manifest.description = "Does nothing.";
+  manifest.input_schema = core::Json::parse(kSchema);
+  manifest.effect = tools::Effect::kWrite;
+  manifest.builtin = "noop";
+  return Must(tools::Tool::FromManifest(std::move(manifest)));
+}
+
+tools::Outcome Noop(const tools::CallSpec&) {
+  tools::Outcome outcome;
+  outcome.kind = tools::OutcomeKind::kOk;
+  outcome.result = {{"status", "done"}};
+  return outcome;
+}
+
+}  // namespace
+
+double SecondsSince(SteadyClock::time_point start) {
+  return std::chrono::duration<double>(SteadyClock::now() - start).count();
+}
+
+double CpuSeconds() {
+  rusage use{};
+  getrusage(RUSAGE_SELF, &use);
+  const auto seconds = [](const timeval& t) {
+    return static_cast<double>(t.tv_sec) + static_cast<double>(t.tv_usec) * 1e-6;
+  };
+  return seconds(use.ru_utime) + seconds(use.ru_stime);
+}
+
+double Median(std::vector<double> values) {
+  if (values.empty()) return 0;
+  const auto middle = values.begin() + static_cast<std::ptrdiff_t>(values.size() / 2);
+  std::nth_element(values.begin(), middle, values.end());
+  return *middle;
+}
+
+Stack::Stack(const StackOptions& options) {
+  std::vector<std::shared_ptr<const tools::Tool>> tools;
+  std::vector<policies::KnownTool> known;
+  for (const std::string& name : options.tools) {
+    tools.push_back(NoopTool(name));
+    known.push_back({name, "write", tools.back()->manifest().input_schema, {}});
+  }
+  registry = Must(tools::Registry::Of(tools));
+  bundle = Must(policies::Bundle::Load({{"bench.lua", options.policy}}, known, nullptr));
+  std::filesystem::create_directories(options.folder);
+  signer = Must(audit::OpenFileSigner(options.folder, "interlock.example/bench"));
+  keys = Must(audit::KeyStore::Open(options.folder, &random));
+  state = runtime::MakeState();
+  audit::LogOptions log_options;
+  log_options.folder = options.folder;
+  log_options.tenant = "main";
+  log_options.origin = "interlock.example/bench";
+  log_options.clock = &clock;
+  log_options.signer = signer.get();
+  log_options.projectors = {runtime::ProjectorOf(*state)};
+  log_options.clock_stepped = runtime::ClockSteppedOf(*state);
+  log = Must(audit::Log::Open(log_options));
+  if (options.search) search = Must(audit::SearchIndex::Open(options.folder));
+  executor =
+      tools::MakeExecutor({.launcher = nullptr, .clock = &clock, .builtins = {{"noop", Noop}}});
+  runtime::EngineParts parts;
+  parts.tenant = "main";
+  parts.log = log.get();
+  parts.keys = keys.get();
+  parts.state = state.get();
+  parts.clock = &clock;
+  parts.random = &random;
+  parts.mint = &mint;
+  parts.executor = executor.get();
+  parts.registry = registry;
+  parts.bundle = bundle;
+  parts.limits.calls_max = 256;
+  parts.folder = options.folder;
+  parts.search = search.get();
+  engine = Must(runtime::MakeEngine(std::move(parts)));
+}
+
+Stack::~Stack() { engine.reset(); }  // before what it borrows
+
+void Print(const Row& row) {
+  core::Json line = {{"what", row.what},
+                     {"p50", row.figure},
+                     {"unit", row.unit},
+                     {"floor", nullptr},
+                     {"floor_name", row.floor_name},
+                     {"target", row.target},
+                     {"target_met", nullptr}};
+  if (row.floor > 0) line["floor"] = row.floor;
+  if (!row.target.empty()) line["target_met"] = row.met;
+  std::cout << "BENCH " << line.dump() << std::endl;
+}
+
+}  // namespace interlock::bench

@@ -1,0 +1,76 @@
+// What the benchmarks of the whole gate share: everything that main() of the daemon would build,
+// without network and sandbox, and the lines that run.py reads.
+#pragma once
+
+#include <chrono>
+#include <cstdlib>
+#include <filesystem>
+#include <iostream>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "audit/keys.h"
+#include "audit/log.h"
+#include "audit/search.h"
+#include "core/clock.h"
+#include "core/random.h"
+#include "core/status.h"
+#include "runtime/make_engine.h"
+#include "tools/executor.h"
+
+namespace interlock::bench {
+
+using SteadyClock = std::chrono::steady_clock;
+
+// Ends the program with status 2 and the error.
+template <typename T>
+T Must(core::StatusOr<T> value) {
+  if (!value.ok()) {
+    std::cerr << "bench: " << core::Message(value.status()) << "\n";
+    std::exit(2);
+  }
+  return std::move(value).value();
+}
+
+double SecondsSince(SteadyClock::time_point start);
+double CpuSeconds();  // of this process, all threads
+double Median(std::vector<double> values);
+
+struct StackOptions {
+  std::filesystem::path folder;    // of the tenant; made
+  std::string policy;              // Lua
+  std::vector<std::string> tools;  // no-ops that take {amount, order_id, reason}
+  bool search = false;             // full text, as the daemon keeps it
+};
+
+struct Stack {
+  explicit Stack(const StackOptions& options);
+  ~Stack();
+
+  core::SystemClock clock;
+  core::SystemRandom random;
+  core::PermitMint mint;
+  std::shared_ptr<const tools::Registry> registry;
+  std::shared_ptr<const policies::Bundle> bundle;
+  std::unique_ptr<audit::Signer> signer;
+  std::unique_ptr<audit::KeyStore> keys;
+  runtime::StatePtr state;
+  std::unique_ptr<audit::Log> log;
+  std::unique_ptr<audit::SearchIndex> search;
+  std::unique_ptr<tools::Executor> executor;
+  std::unique_ptr<runtime::Engine> engine;
+};
+
+struct Row {
+  std::string what;
+  double figure;
+  std::string unit;
+  double floor = 0;  // 0: none
+  std::string floor_name;
+  std::string target;
+  bool met = true;
+};
+void Print(const Row& row);
+
+}  // namespace interlock::bench
