@@ -4,6 +4,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <csignal>
 #include <cstring>
 #include <fstream>
 #include <iterator>
@@ -148,6 +149,7 @@ Faults::Step Faults::Next() {
   if (power_is_off_) return Step::kDropped;
   if (++operations_ != number_ || what_ == At::kNever) return Step::kGoOn;
   if (what_ == At::kFails) return Step::kFail;
+  if (what_ == At::kKill) ::raise(SIGKILL);
   power_is_off_ = true;
   return Step::kTear;
 }

@@ -28,10 +28,10 @@ struct Faults {
   bool IsFull() const;
 
   // --- one operation of many
-  enum class At { kNever, kFails, kPowerCut };
+  enum class At { kNever, kFails, kPowerCut, kKill };
   // Counts writes, truncations and syncs of database files from now on, and lets the `number`-th
   // (from 1) fail, or cuts the power there: the operation tears, and nothing after it reaches the
-  // disk. Recording costs memory: for small databases.
+  // disk; or kills the process before it. Recording costs memory: for small databases.
   void Arm(At what, std::uint64_t number);
   void Disarm();
   std::uint64_t operations() const;

@@ -1,8 +1,12 @@
-// Each write and each sync of a small history fails, or is torn as the power goes, in turn. After a
-// restart: no entry that was acknowledged is lost, none is half there, the tree is consistent.
+// Each write and each sync of a small history fails, is torn as the power goes, or is the one at
+// which the process is killed, in turn. After a restart: no entry that was acknowledged is lost,
+// none is half there, the tree is consistent.
 #include <gmock/gmock.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 #include <fstream>
+#include <functional>
 #include <future>
 #include <map>
 
@@ -45,8 +49,9 @@ class PowerCutTest : public ::testing::Test {
   };
 
   // Opens the log and appends commands of two entries (the second one with a blob) until one is
-  // refused. Returns what was acknowledged; the log is closed.
-  static Acknowledged Work(Place& place) {
+  // refused. Returns what was acknowledged, and tells it at once; the log is closed.
+  static Acknowledged Work(
+      Place& place, const std::function<void(const EntryRef&)>& tell = [](const auto&) {}) {
     Acknowledged acknowledged;
     auto log = Log::Open(place.Options());
     if (!log.ok()) return acknowledged;
@@ -68,6 +73,8 @@ class PowerCutTest : public ::testing::Test {
       if (!done.get_future().get().ok()) break;
       acknowledged[first.index] = first.leaf_hash;
       acknowledged[second.index] = second.leaf_hash;
+      tell(first);
+      tell(second);
     }
     return acknowledged;
   }
@@ -91,6 +98,33 @@ class PowerCutTest : public ::testing::Test {
     options.verifier_key = place.signer->verifier_key();
     const VerifyReport report = Verify(options);
     ASSERT_EQ(report.verdict, Verdict::kIntact) << report.reason;
+  }
+
+  // Work() in a process of its own that is killed at the `number`-th operation.
+  Acknowledged WorkOfAKilledProcess(Place& place, std::uint64_t number) {
+    int ends[2];
+    EXPECT_EQ(::pipe(ends), 0);
+    place.signer.reset();
+    const pid_t child = ::fork();
+    if (child == 0) {
+      ::close(ends[0]);
+      place.signer = *OpenFileSigner(place.folder.path() + "/signer", kOrigin);
+      faults_.Arm(Faults::At::kKill, number);
+      Work(place, [&](const EntryRef& ref) {
+        if (::write(ends[1], &ref, sizeof ref) != sizeof ref) ::_exit(3);
+      });
+      ::_exit(4);  // nobody killed it
+    }
+    ::close(ends[1]);
+    Acknowledged acknowledged;
+    EntryRef ref;
+    while (::read(ends[0], &ref, sizeof ref) == sizeof ref) acknowledged[ref.index] = ref.leaf_hash;
+    ::close(ends[0]);
+    int status = 0;
+    EXPECT_EQ(::waitpid(child, &status, 0), child);
+    EXPECT_TRUE(WIFSIGNALED(status)) << "exit " << WEXITSTATUS(status);
+    place.signer = *OpenFileSigner(place.folder.path() + "/signer", kOrigin);
+    return acknowledged;
   }
 
   // How many operations the undisturbed history takes.
@@ -117,6 +151,19 @@ TEST_F(PowerCutTest, EachWriteAndSyncThatFailsLosesNothingAcknowledged) {
     faults_.Disarm();
     ASSERT_NO_FATAL_FAILURE(ExpectWhole(place, acknowledged));
   }
+}
+
+TEST_F(PowerCutTest, AProcessKilledAtEachWriteAndSyncLosesNothingAcknowledged) {
+  const std::uint64_t operations = CountOperations();
+  std::size_t most = 0;
+  for (std::uint64_t number = 1; number <= operations; ++number) {
+    SCOPED_TRACE("operation " + std::to_string(number));
+    Place place;
+    const Acknowledged acknowledged = WorkOfAKilledProcess(place, number);
+    most = std::max(most, acknowledged.size());
+    ASSERT_NO_FATAL_FAILURE(ExpectWhole(place, acknowledged));
+  }
+  EXPECT_EQ(most, 2u * kCommands);  // some were killed as they closed the log
 }
 
 TEST_F(PowerCutTest, EachWriteAndSyncThatIsTheLastLosesNothingAcknowledged) {
