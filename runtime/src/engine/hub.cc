@@ -4,6 +4,7 @@
 
 #include <chrono>
 
+#include "engine/approval_check.h"
 #include "engine/run_actor.h"
 #include "engine/select.h"
 
@@ -68,6 +69,7 @@ core::Status Hub::Start() {
     guards_.push_back(asio::make_work_guard(worker->io));
     workers_.push_back(std::move(worker));
   }
+  INTERLOCK_RETURN_IF_ERROR(CheckOpenApprovals(*parts.log));
   INTERLOCK_RETURN_IF_ERROR(WatchClock());
   INTERLOCK_RETURN_IF_ERROR(ActivateBundle());
   for (const auto& worker : workers_) {

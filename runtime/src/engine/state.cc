@@ -40,15 +40,7 @@ std::string RawText(const audit::EntryView& entry, std::string_view field) {
 
 // A JSON array of plain tokens as space separated words.
 std::string WordsOf(const audit::EntryView& entry, std::string_view field) {
-  std::string words;
-  const auto elements = core::JsonArrayElements(entry.body.Raw(field).value_or("[]"));
-  if (!elements.ok()) return words;
-  for (const std::string_view element : *elements) {
-    if (element.size() < 2) continue;
-    if (!words.empty()) words += ' ';
-    words += element.substr(1, element.size() - 2);
-  }
-  return words;
+  return runtime::WordsOf(entry.body, field);
 }
 
 // A key that another call could have too, so that somebody must remember it (rule 8).
@@ -73,6 +65,18 @@ std::vector<std::string> SplitWords(std::string_view text) {
     const std::size_t end = std::min(text.find(' '), text.size());
     if (end > 0) words.emplace_back(text.substr(0, end));
     text.remove_prefix(std::min(end + 1, text.size()));
+  }
+  return words;
+}
+
+std::string WordsOf(const core::JsonObjectView& body, std::string_view field) {
+  std::string words;
+  const auto elements = core::JsonArrayElements(body.Raw(field).value_or("[]"));
+  if (!elements.ok()) return words;
+  for (const std::string_view element : *elements) {
+    if (element.size() < 2) continue;
+    if (!words.empty()) words += ' ';
+    words += element.substr(1, element.size() - 2);
   }
   return words;
 }

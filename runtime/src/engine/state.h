@@ -25,6 +25,8 @@ namespace interlock::runtime {
 inline constexpr std::int64_t kClockDoubtMicros = 3'600'000'000;  // rule 27
 
 std::vector<std::string> SplitWords(std::string_view text);
+// The texts of a list, space separated.
+std::string WordsOf(const core::JsonObjectView& body, std::string_view field);
 void AddWord(std::string& words, std::string_view word);  // unless it is there
 // The unit is part of it: a budget that is declared in another currency starts anew.
 std::string BudgetKey(std::string_view budget, std::string_view unit, std::string_view scope_hmac,

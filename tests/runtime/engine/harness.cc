@@ -237,7 +237,7 @@ Harness::~Harness() {
   std::filesystem::remove_all(folder);
 }
 
-void Harness::Start() {
+void Harness::OpenLog() {
   auto signer = audit::OpenFileSigner(folder, "test/main");
   ASSERT_TRUE(signer.ok()) << signer.status();
   signer_ = std::move(*signer);
@@ -257,7 +257,9 @@ void Harness::Start() {
   auto log = audit::Log::Open(options);
   ASSERT_TRUE(log.ok()) << log.status();
   log_ = std::move(*log);
+}
 
+core::Status Harness::StartEngine() {
   EngineParts parts;
   parts.tenant = "main";
   parts.log = log_.get();
@@ -275,9 +277,8 @@ void Harness::Start() {
       known.push_back(
           {m.name, std::string(tools::EffectName(m.effect)), m.input_schema, m.result_schema});
     }
-    auto bundle = policies::Bundle::Load({{"test.lua", policy_}}, known, nullptr);
-    ASSERT_TRUE(bundle.ok()) << bundle.status();
-    parts.bundle = *bundle;
+    INTERLOCK_ASSIGN_OR_RETURN(parts.bundle,
+                               policies::Bundle::Load({{"test.lua", policy_}}, known, nullptr));
   }
   parts.agents = {agent};
   parts.planners["fake"] = &planner;
@@ -285,14 +286,17 @@ void Harness::Start() {
   parts.folder = folder;
   parts.retention = retention;
   if (with_search_) {
-    auto search = audit::SearchIndex::Open(folder);
-    ASSERT_TRUE(search.ok()) << search.status();
-    search_ = std::move(*search);
+    INTERLOCK_ASSIGN_OR_RETURN(search_, audit::SearchIndex::Open(folder));
     parts.search = search_.get();
   }
-  auto engine = MakeEngine(std::move(parts));
-  ASSERT_TRUE(engine.ok()) << engine.status();
-  engine_ = std::move(*engine);
+  INTERLOCK_ASSIGN_OR_RETURN(engine_, MakeEngine(std::move(parts)));
+  return core::OkStatus();
+}
+
+void Harness::Start() {
+  ASSERT_NO_FATAL_FAILURE(OpenLog());
+  const core::Status started = StartEngine();
+  ASSERT_TRUE(started.ok()) << started;
 }
 
 void Harness::WithSearch() {

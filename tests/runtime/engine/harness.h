@@ -125,6 +125,9 @@ class Harness {
   void SetPolicy(std::string policy) { policy_ = std::move(policy); }
   void Stop();
   void Start();
+  // The two halves of Start.
+  void OpenLog();
+  core::Status StartEngine();
 
   core::Principal integrator{
       .tenant = "main", .id = "ticketing", .roles = {"integrator", "user-relay"}};
