@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "audit/merkle.h"
+#include "commitments.h"
 
 namespace interlock::audit {
 namespace {
@@ -16,10 +17,14 @@ core::Status CheckPayloads(const NewEntry& entry, std::span<const SealedPayload>
   const auto fit = [&] {
     if (payloads.size() > static_cast<std::size_t>(kSlotsMax)) return false;
     std::size_t named = 0;
-    for (const NamedPayload& name : NamedPayloads(entry.body)) {  // in slot order
+    for (const NamedCommitment& name : CommitmentsIn(entry.body)) {  // in slot order
       const auto slot = static_cast<std::size_t>(name.slot);
       if (name.slot < 0 || slot > named || slot >= payloads.size()) return false;
-      if (core::Hex(payloads[slot].commitment) != name.commit_hex) return false;
+      const SealedPayload& payload = payloads[slot];
+      if (core::Hex(payload.commitment) != name.hex || payload.key_id != name.key ||
+          payload.plain_bytes != name.bytes) {
+        return false;
+      }
       named = slot + 1;
     }
     return named == payloads.size();

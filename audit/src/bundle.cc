@@ -177,6 +177,18 @@ std::vector<std::string> DigestNamesIn(std::string_view text) {
   return {names.begin(), names.end()};
 }
 
+std::vector<std::string> PartsNamedIn(std::string_view text) {
+  constexpr std::string_view kMember = R"("sha256":")";
+  std::set<std::string> names;
+  for (std::size_t at = text.find(kMember); at != std::string_view::npos;
+       at = text.find(kMember, at + 1)) {
+    const std::string_view value = text.substr(at + kMember.size(), 72);
+    const std::vector<std::string> name = DigestNamesIn(value);
+    if (!name.empty() && value == name.front() + "\"") names.insert(name.front());
+  }
+  return {names.begin(), names.end()};
+}
+
 std::vector<std::string> CitesOf(std::string_view entry_bytes) {
   const auto entry = ParseEntry(entry_bytes);
   return entry ? DigestNamesIn(entry->cites) : std::vector<std::string>();

@@ -113,7 +113,8 @@ class BundleVerifier {
   Outcome CheckPayloads();
   Outcome CheckPayload(std::uint64_t index, const NamedCommitment& commitment,
                        const core::Json& record, std::set<std::string>& used);
-  Outcome CheckErased(std::uint64_t index, int slot, const core::Json& record) const;
+  Outcome CheckErased(std::uint64_t index, const NamedCommitment& commitment,
+                      const core::Json& record) const;
   Outcome CheckBlobs();
   Outcome CheckConsistency();
   Outcome CheckOutside();
@@ -395,7 +396,7 @@ Outcome BundleVerifier::CheckPayload(std::uint64_t index, const NamedCommitment&
   const std::string* state = TextOf(record, "state");
   const std::string what = "payload in slot " + std::to_string(commitment.slot);
   if (state != nullptr && *state == "withheld") return std::nullopt;
-  if (state != nullptr && *state == "erased") return CheckErased(index, commitment.slot, record);
+  if (state != nullptr && *state == "erased") return CheckErased(index, commitment, record);
   if (state != nullptr && *state == "fields") {
     const auto fields = record.find("fields");
     bool holds = fields != record.end() && fields->is_object() && !fields->empty();
@@ -425,7 +426,8 @@ Outcome BundleVerifier::CheckPayload(std::uint64_t index, const NamedCommitment&
   return BadEntry(index, "committed to other fields than those of the " + what + " that is shown");
 }
 
-Outcome BundleVerifier::CheckErased(std::uint64_t index, int slot, const core::Json& record) const {
+Outcome BundleVerifier::CheckErased(std::uint64_t index, const NamedCommitment& commitment,
+                                    const core::Json& record) const {
   const Stop bad = BadEntry(index, "has an erased payload that no later entry names");
   const auto by = NumberOf(record, "by");
   const auto entry = by ? entries_.find(static_cast<std::uint64_t>(*by)) : entries_.end();
@@ -435,11 +437,12 @@ Outcome BundleVerifier::CheckErased(std::uint64_t index, int slot, const core::J
   }
   const auto body = core::ParseJson(entry->second.parsed.body, core::kPayloadLimits);
   if (!body.ok() || !body->is_object()) return bad;
-  // A key erases whatever was sealed with it; which that was, only the log itself can say.
-  if (TextOf(*body, "key") != nullptr) return std::nullopt;
+  if (const std::string* key = TextOf(*body, "key"); key != nullptr && *key == commitment.key) {
+    return std::nullopt;
+  }
   const auto ids = body->find("payloads");
   if (ids == body->end() || !ids->is_array()) return bad;
-  const core::Json id = static_cast<std::int64_t>(index) * 256 + slot;
+  const core::Json id = static_cast<std::int64_t>(index) * 256 + commitment.slot;
   if (std::find(ids->begin(), ids->end(), id) == ids->end()) return bad;
   return std::nullopt;
 }
@@ -467,6 +470,11 @@ Outcome BundleVerifier::CheckBlobs() {
     reach.pop_back();
     const auto found = files_.find(file);
     if (found == files_.end() || !used.insert(file).second) continue;
+    for (const std::string& name : PartsNamedIn(found->second)) {
+      if (files_.count("blobs/" + name.substr(7)) == 0) {
+        return Tampered("file `" + name + "` is missing, of which `" + file + "` is made");
+      }
+    }
     for (std::string& name : DigestNamesIn(found->second)) reach.push_back(std::move(name));
   }
   for (const auto& [name, bytes] : files_) {

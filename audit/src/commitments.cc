@@ -3,6 +3,9 @@
 #include <algorithm>
 #include <optional>
 
+#include "audit/commitment.h"
+#include "core/json.h"
+
 namespace interlock::audit {
 namespace {
 
@@ -34,13 +37,14 @@ class Cutter {
     text_.remove_prefix(end);
     return token;
   }
-  std::optional<int> Number() {
-    int value = 0;
+  std::optional<std::uint32_t> Number(std::size_t digits_max) {
+    std::uint32_t value = 0;
     std::size_t digits = 0;
-    while (digits < 4 && digits < text_.size() && text_[digits] >= '0' && text_[digits] <= '9') {
-      value = value * 10 + (text_[digits++] - '0');
+    while (digits <= digits_max && digits < text_.size() && text_[digits] >= '0' &&
+           text_[digits] <= '9') {
+      value = value * 10 + static_cast<std::uint32_t>(text_[digits++] - '0');
     }
-    if (digits == 0 || digits > 3) return std::nullopt;
+    if (digits == 0 || digits > digits_max) return std::nullopt;
     text_.remove_prefix(digits);
     return value;
   }
@@ -67,21 +71,27 @@ bool TakeFields(Cutter& text, NamedCommitment& out) {
 std::optional<NamedCommitment> CommitmentAt(std::string_view after_label) {
   Cutter text(after_label);
   NamedCommitment found;
+  const auto bytes = text.Number(9);
+  if (!bytes || !text.Literal(R"(,"commit":")")) return std::nullopt;
   const auto hex = text.Hex64();
-  if (!hex || !text.Literal("\"") || !TakeFields(text, found) || !text.Literal(R"(,"slot":)")) {
+  if (!hex || !text.Literal("\"") || !TakeFields(text, found) || !text.Literal(R"(,"key":")")) {
     return std::nullopt;
   }
-  const auto slot = text.Number();
-  if (!slot) return std::nullopt;
+  const auto key = text.UpToQuote();
+  if (!key || !text.Literal(R"(","slot":)")) return std::nullopt;
+  const auto slot = text.Number(3);
+  if (!slot || !text.Literal("}")) return std::nullopt;
   found.hex = *hex;
-  found.slot = *slot;
+  found.key = *key;
+  found.bytes = *bytes;
+  found.slot = static_cast<int>(*slot);
   return found;
 }
 
 }  // namespace
 
 std::vector<NamedCommitment> CommitmentsIn(std::string_view bytes) {
-  constexpr std::string_view kLabel = R"("commit":")";
+  constexpr std::string_view kLabel = R"({"bytes":)";
   std::vector<NamedCommitment> found;
   for (std::size_t at = bytes.find(kLabel); at != std::string_view::npos;
        at = bytes.find(kLabel, at + 1)) {
@@ -93,6 +103,19 @@ std::vector<NamedCommitment> CommitmentsIn(std::string_view bytes) {
       found.begin(), found.end(),
       [](const NamedCommitment& a, const NamedCommitment& b) { return a.slot < b.slot; });
   return found;
+}
+
+std::string CommitmentText(const SealedPayload& payload, int slot, std::string_view fields) {
+  std::string object;
+  object.reserve(fields.size() + 192);
+  core::JsonObjectWriter writer(object);
+  writer.Int("bytes", static_cast<std::int64_t>(payload.plain_bytes));
+  writer.String("commit", core::Hex(payload.commitment));
+  if (!fields.empty()) writer.Raw("fields", fields);
+  writer.String("key", payload.key_id);
+  writer.Int("slot", slot);
+  writer.Close();
+  return object;
 }
 
 }  // namespace interlock::audit

@@ -64,13 +64,4 @@ struct ParsedEntry {
 // Accepts exactly what AppendEntry writes (with any kind); nullopt for all other bytes.
 std::optional<ParsedEntry> ParseEntry(std::string_view bytes);
 
-// A commitment object {"bytes":n,"commit":"<hex>","slot":k} somewhere in an entry.
-struct NamedPayload {
-  std::string_view commit_hex;
-  int slot = 0;
-};
-// All commitment objects of an entry, in slot order. Works on the text: an unescaped quote cannot
-// stand inside a JSON string, so the pattern is found nowhere else.
-std::vector<NamedPayload> NamedPayloads(std::string_view bytes);
-
 }  // namespace interlock::audit

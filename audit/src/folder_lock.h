@@ -14,6 +14,8 @@ class FolderLock {
  public:
   // Errors: kFailedPrecondition with the other process's pid.
   static core::StatusOr<FolderLock> Take(const std::string& folder);
+  // Whether some process holds it now.
+  static bool IsTaken(const std::string& folder);
 
  private:
   UniqueFd fd_;

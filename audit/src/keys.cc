@@ -14,6 +14,7 @@
 #include <shared_mutex>
 #include <unordered_map>
 
+#include "audit/commitment.h"
 #include "private_file.h"
 #include "sqlite.h"
 
@@ -24,6 +25,7 @@ constexpr std::size_t kKeyBytes = crypto_aead_xchacha20poly1305_ietf_KEYBYTES;
 constexpr std::size_t kNonceBytes = crypto_aead_xchacha20poly1305_ietf_NPUBBYTES;
 constexpr std::size_t kTagBytes = crypto_aead_xchacha20poly1305_ietf_ABYTES;
 constexpr std::size_t kSaltBytes = 32;
+static_assert(kNonceBytes + kSaltBytes + kTagBytes == kSealBytes);
 constexpr std::size_t kCachedKeysMax = 65'536;
 constexpr std::size_t kCachedHmacsMax = 16'384;
 constexpr std::int64_t kKeysApplicationId = 0x494C4B59;  // "ILKY"

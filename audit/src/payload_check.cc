@@ -2,6 +2,7 @@
 
 #include <charconv>
 
+#include "audit/commitment.h"
 #include "commitments.h"
 #include "core/digest.h"
 #include "core/json.h"
@@ -11,19 +12,27 @@ namespace interlock::audit {
 core::Status PayloadCheck::Start(sqlite3* db) {
   INTERLOCK_ASSIGN_OR_RETURN(
       rows_, Statement::Prepare(
-                 db, "SELECT id, commitment, key_id, sealed IS NULL FROM payload ORDER BY id"));
+                 db,
+                 "SELECT id, commitment, key_id, sealed IS NULL, plain_bytes, length(sealed) "
+                 "FROM payload ORDER BY id"));
   INTERLOCK_ASSIGN_OR_RETURN(row_there_, rows_.Step());
   return core::OkStatus();
+}
+
+// The row is the one that the commitment names, as far as can be seen without the key.
+bool PayloadCheck::RowIs(const NamedCommitment& named) const {
+  const auto bytes = static_cast<std::int64_t>(named.bytes);
+  return (rows_.Int(0) & 0xFF) == named.slot && core::Hex(rows_.Bytes(1)) == named.hex &&
+         rows_.Bytes(2) == named.key && rows_.Int(4) == bytes &&
+         (rows_.Int(3) != 0 || rows_.Int(5) == bytes + static_cast<std::int64_t>(kSealBytes));
 }
 
 core::Status PayloadCheck::Next(std::uint64_t index, std::string_view bytes) {
   const std::vector<NamedCommitment> named = CommitmentsIn(bytes);
   std::size_t next = 0;
-  const auto owner = [&] { return static_cast<std::uint64_t>(rows_.Int(0)) >> 8; };
-  while (row_there_ && owner() <= index) {
+  while (row_there_ && rows_.Int(0) >> 8 <= static_cast<std::int64_t>(index)) {
     const int slot = static_cast<int>(rows_.Int(0) & 0xFF);
-    if (next >= named.size() || named[next].slot != slot ||
-        core::Hex(rows_.Bytes(1)) != named[next].hex) {
+    if (next >= named.size() || !RowIs(named[next])) {
       findings_->Entry(index, "does not name the payload in slot " + std::to_string(slot) +
                                   " that is stored for it, or an earlier one is missing");
     }

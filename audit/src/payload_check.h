@@ -9,6 +9,7 @@
 #include <utility>
 #include <vector>
 
+#include "commitments.h"
 #include "core/status.h"
 #include "entry_text.h"
 #include "findings.h"
@@ -31,6 +32,8 @@ class PayloadCheck {
   bool rows_left() const { return row_there_; }
 
  private:
+  bool RowIs(const NamedCommitment& named) const;
+
   Findings* const findings_;
   Statement rows_;
   bool row_there_ = false;

@@ -22,16 +22,20 @@ class ProjectionCheck {
   // comparable.
   bool other_version() const { return other_version_; }
   std::uint64_t watermark() const { return watermark_; }
+  bool has_watermark() const { return scratch_ != nullptr; }
   core::Status Fold(const EntryView& entry);
   core::Status Compare(Findings* findings);
 
  private:
+  core::Status CompareSchema(Findings* findings);
+  core::Status CheckIndexes(const std::string& table, Findings* findings);
   core::Status CompareTable(const std::string& table, Findings* findings);
 
   sqlite3* file_ = nullptr;
   Db scratch_;
   RunIndex run_index_;
   std::vector<Projector*> projectors_;  // run_index_ first
+  bool only_run_index_ = true;
   std::uint64_t watermark_ = 0;
   bool other_version_ = false;
 };

@@ -29,6 +29,12 @@ std::string FileUri(const std::string& path, bool immutable) {
 
 core::StatusOr<Db> OpenAtRest(const std::string& path) {
   if (FileSize(path) < 0) return core::NotFound("there is no `" + path + "`");
+  if (FileSize(path + "-journal") > 0) {
+    return core::FailedPrecondition(
+        "`" + path +
+        "-journal` would be rolled back by whoever opens the file "
+        "next; a log has none: remove it, or find out who put it there");
+  }
   const bool at_rest = FileSize(path + "-wal") <= 0;
   INTERLOCK_ASSIGN_OR_RETURN(Db db, OpenForReading(FileUri(path, at_rest)));
   INTERLOCK_RETURN_IF_ERROR(Exec(db.get(), "BEGIN"));

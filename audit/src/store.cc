@@ -7,6 +7,7 @@
 #include "batch_rows.h"
 #include "private_file.h"
 #include "rotation_check.h"
+#include "tree_store.h"
 
 namespace interlock::audit {
 namespace {
@@ -88,8 +89,10 @@ core::Status Store::LoadCheckpoint(const LogOptions& options) {
 core::Status Store::CheckTail(const LogOptions& options, std::uint64_t size) {
   const std::uint64_t signed_size =
       checkpoints_at_open_.empty() ? 0 : checkpoints_at_open_.back().size;
-  // At least the last entry: the clock goes on from it.
-  const std::uint64_t first = std::min(signed_size, size == 0 ? 0 : size - 1);
+  // What no head covers, and what is in no full tile yet: older entries have the scan. At least the
+  // last entry: the clock goes on from it.
+  const std::uint64_t first =
+      std::min({signed_size, size / kTileWidth * kTileWidth, size == 0 ? 0 : size - 1});
   return ForEachStored(db(), first, size, [&](const EntryView& entry) -> core::Status {
     const auto parsed = ParseEntry(entry.bytes);
     if (LeafHash(entry.bytes) != entry.leaf_hash)

@@ -2,14 +2,18 @@
 
 #include <algorithm>
 #include <functional>
+#include <map>
 #include <set>
 #include <utility>
 
+#include "audit/bundle.h"
 #include "audit/cosignature.h"
 #include "audit/merkle.h"
 #include "chain_check.h"
 #include "findings.h"
+#include "folder_lock.h"
 #include "head_check.h"
+#include "note_key.h"
 #include "payload_check.h"
 #include "projection_check.h"
 #include "read_only.h"
@@ -23,6 +27,8 @@ namespace interlock::audit {
 namespace {
 
 constexpr std::uint64_t kProgressEntries = 4096;
+// A daemon at work signs every 256 entries; a few batches may stand between it and the verifier.
+constexpr std::uint64_t kUnsignedWhileLiveMax = 4096;
 
 class Verifier {
  public:
@@ -71,6 +77,8 @@ class Verifier {
   core::Status CheckTile(const Tile& tile);
   core::Status CheckContent(std::uint64_t index, const Statement& row, const core::Digest& hash);
   core::Status CheckBlobs();
+  void NoteCites(std::uint64_t index, std::string_view cites);
+  bool IsLive() const;
   core::Status CheckWitnesses();
   core::StatusOr<std::uint64_t> CosignedBy(const std::string& key);
   void CheckHash(std::uint64_t index, const Statement& row, const core::Digest& hash);
@@ -96,6 +104,7 @@ class Verifier {
   std::uint64_t in_tiles_ = 0;           // entries below are in complete tiles ...
   std::set<std::uint64_t> unlike_tile_;  // ... and these are not what their tile says
   Statement tile_row_;
+  std::map<std::string, std::uint64_t, std::less<>> cited_;  // file, the first entry that cites it
   PayloadCheck payloads_{&findings_};
   ProjectionCheck projections_;
   std::optional<ChainCheck> chain_;
@@ -105,9 +114,10 @@ class Verifier {
 // begins.
 core::Status Verifier::CheckTables() {
   constexpr const char* kTables =
-      "SELECT type, name, sql FROM sqlite_schema WHERE type IN ('table', 'trigger') "
+      "SELECT type, name, sql FROM sqlite_schema WHERE type IN ('table', 'trigger', 'index') "
       "AND name NOT LIKE 'sqlite\\_%' ESCAPE '\\' "
-      "AND (name = 'p_watermark' OR tbl_name NOT LIKE 'p\\_%' ESCAPE '\\') ORDER BY type, name";
+      "AND (tbl_name = 'p_watermark' OR tbl_name NOT LIKE 'p\\_%' ESCAPE '\\') "
+      "ORDER BY type, name";
   INTERLOCK_ASSIGN_OR_RETURN(Db fresh,
                              OpenDb(":memory:", SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE));
   INTERLOCK_ASSIGN_OR_RETURN(const std::int64_t version,
@@ -194,6 +204,7 @@ core::Status Verifier::CheckContent(std::uint64_t index, const Statement& row,
   INTERLOCK_RETURN_IF_ERROR(payloads_.Next(index, bytes));
   if (entry && entry->kind == kPayloadErasedKind) payloads_.NoteErasure(index, *entry);
   if (entry && entry->kind == kRotatedKind) heads_->Rotate(index, *entry);
+  if (entry) NoteCites(index, entry->cites);
   CheckRoot(index + 1);
   if (!entry || findings_.any() || chain_->has_broken_links()) return core::OkStatus();
   return Fold(index, *entry, bytes, hash);
@@ -290,8 +301,19 @@ core::Status Verifier::CheckEnd() {
   if (projections_.watermark() > size && !findings_.any()) {
     findings_.Entry(size, "is missing: the projections had it");
   }
+  if (!HashesOnly() && size > 0 && !projections_.has_watermark() && !findings_.any()) {
+    findings_.General("the watermark of the projections is missing");
+  }
+  const std::uint64_t unsigned_entries = size - std::min(size, report_.signed_entries);
   if (size > 0 && report_.signed_entries == 0) {
     incomplete_ = "no checkpoint covers any entry; give one that was kept elsewhere";
+  } else if (!HashesOnly() && projections_.watermark() < size && !IsLive()) {
+    incomplete_ = "the projections hold " + std::to_string(projections_.watermark()) + " of " +
+                  std::to_string(size) + " entries; open the log once";
+  } else if (unsigned_entries > (IsLive() ? kUnsignedWhileLiveMax : 0)) {
+    incomplete_ = "nothing vouches for the last " + std::to_string(unsigned_entries) +
+                  " entries: no checkpoint covers them; open the log once, or give a checkpoint "
+                  "taken after them";
   } else if (projections_.other_version()) {
     incomplete_ = "projections are of another version and were not compared; open the log once";
   }
@@ -302,13 +324,43 @@ core::Status Verifier::CheckBlobs() {
   INTERLOCK_ASSIGN_OR_RETURN(
       Statement rows,
       Statement::Prepare(db_.get(), "SELECT digest, bytes FROM blob ORDER BY digest"));
+  std::set<std::string> kept;
+  std::set<std::string> parts;
   while (true) {
     INTERLOCK_ASSIGN_OR_RETURN(const bool row, rows.Step());
-    if (!row) return core::OkStatus();
-    if (core::AsBytes(core::Sha256(rows.Bytes(1))) == rows.Bytes(0)) continue;
-    findings_.General("file sha256:" + core::Hex(rows.Bytes(0)) + " was changed");
-    return core::OkStatus();
+    if (!row) break;
+    const std::string name = "sha256:" + core::Hex(rows.Bytes(0));
+    if (core::AsBytes(core::Sha256(rows.Bytes(1))) != rows.Bytes(0)) {
+      findings_.General("file " + name + " was changed");
+      return core::OkStatus();
+    }
+    for (const std::string& part : PartsNamedIn(rows.Bytes(1))) parts.insert(part);
+    kept.insert(name);
   }
+  for (const auto& [name, index] : cited_) {
+    if (kept.count(name) == 0) {
+      findings_.Entry(index, "cites the file " + name + ", which is missing");
+    }
+  }
+  for (const std::string& name : parts) {
+    if (kept.count(name) == 0) findings_.General("file " + name + " is missing");
+  }
+  return core::OkStatus();
+}
+
+// Whoever appends an entry that cites a file keeps the file.
+void Verifier::NoteCites(std::uint64_t index, std::string_view cites) {
+  constexpr std::size_t kNameBytes = 71;
+  for (std::size_t at = cites.find('"'); at != std::string_view::npos;
+       at = cites.find('"', at + kNameBytes + 2)) {
+    const std::string_view name = cites.substr(at + 1, kNameBytes);
+    if (cited_.find(name) == cited_.end()) cited_.emplace(name, index);
+  }
+}
+
+bool Verifier::IsLive() const {
+  const std::size_t slash = options_.database.rfind('/');
+  return FolderLock::IsTaken(slash == std::string::npos ? "." : options_.database.substr(0, slash));
 }
 
 // Entries that a head covers which holds and which this witness cosigned.
@@ -341,6 +393,8 @@ core::Status Verifier::CheckWitnesses() {
 }
 
 }  // namespace
+
+bool IsVerifierKey(std::string_view text) { return ParseVerifierKey(text).ok(); }
 
 VerifyReport Verify(const VerifyOptions& options) { return Verifier(options).Run(); }
 

@@ -216,7 +216,8 @@ class BundleVerifier:
             for commitment in entries.commitments(raw):
                 record = records[at] if at < len(records) else None
                 key = (index, commitment[1])
-                if not isinstance(record, dict) or (record.get("entry"), record.get("slot")) != key:
+                numbers = [record.get("entry"), record.get("slot")] if isinstance(record, dict) else []
+                if not all(type(number) is int for number in numbers) or tuple(numbers) != key:
                     raise tampered("commits to a payload of which the manifest says nothing", index)
                 self._check_payload(index, commitment, record, used)
                 at += 1
@@ -227,12 +228,12 @@ class BundleVerifier:
                 raise tampered("file `%s` is no payload of these entries" % name)
 
     def _check_payload(self, index, commitment, record, used):
-        committed, slot, fields = commitment
+        committed, slot, fields, key, _ = commitment
         state, what = record.get("state"), "payload in slot %d" % slot
         if state == "withheld":
             return
         if state == "erased":
-            self._check_erased(index, slot, record)
+            self._check_erased(index, slot, key, record)
         elif state == "fields":
             shown = record.get("fields")
             if not isinstance(shown, dict) or not shown or not all(
@@ -264,15 +265,15 @@ class BundleVerifier:
             return False
         return notes.sha256(b"\3", salt, name.encode(), b"\0", value.encode()).hex().encode() == committed
 
-    def _check_erased(self, index, slot, record):
+    def _check_erased(self, index, slot, key, record):
         by = record.get("by")
-        named = isinstance(by, int) and by > index and by in self.entries
+        named = type(by) is int and by > index and by in self.entries
         if named:
             entry = self.entries[by][0]
             ids = entry["body"].get("payloads")
             named = entry["kind"] == "payload.erased" and (
-                isinstance(entry["body"].get("key"), str)
-                or (isinstance(ids, list) and index * 256 + slot in ids)
+                entry["body"].get("key") == key.decode()
+                or (isinstance(ids, list) and index * 256 + slot in [i for i in ids if type(i) is int])
             )
         if not named:
             raise tampered("has an erased payload that no later entry names", index)
@@ -293,6 +294,9 @@ class BundleVerifier:
             file = "blobs/" + reach.pop()[7:]
             if file in self.files and file not in used:
                 used.add(file)
+                for part in sorted(entries.files_named(self.files[file])):
+                    if "blobs/" + part[7:] not in self.files:
+                        raise tampered("file `%s` is missing, of which `%s` is made" % (part, file))
                 reach += entries.digest_names(self.files[file])
         for name in sorted(self.files):
             if not name.startswith("blobs/"):

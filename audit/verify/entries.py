@@ -16,9 +16,9 @@ DIGEST_NAME = re.compile(r"sha256:[0-9a-f]{64}")
 _PLAIN_NAME = re.compile(r"[\x20\x21\x23-\x5b\x5d-\x7e]{1,128}")
 _KEY = re.compile(r"[\x20\x21\x23-\x5b\x5d-\x7e]*")
 _COMMITMENT = re.compile(
-    rb'"commit":"(?P<hex>[0-9a-f]{64})"'
+    rb'\{"bytes":(?P<bytes>[0-9]{1,9}),"commit":"(?P<hex>[0-9a-f]{64})"'
     rb'(?:,"fields":\{(?P<fields>(?:"[^"]*":"[0-9a-f]{64}"(?:,"[^"]*":"[0-9a-f]{64}")*)?)\})?'
-    rb',"slot":(?P<slot>[0-9]{1,3})(?![0-9])'
+    rb',"key":"(?P<key>[^"]*)","slot":(?P<slot>[0-9]{1,3})\}'
 )
 _FIELD = re.compile(rb'"([^"]*)":"([0-9a-f]{64})"')
 
@@ -102,12 +102,17 @@ def parse_entry(data):
 
 
 def commitments(data):
-    """(commitment hex, slot, {field: hex}) of each commitment object, in slot order."""
+    """(commitment hex, slot, {field: hex}, key id, bytes) of each commitment object, in slot order."""
     found = []
     for match in _COMMITMENT.finditer(data):
         fields = dict(_FIELD.findall(match["fields"] or b""))
-        found.append((match["hex"].decode(), int(match["slot"]), fields))
+        found.append((match["hex"].decode(), int(match["slot"]), fields, match["key"], int(match["bytes"])))
     return sorted(found, key=lambda item: item[1])
+
+
+def files_named(data):
+    """Files that a manifest is made of, and without which it says nothing."""
+    return {m.group(1).decode() for m in re.finditer(rb'"sha256":"(sha256:[0-9a-f]{64})"', data)}
 
 
 def _refuse(text):

@@ -7,9 +7,10 @@ import json
 import os
 import sys
 
+import notes
 from bundle import BundleVerifier
 from logfile import LogVerifier
-from verdicts import COULD_NOT_CHECK, NAMES, Report
+from verdicts import COULD_NOT_CHECK, INTACT, NAMES, Report
 
 
 def find_log(path):
@@ -64,7 +65,7 @@ def show_progress(done, total):
 def main(argv):
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("path", nargs="?", help="a tenant's folder, an audit.db, or a bundle (.tar)")
-    parser.add_argument("--key", default="", help="verifier key, NAME+ID+BASE64, from somewhere else than here")
+    parser.add_argument("--key", default=None, help="verifier key, NAME+ID+BASE64, from somewhere else than here")
     parser.add_argument("--checkpoint", action="append", default=[], help="a note that was kept elsewhere")
     parser.add_argument("--witness-key", action="append", default=[], help="a witness that must have cosigned")
     parser.add_argument("--witness-threshold", type=int, default=0, help="so many of them will do (default: all)")
@@ -73,6 +74,8 @@ def main(argv):
     options = parser.parse_args(argv)
     if options.batch:
         return batch(sys.stdin)
+    if options.key is not None and not notes.is_verifier_key(options.key):
+        parser.error("--key is not a verifier key (NAME+ID+BASE64)")
     if not options.path:
         parser.error("name a log or a bundle")
     try:
@@ -81,13 +84,15 @@ def main(argv):
         print("error: cannot read `%s`: %s" % (error.filename, error.strerror), file=sys.stderr)
         return COULD_NOT_CHECK
     progress = show_progress if sys.stderr.isatty() else None
-    report = verify(options.path, options.key, outside, options.witness_key, progress, options.witness_threshold)
+    report = verify(options.path, options.key or "", outside, options.witness_key, progress, options.witness_threshold)
     if options.json:
         print(json.dumps(report.as_dict()))
     else:
         print(NAMES[report.verdict] + (": " + report.reason if report.reason else ""))
-        print("entries %(entries)d, checkpoints %(checkpoints)d, root %(root)s" % {
-            "entries": 0, "checkpoints": 0, "root": "", **report.figures})
+        print("entries %(entries)d (%(signed_entries)d under a checkpoint), checkpoints %(checkpoints)d, root %(root)s" % {
+            "entries": 0, "signed_entries": 0, "checkpoints": 0, "root": "", **report.figures})
+        if report.verdict == INTACT and options.key is None:
+            print("the key is the log's own; pin it with --key")
     return report.verdict
 
 

@@ -1,5 +1,6 @@
 """Checks an audit.db: docs/audit_format.md, "How to verify", step by step."""
 
+import fcntl
 import os
 import sqlite3
 import urllib.parse
@@ -9,17 +10,19 @@ import notes
 import rotation
 from verdicts import COULD_NOT_CHECK, INCOMPLETE, INTACT, TAMPERED, CouldNotCheck, Findings, Report
 
+SEAL_BYTES = 72  # nonce, salt and tag
+LIVE_MAX = 4096  # entries that a daemon at work may not have signed yet
 APPLICATION_ID = 0x494C4F47
 WIDTH = 256
-# SHA-256 over "type\nname\nsql\n" of the tables and triggers that a schema version makes, sorted.
+# SHA-256 over "type\nname\nsql\n" of the tables, triggers and indexes that a schema version makes, sorted.
 SCHEMAS = {
     1: "039a8c7b2adb0ff14cc1cb13fd1293f9f027f59c7deb91dacf65a7c9274a303d",
     2: "b4d9f15227e36602baf83ecbb3a3cc8616288c4e49fb5dcd789538f16974afc6",
 }
 MASTER = (
-    "SELECT type, name, sql FROM sqlite_schema WHERE type IN ('table', 'trigger') "
+    "SELECT type, name, sql FROM sqlite_schema WHERE type IN ('table', 'trigger', 'index') "
     "AND name NOT LIKE 'sqlite\\_%' ESCAPE '\\' "
-    "AND (name = 'p_watermark' OR tbl_name NOT LIKE 'p\\_%' ESCAPE '\\') ORDER BY type, name"
+    "AND (tbl_name = 'p_watermark' OR tbl_name NOT LIKE 'p\\_%' ESCAPE '\\') ORDER BY type, name"
 )
 
 
@@ -27,6 +30,9 @@ def open_database(path):
     """Read-only. A database at rest is opened as immutable, so that nothing is made beside it."""
     if not os.path.exists(path):
         raise CouldNotCheck("there is no `%s`" % path)
+    journal = path + "-journal"
+    if os.path.exists(journal) and os.path.getsize(journal) > 0:
+        raise CouldNotCheck("`%s` would be rolled back by whoever opens the file next; a log has none" % journal)
     wal = path + "-wal"
     at_rest = not os.path.exists(wal) or os.path.getsize(wal) == 0
     uri = "file:%s?mode=ro%s" % (urllib.parse.quote(path), "&immutable=1" if at_rest else "")
@@ -36,6 +42,18 @@ def open_database(path):
         db.execute("PRAGMA " + pragma).fetchall()
     db.execute("BEGIN")
     return db
+
+
+def is_live(path):
+    """Whether a daemon holds the folder."""
+    try:
+        with open(os.path.join(os.path.dirname(path) or ".", "lock"), "rb") as lock:
+            fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    except OSError:
+        pass
+    return False
 
 
 def data(value):
@@ -125,7 +143,7 @@ class Payloads:
 
     def __init__(self, db, findings):
         self.findings = findings
-        self.rows = Rows(db, "id, commitment, key_id, sealed IS NULL", "payload")
+        self.rows = Rows(db, "id, commitment, key_id, sealed IS NULL, plain_bytes, length(sealed)", "payload")
         self.row = self.rows.next()
         self.erased, self.ids, self.keys = [], set(), {}
 
@@ -133,8 +151,7 @@ class Payloads:
         named, at = entries.commitments(raw), 0
         while self.row is not None and self.row[0] >> 8 <= index:
             slot = self.row[0] & 0xFF
-            fits = at < len(named) and named[at][1] == slot and data(self.row[1]).hex() == named[at][0]
-            if not fits:
+            if at >= len(named) or not self._is(named[at]):
                 self.findings.entry(index, "does not name the payload in slot %d" % slot)
             if self.row[3]:
                 self.erased.append((self.row[0], data(self.row[2])))
@@ -143,6 +160,15 @@ class Payloads:
             self.row = self.rows.next()
         if at < len(named):
             self.findings.entry(index, "has lost the payload in slot %d" % named[at][1])
+
+    def _is(self, named):
+        """Whether the row is what the commitment names, as far as can be seen without the key."""
+        commit, slot, _, key, size = named
+        row, commitment, key_id, erased, plain_bytes, sealed_bytes = self.row
+        return (
+            (row & 0xFF, data(commitment).hex(), data(key_id), plain_bytes) == (slot, commit, key, size)
+            and (erased or sealed_bytes == size + SEAL_BYTES)
+        )
 
     def note_erasure(self, index, entry):
         if entry["kind"] != "payload.erased":
@@ -210,6 +236,7 @@ class LogVerifier:
         self.findings, self.incomplete, self.unreadable = Findings(), "", None
         self.entries = self.signed = self.held = 0
         self.heads, self.root, self.run_rows, self.cosigned = {}, b"", [], []
+        self.cited = {}  # file: the first entry that cites it
 
     def run(self):
         problem, index = None, None
@@ -222,6 +249,7 @@ class LogVerifier:
         figures = {
             "entries": self.entries,
             "checkpoints": self.held,
+            "signed_entries": self.signed,
             "root": self.root.hex(),
             "key_pinned": bool(self.pinned),
         }
@@ -353,6 +381,8 @@ class LogVerifier:
         self.tiles.add(leaf, index)
         self.payloads.check(index, raw)
         if entry is not None:
+            for name in entry["cites"]:
+                self.cited.setdefault(name, index)
             self.payloads.note_erasure(index, entry)
             if entry["kind"] == "signer.rotated":
                 self._rotate(index, entry)
@@ -400,14 +430,34 @@ class LogVerifier:
             self.findings.entry(size, "is missing: the stored tree is larger than the log")
         if self.watermark is not None and self.watermark > size and not self.findings:
             self.findings.entry(size, "is missing: the projections had it")
+        for below in [size for size in sorted(self.heads) if size < 0]:
+            self._open_heads(below)
+        if size > 0 and self.watermark is None and not self.findings:
+            self.findings.general("the watermark of the projections is missing")
         if size > 0 and self.signed == 0:
             self.incomplete = "no checkpoint covers any entry; give one that was kept elsewhere"
+        elif self.watermark is not None and self.watermark < size and not is_live(self.path):
+            self.incomplete = "the projections hold %d of %d entries; open the log once" % (self.watermark, size)
+        elif size - self.signed > (LIVE_MAX if is_live(self.path) else 0):
+            self.incomplete = (
+                "nothing vouches for the last %d entries: no checkpoint covers them; open the log once, "
+                "or give a checkpoint taken after them" % (size - self.signed)
+            )
 
     def _check_blobs(self):
+        kept, parts = set(), set()
         for digest, content in self.db.execute("SELECT digest, bytes FROM blob ORDER BY digest"):
-            if notes.sha256(data(content)) != data(digest):
-                self.findings.general("file sha256:%s was changed" % data(digest).hex())
+            name, content = "sha256:" + data(digest).hex(), data(content)
+            if notes.sha256(content) != data(digest):
+                self.findings.general("file %s was changed" % name)
                 return
+            kept.add(name)
+            parts |= entries.files_named(content)
+        for name, index in self.cited.items():
+            if name not in kept:
+                self.findings.entry(index, "cites the file %s, which is missing" % name)
+        for name in sorted(parts - kept):
+            self.findings.general("file %s is missing" % name)
 
     def _check_witnesses(self):
         """So many of the witnesses must have cosigned a head that holds and covers every signed entry."""

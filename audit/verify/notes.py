@@ -74,6 +74,14 @@ class Key:
             raise Malformed("the key's id is not the key's")
 
 
+def is_verifier_key(text):
+    try:
+        Key(text)
+    except Malformed:
+        return False
+    return True
+
+
 class Note:
     """A signed note taken apart: text, and (name, blob) of each signature."""
 

@@ -70,7 +70,7 @@ class LoadedBundle final : public Bundle {
     manifest["files"] = core::Json::array();
     for (const BundleFile& file : files_) {
       manifest["files"].push_back(
-          {{"path", file.path}, {"sha256", core::Hex(core::Sha256(file.text))}});
+          {{"path", file.path}, {"sha256", core::DigestName(core::Sha256(file.text))}});
     }
     manifest["tools"] = core::Json::array();
     for (const KnownTool& tool : tools_) {

@@ -63,11 +63,10 @@ class Base {
       SealedPayload payload;
       payload.key_id = "key";
       payload.commitment = Commitment(std::string(32, 's'), "text/plain", "hello");
-      payload.sealed = "sealed";
+      payload.sealed = std::string(5 + kSealBytes, 's');
       payload.media = "text/plain";
       payload.plain_bytes = 5;
-      const std::string text =
-          R"({"text":{"bytes":5,"commit":")" + core::Hex(payload.commitment) + R"(","slot":0}})";
+      const std::string text = R"({"text":)" + CommitmentText(payload, 0) + "}";
       if (!log.Append(EntryOf("note.sealed", kRunB, text), {payload}).ok()) std::abort();
       return;
     }

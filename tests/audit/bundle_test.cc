@@ -37,8 +37,7 @@ class BundleTest : public LogFixture {
     Add(EntryOf("call.decided", kRunB));
     for (int i = 0; i < 5; ++i) {
       SealedPayload payload = keys_->Seal(*key, "text/plain", "hello " + std::to_string(i));
-      const std::string body =
-          R"({"text":{"bytes":7,"commit":")" + core::Hex(payload.commitment) + R"(","slot":0}})";
+      const std::string body = R"({"text":)" + CommitmentText(payload, 0) + "}";
       EXPECT_TRUE(log_->Append(EntryOf("message.received", kRunA, body), {payload}).ok());
     }
     Add(EntryOf("call.decided", kRunB));
@@ -449,15 +448,22 @@ TEST(TarTest, TakesOnlyWhatItWrites) {
 
 TEST(CommitmentsTest, FindsThemWithAndWithoutFields) {
   const std::string hex(64, 'a');
-  const std::string text = R"({"x":{"bytes":1,"commit":")" + hex + R"(","fields":{"amount":")" +
-                           hex + R"("},"slot":1},"y":{"bytes":1,"commit":")" + hex +
-                           R"(","slot":0}})";
+  const std::string text = R"({"x":{"bytes":12,"commit":")" + hex + R"(","fields":{"amount":")" +
+                           hex + R"("},"key":"k1","slot":1},"y":{"bytes":1,"commit":")" + hex +
+                           R"(","key":"k0","slot":0}})";
   const auto found = CommitmentsIn(text);  // views into it
   ASSERT_EQ(found.size(), 2u);
   EXPECT_EQ(found[0].slot, 0);
   ASSERT_EQ(found[1].fields.size(), 1u);
   EXPECT_EQ(found[1].fields[0].first, "amount");
-  EXPECT_TRUE(CommitmentsIn(R"({"commit":")" + hex + R"(","slot":"1"})").empty());
+  EXPECT_EQ(found[1].bytes, 12u);
+  EXPECT_EQ(found[1].key, "k1");
+  for (const char* rest :
+       {R"(","key":"k","slot":"1"})", R"(","slot":1})", R"(","key":"k","slot":1,)",
+        R"(","fields":{"a":1},"key":"k","slot":1})"}) {
+    EXPECT_TRUE(CommitmentsIn(R"({"bytes":1,"commit":")" + hex + rest).empty()) << rest;
+  }
+  EXPECT_TRUE(CommitmentsIn(R"({"commit":")" + hex + R"(","key":"k","slot":1})").empty());
 }
 
 TEST(ProofTextTest, SaysBackWhatItWasGiven) {

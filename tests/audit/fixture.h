@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "audit/checkpoint.h"
+#include "audit/commitment.h"
 #include "audit/keys.h"
 #include "audit/log.h"
 #include "core/random.h"

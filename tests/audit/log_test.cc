@@ -328,8 +328,7 @@ TEST_F(LogTest, StoresPayloadsBesideTheirEntry) {
   auto log = MustOpen();
   const std::string text = "please refund order 12";
   std::vector<SealedPayload> payloads = {(*keys)->Seal(**key, "text/plain", text)};
-  const std::string body =
-      R"({"text":{"bytes":22,"commit":")" + core::Hex(payloads[0].commitment) + R"(","slot":0}})";
+  const std::string body = R"({"text":)" + CommitmentText(payloads[0], 0) + "}";
   const auto ref = log->Append(EntryOf("message.received", kRunA, body), payloads);
   ASSERT_TRUE(ref.ok()) << ref.status();
   const auto row = log->ReadPayload(ref->index, 0);

@@ -110,10 +110,10 @@ class Maker {
       SealedPayload payload;
       payload.key_id = "key" + Number(Pick(2));
       payload.commitment = core::Sha256(Number(random_()));
-      payload.sealed = std::string(40 + Pick(200), 'x');
+      payload.plain_bytes = Pick(200);
+      payload.sealed = std::string(payload.plain_bytes + kSealBytes, 'x');
       payload.media = "text/plain";
-      payload.plain_bytes = 5;
-      body = R"({"text":{"bytes":5,"commit":")" + core::Hex(payload.commitment) + R"(","slot":0}})";
+      body = R"({"text":)" + CommitmentText(payload, 0) + "}";
       payloads.push_back(payload);
     } else if (Pick(20) == 0) {
       kind = "payload.erased";

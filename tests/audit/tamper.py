@@ -40,6 +40,15 @@ WITHOUT_TRIGGERS = [
     ("payload deleted", "DELETE FROM payload WHERE id >> 8 = 157", 157),
     ("payload erased in silence", "UPDATE payload SET sealed = NULL WHERE id >> 8 = 107", 107),
     ("payload swapped", "UPDATE payload SET commitment = zeroblob(32) WHERE id >> 8 = 207", 207),
+    ("payload of other bytes", "UPDATE payload SET sealed = x'00' WHERE id >> 8 = 257", 257),
+    ("payload of another length", "UPDATE payload SET plain_bytes = 6 WHERE id >> 8 = 307", 307),
+    ("payload under another key", "UPDATE payload SET sealed = NULL, key_id = 'erased' WHERE id >> 8 = 357", 357),
+    ("payload before the first", "INSERT INTO payload VALUES(-5, 'k', zeroblob(32), 'm', 1, zeroblob(73))", 0),
+    ("cited file deleted", "DELETE FROM blob", 0),
+    ("checkpoint of a negative size", "INSERT INTO checkpoint VALUES(-1, zeroblob(32), 'x')", None),
+    ("watermark deleted", "DELETE FROM p_watermark", None),
+    ("index of our own table", "CREATE INDEX entry_hash ON entry(hash)", None),
+    ("trigger on the watermark", "CREATE TRIGGER t AFTER INSERT ON p_watermark BEGIN SELECT 1; END", None),
     ("projection edit", "UPDATE p_entry_run SET idx = 5 WHERE run_seq = 3", None),
     ("projection row deleted", "DELETE FROM p_entry_run WHERE run_seq = 100", None),
     ("cited file edited", "UPDATE blob SET bytes = x'616c6c6f77'", None),
@@ -157,6 +166,12 @@ class Tamper(unittest.TestCase):
         self.expect(path, 0, None)
         self.expect(path, 0, None, "--checkpoint", self.at("early.note"))
         self.expect(path, 1, 300, "--checkpoint", self.at("late.note"))
+
+    def test_a_tail_without_a_head_is_vouched_for_by_nothing(self):
+        path = self.attack("DELETE FROM checkpoint WHERE size > 300")
+        for code, index in self.both(path):
+            self.assertEqual((code, index), (3, None))
+        self.expect(path, 0, None, "--checkpoint", self.at("late.note"))
 
     def test_roll_back_to_an_older_copy_needs_a_kept_head(self):
         path = self.copy("older")

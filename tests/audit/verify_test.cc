@@ -29,8 +29,7 @@ class VerifyTest : public LogFixture {
       const std::string& run = i % 2 == 0 ? kRunA : kRunB;
       if (i % 50 == 7) {
         const SealedPayload payload = (*keys)->Seal(*key, "text/plain", "hello");
-        const std::string body =
-            R"({"text":{"bytes":5,"commit":")" + core::Hex(payload.commitment) + R"(","slot":0}})";
+        const std::string body = R"({"text":)" + CommitmentText(payload, 0) + "}";
         EXPECT_TRUE(log->Append(EntryOf("message.received", run, body), {payload}).ok());
       } else {
         EXPECT_TRUE(log->Append(EntryOf("call.decided", run, R"({"verdict":"deny"})")).ok());

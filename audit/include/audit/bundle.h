@@ -72,6 +72,10 @@ VerifyReport VerifyBundle(std::string_view archive, const BundleVerifyOptions& o
 // Digest names ("sha256:<hex>") in a text, each once, sorted: what a cited file cites in turn.
 std::vector<std::string> DigestNamesIn(std::string_view text);
 
+// Files that a manifest is made of, and without which it says nothing: each
+// `"sha256":"sha256:<hex>"` in it. Once each, sorted.
+std::vector<std::string> PartsNamedIn(std::string_view text);
+
 // The digest names that entry bytes cite. Empty for bytes that are no entry.
 std::vector<std::string> CitesOf(std::string_view entry_bytes);
 

@@ -46,15 +46,19 @@ struct VerifyReport {
   std::string scope;  // of a bundle: what it says that it proves
 };
 
+// NAME+ID+BASE64 of an Ed25519 key that signs notes, with the right id.
+bool IsVerifierKey(std::string_view text);
+
 // Checks: tables and triggers, dense indexes, leaf hashes, canonical form, envelope (run_seq
 // contiguous, prev links, time never back), stored tree, every checkpoint's signature and root,
 // outside checkpoints, key rotations, that each commitment has its payload row (payloads are not
-// opened here) and erased ones an entry that says so, cited files, projections. `projectors` must
-// be fresh. kTampered: something differs; `first_bad` is the first entry that cannot be trusted,
-// where one can be named. kCouldNotCheck: no such file, not a log, an unreadable page, or an
-// outside checkpoint that is no checkpoint. kIncomplete: entries but no checkpoint at all,
-// unwitnessed (too few of the witnesses cosigned), or projections of another version of the
-// program. Never writes. One thread.
+// opened here) and erased ones an entry that says so, cited files, projections with their indexes
+// and views. `projectors` must be fresh. kTampered: something differs; `first_bad` is the first
+// entry that cannot be trusted, where one can be named. kCouldNotCheck: no such file, not a log, an
+// unreadable page, or an outside checkpoint that is no checkpoint. kIncomplete: entries that no
+// checkpoint covers (while a daemon holds the folder: more than 4096 of them), unwitnessed (too few
+// of the witnesses cosigned), or projections of another version of the program. Never writes. One
+// thread.
 VerifyReport Verify(const VerifyOptions& options);
 
 }  // namespace interlock::audit

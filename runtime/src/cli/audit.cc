@@ -258,8 +258,12 @@ void AddVerify(CLI::App& group, Session& session) {
   verify->add_option(
       "--checkpoint", arguments->checkpoints,
       "A signed checkpoint kept elsewhere: catches a log that was cut or rolled back");
-  verify->add_option("--key", arguments->key,
-                     "Verifier key, NAME+ID+BASE64 (default: the one in the log)");
+  verify
+      ->add_option("--key", arguments->key,
+                   "Verifier key, NAME+ID+BASE64 (default: the one in the log)")
+      ->check([](const std::string& key) {
+        return audit::IsVerifierKey(key) ? std::string() : "not a verifier key (NAME+ID+BASE64)";
+      });
   verify->add_option("--witness-key", arguments->witnesses,
                      "Key of a witness that must have cosigned; may be given again");
   verify->add_option("--witness-threshold", arguments->witnesses_needed,

@@ -77,6 +77,7 @@ core::Json ReportJson(const audit::VerifyReport& report) {
       {"first_bad", report.first_bad.has_value() ? core::Json(*report.first_bad) : core::Json()},
       {"entries", report.entries},
       {"checkpoints", report.checkpoints},
+      {"signed_entries", report.signed_entries},
       {"root", report.root_hex},
       {"key_pinned", report.key_pinned},
       {"scope", report.scope}};
@@ -89,7 +90,8 @@ void PrintReport(const Io& io, const audit::VerifyReport& report) {
   if (report.first_bad.has_value()) io.out << " at entry " << *report.first_bad;
   if (!report.reason.empty()) io.out << ": " << EscapeForTerminal(report.reason);
   io.out << '\n'
-         << "entries " << report.entries << ", checkpoints " << report.checkpoints << ", root "
+         << "entries " << report.entries << " (" << report.signed_entries
+         << " under a checkpoint), checkpoints " << report.checkpoints << ", root "
          << report.root_hex << '\n';
   if (!report.scope.empty()) io.out << EscapeForTerminal(report.scope) << '\n';
   if (intact && !report.key_pinned) {

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "audit/commitment.h"
 #include "audit/fields.h"
 #include "core/digest.h"
 
@@ -91,14 +92,8 @@ std::string Sealer::Args(Draft& draft, std::string_view json) const {
 }
 
 std::string Sealer::Name(Draft& draft, audit::SealedPayload payload, std::string_view fields) {
-  std::string object;
-  object.reserve(128 + fields.size());
-  core::JsonObjectWriter writer(object);
-  writer.Int("bytes", static_cast<std::int64_t>(payload.plain_bytes));
-  writer.String("commit", core::Hex(payload.commitment));
-  if (!fields.empty()) writer.Raw("fields", fields);
-  writer.Int("slot", static_cast<std::int64_t>(draft.payloads.size()));
-  writer.Close();
+  std::string object =
+      audit::CommitmentText(payload, static_cast<int>(draft.payloads.size()), fields);
   draft.payloads.push_back(std::move(payload));
   return object;
 }

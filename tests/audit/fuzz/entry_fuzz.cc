@@ -6,6 +6,7 @@
 #include <string_view>
 #include <vector>
 
+#include "commitments.h"
 #include "core/check.h"
 #include "core/json.h"
 #include "entry_text.h"
@@ -14,7 +15,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   namespace core = interlock::core;
   using namespace interlock::audit;
   const std::string_view input(reinterpret_cast<const char*>(data), size);
-  static_cast<void>(NamedPayloads(input));
+  static_cast<void>(CommitmentsIn(input));
   const auto entry = ParseEntry(input);
   if (!entry) return 0;
   const auto tree = core::ParseJson(input, core::kPayloadLimits);
