@@ -1,4 +1,6 @@
 // Approvals: what is asked, who may answer, and what an answer does.
+#include <algorithm>
+
 #include "engine/engine.h"
 #include "engine/select.h"
 
@@ -51,7 +53,12 @@ core::StatusOr<ApprovalInfo> EngineImpl::GetApproval(const core::Principal& who,
   INTERLOCK_ASSIGN_OR_RETURN(const ApprovalRow row, hub_.ApprovalRowOf(std::string(id)));
   INTERLOCK_ASSIGN_OR_RETURN(const CallRow call, hub_.CallRowOf(row.call));
   INTERLOCK_RETURN_IF_ERROR(MaySeeCall(who, call));
-  return InfoOf(row);
+  INTERLOCK_ASSIGN_OR_RETURN(ApprovalInfo info, InfoOf(row));
+  INTERLOCK_RETURN_IF_ERROR(RecordLook(who, {.principal = call.principal,
+                                             .run = row.run,
+                                             .first = call.proposed_index,
+                                             .last = row.entry_index}));
+  return info;
 }
 
 core::StatusOr<Page<ApprovalInfo>> EngineImpl::ListApprovals(
@@ -69,6 +76,7 @@ core::StatusOr<Page<ApprovalInfo>> EngineImpl::ListApprovals(
                           where + " ORDER BY approval DESC LIMIT " + std::to_string(page.size + 1),
                           bound));
   Page<ApprovalInfo> result;
+  std::optional<Look> look;  // one record for the page
   if (static_cast<int>(rows.size()) > page.size) {
     rows.pop_back();
     result.next_cursor = rows.back().approval;
@@ -77,8 +85,16 @@ core::StatusOr<Page<ApprovalInfo>> EngineImpl::ListApprovals(
     const auto call = hub_.CallRowOf(row.call);
     if (!call.ok() || !MaySeeCall(who, *call).ok()) continue;
     auto info = InfoOf(row);
-    if (info.ok()) result.items.push_back(std::move(*info));  // erased content: nothing to show
+    if (!info.ok()) continue;  // erased content: nothing to show
+    result.items.push_back(std::move(*info));
+    if (!IsOutsider(who, call->principal)) continue;
+    if (!look)
+      look =
+          Look{.principal = {}, .run = run, .first = call->proposed_index, .last = row.entry_index};
+    look->first = std::min(look->first, call->proposed_index);
+    look->last = std::max(look->last, row.entry_index);
   }
+  if (look) INTERLOCK_RETURN_IF_ERROR(RecordLook(who, *look));
   return result;
 }
 

@@ -1,6 +1,7 @@
 // What auditors may read of sealed content, and the record of it.
 #include <algorithm>
 
+#include "audit/fields.h"
 #include "engine/engine.h"
 
 namespace interlock::runtime {
@@ -40,14 +41,19 @@ core::Status CheckSpec(const audit::Log& log, const DiscloseSpec& spec) {
   return core::OkStatus();
 }
 
-// Fields are salted apart from each other, so that one can be shown without the rest.
+// Fields are salted apart from each other, so that one can be shown without the rest. Content that
+// was committed to as a whole has none that could be proven.
 std::vector<DisclosedField> FieldsOf(const audit::OpenedPayload& opened,
+                                     const std::vector<std::string_view>& committed,
                                      const std::vector<std::string>& names) {
+  const auto in = [](const auto& all, const std::string& name) {
+    return std::find(all.begin(), all.end(), name) != all.end();
+  };
   std::vector<DisclosedField> fields;
   const auto tree = core::ParseJson(opened.plaintext, core::kPayloadLimits);
   if (!tree.ok() || !tree->is_object()) return fields;
   for (const auto& [name, value] : tree->items()) {
-    if (std::find(names.begin(), names.end(), name) == names.end()) continue;
+    if (!in(names, name) || !in(committed, name)) continue;
     const core::Digest salt =
         core::HmacSha256(opened.salt, std::string("interlock/field\0", 16) + name);
     fields.push_back({name, core::CanonicalJson(value), std::string(core::AsBytes(salt))});
@@ -55,7 +61,8 @@ std::vector<DisclosedField> FieldsOf(const audit::OpenedPayload& opened,
   return fields;
 }
 
-core::StatusOr<DisclosedPayload> Opened(audit::KeyStore& keys, const audit::PayloadRow& row,
+core::StatusOr<DisclosedPayload> Opened(audit::KeyStore& keys, const audit::Entry& entry,
+                                        const audit::PayloadRow& row,
                                         const std::vector<std::string>& fields) {
   DisclosedPayload shown;
   shown.slot = row.slot;
@@ -69,7 +76,7 @@ core::StatusOr<DisclosedPayload> Opened(audit::KeyStore& keys, const audit::Payl
   if (!opened.ok()) return opened.status();
   shown.media = opened->media;
   if (!fields.empty()) {
-    shown.fields = FieldsOf(*opened, fields);
+    shown.fields = FieldsOf(*opened, audit::CommittedFields(entry.bytes, row.slot), fields);
     return shown;
   }
   shown.content = std::move(opened->plaintext);
@@ -78,6 +85,25 @@ core::StatusOr<DisclosedPayload> Opened(audit::KeyStore& keys, const audit::Payl
 }
 
 }  // namespace
+
+bool EngineImpl::IsOutsider(const core::Principal& who, std::string_view principal) {
+  return principal != who.id && !who.Has(core::kRoleOperator) && !who.Has(core::kRoleApprover);
+}
+
+core::Status EngineImpl::RecordLook(const core::Principal& who, const Look& look) const {
+  if (!IsOutsider(who, look.principal)) return core::OkStatus();
+  Draft access;
+  access.kind = "access.read";
+  access.actor = "principal:" + who.id;
+  BodyWriter(access)
+      .Int("first", look.first)
+      .Int("last", look.last)
+      .String("target_run", look.run)
+      .Close();
+  const audit::NewEntry entry{
+      .kind = access.kind, .run = "", .actor = access.actor, .body = access.body, .cites = {}};
+  return hub_.parts.log->Append(entry, {}).status();
+}
 
 core::StatusOr<Disclosure> EngineImpl::DisclosePayloads(const core::Principal& who,
                                                         const DiscloseSpec& spec) {
@@ -104,7 +130,8 @@ core::StatusOr<Disclosure> EngineImpl::DisclosePayloads(const core::Principal& w
       log.Append({.kind = "access.read", .run = "", .actor = actor, .body = body, .cites = {}}));
   Disclosure disclosure{.payloads = {}, .access_index = ref.index};
   for (const audit::PayloadRow& row : rows) {
-    INTERLOCK_ASSIGN_OR_RETURN(DisclosedPayload opened, Opened(*hub_.parts.keys, row, spec.fields));
+    INTERLOCK_ASSIGN_OR_RETURN(DisclosedPayload opened,
+                               Opened(*hub_.parts.keys, entry, row, spec.fields));
     disclosure.payloads.push_back(std::move(opened));
   }
   return disclosure;

@@ -288,7 +288,14 @@ core::Status EngineImpl::MaySeeCall(const core::Principal& who, const CallRow& r
 core::StatusOr<CallInfo> EngineImpl::GetCall(const core::Principal& who, std::string_view call) {
   INTERLOCK_ASSIGN_OR_RETURN(const CallRow row, hub_.CallRowOf(std::string(call)));
   INTERLOCK_RETURN_IF_ERROR(MaySeeCall(who, row));
-  return InfoOf(row, /*content=*/true);
+  INTERLOCK_ASSIGN_OR_RETURN(CallInfo info, InfoOf(row, /*content=*/true));
+  if (!info.args.empty() || !info.say.empty() || !info.result.empty()) {
+    INTERLOCK_RETURN_IF_ERROR(RecordLook(who, {.principal = row.principal,
+                                               .run = row.run,
+                                               .first = row.proposed_index,
+                                               .last = row.newest_index}));
+  }
+  return info;
 }
 
 core::StatusOr<Page<CallInfo>> EngineImpl::ListCalls(const core::Principal& who,

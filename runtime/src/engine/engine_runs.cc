@@ -165,7 +165,9 @@ std::string EngineImpl::TextAt(std::int64_t index, std::string_view field) const
 core::StatusOr<RunInfo> EngineImpl::GetRun(const core::Principal& who, std::string_view run) {
   INTERLOCK_ASSIGN_OR_RETURN(const RunRow row, hub_.RunRowOf(std::string(run)));
   INTERLOCK_RETURN_IF_ERROR(MaySeeRun(who, row));
-  return InfoOf(row);
+  INTERLOCK_ASSIGN_OR_RETURN(RunInfo info, InfoOf(row));
+  if (IsOutsider(who, row.principal)) info.answer.clear();  // ReadEvents shows it, and records that
+  return info;
 }
 
 core::StatusOr<Page<RunInfo>> EngineImpl::ListRuns(const core::Principal& who, const PageSpec& page,
@@ -189,6 +191,7 @@ core::StatusOr<Page<RunInfo>> EngineImpl::ListRuns(const core::Principal& who, c
   }
   for (const RunRow& row : rows) {
     INTERLOCK_ASSIGN_OR_RETURN(RunInfo info, InfoOf(row));
+    if (IsOutsider(who, row.principal)) info.answer.clear();
     result.items.push_back(std::move(info));
   }
   return result;
@@ -329,22 +332,12 @@ core::StatusOr<std::vector<RunEvent>> EngineImpl::ReadEvents(const core::Princip
   INTERLOCK_RETURN_IF_ERROR(MaySeeRun(who, row));
   INTERLOCK_ASSIGN_OR_RETURN(audit::EntryPage page,
                              hub_.parts.log->ReadRun(run, after_seq + 1, max));
-  // An auditor's look at content is itself an entry; the run's own people see it as part of their
-  // work.
-  const bool own =
-      row.principal == who.id || who.Has(core::kRoleOperator) || who.Has(core::kRoleApprover);
-  if (content && !own && !page.entries.empty()) {
-    Draft access;
-    access.kind = "access.read";
-    access.actor = "principal:" + who.id;
-    BodyWriter(access)
-        .Int("first", static_cast<std::int64_t>(page.entries.front().index))
-        .Int("last", static_cast<std::int64_t>(page.entries.back().index))
-        .String("target_run", run)
-        .Close();
-    const audit::NewEntry entry{
-        .kind = access.kind, .run = "", .actor = access.actor, .body = access.body, .cites = {}};
-    INTERLOCK_RETURN_IF_ERROR(hub_.parts.log->Append(entry, {}).status());
+  if (content && !page.entries.empty()) {
+    INTERLOCK_RETURN_IF_ERROR(
+        RecordLook(who, {.principal = row.principal,
+                         .run = run,
+                         .first = static_cast<std::int64_t>(page.entries.front().index),
+                         .last = static_cast<std::int64_t>(page.entries.back().index)}));
   }
   std::vector<RunEvent> events;
   for (audit::Entry& entry : page.entries) {

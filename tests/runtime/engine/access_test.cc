@@ -1,0 +1,93 @@
+// Finding 16 of the engine's review: an auditor's look at content leaves an entry, whichever way he
+// looks; the run's own people leave none.
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <algorithm>
+
+#include "rules.h"
+
+namespace interlock::runtime::test {
+namespace {
+
+using ::testing::HasSubstr;
+
+const core::Principal kAuditor{.tenant = "main", .id = "audi", .roles = {"auditor"}};
+
+class AccessTest : public ::testing::Test {
+ protected:
+  AccessTest() : h_(AskAlways(R"("role:cs-manager")"), {MoneyTool("pay")}) {
+    h_.planner.plans = {FakePlanner::Calls({{"c1", "pay", R"({"id":"o1"})"}}),
+                        FakePlanner::Answer("a word to the user")};
+    Pays(h_, "5.00");
+    run_ = h_.CreateRun()->id;
+    h_.WaitForState(run_, RunState::kWaitingForApproval);
+    approval_ = h_.Pending().at(0).state.id;
+    call_ = h_.CallsOf(run_).at(0).id;
+  }
+  std::int64_t looks() {
+    const auto kinds = h_.Kinds("");
+    return std::count(kinds.begin(), kinds.end(), "access.read");
+  }
+  // That `look` left exactly one record, which names the run and what was seen.
+  template <typename Look>
+  void LeavesARecord(Look look) {
+    const std::int64_t before = looks();
+    look();
+    ASSERT_EQ(looks(), before + 1);
+    const std::vector<audit::Entry> entries = h_.Entries("");
+    const auto last = std::find_if(entries.rbegin(), entries.rend(),
+                                   [](const auto& entry) { return entry.kind == "access.read"; });
+    EXPECT_THAT(last->bytes, HasSubstr(R"("actor":"principal:audi")"));
+    EXPECT_THAT(last->bytes, HasSubstr(R"("body":{"first":)"));
+  }
+
+  Harness h_;
+  std::string run_;
+  std::string call_;
+  std::string approval_;
+};
+
+TEST_F(AccessTest, AnAuditorsLookAtACallOrAnApprovalIsAnEntry) {
+  LeavesARecord([&] {
+    const auto call = h_.engine().GetCall(kAuditor, call_);
+    ASSERT_TRUE(call.ok()) << call.status();
+    EXPECT_EQ(call->args, R"({"id":"o1"})");
+  });
+  LeavesARecord([&] {
+    const auto approval = h_.engine().GetApproval(kAuditor, approval_);
+    ASSERT_TRUE(approval.ok()) << approval.status();
+    EXPECT_EQ(approval->args, R"({"id":"o1"})");
+  });
+  LeavesARecord([&] {
+    const auto page = h_.engine().ListApprovals(kAuditor, {}, std::nullopt, "");
+    ASSERT_TRUE(page.ok()) << page.status();
+    EXPECT_EQ(page->items.size(), 1u);
+  });
+  LeavesARecord([&] { ASSERT_TRUE(h_.engine().ReadEvents(kAuditor, run_, -1, 100, true).ok()); });
+}
+
+TEST_F(AccessTest, ThoseWhoWorkOnItLeaveNoRecord) {
+  for (const core::Principal& who : {h_.integrator, h_.manager, h_.operator_one}) {
+    EXPECT_TRUE(h_.engine().GetCall(who, call_).ok()) << who.id;
+    EXPECT_TRUE(h_.engine().GetApproval(who, approval_).ok()) << who.id;
+    EXPECT_TRUE(h_.engine().ListApprovals(who, {}, std::nullopt, "").ok()) << who.id;
+    EXPECT_TRUE(h_.engine().ReadEvents(who, run_, -1, 100, true).ok()) << who.id;
+  }
+  // Lists and events without content show an auditor nothing that is sealed.
+  EXPECT_TRUE(h_.engine().ListCalls(kAuditor, {}, std::nullopt, run_).ok());
+  EXPECT_TRUE(h_.engine().ReadEvents(kAuditor, run_, -1, 100, false).ok());
+  EXPECT_EQ(looks(), 0);
+}
+
+TEST_F(AccessTest, TheAnswerOfARunIsNotAmongWhatAnAuditorGetsUnrecorded) {
+  ASSERT_TRUE(h_.AnswerApproval(h_.manager, approval_, true).ok());
+  h_.WaitForState(run_, RunState::kCompleted);
+  EXPECT_EQ(h_.engine().GetRun(h_.integrator, run_)->answer, "a word to the user");
+  EXPECT_EQ(h_.engine().GetRun(kAuditor, run_)->answer, "");
+  EXPECT_EQ(h_.engine().ListRuns(kAuditor, {}, std::nullopt)->items.at(0).answer, "");
+  EXPECT_EQ(looks(), 0);
+}
+
+}  // namespace
+}  // namespace interlock::runtime::test
