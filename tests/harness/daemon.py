@@ -25,12 +25,13 @@ ROLES = {
 
 
 class Daemon:
-    """One daemon over one folder. `variables` are for the manifests; `parts` are the folders of the tenant.
+    """One daemon over one folder. `variables` are for the manifests; `parts` are the folders of the tenant; `audit`
+    is that section of the configuration, and may be changed by `configure_audit` for the next start.
 
     A context manager: leaving it kills what still runs. Not thread-safe; clients made by `client()` are.
     """
 
-    def __init__(self, folder, bin_dir, parts, variables, boxes_max=64):
+    def __init__(self, folder, bin_dir, parts, variables, boxes_max=64, audit=None):
         self.folder = pathlib.Path(folder)
         self.bin = pathlib.Path(bin_dir).resolve()
         self.data = self.folder / "data"
@@ -39,6 +40,12 @@ class Daemon:
         self._process = None
         self._address = None
         self._write_config(parts, variables, boxes_max)
+        self.configure_audit(audit or {})
+
+    def configure_audit(self, audit):
+        config = json.loads(self.config.read_text())
+        config["audit"] = audit
+        self.config.write_text(json.dumps(config, indent=1))
 
     def _write_config(self, parts, variables, boxes_max):
         principals = [{"id": name, "tenant": "main", "roles": roles,

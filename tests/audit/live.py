@@ -1,0 +1,384 @@
+#!/usr/bin/env python3
+"""A live daemon, a live witness, and an auditor who has only the command line; what he takes away is checked by both
+verifiers. Daemon and witness are killed with SIGKILL in between.
+
+    live.py BIN      BIN: the folder of the programs
+"""
+import json
+import os
+import pathlib
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+import unittest
+
+HERE = pathlib.Path(__file__).resolve().parent
+ROOT = HERE.parents[1]
+sys.path.insert(0, str(HERE.parent / "harness"))
+sys.path.insert(1, str(ROOT / "audit" / "verify"))
+import entries  # noqa: E402  (the paths above come first)
+import notes  # noqa: E402
+import ustar  # noqa: E402
+from daemon import Daemon, interlock_client  # noqa: E402
+
+SOAK = HERE.parent / "soak"
+VERIFY = ROOT / "audit" / "verify" / "interlock_verify.py"
+INTACT, TAMPERED, COULD_NOT, INCOMPLETE = 0, 1, 2, 3
+PATIENCE_S = 60
+
+
+def until(condition, what):
+    deadline = time.monotonic() + PATIENCE_S
+    while not (result := condition()):
+        if time.monotonic() > deadline:
+            raise AssertionError(f"not in {PATIENCE_S} s: {what}")
+        time.sleep(0.02)
+    return result
+
+
+class WitnessProcess:
+    """`interlock audit witness` in a folder of its own; on a restart it keeps its port."""
+
+    def __init__(self, bin_dir, folder, log_key, name="test.witness"):
+        self.command = [bin_dir / "interlock", "audit", "witness", "--folder", folder, "--name", name, "--log", log_key]
+        self.listen, self.process, self.key = "127.0.0.1:0", None, ""
+
+    def start(self):
+        self.process = subprocess.Popen([*self.command, "--listen", self.listen], stdout=subprocess.PIPE, text=True)
+        self.key = self.process.stdout.readline().split()[1]
+        self.listen = re.search(r"http://(\S+)", self.process.stdout.readline())[1]
+        return self
+
+    def kill(self):
+        if self.process is not None:
+            self.process.send_signal(signal.SIGKILL)
+            self.process.wait()
+            self.process.stdout.close()
+            self.process = None
+
+    def config(self):
+        return {"url": f"http://{self.listen}", "vkey": self.key}
+
+
+class LiveTest(unittest.TestCase):
+    def setUp(self):
+        self.folder = pathlib.Path(tempfile.mkdtemp(prefix="il-live-"))
+        self.addCleanup(shutil.rmtree, self.folder, ignore_errors=True)
+        self.bin = BIN
+        shop = self.folder / "shop"
+        shop.mkdir()
+        subprocess.run([self.bin / "soak-tools", "init", shop / "shop.db"], check=True)
+        parts = {part: SOAK / part for part in ("policies", "tools", "agents", "scripts")}
+        self.audit = {"witness_interval_ms": 20, "witness_patience_ms": 1000}
+        self.daemon = Daemon(self.folder, self.bin, parts, {"shop_dir": str(shop)}, audit=self.audit)
+        self.addCleanup(self.daemon.__exit__)
+        self.log = self.daemon.data / "tenants" / "main"
+        self.orders = 0
+        self.daemon.start()
+        self.key = json.loads(self.cli("audit", "checkpoint", "--json"))["verifier_key"]
+
+    # ------------------------------------------------------------ what an auditor has
+
+    def cli(self, *arguments, status=0, principal="auditor"):
+        done, output = self.daemon.run_cli(*arguments, principal=principal)
+        self.assertEqual(done, status, f"{arguments}: {output}")
+        return output
+
+    def refund(self, *flags, status=0):
+        self.orders += 1
+        args = {"order_id": f"o-{self.orders}", "amount_minor": 1000 + self.orders,
+                "pause_before_ms": 0, "pause_after_ms": 0}
+        return self.cli("tools", "call", "refunds.idempotent", "--args", json.dumps(args), "--user", f"u-{self.orders}",
+                        *flags, principal="ticketing", status=status)
+
+    def with_witness(self, name="test.witness"):
+        """The daemon again, with a witness in its configuration."""
+        witness = WitnessProcess(self.bin, self.folder / name, self.key, name).start()
+        self.addCleanup(witness.kill)
+        self.restart(witness)
+        return witness
+
+    def restart(self, *witnesses):
+        self.daemon.stop()
+        self.daemon.configure_audit({**self.audit, "witnesses": [witness.config() for witness in witnesses]})
+        self.daemon.start()
+
+    def warnings(self):
+        client = self.daemon.client("operator")
+        try:
+            request = interlock_client.STUBS.audit.GetLogStatusRequest(parent=client.parent)
+            return list(client.call(client.audit.GetLogStatus, request).warnings)
+        finally:
+            client.close()
+
+    def sign_head(self):
+        return self.cli("audit", "checkpoint")
+
+    def await_warning(self, text):
+        until(lambda: any(text in warning for warning in self.warnings()), f"a warning with `{text}`")
+
+    def await_cosigned(self):
+        """Until every entry that is there now is under a cosigned head; the note."""
+        size = json.loads(self.cli("audit", "checkpoint", "--json"))["tree_size"]
+
+        def covered():
+            done, output = self.daemon.run_cli("audit", "checkpoint", "--cosigned", principal="auditor")
+            return output if done == 0 and int(output.splitlines()[1]) >= int(size) else None
+        return until(covered, f"a cosigned head of {size} entries")
+
+    def both(self, path, *options, status):
+        """Both verifiers, which must agree; the output of the second."""
+        first = subprocess.run([self.bin / "interlock", "audit", "verify", path, *options],
+                               stdout=subprocess.PIPE, text=True, check=False)
+        second = subprocess.run(["/usr/bin/python3", VERIFY, path, *options],
+                                stdout=subprocess.PIPE, text=True, check=False)
+        self.assertEqual((first.returncode, second.returncode), (status, status), first.stdout + second.stdout)
+        return second.stdout
+
+    def keep(self, name, text):
+        path = self.folder / name
+        path.write_text(text)
+        return path
+
+    # ------------------------------------------------------------ witnesses
+
+    def test_every_head_is_cosigned_through_kills_of_both(self):
+        self.assertEqual(self.daemon.run_cli("audit", "checkpoint", "--cosigned", principal="auditor")[0], INCOMPLETE)
+        witness = self.with_witness()
+        self.refund()
+        first = self.keep("first.note", self.await_cosigned())
+        witness.kill()
+        for _ in range(3):
+            self.refund()  # nobody waits for a witness
+        self.sign_head()
+        self.await_warning("has not cosigned for")
+        self.daemon.kill()
+        self.daemon.start()
+        self.refund()
+        witness.start()
+        self.await_cosigned()
+        until(lambda: not any("witness" in warning for warning in self.warnings()), "all well again")
+        self.daemon.kill()  # in the middle of whatever it did
+        self.daemon.start()
+        self.refund()
+        self.daemon.stop()  # shows the last head
+        demand = ("--key", self.key, "--checkpoint", first, "--witness-key", witness.key)
+        self.both(self.log, *demand, status=INTACT)
+
+    def test_a_verifier_that_demands_witnesses_is_told_when_there_are_none(self):
+        witness = self.with_witness()
+        self.refund()
+        self.await_cosigned()
+        witness.kill()
+        self.refund()
+        self.daemon.stop()
+        output = self.both(self.log, "--key", self.key, "--witness-key", witness.key, status=INCOMPLETE)
+        self.assertIn("unwitnessed", output)
+        stranger = WitnessProcess(self.bin, self.folder / "stranger", self.key, "test.stranger").start()
+        self.addCleanup(stranger.kill)
+        self.both(self.log, "--key", self.key, "--witness-key", stranger.key, status=INCOMPLETE)
+        self.both(self.log, "--key", self.key, status=INTACT)
+
+    def test_a_foreign_key_is_refused_and_not_kept(self):
+        witness = self.with_witness()
+        other = WitnessProcess(self.bin, self.folder / "other", self.key, "test.witness").start()
+        self.addCleanup(other.kill)
+        self.assertNotEqual(other.key, witness.key)
+        other.key = witness.key  # its address, the true one's key
+        self.restart(other)
+        self.refund()
+        size = int(self.sign_head().splitlines()[1])
+        self.await_warning("refuses heads: it answers with other keys")
+        done, output = self.daemon.run_cli("audit", "checkpoint", "--cosigned", principal="auditor")
+        self.assertTrue(done == INCOMPLETE or int(output.splitlines()[1]) < size, output)
+
+    def test_a_rolled_back_log_is_contradicted(self):
+        """The whole data folder, signer's memory included, as a thief of all keys or a restored backup would have it."""
+        witness = self.with_witness()
+        self.refund()
+        self.daemon.stop()
+        backup = self.folder / "backup"
+        shutil.copytree(self.daemon.data, backup)
+        self.daemon.start()
+        self.refund()
+        seen = self.keep("seen.note", self.await_cosigned())
+        self.daemon.stop()
+        shutil.rmtree(self.daemon.data)
+        backup.rename(self.daemon.data)
+        self.daemon.start()
+        self.await_warning("CONTRADICTS THIS LOG")
+        for _ in range(3):
+            self.refund()  # past the size that the witness knows: another history
+        self.sign_head()
+        self.await_warning("CONTRADICTS THIS LOG")
+        self.assertIn("CONTRADICTS", self.cli("doctor", "--config", self.daemon.config, status=0, principal="operator"))
+        self.daemon.stop()
+        self.both(self.log, "--key", self.key, "--witness-key", witness.key, status=INCOMPLETE)
+        self.both(self.log, "--key", self.key, "--checkpoint", seen, status=TAMPERED)
+
+    # ------------------------------------------------------------ evidence
+
+    def evidence(self, name, *options, status=0):
+        out = self.folder / name
+        self.cli("audit", "evidence", "--out", out, *options, status=status)
+        return out
+
+    def manifest(self, bundle):
+        return json.loads(dict(ustar.read(bundle.read_bytes()))["manifest.json"])
+
+    def forged(self, bundle, edit):
+        """The bundle with another manifest, as a forger would leave it."""
+        files = dict(ustar.read(bundle.read_bytes()))
+        manifest = json.loads(files["manifest.json"])
+        edit(manifest)
+        old, new = files["manifest.json"], entries.canonical(manifest)
+        self.assertEqual(len(new), len(old), "the forgery must fit the archive's blocks")
+        out = self.folder / ("forged-" + bundle.name)
+        out.write_bytes(bundle.read_bytes().replace(old, new))
+        return out
+
+    def test_a_query_becomes_a_bundle_that_holds_without_us(self):
+        for _ in range(3):
+            self.refund()
+        query = ("--query", 'tool = "refunds.*" AND subject = "u-2"')
+        first = self.evidence("first.tar", *query)
+        again = self.evidence("again.tar", *query)
+        self.assertEqual(first.read_bytes(), again.read_bytes())
+        files = dict(ustar.read(first.read_bytes()))
+        kinds = [json.loads(raw)["kind"] for name, raw in sorted(files.items()) if name.startswith("entries/")]
+        self.assertEqual(kinds[0], "call.proposed")
+        self.assertTrue({"call.decided", "call.intended", "call.outcome", "budget.held"} <= set(kinds), kinds)
+        calls = {json.loads(raw)["body"]["call"] for name, raw in files.items() if name.startswith("entries/")}
+        self.assertEqual(len(calls), 1)
+        self.assertIn(self.key, files["keys.txt"].decode())
+        self.assertIn("out of band", files["keys.txt"].decode())
+        self.both(first, "--key", self.key, status=INTACT)
+        self.both(first, status=COULD_NOT)
+        stranger = WitnessProcess(self.bin, self.folder / "stranger", self.key).start()
+        self.addCleanup(stranger.kill)
+        self.both(first, "--key", self.key, "--witness-key", stranger.key, status=INCOMPLETE)
+        self.evidence("none.tar", "--query", 'subject = "nobody"', status=2)
+        self.evidence("both.tar", *query, "--entries", "1", status=2)
+
+    def test_disclosure_shows_what_was_asked_for_and_lists_the_rest(self):
+        self.refund()
+        query = ("--query", 'tool = "refunds.*"', "--reason", "a test")
+        some = self.evidence("some.tar", *query, "--disclose", "amount_minor,order_id")
+        self.both(some, "--key", self.key, status=INTACT)
+        shown = [record for record in self.manifest(some)["payloads"] if record["state"] == "fields"]
+        self.assertEqual(len(shown), 1)
+        self.assertEqual(shown[0]["fields"]["amount_minor"]["value"], "1001")
+        self.assertEqual(shown[0]["withheld"], ["pause_after_ms", "pause_before_ms"])
+        output = self.both(self.forged(some, lambda m: self.record(m, "fields").update(
+            withheld=["pause_after_ms", "pause_before_mz"])), "--key", self.key, status=TAMPERED)
+        self.assertIn("other fields than are listed", output)
+
+        whole = self.evidence("whole.tar", *query, "--disclose", "all")
+        self.both(whole, "--key", self.key, status=INTACT)
+        self.both(self.forged(whole, lambda m: self.record(m, "disclosed").update(salt="00" * 32)),
+                  "--key", self.key, status=TAMPERED)
+        access = self.cli("audit", "entries", "--kind", "access.read")
+        self.assertGreaterEqual(len(access.splitlines()), 2)
+
+    @staticmethod
+    def record(manifest, state):
+        return next(record for record in manifest["payloads"] if record["state"] == state)
+
+    def test_field_commitments_of_the_second_verifier_are_those_of_the_format(self):
+        salt, content = bytes(32), b'{"amount":"120.50"}'
+        self.assertEqual(entries.field_commitments(content, salt), [
+            (b"amount", b"558b4e6f98faf5260de5c67d20f9ee35f32f797ab1938a719c2e806957160696")])
+        for other in (b'{"amount": "120.50"}', b'{"a":1,"a":1}', b'{"a":1', b"[1]x", b'{"\\u0061":1}', b"\xff"):
+            self.assertNotEqual(len(entries.field_commitments(other, salt) or []), 1, other)
+
+    def test_evidence_under_a_cosigned_head(self):
+        witness = self.with_witness()
+        self.refund()
+        bundle = self.evidence("cosigned.tar", "--query", 'tool = "refunds.*"', "--cosigned")
+        self.both(bundle, "--key", self.key, "--witness-key", witness.key, status=INTACT)
+
+    # ------------------------------------------------------------ the rest of an auditor's commands
+
+    def test_proofs_and_exports_hold_by_other_code(self):
+        for _ in range(2):
+            self.refund()
+        raw = json.loads(self.cli("audit", "show", "3", "--json"))["entry_json"].encode()
+        index, hashes, note = notes.parse_proof(self.cli("audit", "proof", "3").encode())
+        head = notes.Checkpoint(note, self.key)
+        self.assertEqual(index, 3)
+        self.assertTrue(notes.inclusion_holds(notes.leaf_hash(raw), 3, head.size, head.root, hashes))
+        early = notes.Checkpoint(self.cli("audit", "checkpoint").encode(), self.key)
+        self.refund()
+        old, hashes, note = notes.parse_consistency(self.cli("audit", "proof", "--since", early.size).encode())
+        later = notes.Checkpoint(note, self.key)
+        self.assertEqual(old, early.size)
+        self.assertTrue(notes.consistency_holds(early.size, early.root, later.size, later.root, hashes))
+        self.daemon.stop()
+        tiles = self.folder / "tiles"
+        subprocess.run([self.bin / "interlock", "audit", "export", self.log, "--tiles", tiles], check=True,
+                       stdout=subprocess.DEVNULL)
+        exported = notes.Checkpoint((tiles / "checkpoint").read_bytes(), self.key)
+        leaves = next((tiles / "tile" / "0").rglob("*.p/*")).read_bytes()
+        self.assertEqual(leaves[3 * 32:4 * 32], notes.leaf_hash(raw))
+        tree = notes.Tree()
+        for at in range(0, len(leaves), 32):
+            tree.add(leaves[at:at + 32])
+        self.assertEqual((tree.size, tree.root()), (exported.size, exported.root))
+
+    def test_erasure_and_snapshots_leave_a_log_that_holds(self):
+        before = self.keep("before.note", self.cli("audit", "checkpoint"))
+        for _ in range(2):
+            self.refund()
+        query = json.loads(self.cli("audit", "query", "--subject", "u-1", "--json").splitlines()[0])
+        self.assertEqual(query["outcome"], "ok")
+        self.cli("audit", "erase", "--subject", "u-1", "--reason", "asked", principal="operator")
+        self.daemon.kill()
+        self.daemon.start()
+        bundle = self.evidence("erased.tar", "--query", 'subject = "u-1"', "--disclose", "all")
+        self.both(bundle, "--key", self.key, status=INTACT)
+        self.assertEqual({record["state"] for record in self.manifest(bundle)["payloads"]}, {"erased"})
+        snapshot = self.folder / "main.db"
+        self.cli("audit", "snapshot", self.log, "--out", snapshot)
+        self.both(snapshot, "--key", self.key, "--checkpoint", before, status=INTACT)
+        self.daemon.stop()
+        self.both(self.log, "--key", self.key, "--checkpoint", before, status=INTACT)
+
+    def test_a_run_is_proven_whole(self):
+        client = self.daemon.client("ticketing")
+        session = {"script": "idempotent", "amount": 500}
+        for number in range(1, 5):
+            session.update({f"order{number}": f"o-{900 + number}", f"before{number}": 0, f"after{number}": 0})
+        run = client.create_run("soak", "Refund what the session names.", "u-9", json.dumps(session)).name
+        done = interlock_client.STUBS.run.Run.STATE_COMPLETED
+        until(lambda: client.get_run(run).state == done, "the run's end")
+        client.close()
+        bundle = self.evidence("run.tar", "--run", run, "--disclose", "all", "--key", self.key)
+        self.assertTrue(self.manifest(bundle)["scope"]["complete"])
+        self.both(bundle, "--key", self.key, status=INTACT)
+
+    # ------------------------------------------------------------ receipts
+
+    def test_a_call_comes_with_its_proof(self):
+        witness = self.with_witness()
+        proof = self.folder / "call.tlog-proof"
+        self.refund("--proof", proof)
+        lines = proof.read_text().splitlines()
+        self.assertEqual(lines[0], "c2sp.org/tlog-proof@v1")
+        index = int(lines[1].split()[1])
+        self.assertGreater(int(lines[lines.index("") + 2]), index)  # origin, size
+        cosigned = self.folder / "cosigned.tlog-proof"
+        self.refund("--proof", cosigned, "--cosigned")
+        self.assertIn("\u2014 test.witness ", cosigned.read_text())
+        witness.kill()
+        self.refund("--proof", self.folder / "none", "--cosigned", status=INCOMPLETE)
+        self.assertFalse((self.folder / "none").exists())
+
+
+if __name__ == "__main__":
+    BIN = pathlib.Path(sys.argv.pop(1)).resolve()
+    os.environ.pop("INTERLOCK_TOKEN", None)
+    unittest.main(verbosity=2)
