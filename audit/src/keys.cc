@@ -30,14 +30,15 @@ constexpr std::size_t kCachedKeysMax = 65'536;
 constexpr std::size_t kCachedHmacsMax = 16'384;
 constexpr std::int64_t kKeysApplicationId = 0x494C4B59;  // "ILKY"
 
-// Destroying a key keeps its row (so that the subject stays erased) and overwrites the wrapped
+// Destroying a key keeps its row (so that its content stays erased) and overwrites the wrapped
 // bytes: secure_delete zeroes the old content, journal_mode DELETE leaves no second copy behind.
+// A subject that comes back gets a row of its own; the old one then goes by `subject/key_id`.
 constexpr const char* kKeysSchema = R"sql(
 CREATE TABLE IF NOT EXISTS tenant_key(id INTEGER PRIMARY KEY CHECK(id = 1), wrapped BLOB NOT NULL) STRICT;
 CREATE TABLE IF NOT EXISTS data_key(
   id INTEGER PRIMARY KEY,
   key_id TEXT NOT NULL UNIQUE,
-  subject TEXT NOT NULL UNIQUE,  -- HMAC of the subject's name
+  subject TEXT NOT NULL UNIQUE,  -- HMAC of the subject's name; of an older key: HMAC/key_id
   wrapped BLOB                   -- NULL when destroyed
 ) STRICT;
 CREATE TABLE IF NOT EXISTS unfinished_erasure(key_id TEXT PRIMARY KEY) STRICT, WITHOUT ROWID;
@@ -128,6 +129,10 @@ core::StatusOr<Secret> LoadMasterKey(const std::string& folder, core::Random& ra
   return secret;
 }
 
+core::Status BeingErased() {
+  return core::FailedPrecondition("the subject is being erased; try again when that is done");
+}
+
 class FileKeyStore final : public KeyStore {
  public:
   FileKeyStore(const Secret& master, core::Random* random) : random_(random), master_(master) {}
@@ -148,10 +153,7 @@ class FileKeyStore final : public KeyStore {
     if (auto key = Cached(by_subject_, subject)) return {std::move(key)};
     const std::string name = Hmac("subject", subject);
     const std::lock_guard lock(db_mutex_);
-    if (refused_.contains(name)) {
-      return core::FailedPrecondition(
-          "the subject is being erased; no new content is sealed for it");
-    }
+    if (refused_.contains(name)) return BeingErased();
     INTERLOCK_ASSIGN_OR_RETURN(std::shared_ptr<const DataKey> key, LoadOrMake(name));
     Remember(subject, key);
     return std::shared_ptr<const SubjectKey>(std::move(key));
@@ -246,17 +248,6 @@ class FileKeyStore final : public KeyStore {
     refused_.erase(Hmac("subject", subject));
   }
 
-  core::Status Destroy(std::string_view subject) override {
-    const std::string name = Hmac("subject", subject);
-    const std::lock_guard lock(db_mutex_);
-    // A subject never seen is marked too, so that no key is made for it later.
-    INTERLOCK_RETURN_IF_ERROR(
-        insert_.Text(1, "destroyed-" + name.substr(0, 24)).Text(2, name).Run());
-    INTERLOCK_RETURN_IF_ERROR(destroy_.Text(1, name).Run());
-    ForgetKeys();
-    return core::OkStatus();
-  }
-
   core::Status DestroyKey(std::string_view key_id) override {
     const std::lock_guard lock(db_mutex_);
     SqlTransaction transaction(db_.get());
@@ -295,7 +286,13 @@ class FileKeyStore final : public KeyStore {
     INTERLOCK_ASSIGN_OR_RETURN(
         Statement finish,
         Statement::Prepare(db_.get(), "DELETE FROM unfinished_erasure WHERE key_id = ?"));
-    return finish.Text(1, name).Run();
+    INTERLOCK_RETURN_IF_ERROR(finish.Text(1, name).Run());
+    INTERLOCK_ASSIGN_OR_RETURN(
+        Statement subject,
+        Statement::Prepare(db_.get(), "SELECT subject FROM data_key WHERE key_id = ?"));
+    INTERLOCK_ASSIGN_OR_RETURN(const bool row, subject.Text(1, name).Step());
+    if (row) refused_.erase(std::string(subject.Bytes(0)));
+    return core::OkStatus();
   }
 
  private:
@@ -331,12 +328,17 @@ class FileKeyStore final : public KeyStore {
         by_id_query_,
         Statement::Prepare(db_.get(), "SELECT key_id, wrapped FROM data_key WHERE key_id = ?"));
     INTERLOCK_ASSIGN_OR_RETURN(
-        insert_, Statement::Prepare(db_.get(),
-                                    "INSERT INTO data_key(key_id, subject, wrapped) "
-                                    "VALUES(?, ?, ?) ON CONFLICT(subject) DO NOTHING"));
+        insert_, Statement::Prepare(
+                     db_.get(), "INSERT INTO data_key(key_id, subject, wrapped) VALUES(?, ?, ?)"));
     INTERLOCK_ASSIGN_OR_RETURN(
-        destroy_,
-        Statement::Prepare(db_.get(), "UPDATE data_key SET wrapped = NULL WHERE subject = ?"));
+        set_aside_, Statement::Prepare(db_.get(),
+                                       "UPDATE data_key SET subject = subject || '/' || key_id "
+                                       "WHERE subject = ? AND wrapped IS NULL"));
+    INTERLOCK_ASSIGN_OR_RETURN(
+        unfinished_,
+        Statement::Prepare(db_.get(),
+                           "SELECT 1 FROM unfinished_erasure JOIN data_key USING(key_id) "
+                           "WHERE subject = ?"));
     INTERLOCK_ASSIGN_OR_RETURN(destroy_by_id_,
                                Statement::Prepare(db_.get(),
                                                   "UPDATE data_key SET wrapped = NULL "
@@ -409,22 +411,36 @@ class FileKeyStore final : public KeyStore {
 
   core::StatusOr<std::shared_ptr<const DataKey>> LoadOrMake(const std::string& name) {
     auto found = Load(by_subject_query_, name);
-    if (found.status().code() == core::StatusCode::kNotFound) {
-      return core::FailedPrecondition("the subject was erased; no new key is made for it");
+    const bool erased = found.status().code() == core::StatusCode::kNotFound;
+    if (!erased && (!found.ok() || *found != nullptr)) return found;
+    {
+      ResetAtExit reset(unfinished_);
+      INTERLOCK_ASSIGN_OR_RETURN(const bool unfinished, unfinished_.Text(1, name).Step());
+      if (unfinished) return BeingErased();
     }
-    if (!found.ok() || *found != nullptr) return found;
     Secret secret;
     random_->Fill(secret);
     std::string id_bytes(12, '\0');
     random_->Fill({Bytes(id_bytes), id_bytes.size()});
     std::string key_id = core::Hex(id_bytes);
     const std::string wrapped = Wrap(secret, key_id);
-    const core::Status status = insert_.Text(1, key_id).Text(2, name).Blob(3, wrapped).Run();
-    sqlite3_clear_bindings(insert_.get());
+    const core::Status status = Insert(name, key_id, wrapped);
     auto key = std::make_shared<const DataKey>(std::move(key_id), secret);
     sodium_memzero(secret.data(), secret.size());
     if (!status.ok()) return status;
     return key;
+  }
+
+  // A destroyed key of the subject makes room in the same commit.
+  core::Status Insert(const std::string& name, const std::string& key_id,
+                      const std::string& wrapped) {
+    SqlTransaction transaction(db_.get());
+    INTERLOCK_RETURN_IF_ERROR(transaction.Begin());
+    INTERLOCK_RETURN_IF_ERROR(set_aside_.Text(1, name).Run());
+    const core::Status status = insert_.Text(1, key_id).Text(2, name).Blob(3, wrapped).Run();
+    sqlite3_clear_bindings(insert_.get());
+    if (!status.ok()) return status;
+    return transaction.Commit();
   }
 
   core::StatusOr<std::shared_ptr<const DataKey>> ById(const std::string& key_id) {
@@ -468,7 +484,8 @@ class FileKeyStore final : public KeyStore {
   Statement by_subject_query_;
   Statement by_id_query_;
   Statement insert_;
-  Statement destroy_;
+  Statement set_aside_;
+  Statement unfinished_;
   Statement destroy_by_id_;
   Statement note_unfinished_;
   std::set<std::string> refused_;  // HMACs of subjects that are being erased

@@ -105,8 +105,9 @@ TEST_F(KeysTest, DestroyedKeyIsGoneForGood) {
     const auto keys = MustOpen();
     alices = keys->Seal(**keys->KeyFor("alice"), "text/plain", "hers");
     bobs = keys->Seal(**keys->KeyFor("bob"), "text/plain", "his");
-    ASSERT_TRUE(keys->Destroy("alice").ok());
-    ASSERT_TRUE(keys->Destroy("alice").ok());  // idempotent
+    const std::string key = *keys->KeyIdOf("alice");
+    ASSERT_TRUE(keys->DestroyKey(key).ok());
+    ASSERT_TRUE(keys->DestroyKey(key).ok());  // idempotent
     EXPECT_EQ(keys->Open(alices).status().code(), core::StatusCode::kNotFound);
     EXPECT_EQ(keys->KeyFor("alice").status().code(), core::StatusCode::kFailedPrecondition);
     EXPECT_EQ(keys->Open(bobs)->plaintext, "his");
@@ -115,9 +116,42 @@ TEST_F(KeysTest, DestroyedKeyIsGoneForGood) {
   EXPECT_EQ(keys->Open(alices).status().code(), core::StatusCode::kNotFound);
   EXPECT_EQ(keys->KeyFor("alice").status().code(), core::StatusCode::kFailedPrecondition);
   EXPECT_EQ(keys->Open(bobs)->plaintext, "his");
-  // A subject that was never seen stays erased too.
-  ASSERT_TRUE(keys->Destroy("carol").ok());
-  EXPECT_EQ(keys->KeyFor("carol").status().code(), core::StatusCode::kFailedPrecondition);
+}
+
+TEST_F(KeysTest, AfterAFinishedErasureTheSubjectGetsANewKey) {
+  SealedPayload first;
+  SealedPayload second;
+  std::set<std::string> ids;
+  {
+    const auto keys = MustOpen();
+    keys->Refuse("alice");
+    EXPECT_FALSE(keys->KeyFor("alice").ok());
+    keys->Allow("alice");
+    first = keys->Seal(**keys->KeyFor("alice"), "text/plain", "before");
+    ids.insert(first.key_id);
+    keys->Refuse("alice");
+    ASSERT_TRUE(keys->DestroyKey(first.key_id).ok());
+    EXPECT_FALSE(keys->KeyFor("alice").ok());
+    ASSERT_TRUE(keys->FinishErasure(first.key_id).ok());
+    second = keys->Seal(**keys->KeyFor("alice"), "text/plain", "after");
+    ids.insert(second.key_id);
+  }
+  {
+    const auto keys = MustOpen();
+    ASSERT_TRUE(keys->DestroyKey(first.key_id).ok());  // as every start does
+    EXPECT_THAT(*keys->UnfinishedErasures(), ::testing::IsEmpty());
+    EXPECT_EQ(*keys->KeyIdOf("alice"), second.key_id);
+    EXPECT_EQ(keys->Open(first).status().code(), core::StatusCode::kNotFound);
+    EXPECT_EQ(keys->Open(second)->plaintext, "after");
+    ASSERT_TRUE(keys->DestroyKey(second.key_id).ok());
+  }
+  const auto keys = MustOpen();  // a crash in the middle of the second erasure
+  EXPECT_EQ(keys->KeyFor("alice").status().code(), core::StatusCode::kFailedPrecondition);
+  ASSERT_TRUE(keys->FinishErasure(second.key_id).ok());
+  ids.insert((*keys->KeyFor("alice"))->key_id());
+  EXPECT_EQ(ids.size(), 3u);
+  EXPECT_EQ(keys->Open(first).status().code(), core::StatusCode::kNotFound);
+  EXPECT_EQ(keys->Open(second).status().code(), core::StatusCode::kNotFound);
 }
 
 TEST_F(KeysTest, WrappedKeyOfADestroyedSubjectIsInNoFile) {
@@ -136,7 +170,7 @@ TEST_F(KeysTest, WrappedKeyOfADestroyedSubjectIsInNoFile) {
     sqlite3_finalize(select);
     sqlite3_close(db);
     ASSERT_NE(BytesOf(File("keys.db")).find(wrapped), std::string::npos);
-    ASSERT_TRUE(keys->Destroy("alice").ok());
+    ASSERT_TRUE(keys->DestroyKey(*keys->KeyIdOf("alice")).ok());
   }
   for (const auto& file : std::filesystem::recursive_directory_iterator(folder_.path())) {
     if (file.is_regular_file()) {

@@ -56,8 +56,8 @@ class KeyStore {
   virtual ~KeyStore() = default;
 
   // The key of a subject; made, and durable, before it returns (rule 20). `subject` is the
-  // subject's plain name; only its HMAC is stored. Errors: kFailedPrecondition when the subject was
-  // erased.
+  // subject's plain name; only its HMAC is stored. A subject that was erased gets a new key; what
+  // the old one sealed stays erased. Errors: kFailedPrecondition while the erasure is unfinished.
   virtual core::StatusOr<std::shared_ptr<const SubjectKey>> KeyFor(std::string_view subject) = 0;
 
   // Seals off the writer thread: XChaCha20-Poly1305, random nonce and salt; about 2 us for 1 KiB.
@@ -75,16 +75,15 @@ class KeyStore {
   // "subject", "counter", "user", "request").
   virtual std::string Hmac(std::string_view purpose, std::string_view text) const = 0;
 
-  // The id of the subject's key. Errors: kNotFound when there is none; kFailedPrecondition when it
-  // was destroyed.
+  // The id of the subject's newest key. Errors: kNotFound when there is none; kFailedPrecondition
+  // when it was destroyed.
   virtual core::StatusOr<std::string> KeyIdOf(std::string_view subject) = 0;
 
   // --- erasure (rule 21; the whole of it is in audit/erase.h)
-  // From here on KeyFor refuses the subject, until the process ends or Allow is called.
+  // From here on KeyFor refuses the subject, until the process ends, Allow is called, or the
+  // erasure of its key is finished.
   virtual void Refuse(std::string_view subject) = 0;
   virtual void Allow(std::string_view subject) = 0;
-  // Destroys the subject's key; one never seen gets none later. Idempotent.
-  virtual core::Status Destroy(std::string_view subject) = 0;
   // Destroys a key by id and notes, in the same commit, that its ciphertext is still to be erased.
   // Idempotent; a key that was destroyed before and finished is not noted again.
   virtual core::Status DestroyKey(std::string_view key_id) = 0;
