@@ -295,24 +295,59 @@ class Collector {
     if (support_read_) return core::OkStatus();
     support_read_ = true;
     return EachEntry({}, [this](const wire::Entry& entry) {
+      NoteSubject(entry);
       if (entry.kind() == "payload.erased") erasures_.push_back(entry);
       if (entry.kind() == "signer.rotated") rotations_.push_back(entry);
       return core::OkStatus();
     });
   }
 
-  // The newest entry that names the payload itself, else the newest that names a key.
+  static core::Json BodyOf(const core::Json& entry) {
+    const core::Json body = entry.is_object() ? entry.value("body", core::Json()) : core::Json();
+    return body.is_object() ? body : core::Json::object();
+  }
+
+  static std::string TextIn(const core::Json& object, const char* name) {
+    const auto found = object.is_object() ? object.find(name) : object.end();
+    return found != object.end() && found->is_string() ? found->get<std::string>() : "";
+  }
+
+  // Whose content it is: a run's says its first entry, a call's without a run its proposal.
+  static std::string OwnerOf(const core::Json& entry) {
+    const std::string run = TextIn(entry, "run");
+    return run.empty() ? TextIn(BodyOf(entry), "call") : run;
+  }
+
+  void NoteSubject(const wire::Entry& entry) {
+    if (entry.kind() != "run.started" && entry.kind() != "call.proposed") return;
+    const core::Json parsed = core::Json::parse(entry.entry_json(), nullptr, false);
+    const std::string subject = TextIn(BodyOf(parsed), "subject");
+    if (!subject.empty()) subjects_[OwnerOf(parsed)] = subject;
+  }
+
+  std::string SubjectOf(std::uint64_t index) const {
+    for (const audit::BundleEntry& entry : contents_.entries) {
+      if (entry.index != index) continue;
+      const auto found = subjects_.find(OwnerOf(core::Json::parse(entry.bytes, nullptr, false)));
+      return found == subjects_.end() ? "" : found->second;
+    }
+    return "";
+  }
+
+  // The entry that names the payload itself, else the first later one that destroyed a key of the
+  // subject: a subject's next key is made after that only.
   core::StatusOr<std::uint64_t> ErasedBy(std::uint64_t index, int slot) {
     INTERLOCK_RETURN_IF_ERROR(FindSupport());
+    const std::string subject = SubjectOf(index);
     const core::Json id = static_cast<std::int64_t>(index) * 256 + slot;
     const wire::Entry* best = nullptr;
     for (const wire::Entry& entry : erasures_) {
       if (static_cast<std::uint64_t>(entry.index()) <= index) continue;
-      const core::Json parsed = core::Json::parse(entry.entry_json(), nullptr, false);
-      const core::Json body = parsed.is_object() ? parsed.value("body", core::Json()) : parsed;
-      const core::Json ids = body.is_object() ? body.value("payloads", core::Json()) : body;
+      const core::Json body = BodyOf(core::Json::parse(entry.entry_json(), nullptr, false));
+      const core::Json ids = body.value("payloads", core::Json());
       const bool named = ids.is_array() && std::find(ids.begin(), ids.end(), id) != ids.end();
-      if (named || (best == nullptr && body.is_object() && body.contains("key"))) best = &entry;
+      const bool theirs = body.contains("key") && TextIn(body, "subject") == subject;
+      if (named || (best == nullptr && theirs)) best = &entry;
       if (named) break;
     }
     if (best == nullptr) {
@@ -403,6 +438,7 @@ class Collector {
   wire::Checkpoint head_;
   std::set<std::int64_t> seen_;
   bool support_read_ = false;
+  std::map<std::string, std::string> subjects_;  // HMACs by run, or by call without a run
   std::vector<wire::Entry> erasures_;
   std::vector<wire::Entry> rotations_;
 };
