@@ -69,6 +69,8 @@ struct EngineParts {
   std::string folder;                    // of the tenant: for erasure
   audit::SearchIndex* search = nullptr;  // null: full text is off
   RetentionPolicy retention;
+  // One line that the operator must see, from any thread. May be empty.
+  std::function<void(const std::string& line)> warn;
 };
 
 // Records the active bundle, picks up open runs (recovery), starts the workers.

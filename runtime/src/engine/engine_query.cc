@@ -107,9 +107,8 @@ core::StatusOr<Page<AuditedCall>> EngineImpl::QueryCalls(const core::Principal& 
 
 void EngineImpl::SearchCalls(const core::Principal& who, PageSpec page, std::string text,
                              Reply<FoundTexts> reply) {
-  if (!who.Has(core::kRoleAuditor)) {
-    if (core::Status may = Need(who, core::kRoleOperator); !may.ok()) return reply(may);
-  }
+  // Snippets are content, as what DisclosePayloads shows.
+  if (core::Status may = Need(who, core::kRoleAuditor); !may.ok()) return reply(may);
   housekeeper_.Submit([this, who, page = std::move(page), text = std::move(text),
                        reply = std::move(reply)] { reply(housekeeper_.Search(who, page, text)); });
 }

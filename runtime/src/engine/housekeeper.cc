@@ -36,6 +36,7 @@ core::Status Housekeeper::Start() {
   for (const std::string& key : keys) {
     INTERLOCK_RETURN_IF_ERROR(hub_.parts.keys->DestroyKey(key));
   }
+  INTERLOCK_RETURN_IF_ERROR(StartLogTime());
   retention_due_us_ = hub_.parts.clock->MonotonicMicros();
   thread_ = std::thread([this] { Loop(); });
   return core::OkStatus();
@@ -82,9 +83,9 @@ void Housekeeper::Tick() {
     for (const std::string& name : *unfinished) static_cast<void>(Finish(name));
   }
   const std::int64_t now = hub_.parts.clock->MonotonicMicros();
-  if (now >= retention_due_us_) {
+  if (now >= retention_due_us_ && !hub_.parts.state->clock_in_doubt()) {
     retention_due_us_ = now + kRetentionEvery;
-    static_cast<void>(ApplyRetention("engine", /*validate_only=*/false));
+    static_cast<void>(ApplyRetention(kEngineActor, /*validate_only=*/false));
   }
   const std::uint64_t size = hub_.parts.log->size();
   const bool quiet = size < size_at_tick_ + kQuietEntries;
@@ -303,23 +304,28 @@ core::StatusOr<FoundTexts> Housekeeper::Search(const core::Principal& who, const
       page.cursor.empty() ? std::numeric_limits<std::int64_t>::max() : std::stoll(page.cursor);
   auto hits = hub_.parts.search->Find(text, before, page.size + 1);
   if (!hits.ok()) return WithReason(hits.status(), "SEARCH_TEXT");
+  FoundTexts found;
+  if (hits->size() > static_cast<std::size_t>(page.size)) {
+    hits->pop_back();
+    found.page.next_cursor = std::to_string(hits->back().id);
+  }
+  std::string shown = "[";
+  for (const audit::SearchHit& hit : *hits) {
+    shown += (shown.size() == 1 ? "" : ",") + std::to_string(hit.id);
+  }
   Draft access;
   access.kind = "access.read";
   access.actor = "principal:" + who.id;
   BodyWriter(access)
+      .Raw("payloads", shown + "]")
       .String("text", hub_.parts.keys->Hmac("search", text))
       .String("what", "search")
       .Close();
-  FoundTexts found;
   INTERLOCK_RETURN_IF_ERROR(CommitAndWait([&](Serial& serial) -> core::Status {
     INTERLOCK_ASSIGN_OR_RETURN(const audit::EntryRef ref, serial.Append(access));
     found.access_index = ref.index;
     return core::OkStatus();
   }));
-  if (hits->size() > static_cast<std::size_t>(page.size)) {
-    hits->pop_back();
-    found.page.next_cursor = std::to_string(hits->back().id);
-  }
   for (audit::SearchHit& hit : *hits) {
     found.page.items.push_back(
         {std::move(hit.call), hit.entry_index, std::move(hit.field), std::move(hit.snippet)});

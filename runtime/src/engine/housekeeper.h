@@ -16,6 +16,7 @@
 namespace interlock::runtime {
 
 inline constexpr const char* kRetention = "retention";  // what KeyStore notes as unfinished
+inline constexpr const char* kEngineActor = "engine";   // of what nobody asked for
 
 // Thread-safe. The other public methods of work run on its thread only (see Submit).
 class Housekeeper {
@@ -36,6 +37,7 @@ class Housekeeper {
   // --- on its thread
   core::StatusOr<Erasure> Erase(const core::Principal& who, const EraseSpec& spec,
                                 const RequestMark& request);
+  // Nothing is erased while the clock is in doubt (kFailedPrecondition, CLOCK_IN_DOUBT).
   core::StatusOr<RetentionReport> ApplyRetention(const std::string& actor, bool validate_only);
   core::StatusOr<FoundTexts> Search(const core::Principal& who, const PageSpec& page,
                                     const std::string& text);
@@ -56,7 +58,10 @@ class Housekeeper {
                                                   const std::vector<std::string>& bound) const;
   core::Status CheckNotBusy(const std::string& subject_hmac) const;
   core::StatusOr<std::int64_t> EraseCiphertext(const std::string& key);
-  core::StatusOr<std::vector<std::int64_t>> Expired(std::int64_t& next_id) const;
+  core::StatusOr<std::vector<std::int64_t>> Expired(std::int64_t now_us,
+                                                    std::int64_t& next_id) const;
+  core::Status StartLogTime();
+  std::int64_t LogTimeMicros() const;
   core::Status FillSearch(std::uint64_t entries_max);
 
   Hub& hub_;
@@ -70,6 +75,7 @@ class Housekeeper {
   // Its thread only.
   std::int64_t retention_due_us_ = 0;  // monotonic
   std::uint64_t size_at_tick_ = 0;
+  std::int64_t log_time_offset_us_ = 0;  // log time less monotonic time
 };
 
 }  // namespace interlock::runtime

@@ -141,7 +141,7 @@ core::Status Hub::CommitNow(Journal::Body body) {
 
 namespace {
 
-// Rule 27. `by_us`: how far the wall clock went; when found at start, how far it is behind the log.
+// Rule 27. `by_us`: how far the wall clock went; when found at start, how far it is from the log.
 Draft DraftClockStepped(std::int64_t by_us, std::string_view found, bool in_doubt) {
   Draft draft;
   draft.kind = "clock.stepped";
@@ -158,7 +158,8 @@ Draft DraftClockStepped(std::int64_t by_us, std::string_view found, bool in_doub
 
 core::Status Hub::WatchClock() {
   const std::int64_t ahead_us = parts.log->ahead_of_wall_us();
-  if (ahead_us > kClockDoubtMicros) {
+  const bool silent = parts.log->size() > 0 && -ahead_us > kClockSilenceMicros;
+  if (ahead_us > kClockDoubtMicros || silent) {
     parts.state->DoubtClock();
     INTERLOCK_RETURN_IF_ERROR(CommitNow([ahead_us](Serial& serial) {
       Draft draft = DraftClockStepped(-ahead_us, "start", true);

@@ -20,11 +20,31 @@ std::int64_t MonthsOf(const RetentionPolicy& policy, std::string_view kind) {
 
 }  // namespace
 
+// Rule 27: by the wall clock alone, a clock that is far ahead at start would erase everything.
+core::Status Housekeeper::StartLogTime() {
+  const core::Clock& clock = *hub_.parts.clock;
+  std::int64_t newest_us = clock.WallMicros() + hub_.parts.log->ahead_of_wall_us();
+  if (hub_.parts.log->size() >
+      0) {  // the log was empty when it was opened: from its first entry on
+    INTERLOCK_ASSIGN_OR_RETURN(const audit::Entry first, hub_.parts.log->Read(0));
+    newest_us = std::max(newest_us, first.time_us);
+  }
+  log_time_offset_us_ = newest_us - clock.MonotonicMicros();
+  return core::OkStatus();
+}
+
+// What both the wall clock and the log vouch for: the log's newest entry when it was opened, and
+// the time since.
+std::int64_t Housekeeper::LogTimeMicros() const {
+  const core::Clock& clock = *hub_.parts.clock;
+  return std::min(clock.WallMicros(), clock.MonotonicMicros() + log_time_offset_us_);
+}
+
 // The next expired payloads from row `next_id` on; moves it past what was looked at. Empty with
 // next_id at its end when there are no more. Content of open runs is never expired.
-core::StatusOr<std::vector<std::int64_t>> Housekeeper::Expired(std::int64_t& next_id) const {
+core::StatusOr<std::vector<std::int64_t>> Housekeeper::Expired(std::int64_t now_us,
+                                                               std::int64_t& next_id) const {
   const RetentionPolicy& policy = hub_.parts.retention;
-  const std::int64_t now = hub_.parts.clock->WallMicros();
   const std::int64_t shortest =
       std::min({policy.conversation_months, policy.calls_months, policy.approvals_months});
   INTERLOCK_ASSIGN_OR_RETURN(const auto open_runs,
@@ -49,7 +69,7 @@ core::StatusOr<std::vector<std::int64_t>> Housekeeper::Expired(std::int64_t& nex
       const std::int64_t id = sqlite3_column_int64(select.get(), 0);
       const std::string bytes = ColumnText(select.get(), 1);
       INTERLOCK_ASSIGN_OR_RETURN(const auto view, core::JsonObjectView::Of(bytes));
-      const std::int64_t age = now - view.Int("time_us").value_or(now);
+      const std::int64_t age = now_us - view.Int("time_us").value_or(now_us);
       if (age < shortest * kMonthMicros) {  // time never goes back: the rest is younger
         next_id = std::numeric_limits<std::int64_t>::max();
         return core::OkStatus();
@@ -70,12 +90,17 @@ core::StatusOr<std::vector<std::int64_t>> Housekeeper::Expired(std::int64_t& nex
 core::StatusOr<RetentionReport> Housekeeper::ApplyRetention(const std::string& actor,
                                                             bool validate_only) {
   RetentionReport report;
+  const std::int64_t now_us =
+      actor == kEngineActor ? LogTimeMicros() : hub_.parts.clock->WallMicros();
   for (std::int64_t next = 0; next != std::numeric_limits<std::int64_t>::max();) {
-    INTERLOCK_ASSIGN_OR_RETURN(const std::vector<std::int64_t> ids, Expired(next));
+    INTERLOCK_ASSIGN_OR_RETURN(const std::vector<std::int64_t> ids, Expired(now_us, next));
     if (ids.empty()) continue;
-    report.payloads += static_cast<std::int64_t>(ids.size());
-    ++report.entries;
-    if (validate_only) continue;
+    const auto count = static_cast<std::int64_t>(ids.size());
+    if (validate_only) {
+      report.payloads += count;
+      ++report.entries;
+      continue;
+    }
     std::string list = "[";
     for (const std::int64_t id : ids) {
       list += (list.size() == 1 ? "" : ",") + std::to_string(id);
@@ -90,11 +115,25 @@ core::StatusOr<RetentionReport> Housekeeper::ApplyRetention(const std::string& a
         .Close();
     INTERLOCK_RETURN_IF_ERROR(hub_.parts.keys->NoteErasure(kRetention));
     INTERLOCK_RETURN_IF_ERROR(CommitAndWait([&](Serial& serial) -> core::Status {
+      // The writer looks at the clock before each batch, so a jump is known here.
+      if (serial.state().clock_in_doubt()) {
+        return WithReason(
+            core::FailedPrecondition("the clock is in doubt, nothing is erased; check "
+                                     "it, then run `interlock audit confirm-clock`"),
+            "CLOCK_IN_DOUBT");
+      }
       serial.ErasePayloads(ids);
       return serial.Append(draft).status();
     }));
+    report.payloads += count;
+    ++report.entries;
   }
   if (!validate_only && report.payloads > 0) {
+    if (hub_.parts.warn) {
+      hub_.parts.warn("retention, asked for by " + actor + ", erased " +
+                      std::to_string(report.payloads) +
+                      " payloads for good; entries `payload.erased` name them");
+    }
     INTERLOCK_RETURN_IF_ERROR(Finish(kRetention).status());
   }
   return report;

@@ -23,6 +23,8 @@
 namespace interlock::runtime {
 
 inline constexpr std::int64_t kClockDoubtMicros = 3'600'000'000;  // rule 27
+// A log silent for longer than this at start cannot tell a long pause from a wrong clock: 31 days.
+inline constexpr std::int64_t kClockSilenceMicros = 31ll * 24 * 3600 * 1'000'000;
 
 std::vector<std::string> SplitWords(std::string_view text);
 // The texts of a list, space separated.

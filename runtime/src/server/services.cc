@@ -137,7 +137,7 @@ class ServicesImpl final : public Services {
   void ArmQueries(const Roles& readers) {
     Unary(audit_, &Audit::RequestQueryCalls, {"AuditService.QueryCalls", kCallType, readers},
           &handlers::QueryCalls);
-    Unary(audit_, &Audit::RequestSearchCalls, {"AuditService.SearchCalls", kCallType, readers},
+    Unary(audit_, &Audit::RequestSearchCalls, {"AuditService.SearchCalls", kCallType, {kAuditor}},
           &handlers::SearchCalls);
     Unary(audit_, &Audit::RequestEraseSubject,
           {"AuditService.EraseSubject", kEntryType, {kOperator}}, &handlers::EraseSubject);

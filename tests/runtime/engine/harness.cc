@@ -285,6 +285,10 @@ core::Status Harness::StartEngine() {
   parts.limits = limits;
   parts.folder = folder;
   parts.retention = retention;
+  parts.warn = [this](const std::string& line) {
+    const std::lock_guard lock(warned_mutex);
+    warned.push_back(line);
+  };
   if (with_search_) {
     INTERLOCK_ASSIGN_OR_RETURN(search_, audit::SearchIndex::Open(folder));
     parts.search = search_.get();

@@ -134,6 +134,7 @@ class Harness {
   core::Principal manager{.tenant = "main", .id = "maria", .roles = {"approver", "cs-manager"}};
   core::Principal second{.tenant = "main", .id = "sam", .roles = {"approver", "cs-manager"}};
   core::Principal operator_one{.tenant = "main", .id = "ops1", .roles = {"operator"}};
+  core::Principal auditor{.tenant = "main", .id = "audra", .roles = {"auditor"}};
   core::Principal operator_two{.tenant = "main", .id = "ops2", .roles = {"operator"}};
 
   Engine& engine() { return *engine_; }
@@ -173,6 +174,8 @@ class Harness {
   AgentFile agent;
   EngineLimits limits;
   RetentionPolicy retention;  // taken at Start
+  std::mutex warned_mutex;
+  std::vector<std::string> warned;  // lines for the operator
   std::string folder;
 
  private:
