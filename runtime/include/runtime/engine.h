@@ -328,7 +328,8 @@ class Engine {
   // Rule 21. Errors: kNotFound (SUBJECT_NOT_FOUND), kFailedPrecondition (SUBJECT_BUSY,
   // SUBJECT_ERASED).
   virtual void EraseSubject(const core::Principal& who, EraseSpec spec, Reply<Erasure> reply) = 0;
-  // Erases content that is older than its class is kept; `validate_only` counts.
+  // Erases content that is older than its class is kept; `validate_only` counts. Errors:
+  // kFailedPrecondition (CLOCK_IN_DOUBT).
   virtual void ApplyRetention(const core::Principal& who, bool validate_only,
                               Reply<RetentionReport> reply) = 0;
 

@@ -165,10 +165,9 @@ Draft DraftDecided(const CallIdentity& id, const Sealer& sealer, const DecidedFi
     body.Raw("decision", sealer.JsonText(draft, policies::CanonicalDecision(*decision)));
   }
   body.String("effect", fields.effect);
-  if (decision != nullptr) {
-    body.String("input", core::DigestName(decision->input_digest));
-    body.Raw("reads", ReadsJson(decision->reads, sealer.keys()));
-  }
+  // The digest of the input stands in the sealed decision: unsalted, it would let guesses at
+  // content be tried after an erasure.
+  if (decision != nullptr) body.Raw("reads", ReadsJson(decision->reads, sealer.keys()));
   body.Int("round", fields.round);
   if (decision != nullptr) body.Raw("rules", RulesJson(decision->rules));
   if (!fields.say.empty()) body.Raw("say", sealer.Text(draft, fields.say));

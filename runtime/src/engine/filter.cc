@@ -8,7 +8,7 @@
 namespace interlock::runtime {
 namespace {
 
-enum class Kind { kText, kWords, kInt, kTime, kSubject, kUser };
+enum class Kind { kText, kWords, kPeople, kInt, kTime, kSubject, kUser };
 
 struct Field {
   std::string_view name;
@@ -29,7 +29,7 @@ constexpr std::array<Field, 16> kFields = {{
     {"outcome", "c.outcome", Kind::kText},
     {"effect", "c.effect", Kind::kText},
     {"rule", "c.rules", Kind::kWords},
-    {"approver", "c.approved_by", Kind::kWords},
+    {"approver", "c.approved_by", Kind::kPeople},
     {"amount", "c.amount", Kind::kInt},
     {"currency", "c.unit", Kind::kText},
     {"time", "c.create_us", Kind::kTime},
@@ -163,14 +163,24 @@ class Parser {
       case Kind::kUser:
         return "(c.run IN (SELECT run FROM p_run WHERE user = " +
                Bind(IsHex64(value) ? value : hmac_("user", value)) + "))";
+      case Kind::kPeople:  // `principal:maria`, or plainly `maria`
+        if (value.find(':') == std::string::npos && !value.starts_with('*')) {
+          return "(" + HasWord(column, value) + " OR " + HasWord(column, "principal:" + value) +
+                 ")";
+        }
+        return HasWord(column, value);
       case Kind::kWords:
-        return "(' ' || " + column + " || ' ' GLOB " + Bind("* " + GlobOf(value) + " *") + ")";
+        return HasWord(column, value);
       default:
         if (value.starts_with('*') || value.ends_with('*')) {
           return "(" + column + " GLOB " + Bind(GlobOf(value)) + ")";
         }
         return "(" + column + " = " + Bind(value) + ")";
     }
+  }
+
+  std::string HasWord(const std::string& column, const std::string& word) {
+    return "(' ' || " + column + " || ' ' GLOB " + Bind("* " + GlobOf(word) + " *") + ")";
   }
 
   static bool IsHex64(std::string_view text) {

@@ -1,6 +1,5 @@
 #include "engine/housekeeper.h"
 
-#include <future>
 #include <set>
 
 #include "audit/erase.h"
@@ -91,14 +90,6 @@ void Housekeeper::Tick() {
   const bool quiet = size < size_at_tick_ + kQuietEntries;
   size_at_tick_ = size;
   if (quiet && hub_.parts.search != nullptr) static_cast<void>(FillSearch(kFillPerTick));
-}
-
-core::Status Housekeeper::CommitAndWait(Journal::Body body) {
-  std::promise<core::Status> promise;
-  std::future<core::Status> done = promise.get_future();
-  hub_.journal.Submit(std::move(body), audit::Urgency::kNormal,
-                      [&promise](core::Status status) { promise.set_value(std::move(status)); });
-  return done.get();
 }
 
 core::StatusOr<std::vector<std::string>> Housekeeper::Column(
@@ -203,7 +194,7 @@ core::StatusOr<std::uint64_t> Housekeeper::WriteErased(const std::string& actor,
   body.String("subject", hub_.parts.keys->Hmac("subject", spec.subject));
   body.String("what", "subject").Close();
   std::uint64_t index = 0;
-  INTERLOCK_RETURN_IF_ERROR(CommitAndWait([&](Serial& serial) -> core::Status {
+  INTERLOCK_RETURN_IF_ERROR(hub_.CommitNow([&](Serial& serial) -> core::Status {
     INTERLOCK_ASSIGN_OR_RETURN(const audit::EntryRef ref, serial.Append(draft));
     index = ref.index;
     return core::OkStatus();
@@ -236,7 +227,7 @@ core::StatusOr<std::int64_t> Housekeeper::EraseCiphertext(const std::string& key
         const auto ids, audit::SealedUnder(*hub_.parts.log, key, next, audit::kErasedPerCommand));
     if (ids.empty()) return count;
     const bool late = (ids.back() >> 8) >= erased.entry_index;
-    INTERLOCK_RETURN_IF_ERROR(CommitAndWait([&](Serial& serial) -> core::Status {
+    INTERLOCK_RETURN_IF_ERROR(hub_.CommitNow([&](Serial& serial) -> core::Status {
       if (late) {
         Draft draft;
         draft.kind = "payload.erased";
@@ -321,7 +312,7 @@ core::StatusOr<FoundTexts> Housekeeper::Search(const core::Principal& who, const
       .String("text", hub_.parts.keys->Hmac("search", text))
       .String("what", "search")
       .Close();
-  INTERLOCK_RETURN_IF_ERROR(CommitAndWait([&](Serial& serial) -> core::Status {
+  INTERLOCK_RETURN_IF_ERROR(hub_.CommitNow([&](Serial& serial) -> core::Status {
     INTERLOCK_ASSIGN_OR_RETURN(const audit::EntryRef ref, serial.Append(access));
     found.access_index = ref.index;
     return core::OkStatus();

@@ -53,7 +53,6 @@ class Housekeeper {
  private:
   void Loop();
   void Tick();
-  core::Status CommitAndWait(Journal::Body body);
   core::StatusOr<std::vector<std::string>> Column(const std::string& sql,
                                                   const std::vector<std::string>& bound) const;
   core::Status CheckNotBusy(const std::string& subject_hmac) const;

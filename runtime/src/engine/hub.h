@@ -75,6 +75,8 @@ class Hub {
                                                    const AgentFile* agent);
   // Rule 27: an operator vouches for the clock (kFailedPrecondition when it is not in doubt).
   core::StatusOr<audit::EntryRef> ConfirmClock(const std::string& actor, const std::string& reason);
+  // Runs `body` serially and waits until it is durable. Not on the writer thread.
+  core::Status CommitNow(Journal::Body body);
   // Approvals of a call that are granted, with their bindings; `complete` when none is pending.
   struct Grants {
     std::vector<GrantedApproval> granted;
@@ -107,7 +109,6 @@ class Hub {
   void Maintain();  // thread: expiry, stalled runs
   void ExpireApprovals();
   void WakeStalled();
-  core::Status CommitNow(Journal::Body body);
   core::Status ActivateBundle();
   core::Status WatchClock();
   core::Status Recover();

@@ -24,8 +24,7 @@ std::int64_t MonthsOf(const RetentionPolicy& policy, std::string_view kind) {
 core::Status Housekeeper::StartLogTime() {
   const core::Clock& clock = *hub_.parts.clock;
   std::int64_t newest_us = clock.WallMicros() + hub_.parts.log->ahead_of_wall_us();
-  if (hub_.parts.log->size() >
-      0) {  // the log was empty when it was opened: from its first entry on
+  if (hub_.parts.log->size() > 0) {  // one that was empty counts from its first entry on
     INTERLOCK_ASSIGN_OR_RETURN(const audit::Entry first, hub_.parts.log->Read(0));
     newest_us = std::max(newest_us, first.time_us);
   }
@@ -92,6 +91,7 @@ core::StatusOr<RetentionReport> Housekeeper::ApplyRetention(const std::string& a
   RetentionReport report;
   const std::int64_t now_us =
       actor == kEngineActor ? LogTimeMicros() : hub_.parts.clock->WallMicros();
+  core::Status status;
   for (std::int64_t next = 0; next != std::numeric_limits<std::int64_t>::max();) {
     INTERLOCK_ASSIGN_OR_RETURN(const std::vector<std::int64_t> ids, Expired(now_us, next));
     if (ids.empty()) continue;
@@ -114,7 +114,7 @@ core::StatusOr<RetentionReport> Housekeeper::ApplyRetention(const std::string& a
         .String("what", "retention")
         .Close();
     INTERLOCK_RETURN_IF_ERROR(hub_.parts.keys->NoteErasure(kRetention));
-    INTERLOCK_RETURN_IF_ERROR(CommitAndWait([&](Serial& serial) -> core::Status {
+    status = hub_.CommitNow([&](Serial& serial) -> core::Status {
       // The writer looks at the clock before each batch, so a jump is known here.
       if (serial.state().clock_in_doubt()) {
         return WithReason(
@@ -124,7 +124,8 @@ core::StatusOr<RetentionReport> Housekeeper::ApplyRetention(const std::string& a
       }
       serial.ErasePayloads(ids);
       return serial.Append(draft).status();
-    }));
+    });
+    if (!status.ok()) break;
     report.payloads += count;
     ++report.entries;
   }
@@ -136,6 +137,7 @@ core::StatusOr<RetentionReport> Housekeeper::ApplyRetention(const std::string& a
     }
     INTERLOCK_RETURN_IF_ERROR(Finish(kRetention).status());
   }
+  if (!status.ok()) return status;
   return report;
 }
 

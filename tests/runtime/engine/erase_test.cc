@@ -35,6 +35,13 @@ on("*", "small", function(c) if c.args.amount <= 100 then return allow() end end
 on("*", "too_big", function(c) if c.args.amount > 100 then return deny { code = "TOO_BIG", say = "Too much." } end end)
 )";
 
+constexpr const char* kAsk = R"(
+policy "ask" { version = "1", owner = "tests", tools = { "*" }, default = "deny" }
+on("*", "ask", function(c)
+  return require_approval { approvers = { "role:cs-manager" }, quorum = 1, expires = "1h", show = { "args.id" } }
+end)
+)";
+
 // Words that occur nowhere but in the person's content.
 constexpr const char* kSecretWords[] = {"Xylophonist", "quetzalcoatl", "zwieback", "vellichor"};
 
@@ -456,6 +463,24 @@ TEST(Query, FindsCallsByWhatAuditorsAskFor) {
             core::StatusCode::kPermissionDenied);
 }
 
+TEST(Query, AnApproverIsFoundByHisName) {
+  Harness h(kAsk, {Write("notes.add")});
+  h.tools.Answers("notes.add", {{"ok", true}});
+  const std::string request = h.NewRequestId();
+  const auto parked = h.Execute("notes.add", {{"id", "a"}}, request);
+  ASSERT_TRUE(parked.ok()) << parked.status();
+  ASSERT_EQ(parked->state, CallState::kParked);
+  ASSERT_TRUE(h.AnswerApproval(h.manager, parked->approvals[0], true).ok());
+  ASSERT_EQ(h.Execute("notes.add", {{"id", "a"}}, request)->state, CallState::kOk);
+  for (const char* name : {"maria", "principal:maria", "mar*"}) {
+    const std::string filter = "approver:\"" + std::string(name) + "\"";
+    EXPECT_EQ(Query(h, filter).size(), 1u) << name;
+    EXPECT_EQ(Query(h, "NOT " + filter).size(), 0u) << name;
+  }
+  EXPECT_EQ(Query(h, "approver:mari").size(), 0u);
+  EXPECT_EQ(Query(h, "approver != sam").size(), 1u);
+}
+
 TEST(Query, ViewsAnswerThePlainSql) {
   Harness h(kAllowAll, {Write("notes.add")});
   h.WithSearch();
@@ -510,6 +535,24 @@ TEST(Arguments, EachFieldIsCommittedToByItself) {
     seen = true;
   }
   EXPECT_TRUE(seen);
+}
+
+TEST(Decision, NoEntryHoldsThePlainDigestOfItsInput) {
+  Harness h(kAllowAll, {Write("notes.add")});
+  h.tools.Answers("notes.add", {{"ok", true}});
+  ASSERT_TRUE(h.Execute("notes.add", {{"mail", "a@example.org"}}, h.NewRequestId(), "ann").ok());
+  std::string digest;
+  std::string entries;
+  for (const audit::Entry& entry : h.Entries("")) {
+    entries += entry.bytes;
+    if (entry.kind != "call.decided") continue;
+    const int slot = core::Json::parse(entry.bytes)["body"]["decision"]["slot"].get<int>();
+    const auto opened = h.keys().Open(h.log().ReadPayload(entry.index, slot)->payload);
+    ASSERT_TRUE(opened.ok()) << opened.status();
+    digest = core::Json::parse(opened->plaintext)["input"].get<std::string>();
+  }
+  ASSERT_EQ(digest.size(), 71u);  // "sha256:" and 64 digits
+  EXPECT_THAT(entries, Not(HasSubstr(digest.substr(7))));
 }
 
 TEST(Filter, SaysWhereItIsWrong) {
