@@ -123,7 +123,8 @@ core::Status ProjectionCheck::CompareSchema(Findings* findings) {
   const auto [want, have] =
       std::mismatch(expected.begin(), expected.end(), stored.begin(), stored.end());
   if (want == expected.end() && have == stored.end()) return core::OkStatus();
-  const std::string& near = want != expected.end() ? *want : *have;
+  const bool foreign = want == expected.end() || (have != stored.end() && *have < *want);
+  const std::string& near = foreign ? *have : *want;
   const std::size_t name_end = near.find(' ', near.find(' ') + 1);
   findings->General("the " + near.substr(0, name_end) +
                     " of the projections is missing, was changed, or does not belong there");

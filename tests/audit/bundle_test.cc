@@ -289,8 +289,7 @@ TEST_F(BundleTest, ContentShownWholeFallsIntoTheFieldsThatWereCommittedTo) {
       fields += (fields.empty() ? "\"" : ",\"") + std::string(field.name) + "\":\"" +
                 core::Hex(FieldCommitment(core::AsBytes(salt), field)) + "\"";
     }
-    const std::string body = R"({"args":{"bytes":7,"commit":")" + core::Hex(payload.commitment) +
-                             R"(","fields":{)" + fields + R"(},"slot":0}})";
+    const std::string body = R"({"args":)" + CommitmentText(payload, 0, "{" + fields + "}") + "}";
     const auto ref = log_->Append(EntryOf("call.proposed", "", body), {payload});
     ASSERT_TRUE(ref.ok()) << ref.status();
     const Checkpoint head = *log_->CheckpointNow();
@@ -329,8 +328,7 @@ TEST_F(BundleTest, WhatIsWithheldIsListedByName) {
     named += (named.empty() ? "\"" : ",\"") + std::string(fields[i].name) + "\":\"" +
              core::Hex(commitments[i]) + "\"";
   }
-  const std::string body = R"({"args":{"bytes":32,"commit":")" + core::Hex(payload.commitment) +
-                           R"(","fields":{)" + named + R"(},"slot":0}})";
+  const std::string body = R"({"args":)" + CommitmentText(payload, 0, "{" + named + "}") + "}";
   const auto ref = log_->Append(EntryOf("call.proposed", "", body), {payload});
   ASSERT_TRUE(ref.ok()) << ref.status();
   const Checkpoint head = *log_->CheckpointNow();

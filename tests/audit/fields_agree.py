@@ -64,7 +64,7 @@ def committed(pairs):
 
 def make_bundle(key, content, fields):
     commit = notes.sha256(b"\2", SALT, b"application/json\0", content).hex()
-    body = '{"args":{"bytes":%d,"commit":"%s","fields":{%s},"slot":0}}' % (len(content), commit, fields)
+    body = '{"args":{"bytes":%d,"commit":"%s","fields":{%s},"key":"k","slot":0}}' % (len(content), commit, fields)
     entry = ('{"actor":"a","body":%s,"cites":[],"index":0,"kind":"call.proposed","prev":"","run":"","run_seq":-1,'
              '"tenant":"main","time_us":1,"v":1}' % body).encode()
     note = key.note(NAME + b"\n1\n" + base64.b64encode(notes.leaf_hash(entry)) + b"\n")

@@ -61,6 +61,7 @@ Hub::Hub(EngineParts p)
 Hub::~Hub() { Stop(); }
 
 core::Status Hub::Start() {
+  INTERLOCK_RETURN_IF_ERROR(CheckOpenApprovals(*parts.log));
   for (int i = 0; i < std::max(1, parts.limits.workers); ++i) {
     auto worker = std::make_unique<Worker>();
     if (parts.bundle != nullptr) {
@@ -69,7 +70,6 @@ core::Status Hub::Start() {
     guards_.push_back(asio::make_work_guard(worker->io));
     workers_.push_back(std::move(worker));
   }
-  INTERLOCK_RETURN_IF_ERROR(CheckOpenApprovals(*parts.log));
   INTERLOCK_RETURN_IF_ERROR(WatchClock());
   INTERLOCK_RETURN_IF_ERROR(ActivateBundle());
   for (const auto& worker : workers_) {
@@ -96,6 +96,7 @@ void Hub::Stop() {
   // What the journal was given is acknowledged before the things that it tells are gone.
   core::Status ignored = CommitNow([](Serial&) { return core::OkStatus(); });
   for (const auto& worker : workers_) {
+    if (threads_.empty()) break;  // the start failed before they ran
     auto reached = std::make_shared<std::promise<void>>();
     asio::post(worker->io, [reached] { reached->set_value(); });
     reached->get_future().wait();
