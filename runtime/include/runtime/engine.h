@@ -24,6 +24,13 @@
 
 namespace interlock::runtime {
 
+// Limits of what callers hand in, for every face of the engine.
+inline constexpr std::size_t kMessageBytesMax = 64 * 1024;
+inline constexpr std::size_t kSessionBytesMax = 64 * 1024;
+inline constexpr std::size_t kPersonBytesMax = 256;  // user, subject
+inline constexpr std::size_t kReasonBytesMax = 4 * 1024;
+inline constexpr std::size_t kEvidenceBytesMax = 16 * 1024;
+
 template <typename T>
 using Reply = std::function<void(core::StatusOr<T>)>;
 

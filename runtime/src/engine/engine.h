@@ -145,8 +145,4 @@ class EngineImpl final : public Engine {
   Housekeeper housekeeper_;
 };
 
-inline constexpr std::size_t kMessageBytesMax = 64 * 1024;
-inline constexpr std::size_t kSessionBytesMax = 64 * 1024;
-inline constexpr std::size_t kReasonBytesMax = 4096;
-
 }  // namespace interlock::runtime

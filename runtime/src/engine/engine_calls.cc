@@ -333,9 +333,9 @@ core::StatusOr<Page<CallInfo>> EngineImpl::ListCalls(const core::Principal& who,
 void EngineImpl::ResolveCall(const core::Principal& who, ResolveSpec spec, Reply<CallInfo> reply) {
   if (core::Status may = Need(who, core::kRoleOperator); !may.ok()) return reply(may);
   if (spec.reason.empty() || spec.reason.size() > kReasonBytesMax ||
-      spec.evidence.size() > kReasonBytesMax) {
+      spec.evidence.size() > kEvidenceBytesMax) {
     return reply(
-        core::InvalidArgument("`reason` is required; reason and evidence have at most 4096 bytes"));
+        core::InvalidArgument("`reason` is required and has at most 4096 bytes, evidence 16384"));
   }
   asio::post(hub_.WorkerOf(spec.call).io, [this, who, spec, reply = std::move(reply)] {
     const auto row = hub_.CallRowOf(spec.call);

@@ -12,12 +12,6 @@
 
 namespace interlock::runtime {
 
-inline constexpr std::size_t kMessageBytesMax = 64 * 1024;
-inline constexpr std::size_t kSessionBytesMax = 64 * 1024;
-inline constexpr std::size_t kPersonBytesMax = 256;  // user, subject
-inline constexpr std::size_t kReasonBytesMax = 4 * 1024;
-inline constexpr std::size_t kEvidenceBytesMax = 16 * 1024;
-
 core::Status CheckLength(std::string_view field, std::string_view text, std::size_t bytes_max);
 core::Status CheckNotEmpty(std::string_view field, std::string_view text);
 // A UUID in its one form (36 lower-case characters), or empty.
