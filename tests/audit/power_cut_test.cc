@@ -122,7 +122,13 @@ class PowerCutTest : public ::testing::Test {
     ::close(ends[0]);
     int status = 0;
     EXPECT_EQ(::waitpid(child, &status, 0), child);
-    EXPECT_TRUE(WIFSIGNALED(status)) << "exit " << WEXITSTATUS(status);
+    if (!WIFSIGNALED(status)) {
+      // Threads meet in another order each time: near its end a history may be an operation
+      // shorter.
+      EXPECT_EQ(WEXITSTATUS(status), 4);
+      EXPECT_EQ(acknowledged.size(), 2u * kCommands);
+      ++outlived_;
+    }
     place.signer = *OpenFileSigner(place.folder.path() + "/signer", kOrigin);
     return acknowledged;
   }
@@ -138,6 +144,7 @@ class PowerCutTest : public ::testing::Test {
   }
 
   Faults& faults_;
+  std::size_t outlived_ = 0;  // processes that were to be killed after their last operation
 };
 
 TEST_F(PowerCutTest, EachWriteAndSyncThatFailsLosesNothingAcknowledged) {
@@ -164,6 +171,7 @@ TEST_F(PowerCutTest, AProcessKilledAtEachWriteAndSyncLosesNothingAcknowledged) {
     ASSERT_NO_FATAL_FAILURE(ExpectWhole(place, acknowledged));
   }
   EXPECT_EQ(most, 2u * kCommands);  // some were killed as they closed the log
+  EXPECT_LE(outlived_, 5u);
 }
 
 TEST_F(PowerCutTest, EachWriteAndSyncThatIsTheLastLosesNothingAcknowledged) {
