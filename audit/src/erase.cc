@@ -1,5 +1,7 @@
 #include "audit/erase.h"
 
+#include <sys/stat.h>
+
 #include "schema.h"
 #include "sqlite.h"
 
@@ -21,6 +23,71 @@ core::StatusOr<std::vector<std::int64_t>> SealedUnder(const Log& log, std::strin
     }
   }));
   return ids;
+}
+
+namespace {
+
+constexpr int kBusyMillis = 5000;
+
+// Gives the owner the right to write for as long as it lives.
+class WritableFile {
+ public:
+  explicit WritableFile(const std::string& path) : path_(path) {
+    ::chmod(path_.c_str(), S_IRUSR | S_IWUSR);
+  }
+  ~WritableFile() { ::chmod(path_.c_str(), S_IRUSR); }
+  WritableFile(const WritableFile&) = delete;
+  WritableFile& operator=(const WritableFile&) = delete;
+
+ private:
+  const std::string& path_;
+};
+
+core::StatusOr<Db> OpenForErasing(const std::string& database) {
+  INTERLOCK_ASSIGN_OR_RETURN(Db db, OpenDb(database, SQLITE_OPEN_READWRITE));
+  INTERLOCK_RETURN_IF_ERROR(CheckFormat(db.get()));
+  sqlite3_busy_timeout(db.get(), kBusyMillis);
+  INTERLOCK_RETURN_IF_ERROR(Exec(db.get(),
+                                 "PRAGMA secure_delete = ON; PRAGMA synchronous = FULL;"
+                                 "PRAGMA trusted_schema = OFF; PRAGMA temp_store = MEMORY"));
+  return db;
+}
+
+}  // namespace
+
+core::StatusOr<std::int64_t> EraseInArchive(const std::string& database,
+                                            const std::vector<std::int64_t>& ids) {
+  if (ids.empty()) return 0;
+  const WritableFile writable(database);
+  INTERLOCK_ASSIGN_OR_RETURN(const Db db, OpenForErasing(database));
+  SqlTransaction transaction(db.get());
+  INTERLOCK_RETURN_IF_ERROR(transaction.Begin());
+  std::int64_t count = 0;
+  INTERLOCK_ASSIGN_OR_RETURN(
+      Statement erase,
+      Statement::Prepare(db.get(),
+                         "UPDATE payload SET sealed = NULL WHERE id = ? AND sealed IS NOT NULL"));
+  for (const std::int64_t id : ids) {
+    INTERLOCK_RETURN_IF_ERROR(erase.Int(1, id).Run());
+    count += sqlite3_changes(db.get());
+  }
+  INTERLOCK_RETURN_IF_ERROR(transaction.Commit());
+  return count;
+}
+
+core::StatusOr<std::int64_t> EraseInArchive(const std::string& database, std::string_view key_id) {
+  const WritableFile writable(database);
+  INTERLOCK_ASSIGN_OR_RETURN(const Db db, OpenForErasing(database));
+  SqlTransaction transaction(db.get());
+  INTERLOCK_RETURN_IF_ERROR(transaction.Begin());
+  INTERLOCK_ASSIGN_OR_RETURN(
+      Statement erase,
+      Statement::Prepare(
+          db.get(), "UPDATE payload SET sealed = NULL WHERE key_id = ? AND sealed IS NOT NULL"));
+  INTERLOCK_RETURN_IF_ERROR(erase.Text(1, key_id).Run());
+  const std::int64_t count = sqlite3_changes(db.get());
+  INTERLOCK_RETURN_IF_ERROR(transaction.Commit());
+  return count;
 }
 
 core::Status EmptyWal(const std::string& folder) {

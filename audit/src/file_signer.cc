@@ -21,6 +21,8 @@ constexpr std::string_view kKeyFile = "/signer.key";
 constexpr std::string_view kNextFile = "/signer.key.next";
 constexpr std::string_view kRetiredFile = "/signer.retired-";  // and a number: one key a file
 constexpr int kRetiredMax = 1000;
+constexpr std::size_t kOpenHeadsMax =
+    16;  // files kept open; logs that follow each other have one each
 
 core::Status CheckContinues(const SignedHead& last, const SignRequest& request) {
   const std::string size = std::to_string(request.size);
@@ -67,6 +69,16 @@ class FileSigner final : public Signer {
     }
     const std::string text = CheckpointText(origin, request.size, request.root);
     return Checkpoint{std::string(origin), request.size, request.root, key_.Note(text)};
+  }
+
+  core::StatusOr<std::optional<Checkpoint>> LastHead(std::string_view origin) override {
+    const std::lock_guard lock(mutex_);
+    // Asking leaves no file behind.
+    if (::access(HeadPath(origin).c_str(), F_OK) != 0) return std::optional<Checkpoint>();
+    INTERLOCK_ASSIGN_OR_RETURN(const HeadFile* file, FileOf(origin));
+    const SignedHead& last = file->last();
+    if (last.turn == 0) return std::optional<Checkpoint>();
+    return std::optional(Checkpoint{std::string(origin), last.size, last.root, {}});
   }
 
   std::string verifier_key() const override {
@@ -136,11 +148,15 @@ class FileSigner final : public Signer {
  private:
   std::string Path(std::string_view file) const { return folder_ + std::string(file); }
 
+  std::string HeadPath(std::string_view origin) const {
+    return Path("/head-" + core::Hex(core::Sha256(origin)).substr(0, 16));
+  }
+
   core::StatusOr<HeadFile*> FileOf(std::string_view origin) {
     const auto found = heads_.find(origin);
     if (found != heads_.end()) return &found->second;
-    const std::string name = core::Hex(core::Sha256(origin)).substr(0, 16);
-    INTERLOCK_ASSIGN_OR_RETURN(HeadFile file, HeadFile::Open(folder_ + "/head-" + name));
+    if (heads_.size() >= kOpenHeadsMax) heads_.clear();
+    INTERLOCK_ASSIGN_OR_RETURN(HeadFile file, HeadFile::Open(HeadPath(origin)));
     return &heads_.emplace(std::string(origin), std::move(file)).first->second;
   }
 

@@ -13,6 +13,7 @@ HeadCheck::HeadCheck(LogIdentity identity, std::string pinned_key, Findings* fin
       pinned_key_(std::move(pinned_key)),
       findings_(findings),
       key_(identity_.verifier_key),
+      keys_{key_},
       trusted_(pinned_key_.empty() || pinned_key_ == key_) {}
 
 core::Status HeadCheck::Load(sqlite3* db, const std::vector<std::string>& outside) {
@@ -91,6 +92,7 @@ void HeadCheck::Rotate(std::uint64_t index, const ParsedEntry& entry) {
     return;
   }
   key_ = *next;
+  keys_.push_back(key_);
   trusted_ = trusted_ || key_ == pinned_key_;
 }
 

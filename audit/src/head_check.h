@@ -40,6 +40,8 @@ class HeadCheck {
   // before did not sign it.
   void Rotate(std::uint64_t index, const ParsedEntry& entry);
 
+  // The keys that were in force so far, oldest first.
+  const std::vector<std::string>& keys() const { return keys_; }
   // The pinned key (or, with none, the log's own word) vouches from here on.
   bool trusted() const { return trusted_; }
 
@@ -57,6 +59,7 @@ class HeadCheck {
   const std::string pinned_key_;
   Findings* const findings_;
   std::string key_;
+  std::vector<std::string> keys_;
   bool trusted_ = false;
   std::multimap<std::uint64_t, Waiting> waiting_;
 };

@@ -24,6 +24,7 @@
 #include "maintenance.h"
 #include "private_file.h"
 #include "readers.h"
+#include "rotate_finish.h"
 #include "rotation_check.h"
 #include "store.h"
 #include "tree_store.h"
@@ -722,8 +723,12 @@ core::StatusOr<std::unique_ptr<Log>> Log::Open(const LogOptions& options) {
   INTERLOCK_RETURN_IF_ERROR(CheckOptions(options));
   INTERLOCK_RETURN_IF_ERROR(MakeFolder(options.folder));
   INTERLOCK_ASSIGN_OR_RETURN(FolderLock lock, FolderLock::Take(options.folder));
-  INTERLOCK_ASSIGN_OR_RETURN(std::unique_ptr<Store> store, Store::Open(options));
-  auto log = std::make_unique<LogImpl>(options, std::move(lock), std::move(store));
+  INTERLOCK_RETURN_IF_ERROR(FinishRotation(options));
+  LogOptions open = options;
+  INTERLOCK_ASSIGN_OR_RETURN(open.origin, OriginInFolder(options));
+  INTERLOCK_ASSIGN_OR_RETURN(std::unique_ptr<Store> store, Store::Open(open));
+  if (store->closed()) return core::FailedPrecondition("the log is closed; open it again");
+  auto log = std::make_unique<LogImpl>(open, std::move(lock), std::move(store));
   INTERLOCK_RETURN_IF_ERROR(log->Start());
   return std::unique_ptr<Log>(std::move(log));
 }

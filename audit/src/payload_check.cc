@@ -9,7 +9,9 @@
 
 namespace interlock::audit {
 
-core::Status PayloadCheck::Start(sqlite3* db) {
+core::Status PayloadCheck::Start(sqlite3* db, std::string origin, const ErasedElsewhere* later) {
+  origin_ = std::move(origin);
+  later_ = later;
   INTERLOCK_ASSIGN_OR_RETURN(
       rows_, Statement::Prepare(
                  db,
@@ -49,24 +51,42 @@ core::Status PayloadCheck::Next(std::uint64_t index, std::string_view bytes) {
 void PayloadCheck::NoteErasure(std::uint64_t index, const ParsedEntry& entry) {
   const auto body = core::JsonObjectView::Of(entry.body);
   if (!body.ok()) return;
-  if (const auto key = body->String("key")) named_keys_[*key] = index;
+  if (const auto key = body->String("key")) {
+    named_keys_[*key] = index;
+    elsewhere_.keys.insert(*key);
+  }
+  const auto other = body->String("log");
+  const bool own = !other || *other == origin_;
   const auto list = core::JsonArrayElements(body->Raw("payloads").value_or("[]"));
   if (!list.ok()) return;
   for (const std::string_view text : *list) {
     std::int64_t id = 0;
     const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), id);
     const bool number = error == std::errc() && end == text.data() + text.size();
-    if (number && id >= 0 && static_cast<std::uint64_t>(id >> 8) < index) named_.insert(id);
+    if (number && !own) elsewhere_.payloads[*other].insert(id);
+    if (own && number && id >= 0 && static_cast<std::uint64_t>(id >> 8) < index) named_.insert(id);
   }
 }
 
-void PayloadCheck::End() {
+bool PayloadCheck::NamedLater(std::int64_t id, const std::string& key) const {
+  if (later_ == nullptr) return false;
+  if (later_->keys.contains(key)) return true;
+  const auto found = later_->payloads.find(origin_);
+  return found != later_->payloads.end() && found->second.contains(id);
+}
+
+void PayloadCheck::End(Log log) {
   for (const auto& [id, key] : erased_) {
     const auto owner = static_cast<std::uint64_t>(id >> 8);
     const auto by_key = named_keys_.find(key);
     const bool named =
         named_.count(id) != 0 || (by_key != named_keys_.end() && by_key->second > owner);
-    if (!named) findings_->Entry(owner, "has lost a payload that no `payload.erased` entry names");
+    if (named || NamedLater(id, key)) continue;
+    if (later_ == nullptr && log == Log::kClosed) {
+      unexplained_ = true;
+      continue;
+    }
+    findings_->Entry(owner, "has lost a payload that no `payload.erased` entry names");
   }
 }
 

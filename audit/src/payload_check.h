@@ -9,6 +9,7 @@
 #include <utility>
 #include <vector>
 
+#include "audit/verify.h"
 #include "commitments.h"
 #include "core/status.h"
 #include "entry_text.h"
@@ -22,19 +23,29 @@ class PayloadCheck {
  public:
   explicit PayloadCheck(Findings* findings) : findings_(findings) {}
 
-  core::Status Start(sqlite3* db);
+  // `later`: see VerifyOptions; `origin`: of the log.
+  core::Status Start(sqlite3* db, std::string origin, const ErasedElsewhere* later);
   // Each commitment of the entry has its row and each row its commitment.
   core::Status Next(std::uint64_t index, std::string_view bytes);
   // An entry `payload.erased`: `key` (every payload of that key in earlier entries) or `payloads`.
   void NoteErasure(std::uint64_t index, const ParsedEntry& entry);
-  // Rows of entries that do not exist are left, and content that is gone without a word.
-  void End();
+  // Rows of entries that do not exist are left, and content that is gone without a word. Of a
+  // closed log, the word may stand in a later one: `unexplained` when that is not at hand.
+  enum class Log { kOpen, kClosed };
+  void End(Log log);
+  bool unexplained() const { return unexplained_; }
+  const ErasedElsewhere& elsewhere() const { return elsewhere_; }
   bool rows_left() const { return row_there_; }
 
  private:
   bool RowIs(const NamedCommitment& named) const;
+  bool NamedLater(std::int64_t id, const std::string& key) const;
 
   Findings* const findings_;
+  std::string origin_;
+  const ErasedElsewhere* later_ = nullptr;
+  ErasedElsewhere elsewhere_;
+  bool unexplained_ = false;
   Statement rows_;
   bool row_there_ = false;
   std::vector<std::pair<std::int64_t, std::string>> erased_;  // row id, key id

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "projections.h"
+#include "succession.h"
 
 namespace interlock::audit {
 namespace {
@@ -92,6 +93,17 @@ core::Status ProjectionCheck::Fold(const EntryView& entry) {
   }
   if (entry.index % 16'384 == 16'383) run_index_.DropFlushed();
   return core::OkStatus();
+}
+
+core::StatusOr<std::string> ProjectionCheck::Carried(std::uint64_t size) {
+  if (scratch_ == nullptr || watermark_ != size || projectors_.size() < 2) return std::string();
+  CarriedDigest digest;
+  for (Projector* projector : projectors_) {
+    INTERLOCK_RETURN_IF_ERROR(projector->Flush());
+    INTERLOCK_ASSIGN_OR_RETURN(const auto bodies, projector->Carried(scratch_.get()));
+    for (const std::string& body : bodies) digest.Add(body);
+  }
+  return digest.Name();
 }
 
 core::Status ProjectionCheck::Compare(Findings* findings) {

@@ -25,6 +25,9 @@ class ProjectionCheck {
   bool has_watermark() const { return scratch_ != nullptr; }
   core::Status Fold(const EntryView& entry);
   core::Status Compare(Findings* findings);
+  // The digest of what a log with these entries would be closed with (succession.h), from the fold
+  // and not from the file; empty when the fold does not hold all `size` entries. Before Compare.
+  core::StatusOr<std::string> Carried(std::uint64_t size);
 
  private:
   core::Status CompareSchema(Findings* findings);

@@ -2,6 +2,7 @@
 #include <unistd.h>
 
 #include <atomic>
+#include <cstring>
 #include <mutex>
 
 #include "audit/checkpoint.h"
@@ -73,6 +74,21 @@ class RemoteSigner final : public Signer {
       return Strange();
     }
     return checkpoint;
+  }
+
+  core::StatusOr<std::optional<Checkpoint>> LastHead(std::string_view origin) override {
+    INTERLOCK_ASSIGN_OR_RETURN(WireSocket socket, Connect());
+    INTERLOCK_ASSIGN_OR_RETURN(const WireLines reply,
+                               Ask(socket, {"head", name_, std::string(origin)}));
+    if (reply == WireLines{"head"}) return std::optional<Checkpoint>();
+    const auto size =
+        reply.size() == 3 && reply[0] == "head" ? ParseWireNumber(reply[1]) : std::nullopt;
+    const auto root =
+        size ? core::BytesFromBase64(reply[2]) : core::StatusOr<std::string>(Strange());
+    Checkpoint head{std::string(origin), size.value_or(0), {}, {}};
+    if (!root.ok() || root->size() != head.root.size()) return Strange();
+    std::memcpy(head.root.data(), root->data(), head.root.size());
+    return std::optional(std::move(head));
   }
 
   std::string verifier_key() const override {

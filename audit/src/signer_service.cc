@@ -20,6 +20,7 @@
 #include "folder_lock.h"
 #include "note_key.h"
 #include "signer_wire.h"
+#include "succession.h"
 
 namespace interlock::audit {
 namespace {
@@ -83,6 +84,7 @@ class ServiceImpl final : public SignerService {
     if (request.size() < 2) return BadRequest();
     INTERLOCK_ASSIGN_OR_RETURN(Signer * signer, SignerOf(request[1]));
     if (request[0] == "sign" && request.size() == 5) return Sign(socket, *signer, request);
+    if (request[0] == "head" && request.size() == 3) return Head(*signer, request);
     if (request[0] == "keys" && request.size() == 2) {
       WireLines lines = signer->verifier_keys();
       lines.insert(lines.begin(), "keys");
@@ -100,14 +102,24 @@ class ServiceImpl final : public SignerService {
     return BadRequest();
   }
 
+  // A key signs for the origin of its name and for the logs that follow it.
+  static core::Status CheckOrigin(const WireLines& request) {
+    if (LogNumber(request[2], request[1])) return core::OkStatus();
+    return core::PermissionDenied("key `" + request[1] + "` signs for the origin of its name only");
+  }
+
+  static core::StatusOr<WireLines> Head(Signer& signer, const WireLines& request) {
+    INTERLOCK_RETURN_IF_ERROR(CheckOrigin(request));
+    INTERLOCK_ASSIGN_OR_RETURN(const auto head, signer.LastHead(request[2]));
+    if (!head) return WireLines{"head"};
+    return WireLines{"head", std::to_string(head->size), core::Base64(core::AsBytes(head->root))};
+  }
+
   static core::StatusOr<WireLines> Sign(WireSocket& socket, Signer& signer,
                                         const WireLines& request) {
     const auto size = ParseWireNumber(request[3]);
     if (!size) return BadRequest();
-    if (request[2] != request[1]) {
-      return core::PermissionDenied("key `" + request[1] +
-                                    "` signs for the origin of its name only");
-    }
+    INTERLOCK_RETURN_IF_ERROR(CheckOrigin(request));
     INTERLOCK_ASSIGN_OR_RETURN(const core::Digest root, DigestOf(request[4]));
     // The log's own lock is held while its proof is awaited: a slow peer holds up its own log
     // alone.

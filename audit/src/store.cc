@@ -7,6 +7,7 @@
 #include "batch_rows.h"
 #include "private_file.h"
 #include "rotation_check.h"
+#include "succession.h"
 #include "tree_store.h"
 
 namespace interlock::audit {
@@ -106,6 +107,7 @@ core::Status Store::CheckTail(const LogOptions& options, std::uint64_t size) {
       rotated_to_ = std::string(entry.body.Token("new_key").value_or(""));
     }
     last_time_us_ = entry.time_us;
+    closed_ = entry.kind == kClosedKind;
     return core::OkStatus();
   });
 }

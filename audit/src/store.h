@@ -26,6 +26,8 @@ class Store {
   core::Digest Root() const { return tree_.Root(); }
   // The key that an entry after the newest checkpoint names: the signer may not have it in use yet.
   const std::string& rotated_to() const { return rotated_to_; }
+  // The last entry ends the log: nothing may follow it.
+  bool closed() const { return closed_; }
   // The schema version that the file had when it was opened; smaller than ours: it was migrated.
   std::int64_t version_at_open() const { return version_at_open_; }
   const std::vector<Checkpoint>& checkpoints_at_open() const { return checkpoints_at_open_; }
@@ -90,6 +92,7 @@ class Store {
   std::int64_t last_time_us_ = 0;
   std::int64_t committed_time_us_ = 0;
   std::string rotated_to_;
+  bool closed_ = false;
   std::int64_t version_at_open_ = kSchemaVersion;
   std::vector<Checkpoint> checkpoints_at_open_;  // the newest, or none
   std::unique_ptr<Projections> projections_;

@@ -20,6 +20,7 @@
 #include "rotation_check.h"
 #include "schema.h"
 #include "sqlite.h"
+#include "succession.h"
 #include "tree_store.h"
 #include "witness_check.h"
 
@@ -29,6 +30,15 @@ namespace {
 constexpr std::uint64_t kProgressEntries = 4096;
 // A daemon at work signs every 256 entries; a few batches may stand between it and the verifier.
 constexpr std::uint64_t kUnsignedWhileLiveMax = 4096;
+
+// Whether a text may be an entry that says more than its hash: found without parsing it.
+bool IsOfNote(std::string_view bytes) {
+  for (const std::string_view kind : {R"(,"kind":"signer.rotated",)", R"(,"kind":"log.opened",)",
+                                      R"(,"kind":"log.closed",)", R"(,"kind":"state.carried",)"}) {
+    if (bytes.find(kind) != std::string_view::npos) return true;
+  }
+  return false;
+}
 
 class Verifier {
  public:
@@ -60,6 +70,8 @@ class Verifier {
     INTERLOCK_RETURN_IF_ERROR(CheckTables());
     INTERLOCK_ASSIGN_OR_RETURN(identity_, ReadIdentity(db_.get()));
     report_.key_pinned = !options_.verifier_key.empty();
+    report_.tenant = identity_.tenant;
+    report_.origin = identity_.origin;
     heads_.emplace(identity_, options_.verifier_key, &findings_);
     INTERLOCK_RETURN_IF_ERROR(heads_->Load(db_.get(), options_.outside_checkpoints));
     INTERLOCK_RETURN_IF_ERROR(projections_.Start(db_.get(), options_.projectors));
@@ -68,8 +80,12 @@ class Verifier {
     if (!findings_.any()) INTERLOCK_RETURN_IF_ERROR(CheckBlobs());
     if (!findings_.any()) INTERLOCK_RETURN_IF_ERROR(CheckWitnesses());
     if (findings_.any() || HashesOnly()) return core::OkStatus();
+    INTERLOCK_RETURN_IF_ERROR(CheckCarried());
     return projections_.Compare(&findings_);
   }
+
+  core::Status CheckCarried();
+  void NoteKind(std::uint64_t index, const ParsedEntry& entry);
 
   core::Status CheckTables();
   core::Status CheckEntries();
@@ -107,6 +123,7 @@ class Verifier {
   std::map<std::string, std::uint64_t, std::less<>> cited_;  // file, the first entry that cites it
   PayloadCheck payloads_{&findings_};
   ProjectionCheck projections_;
+  SuccessionCheck succession_{&findings_};
   std::optional<ChainCheck> chain_;
 };
 
@@ -143,7 +160,7 @@ core::Status Verifier::CheckTables() {
 core::Status Verifier::CheckEntries() {
   INTERLOCK_ASSIGN_OR_RETURN(
       tile_row_, Statement::Prepare(db_.get(), "SELECT root, hashes FROM tile WHERE id = ?"));
-  INTERLOCK_RETURN_IF_ERROR(payloads_.Start(db_.get()));
+  INTERLOCK_RETURN_IF_ERROR(payloads_.Start(db_.get(), identity_.origin, options_.erased_later));
   INTERLOCK_ASSIGN_OR_RETURN(const std::int64_t end,
                              QueryInt(db_.get(), "SELECT coalesce(max(idx), -1) + 1 FROM entry"));
   const auto total = static_cast<std::uint64_t>(end);
@@ -190,11 +207,16 @@ void Verifier::CheckHash(std::uint64_t index, const Statement& row, const core::
   if (core::AsBytes(hash) != row.Bytes(2)) {
     findings_.Entry(index, "is not what its stored hash says");
   }
-  if (bytes.find(R"(,"kind":"signer.rotated",)") != std::string_view::npos) {
-    const auto entry = ParseEntry(bytes);
-    if (entry && entry->kind == kRotatedKind) heads_->Rotate(index, *entry);
+  if (succession_.Concerns(index) || IsOfNote(bytes)) {
+    if (const auto entry = ParseEntry(bytes)) NoteKind(index, *entry);
   }
   CheckRoot(index + 1);
+}
+
+// What keys sign, and where a log begins and ends.
+void Verifier::NoteKind(std::uint64_t index, const ParsedEntry& entry) {
+  if (entry.kind == kRotatedKind) heads_->Rotate(index, entry);
+  succession_.Next(index, entry);
 }
 
 core::Status Verifier::CheckContent(std::uint64_t index, const Statement& row,
@@ -203,7 +225,7 @@ core::Status Verifier::CheckContent(std::uint64_t index, const Statement& row,
   const auto entry = chain_->Next({index, bytes, row.Bytes(2)}, hash);
   INTERLOCK_RETURN_IF_ERROR(payloads_.Next(index, bytes));
   if (entry && entry->kind == kPayloadErasedKind) payloads_.NoteErasure(index, *entry);
-  if (entry && entry->kind == kRotatedKind) heads_->Rotate(index, *entry);
+  if (entry) NoteKind(index, *entry);
   if (entry) NoteCites(index, entry->cites);
   CheckRoot(index + 1);
   if (!entry || findings_.any() || chain_->has_broken_links()) return core::OkStatus();
@@ -292,7 +314,12 @@ core::Status Verifier::CheckEnd() {
   if (!HashesOnly() && payloads_.rows_left() && !findings_.any()) {
     findings_.General("there are payloads of entries that do not exist");
   }
-  payloads_.End();
+  succession_.End(size);
+  report_.closed_with = succession_.closed_with();
+  payloads_.End(report_.closed_with ? PayloadCheck::Log::kClosed : PayloadCheck::Log::kOpen);
+  report_.erased = payloads_.elsewhere();
+  report_.opening = succession_.opening();
+  report_.keys = heads_->keys();
   INTERLOCK_ASSIGN_OR_RETURN(const std::int64_t tiles,
                              QueryInt(db_.get(), "SELECT count(*) FROM tile"));
   if (static_cast<std::uint64_t>(tiles) != tiles_ && !findings_.any()) {
@@ -316,7 +343,20 @@ core::Status Verifier::CheckEnd() {
                   "taken after them";
   } else if (projections_.other_version()) {
     incomplete_ = "projections are of another version and were not compared; open the log once";
+  } else if (payloads_.unexplained()) {
+    incomplete_ =
+        "content was erased after the log was closed: verify the folder with all its logs";
   }
+  return core::OkStatus();
+}
+
+// What a log is closed with is what its entries fold to. Another version may fold them otherwise.
+core::Status Verifier::CheckCarried() {
+  if (projections_.other_version()) return core::OkStatus();
+  INTERLOCK_ASSIGN_OR_RETURN(report_.carried, projections_.Carried(report_.entries));
+  if (!report_.closed_with || report_.carried.empty()) return core::OkStatus();
+  if (*report_.closed_with == report_.carried) return core::OkStatus();
+  findings_.Entry(report_.entries - 1, "names another state than the entries before it fold to");
   return core::OkStatus();
 }
 

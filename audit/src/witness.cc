@@ -18,6 +18,7 @@
 #include "note_key.h"
 #include "note_text.h"
 #include "private_file.h"
+#include "succession.h"
 
 namespace interlock::audit {
 namespace {
@@ -102,12 +103,13 @@ class WitnessImpl final : public Witness {
   }
 
  private:
-  // A log may have had several keys; any of them will do.
+  // A log may have had several keys; any of them will do, and signs for the logs that follow too.
   core::StatusOr<Checkpoint> OpenAsLog(const Checkpoint& claimed) const {
-    auto [at, end] = logs_.equal_range(claimed.origin);
-    if (at == end) return core::NotFound("this witness does not know the log");
-    core::StatusOr<Checkpoint> opened = core::PermissionDenied("not signed");
-    for (; at != end && !opened.ok(); ++at) opened = OpenCheckpoint(claimed.note, at->second);
+    core::StatusOr<Checkpoint> opened = core::NotFound("this witness does not know the log");
+    for (const auto& [origin, key] : logs_) {
+      if (opened.ok() || !LogNumber(claimed.origin, origin)) continue;
+      opened = OpenCheckpoint(claimed.note, key);
+    }
     return opened;
   }
 

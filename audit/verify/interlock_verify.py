@@ -9,6 +9,7 @@ import sys
 
 import notes
 from bundle import BundleVerifier
+from folder import FolderVerifier
 from logfile import LogVerifier
 from verdicts import COULD_NOT_CHECK, INTACT, NAMES, Report
 
@@ -29,7 +30,7 @@ def find_log(path):
 
 
 def verify(path, key="", checkpoints=(), witnesses=(), progress=None, threshold=0):
-    """A Report on a log (a folder or audit.db) or a bundle (a .tar)."""
+    """A Report on the logs of a folder, on one log's file, or on a bundle (a .tar)."""
     if path.endswith(".tar"):
         try:
             with open(path, "rb") as file:
@@ -37,7 +38,13 @@ def verify(path, key="", checkpoints=(), witnesses=(), progress=None, threshold=
         except OSError as error:
             return Report(COULD_NOT_CHECK, "cannot read `%s`: %s" % (path, error.strerror))
         return BundleVerifier(archive, key, checkpoints, witnesses, threshold).run()
-    return LogVerifier(find_log(path), key, checkpoints, witnesses, progress, threshold).run()
+    database = find_log(path)
+    if not os.path.isdir(path):
+        return LogVerifier(database, key, checkpoints, witnesses, progress, threshold).run()
+    folder = os.path.dirname(database)
+    name, report = FolderVerifier(folder, key, checkpoints, witnesses, progress, threshold).run()
+    report.figures["log"] = name
+    return report
 
 
 def read_all(paths):
@@ -64,7 +71,7 @@ def show_progress(done, total):
 
 def main(argv):
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("path", nargs="?", help="a tenant's folder, an audit.db, or a bundle (.tar)")
+    parser.add_argument("path", nargs="?", help="a tenant's folder, one log's file, or a bundle (.tar)")
     parser.add_argument("--key", default=None, help="verifier key, NAME+ID+BASE64, from somewhere else than here")
     parser.add_argument("--checkpoint", action="append", default=[], help="a note that was kept elsewhere")
     parser.add_argument("--witness-key", action="append", default=[], help="a witness that must have cosigned")
@@ -88,7 +95,9 @@ def main(argv):
     if options.json:
         print(json.dumps(report.as_dict()))
     else:
-        print(NAMES[report.verdict] + (": " + report.reason if report.reason else ""))
+        log = report.figures.get("log", "audit.db")
+        place = "" if log == "audit.db" else log + ": "
+        print(place + NAMES[report.verdict] + (": " + report.reason if report.reason else ""))
         print("entries %(entries)d (%(signed_entries)d under a checkpoint), checkpoints %(checkpoints)d, root %(root)s" % {
             "entries": 0, "signed_entries": 0, "checkpoints": 0, "root": "", **report.figures})
         if report.verdict == INTACT and options.key is None:

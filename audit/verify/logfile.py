@@ -8,6 +8,7 @@ import urllib.parse
 import entries
 import notes
 import rotation
+import succession
 from verdicts import COULD_NOT_CHECK, INCOMPLETE, INTACT, TAMPERED, CouldNotCheck, Findings, Report
 
 SEAL_BYTES = 72  # nonce, salt and tag
@@ -138,11 +139,27 @@ class Chain:
         self.broken = []
 
 
+class Erased:
+    """What entries of later logs say was erased from earlier ones."""
+
+    def __init__(self):
+        self.keys, self.payloads = set(), {}
+
+    def names(self, origin, row, key):
+        return key in self.keys or row in self.payloads.get(origin, ())
+
+    def add(self, other):
+        self.keys |= other.keys
+        for origin, ids in other.payloads.items():
+            self.payloads.setdefault(origin, set()).update(ids)
+
+
 class Payloads:
     """Rows of table payload, walked beside the entries; what was erased, and by whose word."""
 
-    def __init__(self, db, findings):
-        self.findings = findings
+    def __init__(self, db, findings, origin, later):
+        self.findings, self.origin, self.later = findings, origin, later
+        self.elsewhere, self.unexplained = Erased(), False
         self.rows = Rows(db, "id, commitment, key_id, sealed IS NULL, plain_bytes, length(sealed)", "payload")
         self.row = self.rows.next()
         self.erased, self.ids, self.keys = [], set(), {}
@@ -176,12 +193,24 @@ class Payloads:
         key, ids = entry["body"].get("key"), entry["body"].get("payloads")
         if isinstance(key, str):
             self.keys[key.encode()] = index
+            self.elsewhere.keys.add(key.encode())
+        log = entry["body"].get("log")
         if isinstance(ids, list):
-            self.ids.update(i for i in ids if isinstance(i, int) and not isinstance(i, bool) and i >> 8 < index)
+            numbers = [i for i in ids if isinstance(i, int) and not isinstance(i, bool)]
+            if not isinstance(log, str) or log.encode() == self.origin:
+                self.ids.update(i for i in numbers if i >= 0 and i >> 8 < index)
+            else:
+                self.elsewhere.payloads.setdefault(log.encode(), set()).update(numbers)
 
-    def check_erased(self):
+    def check_erased(self, closed):
         for row, key in self.erased:
-            if row not in self.ids and self.keys.get(key, -1) <= row >> 8:
+            if row in self.ids or self.keys.get(key, -1) > row >> 8:
+                continue
+            if self.later is not None and self.later.names(self.origin, row, key):
+                continue
+            if self.later is None and closed:
+                self.unexplained = True  # the word may stand in a later log
+            else:
                 self.findings.entry(row >> 8, "has lost a payload that no `payload.erased` entry names")
 
 
@@ -227,16 +256,20 @@ class Tiles:
 
 
 class LogVerifier:
-    """One verification of one file. `options`: key, checkpoints (bytes), witnesses (keys), and
-    a threshold: how many of the witnesses must have cosigned (0: all)."""
+    """One verification of one file. `options`: key, checkpoints (bytes), witnesses (keys), a threshold: how many
+    of the witnesses must have cosigned (0: all), and what later logs of the folder say was erased (None: not
+    known)."""
 
-    def __init__(self, path, key="", checkpoints=(), witnesses=(), progress=None, threshold=0):
+    def __init__(self, path, key="", checkpoints=(), witnesses=(), progress=None, threshold=0, later=None):
+        self.later, self.payloads = later, None
         self.path, self.pinned, self.outside = path, key, checkpoints
         self.witnesses, self.threshold, self.progress = witnesses, threshold, progress
         self.findings, self.incomplete, self.unreadable = Findings(), "", None
         self.entries = self.signed = self.held = 0
         self.heads, self.root, self.run_rows, self.cosigned = {}, b"", [], []
         self.cited = {}  # file: the first entry that cites it
+        self.tenant, self.origin, self.keys = b"", b"", []
+        self.succession = succession.Succession(self.findings)
 
     def run(self):
         problem, index = None, None
@@ -297,6 +330,7 @@ class LogVerifier:
             raise CouldNotCheck("the log has no identity row")
         self.tenant, self.origin = data(row[0]), data(row[1])
         self.key = data(row[2]).decode("utf-8", "replace")
+        self.keys = [self.key]
         self.trusted = not self.pinned or self.pinned == self.key
 
     def _read_checkpoints(self, version):
@@ -343,6 +377,7 @@ class LogVerifier:
             self.findings.entry(index, "changes the signing key, and the key before did not sign that")
             return
         self.key = key
+        self.keys.append(key)
         self.trusted = self.trusted or key == self.pinned
 
     def _read_watermark(self):
@@ -352,7 +387,7 @@ class LogVerifier:
     def _check_entries(self):
         self.tree = notes.Tree()
         self.tiles = Tiles(self.db, self.findings)
-        self.payloads = Payloads(self.db, self.findings)
+        self.payloads = Payloads(self.db, self.findings, self.origin, self.later)
         self.chain = Chain(self.tenant, self.findings)
         total = self.db.execute("SELECT coalesce(max(idx), -1) + 1 FROM entry").fetchone()[0]
         self._check_root(0)
@@ -386,6 +421,7 @@ class LogVerifier:
             self.payloads.note_erasure(index, entry)
             if entry["kind"] == "signer.rotated":
                 self._rotate(index, entry)
+            self.succession.next(index, entry)
             if entry["run"] and self.watermark is not None and index < self.watermark:
                 self.run_rows.append((entry["run"].encode(), entry["run_seq"], index))
         self._check_root(index + 1)
@@ -424,7 +460,8 @@ class LogVerifier:
             self.findings.general("the pinned key never signed for this log")
         if self.payloads.row is not None and not self.findings:
             self.findings.general("there are payloads of entries that do not exist")
-        self.payloads.check_erased()
+        self.succession.end(size)
+        self.payloads.check_erased(self.succession.closed_with is not None)
         tiles = self.db.execute("SELECT count(*) FROM tile").fetchone()[0]
         if tiles != self.tiles.count and not self.findings:
             self.findings.entry(size, "is missing: the stored tree is larger than the log")
@@ -443,6 +480,8 @@ class LogVerifier:
                 "nothing vouches for the last %d entries: no checkpoint covers them; open the log once, "
                 "or give a checkpoint taken after them" % (size - self.signed)
             )
+        elif self.payloads.unexplained:
+            self.incomplete = "content was erased after the log was closed: verify the folder with all its logs"
 
     def _check_blobs(self):
         kept, parts = set(), set()

@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
-"""Both verifiers on random logs, most of them damaged at random: same verdict, same first bad entry.
+"""Both verifiers on random logs, or folders of logs that follow each other, most of them damaged at random: same
+verdict, same first bad entry, of the same log.
 
 Usage: agree.py PROGRAM COUNT [SEED]. A difference prints the seed, keeps the log and fails."""
 
@@ -19,11 +20,12 @@ CHUNK = 100
 def compare(job):
     """A line that says how the two differ, or None."""
     outside = [text.encode() for text in job["checkpoints"]]
-    report = interlock_verify.verify(job["path"], job["key"], outside, job["witnesses"])
-    if (report.verdict, report.first_bad) == (job["verdict"], job["first_bad"]):
+    report = interlock_verify.verify(job["path"], job["key"], outside, job.get("witnesses", []))
+    log = report.figures.get("log")
+    if (report.verdict, report.first_bad, log) == (job["verdict"], job["first_bad"], job.get("log", log)):
         return None
-    return "first %d at %s (%s), second %d at %s (%s); damage: %s; key: %s" % (
-        job["verdict"], job["first_bad"], job["reason"], report.verdict, report.first_bad, report.reason,
+    return "first %d at %s (%s), second %d at %s (%s: %s); damage: %s; key: %s" % (
+        job["verdict"], job["first_bad"], job["reason"], report.verdict, report.first_bad, log, report.reason,
         job["damage"], job["key"])
 
 

@@ -255,6 +255,9 @@ class DiesBetween final : public Signer {
   core::StatusOr<Checkpoint> Sign(const SignRequest& request) override {
     return real_.Sign(request);
   }
+  core::StatusOr<std::optional<Checkpoint>> LastHead(std::string_view origin) override {
+    return real_.LastHead(origin);
+  }
   std::string verifier_key() const override { return real_.verifier_key(); }
   std::vector<std::string> verifier_keys() const override { return real_.verifier_keys(); }
   bool independent() const override { return false; }

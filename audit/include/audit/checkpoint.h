@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -59,6 +60,9 @@ class Signer {
   // smaller size, another root for the same size, and a larger tree that is not proven to continue
   // the last one (rule 23). kUnavailable: the signer is away; ask again later.
   virtual core::StatusOr<Checkpoint> Sign(const SignRequest& request) = 0;
+  // Size and root of the last head that it signed for this origin; nullopt when there is none. The
+  // note stays empty.
+  virtual core::StatusOr<std::optional<Checkpoint>> LastHead(std::string_view origin) = 0;
   // The key that signs now.
   virtual std::string verifier_key() const = 0;
   // Every key that it ever signed with, oldest first; the last is verifier_key().

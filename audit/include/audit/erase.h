@@ -19,6 +19,14 @@ inline constexpr std::size_t kErasedPerCommand = 2000;  // payload rows; 64 KiB 
 core::StatusOr<std::vector<std::int64_t>> SealedUnder(const Log& log, std::string_view key_id,
                                                       std::int64_t first, std::size_t max);
 
+// In a closed log: erases the ciphertext of these payload rows, or of all rows under a key. Durable
+// when it returns; the entry of a later log that says so is durable before. Idempotent. The file
+// stays read-only for all others. Return: rows that had ciphertext. Errors: kUnavailable while a
+// reader is in the middle of a query; try again.
+core::StatusOr<std::int64_t> EraseInArchive(const std::string& database,
+                                            const std::vector<std::int64_t>& ids);
+core::StatusOr<std::int64_t> EraseInArchive(const std::string& database, std::string_view key_id);
+
 // Copies what the write-ahead log holds into `audit.db` and truncates it to nothing: what was
 // overwritten stands in no file of the folder any more. Waits up to five seconds for readers.
 // Errors: kUnavailable while a reader needs the old pages; try again.

@@ -107,6 +107,16 @@ class Projector {
   virtual core::Status Flush() = 0;
   // Forgets all memory, prepared statements too: the batch failed, or tables were rebuilt.
   virtual void Reset() = 0;
+
+  // --- when one log follows another (rotate.h); `db` has the flushed tables
+  // kFailedPrecondition, saying what and how to end it, while something is open that a new log
+  // could not go on with.
+  virtual core::Status MayClose(sqlite3* /*db*/) { return core::OkStatus(); }
+  // Bodies of the `state.carried` entries with which the next log begins, in order; Apply folds
+  // them. The same tables give the same bytes.
+  virtual core::StatusOr<std::vector<std::string>> Carried(sqlite3* /*db*/) {
+    return std::vector<std::string>{};
+  }
 };
 
 // The serial section, valid inside Command::Apply only.
@@ -156,7 +166,9 @@ enum class Urgency {
 struct LogOptions {
   std::string folder;  // `tenants/<tenant>`; made if absent (mode 0700)
   std::string tenant;
-  std::string origin;  // of checkpoints, e.g. "interlock.example/main"
+  // Of checkpoints, e.g. "interlock.example/main". Logs that follow it in the same folder have
+  // "/2", "/3", … after it (rotate.h); which one is open, the folder says.
+  std::string origin;
   const core::Clock* clock = nullptr;
   Signer* signer = nullptr;            // borrowed, outlives the log
   std::vector<Projector*> projectors;  // borrowed, outlive the log
@@ -184,7 +196,8 @@ struct EntryPage {
 // Thread-safe. Neither copies nor moves.
 class Log {
  public:
-  // Locks the folder (one daemon a partition; kFailedPrecondition with the other's pid), checks the
+  // Locks the folder (one daemon a partition; kFailedPrecondition with the other's pid), finishes a
+  // rotation that was cut short, checks the
   // frontier and the entries since the last checkpoint (rule 24; kDataLoss names the first bad
   // index), folds what lies past the watermark into the projectors, starts the writer.
   static core::StatusOr<std::unique_ptr<Log>> Open(const LogOptions& options);

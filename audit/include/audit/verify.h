@@ -4,9 +4,13 @@
 
 #include <cstdint>
 #include <functional>
+#include <map>
+#include <memory>
 #include <optional>
+#include <set>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "audit/log.h"
@@ -18,6 +22,12 @@ namespace interlock::audit {
 // projections as well.
 enum class VerifyDepth { kFull, kHashes };
 
+// What entries of later logs say was erased from earlier ones.
+struct ErasedElsewhere {
+  std::set<std::string> keys;                              // every payload under them
+  std::map<std::string, std::set<std::int64_t>> payloads;  // rows, by the origin of their log
+};
+
 struct VerifyOptions {
   std::string database;      // path of audit.db
   std::string verifier_key;  // pinned; empty: the one in the file is used and the report says so
@@ -26,9 +36,23 @@ struct VerifyOptions {
   // So many of these must have cosigned a head of all signed entries; 0: all of them.
   std::vector<std::string> witness_keys;
   std::size_t witnesses_needed = 0;
+  const ErasedElsewhere* erased_later = nullptr;  // null: what later logs say is not known
   VerifyDepth depth = VerifyDepth::kFull;
   std::vector<Projector*> projectors;  // recomputed into a scratch database and compared row by row
   std::function<void(std::uint64_t done, std::uint64_t total)> progress;
+};
+
+// What the entry `log.opened` says.
+struct Opening {
+  std::uint64_t number = 0;  // of the log that it opens; the first of all has none and is 1
+  std::string origin;        // of the log before
+  std::uint64_t size = 0;
+  std::string root_hex;
+  std::string checkpoint;  // its newest signed note; may be empty after a restore
+  std::string carried;     // digest of the entries `state.carried`
+  std::uint64_t carried_entries = 0;
+  bool restored = false;  // the log before was not closed: a backup was all that was left
+  std::string lost;       // what is missing then, in words
 };
 
 enum class Verdict { kIntact, kTampered, kCouldNotCheck, kIncomplete };  // exit codes 0, 1, 2, 3
@@ -44,6 +68,15 @@ struct VerifyReport {
   std::string root_hex;
   bool key_pinned = false;
   std::string scope;  // of a bundle: what it says that it proves
+
+  // --- for the logs before and after it, see VerifyFolder
+  std::string tenant;
+  std::string origin;
+  std::vector<std::string> keys;   // that signed for it, in the order in which they were in force
+  std::optional<Opening> opening;  // what its first entry cites, when it follows another log
+  std::optional<std::string> closed_with;  // digest of what it closed with; nullopt: not closed
+  std::string carried;  // digest of what its entries fold to; empty: not computed
+  ErasedElsewhere erased;
 };
 
 // NAME+ID+BASE64 of an Ed25519 key that signs notes, with the right id.
@@ -60,5 +93,19 @@ bool IsVerifierKey(std::string_view text);
 // of the witnesses cosigned), or projections of another version of the program. Never writes. One
 // thread.
 VerifyReport Verify(const VerifyOptions& options);
+
+// All logs of a tenant's folder, oldest first: `audit-0001.db`, …, and `audit.db`.
+struct FolderReport {
+  VerifyReport report;  // of the first log that is not good, else of the newest
+  std::string log;      // its file's name
+  std::vector<std::pair<std::string, VerifyReport>> logs;
+};
+using MakeProjector = std::function<std::vector<std::unique_ptr<Projector>>()>;
+// Each log as Verify, outside checkpoints by their origin; and that each begins with the origin,
+// size, root and carried state with which the one before it ended, under keys that were handed
+// over. `options.database` and `options.projectors` are not used. kIncomplete also: a log before
+// the oldest one at hand, or what a restore lost.
+FolderReport VerifyFolder(const std::string& folder, const VerifyOptions& options,
+                          const MakeProjector& projectors);
 
 }  // namespace interlock::audit
