@@ -118,13 +118,17 @@ class EngineImpl final : public Engine {
                          std::string_view content) const;
 
   // --- rows to answers
-  core::StatusOr<RunInfo> InfoOf(const RunRow& row) const;
-  core::StatusOr<CallInfo> InfoOf(const CallRow& row, bool content) const;
+  core::StatusOr<RunInfo> InfoOf(const RunRow& row) const { return InfoOf(row, hub_.here()); }
+  core::StatusOr<RunInfo> InfoOf(const RunRow& row, const Place& place) const;
+  core::StatusOr<CallInfo> InfoOf(const CallRow& row, bool content) const {
+    return InfoOf(row, content, hub_.here());
+  }
+  core::StatusOr<CallInfo> InfoOf(const CallRow& row, bool content, const Place& place) const;
   core::StatusOr<ApprovalInfo> InfoOf(const ApprovalRow& row) const;
   core::StatusOr<policies::ApprovalState> FullState(const ApprovalRow& row,
                                                     RecordedCall& call) const;
   core::StatusOr<RecordedCall> RecordedOf(const CallRow& row) const;
-  std::string TextAt(std::int64_t index, std::string_view field) const;
+  std::string TextAt(const Place& place, std::int64_t index, std::string_view field) const;
 
   // --- calls without a run
   struct Direct;  // one call in flight and who waits for it
@@ -134,6 +138,8 @@ class EngineImpl final : public Engine {
   std::unique_ptr<Ticket> TicketFor(const core::Principal& who, ToolCallSpec& spec,
                                     const RequestMark& request) const;
   CallInfo InfoOf(const Ticket& ticket) const;
+  core::StatusOr<CallInfo> ArchivedCall(const std::string& call);
+  core::StatusOr<RunInfo> ArchivedRun(const std::string& run);
 
   core::Status CancelAndWait(const core::Principal& who, const std::string& run);
 

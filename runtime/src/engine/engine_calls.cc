@@ -192,6 +192,10 @@ asio::awaitable<void> EngineImpl::RunDirect(std::shared_ptr<Direct> direct) {
   }
   if (!earlier.empty()) {
     const auto row = hub_.CallRowOf(earlier);
+    if (row.status().code() == core::StatusCode::kNotFound) {
+      AnswerDirect(direct, ArchivedCall(earlier));
+      co_return;
+    }
     if (!row.ok()) {
       AnswerDirect(direct, row.status());
       co_return;
@@ -249,7 +253,8 @@ core::StatusOr<RecordedCall> EngineImpl::RecordedOf(const CallRow& row) const {
   return call;
 }
 
-core::StatusOr<CallInfo> EngineImpl::InfoOf(const CallRow& row, bool content) const {
+core::StatusOr<CallInfo> EngineImpl::InfoOf(const CallRow& row, bool content,
+                                            const Place& place) const {
   CallInfo info;
   info.id = row.call;
   info.run = row.run;
@@ -264,10 +269,11 @@ core::StatusOr<CallInfo> EngineImpl::InfoOf(const CallRow& row, bool content) co
   info.newest.index = static_cast<std::uint64_t>(row.newest_index);
   info.newest.leaf_hash = core::DigestFromHex(row.newest_hash).value_or(core::Digest{});
   if (!content) return info;
-  INTERLOCK_ASSIGN_OR_RETURN(const std::vector<ApprovalRow> approvals,
-                             hub_.ApprovalsOfCall(row.call));
+  INTERLOCK_ASSIGN_OR_RETURN(
+      const std::vector<ApprovalRow> approvals,
+      Select<ApprovalRow>(*place.log, "WHERE call = ? ORDER BY approval", {row.call}));
   for (const ApprovalRow& approval : approvals) info.approvals.push_back(approval.approval);
-  auto call = hub_.history.Call(Hub::IndexesOf(row));
+  auto call = place.history->Call(Hub::IndexesOf(row));
   if (!call.ok()) return info;  // erased content: the rest is still true
   info.args = call->args.empty() ? call->id.args_text : call->args;
   info.tool = call->id.tool;
@@ -285,15 +291,37 @@ core::Status EngineImpl::MaySeeCall(const core::Principal& who, const CallRow& r
   return WithReason(core::NotFound("there is no call `" + row.call + "`"), "CALL_NOT_FOUND");
 }
 
+// A call of a closed log; the caller has been seen to be allowed, or it is his own request.
+core::StatusOr<CallInfo> EngineImpl::ArchivedCall(const std::string& call) {
+  INTERLOCK_ASSIGN_OR_RETURN(const auto found, hub_.archives.Call(call));
+  INTERLOCK_ASSIGN_OR_RETURN(CallInfo info, InfoOf(found.row, /*content=*/true, found.place));
+  info.newest = {};  // not of the log that signs receipts now
+  return info;
+}
+
 core::StatusOr<CallInfo> EngineImpl::GetCall(const core::Principal& who, std::string_view call) {
-  INTERLOCK_ASSIGN_OR_RETURN(const CallRow row, hub_.CallRowOf(std::string(call)));
-  INTERLOCK_RETURN_IF_ERROR(MaySeeCall(who, row));
-  INTERLOCK_ASSIGN_OR_RETURN(CallInfo info, InfoOf(row, /*content=*/true));
-  if (!info.args.empty() || !info.say.empty() || !info.result.empty()) {
-    INTERLOCK_RETURN_IF_ERROR(RecordLook(who, {.principal = row.principal,
-                                               .run = row.run,
-                                               .first = row.proposed_index,
-                                               .last = row.newest_index}));
+  const auto row = hub_.CallRowOf(std::string(call));
+  if (row.ok()) {
+    INTERLOCK_RETURN_IF_ERROR(MaySeeCall(who, *row));
+    INTERLOCK_ASSIGN_OR_RETURN(CallInfo info, InfoOf(*row, /*content=*/true));
+    if (!info.args.empty() || !info.say.empty() || !info.result.empty()) {
+      INTERLOCK_RETURN_IF_ERROR(RecordLook(who, {.principal = row->principal,
+                                                 .run = row->run,
+                                                 .first = row->proposed_index,
+                                                 .last = row->newest_index}));
+    }
+    return info;
+  }
+  if (row.status().code() != core::StatusCode::kNotFound) return row.status();
+  const auto old = hub_.archives.Call(std::string(call));
+  if (old.status().code() == core::StatusCode::kNotFound) return row.status();
+  if (!old.ok()) return old.status();
+  INTERLOCK_RETURN_IF_ERROR(MaySeeCall(who, old->row));
+  INTERLOCK_ASSIGN_OR_RETURN(CallInfo info, ArchivedCall(std::string(call)));
+  if (IsOutsider(who, old->row.principal)) {  // no entry of this log could say what was seen
+    info.args.clear();
+    info.say.clear();
+    info.result.clear();
   }
   return info;
 }

@@ -1,71 +1,10 @@
 // What auditors ask of the engine: lists of calls by filter, full text, erasure, retention.
-#include <algorithm>
-#include <charconv>
 #include <future>
 
+#include "engine/call_query.h"
 #include "engine/engine.h"
-#include "engine/filter.h"
-#include "engine/select.h"
 
 namespace interlock::runtime {
-namespace {
-
-// A list's position: when the last call was proposed, and which it was.
-struct Position {
-  std::int64_t create_us = std::numeric_limits<std::int64_t>::max();
-  std::string call;
-};
-
-Position PositionOf(std::string_view cursor) {
-  Position position;
-  const std::size_t colon = cursor.find(':');
-  if (colon == std::string_view::npos) return position;
-  std::from_chars(cursor.data(), cursor.data() + colon, position.create_us);
-  position.call = cursor.substr(colon + 1);
-  return position;
-}
-
-void BindValue(sqlite3_stmt* statement, int at, const SqlValue& value) {
-  if (const auto* number = std::get_if<std::int64_t>(&value)) {
-    sqlite3_bind_int64(statement, at, *number);
-  } else {
-    BindText(statement, at, std::get<std::string>(value));
-  }
-}
-
-AuditedCall AuditedOf(const CallRow& row) {
-  return {.call = row.call,
-          .run = row.run,
-          .tool = row.tool,
-          .agent = row.agent,
-          .principal = row.principal,
-          .subject = row.subject,
-          .verdict = row.verdict,
-          .code = row.code,
-          .outcome = row.outcome,
-          .effect = row.effect,
-          .rules = SplitWords(row.rules),
-          .approvers = SplitWords(row.approved_by),
-          .amount_minor = row.amount,
-          .currency = row.unit,
-          .create_time_us = row.create_us,
-          .update_time_us = row.update_us,
-          .proposed_index = row.proposed_index,
-          .decided_index = row.decided_index,
-          .outcome_index = row.outcome_index};
-}
-
-// The columns of CallRow, each behind the alias of the query.
-std::string AliasedColumns() {
-  std::string list;
-  CallRow row;
-  CallRow::Fields(row, [&](const char* name, auto&) {
-    list += (list.empty() ? "c." : ", c.") + std::string(name);
-  });
-  return list;
-}
-
-}  // namespace
 
 core::StatusOr<Page<AuditedCall>> EngineImpl::QueryCalls(const core::Principal& who,
                                                          const PageSpec& page,
@@ -76,33 +15,7 @@ core::StatusOr<Page<AuditedCall>> EngineImpl::QueryCalls(const core::Principal& 
         return hub_.parts.keys->Hmac(purpose, text);
       });
   if (!compiled.ok()) return WithReason(compiled.status(), "FILTER");
-  const Position after = PositionOf(page.cursor);
-  const int bound = static_cast<int>(compiled->bound.size());
-  const auto mark = [&](int i) { return "?" + std::to_string(bound + i); };
-  const std::string sql = "SELECT " + AliasedColumns() + " FROM p_call c WHERE " + compiled->where +
-                          " AND (c.create_us, c.call) < (" + mark(1) + ", " + mark(2) +
-                          ") ORDER BY c.create_us DESC, c.call DESC LIMIT " + mark(3);
-  Page<AuditedCall> found;
-  INTERLOCK_RETURN_IF_ERROR(hub_.parts.log->Query([&](sqlite3* db) -> core::Status {
-    INTERLOCK_ASSIGN_OR_RETURN(const Statement select, Prepare(db, sql));
-    for (int i = 0; i < bound; ++i) {
-      BindValue(select.get(), i + 1, compiled->bound[static_cast<std::size_t>(i)]);
-    }
-    sqlite3_bind_int64(select.get(), bound + 1, after.create_us);
-    BindText(select.get(), bound + 2, after.call);
-    sqlite3_bind_int(select.get(), bound + 3, page.size + 1);
-    int code = SQLITE_ROW;
-    while ((code = sqlite3_step(select.get())) == SQLITE_ROW) {
-      found.items.push_back(AuditedOf(ReadRow<CallRow>(select.get())));
-    }
-    return code == SQLITE_DONE ? core::OkStatus() : core::Internal(sqlite3_errmsg(db));
-  }));
-  if (found.items.size() > static_cast<std::size_t>(page.size)) {
-    found.items.pop_back();
-    const AuditedCall& last = found.items.back();
-    found.next_cursor = std::to_string(last.create_time_us) + ":" + last.call;
-  }
-  return found;
+  return QueryCallsOf(*hub_.parts.log, *compiled, page);
 }
 
 void EngineImpl::SearchCalls(const core::Principal& who, PageSpec page, std::string text,

@@ -128,12 +128,21 @@ void EngineImpl::CreateRun(const core::Principal& who, CreateRunSpec spec, Reply
         // The reply reads rows: on a worker, the writer must not wait.
         asio::post(hub_.WorkerOf(name).io, [this, name, reply] {
           auto row = hub_.RunRowOf(name);
+          if (row.status().code() == core::StatusCode::kNotFound) return reply(ArchivedRun(name));
           reply(row.ok() ? InfoOf(*row) : core::StatusOr<RunInfo>(row.status()));
         });
       });
 }
 
-core::StatusOr<RunInfo> EngineImpl::InfoOf(const RunRow& row) const {
+// A run of a closed log; the caller has been seen to be allowed, or it is his own request.
+core::StatusOr<RunInfo> EngineImpl::ArchivedRun(const std::string& run) {
+  INTERLOCK_ASSIGN_OR_RETURN(const auto found, hub_.archives.Run(run));
+  INTERLOCK_ASSIGN_OR_RETURN(RunInfo info, InfoOf(found.row, found.place));
+  info.newest = {};  // not of the log that signs receipts now
+  return info;
+}
+
+core::StatusOr<RunInfo> EngineImpl::InfoOf(const RunRow& row, const Place& place) const {
   RunInfo info;
   info.id = row.run;
   info.agent = row.agent;
@@ -147,26 +156,37 @@ core::StatusOr<RunInfo> EngineImpl::InfoOf(const RunRow& row) const {
   info.entries = row.entries;
   info.newest.index = static_cast<std::uint64_t>(row.newest_index);
   info.newest.leaf_hash = core::DigestFromHex(row.newest_hash).value_or(core::Digest{});
-  if (row.state == RunState::kFailed) info.reason = TextAt(row.text_index, "reason");
-  if (row.state == RunState::kCompleted) info.answer = TextAt(row.text_index, "answer");
-  if (row.state == RunState::kWaitingForUser) info.answer = TextAt(row.text_index, "text");
+  if (row.state == RunState::kFailed) info.reason = TextAt(place, row.text_index, "reason");
+  if (row.state == RunState::kCompleted) info.answer = TextAt(place, row.text_index, "answer");
+  if (row.state == RunState::kWaitingForUser) info.answer = TextAt(place, row.text_index, "text");
   return info;
 }
 
-std::string EngineImpl::TextAt(std::int64_t index, std::string_view field) const {
+std::string EngineImpl::TextAt(const Place& place, std::int64_t index,
+                               std::string_view field) const {
   if (index < 0) return "";
-  const auto entry = hub_.parts.log->Read(static_cast<std::uint64_t>(index));
+  const auto entry = place.log->Read(static_cast<std::uint64_t>(index));
   if (!entry.ok()) return "";
   const auto view = core::JsonObjectView::Of(entry->bytes);
   const auto body = view.ok() ? view->Object("body") : std::nullopt;
-  return body ? hub_.history.Content(entry->index, *body, field).value_or("") : "";
+  return body ? place.history->Content(entry->index, *body, field).value_or("") : "";
 }
 
 core::StatusOr<RunInfo> EngineImpl::GetRun(const core::Principal& who, std::string_view run) {
-  INTERLOCK_ASSIGN_OR_RETURN(const RunRow row, hub_.RunRowOf(std::string(run)));
-  INTERLOCK_RETURN_IF_ERROR(MaySeeRun(who, row));
-  INTERLOCK_ASSIGN_OR_RETURN(RunInfo info, InfoOf(row));
-  if (IsOutsider(who, row.principal)) info.answer.clear();  // ReadEvents shows it, and records that
+  const auto row = hub_.RunRowOf(std::string(run));
+  if (row.ok()) {
+    INTERLOCK_RETURN_IF_ERROR(MaySeeRun(who, *row));
+    INTERLOCK_ASSIGN_OR_RETURN(RunInfo info, InfoOf(*row));
+    if (IsOutsider(who, row->principal)) info.answer.clear();  // ReadEvents shows and records it
+    return info;
+  }
+  if (row.status().code() != core::StatusCode::kNotFound) return row.status();
+  const auto old = hub_.archives.Run(std::string(run));
+  if (old.status().code() == core::StatusCode::kNotFound) return row.status();
+  if (!old.ok()) return old.status();
+  INTERLOCK_RETURN_IF_ERROR(MaySeeRun(who, old->row));
+  INTERLOCK_ASSIGN_OR_RETURN(RunInfo info, ArchivedRun(std::string(run)));
+  if (IsOutsider(who, old->row.principal)) info.answer.clear();
   return info;
 }
 

@@ -206,6 +206,12 @@ core::StatusOr<std::int64_t> Housekeeper::Finish(const std::string& name) {
   std::int64_t payloads = 0;
   if (name != kRetention) {
     INTERLOCK_ASSIGN_OR_RETURN(payloads, EraseCiphertext(name));
+    INTERLOCK_ASSIGN_OR_RETURN(const auto closed, hub_.archives.Files());
+    for (const Archives::File& file : closed) {
+      INTERLOCK_ASSIGN_OR_RETURN(const std::int64_t rows,
+                                 audit::EraseInArchive(file.database, std::string_view(name)));
+      payloads += rows;
+    }
   }
   if (hub_.parts.search != nullptr) INTERLOCK_RETURN_IF_ERROR(hub_.parts.search->Recreate());
   if (!hub_.parts.folder.empty()) INTERLOCK_RETURN_IF_ERROR(audit::EmptyWal(hub_.parts.folder));

@@ -57,10 +57,14 @@ class Housekeeper {
                                                   const std::vector<std::string>& bound) const;
   core::Status CheckNotBusy(const std::string& subject_hmac) const;
   core::StatusOr<std::int64_t> EraseCiphertext(const std::string& key);
-  core::StatusOr<std::vector<std::int64_t>> Expired(std::int64_t now_us,
+  core::StatusOr<std::vector<std::int64_t>> Expired(const audit::Log& log, std::int64_t now_us,
                                                     std::int64_t& next_id) const;
   core::Status StartLogTime();
   std::int64_t LogTimeMicros() const;
+  // Of one log, as of `now_us`; `closed`: null for the one that is open.
+  core::Status ApplyRetentionTo(const audit::Log& log, const Archives::File* closed,
+                                std::int64_t now_us, const std::string& actor,
+                                RetentionReport& report, bool validate_only);
   core::Status FillSearch(std::uint64_t entries_max);
 
   Hub& hub_;

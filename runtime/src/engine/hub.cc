@@ -56,7 +56,8 @@ Hub::Hub(EngineParts p)
     : parts(std::move(p)),
       journal(*parts.log, *parts.state, parts.bundle),
       gate(GatePartsOf(parts, journal)),
-      history(*parts.log, *parts.keys) {}
+      history(*parts.log, *parts.keys),
+      archives(parts.folder, *parts.keys) {}
 
 Hub::~Hub() { Stop(); }
 

@@ -14,6 +14,7 @@
 #include <thread>
 #include <vector>
 
+#include "engine/archives.h"
 #include "engine/gate.h"
 #include "engine/history.h"
 #include "engine/journal.h"
@@ -94,6 +95,8 @@ class Hub {
   Journal journal;
   Gate gate;
   History history;
+  Archives archives;
+  Place here() const { return {parts.log, &history}; }
 
  private:
   // What the log did not take, or could not be read back: tried again, ever more seldom.

@@ -41,7 +41,8 @@ std::int64_t Housekeeper::LogTimeMicros() const {
 
 // The next expired payloads from row `next_id` on; moves it past what was looked at. Empty with
 // next_id at its end when there are no more. Content of open runs is never expired.
-core::StatusOr<std::vector<std::int64_t>> Housekeeper::Expired(std::int64_t now_us,
+core::StatusOr<std::vector<std::int64_t>> Housekeeper::Expired(const audit::Log& log,
+                                                               std::int64_t now_us,
                                                                std::int64_t& next_id) const {
   const RetentionPolicy& policy = hub_.parts.retention;
   const std::int64_t shortest =
@@ -51,7 +52,7 @@ core::StatusOr<std::vector<std::int64_t>> Housekeeper::Expired(std::int64_t now_
   static_assert(static_cast<int>(RunState::kCancelling) == 4);
   const std::set<std::string> open(open_runs.begin(), open_runs.end());
   std::vector<std::int64_t> ids;
-  INTERLOCK_RETURN_IF_ERROR(hub_.parts.log->Query([&](sqlite3* db) -> core::Status {
+  INTERLOCK_RETURN_IF_ERROR(log.Query([&](sqlite3* db) -> core::Status {
     INTERLOCK_ASSIGN_OR_RETURN(
         const Statement select,
         Prepare(
@@ -92,8 +93,32 @@ core::StatusOr<RetentionReport> Housekeeper::ApplyRetention(const std::string& a
   const std::int64_t now_us =
       actor == kEngineActor ? LogTimeMicros() : hub_.parts.clock->WallMicros();
   core::Status status;
+  INTERLOCK_ASSIGN_OR_RETURN(const auto closed, hub_.archives.Files());
+  for (const Archives::File& file : closed) {
+    if (status.ok()) {
+      status = ApplyRetentionTo(*file.log, &file, now_us, actor, report, validate_only);
+    }
+  }
+  if (status.ok()) {
+    status = ApplyRetentionTo(*hub_.parts.log, nullptr, now_us, actor, report, validate_only);
+  }
+  if (!validate_only && report.payloads > 0) {
+    if (hub_.parts.warn) {
+      hub_.parts.warn("retention, asked for by " + actor + ", erased " +
+                      std::to_string(report.payloads) +
+                      " payloads for good; entries `payload.erased` name them");
+    }
+    INTERLOCK_RETURN_IF_ERROR(Finish(kRetention).status());
+  }
+  if (!status.ok()) return status;
+  return report;
+}
+
+core::Status Housekeeper::ApplyRetentionTo(const audit::Log& log, const Archives::File* closed,
+                                           std::int64_t now_us, const std::string& actor,
+                                           RetentionReport& report, bool validate_only) {
   for (std::int64_t next = 0; next != std::numeric_limits<std::int64_t>::max();) {
-    INTERLOCK_ASSIGN_OR_RETURN(const std::vector<std::int64_t> ids, Expired(now_us, next));
+    INTERLOCK_ASSIGN_OR_RETURN(const std::vector<std::int64_t> ids, Expired(log, now_us, next));
     if (ids.empty()) continue;
     const auto count = static_cast<std::int64_t>(ids.size());
     if (validate_only) {
@@ -109,12 +134,13 @@ core::StatusOr<RetentionReport> Housekeeper::ApplyRetention(const std::string& a
     draft.kind = "payload.erased";
     draft.actor = actor;
     BodyWriter(draft)
+        .Optional("log", closed == nullptr ? "" : closed->origin)
         .Raw("payloads", list + "]")
         .String("reason", "retention")
         .String("what", "retention")
         .Close();
     INTERLOCK_RETURN_IF_ERROR(hub_.parts.keys->NoteErasure(kRetention));
-    status = hub_.CommitNow([&](Serial& serial) -> core::Status {
+    INTERLOCK_RETURN_IF_ERROR(hub_.CommitNow([&](Serial& serial) -> core::Status {
       // The writer looks at the clock before each batch, so a jump is known here.
       if (serial.state().clock_in_doubt()) {
         return WithReason(
@@ -122,23 +148,15 @@ core::StatusOr<RetentionReport> Housekeeper::ApplyRetention(const std::string& a
                                      "it, then run `interlock audit confirm-clock`"),
             "CLOCK_IN_DOUBT");
       }
-      serial.ErasePayloads(ids);
+      if (closed == nullptr) serial.ErasePayloads(ids);
       return serial.Append(draft).status();
-    });
-    if (!status.ok()) break;
+    }));
     report.payloads += count;
     ++report.entries;
+    if (closed == nullptr) continue;
+    INTERLOCK_RETURN_IF_ERROR(audit::EraseInArchive(closed->database, ids).status());
   }
-  if (!validate_only && report.payloads > 0) {
-    if (hub_.parts.warn) {
-      hub_.parts.warn("retention, asked for by " + actor + ", erased " +
-                      std::to_string(report.payloads) +
-                      " payloads for good; entries `payload.erased` name them");
-    }
-    INTERLOCK_RETURN_IF_ERROR(Finish(kRetention).status());
-  }
-  if (!status.ok()) return status;
-  return report;
+  return core::OkStatus();
 }
 
 }  // namespace interlock::runtime

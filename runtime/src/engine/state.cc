@@ -265,6 +265,7 @@ core::Status State::ApplyKind(const audit::EntryView& entry) {
     settings_.Edit("clock").value = "confirmed";
     clock_in_doubt_.store(false, std::memory_order_release);
   }
+  if (kind == "state.carried") return ApplyCarried(entry);
   if (kind.starts_with("run.") || kind.starts_with("message.") || kind.starts_with("plan.")) {
     INTERLOCK_RETURN_IF_ERROR(ApplyRun(entry));
   } else if (kind.starts_with("budget.")) {

@@ -49,6 +49,8 @@ class State final : public audit::Projector {
   void Committed() override;
   core::Status Flush() override;
   void Reset() override;
+  core::Status MayClose(sqlite3* db) override;
+  core::StatusOr<std::vector<std::string>> Carried(sqlite3* db) override;
 
   // --- writer thread only; pointers hold until the command ends
   const RunRow* FindRun(const std::string& run) { return Find(runs_, run); }
@@ -151,6 +153,9 @@ class State final : public audit::Projector {
   // --- what auditors look for (state_audit.cc)
   void ApplyErased(const audit::EntryView& entry);
   void ApplyAccess(const audit::EntryView& entry);
+  // --- what goes on in the next log (state_carry.cc)
+  core::Status ApplyCarried(const audit::EntryView& entry);
+  core::Status CarryRow(std::string_view table, const std::vector<std::string>& row);
   void NoteRules(const audit::EntryView& entry, CallRow& call);
   void NoteMoney(const audit::EntryView& entry, CallRow& call);
   void NoteRequest(const audit::EntryView& entry, std::string_view kind, std::string_view name);

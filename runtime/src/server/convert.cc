@@ -46,6 +46,9 @@ void SetReceipt(const audit::EntryRef& ref, wire::Receipt* out) {
   out->set_leaf_hash(std::string(core::AsBytes(ref.leaf_hash)));
 }
 
+// What a closed log tells of has no receipt: its entries are not of the log that is signed now.
+bool IsOfClosedLog(const audit::EntryRef& newest) { return newest.leaf_hash == core::Digest{}; }
+
 void SetTime(std::int64_t micros, google::protobuf::Timestamp* out) {
   *out = TimeUtil::MicrosecondsToTimestamp(micros);
 }
@@ -90,7 +93,8 @@ wire::Run ToWire(std::string_view tenant, const RunInfo& info) {
   run.set_code(info.code);
   run.set_reason(AsUtf8(info.reason));
   run.set_entry_count(info.entries);
-  if (info.entries > 0) SetReceipt(info.newest, run.mutable_newest_entry());
+  if (info.entries > 0 && !IsOfClosedLog(info.newest))
+    SetReceipt(info.newest, run.mutable_newest_entry());
   return run;
 }
 
@@ -113,7 +117,8 @@ wire::Call ToWire(std::string_view tenant, const CallInfo& info) {
   call.set_sandbox_level(info.sandbox_level);
   SetTime(info.create_time_us, call.mutable_create_time());
   SetTime(info.update_time_us, call.mutable_update_time());
-  if (!info.id.empty()) SetReceipt(info.newest, call.mutable_newest_entry());
+  if (!info.id.empty() && !IsOfClosedLog(info.newest))
+    SetReceipt(info.newest, call.mutable_newest_entry());
   return call;
 }
 

@@ -1,0 +1,59 @@
+#include "engine/archives.h"
+
+#include "audit/rotate.h"
+#include "engine/select.h"
+
+namespace interlock::runtime {
+
+// No log is closed while a daemon has the folder: the list stands.
+core::Status Archives::Open() {
+  const std::lock_guard lock(mutex_);
+  if (opened_ || folder_.empty()) return core::OkStatus();
+  std::vector<One> logs;
+  for (const std::string& name : audit::ArchivesIn(folder_)) {
+    One one;
+    one.database = folder_ + "/" + name;
+    INTERLOCK_ASSIGN_OR_RETURN(one.log, audit::OpenArchive(one.database));
+    INTERLOCK_RETURN_IF_ERROR(one.log->Query([&](sqlite3* db) -> core::Status {
+      INTERLOCK_ASSIGN_OR_RETURN(const Statement select,
+                                 Prepare(db, "SELECT origin FROM log WHERE id = 1"));
+      if (sqlite3_step(select.get()) != SQLITE_ROW) return core::DataLoss("a log has no origin");
+      one.origin = ColumnText(select.get(), 0);
+      return core::OkStatus();
+    }));
+    one.history = std::make_unique<History>(*one.log, keys_);
+    logs.push_back(std::move(one));
+  }
+  logs_ = std::move(logs);
+  opened_ = true;
+  return core::OkStatus();
+}
+
+template <typename Row>
+core::StatusOr<Archived<Row>> Archives::Find(const std::string& key, const char* column) {
+  INTERLOCK_RETURN_IF_ERROR(Open());
+  for (auto one = logs_.rbegin(); one != logs_.rend(); ++one) {
+    INTERLOCK_ASSIGN_OR_RETURN(
+        auto rows, Select<Row>(*one->log, "WHERE " + std::string(column) + " = ?", {key}));
+    if (rows.empty()) continue;
+    return Archived<Row>{std::move(rows.front()), {one->log.get(), one->history.get()}};
+  }
+  return core::NotFound("no closed log has `" + key + "`");
+}
+
+core::StatusOr<std::vector<Archives::File>> Archives::Files() {
+  INTERLOCK_RETURN_IF_ERROR(Open());
+  std::vector<File> files;
+  for (const One& one : logs_) files.push_back({one.database, one.origin, one.log.get()});
+  return files;
+}
+
+core::StatusOr<Archived<CallRow>> Archives::Call(const std::string& call) {
+  return Find<CallRow>(call, "call");
+}
+
+core::StatusOr<Archived<RunRow>> Archives::Run(const std::string& run) {
+  return Find<RunRow>(run, "run");
+}
+
+}  // namespace interlock::runtime

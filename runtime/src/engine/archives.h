@@ -1,0 +1,66 @@
+// The closed logs of the tenant: their runs and calls are told as they stand, never gone on with.
+#pragma once
+
+#include <memory>
+#include <mutex>
+#include <string>
+#include <vector>
+
+#include "audit/keys.h"
+#include "audit/log.h"
+#include "core/status.h"
+#include "engine/history.h"
+#include "engine/rows.h"
+
+namespace interlock::runtime {
+
+// Where the rows and the entries of something are.
+struct Place {
+  const audit::Log* log = nullptr;
+  const History* history = nullptr;
+};
+
+template <typename Row>
+struct Archived {
+  Row row;
+  Place place;
+};
+
+// Thread-safe. Files are opened when they are first needed.
+class Archives {
+ public:
+  // `folder`: the tenant's; empty: there are none. Borrows the keys, which all logs share.
+  Archives(std::string folder, audit::KeyStore& keys) : folder_(std::move(folder)), keys_(keys) {}
+
+  // The newest closed log that has it. Errors: kNotFound; those of reading.
+  core::StatusOr<Archived<CallRow>> Call(const std::string& call);
+  core::StatusOr<Archived<RunRow>> Run(const std::string& run);
+
+  // A closed log as a whole.
+  struct File {
+    std::string database;
+    std::string origin;
+    const audit::Log* log = nullptr;
+  };
+  // Oldest first.
+  core::StatusOr<std::vector<File>> Files();
+
+ private:
+  struct One {
+    std::string database;
+    std::string origin;
+    std::unique_ptr<audit::Log> log;
+    std::unique_ptr<History> history;
+  };
+  core::Status Open();
+  template <typename Row>
+  core::StatusOr<Archived<Row>> Find(const std::string& key, const char* column);
+
+  const std::string folder_;
+  audit::KeyStore& keys_;
+  std::mutex mutex_;
+  bool opened_ = false;
+  std::vector<One> logs_;  // oldest first; not changed once opened
+};
+
+}  // namespace interlock::runtime

@@ -1,0 +1,316 @@
+// One log follows another under a whole engine: what was done, spent and asked before a rotation
+// counts after it.
+#include "audit/rotate.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <sqlite3.h>
+
+#include <filesystem>
+#include <fstream>
+#include <future>
+#include <thread>
+
+#include "audit/verify.h"
+#include "harness.h"
+#include "rules.h"
+#include "runtime/projectors.h"
+
+namespace interlock::runtime::test {
+namespace {
+
+using ::testing::HasSubstr;
+
+core::StatusOr<audit::RotateReport> Rotate(
+    Harness& h, audit::RotationCause cause = audit::RotationCause::kPlanned) {
+  const auto signer = audit::OpenFileSigner(h.folder, "test/main");
+  EXPECT_TRUE(signer.ok()) << signer.status();
+  const StatePtr state = MakeState();
+  audit::RotateOptions options;
+  options.log.folder = h.folder;
+  options.log.tenant = "main";
+  options.log.origin = "test/main";
+  options.log.clock = &h.clock;
+  options.log.signer = signer->get();
+  options.log.projectors = {ProjectorOf(*state)};
+  options.actor = "local:uid-0";
+  options.reason = "a year is over";
+  options.cause = cause;
+  return audit::Rotate(options);
+}
+
+// Between two lives of the daemon.
+void RotateAndRestart(Harness& h) {
+  h.Stop();
+  const auto report = Rotate(h);
+  ASSERT_TRUE(report.ok()) << report.status();
+  h.Start();
+}
+
+audit::FolderReport VerifyAll(const std::string& folder) {
+  return audit::VerifyFolder(folder, {}, MakeProjectors);
+}
+
+std::string WhyNot(Harness& h) {
+  h.Stop();
+  const auto report = Rotate(h);
+  EXPECT_EQ(report.status().code(), core::StatusCode::kFailedPrecondition) << report.status();
+  h.Start();
+  return std::string(core::Message(report.status()));
+}
+
+// Payload rows of a call's entries that still hold ciphertext.
+std::int64_t SealedRows(const std::string& path, const std::string& call) {
+  sqlite3* db = nullptr;
+  EXPECT_EQ(sqlite3_open_v2(path.c_str(), &db, SQLITE_OPEN_READONLY, nullptr), SQLITE_OK);
+  const std::string sql =
+      "SELECT count(*) FROM payload p JOIN entry e ON e.idx = p.id >> 8 WHERE p.sealed IS NOT NULL "
+      "AND instr(CAST(e.bytes AS TEXT), '" +
+      call + "') > 0";
+  sqlite3_stmt* select = nullptr;
+  sqlite3_prepare_v2(db, sql.c_str(), -1, &select, nullptr);
+  const std::int64_t count =
+      sqlite3_step(select) == SQLITE_ROW ? sqlite3_column_int64(select, 0) : -1;
+  sqlite3_finalize(select);
+  sqlite3_close(db);
+  return count;
+}
+
+void Edit(const std::string& path, const std::string& sql) {
+  std::filesystem::permissions(path, std::filesystem::perms::owner_all);
+  sqlite3* db = nullptr;
+  ASSERT_EQ(sqlite3_open(path.c_str(), &db), SQLITE_OK);
+  EXPECT_EQ(sqlite3_exec(db, sql.c_str(), nullptr, nullptr, nullptr), SQLITE_OK)
+      << sqlite3_errmsg(db);
+  sqlite3_close(db);
+}
+
+TEST(Rotate, AnEffectThatHappenedIsDeniedInTheNextLog) {
+  Harness h(AllowAll(), {MoneyTool("pay")});
+  Pays(h, "80.00");
+  const auto first = h.Execute("pay", {{"id", "o1"}});
+  ASSERT_EQ(first->state, CallState::kOk);
+  for (int i = 0; i < 2; ++i) {
+    RotateAndRestart(h);
+    const auto again = h.Execute("pay", {{"id", "o1"}});
+    ASSERT_TRUE(again.ok()) << again.status();
+    EXPECT_EQ(again->code, "DUPLICATE_EFFECT");
+    EXPECT_THAT(again->say, HasSubstr(first->id));
+  }
+  EXPECT_EQ(h.tools.runs("pay"), 1);
+  EXPECT_EQ(h.Execute("pay", {{"id", "o2"}})->state, CallState::kOk);  // the harmless twin
+  h.Stop();
+  const auto report = VerifyAll(h.folder);
+  EXPECT_EQ(report.report.verdict, audit::Verdict::kIntact)
+      << report.log << ": " << report.report.reason;
+  EXPECT_EQ(report.logs.size(), 3u);
+}
+
+TEST(Rotate, MoneyThatWasSpentIsSpent) {
+  Harness h(std::string(kPolicyHead) + R"(local DAY = budget "day" { unit = "USD",
+  limit = money("100.00", "USD"), per = "tenant", window = "1d" }
+on("pay", "reserve", function(c) return reserve(DAY, money("60.00", "USD")) end)
+on("pay", "ok", function(c) return allow() end))",
+            {MoneyTool("pay")});
+  Pays(h, "35.00");
+  EXPECT_EQ(h.Execute("pay", {{"id", "o1"}})->state, CallState::kOk);
+  const BudgetInfo before = h.Budget("day");
+  RotateAndRestart(h);
+  EXPECT_EQ(h.Budget("day").settled, before.settled);
+  EXPECT_EQ(h.Budget("day").held, 0);
+  EXPECT_EQ(h.Execute("pay", {{"id", "o2"}})->state, CallState::kOk);  // 35 + 60 fits
+  RotateAndRestart(h);
+  EXPECT_EQ(h.Budget("day").settled, 7000);
+  EXPECT_EQ(h.Execute("pay", {{"id", "o3"}})->code, "BUDGET");  // 70 + 60 does not
+}
+
+TEST(Rotate, CountersGoOn) {
+  Harness h(std::string(kPolicyHead) + R"(on("*", "slot", function(c)
+  return limit { key = c.user, max = 3, per = "10m" }
+end)
+on("*", "ok", function(c) return allow() end))",
+            {ReadTool("orders.get")});
+  h.tools.Answers("orders.get", {{"ok", true}});
+  for (int i = 0; i < 2; ++i) {
+    EXPECT_EQ(h.Execute("orders.get", {{"n", i}})->state, CallState::kOk);
+  }
+  RotateAndRestart(h);
+  EXPECT_EQ(h.Execute("orders.get", {{"n", 3}})->state, CallState::kOk);
+  EXPECT_EQ(h.Execute("orders.get", {{"n", 4}})->code, "LIMIT");
+  RotateAndRestart(h);
+  EXPECT_EQ(h.Execute("orders.get", {{"n", 5}})->code, "LIMIT");
+  h.clock.Shift(11 * kMinuteMicros);  // the window is over: the events are out of it
+  EXPECT_EQ(h.Execute("orders.get", {{"n", 6}})->state, CallState::kOk);
+}
+
+TEST(Rotate, ARequestThatWasMadeIsAnsweredFromTheClosedLog) {
+  Harness h(AllowAll(), {MoneyTool("pay")});
+  Pays(h, "80.00");
+  const std::string request = h.NewRequestId();
+  const auto first = h.Execute("pay", {{"id", "o1"}}, request);
+  const auto run = h.CreateRun("help", "ann", "r-1");
+  ASSERT_TRUE(run.ok()) << run.status();
+  const RunInfo ended = h.WaitForState(run->id, RunState::kCompleted);
+  RotateAndRestart(h);
+  RotateAndRestart(h);
+  const auto again = h.Execute("pay", {{"id", "o1"}}, request);
+  ASSERT_TRUE(again.ok()) << again.status();
+  EXPECT_EQ(again->id, first->id);
+  EXPECT_EQ(again->state, CallState::kOk);
+  EXPECT_EQ(again->result, first->result);
+  EXPECT_EQ(again->args, first->args);
+  EXPECT_EQ(again->newest.leaf_hash, core::Digest{});  // no receipt of another log
+  EXPECT_EQ(h.tools.runs("pay"), 1);
+  const auto same = h.CreateRun("help", "ann", "r-1");
+  ASSERT_TRUE(same.ok()) << same.status();
+  EXPECT_EQ(same->id, run->id);
+  EXPECT_EQ(same->answer, ended.answer);
+  // Another request under the same id is refused as before.
+  EXPECT_EQ(h.Execute("pay", {{"id", "o2"}}, request).status().code(),
+            core::StatusCode::kInvalidArgument);
+  // Who may see them is asked as ever.
+  EXPECT_EQ(h.engine().GetCall(h.integrator, first->id)->state, CallState::kOk);
+  EXPECT_EQ(h.engine().GetRun(h.operator_one, run->id)->state, RunState::kCompleted);
+  const core::Principal stranger{.tenant = "main", .id = "else", .roles = {"integrator"}};
+  EXPECT_EQ(h.engine().GetCall(stranger, first->id).status().code(), core::StatusCode::kNotFound);
+  EXPECT_EQ(h.engine().GetRun(stranger, run->id).status().code(), core::StatusCode::kNotFound);
+}
+
+TEST(Rotate, IsRefusedWhileAnythingIsOpenAndSaysWhatAndHow) {
+  Harness h(AskAlways("\"role:cs-manager\""), {MoneyTool("pay")});
+  Pays(h, "1.00");
+  const auto parked = h.Execute("pay", {{"id", "o1"}});
+  ASSERT_EQ(parked->state, CallState::kParked);
+  EXPECT_THAT(WhyNot(h), HasSubstr("1 calls wait for an approval: decide on their approvals"));
+  ASSERT_TRUE(h.AnswerApproval(h.manager, parked->approvals.at(0), false).ok());
+
+  h.planner.plans = {FakePlanner::Ask("which one?")};
+  const auto run = h.CreateRun("help", "ann");
+  h.WaitForState(run->id, RunState::kWaitingForUser);
+  EXPECT_THAT(WhyNot(h), HasSubstr("1 runs are open: let them end, or cancel them"));
+  ASSERT_TRUE(h.Cancel(run->id).ok());
+  h.WaitForState(run->id, RunState::kCancelled);
+  RotateAndRestart(h);
+}
+
+TEST(Rotate, IsRefusedWhileAnOutcomeIsUnknown) {
+  Harness h(AllowAll(), {WriteTool("notes.add")});
+  h.tools.On("notes.add",
+             [](const tools::CallSpec&, FakeTools::Done done) { done(UnknownOutcome()); });
+  const auto call = h.Execute("notes.add", {{"text", "x"}});
+  ASSERT_EQ(call->state, CallState::kUnknown);
+  EXPECT_THAT(WhyNot(h), HasSubstr("1 calls have no known outcome: see `interlock calls list"));
+  ASSERT_TRUE(h.Resolve(h.operator_one, call->id, true).ok());
+  RotateAndRestart(h);
+}
+
+TEST(Rotate, APersonIsErasedFromClosedLogsToo) {
+  Harness h(AllowAll(), {WriteTool("notes.add")});
+  h.tools.Answers("notes.add", {{"saved", "quetzalcoatl"}});
+  const auto call = h.Execute("notes.add", {{"text", "zwieback"}}, h.NewRequestId(), "ann");
+  const auto twin = h.Execute("notes.add", {{"text", "rusk"}}, h.NewRequestId(), "bob");
+  RotateAndRestart(h);
+  EXPECT_THAT(h.engine().GetCall(h.operator_one, call->id)->args, HasSubstr("zwieback"));
+  std::promise<core::Status> done;
+  h.engine().EraseSubject(
+      h.operator_one, {.subject = "ann", .reason = "asked", .legal_basis = "", .request_id = ""},
+      [&](core::StatusOr<Erasure> erased) { done.set_value(erased.status()); });
+  const core::Status erased = done.get_future().get();
+  ASSERT_TRUE(erased.ok()) << erased;
+  RotateAndRestart(h);
+  const auto gone = h.engine().GetCall(h.operator_one, call->id);
+  ASSERT_TRUE(gone.ok()) << gone.status();
+  EXPECT_EQ(gone->state, CallState::kOk);
+  EXPECT_EQ(gone->args, "");
+  EXPECT_EQ(gone->result, "");
+  EXPECT_THAT(h.engine().GetCall(h.operator_one, twin->id)->args, HasSubstr("rusk"));
+  h.Stop();
+  EXPECT_EQ(SealedRows(h.folder + "/audit-0001.db", call->id), 0);
+  EXPECT_GT(SealedRows(h.folder + "/audit-0001.db", twin->id), 0);
+  EXPECT_EQ(VerifyAll(h.folder).report.verdict, audit::Verdict::kIntact)
+      << VerifyAll(h.folder).report.reason;
+}
+
+TEST(Rotate, ContentOfClosedLogsExpiresAndALaterLogSaysSo) {
+  Harness h(AllowAll(), {WriteTool("notes.add")});
+  h.tools.Answers("notes.add", {{"saved", "yes"}});
+  const auto old = h.Execute("notes.add", {{"text", "zwieback"}}, h.NewRequestId(), "ann");
+  RotateAndRestart(h);
+  const auto later = [&h](std::int64_t days) {  // an operator says that the clock is right
+    h.clock.Shift(days * 24 * 3600 * 1'000'000);
+    static_cast<void>(h.Execute("notes.add", {{"text", "noticed"}}, h.NewRequestId(), "bob"));
+    ASSERT_TRUE(h.engine().ConfirmClock(h.operator_one, "time went by").ok());
+  };
+  later(200);
+  const auto young = h.Execute("notes.add", {{"text", "rusk"}}, h.NewRequestId(), "ann");
+  h.retention = {8, 8, 8};
+  RotateAndRestart(h);
+  later(100);
+  std::promise<core::StatusOr<RetentionReport>> done;
+  h.engine().ApplyRetention(
+      h.operator_one, /*validate_only=*/false,
+      [&](core::StatusOr<RetentionReport> r) { done.set_value(std::move(r)); });
+  const auto report = done.get_future().get();
+  ASSERT_TRUE(report.ok()) << report.status();  // or the daily job was there first
+  EXPECT_EQ(h.engine().GetCall(h.operator_one, old->id)->args, "");
+  EXPECT_THAT(h.engine().GetCall(h.operator_one, young->id)->args, HasSubstr("rusk"));
+  h.Stop();
+  EXPECT_EQ(SealedRows(h.folder + "/audit-0001.db", old->id), 0);
+  EXPECT_GT(SealedRows(h.folder + "/audit-0002.db", young->id), 0);
+  const auto verified = VerifyAll(h.folder);
+  EXPECT_EQ(verified.report.verdict, audit::Verdict::kIntact)
+      << verified.log << ": " << verified.report.reason;
+  // By itself the closed log cannot tell whose word it was; lost in silence is tampered with.
+  audit::VerifyOptions alone;
+  alone.database = h.folder + "/audit-0001.db";
+  EXPECT_EQ(audit::Verify(alone).verdict, audit::Verdict::kIncomplete);
+  Edit(h.folder + "/audit-0002.db", "UPDATE payload SET sealed = NULL");
+  EXPECT_EQ(VerifyAll(h.folder).log, "audit-0002.db");
+  EXPECT_EQ(VerifyAll(h.folder).report.verdict, audit::Verdict::kTampered);
+}
+
+// What a backup does not have is gone; what it has open is taken at its worst.
+TEST(Rotate, AfterARestoreWhatWasOpenCountsAsDone) {
+  Harness h(AllowAll(), {MoneyTool("pay")});
+  h.tools.Holds("pay");
+  std::promise<void> answered;
+  std::thread caller([&] {
+    static_cast<void>(h.Execute("pay", {{"id", "o1"}}));
+    answered.set_value();
+  });
+  h.tools.WaitUntilHeld("pay", 1);
+  const std::string copy = h.CopyFiles();
+  h.tools.Release("pay", PaidOutcome("5.00"));
+  caller.join();
+  h.Stop();
+  std::filesystem::copy_file(copy + "/audit.db", h.folder + "/audit.db",
+                             std::filesystem::copy_options::overwrite_existing);
+  std::filesystem::copy_file(copy + "/audit.db-wal", h.folder + "/audit.db-wal",
+                             std::filesystem::copy_options::overwrite_existing);
+  EXPECT_EQ(Rotate(h).status().code(), core::StatusCode::kFailedPrecondition);
+  const auto report = Rotate(h, audit::RotationCause::kRestored);
+  ASSERT_TRUE(report.ok()) << report.status();
+  EXPECT_THAT(report->lost, HasSubstr("of log `test/main`"));
+  h.Start();
+  EXPECT_EQ(h.Execute("pay", {{"id", "o1"}})->code, "DUPLICATE_EFFECT");
+  EXPECT_EQ(h.tools.runs("pay"), 1);
+  h.Stop();
+  EXPECT_EQ(VerifyAll(h.folder).report.verdict, audit::Verdict::kIncomplete);
+}
+
+TEST(Rotate, ALieAboutTheStateOfAClosedLogIsFound) {
+  Harness h(AllowAll(), {MoneyTool("pay")});
+  Pays(h, "80.00");
+  ASSERT_EQ(h.Execute("pay", {{"id", "o1"}})->state, CallState::kOk);
+  RotateAndRestart(h);
+  h.Stop();
+  ASSERT_EQ(VerifyAll(h.folder).report.verdict, audit::Verdict::kIntact);
+  Edit(h.folder + "/audit-0001.db", "DELETE FROM p_effect");
+  const auto report = VerifyAll(h.folder);
+  EXPECT_EQ(report.report.verdict, audit::Verdict::kTampered);
+  EXPECT_EQ(report.log, "audit-0001.db");
+  EXPECT_THAT(report.report.reason, HasSubstr("p_effect"));
+}
+
+}  // namespace
+}  // namespace interlock::runtime::test
