@@ -10,6 +10,7 @@
 #include "audit/verify.h"
 #include "cli/cli.h"
 #include "cli/evidence.h"
+#include "cli/log_file.h"
 #include "cli/message_json.h"
 #include "cli/verify.h"
 #include "core/digest.h"
@@ -21,6 +22,7 @@ constexpr std::chrono::milliseconds kTailPause{300};
 constexpr int kEntriesPage = 1000;
 
 struct QueryOptions {
+  std::string log;  // a file; empty: the daemon's
   std::string run;
   std::string kind;
   std::string tool;
@@ -81,9 +83,22 @@ void PrintLine(const Io& io, const wire::Entry& entry, const core::Json& parsed)
          << EscapeForTerminal(IdOf(entry.run())) << "  " << EscapeAndCut(body, 200) << '\n';
 }
 
+int ListEntriesOfFile(Session& session, const QueryOptions& options, const Filter& filter) {
+  int kept = 0;
+  const core::Status read = EachEntryOf(options.log, options.run, [&](const wire::Entry& entry) {
+    const core::Json parsed = ParsedEntry(entry);
+    if (MicrosOf(entry.create_time()) > filter.to_us) return false;
+    if (!filter.Keeps(entry, parsed)) return true;
+    PrintLine(session.io, entry, parsed);
+    return ++kept < options.limit;
+  });
+  return read.ok() ? int{kYes} : Fail(session, read);
+}
+
 int ListEntries(Session& session, const QueryOptions& options) {
   const auto filter = FilterOf(options);
   if (!filter.ok()) return Fail(session, filter.status());
+  if (!options.log.empty()) return ListEntriesOfFile(session, options, *filter);
   auto client = session.Connect();
   if (!client.ok()) return Fail(session, client.status());
   wire::ListEntriesRequest request;
@@ -112,6 +127,7 @@ struct ShowOptions {
   std::int64_t index = 0;
   bool content = false;
   std::string reason;
+  std::string log;  // a file; empty: the daemon's
 };
 
 // Opens the content that an entry commits to; the daemon records who looked before it answers.
@@ -132,8 +148,22 @@ int ShowContent(Session& session, const Client& client, const ShowOptions& optio
   return kYes;
 }
 
+void PrintEntry(const Io& io, const wire::Entry& entry) {
+  if (io.json) return PrintJson(io, MessageJson(entry));
+  io.out << "index      " << entry.index() << '\n'
+         << "time       " << FormatTime(MicrosOf(entry.create_time())) << '\n'
+         << "leaf hash  " << core::Hex(entry.leaf_hash()) << '\n'
+         << EscapeLines(ParsedEntry(entry).dump(2), 0) << '\n';
+}
+
 int Show(Session& session, const ShowOptions& options) {
   const std::int64_t index = options.index;
+  if (!options.log.empty()) {
+    const auto entry = ReadEntryOf(options.log, static_cast<std::uint64_t>(index));
+    if (!entry.ok()) return Fail(session, entry.status());
+    PrintEntry(session.io, *entry);
+    return kYes;
+  }
   auto client = session.Connect();
   if (!client.ok()) return Fail(session, client.status());
   wire::GetEntryRequest request;
@@ -142,12 +172,8 @@ int Show(Session& session, const ShowOptions& options) {
       (*client)->Call((*client)->audit, &wire::AuditService::Stub::GetEntry, request);
   if (!entry.ok()) return Fail(session, entry.status());
   const Io& io = session.io;
-  if (io.json && !options.content) return PrintJson(io, MessageJson(*entry)), kYes;
-  if (io.json) return ShowContent(session, **client, options);
-  io.out << "index      " << entry->index() << '\n'
-         << "time       " << FormatTime(MicrosOf(entry->create_time())) << '\n'
-         << "leaf hash  " << core::Hex(entry->leaf_hash()) << '\n'
-         << EscapeLines(ParsedEntry(*entry).dump(2), 0) << '\n';
+  if (io.json && options.content) return ShowContent(session, **client, options);
+  PrintEntry(io, *entry);
   return options.content ? ShowContent(session, **client, options) : int{kYes};
 }
 
@@ -217,27 +243,33 @@ int VerifyCommand(Session& session, const VerifyArguments& arguments) {
     spec.checkpoints.emplace_back(std::istreambuf_iterator<char>(in),
                                   std::istreambuf_iterator<char>());
   }
-  audit::VerifyReport report;
   if (arguments.path.ends_with(".tar")) {
     spec.bundle = arguments.path;
-    report = VerifyEvidence(spec);
+    const audit::VerifyReport report = VerifyEvidence(spec);
+    PrintReport(session.io, report);
+    return ExitCodeOf(report.verdict);
+  }
+  const auto database = FindLog(arguments.path);
+  if (!database.ok()) return Fail(session, database.status());
+  spec.database = *database;
+  spec.progress = [&session](std::uint64_t done, std::uint64_t total) {
+    ShowProgress(session.io, done, total);
+  };
+  audit::FolderReport report;
+  if (std::filesystem::is_directory(arguments.path)) {
+    report = VerifyLogs(spec);
   } else {
-    const auto database = FindLog(arguments.path);
-    if (!database.ok()) return Fail(session, database.status());
-    spec.database = *database;
-    spec.progress = [&session](std::uint64_t done, std::uint64_t total) {
-      ShowProgress(session.io, done, total);
-    };
-    report = VerifyLog(spec);
+    report.report = VerifyLog(spec);
   }
   PrintReport(session.io, report);
-  return ExitCodeOf(report.verdict);
+  return ExitCodeOf(report.report.verdict);
 }
 
 void AddEntries(CLI::App& group, Session& session) {
   auto options = std::make_shared<QueryOptions>();
   CLI::App* query = group.add_subcommand("entries", "List entries, oldest first");
   query->add_option("--run", options->run, "Only those of this run");
+  query->add_option("--log", options->log, "Of this file (a closed log), without the daemon");
   query->add_option("--kind", options->kind, "Only this kind (call.decided) or family (call)");
   query->add_option("--tool", options->tool, "Only entries that name this tool");
   query->add_option("--from", options->from,
@@ -252,8 +284,10 @@ void AddVerify(CLI::App& group, Session& session) {
   auto arguments = std::make_shared<VerifyArguments>();
   CLI::App* verify = group.add_subcommand("verify", "Check a log's files or a bundle, offline");
   verify
-      ->add_option("DIR", arguments->path,
-                   "A tenant's folder, a data folder, audit.db, or a bundle (.tar)")
+      ->add_option(
+          "DIR", arguments->path,
+          "A tenant's folder with all its logs, a data folder, one log's file, or a bundle "
+          "(.tar)")
       ->required();
   verify->add_option(
       "--checkpoint", arguments->checkpoints,
@@ -283,11 +317,15 @@ void AddAuditCommands(CLI::App& app, Session& session) {
   AddEvidenceCommands(*group, session);
   AddWitnessCommands(*group, session);
   AddVerify(*group, session);
+  AddRotateCommand(*group, session);
   AddSignerCommands(*group, session);
   auto shown = std::make_shared<ShowOptions>();
   CLI::App* show = group->add_subcommand("show", "Show an entry");
   show->add_option("INDEX", shown->index)->required()->check(CLI::NonNegativeNumber);
-  show->add_flag("--content", shown->content, "Open its sealed content; that is itself recorded");
+  CLI::Option* content = show->add_flag("--content", shown->content,
+                                        "Open its sealed content; that is itself recorded");
+  show->add_option("--log", shown->log, "Of this file (a closed log), without the daemon")
+      ->excludes(content);
   show->add_option("--reason", shown->reason, "Why you look: stands in the record");
   Does(show, session, [&session, shown] { return Show(session, *shown); });
   CLI::App* checkpoint =

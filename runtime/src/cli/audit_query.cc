@@ -5,6 +5,7 @@
 #include "audit/snapshot.h"
 #include "cli/audit_formats.h"
 #include "cli/cli.h"
+#include "cli/log_file.h"
 #include "cli/message_json.h"
 #include "cli/verify.h"
 
@@ -15,6 +16,7 @@ struct QueryOptions {
   std::string filter;
   std::string run, tool, rule, verdict, actor, subject, user, approver, from, to;
   std::string money_from;
+  std::string log;  // a file; empty: the daemon's
   bool money = false;
   bool csv = false;
   bool ocsf = false;
@@ -54,12 +56,19 @@ core::StatusOr<std::string> FilterOf(const QueryOptions& options) {
 int Query(Session& session, const QueryOptions& options) {
   const auto filter = FilterOf(options);
   if (!filter.ok()) return Fail(session, filter.status());
-  auto client = session.Connect();
-  if (!client.ok()) return Fail(session, client.status());
   CallPrinter printer(session.io, options.ocsf      ? CallFormat::kOcsf
                                   : options.csv     ? CallFormat::kCsv
                                   : session.io.json ? CallFormat::kJsonLines
                                                     : CallFormat::kTable);
+  if (!options.log.empty()) {
+    const core::Status read = EachCallOf(options.log, *filter, options.limit,
+                                         [&](const wire::AuditedCall& call) { printer.Add(call); });
+    if (!read.ok()) return Fail(session, read);
+    printer.End();
+    return kYes;
+  }
+  auto client = session.Connect();
+  if (!client.ok()) return Fail(session, client.status());
   const core::Status status =
       EachPage(options.limit, [&](int size, const std::string& token) -> core::StatusOr<PageEnd> {
         wire::QueryCallsRequest request;
@@ -161,6 +170,8 @@ void AddQuery(CLI::App& group, Session& session) {
   query->add_option("--approver", options->approver, "Only where this principal approved");
   query->add_option("--subject", options->subject, "Only content of this person");
   query->add_option("--user", options->user, "Only for this end user");
+  query->add_option("--log", options->log,
+                    "Of this file (a closed log, a snapshot), without the daemon; people as HMACs");
   query->add_flag("--money", options->money, "Only where money moved");
   query->add_option("--amount-from", options->money_from, "At least this much, in minor units");
   query->add_option("--from", options->from,

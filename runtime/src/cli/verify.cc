@@ -42,7 +42,9 @@ core::StatusOr<std::string> FindLog(const std::string& path) {
   return core::InvalidArgument("several logs; name one of " + names);
 }
 
-audit::VerifyReport VerifyLog(const VerifySpec& spec) {
+namespace {
+
+audit::VerifyOptions OptionsOf(const VerifySpec& spec) {
   audit::VerifyOptions options;
   options.database = spec.database;
   options.verifier_key = spec.verifier_key;
@@ -51,6 +53,18 @@ audit::VerifyReport VerifyLog(const VerifySpec& spec) {
   options.witnesses_needed = spec.witnesses_needed;
   options.progress = spec.progress;
   if (spec.hashes_only) options.depth = audit::VerifyDepth::kHashes;
+  return options;
+}
+
+}  // namespace
+
+audit::FolderReport VerifyLogs(const VerifySpec& spec) {
+  const std::string folder = fs::path(spec.database).parent_path().string();
+  return audit::VerifyFolder(folder, OptionsOf(spec), MakeProjectors);
+}
+
+audit::VerifyReport VerifyLog(const VerifySpec& spec) {
+  audit::VerifyOptions options = OptionsOf(spec);
   const auto projectors = MakeProjectors();
   for (const auto& projector : projectors) options.projectors.push_back(projector.get());
   return audit::Verify(options);
@@ -99,6 +113,28 @@ void PrintReport(const Io& io, const audit::VerifyReport& report) {
         << "the key is the log's own; pin it with --key, and give a checkpoint kept elsewhere with "
            "--checkpoint\n";
   }
+}
+
+void PrintReport(const Io& io, const audit::FolderReport& folder) {
+  if (folder.logs.size() <= 1) return PrintReport(io, folder.report);
+  if (io.json) {
+    core::Json all = ReportJson(folder.report);
+    all["log"] = folder.log;
+    all["logs"] = core::Json::array();
+    for (const auto& [file, report] : folder.logs) {
+      core::Json one = ReportJson(report);
+      one["log"] = file;
+      one["origin"] = report.origin;
+      all["logs"].push_back(std::move(one));
+    }
+    return PrintJson(io, all);
+  }
+  for (const auto& [file, report] : folder.logs) {
+    io.out << file << "  " << EscapeForTerminal(report.origin) << "  " << report.entries
+           << " entries: " << VerdictText(report.verdict) << '\n';
+  }
+  io.out << folder.log << ": ";
+  PrintReport(io, folder.report);
 }
 
 int ExitCodeOf(audit::Verdict verdict) {

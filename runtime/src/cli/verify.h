@@ -12,7 +12,7 @@
 namespace interlock::runtime::cli {
 
 struct VerifySpec {
-  std::string database;                  // of audit.db
+  std::string database;                  // of audit.db, or of one closed log
   std::string verifier_key;              // empty: the one in the file
   std::vector<std::string> checkpoints;  // signed notes kept elsewhere
   std::vector<std::string> witness_keys = {};
@@ -29,11 +29,15 @@ core::StatusOr<std::string> FindLog(const std::string& path);
 
 // Everything that can be checked without keys, projections included.
 audit::VerifyReport VerifyLog(const VerifySpec& spec);
+// Every log of the folder that the database is in.
+audit::FolderReport VerifyLogs(const VerifySpec& spec);
 
 // The bundle of the spec.
 audit::VerifyReport VerifyEvidence(const VerifySpec& spec);
 
 void PrintReport(const Io& io, const audit::VerifyReport& report);
+// Names the log that the verdict is about, when there are several.
+void PrintReport(const Io& io, const audit::FolderReport& report);
 core::Json ReportJson(const audit::VerifyReport& report);
 int ExitCodeOf(audit::Verdict verdict);
 std::string_view VerdictText(audit::Verdict verdict);  // "intact"

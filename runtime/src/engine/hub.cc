@@ -207,9 +207,9 @@ core::Status Hub::ActivateBundle() {
     for (const AgentFile& agent : parts.agents) serial.PutBlob(agent.canonical);
     if (parts.bundle == nullptr) return core::OkStatus();
     const std::string id = core::DigestName(parts.bundle->id());
-    if (serial.state().Setting("bundle") == id) return core::OkStatus();
-    serial.PutBlob(parts.bundle->canonical_manifest());
+    serial.PutBlob(parts.bundle->canonical_manifest());  // a log that was just opened has none
     for (const policies::BundleFile& file : parts.bundle->files()) serial.PutBlob(file.text);
+    if (serial.state().Setting("bundle") == id) return core::OkStatus();
     Draft activated;
     activated.kind = "bundle.activated";
     activated.actor = "engine";

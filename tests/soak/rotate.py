@@ -1,0 +1,110 @@
+#!/usr/bin/env python3
+"""`interlock audit rotate` on the folder of a real daemon: refused while it runs, then two logs that verify and one refund.
+
+    rotate.py --bin build/dev/bin
+
+Both verifiers look at the folder, whole and with an old entry changed. The last line is `N passed, N failed`.
+"""
+import argparse
+import json
+import os
+import pathlib
+import shutil
+import sqlite3
+import subprocess
+import sys
+import tempfile
+import uuid
+
+HERE = pathlib.Path(__file__).resolve().parent
+sys.path.insert(0, str(HERE.parent / "harness"))
+from daemon import Daemon  # noqa: E402  (the path above comes first)
+
+VERIFY_PY = HERE.parent.parent / "audit" / "verify" / "interlock_verify.py"
+
+
+class Rotation:
+    def __init__(self, bin_dir, folder):
+        self.bin, self.folder = bin_dir.resolve(), folder
+        shop = folder / "shop"
+        shop.mkdir()
+        subprocess.run([self.bin / "soak-tools", "init", shop / "shop.db"], check=True)
+        parts = {part: HERE / part for part in ("policies", "tools", "agents", "scripts")}
+        self.daemon = Daemon(folder, bin_dir, parts, {"shop_dir": str(shop)})
+        self.shop, self.tenant = shop / "shop.db", self.daemon.data / "tenants" / "main"
+        self.passed = self.failed = 0
+
+    def expect(self, claim, holds, detail=""):
+        print("%s  %s%s" % ("ok  " if holds else "FAIL", claim, "" if holds else ": " + str(detail)))
+        self.passed, self.failed = self.passed + bool(holds), self.failed + (not holds)
+
+    def refund(self, order, request_id):
+        arguments = {"order_id": order, "amount_minor": 1250, "pause_before_ms": 0, "pause_after_ms": 0}
+        status, output = self.daemon.run_cli("--json", "tools", "call", "refunds.idempotent", "--args",
+                                             json.dumps(arguments), "--request-id", request_id, principal="ticketing")
+        return status, output
+
+    def refunds(self):
+        with sqlite3.connect(self.shop, timeout=30) as shop:
+            return shop.execute("SELECT count(*) FROM refunds").fetchone()[0]
+
+    def rotate(self, *more):
+        return self.daemon.run_cli("audit", "rotate", "--config", self.daemon.config, "--reason", "2026 is over", *more)
+
+    def verify(self, folder, claim, wanted):
+        status, output = self.daemon.run_cli("audit", "verify", folder)
+        second = subprocess.run([sys.executable, VERIFY_PY, folder], text=True, capture_output=True, check=False)
+        self.expect(claim, (status, second.returncode) == (wanted, wanted),
+                    "%d %s / %d %s" % (status, output, second.returncode, second.stdout + second.stderr))
+
+    def run(self):
+        first, second = str(uuid.uuid4()), str(uuid.uuid4())
+        with self.daemon as daemon:
+            daemon.start()
+            status, once = self.refund("o-1", first)
+            self.expect("a refund runs", status == 0 and self.refunds() == 1, once)
+            status, output = self.rotate()
+            self.expect("no rotation while a daemon has the log", status != 0 and "in use by process" in output, output)
+            daemon.stop()
+            status, output = self.rotate()
+            self.expect("the log is rotated", status == 0 and "kept as    audit-0001.db" in output, output)
+            self.verify(self.tenant, "both logs are intact", 0)
+            daemon.start()
+            status, again = self.refund("o-1", first)
+            same = status == 0 and json.loads(again)["result"] == json.loads(once)["result"]
+            self.expect("the request is answered as before", same, again)
+            status, output = self.refund("o-1", second)
+            self.expect("the effect is not repeated", status == 1 and "DUPLICATE_EFFECT" in output, output)
+            self.expect("the shop saw one refund", self.refunds() == 1, self.refunds())
+            old = self.tenant / "audit-0001.db"
+            status, output = daemon.run_cli("audit", "query", "--log", old, "--money")
+            self.expect("the closed log is queried", status == 0 and "refunds.idempotent" in output, output)
+            status, output = daemon.run_cli("audit", "show", "0", "--log", old)
+            self.expect("the closed log is shown", status == 0 and '"index": 0' in output, output)
+            daemon.stop()
+        self.verify(self.tenant, "both logs are still intact", 0)
+        self.damage()
+
+    def damage(self):
+        copy = self.folder / "copy"
+        shutil.copytree(self.tenant, copy)
+        os.chmod(copy / "audit-0001.db", 0o600)
+        with sqlite3.connect(copy / "audit-0001.db") as log:
+            log.execute("DROP TRIGGER entry_no_update")
+            log.execute("UPDATE entry SET bytes = CAST(replace(bytes, 'main', 'mainx') AS BLOB) WHERE idx = 1")
+        log.close()
+        self.verify(copy, "a changed entry of the closed log is found", 1)
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--bin", type=pathlib.Path, required=True)
+    with tempfile.TemporaryDirectory(prefix="il-rotate-") as folder:
+        rotation = Rotation(parser.parse_args().bin, pathlib.Path(folder))
+        rotation.run()
+    print("%d passed, %d failed" % (rotation.passed, rotation.failed))
+    return 1 if rotation.failed or not rotation.passed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
