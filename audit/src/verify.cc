@@ -31,6 +31,13 @@ constexpr std::uint64_t kProgressEntries = 4096;
 // A daemon at work signs every 256 entries; a few batches may stand between it and the verifier.
 constexpr std::uint64_t kUnsignedWhileLiveMax = 4096;
 
+constexpr const char* kLeftOutByHashes =
+    "form of entries, runs, payloads, projections and views, and that the state with which a log "
+    "was closed is what its entries fold to";
+constexpr const char* kLeftOutWithoutFold =
+    "the runtime's projections and views, and that the state with which a log was closed is what "
+    "its entries fold to";
+
 // Whether a text may be an entry that says more than its hash: found without parsing it.
 bool IsOfNote(std::string_view bytes) {
   for (const std::string_view kind : {R"(,"kind":"signer.rotated",)", R"(,"kind":"log.opened",)",
@@ -70,6 +77,11 @@ class Verifier {
     INTERLOCK_RETURN_IF_ERROR(CheckTables());
     INTERLOCK_ASSIGN_OR_RETURN(identity_, ReadIdentity(db_.get()));
     report_.key_pinned = !options_.verifier_key.empty();
+    if (HashesOnly()) {
+      report_.not_checked = kLeftOutByHashes;
+    } else if (options_.projectors.empty()) {
+      report_.not_checked = kLeftOutWithoutFold;
+    }
     report_.tenant = identity_.tenant;
     report_.origin = identity_.origin;
     heads_.emplace(identity_, options_.verifier_key, &findings_);

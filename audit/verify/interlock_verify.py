@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 """Verifies an audit log or an evidence bundle. Standard library only (Python 3.11); shares no code with
-the program that wrote them. Exit codes: 0 intact, 1 tampered, 2 could not check, 3 incomplete."""
+the program that wrote them. Exit codes: 0 intact, 1 tampered, 2 could not check, 3 incomplete. Nothing but a verdict is 1."""
 
 import argparse
 import json
@@ -92,18 +92,44 @@ def main(argv):
         return COULD_NOT_CHECK
     progress = show_progress if sys.stderr.isatty() else None
     report = verify(options.path, options.key or "", outside, options.witness_key, progress, options.witness_threshold)
-    if options.json:
-        print(json.dumps(report.as_dict()))
-    else:
-        log = report.figures.get("log", "audit.db")
-        place = "" if log == "audit.db" else log + ": "
-        print(place + NAMES[report.verdict] + (": " + report.reason if report.reason else ""))
-        print("entries %(entries)d (%(signed_entries)d under a checkpoint), checkpoints %(checkpoints)d, root %(root)s" % {
-            "entries": 0, "signed_entries": 0, "checkpoints": 0, "root": "", **report.figures})
-        if report.verdict == INTACT and options.key is None:
-            print("the key is the log's own; pin it with --key")
+    say(json.dumps(report.as_dict()) if options.json else text_of(report, options.key is not None))
     return report.verdict
 
 
+def text_of(report, pinned):
+    figures = {"entries": 0, "signed_entries": 0, "checkpoints": 0, "root": "", **report.figures}
+    log = figures.get("log", "audit.db")
+    place = "" if log == "audit.db" else log + ": "
+    lines = [
+        place + NAMES[report.verdict] + (": " + report.reason if report.reason else ""),
+        "entries %(entries)d (%(signed_entries)d under a checkpoint), checkpoints %(checkpoints)d, root %(root)s" % figures,
+    ]
+    for name, before in (("not_checked", "not checked: "), ("scope", ""), ("claimed", "claimed, not proven: ")):
+        if figures.get(name):
+            lines.append(before + figures[name])
+    if report.verdict == INTACT and not pinned:
+        lines.append("the key is the log's own; pin it with --key")
+    # Names and reasons may come from the file: nothing in them reaches the terminal as an instruction.
+    return "\n".join("".join(c if c.isprintable() else "\\x%02x" % ord(c) for c in line) for line in lines)
+
+
+def say(text):
+    """To standard output; a reader that went away changes no verdict."""
+    try:
+        print(text, flush=True)
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+def only_verdicts(run, argv):
+    """What nobody foresaw is no verdict either: 2, with one line."""
+    try:
+        return run(argv)
+    except Exception as error:  # pylint: disable=broad-except
+        text = str(error).replace("\n", " ")
+        print("error: could not check: %s: %s" % (type(error).__name__, text), file=sys.stderr)
+        return COULD_NOT_CHECK
+
+
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    sys.exit(only_verdicts(main, sys.argv[1:]))

@@ -13,6 +13,11 @@ from verdicts import COULD_NOT_CHECK, INCOMPLETE, INTACT, TAMPERED, CouldNotChec
 
 SEAL_BYTES = 72  # nonce, salt and tag
 LIVE_MAX = 4096  # entries that a daemon at work may not have signed yet
+# What only the program that folds entries can say.
+NOT_FOLDED = (
+    "the runtime's projections and views, and that the state with which a log was closed is what its entries "
+    "fold to (`interlock audit verify` does)"
+)
 APPLICATION_ID = 0x494C4F47
 WIDTH = 256
 # SHA-256 over "type\nname\nsql\n" of the tables, triggers and indexes that a schema version makes, sorted.
@@ -285,6 +290,7 @@ class LogVerifier:
             "signed_entries": self.signed,
             "root": self.root.hex(),
             "key_pinned": bool(self.pinned),
+            "not_checked": NOT_FOLDED,
         }
         if self.findings:
             return Report(TAMPERED, self.findings.reason, self.findings.index, **figures)

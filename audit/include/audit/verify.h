@@ -67,7 +67,8 @@ struct VerifyReport {
       0;  // covered by the newest checkpoint that holds, outside ones included
   std::string root_hex;
   bool key_pinned = false;
-  std::string scope;  // of a bundle: what it says that it proves
+  std::string scope;        // of a bundle: what it says that it proves
+  std::string not_checked;  // what was asked to be left out, in words; empty: nothing
 
   // --- for the logs before and after it, see VerifyFolder
   std::string tenant;

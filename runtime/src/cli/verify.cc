@@ -94,6 +94,7 @@ core::Json ReportJson(const audit::VerifyReport& report) {
       {"signed_entries", report.signed_entries},
       {"root", report.root_hex},
       {"key_pinned", report.key_pinned},
+      {"not_checked", report.not_checked},
       {"scope", report.scope}};
 }
 
@@ -107,6 +108,7 @@ void PrintReport(const Io& io, const audit::VerifyReport& report) {
          << "entries " << report.entries << " (" << report.signed_entries
          << " under a checkpoint), checkpoints " << report.checkpoints << ", root "
          << report.root_hex << '\n';
+  if (!report.not_checked.empty()) io.out << "not checked: " << report.not_checked << '\n';
   if (!report.scope.empty()) io.out << EscapeForTerminal(report.scope) << '\n';
   if (intact && !report.key_pinned) {
     io.out
