@@ -17,28 +17,6 @@ namespace {
 
 using Key = std::pair<std::uint64_t, int>;  // entry index, slot
 
-constexpr std::string_view kReadme = R"(# How to check this bundle
-
-It needs no trust in who made it, only the log's verifier key. Get that key from somewhere else
-than from here (`keys.txt` is a hint, not an authority) and run one of:
-
-    interlock audit verify BUNDLE.tar --key KEY
-    python3 interlock_verify.py BUNDLE.tar --key KEY
-
-Exit codes: 0 intact, 1 tampered, 2 could not be checked, 3 incomplete.
-
-By hand: each `entries/N.json` is a leaf, verbatim; `proofs/N.tlog-proof` (c2sp.org/tlog-proof)
-proves it under `checkpoint.note` (c2sp.org/tlog-checkpoint), which the log's key signed. In a run's
-bundle, `run_seq` counts from 0 without a gap and `prev` is the leaf hash of the run's entry before,
-up to the entry that ends the run: so nothing in between was left out. What `payloads` of
-`manifest.json` lists as disclosed hashes, with its salt, to the commitment in the entry; of content
-with `fields`, what is not shown is listed as withheld. Files in
-`blobs/` are named by the SHA-256 that the entries cite. All details: docs/audit_format.md.
-)";
-
-constexpr std::string_view kKeysHead =
-    "# Compare out of band: a key that came with the bundle proves nothing.\n";
-
 struct Row {
   const BundleEntry* entry = nullptr;
   ParsedEntry parsed;
@@ -150,13 +128,6 @@ core::Json NotKept(const std::vector<Row>& rows, const std::set<std::string>& ke
   return core::Json(missing);
 }
 
-std::string Lines(std::vector<std::string> lines) {
-  std::sort(lines.begin(), lines.end());
-  std::string text;
-  for (const std::string& line : lines) text += line + "\n";
-  return text;
-}
-
 void AddConsistency(const BundleContents& contents, std::vector<TarFile>& files) {
   for (std::size_t i = 0; i < contents.consistency.size(); ++i) {
     files.push_back(
@@ -211,8 +182,8 @@ core::StatusOr<std::string> MakeBundle(const BundleContents& contents) {
     }
   }
   files.push_back({std::string(kCheckpointName), contents.checkpoint_note});
-  files.push_back({std::string(kKeysName), std::string(kKeysHead) + Lines(contents.keys)});
-  files.push_back({std::string(kReadmeName), std::string(kReadme)});
+  files.push_back({std::string(kKeysName), KeysText(contents.keys)});
+  files.push_back({std::string(kReadmeName), std::string(BundleReadme())});
   AddConsistency(contents, files);
   core::Json manifest = {{"bundle", kBundleFormat},
                          {"made_by", contents.made_by},

@@ -50,20 +50,6 @@ std::optional<std::int64_t> NumberOf(const core::Json& object, const char* key) 
   return at->get<std::int64_t>();
 }
 
-// The entry that a file `entries/N.json` or `proofs/N.tlog-proof` is about.
-std::optional<std::uint64_t> IndexInName(std::string_view name) {
-  const std::size_t slash = name.find('/');
-  const std::size_t dot = name.find('.');
-  if (slash == std::string_view::npos || dot == std::string_view::npos || dot < slash + 13) {
-    return std::nullopt;
-  }
-  std::string_view digits = name.substr(slash + 1, dot - slash - 1);
-  while (digits.size() > 1 && digits[0] == '0') digits.remove_prefix(1);
-  const auto index = ParseDecimal(digits);
-  if (!index || (name != EntryFile(*index) && name != ProofFile(*index))) return std::nullopt;
-  return index;
-}
-
 class BundleVerifier {
  public:
   explicit BundleVerifier(const BundleVerifyOptions& options) : options_(options) {}
@@ -172,14 +158,19 @@ Outcome BundleVerifier::ReadManifest() {
       !manifest_["payloads"].is_array() || !manifest_["not_kept"].is_array()) {
     return bad;
   }
+  // Nothing else stands in it: what nobody checks would pass for what was checked.
+  const std::string* made_by = TextOf(manifest_, "made_by");
+  if (made_by == nullptr || manifest_.size() != 7 || scope->size() != 4) return bad;
   const std::string* run = TextOf(*scope, "run");
+  const std::string* query = TextOf(*scope, "query");
   const std::string* statement = TextOf(*scope, "statement");
   const auto complete = scope->find("complete");
-  if (run == nullptr || statement == nullptr || complete == scope->end() ||
-      !complete->is_boolean() ||
+  if (run == nullptr || query == nullptr || statement == nullptr || complete == scope->end() ||
+      !complete->is_boolean() || !(run->empty() || query->empty()) ||
       *statement != ScopeStatement(!run->empty(), complete->get<bool>())) {
     return bad;
   }
+  report_.claimed = (query->empty() ? "" : "query: " + *query + "; ") + "made by: " + *made_by;
   run_ = *run;
   tenant_ = *tenant;
   report_.scope = *statement;
@@ -192,6 +183,7 @@ Outcome BundleVerifier::CheckFiles() {
   std::set<std::string> names;
   for (const auto& [name, digest] : named.items()) names.insert(name);
   for (const TarFile& file : archive_) names.insert(file.name);
+  names.insert({std::string(kKeysName), std::string(kReadmeName)});
   names.erase(std::string(kManifestName));
   for (const std::string& name : names) {
     const auto file = files_.find(name);
@@ -203,6 +195,12 @@ Outcome BundleVerifier::CheckFiles() {
       what = "is not in the manifest";
     } else if (core::Hex(core::Sha256(file->second)) != *digest) {
       what = "is not what the manifest says";
+    } else if (!HasPlaceInBundle(name)) {
+      what = "has no place in a bundle";
+    } else if (name == kReadmeName && file->second != BundleReadme()) {
+      what = "is not the text that every bundle has";
+    } else if (name == kKeysName && !KeysIn(file->second)) {
+      what = "is not a list of verifier keys";
     } else {
       continue;
     }
@@ -241,6 +239,10 @@ Outcome BundleVerifier::CheckCheckpoint() {
                     std::string(core::Message(head.status())));
   }
   head_ = *std::move(head);
+  const auto hints = *KeysIn(files_.at(kKeysName));
+  if (std::find_first_of(hints.begin(), hints.end(), keys_.begin(), keys_.end()) == hints.end()) {
+    return Tampered("`keys.txt` does not name the log's key");
+  }
   report_.checkpoints = 1;
   report_.signed_entries = head_.size;
   report_.root_hex = core::Hex(head_.root);
@@ -250,8 +252,7 @@ Outcome BundleVerifier::CheckCheckpoint() {
 Outcome BundleVerifier::CheckEntries() {
   for (const auto& [name, bytes] : files_) {
     if (name.substr(0, 8) != "entries/" && name.substr(0, 7) != "proofs/") continue;
-    const auto index = IndexInName(name);
-    if (!index) return Tampered("file `" + std::string(name) + "` has no place in a bundle");
+    const auto index = IndexInName(name);  // CheckFiles let no other name through
     if (files_.count(EntryFile(*index)) == 0) {
       return BadEntry(*index, "is missing, its proof is there");
     }

@@ -2,8 +2,10 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <string_view>
+#include <vector>
 
 namespace interlock::audit {
 
@@ -41,6 +43,16 @@ inline std::string ProofFile(std::uint64_t index) {
 inline std::string PayloadFile(std::uint64_t index, int slot) {
   return "payloads/" + PaddedIndex(index) + "-" + std::to_string(slot);
 }
+
+// VERIFY.md, the same bytes in every bundle.
+std::string_view BundleReadme();
+// keys.txt, and the keys in one; nullopt when it is not such a text.
+std::string KeysText(std::vector<std::string> keys);
+std::optional<std::vector<std::string>> KeysIn(std::string_view text);
+// The entry that a file `entries/N.json` or `proofs/N.tlog-proof` is about.
+std::optional<std::uint64_t> IndexInName(std::string_view name);
+// Payloads and blobs by their folder alone: each must be one that the entries lead to.
+bool HasPlaceInBundle(std::string_view name);
 
 // Entries that may stand in a run's bundle though they are of no run or of another one.
 inline bool IsSupportKind(std::string_view kind) {

@@ -17,6 +17,11 @@ QUERY_SCOPE = (
 WHOLE_SCOPE = "All entries of the run, from its first to the one that ends it."
 OPEN_SCOPE = "All entries of the run so far; the run was not over."
 ENTRY_BYTES_MAX = 65535
+README_SHA256 = "e0d506deb2a0a254c37e3647a0b606fc0f70d32295fb3ad552fe89bc8d4e9b6b"  # of VERIFY.md
+KEYS_HEAD = b"# Compare out of band: a key that came with the bundle proves nothing.\n"
+_PLACES = re.compile(
+    r"manifest\.json|checkpoint\.note|keys\.txt|VERIFY\.md|consistency/(0|[1-9][0-9]{0,3})\.txt|(payloads|blobs)/.*"
+)
 _NAMED = re.compile(r"(entries/([0-9]{12,20})\.json|proofs/([0-9]{12,20})\.tlog-proof)")
 
 
@@ -45,6 +50,23 @@ def index_in(name):
         return None
     index = int(match[2] or match[3])
     return index if index < 2**64 and name in (entry_file(index), proof_file(index)) else None
+
+
+def has_place(name):
+    """Payloads and blobs by their folder alone: each must be one that the entries lead to."""
+    return index_in(name) is not None or _PLACES.fullmatch(name) is not None
+
+
+def keys_in(text):
+    """The keys of a keys.txt; None when it is not such a text."""
+    if not text.startswith(KEYS_HEAD) or not text.endswith(b"\n"):
+        return None
+    try:
+        keys = text[len(KEYS_HEAD) :].decode("ascii").split("\n")[:-1]
+    except UnicodeDecodeError:
+        return None
+    kinds = (notes.TYPE_NOTE, notes.TYPE_COSIGNATURE)
+    return keys if all(any(notes.is_verifier_key(key, kind) for kind in kinds) for key in keys) else None
 
 
 def unhex(text):
@@ -108,21 +130,35 @@ class BundleVerifier:
         kinds = (("tenant", str), ("files", dict), ("payloads", list), ("not_kept", list), ("scope", dict))
         if manifest.get("bundle") != FORMAT or not all(isinstance(manifest.get(n), k) for n, k in kinds):
             return False
-        run, complete = scope.get("run"), scope.get("complete")
-        if not isinstance(run, str) or not isinstance(complete, bool):
+        # Nothing else stands in it: what nobody checks would pass for what was checked.
+        made_by, run, query, complete = (manifest.get("made_by"), *map(scope.get, ("run", "query", "complete")))
+        if len(manifest) != 7 or len(scope) != 4 or not all(isinstance(t, str) for t in (made_by, run, query)):
+            return False
+        if not isinstance(complete, bool) or (run and query):
             return False
         expected = QUERY_SCOPE if not run else WHOLE_SCOPE if complete else OPEN_SCOPE
-        return scope.get("statement") == expected
+        if scope.get("statement") != expected:
+            return False
+        self.figures["scope"] = expected
+        self.figures["claimed"] = ("query: %s; " % query if query else "") + "made by: " + made_by
+        return True
 
     def _check_files(self):
         named = self.manifest["files"]
-        for name in sorted((set(named) | set(self.files)) - {"manifest.json"}):
+        always = {"keys.txt", "VERIFY.md"}
+        for name in sorted((set(named) | set(self.files) | always) - {"manifest.json"}):
             if name not in self.files:
                 what = "is missing"
             elif not isinstance(named.get(name), str):
                 what = "is not in the manifest"
             elif notes.sha256(self.files[name]).hex() != named[name]:
                 what = "is not what the manifest says"
+            elif not has_place(name):
+                what = "has no place in a bundle"
+            elif name == "VERIFY.md" and named[name] != README_SHA256:
+                what = "is not the text that every bundle has"
+            elif name == "keys.txt" and keys_in(self.files[name]) is None:
+                what = "is not a list of verifier keys"
             else:
                 continue
             raise Stop(TAMPERED, "file `%s` %s" % (name, what), index_in(name))
@@ -152,15 +188,15 @@ class BundleVerifier:
             self.head = self._open_note(self.files["checkpoint.note"])
         except (notes.Malformed, notes.NotSigned) as error:
             raise tampered("checkpoint.note is not the pinned key's: %s" % error) from error
-        self.figures.update(checkpoints=1, root=self.head.root.hex())
+        if not set(keys_in(self.files["keys.txt"])) & set(self.keys):
+            raise tampered("`keys.txt` does not name the log's key")
+        self.figures.update(checkpoints=1, root=self.head.root.hex(), signed_entries=self.head.size)
 
     def _check_entries(self):
         for name in sorted(self.files):
             if not name.startswith(("entries/", "proofs/")):
                 continue
-            index = index_in(name)
-            if index is None:
-                raise tampered("file `%s` has no place in a bundle" % name)
+            index = index_in(name)  # _check_files let no other name through
             if entry_file(index) not in self.files:
                 raise tampered("is missing, its proof is there", index)
             if name.startswith("entries/"):

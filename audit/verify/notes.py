@@ -74,9 +74,9 @@ class Key:
             raise Malformed("the key's id is not the key's")
 
 
-def is_verifier_key(text):
+def is_verifier_key(text, kind=TYPE_NOTE):
     try:
-        Key(text)
+        Key(text, kind)
     except Malformed:
         return False
     return True

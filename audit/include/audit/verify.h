@@ -68,6 +68,7 @@ struct VerifyReport {
   std::string root_hex;
   bool key_pinned = false;
   std::string scope;        // of a bundle: what it says that it proves
+  std::string claimed;      // of a bundle: what its maker says, and nothing proves
   std::string not_checked;  // what was asked to be left out, in words; empty: nothing
 
   // --- for the logs before and after it, see VerifyFolder

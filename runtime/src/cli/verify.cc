@@ -95,6 +95,7 @@ core::Json ReportJson(const audit::VerifyReport& report) {
       {"root", report.root_hex},
       {"key_pinned", report.key_pinned},
       {"not_checked", report.not_checked},
+      {"claimed", report.claimed},
       {"scope", report.scope}};
 }
 
@@ -110,6 +111,9 @@ void PrintReport(const Io& io, const audit::VerifyReport& report) {
          << report.root_hex << '\n';
   if (!report.not_checked.empty()) io.out << "not checked: " << report.not_checked << '\n';
   if (!report.scope.empty()) io.out << EscapeForTerminal(report.scope) << '\n';
+  if (!report.claimed.empty()) {
+    io.out << "claimed, not proven: " << EscapeForTerminal(report.claimed) << '\n';
+  }
   if (intact && !report.key_pinned) {
     io.out
         << "the key is the log's own; pin it with --key, and give a checkpoint kept elsewhere with "
