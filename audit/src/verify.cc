@@ -12,6 +12,7 @@
 #include "chain_check.h"
 #include "findings.h"
 #include "folder_lock.h"
+#include "hashed_entries.h"
 #include "head_check.h"
 #include "note_key.h"
 #include "payload_check.h"
@@ -40,11 +41,12 @@ constexpr const char* kLeftOutWithoutFold =
 
 // Whether a text may be an entry that says more than its hash: found without parsing it.
 bool IsOfNote(std::string_view bytes) {
-  for (const std::string_view kind : {R"(,"kind":"signer.rotated",)", R"(,"kind":"log.opened",)",
-                                      R"(,"kind":"log.closed",)", R"(,"kind":"state.carried",)"}) {
-    if (bytes.find(kind) != std::string_view::npos) return true;
-  }
-  return false;
+  constexpr std::string_view kLabel = R"(,"kind":")";
+  const std::size_t at = bytes.rfind(kLabel);  // behind the body: only fixed fields follow
+  if (at == std::string_view::npos) return false;
+  const std::string_view rest = bytes.substr(at + kLabel.size());
+  const std::string_view kind = rest.substr(0, rest.find('"'));
+  return kind == kRotatedKind || kind == kOpenedKind || kind == kClosedKind || kind == kCarriedKind;
 }
 
 class Verifier {
@@ -101,15 +103,15 @@ class Verifier {
 
   core::Status CheckTables();
   core::Status CheckEntries();
-  core::Status CheckEntry(std::uint64_t index, const Statement& row);
+  core::Status CheckEntry(std::uint64_t index, const HashedEntry& row);
   core::Status CheckTile(const Tile& tile);
-  core::Status CheckContent(std::uint64_t index, const Statement& row, const core::Digest& hash);
+  core::Status CheckContent(std::uint64_t index, const HashedEntry& row);
   core::Status CheckBlobs();
   void NoteCites(std::uint64_t index, std::string_view cites);
   bool IsLive() const;
   core::Status CheckWitnesses();
   core::StatusOr<std::uint64_t> CosignedBy(const std::string& key);
-  void CheckHash(std::uint64_t index, const Statement& row, const core::Digest& hash);
+  void CheckHash(std::uint64_t index, const HashedEntry& row);
   bool HashesOnly() const { return options_.depth == VerifyDepth::kHashes; }
   core::Status Fold(std::uint64_t index, const ParsedEntry& entry, std::string_view bytes,
                     const core::Digest& hash);
@@ -176,23 +178,22 @@ core::Status Verifier::CheckEntries() {
   INTERLOCK_ASSIGN_OR_RETURN(const std::int64_t end,
                              QueryInt(db_.get(), "SELECT coalesce(max(idx), -1) + 1 FROM entry"));
   const auto total = static_cast<std::uint64_t>(end);
-  INTERLOCK_ASSIGN_OR_RETURN(
-      Statement rows,
-      Statement::Prepare(db_.get(), "SELECT idx, bytes, hash FROM entry ORDER BY idx"));
+  HashedEntries entries;
+  INTERLOCK_RETURN_IF_ERROR(entries.Start(db_.get()));
   chain_.emplace(identity_.tenant, &findings_);
   CheckRoot(0);  // an outside checkpoint may be of the empty log
   for (std::uint64_t index = 0;; ++index) {
-    const core::StatusOr<bool> row = rows.Step();
-    if (!row.ok()) {
+    const core::StatusOr<const HashedEntry*> entry = entries.Next();
+    if (!entry.ok()) {
       unreadable_ = index;
-      return row.status();
+      return entry.status();
     }
-    if (!*row) return core::OkStatus();
-    if (rows.Int(0) != static_cast<std::int64_t>(index)) {
+    if (*entry == nullptr) return core::OkStatus();
+    if ((*entry)->index != static_cast<std::int64_t>(index)) {
       findings_.Entry(index, "is missing");
       return core::OkStatus();  // without it no later root can be computed
     }
-    INTERLOCK_RETURN_IF_ERROR(CheckEntry(index, rows));
+    INTERLOCK_RETURN_IF_ERROR(CheckEntry(index, **entry));
     ++report_.entries;
     if (options_.progress && report_.entries % kProgressEntries == 0) {
       options_.progress(report_.entries, total);
@@ -200,27 +201,25 @@ core::Status Verifier::CheckEntries() {
   }
 }
 
-core::Status Verifier::CheckEntry(std::uint64_t index, const Statement& row) {
-  const core::Digest hash = LeafHash(row.Bytes(1));
-  tree_.Add(hash, completed_);
+core::Status Verifier::CheckEntry(std::uint64_t index, const HashedEntry& row) {
+  tree_.Add(row.leaf_hash, completed_);
   for (const Tile& tile : completed_) INTERLOCK_RETURN_IF_ERROR(CheckTile(tile));
   completed_.clear();
   if (!HashesOnly()) {
-    INTERLOCK_RETURN_IF_ERROR(CheckContent(index, row, hash));
+    INTERLOCK_RETURN_IF_ERROR(CheckContent(index, row));
   } else {
-    CheckHash(index, row, hash);
+    CheckHash(index, row);
   }
   return core::OkStatus();
 }
 
 // What the hashes alone can say: the bytes, and the keys that sign.
-void Verifier::CheckHash(std::uint64_t index, const Statement& row, const core::Digest& hash) {
-  const std::string_view bytes = row.Bytes(1);
-  if (core::AsBytes(hash) != row.Bytes(2)) {
+void Verifier::CheckHash(std::uint64_t index, const HashedEntry& row) {
+  if (core::AsBytes(row.leaf_hash) != row.stored_hash) {
     findings_.Entry(index, "is not what its stored hash says");
   }
-  if (succession_.Concerns(index) || IsOfNote(bytes)) {
-    if (const auto entry = ParseEntry(bytes)) NoteKind(index, *entry);
+  if (succession_.Concerns(index) || IsOfNote(row.bytes)) {
+    if (const auto entry = ParseEntry(row.bytes)) NoteKind(index, *entry);
   }
   CheckRoot(index + 1);
 }
@@ -231,17 +230,15 @@ void Verifier::NoteKind(std::uint64_t index, const ParsedEntry& entry) {
   succession_.Next(index, entry);
 }
 
-core::Status Verifier::CheckContent(std::uint64_t index, const Statement& row,
-                                    const core::Digest& hash) {
-  const std::string_view bytes = row.Bytes(1);
-  const auto entry = chain_->Next({index, bytes, row.Bytes(2)}, hash);
-  INTERLOCK_RETURN_IF_ERROR(payloads_.Next(index, bytes));
+core::Status Verifier::CheckContent(std::uint64_t index, const HashedEntry& row) {
+  const auto entry = chain_->Next({index, row.bytes, row.stored_hash}, row.leaf_hash);
+  INTERLOCK_RETURN_IF_ERROR(payloads_.Next(index, row.bytes));
   if (entry && entry->kind == kPayloadErasedKind) payloads_.NoteErasure(index, *entry);
   if (entry) NoteKind(index, *entry);
   if (entry) NoteCites(index, entry->cites);
   CheckRoot(index + 1);
   if (!entry || findings_.any() || chain_->has_broken_links()) return core::OkStatus();
-  return Fold(index, *entry, bytes, hash);
+  return Fold(index, *entry, row.bytes, row.leaf_hash);
 }
 
 core::Status Verifier::CheckTile(const Tile& tile) {
