@@ -5,6 +5,8 @@
 #include <charconv>
 #include <chrono>
 
+#include "engine/rows.h"
+
 namespace interlock::runtime {
 namespace {
 
@@ -157,8 +159,8 @@ class Parser {
     switch (field.kind) {
       case Kind::kSubject: {
         const std::string hmac = IsHex64(value) ? value : hmac_("subject", value);
-        return "(c.run IN (SELECT run FROM p_run WHERE subject = " + Bind(hmac) +
-               ") OR (c.run = '' AND c.subject = " + Bind(hmac) + "))";
+        return "(c.subject_part = " + Bind(SubjectPart(hmac)) + " AND c.subject = " + Bind(hmac) +
+               ")";
       }
       case Kind::kUser:
         return "(c.run IN (SELECT run FROM p_run WHERE user = " +
@@ -174,6 +176,10 @@ class Parser {
       default:
         if (value.starts_with('*') || value.ends_with('*')) {
           return "(" + column + " GLOB " + Bind(GlobOf(value)) + ")";
+        }
+        // p_call_denied answers only who says that the call was not allowed.
+        if (field.name == "verdict" && value != "allow") {
+          return "(c.verdict = " + Bind(value) + " AND c.verdict <> 'allow')";
         }
         return "(" + column + " = " + Bind(value) + ")";
     }

@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <string>
+#include <string_view>
 
 #include "policies/approval.h"
 #include "runtime/engine.h"
@@ -44,6 +45,15 @@ struct RunRow {
   }
 };
 
+// A part of 64 by the first bits of a subject's HMAC, which is hexadecimal. New calls of random
+// subjects then touch the ends of 64 runs of an index, not a page each.
+inline std::int64_t SubjectPart(std::string_view hmac) {
+  const auto digit = [&](std::size_t i) {
+    return i >= hmac.size() ? 0 : hmac[i] <= '9' ? hmac[i] - '0' : hmac[i] - 'a' + 10;
+  };
+  return (digit(0) * 16 + digit(1)) / 4;
+}
+
 struct CallRow {
   static constexpr const char* kTable = "p_call";
   std::string call;
@@ -52,6 +62,7 @@ struct CallRow {
   CallState state = CallState::kProposed;
   std::string principal;
   std::string subject;  // HMAC
+  std::int64_t subject_part = 0;
   std::int64_t step = -1;
   std::int64_t position = -1;
   std::string verdict;
@@ -85,8 +96,8 @@ struct CallRow {
   template <typename Self, typename Visit>
   static void Fields(Self& r, Visit visit) {
     visit("call", r.call), visit("run", r.run), visit("tool", r.tool), visit("state", r.state);
-    visit("principal", r.principal), visit("subject", r.subject), visit("step", r.step);
-    visit("position", r.position);
+    visit("principal", r.principal), visit("subject", r.subject);
+    visit("subject_part", r.subject_part), visit("step", r.step), visit("position", r.position);
     visit("verdict", r.verdict), visit("code", r.code), visit("outcome", r.outcome);
     visit("level", r.level), visit("effect", r.effect), visit("effect_key", r.effect_key);
     visit("idempotency_key", r.idempotency_key), visit("locks", r.locks);

@@ -84,16 +84,21 @@ std::vector<std::string> AuditSchema() {
   return {
       RowTable<ErasureRow>::CreateSql(),
       RowTable<AccessRow>::CreateSql(),
-      "CREATE INDEX IF NOT EXISTS p_call_time ON p_call(create_us, call)",
+      // Counts over a time read this index alone.
+      "CREATE INDEX IF NOT EXISTS p_call_time ON p_call(create_us, call, tool, verdict)",
+      "CREATE INDEX IF NOT EXISTS p_call_tool_time ON p_call(tool, create_us, call)",
+      "CREATE INDEX IF NOT EXISTS p_call_denied ON p_call(create_us, call) "
+      "WHERE verdict <> 'allow'",
+      "CREATE INDEX IF NOT EXISTS p_call_subject ON p_call(subject_part, create_us, call, subject)",
       "CREATE INDEX IF NOT EXISTS p_call_tool ON p_call(tool, verdict, create_us, call)",
       "CREATE INDEX IF NOT EXISTS p_run_subject ON p_run(subject)",
       "CREATE VIEW IF NOT EXISTS v_calls AS SELECT c.call, c.run, c.tool, c.agent, "
-      "c.principal AS actor, c.subject, coalesce(r.user, '') AS user, c.verdict, c.code, "
+      "c.principal AS actor, c.subject, coalesce((SELECT r.user FROM p_run r "
+      "WHERE r.run = c.run), '') AS user, c.verdict, c.code, "
       "c.rules AS rule, c.approved_by AS approver, c.outcome, c.level, c.effect, c.amount, "
       "c.unit AS currency, c.create_us, c.update_us, " +
           Time("c.create_us", "time") +
-          ", c.proposed_index, c.decided_index, c.outcome_index "
-          "FROM p_call c LEFT JOIN p_run r ON r.run = c.run",
+          ", c.proposed_index, c.decided_index, c.outcome_index FROM p_call c",
       "CREATE VIEW IF NOT EXISTS v_decisions AS SELECT c.decided_index AS idx, c.call, c.run, "
       "c.tool, c.principal AS actor, c.verdict, c.code, c.rules AS rule, c.create_us, " +
           Time("c.create_us", "time") + " FROM p_call c WHERE c.decided_index >= 0",
