@@ -12,11 +12,13 @@ import hmac
 import json
 import pathlib
 import random
+import re
 import subprocess
 import sys
 import tempfile
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[2] / "audit" / "verify"))
+import bundle  # noqa: E402
 import entries  # noqa: E402  (the path comes first)
 import interlock_verify  # noqa: E402
 import notes  # noqa: E402
@@ -53,6 +55,12 @@ class Key:
         return text + b"\n" + DASH + NAME + b" " + base64.b64encode(self.id + signature) + b"\n"
 
 
+def readme():
+    """VERIFY.md, from the source of the program that puts it into each bundle."""
+    source = (pathlib.Path(__file__).resolve().parents[2] / "audit" / "src" / "bundle_form.cc").read_text()
+    return re.search(r'kReadme = R"\((.*?)\)";', source, re.DOTALL).group(1).encode()
+
+
 def committed(pairs):
     """"name":"<hex>" pairs as an honest writer makes them of these values."""
     out = []
@@ -69,6 +77,7 @@ def make_bundle(key, content, fields):
              '"tenant":"main","time_us":1,"v":1}' % body).encode()
     note = key.note(NAME + b"\n1\n" + base64.b64encode(notes.leaf_hash(entry)) + b"\n")
     files = {"entries/000000000000.json": entry, "checkpoint.note": note, "payloads/000000000000-0": content,
+             "keys.txt": bundle.KEYS_HEAD + key.text.encode() + b"\n", "VERIFY.md": readme(),
              "proofs/000000000000.tlog-proof": b"c2sp.org/tlog-proof@v1\nindex 0\n\n" + note}
     record = {"entry": 0, "slot": 0, "state": "disclosed", "media": "application/json", "salt": SALT.hex()}
     files["manifest.json"] = entries.canonical({

@@ -187,6 +187,7 @@ void FakeEngine::CreateRun(const core::Principal& who, CreateRunSpec spec, Reply
   info.agent = spec.agent;
   info.principal = who.id;
   info.entries = 1;
+  info.newest.leaf_hash = core::Sha256(kRunId);  // none: of a closed log
   Send<RunInfo>(std::move(reply), info);
 }
 core::StatusOr<RunInfo> FakeEngine::GetRun(const core::Principal& who, std::string_view run) {
