@@ -71,9 +71,14 @@ core::StatusOr<Page<AuditedCall>> QueryCallsOf(const audit::Log& log, const SqlF
   const Position after = PositionOf(page.cursor);
   const int bound = static_cast<int>(filter.bound.size());
   const auto mark = [&](int i) { return "?" + std::to_string(bound + i); };
-  const std::string sql = "SELECT " + AliasedColumns() + " FROM p_call c WHERE " + filter.where +
-                          " AND (c.create_us, c.call) < (" + mark(1) + ", " + mark(2) +
-                          ") ORDER BY c.create_us DESC, c.call DESC LIMIT " + mark(3);
+  // The same row twice: of a subject's part only the index is read until the subject is the one.
+  const std::string by = filter.of_subject ? "s" : "c";
+  const std::string from =
+      filter.of_subject ? "p_call s CROSS JOIN p_call c ON c.call = s.call" : "p_call c";
+  const std::string sql = "SELECT " + AliasedColumns() + " FROM " + from + " WHERE " +
+                          filter.where + " AND (" + by + ".create_us, " + by + ".call) < (" +
+                          mark(1) + ", " + mark(2) + ") ORDER BY " + by + ".create_us DESC, " + by +
+                          ".call DESC LIMIT " + mark(3);
   Page<AuditedCall> found;
   INTERLOCK_RETURN_IF_ERROR(log.Query([&](sqlite3* db) -> core::Status {
     INTERLOCK_ASSIGN_OR_RETURN(const Statement select, Prepare(db, sql));

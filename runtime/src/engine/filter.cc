@@ -159,7 +159,8 @@ class Parser {
     switch (field.kind) {
       case Kind::kSubject: {
         const std::string hmac = IsHex64(value) ? value : hmac_("subject", value);
-        return "(c.subject_part = " + Bind(SubjectPart(hmac)) + " AND c.subject = " + Bind(hmac) +
+        out_.of_subject = true;
+        return "(s.subject_part = " + Bind(SubjectPart(hmac)) + " AND s.subject = " + Bind(hmac) +
                ")";
       }
       case Kind::kUser:

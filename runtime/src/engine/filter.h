@@ -20,7 +20,8 @@ inline constexpr std::size_t kFilterTermsMax = 64;
 using SqlValue = std::variant<std::int64_t, std::string>;
 
 struct SqlFilter {
-  std::string where = "1";  // over `p_call c`
+  std::string where = "1";  // over `p_call c`, with `p_call s` for its subject
+  bool of_subject = false;   // whether `s` occurs
   std::vector<SqlValue> bound;
 };
 
