@@ -64,7 +64,14 @@ bool SendMessage(int socket, std::string_view bytes, std::span<const int> fds, i
 
 Received ReceiveMessage(int socket, std::string& bytes, std::vector<Fd>& fds, int flags) {
   fds.clear();
-  bytes.resize(kMessageBytesMax);
+  // Its size first: room for the longest message would be forty fresh pages in each new process.
+  ssize_t size;
+  do {
+    size = ::recv(socket, nullptr, 0, MSG_PEEK | MSG_TRUNC | flags);
+  } while (size < 0 && errno == EINTR);
+  if (size < 0 && (errno == EAGAIN || errno == EWOULDBLOCK)) return Received::kNothing;
+  if (size <= 0 || static_cast<std::size_t>(size) > kMessageBytesMax) return Received::kClosed;
+  bytes.resize(static_cast<std::size_t>(size));
   iovec part{bytes.data(), bytes.size()};
   alignas(cmsghdr) FdSpace space{};
   msghdr header{};

@@ -99,9 +99,33 @@ TEST_P(Ending, R24_ForkBombIsRefusedAndDies) {
     EXPECT_LE(made, 17) << Describe(result);
     EXPECT_GE(made, 5) << Describe(result);
     if (boxes_->cgroups()) {
-      EXPECT_NE(result.detail.find("pids limit"), std::string::npos) << Describe(result);
+      EXPECT_NE(result.detail.find("16 pids"), std::string::npos) << Describe(result);
     }
   }
+}
+
+TEST_P(Ending, AProgramThatFailsAtALimitEndsByThatLimit) {
+  BoxSpec pids = boxes_->Hostile({"fail-at-limit", "pids"});
+  pids.limits.pids = 8;
+  BoxSpec memory = boxes_->Hostile({"child-eats-memory"});
+  memory.limits.memory_bytes = 48 << 20;
+  if (boxes_->cgroups()) {
+    const BoxResult refused = boxes_->Run(pids);
+    EXPECT_EQ(refused.kind, EndKind::kPids) << Describe(refused);
+    EXPECT_EQ(refused.value, 3);
+    EXPECT_EQ(refused.detail, "the limit of 8 pids refused a process or thread");
+    EXPECT_EQ(boxes_->Run(memory).kind, EndKind::kMemory) << Describe(boxes_->Run(memory));
+  }
+  BoxSpec disk = boxes_->Hostile({"fail-at-limit", "tmp"});
+  disk.limits.tmp_bytes = 1 << 20;
+  disk.limits.file_bytes = 8 << 20;
+  if (boxes_->namespaces()) {
+    const BoxResult full = boxes_->Run(disk);
+    EXPECT_EQ(full.kind, EndKind::kDisk) << Describe(full);
+    EXPECT_EQ(full.value, 3);
+  }
+  const BoxResult twin = boxes_->Run(boxes_->Hostile({"fail-at-limit", "nothing"}));
+  EXPECT_EQ(twin.kind, EndKind::kExit) << Describe(twin);
 }
 
 TEST_P(Ending, R30_FloodIsCutAndEnds) {

@@ -406,6 +406,29 @@ std::string ZombieFlood(const Args&) {
   }
   return "ok";
 }
+std::string EatMemory(const Args&) {
+  constexpr std::size_t kStep = 4 << 20;
+  for (;;) {
+    void* at = ::mmap(nullptr, kStep, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    if (at == MAP_FAILED) return Outcome(-1);
+    std::memset(at, 1, kStep);
+  }
+}
+// Fails as an honest program does when a limit stops it.
+std::string FailAtLimit(const Args& args) {
+  const std::string what = args[0] == "pids" ? ForkBomb({}) : args[0] == "tmp" ? FillTmp({}) : "";
+  std::exit(what.starts_with("E") ? 3 : 0);
+}
+std::string ChildEatsMemory(const Args&) {
+  const pid_t child = ::fork();
+  if (child == 0) {
+    EatMemory({});
+    ::_exit(1);
+  }
+  int status = 0;
+  ::waitpid(child, &status, 0);
+  std::exit(WIFSIGNALED(status) ? 128 + WTERMSIG(status) : WEXITSTATUS(status));
+}
 std::string Stubborn(const Args&) {
   for (int number = 1; number < 65; ++number) ::signal(number, SIG_IGN);
   ::prctl(PR_SET_PDEATHSIG, 0, 0, 0, 0);
@@ -414,14 +437,6 @@ std::string Stubborn(const Args&) {
 }
 std::string Spin(const Args&) {
   for (;;) __asm__ volatile("");
-}
-std::string EatMemory(const Args&) {
-  constexpr std::size_t kStep = 4 << 20;
-  for (;;) {
-    void* at = ::mmap(nullptr, kStep, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-    if (at == MAP_FAILED) return Outcome(-1);
-    std::memset(at, 1, kStep);
-  }
 }
 std::string Flood(const Args&) {
   static char block[1 << 16];
@@ -531,6 +546,8 @@ const std::map<std::string, std::string (*)(const Args&)> kPayloads = {
     {"find-state", FindState},
     {"fork-bomb", ForkBomb},
     {"zombie-flood", ZombieFlood},
+    {"fail-at-limit", FailAtLimit},
+    {"child-eats-memory", ChildEatsMemory},
     {"stubborn", Stubborn},
     {"spin", Spin},
     {"eat-memory", EatMemory},

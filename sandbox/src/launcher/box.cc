@@ -1,5 +1,6 @@
 #include "box.h"
 
+#include <fcntl.h>
 #include <signal.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
@@ -9,10 +10,19 @@
 #include <cerrno>
 #include <cstring>
 
+#include "message.h"
 #include "pidfd.h"
 #include "process.h"
 
 namespace interlock::sandbox {
+
+bool Stream::Open() {
+  int ends[2];
+  if (::pipe2(ends, O_CLOEXEC) != 0) return false;
+  pipe.reset(ends[0]);
+  write_end.reset(ends[1]);
+  return ::fcntl(ends[0], F_SETFL, O_NONBLOCK) == 0;
+}
 
 bool Stream::Drain() {
   char part[64 << 10];
@@ -31,12 +41,15 @@ bool Stream::Drain() {
 }
 
 bool Box::TakeReports() {
+  std::string bytes;
+  std::vector<Fd> fds;
   for (;;) {
+    const Received got = ReceiveMessage(control.get(), bytes, fds, MSG_DONTWAIT);
+    if (got == Received::kNothing) return true;
     Report report;
-    const ssize_t size = ::recv(control.get(), &report, sizeof report, MSG_DONTWAIT);
-    if (size < 0 && errno == EINTR) continue;
-    if (size < 0 && errno == EAGAIN) return true;
-    if (size != static_cast<ssize_t>(sizeof report)) return false;
+    if (got == Received::kClosed || bytes.size() != sizeof report) return false;
+    bytes.copy(reinterpret_cast<char*>(&report), sizeof report);
+    if (report.kind == ReportKind::kReady && !fds.empty()) mounts = std::move(fds[0]);
     TakeReport(report);
   }
 }
@@ -80,6 +93,27 @@ void Box::Kill() {
   PidfdSignal(pidfd, SIGKILL);
 }
 
+// A program that met a limit and coped has ended well, and the detail says what it met; one that
+// did not cope has ended by that limit, and `value` is still its own status.
+void Box::BlameLimit(BoxResult& result, const CgroupUsage& usage) const {
+  EndKind kind = result.kind;
+  if (usage.oom_kills > 0) {
+    kind = EndKind::kMemory;
+    result.detail = "the memory limit of " + std::to_string(limits.memory_bytes) +
+                    " bytes ended a process of the box";
+  } else if (usage.forks_refused > 0) {
+    kind = EndKind::kPids;
+    result.detail =
+        "the limit of " + std::to_string(limits.pids) + " pids refused a process or thread";
+  } else if (ended_->tmp_full != 0) {
+    kind = EndKind::kDisk;
+    result.detail = "/tmp was full: " + std::to_string(limits.tmp_bytes) + " bytes, " +
+                    std::to_string(limits.tmp_inodes) + " files";
+  }
+  const bool coped = result.kind == EndKind::kExit && result.value == 0;
+  if (!coped) result.kind = kind;
+}
+
 void Box::Conclude(BoxResult& result, const CgroupUsage& usage) const {
   // A decision is only taken while nothing was reported, so what was reported after it is its
   // consequence.
@@ -101,9 +135,7 @@ void Box::Conclude(BoxResult& result, const CgroupUsage& usage) const {
   if (ended_ && WIFEXITED(ended_->wait_status)) {
     result.kind = EndKind::kExit;
     result.value = WEXITSTATUS(ended_->wait_status);
-    if (usage.oom_kills > 0) result.detail = "the memory limit ended a process of the box";
-    if (usage.forks_refused > 0) result.detail = "the pids limit refused a process or thread";
-    return;
+    return BlameLimit(result, usage);
   }
   if (ended_) {
     const int number = WTERMSIG(ended_->wait_status);
@@ -124,6 +156,8 @@ void Box::Conclude(BoxResult& result, const CgroupUsage& usage) const {
       // Sent by the filter only where there is no listener; then the call's number is not known.
       result.kind = EndKind::kViolation;
       result.detail = "bad system call";
+    } else {
+      BlameLimit(result, usage);
     }
     return;
   }

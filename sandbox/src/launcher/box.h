@@ -13,10 +13,13 @@ namespace interlock::sandbox {
 // What a program wrote, up to its cap.
 struct Stream {
   Fd pipe;
+  Fd write_end;  // until it is handed to the program
   std::string kept;
   std::int64_t dropped = 0;
   std::int64_t cap = 0;
 
+  // Makes the pipe. False with errno.
+  bool Open();
   // Reads what is there. False when the pipe has ended. Never blocks.
   bool Drain();
   bool over() const { return dropped > 0; }
@@ -46,6 +49,9 @@ class Box {
   pid_t pid = 0;
   Fd pidfd;
   Fd control;
+  // Held open, the box's mount namespace is taken down when this closes, after the result is out,
+  // and not while pid 1 dies: the kernel waits for a grace period there.
+  Fd mounts;
   std::unique_ptr<BoxGroup> group;  // null: no control groups
   bool ready = false;
   bool reaped = false;
@@ -62,6 +68,7 @@ class Box {
 
  private:
   void TakeReport(const Report& report);
+  void BlameLimit(BoxResult& result, const CgroupUsage& usage) const;
   void Conclude(BoxResult& result, const CgroupUsage& usage) const;
 
   std::optional<EndKind> decided_;

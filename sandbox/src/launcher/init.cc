@@ -10,6 +10,7 @@
 #include <sys/resource.h>
 #include <sys/signalfd.h>
 #include <sys/syscall.h>
+#include <sys/vfs.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -30,6 +31,11 @@ std::int64_t Micros(const timeval& time) {
   return std::int64_t{time.tv_sec} * 1'000'000 + time.tv_usec;
 }
 
+bool TmpIsFull() {
+  struct statfs info {};
+  return ::statfs("/tmp", &info) == 0 && (info.f_bavail == 0 || info.f_ffree == 0);
+}
+
 class Init {
  public:
   Init(const BoxPlan& plan, int control) : plan_(plan), control_(control), steps_(control) {}
@@ -39,6 +45,7 @@ class Init {
   void EnterNamespaces();
   void StartWorker(uid_t uid, gid_t gid);
   void TakeWorkerReady();
+  void ReportReady() const;
   void TakeGo();
   void MakeTemporaryFolder(Go& go, std::vector<Fd>& fds);
   void Serve();
@@ -79,7 +86,7 @@ void Init::Run() {
     steps_.Must(::prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0), "become subreaper");
     steps_.Must(::prctl(PR_SET_DUMPABLE, 0, 0, 0, 0), "become undumpable");
   }
-  SendReport(control_, Report{});
+  ReportReady();
   TakeGo();
   Serve();
   End();
@@ -102,6 +109,7 @@ void Init::EnterNamespaces() {
   // Slow and serialised in the kernel, so done here and not in the launcher's clone.
   steps_.Must(::unshare(CLONE_NEWNET), "unshare network namespace");
   steps_.Must(::sethostname("box", 3), "sethostname");
+  DropBoundingSet();
 }
 
 void Init::StartWorker(uid_t uid, gid_t gid) {
@@ -136,6 +144,15 @@ void Init::TakeWorkerReady() {
   if (fds.empty()) return;
   listener_ = std::move(fds[0]);
   listened_ = true;
+}
+
+void Init::ReportReady() const {
+  Report ready;
+  const std::string_view bytes(reinterpret_cast<const char*>(&ready), sizeof ready);
+  // Absent in a box without /proc: then its mounts go with pid 1.
+  const Fd mounts(plan_.namespaces ? ::open("/proc/self/ns/mnt", O_RDONLY | O_CLOEXEC) : -1);
+  const int fd = mounts.get();
+  SendMessage(control_, bytes, mounts.valid() ? std::span(&fd, 1) : std::span<const int>(), 0);
 }
 
 void Init::MakeTemporaryFolder(Go& go, std::vector<Fd>& fds) {
@@ -240,6 +257,7 @@ bool Init::OnChild() {
     report.number = listened_ ? 1 : 0;
     report.cpu_us = Micros(used.ru_utime) + Micros(used.ru_stime);
     report.rss_bytes = std::int64_t{used.ru_maxrss} * 1024;
+    report.tmp_full = plan_.namespaces && TmpIsFull() ? 1 : 0;
     SendReport(control_, report);
     return true;
   }

@@ -56,7 +56,8 @@ struct Report {
   std::uint32_t arch = 0;
   std::int64_t cpu_us = 0;  // kEnded: of all that init reaped
   std::int64_t rss_bytes = 0;
-  char step[200] = {};  // kFailed: what was being done
+  std::int64_t tmp_full = 0;  // kEnded: 1 if /tmp had no byte or file left
+  char step[200] = {};        // kFailed: what was being done
 };
 
 void SendReport(int socket, const Report& report);

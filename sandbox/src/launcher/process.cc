@@ -83,11 +83,14 @@ void EndChildren(const std::vector<pid_t>& kept) {
   }
 }
 
-bool DropCapabilities() {
+void DropBoundingSet() {
   constexpr int kCapabilitiesMax = 63;
   for (int i = 0; i <= kCapabilitiesMax; ++i) {
     if (::prctl(PR_CAPBSET_DROP, i, 0, 0, 0) != 0 && errno == EINVAL) break;
   }
+}
+
+bool DropCapabilities() {
   ::prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0);
   __user_cap_header_struct header{_LINUX_CAPABILITY_VERSION_3, 0};
   __user_cap_data_struct data[2] = {};

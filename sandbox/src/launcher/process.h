@@ -20,7 +20,9 @@ void CloseAllBut(std::vector<int> kept);
 // caller must be a subreaper (or pid 1). Children in `kept` are left alone.
 void EndChildren(const std::vector<pid_t>& kept);
 
-// Empties all capability sets and the bounding set, as far as this process may.
+// As far as this process may; what it drops, no program that it starts can have.
+void DropBoundingSet();
+// Empties the effective, permitted, inheritable and ambient sets. False with errno.
 bool DropCapabilities();
 
 // Tasks (threads too) of a user, as RLIMIT_NPROC counts them.

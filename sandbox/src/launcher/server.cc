@@ -1,15 +1,12 @@
 #include "server.h"
 
 #include <fcntl.h>
-#include <linux/sched.h>
 #include <signal.h>
 #include <sys/epoll.h>
-#include <sys/fsuid.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/signalfd.h>
 #include <sys/socket.h>
-#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -17,7 +14,6 @@
 #include <cerrno>
 #include <cstring>
 
-#include "init.h"
 #include "process.h"
 
 namespace interlock::sandbox {
@@ -33,14 +29,6 @@ constexpr int kCpus = 2;  // a box's cgroup has one; without one, checks come a 
 enum What : unsigned { kDaemon, kSignals, kControl, kOut, kErr };
 
 std::string Errno(const std::string& what) { return what + ": " + std::strerror(errno); }
-
-bool MakePipe(Fd& read_end, Fd& write_end) {
-  int ends[2];
-  if (::pipe2(ends, O_CLOEXEC) != 0) return false;
-  read_end.reset(ends[0]);
-  write_end.reset(ends[1]);
-  return ::fcntl(ends[0], F_SETFL, O_NONBLOCK) == 0;
-}
 
 Fd OutputsFile(const BoxResult& result) {
   Fd file(::memfd_create("outputs", MFD_CLOEXEC));
@@ -61,9 +49,10 @@ Fd OutputsFile(const BoxResult& result) {
 Server::Server(const ServerOptions& options, const std::array<Filter, kProfiles>& filters,
                const Ground& ground)
     : options_(options),
-      filters_(filters),
       ground_(ground),
       registry_(options.state_file),
+      maker_(ground_, filters),
+      fitter_(ground_),
       epoll_(::epoll_create1(EPOLL_CLOEXEC)) {
   sigset_t set;
   sigemptyset(&set);
@@ -91,67 +80,15 @@ unsigned Server::running() const {
                                              [](const auto& item) { return item.second->called; }));
 }
 
-// ---- processes
-
-Server::Shape Server::UsualShape() const {
-  if (!ground_.privileged) return {::geteuid(), ::getegid(), true};
-  return {kUidOutside, kUidOutside, !ground_.idmap};
-}
-
 Box* Server::Make(Profile profile, const Shape& shape, std::string& problem) {
   unsigned slot = 0;
   while (boxes_.contains(slot)) ++slot;
-  CgroupPlace place = ground_.place;
-  // A pid namespace dies as one; only without it is a group needed for killing.
-  if (ground_.level >= Level::kFullNoCgroup && place.version == 1) place.kill.clear();
-  auto group = ground_.cgroups || !place.kill.empty() ? std::make_unique<BoxGroup>() : nullptr;
-  if (group != nullptr &&
-      !group->Create(place, "b" + std::to_string(slot) + "-" + std::to_string(MonotonicMicros()),
-                     problem)) {
-    return nullptr;
-  }
-  BoxPlan plan;
-  plan.profile = profile;
-  plan.namespaces = ground_.level >= Level::kFullNoCgroup;
-  plan.map_written_by_launcher = ground_.privileged;
-  plan.keeps_host_tree = shape.keeps_host_tree;
-  plan.landlock_abi = ground_.landlock_abi;
-  plan.filter = &filters_[static_cast<std::size_t>(profile)];
-  if (group != nullptr) plan.cgroup_entrances = group->entrances();
-  auto box = std::make_unique<Box>(slot, std::move(plan), ground_.level);
-  Fd init_end;
-  if (!MessagePair(box->control, init_end)) {
-    problem = Errno("socketpair");
-    return nullptr;
-  }
-  const std::uint64_t flags = box->plan.namespaces
-                                  ? CLONE_NEWUSER | CLONE_NEWNS | CLONE_NEWPID | CLONE_NEWIPC |
-                                        CLONE_NEWUTS | CLONE_NEWCGROUP
-                                  : 0;
-  box->pid = CloneProcess(flags, &box->pidfd);
-  if (box->pid == 0) RunInit(box->plan, init_end.get());
-  if (box->pid < 0) {
-    problem = Errno("clone");
-    return nullptr;
-  }
-  box->group = std::move(group);
+  std::unique_ptr<Box> box = maker_.Make(slot, profile, shape, problem);
+  if (box == nullptr) return nullptr;
   registry_.Set(slot, box->pid);
   Watch(box->control.get(), slot, kControl);
   Box* made = boxes_.emplace(slot, std::move(box)).first->second.get();
-  if (made->plan.namespaces && !MapIds(*made, shape.uid, shape.gid, problem)) {
-    made->Kill();
-    return nullptr;
-  }
-  return made;
-}
-
-bool Server::MapIds(const Box& box, uid_t uid, gid_t gid, std::string& problem) const {
-  if (WriteIdMaps(box.pid, kUidInBox, uid, kUidInBox, gid, ground_.privileged) &&
-      ::send(box.control.get(), "m", 1, MSG_NOSIGNAL) == 1) {
-    return true;
-  }
-  problem = Errno("write the user map");
-  return false;
+  return problem.empty() ? made : nullptr;
 }
 
 void Server::Reap() {
@@ -184,6 +121,7 @@ void Server::Finish(Box& box) {
   const std::uint64_t id = box.call_id;
   BoxResult result = box.Result();
   if (box.group != nullptr) groups_to_remove_.push_back(std::move(box.group));
+  const Fd mounts = std::move(box.mounts);
   boxes_.erase(box.slot);
   if (called) Send(id, std::move(result));
   Flush();  // before the clearing up, which nobody waits for
@@ -235,28 +173,35 @@ void Server::StartWaiting() {
 }
 
 void Server::Start(Call call) {
-  Go go;
-  std::vector<Fd> mounts;
-  std::string problem;
-  go.request = call.request;
-  Box* box = BoxFor(call, go, mounts, problem);
-  if (box == nullptr) return Refuse(call.request.id, problem);
+  Fitting fitting;
+  Box* box = BoxFor(call, fitting);
+  if (box == nullptr) return Refuse(call.request.id, fitting.problem);
   wanted_[static_cast<std::size_t>(call.request.spec.profile)] = true;
-  if (!Hand(*box, call, go, mounts, problem)) {
+  if (!Hand(*box, call, fitting)) {
     box->called = false;
     box->Kill();
-    Refuse(call.request.id, problem);
+    Refuse(call.request.id, fitting.problem);
   }
 }
 
-Box* Server::BoxFor(const Call& call, Go& go, std::vector<Fd>& mounts, std::string& problem) {
-  const Limits& limits = call.request.spec.limits;
-  go.memory_by_rlimit = !ground_.cgroups;
-  const bool spaces = ground_.level >= Level::kFullNoCgroup;
-  Box* box =
-      spaces ? BoxWithNamespaces(call, go, mounts, problem) : BoxWithout(call, go, mounts, problem);
-  if (box == nullptr || !ground_.cgroups) return box;
-  if (box->group->Limit({limits.memory_bytes, limits.pids}, problem)) return box;
+Box* Server::BoxFor(const Call& call, Fitting& fitting) {
+  const BoxSpec& spec = call.request.spec;
+  Box* box = nullptr;
+  if (ground_.level >= Level::kFullNoCgroup) {
+    fitting = fitter_.WithNamespaces(call.request, maker_.UsualShape());
+    if (!fitting.problem.empty()) return nullptr;
+    box = fitting.usual ? TakeReady(spec.profile) : nullptr;
+    if (box == nullptr) box = Make(spec.profile, fitting.shape, fitting.problem);
+  } else {
+    box = TakeReady(spec.profile);
+    if (box == nullptr) box = Make(spec.profile, Shape{}, fitting.problem);
+    if (box == nullptr) return nullptr;
+    fitting = fitter_.Without(call.request, kUidOutside + 1 + box->slot);
+  }
+  if (box == nullptr) return nullptr;
+  const CgroupLimits limits{spec.limits.memory_bytes, spec.limits.pids};
+  const bool limited = !ground_.cgroups || box->group->Limit(limits, fitting.problem);
+  if (limited && fitting.problem.empty()) return box;
   box->Kill();
   return nullptr;
 }
@@ -269,133 +214,30 @@ Box* Server::TakeReady(Profile profile) {
   return nullptr;
 }
 
-// Privileged: the box is an unused user, and each mount shows its owner's files as that user's.
-// Where the file system cannot do that, the box is the owner of the first mount that it may write.
-// Unprivileged: the box is us.
-Box* Server::BoxWithNamespaces(const Call& call, Go& go, std::vector<Fd>& mounts,
-                               std::string& problem) {
-  const BoxSpec& spec = call.request.spec;
-  Shape shape = UsualShape();
-  // Init, its program's process; every task of the box is counted in the box's own user namespace.
-  if (!ground_.cgroups) go.tasks_max = spec.limits.pids + 2;
-  const Fd root(::open("/", O_PATH | O_DIRECTORY | O_CLOEXEC));
-  bool plain = !ground_.privileged || !ground_.idmap;
-  for (const Mount& mount : spec.mounts) {
-    const Fd path = OpenPath(root.get(), mount.host_path);
-    struct stat info {};
-    if (!path.valid() || ::fstat(path.get(), &info) != 0) {
-      problem = Errno("mount `" + mount.host_path + "`") +
-                (errno == ELOOP ? "; give the path without symbolic links" : "");
-      return nullptr;
-    }
-    if (plain) continue;
-    const int map = id_maps_.Get(info.st_uid, info.st_gid);
-    Fd tree = map < 0 ? Fd() : DetachTree(path.get(), mount.access, spec.profile, map);
-    plain = !tree.valid();
-    mounts.push_back(std::move(tree));
-  }
-  go.mounts_are_fds = !plain;
-  if (!plain) {
-    Box* ready = TakeReady(spec.profile);
-    return ready != nullptr ? ready : Make(spec.profile, shape, problem);
-  }
-  mounts.clear();
-  bool usual = shape.keeps_host_tree;
-  shape.keeps_host_tree = true;
-  for (const Mount& mount : spec.mounts) {
-    struct stat info {};
-    if (!ground_.privileged || mount.access == Access::kReadOnly) continue;
-    if (::stat(mount.host_path.c_str(), &info) != 0) continue;
-    shape.uid = info.st_uid;
-    shape.gid = info.st_gid;
-    usual = false;
-    break;
-  }
-  if (Box* ready = usual ? TakeReady(spec.profile) : nullptr; ready != nullptr) return ready;
-  return Make(spec.profile, shape, problem);
-}
-
-namespace {
-// Whether a plain user could use what is at `path`. File capabilities follow the fs ids
-// (credentials(7)).
-bool Reachable(const Mount& mount, uid_t uid) {
-  ::setfsgid(uid);
-  ::setfsuid(uid);
-  const int flags = mount.access == Access::kReadOnly ? O_RDONLY : O_RDWR;
-  Fd fd(::open(mount.host_path.c_str(), flags | O_NONBLOCK | O_NOCTTY | O_CLOEXEC));
-  if (!fd.valid() && errno == EISDIR) {
-    fd.reset(::open(mount.host_path.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
-    struct stat info {};
-    if (fd.valid() && (::fstat(fd.get(), &info) != 0 || (info.st_mode & S_IWOTH) == 0)) fd.reset();
-  }
-  ::setfsuid(::geteuid());
-  ::setfsgid(::getegid());
-  return fd.valid();
-}
-}  // namespace
-
-// Without namespaces paths stay where they are, and the box is an unused user of its own unless a
-// mount can only be used by its owner.
-Box* Server::BoxWithout(const Call& call, Go& go, std::vector<Fd>& mounts, std::string& problem) {
-  const BoxSpec& spec = call.request.spec;
-  const Fd root(::open("/", O_PATH | O_DIRECTORY | O_CLOEXEC));
-  Box* box = TakeReady(spec.profile);
-  if (box == nullptr) box = Make(spec.profile, Shape{}, problem);
-  if (box == nullptr) return nullptr;
-  if (ground_.seals_users) go.uid = go.gid = kUidOutside + 1 + box->slot;
-  for (const Mount& mount : spec.mounts) {
-    Fd path = OpenPath(root.get(), mount.host_path);
-    struct stat info {};
-    if (!path.valid() || ::fstat(path.get(), &info) != 0) {
-      problem = Errno("mount `" + mount.host_path + "`");
-    } else if (mount.host_path != mount.box_path) {
-      problem = "mount `" + mount.host_path + "` cannot appear as `" + mount.box_path +
-                "` at landlock-only: give both the same path, or demand full-nocgroup";
-    }
-    if (!problem.empty()) {
-      box->Kill();
-      return nullptr;
-    }
-    const bool own_user = go.uid != kKeepUid && go.uid > kUidOutside;
-    if (own_user && !Reachable(mount, go.uid)) {
-      go.uid = info.st_uid;
-      go.gid = info.st_gid;
-    }
-    mounts.push_back(std::move(path));
-  }
-  const bool shares_user = go.uid == kKeepUid || go.uid <= kUidOutside;
-  if (!ground_.cgroups) {
-    const uid_t uid = go.uid == kKeepUid ? ::geteuid() : go.uid;
-    go.tasks_max = spec.limits.pids + (shares_user ? TasksOf(uid) : 0);
-  }
-  return box;
-}
-
-bool Server::Hand(Box& box, const Call& call, const Go& go, const std::vector<Fd>& mounts,
-                  std::string& problem) {
+bool Server::Hand(Box& box, const Call& call, Fitting& fitting) {
   const Limits& limits = call.request.spec.limits;
-  Fd out_end;
-  Fd err_end;
-  Fd input(call.input.valid() ? ::fcntl(call.input.get(), F_DUPFD_CLOEXEC, 3)
-                              : ::open("/dev/null", O_RDONLY | O_CLOEXEC));
-  if (!input.valid() || !MakePipe(box.out.pipe, out_end) || !MakePipe(box.err.pipe, err_end)) {
-    problem = Errno("pipes");
+  const Fd input(call.input.valid() ? ::fcntl(call.input.get(), F_DUPFD_CLOEXEC, 3)
+                                    : ::open("/dev/null", O_RDONLY | O_CLOEXEC));
+  if (!input.valid()) {
+    fitting.problem = Errno("open the program's input");
     return false;
   }
-  std::vector<int> fds = {input.get(), out_end.get(), err_end.get()};
-  for (const Fd& mount : mounts) fds.push_back(mount.get());
+  std::vector<int> fds = {input.get(), box.out.write_end.get(), box.err.write_end.get()};
+  for (const Fd& mount : fitting.mounts) fds.push_back(mount.get());
   box.called = true;
   box.call_id = call.request.id;
   box.limits = limits;
   box.out.cap = limits.stdout_bytes;
   box.err.cap = limits.stderr_bytes;
   box.deadline_us = MonotonicMicros() + kSetupLimitUs;
-  if (!SendMessage(box.control.get(), EncodeGo(go), fds, MSG_DONTWAIT)) {
+  if (!SendMessage(box.control.get(), EncodeGo(fitting.go), fds, MSG_DONTWAIT)) {
     // Also when this box died while it waited. Nothing of the call ran.
     box.TakeReports();
-    problem = Errno("hand the call to the box");
+    fitting.problem = Errno("hand the call to the box");
     return false;
   }
+  box.out.write_end.reset();
+  box.err.write_end.reset();
   Watch(box.out.pipe.get(), box.slot, kOut);
   Watch(box.err.pipe.get(), box.slot, kErr);
   return true;
@@ -440,7 +282,7 @@ void Server::Fill() {
     if (have >= options_.pool_per_profile) continue;
     std::string problem;
     // A failure shows in the next call, which then makes its own box and reports it.
-    if (Make(profile, UsualShape(), problem) == nullptr) return;
+    if (Make(profile, maker_.UsualShape(), problem) == nullptr) return;
     fill_at_us_ = MonotonicMicros() + kFillDelayUs;  // one at a time
     return;
   }

@@ -12,23 +12,13 @@
 #include <vector>
 
 #include "box.h"
+#include "fitting.h"
+#include "ground.h"
+#include "maker.h"
 #include "message.h"
-#include "mounts.h"
 #include "registry.h"
 
 namespace interlock::sandbox {
-
-// What this machine gives; decided by the probe.
-struct Ground {
-  Level level = Level::kNone;
-  bool usable = true;        // false: no level, and the operator does not allow none
-  bool privileged = false;   // may map and become other users
-  bool seals_users = false;  // may set another user id, without namespaces
-  bool idmap = false;        // idmapped mounts work
-  bool cgroups = false;
-  int landlock_abi = 0;
-  CgroupPlace place;  // of this launcher's own folders
-};
 
 struct ServerOptions {
   int socket = -1;
@@ -50,16 +40,10 @@ class Server {
   BoxResult RunOne(Call call);
 
  private:
-  // Process handling.
-  struct Shape {
-    uid_t uid = 0;  // outside
-    gid_t gid = 0;
-    bool keeps_host_tree = true;
-  };
-  // What boxes of the pool are like.
-  Shape UsualShape() const;
+  // Boxes.
   Box* Make(Profile profile, const Shape& shape, std::string& problem);
-  bool MapIds(const Box& box, uid_t uid, gid_t gid, std::string& problem) const;
+  Box* TakeReady(Profile profile);
+  void Fill();
   void Reap();
   void Finish(Box& box);
   void FinishAll();
@@ -68,15 +52,11 @@ class Server {
   void Accept(Call call);
   void StartWaiting();
   void Start(Call call);
-  Box* BoxFor(const Call& call, Go& go, std::vector<Fd>& mounts, std::string& problem);
-  Box* BoxWithNamespaces(const Call& call, Go& go, std::vector<Fd>& mounts, std::string& problem);
-  Box* BoxWithout(const Call& call, Go& go, std::vector<Fd>& mounts, std::string& problem);
-  Box* TakeReady(Profile profile);
-  bool Hand(Box& box, const Call& call, const Go& go, const std::vector<Fd>& mounts,
-            std::string& problem);
+  // A box that fits, ready or new; null with `fitting.problem`.
+  Box* BoxFor(const Call& call, Fitting& fitting);
+  bool Hand(Box& box, const Call& call, Fitting& fitting);
   void Refuse(std::uint64_t id, std::string why);
   void Cancel(std::uint64_t id);
-  void Fill();
 
   // Events.
   void OnDaemon();
@@ -91,12 +71,12 @@ class Server {
   unsigned running() const;
 
   const ServerOptions options_;
-  const std::array<Filter, kProfiles>& filters_;
   const Ground ground_;
   const Registry registry_;
+  const Maker maker_;
+  Fitter fitter_;
   Fd epoll_;
   Fd signals_;
-  IdMaps id_maps_;
   std::map<unsigned, std::unique_ptr<Box>> boxes_;  // by slot
   std::deque<Call> waiting_;
   struct Outgoing {

@@ -20,6 +20,7 @@
 namespace interlock::sandbox {
 namespace {
 constexpr rlim_t kOpenFilesMax = 256;
+constexpr std::size_t kRehearsedBytes = 4096;
 constexpr const char* kExecFolders[] = {"/usr",   "/bin",   "/sbin",  "/lib",
                                         "/lib32", "/lib64", "/libx32"};
 constexpr const char* kReadFiles[] = {"/etc/ld.so.cache",     "/etc/alternatives", "/etc/localtime",
@@ -62,14 +63,18 @@ int LoadFilter(const Steps& steps, const Filter& filter) {
   return -1;
 }
 
-void Harden(const Steps& steps, const BoxPlan& plan, uid_t uid, gid_t gid, int socket) {
+void Harden(const Steps& steps, const BoxPlan& plan, uid_t uid, gid_t gid) {
   steps.Must(::setsid(), "setsid");
   ResetSignals();
   EnterCgroups(steps, plan);
   BecomeUser(steps, uid, gid);
   steps.Must(::prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0), "set death signal");
+  DropBoundingSet();
   steps.Must(DropCapabilities(), "drop capabilities");
   steps.Must(::prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0), "set no_new_privs");
+}
+
+void LoadFilterAndReport(const Steps& steps, const BoxPlan& plan, int socket) {
   const Fd listener(LoadFilter(steps, *plan.filter));
   Report ready;
   const int fd = listener.get();
@@ -90,22 +95,26 @@ void AllowSystem(const Steps& steps, const Landlock& landlock) {
   }
 }
 
-void ConfineFiles(const Steps& steps, const BoxPlan& plan, const Go& go,
-                  const std::vector<Fd>& fds) {
+// What does not depend on the call.
+void PrepareLandlock(const Steps& steps, const BoxPlan& plan, Landlock& landlock) {
   if (plan.landlock_abi == 0) return;
-  const FileRight writable = WritableRight(plan.profile);
-  Landlock landlock;
   steps.Must(landlock.Create(plan.landlock_abi), "landlock_create_ruleset");
   if (plan.namespaces) {
     // The tree holds nothing but what the box may see; Landlock is the second wall around writing.
     steps.Must(landlock.AllowPath("/", FileRight::kReadExecute), "landlock", "/");
-    steps.Must(landlock.AllowPath("/tmp", writable), "landlock", "/tmp");
+    steps.Must(landlock.AllowPath("/tmp", WritableRight(plan.profile)), "landlock", "/tmp");
   } else {
     AllowSystem(steps, landlock);
   }
   for (const char* path : kWriteDevices) {
     steps.Must(landlock.AllowPath(path, FileRight::kDevice), "landlock", path);
   }
+}
+
+void ConfineFiles(const Steps& steps, const BoxPlan& plan, const Landlock& landlock, const Go& go,
+                  const std::vector<Fd>& fds) {
+  if (plan.landlock_abi == 0) return;
+  const FileRight writable = WritableRight(plan.profile);
   for (std::size_t i = 0; i < go.request.spec.mounts.size(); ++i) {
     const Mount& mount = go.request.spec.mounts[i];
     const FileRight right = mount.access == Access::kReadOnly ? FileRight::kReadExecute : writable;
@@ -179,18 +188,36 @@ std::vector<std::string> Environment(const BoxSpec& spec) {
   ::execve(argv[0], argv.data(), env.data());
   steps.Fail("exec", spec.argv[0].c_str());
 }
+
+// A forked process copies each page that it writes on first use: those that reading a call takes
+// are copied while nobody waits.
+void Rehearse() {
+  Go go;
+  go.request.spec.argv = {"/bin/true", std::string(kRehearsedBytes, 'x')};
+  go.request.spec.env = {{"NAME", "value"}};
+  go.request.spec.mounts = {{"/a", "/b", Access::kReadOnly}};
+  Go back;
+  if (!DecodeGo(EncodeGo(go), back)) return;
+  std::vector<std::string> words = Environment(back.request.spec);
+  Pointers(words);
+}
 }  // namespace
 
 void RunWorker(const BoxPlan& plan, int socket, uid_t uid, gid_t gid) {
   const Steps steps(socket);
-  Harden(steps, plan, uid, gid, socket);
+  Harden(steps, plan, uid, gid);
+  Landlock landlock;
+  PrepareLandlock(steps, plan, landlock);
+  Rehearse();
+  // Its listener travels with the report; from here on the filter is in force.
+  LoadFilterAndReport(steps, plan, socket);
   std::string bytes;
   std::vector<Fd> fds;
   if (ReceiveMessage(socket, bytes, fds, 0) != Received::kMessage) ::_exit(1);
   Go go;
   errno = EPROTO;
   steps.Must(DecodeGo(bytes, go) && fds.size() >= 3, "read the call");
-  ConfineFiles(steps, plan, go, fds);
+  ConfineFiles(steps, plan, landlock, go, fds);
   SetLimits(steps, go);
   Execute(steps, go.request.spec, fds);
 }

@@ -1,0 +1,116 @@
+#include "fitting.h"
+
+#include <fcntl.h>
+#include <sys/fsuid.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstring>
+
+#include "process.h"
+
+namespace interlock::sandbox {
+namespace {
+
+Fd HostRoot() { return Fd(::open("/", O_PATH | O_DIRECTORY | O_CLOEXEC)); }
+
+// Invalid with `problem`.
+Fd OpenMount(int root, const Mount& mount, struct stat& info, std::string& problem) {
+  Fd path = OpenPath(root, mount.host_path);
+  if (path.valid() && ::fstat(path.get(), &info) == 0) return path;
+  problem = "mount `" + mount.host_path + "`: " + std::strerror(errno);
+  if (errno == ELOOP) problem += "; give the path without symbolic links";
+  return Fd();
+}
+
+// Whether a plain user could use what is at `path`. File capabilities follow the fs ids
+// (credentials(7)).
+bool Reachable(const Mount& mount, uid_t uid) {
+  ::setfsgid(uid);
+  ::setfsuid(uid);
+  const int flags = mount.access == Access::kReadOnly ? O_RDONLY : O_RDWR;
+  Fd fd(::open(mount.host_path.c_str(), flags | O_NONBLOCK | O_NOCTTY | O_CLOEXEC));
+  if (!fd.valid() && errno == EISDIR) {
+    fd.reset(::open(mount.host_path.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+    struct stat info {};
+    if (fd.valid() && (::fstat(fd.get(), &info) != 0 || (info.st_mode & S_IWOTH) == 0)) fd.reset();
+  }
+  ::setfsuid(::geteuid());
+  ::setfsgid(::getegid());
+  return fd.valid();
+}
+}  // namespace
+
+// False: some mount cannot be idmapped, or `problem`.
+bool Fitter::OpenIdMapped(const BoxSpec& spec, Fitting& fitting) {
+  const Fd root = HostRoot();
+  bool mapped = ground_.privileged && ground_.idmap;
+  for (const Mount& mount : spec.mounts) {
+    struct stat info {};
+    const Fd path = OpenMount(root.get(), mount, info, fitting.problem);
+    if (!path.valid()) return false;
+    if (!mapped) continue;
+    const int map = id_maps_.Get(info.st_uid, info.st_gid);
+    Fd tree = map < 0 ? Fd() : DetachTree(path.get(), mount.access, spec.profile, map);
+    mapped = tree.valid();
+    fitting.mounts.push_back(std::move(tree));
+  }
+  return mapped;
+}
+
+Fitting Fitter::WithNamespaces(const RunRequest& request, const Shape& usual) {
+  const BoxSpec& spec = request.spec;
+  Fitting fitting;
+  fitting.go.request = request;
+  fitting.go.memory_by_rlimit = !ground_.cgroups;
+  fitting.shape = usual;
+  // Init, its program's process; every task of the box is counted in the box's own user namespace.
+  if (!ground_.cgroups) fitting.go.tasks_max = spec.limits.pids + 2;
+  fitting.go.mounts_are_fds = OpenIdMapped(spec, fitting);
+  if (fitting.go.mounts_are_fds || !fitting.problem.empty()) return fitting;
+  fitting.mounts.clear();
+  fitting.usual = usual.keeps_host_tree;
+  fitting.shape.keeps_host_tree = true;
+  for (const Mount& mount : spec.mounts) {
+    struct stat info {};
+    if (!ground_.privileged || mount.access == Access::kReadOnly) continue;
+    if (::stat(mount.host_path.c_str(), &info) != 0) continue;
+    fitting.shape.uid = info.st_uid;
+    fitting.shape.gid = info.st_gid;
+    fitting.usual = false;
+    break;
+  }
+  return fitting;
+}
+
+Fitting Fitter::Without(const RunRequest& request, uid_t own_user) const {
+  const BoxSpec& spec = request.spec;
+  Fitting fitting;
+  Go& go = fitting.go;
+  go.request = request;
+  go.memory_by_rlimit = !ground_.cgroups;
+  if (ground_.seals_users) go.uid = go.gid = own_user;
+  const Fd root = HostRoot();
+  for (const Mount& mount : spec.mounts) {
+    struct stat info {};
+    Fd path = OpenMount(root.get(), mount, info, fitting.problem);
+    if (path.valid() && mount.host_path != mount.box_path) {
+      fitting.problem = "mount `" + mount.host_path + "` cannot appear as `" + mount.box_path +
+                        "` at landlock-only: give both the same path, or demand full-nocgroup";
+    }
+    if (!fitting.problem.empty()) return fitting;
+    if (go.uid == own_user && !Reachable(mount, go.uid)) {
+      go.uid = info.st_uid;
+      go.gid = info.st_gid;
+    }
+    fitting.mounts.push_back(std::move(path));
+  }
+  if (!ground_.cgroups) {
+    const uid_t uid = go.uid == kKeepUid ? ::geteuid() : go.uid;
+    go.tasks_max = spec.limits.pids + (uid == own_user ? 0 : TasksOf(uid));
+  }
+  return fitting;
+}
+
+}  // namespace interlock::sandbox

@@ -1,0 +1,42 @@
+// Fits a call to the machine: which user its box must be, and its mounts, opened.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "ground.h"
+#include "maker.h"
+#include "mounts.h"
+#include "plan.h"
+
+namespace interlock::sandbox {
+
+struct Fitting {
+  Go go;
+  std::vector<Fd> mounts;  // in the order of the call's, if `go.mounts_are_fds`
+  Shape shape;             // with namespaces: that its box must have
+  bool usual = true;       // a ready box will do
+  std::string problem;     // non-empty: the call cannot run; one line, what to do
+};
+
+// One per launcher; not thread-safe.
+class Fitter {
+ public:
+  explicit Fitter(const Ground& ground) : ground_(ground) {}
+
+  // Privileged: the box is an unused user, and each mount shows its owner's files as that user's.
+  // Where the file system cannot do that, the box is the owner of the first mount that it may
+  // write. Unprivileged: the box is us.
+  Fitting WithNamespaces(const RunRequest& request, const Shape& usual);
+  // Without namespaces paths stay where they are, and the box is `own_user`, unless a mount can
+  // only be used by its owner.
+  Fitting Without(const RunRequest& request, uid_t own_user) const;
+
+ private:
+  bool OpenIdMapped(const BoxSpec& spec, Fitting& fitting);
+
+  const Ground& ground_;
+  IdMaps id_maps_;
+};
+
+}  // namespace interlock::sandbox
