@@ -188,7 +188,7 @@ INSTANTIATE_TEST_SUITE_P(
         Bad{"type: object", "type: array", "`input` must be a schema with `type: object`"},
         Bad{"pattern:", "patern:", "schema at `/properties/order_id/patern`: unknown keyword"},
         Bad{"'{\"type\"", "'{type", "refund.yaml:27: schema is not json"},
-        Bad{"builtin: find", "", "needs exactly one of `process` and `builtin`"},
+        Bad{"builtin: find", "", "needs exactly one of `process`, `http` and `builtin`"},
         Bad{"builtin: find", "builtin: find\nsandbox: {level: full}", "only for a process tool"},
         Bad{"${shop_dir}/{", "${shop}/{", "refund.yaml:22: unknown variable `shop`"},
         Bad{"/usr/bin/python3, -I", "python3, -I", "command `python3` must be an absolute path"},

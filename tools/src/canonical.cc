@@ -37,6 +37,20 @@ Json ProcessJson(const ProcessSpec& process) {
           {"work_dir", process.work_dir}};
 }
 
+Json HttpJson(const HttpSpec& http) {
+  Json headers = Json::object();
+  for (const auto& [name, value] : http.headers) headers[name] = value;
+  Json files = Json::object();
+  for (const auto& [name, path] : http.header_files) files[name] = path;
+  return {{"header_files", std::move(files)},
+          {"headers", std::move(headers)},
+          {"method", http.method},
+          {"networks", http.networks},
+          {"redirects", http.redirects},
+          {"send", http.sends_args ? "args" : "nothing"},
+          {"url", http.url}};
+}
+
 Json MoneyJson(const MoneyResult& money) {
   return {{"amount", money.amount_path},
           {"currency", money.currency_path},
@@ -50,6 +64,8 @@ Json LimitsJson(const Manifest& manifest) {
   Json json = {{"limits", LimitNumbers(manifest.limits)}};
   if (manifest.process) {
     json["process"] = ProcessJson(*manifest.process);
+  } else if (manifest.http) {
+    json["http"] = HttpJson(*manifest.http);
   } else {
     json["builtin"] = manifest.builtin;
   }

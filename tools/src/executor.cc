@@ -6,6 +6,7 @@
 
 #include "box.h"
 #include "core/check.h"
+#include "http_call.h"
 #include "outcome.h"
 
 namespace interlock::tools {
@@ -13,46 +14,49 @@ namespace {
 
 using Done = std::function<void(Outcome)>;
 
-// Which of our handles is which of the launcher's. Shared with the boxes' callbacks, which may
-// outlive the executor. Thread-safe.
-class RunningBoxes {
+// What runs, and how each is stopped. Shared with the callbacks of what runs, which may outlive the
+// executor. Thread-safe.
+class RunningCalls {
  public:
+  using Stop = std::function<void()>;
+
   std::uint64_t Add() {
     const std::lock_guard lock(mutex_);
-    boxes_.emplace(++last_, Box{});
+    calls_.emplace(++last_, Call{});
     return last_;
   }
-  // True: a Cancel came before the launcher had a handle, so it is due now.
-  bool Started(std::uint64_t handle, std::uint64_t launcher_handle) {
+  // True: a Cancel came before it could be stopped, so it is due now.
+  bool Started(std::uint64_t handle, Stop stop) {
     const std::lock_guard lock(mutex_);
-    const auto it = boxes_.find(handle);
-    if (it == boxes_.end()) return false;  // done already
-    it->second.launcher_handle = launcher_handle;
-    it->second.started = true;
+    const auto it = calls_.find(handle);
+    if (it == calls_.end()) return false;  // done already
+    it->second.stop = std::move(stop);
     return it->second.cancelled;
   }
-  // The launcher's handle to cancel now, if there is one.
-  std::optional<std::uint64_t> Cancel(std::uint64_t handle) {
-    const std::lock_guard lock(mutex_);
-    const auto it = boxes_.find(handle);
-    if (it == boxes_.end()) return std::nullopt;
-    it->second.cancelled = true;
-    return it->second.started ? std::optional(it->second.launcher_handle) : std::nullopt;
+  void Cancel(std::uint64_t handle) {
+    Stop stop;
+    {
+      const std::lock_guard lock(mutex_);
+      const auto it = calls_.find(handle);
+      if (it == calls_.end()) return;
+      it->second.cancelled = true;
+      stop = it->second.stop;
+    }
+    if (stop) stop();
   }
   void Remove(std::uint64_t handle) {
     const std::lock_guard lock(mutex_);
-    boxes_.erase(handle);
+    calls_.erase(handle);
   }
 
  private:
-  struct Box {
-    std::uint64_t launcher_handle = 0;
-    bool started = false;
+  struct Call {
+    Stop stop;
     bool cancelled = false;
   };
   std::mutex mutex_;
   std::uint64_t last_ = 0;
-  std::unordered_map<std::uint64_t, Box> boxes_;
+  std::unordered_map<std::uint64_t, Call> calls_;
 };
 
 // Why a permit does not fit the call; empty: it does.
@@ -88,10 +92,7 @@ class ExecutorImpl final : public Executor {
     return Begin(permit.terms(), std::move(spec), std::move(done));
   }
 
-  void Cancel(std::uint64_t handle) override {
-    const std::optional<std::uint64_t> running = boxes_->Cancel(handle);
-    if (running) options_.launcher->Cancel(*running);
-  }
+  void Cancel(std::uint64_t handle) override { calls_->Cancel(handle); }
 
  private:
   std::uint64_t Begin(const core::PermitTerms& terms, CallSpec spec, Done done) {
@@ -108,6 +109,7 @@ class ExecutorImpl final : public Executor {
       done(NotStarted("DEADLINE", "the call's deadline has passed"));
       return 0;
     }
+    if (spec.tool->manifest().http) return RunHttp(spec, left_ms, std::move(done));
     if (!spec.tool->manifest().process) return RunBuiltin(spec, done);
     return RunBox(std::move(spec), left_ms, std::move(done));
   }
@@ -137,6 +139,32 @@ class ExecutorImpl final : public Executor {
     }
   }
 
+  std::uint64_t RunHttp(const CallSpec& spec, std::int64_t wall_ms, Done done) {
+    if (options_.fetcher == nullptr) {
+      done(NotStarted("REFUSED", "http tools are refused: there is no fetcher"));
+      return 0;
+    }
+    auto call = MakeHttpCall(spec, wall_ms);
+    if (!call.ok()) {
+      done(NotStarted("REFUSED", core::Message(call.status())));
+      return 0;
+    }
+    const std::uint64_t handle = calls_->Add();
+    auto follow = std::make_shared<Follow>(
+        *options_.fetcher, std::move(call->request), std::move(call->origins),
+        [calls = calls_, handle, tool = spec.tool, done = std::move(done)](Followed followed) {
+          calls->Remove(handle);
+          done(OutcomeOfHttp(*tool, std::move(followed)));
+        });
+    if (calls_->Started(handle, [weak = std::weak_ptr(follow)] {
+          if (const auto running = weak.lock()) running->Cancel();
+        })) {
+      follow->Cancel();
+    }
+    follow->Start();
+    return handle;
+  }
+
   std::uint64_t RunBox(CallSpec spec, std::int64_t wall_ms, Done done) {
     if (options_.launcher == nullptr) {
       done(NotStarted("REFUSED", "process tools are refused: there is no sandbox launcher"));
@@ -147,19 +175,20 @@ class ExecutorImpl final : public Executor {
       done(NotStarted("REFUSED", core::Message(box.status())));
       return 0;
     }
-    const std::uint64_t handle = boxes_->Add();
+    const std::uint64_t handle = calls_->Add();
     const std::uint64_t running = options_.launcher->Run(
-        *std::move(box), [boxes = boxes_, handle, tool = spec.tool,
+        *std::move(box), [calls = calls_, handle, tool = spec.tool,
                           done = std::move(done)](sandbox::BoxResult result) {
-          boxes->Remove(handle);
+          calls->Remove(handle);
           done(OutcomeOfBox(*tool, std::move(result)));
         });
-    if (boxes_->Started(handle, running)) options_.launcher->Cancel(running);
+    const auto stop = [launcher = options_.launcher, running] { launcher->Cancel(running); };
+    if (calls_->Started(handle, stop)) stop();
     return handle;
   }
 
   const ExecutorOptions options_;
-  std::shared_ptr<RunningBoxes> boxes_ = std::make_shared<RunningBoxes>();
+  std::shared_ptr<RunningCalls> calls_ = std::make_shared<RunningCalls>();
 };
 
 }  // namespace

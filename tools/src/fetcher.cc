@@ -14,6 +14,7 @@
 #include "core/check.h"
 #include "core/clock.h"
 #include "text.h"
+#include "url.h"
 
 namespace interlock::tools {
 namespace {
@@ -24,24 +25,13 @@ using Done = std::function<void(core::StatusOr<FetchResponse>)>;
 constexpr long kReceiveBufferBytes = 4096;  // while it waits, a transfer costs about this
 constexpr long kConnectionsKept = 64;
 constexpr int kPollMaxMs = 1000;
-constexpr std::size_t kUrlBytesMax = 8192;
 
-struct FreeUrl {
-  void operator()(CURLU* url) const { curl_url_cleanup(url); }
-};
 struct FreeEasy {
   void operator()(CURL* easy) const { curl_easy_cleanup(easy); }
 };
 struct FreeList {
   void operator()(curl_slist* list) const { curl_slist_free_all(list); }
 };
-struct FreeText {
-  void operator()(char* text) const { curl_free(text); }
-};
-
-bool IsPrintableAscii(std::string_view text) {
-  return std::all_of(text.begin(), text.end(), [](char c) { return c > 0x20 && c < 0x7F; });
-}
 
 bool IsToken(std::string_view text) {  // RFC 9110 §5.6.2
   return !text.empty() && std::all_of(text.begin(), text.end(), [](char c) {
@@ -54,39 +44,6 @@ bool IsHeaderValue(std::string_view text) {
   return std::none_of(text.begin(), text.end(), [](char c) {
     return (static_cast<unsigned char>(c) < 0x20 && c != '\t') || c == 0x7F;
   });
-}
-
-std::string Part(CURLU* url, CURLUPart part) {
-  char* text = nullptr;
-  if (curl_url_get(url, part, &text, 0) != CURLUE_OK) return "";
-  const std::unique_ptr<char, FreeText> owned(text);
-  return text;
-}
-
-struct Target {
-  std::string url;   // as libcurl writes it
-  std::string host;  // for messages
-};
-
-core::StatusOr<Target> ParseUrl(const std::string& text) {
-  if (text.size() > kUrlBytesMax || !IsPrintableAscii(text)) {
-    return core::InvalidArgument("url must be at most 8192 bytes of ascii without spaces");
-  }
-  const std::unique_ptr<CURLU, FreeUrl> url(curl_url());
-  INTERLOCK_CHECK(url != nullptr);
-  if (curl_url_set(url.get(), CURLUPART_URL, text.c_str(), CURLU_DISALLOW_USER) != CURLUE_OK) {
-    return core::InvalidArgument("not a url that is taken (http or https, no user name)");
-  }
-  const std::string scheme = Part(url.get(), CURLUPART_SCHEME);
-  Target target{.url = Part(url.get(), CURLUPART_URL), .host = Part(url.get(), CURLUPART_HOST)};
-  if (scheme != "http" && scheme != "https") {
-    return core::InvalidArgument("url scheme must be http or https");
-  }
-  if (target.host.empty() || !IsPrintableAscii(target.host) ||
-      target.host.find('%') != std::string::npos || !Part(url.get(), CURLUPART_ZONEID).empty()) {
-    return core::InvalidArgument("url needs a plain ascii host");
-  }
-  return target;
 }
 
 Status CheckRequest(const FetchRequest& request) {
@@ -116,6 +73,7 @@ struct Transfer {
   std::int64_t due_us = 0;  // monotonic; when it may start
   std::int64_t started_us = 0;
   const AddressPolicy* addresses = nullptr;
+  std::unique_ptr<curl_slist, FreeList> resolved;
   std::unique_ptr<CURL, FreeEasy> easy;
   std::unique_ptr<curl_slist, FreeList> headers;
   FetchResponse response;
@@ -173,10 +131,20 @@ std::size_t OnHeader(char* data, std::size_t, std::size_t size, void* context) {
   return size;
 }
 
+// What came over the wire may be far more than what it decompresses to.
+int OnProgress(void* context, curl_off_t, curl_off_t received, curl_off_t, curl_off_t) {
+  auto& transfer = *static_cast<Transfer*>(context);
+  const std::size_t most = transfer.request.body_bytes_max + kReceiveBufferBytes;
+  if (received < 0 || static_cast<std::size_t>(received) <= most) return 0;
+  transfer.refusal = core::ResourceExhausted("reply of `" + transfer.host + "` is too large");
+  return 1;
+}
+
 // The point that no rebinding name gets past: the address checked here is the one connected to.
 curl_socket_t OnOpenSocket(void* context, curlsocktype, curl_sockaddr* address) {
   auto& transfer = *static_cast<Transfer*>(context);
-  const Status status = CheckAddress(&address->addr, address->addrlen, *transfer.addresses);
+  const Status status =
+      sandbox::CheckAddress(&address->addr, address->addrlen, *transfer.addresses);
   if (!status.ok()) {
     transfer.refusal = status;
     return CURL_SOCKET_BAD;
@@ -315,13 +283,14 @@ class CurlFetcher final : public Fetcher {
 
   Status Start(Transfer& transfer, std::int64_t now) {
     INTERLOCK_RETURN_IF_ERROR(CheckRequest(transfer.request));
-    INTERLOCK_ASSIGN_OR_RETURN(const Target target, ParseUrl(transfer.request.url));
+    INTERLOCK_ASSIGN_OR_RETURN(const Url url, Url::Parse(transfer.request.url));
     if (active_.size() >= options_.transfers_max) {
       return core::ResourceExhausted("too many transfers at once");
     }
-    transfer.host = target.host;
+    transfer.host = url.host;
     transfer.started_us = now;
-    transfer.addresses = &options_.addresses;
+    transfer.addresses =
+        transfer.request.addresses ? &*transfer.request.addresses : &options_.addresses;
     transfer.easy.reset(curl_easy_init());
     if (transfer.easy == nullptr) return core::ResourceExhausted("libcurl has no handle left");
     for (const auto& [name, value] : transfer.request.headers) {
@@ -332,11 +301,29 @@ class CurlFetcher final : public Fetcher {
       (void)transfer.headers.release();
       transfer.headers.reset(longer);
     }
-    INTERLOCK_RETURN_IF_ERROR(Configure(transfer, target.url));
+    INTERLOCK_RETURN_IF_ERROR(Resolve(transfer, url));
+    INTERLOCK_RETURN_IF_ERROR(Configure(transfer, url.text));
     if (curl_multi_add_handle(multi_, transfer.easy.get()) != CURLM_OK) {
       return core::ResourceExhausted("libcurl takes no more transfers");
     }
     return core::OkStatus();
+  }
+
+  Status Resolve(Transfer& transfer, const Url& url) const {
+    if (!options_.resolver || url.host.find_first_not_of("0123456789.") == std::string::npos ||
+        url.host[0] == '[') {
+      return core::OkStatus();
+    }
+    std::string line = url.host + ":" + std::to_string(url.port) + ":";
+    const std::vector<std::string> addresses = options_.resolver(url.host);
+    if (addresses.empty()) return core::Unavailable("`" + url.host + "` has no address");
+    for (const std::string& address : addresses) line += address + ",";
+    line.pop_back();
+    transfer.resolved.reset(curl_slist_append(nullptr, line.c_str()));
+    const bool ok =
+        transfer.resolved != nullptr &&
+        curl_easy_setopt(transfer.easy.get(), CURLOPT_RESOLVE, transfer.resolved.get()) == CURLE_OK;
+    return ok ? core::OkStatus() : core::ResourceExhausted("out of memory for addresses");
   }
 
   Status Configure(Transfer& transfer, const std::string& url) {
@@ -369,6 +356,14 @@ class CurlFetcher final : public Fetcher {
     set(CURLOPT_HEADERDATA, &transfer);
     set(CURLOPT_HTTPHEADER, transfer.headers.get());
     set(CURLOPT_PRIVATE, &transfer);
+    set(CURLOPT_NOPROGRESS, 0L);
+    set(CURLOPT_XFERINFOFUNCTION, &OnProgress);
+    set(CURLOPT_XFERINFODATA, &transfer);
+    if (request.decompress) set(CURLOPT_ACCEPT_ENCODING, "gzip, deflate");
+    if (request.addresses) {
+      set(CURLOPT_FRESH_CONNECT, 1L);
+      set(CURLOPT_FORBID_REUSE, 1L);
+    }
     if (request.method == "HEAD") set(CURLOPT_NOBODY, 1L);
     if (!request.body.empty() || request.method == "POST") {
       set(CURLOPT_POSTFIELDS, request.body.data());
@@ -404,6 +399,11 @@ class CurlFetcher final : public Fetcher {
     const std::unique_ptr<Transfer> transfer = std::move(it->second);
     active_.erase(it);
     if (status.ok()) FillResponse(*transfer);
+    if (transfer->request.sent != nullptr) {
+      long request_bytes = 0;
+      curl_easy_getinfo(transfer->easy.get(), CURLINFO_REQUEST_SIZE, &request_bytes);
+      *transfer->request.sent = request_bytes > 0;
+    }
     curl_multi_remove_handle(multi_, transfer->easy.get());
     transfer->easy.reset();
     if (status.ok()) {

@@ -34,6 +34,7 @@ class Reader {
     MoneyOf();
     LimitsOf();
     ProcessOf();
+    HttpOf();
     INTERLOCK_RETURN_IF_ERROR(fields_.Finish());
     return std::move(manifest_);
   }
@@ -172,6 +173,30 @@ class Reader {
     process.work_dir = Expanded(fields.TextOr("work_dir", "/"), fields.LineOf("work_dir"));
     fields_.Absorb(fields.Finish());
     manifest_.process = std::move(process);
+  }
+
+  void HttpOf() {
+    const YamlNode* node = fields_.Node("http");
+    if (node == nullptr) return;
+    YamlFields fields(*node, source_.file, "http");
+    HttpSpec http;
+    http.method = fields.OneOf("method", {"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"}, "GET");
+    http.url = Expanded(fields.Text("url"), fields.LineOf("url"));
+    for (const auto& [name, value] : fields.PairsOr("headers")) {
+      http.headers.emplace_back(name, Expanded(value, fields.LineOf("headers")));
+    }
+    for (const auto& [name, path] : fields.PairsOr("header_files")) {
+      http.header_files.emplace_back(name, Absolute(Expanded(path, fields.LineOf("header_files"))));
+    }
+    http.sends_args = fields.OneOf("send", {"nothing", "args"}, "nothing") == "args";
+    for (const std::string& origin : fields.TextsOr("redirects")) {
+      http.redirects.push_back(Expanded(origin, fields.LineOf("redirects")));
+    }
+    for (const std::string& network : fields.TextsOr("networks")) {
+      http.networks.push_back(Expanded(network, fields.LineOf("networks")));
+    }
+    fields_.Absorb(fields.Finish());
+    manifest_.http = std::move(http);
   }
 
   void BoxOf(const YamlNode& node, ProcessSpec& process) {

@@ -6,6 +6,7 @@
 
 #include "core/money.h"
 #include "core/template.h"
+#include "http_check.h"
 #include "names.h"
 #include "text.h"
 
@@ -217,13 +218,16 @@ Status CheckManifest(const Manifest& manifest) {
       manifest.input_schema.value("type", Json(nullptr)) != Json("object")) {
     return InvalidArgument("`input` must be a schema with `type: object`");
   }
-  if (manifest.process.has_value() == !manifest.builtin.empty()) {
-    return InvalidArgument("a tool needs exactly one of `process` and `builtin`");
+  if (int{manifest.process.has_value()} + int{manifest.http.has_value()} +
+          int{!manifest.builtin.empty()} !=
+      1) {
+    return InvalidArgument("a tool needs exactly one of `process`, `http` and `builtin`");
   }
   INTERLOCK_RETURN_IF_ERROR(CheckKeys(manifest));
   INTERLOCK_RETURN_IF_ERROR(CheckRecovery(manifest));
   INTERLOCK_RETURN_IF_ERROR(CheckMoney(manifest));
   INTERLOCK_RETURN_IF_ERROR(CheckLimits(manifest.limits));
+  if (manifest.http) return CheckHttp(*manifest.http);
   return manifest.process ? CheckProcess(*manifest.process) : core::OkStatus();
 }
 

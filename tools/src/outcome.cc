@@ -176,6 +176,27 @@ Outcome OutcomeOfBox(const Tool& tool, sandbox::BoxResult box) {
   return outcome;
 }
 
+Outcome OutcomeOfReply(const Tool& tool, int status, const std::string& body) {
+  auto answer = core::ParseJson(body, core::kPayloadLimits);
+  if (answer.ok()) {
+    if (const Json* error = ReportedError(*answer); error != nullptr) return Reported(*error);
+  }
+  const std::string code = "HTTP_" + std::to_string(status);
+  if (status >= 200 && status < 300) {
+    if (body.empty()) return Answered(tool, nullptr);
+    if (answer.ok()) return Answered(tool, *std::move(answer));
+    return Ended(OutcomeKind::kFailed, "BAD_RESULT",
+                 "the reply is not one json value: " + std::string(core::Message(answer.status())));
+  }
+  const std::string why = "the server answered " + std::to_string(status) +
+                          (body.empty() ? "" : ": " + OneLine(body.substr(0, kStderrTailBytes)));
+  const bool reads = tool.manifest().effect == Effect::kRead;
+  if (status >= 500 && !reads) return Ended(OutcomeKind::kUnknown, code, why);
+  Outcome outcome = Ended(OutcomeKind::kFailed, code, why);
+  outcome.reported_failure = status >= 400 && status < 500;
+  return outcome;
+}
+
 Outcome OutcomeOfBuiltin(const Tool& tool, Outcome outcome) {
   outcome.error = OneLine(outcome.error);
   outcome.sandboxed = false;

@@ -8,6 +8,9 @@ namespace interlock::tools {
 
 // Of a process tool.
 Outcome OutcomeOfBox(const Tool& tool, sandbox::BoxResult box);
+// Of an HTTP reply: 2xx with a result that fits is ok; anything else the server reported as its
+// failure (4xx) or as one of unknown effect (5xx, unless the tool only reads).
+Outcome OutcomeOfReply(const Tool& tool, int status, const std::string& body);
 // Of a builtin: the same checks of its result.
 Outcome OutcomeOfBuiltin(const Tool& tool, Outcome outcome);
 // Nothing ran.

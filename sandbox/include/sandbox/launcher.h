@@ -66,10 +66,10 @@ enum class EndKind {
   kSignal,   // value = signal
   kTimeout,  // wall limit
   kCpu,
-  kMemory,  // killed by the memory limit, or failed after it killed a process of the box
-  kOutput,  // a stream passed its cap
-  kPids,    // failed after the limit refused a process or thread; value = its status or signal
-  kDisk,    // a file passed its size, or failed with /tmp full
+  kMemory,     // killed by the memory limit, or failed after it killed a process of the box
+  kOutput,     // a stream passed its cap
+  kPids,       // failed after the limit refused a process or thread; value = its status or signal
+  kDisk,       // a file passed its size, or failed with /tmp full
   kViolation,  // seccomp: `detail` names the syscall
   kCancelled,
   kNotRun,  // set-up failed or refused: nothing of the program ran; `detail` says why and what to

@@ -12,6 +12,7 @@
 #include "core/money.h"
 #include "core/permit.h"
 #include "core/random.h"
+#include "tools/fetcher.h"
 #include "tools/tool.h"
 
 namespace interlock::tools {
@@ -30,8 +31,9 @@ struct Outcome {
   OutcomeKind kind = OutcomeKind::kNotStarted;
   core::Json result;  // for kOk; null otherwise
   // For all but kOk, [A-Z][A-Z0-9_]{0,63}. kFailed: the tool's own code, or TOOL_ERROR, BAD_RESULT,
-  // EXIT_1, SIGNAL_11, CANCELLED; kTimeout: TIMEOUT, CPU; kViolation: MEMORY, OUTPUT, PIDS, DISK,
-  // SYSCALL; kUnknown: LOST, CANCELLED; kNotStarted: PERMIT, REFUSED, DEADLINE, SETUP.
+  // EXIT_1, SIGNAL_11, HTTP_404, REFUSED_REDIRECT, CANCELLED; kTimeout: TIMEOUT, CPU; kViolation:
+  // MEMORY, OUTPUT, PIDS, DISK, SYSCALL; kUnknown: LOST, CANCELLED, HTTP_500, REFUSED_REDIRECT;
+  // kNotStarted: PERMIT, REFUSED, DEADLINE, SETUP.
   std::string error_code;
   std::string error;              // one line, at most 1 KiB, escaped
   bool reported_failure = false;  // kFailed, and the tool itself said so with {"error": …}: with
@@ -75,6 +77,7 @@ struct ExecutorOptions {
   sandbox::Launcher* launcher = nullptr;  // borrowed; nullptr: process tools are refused
   const core::Clock* clock = nullptr;
   std::map<std::string, Builtin> builtins;
+  Fetcher* fetcher = nullptr;  // borrowed; nullptr: http tools are refused
 };
 
 // May be destroyed while boxes run: their `done` still comes, from the launcher.

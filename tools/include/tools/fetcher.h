@@ -3,21 +3,25 @@
 // libcurl's multi interface on one thread of its own; a transfer that waits costs a socket and a
 // few KiB. Never: proxies from the environment, cookies, netrc, redirects (a 3xx is an answer; who
 // wants to follow asks anew, so that policy sees the hop), HTTP/0.9, other schemes, hosts that are
-// not ASCII, user names in URLs, decompression.
+// not ASCII, user names in URLs; decompression only where the request asks for it.
 #pragma once
 
+#include <atomic>
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <utility>
 #include <vector>
 
 #include "core/status.h"
-#include "tools/address_guard.h"
+#include "sandbox/address_guard.h"
 
 namespace interlock::tools {
+
+using sandbox::AddressPolicy;
 
 inline constexpr std::size_t kFetchHeadersMax = 256;
 
@@ -31,6 +35,11 @@ struct FetchRequest {
   std::int64_t timeout_ms = 60'000;      // whole transfer, from its start
   std::size_t body_bytes_max = 1 << 20;  // of the response
   std::size_t header_bytes_max = 64 << 10;
+  bool decompress = false;  // gzip and deflate; `body_bytes_max` holds before and after
+  // Instead of the fetcher's own; then the connection is used for this request alone.
+  std::optional<AddressPolicy> addresses = std::nullopt;
+  // Set to true, before `done`, once a byte of the request went out. May be null.
+  std::shared_ptr<std::atomic<bool>> sent = nullptr;
 };
 
 struct FetchResponse {
@@ -63,6 +72,9 @@ struct FetcherOptions {
   AddressPolicy addresses;  // of all its transfers: connections are reused between them
   std::size_t transfers_max = 16'384;
   std::string ca_file;  // PEM; empty: the system's
+  // Addresses of a name, instead of the system's resolver. Asked anew for each request, on the
+  // fetcher's thread; must not block. Its answers are judged like any other.
+  std::function<std::vector<std::string>(const std::string& host)> resolver = nullptr;
 };
 
 // Errors: kInternal when libcurl does not start.

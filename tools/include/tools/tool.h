@@ -60,6 +60,19 @@ struct ProcessSpec {
   std::string work_dir = "/";
 };
 
+// A request to one place that the manifest names; no part of the place comes from arguments.
+struct HttpSpec {
+  std::string method = "GET";
+  // "https://host[:port]/path/{args.id}?q={session.x}": placeholders behind the host only, each
+  // filled in as one percent-encoded component.
+  std::string url;
+  std::vector<std::pair<std::string, std::string>> headers;
+  std::vector<std::pair<std::string, std::string>> header_files;  // name, file with its value
+  bool sends_args = false;                                        // the arguments are the body
+  std::vector<std::string> redirects;  // origins that a redirect may lead to, beside the first
+  std::vector<std::string> networks;   // that may be reached though they are not public
+};
+
 struct Manifest {
   std::string name;  // "orders.get": [a-z0-9_]+(\.[a-z0-9_]+)*
   std::string description;
@@ -75,9 +88,11 @@ struct Manifest {
   ResultTrust trust = ResultTrust::kUntrusted;
   std::optional<MoneyResult> money;
   sandbox::Limits limits;
-  std::optional<ProcessSpec> process;  // exactly one of process, builtin (http, mcp come later)
-  std::string builtin;                 // name of a compiled-in builtin
-  std::string source;  // "tools/refund.yaml:1", for messages; not part of the digest
+  // Exactly one of process, http, builtin.
+  std::optional<ProcessSpec> process;
+  std::optional<HttpSpec> http;
+  std::string builtin;  // name of a compiled-in builtin
+  std::string source;   // "tools/refund.yaml:1", for messages; not part of the digest
 };
 
 // Limits of a manifest, beyond which loading fails.

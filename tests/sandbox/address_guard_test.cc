@@ -1,11 +1,11 @@
+#include "sandbox/address_guard.h"
+
 #include <arpa/inet.h>
 #include <gmock/gmock.h>
 #include <netinet/in.h>
 #include <sys/un.h>
 
-#include "tools/address_guard.h"
-
-namespace interlock::tools {
+namespace interlock::sandbox {
 namespace {
 
 core::Status Judge(const char* text, const AddressPolicy& policy, std::uint16_t port = 443) {
@@ -88,6 +88,31 @@ TEST(AddressGuard, NeverPassesReservedAddresses) {
   }
 }
 
+TEST(AddressGuard, OpensExactlyTheNetworksThatAreNamed) {
+  AddressPolicy policy;
+  for (const char* text : {"10.1.0.0/16", "127.0.0.1", "100.64.0.0/10", "fd00:1::/64", "::1"}) {
+    const auto network = Network::Parse(text);
+    ASSERT_TRUE(network.ok()) << network.status();
+    policy.networks.push_back(*network);
+  }
+  for (const char* inside :
+       {"10.1.2.3", "10.1.255.255", "127.0.0.1", "100.100.100.200", "fd00:1::7", "::1"}) {
+    EXPECT_TRUE(Judge(inside, policy).ok()) << inside;
+  }
+  for (const char* outside : {"10.2.0.1", "10.0.255.255", "127.0.0.2", "fd00:2::7", "fd00:1:0:1::7",
+                              "169.254.169.254", "::2", "::ffff:127.0.0.1", "192.168.0.1"}) {
+    EXPECT_FALSE(Judge(outside, policy).ok()) << outside;
+  }
+}
+
+TEST(AddressGuard, RefusesNetworksThatNameTooMuch) {
+  for (const char* text : {"0.0.0.0/0", "10.0.0.0/7", "::/0", "2000::/3", "10.1.0.0/8", "10.1.2",
+                           "localhost", "", "10.0.0.0/33", "10.0.0.0/", "10.0.0.0/+8", "fd00::/129",
+                           "10.0.0.0/8 ", "0177.0.0.1", "fe80::1%eth0"}) {
+    EXPECT_EQ(Network::Parse(text).status().code(), core::StatusCode::kInvalidArgument) << text;
+  }
+}
+
 TEST(AddressGuard, KeepsToItsPorts) {
   const AddressPolicy policy{.allow_loopback = false, .allow_private = false, .ports = {443, 8443}};
   EXPECT_TRUE(Judge("1.1.1.1", policy, 8443).ok());
@@ -105,4 +130,4 @@ TEST(AddressGuard, RefusesOtherFamiliesAndShortAddresses) {
 }
 
 }  // namespace
-}  // namespace interlock::tools
+}  // namespace interlock::sandbox

@@ -1,14 +1,15 @@
+#include "sandbox/address_guard.h"
+
 #include <arpa/inet.h>
 #include <netinet/in.h>
 
 #include <algorithm>
 #include <array>
+#include <charconv>
 #include <cstring>
 #include <string>
 
-#include "tools/address_guard.h"
-
-namespace interlock::tools {
+namespace interlock::sandbox {
 namespace {
 
 enum class Kind { kPublic, kLoopback, kPrivate, kNever };
@@ -65,33 +66,65 @@ Kind KindOf6(const Bytes16& address) {
   return Kind::kPublic;
 }
 
+bool Names(const AddressPolicy& policy, int family, const Bytes16& address) {
+  return std::any_of(policy.networks.begin(), policy.networks.end(), [&](const Network& network) {
+    return network.family == family && HasPrefix(address, network.base, network.bits);
+  });
+}
+
 core::Status Refuse(const std::string& address, std::string_view why) {
   return core::PermissionDenied("address `" + address + "` is refused: " + std::string(why));
 }
 
 }  // namespace
 
+core::StatusOr<Network> Network::Parse(std::string_view text) {
+  const core::Status bad = core::InvalidArgument(
+      "`" + std::string(text.substr(0, 64)) +
+      "` is not a network such as `10.1.0.0/16` (at least /8, for ipv6 /32) or one address");
+  const std::size_t slash = text.find('/');
+  const std::string address(text.substr(0, slash));
+  Network network;
+  network.family = address.find(':') == std::string::npos ? AF_INET : AF_INET6;
+  const int most = network.family == AF_INET ? 32 : 128;
+  const int least = network.family == AF_INET ? 8 : 32;
+  if (inet_pton(network.family, address.c_str(), network.base.data()) != 1) return bad;
+  network.bits = most;
+  if (slash != std::string_view::npos) {
+    const std::string_view bits = text.substr(slash + 1);
+    const auto [end, error] = std::from_chars(bits.data(), bits.data() + bits.size(), network.bits);
+    if (error != std::errc() || end != bits.data() + bits.size()) return bad;
+  }
+  if (network.bits < least || network.bits > most) return bad;
+  for (int bit = network.bits; bit < most; ++bit) {
+    if ((network.base[static_cast<std::size_t>(bit / 8)] >> (7 - bit % 8) & 1) != 0) return bad;
+  }
+  return network;
+}
+
 core::Status CheckAddress(const sockaddr* address, socklen_t size, const AddressPolicy& policy) {
   char text[INET6_ADDRSTRLEN] = "";
   Kind kind = Kind::kNever;
+  Bytes16 bytes{};
   std::uint16_t port = 0;
   if (address->sa_family == AF_INET && size >= sizeof(sockaddr_in)) {
     sockaddr_in v4{};
     std::memcpy(&v4, address, sizeof v4);
     inet_ntop(AF_INET, &v4.sin_addr, text, sizeof text);
+    std::memcpy(bytes.data(), &v4.sin_addr, sizeof v4.sin_addr);
     kind = KindOf4(ntohl(v4.sin_addr.s_addr));
     port = ntohs(v4.sin_port);
   } else if (address->sa_family == AF_INET6 && size >= sizeof(sockaddr_in6)) {
     sockaddr_in6 v6{};
     std::memcpy(&v6, address, sizeof v6);
     inet_ntop(AF_INET6, &v6.sin6_addr, text, sizeof text);
-    Bytes16 bytes{};
     std::memcpy(bytes.data(), &v6.sin6_addr, bytes.size());
     kind = KindOf6(bytes);
     port = ntohs(v6.sin6_port);
   } else {
     return core::PermissionDenied("only IPv4 and IPv6 addresses are reached");
   }
+  if (Names(policy, address->sa_family, bytes)) kind = Kind::kPublic;
   if (kind == Kind::kNever) return Refuse(text, "reserved");
   if (kind == Kind::kLoopback && !policy.allow_loopback) return Refuse(text, "loopback");
   if (kind == Kind::kPrivate && !policy.allow_private) return Refuse(text, "private");
@@ -102,4 +135,4 @@ core::Status CheckAddress(const sockaddr* address, socklen_t size, const Address
   return core::OkStatus();
 }
 
-}  // namespace interlock::tools
+}  // namespace interlock::sandbox
