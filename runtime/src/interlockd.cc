@@ -168,6 +168,7 @@ core::Status MakeShared(const runtime::Config& config, sandbox::Launcher& launch
   tools::ExecutorOptions executor;
   executor.launcher = &launcher;
   executor.clock = &shared.clock;
+  executor.fetcher = shared.fetcher.get();  // each tool under its own manifest's addresses
   shared.executor = tools::MakeExecutor(std::move(executor));
   for (const runtime::PlannerConfig& planner : config.planners) {
     INTERLOCK_ASSIGN_OR_RETURN(shared.planners[planner.name], MakePlanner(planner, shared));

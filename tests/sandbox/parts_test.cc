@@ -7,6 +7,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "bpf.h"
 #include "cgroup.h"
 #include "message.h"
 #include "registry.h"
@@ -15,6 +16,7 @@
 
 namespace interlock::sandbox {
 namespace {
+using test::Verdict;
 
 RunRequest Request() {
   RunRequest request;
@@ -71,47 +73,6 @@ TEST(Message, TooLongIsRefusedBySender) {
   std::vector<Fd> fds;
   EXPECT_EQ(ReceiveMessage(b.get(), bytes, fds, 0), Received::kMessage);
   EXPECT_EQ(bytes.size(), kMessageBytesMax);
-}
-
-// Runs the program as the kernel would, for one call. Classic BPF: only what libseccomp emits.
-std::uint32_t Verdict(const std::vector<sock_filter>& code, std::uint32_t number,
-                      std::uint32_t arch, std::initializer_list<std::uint64_t> args) {
-  std::uint32_t data[16] = {number, arch};
-  int at = 4;
-  for (const std::uint64_t arg : args) {
-    data[at++] = static_cast<std::uint32_t>(arg);
-    data[at++] = static_cast<std::uint32_t>(arg >> 32);
-  }
-  std::uint32_t a = 0;
-  for (std::size_t pc = 0; pc < code.size(); ++pc) {
-    const sock_filter& i = code[pc];
-    switch (i.code) {
-      case BPF_LD | BPF_W | BPF_ABS:
-        a = data[i.k / 4];
-        break;
-      case BPF_ALU | BPF_AND | BPF_K:
-        a &= i.k;
-        break;
-      case BPF_JMP | BPF_JA:
-        pc += i.k;
-        break;
-      case BPF_JMP | BPF_JEQ | BPF_K:
-        pc += a == i.k ? i.jt : i.jf;
-        break;
-      case BPF_JMP | BPF_JGT | BPF_K:
-        pc += a > i.k ? i.jt : i.jf;
-        break;
-      case BPF_JMP | BPF_JGE | BPF_K:
-        pc += a >= i.k ? i.jt : i.jf;
-        break;
-      case BPF_RET | BPF_K:
-        return i.k;
-      default:
-        ADD_FAILURE() << "unknown instruction " << i.code;
-        return 0;
-    }
-  }
-  return 0;
 }
 
 TEST(SeccompFilter, UnknownNumbersAreRefusedInEveryProfile) {

@@ -18,7 +18,7 @@ constexpr std::size_t kHttpHeadersMax = 32;
 constexpr std::size_t kRedirectTargetsMax = 16;
 constexpr std::size_t kNetworksMax = 16;
 
-// `https://host[:port]`, nothing behind it.
+// Scheme, host and port, nothing behind them.
 Status CheckOrigin(const std::string& text) {
   const auto url = Url::Parse(text);
   if (!url.ok()) {
@@ -28,7 +28,7 @@ Status CheckOrigin(const std::string& text) {
   if (text.find('/', text.find("://") + 3) != std::string::npos ||
       text.find_first_of("?#") != std::string::npos) {
     return InvalidArgument("redirect `" + OneLine(text, 120) +
-                           "` must be `https://host[:port]`, without a path");
+                           "` must be scheme, host and port, without a path");
   }
   return core::OkStatus();
 }
@@ -86,6 +86,18 @@ Status CheckHttp(const HttpSpec& http) {
     INTERLOCK_RETURN_IF_ERROR(sandbox::Network::Parse(network).status());
   }
   return core::OkStatus();
+}
+
+std::vector<std::string> HttpTargets(const HttpSpec& http) {
+  std::vector<std::string> origins;
+  const std::size_t path = http.url.find_first_of("/?#", http.url.find("://") + 3);
+  if (const auto url = Url::Parse(http.url.substr(0, path)); url.ok()) {
+    origins.push_back(url->Origin());
+  }
+  for (const std::string& text : http.redirects) {
+    if (const auto url = Url::Parse(text); url.ok()) origins.push_back(url->Origin());
+  }
+  return origins;
 }
 
 }  // namespace interlock::tools

@@ -167,7 +167,7 @@ int CheckFolder(Session& session, const CallOptions& options) {
     const std::string level(process ? sandbox::LevelName(manifest.process->level_min) : "-");
     const std::string digest = core::Hex(tool->digest());
     table.Add(
-        {manifest.name, effect, process ? "process" : "builtin", level, digest.substr(0, 12)});
+        {manifest.name, effect, process ? "process" : manifest.http ? "http" : "builtin", level, digest.substr(0, 12)});
     list.push_back(
         {{"tool", manifest.name}, {"effect", effect}, {"level_min", level}, {"digest", digest}});
   }

@@ -225,8 +225,8 @@ Draft DraftReleased(const CallIdentity& id, const HoldFields& hold, std::string_
 
 Draft DraftIntended(const CallIdentity& id, const IntentFields& intent) {
   Draft draft = Make("call.intended", id, "engine");
-  BodyWriter(draft)
-      .Int("attempt", intent.attempt)
+  BodyWriter body(draft);
+  body.Int("attempt", intent.attempt)
       .Bool("builtin", intent.builtin)
       .String("call", id.call)
       .Raw("counters", JsonStrings(intent.counters))
@@ -236,10 +236,9 @@ Draft DraftIntended(const CallIdentity& id, const IntentFields& intent) {
       .Optional("level_min", intent.level_min)
       .String("limits", intent.limits)
       .Raw("locks", JsonStrings(intent.locks))
-      .Optional("profile", intent.profile)
-      .String("tool", id.tool)
-      .String("tool_digest", intent.tool_digest)
-      .Close();
+      .Optional("profile", intent.profile);
+  if (!intent.targets.empty()) body.Raw("targets", JsonStrings(intent.targets));
+  body.String("tool", id.tool).String("tool_digest", intent.tool_digest).Close();
   Cite(draft, intent.tool_digest);
   return draft;
 }

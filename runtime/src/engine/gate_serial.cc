@@ -253,7 +253,7 @@ core::Status Gate::EmitAllow(Serial& serial, Ticket& ticket) {
 IntentFields Gate::IntentOf(const Ticket& ticket) const {
   const tools::Manifest& manifest = ticket.tool->manifest();
   IntentFields intent{.attempt = ticket.attempt,
-                      .builtin = !manifest.process.has_value(),
+                      .builtin = !manifest.builtin.empty(),
                       .counters = {},
                       .effect = std::string(tools::EffectName(manifest.effect)),
                       .effect_key = ticket.effect_key,
@@ -262,10 +262,12 @@ IntentFields Gate::IntentOf(const Ticket& ticket) const {
                       .limits = core::DigestName(ticket.tool->limits_digest()),
                       .locks = ticket.locks,
                       .profile = "",
+                      .targets = {},
                       .tool_digest = core::DigestName(ticket.tool->digest())};
   for (const policies::LimitUse& limit : ticket.decision.limits) {
     intent.counters.push_back(parts_.keys->Hmac("counter", limit.key));
   }
+  if (manifest.http) intent.targets = tools::HttpTargets(*manifest.http);
   if (manifest.process) {
     intent.level_min = sandbox::LevelName(manifest.process->level_min);
     intent.profile = sandbox::ProfileName(manifest.process->profile);

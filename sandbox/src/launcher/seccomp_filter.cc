@@ -20,73 +20,10 @@
 #include <memory>
 
 #include "fd.h"
+#include "syscalls.h"
 
 namespace interlock::sandbox {
 namespace {
-// Calls without condition. Grouped by subject; nothing here reaches outside the box's own
-// processes, its file tree and its inherited descriptors.
-// clang-format off
-constexpr const char* kAllowed[] = {
-    // memory
-    "brk", "mmap", "munmap", "mprotect", "mremap", "madvise", "mincore", "msync", "mlock", "munlock", "mlock2",
-    "membarrier", "pkey_alloc", "pkey_free", "pkey_mprotect", "shmget", "shmat", "shmdt", "shmctl",
-    // files
-    "read", "write", "readv", "writev", "pread64", "pwrite64", "preadv", "pwritev", "preadv2", "pwritev2", "close",
-    "close_range", "lseek", "stat", "fstat", "lstat", "newfstatat", "statx", "access", "faccessat", "faccessat2",
-    "readlink", "readlinkat", "getdents", "getdents64", "getcwd", "chdir", "fchdir", "mkdir", "mkdirat", "rmdir",
-    "unlink", "unlinkat", "rename", "renameat", "renameat2", "link", "linkat", "symlink", "symlinkat", "chown",
-    "fchown", "lchown", "fchownat", "utime", "utimes", "utimensat", "futimesat", "ftruncate", "fallocate", "fadvise64",
-    "readahead", "sync_file_range", "fsync", "fdatasync", "sync", "syncfs", "statfs", "fstatfs", "flock", "umask",
-    "dup", "dup2", "dup3", "fcntl", "pipe", "pipe2", "sendfile", "splice", "tee", "vmsplice", "copy_file_range",
-    "getxattr", "lgetxattr", "fgetxattr", "listxattr", "llistxattr", "flistxattr",
-    "inotify_init", "inotify_init1", "inotify_add_watch", "inotify_rm_watch",
-    // waiting
-    "poll", "ppoll", "select", "pselect6", "epoll_create", "epoll_create1", "epoll_ctl", "epoll_wait", "epoll_pwait",
-    "eventfd", "eventfd2", "timerfd_create", "timerfd_settime", "timerfd_gettime", "signalfd", "signalfd4",
-    // processes and threads
-    "fork", "vfork", "execve", "exit", "exit_group", "wait4", "waitid", "getpid", "getppid", "gettid", "getpgrp",
-    "getpgid", "setpgid", "getsid", "setsid", "set_tid_address", "set_robust_list", "get_robust_list", "rseq", "futex",
-    "sched_yield", "sched_getaffinity", "sched_getparam", "sched_getscheduler", "sched_get_priority_max",
-    "sched_get_priority_min", "getpriority", "getrusage", "times", "getrlimit", "setrlimit", "arch_prctl", "getcpu",
-    // identity, read only (setuid and friends fail for want of capability)
-    "getuid", "geteuid", "getgid", "getegid", "getresuid", "getresgid", "getgroups", "capget", "uname", "sysinfo",
-    // signals and time
-    "rt_sigaction", "rt_sigprocmask", "rt_sigreturn", "rt_sigpending", "rt_sigtimedwait", "rt_sigsuspend",
-    "sigaltstack", "pause", "alarm", "getitimer", "setitimer", "timer_create", "timer_settime", "timer_gettime",
-    "timer_getoverrun", "timer_delete", "nanosleep", "clock_nanosleep", "clock_gettime", "clock_getres",
-    "gettimeofday", "time", "restart_syscall", "getrandom",
-    // inherited or paired sockets; none can be made that leaves the box
-    "sendto", "recvfrom", "sendmsg", "recvmsg", "sendmmsg", "recvmmsg", "shutdown", "getsockopt", "setsockopt",
-    "getsockname", "getpeername",
-    // a box may only narrow itself further
-    "landlock_create_ruleset", "landlock_add_rule", "landlock_restrict_self",
-    // System V semaphores and message queues of the box's own ipc namespace
-    "semget", "semop", "semctl", "semtimedop", "msgget", "msgsnd", "msgrcv", "msgctl",
-};
-// clang-format on
-
-constexpr const char* kSignals[] = {"kill", "tkill", "tgkill", "rt_sigqueueinfo",
-                                    "rt_tgsigqueueinfo"};
-// C libraries fall back to the older call when these do not exist.
-constexpr const char* kAbsent[] = {"clone3", "openat2"};
-constexpr int kFutexWaitv = 449;
-constexpr int kFchmodat2 = 452;
-
-constexpr unsigned kNamespaceFlags = CLONE_NEWUSER | CLONE_NEWNS | CLONE_NEWPID | CLONE_NEWNET |
-                                     CLONE_NEWIPC | CLONE_NEWUTS | CLONE_NEWCGROUP | CLONE_NEWTIME;
-constexpr std::uint64_t kSetIdBits = S_ISUID | S_ISGID;
-// O_TMPFILE without O_DIRECTORY: the bit that makes open(2) read its mode.
-constexpr std::uint64_t kCreates = O_CREAT | (O_TMPFILE & ~O_DIRECTORY);
-constexpr std::uint64_t kLow32 =
-    0xffffffffu;  // the kernel looks at 32 bits of these (CVE-2019-10063)
-
-constexpr unsigned kIoctls[] = {TCGETS, TIOCGWINSZ, FIONREAD, FIONBIO, FIOCLEX, FIONCLEX};
-constexpr int kPrctls[] = {
-    PR_SET_NAME,     PR_GET_NAME,       PR_SET_PDEATHSIG,       PR_GET_PDEATHSIG,
-    PR_SET_DUMPABLE, PR_GET_DUMPABLE,   PR_SET_NO_NEW_PRIVS,    PR_GET_NO_NEW_PRIVS,
-    PR_GET_SECCOMP,  PR_CAPBSET_READ,   PR_SET_CHILD_SUBREAPER, PR_GET_CHILD_SUBREAPER,
-    PR_SET_VMA,      PR_GET_TIMERSLACK, PR_SET_TIMERSLACK,      PR_SET_THP_DISABLE};
-
 // libseccomp's own macros are C.
 constexpr scmp_arg_cmp Arg(unsigned index, scmp_compare compare, std::uint64_t a,
                            std::uint64_t b = 0) {
@@ -175,9 +112,8 @@ int AddRules(scmp_filter_ctx context, Profile profile, FilterVariant variant) {
   Rules rules(context);
   for (const char* name : kAllowed) rules.Allow(name);
   for (const char* name : kAbsent) rules.Add(SCMP_ACT_ERRNO(ENOSYS), name);
-  rules.AddNumber(SCMP_ACT_ERRNO(ENOSYS), kFutexWaitv);
-  rules.AddNumber(SCMP_ACT_ERRNO(ENOSYS), kFchmodat2);
-  rules.Add(SCMP_ACT_KILL_PROCESS, "ptrace");
+  for (const int number : kAbsentNumbers) rules.AddNumber(SCMP_ACT_ERRNO(ENOSYS), number);
+  for (const char* name : kEnding) rules.Add(SCMP_ACT_KILL_PROCESS, name);
   AddCreation(rules);
   AddProcesses(rules);
   AddDevicesAndSockets(rules);
@@ -187,13 +123,9 @@ int AddRules(scmp_filter_ctx context, Profile profile, FilterVariant variant) {
   } else {
     AddOpeningWithoutTruncate(rules);
   }
-  if (profile == Profile::kNode) {
-    // The event loop of node measures and names its threads; libuv falls back from io_uring by
-    // itself.
-    rules.Allow("pidfd_open");
-    rules.Allow("epoll_pwait2");
+  for (const ProfileCall& extra : kProfileCalls) {
+    if (extra.profile == profile) rules.Allow(extra.name);
   }
-  if (profile == Profile::kPython) rules.Allow("pidfd_open");
   return rules.error();
 }
 

@@ -73,6 +73,10 @@ struct HttpSpec {
   std::vector<std::string> networks;   // that may be reached though they are not public
 };
 
+// Where its requests may go, "https://host:port": its own place first, then its redirects.
+// Precondition: of a manifest that loaded.
+std::vector<std::string> HttpTargets(const HttpSpec& http);
+
 struct Manifest {
   std::string name;  // "orders.get": [a-z0-9_]+(\.[a-z0-9_]+)*
   std::string description;
