@@ -1,6 +1,8 @@
 // One payload a run: `hostile PAYLOAD [ARGS…]`. Prints "ok" when the attack (or the harmless twin)
 // succeeds and the errno's name when it is refused; payloads about endings do not return. Numbers
 // in comments are rows of the corpus in docs/threat_model.md.
+#include "hostile.h"
+
 #include <dirent.h>
 #include <fcntl.h>
 #include <linux/capability.h>
@@ -34,15 +36,14 @@
 
 extern char** environ;
 
-namespace {
-using Args = std::vector<std::string>;
-
 std::string Outcome(long result) { return result >= 0 ? "ok" : strerrorname_np(errno); }
 
 std::string TemporaryFile(const char* name) {
   const char* folder = std::getenv("TMPDIR");
   return std::string(folder == nullptr ? "/tmp" : folder) + "/" + name;
 }
+
+namespace {
 
 // All results of one family: the common outcome, or "mixed" with the odd one.
 std::string Same(const std::vector<std::pair<const char*, std::function<long()>>>& calls) {
@@ -495,76 +496,78 @@ std::string SleepTree(const Args&) {
   for (;;) ::pause();
 }
 
-const std::map<std::string, std::string (*)(const Args&)> kPayloads = {
-    {"read", ReadFile},
-    {"write", WriteFile},
-    {"write-temporary", WriteTemporary},
-    {"open-for-writing", OpenForWriting},
-    {"unlink", Unlink},
-    {"list", ListFolder},
-    {"read-through-link", ReadThroughLink},
-    {"mount-family", MountFamily},
-    {"make-device", MakeDevice},
-    {"set-id", SetId},
-    {"plain-mode", PlainMode},
-    {"become-root", BecomeRoot},
-    {"capabilities", Capabilities},
-    {"fill-tmp", FillTmp},
-    {"fill-inodes", FillInodes},
-    {"huge", Huge},
-    {"small-size", SmallSize},
-    {"write-beyond", WriteBeyond},
-    {"descriptors", Descriptors},
-    {"open-many", OpenMany},
-    {"terminal-tricks", TerminalTricks},
-    {"ask-readable", AskReadable},
-    {"ptrace", Ptrace},
-    {"trace-me", TraceMe},
-    {"look-into-others", LookIntoOthers},
-    {"signal", Signal},
-    {"signal-parent", SignalParent},
-    {"signal-own-child", SignalOwnChild},
-    {"namespaces", Namespaces},
-    {"clone3", Clone3},
-    {"fork", Fork},
-    {"personality", Personality},
-    {"ask-personality", AskPersonality},
-    {"more-filter", MoreFilter},
-    {"anonymous-program", AnonymousProgram},
-    {"old-entry", OldEntry},
-    {"x32-entry", X32Entry},
-    {"kernel-doors", KernelDoors},
-    {"machine-doors", MachineDoors},
-    {"scheduling", Scheduling},
-    {"sockets", Sockets},
-    {"socket-pair", SocketPair},
-    {"environment", Environment},
-    {"pids", Pids},
-    {"raise-limits", RaiseLimits},
-    {"hard-link", HardLink},
-    {"leave-state", LeaveState},
-    {"find-state", FindState},
-    {"fork-bomb", ForkBomb},
-    {"zombie-flood", ZombieFlood},
-    {"fail-at-limit", FailAtLimit},
-    {"child-eats-memory", ChildEatsMemory},
-    {"stubborn", Stubborn},
-    {"spin", Spin},
-    {"eat-memory", EatMemory},
-    {"flood", Flood},
-    {"read-input", ReadInput},
-    {"daemonize", Daemonize},
-    {"close-and-stay", CloseAndStay},
-    {"exit-with", ExitWith},
-    {"raise", Raise},
-    {"raw-bytes", RawBytes},
-    {"sleep", Sleep},
-    {"sleep-tree", SleepTree}};
+const Payloads kPayloads = {{"read", ReadFile},
+                            {"write", WriteFile},
+                            {"write-temporary", WriteTemporary},
+                            {"open-for-writing", OpenForWriting},
+                            {"unlink", Unlink},
+                            {"list", ListFolder},
+                            {"read-through-link", ReadThroughLink},
+                            {"mount-family", MountFamily},
+                            {"make-device", MakeDevice},
+                            {"set-id", SetId},
+                            {"plain-mode", PlainMode},
+                            {"become-root", BecomeRoot},
+                            {"capabilities", Capabilities},
+                            {"fill-tmp", FillTmp},
+                            {"fill-inodes", FillInodes},
+                            {"huge", Huge},
+                            {"small-size", SmallSize},
+                            {"write-beyond", WriteBeyond},
+                            {"descriptors", Descriptors},
+                            {"open-many", OpenMany},
+                            {"terminal-tricks", TerminalTricks},
+                            {"ask-readable", AskReadable},
+                            {"ptrace", Ptrace},
+                            {"trace-me", TraceMe},
+                            {"look-into-others", LookIntoOthers},
+                            {"signal", Signal},
+                            {"signal-parent", SignalParent},
+                            {"signal-own-child", SignalOwnChild},
+                            {"namespaces", Namespaces},
+                            {"clone3", Clone3},
+                            {"fork", Fork},
+                            {"personality", Personality},
+                            {"ask-personality", AskPersonality},
+                            {"more-filter", MoreFilter},
+                            {"anonymous-program", AnonymousProgram},
+                            {"old-entry", OldEntry},
+                            {"x32-entry", X32Entry},
+                            {"kernel-doors", KernelDoors},
+                            {"machine-doors", MachineDoors},
+                            {"scheduling", Scheduling},
+                            {"sockets", Sockets},
+                            {"socket-pair", SocketPair},
+                            {"environment", Environment},
+                            {"pids", Pids},
+                            {"raise-limits", RaiseLimits},
+                            {"hard-link", HardLink},
+                            {"leave-state", LeaveState},
+                            {"find-state", FindState},
+                            {"fork-bomb", ForkBomb},
+                            {"zombie-flood", ZombieFlood},
+                            {"fail-at-limit", FailAtLimit},
+                            {"child-eats-memory", ChildEatsMemory},
+                            {"stubborn", Stubborn},
+                            {"spin", Spin},
+                            {"eat-memory", EatMemory},
+                            {"flood", Flood},
+                            {"read-input", ReadInput},
+                            {"daemonize", Daemonize},
+                            {"close-and-stay", CloseAndStay},
+                            {"exit-with", ExitWith},
+                            {"raise", Raise},
+                            {"raw-bytes", RawBytes},
+                            {"sleep", Sleep},
+                            {"sleep-tree", SleepTree}};
 }  // namespace
 
 int main(int argc, char** argv) {
-  const auto found = argc < 2 ? kPayloads.end() : kPayloads.find(argv[1]);
-  if (found == kPayloads.end()) {
+  Payloads payloads = kPayloads;
+  payloads.merge(EntryPayloads());
+  payloads.merge(PressurePayloads());
+  const auto found = argc < 2 ? payloads.end() : payloads.find(argv[1]);
+  if (found == payloads.end()) {
     std::fprintf(stderr, "unknown payload\n");
     return 2;
   }

@@ -57,6 +57,8 @@ const Row kRows[] = {
     {"R10_SetsSetId", "set-id {work}", "EPERM", nullptr, "plain-mode {work}", "ok"},
     {"R10_BecomesRoot", "become-root", "EPERM", nullptr, nullptr, nullptr},
     {"R13_HugeFiles", "huge {work}", "EFBIG", nullptr, "small-size {work}", nullptr},
+    {"R14_OpensByHandle", "call 304", "EPERM", nullptr, nullptr, nullptr},
+    {"R15_ChangesRoot", "call 161", "EPERM", nullptr, nullptr, nullptr},
     {"R16_MountFamily", "mount-family", "EPERM", nullptr, "list /usr", nullptr},
     {"R17_InheritedDescriptors", "descriptors", "0", nullptr, nullptr, nullptr},
     {"R18_KernelMessages", "read /dev/kmsg", "ENOENT", "EACCES", "read /dev/zero", nullptr},
@@ -71,13 +73,21 @@ const Row kRows[] = {
     {"R36_MoreFilter", "more-filter", "EPERM", nullptr, nullptr, nullptr},
     {"R37_AnonymousProgram", "anonymous-program", "EPERM", nullptr, nullptr, nullptr},
     {"R40_KernelDoors", "kernel-doors", "EPERM", nullptr, nullptr, nullptr},
+    {"R41_BpfPerfAndFaults", "call 321", "EPERM", nullptr, nullptr, nullptr},
+    {"R42_Keys", "call 250", "EPERM", nullptr, nullptr, nullptr},
     {"R43_MachineDoors", "machine-doors", "EPERM", nullptr, nullptr, nullptr},
     {"R44_Sockets", "sockets", "EPERM", nullptr, "socket-pair", nullptr},
+    {"R47_DockerSocket", "ask-outside /run/docker.sock", "EPERM", nullptr, "socket-pair", nullptr},
     {"R50_Scheduling", "scheduling", "EPERM", nullptr, nullptr, nullptr},
     {"R52_RaisesLimits", "raise-limits", "EPERM", nullptr, nullptr, nullptr},
     {"R52_OpensMany", "open-many", "EMFILE after 255", nullptr, nullptr, nullptr},
     // Without namespaces both lie on one file system: Landlock says EXDEV to the file's owner, the
     // kernel's protected_hardlinks says EPERM to others first.
+    {"R57_Unleashes", "unleash", "ok", nullptr, nullptr, nullptr},
+    {"R66_DescriptorFromOutside", "ask-outside {work}/giver", "EPERM", nullptr, "pass-descriptor",
+     nullptr},
+    {"R69_NamesThatAreNot", "stat-many 20000", "ok", nullptr, nullptr, nullptr},
+    {"R70_FloodsTheLauncher", "flood-sockets", "0 sockets", nullptr, nullptr, nullptr},
     {"R55_HardLink", "hard-link", "EXDEV", "EXDEV|EPERM", nullptr, nullptr},
 };
 
