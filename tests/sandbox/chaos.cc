@@ -1,0 +1,240 @@
+// sandbox_chaos HOSTILE [CALLS] [AT_ONCE] [KILLS] [SEED]: many calls at once, with random cancels,
+// timeouts, floods, deaths of programs and of launchers, and the daemon killed -9 among them.
+// Afterwards nothing may be left: processes, mounts, control groups, folders, descriptors are
+// counted before and after. Exit 0: as many after as before, and every call ended once.
+//
+// The parent kills; the child is the daemon: it runs calls and counts their ends in shared memory.
+#include <signal.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <array>
+#include <atomic>
+#include <chrono>
+#include <cstdio>
+#include <cstdlib>
+#include <filesystem>
+#include <fstream>
+#include <random>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "boxes.h"
+
+namespace interlock::sandbox::test {
+namespace {
+namespace fs = std::filesystem;
+using std::chrono::milliseconds;
+
+struct Shared {
+  std::atomic<int> started;
+  std::atomic<int> ended;  // of those whose daemon lived to hear of it
+  std::array<std::atomic<int>, 12> kinds;
+  std::atomic<int> doubled;
+};
+
+struct Plan {
+  std::string hostile;
+  std::string launcher;
+  int calls = 500;
+  int at_once = 64;
+  int kills = 4;
+  unsigned seed = 1;
+};
+
+std::size_t LinesOf(const char* path) {
+  std::ifstream file(path);
+  std::string line;
+  std::size_t count = 0;
+  while (std::getline(file, line)) ++count;
+  return count;
+}
+
+std::size_t FoldersLike(const std::string& folder, const std::string& prefix, bool deep) {
+  std::error_code ignored;
+  std::size_t count = 0;
+  for (fs::recursive_directory_iterator
+           at(folder, fs::directory_options::skip_permission_denied, ignored),
+       end;
+       at != end; at.increment(ignored)) {
+    count += at->path().filename().string().starts_with(prefix) ? 1 : 0;
+    if (!deep) at.disable_recursion_pending();
+  }
+  return count;
+}
+
+struct Counts {
+  std::size_t processes = 0;  // ours: by token, launchers, zombies of this process
+  std::size_t mounts = 0;
+  std::size_t groups = 0;
+  std::size_t folders = 0;
+  std::size_t descriptors = 0;
+};
+
+Counts Count(const std::string& token, const std::string& launcher) {
+  Counts counts;
+  counts.processes = ProcessesWith(token).size() + ProcessesWith(launcher).size();
+  counts.mounts = LinesOf("/proc/self/mountinfo");
+  counts.groups = FoldersLike("/sys/fs/cgroup", "interlock-", true);
+  counts.folders = FoldersLike("/tmp", "interlock-box-", false);
+  counts.descriptors = static_cast<std::size_t>(
+      std::distance(fs::directory_iterator("/proc/self/fd"), fs::directory_iterator()));
+  return counts;
+}
+
+void Print(const char* when, const Counts& counts) {
+  std::printf("%-7s processes %zu, mounts %zu, control groups %zu, folders %zu, descriptors %zu\n",
+              when, counts.processes, counts.mounts, counts.groups, counts.folders,
+              counts.descriptors);
+}
+
+BoxSpec SpecOf(const Plan& plan, const std::string& token, unsigned kind) {
+  BoxSpec spec;
+  spec.level_min = Level::kLandlockOnly;
+  spec.mounts = {{plan.hostile, plan.hostile, Access::kReadOnly}};
+  spec.limits.memory_bytes = 32 << 20;
+  spec.limits.wall_ms = 20'000;
+  static const std::vector<std::vector<std::string>> kKinds = {
+      {"exit-with", "0"}, {"exit-with", "5"}, {"sleep-tree"}, {"stubborn"},    {"flood"},
+      {"eat-memory"},     {"fork-bomb"},      {"trace-me"},   {"raise", "11"}, {"unleash"}};
+  spec.argv = {plan.hostile};
+  for (const std::string& word : kKinds[kind % kKinds.size()]) spec.argv.push_back(word);
+  spec.argv.push_back(token);
+  if (spec.argv[1] == "stubborn") spec.limits.wall_ms = 30;
+  return spec;
+}
+
+// Until the shared count of started calls is reached. A call is cancelled, or its program killed
+// from outside, at random.
+int RunDaemon(const Plan& plan, const std::string& token, const std::string& state, Shared& shared,
+              unsigned seed) {
+  ::prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0);
+  LauncherOptions options;
+  options.program = plan.launcher;
+  options.state_file = state;
+  options.boxes_max = plan.at_once;
+  options.pool_per_profile = std::min(8, plan.at_once);
+  auto launcher = StartLauncher(options);
+  if (!launcher.ok()) {
+    std::fprintf(stderr, "%s\n", std::string(core::Message(launcher.status())).c_str());
+    return 3;
+  }
+  std::mt19937 random(seed);
+  std::atomic<int> open{0};
+  while (shared.started < plan.calls) {
+    while (open >= plan.at_once) std::this_thread::sleep_for(milliseconds(1));
+    ++shared.started;
+    ++open;
+    const auto kind = static_cast<unsigned>(random() % 10);
+    auto once = std::make_shared<std::atomic<int>>(0);
+    const std::uint64_t handle =
+        (*launcher)->Run(SpecOf(plan, token, kind), [&, once](BoxResult result) {
+          shared.doubled += once->fetch_add(1) > 0 ? 1 : 0;
+          ++shared.kinds[static_cast<std::size_t>(result.kind)];
+          ++shared.ended;
+          --open;
+        });
+    if (kind == 2 || random() % 16 == 0) (*launcher)->Cancel(handle);
+    if (random() % 64 == 0) {
+      const std::vector<int> pids = ProcessesWith(token);
+      if (!pids.empty()) ::kill(pids[random() % pids.size()], SIGKILL);
+    }
+  }
+  for (int waited = 0; open > 0 && waited < 60'000; ++waited) {
+    std::this_thread::sleep_for(milliseconds(1));
+  }
+  return open > 0 ? 4 : 0;
+}
+
+// The daemon's status, or -1 after it was killed.
+int OneDaemon(const Plan& plan, const std::string& token, const std::string& state, Shared& shared,
+              unsigned seed, int kill_at) {
+  const pid_t daemon = ::fork();
+  if (daemon == 0) std::_Exit(RunDaemon(plan, token, state, shared, seed));
+  int status = 0;
+  while (::waitpid(daemon, &status, WNOHANG) == 0) {
+    std::this_thread::sleep_for(milliseconds(2));
+    if (shared.started < kill_at) continue;
+    ::kill(daemon, SIGKILL);
+    ::waitpid(daemon, &status, 0);
+    return -1;
+  }
+  return WIFEXITED(status) ? WEXITSTATUS(status) : 5;
+}
+
+bool Same(const Counts& a, const Counts& b) {
+  return a.processes == b.processes && a.mounts == b.mounts && a.groups == b.groups &&
+         a.folders == b.folders && a.descriptors == b.descriptors;
+}
+
+int Main(Plan plan) {
+  auto* shared = static_cast<Shared*>(
+      ::mmap(nullptr, sizeof(Shared), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0));
+  if (shared == MAP_FAILED) return 2;
+  const std::string token = Token();
+  // Started by a name of its own, so that this program's launchers and boxes can be told from
+  // others.
+  const std::string launcher = "/tmp/interlock-chaos-" + std::to_string(::getpid());
+  const std::string state = launcher + ".state";
+  std::error_code ignored;
+  fs::create_symlink(INTERLOCK_BIN_DIR "/interlock-launcher", launcher, ignored);
+  plan.launcher = launcher;
+  const Counts before = Count(token, launcher);
+  Print("before", before);
+  int status = -1;
+  int kills = 0;
+  for (unsigned round = 0; status == -1; ++round) {
+    const int kill_at =
+        kills < plan.kills ? (kills + 1) * plan.calls / (plan.kills + 1) : plan.calls * 2;
+    status = OneDaemon(plan, token, state, *shared, plan.seed + round, kill_at);
+    if (status == -1) ++kills;
+  }
+  // The last daemon's launcher and boxes end with it; nobody waits for them but us.
+  Counts after = Count(token, launcher);
+  for (int i = 0; i < 500 && !Same(before, after); ++i) {
+    std::this_thread::sleep_for(milliseconds(10));
+    after = Count(token, launcher);
+  }
+  Print("after", after);
+  fs::remove(state, ignored);
+  fs::remove(launcher, ignored);
+  std::printf("%d calls, %d at once, %d daemon kills; ended:", shared->started.load(), plan.at_once,
+              kills);
+  for (std::size_t i = 0; i < shared->kinds.size(); ++i) {
+    if (shared->kinds[i] > 0) {
+      std::printf(" %s %d", std::string(EndKindName(static_cast<EndKind>(i))).c_str(),
+                  shared->kinds[i].load());
+    }
+  }
+  std::printf("; with their daemon: %d\n", shared->started - shared->ended);
+  const auto ended = [&](EndKind kind) {
+    return shared->kinds[static_cast<std::size_t>(kind)].load();
+  };
+  // A run in which nothing happened would leave nothing too.
+  const bool happened = ended(EndKind::kExit) > 0 && ended(EndKind::kCancelled) > 0 &&
+                        ended(EndKind::kTimeout) > 0 && ended(EndKind::kOutput) > 0 &&
+                        ended(EndKind::kViolation) > 0 && ended(EndKind::kSignal) > 0;
+  const bool good = status == 0 && Same(before, after) && shared->doubled == 0 && happened &&
+                    ended(EndKind::kNotRun) == 0;
+  if (!good) std::printf("FAILED: status %d, %d ended twice\n", status, shared->doubled.load());
+  return good ? 0 : 1;
+}
+}  // namespace
+}  // namespace interlock::sandbox::test
+
+int main(int argc, char** argv) {
+  if (argc < 2) {
+    std::fprintf(stderr, "sandbox_chaos HOSTILE [CALLS] [AT_ONCE] [KILLS] [SEED]\n");
+    return 2;
+  }
+  interlock::sandbox::test::Plan plan;
+  plan.hostile = argv[1];
+  if (argc > 2) plan.calls = std::atoi(argv[2]);
+  if (argc > 3) plan.at_once = std::atoi(argv[3]);
+  if (argc > 4) plan.kills = std::atoi(argv[4]);
+  if (argc > 5) plan.seed = static_cast<unsigned>(std::atoi(argv[5]));
+  return interlock::sandbox::test::Main(std::move(plan));
+}
