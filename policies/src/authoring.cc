@@ -21,29 +21,6 @@ struct EffectHandle {
   char effect[8];
 };
 
-Place PlaceOf(lua_State* lua) { return {.file = ProgramOf(lua).file(), .line = CurrentLine(lua)}; }
-
-std::string CheckName(lua_State* lua, int index, const char* what) {
-  std::string name(CheckText(lua, index, what));
-  if (!IsName(name)) {
-    Raise(lua, std::string(what) + " has 1 to 128 letters, digits, `.`, `_` or `-`");
-  }
-  return name;
-}
-
-void CheckPolicyFile(lua_State* lua, const char* what) {
-  CheckLoading(lua, what);
-  if (ProgramOf(lua).what() != Program::What::kPolicies) {
-    Raise(lua, std::string(what) + " has no place in a test file");
-  }
-}
-
-std::size_t CurrentPolicy(lua_State* lua) {
-  const std::optional<std::size_t> policy = ProgramOf(lua).policy();
-  if (!policy) Raise(lua, "declare policy \"name\" { … } first");
-  return *policy;
-}
-
 void CheckEffect(lua_State* lua, std::string_view effect) {
   if (effect != "read" && effect != "write" && effect != "money" && effect != "egress") {
     Raise(lua, "an effect is read, write, money or egress, not `" + std::string(effect) + "`");
@@ -84,6 +61,31 @@ void CollectSelector(lua_State* lua, int index, int depth, Selector& selector) {
   }
 }
 
+}  // namespace
+
+Place PlaceOf(lua_State* lua) { return {.file = ProgramOf(lua).file(), .line = CurrentLine(lua)}; }
+
+std::string CheckName(lua_State* lua, int index, const char* what) {
+  std::string name(CheckText(lua, index, what));
+  if (!IsName(name)) {
+    Raise(lua, std::string(what) + " has 1 to 128 letters, digits, `.`, `_` or `-`");
+  }
+  return name;
+}
+
+void CheckPolicyFile(lua_State* lua, const char* what) {
+  CheckLoading(lua, what);
+  if (ProgramOf(lua).what() != Program::What::kPolicies) {
+    Raise(lua, std::string(what) + " has no place in a test file");
+  }
+}
+
+std::size_t CurrentPolicy(lua_State* lua) {
+  const std::optional<std::size_t> policy = ProgramOf(lua).policy();
+  if (!policy) Raise(lua, "declare policy \"name\" { … } first");
+  return *policy;
+}
+
 Selector CheckSelector(lua_State* lua, int index) {
   Selector selector;
   CollectSelector(lua, index, 0, selector);
@@ -92,6 +94,8 @@ Selector CheckSelector(lua_State* lua, int index) {
   }
   return selector;
 }
+
+namespace {
 
 int TakePolicy(lua_State* lua) {
   CheckPolicyFile(lua, "policy");
@@ -115,6 +119,12 @@ int Policy(lua_State* lua) {
   return PushTaker(lua, &TakePolicy);
 }
 
+void TakeOptions(lua_State* lua, int index, Rule& rule) {
+  const Fields fields(lua, index, "the options of a rule", {"doc", "examples"});
+  rule.doc = fields.TextOr("doc", "");
+  if (fields.Has("examples")) rule.examples = CheckExamples(lua, fields.Push("examples"));
+}
+
 // on(selector, name, [options], function)
 int On(lua_State* lua) {
   CheckPolicyFile(lua, "on");
@@ -127,11 +137,10 @@ int On(lua_State* lua) {
   }
   Rule rule{.selector = CheckSelector(lua, 1), .policy = policy, .place = PlaceOf(lua)};
   rule.id = program.policies()[policy].name + "/" + CheckName(lua, 2, "the name of a rule");
-  if (function == 4) rule.doc = Fields(lua, 3, "the options of a rule", {"doc"}).TextOr("doc", "");
-  if (program.rules().size() >= kRulesMax) Raise(lua, "more than 20000 rules");
+  if (function == 4) TakeOptions(lua, 3, rule);
   lua_pushvalue(lua, function);
   rule.function = luaL_ref(lua, LUA_REGISTRYINDEX);
-  program.AddRule(std::move(rule));
+  if (!program.AddRule(std::move(rule))) Raise(lua, "more than 20000 rules");
   return 0;
 }
 

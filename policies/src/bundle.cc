@@ -8,14 +8,14 @@
 
 #include "bundle_data.h"
 #include "check.h"
+#include "examples.h"
 #include "policies/test.h"
-#include "program.h"
 
 namespace interlock::policies {
 namespace {
 
 // Moves with every change of what rules mean, so that a decision names the semantics that made it.
-constexpr std::int64_t kEngineSemantics = 1;
+constexpr std::int64_t kEngineSemantics = 2;
 constexpr std::string_view kTestSuffix = "_test.lua";
 
 class LoadedBundle final : public Bundle {
@@ -153,9 +153,17 @@ core::StatusOr<std::shared_ptr<const Bundle>> Bundle::Load(std::vector<BundleFil
                                                            std::vector<Finding>* findings) {
   auto bundle = std::make_shared<LoadedBundle>(std::move(files), std::move(tools));
   std::vector<Finding> found;
-  Program program;
-  program.Load(bundle->files(), Program::What::kPolicies, found);
-  CheckProgram(program, bundle->tools(), found);
+  auto program = std::make_unique<Program>();
+  program->Load(bundle->files(), Program::What::kPolicies, found);
+  CheckProgram(*program, bundle->tools(), found);
+  bundle->Take(*program);
+  const bool sound = std::none_of(found.begin(), found.end(), [](const Finding& finding) {
+    return finding.severity == "error";
+  });
+  if (sound) {
+    RuleEngine engine(bundle, std::move(program));
+    RunExamples(engine, found);
+  }
   std::stable_sort(found.begin(), found.end(), [](const Finding& a, const Finding& b) {
     return std::tie(a.file, a.line) < std::tie(b.file, b.line);
   });
@@ -163,7 +171,6 @@ core::StatusOr<std::shared_ptr<const Bundle>> Bundle::Load(std::vector<BundleFil
   for (const Finding& finding : found) {
     if (finding.severity == "error") return FindingStatus(finding);
   }
-  bundle->Take(program);
   return std::shared_ptr<const Bundle>(std::move(bundle));
 }
 

@@ -6,6 +6,7 @@
 
 #include "bytecode.h"
 #include "placeholder.h"
+#include "table/check_table.h"
 
 namespace interlock::policies {
 namespace {
@@ -52,7 +53,10 @@ class Checker {
   void Run() {
     CheckNames();
     CheckFactOrder();
-    for (const Rule& rule : program_.rules()) ScanRule(rule);
+    for (const Rule& rule : program_.rules()) {
+      ScanRule(rule);
+      if (rule.table != nullptr) CheckTable(program_, rule, tools_, findings_);
+    }
     if (tools_.empty()) return;
     for (const PolicyDecl& policy : program_.policies()) {
       CheckSelectorTools(policy.tools, policy.place, "policy `" + policy.name + "`");
@@ -206,6 +210,10 @@ class Checker {
 
   // Which fields of the context the rule reads for certain.
   void ScanRule(const Rule& rule) {
+    if (rule.table != nullptr) {
+      fields_[rule.id] = FieldsOf(*rule.table, program_.paths(), rule.place.line);
+      return;
+    }
     lua_State* lua = program_.vm().lua();
     BytecodeReport report;
     struct Scan {

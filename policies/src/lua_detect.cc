@@ -6,69 +6,20 @@
 
 #include "env.h"
 #include "lua_json.h"
-#include "policies/detect.h"
-#include "selector.h"
+#include "lua_wanted.h"
 
 namespace interlock::policies {
 namespace {
 
 constexpr std::int64_t kBytesPerInstruction = 16;
-constexpr std::int64_t kWorkPerInstruction = 4;
-constexpr std::int64_t kPhoneDigitsMin = 1'000'000;  // shorter whole numbers are nobody's
 
-// What a rule asks for: the groups to look through, and which of their findings count.
-struct Wanted {
-  DetectOptions options{};
-  std::vector<std::string> kinds{};  // sorted; empty: all of the groups
-  Confidence least = Confidence::kMedium;
-
-  bool Takes(const Detection& one) const {
-    if (one.confidence < least) return false;
-    return kinds.empty() || std::binary_search(kinds.begin(), kinds.end(), one.kind);
+void AddKind(lua_State* lua, const std::string& name, DetectWanted& wanted) {
+  if (const core::Status added = wanted.Add(name); !added.ok()) {
+    Raise(lua, std::string(core::Message(added)));
   }
-};
-
-void Open(DetectOptions& options, DetectGroup group) {
-  options.pii = options.pii || group == DetectGroup::kPii;
-  options.secrets = options.secrets || group == DetectGroup::kSecret;
-  options.injection = options.injection || group == DetectGroup::kInjection;
 }
 
-const DetectKind* FindKind(std::string_view name) {
-  for (const DetectKind& kind : DetectKinds()) {
-    if (kind.name == name) return &kind;
-  }
-  return nullptr;
-}
-
-std::vector<std::string> KindNames() {
-  std::vector<std::string> names = {"pii", "secret", "injection"};
-  for (const DetectKind& kind : DetectKinds()) names.emplace_back(kind.name);
-  return names;
-}
-
-// A kind, or a group for all of its kinds.
-void AddKind(lua_State* lua, const std::string& name, Wanted& wanted) {
-  for (const auto& [group_name, group] :
-       {std::pair<std::string_view, DetectGroup>{"pii", DetectGroup::kPii},
-        {"secret", DetectGroup::kSecret},
-        {"injection", DetectGroup::kInjection}}) {
-    if (name != group_name) continue;
-    Open(wanted.options, group);
-    for (const DetectKind& kind : DetectKinds()) {
-      if (kind.group == group) wanted.kinds.emplace_back(kind.name);
-    }
-    return;
-  }
-  const DetectKind* const kind = FindKind(name);
-  if (kind == nullptr) {
-    Raise(lua, "no detector finds `" + name + "`" + DidYouMean(name, KindNames()));
-  }
-  Open(wanted.options, kind->group);
-  wanted.kinds.emplace_back(kind->name);
-}
-
-void ReadKinds(lua_State* lua, int index, Wanted& wanted) {
+void ReadKinds(lua_State* lua, int index, DetectWanted& wanted) {
   if (lua_type(lua, index) == LUA_TSTRING) {
     AddKind(lua, std::string(CheckText(lua, index, "a kind")), wanted);
   } else {
@@ -80,7 +31,6 @@ void ReadKinds(lua_State* lua, int index, Wanted& wanted) {
       lua_pop(lua, 1);
     }
   }
-  std::sort(wanted.kinds.begin(), wanted.kinds.end());
 }
 
 Confidence ReadConfidence(lua_State* lua, int index) {
@@ -93,49 +43,25 @@ Confidence ReadConfidence(lua_State* lua, int index) {
 }
 
 // Arguments 2 and 3: kinds (all of `group` when left out) and the least confidence.
-Wanted ReadWanted(lua_State* lua, DetectGroup group) {
-  Wanted wanted;
-  if (lua_isnoneornil(lua, 2)) {
-    Open(wanted.options, group);
-  } else {
-    ReadKinds(lua, 2, wanted);
-  }
+DetectWanted ReadWanted(lua_State* lua, DetectGroup group) {
+  if (!lua_isnoneornil(lua, 2)) return CheckWanted(lua, 2);
+  DetectWanted wanted;
+  wanted.Open(group);
   wanted.least = ReadConfidence(lua, 3);
   return wanted;
 }
 
-// What a text holds. A text that cannot be looked through to its end must not pass as clean.
-std::vector<Detection> Look(lua_State* lua, std::string_view text, std::string_view field,
-                            const Wanted& wanted) {
-  Vm::Of(lua).Charge(static_cast<std::int64_t>(text.size()) / kBytesPerInstruction + 1);
-  DetectOptions options = wanted.options;
-  options.field = field;
-  Detections detections = Detect(text, options);
-  Vm::Of(lua).Charge(detections.work / kWorkPerInstruction);
-  if (detections.truncated) Raise(lua, "a text with more in it than detectors report");
-  std::erase_if(detections.found, [&](const Detection& one) { return !wanted.Takes(one); });
-  return std::move(detections.found);
-}
-
-// Calls visit(text, path, field, is_name) for every text, whole number and name of a field.
-template <typename Visit>
-void Walk(const core::Json& value, const std::string& path, const std::string& field,
-          const Visit& visit) {
-  if (value.is_string()) {
-    visit(value.get_ref<const std::string&>(), path, field, false);
-  } else if (value.is_number_integer()) {
-    const auto number = value.get<std::int64_t>();
-    if (number >= kPhoneDigitsMin) visit(std::to_string(number), path, field, false);
-  } else if (value.is_array()) {
-    std::size_t at = 0;
-    for (const core::Json& element : value)
-      Walk(element, path + "[" + std::to_string(++at) + "]", field, visit);
-  } else if (value.is_object()) {
-    for (const auto& item : value.items()) {
-      visit(item.key(), path, "", true);
-      Walk(item.value(), path.empty() ? item.key() : path + "." + item.key(), item.key(), visit);
-    }
-  }
+// What a text holds.
+std::vector<Detection> LookAt(lua_State* lua, std::string_view text, std::string_view field,
+                              const DetectWanted& wanted) {
+  // Paid before the look, so that a rule without fuel does not get it for nothing.
+  const auto paid = static_cast<std::int64_t>(text.size()) / kBytesPerInstruction + 1;
+  Vm::Of(lua).Charge(paid);
+  std::int64_t work = -paid;
+  auto found = Look(text, field, wanted, work);
+  Vm::Of(lua).Charge(work);
+  if (!found.ok()) Raise(lua, std::string(core::Message(found.status())));
+  return *std::move(found);
 }
 
 void SetText(lua_State* lua, const char* name, std::string_view text) {
@@ -168,17 +94,17 @@ void WalkArgument(lua_State* lua, const Visit& visit) {
   if (lua_type(lua, 1) == LUA_TSTRING) {
     visit(std::string(CheckText(lua, 1, "a text")), std::string(), std::string(), false);
   } else {
-    Walk(JsonFrom(lua, 1), "", "", visit);
+    WalkTexts(JsonFrom(lua, 1), "", "", visit);
   }
 }
 
 int Findings(lua_State* lua, DetectGroup group) {
-  const Wanted wanted = ReadWanted(lua, group);
+  const DetectWanted wanted = ReadWanted(lua, group);
   lua_newtable(lua);
   lua_Integer count = 0;
   WalkArgument(
       lua, [&](const std::string& text, const std::string& path, const std::string& field, bool) {
-        for (const Detection& one : Look(lua, text, field, wanted)) {
+        for (const Detection& one : LookAt(lua, text, field, wanted)) {
           if (count >= kListItemsMax) Raise(lua, "more findings than a list may have");
           PushFinding(lua, one, path);
           lua_rawseti(lua, -2, ++count);
@@ -188,10 +114,10 @@ int Findings(lua_State* lua, DetectGroup group) {
 }
 
 int Has(lua_State* lua, DetectGroup group) {
-  const Wanted wanted = ReadWanted(lua, group);
+  const DetectWanted wanted = ReadWanted(lua, group);
   bool found = false;
   WalkArgument(lua, [&](const std::string& text, const std::string&, const std::string& field,
-                        bool) { found = found || !Look(lua, text, field, wanted).empty(); });
+                        bool) { found = found || !LookAt(lua, text, field, wanted).empty(); });
   lua_pushboolean(lua, found);
   return 1;
 }
@@ -203,27 +129,13 @@ int HasPii(lua_State* lua) { return Has(lua, DetectGroup::kPii); }
 int HasSecret(lua_State* lua) { return Has(lua, DetectGroup::kSecret); }
 int HasInjection(lua_State* lua) { return Has(lua, DetectGroup::kInjection); }
 
-// Findings that overlap are masked together, by the name of the first.
-std::string Masked(const std::string& text, const std::vector<Detection>& found) {
-  std::string out;
-  std::size_t done = 0;
-  for (const Detection& one : found) {
-    if (one.begin >= done || done == 0) {
-      out += text.substr(done, one.begin - done);
-      out += "[" + std::string(one.kind) + "]";
-    }
-    done = std::max(done, one.end);
-  }
-  return out + text.substr(done);
-}
-
 // The text with what was found replaced by "[kind]". Texts only: a rule names each argument that it
 // changes (modify { ["args.body"] = redact(c.args.body) }).
 int Redact(lua_State* lua) {
   const std::string text(CheckText(lua, 1, "what redact changes"));
-  Wanted wanted = ReadWanted(lua, DetectGroup::kPii);
-  if (lua_isnoneornil(lua, 2)) Open(wanted.options, DetectGroup::kSecret);
-  const std::string out = Masked(text, Look(lua, text, "", wanted));
+  DetectWanted wanted = ReadWanted(lua, DetectGroup::kPii);
+  if (lua_isnoneornil(lua, 2)) wanted.Open(DetectGroup::kSecret);
+  const std::string out = Masked(text, LookAt(lua, text, "", wanted));
   if (out.size() > std::max(kTextBytesMax, text.size()))
     Raise(lua, "redact would be longer than 64 KiB");
   Vm::Of(lua).Charge(static_cast<std::int64_t>(out.size()) / kBytesPerInstruction);
@@ -232,6 +144,13 @@ int Redact(lua_State* lua) {
 }
 
 }  // namespace
+
+DetectWanted CheckWanted(lua_State* lua, int index) {
+  DetectWanted wanted;
+  ReadKinds(lua, index, wanted);
+  wanted.least = ReadConfidence(lua, index + 1);
+  return wanted;
+}
 
 void AddDetectFunctions(lua_State* lua) {
   WarmDetectors();

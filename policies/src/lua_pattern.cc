@@ -1,13 +1,9 @@
-// RE2 patterns: compiled at load with bounded memory, linear at run time.
-#include <re2/re2.h>
-
-#include <memory>
+#include <algorithm>
 #include <new>
-#include <string>
-#include <vector>
 
 #include "env.h"
 #include "freeze.h"
+#include "patterns.h"
 
 namespace interlock::policies {
 namespace {
@@ -17,14 +13,9 @@ constexpr std::size_t kPatternBytesMax = 1024;
 constexpr std::int64_t kPatternMemoryMax = 256 * 1024;  // bytes of program and DFA each
 constexpr char kMetatable = 0;
 
-struct Pattern {
-  std::string name;
-  std::unique_ptr<re2::RE2> expression;
-};
-
 struct PatternSet {
   UserdataHead head;
-  std::vector<Pattern>* patterns;  // sorted by name
+  std::shared_ptr<const PatternList>* patterns;
 };
 
 PatternSet& CheckPatterns(lua_State* lua) {
@@ -33,26 +24,21 @@ PatternSet& CheckPatterns(lua_State* lua) {
   return *set;
 }
 
-const Pattern* FirstMatch(lua_State* lua) {
-  const PatternSet& set = CheckPatterns(lua);
+const Pattern* MatchOfArguments(lua_State* lua) {
+  const PatternList& patterns = **CheckPatterns(lua).patterns;
   const std::string_view text = CheckText(lua, 2, "what patterns look at");
-  for (const Pattern& pattern : *set.patterns) {
-    Vm::Of(lua).Charge(static_cast<std::int64_t>(text.size() / 32 + 1));
-    if (re2::RE2::PartialMatch(re2::StringPiece(text.data(), text.size()), *pattern.expression)) {
-      return &pattern;
-    }
-  }
-  return nullptr;
+  Vm::Of(lua).Charge(MatchWork(patterns, text));
+  return FirstMatch(patterns, text);
 }
 
 int Find(lua_State* lua) {
-  const Pattern* match = FirstMatch(lua);
+  const Pattern* match = MatchOfArguments(lua);
   if (match == nullptr) return lua_pushnil(lua), 1;
   lua_pushlstring(lua, match->name.data(), match->name.size());
   return 1;
 }
 
-int Matches(lua_State* lua) { return lua_pushboolean(lua, FirstMatch(lua) != nullptr), 1; }
+int Matches(lua_State* lua) { return lua_pushboolean(lua, MatchOfArguments(lua) != nullptr), 1; }
 
 int Collect(lua_State* lua) {
   auto* set = static_cast<PatternSet*>(lua_touserdata(lua, 1));
@@ -101,7 +87,7 @@ int MakePatterns(lua_State* lua) {
   CheckLoading(lua, "patterns { … }");
   PushTableOf(lua, 1, "patterns");
   const int table = lua_gettop(lua);
-  auto patterns = std::make_unique<std::vector<Pattern>>();
+  auto patterns = std::make_unique<PatternList>();
   lua_pushnil(lua);
   while (lua_next(lua, table) != 0) {
     const std::string_view name = CheckText(lua, -2, "the name of a pattern");
@@ -114,11 +100,28 @@ int MakePatterns(lua_State* lua) {
   auto* set = static_cast<PatternSet*>(lua_newuserdatauv(lua, sizeof(PatternSet), 0));
   *set = {.head = {Kind::kPatterns}, .patterns = nullptr};
   SetMetatable(lua);
-  set->patterns = patterns.release();
+  set->patterns = new std::shared_ptr<const PatternList>(std::move(patterns));
   return 1;
 }
 
 }  // namespace
+
+const Pattern* FirstMatch(const PatternList& patterns, std::string_view text) {
+  const re2::StringPiece piece(text.data(), text.size());
+  for (const Pattern& pattern : patterns) {
+    if (re2::RE2::PartialMatch(piece, *pattern.expression)) return &pattern;
+  }
+  return nullptr;
+}
+
+std::int64_t MatchWork(const PatternList& patterns, std::string_view text) {
+  return static_cast<std::int64_t>(patterns.size() * (text.size() / 32 + 1));
+}
+
+std::shared_ptr<const PatternList> PatternsAt(lua_State* lua, int index) {
+  const auto* set = UserdataOf<PatternSet>(lua, index, Kind::kPatterns);
+  return set == nullptr ? nullptr : *set->patterns;
+}
 
 void AddPatternFunctions(lua_State* lua) {
   lua_pushcfunction(lua, &MakePatterns);

@@ -10,6 +10,7 @@
 #include "freeze.h"
 #include "lua_money.h"
 #include "lua_time.h"
+#include "table/lua_term.h"
 
 namespace interlock::policies {
 namespace {
@@ -31,7 +32,9 @@ int CreateEnvironment(lua_State* lua) {
   AddTimeFunctions(lua);
   AddAuthoringFunctions(lua);
   AddVerdictFunctions(lua);
-  constexpr luaL_Reg kContext[] = {{"present", &Context::Present},
+  AddTermFunctions(lua);
+  AddRuleForm(lua);
+  constexpr luaL_Reg kContext[] = {{"present", &PresentWord},
                                    {"get", &Context::Get},
                                    {"fact_error", &Context::FactError},
                                    {nullptr, nullptr}};
@@ -114,6 +117,12 @@ void Program::AddPolicy(PolicyDecl policy) {
   policies_.push_back(std::move(policy));
 }
 
+bool Program::AddRule(Rule rule) {
+  if (rules_.size() >= kRulesMax) return false;
+  rules_.push_back(std::move(rule));
+  return true;
+}
+
 std::size_t Program::AddBudget(BudgetDecl budget) {
   budgets_.push_back(std::move(budget));
   return budgets_.size() - 1;
@@ -133,6 +142,7 @@ void Program::Load(const std::vector<BundleFile>& files, What what,
   std::stable_sort(rules_.begin(), rules_.end(),
                    [](const Rule& a, const Rule& b) { return a.id < b.id; });
   for (const Rule& rule : rules_) {
+    if (rule.table != nullptr) continue;
     lua_pushcfunction(vm_.lua(), &FreezeArgument);
     lua_rawgeti(vm_.lua(), LUA_REGISTRYINDEX, rule.function);
     if (vm_.Call(1, kLoadFuel) != CallEnd::kOk) {

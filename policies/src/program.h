@@ -9,15 +9,15 @@
 #include "context.h"
 #include "policies/bundle.h"
 #include "policies/decision.h"
+#include "rule_verdict.h"
 #include "selector.h"
+#include "table/table_rule.h"
 #include "vm.h"
 
 namespace interlock::policies {
 
 inline constexpr std::size_t kLineBytesMax = 4096;
 inline constexpr std::size_t kRulesMax = 20'000;
-inline constexpr std::size_t kSayBytesMax = 1024;
-inline constexpr std::size_t kCodeBytesMax = 63;
 
 struct Place {
   std::string file{};
@@ -38,7 +38,9 @@ struct Rule {
   std::size_t policy = 0;  // in Program::policies
   std::string doc{};
   Place place{};
-  int function = LUA_NOREF;
+  int function = LUA_NOREF;                  // function form
+  std::shared_ptr<const TableRule> table{};  // table form
+  core::Json examples{};                     // a list of calls and what the rule says; or null
 };
 
 struct FactRule {
@@ -52,22 +54,6 @@ struct TestCase {
   std::string name{};
   Place place{};
   core::Json input{};  // the table as written, money as {"money":[minor,"USD"]}
-};
-
-enum class VerdictKind { kAllow, kDeny, kAsk, kModify, kLimit, kReserve, kNote };
-
-// What one rule built, before it is weighed with the others.
-struct RuleVerdict {
-  VerdictKind kind = VerdictKind::kAllow;
-  int line = 0;
-  std::string code{};
-  std::string say{};
-  std::string because{};
-  core::Json changes{};  // deny: fix, modify: new values, by path
-  ApprovalDemand demand{};
-  std::size_t budget = 0;  // reserve: in Program::budgets
-  std::int64_t amount = 0;
-  LimitUse limit{};
 };
 
 // One per thread. The C functions of the environment reach it through ProgramOf.
@@ -99,6 +85,9 @@ class Program {
     return fact.on.Matches(tool, effect) && policies_[fact.policy].tools.Matches(tool, effect);
   }
 
+  const PathTable& paths() const { return paths_; }
+  PathTable& paths() { return paths_; }
+
   Vm& vm() { return vm_; }
   Context& context() { return context_; }
 
@@ -107,7 +96,8 @@ class Program {
   What what() const { return what_; }
   std::optional<std::size_t> policy() const { return policy_; }
   void AddPolicy(PolicyDecl policy);
-  void AddRule(Rule rule) { rules_.push_back(std::move(rule)); }
+  // Says false above kRulesMax.
+  bool AddRule(Rule rule);
   void AddFact(FactRule fact) { facts_.push_back(std::move(fact)); }
   std::size_t AddBudget(BudgetDecl budget);
   void AddTest(TestCase test) { tests_.push_back(std::move(test)); }
@@ -131,6 +121,7 @@ class Program {
   std::vector<Rule> rules_;
   std::vector<FactRule> facts_;
   std::vector<BudgetDecl> budgets_;
+  PathTable paths_;
   std::vector<TestCase> tests_;
 };
 
@@ -146,6 +137,16 @@ struct BudgetHandle {
 // Names that rules see. Each adds to the table on top of the stack.
 void AddAuthoringFunctions(lua_State* lua);  // authoring.cc: policy, on, fact, budget, effect, test
 void AddVerdictFunctions(lua_State* lua);    // verdicts.cc: allow, deny …
+void AddTermFunctions(lua_State* lua);       // table/lua_term.cc: le, one_of, field …
+void AddRuleForm(lua_State* lua);            // table/rule_form.cc: rule
+
+// Shared by both forms of a rule. Each may raise.
+Place PlaceOf(lua_State* lua);
+std::string CheckName(lua_State* lua, int index, const char* what);
+void CheckPolicyFile(lua_State* lua, const char* what);
+std::size_t CurrentPolicy(lua_State* lua);
+Selector CheckSelector(lua_State* lua, int index);
+core::Json CheckExamples(lua_State* lua, int index);
 
 // "refund.lua:12: …" split into its line and the rest; line 0 when there is none.
 struct Located {

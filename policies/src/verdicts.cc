@@ -10,14 +10,6 @@
 namespace interlock::policies {
 namespace {
 
-constexpr std::size_t kApproversMax = 16;
-constexpr std::size_t kKeyBytesMax = 256;
-
-std::string Cut(std::string text) {
-  if (text.size() > kSayBytesMax) text.resize(kSayBytesMax);
-  return text;
-}
-
 RuleVerdict& Build(lua_State* lua, VerdictKind kind, const char* what) {
   CheckDeciding(lua, what);
   Program& program = ProgramOf(lua);
@@ -34,14 +26,6 @@ RuleVerdict& Build(lua_State* lua, VerdictKind kind, const char* what) {
 int PushToken(lua_State* lua) {
   lua_pushlightuserdata(lua, &ProgramOf(lua).built);
   return 1;
-}
-
-bool IsCode(std::string_view code) {
-  const auto is_plain = [](char c) {
-    return (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_';
-  };
-  return !code.empty() && code.size() <= kCodeBytesMax && code[0] >= 'A' && code[0] <= 'Z' &&
-         std::all_of(code.begin(), code.end(), is_plain);
 }
 
 // A table of dotted paths under `args` to values, as an object.
@@ -69,11 +53,11 @@ int Deny(lua_State* lua) {
   RuleVerdict verdict;
   verdict.code = fields.Text("code");
   if (!IsCode(verdict.code)) Raise(lua, "a code is UPPER_SNAKE, at most 63 characters");
-  verdict.say = Cut(fields.TextOr("say", ""));
+  verdict.say = CutToSay(fields.TextOr("say", ""));
   if (fields.Has("because")) {
     const core::Json because = JsonFrom(lua, fields.Push("because"));
     verdict.because =
-        Cut(because.is_string() ? because.get<std::string>() : core::CanonicalJson(because));
+        CutToSay(because.is_string() ? because.get<std::string>() : core::CanonicalJson(because));
   }
   if (fields.Has("fix")) verdict.changes = Changes(lua, fields.Push("fix"), "deny.fix");
   RuleVerdict& built = Build(lua, VerdictKind::kDeny, "deny { … }");
@@ -84,10 +68,7 @@ int Deny(lua_State* lua) {
 }
 
 void CheckApprover(lua_State* lua, const std::string& approver) {
-  const bool fine = approver == "run-user" ||
-                    (approver.starts_with("role:") && approver.size() > 5) ||
-                    (approver.starts_with("user:") && approver.size() > 5);
-  if (!fine) {
+  if (!IsApprover(approver)) {
     Raise(lua, "`" + approver + "` is no approver; write \"role:…\", \"user:…\" or \"run-user\"");
   }
 }
@@ -120,11 +101,11 @@ int RequireApproval(lua_State* lua) {
   demand.approvers.erase(std::unique(demand.approvers.begin(), demand.approvers.end()),
                          demand.approvers.end());
   const std::int64_t quorum = fields.IntegerOr("quorum", 1);
-  if (quorum < 1 || quorum > 16) Raise(lua, "a quorum is 1 to 16");
+  if (quorum < 1 || quorum > kQuorumMax) Raise(lua, "a quorum is 1 to 16");
   demand.quorum = static_cast<int>(quorum);
   demand.expires_ms = fields.SpanMs("expires");
   demand.show = Shown(lua, fields);
-  demand.say = Cut(fields.TextOr("say", ""));
+  demand.say = CutToSay(fields.TextOr("say", ""));
   return PushToken(lua);
 }
 
@@ -182,7 +163,7 @@ int Reserve(lua_State* lua) {
 }
 
 int Note(lua_State* lua) {
-  std::string text = Cut(std::string(CheckText(lua, 1, "a note")));
+  std::string text = CutToSay(std::string(CheckText(lua, 1, "a note")));
   Build(lua, VerdictKind::kNote, "note(…)").because = std::move(text);
   return PushToken(lua);
 }

@@ -83,7 +83,7 @@ class CLocale {
 };
 
 // Every full userdata that rules can hold is ours and starts with its kind.
-enum class Kind : std::uint32_t { kNode, kFrozen, kMoney, kBudget, kPatterns, kEffect, kFailed };
+enum class Kind : std::uint32_t { kNode, kFrozen, kMoney, kBudget, kPatterns, kEffect, kTerm };
 struct UserdataHead {
   Kind kind;
 };

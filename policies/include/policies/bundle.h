@@ -60,6 +60,15 @@ class Bundle {
   virtual std::size_t rule_count() const = 0;
 };
 
+// What became of one rule in a decision, for people.
+struct RuleTrace {
+  std::string id{};
+  std::string outcome{};  // a verdict, "error", "abstained" or "not applicable"
+  std::string why{};      // "args.amount 700 is not: <= 50.00 USD"
+  std::string file{};
+  int line = 0;
+};
+
 // Decides. One per thread: owns a Lua state made from the bundle's files.
 class Engine {
  public:
@@ -70,6 +79,9 @@ class Engine {
   // with code RULE_ERROR (or FUEL, MEMORY) and the rule's id and line. p50 about 2 us for 10
   // applicable rules.
   virtual Decision Decide(const DecisionInput& input) = 0;
+  // Every rule about such a call, by id, with the first condition of a table rule that does not
+  // hold and both of its values. Decides again; for explanations, not for the way of a call.
+  virtual std::vector<RuleTrace> Trace(const DecisionInput& input) = 0;
   virtual const Bundle& bundle() const = 0;
 };
 

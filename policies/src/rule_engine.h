@@ -1,0 +1,41 @@
+// The engine behind policies/bundle.h, as the rest of the folder uses it.
+#pragma once
+
+#include <memory>
+#include <vector>
+
+#include "combine.h"
+#include "policies/bundle.h"
+#include "rule_index.h"
+
+namespace interlock::policies {
+
+class RuleEngine final : public Engine {
+ public:
+  // `program` was loaded from the bundle's files without an error.
+  RuleEngine(std::shared_ptr<const Bundle> bundle, std::unique_ptr<Program> program);
+
+  Decision Decide(const DecisionInput& input) override;
+  const Bundle& bundle() const override { return *bundle_; }
+  std::vector<RuleTrace> Trace(const DecisionInput& input) override;
+
+  // As if the bundle had this rule only, by its number in program().rules().
+  Decision DecideAlone(const DecisionInput& input, std::size_t rule);
+  const Program& program() const { return *program_; }
+
+ private:
+  template <typename Rules>
+  Decision DecideBy(const DecisionInput& input, const Rules& rules_of);
+  void Run(const std::vector<std::uint32_t>& rules);
+  std::int64_t RunRule(const Rule& rule, std::int64_t fuel);
+  std::int64_t RunTable(const Rule& rule, std::int64_t fuel);
+  void TakeResult(RuleOutcome& outcome);
+
+  std::shared_ptr<const Bundle> bundle_;
+  std::unique_ptr<Program> program_;
+  PathValues values_;
+  RuleIndex index_;
+  std::vector<RuleOutcome> outcomes_;
+};
+
+}  // namespace interlock::policies

@@ -1,0 +1,28 @@
+#include "rule_verdict.h"
+
+#include <algorithm>
+
+namespace interlock::policies {
+
+bool IsCode(std::string_view code) {
+  const auto is_plain = [](char c) {
+    return (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_';
+  };
+  return !code.empty() && code.size() <= kCodeBytesMax && code[0] >= 'A' && code[0] <= 'Z' &&
+         std::all_of(code.begin(), code.end(), is_plain);
+}
+
+bool IsApprover(std::string_view approver) {
+  return approver == "run-user" || (approver.starts_with("role:") && approver.size() > 5) ||
+         (approver.starts_with("user:") && approver.size() > 5);
+}
+
+std::string CutToSay(std::string text) {
+  if (text.size() <= kSayBytesMax) return text;
+  std::size_t end = kSayBytesMax;
+  while (end > 0 && (static_cast<unsigned char>(text[end]) & 0xC0) == 0x80) --end;
+  text.resize(end);
+  return text;
+}
+
+}  // namespace interlock::policies

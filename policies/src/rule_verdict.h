@@ -1,0 +1,39 @@
+// What one rule built, before it is weighed with the others.
+#pragma once
+
+#include <cstdint>
+#include <string>
+
+#include "policies/decision.h"
+
+namespace interlock::policies {
+
+inline constexpr std::size_t kSayBytesMax = 1024;
+inline constexpr std::size_t kCodeBytesMax = 63;
+inline constexpr std::size_t kKeyBytesMax = 256;
+inline constexpr std::size_t kApproversMax = 16;
+inline constexpr std::int64_t kQuorumMax = 16;
+
+enum class VerdictKind : std::uint8_t { kAllow, kDeny, kAsk, kModify, kLimit, kReserve, kNote };
+
+struct RuleVerdict {
+  VerdictKind kind = VerdictKind::kAllow;
+  int line = 0;
+  std::string code{};
+  std::string say{};
+  std::string because{};
+  core::Json changes{};  // deny: fix, modify: new values, by path
+  ApprovalDemand demand{};
+  std::size_t budget = 0;  // reserve: in Program::budgets
+  std::int64_t amount = 0;
+  LimitUse limit{};
+};
+
+// UPPER_SNAKE, at most kCodeBytesMax.
+bool IsCode(std::string_view code);
+// "role:…", "user:…" or "run-user".
+bool IsApprover(std::string_view approver);
+// The longest prefix of at most kSayBytesMax bytes that ends between characters.
+std::string CutToSay(std::string text);
+
+}  // namespace interlock::policies

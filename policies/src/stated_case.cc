@@ -1,0 +1,160 @@
+#include "stated_case.h"
+
+#include <set>
+
+#include "lua_time.h"
+
+namespace interlock::policies {
+namespace {
+
+constexpr std::int64_t kDefaultNowUs = 1'767'225'600'000'000;  // 2026-01-01T00:00:00Z
+
+// Balances and counters as the case states them; what it does not state is unused.
+class StatedReader final : public StateReader {
+ public:
+  core::Json used = core::Json::object();
+  core::Json counts = core::Json::object();
+
+  VersionedRead BudgetUsed(const BudgetDecl& budget, std::string_view scope) const override {
+    return {.key = "budget/" + budget.name + "/" + std::string(scope),
+            .version = 0,
+            .value = Value(used, budget.name)};
+  }
+  VersionedRead Count(std::string_view key, std::int64_t, std::int64_t) const override {
+    return {.key = "counter/" + std::string(key),
+            .version = 0,
+            .value = Value(counts, std::string(key))};
+  }
+
+ private:
+  static std::int64_t Value(const core::Json& stated, const std::string& name) {
+    const auto found = stated.find(name);
+    return found == stated.end() || !found->is_number_integer() ? 0 : found->get<std::int64_t>();
+  }
+};
+
+// An empty Lua table is a list to JSON; here it was meant as an object.
+core::Json ObjectMember(const core::Json& object, const char* name) {
+  core::Json value = MemberOf(object, name);
+  return value.is_object() ? value : core::Json::object();
+}
+
+}  // namespace
+
+core::Json MemberOf(const core::Json& object, const char* name) {
+  const auto found = object.find(name);
+  return found == object.end() ? core::Json(nullptr) : *found;
+}
+
+std::string TextMemberOf(const core::Json& object, const char* name, std::string_view otherwise) {
+  const core::Json value = MemberOf(object, name);
+  return value.is_string() ? value.get<std::string>() : std::string(otherwise);
+}
+
+struct StatedCase::Parts {
+  std::string problem;
+  std::string tool, effect, user, principal, agent, args_text;
+  core::Json args, session;
+  std::vector<std::string> roles;
+  std::vector<Fact> facts;
+  StatedReader state;
+  DecisionInput input;
+
+  void Read(const Bundle& bundle, const core::Json& stated, std::string tool_otherwise) {
+    tool = TextMemberOf(stated, "tool", tool_otherwise);
+    effect = TextMemberOf(stated, "effect", EffectOf(bundle));
+    args = ObjectMember(stated, "args");
+    session = ObjectMember(stated, "session");
+    state.used = ObjectMember(stated, "used");
+    state.counts = ObjectMember(stated, "counts");
+    user = TextMemberOf(stated, "user", "");
+    principal = TextMemberOf(stated, "principal", "tester");
+    agent = TextMemberOf(stated, "agent", "tester");
+    const core::Json untrusted = MemberOf(stated, "untrusted");
+    input.flow_untrusted = untrusted.is_boolean() && untrusted.get<bool>();
+    ReadRoles(MemberOf(stated, "roles"));
+    ReadNow(MemberOf(stated, "now"));
+    ReadFacts(bundle, ObjectMember(stated, "facts"));
+    Point();
+  }
+
+  std::string EffectOf(const Bundle& bundle) const {
+    for (const KnownTool& known : bundle.tools()) {
+      if (known.name == tool) return known.effect;
+    }
+    return "write";
+  }
+
+  void ReadRoles(const core::Json& stated) {
+    if (!stated.is_array()) return;
+    for (const core::Json& role : stated) {
+      if (!role.is_string()) {
+        problem = "roles wants a list of texts";
+        return;
+      }
+      roles.push_back(role.get<std::string>());
+    }
+  }
+
+  void ReadNow(const core::Json& stated) {
+    input.now_us = kDefaultNowUs;
+    if (!stated.is_string()) return;
+    const auto time = ParseTime(stated.get_ref<const std::string&>());
+    if (!time) problem = "now is no time; write 2026-05-01T10:00:00Z";
+    input.now_us = time.value_or(kDefaultNowUs);
+  }
+
+  // Every declared fact is there: as stated, or absent.
+  void ReadFacts(const Bundle& bundle, const core::Json& stated) {
+    std::set<std::string> declared;
+    for (const FactDecl& decl : bundle.FactsFor(tool)) {
+      declared.insert(decl.name);
+      Fact fact{.name = decl.name, .present = false, .value = nullptr, .error_code = "NOT_STATED"};
+      const auto found = stated.find(decl.name);
+      if (found != stated.end() && found->is_object() && found->contains("$failed")) {
+        fact.error_code = TextMemberOf(*found, "$failed", "");
+      } else if (found != stated.end()) {
+        fact.present = true;
+        fact.value = *found;
+        fact.error_code.clear();
+      }
+      facts.push_back(std::move(fact));
+    }
+    for (const auto& item : stated.items()) {
+      if (!declared.contains(item.key())) {
+        problem = "no fact `" + item.key() + "` is declared for `" + tool + "`";
+      }
+    }
+  }
+
+  void Point() {
+    args_text = core::CanonicalJson(args);
+    input.call = {.id = "00000000-0000-7000-8000-000000000001",
+                  .run = "00000000-0000-7000-8000-000000000002",
+                  .tool = tool,
+                  .effect = effect,
+                  .agent = agent,
+                  .step = 1};
+    input.tenant = "main";
+    input.principal = principal;
+    input.principal_roles = &roles;
+    input.user = user;
+    input.args = &args;
+    input.args_text = args_text;
+    input.session = &session;
+    input.facts = &facts;
+    input.state = &state;
+  }
+};
+
+StatedCase::StatedCase(const Bundle& bundle, const core::Json& stated, std::string tool_otherwise)
+    : parts_(std::make_unique<Parts>()) {
+  parts_->Read(bundle, stated, std::move(tool_otherwise));
+}
+
+StatedCase::~StatedCase() = default;
+
+const std::string& StatedCase::problem() const { return parts_->problem; }
+const DecisionInput& StatedCase::input() const { return parts_->input; }
+
+}  // namespace interlock::policies

@@ -1,0 +1,239 @@
+#include "table/table_rule.h"
+
+#include <algorithm>
+
+#include "core/check.h"
+#include "core/json.h"
+#include "lua_money.h"
+
+namespace interlock::policies {
+namespace {
+
+// Builds the verdict of a rule whose conditions hold. Every method says false where a value is
+// missing or does not fit, and then has said why.
+class VerdictMaker {
+ public:
+  VerdictMaker(const TableRule& rule, const std::string& id, PathValues& values)
+      : rule_(rule), id_(id), values_(values) {}
+
+  bool Make(RuleVerdict& out, const std::vector<BudgetDecl>& budgets) {
+    out.kind = rule_.verdict;
+    out.code = rule_.code;
+    if (!Fill(rule_.say, out.say) || !Fill(rule_.because, out.because)) return false;
+    out.say = CutToSay(std::move(out.say));
+    out.because = CutToSay(std::move(out.because));
+    switch (rule_.verdict) {
+      case VerdictKind::kDeny:
+      case VerdictKind::kModify:
+        return MakeChanges(out.changes);
+      case VerdictKind::kAsk:
+        return MakeDemand(out.demand, out.say);
+      case VerdictKind::kLimit:
+        return MakeLimit(out.limit);
+      case VerdictKind::kReserve:
+        return MakeAmount(out, budgets[rule_.budget]);
+      default:
+        return true;
+    }
+  }
+
+  std::string error;
+
+ private:
+  bool Fail(std::string text) {
+    error = std::move(text);
+    return false;
+  }
+
+  bool Fill(const TextTemplate& text, std::string& out) {
+    for (const TextTemplate::Part& part : text.parts) {
+      if (part.path < 0) {
+        out += part.text;
+        continue;
+      }
+      const Operand& value = values_.Get(part.path);
+      switch (value.kind) {
+        case Operand::Kind::kAbsent:
+          return Fail(values_.WhyAbsent(part.path));
+        case Operand::Kind::kText:
+          out += value.text;
+          break;
+        case Operand::Kind::kInteger:
+          out += std::to_string(value.integer);
+          break;
+        case Operand::Kind::kNumber:
+          out += ShortestDecimal(value.number);
+          break;
+        case Operand::Kind::kBoolean:
+          out += value.boolean ? "true" : "false";
+          break;
+        default:
+          return Fail("`" + values_.path(part.path).text + "` is " +
+                      std::string(KindName(value.kind)) + " and cannot stand inside a text");
+      }
+    }
+    return true;
+  }
+
+  bool MakeChanges(core::Json& out) {
+    if (rule_.changes.empty()) return true;
+    out = core::Json::object();
+    for (std::size_t i = 0; i < rule_.changes.size(); ++i) {
+      const auto& [path, change] = rule_.changes[i];
+      if (!Apply(change, rule_.change_paths[i], out[path])) return false;
+    }
+    return true;
+  }
+
+  bool Apply(const Change& change, int at, core::Json& out) {
+    if (change.kind == Change::Kind::kConstant) {
+      out = change.constant;
+      return true;
+    }
+    const int from = change.kind == Change::Kind::kPath ? change.path : at;
+    const Operand& value = values_.Get(from);
+    if (value.kind == Operand::Kind::kAbsent) return Fail(values_.WhyAbsent(from));
+    out = JsonOf(value);
+    if (change.kind == Change::Kind::kMasked) return Mask(*change.wanted, values_.path(at), out);
+    if (change.kind != Change::Kind::kPath) return Bound(change, values_.path(at), out);
+    return true;
+  }
+
+  // Every text inside, at any depth; names of fields stay.
+  bool Mask(const DetectWanted& wanted, const ContextPath& path, core::Json& value) {
+    if (value.is_structured()) {
+      for (core::Json& inner : value) {
+        if (!Mask(wanted, path, inner)) return false;
+      }
+      return true;
+    }
+    if (!value.is_string()) return true;
+    const std::string& text = value.get_ref<const std::string&>();
+    std::int64_t work = 0;
+    const auto found = Look(text, path.names.empty() ? "" : path.names.back(), wanted, work);
+    if (!found.ok()) return Fail(std::string(core::Message(found.status())));
+    value = Masked(text, *found);
+    return true;
+  }
+
+  bool Bound(const Change& change, const ContextPath& path, core::Json& value) {
+    if (!value.is_number()) return Fail("`" + path.text + "` is no number to be bounded");
+    const double number = value.get<double>();
+    const bool beyond =
+        change.kind == Change::Kind::kAtMost ? number > change.bound : number < change.bound;
+    if (beyond) value = change.constant;
+    return true;
+  }
+
+  bool MakeDemand(ApprovalDemand& out, const std::string& say) {
+    out = rule_.demand;
+    out.say = say;
+    for (const TextTemplate& approver : rule_.approvers) {
+      std::string text;
+      if (!Fill(approver, text)) return false;
+      if (!IsApprover(text)) return Fail("`" + text.substr(0, 64) + "` is no approver");
+      out.approvers.push_back(std::move(text));
+    }
+    std::sort(out.approvers.begin(), out.approvers.end());
+    out.approvers.erase(std::unique(out.approvers.begin(), out.approvers.end()),
+                        out.approvers.end());
+    out.show = core::Json::object();
+    if (rule_.show.empty()) out.show["args"] = *values_.input().args;
+    for (const int path : rule_.show) {
+      const Operand& value = values_.Get(path);
+      if (value.kind == Operand::Kind::kAbsent) return Fail(values_.WhyAbsent(path));
+      out.show[values_.path(path).text] = JsonOf(value);
+    }
+    return true;
+  }
+
+  bool MakeLimit(LimitUse& out) {
+    out = rule_.limit;
+    std::string key;
+    if (!Fill(rule_.key, key)) return false;
+    if (key.empty() || key.size() > kKeyBytesMax) return Fail("a key has 1 to 256 bytes");
+    out.key = id_ + "/" + key;
+    return true;
+  }
+
+  bool MakeAmount(RuleVerdict& out, const BudgetDecl& budget) {
+    out.budget = rule_.budget;
+    if (rule_.amount.kind == Change::Kind::kConstant) {
+      out.amount = rule_.amount.constant.get<std::int64_t>();
+      return true;
+    }
+    const Operand& value = values_.Get(rule_.amount.path);
+    if (value.kind == Operand::Kind::kAbsent) return Fail(values_.WhyAbsent(rule_.amount.path));
+    const std::string& name = values_.path(rule_.amount.path).text;
+    if (rule_.money) {
+      const auto minor = MinorUnits(value, budget.unit, *core::MinorDigits(budget.unit));
+      if (!minor.ok()) return Fail("`" + name + "`: " + std::string(core::Message(minor.status())));
+      out.amount = *minor;
+    } else if (value.kind == Operand::Kind::kInteger) {
+      out.amount = value.integer;
+    } else {
+      return Fail("`" + name + "` is " + std::string(KindName(value.kind)) + "; budget `" +
+                  budget.name + "` counts whole " + budget.unit);
+    }
+    return out.amount >= 0 || Fail("a negative amount cannot be reserved");
+  }
+
+  const TableRule& rule_;
+  const std::string& id_;
+  PathValues& values_;
+};
+
+Truth Holds(const TableRule& rule, Evaluation& evaluation) {
+  bool doubt = false;
+  for (const Condition& condition : rule.where) {
+    PathValues& values = *evaluation.values;
+    const Truth truth = Evaluate(condition.predicate, values.Get(condition.path), condition.path,
+                                 values.path(condition.path).text, evaluation);
+    if (truth == Truth::kFalse) return truth;
+    doubt = doubt || truth == Truth::kError;
+  }
+  return doubt ? Truth::kError : Truth::kTrue;
+}
+
+}  // namespace
+
+TableEnd RunTableRule(const TableRule& rule, const TableRun& run,
+                      const std::vector<BudgetDecl>& budgets, PathValues& values) {
+  TableEnd end;
+  Evaluation evaluation{.values = &values, .work_left = run.work_max};
+  const Truth truth = Holds(rule, evaluation);
+  end.work = run.work_max - evaluation.work_left;
+  if (truth == Truth::kFalse) return end;
+  if (truth == Truth::kError) {
+    // Once more for the words: the same values give the same error.
+    Evaluation again{.values = &values, .work_left = run.work_max, .explain = true};
+    Holds(rule, again);
+    end.error_code = again.out_of_work ? "FUEL" : "RULE_ERROR";
+    end.error = std::move(again.error);
+    return end;
+  }
+  VerdictMaker maker(rule, run.id, values);
+  RuleVerdict verdict{.line = run.line};
+  if (maker.Make(verdict, budgets)) {
+    end.verdict = std::move(verdict);
+  } else {
+    end.error_code = "RULE_ERROR";
+    end.error = std::move(maker.error);
+  }
+  return end;
+}
+
+std::string WhyNotApplicable(const TableRule& rule, PathValues& values, const PathTable& paths) {
+  Evaluation evaluation{.values = &values};
+  for (const Condition& condition : rule.where) {
+    const Operand& value = values.Get(condition.path);
+    const std::string& name = paths.at(condition.path).text;
+    const Truth truth = Evaluate(condition.predicate, value, condition.path, name, evaluation);
+    if (truth != Truth::kFalse) continue;
+    return name + " " + ShowOperand(value) +
+           " is not: " + ShowPredicate(condition.predicate, paths);
+  }
+  return "";
+}
+
+}  // namespace interlock::policies
