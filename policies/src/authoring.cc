@@ -8,6 +8,7 @@
 #include "freeze.h"
 #include "lua_json.h"
 #include "lua_money.h"
+#include "lua_time.h"
 #include "placeholder.h"
 #include "program.h"
 
@@ -15,6 +16,12 @@ namespace interlock::policies {
 namespace {
 
 constexpr int kSelectorDepthMax = 4;
+
+// What message(), result(…) and answer() give: a whole selector.
+struct PhaseHandle {
+  UserdataHead head;
+  Selector* selector;
+};
 
 struct EffectHandle {
   UserdataHead head;
@@ -40,6 +47,9 @@ void AddToSelector(lua_State* lua, int index, Selector& selector) {
   if (const auto* effect = UserdataOf<EffectHandle>(lua, index, Kind::kEffect); effect != nullptr) {
     selector.effects.emplace_back(effect->effect);
     return;
+  }
+  if (UserdataHasKind(lua, index, Kind::kPhase)) {
+    Raise(lua, "message(), result(…) and answer() stand alone; write two rules");
   }
   std::string tool(CheckText(lua, index, "a selector"));
   const bool fine = !tool.empty() && tool.size() <= 128;
@@ -86,7 +96,33 @@ std::size_t CurrentPolicy(lua_State* lua) {
   return *policy;
 }
 
+std::int64_t CheckDate(lua_State* lua, const Fields& fields, const char* what, const char* name) {
+  const std::string text = fields.Text(name);
+  const std::optional<std::int64_t> time = ParseTime(text);
+  if (!time) {
+    Raise(lua,
+          std::string(what) + "." + name + " is a date such as 2026-10-01, not `" + text + "`");
+  }
+  return *time;
+}
+
+void CheckMode(const Fields& fields, lua_State* lua, Rule& rule) {
+  const std::string mode = fields.TextOr("mode", "active");
+  if (mode != "active" && mode != "shadow") {
+    Raise(lua, "mode is \"shadow\" or \"active\", not `" + mode + "`");
+  }
+  rule.shadow = mode == "shadow";
+  if (rule.shadow != fields.Has("ends")) {
+    Raise(lua, rule.shadow ? "a rule in shadow needs `ends`, the date until it is watched"
+                           : "only a rule in shadow has `ends`");
+  }
+  if (rule.shadow) rule.shadow_ends_us = CheckDate(lua, fields, "rule", "ends");
+}
+
 Selector CheckSelector(lua_State* lua, int index) {
+  if (const auto* handle = UserdataOf<PhaseHandle>(lua, index, Kind::kPhase); handle != nullptr) {
+    return *handle->selector;
+  }
   Selector selector;
   CollectSelector(lua, index, 0, selector);
   if (selector.tools.empty() && selector.effects.empty()) {
@@ -97,14 +133,28 @@ Selector CheckSelector(lua_State* lua, int index) {
 
 namespace {
 
+Layer CheckLayer(lua_State* lua, const std::string& name) {
+  for (const Layer layer : {Layer::kOrg, Layer::kTeam, Layer::kAgent}) {
+    if (LayerName(layer) == name) return layer;
+  }
+  Raise(lua, "policy.layer is org, team or agent, not `" + name + "`");
+}
+
 int TakePolicy(lua_State* lua) {
   CheckPolicyFile(lua, "policy");
-  const Fields fields(lua, 2, "policy", {"version", "owner", "tools", "default", "doc"});
+  const Fields fields(lua, 2, "policy",
+                      {"version", "owner", "tools", "default", "doc", "layer", "owns"});
   PolicyDecl policy{.name = CheckName(lua, 1, "the name of a policy"),
                     .version = fields.TextOr("version", "1"),
                     .owner = fields.Text("owner"),
                     .tools = CheckSelector(lua, fields.Push("tools")),
+                    .layer = CheckLayer(lua, fields.TextOr("layer", "team")),
                     .place = PlaceOf(lua)};
+  if (policy.tools.phase != RulePhase::kCall) Raise(lua, "policy.tools names tools or effects");
+  if (fields.Has("owns")) {
+    policy.owns = CheckSelector(lua, fields.Push("owns"));
+    if (policy.owns.phase != RulePhase::kCall) Raise(lua, "policy.owns names tools or effects");
+  }
   if (fields.TextOr("default", "deny") != "deny") {
     Raise(lua, "the default is \"deny\"; what is to be allowed says so in a rule");
   }
@@ -120,7 +170,8 @@ int Policy(lua_State* lua) {
 }
 
 void TakeOptions(lua_State* lua, int index, Rule& rule) {
-  const Fields fields(lua, index, "the options of a rule", {"doc", "examples"});
+  const Fields fields(lua, index, "the options of a rule", {"doc", "examples", "mode", "ends"});
+  CheckMode(fields, lua, rule);
   rule.doc = fields.TextOr("doc", "");
   if (fields.Has("examples")) rule.examples = CheckExamples(lua, fields.Push("examples"));
 }
@@ -246,11 +297,12 @@ int TakeTest(lua_State* lua) {
   if (ProgramOf(lua).what() != Program::What::kTests) {
     Raise(lua, "test cases stand in files named *_test.lua");
   }
-  const Fields fields(
-      lua, 2, "test",
-      {"tool", "effect", "args", "facts", "session", "user", "principal", "roles", "agent", "now",
-       "untrusted", "used", "counts", "expect", "code", "rule", "args_after"});
-  fields.Text("tool");
+  const Fields fields(lua, 2, "test",
+                      {"tool",      "effect", "args",       "facts",        "session",   "user",
+                       "principal", "roles",  "agent",      "now",          "untrusted", "used",
+                       "counts",    "labels", "message",    "result",       "answer",    "expect",
+                       "code",      "rule",   "args_after", "content_after"});
+  if (!fields.Has("message") && !fields.Has("answer")) fields.Text("tool");
   fields.Text("expect");
   ProgramOf(lua).AddTest({.name = std::string(CheckText(lua, 1, "the name of a test")),
                           .place = PlaceOf(lua),
@@ -261,6 +313,75 @@ int TakeTest(lua_State* lua) {
 int TestStart(lua_State* lua) {
   CheckText(lua, 1, "the name of a test");
   return PushTaker(lua, &TakeTest);
+}
+
+// exception "name" { rule = "policy/rule", owner, expires, ticket, on, where }
+int TakeException(lua_State* lua) {
+  CheckPolicyFile(lua, "exception");
+  Program& program = ProgramOf(lua);
+  const Fields fields(lua, 2, "exception",
+                      {"rule", "owner", "expires", "ticket", "on", "where", "doc"});
+  ExceptionDecl exception{.rule = fields.Text("rule"),
+                          .owner = fields.Text("owner"),
+                          .ticket = fields.TextOr("ticket", ""),
+                          .policy = CurrentPolicy(lua),
+                          .place = PlaceOf(lua)};
+  const PolicyDecl& policy = program.policies()[exception.policy];
+  exception.id = policy.name + "/" + CheckName(lua, 1, "the name of an exception");
+  exception.expires_us = CheckDate(lua, fields, "exception", "expires");
+  exception.on = fields.Has("on") ? CheckSelector(lua, fields.Push("on")) : policy.tools;
+  if (fields.Has("where")) exception.where = CheckWhere(lua, fields.Push("where"));
+  if (!fields.Has("on") && exception.where.empty()) {
+    Raise(lua, "an exception says for which calls it is: `on`, `where` or both");
+  }
+  program.AddException(std::move(exception));
+  return 0;
+}
+
+int ExceptionStart(lua_State* lua) {
+  CheckName(lua, 1, "the name of an exception");
+  return PushTaker(lua, &TakeException);
+}
+
+int CollectPhase(lua_State* lua) {
+  auto* handle = static_cast<PhaseHandle*>(lua_touserdata(lua, 1));
+  delete handle->selector;
+  handle->selector = nullptr;
+  return 0;
+}
+
+int PushPhase(lua_State* lua, Selector selector) {
+  auto* handle = static_cast<PhaseHandle*>(lua_newuserdatauv(lua, sizeof(PhaseHandle), 0));
+  *handle = {.head = {Kind::kPhase}, .selector = nullptr};
+  lua_createtable(lua, 0, 2);
+  lua_pushcfunction(lua, &CollectPhase);
+  lua_setfield(lua, -2, "__gc");
+  lua_pushboolean(lua, 0);
+  lua_setfield(lua, -2, "__metatable");
+  lua_setmetatable(lua, -2);
+  handle->selector = new Selector(std::move(selector));
+  return 1;
+}
+
+// result("mail.*"), result(effect "read"), result({ … }): what such calls gave.
+int Result(lua_State* lua) {
+  CheckLoading(lua, "result(…)");
+  Selector selector = CheckSelector(lua, 1);
+  if (selector.phase != RulePhase::kCall) Raise(lua, "result(…) names tools or effects");
+  selector.phase = RulePhase::kResult;
+  return PushPhase(lua, std::move(selector));
+}
+
+int Message(lua_State* lua) {
+  CheckLoading(lua, "message()");
+  if (lua_gettop(lua) != 0) Raise(lua, "message() takes nothing: it means every message");
+  return PushPhase(lua, {.phase = RulePhase::kMessage});
+}
+
+int Answer(lua_State* lua) {
+  CheckLoading(lua, "answer()");
+  if (lua_gettop(lua) != 0) Raise(lua, "answer() takes nothing: it means every answer");
+  return PushPhase(lua, {.phase = RulePhase::kAnswer});
 }
 
 // failed("NOT_FOUND") stands for a look-up that gave no value.
@@ -276,8 +397,9 @@ int Failed(lua_State* lua) {
 
 void AddAuthoringFunctions(lua_State* lua) {
   constexpr luaL_Reg kFunctions[] = {
-      {"policy", Policy}, {"on", On},          {"fact", FactStart}, {"budget", BudgetStart},
-      {"effect", Effect}, {"test", TestStart}, {"failed", Failed},  {nullptr, nullptr}};
+      {"policy", Policy}, {"on", On},           {"fact", FactStart}, {"budget", BudgetStart},
+      {"effect", Effect}, {"test", TestStart},  {"failed", Failed},  {"exception", ExceptionStart},
+      {"result", Result}, {"message", Message}, {"answer", Answer},  {nullptr, nullptr}};
   luaL_setfuncs(lua, kFunctions, 0);
 }
 

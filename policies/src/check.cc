@@ -53,6 +53,7 @@ class Checker {
   void Run() {
     CheckNames();
     CheckFactOrder();
+    CheckExceptions();
     for (const Rule& rule : program_.rules()) {
       ScanRule(rule);
       if (rule.table != nullptr) CheckTable(program_, rule, tools_, findings_);
@@ -92,6 +93,36 @@ class Checker {
       const Rule& rule = program_.rules()[i];
       if (rule.id == program_.rules()[i - 1].id) {
         Report(rule.place, "error", "DUPLICATE_RULE", "rule `" + rule.id + "` is declared twice");
+      }
+    }
+  }
+
+  const Rule* FindRule(const std::string& id) const {
+    for (const Rule& rule : program_.rules()) {
+      if (rule.id == id) return &rule;
+    }
+    return nullptr;
+  }
+
+  // A loosening names a rule that is there, of its own layer or below.
+  void CheckExceptions() {
+    std::vector<std::string> ids;
+    for (const Rule& rule : program_.rules()) ids.push_back(rule.id);
+    for (const ExceptionDecl& exception : program_.exceptions()) {
+      const Rule* rule = FindRule(exception.rule);
+      if (rule == nullptr) {
+        Report(exception.place, "error", "UNKNOWN_RULE",
+               "exception `" + exception.id + "`: there is no rule `" + exception.rule + "`" +
+                   DidYouMean(exception.rule, ids));
+        continue;
+      }
+      const PolicyDecl& of = program_.policies()[rule->policy];
+      const PolicyDecl& by = program_.policies()[exception.policy];
+      if (by.layer > of.layer) {
+        Report(exception.place, "error", "LAYER",
+               "exception `" + exception.id + "` stands in layer " +
+                   std::string(LayerName(by.layer)) + " and cannot loosen layer " +
+                   std::string(LayerName(of.layer)) + "; ask `" + of.owner + "`");
       }
     }
   }
@@ -236,6 +267,7 @@ class Checker {
   }
 
   void CheckRule(const Rule& rule) {
+    CheckOwned(rule);
     CheckSelectorTools(rule.selector, rule.place, "rule `" + rule.id + "`");
     for (const std::string& tool : rule.selector.tools) {
       const KnownTool* known = FindTool(tool);
@@ -247,9 +279,27 @@ class Checker {
     for (const FieldAccess& access : fields_[rule.id]) CheckAccess(rule, access);
   }
 
+  // An allow that can never count.
+  void CheckOwned(const Rule& rule) {
+    const bool allows = rule.table != nullptr && rule.table->verdict == VerdictKind::kAllow &&
+                        rule.selector.phase == RulePhase::kCall;
+    if (!allows) return;
+    const Layer layer = program_.policies()[rule.policy].layer;
+    bool any = false;
+    for (const KnownTool& tool : tools_) {
+      if (!program_.Applies(rule, tool.name, tool.effect)) continue;
+      if (program_.OwnerOf(tool.name, tool.effect) >= layer) return;
+      any = true;
+    }
+    if (!any) return;
+    Report(rule.place, "warning", "NOT_OWNED",
+           "rule `" + rule.id + "` allows nothing: a policy of a layer above owns its tools");
+  }
+
   void CheckAccess(const Rule& rule, const FieldAccess& access) {
-    static const std::vector<std::string> kRoots = {
-        "args", "session", "facts", "call", "principal", "flow", "now", "tenant", "user"};
+    static const std::vector<std::string> kRoots = {"args",      "session", "facts",  "call",
+                                                    "principal", "flow",    "now",    "tenant",
+                                                    "user",      "message", "result", "answer"};
     static const std::map<std::string, std::vector<std::string>> kFixed = {
         {"call", {"tool", "effect", "id", "run", "agent", "step"}},
         {"principal", {"id", "roles"}},
@@ -261,6 +311,12 @@ class Checker {
       if (access.path.size() > 1) return;
       Report(place, "error", "UNKNOWN_FIELD",
              "the context has no field `" + root + "`" + DidYouMean(root, kRoots));
+    } else if (root == "message" || root == "result" || root == "answer") {
+      if (root == RulePhaseName(rule.selector.phase)) return;
+      Report(place, "error", "WRONG_PHASE",
+             "there is no `" + root + "` in a rule about " +
+                 std::string(RulePhaseName(rule.selector.phase)) + "s; write on(" + root +
+                 (root == "result" ? "(\"tool\"), …)" : "(), …)"));
     } else if (fixed != kFixed.end() && access.path.size() > 1) {
       const std::string& name = access.path[1];
       if (std::find(fixed->second.begin(), fixed->second.end(), name) == fixed->second.end()) {

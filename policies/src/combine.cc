@@ -10,14 +10,13 @@
 namespace interlock::policies {
 namespace {
 
-constexpr std::string_view kErrorSay = "A rule could not decide about this call, so it is denied.";
-
 class Combiner {
  public:
-  Combiner(const DecisionInput& input, const std::vector<BudgetDecl>& budgets, Decision& decision)
-      : input_(input), budgets_(budgets), decision_(decision) {}
+  Combiner(const DecisionInput& input, const CombineWorld& world, Decision& decision)
+      : input_(input), world_(world), decision_(decision) {}
 
   void Take(const RuleOutcome& outcome) {
+    if (outcome.exception != nullptr && outcome.verdict) return TakeExcepted(outcome);
     if (!outcome.error_code.empty()) {
       Fired(outcome, "error", outcome.error_code, "", outcome.error, outcome.line);
       return;
@@ -47,8 +46,7 @@ class Combiner {
   void TakeVerdict(const RuleOutcome& outcome, const RuleVerdict& verdict) {
     switch (verdict.kind) {
       case VerdictKind::kAllow:
-        allowed_ = true;
-        return Fired(outcome, "allow", "", "", "", verdict.line);
+        return TakeAllow(outcome, verdict);
       case VerdictKind::kDeny:
         return TakeDeny(outcome, verdict);
       case VerdictKind::kAsk:
@@ -60,8 +58,36 @@ class Combiner {
         return TakeLimit(outcome, verdict);
       case VerdictKind::kReserve:
         return TakeReserve(outcome, verdict);
+      case VerdictKind::kLabel:
+        return TakeLabel(outcome, verdict);
       case VerdictKind::kNote:
         return Fired(outcome, "note", "", "", verdict.because, verdict.line);
+    }
+  }
+
+  // A layer below the tool's owner cannot allow; that it tried is on the record.
+  void TakeAllow(const RuleOutcome& outcome, const RuleVerdict& verdict) {
+    const Layer layer = world_.policies[outcome.rule->policy].layer;
+    if (layer <= world_.owner) {
+      allowed_ = true;
+      return Fired(outcome, "allow", "", "", "", verdict.line);
+    }
+    Fired(outcome, "note", "", "",
+          "allows nothing here: the tool belongs to layer " + std::string(LayerName(world_.owner)),
+          verdict.line);
+  }
+
+  void TakeExcepted(const RuleOutcome& outcome) {
+    const RuleVerdict& verdict = *outcome.verdict;
+    Fired(outcome, "excepted", verdict.code, "", verdict.because, verdict.line);
+    decision_.rules.back().exception = outcome.exception->id;
+  }
+
+  void TakeLabel(const RuleOutcome& outcome, const RuleVerdict& verdict) {
+    Fired(outcome, "label", "", "", "", verdict.line);
+    for (LabelChange label : verdict.labels) {
+      label.rule = outcome.rule->id;
+      decision_.labels.push_back(std::move(label));
     }
   }
 
@@ -101,7 +127,7 @@ class Combiner {
 
   void TakeReserve(const RuleOutcome& outcome, const RuleVerdict& verdict) {
     if (input_.state == nullptr) return NoState(outcome, verdict);
-    const BudgetDecl& budget = budgets_[verdict.budget];
+    const BudgetDecl& budget = world_.budgets[verdict.budget];
     const std::string_view who = ScopeValue(budget.per);
     if (who.empty()) {
       return Fired(outcome, "error", "RULE_ERROR", "",
@@ -169,11 +195,13 @@ class Combiner {
     return true;
   }
 
-  // Sets the value at "args.a.b" in `args`; every step but the last must be an object that is
-  // there.
-  static bool SetAt(core::Json& args, std::string_view path, const core::Json& value) {
-    core::Json* at = &args;
-    path.remove_prefix(5);
+  // Sets the value at "args.a.b" in the arguments, or at "result.a.b" in the content; every step
+  // but the last must be an object that is there.
+  static bool SetAt(core::Json& document, std::string_view path, const core::Json& value) {
+    const std::size_t root = path.find('.');
+    if (root == std::string_view::npos) return document = value, true;
+    core::Json* at = &document;
+    path.remove_prefix(root + 1);
     for (std::size_t dot = path.find('.'); dot != std::string_view::npos; dot = path.find('.')) {
       const std::string step(path.substr(0, dot));
       if (!at->is_object() || !at->contains(step)) return false;
@@ -195,17 +223,19 @@ class Combiner {
       }
       return;
     }
-    core::Json changed = *input_.args;
+    const bool call = input_.phase == RulePhase::kCall;
+    const core::Json& before = call ? *input_.args : *input_.content;
+    core::Json changed = before;
     for (const auto& [path, value] : merged) {
       if (!SetAt(changed, path, value)) {
         for (const RuleOutcome* outcome : modifies_) {
-          Refuse(*outcome, "MODIFY_PATH", "`" + path + "` has no place in the arguments");
+          Refuse(*outcome, "MODIFY_PATH", "`" + path + "` has no place in it");
         }
         return;
       }
     }
-    if (changed == *input_.args || Denied()) return;
-    decision_.modified_args = std::move(changed);
+    if (changed == before || Denied()) return;
+    (call ? decision_.modified_args : decision_.modified_content) = std::move(changed);
     decision_.verdict = Verdict::kModify;
     decision_.code = "MODIFIED";
     decision_.say = "";
@@ -252,17 +282,30 @@ class Combiner {
     decision_.say = std::move(say);
   }
 
+  std::string ErrorSay() const {
+    if (input_.phase == RulePhase::kCall) {
+      return "A rule could not decide about this call, so it is denied.";
+    }
+    return "A rule could not decide about this " + std::string(RulePhaseName(input_.phase)) +
+           ", so it is withheld.";
+  }
+
+  std::string DenySay() const {
+    if (input_.phase == RulePhase::kCall) return "This call is denied.";
+    return "This " + std::string(RulePhaseName(input_.phase)) + " is withheld.";
+  }
+
   void Conclude() {
     const FiredRule* error = First("error");
     const FiredRule* deny = First("deny");
     if (error != nullptr || deny != nullptr) {
       std::string say = Say("deny");
-      if (say.empty()) say = error != nullptr ? kErrorSay : "This call is denied.";
+      if (say.empty()) say = error != nullptr ? ErrorSay() : DenySay();
       Set(Verdict::kDeny, error != nullptr ? error->code : deny->code, std::move(say));
     } else if (!decision_.demands.empty()) {
       const std::string say = Say("ask");
       Set(Verdict::kAsk, "APPROVAL_REQUIRED", say.empty() ? "This call needs an approval." : say);
-    } else if (allowed_) {
+    } else if (allowed_ || input_.phase != RulePhase::kCall) {
       Set(Verdict::kAllow, "OK", "");
     } else {
       Set(Verdict::kDeny, "DEFAULT_DENY", "No rule allows this call.");
@@ -290,7 +333,7 @@ class Combiner {
   }
 
   const DecisionInput& input_;
-  const std::vector<BudgetDecl>& budgets_;
+  const CombineWorld& world_;
   Decision& decision_;
   bool allowed_ = false;
   std::vector<const RuleOutcome*> modifies_;
@@ -299,11 +342,29 @@ class Combiner {
 
 }  // namespace
 
-void Combine(const DecisionInput& input, const std::vector<BudgetDecl>& budgets,
+void Combine(const DecisionInput& input, const CombineWorld& world,
              const std::vector<RuleOutcome>& outcomes, Decision& decision) {
-  Combiner combiner(input, budgets, decision);
-  for (const RuleOutcome& outcome : outcomes) combiner.Take(outcome);
+  Combiner combiner(input, world, decision);
+  bool shadow = false;
+  for (const RuleOutcome& outcome : outcomes) {
+    shadow = shadow || outcome.rule->shadow;
+    if (!outcome.rule->shadow) combiner.Take(outcome);
+  }
   combiner.Finish();
+  decision.shadow_verdict = decision.verdict;
+  if (!shadow) return;
+  Decision all;
+  Combiner with(input, world, all);
+  for (const RuleOutcome& outcome : outcomes) with.Take(outcome);
+  with.Finish();
+  decision.shadow_verdict = all.verdict;
+  for (const RuleOutcome& outcome : outcomes) {
+    if (!outcome.rule->shadow) continue;
+    const auto fired = std::find_if(all.rules.begin(), all.rules.end(), [&](const FiredRule& one) {
+      return one.id == outcome.rule->id;
+    });
+    if (fired != all.rules.end()) decision.shadow.push_back(*fired);
+  }
 }
 
 }  // namespace interlock::policies

@@ -238,10 +238,21 @@ bool Context::TryPushRoot(lua_State* lua, int node, std::string_view key) {
   if (key == "flow") return push_shape(Shape::kFlow, "flow");
   if (key == "now") return lua_pushinteger(lua, input_->now_us), true;
   if (key == "tenant") return PushText(lua, input_->tenant), true;
+  if (key == "message" || key == "result" || key == "answer") {
+    if (key != RulePhaseName(input_->phase)) {
+      Raise(lua, "there is no " + std::string(key) + " in a rule about " +
+                     std::string(RulePhaseName(input_->phase)) + "s");
+    }
+    if (input_->content == nullptr) return false;
+    return PushValue(lua, Node{.value = input_->content,
+                               .parent = node,
+                               .key = RulePhaseName(input_->phase),
+                               .cached = input_->content->is_object()});
+  }
   if (key == "user") return !input_->user.empty() && (PushText(lua, input_->user), true);
   Raise(lua, "the context has no field `" + std::string(key) + "`" +
                  DidYouMean(key, {"args", "session", "facts", "call", "principal", "flow", "now",
-                                  "tenant", "user"}));
+                                  "tenant", "user", "message", "result", "answer"}));
 }
 
 bool Context::TryPushFact(lua_State* lua, int node, std::string_view key) {
@@ -466,6 +477,21 @@ int Context::Get(lua_State* lua) {
   luaL_checkstack(lua, 96, "the path is too deep");
   if (!context.TryPushPath(lua, node, 2)) lua_pushvalue(lua, 3);
   return 1;
+}
+
+// "args.items.2" of a node and, if there is one, the field at `key_index`.
+std::string Context::LabelPath(lua_State* lua, int index, int key_index) {
+  const int node = NodeIndexAt(lua, index);
+  const Context& context = ContextOf(lua, index);
+  std::string path;
+  for (int at = node; at > 0; at = context.nodes_[at].parent) {
+    const Node& one = context.nodes_[at];
+    const std::string name = one.index > 0 ? std::to_string(one.index) : std::string(one.key);
+    path = path.empty() ? name : name + "." + path;
+  }
+  if (lua_isnoneornil(lua, key_index)) return path;
+  const std::string field = KeyText(lua, key_index);
+  return path.empty() ? field : path + "." + field;
 }
 
 int Context::FactError(lua_State* lua) {

@@ -42,6 +42,10 @@ class Context {
   static int Get(lua_State* lua);
   static int FactError(lua_State* lua);
 
+  // Where a node's label stands, with the field at `key_index` when there is one; raises for what
+  // is no node.
+  static std::string LabelPath(lua_State* lua, int index, int key_index);
+
   // The value at "args.a.b", "facts.order.status", "session.x" or "user", or nullptr. For `show`.
   const core::Json* AtPath(std::string_view path);
 

@@ -59,6 +59,7 @@ void AppendRule(const FiredRule& rule, std::string& out) {
   JsonObjectWriter writer(out);
   if (!rule.because.empty()) writer.String("because", rule.because);
   if (!rule.code.empty()) writer.String("code", rule.code);
+  if (!rule.exception.empty()) writer.String("exception", rule.exception);
   writer.String("id", rule.id);
   writer.Int("line", rule.line);
   if (!rule.say.empty()) writer.String("say", rule.say);
@@ -101,6 +102,17 @@ void AppendLimit(const LimitUse& limit, std::string& out) {
   writer.Close();
 }
 
+void AppendLabel(const LabelChange& label, std::string& out) {
+  std::string tags;
+  AppendStrings(label.tags, tags);
+  JsonObjectWriter writer(out);
+  writer.String("path", label.path);
+  writer.String("rule", label.rule);
+  writer.Raw("tags", tags);
+  writer.Bool("untrusted", label.untrusted);
+  writer.Close();
+}
+
 void AppendRead(const VersionedRead& read, std::string& out) {
   JsonObjectWriter writer(out);
   writer.String("key", read.key);
@@ -125,6 +137,20 @@ std::string_view VerdictName(Verdict verdict) {
   return "deny";
 }
 
+std::string_view RulePhaseName(RulePhase phase) {
+  switch (phase) {
+    case RulePhase::kCall:
+      return "call";
+    case RulePhase::kMessage:
+      return "message";
+    case RulePhase::kResult:
+      return "result";
+    case RulePhase::kAnswer:
+      return "answer";
+  }
+  return "call";
+}
+
 std::string CanonicalInput(const DecisionInput& input) {
   static const std::vector<Fact> kNoFacts;
   static const std::vector<std::string> kNoRoles;
@@ -144,11 +170,14 @@ std::string CanonicalInput(const DecisionInput& input) {
     writer.Raw("args", input.args_text);
   }
   writer.String("call", input.call.id);
+  if (input.content != nullptr) writer.Raw("content", core::CanonicalJson(*input.content));
   writer.String("effect", input.call.effect);
   raw("facts", [&](std::string& text) {
     AppendFacts(input.facts == nullptr ? kNoFacts : *input.facts, text);
   });
+  if (input.labels != nullptr) writer.Raw("labels", core::CanonicalJson(LabelsJson(*input.labels)));
   writer.Int("now_us", input.now_us);
+  writer.String("phase", RulePhaseName(input.phase));
   writer.String("principal", input.principal);
   raw("roles", [&](std::string& text) {
     AppendStrings(input.principal_roles == nullptr ? kNoRoles : *input.principal_roles, text);
@@ -163,6 +192,8 @@ std::string CanonicalInput(const DecisionInput& input) {
   writer.Close();
   return out;
 }
+
+core::Digest InputDigest(const DecisionInput& input) { return core::Sha256(CanonicalInput(input)); }
 
 std::string CanonicalDecision(const Decision& decision) {
   std::string out;
@@ -179,14 +210,22 @@ std::string CanonicalDecision(const Decision& decision) {
   array("demands", decision.demands, AppendDemand);
   if (!decision.fix.is_null()) writer.Raw("fix", core::CanonicalJson(decision.fix));
   writer.String("input", core::DigestName(decision.input_digest));
+  if (!decision.labels.empty()) array("labels", decision.labels, AppendLabel);
   array("limits", decision.limits, AppendLimit);
   if (decision.modified_args) {
     writer.Raw("modified_args", core::CanonicalJson(*decision.modified_args));
+  }
+  if (decision.modified_content) {
+    writer.Raw("modified_content", core::CanonicalJson(*decision.modified_content));
   }
   array("reads", decision.reads, AppendRead);
   array("reservations", decision.reservations, AppendReservation);
   array("rules", decision.rules, AppendRule);
   writer.String("say", decision.say);
+  if (!decision.shadow.empty()) {
+    array("shadow", decision.shadow, AppendRule);
+    writer.String("shadow_verdict", VerdictName(decision.shadow_verdict));
+  }
   writer.String("verdict", VerdictName(decision.verdict));
   writer.Close();
   return out;

@@ -13,6 +13,12 @@ Decision NoArguments(Decision decision) {
   return decision;
 }
 
+// A call has arguments; a message, a result or an answer has content.
+bool HasSubject(const DecisionInput& input) {
+  if (input.phase == RulePhase::kCall) return input.args != nullptr;
+  return input.content != nullptr;
+}
+
 }  // namespace
 
 RuleEngine::RuleEngine(std::shared_ptr<const Bundle> bundle, std::unique_ptr<Program> program)
@@ -26,10 +32,9 @@ Decision RuleEngine::DecideBy(const DecisionInput& input, const Rules& rules_of)
   const CLocale plain;
   Decision decision;
   decision.bundle_id = bundle_->id();
-  decision.input_digest = core::Sha256(CanonicalInput(input));
-  if (input.args == nullptr) return NoArguments(std::move(decision));
+  if (!HasSubject(input)) return NoArguments(std::move(decision));
   Program& program = *program_;
-  ToolRules& tool = index_.For(input.call);
+  ToolRules& tool = index_.For(input.phase, input.call);
   program.reads.clear();
   values_.Begin(input);
   program.context().Begin(input, tool.args_schema);
@@ -38,7 +43,9 @@ Decision RuleEngine::DecideBy(const DecisionInput& input, const Rules& rules_of)
   program.vm().set_phase(Phase::kIdle);
   decision.reads = std::move(program.reads);
   program.reads.clear();
-  Combine(input, program.budgets(), outcomes_, decision);
+  const CombineWorld world{
+      .budgets = program.budgets(), .policies = program.policies(), .owner = tool.owner};
+  Combine(input, world, outcomes_, decision);
   program.context().End();
   return decision;
 }
@@ -51,7 +58,8 @@ Decision RuleEngine::Decide(const DecisionInput& input) {
 
 Decision RuleEngine::DecideAlone(const DecisionInput& input, std::size_t rule) {
   const Rule& only = program_->rules()[rule];
-  const bool applies = program_->Applies(only, input.call.tool, input.call.effect);
+  const bool applies = only.selector.phase == input.phase &&
+                       program_->Applies(only, input.call.tool, input.call.effect);
   std::vector<std::uint32_t> rules;
   if (applies) rules.push_back(static_cast<std::uint32_t>(rule));
   return DecideBy(input, [&](ToolRules&) -> const std::vector<std::uint32_t>& { return rules; });
@@ -60,9 +68,9 @@ Decision RuleEngine::DecideAlone(const DecisionInput& input, std::size_t rule) {
 std::vector<RuleTrace> RuleEngine::Trace(const DecisionInput& input) {
   const Decision decision = Decide(input);
   std::vector<RuleTrace> traces;
-  if (input.args == nullptr) return traces;
+  if (!HasSubject(input)) return traces;
   values_.Begin(input);
-  for (const std::uint32_t at : index_.For(input.call).all()) {
+  for (const std::uint32_t at : index_.For(input.phase, input.call).all()) {
     const Rule& rule = program_->rules()[at];
     RuleTrace trace{.id = rule.id, .file = rule.place.file, .line = rule.place.line};
     const auto fired = std::find_if(decision.rules.begin(), decision.rules.end(),
@@ -87,7 +95,31 @@ void RuleEngine::Run(const std::vector<std::uint32_t>& rules) {
   std::int64_t fuel = kDecisionFuel;
   for (const std::uint32_t at : rules) {
     const Rule& rule = program_->rules()[at];
+    if (left_out_ == at) continue;
+    if (rule.shadow && values_.input().now_us >= rule.shadow_ends_us) continue;
+    const std::size_t before = outcomes_.size();
     fuel -= std::min(fuel, rule.table != nullptr ? RunTable(rule, fuel) : RunRule(rule, fuel));
+    if (!rule.exceptions.empty() && outcomes_.size() > before) Except(outcomes_.back());
+  }
+}
+
+// A denial or a demand is taken back by an exception that is in force and whose conditions hold;
+// one that cannot tell excepts nothing.
+void RuleEngine::Except(RuleOutcome& outcome) {
+  const bool takes = outcome.verdict && (outcome.verdict->kind == VerdictKind::kDeny ||
+                                         outcome.verdict->kind == VerdictKind::kAsk);
+  if (!takes) return;
+  const DecisionInput& input = values_.input();
+  for (const std::size_t at : outcome.rule->exceptions) {
+    const ExceptionDecl& exception = program_->exceptions()[at];
+    if (input.now_us >= exception.expires_us) continue;
+    if (!program_->Applies(exception.on, exception.policy, input.call.tool, input.call.effect)) {
+      continue;
+    }
+    Evaluation evaluation{.values = &values_};
+    if (Holds(exception.where, evaluation) != Truth::kTrue) continue;
+    outcome.exception = &exception;
+    return;
   }
 }
 

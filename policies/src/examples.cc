@@ -9,8 +9,8 @@ namespace interlock::policies {
 namespace {
 
 const std::vector<std::string>& Expectations() {
-  static const std::vector<std::string> kWords = {"allow",  "deny",    "ask",  "modify",
-                                                  "limit",  "reserve", "note", "applies",
+  static const std::vector<std::string> kWords = {"allow",  "deny",    "ask",         "modify",
+                                                  "limit",  "reserve", "note",        "applies",
                                                   "silent", "error",   "default_deny"};
   return kWords;
 }
@@ -50,7 +50,13 @@ std::string RunOne(RuleEngine& engine, std::size_t at, const core::Json& example
   const StatedCase stated(engine.bundle(), example, OnlyTool(rule));
   if (!stated.problem().empty()) return stated.problem();
   const Call& call = stated.input().call;
-  if (call.tool.empty()) return "say which tool is called: tool = \"…\"";
+  const RulePhase phase = stated.input().phase;
+  if (phase != rule.selector.phase) {
+    return "the rule is about " + std::string(RulePhaseName(rule.selector.phase)) +
+           "s, and the example states a " + std::string(RulePhaseName(phase));
+  }
+  const bool has_tool = phase == RulePhase::kCall || phase == RulePhase::kResult;
+  if (has_tool && call.tool.empty()) return "say which tool is called: tool = \"…\"";
   if (!engine.program().Applies(rule, call.tool, call.effect)) {
     return "the rule is not about `" + std::string(call.tool) + "` of effect " +
            std::string(call.effect) + "; name another tool or effect";
@@ -65,6 +71,12 @@ std::string RunOne(RuleEngine& engine, std::size_t at, const core::Json& example
   if (!after.is_null() && (!decision.modified_args || *decision.modified_args != after)) {
     return "the arguments became " +
            (decision.modified_args ? core::CanonicalJson(*decision.modified_args) : "nothing else");
+  }
+  const core::Json content = MemberOf(example, "content_after");
+  if (!content.is_null() && (!decision.modified_content || *decision.modified_content != content)) {
+    return "the content became " + (decision.modified_content
+                                        ? core::CanonicalJson(*decision.modified_content)
+                                        : "nothing else");
   }
   return "";
 }

@@ -6,8 +6,8 @@
 namespace interlock::policies {
 namespace {
 
-constexpr std::array<std::string_view, 9> kStrongestFirst = {
-    "error", "deny", "ask", "modify", "limit", "reserve", "allow", "label", "note"};
+constexpr std::array<std::string_view, 10> kStrongestFirst = {
+    "error", "deny", "ask", "modify", "limit", "reserve", "allow", "label", "excepted", "note"};
 
 std::string Outcome(const Decision& decision) {
   switch (decision.verdict) {
@@ -29,6 +29,7 @@ std::string RuleLine(const FiredRule& rule) {
   line += rule.id + " (line " + std::to_string(rule.line) + ")";
   if (!rule.code.empty()) line += " " + rule.code;
   if (!rule.because.empty()) line += ": " + rule.because;
+  if (!rule.exception.empty()) line += " (exception " + rule.exception + ")";
   if (!rule.say.empty()) line += "\n             says: " + rule.say;
   return line;
 }
@@ -52,6 +53,10 @@ std::string Explain(const Decision& decision) {
     for (const FiredRule& rule : decision.rules) {
       if (rule.verdict == verdict) text += RuleLine(rule);
     }
+  }
+  for (const FiredRule& rule : decision.shadow) text += RuleLine(rule) + " (in shadow)";
+  if (!decision.shadow.empty()) {
+    text += "\n  with the rules in shadow: " + std::string(VerdictName(decision.shadow_verdict));
   }
   for (const ApprovalDemand& demand : decision.demands) text += DemandLine(demand);
   for (const Reservation& hold : decision.reservations) {

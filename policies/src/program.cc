@@ -33,6 +33,7 @@ int CreateEnvironment(lua_State* lua) {
   AddAuthoringFunctions(lua);
   AddVerdictFunctions(lua);
   AddTermFunctions(lua);
+  AddLabelFunctions(lua);
   AddRuleForm(lua);
   constexpr luaL_Reg kContext[] = {{"present", &PresentWord},
                                    {"get", &Context::Get},
@@ -123,6 +124,18 @@ bool Program::AddRule(Rule rule) {
   return true;
 }
 
+std::string_view LayerName(Layer layer) {
+  return layer == Layer::kOrg ? "org" : layer == Layer::kTeam ? "team" : "agent";
+}
+
+Layer Program::OwnerOf(std::string_view tool, std::string_view effect) const {
+  Layer owner = Layer::kAgent;
+  for (const PolicyDecl& policy : policies_) {
+    if (policy.layer < owner && policy.owns.Matches(tool, effect)) owner = policy.layer;
+  }
+  return owner;
+}
+
 std::size_t Program::AddBudget(BudgetDecl budget) {
   budgets_.push_back(std::move(budget));
   return budgets_.size() - 1;
@@ -141,6 +154,14 @@ void Program::Load(const std::vector<BundleFile>& files, What what,
   for (const BundleFile* file : sorted) LoadFile(*file, findings);
   std::stable_sort(rules_.begin(), rules_.end(),
                    [](const Rule& a, const Rule& b) { return a.id < b.id; });
+  std::stable_sort(exceptions_.begin(), exceptions_.end(),
+                   [](const ExceptionDecl& a, const ExceptionDecl& b) { return a.id < b.id; });
+  for (std::size_t i = 0; i < exceptions_.size(); ++i) {
+    const auto found =
+        std::lower_bound(rules_.begin(), rules_.end(), exceptions_[i].rule,
+                         [](const Rule& rule, const std::string& id) { return rule.id < id; });
+    if (found != rules_.end() && found->id == exceptions_[i].rule) found->exceptions.push_back(i);
+  }
   for (const Rule& rule : rules_) {
     if (rule.table != nullptr) continue;
     lua_pushcfunction(vm_.lua(), &FreezeArgument);

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "context.h"
+#include "fields.h"
 #include "policies/bundle.h"
 #include "policies/decision.h"
 #include "rule_verdict.h"
@@ -24,11 +25,31 @@ struct Place {
   int line = 0;
 };
 
+// Who wrote a policy, strongest first: what a layer denies, none below may allow.
+enum class Layer : std::uint8_t { kOrg, kTeam, kAgent };
+std::string_view LayerName(Layer layer);
+
 struct PolicyDecl {
   std::string name{};
   std::string version{};
   std::string owner{};
   Selector tools{};  // rules of this policy speak about these only
+  Layer layer = Layer::kTeam;
+  Selector owns{};  // calls that only this layer, or one above, may allow
+  Place place{};
+};
+
+// A loosening, for a while and for some calls: the rule's denials and demands do not count.
+// Declared by a policy of the rule's layer or above.
+struct ExceptionDecl {
+  std::string id{};    // "egress/june-audit"
+  std::string rule{};  // "egress/no-secrets-leave"
+  std::string owner{};
+  std::string ticket{};
+  std::int64_t expires_us = 0;
+  Selector on{};
+  std::vector<Condition> where{};
+  std::size_t policy = 0;
   Place place{};
 };
 
@@ -40,6 +61,9 @@ struct Rule {
   Place place{};
   int function = LUA_NOREF;                  // function form
   std::shared_ptr<const TableRule> table{};  // table form
+  bool shadow = false;                       // says what it would, and counts for nothing
+  std::int64_t shadow_ends_us = 0;           // from then on it is not even asked
+  std::vector<std::size_t> exceptions{};     // in Program::exceptions
   core::Json examples{};                     // a list of calls and what the rule says; or null
 };
 
@@ -76,11 +100,19 @@ class Program {
   const std::vector<BudgetDecl>& budgets() const { return budgets_; }
   const std::vector<TestCase>& tests() const { return tests_; }
 
-  // Whether the rule speaks about such a call.
+  const std::vector<ExceptionDecl>& exceptions() const { return exceptions_; }
+
+  // Whether the rule speaks about such a call, in its phase.
   bool Applies(const Rule& rule, std::string_view tool, std::string_view effect) const {
-    return rule.selector.Matches(tool, effect) &&
-           policies_[rule.policy].tools.Matches(tool, effect);
+    return Applies(rule.selector, rule.policy, tool, effect);
   }
+  bool Applies(const Selector& selector, std::size_t policy, std::string_view tool,
+               std::string_view effect) const {
+    if (selector.phase == RulePhase::kMessage || selector.phase == RulePhase::kAnswer) return true;
+    return selector.Matches(tool, effect) && policies_[policy].tools.Matches(tool, effect);
+  }
+  // The strongest layer that keeps calls of this tool to itself; kAgent if none does.
+  Layer OwnerOf(std::string_view tool, std::string_view effect) const;
   bool Applies(const FactRule& fact, std::string_view tool, std::string_view effect) const {
     return fact.on.Matches(tool, effect) && policies_[fact.policy].tools.Matches(tool, effect);
   }
@@ -100,6 +132,7 @@ class Program {
   bool AddRule(Rule rule);
   void AddFact(FactRule fact) { facts_.push_back(std::move(fact)); }
   std::size_t AddBudget(BudgetDecl budget);
+  void AddException(ExceptionDecl exception) { exceptions_.push_back(std::move(exception)); }
   void AddTest(TestCase test) { tests_.push_back(std::move(test)); }
 
   // Used by the environment while a rule runs.
@@ -121,6 +154,7 @@ class Program {
   std::vector<Rule> rules_;
   std::vector<FactRule> facts_;
   std::vector<BudgetDecl> budgets_;
+  std::vector<ExceptionDecl> exceptions_;
   PathTable paths_;
   std::vector<TestCase> tests_;
 };
@@ -138,6 +172,7 @@ struct BudgetHandle {
 void AddAuthoringFunctions(lua_State* lua);  // authoring.cc: policy, on, fact, budget, effect, test
 void AddVerdictFunctions(lua_State* lua);    // verdicts.cc: allow, deny …
 void AddTermFunctions(lua_State* lua);       // table/lua_term.cc: le, one_of, field …
+void AddLabelFunctions(lua_State* lua);      // lua_label.cc: trusted, sources …
 void AddRuleForm(lua_State* lua);            // table/rule_form.cc: rule
 
 // Shared by both forms of a rule. Each may raise.
@@ -147,6 +182,12 @@ void CheckPolicyFile(lua_State* lua, const char* what);
 std::size_t CurrentPolicy(lua_State* lua);
 Selector CheckSelector(lua_State* lua, int index);
 core::Json CheckExamples(lua_State* lua, int index);
+std::vector<Condition> CheckWhere(lua_State* lua, int index);
+std::vector<LabelChange> CheckLabels(lua_State* lua, int index, RulePhase phase);
+// A date or time in the field `name`, in microseconds.
+std::int64_t CheckDate(lua_State* lua, const Fields& fields, const char* what, const char* name);
+// mode = "shadow" with ends = "2026-10-01".
+void CheckMode(const Fields& fields, lua_State* lua, Rule& rule);
 
 // "refund.lua:12: …" split into its line and the rest; line 0 when there is none.
 struct Located {

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <memory>
+#include <optional>
 #include <vector>
 
 #include "combine.h"
@@ -21,6 +22,8 @@ class RuleEngine final : public Engine {
 
   // As if the bundle had this rule only, by its number in program().rules().
   Decision DecideAlone(const DecisionInput& input, std::size_t rule);
+  // Decisions go on as if the bundle did not have this rule; nullopt: as it is.
+  void LeaveOut(std::optional<std::size_t> rule) { left_out_ = rule; }
   const Program& program() const { return *program_; }
 
  private:
@@ -29,6 +32,7 @@ class RuleEngine final : public Engine {
   void Run(const std::vector<std::uint32_t>& rules);
   std::int64_t RunRule(const Rule& rule, std::int64_t fuel);
   std::int64_t RunTable(const Rule& rule, std::int64_t fuel);
+  void Except(RuleOutcome& outcome);
   void TakeResult(RuleOutcome& outcome);
 
   std::shared_ptr<const Bundle> bundle_;
@@ -36,6 +40,7 @@ class RuleEngine final : public Engine {
   PathValues values_;
   RuleIndex index_;
   std::vector<RuleOutcome> outcomes_;
+  std::optional<std::size_t> left_out_;
 };
 
 }  // namespace interlock::policies

@@ -81,17 +81,20 @@ const std::vector<std::uint32_t>& ToolRules::Candidates(PathValues& values) {
   return candidates_;
 }
 
-ToolRules& RuleIndex::For(const Call& call) {
-  key_.assign(call.tool).append(1, '\0').append(call.effect);
+ToolRules& RuleIndex::For(RulePhase phase, const Call& call) {
+  key_.assign(1, static_cast<char>(phase)).append(call.tool).append(1, '\0').append(call.effect);
   const auto found = by_tool_.find(key_);
   if (found != by_tool_.end()) return found->second;
   if (by_tool_.size() >= kToolsMax) by_tool_.clear();
   std::vector<std::uint32_t> rules;
   for (std::size_t i = 0; i < program_.rules().size(); ++i) {
-    const bool applies = program_.Applies(program_.rules()[i], call.tool, call.effect);
+    const Rule& rule = program_.rules()[i];
+    const bool applies =
+        rule.selector.phase == phase && program_.Applies(rule, call.tool, call.effect);
     if (applies) rules.push_back(static_cast<std::uint32_t>(i));
   }
   ToolRules entry(program_, std::move(rules));
+  entry.owner = program_.OwnerOf(call.tool, call.effect);
   for (const KnownTool& tool : tools_) {
     if (tool.name == call.tool && tool.input_schema.is_object()) {
       entry.args_schema = &tool.input_schema;

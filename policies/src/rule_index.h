@@ -22,6 +22,7 @@ class ToolRules {
   const std::vector<std::uint32_t>& all() const { return all_; }
 
   const core::Json* args_schema = nullptr;
+  Layer owner = Layer::kAgent;  // an allow of a layer below it does not count
 
  private:
   struct Hash {
@@ -50,7 +51,7 @@ class RuleIndex {
   RuleIndex(const Program& program, const std::vector<KnownTool>& tools)
       : program_(program), tools_(tools) {}
 
-  ToolRules& For(const Call& call);
+  ToolRules& For(RulePhase phase, const Call& call);
 
  private:
   const Program& program_;

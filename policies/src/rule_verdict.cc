@@ -12,6 +12,34 @@ bool IsCode(std::string_view code) {
          std::all_of(code.begin(), code.end(), is_plain);
 }
 
+std::string_view VerdictKindName(VerdictKind kind) {
+  constexpr std::string_view kNames[] = {"allow", "deny",    "ask",   "modify",
+                                         "limit", "reserve", "label", "note"};
+  return kNames[static_cast<std::size_t>(kind)];
+}
+
+bool VerdictFits(VerdictKind kind, RulePhase phase) {
+  switch (kind) {
+    case VerdictKind::kAsk:
+    case VerdictKind::kReserve:
+      return phase == RulePhase::kCall;
+    case VerdictKind::kLimit:
+      return phase == RulePhase::kCall || phase == RulePhase::kMessage;
+    case VerdictKind::kLabel:
+      return phase != RulePhase::kAnswer;
+    default:
+      return true;
+  }
+}
+
+std::string_view ContentRoot(RulePhase phase) {
+  return phase == RulePhase::kCall ? "args" : RulePhaseName(phase);
+}
+
+bool IsUnder(std::string_view path, std::string_view root) {
+  return path.starts_with(root) && (path.size() == root.size() || path[root.size()] == '.');
+}
+
 bool IsApprover(std::string_view approver) {
   return approver == "run-user" || (approver.starts_with("role:") && approver.size() > 5) ||
          (approver.starts_with("user:") && approver.size() > 5);

@@ -14,7 +14,23 @@ inline constexpr std::size_t kKeyBytesMax = 256;
 inline constexpr std::size_t kApproversMax = 16;
 inline constexpr std::int64_t kQuorumMax = 16;
 
-enum class VerdictKind : std::uint8_t { kAllow, kDeny, kAsk, kModify, kLimit, kReserve, kNote };
+enum class VerdictKind : std::uint8_t {
+  kAllow,
+  kDeny,
+  kAsk,
+  kModify,
+  kLimit,
+  kReserve,
+  kLabel,
+  kNote
+};
+std::string_view VerdictKindName(VerdictKind kind);
+// Whether rules of a phase may answer so: only a call can be asked about or paid for.
+bool VerdictFits(VerdictKind kind, RulePhase phase);
+// What a path of modify begins with in this phase: "args", "message", "result", "answer".
+std::string_view ContentRoot(RulePhase phase);
+// Whether `path` is that root, or lies inside it.
+bool IsUnder(std::string_view path, std::string_view root);
 
 struct RuleVerdict {
   VerdictKind kind = VerdictKind::kAllow;
@@ -27,6 +43,7 @@ struct RuleVerdict {
   std::size_t budget = 0;  // reserve: in Program::budgets
   std::int64_t amount = 0;
   LimitUse limit{};
+  std::vector<LabelChange> labels{};  // without the rule
 };
 
 // UPPER_SNAKE, at most kCodeBytesMax.

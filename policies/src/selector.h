@@ -5,6 +5,8 @@
 #include <string_view>
 #include <vector>
 
+#include "policies/decision.h"
+
 namespace interlock::policies {
 
 // `*` stands for any run of characters, also none; everything else for itself. Linear in practice,
@@ -18,8 +20,9 @@ std::string Nearest(std::string_view name, const std::vector<std::string>& names
 // "; did you mean `x`?" or "".
 std::string DidYouMean(std::string_view name, const std::vector<std::string>& names);
 
-// Immutable once built.
+// Immutable once built. A selector of messages or answers names no tool and no effect.
 struct Selector {
+  RulePhase phase = RulePhase::kCall;
   std::vector<std::string> tools;    // names and globs
   std::vector<std::string> effects;  // "read", "write", "money", "egress"
 

@@ -1,5 +1,6 @@
 #include "stated_case.h"
 
+#include <algorithm>
 #include <set>
 
 #include "lua_time.h"
@@ -57,6 +58,8 @@ struct StatedCase::Parts {
   core::Json args, session;
   std::vector<std::string> roles;
   std::vector<Fact> facts;
+  core::Json content;
+  LabelMap labels;
   StatedReader state;
   DecisionInput input;
 
@@ -73,6 +76,8 @@ struct StatedCase::Parts {
     const core::Json untrusted = MemberOf(stated, "untrusted");
     input.flow_untrusted = untrusted.is_boolean() && untrusted.get<bool>();
     ReadRoles(MemberOf(stated, "roles"));
+    ReadContent(stated);
+    ReadLabels(ObjectMember(stated, "labels"));
     ReadNow(MemberOf(stated, "now"));
     ReadFacts(bundle, ObjectMember(stated, "facts"));
     Point();
@@ -83,6 +88,47 @@ struct StatedCase::Parts {
       if (known.name == tool) return known.effect;
     }
     return "write";
+  }
+
+  // A case with a message, a result or an answer is about that.
+  void ReadContent(const core::Json& stated) {
+    for (const RulePhase phase : {RulePhase::kMessage, RulePhase::kResult, RulePhase::kAnswer}) {
+      const core::Json value = MemberOf(stated, std::string(RulePhaseName(phase)).c_str());
+      if (value.is_null()) continue;
+      if (input.phase != RulePhase::kCall) problem = "message, result or answer, not two of them";
+      input.phase = phase;
+      const bool text = phase != RulePhase::kResult && value.is_string();
+      content = text ? core::Json{{"text", value}} : value;
+    }
+    if (input.phase != RulePhase::kCall) input.content = &content;
+  }
+
+  static std::vector<std::string> SortedTexts(const core::Json& value) {
+    std::vector<std::string> texts;
+    for (const core::Json& text : value) {
+      if (text.is_string()) texts.push_back(text.get<std::string>());
+    }
+    std::sort(texts.begin(), texts.end());
+    return texts;
+  }
+
+  void ReadLabels(const core::Json& stated) {
+    for (const auto& [path, one] : stated.items()) {
+      const bool fine = one.is_object() &&
+                        std::all_of(one.items().begin(), one.items().end(), [](const auto& item) {
+                          return item.key() == "trusted" || item.key() == "from" ||
+                                 item.key() == "tags" || item.key() == "readers";
+                        });
+      if (!fine) {
+        problem = "a label is { trusted = …, from = { … }, tags = { … }, readers = { … } }";
+        return;
+      }
+      labels.Set(path, {.trusted = one.value("trusted", false),
+                        .sources = SortedTexts(MemberOf(one, "from")),
+                        .tags = SortedTexts(MemberOf(one, "tags")),
+                        .readers = SortedTexts(MemberOf(one, "readers"))});
+    }
+    if (!stated.empty()) input.labels = &labels;
   }
 
   void ReadRoles(const core::Json& stated) {

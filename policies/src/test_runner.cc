@@ -1,6 +1,7 @@
 #include <algorithm>
-#include <set>
+#include <map>
 
+#include "case_run.h"
 #include "policies/explain.h"
 #include "policies/test.h"
 #include "program.h"
@@ -36,11 +37,19 @@ std::string Compare(const core::Json& stated, const Decision& decision) {
     return "the arguments became " +
            (decision.modified_args ? core::CanonicalJson(*decision.modified_args) : "nothing");
   }
+  const core::Json content = MemberOf(stated, "content_after");
+  if (!content.is_null() && (!decision.modified_content || *decision.modified_content != content)) {
+    return "the content became " + (decision.modified_content
+                                        ? core::CanonicalJson(*decision.modified_content)
+                                        : "nothing");
+  }
   return "";
 }
 
+}  // namespace
+
 PolicyTestResult RunCase(const Bundle& bundle, Engine& engine, const TestCase& test,
-                         std::set<std::string>& fired) {
+                         std::map<std::string, RuleSeen>* seen) {
   PolicyTestResult result{.file = test.place.file,
                           .line = test.place.line,
                           .name = test.name,
@@ -51,15 +60,21 @@ PolicyTestResult RunCase(const Bundle& bundle, Engine& engine, const TestCase& t
   result.message = stated.problem();
   if (!result.message.empty()) return result;
   const Decision decision = engine.Decide(stated.input());
-  for (const FiredRule& rule : decision.rules) fired.insert(rule.id);
   result.message = Compare(test.input, decision);
   result.explain = Explain(decision);
   result.passed = result.message.empty();
+  if (seen == nullptr) return result;
+  for (const RuleTrace& trace : engine.Trace(stated.input())) {
+    const bool silent = trace.outcome == "abstained" || trace.outcome == "not applicable";
+    ++(silent ? (*seen)[trace.id].silent : (*seen)[trace.id].spoke);
+  }
   return result;
 }
 
+namespace {
+
 void RunCases(const std::shared_ptr<const Bundle>& bundle, const std::vector<TestCase>& tests,
-              PolicyTestReport& report, std::set<std::string>& fired) {
+              PolicyTestReport& report, std::map<std::string, RuleSeen>& seen) {
   core::StatusOr<std::unique_ptr<Engine>> engine = Engine::Make(bundle);
   if (!engine.ok()) {
     report.errors.push_back({.file = "",
@@ -70,7 +85,7 @@ void RunCases(const std::shared_ptr<const Bundle>& bundle, const std::vector<Tes
     return;
   }
   for (const TestCase& test : tests) {
-    report.cases.push_back(RunCase(*bundle, **engine, test, fired));
+    report.cases.push_back(RunCase(*bundle, **engine, test, &seen));
   }
 }
 
@@ -95,8 +110,8 @@ PolicyTestReport RunPolicyTests(std::shared_ptr<const Bundle> bundle,
   PolicyTestReport report;
   Program program;
   program.Load(test_files, Program::What::kTests, report.errors);
-  std::set<std::string> fired;
-  RunCases(bundle, program.tests(), report, fired);
+  std::map<std::string, RuleSeen> seen;
+  RunCases(bundle, program.tests(), report, seen);
   if (report.cases.empty()) {
     report.errors.push_back({.file = "",
                              .line = 0,
@@ -105,8 +120,11 @@ PolicyTestReport RunPolicyTests(std::shared_ptr<const Bundle> bundle,
                              .message = "there is no test case; write test \"…\" { … }"});
   }
   const std::vector<std::string> ids = RuleIds(*bundle);
-  std::copy_if(ids.begin(), ids.end(), std::back_inserter(report.unfired),
-               [&](const std::string& id) { return !fired.contains(id); });
+  for (const std::string& id : ids) {
+    if (seen[id].spoke == 0) report.unfired.push_back(id);
+    if (seen[id].spoke > 0 && seen[id].silent == 0) report.never_silent.push_back(id);
+  }
+  report.rules = ids.size();
   return report;
 }
 

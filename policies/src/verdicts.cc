@@ -17,6 +17,11 @@ RuleVerdict& Build(lua_State* lua, VerdictKind kind, const char* what) {
     Raise(lua, "a rule gives one verdict; another was built in line " +
                    std::to_string(program.built->line));
   }
+  const RulePhase phase = program.context().input().phase;
+  if (!VerdictFits(kind, phase)) {
+    Raise(lua, std::string(what) + " has no place in a rule about " +
+                   std::string(RulePhaseName(phase)) + "s");
+  }
   program.built.emplace();
   program.built->kind = kind;
   program.built->line = CurrentLine(lua);
@@ -29,14 +34,15 @@ int PushToken(lua_State* lua) {
 }
 
 // A table of dotted paths under `args` to values, as an object.
-core::Json Changes(lua_State* lua, int index, const char* what) {
+core::Json Changes(lua_State* lua, int index, const char* what, std::string_view root) {
   core::Json changes = JsonFrom(lua, index);
   if (!changes.is_object() || changes.empty()) {
     Raise(lua, std::string(what) + " wants [\"args.field\"] = value");
   }
   for (const auto& item : changes.items()) {
-    if (!item.key().starts_with("args.") || item.key().size() == 5) {
-      Raise(lua, std::string(what) + " changes args only, not `" + item.key() + "`");
+    if (!IsUnder(item.key(), root) || item.key() == "args") {
+      Raise(lua, std::string(what) + " changes " + std::string(root) + " only, not `" + item.key() +
+                     "`");
     }
   }
   return changes;
@@ -59,7 +65,7 @@ int Deny(lua_State* lua) {
     verdict.because =
         CutToSay(because.is_string() ? because.get<std::string>() : core::CanonicalJson(because));
   }
-  if (fields.Has("fix")) verdict.changes = Changes(lua, fields.Push("fix"), "deny.fix");
+  if (fields.Has("fix")) verdict.changes = Changes(lua, fields.Push("fix"), "deny.fix", "args");
   RuleVerdict& built = Build(lua, VerdictKind::kDeny, "deny { … }");
   verdict.kind = built.kind;
   verdict.line = built.line;
@@ -110,7 +116,8 @@ int RequireApproval(lua_State* lua) {
 }
 
 int Modify(lua_State* lua) {
-  core::Json changes = Changes(lua, 1, "modify");
+  const std::string_view root = ContentRoot(ProgramOf(lua).context().input().phase);
+  core::Json changes = Changes(lua, 1, "modify", root);
   Build(lua, VerdictKind::kModify, "modify { … }").changes = std::move(changes);
   return PushToken(lua);
 }
@@ -162,6 +169,13 @@ int Reserve(lua_State* lua) {
   return PushToken(lua);
 }
 
+int AddLabels(lua_State* lua) {
+  CheckDeciding(lua, "label { … }");
+  std::vector<LabelChange> labels = CheckLabels(lua, 1, ProgramOf(lua).context().input().phase);
+  Build(lua, VerdictKind::kLabel, "label { … }").labels = std::move(labels);
+  return PushToken(lua);
+}
+
 int Note(lua_State* lua) {
   std::string text = CutToSay(std::string(CheckText(lua, 1, "a note")));
   Build(lua, VerdictKind::kNote, "note(…)").because = std::move(text);
@@ -188,12 +202,43 @@ int Count(lua_State* lua) {
 
 }  // namespace
 
+// ["result.body"] = { "pii", "untrusted" }: tags, and the word untrusted.
+std::vector<LabelChange> CheckLabels(lua_State* lua, int index, RulePhase phase) {
+  const core::Json table = JsonFrom(lua, index);
+  if (!table.is_object() || table.empty()) {
+    Raise(lua, "label wants [\"result.field\"] = { \"tag\", … }");
+  }
+  std::vector<LabelChange> labels;
+  for (const auto& item : table.items()) {
+    LabelChange label{.path = item.key()};
+    if (!IsUnder(label.path, ContentRoot(phase)) && !IsUnder(label.path, "args")) {
+      Raise(lua, "label is about " + std::string(ContentRoot(phase)) + " or args, not `" +
+                     label.path + "`");
+    }
+    const core::Json tags = item.value().is_string() ? core::Json{item.value()} : item.value();
+    if (!tags.is_array() || tags.empty()) Raise(lua, "label wants a list of tags");
+    for (const core::Json& tag : tags) {
+      const std::string text = tag.is_string() ? tag.get<std::string>() : "";
+      if (text.empty() || text.size() > 64) Raise(lua, "a tag is a text of 1 to 64 bytes");
+      if (text == "untrusted") {
+        label.untrusted = true;
+      } else {
+        label.tags.push_back(text);
+      }
+    }
+    std::sort(label.tags.begin(), label.tags.end());
+    label.tags.erase(std::unique(label.tags.begin(), label.tags.end()), label.tags.end());
+    labels.push_back(std::move(label));
+  }
+  return labels;
+}
+
 void AddVerdictFunctions(lua_State* lua) {
-  constexpr luaL_Reg kFunctions[] = {{"allow", Allow},     {"deny", Deny},
-                                     {"modify", Modify},   {"limit", Limit},
-                                     {"reserve", Reserve}, {"note", Note},
-                                     {"count", Count},     {"require_approval", RequireApproval},
-                                     {nullptr, nullptr}};
+  constexpr luaL_Reg kFunctions[] = {
+      {"allow", Allow},     {"deny", Deny},       {"modify", Modify},
+      {"limit", Limit},     {"reserve", Reserve}, {"note", Note},
+      {"label", AddLabels}, {"count", Count},     {"require_approval", RequireApproval},
+      {nullptr, nullptr}};
   luaL_setfuncs(lua, kFunctions, 0);
 }
 

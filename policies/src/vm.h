@@ -83,7 +83,16 @@ class CLocale {
 };
 
 // Every full userdata that rules can hold is ours and starts with its kind.
-enum class Kind : std::uint32_t { kNode, kFrozen, kMoney, kBudget, kPatterns, kEffect, kTerm };
+enum class Kind : std::uint32_t {
+  kNode,
+  kFrozen,
+  kMoney,
+  kBudget,
+  kPatterns,
+  kEffect,
+  kTerm,
+  kPhase
+};
 struct UserdataHead {
   Kind kind;
 };

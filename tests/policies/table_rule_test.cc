@@ -181,7 +181,7 @@ TEST(TableRule, WhatIsWrongIsSaidAtLoad) {
   const std::pair<const char*, const char*> kCases[] = {
       {"where = { [\"arg.x\"] = 1 }, allow = true",
        "p.lua:2: `arg.x` does not start with args, facts, session, call, principal, flow, user, "
-       "tenant or now; did you mean `args`?"},
+       "tenant, now, message, result or answer; did you mean `args`?"},
       {"where = { args = 1 }, allow = true",
        "p.lua:2: `args` needs a field behind it, such as `args.name`"},
       {"where = { [\"call.tol\"] = 1 }, allow = true",
@@ -190,7 +190,7 @@ TEST(TableRule, WhatIsWrongIsSaidAtLoad) {
        "p.lua:2: a rule gives one verdict, not `allow` and `deny`; write two rules"},
       {"where = {}",
        "p.lua:2: a rule needs one of allow, deny, require_approval, modify, limit, "
-       "reserve, note"},
+       "reserve, label, note"},
       {"allow = false", "p.lua:2: write allow = true, or deny = { code = \"…\" }"},
       {"wher = {}, allow = true", "p.lua:2: rule has no field `wher`; did you mean `where`?"},
       {"where = { [\"args.x\"] = { \"a\", \"b\" } }, allow = true",

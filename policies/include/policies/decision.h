@@ -11,6 +11,7 @@
 #include "core/digest.h"
 #include "core/json.h"
 #include "core/money.h"
+#include "policies/labels.h"
 
 namespace interlock::policies {
 
@@ -65,6 +66,12 @@ class StateReader {
                               std::int64_t now_us) const = 0;
 };
 
+// What a decision is about. A call needs a rule that allows it. What is already there, a message
+// that came in, the result of a call or an answer, passes unless a rule denies (withholds) it;
+// rules may also change or label it.
+enum class RulePhase : std::uint8_t { kCall, kMessage, kResult, kAnswer };
+std::string_view RulePhaseName(RulePhase phase);  // "call" "message" "result" "answer"
+
 struct Call {
   std::string_view id{};  // call id
   std::string_view run{};
@@ -76,17 +83,22 @@ struct Call {
 
 // Everything a decision may depend on. Views are borrowed for the call.
 struct DecisionInput {
+  RulePhase phase = RulePhase::kCall;
   Call call{};
   std::string_view tenant{};
   std::string_view principal{};  // who made the run (authenticated)
   const std::vector<std::string>* principal_roles = nullptr;
-  std::string_view user{};              // the run's end user; empty: not authenticated
-  const core::Json* args = nullptr;     // canonical, fits the tool's schema
+  std::string_view user{};           // the run's end user; empty: not authenticated
+  const core::Json* args = nullptr;  // canonical, fits the tool's schema; may be null in the
+                                     // phases message and answer
+  // Phase message: {"text": …}; result: what the tool gave; answer: {"text": …}. Else null.
+  const core::Json* content = nullptr;
   std::string_view args_text{};         // the same as RFC 8785 text
   const core::Json* session = nullptr;  // object of trusted values from the integrator
   const std::vector<Fact>* facts = nullptr;
   std::int64_t now_us = 0;
-  bool flow_untrusted = false;  // the plan has read untrusted content
+  bool flow_untrusted = false;       // the plan has read untrusted content
+  const LabelMap* labels = nullptr;  // null: nothing is labelled, so everything is untrusted
   const StateReader* state = nullptr;
 };
 
@@ -94,12 +106,24 @@ enum class Verdict { kAllow, kDeny, kAsk, kModify };
 std::string_view VerdictName(Verdict verdict);  // "allow" "deny" "ask" "modify"
 
 struct FiredRule {
-  std::string id{};       // "refund/never-more-than-paid"
-  std::string verdict{};  // "allow" "deny" "ask" "modify" "limit" "reserve" "label" "note" "error"
+  std::string id{};  // "refund/never-more-than-paid"
+  // "allow" "deny" "ask" "modify" "limit" "reserve" "label" "note" "error", or "excepted": it
+  // denied or asked, and an exception of its own layer or above took that back.
+  std::string verdict{};
   std::string code{};     // UPPER_SNAKE for deny and error
   std::string say{};      // for the model
   std::string because{};  // for people and the log only
   int line = 0;
+  std::string exception{};  // "policy/name", when excepted
+};
+
+// What rules add to the label of a value, for the host to keep.
+struct LabelChange {
+  std::string rule{};
+  std::string path{};  // "result.body", "args.note"
+  std::vector<std::string> tags{};
+  bool untrusted = false;
+  friend bool operator==(const LabelChange&, const LabelChange&) = default;
 };
 
 struct ApprovalDemand {
@@ -136,16 +160,24 @@ struct Decision {
   std::vector<ApprovalDemand> demands{};
   std::vector<Reservation> reservations{};
   std::vector<LimitUse> limits{};
-  std::optional<core::Json> modified_args{};  // verdict kModify
-  core::Json fix{};                           // suggested args, null when none
+  std::optional<core::Json> modified_args{};     // verdict kModify, phase call
+  std::optional<core::Json> modified_content{};  // verdict kModify, the other phases
+  std::vector<LabelChange> labels{};
+  // Rules in shadow that spoke, and what the verdict would be with them; empty and equal to
+  // `verdict` when none did.
+  std::vector<FiredRule> shadow{};
+  Verdict shadow_verdict = Verdict::kDeny;
+  core::Json fix{};  // suggested args, null when none
   std::vector<VersionedRead> reads{};
   core::Digest bundle_id{};
-  core::Digest input_digest{};  // SHA-256 of the canonical decision input
+  core::Digest input_digest{};  // InputDigest; Decide leaves it to whoever records the decision
 };
 
 // Everything that the decision depends on besides the bundle and `reads`, as one canonical JSON
-// object; Decision::input_digest is its SHA-256. Uses args_text when it is there.
+// object. Uses args_text when it is there.
 std::string CanonicalInput(const DecisionInput& input);
+// SHA-256 of it.
+core::Digest InputDigest(const DecisionInput& input);
 
 // The decision as one canonical JSON object: equal inputs and bundle give equal bytes on every
 // machine.

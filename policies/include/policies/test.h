@@ -22,7 +22,10 @@ struct PolicyTestReport {
   std::vector<PolicyTestResult> cases;  // in order of file and line
   std::vector<Finding>
       errors;  // a test file that does not load, a case with an unknown field, no case at all
+  std::size_t rules = 0;             // of the bundle
   std::vector<std::string> unfired;  // ids of rules that spoke in no case, sorted
+  // Ids of rules that were never seen to have nothing to say: nothing tests what they leave alone.
+  std::vector<std::string> never_silent;
 
   std::size_t failed() const;
   // Zero cases is a failure (code NO_TESTS among the errors).

@@ -29,6 +29,8 @@ std::string_view RootName(Root root) {
       return "principal";
     case Root::kFlow:
       return "flow";
+    case Root::kContent:
+      return "content";
   }
   return "";
 }
@@ -247,6 +249,7 @@ std::vector<FieldAccess> FieldsOf(const TableRule& rule, const PathTable& paths,
   for (const int number : numbers) {
     const ContextPath& path = paths.at(number);
     FieldAccess access{.path = {std::string(RootName(path.root))}, .line = line};
+    if (path.root == Root::kContent) access.path[0] = std::string(RulePhaseName(path.phase));
     access.path.insert(access.path.end(), path.names.begin(), path.names.end());
     fields.push_back(std::move(access));
   }

@@ -323,6 +323,27 @@ TextTemplate TemplateOf(lua_State* lua, const std::string& text) {
   return out;
 }
 
+bool IsWordOfLabels(lua_State* lua) { return Vm::Of(lua).phase() == Phase::kLoading; }
+
+int LabelWord(lua_State* lua, int op) {
+  Predicate predicate{.op = static_cast<Op>(op)};
+  if (predicate.op == Op::kReadableBy) {
+    predicate.constant = ConstantAt(lua, 1);
+    const bool fits = predicate.constant.kind == Constant::Kind::kText ||
+                      predicate.constant.kind == Constant::Kind::kPath;
+    if (!fits) Raise(lua, "write readable_by(\"user:maria\") or readable_by(field(\"args.to\"))");
+    return PushPredicate(lua, std::move(predicate));
+  }
+  for (int at = 1; at <= lua_gettop(lua); ++at) {
+    predicate.names.emplace_back(CheckText(lua, at, "a source or tag"));
+  }
+  std::sort(predicate.names.begin(), predicate.names.end());
+  if (predicate.op != Op::kTrusted && predicate.names.empty()) {
+    Raise(lua, "name at least one, as in from(\"user\") or tagged(\"pii\")");
+  }
+  return PushPredicate(lua, std::move(predicate));
+}
+
 int PresentWord(lua_State* lua) {
   if (lua_gettop(lua) > 0) return Context::Present(lua);
   CheckLoading(lua, "present()");

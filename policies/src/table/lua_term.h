@@ -19,4 +19,8 @@ TextTemplate TemplateOf(lua_State* lua, const std::string& text);
 // present(): the word; present(c.args, "field"): the question inside a rule.
 int PresentWord(lua_State* lua);
 
+// trusted(), from(…), tagged(…), readable_by(…) at file level; `op` is of Predicate::Op.
+bool IsWordOfLabels(lua_State* lua);
+int LabelWord(lua_State* lua, int op);
+
 }  // namespace interlock::policies

@@ -14,20 +14,24 @@ constexpr std::size_t kShownBytesMax = 80;
 struct RootRule {
   Root root;
   std::vector<std::string> members;  // what may follow; empty: names of the author's world
-  bool deep;                         // something must follow
+  enum { kNothing, kSomething, kAnything } follows;
 };
 
 const std::map<std::string, RootRule, std::less<>>& Roots() {
   static const std::map<std::string, RootRule, std::less<>> kRoots = {
-      {"args", {Root::kArgs, {}, true}},
-      {"facts", {Root::kFacts, {}, true}},
-      {"session", {Root::kSession, {}, true}},
-      {"user", {Root::kUser, {}, false}},
-      {"tenant", {Root::kTenant, {}, false}},
-      {"now", {Root::kNow, {}, false}},
-      {"call", {Root::kCall, {"tool", "effect", "id", "run", "agent", "step"}, true}},
-      {"principal", {Root::kPrincipal, {"id", "roles"}, true}},
-      {"flow", {Root::kFlow, {"untrusted"}, true}}};
+      {"args", {Root::kArgs, {}, RootRule::kSomething}},
+      {"facts", {Root::kFacts, {}, RootRule::kSomething}},
+      {"session", {Root::kSession, {}, RootRule::kSomething}},
+      {"user", {Root::kUser, {}, RootRule::kNothing}},
+      {"tenant", {Root::kTenant, {}, RootRule::kNothing}},
+      {"now", {Root::kNow, {}, RootRule::kNothing}},
+      {"call",
+       {Root::kCall, {"tool", "effect", "id", "run", "agent", "step"}, RootRule::kSomething}},
+      {"principal", {Root::kPrincipal, {"id", "roles"}, RootRule::kSomething}},
+      {"flow", {Root::kFlow, {"untrusted"}, RootRule::kSomething}},
+      {"message", {Root::kContent, {}, RootRule::kAnything}},
+      {"result", {Root::kContent, {}, RootRule::kAnything}},
+      {"answer", {Root::kContent, {}, RootRule::kAnything}}};
   return kRoots;
 }
 
@@ -104,16 +108,18 @@ core::StatusOr<ContextPath> ParsePath(std::string_view text) {
     const std::vector<std::string> roots = RootNames();
     return core::InvalidArgument(shown +
                                  " does not start with args, facts, session, call, "
-                                 "principal, flow, user, tenant or now" +
+                                 "principal, flow, user, tenant, now, message, result or answer" +
                                  DidYouMean(names[0], roots));
   }
   const RootRule& rule = found->second;
   names.erase(names.begin());
-  if (rule.deep != !names.empty()) {
+  const bool fits = rule.follows == RootRule::kAnything ||
+                    (rule.follows == RootRule::kSomething) == !names.empty();
+  if (!fits) {
     return core::InvalidArgument(
-        rule.deep ? shown + " needs a field behind it, such as `" + found->first + "." +
-                        (rule.members.empty() ? "name" : rule.members[0]) + "`"
-                  : "`" + found->first + "` has no fields");
+        names.empty() ? shown + " needs a field behind it, such as `" + found->first + "." +
+                            (rule.members.empty() ? "name" : rule.members[0]) + "`"
+                      : "`" + found->first + "` has no fields");
   }
   if (!rule.members.empty()) {
     const auto& known = rule.members;
@@ -122,7 +128,11 @@ core::StatusOr<ContextPath> ParsePath(std::string_view text) {
                                    DidYouMean(names[0], known));
     }
   }
-  return ContextPath{.text = std::string(text), .root = rule.root, .names = std::move(names)};
+  ContextPath path{.text = std::string(text), .root = rule.root, .names = std::move(names)};
+  for (const RulePhase phase : {RulePhase::kMessage, RulePhase::kResult, RulePhase::kAnswer}) {
+    if (rule.root == Root::kContent && RulePhaseName(phase) == found->first) path.phase = phase;
+  }
+  return path;
 }
 
 Operand OperandOf(const core::Json& value) {
@@ -258,6 +268,8 @@ Operand PathValues::Resolve(const ContextPath& path) {
       roles_ = core::Json::array();
       if (input_->principal_roles != nullptr) roles_ = *input_->principal_roles;
       return OperandOf(roles_);
+    case Root::kContent:
+      return path.phase == input_->phase ? json(input_->content, 0) : Operand{};
     case Root::kFlow: {
       Operand untrusted;
       untrusted.kind = Operand::Kind::kBoolean;
@@ -270,6 +282,7 @@ Operand PathValues::Resolve(const ContextPath& path) {
 
 bool PathValues::Declared(int number) const {
   const ContextPath& path = table_.at(number);
+  if (path.root == Root::kContent) return path.phase == input_->phase;
   return path.root != Root::kFacts || FindFact(*input_, path.names[0]) != nullptr;
 }
 
@@ -285,6 +298,10 @@ std::string PathValues::WhyAbsent(int number) const {
       return "fact `" + path.names[0] + "` is absent: its look-up answered " +
              (fact->error_code.empty() ? "nothing" : fact->error_code);
     }
+  }
+  if (path.root == Root::kContent && path.phase != input_->phase) {
+    return "there is no " + std::string(RulePhaseName(path.phase)) + " in a rule about " +
+           std::string(RulePhaseName(input_->phase)) + "s";
   }
   return "`" + path.text + "` is absent; write optional(…) where it may be, or present()";
 }

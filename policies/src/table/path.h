@@ -24,13 +24,15 @@ enum class Root : std::uint8_t {
   kNow,
   kCall,
   kPrincipal,
-  kFlow
+  kFlow,
+  kContent  // "message", "result", "answer"
 };
 
 struct ContextPath {
   std::string text{};  // as it was written
   Root root = Root::kArgs;
-  std::vector<std::string> names{};  // behind the root
+  RulePhase phase = RulePhase::kCall;  // of kContent
+  std::vector<std::string> names{};    // behind the root
 };
 
 // Errors: kInvalidArgument, one line with the nearest name, for what no decision has.

@@ -134,6 +134,11 @@ class Evaluator {
         return AskLength(predicate, value);
       case Op::kDaysAway:
         return AskDays(predicate, value);
+      case Op::kTrusted:
+      case Op::kFrom:
+      case Op::kTagged:
+      case Op::kReadableBy:
+        return AskLabel(predicate);
       default:
         return AskOrder(predicate, value);
     }
@@ -353,6 +358,57 @@ class Evaluator {
     days.kind = ValueKind::kInteger;
     days.integer = span / kMicrosPerDay - (span % kMicrosPerDay < 0 ? 1 : 0);
     return Ask(predicate.parts[0], days);
+  }
+
+  // What nobody labelled is untrusted, from nowhere and for nobody; whether it has a tag cannot be
+  // told.
+  Truth AskLabel(const Predicate& predicate) {
+    static const LabelMap kNone;
+    const LabelMap* given = out_.values->input().labels;
+    const LabelMap& labels = given == nullptr ? kNone : *given;
+    const std::string path(name_);
+    if (predicate.op == Op::kTagged && !labels.Knows(path)) {
+      return out_.explain ? Fail(Name() + " has no label") : Truth::kError;
+    }
+    const Label label = labels.Under(path);
+    const auto in = [](const std::vector<std::string>& list, const std::string& text) {
+      return std::binary_search(list.begin(), list.end(), text);
+    };
+    switch (predicate.op) {
+      case Op::kTrusted:
+        return TruthOf(label.trusted);
+      case Op::kFrom:
+        return TruthOf(!label.sources.empty() &&
+                       std::all_of(label.sources.begin(), label.sources.end(),
+                                   [&](const auto& one) { return in(predicate.names, one); }));
+      case Op::kTagged:
+        return TruthOf(std::any_of(predicate.names.begin(), predicate.names.end(),
+                                   [&](const auto& one) { return in(label.tags, one); }));
+      default:
+        return AskReaders(predicate, label);
+    }
+  }
+
+  Truth AskReaders(const Predicate& predicate, const Label& label) {
+    if (std::binary_search(label.readers.begin(), label.readers.end(), "*")) return Truth::kTrue;
+    const auto may = [&](std::string_view who) {
+      return std::binary_search(label.readers.begin(), label.readers.end(), who);
+    };
+    if (predicate.constant.kind == Constant::Kind::kText)
+      return TruthOf(may(predicate.constant.text));
+    const int path = predicate.constant.path;
+    const Operand& who = out_.values->Get(path);
+    if (who.kind == ValueKind::kText) return TruthOf(may(who.text));
+    if (who.kind != ValueKind::kList) {
+      return out_.explain ? Fail(who.kind == ValueKind::kAbsent
+                                     ? out_.values->WhyAbsent(path)
+                                     : "`" + out_.values->path(path).text + "` names no readers")
+                          : Truth::kError;
+    }
+    for (const core::Json& one : *who.json) {
+      if (!one.is_string() || !may(one.get_ref<const std::string&>())) return Truth::kFalse;
+    }
+    return Truth::kTrue;
   }
 
   int path_;

@@ -51,11 +51,15 @@ struct Predicate {
     kNot,
     kAny,
     kAll,
-    kEach,     // every element of a list
-    kSome,     // at least one
-    kFields,   // an object: names[i] is as parts[i] says
-    kLength,   // of a list, or bytes of a text
-    kDaysAway  // whole days from now to a date or time, rounded down
+    kEach,        // every element of a list
+    kSome,        // at least one
+    kFields,      // an object: names[i] is as parts[i] says
+    kLength,      // of a list, or bytes of a text
+    kTrusted,     // of labels: no untrusted content had a part in it
+    kFrom,        // its sources are all among these, and known
+    kTagged,      // it or a part of it has one of these tags
+    kReadableBy,  // its readers cover these, or the value at a path
+    kDaysAway     // whole days from now to a date or time, rounded down
   };
   Op op = Op::kEqual;
   Constant constant{};

@@ -21,42 +21,49 @@ struct VerdictWord {
   const char* name;
   VerdictKind kind;
 };
-constexpr std::array<VerdictWord, 7> kVerdicts = {{{"allow", VerdictKind::kAllow},
+constexpr std::array<VerdictWord, 8> kVerdicts = {{{"allow", VerdictKind::kAllow},
                                                    {"deny", VerdictKind::kDeny},
                                                    {"require_approval", VerdictKind::kAsk},
                                                    {"modify", VerdictKind::kModify},
                                                    {"limit", VerdictKind::kLimit},
                                                    {"reserve", VerdictKind::kReserve},
+                                                   {"label", VerdictKind::kLabel},
                                                    {"note", VerdictKind::kNote}}};
 
 TextTemplate TemplateField(lua_State* lua, const Fields& fields, const char* name) {
   return TemplateOf(lua, fields.TextOr(name, ""));
 }
 
-void TakeWhere(lua_State* lua, int index, TableRule& rule) {
+}  // namespace
+
+std::vector<Condition> CheckWhere(lua_State* lua, int index) {
+  std::vector<Condition> where;
   PushTableOf(lua, index, "where");
   const int table = lua_gettop(lua);
   for (lua_pushnil(lua); lua_next(lua, table) != 0; lua_pop(lua, 1)) {
     const std::string_view path = CheckText(lua, -2, "a path in `where`");
-    rule.where.push_back(
-        {.path = PathAt(lua, path), .predicate = PredicateAt(lua, lua_gettop(lua))});
+    where.push_back({.path = PathAt(lua, path), .predicate = PredicateAt(lua, lua_gettop(lua))});
   }
   lua_pop(lua, 1);
-  if (rule.where.size() > kConditionsMax) Raise(lua, "more than 64 conditions in a rule");
+  if (where.size() > kConditionsMax) Raise(lua, "more than 64 conditions in a rule");
   const PathTable& paths = ProgramOf(lua).paths();
-  std::sort(rule.where.begin(), rule.where.end(), [&](const Condition& a, const Condition& b) {
+  std::sort(where.begin(), where.end(), [&](const Condition& a, const Condition& b) {
     return paths.at(a.path).text < paths.at(b.path).text;
   });
+  return where;
 }
 
+namespace {
+
 // ["args.x"] = value, for modify and deny.fix.
-void TakeChanges(lua_State* lua, int index, const char* what, TableRule& rule) {
+void TakeChanges(lua_State* lua, int index, const char* what, std::string_view root,
+                 TableRule& rule) {
   PushTableOf(lua, index, what);
   const int table = lua_gettop(lua);
   for (lua_pushnil(lua); lua_next(lua, table) != 0; lua_pop(lua, 1)) {
     std::string path(CheckText(lua, -2, "a path"));
-    if (!path.starts_with("args.") || path.size() == 5) {
-      Raise(lua, std::string(what) + " changes args only, not `" + path + "`");
+    if (!IsUnder(path, root) || path == "args") {
+      Raise(lua, std::string(what) + " changes " + std::string(root) + " only, not `" + path + "`");
     }
     rule.changes.emplace_back(std::move(path), ChangeAt(lua, lua_gettop(lua)));
   }
@@ -73,7 +80,7 @@ void TakeDeny(lua_State* lua, int index, TableRule& rule) {
   if (!IsCode(rule.code)) Raise(lua, "a code is UPPER_SNAKE, at most 63 characters");
   rule.say = TemplateField(lua, fields, "say");
   rule.because = TemplateField(lua, fields, "because");
-  if (fields.Has("fix")) TakeChanges(lua, fields.Push("fix"), "deny.fix", rule);
+  if (fields.Has("fix")) TakeChanges(lua, fields.Push("fix"), "deny.fix", "args", rule);
 }
 
 void TakeAsk(lua_State* lua, int index, TableRule& rule) {
@@ -137,7 +144,7 @@ void TakeReserve(lua_State* lua, int index, TableRule& rule) {
   if (negative) Raise(lua, "a negative amount cannot be reserved");
 }
 
-void TakeVerdict(lua_State* lua, const Fields& fields, TableRule& rule) {
+void TakeVerdict(lua_State* lua, const Fields& fields, RulePhase phase, TableRule& rule) {
   const char* found = nullptr;
   for (const VerdictWord& word : kVerdicts) {
     if (!fields.Has(word.name)) continue;
@@ -149,7 +156,12 @@ void TakeVerdict(lua_State* lua, const Fields& fields, TableRule& rule) {
     rule.verdict = word.kind;
   }
   if (found == nullptr) {
-    Raise(lua, "a rule needs one of allow, deny, require_approval, modify, limit, reserve, note");
+    Raise(lua,
+          "a rule needs one of allow, deny, require_approval, modify, limit, reserve, label, note");
+  }
+  if (!VerdictFits(rule.verdict, phase)) {
+    Raise(lua, std::string(found) + " has no place in a rule about " +
+                   std::string(RulePhaseName(phase)) + "s");
   }
   const int at = fields.Push(found);
   switch (rule.verdict) {
@@ -165,13 +177,16 @@ void TakeVerdict(lua_State* lua, const Fields& fields, TableRule& rule) {
       TakeAsk(lua, at, rule);
       break;
     case VerdictKind::kModify:
-      TakeChanges(lua, at, "modify", rule);
+      TakeChanges(lua, at, "modify", ContentRoot(phase), rule);
       break;
     case VerdictKind::kLimit:
       TakeLimit(lua, at, rule);
       break;
     case VerdictKind::kReserve:
       TakeReserve(lua, at, rule);
+      break;
+    case VerdictKind::kLabel:
+      rule.labels = CheckLabels(lua, at, phase);
       break;
     case VerdictKind::kNote:
       rule.because = TemplateOf(lua, std::string(CheckText(lua, at, "a note")));
@@ -183,7 +198,7 @@ void TakeVerdict(lua_State* lua, const Fields& fields, TableRule& rule) {
 int TakeRule(lua_State* lua) {
   CheckPolicyFile(lua, "rule");
   Program& program = ProgramOf(lua);
-  std::vector<std::string> known = {"on", "where", "doc", "examples"};
+  std::vector<std::string> known = {"on", "where", "doc", "examples", "mode", "ends"};
   for (const VerdictWord& word : kVerdicts) known.emplace_back(word.name);
   const Fields fields(lua, 2, "rule", known);
   Rule rule{.policy = CurrentPolicy(lua), .place = PlaceOf(lua)};
@@ -192,8 +207,9 @@ int TakeRule(lua_State* lua) {
   if (!fields.Has("on")) Raise(lua, "rule needs the field `on`: a tool, a glob or an effect");
   rule.selector = CheckSelector(lua, fields.Push("on"));
   auto table = std::make_shared<TableRule>();
-  if (fields.Has("where")) TakeWhere(lua, fields.Push("where"), *table);
-  TakeVerdict(lua, fields, *table);
+  if (fields.Has("where")) table->where = CheckWhere(lua, fields.Push("where"));
+  TakeVerdict(lua, fields, rule.selector.phase, *table);
+  CheckMode(fields, lua, rule);
   rule.table = std::move(table);
   if (fields.Has("examples")) rule.examples = CheckExamples(lua, fields.Push("examples"));
   if (!program.AddRule(std::move(rule))) Raise(lua, "more than 20000 rules");

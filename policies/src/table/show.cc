@@ -44,6 +44,12 @@ std::string ShowFields(const Predicate& predicate, const PathTable& paths) {
   return text + " }";
 }
 
+std::string Words(const std::vector<std::string>& names) {
+  std::string text;
+  for (const std::string& name : names) text += (text.empty() ? " " : " or ") + name;
+  return text;
+}
+
 std::string_view Sign(Op op) {
   switch (op) {
     case Op::kEqual:
@@ -121,6 +127,14 @@ std::string ShowPredicate(const Predicate& predicate, const PathTable& paths) {
       return "length " + ShowPredicate(predicate.parts[0], paths);
     case Op::kDaysAway:
       return "days away " + ShowPredicate(predicate.parts[0], paths);
+    case Op::kTrusted:
+      return "is trusted";
+    case Op::kFrom:
+      return "is from" + Words(predicate.names);
+    case Op::kTagged:
+      return "is tagged" + Words(predicate.names);
+    case Op::kReadableBy:
+      return "is readable by " + ShowConstant(predicate.constant, paths);
     default:
       return std::string(Sign(predicate.op)) + ShowConstant(predicate.constant, paths);
   }

@@ -32,6 +32,9 @@ class VerdictMaker {
         return MakeLimit(out.limit);
       case VerdictKind::kReserve:
         return MakeAmount(out, budgets[rule_.budget]);
+      case VerdictKind::kLabel:
+        out.labels = rule_.labels;
+        return true;
       default:
         return true;
     }
@@ -183,9 +186,11 @@ class VerdictMaker {
   PathValues& values_;
 };
 
-Truth Holds(const TableRule& rule, Evaluation& evaluation) {
+}  // namespace
+
+Truth Holds(const std::vector<Condition>& where, Evaluation& evaluation) {
   bool doubt = false;
-  for (const Condition& condition : rule.where) {
+  for (const Condition& condition : where) {
     PathValues& values = *evaluation.values;
     const Truth truth = Evaluate(condition.predicate, values.Get(condition.path), condition.path,
                                  values.path(condition.path).text, evaluation);
@@ -195,19 +200,17 @@ Truth Holds(const TableRule& rule, Evaluation& evaluation) {
   return doubt ? Truth::kError : Truth::kTrue;
 }
 
-}  // namespace
-
 TableEnd RunTableRule(const TableRule& rule, const TableRun& run,
                       const std::vector<BudgetDecl>& budgets, PathValues& values) {
   TableEnd end;
   Evaluation evaluation{.values = &values, .work_left = run.work_max};
-  const Truth truth = Holds(rule, evaluation);
+  const Truth truth = Holds(rule.where, evaluation);
   end.work = run.work_max - evaluation.work_left;
   if (truth == Truth::kFalse) return end;
   if (truth == Truth::kError) {
     // Once more for the words: the same values give the same error.
     Evaluation again{.values = &values, .work_left = run.work_max, .explain = true};
-    Holds(rule, again);
+    Holds(rule.where, again);
     end.error_code = again.out_of_work ? "FUEL" : "RULE_ERROR";
     end.error = std::move(again.error);
     return end;

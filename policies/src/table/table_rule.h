@@ -50,6 +50,7 @@ struct TableRule {
   std::vector<int> show{};  // paths; empty: all arguments
   TextTemplate key{};       // limit
   LimitUse limit{};
+  std::vector<LabelChange> labels{};
   std::size_t budget = 0;  // reserve
   bool money = false;
   Change amount{};
@@ -72,6 +73,9 @@ struct TableRun {
 // Pure.
 TableEnd RunTableRule(const TableRule& rule, const TableRun& run,
                       const std::vector<BudgetDecl>& budgets, PathValues& values);
+
+// Whether all conditions hold.
+Truth Holds(const std::vector<Condition>& where, Evaluation& evaluation);
 
 // The first condition that is false, as "args.amount 700 is not <= 50.00 USD"; empty if none is.
 std::string WhyNotApplicable(const TableRule& rule, PathValues& values, const PathTable& paths);
