@@ -219,7 +219,9 @@ policies::Decision Decide(policies::Engine& engine, const PolicyOptions& options
   in.facts = &input.facts;
   in.now_us = input.now_us;
   in.state = &state;
-  return engine.Decide(in);
+  policies::Decision decision = engine.Decide(in);
+  decision.input_digest = policies::InputDigest(in);
+  return decision;
 }
 
 int Explain(Session& session, const PolicyOptions& options) {

@@ -192,7 +192,9 @@ asio::awaitable<core::Status> Gate::DecideInRounds(Worker& worker, Ticket& ticke
     }
     ticket.now_us = std::max(parts_.clock->WallMicros(), parts_.journal->state().newest_us());
     const PeekReader reader(parts_.journal->state(), *parts_.keys, ticket.now_us);
-    ticket.decision = worker.engine->Decide(InputOf(ticket, reader));
+    const policies::DecisionInput input = InputOf(ticket, reader);
+    ticket.decision = worker.engine->Decide(input);
+    ticket.decision.input_digest = policies::InputDigest(input);
     ticket.window_ms = reader.longest_ms();
     ticket.verdict = policies::VerdictName(ticket.decision.verdict);
     ticket.code = ticket.decision.code;

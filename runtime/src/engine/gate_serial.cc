@@ -68,7 +68,9 @@ bool Gate::StillHolds(Serial& serial, const Ticket& ticket) const {
 core::Status Gate::Redecide(Serial& serial, Ticket& ticket) {
   const LiveReader live(serial.state(), *parts_.keys, ticket.now_us);
   INTERLOCK_CHECK(serial.engine() != nullptr);
-  ticket.decision = serial.engine()->Decide(InputOf(ticket, live));
+  const policies::DecisionInput input = InputOf(ticket, live);
+  ticket.decision = serial.engine()->Decide(input);
+  ticket.decision.input_digest = policies::InputDigest(input);
   ticket.window_ms = live.longest_ms();
   ticket.verdict = policies::VerdictName(ticket.decision.verdict);
   ticket.code = ticket.decision.code;
