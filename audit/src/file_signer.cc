@@ -10,8 +10,10 @@
 
 #include "audit/checkpoint.h"
 #include "audit/merkle.h"
+#include "entry_text.h"
 #include "head_file.h"
 #include "private_file.h"
+#include "rotation_check.h"
 #include "signing_key.h"
 
 namespace interlock::audit {
@@ -25,6 +27,9 @@ constexpr std::size_t kOpenHeadsMax =
     16;  // files kept open; logs that follow each other have one each
 
 core::Status CheckContinues(const SignedHead& last, const SignRequest& request) {
+  if (request.size == 0 && request.root != EmptyRoot()) {
+    return core::InvalidArgument("the tree of no entries has another root");
+  }
   const std::string size = std::to_string(request.size);
   const std::string before = std::to_string(last.size);
   if (request.size < last.size) {
@@ -48,6 +53,24 @@ core::Status CheckContinues(const SignedHead& last, const SignRequest& request) 
                                   " that it signed before, so the log was rewritten");
 }
 
+// The entry as the handing over of one key to another; both signed it.
+core::StatusOr<std::pair<std::string, std::string>> KeysOf(const RotationProof& proof) {
+  const core::Status bad =
+      core::PermissionDenied("no entry that hands over to another key was shown to the signer");
+  const auto entry = ParseEntry(proof.entry);
+  if (!entry || entry->kind != kRotatedKind || entry->envelope.index != proof.index) return bad;
+  const auto body = core::JsonObjectView::Of(entry->body);
+  const auto old_key = body.ok() ? body->String("old_key") : std::nullopt;
+  if (!old_key) return bad;
+  auto new_key = RotatedKey(entry->body, *old_key);
+  if (!new_key) return bad;
+  const InclusionClaim claim{LeafHash(proof.entry), proof.index, proof.head.size, proof.head.root};
+  if (!InclusionHolds(claim, proof.inclusion)) {
+    return core::PermissionDenied("the entry that hands over to another key is not in the tree");
+  }
+  return std::pair(*old_key, *std::move(new_key));
+}
+
 class FileSigner final : public Signer {
  public:
   FileSigner(std::string folder, std::string name, SigningKey key, std::vector<std::string> retired)
@@ -64,17 +87,12 @@ class FileSigner final : public Signer {
     const std::lock_guard lock(mutex_);
     INTERLOCK_ASSIGN_OR_RETURN(HeadFile * file, FileOf(origin));
     INTERLOCK_RETURN_IF_ERROR(CheckContinues(file->last(), request));
-    if (request.size != file->last().size || file->last().turn == 0) {
-      INTERLOCK_RETURN_IF_ERROR(file->Store(request.size, request.root));
-    }
-    const std::string text = CheckpointText(origin, request.size, request.root);
-    return Checkpoint{std::string(origin), request.size, request.root, key_.Note(text)};
+    return Remember(*file, request);
   }
 
   core::StatusOr<std::optional<Checkpoint>> LastHead(std::string_view origin) override {
     const std::lock_guard lock(mutex_);
-    // Asking leaves no file behind.
-    if (::access(HeadPath(origin).c_str(), F_OK) != 0) return std::optional<Checkpoint>();
+    if (!HasHead(origin)) return std::optional<Checkpoint>();
     INTERLOCK_ASSIGN_OR_RETURN(const HeadFile* file, FileOf(origin));
     const SignedHead& last = file->last();
     if (last.turn == 0) return std::optional<Checkpoint>();
@@ -104,9 +122,50 @@ class FileSigner final : public Signer {
     return rotation;
   }
 
-  core::Status FinishRotation(std::string_view new_key) override {
+  core::StatusOr<Checkpoint> FinishRotation(const RotationProof& proof) override {
+    INTERLOCK_ASSIGN_OR_RETURN(const auto keys, KeysOf(proof));
     const std::lock_guard lock(mutex_);
-    if (new_key == key_.verifier_key()) return core::OkStatus();
+    const core::Status unknown =
+        core::PermissionDenied("the signer signed nothing of this log before");
+    if (!HasHead(proof.head.origin)) return unknown;
+    INTERLOCK_ASSIGN_OR_RETURN(HeadFile * file, FileOf(proof.head.origin));
+    if (file->last().turn == 0) return unknown;
+    INTERLOCK_RETURN_IF_ERROR(CheckContinues(file->last(), proof.head));
+    if (keys.second != key_.verifier_key()) {
+      if (keys.first != key_.verifier_key()) {
+        return core::FailedPrecondition("the entry hands over from another key than the signer's");
+      }
+      INTERLOCK_RETURN_IF_ERROR(TakeNext(keys.second));
+    }
+    return Remember(*file, proof.head);
+  }
+
+  // Keys of `<folder>/signer.retired-<n>`, oldest first, without the present one.
+  static core::StatusOr<std::vector<std::string>> ReadRetired(const std::string& folder,
+                                                              const std::string& present) {
+    std::vector<std::string> keys;
+    for (int i = 0; i < kRetiredMax; ++i) {
+      auto text = ReadPrivateFile(folder + std::string(kRetiredFile) + std::to_string(i));
+      if (text.status().code() == core::StatusCode::kNotFound) break;
+      if (!text.ok()) return text.status();
+      if (!text->empty() && text->back() == '\n') text->pop_back();
+      INTERLOCK_RETURN_IF_ERROR(ParseVerifierKey(*text).status());
+      if (*text != present) keys.push_back(*std::move(text));
+    }
+    return keys;
+  }
+
+ private:
+  // Precondition: the head continues the last one.
+  core::StatusOr<Checkpoint> Remember(HeadFile& file, const SignRequest& head) const {
+    if (head.size != file.last().size || file.last().turn == 0) {
+      INTERLOCK_RETURN_IF_ERROR(file.Store(head.size, head.root));
+    }
+    const std::string text = CheckpointText(head.origin, head.size, head.root);
+    return Checkpoint{std::string(head.origin), head.size, head.root, key_.Note(text)};
+  }
+
+  core::Status TakeNext(const std::string& new_key) {
     auto next = SigningKey::Read(Path(kNextFile), name_);
     if (next.status().code() == core::StatusCode::kNotFound ||
         (next.ok() && next->verifier_key() != new_key)) {
@@ -130,26 +189,15 @@ class FileSigner final : public Signer {
     return core::OkStatus();
   }
 
-  // Keys of `<folder>/signer.retired-<n>`, oldest first, without the present one.
-  static core::StatusOr<std::vector<std::string>> ReadRetired(const std::string& folder,
-                                                              const std::string& present) {
-    std::vector<std::string> keys;
-    for (int i = 0; i < kRetiredMax; ++i) {
-      auto text = ReadPrivateFile(folder + std::string(kRetiredFile) + std::to_string(i));
-      if (text.status().code() == core::StatusCode::kNotFound) break;
-      if (!text.ok()) return text.status();
-      if (!text->empty() && text->back() == '\n') text->pop_back();
-      INTERLOCK_RETURN_IF_ERROR(ParseVerifierKey(*text).status());
-      if (*text != present) keys.push_back(*std::move(text));
-    }
-    return keys;
-  }
-
- private:
   std::string Path(std::string_view file) const { return folder_ + std::string(file); }
 
   std::string HeadPath(std::string_view origin) const {
     return Path("/head-" + core::Hex(core::Sha256(origin)).substr(0, 16));
+  }
+
+  // Asking leaves no file behind.
+  bool HasHead(std::string_view origin) const {
+    return ::access(HeadPath(origin).c_str(), F_OK) == 0;
   }
 
   core::StatusOr<HeadFile*> FileOf(std::string_view origin) {

@@ -176,7 +176,7 @@ core::Status LogImpl::Start() {
     if (kept.code() != core::StatusCode::kResourceExhausted) return kept;
     SetHealth(Health::kNoSpace, core::Message(kept));
   }
-  Maintenance::Begin begin{{store_->size(), store_->Root()}, {}, store_->rotated_to()};
+  Maintenance::Begin begin{{store_->size(), store_->Root()}, {}, store_->rotated_at()};
   if (!store_->checkpoints_at_open().empty()) begin.newest = store_->checkpoints_at_open().back();
   INTERLOCK_RETURN_IF_ERROR(maintenance_.Start(std::move(begin)));
   writer_ = std::thread([this] { WriterLoop(); });
@@ -617,7 +617,7 @@ core::StatusOr<std::string> LogImpl::Cosignatures(std::uint64_t size) const {
 core::StatusOr<EntryRef> LogImpl::RotateSignerKey(std::string_view actor) {
   EntryRef entry;
   INTERLOCK_RETURN_IF_ERROR(
-      maintenance_.RotateKey([&](const KeyRotation& rotation) -> core::Status {
+      maintenance_.RotateKey([&](const KeyRotation& rotation) -> core::StatusOr<std::uint64_t> {
         std::string body;
         core::JsonObjectWriter writer(body);
         writer.String("new_key", rotation.new_key);
@@ -632,7 +632,7 @@ core::StatusOr<EntryRef> LogImpl::RotateSignerKey(std::string_view actor) {
                                                   .cites = {},
                                                   .ends_run = true},
                                                  {}));
-        return core::OkStatus();
+        return entry.index;
       }));
   INTERLOCK_RETURN_IF_ERROR(maintenance_.SignNow().status());
   return entry;
@@ -728,6 +728,7 @@ core::StatusOr<std::unique_ptr<Log>> Log::Open(const LogOptions& options) {
   INTERLOCK_ASSIGN_OR_RETURN(open.origin, OriginInFolder(options));
   INTERLOCK_ASSIGN_OR_RETURN(std::unique_ptr<Store> store, Store::Open(open));
   if (store->closed()) return core::FailedPrecondition("the log is closed; open it again");
+  INTERLOCK_RETURN_IF_ERROR(store->CheckSignerKey(*options.signer));
   auto log = std::make_unique<LogImpl>(open, std::move(lock), std::move(store));
   INTERLOCK_RETURN_IF_ERROR(log->Start());
   return std::unique_ptr<Log>(std::move(log));

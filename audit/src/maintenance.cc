@@ -8,6 +8,7 @@
 
 #include "anchor.h"
 #include "entry_check.h"
+#include "rotation_check.h"
 
 namespace interlock::audit {
 namespace {
@@ -32,13 +33,12 @@ core::Status Maintenance::Start(Begin begin) {
   const Head head = begin.head;
   head_ = head;
   newest_ = std::move(begin.newest);
-  rotated_to_ = std::move(begin.rotated_to);
+  rotated_at_ = begin.rotated_at;
   const std::string path = options_.folder + "/" + std::string(kDatabaseName);
   INTERLOCK_ASSIGN_OR_RETURN(wal_db_, OpenDb(path, SQLITE_OPEN_READWRITE));
   INTERLOCK_ASSIGN_OR_RETURN(scan_db_, OpenForReading(path));
   INTERLOCK_ASSIGN_OR_RETURN(prove_db_, OpenForReading(path));
   INTERLOCK_ASSIGN_OR_RETURN(prove_tree_, StoredTree::On(prove_db_.get()));
-  INTERLOCK_RETURN_IF_ERROR(FinishRotation());
   const auto first = SignHead(head);
   if (first.status().code() == core::StatusCode::kFailedPrecondition) {
     return core::DataLoss("the log is not the one that was signed: " +
@@ -103,18 +103,14 @@ core::StatusOr<std::vector<core::Digest>> Maintenance::Prove(std::uint64_t old_s
   return ConsistencyPath(*prove_tree_, old_size, size);
 }
 
-core::Status Maintenance::FinishRotation() {
-  if (rotated_to_.empty()) return core::OkStatus();
-  INTERLOCK_RETURN_IF_ERROR(options_.signer->FinishRotation(rotated_to_));
-  rotated_to_.clear();
-  return core::OkStatus();
-}
-
 core::StatusOr<Checkpoint> Maintenance::SignHead(const Head& head) {
-  INTERLOCK_RETURN_IF_ERROR(FinishRotation());
-  return options_.signer->Sign(
-      {options_.origin, head.size, head.root,
-       [this](std::uint64_t old_size, std::uint64_t size) { return Prove(old_size, size); }});
+  const SignRequest request{
+      options_.origin, head.size, head.root,
+      [this](std::uint64_t old_size, std::uint64_t size) { return Prove(old_size, size); }};
+  if (!rotated_at_) return options_.signer->Sign(request);
+  auto checkpoint = SignWithNextKey(*options_.signer, request, prove_db_.get(), *rotated_at_);
+  if (checkpoint.ok()) rotated_at_.reset();
+  return checkpoint;
 }
 
 core::StatusOr<Checkpoint> Maintenance::SignNow() {
@@ -202,15 +198,17 @@ void Maintenance::Anchor(const Checkpoint& checkpoint) {
       status.ok() ? "" : "heads are not anchored: " + std::string(core::Message(status));
 }
 
-core::Status Maintenance::RotateKey(const std::function<core::Status(const KeyRotation&)>& append) {
-  static_cast<void>(SignNow());  // what the old key can still vouch for
+core::Status Maintenance::RotateKey(
+    const std::function<core::StatusOr<std::uint64_t>(const KeyRotation&)>& append) {
+  const auto before = SignNow();  // what the old key can still vouch for
   const std::lock_guard signing(sign_mutex_);
-  INTERLOCK_RETURN_IF_ERROR(FinishRotation());
+  if (rotated_at_) {
+    return before.ok() ? core::Unavailable("a key rotation is under way") : before.status();
+  }
   INTERLOCK_ASSIGN_OR_RETURN(const KeyRotation rotation, options_.signer->BeginRotation());
   INTERLOCK_RETURN_IF_ERROR(CheckRotation(rotation));
-  INTERLOCK_RETURN_IF_ERROR(append(rotation));
-  rotated_to_ = rotation.new_key;
-  return FinishRotation();
+  INTERLOCK_ASSIGN_OR_RETURN(rotated_at_, append(rotation));
+  return core::OkStatus();
 }
 
 std::optional<Checkpoint> Maintenance::newest() const {

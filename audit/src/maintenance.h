@@ -53,7 +53,8 @@ class Maintenance {
   struct Begin {
     Head head;
     std::optional<Checkpoint> newest;
-    std::string rotated_to;  // key named by an entry after the newest checkpoint, or empty
+    // The entry after the newest checkpoint that hands over to another key, if there is one.
+    std::optional<std::uint64_t> rotated_at;
   };
   // Signs the head that was found at open, and starts. Errors: kDataLoss when the signer signed a
   // larger or another tree before: the log was rolled back or rewritten.
@@ -69,7 +70,8 @@ class Maintenance {
   core::StatusOr<Checkpoint> SignNow();
   void Await(HeadWaiter waiter);
   // Changes the signer's key while nothing is signed. `append` makes the entry durable.
-  core::Status RotateKey(const std::function<core::Status(const KeyRotation&)>& append);
+  core::Status RotateKey(
+      const std::function<core::StatusOr<std::uint64_t>(const KeyRotation&)>& append);
   std::optional<Checkpoint> newest() const;
   std::vector<std::string> warnings() const;
 
@@ -81,7 +83,6 @@ class Maintenance {
   bool SignIsDue() const;                                 // mutex_ held
   bool IsIdle() const;                                    // mutex_ held
   core::StatusOr<Checkpoint> SignHead(const Head& head);  // sign_mutex_ held
-  core::Status FinishRotation();                          // sign_mutex_ held
   core::StatusOr<std::vector<core::Digest>> Prove(std::uint64_t old_size, std::uint64_t size);
   void Anchor(const Checkpoint& checkpoint);
   void CopyWal();
@@ -95,7 +96,8 @@ class Maintenance {
   std::mutex sign_mutex_;  // one signing at a time; taken before mutex_
   Db prove_db_;            // under sign_mutex_, as the next two
   std::optional<StoredTree> prove_tree_;
-  std::string rotated_to_;  // the signer must take this key before it signs again
+  // The entry by which the signer must take its next key, with the next head.
+  std::optional<std::uint64_t> rotated_at_;
 
   mutable std::mutex mutex_;
   std::condition_variable changed_;

@@ -21,6 +21,7 @@
 #include "folder_lock.h"
 #include "private_file.h"
 #include "rotate_finish.h"
+#include "rotation_check.h"
 #include "schema.h"
 #include "store.h"
 #include "succession.h"
@@ -177,9 +178,8 @@ core::Status Rotator::Open() {
   }
   INTERLOCK_ASSIGN_OR_RETURN(store_, Store::Open(log_));
   closed_ = store_->closed();
-  // A key that was handed over in an entry must be in use before anything is signed.
-  if (store_->rotated_to().empty()) return core::OkStatus();
-  return log_.signer->FinishRotation(store_->rotated_to());
+  if (options_.cause == RotationCause::kRestored) return core::OkStatus();
+  return store_->CheckSignerKey(*log_.signer);
 }
 
 // The last head that the signer knows, when the file is not a continuation of it.
@@ -338,15 +338,18 @@ core::Status Rotator::Sign() {
     previous_.note = store_->checkpoints_at_open().back().note;
     return core::OkStatus();
   }
-  INTERLOCK_ASSIGN_OR_RETURN(
-      const Checkpoint checkpoint,
-      log_.signer->Sign({log_.origin, store_->size(), store_->Root(),
+  const SignRequest head{log_.origin, store_->size(), store_->Root(),
                          [this](std::uint64_t old_size,
                                 std::uint64_t size) -> core::StatusOr<std::vector<core::Digest>> {
                            INTERLOCK_ASSIGN_OR_RETURN(StoredTree tree,
                                                       StoredTree::On(store_->db()));
                            return ConsistencyPath(tree, old_size, size);
-                         }}));
+                         }};
+  INTERLOCK_ASSIGN_OR_RETURN(
+      const Checkpoint checkpoint,
+      store_->rotated_at()
+          ? SignWithNextKey(*log_.signer, head, store_->db(), *store_->rotated_at())
+          : log_.signer->Sign(head));
   previous_.note = checkpoint.note;
   INTERLOCK_RETURN_IF_ERROR(store_->Begin());
   core::Status status = store_->InsertCheckpoint(checkpoint);

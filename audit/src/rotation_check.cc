@@ -1,8 +1,11 @@
 #include "rotation_check.h"
 
+#include "audit/merkle.h"
 #include "core/digest.h"
 #include "core/json.h"
 #include "note_key.h"
+#include "sqlite.h"
+#include "tree_store.h"
 
 namespace interlock::audit {
 namespace {
@@ -29,6 +32,18 @@ std::optional<std::string> RotatedKey(std::string_view body, std::string_view ol
     return std::nullopt;
   }
   return new_name;
+}
+
+core::StatusOr<Checkpoint> SignWithNextKey(Signer& signer, const SignRequest& head, sqlite3* db,
+                                           std::uint64_t rotated_at) {
+  INTERLOCK_ASSIGN_OR_RETURN(Statement row,
+                             Statement::Prepare(db, "SELECT bytes FROM entry WHERE idx = ?"));
+  INTERLOCK_ASSIGN_OR_RETURN(const bool there,
+                             row.Int(1, static_cast<std::int64_t>(rotated_at)).Step());
+  if (!there) return core::DataLoss("entry " + std::to_string(rotated_at) + " is missing");
+  INTERLOCK_ASSIGN_OR_RETURN(StoredTree tree, StoredTree::On(db));
+  INTERLOCK_ASSIGN_OR_RETURN(auto path, InclusionPath(tree, rotated_at, head.size));
+  return signer.FinishRotation({row.Bytes(0), rotated_at, std::move(path), head});
 }
 
 }  // namespace interlock::audit

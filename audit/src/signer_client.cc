@@ -50,30 +50,8 @@ class RemoteSigner final : public Signer {
   }
 
   core::StatusOr<Checkpoint> Sign(const SignRequest& request) override {
-    INTERLOCK_ASSIGN_OR_RETURN(WireSocket socket, Connect());
-    INTERLOCK_ASSIGN_OR_RETURN(
-        WireLines reply,
-        Ask(socket, {"sign", name_, std::string(request.origin), std::to_string(request.size),
-                     core::Base64(core::AsBytes(request.root))}));
-    if (reply.size() == 2 && reply[0] == "prove") {
-      const auto old_size = ParseWireNumber(reply[1]);
-      if (!old_size || *old_size >= request.size || !request.prove) return Strange();
-      INTERLOCK_ASSIGN_OR_RETURN(const std::vector<core::Digest> proof,
-                                 request.prove(*old_size, request.size));
-      WireLines lines = {"proof"};
-      for (const core::Digest& hash : proof) lines.push_back(core::Base64(core::AsBytes(hash)));
-      INTERLOCK_ASSIGN_OR_RETURN(reply, Ask(socket, lines));
-    }
-    if (reply.size() < 2 || reply[0] != "note") return Strange();
-    std::string note;
-    for (std::size_t i = 1; i < reply.size(); ++i) note += reply[i] + "\n";
-    // Not taken on trust: it must be our head, signed by the key that we know.
-    INTERLOCK_ASSIGN_OR_RETURN(Checkpoint checkpoint, OpenCheckpoint(note, verifier_key()));
-    if (checkpoint.origin != request.origin || checkpoint.size != request.size ||
-        checkpoint.root != request.root) {
-      return Strange();
-    }
-    return checkpoint;
+    INTERLOCK_ASSIGN_OR_RETURN(const std::string note, NoteOf("sign", request, {}));
+    return Checked(request, note);
   }
 
   core::StatusOr<std::optional<Checkpoint>> LastHead(std::string_view origin) override {
@@ -113,17 +91,50 @@ class RemoteSigner final : public Signer {
     return rotation;
   }
 
-  core::Status FinishRotation(std::string_view new_key) override {
-    {
-      INTERLOCK_ASSIGN_OR_RETURN(WireSocket socket, Connect());
-      INTERLOCK_ASSIGN_OR_RETURN(const WireLines reply,
-                                 Ask(socket, {"finish_rotation", name_, std::string(new_key)}));
-      if (reply != WireLines{"done"}) return Strange();
+  core::StatusOr<Checkpoint> FinishRotation(const RotationProof& proof) override {
+    WireLines more = {std::to_string(proof.index), core::Base64(proof.entry)};
+    for (const core::Digest& hash : proof.inclusion) {
+      more.push_back(core::Base64(core::AsBytes(hash)));
     }
-    return Load();
+    INTERLOCK_ASSIGN_OR_RETURN(const std::string note, NoteOf("finish_rotation", proof.head, more));
+    INTERLOCK_RETURN_IF_ERROR(Load());
+    return Checked(proof.head, note);
   }
 
  private:
+  // What the signer answers to a head, which it may want to see proven.
+  core::StatusOr<std::string> NoteOf(const char* verb, const SignRequest& request,
+                                     const WireLines& more) {
+    INTERLOCK_ASSIGN_OR_RETURN(WireSocket socket, Connect());
+    WireLines lines = {verb, name_, std::string(request.origin), std::to_string(request.size),
+                       core::Base64(core::AsBytes(request.root))};
+    lines.insert(lines.end(), more.begin(), more.end());
+    INTERLOCK_ASSIGN_OR_RETURN(WireLines reply, Ask(socket, lines));
+    if (reply.size() == 2 && reply[0] == "prove") {
+      const auto old_size = ParseWireNumber(reply[1]);
+      if (!old_size || *old_size >= request.size || !request.prove) return Strange();
+      INTERLOCK_ASSIGN_OR_RETURN(const std::vector<core::Digest> proof,
+                                 request.prove(*old_size, request.size));
+      lines = {"proof"};
+      for (const core::Digest& hash : proof) lines.push_back(core::Base64(core::AsBytes(hash)));
+      INTERLOCK_ASSIGN_OR_RETURN(reply, Ask(socket, lines));
+    }
+    if (reply.size() < 2 || reply[0] != "note") return Strange();
+    std::string note;
+    for (std::size_t i = 1; i < reply.size(); ++i) note += reply[i] + "\n";
+    return note;
+  }
+
+  // Not taken on trust: it must be our head, signed by the key that we know.
+  core::StatusOr<Checkpoint> Checked(const SignRequest& request, const std::string& note) const {
+    INTERLOCK_ASSIGN_OR_RETURN(Checkpoint checkpoint, OpenCheckpoint(note, verifier_key()));
+    if (checkpoint.origin != request.origin || checkpoint.size != request.size ||
+        checkpoint.root != request.root) {
+      return Strange();
+    }
+    return checkpoint;
+  }
+
   core::StatusOr<WireSocket> Connect() {
     INTERLOCK_ASSIGN_OR_RETURN(WireSocket socket, WireSocket::Connect(socket_));
     INTERLOCK_ASSIGN_OR_RETURN(peer_uid_, socket.PeerUid());

@@ -82,6 +82,12 @@ class ServiceImpl final : public SignerService {
 
   core::StatusOr<WireLines> Answer(WireSocket& socket, const WireLines& request) {
     if (request.size() < 2) return BadRequest();
+    if (options_.peer_uid) {
+      INTERLOCK_ASSIGN_OR_RETURN(const unsigned uid, socket.PeerUid());
+      if (uid != *options_.peer_uid) {
+        return core::PermissionDenied("this signer answers another user only (--user)");
+      }
+    }
     INTERLOCK_ASSIGN_OR_RETURN(Signer * signer, SignerOf(request[1]));
     if (request[0] == "sign" && request.size() == 5) return Sign(socket, *signer, request);
     if (request[0] == "head" && request.size() == 3) return Head(*signer, request);
@@ -95,9 +101,8 @@ class ServiceImpl final : public SignerService {
       return WireLines{"rotation", rotation.old_key, rotation.new_key,
                        core::Base64(rotation.old_signature), core::Base64(rotation.new_signature)};
     }
-    if (request[0] == "finish_rotation" && request.size() == 3) {
-      INTERLOCK_RETURN_IF_ERROR(signer->FinishRotation(request[2]));
-      return WireLines{"done"};
+    if (request[0] == "finish_rotation" && request.size() >= 7) {
+      return FinishRotation(socket, *signer, request);
     }
     return BadRequest();
   }
@@ -115,19 +120,40 @@ class ServiceImpl final : public SignerService {
     return WireLines{"head", std::to_string(head->size), core::Base64(core::AsBytes(head->root))};
   }
 
-  static core::StatusOr<WireLines> Sign(WireSocket& socket, Signer& signer,
-                                        const WireLines& request) {
+  // Lines 2 to 4: origin, size, root. The log's own lock is held while its proof is awaited: a slow
+  // peer holds up its own log alone.
+  static core::StatusOr<SignRequest> HeadIn(WireSocket& socket, const WireLines& request) {
     const auto size = ParseWireNumber(request[3]);
     if (!size) return BadRequest();
     INTERLOCK_RETURN_IF_ERROR(CheckOrigin(request));
     INTERLOCK_ASSIGN_OR_RETURN(const core::Digest root, DigestOf(request[4]));
-    // The log's own lock is held while its proof is awaited: a slow peer holds up its own log
-    // alone.
-    INTERLOCK_ASSIGN_OR_RETURN(
-        const Checkpoint checkpoint,
-        signer.Sign({request[2], *size, root, [&](std::uint64_t old_size, std::uint64_t) {
-                       return AskForProof(socket, old_size);
-                     }}));
+    return SignRequest{request[2], *size, root, [&socket](std::uint64_t old_size, std::uint64_t) {
+                         return AskForProof(socket, old_size);
+                       }};
+  }
+
+  static core::StatusOr<WireLines> Sign(WireSocket& socket, Signer& signer,
+                                        const WireLines& request) {
+    INTERLOCK_ASSIGN_OR_RETURN(const SignRequest head, HeadIn(socket, request));
+    INTERLOCK_ASSIGN_OR_RETURN(const Checkpoint checkpoint, signer.Sign(head));
+    return NoteLines(checkpoint);
+  }
+
+  static core::StatusOr<WireLines> FinishRotation(WireSocket& socket, Signer& signer,
+                                                  const WireLines& request) {
+    INTERLOCK_ASSIGN_OR_RETURN(const SignRequest head, HeadIn(socket, request));
+    const auto index = ParseWireNumber(request[5]);
+    const auto entry = core::BytesFromBase64(request[6]);
+    if (!index || !entry.ok() || request.size() > 7 + kProofHashesMax) return BadRequest();
+    RotationProof proof{*entry, *index, {}, head};
+    for (std::size_t i = 7; i < request.size(); ++i) {
+      INTERLOCK_ASSIGN_OR_RETURN(proof.inclusion.emplace_back(), DigestOf(request[i]));
+    }
+    INTERLOCK_ASSIGN_OR_RETURN(const Checkpoint checkpoint, signer.FinishRotation(proof));
+    return NoteLines(checkpoint);
+  }
+
+  static WireLines NoteLines(const Checkpoint& checkpoint) {
     WireLines lines = {"note"};
     for (std::size_t at = 0; at < checkpoint.note.size();) {
       const std::size_t end = checkpoint.note.find('\n', at);
@@ -150,12 +176,13 @@ class ServiceImpl final : public SignerService {
   }
 
   core::StatusOr<Signer*> SignerOf(const std::string& name) {
-    if (!IsKeyName(name)) return BadRequest();
+    const auto& named = options_.origins;
+    if (std::find(named.begin(), named.end(), name) == named.end()) {
+      return core::PermissionDenied("this signer does not serve `" + name +
+                                    "`; start it with --origin for each log");
+    }
     const std::lock_guard lock(mutex_);
     if (const auto found = signers_.find(name); found != signers_.end()) return found->second.get();
-    if (signers_.size() >= kSignerNamesMax) {
-      return core::ResourceExhausted("this signer serves 1024 logs already");
-    }
     const std::string folder = options_.folder + "/" + core::Hex(core::Sha256(name)).substr(0, 16);
     INTERLOCK_ASSIGN_OR_RETURN(std::unique_ptr<Signer> signer, OpenFileSigner(folder, name));
     return signers_.emplace(name, std::move(signer)).first->second.get();
@@ -191,6 +218,14 @@ core::StatusOr<UniqueFd> Listen(const std::string& path) {
 
 core::StatusOr<std::unique_ptr<SignerService>> SignerService::Start(
     const SignerServiceOptions& options) {
+  if (options.origins.empty()) {
+    return core::InvalidArgument("name the logs that the signer serves, one --origin each");
+  }
+  for (const std::string& origin : options.origins) {
+    if (!IsKeyName(origin)) {
+      return core::InvalidArgument("`" + origin + "` is no origin of a log");
+    }
+  }
   INTERLOCK_RETURN_IF_ERROR(MakeFolder(options.folder));
   struct stat info {};
   if (::stat(options.folder.c_str(), &info) != 0) return ErrnoStatus("cannot stat", options.folder);

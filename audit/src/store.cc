@@ -68,8 +68,10 @@ core::Status Store::LoadCheckpoint(const LogOptions& options) {
   if (!row) return core::OkStatus();
   std::vector<std::string> keys = options.signer->verifier_keys();
   auto checkpoint = OpenCheckpoint(newest.Bytes(2), keys.back());
+  signed_by_ = keys.back();
   for (keys.pop_back(); !checkpoint.ok() && !keys.empty(); keys.pop_back()) {
     checkpoint = OpenCheckpoint(newest.Bytes(2), keys.back());
+    signed_by_ = keys.back();
   }
   if (!checkpoint.ok()) {
     return core::DataLoss("the newest checkpoint does not hold: " +
@@ -103,13 +105,28 @@ core::Status Store::CheckTail(const LogOptions& options, std::uint64_t size) {
       return BadEntry(entry.index, "is out of its place");
     }
     if (entry.time_us < last_time_us_) return BadEntry(entry.index, "goes back in time");
-    if (entry.kind == kRotatedKind) {
+    if (entry.kind == kRotatedKind && entry.index >= signed_size) {
+      rotated_at_ = entry.index;
       rotated_to_ = std::string(entry.body.Token("new_key").value_or(""));
     }
     last_time_us_ = entry.time_us;
     closed_ = entry.kind == kClosedKind;
     return core::OkStatus();
   });
+}
+
+// A key that no entry leads to would make every later head one that no verifier takes.
+core::Status Store::CheckSignerKey(const Signer& signer) const {
+  std::string key = signed_by_;
+  if (key.empty()) {
+    INTERLOCK_ASSIGN_OR_RETURN(const LogIdentity identity, ReadIdentity(db()));
+    key = identity.verifier_key;
+  }
+  const std::string present = signer.verifier_key();
+  if (present == key || (rotated_at_ && present == rotated_to_)) return core::OkStatus();
+  return core::FailedPrecondition(
+      "the signer signs with `" + present + "`, and the log's entries lead to `" + key +
+      "`; give it back its key (`signer.key`) or restore the newer log");
 }
 
 core::Status Store::PrepareAll() {

@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -24,8 +25,11 @@ class Store {
   std::uint64_t size() const { return tree_.size(); }
   std::int64_t last_time_us() const { return last_time_us_; }
   core::Digest Root() const { return tree_.Root(); }
-  // The key that an entry after the newest checkpoint names: the signer may not have it in use yet.
-  const std::string& rotated_to() const { return rotated_to_; }
+  // The entry after the newest checkpoint that hands over to another key: the signer may not have
+  // that in use yet.
+  const std::optional<std::uint64_t>& rotated_at() const { return rotated_at_; }
+  // The signer's key is the one that the entries lead to. Errors: kFailedPrecondition.
+  core::Status CheckSignerKey(const Signer& signer) const;
   // The last entry ends the log: nothing may follow it.
   bool closed() const { return closed_; }
   // The schema version that the file had when it was opened; smaller than ours: it was migrated.
@@ -91,7 +95,9 @@ class Store {
   GrowingTree committed_;  // without
   std::int64_t last_time_us_ = 0;
   std::int64_t committed_time_us_ = 0;
-  std::string rotated_to_;
+  std::optional<std::uint64_t> rotated_at_;
+  std::string rotated_to_;  // the key that it names
+  std::string signed_by_;   // the newest checkpoint; none yet: the key that the log began with
   bool closed_ = false;
   std::int64_t version_at_open_ = kSchemaVersion;
   std::vector<Checkpoint> checkpoints_at_open_;  // the newest, or none

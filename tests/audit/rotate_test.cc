@@ -246,7 +246,8 @@ TEST_F(RotateTest, ARestoredCopyIsCitedWithWhatIsLost) {
 
 TEST_F(RotateTest, AnIndependentSignerSignsForTheLogsThatFollow) {
   const std::string socket = folder_.path() + "/signer.sock";
-  const auto service = SignerService::Start({folder_.path() + "/apart", socket});
+  const auto service = SignerService::Start(
+      {folder_.path() + "/apart", socket, {"interlock.example/main"}, std::nullopt});
   ASSERT_TRUE(service.ok()) << service.status();
   auto remote = ConnectSigner(socket, "interlock.example/main");
   ASSERT_TRUE(remote.ok()) << remote.status();

@@ -50,7 +50,7 @@ std::vector<std::string> Warnings(const Log& log) {
 class SignerTest : public LogFixture {
  protected:
   SignerServiceOptions Service() {
-    return {folder_.path() + "/keys", folder_.path() + "/signer.sock"};
+    return {folder_.path() + "/keys", folder_.path() + "/signer.sock", {kOrigin}, std::nullopt};
   }
   std::unique_ptr<SignerService> MustStart() {
     auto service = SignerService::Start(Service());
@@ -262,7 +262,9 @@ class DiesBetween final : public Signer {
   std::vector<std::string> verifier_keys() const override { return real_.verifier_keys(); }
   bool independent() const override { return false; }
   core::StatusOr<KeyRotation> BeginRotation() override { return real_.BeginRotation(); }
-  core::Status FinishRotation(std::string_view) override { return core::Unavailable("it died"); }
+  core::StatusOr<Checkpoint> FinishRotation(const RotationProof&) override {
+    return core::Unavailable("it died");
+  }
 
  private:
   Signer& real_;
@@ -285,6 +287,94 @@ TEST_F(SignerTest, ARotationCutShortIsFinishedBeforeAnythingIsSigned) {
   EXPECT_NE(signer_->verifier_key(), first);
   EXPECT_EQ(log->newest_checkpoint()->size, 1u);
   EXPECT_TRUE(OpenCheckpoint(log->newest_checkpoint()->note, signer_->verifier_key()).ok());
+}
+
+// Two frames on the socket once changed the key of a log without a word in it: every later head was
+// one that no verifier takes.
+TEST_F(SignerTest, TakesItsNextKeyOnlyByAnEntryThatItIsShown) {
+  const auto service = MustStart();
+  const auto signer = MustConnect();
+  const std::string first = signer->verifier_key();
+  LogOptions options = Options();
+  options.signer = signer.get();
+  const auto log = MustOpen(options);
+  ASSERT_TRUE(log->Append(EntryOf("run.started", kRunA)).ok());
+  ASSERT_TRUE(log->CheckpointNow().ok());
+  // The attacker has the socket, and so the rotation that both keys signed.
+  const KeyRotation rotation = *signer->BeginRotation();
+  EXPECT_THAT(
+      Raw(Frame(std::string("finish_rotation\n") + kOrigin + "\n" + rotation.new_key + "\n")),
+      HasSubstr("error\n"));
+  const std::string entry =
+      R"({"actor":"x","body":{"new_key":")" + rotation.new_key + R"(","new_signature":")" +
+      core::Base64(rotation.new_signature) + R"(","old_key":")" + rotation.old_key +
+      R"(","old_signature":")" + core::Base64(rotation.old_signature) +
+      R"("},"cites":[],"index":0,"kind":"signer.rotated","prev":"","run":"","run_seq":-1,)"
+      R"("tenant":"main","time_us":1,"v":1})";
+  const auto try_at = [&](std::string_view origin) {
+    return signer->FinishRotation({entry, 0, {}, {origin, 1, LeafHash(entry), {}}}).status().code();
+  };
+  EXPECT_EQ(try_at(kOrigin), core::StatusCode::kFailedPrecondition);  // not this log's tree
+  EXPECT_EQ(try_at("interlock.example/main/2"), core::StatusCode::kPermissionDenied);  // none yet
+  EXPECT_EQ(
+      signer->FinishRotation({entry, 0, {}, {kOrigin, 1, core::Digest{}, {}}}).status().code(),
+      core::StatusCode::kPermissionDenied);  // not in the tree
+  EXPECT_EQ(MustConnect()->verifier_key(), first);
+  // The harmless twin: by an entry of the log.
+  ASSERT_TRUE(log->Append(EntryOf("call.decided", kRunA)).ok());
+  ASSERT_TRUE(log->CheckpointNow().ok());
+  ASSERT_TRUE(log->RotateSignerKey("principal:operator").ok());
+  EXPECT_EQ(MustConnect()->verifier_key(), rotation.new_key);
+}
+
+TEST_F(SignerTest, ALogIsNotOpenedUnderAKeyThatItsEntriesDoNotLeadTo) {
+  {
+    const auto log = MustOpen();
+    ASSERT_TRUE(log->Append(EntryOf("run.started", kRunA)).ok());
+  }
+  // The signer's files from elsewhere: a later key, and the record of the one before.
+  const std::string keys = folder_.path() + "/signer";
+  const std::string first = signer_->verifier_key();
+  ASSERT_TRUE(signer_->BeginRotation().ok());
+  signer_.reset();
+  std::filesystem::rename(keys + "/signer.key.next", keys + "/signer.key");
+  std::ofstream(keys + "/signer.retired-0") << first << "\n";
+  std::filesystem::permissions(keys + "/signer.retired-0", std::filesystem::perms(0600));
+  signer_ = *OpenFileSigner(keys, kOrigin);
+  ASSERT_EQ(signer_->verifier_keys().size(), 2u);
+  const core::Status status = Log::Open(Options()).status();
+  EXPECT_EQ(status.code(), core::StatusCode::kFailedPrecondition) << status;
+  EXPECT_THAT(std::string(core::Message(status)), HasSubstr("the log's entries lead to"));
+}
+
+TEST_F(SignerTest, ServesNamedLogsAndOneUserOnly) {
+  SignerServiceOptions options = Service();
+  options.origins.clear();
+  EXPECT_EQ(SignerService::Start(options).status().code(), core::StatusCode::kInvalidArgument);
+  {
+    const auto service = MustStart();
+    const auto other = ConnectSigner(Service().socket, "interlock.example/other");
+    EXPECT_EQ(other.status().code(), core::StatusCode::kPermissionDenied);
+    EXPECT_EQ(std::distance(std::filesystem::directory_iterator(Service().folder), {}), 1);
+  }
+  options = Service();
+  options.peer_uid = ::geteuid();
+  {
+    const auto service = SignerService::Start(options);
+    EXPECT_TRUE(ConnectSigner(Service().socket, kOrigin).ok());
+  }
+  options.peer_uid = ::geteuid() + 1;
+  const auto service = SignerService::Start(options);
+  EXPECT_EQ(ConnectSigner(Service().socket, kOrigin).status().code(),
+            core::StatusCode::kPermissionDenied);
+}
+
+TEST_F(SignerTest, TheTreeOfNoEntriesHasOneRoot) {
+  const auto service = MustStart();
+  const auto signer = MustConnect();
+  EXPECT_EQ(signer->Sign({kOrigin, 0, core::Sha256("x"), {}}).status().code(),
+            core::StatusCode::kInvalidArgument);
+  EXPECT_TRUE(signer->Sign({kOrigin, 0, EmptyRoot(), {}}).ok());
 }
 
 TEST_F(SignerTest, EveryNoteGoesToTheAnchor) {

@@ -52,13 +52,22 @@ std::string RotationText(std::string_view old_key, std::string_view new_key);
 // Errors: kInvalidArgument for keys that are none, kPermissionDenied unless both signatures hold.
 core::Status CheckRotation(const KeyRotation& rotation);
 
+// What a signer must see before it takes the next key in use.
+struct RotationProof {
+  std::string_view entry;  // bytes of the entry `signer.rotated`, of no other log
+  std::uint64_t index = 0;
+  std::vector<core::Digest> inclusion;  // RFC 6962 audit path of the entry in the tree of `head`
+  SignRequest head;                     // signed with the next key
+};
+
 // Thread-safe.
 class Signer {
  public:
   virtual ~Signer() = default;
   // Signs a head. Persists its own last (size, root) first, and refuses (kFailedPrecondition) a
   // smaller size, another root for the same size, and a larger tree that is not proven to continue
-  // the last one (rule 23). kUnavailable: the signer is away; ask again later.
+  // the last one (rule 23); kInvalidArgument for size 0 with a root that is not the empty tree's.
+  // kUnavailable: the signer is away; ask again later.
   virtual core::StatusOr<Checkpoint> Sign(const SignRequest& request) = 0;
   // Size and root of the last head that it signed for this origin; nullopt when there is none. The
   // note stays empty.
@@ -72,9 +81,11 @@ class Signer {
   virtual bool independent() const = 0;
   // Makes the next key and keeps it, without using it. The same again until FinishRotation.
   virtual core::StatusOr<KeyRotation> BeginRotation() = 0;
-  // From here on the next key signs; the entry that names it is durable. Idempotent. Errors:
-  // kFailedPrecondition when `new_key` is neither the next nor the present one.
-  virtual core::Status FinishRotation(std::string_view new_key) = 0;
+  // Takes the next key in use and signs with it the head that holds the entry. Idempotent. Errors:
+  // those of Sign; kPermissionDenied when the entry is not shown to stand in that tree, is none
+  // that both keys signed, or stands in a tree of which nothing was signed before;
+  // kFailedPrecondition when it names neither the next nor the present key.
+  virtual core::StatusOr<Checkpoint> FinishRotation(const RotationProof& proof) = 0;
 };
 
 // A signer in this process: key and last head in files of `folder` (mode 0600, refused when wider),

@@ -1,8 +1,10 @@
 // audit signer|confirm-clock: the signer as a process of its own, its key, and the clock.
+#include <pwd.h>
 #include <signal.h>
 #include <unistd.h>
 
 #include <CLI/CLI.hpp>
+#include <array>
 #include <ostream>
 
 #include "audit/signer_service.h"
@@ -11,6 +13,15 @@
 
 namespace interlock::runtime::cli {
 namespace {
+
+core::StatusOr<unsigned> UidOf(const std::string& user) {
+  std::array<char, 4096> buffer{};
+  passwd entry{};
+  passwd* found = nullptr;
+  ::getpwnam_r(user.c_str(), &entry, buffer.data(), buffer.size(), &found);
+  if (found == nullptr) return core::NotFound("there is no user `" + user + "`");
+  return entry.pw_uid;
+}
 
 // Serves until SIGTERM or SIGINT. The signals are blocked before the service has threads.
 int ServeSigner(Session& session, const audit::SignerServiceOptions& options) {
@@ -69,11 +80,21 @@ void AddSignerCommands(CLI::App& group, Session& session) {
   signer->add_option("--folder", options->folder, "Keys and last heads (mode 0700)");
   signer->add_option("--socket", options->socket,
                      "Where the daemon finds it (audit.signer.socket)");
+  signer->add_option("--origin", options->origins,
+                     "A log that it signs for: <audit.origin>/<tenant>; once for each tenant");
+  auto user = std::make_shared<std::string>();
+  signer->add_option("--user", *user, "Answer this user only: the daemon's");
   CLI::App* rotate = signer->add_subcommand(
       "rotate-key", "Give the signer a new key; both keys sign the entry that says so");
   // One action for both: the parser calls the outer command's as well.
-  Does(signer, session, [&session, options, rotate] {
-    return rotate->parsed() ? RotateKey(session) : ServeSigner(session, *options);
+  Does(signer, session, [&session, options, user, rotate] {
+    if (rotate->parsed()) return RotateKey(session);
+    if (!user->empty()) {
+      const auto uid = UidOf(*user);
+      if (!uid.ok()) return Fail(session, uid.status());
+      options->peer_uid = *uid;
+    }
+    return ServeSigner(session, *options);
   });
   auto reason = std::make_shared<std::string>();
   CLI::App* clock = group.add_subcommand("confirm-clock",

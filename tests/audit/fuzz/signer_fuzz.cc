@@ -23,8 +23,10 @@ struct Service {
     char folder[] = "/tmp/interlock-signer-fuzz-XXXXXX";
     INTERLOCK_CHECK(::mkdtemp(folder) != nullptr);
     socket = std::string(folder) + "/socket";
-    auto started =
-        SignerService::Start({.folder = std::string(folder) + "/keys", .socket = socket});
+    auto started = SignerService::Start({.folder = std::string(folder) + "/keys",
+                                         .socket = socket,
+                                         .origins = {"log.example/main"},
+                                         .peer_uid = std::nullopt});
     INTERLOCK_CHECK(started.ok());
     service = std::move(*started);
   }
