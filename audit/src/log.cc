@@ -1,171 +1,26 @@
-// The log: a queue, the writer thread's loop, and the answers to readers. What a commit writes is
-// in store.cc, what a command does in batch.cc, signing and copying of the WAL in maintenance.cc.
-#include "audit/log.h"
-
+// The log's queue and the writer thread's loop. What a commit writes is in store.cc, what a command
+// does in batch.cc, signing and copying of the WAL in maintenance.cc, reading in log_read.cc.
 #include <pthread.h>
 
 #include <algorithm>
-#include <atomic>
 #include <chrono>
-#include <condition_variable>
-#include <deque>
-#include <mutex>
-#include <shared_mutex>
-#include <thread>
+#include <iterator>
+#include <optional>
 
-#include "audit/cosignature.h"
-#include "audit/merkle.h"
-#include "ballast.h"
-#include "batch.h"
-#include "clock_watch.h"
 #include "core/check.h"
-#include "core/digest.h"
-#include "folder_lock.h"
-#include "maintenance.h"
+#include "log_impl.h"
 #include "private_file.h"
-#include "readers.h"
 #include "rotate_finish.h"
-#include "rotation_check.h"
-#include "store.h"
-#include "tree_store.h"
 
 namespace interlock::audit {
 namespace {
 
 constexpr std::chrono::milliseconds kIdleFlush{20};     // quiet time before projections follow
 constexpr std::chrono::milliseconds kResumeProbe{500};  // between looks whether there is room again
-constexpr int kRunPageMax = 10'000;
+constexpr int kBusyTriesAtEnd = 3;                      // of five seconds each, when the log closes
 constexpr std::size_t kTenantBytesMax = 64;
 
-struct Item {
-  std::unique_ptr<Command> command;
-  Urgency urgency = Urgency::kNormal;
-  core::Status result;
-};
-
-class LogImpl final : public Log, private MaintenanceHost {
- public:
-  LogImpl(const LogOptions& options, FolderLock lock, std::unique_ptr<Store> store)
-      : options_(options),
-        lock_(std::move(lock)),
-        store_(std::move(store)),
-        batch_(options.tenant, [this](std::string_view run) { return store_->LoadHead(run); }),
-        ballast_(options.folder, options.ballast_bytes),
-        clock_watch_(*options.clock, options.clock_stepped),
-        ahead_of_wall_us_(store_->last_time_us() - options.clock->WallMicros()),
-        readers_(options.folder + "/" + std::string(kDatabaseName)),
-        maintenance_(options_, this) {}
-
-  // Before the threads: what Open promises.
-  core::Status Start();
-  ~LogImpl() override;
-
-  void Submit(std::unique_ptr<Command> command, Urgency urgency) override;
-  core::StatusOr<EntryRef> Append(const NewEntry& entry,
-                                  std::vector<SealedPayload> payloads) override;
-
-  std::uint64_t size() const override { return size_.load(std::memory_order_acquire); }
-  Health health() const override { return health_.load(std::memory_order_acquire); }
-  std::string health_reason() const override;
-  std::vector<std::string> warnings() const override { return maintenance_.warnings(); }
-  std::int64_t ahead_of_wall_us() const override { return ahead_of_wall_us_; }
-
-  core::StatusOr<Entry> Read(std::uint64_t index) const override;
-  core::StatusOr<EntryPage> ReadRange(std::uint64_t first, int max) const override;
-  core::StatusOr<EntryPage> ReadRun(std::string_view run, std::int64_t first_seq,
-                                    int max) const override;
-  core::StatusOr<PayloadRow> ReadPayload(std::uint64_t entry_index, int slot) const override;
-  core::StatusOr<std::string> ReadBlob(const core::Digest& digest) const override;
-  core::Status Query(const std::function<core::Status(sqlite3*)>& read) const override;
-
-  core::StatusOr<Checkpoint> CheckpointNow() override;
-  std::optional<Checkpoint> newest_checkpoint() const override { return maintenance_.newest(); }
-  void AwaitCheckpoint(std::uint64_t index, std::chrono::steady_clock::time_point deadline,
-                       std::function<void(core::StatusOr<Checkpoint>)> done) const override {
-    maintenance_.Await({index, deadline, std::move(done)});
-  }
-  core::StatusOr<Checkpoint> CosignedCheckpoint() const override;
-  core::StatusOr<std::string> Cosignatures(std::uint64_t size) const override;
-  const std::string& verifier_key() const override { return verifier_key_; }
-  core::StatusOr<EntryRef> RotateSignerKey(std::string_view actor) override;
-  core::StatusOr<std::vector<core::Digest>> InclusionProof(std::uint64_t index,
-                                                           std::uint64_t size) const override;
-  core::StatusOr<std::vector<core::Digest>> ConsistencyProof(std::uint64_t old_size,
-                                                             std::uint64_t size) const override;
-  void SetListener(std::function<void(std::uint64_t, std::uint64_t)> committed) override;
-
- private:
-  enum class Flush { kNo, kYes };
-
-  // MaintenanceHost, from the maintenance thread:
-  void StoreCheckpoint(Checkpoint checkpoint) override;
-  void Heartbeat() override;
-  void WalIsNearlyCopied() override { finish_wal_.store(true, std::memory_order_release); }
-  void Damaged(const core::Status& status) override { Stop(status); }
-
-  void WriterLoop();
-  // Waits for work; false when the log closes and nothing is left.
-  bool TakeWork(std::vector<Item>& items, Flush& flush);
-  core::Status RunBatch(std::vector<Item>& items, Flush flush);
-  core::Status ApplyAll(std::vector<Item>& items);
-  core::Status ApplyOne(Item& item);
-  core::Status FoldNew();
-  core::Status Write(Flush& flush);
-  core::Status WriteOnce(Flush flush);
-  void Committed(Flush flush);
-  void Failed(const core::Status& status, bool no_space);
-  void ReloadOverlay();
-  void TellListener(std::uint64_t first);
-  void TendWal();
-  void TryResume();
-
-  core::Status Refusal(Urgency urgency) const;
-  void Stop(const core::Status& status);
-  void SetHealth(Health health, std::string_view reason);
-  core::Status FlushAndWait() const;
-  core::Status CheckCommitted(std::uint64_t size) const;
-  void AnswerFlushes(std::uint64_t up_to, const core::Status& status);
-  bool OnWriter() const { return std::this_thread::get_id() == writer_.get_id(); }
-
-  const LogOptions options_;
-  const FolderLock lock_;
-
-  // Writer thread only, once it runs.
-  std::unique_ptr<Store> store_;
-  Batch batch_;
-  Ballast ballast_;
-  ClockWatch clock_watch_;
-  const std::int64_t ahead_of_wall_us_;
-  std::string verifier_key_;
-  std::size_t commands_since_flush_ = 0;
-  bool batch_has_outcome_ = false;
-  bool overlay_is_stale_ = false;  // a flush was rolled back and its batch then committed
-
-  // Shared.
-  std::atomic<std::uint64_t> size_{0};
-  std::atomic<std::uint64_t> flushed_{0};
-  std::atomic<Health> health_{Health::kOk};
-  std::atomic<bool> finish_wal_{false};
-  mutable std::mutex health_mutex_;
-  std::string health_reason_;
-  // Held by the writer while the run index forgets and folds again.
-  mutable std::shared_mutex reload_mutex_;
-
-  mutable std::mutex mutex_;
-  mutable std::condition_variable work_;
-  mutable std::condition_variable flush_done_;
-  std::deque<Item> queue_;
-  std::vector<Checkpoint> signed_;  // waiting to be stored
-  mutable std::uint64_t flush_wanted_ = 0;
-  std::uint64_t flush_answered_ = 0;
-  core::Status flush_status_;
-  bool closing_ = false;
-  std::shared_ptr<const std::function<void(std::uint64_t, std::uint64_t)>> listener_;
-
-  mutable ReaderPool readers_;
-  mutable Maintenance maintenance_;  // who awaits a head changes no entry
-  std::thread writer_;
-};
+}  // namespace
 
 core::Status LogImpl::Start() {
   size_ = store_->size();
@@ -233,6 +88,8 @@ core::Status LogImpl::Refusal(Urgency urgency) const {
   return core::Internal("unknown health");
 }
 
+namespace {
+
 // One entry, for a caller that waits.
 class AppendCommand final : public Command {
  public:
@@ -260,6 +117,8 @@ class AppendCommand final : public Command {
   std::vector<SealedPayload> payloads_;
   Wait& wait_;
 };
+
+}  // namespace
 
 core::StatusOr<EntryRef> LogImpl::Append(const NewEntry& entry,
                                          std::vector<SealedPayload> payloads) {
@@ -344,9 +203,51 @@ core::Status LogImpl::RunBatch(std::vector<Item>& items, Flush flush) {
   return status;
 }
 
+// Another program may hold SQLite's writer lock for longer than we wait. What is only planned is
+// told so; outcomes are facts, which nobody could tell again: they wait for the lock.
+core::Status LogImpl::BeginWrite(std::vector<Item>& items) {
+  core::Status begun = store_->Begin();
+  for (int tries_at_end = kBusyTriesAtEnd; begun.code() == core::StatusCode::kUnavailable;) {
+    outcomes_wait_ = KeepOutcomes(items, begun);
+    if (!outcomes_wait_) break;
+    {
+      const std::lock_guard lock(mutex_);
+      if (closing_ && --tries_at_end <= 0) break;
+    }
+    begun = store_->Begin();
+  }
+  outcomes_wait_ = false;
+  return begun;
+}
+
+// Answers all that waits but outcomes, also what was queued meanwhile. False: there are none.
+bool LogImpl::KeepOutcomes(std::vector<Item>& items, const core::Status& busy) {
+  std::uint64_t flushes = 0;
+  {
+    const std::lock_guard lock(mutex_);
+    flushes = flush_wanted_;
+    std::move(queue_.begin(), queue_.end(), std::back_inserter(items));
+    queue_.clear();
+  }
+  const auto rest = std::stable_partition(items.begin(), items.end(), [](const Item& item) {
+    return item.urgency == Urgency::kOutcome;
+  });
+  for (auto item = rest; item != items.end(); ++item) item->command->Done(busy);
+  items.erase(rest, items.end());
+  AnswerFlushes(flushes, busy);
+  if (items.size() > kBatchMax) {
+    const std::lock_guard lock(mutex_);
+    const auto first = items.begin() + kBatchMax;
+    queue_.insert(queue_.begin(), std::make_move_iterator(first),
+                  std::make_move_iterator(items.end()));
+    items.erase(first, items.end());
+  }
+  return !items.empty();
+}
+
 core::Status LogImpl::ApplyAll(std::vector<Item>& items) {
   batch_has_outcome_ = false;
-  if (const core::Status begun = store_->Begin(); !begun.ok()) {
+  if (const core::Status begun = BeginWrite(items); !begun.ok()) {
     Failed(begun, store_->NoSpace());
     return begun;
   }
@@ -514,20 +415,6 @@ std::string LogImpl::health_reason() const {
   return health_reason_;
 }
 
-// ---- flushing on request ----
-
-core::Status LogImpl::FlushAndWait() const {
-  INTERLOCK_CHECK(!OnWriter());
-  const std::uint64_t size = size_.load(std::memory_order_acquire);
-  if (flushed_.load() >= size) return core::OkStatus();
-  std::unique_lock lock(mutex_);
-  const std::uint64_t mine = ++flush_wanted_;
-  work_.notify_one();
-  flush_done_.wait(lock, [&] { return flush_answered_ >= mine; });
-  // A later flush may have failed after ours went well.
-  return flushed_.load() >= size ? core::OkStatus() : flush_status_;
-}
-
 void LogImpl::AnswerFlushes(std::uint64_t up_to, const core::Status& status) {
   {
     const std::lock_guard lock(mutex_);
@@ -537,168 +424,7 @@ void LogImpl::AnswerFlushes(std::uint64_t up_to, const core::Status& status) {
   flush_done_.notify_all();
 }
 
-// ---- readers ----
-
-core::StatusOr<Entry> LogImpl::Read(std::uint64_t index) const {
-  INTERLOCK_ASSIGN_OR_RETURN(const ReaderPool::Lease reader, readers_.Borrow());
-  return reader->Read(index);
-}
-
-core::StatusOr<EntryPage> LogImpl::ReadRange(std::uint64_t first, int max) const {
-  const std::uint64_t end = size();
-  INTERLOCK_ASSIGN_OR_RETURN(const ReaderPool::Lease reader, readers_.Borrow());
-  return reader->ReadRange(first, max, end);
-}
-
-// Positions come from the table and from what has not reached it yet. The pending ones are taken
-// first: what a flush moves meanwhile is then found twice, never missed.
-core::StatusOr<EntryPage> LogImpl::ReadRun(std::string_view run, std::int64_t first_seq,
-                                           int max) const {
-  max = std::clamp(max, 1, kRunPageMax);
-  INTERLOCK_ASSIGN_OR_RETURN(const ReaderPool::Lease reader, readers_.Borrow());
-  std::vector<RunPosition> positions;
-  std::vector<RunPosition> pending;
-  {
-    const std::shared_lock lock(reload_mutex_);
-    pending = store_->projections().run_index().Pending(run, first_seq);
-    INTERLOCK_ASSIGN_OR_RETURN(positions, reader->RunPositions(run, first_seq, max + 1));
-  }
-  const std::int64_t known = positions.empty() ? first_seq - 1 : positions.back().run_seq;
-  for (const RunPosition& position : pending) {
-    if (position.run_seq > known) positions.push_back(position);
-  }
-  EntryPage page;
-  page.more = positions.size() > static_cast<std::size_t>(max);
-  if (page.more) positions.resize(static_cast<std::size_t>(max));
-  for (const RunPosition& position : positions) {
-    INTERLOCK_ASSIGN_OR_RETURN(Entry entry, reader->Read(position.index));
-    page.entries.push_back(std::move(entry));
-  }
-  return page;
-}
-
-core::StatusOr<PayloadRow> LogImpl::ReadPayload(std::uint64_t entry_index, int slot) const {
-  INTERLOCK_ASSIGN_OR_RETURN(const ReaderPool::Lease reader, readers_.Borrow());
-  return reader->ReadPayload(entry_index, slot);
-}
-
-core::StatusOr<std::string> LogImpl::ReadBlob(const core::Digest& digest) const {
-  INTERLOCK_ASSIGN_OR_RETURN(const ReaderPool::Lease reader, readers_.Borrow());
-  return reader->ReadBlob(digest);
-}
-
-core::Status LogImpl::Query(const std::function<core::Status(sqlite3*)>& read) const {
-  INTERLOCK_RETURN_IF_ERROR(FlushAndWait());
-  INTERLOCK_ASSIGN_OR_RETURN(const ReaderPool::Lease reader, readers_.Borrow());
-  return reader->Query(read);
-}
-
-// ---- heads and proofs ----
-
-core::StatusOr<Checkpoint> LogImpl::CheckpointNow() {
-  INTERLOCK_ASSIGN_OR_RETURN(Checkpoint checkpoint, maintenance_.SignNow());
-  // Stored with the next commit; a writer at rest is woken for it.
-  return checkpoint;
-}
-
-core::StatusOr<Checkpoint> LogImpl::CosignedCheckpoint() const {
-  INTERLOCK_ASSIGN_OR_RETURN(const ReaderPool::Lease reader, readers_.Borrow());
-  INTERLOCK_ASSIGN_OR_RETURN(Checkpoint checkpoint, reader->Cosigned());
-  INTERLOCK_ASSIGN_OR_RETURN(const std::string lines, reader->Cosignatures(checkpoint.size));
-  checkpoint.note = WithSignatureLines(checkpoint.note, lines);
-  return checkpoint;
-}
-
-core::StatusOr<std::string> LogImpl::Cosignatures(std::uint64_t size) const {
-  INTERLOCK_ASSIGN_OR_RETURN(const ReaderPool::Lease reader, readers_.Borrow());
-  return reader->Cosignatures(size);
-}
-
-core::StatusOr<EntryRef> LogImpl::RotateSignerKey(std::string_view actor) {
-  EntryRef entry;
-  INTERLOCK_RETURN_IF_ERROR(
-      maintenance_.RotateKey([&](const KeyRotation& rotation) -> core::StatusOr<std::uint64_t> {
-        std::string body;
-        core::JsonObjectWriter writer(body);
-        writer.String("new_key", rotation.new_key);
-        writer.String("new_signature", core::Base64(rotation.new_signature));
-        writer.String("old_key", rotation.old_key);
-        writer.String("old_signature", core::Base64(rotation.old_signature));
-        writer.Close();
-        INTERLOCK_ASSIGN_OR_RETURN(entry, Append({.kind = kRotatedKind,
-                                                  .run = {},
-                                                  .actor = actor,
-                                                  .body = body,
-                                                  .cites = {},
-                                                  .ends_run = true},
-                                                 {}));
-        return entry.index;
-      }));
-  INTERLOCK_RETURN_IF_ERROR(maintenance_.SignNow().status());
-  return entry;
-}
-
-// An interval without entries is attested by one.
-class HeartbeatCommand final : public Command {
- public:
-  explicit HeartbeatCommand(std::int64_t interval_us)
-      : body_(R"({"interval_us":)" + std::to_string(interval_us) + "}") {}
-  core::Status Apply(Transaction& transaction) override {
-    return transaction
-        .Append({.kind = kHeartbeatKind,
-                 .run = {},
-                 .actor = "log",
-                 .body = body_,
-                 .cites = {},
-                 .ends_run = true})
-        .status();
-  }
-  void Done(const core::Status& /*status*/) override {}  // health says what went wrong
-
- private:
-  const std::string body_;
-};
-
-void LogImpl::Heartbeat() {
-  Submit(std::make_unique<HeartbeatCommand>(options_.checkpoint_interval_us), Urgency::kNormal);
-}
-
-void LogImpl::StoreCheckpoint(Checkpoint checkpoint) {
-  {
-    const std::lock_guard lock(mutex_);
-    signed_.push_back(std::move(checkpoint));
-  }
-  work_.notify_one();
-}
-
-core::StatusOr<std::vector<core::Digest>> LogImpl::InclusionProof(std::uint64_t index,
-                                                                  std::uint64_t size) const {
-  INTERLOCK_RETURN_IF_ERROR(CheckCommitted(size));
-  INTERLOCK_ASSIGN_OR_RETURN(const ReaderPool::Lease reader, readers_.Borrow());
-  INTERLOCK_ASSIGN_OR_RETURN(StoredTree tree, StoredTree::On(reader->db()));
-  return InclusionPath(tree, index, size);
-}
-
-core::StatusOr<std::vector<core::Digest>> LogImpl::ConsistencyProof(std::uint64_t old_size,
-                                                                    std::uint64_t size) const {
-  INTERLOCK_RETURN_IF_ERROR(CheckCommitted(size));
-  INTERLOCK_ASSIGN_OR_RETURN(const ReaderPool::Lease reader, readers_.Borrow());
-  INTERLOCK_ASSIGN_OR_RETURN(StoredTree tree, StoredTree::On(reader->db()));
-  return ConsistencyPath(tree, old_size, size);
-}
-
-core::Status LogImpl::CheckCommitted(std::uint64_t size) const {
-  if (size <= this->size()) return core::OkStatus();
-  return core::InvalidArgument("the log has " + std::to_string(this->size()) + " entries, not " +
-                               std::to_string(size));
-}
-
-void LogImpl::SetListener(std::function<void(std::uint64_t, std::uint64_t)> committed) {
-  auto listener = std::make_shared<const std::function<void(std::uint64_t, std::uint64_t)>>(
-      std::move(committed));
-  const std::lock_guard lock(mutex_);
-  listener_ = *listener ? std::move(listener) : nullptr;
-}
+namespace {
 
 core::Status CheckOptions(const LogOptions& options) {
   if (options.clock == nullptr || options.signer == nullptr) {

@@ -4,6 +4,7 @@
 #include <gmock/gmock.h>
 #include <sqlite3.h>
 
+#include <chrono>
 #include <future>
 #include <map>
 #include <thread>
@@ -420,6 +421,43 @@ TEST_F(LogTest, RebuildsProjectionsThatAreBehindOrOfAnotherSchema) {
   log.reset();
   log = MustOpen();
   EXPECT_EQ(CountOf(*log, "call.decided"), 30);
+}
+
+// Another program holds the write lock for longer than we wait for it: what is only planned is told
+// so, and the outcome of what happened waits until it can be written.
+TEST_F(LogTest, OutcomesWaitForALockThatAnotherProgramHolds) {
+  auto log = MustOpen();
+  ASSERT_TRUE(log->Append(EntryOf("call.intended", kRunA)).ok());
+  ASSERT_TRUE(log->Query([](sqlite3*) { return core::OkStatus(); }).ok());  // all is flushed
+  sqlite3* other = nullptr;
+  ASSERT_EQ(sqlite3_open(Database().c_str(), &other), SQLITE_OK);
+  ASSERT_EQ(sqlite3_exec(other, "BEGIN IMMEDIATE", nullptr, nullptr, nullptr), SQLITE_OK);
+  const auto submit = [&log](const char* kind, Urgency urgency) {
+    auto done = std::make_shared<std::promise<core::Status>>();
+    log->Submit(std::make_unique<TestCommand>(
+                    [kind](Transaction& transaction) {
+                      return transaction.Append(EntryOf(kind, kRunA)).status();
+                    },
+                    [done](const core::Status& status) { done->set_value(status); }),
+                urgency);
+    return done->get_future();
+  };
+  auto outcome = submit("call.outcome", Urgency::kOutcome);
+  auto planned = submit("call.decided", Urgency::kNormal);
+  EXPECT_EQ(planned.get().code(), core::StatusCode::kUnavailable);
+  auto later = submit("call.decided", Urgency::kNormal);  // queued while the outcome waits
+  EXPECT_EQ(later.get().code(), core::StatusCode::kUnavailable);
+  EXPECT_EQ(outcome.wait_for(std::chrono::seconds(0)), std::future_status::timeout);
+  EXPECT_EQ(log->health(), Health::kOk);
+  ASSERT_EQ(log->warnings().size(), 2u);
+  EXPECT_THAT(log->warnings()[1], HasSubstr("outcomes of calls wait"));
+  sqlite3_close(other);
+  const core::Status written = outcome.get();
+  ASSERT_TRUE(written.ok()) << written;
+  EXPECT_EQ(log->Read(1)->kind, "call.outcome");
+  EXPECT_EQ(log->warnings().size(), 1u);
+  ASSERT_TRUE(log->Append(EntryOf("run.completed", kRunA)).ok());
+  EXPECT_EQ(log->size(), 3u);
 }
 
 TEST_F(LogTest, QueriesCannotWrite) {
