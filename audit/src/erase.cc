@@ -2,6 +2,9 @@
 
 #include <sys/stat.h>
 
+#include <chrono>
+#include <thread>
+
 #include "schema.h"
 #include "sqlite.h"
 
@@ -28,6 +31,9 @@ core::StatusOr<std::vector<std::int64_t>> SealedUnder(const Log& log, std::strin
 namespace {
 
 constexpr int kBusyMillis = 5000;
+constexpr int kTruncateTries = 20;  // between the writer's commits and our own short reads
+constexpr std::chrono::milliseconds kTruncatePause{10};
+constexpr int kPagesUnderLockMax = 256;  // 2 MiB: what a busy writer adds while we copy
 
 // Gives the owner the right to write for as long as it lives.
 class WritableFile {
@@ -90,12 +96,29 @@ core::StatusOr<std::int64_t> EraseInArchive(const std::string& database, std::st
   return count;
 }
 
+// A truncating checkpoint holds SQLite's writer lock, and with a busy handler it would hold it for
+// as long as it waits for readers: so the copying is done by a passive one before, which blocks
+// nobody, and the truncating one gives up at once.
 core::Status EmptyWal(const std::string& folder) {
   INTERLOCK_ASSIGN_OR_RETURN(
       const Db db, OpenDb(folder + "/" + std::string(kDatabaseName), SQLITE_OPEN_READWRITE));
   INTERLOCK_RETURN_IF_ERROR(Exec(db.get(), "PRAGMA synchronous = FULL"));
-  const int rc =
-      sqlite3_wal_checkpoint_v2(db.get(), nullptr, SQLITE_CHECKPOINT_TRUNCATE, nullptr, nullptr);
+  sqlite3_busy_timeout(db.get(), 0);
+  const auto copy = [&db](int mode, int& left) {
+    int pages = 0;
+    int copied = 0;
+    const int rc = sqlite3_wal_checkpoint_v2(db.get(), nullptr, mode, &pages, &copied);
+    left = pages - copied;
+    return rc;
+  };
+  int rc = SQLITE_BUSY;
+  for (int tries = 0; tries < kTruncateTries && rc == SQLITE_BUSY; ++tries) {
+    if (tries > 0) std::this_thread::sleep_for(kTruncatePause);
+    int left = 0;
+    rc = copy(SQLITE_CHECKPOINT_PASSIVE, left);
+    if (rc == SQLITE_OK && left > kPagesUnderLockMax) rc = SQLITE_BUSY;
+    if (rc == SQLITE_OK) rc = copy(SQLITE_CHECKPOINT_TRUNCATE, left);
+  }
   if (rc == SQLITE_OK) return core::OkStatus();
   if (rc == SQLITE_BUSY || rc == SQLITE_LOCKED) {
     return core::Unavailable("a reader still needs old pages of the write-ahead log");

@@ -42,6 +42,9 @@ CREATE TABLE IF NOT EXISTS data_key(
   wrapped BLOB                   -- NULL when destroyed
 ) STRICT;
 CREATE TABLE IF NOT EXISTS unfinished_erasure(key_id TEXT PRIMARY KEY) STRICT, WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS p_text_generation(
+  id INTEGER PRIMARY KEY CHECK(id = 1), generation INTEGER NOT NULL) STRICT;
+INSERT OR IGNORE INTO p_text_generation(id, generation) VALUES(1, 0);
 )sql";
 
 constexpr std::string_view kFieldLabel("interlock/field\0", 16);
@@ -293,6 +296,17 @@ class FileKeyStore final : public KeyStore {
     INTERLOCK_ASSIGN_OR_RETURN(const bool row, subject.Text(1, name).Step());
     if (row) refused_.erase(std::string(subject.Bytes(0)));
     return core::OkStatus();
+  }
+
+  core::StatusOr<std::int64_t> TextGeneration() override {
+    const std::lock_guard lock(db_mutex_);
+    return QueryInt(db_.get(), "SELECT generation FROM p_text_generation");
+  }
+
+  core::StatusOr<std::int64_t> NextTextGeneration() override {
+    const std::lock_guard lock(db_mutex_);
+    return QueryInt(db_.get(),
+                    "UPDATE p_text_generation SET generation = generation + 1 RETURNING generation");
   }
 
  private:

@@ -16,6 +16,7 @@ PRAGMA journal_mode = TRUNCATE; PRAGMA synchronous = NORMAL; PRAGMA secure_delet
 PRAGMA temp_store = MEMORY;
 CREATE TABLE IF NOT EXISTS p_mark(id INTEGER PRIMARY KEY CHECK(id = 1), next_idx INTEGER NOT NULL) STRICT;
 INSERT OR IGNORE INTO p_mark(id, next_idx) VALUES(1, 0);
+CREATE TABLE IF NOT EXISTS p_generation(generation INTEGER NOT NULL) STRICT;
 CREATE VIRTUAL TABLE IF NOT EXISTS document USING fts5(
   call UNINDEXED, field UNINDEXED, text, tokenize = 'unicode61 remove_diacritics 2');
 )sql";
@@ -37,21 +38,25 @@ std::string MatchOf(std::string_view text) {
   return match;
 }
 
+// Durable: an unlinked file that comes back after a power cut holds what was to be forgotten.
 core::Status RemoveFiles(const std::string& path) {
   for (const char* suffix : {"", "-journal", "-wal", "-shm"}) {
     const std::string file = path + suffix;
     if (::unlink(file.c_str()) != 0 && errno != ENOENT) return ErrnoStatus("cannot remove", file);
   }
-  return core::OkStatus();
+  return SyncFolder(path.substr(0, path.rfind('/')));
 }
 
 class FtsIndex final : public SearchIndex {
  public:
   explicit FtsIndex(std::string path) : path_(std::move(path)) {}
 
-  core::Status Start() {
+  core::Status Start(std::int64_t generation) {
     const core::Status opened = OpenFile();
-    return opened.ok() ? opened : RemoveAndOpen();
+    const auto stored = opened.ok()
+                            ? QueryInt(db_.get(), "SELECT max(generation) FROM p_generation")
+                            : core::StatusOr<std::int64_t>(opened);
+    return stored.ok() && *stored == generation ? core::OkStatus() : RemoveAndOpen(generation);
   }
 
   core::StatusOr<std::uint64_t> next_index() override {
@@ -109,9 +114,9 @@ class FtsIndex final : public SearchIndex {
     }
   }
 
-  core::Status Recreate() override {
+  core::Status Recreate(std::int64_t generation) override {
     const std::lock_guard lock(mutex_);
-    return RemoveAndOpen();
+    return RemoveAndOpen(generation);
   }
 
  private:
@@ -123,10 +128,12 @@ class FtsIndex final : public SearchIndex {
     return Exec(db_.get(), kSearchSchema);
   }
 
-  core::Status RemoveAndOpen() {
+  core::Status RemoveAndOpen(std::int64_t generation) {
     db_.reset();
     INTERLOCK_RETURN_IF_ERROR(RemoveFiles(path_));
-    return OpenFile();
+    INTERLOCK_RETURN_IF_ERROR(OpenFile());
+    return Exec(db_.get(),
+                "INSERT INTO p_generation(generation) VALUES(" + std::to_string(generation) + ")");
   }
 
   const std::string path_;
@@ -140,9 +147,10 @@ core::Status SearchIndex::Remove(const std::string& folder) {
   return RemoveFiles(folder + "/search.db");
 }
 
-core::StatusOr<std::unique_ptr<SearchIndex>> SearchIndex::Open(const std::string& folder) {
+core::StatusOr<std::unique_ptr<SearchIndex>> SearchIndex::Open(const std::string& folder,
+                                                               std::int64_t generation) {
   auto index = std::make_unique<FtsIndex>(folder + "/search.db");
-  INTERLOCK_RETURN_IF_ERROR(index->Start());
+  INTERLOCK_RETURN_IF_ERROR(index->Start(generation));
   return std::unique_ptr<SearchIndex>(std::move(index));
 }
 

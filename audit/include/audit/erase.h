@@ -28,8 +28,13 @@ core::StatusOr<std::int64_t> EraseInArchive(const std::string& database,
 core::StatusOr<std::int64_t> EraseInArchive(const std::string& database, std::string_view key_id);
 
 // Copies what the write-ahead log holds into `audit.db` and truncates it to nothing: what was
-// overwritten stands in no file of the folder any more. Waits up to five seconds for readers.
-// Errors: kUnavailable while a reader needs the old pages; try again.
+// overwritten stands in no file of the folder any more. Holds the writer up for no longer than a
+// commit of its own takes, and waits for nobody. Errors: kUnavailable while a reader needs the old
+// pages, or others are just writing; try again.
 core::Status EmptyWal(const std::string& folder);
+
+// Processes other than this one that are in the middle of reading the log, as far as the system
+// tells (/proc/locks), ascending.
+std::vector<int> WalReaders(const std::string& folder);
 
 }  // namespace interlock::audit

@@ -91,6 +91,10 @@ class KeyStore {
   virtual core::Status NoteErasure(std::string_view name) = 0;
   virtual core::StatusOr<std::vector<std::string>> UnfinishedErasures() = 0;
   virtual core::Status FinishErasure(std::string_view name) = 0;
+  // Counts up whenever full text must be made anew; a search.db of an earlier generation may hold
+  // erased words (search.h). Durable when NextTextGeneration returns.
+  virtual core::StatusOr<std::int64_t> TextGeneration() = 0;
+  virtual core::StatusOr<std::int64_t> NextTextGeneration() = 0;
 };
 
 }  // namespace interlock::audit

@@ -33,8 +33,11 @@ struct SearchHit {
 // Thread-safe.
 class SearchIndex {
  public:
-  // Makes `<folder>/search.db` (mode 0600); one that cannot be used is made anew.
-  static core::StatusOr<std::unique_ptr<SearchIndex>> Open(const std::string& folder);
+  // Makes `<folder>/search.db` (mode 0600); one that cannot be used, or is of another generation
+  // than this (KeyStore::TextGeneration), is made anew: a power cut or a backup may bring back a
+  // file that holds erased words.
+  static core::StatusOr<std::unique_ptr<SearchIndex>> Open(const std::string& folder,
+                                                           std::int64_t generation);
   // Removes the file of an index that is not wanted any more.
   static core::Status Remove(const std::string& folder);
   virtual ~SearchIndex() = default;
@@ -49,7 +52,7 @@ class SearchIndex {
   virtual core::StatusOr<std::vector<SearchHit>> Find(std::string_view text, std::int64_t before,
                                                       int max) = 0;
   // Throws the file away and begins an empty one: no word of an erased text stays in a free page.
-  virtual core::Status Recreate() = 0;
+  virtual core::Status Recreate(std::int64_t generation) = 0;
 };
 
 }  // namespace interlock::audit

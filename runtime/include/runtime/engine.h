@@ -216,6 +216,8 @@ struct Erasure {
   std::uint64_t index = 0;  // of the payload.erased entry
   std::int64_t runs_ended = 0;
   std::int64_t payloads = 0;  // whose ciphertext was erased
+  // A reader keeps old pages with ciphertext, which go when it ends; warnings() says so until then.
+  bool old_pages_pending = false;
 };
 
 struct RetentionReport {
@@ -342,6 +344,8 @@ class Engine {
 
   // Empty when healthy, else one line an operator can act on.
   virtual std::string Unhealthy() const = 0;
+  // What an operator should look at while work goes on, one line each.
+  virtual std::vector<std::string> warnings() const { return {}; }
 };
 
 }  // namespace interlock::runtime

@@ -123,6 +123,10 @@ int Erase(Session& session, wire::EraseSubjectRequest request) {
   if (session.io.json) return PrintJson(session.io, MessageJson(*erased)), kYes;
   session.io.out << "erased: entry " << erased->index() << ", " << erased->runs_ended()
                  << " runs ended, " << erased->payloads() << " payloads destroyed with their key\n";
+  if (erased->old_pages_pending()) {
+    session.io.out << "old pages: pending; a program that reads the database keeps them, they go "
+                      "when it ends (`interlock doctor` says which)\n";
+  }
   return kYes;
 }
 

@@ -91,6 +91,7 @@ class EngineImpl final : public Engine {
   void ApplyRetention(const core::Principal& who, bool validate_only,
                       Reply<RetentionReport> reply) override;
   std::string Unhealthy() const override;
+  std::vector<std::string> warnings() const override { return housekeeper_.warnings(); }
 
  private:
   // --- who may

@@ -14,6 +14,8 @@ constexpr int kRunPollsMax = 500;  // ten seconds for runs to end
 constexpr std::int64_t kRetentionEvery = 24ll * 3600 * 1'000'000;
 constexpr std::uint64_t kQuietEntries = 50;  // a tick with fewer is a quiet one
 constexpr std::uint64_t kFillPerTick = 2000;
+constexpr std::int64_t kFinishPauseMicros = 2'000'000;  // before what waits is tried again
+constexpr std::int64_t kFinishPauseMaxMicros = 60'000'000;
 
 std::string FinalStates() {
   std::string list;
@@ -77,11 +79,8 @@ void Housekeeper::Loop() {
 // what he asked for.
 void Housekeeper::Tick() {
   if (hub_.parts.log->health() != audit::Health::kOk) return;
-  const auto unfinished = hub_.parts.keys->UnfinishedErasures();
-  if (unfinished.ok()) {
-    for (const std::string& name : *unfinished) static_cast<void>(Finish(name));
-  }
   const std::int64_t now = hub_.parts.clock->MonotonicMicros();
+  if (now >= finish_due_us_) FinishRest();
   if (now >= retention_due_us_ && !hub_.parts.state->clock_in_doubt()) {
     retention_due_us_ = now + kRetentionEvery;
     static_cast<void>(ApplyRetention(kEngineActor, /*validate_only=*/false));
@@ -90,6 +89,38 @@ void Housekeeper::Tick() {
   const bool quiet = size < size_at_tick_ + kQuietEntries;
   size_at_tick_ = size;
   if (quiet && hub_.parts.search != nullptr) static_cast<void>(FillSearch(kFillPerTick));
+}
+
+// What waits for a reader may wait for days: ever more seldom, and each try is cheap.
+void Housekeeper::FinishRest() {
+  audit::KeyStore& keys = *hub_.parts.keys;
+  bool all = true;
+  for (auto key = keys_to_destroy_.begin(); key != keys_to_destroy_.end();) {
+    const bool destroyed = keys.DestroyKey(*key).ok();
+    all = all && destroyed;
+    key = destroyed ? keys_to_destroy_.erase(key) : std::next(key);
+  }
+  const auto unfinished = keys.UnfinishedErasures();
+  all = all && unfinished.ok();
+  if (unfinished.ok()) {
+    for (const std::string& name : *unfinished) {
+      const auto finished = Finish(name);
+      all = all && finished.ok() && !finished->old_pages_pending;
+    }
+  }
+  finish_pause_us_ =
+      all ? 0 : std::clamp(2 * finish_pause_us_, kFinishPauseMicros, kFinishPauseMaxMicros);
+  finish_due_us_ = hub_.parts.clock->MonotonicMicros() + finish_pause_us_;
+}
+
+std::vector<std::string> Housekeeper::warnings() const {
+  const std::lock_guard lock(mutex_);
+  return warning_.empty() ? std::vector<std::string>() : std::vector<std::string>{warning_};
+}
+
+void Housekeeper::Warn(std::string text) {
+  const std::lock_guard lock(mutex_);
+  warning_ = std::move(text);
 }
 
 core::StatusOr<std::vector<std::string>> Housekeeper::Column(
@@ -120,7 +151,7 @@ core::StatusOr<Erasure> Housekeeper::Erase(const core::Principal& who, const Era
         Select<RequestRow>(*hub_.parts.log, "WHERE request = ?", {request.key}));
     if (!earlier.empty()) {
       INTERLOCK_RETURN_IF_ERROR(SameRequest(earlier.front(), request.digest));
-      return Erasure{.index = std::stoull(earlier.front().name)};
+      return EraseAgain(earlier.front(), spec.subject);
     }
   }
   const auto key = keys.KeyIdOf(spec.subject);
@@ -139,9 +170,32 @@ core::StatusOr<Erasure> Housekeeper::Erase(const core::Principal& who, const Era
     return index.status();
   }
   erasure.index = *index;
-  INTERLOCK_RETURN_IF_ERROR(keys.DestroyKey(*key));
-  INTERLOCK_ASSIGN_OR_RETURN(erasure.payloads, Finish(*key));
+  if (const core::Status destroyed = keys.DestroyKey(*key); !destroyed.ok()) {
+    keys_to_destroy_.insert(*key);
+    return destroyed;
+  }
+  const auto finished = Finish(*key);
+  if (!finished.ok() && finished.status().code() != core::StatusCode::kUnavailable) {
+    return finished.status();
+  }
+  // The key is gone; what a reader holds up is finished by and by.
+  erasure.payloads = finished.ok() ? finished->payloads : 0;
+  erasure.old_pages_pending = !finished.ok() || finished->old_pages_pending;
   return erasure;
+}
+
+// The entry stands; what is told of it is true only once its key is destroyed as well.
+core::StatusOr<Erasure> Housekeeper::EraseAgain(const RequestRow& earlier,
+                                                const std::string& subject) {
+  audit::KeyStore& keys = *hub_.parts.keys;
+  INTERLOCK_ASSIGN_OR_RETURN(
+      const auto erased,
+      Column("SELECT key FROM p_erasure WHERE subject = ?", {keys.Hmac("subject", subject)}));
+  for (const std::string& key : erased) INTERLOCK_RETURN_IF_ERROR(keys.DestroyKey(key));
+  for (const std::string& key : erased) keys_to_destroy_.erase(key);
+  FinishRest();
+  INTERLOCK_ASSIGN_OR_RETURN(const auto left, keys.UnfinishedErasures());
+  return Erasure{.index = std::stoull(earlier.name), .old_pages_pending = !left.empty()};
 }
 
 core::StatusOr<std::int64_t> Housekeeper::EndRuns(const core::Principal& who,
@@ -202,21 +256,50 @@ core::StatusOr<std::uint64_t> Housekeeper::WriteErased(const std::string& actor,
   return index;
 }
 
-core::StatusOr<std::int64_t> Housekeeper::Finish(const std::string& name) {
-  std::int64_t payloads = 0;
-  if (name != kRetention) {
-    INTERLOCK_ASSIGN_OR_RETURN(payloads, EraseCiphertext(name));
-    INTERLOCK_ASSIGN_OR_RETURN(const auto closed, hub_.archives.Files());
-    for (const Archives::File& file : closed) {
-      INTERLOCK_ASSIGN_OR_RETURN(const std::int64_t rows,
-                                 audit::EraseInArchive(file.database, std::string_view(name)));
-      payloads += rows;
+core::StatusOr<Housekeeper::Finished> Housekeeper::Finish(const std::string& name) {
+  audit::KeyStore& keys = *hub_.parts.keys;
+  Finished finished;
+  if (name != kOldPages) {
+    if (name != kRetention) {
+      INTERLOCK_ASSIGN_OR_RETURN(finished.payloads, EraseCiphertext(name));
+      INTERLOCK_ASSIGN_OR_RETURN(const auto closed, hub_.archives.Files());
+      for (const Archives::File& file : closed) {
+        const auto rows = audit::EraseInArchive(file.database, std::string_view(name));
+        if (!rows.ok()) {
+          Warn("erased content still stands in `" + file.database +
+               "`: " + std::string(core::Message(rows.status())));
+          return rows.status();
+        }
+        finished.payloads += *rows;
+      }
     }
+    if (hub_.parts.search != nullptr) {
+      INTERLOCK_ASSIGN_OR_RETURN(const std::int64_t generation, keys.NextTextGeneration());
+      INTERLOCK_RETURN_IF_ERROR(hub_.parts.search->Recreate(generation));
+    }
+    INTERLOCK_RETURN_IF_ERROR(keys.NoteErasure(kOldPages));
+    INTERLOCK_RETURN_IF_ERROR(keys.FinishErasure(name));
   }
-  if (hub_.parts.search != nullptr) INTERLOCK_RETURN_IF_ERROR(hub_.parts.search->Recreate());
-  if (!hub_.parts.folder.empty()) INTERLOCK_RETURN_IF_ERROR(audit::EmptyWal(hub_.parts.folder));
-  INTERLOCK_RETURN_IF_ERROR(hub_.parts.keys->FinishErasure(name));
-  return payloads;
+  INTERLOCK_ASSIGN_OR_RETURN(const bool forgotten, ForgetOldPages());
+  finished.old_pages_pending = !forgotten;
+  return finished;
+}
+
+core::StatusOr<bool> Housekeeper::ForgetOldPages() {
+  const std::string& folder = hub_.parts.folder;
+  const core::Status emptied = folder.empty() ? core::OkStatus() : audit::EmptyWal(folder);
+  if (emptied.code() == core::StatusCode::kUnavailable) {
+    std::string readers;
+    for (const int pid : audit::WalReaders(folder)) readers += " " + std::to_string(pid);
+    Warn("erased content still stands in old pages of audit.db-wal, which " +
+         (readers.empty() ? std::string("a program reads") : "process" + readers + " reads") +
+         "; they go when that ends");
+    return false;
+  }
+  INTERLOCK_RETURN_IF_ERROR(emptied);
+  INTERLOCK_RETURN_IF_ERROR(hub_.parts.keys->FinishErasure(kOldPages));
+  Warn("");
+  return true;
 }
 
 // What was sealed after the entry (a call that was in flight) is named by one more entry: a row

@@ -5,6 +5,7 @@
 #include <deque>
 #include <functional>
 #include <mutex>
+#include <set>
 #include <string>
 #include <thread>
 #include <vector>
@@ -15,8 +16,10 @@
 
 namespace interlock::runtime {
 
-inline constexpr const char* kRetention = "retention";  // what KeyStore notes as unfinished
-inline constexpr const char* kEngineActor = "engine";   // of what nobody asked for
+// What KeyStore notes as unfinished, beside ids of keys.
+inline constexpr const char* kRetention = "retention";
+inline constexpr const char* kOldPages = "old pages";  // of the write-ahead log
+inline constexpr const char* kEngineActor = "engine";  // of what nobody asked for
 
 // Thread-safe. The other public methods of work run on its thread only (see Submit).
 class Housekeeper {
@@ -33,6 +36,8 @@ class Housekeeper {
   core::Status Start();
   void Stop();  // idempotent; work that waits is done first, and waits for no run any more
   void Submit(std::function<void()> work);
+  // What could not be finished yet and why; empty: nothing.
+  std::vector<std::string> warnings() const;
 
   // --- on its thread
   core::StatusOr<Erasure> Erase(const core::Principal& who, const EraseSpec& spec,
@@ -47,18 +52,29 @@ class Housekeeper {
   core::StatusOr<std::int64_t> EndRuns(const core::Principal& who, const std::string& subject);
   core::StatusOr<std::uint64_t> WriteErased(const std::string& actor, const EraseSpec& spec,
                                             const std::string& key, const RequestMark& request);
-  // Erases ciphertext, full text and old pages. `name`: a key, or kRetention.
-  core::StatusOr<std::int64_t> Finish(const std::string& name);
+  struct Finished {
+    std::int64_t payloads = 0;
+    bool old_pages_pending = false;
+  };
+  // Erases ciphertext, full text and old pages. `name`: a key, kRetention or kOldPages. What waits
+  // for readers is tried again by and by, and steps that are done are not done again.
+  core::StatusOr<Finished> Finish(const std::string& name);
 
  private:
   void Loop();
   void Tick();
   core::StatusOr<std::vector<std::string>> Column(const std::string& sql,
                                                   const std::vector<std::string>& bound) const;
+  void FinishRest();
+  // False when somebody still reads old pages.
+  core::StatusOr<bool> ForgetOldPages();
+  core::StatusOr<Erasure> EraseAgain(const RequestRow& earlier, const std::string& subject);
+  void Warn(std::string text);
   core::Status CheckNotBusy(const std::string& subject_hmac) const;
   core::StatusOr<std::int64_t> EraseCiphertext(const std::string& key);
   core::StatusOr<std::vector<std::int64_t>> Expired(const audit::Log& log, std::int64_t now_us,
                                                     std::int64_t& next_id) const;
+  core::StatusOr<std::vector<std::string>> OpenCalls() const;
   core::Status StartLogTime();
   std::int64_t LogTimeMicros() const;
   // Of one log, as of `now_us`; `closed`: null for the one that is open.
@@ -69,14 +85,18 @@ class Housekeeper {
 
   Hub& hub_;
   const CancelRun cancel_;
-  std::mutex mutex_;
+  mutable std::mutex mutex_;
   std::condition_variable changed_;
   std::deque<std::function<void()>> work_;
+  std::string warning_;
   bool stopping_ = false;
   std::thread thread_;
 
   // Its thread only.
-  std::int64_t retention_due_us_ = 0;  // monotonic
+  std::int64_t retention_due_us_ = 0;  // monotonic, as the next
+  std::int64_t finish_due_us_ = 0;
+  std::int64_t finish_pause_us_ = 0;       // doubled each time
+  std::set<std::string> keys_to_destroy_;  // an entry says that they are, and it did not work
   std::uint64_t size_at_tick_ = 0;
   std::int64_t log_time_offset_us_ = 0;  // log time less monotonic time
 };

@@ -39,8 +39,17 @@ std::int64_t Housekeeper::LogTimeMicros() const {
   return std::min(clock.WallMicros(), clock.MonotonicMicros() + log_time_offset_us_);
 }
 
+core::StatusOr<std::vector<std::string>> Housekeeper::OpenCalls() const {
+  std::string states;
+  for (const CallState state :
+       {CallState::kParked, CallState::kIntended, CallState::kRunning, CallState::kUnknown}) {
+    states += (states.empty() ? "" : ", ") + std::to_string(static_cast<int>(state));
+  }
+  return Column("SELECT call FROM p_call WHERE state IN (" + states + ")", {});
+}
+
 // The next expired payloads from row `next_id` on; moves it past what was looked at. Empty with
-// next_id at its end when there are no more. Content of open runs is never expired.
+// next_id at its end when there are no more. Content of open runs and calls is never expired.
 core::StatusOr<std::vector<std::int64_t>> Housekeeper::Expired(const audit::Log& log,
                                                                std::int64_t now_us,
                                                                std::int64_t& next_id) const {
@@ -50,7 +59,10 @@ core::StatusOr<std::vector<std::int64_t>> Housekeeper::Expired(const audit::Log&
   INTERLOCK_ASSIGN_OR_RETURN(const auto open_runs,
                              Column("SELECT run FROM p_run WHERE state IN (0, 1, 2, 3, 4)", {}));
   static_assert(static_cast<int>(RunState::kCancelling) == 4);
-  const std::set<std::string> open(open_runs.begin(), open_runs.end());
+  std::set<std::string> open(open_runs.begin(), open_runs.end());
+  // Who approves or resolves a call must see what it is about, however old it is.
+  INTERLOCK_ASSIGN_OR_RETURN(const auto open_calls, OpenCalls());
+  open.insert(open_calls.begin(), open_calls.end());
   std::vector<std::int64_t> ids;
   INTERLOCK_RETURN_IF_ERROR(log.Query([&](sqlite3* db) -> core::Status {
     INTERLOCK_ASSIGN_OR_RETURN(
@@ -76,7 +88,10 @@ core::StatusOr<std::vector<std::int64_t>> Housekeeper::Expired(const audit::Log&
       }
       next_id = id + 1;
       const std::int64_t kept = MonthsOf(policy, view.String("kind").value_or("")) * kMonthMicros;
-      if (age >= kept && !open.contains(view.String("run").value_or(""))) ids.push_back(id);
+      const auto body = view.Object("body");
+      const std::string call = body ? body->String("call").value_or("") : "";
+      const bool is_open = open.contains(view.String("run").value_or("")) || open.contains(call);
+      if (age >= kept && !is_open) ids.push_back(id);
     }
     if (code == SQLITE_DONE && rows < kRowsPerLook) {
       next_id = std::numeric_limits<std::int64_t>::max();

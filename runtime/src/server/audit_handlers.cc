@@ -229,6 +229,7 @@ core::StatusOr<wire::LogStatus> GetLogStatus(const Caller& caller,
   status.set_signed_count(newest ? static_cast<std::int64_t>(newest->size) : 0);
   status.set_problem(caller.engine->Unhealthy());
   for (const std::string& warning : log.warnings()) status.add_warnings(warning);
+  for (const std::string& warning : caller.engine->warnings()) status.add_warnings(warning);
   if (caller.witnesses != nullptr) {
     for (const std::string& warning : caller.witnesses->warnings()) status.add_warnings(warning);
   }

@@ -85,6 +85,7 @@ void EraseSubject(const Caller& caller, const wire::EraseSubjectRequest& request
                                 response.set_index(static_cast<std::int64_t>(erased->index));
                                 response.set_runs_ended(erased->runs_ended);
                                 response.set_payloads(erased->payloads);
+                                response.set_old_pages_pending(erased->old_pages_pending);
                                 reply(std::move(response));
                               });
 }

@@ -290,7 +290,8 @@ core::Status Harness::StartEngine() {
     warned.push_back(line);
   };
   if (with_search_) {
-    INTERLOCK_ASSIGN_OR_RETURN(search_, audit::SearchIndex::Open(folder));
+    INTERLOCK_ASSIGN_OR_RETURN(const std::int64_t generation, keys().TextGeneration());
+    INTERLOCK_ASSIGN_OR_RETURN(search_, audit::SearchIndex::Open(folder, generation));
     parts.search = search_.get();
   }
   INTERLOCK_ASSIGN_OR_RETURN(engine_, MakeEngine(std::move(parts)));
