@@ -81,9 +81,28 @@ class Rotation:
             self.expect("the closed log is queried", status == 0 and "refunds.idempotent" in output, output)
             status, output = daemon.run_cli("audit", "show", "0", "--log", old)
             self.expect("the closed log is shown", status == 0 and '"index": 0' in output, output)
+            status, output = daemon.run_cli("--json", "audit", "checkpoint")
+            self.key = json.loads(output)["verifier_key"]
             daemon.stop()
         self.verify(self.tenant, "both logs are still intact", 0)
+        self.evidence(old)
         self.damage()
+
+    def evidence(self, log):
+        """A bundle from the closed log: no daemon runs."""
+        bundle = self.folder / "old.tar"
+        make = ["audit", "evidence", "--log", log, "--query", 'tool = "refunds.idempotent"', "--out", bundle]
+        status, output = self.daemon.run_cli(*make)
+        self.expect("a bundle is made from the closed log", status == 0, output)
+        status, output = self.daemon.run_cli("audit", "verify", bundle, "--key", self.key)
+        second = subprocess.run([sys.executable, VERIFY_PY, bundle, "--key", self.key], text=True, capture_output=True,
+                                check=False)
+        self.expect("both verifiers find it intact", (status, second.returncode) == (0, 0), output + second.stdout)
+        self.expect("the query is claimed, not proven", "claimed, not proven: query: calls" in output, output)
+        status, output = self.daemon.run_cli(*make, "--disclose", "all", "--reason", "case 1")
+        self.expect("no content without the daemon", status == 2 and "--disclose" in output, output)
+        status, output = self.daemon.run_cli("audit", "evidence", "--log", log, "--entries", "99999", "--out", bundle)
+        self.expect("an entry that it has not is named as such", status == 2, output)
 
     def damage(self):
         copy = self.folder / "copy"

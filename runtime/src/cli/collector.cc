@@ -1,0 +1,332 @@
+#include "cli/collector.h"
+
+#include <algorithm>
+#include <chrono>
+#include <fstream>
+#include <iterator>
+#include <map>
+#include <set>
+#include <thread>
+
+#include "core/json.h"
+
+namespace interlock::runtime::cli {
+namespace {
+
+constexpr std::size_t kEntriesMax = 10'000;  // in one bundle
+constexpr std::size_t kBlobsMax = 1000;
+constexpr std::chrono::seconds kCosignedWait{30};
+constexpr std::chrono::milliseconds kCosignedPause{200};
+
+core::StatusOr<std::string> ReadFile(const std::string& path) {
+  std::ifstream in(path, std::ios::binary);
+  if (!in) return core::NotFound("cannot read `" + path + "`");
+  return std::string(std::istreambuf_iterator<char>(in), {});
+}
+
+// Indexes of "3,7-9".
+core::StatusOr<std::set<std::int64_t>> ParseRanges(const std::string& text) {
+  const auto bad = core::InvalidArgument("entries are numbers and ranges, like `3,7-9`");
+  std::set<std::int64_t> out;
+  std::size_t at = 0;
+  while (at <= text.size()) {
+    const std::size_t comma = std::min(text.find(',', at), text.size());
+    const std::string part = text.substr(at, comma - at);
+    std::int64_t first = 0;
+    std::int64_t last = 0;
+    int used = 0;
+    if (std::sscanf(part.c_str(), "%ld-%ld%n", &first, &last, &used) != 2) {
+      used = 0;
+      if (std::sscanf(part.c_str(), "%ld%n", &first, &used) != 1) return bad;
+      last = first;
+    }
+    if (static_cast<std::size_t>(used) != part.size() || first < 0 || last < first ||
+        static_cast<std::size_t>(last - first) >= kEntriesMax) {
+      return bad;
+    }
+    for (std::int64_t index = first; index <= last; ++index) out.insert(index);
+    at = comma + 1;
+  }
+  return out;
+}
+
+// The call that an entry names; empty: none. An unescaped quote cannot stand inside a JSON string.
+std::string CallIn(std::string_view entry) {
+  constexpr std::string_view kLabel = R"("call":")";
+  const std::size_t at = entry.find(kLabel);
+  if (at == std::string_view::npos) return "";
+  const std::string_view rest = entry.substr(at + kLabel.size());
+  return std::string(rest.substr(0, rest.find('"')));
+}
+
+class Collector {
+ public:
+  Collector(EvidenceSource& source, const EvidenceOptions& options)
+      : source_(source), options_(options) {}
+
+  core::StatusOr<audit::BundleContents> Collect() {
+    INTERLOCK_ASSIGN_OR_RETURN(contents_.tenant, source_.Tenant());
+    contents_.run = options_.run;
+    contents_.made_by = "interlock (audit format 1)";
+    INTERLOCK_ASSIGN_OR_RETURN(head_, options_.cosigned ? CosignedHead() : source_.NewestHead());
+    contents_.checkpoint_note = head_.note;
+    contents_.keys.push_back(head_.verifier_key);
+    if (!options_.key.empty() && options_.key != head_.verifier_key) {
+      contents_.keys.push_back(options_.key);
+    }
+    INTERLOCK_RETURN_IF_ERROR(AddEntries());
+    if (contents_.entries.empty()) return core::NotFound("there are no such entries");
+    if (options_.disclose != "none") INTERLOCK_RETURN_IF_ERROR(Disclose());
+    INTERLOCK_RETURN_IF_ERROR(AddRotations());
+    INTERLOCK_RETURN_IF_ERROR(AddProofs());
+    INTERLOCK_RETURN_IF_ERROR(AddBlobs());
+    INTERLOCK_RETURN_IF_ERROR(AddConsistency());
+    return std::move(contents_);
+  }
+
+ private:
+  // One that covers everything that is in the log now; witnesses may need a moment.
+  core::StatusOr<EvidenceHead> CosignedHead() {
+    INTERLOCK_ASSIGN_OR_RETURN(const EvidenceHead newest, source_.NewestHead());
+    const auto deadline = std::chrono::steady_clock::now() + kCosignedWait;
+    while (true) {
+      auto head = source_.CosignedHead();
+      if (head.ok() && head->size >= newest.size) return head;
+      if (!head.ok() && head.status().code() != core::StatusCode::kNotFound) return head;
+      if (!options_.log.empty() || std::chrono::steady_clock::now() > deadline) {
+        return core::FailedPrecondition(
+            options_.log.empty()
+                ? "no witness has cosigned the newest entries yet; `interlock doctor` says why"
+                : "no witness has cosigned the last head of this log");
+      }
+      std::this_thread::sleep_for(kCosignedPause);
+    }
+  }
+
+  core::Status AddEntries() {
+    if (!options_.run.empty()) return AddRun();
+    return options_.query.empty() ? AddChosen() : AddQuery();
+  }
+
+  core::Status Add(const EvidenceEntry& entry) {
+    if (entry.index >= head_.size || !seen_.insert(entry.index).second) return core::OkStatus();
+    if (contents_.entries.size() == kEntriesMax) {
+      return core::ResourceExhausted("more than 10000 entries; ask for less");
+    }
+    contents_.entries.push_back({entry.index, entry.bytes, {}});
+    return core::OkStatus();
+  }
+
+  core::Status AddRun() {
+    contents_.run = IdOf(options_.run);
+    return source_.EachEntry({.run = contents_.run},
+                             [this](const EvidenceEntry& entry) { return Add(entry); });
+  }
+
+  core::Status AddChosen() {
+    contents_.query = "entries " + options_.entries;
+    INTERLOCK_ASSIGN_OR_RETURN(const std::set<std::int64_t> chosen, ParseRanges(options_.entries));
+    for (const std::int64_t index : chosen) {
+      INTERLOCK_ASSIGN_OR_RETURN(const EvidenceEntry entry,
+                                 source_.EntryAt(static_cast<std::uint64_t>(index)));
+      INTERLOCK_RETURN_IF_ERROR(Add(entry));
+    }
+    return core::OkStatus();
+  }
+
+  // Every entry that names a call which the filter keeps. Those of a run are looked for in it; of
+  // the others, from where the first was proposed.
+  core::Status AddQuery() {
+    contents_.query = "calls " + options_.query;
+    std::set<std::string> calls;
+    std::set<std::string> runs;
+    std::uint64_t first = head_.size;
+    INTERLOCK_RETURN_IF_ERROR(source_.EachCall(options_.query, [&](const EvidenceCall& call) {
+      calls.insert(call.call);
+      if (!call.run.empty()) runs.insert(call.run);
+      if (call.run.empty()) first = std::min(first, call.proposed_index);
+      return calls.size() <= kEntriesMax;
+    }));
+    if (calls.size() > kEntriesMax) return core::ResourceExhausted("too many calls; ask for less");
+    const auto take = [&](const EvidenceEntry& entry) {
+      return calls.contains(CallIn(entry.bytes)) ? Add(entry) : core::OkStatus();
+    };
+    for (const std::string& run : runs) {
+      INTERLOCK_RETURN_IF_ERROR(source_.EachEntry({.run = run}, take));
+    }
+    if (first >= head_.size) return core::OkStatus();
+    return source_.EachEntry({.run = {}, .first = first, .end = head_.size}, take);
+  }
+
+  core::Status Disclose() {
+    const std::size_t count = contents_.entries.size();
+    for (std::size_t i = 0; i < count; ++i) {
+      if (contents_.entries[i].bytes.find(R"("commit":")") == std::string::npos) continue;
+      INTERLOCK_RETURN_IF_ERROR(DiscloseOne(contents_.entries[i].index));
+    }
+    return core::OkStatus();
+  }
+
+  core::Status DiscloseOne(std::uint64_t index) {
+    std::vector<std::string> fields;
+    for (std::size_t at = 0; options_.disclose != "all" && at <= options_.disclose.size();) {
+      const std::size_t comma = std::min(options_.disclose.find(',', at), options_.disclose.size());
+      fields.push_back(options_.disclose.substr(at, comma - at));
+      at = comma + 1;
+    }
+    INTERLOCK_ASSIGN_OR_RETURN(std::vector<audit::BundlePayload> payloads,
+                               source_.Disclose(index, fields, options_.reason));
+    for (audit::BundlePayload& payload : payloads) {
+      if (payload.state == audit::BundlePayload::State::kErased) {
+        INTERLOCK_ASSIGN_OR_RETURN(payload.erased_by, ErasedBy(index, payload.slot));
+      }
+      contents_.payloads.push_back(std::move(payload));
+    }
+    return core::OkStatus();
+  }
+
+  // Reads the log once for the entries that other entries lean on.
+  core::Status FindSupport() {
+    if (support_read_) return core::OkStatus();
+    support_read_ = true;
+    return source_.EachEntry({}, [this](const EvidenceEntry& entry) {
+      NoteSubject(entry);
+      if (entry.kind == "payload.erased") erasures_.push_back(entry);
+      if (entry.kind == "signer.rotated") rotations_.push_back(entry);
+      return core::OkStatus();
+    });
+  }
+
+  static core::Json BodyOf(const core::Json& entry) {
+    const core::Json body = entry.is_object() ? entry.value("body", core::Json()) : core::Json();
+    return body.is_object() ? body : core::Json::object();
+  }
+
+  static std::string TextIn(const core::Json& object, const char* name) {
+    const auto found = object.is_object() ? object.find(name) : object.end();
+    return found != object.end() && found->is_string() ? found->get<std::string>() : "";
+  }
+
+  // Whose content it is: a run's says its first entry, a call's without a run its proposal.
+  static std::string OwnerOf(const core::Json& entry) {
+    const std::string run = TextIn(entry, "run");
+    return run.empty() ? TextIn(BodyOf(entry), "call") : run;
+  }
+
+  void NoteSubject(const EvidenceEntry& entry) {
+    if (entry.kind != "run.started" && entry.kind != "call.proposed") return;
+    const core::Json parsed = core::Json::parse(entry.bytes, nullptr, false);
+    const std::string subject = TextIn(BodyOf(parsed), "subject");
+    if (!subject.empty()) subjects_[OwnerOf(parsed)] = subject;
+  }
+
+  std::string SubjectOf(std::uint64_t index) const {
+    for (const audit::BundleEntry& entry : contents_.entries) {
+      if (entry.index != index) continue;
+      const auto found = subjects_.find(OwnerOf(core::Json::parse(entry.bytes, nullptr, false)));
+      return found == subjects_.end() ? "" : found->second;
+    }
+    return "";
+  }
+
+  // The entry that names the payload itself, else the first later one that destroyed a key of the
+  // subject: a subject's next key is made after that only.
+  core::StatusOr<std::uint64_t> ErasedBy(std::uint64_t index, int slot) {
+    INTERLOCK_RETURN_IF_ERROR(FindSupport());
+    const std::string subject = SubjectOf(index);
+    const core::Json id = static_cast<std::int64_t>(index) * 256 + slot;
+    const EvidenceEntry* best = nullptr;
+    for (const EvidenceEntry& entry : erasures_) {
+      if (entry.index <= index) continue;
+      const core::Json body = BodyOf(core::Json::parse(entry.bytes, nullptr, false));
+      const core::Json ids = body.value("payloads", core::Json());
+      const bool named = ids.is_array() && std::find(ids.begin(), ids.end(), id) != ids.end();
+      const bool theirs = body.contains("key") && TextIn(body, "subject") == subject;
+      if (named || (best == nullptr && theirs)) best = &entry;
+      if (named) break;
+    }
+    if (best == nullptr) {
+      return core::DataLoss("content of entry " + std::to_string(index) +
+                            " is gone and no `payload.erased` entry names it");
+    }
+    INTERLOCK_RETURN_IF_ERROR(Add(*best));
+    return best->index;
+  }
+
+  // A pinned key that did not sign this head handed over to one that did.
+  core::Status AddRotations() {
+    const std::string& key = options_.key.empty() ? head_.verifier_key : options_.key;
+    if (audit::OpenCheckpoint(contents_.checkpoint_note, key).ok()) return core::OkStatus();
+    INTERLOCK_RETURN_IF_ERROR(FindSupport());
+    for (const EvidenceEntry& entry : rotations_) INTERLOCK_RETURN_IF_ERROR(Add(entry));
+    return core::OkStatus();
+  }
+
+  core::Status AddProofs() {
+    for (audit::BundleEntry& entry : contents_.entries) {
+      INTERLOCK_ASSIGN_OR_RETURN(entry.hashes, source_.InclusionProof(entry.index, head_.size));
+    }
+    return core::OkStatus();
+  }
+
+  // What entries cite, and what that cites in turn.
+  core::Status AddBlobs() {
+    std::vector<std::string> wanted;
+    for (const audit::BundleEntry& entry : contents_.entries) {
+      for (std::string& name : audit::CitesOf(entry.bytes)) wanted.push_back(std::move(name));
+    }
+    std::set<std::string> asked;
+    while (!wanted.empty()) {
+      const std::string digest = wanted.back();
+      wanted.pop_back();
+      if (!asked.insert(digest).second) continue;
+      auto blob = source_.Blob(digest);
+      if (blob.status().code() == core::StatusCode::kNotFound) continue;
+      if (!blob.ok()) return blob.status();
+      if (contents_.blobs.size() == kBlobsMax) return core::ResourceExhausted("too many files");
+      for (std::string& name : audit::DigestNamesIn(*blob)) {
+        wanted.push_back(std::move(name));
+      }
+      contents_.blobs.push_back(*std::move(blob));
+    }
+    return core::OkStatus();
+  }
+
+  core::Status Link(std::uint64_t from, std::uint64_t to, const std::string& note) {
+    audit::ConsistencyText text{from, {}, note};
+    INTERLOCK_ASSIGN_OR_RETURN(text.hashes, source_.ConsistencyProof(from, to));
+    contents_.consistency.push_back(std::move(text));
+    return core::OkStatus();
+  }
+
+  // From heads that were kept earlier, and on to the newest one.
+  core::Status AddConsistency() {
+    for (const std::string& file : options_.since) {
+      INTERLOCK_ASSIGN_OR_RETURN(const std::string note, ReadFile(file));
+      INTERLOCK_ASSIGN_OR_RETURN(const std::uint64_t size, audit::CheckpointSize(note));
+      INTERLOCK_RETURN_IF_ERROR(Link(size, head_.size, head_.note));
+    }
+    INTERLOCK_ASSIGN_OR_RETURN(const EvidenceHead later, source_.NewestHead());
+    if (later.size == head_.size) return core::OkStatus();
+    return Link(head_.size, later.size, later.note);
+  }
+
+  EvidenceSource& source_;
+  const EvidenceOptions& options_;
+  audit::BundleContents contents_;
+  EvidenceHead head_;
+  std::set<std::uint64_t> seen_;
+  bool support_read_ = false;
+  std::map<std::string, std::string> subjects_;  // HMACs by run, or by call without a run
+  std::vector<EvidenceEntry> erasures_;
+  std::vector<EvidenceEntry> rotations_;
+};
+
+}  // namespace
+
+core::StatusOr<audit::BundleContents> CollectEvidence(EvidenceSource& source,
+                                                      const EvidenceOptions& options) {
+  return Collector(source, options).Collect();
+}
+
+}  // namespace interlock::runtime::cli

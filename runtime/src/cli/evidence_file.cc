@@ -1,0 +1,132 @@
+// Parts of a bundle from the file of a closed log, without a daemon and without keys.
+#include <sqlite3.h>
+
+#include <algorithm>
+
+#include "audit/rotate.h"
+#include "cli/evidence_source.h"
+#include "cli/log_file.h"
+#include "engine/select.h"
+
+namespace interlock::runtime::cli {
+namespace {
+
+constexpr int kEntriesPage = 1000;
+constexpr int kCallsMax = 100'000;
+
+EvidenceEntry EntryOf(const audit::Entry& entry) { return {entry.index, entry.kind, entry.bytes}; }
+
+class FileSource final : public EvidenceSource {
+ public:
+  FileSource(std::string file, std::unique_ptr<audit::Log> log)
+      : file_(std::move(file)), log_(std::move(log)) {}
+
+  core::StatusOr<std::string> Tenant() override {
+    std::string tenant;
+    INTERLOCK_RETURN_IF_ERROR(log_->Query([&tenant](sqlite3* db) -> core::Status {
+      INTERLOCK_ASSIGN_OR_RETURN(const Statement select,
+                                 Prepare(db, "SELECT tenant FROM log WHERE id = 1"));
+      if (sqlite3_step(select.get()) != SQLITE_ROW) return core::DataLoss("a log has no identity");
+      tenant = ColumnText(select.get(), 0);
+      return core::OkStatus();
+    }));
+    return tenant;
+  }
+
+  core::StatusOr<EvidenceHead> NewestHead() override { return Signed(log_->CheckpointNow()); }
+  core::StatusOr<EvidenceHead> CosignedHead() override {
+    return Signed(log_->CosignedCheckpoint());
+  }
+
+  core::Status EachEntry(const EvidenceRange& range,
+                         const std::function<core::Status(const EvidenceEntry&)>& take) override {
+    const std::uint64_t end = std::min(range.end, log_->size());
+    std::uint64_t next = range.run.empty() ? range.first : 0;
+    for (;;) {
+      if (range.run.empty() && next >= end) return core::OkStatus();
+      INTERLOCK_ASSIGN_OR_RETURN(
+          const audit::EntryPage page,
+          range.run.empty()
+              ? log_->ReadRange(next, kEntriesPage)
+              : log_->ReadRun(IdOf(range.run), static_cast<std::int64_t>(next), kEntriesPage));
+      for (const audit::Entry& entry : page.entries) {
+        if (entry.index >= end) return core::OkStatus();
+        INTERLOCK_RETURN_IF_ERROR(take(EntryOf(entry)));
+      }
+      next += page.entries.size();
+      if (page.entries.empty() || !page.more) return core::OkStatus();
+    }
+  }
+
+  core::StatusOr<EvidenceEntry> EntryAt(std::uint64_t index) override {
+    INTERLOCK_ASSIGN_OR_RETURN(const audit::Entry entry, log_->Read(index));
+    return EntryOf(entry);
+  }
+
+  core::Status EachCall(const std::string& filter,
+                        const std::function<bool(const EvidenceCall&)>& take) override {
+    bool more = true;
+    return EachCallOf(file_, filter, kCallsMax, [&](const wire::AuditedCall& call) {
+      more = more && take({IdOf(call.name()), call.run().empty() ? "" : IdOf(call.run()),
+                           static_cast<std::uint64_t>(call.proposed_index())});
+    });
+  }
+
+  core::StatusOr<std::vector<core::Digest>> InclusionProof(std::uint64_t index,
+                                                           std::uint64_t size) override {
+    return log_->InclusionProof(index, size);
+  }
+  core::StatusOr<std::vector<core::Digest>> ConsistencyProof(std::uint64_t old_size,
+                                                             std::uint64_t size) override {
+    return log_->ConsistencyProof(old_size, size);
+  }
+
+  core::StatusOr<std::string> Blob(const std::string& digest_name) override {
+    INTERLOCK_ASSIGN_OR_RETURN(const core::Digest digest,
+                               core::DigestFromHex(digest_name.substr(digest_name.find(':') + 1)));
+    return log_->ReadBlob(digest);
+  }
+
+  core::StatusOr<std::vector<audit::BundlePayload>> Disclose(
+      std::uint64_t /*index*/, const std::vector<std::string>& /*fields*/,
+      const std::string& /*reason*/) override {
+    return core::FailedPrecondition(
+        "content is opened by the daemon, which has the keys and records it; leave --disclose out");
+  }
+
+ private:
+  // With the key that signed it: the log's first, or one that an entry handed over to.
+  core::StatusOr<EvidenceHead> Signed(core::StatusOr<audit::Checkpoint> head) {
+    if (!head.ok()) return head.status();
+    if (keys_.empty()) INTERLOCK_RETURN_IF_ERROR(ReadKeys());
+    for (auto key = keys_.rbegin(); key != keys_.rend(); ++key) {
+      if (!audit::OpenCheckpoint(head->note, *key).ok()) continue;
+      return EvidenceHead{head->note, *key, head->size};
+    }
+    return core::DataLoss("no key of the log signed its newest checkpoint; verify `" + file_ + "`");
+  }
+
+  core::Status ReadKeys() {
+    keys_ = {log_->verifier_key()};
+    return EachEntry({}, [this](const EvidenceEntry& entry) {
+      if (entry.kind != "signer.rotated") return core::OkStatus();
+      const auto view = core::JsonObjectView::Of(entry.bytes);
+      const auto body = view.ok() ? view->Object("body") : std::nullopt;
+      if (auto key = body ? body->String("new_key") : std::nullopt) keys_.push_back(*key);
+      return core::OkStatus();
+    });
+  }
+
+  const std::string file_;
+  const std::unique_ptr<audit::Log> log_;
+  std::vector<std::string> keys_;
+};
+
+}  // namespace
+
+core::StatusOr<std::unique_ptr<EvidenceSource>> EvidenceFromFile(const std::string& file) {
+  INTERLOCK_ASSIGN_OR_RETURN(auto log, audit::OpenArchive(file));
+  return std::unique_ptr<EvidenceSource>(std::make_unique<FileSource>(file, std::move(log)));
+}
+
+}  // namespace interlock::runtime::cli
