@@ -1,6 +1,7 @@
-// What a box costs beside the bare start of the same program: `bench_sandbox [CALLS]`. Every row is
-// measured in the same run, one call at a time and eight at once; a box's time ends when its whole
-// tree is dead.
+// What a box costs beside the bare start of the same program: `bench_sandbox [CALLS]`, lines for
+// tests/bench/run.py. Every row is measured in the same run and in turn, one call at a time and
+// eight at once; a box's time ends when its whole tree is dead.
+#include <fcntl.h>
 #include <spawn.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
@@ -8,13 +9,14 @@
 #include <unistd.h>
 
 #include <algorithm>
-#include <atomic>
 #include <chrono>
 #include <cstdio>
 #include <cstdlib>
 #include <filesystem>
+#include <fstream>
 #include <functional>
 #include <future>
+#include <mutex>
 #include <string>
 #include <thread>
 #include <vector>
@@ -28,50 +30,16 @@ namespace {
 using Clock = std::chrono::steady_clock;
 constexpr const char* kProgram = "/bin/true";
 
-struct Row {
-  std::string name;
-  std::vector<double> micros;
-  double seconds = 0;
-};
-
 double Percentile(std::vector<double> values, double part) {
   if (values.empty()) return 0;
   std::sort(values.begin(), values.end());
   return values[static_cast<std::size_t>(part * static_cast<double>(values.size() - 1))];
 }
 
-void Print(const Row& row, double floor) {
-  const double p50 = Percentile(row.micros, 0.5);
-  std::printf("%-34s %9.0f %9.0f %9.0f %8.2fx %9.0f\n", row.name.c_str(),
-              Percentile(row.micros, 0.1), p50, Percentile(row.micros, 0.99),
-              floor > 0 ? p50 / floor : 1.0, static_cast<double>(row.micros.size()) / row.seconds);
-}
-
 double Time(const std::function<void()>& call) {
   const auto begin = Clock::now();
   call();
   return std::chrono::duration<double, std::micro>(Clock::now() - begin).count();
-}
-
-// `pause_us` between calls lets what is refilled off the path be refilled.
-Row Measure(std::string name, int calls, int at_once, unsigned pause_us,
-            const std::function<void()>& call) {
-  Row row{std::move(name), {}, 0};
-  std::vector<std::vector<double>> parts(static_cast<std::size_t>(at_once));
-  const auto begin = Clock::now();
-  std::vector<std::thread> threads;
-  for (int t = 0; t < at_once; ++t) {
-    threads.emplace_back([&, t] {
-      for (int i = t; i < calls; i += at_once) {
-        parts[static_cast<std::size_t>(t)].push_back(Time(call));
-        if (pause_us > 0) ::usleep(pause_us);
-      }
-    });
-  }
-  for (std::thread& thread : threads) thread.join();
-  row.seconds = std::chrono::duration<double>(Clock::now() - begin).count();
-  for (const auto& part : parts) row.micros.insert(row.micros.end(), part.begin(), part.end());
-  return row;
 }
 
 void Spawn(std::vector<std::string> words) {
@@ -113,47 +81,205 @@ void RunBox(Launcher& launcher) {
   std::exit(1);
 }
 
-int Main(int calls) {
-  std::printf("%-34s %9s %9s %9s %9s %9s\n", "start and end of /bin/true", "p10 us", "p50 us",
-              "p99 us", "of floor", "per s");
-  constexpr unsigned kPauseUs = 12'000;
-  const auto floor = [] { Spawn({kProgram}); };
-  for (const int at_once : {1, 8}) {
-    const std::string suffix = at_once == 1 ? "" : ", 8 at once";
-    const Row bare = Measure("posix_spawn (floor)" + suffix, calls, at_once, 0, floor);
-    const double base = Percentile(bare.micros, 0.5);
-    Print(bare, base);
-    if (at_once == 1) {
-      const auto warm = Start(Level::kFull, 2);
-      RunBox(*warm);
-      ::usleep(200'000);
-      Print(Measure("posix_spawn, paced", calls, 1, kPauseUs, floor), base);
-      Print(Measure(std::string(LevelName(warm->capabilities().level)) + ", ready box, paced",
-                    calls, 1, kPauseUs, [&] { RunBox(*warm); }),
-            base);
-    }
-    const auto cold = Start(Level::kFull, 0);
-    Print(Measure(std::string(LevelName(cold->capabilities().level)) + ", cold" + suffix, calls,
-                  at_once, 0, [&] { RunBox(*cold); }),
-          base);
-    const auto plain = Start(Level::kLandlockOnly, 0);
-    Print(Measure("landlock-only, cold" + suffix, calls, at_once, 0, [&] { RunBox(*plain); }),
-          base);
-    if (::access("/usr/bin/bwrap", X_OK) == 0) {
-      Print(Measure("bubblewrap, usual mounts" + suffix, calls / 2, at_once, 0,
-                    [] {
-                      Spawn({"/usr/bin/bwrap", "--unshare-all", "--ro-bind",
-                             "/usr",           "/usr",          "--symlink",
-                             "usr/lib",        "/lib",          "--symlink",
-                             "usr/lib64",      "/lib64",        "--symlink",
-                             "usr/bin",        "/bin",          "--proc",
-                             "/proc",          "--dev",         "/dev",
-                             "--tmpfs",        "/tmp",          "--die-with-parent",
-                             kProgram});
-                    }),
-            base);
+std::int64_t AvailableKiB() {
+  std::ifstream file("/proc/meminfo");
+  std::string name;
+  for (std::int64_t value = 0; file >> name >> value; file.ignore(256, '\n')) {
+    if (name == "MemAvailable:") return value;
+  }
+  return 0;
+}
+
+// A process of node that starts a program for each line it reads and answers when it has ended.
+class NodeSpawner {
+ public:
+  NodeSpawner() {
+    if (::access("/usr/bin/node", X_OK) != 0) return;
+    int to[2];
+    int from[2];
+    if (::pipe2(to, O_CLOEXEC) != 0 || ::pipe2(from, O_CLOEXEC) != 0) std::abort();
+    posix_spawn_file_actions_t actions;
+    ::posix_spawn_file_actions_init(&actions);
+    ::posix_spawn_file_actions_adddup2(&actions, to[0], 0);
+    ::posix_spawn_file_actions_adddup2(&actions, from[1], 1);
+    std::string script = std::string("const {spawn} = require('child_process');") +
+                         "process.stdin.on('data', () => spawn('" + kProgram +
+                         "').on('close', () => process.stdout.write('x')));";
+    std::string program = "/usr/bin/node";
+    std::string option = "-e";
+    char* argv[] = {program.data(), option.data(), script.data(), nullptr};
+    if (::posix_spawn(&pid_, argv[0], &actions, nullptr, argv, environ) != 0) pid_ = 0;
+    ::posix_spawn_file_actions_destroy(&actions);
+    ::close(to[0]);
+    ::close(from[1]);
+    to_ = to[1];
+    from_ = from[0];
+    if (works()) Spawn();  // node's own start is not the point
+  }
+  ~NodeSpawner() {
+    if (pid_ > 0) {
+      ::close(to_);
+      ::waitpid(pid_, nullptr, 0);
+      ::close(from_);
     }
   }
+  NodeSpawner(const NodeSpawner&) = delete;
+  NodeSpawner& operator=(const NodeSpawner&) = delete;
+
+  bool works() const { return pid_ > 0; }
+  void Spawn() const {
+    char byte = 'x';
+    if (::write(to_, &byte, 1) != 1 || ::read(from_, &byte, 1) != 1) std::abort();
+  }
+
+ private:
+  pid_t pid_ = 0;
+  int to_ = -1;
+  int from_ = -1;
+};
+
+// Rows that are measured call by call in turn, so that the machine's mood falls on all alike.
+struct Subject {
+  std::string name;
+  std::function<void()> call;
+  std::vector<double> micros = {};
+  double seconds = 0;  // its own calls
+};
+
+// `at_once` threads; before each call of a thread, a pause lets what is refilled off the path be
+// refilled.
+void MeasureInTurn(std::vector<Subject>& subjects, int calls, int at_once, unsigned pause_us) {
+  std::mutex mutex;
+  std::vector<std::thread> threads;
+  for (int t = 0; t < at_once; ++t) {
+    threads.emplace_back([&, t] {
+      for (int i = t; i < calls; i += at_once) {
+        for (Subject& subject : subjects) {
+          if (pause_us > 0) ::usleep(pause_us);
+          const double micros = Time(subject.call);
+          const std::lock_guard lock(mutex);
+          subject.micros.push_back(micros);
+        }
+      }
+    });
+  }
+  for (std::thread& thread : threads) thread.join();
+}
+
+// Calls a second with `at_once` callers and nothing else running.
+double Rate(const std::function<void()>& call, int calls, int at_once) {
+  const auto begin = Clock::now();
+  std::vector<std::thread> threads;
+  for (int t = 0; t < at_once; ++t) {
+    threads.emplace_back([&, t] {
+      for (int i = t; i < calls; i += at_once) call();
+    });
+  }
+  for (std::thread& thread : threads) thread.join();
+  return calls / std::chrono::duration<double>(Clock::now() - begin).count();
+}
+
+// What one more ready box costs: the free memory of the machine before and after `boxes` of them.
+double PooledBoxKiB() {
+  constexpr int kBoxes = 64;
+  const auto few = Start(Level::kFull, 0);
+  RunBox(*few);
+  const std::int64_t before = AvailableKiB();
+  const auto many = Start(Level::kFull, kBoxes);
+  RunBox(*many);
+  ::usleep(1'500'000);  // they are made one after the other, off the path
+  return static_cast<double>(before - AvailableKiB()) / kBoxes;
+}
+
+struct Figure {
+  std::string what;
+  double value;
+  const char* unit;
+  double floor;  // below 0: none
+  const char* floor_name;
+  const char* target;
+  int met;  // -1: no target
+};
+
+void Emit(const Figure& figure) {
+  std::printf("BENCH {\"what\":\"%s\",\"p50\":%.3f,\"unit\":\"%s\",", figure.what.c_str(),
+              figure.value, figure.unit);
+  if (figure.floor < 0) {
+    std::printf("\"floor\":null,\"floor_name\":\"\",");
+  } else {
+    std::printf("\"floor\":%.3f,\"floor_name\":\"%s\",", figure.floor, figure.floor_name);
+  }
+  const char* met = figure.met < 0 ? "null" : figure.met > 0 ? "true" : "false";
+  std::printf("\"target\":\"%s\",\"target_met\":%s}\n", figure.target, met);
+}
+
+const std::vector<std::string>& BubblewrapWords() {
+  static const std::vector<std::string> words = {
+      "/usr/bin/bwrap", "--unshare-all", "--ro-bind",
+      "/usr",           "/usr",          "--symlink",
+      "usr/lib",        "/lib",          "--symlink",
+      "usr/lib64",      "/lib64",        "--symlink",
+      "usr/bin",        "/bin",          "--proc",
+      "/proc",          "--dev",         "/dev",
+      "--tmpfs",        "/tmp",          "--die-with-parent",
+      kProgram};
+  return words;
+}
+
+void Report(const std::vector<Subject>& subjects, int at_once) {
+  const std::string suffix = at_once == 1 ? "" : ", " + std::to_string(at_once) + " at once";
+  const double floor = Percentile(subjects[0].micros, 0.5);
+  double warm = 0;
+  for (const Subject& subject : subjects) {
+    const double p50 = Percentile(subject.micros, 0.5);
+    Figure figure{subject.name + suffix + ", p50", p50, "us", floor, "posix_spawn", "", -1};
+    if (&subject == subjects.data()) figure.floor = -1;
+    if (at_once == 1 && subject.name == "warm box") {
+      warm = p50;
+      figure.target = "floor + 500 us";
+      figure.met = p50 <= floor + 500 ? 1 : 0;
+    } else if (at_once == 1 && subject.name == "cold box") {
+      figure.target = "5000 us";
+      figure.met = p50 <= 5000 ? 1 : 0;
+    } else if (at_once == 1 && subject.name == "bubblewrap") {
+      figure.floor = warm;
+      figure.floor_name = "warm box";
+      figure.target = ">= 4 x a warm box";
+      figure.met = p50 >= 4 * warm ? 1 : 0;
+    }
+    Emit(figure);
+    Emit({subject.name + suffix + ", p99", Percentile(subject.micros, 0.99), "us",
+          &subject == subjects.data() ? -1 : Percentile(subjects[0].micros, 0.99), "posix_spawn",
+          "", -1});
+  }
+}
+
+int Main(int calls) {
+  constexpr unsigned kPauseUs = 6'000;
+  const auto warm = Start(Level::kFull, 16);
+  const auto cold = Start(Level::kFull, 0);
+  for (int i = 0; i < 4; ++i) RunBox(*warm);
+  ::usleep(500'000);
+  NodeSpawner node;
+  std::vector<Subject> subjects = {{"posix_spawn", [] { Spawn({kProgram}); }},
+                                   {"warm box", [&] { RunBox(*warm); }},
+                                   {"cold box", [&] { RunBox(*cold); }}};
+  if (::access("/usr/bin/bwrap", X_OK) == 0) {
+    subjects.push_back({"bubblewrap", [] { Spawn(BubblewrapWords()); }});
+  }
+  for (const int at_once : {1, 8}) {
+    std::vector<Subject> now = subjects;
+    // One process of node answers one caller at a time: it is measured alone, and not at eight.
+    if (at_once == 1 && node.works()) {
+      now.push_back({"node child_process.spawn", [&] { node.Spawn(); }});
+    }
+    MeasureInTurn(now, at_once == 1 ? calls : calls * 2, at_once, at_once == 1 ? kPauseUs : 0);
+    Report(now, at_once);
+  }
+  Emit({"warm boxes, 8 at once", Rate([&] { RunBox(*warm); }, calls * 2, 8), "boxes/s", -1, "", "",
+        -1});
+  Emit({"memory of a pooled box", PooledBoxKiB(), "KiB", -1, "", "", -1});
+  std::fprintf(stderr, "level %s\n", std::string(LevelName(warm->capabilities().level)).c_str());
   return 0;
 }
 }  // namespace

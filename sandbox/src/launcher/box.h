@@ -40,6 +40,8 @@ class Box {
   // The first reason counts, and none counts after the program has ended by itself.
   void Decide(EndKind kind, std::string detail);
   void Kill();
+  // Its set-up went wrong.
+  bool failed() const { return failed_.has_value(); }
   // After init was reaped and the pipes are drained.
   BoxResult Result();
 
@@ -54,6 +56,7 @@ class Box {
   Fd mounts;
   std::unique_ptr<BoxGroup> group;  // null: no control groups
   bool ready = false;
+  bool pooled = false;  // made ahead, for whoever comes
   bool reaped = false;
   int init_status = 0;
 

@@ -190,10 +190,10 @@ Box* Server::BoxFor(const Call& call, Fitting& fitting) {
   if (ground_.level >= Level::kFullNoCgroup) {
     fitting = fitter_.WithNamespaces(call.request, maker_.UsualShape());
     if (!fitting.problem.empty()) return nullptr;
-    box = fitting.usual ? TakeReady(spec.profile) : nullptr;
+    box = fitting.usual ? TakePooled(spec.profile) : nullptr;
     if (box == nullptr) box = Make(spec.profile, fitting.shape, fitting.problem);
   } else {
-    box = TakeReady(spec.profile);
+    box = TakePooled(spec.profile);
     if (box == nullptr) box = Make(spec.profile, Shape{}, fitting.problem);
     if (box == nullptr) return nullptr;
     fitting = fitter_.Without(call.request, kUidOutside + 1 + box->slot);
@@ -206,12 +206,16 @@ Box* Server::BoxFor(const Call& call, Fitting& fitting) {
   return nullptr;
 }
 
-Box* Server::TakeReady(Profile profile) {
+// A ready box, or else one in the making: it reads its call when it gets there, which is sooner
+// than a box begun now.
+Box* Server::TakePooled(Profile profile) {
+  Box* making = nullptr;
   for (auto& [slot, box] : boxes_) {
-    if (box->ready && !box->called && !box->reaped && box->plan.profile == profile)
-      return box.get();
+    if (box->called || box->reaped || box->failed() || box->plan.profile != profile) continue;
+    if (box->ready) return box.get();
+    if (box->pooled && making == nullptr) making = box.get();
   }
-  return nullptr;
+  return making;
 }
 
 bool Server::Hand(Box& box, const Call& call, Fitting& fitting) {
@@ -282,7 +286,9 @@ void Server::Fill() {
     if (have >= options_.pool_per_profile) continue;
     std::string problem;
     // A failure shows in the next call, which then makes its own box and reports it.
-    if (Make(profile, maker_.UsualShape(), problem) == nullptr) return;
+    Box* made = Make(profile, maker_.UsualShape(), problem);
+    if (made == nullptr) return;
+    made->pooled = true;
     fill_at_us_ = MonotonicMicros() + kFillDelayUs;  // one at a time
     return;
   }

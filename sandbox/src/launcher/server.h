@@ -42,7 +42,7 @@ class Server {
  private:
   // Boxes.
   Box* Make(Profile profile, const Shape& shape, std::string& problem);
-  Box* TakeReady(Profile profile);
+  Box* TakePooled(Profile profile);
   void Fill();
   void Reap();
   void Finish(Box& box);
