@@ -75,7 +75,12 @@ std::vector<RuleTrace> RuleEngine::Trace(const DecisionInput& input) {
     RuleTrace trace{.id = rule.id, .file = rule.place.file, .line = rule.place.line};
     const auto fired = std::find_if(decision.rules.begin(), decision.rules.end(),
                                     [&](const FiredRule& one) { return one.id == rule.id; });
-    if (fired != decision.rules.end()) {
+    const auto watched = std::find_if(decision.shadow.begin(), decision.shadow.end(),
+                                      [&](const FiredRule& one) { return one.id == rule.id; });
+    if (watched != decision.shadow.end()) {
+      trace.outcome = watched->verdict + " in shadow";
+      trace.why = watched->because;
+    } else if (fired != decision.rules.end()) {
       trace.outcome = fired->verdict;
       trace.why = fired->because;
     } else if (rule.table != nullptr) {
