@@ -1,18 +1,28 @@
-// Decisions a second: p50 is what counts, so run with --benchmark_repetitions and read the median.
-// Floor in the same run: as many empty protected calls into plain Lua.
-#include <benchmark/benchmark.h>
+// Decisions and detectors, each beside its floor in the same run: one line `BENCH {json}` a row.
+// The rules are those of bench/cedar.mjs, which asks the same of Cedar.
 #include <lauxlib.h>
 #include <lua.h>
 
+#include <algorithm>
+#include <chrono>
+#include <cstdio>
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "core/check.h"
+#include "core/json.h"
 #include "policies/bundle.h"
 #include "policies/detect.h"
 
 namespace interlock::policies {
 namespace {
+
+using Clock = std::chrono::steady_clock;
+
+constexpr int kWarmUp = 2'000;
+constexpr int kSamples = 2'000;
+constexpr int kBatch = 16;  // decisions a sample: one alone is not much longer than the clock
 
 class NoState final : public StateReader {
  public:
@@ -24,83 +34,138 @@ class NoState final : public StateReader {
   }
 };
 
-// `applicable` rules about refunds.create, and `others` about tools of their own.
-std::unique_ptr<Engine> MakeEngine(int applicable, int others) {
-  std::vector<BundleFile> files;
-  std::string text =
-      "policy \"p\" { owner = \"bench\", tools = { \"*\" } }\n"
-      "on(\"refunds.create\", \"allow\", function(c) return allow() end)\n";
-  for (int i = 1; i < applicable; ++i) {
-    text += "on(\"refunds.create\", \"r" + std::to_string(i) +
-            "\", function(c) if c.args.amount > " + std::to_string(100000 + i) +
-            " and c.facts.order.status == \"delivered\" and c.user ~= \"u1\" then "
-            "return deny { code = \"NO\" } end end)\n";
+struct Times {
+  double p50 = 0;  // µs of one
+  double p99 = 0;
+};
+
+template <typename Work>
+Times Measure(int batch, const Work& work) {
+  for (int i = 0; i < kWarmUp; ++i) work();
+  std::vector<double> micros;
+  micros.reserve(kSamples);
+  for (int i = 0; i < kSamples; ++i) {
+    const auto start = Clock::now();
+    for (int one = 0; one < batch; ++one) work();
+    micros.push_back(std::chrono::duration<double, std::micro>(Clock::now() - start).count() /
+                     batch);
   }
-  files.push_back({.path = "p.lua", .text = text});
+  std::sort(micros.begin(), micros.end());
+  return {.p50 = micros[micros.size() / 2], .p99 = micros[micros.size() * 99 / 100]};
+}
+
+struct Row {
+  std::string what;
+  Times times;
+  double floor = 0;
+  std::string floor_name;
+  double target = 0;  // µs of p50; 0: none
+};
+
+void Print(const Row& row) {
+  core::Json json = {{"what", row.what}, {"p50", row.times.p50}, {"p99", row.times.p99},
+                     {"unit", "us"},     {"floor", row.floor},   {"floor_name", row.floor_name},
+                     {"target", ""},     {"target_met", nullptr}};
+  if (row.floor <= 0) json["floor"] = nullptr;
+  if (row.target > 0) {
+    std::string text = std::to_string(row.target);
+    json["target"] = "p50 <= " + text.substr(0, text.find('.')) + " us";
+    json["target_met"] = row.times.p50 <= row.target;
+  }
+  std::printf("BENCH %s\n", json.dump().c_str());
+  std::fflush(stdout);
+}
+
+enum class Form { kTable, kFunction };
+
+// One rule that allows, and `count` - 1 that look at an amount, a fact and the user and say
+// nothing.
+std::string Applicable(int count, Form form) {
+  std::string text = "policy \"p\" { owner = \"bench\", tools = { \"*\" } }\n";
+  text += form == Form::kTable
+              ? "rule \"allow\" { on = \"refunds.create\", allow = true }\n"
+              : "on(\"refunds.create\", \"allow\", function(c) return allow() end)\n";
+  for (int i = 1; i < count; ++i) {
+    const std::string n = std::to_string(i);
+    const std::string limit = std::to_string(100'000 + i);
+    text += form == Form::kTable
+                ? "rule \"r" + n +
+                      "\" { on = \"refunds.create\", where = { [\"args.amount\"] = gt(" + limit +
+                      "), [\"facts.order.status\"] = \"delivered\", user = ne(\"u1\"), "
+                      "[\"args.reason\"] = trusted() }, deny = { code = \"NO\" } }\n"
+                : "on(\"refunds.create\", \"r" + n + "\", function(c) if c.args.amount > " + limit +
+                      " and c.facts.order.status == \"delivered\" and c.user ~= \"u1\" and "
+                      "trusted(c.args, \"reason\") then return deny { code = \"NO\" } end end)\n";
+  }
+  return text;
+}
+
+// Rules about other tools, and rules about this one for other customers.
+void AddOthers(int others, std::vector<BundleFile>& files) {
   for (int file = 0; file * 500 < others; ++file) {
-    text = "policy \"o" + std::to_string(file) + "\" { owner = \"bench\", tools = { \"*\" } }\n";
+    const std::string f = std::to_string(file);
+    std::string text = "policy \"o" + f + "\" { owner = \"bench\", tools = { \"*\" } }\n";
     for (int i = 0; i < 500; ++i) {
-      const std::string name = "t" + std::to_string(file * 500 + i);
-      text += "on(\"" + name + "\", \"" + name + "\", function(c) return allow() end)\n";
+      const std::string n = std::to_string(file * 500 + i);
+      text += i % 2 == 0
+                  ? "rule \"t" + n + "\" { on = \"t" + n + "\", allow = true }\n"
+                  : "rule \"c" + n +
+                        "\" { on = \"refunds.create\", where = { [\"args.customer\"] = \"c" + n +
+                        "\", [\"args.amount\"] = gt(5) }, deny = { code = \"CUSTOMER\" } }\n";
     }
-    files.push_back({.path = "o" + std::to_string(file) + ".lua", .text = text});
+    files.push_back({.path = "o" + f + ".lua", .text = std::move(text)});
   }
+}
+
+std::shared_ptr<const Bundle> MakeBundle(int applicable, int others, Form form) {
+  std::vector<BundleFile> files = {{.path = "p.lua", .text = Applicable(applicable, form)}};
+  AddOthers(others, files);
   auto bundle = Bundle::Load(std::move(files), {}, nullptr);
   INTERLOCK_CHECK(bundle.ok());
-  auto engine = Engine::Make(*std::move(bundle));
-  INTERLOCK_CHECK(engine.ok());
-  return *std::move(engine);
+  return *std::move(bundle);
 }
 
-void BM_Decide(benchmark::State& bench) {
-  const std::unique_ptr<Engine> engine =
-      MakeEngine(static_cast<int>(bench.range(0)), static_cast<int>(bench.range(1)));
-  const core::Json args = {{"order_id", "o-1001"},
-                           {"payment_id", "p-77"},
-                           {"amount", 2000},
-                           {"currency", "USD"},
-                           {"reason", "broken"}};
-  const std::string args_text = core::CanonicalJson(args);
-  const core::Json session = {{"shop", "s1"}};
-  const std::vector<Fact> facts = {{.name = "order",
-                                    .present = true,
-                                    .value = {{"status", "paid"}, {"paid", 5000}, {"refunded", 0}},
-                                    .error_code = ""}};
-  const std::vector<std::string> roles = {"integrator"};
-  const NoState state;
+// A refund as the gate would give it, labels on.
+struct Refund {
+  core::Json args = {{"order_id", "o-1001"}, {"customer", "c-none"}, {"payment_id", "p-77"},
+                     {"amount", 2000},       {"currency", "USD"},    {"reason", "broken"}};
+  std::string args_text = core::CanonicalJson(args);
+  core::Json session = {{"shop", "s1"}};
+  std::vector<Fact> facts = {{.name = "order",
+                              .present = true,
+                              .value = {{"status", "paid"}, {"paid", 5000}, {"refunded", 0}},
+                              .error_code = ""}};
+  std::vector<std::string> roles = {"integrator"};
+  LabelMap labels;
+  NoState state;
   DecisionInput input;
-  input.call = {.id = "0190b0a0-0000-7000-8000-000000000001",
-                .run = "0190b0a0-0000-7000-8000-000000000002",
-                .tool = "refunds.create",
-                .effect = "money",
-                .agent = "refund",
-                .step = 3};
-  input.tenant = "main";
-  input.principal = "ticketing";
-  input.principal_roles = &roles;
-  input.user = "u1";
-  input.args = &args;
-  input.args_text = args_text;
-  input.session = &session;
-  input.facts = &facts;
-  input.now_us = 1'767'225'600'000'000;
-  input.state = &state;
-  for ([[maybe_unused]] auto _ : bench) {
-    const Decision decision = engine->Decide(input);
-    INTERLOCK_CHECK(decision.verdict == Verdict::kAllow);
-  }
-  bench.counters["decisions"] =
-      benchmark::Counter(static_cast<double>(bench.iterations()), benchmark::Counter::kIsRate);
-}
-BENCHMARK(BM_Decide)
-    ->ArgNames({"applicable", "others"})
-    ->Args({10, 0})
-    ->Args({100, 0})
-    ->Args({10, 10'000});
 
-// Floor: the same number of protected calls of `if amount > 100000 then …` in plain Lua, nothing
-// around.
-void BM_PlainLuaFloor(benchmark::State& bench) {
+  Refund() {
+    labels.Set("args", {.trusted = true, .sources = {"user"}, .tags = {}, .readers = {"*"}});
+    labels.Set("args.reason",
+               {.trusted = false, .sources = {"tool:mail"}, .tags = {"mail"}, .readers = {"u1"}});
+    input.call = {.id = "0190b0a0-0000-7000-8000-000000000001",
+                  .run = "0190b0a0-0000-7000-8000-000000000002",
+                  .tool = "refunds.create",
+                  .effect = "money",
+                  .agent = "refund",
+                  .step = 3};
+    input.tenant = "main";
+    input.principal = "ticketing";
+    input.principal_roles = &roles;
+    input.user = "u1";
+    input.args = &args;
+    input.args_text = args_text;
+    input.session = &session;
+    input.facts = &facts;
+    input.now_us = 1'767'225'600'000'000;
+    input.labels = &labels;
+    input.state = &state;
+  }
+};
+
+// The same number of protected calls of `if amount > 100000 then …` in plain Lua, nothing around.
+double PlainLuaFloor(int rules) {
   const std::unique_ptr<lua_State, decltype(&lua_close)> owner(luaL_newstate(), &lua_close);
   lua_State* lua = owner.get();
   INTERLOCK_CHECK(luaL_loadstring(lua,
@@ -109,15 +174,61 @@ void BM_PlainLuaFloor(benchmark::State& bench) {
   lua_createtable(lua, 0, 2);
   lua_pushinteger(lua, 2000);
   lua_setfield(lua, -2, "amount");
-  for ([[maybe_unused]] auto _ : bench) {
-    for (std::int64_t i = 0; i < bench.range(0); ++i) {
-      lua_pushvalue(lua, 1);
-      lua_pushvalue(lua, 2);
-      INTERLOCK_CHECK(lua_pcall(lua, 1, 0, 0) == LUA_OK);
-    }
-  }
+  return Measure(kBatch,
+                 [&] {
+                   for (int i = 0; i < rules; ++i) {
+                     lua_pushvalue(lua, 1);
+                     lua_pushvalue(lua, 2);
+                     INTERLOCK_CHECK(lua_pcall(lua, 1, 0, 0) == LUA_OK);
+                   }
+                 })
+      .p50;
 }
-BENCHMARK(BM_PlainLuaFloor)->Arg(10)->Arg(100);
+
+void BenchDecide(const std::string& what, int applicable, int others, Form form, double target) {
+  const std::shared_ptr<const Bundle> bundle = MakeBundle(applicable, others, form);
+  const auto engine = Engine::Make(bundle);
+  INTERLOCK_CHECK(engine.ok());
+  const Refund refund;
+  const Times times = Measure(
+      kBatch, [&] { INTERLOCK_CHECK((*engine)->Decide(refund.input).verdict == Verdict::kAllow); });
+  Print({what, times, PlainLuaFloor(applicable), "as many Lua calls", target});
+}
+
+void BenchRecord() {
+  const Refund refund;
+  Print({"digest of a decision's input (once a recorded call)",
+         Measure(kBatch, [&] { INTERLOCK_CHECK(InputDigest(refund.input) != core::Digest{}); }),
+         Measure(kBatch, [&] { INTERLOCK_CHECK(core::Sha256(refund.args_text) != core::Digest{}); })
+             .p50,
+         "SHA-256 of the arguments", 0});
+}
+
+// How long a bundle of 1,000 rules with an example each takes to be ready, while another thread
+// decides: every decision is one bundle's or the other's.
+void BenchReload() {
+  std::string text = "policy \"p\" { owner = \"bench\", tools = { \"*\" } }\n";
+  for (int i = 0; i < 1'000; ++i) {
+    const std::string n = std::to_string(i);
+    text += "rule \"r" + n + "\" { on = \"refunds.create\", where = { [\"args.amount\"] = le(" + n +
+            ") }, allow = true, examples = { { args = { amount = " + n +
+            " }, expect = \"allow\" } } }\n";
+  }
+  const std::vector<BundleFile> files = {{.path = "p.lua", .text = text}};
+  std::vector<double> micros;
+  for (int i = 0; i < 9; ++i) {
+    const auto start = Clock::now();
+    auto bundle = Bundle::Load(files, {}, nullptr);
+    INTERLOCK_CHECK(bundle.ok() && Engine::Make(*bundle).ok());
+    micros.push_back(std::chrono::duration<double, std::micro>(Clock::now() - start).count());
+  }
+  std::sort(micros.begin(), micros.end());
+  Print({"load of 1,000 rules with examples, and an engine of them",
+         {.p50 = micros[4], .p99 = micros[8]},
+         0,
+         "",
+         50'000});
+}
 
 // What customers write: prose with order numbers, prices, dates and links.
 std::string OrdinaryText(std::size_t size) {
@@ -142,41 +253,39 @@ std::string OrdinaryText(std::size_t size) {
   return text;
 }
 
-void BM_Detect(benchmark::State& bench) {
-  std::string text = OrdinaryText(static_cast<std::size_t>(bench.range(0)));
-  const DetectOptions options = {.pii = (bench.range(1) & 1) != 0,
-                                 .secrets = (bench.range(1) & 2) != 0,
-                                 .injection = (bench.range(1) & 4) != 0};
-  if (bench.range(2) != 0) text.replace(text.size() / 2, 4, "Gr\xC3\xBC\xC3\x9F");
-  WarmDetectors();
-  INTERLOCK_CHECK(!Detect(text, options).truncated);
-  for ([[maybe_unused]] auto _ : bench) benchmark::DoNotOptimize(Detect(text, options));
-  bench.SetBytesProcessed(bench.iterations() * bench.range(0));
-}
-BENCHMARK(BM_Detect)
-    ->ArgNames({"bytes", "groups", "folded"})
-    ->Args({200, 7, 0})
-    ->Args({4096, 7, 0})
-    ->Args({4096, 7, 1})
-    ->Args({4096, 1, 0})
-    ->Args({4096, 2, 0})
-    ->Args({4096, 4, 0});
-
-// Floor: one look at each byte of 4 KB, with a branch.
-void BM_DetectFloor(benchmark::State& bench) {
-  const std::string text = OrdinaryText(4096);
-  for ([[maybe_unused]] auto _ : bench) {
-    std::int64_t digits = 0;
-    for (const char& c : text) {
-      benchmark::DoNotOptimize(&c);
-      if (c >= '0' && c <= '9') ++digits;
+void BenchDetect(const std::string& what, std::size_t bytes, const DetectOptions& options,
+                 double target) {
+  const std::string text = OrdinaryText(bytes);
+  std::int64_t seen = 0;
+  const Times floor = Measure(4, [&] {
+    for (const char c : text) {
+      if (c >= '0' && c <= '9') ++seen;
+      asm volatile("" : "+r"(seen));  // one look at each byte, with a branch
     }
-    benchmark::DoNotOptimize(digits);
-  }
+  });
+  const Times times = Measure(4, [&] { INTERLOCK_CHECK(!Detect(text, options).truncated); });
+  Print({what, times, floor.p50, "one look a byte", target});
 }
-BENCHMARK(BM_DetectFloor);
+
+int Main() {
+  WarmDetectors();
+  BenchDecide("decision, 10 table rules", 10, 0, Form::kTable, 2);
+  BenchDecide("decision, 100 table rules", 100, 0, Form::kTable, 12);
+  BenchDecide("decision, 10 of 10,000 table rules", 10, 10'000, Form::kTable, 3);
+  BenchDecide("decision, 10 rules as functions", 10, 0, Form::kFunction, 0);
+  BenchDecide("decision, 100 rules as functions", 100, 0, Form::kFunction, 0);
+  BenchRecord();
+  BenchReload();
+  const DetectOptions all = {.pii = true, .secrets = true, .injection = true};
+  BenchDetect("detectors, 200 bytes", 200, all, 0);
+  BenchDetect("detectors, 4 KiB", 4096, all, 20);
+  BenchDetect("detectors, 4 KiB, personal data", 4096, {.pii = true}, 0);
+  BenchDetect("detectors, 4 KiB, secrets", 4096, {.secrets = true}, 0);
+  BenchDetect("detectors, 4 KiB, injection", 4096, {.injection = true}, 0);
+  return 0;
+}
 
 }  // namespace
 }  // namespace interlock::policies
 
-BENCHMARK_MAIN();
+int main() { return interlock::policies::Main(); }

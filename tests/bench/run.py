@@ -31,8 +31,8 @@ def targets(build: pathlib.Path) -> set[str]:
     return {line.split(":")[0] for line in listed.stdout.splitlines()}
 
 
-def rows_of(program: pathlib.Path) -> list[dict]:
-    done = subprocess.run([program], check=True, stdout=subprocess.PIPE, text=True, timeout=TIMEOUT_S)
+def rows_of(*command: str | pathlib.Path) -> list[dict]:
+    done = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True, timeout=TIMEOUT_S)
     return [json.loads(line[6:]) for line in done.stdout.splitlines() if line.startswith("BENCH ")]
 
 
@@ -42,6 +42,8 @@ def median_rows(runs: list[list[dict]]) -> list[dict]:
     for same in zip(*runs, strict=True):
         row = dict(same[0])
         row["p50"] = statistics.median(r["p50"] for r in same)
+        if "p99" in row:
+            row["p99"] = statistics.median(r["p99"] for r in same)
         floors = [r["floor"] for r in same]
         row["ratio"] = None
         if None not in floors:
@@ -53,6 +55,17 @@ def median_rows(runs: list[list[dict]]) -> list[dict]:
     return rows
 
 
+def peer_rows(part: str, build: pathlib.Path) -> list[dict]:
+    """What others cost on the same work, if they are installed; says how where they are not."""
+    if part != "policy":
+        return []
+    folder = build.parent / "peers"
+    if not (folder / "node_modules/@cedar-policy/cedar-wasm").is_dir():
+        print(f"to see Cedar beside it: npm install --prefix {folder} @cedar-policy/cedar-wasm", file=sys.stderr)
+        return []
+    return rows_of("node", "policies/bench/cedar.mjs", folder)
+
+
 def number(value: float | None) -> str:
     if value is None:
         return ""
@@ -60,12 +73,12 @@ def number(value: float | None) -> str:
 
 
 def print_table(rows: list[dict]) -> None:
-    head = ("what", "figure", "unit", "floor", "ratio", "target", "")
+    head = ("what", "figure", "p99", "unit", "floor", "ratio", "target", "")
     lines = [head]
     for row in rows:
         met = {True: "met", False: "MISSED", None: ""}[row["target_met"]]
         floor = f"{number(row['floor'])} ({row['floor_name']})" if row["floor"] is not None else ""
-        lines.append((row["what"], number(row["p50"]), row["unit"], floor,
+        lines.append((row["what"], number(row["p50"]), number(row.get("p99")), row["unit"], floor,
                       f"{row['ratio']:.2f}" if row["ratio"] else "", row["target"], met))
     widths = [max(len(line[i]) for line in lines) for i in range(len(head))]
     for line in lines:
@@ -92,7 +105,7 @@ def main() -> int:
     rows = []
     for part in parts:
         (program,) = [path for path in options.build.rglob(f"bench_{part}") if path.is_file() and os.access(path, os.X_OK)]
-        rows += median_rows([rows_of(program) for _ in range(options.repeat)])
+        rows += median_rows([rows_of(program) + peer_rows(part, options.build) for _ in range(options.repeat)])
     print_table(rows)
     print(f"load {os.getloadavg()[0]:.2f} at the end; medians of {options.repeat}")
     if options.json:
