@@ -13,19 +13,21 @@ WatchCall::WatchCall(const WatchMethod& method) : method_(method), writer_(&cont
 WatchCall::~WatchCall() = default;
 
 template <typename Operation>
-void WatchCall::Post(Step& step, Operation operation) {
+bool WatchCall::Post(Step& step, Operation operation) {
   step.hold = shared_from_this();
-  if (!method_.dispatcher->Post(operation)) step.hold.reset();
+  if (method_.dispatcher->Post(operation)) return true;
+  step.hold.reset();
+  return false;
 }
 
 void WatchCall::Arm(const WatchMethod& method) {
   auto call = std::make_shared<WatchCall>(method);
   call->gone_step_.hold = call;
   call->context_.AsyncNotifyWhenDone(&call->gone_step_);
-  call->Post(call->accepted_, [&](grpc::ServerCompletionQueue* queue) {
+  const bool posted = call->Post(call->accepted_, [&](grpc::ServerCompletionQueue* queue) {
     method.request(&call->context_, &call->request_, &call->writer_, queue, &call->accepted_);
   });
-  if (call->accepted_.hold == nullptr) call->gone_step_.hold.reset();
+  if (!posted) call->gone_step_.hold.reset();
 }
 
 void WatchCall::OnAccepted(bool ok) {

@@ -77,8 +77,9 @@ class WatchCall final : public Inflight, public std::enable_shared_from_this<Wat
   core::Status Refill();
   void Write(const Response& response);
   void Finish(const core::Status& status);
+  // False when the queue is closed: the step never comes. Otherwise it may be over before Post is.
   template <typename Operation>
-  void Post(Step& step, Operation operation);
+  bool Post(Step& step, Operation operation);
 
   const WatchMethod& method_;
   grpc::ServerContext context_;

@@ -1,3 +1,6 @@
+#include <atomic>
+#include <thread>
+
 #include "fixture.h"
 #include "server/watch_call.h"
 
@@ -95,6 +98,31 @@ TEST_F(WatchTest, AClientThatGoesAwayLeavesNothingBehind) {
   EXPECT_EQ(reader->Finish().error_code(), grpc::StatusCode::CANCELLED);
   EXPECT_TRUE(engine_.WaitForNoSubscription());
   engine_.AddEvents(1);  // nobody is told, nothing breaks
+}
+
+TEST_F(WatchTest, ClientsThatComeAndGoAllAtOnceAreServed) {
+  constexpr int kClients = 4;
+  constexpr int kStreams = 250;
+  engine_.AddEvents(1);
+  std::atomic<int> served = 0;
+  std::vector<std::thread> clients;
+  for (int i = 0; i < kClients; ++i) {
+    clients.emplace_back([this, &served] {
+      const auto stub = wire::RunService::NewStub(channel_);
+      wire::WatchRunRequest request;
+      request.set_name(RunName());
+      for (int j = 0; j < kStreams; ++j) {
+        const auto context = Context("ticketing");
+        const auto reader = stub->WatchRun(context.get(), request);
+        if (NextSeq(*reader) == 0) ++served;
+        context->TryCancel();
+        (void)reader->Finish();
+      }
+    });
+  }
+  for (std::thread& client : clients) client.join();
+  EXPECT_EQ(served, kClients * kStreams);
+  EXPECT_TRUE(engine_.WaitForNoSubscription());
 }
 
 TEST_F(WatchTest, ASlowReaderHoldsTheReadsBack) {
