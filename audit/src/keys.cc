@@ -305,8 +305,8 @@ class FileKeyStore final : public KeyStore {
 
   core::StatusOr<std::int64_t> NextTextGeneration() override {
     const std::lock_guard lock(db_mutex_);
-    return QueryInt(db_.get(),
-                    "UPDATE p_text_generation SET generation = generation + 1 RETURNING generation");
+    return QueryInt(
+        db_.get(), "UPDATE p_text_generation SET generation = generation + 1 RETURNING generation");
   }
 
  private:

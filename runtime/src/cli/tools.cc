@@ -166,8 +166,11 @@ int CheckFolder(Session& session, const CallOptions& options) {
     const bool process = manifest.process.has_value();
     const std::string level(process ? sandbox::LevelName(manifest.process->level_min) : "-");
     const std::string digest = core::Hex(tool->digest());
-    table.Add(
-        {manifest.name, effect, process ? "process" : manifest.http ? "http" : "builtin", level, digest.substr(0, 12)});
+    table.Add({manifest.name, effect,
+               process         ? "process"
+               : manifest.http ? "http"
+                               : "builtin",
+               level, digest.substr(0, 12)});
     list.push_back(
         {{"tool", manifest.name}, {"effect", effect}, {"level_min", level}, {"digest", digest}});
   }

@@ -154,7 +154,7 @@ struct IntentFields {
   std::vector<std::string> locks;  // HMACs
   std::string profile;
   std::vector<std::string> targets;  // origins that an http tool may reach (rule 25)
-  std::string tool_digest;  // digest name
+  std::string tool_digest;           // digest name
 };
 Draft DraftIntended(const CallIdentity& id, const IntentFields& intent);
 
