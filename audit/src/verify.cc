@@ -134,6 +134,7 @@ class Verifier {
   std::uint64_t in_tiles_ = 0;           // entries below are in complete tiles ...
   std::set<std::uint64_t> unlike_tile_;  // ... and these are not what their tile says
   Statement tile_row_;
+  bool has_tiles_ = true;
   std::map<std::string, std::uint64_t, std::less<>> cited_;  // file, the first entry that cites it
   PayloadCheck payloads_{&findings_};
   ProjectionCheck projections_;
@@ -172,8 +173,14 @@ core::Status Verifier::CheckTables() {
 }
 
 core::Status Verifier::CheckEntries() {
-  INTERLOCK_ASSIGN_OR_RETURN(
-      tile_row_, Statement::Prepare(db_.get(), "SELECT root, hashes FROM tile WHERE id = ?"));
+  auto tiles = Statement::Prepare(db_.get(), "SELECT root, hashes FROM tile WHERE id = ?");
+  has_tiles_ = tiles.ok();
+  if (has_tiles_) {
+    tile_row_ = *std::move(tiles);
+  } else {  // the entries can still say which of them is damaged
+    findings_.General("the table `tile` cannot be read: " +
+                      std::string(core::Message(tiles.status())));
+  }
   INTERLOCK_RETURN_IF_ERROR(payloads_.Start(db_.get(), identity_.origin, options_.erased_later));
   INTERLOCK_ASSIGN_OR_RETURN(const std::int64_t end,
                              QueryInt(db_.get(), "SELECT coalesce(max(idx), -1) + 1 FROM entry"));
@@ -242,6 +249,7 @@ core::Status Verifier::CheckContent(std::uint64_t index, const HashedEntry& row)
 }
 
 core::Status Verifier::CheckTile(const Tile& tile) {
+  if (!has_tiles_) return core::OkStatus();
   ++tiles_;
   if (tile.level == 0) in_tiles_ = (tile.n + 1) * kTileWidth;
   const std::uint64_t first = tile.n * kTileWidth << (kTileHeight * tile.level);
