@@ -142,6 +142,7 @@ class Rotator {
   core::Status CheckVouchedFor();
   core::Status FindLost();
   core::Status CheckMayClose();
+  core::Status FlushTables();
   core::Status Collect();
   core::Status Reserve();
   core::Status Close();
@@ -226,13 +227,14 @@ core::Status Rotator::FindLost() {
 
 core::Status Rotator::CheckMayClose() {
   Step("check");
+  INTERLOCK_RETURN_IF_ERROR(FlushTables());  // a killed daemon left them behind the entries
   for (Projector* projector : log_.projectors) {
     INTERLOCK_RETURN_IF_ERROR(projector->MayClose(store_->db()));
   }
   return core::OkStatus();
 }
 
-core::Status Rotator::Collect() {
+core::Status Rotator::FlushTables() {
   INTERLOCK_RETURN_IF_ERROR(store_->Begin());
   core::Status flushed = store_->projections().Flush(store_->size());
   if (flushed.ok()) flushed = store_->Commit();
@@ -241,6 +243,11 @@ core::Status Rotator::Collect() {
     return flushed;
   }
   store_->projections().Flushed(store_->size());
+  return core::OkStatus();
+}
+
+core::Status Rotator::Collect() {
+  INTERLOCK_RETURN_IF_ERROR(FlushTables());
   carried_.clear();
   carried_digest_ = CarriedDigest();
   for (Projector* projector : log_.projectors) {
