@@ -179,8 +179,8 @@ struct DisclosedPayload {
 };
 
 struct Disclosure {
-  std::vector<DisclosedPayload> payloads;  // in slot order
-  std::uint64_t access_index = 0;          // of the entry that records it
+  std::vector<DisclosedPayload> payloads;     // in slot order
+  std::optional<std::uint64_t> access_index;  // of the entry that records it; none: nothing shown
 };
 
 struct PageSpec {

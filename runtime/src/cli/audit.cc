@@ -144,7 +144,9 @@ int ShowContent(Session& session, const Client& client, const ShowOptions& optio
                    << (payload.erased() ? "erased" : EscapeForTerminal(payload.media())) << '\n';
     if (!payload.erased()) session.io.out << EscapeLines(payload.content(), 2) << '\n';
   }
-  session.io.out << "recorded   entry " << opened->access_index() << '\n';
+  if (opened->access_index() >= 0) {
+    session.io.out << "recorded   entry " << opened->access_index() << '\n';
+  }
   return kYes;
 }
 

@@ -159,23 +159,40 @@ class Collector {
   }
 
   core::Status Disclose() {
+    if (options_.disclose != "all") names_ = NamesIn(options_.disclose);
     const std::size_t count = contents_.entries.size();
     for (std::size_t i = 0; i < count; ++i) {
       if (contents_.entries[i].bytes.find(R"("commit":")") == std::string::npos) continue;
       INTERLOCK_RETURN_IF_ERROR(DiscloseOne(contents_.entries[i].index));
     }
+    for (const std::string& name : names_) {
+      const bool shown = std::any_of(
+          contents_.payloads.begin(), contents_.payloads.end(), [&](const auto& payload) {
+            return payload.state == audit::BundlePayload::State::kErased ||
+                   std::any_of(payload.fields.begin(), payload.fields.end(),
+                               [&](const audit::BundleField& field) { return field.name == name; });
+          });
+      if (!shown) {
+        return core::InvalidArgument("no call in this bundle has an argument `" + name +
+                                     "`; see them with `interlock audit show`");
+      }
+    }
     return core::OkStatus();
   }
 
-  core::Status DiscloseOne(std::uint64_t index) {
-    std::vector<std::string> fields;
-    for (std::size_t at = 0; options_.disclose != "all" && at <= options_.disclose.size();) {
-      const std::size_t comma = std::min(options_.disclose.find(',', at), options_.disclose.size());
-      fields.push_back(options_.disclose.substr(at, comma - at));
+  static std::vector<std::string> NamesIn(const std::string& list) {
+    std::vector<std::string> names;
+    for (std::size_t at = 0; at <= list.size();) {
+      const std::size_t comma = std::min(list.find(',', at), list.size());
+      names.push_back(list.substr(at, comma - at));
       at = comma + 1;
     }
+    return names;
+  }
+
+  core::Status DiscloseOne(std::uint64_t index) {
     INTERLOCK_ASSIGN_OR_RETURN(std::vector<audit::BundlePayload> payloads,
-                               source_.Disclose(index, fields, options_.reason));
+                               source_.Disclose(index, names_, options_.reason));
     for (audit::BundlePayload& payload : payloads) {
       if (payload.state == audit::BundlePayload::State::kErased) {
         INTERLOCK_ASSIGN_OR_RETURN(payload.erased_by, ErasedBy(index, payload.slot));
@@ -314,6 +331,7 @@ class Collector {
   EvidenceSource& source_;
   const EvidenceOptions& options_;
   audit::BundleContents contents_;
+  std::vector<std::string> names_;  // fields to disclose; empty: whole content
   EvidenceHead head_;
   std::set<std::uint64_t> seen_;
   bool support_read_ = false;

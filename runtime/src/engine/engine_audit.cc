@@ -3,6 +3,7 @@
 
 #include "audit/fields.h"
 #include "engine/engine.h"
+#include "engine/entries.h"
 
 namespace interlock::runtime {
 namespace {
@@ -10,13 +11,15 @@ namespace {
 constexpr std::size_t kEntryReasonBytesMax = 200;  // stands in the entry itself
 constexpr int kSlotsMax = 256;
 
-// {"first":n,"last":n,"reason":"…","slots":[…],"target_run":"…"}
+// {"fields":["…"],"first":n,"last":n,"reason":"…","slots":[…],"target_run":"…"}; `fields` when only
+// they were shown.
 std::string AccessBody(const DiscloseSpec& spec, const std::vector<int>& slots,
                        std::string_view run) {
   std::string list;
   for (const int slot : slots) list += (list.empty() ? "" : ",") + std::to_string(slot);
   std::string body;
   core::JsonObjectWriter writer(body);
+  if (!spec.fields.empty()) writer.Raw("fields", JsonStrings(spec.fields));
   writer.Int("first", static_cast<std::int64_t>(spec.entry_index));
   writer.Int("last", static_cast<std::int64_t>(spec.entry_index));
   writer.String("reason", spec.reason);
@@ -24,6 +27,25 @@ std::string AccessBody(const DiscloseSpec& spec, const std::vector<int>& slots,
   writer.String("target_run", run);
   writer.Close();
   return body;
+}
+
+// Of the slots those that hold one of the named fields, and of the names those that are there.
+void KeepWhatIsThere(const audit::Entry& entry, std::vector<int>& slots,
+                     std::vector<std::string>& names) {
+  std::vector<std::string> there;
+  const auto shows = [&](int slot) {
+    bool any = false;
+    for (const std::string_view field : audit::CommittedFields(entry.bytes, slot)) {
+      if (std::find(names.begin(), names.end(), field) == names.end()) continue;
+      any = true;
+      there.emplace_back(field);
+    }
+    return any;
+  };
+  std::erase_if(slots, [&](int slot) { return !shows(slot); });
+  std::sort(there.begin(), there.end());
+  there.erase(std::unique(there.begin(), there.end()), there.end());
+  names = std::move(there);
 }
 
 core::Status CheckSpec(const audit::Log& log, const DiscloseSpec& spec) {
@@ -123,12 +145,17 @@ core::StatusOr<Disclosure> EngineImpl::DisclosePayloads(const core::Principal& w
     rows.push_back(*std::move(row));
     if (all) slots.push_back(i);
   }
-  const std::string actor = "principal:" + who.id;
-  const std::string body = AccessBody(spec, slots, entry.run);
-  INTERLOCK_ASSIGN_OR_RETURN(
-      const audit::EntryRef ref,
-      log.Append({.kind = "access.read", .run = "", .actor = actor, .body = body, .cites = {}}));
-  Disclosure disclosure{.payloads = {}, .access_index = ref.index};
+  DiscloseSpec shown = spec;
+  if (!spec.fields.empty()) KeepWhatIsThere(entry, slots, shown.fields);
+  Disclosure disclosure;
+  if (!slots.empty()) {
+    const std::string actor = "principal:" + who.id;
+    const std::string body = AccessBody(shown, slots, entry.run);
+    INTERLOCK_ASSIGN_OR_RETURN(
+        const audit::EntryRef ref,
+        log.Append({.kind = "access.read", .run = "", .actor = actor, .body = body, .cites = {}}));
+    disclosure.access_index = ref.index;
+  }
   for (const audit::PayloadRow& row : rows) {
     INTERLOCK_ASSIGN_OR_RETURN(DisclosedPayload opened,
                                Opened(*hub_.parts.keys, entry, row, spec.fields));

@@ -201,7 +201,8 @@ core::StatusOr<wire::DisclosePayloadsResponse> DisclosePayloads(
   INTERLOCK_ASSIGN_OR_RETURN(const Disclosure disclosure,
                              caller.engine->DisclosePayloads(*caller.who, spec));
   wire::DisclosePayloadsResponse response;
-  response.set_access_index(static_cast<std::int64_t>(disclosure.access_index));
+  response.set_access_index(
+      disclosure.access_index ? static_cast<std::int64_t>(*disclosure.access_index) : -1);
   for (const DisclosedPayload& payload : disclosure.payloads) {
     wire::DisclosedPayload* out = response.add_payloads();
     out->set_slot(payload.slot);

@@ -67,6 +67,24 @@ TEST_F(AccessTest, AnAuditorsLookAtACallOrAnApprovalIsAnEntry) {
   LeavesARecord([&] { ASSERT_TRUE(h_.engine().ReadEvents(kAuditor, run_, -1, 100, true).ok()); });
 }
 
+TEST_F(AccessTest, TheRecordOfALookAtOneFieldNamesThatFieldAndNothingElse) {
+  std::vector<std::uint64_t> with_args;
+  const std::int64_t before = looks();
+  for (const audit::Entry& entry : h_.Entries("")) {
+    DiscloseSpec spec;
+    spec.entry_index = entry.index;
+    spec.fields = {"id", "no_such_field"};
+    const auto shown = h_.engine().DisclosePayloads(kAuditor, spec);
+    ASSERT_TRUE(shown.ok()) << shown.status();
+    if (!shown->access_index) continue;
+    with_args.push_back(entry.index);
+    const audit::Entry look = *h_.log().Read(*shown->access_index);
+    EXPECT_THAT(look.bytes, HasSubstr(R"("body":{"fields":["id"],"first":)"));
+  }
+  EXPECT_EQ(looks(), before + static_cast<std::int64_t>(with_args.size()));
+  EXPECT_EQ(with_args.size(), 1u);  // call.proposed
+}
+
 TEST_F(AccessTest, ThoseWhoWorkOnItLeaveNoRecord) {
   for (const core::Principal& who : {h_.integrator, h_.manager, h_.operator_one}) {
     EXPECT_TRUE(h_.engine().GetCall(who, call_).ok()) << who.id;
