@@ -114,6 +114,12 @@ std::vector<std::string> LogImpl::warnings() const {
         "another program holds the write lock of audit.db, and outcomes of calls wait for it: end "
         "its transaction");
   }
+  if (store_->projections().remade()) {
+    all.emplace_back(
+        "the tables beside the entries did not fit their seal at start and were made anew: "
+        "expected "
+        "once after an upgrade, else somebody edited audit.db");
+  }
   return all;
 }
 

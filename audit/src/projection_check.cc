@@ -70,7 +70,8 @@ core::Status ProjectionCheck::Start(sqlite3* file, const std::vector<Projector*>
   if (!row) return core::OkStatus();
   watermark_ = static_cast<std::uint64_t>(stored.Int(0));
   // Without projectors only the built-in one is compared, and its table has one form.
-  other_version_ = !projectors.empty() && stored.Bytes(1) != SchemaDigest(projectors_);
+  other_version_ =
+      !projectors.empty() && SchemaDigestIn(stored.Bytes(1)) != SchemaDigest(projectors_);
   INTERLOCK_ASSIGN_OR_RETURN(scratch_,
                              OpenDb(":memory:", SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE));
   for (Projector* projector : projectors_) {

@@ -64,6 +64,8 @@ std::string SchemaDigest(const std::vector<Projector*>& projectors) {
   return core::DigestName(core::Sha256(text));
 }
 
+std::string_view SchemaDigestIn(std::string_view mark) { return mark.substr(0, mark.find(' ')); }
+
 Projections::Projections(sqlite3* db, std::vector<Projector*> projectors)
     : db_(db),
       projectors_([&] {
@@ -77,7 +79,8 @@ core::Status Projections::Start(std::uint64_t size) {
       Statement stored,
       Statement::Prepare(db_, "SELECT next_idx, schema_digest FROM p_watermark WHERE id = 1"));
   INTERLOCK_ASSIGN_OR_RETURN(const bool row, stored.Step());
-  const bool current = row && stored.Bytes(1) == schema_digest_ && stored.Int(0) >= 0 &&
+  const std::string mark(row ? stored.Bytes(1) : std::string_view());
+  const bool current = row && SchemaDigestIn(mark) == schema_digest_ && stored.Int(0) >= 0 &&
                        static_cast<std::uint64_t>(stored.Int(0)) <= size;
   flushed_up_to_ = current ? static_cast<std::uint64_t>(stored.Int(0)) : 0;
   stored.Reset();
@@ -91,14 +94,40 @@ core::Status Projections::Start(std::uint64_t size) {
                                            "VALUES(1, ?, ?) ON CONFLICT(id) DO UPDATE SET "
                                            "next_idx = excluded.next_idx, "
                                            "schema_digest = excluded.schema_digest"));
-  INTERLOCK_RETURN_IF_ERROR(write_watermark_.Int(1, static_cast<std::int64_t>(flushed_up_to_))
-                                .Text(2, schema_digest_)
-                                .Run());
-  INTERLOCK_RETURN_IF_ERROR(transaction.Commit());
   INTERLOCK_RETURN_IF_ERROR(AttachAll());
+  const std::string due = MarkOf(flushed_up_to_);
+  const bool sealed = due != schema_digest_;
+  if (current && sealed && mark != due) INTERLOCK_RETURN_IF_ERROR(Remake());
+  INTERLOCK_RETURN_IF_ERROR(WriteMark(flushed_up_to_));
+  INTERLOCK_RETURN_IF_ERROR(transaction.Commit());
   INTERLOCK_RETURN_IF_ERROR(FoldStored(flushed_up_to_, size));
   run_index_.PublishUpTo(size);
   return core::OkStatus();
+}
+
+// Somebody else wrote the tables: only what the entries say counts.
+core::Status Projections::Remake() {
+  for (Projector* projector : projectors_) projector->Reset();
+  flushed_up_to_ = 0;
+  remade_ = true;
+  INTERLOCK_RETURN_IF_ERROR(DropTables());
+  INTERLOCK_RETURN_IF_ERROR(CreateTables());
+  return AttachAll();
+}
+
+std::string Projections::MarkOf(std::uint64_t next_index) const {
+  std::string mark = schema_digest_;
+  for (const Projector* projector : projectors_) {
+    const std::string seal = projector->Seal(next_index);
+    if (!seal.empty()) mark += " " + seal;
+  }
+  return mark;
+}
+
+core::Status Projections::WriteMark(std::uint64_t next_index) {
+  return write_watermark_.Int(1, static_cast<std::int64_t>(next_index))
+      .Text(2, MarkOf(next_index))
+      .Run();
 }
 
 core::Status Projections::CreateTables() {
@@ -175,9 +204,7 @@ core::Status Projections::Fold(const EntryView& entry) {
 
 core::Status Projections::Flush(std::uint64_t next_index) {
   for (Projector* projector : projectors_) INTERLOCK_RETURN_IF_ERROR(projector->Flush());
-  return write_watermark_.Int(1, static_cast<std::int64_t>(next_index))
-      .Text(2, schema_digest_)
-      .Run();
+  return WriteMark(next_index);
 }
 
 void Projections::Flushed(std::uint64_t next_index) {

@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "audit/log.h"
@@ -35,12 +36,18 @@ class Projections {
   void Forget();
 
   std::uint64_t flushed_up_to() const { return flushed_up_to_; }
+  // Whether Start found tables that do not fit their seal.
+  bool remade() const { return remade_; }
   RunIndex& run_index() { return run_index_; }
 
  private:
   core::Status CreateTables();
   core::Status DropTables();
   core::Status AttachAll();
+  core::Status Remake();
+  core::Status WriteMark(std::uint64_t next_index);
+  // The text beside the watermark: the digest of the schemas, and the seals.
+  std::string MarkOf(std::uint64_t next_index) const;
   core::Status FoldStored(std::uint64_t first, std::uint64_t size);
   core::Status FlushAlone(std::uint64_t next_index);
   core::StatusOr<std::uint64_t> ReadWatermark();
@@ -51,6 +58,7 @@ class Projections {
   const std::string schema_digest_;
   Statement write_watermark_;
   std::uint64_t flushed_up_to_ = 0;
+  bool remade_ = false;
 };
 
 // Reads entries [first, size) in order and gives each to `fold`. Errors: kDataLoss naming the index
@@ -60,5 +68,7 @@ core::Status ForEachStored(sqlite3* db, std::uint64_t first, std::uint64_t size,
 
 // SHA-256 over all schema statements: a changed projector is rebuilt from entries.
 std::string SchemaDigest(const std::vector<Projector*>& projectors);
+// Of the text beside a stored watermark: what stands before the seals.
+std::string_view SchemaDigestIn(std::string_view mark);
 
 }  // namespace interlock::audit

@@ -187,7 +187,7 @@ core::StatusOr<TenantParts> OpenTenant(const runtime::Config& config, const std:
                                  ? audit::OpenFileSigner(folder, origin)
                                  : audit::ConnectSigner(config.audit.signer_socket, origin));
   INTERLOCK_ASSIGN_OR_RETURN(parts.keys, audit::KeyStore::Open(folder, &shared.random));
-  parts.state = runtime::MakeState();
+  parts.state = runtime::MakeState(parts.keys.get());
 
   audit::LogOptions log;
   log.folder = folder;

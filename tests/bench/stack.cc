@@ -64,7 +64,7 @@ Stack::Stack(const StackOptions& options) {
   std::filesystem::create_directories(options.folder);
   signer = Must(audit::OpenFileSigner(options.folder, "interlock.example/bench"));
   keys = Must(audit::KeyStore::Open(options.folder, &random));
-  state = runtime::MakeState();
+  state = runtime::MakeState(keys.get());
   audit::LogOptions log_options;
   log_options.folder = options.folder;
   log_options.tenant = "main";

@@ -105,6 +105,10 @@ class Projector {
   virtual void Committed() {}
   // Writes every dirty row. Runs inside a transaction of the log, which also moves the watermark.
   virtual core::Status Flush() = 0;
+  // What the rows written by Flush up to `next_index` come to, made with a secret; kept beside the
+  // watermark. At the next start, when Attach has read the tables and gets another answer, all
+  // tables are dropped and folded anew from the entries. Empty: nothing is sealed.
+  virtual std::string Seal(std::uint64_t /*next_index*/) const { return {}; }
   // Forgets all memory, prepared statements too: the batch failed, or tables were rebuilt.
   virtual void Reset() = 0;
 

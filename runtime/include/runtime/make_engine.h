@@ -29,7 +29,9 @@ struct StateDeleter {
   void operator()(State* state) const;
 };
 using StatePtr = std::unique_ptr<State, StateDeleter>;
-StatePtr MakeState();
+// With `keys` (borrowed until the state is gone) the tables that the gate decides on are sealed,
+// and at the next start made anew from the entries when somebody without the keys has changed them.
+StatePtr MakeState(const audit::KeyStore* keys = nullptr);
 audit::Projector* ProjectorOf(State& state);
 // For audit::LogOptions::clock_stepped (rule 27). Borrows the state.
 std::function<void(std::int64_t by_us)> ClockSteppedOf(State& state);

@@ -4,6 +4,7 @@
 #include <CLI/CLI.hpp>
 #include <ostream>
 
+#include "audit/keys.h"
 #include "audit/rotate.h"
 #include "cli/cli.h"
 #include "core/clock.h"
@@ -75,7 +76,10 @@ int Rotate(Session& session, const Options& options) {
                           : audit::ConnectSigner(config->audit.signer_socket, rotate.log.origin);
   if (!signer.ok()) return Fail(session, signer.status());
   rotate.log.signer = signer->get();
-  const StatePtr state = MakeState();
+  core::SystemRandom random;
+  const auto keys = audit::KeyStore::Open(rotate.log.folder, &random);
+  if (!keys.ok()) return Fail(session, keys.status());
+  const StatePtr state = MakeState(keys->get());
   rotate.log.projectors = {ProjectorOf(*state)};
   rotate.actor = "local:uid-" + std::to_string(::geteuid());
   rotate.reason = options.reason;

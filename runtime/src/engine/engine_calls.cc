@@ -94,7 +94,7 @@ CallInfo EngineImpl::InfoOf(const Ticket& ticket) const {
   info.rules = ticket.decision.rules;
   info.approvals = ticket.approvals;
   info.args = ticket.args.text;
-  info.result = ResultOf(ticket.outcome.result);
+  if (ticket.state == CallState::kOk) info.result = ResultOf(ticket.shown);
   info.outcome = ticket.outcome_kind;
   info.sandbox_level =
       ticket.outcome.sandboxed ? std::string(sandbox::LevelName(ticket.outcome.box.level)) : "";
@@ -280,7 +280,7 @@ core::StatusOr<CallInfo> EngineImpl::InfoOf(const CallRow& row, bool content,
   info.say = call->say;
   info.rules = RulesOf(call->decision);
   // Not before it was released (rule 7).
-  if (row.released != 0) info.result = ResultOf(call->result);
+  if (row.released_index >= 0) info.result = ResultOf(ShownOf(*call));
   return info;
 }
 

@@ -165,6 +165,9 @@ Draft DraftDecided(const CallIdentity& id, const Sealer& sealer, const DecidedFi
     body.Raw("decision", sealer.JsonText(draft, policies::CanonicalDecision(*decision)));
   }
   body.String("effect", fields.effect);
+  if (fields.labels != nullptr) {
+    body.Raw("labels", sealer.JsonText(draft, core::CanonicalJson(LabelsJson(*fields.labels))));
+  }
   // The digest of the input stands in the sealed decision: unsalted, it would let guesses at
   // content be tried after an erasure.
   if (decision != nullptr) body.Raw("reads", ReadsJson(decision->reads, sealer.keys()));
@@ -283,17 +286,20 @@ Draft DraftOutcome(const CallIdentity& id, const Sealer& sealer, const OutcomeFi
   return draft;
 }
 
-Draft DraftResultReleased(const std::string& run, const std::string& call,
-                          const std::vector<std::string>& labels) {
-  Draft draft;
-  draft.kind = "result.released";
-  draft.run = run;
-  draft.actor = "engine";
-  BodyWriter(draft)
-      .String("call", call)
-      .Raw("labels", JsonStrings(labels))
-      .Bool("withheld", false)
-      .Close();
+Draft DraftResultReleased(const CallIdentity& id, const Sealer& sealer, const Release& release) {
+  Draft draft = Make("result.released", id, "engine");
+  std::vector<std::string> labels{release.untrusted ? "untrusted" : "trusted"};
+  for (const std::string& tag : release.tags) labels.push_back("tag:" + tag);
+  BodyWriter body(draft);
+  body.String("call", id.call).Optional("code", release.code);
+  body.Raw("labels", JsonStrings(labels));
+  if (release.changed) {
+    body.Raw("result", sealer.JsonText(draft, core::CanonicalJson(*release.changed)));
+  }
+  if (!release.rules.empty()) body.Raw("rules", RulesJson(release.rules));
+  if (!release.say.empty()) body.Raw("say", sealer.Text(draft, release.say));
+  body.Bool("withheld", release.withheld).Close();
+  if (release.bundle_id != core::Digest{}) Cite(draft, core::DigestName(release.bundle_id));
   return draft;
 }
 
@@ -372,8 +378,33 @@ core::Json FactsToJson(const std::vector<policies::Fact>& facts) {
   return list;
 }
 
+std::vector<policies::Fact> FactsFromJson(const core::Json& json) {
+  std::vector<policies::Fact> facts;
+  if (!json.is_array()) return facts;
+  for (const core::Json& fact : json) {
+    facts.push_back({.name = fact.value("name", ""),
+                     .present = fact.value("present", false),
+                     .value = fact.value("value", core::Json()),
+                     .error_code = fact.value("error_code", "")});
+  }
+  return facts;
+}
+
 std::string ObservationOk(const core::Json& result) {
   return R"({"ok":true,"result":)" + core::CanonicalJson(result) + "}";
+}
+
+core::Json WithheldJson(std::string_view code, std::string_view say) {
+  return {{"withheld", {{"code", code}, {"say", say}}}};
+}
+
+std::string ObservationWithheld(std::string_view code, std::string_view say) {
+  std::string inner;
+  core::JsonObjectWriter writer(inner);
+  writer.String("code", code);
+  writer.String("say", say);
+  writer.Close();
+  return R"({"ok":true,"withheld":)" + inner + "}";
 }
 
 std::string ObservationDenied(std::string_view code, std::string_view say, const core::Json& fix) {

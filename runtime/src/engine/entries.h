@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -124,7 +125,8 @@ struct DecidedFields {
   const policies::Decision* decision = nullptr;  // null for "refuse"
   std::string_view args;                         // canonical text; empty for "refuse"
   int round = 0;
-  std::int64_t window_ms = 0;  // how far back counters were counted
+  std::int64_t window_ms = 0;                  // how far back counters were counted
+  const policies::LabelMap* labels = nullptr;  // null: nothing that would have to be said
 };
 Draft DraftDecided(const CallIdentity& id, const Sealer& sealer, const DecidedFields& fields);
 
@@ -166,8 +168,20 @@ struct OutcomeFields {
   const tools::Outcome* outcome = nullptr;  // null when nothing ran
 };
 Draft DraftOutcome(const CallIdentity& id, const Sealer& sealer, const OutcomeFields& fields);
-Draft DraftResultReleased(const std::string& run, const std::string& call,
-                          const std::vector<std::string>& labels);
+
+// What the rules about results made of one (rule 7).
+struct Release {
+  bool untrusted = true;
+  std::vector<std::string> tags;
+  bool withheld = false;
+  std::string code;  // why it is withheld
+  std::string say;
+  std::optional<core::Json> changed;  // shown in its place
+  std::vector<policies::FiredRule> rules{};
+  core::Digest bundle_id{};  // zero: no rule was asked
+};
+// Labels: "untrusted" or "trusted", then "tag:…" of each tag.
+Draft DraftResultReleased(const CallIdentity& id, const Sealer& sealer, const Release& release);
 
 struct ApprovalFields {
   std::string approval;
@@ -187,9 +201,12 @@ Draft DraftApprovalVoided(const std::string& run, const std::string& call,
 core::Json DemandToJson(const policies::ApprovalDemand& demand);
 policies::ApprovalDemand DemandFromJson(const core::Json& json);
 core::Json FactsToJson(const std::vector<policies::Fact>& facts);
+std::vector<policies::Fact> FactsFromJson(const core::Json& json);
 
 // What the planner reads of a call (docs/tools.md).
 std::string ObservationOk(const core::Json& result);
+core::Json WithheldJson(std::string_view code, std::string_view say);  // {"withheld":{…}}
+std::string ObservationWithheld(std::string_view code, std::string_view say);
 std::string ObservationDenied(std::string_view code, std::string_view say, const core::Json& fix);
 std::string ObservationFailed(std::string_view code, std::string_view message);
 std::string ObservationPending(const std::vector<std::string>& approvals, std::string_view say);

@@ -5,6 +5,7 @@
 
 #include "engine/budget_view.h"
 #include "policies/budget.h"
+#include "policies/content.h"
 #include "policies/facts.h"
 
 namespace interlock::runtime {
@@ -141,6 +142,15 @@ std::string_view DecidedArgs(const Ticket& ticket) {
   return ticket.args.text == ticket.id.args_text ? std::string_view() : ticket.args.text;
 }
 
+// Null when every argument is trusted and bears no tag.
+const policies::LabelMap* LabelsToRecord(const Ticket& ticket) {
+  const auto& all = ticket.labels.all();
+  const bool any = std::any_of(all.begin(), all.end(), [](const auto& one) {
+    return !one.second.trusted || !one.second.tags.empty();
+  });
+  return any ? &ticket.labels : nullptr;
+}
+
 }  // namespace
 
 Draft Gate::DecidedDraft(const Ticket& ticket, std::string_view verdict) const {
@@ -152,7 +162,8 @@ Draft Gate::DecidedDraft(const Ticket& ticket, std::string_view verdict) const {
                        .decision = decided ? &ticket.decision : nullptr,
                        .args = DecidedArgs(ticket),
                        .round = ticket.round,
-                       .window_ms = decided ? ticket.window_ms : 0});
+                       .window_ms = decided ? ticket.window_ms : 0,
+                       .labels = decided ? LabelsToRecord(ticket) : nullptr});
 }
 
 // Rule 14: every demand is met by an approval that was given for these arguments, this tool and
@@ -191,6 +202,7 @@ asio::awaitable<core::Status> Gate::DecideInRounds(Worker& worker, Ticket& ticke
       co_return core::OkStatus();
     }
     ticket.now_us = std::max(parts_.clock->WallMicros(), parts_.journal->state().newest_us());
+    if (ticket.reads != nullptr) ticket.labels = ticket.reads->LabelsOf(ticket.args.value);
     const PeekReader reader(parts_.journal->state(), *parts_.keys, ticket.now_us);
     const policies::DecisionInput input = InputOf(ticket, reader);
     ticket.decision = worker.engine->Decide(input);
@@ -320,7 +332,8 @@ policies::DecisionInput Gate::InputOf(const Ticket& ticket,
   input.session = ticket.id.session.get();
   input.facts = &ticket.facts;
   input.now_us = ticket.now_us;
-  input.flow_untrusted = ticket.flow_untrusted;
+  input.flow_untrusted = ticket.reads != nullptr && ticket.reads->untrusted();
+  input.labels = ticket.reads == nullptr ? nullptr : &ticket.labels;
   input.state = &state;
   return input;
 }
@@ -355,7 +368,7 @@ asio::awaitable<tools::Outcome> Gate::Execute(Ticket& ticket) {
 
 asio::awaitable<core::Status> Gate::RunIntended(Worker& worker, Ticket& ticket) {
   ticket.outcome = co_await Execute(ticket);
-  core::Status status = co_await RecordOutcome(ticket);
+  core::Status status = co_await RecordOutcome(worker, ticket);
   if (status.ok() && ticket.state == CallState::kUnknown) {
     status = co_await SettleUnknown(worker, ticket);
   }
@@ -380,7 +393,66 @@ std::string RecordedKind(const tools::Tool& tool, const tools::Outcome& outcome)
   return harmless ? kind : "unknown";
 }
 
+bool Succeeded(std::string_view kind) { return kind == "ok" || kind == "reconciled_done"; }
+
 }  // namespace
+
+void Gate::JudgeResult(Worker& worker, Ticket& ticket) const {
+  Release& release = ticket.release;
+  release = {};
+  release.untrusted = UntrustedOutcome(ticket.tool.get(), ticket.outcome_kind);
+  if (!Succeeded(ticket.outcome_kind)) {
+    ticket.shown = ticket.outcome.error;
+    ticket.observation = ticket.outcome_kind == "unknown"
+                             ? ObservationUnknown()
+                             : ObservationFailed(ticket.outcome.error_code, ticket.outcome.error);
+    return;
+  }
+  ticket.shown = ticket.outcome.result;
+  if (worker.engine == nullptr || ticket.tool == nullptr) {
+    release.withheld = true;
+    release.code = worker.engine == nullptr ? "NO_BUNDLE" : "TOOL_CHANGED";
+    release.say = "It took effect; the rules that would show what it returned are not there.";
+  } else {
+    AskResultRules(worker, ticket);
+  }
+  ticket.observation = ObservationOk(ticket.shown);
+  if (!release.withheld) return;
+  ticket.shown = WithheldJson(release.code, release.say);
+  ticket.observation = ObservationWithheld(release.code, release.say);
+}
+
+// Rule 7: an error of a rule withholds the result, never the outcome.
+void Gate::AskResultRules(Worker& worker, Ticket& ticket) const {
+  Release& release = ticket.release;
+  ticket.now_us = std::max(parts_.clock->WallMicros(), parts_.journal->state().newest_us());
+  const PeekReader reader(parts_.journal->state(), *parts_.keys, ticket.now_us);
+  policies::LabelMap labels = ticket.labels;
+  labels.Set("result", {.trusted = !release.untrusted,
+                        .sources = {"tool:" + ticket.id.tool},
+                        .tags = {},
+                        .readers = {}});
+  policies::DecisionInput input = InputOf(ticket, reader);
+  input.phase = policies::RulePhase::kResult;
+  input.content = &ticket.outcome.result;
+  input.labels = &labels;
+  policies::ContentDecision judged = policies::DecideContent(*worker.engine, input);
+  for (const policies::LabelChange& change : judged.decision.labels) {
+    release.untrusted = release.untrusted || change.untrusted;
+    release.tags.insert(release.tags.end(), change.tags.begin(), change.tags.end());
+  }
+  release.rules = std::move(judged.decision.rules);
+  if (!release.rules.empty()) release.bundle_id = judged.decision.bundle_id;
+  release.withheld = judged.decision.verdict == policies::Verdict::kDeny;
+  if (release.withheld) {
+    release.code = judged.decision.code;
+    release.say = judged.decision.say.empty() ? "The policy withholds what this call returned."
+                                              : judged.decision.say;
+  } else if (judged.changed) {
+    ticket.shown = judged.content;
+    release.changed = std::move(judged.content);
+  }
+}
 
 // Not of outcomes that are told in our own words alone. A failure is told in the tool's.
 bool Gate::UntrustedOutcome(const tools::Tool* tool, std::string_view kind) const {
@@ -396,42 +468,42 @@ bool Gate::UntrustedOutcome(const tools::Tool* tool, std::string_view kind) cons
   return tool == nullptr || tool->manifest().trust == tools::ResultTrust::kUntrusted;
 }
 
-asio::awaitable<core::Status> Gate::RecordOutcome(Ticket& ticket) {
+asio::awaitable<core::Status> Gate::RecordOutcome(Worker& worker, Ticket& ticket) {
   ticket.outcome_kind = RecordedKind(*ticket.tool, ticket.outcome);
-  co_return co_await CommitKnown(ticket);
+  co_return co_await CommitKnown(worker, ticket);
 }
 
 // Precondition: what the outcome is recorded as is said.
-asio::awaitable<core::Status> Gate::CommitKnown(Ticket& ticket) {
+asio::awaitable<core::Status> Gate::CommitKnown(Worker& worker, Ticket& ticket) {
   Draft draft = OutcomeDraft(ticket);
+  JudgeResult(worker, ticket);
+  if (ticket.id.run.empty()) {
+    ticket.released = DraftResultReleased(ticket.id, *ticket.sealer, ticket.release);
+  }
   core::Status status = co_await parts_.journal->Commit(
       [this, &ticket, &draft](Serial& serial) { return CommitOutcome(serial, ticket, draft); },
       audit::Urgency::kOutcome);
   if (!status.ok()) co_return status;
   ticket.code = ticket.outcome.error_code;
-  ticket.untrusted_result = UntrustedResult(ticket);
-  if (ticket.outcome_kind == "ok" || ticket.outcome_kind == "reconciled_done") {
+  if (Succeeded(ticket.outcome_kind)) {
     ticket.state = CallState::kOk;
-    ticket.observation = ObservationOk(ticket.outcome.result);
   } else if (ticket.outcome_kind == "unknown") {
     ticket.state = CallState::kUnknown;
-    ticket.observation = ObservationUnknown();
   } else {
     ticket.state =
         ticket.outcome_kind == "not_started" ? CallState::kNotStarted : CallState::kFailed;
-    ticket.observation = ObservationFailed(ticket.code, ticket.outcome.error);
   }
   co_return status;
 }
 
-asio::awaitable<core::Status> Gate::RecordLost(Ticket& ticket) {
+asio::awaitable<core::Status> Gate::RecordLost(Worker& worker, Ticket& ticket) {
   ticket.outcome = {};
   ticket.outcome.kind = tools::OutcomeKind::kUnknown;
   ticket.outcome.error_code = "LOST";
   ticket.outcome.error = "the daemon ended while the call was open";
   // Nothing is lost with a read; anything else may have happened, whatever became of its manifest.
   ticket.outcome_kind = ticket.intended_effect == "read" ? "failed" : "unknown";
-  return CommitKnown(ticket);
+  return CommitKnown(worker, ticket);
 }
 
 void Gate::Seize(const std::string& call, std::vector<std::string> locks) {
@@ -461,7 +533,7 @@ asio::awaitable<core::Status> Gate::SettleRecorded(Worker& worker, Ticket& ticke
   if (!co_await TakeBack(ticket)) co_return core::Unavailable("the call's locks are taken");
   core::Status status = core::OkStatus();
   if (outcome.empty()) {
-    status = co_await RecordLost(ticket);
+    status = co_await RecordLost(worker, ticket);
   } else {
     ticket.state = CallState::kUnknown;
     ticket.observation = ObservationUnknown();
@@ -484,13 +556,13 @@ asio::awaitable<core::Status> Gate::SettleUnknown(Worker& worker, Ticket& ticket
     if (!status.ok()) co_return status;
   }
   if (ticket.state == CallState::kUnknown && manifest.reconcile) {
-    co_return co_await Reconcile(ticket);
+    co_return co_await Reconcile(worker, ticket);
   }
   co_return core::OkStatus();
 }
 
 // The same call, the same key, a new durable intent. Never for a tool that did not declare it can.
-asio::awaitable<core::Status> Gate::Retry(Worker&, Ticket& ticket) {
+asio::awaitable<core::Status> Gate::Retry(Worker& worker, Ticket& ticket) {
   co_await SleepFor(kRetryPauseMicros * ticket.attempt);
   if (!ticket.has_place) {  // a call that a restart found
     co_await calls_.Take();
@@ -505,11 +577,11 @@ asio::awaitable<core::Status> Gate::Retry(Worker&, Ticket& ticket) {
   if (ticket.outcome.kind == tools::OutcomeKind::kNotStarted) {
     ticket.outcome.kind = tools::OutcomeKind::kUnknown;
   }
-  status = co_await RecordOutcome(ticket);
+  status = co_await RecordOutcome(worker, ticket);
   co_return status;
 }
 
-asio::awaitable<core::Status> Gate::Reconcile(Ticket& ticket) {
+asio::awaitable<core::Status> Gate::Reconcile(Worker& worker, Ticket& ticket) {
   const tools::Reconcile& reconcile = *ticket.tool->manifest().reconcile;
   const std::int64_t settles_us = ticket.intent_us + reconcile.settle_after_ms * 1000;
   const std::int64_t wait_us = settles_us - parts_.clock->WallMicros();
@@ -533,18 +605,7 @@ asio::awaitable<core::Status> Gate::Reconcile(Ticket& ticket) {
   ticket.outcome.result = happened ? found.value : core::Json();
   ticket.outcome.error_code = happened ? "" : "NOT_DONE";
   ticket.outcome.error = happened ? "" : "the look-up says that it did not take effect";
-  Draft draft = OutcomeDraft(ticket);
-  core::Status status = co_await parts_.journal->Commit(
-      [this, &ticket, &draft](Serial& serial) { return CommitOutcome(serial, ticket, draft); },
-      audit::Urgency::kOutcome);
-  if (!status.ok()) co_return status;
-  ticket.code = ticket.outcome.error_code;
-  ticket.untrusted_result = UntrustedResult(ticket);
-  ticket.state = happened ? CallState::kOk : CallState::kFailed;
-  ticket.untrusted_result = UntrustedResult(ticket);
-  ticket.observation = happened ? ObservationOk(ticket.outcome.result)
-                                : ObservationFailed(ticket.code, ticket.outcome.error);
-  co_return status;
+  co_return co_await CommitKnown(worker, ticket);
 }
 
 // ---------------------------------------------------------------- a dry run

@@ -20,6 +20,7 @@
 #include "engine/async.h"
 #include "engine/entries.h"
 #include "engine/journal.h"
+#include "engine/provenance.h"
 #include "policies/approval.h"
 #include "policies/bundle.h"
 #include "runtime/agent.h"
@@ -43,8 +44,9 @@ struct GrantedApproval {
 struct Ticket {
   CallIdentity id;
   std::optional<Sealer> sealer;
-  const AgentFile* agent = nullptr;  // null for a call without a run
-  bool flow_untrusted = false;
+  const AgentFile* agent = nullptr;   // null for a call without a run
+  const Provenance* reads = nullptr;  // of its run; null: no run, nothing is labelled
+  policies::LabelMap labels;          // of the arguments
 
   std::shared_ptr<const tools::Tool> tool;
   tools::CanonicalArgs args;
@@ -76,7 +78,9 @@ struct Ticket {
   tools::Outcome outcome;
   std::string outcome_kind;  // as recorded
   std::string observation;
-  bool untrusted_result = false;
+  Release release;                // once there is an outcome
+  core::Json shown;               // the result as it may be read, or what the tool said
+  std::optional<Draft> released;  // of a call without a run
   int attempt = 1;
   std::int64_t intent_us = 0;                    // of the first intent
   std::int64_t intended_monotonic_us = 0;        // when the newest intent was committed
@@ -142,6 +146,9 @@ class Gate {
   // Serial section: what a person's word does to the holds of a call (rules 10, 13).
   core::Status SettleHolds(Serial& serial, const CallIdentity& id, bool happened) const;
 
+  // What result rules make of the ticket's outcome: sets release, shown and observation. Pure.
+  void JudgeResult(Worker& worker, Ticket& ticket) const;
+
   // Whether what the planner reads of such an outcome holds bytes of a tool that is not trusted,
   // the look-up's for a reconciled one. Null: a tool that is gone.
   bool UntrustedOutcome(const tools::Tool* tool, std::string_view kind) const;
@@ -159,19 +166,16 @@ class Gate {
   void Refuse(Ticket& ticket, std::string code, std::string say) const;
   void Leave(Ticket& ticket);  // gives locks and place back
   asio::awaitable<tools::Outcome> Execute(Ticket& ticket);
-  asio::awaitable<core::Status> RecordOutcome(Ticket& ticket);
-  asio::awaitable<core::Status> RecordLost(Ticket& ticket);
-  asio::awaitable<core::Status> CommitKnown(Ticket& ticket);
+  asio::awaitable<core::Status> RecordOutcome(Worker& worker, Ticket& ticket);
+  void AskResultRules(Worker& worker, Ticket& ticket) const;
+  asio::awaitable<core::Status> RecordLost(Worker& worker, Ticket& ticket);
+  asio::awaitable<core::Status> CommitKnown(Worker& worker, Ticket& ticket);
   asio::awaitable<bool> TakeBack(Ticket& ticket);
   asio::awaitable<core::Status> Retry(Worker& worker, Ticket& ticket);
-  asio::awaitable<core::Status> Reconcile(Ticket& ticket);
+  asio::awaitable<core::Status> Reconcile(Worker& worker, Ticket& ticket);
   void MakeDrafts(Ticket& ticket) const;
   Draft DecidedDraft(const Ticket& ticket, std::string_view verdict) const;
   bool Covered(const Ticket& ticket) const;
-  // Whether what the tool returned, or said in failing, is nobody's word that we trust.
-  bool UntrustedResult(const Ticket& ticket) const {
-    return UntrustedOutcome(ticket.tool.get(), ticket.outcome_kind);
-  }
   core::PermitTerms TermsOf(const Ticket& ticket) const;
   core::Json KeyScope(const Ticket& ticket) const;
 

@@ -345,9 +345,8 @@ core::Status Gate::CommitOutcome(Serial& serial, Ticket& ticket, Draft& outcome)
 // next plan.
 core::Status Gate::ReleaseToCaller(Serial& serial, Ticket& ticket) const {
   if (!ticket.id.run.empty() || ticket.outcome_kind == "not_started") return core::OkStatus();
-  Draft released =
-      DraftResultReleased("", ticket.id.call, {UntrustedResult(ticket) ? "untrusted" : "trusted"});
-  return serial.Append(released).status();
+  INTERLOCK_CHECK(ticket.released.has_value());
+  return serial.Append(*ticket.released).status();
 }
 
 core::Status Gate::SettleHolds(Serial& serial, const CallIdentity& id, bool happened) const {

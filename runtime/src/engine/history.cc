@@ -47,6 +47,7 @@ std::vector<Event> EventsOf(std::string_view kind, const RecordedCall& call) {
   }
   if (kind == "call.intended") return {event::CallRunning{id}};
   if (kind == "call.outcome" && call.outcome == "unknown") return {};
+  if (kind == "result.released") return {event::CallReleased{id, ObservationOf(call)}};
   const bool ends = kind == "call.outcome" || kind == "call.resolved" || kind == "call.withdrawn" ||
                     kind == "approval.rejected" || kind == "approval.expired" ||
                     kind == "approval.voided";
@@ -58,7 +59,10 @@ std::vector<Event> EventsOf(std::string_view kind, const RecordedCall& call) {
 }  // namespace
 
 std::string ObservationOf(const RecordedCall& call) {
-  if (call.outcome == "ok" || call.outcome == "reconciled_done") return ObservationOk(call.result);
+  if (call.outcome == "ok" || call.outcome == "reconciled_done") {
+    return call.withheld ? ObservationWithheld(call.withheld_code, call.withheld_say)
+                         : ObservationOk(call.result);
+  }
   if (call.outcome == "resolved_done") {
     return ObservationOk({{"resolved", "a person confirmed that it took effect"}});
   }
@@ -68,6 +72,15 @@ std::string ObservationOf(const RecordedCall& call) {
     return ObservationDenied(call.code, call.say, call.fix);
   }
   return "";
+}
+
+core::Json ShownOf(const RecordedCall& call) {
+  if (call.outcome != "ok" && call.outcome != "reconciled_done") return nullptr;
+  return call.withheld ? WithheldJson(call.withheld_code, call.withheld_say) : call.result;
+}
+
+core::Json ReadOf(const RecordedCall& call) {
+  return call.error.empty() ? ShownOf(call) : core::Json(call.error);
 }
 
 core::StatusOr<std::string> History::Content(std::uint64_t index, const core::JsonObjectView& body,
@@ -148,6 +161,10 @@ core::Status History::FoldCall(const audit::Entry& entry, const core::JsonObject
     call.say = "The call was withdrawn.";
   } else if (kind == "result.released") {
     call.released = true;
+    call.withheld = body.Bool("withheld").value_or(true);
+    call.withheld_code = Field(body, "code");
+    call.withheld_say = Content(entry.index, body, "say").value_or("");
+    if (body.Raw("result")) call.result = JsonOf(Content(entry.index, body, "result"));
   }
   return core::OkStatus();
 }
@@ -179,6 +196,7 @@ core::Status History::FoldRun(const audit::Entry& entry, const core::JsonObjectV
     SetContext(JsonOf(who), recorded.base);
     recorded.base.session =
         std::make_shared<core::Json>(JsonOf(Content(entry.index, body, "session")));
+    recorded.reads.ReadSession(*recorded.base.session);
     const AgentFile* agent = agent_of(recorded.base.agent, recorded.agent_digest);
     if (agent != nullptr) {
       recorded.core.limits = agent->limits;
@@ -186,6 +204,7 @@ core::Status History::FoldRun(const audit::Entry& entry, const core::JsonObjectV
     }
   } else if (kind == "message.received") {
     INTERLOCK_ASSIGN_OR_RETURN(std::string text, Content(entry.index, body, "text"));
+    recorded.reads.ReadUser(text);
     Step(recorded.core, event::Message{std::move(text)});
   } else if (kind == "plan.requested") {
     recorded.log_planning = true;
@@ -205,6 +224,25 @@ core::Status History::FoldRun(const audit::Entry& entry, const core::JsonObjectV
   }
   return core::OkStatus();
 }
+
+namespace {
+
+void FoldRead(const core::JsonObjectView& body, const RecordedCall& call, Provenance& reads) {
+  constexpr std::string_view kTag = "tag:";
+  bool trusted = false;
+  std::vector<std::string> tags;
+  const auto labels = core::JsonArrayElements(body.Raw("labels").value_or("[]"));
+  if (labels.ok()) {
+    for (const std::string_view quoted : *labels) {
+      const std::string_view label = quoted.substr(1, quoted.size() - 2);
+      trusted = trusted || label == "trusted";
+      if (label.starts_with(kTag)) tags.emplace_back(label.substr(kTag.size()));
+    }
+  }
+  reads.ReadResult(call.id.tool, ReadOf(call), trusted, std::move(tags));
+}
+
+}  // namespace
 
 core::Status History::FoldEntry(const audit::Entry& entry, const AgentOf& agent_of,
                                 RecordedRun& recorded) const {
@@ -226,11 +264,7 @@ core::Status History::FoldEntry(const audit::Entry& entry, const AgentOf& agent_
     }
     INTERLOCK_RETURN_IF_ERROR(FoldCall(entry, *body, *call));
     for (const Event& event : EventsOf(kind, *call)) Step(recorded.core, event);
-    const auto labels = core::JsonArrayElements(body->Raw("labels").value_or("[]"));
-    if (labels.ok()) {
-      for (const auto label : *labels)
-        recorded.labels.emplace_back(label.substr(1, label.size() - 2));
-    }
+    if (kind == "result.released") FoldRead(*body, *call, recorded.reads);
   }
   // The core may be a step ahead of the log (it says what should follow); the log is what happened.
   recorded.core.state = recorded.log_state;

@@ -10,6 +10,7 @@
 #include "audit/keys.h"
 #include "audit/log.h"
 #include "engine/entries.h"
+#include "engine/provenance.h"
 #include "engine/step.h"
 #include "tools/tool.h"
 
@@ -32,6 +33,9 @@ struct RecordedCall {
   std::string error;
   core::Json result;
   bool released = false;
+  bool withheld = false;  // from the planner and the caller; result rules said so
+  std::string withheld_code;
+  std::string withheld_say;
   std::string level;
   int attempt = 0;  // of the newest intent; 0: none
   std::int64_t intent_us = 0;
@@ -43,7 +47,7 @@ struct RecordedRun {
   CallIdentity base;  // call, step, position, tool, args empty
   std::string agent_digest;
   std::vector<RecordedCall> calls;
-  std::vector<std::string> labels;          // of released results
+  Provenance reads;                         // what the planner has read
   RunState log_state = RunState::kRunning;  // as the newest entry leaves it
   std::int64_t last_seq = -1;               // run_seq of the newest entry that was read
   bool log_planning = false;                // a plan was requested and none came
@@ -51,6 +55,10 @@ struct RecordedRun {
 
 // What the planner was told, or is told, of a recorded call; empty while it has no end.
 std::string ObservationOf(const RecordedCall& call);
+// Its result as planner and caller may see it once it is released.
+core::Json ShownOf(const RecordedCall& call);
+// What of it the planner read: its result as shown, or what its tool said of a failure.
+core::Json ReadOf(const RecordedCall& call);
 
 class History {
  public:

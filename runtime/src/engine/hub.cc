@@ -4,7 +4,6 @@
 
 #include <chrono>
 
-#include "engine/approval_check.h"
 #include "engine/run_actor.h"
 #include "engine/select.h"
 
@@ -62,7 +61,6 @@ Hub::Hub(EngineParts p)
 Hub::~Hub() { Stop(); }
 
 core::Status Hub::Start() {
-  INTERLOCK_RETURN_IF_ERROR(CheckOpenApprovals(*parts.log));
   for (int i = 0; i < std::max(1, parts.limits.workers); ++i) {
     auto worker = std::make_unique<Worker>();
     if (parts.bundle != nullptr) {
@@ -285,8 +283,8 @@ asio::awaitable<void> Hub::SettleDirect(CallRow row) {
 
 std::vector<std::uint64_t> Hub::IndexesOf(const CallRow& row) {
   std::vector<std::uint64_t> indexes;
-  for (const std::int64_t index :
-       {row.proposed_index, row.decided_index, row.intended_index, row.outcome_index}) {
+  for (const std::int64_t index : {row.proposed_index, row.decided_index, row.intended_index,
+                                   row.outcome_index, row.released_index}) {
     if (index >= 0) indexes.push_back(static_cast<std::uint64_t>(index));
   }
   std::sort(indexes.begin(), indexes.end());  // as they stand in the log

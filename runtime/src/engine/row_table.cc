@@ -1,5 +1,10 @@
 #include "engine/row_table.h"
 
+#include <array>
+#include <cstring>
+
+#include "audit/keyed_hash.h"
+
 namespace interlock::runtime {
 
 core::StatusOr<Statement> Prepare(sqlite3* db, const std::string& sql) {
@@ -22,6 +27,29 @@ std::string ColumnText(sqlite3_stmt* statement, int column) {
   return text == nullptr
              ? std::string()
              : std::string(reinterpret_cast<const char*>(text), static_cast<std::size_t>(bytes));
+}
+
+RowSum& RowSum::operator+=(const RowSum& other) {
+  low += other.low;
+  high += other.high;
+  return *this;
+}
+
+RowSum& RowSum::operator-=(const RowSum& other) {
+  low -= other.low;
+  high -= other.high;
+  return *this;
+}
+
+void RowHasher::AddInt(std::int64_t value) {
+  std::array<char, sizeof value> bytes;
+  std::memcpy(bytes.data(), &value, sizeof value);
+  bytes_.append(bytes.data(), bytes.size());
+}
+
+RowSum RowHasher::Hashed() const {
+  const auto [low, high] = audit::KeyedHash(key_, bytes_);
+  return {low, high};
 }
 
 }  // namespace interlock::runtime

@@ -29,6 +29,44 @@ core::StatusOr<Statement> Prepare(sqlite3* db, const std::string& sql);
 void BindText(sqlite3_stmt* statement, int at, std::string_view text);
 std::string ColumnText(sqlite3_stmt* statement, int column);
 
+// What a set of rows comes to: the sum of what a keyed hash makes of each. Rows that were changed,
+// added or taken away by somebody without the key come to another one.
+struct RowSum {
+  std::uint64_t low = 0;
+  std::uint64_t high = 0;
+  RowSum& operator+=(const RowSum& other);
+  RowSum& operator-=(const RowSum& other);
+};
+
+// Keyed BLAKE2b of one row; without a key it makes nothing of any. Used by one thread at a time.
+class RowHasher {
+ public:
+  RowHasher() = default;
+  explicit RowHasher(std::string key) : key_(std::move(key)) {}  // of 16 to 64 bytes
+  bool on() const { return !key_.empty(); }
+  template <typename Row>
+  RowSum Of(const Row& row) {
+    if (!on()) return {};
+    bytes_.assign(Row::kTable).push_back('\0');
+    Row::Fields(row, [&](const char*, const auto& field) {
+      if constexpr (std::is_same_v<std::remove_cvref_t<decltype(field)>, std::string>) {
+        AddInt(static_cast<std::int64_t>(field.size()));
+        bytes_ += field;
+      } else {
+        AddInt(static_cast<std::int64_t>(field));
+      }
+    });
+    return Hashed();
+  }
+
+ private:
+  void AddInt(std::int64_t value);
+  RowSum Hashed() const;
+
+  std::string key_;
+  std::string bytes_;
+};
+
 // Reads the row under the cursor, columns in the order of `Fields`.
 template <typename Row>
 Row ReadRow(sqlite3_stmt* statement) {
@@ -95,8 +133,13 @@ class RowTable {
       return core::Internal("cannot read `" + table + "`: " + sqlite3_errmsg(db));
     }
     last_stored_ = ColumnText(last.get(), 0);
-    return core::OkStatus();
+    return hasher_ == nullptr ? core::OkStatus() : SumStored(db, columns);
   }
+
+  // Before Attach: sums what the table holds, with a hasher that outlives this.
+  void SealWith(RowHasher* hasher) { hasher_ = hasher; }
+  // Of what the last flush wrote and what stood there before.
+  const RowSum& sum() const { return sum_; }
 
   // The row, or nullptr. The pointer holds until Reset or Trim.
   const Row* Find(const std::string& key) {
@@ -144,6 +187,11 @@ class RowTable {
       auto& [key, slot] = *entry;
       slot.dirty = false;
       if (!slot.exists && !slot.stored) continue;
+      if (hasher_ != nullptr) {
+        if (slot.stored) sum_ -= slot.hash;
+        slot.hash = slot.exists ? hasher_->Of(slot.row) : RowSum{};
+        sum_ += slot.hash;
+      }
       sqlite3_stmt* statement = slot.exists ? write_.get() : erase_.get();
       if (slot.exists) {
         Bind(statement, slot.row);
@@ -169,6 +217,7 @@ class RowTable {
     slots_.clear();
     dirty_.clear();
     last_stored_.clear();
+    sum_ = {};
     select_.reset();
     write_.reset();
     erase_.reset();
@@ -186,6 +235,7 @@ class RowTable {
     bool stored = false;  // the table has a row of this key
     bool dirty = false;
     std::int64_t batch = 0;  // that changed it last
+    RowSum hash;             // of the stored row
   };
 
   using Entry = std::pair<const std::string, Slot>;  // of the map: stays where it is
@@ -208,6 +258,7 @@ class RowTable {
     if (code == SQLITE_ROW) {
       at->second.row = ReadRow<Row>(select_.get());
       at->second.exists = at->second.stored = true;
+      if (hasher_ != nullptr) at->second.hash = hasher_->Of(at->second.row);
     }
     sqlite3_reset(select_.get());
     if (code == SQLITE_ROW || code == SQLITE_DONE) return *at;
@@ -215,6 +266,17 @@ class RowTable {
     read_error_ = true;
     unread_.second = Slot{};
     return unread_;
+  }
+  core::Status SumStored(sqlite3* db, const std::string& columns) {
+    INTERLOCK_ASSIGN_OR_RETURN(const Statement all,
+                               Prepare(db, "SELECT " + columns + " FROM " + Row::kTable));
+    sum_ = {};
+    int code = sqlite3_step(all.get());
+    for (; code == SQLITE_ROW; code = sqlite3_step(all.get())) {
+      sum_ += hasher_->Of(ReadRow<Row>(all.get()));
+    }
+    if (code == SQLITE_DONE) return core::OkStatus();
+    return core::Internal("cannot read `" + std::string(Row::kTable) + "`: " + sqlite3_errmsg(db));
   }
   static void Bind(sqlite3_stmt* statement, const Row& row) {
     int at = 0;
@@ -237,6 +299,8 @@ class RowTable {
   Entry unread_;             // stands for a row that could not be read
   bool read_error_ = false;
   std::int64_t batch_ = 1;
+  RowHasher* hasher_ = nullptr;  // null: not sealed
+  RowSum sum_;
 };
 
 }  // namespace interlock::runtime

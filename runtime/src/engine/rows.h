@@ -82,7 +82,7 @@ struct CallRow {
   std::int64_t decided_index = -1;
   std::int64_t intended_index = -1;  // of the newest intent
   std::int64_t outcome_index = -1;
-  std::int64_t released = 0;  // 1 once result.released stands in the log
+  std::int64_t released_index = -1;  // of result.released
   std::int64_t newest_index = 0;
   std::string newest_hash;
   std::string resolved_by;  // principals that said the same of an unknown outcome so far
@@ -105,7 +105,7 @@ struct CallRow {
     visit("update_us", r.update_us), visit("intent_us", r.intent_us);
     visit("proposed_index", r.proposed_index), visit("decided_index", r.decided_index);
     visit("intended_index", r.intended_index);
-    visit("outcome_index", r.outcome_index), visit("released", r.released);
+    visit("outcome_index", r.outcome_index), visit("released_index", r.released_index);
     visit("newest_index", r.newest_index), visit("newest_hash", r.newest_hash);
     visit("resolved_by", r.resolved_by), visit("resolved_as", r.resolved_as);
     visit("agent", r.agent), visit("rules", r.rules), visit("approved_by", r.approved_by);

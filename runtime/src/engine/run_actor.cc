@@ -45,7 +45,11 @@ RunActor::RunActor(Hub& hub, std::string run)
 
 void RunActor::Accept(const Event& event, std::int64_t seq) {
   if (!loaded_ && !gone_) Load();
-  if (loaded_ && seq > loaded_seq_) Handle(event);
+  if (loaded_ && seq > loaded_seq_) {
+    const auto* message = std::get_if<event::Message>(&event);
+    if (message != nullptr) reads_.ReadUser(message->text);
+    Handle(event);
+  }
   MaybeLeave();
 }
 
@@ -73,7 +77,7 @@ void RunActor::Load() {
   core_ = std::move(recorded->core);
   base_ = std::move(recorded->base);
   sealer_ = hub_.SealerFor(*key);
-  for (const std::string& label : recorded->labels) untrusted_ = untrusted_ || label == "untrusted";
+  reads_ = std::move(recorded->reads);
   agent_ = hub_.PinnedAgent(base_.agent, recorded->agent_digest);
   if (agent_ != nullptr) {
     const auto found = hub_.parts.planners.find(agent_->planner);
@@ -87,10 +91,7 @@ void RunActor::GoOn(std::vector<RecordedCall> calls) {
   for (RecordedCall& call : calls) {
     const bool known = !call.outcome.empty() && call.outcome != "unknown";
     if (known && !call.released) {
-      const auto tool = hub_.parts.registry->Find(call.id.tool);
-      const bool untrusted = hub_.gate.UntrustedOutcome(tool.get(), call.outcome);
-      unreleased_.emplace_back(call.id.call,
-                               std::vector<std::string>{untrusted ? "untrusted" : "trusted"});
+      Rejudge(call);
     }
     const bool parked = call.verdict == "ask" && call.attempt == 0;
     if (parked) open_approvals_[call.id.call] = call.approvals;
@@ -103,6 +104,23 @@ void RunActor::GoOn(std::vector<RecordedCall> calls) {
   }
   for (const std::string& call : GrantedCalls()) Handle(event::CallGranted{call});
   Handle(event::Resume{});
+}
+
+// An outcome that no plan has read yet: what it may show was said to nobody, and is asked anew.
+void RunActor::Rejudge(const RecordedCall& call) {
+  auto ticket = hub_.TicketOf(call, agent_);
+  if (!ticket.ok()) return Stall();
+  Ticket& judged = **ticket;
+  judged.reads = &reads_;
+  judged.facts = FactsFromJson(call.facts);
+  judged.outcome_kind = call.outcome;
+  judged.outcome.result = call.result;
+  judged.outcome.error_code = call.error_code;
+  judged.outcome.error = call.error;
+  hub_.gate.JudgeResult(worker_, judged);
+  const bool own_words = call.outcome.starts_with("resolved_");
+  if (!own_words) Step(core_, event::CallReleased{call.id.call, judged.observation});
+  KeepForRelease(judged);
 }
 
 // Parked calls whose approvals are all given: granted just before a crash, perhaps.
@@ -330,10 +348,11 @@ asio::awaitable<void> RunActor::RequestPlan() {
   if (hub_.stopping()) co_return Stall();
   std::vector<Draft> drafts;
   std::vector<std::string> shown;
-  for (const auto& [call, labels] : unreleased_) {
-    drafts.push_back(DraftResultReleased(run_, call, labels));
-    shown.push_back(call);
-    for (const std::string& label : labels) untrusted_ = untrusted_ || label == "untrusted";
+  for (Unreleased& result : unreleased_) {
+    drafts.push_back(DraftResultReleased(result.id, *sealer_, result.release));
+    shown.push_back(result.id.call);
+    reads_.ReadResult(result.id.tool, result.shown, !result.release.untrusted,
+                      std::move(result.release.tags));
   }
   unreleased_.clear();
   Step(core_, event::PlanRequested{});
@@ -408,7 +427,7 @@ std::unique_ptr<Ticket> RunActor::NewTicket(const CallSlot& slot) {
   ticket->id.args_text = slot.proposed.args_text;
   ticket->sealer = sealer_;
   ticket->agent = agent_;
-  ticket->flow_untrusted = untrusted_;
+  ticket->reads = &reads_;
   return ticket;
 }
 
@@ -436,6 +455,11 @@ asio::awaitable<void> RunActor::StartCalls() {
     AfterPass(std::move(live));
   }
   starting_calls_ = false;
+}
+
+void RunActor::KeepForRelease(Ticket& ticket) {
+  unreleased_.push_back(
+      {.id = ticket.id, .release = std::move(ticket.release), .shown = std::move(ticket.shown)});
 }
 
 void RunActor::AfterPass(std::shared_ptr<LiveCall> live) {
@@ -467,8 +491,7 @@ asio::awaitable<void> RunActor::RunCall(std::shared_ptr<LiveCall> live) {
     Handle(event::CallNeedsPerson{call, ticket.observation});
     co_return;
   }
-  unreleased_.emplace_back(
-      call, std::vector<std::string>{ticket.untrusted_result ? "untrusted" : "trusted"});
+  KeepForRelease(ticket);
   Handle(event::CallDone{call, ticket.observation});
 }
 
@@ -506,7 +529,7 @@ asio::awaitable<void> RunActor::ResumeCall(std::string call) {
     auto live = std::make_shared<LiveCall>();
     live->ticket = std::move(*ticket);
     live->ticket->handle = &live->handle;
-    live->ticket->flow_untrusted = untrusted_;
+    live->ticket->reads = &reads_;
     live->ticket->granted = std::move(grants->granted);
     core::Status status = co_await hub_.gate.Pass(worker_, *live->ticket);
     if (!status.ok()) {
@@ -537,8 +560,7 @@ asio::awaitable<void> RunActor::SettleCall(RecordedCall recorded) {
     Handle(event::CallNeedsPerson{call, ticket->observation});
     co_return;
   }
-  unreleased_.emplace_back(
-      call, std::vector<std::string>{ticket->untrusted_result ? "untrusted" : "trusted"});
+  KeepForRelease(*ticket);
   Handle(event::CallDone{call, ticket->observation});
 }
 

@@ -39,6 +39,13 @@ class RunActor : public std::enable_shared_from_this<RunActor> {
     std::atomic<std::uint64_t> handle{0};
   };
 
+  // A result that the planner reads with its next plan.
+  struct Unreleased {
+    CallIdentity id;
+    Release release;
+    core::Json shown;
+  };
+
   void Perform(const effect::RequestPlan&);
   void Perform(const effect::AskPlannerAgain&);
   void Perform(const effect::StartCalls&);
@@ -62,6 +69,8 @@ class RunActor : public std::enable_shared_from_this<RunActor> {
 
   void Spawn(asio::awaitable<void> work);
   std::unique_ptr<Ticket> NewTicket(const CallSlot& slot);
+  void Rejudge(const RecordedCall& call);
+  void KeepForRelease(Ticket& ticket);
   void AfterPass(std::shared_ptr<LiveCall> live);
   void Stall();
   void MaybeLeave();
@@ -73,20 +82,20 @@ class RunActor : public std::enable_shared_from_this<RunActor> {
   std::string run_;
   Worker& worker_;
   RunCore core_;
+  Provenance reads_;  // what the planner has read
   CallIdentity base_;
   const AgentFile* agent_ = nullptr;
   Planner* planner_ = nullptr;
   std::optional<Sealer> sealer_;
   std::map<std::string, std::shared_ptr<LiveCall>> live_;
-  std::map<std::string, std::vector<std::string>> open_approvals_;            // by call
-  std::vector<std::pair<std::string, std::vector<std::string>>> unreleased_;  // call, labels
+  std::map<std::string, std::vector<std::string>> open_approvals_;  // by call
+  std::vector<Unreleased> unreleased_;
   std::uint64_t planner_handle_ = 0;
   asio::steady_timer timer_;
   std::int64_t loaded_seq_ = -1;
   int in_flight_ = 0;
   bool loaded_ = false;
   bool starting_calls_ = false;
-  bool untrusted_ = false;
   bool stalled_ = false;
   bool gone_ = false;
 };

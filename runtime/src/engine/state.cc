@@ -153,6 +153,23 @@ std::vector<std::string> State::Schema() const {
   return schema;
 }
 
+State::State(const audit::KeyStore* keys) : keys_(keys) {
+  if (keys_ == nullptr) return;
+  hasher_ = RowHasher(keys_->Hmac("projection", "rows"));
+  ForEachSealed(*this, [this](auto& table) { table.SealWith(&hasher_); });
+}
+
+// Rows that are older than the watermark beside them would do for a budget what a roll-back does,
+// so the watermark is part of it.
+std::string State::Seal(std::uint64_t next_index) const {
+  if (keys_ == nullptr) return "";
+  std::string text = std::to_string(next_index);
+  ForEachSealed(*this, [&text](const auto& table) {
+    text += " " + std::to_string(table.sum().low) + "-" + std::to_string(table.sum().high);
+  });
+  return keys_->Hmac("projection", text);
+}
+
 core::Status State::Attach(sqlite3* db) {
   const std::lock_guard lock(mutex_);
   core::Status status = core::OkStatus();
@@ -374,7 +391,7 @@ core::Status State::ApplyCall(const audit::EntryView& entry) {
     call.state = CallState::kWithdrawn;
     call.code = "WITHDRAWN";
   }
-  if (kind == "result.released") call.released = 1;
+  if (kind == "result.released") call.released_index = index;
   return core::OkStatus();
 }
 
@@ -588,7 +605,7 @@ core::Status State::ApplyApproval(const audit::EntryView& entry) {
   return core::OkStatus();
 }
 
-StatePtr MakeState() { return StatePtr(new State()); }
+StatePtr MakeState(const audit::KeyStore* keys) { return StatePtr(new State(keys)); }
 void StateDeleter::operator()(State* state) const { delete state; }
 audit::Projector* ProjectorOf(State& state) { return &state; }
 std::function<void(std::int64_t)> ClockSteppedOf(State& state) {

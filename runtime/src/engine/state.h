@@ -15,6 +15,7 @@
 #include <string_view>
 #include <vector>
 
+#include "audit/keys.h"
 #include "audit/log.h"
 #include "core/status.h"
 #include "engine/row_table.h"
@@ -41,6 +42,8 @@ std::vector<std::string> AuditSchema();
 
 class State final : public audit::Projector {
  public:
+  explicit State(const audit::KeyStore* keys = nullptr);
+
   // --- audit::Projector
   std::string_view name() const override { return "runtime"; }
   std::vector<std::string> Schema() const override;
@@ -48,6 +51,7 @@ class State final : public audit::Projector {
   core::Status Apply(const audit::EntryView& entry) override;
   void Committed() override;
   core::Status Flush() override;
+  std::string Seal(std::uint64_t next_index) const override;
   void Reset() override;
   core::Status MayClose(sqlite3* db) override;
   core::StatusOr<std::vector<std::string>> Carried(sqlite3* db) override;
@@ -139,6 +143,15 @@ class State final : public audit::Projector {
     act(erasures_), act(accesses_);
   }
 
+  // What the gate decides on: sums of their rows are sealed. Runs and calls are looked up by
+  // people; what is open of them is settled by the entries that they name.
+  template <typename Self, typename Do>
+  static void ForEachSealed(Self& self, Do act) {
+    act(self.approvals_), act(self.budgets_), act(self.holds_), act(self.call_holds_);
+    act(self.run_approvals_), act(self.effects_), act(self.locks_), act(self.counters_);
+    act(self.requests_), act(self.settings_);
+  }
+
   bool ReadErrorOfTables();  // under the lock
   core::Status ApplyKind(const audit::EntryView& entry);
   // One method a subject; each returns kDataLoss when a field is missing.
@@ -167,6 +180,8 @@ class State final : public audit::Projector {
   void SettleLocks(CallRow& call);
   void TouchRun(const audit::EntryView& entry);
 
+  const audit::KeyStore* const keys_;  // null: nothing is sealed
+  RowHasher hasher_;
   std::atomic<std::int64_t> newest_us_{0};
   std::atomic<bool> clock_in_doubt_{false};
   std::mutex clock_mutex_;

@@ -247,6 +247,12 @@ Effects On(RunCore& run, const event::CallDone& done) {
   return Next(run);
 }
 
+Effects On(RunCore& run, const event::CallReleased& released) {
+  CallSlot* slot = Find(run, released.call);
+  if (slot != nullptr && slot->phase == SlotPhase::kDone) slot->observation = released.observation;
+  return {};
+}
+
 Effects On(RunCore& run, const event::CallGranted& granted) {
   CallSlot* slot = Find(run, granted.call);
   if (slot == nullptr || slot->phase != SlotPhase::kParked) return {};

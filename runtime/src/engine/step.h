@@ -94,6 +94,11 @@ struct CallDone {
   std::string call;
   std::string observation;
 };
+// What rules made of the result of a call that is done; nobody has read it yet.
+struct CallReleased {
+  std::string call;
+  std::string observation;
+};
 // Approvals of a parked call are complete: it goes through the gate again.
 struct CallGranted {
   std::string call;
@@ -108,7 +113,8 @@ struct Resume {};  // after a restart or out of the parking place: what is left 
 using Event =
     std::variant<event::Message, event::PlanRequested, event::PlanReceived, event::PlanFailed,
                  event::CallDeciding, event::CallParked, event::CallRunning, event::CallNeedsPerson,
-                 event::CallDone, event::CallGranted, event::TimeUp, event::Cancel, event::Resume>;
+                 event::CallDone, event::CallReleased, event::CallGranted, event::TimeUp,
+                 event::Cancel, event::Resume>;
 
 namespace effect {
 struct RequestPlan {};      // journal plan.requested, then ask the planner

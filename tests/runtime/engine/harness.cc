@@ -244,7 +244,7 @@ void Harness::OpenLog() {
   auto keys = audit::KeyStore::Open(folder, &random);
   ASSERT_TRUE(keys.ok()) << keys.status();
   keys_ = std::move(*keys);
-  state_ = MakeState();
+  state_ = MakeState(keys_.get());
   audit::LogOptions options;
   options.folder = folder;
   options.tenant = "main";

@@ -2,7 +2,6 @@
 // and 15).
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
-#include <sqlite3.h>
 
 #include <future>
 #include <map>
@@ -110,26 +109,6 @@ TEST(OpenApprovals, Rule14_AGrantThatIsNotUsedInTimeHasExpired) {
   EXPECT_EQ(h.Execute("pay", {{"id", "o1"}}, late)->code, "APPROVAL_EXPIRED");
   EXPECT_EQ(h.Execute("pay", {{"id", "o2"}}, prompt)->state, CallState::kOk);
   EXPECT_EQ(h.tools.runs("pay"), 1);
-}
-
-// Whoever can write the file can write a grant into a row; the entries do not say so.
-TEST(OpenApprovals, ARowThatItsEntriesDoNotBackStopsTheStart) {
-  for (const char* lie : {"phase = 1, granted_by = 'principal:dora'", "quorum = 0",
-                          "approvers = 'role:integrator'", "binding = 'x'", "tool = 'other'"}) {
-    SCOPED_TRACE(lie);
-    Harness h(AskAlways(R"("role:cs-manager")"), {MoneyTool("pay")});
-    ParkedRun(h);
-    h.Stop();
-    sqlite3* db = nullptr;
-    ASSERT_EQ(sqlite3_open((h.folder + "/audit.db").c_str(), &db), SQLITE_OK);
-    const std::string sql = "UPDATE p_approval SET " + std::string(lie);
-    EXPECT_EQ(sqlite3_exec(db, sql.c_str(), nullptr, nullptr, nullptr), SQLITE_OK);
-    sqlite3_close(db);
-    h.OpenLog();
-    EXPECT_THAT(core::Message(h.StartEngine()), HasSubstr("is not what its entries say"));
-    EXPECT_EQ(h.tools.runs("pay"), 0);
-    h.Stop();
-  }
 }
 
 TEST(OpenApprovals, AHalfGivenApprovalIsTakenUpAgain) {
