@@ -18,26 +18,37 @@ class Literals {
   void Add(std::string_view literal, LetterCase letter_case, int id);
   void Build();
 
-  // The key of the three bytes at `at`, which must be there; one load where four are.
-  static std::uint32_t Key(std::string_view text, std::size_t at) {
-    std::uint32_t key = 0;
+  // The four bytes at `at`, of which three must be there; a fourth that is not is 0. The sizes are
+  // constants on purpose: one load, where a size that varies is a call.
+  static std::uint32_t Head(std::string_view text, std::size_t at) {
+    std::uint32_t head = 0;
     if (at + 4 <= text.size()) {
-      std::memcpy(&key, text.data() + at, 4);
-      return key & 0xFFFFFFU;
+      std::memcpy(&head, text.data() + at, 4);
+      return head;
     }
-    std::memcpy(&key, text.data() + at, 3);
-    return key;
+    std::memcpy(&head, text.data() + at, 3);
+    return head;
+  }
+  // The first three of them, by which literals are found.
+  static std::uint32_t Key(std::string_view text, std::size_t at) {
+    return Head(text, at) & 0xFFFFFFU;
   }
   static constexpr std::uint32_t kHashes = 1U << 14U;
   static std::uint32_t Hash(std::uint32_t key) { return (key | 0x202020U) * 0x9E3779B1U >> 18U; }
-  bool MayBegin(std::uint32_t hash) const { return first_[hash] != first_[hash + 1]; }
+  // The same of four bytes, whatever their case.
+  static std::uint32_t Hash4(std::uint32_t bytes) {
+    return (bytes | 0x20202020U) * 0x85EBCA6BU >> 18U;
+  }
+  // Calls visit(text) for every literal.
+  template <typename Visit>
+  void Each(const Visit& visit) const {
+    for (const Literal& literal : literals_) visit(std::string_view(literal.text));
+  }
 
   // Calls found(id, size) for every literal that stands at `at`, where the three bytes have `hash`.
   template <typename Found>
   void At(std::string_view text, std::size_t at, std::uint32_t hash, const Found& found) const {
-    std::uint32_t head = 0;
-    std::memcpy(&head, text.data() + at, at + 4 <= text.size() ? 4 : 3);
-    head |= kCaseBits;
+    const std::uint32_t head = Head(text, at) | kCaseBits;
     for (std::uint32_t i = first_[hash]; i < first_[hash + 1]; ++i) {
       if ((head & literals_[i].mask) != literals_[i].head) continue;
       if (Stands(literals_[i], text, at)) found(literals_[i].id, literals_[i].text.size());
