@@ -15,6 +15,7 @@
 #include <thread>
 #include <unordered_map>
 
+#include "broker.h"
 #include "cgroup.h"
 #include "core/check.h"
 #include "fd.h"
@@ -64,6 +65,20 @@ bool ReadOutputs(const Fd& file, ResultMessage& message) {
   return true;
 }
 
+// Null with `why`.
+std::unique_ptr<Broker> MakeBroker(BoxSpec& spec, Fd& channel, std::string& why) {
+  Fd ours;
+  if (!MessagePair(ours, channel)) {
+    why = Errno("make the way to the broker");
+    return nullptr;
+  }
+  AddressPolicy policy = spec.addresses;
+  policy.ports.clear();
+  for (const Destination& destination : spec.destinations) policy.ports.push_back(destination.port);
+  spec.env.emplace_back("INTERLOCK_NET_FD", "3");
+  return std::make_unique<Broker>(std::move(ours), spec.destinations, std::move(policy));
+}
+
 // What was in force, as one digest: level, filter, mounts, limits.
 core::Digest ProfileDigest(const BoxSpec& spec, Level level, std::string_view filter) {
   Writer writer;
@@ -74,6 +89,10 @@ core::Digest ProfileDigest(const BoxSpec& spec, Level level, std::string_view fi
     writer.Text(mount.host_path);
     writer.Text(mount.box_path);
     writer.U32(static_cast<std::uint32_t>(mount.access));
+  }
+  for (const Destination& destination : spec.destinations) {
+    writer.Text(destination.host);
+    writer.U32(destination.port);
   }
   const Limits& l = spec.limits;
   for (const std::int64_t value : {l.wall_ms, l.cpu_ms, l.memory_bytes, l.pids, l.stdout_bytes,
@@ -102,14 +121,17 @@ class ProcessLauncher final : public Launcher {
   struct Pending {
     std::function<void(BoxResult)> done;
     core::Digest profile_digest;
+    std::function<void(Output)> on_output;
+    std::unique_ptr<Broker> broker;
   };
 
   std::string Refusal(const BoxSpec& spec) const;
   void Read();
   void OnResult(ResultMessage message, const std::vector<Fd>& fds);
   void OnDeath();
-  // Empty when no such call waits.
-  std::function<void(BoxResult)> Take(std::uint64_t id, core::Digest& digest);
+  void OnOutput(OutputMessage message);
+  // A pending without `done` when no such call waits.
+  Pending Take(std::uint64_t id);
 
   const pid_t pid_;
   const Fd socket_;
@@ -121,6 +143,8 @@ class ProcessLauncher final : public Launcher {
   bool dead_ = false;
   bool closing_ = false;
   std::unordered_map<std::uint64_t, Pending> pending_;
+  // Of boxes that have ended; their threads end by themselves. The reader's own.
+  std::vector<std::unique_ptr<Broker>> ending_;
   std::thread reader_;  // last: started when all else is there
 };
 
@@ -158,16 +182,21 @@ std::uint64_t ProcessLauncher::Run(BoxSpec spec, std::function<void(BoxResult)> 
   }
   const core::Digest digest = ProfileDigest(
       spec, hello_.capabilities.level, hello_.filter_bytes[static_cast<std::size_t>(spec.profile)]);
+  Fd channel;
+  Pending pending{std::move(done), digest, std::move(spec.on_output), nullptr};
+  if (why.empty() && !spec.destinations.empty()) {
+    pending.broker = MakeBroker(spec, channel, why);
+  }
   std::string bytes;
   if (why.empty()) {
     spec.stdin_bytes.clear();
-    bytes = EncodeRun({id, std::move(spec)});
+    bytes = EncodeRun({id, std::move(spec), channel.valid(), pending.on_output != nullptr});
     if (bytes.size() > kMessageBytesMax) why = "argv, env and mounts together are above 160 KiB";
   }
   {
     const std::lock_guard lock(mutex_);
     if (why.empty() && dead_) why = "the sandbox launcher is gone; restart the daemon";
-    if (why.empty()) pending_.emplace(id, Pending{std::move(done), digest});
+    if (why.empty()) pending_.emplace(id, std::move(pending));
   }
   if (!why.empty()) {
     BoxResult result;
@@ -175,12 +204,14 @@ std::uint64_t ProcessLauncher::Run(BoxSpec spec, std::function<void(BoxResult)> 
     result.level = hello_.capabilities.level;
     result.detail = std::move(why);
     result.profile_digest = digest;
-    done(std::move(result));
+    pending.done(std::move(result));
     return id;
   }
-  const int fd = input.get();
+  std::vector<int> fds;
+  if (input.valid()) fds.push_back(input.get());
+  if (channel.valid()) fds.push_back(channel.get());
   // A send that fails means that the launcher is gone: the reader sees its end of file and answers.
-  SendMessage(socket_.get(), bytes, input.valid() ? std::span(&fd, 1) : std::span<const int>(), 0);
+  SendMessage(socket_.get(), bytes, fds, 0);
   return id;
 }
 
@@ -188,14 +219,23 @@ void ProcessLauncher::Cancel(std::uint64_t handle) {
   SendMessage(socket_.get(), EncodeCancel(handle), {}, 0);
 }
 
-std::function<void(BoxResult)> ProcessLauncher::Take(std::uint64_t id, core::Digest& digest) {
+ProcessLauncher::Pending ProcessLauncher::Take(std::uint64_t id) {
   const std::lock_guard lock(mutex_);
   const auto found = pending_.find(id);
-  if (found == pending_.end()) return nullptr;
-  std::function<void(BoxResult)> done = std::move(found->second.done);
-  digest = found->second.profile_digest;
+  if (found == pending_.end()) return {};
+  Pending pending = std::move(found->second);
   pending_.erase(found);
-  return done;
+  return pending;
+}
+
+void ProcessLauncher::OnOutput(OutputMessage message) {
+  std::function<void(Output)> on_output;
+  {
+    const std::lock_guard lock(mutex_);
+    const auto found = pending_.find(message.id);
+    if (found != pending_.end()) on_output = found->second.on_output;
+  }
+  if (on_output) on_output({message.is_stderr, std::move(message.bytes)});
 }
 
 void ProcessLauncher::Read() {
@@ -203,7 +243,12 @@ void ProcessLauncher::Read() {
   std::vector<Fd> fds;
   while (ReceiveMessage(socket_.get(), bytes, fds, 0) == Received::kMessage) {
     Reader reader(bytes);
-    if (static_cast<MessageKind>(reader.U32()) != MessageKind::kResult) continue;
+    const auto kind = static_cast<MessageKind>(reader.U32());
+    if (kind == MessageKind::kOutput) {
+      if (std::optional<OutputMessage> output = DecodeOutput(reader)) OnOutput(std::move(*output));
+      continue;
+    }
+    if (kind != MessageKind::kResult) continue;
     if (std::optional<ResultMessage> message = DecodeResult(reader))
       OnResult(std::move(*message), fds);
   }
@@ -211,17 +256,18 @@ void ProcessLauncher::Read() {
 }
 
 void ProcessLauncher::OnResult(ResultMessage message, const std::vector<Fd>& fds) {
-  core::Digest digest{};
-  const auto done = Take(message.id, digest);
-  if (!done) return;
+  Pending pending = Take(message.id);
+  if (!pending.done) return;
   BoxResult& result = message.result;
-  result.profile_digest = digest;
+  result.profile_digest = pending.profile_digest;
+  if (pending.broker != nullptr) ending_.push_back(std::move(pending.broker));
+  std::erase_if(ending_, [](const auto& broker) { return broker->ended(); });
   if (message.outputs_in_fd != 0 && (fds.empty() || !ReadOutputs(fds[0], message))) {
     result.stdout_dropped += static_cast<std::int64_t>(message.stdout_size);
     result.stderr_dropped += static_cast<std::int64_t>(message.stderr_size);
     result.detail += "; the output was lost for want of memory";
   }
-  done(std::move(result));
+  pending.done(std::move(result));
 }
 
 void ProcessLauncher::OnDeath() {

@@ -126,6 +126,7 @@ std::string SpecProblem(const BoxSpec& spec) {
   if (!NormalAbsolute(spec.work_dir)) return "work_dir must be a normal absolute path";
   if (spec.stdin_bytes.size() > kStdinBytesMax) return "stdin is above 1 MiB";
   if (spec.mounts.size() > kMountsMax) return "more than 64 mounts";
+  if (spec.destinations.size() > kDestinationsMax) return "more than 16 destinations";
   if (std::string problem = WordsProblem(spec); !problem.empty()) return problem;
   for (const Mount& mount : spec.mounts) {
     if (std::string problem = MountProblem(mount); !problem.empty()) return problem;
@@ -158,6 +159,8 @@ std::string EncodeRun(const RunRequest& request) {
                                    l.stderr_bytes, l.file_bytes, l.tmp_bytes, l.tmp_inodes}) {
     writer.I64(value);
   }
+  writer.U32(request.has_channel ? 1 : 0);
+  writer.U32(request.streams ? 1 : 0);
   return writer.bytes();
 }
 
@@ -188,6 +191,8 @@ std::optional<RunRequest> DecodeRun(Reader& reader) {
                               &l.stderr_bytes, &l.file_bytes, &l.tmp_bytes, &l.tmp_inodes}) {
     *value = reader.I64();
   }
+  request.has_channel = reader.U32() != 0;
+  request.streams = reader.U32() != 0;
   if (!reader.finished()) return std::nullopt;
   return request;
 }
@@ -276,6 +281,23 @@ std::optional<ResultMessage> DecodeResult(Reader& reader) {
   message.stderr_size = reader.U64();
   r.stdout_bytes = reader.Text();
   r.stderr_bytes = reader.Text();
+  if (!reader.finished()) return std::nullopt;
+  return message;
+}
+
+std::string EncodeOutput(const OutputMessage& message) {
+  Writer writer = Begin(MessageKind::kOutput);
+  writer.U64(message.id);
+  writer.U32(message.is_stderr ? 1 : 0);
+  writer.Text(message.bytes);
+  return writer.bytes();
+}
+
+std::optional<OutputMessage> DecodeOutput(Reader& reader) {
+  OutputMessage message;
+  message.id = reader.U64();
+  message.is_stderr = reader.U32() != 0;
+  message.bytes = reader.Text();
   if (!reader.finished()) return std::nullopt;
   return message;
 }

@@ -12,12 +12,12 @@
 
 namespace interlock::sandbox {
 
-inline constexpr std::uint32_t kWireVersion = 1;
+inline constexpr std::uint32_t kWireVersion = 2;
 // Outputs up to this size travel in the result message, longer ones in a memfd beside it.
 inline constexpr std::size_t kInlineOutputBytesMax = 96 << 10;
 inline constexpr int kProfiles = 4;
 
-enum class MessageKind : std::uint32_t { kHello, kRun, kCancel, kShutdown, kResult };
+enum class MessageKind : std::uint32_t { kHello, kRun, kCancel, kShutdown, kResult, kOutput };
 
 class Writer {
  public:
@@ -60,7 +60,11 @@ std::string SpecProblem(const BoxSpec& spec);
 
 struct RunRequest {
   std::uint64_t id = 0;
-  BoxSpec spec;  // without stdin_bytes: they come as a descriptor when there are any
+  // Without stdin_bytes: they come as a descriptor when there are any. Without what stays with the
+  // daemon: destinations, addresses, on_output.
+  BoxSpec spec;
+  bool has_channel = false;  // the last descriptor is the way to the broker
+  bool streams = false;      // output is told while it comes
 };
 std::string EncodeRun(const RunRequest& request);
 std::optional<RunRequest> DecodeRun(Reader& reader);
@@ -83,6 +87,14 @@ struct ResultMessage {
 };
 std::string EncodeResult(const ResultMessage& message);
 std::optional<ResultMessage> DecodeResult(Reader& reader);
+
+struct OutputMessage {
+  std::uint64_t id = 0;
+  bool is_stderr = false;
+  std::string bytes;  // at most kInlineOutputBytesMax
+};
+std::string EncodeOutput(const OutputMessage& message);
+std::optional<OutputMessage> DecodeOutput(Reader& reader);
 
 std::string EncodeCancel(std::uint64_t id);
 std::string EncodeShutdown();

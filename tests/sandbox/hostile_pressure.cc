@@ -1,4 +1,5 @@
 #include <fcntl.h>
+#include <netinet/in.h>
 #include <signal.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
@@ -78,6 +79,58 @@ std::string AskOutsideForDescriptor(const Args& args) {
   return Outcome(::connect(fd, reinterpret_cast<const sockaddr*>(&address), sizeof address));
 }
 
+// Asks the broker for a place, says one line there and repeats what comes back.
+std::string AskBroker(const Args& args) {
+  const char* number = std::getenv("INTERLOCK_NET_FD");
+  if (number == nullptr) return "no channel";
+  const int channel = std::atoi(number);
+  const std::string request = "CONNECT " + args[0];
+  if (::send(channel, request.data(), request.size(), 0) < 0) return Outcome(-1);
+  char text[512];
+  iovec part{text, sizeof text};
+  alignas(cmsghdr) char space[CMSG_SPACE(sizeof(int))] = {};
+  msghdr header{};
+  header.msg_iov = &part;
+  header.msg_iovlen = 1;
+  header.msg_control = space;
+  header.msg_controllen = sizeof space;
+  const ssize_t size = ::recvmsg(channel, &header, 0);
+  if (size <= 0) return Outcome(-1);
+  const cmsghdr* c = CMSG_FIRSTHDR(&header);
+  if (c == nullptr) return std::string(text, static_cast<std::size_t>(size));
+  int stream = -1;
+  std::memcpy(&stream, CMSG_DATA(c), sizeof(int));
+  if (::send(stream, "hello\n", 6, 0) != 6) return Outcome(-1);
+  ::shutdown(stream, SHUT_WR);
+  std::string reply;
+  for (ssize_t n; (n = ::read(stream, text, sizeof text)) > 0;) {
+    reply.append(text, static_cast<std::size_t>(n));
+  }
+  return reply;
+}
+
+// The stream that the broker gave is no way to anywhere else.
+std::string TurnBrokerStream(const Args& args) {
+  const std::string first = AskBroker(args);
+  if (first.starts_with("ERR")) return first;
+  sockaddr_in address{};
+  address.sin_family = AF_INET;
+  address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+  address.sin_port = htons(80);
+  std::string all;
+  for (int fd = 3; fd < 16; ++fd) {
+    struct stat info {};
+    if (::fstat(fd, &info) != 0 || !S_ISSOCK(info.st_mode)) continue;
+    ::shutdown(fd, SHUT_RDWR);
+    const long sent = ::sendto(fd, "x", 1, MSG_FASTOPEN | MSG_NOSIGNAL,
+                               reinterpret_cast<const sockaddr*>(&address), sizeof address);
+    const long connected =
+        ::connect(fd, reinterpret_cast<const sockaddr*>(&address), sizeof address);
+    all += sent >= 0 || connected >= 0 ? "open " : "shut ";
+  }
+  return all;
+}
+
 // Many runnable tasks: how much CPU time they got in a second is the launcher's to measure.
 std::string SpinMany(const Args& args) {
   const int count = std::atoi(args[0].c_str());
@@ -121,6 +174,8 @@ Payloads PressurePayloads() {
           {"drip", Drip},
           {"pass-descriptor", PassDescriptor},
           {"ask-outside", AskOutsideForDescriptor},
+          {"ask-broker", AskBroker},
+          {"turn-broker-stream", TurnBrokerStream},
           {"spin-many", SpinMany},
           {"stat-many", StatMany},
           {"flood-sockets", FloodSockets}};

@@ -12,6 +12,7 @@
 
 #include "core/digest.h"
 #include "core/status.h"
+#include "sandbox/address_guard.h"
 
 namespace interlock::sandbox {
 
@@ -39,6 +40,7 @@ struct Limits {
 inline constexpr std::size_t kStdinBytesMax = 1 << 20;
 inline constexpr std::size_t kArgvBytesMax = 64 << 10;  // argv, and env, each
 inline constexpr std::size_t kMountsMax = 64;
+inline constexpr std::size_t kDestinationsMax = 16;
 
 enum class Access { kReadOnly, kReadWrite };
 
@@ -50,6 +52,18 @@ struct Mount {
   Access access = Access::kReadOnly;
 };
 
+// A place on the network that a program may ask for.
+struct Destination {
+  std::string host;  // a name or an address, exactly as the program will write it
+  std::uint16_t port = 0;
+};
+
+// A part of a stream, as it came.
+struct Output {
+  bool is_stderr = false;
+  std::string bytes;
+};
+
 struct BoxSpec {
   Profile profile = Profile::kStatic;
   Level level_min = Level::kFull;
@@ -59,6 +73,16 @@ struct BoxSpec {
   std::string work_dir = "/";  // inside the box
   std::string stdin_bytes;     // at most kStdinBytesMax; the program sees a file, then EOF
   Limits limits;
+  // None: no network at all. Otherwise the program has descriptor 3 (INTERLOCK_NET_FD): it sends
+  // `CONNECT host:port` as one message and receives `OK` with a connected stream, or `ERR why`.
+  // The connection is made outside the box, by a broker; each address is judged when its socket is
+  // made. At most kDestinationsMax.
+  std::vector<Destination> destinations;
+  AddressPolicy addresses;  // of the broker; its ports are the destinations'
+  // Called from the launcher's reader thread (must not block) with each part of the output while
+  // the program runs, and before its result, which holds all of it again. Bytes are the program's:
+  // escape them before they are shown. Empty: nobody looks.
+  std::function<void(Output)> on_output;
 };
 
 enum class EndKind {

@@ -17,6 +17,7 @@ struct Stream {
   std::string kept;
   std::int64_t dropped = 0;
   std::int64_t cap = 0;
+  std::size_t told = 0;  // of `kept`, to a daemon that watches
 
   // Makes the pipe. False with errno.
   bool Open();
@@ -27,7 +28,8 @@ struct Stream {
 
 struct Call {
   RunRequest request;
-  Fd input;  // -1: empty
+  Fd input;    // -1: empty
+  Fd channel;  // to the broker; -1: no network
 };
 
 class Box {
@@ -62,6 +64,7 @@ class Box {
 
   bool called = false;
   std::uint64_t call_id = 0;
+  bool streams = false;
   Limits limits;
   Stream out;
   Stream err;

@@ -175,6 +175,11 @@ void Init::TakeGo() {
     errno = EPROTO;
     steps_.Fail("read the call", "");
   }
+  Fd channel;
+  if (go.request.has_channel && fds.size() > 3) {
+    channel = std::move(fds.back());
+    fds.pop_back();
+  }
   if (plan_.namespaces) {
     AttachMounts(steps_, go, fds);
     SealRoot(steps_, plan_, go);
@@ -186,6 +191,7 @@ void Init::TakeGo() {
     TakeWorkerReady();
     bytes = EncodeGo(go);
   }
+  if (channel.valid()) fds.push_back(std::move(channel));
   std::vector<int> raw;
   for (const Fd& fd : fds) raw.push_back(fd.get());
   if (!SendMessage(worker_socket_.get(), bytes, raw, 0)) FailAndEnd("hand over the call");

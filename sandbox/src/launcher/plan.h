@@ -32,7 +32,8 @@ struct BoxPlan {
 };
 
 // Known with the call. Travels to init, and from there to the program's process before exec, with
-// descriptors: stdin, stdout, stderr, then one a mount if `mounts_are_fds`.
+// descriptors: stdin, stdout, stderr, then one a mount if `mounts_are_fds`, last the way to the
+// broker if there is one.
 struct Go {
   RunRequest request;
   bool mounts_are_fds =

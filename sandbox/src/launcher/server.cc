@@ -117,6 +117,7 @@ void Server::Finish(Box& box) {
   box.out.Drain();
   box.err.Drain();
   registry_.Clear(box.slot);
+  if (box.streams) Tell(box);
   const bool called = box.called;
   const std::uint64_t id = box.call_id;
   BoxResult result = box.Result();
@@ -228,8 +229,10 @@ bool Server::Hand(Box& box, const Call& call, Fitting& fitting) {
   }
   std::vector<int> fds = {input.get(), box.out.write_end.get(), box.err.write_end.get()};
   for (const Fd& mount : fitting.mounts) fds.push_back(mount.get());
+  if (call.channel.valid()) fds.push_back(call.channel.get());
   box.called = true;
   box.call_id = call.request.id;
+  box.streams = call.request.streams;
   box.limits = limits;
   box.out.cap = limits.stdout_bytes;
   box.err.cap = limits.stderr_bytes;
@@ -373,6 +376,10 @@ void Server::OnMessage(std::string_view bytes, std::vector<Fd>& fds) {
       if (!request) return;
       Call call;
       call.request = std::move(*request);
+      if (call.request.has_channel && !fds.empty()) {
+        call.channel = std::move(fds.back());
+        fds.pop_back();
+      }
       if (!fds.empty()) call.input = std::move(fds[0]);
       return Accept(std::move(call));
     }
@@ -403,6 +410,7 @@ void Server::OnBox(unsigned slot, unsigned what) {
     // Its end is not the end of the call.
     ::epoll_ctl(epoll_.get(), EPOLL_CTL_DEL, stream.pipe.get(), nullptr);
   }
+  if (box.streams) Tell(box);
   if (!was_over && stream.over()) {
     box.TakeReports();
     box.Decide(EndKind::kOutput, std::string(what == kOut ? "stdout" : "stderr") +
@@ -469,6 +477,21 @@ void Server::Send(std::uint64_t id, BoxResult result) {
   message.result = std::move(result);
   outgoing.bytes = EncodeResult(message);
   outgoing_.push_back(std::move(outgoing));
+}
+
+// What came since the last time. Nothing is kept back for a daemon that is slow: the queue grows to
+// its cap, and what came later is told with the next part.
+void Server::Tell(Box& box) {
+  constexpr std::size_t kQueueMax = 256;
+  for (Stream* stream : {&box.out, &box.err}) {
+    while (stream->told < stream->kept.size() && outgoing_.size() < kQueueMax) {
+      const std::string part = stream->kept.substr(stream->told, kInlineOutputBytesMax);
+      stream->told += part.size();
+      Outgoing outgoing;
+      outgoing.bytes = EncodeOutput({box.call_id, stream == &box.err, part});
+      outgoing_.push_back(std::move(outgoing));
+    }
+  }
 }
 
 void Server::Flush() {

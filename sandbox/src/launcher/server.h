@@ -66,6 +66,7 @@ class Server {
   int TimeToNext() const;
   void Watch(int fd, unsigned slot, unsigned what);
   void Send(std::uint64_t id, BoxResult result);
+  void Tell(Box& box);
   void Flush();
   void KillAll();
   unsigned running() const;

@@ -20,6 +20,8 @@
 namespace interlock::sandbox {
 namespace {
 constexpr rlim_t kOpenFilesMax = 256;
+constexpr int kChannel = 3;    // of the program
+constexpr int kOwnFirst = 32;  // ours, until exec
 constexpr std::size_t kRehearsedBytes = 4096;
 constexpr const char* kExecFolders[] = {"/usr",   "/bin",   "/sbin",  "/lib",
                                         "/lib32", "/lib64", "/libx32"};
@@ -175,7 +177,8 @@ std::vector<std::string> Environment(const BoxSpec& spec) {
   return words;
 }
 
-[[noreturn]] void Execute(const Steps& steps, BoxSpec& spec, const std::vector<Fd>& fds) {
+[[noreturn]] void Execute(const Steps& steps, BoxSpec& spec, const std::vector<Fd>& fds,
+                          const Fd& channel) {
   steps.Must(::chdir(spec.work_dir.c_str()), "chdir to work_dir", spec.work_dir.c_str());
   for (int i = 0; i < 3; ++i) {
     steps.Must(::dup2(fds[static_cast<std::size_t>(i)].get(), i), "dup2");
@@ -184,7 +187,9 @@ std::vector<std::string> Environment(const BoxSpec& spec) {
   const std::vector<char*> env = Pointers(environment);
   const std::vector<char*> argv = Pointers(spec.argv);
   // The socket to init goes with exec: its end of file says that exec succeeded.
-  steps.Must(::syscall(SYS_close_range, 3u, ~0u, CLOSE_RANGE_CLOEXEC), "close_range");
+  if (channel.valid()) steps.Must(::dup2(channel.get(), kChannel), "dup2");
+  const unsigned first = channel.valid() ? kChannel + 1 : kChannel;
+  steps.Must(::syscall(SYS_close_range, first, ~0u, CLOSE_RANGE_CLOEXEC), "close_range");
   ::execve(argv[0], argv.data(), env.data());
   steps.Fail("exec", spec.argv[0].c_str());
 }
@@ -203,7 +208,11 @@ void Rehearse() {
 }
 }  // namespace
 
-void RunWorker(const BoxPlan& plan, int socket, uid_t uid, gid_t gid) {
+void RunWorker(const BoxPlan& plan, int init_socket, uid_t uid, gid_t gid) {
+  // Out of the way of the numbers that the program gets.
+  const int socket = ::fcntl(init_socket, F_DUPFD_CLOEXEC, kOwnFirst);
+  if (socket < 0) ::_exit(1);
+  ::close(init_socket);
   const Steps steps(socket);
   Harden(steps, plan, uid, gid);
   Landlock landlock;
@@ -217,9 +226,14 @@ void RunWorker(const BoxPlan& plan, int socket, uid_t uid, gid_t gid) {
   Go go;
   errno = EPROTO;
   steps.Must(DecodeGo(bytes, go) && fds.size() >= 3, "read the call");
+  Fd channel;
+  if (go.request.has_channel) {
+    channel = std::move(fds.back());
+    fds.pop_back();
+  }
   ConfineFiles(steps, plan, landlock, go, fds);
   SetLimits(steps, go);
-  Execute(steps, go.request.spec, fds);
+  Execute(steps, go.request.spec, fds, channel);
 }
 
 }  // namespace interlock::sandbox
