@@ -1,5 +1,7 @@
 // A signer in this process. Its memory of what it signed lives beside its key, apart from the
 // database, so that a log that was rolled back or rewritten gets no second signature.
+#include "file_signer.h"
+
 #include <sodium.h>
 #include <unistd.h>
 
@@ -15,6 +17,7 @@
 #include "private_file.h"
 #include "rotation_check.h"
 #include "signing_key.h"
+#include "succession.h"
 
 namespace interlock::audit {
 namespace {
@@ -53,29 +56,53 @@ core::Status CheckContinues(const SignedHead& last, const SignRequest& request) 
                                   " that it signed before, so the log was rewritten");
 }
 
+bool Holds(const RotationProof& proof) {
+  const InclusionClaim claim{LeafHash(proof.entry), proof.index, proof.head.size, proof.head.root};
+  return InclusionHolds(claim, proof.inclusion);
+}
+
 // The entry as the handing over of one key to another; both signed it.
-core::StatusOr<std::pair<std::string, std::string>> KeysOf(const RotationProof& proof) {
+core::StatusOr<std::pair<std::string, std::string>> KeysOf(const RotationProof& proof,
+                                                           const ParsedEntry& entry) {
   const core::Status bad =
       core::PermissionDenied("no entry that hands over to another key was shown to the signer");
-  const auto entry = ParseEntry(proof.entry);
-  if (!entry || entry->kind != kRotatedKind || entry->envelope.index != proof.index) return bad;
-  const auto body = core::JsonObjectView::Of(entry->body);
+  if (entry.kind != kRotatedKind || entry.envelope.index != proof.index) return bad;
+  const auto body = core::JsonObjectView::Of(entry.body);
   const auto old_key = body.ok() ? body->String("old_key") : std::nullopt;
   if (!old_key) return bad;
-  auto new_key = RotatedKey(entry->body, *old_key);
+  auto new_key = RotatedKey(entry.body, *old_key);
   if (!new_key) return bad;
-  const InclusionClaim claim{LeafHash(proof.entry), proof.index, proof.head.size, proof.head.root};
-  if (!InclusionHolds(claim, proof.inclusion)) {
+  if (!Holds(proof)) {
     return core::PermissionDenied("the entry that hands over to another key is not in the tree");
   }
   return std::pair(*old_key, *std::move(new_key));
 }
 
+// The origin of the log that the entry opens the way for: the one after that of the head, which
+// ends with this entry.
+core::StatusOr<std::string> SuccessorIn(const RotationProof& proof, const ParsedEntry& entry,
+                                        std::string_view base) {
+  const auto number = LogNumber(proof.head.origin, base);
+  const auto body = core::JsonObjectView::Of(entry.body);
+  auto next = body.ok() ? body->String("next") : std::nullopt;
+  if (!number || !next || *next != OriginOf(base, *number + 1) ||
+      entry.envelope.index != proof.index || proof.index + 1 != proof.head.size) {
+    return core::PermissionDenied("no entry that closes log `" + std::string(proof.head.origin) +
+                                  "` was shown to the signer");
+  }
+  if (!Holds(proof)) {
+    return core::PermissionDenied("the entry that closes the log is not in the tree");
+  }
+  return *std::move(next);
+}
+
 class FileSigner final : public Signer {
  public:
-  FileSigner(std::string folder, std::string name, SigningKey key, std::vector<std::string> retired)
+  FileSigner(std::string folder, std::string name, Successors successors, SigningKey key,
+             std::vector<std::string> retired)
       : folder_(std::move(folder)),
         name_(std::move(name)),
+        successors_(successors),
         key_(std::move(key)),
         retired_(std::move(retired)) {}
 
@@ -85,6 +112,7 @@ class FileSigner final : public Signer {
       return core::InvalidArgument("a checkpoint's origin is one line of text");
     }
     const std::lock_guard lock(mutex_);
+    INTERLOCK_RETURN_IF_ERROR(CheckMayBegin(origin));
     INTERLOCK_ASSIGN_OR_RETURN(HeadFile * file, FileOf(origin));
     INTERLOCK_RETURN_IF_ERROR(CheckContinues(file->last(), request));
     return Remember(*file, request);
@@ -95,7 +123,7 @@ class FileSigner final : public Signer {
     if (!HasHead(origin)) return std::optional<Checkpoint>();
     INTERLOCK_ASSIGN_OR_RETURN(const HeadFile* file, FileOf(origin));
     const SignedHead& last = file->last();
-    if (last.turn == 0) return std::optional<Checkpoint>();
+    if (last.size == 0) return std::optional<Checkpoint>();
     return std::optional(Checkpoint{std::string(origin), last.size, last.root, {}});
   }
 
@@ -123,21 +151,10 @@ class FileSigner final : public Signer {
   }
 
   core::StatusOr<Checkpoint> FinishRotation(const RotationProof& proof) override {
-    INTERLOCK_ASSIGN_OR_RETURN(const auto keys, KeysOf(proof));
+    const auto entry = ParseEntry(proof.entry);
+    if (!entry) return core::PermissionDenied("no entry of a log was shown to the signer");
     const std::lock_guard lock(mutex_);
-    const core::Status unknown =
-        core::PermissionDenied("the signer signed nothing of this log before");
-    if (!HasHead(proof.head.origin)) return unknown;
-    INTERLOCK_ASSIGN_OR_RETURN(HeadFile * file, FileOf(proof.head.origin));
-    if (file->last().turn == 0) return unknown;
-    INTERLOCK_RETURN_IF_ERROR(CheckContinues(file->last(), proof.head));
-    if (keys.second != key_.verifier_key()) {
-      if (keys.first != key_.verifier_key()) {
-        return core::FailedPrecondition("the entry hands over from another key than the signer's");
-      }
-      INTERLOCK_RETURN_IF_ERROR(TakeNext(keys.second));
-    }
-    return Remember(*file, proof.head);
+    return entry->kind == kClosedKind ? FinishLog(proof, *entry) : FinishKey(proof, *entry);
   }
 
   // Keys of `<folder>/signer.retired-<n>`, oldest first, without the present one.
@@ -163,6 +180,62 @@ class FileSigner final : public Signer {
     }
     const std::string text = CheckpointText(head.origin, head.size, head.root);
     return Checkpoint{std::string(head.origin), head.size, head.root, key_.Note(text)};
+  }
+
+  // The file of a log of which something was signed. The head continues that.
+  core::StatusOr<HeadFile*> FileOfContinued(const SignRequest& head) {
+    const core::Status unknown =
+        core::PermissionDenied("the signer signed nothing of this log before");
+    if (!HasHead(head.origin)) return unknown;
+    INTERLOCK_ASSIGN_OR_RETURN(HeadFile * file, FileOf(head.origin));
+    if (file->last().turn == 0) return unknown;
+    INTERLOCK_RETURN_IF_ERROR(CheckContinues(file->last(), head));
+    return file;
+  }
+
+  core::StatusOr<Checkpoint> FinishKey(const RotationProof& proof, const ParsedEntry& entry) {
+    INTERLOCK_ASSIGN_OR_RETURN(const auto keys, KeysOf(proof, entry));
+    INTERLOCK_ASSIGN_OR_RETURN(HeadFile * file, FileOfContinued(proof.head));
+    if (keys.second != key_.verifier_key()) {
+      if (keys.first != key_.verifier_key()) {
+        return core::FailedPrecondition("the entry hands over from another key than the signer's");
+      }
+      INTERLOCK_RETURN_IF_ERROR(TakeNext(keys.second));
+    }
+    return Remember(*file, proof.head);
+  }
+
+  // The successor's file, with the head of no entries, says that it may begin.
+  core::StatusOr<Checkpoint> FinishLog(const RotationProof& proof, const ParsedEntry& entry) {
+    INTERLOCK_ASSIGN_OR_RETURN(const std::string next, SuccessorIn(proof, entry, name_));
+    INTERLOCK_ASSIGN_OR_RETURN(HeadFile * file, FileOfContinued(proof.head));
+    INTERLOCK_ASSIGN_OR_RETURN(Checkpoint checkpoint, Remember(*file, proof.head));
+    INTERLOCK_ASSIGN_OR_RETURN(HeadFile * successor, FileOf(next));
+    if (successor->last().turn == 0) {
+      INTERLOCK_RETURN_IF_ERROR(successor->Store(0, EmptyRoot()));
+    }
+    return checkpoint;
+  }
+
+  // The first log of a name begins when it is first seen; a later one when its turn has come.
+  core::Status CheckMayBegin(std::string_view origin) {
+    const auto number = LogNumber(origin, name_);
+    if (successors_ == Successors::kAny || !number || *number == 1) return core::OkStatus();
+    INTERLOCK_ASSIGN_OR_RETURN(const bool known, IsKnown(origin));
+    if (known) return core::OkStatus();
+    const std::string before = OriginOf(name_, *number - 1);
+    INTERLOCK_ASSIGN_OR_RETURN(const bool follows, IsKnown(before));
+    if (follows && successors_ == Successors::kRestored) return core::OkStatus();
+    return core::PermissionDenied(
+        "signer refuses log `" + std::string(origin) + "`: nobody showed it that `" + before +
+        "` was closed; after `audit rotate --restored` start the signer once with "
+        "--allow-restored");
+  }
+
+  core::StatusOr<bool> IsKnown(std::string_view origin) {
+    if (!HasHead(origin)) return false;
+    INTERLOCK_ASSIGN_OR_RETURN(const HeadFile* file, FileOf(origin));
+    return file->last().turn > 0;
   }
 
   core::Status TakeNext(const std::string& new_key) {
@@ -210,6 +283,7 @@ class FileSigner final : public Signer {
 
   const std::string folder_;
   const std::string name_;
+  const Successors successors_;
   mutable std::mutex mutex_;
   SigningKey key_;
   std::vector<std::string> retired_;
@@ -219,7 +293,8 @@ class FileSigner final : public Signer {
 }  // namespace
 
 core::StatusOr<std::unique_ptr<Signer>> OpenFileSigner(const std::string& folder,
-                                                       std::string_view name) {
+                                                       std::string_view name,
+                                                       Successors successors) {
   if (sodium_init() < 0) return core::Internal("libsodium does not start");
   if (!IsKeyName(name)) {
     return core::InvalidArgument("signer name `" + std::string(name) +
@@ -230,8 +305,13 @@ core::StatusOr<std::unique_ptr<Signer>> OpenFileSigner(const std::string& folder
                              SigningKey::ReadOrMake(folder + std::string(kKeyFile), name));
   INTERLOCK_ASSIGN_OR_RETURN(std::vector<std::string> retired,
                              FileSigner::ReadRetired(folder, key.verifier_key()));
-  return std::unique_ptr<Signer>(
-      std::make_unique<FileSigner>(folder, std::string(name), std::move(key), std::move(retired)));
+  return std::unique_ptr<Signer>(std::make_unique<FileSigner>(folder, std::string(name), successors,
+                                                              std::move(key), std::move(retired)));
+}
+
+core::StatusOr<std::unique_ptr<Signer>> OpenFileSigner(const std::string& folder,
+                                                       std::string_view name) {
+  return OpenFileSigner(folder, name, Successors::kAny);
 }
 
 }  // namespace interlock::audit

@@ -147,6 +147,8 @@ class Rotator {
   core::Status Reserve();
   core::Status Close();
   core::Status Sign();
+  core::Status SignClosing(const SignRequest& head);
+  core::Status ShowClosed(const SignRequest& head);
   core::StatusOr<RotateReport> Finish();
   core::StatusOr<RotateReport> Succeed();
   core::Status Commit(Batch& batch, Store& store, bool fold);
@@ -339,12 +341,19 @@ core::Status Rotator::Close() {
   return Sign();
 }
 
+// Only after a log that it saw closed does the signer begin another.
+core::Status Rotator::ShowClosed(const SignRequest& head) {
+  INTERLOCK_ASSIGN_OR_RETURN(
+      Statement row, Statement::Prepare(store_->db(), "SELECT bytes FROM entry WHERE idx = ?"));
+  const std::uint64_t last = head.size - 1;
+  INTERLOCK_ASSIGN_OR_RETURN(const bool there, row.Int(1, static_cast<std::int64_t>(last)).Step());
+  if (!there) return core::DataLoss("entry " + std::to_string(last) + " is missing");
+  INTERLOCK_ASSIGN_OR_RETURN(StoredTree tree, StoredTree::On(store_->db()));
+  INTERLOCK_ASSIGN_OR_RETURN(auto path, InclusionPath(tree, last, head.size));
+  return log_.signer->FinishRotation({row.Bytes(0), last, std::move(path), head}).status();
+}
+
 core::Status Rotator::Sign() {
-  if (!store_->checkpoints_at_open().empty() &&
-      store_->checkpoints_at_open().back().size == store_->size()) {
-    previous_.note = store_->checkpoints_at_open().back().note;
-    return core::OkStatus();
-  }
   const SignRequest head{log_.origin, store_->size(), store_->Root(),
                          [this](std::uint64_t old_size,
                                 std::uint64_t size) -> core::StatusOr<std::vector<core::Digest>> {
@@ -352,6 +361,16 @@ core::Status Rotator::Sign() {
                                                       StoredTree::On(store_->db()));
                            return ConsistencyPath(tree, old_size, size);
                          }};
+  INTERLOCK_RETURN_IF_ERROR(SignClosing(head));
+  return ShowClosed(head);
+}
+
+core::Status Rotator::SignClosing(const SignRequest& head) {
+  if (!store_->checkpoints_at_open().empty() &&
+      store_->checkpoints_at_open().back().size == store_->size()) {
+    previous_.note = store_->checkpoints_at_open().back().note;
+    return core::OkStatus();
+  }
   INTERLOCK_ASSIGN_OR_RETURN(
       const Checkpoint checkpoint,
       store_->rotated_at()

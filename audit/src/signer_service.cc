@@ -17,6 +17,7 @@
 #include <thread>
 
 #include "audit/checkpoint.h"
+#include "file_signer.h"
 #include "folder_lock.h"
 #include "note_key.h"
 #include "signer_wire.h"
@@ -184,7 +185,10 @@ class ServiceImpl final : public SignerService {
     const std::lock_guard lock(mutex_);
     if (const auto found = signers_.find(name); found != signers_.end()) return found->second.get();
     const std::string folder = options_.folder + "/" + core::Hex(core::Sha256(name)).substr(0, 16);
-    INTERLOCK_ASSIGN_OR_RETURN(std::unique_ptr<Signer> signer, OpenFileSigner(folder, name));
+    INTERLOCK_ASSIGN_OR_RETURN(
+        std::unique_ptr<Signer> signer,
+        OpenFileSigner(folder, name,
+                       options_.allow_restored ? Successors::kRestored : Successors::kClosed));
     return signers_.emplace(name, std::move(signer)).first->second.get();
   }
 

@@ -11,6 +11,7 @@
 #include <fstream>
 #include <iterator>
 
+#include "audit/merkle.h"
 #include "audit/proof.h"
 #include "audit/signer_service.h"
 #include "audit/witness.h"
@@ -261,6 +262,56 @@ TEST_F(RotateTest, AnIndependentSignerSignsForTheLogsThatFollow) {
   EXPECT_EQ(Check(signer_->verifier_key()).report.verdict, Verdict::kIntact);
   EXPECT_EQ(signer_->LastHead("interlock.example/other").status().code(),
             core::StatusCode::kPermissionDenied);
+}
+
+// Whoever reaches the socket once got a history of his own signed as the log after the next.
+TEST_F(RotateTest, TheSignerBeginsNoLogBeforeItsTurn) {
+  SignerServiceOptions service_options{folder_.path() + "/apart",
+                                       folder_.path() + "/signer.sock",
+                                       {"interlock.example/main"},
+                                       std::nullopt};
+  auto service = SignerService::Start(service_options);
+  ASSERT_TRUE(service.ok()) << service.status();
+  signer_ = *ConnectSigner(service_options.socket, "interlock.example/main");
+  Fill(9, "v");
+  fs::copy_file(At("audit.db"), At("backup"));
+  const std::string second = "interlock.example/main/2";
+  const auto forge = [&](std::string_view origin) {
+    return signer_->Sign({origin, 5, core::Sha256("forged"), {}}).status().code();
+  };
+  EXPECT_EQ(forge(second), core::StatusCode::kPermissionDenied);
+  EXPECT_EQ(forge("interlock.example/main/9999"), core::StatusCode::kPermissionDenied);
+  const SignRequest forged{second, 1, core::Sha256("forged"), {}};
+  const std::string entry =
+      R"({"actor":"x","body":{"next":"interlock.example/main/2"},"cites":[],"index":0,)"
+      R"("kind":"log.closed","prev":"","run":"","run_seq":-1,"tenant":"main","time_us":1,"v":1})";
+  const SignRequest alone{"interlock.example/main", 1, LeafHash(entry), {}};
+  EXPECT_EQ(signer_->FinishRotation({entry, 0, {}, alone}).status().code(),
+            core::StatusCode::kFailedPrecondition);  // not the tree that it signed
+  EXPECT_EQ(signer_->FinishRotation({entry, 0, {}, forged}).status().code(),
+            core::StatusCode::kPermissionDenied);
+  MustRotate();  // the harmless twin
+  EXPECT_EQ(forge("interlock.example/main/3"), core::StatusCode::kPermissionDenied);
+  Fill(9, "w");
+  EXPECT_EQ(forge(second), core::StatusCode::kFailedPrecondition);
+  EXPECT_EQ((*signer_->LastHead(second))->size, 17u);
+  // What follows a restored copy was closed by nobody: the signer's owner says so.
+  fs::rename(At("audit.db"), At("lost"));
+  fs::rename(At("backup"), At("audit.db"));
+  fs::remove(At("audit-0001.db"));
+  RotateOptions restored = Rotation();
+  restored.cause = RotationCause::kRestored;
+  const auto report = Rotate(restored);
+  ASSERT_TRUE(report.ok()) << report.status();
+  const core::Status refused = Log::Open(Options()).status();
+  EXPECT_NE(Message(refused).find("--allow-restored"), std::string::npos) << refused;
+  service->reset();
+  service_options.allow_restored = true;
+  service = SignerService::Start(service_options);
+  ASSERT_TRUE(service.ok()) << service.status();
+  EXPECT_EQ(forge("interlock.example/main/4"), core::StatusCode::kPermissionDenied);
+  MustOpen();
+  EXPECT_EQ((*signer_->LastHead("interlock.example/main/3"))->size, 8u);
 }
 
 TEST_F(RotateTest, AWitnessFollows) {

@@ -52,9 +52,9 @@ std::string RotationText(std::string_view old_key, std::string_view new_key);
 // Errors: kInvalidArgument for keys that are none, kPermissionDenied unless both signatures hold.
 core::Status CheckRotation(const KeyRotation& rotation);
 
-// What a signer must see before it takes the next key in use.
+// What a signer must see before it takes the next key in use or begins the next log.
 struct RotationProof {
-  std::string_view entry;  // bytes of the entry `signer.rotated`, of no other log
+  std::string_view entry;  // bytes of `signer.rotated`, or of `log.closed`, the head's last entry
   std::uint64_t index = 0;
   std::vector<core::Digest> inclusion;  // RFC 6962 audit path of the entry in the tree of `head`
   SignRequest head;                     // signed with the next key
@@ -81,7 +81,7 @@ class Signer {
   virtual bool independent() const = 0;
   // Makes the next key and keeps it, without using it. The same again until FinishRotation.
   virtual core::StatusOr<KeyRotation> BeginRotation() = 0;
-  // Takes the next key in use and signs with it the head that holds the entry. Idempotent. Errors:
+  // Takes the key or log in use that the entry names, and signs the head. Idempotent. Errors:
   // those of Sign; kPermissionDenied when the entry is not shown to stand in that tree, is none
   // that both keys signed, or stands in a tree of which nothing was signed before;
   // kFailedPrecondition when it names neither the next nor the present key.

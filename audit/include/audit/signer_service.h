@@ -23,6 +23,10 @@ struct SignerServiceOptions {
   std::vector<std::string> origins;
   // Only processes of this user are answered; nullopt: whoever can connect.
   std::optional<unsigned> peer_uid;
+  // Also sign a log after one that nobody closed, once the older log has a head: for the start
+  // after `audit rotate --restored`. Otherwise a log that follows another begins when the signer
+  // was shown the entry `log.closed` in that one's last head.
+  bool allow_restored = false;
 };
 
 // Thread-safe.

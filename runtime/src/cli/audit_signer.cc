@@ -84,6 +84,8 @@ void AddSignerCommands(CLI::App& group, Session& session) {
                      "A log that it signs for: <audit.origin>/<tenant>; once for each tenant");
   auto user = std::make_shared<std::string>();
   signer->add_option("--user", *user, "Answer this user only: the daemon's");
+  signer->add_flag("--allow-restored", options->allow_restored,
+                   "Sign the new log of `audit rotate --restored`; for one start only");
   CLI::App* rotate = signer->add_subcommand(
       "rotate-key", "Give the signer a new key; both keys sign the entry that says so");
   // One action for both: the parser calls the outer command's as well.
