@@ -44,7 +44,7 @@ core::StatusOr<FolderLock> FolderLock::Take(const std::string& folder) {
   if (!lock.fd_.valid()) return ErrnoStatus("cannot open", path);
   if (!LockSoon(lock.fd_.get())) {
     return core::FailedPrecondition("`" + folder + "` is in use by process " +
-                                    HolderOf(lock.fd_.get()) + "; one daemon a partition");
+                                    HolderOf(lock.fd_.get()) + "; one process a folder");
   }
   const std::string pid = std::to_string(::getpid()) + "\n";
   if (::ftruncate(lock.fd_.get(), 0) != 0 ||

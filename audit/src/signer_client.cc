@@ -24,8 +24,11 @@ core::Status ErrorOf(const WireLines& reply) {
 }
 
 core::StatusOr<WireLines> Ask(WireSocket& socket, const WireLines& lines) {
-  INTERLOCK_RETURN_IF_ERROR(socket.Send(lines));
-  INTERLOCK_ASSIGN_OR_RETURN(WireLines reply, socket.Receive());
+  const core::Status sent = socket.Send(lines);
+  // A signer that answers other users only says so without having read the request.
+  auto received = socket.Receive();
+  if (!received.ok()) return sent.ok() ? received.status() : sent;
+  WireLines reply = *std::move(received);
   if (reply[0] == "error") return ErrorOf(reply);
   return reply;
 }

@@ -2,8 +2,10 @@
 // bytes, steps and time, so that a peer can waste only its own turn.
 #include "audit/signer_service.h"
 
+#include <fcntl.h>
 #include <poll.h>
 #include <sys/eventfd.h>
+#include <sys/file.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
@@ -27,6 +29,7 @@ namespace interlock::audit {
 namespace {
 
 constexpr std::size_t kThreads = 4;
+constexpr int kFirstByteMillis = 1000;        // a client sends its request as it connects
 constexpr std::size_t kProofHashesMax = 128;  // 2 * 64 levels
 
 core::StatusOr<core::Digest> DigestOf(const std::string& base64) {
@@ -43,9 +46,15 @@ core::Status BadRequest() {
   return core::InvalidArgument("not a request of the signer's protocol");
 }
 
+struct Listener {
+  UniqueFd lock;  // flock on "<socket>.lock": one signer a socket, whatever its folder
+  UniqueFd socket;
+  ino_t inode = 0;
+};
+
 class ServiceImpl final : public SignerService {
  public:
-  ServiceImpl(SignerServiceOptions options, FolderLock lock, UniqueFd listener, UniqueFd stop)
+  ServiceImpl(SignerServiceOptions options, FolderLock lock, Listener listener, UniqueFd stop)
       : options_(std::move(options)),
         lock_(std::move(lock)),
         listener_(std::move(listener)),
@@ -56,18 +65,28 @@ class ServiceImpl final : public SignerService {
     const std::uint64_t one = 1;
     static_cast<void>(!::write(stop_.get(), &one, sizeof one));  // an eventfd of 0 takes it
     for (std::thread& thread : threads_) thread.join();
-    ::unlink(options_.socket.c_str());
+    // Never the socket of another signer, should somebody have put one there by hand.
+    struct stat info {};
+    if (::stat(options_.socket.c_str(), &info) == 0 && info.st_ino == listener_.inode) {
+      ::unlink(options_.socket.c_str());
+    }
+    ::unlink((options_.socket + ".lock").c_str());
   }
 
  private:
   void Serve() {
-    std::array<pollfd, 2> wait{{{listener_.get(), POLLIN, 0}, {stop_.get(), POLLIN, 0}}};
+    std::array<pollfd, 2> wait{{{listener_.socket.get(), POLLIN, 0}, {stop_.get(), POLLIN, 0}}};
     while (true) {
       if (::poll(wait.data(), wait.size(), -1) < 0) continue;
       if (wait[1].revents != 0) return;
-      UniqueFd fd(::accept4(listener_.get(), nullptr, nullptr, SOCK_CLOEXEC));
+      UniqueFd fd(::accept4(listener_.socket.get(), nullptr, nullptr, SOCK_CLOEXEC));
       if (!fd.valid() || !LimitWaiting(fd.get()).ok()) continue;
       WireSocket socket(std::move(fd));
+      if (const core::Status peer = CheckPeer(socket); !peer.ok()) {
+        static_cast<void>(socket.Send(ErrorLines(peer)));
+        continue;  // not waited for: it would hold a thread that others need
+      }
+      if (!socket.Readable(kFirstByteMillis)) continue;
       const auto request = socket.Receive();
       if (!request.ok()) continue;  // nothing that could be answered
       const auto reply = Answer(socket, *request);
@@ -81,14 +100,15 @@ class ServiceImpl final : public SignerService {
     return {"error", std::to_string(static_cast<int>(status.code())), message};
   }
 
+  core::Status CheckPeer(const WireSocket& socket) const {
+    if (!options_.peer_uid) return core::OkStatus();
+    INTERLOCK_ASSIGN_OR_RETURN(const unsigned uid, socket.PeerUid());
+    if (uid == *options_.peer_uid) return core::OkStatus();
+    return core::PermissionDenied("this signer answers another user only (--user)");
+  }
+
   core::StatusOr<WireLines> Answer(WireSocket& socket, const WireLines& request) {
     if (request.size() < 2) return BadRequest();
-    if (options_.peer_uid) {
-      INTERLOCK_ASSIGN_OR_RETURN(const unsigned uid, socket.PeerUid());
-      if (uid != *options_.peer_uid) {
-        return core::PermissionDenied("this signer answers another user only (--user)");
-      }
-    }
     INTERLOCK_ASSIGN_OR_RETURN(Signer * signer, SignerOf(request[1]));
     if (request[0] == "sign" && request.size() == 5) return Sign(socket, *signer, request);
     if (request[0] == "head" && request.size() == 3) return Head(*signer, request);
@@ -194,28 +214,52 @@ class ServiceImpl final : public SignerService {
 
   const SignerServiceOptions options_;
   const FolderLock lock_;
-  const UniqueFd listener_;
+  const Listener listener_;
   const UniqueFd stop_;
   std::mutex mutex_;
   std::map<std::string, std::unique_ptr<Signer>> signers_;
   std::array<std::thread, kThreads> threads_;
 };
 
-core::StatusOr<UniqueFd> Listen(const std::string& path) {
+core::StatusOr<UniqueFd> LockSocket(const std::string& path) {
+  const std::string name = path + ".lock";
+  UniqueFd lock(::open(name.c_str(), O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600));
+  if (!lock.valid()) return ErrnoStatus("cannot open", name);
+  // A signer that ends removes the file: a lock on what it removed keeps nobody out.
+  struct stat held {};
+  struct stat named {};
+  if (::flock(lock.get(), LOCK_EX | LOCK_NB) == 0 && ::fstat(lock.get(), &held) == 0 &&
+      ::stat(name.c_str(), &named) == 0 && held.st_ino == named.st_ino) {
+    return lock;
+  }
+  return core::FailedPrecondition("another signer is at `" + path +
+                                  "` already; end it, or give this one another --socket");
+}
+
+core::StatusOr<Listener> Listen(const std::string& path) {
   sockaddr_un address{};
   address.sun_family = AF_UNIX;
   if (path.empty() || path.size() >= sizeof address.sun_path) {
     return core::InvalidArgument("`" + path + "` is empty or too long for a socket");
   }
   std::memcpy(address.sun_path, path.data(), path.size());
-  UniqueFd fd(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
-  ::unlink(path.c_str());  // left by a signer that was killed; the folder's lock says it is gone
-  if (!fd.valid() ||
-      ::bind(fd.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address) != 0 ||
-      ::chmod(path.c_str(), 0660) != 0 || ::listen(fd.get(), 16) != 0) {
+  Listener listener;
+  INTERLOCK_ASSIGN_OR_RETURN(listener.lock, LockSocket(path));
+  if (WireSocket::Connect(path).ok()) {  // of an older version, which takes no lock
+    return core::FailedPrecondition("something answers at `" + path +
+                                    "` already; end it, or give another --socket");
+  }
+  listener.socket = UniqueFd(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
+  const int fd = listener.socket.get();
+  ::unlink(path.c_str());  // left by a signer that was killed: nobody has the lock or answers
+  struct stat info {};
+  if (fd < 0 || ::bind(fd, reinterpret_cast<const sockaddr*>(&address), sizeof address) != 0 ||
+      ::chmod(path.c_str(), 0660) != 0 || ::listen(fd, 16) != 0 ||
+      ::stat(path.c_str(), &info) != 0) {
     return ErrnoStatus("cannot listen at", path);
   }
-  return fd;
+  listener.inode = info.st_ino;
+  return listener;
 }
 
 }  // namespace
@@ -238,7 +282,7 @@ core::StatusOr<std::unique_ptr<SignerService>> SignerService::Start(
                                   "`; set its mode to 0700");
   }
   INTERLOCK_ASSIGN_OR_RETURN(FolderLock lock, FolderLock::Take(options.folder));
-  INTERLOCK_ASSIGN_OR_RETURN(UniqueFd listener, Listen(options.socket));
+  INTERLOCK_ASSIGN_OR_RETURN(Listener listener, Listen(options.socket));
   UniqueFd stop(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
   if (!stop.valid()) return core::ResourceExhausted("no event for the signer");
   return std::unique_ptr<SignerService>(std::make_unique<ServiceImpl>(

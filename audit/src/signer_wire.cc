@@ -1,5 +1,6 @@
 #include "signer_wire.h"
 
+#include <poll.h>
 #include <sys/socket.h>
 #include <sys/time.h>
 #include <sys/un.h>
@@ -106,6 +107,11 @@ core::StatusOr<WireLines> WireSocket::Receive() {
     at = end + 1;
   }
   return lines;
+}
+
+bool WireSocket::Readable(int timeout_ms) const {
+  pollfd wait{fd_.get(), POLLIN, 0};
+  return ::poll(&wait, 1, timeout_ms) == 1;
 }
 
 core::StatusOr<unsigned> WireSocket::PeerUid() const {

@@ -24,6 +24,8 @@ class WireSocket {
   // kInvalidArgument for a frame that is too long, empty, or does not end in a newline.
   core::Status Send(const WireLines& lines);
   core::StatusOr<WireLines> Receive();
+  // Whether something can be read within the time; false also when the wait is interrupted.
+  bool Readable(int timeout_ms) const;
   // The uid of the process at the other end when it connected or listened.
   core::StatusOr<unsigned> PeerUid() const;
 

@@ -80,6 +80,21 @@ class SignerTest : public LogFixture {
     ::close(fd);
     return reply;
   }
+  // Connects, says nothing, and returns what comes back.
+  std::string Silent() {
+    const int fd = ::socket(AF_UNIX, SOCK_STREAM, 0);
+    sockaddr_un address{};
+    address.sun_family = AF_UNIX;
+    std::strncpy(address.sun_path, Service().socket.c_str(), sizeof address.sun_path - 1);
+    EXPECT_EQ(::connect(fd, reinterpret_cast<sockaddr*>(&address), sizeof address), 0);
+    std::string reply;
+    char buffer[4096];
+    for (ssize_t n = 0; (n = ::recv(fd, buffer, sizeof buffer, 0)) > 0;) {
+      reply.append(buffer, static_cast<std::size_t>(n));
+    }
+    ::close(fd);
+    return reply;
+  }
   static std::string Frame(const std::string& text) {
     std::string frame(4, '\0');
     frame[2] = static_cast<char>(text.size() >> 8);
@@ -142,6 +157,37 @@ TEST_F(SignerTest, ASecondSignerOfTheFolderIsRefused) {
   const core::Status status = SignerService::Start(second).status();
   EXPECT_EQ(status.code(), core::StatusCode::kFailedPrecondition);
   EXPECT_THAT(std::string(core::Message(status)), HasSubstr(std::to_string(::getpid())));
+}
+
+// The second one took the first one's socket, and left nobody there when it ended.
+TEST_F(SignerTest, ASecondSignerOfTheSocketIsRefused) {
+  const auto service = MustStart();
+  SignerServiceOptions second = Service();
+  second.folder += "2";
+  const core::Status status = SignerService::Start(second).status();
+  EXPECT_EQ(status.code(), core::StatusCode::kFailedPrecondition);
+  EXPECT_THAT(std::string(core::Message(status)), HasSubstr("--socket"));
+  MemoryLog log(kOrigin, 3);
+  EXPECT_TRUE(MustConnect()->Sign(log.Request(3)).ok());
+}
+
+TEST_F(SignerTest, ASignerLeavesTheSocketOfAnotherAlone) {
+  auto service = MustStart();
+  std::filesystem::remove(Service().socket);
+  std::ofstream(Service().socket) << "of another";
+  service.reset();
+  EXPECT_EQ(ReadFile(Service().socket), "of another");
+  const auto next = MustStart();  // what a killed signer left is no hindrance
+  EXPECT_TRUE(MustConnect() != nullptr);
+}
+
+TEST_F(SignerTest, SilentPeersDoNotKeepOthersOut) {
+  SignerServiceOptions options = Service();
+  options.peer_uid = ::geteuid() + 1;
+  const auto service = SignerService::Start(options);
+  ASSERT_TRUE(service.ok()) << service.status();
+  // Refused at once, without a word from it: nobody has to wait for what it might say.
+  EXPECT_THAT(Silent(), HasSubstr("--user"));
 }
 
 TEST_F(SignerTest, RefusesAFolderThatOthersMayEnter) {
