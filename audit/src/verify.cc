@@ -29,8 +29,11 @@ namespace interlock::audit {
 namespace {
 
 constexpr std::uint64_t kProgressEntries = 4096;
-// A daemon at work signs every 256 entries; a few batches may stand between it and the verifier.
-constexpr std::uint64_t kUnsignedWhileLiveMax = 4096;
+// Whoever may open `lock` looks like a daemon at work, so its allowance is small: a daemon signs
+// every 256 entries and every 60 s, and folds in bulk.
+constexpr std::uint64_t kUnsignedWhileLiveMax = 1024;
+constexpr std::int64_t kUnsignedWhileLiveUs = 120'000'000;  // from the first to the last of them
+constexpr std::uint64_t kUnfoldedWhileLiveMax = 4096;
 
 constexpr const char* kLeftOutByHashes =
     "form of entries, runs, payloads, projections and views, and that the state with which a log "
@@ -68,6 +71,7 @@ class Verifier {
       report_.reason = incomplete_;
     } else {
       report_.verdict = Verdict::kIntact;
+      report_.reason = waiting_;
     }
     return std::move(report_);
   }
@@ -116,6 +120,8 @@ class Verifier {
   core::Status Fold(std::uint64_t index, const ParsedEntry& entry, std::string_view bytes,
                     const core::Digest& hash);
   void CheckRoot(std::uint64_t size);
+  void NoteWaiting(std::uint64_t index, std::int64_t time_us);
+  void CheckCoverage(std::uint64_t size);
   void NameBrokenLinks();
   core::Status CheckEnd();
 
@@ -123,6 +129,9 @@ class Verifier {
   VerifyReport report_;
   Findings findings_;
   std::string incomplete_;
+  std::string waiting_;              // said of a log that is intact as far as its heads reach
+  std::int64_t waits_since_us_ = 0;  // of the first entry that no head covers
+  std::int64_t last_time_us_ = 0;
   std::optional<std::uint64_t> unreadable_;
   Db db_;
   LogIdentity identity_;
@@ -231,6 +240,11 @@ void Verifier::CheckHash(std::uint64_t index, const HashedEntry& row) {
   CheckRoot(index + 1);
 }
 
+void Verifier::NoteWaiting(std::uint64_t index, std::int64_t time_us) {
+  if (index == report_.signed_entries) waits_since_us_ = time_us;
+  last_time_us_ = time_us;
+}
+
 // What keys sign, and where a log begins and ends.
 void Verifier::NoteKind(std::uint64_t index, const ParsedEntry& entry) {
   if (entry.kind == kRotatedKind) heads_->Rotate(index, entry);
@@ -241,6 +255,7 @@ core::Status Verifier::CheckContent(std::uint64_t index, const HashedEntry& row)
   const auto entry = chain_->Next({index, row.bytes, row.stored_hash}, row.leaf_hash);
   INTERLOCK_RETURN_IF_ERROR(payloads_.Next(index, row.bytes));
   if (entry && entry->kind == kPayloadErasedKind) payloads_.NoteErasure(index, *entry);
+  if (entry) NoteWaiting(index, entry->envelope.time_us);
   if (entry) NoteKind(index, *entry);
   if (entry) NoteCites(index, entry->cites);
   CheckRoot(index + 1);
@@ -348,14 +363,25 @@ core::Status Verifier::CheckEnd() {
   if (!HashesOnly() && size > 0 && !projections_.has_watermark() && !findings_.any()) {
     findings_.General("the watermark of the projections is missing");
   }
-  const std::uint64_t unsigned_entries = size - std::min(size, report_.signed_entries);
+  CheckCoverage(size);
+  return core::OkStatus();
+}
+
+// A log at rest is covered to its end. Beside a daemon at work a little may wait, and the report
+// says so.
+void Verifier::CheckCoverage(std::uint64_t size) {
+  const bool live = IsLive();
+  const std::uint64_t uncovered = size - std::min(size, report_.signed_entries);
+  const std::uint64_t unfolded = HashesOnly() ? 0 : size - std::min(size, projections_.watermark());
+  const bool may_wait = live && uncovered <= kUnsignedWhileLiveMax &&
+                        last_time_us_ - waits_since_us_ <= kUnsignedWhileLiveUs;
   if (size > 0 && report_.signed_entries == 0) {
     incomplete_ = "no checkpoint covers any entry; give one that was kept elsewhere";
-  } else if (!HashesOnly() && projections_.watermark() < size && !IsLive()) {
+  } else if (unfolded > (live ? kUnfoldedWhileLiveMax : 0)) {
     incomplete_ = "the projections hold " + std::to_string(projections_.watermark()) + " of " +
                   std::to_string(size) + " entries; open the log once";
-  } else if (unsigned_entries > (IsLive() ? kUnsignedWhileLiveMax : 0)) {
-    incomplete_ = "nothing vouches for the last " + std::to_string(unsigned_entries) +
+  } else if (uncovered > 0 && !may_wait) {
+    incomplete_ = "nothing vouches for the last " + std::to_string(uncovered) +
                   " entries: no checkpoint covers them; open the log once, or give a checkpoint "
                   "taken after them";
   } else if (projections_.other_version()) {
@@ -364,7 +390,13 @@ core::Status Verifier::CheckEnd() {
     incomplete_ =
         "content was erased after the log was closed: verify the folder with all its logs";
   }
-  return core::OkStatus();
+  if (uncovered > 0) {
+    waiting_ = "but for the last " + std::to_string(uncovered) +
+               " entries, which wait for a head of the daemon at work: nothing vouches for them";
+  }
+  if (unfolded == 0) return;
+  if (!report_.not_checked.empty()) report_.not_checked += ", and ";
+  report_.not_checked += "projections of the last " + std::to_string(unfolded) + " entries";
 }
 
 // What a log is closed with is what its entries fold to. Another version may fold them otherwise.

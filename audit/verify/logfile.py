@@ -12,7 +12,10 @@ import succession
 from verdicts import COULD_NOT_CHECK, INCOMPLETE, INTACT, TAMPERED, CouldNotCheck, Findings, Report
 
 SEAL_BYTES = 72  # nonce, salt and tag
-LIVE_MAX = 4096  # entries that a daemon at work may not have signed yet
+# What a daemon at work may not have signed or folded yet. Whoever may open `lock` looks like one: it is little.
+UNSIGNED_MAX = 1024
+UNSIGNED_US = 120_000_000  # from the first to the last of them
+UNFOLDED_MAX = 4096
 # What only the program that folds entries can say.
 NOT_FOLDED = (
     "the runtime's projections and views, and that the state with which a log was closed is what its entries "
@@ -272,6 +275,7 @@ class LogVerifier:
         self.findings, self.incomplete, self.unreadable = Findings(), "", None
         self.entries = self.signed = self.held = 0
         self.heads, self.root, self.run_rows, self.cosigned = {}, b"", [], []
+        self.waiting, self.waits_since, self.not_checked = "", 0, NOT_FOLDED
         self.cited = {}  # file: the first entry that cites it
         self.tenant, self.origin, self.keys = b"", b"", []
         self.succession = succession.Succession(self.findings)
@@ -290,7 +294,7 @@ class LogVerifier:
             "signed_entries": self.signed,
             "root": self.root.hex(),
             "key_pinned": bool(self.pinned),
-            "not_checked": NOT_FOLDED,
+            "not_checked": self.not_checked,
         }
         if self.findings:
             return Report(TAMPERED, self.findings.reason, self.findings.index, **figures)
@@ -298,7 +302,7 @@ class LogVerifier:
             return Report(COULD_NOT_CHECK, problem, index, **figures)
         if self.incomplete:
             return Report(INCOMPLETE, self.incomplete, **figures)
-        return Report(INTACT, **figures)
+        return Report(INTACT, self.waiting, **figures)
 
     def _check(self):
         self.db = open_database(self.path)
@@ -422,6 +426,8 @@ class LogVerifier:
         self.tiles.add(leaf, index)
         self.payloads.check(index, raw)
         if entry is not None:
+            if index == self.signed:
+                self.waits_since = entry["time_us"]
             for name in entry["cites"]:
                 self.cited.setdefault(name, index)
             self.payloads.note_erasure(index, entry)
@@ -477,17 +483,32 @@ class LogVerifier:
             self._open_heads(below)
         if size > 0 and self.watermark is None and not self.findings:
             self.findings.general("the watermark of the projections is missing")
+        self._check_coverage(size)
+
+    def _check_coverage(self, size):
+        """A log at rest is covered to its end. Beside a daemon at work a little may wait, and the report says so."""
+        live, uncovered, watermark = is_live(self.path), size - self.signed, self.watermark or 0
+        age = self.chain.last_time - self.waits_since
+        may_wait = live and uncovered <= UNSIGNED_MAX and age <= UNSIGNED_US
+        unfolded = max(0, size - watermark)
         if size > 0 and self.signed == 0:
             self.incomplete = "no checkpoint covers any entry; give one that was kept elsewhere"
-        elif self.watermark is not None and self.watermark < size and not is_live(self.path):
-            self.incomplete = "the projections hold %d of %d entries; open the log once" % (self.watermark, size)
-        elif size - self.signed > (LIVE_MAX if is_live(self.path) else 0):
+        elif unfolded > (UNFOLDED_MAX if live else 0):
+            self.incomplete = "the projections hold %d of %d entries; open the log once" % (watermark, size)
+        elif uncovered > 0 and not may_wait:
             self.incomplete = (
                 "nothing vouches for the last %d entries: no checkpoint covers them; open the log once, "
-                "or give a checkpoint taken after them" % (size - self.signed)
+                "or give a checkpoint taken after them" % uncovered
             )
         elif self.payloads.unexplained:
             self.incomplete = "content was erased after the log was closed: verify the folder with all its logs"
+        if uncovered > 0:
+            self.waiting = (
+                "but for the last %d entries, which wait for a head of the daemon at work: nothing vouches for them"
+                % uncovered
+            )
+        if unfolded:
+            self.not_checked += ", and projections of the last %d entries" % unfolded
 
     def _check_blobs(self):
         kept, parts = set(), set()

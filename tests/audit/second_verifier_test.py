@@ -3,9 +3,13 @@
 
     second_verifier_test.py BASE_LOG      BASE_LOG: the program audit_base_log
 """
+import fcntl
+import hashlib
 import os
 import pathlib
+import re
 import shutil
+import sqlite3
 import subprocess
 import sys
 import tempfile
@@ -51,6 +55,51 @@ class SecondVerifier(unittest.TestCase):
             raise KeyError("a bug")
 
         self.assertEqual(interlock_verify.only_verdicts(fails, []), 2)
+
+    def uncovered(self, gap_us):
+        """A copy of the log in a folder of its own, its newest head gone; how many entries no head covers, and how
+        long they took."""
+        folder = tempfile.TemporaryDirectory(dir=os.path.dirname(self.log))
+        self.addCleanup(folder.cleanup)
+        path = os.path.join(folder.name, "audit.db")
+        shutil.copyfile(os.path.join(self.log, "audit.db"), path)
+        db = sqlite3.connect(path, isolation_level=None)
+        triggers = db.execute("SELECT name, sql FROM sqlite_schema WHERE type = 'trigger'").fetchall()
+        for name, _ in triggers:
+            db.execute("DROP TRIGGER " + name)
+        sizes = [size for size, in db.execute("SELECT size FROM checkpoint ORDER BY size")]
+        end = sizes[-1]
+        db.execute("DELETE FROM checkpoint WHERE size = ?", (end,))
+        db.execute("DELETE FROM cosignature WHERE size = ?", (end,))
+        if gap_us:
+            self.move(db, end - 1, gap_us)
+        for _, sql in triggers:
+            db.execute(sql)
+        db.close()
+        return folder.name, end - sizes[-2]
+
+    @staticmethod
+    def move(db, index, gap_us):
+        raw = bytes(db.execute("SELECT bytes FROM entry WHERE idx = ?", (index,)).fetchone()[0])
+        time = re.search(rb'"time_us":([0-9]+)', raw)
+        raw = raw.replace(time[0], b'"time_us":%d' % (int(time[1]) + gap_us))
+        leaf = hashlib.sha256(b"\0" + raw).digest()
+        db.execute("UPDATE entry SET bytes = ?, hash = ? WHERE idx = ?", (raw, leaf, index))
+
+    def test_who_holds_the_lock_makes_no_tail_whole(self):
+        folder, waiting = self.uncovered(0)
+        self.assertEqual(self.verify(folder)[0], 3)
+        with open(os.path.join(folder, "lock"), "wb") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            code, out, _ = self.verify(folder)
+            self.assertEqual(code, 0, out)
+            self.assertIn("intact: but for the last %d entries" % waiting, out.splitlines()[0])
+        folder, _ = self.uncovered(3_600_000_000)
+        with open(os.path.join(folder, "lock"), "wb") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            code, out, _ = self.verify(folder)
+            self.assertEqual(code, 3, out)
+            self.assertIn("nothing vouches for the last", out)
 
     def test_a_verdict_is_one(self):
         path = self.log + "-changed.db"

@@ -1,7 +1,10 @@
 // Each attack on the file is found and named; the untouched log is not.
 #include "audit/verify.h"
 
+#include <fcntl.h>
 #include <gmock/gmock.h>
+#include <sys/file.h>
+#include <unistd.h>
 
 #include <fstream>
 #include <iterator>
@@ -16,6 +19,21 @@ namespace {
 using ::testing::HasSubstr;
 
 constexpr std::uint64_t kEntries = 600;  // two full tiles, a third that is open
+
+// As a daemon at work holds it.
+class HeldLock {
+ public:
+  explicit HeldLock(const std::string& folder)
+      : fd_(::open((folder + "/lock").c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600)) {
+    EXPECT_EQ(::flock(fd_, LOCK_EX | LOCK_NB), 0);
+  }
+  ~HeldLock() { ::close(fd_); }
+  HeldLock(const HeldLock&) = delete;
+  HeldLock& operator=(const HeldLock&) = delete;
+
+ private:
+  const int fd_;
+};
 
 class VerifyTest : public LogFixture {
  protected:
@@ -84,6 +102,38 @@ TEST_F(VerifyTest, OpenLogCanBeVerifiedBesideItsDaemon) {
   EXPECT_EQ(report.verdict, Verdict::kIntact) << report.reason;
   EXPECT_EQ(report.entries, kEntries + 1);
   EXPECT_EQ(report.signed_entries, kEntries);
+}
+
+// `flock` takes no right but to open the file: what looks like a daemon at work may be a forger.
+TEST_F(VerifyTest, WhoHoldsTheLockMakesNoTailWhole) {
+  RawDb(Database()).DoWithoutTriggers({"DELETE FROM checkpoint WHERE size > 550"});
+  EXPECT_EQ(Run().verdict, Verdict::kIncomplete);
+  {
+    const HeldLock lock(Options().folder);
+    const VerifyReport beside = Run();
+    EXPECT_EQ(beside.verdict, Verdict::kIntact) << beside.reason;
+    EXPECT_EQ(beside.signed_entries, 550u);
+    EXPECT_THAT(beside.reason, HasSubstr("but for the last 50 entries"));
+    RawDb(Database()).Do("UPDATE p_watermark SET next_idx = 0");
+    RawDb(Database()).Do("DELETE FROM p_entry_run");
+    EXPECT_THAT(Run().not_checked, HasSubstr("projections of the last 600 entries"));
+    RawDb(Database()).Do("UPDATE p_watermark SET next_idx = 600");
+  }
+  EXPECT_EQ(Run().verdict, Verdict::kTampered);
+}
+
+TEST_F(VerifyTest, NoDaemonLeavesEntriesWithoutAHeadForMinutes) {
+  {
+    const auto log = MustOpen();
+    ASSERT_TRUE(log->Append(EntryOf("call.decided", kRunA)).ok());
+    clock_.Advance(121'000'000);
+    ASSERT_TRUE(log->Append(EntryOf("call.decided", kRunA)).ok());
+  }
+  EXPECT_EQ(Run().verdict, Verdict::kIntact) << Run().reason;
+  RawDb(Database()).DoWithoutTriggers({"DELETE FROM checkpoint WHERE size > 600"});
+  const HeldLock lock(Options().folder);
+  EXPECT_EQ(Run().verdict, Verdict::kIncomplete);
+  EXPECT_THAT(Run().reason, HasSubstr("nothing vouches for the last"));
 }
 
 TEST_F(VerifyTest, ByteFlipInAnyEntryNamesIt) {
