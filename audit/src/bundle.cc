@@ -166,6 +166,9 @@ std::vector<std::string> CitesOf(std::string_view entry_bytes) {
 }
 
 core::StatusOr<std::string> MakeBundle(const BundleContents& contents) {
+  if (contents.query.size() > kClaimBytesMax || contents.made_by.size() > kClaimBytesMax) {
+    return core::InvalidArgument("a bundle's query has at most 4096 bytes; ask for less at once");
+  }
   INTERLOCK_ASSIGN_OR_RETURN(const std::vector<Row> rows, Sorted(contents));
   std::vector<TarFile> files;
   for (const Row& row : rows) {

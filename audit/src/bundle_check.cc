@@ -160,13 +160,17 @@ Outcome BundleVerifier::ReadManifest() {
   }
   // Nothing else stands in it: what nobody checks would pass for what was checked.
   const std::string* made_by = TextOf(manifest_, "made_by");
-  if (made_by == nullptr || manifest_.size() != 7 || scope->size() != 4) return bad;
+  if (made_by == nullptr || made_by->size() > kClaimBytesMax || manifest_.size() != 7 ||
+      scope->size() != 4) {
+    return bad;
+  }
   const std::string* run = TextOf(*scope, "run");
   const std::string* query = TextOf(*scope, "query");
   const std::string* statement = TextOf(*scope, "statement");
   const auto complete = scope->find("complete");
-  if (run == nullptr || query == nullptr || statement == nullptr || complete == scope->end() ||
-      !complete->is_boolean() || !(run->empty() || query->empty()) ||
+  if (run == nullptr || query == nullptr || query->size() > kClaimBytesMax ||
+      statement == nullptr || complete == scope->end() || !complete->is_boolean() ||
+      !(run->empty() || query->empty()) ||
       *statement != ScopeStatement(!run->empty(), complete->get<bool>())) {
     return bad;
   }
@@ -350,7 +354,7 @@ bool FieldHolds(const NamedCommitment& commitment, const std::string& name,
                 const core::Json& field) {
   const std::string* salt_hex = TextOf(field, "salt");
   const std::string* value = TextOf(field, "value");
-  if (salt_hex == nullptr || value == nullptr) return false;
+  if (salt_hex == nullptr || value == nullptr || field.size() != 2) return false;
   const auto salt = core::BytesFromHex(*salt_hex);
   if (!salt.ok() || salt->size() != 32) return false;
   const core::Digest digest =
@@ -392,10 +396,28 @@ bool SplitHolds(const NamedCommitment& commitment, std::string_view content,
   return true;
 }
 
+// What stands beside them nobody checks, and it would pass for what was checked.
+bool HasOnly(const core::Json& object, std::initializer_list<std::string_view> members) {
+  if (object.size() != members.size()) return false;
+  return std::all_of(members.begin(), members.end(),
+                     [&](std::string_view member) { return object.contains(std::string(member)); });
+}
+
+bool HasMembersOf(std::string_view state, const core::Json& record) {
+  if (state == "withheld") return HasOnly(record, {"entry", "slot", "state"});
+  if (state == "erased") return HasOnly(record, {"entry", "slot", "state", "by"});
+  if (state == "fields") return HasOnly(record, {"entry", "slot", "state", "fields", "withheld"});
+  if (state == "disclosed") return HasOnly(record, {"entry", "slot", "state", "media", "salt"});
+  return true;  // no known state is another finding
+}
+
 Outcome BundleVerifier::CheckPayload(std::uint64_t index, const NamedCommitment& commitment,
                                      const core::Json& record, std::set<std::string>& used) {
   const std::string* state = TextOf(record, "state");
   const std::string what = "payload in slot " + std::to_string(commitment.slot);
+  if (state != nullptr && !HasMembersOf(*state, record)) {
+    return BadEntry(index, "has more said of the " + what + " than anybody checks");
+  }
   if (state != nullptr && *state == "withheld") return std::nullopt;
   if (state != nullptr && *state == "erased") return CheckErased(index, commitment, record);
   if (state != nullptr && *state == "fields") {
@@ -449,21 +471,23 @@ Outcome BundleVerifier::CheckErased(std::uint64_t index, const NamedCommitment& 
 }
 
 Outcome BundleVerifier::CheckBlobs() {
-  std::set<std::string> not_kept;
-  for (const core::Json& name : manifest_["not_kept"]) {
-    if (name.is_string()) not_kept.insert(name.get<std::string>());
-  }
+  const core::Json& not_kept = manifest_["not_kept"];
+  std::set<std::string> lacking;
   std::vector<std::string> reach;
   for (const auto& [index, item] : entries_) {
     for (const std::string& name : DigestNamesIn(item.parsed.cites)) {
       if (files_.count("blobs/" + name.substr(7)) != 0) {
         reach.push_back(name);
-      } else if (not_kept.count(name) == 0) {
+      } else if (std::find(not_kept.begin(), not_kept.end(), core::Json(name)) == not_kept.end()) {
         return BadEntry(index, "cites `" + name + "`, which is missing");
       } else {
+        lacking.insert(name);
         Incomplete("the log did not keep `" + name + "`, which is cited");
       }
     }
+  }
+  if (not_kept != core::Json(lacking)) {
+    return Tampered("`not_kept` of the manifest is not what the entries cite and no file gives");
   }
   std::set<std::string> used;
   while (!reach.empty()) {

@@ -1,6 +1,7 @@
 // What writer and verifier of bundles share: names of files, kinds of entries.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <optional>
 #include <string>
@@ -15,6 +16,7 @@ inline constexpr std::string_view kCheckpointName = "checkpoint.note";
 inline constexpr std::string_view kKeysName = "keys.txt";
 inline constexpr std::string_view kReadmeName = "VERIFY.md";
 inline constexpr std::string_view kErasedKind = "payload.erased";
+inline constexpr std::size_t kClaimBytesMax = 4096;  // of `query` and of `made_by`
 
 // What a bundle says that it proves: one of these, nothing else.
 inline constexpr std::string_view kQueryScope =

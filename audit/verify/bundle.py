@@ -17,6 +17,14 @@ QUERY_SCOPE = (
 WHOLE_SCOPE = "All entries of the run, from its first to the one that ends it."
 OPEN_SCOPE = "All entries of the run so far; the run was not over."
 ENTRY_BYTES_MAX = 65535
+CLAIM_BYTES_MAX = 4096  # of `query` and of `made_by`
+# Members of a payload's record by its state; nothing else may stand there.
+MEMBERS = {
+    "withheld": {"entry", "slot", "state"},
+    "erased": {"entry", "slot", "state", "by"},
+    "fields": {"entry", "slot", "state", "fields", "withheld"},
+    "disclosed": {"entry", "slot", "state", "media", "salt"},
+}
 README_SHA256 = "e0d506deb2a0a254c37e3647a0b606fc0f70d32295fb3ad552fe89bc8d4e9b6b"  # of VERIFY.md
 KEYS_HEAD = b"# Compare out of band: a key that came with the bundle proves nothing.\n"
 _PLACES = re.compile(
@@ -133,6 +141,8 @@ class BundleVerifier:
         # Nothing else stands in it: what nobody checks would pass for what was checked.
         made_by, run, query, complete = (manifest.get("made_by"), *map(scope.get, ("run", "query", "complete")))
         if len(manifest) != 7 or len(scope) != 4 or not all(isinstance(t, str) for t in (made_by, run, query)):
+            return False
+        if any(len(text.encode()) > CLAIM_BYTES_MAX for text in (made_by, query)):
             return False
         if not isinstance(complete, bool) or (run and query):
             return False
@@ -266,6 +276,8 @@ class BundleVerifier:
     def _check_payload(self, index, commitment, record, used):
         committed, slot, fields, key, _ = commitment
         state, what = record.get("state"), "payload in slot %d" % slot
+        if isinstance(state, str) and set(record) != MEMBERS.get(state, set(record)):
+            raise tampered("has more said of the %s than anybody checks" % what, index)
         if state == "withheld":
             return
         if state == "erased":
@@ -294,7 +306,7 @@ class BundleVerifier:
 
     @staticmethod
     def _field_holds(committed, name, field):
-        if committed is None or not isinstance(field, dict):
+        if committed is None or not isinstance(field, dict) or set(field) != {"salt", "value"}:
             return False
         salt, value = unhex(field.get("salt")), field.get("value")
         if salt is None or len(salt) != 32 or not isinstance(value, str):
@@ -315,8 +327,7 @@ class BundleVerifier:
             raise tampered("has an erased payload that no later entry names", index)
 
     def _check_blobs(self):
-        not_kept = {name for name in self.manifest["not_kept"] if isinstance(name, str)}
-        reach = []
+        not_kept, lacking, reach = self.manifest["not_kept"], set(), []
         for index, (entry, _, _) in self.entries.items():
             for name in entry["cites"]:
                 if "blobs/" + name[7:] in self.files:
@@ -324,7 +335,10 @@ class BundleVerifier:
                 elif name not in not_kept:
                     raise tampered("cites `%s`, which is missing" % name, index)
                 else:
+                    lacking.add(name)
                     self._lacks("the log did not keep `%s`, which is cited" % name)
+        if not_kept != sorted(lacking):
+            raise tampered("`not_kept` of the manifest is not what the entries cite and no file gives")
         used = set()
         while reach:
             file = "blobs/" + reach.pop()[7:]

@@ -106,6 +106,13 @@ class BundleTest : public LogFixture {
     for (const auto& [name, bytes] : files) list.push_back({name, bytes});
     return *WriteTar(list);
   }
+  static std::string FileOf(const std::string& bundle, const std::string& name) {
+    const auto files = *ReadTar(bundle);
+    for (const TarFile& file : files) {
+      if (file.name == name) return std::string(file.bytes);
+    }
+    return {};
+  }
   static void EditManifest(std::map<std::string, std::string>& files,
                            const std::function<void(core::Json&)>& edit) {
     core::Json manifest = core::Json::parse(files["manifest.json"]);
@@ -133,6 +140,26 @@ TEST_F(BundleTest, WholeRunIsIntactAndTheSameBytesEachTime) {
   EXPECT_EQ(report.entries, 7u);
   EXPECT_EQ(report.root_hex, core::Hex(log_->newest_checkpoint()->root));
   EXPECT_THAT(report.scope, HasSubstr("to the one that ends it"));
+}
+
+// What no verifier reads would be read by people.
+TEST_F(BundleTest, TheManifestSaysNothingThatNobodyChecks) {
+  const auto with = [&](const std::function<void(core::Json&)>& edit) {
+    return Check(Forged(Good(), [&](auto& files) { EditManifest(files, edit); }));
+  };
+  ExpectBad(with([](core::Json& m) { m["payloads"][0]["plain"] = "approved by the CFO"; }),
+            static_cast<std::uint64_t>(
+                core::Json::parse(FileOf(Good(), "manifest.json"))["payloads"][0]["entry"]),
+            "than anybody checks");
+  ExpectBad(
+      with([](core::Json& m) { m["not_kept"].push_back("The auditor confirms this bundle."); }),
+      std::nullopt, "`not_kept`");
+  ExpectBad(with([](core::Json& m) { m["not_kept"].push_back(core::Json::object()); }),
+            std::nullopt, "`not_kept`");
+  const VerifyReport wordy = with([](core::Json& m) { m["made_by"] = std::string(4097, 'x'); });
+  EXPECT_EQ(wordy.verdict, Verdict::kCouldNotCheck);
+  const VerifyReport twin = with([](core::Json& m) { m["made_by"] = std::string(4096, 'x'); });
+  EXPECT_EQ(twin.verdict, Verdict::kIntact) << twin.reason;
 }
 
 TEST_F(BundleTest, WithoutAPinnedKeyNothingIsVouchedFor) {
