@@ -264,6 +264,22 @@ TEST_F(RotateTest, AnIndependentSignerSignsForTheLogsThatFollow) {
             core::StatusCode::kPermissionDenied);
 }
 
+TEST_F(RotateTest, OpensNothingThatOthersMayWrite) {
+  Fill(3, "v");
+  for (const std::string& path : {Options().folder, At("audit.db")}) {
+    const fs::perms before = fs::status(path).permissions();
+    for (const fs::perms wide : {fs::perms::group_write, fs::perms::others_write}) {
+      fs::permissions(path, before | wide);
+      const core::Status refused = Log::Open(Options()).status();
+      EXPECT_EQ(refused.code(), core::StatusCode::kPermissionDenied) << path;
+      EXPECT_NE(Message(refused).find(path), std::string::npos) << refused;
+    }
+    fs::permissions(path, before | fs::perms::group_read);
+    MustOpen();
+    fs::permissions(path, before);
+  }
+}
+
 // Whoever reaches the socket once got a history of his own signed as the log after the next.
 TEST_F(RotateTest, TheSignerBeginsNoLogBeforeItsTurn) {
   SignerServiceOptions service_options{folder_.path() + "/apart",
