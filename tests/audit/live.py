@@ -247,6 +247,14 @@ class LiveTest(unittest.TestCase):
         query = ("--query", 'tool = "refunds.*" AND subject = "u-2"')
         first = self.evidence("first.tar", *query)
         again = self.evidence("again.tar", *query)
+        before = first.read_bytes()
+        self.evidence("first.tar", *query, "--reason", "another", status=2)
+        self.assertEqual(first.read_bytes(), before, "no bundle is overwritten")
+        copy = self.folder / "copy.db"
+        self.cli("audit", "snapshot", self.log, "--out", copy)
+        self.cli("audit", "query", "--log", copy, "--tool", "refunds.*")
+        self.assertIn("HMAC", self.cli("audit", "query", "--log", copy, "--subject", "u-1", status=2))
+        self.cli("audit", "query", "--log", copy, "--subject", "0" * 64)
         self.assertEqual(first.read_bytes(), again.read_bytes())
         files = dict(ustar.read(first.read_bytes()))
         kinds = [json.loads(raw)["kind"] for name, raw in sorted(files.items()) if name.startswith("entries/")]

@@ -91,17 +91,20 @@ class Rotation:
     def evidence(self, log):
         """A bundle from the closed log: no daemon runs."""
         bundle = self.folder / "old.tar"
-        make = ["audit", "evidence", "--log", log, "--query", 'tool = "refunds.idempotent"', "--out", bundle]
-        status, output = self.daemon.run_cli(*make)
+        make = ["audit", "evidence", "--log", log, "--query", 'tool = "refunds.idempotent"', "--out"]
+        status, output = self.daemon.run_cli(*make, bundle)
         self.expect("a bundle is made from the closed log", status == 0, output)
         status, output = self.daemon.run_cli("audit", "verify", bundle, "--key", self.key)
         second = subprocess.run([sys.executable, VERIFY_PY, bundle, "--key", self.key], text=True, capture_output=True,
                                 check=False)
         self.expect("both verifiers find it intact", (status, second.returncode) == (0, 0), output + second.stdout)
         self.expect("the query is claimed, not proven", "claimed, not proven: query: calls" in output, output)
-        status, output = self.daemon.run_cli(*make, "--disclose", "all", "--reason", "case 1")
+        status, output = self.daemon.run_cli(*make, bundle, "--reason", "case 1")
+        self.expect("no bundle is overwritten", status == 2 and "name a new file" in output, output)
+        other = self.folder / "other.tar"
+        status, output = self.daemon.run_cli(*make, other, "--disclose", "all", "--reason", "case 1")
         self.expect("no content without the daemon", status == 2 and "--disclose" in output, output)
-        status, output = self.daemon.run_cli("audit", "evidence", "--log", log, "--entries", "99999", "--out", bundle)
+        status, output = self.daemon.run_cli("audit", "evidence", "--log", log, "--entries", "99999", "--out", other)
         self.expect("an entry that it has not is named as such", status == 2, output)
 
     def damage(self):

@@ -65,16 +65,19 @@ core::Json OcsfEvent(const wire::AuditedCall& call) {
       {"api",
        {{"operation", call.tool()},
         {"request", {{"uid", IdOf(call.name())}}},
-        {"response", {{"message", call.outcome()}, {"error", call.code()}}}}},
+        {"response", {{"message", call.outcome()}}}}},
       {"src_endpoint", {{"name", "interlockd"}}},
       {"unmapped",
        {{"run", IdOf(call.run())},
         {"verdict", call.verdict()},
+        {"code", call.code()},
         {"rules", core::Json::array()},
         {"approvers", core::Json::array()},
         {"amount_minor", std::to_string(call.amount_minor())},
         {"currency", call.currency()},
         {"decided_index", call.decided_index()}}}};
+  // `error` sets off rules of a SIEM: an approval is none. The code itself is below.
+  if (call.verdict() != "allow") event["api"]["response"]["error"] = call.code();
   for (const std::string& rule : call.rules()) event["unmapped"]["rules"].push_back(rule);
   for (const std::string& by : call.approvers()) event["unmapped"]["approvers"].push_back(by);
   return event;

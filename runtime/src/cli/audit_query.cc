@@ -1,6 +1,9 @@
 // audit query|search|erase|retention|snapshot.
 #include <CLI/CLI.hpp>
+#include <array>
+#include <limits>
 #include <ostream>
+#include <tuple>
 
 #include "audit/snapshot.h"
 #include "cli/audit_formats.h"
@@ -43,11 +46,16 @@ core::StatusOr<std::string> FilterOf(const QueryOptions& options) {
   add("verdict = ", options.verdict), add("actor = ", options.actor);
   add("subject = ", options.subject), add("user = ", options.user);
   add("approver = ", options.approver), add("amount >= ", options.money_from);
-  for (const auto& [term, text] :
-       {std::pair{"time >= ", &options.from}, {"time <= ", &options.to}}) {
+  std::array<std::int64_t, 2> times{0, std::numeric_limits<std::int64_t>::max()};
+  for (const auto& [at, term, text] :
+       {std::tuple{0u, "time >= ", &options.from}, {1u, "time <= ", &options.to}}) {
     if (text->empty()) continue;
-    INTERLOCK_ASSIGN_OR_RETURN(const std::int64_t time, ParseTime(*text));
-    add(term, std::to_string(time));
+    INTERLOCK_ASSIGN_OR_RETURN(times[at], ParseTime(*text));
+    add(term, std::to_string(times[at]));
+  }
+  if (times[0] > times[1]) {
+    return core::InvalidArgument("--from `" + options.from + "` is after --to `" + options.to +
+                                 "`; no call can be between");
   }
   if (options.money) filter += (filter.empty() ? "" : " AND ") + std::string("amount != 0");
   return filter;

@@ -21,6 +21,10 @@ int Evidence(Session& session, const EvidenceOptions& options) {
   if (kinds != 1) {
     return Fail(session, core::InvalidArgument("give one of --run, --entries and --query"));
   }
+  std::error_code error;
+  if (std::filesystem::exists(options.out, error)) {
+    return Fail(session, core::FailedPrecondition("`" + options.out + "` exists; name a new file"));
+  }
   core::StatusOr<std::unique_ptr<Client>> client = core::NotFound("not connected");
   core::StatusOr<std::unique_ptr<EvidenceSource>> source = core::NotFound("no source");
   if (!options.log.empty()) {
