@@ -23,6 +23,12 @@ NOT_FOLDED = (
 )
 APPLICATION_ID = 0x494C4F47
 WIDTH = 256
+RUN_FORMS = tuple(
+    b"CREATE TABLE p_entry_run(run %s NOT NULL, run_seq INTEGER NOT NULL, idx INTEGER NOT NULL, "
+    b"PRIMARY KEY(run, run_seq)) STRICT, WITHOUT ROWID" % kind
+    for kind in (b"BLOB", b"TEXT")
+)
+
 # SHA-256 over "type\nname\nsql\n" of the tables, triggers and indexes that a schema version makes, sorted.
 SCHEMAS = {
     1: "039a8c7b2adb0ff14cc1cb13fd1293f9f027f59c7deb91dacf65a7c9274a303d",
@@ -557,6 +563,9 @@ class LogVerifier:
             return
         form = self.db.execute("SELECT sql FROM sqlite_schema WHERE name = 'p_entry_run'").fetchone()
         made = self.run_rows
+        if data(form[0]) not in RUN_FORMS:
+            self.findings.general("projection `p_entry_run` is missing or has another form")
+            return
         if b"run BLOB" in data(form[0]):  # the UUID's bytes; older logs have its text
             made = [(bytes.fromhex(run.decode().replace("-", "")), seq, idx) for run, seq, idx in made]
         if not self._same_rows(rows, sorted(made)):
