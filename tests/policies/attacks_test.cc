@@ -316,8 +316,7 @@ TEST(Attacks, GarbageAnswersAreErrors) {
         "return require_approval { approvers = { \"role:x\" } }",
         "return require_approval { approvers = { \"role:x\" }, expires = \"soon\" }",
         "return require_approval { approvers = { \"role:x\" }, expires = \"1h\", quorum = 0 }",
-        "return require_approval { approvers = { \"role:x\" }, expires = \"1h\", show = { "
-        "\"args.nope\" } }",
+        R"(return require_approval { approvers = {"role:x"}, expires = "1h", show={"args.nope"} })",
         "return modify {}",
         "return modify { amount = 1 }",
         "return modify { [\"facts.x\"] = 1 }",
