@@ -89,6 +89,11 @@ struct Ticket {
   audit::EntryRef newest;
 };
 
+// Of a recorded outcome: it is known that the effect happened.
+inline bool Succeeded(std::string_view outcome) {
+  return outcome == "ok" || outcome == "reconciled_done";
+}
+
 // The code of a decision whose demands were met by approvals.
 inline constexpr const char* kApproved = "APPROVED";
 

@@ -6,6 +6,7 @@
 
 #include "core/digest.h"
 #include "engine/run_state.h"
+#include "engine/state_fields.h"
 #include "runtime/make_engine.h"
 #include "runtime/projectors.h"
 
@@ -18,26 +19,6 @@ constexpr const char* kCounterWindow = "counter_window_ms";
 constexpr std::size_t kRowsOfCallsKept = 16'384;
 constexpr std::size_t kRowsKept = 65'536;
 
-core::Status Missing(const audit::EntryView& entry, std::string_view field) {
-  return core::DataLoss("entry " + std::to_string(entry.index) + " (`" + std::string(entry.kind) +
-                        "`) lacks `" + std::string(field) + "`");
-}
-
-std::string Field(const audit::EntryView& entry, std::string_view name) {
-  return entry.body.String(name).value_or("");
-}
-
-std::int64_t Amount(const audit::EntryView& entry, std::string_view name) {
-  std::int64_t value = 0;
-  const std::string text = Field(entry, name);
-  std::from_chars(text.data(), text.data() + text.size(), value);
-  return value;
-}
-
-std::string RawText(const audit::EntryView& entry, std::string_view field) {
-  return std::string(entry.body.Raw(field).value_or(""));
-}
-
 // A JSON array of plain tokens as space separated words.
 std::string WordsOf(const audit::EntryView& entry, std::string_view field) {
   return runtime::WordsOf(entry.body, field);
@@ -46,15 +27,6 @@ std::string WordsOf(const audit::EntryView& entry, std::string_view field) {
 // A key that another call could have too, so that somebody must remember it (rule 8).
 bool HasSharedEffect(const CallRow& call) {
   return !call.effect_key.empty() && call.effect_key != call.call;
-}
-
-std::string WithoutWord(std::string_view words, std::string_view gone) {
-  std::string kept;
-  for (const std::string& word : SplitWords(words)) {
-    if (word == gone) continue;
-    kept += (kept.empty() ? "" : " ") + word;
-  }
-  return kept;
 }
 
 }  // namespace
@@ -504,105 +476,6 @@ void State::FreeCounters(const CallRow& call) {
     counter.events = std::move(kept);
     ++counter.version;
   }
-}
-
-core::Status State::ApplyBudget(const audit::EntryView& entry) {
-  const std::string id = Field(entry, "hold");
-  const std::string call = Field(entry, "call");
-  if (id.empty() || call.empty()) return Missing(entry, "hold");
-  const std::string key = BudgetKey(Field(entry, "budget"), Field(entry, "unit"),
-                                    Field(entry, "scope"), Amount(entry, "window_us"));
-  BudgetRow& budget = budgets_.Edit(key);
-  HoldRow& hold = holds_.Edit(id);
-  const std::int64_t amount = Amount(entry, "amount");
-  ++budget.version;
-  if (entry.kind == "budget.held") {
-    budget.budget = Field(entry, "budget");
-    budget.scope = Field(entry, "scope");
-    budget.unit = Field(entry, "unit");
-    budget.window_us = Amount(entry, "window_us");
-    budget.limit_amount = Amount(entry, "limit");
-    budget.held += amount;
-    hold.call = call;
-    hold.budget_key = key;
-    hold.unit = budget.unit;
-    hold.amount = amount;
-    CallHoldsRow& open = call_holds_.Edit(call);
-    open.holds += (open.holds.empty() ? "" : " ") + id;
-    return core::OkStatus();
-  }
-  budget.held -= hold.amount;
-  hold.open = 0;
-  if (entry.kind == "budget.settled") {
-    budget.settled += amount;
-    hold.settled = amount;
-    NoteMoney(entry, calls_.Edit(call));
-    hold.flagged = entry.body.Bool("flagged").value_or(false) ? 1 : 0;
-  }
-  CallHoldsRow& open = call_holds_.Edit(call);
-  open.holds = WithoutWord(open.holds, id);
-  if (open.holds.empty()) call_holds_.Erase(call);
-  return core::OkStatus();
-}
-
-core::Status State::ApplyApproval(const audit::EntryView& entry) {
-  const std::string id = Field(entry, "approval");
-  if (id.empty()) return Missing(entry, "approval");
-  ApprovalRow& approval = approvals_.Edit(id);
-  const std::string_view kind = entry.kind;
-  approval.update_us = entry.time_us;
-  if (kind == "approval.requested") {
-    approval.call = Field(entry, "call");
-    approval.run = entry.run;
-    approval.tool = Field(entry, "tool");
-    approval.rule = Field(entry, "rule");
-    approval.quorum = entry.body.Int("quorum").value_or(1);
-    approval.binding = Field(entry, "binding");
-    approval.approvers = WordsOf(entry, "approvers");
-    approval.expires_us = entry.body.Int("expires_us").value_or(0);
-    approval.create_us = entry.time_us;
-    approval.entry_index = static_cast<std::int64_t>(entry.index);
-    if (approval.run.empty()) return core::OkStatus();
-    std::string& open = run_approvals_.Edit(approval.run).open;
-    open += (open.empty() ? "" : " ") + id;
-    return core::OkStatus();
-  }
-  if (kind != "approval.granted" && !approval.run.empty()) {
-    RunApprovalsRow& of_run = run_approvals_.Edit(approval.run);
-    of_run.open = WithoutWord(of_run.open, id);
-    if (of_run.open.empty()) run_approvals_.Erase(approval.run);
-  }
-  CallRow& call = calls_.Edit(approval.call);
-  call.update_us = entry.time_us;
-  if (kind == "approval.granted") {
-    NoteRequest(entry, "approval", id);
-    approval.granted_by += (approval.granted_by.empty() ? "" : " ") + Field(entry, "by");
-    if (entry.body.Bool("complete").value_or(false)) {
-      approval.phase = policies::ApprovalPhase::kGranted;
-    }
-  } else if (kind == "approval.rejected") {
-    NoteRequest(entry, "approval", id);
-    approval.phase = policies::ApprovalPhase::kRejected;
-    call.state = CallState::kDenied;
-    call.verdict = "deny";
-    call.code = "APPROVAL_REJECTED";
-  } else if (kind == "approval.expired") {
-    approval.phase = policies::ApprovalPhase::kExpired;
-    call.state = CallState::kDenied;
-    call.verdict = "deny";
-    call.code = "APPROVAL_EXPIRED";
-  } else if (kind == "approval.consumed") {
-    approval.phase = policies::ApprovalPhase::kConsumed;
-    for (const std::string& by : SplitWords(approval.granted_by)) AddWord(call.approved_by, by);
-  } else if (kind == "approval.voided") {
-    approval.phase = policies::ApprovalPhase::kVoided;
-    if (RawText(entry, "ends_call") == "true") {
-      call.state = CallState::kDenied;
-      call.verdict = "deny";
-      call.code = "CONFIRMATION_VOIDED";
-    }
-  }
-  return core::OkStatus();
 }
 
 StatePtr MakeState(const audit::KeyStore* keys) { return StatePtr(new State(keys)); }

@@ -35,6 +35,31 @@ inline std::string AskAlways(const std::string& approvers, const std::string& ex
 end))";
 }
 
+inline std::string WithBudget(const std::string& limit) {
+  return std::string(kPolicyHead) + R"(local DAY = budget "day" { unit = "USD", limit = usd()" +
+         limit +
+         R"(), per = "tenant", window = "1d" }
+on("pay", "reserve", function(c) return reserve(DAY, usd(c.args.amount)) end)
+on("pay", "ok", function(c) return allow() end))";
+}
+
+inline std::string WithApproval(const std::string& approvers, int quorum) {
+  return std::string(kPolicyHead) +
+         R"(fact "order" { tool = "orders.get", args = { id = "{args.id}" }, on = "pay" }
+on("pay", "ask", function(c)
+  if c.facts.order.blocked then return deny { code = "BLOCKED", say = "blocked" } end
+  return require_approval { approvers = { )" +
+         approvers + R"( }, quorum = )" + std::to_string(quorum) +
+         R"(, expires = "1h", show = { "args.id", "facts.order.total" } }
+end))";
+}
+
+inline std::vector<ToolSpec> PayTools() { return {MoneyTool("pay"), ReadTool("orders.get")}; }
+
+inline void SetOrder(Harness& h, int total, bool blocked) {
+  h.tools.Answers("orders.get", {{"total", total}, {"blocked", blocked}});
+}
+
 inline tools::Outcome PaidOutcome(const std::string& amount) {
   return OkOutcome({{"amount", amount}, {"currency", "USD"}});
 }

@@ -1,10 +1,10 @@
-// DESIGN's rules 1 to 15 and 30, each as a test of the whole engine.
+// DESIGN's rules 1 to 12 and 30, each as a test of the whole engine; 13 to 15 are beside this.
+#include "rules.h"
+
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 #include <future>
-
-#include "harness.h"
 
 namespace interlock::runtime::test {
 namespace {
@@ -13,53 +13,10 @@ using ::testing::Contains;
 using ::testing::HasSubstr;
 using ::testing::Not;
 
-constexpr const char* kHead =
-    R"(policy "p" { version = "1", owner = "tests", tools = { "*" }, default = "deny" }
-)";
-
-ToolSpec Read(std::string name) { return {.name = std::move(name)}; }
-ToolSpec Write(std::string name) {
-  return {.name = std::move(name), .effect = tools::Effect::kWrite};
-}
-ToolSpec Money(std::string name) {
-  return {.name = std::move(name),
-          .effect = tools::Effect::kMoney,
-          .effect_key = "pay:{args.id}",
-          .money = true};
-}
-
-std::string WithBudget(const std::string& limit) {
-  return std::string(kHead) + R"(local DAY = budget "day" { unit = "USD", limit = usd()" + limit +
-         R"(), per = "tenant", window = "1d" }
-on("pay", "reserve", function(c) return reserve(DAY, usd(c.args.amount)) end)
-on("pay", "ok", function(c) return allow() end))";
-}
-
-std::string WithApproval(const std::string& approvers, int quorum) {
-  return std::string(kHead) +
-         R"(fact "order" { tool = "orders.get", args = { id = "{args.id}" }, on = "pay" }
-on("pay", "ask", function(c)
-  if c.facts.order.blocked then return deny { code = "BLOCKED", say = "blocked" } end
-  return require_approval { approvers = { )" +
-         approvers + R"( }, quorum = )" + std::to_string(quorum) +
-         R"(, expires = "1h", show = { "args.id", "facts.order.total" } }
-end))";
-}
-
-std::vector<ToolSpec> PayTools() { return {Money("pay"), Read("orders.get")}; }
-
-void SetOrder(Harness& h, int total, bool blocked) {
-  h.tools.Answers("orders.get", {{"total", total}, {"blocked", blocked}});
-}
-
-tools::Outcome Paid(const std::string& amount) {
-  return OkOutcome({{"amount", amount}, {"currency", "USD"}});
-}
-
 // ------------------------------------------------------------------ rule 1
 
 TEST(Rules, Rule01_TwoCallsCannotSpendTheSameBudget) {
-  Harness h(WithBudget("100"), {Money("pay")});
+  Harness h(WithBudget("100"), {MoneyTool("pay")});
   h.tools.Holds("pay");
   std::vector<std::future<core::StatusOr<CallInfo>>> calls;
   for (int i = 0; i < 8; ++i) {
@@ -75,7 +32,7 @@ TEST(Rules, Rule01_TwoCallsCannotSpendTheSameBudget) {
     for (auto& call : calls)
       denied += call.wait_for(std::chrono::milliseconds(20)) == std::future_status::ready;
   }
-  h.tools.Release("pay", Paid("40.00"));
+  h.tools.Release("pay", PaidOutcome("40.00"));
   int ok = 0;
   for (auto& call : calls) {
     const auto info = call.get();
@@ -109,7 +66,7 @@ TEST(Rules, Rule02_LookUpsNeedNoIntentAndAreRecorded) {
 
 TEST(Rules, Rule03_ABoundedWaitThenBusy) {
   Harness h(
-      std::string(kHead) + R"(on("*", "all", function(c) return allow() end))",
+      std::string(kPolicyHead) + R"(on("*", "all", function(c) return allow() end))",
       {{.name = "orders.cancel", .effect = tools::Effect::kWrite, .locks = {"order:{args.id}"}}});
   h.limits.lock_wait_us = 50'000;
   h.Restart();
@@ -127,7 +84,7 @@ TEST(Rules, Rule03_ABoundedWaitThenBusy) {
 
 TEST(Rules, Rule03_UnsettledKeyDeniesOtherWritesAcrossARestart) {
   Harness h(
-      std::string(kHead) + R"(on("*", "all", function(c) return allow() end))",
+      std::string(kPolicyHead) + R"(on("*", "all", function(c) return allow() end))",
       {{.name = "orders.cancel", .effect = tools::Effect::kWrite, .locks = {"order:{args.id}"}},
        {.name = "orders.get", .effect = tools::Effect::kRead, .locks = {"order:{args.id}"}}});
   h.tools.On("orders.cancel",
@@ -150,9 +107,9 @@ TEST(Rules, Rule03_UnsettledKeyDeniesOtherWritesAcrossARestart) {
 // ------------------------------------------------------------------ rule 4
 
 TEST(Rules, Rule04_CallsOfAPlanAreDecidedInPlanOrderAndAParkedOneHoldsUpNobody) {
-  Harness h(std::string(kHead) + R"(on("free", "free", function(c) return allow() end)
+  Harness h(std::string(kPolicyHead) + R"(on("free", "free", function(c) return allow() end)
 on("ask", "ask", function(c) return require_approval { approvers = { "role:cs-manager" }, expires = "1h" } end))",
-            {Read("free"), Write("ask")});
+            {ReadTool("free"), WriteTool("ask")});
   h.tools.Answers("free", {{"ok", true}});
   h.tools.Answers("ask", {{"ok", true}});
   h.planner.plans = {
@@ -177,7 +134,7 @@ on("ask", "ask", function(c) return require_approval { approvers = { "role:cs-ma
 // ------------------------------------------------------------------ rule 5
 
 TEST(Rules, Rule05_ModifyIsDecidedAgainAndMayNotMoveTheKey) {
-  Harness h(std::string(kHead) + R"(on("pay", "cap", function(c)
+  Harness h(std::string(kPolicyHead) + R"(on("pay", "cap", function(c)
   if c.args.amount > 10 then return modify { ["args.amount"] = 10 } end
   return allow()
 end)
@@ -186,11 +143,11 @@ on("move", "move", function(c)
   return allow()
 end)
 on("loop", "loop", function(c) return modify { ["args.n"] = c.args.n + 1 } end))",
-            {Money("pay"), Money("move"), Write("loop")});
+            {MoneyTool("pay"), MoneyTool("move"), WriteTool("loop")});
   std::int64_t paid = 0;
   h.tools.On("pay", [&](const tools::CallSpec& spec, FakeTools::Done done) {
     paid = spec.args.value["amount"].get<std::int64_t>();
-    done(Paid("10.00"));
+    done(PaidOutcome("10.00"));
   });
   const auto capped = h.Execute("pay", {{"id", "o1"}, {"amount", 50}});
   ASSERT_TRUE(capped.ok()) << capped.status();
@@ -204,8 +161,8 @@ on("loop", "loop", function(c) return modify { ["args.n"] = c.args.n + 1 } end))
 // ------------------------------------------------------------------ rule 7
 
 TEST(Rules, Rule07_ResultIsReleasedBeforeThePlannerSeesIt) {
-  Harness h(std::string(kHead) + R"(on("*", "all", function(c) return allow() end))",
-            {Read("orders.get")});
+  Harness h(std::string(kPolicyHead) + R"(on("*", "all", function(c) return allow() end))",
+            {ReadTool("orders.get")});
   h.tools.Answers("orders.get", {{"status", "paid"}});
   h.planner.plans = {FakePlanner::Calls({{"c1", "orders.get", "{}"}})};
   const auto run = h.CreateRun();
@@ -225,9 +182,10 @@ TEST(Rules, Rule07_ResultIsReleasedBeforeThePlannerSeesIt) {
 // ------------------------------------------------------------------ rule 8
 
 TEST(Rules, Rule08_ASecondEffectWithTheSameKeyIsDeniedAndNamesTheCall) {
-  Harness h(std::string(kHead) + R"(on("*", "all", function(c) return allow() end))",
-            {Money("pay")});
-  h.tools.On("pay", [](const tools::CallSpec&, FakeTools::Done done) { done(Paid("5.00")); });
+  Harness h(std::string(kPolicyHead) + R"(on("*", "all", function(c) return allow() end))",
+            {MoneyTool("pay")});
+  h.tools.On("pay",
+             [](const tools::CallSpec&, FakeTools::Done done) { done(PaidOutcome("5.00")); });
   const auto first = h.Execute("pay", {{"id", "o1"}, {"n", 1}});
   ASSERT_TRUE(first.ok()) << first.status();
   EXPECT_EQ(first->state, CallState::kOk);
@@ -240,19 +198,20 @@ TEST(Rules, Rule08_ASecondEffectWithTheSameKeyIsDeniedAndNamesTheCall) {
 }
 
 TEST(Rules, Rule08_AFailureWithoutEffectFreesTheKey) {
-  ToolSpec pay = Money("pay");
+  ToolSpec pay = MoneyTool("pay");
   pay.failure = tools::FailureMeaning::kNoEffect;
-  Harness h(std::string(kHead) + R"(on("*", "all", function(c) return allow() end))", {pay});
+  Harness h(std::string(kPolicyHead) + R"(on("*", "all", function(c) return allow() end))", {pay});
   h.tools.Fails("pay", "CARD_DECLINED");
   EXPECT_EQ(h.Execute("pay", {{"id", "o1"}, {"n", 1}})->state, CallState::kFailed);
-  h.tools.On("pay", [](const tools::CallSpec&, FakeTools::Done done) { done(Paid("5.00")); });
+  h.tools.On("pay",
+             [](const tools::CallSpec&, FakeTools::Done done) { done(PaidOutcome("5.00")); });
   EXPECT_EQ(h.Execute("pay", {{"id", "o1"}, {"n", 2}})->state, CallState::kOk);
 }
 
 // ------------------------------------------------------------------ rule 10
 
 TEST(Rules, Rule10_TwoPersonsResolveMoney) {
-  Harness h(WithBudget("100"), {Money("pay")});
+  Harness h(WithBudget("100"), {MoneyTool("pay")});
   h.tools.On("pay", [](const tools::CallSpec&, FakeTools::Done done) { done(UnknownOutcome()); });
   const auto call = h.Execute("pay", {{"id", "o1"}, {"amount", 30}});
   ASSERT_TRUE(call.ok()) << call.status();
@@ -273,8 +232,8 @@ TEST(Rules, Rule10_TwoPersonsResolveMoney) {
 }
 
 TEST(Rules, Rule10_ARunWaitsByNameForAPerson) {
-  Harness h(std::string(kHead) + R"(on("*", "all", function(c) return allow() end))",
-            {Write("orders.cancel")});
+  Harness h(std::string(kPolicyHead) + R"(on("*", "all", function(c) return allow() end))",
+            {WriteTool("orders.cancel")});
   h.tools.On("orders.cancel",
              [](const tools::CallSpec&, FakeTools::Done done) { done(UnknownOutcome()); });
   h.planner.plans = {FakePlanner::Calls({{"c1", "orders.cancel", "{}"}})};
@@ -292,8 +251,8 @@ TEST(Rules, Rule10_ARunWaitsByNameForAPerson) {
 // ------------------------------------------------------------------ rule 11
 
 TEST(Rules, Rule11_CancelWaitsForStartedWritesAndStopsReads) {
-  Harness h(std::string(kHead) + R"(on("*", "all", function(c) return allow() end))",
-            {Write("orders.cancel"), Read("slow.read")});
+  Harness h(std::string(kPolicyHead) + R"(on("*", "all", function(c) return allow() end))",
+            {WriteTool("orders.cancel"), ReadTool("slow.read")});
   h.tools.Holds("orders.cancel");
   h.tools.Holds("slow.read");
   h.planner.plans = {FakePlanner::Calls({{"a", "orders.cancel", "{}"}, {"b", "slow.read", "{}"}})};
@@ -319,7 +278,8 @@ TEST(Rules, Rule11_CancelWaitsForStartedWritesAndStopsReads) {
 TEST(Rules, Rule12_AParkedDirectCallRunsOnlyWhenTheCallerAsksAgain) {
   Harness h(WithApproval(R"("role:cs-manager")", 1), PayTools());
   SetOrder(h, 10, false);
-  h.tools.On("pay", [](const tools::CallSpec&, FakeTools::Done done) { done(Paid("10.00")); });
+  h.tools.On("pay",
+             [](const tools::CallSpec&, FakeTools::Done done) { done(PaidOutcome("10.00")); });
   const std::string request = h.NewRequestId();
   const auto parked = h.Execute("pay", {{"id", "o1"}}, request);
   ASSERT_TRUE(parked.ok()) << parked.status();
@@ -340,8 +300,8 @@ TEST(Rules, Rule12_AParkedDirectCallRunsOnlyWhenTheCallerAsksAgain) {
 }
 
 TEST(Rules, Rule12_ADuplicateInFlightAttachesToTheFirst) {
-  Harness h(std::string(kHead) + R"(on("*", "all", function(c) return allow() end))",
-            {Write("orders.cancel")});
+  Harness h(std::string(kPolicyHead) + R"(on("*", "all", function(c) return allow() end))",
+            {WriteTool("orders.cancel")});
   h.tools.Holds("orders.cancel");
   const std::string request = h.NewRequestId();
   auto first = std::async(std::launch::async, [&] {
@@ -357,204 +317,11 @@ TEST(Rules, Rule12_ADuplicateInFlightAttachesToTheFirst) {
   EXPECT_EQ(h.tools.runs("orders.cancel"), 1);
 }
 
-// ------------------------------------------------------------------ rule 13
-
-TEST(Rules, Rule13_HoldWithOpenIntentNeverExpires) {
-  Harness h(WithBudget("100"), {Money("pay")});
-  h.tools.On("pay", [](const tools::CallSpec&, FakeTools::Done done) { done(UnknownOutcome()); });
-  const auto call = h.Execute("pay", {{"id", "o1"}, {"amount", 30}});
-  ASSERT_EQ(call->state, CallState::kUnknown);
-  h.clock.Shift(40ll * 60 * 1'000'000);
-  h.Restart();
-  EXPECT_EQ(h.Budget("day").held, 3000);
-}
-
-TEST(Rules, Rule13_OnlyAWellFormedReportWithinTheHoldIsSettled) {
-  Harness h(WithBudget("1000"), {Money("pay")});
-  const auto settle = [&](const std::string& id, const tools::Outcome& outcome) {
-    h.tools.On("pay", [outcome](const tools::CallSpec&, FakeTools::Done done) { done(outcome); });
-    const std::int64_t before = h.Budget("day").settled;
-    EXPECT_EQ(h.Execute("pay", {{"id", id}, {"amount", 30}})->state, CallState::kOk);
-    return h.Budget("day").settled - before;
-  };
-  EXPECT_EQ(settle("less", Paid("12.50")), 1250);
-  EXPECT_EQ(settle("more", Paid("99.00")), 3000);
-  EXPECT_EQ(settle("other", OkOutcome({{"amount", "5.00"}, {"currency", "EUR"}})), 3000);
-  EXPECT_EQ(settle("none", OkOutcome({{"ok", true}})), 3000);
-  EXPECT_EQ(h.Budget("day").held, 0);
-}
-
-TEST(Rules, Rule13_ReleasedOnlyWhenItNeverHappened) {
-  ToolSpec pay = Money("pay");
-  pay.failure = tools::FailureMeaning::kNoEffect;
-  Harness h(WithBudget("100"), {pay});
-  h.tools.Fails("pay", "CARD_DECLINED");
-  EXPECT_EQ(h.Execute("pay", {{"id", "o1"}, {"amount", 30}})->state, CallState::kFailed);
-  EXPECT_EQ(h.Budget("day").held, 0);
-  EXPECT_EQ(h.Budget("day").settled, 0);
-}
-
-TEST(Rules, Rule13_NoHoldWhileParked) {
-  Harness h(
-      std::string(kHead) +
-          R"(local DAY = budget "day" { unit = "USD", limit = usd(50), per = "tenant", window = "1d" }
-on("pay", "reserve", function(c) return reserve(DAY, usd(c.args.amount)) end)
-on("pay", "ask", function(c)
-  if c.args.amount > 20 then return require_approval { approvers = { "role:cs-manager" }, expires = "1h" } end
-  return allow()
-end))",
-      {Money("pay")});
-  h.tools.On("pay", [](const tools::CallSpec& spec, FakeTools::Done done) {
-    done(Paid(std::to_string(spec.args.value["amount"].get<int>()) + ".00"));
-  });
-  const std::string request = h.NewRequestId();
-  const auto parked = h.Execute("pay", {{"id", "o1"}, {"amount", 40}}, request);
-  ASSERT_EQ(parked->state, CallState::kParked);
-  EXPECT_EQ(h.Budget("day").held, 0);
-  EXPECT_EQ(h.Execute("pay", {{"id", "o2"}, {"amount", 20}})->state, CallState::kOk);
-  ASSERT_TRUE(h.AnswerApproval(h.manager, parked->approvals[0], true).ok());
-  const auto denied = h.Execute("pay", {{"id", "o1"}, {"amount", 40}}, request);
-  ASSERT_TRUE(denied.ok()) << denied.status();
-  EXPECT_EQ(denied->state, CallState::kDenied);
-  EXPECT_EQ(denied->code, "BUDGET");
-}
-
-// ------------------------------------------------------------------ rule 14
-
-TEST(Rules, Rule14_AnApprovalNeverOverridesADeny) {
-  Harness h(WithApproval(R"("role:cs-manager")", 1), PayTools());
-  SetOrder(h, 10, false);
-  const std::string request = h.NewRequestId();
-  const auto parked = h.Execute("pay", {{"id", "o1"}}, request);
-  ASSERT_TRUE(h.AnswerApproval(h.manager, parked->approvals[0], true).ok());
-  SetOrder(h, 10, true);  // the world moved while it was parked
-  const auto denied = h.Execute("pay", {{"id", "o1"}}, request);
-  ASSERT_TRUE(denied.ok()) << denied.status();
-  EXPECT_EQ(denied->code, "BLOCKED");
-  EXPECT_EQ(h.tools.runs("pay"), 0);
-}
-
-TEST(Rules, Rule14_OtherShownValuesNeedANewApproval) {
-  Harness h(WithApproval(R"("role:cs-manager")", 1), PayTools());
-  SetOrder(h, 10, false);
-  const std::string request = h.NewRequestId();
-  const auto parked = h.Execute("pay", {{"id", "o1"}}, request);
-  ASSERT_TRUE(h.AnswerApproval(h.manager, parked->approvals[0], true).ok());
-  SetOrder(h, 99, false);
-  const auto again = h.Execute("pay", {{"id", "o1"}}, request);
-  ASSERT_TRUE(again.ok()) << again.status();
-  EXPECT_EQ(again->state, CallState::kParked);
-  EXPECT_NE(again->approvals, parked->approvals);
-  EXPECT_EQ(h.tools.runs("pay"), 0);
-}
-
-TEST(Rules, Rule14_QuorumRolesAndNoSelfApproval) {
-  Harness h(WithApproval(R"("role:cs-manager")", 2), PayTools());
-  SetOrder(h, 10, false);
-  h.integrator.roles.push_back("cs-manager");
-  h.planner.plans = {FakePlanner::Calls({{"c1", "pay", R"({"id":"o1"})"}})};
-  h.tools.On("pay", [](const tools::CallSpec&, FakeTools::Done done) { done(Paid("10.00")); });
-  const auto run = h.CreateRun();
-  ASSERT_TRUE(run.ok()) << run.status();
-  h.WaitForState(run->id, RunState::kWaitingForApproval);
-  const std::string approval = h.Pending().at(0).state.id;
-  EXPECT_EQ(ReasonOf(h.AnswerApproval(h.integrator, approval, true).status()),
-            "NOT_AN_APPROVER");  // asked for it
-  EXPECT_EQ(ReasonOf(h.AnswerApproval(h.operator_one, approval, true).status()),
-            "NOT_AN_APPROVER");  // wrong role
-  ASSERT_TRUE(h.AnswerApproval(h.manager, approval, true).ok());
-  ASSERT_TRUE(h.AnswerApproval(h.manager, approval, true).ok());  // counts once
-  EXPECT_EQ(h.tools.runs("pay"), 0);
-  ASSERT_TRUE(h.AnswerApproval(h.second, approval, true).ok());
-  h.WaitForState(run->id, RunState::kCompleted);
-  EXPECT_EQ(h.tools.runs("pay"), 1);
-  EXPECT_THAT(h.Kinds(run->id), Contains("approval.consumed"));
-}
-
-TEST(Rules, Rule14_RejectionAndExpiryDeny) {
-  Harness h(WithApproval(R"("role:cs-manager")", 1), PayTools());
-  SetOrder(h, 10, false);
-  h.planner.plans = {FakePlanner::Calls({{"c1", "pay", R"({"id":"o1"})"}}),
-                     FakePlanner::Calls({{"c2", "pay", R"({"id":"o2"})"}})};
-  const auto run = h.CreateRun();
-  ASSERT_TRUE(run.ok()) << run.status();
-  h.WaitForState(run->id, RunState::kWaitingForApproval);
-  ASSERT_TRUE(h.AnswerApproval(h.manager, h.Pending().at(0).state.id, false).ok());
-  h.WaitFor(run->id, [&](const RunInfo& info) {
-    return info.steps == 2 && info.state == RunState::kWaitingForApproval;
-  });
-  h.clock.Shift(59ll * 60 * 1'000'000);
-  EXPECT_EQ(h.Pending().size(), 1u);
-  h.clock.Shift(2ll * 60 * 1'000'000);
-  h.WaitForState(run->id, RunState::kCompleted);
-  EXPECT_EQ(h.tools.runs("pay"), 0);
-  EXPECT_THAT(h.planner.seen()[1].messages.back().text, HasSubstr("APPROVAL_REJECTED"));
-  EXPECT_THAT(h.planner.seen()[2].messages.back().text, HasSubstr("APPROVAL_EXPIRED"));
-}
-
-TEST(Rules, Rule14_ParkedCallsSurviveARestartAndAreConsumedOnce) {
-  Harness h(WithApproval(R"("role:cs-manager")", 1), PayTools());
-  SetOrder(h, 10, false);
-  h.planner.plans = {FakePlanner::Calls({{"c1", "pay", R"({"id":"o1"})"}})};
-  h.tools.On("pay", [](const tools::CallSpec&, FakeTools::Done done) { done(Paid("10.00")); });
-  const auto run = h.CreateRun();
-  ASSERT_TRUE(run.ok()) << run.status();
-  h.WaitForState(run->id, RunState::kWaitingForApproval);
-  h.Restart();
-  const std::string approval = h.Pending().at(0).state.id;
-  ASSERT_TRUE(h.AnswerApproval(h.manager, approval, true).ok());
-  h.WaitForState(run->id, RunState::kCompleted);
-  h.Restart();
-  EXPECT_EQ(ReasonOf(h.AnswerApproval(h.second, approval, true).status()), "APPROVAL_ENDED");
-  EXPECT_EQ(h.tools.runs("pay"), 1);
-}
-
-// ------------------------------------------------------------------ rule 15
-
-TEST(Rules, Rule15_ANewMessageVoidsTheUsersOwnConfirmation) {
-  Harness h(WithApproval(R"("run-user")", 1), PayTools());
-  SetOrder(h, 10, false);
-  h.planner.plans = {FakePlanner::Calls({{"c1", "pay", R"({"id":"o1"})"}}),
-                     FakePlanner::Answer("as you wish")};
-  const auto run = h.CreateRun();
-  ASSERT_TRUE(run.ok()) << run.status();
-  h.WaitForState(run->id, RunState::kWaitingForApproval);
-  const std::string approval = h.Pending().at(0).state.id;
-  ASSERT_TRUE(h.Send(run->id, "wait, not that one").ok());
-  h.WaitForState(run->id, RunState::kCompleted);
-  EXPECT_EQ(ReasonOf(h.AnswerApproval(h.integrator, approval, true, "user").status()),
-            "APPROVAL_ENDED");
-  EXPECT_EQ(h.tools.runs("pay"), 0);
-  EXPECT_EQ(h.planner.seen()[1].messages.back().text, "wait, not that one");
-}
-
-TEST(Rules, Rule15_AMessageIsReadInTheNextPlanAndOtherApprovalsStay) {
-  Harness h(WithApproval(R"("role:cs-manager")", 1), PayTools());
-  SetOrder(h, 10, false);
-  h.planner.plans = {FakePlanner::Calls({{"c1", "pay", R"({"id":"o1"})"}}),
-                     FakePlanner::Answer("it is with the manager")};
-  h.tools.On("pay", [](const tools::CallSpec&, FakeTools::Done done) { done(Paid("10.00")); });
-  const auto run = h.CreateRun();
-  ASSERT_TRUE(run.ok()) << run.status();
-  h.WaitForState(run->id, RunState::kWaitingForApproval);
-  ASSERT_TRUE(h.Send(run->id, "how long?").ok());
-  h.WaitFor(run->id, [&](const RunInfo& info) {
-    return info.steps == 2 && info.state == RunState::kWaitingForApproval;
-  });
-  const auto pending = h.Pending();
-  ASSERT_EQ(pending.size(), 1u);
-  EXPECT_TRUE(pending[0].new_message_since);
-  EXPECT_THAT(h.planner.seen()[1].messages[3].text, HasSubstr("pending"));
-  ASSERT_TRUE(h.AnswerApproval(h.manager, pending[0].state.id, true).ok());
-  h.WaitForState(run->id, RunState::kCompleted);
-  EXPECT_EQ(h.tools.runs("pay"), 1);
-}
-
 // ------------------------------------------------------------------ rule 30 and the rest
 
 TEST(Rules, Rule30_OthersDoNotSeeARun) {
-  Harness h(std::string(kHead) + R"(on("*", "all", function(c) return allow() end))",
-            {Read("orders.get")});
+  Harness h(std::string(kPolicyHead) + R"(on("*", "all", function(c) return allow() end))",
+            {ReadTool("orders.get")});
   const auto run = h.CreateRun();
   ASSERT_TRUE(run.ok()) << run.status();
   const core::Principal stranger{.tenant = "main", .id = "stranger", .roles = {"integrator"}};
@@ -564,8 +331,8 @@ TEST(Rules, Rule30_OthersDoNotSeeARun) {
 }
 
 TEST(Rules, RequestIdMakesOneRun) {
-  Harness h(std::string(kHead) + R"(on("*", "all", function(c) return allow() end))",
-            {Read("orders.get")});
+  Harness h(std::string(kPolicyHead) + R"(on("*", "all", function(c) return allow() end))",
+            {ReadTool("orders.get")});
   const std::string request = h.NewRequestId();
   const auto first = h.CreateRun("help", "u1", request);
   ASSERT_TRUE(first.ok()) << first.status();
@@ -576,8 +343,8 @@ TEST(Rules, RequestIdMakesOneRun) {
 }
 
 TEST(Rules, HostilePlansAreRefusedAndTheRunGoesOn) {
-  Harness h(std::string(kHead) + R"(on("*", "all", function(c) return allow() end))",
-            {Read("orders.get")});
+  Harness h(std::string(kPolicyHead) + R"(on("*", "all", function(c) return allow() end))",
+            {ReadTool("orders.get")});
   h.tools.Answers("orders.get", {{"ok", true}});
   h.planner.plans = {
       FakePlanner::Calls({{"a", "rm -rf /", "{}"},
@@ -598,14 +365,14 @@ TEST(Rules, HostilePlansAreRefusedAndTheRunGoesOn) {
 }
 
 TEST(Rules, WhatDoesNotFitARecordIsRefusedNotTriedForEver) {
-  Harness h(std::string(kHead) + R"(
+  Harness h(std::string(kPolicyHead) + R"(
 on("*", "all", function(c)
   for i = 1, 900 do
     if count { rule = "p/all", key = "k" .. i, within = "1h" } > 5 then return deny { code = "MANY" } end
   end
   return allow()
 end))",
-            {Write("orders.cancel")});
+            {WriteTool("orders.cancel")});
   h.tools.Answers("orders.cancel", {{"ok", true}});
   const auto call = h.Execute("orders.cancel", {{"id", "o1"}});
   ASSERT_TRUE(call.ok()) << call.status();
@@ -615,8 +382,8 @@ end))",
 }
 
 TEST(Rules, StepAndCallLimitsEndARun) {
-  Harness h(std::string(kHead) + R"(on("*", "all", function(c) return allow() end))",
-            {Read("orders.get")});
+  Harness h(std::string(kPolicyHead) + R"(on("*", "all", function(c) return allow() end))",
+            {ReadTool("orders.get")});
   h.tools.Answers("orders.get", {{"ok", true}});
   for (int i = 0; i < 20; ++i)
     h.planner.plans.push_back(FakePlanner::Calls({{"c", "orders.get", "{}"}}));
@@ -627,8 +394,8 @@ TEST(Rules, StepAndCallLimitsEndARun) {
 }
 
 TEST(Rules, AFailingPlannerFailsOneRun) {
-  Harness h(std::string(kHead) + R"(on("*", "all", function(c) return allow() end))",
-            {Read("orders.get")});
+  Harness h(std::string(kPolicyHead) + R"(on("*", "all", function(c) return allow() end))",
+            {ReadTool("orders.get")});
   h.planner.plans = {core::Unavailable("no model")};
   const auto run = h.CreateRun();
   ASSERT_TRUE(run.ok()) << run.status();

@@ -1,0 +1,156 @@
+// The calls of a run: through the gate in plan order, side by side behind it.
+#include <algorithm>
+
+#include "engine/run_actor.h"
+#include "engine/run_state.h"
+
+namespace interlock::runtime {
+
+std::unique_ptr<Ticket> RunActor::NewTicket(const CallSlot& slot) {
+  auto ticket = std::make_unique<Ticket>();
+  ticket->id = base_;
+  ticket->id.call = hub_.NewId();
+  ticket->id.step = slot.step;
+  ticket->id.position = slot.position;
+  ticket->id.tool = slot.proposed.tool;
+  ticket->id.args_text = slot.proposed.args_text;
+  ticket->sealer = sealer_;
+  ticket->agent = agent_;
+  ticket->reads = &reads_;
+  return ticket;
+}
+
+// The calls of one plan pass the decision in plan order (rule 4); what was allowed runs side by
+// side.
+asio::awaitable<void> RunActor::StartCalls() {
+  while (!stalled_) {
+    if (hub_.stopping()) {
+      Stall();
+      break;
+    }
+    auto next = std::find_if(core_.slots.begin(), core_.slots.end(), [](const CallSlot& slot) {
+      return slot.phase == SlotPhase::kProposed;
+    });
+    if (next == core_.slots.end() || IsFinal(core_.state)) break;
+    auto live = std::make_shared<LiveCall>();
+    live->ticket = NewTicket(*next);
+    live->ticket->handle = &live->handle;
+    Step(core_, event::CallDeciding{next->step, next->position, live->ticket->id.call});
+    core::Status status = co_await hub_.gate.Pass(worker_, *live->ticket);
+    if (!status.ok()) {
+      Stall();
+      break;
+    }
+    AfterPass(std::move(live));
+  }
+  starting_calls_ = false;
+}
+
+void RunActor::KeepForRelease(Ticket& ticket) {
+  unreleased_.push_back(
+      {.id = ticket.id, .release = std::move(ticket.release), .shown = std::move(ticket.shown)});
+}
+
+void RunActor::AfterPass(std::shared_ptr<LiveCall> live) {
+  Ticket& ticket = *live->ticket;
+  const std::string call = ticket.id.call;
+  open_approvals_.erase(call);
+  if (ticket.state == CallState::kIntended) {
+    live_[call] = live;
+    Step(core_, event::CallRunning{call});
+    Spawn(RunCall(std::move(live)));
+  } else if (ticket.state == CallState::kParked) {
+    open_approvals_[call] = ticket.approvals;
+    Handle(event::CallParked{call, ticket.observation});
+  } else {
+    Handle(event::CallDone{call, ticket.observation});
+  }
+}
+
+asio::awaitable<void> RunActor::RunCall(std::shared_ptr<LiveCall> live) {
+  Ticket& ticket = *live->ticket;
+  core::Status status = co_await hub_.gate.RunIntended(worker_, ticket);
+  const std::string call = ticket.id.call;
+  live_.erase(call);
+  if (!status.ok()) {
+    Stall();
+    co_return;
+  }
+  if (ticket.state == CallState::kUnknown) {
+    Handle(event::CallNeedsPerson{call, ticket.observation});
+    co_return;
+  }
+  KeepForRelease(ticket);
+  Handle(event::CallDone{call, ticket.observation});
+}
+
+// Approvals are complete: the call goes through the whole gate again, with fresh facts (rule 14).
+asio::awaitable<void> RunActor::ResumeCall(std::string call) {
+  if (hub_.stopping()) co_return Stall();
+  Draft resumed = MakeDraft("run.resumed", "engine");
+  BodyWriter(resumed).String("why", "approved").Close();
+  core::Status noted = co_await hub_.journal.Commit([this, &resumed](Serial& serial) {
+    const RunRow* row = serial.state().FindRun(run_);
+    const bool open = row != nullptr && !IsEnding(row->state);
+    // Cancelled meanwhile: the gate will say so of the call (rule 11).
+    return open ? serial.Append(resumed).status() : core::OkStatus();
+  });
+  if (!noted.ok()) {
+    Stall();
+    co_return;
+  }
+  auto recorded =
+      hub_.history.Run(run_, [this](const std::string& name, const std::string& digest) {
+        return hub_.PinnedAgent(name, digest);
+      });
+  if (!recorded.ok()) {
+    Stall();
+    co_return;
+  }
+  for (RecordedCall& found : recorded->calls) {
+    if (found.id.call != call) continue;
+    auto ticket = hub_.TicketOf(found, agent_);
+    auto grants = hub_.GrantsOf(found);
+    if (!ticket.ok() || !grants.ok()) {
+      Stall();
+      co_return;
+    }
+    auto live = std::make_shared<LiveCall>();
+    live->ticket = std::move(*ticket);
+    live->ticket->handle = &live->handle;
+    live->ticket->reads = &reads_;
+    live->ticket->granted = std::move(grants->granted);
+    core::Status status = co_await hub_.gate.Pass(worker_, *live->ticket);
+    if (!status.ok()) {
+      Stall();
+      co_return;
+    }
+    AfterPass(std::move(live));
+    co_return;
+  }
+}
+
+// An intent that a dead daemon left open, or whose outcome nobody knows yet (property 2).
+asio::awaitable<void> RunActor::SettleCall(RecordedCall recorded) {
+  const std::string call = recorded.id.call;
+  auto made = hub_.TicketOf(recorded, agent_);
+  if (!made.ok()) {
+    Stall();
+    co_return;
+  }
+  const std::unique_ptr<Ticket> ticket = std::move(*made);
+  core::Status status = co_await hub_.gate.SettleRecorded(worker_, *ticket, recorded.outcome);
+  if (!status.ok()) {
+    // Somebody resolved it meanwhile, or the log took nothing: the log tells when it is read again.
+    Stall();
+    co_return;
+  }
+  if (ticket->state == CallState::kUnknown) {
+    Handle(event::CallNeedsPerson{call, ticket->observation});
+    co_return;
+  }
+  KeepForRelease(*ticket);
+  Handle(event::CallDone{call, ticket->observation});
+}
+
+}  // namespace interlock::runtime

@@ -1,0 +1,46 @@
+// The fold of holds: what budgets have left.
+#include "engine/state.h"
+#include "engine/state_fields.h"
+
+namespace interlock::runtime {
+
+core::Status State::ApplyBudget(const audit::EntryView& entry) {
+  const std::string id = Field(entry, "hold");
+  const std::string call = Field(entry, "call");
+  if (id.empty() || call.empty()) return Missing(entry, "hold");
+  const std::string key = BudgetKey(Field(entry, "budget"), Field(entry, "unit"),
+                                    Field(entry, "scope"), Amount(entry, "window_us"));
+  BudgetRow& budget = budgets_.Edit(key);
+  HoldRow& hold = holds_.Edit(id);
+  const std::int64_t amount = Amount(entry, "amount");
+  ++budget.version;
+  if (entry.kind == "budget.held") {
+    budget.budget = Field(entry, "budget");
+    budget.scope = Field(entry, "scope");
+    budget.unit = Field(entry, "unit");
+    budget.window_us = Amount(entry, "window_us");
+    budget.limit_amount = Amount(entry, "limit");
+    budget.held += amount;
+    hold.call = call;
+    hold.budget_key = key;
+    hold.unit = budget.unit;
+    hold.amount = amount;
+    CallHoldsRow& open = call_holds_.Edit(call);
+    open.holds += (open.holds.empty() ? "" : " ") + id;
+    return core::OkStatus();
+  }
+  budget.held -= hold.amount;
+  hold.open = 0;
+  if (entry.kind == "budget.settled") {
+    budget.settled += amount;
+    hold.settled = amount;
+    NoteMoney(entry, calls_.Edit(call));
+    hold.flagged = entry.body.Bool("flagged").value_or(false) ? 1 : 0;
+  }
+  CallHoldsRow& open = call_holds_.Edit(call);
+  open.holds = WithoutWord(open.holds, id);
+  if (open.holds.empty()) call_holds_.Erase(call);
+  return core::OkStatus();
+}
+
+}  // namespace interlock::runtime

@@ -1,0 +1,39 @@
+// How the fold reads the bodies of entries.
+#pragma once
+
+#include <charconv>
+#include <string>
+#include <string_view>
+
+#include "audit/log.h"
+#include "engine/state.h"
+
+namespace interlock::runtime {
+
+inline core::Status Missing(const audit::EntryView& entry, std::string_view field) {
+  return core::DataLoss("entry " + std::to_string(entry.index) + " (`" + std::string(entry.kind) +
+                        "`) lacks `" + std::string(field) + "`");
+}
+
+inline std::string Field(const audit::EntryView& entry, std::string_view name) {
+  return entry.body.String(name).value_or("");
+}
+
+// Amounts are decimal strings of minor units.
+inline std::int64_t Amount(const audit::EntryView& entry, std::string_view name) {
+  std::int64_t value = 0;
+  const std::string text = Field(entry, name);
+  std::from_chars(text.data(), text.data() + text.size(), value);
+  return value;
+}
+
+inline std::string WithoutWord(std::string_view words, std::string_view gone) {
+  std::string kept;
+  for (const std::string& word : SplitWords(words)) {
+    if (word == gone) continue;
+    kept += (kept.empty() ? "" : " ") + word;
+  }
+  return kept;
+}
+
+}  // namespace interlock::runtime
