@@ -121,7 +121,7 @@ template std::int64_t Reader::Number<std::int64_t>();
 
 std::string SpecProblem(const BoxSpec& spec) {
   if (spec.argv.empty() || !NormalAbsolute(spec.argv[0])) {
-    return "argv[0] must be a normal absolute path";
+    return "argv[0] must be a normal absolute path inside the box, such as /bin/sh";
   }
   if (!NormalAbsolute(spec.work_dir)) return "work_dir must be a normal absolute path";
   if (spec.stdin_bytes.size() > kStdinBytesMax) return "stdin is above 1 MiB";

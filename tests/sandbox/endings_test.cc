@@ -27,7 +27,7 @@ class Ending : public ::testing::TestWithParam<Ground> {
   std::unique_ptr<Boxes> boxes_;
 };
 
-TEST_P(Ending, ExitStatusIsReportedAndNeverInterpreted) {
+TEST_P(Ending, R61_ExitStatusIsReportedAndNeverInterpreted) {
   for (const int status : {0, 1, 125, 126, 127, 129, 137, 159}) {
     const BoxResult result = Run({"exit-with", std::to_string(status)});
     EXPECT_EQ(result.kind, EndKind::kExit) << Describe(result);
@@ -35,7 +35,7 @@ TEST_P(Ending, ExitStatusIsReportedAndNeverInterpreted) {
   }
 }
 
-TEST_P(Ending, OwnSignalIsASignal) {
+TEST_P(Ending, R61_OwnSignalIsASignal) {
   // SIGSYS included: only the filter makes a violation, and SIGKILL without an OOM is no memory
   // limit.
   for (const int number : {SIGTERM, SIGSEGV, SIGSYS, SIGKILL, SIGUSR1}) {
@@ -86,7 +86,7 @@ TEST_P(Ending, R13_FileSizeLimitIsDisk) {
   EXPECT_EQ(info.st_size, 1 << 20);
 }
 
-TEST_P(Ending, R24_ForkBombIsRefusedAndDies) {
+TEST_P(Ending, R24_R25_ForkBombIsRefusedAndDies) {
   for (const char* payload : {"fork-bomb", "zombie-flood"}) {
     BoxSpec spec = boxes_->Hostile({payload});
     spec.limits.pids = 16;
@@ -151,7 +151,7 @@ TEST_P(Ending, R31_InputIsReadThenEnds) {
   EXPECT_EQ(boxes_->Run(spec).stdout_bytes, std::to_string(kStdinBytesMax));
 }
 
-TEST_P(Ending, R23_DaemonIsDeadWhenTheResultComes) {
+TEST_P(Ending, R23_R32_DaemonIsDeadWhenTheResultComes) {
   const std::string beat = boxes_->folder().work() + "/beat";
   const auto begin = steady_clock::now();
   BoxSpec spec = boxes_->HostileWithWork({"daemonize", boxes_->folder().work()});
@@ -225,6 +225,13 @@ TEST_P(Ending, R60_MalformedSpecsAreNotRun) {
   refused([](BoxSpec& s) { s.mounts[0].host_path = "/tmp/../etc"; }, "normal absolute path");
   refused([](BoxSpec& s) { s.limits.wall_ms = 0; }, "wall_ms");
   refused([](BoxSpec& s) { s.work_dir = "relative"; }, "work_dir");
+}
+
+TEST_P(Ending, R60_ArgumentsArriveAsTheyAre) {
+  BoxSpec spec = boxes_->Hostile({"arguments", "--", "-rf", "; id", "$(id)", "`id`", "a b", "", "*",
+                                  "\n", "--help", std::string(1, '\x01')});
+  EXPECT_EQ(boxes_->Run(spec).stdout_bytes,
+            "[--][-rf][; id][$(id)][`id`][a b][][*][\n][--help][\x01]");
 }
 
 TEST_P(Ending, BelowTheDemandedLevelIsRefusedWithAFix) {

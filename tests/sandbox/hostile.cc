@@ -43,10 +43,7 @@ std::string TemporaryFile(const char* name) {
   return std::string(folder == nullptr ? "/tmp" : folder) + "/" + name;
 }
 
-namespace {
-
-// All results of one family: the common outcome, or "mixed" with the odd one.
-std::string Same(const std::vector<std::pair<const char*, std::function<long()>>>& calls) {
+std::string Same(const Calls& calls) {
   std::string all;
   for (const auto& [name, call] : calls) {
     errno = 0;
@@ -57,29 +54,11 @@ std::string Same(const std::vector<std::pair<const char*, std::function<long()>>
   return all;
 }
 
-long Sys(long number, long a = 0, long b = 0, long c = 0, long d = 0, long e = 0, long f = 0) {
+long Sys(long number, long a, long b, long c, long d, long e, long f) {
   return ::syscall(number, a, b, c, d, e, f);
 }
 
-std::string ReadFile(const Args& args) {
-  const int fd = ::open(args[0].c_str(), O_RDONLY | O_NONBLOCK);
-  char byte;
-  return Outcome(fd < 0 ? fd : ::read(fd, &byte, 1));
-}
-std::string WriteFile(const Args& args) {
-  const int fd = ::open(args[0].c_str(), O_WRONLY | O_CREAT, 0600);
-  return Outcome(fd < 0 ? fd : ::write(fd, "x", 1));
-}
-std::string WriteTemporary(const Args&) { return WriteFile({TemporaryFile("written")}); }
-std::string OpenForWriting(const Args& args) { return Outcome(::open(args[0].c_str(), O_WRONLY)); }
-std::string Unlink(const Args& args) { return Outcome(::unlink(args[0].c_str())); }
-std::string ListFolder(const Args& args) { return ::opendir(args[0].c_str()) ? "ok" : Outcome(-1); }
-std::string ReadThroughLink(const Args& args) {
-  const std::string link = TemporaryFile("interlock-hostile-link");
-  ::unlink(link.c_str());
-  if (::symlink(args[0].c_str(), link.c_str()) != 0) return "no link";
-  return ReadFile({link});
-}
+namespace {
 
 std::string MountFamily(const Args&) {
   return Same({{"mount", [] { return Sys(SYS_mount); }},
@@ -93,31 +72,20 @@ std::string MountFamily(const Args&) {
                {"pivot_root", [] { return Sys(SYS_pivot_root); }},
                {"chroot", [] { return Sys(SYS_chroot, reinterpret_cast<long>("/")); }}});
 }
+std::string MountGroups(const Args&) {
+  const long folder = reinterpret_cast<long>("/tmp");
+  const auto mount = [=](const char* type) {
+    const long name = reinterpret_cast<long>(type);
+    return Sys(SYS_mount, name, folder, name, 0, reinterpret_cast<long>("memory"));
+  };
+  return Same({{"version 1", [=] { return mount("cgroup"); }},
+               {"version 2", [=] { return mount("cgroup2"); }}});
+}
 std::string MakeDevice(const Args&) {
   const std::string path = TemporaryFile("device");
   return Same({{"block", [&] { return ::mknod(path.c_str(), S_IFBLK | 0600, makedev(254, 0)); }},
                {"char", [&] { return ::mknod(path.c_str(), S_IFCHR | 0600, makedev(1, 1)); }},
                {"fifo", [&] { return ::mkfifo(path.c_str(), 0600); }}});
-}
-std::string SetId(const Args& args) {
-  const std::string path = args[0] + "/setid";
-  ::close(::open(path.c_str(), O_CREAT | O_WRONLY, 0700));
-  const int fd = ::open(path.c_str(), O_RDONLY);
-  const std::string other = args[0] + "/setid2";
-  return Same(
-      {{"chmod", [&] { return ::chmod(path.c_str(), 04755); }},
-       {"chmod sgid", [&] { return ::chmod(path.c_str(), 02755); }},
-       {"fchmod", [&] { return ::fchmod(fd, 04755); }},
-       {"fchmodat",
-        [&] { return Sys(SYS_fchmodat, AT_FDCWD, reinterpret_cast<long>(path.c_str()), 04755); }},
-       {"open", [&] { return ::open(other.c_str(), O_CREAT | O_WRONLY, 04755); }},
-       {"creat", [&] { return Sys(SYS_creat, reinterpret_cast<long>(other.c_str()), 04755); }},
-       {"tmpfile", [&] { return ::open(args[0].c_str(), O_TMPFILE | O_WRONLY, 04755); }}});
-}
-std::string PlainMode(const Args& args) {
-  const std::string path = args[0] + "/plain";
-  ::close(::open(path.c_str(), O_CREAT | O_WRONLY, 0700));
-  return Outcome(::chmod(path.c_str(), 0755));
 }
 std::string BecomeRoot(const Args&) {
   return Same({{"setuid", [] { return ::setuid(0); }},
@@ -138,40 +106,6 @@ std::string Capabilities(const Args&) {
                 data[0].effective | data[1].effective, bounding == 0 ? "0" : "some",
                 ::prctl(PR_GET_NO_NEW_PRIVS, 0, 0, 0, 0), ::prctl(PR_GET_SECCOMP, 0, 0, 0, 0));
   return text;
-}
-
-std::string FillTmp(const Args&) {
-  const int fd = ::open(TemporaryFile("fill").c_str(), O_CREAT | O_WRONLY, 0600);
-  static char block[1 << 16];
-  long total = 0;
-  for (ssize_t n; (n = ::write(fd, block, sizeof block)) > 0;) total += n;
-  return std::string(strerrorname_np(errno)) + " after " + std::to_string(total);
-}
-std::string FillInodes(const Args&) {
-  for (int i = 0; i < 100'000; ++i) {
-    const int fd =
-        ::open(TemporaryFile(("i" + std::to_string(i)).c_str()).c_str(), O_CREAT | O_WRONLY, 0600);
-    if (fd < 0) return std::string(strerrorname_np(errno)) + " after " + std::to_string(i);
-    ::close(fd);
-  }
-  return "ok";
-}
-std::string Huge(const Args& args) {
-  ::signal(SIGXFSZ, SIG_IGN);
-  const int fd = ::open((args[0] + "/huge").c_str(), O_CREAT | O_RDWR, 0600);
-  return Same({{"ftruncate", [&] { return ::ftruncate(fd, 1l << 40); }},
-               {"fallocate", [&] { return ::fallocate(fd, 0, 0, 1l << 30); }}});
-}
-std::string SmallSize(const Args& args) {
-  return Outcome(
-      ::ftruncate(::open((args[0] + "/small").c_str(), O_CREAT | O_RDWR, 0600), 1 << 20));
-}
-std::string WriteBeyond(const Args& args) {
-  const int fd = ::open((args[0] + "/beyond").c_str(), O_CREAT | O_RDWR, 0600);
-  static char block[1 << 16];
-  while (::write(fd, block, sizeof block) > 0) {
-  }
-  return Outcome(-1);
 }
 
 std::string Descriptors(const Args&) {
@@ -210,6 +144,18 @@ std::string LookIntoOthers(const Args&) {
 std::string Signal(const Args& args) {
   return Outcome(::kill(std::atoi(args[0].c_str()), SIGKILL));
 }
+// To every process that there is: only its own may get it.
+std::string SignalAll(const Args&) {
+  const pid_t child = ::fork();
+  if (child == 0) {
+    for (;;) ::pause();
+  }
+  const std::string outcome = Outcome(::kill(-1, SIGKILL));
+  if (outcome != "ok") ::kill(child, SIGKILL);
+  int status = 0;
+  ::waitpid(child, &status, 0);
+  return WIFSIGNALED(status) ? outcome : "the child ended otherwise";
+}
 std::string SignalParent(const Args&) { return Outcome(::kill(::getppid(), SIGKILL)); }
 std::string SignalOwnChild(const Args&) {
   const pid_t child = ::fork();
@@ -222,7 +168,7 @@ std::string SignalOwnChild(const Args&) {
 }
 
 std::string Namespaces(const Args&) {
-  std::vector<std::pair<const char*, std::function<long()>>> calls;
+  Calls calls;
   for (const int flag :
        {CLONE_NEWUSER, CLONE_NEWNS, CLONE_NEWPID, CLONE_NEWNET, CLONE_NEWIPC, CLONE_NEWUTS}) {
     calls.push_back({"unshare", [flag] { return ::unshare(flag); }});
@@ -267,7 +213,7 @@ std::string OldEntry(const Args&) {
 std::string X32Entry(const Args&) { return Outcome(Sys(0x40000000 | 39)); }
 
 std::string KernelDoors(const Args&) {
-  std::vector<std::pair<const char*, std::function<long()>>> calls;
+  Calls calls;
   const std::pair<const char*, long> doors[] = {{"io_uring_setup", SYS_io_uring_setup},
                                                 {"io_uring_enter", SYS_io_uring_enter},
                                                 {"bpf", SYS_bpf},
@@ -287,7 +233,7 @@ std::string KernelDoors(const Args&) {
   return Same(calls);
 }
 std::string MachineDoors(const Args&) {
-  std::vector<std::pair<const char*, std::function<long()>>> calls;
+  Calls calls;
   const std::pair<const char*, long> doors[] = {{"reboot", SYS_reboot},
                                                 {"kexec_load", SYS_kexec_load},
                                                 {"init_module", SYS_init_module},
@@ -323,7 +269,7 @@ std::string Scheduling(const Args&) {
 }
 
 std::string Sockets(const Args&) {
-  std::vector<std::pair<const char*, std::function<long()>>> calls;
+  Calls calls;
   for (const int family : {AF_UNIX, AF_INET, AF_INET6, AF_NETLINK, AF_PACKET, AF_VSOCK, AF_ALG,
                            AF_XDP, AF_KEY, AF_APPLETALK, AF_BLUETOOTH, AF_CAN, AF_TIPC, AF_RDS}) {
     for (const int type : {SOCK_STREAM, SOCK_DGRAM, SOCK_RAW}) {
@@ -338,6 +284,9 @@ std::string Sockets(const Args&) {
                      return ::socketpair(AF_UNIX, SOCK_DGRAM, 0, ends);
                    }});
   return Same(calls);
+}
+std::string Socket(const Args& args) {
+  return Outcome(::socket(std::atoi(args[0].c_str()), std::atoi(args[1].c_str()), 0));
 }
 std::string SocketPair(const Args&) {
   int ends[2];
@@ -361,7 +310,7 @@ std::string Pids(const Args&) {
   return std::to_string(count);
 }
 std::string RaiseLimits(const Args&) {
-  std::vector<std::pair<const char*, std::function<long()>>> calls;
+  Calls calls;
   for (const int which : {RLIMIT_CPU, RLIMIT_FSIZE, RLIMIT_NOFILE, RLIMIT_CORE}) {
     calls.push_back({"setrlimit", [which] {
                        rlimit limit{};
@@ -373,17 +322,6 @@ std::string RaiseLimits(const Args&) {
   calls.push_back(
       {"prlimit of another", [] { return Sys(SYS_prlimit64, ::getppid(), RLIMIT_CPU); }});
   return Same(calls);
-}
-std::string HardLink(const Args&) {
-  return Outcome(::link("/usr/bin/env", TemporaryFile("hard").c_str()));
-}
-std::string LeaveState(const Args&) {
-  const int memory = static_cast<int>(Sys(SYS_shmget, 4711, 4096, 01000 | 0600));
-  return WriteFile({"/tmp/state"}) + " " + Outcome(memory);
-}
-std::string FindState(const Args&) {
-  const std::string file = ReadFile({"/tmp/state"});
-  return file + " " + Outcome(Sys(SYS_shmget, 4711, 4096, 0));
 }
 
 // ---- endings
@@ -417,7 +355,7 @@ std::string EatMemory(const Args&) {
 }
 // Fails as an honest program does when a limit stops it.
 std::string FailAtLimit(const Args& args) {
-  const std::string what = args[0] == "pids" ? ForkBomb({}) : args[0] == "tmp" ? FillTmp({}) : "";
+  const std::string what = args[0] == "pids" ? ForkBomb({}) : args[0] == "tmp" ? FillTmp() : "";
   std::exit(what.starts_with("E") ? 3 : 0);
 }
 std::string ChildEatsMemory(const Args&) {
@@ -472,6 +410,11 @@ std::string CloseAndStay(const Args&) {
   ::close(2);
   for (;;) ::pause();
 }
+std::string Arguments(const Args& args) {
+  std::string all;
+  for (const std::string& word : args) all += "[" + word + "]";
+  return all;
+}
 std::string ExitWith(const Args& args) { std::exit(std::atoi(args[0].c_str())); }
 std::string Raise(const Args& args) {
   ::raise(std::atoi(args[0].c_str()));
@@ -496,24 +439,14 @@ std::string SleepTree(const Args&) {
   for (;;) ::pause();
 }
 
-const Payloads kPayloads = {{"read", ReadFile},
-                            {"write", WriteFile},
-                            {"write-temporary", WriteTemporary},
-                            {"open-for-writing", OpenForWriting},
-                            {"unlink", Unlink},
-                            {"list", ListFolder},
-                            {"read-through-link", ReadThroughLink},
+const Payloads kPayloads = {{"mount-groups", MountGroups},
+                            {"signal-all", SignalAll},
+                            {"socket", Socket},
+                            {"arguments", Arguments},
                             {"mount-family", MountFamily},
                             {"make-device", MakeDevice},
-                            {"set-id", SetId},
-                            {"plain-mode", PlainMode},
                             {"become-root", BecomeRoot},
                             {"capabilities", Capabilities},
-                            {"fill-tmp", FillTmp},
-                            {"fill-inodes", FillInodes},
-                            {"huge", Huge},
-                            {"small-size", SmallSize},
-                            {"write-beyond", WriteBeyond},
                             {"descriptors", Descriptors},
                             {"open-many", OpenMany},
                             {"terminal-tricks", TerminalTricks},
@@ -541,9 +474,6 @@ const Payloads kPayloads = {{"read", ReadFile},
                             {"environment", Environment},
                             {"pids", Pids},
                             {"raise-limits", RaiseLimits},
-                            {"hard-link", HardLink},
-                            {"leave-state", LeaveState},
-                            {"find-state", FindState},
                             {"fork-bomb", ForkBomb},
                             {"zombie-flood", ZombieFlood},
                             {"fail-at-limit", FailAtLimit},
@@ -564,6 +494,7 @@ const Payloads kPayloads = {{"read", ReadFile},
 
 int main(int argc, char** argv) {
   Payloads payloads = kPayloads;
+  payloads.merge(FilePayloads());
   payloads.merge(EntryPayloads());
   payloads.merge(PressurePayloads());
   const auto found = argc < 2 ? payloads.end() : payloads.find(argv[1]);

@@ -18,7 +18,7 @@ class Pressure : public ::testing::TestWithParam<Ground> {
 };
 
 TEST_P(Pressure, R29_MemoryThatNoProcessMapsCountsToo) {
-  if (!boxes_->cgroups() || !boxes_->namespaces()) {
+  if (!boxes_->cgroups() || !boxes_->namespaces()) {  // kNotHeldWithoutNamespaces
     GTEST_SKIP() << "/tmp is charged to a box by its memory group, in a /tmp of its own";
   }
   BoxSpec spec = boxes_->Hostile({"eat-tmp"});

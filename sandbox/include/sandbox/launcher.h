@@ -49,7 +49,7 @@ struct Mount {
   // Absolute and normal (no `.`, `..`, `//`). At landlock-only nothing can be moved: it must equal
   // host_path, so give both the same path when a program accepts that level.
   std::string box_path;
-  Access access = Access::kReadOnly;
+  Access access = Access::kReadOnly;  // a writable folder holds no `.git`, `.bashrc`: ADR 21
 };
 
 // A place on the network that a program may ask for.
@@ -93,7 +93,7 @@ enum class EndKind {
   kMemory,     // killed by the memory limit, or failed after it killed a process of the box
   kOutput,     // a stream passed its cap
   kPids,       // failed after the limit refused a process or thread; value = its status or signal
-  kDisk,       // a file passed its size, or failed with /tmp full
+  kDisk,       // a file passed its size, it failed with /tmp full, or left a steering name (Mount)
   kViolation,  // seccomp: `detail` names the syscall
   kCancelled,
   kNotRun,  // set-up failed or refused: nothing of the program ran; `detail` says why and what to

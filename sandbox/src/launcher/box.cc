@@ -165,6 +165,18 @@ void Box::Conclude(BoxResult& result, const CgroupUsage& usage) const {
   result.detail = "the box's init ended early (wait status " + std::to_string(init_status) + ")";
 }
 
+// Nothing of the box runs any more: what it left is final.
+void Box::BlameLeavings(BoxResult& result) const {
+  const std::string left = SetAside(folders);
+  if (left.empty()) return;
+  if (result.kind == EndKind::kExit || result.kind == EndKind::kSignal) {
+    result.kind = EndKind::kDisk;
+    result.detail = left;
+  } else {
+    result.detail += "; " + left;
+  }
+}
+
 BoxResult Box::Result() {
   BoxResult result;
   CgroupUsage usage;
@@ -176,6 +188,7 @@ BoxResult Box::Result() {
                                                          : 0;
   result.wall_us = start_us == 0 ? 0 : MonotonicMicros() - start_us;
   Conclude(result, usage);
+  if (start_us != 0) BlameLeavings(result);
   result.stdout_bytes = std::move(out.kept);
   result.stderr_bytes = std::move(err.kept);
   result.stdout_dropped = out.dropped;

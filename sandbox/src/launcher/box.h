@@ -4,9 +4,11 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "cgroup.h"
 #include "plan.h"
+#include "steering.h"
 
 namespace interlock::sandbox {
 
@@ -66,6 +68,7 @@ class Box {
   std::uint64_t call_id = 0;
   bool streams = false;
   Limits limits;
+  std::vector<WritableFolder> folders;
   Stream out;
   Stream err;
   std::int64_t start_us = 0;     // exec seen
@@ -75,6 +78,7 @@ class Box {
  private:
   void TakeReport(const Report& report);
   void BlameLimit(BoxResult& result, const CgroupUsage& usage) const;
+  void BlameLeavings(BoxResult& result) const;
   void Conclude(BoxResult& result, const CgroupUsage& usage) const;
 
   std::optional<EndKind> decided_;

@@ -15,13 +15,24 @@ namespace {
 
 Fd HostRoot() { return Fd(::open("/", O_PATH | O_DIRECTORY | O_CLOEXEC)); }
 
-// Invalid with `problem`.
-Fd OpenMount(int root, const Mount& mount, struct stat& info, std::string& problem) {
+// Invalid with `fitting.problem`. A writable folder goes to `fitting.folders` too.
+Fd OpenMount(int root, const BoxSpec& spec, const Mount& mount, bool namespaces, struct stat& info,
+             Fitting& fitting) {
   Fd path = OpenPath(root, mount.host_path);
-  if (path.valid() && ::fstat(path.get(), &info) == 0) return path;
-  problem = "mount `" + mount.host_path + "`: " + std::strerror(errno);
-  if (errno == ELOOP) problem += "; give the path without symbolic links";
-  return Fd();
+  if (!path.valid() || ::fstat(path.get(), &info) != 0) {
+    fitting.problem = "mount `" + mount.host_path + "`: " + std::strerror(errno);
+    if (errno == ELOOP) fitting.problem += "; give the path without symbolic links";
+    return Fd();
+  }
+  if (mount.access == Access::kReadOnly || !S_ISDIR(info.st_mode)) return path;
+  WritableFolder folder{Fd(::fcntl(path.get(), F_DUPFD_CLOEXEC, 3)), mount.host_path, {}};
+  if (!folder.fd.valid()) {
+    fitting.problem = "mount `" + mount.host_path + "`: " + std::strerror(errno);
+    return Fd();
+  }
+  if (!CheckSteering(folder, mount, spec, namespaces, fitting.problem)) return Fd();
+  fitting.folders.push_back(std::move(folder));
+  return path;
 }
 
 // Whether a plain user could use what is at `path`. File capabilities follow the fs ids
@@ -48,7 +59,7 @@ bool Fitter::OpenIdMapped(const BoxSpec& spec, Fitting& fitting) {
   bool mapped = ground_.privileged && ground_.idmap;
   for (const Mount& mount : spec.mounts) {
     struct stat info {};
-    const Fd path = OpenMount(root.get(), mount, info, fitting.problem);
+    const Fd path = OpenMount(root.get(), spec, mount, true, info, fitting);
     if (!path.valid()) return false;
     if (!mapped) continue;
     const int map = id_maps_.Get(info.st_uid, info.st_gid);
@@ -94,7 +105,7 @@ Fitting Fitter::Without(const RunRequest& request, uid_t own_user) const {
   const Fd root = HostRoot();
   for (const Mount& mount : spec.mounts) {
     struct stat info {};
-    Fd path = OpenMount(root.get(), mount, info, fitting.problem);
+    Fd path = OpenMount(root.get(), spec, mount, false, info, fitting);
     if (path.valid() && mount.host_path != mount.box_path) {
       fitting.problem = "mount `" + mount.host_path + "` cannot appear as `" + mount.box_path +
                         "` at landlock-only: give both the same path, or demand full-nocgroup";

@@ -8,15 +8,17 @@
 #include "maker.h"
 #include "mounts.h"
 #include "plan.h"
+#include "steering.h"
 
 namespace interlock::sandbox {
 
 struct Fitting {
   Go go;
   std::vector<Fd> mounts;  // in the order of the call's, if `go.mounts_are_fds`
-  Shape shape;             // with namespaces: that its box must have
-  bool usual = true;       // a ready box will do
-  std::string problem;     // non-empty: the call cannot run; one line, what to do
+  std::vector<WritableFolder> folders;
+  Shape shape;          // with namespaces: that its box must have
+  bool usual = true;    // a ready box will do
+  std::string problem;  // non-empty: the call cannot run; one line, what to do
 };
 
 // One per launcher; not thread-safe.

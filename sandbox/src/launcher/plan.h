@@ -18,6 +18,7 @@ inline constexpr uid_t kUidInBox = 1000;
 // managers hand out (systemd.io/UIDS-GIDS), below 2^31. Boxes without namespaces get one each, from
 // the next on.
 inline constexpr uid_t kUidOutside = 0x7ffe0000;
+inline constexpr uid_t kUidLast = 0x7ffeffff;
 inline constexpr uid_t kKeepUid = static_cast<uid_t>(-1);
 
 // Known before the call. Copied into the box's init by fork.

@@ -6,16 +6,22 @@
 #include <unistd.h>
 
 #include <cerrno>
+#include <cstdio>
 #include <cstring>
 
 #include "landlock.h"
 
 namespace interlock::sandbox {
 namespace {
-constexpr const char* kFixNamespaces =
-    "allow user namespaces: kernel.unprivileged_userns_clone=1, user.max_user_namespaces above 0, "
-    "kernel.apparmor_restrict_unprivileged_userns=0; in a container --security-opt "
+constexpr const char* kFixNamespaceCount =
+    "sysctl -w user.max_user_namespaces=10000, and the same for max_mnt_, max_pid_, max_net_, "
+    "max_ipc_, max_uts_ and max_cgroup_namespaces where they are 0";
+constexpr const char* kFixNamespaceRight =
+    "sysctl -w kernel.apparmor_restrict_unprivileged_userns=0 (Ubuntu) or "
+    "kernel.unprivileged_userns_clone=1 (Debian); in a container --security-opt "
     "seccomp=unconfined";
+constexpr const char* kFixTrial =
+    "see what it names; docs/sandbox.md lists the usual causes under `Running without root`";
 constexpr const char* kFixLandlock =
     "boot a kernel from 5.13 on with lsm=landlock,… and, in a container, allow "
     "the landlock system calls";
@@ -29,7 +35,27 @@ constexpr const char* kFixIdmap =
     "put mounted folders on a file system with idmapped mounts (ext4, xfs, btrfs; "
     "tmpfs from 6.3 on); until then such a box runs as the folder's owner";
 constexpr const char* kFixUser =
-    "run the daemon as root, or accept that boxes share the daemon's user";
+    "run the daemon as root with the host's user ids, or accept that boxes share the daemon's user";
+
+const char* FixNamespaces(const std::string& problem) {
+  if (problem.find("No space left") != std::string::npos) return kFixNamespaceCount;
+  if (problem.find("not permitted") != std::string::npos) return kFixNamespaceRight;
+  return kFixTrial;
+}
+
+// Whether boxes can have users of their own here: in a container with a user namespace of its own,
+// root has only the ids that were mapped for it.
+bool HasIds(const char* map_path) {
+  std::FILE* map = std::fopen(map_path, "re");
+  bool has = false;
+  unsigned long inside = 0;
+  unsigned long count = 0;
+  while (map != nullptr && std::fscanf(map, "%lu %*u %lu", &inside, &count) == 2) {
+    has = has || (inside <= kUidOutside && kUidLast < inside + count);
+  }
+  if (map != nullptr) std::fclose(map);
+  return has;
+}
 
 bool Has(unsigned capability) {
   __user_cap_header_struct header{_LINUX_CAPABILITY_VERSION_3, 0};
@@ -122,7 +148,8 @@ void Prober::TryNamespaces() {
   Ground& ground = probe_.ground;
   const Level best = options_.level_cap;
   if (best < Level::kFullNoCgroup) {
-    return Row("namespaces", false, "not tried: the level is capped", "raise sandbox.level_cap");
+    return Row("namespaces", false, "not tried: the level is capped",
+               "raise sandbox.level_cap (--cap)");
   }
   if (best < Level::kFull) ground.cgroups = false;
   std::string problem = Try(ground.cgroups ? Level::kFull : Level::kFullNoCgroup);
@@ -142,7 +169,7 @@ void Prober::TryNamespaces() {
   if (!problem.empty()) ground.level = Level::kNone;
   Row("namespaces", problem.empty(),
       problem.empty() ? "user, mount, pid, net, ipc, uts, cgroup: a trial box held" : problem,
-      kFixNamespaces);
+      FixNamespaces(problem));
 }
 
 void Prober::TryLandlockOnly() {
@@ -153,13 +180,15 @@ void Prober::TryLandlockOnly() {
   problem = Try(ground.landlock_abi > 0 ? Level::kLandlockOnly : Level::kNone);
   if (!problem.empty()) ground.level = Level::kNone;
   if (!problem.empty() || ground.landlock_abi == 0) {
-    Row("landlock-only trial", false, problem.empty() ? "no Landlock" : problem, kFixLandlock);
+    Row("landlock-only trial", false, problem.empty() ? "no Landlock" : problem,
+        problem.empty() ? kFixLandlock : kFixTrial);
   }
 }
 
 bool Prober::Run(std::string& problem) {
   Ground& ground = probe_.ground;
-  ground.privileged = ::geteuid() == 0 && Has(CAP_SETUID) && Has(CAP_SETGID);
+  ground.privileged = ::geteuid() == 0 && Has(CAP_SETUID) && Has(CAP_SETGID) &&
+                      HasIds("/proc/self/uid_map") && HasIds("/proc/self/gid_map");
   ground.seals_users = ground.privileged;
   ground.landlock_abi = LandlockAbi();
   if (!Build(FilterVariant::kNormal, problem)) return false;
@@ -168,6 +197,7 @@ bool Prober::Run(std::string& problem) {
       kFixLandlock);
   Row("landlock scopes", ground.landlock_abi >= kLandlockAbiScopes, "from ABI 6 on", kFixScopes);
   ground.idmap = ground.privileged && TryIdmap();
+  const std::string idmap_problem = ground.idmap ? "work" : std::strerror(errno);
   TryCgroups();
   if (ground.landlock_abi > 0) TryNamespaces();
   if (ground.level < Level::kFullNoCgroup) TryLandlockOnly();
@@ -177,8 +207,7 @@ bool Prober::Run(std::string& problem) {
       kFixCgroups);
   Row("box user", ground.privileged,
       ground.privileged ? "boxes run as an unused user" : "boxes run as this user", kFixUser);
-  if (ground.privileged)
-    Row("idmapped mounts", ground.idmap, ground.idmap ? "work" : std::strerror(errno), kFixIdmap);
+  if (ground.privileged) Row("idmapped mounts", ground.idmap, idmap_problem, kFixIdmap);
   ground.usable = ground.level > Level::kNone || options_.allow_none;
   probe_.capabilities.level = ground.level;
   return true;

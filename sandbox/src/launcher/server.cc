@@ -234,6 +234,7 @@ bool Server::Hand(Box& box, const Call& call, Fitting& fitting) {
   box.call_id = call.request.id;
   box.streams = call.request.streams;
   box.limits = limits;
+  box.folders = std::move(fitting.folders);
   box.out.cap = limits.stdout_bytes;
   box.err.cap = limits.stderr_bytes;
   box.deadline_us = MonotonicMicros() + kSetupLimitUs;

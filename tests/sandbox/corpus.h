@@ -1,0 +1,137 @@
+// The hostile corpus as data: each payload with its exact refusal, and what may differ without
+// namespaces.
+#pragma once
+
+#include <ostream>
+
+namespace interlock::sandbox::test {
+
+struct Row {
+  const char* name;
+  const char* payload;  // words; {work}, {secret}, {pid} are replaced
+  const char* in_full;
+  const char* without_namespaces;  // nullptr: as in_full
+  const char* twin;                // run in the same box, must say "ok"; nullptr: none
+  const char* outside;  // what the payload says outside as root; nullptr: not safe, or no control
+};
+inline std::ostream& operator<<(std::ostream& out, const Row& row) { return out << row.name; }
+
+inline const Row kRows[] = {
+    {"R01_ReadsShadow", "read /etc/shadow", "ENOENT", "EACCES", "read /usr/bin/env", "ok"},
+    {"R01_ReadsHostSecret", "read {secret}", "ENOENT", "EACCES", "read {hostile}", "ok"},
+    {"R02_ClimbsOut", "read /usr/../../../../etc/shadow", "ENOENT", "EACCES",
+     "read /usr/../usr/bin/env", "ok"},
+    {"R02_ClimbsThroughProcRoot", "read /proc/self/root/etc/shadow", "ENOENT", "EACCES", nullptr,
+     "ok"},
+    {"R02_ClimbsThroughProcCwd", "read /proc/self/cwd/../../../../../../../../etc/shadow", "ENOENT",
+     "EACCES", nullptr, "ok"},
+    {"R03_WritesUsr", "write /usr/interlock-test", "EROFS", "EACCES", "write-temporary", nullptr},
+    {"R03_WritesRoot", "write /interlock-test", "EROFS", "EACCES", nullptr, nullptr},
+    {"R03_WritesEtc", "write /etc/interlock-test", "EROFS", "EACCES", nullptr, nullptr},
+    {"R03_RemovesProgram", "unlink /usr/bin/env", "EROFS", "EACCES", nullptr, nullptr},
+    {"R04_LinksToShadow", "read-through-link /etc/shadow", "ENOENT", "EACCES",
+     "read-through-link /usr/bin/env", "ok"},
+    {"R04_LinksToInitRoot", "read-through-link /proc/1/root/etc/shadow", "ENOENT", "EACCES",
+     nullptr, nullptr},
+    {"R05_ReadsInitEnvironment", "read /proc/1/environ", "ENOENT", "EACCES", nullptr, nullptr},
+    {"R05_ReadsInitMemory", "read /proc/1/mem", "ENOENT", "EACCES", nullptr, nullptr},
+    {"R06_OverwritesAProgram", "open-for-writing /usr/bin/env", "EACCES", "EACCES", nullptr,
+     nullptr},
+    {"R06_OverwritesInit", "open-for-writing /proc/1/exe", "ENOENT", "EACCES", nullptr, nullptr},
+    {"R06_ListsInitDescriptors", "list /proc/1/fd", "ENOENT", "EACCES", "list /usr", "ok"},
+    {"R07_CorePattern", "open-for-writing /proc/sys/kernel/core_pattern", "ENOENT", "EACCES",
+     nullptr, "ok"},
+    {"R07_Uevent", "open-for-writing /proc/sys/kernel/modprobe", "ENOENT", "EACCES", nullptr, "ok"},
+    {"R07_SysRq", "open-for-writing /proc/sysrq-trigger", "ENOENT", "EACCES", nullptr, nullptr},
+    {"R07_KernelMemory", "open-for-reading /proc/kcore", "ENOENT", "EACCES", nullptr, nullptr},
+    {"R07_Kallsyms", "read /proc/kallsyms", "ENOENT", "EACCES", nullptr, "ok"},
+    {"R07_NetTcp", "read /proc/net/tcp", "ENOENT", "EACCES", nullptr, "ok"},
+    {"R08_ReleaseAgent", "list /sys/fs/cgroup", "ENOENT", "EACCES", nullptr, "ok"},
+    {"R08_MountsGroups", "mount-groups", "EPERM", nullptr, nullptr, nullptr},
+    {"R09_MakesDevices", "make-device", "EPERM", nullptr, "write-temporary", nullptr},
+    {"R10_SetsSetId", "set-id {work}", "EPERM", nullptr, "plain-mode {work}", "ok"},
+    {"R10_BecomesRoot", "become-root", "EPERM", nullptr, nullptr, nullptr},
+    {"R13_HugeFiles", "huge {work}", "EFBIG", nullptr, "small-size {work}", nullptr},
+    {"R14_OpensByHandle", "call 304", "EPERM", nullptr, nullptr, nullptr},
+    {"R15_ChangesRoot", "call 161", "EPERM", nullptr, nullptr, nullptr},
+    {"R16_MountFamily", "mount-family", "EPERM", nullptr, "list /usr", nullptr},
+    {"R17_InheritedDescriptors", "descriptors", "0", nullptr, nullptr, nullptr},
+    {"R18_KernelMessages", "read /dev/kmsg", "ENOENT", "EACCES", "read /dev/zero", nullptr},
+    {"R18_Disk", "read /dev/vda", "ENOENT", "EACCES", nullptr, nullptr},
+    {"R18_PhysicalMemory", "open-for-reading /dev/mem", "ENOENT", "EACCES", nullptr, nullptr},
+    {"R18_VirtualMachines", "open-for-writing /dev/kvm", "ENOENT", "EACCES", nullptr, nullptr},
+    {"R18_Terminal", "open-for-writing /dev/tty", "ENOENT", "EACCES", nullptr, nullptr},
+    {"R18_Fuse", "open-for-writing /dev/fuse", "ENOENT", "EACCES", nullptr, nullptr},
+    {"R18_HostSockets", "open-for-writing /dev/vsock", "ENOENT", "EACCES", nullptr, nullptr},
+    {"R19_TerminalTricks", "terminal-tricks", "EPERM", nullptr, "ask-readable", nullptr},
+    {"R21_LooksIntoOthers", "look-into-others", "EPERM", nullptr, nullptr, nullptr},
+    {"R22_SignalsParent", "signal-parent", "EPERM", nullptr, "signal-own-child", nullptr},
+    {"R22_SignalsInit", "signal 1", "EPERM", nullptr, nullptr, nullptr},
+    {"R22_SignalsHostProcess", "signal {pid}", "ESRCH", "EPERM", nullptr, nullptr},
+    {"R33_Namespaces", "namespaces", "EPERM", nullptr, "fork", nullptr},
+    {"R34_Clone3", "clone3", "ENOSYS", nullptr, nullptr, nullptr},
+    {"R35_Personality", "personality", "EPERM", nullptr, "ask-personality", "ok"},
+    {"R36_MoreFilter", "more-filter", "EPERM", nullptr, nullptr, nullptr},
+    {"R37_AnonymousProgram", "anonymous-program", "EPERM", nullptr, nullptr, nullptr},
+    {"R40_KernelDoors", "kernel-doors", "EPERM", nullptr, nullptr, nullptr},
+    {"R41_BpfPerfAndFaults", "call 321", "EPERM", nullptr, nullptr, nullptr},
+    {"R42_Keys", "call 250", "EPERM", nullptr, nullptr, nullptr},
+    {"R43_MachineDoors", "machine-doors", "EPERM", nullptr, nullptr, nullptr},
+    {"R44_Tcp", "socket 2 1", "EPERM", nullptr, "socket-pair", "ok"},
+    {"R45_UdpForNames", "socket 2 2", "EPERM", nullptr, "socket-pair", "ok"},
+    {"R46_Netlink", "socket 16 3", "EPERM", nullptr, nullptr, "ok"},
+    {"R46_Inet6", "socket 10 1", "EPERM", nullptr, nullptr, nullptr},
+    {"R46_Packet", "socket 17 3", "EPERM", nullptr, nullptr, nullptr},
+    {"R46_HostSockets", "socket 40 1", "EPERM", nullptr, nullptr, nullptr},
+    {"R44_Sockets", "sockets", "EPERM", nullptr, "socket-pair", nullptr},
+    {"R47_DockerSocket", "ask-outside /run/docker.sock", "EPERM", nullptr, "socket-pair", nullptr},
+    {"R47_AbstractSocket", "socket 1 1", "EPERM", nullptr, "socket-pair", "ok"},
+    {"R49_MachineMemory", "read /proc/meminfo", "ENOENT", "EACCES", nullptr, "ok"},
+    // It shows where on their file system mounts came from: docs/threat_model.md says so.
+    {"R49_OwnMounts", "read /proc/self/mountinfo", "ok", "EACCES", nullptr, "ok"},
+    {"R50_Scheduling", "scheduling", "EPERM", nullptr, nullptr, nullptr},
+    {"R52_RaisesLimits", "raise-limits", "EPERM", nullptr, nullptr, nullptr},
+    {"R52_OpensMany", "open-many", "EMFILE after 255", nullptr, nullptr, nullptr},
+    {"R57_Unleashes", "unleash", "ok", nullptr, nullptr, nullptr},
+    {"R66_DescriptorFromOutside", "ask-outside {work}/giver", "EPERM", nullptr, "pass-descriptor",
+     nullptr},
+    {"R69_NamesThatAreNot", "stat-many 20000", "ok", nullptr, nullptr, nullptr},
+    {"R70_FloodsTheLauncher", "flood-sockets", "0 sockets", nullptr, nullptr, nullptr},
+    {"R55_RenameOut", "rename-out /usr/bin/env", "EXDEV", "EXDEV|EPERM|EACCES",
+     "rename-within {work}", nullptr},
+    // Without namespaces both lie on one file system: Landlock says EXDEV to the file's owner, the
+    // kernel's protected_hardlinks says EPERM to others first.
+    {"R55_HardLink", "hard-link", "EXDEV", "EXDEV|EPERM|EACCES", nullptr, nullptr},
+};
+
+// What may differ at landlock-only against the rows above, and why. Nothing else may.
+struct AllowedDifference {
+  const char* in_full;
+  const char* without_namespaces;
+  const char* why;
+};
+inline const AllowedDifference kAllowedDifferences[] = {
+    {"ENOENT", "EACCES", "the path is there, and Landlock closes it"},
+    {"EROFS", "EACCES", "nothing is mounted read-only, and Landlock closes it"},
+    {"ESRCH", "EPERM", "the process is there, and Landlock's scope keeps signals from it"},
+    {"EXDEV", "EXDEV|EPERM|EACCES", "one file system: Landlock and protected_hardlinks say no"},
+    {"ok", "EACCES", "no path below /proc is granted"},
+};
+
+// Rows of the corpus that no wall stops without namespaces; their tests skip and say this.
+struct NotHeld {
+  int row;
+  const char* why;
+};
+inline const NotHeld kNotHeldWithoutNamespaces[] = {
+    {11, "/tmp is a folder of the host's: file_bytes limits each file, nothing their sum"},
+    {12, "/tmp is a folder of the host's: nothing limits the number of files"},
+    {29, "/tmp is a folder of the host's: its pages are not the box's"},
+};
+
+// Rows that no test holds yet, at any level.
+inline const NotHeld kOpen[] = {
+    {67, "a folder that stays over many calls has no quota: put it on a file system that has one"},
+};
+
+}  // namespace interlock::sandbox::test

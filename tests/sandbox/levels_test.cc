@@ -1,0 +1,72 @@
+// What a machine that lacks something says about it, and what still holds there.
+#include <gmock/gmock.h>
+
+#include <future>
+
+#include "boxes.h"
+
+namespace interlock::sandbox::test {
+namespace {
+using ::testing::HasSubstr;
+
+const Feature* Find(const Launcher& launcher, const std::string& name) {
+  for (const Feature& feature : launcher.capabilities().features) {
+    if (feature.name == name) return &feature;
+  }
+  return nullptr;
+}
+
+class Fenced : public ::testing::Test {
+ protected:
+  void SetUp() override {
+    LauncherOptions options;
+    options.program = INTERLOCK_AS_FENCED;
+    auto launcher = StartLauncher(options);
+    if (!launcher.ok()) GTEST_SKIP() << "no user namespace to fence: " << launcher.status();
+    launcher_ = std::move(*launcher);
+  }
+  BoxResult Run(std::vector<std::string> args, Level level_min) {
+    BoxSpec spec;
+    spec.level_min = level_min;
+    spec.argv = {folder_.hostile()};
+    spec.argv.insert(spec.argv.end(), args.begin(), args.end());
+    spec.mounts = {{folder_.hostile(), folder_.hostile(), Access::kReadOnly}};
+    std::promise<BoxResult> promise;
+    launcher_->Run(std::move(spec),
+                   [&](BoxResult result) { promise.set_value(std::move(result)); });
+    return promise.get_future().get();
+  }
+  Folder folder_{false};
+  std::unique_ptr<Launcher> launcher_;
+};
+
+TEST_F(Fenced, WithoutUserNamespacesBoxesAreLandlockOnly) {
+  ASSERT_EQ(launcher_->capabilities().level, Level::kLandlockOnly);
+  EXPECT_EQ(Run({"write-temporary"}, Level::kLandlockOnly).stdout_bytes, "ok");
+  EXPECT_EQ(Run({"read", folder_.Path("secret")}, Level::kLandlockOnly).stdout_bytes, "EACCES");
+  EXPECT_EQ(Run({"namespaces"}, Level::kLandlockOnly).stdout_bytes, "EPERM");
+}
+
+TEST_F(Fenced, SaysWhatIsMissingAndWhatToDo) {
+  const Feature* namespaces = Find(*launcher_, "namespaces");
+  ASSERT_NE(namespaces, nullptr);
+  EXPECT_FALSE(namespaces->available);
+  EXPECT_EQ(namespaces->detail, "clone: No space left on device");
+  EXPECT_THAT(namespaces->fix, HasSubstr("sysctl -w user.max_user_namespaces=10000"));
+  const Feature* user = Find(*launcher_, "box user");
+  ASSERT_NE(user, nullptr);
+  EXPECT_FALSE(user->available) << "root of a namespace has no ids to give away";
+}
+
+TEST_F(Fenced, AProgramThatDemandsMoreIsRefusedInOneLine) {
+  const BoxResult result = Run({"write-temporary"}, Level::kFull);
+  EXPECT_EQ(result.kind, EndKind::kNotRun);
+  EXPECT_EQ(result.detail.find('\n'), std::string::npos);
+  EXPECT_THAT(result.detail,
+              HasSubstr("this machine gives sandbox level `landlock-only`, the program demands "
+                        "`full`: namespaces missing (clone: No space left on device); sysctl -w "
+                        "user.max_user_namespaces=10000"));
+}
+
+}  // namespace
+}  // namespace interlock::sandbox::test
