@@ -110,6 +110,27 @@ TEST_F(ExecutorTest, TheDeadlineCutsTheWallLimit) {
   EXPECT_EQ(launcher_.specs[0].limits.wall_ms, 250);
 }
 
+TEST_F(ExecutorTest, TheBoxGetsTheManifestsPlacesAndWhoeverWatches) {
+  Manifest manifest = ProcessManifest(Effect::kRead);
+  manifest.process->connect = {{"db.example", 5432}};
+  manifest.process->networks = {"10.20.0.0/16"};
+  tool_ = MakeTool(std::move(manifest));
+  CallSpec spec = Spec();
+  std::string told;
+  spec.on_output = [&](const sandbox::Output& output) { told += output.bytes; };
+  Run(std::move(spec));
+  ASSERT_EQ(launcher_.specs.size(), 1u);
+  const sandbox::BoxSpec& box = launcher_.specs[0];
+  ASSERT_EQ(box.destinations.size(), 1u);
+  EXPECT_EQ(box.destinations[0].host, "db.example");
+  EXPECT_EQ(box.destinations[0].port, 5432);
+  ASSERT_EQ(box.addresses.networks.size(), 1u);
+  EXPECT_EQ(box.addresses.networks[0].bits, 16);
+  EXPECT_FALSE(box.addresses.allow_private);
+  box.on_output({false, "half"});
+  EXPECT_EQ(told, "half");
+}
+
 TEST_F(ExecutorTest, ADeadlineThatPassedStartsNothing) {
   CallSpec spec = Spec();
   spec.deadline_monotonic_us = clock_.now - 1;

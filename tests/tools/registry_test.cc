@@ -12,6 +12,7 @@ namespace {
 
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
+using ::testing::Not;
 
 constexpr char kRefund[] = R"(name: refunds.create
 description: Refund one payment.
@@ -148,6 +149,25 @@ TEST_F(RegistryTest, TheLimitsDigestMovesWithWhatRunsAndNothingElse) {
   EXPECT_NE(limits_of("shop.py, refund]", "shop.py, return]"), base);
   EXPECT_NE(limits_of("profile: python", "profile: node"), base);
   EXPECT_NE(limits_of("/shop.db\"", "/other.db\""), base);
+  EXPECT_NE(limits_of("process:", "process:\n  connect: [\"db.example:5432\"]"), base);
+}
+
+TEST_F(RegistryTest, PlacesToConnectToArePartOfWhatRuns) {
+  const auto load = [&](const std::string& keys) {
+    EXPECT_EQ(ErrorWith("process:", "process:\n  " + keys), "ok") << keys;
+    return (*Load())->Find("refunds.create");
+  };
+  const auto tool =
+      load("connect: [\"db.example:5432\", \"10.20.0.7:80\"]\n  networks: [10.20.0.0/16]");
+  const ProcessSpec& process = *tool->manifest().process;
+  ASSERT_EQ(process.connect.size(), 2u);
+  EXPECT_EQ(process.connect[0].host, "db.example");
+  EXPECT_EQ(process.connect[0].port, 5432);
+  EXPECT_EQ(process.connect[1].port, 80);
+  EXPECT_THAT(process.networks, ElementsAre("10.20.0.0/16"));
+  EXPECT_NE(tool->digest(), load("connect: [\"db.example:5432\"]")->digest());
+  // A manifest without them is digested as before there were any.
+  EXPECT_THAT(load("work_dir: /")->canonical_manifest(), Not(HasSubstr("connect")));
 }
 
 struct Bad {
@@ -197,6 +217,16 @@ INSTANTIATE_TEST_SUITE_P(
         Bad{"access: read-write", "box: /db", "cannot be moved at level landlock-only"},
         Bad{"host: \"${shop_dir}/{session.shop}\"", "host: /", "a mount of `/` would undo the box"},
         Bad{"/{session.shop}\", access", "/{args.shop}\", access", "unknown name `args`"},
+        Bad{"process:", "process:\n  connect: [db.example]",
+            "connect `db.example` must be host:port, the host in lower case"},
+        Bad{"process:", "process:\n  connect: [\"db.example:0\"]", "must be host:port"},
+        Bad{"process:", "process:\n  connect: [\"db.example:65536\"]", "must be host:port"},
+        Bad{"process:", "process:\n  connect: [\"db.example:80x\"]", "must be host:port"},
+        Bad{"process:", "process:\n  connect: [\"DB.example:80\"]", "must be host:port"},
+        Bad{"process:", "process:\n  connect: [\"http://db.example:80\"]", "must be host:port"},
+        Bad{"process:", "process:\n  connect: [\":80\"]", "must be host:port"},
+        Bad{"process:", "process:\n  networks: [10.0.0.0/8]", "has no meaning without `connect`"},
+        Bad{"process:", "process:\n  connect: [\"a.b:1\"]\n  networks: [0.0.0.0/0]", "0.0.0.0/0"},
         Bad{"SHOP_DB:", "LD_PRELOAD:", "env name `LD_PRELOAD` must be"},
         Bad{"SHOP_DB:", "INTERLOCK_CALL_ID:", "env name `INTERLOCK_CALL_ID` must be"},
         Bad{"name: refunds.find", "name: refunds.create", "the name is taken twice"},

@@ -48,6 +48,12 @@ core::StatusOr<sandbox::BoxSpec> MakeBox(const CallSpec& call, std::int64_t wall
     INTERLOCK_ASSIGN_OR_RETURN(std::string filled, FillSession(value, scope));
     box.env.emplace_back(name, std::move(filled));
   }
+  box.destinations = process.connect;
+  for (const std::string& text : process.networks) {
+    INTERLOCK_ASSIGN_OR_RETURN(const sandbox::Network network, sandbox::Network::Parse(text));
+    box.addresses.networks.push_back(network);
+  }
+  box.on_output = call.on_output;
   box.env.emplace_back("INTERLOCK_CALL_ID", call.call_id);
   box.env.emplace_back("INTERLOCK_IDEMPOTENCY_KEY", call.idempotency_key);
   return box;

@@ -29,12 +29,21 @@ Json ProcessJson(const ProcessSpec& process) {
   }
   Json env = Json::object();
   for (const auto& [name, value] : process.env) env[name] = value;
-  return {{"command", process.command},
-          {"env", std::move(env)},
-          {"level", std::string(sandbox::LevelName(process.level_min))},
-          {"mounts", std::move(mounts)},
-          {"profile", std::string(sandbox::ProfileName(process.profile))},
-          {"work_dir", process.work_dir}};
+  Json json = {{"command", process.command},
+               {"env", std::move(env)},
+               {"level", std::string(sandbox::LevelName(process.level_min))},
+               {"mounts", std::move(mounts)},
+               {"profile", std::string(sandbox::ProfileName(process.profile))},
+               {"work_dir", process.work_dir}};
+  // Only where there is something: manifests from before keep their digest.
+  if (!process.connect.empty()) {
+    json["connect"] = Json::array();
+    for (const sandbox::Destination& place : process.connect) {
+      json["connect"].push_back(place.host + ":" + std::to_string(place.port));
+    }
+    json["networks"] = process.networks;
+  }
+  return json;
 }
 
 Json HttpJson(const HttpSpec& http) {

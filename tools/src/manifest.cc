@@ -1,6 +1,7 @@
 #include "manifest.h"
 
 #include <algorithm>
+#include <charconv>
 #include <filesystem>
 #include <limits>
 
@@ -171,8 +172,25 @@ class Reader {
     }
     std::sort(process.env.begin(), process.env.end());
     process.work_dir = Expanded(fields.TextOr("work_dir", "/"), fields.LineOf("work_dir"));
+    for (const std::string& place : fields.TextsOr("connect")) {
+      process.connect.push_back(DestinationOf(Expanded(place, fields.LineOf("connect"))));
+    }
+    for (const std::string& network : fields.TextsOr("networks")) {
+      process.networks.push_back(Expanded(network, fields.LineOf("networks")));
+    }
     fields_.Absorb(fields.Finish());
     manifest_.process = std::move(process);
+  }
+
+  // host:port; what is not one has port 0, which the check refuses by name.
+  static sandbox::Destination DestinationOf(const std::string& text) {
+    const std::size_t colon = text.rfind(':');
+    sandbox::Destination place{text.substr(0, colon), 0};
+    if (colon == std::string::npos) return place;
+    const char* end = text.data() + text.size();
+    const auto [stop, error] = std::from_chars(text.data() + colon + 1, end, place.port);
+    if (error != std::errc() || stop != end) place.port = 0;
+    return place;
   }
 
   void HttpOf() {

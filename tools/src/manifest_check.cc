@@ -183,6 +183,27 @@ Status CheckEnv(const ProcessSpec& process) {
   return core::OkStatus();
 }
 
+Status CheckConnect(const ProcessSpec& process) {
+  if (process.connect.size() > sandbox::kDestinationsMax)
+    return InvalidArgument("too many `connect`");
+  for (const sandbox::Destination& place : process.connect) {
+    const bool plain = !place.host.empty() && place.host.size() <= 253 &&
+                       place.host.find_first_not_of("abcdefghijklmnopqrstuvwxyz0123456789.-:") ==
+                           std::string::npos;
+    if (!plain || place.port == 0) {
+      return InvalidArgument("connect `" + OneLine(place.host, 120) +
+                             "` must be host:port, the host in lower case");
+    }
+  }
+  if (process.connect.empty() && !process.networks.empty()) {
+    return InvalidArgument("`networks` has no meaning without `connect`");
+  }
+  for (const std::string& network : process.networks) {
+    INTERLOCK_RETURN_IF_ERROR(sandbox::Network::Parse(network).status());
+  }
+  return core::OkStatus();
+}
+
 Status CheckProcess(const ProcessSpec& process) {
   if (process.command.empty() || process.command.size() > kCommandWordsMax) {
     return InvalidArgument("`command` must have 1 to " + std::to_string(kCommandWordsMax) +
@@ -199,6 +220,7 @@ Status CheckProcess(const ProcessSpec& process) {
     return InvalidArgument("`work_dir` must be an absolute path");
   }
   INTERLOCK_RETURN_IF_ERROR(CheckMounts(process));
+  INTERLOCK_RETURN_IF_ERROR(CheckConnect(process));
   return CheckEnv(process);
 }
 

@@ -1,10 +1,12 @@
 // sandbox probe|exec.
 #include <CLI/CLI.hpp>
+#include <charconv>
 #include <future>
 #include <iterator>
 #include <ostream>
 
 #include "cli/cli.h"
+#include "cli/sandbox_explain.h"
 #include "sandbox/launcher.h"
 
 namespace interlock::runtime::cli {
@@ -21,6 +23,9 @@ struct SandboxOptions {
   std::vector<std::string> env;
   std::string work_dir = "/";
   bool with_stdin = false;
+  bool explain = false;
+  std::vector<std::string> connect;
+  std::vector<std::string> networks;
   sandbox::Limits limits;
   std::vector<std::string> argv;
 };
@@ -79,6 +84,18 @@ core::StatusOr<sandbox::Mount> ParseMount(const std::string& text) {
   return mount;
 }
 
+core::StatusOr<sandbox::Destination> ParseDestination(const std::string& text) {
+  const std::size_t colon = text.rfind(':');
+  sandbox::Destination place{text.substr(0, colon), 0};
+  const char* end = text.data() + text.size();
+  const char* digits = colon == std::string::npos ? end : text.data() + colon + 1;
+  const auto [stop, error] = std::from_chars(digits, end, place.port);
+  if (error != std::errc() || stop != end || place.port == 0 || place.host.empty()) {
+    return core::InvalidArgument("`" + text + "` is not host:port");
+  }
+  return place;
+}
+
 core::StatusOr<sandbox::BoxSpec> SpecOf(const Session& session, const SandboxOptions& options) {
   sandbox::BoxSpec spec;
   spec.argv = options.argv;
@@ -91,6 +108,14 @@ core::StatusOr<sandbox::BoxSpec> SpecOf(const Session& session, const SandboxOpt
     INTERLOCK_ASSIGN_OR_RETURN(sandbox::Mount mount, ParseMount(text));
     spec.mounts.push_back(std::move(mount));
   }
+  for (const std::string& text : options.connect) {
+    INTERLOCK_ASSIGN_OR_RETURN(sandbox::Destination place, ParseDestination(text));
+    spec.destinations.push_back(std::move(place));
+  }
+  for (const std::string& text : options.networks) {
+    INTERLOCK_ASSIGN_OR_RETURN(const sandbox::Network network, sandbox::Network::Parse(text));
+    spec.addresses.networks.push_back(network);
+  }
   if (options.with_stdin) {
     spec.stdin_bytes.assign(std::istreambuf_iterator<char>(session.io.in),
                             std::istreambuf_iterator<char>());
@@ -98,7 +123,8 @@ core::StatusOr<sandbox::BoxSpec> SpecOf(const Session& session, const SandboxOpt
   return spec;
 }
 
-core::Json ResultJson(const sandbox::BoxResult& result) {
+core::Json ResultJson(const sandbox::BoxResult& result,
+                      const std::vector<std::string>& explanation) {
   return {{"end", sandbox::EndKindName(result.kind)},
           {"value", result.value},
           {"detail", result.detail},
@@ -110,6 +136,7 @@ core::Json ResultJson(const sandbox::BoxResult& result) {
           {"cpu_us", result.cpu_us},
           {"memory_peak_bytes", result.memory_peak_bytes},
           {"level", sandbox::LevelName(result.level)},
+          {"explanation", explanation},
           {"profile_digest", core::DigestName(result.profile_digest)}};
 }
 
@@ -120,7 +147,6 @@ std::string Shown(std::string_view bytes) {
 }
 
 void PrintResult(const Io& io, const sandbox::BoxResult& result) {
-  if (io.json) return PrintJson(io, ResultJson(result));
   io.out << Shown(result.stdout_bytes);
   io.err << Shown(result.stderr_bytes);
   io.err << sandbox::EndKindName(result.kind) << ' ' << result.value << ", level "
@@ -141,10 +167,17 @@ int Exec(Session& session, const SandboxOptions& options) {
   const auto launcher = Start(session, options);
   if (!launcher.ok()) return Fail(session, launcher.status());
   std::promise<sandbox::BoxResult> ended;
-  (*launcher)->Run(std::move(*spec),
-                   [&](sandbox::BoxResult result) { ended.set_value(std::move(result)); });
+  (*launcher)->Run(*spec, [&](sandbox::BoxResult result) { ended.set_value(std::move(result)); });
   const sandbox::BoxResult result = ended.get_future().get();
+  const std::vector<std::string> explanation = ExplainEnding(*spec, result);
+  if (session.io.json) {
+    PrintJson(session.io, ResultJson(result, explanation));
+    return CodeOf(result);
+  }
   PrintResult(session.io, result);
+  for (const std::string& line : explanation) {
+    if (options.explain) session.io.err << "  " << line << '\n';
+  }
   return CodeOf(result);
 }
 
@@ -180,6 +213,16 @@ void AddSandboxCommands(CLI::App& app, Session& session) {
   exec->add_option("--cpu-ms", options->limits.cpu_ms)->capture_default_str();
   exec->add_option("--memory-bytes", options->limits.memory_bytes)->capture_default_str();
   exec->add_option("--pids", options->limits.pids)->capture_default_str();
+  exec->add_option("--stdout-bytes", options->limits.stdout_bytes)->capture_default_str();
+  exec->add_option("--stderr-bytes", options->limits.stderr_bytes)->capture_default_str();
+  exec->add_option("--file-bytes", options->limits.file_bytes)->capture_default_str();
+  exec->add_option("--tmp-bytes", options->limits.tmp_bytes)->capture_default_str();
+  exec->add_option("--tmp-inodes", options->limits.tmp_inodes)->capture_default_str();
+  exec->add_option("--connect", options->connect, "HOST:PORT that it may reach; may be repeated");
+  exec->add_option("--network", options->networks,
+                   "10.1.0.0/16: may be reached although it is not public; may be repeated");
+  exec->add_flag("--explain", options->explain,
+                 "Say which rule ended it, and what its output points to");
   exec->add_flag("--allow-none", options->allow_none, "Run it unboxed when nothing else works");
   exec->add_flag("--stdin", options->with_stdin, "Give standard input to it");
   exec->add_option("ARGV", options->argv, "Absolute path and arguments")->required();

@@ -155,7 +155,7 @@ struct IntentFields {
   std::string limits;              // digest name
   std::vector<std::string> locks;  // HMACs
   std::string profile;
-  std::vector<std::string> targets;  // origins that an http tool may reach (rule 25)
+  std::vector<std::string> targets;  // what it may reach on the network (rule 25)
   std::string tool_digest;           // digest name
 };
 Draft DraftIntended(const CallIdentity& id, const IntentFields& intent);

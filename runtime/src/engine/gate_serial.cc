@@ -273,6 +273,9 @@ IntentFields Gate::IntentOf(const Ticket& ticket) const {
   if (manifest.process) {
     intent.level_min = sandbox::LevelName(manifest.process->level_min);
     intent.profile = sandbox::ProfileName(manifest.process->profile);
+    for (const sandbox::Destination& place : manifest.process->connect) {
+      intent.targets.push_back(place.host + ":" + std::to_string(place.port));
+    }
   }
   return intent;
 }

@@ -50,6 +50,8 @@ struct CallSpec {
   std::string call_id;                     // given to the tool as INTERLOCK_CALL_ID
   std::string idempotency_key;             // given as INTERLOCK_IDEMPOTENCY_KEY; same on a retry
   std::int64_t deadline_monotonic_us = 0;  // 0: only the manifest's limit
+  // Output of a process tool while it runs; see sandbox::BoxSpec. Empty: nobody looks.
+  std::function<void(sandbox::Output)> on_output = nullptr;
 };
 
 // A compiled-in tool (rule 6): goes through the gate like any other, marked `builtin` in entries.

@@ -58,6 +58,9 @@ struct ProcessSpec {
       mounts;  // host_path may hold {session.x}: one path component, checked
   std::vector<std::pair<std::string, std::string>> env;
   std::string work_dir = "/";
+  // Places that it may reach through the broker, and networks among them that are not public.
+  std::vector<sandbox::Destination> connect;
+  std::vector<std::string> networks;
 };
 
 // A request to one place that the manifest names; no part of the place comes from arguments.

@@ -1,0 +1,63 @@
+#include "cli/sandbox_explain.h"
+
+#include <gmock/gmock.h>
+
+namespace interlock::runtime::cli {
+namespace {
+using ::testing::ElementsAre;
+using ::testing::HasSubstr;
+using ::testing::SizeIs;
+
+sandbox::BoxResult Ended(sandbox::EndKind kind, int value, std::string stderr_bytes = "") {
+  sandbox::BoxResult result;
+  result.kind = kind;
+  result.value = value;
+  result.stderr_bytes = std::move(stderr_bytes);
+  return result;
+}
+
+TEST(SandboxExplain, NamesTheLimitAndItsValue) {
+  sandbox::BoxSpec spec;
+  spec.limits.wall_ms = 250;
+  spec.limits.pids = 3;
+  EXPECT_THAT(ExplainEnding(spec, Ended(sandbox::EndKind::kTimeout, 0)),
+              ElementsAre(HasSubstr("limits.wall_ms (--wall-ms 250)")));
+  EXPECT_THAT(ExplainEnding(spec, Ended(sandbox::EndKind::kPids, 1, "EAGAIN")),
+              ElementsAre(HasSubstr("limits.pids (--pids 3)")));
+}
+
+struct Saying {
+  const char* text;
+  const char* advice;
+};
+class SandboxHints : public ::testing::TestWithParam<Saying> {};
+
+TEST_P(SandboxHints, PointToTheKeyThatMovesTheWall) {
+  const auto lines = ExplainEnding({}, Ended(sandbox::EndKind::kExit, 1, GetParam().text));
+  ASSERT_THAT(lines, SizeIs(2)) << GetParam().text;
+  EXPECT_THAT(lines[1], HasSubstr(GetParam().advice));
+  // The same words of a program that did its work mean nothing.
+  EXPECT_THAT(ExplainEnding({}, Ended(sandbox::EndKind::kExit, 0, GetParam().text)), SizeIs(1));
+}
+
+INSTANTIATE_TEST_SUITE_P(
+    WhatProgramsWrite, SandboxHints,
+    ::testing::Values(
+        Saying{"touch: cannot touch '/srv/x': Read-only file system", "--mount PATH:rw"},
+        Saying{"cat: /srv/shop.db: No such file or directory", "--mount PATH"},
+        Saying{"ModuleNotFoundError: No module named 'shop'", "PYTHONPATH"},
+        Saying{"socket.gaierror: [Errno -3] Temporary failure in name resolution",
+               "--connect HOST:PORT"},
+        Saying{"PermissionError: [Errno 1] Operation not permitted", "--connect HOST:PORT"},
+        Saying{"ERR address `127.0.0.1` is refused: loopback", "--network BLOCK"},
+        Saying{"RuntimeError: can't start new thread", "--pids"},
+        Saying{"terminate called after throwing an instance of 'std::bad_alloc'", "--memory-bytes"},
+        Saying{"OSError: [Errno 28] No space left on device", "--tmp-bytes"},
+        Saying{"File too large", "--file-bytes"}));
+
+TEST(SandboxExplain, SaysNothingOfOutputThatPointsNowhere) {
+  EXPECT_THAT(ExplainEnding({}, Ended(sandbox::EndKind::kExit, 1, "no such order o-1")), SizeIs(1));
+}
+
+}  // namespace
+}  // namespace interlock::runtime::cli
