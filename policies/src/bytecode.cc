@@ -389,6 +389,14 @@ void FindWrites(const Proto& proto, std::vector<OuterWrite>& writes) {
   for (const Proto& inner : proto.protos) FindWrites(inner, writes);
 }
 
+// The last instruction is the return that stands for `end`.
+void CollectLines(const Proto& proto, std::set<int>& lines) {
+  for (const Proto& inner : proto.protos) {
+    if (!inner.lines.empty()) lines.insert(inner.lines.begin(), inner.lines.end() - 1);
+    CollectLines(inner, lines);
+  }
+}
+
 int AppendBytes(lua_State*, const void* bytes, std::size_t size, void* out) {
   static_cast<std::string*>(out)->append(static_cast<const char*>(bytes), size);
   return 0;
@@ -406,6 +414,7 @@ BytecodeReport ScanFunction(lua_State* lua) {
   if (!reader.ok()) return report;
   report.understood = true;
   FindWrites(proto, report.writes);
+  CollectLines(proto, report.inner_lines);
   Paths paths;
   FieldFlow(proto, std::vector<int>(proto.upvalues.size(), 0), paths, report.fields).Run(1);
   return report;

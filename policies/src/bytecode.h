@@ -2,6 +2,7 @@
 // reads.
 #pragma once
 
+#include <set>
 #include <string>
 #include <vector>
 
@@ -26,6 +27,7 @@ struct BytecodeReport {
       false;  // false: not the byte code of Lua 5.4 as built here; nothing below is filled
   std::vector<OuterWrite> writes;
   std::vector<FieldAccess> fields;  // only reads that are certain; dynamic ones are not listed
+  std::set<int> inner_lines;        // with code of the functions inside it, without their `end`s
 };
 
 // Looks at the Lua function on top of the stack and all functions inside it. May raise (memory).

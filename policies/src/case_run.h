@@ -15,8 +15,13 @@ struct RuleSeen {
   int silent = 0;
 };
 
-// `seen` (may be null) is told of every rule about the call.
+// What a case is told of on its way; any may be null.
+struct CaseWatch {
+  std::map<std::string, RuleSeen>* seen = nullptr;  // every rule about the call
+  Decision* decision = nullptr;
+};
+
 PolicyTestResult RunCase(const Bundle& bundle, Engine& engine, const TestCase& test,
-                         std::map<std::string, RuleSeen>* seen);
+                         const CaseWatch& watch);
 
 }  // namespace interlock::policies

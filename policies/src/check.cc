@@ -58,7 +58,14 @@ class Checker {
       ScanRule(rule);
       if (rule.table != nullptr) CheckTable(program_, rule, tools_, findings_);
     }
+    for (const Invariant& invariant : program_.invariants()) {
+      ScanRule(invariant.rule);
+      if (invariant.rule.table != nullptr) {
+        CheckTable(program_, invariant.rule, tools_, findings_);
+      }
+    }
     if (tools_.empty()) return;
+    for (const Invariant& invariant : program_.invariants()) CheckRule(invariant.rule);
     for (const PolicyDecl& policy : program_.policies()) {
       CheckSelectorTools(policy.tools, policy.place, "policy `" + policy.name + "`");
     }
@@ -87,6 +94,13 @@ class Checker {
       if (!fresh) {
         Report(policy.place, "error", "DUPLICATE_POLICY",
                "policy `" + policy.name + "` is also declared in " + at->second.file);
+      }
+    }
+    std::set<std::string> invariants;
+    for (const Invariant& invariant : program_.invariants()) {
+      if (!invariants.insert(invariant.rule.id).second) {
+        Report(invariant.rule.place, "error", "DUPLICATE_RULE",
+               "invariant `" + invariant.rule.id + "` is declared twice");
       }
     }
     for (std::size_t i = 1; i < program_.rules().size(); ++i) {
@@ -242,7 +256,7 @@ class Checker {
   // Which fields of the context the rule reads for certain.
   void ScanRule(const Rule& rule) {
     if (rule.table != nullptr) {
-      fields_[rule.id] = FieldsOf(*rule.table, program_.paths(), rule.place.line);
+      fields_[&rule] = FieldsOf(*rule.table, program_.paths(), rule.place.line);
       return;
     }
     lua_State* lua = program_.vm().lua();
@@ -263,7 +277,7 @@ class Checker {
     if (end != CallEnd::kOk || !report.understood) {
       Report(rule.place, "error", "BYTECODE", "the rule cannot be checked on this build of Lua");
     }
-    fields_[rule.id] = std::move(report.fields);
+    fields_[&rule] = std::move(report.fields);
   }
 
   void CheckRule(const Rule& rule) {
@@ -276,7 +290,7 @@ class Checker {
                "rule `" + rule.id + "` is about `" + tool + "`, which its policy does not list");
       }
     }
-    for (const FieldAccess& access : fields_[rule.id]) CheckAccess(rule, access);
+    for (const FieldAccess& access : fields_[&rule]) CheckAccess(rule, access);
   }
 
   // An allow that can never count.
@@ -389,7 +403,7 @@ class Checker {
   const std::vector<KnownTool>& tools_;
   std::vector<Finding>& findings_;
   std::vector<std::string> names_;
-  std::map<std::string, std::vector<FieldAccess>> fields_;
+  std::map<const Rule*, std::vector<FieldAccess>> fields_;
 };
 
 }  // namespace

@@ -4,109 +4,12 @@
 #include <set>
 #include <tuple>
 
-#include "core/money.h"
+#include "case_space.h"
 #include "program.h"
 #include "stated_case.h"
 
 namespace interlock::policies {
 namespace {
-
-constexpr std::size_t kValuesMax = 12;  // tried of one path
-constexpr std::size_t kPathsTriedMax = 24;
-constexpr std::size_t kSeedsMax = 16;  // of one tool
-
-using Values = std::map<std::string, std::vector<core::Json>>;  // by path
-
-void AddValue(std::vector<core::Json>& values, core::Json value) {
-  const bool there = std::find(values.begin(), values.end(), value) != values.end();
-  if (!there && values.size() < kValuesMax) values.push_back(std::move(value));
-}
-
-// The constant, what is just below and above it, and something else of its kind.
-void AddAround(const Constant& constant, std::vector<core::Json>& values) {
-  switch (constant.kind) {
-    case Constant::Kind::kText:
-      AddValue(values, constant.text);
-      AddValue(values, constant.text + "x");
-      return;
-    case Constant::Kind::kInteger:
-      for (const std::int64_t by : {0, -1, 1}) AddValue(values, constant.integer + by);
-      return;
-    case Constant::Kind::kNumber:
-      for (const double by : {0.0, -0.5, 0.5}) AddValue(values, constant.number + by);
-      return;
-    case Constant::Kind::kBoolean:
-      AddValue(values, constant.boolean);
-      AddValue(values, !constant.boolean);
-      return;
-    case Constant::Kind::kMoney:
-      // A decimal text is an amount as good as a number, and exact.
-      for (const std::int64_t by : {0, -1, 1}) {
-        const std::string text =
-            core::FormatMoney({.minor = constant.integer + by, .currency = constant.text});
-        AddValue(values, text.substr(0, text.find(' ')));
-      }
-      return;
-    case Constant::Kind::kPath:
-      return;
-  }
-}
-
-void AddOf(const Predicate& predicate, std::vector<core::Json>& values) {
-  using Op = Predicate::Op;
-  if (predicate.op == Op::kPrefix || predicate.op == Op::kSuffix) {
-    AddValue(values, predicate.constant.text);
-    AddValue(values, "other");
-    return;
-  }
-  if (predicate.op == Op::kLike) {
-    std::string text = predicate.constant.text;
-    text.erase(std::remove(text.begin(), text.end(), '*'), text.end());
-    AddValue(values, text);
-    AddValue(values, "other");
-    return;
-  }
-  const bool whole = predicate.op <= Op::kNoneOf;
-  if (whole && predicate.constants.empty()) AddAround(predicate.constant, values);
-  for (const Constant& one : predicate.constants) AddAround(one, values);
-  if (predicate.op == Op::kPresent || predicate.op == Op::kAbsent ||
-      predicate.op == Op::kOptional) {
-    AddValue(values, nullptr);
-  }
-  const bool same_value = predicate.op == Op::kAny || predicate.op == Op::kAll ||
-                          predicate.op == Op::kNot || predicate.op == Op::kOptional;
-  for (const Predicate& part : predicate.parts) {
-    if (same_value) AddOf(part, values);
-  }
-}
-
-// Sets what a path of the context names in a stated case; false where a case cannot state it.
-bool SetStated(core::Json& stated, const std::string& path, const core::Json& value) {
-  std::string rest = path;
-  if (path == "user" || path == "now") rest = path;
-  if (path == "flow.untrusted") rest = "untrusted";
-  if (path == "call.effect") rest = "effect";
-  if (path == "call.agent") rest = "agent";
-  if (path == "principal.id") rest = "principal";
-  if (path == "principal.roles") rest = "roles";
-  const std::string root = rest.substr(0, rest.find('.'));
-  const bool deep = root == "args" || root == "facts" || root == "session";
-  if (!deep && rest.find('.') != std::string::npos) return false;
-  if (root == "tenant" || root == "now" || root == "call") return false;
-  core::Json* at = &stated;
-  for (std::size_t dot = rest.find('.'); dot != std::string::npos; dot = rest.find('.')) {
-    core::Json& inner = (*at)[rest.substr(0, dot)];
-    if (!inner.is_object()) inner = core::Json::object();
-    at = &inner;
-    rest = rest.substr(dot + 1);
-  }
-  if (value.is_null()) {
-    at->erase(rest);
-  } else {
-    (*at)[rest] = value;
-  }
-  return true;
-}
 
 class Differ {
  public:
@@ -130,21 +33,10 @@ class Differ {
   }
 
  private:
-  // Tools that are known, and those that rules name.
   std::set<std::string> Tools() const {
     std::set<std::string> tools;
-    for (const auto& bundle : {before_, after_}) {
-      for (const KnownTool& tool : bundle->tools()) tools.insert(tool.name);
-    }
-    for (const Program* program : {&old_, &new_}) {
-      for (const Rule& rule : program->rules()) {
-        for (const std::string& tool : rule.selector.tools) {
-          if (rule.selector.phase == RulePhase::kCall && !Selector::IsGlob(tool)) {
-            tools.insert(tool);
-          }
-        }
-      }
-    }
+    AddToolNames(before_->tools(), old_, tools);
+    AddToolNames(after_->tools(), new_, tools);
     return tools;
   }
 
@@ -155,54 +47,18 @@ class Differ {
     return "write";
   }
 
-  void Collect(const std::string& tool, Values& values, std::vector<core::Json>& seeds) const {
-    for (const Program* program : {&old_, &new_}) {
-      for (const Rule& rule : program->rules()) {
-        const bool about =
-            rule.selector.phase == RulePhase::kCall && program->Applies(rule, tool, EffectOf(tool));
-        if (!about) continue;
-        if (rule.examples.is_array()) {
-          for (const core::Json& example : rule.examples) AddSeed(tool, example, seeds);
-        }
-        if (rule.table == nullptr) continue;
-        for (const Condition& condition : rule.table->where) {
-          const std::string& path = program->paths().at(condition.path).text;
-          if (values.size() < kPathsTriedMax || values.contains(path)) {
-            AddOf(condition.predicate, values[path]);
-          }
-        }
-      }
-    }
-    for (const TestCase& test : tests_.tests()) {
-      if (TextMemberOf(test.input, "tool", "") == tool) AddSeed(tool, test.input, seeds);
-    }
-  }
-
-  static void AddSeed(const std::string& tool, core::Json seed, std::vector<core::Json>& seeds) {
-    const bool other = seed.contains("message") || seed.contains("result") ||
-                       seed.contains("answer") || (seed.contains("tool") && seed["tool"] != tool);
-    if (other || seeds.size() >= kSeedsMax) return;
-    for (const char* name : {"expect", "code", "rule", "args_after", "content_after"}) {
-      seed.erase(name);
-    }
-    seed["tool"] = tool;
-    seeds.push_back(std::move(seed));
-  }
-
   void TryTool(const std::string& tool) {
-    Values values;
-    std::vector<core::Json> seeds;
-    Collect(tool, values, seeds);
-    core::Json plain = {{"tool", tool}, {"args", core::Json::object()}};
-    for (const auto& [path, tried] : values) {
-      if (!tried.empty()) SetStated(plain, path, tried.front());
-    }
-    seeds.insert(seeds.begin(), std::move(plain));
-    for (const core::Json& seed : seeds) TryAround(tool, seed, values);
+    CaseSpace space;
+    AddRules(old_, tool, EffectOf(tool), space);
+    AddRules(new_, tool, EffectOf(tool), space);
+    AddTests(tests_, tool, space);
+    AddPlainSeed(tool, space);
+    for (const core::Json& seed : space.seeds) TryAround(tool, seed, space);
   }
 
   // The seed, every value of every path in it, and every two of them.
-  void TryAround(const std::string& tool, const core::Json& seed, const Values& values) {
+  void TryAround(const std::string& tool, const core::Json& seed, const CaseSpace& space) {
+    const auto& values = space.values;
     Try(tool, seed);
     for (auto one = values.begin(); one != values.end(); ++one) {
       for (const core::Json& value : one->second) {

@@ -120,7 +120,7 @@ class Mutator {
     RuleEngine engine(bundle, std::move(program));
     engine.LeaveOut(without);
     for (const TestCase& test : tests_.tests()) {
-      if (!RunCase(*bundle, engine, test, nullptr).passed) return test.name;
+      if (!RunCase(*bundle, engine, test, {}).passed) return test.name;
     }
     return "";
   }

@@ -35,6 +35,7 @@ int CreateEnvironment(lua_State* lua) {
   AddTermFunctions(lua);
   AddLabelFunctions(lua);
   AddRuleForm(lua);
+  AddInvariantForm(lua);
   constexpr luaL_Reg kContext[] = {{"present", &PresentWord},
                                    {"get", &Context::Get},
                                    {"fact_error", &Context::FactError},
@@ -162,22 +163,25 @@ void Program::Load(const std::vector<BundleFile>& files, What what,
                          [](const Rule& rule, const std::string& id) { return rule.id < id; });
     if (found != rules_.end() && found->id == exceptions_[i].rule) found->exceptions.push_back(i);
   }
-  for (const Rule& rule : rules_) {
-    if (rule.table != nullptr) continue;
-    lua_pushcfunction(vm_.lua(), &FreezeArgument);
-    lua_rawgeti(vm_.lua(), LUA_REGISTRYINDEX, rule.function);
-    if (vm_.Call(1, kLoadFuel) != CallEnd::kOk) {
-      findings.push_back({.file = rule.place.file,
-                          .line = rule.place.line,
-                          .severity = "error",
-                          .code = "LOAD",
-                          .message = vm_.error()});
-    }
-    lua_settop(vm_.lua(), 0);
-  }
+  for (const Rule& rule : rules_) Freeze(rule, findings);
+  for (const Invariant& invariant : invariants_) Freeze(invariant.rule, findings);
   lua_gc(vm_.lua(), LUA_GCCOLLECT);
   vm_.set_phase(Phase::kIdle);
   vm_.set_bytes_max(std::min(kLoadedBytesMax, vm_.bytes_used() + kLuaBytesMax));
+}
+
+void Program::Freeze(const Rule& rule, std::vector<Finding>& findings) {
+  if (rule.table != nullptr) return;
+  lua_pushcfunction(vm_.lua(), &FreezeArgument);
+  lua_rawgeti(vm_.lua(), LUA_REGISTRYINDEX, rule.function);
+  if (vm_.Call(1, kLoadFuel) != CallEnd::kOk) {
+    findings.push_back({.file = rule.place.file,
+                        .line = rule.place.line,
+                        .severity = "error",
+                        .code = "LOAD",
+                        .message = vm_.error()});
+  }
+  lua_settop(vm_.lua(), 0);
 }
 
 void Program::LoadFile(const BundleFile& file, std::vector<Finding>& findings) {

@@ -67,6 +67,12 @@ struct Rule {
   core::Json examples{};                     // a list of calls and what the rule says; or null
 };
 
+// What no call may come to: looked for by fuzzed tests, and no part of a decision.
+struct Invariant {
+  Rule rule{};          // which calls, and its function or conditions; answers nothing
+  std::string never{};  // table form: "allow", "ask", "modify" or "deny"
+};
+
 struct FactRule {
   FactDecl decl{};
   Selector on{};
@@ -101,6 +107,7 @@ class Program {
   const std::vector<TestCase>& tests() const { return tests_; }
 
   const std::vector<ExceptionDecl>& exceptions() const { return exceptions_; }
+  const std::vector<Invariant>& invariants() const { return invariants_; }
 
   // Whether the rule speaks about such a call, in its phase.
   bool Applies(const Rule& rule, std::string_view tool, std::string_view effect) const {
@@ -133,6 +140,7 @@ class Program {
   void AddFact(FactRule fact) { facts_.push_back(std::move(fact)); }
   std::size_t AddBudget(BudgetDecl budget);
   void AddException(ExceptionDecl exception) { exceptions_.push_back(std::move(exception)); }
+  void AddInvariant(Invariant invariant) { invariants_.push_back(std::move(invariant)); }
   void AddTest(TestCase test) { tests_.push_back(std::move(test)); }
 
   // Used by the environment while a rule runs.
@@ -143,6 +151,7 @@ class Program {
  private:
   void LoadFile(const BundleFile& file, std::vector<Finding>& findings);
   void RunFile(const BundleFile& file, std::vector<Finding>& findings);
+  void Freeze(const Rule& rule, std::vector<Finding>& findings);
 
   Vm vm_;
   Context context_;
@@ -155,6 +164,7 @@ class Program {
   std::vector<FactRule> facts_;
   std::vector<BudgetDecl> budgets_;
   std::vector<ExceptionDecl> exceptions_;
+  std::vector<Invariant> invariants_;
   PathTable paths_;
   std::vector<TestCase> tests_;
 };
@@ -174,6 +184,7 @@ void AddVerdictFunctions(lua_State* lua);    // verdicts.cc: allow, deny …
 void AddTermFunctions(lua_State* lua);       // table/lua_term.cc: le, one_of, field …
 void AddLabelFunctions(lua_State* lua);      // lua_label.cc: trusted, sources …
 void AddRuleForm(lua_State* lua);            // table/rule_form.cc: rule
+void AddInvariantForm(lua_State* lua);       // invariant.cc: invariant
 
 // Shared by both forms of a rule. Each may raise.
 Place PlaceOf(lua_State* lua);

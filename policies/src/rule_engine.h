@@ -3,6 +3,7 @@
 
 #include <memory>
 #include <optional>
+#include <set>
 #include <vector>
 
 #include "combine.h"
@@ -10,6 +11,12 @@
 #include "rule_index.h"
 
 namespace interlock::policies {
+
+// An invariant that a decision does not keep.
+struct Breach {
+  const Invariant* invariant = nullptr;
+  std::string why{};  // one line
+};
 
 class RuleEngine final : public Engine {
  public:
@@ -25,6 +32,11 @@ class RuleEngine final : public Engine {
   // Decisions go on as if the bundle did not have this rule; nullopt: as it is.
   void LeaveOut(std::optional<std::size_t> rule) { left_out_ = rule; }
   const Program& program() const { return *program_; }
+  // The invariants that the decision about a call does not keep. One that raises is not kept,
+  // unless the call was denied anyway.
+  std::vector<Breach> Breaches(const DecisionInput& input, const Decision& decision);
+  // While `seen` is there, every line of Lua that runs is added to it, as file and line. Slow.
+  void Watch(std::set<std::pair<std::string, int>>* seen) { program_->vm().Watch(seen); }
 
  private:
   template <typename Rules>
@@ -34,6 +46,8 @@ class RuleEngine final : public Engine {
   std::int64_t RunTable(const Rule& rule, std::int64_t fuel);
   void Except(RuleOutcome& outcome);
   void TakeResult(RuleOutcome& outcome);
+  std::optional<std::string> BreachOfFunction(const Invariant& invariant, const Decision& decision);
+  std::optional<std::string> BreachOfTable(const Invariant& invariant, const Decision& decision);
 
   std::shared_ptr<const Bundle> bundle_;
   std::unique_ptr<Program> program_;

@@ -1,10 +1,14 @@
 #include <algorithm>
 #include <map>
+#include <numeric>
+#include <set>
 
 #include "case_run.h"
+#include "line_coverage.h"
 #include "policies/explain.h"
 #include "policies/test.h"
-#include "program.h"
+#include "rule_engine.h"
+#include "schema_values.h"
 #include "stated_case.h"
 
 namespace interlock::policies {
@@ -49,7 +53,7 @@ std::string Compare(const core::Json& stated, const Decision& decision) {
 }  // namespace
 
 PolicyTestResult RunCase(const Bundle& bundle, Engine& engine, const TestCase& test,
-                         std::map<std::string, RuleSeen>* seen) {
+                         const CaseWatch& watch) {
   PolicyTestResult result{.file = test.place.file,
                           .line = test.place.line,
                           .name = test.name,
@@ -59,44 +63,157 @@ PolicyTestResult RunCase(const Bundle& bundle, Engine& engine, const TestCase& t
   const StatedCase stated(bundle, test.input, "");
   result.message = stated.problem();
   if (!result.message.empty()) return result;
-  const Decision decision = engine.Decide(stated.input());
+  Decision decision = engine.Decide(stated.input());
   result.message = Compare(test.input, decision);
   result.explain = Explain(decision);
   result.passed = result.message.empty();
-  if (seen == nullptr) return result;
-  for (const RuleTrace& trace : engine.Trace(stated.input())) {
-    const bool silent = trace.outcome == "abstained" || trace.outcome == "not applicable";
-    ++(silent ? (*seen)[trace.id].silent : (*seen)[trace.id].spoke);
+  if (watch.seen != nullptr) {
+    for (const RuleTrace& trace : engine.Trace(stated.input())) {
+      const bool silent = trace.outcome == "abstained" || trace.outcome == "not applicable";
+      ++(silent ? (*watch.seen)[trace.id].silent : (*watch.seen)[trace.id].spoke);
+    }
   }
+  if (watch.decision != nullptr) *watch.decision = std::move(decision);
   return result;
 }
 
 namespace {
 
-void RunCases(const std::shared_ptr<const Bundle>& bundle, const std::vector<TestCase>& tests,
-              PolicyTestReport& report, std::map<std::string, RuleSeen>& seen) {
-  core::StatusOr<std::unique_ptr<Engine>> engine = Engine::Make(bundle);
-  if (!engine.ok()) {
-    report.errors.push_back({.file = "",
-                             .line = 0,
-                             .severity = "error",
-                             .code = "BUNDLE",
-                             .message = std::string(core::Message(engine.status()))});
-    return;
+core::Json GoldenOf(const Decision& decision) {
+  core::Json rules = core::Json::array();
+  for (const FiredRule& rule : decision.rules) {
+    rules.push_back(rule.id + " " + rule.verdict + (rule.code.empty() ? "" : " " + rule.code));
   }
-  for (const TestCase& test : tests) {
-    report.cases.push_back(RunCase(*bundle, **engine, test, &seen));
-  }
+  core::Json golden = {{"verdict", std::string(VerdictName(decision.verdict))},
+                       {"code", decision.code},
+                       {"rules", std::move(rules)}};
+  if (!decision.say.empty()) golden["say"] = decision.say;
+  if (decision.modified_args) golden["args_after"] = *decision.modified_args;
+  if (decision.modified_content) golden["content_after"] = *decision.modified_content;
+  return golden;
 }
 
-std::vector<std::string> RuleIds(const Bundle& bundle) {
-  Program program;
-  std::vector<Finding> ignored;  // the bundle was loaded without errors before
-  program.Load(bundle.files(), Program::What::kPolicies, ignored);
-  std::vector<std::string> ids;
-  for (const Rule& rule : program.rules()) ids.push_back(rule.id);
-  return ids;
-}
+// Runs the cases of all files against one bundle.
+class TestRun {
+ public:
+  TestRun(std::shared_ptr<const Bundle> bundle, const std::vector<BundleFile>& test_files,
+          const PolicyTestOptions& options)
+      : bundle_(std::move(bundle)), options_(options) {
+    tests_.Load(test_files, Program::What::kTests, report_.errors);
+    engine_ = MakeEngine(bundle_->files());
+    if (!options_.twice) return;
+    std::vector<BundleFile> reversed(bundle_->files().rbegin(), bundle_->files().rend());
+    second_ = MakeEngine(reversed);
+  }
+
+  PolicyTestReport Run() {
+    const std::vector<TestCase>& tests = tests_.tests();
+    report_.cases.resize(tests.size());
+    engine_->Watch(&ran_);
+    for (const std::size_t at : Order(tests.size())) RunOne(tests[at], report_.cases[at]);
+    engine_->Watch(nullptr);
+    if (tests.empty()) Fail("NO_TESTS", "there is no test case; write test \"…\" { … }");
+    Names();
+    CompareGolden();
+    Coverage();
+    return std::move(report_);
+  }
+
+ private:
+  std::unique_ptr<RuleEngine> MakeEngine(const std::vector<BundleFile>& files) const {
+    auto program = std::make_unique<Program>();
+    std::vector<Finding> ignored;  // the bundle was loaded without errors before
+    program->Load(files, Program::What::kPolicies, ignored);
+    return std::make_unique<RuleEngine>(bundle_, std::move(program));
+  }
+
+  void Fail(std::string code, std::string message) {
+    report_.errors.push_back(
+        {.severity = "error", .code = std::move(code), .message = std::move(message)});
+  }
+
+  std::vector<std::size_t> Order(std::size_t count) const {
+    std::vector<std::size_t> order(count);
+    std::iota(order.begin(), order.end(), 0);
+    if (!options_.shuffle) return order;
+    Chooser chooser(*options_.shuffle);
+    for (std::size_t i = count; i > 1; --i) std::swap(order[i - 1], order[chooser.Below(i)]);
+    return order;
+  }
+
+  void RunOne(const TestCase& test, PolicyTestResult& result) {
+    Decision decision;
+    result = RunCase(*bundle_, *engine_, test, {.seen = &seen_, .decision = &decision});
+    if (result.explain.empty()) return;  // nothing was decided
+    decisions_[&result] = GoldenOf(decision);
+    if (!options_.twice || !result.passed) return;
+    const std::string bytes = CanonicalDecision(decision);
+    const StatedCase stated(*bundle_, test.input, "");
+    for (RuleEngine* engine : {engine_.get(), second_.get()}) {
+      if (CanonicalDecision(engine->Decide(stated.input())) == bytes) continue;
+      result.passed = false;
+      result.message = "decided in two ways: the same call gave other bytes the second time";
+    }
+  }
+
+  // "file: name", and a number where two are called the same.
+  void Names() {
+    std::map<std::string, int> taken;
+    for (const PolicyTestResult& result : report_.cases) {
+      std::string name = result.file + ": " + result.name;
+      const int number = ++taken[name];
+      if (number > 1) name += " #" + std::to_string(number);
+      names_.push_back(name);
+      const auto found = decisions_.find(&result);
+      if (found != decisions_.end()) report_.golden[name] = found->second;
+    }
+  }
+
+  void CompareGolden() {
+    if (!options_.golden.is_object()) return;
+    for (std::size_t i = 0; i < report_.cases.size(); ++i) {
+      PolicyTestResult& result = report_.cases[i];
+      const auto expected = options_.golden.find(names_[i]);
+      if (!result.passed) continue;
+      if (expected == options_.golden.end()) {
+        result.passed = false;
+        result.message = "it has no golden decision yet";
+      } else if (*expected != report_.golden[names_[i]]) {
+        result.passed = false;
+        result.message = "the golden decision was " + core::CanonicalJson(*expected) + ", now " +
+                         core::CanonicalJson(report_.golden[names_[i]]);
+      }
+    }
+    for (const auto& item : options_.golden.items()) {
+      if (report_.golden.contains(item.key())) continue;
+      Fail("GOLDEN", "no test is called `" + item.key() + "` any more, and it has a decision");
+    }
+  }
+
+  void Coverage() {
+    Program program;
+    std::vector<Finding> ignored;
+    program.Load(bundle_->files(), Program::What::kPolicies, ignored);
+    report_.rules = program.rules().size();
+    for (const Rule& rule : program.rules()) {
+      const RuleSeen& seen = seen_[rule.id];
+      if (seen.spoke == 0) report_.unfired.push_back(rule.id);
+      if (seen.spoke > 0 && seen.silent == 0) report_.never_silent.push_back(rule.id);
+      if (seen.spoke > 0) ran_.emplace(rule.place.file, rule.place.line);
+    }
+    report_.coverage = CoverageOf(program, bundle_->files(), ran_);
+  }
+
+  std::shared_ptr<const Bundle> bundle_;
+  const PolicyTestOptions& options_;
+  Program tests_;
+  std::unique_ptr<RuleEngine> engine_, second_;
+  std::map<std::string, RuleSeen> seen_;
+  std::map<const PolicyTestResult*, core::Json> decisions_;
+  std::vector<std::string> names_;
+  std::set<std::pair<std::string, int>> ran_;
+  PolicyTestReport report_;
+};
 
 }  // namespace
 
@@ -105,27 +222,20 @@ std::size_t PolicyTestReport::failed() const {
       cases.begin(), cases.end(), [](const PolicyTestResult& result) { return !result.passed; }));
 }
 
+int PolicyTestReport::line_percent() const {
+  std::size_t all = 0;
+  std::size_t missed = 0;
+  for (const FileCoverage& one : coverage) {
+    all += one.lines;
+    missed += one.missed.size();
+  }
+  return all == 0 ? 100 : static_cast<int>((all - missed) * 100 / all);
+}
+
 PolicyTestReport RunPolicyTests(std::shared_ptr<const Bundle> bundle,
-                                const std::vector<BundleFile>& test_files) {
-  PolicyTestReport report;
-  Program program;
-  program.Load(test_files, Program::What::kTests, report.errors);
-  std::map<std::string, RuleSeen> seen;
-  RunCases(bundle, program.tests(), report, seen);
-  if (report.cases.empty()) {
-    report.errors.push_back({.file = "",
-                             .line = 0,
-                             .severity = "error",
-                             .code = "NO_TESTS",
-                             .message = "there is no test case; write test \"…\" { … }"});
-  }
-  const std::vector<std::string> ids = RuleIds(*bundle);
-  for (const std::string& id : ids) {
-    if (seen[id].spoke == 0) report.unfired.push_back(id);
-    if (seen[id].spoke > 0 && seen[id].silent == 0) report.never_silent.push_back(id);
-  }
-  report.rules = ids.size();
-  return report;
+                                const std::vector<BundleFile>& test_files,
+                                const PolicyTestOptions& options) {
+  return TestRun(std::move(bundle), test_files, options).Run();
 }
 
 }  // namespace interlock::policies

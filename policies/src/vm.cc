@@ -48,7 +48,18 @@ void* Vm::Allocate(void* self, void* block, std::size_t old_size, std::size_t ne
   return fresh;
 }
 
-void Vm::CountHook(lua_State* lua, lua_Debug*) { Of(lua).Charge(kFuelStep); }
+void Vm::CountHook(lua_State* lua, lua_Debug* where) {
+  if (where->event == LUA_HOOKLINE) return Of(lua).Note(*where);
+  Of(lua).Charge(kFuelStep);
+}
+
+void Vm::Note(lua_Debug& where) {
+  lua_getinfo(lua_, "S", &where);
+  const std::string_view source(where.source);
+  if (seen_ != nullptr && source.starts_with("@")) {
+    seen_->emplace(std::string(source.substr(1)), where.currentline);
+  }
+}
 
 void Vm::Charge(std::int64_t work) {
   fuel_ -= work;
@@ -84,7 +95,8 @@ CallEnd Vm::Call(int args, std::int64_t fuel) {
   error_.clear();
   // Set anew for each call: the count starts at 0, so the same rule always stops at the same
   // instruction.
-  lua_sethook(lua_, &Vm::CountHook, LUA_MASKCOUNT, kFuelStep);
+  const int events = seen_ == nullptr ? LUA_MASKCOUNT : LUA_MASKCOUNT | LUA_MASKLINE;
+  lua_sethook(lua_, &Vm::CountHook, events, kFuelStep);
   const int status = lua_pcall(lua_, args, LUA_MULTRET, 0);
   const CallEnd end = EndOf(status, base);
   if (end != CallEnd::kOk) lua_settop(lua_, base);

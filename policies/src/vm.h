@@ -7,8 +7,10 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <set>
 #include <string>
 #include <string_view>
+#include <utility>
 
 namespace interlock::policies {
 
@@ -50,6 +52,9 @@ class Vm {
   // For C helpers: takes `work` from the fuel, and raises a Lua error when nothing is left.
   void Charge(std::int64_t work);
 
+  // Lines that run are added to `seen` (file and line) from the next call on; null: no more.
+  void Watch(std::set<std::pair<std::string, int>>* seen) { seen_ = seen; }
+
   // Bytes live now, and the line that an allocation may not cross.
   std::size_t bytes_used() const { return bytes_used_; }
   void set_bytes_max(std::size_t bytes) { bytes_max_ = bytes; }
@@ -57,6 +62,7 @@ class Vm {
  private:
   static void* Allocate(void* self, void* block, std::size_t old_size, std::size_t new_size);
   static void CountHook(lua_State* lua, lua_Debug* where);
+  void Note(lua_Debug& where);
   CallEnd EndOf(int status, int base);
 
   lua_State* lua_ = nullptr;
@@ -68,6 +74,7 @@ class Vm {
   int results_ = 0;
   Phase phase_ = Phase::kLoading;
   std::string error_;
+  std::set<std::pair<std::string, int>>* seen_ = nullptr;
 };
 
 // While it lives this thread formats and compares in the C locale, whatever the process set.
