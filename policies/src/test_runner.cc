@@ -20,6 +20,17 @@ bool Fired(const Decision& decision, std::string_view rule, std::string_view cod
   });
 }
 
+// A rule that raised denies whatever the others say, so a case that expects a denial would pass for
+// the wrong reason. Named is the first such rule that the case does not speak of; null: none.
+const FiredRule* Raised(const Decision& decision, std::string_view rule, std::string_view code) {
+  const auto found =
+      std::find_if(decision.rules.begin(), decision.rules.end(), [&](const FiredRule& fired) {
+        const bool meant = code.empty() ? fired.id == rule : fired.code == code;
+        return fired.verdict == "error" && !meant;
+      });
+  return found == decision.rules.end() ? nullptr : &*found;
+}
+
 // What is not as the case expects, one line; empty when all is.
 std::string Compare(const core::Json& stated, const Decision& decision) {
   const std::string expect = TextMemberOf(stated, "expect", "");
@@ -30,6 +41,10 @@ std::string Compare(const core::Json& stated, const Decision& decision) {
   if (expect != got) return "expected " + expect + ", got " + got + " " + decision.code;
   const std::string rule = TextMemberOf(stated, "rule", "");
   const std::string code = TextMemberOf(stated, "code", "");
+  if (const FiredRule* raised = Raised(decision, rule, code)) {
+    return "rule `" + raised->id + "` raised (" + raised->code + "): " + raised->because +
+           "; state `code` if that is meant";
+  }
   if (!rule.empty() && !Fired(decision, rule, code)) {
     return "rule `" + rule + "` did not speak" + (code.empty() ? "" : " with code " + code);
   }
