@@ -1,5 +1,5 @@
-// Every example of docs/policy_guide.md runs: blocks marked `lua policy` load, blocks marked `lua
-// test` pass against the policies above them.
+// Every example of docs/policy_guide.md and docs/policy_cookbook.md runs: blocks marked `lua
+// policy` load, blocks marked `lua test` pass against the policies above them.
 #include <fstream>
 #include <sstream>
 
@@ -14,9 +14,8 @@ struct Block {
   std::string text;
 };
 
-std::vector<Block> BlocksOfTheGuide() {
-  std::ifstream in(std::string(INTERLOCK_SOURCE_DIR) + "/docs/policy_guide.md");
-  std::vector<Block> blocks;
+void AddBlocks(const std::string& page, std::vector<Block>& blocks) {
+  std::ifstream in(std::string(INTERLOCK_SOURCE_DIR) + "/docs/" + page);
   std::string line;
   bool inside = false;
   while (std::getline(in, line)) {
@@ -27,6 +26,12 @@ std::vector<Block> BlocksOfTheGuide() {
       blocks.back().text += line + "\n";
     }
   }
+}
+
+std::vector<Block> BlocksOfTheGuide() {
+  std::vector<Block> blocks;
+  AddBlocks("policy_guide.md", blocks);
+  AddBlocks("policy_cookbook.md", blocks);
   return blocks;
 }
 
@@ -48,6 +53,22 @@ TEST(Guide, ExamplesLoadAndTheirTestsPass) {
   for (const Finding& error : report.errors) ADD_FAILURE() << error.file << ": " << error.message;
   for (const PolicyTestResult& result : report.cases) {
     EXPECT_TRUE(result.passed) << result.name << ": " << result.message << "\n" << result.explain;
+  }
+}
+
+// Twenty rules, and each shows where it begins and ends.
+TEST(Cookbook, HasTwentyRulesThatShowTheirExamples) {
+  std::vector<Block> blocks;
+  AddBlocks("policy_cookbook.md", blocks);
+  std::string all;
+  for (const Block& block : blocks) all += block.text;
+  for (int number = 1; number <= 20; ++number) {
+    const std::size_t at = all.find("-- " + std::to_string(number) + ". ");
+    ASSERT_NE(at, std::string::npos) << number;
+    const std::size_t next = all.find("-- " + std::to_string(number + 1) + ". ", at);
+    const std::string recipe = all.substr(at, next - at);
+    const bool shadow = recipe.find("mode = \"shadow\"") != std::string::npos;
+    EXPECT_TRUE(shadow || recipe.find("examples = {") != std::string::npos) << number;
   }
 }
 
