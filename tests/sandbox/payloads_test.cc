@@ -251,6 +251,17 @@ TEST_P(Box, ReadOnlyMountCannotBeWritten) {
   EXPECT_EQ(boxes_->Run(spec).stdout_bytes, boxes_->namespaces() ? "EROFS" : "EACCES");
 }
 
+// Without namespaces the box is chosen first, and goes with the call that is refused.
+TEST_P(Box, ARefusedCallTakesNoBoxFromTheNext) {
+  BoxSpec refused = boxes_->Hostile({"write-temporary"});
+  refused.mounts.push_back({"/no/such/folder", "/no/such/folder", Access::kReadOnly});
+  for (int i = 0; i < 20; ++i) {
+    EXPECT_EQ(boxes_->Run(refused).kind, EndKind::kNotRun);
+    const BoxResult next = boxes_->Run(boxes_->Hostile({"write-temporary"}));
+    EXPECT_EQ(next.stdout_bytes, "ok") << Describe(next);
+  }
+}
+
 // Rows 64 and 65: what a shell, git or an agent outside would obey.
 TEST_P(Box, R64_NamesThatSteerOthersAreSetAside) {
   for (const char* name : {".bashrc", ".mcp.json", ".ssh", ".git", ".zshenv"}) {

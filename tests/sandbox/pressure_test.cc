@@ -35,11 +35,11 @@ TEST_P(Pressure, R29_MemoryThatNoProcessMapsCountsToo) {
 
 TEST_P(Pressure, R62_ByteByByteEndsAtTheWallLimit) {
   BoxSpec spec = boxes_->Hostile({"drip"});
-  spec.limits.wall_ms = 300;
+  spec.limits.wall_ms = 800;
   const BoxResult result = boxes_->Run(spec);
   EXPECT_EQ(result.kind, EndKind::kTimeout) << Describe(result);
-  EXPECT_GT(result.stdout_bytes.size(), 10u);
-  EXPECT_LT(result.cpu_us, 300'000);
+  EXPECT_GT(result.stdout_bytes.size(), 1u);
+  EXPECT_LT(result.cpu_us, result.wall_us);
 }
 
 TEST_P(Pressure, R68_ManySpinnersShareOneProcessor) {
@@ -49,8 +49,9 @@ TEST_P(Pressure, R68_ManySpinnersShareOneProcessor) {
   spec.limits.cpu_ms = 60'000;
   const BoxResult result = boxes_->Run(spec);
   EXPECT_EQ(result.kind, EndKind::kTimeout) << Describe(result);
-  // One processor for one second, a period of the quota, and what the kernel counts late.
-  EXPECT_LT(result.cpu_us, 1'400'000) << Describe(result);
+  // One processor all the time (the launcher may be late), a period of the quota, and what the
+  // kernel counts late.
+  EXPECT_LT(result.cpu_us, result.wall_us + 400'000) << Describe(result);
 }
 
 TEST_P(Pressure, R69_NamesAreChargedToTheBox) {

@@ -61,6 +61,7 @@ class Box {
   std::unique_ptr<BoxGroup> group;  // null: no control groups
   bool ready = false;
   bool pooled = false;  // made ahead, for whoever comes
+  bool killed = false;  // on its way out: nobody else gets it
   bool reaped = false;
   int init_status = 0;
 

@@ -212,7 +212,8 @@ Box* Server::BoxFor(const Call& call, Fitting& fitting) {
 Box* Server::TakePooled(Profile profile) {
   Box* making = nullptr;
   for (auto& [slot, box] : boxes_) {
-    if (box->called || box->reaped || box->failed() || box->plan.profile != profile) continue;
+    if (box->called || box->killed || box->reaped || box->failed()) continue;
+    if (box->plan.profile != profile) continue;
     if (box->ready) return box.get();
     if (box->pooled && making == nullptr) making = box.get();
   }
@@ -285,7 +286,8 @@ void Server::Fill() {
     const auto profile = static_cast<Profile>(p);
     const auto have =
         static_cast<unsigned>(std::count_if(boxes_.begin(), boxes_.end(), [&](auto& item) {
-          return !item.second->called && item.second->plan.profile == profile;
+          const Box& box = *item.second;
+          return !box.called && !box.killed && box.plan.profile == profile;
         }));
     if (have >= options_.pool_per_profile) continue;
     std::string problem;
