@@ -89,6 +89,8 @@ core::Digest ProfileDigest(const BoxSpec& spec, Level level, std::string_view fi
     writer.Text(mount.host_path);
     writer.Text(mount.box_path);
     writer.U32(static_cast<std::uint32_t>(mount.access));
+    writer.I64(mount.quota.bytes);
+    writer.I64(mount.quota.files);
   }
   for (const Destination& destination : spec.destinations) {
     writer.Text(destination.host);

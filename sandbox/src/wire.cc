@@ -51,6 +51,15 @@ std::string MountProblem(const Mount& mount) {
   for (const std::string_view taken : {"/", "/usr", "/etc", "/tmp", "/bin", "/sbin", "/lib"}) {
     if (mount.box_path == taken) return "mount target `" + mount.box_path + "` belongs to the box";
   }
+  const Quota& quota = mount.quota;
+  if (quota.bytes == 0) return "";
+  if (mount.access != Access::kReadWrite) {
+    return "mount `" + mount.host_path + "` is read-only and needs no quota";
+  }
+  if (quota.bytes < 0 || quota.files < 1 || quota.files > kQuotaFilesMax) {
+    return "the quota of mount `" + mount.host_path + "` must be 1 byte or more, 1 to " +
+           std::to_string(kQuotaFilesMax) + " files";
+  }
   return "";
 }
 
@@ -152,6 +161,8 @@ std::string EncodeRun(const RunRequest& request) {
     writer.Text(mount.host_path);
     writer.Text(mount.box_path);
     writer.U32(static_cast<std::uint32_t>(mount.access));
+    writer.I64(mount.quota.bytes);
+    writer.I64(mount.quota.files);
   }
   writer.Text(spec.work_dir);
   const Limits& l = spec.limits;
@@ -183,6 +194,8 @@ std::optional<RunRequest> DecodeRun(Reader& reader) {
     mount.host_path = reader.Text();
     mount.box_path = reader.Text();
     mount.access = reader.U32() == 0 ? Access::kReadOnly : Access::kReadWrite;
+    mount.quota.bytes = reader.I64();
+    mount.quota.files = reader.I64();
     spec.mounts.push_back(std::move(mount));
   }
   spec.work_dir = reader.Text();

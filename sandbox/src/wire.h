@@ -12,7 +12,7 @@
 
 namespace interlock::sandbox {
 
-inline constexpr std::uint32_t kWireVersion = 2;
+inline constexpr std::uint32_t kWireVersion = 3;
 // Outputs up to this size travel in the result message, longer ones in a memfd beside it.
 inline constexpr std::size_t kInlineOutputBytesMax = 96 << 10;
 inline constexpr int kProfiles = 4;

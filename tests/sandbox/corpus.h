@@ -129,9 +129,4 @@ inline const NotHeld kNotHeldWithoutNamespaces[] = {
     {29, "/tmp is a folder of the host's: its pages are not the box's"},
 };
 
-// Rows that no test holds yet, at any level.
-inline const NotHeld kOpen[] = {
-    {67, "a folder that stays over many calls has no quota: put it on a file system that has one"},
-};
-
 }  // namespace interlock::sandbox::test

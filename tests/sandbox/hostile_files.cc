@@ -35,6 +35,28 @@ std::string OpenForWriting(const Args& args) { return Outcome(::open(args[0].c_s
 std::string OpenForReading(const Args& args) {
   return Outcome(::open(args[0].c_str(), O_RDONLY | O_NONBLOCK));
 }
+// A file of so many bytes; with `hold`, it waits to be killed for it.
+std::string WriteMuch(const Args& args) {
+  const int fd = ::open(args[0].c_str(), O_CREAT | O_WRONLY | O_TRUNC, 0600);
+  static char block[1 << 12];
+  long left = std::atol(args[1].c_str());
+  for (ssize_t n; left > 0 && (n = ::write(fd, block, sizeof block)) > 0;) left -= n;
+  while (args.size() > 2) ::pause();
+  return left > 0 ? Outcome(-1) : "ok";
+}
+// So many empty files, each in a folder of the one before if `nested`.
+std::string MakeMany(const Args& args) {
+  std::string folder = args[0];
+  for (int i = 0; i < std::atoi(args[1].c_str()); ++i) {
+    const std::string path = folder + "/m" + std::to_string(i);
+    const bool nested = args.size() > 2;
+    const int made = nested ? ::mkdir(path.c_str(), 0700)
+                            : ::close(::open(path.c_str(), O_CREAT | O_WRONLY | O_EXCL, 0600));
+    if (made != 0) return Outcome(-1);
+    if (nested) folder = path;
+  }
+  return "ok";
+}
 std::string MakeFolder(const Args& args) { return Outcome(::mkdir(args[0].c_str(), 0700)); }
 std::string MakeLink(const Args& args) {
   return Outcome(::symlink(args[0].c_str(), args[1].c_str()));
@@ -133,6 +155,8 @@ std::string FindState(const Args&) {
 Payloads FilePayloads() {
   return {{"read", ReadFile},
           {"write", WriteFile},
+          {"write-much", WriteMuch},
+          {"make-many", MakeMany},
           {"write-temporary", WriteTemporary},
           {"open-for-writing", OpenForWriting},
           {"open-for-reading", OpenForReading},

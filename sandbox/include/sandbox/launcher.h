@@ -41,8 +41,18 @@ inline constexpr std::size_t kStdinBytesMax = 1 << 20;
 inline constexpr std::size_t kArgvBytesMax = 64 << 10;  // argv, and env, each
 inline constexpr std::size_t kMountsMax = 64;
 inline constexpr std::size_t kDestinationsMax = 16;
+inline constexpr std::int64_t kQuotaFilesDefault = 16'384;
+inline constexpr std::int64_t kQuotaFilesMax = 65'536;
 
 enum class Access { kReadOnly, kReadWrite };
+
+// What a writable folder may hold over all the calls that use it. Counted before a call (above it,
+// nothing runs) and while one runs (above it, the call ends as kDisk), so one call may pass it by
+// what it writes between two counts. 0 bytes: no quota.
+struct Quota {
+  std::int64_t bytes = 0;
+  std::int64_t files = kQuotaFilesDefault;  // 1 to kQuotaFilesMax
+};
 
 struct Mount {
   std::string host_path;  // absolute, no symlink in it; opened by the launcher beneath its root
@@ -50,6 +60,7 @@ struct Mount {
   // host_path, so give both the same path when a program accepts that level.
   std::string box_path;
   Access access = Access::kReadOnly;  // a writable folder holds no `.git`, `.bashrc`: ADR 21
+  Quota quota = {};                   // of a writable folder
 };
 
 // A place on the network that a program may ask for.
@@ -90,10 +101,11 @@ enum class EndKind {
   kSignal,   // value = signal
   kTimeout,  // wall limit
   kCpu,
-  kMemory,     // killed by the memory limit, or failed after it killed a process of the box
-  kOutput,     // a stream passed its cap
-  kPids,       // failed after the limit refused a process or thread; value = its status or signal
-  kDisk,       // a file passed its size, it failed with /tmp full, or left a steering name (Mount)
+  kMemory,  // killed by the memory limit, or failed after it killed a process of the box
+  kOutput,  // a stream passed its cap
+  kPids,    // failed after the limit refused a process or thread; value = its status or signal
+  kDisk,  // a file passed its size, it failed with /tmp full, a folder passed its quota, or it left
+          // a steering name (Mount)
   kViolation,  // seccomp: `detail` names the syscall
   kCancelled,
   kNotRun,  // set-up failed or refused: nothing of the program ran; `detail` says why and what to

@@ -13,6 +13,7 @@
 #include "message.h"
 #include "pidfd.h"
 #include "process.h"
+#include "quota.h"
 
 namespace interlock::sandbox {
 
@@ -66,6 +67,7 @@ void Box::TakeReport(const Report& report) {
       start_us = MonotonicMicros();
       deadline_us = start_us + limits.wall_ms * 1000;
       cpu_check_us = start_us + limits.cpu_ms * 1000;
+      if (has_quota()) quota_check_us = start_us + kQuotaPauseUs;
       return;
     case ReportKind::kEnded:
       ended_ = report;
@@ -142,8 +144,8 @@ void Box::Conclude(BoxResult& result, const CgroupUsage& usage) const {
     const int number = WTERMSIG(ended_->wait_status);
     result.kind = EndKind::kSignal;
     result.value = number;
-    // For RLIMIT_CPU the kernel counts ticks, for what it accounts at the end it measures; on a busy
-    // machine the ticks run ahead, by a fifth and more.
+    // For RLIMIT_CPU the kernel counts ticks, for what it accounts at the end it measures; on a
+    // busy machine the ticks run ahead, by a fifth and more.
     const bool cpu_spent = result.cpu_us >= limits.cpu_ms * 500;
     if (number == SIGKILL && usage.oom_kills > 0) {
       result.kind = EndKind::kMemory;
@@ -167,7 +169,31 @@ void Box::Conclude(BoxResult& result, const CgroupUsage& usage) const {
   result.detail = "the box's init ended early (wait status " + std::to_string(init_status) + ")";
 }
 
-// Nothing of the box runs any more: what it left is final.
+bool Box::has_quota() const {
+  return std::any_of(folders.begin(), folders.end(),
+                     [](const WritableFolder& folder) { return folder.quota.bytes > 0; });
+}
+
+std::string Box::OverQuotas() const {
+  for (const WritableFolder& folder : folders) {
+    if (folder.quota.bytes == 0) continue;
+    std::string line = OverQuota(folder.fd.get(), folder.path, folder.quota);
+    if (!line.empty()) return line;
+  }
+  return "";
+}
+
+// Nothing of the box runs any more: what it left is final. A program that passed a quota between
+// two counts and has ended well has ended well; the next one is refused.
+void Box::BlameQuotas(BoxResult& result) const {
+  const std::string over = decided_ == EndKind::kDisk ? "" : OverQuotas();
+  if (over.empty()) return;
+  const bool coped = result.kind == EndKind::kExit && result.value == 0;
+  const bool failed = result.kind == EndKind::kExit || result.kind == EndKind::kSignal;
+  if (failed && !coped) result.kind = EndKind::kDisk;
+  result.detail += (result.detail.empty() ? "" : "; ") + over;
+}
+
 void Box::BlameLeavings(BoxResult& result) const {
   const std::string left = SetAside(folders);
   if (left.empty()) return;
@@ -190,7 +216,10 @@ BoxResult Box::Result() {
                                                          : 0;
   result.wall_us = start_us == 0 ? 0 : MonotonicMicros() - start_us;
   Conclude(result, usage);
-  if (start_us != 0) BlameLeavings(result);
+  if (start_us != 0) {
+    BlameQuotas(result);
+    BlameLeavings(result);
+  }
   result.stdout_bytes = std::move(out.kept);
   result.stderr_bytes = std::move(err.kept);
   result.stdout_dropped = out.dropped;

@@ -12,6 +12,8 @@
 
 namespace interlock::sandbox {
 
+inline constexpr std::int64_t kQuotaPauseUs = 50'000;  // between two counts of its folders
+
 // What a program wrote, up to its cap.
 struct Stream {
   Fd pipe;
@@ -46,6 +48,9 @@ class Box {
   void Kill();
   // Its set-up went wrong.
   bool failed() const { return failed_.has_value(); }
+  // One line when a folder holds more than its quota.
+  std::string OverQuotas() const;
+  bool has_quota() const;
   // After init was reaped and the pipes are drained.
   BoxResult Result();
 
@@ -75,10 +80,12 @@ class Box {
   std::int64_t start_us = 0;     // exec seen
   std::int64_t deadline_us = 0;  // of set-up, then of the program
   std::int64_t cpu_check_us = 0;
+  std::int64_t quota_check_us = 0;  // 0: no folder has a quota
 
  private:
   void TakeReport(const Report& report);
   void BlameLimit(BoxResult& result, const CgroupUsage& usage) const;
+  void BlameQuotas(BoxResult& result) const;
   void BlameLeavings(BoxResult& result) const;
   void Conclude(BoxResult& result, const CgroupUsage& usage) const;
 

@@ -9,6 +9,7 @@
 #include <cstring>
 
 #include "process.h"
+#include "quota.h"
 
 namespace interlock::sandbox {
 namespace {
@@ -25,12 +26,20 @@ Fd OpenMount(int root, const BoxSpec& spec, const Mount& mount, bool namespaces,
     return Fd();
   }
   if (mount.access == Access::kReadOnly || !S_ISDIR(info.st_mode)) return path;
-  WritableFolder folder{Fd(::fcntl(path.get(), F_DUPFD_CLOEXEC, 3)), mount.host_path, {}};
+  WritableFolder folder{
+      Fd(::fcntl(path.get(), F_DUPFD_CLOEXEC, 3)), mount.host_path, {}, mount.quota};
   if (!folder.fd.valid()) {
     fitting.problem = "mount `" + mount.host_path + "`: " + std::strerror(errno);
     return Fd();
   }
   if (!CheckSteering(folder, mount, spec, namespaces, fitting.problem)) return Fd();
+  if (mount.quota.bytes > 0) {
+    fitting.problem = OverQuota(folder.fd.get(), mount.host_path, mount.quota);
+    if (!fitting.problem.empty()) {
+      fitting.problem += "; make room there, or raise the mount's quota";
+      return Fd();
+    }
+  }
   fitting.folders.push_back(std::move(folder));
   return path;
 }

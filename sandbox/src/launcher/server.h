@@ -63,6 +63,7 @@ class Server {
   void OnMessage(std::string_view bytes, std::vector<Fd>& fds);
   void OnBox(unsigned slot, unsigned what);
   void OnTime();
+  void CountFolders(Box& box, std::int64_t now);
   int TimeToNext() const;
   void Watch(int fd, unsigned slot, unsigned what);
   void Send(std::uint64_t id, BoxResult result);

@@ -17,6 +17,7 @@ struct WritableFolder {
   Fd fd;  // O_PATH
   std::string path;
   std::vector<std::string_view> shielded;
+  Quota quota;
 };
 
 // Looks for such names in a folder (not in the folders below it). One that is there must be mounted

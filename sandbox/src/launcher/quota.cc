@@ -1,0 +1,93 @@
+#include "quota.h"
+
+#include <dirent.h>
+#include <fcntl.h>
+#include <sys/stat.h>
+
+#include <cerrno>
+#include <cstring>
+#include <memory>
+#include <vector>
+
+#include "fd.h"
+
+namespace interlock::sandbox {
+namespace {
+
+constexpr std::int64_t kBlockBytes = 512;  // of st_blocks, stat(2)
+
+struct CloseDir {
+  void operator()(DIR* folder) const { ::closedir(folder); }
+};
+using Dir = std::unique_ptr<DIR, CloseDir>;
+
+Dir OpenFolder(int at, const char* name) {
+  Fd fd(::openat(at, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC));
+  Dir open(fd.valid() ? ::fdopendir(fd.get()) : nullptr);
+  if (open != nullptr) (void)fd.release();  // the stream owns it
+  return open;
+}
+
+bool Beyond(const FolderUse& use, const Quota& quota) {
+  return use.bytes > quota.bytes || use.files > quota.files;
+}
+
+bool IsDots(const char* name) {
+  return std::strcmp(name, ".") == 0 || std::strcmp(name, "..") == 0;
+}
+
+}  // namespace
+
+FolderUse CountFolder(int folder, const Quota& quota, std::string& problem) {
+  FolderUse use;
+  struct stat root {};
+  std::vector<Dir> open;  // the way down to where we are
+  open.push_back(OpenFolder(folder, "."));
+  if (open.back() == nullptr || ::fstat(::dirfd(open.back().get()), &root) != 0) {
+    problem = std::strerror(errno);
+    return use;
+  }
+  while (!open.empty() && !Beyond(use, quota)) {
+    const int at = ::dirfd(open.back().get());
+    const dirent* entry = ::readdir(open.back().get());
+    if (entry == nullptr) {
+      open.pop_back();
+      continue;
+    }
+    struct stat info {};
+    if (IsDots(entry->d_name)) continue;
+    // Gone since it was listed: somebody made room.
+    if (::fstatat(at, entry->d_name, &info, AT_SYMLINK_NOFOLLOW) != 0) continue;
+    if (info.st_dev != root.st_dev) continue;
+    ++use.files;
+    use.bytes += std::int64_t{info.st_blocks} * kBlockBytes;
+    if (!S_ISDIR(info.st_mode)) continue;
+    if (open.size() >= kQuotaDepthMax) {
+      problem = "its folders are nested too deep";
+      return use;
+    }
+    Dir next = OpenFolder(at, entry->d_name);
+    if (next != nullptr) {
+      open.push_back(std::move(next));
+    } else if (errno != ENOENT && errno != ENOTDIR) {
+      problem = std::string("a folder in it: ") + std::strerror(errno);
+      return use;
+    }
+  }
+  return use;
+}
+
+std::string OverQuota(int folder, const std::string& path, const Quota& quota) {
+  std::string problem;
+  const FolderUse use = CountFolder(folder, quota, problem);
+  if (!problem.empty()) return "`" + path + "` cannot be counted: " + problem;
+  if (use.bytes > quota.bytes) {
+    return "`" + path + "` holds more than its quota of " + std::to_string(quota.bytes) + " bytes";
+  }
+  if (use.files > quota.files) {
+    return "`" + path + "` holds more than its quota of " + std::to_string(quota.files) + " files";
+  }
+  return "";
+}
+
+}  // namespace interlock::sandbox
