@@ -1,5 +1,10 @@
 #include "tools/executor.h"
 
+#include <unistd.h>
+
+#include <filesystem>
+#include <fstream>
+
 #include "executor_fixture.h"
 
 namespace interlock::tools {
@@ -170,6 +175,73 @@ TEST_F(ExecutorTest, ABoxMayOutliveTheExecutor) {
   launcher_.End(101, box);
   ASSERT_TRUE(outcome_->has_value());
   EXPECT_EQ((*outcome_)->kind, OutcomeKind::kOk);
+}
+
+class ExecutorArtifacts : public ExecutorTest {
+ protected:
+  void SetUp() override {
+    ExecutorTest::SetUp();
+    folder_ = ::testing::TempDir() + "artifacts." + std::to_string(::getpid());
+    std::filesystem::create_directories(folder_ + "/case-1");
+    Manifest manifest = ProcessManifest(Effect::kWrite);
+    manifest.process->mounts = {
+        {folder_, folder_, sandbox::Access::kReadWrite, {.bytes = 1 << 20, .files = 10}}};
+    manifest.process->artifacts =
+        ArtifactSpec{.folder = folder_ + "/{session.shop}",
+                     .files = {"report.txt", "gone.txt", "link"},
+                     .limits = {.files_max = 3, .file_bytes_max = 100, .bytes_max = 100}};
+    tool_ = MakeTool(std::move(manifest));
+    std::ofstream(folder_ + "/case-1/report.txt") << "all is well";
+    std::filesystem::create_symlink("/etc/hostname", folder_ + "/case-1/link");
+  }
+  void TearDown() override { std::filesystem::remove_all(folder_); }
+  // Of a call of session.shop case-1 that ended so.
+  Outcome Ended(sandbox::BoxResult box) {
+    CallSpec spec = Spec();
+    spec.session = {{"shop", "case-1"}};
+    Run(std::move(spec));
+    launcher_.End(101, std::move(box));
+    executor_.reset();  // the collector has done its work then
+    EXPECT_TRUE(outcome_->has_value());
+    return **outcome_;
+  }
+  std::string folder_;
+};
+
+TEST_F(ExecutorArtifacts, AreReadBeforeTheOutcomeIsGiven) {
+  sandbox::BoxResult box;
+  box.kind = sandbox::EndKind::kExit;
+  box.stdout_bytes = "1";
+  const Outcome outcome = Ended(box);
+  EXPECT_EQ(outcome.kind, OutcomeKind::kOk);
+  ASSERT_EQ(outcome.artifacts.taken.size(), 1u);
+  EXPECT_EQ(outcome.artifacts.taken[0].path, "report.txt");
+  EXPECT_EQ(outcome.artifacts.taken[0].bytes, "all is well");
+  ASSERT_EQ(outcome.artifacts.skipped.size(), 2u) << "what is not there, and a link";
+  EXPECT_EQ(launcher_.specs[0].mounts[0].quota.bytes, 1 << 20);
+}
+
+TEST_F(ExecutorArtifacts, AFailedCallLeavesThemToo) {
+  sandbox::BoxResult box;
+  box.kind = sandbox::EndKind::kTimeout;
+  EXPECT_EQ(Ended(box).artifacts.taken.size(), 1u);
+}
+
+TEST_F(ExecutorArtifacts, OfACallThatNeverRanNothingIsRead) {
+  sandbox::BoxResult box;
+  box.kind = sandbox::EndKind::kNotRun;
+  const Outcome outcome = Ended(box);
+  EXPECT_THAT(outcome.artifacts.taken, IsEmpty());
+  EXPECT_THAT(outcome.artifacts.skipped, IsEmpty());
+}
+
+TEST_F(ExecutorArtifacts, ASessionValueIsNoWayOut) {
+  CallSpec spec = Spec();
+  spec.session = {{"shop", "../case-1"}};
+  const auto outcome = Run(std::move(spec));
+  ASSERT_TRUE(outcome.has_value());
+  EXPECT_EQ(outcome->error_code, "REFUSED");
+  EXPECT_THAT(launcher_.specs, IsEmpty());
 }
 
 class ExecutorSession : public ExecutorTest {

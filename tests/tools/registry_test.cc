@@ -170,6 +170,26 @@ TEST_F(RegistryTest, PlacesToConnectToArePartOfWhatRuns) {
   EXPECT_THAT(load("work_dir: /")->canonical_manifest(), Not(HasSubstr("connect")));
 }
 
+TEST_F(RegistryTest, QuotasAndArtifactsArePartOfWhatRuns) {
+  EXPECT_EQ(ErrorWith("access: read-write", "access: read-write, quota_bytes: 2MiB"), "ok");
+  const auto quota = (*Load())->Find("refunds.create");
+  EXPECT_EQ(quota->manifest().process->mounts[0].quota.bytes, 2 << 20);
+  EXPECT_EQ(quota->manifest().process->mounts[0].quota.files, 16'384);
+  EXPECT_THAT(quota->canonical_manifest(), HasSubstr("\"quota_bytes\":2097152"));
+  EXPECT_EQ(ErrorWith("process:",
+                      "process:\n  artifacts: {folder: \"${shop_dir}/{session.shop}/out\", "
+                      "files: [report.pdf, plots/], bytes: 2MiB}"),
+            "ok");
+  const auto tool = (*Load())->Find("refunds.create");
+  ASSERT_TRUE(tool->manifest().process->artifacts.has_value());
+  const ArtifactSpec& artifacts = *tool->manifest().process->artifacts;
+  EXPECT_TRUE(artifacts.folder.ends_with("/{session.shop}/out")) << artifacts.folder;
+  EXPECT_THAT(artifacts.files, ElementsAre("report.pdf", "plots/"));
+  EXPECT_EQ(artifacts.limits.bytes_max, 2u << 20);
+  EXPECT_EQ(artifacts.limits.files_max, kArtifactsMax);
+  EXPECT_NE(tool->digest(), quota->digest());
+}
+
 struct Bad {
   const char* from;
   const char* to;
@@ -227,6 +247,20 @@ INSTANTIATE_TEST_SUITE_P(
         Bad{"process:", "process:\n  connect: [\":80\"]", "must be host:port"},
         Bad{"process:", "process:\n  networks: [10.0.0.0/8]", "has no meaning without `connect`"},
         Bad{"process:", "process:\n  connect: [\"a.b:1\"]\n  networks: [0.0.0.0/0]", "0.0.0.0/0"},
+        Bad{"access: read-write", "quota_bytes: 1MiB", "`quota_bytes` has no meaning there"},
+        Bad{"access: read-write", "access: read-write, quota_files: 5",
+            "`quota_files` has no meaning without `quota_bytes`"},
+        Bad{"access: read-write", "access: read-write, quota_bytes: 0", "`quota_bytes` must be"},
+        Bad{"process:", "process:\n  artifacts: {folder: /srv/elsewhere, files: [a]}",
+            "must lie in a mount with `access: read-write`"},
+        Bad{"process:", "process:\n  artifacts: {folder: \"${shop_dir}/{session.shop}\"}",
+            "artifacts `files` must name 1 to 32"},
+        Bad{"process:",
+            "process:\n  artifacts: {folder: \"${shop_dir}/{session.shop}\", files: [../a]}",
+            "artifact `../a` must be a plain path below the folder"},
+        Bad{"process:",
+            "process:\n  artifacts: {folder: \"${shop_dir}/{session.shop}\", files: [/a]}",
+            "artifact `/a` must be a plain path below the folder"},
         Bad{"SHOP_DB:", "LD_PRELOAD:", "env name `LD_PRELOAD` must be"},
         Bad{"SHOP_DB:", "INTERLOCK_CALL_ID:", "env name `INTERLOCK_CALL_ID` must be"},
         Bad{"name: refunds.find", "name: refunds.create", "the name is taken twice"},

@@ -42,7 +42,7 @@ core::StatusOr<sandbox::BoxSpec> MakeBox(const CallSpec& call, std::int64_t wall
   for (const sandbox::Mount& mount : process.mounts) {
     INTERLOCK_ASSIGN_OR_RETURN(std::string host, FillSession(mount.host_path, scope));
     INTERLOCK_ASSIGN_OR_RETURN(std::string inside, FillSession(mount.box_path, scope));
-    box.mounts.push_back({std::move(host), std::move(inside), mount.access});
+    box.mounts.push_back({std::move(host), std::move(inside), mount.access, mount.quota});
   }
   for (const auto& [name, value] : process.env) {
     INTERLOCK_ASSIGN_OR_RETURN(std::string filled, FillSession(value, scope));
@@ -57,6 +57,15 @@ core::StatusOr<sandbox::BoxSpec> MakeBox(const CallSpec& call, std::int64_t wall
   box.env.emplace_back("INTERLOCK_CALL_ID", call.call_id);
   box.env.emplace_back("INTERLOCK_IDEMPOTENCY_KEY", call.idempotency_key);
   return box;
+}
+
+core::StatusOr<std::optional<ArtifactSpec>> ArtifactsOf(const CallSpec& call) {
+  std::optional<ArtifactSpec> artifacts = call.tool->manifest().process->artifacts;
+  if (artifacts) {
+    INTERLOCK_ASSIGN_OR_RETURN(artifacts->folder,
+                               FillSession(artifacts->folder, {{"session", call.session}}));
+  }
+  return artifacts;
 }
 
 }  // namespace interlock::tools

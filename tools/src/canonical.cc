@@ -22,10 +22,15 @@ Json LimitNumbers(const sandbox::Limits& limits) {
 Json ProcessJson(const ProcessSpec& process) {
   Json mounts = Json::array();
   for (const sandbox::Mount& mount : process.mounts) {
-    mounts.push_back(
-        {{"access", mount.access == sandbox::Access::kReadWrite ? "read-write" : "read-only"},
-         {"box", mount.box_path},
-         {"host", mount.host_path}});
+    Json shown = {
+        {"access", mount.access == sandbox::Access::kReadWrite ? "read-write" : "read-only"},
+        {"box", mount.box_path},
+        {"host", mount.host_path}};
+    if (mount.quota.bytes != 0) {
+      shown["quota_bytes"] = mount.quota.bytes;
+      shown["quota_files"] = mount.quota.files;
+    }
+    mounts.push_back(std::move(shown));
   }
   Json env = Json::object();
   for (const auto& [name, value] : process.env) env[name] = value;
@@ -42,6 +47,11 @@ Json ProcessJson(const ProcessSpec& process) {
       json["connect"].push_back(place.host + ":" + std::to_string(place.port));
     }
     json["networks"] = process.networks;
+  }
+  if (process.artifacts) {
+    json["artifacts"] = {{"bytes", process.artifacts->limits.bytes_max},
+                         {"files", process.artifacts->files},
+                         {"folder", process.artifacts->folder}};
   }
   return json;
 }

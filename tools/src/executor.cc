@@ -4,6 +4,7 @@
 #include <mutex>
 #include <unordered_map>
 
+#include "artifact_collector.h"
 #include "box.h"
 #include "core/check.h"
 #include "http_call.h"
@@ -175,6 +176,12 @@ class ExecutorImpl final : public Executor {
       done(NotStarted("REFUSED", core::Message(box.status())));
       return 0;
     }
+    auto artifacts = ArtifactsOf(spec);
+    if (!artifacts.ok()) {
+      done(NotStarted("REFUSED", core::Message(artifacts.status())));
+      return 0;
+    }
+    if (*artifacts) done = Collecting(**std::move(artifacts), std::move(done));
     const std::uint64_t handle = calls_->Add();
     const std::uint64_t running = options_.launcher->Run(
         *std::move(box), [calls = calls_, handle, tool = spec.tool,
@@ -187,7 +194,26 @@ class ExecutorImpl final : public Executor {
     return handle;
   }
 
+  // What is collected is final: the whole tree of the program is dead by then.
+  Done Collecting(ArtifactSpec artifacts, Done done) {
+    auto wanted = std::make_shared<const ArtifactSpec>(std::move(artifacts));
+    return [collector = collector_, wanted, done = std::move(done)](Outcome outcome) {
+      if (!outcome.sandboxed || outcome.box.kind == sandbox::EndKind::kLost) return done(std::move(outcome));
+      collector->Post([wanted, done, outcome = std::move(outcome)]() mutable {
+        auto found = sandbox::CollectArtifacts(wanted->folder, wanted->files, wanted->limits);
+        if (found.ok()) {
+          outcome.artifacts = *std::move(found);
+        } else {
+          outcome.artifacts.skipped.push_back(
+              {wanted->folder, std::string(core::Message(found.status()))});
+        }
+        done(std::move(outcome));
+      });
+    };
+  }
+
   const ExecutorOptions options_;
+  std::shared_ptr<ArtifactCollector> collector_ = std::make_shared<ArtifactCollector>();
   std::shared_ptr<RunningCalls> calls_ = std::make_shared<RunningCalls>();
 };
 

@@ -178,8 +178,24 @@ class Reader {
     for (const std::string& network : fields.TextsOr("networks")) {
       process.networks.push_back(Expanded(network, fields.LineOf("networks")));
     }
+    if (const YamlNode* artifacts = fields.Node("artifacts"); artifacts != nullptr) {
+      process.artifacts = ArtifactsOf(*artifacts);
+    }
     fields_.Absorb(fields.Finish());
     manifest_.process = std::move(process);
+  }
+
+  ArtifactSpec ArtifactsOf(const YamlNode& node) {
+    YamlFields fields(node, source_.file, "artifacts");
+    ArtifactSpec artifacts;
+    artifacts.folder = Absolute(Expanded(fields.Text("folder"), node.line));
+    artifacts.files = fields.TextsOr("files");
+    const std::int64_t bytes = fields.BytesOr("bytes", kArtifactBytesDefault, kArtifactBytesMax);
+    artifacts.limits = {.files_max = kArtifactsMax,
+                        .file_bytes_max = static_cast<std::size_t>(bytes),
+                        .bytes_max = static_cast<std::size_t>(bytes)};
+    fields_.Absorb(fields.Finish());
+    return artifacts;
   }
 
   // host:port; what is not one has port 0, which the check refuses by name.
@@ -258,6 +274,12 @@ class Reader {
     mount.access = fields.OneOf("access", {"read-only", "read-write"}, "read-only") == "read-write"
                        ? sandbox::Access::kReadWrite
                        : sandbox::Access::kReadOnly;
+    mount.quota.bytes = fields.BytesOr("quota_bytes", 0, kBytesMax);
+    mount.quota.files =
+        fields.IntOr("quota_files", sandbox::kQuotaFilesDefault, 1, sandbox::kQuotaFilesMax);
+    if (mount.quota.bytes == 0 && fields.Has("quota_files")) {
+      fields_.Fail(node.line, "`quota_files` has no meaning without `quota_bytes`");
+    }
     fields_.Absorb(fields.Finish());
     return mount;
   }

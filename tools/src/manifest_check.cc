@@ -157,6 +157,10 @@ Status CheckMounts(const ProcessSpec& process) {
     if (!boxes.insert(mount.box_path).second) {
       return InvalidArgument("two mounts at `" + OneLine(mount.box_path, 120) + "`");
     }
+    if (mount.quota.bytes != 0 && mount.access != sandbox::Access::kReadWrite) {
+      return InvalidArgument("mount `" + OneLine(mount.host_path, 120) +
+                             "` is read-only: `quota_bytes` has no meaning there");
+    }
     if (process.level_min <= sandbox::Level::kLandlockOnly && mount.host_path != mount.box_path) {
       return InvalidArgument("mount `" + OneLine(mount.host_path, 120) +
                              "` cannot be moved at level landlock-only; leave `box` out");
@@ -179,6 +183,37 @@ Status CheckEnv(const ProcessSpec& process) {
     if (value.find('\0') != std::string::npos)
       return InvalidArgument("env `" + name + "` holds a NUL");
     INTERLOCK_RETURN_IF_ERROR(CheckSessionTemplate(value, "env"));
+  }
+  return core::OkStatus();
+}
+
+// Only what a call may write can be its artifact: nothing else of the machine goes to the log.
+Status CheckArtifacts(const ProcessSpec& process) {
+  if (!process.artifacts) return core::OkStatus();
+  const ArtifactSpec& artifacts = *process.artifacts;
+  if (!IsPlainPath(artifacts.folder)) {
+    return InvalidArgument("artifacts `folder` needs an absolute path without `.`, `..` or `//`");
+  }
+  INTERLOCK_RETURN_IF_ERROR(CheckSessionTemplate(artifacts.folder, "artifacts"));
+  const bool writable =
+      std::any_of(process.mounts.begin(), process.mounts.end(), [&](const sandbox::Mount& mount) {
+        return mount.access == sandbox::Access::kReadWrite &&
+               (artifacts.folder + "/").starts_with(mount.host_path + "/");
+      });
+  if (!writable) {
+    return InvalidArgument("artifacts `folder` `" + OneLine(artifacts.folder, 120) +
+                           "` must lie in a mount with `access: read-write`");
+  }
+  if (artifacts.files.empty() || artifacts.files.size() > kArtifactsMax) {
+    return InvalidArgument("artifacts `files` must name 1 to " + std::to_string(kArtifactsMax) +
+                           " files");
+  }
+  for (const std::string& file : artifacts.files) {
+    const std::string path = file.ends_with('/') ? file.substr(0, file.size() - 1) : file;
+    if (path.empty() || path.size() > 255 || path.front() == '/' || !IsPlainPath("/" + path)) {
+      return InvalidArgument("artifact `" + OneLine(file, 120) +
+                             "` must be a plain path below the folder");
+    }
   }
   return core::OkStatus();
 }
@@ -221,6 +256,7 @@ Status CheckProcess(const ProcessSpec& process) {
   }
   INTERLOCK_RETURN_IF_ERROR(CheckMounts(process));
   INTERLOCK_RETURN_IF_ERROR(CheckConnect(process));
+  INTERLOCK_RETURN_IF_ERROR(CheckArtifacts(process));
   return CheckEnv(process);
 }
 

@@ -41,6 +41,7 @@ struct Outcome {
   std::optional<core::Money> reported;  // per `money:` of the manifest, if well-formed
   sandbox::BoxResult box;               // for process tools; stdout dropped after parsing
   bool sandboxed = false;
+  sandbox::Artifacts artifacts;  // of a process tool that ran and whose manifest names some
 };
 
 struct CallSpec {

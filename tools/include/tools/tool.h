@@ -12,6 +12,7 @@
 #include "core/json.h"
 #include "core/status.h"
 #include "core/template.h"
+#include "sandbox/artifacts.h"
 #include "sandbox/launcher.h"
 
 namespace interlock::tools {
@@ -50,6 +51,13 @@ struct MoneyResult {
   bool minor_units = false;  // true: the amount is an integer of minor units; else a decimal
 };
 
+// Files that a call leaves and that the log keeps, sealed.
+struct ArtifactSpec {
+  std::string folder;              // on the host, in a writable mount; may hold {session.x}
+  std::vector<std::string> files;  // below it; `plots/`: each plain file of that folder
+  sandbox::ArtifactLimits limits;
+};
+
 struct ProcessSpec {
   std::vector<std::string> command;  // argv; args go as one JSON object on stdin
   sandbox::Profile profile = sandbox::Profile::kStatic;
@@ -61,6 +69,7 @@ struct ProcessSpec {
   // Places that it may reach through the broker, and networks among them that are not public.
   std::vector<sandbox::Destination> connect;
   std::vector<std::string> networks;
+  std::optional<ArtifactSpec> artifacts;
 };
 
 // A request to one place that the manifest names; no part of the place comes from arguments.
@@ -110,6 +119,9 @@ inline constexpr std::size_t kMountsMax = 32;
 inline constexpr std::size_t kEnvMax = 64;
 inline constexpr std::size_t kCommandWordsMax = 64;
 inline constexpr std::size_t kToolsMax = 1024;
+inline constexpr std::size_t kArtifactsMax = 32;                // files of one call
+inline constexpr std::int64_t kArtifactBytesDefault = 1 << 20;  // of all of them together
+inline constexpr std::int64_t kArtifactBytesMax = std::int64_t{8} << 20;
 
 // Arguments that passed the schema, in their one canonical byte form.
 struct CanonicalArgs {
