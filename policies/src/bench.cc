@@ -1,6 +1,7 @@
 #include "policies/bench.h"
 
 #include <algorithm>
+#include <cmath>
 
 #include "bundle_data.h"
 #include "program.h"
@@ -18,7 +19,7 @@ struct Timed {
 double At(std::vector<double> sorted, double part) {
   std::sort(sorted.begin(), sorted.end());
   const auto last = static_cast<double>(sorted.size() - 1);
-  return sorted[static_cast<std::size_t>(last * part + 0.5)];
+  return sorted[static_cast<std::size_t>(std::llround(last * part))];
 }
 
 double Round(Engine& engine, const DecisionInput& input, const core::Clock& clock) {

@@ -1,0 +1,80 @@
+#include "cli/policy_folder.h"
+
+#include <CLI/CLI.hpp>
+#include <filesystem>
+#include <fstream>
+#include <ostream>
+
+namespace interlock::runtime::cli {
+namespace {
+
+// `tools` beside `policies` is where examples keep their manifests.
+std::string ToolsFolder(const PolicyFolder& options) {
+  if (!options.tools.empty()) return options.tools;
+  const auto beside = std::filesystem::absolute(options.folder).lexically_normal() / ".." / "tools";
+  std::error_code error;
+  return std::filesystem::is_directory(beside, error) ? beside.lexically_normal().string() : "";
+}
+
+}  // namespace
+
+core::StatusOr<std::shared_ptr<const tools::Registry>> LoadTools(const PolicyFolder& options) {
+  const std::string folder = ToolsFolder(options);
+  if (folder.empty()) return tools::Registry::Of({});
+  INTERLOCK_ASSIGN_OR_RETURN(const auto vars, ParsePairs(options.vars));
+  return tools::Registry::Load(folder, vars);
+}
+
+std::vector<policies::KnownTool> KnownTools(const tools::Registry& registry) {
+  std::vector<policies::KnownTool> known;
+  for (const auto& tool : registry.tools()) {
+    const tools::Manifest& manifest = tool->manifest();
+    known.push_back({manifest.name, std::string(tools::EffectName(manifest.effect)),
+                     manifest.input_schema, manifest.result_schema});
+  }
+  return known;
+}
+
+core::StatusOr<std::shared_ptr<const policies::Bundle>> LoadBundle(
+    const PolicyFolder& options, const tools::Registry& registry,
+    std::vector<policies::Finding>* findings) {
+  INTERLOCK_ASSIGN_OR_RETURN(auto files, policies::Bundle::ReadFolder(options.folder));
+  return policies::Bundle::Load(std::move(files), KnownTools(registry), findings);
+}
+
+core::Json FindingsJson(const std::vector<policies::Finding>& findings) {
+  core::Json list = core::Json::array();
+  for (const policies::Finding& f : findings) {
+    list.push_back({{"file", f.file},
+                    {"line", f.line},
+                    {"severity", f.severity},
+                    {"code", f.code},
+                    {"message", f.message}});
+  }
+  return list;
+}
+
+void PrintFindings(const Io& io, const std::vector<policies::Finding>& findings) {
+  for (const policies::Finding& f : findings) {
+    const Style style = f.severity == "error" ? Style::kRed : Style::kYellow;
+    io.out << EscapeForTerminal(f.file) << ':' << f.line << ": "
+           << io.Paint(style, EscapeForTerminal(f.severity)) << ": " << EscapeForTerminal(f.message)
+           << " [" << EscapeForTerminal(f.code) << "]\n";
+  }
+}
+
+core::Status WriteText(const std::string& path, const std::string& text) {
+  std::ofstream out(path, std::ios::binary | std::ios::trunc);
+  out << text << std::flush;
+  return out ? core::OkStatus() : core::Unavailable("cannot write `" + path + "`");
+}
+
+void AddFolder(CLI::App* command, PolicyFolder& options) {
+  command->add_option("FOLDER", options.folder, "Folder of *.lua policies")->required();
+  command->add_option("--tools", options.tools,
+                      "Folder of manifests (default: tools/ beside FOLDER)");
+  command->add_option("--var", options.vars,
+                      "NAME=VALUE for ${NAME} in manifests; may be repeated");
+}
+
+}  // namespace interlock::runtime::cli

@@ -1,0 +1,44 @@
+// What the commands about policies share: a folder of them, its tools, and findings.
+#pragma once
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "cli/cli.h"
+#include "policies/bundle.h"
+#include "tools/tool.h"
+
+namespace CLI {
+class App;
+}
+
+namespace interlock::runtime::cli {
+
+struct PolicyFolder {
+  std::string folder;
+  std::string tools;  // empty: `tools` beside the folder, if it is there
+  std::vector<std::string> vars;
+};
+void AddFolder(CLI::App* command, PolicyFolder& options);
+
+core::StatusOr<std::shared_ptr<const tools::Registry>> LoadTools(const PolicyFolder& options);
+std::vector<policies::KnownTool> KnownTools(const tools::Registry& registry);
+// As the daemon would; `findings` may be null.
+core::StatusOr<std::shared_ptr<const policies::Bundle>> LoadBundle(
+    const PolicyFolder& options, const tools::Registry& registry,
+    std::vector<policies::Finding>* findings);
+
+core::Json FindingsJson(const std::vector<policies::Finding>& findings);
+void PrintFindings(const Io& io, const std::vector<policies::Finding>& findings);
+
+// Replaces a file whole. Errors: kUnavailable naming it.
+core::Status WriteText(const std::string& path, const std::string& text);
+
+void AddPolicyTestCommand(CLI::App& group, Session& session);     // test
+void AddPolicyExplainCommand(CLI::App& group, Session& session);  // explain
+void AddPolicyAuthorCommands(CLI::App& group, Session& session);  // meta, bench
+void AddPolicyDiffCommand(CLI::App& group, Session& session);     // diff
+void AddPolicySealCommands(CLI::App& group, Session& session);    // key, sign
+
+}  // namespace interlock::runtime::cli
