@@ -389,6 +389,9 @@ void Verifier::CheckCoverage(std::uint64_t size) {
   } else if (payloads_.unexplained()) {
     incomplete_ =
         "content was erased after the log was closed: verify the folder with all its logs";
+  } else if (report_.opening && options_.scope == VerifyScope::kOneLog) {
+    incomplete_ = "it goes on from `" + report_.opening->origin +
+                  "`, which was not checked: verify the folder";
   }
   if (uncovered > 0) {
     waiting_ = "but for the last " + std::to_string(uncovered) +

@@ -86,6 +86,7 @@ class FolderVerifier {
     options.database = Path(file);
     options.outside_checkpoints = notes_[file];
     options.projectors.clear();
+    options.scope = VerifyScope::kOfFolder;
     // A key may be one that a later log has: looked for in all of them together.
     const bool alone = ArchivesIn(folder_).empty();
     if (!alone) options.verifier_key.clear();

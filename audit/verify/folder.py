@@ -4,7 +4,7 @@ import os
 import re
 
 import notes
-from logfile import Erased, LogVerifier, data, open_database
+from logfile import NOT_COMPARED, Erased, LogVerifier, data, open_database
 from verdicts import COULD_NOT_CHECK, INCOMPLETE, INTACT, TAMPERED, Report
 
 NEWEST = "audit.db"
@@ -44,7 +44,9 @@ class _Log:
 class FolderVerifier:
     """One verification of all logs of a folder; options as for LogVerifier."""
 
-    def __init__(self, folder, key="", checkpoints=(), witnesses=(), progress=None, threshold=0):
+    def __init__(self, folder, key="", checkpoints=(), witnesses=(), progress=None, threshold=0,
+                 entries_only=False):
+        self.entries_only = entries_only
         self.folder, self.pinned, self.outside = folder, key, checkpoints
         self.witnesses, self.progress, self.threshold = witnesses, progress, threshold
 
@@ -62,7 +64,9 @@ class FolderVerifier:
             path = os.path.join(self.folder, name)
             threshold = self.threshold if name == NEWEST else 0
             checks = outside.get(name, ())
-            log = _Log(name, LogVerifier(path, pinned, checks, witnesses, self.progress, threshold, later))
+            # What only the runtime can fold comes last: it hides nothing else that is incomplete.
+            log = _Log(name, LogVerifier(path, pinned, checks, witnesses, self.progress, threshold, later,
+                                         entries_only=True, of_folder=True))
             logs.insert(0, log)
             if self.pinned:
                 log.report.figures["key_pinned"] = True
@@ -73,6 +77,10 @@ class FolderVerifier:
         for before, log in zip([None] + logs, logs):
             _check_begin(before, log)
         self._check_pin(logs)
+        if not self.entries_only and all(log.report.verdict == INTACT for log in logs):
+            for log in logs:
+                if log.verifier.not_compared:
+                    log.lacks(NOT_COMPARED)
         for verdict in (TAMPERED, COULD_NOT_CHECK, INCOMPLETE):
             for log in logs:
                 if log.report.verdict == verdict:

@@ -29,7 +29,7 @@ def find_log(path):
     return os.path.join(path, "audit.db")
 
 
-def verify(path, key="", checkpoints=(), witnesses=(), progress=None, threshold=0):
+def verify(path, key="", checkpoints=(), witnesses=(), progress=None, threshold=0, entries_only=False):
     """A Report on the logs of a folder, on one log's file, or on a bundle (a .tar)."""
     if path.endswith(".tar"):
         try:
@@ -40,9 +40,10 @@ def verify(path, key="", checkpoints=(), witnesses=(), progress=None, threshold=
         return BundleVerifier(archive, key, checkpoints, witnesses, threshold).run()
     database = find_log(path)
     if not os.path.isdir(path):
-        return LogVerifier(database, key, checkpoints, witnesses, progress, threshold).run()
+        options = {"entries_only": entries_only}
+        return LogVerifier(database, key, checkpoints, witnesses, progress, threshold, **options).run()
     folder = os.path.dirname(database)
-    name, report = FolderVerifier(folder, key, checkpoints, witnesses, progress, threshold).run()
+    name, report = FolderVerifier(folder, key, checkpoints, witnesses, progress, threshold, entries_only).run()
     report.figures["log"] = name
     return report
 
@@ -60,7 +61,8 @@ def batch(file):
     for line in file:
         job = json.loads(line)
         outside = [text.encode() for text in job.get("checkpoints", [])]
-        report = verify(job["path"], job.get("key", ""), outside, job.get("witnesses", []), None, job.get("threshold", 0))
+        threshold, entries_only = job.get("threshold", 0), job.get("entries_only", False)
+        report = verify(job["path"], job.get("key", ""), outside, job.get("witnesses", []), None, threshold, entries_only)
         print(json.dumps(report.as_dict()), flush=True)
     return 0
 
@@ -76,6 +78,7 @@ def main(argv):
     parser.add_argument("--checkpoint", action="append", default=[], help="a note that was kept elsewhere")
     parser.add_argument("--witness-key", action="append", default=[], help="a witness that must have cosigned")
     parser.add_argument("--witness-threshold", type=int, default=0, help="so many of them will do (default: all)")
+    parser.add_argument("--entries-only", action="store_true", help="leave out tables that only the runtime can fold")
     parser.add_argument("--json", action="store_true")
     parser.add_argument("--batch", action="store_true", help="read jobs from standard input, for tests")
     options = parser.parse_args(argv)
@@ -91,7 +94,8 @@ def main(argv):
         print("error: cannot read `%s`: %s" % (error.filename, error.strerror), file=sys.stderr)
         return COULD_NOT_CHECK
     progress = show_progress if sys.stderr.isatty() else None
-    report = verify(options.path, options.key or "", outside, options.witness_key, progress, options.witness_threshold)
+    report = verify(options.path, options.key or "", outside, options.witness_key, progress, options.witness_threshold,
+                    options.entries_only)
     say(json.dumps(report.as_dict()) if options.json else text_of(report, options.key is not None))
     return report.verdict
 
@@ -104,6 +108,8 @@ def text_of(report, pinned):
         place + NAMES[report.verdict] + (": " + report.reason if report.reason else ""),
         "entries %(entries)d (%(signed_entries)d under a checkpoint), checkpoints %(checkpoints)d, root %(root)s" % figures,
     ]
+    if figures.get("follows"):
+        lines.append("goes on from `%s`" % figures["follows"])
     for name, before in (("not_checked", "not checked: "), ("scope", ""), ("claimed", "claimed, not proven: ")):
         if figures.get(name):
             lines.append(before + figures[name])

@@ -21,6 +21,14 @@ NOT_FOLDED = (
     "the runtime's projections and views, and that the state with which a log was closed is what its entries "
     "fold to (`interlock audit verify` does)"
 )
+NOT_COMPARED = (
+    "the tables of the runtime were not compared with the entries: only `interlock audit verify` can; "
+    "--entries-only leaves them out in both programs"
+)
+FOREIGN = (
+    "SELECT count(*) FROM sqlite_schema WHERE (tbl_name LIKE 'p\\_%' ESCAPE '\\' OR type = 'view') "
+    "AND tbl_name NOT IN ('p_watermark', 'p_entry_run')"
+)
 APPLICATION_ID = 0x494C4F47
 WIDTH = 256
 RUN_FORMS = tuple(
@@ -271,11 +279,14 @@ class Tiles:
 
 class LogVerifier:
     """One verification of one file. `options`: key, checkpoints (bytes), witnesses (keys), a threshold: how many
-    of the witnesses must have cosigned (0: all), and what later logs of the folder say was erased (None: not
-    known)."""
+    of the witnesses must have cosigned (0: all), what later logs of the folder say was erased (None: not
+    known), whether tables that only the runtime can fold are left out, and whether the log is one of a folder whose
+    other logs are checked too."""
 
-    def __init__(self, path, key="", checkpoints=(), witnesses=(), progress=None, threshold=0, later=None):
+    def __init__(self, path, key="", checkpoints=(), witnesses=(), progress=None, threshold=0, later=None,
+                 entries_only=False, of_folder=False):
         self.later, self.payloads = later, None
+        self.entries_only, self.of_folder, self.not_compared = entries_only, of_folder, False
         self.path, self.pinned, self.outside = path, key, checkpoints
         self.witnesses, self.threshold, self.progress = witnesses, threshold, progress
         self.findings, self.incomplete, self.unreadable = Findings(), "", None
@@ -301,11 +312,14 @@ class LogVerifier:
             "root": self.root.hex(),
             "key_pinned": bool(self.pinned),
             "not_checked": self.not_checked,
+            "follows": self.succession.opening.origin if self.succession.opening else "",
         }
         if self.findings:
             return Report(TAMPERED, self.findings.reason, self.findings.index, **figures)
         if problem is not None:
             return Report(COULD_NOT_CHECK, problem, index, **figures)
+        if not self.incomplete and self.not_compared and not self.entries_only:
+            self.incomplete = NOT_COMPARED
         if self.incomplete:
             return Report(INCOMPLETE, self.incomplete, **figures)
         return Report(INTACT, self.waiting, **figures)
@@ -325,6 +339,7 @@ class LogVerifier:
             self._check_witnesses()
         if not self.findings:
             self._compare_runs()
+            self.not_compared = self.db.execute(FOREIGN).fetchone()[0] > 0
 
     def _check_format(self):
         application = self.db.execute("PRAGMA application_id").fetchone()[0]
@@ -508,6 +523,10 @@ class LogVerifier:
             )
         elif self.payloads.unexplained:
             self.incomplete = "content was erased after the log was closed: verify the folder with all its logs"
+        elif self.succession.opening and not self.of_folder:
+            self.incomplete = (
+                "it goes on from `%s`, which was not checked: verify the folder" % self.succession.opening.origin
+            )
         if uncovered > 0:
             self.waiting = (
                 "but for the last %d entries, which wait for a head of the daemon at work: nothing vouches for them"

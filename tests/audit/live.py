@@ -131,13 +131,20 @@ class LiveTest(unittest.TestCase):
         return until(covered, f"a cosigned head of {size} entries")
 
     def both(self, path, *options, status):
-        """Both verifiers, which must agree; the output of the second."""
-        first = subprocess.run([self.bin / "interlock", "audit", "verify", path, *options],
-                               stdout=subprocess.PIPE, text=True, check=False)
-        second = subprocess.run(["/usr/bin/python3", VERIFY, path, *options],
-                                stdout=subprocess.PIPE, text=True, check=False)
-        self.assertEqual((first.returncode, second.returncode), (status, status), first.stdout + second.stdout)
-        return second.stdout
+        """Both verifiers, which must agree; the output of the second. Of a log, the first by itself folds more."""
+        def run(*program):
+            done = subprocess.run([*program, path, *options], stdout=subprocess.PIPE, text=True, check=False)
+            return done.returncode, done.stdout
+
+        interlock, python = (self.bin / "interlock", "audit", "verify"), ("/usr/bin/python3", VERIFY)
+        only = () if str(path).endswith(".tar") else ("--entries-only",)
+        first, second, whole = run(*interlock, *only), run(*python, *only), run(*interlock)
+        self.assertEqual((first[0], second[0], whole[0]), (status,) * 3, first[1] + second[1] + whole[1])
+        if only and status == INTACT:
+            code, text = run(*python)
+            self.assertEqual(code, INCOMPLETE, text)
+            self.assertIn("the tables of the runtime were not compared", text)
+        return second[1]
 
     def keep(self, name, text):
         path = self.folder / name

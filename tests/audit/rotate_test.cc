@@ -376,6 +376,26 @@ TEST_F(RotateTest, WithoutTheOldLogTheCitationCannotBeChecked) {
   EXPECT_EQ(Check().report.verdict, Verdict::kTampered);
 }
 
+// A history that was made up as a later log, under the true key, has no log before it to show.
+TEST_F(RotateTest, ALogThatGoesOnFromAnotherIsNotIntactByItself) {
+  Fill(5, "v");
+  MustRotate();
+  MustOpen();
+  VerifyOptions alone;
+  alone.verifier_key = signer_->verifier_key();
+  for (const VerifyDepth depth : {VerifyDepth::kFull, VerifyDepth::kHashes}) {
+    alone.depth = depth;
+    alone.database = At("audit.db");
+    const VerifyReport second = Verify(alone);
+    EXPECT_EQ(second.verdict, Verdict::kIncomplete);
+    EXPECT_EQ(second.reason,
+              "it goes on from `interlock.example/main`, which was not checked: verify the folder");
+    alone.database = At("audit-0001.db");
+    EXPECT_EQ(Verify(alone).verdict, Verdict::kIntact);
+  }
+  EXPECT_EQ(Check(signer_->verifier_key()).report.verdict, Verdict::kIntact);
+}
+
 // Whoever has the key and the files can write a next log that says what he likes; the old one
 // tells on him.
 class ForgedSuccessor : public RotateTest {

@@ -45,9 +45,19 @@ class Maker {
     }
     if (Pick(2) == 0) options.outside_checkpoints = {notes_[Pick(notes_.size())]};
     // Without the fold of a runtime, which the second verifier does not have either.
-    const FolderReport report =
-        VerifyFolder(path_, options, [] { return std::vector<std::unique_ptr<Projector>>(); });
-    core::Json job = {{"path", path_}, {"damage", damage}, {"key", options.verifier_key}};
+    FolderReport report;
+    std::string path = path_;
+    if (Pick(4) == 0) {  // one file by itself
+      std::vector<std::string> files = ArchivesIn(path_);
+      files.emplace_back("audit.db");
+      report.log = files[Pick(files.size())];
+      path = options.database = path_ + "/" + report.log;
+      report.report = Verify(options);
+    } else {
+      report =
+          VerifyFolder(path_, options, [] { return std::vector<std::unique_ptr<Projector>>(); });
+    }
+    core::Json job = {{"path", path}, {"damage", damage}, {"key", options.verifier_key}};
     job["checkpoints"] = options.outside_checkpoints;
     job["verdict"] = static_cast<int>(report.report.verdict);
     job["first_bad"] =

@@ -41,6 +41,17 @@ class SecondVerifier(unittest.TestCase):
         self.assertEqual(code, 0, out)
         self.assertIn("not checked: the runtime's projections", out)
 
+    def test_tables_that_it_cannot_fold_are_no_intact_log(self):
+        path = self.log + "-more.db"
+        shutil.copyfile(os.path.join(self.log, "audit.db"), path)
+        db = sqlite3.connect(path)
+        db.execute("CREATE VIEW v_calls AS SELECT 1")
+        db.close()
+        code, out, _ = self.verify(path)
+        self.assertEqual(code, 3, out)
+        self.assertIn("were not compared", out)
+        self.assertEqual(self.verify(path, "--entries-only")[0], 0)
+
     def test_a_reader_that_went_away_changes_no_verdict(self):
         for expected, path in ((0, self.log), (2, self.log + ".not")):
             read, write = os.pipe()

@@ -107,15 +107,11 @@ class Tamper(unittest.TestCase):
     def both(self, path, *more):
         """(exit code, first bad entry) of each verifier."""
         out = []
+        # The base log has none of the runtime's projections.
         for program in ([INTERLOCK, "--json", "audit", "verify"], [sys.executable, VERIFY_PY, "--json"]):
-            done = subprocess.run([*program, path, *more], text=True, capture_output=True, check=False)
+            done = subprocess.run([*program, path, "--entries-only", *more], text=True, capture_output=True, check=False)
             self.assertIn(done.returncode, (0, 1, 2, 3), done.stderr)
-            report = json.loads(done.stdout)
-            if program[0] == INTERLOCK and "projections are of another version" in report["reason"]:
-                # The base log has none of the runtime's projections.
-                out.append((0, None))
-                continue
-            out.append((done.returncode, report["first_bad"]))
+            out.append((done.returncode, json.loads(done.stdout)["first_bad"]))
         return out
 
     def expect(self, path, code, index, *more):
@@ -135,11 +131,7 @@ class Tamper(unittest.TestCase):
     def test_dropped_triggers_and_an_edit(self):
         for name, sql, index in WITHOUT_TRIGGERS:
             with self.subTest(name):
-                path = self.attack(sql)
-                if name.startswith("projection"):  # for the first verifier: verify_test.cc
-                    self.assertEqual(self.both(path)[1], (1, index))
-                else:
-                    self.expect(path, 1, index)
+                self.expect(self.attack(sql), 1, index)
 
     def test_a_trigger_that_stays_dropped(self):
         path = self.copy()

@@ -53,7 +53,8 @@ class Rotation:
 
     def verify(self, folder, claim, wanted):
         status, output = self.daemon.run_cli("audit", "verify", folder)
-        second = subprocess.run([sys.executable, VERIFY_PY, folder], text=True, capture_output=True, check=False)
+        second = subprocess.run([sys.executable, VERIFY_PY, folder, "--entries-only"], text=True, capture_output=True,
+                                check=False)
         self.expect(claim, (status, second.returncode) == (wanted, wanted),
                     "%d %s / %d %s" % (status, output, second.returncode, second.stdout + second.stderr))
 

@@ -22,6 +22,10 @@ namespace interlock::audit {
 // projections as well.
 enum class VerifyDepth { kFull, kHashes };
 
+// kOneLog: what the log goes on from is not looked at, and one that does is incomplete. kOfFolder:
+// somebody checks the log before it too.
+enum class VerifyScope { kOneLog, kOfFolder };
+
 // What entries of later logs say was erased from earlier ones.
 struct ErasedElsewhere {
   std::set<std::string> keys;                              // every payload under them
@@ -38,7 +42,10 @@ struct VerifyOptions {
   std::size_t witnesses_needed = 0;
   const ErasedElsewhere* erased_later = nullptr;  // null: what later logs say is not known
   VerifyDepth depth = VerifyDepth::kFull;
-  std::vector<Projector*> projectors;  // recomputed into a scratch database and compared row by row
+  VerifyScope scope = VerifyScope::kOneLog;
+  // Recomputed into a scratch database and compared row by row; none: the runtime's projections are
+  // left out, and the report says so.
+  std::vector<Projector*> projectors;
   std::function<void(std::uint64_t done, std::uint64_t total)> progress;
 };
 
@@ -91,9 +98,9 @@ bool IsVerifierKey(std::string_view text);
 // and views. `projectors` must be fresh. kTampered: something differs; `first_bad` is the first
 // entry that cannot be trusted, where one can be named. kCouldNotCheck: no such file, not a log, an
 // unreadable page, or an outside checkpoint that is no checkpoint. kIncomplete: entries that no
-// checkpoint covers (while a daemon holds the folder: more than 4096 of them), unwitnessed (too few
-// of the witnesses cosigned), or projections of another version of the program. Never writes. One
-// thread.
+// checkpoint covers (while a daemon holds the folder: more than a little), unwitnessed (too few
+// of the witnesses cosigned), projections of another version of the program, or a log before it
+// that was not checked. Never writes. One thread.
 VerifyReport Verify(const VerifyOptions& options);
 
 // All logs of a tenant's folder, oldest first: `audit-0001.db`, …, and `audit.db`.
@@ -105,7 +112,7 @@ struct FolderReport {
 using MakeProjector = std::function<std::vector<std::unique_ptr<Projector>>()>;
 // Each log as Verify, outside checkpoints by their origin; and that each begins with the origin,
 // size, root and carried state with which the one before it ended, under keys that were handed
-// over. `options.database` and `options.projectors` are not used. kIncomplete also: a log before
+// over. `options.database`, `.scope` and `.projectors` are not used. kIncomplete also: a log before
 // the oldest one at hand, or what a restore lost.
 FolderReport VerifyFolder(const std::string& folder, const VerifyOptions& options,
                           const MakeProjector& projectors);

@@ -38,6 +38,7 @@ struct VerifyArguments {
   std::vector<std::string> witnesses;
   std::size_t witnesses_needed = 0;
   bool hashes = false;
+  bool entries_only = false;
 };
 
 // Which entries a query keeps. Times are those of the entries, both ends included.
@@ -239,6 +240,7 @@ int VerifyCommand(Session& session, const VerifyArguments& arguments) {
   spec.witness_keys = arguments.witnesses;
   spec.witnesses_needed = arguments.witnesses_needed;
   spec.hashes_only = arguments.hashes;
+  spec.entries_only = arguments.entries_only;
   for (const std::string& file : arguments.checkpoints) {
     std::ifstream in(file, std::ios::binary);
     if (!in) return Fail(session, core::NotFound("cannot read the checkpoint `" + file + "`"));
@@ -304,8 +306,13 @@ void AddVerify(CLI::App& group, Session& session) {
                      "Key of a witness that must have cosigned; may be given again");
   verify->add_option("--witness-threshold", arguments->witnesses_needed,
                      "So many of these witnesses will do (default: all)");
-  verify->add_flag("--hashes", arguments->hashes,
-                   "Only bytes, tree and checkpoints: no runs, payloads, projections");
+  CLI::Option* hashes =
+      verify->add_flag("--hashes", arguments->hashes,
+                       "Only bytes, tree and checkpoints: no runs, payloads, projections");
+  verify
+      ->add_flag("--entries-only", arguments->entries_only,
+                 "Leave out tables and views that only the runtime can fold from entries")
+      ->excludes(hashes);
   Does(verify, session, [&session, arguments] { return VerifyCommand(session, *arguments); });
 }
 

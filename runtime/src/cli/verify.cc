@@ -56,16 +56,21 @@ audit::VerifyOptions OptionsOf(const VerifySpec& spec) {
   return options;
 }
 
+std::vector<std::unique_ptr<audit::Projector>> ProjectorsFor(const VerifySpec& spec) {
+  if (spec.entries_only) return {};
+  return MakeProjectors();
+}
+
 }  // namespace
 
 audit::FolderReport VerifyLogs(const VerifySpec& spec) {
   const std::string folder = fs::path(spec.database).parent_path().string();
-  return audit::VerifyFolder(folder, OptionsOf(spec), MakeProjectors);
+  return audit::VerifyFolder(folder, OptionsOf(spec), [&spec] { return ProjectorsFor(spec); });
 }
 
 audit::VerifyReport VerifyLog(const VerifySpec& spec) {
   audit::VerifyOptions options = OptionsOf(spec);
-  const auto projectors = MakeProjectors();
+  const auto projectors = ProjectorsFor(spec);
   for (const auto& projector : projectors) options.projectors.push_back(projector.get());
   return audit::Verify(options);
 }
@@ -94,6 +99,7 @@ core::Json ReportJson(const audit::VerifyReport& report) {
       {"signed_entries", report.signed_entries},
       {"root", report.root_hex},
       {"key_pinned", report.key_pinned},
+      {"follows", report.opening ? report.opening->origin : ""},
       {"not_checked", report.not_checked},
       {"claimed", report.claimed},
       {"scope", report.scope}};
@@ -109,6 +115,9 @@ void PrintReport(const Io& io, const audit::VerifyReport& report) {
          << "entries " << report.entries << " (" << report.signed_entries
          << " under a checkpoint), checkpoints " << report.checkpoints << ", root "
          << report.root_hex << '\n';
+  if (report.opening) {
+    io.out << "goes on from `" << EscapeForTerminal(report.opening->origin) << "`\n";
+  }
   if (!report.not_checked.empty()) io.out << "not checked: " << report.not_checked << '\n';
   if (!report.scope.empty()) io.out << EscapeForTerminal(report.scope) << '\n';
   if (!report.claimed.empty()) {
