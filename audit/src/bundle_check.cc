@@ -14,6 +14,7 @@
 #include "bundle_form.h"
 #include "canonical.h"
 #include "commitments.h"
+#include "content_check.h"
 #include "core/json.h"
 #include "entry_text.h"
 #include "note_text.h"
@@ -371,29 +372,6 @@ bool WithheldHolds(const NamedCommitment& commitment, const core::Json& record,
   }
   const auto withheld = record.find("withheld");
   return withheld != record.end() && *withheld == core::Json(expected);
-}
-
-bool IsSpace(char c) { return c == ' ' || c == '\n' || c == '\t' || c == '\r'; }
-
-// Content that is shown whole falls into just the fields that were committed to one by one: or a
-// field shown elsewhere could be another than the one in here.
-bool SplitHolds(const NamedCommitment& commitment, std::string_view content,
-                std::string_view salt) {
-  if (commitment.fields.empty()) return true;
-  if (!core::ParseJson(content, core::kPayloadLimits).ok()) return false;
-  const std::vector<PayloadField> fields = PlainFields(content);
-  if (fields.size() != commitment.fields.size()) return false;
-  for (std::size_t i = 0; i < fields.size(); ++i) {
-    const auto& [name, hex] = commitment.fields[i];
-    const PayloadField& field = fields[i];
-    if (field.name != name || field.value.empty() || IsSpace(field.value.front()) ||
-        IsSpace(field.value.back())) {
-      return false;
-    }
-    const core::Digest field_salt = FieldSalt(salt, name);
-    if (core::Hex(FieldCommitment(core::AsBytes(field_salt), field)) != hex) return false;
-  }
-  return true;
 }
 
 // What stands beside them nobody checks, and it would pass for what was checked.

@@ -152,6 +152,14 @@ class FileKeyStore final : public KeyStore {
     return LoadTenantKey();
   }
 
+  core::Status StartReading(const std::string& path) {
+    INTERLOCK_ASSIGN_OR_RETURN(db_, OpenDb(path, SQLITE_OPEN_READONLY));
+    INTERLOCK_ASSIGN_OR_RETURN(const std::int64_t id, QueryInt(db_.get(), "PRAGMA application_id"));
+    if (id != kKeysApplicationId) return core::FailedPrecondition("keys.db is not a key store");
+    INTERLOCK_RETURN_IF_ERROR(PrepareAll());
+    return LoadTenantKey();
+  }
+
   core::StatusOr<std::shared_ptr<const SubjectKey>> KeyFor(std::string_view subject) override {
     if (auto key = Cached(by_subject_, subject)) return {std::move(key)};
     const std::string name = Hmac("subject", subject);
@@ -547,6 +555,22 @@ core::StatusOr<std::unique_ptr<KeyStore>> KeyStore::Open(const std::string& fold
   const std::string path = folder + "/keys.db";
   INTERLOCK_ASSIGN_OR_RETURN(const bool created, TouchKeysFile(path));
   INTERLOCK_RETURN_IF_ERROR(store->Start(path, created));
+  return std::unique_ptr<KeyStore>(std::move(store));
+}
+
+core::StatusOr<std::unique_ptr<KeyStore>> KeyStore::OpenForReading(const std::string& folder,
+                                                                   core::Random* random) {
+  if (sodium_init() < 0) return core::Internal("libsodium does not start");
+  for (const char* name : {"/keys.db", "/master.key"}) {
+    const std::string file = folder + name;
+    struct stat info {};
+    if (::stat(file.c_str(), &info) != 0) return core::NotFound("there is no `" + file + "`");
+    INTERLOCK_RETURN_IF_ERROR(CheckPrivate(file));
+  }
+  INTERLOCK_ASSIGN_OR_RETURN(Secret master, LoadMasterKey(folder, *random));
+  auto store = std::make_unique<FileKeyStore>(master, random);
+  sodium_memzero(master.data(), master.size());
+  INTERLOCK_RETURN_IF_ERROR(store->StartReading(folder + "/keys.db"));
   return std::unique_ptr<KeyStore>(std::move(store));
 }
 

@@ -1,22 +1,28 @@
 #include "payload_check.h"
 
 #include <charconv>
+#include <cstring>
 
 #include "audit/commitment.h"
 #include "commitments.h"
+#include "content_check.h"
 #include "core/digest.h"
 #include "core/json.h"
 
 namespace interlock::audit {
 
-core::Status PayloadCheck::Start(sqlite3* db, std::string origin, const ErasedElsewhere* later) {
+core::Status PayloadCheck::Start(sqlite3* db, std::string origin, const ErasedElsewhere* later,
+                                 KeyStore* keys) {
+  keys_ = keys;
   origin_ = std::move(origin);
   later_ = later;
   INTERLOCK_ASSIGN_OR_RETURN(
-      rows_, Statement::Prepare(
-                 db,
-                 "SELECT id, commitment, key_id, sealed IS NULL, plain_bytes, length(sealed) "
-                 "FROM payload ORDER BY id"));
+      rows_,
+      Statement::Prepare(db, keys_ == nullptr
+                                 ? "SELECT id, commitment, key_id, sealed IS NULL, plain_bytes, "
+                                   "length(sealed) FROM payload ORDER BY id"
+                                 : "SELECT id, commitment, key_id, sealed IS NULL, plain_bytes, "
+                                   "length(sealed), media, sealed FROM payload ORDER BY id"));
   INTERLOCK_ASSIGN_OR_RETURN(row_there_, rows_.Step());
   return core::OkStatus();
 }
@@ -29,6 +35,28 @@ bool PayloadCheck::RowIs(const NamedCommitment& named) const {
          (rows_.Int(3) != 0 || rows_.Int(5) == bytes + static_cast<std::int64_t>(kSealBytes));
 }
 
+// The row is the named one; what is under its seal must be what the entry commits to.
+core::Status PayloadCheck::CheckContent(std::uint64_t index, const NamedCommitment& named) {
+  SealedPayload payload;
+  payload.key_id = std::string(rows_.Bytes(2));
+  std::memcpy(payload.commitment.data(), rows_.Bytes(1).data(), payload.commitment.size());
+  payload.plain_bytes = named.bytes;
+  payload.media = std::string(rows_.Bytes(6));
+  payload.sealed = std::string(rows_.Bytes(7));
+  const core::Status status = CheckOpens(*keys_, payload, named);
+  if (status.ok()) {
+    ++opened_;
+  } else if (status.code() == core::StatusCode::kNotFound) {
+    keyless_.emplace_back(rows_.Int(0), payload.key_id);
+  } else if (status.code() == core::StatusCode::kDataLoss) {
+    findings_->Entry(index, "has a payload in slot " + std::to_string(named.slot) + " that " +
+                                std::string(core::Message(status)));
+  } else {
+    return status;
+  }
+  return core::OkStatus();
+}
+
 core::Status PayloadCheck::Next(std::uint64_t index, std::string_view bytes) {
   const std::vector<NamedCommitment> named = CommitmentsIn(bytes);
   std::size_t next = 0;
@@ -37,6 +65,8 @@ core::Status PayloadCheck::Next(std::uint64_t index, std::string_view bytes) {
     if (next >= named.size() || !RowIs(named[next])) {
       findings_->Entry(index, "does not name the payload in slot " + std::to_string(slot) +
                                   " that is stored for it, or an earlier one is missing");
+    } else if (keys_ != nullptr && rows_.Int(3) == 0) {
+      INTERLOCK_RETURN_IF_ERROR(CheckContent(index, named[next]));
     }
     if (rows_.Int(3) != 0) erased_.emplace_back(rows_.Int(0), std::string(rows_.Bytes(2)));
     while (next < named.size() && named[next].slot <= slot) ++next;
@@ -75,18 +105,30 @@ bool PayloadCheck::NamedLater(std::int64_t id, const std::string& key) const {
   return found != later_->payloads.end() && found->second.contains(id);
 }
 
+bool PayloadCheck::IsNamed(std::int64_t id, const std::string& key) const {
+  const auto by_key = named_keys_.find(key);
+  const bool by_its_key =
+      by_key != named_keys_.end() && by_key->second > static_cast<std::uint64_t>(id >> 8);
+  return by_its_key || named_.count(id) != 0 || NamedLater(id, key);
+}
+
+std::string PayloadCheck::keyless_reason() const {
+  if (keyless_.empty()) return {};
+  return "keys.db lacks the keys of " + std::to_string(keyless_.size()) +
+         " payloads, the first of entry " + std::to_string(keyless_.front().first >> 8) +
+         ", and no entry says that they were erased";
+}
+
 void PayloadCheck::End(Log log) {
+  std::erase_if(keyless_, [this](const auto& row) { return IsNamed(row.first, row.second); });
   for (const auto& [id, key] : erased_) {
-    const auto owner = static_cast<std::uint64_t>(id >> 8);
-    const auto by_key = named_keys_.find(key);
-    const bool named =
-        named_.count(id) != 0 || (by_key != named_keys_.end() && by_key->second > owner);
-    if (named || NamedLater(id, key)) continue;
+    if (IsNamed(id, key)) continue;
     if (later_ == nullptr && log == Log::kClosed) {
       unexplained_ = true;
       continue;
     }
-    findings_->Entry(owner, "has lost a payload that no `payload.erased` entry names");
+    findings_->Entry(static_cast<std::uint64_t>(id >> 8),
+                     "has lost a payload that no `payload.erased` entry names");
   }
 }
 

@@ -9,6 +9,7 @@
 #include <utility>
 #include <vector>
 
+#include "audit/keys.h"
 #include "audit/verify.h"
 #include "commitments.h"
 #include "core/status.h"
@@ -24,7 +25,8 @@ class PayloadCheck {
   explicit PayloadCheck(Findings* findings) : findings_(findings) {}
 
   // `later`: see VerifyOptions; `origin`: of the log.
-  core::Status Start(sqlite3* db, std::string origin, const ErasedElsewhere* later);
+  // `keys`: null, or what the payloads open with.
+  core::Status Start(sqlite3* db, std::string origin, const ErasedElsewhere* later, KeyStore* keys);
   // Each commitment of the entry has its row and each row its commitment.
   core::Status Next(std::uint64_t index, std::string_view bytes);
   // An entry `payload.erased`: `key` (every payload of that key in earlier entries) or `payloads`.
@@ -34,14 +36,22 @@ class PayloadCheck {
   enum class Log { kOpen, kClosed };
   void End(Log log);
   bool unexplained() const { return unexplained_; }
+  std::uint64_t opened() const { return opened_; }
+  // Empty, or what of the content could not be opened for want of a key.
+  std::string keyless_reason() const;
   const ErasedElsewhere& elsewhere() const { return elsewhere_; }
   bool rows_left() const { return row_there_; }
 
  private:
   bool RowIs(const NamedCommitment& named) const;
   bool NamedLater(std::int64_t id, const std::string& key) const;
+  bool IsNamed(std::int64_t id, const std::string& key) const;
+  core::Status CheckContent(std::uint64_t index, const NamedCommitment& named);
 
   Findings* const findings_;
+  KeyStore* keys_ = nullptr;
+  std::uint64_t opened_ = 0;
+  std::vector<std::pair<std::int64_t, std::string>> keyless_;  // row id, key id
   std::string origin_;
   const ErasedElsewhere* later_ = nullptr;
   ErasedElsewhere elsewhere_;

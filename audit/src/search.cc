@@ -16,6 +16,7 @@ PRAGMA journal_mode = TRUNCATE; PRAGMA synchronous = NORMAL; PRAGMA secure_delet
 PRAGMA temp_store = MEMORY;
 CREATE TABLE IF NOT EXISTS p_mark(id INTEGER PRIMARY KEY CHECK(id = 1), next_idx INTEGER NOT NULL) STRICT;
 INSERT OR IGNORE INTO p_mark(id, next_idx) VALUES(1, 0);
+CREATE TABLE IF NOT EXISTS p_unreadable(id INTEGER PRIMARY KEY) STRICT;
 CREATE TABLE IF NOT EXISTS p_generation(generation INTEGER NOT NULL) STRICT;
 CREATE VIRTUAL TABLE IF NOT EXISTS document USING fts5(
   call UNINDEXED, field UNINDEXED, text, tokenize = 'unicode61 remove_diacritics 2');
@@ -66,8 +67,15 @@ class FtsIndex final : public SearchIndex {
     return static_cast<std::uint64_t>(next);
   }
 
+  core::StatusOr<std::uint64_t> unreadable() override {
+    const std::lock_guard lock(mutex_);
+    INTERLOCK_ASSIGN_OR_RETURN(const std::int64_t count,
+                               QueryInt(db_.get(), "SELECT count(*) FROM p_unreadable"));
+    return static_cast<std::uint64_t>(count);
+  }
+
   core::Status Add(const std::vector<SearchDocument>& documents,
-                   std::uint64_t next_index) override {
+                   const std::vector<std::int64_t>& unreadable, std::uint64_t next_index) override {
     const std::lock_guard lock(mutex_);
     SqlTransaction transaction(db_.get());
     INTERLOCK_RETURN_IF_ERROR(transaction.Begin());
@@ -83,6 +91,10 @@ class FtsIndex final : public SearchIndex {
                                     .Text(4, document.text)
                                     .Run());
     }
+    INTERLOCK_ASSIGN_OR_RETURN(
+        Statement note,
+        Statement::Prepare(db_.get(), "INSERT OR IGNORE INTO p_unreadable(id) VALUES(?)"));
+    for (const std::int64_t id : unreadable) INTERLOCK_RETURN_IF_ERROR(note.Int(1, id).Run());
     INTERLOCK_ASSIGN_OR_RETURN(Statement mark,
                                Statement::Prepare(db_.get(), "UPDATE p_mark SET next_idx = ?"));
     INTERLOCK_RETURN_IF_ERROR(mark.Int(1, static_cast<std::int64_t>(next_index)).Run());

@@ -190,7 +190,8 @@ core::Status Verifier::CheckEntries() {
     findings_.General("the table `tile` cannot be read: " +
                       std::string(core::Message(tiles.status())));
   }
-  INTERLOCK_RETURN_IF_ERROR(payloads_.Start(db_.get(), identity_.origin, options_.erased_later));
+  INTERLOCK_RETURN_IF_ERROR(payloads_.Start(db_.get(), identity_.origin, options_.erased_later,
+                                            HashesOnly() ? nullptr : options_.keys));
   INTERLOCK_ASSIGN_OR_RETURN(const std::int64_t end,
                              QueryInt(db_.get(), "SELECT coalesce(max(idx), -1) + 1 FROM entry"));
   const auto total = static_cast<std::uint64_t>(end);
@@ -350,6 +351,7 @@ core::Status Verifier::CheckEnd() {
   report_.closed_with = succession_.closed_with();
   payloads_.End(report_.closed_with ? PayloadCheck::Log::kClosed : PayloadCheck::Log::kOpen);
   report_.erased = payloads_.elsewhere();
+  report_.opened = payloads_.opened();
   report_.opening = succession_.opening();
   report_.keys = heads_->keys();
   INTERLOCK_ASSIGN_OR_RETURN(const std::int64_t tiles,
@@ -389,6 +391,8 @@ void Verifier::CheckCoverage(std::uint64_t size) {
   } else if (payloads_.unexplained()) {
     incomplete_ =
         "content was erased after the log was closed: verify the folder with all its logs";
+  } else if (!payloads_.keyless_reason().empty()) {
+    incomplete_ = payloads_.keyless_reason();
   } else if (report_.opening && options_.scope == VerifyScope::kOneLog) {
     incomplete_ = "it goes on from `" + report_.opening->origin +
                   "`, which was not checked: verify the folder";

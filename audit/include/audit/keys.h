@@ -53,6 +53,10 @@ class KeyStore {
  public:
   static core::StatusOr<std::unique_ptr<KeyStore>> Open(const std::string& folder,
                                                         core::Random* random);
+  // For verification: makes and writes nothing. Errors: kNotFound without `keys.db` or
+  // `master.key`.
+  static core::StatusOr<std::unique_ptr<KeyStore>> OpenForReading(const std::string& folder,
+                                                                  core::Random* random);
   virtual ~KeyStore() = default;
 
   // The key of a subject; made, and durable, before it returns (rule 20). `subject` is the

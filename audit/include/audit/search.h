@@ -44,9 +44,12 @@ class SearchIndex {
 
   // Entries below it are in the index.
   virtual core::StatusOr<std::uint64_t> next_index() = 0;
-  // Adds documents and moves next_index, in one commit.
+  // Adds documents and moves next_index, in one commit. `unreadable`: payloads (entry index * 256 +
+  // slot) that could not be opened and were not erased; they count until the index is made anew.
   virtual core::Status Add(const std::vector<SearchDocument>& documents,
+                           const std::vector<std::int64_t>& unreadable,
                            std::uint64_t next_index) = 0;
+  virtual core::StatusOr<std::uint64_t> unreadable() = 0;
   // Documents with all words (in double quotes: a phrase) of `text`, newest first, below id
   // `before`. Errors: kInvalidArgument without a word or above kSearchTextBytesMax.
   virtual core::StatusOr<std::vector<SearchHit>> Find(std::string_view text, std::int64_t before,

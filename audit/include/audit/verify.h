@@ -32,6 +32,8 @@ struct ErasedElsewhere {
   std::map<std::string, std::set<std::int64_t>> payloads;  // rows, by the origin of their log
 };
 
+class KeyStore;
+
 struct VerifyOptions {
   std::string database;      // path of audit.db
   std::string verifier_key;  // pinned; empty: the one in the file is used and the report says so
@@ -43,6 +45,7 @@ struct VerifyOptions {
   const ErasedElsewhere* erased_later = nullptr;  // null: what later logs say is not known
   VerifyDepth depth = VerifyDepth::kFull;
   VerifyScope scope = VerifyScope::kOneLog;
+  KeyStore* keys = nullptr;  // borrowed; given: every payload is opened (kFull)
   // Recomputed into a scratch database and compared row by row; none: the runtime's projections are
   // left out, and the report says so.
   std::vector<Projector*> projectors;
@@ -70,6 +73,7 @@ struct VerifyReport {
   std::optional<std::uint64_t> first_bad;  // index of the first bad entry
   std::uint64_t entries = 0;
   std::uint64_t checkpoints = 0;  // that hold
+  std::uint64_t opened = 0;       // payloads, with VerifyOptions::keys
   std::uint64_t signed_entries =
       0;  // covered by the newest checkpoint that holds, outside ones included
   std::string root_hex;
@@ -93,14 +97,15 @@ bool IsVerifierKey(std::string_view text);
 
 // Checks: tables and triggers, dense indexes, leaf hashes, canonical form, envelope (run_seq
 // contiguous, prev links, time never back), stored tree, every checkpoint's signature and root,
-// outside checkpoints, key rotations, that each commitment has its payload row (payloads are not
-// opened here) and erased ones an entry that says so, cited files, projections with their indexes
-// and views. `projectors` must be fresh. kTampered: something differs; `first_bad` is the first
-// entry that cannot be trusted, where one can be named. kCouldNotCheck: no such file, not a log, an
-// unreadable page, or an outside checkpoint that is no checkpoint. kIncomplete: entries that no
-// checkpoint covers (while a daemon holds the folder: more than a little), unwitnessed (too few
-// of the witnesses cosigned), projections of another version of the program, or a log before it
-// that was not checked. Never writes. One thread.
+// outside checkpoints, key rotations, that each commitment has its payload row (which opens, when
+// `keys` are given) and erased ones an entry that says so, cited files, projections with their
+// indexes and views. `projectors` must be fresh. kTampered: something differs; `first_bad` is the
+// first entry that cannot be trusted, where one can be named. kCouldNotCheck: no such file, not a
+// log, an unreadable page, or an outside checkpoint that is no checkpoint. kIncomplete: entries
+// that no checkpoint covers (while a daemon holds the folder: more than a little), unwitnessed (too
+// few of the witnesses cosigned), projections of another version of the program, a log before it
+// that was not checked, or payloads whose key is missing though no entry says that it was erased.
+// Never writes. One thread.
 VerifyReport Verify(const VerifyOptions& options);
 
 // All logs of a tenant's folder, oldest first: `audit-0001.db`, …, and `audit.db`.

@@ -258,6 +258,8 @@ struct FoundText {
 struct FoundTexts {
   Page<FoundText> page;
   std::uint64_t access_index = 0;  // of the access.read entry
+  // Arguments and results that do not open and were not erased: nobody could look into them.
+  std::uint64_t unreadable = 0;
 };
 
 class Engine {

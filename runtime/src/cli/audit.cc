@@ -37,6 +37,7 @@ struct VerifyArguments {
   std::string key;
   std::vector<std::string> witnesses;
   std::size_t witnesses_needed = 0;
+  std::string keys;
   bool hashes = false;
   bool entries_only = false;
 };
@@ -239,6 +240,7 @@ int VerifyCommand(Session& session, const VerifyArguments& arguments) {
   spec.verifier_key = arguments.key;
   spec.witness_keys = arguments.witnesses;
   spec.witnesses_needed = arguments.witnesses_needed;
+  spec.keys_folder = arguments.keys;
   spec.hashes_only = arguments.hashes;
   spec.entries_only = arguments.entries_only;
   for (const std::string& file : arguments.checkpoints) {
@@ -248,6 +250,10 @@ int VerifyCommand(Session& session, const VerifyArguments& arguments) {
                                   std::istreambuf_iterator<char>());
   }
   if (arguments.path.ends_with(".tar")) {
+    if (!arguments.keys.empty()) {
+      return Fail(session,
+                  core::InvalidArgument("a bundle holds nothing sealed; leave out --keys"));
+    }
     spec.bundle = arguments.path;
     const audit::VerifyReport report = VerifyEvidence(spec);
     PrintReport(session.io, report);
@@ -312,6 +318,10 @@ void AddVerify(CLI::App& group, Session& session) {
   verify
       ->add_flag("--entries-only", arguments->entries_only,
                  "Leave out tables and views that only the runtime can fold from entries")
+      ->excludes(hashes);
+  verify
+      ->add_option("--keys", arguments->keys,
+                   "Folder with keys.db and master.key: open every sealed payload as well")
       ->excludes(hashes);
   Does(verify, session, [&session, arguments] { return VerifyCommand(session, *arguments); });
 }

@@ -99,6 +99,7 @@ int Search(Session& session, const std::string& text, int limit) {
   auto client = session.Connect();
   if (!client.ok()) return Fail(session, client.status());
   Table table({"ENTRY", "CALL", "IN", "TEXT"});
+  std::int64_t unreadable = 0;
   const core::Status status =
       EachPage(limit, [&](int size, const std::string& token) -> core::StatusOr<PageEnd> {
         wire::SearchCallsRequest request;
@@ -113,11 +114,16 @@ int Search(Session& session, const std::string& text, int limit) {
           if (session.io.json) PrintJson(session.io, MessageJson(hit));
           table.Add({std::to_string(hit.index()), IdOf(hit.call()), hit.field(), hit.snippet()});
         }
+        unreadable = page.unreadable_payloads();
         return PageEnd{.next = page.next_page_token(), .count = page.hits_size()};
       });
   if (!status.ok()) return Fail(session, status);
   if (!session.io.json) table.Print(session.io);
-  return kYes;
+  if (unreadable == 0) return kYes;
+  session.io.err << "incomplete: " << unreadable
+                 << " arguments and results do not open and were not searched; `interlock doctor` "
+                    "says more\n";
+  return kIncomplete;
 }
 
 int Erase(Session& session, wire::EraseSubjectRequest request) {

@@ -7,6 +7,8 @@
 #include <ostream>
 
 #include "audit/bundle.h"
+#include "audit/keys.h"
+#include "core/random.h"
 #include "runtime/projectors.h"
 
 namespace interlock::runtime::cli {
@@ -63,13 +65,41 @@ std::vector<std::unique_ptr<audit::Projector>> ProjectorsFor(const VerifySpec& s
 
 }  // namespace
 
+namespace {
+
+// The keys that the spec names, if any.
+core::StatusOr<std::unique_ptr<audit::KeyStore>> KeysOf(const VerifySpec& spec,
+                                                        core::Random* random) {
+  if (spec.keys_folder.empty()) return std::unique_ptr<audit::KeyStore>();
+  return audit::KeyStore::OpenForReading(spec.keys_folder, random);
+}
+
+}  // namespace
+
 audit::FolderReport VerifyLogs(const VerifySpec& spec) {
+  core::SystemRandom random;
+  const auto keys = KeysOf(spec, &random);
+  if (!keys.ok()) {
+    audit::FolderReport unread;
+    unread.report.reason = core::Message(keys.status());
+    return unread;
+  }
+  audit::VerifyOptions options = OptionsOf(spec);
+  options.keys = keys->get();
   const std::string folder = fs::path(spec.database).parent_path().string();
-  return audit::VerifyFolder(folder, OptionsOf(spec), [&spec] { return ProjectorsFor(spec); });
+  return audit::VerifyFolder(folder, options, [&spec] { return ProjectorsFor(spec); });
 }
 
 audit::VerifyReport VerifyLog(const VerifySpec& spec) {
+  core::SystemRandom random;
+  const auto keys = KeysOf(spec, &random);
+  if (!keys.ok()) {
+    audit::VerifyReport unread;
+    unread.reason = core::Message(keys.status());
+    return unread;
+  }
   audit::VerifyOptions options = OptionsOf(spec);
+  options.keys = keys->get();
   const auto projectors = ProjectorsFor(spec);
   for (const auto& projector : projectors) options.projectors.push_back(projector.get());
   return audit::Verify(options);
@@ -100,6 +130,7 @@ core::Json ReportJson(const audit::VerifyReport& report) {
       {"root", report.root_hex},
       {"key_pinned", report.key_pinned},
       {"follows", report.opening ? report.opening->origin : ""},
+      {"opened", report.opened},
       {"not_checked", report.not_checked},
       {"claimed", report.claimed},
       {"scope", report.scope}};
@@ -115,6 +146,7 @@ void PrintReport(const Io& io, const audit::VerifyReport& report) {
          << "entries " << report.entries << " (" << report.signed_entries
          << " under a checkpoint), checkpoints " << report.checkpoints << ", root "
          << report.root_hex << '\n';
+  if (report.opened > 0) io.out << "payloads opened " << report.opened << '\n';
   if (report.opening) {
     io.out << "goes on from `" << EscapeForTerminal(report.opening->origin) << "`\n";
   }

@@ -18,8 +18,9 @@ struct VerifySpec {
   std::vector<std::string> witness_keys = {};
   std::size_t witnesses_needed = 0;  // of the keys; 0: all
   bool hashes_only = false;
-  bool entries_only = false;  // the runtime's projections are left out
-  std::string bundle = {};  // instead of a database
+  bool entries_only = false;     // the runtime's projections are left out
+  std::string keys_folder = {};  // of keys.db and master.key; empty: payloads stay sealed
+  std::string bundle = {};       // instead of a database
   std::function<void(std::uint64_t done, std::uint64_t total)> progress = {};
 };
 

@@ -85,6 +85,7 @@ void Housekeeper::Tick() {
     retention_due_us_ = now + kRetentionEvery;
     static_cast<void>(ApplyRetention(kEngineActor, /*validate_only=*/false));
   }
+  static_cast<void>(content_.Look());
   const std::uint64_t size = hub_.parts.log->size();
   const bool quiet = size < size_at_tick_ + kQuietEntries;
   size_at_tick_ = size;
@@ -114,8 +115,11 @@ void Housekeeper::FinishRest() {
 }
 
 std::vector<std::string> Housekeeper::warnings() const {
+  std::vector<std::string> all;
+  if (std::string lost = content_.warning(); !lost.empty()) all.push_back(std::move(lost));
   const std::lock_guard lock(mutex_);
-  return warning_.empty() ? std::vector<std::string>() : std::vector<std::string>{warning_};
+  if (!warning_.empty()) all.push_back(warning_);
+  return all;
 }
 
 void Housekeeper::Warn(std::string text) {
@@ -341,6 +345,30 @@ core::StatusOr<std::int64_t> Housekeeper::EraseCiphertext(const std::string& key
 
 // ---------------------------------------------------------------- full text
 
+core::Status Housekeeper::AddText(const audit::Entry& entry, Texts& texts) const {
+  const bool asked = entry.kind == "call.proposed" || entry.kind == "call.decided";
+  const bool done = entry.kind == "call.outcome";
+  const std::string field = asked ? "args" : done ? "result" : "";
+  if (field.empty()) return core::OkStatus();
+  const auto view = core::JsonObjectView::Of(entry.bytes);
+  const auto body = view.ok() ? view->Object("body") : std::nullopt;
+  const auto named = body ? body->Object(field) : std::nullopt;
+  if (!named) return core::OkStatus();
+  const int slot = static_cast<int>(named->Int("slot").value_or(0));
+  auto text = hub_.history.Content(entry.index, *body, field);
+  if (!text.ok()) {
+    INTERLOCK_ASSIGN_OR_RETURN(const bool lost, content_.IsLost(entry.index, slot));
+    if (lost) texts.unreadable.push_back(static_cast<std::int64_t>(entry.index << 8) | slot);
+    return core::OkStatus();  // or erased
+  }
+  texts.documents.push_back({.entry_index = entry.index,
+                             .slot = slot,
+                             .call = body->String("call").value_or(""),
+                             .field = field,
+                             .text = *std::move(text)});
+  return core::OkStatus();
+}
+
 core::Status Housekeeper::FillSearch(std::uint64_t entries_max) {
   constexpr int kPage = 256;
   audit::SearchIndex& search = *hub_.parts.search;
@@ -349,26 +377,12 @@ core::Status Housekeeper::FillSearch(std::uint64_t entries_max) {
   while (next < end) {
     INTERLOCK_ASSIGN_OR_RETURN(const audit::EntryPage page, hub_.parts.log->ReadRange(next, kPage));
     if (page.entries.empty()) return core::OkStatus();
-    std::vector<audit::SearchDocument> documents;
+    Texts texts;
     for (const audit::Entry& entry : page.entries) {
-      const bool asked = entry.kind == "call.proposed" || entry.kind == "call.decided";
-      const bool done = entry.kind == "call.outcome";
-      const std::string field = asked ? "args" : done ? "result" : "";
-      if (field.empty()) continue;
-      const auto view = core::JsonObjectView::Of(entry.bytes);
-      const auto body = view.ok() ? view->Object("body") : std::nullopt;
-      const auto named = body ? body->Object(field) : std::nullopt;
-      if (!named) continue;
-      auto text = hub_.history.Content(entry.index, *body, field);
-      if (!text.ok()) continue;  // erased
-      documents.push_back({.entry_index = entry.index,
-                           .slot = static_cast<int>(named->Int("slot").value_or(0)),
-                           .call = body->String("call").value_or(""),
-                           .field = field,
-                           .text = *std::move(text)});
+      INTERLOCK_RETURN_IF_ERROR(AddText(entry, texts));
     }
     next = page.entries.back().index + 1;
-    INTERLOCK_RETURN_IF_ERROR(search.Add(documents, next));
+    INTERLOCK_RETURN_IF_ERROR(search.Add(texts.documents, texts.unreadable, next));
   }
   return core::OkStatus();
 }
@@ -385,6 +399,7 @@ core::StatusOr<FoundTexts> Housekeeper::Search(const core::Principal& who, const
   auto hits = hub_.parts.search->Find(text, before, page.size + 1);
   if (!hits.ok()) return WithReason(hits.status(), "SEARCH_TEXT");
   FoundTexts found;
+  INTERLOCK_ASSIGN_OR_RETURN(found.unreadable, hub_.parts.search->unreadable());
   if (hits->size() > static_cast<std::size_t>(page.size)) {
     hits->pop_back();
     found.page.next_cursor = std::to_string(hits->back().id);

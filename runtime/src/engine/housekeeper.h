@@ -10,6 +10,7 @@
 #include <thread>
 #include <vector>
 
+#include "engine/content_watch.h"
 #include "engine/hub.h"
 #include "engine/requests.h"
 #include "runtime/engine.h"
@@ -26,7 +27,7 @@ class Housekeeper {
  public:
   // Asks for the end of a run; returns when the request is durable.
   using CancelRun = std::function<core::Status(const core::Principal&, const std::string& run)>;
-  Housekeeper(Hub& hub, CancelRun cancel) : hub_(hub), cancel_(std::move(cancel)) {}
+  Housekeeper(Hub& hub, CancelRun cancel) : hub_(hub), cancel_(std::move(cancel)), content_(hub) {}
   ~Housekeeper() { Stop(); }
   Housekeeper(const Housekeeper&) = delete;
   Housekeeper& operator=(const Housekeeper&) = delete;
@@ -82,9 +83,16 @@ class Housekeeper {
                                 std::int64_t now_us, const std::string& actor,
                                 RetentionReport& report, bool validate_only);
   core::Status FillSearch(std::uint64_t entries_max);
+  // What of a page goes into full text, and what cannot be opened.
+  struct Texts {
+    std::vector<audit::SearchDocument> documents;
+    std::vector<std::int64_t> unreadable;
+  };
+  core::Status AddText(const audit::Entry& entry, Texts& texts) const;
 
   Hub& hub_;
   const CancelRun cancel_;
+  ContentWatch content_;
   mutable std::mutex mutex_;
   std::condition_variable changed_;
   std::deque<std::function<void()>> work_;
