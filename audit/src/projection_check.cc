@@ -8,6 +8,10 @@
 namespace interlock::audit {
 namespace {
 
+// The entries are the truth, and they hold: whoever restored a backup would lose some.
+constexpr const char* kRebuild =
+    "; the entries hold, and `interlock audit rebuild` makes an open log's tables anew";
+
 core::StatusOr<std::vector<std::string>> Names(sqlite3* db, std::string_view sql) {
   INTERLOCK_ASSIGN_OR_RETURN(Statement names, Statement::Prepare(db, sql));
   std::vector<std::string> out;
@@ -140,7 +144,8 @@ core::Status ProjectionCheck::CompareSchema(Findings* findings) {
   const std::string& near = foreign ? *have : *want;
   const std::size_t name_end = near.find(' ', near.find(' ') + 1);
   findings->General("the " + near.substr(0, name_end) +
-                    " of the projections is missing, was changed, or does not belong there");
+                    " of the projections is missing, was changed, or does not belong there" +
+                    kRebuild);
   return core::OkStatus();
 }
 
@@ -149,7 +154,7 @@ core::Status ProjectionCheck::CheckIndexes(const std::string& table, Findings* f
   INTERLOCK_ASSIGN_OR_RETURN(const auto found,
                              Names(file_, "PRAGMA integrity_check(" + Quoted(table) + ")"));
   if (!found.empty() && found.front() != "ok") {
-    findings->General("projection `" + table + "` lies: " + found.front());
+    findings->General("projection `" + table + "` lies: " + found.front() + kRebuild);
   }
   return core::OkStatus();
 }
@@ -163,7 +168,7 @@ core::Status ProjectionCheck::CompareTable(const std::string& table, Findings* f
   INTERLOCK_ASSIGN_OR_RETURN(Statement expected, Statement::Prepare(scratch_.get(), sql));
   auto stored = Statement::Prepare(file_, sql);
   if (!stored.ok()) {
-    findings->General("projection `" + table + "` is missing or has another form");
+    findings->General("projection `" + table + "` is missing or has another form" + kRebuild);
     return core::OkStatus();
   }
   while (true) {
@@ -172,7 +177,8 @@ core::Status ProjectionCheck::CompareTable(const std::string& table, Findings* f
     if (!want && !have) return core::OkStatus();
     if (want && have && SameRow(expected, *stored)) continue;
     findings->General("projection `" + table + "` lies: the row at `" +
-                      FirstValue(have ? *stored : expected) + "` is not what the entries say");
+                      FirstValue(have ? *stored : expected) + "` is not what the entries say" +
+                      kRebuild);
     return core::OkStatus();
   }
 }

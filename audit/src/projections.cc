@@ -143,7 +143,7 @@ core::Status Projections::DropTables() {
   INTERLOCK_ASSIGN_OR_RETURN(Statement names,
                              Statement::Prepare(db_,
                                                 "SELECT type, name FROM sqlite_schema WHERE "
-                                                "(type = 'view' AND substr(name, 1, 2) = 'v_') OR "
+                                                "type = 'view' OR "
                                                 "(type = 'table' AND substr(name, 1, 2) = 'p_' "
                                                 "AND name <> 'p_watermark')"));
   std::vector<std::string> drops;

@@ -337,6 +337,7 @@ void AddAuditCommands(CLI::App& app, Session& session) {
   AddWitnessCommands(*group, session);
   AddVerify(*group, session);
   AddRotateCommand(*group, session);
+  AddRebuildCommand(*group, session);
   AddSignerCommands(*group, session);
   auto shown = std::make_shared<ShowOptions>();
   CLI::App* show = group->add_subcommand("show", "Show an entry");

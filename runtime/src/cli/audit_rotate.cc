@@ -4,12 +4,9 @@
 #include <CLI/CLI.hpp>
 #include <ostream>
 
-#include "audit/keys.h"
 #include "audit/rotate.h"
 #include "cli/cli.h"
-#include "core/clock.h"
-#include "runtime/config.h"
-#include "runtime/make_engine.h"
+#include "cli/offline_log.h"
 
 namespace interlock::runtime::cli {
 namespace {
@@ -20,16 +17,6 @@ struct Options {
   std::string reason;
   bool restored = false;
 };
-
-core::StatusOr<std::string> TenantOf(const Config& config, const Options& options) {
-  if (options.tenant.empty() && config.tenants.size() == 1) return config.tenants[0].id;
-  std::string names;
-  for (const TenantConfig& tenant : config.tenants) {
-    if (tenant.id == options.tenant) return tenant.id;
-    names += (names.empty() ? "`" : ", `") + tenant.id + "`";
-  }
-  return core::InvalidArgument("name a tenant with --tenant: " + names);
-}
 
 void Print(const Io& io, const audit::RotateReport& report, const core::Status& opened) {
   if (io.json) {
@@ -58,29 +45,10 @@ void Print(const Io& io, const audit::RotateReport& report, const core::Status& 
 }
 
 int Rotate(Session& session, const Options& options) {
-  const auto config = LoadConfig(options.config);
-  if (!config.ok()) return Fail(session, config.status());
-  const auto tenant = TenantOf(*config, options);
-  if (!tenant.ok()) return Fail(session, tenant.status());
-  const core::SystemClock clock;
+  const auto log = OfflineLog::Open(options.config, options.tenant);
+  if (!log.ok()) return Fail(session, log.status());
   audit::RotateOptions rotate;
-  rotate.log.folder = config->data_dir + "/tenants/" + *tenant;
-  rotate.log.tenant = *tenant;
-  rotate.log.origin = config->origin + "/" + *tenant;
-  rotate.log.clock = &clock;
-  if (!config->audit.anchor_file.empty()) {
-    rotate.log.anchor_file = config->audit.anchor_file + "." + *tenant;
-  }
-  const auto signer = config->audit.signer_socket.empty()
-                          ? audit::OpenFileSigner(rotate.log.folder, rotate.log.origin)
-                          : audit::ConnectSigner(config->audit.signer_socket, rotate.log.origin);
-  if (!signer.ok()) return Fail(session, signer.status());
-  rotate.log.signer = signer->get();
-  core::SystemRandom random;
-  const auto keys = audit::KeyStore::Open(rotate.log.folder, &random);
-  if (!keys.ok()) return Fail(session, keys.status());
-  const StatePtr state = MakeState(keys->get());
-  rotate.log.projectors = {ProjectorOf(*state)};
+  rotate.log = (*log)->options();
   rotate.actor = "local:uid-" + std::to_string(::geteuid());
   rotate.reason = options.reason;
   if (options.restored) rotate.cause = audit::RotationCause::kRestored;

@@ -46,6 +46,7 @@ void AddToolCommands(CLI::App& app, Session& session);
 void AddAuditCommands(CLI::App& app, Session& session);
 void AddSignerCommands(CLI::App& group, Session& session);        // of `audit`
 void AddRotateCommand(CLI::App& group, Session& session);         // of `audit`
+void AddRebuildCommand(CLI::App& group, Session& session);        // of `audit`
 void AddAuditContentCommands(CLI::App& group, Session& session);  // query, search, erase, …
 void AddPolicyCommands(CLI::App& app, Session& session);
 void AddSandboxCommands(CLI::App& app, Session& session);
