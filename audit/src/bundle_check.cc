@@ -441,6 +441,9 @@ Outcome BundleVerifier::CheckErased(std::uint64_t index, const NamedCommitment& 
   if (const std::string* key = TextOf(*body, "key"); key != nullptr && *key == commitment.key) {
     return std::nullopt;
   }
+  // Rows of a log that was closed have the same numbers as others of this one.
+  const std::string* log = TextOf(*body, "log");
+  if (log != nullptr && *log != head_.origin) return bad;
   const auto ids = body->find("payloads");
   if (ids == body->end() || !ids->is_array()) return bad;
   const core::Json id = static_cast<std::int64_t>(index) * 256 + commitment.slot;
@@ -553,6 +556,8 @@ Outcome BundleVerifier::CheckWitnesses() {
     }
     if (time.ok()) ++cosigned;
   }
+  report_.unchecked_signers =
+      UncheckedSigners(files_.at(kCheckpointName), keys_, options_.witness_keys);
   if (cosigned < *needed) Incomplete(UnwitnessedReason(0, head_.size, *needed));
   return std::nullopt;
 }

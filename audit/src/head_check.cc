@@ -24,6 +24,12 @@ core::Status HeadCheck::Load(sqlite3* db, const std::vector<std::string>& outsid
     INTERLOCK_ASSIGN_OR_RETURN(const bool row, rows.Step());
     if (!row) break;
     const auto size = static_cast<std::uint64_t>(rows.Int(0));
+    // The log's own line and no other: a witness's stands in `cosignature`.
+    const auto parsed = ParseNote(rows.Bytes(2));
+    if (parsed.ok() && parsed->signatures.size() != 1) {
+      findings_->General("checkpoint " + std::to_string(rows.Int(0)) +
+                         " carries signature lines that do not belong there");
+    }
     waiting_.emplace(
         size, Waiting{std::string(rows.Bytes(2)), "checkpoint " + std::to_string(rows.Int(0)), true,
                       std::string(rows.Bytes(1))});
@@ -49,9 +55,10 @@ core::Status HeadCheck::LoadCosignatures(sqlite3* db) {
     if (!row) return core::OkStatus();
     const auto stored = waiting_.find(static_cast<std::uint64_t>(rows.Int(0)));
     const std::string line(rows.Bytes(2));
-    if (stored == waiting_.end() || !IsSignatureLine(line, rows.Bytes(1))) {
+    if (stored == waiting_.end() || !IsCosignatureLine(line, rows.Bytes(1))) {
       findings_->General("the cosignature of `" + std::string(rows.Bytes(1)) + "` under size " +
-                         std::to_string(rows.Int(0)) + " is of no checkpoint, or not one line");
+                         std::to_string(rows.Int(0)) +
+                         " is of no checkpoint, or no cosignature line");
       continue;
     }
     stored->second.note += line;

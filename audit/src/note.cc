@@ -96,10 +96,12 @@ std::string SignatureLine(std::string_view name, std::string_view blob) {
   return std::string(kSignaturePrefix) + std::string(name) + " " + core::Base64(blob) + "\n";
 }
 
-bool IsSignatureLine(std::string_view line, std::string_view name) {
+bool IsCosignatureLine(std::string_view line, std::string_view name) {
+  constexpr std::size_t kBlobBytes = 4 + 8 + crypto_sign_BYTES;
   const std::string note = "\n\n" + std::string(line);
   const auto parsed = ParseNote(note);
-  return parsed.ok() && parsed->signatures.size() == 1 && parsed->signatures[0].name == name;
+  return parsed.ok() && parsed->signatures.size() == 1 && parsed->signatures[0].name == name &&
+         parsed->signatures[0].blob.size() == kBlobBytes;
 }
 
 bool SignatureHolds(std::string_view signature, std::string_view message, const NoteKey& key) {

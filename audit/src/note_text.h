@@ -48,7 +48,8 @@ core::StatusOr<Checkpoint> ReadCheckpoint(std::string_view note);
 
 // "— name base64(blob)\n"
 std::string SignatureLine(std::string_view name, std::string_view blob);
-// Whether `line` is one such, of that name.
-bool IsSignatureLine(std::string_view line, std::string_view name);
+// Whether `line` is one such, of that name, and as long as a cosignature/v1: key id, time,
+// signature.
+bool IsCosignatureLine(std::string_view line, std::string_view name);
 
 }  // namespace interlock::audit

@@ -4,12 +4,46 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
+#include <thread>
+
+#include "folder_lock.h"
 #include "private_file.h"
 #include "schema.h"
 #include "sqlite.h"
 
 namespace interlock::audit {
 namespace {
+
+constexpr std::chrono::milliseconds kLookAgain{20};
+
+// Entries of the state that this connection reads which no checkpoint covers, or which the
+// projections do not have.
+core::StatusOr<std::uint64_t> Uncovered(sqlite3* db) {
+  INTERLOCK_ASSIGN_OR_RETURN(const std::int64_t uncovered,
+                             QueryInt(db,
+                                      "SELECT (SELECT coalesce(max(idx), -1) + 1 FROM entry) - "
+                                      "min((SELECT coalesce(max(size), 0) FROM checkpoint), "
+                                      "(SELECT coalesce(max(next_idx), 0) FROM p_watermark))"));
+  return static_cast<std::uint64_t>(std::max<std::int64_t>(0, uncovered));
+}
+
+// Leaves the connection in a transaction that reads one state: a covered one, or the last that was
+// seen.
+core::StatusOr<std::uint64_t> BeginCovered(sqlite3* db, const std::string& folder,
+                                           const SnapshotWait& wait) {
+  const auto deadline = std::chrono::steady_clock::now() + wait.patience;
+  for (bool asked = false;;) {
+    INTERLOCK_RETURN_IF_ERROR(Exec(db, "BEGIN"));
+    INTERLOCK_ASSIGN_OR_RETURN(const std::uint64_t uncovered, Uncovered(db));
+    const bool late = std::chrono::steady_clock::now() >= deadline;
+    if (uncovered == 0 || late || !FolderLock::IsTaken(folder)) return uncovered;
+    INTERLOCK_RETURN_IF_ERROR(Exec(db, "COMMIT"));
+    if (!asked && wait.ask_for_head) wait.ask_for_head();
+    asked = true;
+    std::this_thread::sleep_for(kLookAgain);
+  }
+}
 
 core::Status CopyAll(sqlite3* from, sqlite3* to) {
   sqlite3_backup* backup = sqlite3_backup_init(to, "main", from, "main");
@@ -27,13 +61,14 @@ core::StatusOr<SnapshotReport> CopyTo(sqlite3* from, const std::string& out) {
                              QueryInt(to.get(), "SELECT coalesce(max(idx), -1) + 1 FROM entry"));
   struct stat info {};
   if (::stat(out.c_str(), &info) != 0) return ErrnoStatus("cannot read", out);
-  return SnapshotReport{static_cast<std::uint64_t>(entries),
-                        static_cast<std::uint64_t>(info.st_size)};
+  return SnapshotReport{.entries = static_cast<std::uint64_t>(entries),
+                        .bytes = static_cast<std::uint64_t>(info.st_size)};
 }
 
 }  // namespace
 
-core::StatusOr<SnapshotReport> Snapshot(const std::string& database, const std::string& out) {
+core::StatusOr<SnapshotReport> Snapshot(const std::string& database, const std::string& out,
+                                        const SnapshotWait& wait) {
   INTERLOCK_ASSIGN_OR_RETURN(const Db from, OpenForReading(database));
   INTERLOCK_RETURN_IF_ERROR(CheckFormat(from.get()));
   {
@@ -45,8 +80,16 @@ core::StatusOr<SnapshotReport> Snapshot(const std::string& database, const std::
       return ErrnoStatus("cannot make", out);
     }
   }
-  auto report = CopyTo(from.get(), out);
-  if (!report.ok()) ::unlink(out.c_str());
+  const std::size_t slash = database.rfind('/');
+  const std::string folder = slash == std::string::npos ? "." : database.substr(0, slash);
+  const auto uncovered = BeginCovered(from.get(), folder, wait);
+  auto report =
+      uncovered.ok() ? CopyTo(from.get(), out) : core::StatusOr<SnapshotReport>(uncovered.status());
+  if (!report.ok()) {
+    ::unlink(out.c_str());
+    return report;
+  }
+  report->uncovered = *uncovered;
   return report;
 }
 

@@ -137,6 +137,7 @@ class Verifier {
   LogIdentity identity_;
   std::optional<HeadCheck> heads_;
   std::vector<std::pair<std::uint64_t, std::string>> cosigned_;  // heads that hold
+  std::string newest_note_;                                      // of them
   GrowingTree tree_;
   std::vector<Tile> completed_;
   std::uint64_t tiles_ = 0;
@@ -156,7 +157,8 @@ class Verifier {
 core::Status Verifier::CheckTables() {
   constexpr const char* kTables =
       "SELECT type, name, sql FROM sqlite_schema WHERE type IN ('table', 'trigger', 'index') "
-      "AND name NOT LIKE 'sqlite\\_%' ESCAPE '\\' "
+      "AND NOT (type = 'index' AND sql IS NULL AND name LIKE 'sqlite\\_autoindex\\_%' ESCAPE '\\') "
+      "AND NOT (type = 'table' AND name IN ('sqlite_stat1', 'sqlite_stat4')) "
       "AND (tbl_name = 'p_watermark' OR tbl_name NOT LIKE 'p\\_%' ESCAPE '\\') "
       "ORDER BY type, name";
   INTERLOCK_ASSIGN_OR_RETURN(Db fresh,
@@ -313,6 +315,7 @@ void Verifier::CheckRoot(std::uint64_t size) {
   for (const HeadCheck::Head& head : heads) {
     if (head.root == root) {
       ++report_.checkpoints;
+      newest_note_ = head.note;
       if (!options_.witness_keys.empty()) cosigned_.emplace_back(size, head.note);
       continue;
     }
@@ -397,6 +400,8 @@ void Verifier::CheckCoverage(std::uint64_t size) {
     incomplete_ = "it goes on from `" + report_.opening->origin +
                   "`, which was not checked: verify the folder";
   }
+  report_.may_pass =
+      live && !incomplete_.empty() && report_.signed_entries > 0 && (uncovered > 0 || unfolded > 0);
   if (uncovered > 0) {
     waiting_ = "but for the last " + std::to_string(uncovered) +
                " entries, which wait for a head of the daemon at work: nothing vouches for them";
@@ -480,6 +485,7 @@ core::Status Verifier::CheckWitnesses() {
   for (const std::string& key : options_.witness_keys) {
     INTERLOCK_ASSIGN_OR_RETURN(covered.emplace_back(), CosignedBy(key));
   }
+  report_.unchecked_signers = UncheckedSigners(newest_note_, heads_->keys(), options_.witness_keys);
   if (needed == 0) return core::OkStatus();
   std::sort(covered.begin(), covered.end(), std::greater<>());
   if (covered[needed - 1] < report_.signed_entries && incomplete_.empty()) {

@@ -6,12 +6,16 @@ import argparse
 import json
 import os
 import sys
+import time
 
 import notes
 from bundle import BundleVerifier
 from folder import FolderVerifier
 from logfile import LogVerifier
 from verdicts import COULD_NOT_CHECK, INTACT, NAMES, Report
+
+
+READ_AGAIN_S = 2  # after a log that a daemon is working on
 
 
 def find_log(path):
@@ -94,8 +98,12 @@ def main(argv):
         print("error: cannot read `%s`: %s" % (error.filename, error.strerror), file=sys.stderr)
         return COULD_NOT_CHECK
     progress = show_progress if sys.stderr.isatty() else None
-    report = verify(options.path, options.key or "", outside, options.witness_key, progress, options.witness_threshold,
-                    options.entries_only)
+    question = (options.path, options.key or "", outside, options.witness_key, progress, options.witness_threshold,
+                options.entries_only)
+    report = verify(*question)
+    if report.figures.get("may_pass"):
+        time.sleep(READ_AGAIN_S)
+        report = verify(*question)
     say(json.dumps(report.as_dict()) if options.json else text_of(report, options.key is not None))
     return report.verdict
 
@@ -110,6 +118,8 @@ def text_of(report, pinned):
     ]
     if figures.get("follows"):
         lines.append("goes on from `%s`" % figures["follows"])
+    if figures.get("unchecked_signers"):
+        lines.append("signature lines that were not checked (no key given): " + " ".join(figures["unchecked_signers"]))
     for name, before in (("not_checked", "not checked: "), ("scope", ""), ("claimed", "claimed, not proven: ")):
         if figures.get(name):
             lines.append(before + figures[name])

@@ -44,7 +44,8 @@ SCHEMAS = {
 }
 MASTER = (
     "SELECT type, name, sql FROM sqlite_schema WHERE type IN ('table', 'trigger', 'index') "
-    "AND name NOT LIKE 'sqlite\\_%' ESCAPE '\\' "
+    "AND NOT (type = 'index' AND sql IS NULL AND name LIKE 'sqlite\\_autoindex\\_%' ESCAPE '\\') "
+    "AND NOT (type = 'table' AND name IN ('sqlite_stat1', 'sqlite_stat4')) "
     "AND (tbl_name = 'p_watermark' OR tbl_name NOT LIKE 'p\\_%' ESCAPE '\\') ORDER BY type, name"
 )
 
@@ -291,7 +292,8 @@ class LogVerifier:
         self.witnesses, self.threshold, self.progress = witnesses, threshold, progress
         self.findings, self.incomplete, self.unreadable = Findings(), "", None
         self.entries = self.signed = self.held = 0
-        self.heads, self.root, self.run_rows, self.cosigned = {}, b"", [], []
+        self.heads, self.root, self.run_rows, self.cosigned, self.newest_note = {}, b"", [], [], b""
+        self.may_pass, self.unchecked_signers = False, []
         self.waiting, self.waits_since, self.not_checked = "", 0, NOT_FOLDED
         self.cited = {}  # file: the first entry that cites it
         self.tenant, self.origin, self.keys = b"", b"", []
@@ -312,6 +314,8 @@ class LogVerifier:
             "root": self.root.hex(),
             "key_pinned": bool(self.pinned),
             "not_checked": self.not_checked,
+            "may_pass": self.may_pass,
+            "unchecked_signers": self.unchecked_signers,
             "follows": self.succession.opening.origin if self.succession.opening else "",
         }
         if self.findings:
@@ -369,6 +373,7 @@ class LogVerifier:
         rows = Rows(self.db, "size, root, note", "checkpoint")
         while (row := rows.next()) is not None:
             size, root, note = row
+            self._check_lines(size, data(note))
             self.heads.setdefault(size, []).append(("checkpoint %d" % size, data(note), data(root)))
         if version > 1:
             self._read_cosignatures()
@@ -376,12 +381,21 @@ class LogVerifier:
             size = notes.read_head(notes.Note(note).text)[1]
             self.heads.setdefault(size, []).append(("outside checkpoint %d" % size, note, None))
 
+    def _check_lines(self, size, note):
+        """The log's own line and no other: a witness's stands in `cosignature`."""
+        try:
+            lines = len(notes.Note(note).signatures)
+        except notes.Malformed:
+            return
+        if lines != 1:
+            self.findings.general("checkpoint %d carries signature lines that do not belong there" % size)
+
     def _read_cosignatures(self):
         """Each line goes to the end of its checkpoint's note, where a witness's key finds it."""
         for size, name, line in self.db.execute("SELECT size, name, line FROM cosignature ORDER BY size, name"):
             name, line, stored = data(name), data(line), self.heads.get(size)
-            if not stored or not notes.is_signature_line(line, name):
-                what = "the cosignature of `%s` under size %s is of no checkpoint, or not one line"
+            if not stored or not notes.is_cosignature_line(line, name):
+                what = "the cosignature of `%s` under size %s is of no checkpoint, or no cosignature line"
                 self.findings.general(what % (name.decode("utf-8", "replace"), size))
                 continue
             by, note, root = stored[0]
@@ -468,6 +482,7 @@ class LogVerifier:
             if signed == root:
                 self.held += 1
                 self.cosigned.append((size, note))
+                self.newest_note = note
                 continue
             holds = False
             self._name_broken()
@@ -527,6 +542,7 @@ class LogVerifier:
             self.incomplete = (
                 "it goes on from `%s`, which was not checked: verify the folder" % self.succession.opening.origin
             )
+        self.may_pass = live and bool(self.incomplete) and self.signed > 0 and (uncovered > 0 or unfolded > 0)
         if uncovered > 0:
             self.waiting = (
                 "but for the last %d entries, which wait for a head of the daemon at work: nothing vouches for them"
@@ -553,6 +569,7 @@ class LogVerifier:
     def _check_witnesses(self):
         """So many of the witnesses must have cosigned a head that holds and covers every signed entry."""
         needed = notes.witnesses_needed(self.witnesses, self.threshold)
+        self.unchecked_signers = notes.unchecked_signers(self.newest_note, self.keys, self.witnesses)
         covered = sorted((self._cosigned_by(key) for key in self.witnesses), reverse=True)
         if needed and covered[needed - 1] < self.signed and not self.incomplete:
             self.incomplete = notes.unwitnessed(covered[needed - 1], self.signed, needed)
@@ -580,9 +597,9 @@ class LogVerifier:
                 raise
             self.findings.general("projection `p_entry_run` is missing or has another form")
             return
-        form = self.db.execute("SELECT sql FROM sqlite_schema WHERE name = 'p_entry_run'").fetchone()
-        made = self.run_rows
-        if data(form[0]) not in RUN_FORMS:
+        forms = self.db.execute("SELECT sql FROM sqlite_schema WHERE tbl_name = 'p_entry_run'").fetchall()
+        made, form = self.run_rows, forms[0]
+        if len(forms) != 1 or data(form[0]) not in RUN_FORMS:  # no index, no trigger
             self.findings.general("projection `p_entry_run` is missing or has another form")
             return
         if b"run BLOB" in data(form[0]):  # the UUID's bytes; older logs have its text

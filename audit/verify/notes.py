@@ -141,13 +141,23 @@ class Checkpoint:
         self.note = note
 
 
-def is_signature_line(line, name):
-    """Whether these bytes are one signature line, of that name."""
+def is_cosignature_line(line, name):
+    """Whether these bytes are one signature line, of that name, as long as a cosignature/v1: key id, time, signature."""
     try:
         signatures = Note(b"\n\n" + line).signatures
     except Malformed:
         return False
-    return len(signatures) == 1 and signatures[0][0] == name
+    return len(signatures) == 1 and signatures[0][0] == name and len(signatures[0][1]) == 76
+
+
+def unchecked_signers(note, log_keys, witness_keys):
+    """Names on signature lines that are by none of these keys; each once, in their order."""
+    texts = [(text, TYPE_NOTE) for text in log_keys] + [(text, TYPE_COSIGNATURE) for text in witness_keys]
+    known, names = [Key(*text) for text in texts if is_verifier_key(*text)], []
+    for name, blob in Note(note).signatures if note else ():
+        if not any((name, blob[:4]) == (key.name, key.id) for key in known) and name not in names:
+            names.append(name)
+    return [name.decode("utf-8", "replace") for name in names]
 
 
 def witnesses_needed(keys, asked):

@@ -454,6 +454,29 @@ TEST_F(BundleTest, ErasedPayloadNeedsTheEntryThatErasedIt) {
   ExpectBad(Check(*MakeBundle(contents)), 3, "no later entry names");
 }
 
+// Rows of a log that was closed have the same numbers as rows of this one.
+TEST_F(BundleTest, WhatALaterLogSaysOfAClosedOneErasesNothingHere) {
+  for (const auto& [log, verdict] : {std::pair("interlock.example/main", Verdict::kIntact),
+                                     std::pair("interlock.example/main/7", Verdict::kTampered)}) {
+    BundleContents contents = Collect(kRunA);
+    const std::string body = R"({"log":")" + std::string(log) + R"(","payloads":[512]})";
+    const auto erased = log_->Append(EntryOf("payload.erased", "", body));
+    ASSERT_TRUE(erased.ok()) << erased.status();
+    const Checkpoint head = *log_->CheckpointNow();
+    contents.checkpoint_note = head.note;
+    contents.payloads[0] = {};
+    contents.payloads[0].entry_index = 2;
+    contents.payloads[0].state = BundlePayload::State::kErased;
+    contents.payloads[0].erased_by = erased->index;
+    contents.entries.push_back({erased->index, log_->Read(erased->index)->bytes, {}});
+    for (BundleEntry& entry : contents.entries) {
+      entry.hashes = *log_->InclusionProof(entry.index, head.size);
+    }
+    const VerifyReport report = Check(*MakeBundle(contents));
+    EXPECT_EQ(report.verdict, verdict) << log << ": " << report.reason;
+  }
+}
+
 TEST_F(BundleTest, CitedFilesAreThere) {
   const std::string hex = core::Hex(core::Sha256(policy_));
   ExpectBad(Check(Forged(Good(), [&](auto& files) { files.erase("blobs/" + hex); })), kPolicyEntry,

@@ -10,6 +10,7 @@ import pathlib
 import re
 import shutil
 import signal
+import sqlite3
 import subprocess
 import sys
 import tempfile
@@ -374,6 +375,65 @@ class LiveTest(unittest.TestCase):
         bundle = self.evidence("run.tar", "--run", run, "--disclose", "all", "--key", self.key)
         self.assertTrue(self.manifest(bundle)["scope"]["complete"])
         self.both(bundle, "--key", self.key, status=INTACT)
+
+    # ------------------------------------------------------------ content that was destroyed, tables that lie
+
+    def edit(self, *statements):
+        """By a program that is not ours, with the triggers dropped and put back."""
+        db = sqlite3.connect(self.log / "audit.db", isolation_level=None)
+        triggers = db.execute("SELECT name, sql FROM sqlite_schema WHERE type = 'trigger'").fetchall()
+        for name, _ in triggers:
+            db.execute("DROP TRIGGER " + name)
+        for statement in statements:
+            db.execute(statement)
+        for _, sql in triggers:
+            db.execute(sql)
+        db.close()
+
+    def test_random_bytes_in_place_of_content_are_seen_with_the_keys(self):
+        for _ in range(2):
+            self.refund()
+        self.cli("audit", "search", "o-1")
+        self.daemon.stop()
+        with_keys = (self.bin / "interlock", "audit", "verify", self.log, "--keys", self.log)
+        opened = subprocess.run(with_keys, stdout=subprocess.PIPE, text=True, check=False)
+        self.assertEqual(opened.returncode, INTACT, opened.stdout)
+        self.assertRegex(opened.stdout, "payloads opened [1-9]")
+        self.edit("UPDATE payload SET sealed = randomblob(length(sealed)) WHERE sealed IS NOT NULL")
+        (self.log / "search.db").unlink()
+        self.both(self.log, "--key", self.key, status=INTACT)  # nobody can tell without the keys
+        damaged = subprocess.run(with_keys, stdout=subprocess.PIPE, text=True, check=False)
+        self.assertEqual(damaged.returncode, TAMPERED, damaged.stdout)
+        self.assertIn("does not open", damaged.stdout)
+        self.daemon.start()
+        output = self.cli("audit", "search", "o-1", status=INCOMPLETE)
+        self.assertIn("do not open and were not searched", output)
+        self.await_warning("sealed payloads do not open")
+
+    def test_tables_that_lie_are_rebuilt_from_entries(self):
+        self.refund()
+        self.daemon.stop()
+        config = ("--config", self.daemon.config)
+        self.edit("UPDATE p_call SET principal = 'principal:nobody'", "DROP VIEW v_access")
+        done = subprocess.run([self.bin / "interlock", "audit", "verify", self.log], stdout=subprocess.PIPE, text=True,
+                              check=False)
+        self.assertEqual(done.returncode, TAMPERED)
+        self.assertIn("`interlock audit rebuild`", done.stdout)
+        output = self.cli("audit", "rebuild", *config, principal="operator")
+        self.assertIn("p_call: 1 rows that the entries do not make, 1 that were lacking", output)
+        self.assertIn("v_access: 0 rows that the entries do not make, 1 that were lacking", output)
+        self.both(self.log, "--key", self.key, status=INTACT)
+        self.assertIn("nothing differed", self.cli("audit", "rebuild", *config, principal="operator"))
+        self.daemon.start()
+        self.cli("audit", "rebuild", *config, status=COULD_NOT, principal="operator")
+        self.refund()
+
+    def test_a_snapshot_of_a_log_at_work_is_whole(self):
+        for number in range(3):
+            self.refund()
+            copy = self.folder / f"copy-{number}.db"
+            self.cli("audit", "snapshot", self.log, "--out", copy)
+            self.both(copy, "--key", self.key, status=INTACT)
 
     # ------------------------------------------------------------ receipts
 

@@ -180,6 +180,13 @@ class Maker {
         {"UPDATE cosignature SET name = 'witness.else'"},
         {"UPDATE cosignature SET line = replace(line, 'A', 'B')"},
         {"UPDATE cosignature SET size = size + 1"},
+        {"UPDATE checkpoint SET note = note || '\xE2\x80\x94 court.example AAAAAAAA' || char(10)"},
+        {"PRAGMA writable_schema = ON",
+         "INSERT INTO sqlite_schema VALUES('trigger', 'sqlite_more', 'entry', 0, 'CREATE TRIGGER "
+         "sqlite_more AFTER INSERT ON entry BEGIN SELECT 1; END')"},
+        {"CREATE INDEX p_more ON p_entry_run(idx)"},
+        {"CREATE TRIGGER t AFTER INSERT ON p_entry_run BEGIN SELECT 1; END"},
+        {"CREATE VIEW v_more AS SELECT 1"},
         {"INSERT INTO cosignature VALUES(" + some +
          ", 'witness.more', '\xE2\x80\x94 witness.more AAAAAAAA' || char(10))"},
     };

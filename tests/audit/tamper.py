@@ -52,6 +52,13 @@ WITHOUT_TRIGGERS = [
     ("projection edit", "UPDATE p_entry_run SET idx = 5 WHERE run_seq = 3", None),
     ("projection row deleted", "DELETE FROM p_entry_run WHERE run_seq = 100", None),
     ("cited file edited", "UPDATE blob SET bytes = x'616c6c6f77'", None),
+    ("trigger of a reserved name", "PRAGMA writable_schema = ON; INSERT INTO sqlite_schema VALUES('trigger', 'sqlite_more', "
+     "'entry', 0, 'CREATE TRIGGER sqlite_more AFTER INSERT ON entry BEGIN SELECT 1; END'); "
+     "PRAGMA writable_schema = RESET", None),
+    ("index of the run index", "CREATE INDEX p_more ON p_entry_run(idx)", None),
+    ("words on a stored note", "UPDATE checkpoint SET note = note || '\u2014 court.example AAAAAAAA' || char(10)", None),
+    ("a cosignature that is none", "INSERT INTO cosignature VALUES(600, 'court.example', "
+     "'\u2014 court.example AAAAAAAAAAAA' || char(10))", None),
     ("checkpoint forged", "UPDATE checkpoint SET root = zeroblob(32) WHERE size = 600", None),
 ]
 STOPPED = [

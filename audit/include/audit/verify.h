@@ -78,8 +78,12 @@ struct VerifyReport {
       0;  // covered by the newest checkpoint that holds, outside ones included
   std::string root_hex;
   bool key_pinned = false;
-  std::string scope;        // of a bundle: what it says that it proves
-  std::string claimed;      // of a bundle: what its maker says, and nothing proves
+  std::string scope;    // of a bundle: what it says that it proves
+  std::string claimed;  // of a bundle: what its maker says, and nothing proves
+  // Incomplete only as far as a daemon at work has not signed or folded yet: read again.
+  bool may_pass = false;
+  // Names on signature lines of the newest head that holds, of which no key was given.
+  std::vector<std::string> unchecked_signers;
   std::string not_checked;  // what was asked to be left out, in words; empty: nothing
 
   // --- for the logs before and after it, see VerifyFolder

@@ -19,6 +19,7 @@ namespace interlock::runtime::cli {
 namespace {
 
 constexpr std::chrono::milliseconds kTailPause{300};
+constexpr std::chrono::seconds kReadAgain{2};  // after a log that a daemon is working on
 constexpr int kEntriesPage = 1000;
 
 struct QueryOptions {
@@ -265,11 +266,17 @@ int VerifyCommand(Session& session, const VerifyArguments& arguments) {
   spec.progress = [&session](std::uint64_t done, std::uint64_t total) {
     ShowProgress(session.io, done, total);
   };
-  audit::FolderReport report;
-  if (std::filesystem::is_directory(arguments.path)) {
-    report = VerifyLogs(spec);
-  } else {
+  const bool folder = std::filesystem::is_directory(arguments.path);
+  const auto look = [&] {
+    audit::FolderReport report;
+    if (folder) return VerifyLogs(spec);
     report.report = VerifyLog(spec);
+    return report;
+  };
+  audit::FolderReport report = look();
+  if (report.report.may_pass) {
+    std::this_thread::sleep_for(kReadAgain);
+    report = look();
   }
   PrintReport(session.io, report);
   return ExitCodeOf(report.report.verdict);

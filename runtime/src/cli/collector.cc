@@ -214,6 +214,8 @@ class Collector {
     });
   }
 
+  std::string Origin() const { return head_.note.substr(0, head_.note.find('\n')); }
+
   static core::Json BodyOf(const core::Json& entry) {
     const core::Json body = entry.is_object() ? entry.value("body", core::Json()) : core::Json();
     return body.is_object() ? body : core::Json::object();
@@ -257,7 +259,10 @@ class Collector {
       if (entry.index <= index) continue;
       const core::Json body = BodyOf(core::Json::parse(entry.bytes, nullptr, false));
       const core::Json ids = body.value("payloads", core::Json());
-      const bool named = ids.is_array() && std::find(ids.begin(), ids.end(), id) != ids.end();
+      // Rows of a log that was closed have the same numbers as others of this one.
+      const bool here = !body.contains("log") || TextIn(body, "log") == Origin();
+      const bool named =
+          here && ids.is_array() && std::find(ids.begin(), ids.end(), id) != ids.end();
       const bool theirs = body.contains("key") && TextIn(body, "subject") == subject;
       if (named || (best == nullptr && theirs)) best = &entry;
       if (named) break;

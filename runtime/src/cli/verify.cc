@@ -131,6 +131,8 @@ core::Json ReportJson(const audit::VerifyReport& report) {
       {"key_pinned", report.key_pinned},
       {"follows", report.opening ? report.opening->origin : ""},
       {"opened", report.opened},
+      {"may_pass", report.may_pass},
+      {"unchecked_signers", report.unchecked_signers},
       {"not_checked", report.not_checked},
       {"claimed", report.claimed},
       {"scope", report.scope}};
@@ -149,6 +151,13 @@ void PrintReport(const Io& io, const audit::VerifyReport& report) {
   if (report.opened > 0) io.out << "payloads opened " << report.opened << '\n';
   if (report.opening) {
     io.out << "goes on from `" << EscapeForTerminal(report.opening->origin) << "`\n";
+  }
+  if (!report.unchecked_signers.empty()) {
+    io.out << "signature lines that were not checked (no key given):";
+    for (const std::string& name : report.unchecked_signers) {
+      io.out << ' ' << EscapeForTerminal(name);
+    }
+    io.out << '\n';
   }
   if (!report.not_checked.empty()) io.out << "not checked: " << report.not_checked << '\n';
   if (!report.scope.empty()) io.out << EscapeForTerminal(report.scope) << '\n';

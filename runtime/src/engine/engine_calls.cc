@@ -93,7 +93,8 @@ CallInfo EngineImpl::InfoOf(const Ticket& ticket) const {
   info.say = ticket.say;
   info.rules = ticket.decision.rules;
   info.approvals = ticket.approvals;
-  info.args = ticket.args.text;
+  // Arguments that do not fit have no canonical text.
+  info.args = ticket.args.text.empty() ? ticket.id.args_text : ticket.args.text;
   if (ticket.state == CallState::kOk) info.result = ResultOf(ticket.shown);
   info.outcome = ticket.outcome_kind;
   info.sandbox_level =

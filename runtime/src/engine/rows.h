@@ -283,6 +283,9 @@ struct AccessRow {
   std::string actor;
   std::string what;        // "run", "payload", "search", …
   std::string target_run;  // empty: none
+  std::string reason;      // in the words of who looked
+  std::string slots;       // of the entry's payloads, as words; empty: not of one entry
+  std::string fields;      // as words, when only these arguments were shown
   std::int64_t first_index = -1;
   std::int64_t last_index = -1;
   std::int64_t entry_index = 0;
@@ -291,6 +294,7 @@ struct AccessRow {
   template <typename Self, typename Visit>
   static void Fields(Self& r, Visit visit) {
     visit("key", r.key), visit("actor", r.actor), visit("what", r.what);
+    visit("reason", r.reason), visit("slots", r.slots), visit("fields", r.fields);
     visit("target_run", r.target_run), visit("first_index", r.first_index);
     visit("last_index", r.last_index), visit("entry_index", r.entry_index);
     visit("time_us", r.time_us);

@@ -18,6 +18,19 @@ bool IsCurrency(std::string_view unit) {
   return unit.size() == 3 && upper(unit[0]) && upper(unit[1]) && upper(unit[2]);
 }
 
+// The elements of a list of numbers or names, as words.
+std::string Words(std::string_view list) {
+  std::string words;
+  const auto elements = core::JsonArrayElements(list);
+  if (!elements.ok()) return words;
+  for (std::string_view element : *elements) {
+    if (element.starts_with('"')) element = element.substr(1, element.size() - 2);
+    if (!words.empty()) words += ' ';
+    words += element;
+  }
+  return words;
+}
+
 constexpr const char* kTime = "strftime('%Y-%m-%dT%H:%M:%fZ', ";
 
 // `column` in microseconds as a readable time.
@@ -49,6 +62,9 @@ void State::ApplyAccess(const audit::EntryView& entry) {
   row.actor = view.ok() ? view->String("actor").value_or("") : "";
   row.what = entry.body.String("what").value_or("run");
   row.target_run = Field(entry.body, "target_run");
+  row.reason = Field(entry.body, "reason");
+  row.slots = Words(entry.body.Raw("slots").value_or("[]"));
+  row.fields = Words(entry.body.Raw("fields").value_or("[]"));
   const auto one = entry.body.Int("entry");
   row.first_index = one.value_or(entry.body.Int("first").value_or(-1));
   row.last_index = one.value_or(entry.body.Int("last").value_or(-1));
@@ -113,7 +129,7 @@ std::vector<std::string> AuditSchema() {
           Time("c.create_us", "time") + " FROM p_call c WHERE c.amount <> 0",
       "CREATE VIEW IF NOT EXISTS v_access AS SELECT entry_index AS idx, actor, what, target_run, "
       "first_index, last_index, time_us, " +
-          Time("time_us", "time") + " FROM p_access",
+          Time("time_us", "time") + ", reason, slots, fields FROM p_access",
       "CREATE VIEW IF NOT EXISTS v_erasures AS SELECT entry_index AS idx, key, subject, reason, "
       "legal_basis, time_us, " +
           Time("time_us", "time") + " FROM p_erasure",

@@ -115,8 +115,8 @@ wire::Call ToWire(std::string_view tenant, const CallInfo& info) {
   call.set_result_json(AsUtf8(info.result));
   call.set_outcome(info.outcome);
   call.set_sandbox_level(info.sandbox_level);
-  SetTime(info.create_time_us, call.mutable_create_time());
-  SetTime(info.update_time_us, call.mutable_update_time());
+  if (info.create_time_us > 0) SetTime(info.create_time_us, call.mutable_create_time());
+  if (info.update_time_us > 0) SetTime(info.update_time_us, call.mutable_update_time());
   if (!info.id.empty() && !IsOfClosedLog(info.newest))
     SetReceipt(info.newest, call.mutable_newest_entry());
   return call;
