@@ -4,7 +4,9 @@ import os
 import re
 
 import notes
-from logfile import NOT_COMPARED, Erased, LogVerifier, data, open_database
+from logfile import NOT_COMPARED, LogVerifier, open_database
+from payloads import Erased
+from tables import data
 from verdicts import COULD_NOT_CHECK, INCOMPLETE, INTACT, TAMPERED, Report
 
 NEWEST = "audit.db"

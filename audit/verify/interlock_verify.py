@@ -33,9 +33,21 @@ def find_log(path):
     return os.path.join(path, "audit.db")
 
 
+def is_bundle(path):
+    """By what it is; a name may say anything."""
+    if path.endswith(".tar"):
+        return True
+    try:
+        with open(path, "rb") as file:
+            file.seek(257)
+            return file.read(5) == b"ustar"
+    except OSError:
+        return False
+
+
 def verify(path, key="", checkpoints=(), witnesses=(), progress=None, threshold=0, entries_only=False):
     """A Report on the logs of a folder, on one log's file, or on a bundle (a .tar)."""
-    if path.endswith(".tar"):
+    if is_bundle(path):
         try:
             with open(path, "rb") as file:
                 archive = file.read()
@@ -77,7 +89,7 @@ def show_progress(done, total):
 
 def main(argv):
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("path", nargs="?", help="a tenant's folder, one log's file, or a bundle (.tar)")
+    parser.add_argument("path", nargs="?", help="a tenant's folder, one log's file, or a bundle")
     parser.add_argument("--key", default=None, help="verifier key, NAME+ID+BASE64, from somewhere else than here")
     parser.add_argument("--checkpoint", action="append", default=[], help="a note that was kept elsewhere")
     parser.add_argument("--witness-key", action="append", default=[], help="a witness that must have cosigned")

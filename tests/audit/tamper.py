@@ -218,6 +218,8 @@ class Tamper(unittest.TestCase):
         self.expect(self.at("bundle.tar"), 0, None, "--key", self.key)
         self.expect(self.bundle(), 0, None, "--key", self.key)
         self.expect(self.at("bundle.tar"), 2, None)
+        shutil.copy(self.at("bundle.tar"), self.at("bundle.evidence"))
+        self.expect(self.at("bundle.evidence"), 0, None, "--key", self.key)
 
     def test_bundle_with_a_missing_entry(self):
         def drop(files):

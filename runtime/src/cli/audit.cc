@@ -236,6 +236,15 @@ void ShowProgress(Io& io, std::uint64_t done, std::uint64_t total) {
   if (done == total) io.err << "\n";
 }
 
+// By what it is; a name may say anything.
+bool IsBundle(const std::string& path) {
+  constexpr std::size_t kMagicAt = 257;  // POSIX ustar
+  std::ifstream in(path, std::ios::binary);
+  std::string magic(5, '\0');
+  return path.ends_with(".tar") ||
+         (in.seekg(kMagicAt) && in.read(magic.data(), 5) && magic == "ustar");
+}
+
 int VerifyCommand(Session& session, const VerifyArguments& arguments) {
   VerifySpec spec;
   spec.verifier_key = arguments.key;
@@ -250,7 +259,7 @@ int VerifyCommand(Session& session, const VerifyArguments& arguments) {
     spec.checkpoints.emplace_back(std::istreambuf_iterator<char>(in),
                                   std::istreambuf_iterator<char>());
   }
-  if (arguments.path.ends_with(".tar")) {
+  if (IsBundle(arguments.path)) {
     if (!arguments.keys.empty()) {
       return Fail(session,
                   core::InvalidArgument("a bundle holds nothing sealed; leave out --keys"));
