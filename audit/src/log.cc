@@ -57,22 +57,20 @@ LogImpl::~LogImpl() {
 // ---- commands ----
 
 void LogImpl::Submit(std::unique_ptr<Command> command, Urgency urgency) {
-  core::Status refusal = Refusal(urgency);
-  if (refusal.ok()) {
-    const std::lock_guard lock(mutex_);
-    if (closing_) {
-      refusal = core::FailedPrecondition("the log is closing");
-    } else if (queue_.size() >= kQueueMax && urgency == Urgency::kNormal) {
-      refusal = core::ResourceExhausted("too many commands wait for the log; try again later");
-    } else {
-      queue_.push_back({std::move(command), urgency, core::OkStatus()});
-    }
+  const core::Status queued = Enqueue(command, urgency);
+  if (!queued.ok()) return command->Done(queued);
+  work_.notify_one();
+}
+
+core::Status LogImpl::Enqueue(std::unique_ptr<Command>& command, Urgency urgency) {
+  INTERLOCK_RETURN_IF_ERROR(Refusal(urgency));
+  const std::lock_guard lock(mutex_);
+  if (closing_) return core::FailedPrecondition("the log is closing");
+  if (queue_.size() >= kQueueMax && urgency == Urgency::kNormal) {
+    return core::ResourceExhausted("too many commands wait for the log; try again later");
   }
-  if (refusal.ok()) {
-    work_.notify_one();
-  } else {
-    command->Done(refusal);
-  }
+  queue_.push_back({std::move(command), urgency, core::OkStatus()});
+  return core::OkStatus();
 }
 
 core::Status LogImpl::Refusal(Urgency urgency) const {

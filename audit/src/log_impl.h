@@ -112,6 +112,8 @@ class LogImpl final : public Log, private MaintenanceHost {
   void TryResume();
 
   core::Status Refusal(Urgency urgency) const;
+  // Takes the command unless it is refused.
+  core::Status Enqueue(std::unique_ptr<Command>& command, Urgency urgency);
   void Stop(const core::Status& status);
   void SetHealth(Health health, std::string_view reason);
   core::Status FlushAndWait() const;

@@ -145,20 +145,17 @@ core::StatusOr<Checkpoint> Maintenance::SignNow() {
 }
 
 void Maintenance::Await(HeadWaiter waiter) {
-  std::optional<core::StatusOr<Checkpoint>> now;
-  {
-    const std::lock_guard lock(mutex_);
-    if (newest_ && newest_->size > waiter.index) {
-      now = *newest_;
-    } else if (no_more_waiters_) {
-      now = core::Unavailable("the log is closing");
-    } else {
-      sign_soon_ = true;
-      waiters_.push_back(std::move(waiter));
-    }
-  }
-  if (now) return waiter.done(*std::move(now));
+  if (const auto now = AnswerOrKeep(waiter)) return waiter.done(*now);
   changed_.notify_one();
+}
+
+std::optional<core::StatusOr<Checkpoint>> Maintenance::AnswerOrKeep(HeadWaiter& waiter) {
+  const std::lock_guard lock(mutex_);
+  if (newest_ && newest_->size > waiter.index) return *newest_;
+  if (no_more_waiters_) return core::Unavailable("the log is closing");
+  sign_soon_ = true;
+  waiters_.push_back(std::move(waiter));
+  return std::nullopt;
 }
 
 void Maintenance::AnswerWaiters(Answer which) {
@@ -219,7 +216,7 @@ std::optional<Checkpoint> Maintenance::newest() const {
 std::vector<std::string> Maintenance::warnings() const {
   std::vector<std::string> all;
   if (!options_.signer->independent()) {
-    all.push_back("signer: not independent (it runs as the daemon's own user)");
+    all.emplace_back("signer: not independent (it runs as the daemon's own user)");
   }
   const std::lock_guard lock(mutex_);
   if (!signer_warning_.empty()) all.push_back(signer_warning_);
@@ -249,8 +246,8 @@ void Maintenance::Loop() {
     if (beat) heartbeat = now + interval;
     if (idle) host_->Heartbeat();  // its commit makes the next head
     if (sign) {
-      const bool signed_ = SignNow().ok();  // a refusal went to the host, the rest is asked again
-      next_sign = steady_clock::now() + (signed_ ? kSignPause : kAwayPause);
+      const bool done = SignNow().ok();  // a refusal went to the host, the rest is asked again
+      next_sign = steady_clock::now() + (done ? kSignPause : kAwayPause);
     }
     if (copy) CopyWal();
     if (scanning) scanning = ScanSome();

@@ -80,6 +80,8 @@ class Maintenance {
   // Answers those whose head is there or whose time is over; kAll: everybody, as the log closes.
   enum class Answer { kDue, kAll };
   void AnswerWaiters(Answer which);
+  // Takes the waiter when there is no answer yet.
+  std::optional<core::StatusOr<Checkpoint>> AnswerOrKeep(HeadWaiter& waiter);
   bool SignIsDue() const;                                 // mutex_ held
   bool IsIdle() const;                                    // mutex_ held
   core::StatusOr<Checkpoint> SignHead(const Head& head);  // sign_mutex_ held
