@@ -121,8 +121,15 @@ double MedianMicros(const std::function<void()>& query) {
   return Median(std::move(micros));
 }
 
-void QueryRow(const std::string& what, double micros, double max_micros) {
-  Print({.what = "1 M entries: " + what,
+// "1 M entries: "; rows of another size are not those of the table of targets.
+std::string Size(std::uint64_t entries) {
+  const std::uint64_t rounded = (entries + 500'000) / 1'000'000;
+  return (rounded == 0 ? std::to_string(entries / 1000) + " k" : std::to_string(rounded) + " M") +
+         " entries: ";
+}
+
+void QueryRow(const Stack& stack, const std::string& what, double micros, double max_micros) {
+  Print({.what = Size(stack.log->size()) + what,
          .figure = micros,
          .unit = "us",
          .floor_name = "",
@@ -137,7 +144,7 @@ void Filters(Stack& stack) {
     INTERLOCK_CHECK(page.items.empty() != finds);
   };
   const auto row = [&](const std::string& what, const std::string& filter) {
-    QueryRow(what, MedianMicros([&] { find(filter, true); }), 1000);
+    QueryRow(stack, what, MedianMicros([&] { find(filter, true); }), 1000);
   };
   row("50 newest calls", "");
   row("50 newest denials", "verdict = \"deny\"");
@@ -167,7 +174,7 @@ void Counts(Stack& stack, const std::string& of, std::int64_t since_us, double m
     INTERLOCK_CHECK(status.ok());
   });
   const bool aimed = max_micros > 0;
-  Print({.what = "1 M entries: counts by tool and verdict of " + of,
+  Print({.what = Size(stack.log->size()) + "counts by tool and verdict of " + of,
          .figure = micros,
          .unit = "us",
          .floor_name = "",
@@ -190,7 +197,7 @@ void FullText(Stack& stack) {
     std::unique_lock lock(mutex);
     answered.wait(lock, [&] { return done; });
   });
-  Print({.what = "1 M entries: full text, a rare word, its entry of access included",
+  Print({.what = Size(stack.log->size()) + "full text, a rare word, its entry of access included",
          .figure = micros,
          .unit = "us",
          .floor_name = "",
@@ -255,7 +262,7 @@ void OpenAndVerify(const fs::path& program, const fs::path& folder, std::uint64_
     const Stack stack(OptionsOf(folder));
     open_ms = SecondsSince(closing) * 1e3;
   }
-  const std::string of = std::to_string(entries / 1000) + " k entries: ";
+  const std::string of = Size(entries);
   Print({.what = of + "open, whole engine",
          .figure = open_ms,
          .unit = "ms",
