@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "env.h"
+#include "label_cover.h"
 #include "program.h"
 #include "table/lua_term.h"
 
@@ -19,10 +20,10 @@ struct Asked {
 // Argument 1 is a part of the context, argument 2 a field of it or nothing.
 Asked LabelOf(lua_State* lua) {
   const std::string path = Context::LabelPath(lua, 1, 2);
-  const LabelMap* labels = ProgramOf(lua).context().input().labels;
+  const DecisionInput& input = ProgramOf(lua).context().input();
   Vm::Of(lua).Charge(8);
-  if (labels == nullptr) return {};
-  return {.known = labels->Knows(path), .label = labels->Under(path)};
+  if (input.labels == nullptr) return {};
+  return {.known = input.labels->Knows(path), .label = LabelInFull(input, path)};
 }
 
 int PushTexts(lua_State* lua, const std::vector<std::string>& texts) {

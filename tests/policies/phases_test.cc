@@ -170,6 +170,30 @@ std::string DecideLabelled(const std::string& rules, const LabelMap* labels) {
   return decision.code;
 }
 
+// A part that nobody labelled makes the whole untrusted, from nowhere and for nobody.
+TEST(Labels, OfAWholeCountEveryPart) {
+  const Label user{.trusted = true, .sources = {"user"}, .tags = {}, .readers = {"*"}};
+  LabelMap labels;
+  for (const char* path : {"args.id", "args.amount", "args.price", "args.note", "args.items.1.sku",
+                           "args.items.1.n", "args.items.2.sku"}) {
+    labels.Set(path, user);
+  }
+  const std::string form =
+      "rule \"r\" { on = \"*\", where = { [\"args.items\"] = trusted() }, allow = true }\n";
+  const auto function = [](const std::string& test) {
+    return "on(\"*\", \"r\", function(c) if " + test + " then return allow() end end)\n";
+  };
+  EXPECT_EQ(DecideLabelled(function("trusted(c.args)"), &labels), "DEFAULT_DENY");
+  EXPECT_EQ(DecideLabelled(function("trusted(c.args, \"items\")"), &labels), "DEFAULT_DENY");
+  EXPECT_EQ(DecideLabelled(function("from(c.args, \"items\", { \"user\" })"), &labels),
+            "DEFAULT_DENY");
+  EXPECT_EQ(DecideLabelled(form, &labels), "DEFAULT_DENY");
+  EXPECT_EQ(DecideLabelled(function("trusted(c.args, \"id\")"), &labels), "OK");
+  labels.Set("args.items.2.n", user);
+  EXPECT_EQ(DecideLabelled(function("trusted(c.args)"), &labels), "OK");
+  EXPECT_EQ(DecideLabelled(form, &labels), "OK");
+}
+
 TEST(Labels, AreReadByBothForms) {
   LabelMap labels;
   labels.Set("args", {.trusted = true, .sources = {"user"}, .tags = {}, .readers = {"*"}});

@@ -5,6 +5,7 @@
 #include <optional>
 
 #include "core/money.h"
+#include "label_cover.h"
 #include "lua_money.h"
 #include "lua_time.h"
 #include "selector.h"
@@ -370,7 +371,7 @@ class Evaluator {
     if (predicate.op == Op::kTagged && !labels.Knows(path)) {
       return out_.explain ? Fail(Name() + " has no label") : Truth::kError;
     }
-    const Label label = labels.Under(path);
+    const Label label = LabelInFull(out_.values->input(), path);
     const auto in = [](const std::vector<std::string>& list, const std::string& text) {
       return std::binary_search(list.begin(), list.end(), text);
     };
