@@ -11,6 +11,7 @@
 #include "lua_time.h"
 #include "placeholder.h"
 #include "program.h"
+#include "scope.h"
 
 namespace interlock::policies {
 namespace {
@@ -268,9 +269,11 @@ int TakeBudget(lua_State* lua) {
   BudgetDecl budget{.name = CheckName(lua, 1, "the name of a budget"),
                     .unit = fields.Text("unit"),
                     .per = fields.Text("per")};
-  const std::vector<std::string> scopes = {"tenant", "agent", "principal", "user", "run"};
+  const std::vector<std::string> scopes = {"tenant", "agent", "principal",
+                                           "user",   "run",   std::string(kPerKey)};
   if (std::find(scopes.begin(), scopes.end(), budget.per) == scopes.end()) {
-    Raise(lua, "budget.per is tenant, agent, principal, user or run, not `" + budget.per + "`");
+    Raise(lua,
+          "budget.per is tenant, agent, principal, user, run or key, not `" + budget.per + "`");
   }
   const bool is_money = core::MinorDigits(budget.unit).ok();
   if (!is_money && (!IsName(budget.unit) || budget.unit.size() > 32)) {

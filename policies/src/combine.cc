@@ -6,6 +6,7 @@
 
 #include "core/money.h"
 #include "policies/budget.h"
+#include "scope.h"
 
 namespace interlock::policies {
 namespace {
@@ -128,13 +129,12 @@ class Combiner {
   void TakeReserve(const RuleOutcome& outcome, const RuleVerdict& verdict) {
     if (input_.state == nullptr) return NoState(outcome, verdict);
     const BudgetDecl& budget = world_.budgets[verdict.budget];
-    const std::string_view who = ScopeValue(budget.per);
-    if (who.empty()) {
+    const std::string scope = BudgetScope(input_, budget.per, verdict.limit.key);
+    if (scope.empty()) {
       return Fired(outcome, "error", "RULE_ERROR", "",
                    "budget `" + budget.name + "` is per " + budget.per + ", and there is none",
                    verdict.line);
     }
-    const std::string scope = budget.per + ":" + std::string(who);
     VersionedRead read = input_.state->BudgetUsed(budget, scope);
     std::int64_t& wanted = wanted_[{budget.name, scope}];
     std::int64_t used = 0;
@@ -165,14 +165,6 @@ class Combiner {
 
   void NoState(const RuleOutcome& outcome, const RuleVerdict& verdict) {
     Fired(outcome, "error", "RULE_ERROR", "", "no balances and counters are at hand", verdict.line);
-  }
-
-  std::string_view ScopeValue(std::string_view per) const {
-    if (per == "tenant") return input_.tenant;
-    if (per == "agent") return input_.call.agent;
-    if (per == "principal") return input_.principal;
-    if (per == "user") return input_.user;
-    return input_.call.run;
   }
 
   // Two rules may change one path to equal values only, and no path inside another.

@@ -93,8 +93,12 @@ function modify(changes) end
 function limit(spec) end
 ---@param budget interlock.Budget
 ---@param amount interlock.Money|integer
+---@param key? string
 ---@return interlock.Verdict
-function reserve(budget, amount) end
+function reserve(budget, amount, key) end
+---@param spec { budget: interlock.Budget, key?: string }
+---@return interlock.Money|integer
+function spent(spec) end
 ---@param tags table<string, string[]>
 ---@return interlock.Verdict
 function label(tags) end

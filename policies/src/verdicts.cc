@@ -6,6 +6,7 @@
 #include "lua_json.h"
 #include "lua_money.h"
 #include "program.h"
+#include "scope.h"
 
 namespace interlock::policies {
 namespace {
@@ -147,6 +148,16 @@ int Limit(lua_State* lua) {
   return PushToken(lua);
 }
 
+// Of a budget per key; empty for others, which take none.
+std::string BudgetKey(lua_State* lua, const BudgetDecl& budget, int index) {
+  const bool given = !lua_isnoneornil(lua, index);
+  if (given != (budget.per == kPerKey)) {
+    Raise(lua, "budget `" + budget.name + "` is per " + budget.per +
+                   (given ? ", so it takes no key" : "; name the key, as in c.args.card"));
+  }
+  return given ? KeyText(lua, index) : std::string();
+}
+
 int Reserve(lua_State* lua) {
   const BudgetHandle* handle = UserdataOf<BudgetHandle>(lua, 1, Kind::kBudget);
   if (handle == nullptr)
@@ -166,6 +177,7 @@ int Reserve(lua_State* lua) {
                    luaL_typename(lua, 2));
   }
   if (built.amount < 0) Raise(lua, "a negative amount cannot be reserved");
+  built.limit.key = BudgetKey(lua, budget, 3);  // a verdict has a limit or a reservation
   return PushToken(lua);
 }
 
@@ -196,6 +208,30 @@ int Count(lua_State* lua) {
   if (input.state == nullptr) Raise(lua, "no counters are at hand");
   VersionedRead read = input.state->Count(key, fields.SpanMs("within"), input.now_us);
   lua_pushinteger(lua, read.value);
+  program.reads.push_back(std::move(read));
+  return 1;
+}
+
+// What is spent and held of a budget in its window, this call's own share or that of a key.
+int Spent(lua_State* lua) {
+  CheckDeciding(lua, "spent { … }");
+  const Fields fields(lua, 1, "spent", {"budget", "key"});
+  Program& program = ProgramOf(lua);
+  const auto* handle = UserdataOf<BudgetHandle>(lua, fields.Push("budget"), Kind::kBudget);
+  if (handle == nullptr) Raise(lua, "spent.budget is what budget \"…\" { … } gave");
+  const BudgetDecl& budget = program.budgets()[handle->index];
+  const int key = fields.Has("key") ? fields.Push("key") : lua_gettop(lua) + 1;
+  const DecisionInput& input = program.context().input();
+  const std::string scope = BudgetScope(input, budget.per, BudgetKey(lua, budget, key));
+  if (scope.empty())
+    Raise(lua, "budget `" + budget.name + "` is per " + budget.per + ", and there is none");
+  if (input.state == nullptr) Raise(lua, "no balances are at hand");
+  VersionedRead read = input.state->BudgetUsed(budget, scope);
+  if (handle->is_money) {
+    PushMoney(lua, read.value, budget.unit);
+  } else {
+    lua_pushinteger(lua, read.value);
+  }
   program.reads.push_back(std::move(read));
   return 1;
 }
@@ -238,7 +274,7 @@ void AddVerdictFunctions(lua_State* lua) {
       {"allow", Allow},     {"deny", Deny},       {"modify", Modify},
       {"limit", Limit},     {"reserve", Reserve}, {"note", Note},
       {"label", AddLabels}, {"count", Count},     {"require_approval", RequireApproval},
-      {nullptr, nullptr}};
+      {"spent", Spent},     {nullptr, nullptr}};
   luaL_setfuncs(lua, kFunctions, 0);
 }
 

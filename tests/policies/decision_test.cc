@@ -130,6 +130,53 @@ TEST(Context, CountsUnderTheKeyOfALimit) {
   ExpectDenied("count { within = \"1h\" } > 0", "a key is a text");
 }
 
+// A rule about a budget per key, beside a broad allow.
+Decision DecideByCard(const std::string& body, const TestCall& call) {
+  return DecideText(
+      PolicyText(
+          "local CARD = budget \"cards\" { unit = \"USD\", limit = usd(100), per = \"key\", "
+          "window = \"1d\" }\n"
+          "local ALL = budget \"all\" { unit = \"USD\", limit = usd(100), per = \"tenant\" }\n"
+          "on(\"*\", \"r\", function(c) " +
+          body + " end)\n" + kAllowAll),
+      call);
+}
+
+// Velocity: money by a key that is taken from the arguments.
+TEST(Context, ReservesAndSumsUnderAKeyOfTheArguments) {
+  TestCall call;
+  call.state.used["cards"] = 9'000;
+  const Decision fits = DecideByCard("return reserve(CARD, usd(10), c.args.id)", call);
+  EXPECT_EQ(fits.code, "OK");
+  ASSERT_EQ(fits.reservations.size(), 1u);
+  EXPECT_EQ(fits.reservations[0].scope, "key:o1");
+  EXPECT_EQ(DecideByCard("return reserve(CARD, usd(10.01), c.args.id)", call).code, "BUDGET");
+  const std::string over = " > usd(89) then return deny { code = \"MUCH\" } end";
+  const Decision spent = DecideByCard("if spent { budget = CARD, key = c.args.id }" + over, call);
+  EXPECT_EQ(spent.code, "MUCH");
+  ASSERT_EQ(spent.reads.size(), 1u);
+  EXPECT_EQ(spent.reads[0].key, "budget/cards/key:o1");
+  EXPECT_FALSE(spent.reads[0].fits_only) << "its very value was compared";
+  EXPECT_EQ(DecideByCard("if spent { budget = ALL }" + over, call).code, "OK");
+  for (const char* body : {"return reserve(CARD, usd(1))", "return reserve(ALL, usd(1), c.args.id)",
+                           "if spent { budget = CARD } == usd(0) then return allow() end",
+                           "if spent { budget = 5 } == 0 then return allow() end"}) {
+    EXPECT_EQ(DecideByCard(body, call).code, "RULE_ERROR") << body;
+  }
+}
+
+TEST(Context, ATableReservesUnderAKeyToo) {
+  const std::string head =
+      "local CARD = budget \"cards\" { unit = \"USD\", limit = usd(100), per = \"key\" }\n"
+      "rule \"r\" { on = \"*\", reserve = { budget = CARD, amount = usd(10)";
+  const Decision fits =
+      DecideText(PolicyText(head + ", key = \"{args.id}-{user}\" } }\n" + kAllowAll));
+  EXPECT_EQ(fits.code, "OK");
+  ASSERT_EQ(fits.reservations.size(), 1u);
+  EXPECT_EQ(fits.reservations[0].scope, "key:o1-u1");
+  EXPECT_NE(LoadError(PolicyText(head + " } }\n")).find("name the key"), std::string::npos);
+}
+
 TEST(Context, CannotBeWritten) {
   for (const char* body :
        {"c.args.amount = 1", "c.user = \"u2\"", "c.args = {}", "c.facts.order.status = \"x\"",

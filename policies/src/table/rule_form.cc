@@ -9,6 +9,7 @@
 #include "lua_json.h"
 #include "lua_money.h"
 #include "program.h"
+#include "scope.h"
 #include "table/lua_term.h"
 
 namespace interlock::policies {
@@ -119,7 +120,7 @@ void TakeLimit(lua_State* lua, int index, TableRule& rule) {
 
 // Upvalue-free twin of reserve(BUDGET, amount): { budget = BUDGET, amount = field("args.amount") }.
 void TakeReserve(lua_State* lua, int index, TableRule& rule) {
-  const Fields fields(lua, index, "reserve", {"budget", "amount"});
+  const Fields fields(lua, index, "reserve", {"budget", "amount", "key"});
   const auto* handle = UserdataOf<BudgetHandle>(lua, fields.Push("budget"), Kind::kBudget);
   if (handle == nullptr) Raise(lua, "reserve.budget is what budget \"…\" { … } gave");
   const BudgetDecl& budget = ProgramOf(lua).budgets()[handle->index];
@@ -142,6 +143,12 @@ void TakeReserve(lua_State* lua, int index, TableRule& rule) {
   const bool negative =
       rule.amount.kind == Change::Kind::kConstant && rule.amount.constant.get<std::int64_t>() < 0;
   if (negative) Raise(lua, "a negative amount cannot be reserved");
+  if (fields.Has("key") != (budget.per == kPerKey)) {
+    Raise(lua, "budget `" + budget.name + "` is per " + budget.per +
+                   (fields.Has("key") ? ", so it takes no key"
+                                      : "; name the key, as in key = \"{args.card}\""));
+  }
+  rule.key = TemplateField(lua, fields, "key");
 }
 
 void TakeVerdict(lua_State* lua, const Fields& fields, RulePhase phase, TableRule& rule) {

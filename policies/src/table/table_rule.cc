@@ -5,6 +5,7 @@
 #include "core/check.h"
 #include "core/json.h"
 #include "lua_money.h"
+#include "scope.h"
 
 namespace interlock::policies {
 namespace {
@@ -161,6 +162,11 @@ class VerdictMaker {
 
   bool MakeAmount(RuleVerdict& out, const BudgetDecl& budget) {
     out.budget = rule_.budget;
+    if (budget.per == kPerKey) {
+      if (!Fill(rule_.key, out.limit.key)) return false;
+      const std::size_t size = out.limit.key.size();
+      if (size == 0 || size > kKeyBytesMax) return Fail("a key has 1 to 256 bytes");
+    }
     if (rule_.amount.kind == Change::Kind::kConstant) {
       out.amount = rule_.amount.constant.get<std::int64_t>();
       return true;

@@ -1,0 +1,25 @@
+// Whose share of a budget a call draws on.
+#pragma once
+
+#include <string>
+#include <string_view>
+
+#include "policies/decision.h"
+
+namespace interlock::policies {
+
+inline constexpr std::string_view kPerKey = "key";
+
+// "user:u1", "key:4111"; empty where the call has no such. `key` is for budgets per key only.
+inline std::string BudgetScope(const DecisionInput& input, std::string_view per,
+                               std::string_view key) {
+  std::string_view who = input.call.run;
+  if (per == "tenant") who = input.tenant;
+  if (per == "agent") who = input.call.agent;
+  if (per == "principal") who = input.principal;
+  if (per == "user") who = input.user;
+  if (per == kPerKey) who = key;
+  return who.empty() ? std::string() : std::string(per) + ":" + std::string(who);
+}
+
+}  // namespace interlock::policies
