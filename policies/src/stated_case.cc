@@ -4,6 +4,7 @@
 #include <set>
 
 #include "lua_time.h"
+#include "policies/recorded.h"
 
 namespace interlock::policies {
 namespace {
@@ -54,7 +55,8 @@ std::string TextMemberOf(const core::Json& object, const char* name, std::string
 
 struct StatedCase::Parts {
   std::string problem;
-  std::string tool, effect, user, principal, agent, args_text;
+  std::string tool, effect, user, principal, agent, args_text, call, run, tenant;
+  std::int64_t step = 1;
   core::Json args, session;
   std::vector<std::string> roles;
   std::vector<Fact> facts;
@@ -73,6 +75,11 @@ struct StatedCase::Parts {
     user = TextMemberOf(stated, "user", "");
     principal = TextMemberOf(stated, "principal", "tester");
     agent = TextMemberOf(stated, "agent", "tester");
+    call = TextMemberOf(stated, "call", "00000000-0000-7000-8000-000000000001");
+    run = TextMemberOf(stated, "run", "00000000-0000-7000-8000-000000000002");
+    tenant = TextMemberOf(stated, "tenant", "main");
+    const core::Json at_step = MemberOf(stated, "step");
+    if (at_step.is_number_integer()) step = at_step.get<std::int64_t>();
     const core::Json untrusted = MemberOf(stated, "untrusted");
     input.flow_untrusted = untrusted.is_boolean() && untrusted.get<bool>();
     ReadRoles(MemberOf(stated, "roles"));
@@ -144,6 +151,7 @@ struct StatedCase::Parts {
 
   void ReadNow(const core::Json& stated) {
     input.now_us = kDefaultNowUs;
+    if (stated.is_number_integer()) input.now_us = stated.get<std::int64_t>();  // of a record
     if (!stated.is_string()) return;
     const auto time = ParseTime(stated.get_ref<const std::string&>());
     if (!time) problem = "now is no time; write 2026-05-01T10:00:00Z";
@@ -155,7 +163,10 @@ struct StatedCase::Parts {
     std::set<std::string> declared;
     for (const FactDecl& decl : bundle.FactsFor(tool)) {
       declared.insert(decl.name);
-      Fact fact{.name = decl.name, .present = false, .value = nullptr, .error_code = "NOT_STATED"};
+      Fact fact{.name = decl.name,
+                .present = false,
+                .value = nullptr,
+                .error_code = std::string(kNotStated)};
       const auto found = stated.find(decl.name);
       if (found != stated.end() && found->is_object() && found->contains("$failed")) {
         fact.error_code = TextMemberOf(*found, "$failed", "");
@@ -175,13 +186,9 @@ struct StatedCase::Parts {
 
   void Point() {
     args_text = core::CanonicalJson(args);
-    input.call = {.id = "00000000-0000-7000-8000-000000000001",
-                  .run = "00000000-0000-7000-8000-000000000002",
-                  .tool = tool,
-                  .effect = effect,
-                  .agent = agent,
-                  .step = 1};
-    input.tenant = "main";
+    input.call = {
+        .id = call, .run = run, .tool = tool, .effect = effect, .agent = agent, .step = step};
+    input.tenant = tenant;
     input.principal = principal;
     input.principal_roles = &roles;
     input.user = user;

@@ -1,0 +1,174 @@
+#include "policies/backtest.h"
+
+#include <algorithm>
+#include <set>
+#include <tuple>
+
+#include "policies/budget.h"
+#include "stated_case.h"
+
+namespace interlock::policies {
+namespace {
+
+// Budgets and counters as the candidate would have left them. Not thread-safe.
+class SimulatedState final : public StateReader {
+ public:
+  // What the record says of balances, for those that were never read before.
+  void Begin(const DecisionInput& input) {
+    recorded_ = input.state;
+    now_us_ = input.now_us;
+  }
+
+  VersionedRead BudgetUsed(const BudgetDecl& budget, std::string_view scope) const override {
+    const std::int64_t start = WindowStart(now_us_, budget.window_ms);
+    const auto key = std::tuple(budget.name, std::string(scope), start);
+    const auto at = used_.find(key);
+    if (at != used_.end()) return {Name(budget, scope), 0, at->second};
+    const std::int64_t value = recorded_->BudgetUsed(budget, scope).value;
+    used_.emplace(key, value);
+    return {Name(budget, scope), 0, value};
+  }
+
+  VersionedRead Count(std::string_view key, std::int64_t per_ms,
+                      std::int64_t now_us) const override {
+    auto at = counted_.find(std::string(key));
+    if (at == counted_.end()) {
+      const std::int64_t before = recorded_->Count(key, per_ms, now_us).value;
+      at = counted_.emplace(std::string(key), std::vector<std::int64_t>(Slots(before), now_us))
+               .first;
+    }
+    const std::int64_t from = now_us - per_ms * 1000;
+    const auto count = std::count_if(at->second.begin(), at->second.end(),
+                                     [&](std::int64_t time) { return time > from; });
+    return {"counter/" + std::string(key), 0, count};
+  }
+
+  // The call went on.
+  void Take(const Decision& decision) {
+    for (const Reservation& one : decision.reservations) {
+      used_[std::tuple(one.budget.name, one.scope, one.window_start_us)] += one.amount;
+    }
+    for (const LimitUse& one : decision.limits) {
+      std::vector<std::int64_t>& times = counted_[one.key];
+      const std::int64_t from = now_us_ - one.per_ms * 1000;
+      std::erase_if(times, [&](std::int64_t time) { return time <= from; });
+      times.push_back(now_us_);
+    }
+  }
+
+ private:
+  static std::size_t Slots(std::int64_t count) {
+    constexpr std::int64_t kMost = 100'000;
+    return static_cast<std::size_t>(std::clamp<std::int64_t>(count, 0, kMost));
+  }
+  static std::string Name(const BudgetDecl& budget, std::string_view scope) {
+    return "budget/" + budget.name + "/" + std::string(scope);
+  }
+
+  const StateReader* recorded_ = nullptr;
+  std::int64_t now_us_ = 0;
+  mutable std::map<std::tuple<std::string, std::string, std::int64_t>, std::int64_t> used_;
+  mutable std::map<std::string, std::vector<std::int64_t>> counted_;
+};
+
+class Backtester {
+ public:
+  Backtester(std::shared_ptr<const Bundle> candidate, const BacktestOptions& options)
+      : bundle_(std::move(candidate)), options_(options) {}
+
+  BacktestReport Run(const std::vector<RecordedDecision>& recorded) {
+    auto engine = Engine::Make(bundle_);
+    if (!engine.ok()) {
+      report_.undecidable["the bundle makes no engine"] = recorded.size();
+      return std::move(report_);
+    }
+    engine_ = *std::move(engine);
+    for (const RecordedDecision& one : recorded) Again(one);
+    for (auto& [key, change] : changes_) report_.changes.push_back(std::move(change));
+    std::stable_sort(
+        report_.changes.begin(), report_.changes.end(),
+        [](const BacktestChange& a, const BacktestChange& b) { return a.calls > b.calls; });
+    return std::move(report_);
+  }
+
+ private:
+  void Again(const RecordedDecision& was) {
+    const bool counts = was.time_us >= options_.since_us;
+    const auto undecidable = [&](const std::string& why) { report_.undecidable[why] += counts; };
+    if (!was.undecidable.empty()) return undecidable(was.undecidable);
+    const auto call = StatedCall::Make(*bundle_, was.input);
+    if (!call.ok()) return undecidable(std::string(core::Message(call.status())));
+    if (!(*call)->missing_facts().empty()) {
+      return undecidable("nobody recorded the fact `" + (*call)->missing_facts().front() + "`");
+    }
+    DecisionInput input = (*call)->input();
+    state_.Begin(input);
+    input.state = &state_;
+    const Decision is = engine_->Decide(input);
+    if (Goes(was, is)) state_.Take(is);
+    if (counts) Compare(was, is);
+  }
+
+  // Whether the call would have gone on: a no is a no still, a new demand is as assumed.
+  bool Goes(const RecordedDecision& was, const Decision& is) const {
+    if (is.verdict == Verdict::kDeny) return false;
+    for (const ApprovalDemand& demand : is.demands) {
+      const bool known =
+          std::find(was.asked_by.begin(), was.asked_by.end(), demand.rule) != was.asked_by.end();
+      if (known ? !was.granted : options_.assume == Assume::kRefused) return false;
+    }
+    return true;
+  }
+
+  static std::string Said(std::string_view verdict, const std::string& code) {
+    // What was changed and then allowed went on.
+    std::string text(verdict == "modify" ? "allow" : verdict);
+    if (verdict == "deny") text += " " + code;
+    return text;
+  }
+
+  void Compare(const RecordedDecision& was, const Decision& is) {
+    ++report_.decisions;
+    const std::string before = Said(was.verdict, was.code);
+    const std::string after = Said(VerdictName(is.verdict), is.code);
+    if (before == after) {
+      ++report_.same;
+      return;
+    }
+    report_.newly_allowed += after == "allow";
+    report_.newly_denied += is.verdict == Verdict::kDeny && was.verdict != "deny";
+    std::set<std::string> rules;
+    for (const FiredRule& rule : is.rules) {
+      if (rule.verdict == "deny" || rule.verdict == "error" || rule.verdict == "ask" ||
+          (after == "allow" && rule.verdict == "allow")) {
+        rules.insert(rule.id);
+      }
+    }
+    BacktestChange change{
+        .tool = was.tool, .change = before + " -> " + after, .rules = {rules.begin(), rules.end()}};
+    const auto key = std::tuple(change.tool, change.change, change.rules);
+    BacktestChange& group = changes_.try_emplace(key, std::move(change)).first->second;
+    ++group.calls;
+    if (!was.currency.empty()) group.money[was.currency] += was.amount;
+    if (group.examples.size() < kBacktestExamplesMax) group.examples.push_back(was.call);
+  }
+
+  std::shared_ptr<const Bundle> bundle_;
+  const BacktestOptions& options_;
+  std::unique_ptr<Engine> engine_;
+  SimulatedState state_;
+  BacktestReport report_;
+  std::map<std::tuple<std::string, std::string, std::vector<std::string>>, BacktestChange> changes_;
+};
+
+}  // namespace
+
+BacktestReport Backtest(const std::shared_ptr<const Bundle>& candidate,
+                        std::vector<RecordedDecision> recorded, const BacktestOptions& options) {
+  std::stable_sort(
+      recorded.begin(), recorded.end(),
+      [](const RecordedDecision& a, const RecordedDecision& b) { return a.time_us < b.time_us; });
+  return Backtester(candidate, options).Run(recorded);
+}
+
+}  // namespace interlock::policies

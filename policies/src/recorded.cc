@@ -1,0 +1,129 @@
+#include "policies/recorded.h"
+
+#include <algorithm>
+
+#include "case_space.h"
+#include "stated_case.h"
+
+namespace interlock::policies {
+namespace {
+
+std::int64_t IntMember(const core::Json& line, const char* name) {
+  const core::Json value = MemberOf(line, name);
+  return value.is_number_integer() ? value.get<std::int64_t>() : 0;
+}
+
+bool FlagMember(const core::Json& line, const char* name) {
+  const core::Json value = MemberOf(line, name);
+  return value.is_boolean() && value.get<bool>();
+}
+
+class StatedCallImpl final : public StatedCall {
+ public:
+  StatedCallImpl(const Bundle& bundle, const core::Json& stated) : case_(bundle, stated, "") {
+    if (!case_.problem().empty()) return;
+    for (const Fact& fact : *case_.input().facts) {
+      if (fact.error_code == kNotStated) missing_.push_back(fact.name);
+    }
+  }
+  const StatedCase& stated() const { return case_; }
+  const DecisionInput& input() const override { return case_.input(); }
+  const std::vector<std::string>& missing_facts() const override { return missing_; }
+
+ private:
+  StatedCase case_;
+  std::vector<std::string> missing_;
+};
+
+}  // namespace
+
+core::StatusOr<RecordedDecision> RecordedFromJson(const core::Json& line) {
+  if (!line.is_object()) return core::InvalidArgument("a recorded decision is a JSON object");
+  RecordedDecision out;
+  out.call = TextMemberOf(line, "call", "");
+  out.run = TextMemberOf(line, "run", "");
+  out.time_us = IntMember(line, "time_us");
+  out.verdict = TextMemberOf(line, "verdict", "");
+  out.code = TextMemberOf(line, "code", "");
+  out.granted = FlagMember(line, "granted");
+  out.rejected = FlagMember(line, "rejected");
+  out.currency = TextMemberOf(line, "currency", "");
+  out.amount = IntMember(line, "amount");
+  out.undecidable = TextMemberOf(line, "undecidable", "");
+  for (const core::Json& rule : MemberOf(line, "asked_by")) {
+    if (rule.is_string()) out.asked_by.push_back(rule.get<std::string>());
+  }
+  out.input = MemberOf(line, "input");
+  out.tool = TextMemberOf(line, "tool",
+                          TextMemberOf(out.input.is_object() ? out.input : line, "tool", ""));
+  if (out.call.empty()) return core::InvalidArgument("it names no `call`");
+  if (out.verdict.empty()) return core::InvalidArgument("it has no `verdict`");
+  if (out.tool.empty()) return core::InvalidArgument("it names no `tool`");
+  if (!out.input.is_object() && out.undecidable.empty()) {
+    return core::InvalidArgument("it has no `input`");
+  }
+  return out;
+}
+
+core::Json RecordedJson(const RecordedDecision& recorded) {
+  core::Json line = {{"call", recorded.call},
+                     {"time_us", recorded.time_us},
+                     {"tool", recorded.tool},
+                     {"verdict", recorded.verdict},
+                     {"code", recorded.code}};
+  if (!recorded.run.empty()) line["run"] = recorded.run;
+  if (!recorded.asked_by.empty()) line["asked_by"] = recorded.asked_by;
+  if (recorded.granted) line["granted"] = true;
+  if (recorded.rejected) line["rejected"] = true;
+  if (!recorded.currency.empty()) {
+    line["currency"] = recorded.currency;
+    line["amount"] = recorded.amount;
+  }
+  if (!recorded.undecidable.empty()) line["undecidable"] = recorded.undecidable;
+  if (recorded.input.is_object()) line["input"] = recorded.input;
+  return line;
+}
+
+core::StatusOr<std::vector<RecordedDecision>> ReadRecorded(std::istream& in) {
+  std::vector<RecordedDecision> out;
+  std::string text;
+  for (std::size_t number = 1; std::getline(in, text); ++number) {
+    if (text.find_first_not_of(" \t\r") == std::string::npos) continue;
+    if (out.size() >= kRecordedMax) {
+      return core::ResourceExhausted("more than " + std::to_string(kRecordedMax) +
+                                     " recorded decisions; cut the file");
+    }
+    const auto json = core::ParseJson(text, core::kPayloadLimits);
+    auto one =
+        json.ok() ? RecordedFromJson(*json) : core::StatusOr<RecordedDecision>(json.status());
+    if (!one.ok()) {
+      return core::InvalidArgument("line " + std::to_string(number) + ": " +
+                                   std::string(core::Message(one.status())));
+    }
+    out.push_back(*std::move(one));
+  }
+  return out;
+}
+
+core::StatusOr<std::unique_ptr<StatedCall>> StatedCall::Make(const Bundle& bundle,
+                                                             const core::Json& stated) {
+  core::Json known = stated;
+  const auto facts = known.find("facts");
+  if (facts != known.end() && facts->is_object()) {
+    const std::vector<FactDecl> declared = bundle.FactsFor(TextMemberOf(known, "tool", ""));
+    core::Json kept = core::Json::object();
+    for (const FactDecl& decl : declared) {
+      if (facts->contains(decl.name)) kept[decl.name] = (*facts)[decl.name];
+    }
+    *facts = std::move(kept);
+  }
+  auto call = std::make_unique<StatedCallImpl>(bundle, known);
+  if (!call->stated().problem().empty()) return core::InvalidArgument(call->stated().problem());
+  return std::unique_ptr<StatedCall>(std::move(call));
+}
+
+bool SetStatedPath(core::Json& stated, const std::string& path, const core::Json& value) {
+  return SetStated(stated, path, value);
+}
+
+}  // namespace interlock::policies
