@@ -102,7 +102,7 @@ int Check(Session& session, const CheckOptions& options) {
 void AddPolicyCommands(CLI::App& app, Session& session) {
   CLI::App* group =
       AddGroup(app, "policy",
-               "Policies: check, test, explain, diff, bench, meta, key, sign (no daemon needed)");
+               "Policies: check, test, explain, diff, backtest, bench, meta, repl, key, sign");
   auto options = std::make_shared<CheckOptions>();
   CLI::App* check =
       group->add_subcommand("check", "Load a bundle as the daemon would, and say what is wrong");
@@ -116,6 +116,8 @@ void AddPolicyCommands(CLI::App& app, Session& session) {
   AddPolicyExplainCommand(*group, session);
   AddPolicyAuthorCommands(*group, session);
   AddPolicyDiffCommand(*group, session);
+  AddPolicyRecordCommands(*group, session);
+  AddPolicyReplCommand(*group, session);
   AddPolicySealCommands(*group, session);
 }
 

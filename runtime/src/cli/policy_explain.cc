@@ -3,6 +3,7 @@
 #include <ostream>
 
 #include "cli/policy_folder.h"
+#include "cli/policy_record.h"
 #include "core/clock.h"
 #include "policies/explain.h"
 #include "policies/flip.h"
@@ -10,7 +11,8 @@
 namespace interlock::runtime::cli {
 namespace {
 
-struct ExplainOptions : PolicyFolder {
+struct ExplainOptions : PolicyFolder, RecordedOptions {
+  std::string call;  // of a recorded decision; then nothing else is stated
   std::string tool;
   std::string args;
   std::string user;
@@ -36,7 +38,7 @@ class EmptyState final : public policies::StateReader {
 };
 
 // What DecisionInput borrows from.
-struct ExplainInput {
+struct StatedInput {
   tools::CanonicalArgs args;
   core::Json session = core::Json::object();
   std::vector<policies::Fact> facts;
@@ -54,9 +56,9 @@ core::StatusOr<core::Json> ParseObject(const std::string& text, const char* opti
   return value;
 }
 
-core::StatusOr<ExplainInput> ReadInput(const ExplainOptions& options,
-                                       const tools::Registry& registry) {
-  ExplainInput input;
+core::StatusOr<StatedInput> ReadInput(const ExplainOptions& options,
+                                      const tools::Registry& registry) {
+  StatedInput input;
   const auto tool = registry.Find(options.tool);
   if (tool == nullptr) {
     return core::NotFound("no tool `" + options.tool +
@@ -74,7 +76,7 @@ core::StatusOr<ExplainInput> ReadInput(const ExplainOptions& options,
 }
 
 // Borrows from all of its arguments.
-policies::DecisionInput InputOf(const ExplainOptions& options, const ExplainInput& input,
+policies::DecisionInput InputOf(const ExplainOptions& options, const StatedInput& input,
                                 std::string_view effect, const policies::StateReader& state) {
   policies::DecisionInput in;
   in.call = {"00000000-0000-7000-8000-000000000000", "", options.tool, effect, options.agent, 0};
@@ -133,22 +135,14 @@ core::Json TracesJson(const std::vector<policies::RuleTrace>& traces) {
   return list;
 }
 
-int Explain(Session& session, const ExplainOptions& options) {
-  const auto registry = LoadTools(options);
-  if (!registry.ok()) return Fail(session, registry.status());
-  const auto bundle = LoadBundle(options, **registry, nullptr);
-  if (!bundle.ok()) return Fail(session, bundle.status());
-  const auto input = ReadInput(options, **registry);
-  if (!input.ok()) return Fail(session, input.status());
-  const auto engine = policies::Engine::Make(*bundle);
+int ExplainInput(Session& session, const std::shared_ptr<const policies::Bundle>& bundle,
+                 const policies::DecisionInput& in) {
+  const auto engine = policies::Engine::Make(bundle);
   if (!engine.ok()) return Fail(session, engine.status());
-  const auto effect = tools::EffectName((*registry)->Find(options.tool)->manifest().effect);
-  const EmptyState state;
-  const policies::DecisionInput in = InputOf(options, *input, effect, state);
   policies::Decision decision = (*engine)->Decide(in);
   decision.input_digest = policies::InputDigest(in);
   const std::vector<policies::RuleTrace> traces = (*engine)->Trace(in);
-  const std::vector<policies::Flip> flips = policies::FindFlips(*bundle, in);
+  const std::vector<policies::Flip> flips = policies::FindFlips(bundle, in);
   if (session.io.json) {
     core::Json json = core::Json::parse(policies::CanonicalDecision(decision));
     json["considered"] = TracesJson(traces);
@@ -163,6 +157,38 @@ int Explain(Session& session, const ExplainOptions& options) {
   return decision.verdict == policies::Verdict::kAsk ? kIncomplete : kYes;
 }
 
+// A decision of the log, by these policies: the ones in force then give the same one again.
+int ExplainRecorded(Session& session, const ExplainOptions& options,
+                    const std::shared_ptr<const policies::Bundle>& bundle) {
+  const auto recorded = LoadRecordedCall(session, options, options.call);
+  if (!recorded.ok()) return Fail(session, recorded.status());
+  const auto call = policies::StatedCall::Make(*bundle, recorded->input);
+  if (!call.ok()) return Fail(session, call.status());
+  if (!session.io.json) {
+    session.io.out << session.io.Paint(
+                          Style::kDim,
+                          "then: " + EscapeForTerminal(recorded->verdict + " " + recorded->code))
+                   << '\n';
+  }
+  return ExplainInput(session, bundle, (*call)->input());
+}
+
+int Explain(Session& session, const ExplainOptions& options) {
+  const auto registry = LoadTools(options);
+  if (!registry.ok()) return Fail(session, registry.status());
+  const auto bundle = LoadBundle(options, **registry, nullptr);
+  if (!bundle.ok()) return Fail(session, bundle.status());
+  if (!options.call.empty()) return ExplainRecorded(session, options, *bundle);
+  if (options.tool.empty() || options.args.empty()) {
+    return Fail(session, core::InvalidArgument("give --call, or --tool and --args"));
+  }
+  const auto input = ReadInput(options, **registry);
+  if (!input.ok()) return Fail(session, input.status());
+  const auto effect = tools::EffectName((*registry)->Find(options.tool)->manifest().effect);
+  const EmptyState state;
+  return ExplainInput(session, *bundle, InputOf(options, *input, effect, state));
+}
+
 }  // namespace
 
 void AddPolicyExplainCommand(CLI::App& group, Session& session) {
@@ -170,8 +196,10 @@ void AddPolicyExplainCommand(CLI::App& group, Session& session) {
   CLI::App* explain =
       group.add_subcommand("explain", "Decide one call and say which rule said what");
   AddFolder(explain, *options);
-  explain->add_option("--tool", options->tool, "The tool")->required();
-  explain->add_option("--args", options->args, "Its arguments: a JSON object")->required();
+  AddRecorded(explain, *options);
+  explain->add_option("--call", options->call, "A recorded decision, instead of all below");
+  explain->add_option("--tool", options->tool, "The tool");
+  explain->add_option("--args", options->args, "Its arguments: a JSON object");
   explain->add_option("--user", options->user, "The authenticated user");
   explain->add_option("--session", options->session, "Trusted session values: a JSON object");
   explain->add_option("--facts", options->facts,

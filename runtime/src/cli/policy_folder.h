@@ -39,6 +39,8 @@ void AddPolicyTestCommand(CLI::App& group, Session& session);     // test
 void AddPolicyExplainCommand(CLI::App& group, Session& session);  // explain
 void AddPolicyAuthorCommands(CLI::App& group, Session& session);  // meta, bench
 void AddPolicyDiffCommand(CLI::App& group, Session& session);     // diff
+void AddPolicyRecordCommands(CLI::App& group, Session& session);  // record, backtest, suggest
+void AddPolicyReplCommand(CLI::App& group, Session& session);     // repl
 void AddPolicySealCommands(CLI::App& group, Session& session);    // key, sign
 
 }  // namespace interlock::runtime::cli
