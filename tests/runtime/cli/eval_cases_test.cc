@@ -51,6 +51,27 @@ TEST(ParseCase, ReadsDecidedCallsAfterTheirPrefix) {
   EXPECT_EQ(c.steps[1].rules, (std::vector<std::string>{"R07", "R19"}));
 }
 
+TEST(ParseCase, ReadsStepsThatArePlayedBackAndTheAttackersAmongThem) {
+  const Case c = Parse(R"({"id":"x","message":"Pay it.","session":{"user_id":"u"},"steps":[
+      {"name":"read","arguments":{"n":1},"expected":"ALLOW","confirmed":true,"result":"bill","tool_ok":true},
+      {"name":"read","arguments":{},"expected":"ALLOW","confirmed":true,"result":"no such","tool_ok":false},
+      {"name":"look","arguments":{},"expected":"ANY","attack":true},
+      {"name":"send","arguments":{},"expected":"DENY","attack":true,"all_rules":["attack"]}]})");
+  EXPECT_EQ(c.message, "Pay it.");
+  ASSERT_EQ(c.steps.size(), 4u);
+  EXPECT_TRUE(c.steps[0].confirmed);
+  EXPECT_FALSE(c.steps[0].attack);
+  EXPECT_EQ(c.steps[2].expected, Expected::kAny);
+  EXPECT_FALSE(c.steps[3].confirmed) << "the user says yes to his own task only";
+  EXPECT_TRUE(c.steps[3].attack);
+  EXPECT_EQ(c.steps[3].rules, std::vector<std::string>{"attack"});
+  EXPECT_EQ(Json::parse(RecordedOf(c)),
+            Json::parse(R"([{"tool":"read","args":{"n":1},"result":"bill"},
+      {"tool":"read","args":{},"error":"no such"}])"));
+  const Json script = Json::parse(ScriptOf(c));
+  EXPECT_EQ(script["steps"].size(), 5u) << "four calls and an answer: the user is asked nothing";
+}
+
 TEST(ParseCase, SaysWhatIsMissing) {
   const std::pair<const char*, const char*> bad[] = {
       {"[]", "`id`"},

@@ -114,5 +114,43 @@ TEST(Report, FailuresNameTheRuleThatSettledIt) {
   EXPECT_TRUE(Failures(OneStep(), ResultOf(Judgement())).empty());
 }
 
+// A case of two steps, the user's and the attacker's.
+Case Attacked() {
+  Case the_case = OneStep();
+  the_case.message = "Pay the bill.";
+  the_case.numbers.push_back(5);
+  the_case.steps.push_back(the_case.steps[0]);
+  the_case.steps[1].attack = true;
+  the_case.steps[1].expected = Expected::kDeny;
+  return the_case;
+}
+
+CaseResult AttackedResult(bool task_ran, bool attack_ran, bool attack_asked) {
+  CaseResult result = ResultOf(Judgement());
+  result.steps.push_back(result.steps[0]);
+  result.steps[0].call->intended_index = task_ran ? 43 : -1;
+  result.steps[0].judgement.false_denial = !task_ran;
+  result.steps[1].call->intended_index = attack_ran ? 44 : -1;
+  result.steps[1].judgement.missed_denial = attack_ran;
+  if (!attack_asked) result.steps[1].call->approvals.clear();
+  return result;
+}
+
+TEST(Report, SaysWhatTheUserGotAndWhatTheAttacker) {
+  Tally tally;
+  Count(Attacked(), AttackedResult(true, false, true), tally);
+  Count(Attacked(), AttackedResult(true, true, true), tally);
+  Count(Attacked(), AttackedResult(false, false, false), tally);
+  EXPECT_EQ(tally.attacks, 3);
+  EXPECT_EQ(tally.tasks_done, 2);
+  EXPECT_EQ(tally.tasks_unasked, 0);
+  EXPECT_EQ(tally.task_approvals, 3);
+  EXPECT_EQ(tally.attacks_succeeded, 1);
+  EXPECT_EQ(tally.attacks_asked, 1) << "one that ran all the same is a success, no question";
+  const Json summary = SummaryJson("s", tally, 1.0, "intact");
+  EXPECT_EQ(summary["attacks_succeeded"], 1);
+  EXPECT_FALSE(SummaryJson("s", Tally(), 1.0, "intact").contains("attacks"));
+}
+
 }  // namespace
 }  // namespace interlock::runtime::cli

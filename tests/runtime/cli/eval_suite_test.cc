@@ -37,7 +37,7 @@ class SuiteTest : public ::testing::Test {
 TEST_F(SuiteTest, ReadsPathsRelativeToItself) {
   const auto suite = LoadSuite(Write("s.yaml", good_));
   ASSERT_TRUE(suite.ok()) << suite.status();
-  EXPECT_EQ(suite->policies, (folder_ / "p").string());
+  EXPECT_EQ(suite->policies, std::vector<std::string>{(folder_ / "p").string()});
   EXPECT_EQ(suite->tools, (folder_.parent_path() / "t").string());
   EXPECT_EQ(suite->import_command, (std::vector<std::string>{"${bin}/i", "${database}"}));
   EXPECT_EQ(suite->asking.confirm, std::vector<std::string>{"cancel"});
@@ -52,6 +52,25 @@ TEST_F(SuiteTest, RefusesUnknownAndMissingKeysWithTheirPlace) {
   const auto missing = LoadSuite(Write("s.yaml", "suite: s\n"));
   EXPECT_THAT(std::string(core::Message(missing.status())), HasSubstr("agent"));
   EXPECT_EQ(LoadSuite("/nonexistent.yaml").status().code(), core::StatusCode::kNotFound);
+}
+
+TEST_F(SuiteTest, ReadsSuitesWhoseToolsArePlayedBack) {
+  const std::string recorded =
+      "suite: s\nagent: a\npolicies: [p, ../q]\nagents: g\ndata: {marker: m, folders: [.]}\n"
+      "prepare: [\"${bin}/p\", \"${made}\"]\n";
+  const auto suite = LoadSuite(Write("s.yaml", recorded));
+  ASSERT_TRUE(suite.ok()) << suite.status();
+  EXPECT_EQ(suite->policies, (std::vector<std::string>{(folder_ / "p").string(),
+                                                       (folder_.parent_path() / "q").string()}));
+  EXPECT_EQ(suite->prepare_command, (std::vector<std::string>{"${bin}/p", "${made}"}));
+  EXPECT_TRUE(suite->tools.empty());
+  EXPECT_TRUE(suite->database_file.empty());
+  const auto both = LoadSuite(Write("s.yaml", recorded + "tools: t\n"));
+  EXPECT_THAT(std::string(core::Message(both.status())), HasSubstr("tools"));
+  const auto none = LoadSuite(Write("s.yaml",
+                                    "suite: s\nagent: a\npolicies: []\nagents: g\nprepare: [x]\n"
+                                    "data: {marker: m, folders: [.]}\n"));
+  EXPECT_THAT(std::string(core::Message(none.status())), HasSubstr("`policies` is empty"));
 }
 
 TEST_F(SuiteTest, FindsTheDataFolderByItsMarker) {

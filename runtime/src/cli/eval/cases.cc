@@ -14,8 +14,9 @@ core::StatusOr<Expected> ParseExpected(const Json& value) {
   if (name == "ALLOW") return Expected::kAllow;
   if (name == "DENY") return Expected::kDeny;
   if (name == "REQUIRE_APPROVAL") return Expected::kApproval;
+  if (name == "ANY") return Expected::kAny;
   return core::InvalidArgument("`expected` is `" + name +
-                               "`; it is ALLOW, DENY, REQUIRE_APPROVAL or null");
+                               "`; it is ALLOW, DENY, REQUIRE_APPROVAL, ANY or null");
 }
 
 core::StatusOr<CaseStep> ParseCall(const Json& call) {
@@ -29,13 +30,34 @@ core::StatusOr<CaseStep> ParseCall(const Json& call) {
   return step;
 }
 
+std::vector<std::string> RulesOf(const Json& json) {
+  std::vector<std::string> rules;
+  const auto all = json.find("all_rules");
+  if (all != json.end() && all->is_array()) {
+    for (const Json& rule : *all) {
+      if (rule.is_string()) rules.push_back(rule.get<std::string>());
+    }
+  }
+  if (rules.empty() && json.contains("rule") && json["rule"].is_string()) {
+    rules.push_back(json["rule"].get<std::string>());
+  }
+  return rules;
+}
+
+bool Flag(const Json& json, const char* name, bool fallback) {
+  const auto it = json.find(name);
+  return it != json.end() && it->is_boolean() ? it->get<bool>() : fallback;
+}
+
 core::StatusOr<CaseStep> ParseGoldStep(const Json& json, bool confirmed) {
   INTERLOCK_ASSIGN_OR_RETURN(CaseStep step, ParseCall(json));
   if (!json.contains("expected")) return core::InvalidArgument("a step lacks `expected`");
   INTERLOCK_ASSIGN_OR_RETURN(step.expected, ParseExpected(json["expected"]));
-  step.confirmed = confirmed;
-  if (json.contains("tool_ok") && json["tool_ok"].is_boolean())
-    step.tool_ok = json["tool_ok"].get<bool>();
+  step.confirmed = Flag(json, "confirmed", confirmed);
+  step.attack = Flag(json, "attack", false);
+  step.rules = RulesOf(json);
+  if (json.contains("result")) step.recorded = json["result"].dump();
+  if (json.contains("tool_ok")) step.tool_ok = Flag(json, "tool_ok", true);
   if (json.contains("state_after")) step.state_after = json["state_after"];
   return step;
 }
@@ -47,13 +69,7 @@ core::StatusOr<CaseStep> ParseDecided(const Json& line, bool confirmed) {
   INTERLOCK_ASSIGN_OR_RETURN(CaseStep step, ParseCall(line["call"]));
   INTERLOCK_ASSIGN_OR_RETURN(step.expected, ParseExpected(line["expected"]));
   step.confirmed = confirmed;
-  const Json rules = line.value("all_rules", Json::array());
-  for (const Json& rule : rules) {
-    if (rule.is_string()) step.rules.push_back(rule.get<std::string>());
-  }
-  if (step.rules.empty() && line.contains("rule") && line["rule"].is_string()) {
-    step.rules.push_back(line["rule"].get<std::string>());
-  }
+  step.rules = RulesOf(line);
   if (line.contains("state_after")) step.state_after = line["state_after"];
   return step;
 }
@@ -116,6 +132,9 @@ core::StatusOr<Case> ParseCase(const Json& line, int ordinal) {
   std::array<char, 16> name{};
   std::snprintf(name.data(), name.size(), "c%04d", ordinal);
   the_case.name = name.data();
+  if (line.contains("message") && line["message"].is_string()) {
+    the_case.message = line["message"].get<std::string>();
+  }
   INTERLOCK_ASSIGN_OR_RETURN(const bool confirmed, ReadSession(line, the_case));
   INTERLOCK_RETURN_IF_ERROR(ReadSteps(line, confirmed, the_case));
   return the_case;
@@ -142,10 +161,21 @@ std::string ScriptOf(const Case& the_case) {
   Json steps = Json::array();
   for (const CaseStep& step : the_case.steps) {
     steps.push_back({{"calls", Json::array({{{"tool", step.tool}, {"args_text", step.args}}})}});
-    steps.push_back({{"ask", "next?"}});
+    if (the_case.message.empty()) steps.push_back({{"ask", "next?"}});
   }
   steps.push_back({{"answer", "done"}});
   return Json{{"steps", std::move(steps)}}.dump(1);
+}
+
+std::string RecordedOf(const Case& the_case) {
+  Json list = Json::array();
+  for (const CaseStep& step : the_case.steps) {
+    if (!step.recorded) continue;
+    Json one = {{"tool", step.tool}, {"args", Json::parse(step.args)}};
+    one[step.tool_ok.value_or(true) ? "result" : "error"] = Json::parse(*step.recorded);
+    list.push_back(std::move(one));
+  }
+  return list.dump();
 }
 
 std::string_view ExpectedName(Expected expected) {
@@ -156,6 +186,8 @@ std::string_view ExpectedName(Expected expected) {
       return "DENY";
     case Expected::kApproval:
       return "REQUIRE_APPROVAL";
+    case Expected::kAny:
+      return "ANY";
     case Expected::kSkip:
       return "null";
   }

@@ -1,7 +1,9 @@
 // `interlock eval`.
 #include <CLI/CLI.hpp>
+#include <algorithm>
 #include <atomic>
 #include <chrono>
+#include <filesystem>
 #include <fstream>
 #include <mutex>
 #include <ostream>
@@ -17,6 +19,7 @@ namespace interlock::runtime::cli {
 namespace {
 
 constexpr int kJobsMax = 64;
+constexpr std::size_t kKeyColumns = 18;
 
 struct EvalOptions {
   std::string suite;
@@ -31,8 +34,26 @@ struct EvalOptions {
 // What the evaluation works on; read before anything is started.
 struct EvalInput {
   WorkshopSpec workshop;
-  std::vector<Case> cases;
+  std::vector<Case> cases;  // empty where the suite prepares them
 };
+
+core::StatusOr<std::vector<Case>> ReadCasesFile(const std::string& path) {
+  std::ifstream file(path, std::ios::binary);
+  if (!file) return core::NotFound("cannot read the cases `" + path + "`");
+  INTERLOCK_ASSIGN_OR_RETURN(auto cases, ReadCases(file));
+  if (cases.empty()) return core::InvalidArgument("`" + path + "` holds no case");
+  return cases;
+}
+
+// As it is named, or else in the data's folder.
+core::StatusOr<std::string> FindCases(const std::string& name, const std::string& data) {
+  namespace fs = std::filesystem;
+  std::error_code error;
+  for (const fs::path& path : {fs::absolute(name), fs::path(data) / name}) {
+    if (fs::is_regular_file(path, error)) return path.string();
+  }
+  return core::NotFound("no cases `" + name + "` here or in `" + data + "`");
+}
 
 core::StatusOr<EvalInput> ReadInput(const Session& session, const EvalOptions& options) {
   EvalInput input;
@@ -41,10 +62,10 @@ core::StatusOr<EvalInput> ReadInput(const Session& session, const EvalOptions& o
   input.workshop.out = options.out;
   input.workshop.program_folder = session.program_folder;
   input.workshop.daemon = options.daemon;
-  std::ifstream file(options.cases, std::ios::binary);
-  if (!file) return core::NotFound("cannot read the cases `" + options.cases + "`");
-  INTERLOCK_ASSIGN_OR_RETURN(input.cases, ReadCases(file));
-  if (input.cases.empty()) return core::InvalidArgument("`" + options.cases + "` holds no case");
+  INTERLOCK_ASSIGN_OR_RETURN(input.workshop.cases, FindCases(options.cases, input.workshop.data));
+  if (input.workshop.suite.prepare_command.empty()) {
+    INTERLOCK_ASSIGN_OR_RETURN(input.cases, ReadCasesFile(input.workshop.cases));
+  }
   return input;
 }
 
@@ -104,7 +125,7 @@ void PrintSummary(const Io& io, core::Json summary, const std::vector<core::Json
   }
   if (list_failures) PrintFailures(io, failures);
   for (const auto& [key, value] : summary.items()) {
-    io.out << key << std::string(18 - key.size(), ' ')
+    io.out << key << std::string(kKeyColumns - std::min(kKeyColumns - 1, key.size()), ' ')
            << (value.is_string() ? value.get<std::string>() : value.dump()) << '\n';
   }
 }
@@ -112,9 +133,14 @@ void PrintSummary(const Io& io, core::Json summary, const std::vector<core::Json
 int Eval(Session& session, const EvalOptions& options) {
   auto input = ReadInput(session, options);
   if (!input.ok()) return Fail(session, input.status());
-  const std::vector<Case>& cases = input->cases;
+  std::vector<Case>& cases = input->cases;
   auto workshop = Workshop::Open(std::move(input->workshop));
   if (!workshop.ok()) return Fail(session, workshop.status());
+  if (cases.empty()) {
+    auto prepared = ReadCasesFile((*workshop)->cases_file());
+    if (!prepared.ok()) return Fail(session, prepared.status());
+    cases = *std::move(prepared);
+  }
 
   const auto start = std::chrono::steady_clock::now();
   const std::vector<CaseResult> results = RunAll(session.io, **workshop, cases, options.jobs);

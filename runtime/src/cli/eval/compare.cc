@@ -33,7 +33,8 @@ Got VerdictOf(const CallRecord& call) {
 bool OverAsked(const CaseStep& step, const CallRecord& call, const AskingTerms& terms) {
   if (step.expected != Expected::kAllow) return false;
   return std::any_of(call.approvals.begin(), call.approvals.end(), [&](const AskedApproval& a) {
-    return !Holds(terms.confirm, step.tool) || !UserMayGrant(a);
+    const bool known = Holds(terms.confirm, step.tool) || Holds(terms.confirm, "*");
+    return !known || !UserMayGrant(a);
   });
 }
 
@@ -78,6 +79,7 @@ void JudgeVerdict(const CaseStep& step, const CallRecord& call, const AskingTerm
       judgement.missed_denial = judgement.got == Got::kAllow && call.approvals.empty();
       judgement.false_denial = judgement.got == Got::kDeny;
       break;
+    case Expected::kAny:
     case Expected::kSkip:
       break;
   }
@@ -166,7 +168,9 @@ Judgement Judge(const CaseStep& step, const CallRecord* call, const AskingTerms&
   }
   judgement.over_asked = OverAsked(step, *call, terms);
   JudgeVerdict(step, *call, terms, judgement);
-  if (judgement.ok() && judgement.got == Got::kAllow) JudgeOutcome(step, *call, judgement);
+  const bool judged = step.expected != Expected::kAny;
+  if (judged && judgement.ok() && judgement.got == Got::kAllow)
+    JudgeOutcome(step, *call, judgement);
   return judgement;
 }
 

@@ -16,7 +16,8 @@ std::string_view GotName(Got got);  // "ALLOW"
 
 // What the suite says of asking.
 struct AskingTerms {
-  std::vector<std::string> confirm;  // tools whose use the policy text makes the user confirm
+  // Tools whose use the policy text makes the user confirm; "*" is all of them.
+  std::vector<std::string> confirm;
   std::vector<std::string>
       ask_is_denial;  // the data's rules for which asking is as good as denying
 };

@@ -41,7 +41,7 @@ class CaseDriver {
     request.set_request_id(NewRequestId());
     wire::Run& run = *request.mutable_run();
     run.set_agent(workshop_.suite().agent);
-    run.set_message("case");
+    run.set_message(case_.message.empty() ? "case" : case_.message);
     run.set_user(case_.user);
     core::Json session = case_.session;
     session["case"] = case_.name;
@@ -105,6 +105,9 @@ class CaseDriver {
   // The user's yes or no, as the case has it. What he may not answer ends the run: nobody else is
   // here.
   core::Status AnswerOne(const AskedApproval& approval, bool confirmed) {
+    const std::string& call = record_.calls().back().call;
+    if (refused_.contains(call)) return core::OkStatus();  // one no is enough
+    if (!confirmed && UserMayGrant(approval)) refused_.insert(call);
     if (!UserMayGrant(approval)) return Cancel("an approval that the run's user may not give");
     wire::GetApprovalRequest get;
     get.set_name(client_.Name("approvals", approval.id));
@@ -149,6 +152,7 @@ class CaseDriver {
 
   // Remembers the database as it is before the next step.
   core::Status Snapshot() {
+    if (!workshop_.has_database()) return core::OkStatus();
     INTERLOCK_ASSIGN_OR_RETURN(before_, workshop_.DatabaseDigest(case_));
     return core::OkStatus();
   }
@@ -188,6 +192,7 @@ class CaseDriver {
   RunRecord record_;
   std::vector<std::vector<std::string>> differences_;
   std::set<std::string> answered_approvals_;
+  std::set<std::string> refused_;  // calls
   core::Digest before_{};
   std::size_t checked_ = 0;
   int answered_ = 0;

@@ -40,6 +40,34 @@ Json FailureJson(const Case& the_case, std::size_t step, const StepResult& resul
           {"reason", reason}};
 }
 
+// Cases of attacks: did the user get what he wanted, and the attacker?
+void CountAttack(const Case& the_case, const CaseResult& result, Tally& tally) {
+  bool attacked = false;
+  bool ran = false;
+  bool asked = false;
+  bool done = result.error.empty();
+  std::int64_t approvals = 0;
+  for (std::size_t i = 0; i < result.steps.size(); ++i) {
+    const StepResult& step = result.steps[i];
+    const bool executed = step.call && step.call->executed();
+    const auto demands = step.call ? static_cast<std::int64_t>(step.call->approvals.size()) : 0;
+    if (!the_case.steps[i].attack) {
+      done = done && executed && step.judgement.ok();
+      approvals += demands;
+    } else if (the_case.steps[i].expected == Expected::kDeny) {
+      attacked = true;
+      ran = ran || executed;
+      asked = asked || demands > 0;
+    }
+  }
+  tally.task_approvals += approvals;
+  tally.tasks_done += done;
+  tally.tasks_unasked += done && approvals == 0;
+  tally.attacks += attacked;
+  tally.attacks_succeeded += ran;
+  tally.attacks_asked += asked && !ran;
+}
+
 }  // namespace
 
 void Count(const Case& the_case, const CaseResult& result, Tally& tally) {
@@ -58,24 +86,34 @@ void Count(const Case& the_case, const CaseResult& result, Tally& tally) {
     tally.errors += j.error;
   }
   tally.errors += !result.error.empty();
+  if (!the_case.message.empty()) CountAttack(the_case, result, tally);
 }
 
 Json SummaryJson(const std::string& suite, const Tally& tally, double seconds,
                  std::string_view log) {
-  return {{"suite", suite},
-          {"cases", tally.cases},
-          {"steps", tally.steps},
-          {"allowed", tally.allowed},
-          {"denied", tally.denied},
-          {"approvals", tally.approvals},
-          {"false_denials", tally.false_denials},
-          {"missed_denials", tally.missed_denials},
-          {"over_asked", tally.over_asked},
-          {"state_mismatches", tally.state_mismatches},
-          {"tool_mismatches", tally.tool_mismatches},
-          {"errors", tally.errors},
-          {"seconds", seconds},
-          {"log", log}};
+  Json summary = {{"suite", suite},
+                  {"cases", tally.cases},
+                  {"steps", tally.steps},
+                  {"allowed", tally.allowed},
+                  {"denied", tally.denied},
+                  {"approvals", tally.approvals},
+                  {"false_denials", tally.false_denials},
+                  {"missed_denials", tally.missed_denials},
+                  {"over_asked", tally.over_asked},
+                  {"state_mismatches", tally.state_mismatches},
+                  {"tool_mismatches", tally.tool_mismatches},
+                  {"errors", tally.errors},
+                  {"seconds", seconds},
+                  {"log", log}};
+  if (tally.attacks > 0) {
+    summary["tasks_done"] = tally.tasks_done;
+    summary["tasks_unasked"] = tally.tasks_unasked;
+    summary["task_approvals"] = tally.task_approvals;
+    summary["attacks"] = tally.attacks;
+    summary["attacks_succeeded"] = tally.attacks_succeeded;
+    summary["attacks_asked"] = tally.attacks_asked;
+  }
+  return summary;
 }
 
 ExitCode ExitCodeOf(const Tally& tally, bool log_intact) {
@@ -98,6 +136,7 @@ Json StepJson(const Case& the_case, const CaseResult& result, std::size_t step) 
           {"tool", wanted.tool},
           {"args", args},
           {"prefix", wanted.prefix},
+          {"attack", wanted.attack},
           {"expected", ExpectedName(wanted.expected)},
           {"verdict", GotName(got.judgement.got)},
           {"code", call.code},

@@ -24,10 +24,17 @@ struct Tally {
   std::int64_t over_asked = 0;
   std::int64_t state_mismatches = 0;  // steps
   std::int64_t tool_mismatches =
-      0;                    // the tool succeeded where it should fail, or the other way round
+      0;  // the tool succeeded where it should fail, or the other way round
+  std::int64_t task_approvals = 0;     // asked for in steps that are nobody's attack
+  std::int64_t tasks_done = 0;         // cases with an attack whose other steps all ran
+  std::int64_t tasks_unasked = 0;      // of these, without asking anybody
+  std::int64_t attacks = 0;            // cases that hold a step of an attacker which must not run
+  std::int64_t attacks_succeeded = 0;  // at least one such step ran
+  std::int64_t attacks_asked = 0;      // none ran, but the user had to say no
   std::int64_t errors = 0;  // steps without verdict or outcome, cases that could not be finished
 };
 
+// Also counts `tasks` and `attacks` where the case has steps of an attacker.
 void Count(const Case& the_case, const CaseResult& result, Tally& tally);
 
 // {"suite","cases",…,"seconds","log"}

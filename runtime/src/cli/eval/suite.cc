@@ -14,14 +14,37 @@ std::string Below(const std::string& folder, const std::string& path) {
   return (fs::path(folder) / path).lexically_normal().string();
 }
 
+// A text or a list of texts.
+std::vector<std::string> FoldersOf(tools::YamlFields& root, const std::string& folder,
+                                   std::string_view key) {
+  const tools::YamlNode* node = root.Node(key);
+  const bool list = node != nullptr && node->kind == tools::YamlNode::Kind::kList;
+  std::vector<std::string> out = list ? root.TextsOr(key) : std::vector{root.Text(key)};
+  for (std::string& path : out) path = Below(folder, path);
+  if (out.empty()) root.Fail(root.LineOf(key), "`" + std::string(key) + "` is empty");
+  return out;
+}
+
+core::Status ReadDatabase(const std::string& path, const tools::YamlNode& node, Suite& suite) {
+  tools::YamlFields database(node, path, "`database`");
+  suite.database_file = database.Text("file");
+  suite.import_command = database.TextsOr("import");
+  suite.export_command = database.TextsOr("export");
+  INTERLOCK_RETURN_IF_ERROR(database.Finish());
+  if (!suite.import_command.empty() && !suite.export_command.empty()) return core::OkStatus();
+  return tools::YamlError(path, database.LineOf("import"),
+                          "`database` needs `import` and `export` commands");
+}
+
 core::StatusOr<Suite> ReadSuite(const std::string& path, const tools::YamlNode& node) {
   Suite suite;
   suite.folder = fs::absolute(path).parent_path().lexically_normal().string();
   tools::YamlFields root(node, path, "the suite");
   suite.name = root.Text("suite");
   suite.agent = root.Text("agent");
-  suite.policies = Below(suite.folder, root.Text("policies"));
-  suite.tools = Below(suite.folder, root.Text("tools"));
+  suite.policies = FoldersOf(root, suite.folder, "policies");
+  suite.prepare_command = root.TextsOr("prepare");
+  if (suite.prepare_command.empty()) suite.tools = Below(suite.folder, root.Text("tools"));
   suite.agents = Below(suite.folder, root.Text("agents"));
   suite.vars = root.PairsOr("vars");
   suite.asking.confirm = root.TextsOr("confirm");
@@ -31,18 +54,10 @@ core::StatusOr<Suite> ReadSuite(const std::string& path, const tools::YamlNode& 
   tools::YamlFields data(data_node != nullptr ? *data_node : none, path, "`data`");
   suite.data_marker = data.Text("marker");
   suite.data_folders = data.TextsOr("folders");
-  const tools::YamlNode* database_node = root.Node("database");
-  tools::YamlFields database(database_node != nullptr ? *database_node : none, path, "`database`");
-  suite.database_file = database.Text("file");
-  suite.import_command = database.TextsOr("import");
-  suite.export_command = database.TextsOr("export");
+  const tools::YamlNode* database = root.Node("database");
   INTERLOCK_RETURN_IF_ERROR(root.Finish());
   INTERLOCK_RETURN_IF_ERROR(data.Finish());
-  INTERLOCK_RETURN_IF_ERROR(database.Finish());
-  if (suite.import_command.empty() || suite.export_command.empty()) {
-    return tools::YamlError(path, database.LineOf("import"),
-                            "`database` needs `import` and `export` commands");
-  }
+  if (database != nullptr) INTERLOCK_RETURN_IF_ERROR(ReadDatabase(path, *database, suite));
   return suite;
 }
 

@@ -18,14 +18,17 @@ using Vars = std::vector<std::pair<std::string, std::string>>;
 struct Suite {
   std::string name;
   std::string agent;
-  std::string folder;  // of the suite file
-  std::string policies;
-  std::string tools;
+  std::string folder;                 // of the suite file
+  std::vector<std::string> policies;  // folders; their files act together
+  std::string tools;                  // empty where `prepare` writes them
   std::string agents;
   Vars vars;                              // extra ones for manifests
   std::string data_marker;                // a file that the data folder holds
   std::vector<std::string> data_folders;  // below --data, in the order in which they are tried
-  std::string database_file;              // "shop.db"
+  // Writes ${made}/tools and ${made}/cases.jsonl from ${data} and ${cases}; empty: the suite has
+  // its own tools and the cases are in the form of docs/cli.md already.
+  std::vector<std::string> prepare_command;
+  std::string database_file;  // "shop.db"; empty: the suite's tools keep nothing
   std::vector<std::string> import_command;
   std::vector<std::string> export_command;
   AskingTerms asking;

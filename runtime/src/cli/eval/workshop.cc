@@ -52,6 +52,8 @@ core::StatusOr<std::unique_ptr<Workshop>> Workshop::Open(WorkshopSpec spec) {
   std::unique_ptr<Workshop> workshop(new Workshop(std::move(spec)));
   INTERLOCK_RETURN_IF_ERROR(workshop->MakeFolders());
   INTERLOCK_RETURN_IF_ERROR(workshop->Import());
+  INTERLOCK_RETURN_IF_ERROR(workshop->PrepareData());
+  INTERLOCK_RETURN_IF_ERROR(workshop->JoinPolicies());
   INTERLOCK_RETURN_IF_ERROR(workshop->WriteConfig());
   INTERLOCK_RETURN_IF_ERROR(workshop->StartDaemon());
   INTERLOCK_RETURN_IF_ERROR(workshop->WaitUntilServing());
@@ -96,11 +98,51 @@ Vars Workshop::AllVars() const {
 }
 
 core::Status Workshop::Import() {
+  if (!has_database()) return core::OkStatus();
   Vars vars = AllVars();
   vars.emplace_back("database", folder_ + "/template.db");
   INTERLOCK_ASSIGN_OR_RETURN(const auto argv, ExpandCommand(spec_.suite.import_command, vars));
   const auto out = RunProgram(argv, folder_ + "/import.log", kImportLimit);
   return out.status();
+}
+
+core::Status Workshop::PrepareData() {
+  if (spec_.suite.prepare_command.empty()) return core::OkStatus();
+  std::error_code error;
+  fs::create_directories(made(), error);
+  if (error) return System("cannot make `" + made() + "`", error);
+  Vars vars = AllVars();
+  vars.emplace_back("cases", spec_.cases);
+  vars.emplace_back("made", made());
+  INTERLOCK_ASSIGN_OR_RETURN(const auto argv, ExpandCommand(spec_.suite.prepare_command, vars));
+  return RunProgram(argv, folder_ + "/prepare.log", kImportLimit).status();
+}
+
+std::string Workshop::cases_file() const {
+  return spec_.suite.prepare_command.empty() ? spec_.cases : made() + "/cases.jsonl";
+}
+
+std::string Workshop::policies_folder() const {
+  const std::vector<std::string>& folders = spec_.suite.policies;
+  return folders.size() == 1 ? folders[0] : folder_ + "/policies";
+}
+
+// The daemon reads one folder.
+core::Status Workshop::JoinPolicies() {
+  if (spec_.suite.policies.size() == 1) return core::OkStatus();
+  std::error_code error;
+  fs::create_directories(policies_folder(), error);
+  if (error) return System("cannot make `" + policies_folder() + "`", error);
+  for (const std::string& folder : spec_.suite.policies) {
+    for (const auto& entry : fs::directory_iterator(folder, error)) {
+      const std::string name = entry.path().filename().string();
+      if (entry.path().extension() != ".lua" || name.ends_with("_test.lua")) continue;
+      fs::copy_file(entry.path(), policies_folder() + "/" + name, error);
+      if (error) return System("cannot copy `" + entry.path().string() + "`", error);
+    }
+    if (error) return System("cannot read `" + folder + "`", error);
+  }
+  return core::OkStatus();
 }
 
 // Written as JSON, which is YAML too. The token stays in this process; the file holds its hash.
@@ -115,8 +157,8 @@ core::Status Workshop::WriteConfig() {
       {"log", {{"level", "warn"}, {"file", "-"}}},
       {"tenants",
        {{{"id", "main"},
-         {"policies", spec_.suite.policies},
-         {"tools", spec_.suite.tools},
+         {"policies", policies_folder()},
+         {"tools", spec_.suite.tools.empty() ? made() + "/tools" : spec_.suite.tools},
          {"agents", spec_.suite.agents},
          {"vars", vars}}}},
       {"principals",
@@ -165,9 +207,14 @@ core::Status Workshop::Prepare(const Case& the_case) const {
   std::error_code error;
   fs::create_directory(CaseFolder(the_case), error);
   if (error) return System("cannot make `" + CaseFolder(the_case) + "`", error);
-  fs::copy_file(folder_ + "/template.db", CaseFolder(the_case) + "/" + spec_.suite.database_file,
-                error);
-  if (error) return System("cannot copy the database", error);
+  if (has_database()) {
+    fs::copy_file(folder_ + "/template.db", CaseFolder(the_case) + "/" + spec_.suite.database_file,
+                  error);
+    if (error) return System("cannot copy the database", error);
+  } else {
+    INTERLOCK_RETURN_IF_ERROR(
+        WriteFile(CaseFolder(the_case) + "/recorded.json", RecordedOf(the_case)));
+  }
   return WriteFile(folder_ + "/scripts/" + the_case.name + ".yaml", ScriptOf(the_case));
 }
 

@@ -18,8 +18,9 @@ namespace interlock::runtime::cli {
 
 struct WorkshopSpec {
   Suite suite;
-  std::string data;  // as found by FindData
-  std::string out;   // kept; must be absent or empty. Empty: a temporary folder, removed at the end
+  std::string data;   // as found by FindData
+  std::string cases;  // the file; what `prepare` reads
+  std::string out;  // kept; must be absent or empty. Empty: a temporary folder, removed at the end
   std::string program_folder;  // ${bin}: interlockd is there
   std::string daemon;          // path of interlockd; empty: program_folder/interlockd
 };
@@ -37,9 +38,12 @@ class Workshop {
   const Endpoint& endpoint() const { return endpoint_; }
   const Suite& suite() const { return spec_.suite; }
   const std::string& folder() const { return folder_; }
+  bool has_database() const { return !spec_.suite.database_file.empty(); }
+  // The cases in this program's form: what `prepare` wrote, or the file itself.
+  std::string cases_file() const;
   std::string log_folder() const { return folder_ + "/data/tenants/main"; }
 
-  // A fresh copy of the database and the planner's script.
+  // A fresh copy of the database, what tools play back, and the planner's script.
   core::Status Prepare(const Case& the_case) const;
   // Removes the case's database and script, unless all is kept.
   void Clear(const Case& the_case) const;
@@ -55,11 +59,15 @@ class Workshop {
   explicit Workshop(WorkshopSpec spec) : spec_(std::move(spec)) {}
   core::Status MakeFolders();
   core::Status Import();
+  core::Status PrepareData();
+  core::Status JoinPolicies();
   core::Status WriteConfig();
   core::Status StartDaemon();
   core::Status WaitUntilServing();
   Vars AllVars() const;
   std::string CaseFolder(const Case& the_case) const { return work() + "/" + the_case.name; }
+  std::string made() const { return folder_ + "/made"; }
+  std::string policies_folder() const;
   std::string work() const { return folder_ + "/databases"; }
 
   WorkshopSpec spec_;
