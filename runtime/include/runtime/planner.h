@@ -20,6 +20,9 @@ struct ProposedCall {
   std::string id;  // the planner's own id; unique within the plan
   std::string tool;
   std::string args_text;  // as the planner wrote it; checked by the gate
+  // What the provider wants to see again beside the call (Gemini's thought signature): opaque, for
+  // the planner that wrote it; empty for most.
+  std::string echo = {};
 };
 
 // One message of the conversation. `text` of a tool message is the observation.
@@ -28,6 +31,12 @@ struct ChatMessage {
   std::string text;
   std::vector<ProposedCall> calls;  // of an assistant message
   std::string call_id;              // of a tool message: ProposedCall::id
+};
+
+// A piece of the text that a model is writing. Not yet checked: only what Propose reports counts.
+struct TextDelta {
+  std::string_view text;  // UTF-8
+  bool restarted;         // what was told before of this request is void: the request was made anew
 };
 
 struct PlanRequest {
@@ -39,6 +48,14 @@ struct PlanRequest {
   std::vector<std::shared_ptr<const tools::Tool>> tools;
   core::Json session;  // the scripted planner finds its script by it; others ignore it
   std::int64_t deadline_monotonic_us = 0;
+  std::string tenant;  // keeps the reply caches of tenants apart
+  std::string risk;    // "low", "high", …: what routes may ask for; empty: none was said
+  // JSON Schema of the final answer; null: free text. Providers are asked to keep to it, which the
+  // caller still has to check.
+  core::Json answer_schema;
+  // Told, in order, what the model writes; from the planner's thread, before `done`; must not
+  // block. Null: nobody listens. Only planners that stream call it.
+  std::function<void(const TextDelta&)> on_text = nullptr;
 };
 
 enum class Finish {
@@ -50,10 +67,25 @@ enum class Finish {
 struct Plan {
   Finish finish = Finish::kAnswer;
   std::string text;
-  std::vector<ProposedCall> calls;  // at most kPlanCallsMax
-  std::int64_t prompt_tokens = 0;
-  std::int64_t completion_tokens = 0;
-  std::string raw;  // what came over the wire, for the record
+  std::vector<ProposedCall> calls;      // at most kPlanCallsMax
+  std::int64_t prompt_tokens = 0;       // all that was read, from the provider's cache or not
+  std::int64_t cached_tokens = 0;       // of prompt_tokens: read from the provider's cache
+  std::int64_t cache_write_tokens = 0;  // of prompt_tokens: written to the provider's cache
+  std::int64_t completion_tokens = 0;   // all that was written, reasoning included
+  std::int64_t reasoning_tokens = 0;    // of completion_tokens
+  bool tokens_estimated = false;        // the provider reported none (runtime/tokens.h)
+  std::int64_t cost_micros = 0;         // millionths of a unit of `currency`, rounded up
+  std::string currency;                 // ISO 4217; empty: no price is known
+  bool from_cache = false;              // our own reply cache: no tokens, no cost
+  std::int64_t saved_micros = 0;        // of a reply from the cache: what it cost at first
+  std::string provider;                 // the planner's name that answered; empty: scripted
+  std::string model;                    // that was asked
+  std::vector<std::string> failed;      // one line a provider that failed before this one
+  std::string raw;             // body of the reply as it came over the wire, for the record
+  std::string raw_request;     // body of the request as it went out; recorded by its digest only
+  std::string request_sha256;  // lower-case hex, of a plan that was read back
+  std::string dialect;         // how to read `raw`; empty: chat completions
+  bool streamed = false;       // `raw` is an event stream
 };
 
 inline constexpr std::size_t kPlanCallsMax = 32;
@@ -70,11 +102,17 @@ class Planner {
                                 std::function<void(core::StatusOr<Plan>)> done) = 0;
   // Gives up on a request: `done` is called with kCancelled unless it was already.
   virtual void Cancel(std::uint64_t handle) = 0;
+  // Drops every reply that is kept for later (rule 21: content of an erased subject may be there).
+  virtual void ForgetReplies() {}
 };
 
 // The plan as one canonical JSON object, and back: what is recorded, and what replay and a restart
-// read.
+// read. Of `raw_request` the digest is recorded (its bytes follow from the conversation); a plan
+// that was read back has it empty, and its `request_sha256` set. Members of plans that have nothing
+// to say are left out, so that what earlier versions recorded reads and writes the same.
 std::string PlanToJson(const Plan& plan);
 core::StatusOr<Plan> PlanFromJson(std::string_view text);
+// The digest that is recorded: of raw_request, or as read back; empty when there is none.
+std::string RequestSha256(const Plan& plan);
 
 }  // namespace interlock::runtime

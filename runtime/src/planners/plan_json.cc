@@ -1,5 +1,6 @@
 #include <algorithm>
 
+#include "core/digest.h"
 #include "runtime/planner.h"
 
 namespace interlock::runtime {
@@ -27,7 +28,8 @@ core::StatusOr<ProposedCall> CallOf(std::string_view text) {
   const auto id = view.String("id");
   const auto tool = view.String("tool");
   if (!args || !id || !tool) return Bad("a call needs `args`, `id` and `tool`");
-  return ProposedCall{.id = *id, .tool = *tool, .args_text = *args};
+  return ProposedCall{
+      .id = *id, .tool = *tool, .args_text = *args, .echo = view.String("echo").value_or("")};
 }
 
 std::string CallsJson(const std::vector<ProposedCall>& calls) {
@@ -36,6 +38,7 @@ std::string CallsJson(const std::vector<ProposedCall>& calls) {
     if (text.size() > 1) text += ',';
     core::JsonObjectWriter writer(text);
     writer.String("args", call.args_text);
+    if (!call.echo.empty()) writer.String("echo", call.echo);
     writer.String("id", call.id);
     writer.String("tool", call.tool);
     writer.Close();
@@ -49,19 +52,100 @@ core::StatusOr<std::int64_t> Count(const core::JsonObjectView& view, std::string
   return *value;
 }
 
+// One that is left out when it is 0.
+core::StatusOr<std::int64_t> CountOr0(const core::JsonObjectView& view, std::string_view key) {
+  return view.Raw(key) ? Count(view, key) : core::StatusOr<std::int64_t>(0);
+}
+
+std::string TextOr(const core::JsonObjectView& view, std::string_view key) {
+  return view.String(key).value_or("");
+}
+
+std::string StringsJson(const std::vector<std::string>& strings) {
+  std::string text = "[";
+  for (const std::string& item : strings) {
+    if (text.size() > 1) text += ',';
+    core::AppendJsonString(item, text);
+  }
+  return text + "]";
+}
+
+core::StatusOr<std::vector<std::string>> StringsOf(std::optional<std::string_view> raw) {
+  if (!raw) return std::vector<std::string>();
+  INTERLOCK_ASSIGN_OR_RETURN(const Json list, core::ParseJson(*raw, core::kPayloadLimits));
+  if (!list.is_array()) return Bad("`failed` must be a list");
+  std::vector<std::string> strings;
+  for (const Json& item : list) {
+    if (!item.is_string()) return Bad("`failed` must hold text");
+    strings.push_back(item.get<std::string>());
+  }
+  return strings;
+}
+
+// Writes members that have something to say; keys in order.
+class SparseWriter {
+ public:
+  explicit SparseWriter(core::JsonObjectWriter& writer) : writer_(writer) {}
+  void Int(std::string_view key, std::int64_t value) {
+    if (value != 0) writer_.Int(key, value);
+  }
+  void String(std::string_view key, std::string_view value) {
+    if (!value.empty()) writer_.String(key, value);
+  }
+  void Bool(std::string_view key, bool value) {
+    if (value) writer_.Bool(key, true);
+  }
+
+ private:
+  core::JsonObjectWriter& writer_;
+};
+
+core::Status ReadUsage(const core::JsonObjectView& view, Plan& plan) {
+  INTERLOCK_ASSIGN_OR_RETURN(plan.prompt_tokens, Count(view, "prompt_tokens"));
+  INTERLOCK_ASSIGN_OR_RETURN(plan.cached_tokens, CountOr0(view, "cached_tokens"));
+  INTERLOCK_ASSIGN_OR_RETURN(plan.cache_write_tokens, CountOr0(view, "cache_write_tokens"));
+  INTERLOCK_ASSIGN_OR_RETURN(plan.completion_tokens, Count(view, "completion_tokens"));
+  INTERLOCK_ASSIGN_OR_RETURN(plan.reasoning_tokens, CountOr0(view, "reasoning_tokens"));
+  INTERLOCK_ASSIGN_OR_RETURN(plan.cost_micros, CountOr0(view, "cost_micros"));
+  INTERLOCK_ASSIGN_OR_RETURN(plan.saved_micros, CountOr0(view, "saved_micros"));
+  plan.tokens_estimated = view.Bool("tokens_estimated").value_or(false);
+  plan.from_cache = view.Bool("from_cache").value_or(false);
+  plan.currency = TextOr(view, "currency");
+  return core::OkStatus();
+}
+
 }  // namespace
+
+std::string RequestSha256(const Plan& plan) {
+  return plan.raw_request.empty() ? plan.request_sha256 : core::Hex(core::Sha256(plan.raw_request));
+}
 
 std::string PlanToJson(const Plan& plan) {
   const auto name = std::find_if(std::begin(kFinishNames), std::end(kFinishNames),
                                  [&](const auto& entry) { return entry.first == plan.finish; });
   std::string text;
   core::JsonObjectWriter writer(text);
+  SparseWriter sparse(writer);
+  sparse.Int("cache_write_tokens", plan.cache_write_tokens);
+  sparse.Int("cached_tokens", plan.cached_tokens);
   writer.Raw("calls", CallsJson(plan.calls));
   writer.Int("completion_tokens", plan.completion_tokens);
+  sparse.Int("cost_micros", plan.cost_micros);
+  sparse.String("currency", plan.currency);
+  sparse.String("dialect", plan.dialect);
+  if (!plan.failed.empty()) writer.Raw("failed", StringsJson(plan.failed));
   writer.String("finish", name->second);
+  sparse.Bool("from_cache", plan.from_cache);
+  sparse.String("model", plan.model);
   writer.Int("prompt_tokens", plan.prompt_tokens);
+  sparse.String("provider", plan.provider);
   writer.String("raw", plan.raw);
+  sparse.Int("reasoning_tokens", plan.reasoning_tokens);
+  sparse.String("request_sha256", RequestSha256(plan));
+  sparse.Int("saved_micros", plan.saved_micros);
+  sparse.Bool("streamed", plan.streamed);
   writer.String("text", plan.text);
+  sparse.Bool("tokens_estimated", plan.tokens_estimated);
   writer.Close();
   return text;
 }
@@ -84,10 +168,15 @@ core::StatusOr<Plan> PlanFromJson(std::string_view text) {
   }
   if ((plan.finish == Finish::kCalls) == plan.calls.empty())
     return Bad("`finish` does not fit `calls`");
-  INTERLOCK_ASSIGN_OR_RETURN(plan.prompt_tokens, Count(view, "prompt_tokens"));
-  INTERLOCK_ASSIGN_OR_RETURN(plan.completion_tokens, Count(view, "completion_tokens"));
+  INTERLOCK_RETURN_IF_ERROR(ReadUsage(view, plan));
+  INTERLOCK_ASSIGN_OR_RETURN(plan.failed, StringsOf(view.Raw("failed")));
   plan.raw = *raw;
   plan.text = *plain;
+  plan.provider = TextOr(view, "provider");
+  plan.model = TextOr(view, "model");
+  plan.dialect = TextOr(view, "dialect");
+  plan.request_sha256 = TextOr(view, "request_sha256");
+  plan.streamed = view.Bool("streamed").value_or(false);
   return plan;
 }
 

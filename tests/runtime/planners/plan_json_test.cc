@@ -41,6 +41,45 @@ TEST(PlanJson, IsCanonical) {
   EXPECT_EQ(core::CanonicalJson(*parsed), text);
 }
 
+TEST(PlanJson, KeepsWhatItCostAndHowItWasMade) {
+  Plan plan = WholePlan();
+  plan.calls[0].echo = "signature==";
+  plan.cached_tokens = 5;
+  plan.cache_write_tokens = 2;
+  plan.reasoning_tokens = 1;
+  plan.tokens_estimated = true;
+  plan.cost_micros = 1234;
+  plan.currency = "USD";
+  plan.from_cache = true;
+  plan.saved_micros = 99;
+  plan.provider = "claude";
+  plan.model = "m-1";
+  plan.failed = {"gpt: model endpoint answered 503"};
+  plan.raw_request = R"({"model":"m-1"})";
+  plan.dialect = "anthropic";
+  plan.streamed = true;
+  const std::string text = PlanToJson(plan);
+  const auto parsed = core::ParseJson(text, core::kPayloadLimits);
+  ASSERT_TRUE(parsed.ok()) << parsed.status();
+  EXPECT_EQ(core::CanonicalJson(*parsed), text);
+  EXPECT_EQ(text.find(plan.raw_request), std::string::npos);
+  const auto again = PlanFromJson(text);
+  ASSERT_TRUE(again.ok()) << again.status();
+  EXPECT_EQ(PlanToJson(*again), text);
+  EXPECT_EQ(again->request_sha256, RequestSha256(plan));
+  EXPECT_EQ(again->calls[0].echo, "signature==");
+  EXPECT_EQ(again->failed, plan.failed);
+  EXPECT_EQ(again->cost_micros, 1234);
+  EXPECT_EQ(again->cached_tokens, 5);
+  EXPECT_TRUE(again->streamed && again->from_cache && again->tokens_estimated);
+}
+
+TEST(PlanJson, SaysNothingOfWhatIsNotThere) {
+  EXPECT_EQ(PlanToJson(Plan{}),
+            R"({"calls":[],"completion_tokens":0,"finish":"answer","prompt_tokens":0,)"
+            R"("raw":"","text":""})");
+}
+
 TEST(PlanJson, RefusesWhatIsNoPlan) {
   const std::string good = PlanToJson(WholePlan());
   ASSERT_TRUE(PlanFromJson(good).ok());
