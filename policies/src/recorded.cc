@@ -1,6 +1,7 @@
 #include "policies/recorded.h"
 
 #include <algorithm>
+#include <utility>
 
 #include "case_space.h"
 #include "stated_case.h"
@@ -16,6 +17,21 @@ std::int64_t IntMember(const core::Json& line, const char* name) {
 bool FlagMember(const core::Json& line, const char* name) {
   const core::Json value = MemberOf(line, name);
   return value.is_boolean() && value.get<bool>();
+}
+
+bool AnyUndeclared(const core::Json& facts, const std::vector<FactDecl>& declared) {
+  return std::any_of(facts.items().begin(), facts.items().end(), [&](const auto& fact) {
+    return std::none_of(declared.begin(), declared.end(),
+                        [&](const FactDecl& decl) { return decl.name == fact.key(); });
+  });
+}
+
+core::Json DeclaredOnly(const core::Json& facts, const std::vector<FactDecl>& declared) {
+  core::Json kept = core::Json::object();
+  for (const FactDecl& decl : declared) {
+    if (facts.contains(decl.name)) kept[decl.name] = facts[decl.name];
+  }
+  return kept;
 }
 
 class StatedCallImpl final : public StatedCall {
@@ -35,9 +51,8 @@ class StatedCallImpl final : public StatedCall {
   std::vector<std::string> missing_;
 };
 
-}  // namespace
-
-core::StatusOr<RecordedDecision> RecordedFromJson(const core::Json& line) {
+// Takes `input` out of the line: it is most of it.
+core::StatusOr<RecordedDecision> TakeRecorded(core::Json line) {
   if (!line.is_object()) return core::InvalidArgument("a recorded decision is a JSON object");
   RecordedDecision out;
   out.call = TextMemberOf(line, "call", "");
@@ -53,9 +68,10 @@ core::StatusOr<RecordedDecision> RecordedFromJson(const core::Json& line) {
   for (const core::Json& rule : MemberOf(line, "asked_by")) {
     if (rule.is_string()) out.asked_by.push_back(rule.get<std::string>());
   }
-  out.input = MemberOf(line, "input");
-  out.tool = TextMemberOf(line, "tool",
-                          TextMemberOf(out.input.is_object() ? out.input : line, "tool", ""));
+  const auto input = line.find("input");
+  if (input != line.end()) out.input = std::move(*input);
+  const std::string stated = out.input.is_object() ? TextMemberOf(out.input, "tool", "") : "";
+  out.tool = TextMemberOf(line, "tool", stated);
   if (out.call.empty()) return core::InvalidArgument("it names no `call`");
   if (out.verdict.empty()) return core::InvalidArgument("it has no `verdict`");
   if (out.tool.empty()) return core::InvalidArgument("it names no `tool`");
@@ -63,6 +79,12 @@ core::StatusOr<RecordedDecision> RecordedFromJson(const core::Json& line) {
     return core::InvalidArgument("it has no `input`");
   }
   return out;
+}
+
+}  // namespace
+
+core::StatusOr<RecordedDecision> RecordedFromJson(const core::Json& line) {
+  return TakeRecorded(line);
 }
 
 core::Json RecordedJson(const RecordedDecision& recorded) {
@@ -94,8 +116,8 @@ core::StatusOr<std::vector<RecordedDecision>> ReadRecorded(std::istream& in) {
                                      " recorded decisions; cut the file");
     }
     const auto json = core::ParseJson(text, core::kPayloadLimits);
-    auto one =
-        json.ok() ? RecordedFromJson(*json) : core::StatusOr<RecordedDecision>(json.status());
+    auto one = json.ok() ? TakeRecorded(*std::move(json))
+                         : core::StatusOr<RecordedDecision>(json.status());
     if (!one.ok()) {
       return core::InvalidArgument("line " + std::to_string(number) + ": " +
                                    std::string(core::Message(one.status())));
@@ -107,17 +129,16 @@ core::StatusOr<std::vector<RecordedDecision>> ReadRecorded(std::istream& in) {
 
 core::StatusOr<std::unique_ptr<StatedCall>> StatedCall::Make(const Bundle& bundle,
                                                              const core::Json& stated) {
-  core::Json known = stated;
-  const auto facts = known.find("facts");
-  if (facts != known.end() && facts->is_object()) {
-    const std::vector<FactDecl> declared = bundle.FactsFor(TextMemberOf(known, "tool", ""));
-    core::Json kept = core::Json::object();
-    for (const FactDecl& decl : declared) {
-      if (facts->contains(decl.name)) kept[decl.name] = (*facts)[decl.name];
-    }
-    *facts = std::move(kept);
+  const std::vector<FactDecl> declared = bundle.FactsFor(TextMemberOf(stated, "tool", ""));
+  const auto facts = stated.find("facts");
+  const bool stranger =
+      facts != stated.end() && facts->is_object() && AnyUndeclared(*facts, declared);
+  core::Json known;
+  if (stranger) {
+    known = stated;
+    known["facts"] = DeclaredOnly(*facts, declared);
   }
-  auto call = std::make_unique<StatedCallImpl>(bundle, known);
+  auto call = std::make_unique<StatedCallImpl>(bundle, stranger ? known : stated);
   if (!call->stated().problem().empty()) return core::InvalidArgument(call->stated().problem());
   return std::unique_ptr<StatedCall>(std::move(call));
 }
