@@ -217,8 +217,8 @@ TEST_P(Ending, R60_MalformedSpecsAreNotRun) {
     EXPECT_EQ(result.kind, EndKind::kNotRun) << Describe(result);
     EXPECT_NE(result.detail.find(why), std::string::npos) << result.detail;
   };
-  refused([](BoxSpec& s) { s.argv.push_back(std::string(70'000, 'x')); }, "argv is above 64 KiB");
-  refused([](BoxSpec& s) { s.argv.push_back(std::string("a\0b", 3)); }, "NUL byte");
+  refused([](BoxSpec& s) { s.argv.emplace_back(70'000, 'x'); }, "argv is above 64 KiB");
+  refused([](BoxSpec& s) { s.argv.emplace_back("a\0b", 3); }, "NUL byte");
   refused([](BoxSpec& s) { s.argv[0] = "hostile"; }, "normal absolute path");
   refused([](BoxSpec& s) { s.argv.clear(); }, "normal absolute path");
   refused([](BoxSpec& s) { s.env = {{"A=B", "c"}}; }, "malformed");
