@@ -7,17 +7,26 @@
 #include <string_view>
 #include <vector>
 
+#include "core/json.h"
 #include "core/status.h"
+#include "tools/tool.h"
 
 namespace interlock::runtime {
 
 // What a planner's plain text means.
 enum class OnText { kAnswer, kAsk };
 
+// How results reach the planner. By handle: every result has a name that an argument may carry
+// instead of a text, and of what an untrusted tool gave the planner sees the shape alone.
+enum class ResultsAs { kText, kHandles };
+
 struct AgentLimits {
   std::int64_t steps_max = 20;     // plans; 1..1000
   std::int64_t wall_ms = 600'000;  // planning and calls, time parked not counted; 1..86,400,000
   std::int64_t calls_max = 60;     // calls; 1..10,000
+  std::int64_t tokens_max = 0;     // of the model, read and written; 0: no limit
+  std::int64_t repeats_max = 12;   // plans in a row that make the very same calls; 1..1000
+  std::int64_t repairs_max = 2;    // answers in a row that may be refused; 0..10
 };
 
 struct AgentFile {
@@ -30,6 +39,11 @@ struct AgentFile {
   std::vector<std::string> tools;  // names or globs (`*` matches any bytes); in file order
   AgentLimits limits;
   OnText on_text = OnText::kAnswer;
+  ResultsAs results = ResultsAs::kText;
+  bool escalates = false;    // the planner may hand the run over to a person
+  core::Json answer_schema;  // of the final answer; null: any text
+  // Checks an answer against it (ValidateResult); null without a schema.
+  std::shared_ptr<const tools::Tool> answer_form;
   std::string canonical;  // RFC 8785 form of all of the above, defaults filled in
   std::string digest;     // "sha256:<hex>" of `canonical`
 };

@@ -131,7 +131,7 @@ Timeline::Handler Timeline::HandlerOf(std::string_view kind) {
       {"call.proposed", &Timeline::Proposed},   {"facts.gathered", &Timeline::Facts},
       {"call.decided", &Timeline::Decided},     {"call.intended", &Timeline::Intended},
       {"call.outcome", &Timeline::Outcome},     {"call.resolved", &Timeline::Resolved},
-      {"result.released", &Timeline::Released},
+      {"result.released", &Timeline::Released}, {"answer.checked", &Timeline::Answer},
   };
   for (const auto& [name, handler] : kHandlers) {
     if (name == kind) return handler;
@@ -200,6 +200,21 @@ void Timeline::Run(const Part& part) {
 
 void Timeline::Message(const Part& part) {
   Say(part, Style::kCyan, part.Text("from"), part.Shown("text"));
+  if (Flag(part.body, "withheld", false)) {
+    Say(part, Style::kRed, "withheld", part.Text("code") + " " + part.Shown("say"));
+  } else if (part.body.contains("read")) {
+    More("read as: " + part.Shown("read"));
+  }
+}
+
+void Timeline::Answer(const Part& part) {
+  if (!Flag(part.body, "passes", false)) {
+    return Say(part, Style::kRed, "refused",
+               "the " + part.Text("what") + ": " + part.Text("code") + " " + part.Shown("say"));
+  }
+  if (part.body.contains("text")) {
+    Say(part, Style::kYellow, "changed", "the " + part.Text("what") + " by rules");
+  }
 }
 
 void Timeline::Plan(const Part& part) {
@@ -313,9 +328,13 @@ void Timeline::Resolved(const Part& part) {
 }
 
 void Timeline::Released(const Part& part) {
-  if (!Flag(part.body, "withheld", false)) return;
-  Say(part, Style::kRed, "withheld",
-      CallName(cli::Text(part.body, "call")) + ": its result rules failed");
+  const std::string call = CallName(cli::Text(part.body, "call"));
+  if (Flag(part.body, "withheld", false)) {
+    return Say(part, Style::kRed, "withheld",
+               call + "'s result: " + part.Text("code") + " " + part.Shown("say"));
+  }
+  if (!part.content.contains("result")) return;
+  Say(part, Style::kPlain, "result", call + " " + part.Shown("result"));
 }
 
 void Timeline::Other(const Part& part) {

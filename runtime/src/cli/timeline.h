@@ -36,6 +36,7 @@ class Timeline {
 
   void Run(const Part& part);
   void Message(const Part& part);
+  void Answer(const Part& part);
   void Plan(const Part& part);
   void Proposed(const Part& part);
   void Facts(const Part& part);

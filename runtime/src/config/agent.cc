@@ -7,6 +7,7 @@
 #include "config/yaml_reader.h"
 #include "core/digest.h"
 #include "core/json.h"
+#include "tools/yaml.h"
 
 namespace interlock::runtime {
 namespace {
@@ -24,8 +25,9 @@ bool IsToolPattern(std::string_view pattern) {
          });
 }
 
+// What came later stands there only when it is said, so that digests of older files stay.
 std::string CanonicalAgent(const AgentFile& agent) {
-  return core::CanonicalJson({
+  core::Json json = {
       {"name", agent.name},
       {"version", agent.version},
       {"description", agent.description},
@@ -38,13 +40,48 @@ std::string CanonicalAgent(const AgentFile& agent) {
         {"wall_ms", agent.limits.wall_ms},
         {"calls_max", agent.limits.calls_max}}},
       {"on_text", agent.on_text == OnText::kAnswer ? "answer" : "ask"},
-  });
+  };
+  const AgentLimits defaults;
+  const AgentLimits& limits = agent.limits;
+  if (limits.tokens_max != defaults.tokens_max) json["limits"]["tokens_max"] = limits.tokens_max;
+  if (limits.repeats_max != defaults.repeats_max) {
+    json["limits"]["repeats_max"] = limits.repeats_max;
+  }
+  if (limits.repairs_max != defaults.repairs_max) {
+    json["limits"]["repairs_max"] = limits.repairs_max;
+  }
+  if (agent.results == ResultsAs::kHandles) json["results"] = "handles";
+  if (agent.escalates) json["escalates"] = true;
+  if (!agent.answer_schema.is_null()) json["answer_schema"] = agent.answer_schema;
+  return core::CanonicalJson(json);
+}
+
+// The schema of the final answer: YAML as in tool manifests.
+core::Status ReadAnswerSchema(std::string_view file, std::string_view text, AgentFile& agent) {
+  INTERLOCK_ASSIGN_OR_RETURN(const auto documents, tools::ParseYaml(text, file));
+  const tools::YamlNode* schema =
+      documents.empty() ? nullptr : documents.front().Find("answer_schema");
+  if (schema == nullptr) return core::OkStatus();
+  INTERLOCK_ASSIGN_OR_RETURN(agent.answer_schema, tools::YamlToJson(*schema, file));
+  tools::Manifest form;
+  form.name = "run.answer";
+  form.description = "the final answer";
+  form.input_schema = {{"type", "object"}};
+  form.result_schema = agent.answer_schema;
+  form.effect = tools::Effect::kRead;
+  form.builtin = "answer";
+  form.source = std::string(file) + ":" + std::to_string(schema->line);
+  INTERLOCK_ASSIGN_OR_RETURN(agent.answer_form, tools::Tool::FromManifest(std::move(form)));
+  return core::OkStatus();
 }
 
 void ReadLimits(YamlMap map, AgentLimits& limits) {
   limits.steps_max = map.Int("steps_max", limits.steps_max, {1, 1000});
   limits.wall_ms = map.Int("wall_ms", limits.wall_ms, {1, 86'400'000});
   limits.calls_max = map.Int("calls_max", limits.calls_max, {1, 10'000});
+  limits.tokens_max = map.Int("tokens_max", limits.tokens_max, {0, 1'000'000'000});
+  limits.repeats_max = map.Int("repeats_max", limits.repeats_max, {1, 1000});
+  limits.repairs_max = map.Int("repairs_max", limits.repairs_max, {0, 10});
   map.Close();
 }
 
@@ -105,9 +142,15 @@ core::StatusOr<AgentFile> ParseAgent(std::string_view file, std::string_view tex
   agent.tools = map.TextList("tools");
   ReadLimits(map.Map("limits"), agent.limits);
   agent.on_text = map.Choice("on_text", {"answer", "ask"}, 0) == 0 ? OnText::kAnswer : OnText::kAsk;
+  agent.results =
+      map.Choice("results", {"text", "handles"}, 0) == 1 ? ResultsAs::kHandles : ResultsAs::kText;
+  agent.escalates = map.Bool("escalates", false);
+  const bool has_schema = map.Has("answer_schema");
+  if (has_schema) map.Known("answer_schema");
   map.Close();
   CheckAgent(agent, file, map);
   INTERLOCK_RETURN_IF_ERROR(faults.status());
+  if (has_schema) INTERLOCK_RETURN_IF_ERROR(ReadAnswerSchema(file, text, agent));
   agent.canonical = CanonicalAgent(agent);
   agent.digest = core::DigestName(core::Sha256(agent.canonical));
   return agent;

@@ -57,6 +57,8 @@ class YamlMap {
   std::vector<std::string> TextList(std::string_view key);
   std::vector<std::pair<std::string, std::string>> TextMap(std::string_view key);  // sorted
 
+  // Of a key that somebody else reads.
+  void Known(std::string_view key) { known_.emplace_back(key); }
   // Names the first key that nobody asked for, with the nearest known one.
   void Close();
 

@@ -36,6 +36,19 @@ class Subscriptions {
   std::atomic<std::size_t> count_{0};
 };
 
+// A message on its way into the log.
+struct Incoming {
+  CallIdentity base;  // of its run
+  Sealer sealer;
+  std::string actor;
+  std::string from;  // "user" or "operator"
+  std::string text;
+  RequestMark request{};  // empty: of a run that it begins
+  bool flow_untrusted = false;
+  JudgedText judged{};
+  Draft draft{};
+};
+
 class EngineImpl final : public Engine {
  public:
   explicit EngineImpl(EngineParts parts);
@@ -141,6 +154,17 @@ class EngineImpl final : public Engine {
   CallInfo InfoOf(const Ticket& ticket) const;
   core::StatusOr<CallInfo> ArchivedCall(const std::string& call);
   core::StatusOr<RunInfo> ArchivedRun(const std::string& run);
+
+  // --- runs and messages
+  void StartRun(const core::Principal& who, const std::string& run, const AgentFile& agent,
+                const std::string& session, CreateRunSpec spec, Reply<RunInfo> reply);
+  Draft StartedDraft(const CallIdentity& base, const AgentFile& agent, const std::string& session,
+                     const RequestMark& request, const Sealer& sealer) const;
+  // On the run's worker: asks the rules.
+  void Judge(Incoming& message);
+  // Writer thread: asks again when what they said rests on something that moved, and appends it.
+  core::Status Take(Serial& serial, Incoming& message);
+  std::string ReleasedAsItIs(const core::JsonObjectView& body) const;
 
   core::Status CancelAndWait(const core::Principal& who, const std::string& run);
 

@@ -1,4 +1,4 @@
-// Runs: create, read, watch, message, cancel.
+// Runs: create, read, watch, cancel.
 #include "engine/engine.h"
 #include "engine/open_approvals.h"
 #include "engine/run_state.h"
@@ -9,12 +9,22 @@ namespace {
 
 std::string PageTail(const PageSpec& page) { return " LIMIT " + std::to_string(page.size + 1); }
 
+// What a tool gave and what a planner wants to say are for the caller once rules have passed them:
+// he reads them at result.released, run.waiting and run.completed.
+bool IsForRulesFirst(std::string_view kind, const core::JsonObjectView& body,
+                     std::string_view field) {
+  if (kind == "call.outcome") return field == "result" || field == "detail";
+  if (kind != "plan.received" || field != "plan") return false;
+  const std::string_view finish = body.Token("finish").value_or("");
+  return finish == "answer" || finish == "ask";
+}
+
 // Content fields of an entry's body, by name.
 std::vector<std::string> ContentFields(const core::JsonObjectView& body) {
   std::vector<std::string> fields;
   for (const char* name :
        {"answer", "args", "context", "decision", "demand", "detail", "evidence", "facts", "name",
-        "plan", "reason", "result", "say", "session", "summary", "text", "who"}) {
+        "plan", "read", "reason", "result", "say", "session", "summary", "text", "who"}) {
     const auto object = body.Object(name);
     if (object && object->Raw("commit")) fields.emplace_back(name);
   }
@@ -52,68 +62,91 @@ void EngineImpl::CreateRun(const core::Principal& who, CreateRunSpec spec, Reply
                    "PLANNER_NOT_FOUND"));
   }
   const std::string run = hub_.NewId();
-  const std::string subject = !spec.subject.empty() ? spec.subject
-                              : !spec.user.empty()  ? spec.user
-                                                    : "run:" + run;
-  auto key = hub_.parts.keys->KeyFor(subject);  // durable before the entry that needs it (rule 20)
-  if (!key.ok()) return reply(key.status());
-  const Sealer sealer = hub_.SealerFor(*key);
+  // On the run's worker: rules speak of its first message.
+  asio::post(hub_.WorkerOf(run).io, [this, who, run, agent, session, spec = std::move(spec),
+                                     reply = std::move(reply)]() mutable {
+    StartRun(who, run, *agent, session, std::move(spec), std::move(reply));
+  });
+}
+
+Draft EngineImpl::StartedDraft(const CallIdentity& base, const AgentFile& agent,
+                               const std::string& session, const RequestMark& request,
+                               const Sealer& sealer) const {
+  Draft started;
+  started.kind = "run.started";
+  started.run = base.run;
+  started.actor = "principal:" + base.principal;
+  started.cites = {agent.digest};
+  const std::string bundle =
+      hub_.parts.bundle == nullptr ? "" : core::DigestName(hub_.parts.bundle->id());
+  if (!bundle.empty()) started.cites.push_back(bundle);
+  std::sort(started.cites.begin(), started.cites.end());
+  const std::string sealed_session = sealer.JsonText(started, session);
+  const std::string sealed_who = sealer.JsonText(
+      started,
+      core::CanonicalJson({{"roles", base.roles}, {"subject", base.subject}, {"user", base.user}}));
+  std::string limits;
+  core::JsonObjectWriter limits_writer(limits);
+  limits_writer.Int("calls", agent.limits.calls_max);
+  limits_writer.Int("steps", agent.limits.steps_max);
+  if (agent.limits.tokens_max > 0) limits_writer.Int("tokens", agent.limits.tokens_max);
+  limits_writer.Int("wall_ms", agent.limits.wall_ms);
+  limits_writer.Close();
   const audit::KeyStore& keys = *hub_.parts.keys;
+  BodyWriter body(started);
+  body.String("agent", agent.name)
+      .String("agent_digest", agent.digest)
+      .Optional("bundle", bundle)
+      .Raw("limits", limits)
+      .String("principal", base.principal);
+  request.Write(body)
+      .Raw("session", sealed_session)
+      .String("subject", keys.Hmac("subject", base.subject))
+      .Optional("user", base.user.empty() ? "" : keys.Hmac("user", base.user))
+      .Raw("who", sealed_who)
+      .Close();
+  return started;
+}
+
+void EngineImpl::StartRun(const core::Principal& who, const std::string& run,
+                          const AgentFile& agent, const std::string& session, CreateRunSpec spec,
+                          Reply<RunInfo> reply) {
   const RequestMark request = MarkOf(who, spec.request_id, "CreateRun", spec.agent,
                                      {{"message", spec.message},
                                       {"session", spec.session},
                                       {"subject", spec.subject},
                                       {"user", spec.user}});
-
-  auto started = std::make_shared<Draft>();
-  started->kind = "run.started";
-  started->run = run;
-  started->actor = "principal:" + who.id;
-  started->cites = {agent->digest};
-  if (hub_.parts.bundle != nullptr)
-    started->cites.push_back(core::DigestName(hub_.parts.bundle->id()));
-  std::sort(started->cites.begin(), started->cites.end());
-  const std::string bundle =
-      hub_.parts.bundle == nullptr ? "" : core::DigestName(hub_.parts.bundle->id());
-  const std::string sealed_session = sealer.JsonText(*started, session);
-  const std::string sealed_who = sealer.JsonText(
-      *started,
-      core::CanonicalJson({{"roles", who.roles}, {"subject", subject}, {"user", spec.user}}));
-  std::string limits;
-  core::JsonObjectWriter limits_writer(limits);
-  limits_writer.Int("calls", agent->limits.calls_max);
-  limits_writer.Int("steps", agent->limits.steps_max);
-  limits_writer.Int("wall_ms", agent->limits.wall_ms);
-  limits_writer.Close();
-  BodyWriter body(*started);
-  body.String("agent", agent->name)
-      .String("agent_digest", agent->digest)
-      .Optional("bundle", bundle)
-      .Raw("limits", limits)
-      .String("principal", who.id);
-  request.Write(body)
-      .Raw("session", sealed_session)
-      .String("subject", keys.Hmac("subject", subject))
-      .Optional("user", spec.user.empty() ? "" : keys.Hmac("user", spec.user))
-      .Raw("who", sealed_who)
-      .Close();
-  auto message = std::make_shared<Draft>();
-  message->kind = "message.received";
-  message->run = run;
-  message->actor = "principal:" + who.id;
-  const std::string text = sealer.Text(*message, spec.message);
-  BodyWriter(*message).String("from", "user").Raw("text", text).Close();
-
+  CallIdentity base;
+  base.run = run;
+  base.agent = agent.name;
+  base.principal = who.id;
+  base.roles = who.roles;
+  base.user = spec.user;
+  base.subject = !spec.subject.empty() ? spec.subject
+                 : !spec.user.empty()  ? spec.user
+                                       : "run:" + run;
+  base.session = std::make_shared<core::Json>(std::move(spec.session));
+  auto key =
+      hub_.parts.keys->KeyFor(base.subject);  // durable before the entry that needs it (rule 20)
+  if (!key.ok()) return reply(key.status());
+  const Sealer sealer = hub_.SealerFor(*key);
+  auto started = std::make_shared<Draft>(StartedDraft(base, agent, session, request, sealer));
+  auto message = std::make_shared<Incoming>(Incoming{.base = std::move(base),
+                                                     .sealer = sealer,
+                                                     .actor = "principal:" + who.id,
+                                                     .from = "user",
+                                                     .text = std::move(spec.message)});
+  Judge(*message);
   auto existing = std::make_shared<std::string>();
   hub_.journal.Submit(
-      [request, existing, started, message](Serial& serial) -> core::Status {
+      [this, request, existing, started, message](Serial& serial) -> core::Status {
         INTERLOCK_ASSIGN_OR_RETURN(const bool known, WasMade(serial.state(), request));
         if (known) {
           *existing = serial.state().FindRequest(request.key)->name;
           return core::Error(core::StatusCode::kAlreadyExists, "duplicate request");
         }
         INTERLOCK_RETURN_IF_ERROR(serial.Append(*started).status());
-        return serial.Append(*message).status();
+        return Take(serial, *message);
       },
       audit::Urgency::kNormal,
       [this, run, existing, reply = std::move(reply)](const core::Status& status) {
@@ -159,6 +192,7 @@ core::StatusOr<RunInfo> EngineImpl::InfoOf(const RunRow& row, const Place& place
   if (row.state == RunState::kFailed) info.reason = TextAt(place, row.text_index, "reason");
   if (row.state == RunState::kCompleted) info.answer = TextAt(place, row.text_index, "answer");
   if (row.state == RunState::kWaitingForUser) info.answer = TextAt(place, row.text_index, "text");
+  if (row.state == RunState::kEscalated) info.answer = TextAt(place, row.text_index, "summary");
   return info;
 }
 
@@ -217,78 +251,6 @@ core::StatusOr<Page<RunInfo>> EngineImpl::ListRuns(const core::Principal& who, c
   return result;
 }
 
-// Rule 15: journaled at once; the user's open confirmations are void, other approvals stay.
-void EngineImpl::SendMessage(const core::Principal& who, std::string run, std::string text,
-                             std::string request_id, Reply<RunInfo> reply) {
-  if (text.empty() || text.size() > kMessageBytesMax) {
-    return reply(core::InvalidArgument("`text` must have 1 to 65536 bytes"));
-  }
-  asio::post(hub_.WorkerOf(run).io, [this, who, run, text = std::move(text),
-                                     request_id = std::move(request_id), reply = std::move(reply)] {
-    const auto row = hub_.RunRowOf(run);
-    core::Status may = row.ok() ? MaySeeRun(who, *row) : row.status();
-    if (may.ok() && row->principal != who.id && !who.Has(core::kRoleOperator)) {
-      may = WithReason(
-          core::PermissionDenied("only the run's own principal or an operator may write to it"),
-          "PERMISSION_DENIED");
-    }
-    if (!may.ok()) return reply(may);
-    const auto context = hub_.ContextOf(*row);
-    if (!context.ok()) return reply(context.status());
-    const auto key = hub_.parts.keys->KeyFor(context->subject);
-    if (!key.ok()) return reply(key.status());
-    auto message = std::make_shared<Draft>();
-    message->kind = "message.received";
-    message->run = run;
-    message->actor = "principal:" + who.id;
-    const Sealer sealer = hub_.SealerFor(*key);
-    const std::string sealed = sealer.Text(*message, text);
-    const RequestMark request = MarkOf(who, request_id, "SendMessage", run, {{"text", text}});
-    const bool own = row->principal == who.id;
-    BodyWriter body(*message);
-    body.String("from", own ? "user" : "operator");
-    request.Write(body).Raw("text", sealed).Close();
-    struct Sent {
-      std::int64_t seq = -1;
-      std::vector<std::string> voided;
-      bool duplicate = false;
-    };
-    auto sent = std::make_shared<Sent>();
-    hub_.journal.Submit(
-        [run, own, request, message, sent](Serial& serial) -> core::Status {
-          INTERLOCK_ASSIGN_OR_RETURN(sent->duplicate, WasMade(serial.state(), request));
-          if (sent->duplicate)
-            return core::Error(core::StatusCode::kAlreadyExists, "duplicate request");
-          const RunRow* now = serial.state().FindRun(run);
-          if (now == nullptr || IsEnding(now->state)) {
-            return WithReason(core::FailedPrecondition("run `" + run + "` has ended"), "RUN_ENDED");
-          }
-          if (own) INTERLOCK_RETURN_IF_ERROR(VoidConfirmations(serial, run, sent->voided));
-          sent->seq = serial.state().FindRun(run)->entries;
-          return serial.Append(*message).status();
-        },
-        audit::Urgency::kNormal,
-        [this, run, text, sent, reply](const core::Status& status) {
-          if (!status.ok() && !sent->duplicate) return reply(status);
-          if (!sent->duplicate) {
-            for (const std::string& call : sent->voided) {
-              hub_.Post(
-                  run,
-                  event::CallDone{
-                      call, ObservationDenied("CONFIRMATION_VOIDED",
-                                              "The user wrote again before confirming.", nullptr)},
-                  sent->seq - 1);
-            }
-            hub_.Post(run, event::Message{text}, sent->seq);
-          }
-          asio::post(hub_.WorkerOf(run).io, [this, run, reply] {
-            const auto now = hub_.RunRowOf(run);
-            reply(now.ok() ? InfoOf(*now) : core::StatusOr<RunInfo>(now.status()));
-          });
-        });
-  });
-}
-
 void EngineImpl::CancelRun(const core::Principal& who, std::string run, std::string reason,
                            std::string request_id, Reply<RunInfo> reply) {
   asio::post(hub_.WorkerOf(run).io, [this, who, run, reason = std::move(reason),
@@ -344,6 +306,14 @@ void EngineImpl::CancelRun(const core::Principal& who, std::string run, std::str
   });
 }
 
+// The result that is released as it came; empty: it was changed, withheld, or there is none.
+std::string EngineImpl::ReleasedAsItIs(const core::JsonObjectView& body) const {
+  const bool elsewhere = body.Raw("result").has_value() || body.Bool("withheld").value_or(true);
+  const auto row = elsewhere ? core::StatusOr<CallRow>(core::NotFound(""))
+                             : hub_.CallRowOf(body.String("call").value_or(""));
+  return row.ok() ? TextAt(hub_.here(), row->outcome_index, "result") : "";
+}
+
 core::StatusOr<std::vector<RunEvent>> EngineImpl::ReadEvents(const core::Principal& who,
                                                              std::string_view run,
                                                              std::int64_t after_seq, int max,
@@ -359,6 +329,8 @@ core::StatusOr<std::vector<RunEvent>> EngineImpl::ReadEvents(const core::Princip
                          .first = static_cast<std::int64_t>(page.entries.front().index),
                          .last = static_cast<std::int64_t>(page.entries.back().index)}));
   }
+  const bool caller = !who.Has(core::kRoleOperator) && !who.Has(core::kRoleAuditor) &&
+                      !who.Has(core::kRoleApprover);
   std::vector<RunEvent> events;
   for (audit::Entry& entry : page.entries) {
     RunEvent event;
@@ -366,9 +338,13 @@ core::StatusOr<std::vector<RunEvent>> EngineImpl::ReadEvents(const core::Princip
     const auto body = view.ok() ? view->Object("body") : std::nullopt;
     if (content && body) {
       for (const std::string& field : ContentFields(*body)) {
+        if (caller && IsForRulesFirst(entry.kind, *body, field)) continue;
         auto opened = hub_.history.Content(entry.index, *body, field);
         if (opened.ok()) event.content.emplace_back(field, std::move(*opened));
       }
+      std::string result =
+          caller && entry.kind == "result.released" ? ReleasedAsItIs(*body) : std::string();
+      if (!result.empty()) event.content.emplace_back("result", std::move(result));
     }
     event.entry = std::move(entry);
     events.push_back(std::move(event));

@@ -5,6 +5,7 @@
 #include "audit/commitment.h"
 #include "audit/fields.h"
 #include "core/digest.h"
+#include "engine/provenance.h"
 
 namespace interlock::runtime {
 namespace {
@@ -286,21 +287,117 @@ Draft DraftOutcome(const CallIdentity& id, const Sealer& sealer, const OutcomeFi
   return draft;
 }
 
+namespace {
+
+// Whether the labels of the whole do not say all that rules said.
+bool SpeaksOfParts(const Release& release) {
+  return std::any_of(release.changes.begin(), release.changes.end(), [](const auto& change) {
+    return change.path != "result" ||
+           std::any_of(change.tags.begin(), change.tags.end(),
+                       [](const std::string& tag) { return tag.starts_with(kReaderTag); });
+  });
+}
+
+std::vector<std::string> LabelWords(bool untrusted, const std::vector<std::string>& tags) {
+  std::vector<std::string> labels{untrusted ? "untrusted" : "trusted"};
+  for (const std::string& tag : tags) labels.push_back("tag:" + tag);
+  return labels;
+}
+
+}  // namespace
+
 Draft DraftResultReleased(const CallIdentity& id, const Sealer& sealer, const Release& release) {
   Draft draft = Make("result.released", id, "engine");
-  std::vector<std::string> labels{release.untrusted ? "untrusted" : "trusted"};
-  for (const std::string& tag : release.tags) labels.push_back("tag:" + tag);
   BodyWriter body(draft);
+  if (release.by_handle) body.Bool("by_handle", true);
   body.String("call", id.call).Optional("code", release.code);
-  body.Raw("labels", JsonStrings(labels));
+  body.Raw("labels", JsonStrings(LabelWords(release.untrusted, release.tags)));
   if (release.changed) {
     body.Raw("result", sealer.JsonText(draft, core::CanonicalJson(*release.changed)));
   }
   if (!release.rules.empty()) body.Raw("rules", RulesJson(release.rules));
   if (!release.say.empty()) body.Raw("say", sealer.Text(draft, release.say));
+  if (SpeaksOfParts(release)) {
+    const core::Json parts = {{"changes", ChangesToJson(release.changes)},
+                              {"trusted", release.trusted_tool}};
+    body.Raw("spans", sealer.JsonText(draft, core::CanonicalJson(parts)));
+  }
   body.Bool("withheld", release.withheld).Close();
   if (release.bundle_id != core::Digest{}) Cite(draft, core::DigestName(release.bundle_id));
   return draft;
+}
+
+Draft DraftMessage(const std::string& run, const Sealer& sealer, const MessageFields& fields) {
+  Draft draft;
+  draft.kind = "message.received";
+  draft.run = run;
+  draft.actor = fields.actor;
+  const JudgedText& judged = *fields.judged;
+  std::vector<std::string> counters;
+  for (const policies::LimitUse& limit : judged.limits) {
+    counters.push_back(sealer.keys().Hmac("counter", limit.key));
+  }
+  BodyWriter body(draft);
+  body.Optional("code", judged.code);
+  if (!counters.empty()) body.Raw("counters", JsonStrings(counters));
+  body.String("from", fields.from);
+  if (judged.untrusted || !judged.tags.empty()) {
+    body.Raw("labels", JsonStrings(LabelWords(judged.untrusted, judged.tags)));
+  }
+  if (judged.changed) body.Raw("read", sealer.Text(draft, *judged.changed));
+  body.Optional("request", fields.request).Optional("request_digest", fields.request_digest);
+  if (!judged.rules.empty()) body.Raw("rules", RulesJson(judged.rules));
+  if (!judged.say.empty()) body.Raw("say", sealer.Text(draft, judged.say));
+  body.Raw("text", sealer.Text(draft, fields.text));
+  if (judged.window_ms > 0) body.Int("window_ms", judged.window_ms);
+  if (judged.withheld) body.Bool("withheld", true);
+  body.Close();
+  if (judged.bundle_id != core::Digest{}) Cite(draft, core::DigestName(judged.bundle_id));
+  return draft;
+}
+
+Draft DraftAnswerChecked(const std::string& run, const Sealer& sealer, std::string_view what,
+                         const JudgedText& judged) {
+  Draft draft;
+  draft.kind = "answer.checked";
+  draft.run = run;
+  draft.actor = "engine";
+  BodyWriter body(draft);
+  body.Optional("code", judged.code).Bool("passes", !judged.withheld);
+  if (!judged.rules.empty()) body.Raw("rules", RulesJson(judged.rules));
+  if (!judged.say.empty()) body.Raw("say", sealer.Text(draft, judged.say));
+  if (judged.changed) body.Raw("text", sealer.Text(draft, *judged.changed));
+  body.String("what", what).Close();
+  if (judged.bundle_id != core::Digest{}) Cite(draft, core::DigestName(judged.bundle_id));
+  return draft;
+}
+
+std::string WithheldMessage(std::string_view code, std::string_view say) {
+  return "[from the runtime, not from the user] A message was withheld (" + std::string(code) +
+         "). " + std::string(say);
+}
+
+core::Json ChangesToJson(const std::vector<policies::LabelChange>& changes) {
+  core::Json list = core::Json::array();
+  for (const policies::LabelChange& change : changes) {
+    list.push_back({{"path", change.path},
+                    {"rule", change.rule},
+                    {"tags", change.tags},
+                    {"untrusted", change.untrusted}});
+  }
+  return list;
+}
+
+std::vector<policies::LabelChange> ChangesFromJson(const core::Json& json) {
+  std::vector<policies::LabelChange> changes;
+  if (!json.is_array()) return changes;
+  for (const core::Json& change : json) {
+    changes.push_back({.rule = change.value("rule", ""),
+                       .path = change.value("path", ""),
+                       .tags = change.value("tags", std::vector<std::string>{}),
+                       .untrusted = change.value("untrusted", true)});
+  }
+  return changes;
 }
 
 Draft DraftApprovalRequested(const CallIdentity& id, const Sealer& sealer,
@@ -392,6 +489,17 @@ std::vector<policies::Fact> FactsFromJson(const core::Json& json) {
 
 std::string ObservationOk(const core::Json& result) {
   return R"({"ok":true,"result":)" + core::CanonicalJson(result) + "}";
+}
+
+std::string ObservationHandle(std::size_t number, std::string_view member,
+                              const core::Json& value) {
+  std::string text;
+  core::JsonObjectWriter writer(text);
+  writer.String("handle", "r" + std::to_string(number));
+  writer.Raw("ok", "true");
+  writer.Raw(member, core::CanonicalJson(value));
+  writer.Close();
+  return text;
 }
 
 core::Json WithheldJson(std::string_view code, std::string_view say) {

@@ -107,6 +107,8 @@ struct CallIdentity {
   std::string request_digest;  // HMAC of what was asked for
   std::string request_id;      // plain
 
+  // Who may see what is fetched for it: its user, or whoever made it.
+  std::vector<std::string> Readers() const { return {user.empty() ? principal : user}; }
   std::string Actor() const { return agent.empty() ? "principal:" + principal : "agent:" + agent; }
 };
 
@@ -172,16 +174,57 @@ Draft DraftOutcome(const CallIdentity& id, const Sealer& sealer, const OutcomeFi
 // What the rules about results made of one (rule 7).
 struct Release {
   bool untrusted = true;
+  bool trusted_tool = false;  // by its manifest, before any rule spoke
   std::vector<std::string> tags;
   bool withheld = false;
   std::string code;  // why it is withheld
   std::string say;
-  std::optional<core::Json> changed;  // shown in its place
+  std::vector<policies::LabelChange> changes;  // what rules said of it or of parts of it
+  std::vector<std::string> readers;            // who asked for it
+  bool by_handle = false;                      // named to the planner, not shown
+  std::optional<core::Json> changed;           // shown in its place
   std::vector<policies::FiredRule> rules{};
   core::Digest bundle_id{};  // zero: no rule was asked
 };
-// Labels: "untrusted" or "trusted", then "tag:…" of each tag.
+// Labels: "untrusted" or "trusted", then "tag:…" of each tag. What rules said of parts of it, and
+// who may see it, is sealed beside them.
 Draft DraftResultReleased(const CallIdentity& id, const Sealer& sealer, const Release& release);
+
+// What rules made of a message, an answer or a question; of an answer also its schema.
+struct JudgedText {
+  bool withheld = false;
+  std::string code;                    // why
+  std::string say;                     // for the planner
+  std::optional<std::string> changed;  // read or given in its place
+  bool untrusted = false;              // rules about messages said so
+  std::vector<std::string> tags;
+  std::vector<policies::FiredRule> rules{};
+  std::vector<policies::LimitUse> limits;
+  std::vector<policies::VersionedRead> reads;
+  std::int64_t window_ms = 0;  // that it counted over
+  core::Digest bundle_id{};    // zero: no rule was asked
+
+  bool silent() const { return !withheld && !changed && rules.empty(); }
+};
+
+struct MessageFields {
+  std::string actor;
+  std::string_view from;  // "user" or "operator"
+  std::string_view text;  // as it came
+  std::string_view request;
+  std::string_view request_digest;
+  const JudgedText* judged = nullptr;
+};
+Draft DraftMessage(const std::string& run, const Sealer& sealer, const MessageFields& fields);
+// `what`: "answer", "question" or "summary".
+Draft DraftAnswerChecked(const std::string& run, const Sealer& sealer, std::string_view what,
+                         const JudgedText& judged);
+// What the planner reads in place of a message that is withheld.
+std::string WithheldMessage(std::string_view code, std::string_view say);
+
+// What rules said of a result or its parts, and back (result.released).
+core::Json ChangesToJson(const std::vector<policies::LabelChange>& changes);
+std::vector<policies::LabelChange> ChangesFromJson(const core::Json& json);
 
 struct ApprovalFields {
   std::string approval;
@@ -205,6 +248,8 @@ std::vector<policies::Fact> FactsFromJson(const core::Json& json);
 
 // What the planner reads of a call (docs/tools.md).
 std::string ObservationOk(const core::Json& result);
+// With the name that arguments may carry instead of its text. `outline`: its shape alone.
+std::string ObservationHandle(std::size_t number, std::string_view member, const core::Json& value);
 core::Json WithheldJson(std::string_view code, std::string_view say);  // {"withheld":{…}}
 std::string ObservationWithheld(std::string_view code, std::string_view say);
 std::string ObservationDenied(std::string_view code, std::string_view say, const core::Json& fix);

@@ -4,8 +4,8 @@
 #include <algorithm>
 
 #include "engine/budget_view.h"
+#include "engine/handles.h"
 #include "policies/budget.h"
-#include "policies/content.h"
 #include "policies/facts.h"
 
 namespace interlock::runtime {
@@ -43,7 +43,7 @@ bool Gate::Prepare(Ticket& ticket) const {
            "There is no such tool here; use one of the listed tools.");
     return false;
   }
-  auto args = ticket.tool->ValidateArgs(std::string_view(ticket.id.args_text));
+  auto args = CheckedArgs(ticket);
   if (!args.ok()) {
     Refuse(ticket, "BAD_ARGUMENTS",
            "The arguments do not fit: " + std::string(core::Message(args.status())));
@@ -69,6 +69,17 @@ bool Gate::Prepare(Ticket& ticket) const {
   std::sort(ticket.locks.begin(), ticket.locks.end());
   ticket.locks.erase(std::unique(ticket.locks.begin(), ticket.locks.end()), ticket.locks.end());
   return true;
+}
+
+// With what its handles name in their place, if the caller may have any.
+core::StatusOr<tools::CanonicalArgs> Gate::CheckedArgs(Ticket& ticket) const {
+  const std::string_view text = ticket.id.args_text;
+  if (ticket.reads == nullptr || text.find(kHandleKey) == std::string_view::npos) {
+    return ticket.tool->ValidateArgs(text);
+  }
+  INTERLOCK_ASSIGN_OR_RETURN(core::Json args, core::ParseJson(text, core::kPayloadLimits));
+  INTERLOCK_ASSIGN_OR_RETURN(const bool named, ExpandHandles(*ticket.reads, args, ticket.handles));
+  return named ? ticket.tool->ValidateArgs(args) : ticket.tool->ValidateArgs(text);
 }
 
 core::Json Gate::KeyScope(const Ticket& ticket) const {
@@ -202,7 +213,9 @@ asio::awaitable<core::Status> Gate::DecideInRounds(Worker& worker, Ticket& ticke
       co_return core::OkStatus();
     }
     ticket.now_us = std::max(parts_.clock->WallMicros(), parts_.journal->state().newest_us());
-    if (ticket.reads != nullptr) ticket.labels = ticket.reads->LabelsOf(ticket.args.value);
+    if (ticket.reads != nullptr) {
+      ticket.labels = ticket.reads->LabelsOf(ticket.args.value, ticket.handles);
+    }
     const PeekReader reader(parts_.journal->state(), *parts_.keys, ticket.now_us);
     const policies::DecisionInput input = InputOf(ticket, reader);
     ticket.decision = worker.engine->Decide(input);

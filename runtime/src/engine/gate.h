@@ -47,6 +47,7 @@ struct Ticket {
   const AgentFile* agent = nullptr;   // null for a call without a run
   const Provenance* reads = nullptr;  // of its run; null: no run, nothing is labelled
   policies::LabelMap labels;          // of the arguments
+  HandleLabels handles;               // of those that were named, not written
 
   std::shared_ptr<const tools::Tool> tool;
   tools::CanonicalArgs args;
@@ -154,6 +155,19 @@ class Gate {
   // What result rules make of the ticket's outcome: sets release, shown and observation. Pure.
   void JudgeResult(Worker& worker, Ticket& ticket) const;
 
+  // What rules make of a text of a run. Pure; `engine` null: no bundle, and it is withheld.
+  struct TextCase {
+    policies::RulePhase phase = policies::RulePhase::kMessage;  // or kAnswer
+    const CallIdentity* id = nullptr;
+    std::string_view text;
+    policies::Label label;        // of the text
+    bool flow_untrusted = false;  // the planner has read untrusted content
+  };
+  JudgedText JudgeText(policies::Engine* engine, const TextCase& text) const;
+  // Serial section: the same on the journal's own state when what it rests on has moved, and once
+  // more whether its slots are free. True: it was changed.
+  bool JudgeAgain(Serial& serial, const TextCase& text, JudgedText& judged) const;
+
   // Whether what the planner reads of such an outcome holds bytes of a tool that is not trusted,
   // the look-up's for a reconciled one. Null: a tool that is gone.
   bool UntrustedOutcome(const tools::Tool* tool, std::string_view kind) const;
@@ -172,7 +186,10 @@ class Gate {
   void Leave(Ticket& ticket);  // gives locks and place back
   asio::awaitable<tools::Outcome> Execute(Ticket& ticket);
   asio::awaitable<core::Status> RecordOutcome(Worker& worker, Ticket& ticket);
-  void AskResultRules(Worker& worker, Ticket& ticket) const;
+  void AskResultRules(Worker& worker, Ticket& ticket, const core::Json& content) const;
+  JudgedText JudgeWith(policies::Engine& engine, const TextCase& text,
+                       const policies::StateReader& reader, std::int64_t now_us) const;
+  core::StatusOr<tools::CanonicalArgs> CheckedArgs(Ticket& ticket) const;
   asio::awaitable<core::Status> RecordLost(Worker& worker, Ticket& ticket);
   asio::awaitable<core::Status> CommitKnown(Worker& worker, Ticket& ticket);
   asio::awaitable<bool> TakeBack(Ticket& ticket);

@@ -1,39 +1,83 @@
 // What may be shown of a result: rules decide when the outcome is durable (rule 7).
 #include <algorithm>
+#include <iterator>
 
 #include "engine/budget_view.h"
 #include "engine/gate.h"
+#include "engine/handles.h"
 #include "policies/content.h"
 
 namespace interlock::runtime {
+namespace {
 
+// Outcomes that are told in our own words alone.
+bool IsToldByUs(std::string_view kind) {
+  return kind == "not_started" || kind == "unknown" || kind == "reconciled_not_done" ||
+         kind.starts_with("resolved_");
+}
+
+core::Json FailureJson(const tools::Outcome& outcome) {
+  return {{"error", {{"code", outcome.error_code}, {"message", outcome.error}}}};
+}
+
+// That it failed, and how, is never withheld: only what its tool said.
+void ShowFailure(Ticket& ticket) {
+  const Release& release = ticket.release;
+  std::string message = ticket.outcome.error;
+  if (release.withheld) {
+    message = release.say;
+  } else if (release.by_handle) {
+    message = kUnshownFailure;
+  } else if (release.changed) {
+    message = FailureMessage(*release.changed);
+  }
+  ticket.observation = ObservationFailed(ticket.outcome.error_code, message);
+  ticket.shown = std::move(message);
+}
+
+void ShowResult(Ticket& ticket) {
+  const Release& release = ticket.release;
+  if (release.withheld) {
+    ticket.shown = WithheldJson(release.code, release.say);
+    ticket.observation = ObservationWithheld(release.code, release.say);
+    return;
+  }
+  ticket.shown = release.changed ? *release.changed : ticket.outcome.result;
+  ticket.observation = release.by_handle ? kNamedOnly : ObservationOk(ticket.shown);
+}
+
+}  // namespace
+
+// Rules speak of failures too: what a tool says of one is content like any other.
 void Gate::JudgeResult(Worker& worker, Ticket& ticket) const {
   Release& release = ticket.release;
   release = {};
+  release.readers = ticket.id.Readers();
   release.untrusted = UntrustedOutcome(ticket.tool.get(), ticket.outcome_kind);
-  if (!Succeeded(ticket.outcome_kind)) {
+  release.trusted_tool = !release.untrusted;
+  if (IsToldByUs(ticket.outcome_kind)) {
     ticket.shown = ticket.outcome.error;
     ticket.observation = ticket.outcome_kind == "unknown"
                              ? ObservationUnknown()
                              : ObservationFailed(ticket.outcome.error_code, ticket.outcome.error);
     return;
   }
-  ticket.shown = ticket.outcome.result;
+  const bool ok = Succeeded(ticket.outcome_kind);
   if (worker.engine == nullptr || ticket.tool == nullptr) {
     release.withheld = true;
     release.code = worker.engine == nullptr ? "NO_BUNDLE" : "TOOL_CHANGED";
-    release.say = "It took effect; the rules that would show what it returned are not there.";
+    release.say = ok ? "It took effect; the rules that would show what it returned are not there."
+                     : "It failed; the rules that would show what it said are not there.";
   } else {
-    AskResultRules(worker, ticket);
+    AskResultRules(worker, ticket, ok ? ticket.outcome.result : FailureJson(ticket.outcome));
   }
-  ticket.observation = ObservationOk(ticket.shown);
-  if (!release.withheld) return;
-  ticket.shown = WithheldJson(release.code, release.say);
-  ticket.observation = ObservationWithheld(release.code, release.say);
+  const bool handles = ticket.agent != nullptr && ticket.agent->results == ResultsAs::kHandles;
+  release.by_handle = handles && release.untrusted && !release.withheld;
+  ok ? ShowResult(ticket) : ShowFailure(ticket);
 }
 
 // Rule 7: an error of a rule withholds the result, never the outcome.
-void Gate::AskResultRules(Worker& worker, Ticket& ticket) const {
+void Gate::AskResultRules(Worker& worker, Ticket& ticket, const core::Json& content) const {
   Release& release = ticket.release;
   ticket.now_us = std::max(parts_.clock->WallMicros(), parts_.journal->state().newest_us());
   const PeekReader reader(parts_.journal->state(), *parts_.keys, ticket.now_us);
@@ -41,16 +85,18 @@ void Gate::AskResultRules(Worker& worker, Ticket& ticket) const {
   labels.Set("result", {.trusted = !release.untrusted,
                         .sources = {"tool:" + ticket.id.tool},
                         .tags = {},
-                        .readers = {}});
+                        .readers = release.readers});
   policies::DecisionInput input = InputOf(ticket, reader);
   input.phase = policies::RulePhase::kResult;
-  input.content = &ticket.outcome.result;
+  input.content = &content;
   input.labels = &labels;
   policies::ContentDecision judged = policies::DecideContent(*worker.engine, input);
   for (const policies::LabelChange& change : judged.decision.labels) {
     release.untrusted = release.untrusted || change.untrusted;
-    release.tags.insert(release.tags.end(), change.tags.begin(), change.tags.end());
+    std::copy_if(change.tags.begin(), change.tags.end(), std::back_inserter(release.tags),
+                 [](const std::string& tag) { return !tag.starts_with(kReaderTag); });
   }
+  release.changes = std::move(judged.decision.labels);
   release.rules = std::move(judged.decision.rules);
   if (!release.rules.empty()) release.bundle_id = judged.decision.bundle_id;
   release.withheld = judged.decision.verdict == policies::Verdict::kDeny;
@@ -59,17 +105,13 @@ void Gate::AskResultRules(Worker& worker, Ticket& ticket) const {
     release.say = judged.decision.say.empty() ? "The policy withholds what this call returned."
                                               : judged.decision.say;
   } else if (judged.changed) {
-    ticket.shown = judged.content;
     release.changed = std::move(judged.content);
   }
 }
 
 // Not of outcomes that are told in our own words alone. A failure is told in the tool's.
 bool Gate::UntrustedOutcome(const tools::Tool* tool, std::string_view kind) const {
-  if (kind == "not_started" || kind == "unknown" || kind == "reconciled_not_done" ||
-      kind.starts_with("resolved_")) {
-    return false;
-  }
+  if (IsToldByUs(kind)) return false;
   std::shared_ptr<const tools::Tool> look_up;
   if (kind == "reconciled_done" && tool != nullptr && tool->manifest().reconcile) {
     look_up = parts_.registry->Find(tool->manifest().reconcile->tool);

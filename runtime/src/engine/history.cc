@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "engine/gate.h"
+#include "engine/handles.h"
 #include "engine/run_state.h"
 
 namespace interlock::runtime {
@@ -60,8 +62,8 @@ std::vector<Event> EventsOf(std::string_view kind, const RecordedCall& call) {
 
 std::string ObservationOf(const RecordedCall& call) {
   if (call.outcome == "ok" || call.outcome == "reconciled_done") {
-    return call.withheld ? ObservationWithheld(call.withheld_code, call.withheld_say)
-                         : ObservationOk(call.result);
+    if (call.withheld) return ObservationWithheld(call.withheld_code, call.withheld_say);
+    return call.by_handle ? kNamedOnly : ObservationOk(call.result);
   }
   if (call.outcome == "resolved_done") {
     return ObservationOk({{"resolved", "a person confirmed that it took effect"}});
@@ -81,6 +83,23 @@ core::Json ShownOf(const RecordedCall& call) {
 
 core::Json ReadOf(const RecordedCall& call) {
   return call.error.empty() ? ShownOf(call) : core::Json(call.error);
+}
+
+void ReadInto(Provenance& reads, const event::Message& message) {
+  if (message.withheld) return;
+  reads.ReadMessage({.from = message.from,
+                     .text = message.text,
+                     .untrusted = message.untrusted,
+                     .tags = message.tags});
+}
+
+std::string ReleaseInto(Provenance& reads, ResultsAs results, ReleasedResult result) {
+  const bool read = !result.by_handle;
+  if (read) reads.ReadResult(result.id.tool, result.shown, result.label);
+  if (results == ResultsAs::kText || !result.succeeded) return "";
+  reads.HoldResult(result.id.tool, result.shown, std::move(result.label));
+  return read ? ObservationHandle(reads.held(), "result", result.shown)
+              : ObservationHandle(reads.held(), "outline", OutlineOf(result.shown));
 }
 
 core::StatusOr<std::string> History::Content(std::uint64_t index, const core::JsonObjectView& body,
@@ -164,9 +183,44 @@ core::Status History::FoldCall(const audit::Entry& entry, const core::JsonObject
     call.withheld = body.Bool("withheld").value_or(true);
     call.withheld_code = Field(body, "code");
     call.withheld_say = Content(entry.index, body, "say").value_or("");
-    if (body.Raw("result")) call.result = JsonOf(Content(entry.index, body, "result"));
+    call.by_handle = body.Bool("by_handle").value_or(false);
+    FoldLabels(entry, body, call);
+    FoldShown(entry, body, call);
   }
   return core::OkStatus();
+}
+
+void History::FoldLabels(const audit::Entry& entry, const core::JsonObjectView& body,
+                         RecordedCall& call) const {
+  constexpr std::string_view kTag = "tag:";
+  policies::LabelChange whole{.rule = "", .path = "result", .tags = {}, .untrusted = false};
+  call.trusted = false;
+  for (const std::string& label : SplitWords(WordsOf(body, "labels"))) {
+    call.trusted = call.trusted || label == "trusted";
+    if (label.starts_with(kTag)) whole.tags.push_back(label.substr(kTag.size()));
+  }
+  call.changes = {std::move(whole)};
+  if (!body.Raw("spans")) return;
+  const core::Json spans = JsonOf(Content(entry.index, body, "spans"));
+  if (!spans.is_object()) return;
+  call.trusted = spans.value("trusted", false);
+  call.changes = ChangesFromJson(spans.value("changes", core::Json()));
+}
+
+// What rules made of the result, or of the words of a failure.
+void History::FoldShown(const audit::Entry& entry, const core::JsonObjectView& body,
+                        RecordedCall& call) const {
+  const bool changed = body.Raw("result").has_value();
+  const core::Json shown = changed ? JsonOf(Content(entry.index, body, "result")) : core::Json();
+  if (Succeeded(call.outcome)) {
+    if (changed) call.result = shown;
+  } else if (call.withheld) {
+    call.error = call.withheld_say;
+  } else if (call.by_handle) {
+    call.error = kUnshownFailure;
+  } else if (changed) {
+    call.error = FailureMessage(shown);
+  }
 }
 
 core::StatusOr<RecordedCall> History::Call(const std::vector<std::uint64_t>& indexes) const {
@@ -185,6 +239,37 @@ core::StatusOr<RecordedCall> History::Call(const std::vector<std::uint64_t>& ind
   return call;
 }
 
+core::StatusOr<event::Message> History::MessageOf(const audit::Entry& entry,
+                                                  const core::JsonObjectView& body) const {
+  event::Message message;
+  message.from = Field(body, "from");
+  message.withheld = body.Bool("withheld").value_or(false);
+  constexpr std::string_view kTag = "tag:";
+  for (const std::string& label : SplitWords(WordsOf(body, "labels"))) {
+    message.untrusted = message.untrusted || label == "untrusted";
+    if (label.starts_with(kTag)) message.tags.push_back(label.substr(kTag.size()));
+  }
+  if (message.withheld) {
+    message.text =
+        WithheldMessage(Field(body, "code"), Content(entry.index, body, "say").value_or(""));
+    return message;
+  }
+  INTERLOCK_ASSIGN_OR_RETURN(message.text,
+                             Content(entry.index, body, body.Raw("read") ? "read" : "text"));
+  return message;
+}
+
+event::AnswerChecked History::CheckedOf(const audit::Entry& entry,
+                                        const core::JsonObjectView& body) const {
+  event::AnswerChecked checked;
+  checked.passes = body.Bool("passes").value_or(false);
+  checked.text = Content(entry.index, body, "text").value_or("");
+  checked.changed = body.Raw("text").has_value();
+  checked.code = Field(body, "code");
+  checked.say = Content(entry.index, body, "say").value_or("");
+  return checked;
+}
+
 core::Status History::FoldRun(const audit::Entry& entry, const core::JsonObjectView& body,
                               const AgentOf& agent_of, RecordedRun& recorded) const {
   const std::string& kind = entry.kind;
@@ -201,11 +286,15 @@ core::Status History::FoldRun(const audit::Entry& entry, const core::JsonObjectV
     if (agent != nullptr) {
       recorded.core.limits = agent->limits;
       recorded.core.on_text = agent->on_text;
+      recorded.core.escalates = agent->escalates;
+      recorded.results = agent->results;
     }
   } else if (kind == "message.received") {
-    INTERLOCK_ASSIGN_OR_RETURN(std::string text, Content(entry.index, body, "text"));
-    recorded.reads.ReadUser(text);
-    Step(recorded.core, event::Message{std::move(text)});
+    INTERLOCK_ASSIGN_OR_RETURN(event::Message message, MessageOf(entry, body));
+    ReadInto(recorded.reads, message);
+    Step(recorded.core, std::move(message));
+  } else if (kind == "answer.checked") {
+    Step(recorded.core, CheckedOf(entry, body));
   } else if (kind == "plan.requested") {
     recorded.log_planning = true;
     Step(recorded.core, event::PlanRequested{});
@@ -227,19 +316,15 @@ core::Status History::FoldRun(const audit::Entry& entry, const core::JsonObjectV
 
 namespace {
 
-void FoldRead(const core::JsonObjectView& body, const RecordedCall& call, Provenance& reads) {
-  constexpr std::string_view kTag = "tag:";
-  bool trusted = false;
-  std::vector<std::string> tags;
-  const auto labels = core::JsonArrayElements(body.Raw("labels").value_or("[]"));
-  if (labels.ok()) {
-    for (const std::string_view quoted : *labels) {
-      const std::string_view label = quoted.substr(1, quoted.size() - 2);
-      trusted = trusted || label == "trusted";
-      if (label.starts_with(kTag)) tags.emplace_back(label.substr(kTag.size()));
-    }
-  }
-  reads.ReadResult(call.id.tool, ReadOf(call), trusted, std::move(tags));
+// What the release of a recorded call gives to the planner.
+std::string FoldRead(const RecordedCall& call, RecordedRun& recorded) {
+  return ReleaseInto(
+      recorded.reads, recorded.results,
+      {.id = call.id,
+       .shown = ReadOf(call),
+       .succeeded = Succeeded(call.outcome),
+       .by_handle = call.by_handle,
+       .label = {.trusted = call.trusted, .readers = call.id.Readers(), .changes = call.changes}});
 }
 
 }  // namespace
@@ -264,7 +349,10 @@ core::Status History::FoldEntry(const audit::Entry& entry, const AgentOf& agent_
     }
     INTERLOCK_RETURN_IF_ERROR(FoldCall(entry, *body, *call));
     for (const Event& event : EventsOf(kind, *call)) Step(recorded.core, event);
-    if (kind == "result.released") FoldRead(*body, *call, recorded.reads);
+    if (kind == "result.released") {
+      const std::string named = FoldRead(*call, recorded);
+      if (!named.empty()) Step(recorded.core, event::CallReleased{call->id.call, named});
+    }
   }
   // The core may be a step ahead of the log (it says what should follow); the log is what happened.
   recorded.core.state = recorded.log_state;

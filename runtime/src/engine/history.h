@@ -36,6 +36,9 @@ struct RecordedCall {
   bool withheld = false;  // from the planner and the caller; result rules said so
   std::string withheld_code;
   std::string withheld_say;
+  bool by_handle = false;                      // the planner was given a name for it, not the text
+  bool trusted = false;                        // as its release says
+  std::vector<policies::LabelChange> changes;  // what rules said of it or of its parts
   std::string level;
   int attempt = 0;  // of the newest intent; 0: none
   std::int64_t intent_us = 0;
@@ -48,6 +51,7 @@ struct RecordedRun {
   std::string agent_digest;
   std::vector<RecordedCall> calls;
   Provenance reads;                         // what the planner has read
+  ResultsAs results = ResultsAs::kText;     // how its agent is given results
   RunState log_state = RunState::kRunning;  // as the newest entry leaves it
   std::int64_t last_seq = -1;               // run_seq of the newest entry that was read
   bool log_planning = false;                // a plan was requested and none came
@@ -59,6 +63,20 @@ std::string ObservationOf(const RecordedCall& call);
 core::Json ShownOf(const RecordedCall& call);
 // What of it the planner read: its result as shown, or what its tool said of a failure.
 core::Json ReadOf(const RecordedCall& call);
+// Takes a message into what was read, unless it is withheld.
+void ReadInto(Provenance& reads, const event::Message& message);
+
+// A result that is released now.
+struct ReleasedResult {
+  const CallIdentity& id;
+  const core::Json& shown;  // or what its tool said of a failure
+  bool succeeded = false;
+  bool by_handle = false;
+  ResultLabel label;
+};
+// Takes it into what was read or may be named. Gives what the planner reads in place of the
+// observation so far; empty: just that.
+std::string ReleaseInto(Provenance& reads, ResultsAs results, ReleasedResult result);
 
 class History {
  public:
@@ -83,6 +101,13 @@ class History {
                          RecordedRun& recorded) const;
   core::Status FoldRun(const audit::Entry& entry, const core::JsonObjectView& body,
                        const AgentOf& agent_of, RecordedRun& recorded) const;
+  core::StatusOr<event::Message> MessageOf(const audit::Entry& entry,
+                                           const core::JsonObjectView& body) const;
+  event::AnswerChecked CheckedOf(const audit::Entry& entry, const core::JsonObjectView& body) const;
+  void FoldLabels(const audit::Entry& entry, const core::JsonObjectView& body,
+                  RecordedCall& call) const;
+  void FoldShown(const audit::Entry& entry, const core::JsonObjectView& body,
+                 RecordedCall& call) const;
   core::Status FoldCall(const audit::Entry& entry, const core::JsonObjectView& body,
                         RecordedCall& call) const;
 

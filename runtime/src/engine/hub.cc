@@ -29,6 +29,24 @@ GateParts GatePartsOf(EngineParts& parts, Journal& journal) {
           .limits = parts.limits};
 }
 
+// Only ever shown to a planner: it is in no registry, and the gate knows no such tool.
+std::shared_ptr<const tools::Tool> MakeEscalateTool() {
+  tools::Manifest manifest;
+  manifest.name = kEscalateTool;
+  manifest.description =
+      "Hands this conversation over to a person and ends it. Say in `summary` what was asked, "
+      "what was done and what is left to do.";
+  manifest.input_schema = {{"type", "object"},
+                           {"properties", {{"summary", {{"type", "string"}, {"minLength", 1}}}}},
+                           {"required", {"summary"}},
+                           {"additionalProperties", false}};
+  manifest.effect = tools::Effect::kRead;
+  manifest.builtin = "escalate";
+  auto tool = tools::Tool::FromManifest(std::move(manifest));
+  INTERLOCK_CHECK(tool.ok());
+  return *std::move(tool);
+}
+
 template <typename Row>
 core::StatusOr<Row> RowOf(const audit::Log& log, typename State::Peeked<Row> peeked,
                           const std::string& key, const char* key_column, std::string_view what) {
@@ -56,7 +74,8 @@ Hub::Hub(EngineParts p)
       journal(*parts.log, *parts.state, parts.bundle),
       gate(GatePartsOf(parts, journal)),
       history(*parts.log, *parts.keys),
-      archives(parts.folder, *parts.keys) {}
+      archives(parts.folder, *parts.keys),
+      escalate_tool(MakeEscalateTool()) {}
 
 Hub::~Hub() { Stop(); }
 
@@ -406,6 +425,10 @@ core::StatusOr<CallIdentity> Hub::ContextOf(const RunRow& row) const {
   id.user = json.value("user", "");
   id.subject = json.value("subject", "");
   id.roles = json.value("roles", std::vector<std::string>{});
+  INTERLOCK_ASSIGN_OR_RETURN(const std::string session,
+                             history.Content(entry.index, *body, "session"));
+  INTERLOCK_ASSIGN_OR_RETURN(core::Json values, core::ParseJson(session, core::kPayloadLimits));
+  id.session = std::make_shared<core::Json>(std::move(values));
   return id;
 }
 

@@ -84,7 +84,7 @@ class Hub {
     bool complete = false;
   };
   core::StatusOr<Grants> GrantsOf(const RecordedCall& call) const;
-  // Who a run is for: principal, roles, user, subject, agent (from run.started).
+  // Who a run is for: principal, roles, user, subject, agent, session (from run.started).
   core::StatusOr<CallIdentity> ContextOf(const RunRow& row) const;
   // The entries that tell of a call: where History::Call looks.
   static std::vector<std::uint64_t> IndexesOf(const CallRow& row);
@@ -96,6 +96,8 @@ class Hub {
   Gate gate;
   History history;
   Archives archives;
+  // What a planner hands a run over with (kEscalateTool).
+  const std::shared_ptr<const tools::Tool> escalate_tool;
   Place here() const { return {parts.log, &history}; }
 
  private:

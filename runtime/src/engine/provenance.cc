@@ -1,6 +1,8 @@
 #include "engine/provenance.h"
 
 #include <algorithm>
+#include <charconv>
+#include <optional>
 
 namespace interlock::runtime {
 namespace {
@@ -57,10 +59,52 @@ void AppendLeaves(const core::Json& value, std::string& words) {
 
 }  // namespace
 
-void Provenance::ReadUser(std::string_view text) {
-  Read({.words = std::string(text),
-        .label = {.trusted = true, .sources = {"user"}, .tags = {}, .readers = {"*"}},
-        .user = true});
+namespace {
+
+// Of the part of a result at `path` ("result.items.1.mail"): of the manifest's word and of every
+// rule that spoke of it, of what holds it or of what it holds.
+policies::Label LabelAt(std::string_view tool, const ResultLabel& result, std::string_view path) {
+  policies::Label label{.trusted = result.trusted,
+                        .sources = {"tool:" + std::string(tool)},
+                        .tags = {},
+                        .readers = result.readers};
+  const auto within = [](std::string_view inner, std::string_view outer) {
+    return inner.starts_with(outer) && (inner.size() == outer.size() || inner[outer.size()] == '.');
+  };
+  for (const policies::LabelChange& change : result.changes) {
+    if (!within(path, change.path) && !within(change.path, path)) continue;
+    label.trusted = label.trusted && !change.untrusted;
+    for (const std::string& tag : change.tags) {
+      if (tag.starts_with(kReaderTag)) {
+        label.readers.push_back(tag.substr(kReaderTag.size()));
+      } else {
+        label.tags.push_back(tag);
+      }
+    }
+  }
+  for (std::vector<std::string>* list : {&label.tags, &label.readers}) {
+    std::sort(list->begin(), list->end());
+    list->erase(std::unique(list->begin(), list->end()), list->end());
+  }
+  const bool everybody =
+      std::find(label.readers.begin(), label.readers.end(), "*") != label.readers.end();
+  if (everybody) label.readers = {"*"};
+  return label;
+}
+
+}  // namespace
+
+// An operator's words are trusted as the tenant's own are; they are not the user's.
+void Provenance::ReadMessage(const MessageWords& message) {
+  std::vector<std::string> tags = message.tags;
+  std::sort(tags.begin(), tags.end());
+  tags.erase(std::unique(tags.begin(), tags.end()), tags.end());
+  Read({.words = std::string(message.text),
+        .label = {.trusted = !message.untrusted,
+                  .sources = {std::string(message.from)},
+                  .tags = std::move(tags),
+                  .readers = {"*"}},
+        .user = message.from == "user" && !message.untrusted});
 }
 
 void Provenance::ReadSession(const core::Json& session) {
@@ -70,17 +114,67 @@ void Provenance::ReadSession(const core::Json& session) {
   if (!text.words.empty()) Read(std::move(text));
 }
 
-void Provenance::ReadResult(std::string_view tool, const core::Json& result, bool trusted,
-                            std::vector<std::string> tags) {
-  std::sort(tags.begin(), tags.end());
-  tags.erase(std::unique(tags.begin(), tags.end()), tags.end());
-  Text text{.words = "",
-            .label = {.trusted = trusted,
-                      .sources = {"tool:" + std::string(tool)},
-                      .tags = std::move(tags),
-                      .readers = {}}};
+void Provenance::ReadResult(std::string_view tool, const core::Json& result,
+                            const ResultLabel& label) {
+  Text text{.words = "", .label = LabelAt(tool, label, "result")};
   AppendLeaves(result, text.words);
   Read(std::move(text));
+}
+
+void Provenance::HoldResult(std::string_view tool, core::Json result, ResultLabel label) {
+  held_.push_back(
+      {.tool = std::string(tool), .value = std::move(result), .label = std::move(label)});
+}
+
+namespace {
+
+core::Status NoSuchPart(std::string_view handle) {
+  return core::InvalidArgument("there is nothing at `" + std::string(handle.substr(0, 64)) +
+                               "`; write a result's name and a path into it: r3.items[0].email");
+}
+
+// The digits at the front of `text`, which lose them; nullopt: none, or too many.
+std::optional<std::size_t> TakeNumber(std::string_view& text) {
+  std::size_t number = 0;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), number);
+  if (error != std::errc()) return std::nullopt;
+  text.remove_prefix(static_cast<std::size_t>(end - text.data()));
+  return number;
+}
+
+}  // namespace
+
+core::StatusOr<HandledValue> Provenance::At(std::string_view handle) const {
+  std::string_view left = handle;
+  if (handle.size() > kHandleBytesMax || !left.starts_with('r')) return NoSuchPart(handle);
+  left.remove_prefix(1);
+  const auto number = TakeNumber(left);
+  if (!number || *number == 0 || *number > held_.size()) return NoSuchPart(handle);
+  const Held& held = held_[*number - 1];
+  const core::Json* at = &held.value;
+  std::string path = "result";
+  while (!left.empty()) {
+    const bool index = left.front() == '[';
+    const bool name = left.front() == '.';
+    left.remove_prefix(1);
+    if (index && at->is_array()) {
+      const auto position = TakeNumber(left);
+      if (!position || *position >= at->size() || !left.starts_with(']')) return NoSuchPart(handle);
+      left.remove_prefix(1);
+      at = &(*at)[*position];
+      path += "." + std::to_string(*position + 1);  // rules count from 1
+    } else if (name && at->is_object()) {
+      const std::string member(left.substr(0, left.find_first_of(".[")));
+      const auto found = at->find(member);
+      if (found == at->end()) return NoSuchPart(handle);
+      left.remove_prefix(member.size());
+      at = &*found;
+      path += "." + member;
+    } else {
+      return NoSuchPart(handle);
+    }
+  }
+  return HandledValue{.value = *at, .label = LabelAt(held.tool, held.label, path)};
 }
 
 void Provenance::Read(Text text) {
@@ -116,33 +210,38 @@ policies::Label Provenance::LabelOf(const core::Json& leaf) const {
   } else if (leaf.is_number()) {
     origin = OriginOf(core::CanonicalJson(leaf), /*number=*/true);
   }
-  if (origin != nullptr) return *origin;
+  return origin != nullptr ? *origin : ModelLabel();
+}
+
+policies::Label Provenance::ModelLabel() const {
   static const policies::Label kModel{
       .trusted = true, .sources = {"model"}, .tags = {}, .readers = {"*"}};
   return policies::Join(context_, kModel);
 }
 
-void Provenance::Walk(const core::Json& value, std::string& path,
+void Provenance::Walk(const core::Json& value, std::string& path, const HandleLabels& handles,
                       policies::LabelMap& labels) const {
-  if (!value.is_structured() || value.empty()) {
+  const auto handle = handles.find(path);
+  const bool named = handle != handles.end();
+  if (named || !value.is_structured() || value.empty()) {
     // A name with a dot in it may spell the path of another leaf.
     const auto there = labels.all().find(path);
-    const policies::Label label = LabelOf(value);
+    const policies::Label label = named ? handle->second : LabelOf(value);
     return labels.Set(path, there == labels.all().end() ? label : Join(there->second, label));
   }
   const std::size_t length = path.size();
   std::size_t position = 0;
   for (const auto& [name, member] : value.items()) {
     path.append(".").append(value.is_object() ? name : std::to_string(++position));
-    Walk(member, path, labels);
+    Walk(member, path, handles, labels);
     path.resize(length);
   }
 }
 
-policies::LabelMap Provenance::LabelsOf(const core::Json& args) const {
+policies::LabelMap Provenance::LabelsOf(const core::Json& args, const HandleLabels& handles) const {
   policies::LabelMap labels;
   std::string path = "args";
-  Walk(args, path, labels);
+  Walk(args, path, handles, labels);
   return labels;
 }
 

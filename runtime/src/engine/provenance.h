@@ -5,11 +5,13 @@
 // which may have had all that it read in mind: it carries the join of all labels.
 #pragma once
 
+#include <map>
 #include <string>
 #include <string_view>
 #include <vector>
 
 #include "core/json.h"
+#include "policies/decision.h"
 #include "policies/labels.h"
 
 namespace interlock::runtime {
@@ -20,20 +22,53 @@ inline constexpr std::size_t kSpanBytesMin = 8;
 // what the model writes, and once untrusted content was among it no argument is trusted any more.
 inline constexpr std::size_t kReadBytesMax = 4 * 1024 * 1024;
 
+inline constexpr std::size_t kHandleBytesMax = 512;
+// A tag "reader:maria" of a rule names who may see a value; "reader:*": everybody.
+inline constexpr std::string_view kReaderTag = "reader:";
+
+// A message as the planner may read it.
+struct MessageWords {
+  std::string_view from;  // "user" or "operator"
+  std::string_view text;
+  bool untrusted = false;         // a rule said so
+  std::vector<std::string> tags;  // that rules put on it
+};
+
+// What rules and the manifest say of a result, "result" being the whole of it.
+struct ResultLabel {
+  bool trusted = false;  // by its tool
+  std::vector<std::string> readers;
+  std::vector<policies::LabelChange> changes;  // by rules, of it or of parts of it
+};
+
+// A result that may be named without being read: what stands there, and its label.
+struct HandledValue {
+  core::Json value;
+  policies::Label label;
+};
+
+// Labels of arguments that were named and not written, by path ("args.to").
+using HandleLabels = std::map<std::string, policies::Label, std::less<>>;
+
 // Of one run; used by one thread at a time. Copies of what was read, one byte for a byte.
 class Provenance {
  public:
-  // A message of the run's user.
-  void ReadUser(std::string_view text);
+  void ReadMessage(const MessageWords& message);
   // What the integrator set: trusted, source "session".
   void ReadSession(const core::Json& session);
-  // What the planner was shown of a call of `tool`; `tags` are those that rules put on it.
-  void ReadResult(std::string_view tool, const core::Json& result, bool trusted,
-                  std::vector<std::string> tags);
+  // What the planner was shown of a call of `tool`.
+  void ReadResult(std::string_view tool, const core::Json& result, const ResultLabel& label);
+  // What it may name and was not shown. Results get names "r1", "r2", … in the order of this.
+  void HoldResult(std::string_view tool, core::Json result, ResultLabel label);
+  std::size_t held() const { return held_.size(); }
+  // "r3.items[0].email". Errors: kInvalidArgument, one line for the planner.
+  core::StatusOr<HandledValue> At(std::string_view handle) const;
 
   // Labels of every leaf of `args`, by path ("args.to.1.mail": the first of a list), and of empty
   // lists and objects.
-  policies::LabelMap LabelsOf(const core::Json& args) const;
+  policies::LabelMap LabelsOf(const core::Json& args, const HandleLabels& handles = {}) const;
+  // Of what the model writes by itself: the join of all that it has read.
+  policies::Label ModelLabel() const;
   // Whether anything untrusted was read.
   bool untrusted() const { return !context_.trusted; }
 
@@ -43,13 +78,20 @@ class Provenance {
     policies::Label label;
     bool user = false;
   };
+  struct Held {
+    std::string tool;
+    core::Json value;
+    ResultLabel label;
+  };
   void Read(Text text);
   policies::Label LabelOf(const core::Json& leaf) const;
   // Null: nobody's words but the model's.
   const policies::Label* OriginOf(std::string_view words, bool number) const;
-  void Walk(const core::Json& value, std::string& path, policies::LabelMap& labels) const;
+  void Walk(const core::Json& value, std::string& path, const HandleLabels& handles,
+            policies::LabelMap& labels) const;
 
   std::vector<Text> texts_;
+  std::vector<Held> held_;
   std::size_t bytes_ = 0;
   bool forgot_untrusted_ = false;  // untrusted content beyond kReadBytesMax
   policies::Label context_{.trusted = true, .sources = {}, .tags = {}, .readers = {"*"}};

@@ -29,6 +29,7 @@ struct RunRow {
   std::string newest_hash;       // hex
   std::int64_t message_us = 0;   // when the newest message came
   std::int64_t messages = 0;     // of the user, so far
+  std::int64_t untrusted = 0;    // 1: the planner was given untrusted content
   std::int64_t text_index = -1;  // entry that holds the answer, question or failure (slot 0)
   std::string code;
   static constexpr std::string RunRow::*kKey = &RunRow::run;
@@ -40,7 +41,7 @@ struct RunRow {
     visit("steps", r.steps), visit("first_index", r.first_index);
     visit("newest_index", r.newest_index), visit("entries", r.entries);
     visit("newest_hash", r.newest_hash), visit("message_us", r.message_us);
-    visit("messages", r.messages);
+    visit("messages", r.messages), visit("untrusted", r.untrusted);
     visit("text_index", r.text_index), visit("code", r.code);
   }
 };

@@ -7,37 +7,6 @@
 #include "engine/run_state.h"
 
 namespace interlock::runtime {
-namespace {
-
-std::string PlannerCode(const core::Status& status) {
-  switch (status.code()) {
-    case core::StatusCode::kDeadlineExceeded:
-      return "PLANNER_TIMEOUT";
-    case core::StatusCode::kUnavailable:
-      return "PLANNER_UNAVAILABLE";
-    case core::StatusCode::kInvalidArgument:
-      return "PLANNER_REPLY";
-    case core::StatusCode::kCancelled:
-      return "PLANNER_CANCELLED";
-    default:
-      return "PLANNER";
-  }
-}
-
-std::string_view FinishName(Finish finish) {
-  switch (finish) {
-    case Finish::kCalls:
-      return "calls";
-    case Finish::kAnswer:
-      return "answer";
-    case Finish::kAsk:
-      return "ask";
-  }
-  return "answer";
-}
-
-}  // namespace
-
 RunActor::RunActor(Hub& hub, std::string run)
     : hub_(hub), run_(std::move(run)), worker_(hub.WorkerOf(run_)), timer_(worker_.io) {}
 
@@ -47,7 +16,7 @@ void RunActor::Accept(const Event& event, std::int64_t seq) {
   if (!loaded_ && !gone_) Load();
   if (loaded_ && seq > loaded_seq_) {
     const auto* message = std::get_if<event::Message>(&event);
-    if (message != nullptr) reads_.ReadUser(message->text);
+    if (message != nullptr) ReadInto(reads_, *message);
     Handle(event);
   }
   MaybeLeave();
@@ -78,6 +47,7 @@ void RunActor::Load() {
   base_ = std::move(recorded->base);
   sealer_ = hub_.SealerFor(*key);
   reads_ = std::move(recorded->reads);
+  results_ = recorded->results;
   agent_ = hub_.PinnedAgent(base_.agent, recorded->agent_digest);
   if (agent_ != nullptr) {
     const auto found = hub_.parts.planners.find(agent_->planner);
@@ -221,7 +191,7 @@ void RunActor::Perform(const effect::WaitForUser& wait) {
   Draft waiting = MakeDraft("run.waiting", "engine");
   const std::string text = sealer_->Text(waiting, wait.text);
   BodyWriter(waiting).String("for", "user").Raw("text", text).Close();
-  std::vector<Draft> drafts;
+  std::vector<Draft> drafts = TakeChecks();
   drafts.push_back(std::move(waiting));
   Spawn(WriteUnlessNews(std::move(drafts), [](State&) { return true; }));
 }
@@ -258,13 +228,14 @@ void RunActor::Perform(const effect::BeginCancel&) {
 
 void RunActor::Perform(const effect::Finish& finish) {
   open_approvals_.clear();
-  std::vector<Draft> drafts;
-  if (finish.state == RunState::kCompleted) {
-    Draft done = MakeDraft("run.completed", "engine");
-    const std::string answer = sealer_->Text(done, finish.answer);
-    BodyWriter(done).Raw("answer", answer).Close();
+  std::vector<Draft> drafts = TakeChecks();
+  const bool completed = finish.state == RunState::kCompleted;
+  if (completed || finish.state == RunState::kEscalated) {
+    Draft done = MakeDraft(completed ? "run.completed" : "run.escalated", "engine");
+    const std::string text = sealer_->Text(done, finish.answer);
+    BodyWriter(done).Raw(completed ? "answer" : "summary", text).Close();
     drafts.push_back(std::move(done));
-    return Spawn(WriteUnlessNews(std::move(drafts), [](State&) { return true; }));
+    return Spawn(WriteEnd(std::move(drafts), Unless::kNews));
   }
   if (finish.state == RunState::kCancelled) {
     Draft cancelled = MakeDraft("run.cancelled", "engine");
@@ -276,17 +247,26 @@ void RunActor::Perform(const effect::Finish& finish) {
     BodyWriter(failed).String("code", finish.code).Raw("reason", reason).Close();
     drafts.push_back(std::move(failed));
   }
-  Spawn(WriteEnd(std::move(drafts)));
+  Spawn(WriteEnd(std::move(drafts), Unless::kNothing));
 }
 
 // What is still open is seen in the serial section: somebody may be answering right now.
-asio::awaitable<void> RunActor::WriteEnd(std::vector<Draft> drafts) {
-  core::Status status = co_await hub_.journal.Commit([this, &drafts](Serial& serial) {
-    INTERLOCK_RETURN_IF_ERROR(VoidOpenApprovals(serial, run_, "run ended"));
-    for (Draft& draft : drafts) INTERLOCK_RETURN_IF_ERROR(serial.Append(draft).status());
-    return core::OkStatus();
-  });
-  if (!status.ok()) Stall();
+asio::awaitable<void> RunActor::WriteEnd(std::vector<Draft> drafts, Unless unless) {
+  bool news = false;
+  core::Status status = co_await hub_.journal.Commit(
+      [this, &drafts, &news, unless, read = core_.user_messages](Serial& serial) {
+        news = unless == Unless::kNews && HasNews(serial, read);
+        if (news) return core::OkStatus();
+        INTERLOCK_RETURN_IF_ERROR(VoidOpenApprovals(serial, run_, "run ended"));
+        for (Draft& draft : drafts) INTERLOCK_RETURN_IF_ERROR(serial.Append(draft).status());
+        return core::OkStatus();
+      });
+  if (!status.ok() || news) Stall();
+}
+
+bool RunActor::HasNews(Serial& serial, std::int64_t read) const {
+  const RunRow* row = serial.state().FindRun(run_);
+  return row == nullptr || IsEnding(row->state) || row->messages != read;
 }
 
 asio::awaitable<void> RunActor::Write(std::vector<Draft> drafts) {
@@ -297,20 +277,19 @@ asio::awaitable<void> RunActor::Write(std::vector<Draft> drafts) {
   if (!status.ok()) Stall();
 }
 
-// Says that the run waits or is complete, unless the log knows better by now: a message that the
+// Says that the run waits, unless the log knows better by now: a message that the
 // core has not read, a cancel, or nothing left of what it waits for. Then nothing is said, and the
 // run is read back from the log.
 asio::awaitable<void> RunActor::WriteUnlessNews(std::vector<Draft> drafts,
                                                 std::function<bool(State&)> open) {
   bool news = false;
-  core::Status status = co_await hub_.journal.Commit([this, &drafts, &open, &news,
-                                                      read = core_.user_messages](Serial& serial) {
-    const RunRow* row = serial.state().FindRun(run_);
-    news = row == nullptr || IsEnding(row->state) || row->messages != read || !open(serial.state());
-    if (news) return core::OkStatus();
-    for (Draft& draft : drafts) INTERLOCK_RETURN_IF_ERROR(serial.Append(draft).status());
-    return core::OkStatus();
-  });
+  core::Status status = co_await hub_.journal.Commit(
+      [this, &drafts, &open, &news, read = core_.user_messages](Serial& serial) {
+        news = HasNews(serial, read) || !open(serial.state());
+        if (news) return core::OkStatus();
+        for (Draft& draft : drafts) INTERLOCK_RETURN_IF_ERROR(serial.Append(draft).status());
+        return core::OkStatus();
+      });
   if (!status.ok() || news) Stall();
 }
 
@@ -320,99 +299,6 @@ Draft RunActor::MakeDraft(std::string_view kind, std::string actor) const {
   draft.run = run_;
   draft.actor = std::move(actor);
   return draft;
-}
-
-// ---------------------------------------------------------------- planning
-
-PlanRequest RunActor::MakePlanRequest() {
-  PlanRequest request;
-  request.run = run_;
-  request.agent = agent_->name;
-  request.step = core_.steps;
-  request.model = agent_->model;
-  request.messages.push_back(
-      {.role = Role::kSystem, .text = agent_->prompt, .calls = {}, .call_id = ""});
-  request.messages.insert(request.messages.end(), core_.messages.begin(), core_.messages.end());
-  for (const auto& tool : hub_.parts.registry->tools()) {
-    if (AgentMayUse(*agent_, tool->manifest().name)) request.tools.push_back(tool);
-  }
-  request.session = *base_.session;
-  request.deadline_monotonic_us =
-      hub_.parts.clock->MonotonicMicros() + hub_.parts.limits.plan_wait_us;
-  return request;
-}
-
-// What the planner will read is released in the same durable step that records the request (rule
-// 7).
-asio::awaitable<void> RunActor::RequestPlan() {
-  if (hub_.stopping()) co_return Stall();
-  std::vector<Draft> drafts;
-  std::vector<std::string> shown;
-  for (Unreleased& result : unreleased_) {
-    drafts.push_back(DraftResultReleased(result.id, *sealer_, result.release));
-    shown.push_back(result.id.call);
-    reads_.ReadResult(result.id.tool, result.shown, !result.release.untrusted,
-                      std::move(result.release.tags));
-  }
-  unreleased_.clear();
-  Step(core_, event::PlanRequested{});
-  Draft requested = MakeDraft("plan.requested", "engine");
-  BodyWriter(requested)
-      .Int("messages", static_cast<std::int64_t>(core_.messages.size()))
-      .String("planner", agent_->planner)
-      .Raw("results", JsonStrings(shown))
-      .Int("step", core_.steps)
-      .Close();
-  drafts.push_back(std::move(requested));
-  co_await Write(std::move(drafts));
-  if (!stalled_) co_await AskPlanner();
-}
-
-asio::awaitable<void> RunActor::AskPlanner() {
-  PlanRequest request = MakePlanRequest();
-  const std::int64_t step = request.step;
-  auto start = [this, &request](std::function<void(core::StatusOr<Plan>)> done) {
-    planner_handle_ = planner_->Propose(std::move(request), std::move(done));
-  };
-  core::StatusOr<Plan> plan = co_await Await<core::StatusOr<Plan>>(std::move(start));
-  planner_handle_ = 0;
-  if (plan.ok() && plan->calls.size() > kPlanCallsMax) {
-    plan = core::InvalidArgument("the plan holds more than " + std::to_string(kPlanCallsMax) +
-                                 " calls");
-  }
-  Draft received = MakeDraft("plan.received", "planner:" + agent_->planner);
-  const bool ok = plan.ok();
-  const std::string code = ok ? "" : PlannerCode(plan.status());
-  const std::string reason = ok ? "" : std::string(core::Message(plan.status()).substr(0, 500));
-  if (ok) {
-    const std::string sealed = sealer_->JsonText(received, PlanToJson(*plan));
-    BodyWriter(received)
-        .Int("calls", static_cast<std::int64_t>(plan->calls.size()))
-        .String("finish", FinishName(plan->finish))
-        .Raw("plan", sealed)
-        .Int("step", step)
-        .Int("tokens_in", plan->prompt_tokens)
-        .Int("tokens_out", plan->completion_tokens)
-        .Close();
-  } else {
-    const std::string sealed = sealer_->Text(received, reason);  // may tell what the model said
-    BodyWriter(received)
-        .Int("calls", 0)
-        .String("code", code)
-        .String("finish", "error")
-        .Raw("reason", sealed)
-        .Int("step", step)
-        .Close();
-  }
-  std::vector<Draft> drafts;
-  drafts.push_back(std::move(received));
-  co_await Write(std::move(drafts));
-  if (stalled_) co_return;
-  if (ok) {
-    Handle(event::PlanReceived{std::move(*plan)});
-  } else {
-    Handle(event::PlanFailed{code, reason});
-  }
 }
 
 }  // namespace interlock::runtime

@@ -6,6 +6,7 @@
 #include <map>
 #include <memory>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "engine/hub.h"
@@ -44,12 +45,14 @@ class RunActor : public std::enable_shared_from_this<RunActor> {
     CallIdentity id;
     Release release;
     core::Json shown;
+    bool succeeded = false;
   };
 
   void Perform(const effect::RequestPlan&);
   void Perform(const effect::AskPlannerAgain&);
   void Perform(const effect::StartCalls&);
   void Perform(const effect::ResumeCall& resume);
+  void Perform(const effect::CheckAnswer& check);
   void Perform(const effect::Park&);
   void Perform(const effect::WaitForUser& wait);
   void Perform(const effect::WaitForPerson&);
@@ -65,7 +68,10 @@ class RunActor : public std::enable_shared_from_this<RunActor> {
   asio::awaitable<void> Write(std::vector<Draft> drafts);
   asio::awaitable<void> WriteUnlessNews(std::vector<Draft> drafts,
                                         std::function<bool(State&)> open);
-  asio::awaitable<void> WriteEnd(std::vector<Draft> drafts);
+  enum class Unless { kNothing, kNews };
+  asio::awaitable<void> WriteEnd(std::vector<Draft> drafts, Unless unless);
+  // Writer thread: whether the log knows what the core has not read: a message or a cancel.
+  bool HasNews(Serial& serial, std::int64_t read) const;
 
   void Spawn(asio::awaitable<void> work);
   std::unique_ptr<Ticket> NewTicket(const CallSlot& slot);
@@ -76,6 +82,10 @@ class RunActor : public std::enable_shared_from_this<RunActor> {
   void MaybeLeave();
   void ArmTimer();
   PlanRequest MakePlanRequest();
+  JudgedText JudgeAnswer(const effect::CheckAnswer& check);
+  bool FitsSchema(std::string& answer, JudgedText& judged) const;
+  std::vector<Draft> TakeChecks() { return std::exchange(checks_, {}); }
+  std::vector<Draft> TakeReleases(std::vector<std::string>& shown);
   Draft MakeDraft(std::string_view kind, std::string actor) const;
 
   Hub& hub_;
@@ -83,6 +93,7 @@ class RunActor : public std::enable_shared_from_this<RunActor> {
   Worker& worker_;
   RunCore core_;
   Provenance reads_;  // what the planner has read
+  ResultsAs results_ = ResultsAs::kText;
   CallIdentity base_;
   const AgentFile* agent_ = nullptr;
   Planner* planner_ = nullptr;
@@ -90,6 +101,7 @@ class RunActor : public std::enable_shared_from_this<RunActor> {
   std::map<std::string, std::shared_ptr<LiveCall>> live_;
   std::map<std::string, std::vector<std::string>> open_approvals_;  // by call
   std::vector<Unreleased> unreleased_;
+  std::vector<Draft> checks_;  // of answers, to be recorded with what comes of them
   std::uint64_t planner_handle_ = 0;
   asio::steady_timer timer_;
   std::int64_t loaded_seq_ = -1;

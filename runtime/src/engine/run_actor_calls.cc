@@ -47,8 +47,10 @@ asio::awaitable<void> RunActor::StartCalls() {
 }
 
 void RunActor::KeepForRelease(Ticket& ticket) {
-  unreleased_.push_back(
-      {.id = ticket.id, .release = std::move(ticket.release), .shown = std::move(ticket.shown)});
+  unreleased_.push_back({.id = ticket.id,
+                         .release = std::move(ticket.release),
+                         .shown = std::move(ticket.shown),
+                         .succeeded = Succeeded(ticket.outcome_kind)});
 }
 
 void RunActor::AfterPass(std::shared_ptr<LiveCall> live) {

@@ -24,6 +24,11 @@ std::string WordsOf(const audit::EntryView& entry, std::string_view field) {
   return runtime::WordsOf(entry.body, field);
 }
 
+bool HasWord(std::string_view words, std::string_view word) {
+  const std::vector<std::string> all = SplitWords(words);
+  return std::find(all.begin(), all.end(), word) != all.end();
+}
+
 // A key that another call could have too, so that somebody must remember it (rule 8).
 bool HasSharedEffect(const CallRow& call) {
   return !call.effect_key.empty() && call.effect_key != call.call;
@@ -311,6 +316,10 @@ core::Status State::ApplyRun(const audit::EntryView& entry) {
     NoteRequest(entry, "message", id);
     run.message_us = entry.time_us;
     ++run.messages;
+    const bool withheld = entry.body.Bool("withheld").value_or(false);
+    if (!withheld && HasWord(WordsOf(entry, "labels"), "untrusted")) run.untrusted = 1;
+    NoteWindow(entry);
+    TakeSlots(WordsOf(entry, "counters"), entry, "message");
   } else if (kind == "plan.received") {
     run.steps = entry.body.Int("step").value_or(0) + 1;
   } else if (kind == "run.waiting") {
@@ -363,7 +372,12 @@ core::Status State::ApplyCall(const audit::EntryView& entry) {
     call.state = CallState::kWithdrawn;
     call.code = "WITHDRAWN";
   }
-  if (kind == "result.released") call.released_index = index;
+  if (kind == "result.released") {
+    call.released_index = index;
+    const bool read = !entry.body.Bool("by_handle").value_or(false);
+    const bool untrusted = HasWord(WordsOf(entry, "labels"), "untrusted");
+    if (read && untrusted && !call.run.empty()) runs_.Edit(call.run).untrusted = 1;
+  }
   return core::OkStatus();
 }
 
@@ -371,15 +385,18 @@ core::Status State::ApplyDecided(const audit::EntryView& entry, CallRow& call) {
   call.verdict = Field(entry, "effect");
   call.code = Field(entry, "code");
   call.decided_index = static_cast<std::int64_t>(entry.index);
-  const std::int64_t window_ms = entry.body.Int("window_ms").value_or(0);
-  if (window_ms > CounterWindowMs()) {
-    settings_.Edit(kCounterWindow).value = std::to_string(window_ms);
-  }
+  NoteWindow(entry);
   NoteRules(entry, call);
   if (call.verdict == "deny") call.state = CallState::kDenied;
   if (call.verdict == "refuse") call.state = CallState::kRefused;
   if (call.verdict == "ask") call.state = CallState::kParked;
   return core::OkStatus();
+}
+
+void State::NoteWindow(const audit::EntryView& entry) {
+  const std::int64_t window_ms = entry.body.Int("window_ms").value_or(0);
+  if (window_ms <= CounterWindowMs()) return;
+  settings_.Edit(kCounterWindow).value = std::to_string(window_ms);
 }
 
 // How far back any decision has counted so far: older events are of no use to anybody.
@@ -405,15 +422,20 @@ core::Status State::ApplyIntended(const audit::EntryView& entry, CallRow& call) 
     for (const std::string& lock : SplitWords(call.locks)) locks_.Edit(lock).call = call.call;
   }
   if (call.attempt > 1) return core::OkStatus();  // a retry takes no second slot
+  TakeSlots(call.counters, entry, call.call);
+  return core::OkStatus();
+}
+
+void State::TakeSlots(const std::string& counters, const audit::EntryView& entry,
+                      const std::string& by) {
   const std::int64_t window_us = CounterWindowMs() * 1000;
-  for (const std::string& key : SplitWords(call.counters)) {
+  for (const std::string& key : SplitWords(counters)) {
     CounterRow& counter = counters_.Edit(key);
     if (window_us > 0) DropBefore(counter.events, entry.time_us - window_us);
     counter.events +=
-        (counter.events.empty() ? "" : " ") + std::to_string(entry.time_us) + ":" + call.call;
+        (counter.events.empty() ? "" : " ") + std::to_string(entry.time_us) + ":" + by;
     ++counter.version;
   }
-  return core::OkStatus();
 }
 
 core::Status State::ApplyOutcome(const audit::EntryView& entry, CallRow& call) {

@@ -175,6 +175,9 @@ class State final : public audit::Projector {
   // The effect did not happen: its key is free again.
   void FreeEffect(CallRow& call);
   void FreeCounters(const CallRow& call);
+  // Slots of rate limits, for a call or a message.
+  void TakeSlots(const std::string& counters, const audit::EntryView& entry, const std::string& by);
+  void NoteWindow(const audit::EntryView& entry);
   std::int64_t CounterWindowMs();
   // The outcome is known: the locks no longer deny others.
   void SettleLocks(CallRow& call);

@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "core/json.h"
+#include "engine/entries.h"
 #include "engine/run_state.h"
 
 namespace interlock::runtime {
@@ -46,6 +48,11 @@ Effects EndCancel(RunCore& run) {
 }
 
 Effects RequestPlan(RunCore& run) {
+  if (run.limits.tokens_max > 0 && run.tokens >= run.limits.tokens_max) {
+    run.state = RunState::kFailed;
+    return {Failed("TOKEN_LIMIT", "the run used its " + std::to_string(run.limits.tokens_max) +
+                                      " tokens of the model")};
+  }
   if (run.steps >= run.limits.steps_max) {
     run.state = RunState::kFailed;
     return {Failed("STEP_LIMIT",
@@ -71,9 +78,18 @@ void GoOnWaiting(RunCore& run) {
 }
 
 Effects Close(RunCore& run) {
+  const bool fails = run.closing.kind == Closing::Kind::kFailed;
+  const bool asked = run.state == RunState::kWaitingForUser;  // it was checked then
+  if (run.closing.kind != Closing::Kind::kNone && !fails && !asked && !run.closing.checked) {
+    return {effect::CheckAnswer{run.closing.kind, run.closing.text}};
+  }
   switch (run.closing.kind) {
     case Closing::Kind::kNone:
       return {};
+    case Closing::Kind::kEscalate:
+      run.state = RunState::kEscalated;
+      return {
+          effect::Finish{.state = run.state, .answer = run.closing.text, .code = "", .reason = ""}};
     case Closing::Kind::kAsk:
       return WaitAs(run, RunState::kWaitingForUser, effect::WaitForUser{run.closing.text});
     case Closing::Kind::kAnswer:
@@ -100,8 +116,10 @@ Effects Next(RunCore& run) {
   const bool person = Any(run, SlotPhase::kPerson);
   // Results wait for the parked calls of their plan, so that the planner reads one complete
   // picture; a message does not wait (rule 15).
-  if (run.news || (HasUnread(run) && !waits && !person)) return RequestPlan(run);
+  const bool hands_over = run.closing.kind == Closing::Kind::kEscalate;
+  if (run.news || (HasUnread(run) && !waits && !person && !hands_over)) return RequestPlan(run);
   if (person) return WaitAs(run, RunState::kWaitingForPerson, effect::WaitForPerson{});
+  if (hands_over) return Close(run);  // its open approvals end with it
   if (waits) return WaitAs(run, RunState::kWaitingForApproval, effect::Park{});
   return Close(run);
 }
@@ -142,6 +160,8 @@ Effects On(RunCore& run, const event::Message& message) {
   run.messages.push_back({.role = Role::kUser, .text = message.text, .calls = {}, .call_id = ""});
   run.news = true;
   ++run.user_messages;
+  run.repeats = 0;
+  run.repairs = 0;
   GoOnWaiting(run);
   return Next(run);
 }
@@ -161,10 +181,47 @@ Effects On(RunCore& run, const event::PlanRequested&) {
   return {};
 }
 
+// Whether the plan makes the calls of the plan before it, in the same words.
+bool SameCallsAgain(const RunCore& run, const Plan& plan) {
+  const auto last =
+      std::find_if(run.messages.rbegin(), run.messages.rend(),
+                   [](const ChatMessage& message) { return message.role == Role::kAssistant; });
+  if (last == run.messages.rend() || plan.calls.empty()) return false;
+  return std::equal(plan.calls.begin(), plan.calls.end(), last->calls.begin(), last->calls.end(),
+                    [](const ProposedCall& a, const ProposedCall& b) {
+                      return a.tool == b.tool && a.args_text == b.args_text;
+                    });
+}
+
+// The call that hands the run over is answered only if something comes in between.
+void HandOver(RunCore& run, const ProposedCall& call, std::int64_t step, std::int64_t position) {
+  const auto args = core::ParseJson(call.args_text, core::kPayloadLimits);
+  const bool fits = args.ok() && args->is_object() && args->size() == 1 &&
+                    args->contains("summary") && (*args)["summary"].is_string();
+  if (fits) {
+    run.closing = {.kind = Closing::Kind::kEscalate,
+                   .text = (*args)["summary"].get<std::string>(),
+                   .code = "",
+                   .reason = ""};
+  }
+  run.slots.push_back(
+      {.proposed = call,
+       .step = step,
+       .position = position,
+       .call = "",
+       .phase = SlotPhase::kDone,
+       .observation =
+           fits ? ObservationFailed("NOT_HANDED_OVER", "the user wrote before it was handed over")
+                : ObservationFailed("BAD_ARGUMENTS", "`summary` must be given, as a text"),
+       .shown = false});
+}
+
 Effects On(RunCore& run, const event::PlanReceived& received) {
   run.planning = false;
   const std::int64_t step = run.steps++;
   const Plan& plan = received.plan;
+  run.tokens += plan.prompt_tokens + plan.completion_tokens;
+  run.repeats = SameCallsAgain(run, plan) ? run.repeats + 1 : 1;
   run.messages.push_back(
       {.role = Role::kAssistant, .text = plan.text, .calls = plan.calls, .call_id = ""});
   if (run.closing.kind == Closing::Kind::kFailed) return Next(run);
@@ -185,7 +242,19 @@ Effects On(RunCore& run, const event::PlanReceived& received) {
                              std::to_string(run.limits.calls_max) + " calls"};
     return Next(run);
   }
+  if (run.repeats > run.limits.repeats_max) {
+    run.closing = {.kind = Closing::Kind::kFailed,
+                   .text = "",
+                   .code = "LOOP",
+                   .reason = "the planner made the very same calls " + std::to_string(run.repeats) +
+                             " times in a row"};
+    return Next(run);
+  }
   for (std::size_t i = 0; i < plan.calls.size(); ++i) {
+    if (run.escalates && plan.calls[i].tool == kEscalateTool) {
+      HandOver(run, plan.calls[i], step, static_cast<std::int64_t>(i));
+      continue;
+    }
     run.slots.push_back({.proposed = plan.calls[i],
                          .step = step,
                          .position = static_cast<std::int64_t>(i),
@@ -203,6 +272,34 @@ Effects On(RunCore& run, const event::PlanFailed& failed) {
     run.closing = {
         .kind = Closing::Kind::kFailed, .text = "", .code = failed.code, .reason = failed.reason};
   }
+  return Next(run);
+}
+
+// A refused answer goes back to the planner, a bounded number of times.
+Effects On(RunCore& run, const event::AnswerChecked& checked) {
+  Closing& closing = run.closing;
+  if (closing.kind == Closing::Kind::kNone || closing.kind == Closing::Kind::kFailed) return {};
+  if (checked.passes) {
+    closing.checked = true;
+    if (checked.changed) closing.text = checked.text;
+    return Next(run);
+  }
+  if (run.repairs >= run.limits.repairs_max) {
+    closing = {.kind = Closing::Kind::kFailed,
+               .text = "",
+               .code = checked.code == kAnswerSchema ? "ANSWER_INVALID" : "ANSWER_WITHHELD",
+               .reason = "the answer was refused " + std::to_string(run.repairs + 1) +
+                         " times: " + checked.code};
+    return Next(run);
+  }
+  ++run.repairs;
+  closing = {};
+  run.messages.push_back({.role = Role::kUser,
+                          .text = "[from the runtime, not from the user] Nobody was given this (" +
+                                  checked.code + "). " + checked.say,
+                          .calls = {},
+                          .call_id = ""});
+  run.news = true;
   return Next(run);
 }
 

@@ -36,13 +36,14 @@ struct CallSlot {
   bool shown = false;       // a tool message for it stands in the conversation
 };
 
-// What a plan without calls leaves to be done once nothing else is: a text for the user, or a
-// failure.
+// What a plan leaves to be done once nothing else is: a text for the user, a hand-over to a person,
+// or a failure.
 struct Closing {
-  enum class Kind { kNone, kAnswer, kAsk, kFailed };
+  enum class Kind { kNone, kAnswer, kAsk, kEscalate, kFailed };
   Kind kind = Kind::kNone;
-  std::string text;  // answer or question
-  std::string code;  // of a failure
+  std::string text;      // answer, question or summary
+  bool checked = false;  // rules and schema have passed it
+  std::string code;      // of a failure
   std::string reason;
 };
 
@@ -51,10 +52,14 @@ struct RunCore {
   RunState state = RunState::kRunning;
   AgentLimits limits;
   OnText on_text = OnText::kAnswer;
-  std::int64_t steps = 0;  // plans received
-  std::int64_t calls = 0;  // calls proposed
-  bool planning = false;   // a plan was requested and has not come
-  bool news = false;       // a message or late result the planner has not read
+  bool escalates = false;
+  std::int64_t steps = 0;    // plans received
+  std::int64_t calls = 0;    // calls proposed
+  std::int64_t tokens = 0;   // of the model so far
+  std::int64_t repeats = 0;  // plans in a row that made the same calls as the one before
+  std::int64_t repairs = 0;  // answers refused since the user last wrote
+  bool planning = false;     // a plan was requested and has not come
+  bool news = false;         // a message or late result the planner has not read
   Closing closing;
   std::vector<ChatMessage> messages;
   std::int64_t user_messages = 0;  // among them
@@ -64,7 +69,11 @@ struct RunCore {
 
 namespace event {
 struct Message {
-  std::string text;
+  std::string text;           // as the planner may read it
+  std::string from = "user";  // or "operator"
+  bool withheld = false;      // then `text` is ours and says so
+  bool untrusted = false;     // rules said so
+  std::vector<std::string> tags{};
 };
 struct PlanRequested {};  // durable
 struct PlanReceived {
@@ -73,6 +82,14 @@ struct PlanReceived {
 struct PlanFailed {
   std::string code;
   std::string reason;
+};
+// What rules and the agent's schema made of an answer, a question or a summary.
+struct AnswerChecked {
+  bool passes = false;
+  bool changed = false;
+  std::string text{};  // in its place, when it was changed
+  std::string code{};  // why not
+  std::string say{};   // for the planner
 };
 struct CallDeciding {
   std::int64_t step;
@@ -112,9 +129,9 @@ struct Resume {};  // after a restart or out of the parking place: what is left 
 
 using Event =
     std::variant<event::Message, event::PlanRequested, event::PlanReceived, event::PlanFailed,
-                 event::CallDeciding, event::CallParked, event::CallRunning, event::CallNeedsPerson,
-                 event::CallDone, event::CallReleased, event::CallGranted, event::TimeUp,
-                 event::Cancel, event::Resume>;
+                 event::AnswerChecked, event::CallDeciding, event::CallParked, event::CallRunning,
+                 event::CallNeedsPerson, event::CallDone, event::CallReleased, event::CallGranted,
+                 event::TimeUp, event::Cancel, event::Resume>;
 
 namespace effect {
 struct RequestPlan {};      // journal plan.requested, then ask the planner
@@ -122,6 +139,10 @@ struct AskPlannerAgain {};  // the request stands in the log, the reply was lost
 struct StartCalls {};       // every slot in kProposed, in plan order
 struct ResumeCall {         // a parked call whose approvals are complete
   std::string call;
+};
+struct CheckAnswer {  // rules and schema, before anybody reads it
+  Closing::Kind kind = Closing::Kind::kAnswer;
+  std::string text;
 };
 struct Park {};  // only parked calls are left
 struct WaitForUser {
@@ -139,9 +160,17 @@ struct Finish {
 };
 }  // namespace effect
 
-using Effect = std::variant<effect::RequestPlan, effect::AskPlannerAgain, effect::StartCalls,
-                            effect::ResumeCall, effect::Park, effect::WaitForUser,
-                            effect::WaitForPerson, effect::BeginCancel, effect::Finish>;
+using Effect =
+    std::variant<effect::RequestPlan, effect::AskPlannerAgain, effect::StartCalls,
+                 effect::ResumeCall, effect::CheckAnswer, effect::Park, effect::WaitForUser,
+                 effect::WaitForPerson, effect::BeginCancel, effect::Finish>;
+
+// The tool by whose name a planner hands a run over (AgentFile::escalates); it never reaches the
+// gate. Its argument `summary` is for whoever takes over.
+inline constexpr std::string_view kEscalateTool = "run.escalate";
+
+// Code of an answer that does not fit the agent's schema.
+inline constexpr std::string_view kAnswerSchema = "ANSWER_SCHEMA";
 
 // Applies one event and says what is to be done now. Events that no longer matter (the run is
 // final, the call is done) change nothing.

@@ -9,6 +9,7 @@ namespace interlock::runtime::cli {
 namespace {
 
 using core::Json;
+using ::testing::_;
 using ::testing::AllOf;
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
@@ -129,11 +130,20 @@ TEST_F(TimelineTest, SaysNothingOfBookkeeping) {
               ElementsAre(HasSubstr("withheld")));
 }
 
+TEST_F(TimelineTest, SaysWhatRulesMadeOfTexts) {
+  EXPECT_THAT(Lines("message.received", R"({"from":"user","withheld":true,"code":"INJECTION"})"),
+              ElementsAre(_, AllOf(HasSubstr("withheld"), HasSubstr("INJECTION"))));
+  EXPECT_THAT(Lines("answer.checked", R"({"passes":false,"what":"answer","code":"SECRET"})"),
+              ElementsAre(AllOf(HasSubstr("refused"), HasSubstr("the answer: SECRET"))));
+  EXPECT_THAT(Lines("answer.checked", R"({"passes":true,"what":"question"})"), IsEmpty());
+}
+
 TEST_F(TimelineTest, SurvivesEntriesThatMakeNoSense) {
   for (const char* kind :
        {"run.started", "run.parked", "run.completed", "plan.received", "call.proposed",
         "call.decided", "facts.gathered", "budget.held", "approval.requested", "approval.granted",
-        "call.intended", "call.outcome", "call.resolved", "moon.risen"}) {
+        "call.intended", "call.outcome", "call.resolved", "answer.checked", "message.received",
+        "moon.risen"}) {
     for (const char* body :
          {"{}", R"({"call":1,"rules":[3],"amount":"x","names":"n","money":[],"approvers":5})"}) {
       EXPECT_NO_THROW(Lines(kind, body)) << kind << " " << body;

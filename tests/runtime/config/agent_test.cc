@@ -66,6 +66,48 @@ TEST(Agent, EveryFieldMovesTheDigest) {
   }
 }
 
+constexpr char kMore[] = R"(results: handles
+escalates: true
+answer_schema:
+  type: object
+  properties: {done: {type: boolean}}
+  required: [done]
+)";
+
+TEST(Agent, ReadsWhatAnAnswerIsAndHowResultsCome) {
+  const auto agent = ParseAgent("refund.yaml", std::string(kAgent) + kMore);
+  ASSERT_TRUE(agent.ok()) << agent.status();
+  EXPECT_EQ(agent->results, ResultsAs::kHandles);
+  EXPECT_TRUE(agent->escalates);
+  ASSERT_NE(agent->answer_form, nullptr);
+  EXPECT_TRUE(agent->answer_form->ValidateResult({{"done", true}}).ok());
+  EXPECT_FALSE(agent->answer_form->ValidateResult({{"done", 1}}).ok());
+  const auto pinned = ParseAgent("refund.yaml", agent->canonical);  // as the log keeps it
+  ASSERT_TRUE(pinned.ok()) << pinned.status();
+  EXPECT_EQ(pinned->digest, agent->digest);
+  EXPECT_FALSE(pinned->answer_form->ValidateResult({{"done", 1}}).ok());
+}
+
+TEST(Agent, ReadsLimitsOfTheModelAndOfLoops) {
+  std::string text = kAgent;
+  const std::string limits = "calls_max: 7";
+  text.replace(text.find(limits), limits.size(),
+               limits + ", tokens_max: 1000, repeats_max: 3, repairs_max: 0");
+  const auto agent = ParseAgent("refund.yaml", text);
+  ASSERT_TRUE(agent.ok()) << agent.status();
+  EXPECT_EQ(agent->limits.tokens_max, 1000);
+  EXPECT_EQ(agent->limits.repeats_max, 3);
+  EXPECT_EQ(agent->limits.repairs_max, 0);
+  const auto pinned = ParseAgent("refund.yaml", agent->canonical);
+  ASSERT_TRUE(pinned.ok()) << pinned.status();
+  EXPECT_EQ(pinned->canonical, agent->canonical);
+}
+
+TEST(Agent, ASchemaThatIsNoneIsRefused) {
+  EXPECT_NE(ErrorOf(std::string(kAgent) + "answer_schema: {type: colour}\n"), "accepted");
+  EXPECT_NE(ErrorOf(std::string(kAgent) + "answer_schema: 5\n"), "accepted");
+}
+
 TEST(Agent, FaultsNameFileAndLine) {
   const std::string good = kAgent;
   EXPECT_EQ(ErrorOf(good + "colour: red\n").substr(0, 62),

@@ -184,12 +184,37 @@ std::uint64_t FakePlanner::Propose(PlanRequest request,
     const auto step = static_cast<std::size_t>(request.step);
     if (step < plans.size()) plan = plans[step];
     seen_.push_back(std::move(request));
+    if (holds_) {
+      held_[++next_] = std::move(done);
+      changed_.notify_all();
+      return next_;
+    }
   }
   done(std::move(plan));
   return 1;
 }
 
-void FakePlanner::Cancel(std::uint64_t) {}
+void FakePlanner::Cancel(std::uint64_t handle) {
+  std::function<void(core::StatusOr<Plan>)> done;
+  {
+    const std::lock_guard lock(mutex_);
+    const auto at = held_.find(handle);
+    if (at == held_.end()) return;
+    done = std::move(at->second);
+    held_.erase(at);
+  }
+  done(core::Error(core::StatusCode::kCancelled, "cancelled"));
+}
+
+void FakePlanner::Holds() {
+  const std::lock_guard lock(mutex_);
+  holds_ = true;
+}
+
+void FakePlanner::WaitUntilHeld() {
+  std::unique_lock lock(mutex_);
+  ASSERT_TRUE(changed_.wait_for(lock, kPatience, [&] { return !held_.empty(); }));
+}
 
 std::vector<PlanRequest> FakePlanner::seen() const {
   const std::lock_guard lock(mutex_);
@@ -218,18 +243,32 @@ Plan FakePlanner::Ask(std::string text) {
 
 // ---------------------------------------------------------------- harness
 
-Harness::Harness(std::string policy, std::vector<ToolSpec> specs) : policy_(std::move(policy)) {
-  char name[] = "/tmp/interlock-engine-XXXXXX";
-  folder = mkdtemp(name);
-  SetTools(specs);
+namespace {
+
+AgentFile Tester(const std::string& lines) {
   auto parsed = ParseAgent(
       "tester.yaml",
       "name: tester\nversion: \"1\"\ndescription: tests\nplanner: fake\nmodel: none\n"
       "prompt: be good\ntools: [\"*\"]\nlimits: {steps_max: 8, wall_ms: 60000, calls_max: 20}\n"
-      "on_text: answer\n");
+      "on_text: answer\n" +
+          lines);
   EXPECT_TRUE(parsed.ok()) << parsed.status();
-  agent = *parsed;
+  return parsed.ok() ? *parsed : AgentFile{};
+}
+
+}  // namespace
+
+Harness::Harness(std::string policy, std::vector<ToolSpec> specs) : policy_(std::move(policy)) {
+  char name[] = "/tmp/interlock-engine-XXXXXX";
+  folder = mkdtemp(name);
+  SetTools(specs);
+  agent = Tester("");
   Start();
+}
+
+void Harness::SetAgent(const std::string& lines) {
+  agent = Tester(lines);
+  Restart();
 }
 
 Harness::~Harness() {

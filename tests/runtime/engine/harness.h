@@ -80,7 +80,11 @@ class FakePlanner final : public Planner {
  public:
   std::uint64_t Propose(PlanRequest request,
                         std::function<void(core::StatusOr<Plan>)> done) override;
-  void Cancel(std::uint64_t) override;
+  // Of a request that is held: it ends as cancelled.
+  void Cancel(std::uint64_t handle) override;
+  // From now on requests wait for Cancel.
+  void Holds();
+  void WaitUntilHeld();
 
   static Plan Calls(std::vector<ProposedCall> calls);
   static Plan Answer(std::string text);
@@ -91,6 +95,10 @@ class FakePlanner final : public Planner {
 
  private:
   mutable std::mutex mutex_;
+  std::condition_variable changed_;
+  bool holds_ = false;
+  std::uint64_t next_ = 1;
+  std::map<std::uint64_t, std::function<void(core::StatusOr<Plan>)>> held_;
   std::vector<PlanRequest> seen_;
 };
 
@@ -121,6 +129,8 @@ class Harness {
   void RestartFrom(const std::string& copy);
   // What the next Start has: other manifests, say.
   void SetTools(const std::vector<ToolSpec>& tools);
+  // Further lines of the agent file; restarts.
+  void SetAgent(const std::string& lines);
   // From the next start on.
   void SetPolicy(std::string policy) { policy_ = std::move(policy); }
   void Stop();

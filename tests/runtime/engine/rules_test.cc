@@ -273,6 +273,16 @@ TEST(Rules, Rule11_CancelWaitsForStartedWritesAndStopsReads) {
   }
 }
 
+TEST(Rules, Rule11_ACancelReachesTheRequestToTheModel) {
+  Harness h(AllowAll(), {ReadTool("orders.get")});
+  h.planner.Holds();
+  const auto run = h.CreateRun();
+  ASSERT_TRUE(run.ok()) << run.status();
+  h.planner.WaitUntilHeld();
+  ASSERT_TRUE(h.Cancel(run->id).ok());
+  EXPECT_EQ(h.WaitForState(run->id, RunState::kCancelled).code, "CANCELLED");
+}
+
 // ------------------------------------------------------------------ rule 12
 
 TEST(Rules, Rule12_AParkedDirectCallRunsOnlyWhenTheCallerAsksAgain) {

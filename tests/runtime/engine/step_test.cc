@@ -39,7 +39,9 @@ TEST(Step, AnswerEndsTheRun) {
   RunCore run;
   Step(run, event::Message{"hi"});
   Step(run, event::PlanRequested{});
-  const auto effects = Step(run, event::PlanReceived{Text(Finish::kAnswer, "bye")});
+  EXPECT_TRUE(
+      Only<effect::CheckAnswer>(Step(run, event::PlanReceived{Text(Finish::kAnswer, "bye")})));
+  const auto effects = Step(run, event::AnswerChecked{.passes = true});
   ASSERT_TRUE(Only<effect::Finish>(effects));
   EXPECT_EQ(std::get<effect::Finish>(effects[0]).answer, "bye");
   EXPECT_TRUE(Step(run, event::Message{"more"}).empty());
@@ -92,7 +94,8 @@ TEST(Step, ResumeFindsWhatIsLeftAtEveryPoint) {
   Step(answered, event::PlanRequested{});
   Step(answered, event::PlanReceived{Text(Finish::kAsk, "which?")});
   answered.state = RunState::kRunning;  // the log does not say yet that it waits
-  EXPECT_TRUE(Only<effect::WaitForUser>(Step(answered, event::Resume{})));
+  EXPECT_TRUE(Only<effect::CheckAnswer>(Step(answered, event::Resume{})));
+  EXPECT_TRUE(Only<effect::WaitForUser>(Step(answered, event::AnswerChecked{.passes = true})));
   EXPECT_TRUE(Step(answered, event::Resume{}).empty());
 
   RunCore proposed;
@@ -121,6 +124,137 @@ TEST(Step, LimitsEndTheRun) {
   const auto effects = Step(run, event::PlanReceived{Calls(3)});
   ASSERT_TRUE(Only<effect::Finish>(effects));
   EXPECT_EQ(std::get<effect::Finish>(effects[0]).code, "CALL_LIMIT");
+}
+
+TEST(Step, ARefusedAnswerGoesBackABoundedNumberOfTimes) {
+  RunCore run;
+  run.limits.repairs_max = 1;
+  Step(run, event::Message{"hi"});
+  Step(run, event::PlanRequested{});
+  Step(run, event::PlanReceived{Text(Finish::kAnswer, "secret")});
+  const event::AnswerChecked refused{.code = "SECRET", .say = "Leave it out."};
+  EXPECT_TRUE(Only<effect::RequestPlan>(Step(run, refused)));
+  EXPECT_NE(run.messages.back().text.find("SECRET). Leave it out."), std::string::npos);
+  Step(run, event::PlanRequested{});
+  Step(run, event::PlanReceived{Text(Finish::kAnswer, "secret again")});
+  const auto effects = Step(run, refused);
+  ASSERT_TRUE(Only<effect::Finish>(effects));
+  EXPECT_EQ(std::get<effect::Finish>(effects[0]).code, "ANSWER_WITHHELD");
+}
+
+TEST(Step, WhatTheUserWritesGivesTheRepairsBack) {
+  RunCore run;
+  run.limits.repairs_max = 1;
+  Step(run, event::Message{"hi"});
+  for (int turn = 0; turn < 3; ++turn) {
+    Step(run, event::PlanRequested{});
+    Step(run, event::PlanReceived{Text(Finish::kAsk, "which?")});
+    EXPECT_TRUE(Only<effect::RequestPlan>(Step(run, event::AnswerChecked{.code = "NO"})));
+    Step(run, event::PlanRequested{});
+    Step(run, event::PlanReceived{Text(Finish::kAsk, "this one?")});
+    EXPECT_TRUE(Only<effect::WaitForUser>(Step(run, event::AnswerChecked{.passes = true})));
+    EXPECT_TRUE(Only<effect::RequestPlan>(Step(run, event::Message{"yes"})));
+  }
+}
+
+TEST(Step, TheVerySameCallsAgainAndAgainAreALoop) {
+  RunCore run;
+  run.limits.repeats_max = 3;
+  Step(run, event::Message{"hi"});
+  for (int plan = 0; plan < 3; ++plan) {
+    Step(run, event::PlanRequested{});
+    ASSERT_TRUE(Only<effect::StartCalls>(Step(run, event::PlanReceived{Calls(1)})));
+    const std::string id = "id" + std::to_string(plan);
+    Step(run, event::CallDeciding{plan, 0, id});
+    Step(run, event::CallDone{id, "a"});
+  }
+  Step(run, event::PlanRequested{});
+  const auto effects = Step(run, event::PlanReceived{Calls(1)});
+  ASSERT_TRUE(Only<effect::Finish>(effects));
+  EXPECT_EQ(std::get<effect::Finish>(effects[0]).code, "LOOP");
+}
+
+TEST(Step, OtherArgumentsAreNoLoop) {
+  RunCore run;
+  run.limits.repeats_max = 1;
+  Step(run, event::Message{"hi"});
+  for (int plan = 0; plan < 5; ++plan) {
+    Step(run, event::PlanRequested{});
+    Plan next = Calls(1);
+    next.calls[0].args_text = R"({"page":)" + std::to_string(plan) + "}";
+    ASSERT_TRUE(Only<effect::StartCalls>(Step(run, event::PlanReceived{next})));
+    const std::string id = "id" + std::to_string(plan);
+    Step(run, event::CallDeciding{plan, 0, id});
+    Step(run, event::CallDone{id, "a"});
+  }
+}
+
+TEST(Step, TokensAreCountedOverThePlans) {
+  RunCore run;
+  run.limits.tokens_max = 100;
+  Step(run, event::Message{"hi"});
+  Step(run, event::PlanRequested{});
+  Plan plan = Calls(1);
+  plan.prompt_tokens = 90;
+  plan.completion_tokens = 10;
+  Step(run, event::PlanReceived{plan});  // what was paid for is still done
+  Step(run, event::CallDeciding{0, 0, "id0"});
+  const auto effects = Step(run, event::CallDone{"id0", "a"});
+  ASSERT_TRUE(Only<effect::Finish>(effects));
+  EXPECT_EQ(std::get<effect::Finish>(effects[0]).code, "TOKEN_LIMIT");
+}
+
+Plan HandOver(std::string args) {
+  Plan plan = Calls(1);
+  plan.calls.push_back({"h", std::string(kEscalateTool), std::move(args)});
+  return plan;
+}
+
+TEST(Step, AHandOverWaitsForTheCallsBesideIt) {
+  RunCore run;
+  run.escalates = true;
+  Step(run, event::Message{"hi"});
+  Step(run, event::PlanRequested{});
+  EXPECT_TRUE(Only<effect::StartCalls>(
+      Step(run, event::PlanReceived{HandOver(R"({"summary":"angry customer"})")})));
+  Step(run, event::CallDeciding{0, 0, "id0"});
+  EXPECT_TRUE(Only<effect::CheckAnswer>(Step(run, event::CallDone{"id0", "a"})));
+  const auto effects = Step(run, event::AnswerChecked{.passes = true});
+  ASSERT_TRUE(Only<effect::Finish>(effects));
+  EXPECT_EQ(std::get<effect::Finish>(effects[0]).state, RunState::kEscalated);
+  EXPECT_EQ(std::get<effect::Finish>(effects[0]).answer, "angry customer");
+}
+
+TEST(Step, AMessageComesBeforeAHandOver) {
+  RunCore run;
+  run.escalates = true;
+  Step(run, event::Message{"hi"});
+  Step(run, event::PlanRequested{});
+  Step(run, event::PlanReceived{HandOver(R"({"summary":"angry customer"})")});
+  Step(run, event::CallDeciding{0, 0, "id0"});
+  Step(run, event::Message{"never mind"});
+  EXPECT_TRUE(Only<effect::RequestPlan>(Step(run, event::CallDone{"id0", "a"})));
+  Step(run, event::PlanRequested{});
+  ASSERT_EQ(run.messages.size(), 5u);  // each call of the plan has its answer
+  EXPECT_NE(run.messages[3].text.find("NOT_HANDED_OVER"), std::string::npos);
+  EXPECT_EQ(run.messages[4].text, "never mind");
+}
+
+TEST(Step, AHandOverWithoutASummaryIsRefusedAndWithoutLeaveIsACallLikeAny) {
+  RunCore run;
+  run.escalates = true;
+  Step(run, event::Message{"hi"});
+  Step(run, event::PlanRequested{});
+  Step(run, event::PlanReceived{HandOver("{}")});
+  Step(run, event::CallDeciding{0, 0, "id0"});
+  EXPECT_TRUE(Only<effect::RequestPlan>(Step(run, event::CallDone{"id0", "a"})));
+
+  RunCore may_not;
+  Step(may_not, event::Message{"hi"});
+  Step(may_not, event::PlanRequested{});
+  Step(may_not, event::PlanReceived{HandOver(R"({"summary":"x"})")});
+  ASSERT_EQ(may_not.slots.size(), 2u);
+  EXPECT_EQ(may_not.slots[1].phase, SlotPhase::kProposed);
 }
 
 TEST(Step, TimeUpLosesNoStartedCall) {
