@@ -78,7 +78,7 @@ struct SharedParts {
   core::PermitMint mint;  // the only one of the process (rule 6)
   std::unique_ptr<tools::Fetcher> fetcher;
   std::unique_ptr<tools::Executor> executor;
-  std::map<std::string, std::unique_ptr<runtime::Planner>> planners;
+  runtime::PlannerSet planners;
 };
 
 std::string ProgramFolder() {
@@ -139,25 +139,6 @@ void StartLogging(const runtime::LogConfig& config) {
   spdlog::set_default_logger(std::move(logger));
 }
 
-core::StatusOr<std::unique_ptr<runtime::Planner>> MakePlanner(const runtime::PlannerConfig& config,
-                                                              SharedParts& shared) {
-  if (config.kind == runtime::PlannerKind::kScripted) {
-    runtime::ScriptedOptions options;
-    options.folder = config.folder;
-    return runtime::MakeScriptedPlanner(std::move(options));
-  }
-  runtime::OpenAiOptions options;
-  options.base_url = config.base_url;
-  options.model = config.model;
-  options.api_key_env = config.api_key_env;
-  options.timeout_ms = config.timeout_ms;
-  options.retries_max = config.retries_max;
-  options.fetcher = shared.fetcher.get();
-  options.clock = &shared.clock;
-  options.random = &shared.random;
-  return runtime::MakeOpenAiPlanner(std::move(options));
-}
-
 core::Status MakeShared(const runtime::Config& config, sandbox::Launcher& launcher,
                         SharedParts& shared) {
   // Addresses of planners and witnesses come from the operator's configuration, never from
@@ -170,9 +151,10 @@ core::Status MakeShared(const runtime::Config& config, sandbox::Launcher& launch
   executor.clock = &shared.clock;
   executor.fetcher = shared.fetcher.get();  // each tool under its own manifest's addresses
   shared.executor = tools::MakeExecutor(std::move(executor));
-  for (const runtime::PlannerConfig& planner : config.planners) {
-    INTERLOCK_ASSIGN_OR_RETURN(shared.planners[planner.name], MakePlanner(planner, shared));
-  }
+  INTERLOCK_ASSIGN_OR_RETURN(
+      shared.planners, runtime::PlannerSet::Make(config.planners, {.fetcher = shared.fetcher.get(),
+                                                                   .clock = &shared.clock,
+                                                                   .random = &shared.random}));
   return core::OkStatus();
 }
 
@@ -239,7 +221,7 @@ core::StatusOr<TenantParts> OpenTenant(const runtime::Config& config, const std:
   const int boxes = std::max(2, config.sandbox.boxes_max / static_cast<int>(config.tenants.size()));
   engine.limits.calls_max = boxes / 2;
   engine.limits.lookups_max = boxes - boxes / 2;
-  for (const auto& [name, planner] : shared.planners) engine.planners[name] = planner.get();
+  engine.planners = shared.planners.by_name();
   INTERLOCK_ASSIGN_OR_RETURN(parts.engine, runtime::MakeEngine(std::move(engine)));
   for (const std::string& warning : parts.log->warnings())
     spdlog::warn("tenant {}: {}", id, warning);

@@ -106,7 +106,11 @@ std::size_t OnBody(char* data, std::size_t, std::size_t size, void* context) {
     return 0;
   }
   transfer.response.body.append(data, size);
-  return size;
+  if (transfer.request.on_body == nullptr) return size;
+  long status = 0;
+  curl_easy_getinfo(transfer.easy.get(), CURLINFO_RESPONSE_CODE, &status);
+  transfer.refusal = transfer.request.on_body(static_cast<int>(status), {data, size});
+  return transfer.refusal.ok() ? size : 0;
 }
 
 std::size_t OnHeader(char* data, std::size_t, std::size_t size, void* context) {

@@ -10,6 +10,7 @@
 
 #include "core/principal.h"
 #include "core/status.h"
+#include "runtime/planners.h"
 #include "sandbox/launcher.h"
 
 namespace interlock::runtime {
@@ -63,19 +64,6 @@ struct TenantConfig {
 struct PrincipalConfig {
   core::Principal principal;
   std::string token_sha256;  // 64 lower-case hex characters
-};
-
-enum class PlannerKind { kScripted, kOpenai };
-
-struct PlannerConfig {
-  std::string name;
-  PlannerKind kind = PlannerKind::kScripted;
-  std::string folder;                // scripted: of the scripts, absolute
-  std::string base_url;              // openai: http(s)://…
-  std::string model;                 // openai: unless the agent names one
-  std::string api_key_env;           // openai: name of an environment variable, or empty
-  std::int64_t timeout_ms = 60'000;  // 1..600,000
-  std::int64_t retries_max = 3;      // 0..10
 };
 
 struct Config {

@@ -1,15 +1,18 @@
 // The planners that come with the daemon: one that reads its steps from a file, one that asks a
-// model.
+// model, one that asks others.
 #pragma once
 
 #include <cstdint>
+#include <map>
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "core/clock.h"
 #include "core/random.h"
 #include "core/status.h"
 #include "runtime/planner.h"
+#include "runtime/prices.h"
 #include "tools/fetcher.h"
 
 namespace interlock::runtime {
@@ -24,25 +27,114 @@ struct ScriptedOptions {
 // Errors: kNotFound when there is no such folder.
 core::StatusOr<std::unique_ptr<Planner>> MakeScriptedPlanner(ScriptedOptions options);
 
-// Any endpoint that speaks OpenAI's chat completions: POST <base_url>/chat/completions.
-struct OpenAiOptions {
+// What a model endpoint speaks. Base urls end with the version: paths are below it.
+enum class Dialect {
+  kChat,       // OpenAI's chat completions, and who is compatible: <base_url>/chat/completions
+  kResponses,  // OpenAI's responses: <base_url>/responses
+  kAnthropic,  // Anthropic's messages: <base_url>/messages
+  kGemini,     // Gemini's generateContent: <base_url>/models/<model>:generateContent
+};
+
+struct ModelOptions {
+  std::string name;  // of the planner, for the record
+  Dialect dialect = Dialect::kChat;
   std::string base_url;              // "https://api.example.com/v1"
   std::string model;                 // when the agent file names none
   std::string api_key_env;           // name of an environment variable; empty: none
   std::string api_key_file;          // or a file that holds the key (white space around it is cut)
   std::int64_t timeout_ms = 60'000;  // of one attempt
-  std::int64_t retries_max = 3;      // after 408, 409, 429, 5xx and connection errors
+  std::int64_t retries_max = 3;      // after 408, 409, 425, 429, 5xx and connection errors
   std::int64_t backoff_ms = 500;  // first wait; doubles, with jitter of ±50 %, up to backoff_max_ms
   std::int64_t backoff_max_ms = 20'000;
   std::int64_t retry_after_max_ms = 60'000;  // a server that asks for a longer wait ends the call
-  double temperature = 0.0;                  // sent only if `send_temperature`
-  bool send_temperature = false;
+  std::string temperature;                   // a number as text ("0.2"); empty: not sent
+  std::int64_t output_tokens_max = 0;        // 0: the provider's own; Anthropic's: 8192
+  bool stream = false;                       // ask for an event stream
+  bool prompt_cache = false;                 // Anthropic: mark what may be cached at the provider
+  std::int64_t requests_per_minute = 0;      // attempts; 0: no limit
+  std::int64_t tokens_per_minute = 0;        // of prompts, estimated; 0: no limit
+  std::int64_t concurrent_max = 0;           // calls at once, others wait in order; 0: no limit
+  std::int64_t breaker_failures = 0;         // in a row until the endpoint rests; 0: it never does
+  std::int64_t breaker_rest_ms = 30'000;
+  std::int64_t cache_entries_max = 0;  // replies kept for requests equal to the last byte; 0: none
+  std::int64_t cache_ttl_ms = 600'000;
+  PriceTable prices;
   tools::Fetcher* fetcher = nullptr;   // borrowed
   const core::Clock* clock = nullptr;  // borrowed
   core::Random* random = nullptr;      // borrowed; for the jitter
 };
-// Reads the key once. Errors: kInvalidArgument (URL), kNotFound (variable or file that should hold
-// the key).
-core::StatusOr<std::unique_ptr<Planner>> MakeOpenAiPlanner(OpenAiOptions options);
+// Reads the key once; it goes into the dialect's header and nowhere else.
+// Errors: kInvalidArgument (URL, temperature, a negative number), kNotFound (variable or file that
+// should hold the key).
+core::StatusOr<std::unique_ptr<Planner>> MakeModelPlanner(ModelOptions options);
+
+enum class RoutePreference {
+  kOrder,    // as they stand
+  kCost,     // the cheapest first, by their prices for their own model
+  kLatency,  // who answered fastest of late first; who was never asked comes before
+};
+
+// Requests that it takes go to its planners in order, until one answers.
+struct Route {
+  std::vector<std::string> agents;  // names or globs (`*`); empty: every agent
+  std::vector<std::string> risks;   // PlanRequest::risk; empty: whatever it is
+  std::vector<std::string> use;     // names of planners
+  RoutePreference prefer = RoutePreference::kOrder;
+  std::string canary;  // a planner that `canary_percent` of runs ask first; empty: none
+  std::int64_t canary_percent = 0;
+};
+
+struct RouterTarget {
+  Planner* planner = nullptr;  // borrowed
+  std::int64_t cost = 0;       // to compare by; less is better
+};
+
+struct RouterOptions {
+  std::string name;
+  std::vector<Route> routes;  // the first that takes a request counts
+  std::map<std::string, RouterTarget> targets;
+  const core::Clock* clock = nullptr;  // borrowed
+};
+// A planner that asks others. Any error but kCancelled goes to the next one; the plan's `failed`
+// says what happened before. Agents' `model` is not passed on: every planner has its own.
+// Errors: kInvalidArgument (no routes, a route to no target).
+core::StatusOr<std::unique_ptr<Planner>> MakeRouter(RouterOptions options);
+
+enum class PlannerKind { kScripted, kModel, kRouter };
+
+// One entry of `planners` in the daemon's configuration.
+struct PlannerConfig {
+  std::string name;
+  PlannerKind kind = PlannerKind::kScripted;
+  std::string folder;         // kScripted: of the scripts, absolute
+  ModelOptions model;         // kModel: but for what PlannerParts gives
+  std::vector<Route> routes;  // kRouter
+};
+
+struct PlannerParts {  // borrowed
+  tools::Fetcher* fetcher = nullptr;
+  const core::Clock* clock = nullptr;
+  core::Random* random = nullptr;
+};
+
+// All planners of a daemon. Movable; routers end before those they ask.
+class PlannerSet {
+ public:
+  PlannerSet() = default;
+  // Errors: those of the planners, with their name.
+  static core::StatusOr<PlannerSet> Make(const std::vector<PlannerConfig>& configs,
+                                         const PlannerParts& parts);
+  const std::map<std::string, Planner*>& by_name() const { return by_name_; }
+
+ private:
+  std::vector<std::unique_ptr<Planner>> planners_;
+  std::vector<std::unique_ptr<Planner>> routers_;
+  std::map<std::string, Planner*> by_name_;
+};
+
+// What the bytes of a recorded plan say, read again without a network: the plan of `recorded.raw`
+// under `request`, with who answered and what it cost as recorded. Errors: kInvalidArgument when
+// the bytes are no reply of their dialect.
+core::StatusOr<Plan> PlanOfRecord(const Plan& recorded, const PlanRequest& request);
 
 }  // namespace interlock::runtime

@@ -7,6 +7,7 @@
 #include "config/yaml_reader.h"
 #include "core/digest.h"
 #include "core/json.h"
+#include "planners/glob.h"
 #include "tools/yaml.h"
 
 namespace interlock::runtime {
@@ -100,27 +101,6 @@ void CheckAgent(const AgentFile& agent, std::string_view file, const YamlMap& ma
     map.faults().Add(map.LineOfKey("tools"),
                      "`" + pattern.substr(0, 64) + "` is no tool name or glob of one");
   }
-}
-
-// Classic glob with `*` only: on a mismatch, go back to the last star and let it take one byte
-// more.
-bool GlobMatches(std::string_view glob, std::string_view text) {
-  std::size_t g = 0, t = 0, star = std::string_view::npos, mark = 0;
-  while (t < text.size()) {
-    if (g < glob.size() && glob[g] == '*') {
-      star = g++;
-      mark = t;
-    } else if (g < glob.size() && glob[g] == text[t]) {
-      ++g;
-      ++t;
-    } else if (star != std::string_view::npos) {
-      g = star + 1;
-      t = ++mark;
-    } else {
-      return false;
-    }
-  }
-  return glob.find_first_not_of('*', g) == std::string_view::npos;
 }
 
 }  // namespace

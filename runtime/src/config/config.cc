@@ -6,6 +6,7 @@
 
 #include "audit/cosignature.h"
 #include "config/files.h"
+#include "config/planner_reader.h"
 #include "config/yaml_reader.h"
 #include "core/digest.h"
 
@@ -45,7 +46,7 @@ class Loader {
   void ReadTenant(YamlMap map);
   void ReadPrincipal(YamlMap map);
   void ReadPlanner(YamlMap map);
-  void ReadOpenai(YamlMap& map, PlannerConfig& planner);
+  void CheckRoutes(const YamlMap& top);
   void CheckListen(const YamlMap& top);
 
   std::string Absolute(const std::string& path) const {
@@ -226,36 +227,45 @@ void Loader::ReadPrincipal(YamlMap map) {
   out_.config.principals.push_back(std::move(entry));
 }
 
-void Loader::ReadOpenai(YamlMap& map, PlannerConfig& planner) {
-  planner.base_url = map.RequiredText("base_url");
-  planner.model = map.Text("model", "");
-  planner.api_key_env = map.Text("api_key_env", "");
-  planner.timeout_ms = map.Int("timeout_ms", planner.timeout_ms, {1, 600'000});
-  planner.retries_max = map.Int("retries_max", planner.retries_max, {0, 10});
-  if (!planner.base_url.starts_with("http://") && !planner.base_url.starts_with("https://")) {
-    faults_.Add(map.LineOfKey("base_url"), "`base_url` must start with http:// or https://");
-  }
-}
-
 void Loader::ReadPlanner(YamlMap map) {
   PlannerConfig planner;
   planner.name = map.RequiredText("name");
   if (!planner.name.empty() && !IsPlainId(planner.name)) {
     faults_.Add(map.LineOfKey("name"), "`name` must be 1 to 64 letters, digits, `-` or `_`");
   }
-  planner.kind = map.Choice("kind", {"scripted", "openai"}, -1) == 0 ? PlannerKind::kScripted
-                                                                     : PlannerKind::kOpenai;
-  if (planner.kind == PlannerKind::kScripted) {
-    planner.folder = Folder(map, "folder");
-  } else {
-    ReadOpenai(map, planner);
-  }
+  ReadPlannerKind(map, planner);
+  if (planner.kind == PlannerKind::kScripted) planner.folder = Folder(map, "folder");
+  if (planner.kind == PlannerKind::kModel) ReadModel(map, planner.model);
+  if (planner.kind == PlannerKind::kRouter) ReadRoutes(map, planner);
+  planner.model.api_key_file = Absolute(planner.model.api_key_file);
   map.Close();
   for (const PlannerConfig& other : out_.config.planners) {
     if (other.name != planner.name) continue;
     faults_.Add(map.LineOfKey("name"), "planner `" + planner.name + "` is given twice");
   }
   out_.config.planners.push_back(std::move(planner));
+}
+
+// A route leads to planners that do something themselves.
+void Loader::CheckRoutes(const YamlMap& top) {
+  const auto& planners = out_.config.planners;
+  const auto is_target = [&](const std::string& name) {
+    return std::any_of(planners.begin(), planners.end(), [&](const PlannerConfig& planner) {
+      return planner.name == name && planner.kind != PlannerKind::kRouter;
+    });
+  };
+  for (const PlannerConfig& planner : planners) {
+    for (const Route& route : planner.routes) {
+      std::vector<std::string> names = route.use;
+      if (!route.canary.empty()) names.push_back(route.canary);
+      for (const std::string& name : names) {
+        if (is_target(name)) continue;
+        faults_.Add(top.LineOfKey("planners"), "planner `" + planner.name + "` routes to `" + name +
+                                                   "`, which is no planner of a kind other than "
+                                                   "router; add it to `planners`");
+      }
+    }
+  }
 }
 
 // The wire is plain text, and tokens travel on it: loopback only.
@@ -298,6 +308,7 @@ Parsed Loader::Read(YamlMap top) {
   for (const YAML::Node& node : top.List("planners")) {
     ReadPlanner(YamlMap(node, "an entry of `planners`", faults_));
   }
+  CheckRoutes(top);
   top.Close();
   CheckListen(top);
   if (config.origin.empty() || config.origin.find_first_of(" +\n\t") != std::string::npos) {

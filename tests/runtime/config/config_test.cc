@@ -95,9 +95,9 @@ TEST(Config, ReadsEveryKey) {
   EXPECT_TRUE(config->principals[0].principal.Has("user-relay"));
   ASSERT_EQ(config->planners.size(), 2u);
   EXPECT_EQ(config->planners[0].folder, "/etc/il/scripts");
-  EXPECT_EQ(config->planners[1].kind, PlannerKind::kOpenai);
-  EXPECT_EQ(config->planners[1].timeout_ms, 5);
-  EXPECT_EQ(config->planners[1].retries_max, 0);
+  EXPECT_EQ(config->planners[1].kind, PlannerKind::kModel);
+  EXPECT_EQ(config->planners[1].model.timeout_ms, 5);
+  EXPECT_EQ(config->planners[1].model.retries_max, 0);
 }
 
 struct Fault {
@@ -157,7 +157,9 @@ INSTANTIATE_TEST_SUITE_P(
               "`printf %s "
               "TOKEN | sha256sum`"},
         Fault{"PlannerKind", "kind: openai", "kind: magic",
-              "c.yaml:17: `kind` must be one of scripted, openai, found `magic`"},
+              "c.yaml:17: `kind` must be one of scripted, openai, openai_responses, anthropic, "
+              "gemini, "
+              "router, found `magic`"},
         Fault{"PlannerTwice", "name: openai", "name: scripted",
               "c.yaml:17: planner `scripted` is given twice"},
         Fault{"PlannerUrl", "http://", "ftp://",
@@ -171,6 +173,100 @@ INSTANTIATE_TEST_SUITE_P(
         Fault{"SecondDocument",
               "listen:", "---\nlisten:", "c.yaml:3: a second document; keep one document a file"}),
     [](const auto& param_info) { return param_info.param.name; });
+
+constexpr char kModels[] = R"(
+  - name: claude
+    kind: anthropic
+    base_url: https://models.example/v1
+    model: c-1
+    api_key_file: keys/claude
+    temperature: 0.2
+    output_tokens_max: 4096
+    stream: true
+    prompt_cache: true
+    requests_per_minute: 60
+    tokens_per_minute: 100000
+    concurrent_max: 8
+    breaker: {failures: 5, rest_ms: 1000}
+    cache: {entries_max: 10, ttl_ms: 5000}
+    prices:
+      currency: EUR
+      models:
+        - {model: c-1, input: "3.00", cached_input: "0.30", cache_write: 3.75, output: "15"}
+        - {model: "*", input: "1", output: "2"}
+  - name: smart
+    kind: router
+    routes:
+      - agents: [refund-*]
+        risks: [high]
+        use: [claude, openai]
+        prefer: cost
+        canary: {planner: openai, percent: 5}
+      - use: [openai]
+)";
+
+TEST(Config, ReadsModelsAndRoutes) {
+  const auto config = Parse(std::string(kGood) + (kModels + 1));
+  ASSERT_TRUE(config.ok()) << config.status();
+  ASSERT_EQ(config->planners.size(), 4u);
+  const ModelOptions& claude = config->planners[2].model;
+  EXPECT_EQ(claude.dialect, Dialect::kAnthropic);
+  EXPECT_EQ(claude.api_key_file, "/etc/il/keys/claude");
+  EXPECT_EQ(claude.temperature, "0.2");
+  EXPECT_EQ(claude.output_tokens_max, 4096);
+  EXPECT_TRUE(claude.stream && claude.prompt_cache);
+  EXPECT_EQ(claude.requests_per_minute, 60);
+  EXPECT_EQ(claude.tokens_per_minute, 100'000);
+  EXPECT_EQ(claude.concurrent_max, 8);
+  EXPECT_EQ(claude.breaker_failures, 5);
+  EXPECT_EQ(claude.breaker_rest_ms, 1000);
+  EXPECT_EQ(claude.cache_entries_max, 10);
+  EXPECT_EQ(claude.cache_ttl_ms, 5000);
+  EXPECT_EQ(claude.prices.currency, "EUR");
+  ASSERT_EQ(claude.prices.models.size(), 2u);
+  EXPECT_EQ(claude.prices.models[0].input, 3'000'000);
+  EXPECT_EQ(claude.prices.models[0].cached_input, 300'000);
+  EXPECT_EQ(claude.prices.models[0].cache_write, 3'750'000);
+  EXPECT_EQ(claude.prices.models[0].output, 15'000'000);
+  EXPECT_EQ(claude.prices.models[1].cached_input, 1'000'000);  // as input, when nothing is said
+  const PlannerConfig& smart = config->planners[3];
+  EXPECT_EQ(smart.kind, PlannerKind::kRouter);
+  ASSERT_EQ(smart.routes.size(), 2u);
+  EXPECT_EQ(smart.routes[0].agents, std::vector<std::string>{"refund-*"});
+  EXPECT_EQ(smart.routes[0].risks, std::vector<std::string>{"high"});
+  EXPECT_EQ(smart.routes[0].prefer, RoutePreference::kCost);
+  EXPECT_EQ(smart.routes[0].canary, "openai");
+  EXPECT_EQ(smart.routes[0].canary_percent, 5);
+  EXPECT_EQ(smart.routes[1].use, std::vector<std::string>{"openai"});
+}
+
+TEST(Config, SaysWhatIsWrongWithModelsAndRoutes) {
+  const std::string good = std::string(kGood) + (kModels + 1);
+  const std::pair<const char*, std::pair<const char*, const char*>> faults[] = {
+      {"15",
+       {"1,5",
+        "c.yaml:35: `output` is not a price a million tokens; write digits with at "
+        "most six after a point, as \"2.50\""}},
+      {"EUR", {"euro", "c.yaml:33: `currency` must be three capital letters, as USD"}},
+      {"temperature: 0.2",
+       {"temperature: hot", "c.yaml:23: `temperature` must be a number, as 0.2"}},
+      {"api_key_file: keys/claude",
+       {"api_key_file: k\n    api_key_env: K",
+        "c.yaml:22: `api_key_file` beside `api_key_env`; keep one"}},
+      {"percent: 5",
+       {"percent: 101", "c.yaml:44: `percent` must be a whole number from 0 to 100, found `101`"}},
+      {"use: [openai]",
+       {"use: [smart]",
+        "c.yaml:15: planner `smart` routes to `smart`, which is no planner of a "
+        "kind other than router; add it to `planners`"}},
+      {"use: [openai]", {"use: []", "c.yaml:45: a route needs 1 to 16 planners in `use`"}},
+      {"prefer: cost",
+       {"prefer: best", "c.yaml:43: `prefer` must be one of order, cost, latency, found `best`"}},
+  };
+  for (const auto& [from, change] : faults) {
+    EXPECT_EQ(ErrorOf(Replaced(good, from, change.first)), change.second);
+  }
+}
 
 TEST(Config, KeepsContentThirteenMonthsAndLessThanSixOnlyWhenSaidTwice) {
   const auto plain = Parse(kGood);

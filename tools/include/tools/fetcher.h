@@ -40,6 +40,9 @@ struct FetchRequest {
   std::optional<AddressPolicy> addresses = std::nullopt;
   // Set to true, before `done`, once a byte of the request went out. May be null.
   std::shared_ptr<std::atomic<bool>> sent = nullptr;
+  // Told of each piece of the body as it comes, with the response's status, on the fetcher's
+  // thread; must not block. The body is collected all the same. An error ends the transfer with it.
+  std::function<core::Status(int status, std::string_view piece)> on_body = nullptr;
 };
 
 struct FetchResponse {

@@ -1,0 +1,281 @@
+// OpenAI's chat completions, as many servers speak them. Field names: OpenAI API reference, "Create
+// chat completion" and "The chat completion chunk object".
+#include <algorithm>
+#include <map>
+
+#include "codec.h"
+#include "conversation.h"
+#include "tool_names.h"
+#include "wire_json.h"
+
+namespace interlock::runtime {
+namespace {
+
+using core::AppendJsonString;
+using core::Json;
+
+std::string_view RoleName(Role role) {
+  switch (role) {
+    case Role::kSystem:
+      return "system";
+    case Role::kUser:
+      return "user";
+    case Role::kAssistant:
+      return "assistant";
+    case Role::kTool:
+      return "tool";
+  }
+  return "user";
+}
+
+void AppendToolCalls(const std::vector<ProposedCall>& calls, WireIds& ids, std::string& out) {
+  out += ",\"tool_calls\":[";
+  for (std::size_t i = 0; i < calls.size(); ++i) {
+    out += i == 0 ? "{\"id\":" : ",{\"id\":";
+    AppendJsonString(ids.Of(calls[i].id), out);
+    out += ",\"type\":\"function\",\"function\":{\"name\":";
+    AppendJsonString(WireToolName(calls[i].tool), out);
+    out += ",\"arguments\":";
+    AppendJsonString(calls[i].args_text, out);
+    out += "}}";
+  }
+  out += ']';
+}
+
+void AppendMessage(const ChatMessage& message, WireIds& ids, std::string& out) {
+  out += "{\"role\":";
+  AppendJsonString(RoleName(message.role), out);
+  out += ",\"content\":";
+  if (message.text.empty() && !message.calls.empty()) {
+    out += "null";
+  } else {
+    AppendJsonString(message.text, out);
+  }
+  if (message.role == Role::kAssistant) ids.Begin(message);
+  if (!message.calls.empty()) AppendToolCalls(message.calls, ids, out);
+  if (message.role == Role::kTool) {
+    out += ",\"tool_call_id\":";
+    AppendJsonString(ids.Of(message.call_id), out);
+  }
+  out += '}';
+}
+
+void AppendTool(const tools::Manifest& manifest, std::string& out) {
+  out += "{\"type\":\"function\",\"function\":{\"name\":";
+  AppendJsonString(WireToolName(manifest.name), out);
+  out += ",\"description\":";
+  AppendJsonString(manifest.description, out);
+  out += ",\"parameters\":";
+  core::AppendCanonicalJson(manifest.input_schema, out);
+  out += "}}";
+}
+
+void AppendOptions(const PlanRequest& request, const WireOptions& options, std::string& out) {
+  if (!options.temperature.empty()) {
+    out += ",\"temperature\":";
+    out += options.temperature;
+  }
+  if (options.output_tokens_max > 0) {
+    out += ",\"max_completion_tokens\":" + std::to_string(options.output_tokens_max);
+  }
+  if (options.stream) out += R"(,"stream":true,"stream_options":{"include_usage":true})";
+  if (request.answer_schema.is_null()) return;
+  out += R"(,"response_format":{"type":"json_schema","json_schema":{"name":"answer","schema":)";
+  core::AppendCanonicalJson(request.answer_schema, out);
+  out += IsStrictSchema(request.answer_schema) ? ",\"strict\":true}}" : ",\"strict\":false}}";
+}
+
+core::Status AddCall(const Json& call, PlanBuilder& builder) {
+  const Json* const function = Member(call, "function");
+  if (function == nullptr || !function->is_object()) {
+    return BadReply("a tool call without `function`");
+  }
+  return builder.AddCall(Member(call, "id"), Member(*function, "name"),
+                         Member(*function, "arguments"), "");
+}
+
+core::Status AddCalls(const Json* list, PlanBuilder& builder) {
+  if (list == nullptr) return core::OkStatus();
+  if (!list->is_array()) return BadReply("`tool_calls` is not a list");
+  if (list->size() > kPlanCallsMax) {
+    return BadReply("more than " + std::to_string(kPlanCallsMax) + " tool calls");
+  }
+  for (const Json& call : *list) INTERLOCK_RETURN_IF_ERROR(AddCall(call, builder));
+  return core::OkStatus();
+}
+
+core::Status CheckFinish(const Json& choice) {
+  const std::string_view reason = TextOrNone(choice, "finish_reason");
+  if (reason == "length") return BadReply("it was cut at the model's length limit");
+  if (reason == "content_filter") {
+    return BadReply("it was stopped by the provider's content filter");
+  }
+  return core::OkStatus();
+}
+
+void ReadUsage(const Json* usage, Plan& plan) {
+  plan.prompt_tokens = TokensOf(usage, "prompt_tokens");
+  plan.completion_tokens = TokensOf(usage, "completion_tokens");
+  plan.cached_tokens = TokensOf(Member(usage, "prompt_tokens_details"), "cached_tokens");
+  plan.reasoning_tokens = TokensOf(Member(usage, "completion_tokens_details"), "reasoning_tokens");
+}
+
+// A chunk holds pieces of one message; calls are told apart by `index`.
+class Fold final : public StreamFold {
+ public:
+  core::Status Add(const StreamEvent& event, std::string& text) override {
+    if (event.data == "[DONE]") {
+      ended_ = true;
+      return core::OkStatus();
+    }
+    const auto chunk = core::ParseJson(event.data, kReplyLimits);
+    if (!chunk.ok()) return BadReply(core::Message(chunk.status()));
+    if (Member(*chunk, "error") != nullptr) return StatusOfErrorWord(ErrorWordOf(*chunk));
+    if (const Json* const usage = Member(*chunk, "usage")) usage_ = *usage;
+    const Json* const choices = Member(*chunk, "choices");
+    if (choices == nullptr || !choices->is_array() || choices->empty()) return core::OkStatus();
+    const Json& choice = choices->front();
+    if (const Json* const reason = Member(choice, "finish_reason")) {
+      reason_ = *reason;
+      ended_ = true;
+    }
+    const Json* const delta = Member(choice, "delta");
+    return delta == nullptr ? core::OkStatus() : AddDelta(*delta, text);
+  }
+
+  core::StatusOr<std::string> Whole() override {
+    if (!ended_) return core::Unavailable("the model's stream ended before its reply did");
+    Json message = {{"content", content_}, {"refusal", refusal_}};
+    for (auto& [index, call] : calls_) {
+      Json whole = {{"id", call.id}};
+      whole["function"] = {{"name", call.name}, {"arguments", call.args}};
+      message["tool_calls"].push_back(std::move(whole));
+    }
+    Json whole = {{"usage", usage_}};
+    whole["choices"][0]["message"] = std::move(message);
+    whole["choices"][0]["finish_reason"] = reason_;
+    return core::CanonicalJson(whole);
+  }
+
+ private:
+  struct CallParts {
+    std::string id;
+    std::string name;
+    std::string args;
+  };
+
+  core::Status AddDelta(const Json& delta, std::string& text) {
+    INTERLOCK_ASSIGN_OR_RETURN(const std::string said,
+                               WireText(Member(delta, "content"), kPlanBytesMax, "`content`"));
+    content_ += said;
+    text += said;
+    INTERLOCK_ASSIGN_OR_RETURN(const std::string refused,
+                               WireText(Member(delta, "refusal"), kPlanBytesMax, "`refusal`"));
+    refusal_ += refused;
+    const Json* const calls = Member(delta, "tool_calls");
+    if (calls == nullptr) return core::OkStatus();
+    if (!calls->is_array()) return BadReply("`tool_calls` is not a list");
+    for (const Json& call : *calls) INTERLOCK_RETURN_IF_ERROR(AddCallPart(call));
+    return core::OkStatus();
+  }
+
+  // Some servers give no `index` and send each call whole: one with an id begins a new call then.
+  core::Status AddCallPart(const Json& part) {
+    INTERLOCK_ASSIGN_OR_RETURN(
+        const std::string id,
+        WireText(Member(part, "id"), kPlannerCallIdBytesMax, "a call's `id`"));
+    const Json* const index = Member(part, "index");
+    std::int64_t at = calls_.empty() ? 0 : calls_.rbegin()->first;
+    if (index != nullptr && index->is_number_integer()) {
+      at = index->get<std::int64_t>();
+    } else if (!calls_.empty() && !id.empty() && id != calls_.rbegin()->second.id) {
+      ++at;
+    }
+    if (at < 0 || at >= static_cast<std::int64_t>(kPlanCallsMax)) {
+      return BadReply("more than " + std::to_string(kPlanCallsMax) + " tool calls");
+    }
+    CallParts& call = calls_[at];
+    if (call.id.empty()) call.id = id;
+    const Json* const function = Member(part, "function");
+    INTERLOCK_ASSIGN_OR_RETURN(
+        const std::string name,
+        WireText(Member(function, "name"), kPlannerToolNameBytesMax, "a function's `name`"));
+    if (call.name.empty()) call.name = name;
+    const Json* const args = Member(function, "arguments");
+    if (args != nullptr && args->is_object()) {
+      call.args = core::CanonicalJson(*args);
+      return core::OkStatus();
+    }
+    INTERLOCK_ASSIGN_OR_RETURN(const std::string more,
+                               WireText(args, kPlanBytesMax, "`arguments`"));
+    call.args += more;
+    return core::OkStatus();
+  }
+
+  std::string content_;
+  std::string refusal_;
+  std::map<std::int64_t, CallParts> calls_;
+  Json usage_;
+  Json reason_;
+  bool ended_ = false;
+};
+
+class Chat final : public Codec {
+ public:
+  core::StatusOr<WireRequest> Write(const PlanRequest& request,
+                                    const WireOptions& options) const override {
+    std::string out = "{\"model\":";
+    AppendJsonString(options.model, out);
+    AppendOptions(request, options, out);
+    out += ",\"messages\":[";
+    WireIds ids;
+    for (std::size_t i = 0; i < request.messages.size(); ++i) {
+      if (i > 0) out += ',';
+      AppendMessage(request.messages[i], ids, out);
+    }
+    out += ']';
+    for (std::size_t i = 0; i < request.tools.size(); ++i) {
+      out += i == 0 ? ",\"tools\":[" : ",";
+      AppendTool(request.tools[i]->manifest(), out);
+    }
+    if (!request.tools.empty()) out += ']';
+    return WireRequest{.path = "/chat/completions", .body = out + '}'};
+  }
+
+  Headers KeyHeaders(const std::string& api_key) const override {
+    return {{"Authorization", "Bearer " + api_key}};
+  }
+
+  core::StatusOr<Plan> Read(std::string_view body, const PlanRequest& request) const override {
+    auto reply = core::ParseJson(body, kReplyLimits);
+    if (!reply.ok()) return BadReply(core::Message(reply.status()));
+    const Json* const choices = Member(*reply, "choices");
+    if (choices == nullptr || !choices->is_array() || choices->empty()) {
+      return BadReply("no `choices`");
+    }
+    const Json& choice = choices->front();
+    const Json* const message = Member(choice, "message");
+    if (message == nullptr || !message->is_object()) return BadReply("no `message`");
+    INTERLOCK_RETURN_IF_ERROR(CheckFinish(choice));
+    PlanBuilder builder(request);
+    INTERLOCK_RETURN_IF_ERROR(builder.AddText(Member(*message, "content"), "`content`"));
+    INTERLOCK_RETURN_IF_ERROR(AddCalls(Member(*message, "tool_calls"), builder));
+    // A model that refuses says so in a field of its own; for the run it is what it has to say.
+    if (builder.empty()) {
+      INTERLOCK_RETURN_IF_ERROR(builder.AddText(Member(*message, "refusal"), "`refusal`"));
+    }
+    ReadUsage(Member(*reply, "usage"), builder.plan());
+    return builder.Finish(body);
+  }
+
+  std::unique_ptr<StreamFold> NewFold() const override { return std::make_unique<Fold>(); }
+};
+
+}  // namespace
+
+const Codec& ChatCodec() {
+  static const Chat kCodec;
+  return kCodec;
+}
+
+}  // namespace interlock::runtime

@@ -1,0 +1,391 @@
+#include "endpoint.h"
+
+#include <algorithm>
+#include <deque>
+#include <map>
+#include <mutex>
+#include <optional>
+
+#include "api_key.h"
+#include "backoff.h"
+#include "codec.h"
+#include "core/check.h"
+#include "rate_limit.h"
+#include "reply_cache.h"
+#include "runtime/planners.h"
+#include "runtime/tokens.h"
+
+namespace interlock::runtime {
+namespace {
+
+using Done = std::function<void(core::StatusOr<Plan>)>;
+using Fetched = core::StatusOr<tools::FetchResponse>;
+
+constexpr std::size_t kWaitingMax = 10'000;  // calls that wait for a place
+
+core::Status Cancelled() { return core::Error(core::StatusCode::kCancelled, "cancelled"); }
+
+// A call that is over: told with nothing held.
+struct Ending {
+  Done done;
+  core::StatusOr<Plan> answer;
+};
+
+// Shared with the fetcher's callbacks, which may come after the planner is gone. Thread-safe.
+class Endpoint : public std::enable_shared_from_this<Endpoint> {
+ public:
+  Endpoint(ModelOptions options, std::string api_key)
+      : options_(std::move(options)),
+        codec_(CodecOf(options_.dialect)),
+        api_key_(std::move(api_key)),
+        requests_(options_.requests_per_minute),
+        tokens_(options_.tokens_per_minute),
+        breaker_({.failures_max = options_.breaker_failures,
+                  .rest_us = options_.breaker_rest_ms * 1000}),
+        cache_(
+            {.entries_max = options_.cache_entries_max, .ttl_us = options_.cache_ttl_ms * 1000}) {}
+
+  std::uint64_t Begin(PlanRequest request, Done done) {
+    ModelCall call;
+    call.model = request.model.empty() ? options_.model : request.model;
+    core::StatusOr<WireRequest> wire =
+        codec_.Write(request, {.model = call.model,
+                               .temperature = options_.temperature,
+                               .output_tokens_max = options_.output_tokens_max,
+                               .stream = options_.stream,
+                               .prompt_cache = options_.prompt_cache});
+    if (!wire.ok()) {
+      done(wire.status());
+      return 0;
+    }
+    call.path = std::move(wire->path);
+    call.body = std::move(wire->body);
+    call.request = std::move(request);
+    call.request.messages.clear();  // a call that waits holds its bytes once
+    call.request.messages.shrink_to_fit();
+    call.done = std::move(done);
+    std::vector<Ending> endings;
+    const std::uint64_t handle = Admit(std::move(call), endings);
+    Tell(endings);
+    return handle;
+  }
+
+  void Cancel(std::uint64_t handle) {
+    std::vector<Ending> endings;
+    {
+      const std::lock_guard lock(mutex_);
+      if (const auto it = calls_.find(handle); it != calls_.end()) CancelLocked(it, endings);
+    }
+    Tell(endings);
+  }
+
+  void CancelAll() {
+    std::vector<Ending> endings;
+    {
+      const std::lock_guard lock(mutex_);
+      for (auto it = calls_.begin(); it != calls_.end();) CancelLocked(it++, endings);
+    }
+    Tell(endings);
+  }
+
+  void Forget() {
+    const std::lock_guard lock(mutex_);
+    cache_.Clear();
+  }
+
+ private:
+  using Calls = std::map<std::uint64_t, ModelCall>;
+
+  static void Tell(std::vector<Ending>& endings) {
+    for (Ending& ending : endings) ending.done(std::move(ending.answer));
+  }
+
+  std::int64_t Now() const { return options_.clock->MonotonicMicros(); }
+
+  // Answers from the cache, starts, or lets wait.
+  std::uint64_t Admit(ModelCall call, std::vector<Ending>& endings) {
+    const std::lock_guard lock(mutex_);
+    if (cache_.enabled()) {
+      call.cache_key = core::Sha256({call.request.tenant, std::string_view("\0", 1), call.path,
+                                     std::string_view("\0", 1), call.body});
+      if (auto plan = cache_.Find(call.cache_key, Now())) {
+        endings.push_back({std::move(call.done), *std::move(plan)});
+        return 0;
+      }
+    }
+    if (waiting_.size() >= kWaitingMax) {
+      endings.push_back(
+          {std::move(call.done), core::ResourceExhausted("too many calls wait for this planner")});
+      return 0;
+    }
+    const std::uint64_t handle = ++last_;
+    calls_.emplace(handle, std::move(call));
+    waiting_.push_back(handle);
+    StartWaiting(endings);
+    return handle;
+  }
+
+  // Whoever waits longest gets the next place.
+  void StartWaiting(std::vector<Ending>& endings) {
+    while (!waiting_.empty() &&
+           (options_.concurrent_max == 0 || running_ < options_.concurrent_max)) {
+      const auto it = calls_.find(waiting_.front());
+      waiting_.pop_front();
+      if (it == calls_.end()) continue;  // cancelled while it waited
+      if (LeftMs(it->second, 1) <= 0) {
+        End(it,
+            core::Error(core::StatusCode::kDeadlineExceeded,
+                        "the deadline came before this planner had a place"),
+            endings);
+        continue;
+      }
+      ++running_;
+      const core::Status status = Attempt(it, 0);
+      if (status.ok()) continue;
+      --running_;
+      End(it, status, endings);
+    }
+  }
+
+  void End(Calls::iterator it, core::StatusOr<Plan> answer, std::vector<Ending>& endings) {
+    endings.push_back({std::move(it->second.done), std::move(answer)});
+    calls_.erase(it);
+  }
+
+  void CancelLocked(Calls::iterator it, std::vector<Ending>& endings) {
+    ModelCall& call = it->second;
+    if (call.fetch == 0) return End(it, Cancelled(), endings);
+    call.cancelled = true;
+    options_.fetcher->Cancel(call.fetch);  // its callback reports
+  }
+
+  // Milliseconds that the call has left; at most `most`.
+  std::int64_t LeftMs(const ModelCall& call, std::int64_t most) const {
+    if (call.request.deadline_monotonic_us == 0) return most;
+    return std::min(most, (call.request.deadline_monotonic_us - Now()) / 1000);
+  }
+
+  // Starts one attempt in `delay_ms`, or later where a limit asks for it. Errors: the endpoint
+  // rests, or the deadline would come first.
+  core::Status Attempt(Calls::iterator it, std::int64_t delay_ms) {
+    ModelCall& call = it->second;
+    const std::int64_t now = Now();
+    if (!breaker_.Allows(now)) {
+      return core::Unavailable("this planner's endpoint rests after " +
+                               std::to_string(breaker_.failures()) + " failures in a row");
+    }
+    const std::int64_t limited = std::max(requests_.WaitUs(now), tokens_.WaitUs(now));
+    if (limited > 0) delay_ms = std::max(delay_ms, limited / 1000 + 1);
+    if (LeftMs(call, delay_ms + 1) <= delay_ms) {
+      return core::Unavailable("this planner's rate limit leaves no room before the deadline");
+    }
+    requests_.Take(now, 1);
+    if (options_.tokens_per_minute > 0) tokens_.Take(now, EstimateTokens(call.body));
+    breaker_.Started();
+    Send(it->first, call, delay_ms);
+    return core::OkStatus();
+  }
+
+  void Send(std::uint64_t handle, ModelCall& call, std::int64_t delay_ms) {
+    tools::FetchRequest request;
+    request.method = "POST";
+    request.url = options_.base_url + call.path;
+    request.headers = {{"Content-Type", "application/json"},
+                       {"Accept", options_.stream ? "text/event-stream" : "application/json"}};
+    if (options_.dialect == Dialect::kAnthropic) {
+      request.headers.emplace_back("anthropic-version", "2023-06-01");
+    }
+    if (!api_key_.empty()) {
+      for (auto& header : codec_.KeyHeaders(api_key_)) request.headers.push_back(std::move(header));
+    }
+    request.body = call.body;
+    request.delay_ms = delay_ms;
+    request.timeout_ms =
+        std::max<std::int64_t>(1, LeftMs(call, options_.timeout_ms + delay_ms) - delay_ms);
+    request.connect_timeout_ms = std::min(request.connect_timeout_ms, request.timeout_ms);
+    request.body_bytes_max = kPlanBytesMax;
+    if (options_.stream) {
+      call.stream = std::make_shared<StreamReader>(codec_, call.request.on_text, call.told);
+      request.on_body = [stream = call.stream](int status, std::string_view piece) {
+        return status == 200 ? stream->Feed(piece) : core::OkStatus();
+      };
+    }
+    call.fetch = options_.fetcher->Fetch(
+        std::move(request), [self = shared_from_this(), handle](const Fetched& fetched) {
+          self->OnFetched(handle, fetched);
+        });
+  }
+
+  // On the fetcher's thread.
+  void OnFetched(std::uint64_t handle, const Fetched& fetched) {
+    std::vector<Ending> endings;
+    {
+      const std::lock_guard lock(mutex_);
+      const auto it = calls_.find(handle);
+      INTERLOCK_CHECK(it != calls_.end());
+      ModelCall& call = it->second;
+      core::StatusOr<Plan> answer = Judge(call, fetched);
+      Observe(call, fetched, answer);
+      if (!Retried(it, fetched, answer)) {
+        --running_;
+        if (answer.ok()) Complete(call, *answer);
+        End(it, std::move(answer), endings);
+        StartWaiting(endings);
+      }
+    }
+    Tell(endings);
+  }
+
+  core::StatusOr<Plan> Judge(const ModelCall& call, const Fetched& fetched) const {
+    if (call.cancelled) return Cancelled();
+    if (!fetched.ok()) return fetched.status();
+    if (fetched->status != 200) return StatusOfHttp(*fetched);
+    const bool events =
+        call.stream != nullptr && fetched->Header("content-type").starts_with("text/event-stream");
+    if (!events) return codec_.Read(fetched->body, call.request);
+    INTERLOCK_ASSIGN_OR_RETURN(const std::string whole, call.stream->Whole());
+    INTERLOCK_ASSIGN_OR_RETURN(Plan plan, codec_.Read(whole, call.request));
+    plan.raw = fetched->body;
+    plan.streamed = true;
+    return plan;
+  }
+
+  // What the attempt says of the endpoint.
+  void Observe(ModelCall& call, const Fetched& fetched, const core::StatusOr<Plan>& answer) {
+    call.told = call.told || (call.stream != nullptr && call.stream->told());
+    const bool broken_off = fetched.ok() && fetched->status == 200 && !answer.ok() &&
+                            answer.status().code() == core::StatusCode::kUnavailable;
+    if (call.cancelled) {
+      breaker_.Abandoned();
+    } else if (IsFailure(fetched) || broken_off) {
+      breaker_.Failed(Now());
+    } else {
+      breaker_.Succeeded();
+    }
+  }
+
+  bool Retried(Calls::iterator it, const Fetched& fetched, const core::StatusOr<Plan>& answer) {
+    if (answer.ok() || it->second.cancelled) return false;
+    const auto wait = RetryWait(it->second, fetched, answer.status());
+    if (!wait || !Attempt(it, *wait).ok()) return false;
+    ++it->second.retries;
+    return true;
+  }
+
+  // How long to wait before the next attempt; nullopt: there is none.
+  std::optional<std::int64_t> RetryWait(const ModelCall& call, const Fetched& fetched,
+                                        const core::Status& status) {
+    const bool worth = status.code() == core::StatusCode::kUnavailable ||
+                       (!fetched.ok() && status.code() == core::StatusCode::kDeadlineExceeded);
+    if (!worth) return std::nullopt;
+    std::int64_t wait =
+        BackoffMs({.first_ms = options_.backoff_ms, .max_ms = options_.backoff_max_ms},
+                  call.retries, *options_.random);
+    if (fetched.ok()) {
+      const auto asked = RetryAfterMs(fetched->Header("retry-after"), options_.clock->WallMicros());
+      // What it asks of one it asks of all; but not longer than we would ever wait.
+      if (asked) requests_.Pause(Now() + std::min(*asked, options_.retry_after_max_ms) * 1000);
+      if (asked && *asked > options_.retry_after_max_ms) return std::nullopt;
+      wait = std::max(wait, asked.value_or(0));
+    }
+    if (call.retries >= options_.retries_max) return std::nullopt;
+    if (LeftMs(call, wait + 1) <= wait) return std::nullopt;  // no time for another attempt
+    return wait;
+  }
+
+  // Who answered, for how much.
+  void Complete(ModelCall& call, Plan& plan) {
+    plan.provider = options_.name;
+    plan.model = call.model;
+    plan.dialect = DialectName(options_.dialect);
+    if (plan.prompt_tokens == 0 && plan.completion_tokens == 0) {
+      plan.tokens_estimated = true;
+      plan.prompt_tokens = std::min(EstimateTokens(call.body), std::int64_t{1'000'000'000});
+      plan.completion_tokens = EstimateTokens(plan.text);
+      for (const ProposedCall& made : plan.calls) {
+        plan.completion_tokens += EstimateTokens(made.tool) + EstimateTokens(made.args_text);
+      }
+    }
+    if (const ModelPrice* const price = PriceOf(options_.prices, call.model)) {
+      plan.currency = options_.prices.currency;
+      plan.cost_micros = CostMicros(*price, plan);
+    }
+    plan.raw_request = std::move(call.body);
+    cache_.Keep(call.cache_key, plan, Now());
+  }
+
+  const ModelOptions options_;
+  const Codec& codec_;
+  const std::string api_key_;
+  std::mutex mutex_;  // guards what follows; never held while `done` runs
+  Calls calls_;
+  std::deque<std::uint64_t> waiting_;
+  std::int64_t running_ = 0;
+  std::uint64_t last_ = 0;
+  RateLimit requests_;
+  RateLimit tokens_;
+  Breaker breaker_;
+  ReplyCache cache_;
+};
+
+class ModelPlanner final : public Planner {
+ public:
+  explicit ModelPlanner(std::shared_ptr<Endpoint> endpoint) : endpoint_(std::move(endpoint)) {}
+  ~ModelPlanner() override { endpoint_->CancelAll(); }
+
+  std::uint64_t Propose(PlanRequest request, Done done) override {
+    return endpoint_->Begin(std::move(request), std::move(done));
+  }
+  void Cancel(std::uint64_t handle) override { endpoint_->Cancel(handle); }
+  void ForgetReplies() override { endpoint_->Forget(); }
+
+ private:
+  const std::shared_ptr<Endpoint> endpoint_;
+};
+
+core::Status CheckOptions(const ModelOptions& options) {
+  for (const std::int64_t number :
+       {options.timeout_ms - 1, options.retries_max, options.backoff_ms, options.output_tokens_max,
+        options.requests_per_minute, options.tokens_per_minute, options.concurrent_max,
+        options.breaker_failures, options.breaker_rest_ms, options.cache_entries_max,
+        options.cache_ttl_ms}) {
+    if (number < 0) return core::InvalidArgument("planner limits must not be negative");
+  }
+  if (options.temperature.empty()) return core::OkStatus();
+  const auto number = core::ParseJson(options.temperature, core::kArgsLimits);
+  if (!number.ok() || !number->is_number()) {
+    return core::InvalidArgument("`temperature` must be a number");
+  }
+  return core::OkStatus();
+}
+
+}  // namespace
+
+core::StatusOr<std::unique_ptr<Planner>> MakeModelPlanner(ModelOptions options) {
+  INTERLOCK_CHECK(options.fetcher != nullptr && options.clock != nullptr &&
+                  options.random != nullptr);
+  while (!options.base_url.empty() && options.base_url.back() == '/') options.base_url.pop_back();
+  INTERLOCK_RETURN_IF_ERROR(CheckOptions(options));
+  INTERLOCK_ASSIGN_OR_RETURN(std::string key,
+                             ReadApiKey(options.api_key_env, options.api_key_file));
+  INTERLOCK_RETURN_IF_ERROR(CheckEndpointUrl(options.base_url, !key.empty()));
+  return std::unique_ptr<Planner>(std::make_unique<ModelPlanner>(
+      std::make_shared<Endpoint>(std::move(options), std::move(key))));
+}
+
+core::StatusOr<Plan> PlanOfRecord(const Plan& recorded, const PlanRequest& request) {
+  Dialect dialect = Dialect::kChat;  // what plans were before they said so
+  if (!recorded.dialect.empty()) {
+    INTERLOCK_ASSIGN_OR_RETURN(dialect, DialectOfName(recorded.dialect));
+  }
+  INTERLOCK_ASSIGN_OR_RETURN(const Plan read,
+                             PlanOfBytes(CodecOf(dialect), recorded.raw, request,
+                                         recorded.streamed ? Framing::kEvents : Framing::kWhole));
+  Plan plan = recorded;
+  plan.finish = read.finish;
+  plan.text = read.text;
+  plan.calls = read.calls;
+  return plan;
+}
+
+}  // namespace interlock::runtime

@@ -1,0 +1,246 @@
+// Gemini's generateContent. Field names: Gemini API reference, "Generating content"; signatures:
+// "Thought signatures". The model's name is a part of the path. Beside tools it takes no schema for
+// the answer, so that is one more function then (kAnswerTool).
+#include <algorithm>
+#include <array>
+
+#include "codec.h"
+#include "conversation.h"
+#include "tool_names.h"
+#include "wire_json.h"
+
+namespace interlock::runtime {
+namespace {
+
+using core::AppendJsonString;
+using core::Json;
+
+constexpr std::size_t kModelBytesMax = 128;
+
+bool IsModelName(std::string_view model) {
+  return !model.empty() && model.size() <= kModelBytesMax && model.find("..") == model.npos &&
+         std::all_of(model.begin(), model.end(), [](char c) {
+           return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
+                  c == '-' || c == '_' || c == '.' || c == '/';
+         });
+}
+
+void AppendPart(const WireItem& item, std::string& out) {
+  if (item.call != nullptr) {
+    out += "{\"functionCall\":{\"name\":";
+    AppendJsonString(WireToolName(item.call->tool), out);
+    out += ",\"args\":" + ArgsObject(item.call->args_text) + "}";
+    if (!item.call->echo.empty()) {
+      out += ",\"thoughtSignature\":";
+      AppendJsonString(item.call->echo, out);
+    }
+  } else if (!item.id.empty()) {
+    out += "{\"functionResponse\":{\"name\":";
+    AppendJsonString(item.tool.empty() ? "unknown" : WireToolName(item.tool), out);
+    out += ",\"response\":{\"output\":";
+    AppendJsonString(item.text, out);
+    out += "}}";
+  } else {
+    out += "{\"text\":";
+    AppendJsonString(item.text, out);
+  }
+  out += '}';
+}
+
+void AppendTurn(const WireTurn& turn, std::string& out) {
+  out += turn.model ? R"({"role":"model","parts":[)" : R"({"role":"user","parts":[)";
+  for (std::size_t i = 0; i < turn.items.size(); ++i) {
+    if (i > 0) out += ',';
+    AppendPart(turn.items[i], out);
+  }
+  out += "]}";
+}
+
+void AppendFunction(std::string_view name, std::string_view description, const Json& schema,
+                    std::string& out) {
+  out += "{\"name\":";
+  AppendJsonString(name, out);
+  out += ",\"description\":";
+  AppendJsonString(description, out);
+  out += ",\"parametersJsonSchema\":";
+  core::AppendCanonicalJson(schema, out);
+  out += '}';
+}
+
+void AppendTools(const PlanRequest& request, std::string& out) {
+  if (request.tools.empty()) return;
+  out += R"(,"tools":[{"functionDeclarations":[)";
+  for (std::size_t i = 0; i < request.tools.size(); ++i) {
+    if (i > 0) out += ',';
+    const tools::Manifest& manifest = request.tools[i]->manifest();
+    AppendFunction(WireToolName(manifest.name), manifest.description, manifest.input_schema, out);
+  }
+  if (!request.answer_schema.is_null()) {
+    out += ',';
+    AppendFunction(kAnswerTool, "Gives the final answer. Call it alone, when all is done.",
+                   request.answer_schema, out);
+  }
+  out += "]}]";
+}
+
+void AppendConfig(const PlanRequest& request, const WireOptions& options, std::string& out) {
+  std::string config;
+  if (!options.temperature.empty())
+    config += ",\"temperature\":" + std::string(options.temperature);
+  if (options.output_tokens_max > 0) {
+    config += ",\"maxOutputTokens\":" + std::to_string(options.output_tokens_max);
+  }
+  if (request.tools.empty() && !request.answer_schema.is_null()) {
+    config += R"(,"responseMimeType":"application/json","responseJsonSchema":)";
+    core::AppendCanonicalJson(request.answer_schema, config);
+  }
+  if (config.empty()) return;
+  config.front() = '{';
+  out += ",\"generationConfig\":" + config + "}";
+}
+
+core::Status CheckFinish(std::string_view reason) {
+  if (reason.empty() || reason == "STOP" || reason == "FINISH_REASON_UNSPECIFIED") {
+    return core::OkStatus();
+  }
+  if (reason == "MAX_TOKENS") return BadReply("it was cut at the model's length limit");
+  constexpr std::array<std::string_view, 6> kFilters = {
+      "SAFETY", "RECITATION", "BLOCKLIST", "PROHIBITED_CONTENT", "SPII", "IMAGE_SAFETY"};
+  if (std::find(kFilters.begin(), kFilters.end(), reason) != kFilters.end()) {
+    return BadReply("it was stopped by the provider's content filter");
+  }
+  if (reason == "MALFORMED_FUNCTION_CALL" || reason == "UNEXPECTED_TOOL_CALL") {
+    return BadReply("the model wrote a tool call that its provider could not read");
+  }
+  return BadReply("it ended for a reason that is not known here");
+}
+
+core::Status AddPart(const Json& part, PlanBuilder& builder) {
+  const Json* const thought = Member(part, "thought");
+  if (thought != nullptr && *thought == true) return core::OkStatus();
+  if (const Json* const call = Member(part, "functionCall")) {
+    return builder.AddCall(Member(*call, "id"), Member(*call, "name"), Member(*call, "args"),
+                           std::string(TextOrNone(part, "thoughtSignature")));
+  }
+  return builder.AddText(Member(part, "text"), "`text`");
+}
+
+void ReadUsage(const Json* usage, Plan& plan) {
+  plan.prompt_tokens =
+      TokensOf(usage, "promptTokenCount") + TokensOf(usage, "toolUsePromptTokenCount");
+  plan.cached_tokens = TokensOf(usage, "cachedContentTokenCount");
+  plan.reasoning_tokens = TokensOf(usage, "thoughtsTokenCount");
+  plan.completion_tokens = TokensOf(usage, "candidatesTokenCount") + plan.reasoning_tokens;
+}
+
+const Json* FirstCandidate(const Json& reply) {
+  const Json* const candidates = Member(reply, "candidates");
+  return candidates == nullptr || !candidates->is_array() || candidates->empty()
+             ? nullptr
+             : &candidates->front();
+}
+
+// Every event is a reply of its own with the next parts; the last one says why it ended.
+class Fold final : public StreamFold {
+ public:
+  core::Status Add(const StreamEvent& event, std::string& text) override {
+    const auto chunk = core::ParseJson(event.data, kReplyLimits);
+    if (!chunk.ok()) return BadReply(core::Message(chunk.status()));
+    if (Member(*chunk, "error") != nullptr) return StatusOfErrorWord(ErrorWordOf(*chunk));
+    for (const char* key : {"usageMetadata", "promptFeedback"}) {
+      if (const Json* const value = Member(*chunk, key)) whole_[key] = *value;
+    }
+    if (Member(*chunk, "promptFeedback") != nullptr) ended_ = true;
+    const Json* const candidate = FirstCandidate(*chunk);
+    if (candidate == nullptr) return core::OkStatus();
+    if (const Json* const reason = Member(*candidate, "finishReason")) {
+      reason_ = *reason;
+      ended_ = true;
+    }
+    const Json* const parts = Member(Member(*candidate, "content"), "parts");
+    if (parts == nullptr || !parts->is_array()) return core::OkStatus();
+    for (const Json& part : *parts) {
+      const Json* const thought = Member(part, "thought");
+      if (thought == nullptr || *thought != true) text += TextOrNone(part, "text");
+      parts_.push_back(part);
+    }
+    return core::OkStatus();
+  }
+
+  core::StatusOr<std::string> Whole() override {
+    if (!ended_) return core::Unavailable("the model's stream ended before its reply did");
+    Json& candidate = whole_["candidates"][0];
+    candidate["content"]["parts"] = std::move(parts_);
+    candidate["finishReason"] = std::move(reason_);
+    return core::CanonicalJson(whole_);
+  }
+
+ private:
+  Json whole_ = Json::object();
+  Json parts_ = Json::array();
+  Json reason_;
+  bool ended_ = false;
+};
+
+class Gemini final : public Codec {
+ public:
+  core::StatusOr<WireRequest> Write(const PlanRequest& request,
+                                    const WireOptions& options) const override {
+    if (!IsModelName(options.model)) {
+      return core::InvalidArgument("the model's name does not fit into a url; correct `model`");
+    }
+    WireIds ids;
+    const WireTurns turns = TurnsOf(request, ids);
+    std::string out = "{\"contents\":[";
+    for (std::size_t i = 0; i < turns.turns.size(); ++i) {
+      if (i > 0) out += ',';
+      AppendTurn(turns.turns[i], out);
+    }
+    out += ']';
+    if (!turns.system.empty()) {
+      out += R"(,"systemInstruction":{"parts":[{"text":)";
+      AppendJsonString(turns.system, out);
+      out += "}]}";
+    }
+    AppendTools(request, out);
+    AppendConfig(request, options, out);
+    const bool whole = options.model.find('/') != std::string_view::npos;
+    return WireRequest{
+        .path = (whole ? "/" : "/models/") + std::string(options.model) +
+                (options.stream ? ":streamGenerateContent?alt=sse" : ":generateContent"),
+        .body = out + '}'};
+  }
+
+  Headers KeyHeaders(const std::string& api_key) const override {
+    return {{"x-goog-api-key", api_key}};
+  }
+
+  core::StatusOr<Plan> Read(std::string_view body, const PlanRequest& request) const override {
+    auto reply = core::ParseJson(body, kReplyLimits);
+    if (!reply.ok()) return BadReply(core::Message(reply.status()));
+    const Json* const feedback = Member(*reply, "promptFeedback");
+    if (feedback != nullptr && !TextOrNone(*feedback, "blockReason").empty()) {
+      return BadReply("the prompt was stopped by the provider's content filter");
+    }
+    const Json* const candidate = FirstCandidate(*reply);
+    if (candidate == nullptr) return BadReply("no `candidates`");
+    INTERLOCK_RETURN_IF_ERROR(CheckFinish(TextOrNone(*candidate, "finishReason")));
+    const Json* const parts = Member(Member(*candidate, "content"), "parts");
+    if (parts == nullptr || !parts->is_array()) return BadReply("no `parts`");
+    PlanBuilder builder(request);
+    for (const Json& part : *parts) INTERLOCK_RETURN_IF_ERROR(AddPart(part, builder));
+    ReadUsage(Member(*reply, "usageMetadata"), builder.plan());
+    return builder.Finish(body);
+  }
+
+  std::unique_ptr<StreamFold> NewFold() const override { return std::make_unique<Fold>(); }
+};
+
+}  // namespace
+
+const Codec& GeminiCodec() {
+  static const Gemini kCodec;
+  return kCodec;
+}
+
+}  // namespace interlock::runtime

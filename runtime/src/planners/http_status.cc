@@ -1,0 +1,30 @@
+#include "codec.h"
+#include "endpoint.h"
+
+namespace interlock::runtime {
+
+bool MayRetry(int http_status) {
+  return http_status == 408 || http_status == 409 || http_status == 425 || http_status == 429 ||
+         http_status >= 500;
+}
+
+bool IsFailure(const core::StatusOr<tools::FetchResponse>& fetched) {
+  return fetched.ok() ? fetched->status >= 500
+                      : fetched.status().code() != core::StatusCode::kCancelled;
+}
+
+core::Status StatusOfHttp(const tools::FetchResponse& response) {
+  const std::string word = ErrorWord(response.body);
+  const std::string what = "model endpoint answered " + std::to_string(response.status) +
+                           (word.empty() ? "" : " (" + word + ")");
+  if (MayRetry(response.status)) return core::Unavailable(what);
+  if (response.status == 401 || response.status == 403) {
+    return core::FailedPrecondition(what + "; check the planner's api key");
+  }
+  if (response.status >= 300 && response.status < 400) {
+    return core::InvalidArgument(what + ", a redirect; set `base_url` to where it leads");
+  }
+  return core::InvalidArgument(what);
+}
+
+}  // namespace interlock::runtime

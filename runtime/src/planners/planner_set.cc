@@ -1,0 +1,56 @@
+#include <limits>
+
+#include "runtime/planners.h"
+
+namespace interlock::runtime {
+namespace {
+
+// Of a prompt of three parts and a reply of one; unknown prices come last.
+std::int64_t CostOf(const PlannerConfig& config) {
+  const ModelPrice* const price = PriceOf(config.model.prices, config.model.model);
+  if (config.kind != PlannerKind::kModel) return 0;
+  if (price == nullptr) return std::numeric_limits<std::int64_t>::max();
+  return price->input * 3 + price->output;
+}
+
+core::StatusOr<std::unique_ptr<Planner>> MakeOne(const PlannerConfig& config,
+                                                 const PlannerParts& parts) {
+  if (config.kind == PlannerKind::kScripted) return MakeScriptedPlanner({.folder = config.folder});
+  ModelOptions options = config.model;
+  options.name = config.name;
+  options.fetcher = parts.fetcher;
+  options.clock = parts.clock;
+  options.random = parts.random;
+  return MakeModelPlanner(std::move(options));
+}
+
+}  // namespace
+
+core::StatusOr<PlannerSet> PlannerSet::Make(const std::vector<PlannerConfig>& configs,
+                                            const PlannerParts& parts) {
+  PlannerSet set;
+  std::map<std::string, RouterTarget> targets;
+  for (const PlannerConfig& config : configs) {
+    if (config.kind == PlannerKind::kRouter) continue;
+    auto made = MakeOne(config, parts);
+    if (!made.ok()) {
+      return core::Error(made.status().code(), "planner `" + config.name + "`: " +
+                                                   std::string(core::Message(made.status())));
+    }
+    targets[config.name] = {.planner = made->get(), .cost = CostOf(config)};
+    set.by_name_[config.name] = made->get();
+    set.planners_.push_back(*std::move(made));
+  }
+  for (const PlannerConfig& config : configs) {
+    if (config.kind != PlannerKind::kRouter) continue;
+    INTERLOCK_ASSIGN_OR_RETURN(auto made, MakeRouter({.name = config.name,
+                                                      .routes = config.routes,
+                                                      .targets = targets,
+                                                      .clock = parts.clock}));
+    set.by_name_[config.name] = made.get();
+    set.routers_.push_back(std::move(made));
+  }
+  return set;
+}
+
+}  // namespace interlock::runtime

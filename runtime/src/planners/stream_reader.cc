@@ -1,0 +1,38 @@
+#include "stream_reader.h"
+
+namespace interlock::runtime {
+
+core::Status StreamReader::Feed(std::string_view bytes) {
+  INTERLOCK_RETURN_IF_ERROR(status_);
+  std::vector<StreamEvent> events;
+  status_ = parser_.Feed(bytes, events);
+  std::string text;
+  for (const StreamEvent& event : events) {
+    if (status_.ok()) status_ = fold_->Add(event, text);
+  }
+  if (!text.empty() && on_text_) {
+    on_text_({.text = text, .restarted = restarted_});
+    restarted_ = false;
+    told_ = true;
+  }
+  return status_;
+}
+
+core::StatusOr<std::string> StreamReader::Whole() {
+  INTERLOCK_RETURN_IF_ERROR(status_);
+  return fold_->Whole();
+}
+
+core::StatusOr<Plan> PlanOfBytes(const Codec& codec, std::string_view body,
+                                 const PlanRequest& request, Framing framing) {
+  if (framing == Framing::kWhole) return codec.Read(body, request);
+  StreamReader reader(codec, nullptr, false);
+  INTERLOCK_RETURN_IF_ERROR(reader.Feed(body));
+  INTERLOCK_ASSIGN_OR_RETURN(const std::string whole, reader.Whole());
+  INTERLOCK_ASSIGN_OR_RETURN(Plan plan, codec.Read(whole, request));
+  plan.raw = std::string(body);
+  plan.streamed = true;
+  return plan;
+}
+
+}  // namespace interlock::runtime

@@ -1,0 +1,135 @@
+#include "wire_json.h"
+
+#include <algorithm>
+#include <array>
+
+#include "tool_names.h"
+
+namespace interlock::runtime {
+
+using core::Json;
+
+core::Status BadReply(std::string_view what) {
+  return core::InvalidArgument("reply of the model makes no sense: " + std::string(what));
+}
+
+const Json* Member(const Json& object, const char* key) {
+  if (!object.is_object()) return nullptr;
+  const auto it = object.find(key);
+  return it == object.end() || it->is_null() ? nullptr : &*it;
+}
+
+const Json* Member(const Json* object, const char* key) {
+  return object == nullptr ? nullptr : Member(*object, key);
+}
+
+core::StatusOr<std::string> WireText(const Json* value, std::size_t bytes_max,
+                                     std::string_view what) {
+  if (value == nullptr) return std::string();
+  if (!value->is_string()) return BadReply(std::string(what) + " is not text");
+  const std::string& text = value->get_ref<const std::string&>();
+  if (text.size() > bytes_max) return BadReply(std::string(what) + " is too long");
+  return text;
+}
+
+std::string_view TextOrNone(const Json& object, const char* key) {
+  const Json* const value = Member(object, key);
+  return value != nullptr && value->is_string() ? value->get_ref<const std::string&>()
+                                                : std::string_view();
+}
+
+std::int64_t TokensOf(const Json* usage, const char* key) {
+  const Json* const count = Member(usage, key);
+  if (count == nullptr || !count->is_number_integer()) return 0;
+  return std::clamp<std::int64_t>(count->get<std::int64_t>(), 0, kTokensMax);
+}
+
+std::string ErrorWordOf(const Json& reply) {
+  const Json* const inner = Member(reply, "error");
+  const Json& error = inner == nullptr ? reply : *inner;
+  for (const char* key : {"code", "type", "status"}) {  // `status`: Gemini's, in capitals
+    std::string word(TextOrNone(error, key));
+    for (char& c : word) {
+      if (c >= 'A' && c <= 'Z') c = static_cast<char>(c - 'A' + 'a');
+    }
+    const bool plain = !word.empty() && word.size() <= 48 && word != "error" &&
+                       std::all_of(word.begin(), word.end(),
+                                   [](char c) { return (c >= 'a' && c <= 'z') || c == '_'; });
+    if (plain) return word;
+  }
+  return "";
+}
+
+core::Status StatusOfErrorWord(const std::string& word) {
+  constexpr std::array<std::string_view, 12> kPass = {
+      "overloaded_error", "rate_limit_error",   "rate_limit_exceeded", "api_error",
+      "server_error",     "timeout_error",      "internal_error",      "internal",
+      "unavailable",      "resource_exhausted", "deadline_exceeded",   "vector_store_timeout"};
+  const std::string what =
+      "model endpoint broke off with an error" + (word.empty() ? "" : " (" + word + ")");
+  const bool passes = std::find(kPass.begin(), kPass.end(), word) != kPass.end();
+  return passes ? core::Unavailable(what) : core::InvalidArgument(what);
+}
+
+bool IsStrictSchema(const Json& schema) {
+  if (schema.is_array()) return std::all_of(schema.begin(), schema.end(), IsStrictSchema);
+  if (!schema.is_object()) return true;
+  if (const Json* const properties = Member(schema, "properties"); properties != nullptr) {
+    const Json* const closed = Member(schema, "additionalProperties");
+    const Json* const required = Member(schema, "required");
+    if (closed == nullptr || *closed != false || required == nullptr || !properties->is_object() ||
+        required->size() != properties->size()) {
+      return false;
+    }
+  } else if (TextOrNone(schema, "type") == "object") {
+    return false;
+  }
+  return std::all_of(schema.begin(), schema.end(), IsStrictSchema);
+}
+
+core::Status PlanBuilder::AddText(const Json* value, std::string_view what) {
+  INTERLOCK_ASSIGN_OR_RETURN(const std::string text, WireText(value, kPlanBytesMax, what));
+  plan_.text += text;
+  return core::OkStatus();
+}
+
+core::Status PlanBuilder::AddCall(const Json* id, const Json* name, const Json* args,
+                                  std::string echo) {
+  if (plan_.calls.size() >= kPlanCallsMax) {
+    return BadReply("more than " + std::to_string(kPlanCallsMax) + " tool calls");
+  }
+  ProposedCall call;
+  INTERLOCK_ASSIGN_OR_RETURN(call.id, WireText(id, kPlannerCallIdBytesMax, "a call's `id`"));
+  if (call.id.empty()) call.id = "call_" + std::to_string(plan_.calls.size());
+  INTERLOCK_ASSIGN_OR_RETURN(const std::string wire_name,
+                             WireText(name, kPlannerToolNameBytesMax, "a function's `name`"));
+  if (wire_name.empty()) return BadReply("a tool call without a name");
+  if (args == nullptr) {
+    call.args_text = "{}";
+  } else if (args->is_object()) {
+    call.args_text = core::CanonicalJson(*args);
+  } else {
+    INTERLOCK_ASSIGN_OR_RETURN(call.args_text, WireText(args, kPlanBytesMax, "`arguments`"));
+  }
+  if (wire_name == kAnswerTool && !request_.answer_schema.is_null()) {
+    answer_ = std::move(call.args_text);
+    return core::OkStatus();
+  }
+  call.tool = ToolNameFromWire(wire_name, request_);
+  if (echo.size() > kEchoBytesMax) return BadReply("a call's signature is too long");
+  call.echo = std::move(echo);
+  if (!ids_.insert(call.id).second) return BadReply("two tool calls of one id");
+  plan_.calls.push_back(std::move(call));
+  return core::OkStatus();
+}
+
+core::StatusOr<Plan> PlanBuilder::Finish(std::string_view body) {
+  // An answer beside calls was written without their results: the calls come first.
+  if (plan_.calls.empty() && !answer_.empty()) plan_.text = std::move(answer_);
+  if (plan_.text.empty() && plan_.calls.empty()) return BadReply("neither text nor tool calls");
+  plan_.finish = plan_.calls.empty() ? Finish::kAnswer : Finish::kCalls;
+  plan_.raw = std::string(body);
+  return std::move(plan_);
+}
+
+}  // namespace interlock::runtime

@@ -1,0 +1,67 @@
+// What the dialects share: reading members of hostile JSON, building a plan, and judging errors.
+#pragma once
+
+#include <set>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "core/json.h"
+#include "core/status.h"
+#include "runtime/planner.h"
+
+namespace interlock::runtime {
+
+inline constexpr std::size_t kPlannerCallIdBytesMax = 256;
+inline constexpr std::size_t kPlannerToolNameBytesMax = 256;
+inline constexpr std::size_t kEchoBytesMax = 64 << 10;
+inline constexpr std::int64_t kTokensMax = 1'000'000'000;  // of one reply; more is no count
+inline constexpr core::JsonLimits kReplyLimits{.bytes_max = kPlanBytesMax, .depth_max = 64};
+
+// Where a provider takes no schema beside tools, the final answer is a call of this tool. Our names
+// hold no `-`, so no tool is called so.
+inline constexpr std::string_view kAnswerTool = "final--answer";
+
+// "reply of the model makes no sense: <what>"
+core::Status BadReply(std::string_view what);
+
+// A member that is there and not null; nullptr otherwise, also when `object` is none.
+const core::Json* Member(const core::Json& object, const char* key);
+const core::Json* Member(const core::Json* object, const char* key);
+// Text that may be absent (then empty). Errors: not text, or above bytes_max.
+core::StatusOr<std::string> WireText(const core::Json* value, std::size_t bytes_max,
+                                     std::string_view what);
+// The text of a member, or nothing when it is no text.
+std::string_view TextOrNone(const core::Json& object, const char* key);
+std::int64_t TokensOf(const core::Json* usage, const char* key);  // 0..kTokensMax; 0: none given
+
+// The word of an `error` member, or of the error event itself.
+std::string ErrorWordOf(const core::Json& reply);
+// What an error inside a reply or a stream means: kUnavailable when it may pass.
+core::Status StatusOfErrorWord(const std::string& word);
+
+// Whether OpenAI's strict mode takes the schema: every object closed, every property required.
+bool IsStrictSchema(const core::Json& schema);
+
+// Puts a plan together from the pieces of a reply. One per reply.
+class PlanBuilder {
+ public:
+  explicit PlanBuilder(const PlanRequest& request) : request_(request) {}
+
+  core::Status AddText(const core::Json* value, std::string_view what);
+  // `id` may be absent. Arguments are JSON text, or an object.
+  core::Status AddCall(const core::Json* id, const core::Json* name, const core::Json* args,
+                       std::string echo);
+  bool empty() const { return plan_.text.empty() && plan_.calls.empty() && answer_.empty(); }
+  Plan& plan() { return plan_; }
+  // Errors: neither text nor calls.
+  core::StatusOr<Plan> Finish(std::string_view body);
+
+ private:
+  const PlanRequest& request_;
+  Plan plan_;
+  std::string answer_;  // arguments of kAnswerTool
+  std::set<std::string> ids_;
+};
+
+}  // namespace interlock::runtime

@@ -1,0 +1,484 @@
+// The planner against a server on loopback that answers well, badly, late or not at all.
+#include <gmock/gmock.h>
+#include <stdlib.h>
+
+#include <cstdio>
+#include <fstream>
+#include <future>
+
+#include "loopback_server.h"
+#include "runtime/planners.h"
+
+namespace interlock::runtime {
+namespace {
+
+using interlock::testing::HttpReply;
+using interlock::testing::LoopbackServer;
+using interlock::testing::Scripted;
+using ::testing::HasSubstr;
+using ::testing::Not;
+using Result = core::StatusOr<Plan>;
+
+constexpr char kKey[] = "sk-very-secret-1";
+constexpr char kHello[] = R"({"choices":[{"message":{"content":"Hello"}}]})";
+
+class EndpointTest : public ::testing::Test {
+ protected:
+  void SetUp() override {
+    auto fetcher = tools::MakeFetcher(
+        {.addresses = {.allow_loopback = true, .allow_private = false, .ports = {}},
+         .transfers_max = 100,
+         .ca_file = ""});
+    ASSERT_TRUE(fetcher.ok()) << fetcher.status();
+    fetcher_ = *std::move(fetcher);
+    setenv("INTERLOCK_TEST_KEY", kKey, 1);
+  }
+  void TearDown() override { unsetenv("INTERLOCK_TEST_KEY"); }
+
+  ModelOptions Options(const std::string& base_url) {
+    ModelOptions options;
+    options.name = "gpt";
+    options.base_url = base_url;
+    options.model = "default-model";
+    options.api_key_env = "INTERLOCK_TEST_KEY";
+    options.timeout_ms = 20'000;
+    options.retries_max = 3;
+    options.backoff_ms = 1;
+    options.backoff_max_ms = 2;
+    options.fetcher = fetcher_.get();
+    options.clock = &clock_;
+    options.random = &random_;
+    return options;
+  }
+  void Start(ModelOptions options) {
+    auto planner = MakeModelPlanner(std::move(options));
+    ASSERT_TRUE(planner.ok()) << planner.status();
+    planner_ = *std::move(planner);
+  }
+  // A server with one script of replies; the last one repeats.
+  void Serve(std::vector<Scripted> replies) {
+    server_ = std::make_unique<LoopbackServer>(
+        [replies = std::move(replies)](int number, const std::string&) {
+          return replies[std::min<std::size_t>(number, replies.size() - 1)];
+        });
+    Start(Options(server_->url("/v1/")));
+  }
+  std::future<Result> Begin(PlanRequest request = {}) {
+    auto promise = std::make_shared<std::promise<Result>>();
+    handle_ = planner_->Propose(std::move(request),
+                                [promise](Result plan) { promise->set_value(std::move(plan)); });
+    return promise->get_future();
+  }
+  Result Propose(PlanRequest request = {}) { return Begin(std::move(request)).get(); }
+
+  // The message of a failed step, which never holds the key.
+  std::string ErrorOf(const Result& plan) {
+    const std::string message(core::Message(plan.status()));
+    EXPECT_THAT(message, Not(HasSubstr("secret")));
+    EXPECT_EQ(message.find('\n'), std::string::npos);
+    return message;
+  }
+
+  core::SystemClock clock_;
+  core::SystemRandom random_;
+  std::unique_ptr<tools::Fetcher> fetcher_;
+  std::unique_ptr<LoopbackServer> server_;
+  std::unique_ptr<Planner> planner_;
+  std::uint64_t handle_ = 0;
+};
+
+TEST_F(EndpointTest, AsksTheEndpointAndUnderstandsIt) {
+  Serve({{.bytes = HttpReply(200, kHello)}});
+  PlanRequest request;
+  request.messages = {{.role = Role::kUser, .text = "Hi", .calls = {}, .call_id = {}}};
+  const Result plan = Propose(request);
+  ASSERT_TRUE(plan.ok()) << plan.status();
+  EXPECT_EQ(plan->text, "Hello");
+  EXPECT_EQ(plan->raw, kHello);
+  EXPECT_EQ(plan->provider, "gpt");
+  EXPECT_EQ(plan->model, "default-model");
+  EXPECT_TRUE(plan->tokens_estimated);
+  EXPECT_GT(plan->prompt_tokens, 10);
+  EXPECT_EQ(plan->completion_tokens, 1);
+  EXPECT_EQ(plan->currency, "");
+  ASSERT_EQ(server_->requests().size(), 1u);
+  const std::string sent = server_->requests()[0];
+  EXPECT_THAT(sent, HasSubstr("POST /v1/chat/completions HTTP/1.1\r\n"));
+  EXPECT_THAT(sent, HasSubstr(std::string("Authorization: Bearer ") + kKey + "\r\n"));
+  EXPECT_THAT(
+      sent, HasSubstr(R"({"model":"default-model","messages":[{"role":"user","content":"Hi"}]})"));
+}
+
+TEST_F(EndpointTest, TheAgentsModelComesFirst) {
+  Serve({{.bytes = HttpReply(200, kHello)}});
+  PlanRequest request;
+  request.model = "agent-model";
+  ASSERT_TRUE(Propose(request).ok());
+  EXPECT_THAT(server_->requests()[0], HasSubstr(R"("model":"agent-model")"));
+}
+
+TEST_F(EndpointTest, TriesAgainAfterErrorsThatPass) {
+  Serve({{.bytes = HttpReply(429, "{}", "Retry-After: 0\r\n")},
+         {.bytes = HttpReply(503, "busy")},
+         {.bytes = ""},  // connection closed without a word
+         {.bytes = HttpReply(200, kHello)}});
+  const Result plan = Propose();
+  ASSERT_TRUE(plan.ok()) << plan.status();
+  EXPECT_EQ(server_->requests().size(), 4u);
+}
+
+TEST_F(EndpointTest, GivesUpAfterItsRetries) {
+  Serve({{.bytes = HttpReply(
+              429, R"({"error":{"code":"rate_limit_exceeded","message":"sk-very-secret-1"}})")}});
+  const Result plan = Propose();
+  EXPECT_EQ(plan.status().code(), core::StatusCode::kUnavailable);
+  EXPECT_EQ(ErrorOf(plan), "model endpoint answered 429 (rate_limit_exceeded)");
+  EXPECT_EQ(server_->requests().size(), 4u);
+}
+
+TEST_F(EndpointTest, DoesNotWaitLongerThanAllowed) {
+  Serve({{.bytes = HttpReply(429, "{}", "Retry-After: 3600\r\n")}});
+  EXPECT_EQ(Propose().status().code(), core::StatusCode::kUnavailable);
+  EXPECT_EQ(server_->requests().size(), 1u);
+}
+
+TEST_F(EndpointTest, DoesNotRetryBeyondTheDeadline) {
+  Serve({{.bytes = HttpReply(503, "", "Retry-After: 5\r\n")}});
+  PlanRequest request;
+  request.deadline_monotonic_us = clock_.MonotonicMicros() + 4'000'000;
+  EXPECT_EQ(Propose(request).status().code(), core::StatusCode::kUnavailable);
+  EXPECT_EQ(server_->requests().size(), 1u);
+}
+
+struct Final {
+  int status;
+  core::StatusCode code;
+  const char* message;
+};
+class EndpointFinal : public EndpointTest, public ::testing::WithParamInterface<Final> {};
+
+TEST_P(EndpointFinal, IsNotTriedAgain) {
+  Serve({{.bytes =
+              HttpReply(GetParam().status, R"({"error":{"message":"key sk-very-secret-1 is bad"}})",
+                        "Location: http://127.0.0.1:1/\r\n")}});
+  const Result plan = Propose();
+  EXPECT_EQ(plan.status().code(), GetParam().code);
+  EXPECT_EQ(ErrorOf(plan), GetParam().message);
+  EXPECT_EQ(server_->requests().size(), 1u);
+}
+
+INSTANTIATE_TEST_SUITE_P(
+    All, EndpointFinal,
+    ::testing::Values(
+        Final{400, core::StatusCode::kInvalidArgument, "model endpoint answered 400"},
+        Final{401, core::StatusCode::kFailedPrecondition,
+              "model endpoint answered 401; check the planner's api key"},
+        Final{404, core::StatusCode::kInvalidArgument, "model endpoint answered 404"},
+        Final{302, core::StatusCode::kInvalidArgument,
+              "model endpoint answered 302, a redirect; set `base_url` to where it leads"},
+        Final{204, core::StatusCode::kInvalidArgument, "model endpoint answered 204"}));
+
+TEST_F(EndpointTest, GarbageFailsOneStepAndTheNextOneWorks) {
+  Serve({{.bytes = HttpReply(200, "<html>sk-very-secret-1</html>")},
+         {.bytes = HttpReply(200, kHello)}});
+  const Result plan = Propose();
+  EXPECT_EQ(plan.status().code(), core::StatusCode::kInvalidArgument);
+  EXPECT_THAT(ErrorOf(plan), HasSubstr("reply of the model makes no sense: not JSON"));
+  EXPECT_TRUE(Propose().ok());
+}
+
+TEST_F(EndpointTest, BytesThatAreNotHttpFailTheStep) {
+  Serve({{.bytes = "\x16\x03\x01 what?\r\n\r\n"}});
+  EXPECT_EQ(Propose().status().code(), core::StatusCode::kInvalidArgument);
+}
+
+TEST_F(EndpointTest, HalfAReplyIsTriedAgain) {
+  const std::string whole = HttpReply(200, kHello);
+  Serve({{.bytes = whole.substr(0, whole.size() - 5)}, {.bytes = whole}});
+  EXPECT_TRUE(Propose().ok());
+  EXPECT_EQ(server_->requests().size(), 2u);
+}
+
+TEST_F(EndpointTest, AHugeReplyEndsTheStep) {
+  const std::string body =
+      R"({"choices":[{"message":{"content":")" + std::string(kPlanBytesMax, 'x') + "\"}}]}";
+  Serve({{.bytes = HttpReply(200, body)}});
+  const Result plan = Propose();
+  EXPECT_EQ(plan.status().code(), core::StatusCode::kResourceExhausted);
+  EXPECT_EQ(server_->requests().size(), 1u);
+}
+
+TEST_F(EndpointTest, ASlowReplyIsADeadline) {
+  Serve({{.bytes = "HTTP/1.1 200 X\r\nContent-Length: 10\r\n\r\n12", .hold = true}});
+  PlanRequest request;
+  request.deadline_monotonic_us = clock_.MonotonicMicros() + 100'000;
+  const Result plan = Propose(request);
+  EXPECT_EQ(plan.status().code(), core::StatusCode::kDeadlineExceeded);
+  EXPECT_EQ(ErrorOf(plan), "`127.0.0.1` did not answer in time");
+}
+
+TEST_F(EndpointTest, CancelEndsARunningStepAndAWaitingRetry) {
+  Serve({{.bytes = "", .hold = true}});
+  auto running = Begin();
+  planner_->Cancel(handle_);
+  EXPECT_EQ(running.get().status().code(), core::StatusCode::kCancelled);
+  Serve({{.bytes = HttpReply(503, "", "Retry-After: 50\r\n")}});
+  auto waiting = Begin();
+  while (server_->requests().empty()) std::this_thread::yield();
+  planner_->Cancel(handle_);
+  planner_->Cancel(4711);
+  EXPECT_EQ(waiting.get().status().code(), core::StatusCode::kCancelled);
+}
+
+TEST_F(EndpointTest, ItsEndCancelsWhatIsOpen) {
+  Serve({{.bytes = "", .hold = true}});
+  auto running = Begin();
+  planner_.reset();
+  EXPECT_EQ(running.get().status().code(), core::StatusCode::kCancelled);
+}
+
+constexpr char kEvents[] =
+    "data: {\"choices\":[{\"delta\":{\"content\":\"Hel\"}}]}\n\n"
+    "data: {\"choices\":[{\"delta\":{\"content\":\"lo\"},\"finish_reason\":\"stop\"}]}\n\n"
+    "data: {\"choices\":[],\"usage\":{\"prompt_tokens\":1000,\"completion_tokens\":100}}\n\n"
+    "data: [DONE]\n\n";
+
+std::string Events(const std::string& bytes) {
+  return HttpReply(200, bytes, "Content-Type: text/event-stream; charset=utf-8\r\n");
+}
+
+// What was forwarded, with `|` where it began anew.
+struct Listener {
+  std::string text;
+  std::function<void(const TextDelta&)> Hear() {
+    return [this](const TextDelta& delta) {
+      if (delta.restarted) text += '|';
+      text += delta.text;
+    };
+  }
+};
+
+TEST_F(EndpointTest, ForwardsAStreamAndRecordsItsBytes) {
+  Serve({{.bytes = Events(kEvents)}});
+  ModelOptions options = Options(server_->url("/v1"));
+  options.stream = true;
+  options.prices.currency = "USD";
+  options.prices.models.push_back(
+      {.model = "default-model", .input = 3'000'000, .output = 15'000'000});
+  Start(options);
+  Listener listener;
+  PlanRequest request;
+  request.on_text = listener.Hear();
+  const Result plan = Propose(request);
+  ASSERT_TRUE(plan.ok()) << plan.status();
+  EXPECT_EQ(listener.text, "Hello");
+  EXPECT_EQ(plan->text, "Hello");
+  EXPECT_EQ(plan->raw, kEvents);
+  EXPECT_TRUE(plan->streamed);
+  EXPECT_FALSE(plan->tokens_estimated);
+  EXPECT_EQ(plan->cost_micros, 4500);
+  EXPECT_EQ(plan->currency, "USD");
+  EXPECT_THAT(server_->requests()[0], HasSubstr(plan->raw_request));
+  EXPECT_THAT(plan->raw_request, HasSubstr(R"("stream":true)"));
+
+  // The record reads again without a network, and a changed byte is found.
+  auto recorded = PlanFromJson(PlanToJson(*plan));
+  ASSERT_TRUE(recorded.ok());
+  const Result again = PlanOfRecord(*recorded, {});
+  ASSERT_TRUE(again.ok()) << again.status();
+  EXPECT_EQ(PlanToJson(*again), PlanToJson(*plan));
+  recorded->raw.replace(recorded->raw.find("lo\""), 2, "la");
+  EXPECT_EQ(PlanOfRecord(*recorded, {})->text, "Hella");
+  recorded->raw.resize(recorded->raw.size() / 2);
+  EXPECT_FALSE(PlanOfRecord(*recorded, {}).ok());
+}
+
+TEST_F(EndpointTest, AStreamThatBreaksOffIsAskedForAnew) {
+  const std::string half = std::string(kEvents).substr(0, 70);
+  Serve({{.bytes = Events(half)}, {.bytes = Events(kEvents)}});
+  ModelOptions options = Options(server_->url("/v1"));
+  options.stream = true;
+  Start(options);
+  Listener listener;
+  PlanRequest request;
+  request.on_text = listener.Hear();
+  const Result plan = Propose(request);
+  ASSERT_TRUE(plan.ok()) << plan.status();
+  EXPECT_EQ(listener.text, "Hel|Hello");
+  EXPECT_EQ(server_->requests().size(), 2u);
+}
+
+TEST_F(EndpointTest, AnEndpointThatDoesNotStreamIsUnderstoodToo) {
+  Serve({{.bytes = HttpReply(200, kHello)}});
+  ModelOptions options = Options(server_->url("/v1"));
+  options.stream = true;
+  Start(options);
+  const Result plan = Propose();
+  ASSERT_TRUE(plan.ok()) << plan.status();
+  EXPECT_EQ(plan->text, "Hello");
+  EXPECT_FALSE(plan->streamed);
+}
+
+TEST_F(EndpointTest, GarbageInAStreamEndsTheTransferAtOnce) {
+  Serve({{.bytes = "HTTP/1.1 200 X\r\nContent-Type: text/event-stream\r\n"
+                   "Content-Length: 1000\r\n\r\ndata: sk-very-secret-1\n\n",
+          .hold = true}});
+  ModelOptions options = Options(server_->url("/v1"));
+  options.stream = true;
+  Start(options);
+  const Result plan = Propose();
+  EXPECT_EQ(plan.status().code(), core::StatusCode::kInvalidArgument);
+  EXPECT_THAT(ErrorOf(plan), HasSubstr("makes no sense: not JSON"));
+}
+
+struct Spoken {
+  Dialect dialect;
+  const char* line;
+  const char* header;
+  const char* reply;
+};
+class EndpointDialect : public EndpointTest, public ::testing::WithParamInterface<Spoken> {};
+
+TEST_P(EndpointDialect, HasItsPathItsHeaderAndItsReply) {
+  Serve({{.bytes = HttpReply(200, GetParam().reply)}});
+  ModelOptions options = Options(server_->url("/v1"));
+  options.dialect = GetParam().dialect;
+  Start(options);
+  const Result plan = Propose();
+  ASSERT_TRUE(plan.ok()) << plan.status();
+  EXPECT_EQ(plan->text, "Hello");
+  EXPECT_THAT(server_->requests()[0], HasSubstr(GetParam().line));
+  EXPECT_THAT(server_->requests()[0], HasSubstr(GetParam().header));
+  const auto recorded = PlanFromJson(PlanToJson(*plan));
+  ASSERT_TRUE(recorded.ok());
+  EXPECT_EQ(PlanOfRecord(*recorded, {})->text, "Hello");
+}
+
+INSTANTIATE_TEST_SUITE_P(
+    All, EndpointDialect,
+    ::testing::Values(
+        Spoken{
+            Dialect::kResponses, "POST /v1/responses HTTP", "Authorization: Bearer sk-very",
+            R"({"output":[{"type":"message","content":[{"type":"output_text","text":"Hello"}]}]})"},
+        Spoken{Dialect::kAnthropic, "POST /v1/messages HTTP",
+               "anthropic-version: 2023-06-01\r\nx-api-key: sk-very-secret-1\r\n",
+               R"({"content":[{"type":"text","text":"Hello"}],"stop_reason":"end_turn"})"},
+        Spoken{Dialect::kGemini, "POST /v1/models/default-model:generateContent HTTP",
+               "x-goog-api-key: sk-very-secret-1\r\n",
+               R"({"candidates":[{"content":{"parts":[{"text":"Hello"}]}}]})"}));
+
+TEST_F(EndpointTest, AsksNoMoreAtOnceThanItMay) {
+  Serve({{.bytes = "", .hold = true}});
+  ModelOptions options = Options(server_->url("/v1"));
+  options.concurrent_max = 1;
+  Start(options);
+  auto first = Begin();
+  const std::uint64_t first_handle = handle_;
+  auto second = Begin();
+  const std::uint64_t second_handle = handle_;
+  auto third = Begin();
+  while (server_->requests().empty()) std::this_thread::yield();
+  planner_->Cancel(second_handle);  // waits for a place: ends at once
+  EXPECT_EQ(second.get().status().code(), core::StatusCode::kCancelled);
+  EXPECT_EQ(server_->requests().size(), 1u);
+  planner_->Cancel(first_handle);
+  EXPECT_EQ(first.get().status().code(), core::StatusCode::kCancelled);
+  while (server_->requests().size() < 2) std::this_thread::yield();  // the third has its place
+  planner_.reset();
+  EXPECT_EQ(third.get().status().code(), core::StatusCode::kCancelled);
+}
+
+TEST_F(EndpointTest, ARateLimitThatLeavesNoRoomFailsAtOnce) {
+  Serve({{.bytes = HttpReply(200, kHello)}});
+  ModelOptions options = Options(server_->url("/v1"));
+  options.requests_per_minute = 1;  // one more is due in fifty seconds
+  Start(options);
+  ASSERT_TRUE(Propose().ok());
+  PlanRequest request;
+  request.deadline_monotonic_us = clock_.MonotonicMicros() + 10'000'000;
+  const Result plan = Propose(request);
+  EXPECT_EQ(plan.status().code(), core::StatusCode::kUnavailable);
+  EXPECT_EQ(ErrorOf(plan), "this planner's rate limit leaves no room before the deadline");
+  EXPECT_EQ(server_->requests().size(), 1u);
+}
+
+TEST_F(EndpointTest, RestsAfterFailuresInARow) {
+  Serve({{.bytes = HttpReply(500, "{}")}});
+  ModelOptions options = Options(server_->url("/v1"));
+  options.breaker_failures = 2;
+  options.breaker_rest_ms = 3'600'000;
+  Start(options);
+  EXPECT_EQ(ErrorOf(Propose()), "model endpoint answered 500");
+  EXPECT_EQ(server_->requests().size(), 2u);  // a third attempt was not made
+  const Result plan = Propose();
+  EXPECT_EQ(plan.status().code(), core::StatusCode::kUnavailable);
+  EXPECT_EQ(ErrorOf(plan), "this planner's endpoint rests after 2 failures in a row");
+  EXPECT_EQ(server_->requests().size(), 2u);
+}
+
+TEST_F(EndpointTest, AnswersAnEqualRequestFromItsCache) {
+  Serve({{.bytes = HttpReply(200, kHello)}});
+  ModelOptions options = Options(server_->url("/v1"));
+  options.cache_entries_max = 10;
+  options.prices.currency = "EUR";
+  options.prices.models.push_back({.model = "*", .input = 1'000'000, .output = 1'000'000});
+  Start(options);
+  PlanRequest request;
+  request.tenant = "a";
+  const Result first = Propose(request);
+  ASSERT_TRUE(first.ok()) << first.status();
+  EXPECT_FALSE(first->from_cache);
+  const Result second = Propose(request);
+  ASSERT_TRUE(second.ok()) << second.status();
+  EXPECT_TRUE(second->from_cache);
+  EXPECT_EQ(second->saved_micros, first->cost_micros);
+  EXPECT_EQ(second->raw, first->raw);
+  EXPECT_EQ(RequestSha256(*second), RequestSha256(*first));
+  EXPECT_EQ(server_->requests().size(), 1u);
+  request.tenant = "b";  // another tenant, another cache
+  EXPECT_FALSE(Propose(request)->from_cache);
+  request.messages = {{.role = Role::kUser, .text = "Hi", .calls = {}, .call_id = {}}};
+  EXPECT_FALSE(Propose(request)->from_cache);
+  planner_->ForgetReplies();
+  EXPECT_FALSE(Propose(request)->from_cache);
+  EXPECT_EQ(server_->requests().size(), 4u);
+}
+
+TEST_F(EndpointTest, TheKeyMayStandInAFile) {
+  Serve({{.bytes = HttpReply(200, kHello)}});
+  const std::string path = ::testing::TempDir() + "/openai_key_" + std::to_string(getpid());
+  std::ofstream(path) << "  file-key\n";
+  ModelOptions options = Options(server_->url("/v1"));
+  options.api_key_file = path;
+  Start(options);
+  EXPECT_TRUE(Propose().ok());
+  EXPECT_THAT(server_->requests()[0], HasSubstr("Authorization: Bearer file-key\r\n"));
+  std::remove(path.c_str());
+  EXPECT_EQ(MakeModelPlanner(options).status().code(), core::StatusCode::kNotFound);
+}
+
+TEST_F(EndpointTest, RefusesAConfigurationThatWouldLeakOrFailLater) {
+  EXPECT_EQ(MakeModelPlanner(Options("http://models.example/v1")).status().code(),
+            core::StatusCode::kInvalidArgument);
+  EXPECT_EQ(MakeModelPlanner(Options("http://127.0.0.1.evil.example/v1")).status().code(),
+            core::StatusCode::kInvalidArgument);
+  EXPECT_EQ(MakeModelPlanner(Options("ftp://models.example/v1")).status().code(),
+            core::StatusCode::kInvalidArgument);
+  EXPECT_TRUE(MakeModelPlanner(Options("https://models.example/v1")).ok());
+  EXPECT_TRUE(MakeModelPlanner(Options("http://[::1]:8080/v1")).ok());
+  ModelOptions without_key = Options("http://models.example/v1");
+  without_key.api_key_env = "";
+  EXPECT_TRUE(MakeModelPlanner(without_key).ok());
+  ModelOptions warm = Options("https://models.example/v1");
+  warm.temperature = "hot";
+  EXPECT_EQ(MakeModelPlanner(warm).status().code(), core::StatusCode::kInvalidArgument);
+  setenv("INTERLOCK_TEST_KEY", "a\nb", 1);
+  EXPECT_EQ(MakeModelPlanner(Options("https://models.example/v1")).status().code(),
+            core::StatusCode::kInvalidArgument);
+  unsetenv("INTERLOCK_TEST_KEY");
+  const auto missing = MakeModelPlanner(Options("https://models.example/v1"));
+  EXPECT_EQ(missing.status().code(), core::StatusCode::kNotFound);
+}
+
+}  // namespace
+}  // namespace interlock::runtime

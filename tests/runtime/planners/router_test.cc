@@ -1,0 +1,247 @@
+// The router over planners that answer as the test says.
+#include <gmock/gmock.h>
+
+#include <map>
+
+#include "core/clock.h"
+#include "glob.h"
+#include "routes.h"
+
+namespace interlock::runtime {
+namespace {
+
+using ::testing::ElementsAre;
+using ::testing::HasSubstr;
+using Result = core::StatusOr<Plan>;
+using Done = std::function<void(Result)>;
+
+class ManualClock final : public core::Clock {
+ public:
+  std::int64_t WallMicros() const override { return 0; }
+  std::int64_t MonotonicMicros() const override { return now_us; }
+  std::int64_t now_us = 1;
+};
+
+// Answers at once with what it was given; without anything, it waits until Finish or Cancel.
+class Fake final : public Planner {
+ public:
+  std::uint64_t Propose(PlanRequest request, Done done) override {
+    requests.push_back(std::move(request));
+    if (clock != nullptr) clock->now_us += takes_us;
+    const PlanRequest& kept = requests.back();
+    if (kept.on_text && !says.empty()) kept.on_text({.text = says, .restarted = false});
+    if (answer.has_value()) {
+      done(*answer);
+      return 0;
+    }
+    waiting = std::move(done);
+    return 7;
+  }
+  void Cancel(std::uint64_t handle) override {
+    if (handle == 7 && waiting) {
+      std::exchange(waiting, nullptr)(core::Error(core::StatusCode::kCancelled, "cancelled"));
+    }
+  }
+
+  std::optional<Result> answer;
+  std::string says;
+  std::int64_t takes_us = 0;
+  ManualClock* clock = nullptr;
+  std::vector<PlanRequest> requests;
+  Done waiting;
+};
+
+Plan Saying(std::string text) {
+  Plan plan;
+  plan.text = std::move(text);
+  return plan;
+}
+
+class RouterTest : public ::testing::Test {
+ protected:
+  RouterTest() {
+    for (auto& [name, fake] : fakes_) {
+      fake.answer = Saying(name);
+      fake.clock = &clock_;
+    }
+  }
+  Route To(std::vector<std::string> use) {
+    Route route;
+    route.use = std::move(use);
+    return route;
+  }
+  void Start(std::vector<Route> routes) {
+    RouterOptions options{
+        .name = "smart", .routes = std::move(routes), .targets = {}, .clock = &clock_};
+    for (auto& [name, fake] : fakes_)
+      options.targets[name] = {.planner = &fake, .cost = cost_[name]};
+    auto router = MakeRouter(std::move(options));
+    ASSERT_TRUE(router.ok()) << router.status();
+    router_ = *std::move(router);
+  }
+  Result Propose(PlanRequest request = {}) {
+    std::optional<Result> result;
+    handle_ = router_->Propose(std::move(request), [&](Result plan) { result = std::move(plan); });
+    EXPECT_TRUE(result.has_value());
+    return *result;
+  }
+
+  ManualClock clock_;
+  std::map<std::string, Fake> fakes_{{"a", {}}, {"b", {}}, {"c", {}}};
+  std::map<std::string, std::int64_t> cost_;
+  std::unique_ptr<Planner> router_;
+  std::uint64_t handle_ = 0;
+};
+
+TEST_F(RouterTest, TheFirstRouteThatFitsCounts) {
+  Route refunds = To({"a"});
+  refunds.agents = {"refund*"};
+  refunds.risks = {"high"};
+  Route travel = To({"b"});
+  travel.agents = {"travel"};
+  Start({refunds, travel, To({"c"})});
+  PlanRequest request;
+  request.model = "of the agent";
+  request.agent = "refund-eu";
+  request.risk = "high";
+  EXPECT_EQ(Propose(request)->text, "a");
+  EXPECT_EQ(fakes_["a"].requests[0].model, "");  // each planner has its own
+  request.risk = "low";
+  EXPECT_EQ(Propose(request)->text, "c");
+  request.agent = "travel";
+  EXPECT_EQ(Propose(request)->text, "b");
+}
+
+TEST_F(RouterTest, NoRouteIsAnError) {
+  Route only = To({"a"});
+  only.agents = {"x"};
+  Start({only});
+  const Result plan = Propose();
+  EXPECT_EQ(plan.status().code(), core::StatusCode::kFailedPrecondition);
+  EXPECT_THAT(std::string(core::Message(plan.status())), HasSubstr("no route of planner `smart`"));
+}
+
+TEST_F(RouterTest, FallsBackInOrderAndSaysFromWhom) {
+  fakes_["a"].answer = Result(core::Unavailable("model endpoint answered 503"));
+  fakes_["b"].answer = Result(core::InvalidArgument("reply of the model makes no sense: not JSON"));
+  Start({To({"a", "b", "c"})});
+  const Result plan = Propose();
+  ASSERT_TRUE(plan.ok()) << plan.status();
+  EXPECT_EQ(plan->text, "c");
+  EXPECT_THAT(plan->failed, ElementsAre("a: model endpoint answered 503",
+                                        "b: reply of the model makes no sense: not JSON"));
+  fakes_["c"].answer = Result(core::Unavailable("the last word"));
+  EXPECT_EQ(core::Message(Propose().status()), "the last word");
+}
+
+TEST_F(RouterTest, DoesNotFallBackAfterTheDeadline) {
+  fakes_["a"].answer = Result(core::Unavailable("slow"));
+  fakes_["a"].takes_us = 1000;
+  Start({To({"a", "b"})});
+  PlanRequest request;
+  request.deadline_monotonic_us = clock_.now_us + 500;
+  EXPECT_EQ(core::Message(Propose(request).status()), "slow");
+  EXPECT_TRUE(fakes_["b"].requests.empty());
+}
+
+TEST_F(RouterTest, PrefersTheCheapest) {
+  cost_ = {{"a", 30}, {"b", 10}, {"c", 20}};
+  Route route = To({"a", "b", "c"});
+  route.prefer = RoutePreference::kCost;
+  Start({route});
+  EXPECT_EQ(Propose()->text, "b");
+  fakes_["b"].answer = Result(core::Unavailable("down"));
+  EXPECT_EQ(Propose()->text, "c");
+}
+
+TEST_F(RouterTest, PrefersTheFastestOnceItKnowsThem) {
+  fakes_["a"].takes_us = 300;
+  fakes_["b"].takes_us = 100;
+  fakes_["c"].takes_us = 200;
+  Route route = To({"a", "b", "c"});
+  route.prefer = RoutePreference::kLatency;
+  Start({route});
+  std::vector<std::string> answered;
+  for (int i = 0; i < 5; ++i) answered.push_back(Propose()->text);
+  EXPECT_THAT(answered, ElementsAre("a", "b", "c", "b", "b"));
+}
+
+TEST_F(RouterTest, TextOfTheNextPlannerBeginsAnew) {
+  fakes_["a"].says = "half a";
+  fakes_["a"].answer = Result(core::Unavailable("down"));
+  fakes_["b"].says = "all";
+  Start({To({"a", "b"})});
+  std::string heard;
+  PlanRequest request;
+  request.on_text = [&](const TextDelta& delta) {
+    heard += (delta.restarted ? "|" : "") + std::string(delta.text);
+  };
+  ASSERT_TRUE(Propose(request).ok());
+  EXPECT_EQ(heard, "half a|all");
+}
+
+TEST_F(RouterTest, CancelReachesThePlannerThatIsAsked) {
+  fakes_["a"].answer = Result(core::Unavailable("down"));
+  fakes_["b"].answer.reset();
+  Start({To({"a", "b", "c"})});
+  std::optional<Result> result;
+  const std::uint64_t handle = router_->Propose({}, [&](Result plan) { result = std::move(plan); });
+  EXPECT_FALSE(result.has_value());
+  router_->Cancel(4711);
+  EXPECT_FALSE(result.has_value());
+  router_->Cancel(handle);
+  ASSERT_TRUE(result.has_value());
+  EXPECT_EQ(result->status().code(), core::StatusCode::kCancelled);
+  EXPECT_TRUE(fakes_["c"].requests.empty());
+  // Its end cancels what is open.
+  result.reset();
+  router_->Propose({}, [&](Result plan) { result = std::move(plan); });
+  router_.reset();
+  ASSERT_TRUE(result.has_value());
+  EXPECT_EQ(result->status().code(), core::StatusCode::kCancelled);
+}
+
+TEST_F(RouterTest, RefusesARouteToNowhere) {
+  RouterOptions options{.name = "smart", .routes = {To({"z"})}, .targets = {}, .clock = &clock_};
+  EXPECT_EQ(MakeRouter(options).status().code(), core::StatusCode::kInvalidArgument);
+  options.routes.clear();
+  EXPECT_EQ(MakeRouter(options).status().code(), core::StatusCode::kInvalidArgument);
+}
+
+TEST(Canary, IsTheSameForARunAndAboutItsShareOfAll) {
+  int in = 0;
+  for (int i = 0; i < 10'000; ++i) {
+    const std::string run = "run-" + std::to_string(i);
+    if (InCanary(run, 5)) ++in;
+    EXPECT_EQ(InCanary(run, 5), InCanary(run, 5));
+    if (InCanary(run, 5)) {
+      EXPECT_TRUE(InCanary(run, 20)) << "a larger share holds the smaller one";
+    }
+    EXPECT_FALSE(InCanary(run, 0));
+    EXPECT_TRUE(InCanary(run, 100));
+  }
+  EXPECT_GT(in, 430);
+  EXPECT_LT(in, 570);
+}
+
+TEST(Canary, ComesFirstAndFallsBack) {
+  Route route;
+  route.use = {"a", "b"};
+  route.canary = "b";
+  route.canary_percent = 100;
+  const auto none = [](const std::string&) { return std::int64_t{0}; };
+  EXPECT_THAT(OrderOf(route, "run", none, none), ElementsAre("b", "a"));
+  route.canary_percent = 0;
+  EXPECT_THAT(OrderOf(route, "run", none, none), ElementsAre("a", "b"));
+}
+
+TEST(Glob, MatchesAsAShellDoesWithStarsOnly) {
+  EXPECT_TRUE(GlobMatches("*", ""));
+  EXPECT_TRUE(GlobMatches("refund-*", "refund-eu"));
+  EXPECT_TRUE(GlobMatches("*-eu-*x", "a-eu-bx"));
+  EXPECT_FALSE(GlobMatches("refund", "refund-eu"));
+  EXPECT_FALSE(GlobMatches("a*b", "ac"));
+}
+
+}  // namespace
+}  // namespace interlock::runtime
