@@ -4,6 +4,7 @@
 
 #include "audit/commitment.h"
 #include "audit/fields.h"
+#include "config/utf8.h"
 #include "core/digest.h"
 #include "engine/provenance.h"
 
@@ -247,9 +248,36 @@ Draft DraftIntended(const CallIdentity& id, const IntentFields& intent) {
   return draft;
 }
 
+namespace {
+
+// Each file is a payload of its own; which is which stands in a list, sealed like them, since a
+// program chooses the names.
+void AddArtifacts(Draft& draft, BodyWriter& body, const Sealer& sealer,
+                  const sandbox::Artifacts& artifacts) {
+  if (artifacts.taken.empty() && artifacts.skipped.empty()) return;
+  std::string files = "[";
+  core::Json list = core::Json::array();
+  for (const sandbox::Artifact& artifact : artifacts.taken) {
+    if (files.size() > 1) files += ',';
+    list.push_back({{"bytes", artifact.bytes.size()},
+                    {"digest", core::DigestName(artifact.digest)},
+                    {"path", AsUtf8(artifact.path)},
+                    {"slot", draft.payloads.size()}});
+    files += sealer.Seal(draft, "application/octet-stream", artifact.bytes);
+  }
+  for (const sandbox::SkippedArtifact& skipped : artifacts.skipped) {
+    list.push_back({{"path", AsUtf8(skipped.path)}, {"why", skipped.why}});
+  }
+  body.Raw("artifact_files", files + "]")
+      .Raw("artifacts", sealer.JsonText(draft, core::CanonicalJson(list)));
+}
+
+}  // namespace
+
 Draft DraftOutcome(const CallIdentity& id, const Sealer& sealer, const OutcomeFields& fields) {
   Draft draft = Make("call.outcome", id, "engine");
   BodyWriter body(draft);
+  if (fields.outcome != nullptr) AddArtifacts(draft, body, sealer, fields.outcome->artifacts);
   body.Int("attempt", fields.attempt).String("call", id.call).Optional("code", fields.code);
   const tools::Outcome* outcome = fields.outcome;
   const bool boxed = outcome != nullptr && outcome->sandboxed;

@@ -5,6 +5,7 @@
 
 #include "engine/budget_view.h"
 #include "engine/handles.h"
+#include "engine/run_state.h"
 #include "policies/budget.h"
 #include "policies/facts.h"
 
@@ -361,8 +362,25 @@ core::PermitTerms Gate::TermsOf(const Ticket& ticket) const {
           .expires_monotonic_us = ticket.intended_monotonic_us + core::kPermitLifeMicros};
 }
 
-// Precondition: the intent is durable.
+namespace {
+
+bool RunIsEnding(const State& state, const std::string& run) {
+  if (run.empty()) return false;
+  const auto peeked = state.PeekRunNow(run);
+  return peeked.row && IsEnding(peeked.row->state);
+}
+
+}  // namespace
+
+// Precondition: the intent is durable. A cancel that came between the intent and here stops a first
+// attempt (rule 11); a further one goes on, since only it can tell what became of the first.
 asio::awaitable<tools::Outcome> Gate::Execute(Ticket& ticket) {
+  if (ticket.attempt == 1 && RunIsEnding(parts_.journal->state(), ticket.id.run)) {
+    tools::Outcome withdrawn;
+    withdrawn.error_code = "CANCELLED";
+    withdrawn.error = "the run was cancelled before the tool was started";
+    co_return withdrawn;
+  }
   tools::CallSpec spec{.tool = ticket.tool,
                        .args = ticket.args,
                        .session = *ticket.id.session,

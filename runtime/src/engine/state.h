@@ -100,6 +100,8 @@ class State final : public audit::Projector {
   Peeked<ApprovalRow> PeekApproval(const std::string& id) const {
     return Peek(approvals_, id, Wait::kYes);
   }
+  // As the newest entry leaves it, durable or not.
+  Peeked<RunRow> PeekRunNow(const std::string& run) const { return Peek(runs_, run, Wait::kNo); }
   // What the serial section would see now: a first look that is checked there again (rule 1).
   Peeked<BudgetRow> PeekBudget(const std::string& key) const {
     return Peek(budgets_, key, Wait::kNo);

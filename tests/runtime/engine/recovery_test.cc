@@ -9,6 +9,7 @@
 #include <thread>
 
 #include "harness.h"
+#include "writer_pause.h"
 
 namespace interlock::runtime::test {
 namespace {
@@ -27,33 +28,6 @@ const std::string kAsk = std::string(kHead) + R"(on("orders.cancel", "ask", func
 ToolSpec Write(std::string name) {
   return {.name = std::move(name), .effect = tools::Effect::kWrite};
 }
-
-// Keeps the log's writer busy, so that what is submitted meanwhile lands in one batch.
-class WriterPause {
- public:
-  explicit WriterPause(audit::Log& log) {
-    log.Submit(std::make_unique<Hold>(*this), audit::Urgency::kNormal);
-    entered_.get_future().wait();
-  }
-  void End() { go_.set_value(); }
-
- private:
-  class Hold final : public audit::Command {
-   public:
-    explicit Hold(WriterPause& pause) : pause_(pause) {}
-    core::Status Apply(audit::Transaction&) override {
-      pause_.entered_.set_value();
-      pause_.go_.get_future().wait();
-      return core::OkStatus();
-    }
-    void Done(const core::Status&) override {}
-
-   private:
-    WriterPause& pause_;
-  };
-  std::promise<void> entered_;
-  std::promise<void> go_;
-};
 
 // Puts an entry into the log as if the daemon had died before its run heard of it.
 void AppendUnheard(Harness& h, const std::string& run, std::string_view kind, std::string body) {

@@ -1,0 +1,94 @@
+// The two ends of a tool's run: a cancel in the moment of its start, and what it leaves.
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <future>
+
+#include "rules.h"
+#include "writer_pause.h"
+
+namespace interlock::runtime::test {
+namespace {
+
+using ::testing::Contains;
+using ::testing::HasSubstr;
+using ::testing::Not;
+
+// Rule 11: the journal's order decides. The run's call has its intent, a cancel stands right behind
+// it, and both are durable before the worker hears of either: the tool was not started, so it never
+// is.
+TEST(Rule11, ACancelBetweenIntentAndStartIsNotLost) {
+  Harness h(AllowAll() + R"(
+fact "order" { tool = "orders.get", args = { id = "1" }, on = "orders.cancel" })",
+            {ReadTool("orders.get"), ReadTool("idle.read"), WriteTool("orders.cancel")});
+  h.limits.workers = 1;
+  h.Restart();
+  h.tools.Holds("orders.get");
+  h.tools.Answers("orders.cancel", {{"ok", true}});
+  h.planner.plans = {FakePlanner::Calls({{"b", "orders.cancel", "{}"}})};
+  const auto run = h.CreateRun();
+  ASSERT_TRUE(run.ok()) << run.status();
+  h.tools.WaitUntilHeld("orders.get", 1);
+  WriterPause pause(h.log());
+  // What is answered behind them on the one worker says that they wait for the writer.
+  h.tools.Release("orders.get", OkOutcome({{"ok", true}}));
+  EXPECT_TRUE(h.Check("idle.read", core::Json::object()).ok());
+  std::promise<core::Status> cancelled;
+  h.engine().CancelRun(h.integrator, run->id, "changed my mind", "",
+                       [&](const auto& info) { cancelled.set_value(info.status()); });
+  EXPECT_TRUE(h.Check("idle.read", core::Json::object()).ok());
+  pause.End();
+  EXPECT_TRUE(cancelled.get_future().get().ok());
+  h.WaitForState(run->id, RunState::kCancelled);
+  EXPECT_THAT(h.Kinds(run->id), Contains("call.intended"));
+  EXPECT_EQ(h.tools.runs("orders.cancel"), 0);
+  const auto calls = h.CallsOf(run->id);
+  ASSERT_EQ(calls.size(), 1u);
+  EXPECT_EQ(calls[0].state, CallState::kNotStarted);
+  EXPECT_EQ(calls[0].code, "CANCELLED");
+}
+
+TEST(Artifacts, AreSealedBesideTheOutcomeAndListed) {
+  Harness h(AllowAll(), {ReadTool("report.make")});
+  h.tools.On("report.make", [](const tools::CallSpec&, FakeTools::Done done) {
+    tools::Outcome outcome = OkOutcome({{"ok", true}});
+    const std::string bytes("pdf\0bytes", 9);
+    outcome.artifacts.taken.push_back(
+        {.path = "report.pdf", .bytes = bytes, .digest = core::Sha256(bytes)});
+    outcome.artifacts.skipped.push_back({.path = "link", .why = "Too many levels"});
+    done(outcome);
+  });
+  const auto call = h.Execute("report.make", core::Json::object());
+  ASSERT_TRUE(call.ok()) << call.status();
+  EXPECT_EQ(call->state, CallState::kOk);
+  for (const audit::Entry& entry : h.Entries("")) {
+    if (entry.kind != "call.outcome") continue;
+    EXPECT_THAT(entry.bytes, HasSubstr("\"artifact_files\":[{\"bytes\":9,"));
+    EXPECT_THAT(entry.bytes, Not(HasSubstr("report.pdf"))) << "a program chose that name";
+    const auto shown = h.engine().DisclosePayloads(
+        h.auditor, {.entry_index = entry.index, .slots = {}, .reason = "test", .fields = {}});
+    ASSERT_TRUE(shown.ok()) << shown.status();
+    ASSERT_EQ(shown->payloads.size(), 3u) << "the file, the list, the result";
+    EXPECT_EQ(shown->payloads[0].media, "application/octet-stream");
+    EXPECT_EQ(shown->payloads[0].content, std::string("pdf\0bytes", 9));
+    const core::Json list = core::Json::parse(shown->payloads[1].content);
+    EXPECT_EQ(list[0]["path"], "report.pdf");
+    EXPECT_EQ(list[0]["slot"], 0);
+    EXPECT_EQ(list[0]["digest"], core::DigestName(core::Sha256(shown->payloads[0].content)));
+    EXPECT_EQ(list[1]["why"], "Too many levels");
+    return;
+  }
+  FAIL() << "there is no outcome";
+}
+
+TEST(Artifacts, OutcomesWithoutAnyLookAsTheyDid) {
+  Harness h(AllowAll(), {ReadTool("report.make")});
+  h.tools.Answers("report.make", {{"ok", true}});
+  ASSERT_TRUE(h.Execute("report.make", core::Json::object()).ok());
+  for (const audit::Entry& entry : h.Entries("")) {
+    EXPECT_THAT(entry.bytes, Not(HasSubstr("artifact")));
+  }
+}
+
+}  // namespace
+}  // namespace interlock::runtime::test
