@@ -264,6 +264,7 @@ core::StatusOr<Housekeeper::Finished> Housekeeper::Finish(const std::string& nam
   audit::KeyStore& keys = *hub_.parts.keys;
   Finished finished;
   if (name != kOldPages) {
+    for (const auto& [ignored, planner] : hub_.parts.planners) planner->ForgetReplies();
     if (name != kRetention) {
       INTERLOCK_ASSIGN_OR_RETURN(finished.payloads, EraseCiphertext(name));
       INTERLOCK_ASSIGN_OR_RETURN(const auto closed, hub_.archives.Files());

@@ -49,6 +49,7 @@ PlanRequest RunActor::MakePlanRequest() {
   }
   if (agent_->escalates) request.tools.push_back(hub_.escalate_tool);
   request.answer_schema = agent_->answer_schema;
+  request.tenant = hub_.parts.tenant;
   request.session = *base_.session;
   request.deadline_monotonic_us =
       hub_.parts.clock->MonotonicMicros() + hub_.parts.limits.plan_wait_us;

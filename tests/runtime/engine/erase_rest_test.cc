@@ -44,6 +44,15 @@ bool ComesTrue(const std::function<bool()>& condition) {
   return condition();
 }
 
+TEST(EraseRest, PlannersForgetTheRepliesThatTheyKeep) {
+  Harness h(kAllowAll, {Write("notes.add")});
+  h.tools.Answers("notes.add", {{"ok", true}});
+  ASSERT_TRUE(h.Execute("notes.add", {{"text", "zwieback"}}, h.NewRequestId(), "ann").ok());
+  const int before = h.planner.forgotten;
+  ASSERT_TRUE(Erase(h, "ann").ok());
+  EXPECT_GT(h.planner.forgotten, before);
+}
+
 // Truncating the write-ahead log behind a reader once held SQLite's writer lock for five seconds of
 // every seven.
 TEST(EraseRest, AReaderThatStaysDelaysOldPagesAndNothingElse) {

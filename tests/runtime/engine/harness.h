@@ -2,6 +2,7 @@
 // and tools.
 #pragma once
 
+#include <atomic>
 #include <condition_variable>
 #include <filesystem>
 #include <functional>
@@ -82,6 +83,7 @@ class FakePlanner final : public Planner {
                         std::function<void(core::StatusOr<Plan>)> done) override;
   // Of a request that is held: it ends as cancelled.
   void Cancel(std::uint64_t handle) override;
+  void ForgetReplies() override { ++forgotten; }
   // From now on requests wait for Cancel.
   void Holds();
   void WaitUntilHeld();
@@ -91,6 +93,7 @@ class FakePlanner final : public Planner {
   static Plan Ask(std::string text);
 
   std::vector<core::StatusOr<Plan>> plans;  // beyond the end: an answer
+  std::atomic<int> forgotten = 0;
   std::vector<PlanRequest> seen() const;
 
  private:
