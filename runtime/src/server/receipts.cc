@@ -30,8 +30,8 @@ core::Status AddProof(const audit::Log& log, audit::Checkpoint checkpoint, wire:
 }
 
 // With a head that covers the entry, or without.
-void Finish(const audit::Log& log, const core::StatusOr<audit::Checkpoint>& checkpoint,
-            wire::Receipt receipt, const std::function<void(wire::Receipt)>& done) {
+void FinishReceipt(const audit::Log& log, const core::StatusOr<audit::Checkpoint>& checkpoint,
+                   wire::Receipt receipt, const std::function<void(wire::Receipt)>& done) {
   if (!checkpoint.ok() || !AddProof(log, *checkpoint, &receipt).ok()) {
     if (const auto newest = log.newest_checkpoint()) receipt.set_checkpoint_note(newest->note);
   }
@@ -51,21 +51,22 @@ void CompleteReceipt(const Caller& caller, wire::WaitCheckpoint wait, wire::Rece
   Witnesses* witnesses = wait == wire::WAIT_CHECKPOINT_COSIGNED ? caller.witnesses : nullptr;
   if (wait == wire::WAIT_CHECKPOINT_UNSPECIFIED ||
       (wait == wire::WAIT_CHECKPOINT_COSIGNED && witnesses == nullptr)) {
-    return Finish(log, core::NotFound("nothing to wait for"), std::move(receipt), done);
+    return FinishReceipt(log, core::NotFound("nothing to wait for"), std::move(receipt), done);
   }
   const auto index = static_cast<std::uint64_t>(receipt.index());
   const auto deadline = DeadlineOf(caller);
   auto on_signed = [&log, witnesses, index, deadline, receipt = std::move(receipt),
                     done = std::move(done)](core::StatusOr<audit::Checkpoint> checkpoint) mutable {
     if (witnesses == nullptr || !checkpoint.ok()) {
-      return Finish(log, checkpoint, std::move(receipt), done);
+      return FinishReceipt(log, checkpoint, std::move(receipt), done);
     }
     witnesses->AwaitCosigned(
         index, deadline,
         [&log, receipt = std::move(receipt), done = std::move(done)](core::Status status) mutable {
-          Finish(log,
-                 status.ok() ? log.CosignedCheckpoint() : core::StatusOr<audit::Checkpoint>(status),
-                 std::move(receipt), done);
+          FinishReceipt(
+              log,
+              status.ok() ? log.CosignedCheckpoint() : core::StatusOr<audit::Checkpoint>(status),
+              std::move(receipt), done);
         });
   };
   log.AwaitCheckpoint(index, deadline, std::move(on_signed));
