@@ -198,7 +198,8 @@ class ExecutorImpl final : public Executor {
   Done Collecting(ArtifactSpec artifacts, Done done) {
     auto wanted = std::make_shared<const ArtifactSpec>(std::move(artifacts));
     return [collector = collector_, wanted, done = std::move(done)](Outcome outcome) {
-      if (!outcome.sandboxed || outcome.box.kind == sandbox::EndKind::kLost) return done(std::move(outcome));
+      if (!outcome.sandboxed || outcome.box.kind == sandbox::EndKind::kLost)
+        return done(std::move(outcome));
       collector->Post([wanted, done, outcome = std::move(outcome)]() mutable {
         auto found = sandbox::CollectArtifacts(wanted->folder, wanted->files, wanted->limits);
         if (found.ok()) {

@@ -61,8 +61,8 @@ struct RunInfo {
   std::int64_t create_time_us = 0;
   std::int64_t update_time_us = 0;
   std::int64_t steps = 0;
-  std::string answer;  // final text, for kCompleted; the question, for kWaitingForUser; the
-                       // summary, for kEscalated (if readable)
+  std::string answer;        // final text, for kCompleted; the question, for kWaitingForUser; the
+                             // summary, for kEscalated (if readable)
   std::string code;          // why, for kFailed: "STEP_LIMIT", "PLANNER", …
   std::string reason;        // one line
   std::int64_t entries = 0;  // run_seq of the newest entry + 1

@@ -9,14 +9,13 @@ namespace {
 
 std::string PageTail(const PageSpec& page) { return " LIMIT " + std::to_string(page.size + 1); }
 
-// What a tool gave and what a planner wants to say are for the caller once rules have passed them:
-// he reads them at result.released, run.waiting and run.completed.
-bool IsForRulesFirst(std::string_view kind, const core::JsonObjectView& body,
-                     std::string_view field) {
-  if (kind == "call.outcome") return field == "result" || field == "detail";
-  if (kind != "plan.received" || field != "plan") return false;
-  const std::string_view finish = body.Token("finish").value_or("");
-  return finish == "answer" || finish == "ask";
+// What a tool gave and what a planner wants to say, beside its calls too, are for the caller once
+// rules have passed them: he reads them at result.released, run.waiting and run.completed.
+bool IsForRulesFirst(std::string_view kind, std::string_view field) {
+  if (kind == "call.outcome") {
+    return field == "result" || field == "detail" || field == "artifacts";
+  }
+  return kind == "plan.received" && field == "plan";
 }
 
 // Content fields of an entry's body, by name.
@@ -338,7 +337,7 @@ core::StatusOr<std::vector<RunEvent>> EngineImpl::ReadEvents(const core::Princip
     const auto body = view.ok() ? view->Object("body") : std::nullopt;
     if (content && body) {
       for (const std::string& field : ContentFields(*body)) {
-        if (caller && IsForRulesFirst(entry.kind, *body, field)) continue;
+        if (caller && IsForRulesFirst(entry.kind, field)) continue;
         auto opened = hub_.history.Content(entry.index, *body, field);
         if (opened.ok()) event.content.emplace_back(field, std::move(*opened));
       }

@@ -257,7 +257,16 @@ core::Status Gate::ApplyModification(Ticket& ticket) {
   const std::string effect_key = ticket.effect_key;
   const std::vector<std::string> locks = ticket.locks;
   const std::string proposed = std::exchange(ticket.id.args_text, args->text);
+  // What was named stands there already. A rule may have moved it, so all of it bears all labels.
+  const Provenance* const reads = std::exchange(ticket.reads, nullptr);
   const bool fits = Prepare(ticket);
+  ticket.reads = reads;
+  if (!ticket.handles.empty()) {
+    policies::Label whole = reads->ModelLabel();
+    for (const auto& [ignored, label] : ticket.handles) whole = policies::Join(whole, label);
+    ticket.handles.clear();
+    ticket.handles.emplace("args", std::move(whole));
+  }
   ticket.id.args_text = proposed;
   if (!fits || ticket.effect_key != effect_key || ticket.locks != locks) {
     ticket.effect_key = effect_key;

@@ -31,7 +31,8 @@ void ShowFailure(Ticket& ticket) {
   } else if (release.changed) {
     message = FailureMessage(*release.changed);
   }
-  ticket.observation = ObservationFailed(ticket.outcome.error_code, message);
+  ticket.observation =
+      ObservationFailed(release.by_handle ? kUnshownCode : ticket.outcome.error_code, message);
   ticket.shown = std::move(message);
 }
 

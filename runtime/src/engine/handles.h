@@ -18,6 +18,7 @@ inline constexpr std::size_t kHandlesMax = 64;  // of one call
 // What the planner is told of an untrusted result or failure that it is not shown.
 inline constexpr const char* kNamedOnly = R"({"ok":true})";
 inline constexpr const char* kUnshownFailure = "what it said is not shown";
+inline constexpr const char* kUnshownCode = "TOOL_FAILED";
 
 // The words of a failure as rules changed them; empty when they left none.
 std::string FailureMessage(const core::Json& changed);

@@ -69,7 +69,9 @@ std::string ObservationOf(const RecordedCall& call) {
     return ObservationOk({{"resolved", "a person confirmed that it took effect"}});
   }
   if (call.outcome == "unknown") return "";
-  if (!call.outcome.empty()) return ObservationFailed(call.error_code, call.error);
+  if (!call.outcome.empty()) {
+    return ObservationFailed(call.by_handle ? kUnshownCode : call.error_code, call.error);
+  }
   if (call.verdict == "deny" || call.verdict == "refuse") {
     return ObservationDenied(call.code, call.say, call.fix);
   }

@@ -75,10 +75,10 @@ policies::Label LabelAt(std::string_view tool, const ResultLabel& result, std::s
     if (!within(path, change.path) && !within(change.path, path)) continue;
     label.trusted = label.trusted && !change.untrusted;
     for (const std::string& tag : change.tags) {
-      if (tag.starts_with(kReaderTag)) {
-        label.readers.push_back(tag.substr(kReaderTag.size()));
-      } else {
+      if (!tag.starts_with(kReaderTag)) {
         label.tags.push_back(tag);
+      } else if (within(path, change.path)) {  // who may read a part may not read the whole
+        label.readers.push_back(tag.substr(kReaderTag.size()));
       }
     }
   }

@@ -141,6 +141,8 @@ asio::awaitable<void> RunActor::SettleCall(RecordedCall recorded) {
     co_return;
   }
   const std::unique_ptr<Ticket> ticket = std::move(*made);
+  ticket->reads = &reads_;  // rules about its result ask what was read
+  ticket->facts = FactsFromJson(recorded.facts);
   core::Status status = co_await hub_.gate.SettleRecorded(worker_, *ticket, recorded.outcome);
   if (!status.ok()) {
     // Somebody resolved it meanwhile, or the log took nothing: the log tells when it is read again.

@@ -90,6 +90,24 @@ TEST(Handles, AnArgumentIsWhatItsHandleNamesWithThatLabel) {
   EXPECT_THAT(Seen(h), AllOf(HasSubstr("UNTRUSTED_TO"), Not(HasSubstr("UNTRUSTED_FLOW"))));
 }
 
+TEST(Handles, WhatARuleMovesKeepsNoTrustThatItDidNotHave) {
+  Harness h(std::string(kPolicy) + R"(
+on("mail.send", "to-the-body", function(c)
+  if c.args.to ~= c.args.body then return modify { ["args.to"] = c.args.body } end
+end))",
+            kTools);
+  h.SetAgent("results: handles\n");
+  SetTools(h);
+  const std::string args =
+      R"({"to":)" + Handle("r2.people[0].mail") + R"(,"body":)" + Handle("r1.from") + "}";
+  h.planner.plans = {FakePlanner::Calls({{"a", "mail.read", "{}"}, {"b", "book.read", "{}"}}),
+                     FakePlanner::Calls({{"c", "mail.send", args}})};
+  const auto run = h.CreateRun();
+  ASSERT_TRUE(run.ok()) << run.status();
+  h.WaitForState(run->id, RunState::kCompleted);
+  EXPECT_EQ(CallOf(h, run->id, "mail.send").code, "UNTRUSTED_TO");
+}
+
 TEST(Handles, ARestartKnowsTheNames) {
   Harness h(std::string(kPolicy) + R"(
 on("mail.send", "ask", function(c)
@@ -199,7 +217,7 @@ on("mail.send", "readers", function(c)
   if not contains(readers(c.args, "body"), c.args.to) then return deny { code = "LEAK" } end
 end)
 on(result("book.read"), "maria-too", function(c)
-  return label { ["result.people"] = { "reader:maria" } }
+  return label { result = { "reader:maria" } }
 end))",
               kTools);
     SetTools(h);

@@ -127,6 +127,7 @@ TEST(Provenance, AHandleHasTheLabelOfThePartItNames) {
   const auto total = reads.At("r1.total");
   const auto all = reads.At("r1");
   ASSERT_TRUE(first.ok() && second.ok() && total.ok() && all.ok());
+  EXPECT_EQ(all->label.readers, Sources{"u1"});  // who may read a part may not read the whole
   EXPECT_EQ(first->value, "one");
   EXPECT_TRUE(first->label.trusted);
   EXPECT_EQ(first->label.tags, Sources{"pii"});

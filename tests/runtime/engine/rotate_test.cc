@@ -268,7 +268,8 @@ TEST(Rotate, ContentOfClosedLogsExpiresAndALaterLogSaysSo) {
   // By itself the closed log cannot tell whose word it was; lost in silence is tampered with.
   audit::VerifyOptions alone;
   alone.database = h.folder + "/audit-0001.db";
-  EXPECT_THAT(audit::Verify(alone).reason, HasSubstr("content was erased after the log was closed"));
+  EXPECT_THAT(audit::Verify(alone).reason,
+              HasSubstr("content was erased after the log was closed"));
   Edit(h.folder + "/audit-0002.db", "UPDATE payload SET sealed = NULL");
   EXPECT_EQ(VerifyAll(h.folder).log, "audit-0002.db");
   EXPECT_EQ(VerifyAll(h.folder).report.verdict, audit::Verdict::kTampered);

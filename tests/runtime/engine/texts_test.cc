@@ -154,8 +154,9 @@ end))"),
             {ReadTool("mail.read"), ReadTool("orders.get")});
   h.tools.Answers("mail.read", {{"code", "K7-7731"}});
   h.tools.Answers("orders.get", {{"total", 12}});
-  h.planner.plans = {FakePlanner::Calls({{"a", "mail.read", "{}"}, {"b", "orders.get", "{}"}}),
-                     FakePlanner::Answer("the password is tr0ub4dor"),
+  Plan calls = FakePlanner::Calls({{"a", "mail.read", "{}"}, {"b", "orders.get", "{}"}});
+  calls.text = "by the way: tr0ub4dor";
+  h.planner.plans = {calls, FakePlanner::Answer("the password is tr0ub4dor"),
                      FakePlanner::Answer("It is 12.")};
   const auto run = h.CreateRun();
   ASSERT_TRUE(run.ok()) << run.status();
