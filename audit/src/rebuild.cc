@@ -5,6 +5,8 @@
 #include <iterator>
 #include <map>
 
+#include "audit/checkpoint.h"
+#include "audit/merkle.h"
 #include "audit/verify.h"
 #include "core/digest.h"
 #include "folder_lock.h"
@@ -13,6 +15,7 @@
 #include "rotate_finish.h"
 #include "schema.h"
 #include "store.h"
+#include "tree_store.h"
 
 namespace interlock::audit {
 namespace {
@@ -102,6 +105,7 @@ core::Status CheckLog(const std::string& path, RebuildReport& report) {
   options.depth = VerifyDepth::kHashes;
   options.scope = VerifyScope::kOfFolder;
   const VerifyReport verified = Verify(options);
+  if (verified.verdict == Verdict::kCouldNotCheck) return core::FailedPrecondition(verified.reason);
   const bool sound =
       verified.verdict == Verdict::kIntact || verified.verdict == Verdict::kIncomplete;
   if (!sound) {
@@ -110,6 +114,34 @@ core::Status CheckLog(const std::string& path, RebuildReport& report) {
   }
   report.entries = verified.entries;
   report.checkpoints = verified.checkpoints;
+  report.signed_entries = verified.signed_entries;
+  return core::OkStatus();
+}
+
+// The heads in the file may be gone, and its key another one: the signer remembers.
+core::Status AskSigner(const std::string& path, const std::string& origin, Signer& signer,
+                       RebuildReport& report) {
+  INTERLOCK_ASSIGN_OR_RETURN(const Db db, OpenForReading(path));
+  INTERLOCK_ASSIGN_OR_RETURN(const LogIdentity identity, ReadIdentity(db.get()));
+  const std::vector<std::string> keys = signer.verifier_keys();
+  if (std::find(keys.begin(), keys.end(), identity.verifier_key) == keys.end()) {
+    return core::FailedPrecondition(
+        "this signer never signed with the log's key; nothing was rebuilt");
+  }
+  INTERLOCK_ASSIGN_OR_RETURN(const std::optional<Checkpoint> head, signer.LastHead(origin));
+  if (!head || head->size == 0) return core::OkStatus();
+  if (head->size > report.entries) {
+    return core::DataLoss("the signer signed " + std::to_string(head->size) +
+                          " entries and the log has " + std::to_string(report.entries) +
+                          "; nothing was rebuilt");
+  }
+  INTERLOCK_ASSIGN_OR_RETURN(StoredTree tree, StoredTree::On(db.get()));
+  INTERLOCK_ASSIGN_OR_RETURN(const core::Digest root, TreeRoot(tree, head->size));
+  if (root != head->root) {
+    return core::DataLoss("the first " + std::to_string(head->size) +
+                          " entries are not those that the signer signed; nothing was rebuilt");
+  }
+  report.signed_entries = std::max(report.signed_entries, head->size);
   return core::OkStatus();
 }
 
@@ -136,6 +168,9 @@ core::StatusOr<RebuildReport> RebuildProjections(const LogOptions& options) {
   const std::string path = options.folder + "/" + std::string(kDatabaseName);
   RebuildReport report;
   INTERLOCK_RETURN_IF_ERROR(CheckLog(path, report));
+  LogOptions open = options;
+  INTERLOCK_ASSIGN_OR_RETURN(open.origin, OriginInFolder(options));
+  INTERLOCK_RETURN_IF_ERROR(AskSigner(path, open.origin, *options.signer, report));
   INTERLOCK_ASSIGN_OR_RETURN(const Tables before, ReadTables(path));
   {
     INTERLOCK_ASSIGN_OR_RETURN(const Db db, OpenForReading(path));
@@ -144,8 +179,6 @@ core::StatusOr<RebuildReport> RebuildProjections(const LogOptions& options) {
         QueryInt(db.get(), "SELECT coalesce(max(next_idx), 0) FROM p_watermark"));
     report.folded = static_cast<std::uint64_t>(std::max<std::int64_t>(0, folded));
   }
-  LogOptions open = options;
-  INTERLOCK_ASSIGN_OR_RETURN(open.origin, OriginInFolder(options));
   INTERLOCK_RETURN_IF_ERROR(FoldAnew(open));
   INTERLOCK_ASSIGN_OR_RETURN(const Tables after, ReadTables(path));
   report.differences = Compare(before, after);

@@ -25,7 +25,8 @@ bool Fired(const Decision& decision, std::string_view rule, std::string_view cod
 const FiredRule* Raised(const Decision& decision, std::string_view rule, std::string_view code) {
   const auto found =
       std::find_if(decision.rules.begin(), decision.rules.end(), [&](const FiredRule& fired) {
-        const bool meant = code.empty() ? fired.id == rule : fired.code == code;
+        const bool meant =
+            !code.empty() && fired.code == code && (rule.empty() || fired.id == rule);
         return fired.verdict == "error" && !meant;
       });
   return found == decision.rules.end() ? nullptr : &*found;

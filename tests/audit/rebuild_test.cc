@@ -62,6 +62,21 @@ TEST_F(RebuildTest, WithoutAWatermarkEverythingIsFolded) {
   EXPECT_EQ(Check().report.verdict, Verdict::kIntact) << Check().report.reason;
 }
 
+TEST_F(RebuildTest, AsksTheSignerWhereHeadsAreGone) {
+  RawDb(Database()).DoWithoutTriggers({"DELETE FROM checkpoint"});
+  EXPECT_EQ(MustRebuild().signed_entries, 40u);
+}
+
+TEST_F(RebuildTest, ChangesNothingWhenTheSignerSignedMore) {
+  RawDb db(Database());
+  db.DoWithoutTriggers({"DELETE FROM checkpoint", "DELETE FROM entry WHERE idx >= 30",
+                        "UPDATE p_watermark SET next_idx = 7"});
+  const auto report = RebuildProjections(Options());
+  EXPECT_EQ(report.status().code(), core::StatusCode::kDataLoss) << report.status();
+  EXPECT_THAT(std::string(core::Message(report.status())), HasSubstr("signed 40 entries"));
+  EXPECT_THAT(db.Column("SELECT next_idx FROM p_watermark"), ElementsAre("7"));
+}
+
 TEST_F(RebuildTest, ChangesNothingWhenTheEntriesDoNotHold) {
   RawDb db(Database());
   db.DoWithoutTriggers(

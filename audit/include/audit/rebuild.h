@@ -19,16 +19,18 @@ struct ProjectionDifference {
 
 struct RebuildReport {
   std::uint64_t entries = 0;
-  std::uint64_t checkpoints = 0;  // that hold
-  std::uint64_t folded = 0;       // entries that the old projections said they hold
+  std::uint64_t checkpoints = 0;     // that hold
+  std::uint64_t signed_entries = 0;  // under one of them, or under the signer's last head
+  std::uint64_t folded = 0;          // entries that the old projections said they hold
   std::vector<ProjectionDifference> differences;
 };
 
 // Checks hashes, tree and heads of `options.folder`'s audit.db first, then drops every `p_` table
 // and `v_` view and folds them from entries. `options` as for Log::Open. Entries and heads are not
-// touched; a process that ends in between leaves tables that the next Log::Open makes anew. Errors:
-// kFailedPrecondition: a daemon has the folder (with its pid); kDataLoss: the log itself is
-// damaged, and nothing was changed.
+// touched; a process that ends in between leaves tables that the next Log::Open makes anew. Errors,
+// with nothing changed: kFailedPrecondition: a daemon has the folder (with its pid), the signer
+// never signed with the log's key, or the log cannot be read; kDataLoss: the log itself is damaged,
+// or is not what the signer signed.
 core::StatusOr<RebuildReport> RebuildProjections(const LogOptions& options);
 
 }  // namespace interlock::audit

@@ -26,6 +26,7 @@ void Print(const Io& io, const audit::RebuildReport& report) {
   if (io.json) {
     core::Json out = {{"entries", report.entries},
                       {"checkpoints", report.checkpoints},
+                      {"signed_entries", report.signed_entries},
                       {"folded", report.folded},
                       {"differences", core::Json::array()}};
     for (const audit::ProjectionDifference& difference : report.differences) {
@@ -35,8 +36,8 @@ void Print(const Io& io, const audit::RebuildReport& report) {
     }
     return PrintJson(io, out);
   }
-  io.out << "rebuilt from " << report.entries << " entries; tree and " << report.checkpoints
-         << " checkpoints hold\n";
+  io.out << "rebuilt from " << report.entries << " entries (" << report.signed_entries
+         << " under a head); tree and " << report.checkpoints << " checkpoints hold\n";
   if (report.folded != report.entries) {
     io.out << "the tables held " << report.folded << " of them\n";
   }
@@ -53,7 +54,10 @@ int Rebuild(Session& session, const Options& options) {
     return report.status().code() == core::StatusCode::kDataLoss ? kNo : kCouldNotTell;
   }
   Print(session.io, *report);
-  return kYes;
+  if (report->signed_entries >= report->entries) return kYes;
+  session.io.err << "nothing vouches for the last " << report->entries - report->signed_entries
+                 << " entries: start the daemon, which has them signed, and verify\n";
+  return kIncomplete;
 }
 
 }  // namespace

@@ -97,6 +97,10 @@ std::vector<std::string> AskedBy(const Json& body) {
   return out;
 }
 
+bool SaysUntrusted(const Json& labels) {
+  return labels.is_array() && std::find(labels.begin(), labels.end(), "untrusted") != labels.end();
+}
+
 // Reads entries in order and keeps what the calls asked for need.
 class Reader {
  public:
@@ -110,9 +114,10 @@ class Reader {
     const Json body = Member(entry, "body");
     if (!body.is_object()) return core::OkStatus();
     if (raw.kind == "run.started") return Started(raw.index, body);
-    if (raw.kind == "result.released") {
-      const Json labels = Member(body, "labels");
-      untrusted_ = untrusted_ || (labels.is_array() && !labels.empty() && labels[0] == "untrusted");
+    if (raw.kind == "result.released" || raw.kind == "message.received") {
+      // As the engine counts it: what was withheld or only named was not read.
+      const bool unread = Flag(body, raw.kind == "message.received" ? "withheld" : "by_handle");
+      untrusted_ = untrusted_ || (!unread && SaysUntrusted(Member(body, "labels")));
       return core::OkStatus();
     }
     const std::string call = Text(body, "call");
@@ -190,8 +195,11 @@ class Reader {
     INTERLOCK_ASSIGN_OR_RETURN(const Opened opened, Open(index, one));
     if (one.run.empty()) {
       const Json context = opened.JsonAt(body, "context");
-      base_ = {{"session", context.value("session", Json::object())}};
-      if (context.is_object()) TakeWho(context);
+      base_ = {{"session", Json::object()}};
+      if (context.is_object()) {
+        if (Member(context, "session").is_object()) base_["session"] = context["session"];
+        TakeWho(context);
+      }
     }
     one.input = base_;
     one.input["principal"] = Text(body, "principal");
