@@ -10,7 +10,7 @@
 #include "cli/io.h"
 #include "core/status.h"
 
-namespace CLI {
+namespace CLI {  // NOLINT(readability-identifier-naming): the library's own name
 class App;
 }
 
