@@ -321,12 +321,13 @@ core::Status LogImpl::WriteOnce(Flush flush) {
 }
 
 void LogImpl::Committed(Flush flush) {
-  store_->projections().Committed();
+  // Entries are there for readers before any state tells of them.
   store_->projections().run_index().PublishUpTo(store_->size());
   if (size_.exchange(store_->size(), std::memory_order_acq_rel) != store_->size()) {
     maintenance_.HeadMoved({store_->size(), store_->Root()},
                            batch_.ends_run() ? Maintenance::Due::kSoon : Maintenance::Due::kInTime);
   }
+  store_->projections().Committed();
   if (overlay_is_stale_) {
     overlay_is_stale_ = false;
     ReloadOverlay();
