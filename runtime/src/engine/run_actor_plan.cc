@@ -106,12 +106,17 @@ asio::awaitable<void> RunActor::AskPlanner() {
     plan = core::InvalidArgument("the plan holds more than " + std::to_string(kPlanCallsMax) +
                                  " calls");
   }
+  // What could not be read back would stop the run at every restart.
+  const std::string recorded = plan.ok() ? PlanToJson(*plan) : "";
+  if (recorded.size() > core::kPayloadLimits.bytes_max) {
+    plan = core::InvalidArgument("the reply is too large to be recorded");
+  }
   Draft received = MakeDraft("plan.received", "planner:" + agent_->planner);
   const bool ok = plan.ok();
   const std::string code = ok ? "" : PlannerCode(plan.status());
   const std::string reason = ok ? "" : std::string(core::Message(plan.status()).substr(0, 500));
   if (ok) {
-    const std::string sealed = sealer_->JsonText(received, PlanToJson(*plan));
+    const std::string sealed = sealer_->JsonText(received, recorded);
     BodyWriter(received)
         .Int("calls", static_cast<std::int64_t>(plan->calls.size()))
         .String("finish", FinishName(plan->finish))

@@ -33,6 +33,19 @@ end)
 on("*", "ok", function(c) return allow() end))";
 }
 
+// Control bytes grow sixfold in JSON: what came in within its bounds could not be read back.
+TEST(Limits, AReplyThatARestartCouldNotReadEndsTheRun) {
+  Harness h(AllowAll(), {ReadTool("pin.check")});
+  Plan plan = FakePlanner::Answer("done");
+  plan.raw = std::string(3'000'000, '\x01');
+  h.planner.plans = {plan};
+  const auto run = h.CreateRun();
+  ASSERT_TRUE(run.ok()) << run.status();
+  EXPECT_EQ(h.WaitForState(run->id, RunState::kFailed).code, "PLANNER_REPLY");
+  h.Restart();
+  EXPECT_EQ(h.WaitForState(run->id, RunState::kFailed).code, "PLANNER_REPLY");
+}
+
 TEST(Limits, AttemptsThatFailAreCountedAndOnesThatNeverStartedAreNot) {
   Harness h(Limited("3", "1h"), {ReadTool("pin.check")});
   const auto attempt = [&](const tools::Outcome& outcome) {
