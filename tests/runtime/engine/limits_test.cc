@@ -14,7 +14,8 @@ namespace interlock::runtime::test {
 namespace {
 
 void Ends(Harness& h, const std::string& tool, const tools::Outcome& outcome) {
-  h.tools.On(tool, [outcome](const tools::CallSpec&, FakeTools::Done done) { done(outcome); });
+  h.tools.On(tool,
+             [outcome](const tools::CallSpec&, const FakeTools::Done& done) { done(outcome); });
 }
 
 tools::Outcome EndedAs(tools::OutcomeKind kind) {
@@ -187,7 +188,8 @@ TEST(Limits, Rule10_AWordAboutOneAttemptIsNoWordAboutTheNext) {
 
 TEST(Effects, WithoutATemplateTheKeyIsTheCallsIdAndNobodyHasToRememberIt) {
   Harness h(AllowAll(), {WriteTool("note")});
-  h.tools.On("note", [](const tools::CallSpec&, FakeTools::Done done) { done(OkOutcome({})); });
+  h.tools.On("note",
+             [](const tools::CallSpec&, const FakeTools::Done& done) { done(OkOutcome({})); });
   const auto first = h.Execute("note", {{"id", "o1"}, {"n", 1}});
   const auto second = h.Execute("note", {{"id", "o1"}, {"n", 1}});
   ASSERT_TRUE(first.ok() && second.ok());

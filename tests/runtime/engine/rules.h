@@ -65,8 +65,9 @@ inline tools::Outcome PaidOutcome(const std::string& amount) {
 }
 
 inline void Pays(Harness& h, const std::string& amount) {
-  h.tools.On("pay",
-             [amount](const tools::CallSpec&, FakeTools::Done done) { done(PaidOutcome(amount)); });
+  h.tools.On("pay", [amount](const tools::CallSpec&, const FakeTools::Done& done) {
+    done(PaidOutcome(amount));
+  });
 }
 
 inline constexpr std::int64_t kMinuteMicros = 60'000'000;
