@@ -5,6 +5,7 @@
 #include <set>
 
 #include "bytecode.h"
+#include "core/glob.h"
 #include "placeholder.h"
 #include "table/check_table.h"
 
@@ -152,7 +153,7 @@ class Checker {
     for (const std::string& tool : selector.tools) {
       if (Selector::IsGlob(tool)) {
         const bool any = std::any_of(names_.begin(), names_.end(), [&](const std::string& name) {
-          return GlobMatches(tool, name);
+          return core::GlobMatches(tool, name);
         });
         if (!any) {
           Report(place, "warning", "UNKNOWN_TOOL", whose + ": no tool fits `" + tool + "`");

@@ -2,8 +2,8 @@
 #include <cstring>
 #include <string>
 
+#include "core/glob.h"
 #include "env.h"
-#include "selector.h"
 
 namespace interlock::policies {
 namespace {
@@ -157,7 +157,7 @@ int Glob(lua_State* lua) {
   const std::string_view text = CheckText(lua, 2, "a text");
   if (glob.size() > 256) Raise(lua, "a glob of more than 256 bytes");
   Vm::Of(lua).Charge(static_cast<std::int64_t>(text.size() * glob.size() / 16));
-  lua_pushboolean(lua, GlobMatches(glob, text));
+  lua_pushboolean(lua, core::GlobMatches(glob, text));
   return 1;
 }
 

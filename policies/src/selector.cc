@@ -3,35 +3,14 @@
 #include <algorithm>
 #include <array>
 
+#include "core/glob.h"
+
 namespace interlock::policies {
 namespace {
 
 constexpr std::size_t kSlipBytesMax = 32;
 
 }  // namespace
-
-bool GlobMatches(std::string_view glob, std::string_view text) {
-  std::size_t g = 0;
-  std::size_t t = 0;
-  std::size_t star = std::string_view::npos;  // the last `*` seen, and where its run ends so far
-  std::size_t run_end = 0;
-  while (t < text.size()) {
-    if (g < glob.size() && glob[g] == '*') {
-      star = g++;
-      run_end = t;
-    } else if (g < glob.size() && glob[g] == text[t]) {
-      ++g;
-      ++t;
-    } else if (star != std::string_view::npos) {
-      g = star + 1;
-      t = ++run_end;
-    } else {
-      return false;
-    }
-  }
-  while (g < glob.size() && glob[g] == '*') ++g;
-  return g == glob.size();
-}
 
 int EditDistance(std::string_view a, std::string_view b) {
   a = a.substr(0, kSlipBytesMax);
@@ -71,7 +50,7 @@ std::string DidYouMean(std::string_view name, const std::vector<std::string>& na
 
 bool Selector::Matches(std::string_view tool, std::string_view effect) const {
   return std::any_of(tools.begin(), tools.end(),
-                     [&](const std::string& one) { return GlobMatches(one, tool); }) ||
+                     [&](const std::string& one) { return core::GlobMatches(one, tool); }) ||
          std::find(effects.begin(), effects.end(), effect) != effects.end();
 }
 

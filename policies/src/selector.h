@@ -9,10 +9,6 @@
 
 namespace interlock::policies {
 
-// `*` stands for any run of characters, also none; everything else for itself. Linear in practice,
-// at worst |glob| x |text|. Pure.
-bool GlobMatches(std::string_view glob, std::string_view text);
-
 // Edit distance with adjacent swaps, for "did you mean"; at most 32 characters are looked at.
 int EditDistance(std::string_view a, std::string_view b);
 // The nearest of `names` if it is near enough to be a slip of the pen; else empty.

@@ -4,11 +4,11 @@
 #include <cmath>
 #include <optional>
 
+#include "core/glob.h"
 #include "core/money.h"
 #include "label_cover.h"
 #include "lua_money.h"
 #include "lua_time.h"
-#include "selector.h"
 
 namespace interlock::policies {
 namespace {
@@ -257,7 +257,7 @@ class Evaluator {
         if (!Spend(static_cast<std::int64_t>(value.text.size() * part.size() / 64 + 1))) {
           return Truth::kError;
         }
-        return TruthOf(GlobMatches(part, value.text));
+        return TruthOf(core::GlobMatches(part, value.text));
       default:
         if (!Spend(MatchWork(*predicate.patterns, value.text))) return Truth::kError;
         return TruthOf(FirstMatch(*predicate.patterns, value.text) != nullptr);

@@ -6,8 +6,8 @@
 #include "config/files.h"
 #include "config/yaml_reader.h"
 #include "core/digest.h"
+#include "core/glob.h"
 #include "core/json.h"
-#include "planners/glob.h"
 #include "tools/yaml.h"
 
 namespace interlock::runtime {
@@ -157,7 +157,7 @@ core::StatusOr<std::vector<AgentFile>> LoadAgents(const std::string& folder) {
 
 bool AgentMayUse(const AgentFile& agent, std::string_view tool) {
   return std::any_of(agent.tools.begin(), agent.tools.end(),
-                     [&](const std::string& glob) { return GlobMatches(glob, tool); });
+                     [&](const std::string& glob) { return core::GlobMatches(glob, tool); });
 }
 
 }  // namespace interlock::runtime

@@ -3,37 +3,17 @@
 #include <algorithm>
 
 #include "core/digest.h"
-#include "glob.h"
+#include "core/glob.h"
 
 namespace interlock::runtime {
-
-// Classic glob with `*` only: on a mismatch, go back to the last star and let it take one byte
-// more.
-bool GlobMatches(std::string_view glob, std::string_view text) {
-  std::size_t g = 0, t = 0, star = std::string_view::npos, mark = 0;
-  while (t < text.size()) {
-    if (g < glob.size() && glob[g] == '*') {
-      star = g++;
-      mark = t;
-    } else if (g < glob.size() && glob[g] == text[t]) {
-      ++g;
-      ++t;
-    } else if (star != std::string_view::npos) {
-      g = star + 1;
-      t = ++mark;
-    } else {
-      return false;
-    }
-  }
-  return glob.find_first_not_of('*', g) == std::string_view::npos;
-}
 
 const Route* RouteFor(const std::vector<Route>& routes, const PlanRequest& request) {
   const auto takes = [&](const Route& route) {
     const bool agent =
         route.agents.empty() ||
-        std::any_of(route.agents.begin(), route.agents.end(),
-                    [&](const std::string& glob) { return GlobMatches(glob, request.agent); });
+        std::any_of(route.agents.begin(), route.agents.end(), [&](const std::string& glob) {
+          return core::GlobMatches(glob, request.agent);
+        });
     return agent && (route.risks.empty() || std::find(route.risks.begin(), route.risks.end(),
                                                       request.risk) != route.risks.end());
   };

@@ -4,7 +4,6 @@
 #include <map>
 
 #include "core/clock.h"
-#include "glob.h"
 #include "routes.h"
 
 namespace interlock::runtime {
@@ -233,14 +232,6 @@ TEST(Canary, ComesFirstAndFallsBack) {
   EXPECT_THAT(OrderOf(route, "run", none, none), ElementsAre("b", "a"));
   route.canary_percent = 0;
   EXPECT_THAT(OrderOf(route, "run", none, none), ElementsAre("a", "b"));
-}
-
-TEST(Glob, MatchesAsAShellDoesWithStarsOnly) {
-  EXPECT_TRUE(GlobMatches("*", ""));
-  EXPECT_TRUE(GlobMatches("refund-*", "refund-eu"));
-  EXPECT_TRUE(GlobMatches("*-eu-*x", "a-eu-bx"));
-  EXPECT_FALSE(GlobMatches("refund", "refund-eu"));
-  EXPECT_FALSE(GlobMatches("a*b", "ac"));
 }
 
 }  // namespace
