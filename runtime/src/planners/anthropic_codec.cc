@@ -7,6 +7,7 @@
 #include "conversation.h"
 #include "tool_names.h"
 #include "wire_json.h"
+#include "wire_write.h"
 
 namespace interlock::runtime {
 namespace {
@@ -61,17 +62,13 @@ void AppendTool(std::string_view name, std::string_view description, const Json&
 void AppendTools(const PlanRequest& request, std::string& out) {
   if (request.tools.empty() && request.answer_schema.is_null()) return;
   out += ",\"tools\":[";
-  bool first = true;
-  for (const auto& tool : request.tools) {
-    if (!first) out += ',';
-    first = false;
+  AppendList(request.tools, out, [&](const auto& tool) {
     const tools::Manifest& manifest = tool->manifest();
     AppendTool(WireToolName(manifest.name), manifest.description, manifest.input_schema, out);
-  }
+  });
   if (!request.answer_schema.is_null()) {
-    if (!first) out += ',';
-    AppendTool(kAnswerTool, "Gives the final answer. Call it alone, when all is done.",
-               request.answer_schema, out);
+    if (!request.tools.empty()) out += ',';
+    AppendTool(kAnswerTool, kAnswerToolSays, request.answer_schema, out);
   }
   out += ']';
 }
@@ -106,17 +103,16 @@ void ReadUsage(const Json* usage, Plan& plan) {
 class Fold final : public StreamFold {
  public:
   core::Status Add(const StreamEvent& event, std::string& text) override {
-    const auto data = core::ParseJson(event.data, kReplyLimits);
-    if (!data.ok()) return BadReply(core::Message(data.status()));
-    const std::string_view type = TextOrNone(*data, "type");
-    if (type == "error") return StatusOfErrorWord(ErrorWordOf(*data));
-    if (type == "message_start") AddUsage(Member(Member(*data, "message"), "usage"));
+    INTERLOCK_ASSIGN_OR_RETURN(const Json data, ParseReply(event.data));
+    const std::string_view type = TextOrNone(data, "type");
+    if (type == "error") return StatusOfErrorWord(ErrorWordOf(data));
+    if (type == "message_start") AddUsage(Member(Member(data, "message"), "usage"));
     if (type == "content_block_start" || type == "content_block_delta") {
-      return AddToBlock(*data, text);
+      return AddToBlock(data, text);
     }
     if (type == "message_delta") {
-      AddUsage(Member(*data, "usage"));
-      if (const Json* const delta = Member(*data, "delta")) {
+      AddUsage(Member(data, "usage"));
+      if (const Json* const delta = Member(data, "delta")) {
         reason_ = std::string(TextOrNone(*delta, "stop_reason"));
       }
     }
@@ -125,7 +121,7 @@ class Fold final : public StreamFold {
   }
 
   core::StatusOr<std::string> Whole() override {
-    if (!ended_) return core::Unavailable("the model's stream ended before its reply did");
+    if (!ended_) return StreamCut();
     Json content = Json::array();
     for (auto& [index, parts] : blocks_) {
       if (!parts.json.empty()) {
@@ -195,10 +191,7 @@ class Anthropic final : public Codec {
     out += ",\"max_tokens\":" + std::to_string(options.output_tokens_max > 0
                                                    ? options.output_tokens_max
                                                    : kAnthropicTokensMax);
-    if (!options.temperature.empty()) {
-      out += ",\"temperature\":";
-      out += options.temperature;
-    }
+    AppendTemperature(options.temperature, out);
     if (options.stream) out += ",\"stream\":true";
     AppendTools(request, out);
     if (!turns.system.empty()) {
@@ -218,14 +211,13 @@ class Anthropic final : public Codec {
   Headers KeyHeaders(const std::string& api_key) const override { return {{"x-api-key", api_key}}; }
 
   core::StatusOr<Plan> Read(std::string_view body, const PlanRequest& request) const override {
-    auto reply = core::ParseJson(body, kReplyLimits);
-    if (!reply.ok()) return BadReply(core::Message(reply.status()));
-    const Json* const content = Member(*reply, "content");
+    INTERLOCK_ASSIGN_OR_RETURN(const Json reply, ParseReply(body));
+    const Json* const content = Member(reply, "content");
     if (content == nullptr || !content->is_array()) return BadReply("no `content`");
-    INTERLOCK_RETURN_IF_ERROR(CheckStop(*reply));
+    INTERLOCK_RETURN_IF_ERROR(CheckStop(reply));
     PlanBuilder builder(request);
     for (const Json& block : *content) INTERLOCK_RETURN_IF_ERROR(AddBlock(block, builder));
-    ReadUsage(Member(*reply, "usage"), builder.plan());
+    ReadUsage(Member(reply, "usage"), builder.plan());
     return builder.Finish(body);
   }
 

@@ -5,8 +5,10 @@
 
 #include "codec.h"
 #include "conversation.h"
+#include "openai_body.h"
 #include "tool_names.h"
 #include "wire_json.h"
+#include "wire_write.h"
 
 namespace interlock::runtime {
 namespace {
@@ -30,15 +32,15 @@ std::string_view RoleName(Role role) {
 
 void AppendToolCalls(const std::vector<ProposedCall>& calls, WireIds& ids, std::string& out) {
   out += ",\"tool_calls\":[";
-  for (std::size_t i = 0; i < calls.size(); ++i) {
-    out += i == 0 ? "{\"id\":" : ",{\"id\":";
-    AppendJsonString(ids.Of(calls[i].id), out);
+  AppendList(calls, out, [&](const ProposedCall& call) {
+    out += "{\"id\":";
+    AppendJsonString(ids.Of(call.id), out);
     out += ",\"type\":\"function\",\"function\":{\"name\":";
-    AppendJsonString(WireToolName(calls[i].tool), out);
+    AppendJsonString(WireToolName(call.tool), out);
     out += ",\"arguments\":";
-    AppendJsonString(calls[i].args_text, out);
+    AppendJsonString(call.args_text, out);
     out += "}}";
-  }
+  });
   out += ']';
 }
 
@@ -71,10 +73,7 @@ void AppendTool(const tools::Manifest& manifest, std::string& out) {
 }
 
 void AppendOptions(const PlanRequest& request, const WireOptions& options, std::string& out) {
-  if (!options.temperature.empty()) {
-    out += ",\"temperature\":";
-    out += options.temperature;
-  }
+  AppendTemperature(options.temperature, out);
   if (options.output_tokens_max > 0) {
     out += ",\"max_completion_tokens\":" + std::to_string(options.output_tokens_max);
   }
@@ -128,11 +127,10 @@ class Fold final : public StreamFold {
       ended_ = true;
       return core::OkStatus();
     }
-    const auto chunk = core::ParseJson(event.data, kReplyLimits);
-    if (!chunk.ok()) return BadReply(core::Message(chunk.status()));
-    if (Member(*chunk, "error") != nullptr) return StatusOfErrorWord(ErrorWordOf(*chunk));
-    if (const Json* const usage = Member(*chunk, "usage")) usage_ = *usage;
-    const Json* const choices = Member(*chunk, "choices");
+    INTERLOCK_ASSIGN_OR_RETURN(const Json chunk, ParseReply(event.data));
+    if (Member(chunk, "error") != nullptr) return StatusOfErrorWord(ErrorWordOf(chunk));
+    if (const Json* const usage = Member(chunk, "usage")) usage_ = *usage;
+    const Json* const choices = Member(chunk, "choices");
     if (choices == nullptr || !choices->is_array() || choices->empty()) return core::OkStatus();
     const Json& choice = choices->front();
     if (const Json* const reason = Member(choice, "finish_reason")) {
@@ -144,7 +142,7 @@ class Fold final : public StreamFold {
   }
 
   core::StatusOr<std::string> Whole() override {
-    if (!ended_) return core::Unavailable("the model's stream ended before its reply did");
+    if (!ended_) return StreamCut();
     Json message = {{"content", content_}, {"refusal", refusal_}};
     for (auto& [index, call] : calls_) {
       Json whole = {{"id", call.id}};
@@ -224,32 +222,19 @@ class Chat final : public Codec {
  public:
   core::StatusOr<WireRequest> Write(const PlanRequest& request,
                                     const WireOptions& options) const override {
-    std::string out = "{\"model\":";
-    AppendJsonString(options.model, out);
-    AppendOptions(request, options, out);
-    out += ",\"messages\":[";
-    WireIds ids;
-    for (std::size_t i = 0; i < request.messages.size(); ++i) {
-      if (i > 0) out += ',';
-      AppendMessage(request.messages[i], ids, out);
-    }
-    out += ']';
-    for (std::size_t i = 0; i < request.tools.size(); ++i) {
-      out += i == 0 ? ",\"tools\":[" : ",";
-      AppendTool(request.tools[i]->manifest(), out);
-    }
-    if (!request.tools.empty()) out += ']';
-    return WireRequest{.path = "/chat/completions", .body = out + '}'};
+    return WireRequest{.path = "/chat/completions",
+                       .body = OpenAiBody(request, options,
+                                          {.options = AppendOptions,
+                                           .messages = "messages",
+                                           .message = AppendMessage,
+                                           .tool = AppendTool})};
   }
 
-  Headers KeyHeaders(const std::string& api_key) const override {
-    return {{"Authorization", "Bearer " + api_key}};
-  }
+  Headers KeyHeaders(const std::string& api_key) const override { return BearerHeader(api_key); }
 
   core::StatusOr<Plan> Read(std::string_view body, const PlanRequest& request) const override {
-    auto reply = core::ParseJson(body, kReplyLimits);
-    if (!reply.ok()) return BadReply(core::Message(reply.status()));
-    const Json* const choices = Member(*reply, "choices");
+    INTERLOCK_ASSIGN_OR_RETURN(const Json reply, ParseReply(body));
+    const Json* const choices = Member(reply, "choices");
     if (choices == nullptr || !choices->is_array() || choices->empty()) {
       return BadReply("no `choices`");
     }
@@ -264,7 +249,7 @@ class Chat final : public Codec {
     if (builder.empty()) {
       INTERLOCK_RETURN_IF_ERROR(builder.AddText(Member(*message, "refusal"), "`refusal`"));
     }
-    ReadUsage(Member(*reply, "usage"), builder.plan());
+    ReadUsage(Member(reply, "usage"), builder.plan());
     return builder.Finish(body);
   }
 

@@ -8,6 +8,7 @@
 #include "conversation.h"
 #include "tool_names.h"
 #include "wire_json.h"
+#include "wire_write.h"
 
 namespace interlock::runtime {
 namespace {
@@ -49,10 +50,7 @@ void AppendPart(const WireItem& item, std::string& out) {
 
 void AppendTurn(const WireTurn& turn, std::string& out) {
   out += turn.model ? R"({"role":"model","parts":[)" : R"({"role":"user","parts":[)";
-  for (std::size_t i = 0; i < turn.items.size(); ++i) {
-    if (i > 0) out += ',';
-    AppendPart(turn.items[i], out);
-  }
+  AppendList(turn.items, out, [&](const WireItem& item) { AppendPart(item, out); });
   out += "]}";
 }
 
@@ -70,23 +68,20 @@ void AppendFunction(std::string_view name, std::string_view description, const J
 void AppendTools(const PlanRequest& request, std::string& out) {
   if (request.tools.empty()) return;
   out += R"(,"tools":[{"functionDeclarations":[)";
-  for (std::size_t i = 0; i < request.tools.size(); ++i) {
-    if (i > 0) out += ',';
-    const tools::Manifest& manifest = request.tools[i]->manifest();
+  AppendList(request.tools, out, [&](const auto& tool) {
+    const tools::Manifest& manifest = tool->manifest();
     AppendFunction(WireToolName(manifest.name), manifest.description, manifest.input_schema, out);
-  }
+  });
   if (!request.answer_schema.is_null()) {
     out += ',';
-    AppendFunction(kAnswerTool, "Gives the final answer. Call it alone, when all is done.",
-                   request.answer_schema, out);
+    AppendFunction(kAnswerTool, kAnswerToolSays, request.answer_schema, out);
   }
   out += "]}]";
 }
 
 void AppendConfig(const PlanRequest& request, const WireOptions& options, std::string& out) {
   std::string config;
-  if (!options.temperature.empty())
-    config += ",\"temperature\":" + std::string(options.temperature);
+  AppendTemperature(options.temperature, config);
   if (options.output_tokens_max > 0) {
     config += ",\"maxOutputTokens\":" + std::to_string(options.output_tokens_max);
   }
@@ -144,14 +139,13 @@ const Json* FirstCandidate(const Json& reply) {
 class Fold final : public StreamFold {
  public:
   core::Status Add(const StreamEvent& event, std::string& text) override {
-    const auto chunk = core::ParseJson(event.data, kReplyLimits);
-    if (!chunk.ok()) return BadReply(core::Message(chunk.status()));
-    if (Member(*chunk, "error") != nullptr) return StatusOfErrorWord(ErrorWordOf(*chunk));
+    INTERLOCK_ASSIGN_OR_RETURN(const Json chunk, ParseReply(event.data));
+    if (Member(chunk, "error") != nullptr) return StatusOfErrorWord(ErrorWordOf(chunk));
     for (const char* key : {"usageMetadata", "promptFeedback"}) {
-      if (const Json* const value = Member(*chunk, key)) whole_[key] = *value;
+      if (const Json* const value = Member(chunk, key)) whole_[key] = *value;
     }
-    if (Member(*chunk, "promptFeedback") != nullptr) ended_ = true;
-    const Json* const candidate = FirstCandidate(*chunk);
+    if (Member(chunk, "promptFeedback") != nullptr) ended_ = true;
+    const Json* const candidate = FirstCandidate(chunk);
     if (candidate == nullptr) return core::OkStatus();
     if (const Json* const reason = Member(*candidate, "finishReason")) {
       reason_ = *reason;
@@ -168,7 +162,7 @@ class Fold final : public StreamFold {
   }
 
   core::StatusOr<std::string> Whole() override {
-    if (!ended_) return core::Unavailable("the model's stream ended before its reply did");
+    if (!ended_) return StreamCut();
     Json& candidate = whole_["candidates"][0];
     candidate["content"]["parts"] = std::move(parts_);
     candidate["finishReason"] = std::move(reason_);
@@ -192,10 +186,7 @@ class Gemini final : public Codec {
     WireIds ids;
     const WireTurns turns = TurnsOf(request, ids);
     std::string out = "{\"contents\":[";
-    for (std::size_t i = 0; i < turns.turns.size(); ++i) {
-      if (i > 0) out += ',';
-      AppendTurn(turns.turns[i], out);
-    }
+    AppendList(turns.turns, out, [&](const WireTurn& turn) { AppendTurn(turn, out); });
     out += ']';
     if (!turns.system.empty()) {
       out += R"(,"systemInstruction":{"parts":[{"text":)";
@@ -216,20 +207,19 @@ class Gemini final : public Codec {
   }
 
   core::StatusOr<Plan> Read(std::string_view body, const PlanRequest& request) const override {
-    auto reply = core::ParseJson(body, kReplyLimits);
-    if (!reply.ok()) return BadReply(core::Message(reply.status()));
-    const Json* const feedback = Member(*reply, "promptFeedback");
+    INTERLOCK_ASSIGN_OR_RETURN(const Json reply, ParseReply(body));
+    const Json* const feedback = Member(reply, "promptFeedback");
     if (feedback != nullptr && !TextOrNone(*feedback, "blockReason").empty()) {
       return BadReply("the prompt was stopped by the provider's content filter");
     }
-    const Json* const candidate = FirstCandidate(*reply);
+    const Json* const candidate = FirstCandidate(reply);
     if (candidate == nullptr) return BadReply("no `candidates`");
     INTERLOCK_RETURN_IF_ERROR(CheckFinish(TextOrNone(*candidate, "finishReason")));
     const Json* const parts = Member(Member(*candidate, "content"), "parts");
     if (parts == nullptr || !parts->is_array()) return BadReply("no `parts`");
     PlanBuilder builder(request);
     for (const Json& part : *parts) INTERLOCK_RETURN_IF_ERROR(AddPart(part, builder));
-    ReadUsage(Member(*reply, "usageMetadata"), builder.plan());
+    ReadUsage(Member(reply, "usageMetadata"), builder.plan());
     return builder.Finish(body);
   }
 

@@ -2,8 +2,10 @@
 // events". Nothing is stored at the provider: each request says the whole conversation.
 #include "codec.h"
 #include "conversation.h"
+#include "openai_body.h"
 #include "tool_names.h"
 #include "wire_json.h"
+#include "wire_write.h"
 
 namespace interlock::runtime {
 namespace {
@@ -73,10 +75,7 @@ void AppendTool(const tools::Manifest& manifest, std::string& out) {
 
 void AppendOptions(const PlanRequest& request, const WireOptions& options, std::string& out) {
   out += ",\"store\":false";
-  if (!options.temperature.empty()) {
-    out += ",\"temperature\":";
-    out += options.temperature;
-  }
+  AppendTemperature(options.temperature, out);
   if (options.output_tokens_max > 0) {
     out += ",\"max_output_tokens\":" + std::to_string(options.output_tokens_max);
   }
@@ -117,14 +116,13 @@ core::Status AddContent(const Json& message, PlanBuilder& builder) {
 class Fold final : public StreamFold {
  public:
   core::Status Add(const StreamEvent& event, std::string& text) override {
-    const auto data = core::ParseJson(event.data, kReplyLimits);
-    if (!data.ok()) return BadReply(core::Message(data.status()));
-    const std::string_view type = TextOrNone(*data, "type");
-    if (type == "error") return StatusOfErrorWord(ErrorWordOf(*data));
-    if (type == "response.output_text.delta") text += TextOrNone(*data, "delta");
+    INTERLOCK_ASSIGN_OR_RETURN(const Json data, ParseReply(event.data));
+    const std::string_view type = TextOrNone(data, "type");
+    if (type == "error") return StatusOfErrorWord(ErrorWordOf(data));
+    if (type == "response.output_text.delta") text += TextOrNone(data, "delta");
     if (type == "response.completed" || type == "response.incomplete" ||
         type == "response.failed") {
-      const Json* const response = Member(*data, "response");
+      const Json* const response = Member(data, "response");
       if (response == nullptr) return BadReply("an event without `response`");
       whole_ = core::CanonicalJson(*response);
     }
@@ -132,7 +130,7 @@ class Fold final : public StreamFold {
   }
 
   core::StatusOr<std::string> Whole() override {
-    if (whole_.empty()) return core::Unavailable("the model's stream ended before its reply did");
+    if (whole_.empty()) return StreamCut();
     return std::move(whole_);
   }
 
@@ -144,33 +142,20 @@ class Responses final : public Codec {
  public:
   core::StatusOr<WireRequest> Write(const PlanRequest& request,
                                     const WireOptions& options) const override {
-    std::string out = "{\"model\":";
-    AppendJsonString(options.model, out);
-    AppendOptions(request, options, out);
-    out += ",\"input\":[";
-    WireIds ids;
-    for (std::size_t i = 0; i < request.messages.size(); ++i) {
-      if (i > 0) out += ',';
-      AppendMessage(request.messages[i], ids, out);
-    }
-    out += ']';
-    for (std::size_t i = 0; i < request.tools.size(); ++i) {
-      out += i == 0 ? ",\"tools\":[" : ",";
-      AppendTool(request.tools[i]->manifest(), out);
-    }
-    if (!request.tools.empty()) out += ']';
-    return WireRequest{.path = "/responses", .body = out + '}'};
+    return WireRequest{.path = "/responses",
+                       .body = OpenAiBody(request, options,
+                                          {.options = AppendOptions,
+                                           .messages = "input",
+                                           .message = AppendMessage,
+                                           .tool = AppendTool})};
   }
 
-  Headers KeyHeaders(const std::string& api_key) const override {
-    return {{"Authorization", "Bearer " + api_key}};
-  }
+  Headers KeyHeaders(const std::string& api_key) const override { return BearerHeader(api_key); }
 
   core::StatusOr<Plan> Read(std::string_view body, const PlanRequest& request) const override {
-    auto reply = core::ParseJson(body, kReplyLimits);
-    if (!reply.ok()) return BadReply(core::Message(reply.status()));
-    INTERLOCK_RETURN_IF_ERROR(CheckStatus(*reply));
-    const Json* const output = Member(*reply, "output");
+    INTERLOCK_ASSIGN_OR_RETURN(const Json reply, ParseReply(body));
+    INTERLOCK_RETURN_IF_ERROR(CheckStatus(reply));
+    const Json* const output = Member(reply, "output");
     if (output == nullptr || !output->is_array()) return BadReply("no `output`");
     PlanBuilder builder(request);
     for (const Json& item : *output) {
@@ -180,7 +165,7 @@ class Responses final : public Codec {
       INTERLOCK_RETURN_IF_ERROR(builder.AddCall(Member(item, "call_id"), Member(item, "name"),
                                                 Member(item, "arguments"), ""));
     }
-    const Json* const usage = Member(*reply, "usage");
+    const Json* const usage = Member(reply, "usage");
     Plan& plan = builder.plan();
     plan.prompt_tokens = TokensOf(usage, "input_tokens");
     plan.cached_tokens = TokensOf(Member(usage, "input_tokens_details"), "cached_tokens");

@@ -13,6 +13,16 @@ core::Status BadReply(std::string_view what) {
   return core::InvalidArgument("reply of the model makes no sense: " + std::string(what));
 }
 
+core::StatusOr<Json> ParseReply(std::string_view text) {
+  auto reply = core::ParseJson(text, kReplyLimits);
+  if (!reply.ok()) return BadReply(core::Message(reply.status()));
+  return reply;
+}
+
+core::Status StreamCut() {
+  return core::Unavailable("the model's stream ended before its reply did");
+}
+
 const Json* Member(const Json& object, const char* key) {
   if (!object.is_object()) return nullptr;
   const auto it = object.find(key);

@@ -21,9 +21,15 @@ inline constexpr core::JsonLimits kReplyLimits{.bytes_max = kPlanBytesMax, .dept
 // Where a provider takes no schema beside tools, the final answer is a call of this tool. Our names
 // hold no `-`, so no tool is called so.
 inline constexpr std::string_view kAnswerTool = "final--answer";
+inline constexpr std::string_view kAnswerToolSays =
+    "Gives the final answer. Call it alone, when all is done.";
 
 // "reply of the model makes no sense: <what>"
 core::Status BadReply(std::string_view what);
+// A body, or the data of one event, within kReplyLimits. Errors: BadReply.
+core::StatusOr<core::Json> ParseReply(std::string_view text);
+// What StreamFold::Whole says of a reply that never ended.
+core::Status StreamCut();
 
 // A member that is there and not null; nullptr otherwise, also when `object` is none.
 const core::Json* Member(const core::Json& object, const char* key);
