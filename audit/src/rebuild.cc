@@ -6,7 +6,6 @@
 #include <map>
 
 #include "audit/checkpoint.h"
-#include "audit/merkle.h"
 #include "audit/verify.h"
 #include "core/digest.h"
 #include "folder_lock.h"
@@ -14,8 +13,8 @@
 #include "projections.h"
 #include "rotate_finish.h"
 #include "schema.h"
+#include "signed_head.h"
 #include "store.h"
-#include "tree_store.h"
 
 namespace interlock::audit {
 namespace {
@@ -128,20 +127,19 @@ core::Status AskSigner(const std::string& path, const std::string& origin, Signe
     return core::FailedPrecondition(
         "this signer never signed with the log's key; nothing was rebuilt");
   }
-  INTERLOCK_ASSIGN_OR_RETURN(const std::optional<Checkpoint> head, signer.LastHead(origin));
-  if (!head || head->size == 0) return core::OkStatus();
-  if (head->size > report.entries) {
-    return core::DataLoss("the signer signed " + std::to_string(head->size) +
-                          " entries and the log has " + std::to_string(report.entries) +
-                          "; nothing was rebuilt");
+  INTERLOCK_ASSIGN_OR_RETURN(const auto last,
+                             LastSignedHead(db.get(), report.entries, signer, origin));
+  if (!last) return core::OkStatus();
+  const std::string size = std::to_string(last->head.size);
+  if (last->head.size > report.entries) {
+    return core::DataLoss("the signer signed " + size + " entries and the log has " +
+                          std::to_string(report.entries) + "; nothing was rebuilt");
   }
-  INTERLOCK_ASSIGN_OR_RETURN(StoredTree tree, StoredTree::On(db.get()));
-  INTERLOCK_ASSIGN_OR_RETURN(const core::Digest root, TreeRoot(tree, head->size));
-  if (root != head->root) {
-    return core::DataLoss("the first " + std::to_string(head->size) +
+  if (!last->holds) {
+    return core::DataLoss("the first " + size +
                           " entries are not those that the signer signed; nothing was rebuilt");
   }
-  report.signed_entries = std::max(report.signed_entries, head->size);
+  report.signed_entries = std::max(report.signed_entries, last->head.size);
   return core::OkStatus();
 }
 

@@ -23,6 +23,7 @@
 #include "rotate_finish.h"
 #include "rotation_check.h"
 #include "schema.h"
+#include "signed_head.h"
 #include "store.h"
 #include "succession.h"
 #include "tree_store.h"
@@ -187,13 +188,10 @@ core::Status Rotator::Open() {
 
 // The last head that the signer knows, when the file is not a continuation of it.
 core::StatusOr<std::optional<Checkpoint>> Rotator::DisagreeingHead() {
-  INTERLOCK_ASSIGN_OR_RETURN(auto head, log_.signer->LastHead(log_.origin));
-  if (!head || head->size == 0) return std::optional<Checkpoint>();
-  if (head->size > store_->size()) return head;
-  INTERLOCK_ASSIGN_OR_RETURN(StoredTree tree, StoredTree::On(store_->db()));
-  INTERLOCK_ASSIGN_OR_RETURN(const core::Digest root, TreeRoot(tree, head->size));
-  if (root == head->root) head.reset();
-  return head;
+  INTERLOCK_ASSIGN_OR_RETURN(
+      auto last, LastSignedHead(store_->db(), store_->size(), *log_.signer, log_.origin));
+  if (!last || last->holds) return std::optional<Checkpoint>();
+  return std::optional<Checkpoint>(std::move(last->head));
 }
 
 core::Status Rotator::CheckVouchedFor() {
