@@ -36,53 +36,72 @@ core::Status CheckPayloads(const NewEntry& entry, std::span<const SealedPayload>
 
 }  // namespace
 
+void Segment::Clear() {
+  entries.clear();
+  payloads.clear();
+  arena.clear();
+}
+
 Batch::Batch(std::string tenant, LoadHead load_head)
-    : tenant_(std::move(tenant)), load_head_(std::move(load_head)) {}
+    : tenant_(std::move(tenant)), load_head_(std::move(load_head)) {
+  OpenSegment(0);
+}
 
 void Batch::Start(std::uint64_t next_index, std::int64_t last_time_us) {
-  first_index_ = next_index;
   now_us_ = last_time_us;
-  entries_.clear();
-  payloads_.clear();
+  used_ = 0;
+  OpenSegment(next_index);
   blobs_.clear();
   cosignatures_.clear();
   erased_.clear();
-  arena_.clear();
   heads_before_.clear();
   ends_run_ = false;
-  command_entries_ = command_payloads_ = command_blobs_ = command_arena_ = 0;
-  command_cosignatures_ = command_erased_ = 0;
+  command_blobs_ = command_cosignatures_ = command_erased_ = 0;
+}
+
+void Batch::OpenSegment(std::uint64_t first_index) {
+  if (used_ == segments_.size()) segments_.push_back(std::make_unique<Segment>());
+  segments_[used_++]->Clear();
+  open_first_ = first_index;
+  command_entries_ = command_payloads_ = command_arena_ = 0;
+}
+
+void Batch::CloseSegment() {
+  heads_before_.clear();
+  OpenSegment(next_index());
 }
 
 void Batch::BeginCommand(std::int64_t wall_us) {
+  bodies_.clear();
   command_time_us_ = now_us_;
   now_us_ = std::max(now_us_, wall_us);  // rule 27: time never goes back
-  command_entries_ = entries_.size();
-  command_payloads_ = payloads_.size();
+  command_entries_ = current().entries.size();
+  command_payloads_ = current().payloads.size();
   command_blobs_ = blobs_.size();
   command_cosignatures_ = cosignatures_.size();
   command_erased_ = erased_.size();
-  command_arena_ = arena_.size();
+  command_arena_ = current().arena.size();
   heads_before_.clear();
 }
 
 void Batch::TakeBackCommand() {
+  bodies_.clear();
   for (auto undo = heads_before_.rbegin(); undo != heads_before_.rend(); ++undo) {
     *undo->head = std::move(undo->before);
   }
   heads_before_.clear();
-  entries_.resize(command_entries_);
-  payloads_.resize(command_payloads_);
+  current().entries.resize(command_entries_);
+  current().payloads.resize(command_payloads_);
   blobs_.resize(command_blobs_);
   cosignatures_.resize(command_cosignatures_);
   erased_.resize(command_erased_);
-  arena_.resize(command_arena_);
+  current().arena.resize(command_arena_);
   now_us_ = command_time_us_;
 }
 
 void Batch::Abandon() {
   heads_.clear();
-  Start(first_index_, now_us_);
+  Start(0, now_us_);  // the next batch says where it begins
 }
 
 void Batch::TrimHeads() {
@@ -90,32 +109,34 @@ void Batch::TrimHeads() {
 }
 
 core::StatusOr<EntryRef> Batch::Append(const NewEntry& entry, std::span<SealedPayload> payloads) {
-  INTERLOCK_RETURN_IF_ERROR(CheckNewEntry(entry));
+  INTERLOCK_ASSIGN_OR_RETURN(const core::JsonObjectView body, CheckNewEntry(entry));
   INTERLOCK_RETURN_IF_ERROR(CheckPayloads(entry, payloads));
   RunHead* head = nullptr;
   if (!entry.run.empty()) {
     INTERLOCK_ASSIGN_OR_RETURN(head, HeadOf(entry.run));
   }
+  Segment& to = current();
   PendingEntry pending;
   pending.index = next_index();
   pending.time_us = now_us_;
   pending.run_seq = head == nullptr ? -1 : head->next_seq;
-  pending.bytes.at = arena_.size();
+  pending.bytes.at = to.arena.size();
   pending.layout = AppendEntry(
       entry, {pending.index, now_us_, pending.run_seq, tenant_, head == nullptr ? "" : head->prev},
-      arena_);
-  pending.bytes.size = arena_.size() - pending.bytes.at;
+      to.arena);
+  pending.bytes.size = to.arena.size() - pending.bytes.at;
   if (pending.bytes.size > kEntryBytesMax) {
-    arena_.resize(pending.bytes.at);
+    to.arena.resize(pending.bytes.at);
     return core::ResourceExhausted("a `" + std::string(entry.kind) + "` entry is longer than " +
                                    std::to_string(kEntryBytesMax) + " bytes");
   }
-  pending.leaf_hash = LeafHash(BytesOf(pending));
+  pending.leaf_hash = LeafHash(to.BytesOf(pending));
   if (head != nullptr) MoveHead(*head, pending.leaf_hash);
-  entries_.push_back(pending);
+  to.entries.push_back(pending);
+  bodies_.push_back(body);
   ends_run_ = ends_run_ || entry.ends_run;
   for (std::size_t slot = 0; slot < payloads.size(); ++slot) {
-    payloads_.push_back({pending.index, static_cast<int>(slot), std::move(payloads[slot])});
+    to.payloads.push_back({pending.index, static_cast<int>(slot), std::move(payloads[slot])});
   }
   return EntryRef{pending.index, pending.leaf_hash};
 }

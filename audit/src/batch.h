@@ -3,6 +3,8 @@
 
 #include <cstdint>
 #include <functional>
+#include <memory>
+#include <span>
 #include <string>
 #include <string_view>
 #include <unordered_map>
@@ -41,6 +43,18 @@ struct PendingPayload {
   SealedPayload payload;
 };
 
+// What some commands of a batch append, in order. Closed ones are read by any thread: nobody
+// changes them before the next batch.
+struct Segment {
+  std::vector<PendingEntry> entries;
+  std::vector<PendingPayload> payloads;
+  std::string arena;
+
+  std::string_view BytesOf(const PendingEntry& entry) const { return entry.bytes.In(arena); }
+  bool empty() const { return entries.empty() && payloads.empty(); }
+  void Clear();
+};
+
 // Writer thread only. Buffers are kept from batch to batch, so a batch allocates little.
 class Batch final : public Transaction {
  public:
@@ -50,6 +64,9 @@ class Batch final : public Transaction {
   Batch(std::string tenant, LoadHead load_head);
 
   void Start(std::uint64_t next_index, std::int64_t last_time_us);
+  // Between commands: what follows goes into a segment of its own. What went before stays as it is
+  // until the next Start, and can be given to another thread.
+  void CloseSegment();
   // A command begins at this wall time; its entries can be taken back until the next one begins.
   void BeginCommand(std::int64_t wall_us);
   void TakeBackCommand();
@@ -60,7 +77,7 @@ class Batch final : public Transaction {
 
   // Transaction:
   std::int64_t now_us() const override { return now_us_; }
-  std::uint64_t next_index() const override { return first_index_ + entries_.size(); }
+  std::uint64_t next_index() const override { return open_first_ + open().entries.size(); }
   core::StatusOr<EntryRef> Append(const NewEntry& entry,
                                   std::span<SealedPayload> payloads) override;
   void PutBlob(std::string_view bytes) override { blobs_.emplace_back(bytes); }
@@ -71,14 +88,25 @@ class Batch final : public Transaction {
     erased_.insert(erased_.end(), ids.begin(), ids.end());
   }
 
-  const std::vector<PendingEntry>& entries() const { return entries_; }
-  const std::vector<PendingPayload>& payloads() const { return payloads_; }
+  // All but the last one are closed. Never none.
+  std::size_t segments() const { return used_; }
+  const Segment& segment(std::size_t at) const { return *segments_[at]; }
   const std::vector<std::string>& blobs() const { return blobs_; }
   const std::vector<PendingCosignature>& cosignatures() const { return cosignatures_; }
   const std::vector<std::int64_t>& erased() const { return erased_; }
-  std::size_t command_start() const { return command_entries_; }  // first entry of this command
+  // Calls `visit(entry, bytes, body)` for each entry of this command until one fails.
+  template <typename Visit>
+  core::Status ForEachOfCommand(Visit visit) const {
+    for (std::size_t i = 0; i < bodies_.size(); ++i) {
+      const PendingEntry& entry = open().entries[command_entries_ + i];
+      const std::string_view bytes = open().BytesOf(entry);
+      const core::JsonObjectView body = bodies_[i].In(entry.layout.body.In(bytes));
+      INTERLOCK_RETURN_IF_ERROR(visit(entry, bytes, body));
+    }
+    return core::OkStatus();
+  }
   bool ends_run() const { return ends_run_; }  // of any entry; a command taken back may leave it
-  std::string_view BytesOf(const PendingEntry& entry) const { return entry.bytes.In(arena_); }
+  const Segment& open() const { return *segments_[used_ - 1]; }
 
  private:
   struct TextHash {
@@ -94,17 +122,18 @@ class Batch final : public Transaction {
 
   core::StatusOr<RunHead*> HeadOf(std::string_view run);
   void MoveHead(RunHead& head, const core::Digest& leaf_hash);
+  Segment& current() { return *segments_[used_ - 1]; }
+  void OpenSegment(std::uint64_t first_index);
 
   const std::string tenant_;
   const LoadHead load_head_;
   std::unordered_map<std::string, RunHead, TextHash, std::equal_to<>> heads_;  // stable addresses
 
-  std::uint64_t first_index_ = 0;
   bool ends_run_ = false;
   std::int64_t now_us_ = 0;
-  std::string arena_;
-  std::vector<PendingEntry> entries_;
-  std::vector<PendingPayload> payloads_;
+  std::vector<std::unique_ptr<Segment>> segments_;  // `used_` of them; the others are spare
+  std::size_t used_ = 0;
+  std::uint64_t open_first_ = 0;  // index of the open segment's first entry
   std::vector<std::string> blobs_;
   std::vector<PendingCosignature> cosignatures_;
   std::vector<std::int64_t> erased_;  // payload rows
@@ -117,6 +146,7 @@ class Batch final : public Transaction {
   std::size_t command_arena_ = 0;
   std::int64_t command_time_us_ = 0;
   std::vector<HeadBefore> heads_before_;
+  std::vector<core::JsonObjectView> bodies_;  // of its entries; they lie in the caller's text
 };
 
 }  // namespace interlock::audit

@@ -24,24 +24,26 @@ void PutInt(sqlite3_context* out, std::uint64_t value) {
 }
 
 struct EntryRows {
+  using Source = Segment;
   static constexpr const char* kName = "batch_entry";
   static constexpr const char* kColumns = "CREATE TABLE x(idx INTEGER, hash BLOB, bytes BLOB)";
-  static std::size_t Count(const Batch& batch) { return batch.entries().size(); }
-  static void Column(const Batch& batch, std::size_t row, int column, sqlite3_context* out) {
-    const PendingEntry& entry = batch.entries()[row];
+  static std::size_t Count(const Segment& segment) { return segment.entries.size(); }
+  static void Column(const Segment& segment, std::size_t row, int column, sqlite3_context* out) {
+    const PendingEntry& entry = segment.entries[row];
     if (column == 0) return PutInt(out, entry.index);
-    PutBlob(out, column == 1 ? core::AsBytes(entry.leaf_hash) : batch.BytesOf(entry));
+    PutBlob(out, column == 1 ? core::AsBytes(entry.leaf_hash) : segment.BytesOf(entry));
   }
 };
 
 struct PayloadRows {
+  using Source = Segment;
   static constexpr const char* kName = "batch_payload";
   static constexpr const char* kColumns =
       "CREATE TABLE x(id INTEGER, key_id TEXT, commitment BLOB, media TEXT, plain_bytes INTEGER, "
       "sealed BLOB)";
-  static std::size_t Count(const Batch& batch) { return batch.payloads().size(); }
-  static void Column(const Batch& batch, std::size_t row, int column, sqlite3_context* out) {
-    const PendingPayload& pending = batch.payloads()[row];
+  static std::size_t Count(const Segment& segment) { return segment.payloads.size(); }
+  static void Column(const Segment& segment, std::size_t row, int column, sqlite3_context* out) {
+    const PendingPayload& pending = segment.payloads[row];
     const SealedPayload& payload = pending.payload;
     switch (column) {
       case 0:
@@ -60,23 +62,37 @@ struct PayloadRows {
   }
 };
 
+struct RunRows {
+  using Source = std::span<const RunRow>;
+  static constexpr const char* kName = "batch_run";
+  static constexpr const char* kColumns = "CREATE TABLE x(run BLOB, run_seq INTEGER, idx INTEGER)";
+  static std::size_t Count(const Source& rows) { return rows.size(); }
+  static void Column(const Source& rows, std::size_t at, int column, sqlite3_context* out) {
+    const RunRow& row = rows[at];
+    if (column == 0) return PutBlob(out, BytesOf(row.run));
+    if (column == 1) return sqlite3_result_int64(out, row.position.run_seq);
+    PutInt(out, row.position.index);
+  }
+};
+
 template <typename Rows>
 struct Table {
+  using Source = typename Rows::Source;
   struct Handle : sqlite3_vtab {
-    const Batch* const* batch;
+    const Source* const* source;
   };
   struct Cursor : sqlite3_vtab_cursor {
-    const Batch* batch;
+    const Source* source;
     std::size_t row;
     std::size_t count;
   };
 
-  static int Connect(sqlite3* db, void* batch, int, const char* const*, sqlite3_vtab** out,
+  static int Connect(sqlite3* db, void* source, int, const char* const*, sqlite3_vtab** out,
                      char**) {
     const int code = sqlite3_declare_vtab(db, Rows::kColumns);
     if (code != SQLITE_OK) return code;
     auto* handle = new Handle{};
-    handle->batch = static_cast<const Batch* const*>(batch);
+    handle->source = static_cast<const Source* const*>(source);
     *out = handle;
     return SQLITE_OK;
   }
@@ -95,9 +111,9 @@ struct Table {
   }
   static int Filter(sqlite3_vtab_cursor* base, int, const char*, int, sqlite3_value**) {
     auto* cursor = static_cast<Cursor*>(base);
-    cursor->batch = *static_cast<Handle*>(base->pVtab)->batch;
+    cursor->source = *static_cast<Handle*>(base->pVtab)->source;
     cursor->row = 0;
-    cursor->count = cursor->batch == nullptr ? 0 : Rows::Count(*cursor->batch);
+    cursor->count = cursor->source == nullptr ? 0 : Rows::Count(*cursor->source);
     return SQLITE_OK;
   }
   static int Next(sqlite3_vtab_cursor* cursor) {
@@ -110,7 +126,7 @@ struct Table {
   }
   static int Column(sqlite3_vtab_cursor* base, sqlite3_context* out, int column) {
     const auto* cursor = static_cast<Cursor*>(base);
-    Rows::Column(*cursor->batch, cursor->row, column, out);
+    Rows::Column(*cursor->source, cursor->row, column, out);
     return SQLITE_OK;
   }
   static int RowId(sqlite3_vtab_cursor* cursor, sqlite3_int64* out) {
@@ -118,7 +134,7 @@ struct Table {
     return SQLITE_OK;
   }
 
-  static core::Status Add(sqlite3* db, const Batch* const* batch) {
+  static core::Status Add(sqlite3* db, const Source* const* source) {
     static const sqlite3_module kModule = [] {
       sqlite3_module module{};
       module.xConnect = Connect;
@@ -133,7 +149,7 @@ struct Table {
       module.xRowid = RowId;
       return module;
     }();
-    if (sqlite3_create_module_v2(db, Rows::kName, &kModule, const_cast<const Batch**>(batch),
+    if (sqlite3_create_module_v2(db, Rows::kName, &kModule, const_cast<const Source**>(source),
                                  nullptr) != SQLITE_OK) {
       return SqlError(db, std::string("adding table `") + Rows::kName + "`");
     }
@@ -144,9 +160,13 @@ struct Table {
 
 }  // namespace
 
-core::Status AddBatchTables(sqlite3* db, const Batch* const* batch) {
-  INTERLOCK_RETURN_IF_ERROR(Table<EntryRows>::Add(db, batch));
-  return Table<PayloadRows>::Add(db, batch);
+core::Status AddBatchTables(sqlite3* db, const Segment* const* segment) {
+  INTERLOCK_RETURN_IF_ERROR(Table<EntryRows>::Add(db, segment));
+  return Table<PayloadRows>::Add(db, segment);
+}
+
+core::Status AddRunTable(sqlite3* db, const std::span<const RunRow>* const* rows) {
+  return Table<RunRows>::Add(db, rows);
 }
 
 }  // namespace interlock::audit

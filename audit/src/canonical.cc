@@ -1,7 +1,5 @@
 #include "canonical.h"
 
-#include "core/json.h"
-
 namespace interlock::audit {
 namespace {
 
@@ -44,13 +42,16 @@ bool CanonicalScanner::Value(int depth) {
   }
 }
 
-bool CanonicalScanner::ObjectBody(int depth) {
+bool CanonicalScanner::ObjectBody(int depth, core::JsonObjectView* members) {
   if (depth > kDepthMax || !Take('{')) return false;
   if (Take('}')) return true;
   std::string_view last;
   for (bool first = true;; first = false) {
     const auto key = Key();
-    if (!key || (!first && *key <= last) || !Take(':') || !Value(depth)) return false;
+    if (!key || (!first && *key <= last) || !Take(':')) return false;
+    const std::size_t value = at_;
+    if (!Value(depth)) return false;
+    if (members != nullptr) members->AddScanned(*key, text_.substr(value, at_ - value));
     last = *key;
     if (Take('}')) return true;
     if (!Take(',')) return false;
@@ -71,6 +72,12 @@ std::optional<std::string_view> CanonicalScanner::Object() {
   const std::size_t start = at_;
   if (!ObjectBody(1)) return std::nullopt;
   return text_.substr(start, at_ - start);
+}
+
+std::optional<core::JsonObjectView> CanonicalScanner::WholeObject() {
+  auto members = core::JsonObjectView::OfScanned(text_);
+  if (!ObjectBody(1, &members) || !AtEnd()) return std::nullopt;
+  return members;
 }
 
 std::optional<std::string_view> CanonicalScanner::Array() {

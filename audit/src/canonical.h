@@ -9,6 +9,8 @@
 #include <optional>
 #include <string_view>
 
+#include "core/json.h"
+
 namespace interlock::audit {
 
 // Borrows the text. Every method advances past what it accepted, or returns false / nullopt; after
@@ -24,6 +26,8 @@ class CanonicalScanner {
   bool Value() { return Value(0); }
   // A value that is an object / an array / a string / an integer; the accepted text.
   std::optional<std::string_view> Object();
+  // The same where the text is one object and nothing else, as a view of its members.
+  std::optional<core::JsonObjectView> WholeObject();
   std::optional<std::string_view> Array();
   // The text between the quotes, escapes and all.
   std::optional<std::string_view> String();
@@ -31,7 +35,8 @@ class CanonicalScanner {
 
  private:
   bool Value(int depth);
-  bool ObjectBody(int depth);
+  // `members`: null, or what the object's own are added to.
+  bool ObjectBody(int depth, core::JsonObjectView* members = nullptr);
   bool ArrayBody(int depth);
   bool Escape();
   bool MultiByte();

@@ -66,7 +66,7 @@ Span AppendQuoted(std::string_view plain, std::size_t start, std::string& out) {
 
 }  // namespace
 
-core::Status CheckNewEntry(const NewEntry& entry) {
+core::StatusOr<core::JsonObjectView> CheckNewEntry(const NewEntry& entry) {
   if (!IsKind(entry.kind)) {
     return core::InvalidArgument("entry kind `" + std::string(entry.kind.substr(0, 80)) +
                                  "` is not lower-case words joined by dots");
@@ -82,12 +82,12 @@ core::Status CheckNewEntry(const NewEntry& entry) {
     return core::InvalidArgument("cites of a `" + std::string(entry.kind) +
                                  "` entry are not sorted digest names");
   }
-  CanonicalScanner body(entry.body);
-  if (!body.Object() || !body.AtEnd()) {
+  auto body = CanonicalScanner(entry.body).WholeObject();
+  if (!body) {
     return core::InvalidArgument("body of a `" + std::string(entry.kind) +
                                  "` entry is not a canonical object of integers, text and lists");
   }
-  return core::OkStatus();
+  return *body;
 }
 
 EntryLayout AppendEntry(const NewEntry& entry, const Envelope& envelope, std::string& out) {

@@ -42,10 +42,10 @@ struct EntryLayout {
   Span run;
 };
 
-// Errors (kInvalidArgument, naming the field): kind not [a-z_.]+, run neither empty nor a UUID,
-// actor empty or too long, cites not sorted digest names, body not a canonical object (see
-// canonical.h).
-core::Status CheckNewEntry(const NewEntry& entry);
+// The members of the body. Errors (kInvalidArgument, naming the field): kind not [a-z_.]+, run
+// neither empty nor a UUID, actor empty or too long, cites not sorted digest names, body not a
+// canonical object (see canonical.h).
+core::StatusOr<core::JsonObjectView> CheckNewEntry(const NewEntry& entry);
 
 // Appends the entry's bytes to `out`. Precondition: CheckNewEntry. Spans count from the entry's
 // first byte.

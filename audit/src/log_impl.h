@@ -22,6 +22,7 @@
 #include "folder_lock.h"
 #include "maintenance.h"
 #include "readers.h"
+#include "row_inserter.h"
 #include "schema.h"
 #include "store.h"
 
@@ -43,6 +44,7 @@ class LogImpl final : public Log, private MaintenanceHost {
         ballast_(options.folder, options.ballast_bytes),
         clock_watch_(*options.clock, options.clock_stepped),
         ahead_of_wall_us_(store_->last_time_us() - options.clock->WallMicros()),
+        inserter_([this](const Segment& segment) { return InsertGiven(segment); }),
         readers_(options.folder + "/" + std::string(kDatabaseName)),
         maintenance_(options_, this) {}
 
@@ -99,9 +101,13 @@ class LogImpl final : public Log, private MaintenanceHost {
   core::Status RunBatch(std::vector<Item>& items, Flush flush);
   core::Status BeginWrite(std::vector<Item>& items);
   bool KeepOutcomes(std::vector<Item>& items, const core::Status& busy);
-  core::Status ApplyAll(std::vector<Item>& items);
+  core::Status ApplyAll(std::vector<Item>& items, Flush flush);
   core::Status ApplyOne(Item& item);
-  core::Status FoldNew();
+  // Lets the inserter begin with what the commands so far have appended.
+  void GiveSegment();
+  core::Status InsertGiven(const Segment& segment);  // on the inserter's thread
+  // The segments that the inserter does not have.
+  core::Status InsertSegments();
   core::Status Write(Flush& flush);
   core::Status WriteOnce(Flush flush);
   void Committed(Flush flush);
@@ -133,6 +139,8 @@ class LogImpl final : public Log, private MaintenanceHost {
   std::string verifier_key_;
   std::size_t commands_since_flush_ = 0;
   bool batch_has_outcome_ = false;
+  std::size_t segments_given_ = 0;  // of the batch, to the inserter
+  bool flush_begins_early_ = false;
   bool overlay_is_stale_ = false;  // a flush was rolled back and its batch then committed
 
   // Shared.
@@ -157,6 +165,7 @@ class LogImpl final : public Log, private MaintenanceHost {
   bool closing_ = false;
   std::shared_ptr<const std::function<void(std::uint64_t, std::uint64_t)>> listener_;
 
+  RowInserter inserter_;
   mutable ReaderPool readers_;
   mutable Maintenance maintenance_;  // who awaits a head changes no entry
   std::thread writer_;

@@ -202,6 +202,14 @@ core::Status Projections::Fold(const EntryView& entry) {
   return core::OkStatus();
 }
 
+core::Status Projections::FoldCommand(const Batch& batch) {
+  return batch.ForEachOfCommand([&](const PendingEntry& entry, std::string_view bytes,
+                                    const core::JsonObjectView& body) {
+    return Fold(EntryView{entry.index, entry.time_us, entry.layout.kind.In(bytes),
+                          entry.layout.run.In(bytes), entry.run_seq, body, bytes, entry.leaf_hash});
+  });
+}
+
 core::Status Projections::Flush(std::uint64_t next_index) {
   for (Projector* projector : projectors_) INTERLOCK_RETURN_IF_ERROR(projector->Flush());
   return WriteMark(next_index);

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "audit/log.h"
+#include "batch.h"
 #include "run_index.h"
 #include "sqlite.h"
 
@@ -23,6 +24,8 @@ class Projections {
   core::Status Start(std::uint64_t size);
 
   core::Status Fold(const EntryView& entry);
+  // The entries of the batch's newest command.
+  core::Status FoldCommand(const Batch& batch);
   // Everything folded is durable.
   void Committed();
   // Writes dirty rows and the watermark. Inside a transaction of the caller, who calls Flushed()

@@ -281,15 +281,9 @@ core::Status Rotator::Reserve() {
 
 core::Status Rotator::Commit(Batch& batch, Store& store, bool fold) {
   INTERLOCK_RETURN_IF_ERROR(store.Begin());
-  core::Status status = store.Insert(batch);
-  for (const PendingEntry& entry : batch.entries()) {
-    if (!fold || !status.ok()) break;
-    const std::string_view bytes = batch.BytesOf(entry);
-    status = store.projections().Fold({entry.index, entry.time_us, entry.layout.kind.In(bytes),
-                                       entry.layout.run.In(bytes), entry.run_seq,
-                                       core::JsonObjectView::OfChecked(entry.layout.body.In(bytes)),
-                                       bytes, entry.leaf_hash});
-  }
+  core::Status status = store.Insert(batch.open());
+  if (status.ok()) status = store.InsertRest(batch);
+  if (status.ok() && fold) status = store.projections().FoldCommand(batch);
   if (status.ok() && fold) status = store.projections().Flush(store.size());
   if (status.ok()) status = store.Commit();
   if (!status.ok()) {

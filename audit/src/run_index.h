@@ -5,6 +5,7 @@
 #include <array>
 #include <cstdint>
 #include <mutex>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -26,7 +27,12 @@ inline std::string_view BytesOf(const RunKey& key) {
   return {reinterpret_cast<const char*>(key.data()), key.size()};
 }
 
-// Apply, Flush, Attach, Reset: writer thread. Pending and PublishUpTo: thread-safe.
+struct RunRow {
+  RunKey run;
+  RunPosition position;
+};
+
+// Apply, Flush, Attach, Reset, Last: writer thread. Pending and PublishUpTo: thread-safe.
 class RunIndex final : public Projector {
  public:
   std::string_view name() const override { return "entry_run"; }
@@ -34,6 +40,8 @@ class RunIndex final : public Projector {
   core::Status Attach(sqlite3* db) override;
   core::Status Apply(const EntryView& entry) override;
   core::Status Flush() override;
+  // Flush, from any one thread; Apply and Last may go on meanwhile.
+  core::Status FlushSoFar();
   void Reset() override;
 
   // Entries below `size` are durable: readers may see them.
@@ -50,16 +58,18 @@ class RunIndex final : public Projector {
   core::StatusOr<std::optional<RunPosition>> Last(std::string_view run);
 
  private:
-  struct Row {
-    RunKey run;
-    RunPosition position;
-  };
+  core::Status InsertSorted();
 
   mutable std::mutex mutex_;
-  std::vector<Row> rows_;    // in entry order
-  std::size_t flushed_ = 0;  // rows_[0 .. flushed_) are in the table (once it commits)
+  std::vector<RunRow> rows_;  // in entry order
+  std::size_t flushed_ = 0;   // rows_[0 .. flushed_) are in the table (once it commits)
   std::size_t from_store_ = 0;
   std::uint64_t published_ = 0;
+  RunKey last_stored_{};                                // no run in the table is beyond it
+  std::vector<RunRow> sorted_;                          // of one flush
+  std::span<const RunRow> chunk_;                       // of those
+  const std::span<const RunRow>* inserting_ = nullptr;  // what the table `batch_run` shows
+  sqlite3* shown_to_ = nullptr;                         // the connection that knows the table
   Statement insert_;
   Statement last_;
 };

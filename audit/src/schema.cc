@@ -218,7 +218,7 @@ core::StatusOr<WritableDb> OpenForWriting(const std::string& folder) {
   const std::string path = folder + "/" + std::string(kDatabaseName);
   WritableDb out;
   INTERLOCK_ASSIGN_OR_RETURN(out.created, TouchPrivate(path));
-  INTERLOCK_ASSIGN_OR_RETURN(out.db, OpenDb(path, SQLITE_OPEN_READWRITE));
+  INTERLOCK_ASSIGN_OR_RETURN(out.db, OpenDb(path, SQLITE_OPEN_READWRITE | SQLITE_OPEN_FULLMUTEX));
   sqlite3* db = out.db.get();
   Harden(db);
   INTERLOCK_RETURN_IF_ERROR(Exec(db, "PRAGMA page_size = " + std::to_string(kPageBytes)));

@@ -41,8 +41,8 @@ core::Status SqlError(sqlite3* db, std::string_view doing) {
 core::StatusOr<Db> OpenDb(const std::string& uri, int flags) {
   CountNoMemory();
   sqlite3* raw = nullptr;
-  const int rc =
-      sqlite3_open_v2(uri.c_str(), &raw, flags | SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_URI, nullptr);
+  if ((flags & SQLITE_OPEN_FULLMUTEX) == 0) flags |= SQLITE_OPEN_NOMUTEX;
+  const int rc = sqlite3_open_v2(uri.c_str(), &raw, flags | SQLITE_OPEN_URI, nullptr);
   Db db(raw);
   if (raw == nullptr) return core::ResourceExhausted("no memory for a database connection");
   if (rc != SQLITE_OK) return SqlError(raw, "cannot open `" + uri + "`");
@@ -60,6 +60,7 @@ core::Status Exec(sqlite3* db, const std::string& sql) {
 
 core::StatusOr<Statement> Statement::Prepare(sqlite3* db, std::string_view sql) {
   sqlite3_stmt* raw = nullptr;
+  const ConnectionLock lock(db);
   if (sqlite3_prepare_v3(db, sql.data(), static_cast<int>(sql.size()), SQLITE_PREPARE_PERSISTENT,
                          &raw, nullptr) != SQLITE_OK) {
     return SqlError(db, "cannot prepare `" + std::string(sql.substr(0, 60)) + "`");
@@ -88,6 +89,8 @@ Statement& Statement::Blob(int parameter, std::string_view value) {
 }
 
 core::StatusOr<bool> Statement::Step() {
+  // The connection keeps the last error of all its threads: it is read before they go on.
+  const ConnectionLock lock(sqlite3_db_handle(get()));
   const int rc = sqlite3_step(get());
   if (rc == SQLITE_ROW) return true;
   if (rc == SQLITE_DONE) return false;
@@ -95,6 +98,7 @@ core::StatusOr<bool> Statement::Step() {
 }
 
 core::Status Statement::Run() {
+  const ConnectionLock lock(sqlite3_db_handle(get()));
   const int rc = sqlite3_step(get());
   if (rc == SQLITE_DONE || rc == SQLITE_ROW) {
     sqlite3_reset(get());

@@ -21,13 +21,30 @@ struct CloseDb {
 };
 using Db = std::unique_ptr<sqlite3, CloseDb>;
 
-// `uri` may be a path or a file: URI. `flags` as for sqlite3_open_v2; NOMUTEX and URI are added.
+// `uri` may be a path or a file: URI. `flags` as for sqlite3_open_v2; URI is added, and NOMUTEX
+// unless FULLMUTEX is among them.
 core::StatusOr<Db> OpenDb(const std::string& uri, int flags);
+
+// Keeps the other threads of a FULLMUTEX connection waiting; nothing for any other connection. Can
+// be taken again by the thread that has it.
+class ConnectionLock {
+ public:
+  explicit ConnectionLock(sqlite3* db) : mutex_(db == nullptr ? nullptr : sqlite3_db_mutex(db)) {
+    sqlite3_mutex_enter(mutex_);
+  }
+  ~ConnectionLock() { sqlite3_mutex_leave(mutex_); }
+  ConnectionLock(const ConnectionLock&) = delete;
+  ConnectionLock& operator=(const ConnectionLock&) = delete;
+
+ private:
+  sqlite3_mutex* const mutex_;
+};
 
 // Runs one or more statements without results.
 core::Status Exec(sqlite3* db, const std::string& sql);
 
-// A prepared statement. Bound text and blobs are borrowed until Reset. One per thread.
+// A prepared statement. Bound text and blobs are borrowed until Reset. One per thread; several of
+// one FULLMUTEX connection may be stepped by several threads.
 class Statement {
  public:
   Statement() = default;

@@ -147,7 +147,7 @@ core::Status Store::CheckSignerKey(const Signer& signer) const {
 }
 
 core::Status Store::PrepareAll() {
-  const OwnStatements own(own_statements_);
+  const OwnStatements own(db(), own_statements_);
   // OR FAIL: a failed batch is rolled back as a whole, so no statement needs a journal of its own.
   INTERLOCK_ASSIGN_OR_RETURN(insert_entries_,
                              Statement::Prepare(db(),
@@ -185,10 +185,15 @@ core::Status Store::PrepareAll() {
 
 core::Status Store::Begin() { return begin_.Run(); }
 
-core::Status Store::Insert(const Batch& batch) {
-  const OwnStatements own(own_statements_);
-  INTERLOCK_RETURN_IF_ERROR(InsertRows(batch));
-  for (const PendingEntry& entry : batch.entries()) INTERLOCK_RETURN_IF_ERROR(Grow(entry));
+core::Status Store::Insert(const Segment& segment) {
+  const OwnStatements own(db(), own_statements_);
+  INTERLOCK_RETURN_IF_ERROR(InsertRows(segment));
+  for (const PendingEntry& entry : segment.entries) INTERLOCK_RETURN_IF_ERROR(Grow(entry));
+  return core::OkStatus();
+}
+
+core::Status Store::InsertRest(const Batch& batch) {
+  const OwnStatements own(db(), own_statements_);
   for (const std::string& blob : batch.blobs()) {
     const core::Digest digest = core::Sha256(blob);
     INTERLOCK_RETURN_IF_ERROR(insert_blob_.Blob(1, core::AsBytes(digest)).Blob(2, blob).Run());
@@ -205,11 +210,11 @@ core::Status Store::Insert(const Batch& batch) {
   return core::OkStatus();
 }
 
-core::Status Store::InsertRows(const Batch& batch) {
-  inserting_ = &batch;
+core::Status Store::InsertRows(const Segment& segment) {
+  inserting_ = &segment;
   core::Status status = core::OkStatus();
-  if (!batch.entries().empty()) status = insert_entries_.Run();
-  if (status.ok() && !batch.payloads().empty()) status = insert_payloads_.Run();
+  if (!segment.entries.empty()) status = insert_entries_.Run();
+  if (status.ok() && !segment.payloads.empty()) status = insert_payloads_.Run();
   inserting_ = nullptr;
   return status;
 }
@@ -223,7 +228,7 @@ core::Status Store::Grow(const PendingEntry& entry) {
 }
 
 core::Status Store::InsertCheckpoint(const Checkpoint& checkpoint) {
-  const OwnStatements own(own_statements_);
+  const OwnStatements own(db(), own_statements_);
   return insert_checkpoint_.Int(1, static_cast<std::int64_t>(checkpoint.size))
       .Blob(2, core::AsBytes(checkpoint.root))
       .Text(3, checkpoint.note)

@@ -38,8 +38,11 @@ class Store {
   Projections& projections() { return *projections_; }
 
   core::Status Begin();
-  // Entries, tiles, payloads and erasures of the batch.
-  core::Status Insert(const Batch& batch);
+  // Entries, payloads and tiles of a segment; segments in order. From any one thread: statements
+  // that the writer steps meanwhile, to load rows, take turns with it.
+  core::Status Insert(const Segment& segment);
+  // What the batch has besides its segments: blobs, cosignatures and erasures.
+  core::Status InsertRest(const Batch& batch);
   core::Status InsertCheckpoint(const Checkpoint& checkpoint);
   // Durable when it returns OK.
   core::Status Commit();
@@ -62,22 +65,24 @@ class Store {
   core::Status LoadCheckpoint(const LogOptions& options);
   core::Status CheckTail(const LogOptions& options, std::uint64_t size);
   core::Status PrepareAll();
-  core::Status InsertRows(const Batch& batch);
+  core::Status InsertRows(const Segment& segment);
   core::Status Grow(const PendingEntry& entry);  // the tree, by one entry
 
-  // Lets the authorizer pass the store's own inserts, also when SQLite prepares them again.
+  // Lets the authorizer pass the store's own inserts, also when SQLite prepares them again. Nobody
+  // else uses the connection meanwhile.
   class OwnStatements {
    public:
-    explicit OwnStatements(bool& own) : own_(own) { own_ = true; }
+    OwnStatements(sqlite3* db, bool& own) : lock_(db), own_(own) { own_ = true; }
     ~OwnStatements() { own_ = false; }
     OwnStatements(const OwnStatements&) = delete;
     OwnStatements& operator=(const OwnStatements&) = delete;
 
    private:
+    const ConnectionLock lock_;
     bool& own_;
   };
 
-  const Batch* inserting_ = nullptr;  // what the batch tables show
+  const Segment* inserting_ = nullptr;  // what the batch tables show
   Db db_;
   bool own_statements_ = false;
   Statement insert_entries_;

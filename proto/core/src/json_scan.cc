@@ -100,22 +100,31 @@ std::optional<MemberSpan> MemberAt(std::string_view text, std::size_t at) {
 
 }  // namespace
 
+void JsonObjectView::AddScanned(std::string_view name, std::string_view value) {
+  const auto offset = [this](std::string_view part) {
+    return static_cast<std::uint32_t>(part.data() - text_.data());
+  };
+  if (count_ < kIndexed && text_.size() <= std::numeric_limits<std::uint32_t>::max()) {
+    members_[count_++] = {offset(name), static_cast<std::uint32_t>(name.size()), offset(value),
+                          static_cast<std::uint32_t>(value.size())};
+  } else if (rest_ == 0) {
+    rest_ = static_cast<std::size_t>(name.data() - text_.data()) - 1;  // on its quote
+  }
+}
+
+JsonObjectView JsonObjectView::In(std::string_view equal_text) const {
+  JsonObjectView view = *this;
+  view.text_ = equal_text;
+  return view;
+}
+
 std::size_t JsonObjectView::Index(std::size_t start) {
   std::size_t at = SkipSpace(text_, start + 1);
   if (at < text_.size() && text_[at] == '}') return at + 1;
   for (;;) {
     const std::optional<MemberSpan> member = MemberAt(text_, at);
     if (!member || member->next >= text_.size()) return kBad;
-    if (count_ < kIndexed && text_.size() <= std::numeric_limits<std::uint32_t>::max()) {
-      const auto offset = [this](std::string_view part) {
-        return static_cast<std::uint32_t>(part.data() - text_.data());
-      };
-      members_[count_++] = {offset(member->name), static_cast<std::uint32_t>(member->name.size()),
-                            offset(member->value),
-                            static_cast<std::uint32_t>(member->value.size())};
-    } else if (rest_ == 0) {
-      rest_ = at;
-    }
+    AddScanned(member->name, member->value);
     if (text_[member->next] == '}') return member->next + 1;
     if (text_[member->next] != ',') return kBad;
     at = SkipSpace(text_, member->next + 1);

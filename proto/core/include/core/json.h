@@ -74,6 +74,12 @@ class JsonObjectView {
   static StatusOr<JsonObjectView> Of(std::string_view text);
   // Precondition: `text` is exactly one well-formed object, checked just before.
   static JsonObjectView OfChecked(std::string_view text);
+  // For a scanner that meets the members anyway. Precondition: `text` is one well-formed object,
+  // and every member is added, in order; both views lie in `text`, the name without its quotes.
+  static JsonObjectView OfScanned(std::string_view text) { return JsonObjectView(text); }
+  void AddScanned(std::string_view name, std::string_view value);
+  // The same members in an equal text that lies elsewhere.
+  JsonObjectView In(std::string_view equal_text) const;
 
   // The raw JSON text of a field, or nullopt.
   std::optional<std::string_view> Raw(std::string_view key) const;
