@@ -7,13 +7,20 @@
 
 namespace interlock::audit {
 
-// Keeps the finding with the lowest entry index; findings without one come last. One per thread.
+// Keeps the finding with the lowest entry index; one entry that is named comes before a range that
+// holds it, and findings without an index come last. One per thread.
 class Findings {
  public:
   void Entry(std::uint64_t index, const std::string& what) {
-    if (index_ && *index_ <= index) return;
-    index_ = index;
-    reason_ = "entry " + std::to_string(index) + " " + what;
+    if (index_ && *index_ <= index && index >= range_end_) return;
+    Keep(index, what);
+    range_end_ = 0;
+  }
+  // One of the entries from `first` on, below `end`: a signed root does not say which.
+  void Range(std::uint64_t first, std::uint64_t end, const std::string& what) {
+    if (index_ && *index_ < end) return;
+    Keep(first, "or one after it, below " + std::to_string(end) + ", " + what);
+    range_end_ = end;
   }
   void General(const std::string& what) {
     if (reason_.empty()) reason_ = what;
@@ -23,7 +30,13 @@ class Findings {
   const std::string& reason() const { return reason_; }
 
  private:
+  void Keep(std::uint64_t index, const std::string& what) {
+    index_ = index;
+    reason_ = "entry " + std::to_string(index) + " " + what;
+  }
+
   std::optional<std::uint64_t> index_;
+  std::uint64_t range_end_ = 0;  // of the finding that is kept; 0: it names its entry
   std::string reason_;
 };
 

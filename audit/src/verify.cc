@@ -321,10 +321,8 @@ void Verifier::CheckRoot(std::uint64_t size) {
     }
     holds = false;
     NameBrokenLinks();
-    // No single entry can be named by a root; an exact finding in the range comes first.
-    if (size > 0 && !(findings_.index() && *findings_.index() < size)) {
-      findings_.Entry(report_.signed_entries, "or one after it, below " + std::to_string(size) +
-                                                  ", is not the one that " + head.by + " signed");
+    if (size > 0) {
+      findings_.Range(report_.signed_entries, size, "is not the one that " + head.by + " signed");
     }
   }
   if (holds && heads_->trusted() && !findings_.any() && !chain_->has_broken_links()) {

@@ -374,9 +374,8 @@ class LogVerifier:
                 continue
             holds = False
             self._name_broken()
-            if size > 0 and not (self.findings.index is not None and self.findings.index < size):
-                what = "or one after it, below %d, is not the one that %s signed" % (size, name)
-                self.findings.entry(self.signed, what)
+            if size > 0:
+                self.findings.range(self.signed, size, "is not the one that %s signed" % name)
         if holds and self.trusted and not self.findings and not self.chain.broken:
             self.signed = size
 

@@ -22,14 +22,26 @@ class Report:
 
 
 class Findings:
-    """Keeps the finding with the lowest entry index; those without one come last."""
+    """Keeps the finding with the lowest entry index; one entry that is named comes before a range that
+    holds it, and findings without an index come last."""
 
     def __init__(self):
         self.index, self.reason = None, ""
+        self._range_end = 0  # of the finding that is kept; 0: it names its entry
 
     def entry(self, index, what):
-        if self.index is None or index < self.index:
-            self.index, self.reason = index, "entry %d %s" % (index, what)
+        if self.index is None or index < self.index or index < self._range_end:
+            self._keep(index, what)
+            self._range_end = 0
+
+    def range(self, first, end, what):
+        """One of the entries from `first` on, below `end`: a signed root does not say which."""
+        if self.index is None or self.index >= end:
+            self._keep(first, "or one after it, below %d, %s" % (end, what))
+            self._range_end = end
+
+    def _keep(self, index, what):
+        self.index, self.reason = index, "entry %d %s" % (index, what)
 
     def general(self, what):
         if not self.reason:

@@ -52,6 +52,9 @@ class VerifyTest : public LogFixture {
       } else {
         EXPECT_TRUE(log->Append(EntryOf("call.decided", run, R"({"verdict":"deny"})")).ok());
       }
+      if (i == 345) {  // a head within a full tile
+        EXPECT_TRUE(log->CheckpointNow().ok());
+      }
       if (i == 549) early_note_ = log->CheckpointNow()->note;
     }
     late_note_ = log->CheckpointNow()->note;
