@@ -7,6 +7,7 @@
 #include <cstdint>
 #include <string>
 #include <string_view>
+#include <thread>
 #include <vector>
 
 #include "core/digest.h"
@@ -22,10 +23,16 @@ struct HashedEntry {
   core::Digest leaf_hash{};  // of `bytes`
 };
 
-// Hashing is most of what a verifier does: rows are read in blocks and hashed by every processor.
-// Used by one thread.
+// Hashing is most of what a verifier does: rows are read in blocks and hashed by every processor,
+// while a thread reads the next block. Used by one thread.
 class HashedEntries {
  public:
+  HashedEntries() = default;
+  ~HashedEntries();
+  HashedEntries(const HashedEntries&) = delete;
+  HashedEntries& operator=(const HashedEntries&) = delete;
+
+  // `db` was opened FULLMUTEX: the caller may use it meanwhile.
   core::Status Start(sqlite3* db);
   // nullptr behind the last one. What it points to holds until the next call. A row that cannot be
   // read is an error in its turn, not before the rows that stand before it.
@@ -39,17 +46,24 @@ class HashedEntries {
     std::size_t hash_size = 0;  // the stored hash, behind the bytes
   };
 
-  void ReadBlock();
-  void HashBlock();
-  void HashRange(std::size_t first, std::size_t end);
+  struct Block {
+    std::string arena;
+    std::vector<Row> rows;
+    std::vector<core::Digest> hashes;
+    bool last = false;
+    core::Status error;  // why it is the last one
+  };
+
+  void NextBlock();
+  void Read(Block& block);
+  static void Hash(Block& block);
+  static void HashRange(Block& block, std::size_t first, std::size_t end);
 
   Statement rows_;
-  std::string arena_;
-  std::vector<Row> block_;
-  std::vector<core::Digest> hashes_;
-  std::size_t next_ = 0;
-  bool at_end_ = false;
-  core::Status error_;
+  Block block_;
+  std::size_t next_ = 0;  // of block_
+  Block ahead_;           // the reader's, until it has ended
+  std::thread reader_;
   HashedEntry entry_;
 };
 

@@ -8,8 +8,8 @@
 
 namespace interlock::audit {
 
-// One snapshot. A database at rest is opened as immutable: then SQLite makes no -wal or -shm file
-// beside it. Errors: kNotFound; those of SQLite.
+// One snapshot, for any number of threads. A database at rest is opened as immutable: then SQLite
+// makes no -wal or -shm file beside it. Errors: kNotFound; those of SQLite.
 core::StatusOr<Db> OpenAtRest(const std::string& path);
 
 }  // namespace interlock::audit
