@@ -95,7 +95,9 @@ class Backtester {
   void Again(const RecordedDecision& was) {
     const bool counts = was.time_us >= options_.since_us;
     const auto undecidable = [&](const std::string& why) { report_.undecidable[why] += counts; };
-    if (!was.undecidable.empty()) return undecidable(was.undecidable);
+    if (const std::string why = WhyUndecidable(*bundle_, was); !why.empty()) {
+      return undecidable(why);
+    }
     const auto call = StatedCall::Make(*bundle_, was.input);
     if (!call.ok()) return undecidable(std::string(core::Message(call.status())));
     if (!(*call)->missing_facts().empty()) {

@@ -127,6 +127,16 @@ core::StatusOr<std::vector<RecordedDecision>> ReadRecorded(std::istream& in) {
   return out;
 }
 
+std::string WhyUndecidable(const Bundle& bundle, const RecordedDecision& recorded) {
+  if (!recorded.undecidable.empty()) return recorded.undecidable;
+  if (!recorded.input.is_object()) return "it has no `input`";
+  const auto& tools = bundle.tools();
+  const bool known = std::any_of(tools.begin(), tools.end(),
+                                 [&](const KnownTool& tool) { return tool.name == recorded.tool; });
+  if (known || MemberOf(recorded.input, "effect").is_string()) return "";
+  return "no manifest of `" + recorded.tool + "`: give --tools";
+}
+
 core::StatusOr<std::unique_ptr<StatedCall>> StatedCall::Make(const Bundle& bundle,
                                                              const core::Json& stated) {
   const std::vector<FactDecl> declared = bundle.FactsFor(TextMemberOf(stated, "tool", ""));

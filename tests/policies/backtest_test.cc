@@ -17,7 +17,9 @@ constexpr char kHead[] =
     "on(\"pay.send\", \"ok\", function(c) return allow() end)\n";
 
 std::shared_ptr<const Bundle> Load(const std::string& rules) {
-  auto bundle = Bundle::Load({{.path = "pay.lua", .text = kHead + rules}}, {}, nullptr);
+  const std::vector<KnownTool> tools = {{.name = "pay.send", .effect = "money"},
+                                        {.name = "payees.get", .effect = "read"}};
+  auto bundle = Bundle::Load({{.path = "pay.lua", .text = kHead + rules}}, tools, nullptr);
   EXPECT_TRUE(bundle.ok()) << core::Message(bundle.status());
   return bundle.ok() ? *bundle : nullptr;
 }
@@ -123,6 +125,16 @@ TEST(Backtest, WhatNobodyRecordedIsNoDenial) {
   EXPECT_EQ(report.newly_denied, 1u);
   EXPECT_EQ(report.undecidable, (std::map<std::string, std::size_t>{
                                     {"nobody recorded the fact `payee`", 1}, {"erased", 1}}));
+}
+
+TEST(Backtest, AToolWithoutAManifestIsNoDenialEither) {
+  std::vector<RecordedDecision> calls = {Paid(1, 20), Paid(2, 20)};
+  for (RecordedDecision& one : calls) one.input["tool"] = one.tool = "pay.recall";
+  calls[1].input["effect"] = "money";
+  const BacktestReport report = Backtest(Load(""), calls, BacktestOptions());
+  EXPECT_EQ(report.decisions, 1u) << "of the second the effect is stated";
+  EXPECT_EQ(report.undecidable,
+            (std::map<std::string, std::size_t>{{"no manifest of `pay.recall`: give --tools", 1}}));
 }
 
 TEST(Backtest, EarlierOnesMoveBudgetsButAreNotCounted) {

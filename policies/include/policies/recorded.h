@@ -43,6 +43,10 @@ core::Json RecordedJson(const RecordedDecision& recorded);
 // kResourceExhausted above kRecordedMax.
 core::StatusOr<std::vector<RecordedDecision>> ReadRecorded(std::istream& in);
 
+// Why this bundle cannot decide it again, one line; empty when it can. What a tool does to the
+// world stands in its manifest: without one no rule about effects can speak.
+std::string WhyUndecidable(const Bundle& bundle, const RecordedDecision& recorded);
+
 // A stated call against a bundle. Facts that the bundle does not declare are left out; those that
 // it declares and the call does not state are absent. Not thread-safe; neither copied nor moved.
 class StatedCall {

@@ -162,6 +162,9 @@ int ExplainRecorded(Session& session, const ExplainOptions& options,
                     const std::shared_ptr<const policies::Bundle>& bundle) {
   const auto recorded = LoadRecordedCall(session, options, options.call);
   if (!recorded.ok()) return Fail(session, recorded.status());
+  if (const std::string why = policies::WhyUndecidable(*bundle, *recorded); !why.empty()) {
+    return Fail(session, core::FailedPrecondition(why));
+  }
   const auto call = policies::StatedCall::Make(*bundle, recorded->input);
   if (!call.ok()) return Fail(session, call.status());
   if (!session.io.json) {

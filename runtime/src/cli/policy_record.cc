@@ -2,7 +2,6 @@
 #include "cli/policy_record.h"
 
 #include <CLI/CLI.hpp>
-#include <algorithm>
 #include <chrono>
 #include <filesystem>
 #include <fstream>
@@ -114,21 +113,6 @@ core::Json BacktestJson(const policies::BacktestReport& report, double per_secon
           {"changes", std::move(changes)}};
 }
 
-// What a tool does to the world stands in its manifest; without one no rule about effects can
-// speak.
-void LeaveOutUnknownTools(const policies::Bundle& bundle,
-                          std::vector<policies::RecordedDecision>& recorded) {
-  for (policies::RecordedDecision& one : recorded) {
-    const bool known =
-        std::any_of(bundle.tools().begin(), bundle.tools().end(),
-                    [&](const policies::KnownTool& tool) { return tool.name == one.tool; });
-    const bool told = one.input.is_object() && one.input.contains("effect");
-    if (!known && !told && one.undecidable.empty()) {
-      one.undecidable = "no manifest of `" + one.tool + "`: give --tools";
-    }
-  }
-}
-
 int RunBacktest(Session& session, const BacktestCommand& options) {
   policies::BacktestOptions how;
   how.assume =
@@ -144,7 +128,6 @@ int RunBacktest(Session& session, const BacktestCommand& options) {
   if (!bundle.ok()) return Fail(session, bundle.status());
   auto recorded = LoadRecorded(session, options);
   if (!recorded.ok()) return Fail(session, recorded.status());
-  LeaveOutUnknownTools(**bundle, *recorded);
   const auto start = std::chrono::steady_clock::now();
   const auto report = policies::Backtest(*bundle, *std::move(recorded), how);
   const std::chrono::duration<double> took = std::chrono::steady_clock::now() - start;

@@ -28,13 +28,18 @@ constexpr char kHelp[] =
 
 class Repl {
  public:
-  Repl(Session& session, const ReplOptions& options, core::Json stated)
-      : session_(session), options_(options), first_(stated), stated_(std::move(stated)) {}
+  Repl(Session& session, const ReplOptions& options, policies::RecordedDecision first)
+      : session_(session), options_(options), first_(std::move(first)), stated_(first_.input) {}
 
+  // The bundle as it was where the new one cannot stand in its place.
   core::Status Reload() {
     INTERLOCK_ASSIGN_OR_RETURN(const auto registry, LoadTools(options_));
-    INTERLOCK_ASSIGN_OR_RETURN(bundle_, LoadBundle(options_, *registry, nullptr));
-    INTERLOCK_ASSIGN_OR_RETURN(engine_, policies::Engine::Make(bundle_));
+    INTERLOCK_ASSIGN_OR_RETURN(auto bundle, LoadBundle(options_, *registry, nullptr));
+    INTERLOCK_ASSIGN_OR_RETURN(auto engine, policies::Engine::Make(bundle));
+    const std::string why = first_.call.empty() ? "" : policies::WhyUndecidable(*bundle, first_);
+    if (!why.empty()) return core::FailedPrecondition(why);
+    bundle_ = std::move(bundle);
+    engine_ = std::move(engine);
     return core::OkStatus();
   }
 
@@ -67,7 +72,7 @@ class Repl {
     if (word == "quit" || word == "exit") return Quit();
     if (word == "help") return Help();
     if (word == "reset") {
-      stated_ = first_;
+      stated_ = first_.input;
       return Decide();
     }
     if (word == "reload") {
@@ -134,26 +139,28 @@ class Repl {
 
   Session& session_;
   const ReplOptions& options_;
-  const core::Json first_;
+  const policies::RecordedDecision first_;  // without a call: begun anew
   core::Json stated_;
   std::shared_ptr<const policies::Bundle> bundle_;
   std::unique_ptr<policies::Engine> engine_;
   bool quit_ = false;
 };
 
-core::StatusOr<core::Json> FirstCall(Session& session, const ReplOptions& options) {
+core::StatusOr<policies::RecordedDecision> FirstCall(Session& session, const ReplOptions& options) {
   if (options.call.empty()) {
-    if (!options.tool.empty()) return core::Json{{"tool", options.tool}};
+    policies::RecordedDecision anew;
+    anew.tool = options.tool;
+    anew.input = {{"tool", options.tool}};
+    if (!options.tool.empty()) return anew;
     return core::InvalidArgument("give --call of a recorded decision, or --tool to begin anew");
   }
-  INTERLOCK_ASSIGN_OR_RETURN(const auto recorded, LoadRecordedCall(session, options, options.call));
-  return recorded.input;
+  return LoadRecordedCall(session, options, options.call);
 }
 
 int Run(Session& session, const ReplOptions& options) {
-  const auto stated = FirstCall(session, options);
-  if (!stated.ok()) return Fail(session, stated.status());
-  Repl repl(session, options, *stated);
+  const auto first = FirstCall(session, options);
+  if (!first.ok()) return Fail(session, first.status());
+  Repl repl(session, options, *first);
   core::Status ready = repl.Reload();
   if (ready.ok()) ready = repl.Decide();
   if (!ready.ok()) return Fail(session, ready);
