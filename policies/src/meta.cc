@@ -484,8 +484,8 @@ class Writer {
 
 std::string LuaMeta(const Bundle& bundle) {
   Writer writer;
-  writer.Append(
-      "---@meta\n-- Written by `interlock policy meta` from the tools' schemas; do not edit.\n");
+  writer.Append(std::string(kMetaMark) +
+                "\n-- Written by `interlock policy meta` from the tools' schemas; do not edit.\n");
   std::string overloads;
   for (const KnownTool& tool : bundle.tools()) {
     const std::string name = ClassName(tool.name);

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <string>
+#include <string_view>
 
 #include "policies/bundle.h"
 
@@ -11,5 +12,8 @@ namespace interlock::policies {
 // functions of the environment: an editor then completes `c.args.` and marks a misspelt field.
 // Deterministic.
 std::string LuaMeta(const Bundle& bundle);
+
+// What each of them begins with, so that a tool never takes one for a policy.
+inline constexpr std::string_view kMetaMark = "---@meta";
 
 }  // namespace interlock::policies

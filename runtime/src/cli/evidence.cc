@@ -3,12 +3,12 @@
 
 #include <CLI/CLI.hpp>
 #include <filesystem>
-#include <fstream>
 #include <ostream>
 
 #include "audit/bundle.h"
 #include "audit/tiles.h"
 #include "cli/collector.h"
+#include "cli/output_file.h"
 #include "cli/verify.h"
 
 namespace interlock::runtime::cli {
@@ -113,17 +113,6 @@ void AddEvidence(CLI::App& group, Session& session) {
 }
 
 }  // namespace
-
-core::Status WriteWhole(const std::string& path, std::string_view bytes) {
-  const std::string fresh = path + ".new";
-  std::ofstream out(fresh, std::ios::binary | std::ios::trunc);
-  out.write(bytes.data(), static_cast<std::streamsize>(bytes.size()));
-  out.close();
-  std::error_code error;
-  if (out) std::filesystem::rename(fresh, path, error);
-  if (!out || error) return core::DataLoss("cannot write `" + path + "`");
-  return core::OkStatus();
-}
 
 void AddEvidenceCommands(CLI::App& group, Session& session) {
   AddEvidence(group, session);

@@ -1,8 +1,10 @@
 // policy meta|bench: what an editor needs to know, and what a decision costs.
 #include <CLI/CLI.hpp>
 #include <cmath>
+#include <fstream>
 #include <ostream>
 
+#include "cli/output_file.h"
 #include "cli/policy_folder.h"
 #include "core/clock.h"
 #include "policies/bench.h"
@@ -16,6 +18,17 @@ struct AuthorOptions : PolicyFolder {
   std::string out;
   int rounds = 20;
 };
+
+// What `meta` wrote before may be written anew; anything else that is there is somebody's work.
+core::Status WriteMeta(const std::string& path, const std::string& text) {
+  std::ifstream before(path, std::ios::binary);
+  std::string first;
+  const bool is_there = before.is_open() && std::getline(before, first);
+  if (is_there && !first.starts_with(policies::kMetaMark)) {
+    return core::FailedPrecondition("`" + path + "` is no file of `policy meta`; name another");
+  }
+  return WriteWhole(path, text);
+}
 
 int Meta(Session& session, const AuthorOptions& options) {
   const auto registry = LoadTools(options);
@@ -31,7 +44,7 @@ int Meta(Session& session, const AuthorOptions& options) {
     }
     return kYes;
   }
-  const core::Status written = WriteText(options.out, text);
+  const core::Status written = WriteMeta(options.out, text);
   if (!written.ok()) return Fail(session, written);
   if (session.io.json) {
     PrintJson(session.io, {{"file", options.out}, {"tools", (*bundle)->tools().size()}});

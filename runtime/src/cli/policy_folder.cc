@@ -2,8 +2,9 @@
 
 #include <CLI/CLI.hpp>
 #include <filesystem>
-#include <fstream>
 #include <ostream>
+
+#include "cli/output_file.h"
 
 namespace interlock::runtime::cli {
 namespace {
@@ -64,9 +65,10 @@ void PrintFindings(const Io& io, const std::vector<policies::Finding>& findings)
 }
 
 core::Status WriteText(const std::string& path, const std::string& text) {
-  std::ofstream out(path, std::ios::binary | std::ios::trunc);
-  out << text << std::flush;
-  return out ? core::OkStatus() : core::Unavailable("cannot write `" + path + "`");
+  if (path.ends_with(".lua")) {
+    return core::FailedPrecondition("`" + path + "` would be a policy; name another file");
+  }
+  return WriteWhole(path, text);
 }
 
 void AddFolder(CLI::App* command, PolicyFolder& options) {

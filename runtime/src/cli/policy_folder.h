@@ -32,7 +32,8 @@ core::StatusOr<std::shared_ptr<const policies::Bundle>> LoadBundle(
 core::Json FindingsJson(const std::vector<policies::Finding>& findings);
 void PrintFindings(const Io& io, const std::vector<policies::Finding>& findings);
 
-// Replaces a file whole. Errors: kUnavailable naming it.
+// Of a report: replaces a file whole, but no policy. Errors: kFailedPrecondition, kUnavailable,
+// naming it.
 core::Status WriteText(const std::string& path, const std::string& text);
 
 void AddPolicyTestCommand(CLI::App& group, Session& session);     // test

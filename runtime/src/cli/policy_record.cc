@@ -3,10 +3,10 @@
 
 #include <CLI/CLI.hpp>
 #include <chrono>
-#include <filesystem>
 #include <fstream>
 #include <ostream>
 
+#include "cli/output_file.h"
 #include "cli/recorder.h"
 #include "policies/backtest.h"
 #include "policies/suggest.h"
@@ -36,24 +36,15 @@ core::Status EachFromDaemon(Session& session, const RecordedOptions& options,
 }
 
 int Record(Session& session, const RecordOptions& options) {
-  std::error_code error;
-  if (std::filesystem::exists(options.out, error)) {
-    return Fail(session, core::FailedPrecondition("`" + options.out + "` exists; name a new file"));
-  }
-  std::ofstream out(options.out, std::ios::binary);
-  std::filesystem::permissions(
-      options.out, std::filesystem::perms::owner_read | std::filesystem::perms::owner_write, error);
+  auto out = OutputFile::Make(options.out, ReadableBy::kOwner, IfThere::kRefuse);
+  if (!out.ok()) return Fail(session, out.status());
   std::size_t count = 0;
-  const core::Status read =
-      EachFromDaemon(session, options, [&](const policies::RecordedDecision& one) {
-        out << core::CanonicalJson(policies::RecordedJson(one)) << '\n';
-        ++count;
-        return out ? core::OkStatus() : core::Unavailable("cannot write `" + options.out + "`");
-      });
-  if (!read.ok()) return Fail(session, read);
-  if (!out.flush()) {
-    return Fail(session, core::Unavailable("cannot write `" + options.out + "`"));
-  }
+  core::Status done = EachFromDaemon(session, options, [&](const policies::RecordedDecision& one) {
+    ++count;
+    return out->Append(core::CanonicalJson(policies::RecordedJson(one)) + "\n");
+  });
+  if (done.ok()) done = out->Keep();
+  if (!done.ok()) return Fail(session, done);
   if (session.io.json) {
     PrintJson(session.io, {{"file", options.out}, {"decisions", count}});
   } else {

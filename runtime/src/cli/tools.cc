@@ -5,8 +5,8 @@
 
 #include "cli/calls.h"
 #include "cli/cli.h"
-#include "cli/evidence.h"
 #include "cli/message_json.h"
+#include "cli/output_file.h"
 #include "tools/tool.h"
 
 namespace interlock::runtime::cli {
