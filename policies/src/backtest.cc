@@ -37,10 +37,9 @@ class SimulatedState final : public StateReader {
       at = counted_.emplace(std::string(key), std::vector<std::int64_t>(Slots(before), now_us))
                .first;
     }
-    const std::int64_t from = now_us - per_ms * 1000;
-    const auto count = std::count_if(at->second.begin(), at->second.end(),
-                                     [&](std::int64_t time) { return time > from; });
-    return {"counter/" + std::string(key), 0, count};
+    const std::vector<std::int64_t>& times = at->second;
+    const auto first = std::upper_bound(times.begin(), times.end(), now_us - per_ms * 1000);
+    return {"counter/" + std::string(key), 0, times.end() - first};
   }
 
   // The call went on.
@@ -49,10 +48,9 @@ class SimulatedState final : public StateReader {
       used_[std::tuple(one.budget.name, one.scope, one.window_start_us)] += one.amount;
     }
     for (const LimitUse& one : decision.limits) {
+      // Another rule may count further back than the one that took the slot: none is forgotten.
       std::vector<std::int64_t>& times = counted_[one.key];
-      const std::int64_t from = now_us_ - one.per_ms * 1000;
-      std::erase_if(times, [&](std::int64_t time) { return time <= from; });
-      times.push_back(now_us_);
+      times.insert(std::upper_bound(times.begin(), times.end(), now_us_), now_us_);
     }
   }
 
@@ -68,7 +66,7 @@ class SimulatedState final : public StateReader {
   const StateReader* recorded_ = nullptr;
   std::int64_t now_us_ = 0;
   mutable std::map<std::tuple<std::string, std::string, std::int64_t>, std::int64_t> used_;
-  mutable std::map<std::string, std::vector<std::int64_t>> counted_;
+  mutable std::map<std::string, std::vector<std::int64_t>> counted_;  // times, ascending
 };
 
 class Backtester {
@@ -98,17 +96,17 @@ class Backtester {
     if (const std::string why = WhyUndecidable(*bundle_, was); !why.empty()) {
       return undecidable(why);
     }
-    const auto call = StatedCall::Make(*bundle_, was.input);
-    if (!call.ok()) return undecidable(std::string(core::Message(call.status())));
-    if (!(*call)->missing_facts().empty()) {
-      return undecidable("nobody recorded the fact `" + (*call)->missing_facts().front() + "`");
+    const auto is = DecideInRounds(*bundle_, was.input, [&](DecisionInput input) {
+      state_.Begin(input);
+      input.state = &state_;
+      return engine_->Decide(input);
+    });
+    if (!is.ok()) return undecidable(std::string(core::Message(is.status())));
+    if (!is->call->missing_facts().empty()) {
+      return undecidable("nobody recorded the fact `" + is->call->missing_facts().front() + "`");
     }
-    DecisionInput input = (*call)->input();
-    state_.Begin(input);
-    input.state = &state_;
-    const Decision is = engine_->Decide(input);
-    if (Goes(was, is)) state_.Take(is);
-    if (counts) Compare(was, is);
+    if (Goes(was, is->decision)) state_.Take(is->decision);
+    if (counts) Compare(was, is->decision);
   }
 
   // Whether the call would have gone on: a no is a no still, a new demand is as assumed.

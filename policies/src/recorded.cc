@@ -153,6 +153,28 @@ core::StatusOr<std::unique_ptr<StatedCall>> StatedCall::Make(const Bundle& bundl
   return std::unique_ptr<StatedCall>(std::move(call));
 }
 
+core::StatusOr<DecidedCall> DecideInRounds(
+    const Bundle& bundle, const core::Json& stated,
+    const std::function<Decision(const DecisionInput&)>& decide) {
+  DecidedCall out;
+  INTERLOCK_ASSIGN_OR_RETURN(out.call, StatedCall::Make(bundle, stated));
+  out.decision = decide(out.call->input());
+  core::Json changed;
+  for (; out.decision.verdict == Verdict::kModify; ++out.rounds) {
+    if (out.rounds >= kModifyRoundsMax) {
+      out.decision.verdict = Verdict::kDeny;
+      out.decision.code = "MODIFY_LOOP";
+      out.decision.say = "The policy changes this call again and again.";
+      return out;
+    }
+    if (changed.is_null()) changed = stated;
+    changed["args"] = out.decision.modified_args.value_or(core::Json());
+    INTERLOCK_ASSIGN_OR_RETURN(out.call, StatedCall::Make(bundle, changed));
+    out.decision = decide(out.call->input());
+  }
+  return out;
+}
+
 bool SetStatedPath(core::Json& stated, const std::string& path, const core::Json& value) {
   return SetStated(stated, path, value);
 }

@@ -95,6 +95,42 @@ TEST(Backtest, MovesCountersWithTime) {
   EXPECT_EQ(report.changes[0].examples, std::vector<std::string>{"c3"});
 }
 
+// Slots of an hour are counted over a day by another rule.
+TEST(Backtest, ForgetsNoSlotThatAnotherRuleCounts) {
+  const std::string rules =
+      "on(\"pay.send\", \"hour\", function(c) return limit { key = c.args.to, max = 9, per = "
+      "\"1h\" } end)\n"
+      "on(\"pay.send\", \"day\", function(c) if count { rule = \"hour\", key = c.args.to, within "
+      "= \"1d\" } >= 2 then return deny { code = \"OFTEN\" } end end)\n";
+  const std::vector<RecordedDecision> calls = {Paid(1, 1), Paid(7'200, 1), Paid(14'400, 1)};
+  const BacktestReport report = Backtest(Load(rules), calls, BacktestOptions());
+  ASSERT_EQ(report.changes.size(), 1u);
+  EXPECT_EQ(report.changes[0].change, "allow -> deny OFTEN");
+  EXPECT_EQ(report.changes[0].examples, std::vector<std::string>{"c14400"});
+}
+
+// What a rule changes is decided again before it counts, as the gate would have it.
+TEST(Backtest, DecidesWhatRulesChangeAgain) {
+  const std::string cut =
+      "on(\"pay.send\", \"cut\", function(c) if c.args.amount > 50 then return modify { "
+      "[\"args.amount\"] = 50 } end end)\n";
+  const std::string day =
+      "local DAY = budget \"pay.day\" { unit = \"USD\", limit = usd(150), per = \"tenant\", window "
+      "= \"1d\" }\n"
+      "on(\"pay.send\", \"day\", function(c) return reserve(DAY, usd(c.args.amount)) end)\n";
+  const BacktestReport moved =
+      Backtest(Load(cut + day), {Paid(1, 90), Paid(2, 90), Paid(3, 90)}, BacktestOptions());
+  ASSERT_EQ(moved.changes.size(), 1u) << "90 fits beside 50, and is 50 then; not beside 100";
+  EXPECT_EQ(moved.changes[0].change, "allow -> deny BUDGET");
+  EXPECT_EQ(moved.changes[0].examples, std::vector<std::string>{"c3"});
+  const BacktestReport loop =
+      Backtest(Load("on(\"pay.send\", \"up\", function(c) return modify { [\"args.amount\"] = "
+                    "c.args.amount + 1 } end)\n"),
+               {Paid(1, 1)}, BacktestOptions());
+  ASSERT_EQ(loop.changes.size(), 1u);
+  EXPECT_EQ(loop.changes[0].change, "allow -> deny MODIFY_LOOP");
+}
+
 TEST(Backtest, AnApprovalGivenThenStandsAndANewDemandIsAsAssumed) {
   const auto candidate = Load(
       "local DAY = budget \"pay.day\" { unit = \"USD\", limit = usd(100), per = \"tenant\", window "

@@ -4,6 +4,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <istream>
 #include <memory>
 #include <string>
@@ -16,6 +17,7 @@
 namespace interlock::policies {
 
 inline constexpr std::size_t kRecordedMax = 10'000'000;
+inline constexpr int kModifyRoundsMax = 2;  // rule 5
 // The error code of a declared fact that a stated call does not state.
 inline constexpr std::string_view kNotStated = "NOT_STATED";
 
@@ -59,6 +61,20 @@ class StatedCall {
   // Declared facts that the call does not state, by name.
   virtual const std::vector<std::string>& missing_facts() const = 0;
 };
+
+// The last round of a decision, and the call as it was then.
+struct DecidedCall {
+  std::unique_ptr<StatedCall> call{};
+  Decision decision{};
+  int rounds = 0;  // in which rules changed the arguments
+};
+
+// As the gate does: what rules change is decided again, by `decide`, and denied as MODIFY_LOOP
+// after kModifyRoundsMax changes. Facts stay as they are stated, and the schema of the tool is not
+// asked again. Errors: as StatedCall::Make.
+core::StatusOr<DecidedCall> DecideInRounds(
+    const Bundle& bundle, const core::Json& stated,
+    const std::function<Decision(const DecisionInput&)>& decide);
 
 // Sets what a path of rules ("args.amount", "user") names; null takes it away. False where a call
 // cannot state it.
