@@ -6,12 +6,12 @@
 #include "env.h"
 #include "fields.h"
 #include "freeze.h"
+#include "lua_budget.h"
 #include "lua_json.h"
 #include "lua_money.h"
 #include "lua_time.h"
 #include "placeholder.h"
 #include "program.h"
-#include "scope.h"
 
 namespace interlock::policies {
 namespace {
@@ -246,53 +246,6 @@ int TakeFact(lua_State* lua) {
 int FactStart(lua_State* lua) {
   CheckName(lua, 1, "the name of a fact");
   return PushTaker(lua, &TakeFact);
-}
-
-std::int64_t CheckBudgetLimit(lua_State* lua, int index, const BudgetDecl& budget, bool is_money) {
-  const LuaMoney* money = MoneyAt(lua, index);
-  if (is_money && (money == nullptr || budget.unit != money->currency)) {
-    Raise(lua, "the limit of a budget in " + budget.unit + " is money such as usd(5000)");
-  }
-  if (!is_money && lua_isinteger(lua, index) == 0) {
-    Raise(lua, "the limit of a budget in " + budget.unit + " is an integer");
-  }
-  const std::int64_t limit = is_money ? money->minor : lua_tointeger(lua, index);
-  if (limit < 0) Raise(lua, "the limit of a budget is not negative");
-  return limit;
-}
-
-int TakeBudget(lua_State* lua) {
-  CheckPolicyFile(lua, "budget");
-  Program& program = ProgramOf(lua);
-  CurrentPolicy(lua);
-  const Fields fields(lua, 2, "budget", {"unit", "limit", "per", "window", "doc"});
-  BudgetDecl budget{.name = CheckName(lua, 1, "the name of a budget"),
-                    .unit = fields.Text("unit"),
-                    .per = fields.Text("per")};
-  const std::vector<std::string> scopes = {"tenant", "agent", "principal",
-                                           "user",   "run",   std::string(kPerKey)};
-  if (std::find(scopes.begin(), scopes.end(), budget.per) == scopes.end()) {
-    Raise(lua,
-          "budget.per is tenant, agent, principal, user, run or key, not `" + budget.per + "`");
-  }
-  const bool is_money = core::MinorDigits(budget.unit).ok();
-  if (!is_money && (!IsName(budget.unit) || budget.unit.size() > 32)) {
-    Raise(lua, "budget.unit is a currency or a word such as \"calls\"");
-  }
-  budget.limit = CheckBudgetLimit(lua, fields.Push("limit"), budget, is_money);
-  if (fields.Has("window")) budget.window_ms = fields.SpanMs("window");
-  for (const BudgetDecl& other : program.budgets()) {
-    if (other.name == budget.name) Raise(lua, "budget `" + budget.name + "` is declared twice");
-  }
-  auto* handle = static_cast<BudgetHandle*>(lua_newuserdatauv(lua, sizeof(BudgetHandle), 0));
-  *handle = {
-      .head = {Kind::kBudget}, .is_money = is_money, .index = program.AddBudget(std::move(budget))};
-  return 1;
-}
-
-int BudgetStart(lua_State* lua) {
-  CheckName(lua, 1, "the name of a budget");
-  return PushTaker(lua, &TakeBudget);
 }
 
 int TakeTest(lua_State* lua) {

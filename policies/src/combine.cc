@@ -5,6 +5,7 @@
 #include <tuple>
 
 #include "core/money.h"
+#include "lua_budget.h"
 #include "policies/budget.h"
 #include "scope.h"
 
@@ -112,7 +113,7 @@ class Combiner {
     if (input_.state == nullptr) return NoState(outcome, verdict);
     LimitUse use = verdict.limit;
     use.rule = outcome.rule->id;
-    VersionedRead read = input_.state->Count(use.key, use.per_ms, input_.now_us);
+    VersionedRead read = ReadCount(input_, use.key, use.per_ms);
     if (read.value >= use.max) {
       Fired(outcome, "deny", "LIMIT", "This was done as often as is allowed for now.",
             std::to_string(read.value) + " of " + std::to_string(use.max) + " in " +
@@ -126,31 +127,52 @@ class Combiner {
     decision_.reads.push_back(std::move(read));
   }
 
+  // All levels or none: what one does not cover, no other holds.
   void TakeReserve(const RuleOutcome& outcome, const RuleVerdict& verdict) {
     if (input_.state == nullptr) return NoState(outcome, verdict);
-    const BudgetDecl& budget = world_.budgets[verdict.budget];
-    const std::string scope = BudgetScope(input_, budget.per, verdict.limit.key);
-    if (scope.empty()) {
-      return Fired(outcome, "error", "RULE_ERROR", "",
-                   "budget `" + budget.name + "` is per " + budget.per + ", and there is none",
-                   verdict.line);
+    std::string full;    // level by level
+    std::string levels;  // their names, for the model
+    for (std::size_t i = verdict.budget; i < verdict.budget + verdict.levels; ++i) {
+      const BudgetDecl& budget = world_.budgets[i];
+      const std::string scope = BudgetScope(input_, budget.per, verdict.limit.key);
+      if (scope.empty() && budget.optional) continue;
+      if (scope.empty()) {
+        return Fired(outcome, "error", "RULE_ERROR", "",
+                     "budget `" + budget.name + "` is per " + budget.per + ", and there is none",
+                     verdict.line);
+      }
+      std::string why = TakeShare(outcome, budget, scope, verdict.amount);
+      if (why.empty()) continue;
+      full += (full.empty() ? "" : "; ") + why;
+      if (!budget.level.empty()) levels += (levels.empty() ? "" : ", ") + budget.level;
     }
-    VersionedRead read = input_.state->BudgetUsed(budget, scope);
+    if (full.empty()) return Fired(outcome, "reserve", "", "", "", verdict.line);
+    const std::string name = WholeName(world_.budgets[verdict.budget]);
+    Fired(outcome, "deny", "BUDGET",
+          "The budget " + name + (levels.empty() ? "" : " (" + levels + ")") +
+              " does not cover this.",
+          full, verdict.line);
+  }
+
+  // Empty where the share covers the amount, which is then reserved; else by how much it does not.
+  std::string TakeShare(const RuleOutcome& outcome, const BudgetDecl& budget,
+                        const std::string& scope, std::int64_t amount) {
+    VersionedRead read = ReadBudget(input_, budget, scope);
     std::int64_t& wanted = wanted_[{budget.name, scope}];
     std::int64_t used = 0;
-    const bool overflow = __builtin_add_overflow(wanted, verdict.amount, &wanted) ||
+    const bool overflow = __builtin_add_overflow(wanted, amount, &wanted) ||
                           __builtin_add_overflow(read.value, wanted, &used);
-    if (overflow || used > budget.limit) {
-      Fired(outcome, "deny", "BUDGET", "The budget " + budget.name + " does not cover this.",
-            std::to_string(read.value) + " used, " + std::to_string(verdict.amount) +
-                " wanted, limit " + std::to_string(budget.limit) + " " + budget.unit,
-            verdict.line);
-    } else {
-      Fired(outcome, "reserve", "", "", "", verdict.line);
-      if (verdict.amount > 0) Reserve(outcome, budget, scope, verdict.amount);
-      read.fits_only = true;
+    const bool fits = !overflow && used <= budget.limit;
+    std::string why;
+    if (!fits) {
+      why = (budget.level.empty() ? "" : "level " + budget.level + ": ") +
+            std::to_string(read.value) + " used, " + std::to_string(amount) + " wanted, limit " +
+            std::to_string(budget.limit) + " " + budget.unit;
     }
+    if (fits && amount > 0) Reserve(outcome, budget, scope, amount);
+    read.fits_only = fits;
     decision_.reads.push_back(std::move(read));
+    return why;
   }
 
   void Reserve(const RuleOutcome& outcome, const BudgetDecl& budget, const std::string& scope,
@@ -312,16 +334,17 @@ class Combiner {
     decision_.limits.clear();
   }
 
-  // One a key; of several, one whose very value mattered stands for all.
+  // One a key and period; of several, one whose very value mattered stands for all.
   void SortReads() {
     std::vector<VersionedRead>& reads = decision_.reads;
     std::sort(reads.begin(), reads.end(), [](const VersionedRead& a, const VersionedRead& b) {
-      return std::tie(a.key, a.fits_only) < std::tie(b.key, b.fits_only);
+      return std::tie(a.key, a.per_ms, a.fits_only) < std::tie(b.key, b.per_ms, b.fits_only);
     });
-    reads.erase(
-        std::unique(reads.begin(), reads.end(),
-                    [](const VersionedRead& a, const VersionedRead& b) { return a.key == b.key; }),
-        reads.end());
+    reads.erase(std::unique(reads.begin(), reads.end(),
+                            [](const VersionedRead& a, const VersionedRead& b) {
+                              return a.key == b.key && a.per_ms == b.per_ms;
+                            }),
+                reads.end());
   }
 
   const DecisionInput& input_;

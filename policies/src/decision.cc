@@ -115,7 +115,11 @@ void AppendLabel(const LabelChange& label, std::string& out) {
 
 void AppendRead(const VersionedRead& read, std::string& out) {
   JsonObjectWriter writer(out);
+  if (!read.scope.empty()) writer.String("budget", read.asked);
+  if (read.per_ms > 0) writer.String("counter", read.asked);
   writer.String("key", read.key);
+  if (read.per_ms > 0) writer.Int("per_ms", read.per_ms);
+  if (!read.scope.empty()) writer.String("scope", read.scope);
   writer.String("value", std::to_string(read.value));
   writer.String("version", std::to_string(read.version));
   writer.Close();

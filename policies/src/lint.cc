@@ -7,6 +7,7 @@
 
 #include "case_space.h"
 #include "lint_text.h"
+#include "lua_budget.h"
 #include "program.h"
 #include "stated_case.h"
 
@@ -42,6 +43,7 @@ class Linter {
         CheckThreshold(rule, condition.path, condition.predicate);
       }
     }
+    CheckLevels();
     for (const ExceptionDecl& exception : program_.exceptions()) {
       if (now_us_ < exception.expires_us) continue;
       Warn(exception.place, "EXCEPTION_ENDED",
@@ -86,6 +88,30 @@ class Linter {
       if (known.name == tool) return known.effect;
     }
     return "";
+  }
+
+  // A level that another one always fills before: it bounds nothing.
+  void CheckLevels() {
+    const std::vector<BudgetDecl>& all = program_.budgets();
+    for (std::size_t i = 0; i < all.size(); ++i) {
+      const auto before = std::find_if(all.begin(), all.end(), [&](const BudgetDecl& other) {
+        return &other != &all[i] && !other.level.empty() && !all[i].level.empty() &&
+               WholeName(other) == WholeName(all[i]) && FillsBefore(other, all[i]);
+      });
+      if (before == all.end()) continue;
+      Warn(program_.budget_places()[i], "DEAD_LEVEL",
+           "level `" + all[i].level + "` of budget `" + WholeName(all[i]) +
+               "` is never full before `" + before->level + "`; lower it or take it out");
+    }
+  }
+
+  // Whether all that `narrow` counts is counted by `wide` too, over as long, and by less.
+  static bool FillsBefore(const BudgetDecl& wide, const BudgetDecl& narrow) {
+    const bool holds = wide.per == "tenant" || wide.per == narrow.per ||
+                       (narrow.per == "run" && (wide.per == "principal" || wide.per == "user"));
+    const bool over =
+        wide.window_ms == 0 || (narrow.window_ms > 0 && wide.window_ms % narrow.window_ms == 0);
+    return holds && over && !wide.optional && wide.limit <= narrow.limit;
   }
 
   void CheckEnded(const Rule& rule) {

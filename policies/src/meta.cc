@@ -22,6 +22,19 @@ constexpr std::string_view kEnvironment = R"lua(
 
 ---@class interlock.Verdict
 ---@class interlock.Selector
+---@alias interlock.Per "tenant"|"agent"|"principal"|"user"|"run"|"key"
+---@class interlock.Level
+---@field per interlock.Per
+---@field limit interlock.Money|integer
+---@field window? string
+---@field optional? boolean
+---@class interlock.BudgetSpec
+---@field unit string
+---@field per? interlock.Per
+---@field limit? interlock.Money|integer
+---@field window? string
+---@field levels? interlock.Level[]
+---@field doc? string
 ---@class interlock.Budget
 ---@class interlock.Term
 
@@ -96,7 +109,7 @@ function limit(spec) end
 ---@param key? string
 ---@return interlock.Verdict
 function reserve(budget, amount, key) end
----@param spec { budget: interlock.Budget, key?: string }
+---@param spec { budget: interlock.Budget, key?: string, level?: string }
 ---@return interlock.Money|integer
 function spent(spec) end
 ---@param tags table<string, string[]>
@@ -116,7 +129,7 @@ function rule(name) end
 ---@return fun(spec: { tool: string, args?: table<string, any>, on?: interlock.On, doc?: string })
 function fact(name) end
 ---@param name string
----@return fun(spec: { unit: string, limit: interlock.Money|integer, per: "tenant"|"agent"|"principal"|"user"|"run", window?: string, doc?: string }): interlock.Budget
+---@return fun(spec: interlock.BudgetSpec): interlock.Budget
 function budget(name) end
 ---@param name string
 ---@return fun(spec: { rule: string, owner: string, expires: string, on?: interlock.On, where?: table, ticket?: string, doc?: string })

@@ -137,8 +137,9 @@ Layer Program::OwnerOf(std::string_view tool, std::string_view effect) const {
   return owner;
 }
 
-std::size_t Program::AddBudget(BudgetDecl budget) {
+std::size_t Program::AddBudget(BudgetDecl budget, Place place) {
   budgets_.push_back(std::move(budget));
+  budget_places_.push_back(std::move(place));
   return budgets_.size() - 1;
 }
 

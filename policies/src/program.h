@@ -103,7 +103,9 @@ class Program {
   const std::vector<PolicyDecl>& policies() const { return policies_; }
   const std::vector<Rule>& rules() const { return rules_; }  // sorted by id after Load
   const std::vector<FactRule>& facts() const { return facts_; }
+  // Of a budget with levels each of them, next to each other, the widest as it was written first.
   const std::vector<BudgetDecl>& budgets() const { return budgets_; }
+  const std::vector<Place>& budget_places() const { return budget_places_; }
   const std::vector<TestCase>& tests() const { return tests_; }
 
   const std::vector<ExceptionDecl>& exceptions() const { return exceptions_; }
@@ -138,7 +140,7 @@ class Program {
   // Says false above kRulesMax.
   bool AddRule(Rule rule);
   void AddFact(FactRule fact) { facts_.push_back(std::move(fact)); }
-  std::size_t AddBudget(BudgetDecl budget);
+  std::size_t AddBudget(BudgetDecl budget, Place place);
   void AddException(ExceptionDecl exception) { exceptions_.push_back(std::move(exception)); }
   void AddInvariant(Invariant invariant) { invariants_.push_back(std::move(invariant)); }
   void AddTest(TestCase test) { tests_.push_back(std::move(test)); }
@@ -163,6 +165,7 @@ class Program {
   std::vector<Rule> rules_;
   std::vector<FactRule> facts_;
   std::vector<BudgetDecl> budgets_;
+  std::vector<Place> budget_places_;
   std::vector<ExceptionDecl> exceptions_;
   std::vector<Invariant> invariants_;
   PathTable paths_;
@@ -175,7 +178,8 @@ Program& ProgramOf(lua_State* lua);
 struct BudgetHandle {
   UserdataHead head;
   bool is_money;
-  std::size_t index;  // in Program::budgets
+  std::size_t index;   // in Program::budgets, the first of its levels
+  std::size_t levels;  // 1 for a budget without
 };
 
 // Names that rules see. Each adds to the table on top of the stack.

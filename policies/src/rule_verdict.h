@@ -40,7 +40,8 @@ struct RuleVerdict {
   std::string because{};
   core::Json changes{};  // deny: fix, modify: new values, by path
   ApprovalDemand demand{};
-  std::size_t budget = 0;  // reserve: in Program::budgets
+  std::size_t budget = 0;  // reserve: in Program::budgets, the first of its levels
+  std::size_t levels = 1;
   std::int64_t amount = 0;
   LimitUse limit{};
   std::vector<LabelChange> labels{};  // without the rule

@@ -22,4 +22,20 @@ inline std::string BudgetScope(const DecisionInput& input, std::string_view per,
   return who.empty() ? std::string() : std::string(per) + ":" + std::string(who);
 }
 
+// Balances and counters as rules ask for them, with what was asked. Precondition: there is a state.
+inline VersionedRead ReadBudget(const DecisionInput& input, const BudgetDecl& budget,
+                                std::string_view scope) {
+  VersionedRead read = input.state->BudgetUsed(budget, scope);
+  read.asked = budget.name;
+  read.scope = scope;
+  return read;
+}
+inline VersionedRead ReadCount(const DecisionInput& input, std::string_view key,
+                               std::int64_t per_ms) {
+  VersionedRead read = input.state->Count(key, per_ms, input.now_us);
+  read.asked = key;
+  read.per_ms = per_ms;
+  return read;
+}
+
 }  // namespace interlock::policies

@@ -3,6 +3,7 @@
 
 #include "env.h"
 #include "fields.h"
+#include "lua_budget.h"
 #include "lua_json.h"
 #include "lua_money.h"
 #include "program.h"
@@ -148,12 +149,14 @@ int Limit(lua_State* lua) {
   return PushToken(lua);
 }
 
-// Of a budget per key; empty for others, which take none.
-std::string BudgetKey(lua_State* lua, const BudgetDecl& budget, int index) {
+// For the levels of a budget that are per key; empty for others, which take none.
+std::string BudgetKey(lua_State* lua, const BudgetDecl& budget, bool takes, int index) {
   const bool given = !lua_isnoneornil(lua, index);
-  if (given != (budget.per == kPerKey)) {
-    Raise(lua, "budget `" + budget.name + "` is per " + budget.per +
-                   (given ? ", so it takes no key" : "; name the key, as in c.args.card"));
+  if (given && !takes) {
+    Raise(lua, "budget `" + budget.name + "` is per " + budget.per + ", so it takes no key");
+  }
+  if (takes && !given) {
+    Raise(lua, "budget `" + WholeName(budget) + "` is per key; name the key, as in c.args.card");
   }
   return given ? KeyText(lua, index) : std::string();
 }
@@ -165,6 +168,7 @@ int Reserve(lua_State* lua) {
   const BudgetDecl& budget = ProgramOf(lua).budgets()[handle->index];
   RuleVerdict& built = Build(lua, VerdictKind::kReserve, "reserve(…)");
   built.budget = handle->index;
+  built.levels = handle->levels;
   if (const LuaMoney* money = MoneyAt(lua, 2); money != nullptr) {
     if (budget.unit != money->currency) {
       Raise(lua, "budget `" + budget.name + "` counts " + budget.unit + ", not " + money->currency);
@@ -177,7 +181,8 @@ int Reserve(lua_State* lua) {
                    luaL_typename(lua, 2));
   }
   if (built.amount < 0) Raise(lua, "a negative amount cannot be reserved");
-  built.limit.key = BudgetKey(lua, budget, 3);  // a verdict has a limit or a reservation
+  // A verdict has a limit or a reservation.
+  built.limit.key = BudgetKey(lua, budget, TakesKey(ProgramOf(lua), *handle), 3);
   return PushToken(lua);
 }
 
@@ -206,7 +211,7 @@ int Count(lua_State* lua) {
   const std::string key = rule + "/" + KeyText(lua, fields.Push("key"));
   const DecisionInput& input = program.context().input();
   if (input.state == nullptr) Raise(lua, "no counters are at hand");
-  VersionedRead read = input.state->Count(key, fields.SpanMs("within"), input.now_us);
+  VersionedRead read = ReadCount(input, key, fields.SpanMs("within"));
   lua_pushinteger(lua, read.value);
   program.reads.push_back(std::move(read));
   return 1;
@@ -215,18 +220,19 @@ int Count(lua_State* lua) {
 // What is spent and held of a budget in its window, this call's own share or that of a key.
 int Spent(lua_State* lua) {
   CheckDeciding(lua, "spent { … }");
-  const Fields fields(lua, 1, "spent", {"budget", "key"});
+  const Fields fields(lua, 1, "spent", {"budget", "key", "level"});
   Program& program = ProgramOf(lua);
   const auto* handle = UserdataOf<BudgetHandle>(lua, fields.Push("budget"), Kind::kBudget);
   if (handle == nullptr) Raise(lua, "spent.budget is what budget \"…\" { … } gave");
-  const BudgetDecl& budget = program.budgets()[handle->index];
+  const BudgetDecl& budget = LevelOf(lua, *handle, fields.TextOr("level", ""));
   const int key = fields.Has("key") ? fields.Push("key") : lua_gettop(lua) + 1;
   const DecisionInput& input = program.context().input();
-  const std::string scope = BudgetScope(input, budget.per, BudgetKey(lua, budget, key));
+  const std::string scope =
+      BudgetScope(input, budget.per, BudgetKey(lua, budget, budget.per == kPerKey, key));
   if (scope.empty())
     Raise(lua, "budget `" + budget.name + "` is per " + budget.per + ", and there is none");
   if (input.state == nullptr) Raise(lua, "no balances are at hand");
-  VersionedRead read = input.state->BudgetUsed(budget, scope);
+  VersionedRead read = ReadBudget(input, budget, scope);
   if (handle->is_money) {
     PushMoney(lua, read.value, budget.unit);
   } else {

@@ -18,7 +18,9 @@ namespace interlock::policies {
 // Amounts of a budget: money in minor units of `unit` (an ISO 4217 code), or plain numbers
 // ("calls", "tokens").
 struct BudgetDecl {
-  std::string name{};  // "refund.daily"
+  std::string name{};     // "refund.daily"; of a level "refund.user"
+  std::string level{};    // "user", "user.30d": of a budget with levels; empty: it has none
+  bool optional = false;  // a level that a call may have none of
   std::string unit{};
   std::int64_t limit = 0;
   std::string per{};           // "tenant" | "agent" | "principal" | "user" | "run"
@@ -52,6 +54,11 @@ struct VersionedRead {
   // that again when it takes the slot or the hold, so a version that moved changes nothing by
   // itself.
   bool fits_only = false;
+  // What was asked, in the clear, as rules name it: a budget and whose share, or a counter's key
+  // and how far back. Decide fills it in; it is for the sealed decision, never for an entry.
+  std::string asked{};
+  std::string scope{};      // of a budget
+  std::int64_t per_ms = 0;  // of a counter
 };
 
 // Where rules read balances and counters from; the gate gives a snapshot, the journal its own

@@ -6,10 +6,10 @@
 #include "env.h"
 #include "fields.h"
 #include "freeze.h"
+#include "lua_budget.h"
 #include "lua_json.h"
 #include "lua_money.h"
 #include "program.h"
-#include "scope.h"
 #include "table/lua_term.h"
 
 namespace interlock::policies {
@@ -125,6 +125,8 @@ void TakeReserve(lua_State* lua, int index, TableRule& rule) {
   if (handle == nullptr) Raise(lua, "reserve.budget is what budget \"…\" { … } gave");
   const BudgetDecl& budget = ProgramOf(lua).budgets()[handle->index];
   rule.budget = handle->index;
+  rule.levels = handle->levels;
+  rule.keyed = TakesKey(ProgramOf(lua), *handle);
   rule.money = handle->is_money;
   const int at = fields.Push("amount");
   if (const LuaMoney* money = MoneyAt(lua, at); money != nullptr) {
@@ -143,8 +145,8 @@ void TakeReserve(lua_State* lua, int index, TableRule& rule) {
   const bool negative =
       rule.amount.kind == Change::Kind::kConstant && rule.amount.constant.get<std::int64_t>() < 0;
   if (negative) Raise(lua, "a negative amount cannot be reserved");
-  if (fields.Has("key") != (budget.per == kPerKey)) {
-    Raise(lua, "budget `" + budget.name + "` is per " + budget.per +
+  if (fields.Has("key") != rule.keyed) {
+    Raise(lua, "budget `" + WholeName(budget) + "` is per " + (rule.keyed ? "key" : budget.per) +
                    (fields.Has("key") ? ", so it takes no key"
                                       : "; name the key, as in key = \"{args.card}\""));
   }

@@ -5,7 +5,6 @@
 #include "core/check.h"
 #include "core/json.h"
 #include "lua_money.h"
-#include "scope.h"
 
 namespace interlock::policies {
 namespace {
@@ -162,7 +161,8 @@ class VerdictMaker {
 
   bool MakeAmount(RuleVerdict& out, const BudgetDecl& budget) {
     out.budget = rule_.budget;
-    if (budget.per == kPerKey) {
+    out.levels = rule_.levels;
+    if (rule_.keyed) {
       if (!Fill(rule_.key, out.limit.key)) return false;
       const std::size_t size = out.limit.key.size();
       if (size == 0 || size > kKeyBytesMax) return Fail("a key has 1 to 256 bytes");

@@ -51,7 +51,9 @@ struct TableRule {
   TextTemplate key{};       // limit
   LimitUse limit{};
   std::vector<LabelChange> labels{};
-  std::size_t budget = 0;  // reserve
+  std::size_t budget = 0;  // reserve: the first of its levels
+  std::size_t levels = 1;
+  bool keyed = false;  // one of them is per key
   bool money = false;
   Change amount{};
 };

@@ -39,7 +39,6 @@ std::string SayFor(std::string_view code) {
     return "This was done already, or is being done; do not repeat it.";
   if (code == "UNSETTLED")
     return "An earlier call on the same object has an unknown outcome; a person is asked.";
-  if (code == "BUDGET") return "The budget for this is used up.";
   if (code == "LIMIT") return "This was done too often in the last while.";
   if (code == "RUN_ENDED") return "The run has ended.";
   if (code == "CONFIRMATION_VOIDED") return "The user wrote again before confirming.";
@@ -137,6 +136,7 @@ std::string Gate::BudgetObjection(Serial& serial, Ticket& ticket) const {
     }
     if (policies::TryHold(at->second, wanted.budget.limit, wanted.amount) !=
         policies::HoldResult::kHeld) {
+      ticket.say = "The budget " + wanted.budget.name + " does not cover this.";
       return "BUDGET";
     }
   }
@@ -168,7 +168,8 @@ core::Status Gate::CommitDecision(Serial& serial, Ticket& ticket) {
     if (objection.empty() && goes) objection = BudgetObjection(serial, ticket);
   }
   if (!objection.empty()) {
-    if (objection != "DUPLICATE_EFFECT") ticket.say = SayFor(objection);
+    const bool said = objection == "DUPLICATE_EFFECT" || objection == "BUDGET";
+    if (!said) ticket.say = SayFor(objection);
     ticket.verdict = "deny";
     ticket.code = objection;
   } else if (covered) {
