@@ -109,9 +109,10 @@ class Backtester {
     if (counts) Compare(was, is->decision);
   }
 
-  // Whether the call would have gone on: a no is a no still, a new demand is as assumed.
+  // Whether the call would have gone on: a no is a no still, the gate's own too; a new demand is as
+  // assumed.
   bool Goes(const RecordedDecision& was, const Decision& is) const {
-    if (is.verdict == Verdict::kDeny) return false;
+    if (is.verdict == Verdict::kDeny || !was.gate.empty()) return false;
     for (const ApprovalDemand& demand : is.demands) {
       const bool known =
           std::find(was.asked_by.begin(), was.asked_by.end(), demand.rule) != was.asked_by.end();

@@ -58,8 +58,12 @@ core::StatusOr<RecordedDecision> TakeRecorded(core::Json line) {
   out.call = TextMemberOf(line, "call", "");
   out.run = TextMemberOf(line, "run", "");
   out.time_us = IntMember(line, "time_us");
+  out.effect = TextMemberOf(line, "effect", "");
   out.verdict = TextMemberOf(line, "verdict", "");
   out.code = TextMemberOf(line, "code", "");
+  out.gate = TextMemberOf(line, "gate", "");
+  out.bundle = TextMemberOf(line, "bundle", "");
+  out.digest = TextMemberOf(line, "digest", "");
   out.granted = FlagMember(line, "granted");
   out.rejected = FlagMember(line, "rejected");
   out.currency = TextMemberOf(line, "currency", "");
@@ -94,6 +98,12 @@ core::Json RecordedJson(const RecordedDecision& recorded) {
                      {"verdict", recorded.verdict},
                      {"code", recorded.code}};
   if (!recorded.run.empty()) line["run"] = recorded.run;
+  for (const auto& [name, text] : {std::pair("effect", &recorded.effect),
+                                   {"gate", &recorded.gate},
+                                   {"bundle", &recorded.bundle},
+                                   {"digest", &recorded.digest}}) {
+    if (!text->empty()) line[name] = *text;
+  }
   if (!recorded.asked_by.empty()) line["asked_by"] = recorded.asked_by;
   if (recorded.granted) line["granted"] = true;
   if (recorded.rejected) line["rejected"] = true;

@@ -20,18 +20,25 @@ class StatedReader final : public StateReader {
   VersionedRead BudgetUsed(const BudgetDecl& budget, std::string_view scope) const override {
     return {.key = "budget/" + budget.name + "/" + std::string(scope),
             .version = 0,
-            .value = Value(used, budget.name)};
+            .value = Value(used, budget.name, std::string(scope))};
   }
-  VersionedRead Count(std::string_view key, std::int64_t, std::int64_t) const override {
+  VersionedRead Count(std::string_view key, std::int64_t per_ms, std::int64_t) const override {
     return {.key = "counter/" + std::string(key),
             .version = 0,
-            .value = Value(counts, std::string(key))};
+            .value = Value(counts, std::string(key), std::to_string(per_ms))};
   }
 
  private:
-  static std::int64_t Value(const core::Json& stated, const std::string& name) {
-    const auto found = stated.find(name);
-    return found == stated.end() || !found->is_number_integer() ? 0 : found->get<std::int64_t>();
+  // A number for every share and period, or an object of numbers by `part`.
+  static std::int64_t Value(const core::Json& stated, const std::string& name,
+                            const std::string& part) {
+    const core::Json* value = Find(stated, name);
+    if (value != nullptr && value->is_object()) value = Find(*value, part);
+    return value == nullptr || !value->is_number_integer() ? 0 : value->get<std::int64_t>();
+  }
+  static const core::Json* Find(const core::Json& object, const std::string& name) {
+    const auto found = object.find(name);
+    return found == object.end() ? nullptr : &*found;
   }
 };
 

@@ -26,8 +26,12 @@ struct RecordedDecision {
   std::string run{};
   std::int64_t time_us = 0;
   std::string tool{};
-  std::string verdict{};  // "allow", "deny", "ask", "modify"
+  std::string effect{};   // of the tool then, where the call went on; empty: not known
+  std::string verdict{};  // of the policy, in its last round: "allow", "deny", "ask", "modify"
   std::string code{};
+  std::string gate{};    // the gate's own no to what the policy let through ("DUPLICATE_EFFECT")
+  std::string bundle{};  // that decided: "sha256:…"; empty: not known
+  std::string digest{};  // of the first round's input, as InputDigest; empty: not known
   std::vector<std::string> asked_by{};  // rules that demanded an approval
   bool granted = false;                 // all that it was asked for was granted
   bool rejected = false;                // somebody said no

@@ -135,18 +135,18 @@ core::Json TracesJson(const std::vector<policies::RuleTrace>& traces) {
   return list;
 }
 
-int ExplainInput(Session& session, const std::shared_ptr<const policies::Bundle>& bundle,
-                 const policies::DecisionInput& in) {
-  const auto engine = policies::Engine::Make(bundle);
-  if (!engine.ok()) return Fail(session, engine.status());
-  policies::Decision decision = (*engine)->Decide(in);
+// `then`: what the record says of it, null where there is none.
+int PrintExplained(Session& session, const std::shared_ptr<const policies::Bundle>& bundle,
+                   policies::Engine& engine, const policies::DecisionInput& in,
+                   policies::Decision decision, const core::Json& then) {
   decision.input_digest = policies::InputDigest(in);
-  const std::vector<policies::RuleTrace> traces = (*engine)->Trace(in);
+  const std::vector<policies::RuleTrace> traces = engine.Trace(in);
   const std::vector<policies::Flip> flips = policies::FindFlips(bundle, in);
   if (session.io.json) {
     core::Json json = core::Json::parse(policies::CanonicalDecision(decision));
     json["considered"] = TracesJson(traces);
     json["flips"] = FlipsJson(flips);
+    if (!then.is_null()) json["then"] = then;
     PrintJson(session.io, json);
   } else {
     session.io.out << EscapeLines(policies::Explain(decision), 0) << '\n';
@@ -157,6 +157,29 @@ int ExplainInput(Session& session, const std::shared_ptr<const policies::Bundle>
   return decision.verdict == policies::Verdict::kAsk ? kIncomplete : kYes;
 }
 
+// What was decided then, and whether the same is decided about now.
+core::Json ThenJson(const policies::RecordedDecision& recorded, const policies::Bundle& bundle,
+                    const policies::DecisionInput& in) {
+  core::Json then = {
+      {"verdict", recorded.verdict},
+      {"code", recorded.code},
+      {"same_bundle", recorded.bundle == core::DigestName(bundle.id())},
+      {"same_input", recorded.digest == core::DigestName(policies::InputDigest(in))}};
+  if (!recorded.bundle.empty()) then["bundle"] = recorded.bundle;
+  if (!recorded.gate.empty()) then["gate"] = recorded.gate;
+  return then;
+}
+
+std::string ThenText(const policies::RecordedDecision& recorded, const core::Json& then) {
+  std::string text = "then: " + recorded.verdict + " " + recorded.code;
+  if (!recorded.gate.empty()) text += ", refused by the gate (" + recorded.gate + ")";
+  if (then["same_bundle"] == true) text += ", by this bundle";
+  if (then["same_bundle"] == false && !recorded.bundle.empty()) text += ", by " + recorded.bundle;
+  if (then["same_input"] == true) return text + ", from the same input";
+  return text + (recorded.digest.empty() ? "; its record does not say from what"
+                                         : "; its input cannot be rebuilt byte for byte");
+}
+
 // A decision of the log, by these policies: the ones in force then give the same one again.
 int ExplainRecorded(Session& session, const ExplainOptions& options,
                     const std::shared_ptr<const policies::Bundle>& bundle) {
@@ -165,15 +188,21 @@ int ExplainRecorded(Session& session, const ExplainOptions& options,
   if (const std::string why = policies::WhyUndecidable(*bundle, *recorded); !why.empty()) {
     return Fail(session, core::FailedPrecondition(why));
   }
-  const auto call = policies::StatedCall::Make(*bundle, recorded->input);
-  if (!call.ok()) return Fail(session, call.status());
+  const auto engine = policies::Engine::Make(bundle);
+  if (!engine.ok()) return Fail(session, engine.status());
+  const auto first = policies::StatedCall::Make(*bundle, recorded->input);
+  if (!first.ok()) return Fail(session, first.status());
+  const auto is = policies::DecideInRounds(
+      *bundle, recorded->input,
+      [&](const policies::DecisionInput& in) { return (*engine)->Decide(in); });
+  if (!is.ok()) return Fail(session, is.status());
+  const core::Json then = ThenJson(*recorded, *bundle, (*first)->input());
   if (!session.io.json) {
-    session.io.out << session.io.Paint(
-                          Style::kDim,
-                          "then: " + EscapeForTerminal(recorded->verdict + " " + recorded->code))
-                   << '\n';
+    std::string text = ThenText(*recorded, then);
+    if (is->rounds > 0) text += "; below, as rules changed it";
+    session.io.out << session.io.Paint(Style::kDim, EscapeForTerminal(text)) << '\n';
   }
-  return ExplainInput(session, bundle, (*call)->input());
+  return PrintExplained(session, bundle, **engine, is->call->input(), is->decision, then);
 }
 
 int Explain(Session& session, const ExplainOptions& options) {
@@ -181,7 +210,14 @@ int Explain(Session& session, const ExplainOptions& options) {
   if (!registry.ok()) return Fail(session, registry.status());
   const auto bundle = LoadBundle(options, **registry, nullptr);
   if (!bundle.ok()) return Fail(session, bundle.status());
-  if (!options.call.empty()) return ExplainRecorded(session, options, *bundle);
+  if (!options.call.empty()) {
+    if (!options.tool.empty() || !options.args.empty()) {
+      return Fail(session, core::InvalidArgument("give --call, or --tool and --args, not both"));
+    }
+    return ExplainRecorded(session, options, *bundle);
+  }
+  const auto engine = policies::Engine::Make(*bundle);
+  if (!engine.ok()) return Fail(session, engine.status());
   if (options.tool.empty() || options.args.empty()) {
     return Fail(session, core::InvalidArgument("give --call, or --tool and --args"));
   }
@@ -189,7 +225,8 @@ int Explain(Session& session, const ExplainOptions& options) {
   if (!input.ok()) return Fail(session, input.status());
   const auto effect = tools::EffectName((*registry)->Find(options.tool)->manifest().effect);
   const EmptyState state;
-  return ExplainInput(session, *bundle, InputOf(options, *input, effect, state));
+  const policies::DecisionInput in = InputOf(options, *input, effect, state);
+  return PrintExplained(session, *bundle, **engine, in, (*engine)->Decide(in), core::Json());
 }
 
 }  // namespace

@@ -187,6 +187,9 @@ core::StatusOr<std::vector<policies::RecordedDecision>> LoadRecorded(
 core::StatusOr<policies::RecordedDecision> LoadRecordedCall(Session& session,
                                                             const RecordedOptions& options,
                                                             const std::string& call) {
+  if (!options.filter.empty()) {
+    return core::InvalidArgument("give --call or --filter, not both: the call is found by its id");
+  }
   RecordedOptions one = options;
   const std::string id = call.substr(call.rfind('/') + 1);
   if (id.find_first_of("\"\\") != std::string::npos) {

@@ -74,19 +74,21 @@ Json StatedLabels(const Json& labels) {
   return out;
 }
 
-// Balances by budget, from keys like "budget/NAME|UNIT|SCOPE|WINDOW".
-Json StatedBalances(const Json& decision) {
-  constexpr std::string_view kBudget = "budget/";
-  Json out = Json::object();
+// Balances and counters that rules read, as a test case states them: by budget and share, by key
+// and period.
+void StateReads(const Json& decision, Json& input) {
+  Json used = Json::object();
+  Json counts = Json::object();
   for (const Json& read : decision.value("reads", Json::array())) {
-    const std::string key = Text(read, "key");
-    const std::size_t end = key.find('|');
-    if (!key.starts_with(kBudget) || end == std::string::npos) continue;
     const auto value = core::ParseJson(Text(read, "value"), core::kArgsLimits);
     if (!value.ok() || !value->is_number_integer()) continue;
-    out[key.substr(kBudget.size(), end - kBudget.size())] = *value;
+    if (read.contains("budget")) used[Text(read, "budget")][Text(read, "scope")] = *value;
+    if (read.contains("counter")) {
+      counts[Text(read, "counter")][std::to_string(Int(read, "per_ms"))] = *value;
+    }
   }
-  return out;
+  input["used"] = std::move(used);
+  input["counts"] = std::move(counts);
 }
 
 std::vector<std::string> AskedBy(const Json& body) {
@@ -125,13 +127,13 @@ class Reader {
     if (raw.kind == "call.proposed") return Proposed(raw.index, entry, body);
     const auto at = calls_.find(call);
     if (at == calls_.end()) return core::OkStatus();
-    if (raw.kind == "facts.gathered" && at->second.verdict.empty()) {
+    const bool first = at->second.verdict.empty();
+    if (raw.kind == "facts.gathered" && first) {
       INTERLOCK_ASSIGN_OR_RETURN(const Opened opened, Open(raw.index, at->second));
       at->second.input["facts"] = StatedFacts(opened.JsonAt(body, "facts"));
     }
-    if (raw.kind == "call.decided" && at->second.verdict.empty()) {
-      return Decided(raw.index, entry, body, at->second);
-    }
+    if (raw.kind == "call.decided" && first) return Decided(raw.index, entry, body, at->second);
+    if (raw.kind == "call.decided") return DecidedAgain(raw.index, body, at->second);
     Ended(raw.kind, body, at->second);
     return core::OkStatus();
   }
@@ -195,7 +197,7 @@ class Reader {
     INTERLOCK_ASSIGN_OR_RETURN(const Opened opened, Open(index, one));
     if (one.run.empty()) {
       const Json context = opened.JsonAt(body, "context");
-      base_ = {{"session", Json::object()}};
+      base_ = {{"agent", ""}, {"session", Json::object()}};
       if (context.is_object()) {
         if (Member(context, "session").is_object()) base_["session"] = context["session"];
         TakeWho(context);
@@ -216,24 +218,53 @@ class Reader {
   core::Status Decided(std::uint64_t index, const Json& entry, const Json& body,
                        RecordedDecision& one) {
     INTERLOCK_ASSIGN_OR_RETURN(const Opened opened, Open(index, one));
-    one.verdict = Text(body, "effect");
-    one.code = Text(body, "code");
-    one.asked_by = AskedBy(body);
+    const Json decision = opened.JsonAt(body, "decision");
+    Verdict(body, decision, one);
     one.time_us = Int(entry, "time_us");
-    one.input["now"] = one.time_us;
+    one.input["now"] = body.contains("now_us") ? Int(body, "now_us") : one.time_us;
+    // Entries of before tell neither.
+    if (body.contains("now_us")) one.input["untrusted"] = Flag(body, "untrusted");
     const Json args = opened.JsonAt(body, "args");
     if (args.is_object()) one.input["args"] = args;
     const Json labels = opened.JsonAt(body, "labels");
     if (labels.is_object()) one.input["labels"] = StatedLabels(labels);
-    const Json decision = opened.JsonAt(body, "decision");
-    if (decision.is_object()) one.input["used"] = StatedBalances(decision);
+    if (decision.is_object()) {
+      one.bundle = Text(decision, "bundle");
+      one.digest = Text(decision, "input");
+      StateReads(decision, one.input);
+    }
+    if (!one.undecidable.empty()) return core::OkStatus();
     if (!one.input["args"].is_object()) one.undecidable = "its arguments were not canonical";
+    if (!body.contains("decision")) {
+      one.undecidable = "the gate refused it before any policy (" + one.code + ")";
+    }
     return core::OkStatus();
+  }
+
+  // What rules changed was decided again; what was parked is another decision.
+  core::Status DecidedAgain(std::uint64_t index, const Json& body, RecordedDecision& one) {
+    if (one.verdict != "modify" || Int(body, "round") == 0) return core::OkStatus();
+    INTERLOCK_ASSIGN_OR_RETURN(const Opened opened, Open(index, one));
+    Verdict(body, opened.JsonAt(body, "decision"), one);
+    return core::OkStatus();
+  }
+
+  // The policy's own word, apart from what the gate had against the call.
+  static void Verdict(const Json& body, const Json& decision, RecordedDecision& one) {
+    one.verdict = Text(body, "effect");
+    one.code = Text(body, "code");
+    one.asked_by = AskedBy(body);
+    const bool rounds = one.code.starts_with("MODIFY_");  // the policy's own doing
+    if (!decision.is_object() || rounds || one.code == Text(decision, "code")) return;
+    one.gate = one.code;
+    one.verdict = Text(decision, "verdict");
+    one.code = Text(decision, "code");
   }
 
   static void Ended(const std::string& kind, const Json& body, RecordedDecision& one) {
     if (kind == "approval.granted" && Member(body, "complete") != false) one.granted = true;
     if (kind == "approval.rejected") one.rejected = true;
+    if (kind == "call.intended") one.effect = Text(body, "effect");
     const Json money = Member(body, "money");
     if (kind != "call.outcome" || !money.is_object()) return;
     one.currency = Text(money, "currency");

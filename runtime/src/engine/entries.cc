@@ -170,12 +170,14 @@ Draft DraftDecided(const CallIdentity& id, const Sealer& sealer, const DecidedFi
   if (fields.labels != nullptr) {
     body.Raw("labels", sealer.JsonText(draft, core::CanonicalJson(LabelsJson(*fields.labels))));
   }
+  if (decision != nullptr) body.Int("now_us", fields.now_us);
   // The digest of the input stands in the sealed decision: unsalted, it would let guesses at
   // content be tried after an erasure.
   if (decision != nullptr) body.Raw("reads", ReadsJson(decision->reads, sealer.keys()));
   body.Int("round", fields.round);
   if (decision != nullptr) body.Raw("rules", RulesJson(decision->rules));
   if (!fields.say.empty()) body.Raw("say", sealer.Text(draft, fields.say));
+  if (decision != nullptr && fields.untrusted) body.Bool("untrusted", true);
   if (fields.window_ms > 0) body.Int("window_ms", fields.window_ms);
   body.Close();
   if (decision != nullptr) Cite(draft, core::DigestName(decision->bundle_id));

@@ -128,7 +128,10 @@ struct DecidedFields {
   std::string_view args;                         // canonical text; empty for "refuse"
   int round = 0;
   std::int64_t window_ms = 0;                  // how far back counters were counted
-  const policies::LabelMap* labels = nullptr;  // null: nothing that would have to be said
+  const policies::LabelMap* labels = nullptr;  // of the arguments; null: they have none
+  // Of the decision's input, with `decision` only.
+  std::int64_t now_us = 0;
+  bool untrusted = false;
 };
 Draft DraftDecided(const CallIdentity& id, const Sealer& sealer, const DecidedFields& fields);
 

@@ -154,13 +154,13 @@ std::string_view DecidedArgs(const Ticket& ticket) {
   return ticket.args.text == ticket.id.args_text ? std::string_view() : ticket.args.text;
 }
 
-// Null when every argument is trusted and bears no tag.
+// All that the rules saw: who reads the entry decides again by it.
 const policies::LabelMap* LabelsToRecord(const Ticket& ticket) {
-  const auto& all = ticket.labels.all();
-  const bool any = std::any_of(all.begin(), all.end(), [](const auto& one) {
-    return !one.second.trusted || !one.second.tags.empty();
-  });
-  return any ? &ticket.labels : nullptr;
+  return ticket.reads == nullptr ? nullptr : &ticket.labels;
+}
+
+bool FlowUntrusted(const Ticket& ticket) {
+  return ticket.reads != nullptr && ticket.reads->untrusted();
 }
 
 }  // namespace
@@ -175,7 +175,9 @@ Draft Gate::DecidedDraft(const Ticket& ticket, std::string_view verdict) const {
                        .args = DecidedArgs(ticket),
                        .round = ticket.round,
                        .window_ms = decided ? ticket.window_ms : 0,
-                       .labels = decided ? LabelsToRecord(ticket) : nullptr});
+                       .labels = decided ? LabelsToRecord(ticket) : nullptr,
+                       .now_us = ticket.now_us,
+                       .untrusted = FlowUntrusted(ticket)});
 }
 
 // Rule 14: every demand is met by an approval that was given for these arguments, this tool and
@@ -244,7 +246,11 @@ core::Status Gate::ApplyModification(Ticket& ticket) {
                                          .say = "",
                                          .decision = &ticket.decision,
                                          .args = ticket.args.text,
-                                         .round = ticket.round}));
+                                         .round = ticket.round,
+                                         .window_ms = ticket.window_ms,
+                                         .labels = LabelsToRecord(ticket),
+                                         .now_us = ticket.now_us,
+                                         .untrusted = FlowUntrusted(ticket)}));
   if (ticket.round >= kRoundsMax) {
     ticket.code = "MODIFY_LOOP";
     return core::FailedPrecondition("The policy changes this call again and again.");
@@ -355,7 +361,7 @@ policies::DecisionInput Gate::InputOf(const Ticket& ticket,
   input.session = ticket.id.session.get();
   input.facts = &ticket.facts;
   input.now_us = ticket.now_us;
-  input.flow_untrusted = ticket.reads != nullptr && ticket.reads->untrusted();
+  input.flow_untrusted = FlowUntrusted(ticket);
   input.labels = ticket.reads == nullptr ? nullptr : &ticket.labels;
   input.state = &state;
   return input;

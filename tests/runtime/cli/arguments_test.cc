@@ -52,6 +52,7 @@ INSTANTIATE_TEST_SUITE_P(
         BadLine{{"audit", "verify", "/nonexistent/folder"}, "no audit.db in `/nonexistent/folder`"},
         BadLine{{"policy", "check", "/nonexistent/folder"}, "/nonexistent/folder"},
         BadLine{{"policy", "explain", ".", "--tool", "t"}, "--args"},
+        BadLine{{"policy", "explain", ".", "--call", "c", "--tool", "t"}, "not both"},
         BadLine{{"sandbox", "exec", "--level", "perfect", "--", "/bin/true"}, "perfect"},
         BadLine{{"sandbox", "exec", "--mount", "relative", "--", "/bin/true"}, "/HOST[:/BOX][:rw]"},
         BadLine{{"eval", "/nonexistent.yaml", "--data", "/tmp", "--cases", "c"},
