@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <charconv>
+#include <optional>
 #include <set>
 
 #include "case_space.h"
@@ -22,6 +23,7 @@ struct FuzzedTool {
   std::string effect{};
   core::Json schema{};
   CaseSpace space{};
+  std::vector<std::string> invariants{};                    // that are about it
   std::vector<std::string> paths{};                         // of space.values
   std::vector<std::pair<std::string, core::Json>> facts{};  // their result schemas
 };
@@ -52,6 +54,9 @@ class Fuzzer {
       const FuzzedTool& tool = tools_[chooser_.Below(tools_.size())];
       Try(tool, MakeCase(tool));
     }
+    for (const Invariant& one : engine_->program().invariants()) {
+      if (!met_.contains(one.rule.id)) NotMet(one);
+    }
     std::sort(report_.broken.begin(), report_.broken.end(),
               [](const BrokenInvariant& a, const BrokenInvariant& b) {
                 return a.invariant < b.invariant;
@@ -63,6 +68,15 @@ class Fuzzer {
   void Fail(std::string code, std::string message) {
     report_.errors.push_back(
         {.severity = "error", .code = std::move(code), .message = std::move(message)});
+  }
+
+  void NotMet(const Invariant& invariant) {
+    report_.errors.push_back({.file = invariant.rule.place.file,
+                              .line = invariant.rule.place.line,
+                              .severity = "error",
+                              .code = "NOT_MET",
+                              .message = "invariant `" + invariant.rule.id +
+                                         "` met no call: give --tools, or a test of such a tool"});
   }
 
   const KnownTool* Known(const std::string& name) const {
@@ -87,12 +101,13 @@ class Fuzzer {
       const KnownTool* known = Known(name);
       std::string effect = known != nullptr ? known->effect : stated[name];
       if (effect.empty()) effect = "write";
-      const auto& invariants = engine_->program().invariants();
-      const bool about = std::any_of(
-          invariants.begin(), invariants.end(),
-          [&](const Invariant& one) { return engine_->program().Applies(one.rule, name, effect); });
-      if (name.empty() || !about) continue;
       FuzzedTool tool{.name = name, .effect = effect};
+      for (const Invariant& one : engine_->program().invariants()) {
+        if (engine_->program().Applies(one.rule, name, effect)) {
+          tool.invariants.push_back(one.rule.id);
+        }
+      }
+      if (name.empty() || tool.invariants.empty()) continue;
       if (known != nullptr) tool.schema = known->input_schema;
       AddRules(engine_->program(), name, effect, tool.space);
       AddInvariants(engine_->program(), name, effect, tool.space);
@@ -231,13 +246,20 @@ class Fuzzer {
 
   // The invariants that the case breaks, and what was decided.
   std::vector<Breach> BreachesOf(const core::Json& stated, const std::string& tool,
-                                 Decision* decided) {
+                                 std::optional<Decision>* decided) {
     const StatedCase one(*bundle_, stated, tool);
     if (!one.problem().empty()) return {};
     Decision decision = engine_->Decide(one.input());
     std::vector<Breach> breaches = engine_->Breaches(one.input(), decision);
     if (decided != nullptr) *decided = std::move(decision);
     return breaches;
+  }
+
+  // A made-up call that could not be decided shows nothing.
+  void Count(const FuzzedTool& tool, const Decision& decision) {
+    ++report_.calls;
+    ++report_.verdicts[std::string(VerdictName(decision.verdict))];
+    met_.insert(tool.invariants.begin(), tool.invariants.end());
   }
 
   static std::string Said(const Decision& decision) {
@@ -247,10 +269,9 @@ class Fuzzer {
   }
 
   void Try(const FuzzedTool& tool, const core::Json& stated) {
-    Decision decision;
+    std::optional<Decision> decision;
     const std::vector<Breach> breaches = BreachesOf(stated, tool.name, &decision);
-    ++report_.calls;
-    ++report_.verdicts[std::string(VerdictName(decision.verdict))];
+    if (decision) Count(tool, *decision);
     for (const Breach& breach : breaches) {
       const std::string& id = breach.invariant->rule.id;
       if (!found_.insert(id).second) continue;
@@ -264,9 +285,9 @@ class Fuzzer {
                              .file = breach.invariant->rule.place.file,
                              .line = breach.invariant->rule.place.line,
                              .witness = Shrink(stated, tool.schema, still)};
-      Decision last;
+      std::optional<Decision> last;
       BreachesOf(broken.witness, tool.name, &last);
-      broken.verdict = Said(last);
+      if (last) broken.verdict = Said(*last);
       report_.broken.push_back(std::move(broken));
     }
   }
@@ -279,6 +300,7 @@ class Fuzzer {
   std::vector<FuzzedTool> tools_;
   std::vector<std::int64_t> numbers_;
   std::set<std::string> found_;
+  std::set<std::string> met_;  // invariants that a decided call was about
   FuzzReport report_;
 };
 

@@ -109,6 +109,13 @@ struct Group {
   bool refused = false;
 };
 
+// A call of unknown effect may.
+bool MayCost(const Group& group) {
+  return std::any_of(group.granted.begin(), group.granted.end(), [](const RecordedDecision* one) {
+    return !one->currency.empty() || (one->effect != "read" && one->effect != "write");
+  });
+}
+
 std::optional<Suggestion> SuggestionOf(const std::string& tool, const std::string& rule,
                                        const Group& group) {
   std::map<std::string, Argument> arguments;
@@ -118,17 +125,24 @@ std::optional<Suggestion> SuggestionOf(const std::string& tool, const std::strin
     for (const auto& [name, value] : args->items()) Look(value, arguments[name]);
   }
   std::vector<Bound> bounds;
+  std::string unbound;
   for (const auto& [name, argument] : arguments) {
-    if (auto bound = BoundOf(name, argument, group.granted.size()))
+    if (auto bound = BoundOf(name, argument, group.granted.size())) {
       bounds.push_back(*std::move(bound));
+    } else {
+      unbound += "-- any value: " + LuaText("args." + name) + "\n";
+    }
   }
   if (bounds.empty()) return std::nullopt;  // it would be for any call of the tool
+  // Where money or content may go is not left to whoever fills an argument in.
+  if (!unbound.empty() && MayCost(group)) return std::nullopt;
   Suggestion out{
       .rule = rule, .tool = tool, .granted = group.granted.size(), .policy = "", .tests = ""};
   const std::string short_name = rule.substr(rule.find('/') + 1);
   out.policy = "-- " + std::to_string(out.granted) + " of " + std::to_string(out.granted) +
                " demands were granted. Who may loosen it signs here: owner, ticket and end.\n" +
-               "exception \"usual-" + short_name + "\" {\n  rule = " + LuaText(rule) +
+               unbound + "exception " + LuaText("usual-" + short_name) +
+               " {\n  rule = " + LuaText(rule) +
                ", owner = \"?\", ticket = \"?\", expires = \"?\",\n  on = " + LuaText(tool) +
                ",\n  where = {\n";
   const core::Json& input = group.granted.front()->input;

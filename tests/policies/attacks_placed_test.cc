@@ -1,17 +1,12 @@
 // The attacks L01 to L33 where a rule makes arguments, amounts and texts, and where it looks at
 // what came back: inside of modify, reserve, limit and detectors, and in rules about messages,
 // results and answers. attacks_test.cc has them in plain rules.
-#include <ctime>
-
+#include "attack_time.h"
 #include "policies/content.h"
 #include "policy_fixture.h"
 
 namespace interlock::policies {
 namespace {
-
-// Of the processor, so that a busy machine changes nothing. The target is 50 ms; a sanitizer needs
-// more.
-constexpr double kSlackMs = 400;
 
 struct Payload {
   const char* id;
@@ -41,7 +36,7 @@ std::vector<Payload> Payloads() {
           {"L21", value("return debug.getregistry()"), "RULE_ERROR"},
           {"L22", value("collectgarbage(\"stop\")"), "RULE_ERROR"},
           {"L23", value("return os.execute(\"true\")"), "RULE_ERROR"},
-          {"L24", value("local function f(n) return 1 + f(n + 1) end return f(1)"), "RULE_ERROR"},
+          {"L24", value("local function f(n) return 1 + f(n + 1) end return f(1)"), "FUEL"},
           {"L25", value("error(string.rep(\"x\", 60000))"), "RULE_ERROR"},
           {"L27", value("return rawset(c, \"user\", \"root\")"), "RULE_ERROR"},
           {"L30a", "0/0", "RULE_ERROR"},
@@ -49,11 +44,6 @@ std::vector<Payload> Payloads() {
           {"L31a", "allow", "RULE_ERROR"},
           {"L31b", "setmetatable", "RULE_ERROR"},
           {"L31c", value("local t = {} t[1] = t return t"), "RULE_ERROR"}};
-}
-
-bool OneOf(const std::string& code, const char* expected) {
-  // Deep recursion may meet either bound first.
-  return code == expected || (std::string(expected) == "RULE_ERROR" && code == "FUEL");
 }
 
 constexpr char kHead[] =
@@ -66,10 +56,6 @@ std::string Placed(const std::string& around, const std::string& expression) {
   return around.substr(0, at) + expression + around.substr(at + 1);
 }
 
-double CpuMs() {
-  return 1000 * static_cast<double>(std::clock()) / static_cast<double>(CLOCKS_PER_SEC);
-}
-
 // Every payload at one place of a rule about calls: denied in time with its code, beside an allow,
 // and the same again.
 void ExpectStoppedAt(const std::string& around) {
@@ -79,11 +65,11 @@ void ExpectStoppedAt(const std::string& around) {
         PolicyText(kHead + ("on(\"*\", \"r\", function(c) " + Placed(around, payload.expression)) +
                    " end)\n" + kAllowAll));
     ASSERT_TRUE(engine.ok()) << core::Message(engine.status());
-    const double start = CpuMs();
+    const double start = ThreadMs();
     const Decision decision = DecideWith(**engine, {});
-    EXPECT_LT(CpuMs() - start, kSlackMs);
+    EXPECT_LT(ThreadMs() - start, kAttackMs);
     EXPECT_EQ(decision.verdict, Verdict::kDeny);
-    EXPECT_TRUE(OneOf(decision.code, payload.code)) << decision.code;
+    EXPECT_EQ(decision.code, payload.code);
     ASSERT_NE(FiredBy(decision, "p/r"), nullptr);
     EXPECT_LE(FiredBy(decision, "p/r")->because.size(), 1024u);
     EXPECT_EQ(FiredBy(decision, "p/r")->because.find("0x"), std::string::npos);
@@ -133,11 +119,11 @@ void ExpectWithheldAt(RulePhase phase, const std::string& selector) {
     input.session = &call.session;
     input.content = &content;
     input.state = &call.state;
-    const double start = CpuMs();
+    const double start = ThreadMs();
     const ContentDecision decision = DecideContent(**engine, input);
-    EXPECT_LT(CpuMs() - start, kSlackMs);
+    EXPECT_LT(ThreadMs() - start, kAttackMs);
     EXPECT_EQ(decision.decision.verdict, Verdict::kDeny);
-    EXPECT_TRUE(OneOf(decision.decision.code, payload.code)) << decision.decision.code;
+    EXPECT_EQ(decision.decision.code, payload.code);
     EXPECT_TRUE(decision.content.is_null()) << "what is withheld is not handed on";
   }
 }
@@ -150,33 +136,31 @@ TEST(PlacedAttacks, AboutMessagesResultsAndAnswers) {
 
 // What comes back is a stranger's text: big, deep or broken, it is looked at within bounds.
 TEST(PlacedAttacks, HostileResultsAreLookedAtWithinBounds) {
-  std::vector<std::pair<const char*, core::Json>> results;
-  results.emplace_back("many digits", std::string(200'000, '4'));
-  results.emplace_back("many addresses", [] {
-    std::string text;
-    for (int i = 0; i < 20'000; ++i) text += "a@b.example ";
-    return text;
-  }());
-  results.emplace_back("many begun keys", [] {
-    std::string text;
-    for (int i = 0; i < 20'000; ++i) text += "ghp_AKIA-----BEGIN ";
-    return text;
-  }());
-  results.emplace_back("zero width", [] {
-    std::string text;
-    for (int i = 0; i < 30'000; ++i) text += "\xE2\x80\x8B\xE2\x80\x8D";
-    return text;
-  }());
-  results.emplace_back("broken bytes", std::string(100'000, '\x80'));
+  const auto many = [](int times, const std::string& text) {
+    std::string out;
+    for (int i = 0; i < times; ++i) out += text;
+    return out;
+  };
   core::Json deep = "x";
   for (int i = 0; i < 200; ++i) deep = core::Json::array({deep});
-  results.emplace_back("deep", deep);
+  struct Hostile {
+    const char* name;
+    core::Json result;
+    const char* code;
+  };
+  const std::vector<Hostile> results = {
+      {"many digits", std::string(200'000, '4'), "FUEL"},
+      {"many addresses", many(20'000, "a@b.example "), "FUEL"},
+      {"many begun keys", many(20'000, "ghp_AKIA-----BEGIN "), "FUEL"},
+      {"zero width", many(30'000, "\xE2\x80\x8B\xE2\x80\x8D"), "FUEL"},
+      {"broken bytes", std::string(100'000, '\x80'), "OK"},
+      {"deep", deep, "OK"}};
   const auto engine = MakeEngine(PolicyText(
       "on(result(\"*\"), \"r\", function(c) if has_secret(c.result) or has_pii(c.result) or "
       "has_injection(c.result) then return deny { code = \"SEEN\" } end end)\n"));
   ASSERT_TRUE(engine.ok()) << core::Message(engine.status());
   const TestCall call;
-  for (const auto& [name, result] : results) {
+  for (const auto& [name, result, code] : results) {
     SCOPED_TRACE(name);
     const core::Json content = {{"body", result}};
     DecisionInput input;
@@ -185,11 +169,10 @@ TEST(PlacedAttacks, HostileResultsAreLookedAtWithinBounds) {
     input.args = &call.args;
     input.content = &content;
     input.state = &call.state;
-    const double start = CpuMs();
+    const double start = ThreadMs();
     const ContentDecision decision = DecideContent(**engine, input);
-    EXPECT_LT(CpuMs() - start, kSlackMs);
-    const std::string& code = decision.decision.code;
-    EXPECT_TRUE(code == "SEEN" || code == "FUEL" || code == "RULE_ERROR" || code == "OK") << code;
+    EXPECT_LT(ThreadMs() - start, kAttackMs);
+    EXPECT_EQ(decision.decision.code, code);
     const ContentDecision again = DecideContent(**engine, input);
     EXPECT_EQ(CanonicalDecision(again.decision), CanonicalDecision(decision.decision));
   }

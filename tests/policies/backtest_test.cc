@@ -221,6 +221,31 @@ TEST(Suggest, WhatIsAlwaysGrantedBecomesAnExceptionWhoseTestsHold) {
   }
 }
 
+TEST(Suggest, SaysWhatAnExceptionWouldLeaveOpenAndNeverForMoneyOrEgress) {
+  auto calls = Granted(12);
+  for (std::size_t i = 0; i < calls.size(); ++i) {
+    calls[i].input["args"]["note"] = "note " + std::to_string(i);
+    calls[i].currency.clear();
+    calls[i].effect = "write";
+  }
+  const auto suggested = SuggestExceptions(calls, {.least = 10});
+  ASSERT_EQ(suggested.size(), 1u);
+  EXPECT_NE(suggested[0].policy.find("-- any value: \"args.note\"\n"), std::string::npos);
+  calls[3].effect = "egress";
+  EXPECT_TRUE(SuggestExceptions(calls, {.least = 10}).empty());
+  calls[3].effect = "";
+  EXPECT_TRUE(SuggestExceptions(calls, {.least = 10}).empty()) << "it may have been either";
+}
+
+TEST(Suggest, ANameOfARecordIsNoCode) {
+  auto calls = Granted(12);
+  for (RecordedDecision& one : calls) one.asked_by = {"pay/a\" } os.exit() --"};
+  const auto suggested = SuggestExceptions(calls, {.least = 10});
+  ASSERT_EQ(suggested.size(), 1u);
+  EXPECT_NE(suggested[0].policy.find("exception \"usual-a\\\" } os.exit() --\" {\n"),
+            std::string::npos);
+}
+
 TEST(Suggest, NothingIsSuggestedAfterARefusalOrTooFewOrWithoutABound) {
   EXPECT_TRUE(SuggestExceptions(Granted(9), {.least = 10}).empty());
   auto refused = Granted(12);

@@ -83,6 +83,17 @@ TEST(PolicyFuzz, NothingToKeepIsAnError) {
   EXPECT_EQ(report.errors[0].code, "NO_INVARIANTS");
 }
 
+TEST(PolicyFuzz, AnInvariantThatMeetsNoCallIsAnError) {
+  const FuzzReport report =
+      Fuzz(std::string(kAllowUnder) + kFunction +
+               "invariant \"mail\" { on = effect \"egress\", never = \"allow\" }\n",
+           50);
+  ASSERT_EQ(report.errors.size(), 1u);
+  EXPECT_EQ(report.errors[0].code, "NOT_MET");
+  EXPECT_NE(report.errors[0].message.find("`p/mail`"), std::string::npos);
+  EXPECT_FALSE(report.passed());
+}
+
 TEST(Invariants, AreCheckedAtLoadAndChangeNoDecision) {
   EXPECT_NE(LoadError(PolicyText("invariant \"x\" { never = \"alow\" }")), "");
   EXPECT_NE(LoadError(PolicyText("invariant \"x\" { never = 5 }")), "");

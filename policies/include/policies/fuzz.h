@@ -32,7 +32,9 @@ struct FuzzReport {
   std::size_t invariants = 0;             // of the bundle
   std::size_t calls = 0;                  // decided
   std::map<std::string, std::size_t> verdicts{};
-  std::vector<Finding> errors{};  // NO_INVARIANTS, NO_TOOLS, a test file that does not load
+  // NO_INVARIANTS, NO_TOOLS, NOT_MET (an invariant that no decided call was about), a test file
+  // that does not load
+  std::vector<Finding> errors{};
 
   bool passed() const { return errors.empty() && broken.empty(); }
 };

@@ -4,7 +4,13 @@ policy "two_person" { version = "1", owner = "risk", tools = { "*" }, default = 
 
 -- `quorum` counts people, not roles, and whoever asked for the run is none of them.
 local TWO = { "role:manager", "role:finance", "role:approver" }
-local GONE_FOR_GOOD = { "*.delete", "*.delete_*", "*.drop", "*.drop_*", "*.purge", "*.purge_*", "*.close_account" }
+-- With and without a name of their server before them.
+local GONE_FOR_GOOD = {
+  "delete", "delete_*", "*.delete", "*.delete_*", "*_delete", "*_delete_*",
+  "drop", "drop_*", "*.drop", "*.drop_*", "*_drop", "*_drop_*",
+  "purge", "purge_*", "*.purge", "*.purge_*", "*_purge", "*_purge_*",
+  "close_account", "*.close_account", "*_close_account",
+}
 
 on(effect "money", "large-sums", { doc = "Above 500, two people." }, function(c)
   if present(c.args, "amount") and money_of(c.args.amount, "USD") > usd(500) then
@@ -25,6 +31,10 @@ rule "gone-for-good" {
   examples = {
     { tool = "customers.delete", effect = "write", args = { id = "c1" }, expect = "ask" },
     { tool = "tables.drop_column", effect = "write", args = {}, expect = "ask" },
+    { tool = "delete_account", effect = "write", args = {}, expect = "ask" },
+    { tool = "drive_delete_file", effect = "write", args = {}, expect = "ask" },
+    { tool = "cache_purge", effect = "write", args = {}, expect = "ask" },
+    { tool = "close_account", effect = "write", args = {}, expect = "ask" },
   },
 }
 

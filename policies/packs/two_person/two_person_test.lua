@@ -13,4 +13,6 @@ pay("a cent more needs two people then", 50.01, { untrusted = true, expect = "as
 pay("and is left alone without it", 50.01, { expect = "deny", code = "DEFAULT_DENY" })
 
 test "deleting needs two people" { tool = "customers.delete", effect = "write", args = { id = "c1" }, expect = "ask", rule = "two_person/gone-for-good" }
+test "a name without a dot hides nothing" { tool = "crm_delete", effect = "write", args = {}, expect = "ask", rule = "two_person/gone-for-good" }
+test "a word that only begins so is another" { tool = "dropdown.list", effect = "read", args = {}, expect = "deny", code = "DEFAULT_DENY" }
 test "changing does not" { tool = "customers.update", effect = "write", args = { id = "c1" }, expect = "deny", code = "DEFAULT_DENY" }

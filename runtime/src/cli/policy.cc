@@ -68,7 +68,7 @@ int Check(Session& session, const CheckOptions& options) {
   const Io& io = session.io;
   if (!options.sarif.empty()) {
     const core::Status written =
-        WriteText(options.sarif, Sarif(*findings, options.folder).dump(1) + "\n");
+        WriteText(options.sarif, PrettyJson(Sarif(*findings, options.folder)) + "\n");
     if (!written.ok()) return Fail(session, written);
   }
   const auto count = [&](std::string_view severity) {

@@ -64,6 +64,10 @@ void PrintFindings(const Io& io, const std::vector<policies::Finding>& findings)
   }
 }
 
+std::string PrettyJson(const core::Json& value) {
+  return value.dump(1, ' ', false, core::Json::error_handler_t::replace);
+}
+
 core::Status WriteText(const std::string& path, const std::string& text) {
   if (path.ends_with(".lua")) {
     return core::FailedPrecondition("`" + path + "` would be a policy; name another file");

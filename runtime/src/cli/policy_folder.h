@@ -32,6 +32,9 @@ core::StatusOr<std::shared_ptr<const policies::Bundle>> LoadBundle(
 core::Json FindingsJson(const std::vector<policies::Finding>& findings);
 void PrintFindings(const Io& io, const std::vector<policies::Finding>& findings);
 
+// Over several lines, for files and people. What is no UTF-8 is shown as U+FFFD.
+std::string PrettyJson(const core::Json& value);
+
 // Of a report: replaces a file whole, but no policy. Errors: kFailedPrecondition, kUnavailable,
 // naming it.
 core::Status WriteText(const std::string& path, const std::string& text);

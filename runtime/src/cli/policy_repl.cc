@@ -4,6 +4,7 @@
 #include <ostream>
 
 #include "cli/policy_record.h"
+#include "config/utf8.h"
 #include "policies/explain.h"
 #include "policies/flip.h"
 
@@ -62,6 +63,7 @@ class Repl {
 
  private:
   core::Status Do(const std::string& line) {
+    if (!IsUtf8(line)) return core::InvalidArgument("a line of other than UTF-8 text");
     const std::size_t equals = line.find('=');
     const std::string word = Trim(line.substr(0, equals));
     if (equals != std::string::npos) return Set(word, Trim(line.substr(equals + 1)));
@@ -102,7 +104,7 @@ class Repl {
   }
 
   core::Status Show() {
-    out() << EscapeLines(stated_.dump(1), 0) << '\n';
+    out() << EscapeLines(PrettyJson(stated_), 0) << '\n';
     return core::OkStatus();
   }
 

@@ -183,7 +183,9 @@ void PrintMutants(const Io& io, const policies::MutationReport& report) {
 // The decisions kept in the folder; null where there are none yet.
 core::StatusOr<core::Json> ReadGolden(const std::string& path) {
   std::error_code error;
-  if (!std::filesystem::exists(path, error)) return core::Json();
+  const bool is_there = std::filesystem::exists(path, error);
+  if (error) return core::Unavailable("cannot read `" + path + "`: " + error.message());
+  if (!is_there) return core::Json();
   std::ifstream in(path, std::ios::binary);
   std::ostringstream text;
   text << in.rdbuf();
@@ -194,6 +196,14 @@ core::StatusOr<core::Json> ReadGolden(const std::string& path) {
                                  "` is no JSON object; make it anew with --update-golden");
   }
   return golden;
+}
+
+core::Status KeepGolden(const std::string& path, const core::Json& golden) {
+  const std::string text = PrettyJson(golden);
+  if (core::Json::parse(text, nullptr, false) != golden) {
+    return core::InvalidArgument("a test has other than UTF-8 text; `" + path + "` cannot keep it");
+  }
+  return WriteText(path, text + "\n");
 }
 
 // What one invocation looked at, beside the cases.
@@ -222,7 +232,7 @@ core::StatusOr<Ran> RunAll(const TestOptions& options) {
   }
   Ran ran{.cases = policies::RunPolicyTests(bundle, tests, how)};
   if (options.update_golden && ran.cases.passed()) {
-    INTERLOCK_RETURN_IF_ERROR(WriteText(golden_path, ran.cases.golden.dump(1) + "\n"));
+    INTERLOCK_RETURN_IF_ERROR(KeepGolden(golden_path, ran.cases.golden));
   }
   if (options.fuzz > 0) {
     ran.fuzz = policies::FuzzPolicies(bundle, tests, {.calls = options.fuzz, .seed = options.seed});

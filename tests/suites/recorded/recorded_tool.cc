@@ -34,7 +34,8 @@ int main(int argc, char** argv) {
     return Refuse("BAD_RECORD", "arguments and record must be JSON");
   }
   for (const Json& one : recorded) {
-    if (!one.is_object() || one.value("tool", "") != argv[1] || one.value("args", Json()) != args)
+    if (!one.is_object() || one.value("tool", Json()) != argv[1] ||
+        one.value("args", Json()) != args)
       continue;
     if (one.contains("error")) return Refuse("TOOL_ERROR", one["error"].dump());
     std::cout << one.value("result", Json()).dump() << '\n';
