@@ -3,6 +3,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <filesystem>
+
 #include "boxes.h"
 
 namespace interlock::sandbox::test {
@@ -77,6 +79,21 @@ setTimeout(() => {
 }, 5);
 )js"});
   EXPECT_EQ(result.stdout_bytes, "20 sub\n") << Describe(result);
+}
+
+TEST_P(Usable, StaticThreadsChildrenAndFiles) {
+  const std::string program = boxes_->folder().Path("plain");
+  std::filesystem::copy_file(INTERLOCK_PLAIN, program);
+  BoxSpec spec = boxes_->HostileWithWork({});
+  spec.mounts.push_back({program, program, Access::kReadOnly});
+  spec.profile = Profile::kStatic;
+  spec.argv = {program};
+  spec.work_dir = boxes_->folder().work();
+  spec.stdin_bytes = "20";
+  const BoxResult result = boxes_->Run(spec);
+  EXPECT_EQ(result.stdout_bytes, "sum 2470\nchild says sub\nfile 20\n") << Describe(result);
+  EXPECT_EQ(result.kind, EndKind::kExit);
+  EXPECT_EQ(result.value, 0) << result.stderr_bytes;
 }
 
 INSTANTIATE_TEST_SUITE_P(Grounds, Usable, ::testing::ValuesIn(kGrounds),
