@@ -10,6 +10,7 @@
 #include "bpf.h"
 #include "cgroup.h"
 #include "message.h"
+#include "quota.h"
 #include "registry.h"
 #include "seccomp_filter.h"
 #include "wire.h"
@@ -28,6 +29,24 @@ RunRequest Request() {
   request.spec.work_dir = "/shop";
   request.spec.limits.pids = 9;
   return request;
+}
+
+TEST(Counting, GetsATwentiethOfTheTimeAfterABurst) {
+  CountBudget budget;
+  std::int64_t now = 1'000'000'000;
+  std::int64_t counted = 0;
+  for (const std::int64_t end = now + 60'000'000; now < end;) {
+    if (budget.Allows(now)) {
+      now += 30'000;
+      counted += 30'000;
+      budget.Spend(now, 30'000);
+    } else {
+      EXPECT_GT(budget.free_at_us(), now);
+      now = budget.free_at_us();
+    }
+  }
+  EXPECT_NEAR(static_cast<double>(counted), 60e6 / 20 + 100'000, 35'000);
+  EXPECT_TRUE(budget.Allows(now + 2'000'000)) << "a rest earns it again";
 }
 
 TEST(Wire, RunComesBackAsItWas) {

@@ -174,10 +174,10 @@ bool Box::has_quota() const {
                      [](const WritableFolder& folder) { return folder.quota.bytes > 0; });
 }
 
-std::string Box::OverQuotas() const {
+std::string Box::OverQuotas(CountBudget& counting) const {
   for (const WritableFolder& folder : folders) {
     if (folder.quota.bytes == 0) continue;
-    std::string line = OverQuota(folder.fd.get(), folder.path, folder.quota);
+    std::string line = OverQuota(folder.fd.get(), folder.path, folder.quota, counting);
     if (!line.empty()) return line;
   }
   return "";
@@ -185,12 +185,13 @@ std::string Box::OverQuotas() const {
 
 // Nothing of the box runs any more: what it left is final. A program that passed a quota between
 // two counts and has ended well has ended well; the next one is refused.
-void Box::BlameQuotas(BoxResult& result) const {
-  const std::string over = decided_ == EndKind::kDisk ? "" : OverQuotas();
-  if (over.empty()) return;
+void Box::BlameQuotas(BoxResult& result, CountBudget& counting) const {
   const bool coped = result.kind == EndKind::kExit && result.value == 0;
   const bool failed = result.kind == EndKind::kExit || result.kind == EndKind::kSignal;
-  if (failed && !coped) result.kind = EndKind::kDisk;
+  if (coped || !failed) return;
+  const std::string over = OverQuotas(counting);
+  if (over.empty()) return;
+  result.kind = EndKind::kDisk;
   result.detail += (result.detail.empty() ? "" : "; ") + over;
 }
 
@@ -205,7 +206,7 @@ void Box::BlameLeavings(BoxResult& result) const {
   }
 }
 
-BoxResult Box::Result() {
+BoxResult Box::Result(CountBudget& counting) {
   BoxResult result;
   CgroupUsage usage;
   if (group != nullptr) usage = group->Usage();
@@ -217,7 +218,7 @@ BoxResult Box::Result() {
   result.wall_us = start_us == 0 ? 0 : MonotonicMicros() - start_us;
   Conclude(result, usage);
   if (start_us != 0) {
-    BlameQuotas(result);
+    BlameQuotas(result, counting);
     BlameLeavings(result);
   }
   result.stdout_bytes = std::move(out.kept);

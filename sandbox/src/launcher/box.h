@@ -8,6 +8,7 @@
 
 #include "cgroup.h"
 #include "plan.h"
+#include "quota.h"
 #include "steering.h"
 
 namespace interlock::sandbox {
@@ -49,10 +50,10 @@ class Box {
   // Its set-up went wrong.
   bool failed() const { return failed_.has_value(); }
   // One line when a folder holds more than its quota.
-  std::string OverQuotas() const;
+  std::string OverQuotas(CountBudget& counting) const;
   bool has_quota() const;
   // After init was reaped and the pipes are drained.
-  BoxResult Result();
+  BoxResult Result(CountBudget& counting);
 
   const unsigned slot;
   const BoxPlan plan;
@@ -85,7 +86,7 @@ class Box {
  private:
   void TakeReport(const Report& report);
   void BlameLimit(BoxResult& result, const CgroupUsage& usage) const;
-  void BlameQuotas(BoxResult& result) const;
+  void BlameQuotas(BoxResult& result, CountBudget& counting) const;
   void BlameLeavings(BoxResult& result) const;
   void Conclude(BoxResult& result, const CgroupUsage& usage) const;
 

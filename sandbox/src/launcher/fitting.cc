@@ -18,7 +18,7 @@ Fd HostRoot() { return Fd(::open("/", O_PATH | O_DIRECTORY | O_CLOEXEC)); }
 
 // Invalid with `fitting.problem`. A writable folder goes to `fitting.folders` too.
 Fd OpenMount(int root, const BoxSpec& spec, const Mount& mount, bool namespaces, struct stat& info,
-             Fitting& fitting) {
+             CountBudget& counting, Fitting& fitting) {
   Fd path = OpenPath(root, mount.host_path);
   if (!path.valid() || ::fstat(path.get(), &info) != 0) {
     fitting.problem = "mount `" + mount.host_path + "`: " + std::strerror(errno);
@@ -34,7 +34,7 @@ Fd OpenMount(int root, const BoxSpec& spec, const Mount& mount, bool namespaces,
   }
   if (!CheckSteering(folder, mount, spec, namespaces, fitting.problem)) return Fd();
   if (mount.quota.bytes > 0) {
-    fitting.problem = OverQuota(folder.fd.get(), mount.host_path, mount.quota);
+    fitting.problem = OverQuota(folder.fd.get(), mount.host_path, mount.quota, counting);
     if (!fitting.problem.empty()) {
       fitting.problem += "; make room there, or raise the mount's quota";
       return Fd();
@@ -68,7 +68,7 @@ bool Fitter::OpenIdMapped(const BoxSpec& spec, Fitting& fitting) {
   bool mapped = ground_.privileged && ground_.idmap;
   for (const Mount& mount : spec.mounts) {
     struct stat info {};
-    const Fd path = OpenMount(root.get(), spec, mount, true, info, fitting);
+    const Fd path = OpenMount(root.get(), spec, mount, true, info, counting_, fitting);
     if (!path.valid()) return false;
     if (!mapped) continue;
     const int map = id_maps_.Get(info.st_uid, info.st_gid);
@@ -114,7 +114,7 @@ Fitting Fitter::Without(const RunRequest& request, uid_t own_user) const {
   const Fd root = HostRoot();
   for (const Mount& mount : spec.mounts) {
     struct stat info {};
-    Fd path = OpenMount(root.get(), spec, mount, false, info, fitting);
+    Fd path = OpenMount(root.get(), spec, mount, false, info, counting_, fitting);
     if (path.valid() && mount.host_path != mount.box_path) {
       fitting.problem = "mount `" + mount.host_path + "` cannot appear as `" + mount.box_path +
                         "` at landlock-only: give both the same path, or demand full-nocgroup";

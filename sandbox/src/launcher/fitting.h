@@ -8,6 +8,7 @@
 #include "maker.h"
 #include "mounts.h"
 #include "plan.h"
+#include "quota.h"
 #include "steering.h"
 
 namespace interlock::sandbox {
@@ -24,7 +25,7 @@ struct Fitting {
 // One per launcher; not thread-safe.
 class Fitter {
  public:
-  explicit Fitter(const Ground& ground) : ground_(ground) {}
+  Fitter(const Ground& ground, CountBudget& counting) : ground_(ground), counting_(counting) {}
 
   // Privileged: the box is an unused user, and each mount shows its owner's files as that user's.
   // Where the file system cannot do that, the box is the owner of the first mount that it may
@@ -38,6 +39,7 @@ class Fitter {
   bool OpenIdMapped(const BoxSpec& spec, Fitting& fitting);
 
   const Ground& ground_;
+  CountBudget& counting_;
   IdMaps id_maps_;
 };
 

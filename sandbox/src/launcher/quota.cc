@@ -3,6 +3,7 @@
 #include <dirent.h>
 #include <fcntl.h>
 #include <sys/stat.h>
+#include <time.h>
 
 #include <cerrno>
 #include <cstring>
@@ -10,6 +11,7 @@
 #include <vector>
 
 #include "fd.h"
+#include "process.h"
 
 namespace interlock::sandbox {
 namespace {
@@ -30,6 +32,13 @@ Dir OpenFolder(int at, const char* name) {
 
 bool Beyond(const FolderUse& use, const Quota& quota) {
   return use.bytes > quota.bytes || use.files > quota.files;
+}
+
+// Of this thread.
+std::int64_t CpuMicros() {
+  timespec spent{};
+  ::clock_gettime(CLOCK_THREAD_CPUTIME_ID, &spent);
+  return std::int64_t{spent.tv_sec} * 1'000'000 + spent.tv_nsec / 1000;
 }
 
 bool IsDots(const char* name) {
@@ -56,10 +65,9 @@ FolderUse CountFolder(int folder, const Quota& quota, std::string& problem) {
     }
     struct stat info {};
     if (IsDots(entry->d_name)) continue;
-    // Gone since it was listed: somebody made room.
+    ++use.files;  // also when it goes: who makes and removes names must not keep us here
     if (::fstatat(at, entry->d_name, &info, AT_SYMLINK_NOFOLLOW) != 0) continue;
     if (info.st_dev != root.st_dev) continue;
-    ++use.files;
     use.bytes += std::int64_t{info.st_blocks} * kBlockBytes;
     if (!S_ISDIR(info.st_mode)) continue;
     if (open.size() >= kQuotaDepthMax) {
@@ -77,9 +85,13 @@ FolderUse CountFolder(int folder, const Quota& quota, std::string& problem) {
   return use;
 }
 
-std::string OverQuota(int folder, const std::string& path, const Quota& quota) {
+std::string OverQuota(int folder, const std::string& path, const Quota& quota,
+                      CountBudget& budget) {
+  if (!budget.Allows(MonotonicMicros())) return "";
+  const std::int64_t before = CpuMicros();
   std::string problem;
   const FolderUse use = CountFolder(folder, quota, problem);
+  budget.Spend(MonotonicMicros(), CpuMicros() - before);
   if (!problem.empty()) return "`" + path + "` cannot be counted: " + problem;
   if (use.bytes > quota.bytes) {
     return "`" + path + "` holds more than its quota of " + std::to_string(quota.bytes) + " bytes";

@@ -52,7 +52,7 @@ Server::Server(const ServerOptions& options, const std::array<Filter, kProfiles>
       ground_(ground),
       registry_(options.state_file),
       maker_(ground_, filters),
-      fitter_(ground_),
+      fitter_(ground_, counting_),
       epoll_(::epoll_create1(EPOLL_CLOEXEC)) {
   sigset_t set;
   sigemptyset(&set);
@@ -120,7 +120,7 @@ void Server::Finish(Box& box) {
   if (box.streams) Tell(box);
   const bool called = box.called;
   const std::uint64_t id = box.call_id;
-  BoxResult result = box.Result();
+  BoxResult result = box.Result(counting_);
   if (box.group != nullptr) groups_to_remove_.push_back(std::move(box.group));
   const Fd mounts = std::move(box.mounts);
   boxes_.erase(box.slot);
@@ -438,9 +438,6 @@ void Server::OnTime() {
       box->Kill();
       box->deadline_us = now + kSetupLimitUs;
     }
-    if (box->quota_check_us != 0 && now >= box->quota_check_us) {
-      CountFolders(*box, MonotonicMicros());
-    }
     if (box->start_us != 0 && ground_.cgroups && now >= box->cpu_check_us) {
       const std::int64_t left = box->limits.cpu_ms * 1000 - box->group->CpuMicros();
       box->cpu_check_us = now + std::max(left / kCpus, kCpuCheckMinUs);
@@ -450,18 +447,25 @@ void Server::OnTime() {
       box->Kill();
     }
   }
+  CountFolders(now);
   if (fill_at_us_ != 0 && now >= fill_at_us_) Fill();
 }
 
-// Counting a folder takes the launcher's only thread, so it gets a twentieth of its time at most.
-void Server::CountFolders(Box& box, std::int64_t now) {
-  const std::string over = box.OverQuotas();
-  const std::int64_t taken = MonotonicMicros() - now;
-  box.quota_check_us = now + std::max(kQuotaPauseUs, 20 * taken);
+// Those of the box that waits longest for it, if any does: each gets its turn, however long one
+// takes.
+void Server::CountFolders(std::int64_t now) {
+  Box* due = nullptr;
+  for (auto& [slot, box] : boxes_) {
+    if (!box->called || box->quota_check_us == 0 || now < box->quota_check_us) continue;
+    if (due == nullptr || box->quota_check_us < due->quota_check_us) due = box.get();
+  }
+  if (due == nullptr || !counting_.Allows(now)) return;
+  const std::string over = due->OverQuotas(counting_);
+  due->quota_check_us = MonotonicMicros() + kQuotaPauseUs;
   if (over.empty()) return;
-  box.TakeReports();
-  box.Decide(EndKind::kDisk, over);
-  box.Kill();
+  due->TakeReports();
+  due->Decide(EndKind::kDisk, over);
+  due->Kill();
 }
 
 int Server::TimeToNext() const {
@@ -470,7 +474,9 @@ int Server::TimeToNext() const {
     if (!box->called) continue;
     next = std::min(next, box->deadline_us);
     if (box->start_us != 0 && ground_.cgroups) next = std::min(next, box->cpu_check_us);
-    if (box->quota_check_us != 0) next = std::min(next, box->quota_check_us);
+    if (box->quota_check_us != 0) {
+      next = std::min(next, std::max(box->quota_check_us, counting_.free_at_us()));
+    }
   }
   if (!outgoing_.empty()) next = std::min(next, MonotonicMicros() + 1000);
   if (next == INT64_MAX) return -1;

@@ -16,6 +16,7 @@
 #include "ground.h"
 #include "maker.h"
 #include "message.h"
+#include "quota.h"
 #include "registry.h"
 
 namespace interlock::sandbox {
@@ -63,7 +64,7 @@ class Server {
   void OnMessage(std::string_view bytes, std::vector<Fd>& fds);
   void OnBox(unsigned slot, unsigned what);
   void OnTime();
-  void CountFolders(Box& box, std::int64_t now);
+  void CountFolders(std::int64_t now);
   int TimeToNext() const;
   void Watch(int fd, unsigned slot, unsigned what);
   void Send(std::uint64_t id, BoxResult result);
@@ -76,6 +77,7 @@ class Server {
   const Ground ground_;
   const Registry registry_;
   const Maker maker_;
+  CountBudget counting_;
   Fitter fitter_;
   Fd epoll_;
   Fd signals_;
