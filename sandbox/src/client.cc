@@ -182,6 +182,7 @@ std::uint64_t ProcessLauncher::Run(BoxSpec spec, std::function<void(BoxResult)> 
     input = SealedFile(spec.stdin_bytes);
     if (!input.valid()) why = Errno("make the program's input");
   }
+  const std::shared_ptr<InputPipe> open_input = std::move(spec.input);
   const core::Digest digest = ProfileDigest(
       spec, hello_.capabilities.level, hello_.filter_bytes[static_cast<std::size_t>(spec.profile)]);
   Fd channel;
@@ -211,6 +212,7 @@ std::uint64_t ProcessLauncher::Run(BoxSpec spec, std::function<void(BoxResult)> 
   }
   std::vector<int> fds;
   if (input.valid()) fds.push_back(input.get());
+  if (open_input != nullptr) fds.push_back(open_input->read_end());
   if (channel.valid()) fds.push_back(channel.get());
   // A send that fails means that the launcher is gone: the reader sees its end of file and answers.
   SendMessage(socket_.get(), bytes, fds, 0);

@@ -134,6 +134,7 @@ std::string SpecProblem(const BoxSpec& spec) {
   }
   if (!NormalAbsolute(spec.work_dir)) return "work_dir must be a normal absolute path";
   if (spec.stdin_bytes.size() > kStdinBytesMax) return "stdin is above 1 MiB";
+  if (spec.input != nullptr && !spec.stdin_bytes.empty()) return "give one of stdin and input";
   if (spec.mounts.size() > kMountsMax) return "more than 64 mounts";
   if (spec.destinations.size() > kDestinationsMax) return "more than 16 destinations";
   if (std::string problem = WordsProblem(spec); !problem.empty()) return problem;

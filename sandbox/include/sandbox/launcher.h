@@ -13,6 +13,7 @@
 #include "core/digest.h"
 #include "core/status.h"
 #include "sandbox/address_guard.h"
+#include "sandbox/input_pipe.h"
 
 namespace interlock::sandbox {
 
@@ -80,9 +81,10 @@ struct BoxSpec {
   Level level_min = Level::kFull;
   std::vector<std::string> argv;  // argv[0] is an absolute path inside the box; no shell
   std::vector<std::pair<std::string, std::string>> env;
-  std::vector<Mount> mounts;   // besides /usr, /lib*, /bin, /sbin read-only
-  std::string work_dir = "/";  // inside the box
-  std::string stdin_bytes;     // at most kStdinBytesMax; the program sees a file, then EOF
+  std::vector<Mount> mounts;         // besides /usr, /lib*, /bin, /sbin read-only
+  std::string work_dir = "/";        // inside the box
+  std::string stdin_bytes;           // at most kStdinBytesMax; the program sees a file, then EOF
+  std::shared_ptr<InputPipe> input;  // instead of stdin_bytes, for who writes while it runs
   Limits limits;
   // None: no network at all. Otherwise the program has descriptor 3 (INTERLOCK_NET_FD): it sends
   // `CONNECT host:port` as one message and receives `OK` with a connected stream, or `ERR why`.

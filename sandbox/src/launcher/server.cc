@@ -324,6 +324,10 @@ void Server::Run() {
     Reap();
     StartWaiting();
     if (ending_) KillAll();
+    // What found the queue full: a program that waits for an answer to it writes nothing more.
+    for (auto& [slot, box] : boxes_) {
+      if (box->streams) Tell(*box);
+    }
     Flush();
   }
   while (!outgoing_.empty()) {
