@@ -370,5 +370,61 @@ TEST_F(ToolTest, KeysAreFilledAndSorted) {
   EXPECT_FALSE(tool_->EffectKey({{"args", core::Json::object()}}).ok());
 }
 
+constexpr char kNotes[] = R"(name: notes.search
+description: Finds notes.
+effect: read
+process: {command: [/usr/bin/python3, -I, ./notes.py]}
+mcp: {tool: search, tools_from: notes.json}
+)";
+constexpr char kNotesTools[] =
+    R"({"id":2,"jsonrpc":"2.0","result":{"tools":[{"name":"write"},{"name":"search",)"
+    R"("inputSchema":{"type":"object","required":["q"],"properties":{"q":{"type":"string"}}},)"
+    R"("outputSchema":{"type":"object","required":["found"]}}]}})";
+
+TEST_F(RegistryTest, AToolOfAnMcpServerTakesItsSchemasFromThePinnedList) {
+  Write("notes.yaml", kNotes);
+  Write("notes.json", kNotesTools);
+  const auto registry = Load();
+  ASSERT_TRUE(registry.ok()) << registry.status();
+  const auto tool = (*registry)->Find("notes.search");
+  ASSERT_NE(tool, nullptr);
+  EXPECT_FALSE(tool->ValidateArgs(std::string_view("{}")).ok());
+  EXPECT_TRUE(tool->ValidateArgs(std::string_view(R"({"q": "x"})")).ok());
+  EXPECT_FALSE(tool->ValidateResult(core::Json::object()).ok());
+  EXPECT_EQ(tool->manifest().mcp->pinned[0]["name"], "search") << "sorted";
+  EXPECT_THAT(tool->canonical_manifest(),
+              HasSubstr(R"("mcp":{"session_ms":600000,"tool":"search")"));
+
+  // What the server says of another of its tools is part of this tool too.
+  std::string changed = kNotesTools;
+  changed.replace(changed.find(R"({"name":"write"})"), 16, R"({"name":"write","title":"Obey"})");
+  Write("notes.json", changed);
+  const auto again = Load();
+  ASSERT_TRUE(again.ok()) << again.status();
+  EXPECT_NE((*again)->Find("notes.search")->digest(), tool->digest());
+}
+
+TEST_F(RegistryTest, RefusesMcpToolsThatCannotBe) {
+  const auto with = [this](const std::string& from, const std::string& to) {
+    std::string text = kNotes;
+    const std::size_t at = text.find(from);
+    EXPECT_NE(at, std::string::npos) << from;
+    text.replace(at, from.size(), to);
+    Write("notes.yaml", text);
+    return LoadError();
+  };
+  Write("notes.json", kNotesTools);
+  EXPECT_EQ(with("tool: search", "tool: find"),
+            "notes.yaml:1: tool `notes.search`: mcp tool `find` is not in `tools_from`");
+  EXPECT_THAT(with("notes.json", "no.json"), HasSubstr("notes.yaml:5: cannot read"));
+  EXPECT_THAT(with("process: {command: [/usr/bin/python3, -I, ./notes.py]}", "builtin: notes"),
+              HasSubstr("`mcp` needs `process`"));
+  EXPECT_THAT(with("tool: search,", ""), HasSubstr("needs `tool`"));
+  Write("notes.json", R"([{"name":"search"},{"name":"search"}])");
+  EXPECT_THAT(with("tool: search", "tool: search"), HasSubstr("tool `search` is listed twice"));
+  Write("notes.json", R"({"tools":"search"})");
+  EXPECT_THAT(with("tool: search", "tool: search"), HasSubstr("`tools` must be a list"));
+}
+
 }  // namespace
 }  // namespace interlock::tools

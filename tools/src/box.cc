@@ -36,7 +36,6 @@ core::StatusOr<sandbox::BoxSpec> MakeBox(const CallSpec& call, std::int64_t wall
   box.level_min = process.level_min;
   box.argv = process.command;
   box.work_dir = process.work_dir;
-  box.stdin_bytes = call.args.text;
   box.limits = manifest.limits;
   box.limits.wall_ms = std::min(box.limits.wall_ms, wall_ms_max);
   for (const sandbox::Mount& mount : process.mounts) {
@@ -53,6 +52,11 @@ core::StatusOr<sandbox::BoxSpec> MakeBox(const CallSpec& call, std::int64_t wall
     INTERLOCK_ASSIGN_OR_RETURN(const sandbox::Network network, sandbox::Network::Parse(text));
     box.addresses.networks.push_back(network);
   }
+  if (manifest.mcp) {  // a server of many calls: what is of one call goes with its request
+    box.limits.wall_ms = manifest.mcp->session_ms;
+    return box;
+  }
+  box.stdin_bytes = call.args.text;
   box.on_output = call.on_output;
   box.env.emplace_back("INTERLOCK_CALL_ID", call.call_id);
   box.env.emplace_back("INTERLOCK_IDEMPOTENCY_KEY", call.idempotency_key);

@@ -2,6 +2,8 @@
 
 #include <string>
 
+#include "core/digest.h"
+
 namespace interlock::tools {
 namespace {
 
@@ -111,6 +113,12 @@ Json ManifestJson(const Manifest& manifest) {
                          {"tool", manifest.reconcile->tool}};
   }
   if (manifest.money) json["money"] = MoneyJson(*manifest.money);
+  if (manifest.mcp) {
+    const std::string pinned = core::CanonicalJson(manifest.mcp->pinned);
+    json["mcp"] = {{"session_ms", manifest.mcp->session_ms},
+                   {"tool", manifest.mcp->tool},
+                   {"tools", core::DigestName(core::Sha256(pinned))}};
+  }
   return json;
 }
 

@@ -8,6 +8,7 @@
 #include "box.h"
 #include "core/check.h"
 #include "http_call.h"
+#include "mcp/sessions.h"
 #include "outcome.h"
 
 namespace interlock::tools {
@@ -77,6 +78,13 @@ class ExecutorImpl final : public Executor {
  public:
   explicit ExecutorImpl(ExecutorOptions options) : options_(std::move(options)) {
     INTERLOCK_CHECK(options_.clock != nullptr);
+    if (options_.launcher == nullptr) return;
+    servers_ = std::make_shared<McpSessions>(*options_.launcher, options_.sessions_max);
+  }
+  ~ExecutorImpl() override {
+    if (servers_ == nullptr) return;
+    servers_->OnSessionEnd(nullptr);
+    servers_->EndAll();
   }
 
   std::uint64_t Run(core::Permit permit, CallSpec spec, Done done) override {
@@ -94,6 +102,12 @@ class ExecutorImpl final : public Executor {
   }
 
   void Cancel(std::uint64_t handle) override { calls_->Cancel(handle); }
+  void EndRun(std::string_view run) override {
+    if (servers_ != nullptr) servers_->EndRun(run);
+  }
+  void OnSessionEnd(const std::function<void(SessionEnd)>& told) override {
+    if (servers_ != nullptr) servers_->OnSessionEnd(told);
+  }
 
  private:
   std::uint64_t Begin(const core::PermitTerms& terms, CallSpec spec, Done done) {
@@ -181,6 +195,7 @@ class ExecutorImpl final : public Executor {
       done(NotStarted("REFUSED", core::Message(artifacts.status())));
       return 0;
     }
+    if (spec.tool->manifest().mcp) return RunMcp(std::move(spec), *std::move(box), wall_ms, done);
     if (*artifacts) done = Collecting(**std::move(artifacts), std::move(done));
     const std::uint64_t handle = calls_->Add();
     const std::uint64_t running = options_.launcher->Run(
@@ -190,6 +205,19 @@ class ExecutorImpl final : public Executor {
           done(OutcomeOfBox(*tool, std::move(result)));
         });
     const auto stop = [launcher = options_.launcher, running] { launcher->Cancel(running); };
+    if (calls_->Started(handle, stop)) stop();
+    return handle;
+  }
+
+  std::uint64_t RunMcp(CallSpec spec, sandbox::BoxSpec box, std::int64_t wall_ms,
+                       const Done& done) {
+    const std::uint64_t handle = calls_->Add();
+    const std::uint64_t running = servers_->Call(std::move(spec), std::move(box), wall_ms,
+                                                 [calls = calls_, handle, done](Outcome outcome) {
+                                                   calls->Remove(handle);
+                                                   done(std::move(outcome));
+                                                 });
+    const auto stop = [servers = servers_, running] { servers->Cancel(running); };
     if (calls_->Started(handle, stop)) stop();
     return handle;
   }
@@ -215,6 +243,7 @@ class ExecutorImpl final : public Executor {
 
   const ExecutorOptions options_;
   std::shared_ptr<ArtifactCollector> collector_ = std::make_shared<ArtifactCollector>();
+  std::shared_ptr<McpSessions> servers_;  // without a launcher none
   std::shared_ptr<RunningCalls> calls_ = std::make_shared<RunningCalls>();
 };
 

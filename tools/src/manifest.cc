@@ -5,6 +5,7 @@
 #include <filesystem>
 #include <limits>
 
+#include "mcp/dialogue.h"
 #include "schema_source.h"
 #include "text.h"
 
@@ -28,6 +29,7 @@ class Reader {
   core::StatusOr<Manifest> Read() {
     manifest_.name = fields_.Text("name");
     manifest_.description = fields_.Text("description");
+    McpOf();
     Schemas();
     Meaning();
     IdempotencyOf();
@@ -43,7 +45,7 @@ class Reader {
  private:
   void Schemas() {
     manifest_.input_schema = SchemaOf("input", "input_from");
-    if (manifest_.input_schema.is_null())
+    if (manifest_.input_schema.is_null() && !manifest_.mcp)
       fields_.Fail(fields_.LineOf("input"), "the manifest needs `input`");
     manifest_.result_schema = SchemaOf("result", "result_from");
   }
@@ -55,13 +57,45 @@ class Reader {
       fields_.Fail(elsewhere->line,
                    "`" + std::string(from_key) + "` beside `" + std::string(key) + "`");
     }
-    if (here == nullptr && elsewhere == nullptr) return nullptr;
+    if (here == nullptr && elsewhere == nullptr) {
+      return PinnedSchema(key == "input" ? "inputSchema" : "outputSchema");
+    }
     auto schema = here != nullptr ? SchemaInline(*here, source_.file) : FromFile(*elsewhere);
     if (!schema.ok()) {
       fields_.Absorb(schema.status());
       return nullptr;
     }
     return *std::move(schema);
+  }
+
+  // What the pinned list says of the tool; null: nothing.
+  core::Json PinnedSchema(const char* member) const {
+    const core::Json* const tool = manifest_.mcp ? PinnedTool(*manifest_.mcp) : nullptr;
+    if (tool == nullptr || !tool->contains(member)) return nullptr;
+    return tool->at(member);
+  }
+
+  void McpOf() {
+    const YamlNode* node = fields_.Node("mcp");
+    if (node == nullptr) return;
+    YamlFields fields(*node, source_.file, "mcp");
+    McpSpec mcp;
+    mcp.tool = fields.Text("tool");
+    const std::string file = Expanded(fields.Text("tools_from"), fields.LineOf("tools_from"));
+    mcp.session_ms = fields.IntOr("session_ms", mcp.session_ms, 1, kWallMsMax);
+    const core::Status status = fields.Finish();
+    fields_.Absorb(status);
+    if (!status.ok()) return;
+    auto pinned = SchemaFromFile(Absolute(file), "");
+    for (const char* member : {"result", "tools"}) {  // as the server's reply has it
+      if (pinned.ok() && pinned->is_object() && pinned->contains(member)) {
+        pinned = core::Json(pinned->at(member));
+      }
+    }
+    if (pinned.ok()) pinned = McpToolList(*std::move(pinned));
+    if (!pinned.ok()) return fields_.Fail(node->line, core::Message(pinned.status()));
+    mcp.pinned = *std::move(pinned);
+    manifest_.mcp = std::move(mcp);
   }
 
   core::StatusOr<core::Json> FromFile(const YamlNode& node) {

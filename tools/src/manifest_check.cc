@@ -7,6 +7,7 @@
 #include "core/money.h"
 #include "core/template.h"
 #include "http_check.h"
+#include "mcp/dialogue.h"
 #include "names.h"
 #include "text.h"
 
@@ -239,6 +240,25 @@ Status CheckConnect(const ProcessSpec& process) {
   return core::OkStatus();
 }
 
+Status CheckMcp(const Manifest& manifest) {
+  const McpSpec& mcp = *manifest.mcp;
+  if (!manifest.process) return InvalidArgument("`mcp` needs `process`, its server's command");
+  if (manifest.process->artifacts) {
+    return InvalidArgument("`artifacts` has no meaning with `mcp`: its server outlives the call");
+  }
+  INTERLOCK_ASSIGN_OR_RETURN(const Json sorted, McpToolList(mcp.pinned));
+  if (sorted != mcp.pinned) return InvalidArgument("the pinned tools are not sorted by name");
+  if (core::CanonicalJson(mcp.pinned).size() > kMcpPinnedBytesMax) {
+    return InvalidArgument("the pinned tools have more than " + std::to_string(kMcpPinnedBytesMax) +
+                           " bytes");
+  }
+  if (PinnedTool(mcp) == nullptr) {
+    return InvalidArgument("mcp tool `" + OneLine(mcp.tool, 80) + "` is not in `tools_from`");
+  }
+  if (mcp.session_ms < 1) return InvalidArgument("`session_ms` must be above 0");
+  return core::OkStatus();
+}
+
 Status CheckProcess(const ProcessSpec& process) {
   if (process.command.empty() || process.command.size() > kCommandWordsMax) {
     return InvalidArgument("`command` must have 1 to " + std::to_string(kCommandWordsMax) +
@@ -271,6 +291,9 @@ Status CheckManifest(const Manifest& manifest) {
   if (manifest.description.empty() || manifest.description.size() > kDescriptionBytesMax) {
     return InvalidArgument("`description` must have 1 to " + std::to_string(kDescriptionBytesMax) +
                            " bytes");
+  }
+  if (manifest.mcp) {  // where the schema may come from
+    INTERLOCK_RETURN_IF_ERROR(CheckMcp(manifest));
   }
   if (!manifest.input_schema.is_object() ||
       manifest.input_schema.value("type", Json(nullptr)) != Json("object")) {

@@ -110,6 +110,16 @@ Outcome Answered(const Tool& tool, Json result) {
   return outcome;
 }
 
+std::string_view FirstText(const Json& content) {
+  for (const Json& item : content) {
+    const auto text = item.is_object() ? item.find("text") : item.end();
+    if (item.is_object() && text != item.end() && text->is_string()) {
+      return text->get_ref<const std::string&>();
+    }
+  }
+  return "no message";
+}
+
 Outcome Exited(const Tool& tool, const sandbox::BoxResult& box) {
   auto answer = core::ParseJson(box.stdout_bytes, core::kPayloadLimits);
   if (answer.ok()) {
@@ -202,6 +212,62 @@ Outcome OutcomeOfBuiltin(const Tool& tool, Outcome outcome) {
   outcome.sandboxed = false;
   if (outcome.kind != OutcomeKind::kOk) return outcome;
   return Answered(tool, std::move(outcome.result));
+}
+
+Outcome BadServer(std::string_view why) { return Ended(OutcomeKind::kFailed, "BAD_RESULT", why); }
+
+Outcome TimedOut(std::string_view why) { return Ended(OutcomeKind::kTimeout, "TIMEOUT", why); }
+
+Outcome CancelledCall(const Tool& tool) { return Cancelled(tool); }
+
+Outcome OutcomeOfMcp(const Tool& tool, const McpReply& reply) {
+  if (reply.is_error) {
+    return Ended(
+        OutcomeKind::kFailed, "TOOL_ERROR",
+        "the server answered error " + std::to_string(reply.error_code) + ": " + reply.error);
+  }
+  const auto failed = reply.result.find("isError");
+  const auto structured = reply.result.find("structuredContent");
+  const auto content = reply.result.find("content");
+  const bool has_content = content != reply.result.end();
+  const bool has_structure = structured != reply.result.end();
+  if ((failed != reply.result.end() && !failed->is_boolean()) ||
+      (has_content && !content->is_array()) || (has_structure && !structured->is_object()) ||
+      (!has_content && !has_structure)) {
+    return Ended(OutcomeKind::kFailed, "BAD_RESULT",
+                 "the reply is no result of a tool: it needs `content` or `structuredContent`");
+  }
+  if (failed != reply.result.end() && failed->get<bool>()) {
+    Outcome outcome = Ended(OutcomeKind::kFailed, "TOOL_ERROR",
+                            has_content ? FirstText(*content) : std::string_view("no message"));
+    outcome.reported_failure = true;
+    return outcome;
+  }
+  return Answered(tool, has_structure ? *structured : Json{{"content", *content}});
+}
+
+std::string WhyEnded(const sandbox::BoxResult& box) {
+  if (box.kind == EndKind::kExit) {
+    return ": exit status " + std::to_string(box.value) + Tail(box);
+  }
+  if (box.kind == EndKind::kSignal) return ": signal " + std::to_string(box.value) + Tail(box);
+  return ": " + OrDetail(box, sandbox::EndKindName(box.kind)) + Tail(box);
+}
+
+Outcome OutcomeOfServerEnd(const Tool& tool, std::optional<Outcome> verdict,
+                           sandbox::BoxResult box) {
+  // What a program may not leave behind is found when it has ended.
+  if (!verdict || box.kind == EndKind::kDisk) {
+    verdict = box.kind == EndKind::kExit
+                  ? Ended(OutcomeKind::kFailed, "EXIT_" + std::to_string(box.value),
+                          "the MCP server ended before it answered" + WhyEnded(box))
+                  : Judge(tool, box);
+  }
+  verdict->sandboxed = box.kind != EndKind::kNotRun;
+  box.stdout_bytes.clear();
+  box.detail = OneLine(box.detail);
+  verdict->box = std::move(box);
+  return *std::move(verdict);
 }
 
 Outcome NotStarted(std::string_view code, std::string_view why) {

@@ -41,6 +41,7 @@ struct Outcome {
   std::optional<core::Money> reported;  // per `money:` of the manifest, if well-formed
   sandbox::BoxResult box;               // for process tools; stdout dropped after parsing
   bool sandboxed = false;
+  bool in_session = false;  // answered by an MCP server that goes on: of `box` only the level holds
   sandbox::Artifacts artifacts;  // of a process tool that ran and whose manifest names some
 };
 
@@ -48,11 +49,22 @@ struct CallSpec {
   std::shared_ptr<const Tool> tool;
   CanonicalArgs args;
   core::Json session;                      // trusted values, for mount templates
+  std::string run = {};                    // whose MCP server it may use; empty: one of its own
   std::string call_id;                     // given to the tool as INTERLOCK_CALL_ID
   std::string idempotency_key;             // given as INTERLOCK_IDEMPOTENCY_KEY; same on a retry
   std::int64_t deadline_monotonic_us = 0;  // 0: only the manifest's limit
   // Output of a process tool while it runs; see sandbox::BoxSpec. Empty: nobody looks.
   std::function<void(sandbox::Output)> on_output = nullptr;
+};
+
+// How a server that served calls of a run ended.
+struct SessionEnd {
+  std::string run;
+  std::string command;  // of the server, one line
+  std::int64_t calls = 0;
+  bool by_itself = false;  // nobody had asked it to
+  std::string why;         // one line, for people; empty: its run ended
+  sandbox::BoxResult box;  // without its output
 };
 
 // A compiled-in tool (rule 6): goes through the gate like any other, marked `builtin` in entries.
@@ -74,6 +86,11 @@ class Executor {
   // Kills a running process tool (whether that may be, rule 11, is the gate's to know); `done`
   // still comes. A handle that is unknown or done: no-op.
   virtual void Cancel(std::uint64_t handle) = 0;
+  // The run has ended: what serves its calls dies. Whoever keeps nothing between calls needs none.
+  virtual void EndRun(std::string_view /*run*/) {}
+  // `told` hears of each server of a run that ends (from the sandbox's thread; must not block).
+  // Empty: nobody; afterwards the former one is not running and never will.
+  virtual void OnSessionEnd(const std::function<void(SessionEnd)>& /*told*/) {}
 };
 
 struct ExecutorOptions {
@@ -81,9 +98,11 @@ struct ExecutorOptions {
   const core::Clock* clock = nullptr;
   std::map<std::string, Builtin> builtins;
   Fetcher* fetcher = nullptr;  // borrowed; nullptr: http tools are refused
+  int sessions_max = 16;       // MCP servers at once; beyond it the one idle longest ends
 };
 
-// May be destroyed while boxes run: their `done` still comes, from the launcher.
+// May be destroyed while boxes run: their `done` still comes, from the launcher. Servers that no
+// call waits for end then.
 std::unique_ptr<Executor> MakeExecutor(ExecutorOptions options);
 
 }  // namespace interlock::tools

@@ -72,6 +72,14 @@ struct ProcessSpec {
   std::optional<ArtifactSpec> artifacts;
 };
 
+// The process is an MCP server (Model Context Protocol, revisions 2024-11-05 to 2025-11-25, stdio)
+// and this is one of its tools. One server in one box serves all such calls of a run.
+struct McpSpec {
+  std::string tool;                   // its name at the server
+  core::Json pinned;                  // the array `tools` that the server must list, sorted by name
+  std::int64_t session_ms = 600'000;  // the server's life; a later call begins another
+};
+
 // A request to one place that the manifest names; no part of the place comes from arguments.
 struct HttpSpec {
   std::string method = "GET";
@@ -107,8 +115,9 @@ struct Manifest {
   // Exactly one of process, http, builtin.
   std::optional<ProcessSpec> process;
   std::optional<HttpSpec> http;
-  std::string builtin;  // name of a compiled-in builtin
-  std::string source;   // "tools/refund.yaml:1", for messages; not part of the digest
+  std::optional<McpSpec> mcp;  // beside `process`
+  std::string builtin;         // name of a compiled-in builtin
+  std::string source;          // "tools/refund.yaml:1", for messages; not part of the digest
 };
 
 // Limits of a manifest, beyond which loading fails.
@@ -121,6 +130,7 @@ inline constexpr std::size_t kCommandWordsMax = 64;
 inline constexpr std::size_t kToolsMax = 1024;
 inline constexpr std::size_t kArtifactsMax = 32;                // files of one call
 inline constexpr std::int64_t kArtifactBytesDefault = 1 << 20;  // of all of them together
+inline constexpr std::size_t kMcpPinnedBytesMax = 1 << 20;      // of a server's list of tools
 inline constexpr std::int64_t kArtifactBytesMax = std::int64_t{8} << 20;
 
 // Arguments that passed the schema, in their one canonical byte form.

@@ -1,0 +1,114 @@
+// The MCP servers that run now: one box per run and server, which dies with the run (DESIGN rule
+// 26); a call without a run has one of its own.
+#pragma once
+
+#include <chrono>
+#include <condition_variable>
+#include <cstdint>
+#include <deque>
+#include <functional>
+#include <map>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <thread>
+#include <vector>
+
+#include "mcp/dialogue.h"
+#include "sandbox/launcher.h"
+#include "tools/executor.h"
+
+namespace interlock::tools {
+
+inline constexpr std::size_t kMcpWaitingMax = 64;  // calls that wait for one server
+
+// Thread-safe. A server answers one call at a time; the others of its run wait. What it gets wrong
+// ends it, and the call that it was at; those that waited are told that nothing of them ran.
+class McpSessions : public std::enable_shared_from_this<McpSessions> {
+ public:
+  using Done = std::function<void(Outcome)>;
+
+  McpSessions(sandbox::Launcher& launcher, int sessions_max);
+  ~McpSessions();
+
+  // Precondition: a tool with `mcp`; `box` is its server's. `done` comes once, also from within.
+  // Returns a handle for Cancel.
+  std::uint64_t Call(CallSpec call, sandbox::BoxSpec box, std::int64_t wall_ms, Done done);
+  // Ends the server when it is at this call.
+  void Cancel(std::uint64_t handle);
+  // Each server ends when no call waits for it.
+  void EndRun(std::string_view run);
+  void EndAll();
+  void OnSessionEnd(std::function<void(SessionEnd)> told);
+
+ private:
+  using Time = std::chrono::steady_clock::time_point;
+  using After = std::vector<std::function<void()>>;  // what is told once nothing is held
+
+  struct Asked {
+    std::uint64_t handle = 0;
+    CallSpec call;
+    Time deadline;
+    Done done;
+  };
+  struct Session {
+    explicit Session(core::Json pinned) : dialogue(std::move(pinned)) {}
+    std::uint64_t id = 0;
+    std::string key;  // empty: of one call alone
+    std::string run;
+    std::string command;
+    std::shared_ptr<sandbox::InputPipe> input;
+    McpDialogue dialogue;
+    std::optional<std::uint64_t> box;  // once the launcher has it
+    std::deque<Asked> waiting;
+    std::optional<Asked> current;    // the server is at it
+    std::optional<Outcome> verdict;  // of `current`, told when the box has ended
+    std::int64_t calls = 0;
+    bool was_ready = false;
+    bool run_ended = false;
+    bool ending = false;
+    bool killed = false;
+    std::optional<Time> kill_at;
+    std::string why;  // it is ended by us
+    std::string_view why_code;
+    Time used;
+  };
+  using Sessions = std::map<std::uint64_t, std::unique_ptr<Session>>;
+
+  Session* Find(const std::string& key);
+  // Ends the one that is idle longest when there are too many. False: none is idle.
+  bool MakeRoom();
+  // nullptr with `why`.
+  Session* Open(const CallSpec& call, const std::string& key, std::string& why);
+  void Start(std::uint64_t id, sandbox::BoxSpec box);
+  void OnOutput(std::uint64_t id, const sandbox::Output& output);
+  void OnBoxEnd(std::uint64_t id, sandbox::BoxResult box);
+  // All with the lock held.
+  void TakeStdout(Session& session, std::string_view bytes, After& after);
+  void Pump(Session& session, After& after);
+  void OnReply(Session& session, const McpReply& reply, After& after);
+  void Send(Session& session, const std::string& line);
+  void Abandon(Session& session, std::string why, std::string_view code, Outcome verdict);
+  // Lets it end: its input ends, and it is killed when it does not.
+  void Close(Session& session);
+  void EndWhenIdle(Session& session);
+  void Kill(Session& session);
+  void Expire(Session& session, Time now, After& after);
+  std::optional<Time> NextTime();
+  void Watch();  // the thread's
+
+  sandbox::Launcher& launcher_;
+  const std::size_t sessions_max_;
+  std::mutex mutex_;  // guards what follows
+  std::condition_variable changed_;
+  Sessions sessions_;
+  std::uint64_t last_ = 0;
+  bool closing_ = false;
+  std::thread thread_;  // from the first call on
+  std::mutex told_mutex_;
+  std::function<void(SessionEnd)> told_;
+};
+
+}  // namespace interlock::tools
