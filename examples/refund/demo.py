@@ -12,7 +12,6 @@ import os
 import pathlib
 import shutil
 import signal
-import socket
 import sqlite3
 import subprocess
 import sys
@@ -20,12 +19,13 @@ import tempfile
 import time
 
 HERE = pathlib.Path(__file__).resolve().parent
+sys.path.insert(0, str(HERE.parent / "python"))
+from demo_kit import Daemon, fail, heading  # noqa: E402  (the path above comes first)
+
 CUSTOMER, ORDER = "c-101", "o-1002"
 MESSAGE = f"My grinder (order {ORDER}, payment p-1002) arrived broken. I want all of my money back."
 YES = "Yes. Refund the full 129.00 USD to my card, please."
-START_LIMIT_S = 20
 ANSWERS_MAX = 3  # questions of a model that are answered with YES
-COLOUR = sys.stdout.isatty() and not os.environ.get("NO_COLOR")
 
 
 def parse():
@@ -42,28 +42,12 @@ def parse():
     return options
 
 
-def heading(text):
-    print(f"\n\033[1m== {text}\033[0m" if COLOUR else f"\n== {text}", flush=True)
-
-
-def fail(text):
-    sys.exit(f"demo: {text}")
-
-
-def free_port():
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
-
-
-class Demo:
-    """One demo in one folder. Stops only the daemon that it started."""
+class Demo(Daemon):
+    """One demo in one folder."""
 
     def __init__(self, options, folder):
-        self.bin, self.folder = options.bin.resolve(), folder
-        self.address = f"127.0.0.1:{free_port()}"
-        self.daemon = None
-        subprocess.run([sys.executable, HERE / "setup.py", "--bin", self.bin, "--listen", self.address, folder],
+        super().__init__(options.bin.resolve(), folder, "ticketing")
+        subprocess.run([sys.executable, HERE / "setup.py", "--bin", self.bin, "--listen", "127.0.0.1:0", folder],
                        check=True, stdout=subprocess.DEVNULL)
         if options.planner == "openai":
             self.use_model(options)
@@ -80,48 +64,6 @@ class Demo:
         config.write_text(text + "  - " + json.dumps(
             {"name": "openai", "kind": "openai", "base_url": options.base_url, "model": options.model,
              "api_key_env": "OPENAI_API_KEY"}) + "\n")
-
-    # --- the daemon
-
-    def start(self):
-        with open(self.folder / "interlockd.log", "ab") as log:
-            self.daemon = subprocess.Popen([self.bin / "interlockd", "--config", self.folder / "interlockd.yaml"],
-                                           stdin=subprocess.DEVNULL, stdout=log, stderr=log)
-        began = time.monotonic()
-        while time.monotonic() - began < START_LIMIT_S:
-            if self.daemon.poll() is not None:
-                fail("interlockd ended at its start: " + (self.folder / "interlockd.log").read_text()[-2000:])
-            if self.interlock("runs", "list", check=False).returncode == 0:
-                print(f"interlockd (pid {self.daemon.pid}) serves {self.address} "
-                      f"after {time.monotonic() - began:.1f} s")
-                return
-            time.sleep(0.05)
-        fail("interlockd did not serve in time; see " + str(self.folder / "interlockd.log"))
-
-    def stop(self, how):
-        if self.daemon is not None and self.daemon.poll() is None:
-            self.daemon.send_signal(how)
-            self.daemon.wait(timeout=30)
-
-    # --- the command line
-
-    def command(self, words, who):
-        return [self.bin / "interlock", "--address", self.address, "--token-file", self.folder / f"{who}.token", *words]
-
-    def interlock(self, *words, who="ticketing", check=True):
-        done = subprocess.run(self.command([*words, "--json"], who), capture_output=True, text=True)
-        if check and done.returncode not in (0, 3):
-            fail(f"`interlock {' '.join(words)}` ended with {done.returncode}: {done.stdout}{done.stderr}")
-        return done
-
-    def ask(self, *words, who="ticketing"):
-        return json.loads(self.interlock(*words, who=who).stdout)
-
-    def show(self, *words, who="ticketing"):
-        """Runs a command as a person would see it; returns its exit status."""
-        shown = " ".join(f'"{word}"' if " " in word else word for word in words)
-        print(f"$ interlock {shown}    (as {who})", flush=True)
-        return subprocess.run(self.command(words, who)).returncode
 
     # --- the shop
 
@@ -154,7 +96,7 @@ class Demo:
 
     def kill_and_restart(self, run):
         before = self.ask("runs", "show", run)
-        print(f"kill -9 {self.daemon.pid}")
+        print(f"kill -9 {self.process.pid}")
         self.stop(signal.SIGKILL)
         self.start()
         after = self.ask("runs", "show", run)

@@ -1,0 +1,14 @@
+local function case(name, spec)
+  spec.tool, spec.effect, spec.user = spec.tool or "flights.cancel", "write", spec.user or "tr-1"
+  spec.args = { booking_id = "b-1" }
+  spec.facts = spec.facts or { booking = { traveller_id = "tr-1", status = spec.status or "booked" } }
+  spec.status = nil
+  test(name)(spec)
+end
+
+case("the traveller confirms", { expect = "ask", rule = "cancels/traveller-confirms" })
+case("of a hotel too", { tool = "hotels.cancel", expect = "ask", rule = "cancels/traveller-confirms" })
+case("another's booking", { user = "tr-2", expect = "deny", code = "NOT_YOURS" })
+case("nobody's", { user = "", expect = "deny", code = "NOT_YOURS" })
+case("once", { status = "cancelled", expect = "deny", code = "NOT_BOOKED" })
+case("a booking that could not be looked up", { facts = { booking = failed("NOT_FOUND") }, expect = "deny", code = "RULE_ERROR" })
