@@ -316,7 +316,7 @@ class Checker {
                                                     "principal", "flow",    "now",    "tenant",
                                                     "user",      "message", "result", "answer"};
     static const std::map<std::string, std::vector<std::string>> kFixed = {
-        {"call", {"tool", "effect", "id", "run", "agent", "step"}},
+        {"call", {"tool", "effect", "id", "run", "agent", "step", "compensates"}},
         {"principal", {"id", "roles"}},
         {"flow", {"untrusted"}}};
     const Place place{.file = rule.place.file, .line = access.line};

@@ -276,10 +276,11 @@ bool Context::TryPushCall(lua_State* lua, std::string_view key) {
         {"effect", call.effect},
         {"id", call.id},
         {"run", call.run},
-        {"agent", call.agent}}) {
+        {"agent", call.agent},
+        {"compensates", call.compensates}}) {
     if (key == name) return !value.empty() && (PushText(lua, value), true);
   }
-  Raise(lua, "c.call has the fields tool, effect, id, run, agent and step, not `" +
+  Raise(lua, "c.call has the fields tool, effect, id, run, agent, step and compensates, not `" +
                  std::string(key) + "`");
 }
 

@@ -174,6 +174,7 @@ std::string CanonicalInput(const DecisionInput& input) {
     writer.Raw("args", input.args_text);
   }
   writer.String("call", input.call.id);
+  if (!input.call.compensates.empty()) writer.String("compensates", input.call.compensates);
   if (input.content != nullptr) writer.Raw("content", core::CanonicalJson(*input.content));
   writer.String("effect", input.call.effect);
   raw("facts", [&](std::string& text) {

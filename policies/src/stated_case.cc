@@ -62,7 +62,7 @@ std::string TextMemberOf(const core::Json& object, const char* name, std::string
 
 struct StatedCase::Parts {
   std::string problem;
-  std::string tool, effect, user, principal, agent, args_text, call, run, tenant;
+  std::string tool, effect, user, principal, agent, args_text, call, compensates, run, tenant;
   std::int64_t step = 1;
   core::Json args, session;
   std::vector<std::string> roles;
@@ -83,6 +83,7 @@ struct StatedCase::Parts {
     principal = TextMemberOf(stated, "principal", "tester");
     agent = TextMemberOf(stated, "agent", "tester");
     call = TextMemberOf(stated, "call", "00000000-0000-7000-8000-000000000001");
+    compensates = TextMemberOf(stated, "compensates", "");
     run = TextMemberOf(stated, "run", "00000000-0000-7000-8000-000000000002");
     tenant = TextMemberOf(stated, "tenant", "main");
     const core::Json at_step = MemberOf(stated, "step");
@@ -193,8 +194,13 @@ struct StatedCase::Parts {
 
   void Point() {
     args_text = core::CanonicalJson(args);
-    input.call = {
-        .id = call, .run = run, .tool = tool, .effect = effect, .agent = agent, .step = step};
+    input.call = {.id = call,
+                  .run = run,
+                  .tool = tool,
+                  .effect = effect,
+                  .agent = agent,
+                  .step = step,
+                  .compensates = compensates};
     input.tenant = tenant;
     input.principal = principal;
     input.principal_roles = &roles;

@@ -86,6 +86,8 @@ struct Call {
   std::string_view effect{};  // "read", "write", "money", "egress"
   std::string_view agent{};
   std::int64_t step = 0;
+  std::string_view compensates{};  // id of the call that this one takes back, which the engine
+                                   // proposed; empty: any other call
 };
 
 // Everything a decision may depend on. Views are borrowed for the call.

@@ -26,7 +26,9 @@ const std::map<std::string, RootRule, std::less<>>& Roots() {
       {"tenant", {Root::kTenant, {}, RootRule::kNothing}},
       {"now", {Root::kNow, {}, RootRule::kNothing}},
       {"call",
-       {Root::kCall, {"tool", "effect", "id", "run", "agent", "step"}, RootRule::kSomething}},
+       {Root::kCall,
+        {"tool", "effect", "id", "run", "agent", "step", "compensates"},
+        RootRule::kSomething}},
       {"principal", {Root::kPrincipal, {"id", "roles"}, RootRule::kSomething}},
       {"flow", {Root::kFlow, {"untrusted"}, RootRule::kSomething}},
       {"message", {Root::kContent, {}, RootRule::kAnything}},
@@ -89,6 +91,7 @@ std::string_view CallField(const Call& call, std::string_view name) {
   if (name == "effect") return call.effect;
   if (name == "id") return call.id;
   if (name == "run") return call.run;
+  if (name == "compensates") return call.compensates;
   return call.agent;
 }
 
