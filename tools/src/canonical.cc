@@ -112,6 +112,9 @@ Json ManifestJson(const Manifest& manifest) {
                          {"settle_after_ms", manifest.reconcile->settle_after_ms},
                          {"tool", manifest.reconcile->tool}};
   }
+  if (manifest.compensate) {
+    json["compensate"] = {{"args", manifest.compensate->args}, {"tool", manifest.compensate->tool}};
+  }
   if (manifest.money) json["money"] = MoneyJson(*manifest.money);
   if (manifest.mcp) {
     const std::string pinned = core::CanonicalJson(manifest.mcp->pinned);

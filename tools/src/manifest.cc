@@ -34,6 +34,7 @@ class Reader {
     Meaning();
     IdempotencyOf();
     ReconcileOf();
+    CompensateOf();
     MoneyOf();
     LimitsOf();
     ProcessOf();
@@ -134,23 +135,38 @@ class Reader {
     fields_.Absorb(fields.Finish());
   }
 
+  core::Json ArgsOf(YamlFields& fields) {
+    const YamlNode* args = fields.Node("args");
+    if (args == nullptr) return core::Json::object();
+    auto json = YamlToJson(*args, source_.file);
+    if (!json.ok()) {
+      fields.Absorb(json.status());
+    } else if (!json->is_object()) {
+      fields.Fail(args->line, "`args` must be a map");
+    } else {
+      return *std::move(json);
+    }
+    return core::Json::object();
+  }
+
+  void CompensateOf() {
+    const YamlNode* node = fields_.Node("compensate");
+    if (node == nullptr) return;
+    YamlFields fields(*node, source_.file, "compensate");
+    Compensate compensate;
+    compensate.tool = fields.Text("tool");
+    compensate.args = ArgsOf(fields);
+    manifest_.compensate = std::move(compensate);
+    fields_.Absorb(fields.Finish());
+  }
+
   void ReconcileOf() {
     const YamlNode* node = fields_.Node("reconcile");
     if (node == nullptr) return;
     YamlFields fields(*node, source_.file, "reconcile");
     Reconcile reconcile;
     reconcile.tool = fields.Text("tool");
-    reconcile.args = core::Json::object();
-    if (const YamlNode* args = fields.Node("args"); args != nullptr) {
-      auto json = YamlToJson(*args, source_.file);
-      if (!json.ok()) {
-        fields.Absorb(json.status());
-      } else if (!json->is_object()) {
-        fields.Fail(args->line, "`args` must be a map");
-      } else {
-        reconcile.args = *std::move(json);
-      }
-    }
+    reconcile.args = ArgsOf(fields);
     reconcile.settle_after_ms = fields.IntOr("settle_after_ms", 0, 0, kDayMs);
     manifest_.reconcile = std::move(reconcile);
     fields_.Absorb(fields.Finish());

@@ -4,6 +4,7 @@
 #include <set>
 #include <string>
 
+#include "compensate_check.h"
 #include "core/money.h"
 #include "core/template.h"
 #include "http_check.h"
@@ -306,6 +307,7 @@ Status CheckManifest(const Manifest& manifest) {
   }
   INTERLOCK_RETURN_IF_ERROR(CheckKeys(manifest));
   INTERLOCK_RETURN_IF_ERROR(CheckRecovery(manifest));
+  INTERLOCK_RETURN_IF_ERROR(CheckCompensateForm(manifest));
   INTERLOCK_RETURN_IF_ERROR(CheckMoney(manifest));
   INTERLOCK_RETURN_IF_ERROR(CheckLimits(manifest.limits));
   if (manifest.http) return CheckHttp(*manifest.http);

@@ -3,6 +3,7 @@
 #include <map>
 #include <system_error>
 
+#include "compensate_check.h"
 #include "manifest.h"
 #include "tools/tool.h"
 #include "tools/yaml.h"
@@ -109,6 +110,7 @@ core::StatusOr<std::shared_ptr<const Registry>> Registry::Of(std::vector<ToolPtr
   auto registry = std::make_shared<const RegistryImpl>(std::move(tools));
   for (const ToolPtr& tool : registry->tools()) {
     INTERLOCK_RETURN_IF_ERROR(CheckReconcile(*registry, tool->manifest()));
+    INTERLOCK_RETURN_IF_ERROR(CheckCompensate(*registry, tool->manifest()));
   }
   return std::shared_ptr<const Registry>(std::move(registry));
 }

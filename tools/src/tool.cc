@@ -135,6 +135,10 @@ core::StatusOr<std::shared_ptr<const Tool>> MakeTool(Manifest manifest) {
     INTERLOCK_ASSIGN_OR_RETURN(manifest.reconcile->args,
                                Normalised(manifest.reconcile->args, core::kArgsLimits));
   }
+  if (manifest.compensate) {
+    INTERLOCK_ASSIGN_OR_RETURN(manifest.compensate->args,
+                               Normalised(manifest.compensate->args, core::kArgsLimits));
+  }
   return std::shared_ptr<const Tool>(
       std::make_shared<ToolImpl>(std::move(manifest), std::move(input), std::move(result)));
 }

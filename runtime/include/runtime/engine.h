@@ -47,8 +47,12 @@ enum class RunState {
   kCompleted,
   kFailed,
   kCancelled,
-  kEscalated,  // handed to a person; ended for the engine
+  kEscalated,      // handed to a person; ended for the engine
+  kCompensating,   // failed or cancelled; the engine takes back what it did
+  kUncompensated,  // failed or cancelled, and something that it did stands: a person has to see
+                   // to it
 };
+inline constexpr RunState kRunStateLast = RunState::kUncompensated;
 std::string_view RunStateName(RunState state);  // "waiting_for_approval"
 bool IsFinal(RunState state);
 
@@ -61,10 +65,10 @@ struct RunInfo {
   std::int64_t create_time_us = 0;
   std::int64_t update_time_us = 0;
   std::int64_t steps = 0;
-  std::string answer;        // final text, for kCompleted; the question, for kWaitingForUser; the
-                             // summary, for kEscalated (if readable)
-  std::string code;          // why, for kFailed: "STEP_LIMIT", "PLANNER", …
-  std::string reason;        // one line
+  std::string answer;  // final text, for kCompleted; the question, for kWaitingForUser; the
+                       // summary, for kEscalated (if readable)
+  std::string code;    // why, for kFailed, kCompensating and kUncompensated: "STEP_LIMIT", …
+  std::string reason;  // one line
   std::int64_t entries = 0;  // run_seq of the newest entry + 1
   audit::EntryRef newest;    // receipt (rule 23)
 };

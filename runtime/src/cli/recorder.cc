@@ -207,6 +207,7 @@ class Reader {
     one.input["principal"] = Text(body, "principal");
     one.input["tool"] = one.tool;
     one.input["call"] = call;
+    if (body.contains("compensates")) one.input["compensates"] = Text(body, "compensates");
     one.input["run"] = one.run;
     one.input["tenant"] = tenant_;
     one.input["step"] = Int(body, "step");

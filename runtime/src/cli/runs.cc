@@ -44,7 +44,8 @@ std::string StateText(const wire::Run& run) {
 
 bool Final(const wire::Run& run) {
   return run.state() == wire::Run::STATE_COMPLETED || run.state() == wire::Run::STATE_FAILED ||
-         run.state() == wire::Run::STATE_CANCELLED || run.state() == wire::Run::STATE_ESCALATED;
+         run.state() == wire::Run::STATE_CANCELLED || run.state() == wire::Run::STATE_ESCALATED ||
+         run.state() == wire::Run::STATE_UNCOMPENSATED;
 }
 
 bool Waiting(const wire::Run& run) {
@@ -54,7 +55,8 @@ bool Waiting(const wire::Run& run) {
 }
 
 int CodeOf(const wire::Run& run) {
-  if (run.state() == wire::Run::STATE_FAILED || run.state() == wire::Run::STATE_CANCELLED)
+  if (run.state() == wire::Run::STATE_FAILED || run.state() == wire::Run::STATE_CANCELLED ||
+      run.state() == wire::Run::STATE_UNCOMPENSATED)
     return kNo;
   return Final(run) ? kYes : kIncomplete;
 }

@@ -191,11 +191,27 @@ void Timeline::Run(const Part& part) {
     Say(part, Style::kGreen, "answer", part.Shown("answer"));
   } else if (part.kind == "run.failed") {
     Say(part, Style::kRed, "failed", part.Text("code") + ": " + part.Shown("reason"));
+  } else if (part.kind == "run.compensating") {
+    Say(part, Style::kRed, part.Text("as"), part.Text("code") + ": " + part.Shown("reason"));
+    Say(part, Style::kYellow, "takes back", Names(part.body, "calls"));
   } else {
     const std::string word = part.kind.substr(part.kind.find('.') + 1);
     Say(part, Style::kYellow, EscapeForTerminal(word),
         part.Shown("summary") + part.Shown("reason"));
   }
+  if (part.body.contains("uncompensated")) {
+    Say(part, Style::kRed, "stands", Names(part.body, "uncompensated") + ": see to it yourself");
+  }
+}
+
+std::string Timeline::Names(const Json& body, const char* field) {
+  std::string names;
+  for (const Json& call : body.value(field, Json::array())) {
+    if (call.is_string()) {
+      names += (names.empty() ? "" : ", ") + CallName(call.get<std::string>());
+    }
+  }
+  return names;
 }
 
 void Timeline::Message(const Part& part) {
@@ -235,8 +251,10 @@ void Timeline::Plan(const Part& part) {
 
 void Timeline::Proposed(const Part& part) {
   const std::string name = CallName(cli::Text(part.body, "call"));
+  const std::string of = cli::Text(part.body, "compensates");
   Say(part, Style::kPlain, "proposed",
-      io_.Paint(Style::kBold, name + " " + part.Text("tool")) + " " + part.Shown("args"));
+      io_.Paint(Style::kBold, name + " " + part.Text("tool")) + " " + part.Shown("args") +
+          (of.empty() ? "" : "  by the engine, to take back " + CallName(of)));
 }
 
 void Timeline::Facts(const Part& part) {

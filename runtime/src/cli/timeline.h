@@ -51,6 +51,7 @@ class Timeline {
 
   static Handler HandlerOf(std::string_view kind);
   std::string CallName(const std::string& id);
+  std::string Names(const core::Json& body, const char* field);  // of a list of calls
   void Say(const Part& part, Style style, std::string_view label, const std::string& text);
   void More(const std::string& text);
 

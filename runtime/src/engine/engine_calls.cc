@@ -434,7 +434,9 @@ void EngineImpl::ResolveCall(const core::Principal& who, ResolveSpec spec, Reply
             if (resolved->complete && !run.empty()) {
               auto after = RecordedOf(*now);
               if (after.ok())
-                hub_.Post(run, event::CallDone{spec.call, ObservationOf(*after)}, Hub::kAlways);
+                hub_.Post(run,
+                          event::CallDone{spec.call, ObservationOf(*after), TookEffect(*after)},
+                          Hub::kAlways);
             }
             reply(InfoOf(*now, /*content=*/true));
           });

@@ -188,7 +188,9 @@ core::StatusOr<RunInfo> EngineImpl::InfoOf(const RunRow& row, const Place& place
   info.entries = row.entries;
   info.newest.index = static_cast<std::uint64_t>(row.newest_index);
   info.newest.leaf_hash = core::DigestFromHex(row.newest_hash).value_or(core::Digest{});
-  if (row.state == RunState::kFailed) info.reason = TextAt(place, row.text_index, "reason");
+  const bool told_why = row.state == RunState::kFailed || row.state == RunState::kCompensating ||
+                        row.state == RunState::kUncompensated;
+  if (told_why) info.reason = TextAt(place, row.text_index, "reason");
   if (row.state == RunState::kCompleted) info.answer = TextAt(place, row.text_index, "answer");
   if (row.state == RunState::kWaitingForUser) info.answer = TextAt(place, row.text_index, "text");
   if (row.state == RunState::kEscalated) info.answer = TextAt(place, row.text_index, "summary");
@@ -288,7 +290,8 @@ void EngineImpl::CancelRun(const core::Principal& who, std::string run, std::str
             *repeated = true;
             return core::Error(core::StatusCode::kAlreadyExists, "cancelled already");
           }
-          if (now == nullptr || IsFinal(now->state)) {
+          // What a run takes back is not stopped half-way.
+          if (now == nullptr || IsEnding(now->state)) {
             return WithReason(core::FailedPrecondition("run `" + run + "` has ended"), "RUN_ENDED");
           }
           return serial.Append(*cancelling).status();

@@ -116,7 +116,7 @@ Draft DraftProposed(const CallIdentity& id, const Sealer& sealer, std::string_vi
   const std::string args = canonical_args == id.args_text ? sealer.Args(draft, id.args_text)
                                                           : sealer.Text(draft, id.args_text);
   BodyWriter body(draft);
-  body.Raw("args", args).String("call", id.call);
+  body.Raw("args", args).String("call", id.call).Optional("compensates", id.compensates);
   if (id.run.empty()) {
     std::string who;
     core::JsonObjectWriter writer(who);

@@ -106,10 +106,14 @@ struct CallIdentity {
   std::string request;         // HMAC; empty when none
   std::string request_digest;  // HMAC of what was asked for
   std::string request_id;      // plain
+  std::string compensates{};   // the call that this one takes back; empty: none
 
   // Who may see what is fetched for it: its user, or whoever made it.
   std::vector<std::string> Readers() const { return {user.empty() ? principal : user}; }
-  std::string Actor() const { return agent.empty() ? "principal:" + principal : "agent:" + agent; }
+  std::string Actor() const {
+    if (!compensates.empty()) return "engine";
+    return agent.empty() ? "principal:" + principal : "agent:" + agent;
+  }
 };
 
 // `canonical_args`: of a call whose arguments were checked, else empty. Where they are what was

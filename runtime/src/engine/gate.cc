@@ -75,7 +75,9 @@ bool Gate::Prepare(Ticket& ticket) const {
 // With what its handles name in their place, if the caller may have any.
 core::StatusOr<tools::CanonicalArgs> Gate::CheckedArgs(Ticket& ticket) const {
   const std::string_view text = ticket.id.args_text;
-  if (ticket.reads == nullptr || text.find(kHandleKey) == std::string_view::npos) {
+  // What takes a call back was written by a manifest; tools' words in it name nothing.
+  const bool may_name = ticket.reads != nullptr && ticket.id.compensates.empty();
+  if (!may_name || text.find(kHandleKey) == std::string_view::npos) {
     return ticket.tool->ValidateArgs(text);
   }
   INTERLOCK_ASSIGN_OR_RETURN(core::Json args, core::ParseJson(text, core::kPayloadLimits));
@@ -351,7 +353,8 @@ policies::DecisionInput Gate::InputOf(const Ticket& ticket,
                 .tool = ticket.id.tool,
                 .effect = tools::EffectName(ticket.tool->manifest().effect),
                 .agent = ticket.id.agent,
-                .step = ticket.id.step};
+                .step = ticket.id.step,
+                .compensates = ticket.id.compensates};
   input.tenant = parts_.tenant;
   input.principal = ticket.id.principal;
   input.principal_roles = &ticket.id.roles;
@@ -379,10 +382,10 @@ core::PermitTerms Gate::TermsOf(const Ticket& ticket) const {
 
 namespace {
 
-bool RunIsEnding(const State& state, const std::string& run) {
-  if (run.empty()) return false;
-  const auto peeked = state.PeekRunNow(run);
-  return peeked.row && IsEnding(peeked.row->state);
+bool RunIsEnding(const State& state, const CallIdentity& id) {
+  if (id.run.empty()) return false;
+  const auto peeked = state.PeekRunNow(id.run);
+  return peeked.row && !Admits(peeked.row->state, id.compensates);
 }
 
 }  // namespace
@@ -390,7 +393,7 @@ bool RunIsEnding(const State& state, const std::string& run) {
 // Precondition: the intent is durable. A cancel that came between the intent and here stops a first
 // attempt (rule 11); a further one goes on, since only it can tell what became of the first.
 asio::awaitable<tools::Outcome> Gate::Execute(Ticket& ticket) {
-  if (ticket.attempt == 1 && RunIsEnding(parts_.journal->state(), ticket.id.run)) {
+  if (ticket.attempt == 1 && RunIsEnding(parts_.journal->state(), ticket.id)) {
     tools::Outcome withdrawn;
     withdrawn.error_code = "CANCELLED";
     withdrawn.error = "the run was cancelled before the tool was started";

@@ -97,6 +97,8 @@ inline bool Succeeded(std::string_view outcome) {
 
 // The code of a decision whose demands were met by approvals.
 inline constexpr const char* kApproved = "APPROVED";
+// And of a call whose effect another call has had, or is having.
+inline constexpr const char* kDuplicateEffect = "DUPLICATE_EFFECT";
 
 struct GateParts {
   std::string tenant;

@@ -159,7 +159,7 @@ core::Status Gate::CommitDecision(Serial& serial, Ticket& ticket) {
   const bool goes = ticket.verdict == "allow" || covered;
   std::string objection;
   const RunRow* run = ticket.id.run.empty() ? nullptr : serial.state().FindRun(ticket.id.run);
-  if (run != nullptr && IsEnding(run->state)) {
+  if (run != nullptr && !Admits(run->state, ticket.id.compensates)) {
     objection = "RUN_ENDED";  // rule 11: the journal's order decides
   } else if (std::string ended = EndedAs(serial.state(), ticket); !ended.empty()) {
     objection = std::move(ended);

@@ -36,13 +36,18 @@ void SetContext(const core::Json& context, CallIdentity& id) {
 }
 
 // The events that an entry of a call stands for, in the words of the core.
-std::vector<Event> EventsOf(std::string_view kind, const RecordedCall& call) {
+std::vector<Event> EventsOf(std::string_view kind, const RecordedCall& call, bool compensable) {
   const std::string& id = call.id.call;
-  if (kind == "call.proposed") return {event::CallDeciding{call.id.step, call.id.position, id}};
+  if (kind == "call.proposed") {
+    if (!call.id.compensates.empty()) {
+      return {event::CompensationProposed{call.id.compensates, id}};
+    }
+    return {event::CallDeciding{call.id.step, call.id.position, id, compensable}};
+  }
   if (kind == "call.decided") {
     if (call.verdict == "ask") return {event::CallParked{id, ObservationPending({}, call.say)}};
     if (call.verdict == "allow" || call.verdict == "modify") return {};
-    return {event::CallDone{id, ObservationOf(call)}};
+    return {event::CallDone{id, ObservationOf(call), TookEffect(call)}};
   }
   if (kind == "approval.requested") {
     return {event::CallParked{id, ObservationPending(call.approvals, call.say)}};
@@ -55,10 +60,21 @@ std::vector<Event> EventsOf(std::string_view kind, const RecordedCall& call) {
                     kind == "approval.voided";
   const std::string observation = ends ? ObservationOf(call) : "";
   if (observation.empty()) return {};
-  return {event::CallDone{id, observation}};
+  return {event::CallDone{id, observation, TookEffect(call)}};
 }
 
 }  // namespace
+
+// What somebody else takes back, or has taken back, need not be taken back again.
+bool TookEffect(const RecordedCall& call) {
+  if (Succeeded(call.outcome) || call.outcome == "resolved_done") return true;
+  return call.outcome.empty() && !call.id.compensates.empty() && call.code == kDuplicateEffect;
+}
+
+bool History::Compensable(const RecordedCall& call) const {
+  const auto tool = tools_ == nullptr ? nullptr : tools_->Find(call.id.tool);
+  return tool != nullptr && tool->manifest().compensate.has_value();
+}
 
 std::string ObservationOf(const RecordedCall& call) {
   if (call.outcome == "ok" || call.outcome == "reconciled_done") {
@@ -130,6 +146,7 @@ core::Status History::FoldCall(const audit::Entry& entry, const core::JsonObject
     call.id.tool = Content(entry.index, body, "name").value_or(Field(body, "tool"));
     call.id.principal = Field(body, "principal");
     call.id.request = Field(body, "request");
+    call.id.compensates = Field(body, "compensates");
     INTERLOCK_ASSIGN_OR_RETURN(call.id.args_text, Content(entry.index, body, "args"));
     if (body.Raw("context")) SetContext(JsonOf(Content(entry.index, body, "context")), call.id);
   } else if (kind == "facts.gathered") {
@@ -215,7 +232,7 @@ void History::FoldShown(const audit::Entry& entry, const core::JsonObjectView& b
   const bool changed = body.Raw("result").has_value();
   const core::Json shown = changed ? JsonOf(Content(entry.index, body, "result")) : core::Json();
   if (Succeeded(call.outcome)) {
-    if (changed) call.result = shown;
+    if (changed) call.given = std::exchange(call.result, shown);
   } else if (call.withheld) {
     call.error = call.withheld_say;
   } else if (call.by_handle) {
@@ -312,6 +329,18 @@ core::Status History::FoldRun(const audit::Entry& entry, const core::JsonObjectV
     }
   } else if (kind == "run.cancelling") {
     Step(recorded.core, event::Cancel{Field(body, "by")});
+  } else if (kind == "run.compensating") {
+    const bool failed = Field(body, "as") == "failed";
+    std::vector<Compensation> calls;
+    for (const std::string& of : SplitWords(WordsOf(body, "calls"))) {
+      const RecordedCall* call = FindCall(recorded.calls, of);
+      calls.push_back({.of = of, .happened = call != nullptr && TookEffect(*call)});
+    }
+    Step(recorded.core, event::Compensating{
+                            .ending = {.state = failed ? RunState::kFailed : RunState::kCancelled,
+                                       .code = Field(body, "code"),
+                                       .reason = Content(entry.index, body, "reason").value_or("")},
+                            .calls = std::move(calls)});
   }
   return core::OkStatus();
 }
@@ -350,7 +379,9 @@ core::Status History::FoldEntry(const audit::Entry& entry, const AgentOf& agent_
                             " names a call that was not proposed");
     }
     INTERLOCK_RETURN_IF_ERROR(FoldCall(entry, *body, *call));
-    for (const Event& event : EventsOf(kind, *call)) Step(recorded.core, event);
+    for (const Event& event : EventsOf(kind, *call, Compensable(*call))) {
+      Step(recorded.core, event);
+    }
     if (kind == "result.released") {
       const std::string named = FoldRead(*call, recorded);
       if (!named.empty()) Step(recorded.core, event::CallReleased{call->id.call, named});

@@ -32,6 +32,7 @@ struct RecordedCall {
   std::string error_code;
   std::string error;
   core::Json result;
+  core::Json given;  // the result as its tool gave it, where rules changed it
   bool released = false;
   bool withheld = false;  // from the planner and the caller; result rules said so
   std::string withheld_code;
@@ -59,6 +60,8 @@ struct RecordedRun {
 
 // What the planner was told, or is told, of a recorded call; empty while it has no end.
 std::string ObservationOf(const RecordedCall& call);
+// Whether it is known that something happened that could be taken back.
+bool TookEffect(const RecordedCall& call);
 // Its result as planner and caller may see it once it is released.
 core::Json ShownOf(const RecordedCall& call);
 // What of it the planner read: its result as shown, or what its tool said of a failure.
@@ -81,7 +84,9 @@ std::string ReleaseInto(Provenance& reads, ResultsAs results, ReleasedResult res
 class History {
  public:
   // Borrowed; thread-safe.
-  History(const audit::Log& log, audit::KeyStore& keys) : log_(log), keys_(keys) {}
+  // `tools`: of runs that may go on; null where runs are only looked at.
+  History(const audit::Log& log, audit::KeyStore& keys, const tools::Registry* tools = nullptr)
+      : log_(log), keys_(keys), tools_(tools) {}
 
   // Errors: kNotFound; kDataLoss when a payload does not fit its commitment; kFailedPrecondition
   // when content that is needed was erased. `agent_of` gives the agent file that the run is pinned
@@ -97,6 +102,7 @@ class History {
                                       std::string_view field) const;
 
  private:
+  bool Compensable(const RecordedCall& call) const;
   core::Status FoldEntry(const audit::Entry& entry, const AgentOf& agent_of,
                          RecordedRun& recorded) const;
   core::Status FoldRun(const audit::Entry& entry, const core::JsonObjectView& body,
@@ -113,6 +119,7 @@ class History {
 
   const audit::Log& log_;
   audit::KeyStore& keys_;
+  const tools::Registry* tools_;
 };
 
 }  // namespace interlock::runtime

@@ -17,9 +17,11 @@ constexpr std::uint64_t kFillPerTick = 2000;
 constexpr std::int64_t kFinishPauseMicros = 2'000'000;  // before what waits is tried again
 constexpr std::int64_t kFinishPauseMaxMicros = 60'000'000;
 
+constexpr std::int64_t kUncompensatedNewsMicros = 7ll * 24 * 3600 * 1'000'000;
+
 std::string FinalStates() {
   std::string list;
-  for (int state = 0; state <= static_cast<int>(RunState::kEscalated); ++state) {
+  for (int state = 0; state <= static_cast<int>(kRunStateLast); ++state) {
     if (!IsFinal(static_cast<RunState>(state))) continue;
     list += (list.empty() ? "" : ", ") + std::to_string(state);
   }
@@ -114,8 +116,21 @@ void Housekeeper::FinishRest() {
   finish_due_us_ = hub_.parts.clock->MonotonicMicros() + finish_pause_us_;
 }
 
+// Nobody can say that it is seen to, so it is told of while it is news.
+std::string Housekeeper::Uncompensated() const {
+  const std::int64_t since_us = hub_.parts.clock->WallMicros() - kUncompensatedNewsMicros;
+  const auto runs = Select<RunRow>(
+      *hub_.parts.log, "WHERE state = CAST(? AS INTEGER) AND update_us > CAST(? AS INTEGER)",
+      {std::to_string(static_cast<int>(RunState::kUncompensated)), std::to_string(since_us)});
+  if (!runs.ok() || runs->empty()) return "";
+  return std::to_string(runs->size()) +
+         " runs of the last 7 days ended with effects that could not be taken back; see `interlock "
+         "runs list --state uncompensated`";
+}
+
 std::vector<std::string> Housekeeper::warnings() const {
   std::vector<std::string> all;
+  if (std::string left = Uncompensated(); !left.empty()) all.push_back(std::move(left));
   if (std::string lost = content_.warning(); !lost.empty()) all.push_back(std::move(lost));
   const std::lock_guard lock(mutex_);
   if (!warning_.empty()) all.push_back(warning_);

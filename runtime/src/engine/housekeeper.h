@@ -64,6 +64,7 @@ class Housekeeper {
  private:
   void Loop();
   void Tick();
+  std::string Uncompensated() const;
   core::StatusOr<std::vector<std::string>> Column(const std::string& sql,
                                                   const std::vector<std::string>& bound) const;
   void FinishRest();

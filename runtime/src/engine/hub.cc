@@ -73,7 +73,7 @@ Hub::Hub(EngineParts p)
     : parts(std::move(p)),
       journal(*parts.log, *parts.state, parts.bundle),
       gate(GatePartsOf(parts, journal)),
-      history(*parts.log, *parts.keys),
+      history(*parts.log, *parts.keys, parts.registry.get()),
       archives(parts.folder, *parts.keys),
       escalate_tool(MakeEscalateTool()) {}
 
@@ -250,10 +250,12 @@ core::Status Hub::Recover() {
                        std::to_string(static_cast<int>(CallState::kUnknown))}));
   const std::string running = std::to_string(static_cast<int>(RunState::kRunning));
   const std::string cancelling = std::to_string(static_cast<int>(RunState::kCancelling));
+  const std::string compensating = std::to_string(static_cast<int>(RunState::kCompensating));
   INTERLOCK_ASSIGN_OR_RETURN(
       const auto open_runs,
-      Select<RunRow>(*parts.log, "WHERE state IN (CAST(? AS INTEGER), CAST(? AS INTEGER))",
-                     {running, cancelling}));
+      Select<RunRow>(*parts.log,
+                     "WHERE state IN (CAST(? AS INTEGER), CAST(? AS INTEGER), CAST(? AS INTEGER))",
+                     {running, cancelling, compensating}));
   INTERLOCK_ASSIGN_OR_RETURN(
       const auto granted,
       Select<ApprovalRow>(*parts.log, "WHERE phase = CAST(? AS INTEGER)",

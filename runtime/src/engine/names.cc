@@ -71,13 +71,18 @@ std::string_view RunStateName(RunState state) {
       return "cancelled";
     case RunState::kEscalated:
       return "escalated";
+    case RunState::kCompensating:
+      return "compensating";
+    case RunState::kUncompensated:
+      return "uncompensated";
   }
   return "unknown";
 }
 
 bool IsFinal(RunState state) {
   return state == RunState::kCompleted || state == RunState::kFailed ||
-         state == RunState::kCancelled || state == RunState::kEscalated;
+         state == RunState::kCancelled || state == RunState::kEscalated ||
+         state == RunState::kUncompensated;
 }
 
 std::string_view CallStateName(CallState state) {

@@ -5,6 +5,7 @@
 
 #include "engine/open_approvals.h"
 #include "engine/run_state.h"
+#include "engine/step_compensation.h"
 
 namespace interlock::runtime {
 RunActor::RunActor(Hub& hub, std::string run)
@@ -67,7 +68,8 @@ void RunActor::GoOn(std::vector<RecordedCall> calls) {
     if (parked) open_approvals_[call.id.call] = call.approvals;
     if (call.attempt > 0 && !known) Spawn(SettleCall(std::move(call)));
   }
-  if (agent_ == nullptr || planner_ == nullptr) {
+  const bool plans = core_.state != RunState::kCompensating;
+  if (plans && (agent_ == nullptr || planner_ == nullptr)) {
     return Handle(event::PlanFailed{
         "AGENT_GONE",
         "the agent file or planner that this run began with is no longer configured"});
@@ -78,7 +80,7 @@ void RunActor::GoOn(std::vector<RecordedCall> calls) {
 
 // An outcome that no plan has read yet: what it may show was said to nobody, and is asked anew.
 void RunActor::Rejudge(const RecordedCall& call) {
-  auto ticket = hub_.TicketOf(call, agent_);
+  auto ticket = hub_.TicketOf(call, AgentOf(call));
   if (!ticket.ok()) return Stall();
   Ticket& judged = **ticket;
   judged.reads = &reads_;
@@ -95,10 +97,16 @@ void RunActor::Rejudge(const RecordedCall& call) {
 
 // Parked calls whose approvals are all given: granted just before a crash, perhaps.
 std::vector<std::string> RunActor::GrantedCalls() const {
-  std::vector<std::string> granted;
+  std::vector<std::string> parked;
   for (const CallSlot& slot : core_.slots) {
-    if (slot.phase != SlotPhase::kParked) continue;
-    const auto approvals = hub_.ApprovalsOfCall(slot.call);
+    if (slot.phase == SlotPhase::kParked) parked.push_back(slot.call);
+  }
+  for (const Compensation& compensation : core_.compensations) {
+    if (compensation.phase == SlotPhase::kParked) parked.push_back(compensation.call);
+  }
+  std::vector<std::string> granted;
+  for (const std::string& call : parked) {
+    const auto approvals = hub_.ApprovalsOfCall(call);
     if (!approvals.ok()) continue;
     bool any = false;
     bool pending = false;
@@ -106,7 +114,7 @@ std::vector<std::string> RunActor::GrantedCalls() const {
       any = any || row.phase == policies::ApprovalPhase::kGranted;
       pending = pending || row.phase == policies::ApprovalPhase::kPending;
     }
-    if (any && !pending) granted.push_back(slot.call);
+    if (any && !pending) granted.push_back(call);
   }
   return granted;
 }
@@ -139,7 +147,8 @@ void RunActor::Stall() {
 
 void RunActor::MaybeLeave() {
   if (in_flight_ > 0) return;
-  const bool idle = gone_ || stalled_ || IsFinal(core_.state) || IsWaiting(core_.state);
+  const bool idle = gone_ || stalled_ || IsFinal(core_.state) || IsWaiting(core_.state) ||
+                    CompensationWaits(core_);
   if (!idle || !hub_.Evict(run_, this)) return;
   gone_ = true;
   timer_.cancel();
@@ -237,16 +246,15 @@ void RunActor::Perform(const effect::Finish& finish) {
     drafts.push_back(std::move(done));
     return Spawn(WriteEnd(std::move(drafts), Unless::kNews));
   }
-  if (finish.state == RunState::kCancelled) {
-    Draft cancelled = MakeDraft("run.cancelled", "engine");
-    BodyWriter(cancelled).String("why", "asked").Close();
-    drafts.push_back(std::move(cancelled));
-  } else {
-    Draft failed = MakeDraft("run.failed", "engine");
-    const std::string reason = sealer_->Text(failed, finish.reason);
-    BodyWriter(failed).String("code", finish.code).Raw("reason", reason).Close();
-    drafts.push_back(std::move(failed));
-  }
+  const bool cancelled = finish.state == RunState::kCancelled || finish.as == RunState::kCancelled;
+  Draft draft = MakeDraft(cancelled ? "run.cancelled" : "run.failed", "engine");
+  const std::string reason = cancelled ? "" : sealer_->Text(draft, finish.reason);
+  BodyWriter body(draft);
+  if (!cancelled) body.String("code", finish.code).Raw("reason", reason);
+  if (!finish.uncompensated.empty()) body.Raw("uncompensated", JsonStrings(finish.uncompensated));
+  if (cancelled) body.String("why", "asked");
+  body.Close();
+  drafts.push_back(std::move(draft));
   Spawn(WriteEnd(std::move(drafts), Unless::kNothing));
 }
 

@@ -57,6 +57,8 @@ class RunActor : public std::enable_shared_from_this<RunActor> {
   void Perform(const effect::WaitForUser& wait);
   void Perform(const effect::WaitForPerson&);
   void Perform(const effect::BeginCancel& cancel);
+  void Perform(const effect::BeginCompensation& begin);
+  void Perform(const effect::Compensate& compensate);
   void Perform(const effect::Finish& finish);
 
   asio::awaitable<void> RequestPlan();
@@ -65,6 +67,8 @@ class RunActor : public std::enable_shared_from_this<RunActor> {
   asio::awaitable<void> RunCall(std::shared_ptr<LiveCall> live);
   asio::awaitable<void> ResumeCall(std::string call);
   asio::awaitable<void> SettleCall(RecordedCall call);
+  asio::awaitable<void> BeginCompensation(effect::BeginCompensation begin);
+  asio::awaitable<void> PassCompensation(std::shared_ptr<LiveCall> live);
   asio::awaitable<void> Write(std::vector<Draft> drafts);
   asio::awaitable<void> WriteUnlessNews(std::vector<Draft> drafts,
                                         std::function<bool(State&)> open);
@@ -75,6 +79,11 @@ class RunActor : public std::enable_shared_from_this<RunActor> {
 
   void Spawn(asio::awaitable<void> work);
   std::unique_ptr<Ticket> NewTicket(const CallSlot& slot);
+  core::StatusOr<std::unique_ptr<Ticket>> NewCompensation(const std::string& of);
+  // As whose call it goes through the gate: what the engine proposes is bound by no agent's list.
+  const AgentFile* AgentOf(const RecordedCall& call) const {
+    return call.id.compensates.empty() ? agent_ : nullptr;
+  }
   void Rejudge(const RecordedCall& call);
   void KeepForRelease(Ticket& ticket);
   void AfterPass(std::shared_ptr<LiveCall> live);

@@ -35,7 +35,10 @@ asio::awaitable<void> RunActor::StartCalls() {
     auto live = std::make_shared<LiveCall>();
     live->ticket = NewTicket(*next);
     live->ticket->handle = &live->handle;
-    Step(core_, event::CallDeciding{next->step, next->position, live->ticket->id.call});
+    const auto tool = hub_.parts.registry->Find(next->proposed.tool);
+    const bool compensable = tool != nullptr && tool->manifest().compensate.has_value();
+    Step(core_,
+         event::CallDeciding{next->step, next->position, live->ticket->id.call, compensable});
     core::Status status = co_await hub_.gate.Pass(worker_, *live->ticket);
     if (!status.ok()) {
       Stall();
@@ -65,7 +68,8 @@ void RunActor::AfterPass(std::shared_ptr<LiveCall> live) {
     open_approvals_[call] = ticket.approvals;
     Handle(event::CallParked{call, ticket.observation});
   } else {
-    Handle(event::CallDone{call, ticket.observation});
+    const bool done_by_other = !ticket.id.compensates.empty() && ticket.code == kDuplicateEffect;
+    Handle(event::CallDone{call, ticket.observation, done_by_other});
   }
 }
 
@@ -82,8 +86,9 @@ asio::awaitable<void> RunActor::RunCall(std::shared_ptr<LiveCall> live) {
     Handle(event::CallNeedsPerson{call, ticket.observation});
     co_return;
   }
+  const bool took_effect = Succeeded(ticket.outcome_kind);
   KeepForRelease(ticket);
-  Handle(event::CallDone{call, ticket.observation});
+  Handle(event::CallDone{call, ticket.observation, took_effect});
 }
 
 // Approvals are complete: the call goes through the whole gate again, with fresh facts (rule 14).
@@ -94,7 +99,7 @@ asio::awaitable<void> RunActor::ResumeCall(std::string call) {
   core::Status noted = co_await hub_.journal.Commit([this, &resumed](Serial& serial) {
     const RunRow* row = serial.state().FindRun(run_);
     const bool open = row != nullptr && !IsEnding(row->state);
-    // Cancelled meanwhile: the gate will say so of the call (rule 11).
+    // Cancelled meanwhile: the gate will say so of the call (rule 11). Or it takes another back.
     return open ? serial.Append(resumed).status() : core::OkStatus();
   });
   if (!noted.ok()) {
@@ -111,7 +116,7 @@ asio::awaitable<void> RunActor::ResumeCall(std::string call) {
   }
   for (RecordedCall& found : recorded->calls) {
     if (found.id.call != call) continue;
-    auto ticket = hub_.TicketOf(found, agent_);
+    auto ticket = hub_.TicketOf(found, AgentOf(found));
     auto grants = hub_.GrantsOf(found);
     if (!ticket.ok() || !grants.ok()) {
       Stall();
@@ -135,7 +140,7 @@ asio::awaitable<void> RunActor::ResumeCall(std::string call) {
 // An intent that a dead daemon left open, or whose outcome nobody knows yet (property 2).
 asio::awaitable<void> RunActor::SettleCall(RecordedCall recorded) {
   const std::string call = recorded.id.call;
-  auto made = hub_.TicketOf(recorded, agent_);
+  auto made = hub_.TicketOf(recorded, AgentOf(recorded));
   if (!made.ok()) {
     Stall();
     co_return;
@@ -153,8 +158,9 @@ asio::awaitable<void> RunActor::SettleCall(RecordedCall recorded) {
     Handle(event::CallNeedsPerson{call, ticket->observation});
     co_return;
   }
+  const bool took_effect = Succeeded(ticket->outcome_kind);
   KeepForRelease(*ticket);
-  Handle(event::CallDone{call, ticket->observation});
+  Handle(event::CallDone{call, ticket->observation, took_effect});
 }
 
 }  // namespace interlock::runtime

@@ -5,10 +5,13 @@
 namespace interlock::runtime {
 namespace {
 
-std::optional<RunState> FinalOf(std::string_view kind) {
+std::optional<RunState> FinalOf(std::string_view kind, const core::JsonObjectView& body) {
   if (kind == "run.completed") return RunState::kCompleted;
-  if (kind == "run.failed") return RunState::kFailed;
-  if (kind == "run.cancelled") return RunState::kCancelled;
+  const bool failed = kind == "run.failed";
+  if (failed || kind == "run.cancelled") {
+    if (body.Raw("uncompensated")) return RunState::kUncompensated;
+    return failed ? RunState::kFailed : RunState::kCancelled;
+  }
   if (kind == "run.escalated") return RunState::kEscalated;
   return std::nullopt;
 }
@@ -28,11 +31,18 @@ bool IsWaiting(RunState state) {
          state == RunState::kWaitingForPerson;
 }
 
-bool IsEnding(RunState state) { return state == RunState::kCancelling || IsFinal(state); }
+bool IsEnding(RunState state) {
+  return state == RunState::kCancelling || state == RunState::kCompensating || IsFinal(state);
+}
+
+bool Admits(RunState state, std::string_view compensates) {
+  return compensates.empty() ? !IsEnding(state) : state == RunState::kCompensating;
+}
 
 RunState StateAfter(RunState now, std::string_view kind, const core::JsonObjectView& body) {
   if (IsFinal(now)) return now;
-  if (const auto final = FinalOf(kind)) return *final;
+  if (const auto final = FinalOf(kind, body)) return *final;
+  if (now == RunState::kCompensating || kind == "run.compensating") return RunState::kCompensating;
   if (now == RunState::kCancelling || kind == "run.cancelling") return RunState::kCancelling;
   if (kind == "plan.requested" || kind == "run.resumed") return RunState::kRunning;
   if (kind == "run.parked") return RunState::kWaitingForApproval;

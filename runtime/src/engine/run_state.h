@@ -17,7 +17,10 @@ RunState StateAfter(RunState now, std::string_view kind, const core::JsonObjectV
 
 // For its approvals, its user or a person.
 bool IsWaiting(RunState state);
-// Cancelled or over: nothing new begins in it (rule 11).
+// Cancelled, taken back or over: nothing new begins in it (rule 11).
 bool IsEnding(RunState state);
+// Whether a call may go on in it: one that takes another back, only while that is what the run
+// does.
+bool Admits(RunState state, std::string_view compensates);
 
 }  // namespace interlock::runtime

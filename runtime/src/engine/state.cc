@@ -326,7 +326,7 @@ core::Status State::ApplyRun(const audit::EntryView& entry) {
     if (entry.body.Raw("text")) run.text_index = static_cast<std::int64_t>(entry.index);
   } else if (kind == "run.completed") {
     run.text_index = static_cast<std::int64_t>(entry.index);
-  } else if (kind == "run.failed") {
+  } else if (kind == "run.failed" || kind == "run.compensating") {
     run.code = Field(entry, "code");
     run.text_index = static_cast<std::int64_t>(entry.index);
   } else if (kind == "run.cancelling") {

@@ -110,8 +110,7 @@ std::string StatesIn(State last, Is is) {
 }  // namespace
 
 core::Status State::MayClose(sqlite3* db) {
-  const std::string runs =
-      StatesIn(RunState::kEscalated, [](RunState state) { return !IsFinal(state); });
+  const std::string runs = StatesIn(kRunStateLast, [](RunState state) { return !IsFinal(state); });
   const auto call = [](CallState state) { return std::to_string(static_cast<int>(state)); };
   const auto phase = [](policies::ApprovalPhase p) { return std::to_string(static_cast<int>(p)); };
   struct Open {

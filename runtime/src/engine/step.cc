@@ -5,6 +5,7 @@
 #include "core/json.h"
 #include "engine/entries.h"
 #include "engine/run_state.h"
+#include "engine/step_compensation.h"
 
 namespace interlock::runtime {
 namespace {
@@ -33,30 +34,26 @@ bool HasUnread(const RunCore& run) {
          });
 }
 
-effect::Finish Failed(std::string code, std::string reason) {
-  return {.state = RunState::kFailed,
-          .answer = "",
-          .code = std::move(code),
-          .reason = std::move(reason)};
+Effects Fail(RunCore& run, std::string code, std::string reason) {
+  return EndUncompleted(
+      run, {.state = RunState::kFailed, .code = std::move(code), .reason = std::move(reason)});
 }
 
 Effects EndCancel(RunCore& run) {
   if (run.planning || Busy(run) || Any(run, SlotPhase::kPerson)) return {};  // rule 11
-  run.state = RunState::kCancelled;
-  return {effect::Finish{
-      .state = RunState::kCancelled, .answer = "", .code = "CANCELLED", .reason = "cancelled"}};
+  return EndUncompleted(
+      run, {.state = RunState::kCancelled, .code = "CANCELLED", .reason = "cancelled"});
 }
 
 Effects RequestPlan(RunCore& run) {
   if (run.limits.tokens_max > 0 && run.tokens >= run.limits.tokens_max) {
-    run.state = RunState::kFailed;
-    return {Failed("TOKEN_LIMIT", "the run used its " + std::to_string(run.limits.tokens_max) +
-                                      " tokens of the model")};
+    return Fail(
+        run, "TOKEN_LIMIT",
+        "the run used its " + std::to_string(run.limits.tokens_max) + " tokens of the model");
   }
   if (run.steps >= run.limits.steps_max) {
-    run.state = RunState::kFailed;
-    return {Failed("STEP_LIMIT",
-                   "the run took its " + std::to_string(run.limits.steps_max) + " steps")};
+    return Fail(run, "STEP_LIMIT",
+                "the run took its " + std::to_string(run.limits.steps_max) + " steps");
   }
   run.state = RunState::kRunning;
   run.planning = true;
@@ -97,8 +94,7 @@ Effects Close(RunCore& run) {
       return {
           effect::Finish{.state = run.state, .answer = run.closing.text, .code = "", .reason = ""}};
     case Closing::Kind::kFailed:
-      run.state = RunState::kFailed;
-      return {Failed(run.closing.code, run.closing.reason)};
+      return Fail(run, run.closing.code, run.closing.reason);
   }
   return {};
 }
@@ -307,6 +303,7 @@ Effects On(RunCore& run, const event::CallDeciding& deciding) {
   for (CallSlot& slot : run.slots) {
     if (slot.step != deciding.step || slot.position != deciding.position) continue;
     slot.call = deciding.call;
+    slot.compensable = deciding.compensable;
     slot.phase = SlotPhase::kDeciding;
   }
   return {};
@@ -339,6 +336,7 @@ Effects On(RunCore& run, const event::CallDone& done) {
   if (slot == nullptr || slot->phase == SlotPhase::kDone) return {};
   slot->phase = SlotPhase::kDone;
   slot->observation = done.observation;
+  if (slot->compensable && done.took_effect) run.effects.push_back(done.call);
   run.news = run.news || slot->shown;  // was shown as pending: now there is news
   GoOnWaiting(run);
   return Next(run);
@@ -358,6 +356,12 @@ Effects On(RunCore& run, const event::CallGranted& granted) {
   run.state = RunState::kRunning;
   return {effect::ResumeCall{granted.call}};
 }
+
+Effects On(RunCore& run, const event::Compensating& compensating) {
+  return StepCompensating(run, compensating);
+}
+
+Effects On(RunCore&, const event::CompensationProposed&) { return {}; }
 
 Effects On(RunCore& run, const event::TimeUp&) {
   if (run.state == RunState::kCancelling) return {};
@@ -395,6 +399,7 @@ Effects On(RunCore& run, const event::Resume&) {
 
 std::vector<Effect> Step(RunCore& run, const Event& event) {
   if (IsFinal(run.state)) return {};
+  if (run.state == RunState::kCompensating) return StepCompensating(run, event);
   return std::visit([&](const auto& e) { return On(run, e); }, event);
 }
 

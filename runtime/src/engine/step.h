@@ -32,8 +32,25 @@ struct CallSlot {
   std::int64_t position = 0;
   std::string call;  // id, once it was proposed to the gate
   SlotPhase phase = SlotPhase::kProposed;
-  std::string observation;  // what the planner reads; of a parked call the pending text
-  bool shown = false;       // a tool message for it stands in the conversation
+  std::string observation;   // what the planner reads; of a parked call the pending text
+  bool shown = false;        // a tool message for it stands in the conversation
+  bool compensable = false;  // its manifest says how it is taken back
+};
+
+// A call that is taken back after the run failed or was cancelled.
+struct Compensation {
+  std::string of;         // the call that is taken back
+  bool happened = false;  // known to have taken effect; until then a person has to say so
+  std::string call{};     // that takes it back, once it was proposed to the gate
+  SlotPhase phase = SlotPhase::kProposed;
+  bool undone = false;  // of phase kDone: nothing of it stands any more
+};
+
+// How a run ends that does not complete.
+struct Ending {
+  RunState state = RunState::kFailed;  // or kCancelled
+  std::string code{};
+  std::string reason{};
 };
 
 // What a plan leaves to be done once nothing else is: a text for the user, a hand-over to a person,
@@ -61,6 +78,10 @@ struct RunCore {
   bool planning = false;     // a plan was requested and has not come
   bool news = false;         // a message or late result the planner has not read
   Closing closing;
+  std::vector<std::string> effects;         // calls that took effect and can be taken back
+  Ending ending;                            // of a run that is compensating
+  std::vector<Compensation> compensations;  // newest effect first
+  bool compensating_durable = false;        // the log says so
   std::vector<ChatMessage> messages;
   std::int64_t user_messages = 0;  // among them
   std::vector<CallSlot>
@@ -95,6 +116,7 @@ struct CallDeciding {
   std::int64_t step;
   std::int64_t position;
   std::string call;
+  bool compensable = false;
 };
 struct CallParked {
   std::string call;
@@ -110,6 +132,7 @@ struct CallNeedsPerson {
 struct CallDone {
   std::string call;
   std::string observation;
+  bool took_effect = false;
 };
 // What rules made of the result of a call that is done; nobody has read it yet.
 struct CallReleased {
@@ -118,6 +141,15 @@ struct CallReleased {
 };
 // Approvals of a parked call are complete: it goes through the gate again.
 struct CallGranted {
+  std::string call;
+};
+// Durable: these calls are taken back, in this order, and the run ends then.
+struct Compensating {
+  Ending ending;
+  std::vector<Compensation> calls;
+};
+struct CompensationProposed {
+  std::string of;
   std::string call;
 };
 struct TimeUp {};
@@ -131,7 +163,8 @@ using Event =
     std::variant<event::Message, event::PlanRequested, event::PlanReceived, event::PlanFailed,
                  event::AnswerChecked, event::CallDeciding, event::CallParked, event::CallRunning,
                  event::CallNeedsPerson, event::CallDone, event::CallReleased, event::CallGranted,
-                 event::TimeUp, event::Cancel, event::Resume>;
+                 event::Compensating, event::CompensationProposed, event::TimeUp, event::Cancel,
+                 event::Resume>;
 
 namespace effect {
 struct RequestPlan {};      // journal plan.requested, then ask the planner
@@ -152,18 +185,27 @@ struct WaitForPerson {};
 struct BeginCancel {  // stop the planner; started calls go on (rule 11)
   std::string by;
 };
+struct BeginCompensation {  // journal run.compensating
+  Ending ending;
+  std::vector<Compensation> calls;  // newest first
+};
+struct Compensate {  // propose to the gate what takes this call back
+  std::string of;
+};
 struct Finish {
   RunState state = RunState::kCompleted;
   std::string answer;
   std::string code;
   std::string reason;
+  RunState as = RunState::kCompleted;        // of kUncompensated: kFailed or kCancelled
+  std::vector<std::string> uncompensated{};  // calls whose effect stands
 };
 }  // namespace effect
 
-using Effect =
-    std::variant<effect::RequestPlan, effect::AskPlannerAgain, effect::StartCalls,
-                 effect::ResumeCall, effect::CheckAnswer, effect::Park, effect::WaitForUser,
-                 effect::WaitForPerson, effect::BeginCancel, effect::Finish>;
+using Effect = std::variant<effect::RequestPlan, effect::AskPlannerAgain, effect::StartCalls,
+                            effect::ResumeCall, effect::CheckAnswer, effect::Park,
+                            effect::WaitForUser, effect::WaitForPerson, effect::BeginCancel,
+                            effect::BeginCompensation, effect::Compensate, effect::Finish>;
 
 // The tool by whose name a planner hands a run over (AgentFile::escalates); it never reaches the
 // gate. Its argument `summary` is for whoever takes over.

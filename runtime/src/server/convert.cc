@@ -19,7 +19,9 @@ static_assert(Shift(RunState::kWaitingForPerson) == wire::Run::STATE_WAITING_FOR
 static_assert(Shift(RunState::kCancelling) == wire::Run::STATE_CANCELLING);
 static_assert(Shift(RunState::kCompleted) == wire::Run::STATE_COMPLETED);
 static_assert(Shift(RunState::kEscalated) == wire::Run::STATE_ESCALATED);
-static_assert(wire::Run::State_MAX == wire::Run::STATE_ESCALATED);
+static_assert(Shift(RunState::kCompensating) == wire::Run::STATE_COMPENSATING);
+static_assert(Shift(kRunStateLast) == wire::Run::STATE_UNCOMPENSATED);
+static_assert(wire::Run::State_MAX == wire::Run::STATE_UNCOMPENSATED);
 static_assert(Shift(CallState::kProposed) == wire::Call::STATE_PROPOSED);
 static_assert(Shift(CallState::kParked) == wire::Call::STATE_PARKED);
 static_assert(Shift(CallState::kOk) == wire::Call::STATE_OK);

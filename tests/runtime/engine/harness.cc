@@ -39,6 +39,11 @@ tools::Manifest ManifestOf(const ToolSpec& spec) {
     manifest.reconcile = tools::Reconcile{
         .tool = spec.reconcile, .args = {{"call", "{call.id}"}}, .settle_after_ms = 0};
   }
+  if (!spec.compensate.empty()) {
+    manifest.result_schema = {{"type", "object"}, {"required", {"ref"}}};
+    manifest.compensate =
+        tools::Compensate{.tool = spec.compensate, .args = {{"ref", "{result.ref}"}}};
+  }
   if (spec.money) {
     manifest.money = tools::MoneyResult{.amount_path = "amount",
                                         .currency_path = "currency",

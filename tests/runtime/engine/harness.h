@@ -116,6 +116,7 @@ struct ToolSpec {
   tools::CancelMeaning cancel = tools::CancelMeaning::kNever;
   bool money = false;  // result holds {"amount": "12.50", "currency": "USD"}
   tools::ResultTrust trust = tools::ResultTrust::kTrusted;
+  std::string compensate = {};  // name of the tool that is given {"ref"} of the result
 };
 
 class Harness {

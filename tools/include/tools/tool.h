@@ -43,6 +43,12 @@ struct Reconcile {
   std::int64_t settle_after_ms = 0;
 };
 
+// How a successful call is taken back after its run failed or was cancelled.
+struct Compensate {
+  std::string tool;  // not of effect `read`
+  core::Json args;   // values may hold templates over {args, result, session, call}
+};
+
 // How much money a call moved, for settlement: where the result says so.
 struct MoneyResult {
   std::string amount_path;    // dotted path in the result ("refund.amount")
@@ -110,6 +116,7 @@ struct Manifest {
   FailureMeaning failure = FailureMeaning::kUnknown;
   CancelMeaning cancel = CancelMeaning::kNever;
   ResultTrust trust = ResultTrust::kUntrusted;
+  std::optional<Compensate> compensate;
   std::optional<MoneyResult> money;
   sandbox::Limits limits;
   // Exactly one of process, http, builtin.

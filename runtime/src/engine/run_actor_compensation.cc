@@ -1,0 +1,100 @@
+// A run that was not completed takes back what it did: the driver of step_compensation.h.
+#include <algorithm>
+
+#include "core/template.h"
+#include "engine/open_approvals.h"
+#include "engine/run_actor.h"
+#include "engine/run_state.h"
+
+namespace interlock::runtime {
+
+void RunActor::Perform(const effect::BeginCompensation& begin) { Spawn(BeginCompensation(begin)); }
+
+// From here on the log says that the run fails, and what is to be taken back.
+asio::awaitable<void> RunActor::BeginCompensation(effect::BeginCompensation begin) {
+  if (hub_.stopping()) co_return Stall();
+  open_approvals_.clear();
+  std::vector<Draft> drafts = TakeChecks();
+  std::vector<std::string> calls;
+  for (const Compensation& one : begin.calls) calls.push_back(one.of);
+  Draft draft = MakeDraft("run.compensating", "engine");
+  const std::string reason = sealer_->Text(draft, begin.ending.reason);
+  BodyWriter(draft)
+      .String("as", RunStateName(begin.ending.state))
+      .Raw("calls", JsonStrings(calls))
+      .String("code", begin.ending.code)
+      .Raw("reason", reason)
+      .Close();
+  drafts.push_back(std::move(draft));
+  core::Status status = co_await hub_.journal.Commit([this, &drafts](Serial& serial) {
+    INTERLOCK_RETURN_IF_ERROR(VoidOpenApprovals(serial, run_, "run ended"));
+    for (Draft& one : drafts) INTERLOCK_RETURN_IF_ERROR(serial.Append(one).status());
+    return core::OkStatus();
+  });
+  if (!status.ok()) co_return Stall();
+  Handle(event::Compensating{std::move(begin.ending), std::move(begin.calls)});
+}
+
+namespace {
+
+// What its manifest says of the recorded call. Arguments that cannot be made are none: the gate
+// then refuses the call, and the log shows why nothing was taken back.
+void TakeBack(const tools::Registry& registry, const RecordedCall& call, CallIdentity& id) {
+  id.args_text = "{}";
+  const auto tool = registry.Find(call.id.tool);
+  if (tool == nullptr || !tool->manifest().compensate) return;
+  const tools::Compensate& compensate = *tool->manifest().compensate;
+  id.tool = compensate.tool;
+  const auto args = core::ParseJson(call.args, core::kPayloadLimits);
+  if (!args.ok()) return;
+  const core::Json scope = {{"args", *args},
+                            {"call", {{"id", call.id.call}, {"idempotency_key", call.id.call}}},
+                            {"result", call.given.is_null() ? call.result : call.given},
+                            {"session", *call.id.session}};
+  const auto expanded = core::ExpandJson(compensate.args, scope);
+  if (expanded.ok()) id.args_text = core::CanonicalJson(*expanded);
+}
+
+}  // namespace
+
+core::StatusOr<std::unique_ptr<Ticket>> RunActor::NewCompensation(const std::string& of) {
+  INTERLOCK_ASSIGN_OR_RETURN(
+      const RecordedRun recorded,
+      hub_.history.Run(run_, [this](const std::string& name, const std::string& digest) {
+        return hub_.PinnedAgent(name, digest);
+      }));
+  const auto call = std::find_if(recorded.calls.begin(), recorded.calls.end(),
+                                 [&](const RecordedCall& one) { return one.id.call == of; });
+  if (call == recorded.calls.end()) return core::DataLoss("the log has no call `" + of + "`");
+  auto ticket = std::make_unique<Ticket>();
+  ticket->id = base_;
+  ticket->id.call = hub_.NewId();
+  ticket->id.step = core_.steps;
+  ticket->id.position = static_cast<std::int64_t>(
+      std::count_if(core_.compensations.begin(), core_.compensations.end(),
+                    [](const Compensation& one) { return !one.call.empty(); }));
+  ticket->id.compensates = of;
+  TakeBack(*hub_.parts.registry, *call, ticket->id);
+  ticket->sealer = sealer_;
+  ticket->reads = &reads_;
+  return ticket;
+}
+
+void RunActor::Perform(const effect::Compensate& compensate) {
+  if (hub_.stopping()) return Stall();
+  auto ticket = NewCompensation(compensate.of);
+  if (!ticket.ok()) return Stall();
+  auto live = std::make_shared<LiveCall>();
+  live->ticket = std::move(*ticket);
+  live->ticket->handle = &live->handle;
+  Step(core_, event::CompensationProposed{compensate.of, live->ticket->id.call});
+  Spawn(PassCompensation(std::move(live)));
+}
+
+asio::awaitable<void> RunActor::PassCompensation(std::shared_ptr<LiveCall> live) {
+  core::Status status = co_await hub_.gate.Pass(worker_, *live->ticket);
+  if (!status.ok()) co_return Stall();
+  AfterPass(std::move(live));
+}
+
+}  // namespace interlock::runtime
