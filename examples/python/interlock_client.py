@@ -19,7 +19,7 @@ import uuid
 import grpc
 
 PROTO_FOLDER = pathlib.Path(__file__).resolve().parents[2] / "proto"
-SERVICES = ("run", "approval", "call", "tool", "budget", "audit")
+SERVICES = ("run", "approval", "call", "tool", "budget", "audit", "switch")
 
 
 def _generate(protos, folder):
@@ -98,6 +98,7 @@ class Client:
         self.tools = STUBS.tool_grpc.ToolServiceStub(self._channel)
         self.budgets = STUBS.budget_grpc.BudgetServiceStub(self._channel)
         self.audit = STUBS.audit_grpc.AuditServiceStub(self._channel)
+        self.switches = STUBS.switch_grpc.SwitchServiceStub(self._channel)
 
     def close(self):
         self._channel.close()

@@ -51,8 +51,9 @@ enum class RunState {
   kCompensating,   // failed or cancelled; the engine takes back what it did
   kUncompensated,  // failed or cancelled, and something that it did stands: a person has to see
                    // to it
+  kWaitingForSwitch,  // its agent is stopped by a kill switch; LiftSwitch goes on
 };
-inline constexpr RunState kRunStateLast = RunState::kUncompensated;
+inline constexpr RunState kRunStateLast = RunState::kWaitingForSwitch;
 std::string_view RunStateName(RunState state);  // "waiting_for_approval"
 bool IsFinal(RunState state);
 
@@ -224,6 +225,21 @@ struct Erasure {
   bool old_pages_pending = false;
 };
 
+// A kill switch that is set: "all", "agent:<glob>" or "tool:<glob>".
+struct SwitchInfo {
+  std::string name;
+  std::string by;  // the principal's id
+  std::string reason;
+  std::int64_t time_us = 0;
+  std::string etag;  // changes whenever it is set anew
+};
+
+struct LiftSpec {
+  std::string name;
+  std::string reason;
+  std::string etag;  // empty: whatever stands now
+};
+
 struct RetentionReport {
   std::int64_t payloads = 0;
   std::int64_t entries = 0;
@@ -347,6 +363,18 @@ class Engine {
   // kFailedPrecondition (CLOCK_IN_DOUBT).
   virtual void ApplyRetention(const core::Principal& who, bool validate_only,
                               Reply<RetentionReport> reply) = 0;
+
+  // --- kill switches (ADR 33)
+  // Those that are set, by name.
+  virtual core::StatusOr<std::vector<SwitchInfo>> ListSwitches(const core::Principal& who) = 0;
+  // Blocks until durable. Gives the switch as it stands: one that is set already stays. Role:
+  // operator. Errors: kInvalidArgument; kNotFound when it would stop nothing that there is.
+  virtual core::StatusOr<SwitchInfo> SetSwitch(const core::Principal& who, const std::string& name,
+                                               const std::string& reason) = 0;
+  // Blocks until durable. Role: operator. Errors: kNotFound (SWITCH_NOT_FOUND), kAborted
+  // (STALE_SWITCH).
+  virtual core::StatusOr<audit::EntryRef> LiftSwitch(const core::Principal& who,
+                                                     const LiftSpec& spec) = 0;
 
   // Empty when healthy, else one line an operator can act on.
   virtual std::string Unhealthy() const = 0;

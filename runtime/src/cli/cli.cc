@@ -106,6 +106,7 @@ int RunCli(int argc, const char* const* argv, Io& io) {
     AddRunCommands(app, session);
     AddApprovalCommands(app, session);
     AddCallCommands(app, session);
+    AddSwitchCommands(app, session);
     AddToolCommands(app, session);
     AddPolicyCommands(app, session);
     AddAuditCommands(app, session);

@@ -42,6 +42,7 @@ CLI::App* AddGroup(CLI::App& app, const std::string& name, const std::string& de
 void AddRunCommands(CLI::App& app, Session& session);
 void AddApprovalCommands(CLI::App& app, Session& session);
 void AddCallCommands(CLI::App& app, Session& session);  // calls and budgets
+void AddSwitchCommands(CLI::App& app, Session& session);
 void AddToolCommands(CLI::App& app, Session& session);
 void AddAuditCommands(CLI::App& app, Session& session);
 void AddSignerCommands(CLI::App& group, Session& session);        // of `audit`

@@ -44,7 +44,8 @@ Client::Client(Endpoint endpoint)
       calls(wire::CallService::NewStub(channel_)),
       approvals(wire::ApprovalService::NewStub(channel_)),
       budgets(wire::BudgetService::NewStub(channel_)),
-      audit(wire::AuditService::NewStub(channel_)) {}
+      audit(wire::AuditService::NewStub(channel_)),
+      switches(wire::SwitchService::NewStub(channel_)) {}
 
 void Client::Prepare(grpc::ClientContext& context) const {
   if (!endpoint_.token.empty()) context.AddMetadata("authorization", "Bearer " + endpoint_.token);

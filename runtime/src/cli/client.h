@@ -14,6 +14,7 @@
 #include "interlock/v1/budget_service.grpc.pb.h"
 #include "interlock/v1/call_service.grpc.pb.h"
 #include "interlock/v1/run_service.grpc.pb.h"
+#include "interlock/v1/switch_service.grpc.pb.h"
 #include "interlock/v1/tool_service.grpc.pb.h"
 
 namespace interlock::runtime::cli {
@@ -74,6 +75,7 @@ class Client {
   const std::unique_ptr<wire::ApprovalService::Stub> approvals;
   const std::unique_ptr<wire::BudgetService::Stub> budgets;
   const std::unique_ptr<wire::AuditService::Stub> audit;
+  const std::unique_ptr<wire::SwitchService::Stub> switches;
 };
 
 // The last part of a name: "tenants/main/runs/x" -> "x".

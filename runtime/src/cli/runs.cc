@@ -51,7 +51,8 @@ bool Final(const wire::Run& run) {
 bool Waiting(const wire::Run& run) {
   return run.state() == wire::Run::STATE_WAITING_FOR_APPROVAL ||
          run.state() == wire::Run::STATE_WAITING_FOR_USER ||
-         run.state() == wire::Run::STATE_WAITING_FOR_PERSON;
+         run.state() == wire::Run::STATE_WAITING_FOR_PERSON ||
+         run.state() == wire::Run::STATE_WAITING_FOR_SWITCH;
 }
 
 int CodeOf(const wire::Run& run) {

@@ -186,7 +186,10 @@ void Timeline::Run(const Part& part) {
   } else if (part.kind == "run.resumed") {
     Say(part, Style::kBold, "run", "goes on: " + part.Text("why"));
   } else if (part.kind == "run.waiting") {
-    Say(part, Style::kYellow, "waiting", "for " + part.Text("for") + ": " + part.Shown("text"));
+    const std::string which = part.Text("switch");
+    Say(part, Style::kYellow, "waiting",
+        "for " + part.Text("for") +
+            (which.empty() ? ": " + part.Shown("text") : " `" + which + "`"));
   } else if (part.kind == "run.completed") {
     Say(part, Style::kGreen, "answer", part.Shown("answer"));
   } else if (part.kind == "run.failed") {

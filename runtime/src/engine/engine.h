@@ -103,8 +103,13 @@ class EngineImpl final : public Engine {
   void EraseSubject(const core::Principal& who, EraseSpec spec, Reply<Erasure> reply) override;
   void ApplyRetention(const core::Principal& who, bool validate_only,
                       Reply<RetentionReport> reply) override;
+  core::StatusOr<std::vector<SwitchInfo>> ListSwitches(const core::Principal& who) override;
+  core::StatusOr<SwitchInfo> SetSwitch(const core::Principal& who, const std::string& name,
+                                       const std::string& reason) override;
+  core::StatusOr<audit::EntryRef> LiftSwitch(const core::Principal& who,
+                                             const LiftSpec& spec) override;
   std::string Unhealthy() const override;
-  std::vector<std::string> warnings() const override { return housekeeper_.warnings(); }
+  std::vector<std::string> warnings() const override;
 
  private:
   // --- who may
@@ -166,6 +171,7 @@ class EngineImpl final : public Engine {
   core::Status Take(Serial& serial, Incoming& message);
   std::string ReleasedAsItIs(const core::JsonObjectView& body) const;
 
+  bool NamesSomething(std::string_view switch_name) const;
   core::Status CancelAndWait(const core::Principal& who, const std::string& run);
 
   Hub hub_;

@@ -3,6 +3,7 @@
 #include "engine/open_approvals.h"
 #include "engine/run_state.h"
 #include "engine/select.h"
+#include "engine/switches.h"
 
 namespace interlock::runtime {
 namespace {
@@ -143,6 +144,9 @@ void EngineImpl::StartRun(const core::Principal& who, const std::string& run,
         if (known) {
           *existing = serial.state().FindRequest(request.key)->name;
           return core::Error(core::StatusCode::kAlreadyExists, "duplicate request");
+        }
+        if (const auto stop = serial.state().StoppedBy("", message->base.agent)) {
+          return WithReason(core::FailedPrecondition(KilledSay(*stop)), kKilled);
         }
         INTERLOCK_RETURN_IF_ERROR(serial.Append(*started).status());
         return Take(serial, *message);

@@ -6,16 +6,16 @@
 #include "engine/budget_view.h"
 #include "engine/handles.h"
 #include "engine/run_state.h"
+#include "engine/switches.h"
 #include "policies/budget.h"
 #include "policies/facts.h"
 
 namespace interlock::runtime {
 namespace {
 
-constexpr std::size_t kLimitsMax = 256;              // slots that one call may take
-constexpr std::size_t kEnvelopeBytesMax = 4'096;     // of an entry, around its body
-constexpr int kRoundsMax = 2;                        // of modification (rule 5)
-constexpr std::int64_t kRetryPauseMicros = 200'000;  // times the attempt
+constexpr std::size_t kLimitsMax = 256;           // slots that one call may take
+constexpr std::size_t kEnvelopeBytesMax = 4'096;  // of an entry, around its body
+constexpr int kRoundsMax = 2;                     // of modification (rule 5)
 
 std::string SayOf(const policies::Decision& decision) {
   return decision.say.empty() ? "The policy does not allow this call." : decision.say;
@@ -95,7 +95,7 @@ core::Json Gate::KeyScope(const Ticket& ticket) const {
 // ---------------------------------------------------------------- 2: to a durable decision
 
 asio::awaitable<core::Status> Gate::Pass(Worker& worker, Ticket& ticket) {
-  if (Prepare(ticket)) {
+  if (Prepare(ticket) && !IsKilled(ticket)) {
     ticket.locked = co_await locks_.Take(ticket.locks, parts_.limits.lock_wait_us);
     if (!ticket.locked) {
       ticket.verdict = "deny";
@@ -305,6 +305,10 @@ asio::awaitable<void> Gate::GatherFacts(Ticket& ticket) {
 asio::awaitable<policies::Fact> Gate::LookUp(const policies::FactDecl& fact, core::Json scope,
                                              const Ticket& ticket) {
   policies::Fact found{.name = fact.name, .present = false, .value = nullptr, .error_code = ""};
+  if (parts_.journal->state().StoppedBy(fact.tool, ticket.id.agent)) {
+    found.error_code = kKilled;
+    co_return found;
+  }
   const auto args = policies::ExpandFactArgs(fact, scope);
   if (!args.ok()) {
     found.error_code = "MISSING_INPUT";
@@ -390,13 +394,17 @@ bool RunIsEnding(const State& state, const CallIdentity& id) {
 
 }  // namespace
 
-// Precondition: the intent is durable. A cancel that came between the intent and here stops a first
-// attempt (rule 11); a further one goes on, since only it can tell what became of the first.
+// Precondition: the intent is durable. A cancel or a kill switch that came between the intent and
+// here stops a first attempt (rule 11); a further one goes on, since only it can tell what became
+// of the first.
 asio::awaitable<tools::Outcome> Gate::Execute(Ticket& ticket) {
-  if (ticket.attempt == 1 && RunIsEnding(parts_.journal->state(), ticket.id)) {
+  const bool cancelled = ticket.attempt == 1 && RunIsEnding(parts_.journal->state(), ticket.id);
+  const auto stop = ticket.attempt == 1 ? StoppedBy(ticket) : std::nullopt;
+  if (cancelled || stop) {
     tools::Outcome withdrawn;
-    withdrawn.error_code = "CANCELLED";
-    withdrawn.error = "the run was cancelled before the tool was started";
+    withdrawn.error_code = cancelled ? "CANCELLED" : kKilled;
+    withdrawn.error =
+        cancelled ? "the run was cancelled before the tool was started" : KilledSay(*stop);
     co_return withdrawn;
   }
   tools::CallSpec spec{.tool = ticket.tool,
@@ -405,12 +413,15 @@ asio::awaitable<tools::Outcome> Gate::Execute(Ticket& ticket) {
                        .call_id = ticket.id.call,
                        .idempotency_key = ticket.id.call,
                        .deadline_monotonic_us = 0};
-  auto start = [this, &ticket, &spec](std::function<void(tools::Outcome)> done) {
-    const std::uint64_t handle =
+  std::uint64_t handle = 0;
+  auto start = [this, &ticket, &spec, &handle](std::function<void(tools::Outcome)> done) {
+    handle =
         parts_.executor->Run(parts_.mint->Mint(TermsOf(ticket)), std::move(spec), std::move(done));
     if (ticket.handle != nullptr) ticket.handle->store(handle);
+    KeepRunning(ticket, handle);
   };
   tools::Outcome outcome = co_await Await<tools::Outcome>(std::move(start));
+  DropRunning(handle);
   if (ticket.handle != nullptr) ticket.handle->store(0);
   co_return outcome;
 }
@@ -521,73 +532,10 @@ asio::awaitable<core::Status> Gate::SettleRecorded(Worker& worker, Ticket& ticke
   co_return status;
 }
 
-// ---------------------------------------------------------------- 7: outcomes that nobody saw
-
-asio::awaitable<core::Status> Gate::SettleUnknown(Worker& worker, Ticket& ticket) {
-  const tools::Manifest& manifest = ticket.tool->manifest();
-  while (ticket.state == CallState::kUnknown && manifest.idempotency.supported &&
-         ticket.attempt < parts_.limits.attempts_max) {
-    core::Status status = co_await Retry(worker, ticket);
-    if (status.code() == core::StatusCode::kDeadlineExceeded) break;  // the key is too old by now
-    if (!status.ok()) co_return status;
-  }
-  if (ticket.state == CallState::kUnknown && manifest.reconcile) {
-    co_return co_await Reconcile(worker, ticket);
-  }
-  co_return core::OkStatus();
-}
-
-// The same call, the same key, a new durable intent. Never for a tool that did not declare it can.
-asio::awaitable<core::Status> Gate::Retry(Worker& worker, Ticket& ticket) {
-  co_await SleepFor(kRetryPauseMicros * ticket.attempt);
-  if (!ticket.has_place) {  // a call that a restart found
-    co_await calls_.Take();
-    ticket.has_place = true;
-  }
-  ++ticket.attempt;
-  core::Status status = co_await parts_.journal->Commit(
-      [this, &ticket](Serial& serial) { return CommitIntent(serial, ticket); });
-  if (!status.ok()) co_return status;
-  ticket.outcome = co_await Execute(ticket);
-  // A retry that never started says nothing about the first attempt.
-  if (ticket.outcome.kind == tools::OutcomeKind::kNotStarted) {
-    ticket.outcome.kind = tools::OutcomeKind::kUnknown;
-  }
-  status = co_await RecordOutcome(worker, ticket);
-  co_return status;
-}
-
-asio::awaitable<core::Status> Gate::Reconcile(Worker& worker, Ticket& ticket) {
-  const tools::Reconcile& reconcile = *ticket.tool->manifest().reconcile;
-  const std::int64_t settles_us = ticket.intent_us + reconcile.settle_after_ms * 1000;
-  const std::int64_t wait_us = settles_us - parts_.clock->WallMicros();
-  if (wait_us > 0) co_await SleepFor(wait_us);
-  core::Json scope = {{"args", ticket.args.value},
-                      {"call", {{"id", ticket.id.call}, {"idempotency_key", ticket.id.call}}}};
-  const auto args = core::ExpandJson(reconcile.args, scope);
-  if (!args.ok()) co_return core::OkStatus();  // stays unknown: a person says
-  policies::FactDecl look_up{
-      .name = "reconcile", .tool = reconcile.tool, .args = *args, .after = {}};
-  // The arguments are final: nothing in them is a template any more.
-  core::Json final_scope = {{"args", *args}};
-  for (auto& [name, value] : look_up.args.items()) value = "{args." + name + "}";
-  policies::Fact found = co_await LookUp(look_up, std::move(final_scope), ticket);
-  if (!found.present || !found.value.is_object()) co_return core::OkStatus();
-  const auto done = found.value.find("done");
-  if (done == found.value.end() || !done->is_boolean()) co_return core::OkStatus();
-  const bool happened = done->get<bool>();
-  ticket.outcome_kind = happened ? "reconciled_done" : "reconciled_not_done";
-  ticket.outcome = {};
-  ticket.outcome.result = happened ? found.value : core::Json();
-  ticket.outcome.error_code = happened ? "" : "NOT_DONE";
-  ticket.outcome.error = happened ? "" : "the look-up says that it did not take effect";
-  co_return co_await CommitKnown(worker, ticket);
-}
-
 // ---------------------------------------------------------------- a dry run
 
 asio::awaitable<void> Gate::Check(Worker& worker, Ticket& ticket) {
-  if (!Prepare(ticket)) co_return;
+  if (!Prepare(ticket) || IsKilled(ticket)) co_return;
   core::Status ignored = co_await DecideInRounds(worker, ticket);
   if (ticket.say.empty() && ticket.verdict == "deny") ticket.say = SayOf(ticket.decision);
 }

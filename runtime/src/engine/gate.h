@@ -141,6 +141,9 @@ class Gate {
   asio::awaitable<core::Status> SettleRecorded(Worker& worker, Ticket& ticket,
                                                std::string_view outcome);
 
+  // After a kill switch was set: stops those started calls that it names and that may be (rule 11).
+  void HaltStopped();
+
   // Before anything is served: keeps the locks of a call that SettleRecorded will be asked for.
   void Seize(const std::string& call, std::vector<std::string> locks);
 
@@ -186,6 +189,11 @@ class Gate {
   policies::DecisionInput InputOf(const Ticket& ticket, const policies::StateReader& state) const;
   void Refuse(Ticket& ticket, std::string code, std::string say) const;
   void Leave(Ticket& ticket);  // gives locks and place back
+  // --- kill switches (gate_switches.cc)
+  std::optional<SwitchInfo> StoppedBy(const Ticket& ticket) const;
+  bool IsKilled(Ticket& ticket) const;  // then it is denied
+  void KeepRunning(const Ticket& ticket, std::uint64_t handle);
+  void DropRunning(std::uint64_t handle);
   asio::awaitable<tools::Outcome> Execute(Ticket& ticket);
   asio::awaitable<core::Status> RecordOutcome(Worker& worker, Ticket& ticket);
   void AskResultRules(Worker& worker, Ticket& ticket, const core::Json& content) const;
@@ -223,6 +231,13 @@ class Gate {
   LockTable locks_;
   std::mutex seized_mutex_;
   std::map<std::string, std::vector<std::string>> seized_;  // by call, since the start
+  // Started calls that may be stopped halfway, by their handle at the executor.
+  struct Running {
+    std::string tool;
+    std::string agent;
+  };
+  std::mutex running_mutex_;
+  std::map<std::uint64_t, Running> running_;
   Places lookups_;
   Places calls_;
 };

@@ -9,6 +9,7 @@
 #include "engine/gate.h"
 #include "engine/requests.h"
 #include "engine/run_state.h"
+#include "engine/switches.h"
 #include "policies/budget.h"
 
 namespace interlock::runtime {
@@ -45,6 +46,11 @@ std::string SayFor(std::string_view code) {
   if (code == "APPROVAL_EXPIRED") return "The approval was not used in time.";
   if (code == "APPROVAL_SPENT") return "The approval is no longer there to be used.";
   return "The policy does not allow this call.";
+}
+
+// What the objection said by itself tells more than the code does.
+bool SaysMore(std::string_view code) {
+  return code == "DUPLICATE_EFFECT" || code == "BUDGET" || code == kKilled || code == "CLOCK";
 }
 
 // A parked call that ended while it was on its way back: its confirmation was voided, say.
@@ -88,6 +94,10 @@ core::Status Gate::Redecide(Serial& serial, Ticket& ticket) {
 // it.
 std::string Gate::Objection(Serial& serial, Ticket& ticket) const {
   State& state = serial.state();
+  if (const auto stop = StoppedBy(ticket)) {
+    ticket.say = KilledSay(*stop);
+    return kKilled;
+  }
   if (state.clock_in_doubt()) {
     ticket.say = "The clock of this machine is in doubt; an operator has to confirm it first.";
     return "CLOCK";
@@ -152,6 +162,10 @@ core::Status Gate::CommitDecision(Serial& serial, Ticket& ticket) {
     }
   }
   const bool decided = ticket.decision.bundle_id != core::Digest{} && ticket.verdict != "refuse";
+  if (!decided && ticket.code == kKilled && !StoppedBy(ticket)) {  // the journal's order decides
+    ticket.code = "BUSY";
+    ticket.say = "A kill switch was lifted while this was decided; try again.";
+  }
   if (decided && ticket.verdict != "deny" && !StillHolds(serial, ticket)) {
     INTERLOCK_RETURN_IF_ERROR(Redecide(serial, ticket));
   }
@@ -168,8 +182,7 @@ core::Status Gate::CommitDecision(Serial& serial, Ticket& ticket) {
     if (objection.empty() && goes) objection = BudgetObjection(serial, ticket);
   }
   if (!objection.empty()) {
-    const bool said = objection == "DUPLICATE_EFFECT" || objection == "BUDGET";
-    if (!said) ticket.say = SayFor(objection);
+    if (!SaysMore(objection)) ticket.say = SayFor(objection);
     ticket.verdict = "deny";
     ticket.code = objection;
   } else if (covered) {
@@ -287,6 +300,9 @@ core::Status Gate::CommitIntent(Serial& serial, Ticket& ticket) {
   const CallRow* call = serial.state().FindCall(ticket.id.call);
   if (call == nullptr || call->state != CallState::kUnknown) {
     return core::FailedPrecondition("the outcome of call `" + ticket.id.call + "` is known by now");
+  }
+  if (const auto stop = StoppedBy(ticket)) {
+    return core::Error(core::StatusCode::kCancelled, KilledSay(*stop));
   }
   if (serial.state().clock_in_doubt()) {
     return core::FailedPrecondition("the clock is in doubt; run `interlock audit confirm-clock`");

@@ -240,68 +240,6 @@ core::Status Hub::ActivateBundle() {
   });
 }
 
-// Runs that were going on go on; intents without an outcome are dealt with by their tools' word
-// (rule 9: the launcher proved the old boxes dead before it let us start).
-core::Status Hub::Recover() {
-  INTERLOCK_ASSIGN_OR_RETURN(
-      const auto open_calls,
-      Select<CallRow>(*parts.log, "WHERE state IN (CAST(? AS INTEGER), CAST(? AS INTEGER))",
-                      {std::to_string(static_cast<int>(CallState::kIntended)),
-                       std::to_string(static_cast<int>(CallState::kUnknown))}));
-  const std::string running = std::to_string(static_cast<int>(RunState::kRunning));
-  const std::string cancelling = std::to_string(static_cast<int>(RunState::kCancelling));
-  const std::string compensating = std::to_string(static_cast<int>(RunState::kCompensating));
-  INTERLOCK_ASSIGN_OR_RETURN(
-      const auto open_runs,
-      Select<RunRow>(*parts.log,
-                     "WHERE state IN (CAST(? AS INTEGER), CAST(? AS INTEGER), CAST(? AS INTEGER))",
-                     {running, cancelling, compensating}));
-  INTERLOCK_ASSIGN_OR_RETURN(
-      const auto granted,
-      Select<ApprovalRow>(*parts.log, "WHERE phase = CAST(? AS INTEGER)",
-                          {std::to_string(static_cast<int>(policies::ApprovalPhase::kGranted))}));
-  std::set<std::string> wake;
-  std::int64_t open = 0;
-  for (const RunRow& run : open_runs) wake.insert(run.run);
-  for (const ApprovalRow& approval : granted) wake.insert(approval.run);
-  for (const CallRow& call : open_calls) {
-    if (call.state == CallState::kIntended) ++open;
-    wake.insert(call.run);
-  }
-  wake.erase("");
-  for (const CallRow& call : open_calls) gate.Seize(call.call, SplitWords(call.locks));
-  if (parts.log->size() > 0) {
-    Draft recovery;
-    recovery.kind = "recovery";
-    recovery.actor = "engine";
-    BodyWriter(recovery)
-        .Int("open_intents", open)
-        .Int("runs", static_cast<std::int64_t>(wake.size()))
-        .Close();
-    INTERLOCK_RETURN_IF_ERROR(
-        CommitNow([&](Serial& serial) { return serial.Append(recovery).status(); }));
-  }
-  for (const std::string& run : wake) Wake(run);
-  for (const CallRow& call : open_calls) {
-    if (call.run.empty()) Spawn(WorkerOf(call.call), SettleDirect(call));
-  }
-  return core::OkStatus();
-}
-
-// A call without a run: nobody waits in memory, the caller asks again (rule 12).
-asio::awaitable<void> Hub::SettleDirect(CallRow row) {
-  auto recorded = history.Call(IndexesOf(row));
-  if (!recorded.ok()) co_return NoteStalledCall(row.call);
-  recorded->attempt = static_cast<int>(row.attempt);
-  recorded->intent_us = row.intent_us;
-  auto made = TicketOf(*recorded, nullptr);
-  if (!made.ok()) co_return NoteStalledCall(row.call);
-  const std::unique_ptr<Ticket> ticket = std::move(*made);
-  const std::string outcome = row.state == CallState::kIntended ? "" : row.outcome;
-  core::Status status = co_await gate.SettleRecorded(WorkerOf(row.call), *ticket, outcome);
-  if (!status.ok()) NoteStalledCall(row.call);
-}
-
 std::vector<std::uint64_t> Hub::IndexesOf(const CallRow& row) {
   std::vector<std::uint64_t> indexes;
   for (const std::int64_t index : {row.proposed_index, row.decided_index, row.intended_index,

@@ -76,6 +76,9 @@ class Hub {
                                                    const AgentFile* agent);
   // Rule 27: an operator vouches for the clock (kFailedPrecondition when it is not in doubt).
   core::StatusOr<audit::EntryRef> ConfirmClock(const std::string& actor, const std::string& reason);
+  // After a kill switch was lifted: runs that waited for it go on, and what it kept from being
+  // settled is settled.
+  void WakeStopped();
   // Runs `body` serially and waits until it is durable. Not on the writer thread.
   core::Status CommitNow(Journal::Body body);
   // Approvals of a call that are granted, with their bindings; `complete` when none is pending.

@@ -75,6 +75,8 @@ std::string_view RunStateName(RunState state) {
       return "compensating";
     case RunState::kUncompensated:
       return "uncompensated";
+    case RunState::kWaitingForSwitch:
+      return "waiting_for_switch";
   }
   return "unknown";
 }

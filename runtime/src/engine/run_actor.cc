@@ -20,6 +20,8 @@ void RunActor::Accept(const Event& event, std::int64_t seq) {
     if (message != nullptr) ReadInto(reads_, *message);
     Handle(event);
   }
+  const bool waits = loaded_ && !gone_ && !stalled_ && in_flight_ == 0;
+  if (waits && core_.state == RunState::kWaitingForSwitch && !IsStopped()) Spawn(LeaveSwitch());
   MaybeLeave();
 }
 
@@ -74,6 +76,7 @@ void RunActor::GoOn(std::vector<RecordedCall> calls) {
         "AGENT_GONE",
         "the agent file or planner that this run began with is no longer configured"});
   }
+  if (core_.state == RunState::kWaitingForSwitch) return;  // until LeaveSwitch
   for (const std::string& call : GrantedCalls()) Handle(event::CallGranted{call});
   Handle(event::Resume{});
 }
@@ -169,7 +172,7 @@ void RunActor::ArmTimer() {
 // ---------------------------------------------------------------- effects
 
 void RunActor::Perform(const effect::RequestPlan&) { Spawn(RequestPlan()); }
-void RunActor::Perform(const effect::AskPlannerAgain&) { Spawn(AskPlanner()); }
+void RunActor::Perform(const effect::AskPlannerAgain&) { Spawn(AskPlannerAgain()); }
 void RunActor::Perform(const effect::StartCalls&) {
   if (starting_calls_) return;  // the loop finds them
   starting_calls_ = true;
@@ -193,7 +196,7 @@ void RunActor::Perform(const effect::Park&) {
       return row != nullptr && row->phase == policies::ApprovalPhase::kPending;
     });
   };
-  Spawn(WriteUnlessNews(std::move(drafts), std::move(open)));
+  Spawn(WriteUnlessNews(std::move(drafts), Speaks::kNo, std::move(open)));
 }
 
 void RunActor::Perform(const effect::WaitForUser& wait) {
@@ -202,7 +205,7 @@ void RunActor::Perform(const effect::WaitForUser& wait) {
   BodyWriter(waiting).String("for", "user").Raw("text", text).Close();
   std::vector<Draft> drafts = TakeChecks();
   drafts.push_back(std::move(waiting));
-  Spawn(WriteUnlessNews(std::move(drafts), [](State&) { return true; }));
+  Spawn(WriteUnlessNews(std::move(drafts), Speaks::kYes, [](State&) { return true; }));
 }
 
 void RunActor::Perform(const effect::WaitForPerson&) {
@@ -220,7 +223,7 @@ void RunActor::Perform(const effect::WaitForPerson&) {
       return row != nullptr && row->state == CallState::kUnknown;
     });
   };
-  Spawn(WriteUnlessNews(std::move(drafts), std::move(open)));
+  Spawn(WriteUnlessNews(std::move(drafts), Speaks::kNo, std::move(open)));
 }
 
 // Rule 11: started calls go on, but for reads and those whose manifest says `cancel: safe`.
@@ -262,8 +265,12 @@ void RunActor::Perform(const effect::Finish& finish) {
 asio::awaitable<void> RunActor::WriteEnd(std::vector<Draft> drafts, Unless unless) {
   bool news = false;
   core::Status status = co_await hub_.journal.Commit(
-      [this, &drafts, &news, unless, read = core_.user_messages](Serial& serial) {
-        news = unless == Unless::kNews && HasNews(serial, read);
+      [this, &drafts, &news, unless, read = core_.user_messages](Serial& serial) -> core::Status {
+        const bool ends_well = unless == Unless::kNews;
+        news = ends_well && HasNews(serial, read);
+        if (ends_well && !news) {
+          INTERLOCK_ASSIGN_OR_RETURN(news, WaitIfStopped(serial));
+        }
         if (news) return core::OkStatus();
         INTERLOCK_RETURN_IF_ERROR(VoidOpenApprovals(serial, run_, "run ended"));
         for (Draft& draft : drafts) INTERLOCK_RETURN_IF_ERROR(serial.Append(draft).status());
@@ -288,12 +295,16 @@ asio::awaitable<void> RunActor::Write(std::vector<Draft> drafts) {
 // Says that the run waits, unless the log knows better by now: a message that the
 // core has not read, a cancel, or nothing left of what it waits for. Then nothing is said, and the
 // run is read back from the log.
-asio::awaitable<void> RunActor::WriteUnlessNews(std::vector<Draft> drafts,
+asio::awaitable<void> RunActor::WriteUnlessNews(std::vector<Draft> drafts, Speaks speaks,
                                                 std::function<bool(State&)> open) {
   bool news = false;
-  core::Status status = co_await hub_.journal.Commit(
-      [this, &drafts, &open, &news, read = core_.user_messages](Serial& serial) {
+  core::Status status =
+      co_await hub_.journal.Commit([this, &drafts, &open, &news, speaks,
+                                    read = core_.user_messages](Serial& serial) -> core::Status {
         news = HasNews(serial, read) || !open(serial.state());
+        if (speaks == Speaks::kYes && !news) {
+          INTERLOCK_ASSIGN_OR_RETURN(news, WaitIfStopped(serial));
+        }
         if (news) return core::OkStatus();
         for (Draft& draft : drafts) INTERLOCK_RETURN_IF_ERROR(serial.Append(draft).status());
         return core::OkStatus();

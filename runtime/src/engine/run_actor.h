@@ -63,6 +63,7 @@ class RunActor : public std::enable_shared_from_this<RunActor> {
 
   asio::awaitable<void> RequestPlan();
   asio::awaitable<void> AskPlanner();
+  asio::awaitable<void> AskPlannerAgain();
   asio::awaitable<void> StartCalls();
   asio::awaitable<void> RunCall(std::shared_ptr<LiveCall> live);
   asio::awaitable<void> ResumeCall(std::string call);
@@ -70,12 +71,20 @@ class RunActor : public std::enable_shared_from_this<RunActor> {
   asio::awaitable<void> BeginCompensation(effect::BeginCompensation begin);
   asio::awaitable<void> PassCompensation(std::shared_ptr<LiveCall> live);
   asio::awaitable<void> Write(std::vector<Draft> drafts);
-  asio::awaitable<void> WriteUnlessNews(std::vector<Draft> drafts,
+  // Of a run that a kill switch stops, not the drafts are written but that it waits.
+  asio::awaitable<void> WriteUnlessStopped(std::vector<Draft> drafts);
+  enum class Speaks { kNo, kYes };  // kYes: what a stopped agent does not say
+  asio::awaitable<void> WriteUnlessNews(std::vector<Draft> drafts, Speaks speaks,
                                         std::function<bool(State&)> open);
   enum class Unless { kNothing, kNews };
   asio::awaitable<void> WriteEnd(std::vector<Draft> drafts, Unless unless);
   // Writer thread: whether the log knows what the core has not read: a message or a cancel.
   bool HasNews(Serial& serial, std::int64_t read) const;
+  // --- kill switches (run_actor_switches.cc)
+  bool IsStopped() const;
+  // Writer thread: true when a kill switch stops the run; then the log says that it waits for it.
+  core::StatusOr<bool> WaitIfStopped(Serial& serial) const;
+  asio::awaitable<void> LeaveSwitch();
 
   void Spawn(asio::awaitable<void> work);
   std::unique_ptr<Ticket> NewTicket(const CallSlot& slot);

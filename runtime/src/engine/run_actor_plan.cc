@@ -90,7 +90,7 @@ asio::awaitable<void> RunActor::RequestPlan() {
       .Int("step", core_.steps)
       .Close();
   drafts.push_back(std::move(requested));
-  co_await Write(std::move(drafts));
+  co_await WriteUnlessStopped(std::move(drafts));
   if (!stalled_) co_await AskPlanner();
 }
 

@@ -28,7 +28,7 @@ bool IsNews(std::string_view kind, const core::JsonObjectView& body) {
 
 bool IsWaiting(RunState state) {
   return state == RunState::kWaitingForApproval || state == RunState::kWaitingForUser ||
-         state == RunState::kWaitingForPerson;
+         state == RunState::kWaitingForPerson || state == RunState::kWaitingForSwitch;
 }
 
 bool IsEnding(RunState state) {
@@ -47,6 +47,7 @@ RunState StateAfter(RunState now, std::string_view kind, const core::JsonObjectV
   if (kind == "plan.requested" || kind == "run.resumed") return RunState::kRunning;
   if (kind == "run.parked") return RunState::kWaitingForApproval;
   if (kind == "run.waiting") {
+    if (body.Token("for") == "switch") return RunState::kWaitingForSwitch;
     return body.Token("for") == "person" ? RunState::kWaitingForPerson : RunState::kWaitingForUser;
   }
   return IsWaiting(now) && IsNews(kind, body) ? RunState::kRunning : now;

@@ -156,6 +156,7 @@ core::Status State::Attach(sqlite3* db) {
   if (!status.ok()) return status;
   const FactRow* clock = settings_.Find("clock");
   if (clock != nullptr && clock->value == "in_doubt") DoubtClock();
+  LoadSwitches();
   return core::OkStatus();
 }
 
@@ -269,6 +270,8 @@ core::Status State::ApplyKind(const audit::EntryView& entry) {
   } else if (kind.starts_with("call.") || kind.starts_with("facts.") ||
              kind.starts_with("result.")) {
     INTERLOCK_RETURN_IF_ERROR(ApplyCall(entry));
+  } else if (kind.starts_with("switch.")) {
+    INTERLOCK_RETURN_IF_ERROR(ApplySwitch(entry));
   } else if (kind == "payload.erased") {
     ApplyErased(entry);
   } else if (kind == "access.read") {

@@ -84,6 +84,11 @@ class State final : public audit::Projector {
   void ClockStepped(std::int64_t by_us);
   void OnClockStep(std::function<void(std::int64_t by_us)> listener);
   void DoubtClock() { clock_in_doubt_.store(true, std::memory_order_release); }
+  // --- kill switches (state_switches.cc), as the newest entry leaves them; any thread
+  std::vector<SwitchInfo> Switches() const;  // by name
+  // The one that stops a call of `tool` by `agent`; without a tool: that stops its runs. Either may
+  // be empty.
+  std::optional<SwitchInfo> StoppedBy(std::string_view tool, std::string_view agent) const;
   std::vector<std::string> HoldsOf(const std::string& call);
   // Pending and granted ones, oldest first.
   std::vector<std::string> OpenApprovalsOf(const std::string& run);
@@ -171,6 +176,9 @@ class State final : public audit::Projector {
   // --- what goes on in the next log (state_carry.cc)
   core::Status ApplyCarried(const audit::EntryView& entry);
   core::Status CarryRow(std::string_view table, const std::vector<std::string>& row);
+  // --- kill switches (state_switches.cc)
+  core::Status ApplySwitch(const audit::EntryView& entry);
+  void LoadSwitches();
   void NoteRules(const audit::EntryView& entry, CallRow& call);
   void NoteMoney(const audit::EntryView& entry, CallRow& call);
   void NoteRequest(const audit::EntryView& entry, std::string_view kind, std::string_view name);
@@ -189,6 +197,8 @@ class State final : public audit::Projector {
   RowHasher hasher_;
   std::atomic<std::int64_t> newest_us_{0};
   std::atomic<bool> clock_in_doubt_{false};
+  std::atomic<bool> any_switch_{false};
+  std::vector<SwitchInfo> switches_;  // what the rows of settings_ say
   std::mutex clock_mutex_;
   std::function<void(std::int64_t)> clock_listener_;
   std::vector<std::int64_t> clock_steps_;  // before there was a listener

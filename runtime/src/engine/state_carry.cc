@@ -187,6 +187,7 @@ core::Status State::ApplyCarried(const audit::EntryView& entry) {
     }
     if (!CarryRow(*table, texts).ok()) return bad;
   }
+  if (*table == "setting") LoadSwitches();
   return core::OkStatus();
 }
 

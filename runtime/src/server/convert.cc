@@ -20,8 +20,9 @@ static_assert(Shift(RunState::kCancelling) == wire::Run::STATE_CANCELLING);
 static_assert(Shift(RunState::kCompleted) == wire::Run::STATE_COMPLETED);
 static_assert(Shift(RunState::kEscalated) == wire::Run::STATE_ESCALATED);
 static_assert(Shift(RunState::kCompensating) == wire::Run::STATE_COMPENSATING);
-static_assert(Shift(kRunStateLast) == wire::Run::STATE_UNCOMPENSATED);
-static_assert(wire::Run::State_MAX == wire::Run::STATE_UNCOMPENSATED);
+static_assert(Shift(RunState::kUncompensated) == wire::Run::STATE_UNCOMPENSATED);
+static_assert(Shift(kRunStateLast) == wire::Run::STATE_WAITING_FOR_SWITCH);
+static_assert(wire::Run::State_MAX == wire::Run::STATE_WAITING_FOR_SWITCH);
 static_assert(Shift(CallState::kProposed) == wire::Call::STATE_PROPOSED);
 static_assert(Shift(CallState::kParked) == wire::Call::STATE_PARKED);
 static_assert(Shift(CallState::kOk) == wire::Call::STATE_OK);
@@ -213,6 +214,17 @@ wire::Checkpoint ToWire(const audit::Checkpoint& checkpoint) {
   out.set_tree_size(static_cast<std::int64_t>(checkpoint.size));
   out.set_root_hash(std::string(core::AsBytes(checkpoint.root)));
   out.set_note(checkpoint.note);
+  return out;
+}
+
+wire::Switch ToWire(std::string_view tenant, const SwitchInfo& info) {
+  wire::Switch out;
+  out.set_name(MakeName(tenant, kSwitches, info.name));
+  out.set_switch_(info.name);
+  out.set_principal(info.by);
+  out.set_reason(info.reason);
+  SetTime(info.time_us, out.mutable_create_time());
+  out.set_etag(info.etag);
   return out;
 }
 

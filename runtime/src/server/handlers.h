@@ -69,4 +69,11 @@ void ApplyRetention(const Caller& caller, const wire::ApplyRetentionRequest& req
 core::StatusOr<wire::ListBudgetsResponse> ListBudgets(const Caller& caller,
                                                       const wire::ListBudgetsRequest& request);
 
+// --- SwitchService (switch_handlers.cc)
+core::StatusOr<wire::ListSwitchesResponse> ListSwitches(const Caller& caller,
+                                                        const wire::ListSwitchesRequest& request);
+core::StatusOr<wire::Switch> SetSwitch(const Caller& caller, const wire::SetSwitchRequest& request);
+core::StatusOr<wire::LiftSwitchResponse> LiftSwitch(const Caller& caller,
+                                                    const wire::LiftSwitchRequest& request);
+
 }  // namespace interlock::runtime::handlers

@@ -5,6 +5,7 @@
 #include "interlock/v1/budget_service.grpc.pb.h"
 #include "interlock/v1/call_service.grpc.pb.h"
 #include "interlock/v1/run_service.grpc.pb.h"
+#include "interlock/v1/switch_service.grpc.pb.h"
 #include "interlock/v1/tool_service.grpc.pb.h"
 #include "server/handlers.h"
 #include "server/unary_call.h"
@@ -14,7 +15,8 @@ namespace interlock::runtime {
 
 const std::vector<std::string> kServiceNames = {
     "interlock.v1.ApprovalService", "interlock.v1.AuditService", "interlock.v1.BudgetService",
-    "interlock.v1.CallService",     "interlock.v1.RunService",   "interlock.v1.ToolService"};
+    "interlock.v1.CallService",     "interlock.v1.RunService",   "interlock.v1.SwitchService",
+    "interlock.v1.ToolService"};
 
 namespace {
 
@@ -31,6 +33,7 @@ constexpr char kCallType[] = "interlock.v1/Call";
 constexpr char kApprovalType[] = "interlock.v1/Approval";
 constexpr char kEntryType[] = "interlock.v1/Entry";
 constexpr char kBudgetType[] = "interlock.v1/Budget";
+constexpr char kSwitchType[] = "interlock.v1/Switch";
 
 class ServicesImpl final : public Services {
  public:
@@ -43,6 +46,7 @@ class ServicesImpl final : public Services {
     builder.RegisterService(&approvals_);
     builder.RegisterService(&audit_);
     builder.RegisterService(&budgets_);
+    builder.RegisterService(&switches_);
   }
 
   void Arm(Dispatcher& dispatcher) override {
@@ -51,6 +55,7 @@ class ServicesImpl final : public Services {
     ArmCalls();
     ArmApprovals();
     ArmAudit();
+    ArmSwitches();
   }
 
  private:
@@ -60,6 +65,7 @@ class ServicesImpl final : public Services {
   using Approval = wire::ApprovalService::AsyncService;
   using Audit = wire::AuditService::AsyncService;
   using Budget = wire::BudgetService::AsyncService;
+  using Switch = wire::SwitchService::AsyncService;
 
   void ArmRuns() {
     const Roles readers = {kIntegrator, kOperator, kAuditor, kApprover};
@@ -145,6 +151,17 @@ class ServicesImpl final : public Services {
           {"AuditService.ApplyRetention", kEntryType, {kOperator}}, &handlers::ApplyRetention);
   }
 
+  void ArmSwitches() {
+    Unary(
+        switches_, &Switch::RequestListSwitches,
+        {"SwitchService.ListSwitches", kSwitchType, {kOperator, kAuditor, kApprover, kIntegrator}},
+        &handlers::ListSwitches);
+    Unary(switches_, &Switch::RequestSetSwitch,
+          {"SwitchService.SetSwitch", kSwitchType, {kOperator}}, &handlers::SetSwitch);
+    Unary(switches_, &Switch::RequestLiftSwitch,
+          {"SwitchService.LiftSwitch", kSwitchType, {kOperator}}, &handlers::LiftSwitch);
+  }
+
   // A method whose handler answers later, through its reply.
   template <typename Service, typename Base, typename Request, typename Response>
   void Unary(Service& service,
@@ -198,6 +215,7 @@ class ServicesImpl final : public Services {
   Approval approvals_;
   Audit audit_;
   Budget budgets_;
+  Switch switches_;
   std::vector<std::shared_ptr<const void>> methods_;  // as the calls borrow them
 };
 

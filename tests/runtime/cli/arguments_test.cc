@@ -34,6 +34,7 @@ INSTANTIATE_TEST_SUITE_P(
         BadLine{{"runs"}, "see `interlock runs --help`"},
         BadLine{{"runs", "show"}, "RUN is required"},
         BadLine{{"runs", "list", "--limit", "0"}, "--limit"},
+        BadLine{{"switches", "stop", "tool:pay"}, "--reason is required"},
         BadLine{{"runs", "list", "--limit", "many"}, "--limit"},
         BadLine{{"runs", "list", "--state", "asleep"}, "no run state `asleep`"},
         BadLine{{"run", "refund"}, "--message"}, BadLine{{"run", "--message", "x"}, "AGENT"},
@@ -81,8 +82,8 @@ TEST(CommandLine, PutsErrorsIntoTheDocumentWithJson) {
 TEST(CommandLine, HelpAndVersionEndWithZero) {
   const Ran help = RunLine({"--help"});
   EXPECT_EQ(help.code, kYes);
-  for (const char* group : {"run", "runs", "approvals", "tools", "calls", "budgets", "policy",
-                            "audit", "sandbox", "eval", "doctor"}) {
+  for (const char* group : {"run", "runs", "approvals", "tools", "calls", "budgets", "switches",
+                            "policy", "audit", "sandbox", "eval", "doctor"}) {
     EXPECT_THAT(help.out, HasSubstr(std::string("\n  ") + group));
   }
   EXPECT_THAT(RunLine({"--version"}).out, ::testing::StartsWith("interlock "));

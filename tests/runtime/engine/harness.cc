@@ -195,6 +195,7 @@ std::uint64_t FakePlanner::Propose(PlanRequest request,
       return next_;
     }
   }
+  if (before_reply) before_reply();
   done(std::move(plan));
   return 1;
 }
@@ -303,6 +304,18 @@ void Harness::OpenLog() {
   log_ = std::move(*log);
 }
 
+std::shared_ptr<const policies::Bundle> Harness::LoadPolicy(const std::string& text) const {
+  std::vector<policies::KnownTool> known;
+  for (const auto& tool : registry_->tools()) {
+    const tools::Manifest& m = tool->manifest();
+    known.push_back(
+        {m.name, std::string(tools::EffectName(m.effect)), m.input_schema, m.result_schema});
+  }
+  auto bundle = policies::Bundle::Load({{"test.lua", text}}, known, nullptr);
+  EXPECT_TRUE(bundle.ok()) << bundle.status();
+  return bundle.ok() ? *bundle : nullptr;
+}
+
 core::Status Harness::StartEngine() {
   EngineParts parts;
   parts.tenant = "main";
@@ -314,16 +327,7 @@ core::Status Harness::StartEngine() {
   parts.mint = &mint_;
   parts.executor = &tools;
   parts.registry = registry_;
-  if (!policy_.empty()) {
-    std::vector<policies::KnownTool> known;
-    for (const auto& tool : registry_->tools()) {
-      const tools::Manifest& m = tool->manifest();
-      known.push_back(
-          {m.name, std::string(tools::EffectName(m.effect)), m.input_schema, m.result_schema});
-    }
-    INTERLOCK_ASSIGN_OR_RETURN(parts.bundle,
-                               policies::Bundle::Load({{"test.lua", policy_}}, known, nullptr));
-  }
+  if (!policy_.empty()) parts.bundle = LoadPolicy(policy_);
   parts.agents = {agent};
   parts.planners["fake"] = &planner;
   parts.limits = limits;

@@ -17,6 +17,7 @@
 #include "audit/keys.h"
 #include "audit/log.h"
 #include "core/permit.h"
+#include "policies/bundle.h"
 #include "runtime/make_engine.h"
 #include "tools/executor.h"
 
@@ -94,6 +95,7 @@ class FakePlanner final : public Planner {
 
   std::vector<core::StatusOr<Plan>> plans;  // beyond the end: an answer
   std::atomic<int> forgotten = 0;
+  std::function<void()> before_reply;  // on the engine's thread
   std::vector<PlanRequest> seen() const;
 
  private:
@@ -154,6 +156,9 @@ class Harness {
   Engine& engine() { return *engine_; }
   audit::Log& log() { return *log_; }
   audit::KeyStore& keys() { return *keys_; }
+  const std::shared_ptr<const tools::Registry>& registry() const { return registry_; }
+  std::shared_ptr<const policies::Bundle> LoadPolicy(const std::string& text) const;
+  const std::string& policy() const { return policy_; }
   // Full text on, from here on and after restarts.
   void WithSearch();
 

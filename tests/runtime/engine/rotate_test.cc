@@ -90,6 +90,18 @@ void Edit(const std::string& path, const std::string& sql) {
   sqlite3_close(db);
 }
 
+TEST(Rotate, AKillSwitchStopsInTheNextLogToo) {
+  Harness h(AllowAll(), {MoneyTool("pay")});
+  Pays(h, "80.00");
+  ASSERT_TRUE(h.engine().SetSwitch(h.operator_one, "tool:pay", "odd sums").ok());
+  RotateAndRestart(h);
+  EXPECT_EQ(h.Execute("pay", {{"id", "o1"}})->code, "KILLED");
+  EXPECT_EQ(h.engine().ListSwitches(h.operator_one)->at(0).reason, "odd sums");
+  ASSERT_TRUE(h.engine().LiftSwitch(h.operator_one, {"tool:pay", "it was right", ""}).ok());
+  RotateAndRestart(h);
+  EXPECT_EQ(h.Execute("pay", {{"id", "o1"}})->state, CallState::kOk);
+}
+
 TEST(Rotate, AnEffectThatHappenedIsDeniedInTheNextLog) {
   Harness h(AllowAll(), {MoneyTool("pay")});
   Pays(h, "80.00");

@@ -387,6 +387,22 @@ void FakeEngine::ApplyRetention(const core::Principal& who, bool validate_only,
   if (!status.ok()) return reply(status);
   reply(RetentionReport{.payloads = 5, .entries = 1});
 }
+core::StatusOr<std::vector<SwitchInfo>> FakeEngine::ListSwitches(const core::Principal& who) {
+  INTERLOCK_RETURN_IF_ERROR(See("ListSwitches", who, ""));
+  return std::vector<SwitchInfo>{
+      {.name = "tool:pay", .by = "op", .reason = "odd sums", .time_us = 5, .etag = "3"}};
+}
+core::StatusOr<SwitchInfo> FakeEngine::SetSwitch(const core::Principal& who,
+                                                 const std::string& name,
+                                                 const std::string& reason) {
+  INTERLOCK_RETURN_IF_ERROR(See("SetSwitch", who, name));
+  return SwitchInfo{.name = name, .by = who.id, .reason = reason, .time_us = 5, .etag = "3"};
+}
+core::StatusOr<audit::EntryRef> FakeEngine::LiftSwitch(const core::Principal& who,
+                                                       const LiftSpec& spec) {
+  INTERLOCK_RETURN_IF_ERROR(See("LiftSwitch", who, spec.name + " " + spec.etag));
+  return audit::EntryRef{6, {}};
+}
 std::string FakeEngine::Unhealthy() const {
   const std::scoped_lock lock(mutex_);
   return unhealthy_;

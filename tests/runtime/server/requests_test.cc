@@ -345,6 +345,40 @@ TEST_F(RequestsTest, OnlyAuditorsOpenPayloads) {
             grpc::StatusCode::PERMISSION_DENIED);
 }
 
+TEST_F(RequestsTest, OnlyOperatorsSetAndLiftSwitches) {
+  wire::SetSwitchRequest set;
+  set.set_parent("tenants/main");
+  set.set_switch_("tool:pay");
+  set.set_reason("odd sums");
+  wire::Switch stands;
+  ASSERT_TRUE(Call("op", &wire::SwitchService::Stub::SetSwitch, set, &stands).ok());
+  EXPECT_EQ(stands.name(), "tenants/main/switches/tool:pay");
+  EXPECT_EQ(stands.principal(), "op");
+  wire::LiftSwitchRequest lift;
+  lift.set_parent("tenants/main");
+  lift.set_switch_("tool:pay");
+  lift.set_reason("it was right");
+  lift.set_etag("3");
+  wire::LiftSwitchResponse lifted;
+  ASSERT_TRUE(Call("op", &wire::SwitchService::Stub::LiftSwitch, lift, &lifted).ok());
+  EXPECT_EQ(lifted.receipt().index(), 6);
+  EXPECT_THAT(engine_.seen(), ::testing::Contains("LiftSwitch op tool:pay 3"));
+  for (const char* id : {"ticketing", "dora", "audi"}) {
+    EXPECT_EQ(Call(id, &wire::SwitchService::Stub::SetSwitch, set).error_code(),
+              grpc::StatusCode::PERMISSION_DENIED);
+    EXPECT_EQ(Call(id, &wire::SwitchService::Stub::LiftSwitch, lift).error_code(),
+              grpc::StatusCode::PERMISSION_DENIED);
+  }
+  set.clear_reason();
+  EXPECT_EQ(FieldIn(Call("op", &wire::SwitchService::Stub::SetSwitch, set)), "reason");
+  wire::ListSwitchesRequest list;
+  list.set_parent("tenants/main");
+  wire::ListSwitchesResponse found;
+  ASSERT_TRUE(Call("ticketing", &wire::SwitchService::Stub::ListSwitches, list, &found).ok());
+  ASSERT_EQ(found.switches_size(), 1);
+  EXPECT_EQ(found.switches(0).etag(), "3");
+}
+
 TEST_F(RequestsTest, BudgetsPageInOrder) {
   wire::ListBudgetsRequest request;
   request.set_parent("tenants/main");

@@ -1,0 +1,53 @@
+// Kill switches at the gate: what is stopped is denied before anything is looked up, decided on
+// again in the serial section, and not started after its intent; what runs is stopped where it may
+// be (rules 2, 9 and 11).
+#include "engine/gate.h"
+#include "engine/switches.h"
+
+namespace interlock::runtime {
+
+std::optional<SwitchInfo> Gate::StoppedBy(const Ticket& ticket) const {
+  return parts_.journal->state().StoppedBy(ticket.id.tool, ticket.id.agent);
+}
+
+// A first look; the serial section looks again.
+bool Gate::IsKilled(Ticket& ticket) const {
+  const auto stop = StoppedBy(ticket);
+  if (!stop) return false;
+  ticket.verdict = "deny";
+  ticket.code = kKilled;
+  ticket.say = KilledSay(*stop);
+  return true;
+}
+
+// A switch that was set since Execute looked has not found the handle: so it is looked at once
+// more, behind it.
+void Gate::KeepRunning(const Ticket& ticket, std::uint64_t handle) {
+  const tools::Manifest& manifest = ticket.tool->manifest();
+  const bool may =
+      manifest.effect == tools::Effect::kRead || manifest.cancel == tools::CancelMeaning::kSafe;
+  if (!may || handle == 0) return;
+  {
+    const std::lock_guard lock(running_mutex_);
+    running_[handle] = {.tool = ticket.id.tool, .agent = ticket.id.agent};
+  }
+  if (StoppedBy(ticket)) parts_.executor->Cancel(handle);
+}
+
+void Gate::DropRunning(std::uint64_t handle) {
+  const std::lock_guard lock(running_mutex_);
+  running_.erase(handle);
+}
+
+void Gate::HaltStopped() {
+  std::vector<std::uint64_t> stopped;
+  {
+    const std::lock_guard lock(running_mutex_);
+    for (const auto& [handle, call] : running_) {
+      if (parts_.journal->state().StoppedBy(call.tool, call.agent)) stopped.push_back(handle);
+    }
+  }
+  for (const std::uint64_t handle : stopped) parts_.executor->Cancel(handle);
+}
+
+}  // namespace interlock::runtime

@@ -1,0 +1,60 @@
+// A run under a kill switch waits: it asks no planner and says nothing until the switch is lifted
+// (ADR 33). What it was about to do is not lost, as the log tells it again.
+#include "engine/run_actor.h"
+#include "engine/run_state.h"
+
+namespace interlock::runtime {
+
+bool RunActor::IsStopped() const {
+  return hub_.parts.state->StoppedBy("", base_.agent).has_value();
+}
+
+core::StatusOr<bool> RunActor::WaitIfStopped(Serial& serial) const {
+  const auto stop = serial.state().StoppedBy("", base_.agent);
+  const RunRow* row = stop ? serial.state().FindRun(run_) : nullptr;
+  if (row == nullptr || IsEnding(row->state)) return false;
+  if (row->state == RunState::kWaitingForSwitch) return true;
+  Draft waiting = MakeDraft("run.waiting", "engine");
+  BodyWriter(waiting).String("for", "switch").String("switch", stop->name).Close();
+  INTERLOCK_RETURN_IF_ERROR(serial.Append(waiting).status());
+  return true;
+}
+
+asio::awaitable<void> RunActor::WriteUnlessStopped(std::vector<Draft> drafts) {
+  bool stopped = false;
+  core::Status status =
+      co_await hub_.journal.Commit([this, &drafts, &stopped](Serial& serial) -> core::Status {
+        INTERLOCK_ASSIGN_OR_RETURN(stopped, WaitIfStopped(serial));
+        if (stopped) return core::OkStatus();
+        for (Draft& draft : drafts) INTERLOCK_RETURN_IF_ERROR(serial.Append(draft).status());
+        return core::OkStatus();
+      });
+  if (!status.ok() || stopped) Stall();  // it is read back as the log tells it
+}
+
+// The request stands in the log; a restart finds it without a reply.
+asio::awaitable<void> RunActor::AskPlannerAgain() {
+  if (IsStopped()) co_await WriteUnlessStopped({});
+  if (!stalled_) co_await AskPlanner();
+}
+
+asio::awaitable<void> RunActor::LeaveSwitch() {
+  bool left = false;
+  Draft resumed = MakeDraft("run.resumed", "engine");
+  BodyWriter(resumed).String("why", "switch lifted").Close();
+  core::Status status =
+      co_await hub_.journal.Commit([this, &resumed, &left](Serial& serial) -> core::Status {
+        const RunRow* row = serial.state().FindRun(run_);
+        left = row != nullptr && row->state == RunState::kWaitingForSwitch &&
+               !serial.state().StoppedBy("", base_.agent);
+        return left ? serial.Append(resumed).status() : core::OkStatus();
+      });
+  if (!status.ok()) co_return Stall();
+  // Stopped again, or set to work by what came meanwhile.
+  if (!left || core_.state != RunState::kWaitingForSwitch) co_return;
+  core_.state = RunState::kRunning;
+  for (const std::string& call : GrantedCalls()) Handle(event::CallGranted{call});
+  Handle(event::Resume{});
+}
+
+}  // namespace interlock::runtime
