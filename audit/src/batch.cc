@@ -49,6 +49,7 @@ Batch::Batch(std::string tenant, LoadHead load_head)
 
 void Batch::Start(std::uint64_t next_index, std::int64_t last_time_us) {
   now_us_ = last_time_us;
+  for (std::size_t at = 0; at < used_; ++at) segments_[at]->Clear();  // a burst's payloads too
   used_ = 0;
   OpenSegment(next_index);
   blobs_.clear();
@@ -61,7 +62,8 @@ void Batch::Start(std::uint64_t next_index, std::int64_t last_time_us) {
 
 void Batch::OpenSegment(std::uint64_t first_index) {
   if (used_ == segments_.size()) segments_.push_back(std::make_unique<Segment>());
-  segments_[used_++]->Clear();
+  ++used_;
+  bodies_.clear();
   open_first_ = first_index;
   command_entries_ = command_payloads_ = command_arena_ = 0;
 }
@@ -75,12 +77,12 @@ void Batch::BeginCommand(std::int64_t wall_us) {
   bodies_.clear();
   command_time_us_ = now_us_;
   now_us_ = std::max(now_us_, wall_us);  // rule 27: time never goes back
-  command_entries_ = current().entries.size();
-  command_payloads_ = current().payloads.size();
+  command_entries_ = last().entries.size();
+  command_payloads_ = last().payloads.size();
   command_blobs_ = blobs_.size();
   command_cosignatures_ = cosignatures_.size();
   command_erased_ = erased_.size();
-  command_arena_ = current().arena.size();
+  command_arena_ = last().arena.size();
   heads_before_.clear();
 }
 
@@ -90,12 +92,12 @@ void Batch::TakeBackCommand() {
     *undo->head = std::move(undo->before);
   }
   heads_before_.clear();
-  current().entries.resize(command_entries_);
-  current().payloads.resize(command_payloads_);
+  last().entries.resize(command_entries_);
+  last().payloads.resize(command_payloads_);
   blobs_.resize(command_blobs_);
   cosignatures_.resize(command_cosignatures_);
   erased_.resize(command_erased_);
-  current().arena.resize(command_arena_);
+  last().arena.resize(command_arena_);
   now_us_ = command_time_us_;
 }
 
@@ -115,7 +117,7 @@ core::StatusOr<EntryRef> Batch::Append(const NewEntry& entry, std::span<SealedPa
   if (!entry.run.empty()) {
     INTERLOCK_ASSIGN_OR_RETURN(head, HeadOf(entry.run));
   }
-  Segment& to = current();
+  Segment& to = last();
   PendingEntry pending;
   pending.index = next_index();
   pending.time_us = now_us_;

@@ -77,7 +77,7 @@ class Batch final : public Transaction {
 
   // Transaction:
   std::int64_t now_us() const override { return now_us_; }
-  std::uint64_t next_index() const override { return open_first_ + open().entries.size(); }
+  std::uint64_t next_index() const override { return open_first_ + last().entries.size(); }
   core::StatusOr<EntryRef> Append(const NewEntry& entry,
                                   std::span<SealedPayload> payloads) override;
   void PutBlob(std::string_view bytes) override { blobs_.emplace_back(bytes); }
@@ -98,15 +98,15 @@ class Batch final : public Transaction {
   template <typename Visit>
   core::Status ForEachOfCommand(Visit visit) const {
     for (std::size_t i = 0; i < bodies_.size(); ++i) {
-      const PendingEntry& entry = open().entries[command_entries_ + i];
-      const std::string_view bytes = open().BytesOf(entry);
+      const PendingEntry& entry = last().entries[command_entries_ + i];
+      const std::string_view bytes = last().BytesOf(entry);
       const core::JsonObjectView body = bodies_[i].In(entry.layout.body.In(bytes));
       INTERLOCK_RETURN_IF_ERROR(visit(entry, bytes, body));
     }
     return core::OkStatus();
   }
   bool ends_run() const { return ends_run_; }  // of any entry; a command taken back may leave it
-  const Segment& open() const { return *segments_[used_ - 1]; }
+  const Segment& last() const { return *segments_[used_ - 1]; }
 
  private:
   struct TextHash {
@@ -122,7 +122,7 @@ class Batch final : public Transaction {
 
   core::StatusOr<RunHead*> HeadOf(std::string_view run);
   void MoveHead(RunHead& head, const core::Digest& leaf_hash);
-  Segment& current() { return *segments_[used_ - 1]; }
+  Segment& last() { return *segments_[used_ - 1]; }
   void OpenSegment(std::uint64_t first_index);
 
   const std::string tenant_;

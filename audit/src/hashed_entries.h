@@ -41,7 +41,7 @@ class HashedEntries {
  private:
   struct Row {
     std::int64_t index = 0;
-    std::size_t bytes_at = 0;  // in arena_
+    std::size_t bytes_at = 0;  // in the block's arena
     std::size_t bytes_size = 0;
     std::size_t hash_size = 0;  // the stored hash, behind the bytes
   };

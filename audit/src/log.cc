@@ -6,6 +6,7 @@
 #include <chrono>
 #include <iterator>
 #include <optional>
+#include <utility>
 
 #include "core/check.h"
 #include "log_impl.h"
@@ -36,6 +37,7 @@ core::Status LogImpl::Start() {
   Maintenance::Begin begin{{store_->size(), store_->Root()}, {}, store_->rotated_at()};
   if (!store_->checkpoints_at_open().empty()) begin.newest = store_->checkpoints_at_open().back();
   INTERLOCK_RETURN_IF_ERROR(maintenance_.Start(std::move(begin)));
+  inserter_.Start();
   writer_ = std::thread([this] { WriterLoop(); });
   if (store_->version_at_open() == kSchemaVersion) return core::OkStatus();
   const std::string body = R"({"from":)" + std::to_string(store_->version_at_open()) + R"(,"to":)" +
@@ -265,7 +267,8 @@ core::Status LogImpl::ApplyAll(std::vector<Item>& items, Flush flush) {
       Failed(broken, false);
       return broken;
     }
-    if (++in_segment == kSegmentCommands && left >= kSegmentCommands) {
+    if (item.result.ok()) ++in_segment;
+    if (in_segment == kSegmentCommands && left >= kSegmentCommands) {
       GiveSegment();
       in_segment = 0;
     }

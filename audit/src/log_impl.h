@@ -139,9 +139,9 @@ class LogImpl final : public Log, private MaintenanceHost {
   std::string verifier_key_;
   std::size_t commands_since_flush_ = 0;
   bool batch_has_outcome_ = false;
-  std::size_t segments_given_ = 0;  // of the batch, to the inserter
-  bool flush_begins_early_ = false;
-  bool overlay_is_stale_ = false;  // a flush was rolled back and its batch then committed
+  std::size_t segments_given_ = 0;   // of the batch, to the inserter
+  bool flush_begins_early_ = false;  // the inserter takes it with the first segment
+  bool overlay_is_stale_ = false;    // a flush was rolled back and its batch then committed
 
   // Shared.
   std::atomic<std::uint64_t> size_{0};

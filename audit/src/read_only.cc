@@ -36,7 +36,8 @@ core::StatusOr<Db> OpenAtRest(const std::string& path) {
         "next; a log has none: remove it, or find out who put it there");
   }
   const bool at_rest = FileSize(path + "-wal") <= 0;
-  INTERLOCK_ASSIGN_OR_RETURN(Db db, OpenForReading(FileUri(path, at_rest), SQLITE_OPEN_FULLMUTEX));
+  INTERLOCK_ASSIGN_OR_RETURN(Db db,
+                             OpenForReading(FileUri(path, at_rest), SteppedBy::kManyThreads));
   INTERLOCK_RETURN_IF_ERROR(Exec(db.get(), "BEGIN"));
   return db;
 }

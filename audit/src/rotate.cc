@@ -281,7 +281,7 @@ core::Status Rotator::Reserve() {
 
 core::Status Rotator::Commit(Batch& batch, Store& store, bool fold) {
   INTERLOCK_RETURN_IF_ERROR(store.Begin());
-  core::Status status = store.Insert(batch.open());
+  core::Status status = store.Insert(batch.last());
   if (status.ok()) status = store.InsertRest(batch);
   if (status.ok() && fold) status = store.projections().FoldCommand(batch);
   if (status.ok() && fold) status = store.projections().Flush(store.size());

@@ -2,6 +2,8 @@
 
 #include <pthread.h>
 
+#include <utility>
+
 namespace interlock::audit {
 
 RowInserter::~RowInserter() {
@@ -14,8 +16,11 @@ RowInserter::~RowInserter() {
   thread_.join();
 }
 
+void RowInserter::Start() {
+  thread_ = std::thread([this] { Loop(); });
+}
+
 void RowInserter::Give(const Segment& segment) {
-  if (!thread_.joinable()) thread_ = std::thread([this] { Loop(); });
   {
     const std::lock_guard lock(mutex_);
     waiting_.push_back(&segment);

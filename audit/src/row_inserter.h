@@ -25,6 +25,8 @@ class RowInserter {
   RowInserter(const RowInserter&) = delete;
   RowInserter& operator=(const RowInserter&) = delete;
 
+  // Begins the thread. Before the first Give.
+  void Start();
   // The segment does not change before Drain has returned.
   void Give(const Segment& segment);
   // Waits until every segment is in. The first failure, if any; what was given after it was left
@@ -43,7 +45,7 @@ class RowInserter {
   bool inserting_ = false;
   bool ending_ = false;
   core::Status failure_ = core::OkStatus();
-  std::thread thread_;  // begins with the first segment
+  std::thread thread_;
 };
 
 }  // namespace interlock::audit

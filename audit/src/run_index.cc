@@ -36,10 +36,10 @@ std::vector<std::string> RunIndex::Schema() const {
 core::Status RunIndex::Attach(sqlite3* db) {
   if (shown_to_ != db) INTERLOCK_RETURN_IF_ERROR(AddRunTable(db, &inserting_));
   shown_to_ = db;
-  INTERLOCK_ASSIGN_OR_RETURN(insert_,
-                             Statement::Prepare(db,
-                                                "INSERT INTO p_entry_run(run, run_seq, idx) "
-                                                "SELECT run, run_seq, idx FROM batch_run"));
+  INTERLOCK_ASSIGN_OR_RETURN(
+      insert_, Statement::Prepare(db,
+                                  "INSERT OR FAIL INTO p_entry_run(run, run_seq, idx) "
+                                  "SELECT run, run_seq, idx FROM batch_run"));
   INTERLOCK_ASSIGN_OR_RETURN(
       last_, Statement::Prepare(db,
                                 "SELECT run_seq, idx FROM p_entry_run WHERE run = ? "
@@ -89,6 +89,8 @@ core::Status RunIndex::InsertSorted() {
   for (std::size_t at = 0; at < sorted_.size(); at += kRowsAStatement) {
     chunk_ = std::span<const RunRow>(sorted_).subspan(at);
     if (chunk_.size() > kRowsAStatement) chunk_ = chunk_.first(kRowsAStatement);
+    const ConnectionLock lock(shown_to_);  // between two chunks the writer may read
+    INTERLOCK_RETURN_IF_ERROR(CheckInTransaction(shown_to_));
     INTERLOCK_RETURN_IF_ERROR(insert_.Run());
   }
   return core::OkStatus();

@@ -284,8 +284,9 @@ void LockDownWriter(sqlite3* db, const bool* own_statements) {
   sqlite3_set_authorizer(db, AuthorizeWriting, const_cast<bool*>(own_statements));
 }
 
-core::StatusOr<Db> OpenForReading(const std::string& path, int threads) {
-  INTERLOCK_ASSIGN_OR_RETURN(Db db, OpenDb(path, SQLITE_OPEN_READONLY | threads));
+core::StatusOr<Db> OpenForReading(const std::string& path, SteppedBy by) {
+  const int mutex = by == SteppedBy::kManyThreads ? SQLITE_OPEN_FULLMUTEX : SQLITE_OPEN_NOMUTEX;
+  INTERLOCK_ASSIGN_OR_RETURN(Db db, OpenDb(path, SQLITE_OPEN_READONLY | mutex));
   Harden(db.get());
   INTERLOCK_RETURN_IF_ERROR(Exec(db.get(),
                                  "PRAGMA query_only = ON; PRAGMA temp_store = MEMORY;"

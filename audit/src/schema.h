@@ -51,9 +51,9 @@ core::Status CheckFormat(sqlite3* db);
 // the tables of the log only while `own_statements` is true. Its triggers are off: they stop every
 // other program, and cost half of an insert here, where the statements are ours and prepared.
 void LockDownWriter(sqlite3* db, const bool* own_statements);
-// Reading only. `query_only`, no PRAGMA, no ATTACH. `threads`: SQLITE_OPEN_FULLMUTEX where several
-// step its statements.
-core::StatusOr<Db> OpenForReading(const std::string& path, int threads = SQLITE_OPEN_NOMUTEX);
+// Reading only. `query_only`, no PRAGMA, no ATTACH.
+enum class SteppedBy { kOneThread, kManyThreads };
+core::StatusOr<Db> OpenForReading(const std::string& path, SteppedBy by = SteppedBy::kOneThread);
 void LockDownReader(sqlite3* db);
 
 // Key of a payload row: sequential by (entry index, slot).

@@ -1,5 +1,7 @@
 #include "sqlite.h"
 
+#include "core/check.h"
+
 namespace interlock::audit {
 namespace {
 
@@ -45,6 +47,8 @@ core::StatusOr<Db> OpenDb(const std::string& uri, int flags) {
   const int rc = sqlite3_open_v2(uri.c_str(), &raw, flags | SQLITE_OPEN_URI, nullptr);
   Db db(raw);
   if (raw == nullptr) return core::ResourceExhausted("no memory for a database connection");
+  // A library built without threads would take the flag and lock nothing.
+  INTERLOCK_CHECK((flags & SQLITE_OPEN_FULLMUTEX) == 0 || sqlite3_db_mutex(raw) != nullptr);
   if (rc != SQLITE_OK) return SqlError(raw, "cannot open `" + uri + "`");
   sqlite3_extended_result_codes(raw, 0);
   sqlite3_busy_timeout(raw, 5000);
@@ -56,6 +60,11 @@ core::Status Exec(sqlite3* db, const std::string& sql) {
     return core::OkStatus();
   }
   return SqlError(db, "`" + sql.substr(0, 60) + "`");
+}
+
+core::Status CheckInTransaction(sqlite3* db) {
+  if (sqlite3_get_autocommit(db) == 0) return core::OkStatus();
+  return core::DataLoss("the transaction has ended: a read or write of it failed");
 }
 
 core::StatusOr<Statement> Statement::Prepare(sqlite3* db, std::string_view sql) {

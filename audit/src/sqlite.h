@@ -43,6 +43,11 @@ class ConnectionLock {
 // Runs one or more statements without results.
 core::Status Exec(sqlite3* db, const std::string& sql);
 
+// A statement that fails for want of memory or of a readable page ends the transaction, a read too
+// (sqlite3VdbeHalt): what is written after it would be committed by itself. Under the
+// ConnectionLock. Errors: kDataLoss.
+core::Status CheckInTransaction(sqlite3* db);
+
 // A prepared statement. Bound text and blobs are borrowed until Reset. One per thread; several of
 // one FULLMUTEX connection may be stepped by several threads.
 class Statement {

@@ -187,6 +187,7 @@ core::Status Store::Begin() { return begin_.Run(); }
 
 core::Status Store::Insert(const Segment& segment) {
   const OwnStatements own(db(), own_statements_);
+  INTERLOCK_RETURN_IF_ERROR(CheckInTransaction(db()));
   INTERLOCK_RETURN_IF_ERROR(InsertRows(segment));
   for (const PendingEntry& entry : segment.entries) INTERLOCK_RETURN_IF_ERROR(Grow(entry));
   return core::OkStatus();
@@ -194,6 +195,7 @@ core::Status Store::Insert(const Segment& segment) {
 
 core::Status Store::InsertRest(const Batch& batch) {
   const OwnStatements own(db(), own_statements_);
+  INTERLOCK_RETURN_IF_ERROR(CheckInTransaction(db()));
   for (const std::string& blob : batch.blobs()) {
     const core::Digest digest = core::Sha256(blob);
     INTERLOCK_RETURN_IF_ERROR(insert_blob_.Blob(1, core::AsBytes(digest)).Blob(2, blob).Run());
@@ -229,6 +231,7 @@ core::Status Store::Grow(const PendingEntry& entry) {
 
 core::Status Store::InsertCheckpoint(const Checkpoint& checkpoint) {
   const OwnStatements own(db(), own_statements_);
+  INTERLOCK_RETURN_IF_ERROR(CheckInTransaction(db()));
   return insert_checkpoint_.Int(1, static_cast<std::int64_t>(checkpoint.size))
       .Blob(2, core::AsBytes(checkpoint.root))
       .Text(3, checkpoint.note)

@@ -16,7 +16,8 @@
 
 namespace interlock::audit {
 
-// Writer thread only (after Open). A failed call leaves a transaction that Rollback ends.
+// Writer thread only (after Open), but for Insert. A failed call leaves a transaction that Rollback
+// ends.
 class Store {
  public:
   static core::StatusOr<std::unique_ptr<Store>> Open(const LogOptions& options);

@@ -293,8 +293,14 @@ core::Status Verifier::CheckTile(const Tile& tile) {
     at = i;
     if (tile.level == 0) unlike_tile_.insert(first + i);
   }
-  findings_.Entry(first + ((at % kTileWidth) << (kTileHeight * tile.level)),
-                  "and the stored " + name + " do not agree");
+  const std::uint64_t width = std::uint64_t{1} << (kTileHeight * tile.level);
+  const std::uint64_t from = first + (at % kTileWidth) * width;
+  if (tile.level == 0) {
+    findings_.Entry(from, "and the stored " + name + " do not agree");
+  } else {
+    const std::uint64_t end = at == kTileWidth ? first + kTileWidth * width : from + width;
+    findings_.Range(from, end, "is not the one that the stored " + name + " was made of");
+  }
   return core::OkStatus();
 }
 

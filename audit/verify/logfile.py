@@ -162,8 +162,13 @@ class Tiles:
         unlike = [i for i in range(WIDTH) if stored[i * 32 : i * 32 + 32] != hashes[i * 32 : i * 32 + 32]]
         if level == 0:
             self.unlike.update(first + i for i in unlike)
-        at = unlike[0] if unlike else 0
-        self.findings.entry(first + (at << 8 * level), "and the stored tile %d/%d do not agree" % (level, n))
+        width = 1 << 8 * level
+        at = first + (unlike[0] if unlike else 0) * width
+        if level == 0:
+            self.findings.entry(at, "and the stored tile %d/%d do not agree" % (level, n))
+        else:
+            end = at + width if unlike else first + WIDTH * width
+            self.findings.range(at, end, "is not the one that the stored tile %d/%d was made of" % (level, n))
 
 
 class LogVerifier:

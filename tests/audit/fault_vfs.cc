@@ -33,6 +33,7 @@ const sqlite3_io_methods* M(sqlite3_file* file) { return Real(file)->pMethods; }
 
 int Close(sqlite3_file* f) { return M(f)->xClose(Real(f)); }
 int Read(sqlite3_file* f, void* p, int n, sqlite3_int64 at) {
+  if (faults->read_fails) return SQLITE_IOERR_READ;
   return M(f)->xRead(Real(f), p, n, at);
 }
 int Write(sqlite3_file* f, const void* p, int n, sqlite3_int64 at) {

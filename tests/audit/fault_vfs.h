@@ -23,6 +23,7 @@ struct Faults {
   std::atomic<bool> write_is_full{false};  // every write that would need space: SQLITE_FULL
   std::atomic<bool> write_fails{false};    // SQLITE_IOERR_WRITE
   std::atomic<bool> sync_fails{false};     // SQLITE_IOERR_FSYNC
+  std::atomic<bool> read_fails{false};     // SQLITE_IOERR_READ
   // While this file exists there is no space, so that freeing it makes some.
   void SetFullWhileExists(const std::string& path);
   bool IsFull() const;

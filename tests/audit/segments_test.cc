@@ -9,6 +9,8 @@
 #include "fault_vfs.h"
 #include "fixture.h"
 #include "row_inserter.h"
+#include "schema.h"
+#include "tamper.h"
 
 namespace interlock::audit {
 namespace {
@@ -29,16 +31,19 @@ class SegmentsTest : public LogFixture {
   };
   // Submits all while the writer is held up in a command of its own: they make one batch.
   static std::vector<core::Status> InOneBatch(Log& log, std::vector<One> commands) {
+    std::latch held(1);
     std::latch queued(1);
     std::latch done(static_cast<std::ptrdiff_t>(commands.size()) + 1);
     std::vector<core::Status> results(commands.size());
     const auto hold_up = [&](Transaction&) {
+      held.count_down();
       queued.wait();
       return core::OkStatus();
     };
     log.Submit(
         std::make_unique<TestCommand>(hold_up, [&](const core::Status&) { done.count_down(); }),
         Urgency::kNormal);
+    held.wait();  // it is a batch of its own
     for (std::size_t i = 0; i < commands.size(); ++i) {
       log.Submit(std::make_unique<TestCommand>(commands[i].apply,
                                                [&, i](const core::Status& status) {
@@ -57,6 +62,10 @@ class SegmentsTest : public LogFixture {
               return transaction.Append(EntryOf(kind, run)).status();
             },
             urgency};
+  }
+  // Nothing is left that a quiet moment would write.
+  static void FlushAll(Log& log) {
+    ASSERT_TRUE(log.Query([](sqlite3*) { return core::OkStatus(); }).ok());
   }
   Verdict VerdictOfFile() {
     VerifyOptions options;
@@ -115,6 +124,7 @@ TEST_F(SegmentsTest, ABatchWithAnOutcomeTakesTheBallastAsAWhole) {
     commands.push_back(i == kCommands - 1 ? Appending("call.outcome", kRunA, Urgency::kOutcome)
                                           : Appending("call.proposed", i % 2 == 0 ? kRunA : kRunB));
   }
+  FlushAll(*log);
   // Full from the batch on: the command before it is empty and writes nothing.
   faults_.SetFullWhileExists(Options().folder + "/ballast");
   const auto results = InOneBatch(*log, std::move(commands));
@@ -146,6 +156,137 @@ TEST_F(SegmentsTest, ABatchWithoutRoomLeavesNothing) {
   EXPECT_EQ(VerdictOfFile(), Verdict::kIntact);
 }
 
+// What a failed read leaves open is no transaction any more: nothing of the batch may be written.
+TEST_F(SegmentsTest, AReadThatFailsInTheMiddleLeavesNothing) {
+  std::vector<std::string> runs;
+  {
+    auto log = MustOpen();
+    std::vector<One> commands;
+    for (int i = 0; i < 8 * kCommands; ++i) {
+      runs.push_back(core::NewUuidV7(clock_, random_));
+      clock_.Advance(1000);
+      commands.push_back(Appending("run.started", runs.back()));
+    }
+    for (const core::Status& status : InOneBatch(*log, std::move(commands))) {
+      ASSERT_TRUE(status.ok()) << status;
+    }
+  }
+  auto log = MustOpen();  // nothing of the run index is in memory but what opening it reads
+  const std::uint64_t size = log->size();
+  std::vector<One> commands(kCommands, Appending("call.proposed", kRunA));
+  commands[100] = {[&](Transaction& transaction) {
+    faults_.read_fails = true;
+    const core::Status status =
+        transaction.Append(EntryOf("call.proposed", runs[kCommands])).status();
+    faults_.read_fails = false;
+    EXPECT_FALSE(status.ok());
+    return status;
+  }};
+  for (const core::Status& status : InOneBatch(*log, std::move(commands))) {
+    EXPECT_FALSE(status.ok());
+  }
+  EXPECT_EQ(log->health(), Health::kStopped);
+  log.reset();
+  log = MustOpen();
+  EXPECT_EQ(log->size(), size);
+  ASSERT_TRUE(log->Append(EntryOf("call.proposed", runs[kCommands])).ok());
+  log.reset();
+  EXPECT_EQ(VerdictOfFile(), Verdict::kIntact);
+}
+
+// A row that is there already: only the inserter can meet it.
+TEST_F(SegmentsTest, AnInsertThatFailsLeavesNothing) {
+  auto keys = KeyStore::Open(folder_.path() + "/keys", &random_);
+  ASSERT_TRUE(keys.ok());
+  const auto key = *(*keys)->KeyFor("alice");
+  MustOpen().reset();
+  constexpr std::uint64_t kTaken = 100;
+  const std::string taken = std::to_string(PayloadKey(kTaken, 0));
+  RawDb(Database())
+      .DoWithoutTriggers(
+          {"INSERT INTO payload VALUES(" + taken + ", 'k', zeroblob(32), 'text/plain', 1, x'00')"});
+  auto log = MustOpen();
+  std::vector<One> commands(
+      kCommands, {[&](Transaction& transaction) {
+        SealedPayload payload = (*keys)->Seal(*key, "text/plain", "hello");
+        const std::string body = R"({"text":)" + CommitmentText(payload, 0) + "}";
+        return transaction.Append(EntryOf("message.received", kRunA, body), {&payload, 1}).status();
+      }});
+  for (const core::Status& status : InOneBatch(*log, std::move(commands))) {
+    EXPECT_FALSE(status.ok());
+  }
+  EXPECT_EQ(log->health(), Health::kStopped);
+  log.reset();
+  RawDb(Database()).DoWithoutTriggers({"DELETE FROM payload WHERE id = " + taken});
+  log = MustOpen();
+  EXPECT_EQ(log->size(), 0u);
+  ASSERT_TRUE(log->Append(EntryOf("run.started", kRunA)).ok());
+  log.reset();
+  EXPECT_EQ(VerdictOfFile(), Verdict::kIntact);
+}
+
+class FlushInBatch : public SegmentsTest {
+ protected:
+  // Every command begins a run of its own.
+  std::vector<One> NewRuns(int count) {
+    std::vector<One> commands;
+    for (int i = 0; i < count; ++i) {
+      runs_.push_back(core::NewUuidV7(clock_, random_));
+      clock_.Advance(1000);
+      commands.push_back(Appending("run.started", runs_.back()));
+    }
+    return commands;
+  }
+  void ExpectEveryRunOnce(const Log& log) {
+    for (const std::string& run : runs_) {
+      const auto page = log.ReadRun(run, 0, 10);
+      ASSERT_TRUE(page.ok()) << page.status();
+      ASSERT_EQ(page->entries.size(), 1u) << run;
+    }
+  }
+  std::vector<std::string> runs_;
+};
+
+TEST_F(FlushInBatch, BeginsBesideTheHashing) {
+  auto log = MustOpen();
+  for (int batch = 0; batch < 6; ++batch) {  // a flush is due after 1,024 commands
+    for (const core::Status& status : InOneBatch(*log, NewRuns(kCommands))) {
+      ASSERT_TRUE(status.ok()) << status;
+    }
+  }
+  ExpectEveryRunOnce(*log);
+  ASSERT_TRUE(log->Append(EntryOf("call.proposed", runs_[3])).ok());
+  const auto page = log->ReadRun(runs_[3], 0, 10);
+  ASSERT_TRUE(page.ok());
+  EXPECT_EQ(page->entries.size(), 2u);
+  log.reset();
+  EXPECT_EQ(VerdictOfFile(), Verdict::kIntact);
+}
+
+TEST_F(FlushInBatch, GoesBackWithATransactionThatFoundNoRoom) {
+  auto log = MustOpen();
+  for (int batch = 0; batch < 4; ++batch) {  // 1,004 commands with those that hold up
+    for (const core::Status& status : InOneBatch(*log, NewRuns(kCommands))) {
+      ASSERT_TRUE(status.ok()) << status;
+    }
+  }
+  std::vector<One> commands = NewRuns(kCommands);
+  commands.back().urgency = Urgency::kOutcome;
+  faults_.SetFullWhileExists(Options().folder + "/ballast");
+  const auto results = InOneBatch(*log, std::move(commands));
+  faults_.SetFullWhileExists("");
+  // A quiet moment before may have met the full disk: then nothing but the outcome was taken.
+  const bool whole = results.front().ok();
+  if (!whole) runs_.erase(runs_.end() - kCommands, runs_.end() - 1);
+  EXPECT_TRUE(results.back().ok()) << results.back();
+  ExpectEveryRunOnce(*log);
+  log.reset();
+  log = MustOpen();
+  ExpectEveryRunOnce(*log);
+  log.reset();
+  EXPECT_EQ(VerdictOfFile(), Verdict::kIntact);
+}
+
 TEST(RowInserter, LeavesOutWhatComesAfterAFailure) {
   std::vector<const Segment*> seen;
   const Segment one;
@@ -155,6 +296,7 @@ TEST(RowInserter, LeavesOutWhatComesAfterAFailure) {
     seen.push_back(&segment);
     return &segment == &bad ? core::DataLoss("no") : core::OkStatus();
   });
+  inserter.Start();
   inserter.Give(one);
   inserter.Give(bad);
   inserter.Give(after);

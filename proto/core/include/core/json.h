@@ -67,7 +67,7 @@ class JsonObjectWriter {
 // Reads top-level fields of one JSON object without a tree; values are views into the text.
 // Only for text that is well formed (our own entries, after their hash was checked or just
 // written). One scan, about 0.3 us for a 400 byte entry, notes where the first kIndexed members
-// stand; a look-up then compares names. Immutable.
+// stand; a look-up then compares names. Immutable once it is made.
 class JsonObjectView {
  public:
   // Errors: kInvalidArgument if `text` is not one well-formed object.
