@@ -144,6 +144,16 @@ struct RunEvent {
   std::vector<std::pair<std::string, std::string>> content;  // body field name -> plaintext
 };
 
+// A part of what a tool of a run writes while it works. For people who watch: it is no record (the
+// outcome's entry is that), and no rule about results has seen it.
+struct ToolOutput {
+  std::string call;
+  bool is_stderr = false;
+  // Valid UTF-8 that harms no terminal: control characters but line feed and tab, and what reorders
+  // or hides text, are spelt out. A page must insert it as text, never as markup.
+  std::string text;
+};
+
 struct BudgetInfo {
   std::string name;
   std::string scope;  // readable while the engine knows it, else its HMAC
@@ -306,6 +316,13 @@ class Engine {
   // Unsubscribe.
   virtual std::uint64_t Subscribe(std::string_view run, std::function<void()> changed) = 0;
   virtual void Unsubscribe(std::uint64_t subscription) = 0;
+  // Calls `watcher` (from the sandbox's thread; must not block) with what tools of the run write,
+  // until UnsubscribeOutput. Errors: kNotFound; kPermissionDenied without the role operator or
+  // approver: callers read what rules have passed, auditors entries that record that they looked.
+  virtual core::StatusOr<std::uint64_t> SubscribeOutput(
+      const core::Principal& who, std::string_view run,
+      std::function<void(const ToolOutput&)> watcher) = 0;
+  virtual void UnsubscribeOutput(std::uint64_t subscription) = 0;
 
   // --- tools and calls
   virtual std::vector<std::shared_ptr<const tools::Tool>> ListTools(const core::Principal& who) = 0;

@@ -2,6 +2,7 @@
 #include <CLI/CLI.hpp>
 #include <chrono>
 #include <ostream>
+#include <sstream>
 #include <thread>
 #include <utility>
 
@@ -24,6 +25,7 @@ struct RunOptions {
   std::string request_id;
   bool watch = false;
   bool until_waiting = false;
+  bool output = false;
 };
 
 struct WatchOptions {
@@ -31,6 +33,7 @@ struct WatchOptions {
   std::int64_t after = -1;
   bool until_waiting = false;
   bool no_content = false;
+  bool output = false;
 };
 
 struct ListOptions {
@@ -116,6 +119,7 @@ class Watcher {
     request.set_name(client_.Name("runs", options_.run));
     request.set_after_run_seq(options_.after);
     request.set_view(options_.no_content ? wire::CONTENT_VIEW_ENTRIES : wire::CONTENT_VIEW_FULL);
+    request.set_tool_output(options_.output);
     const auto reader = client_.runs->WatchRun(&context, request);
     wire::WatchRunResponse item;
     while (!done_ && reader->Read(&item)) Take(item);
@@ -132,6 +136,8 @@ class Watcher {
     if (item.has_event()) {
       options_.after = item.event().run_seq();
       if (!session_.io.json) Print(item.event(), shown);
+    } else if (item.has_output()) {
+      if (!session_.io.json) Print(item.output());
     } else if (item.has_run()) {
       run_ = item.run();
       done_ = Final(run_) || (options_.until_waiting && Waiting(run_));
@@ -146,6 +152,20 @@ class Watcher {
     if (!shown) return timeline_.Learn(entry);
     const Content content(event.content().begin(), event.content().end());
     for (const std::string& line : timeline_.Lines(entry, content)) session_.io.out << line << '\n';
+  }
+
+  // Line by line; each part of a line that is not finished yet stands on a line of its own.
+  void Print(const wire::ToolOutput& output) {
+    const std::string name = timeline_.NameOfCall(IdOf(output.call()));
+    const bool is_stderr = output.stream() == wire::ToolOutput::STREAM_STDERR;
+    const std::string head = name + (is_stderr ? " ! " : " | ");
+    if (output.dropped_bytes() > 0) {
+      Note(std::to_string(output.dropped_bytes()) + " bytes of output were left out");
+    }
+    std::istringstream lines(output.text());
+    for (std::string line; std::getline(lines, line);) {
+      session_.io.out << session_.io.Paint(Style::kDim, head) << EscapeForTerminal(line) << '\n';
+    }
   }
 
   void Note(const std::string& text) { session_.io.err << "-- " << text << std::endl; }
@@ -179,7 +199,9 @@ int StartRun(Session& session, const RunOptions& options) {
       (*client)->Call((*client)->runs, &wire::RunService::Stub::CreateRun, request);
   if (!created.ok()) return Fail(session, created.status());
   if (options.watch) {
-    return Watcher(session, **client, {created->name(), -1, options.until_waiting, false}).Watch();
+    return Watcher(session, **client,
+                   {created->name(), -1, options.until_waiting, false, options.output})
+        .Watch();
   }
   PrintRun(session.io, *created);
   return kYes;
@@ -250,6 +272,7 @@ void AddRun(CLI::App& app, Session& session) {
   run->add_flag("--watch", options->watch, "Print the timeline until the run ends");
   run->add_flag("--until-waiting", options->until_waiting,
                 "With --watch: stop when it waits for somebody");
+  run->add_flag("--output", options->output, "With --watch: also what tools write while they run");
   Does(run, session, [&session, options] { return StartRun(session, *options); });
 }
 
@@ -268,7 +291,10 @@ void AddWatch(CLI::App& group, Session& session) {
   watch->add_option("RUN", options->run)->required();
   watch->add_option("--after", options->after, "Go on after this entry of the run (run_seq)");
   watch->add_flag("--until-waiting", options->until_waiting, "Stop when it waits for somebody");
-  watch->add_flag("--no-content", options->no_content, "Without what people and tools said");
+  CLI::Option* bare =
+      watch->add_flag("--no-content", options->no_content, "Without what people and tools said");
+  watch->add_flag("--output", options->output, "Also what tools write while they run")
+      ->excludes(bare);
   Does(watch, session, [&session, options]() -> int {
     auto client = session.Connect();
     if (!client.ok()) return Fail(session, client.status());

@@ -30,6 +30,9 @@ class Timeline {
   // later.
   void Learn(const core::Json& entry);
 
+  // The short name of a call, for other lines about it.
+  std::string NameOfCall(const std::string& id) { return CallName(id); }
+
  private:
   struct Part;  // what a handler needs
   using Handler = void (Timeline::*)(const Part&);

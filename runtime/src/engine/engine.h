@@ -68,6 +68,12 @@ class EngineImpl final : public Engine {
                                                    bool content) override;
   std::uint64_t Subscribe(std::string_view run, std::function<void()> changed) override;
   void Unsubscribe(std::uint64_t subscription) override;
+  core::StatusOr<std::uint64_t> SubscribeOutput(
+      const core::Principal& who, std::string_view run,
+      std::function<void(const ToolOutput&)> watcher) override;
+  void UnsubscribeOutput(std::uint64_t subscription) override {
+    hub_.outputs->Remove(subscription);
+  }
 
   std::vector<std::shared_ptr<const tools::Tool>> ListTools(const core::Principal& who) override;
   void CheckToolCall(const core::Principal& who, ToolCallSpec spec, Reply<CallInfo> reply) override;

@@ -312,6 +312,21 @@ void EngineImpl::CancelRun(const core::Principal& who, std::string run, std::str
   });
 }
 
+core::StatusOr<std::uint64_t> EngineImpl::SubscribeOutput(
+    const core::Principal& who, std::string_view run,
+    std::function<void(const ToolOutput&)> watcher) {
+  INTERLOCK_ASSIGN_OR_RETURN(const RunRow row, hub_.RunRowOf(std::string(run)));
+  INTERLOCK_RETURN_IF_ERROR(MaySeeRun(who, row));
+  // A caller reads results once rules have passed them, an auditor in entries that record his look.
+  if (!who.Has(core::kRoleOperator) && !who.Has(core::kRoleApprover)) {
+    return WithReason(
+        core::PermissionDenied("what tools write is shown before any rule has judged it: it needs "
+                               "the role `operator` or `approver`; watch without `tool_output`"),
+        "PERMISSION_DENIED");
+  }
+  return hub_.outputs->Add(run, std::move(watcher));
+}
+
 // The result that is released as it came; empty: it was changed, withheld, or there is none.
 std::string EngineImpl::ReleasedAsItIs(const core::JsonObjectView& body) const {
   const bool elsewhere = body.Raw("result").has_value() || body.Bool("withheld").value_or(true);

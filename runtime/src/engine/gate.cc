@@ -413,6 +413,7 @@ asio::awaitable<tools::Outcome> Gate::Execute(Ticket& ticket) {
                        .call_id = ticket.id.call,
                        .idempotency_key = ticket.id.call,
                        .deadline_monotonic_us = 0};
+  if (!ticket.id.run.empty()) spec.on_output = parts_.outputs->For(ticket.id.run, ticket.id.call);
   std::uint64_t handle = 0;
   auto start = [this, &ticket, &spec, &handle](std::function<void(tools::Outcome)> done) {
     handle =

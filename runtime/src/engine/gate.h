@@ -20,6 +20,7 @@
 #include "engine/async.h"
 #include "engine/entries.h"
 #include "engine/journal.h"
+#include "engine/outputs.h"
 #include "engine/provenance.h"
 #include "policies/approval.h"
 #include "policies/bundle.h"
@@ -111,6 +112,7 @@ struct GateParts {
   std::shared_ptr<const tools::Registry> registry;
   std::shared_ptr<const policies::Bundle> bundle;
   EngineLimits limits;
+  std::shared_ptr<Outputs> outputs;
 };
 
 // Thread-safe. Neither copies nor moves.

@@ -16,7 +16,7 @@ constexpr auto kMaintenancePause = std::chrono::milliseconds(250);
 constexpr auto kDrainMax = std::chrono::seconds(30);
 constexpr int kExpireBatch = 200;
 
-GateParts GatePartsOf(EngineParts& parts, Journal& journal) {
+GateParts GatePartsOf(EngineParts& parts, Journal& journal, std::shared_ptr<Outputs> outputs) {
   return {.tenant = parts.tenant,
           .journal = &journal,
           .keys = parts.keys,
@@ -26,7 +26,8 @@ GateParts GatePartsOf(EngineParts& parts, Journal& journal) {
           .executor = parts.executor,
           .registry = parts.registry,
           .bundle = parts.bundle,
-          .limits = parts.limits};
+          .limits = parts.limits,
+          .outputs = std::move(outputs)};
 }
 
 // Only ever shown to a planner: it is in no registry, and the gate knows no such tool.
@@ -72,7 +73,7 @@ std::string EndedObservation(std::string_view code) {
 Hub::Hub(EngineParts p)
     : parts(std::move(p)),
       journal(*parts.log, *parts.state, parts.bundle),
-      gate(GatePartsOf(parts, journal)),
+      gate(GatePartsOf(parts, journal, outputs)),
       history(*parts.log, *parts.keys, parts.registry.get()),
       archives(parts.folder, *parts.keys),
       escalate_tool(MakeEscalateTool()) {}

@@ -18,6 +18,7 @@
 #include "engine/gate.h"
 #include "engine/history.h"
 #include "engine/journal.h"
+#include "engine/outputs.h"
 #include "engine/step.h"
 #include "runtime/make_engine.h"
 
@@ -95,6 +96,7 @@ class Hub {
   core::StatusOr<policies::ApprovalState> ApprovalStateOf(const ApprovalRow& row) const;
 
   EngineParts parts;
+  const std::shared_ptr<Outputs> outputs = std::make_shared<Outputs>();
   Journal journal;
   Gate gate;
   History history;

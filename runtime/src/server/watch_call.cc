@@ -1,6 +1,7 @@
 #include "server/watch_call.h"
 
 #include <chrono>
+#include <utility>
 
 #include "server/convert.h"
 #include "server/names.h"
@@ -55,11 +56,57 @@ core::Status WatchCall::Begin() {
   INTERLOCK_RETURN_IF_ERROR(OwnRun(caller_, id).status());
   run_ = id;
   content_ = request_.view() == wire::CONTENT_VIEW_FULL;
+  if (request_.tool_output() && !content_) {
+    return BadField("tool_output", "needs view CONTENT_VIEW_FULL");
+  }
+  if (request_.tool_output()) {
+    INTERLOCK_ASSIGN_OR_RETURN(
+        output_subscription_,
+        caller_.engine->SubscribeOutput(*caller_.who, run_,
+                                        [weak = weak_from_this()](const ToolOutput& output) {
+                                          if (const auto call = weak.lock()) call->Keep(output);
+                                        }));
+  }
   // Before the first read, so that no entry falls between.
   subscription_ = caller_.engine->Subscribe(run_, [weak = weak_from_this()] {
     if (const auto call = weak.lock()) call->Wake();
   });
   return core::OkStatus();
+}
+
+void WatchCall::Keep(const ToolOutput& output) {
+  {
+    const std::scoped_lock lock(mutex_);
+    if (ended_) return;
+    if (output_bytes_ + output.text.size() > kWatchOutputBytesMax) {
+      output_dropped_ += static_cast<std::int64_t>(output.text.size());
+      return;
+    }
+    output_bytes_ += output.text.size();
+    output_.push_back(output);
+  }
+  Wake();
+}
+
+void WatchCall::TakeOutput() {
+  std::deque<ToolOutput> taken;
+  std::int64_t dropped = 0;
+  {
+    const std::scoped_lock lock(mutex_);
+    taken.swap(output_);
+    output_bytes_ = 0;
+    if (taken.empty()) return;
+    // What was dropped since the last time came behind these: the next part tells of it.
+    dropped = std::exchange(output_dropped_told_, std::exchange(output_dropped_, 0));
+  }
+  for (ToolOutput& output : taken) {
+    wire::ToolOutput& told = *queue_.emplace_back().mutable_output();
+    told.set_call(MakeName(caller_.tenant(), kCalls, output.call));
+    told.set_stream(output.is_stderr ? wire::ToolOutput::STREAM_STDERR
+                                     : wire::ToolOutput::STREAM_STDOUT);
+    told.set_text(std::move(output.text));
+    told.set_dropped_bytes(std::exchange(dropped, 0));
+  }
 }
 
 void WatchCall::Wake() {
@@ -133,6 +180,8 @@ core::Status WatchCall::Refill() {
     after_seq_ = event.entry.run_seq;
   }
   if (!events.empty()) return core::OkStatus();
+  TakeOutput();
+  if (!queue_.empty()) return core::OkStatus();
   INTERLOCK_ASSIGN_OR_RETURN(const RunInfo info, caller_.engine->GetRun(*caller_.who, run_));
   if (info.entries > after_seq_ + 1)
     return core::OkStatus();  // more came: its notice comes, or has come
@@ -155,6 +204,8 @@ void WatchCall::Finish(const core::Status& status) {
   }
   if (subscription_.has_value()) caller_.engine->Unsubscribe(*subscription_);
   subscription_.reset();
+  if (output_subscription_.has_value()) caller_.engine->UnsubscribeOutput(*output_subscription_);
+  output_subscription_.reset();
   const ErrorSubject subject{method_.info.name, method_.info.resource_type, request_.name()};
   Post(finished_,
        [&](grpc::ServerCompletionQueue*) { writer_.Finish(ToGrpc(status, subject), &finished_); });

@@ -22,6 +22,7 @@
 namespace interlock::runtime {
 
 inline constexpr int kWatchBatch = 32;
+inline constexpr std::size_t kWatchOutputBytesMax = 256 << 10;  // of output that waits for a client
 
 // How the method is served. Immutable; outlives its calls.
 struct WatchMethod {
@@ -69,7 +70,10 @@ class WatchCall final : public Inflight, public std::enable_shared_from_this<Wat
   void OnWritten(bool ok);
   void OnFinished(bool ok);
 
-  core::Status Begin();  // admission, request, subscription
+  core::Status Begin();                 // admission, request, subscriptions
+  void Keep(const ToolOutput& output);  // from the sandbox's thread
+  // Owner only: moves what tools wrote meanwhile to `queue_`.
+  void TakeOutput();
   void Wake();
   void Pump();  // owner only: does one thing, or gives the stream up until it is woken
   // Owner only: reads events into `queue_`, or the run's state when there are none. OK and still
@@ -100,10 +104,15 @@ class WatchCall final : public Inflight, public std::enable_shared_from_this<Wat
   std::optional<RunState> told_;  // the state that was sent last
   bool complete_ = false;         // the run is final and everything is in `queue_` or sent
   std::optional<std::uint64_t> subscription_;
+  std::optional<std::uint64_t> output_subscription_;
   std::unique_ptr<grpc::Alarm> alarm_;
 
   std::mutex mutex_;  // guards what follows
-  bool busy_ = true;  // from the start: the accepting step owns it
+  std::deque<ToolOutput> output_;
+  std::size_t output_bytes_ = 0;
+  std::int64_t output_dropped_ = 0;       // behind what waits
+  std::int64_t output_dropped_told_ = 0;  // before what waits
+  bool busy_ = true;                      // from the start: the accepting step owns it
   bool dirty_ = false;
   bool gone_ = false;
   bool ended_ = false;

@@ -249,6 +249,29 @@ void FakeEngine::Unsubscribe(std::uint64_t subscription) {
   subscribers_.erase(subscription);
   changed_.notify_all();
 }
+core::StatusOr<std::uint64_t> FakeEngine::SubscribeOutput(
+    const core::Principal& who, std::string_view run,
+    std::function<void(const ToolOutput&)> watcher) {
+  if (core::Status status = See("SubscribeOutput", who, run); !status.ok()) return status;
+  const std::scoped_lock lock(mutex_);
+  output_watchers_[next_subscription_] = std::move(watcher);
+  changed_.notify_all();
+  return next_subscription_++;
+}
+void FakeEngine::UnsubscribeOutput(std::uint64_t subscription) {
+  const std::scoped_lock lock(mutex_);
+  output_watchers_.erase(subscription);
+  changed_.notify_all();
+}
+bool FakeEngine::WaitForOutputWatcher() {
+  std::unique_lock lock(mutex_);
+  return changed_.wait_for(lock, std::chrono::seconds(10),
+                           [this] { return !output_watchers_.empty(); });
+}
+void FakeEngine::Write(const ToolOutput& output) {
+  const std::scoped_lock lock(mutex_);
+  for (const auto& [id, watcher] : output_watchers_) watcher(output);
+}
 std::vector<std::shared_ptr<const tools::Tool>> FakeEngine::ListTools(const core::Principal& who) {
   (void)See("ListTools", who, "");
   return {};

@@ -81,6 +81,8 @@ class FakeEngine final : public Engine {
   void SetError(core::Status status);  // of every method that can fail, until set to OK
   void SetUnhealthy(std::string why);
   void SetState(RunState state);                      // of run kRunId; tells watchers
+  bool WaitForOutputWatcher();                        // false after ten seconds
+  void Write(const ToolOutput& output);               // tells who watches output
   void AddEvents(int count, std::size_t bytes = 16);  // to run kRunId; tells watchers
   void HoldReplies();                                 // keep replies until ReleaseReplies
   void ReleaseReplies();
@@ -105,6 +107,10 @@ class FakeEngine final : public Engine {
                                                    bool content) override;
   std::uint64_t Subscribe(std::string_view run, std::function<void()> changed) override;
   void Unsubscribe(std::uint64_t subscription) override;
+  core::StatusOr<std::uint64_t> SubscribeOutput(
+      const core::Principal& who, std::string_view run,
+      std::function<void(const ToolOutput&)> watcher) override;
+  void UnsubscribeOutput(std::uint64_t subscription) override;
   std::vector<std::shared_ptr<const tools::Tool>> ListTools(const core::Principal& who) override;
   void CheckToolCall(const core::Principal& who, ToolCallSpec spec, Reply<CallInfo> reply) override;
   void ExecuteToolCall(const core::Principal& who, ToolCallSpec spec,
@@ -161,6 +167,7 @@ class FakeEngine final : public Engine {
   bool hold_ = false;
   std::vector<std::function<void()>> held_;
   std::map<std::uint64_t, std::function<void()>> subscribers_;
+  std::map<std::uint64_t, std::function<void(const ToolOutput&)>> output_watchers_;
   std::uint64_t next_subscription_ = 1;
   std::vector<std::string> seen_;
 };

@@ -12,11 +12,13 @@ class WatchTest : public ServerTest {
   using Reader = grpc::ClientReader<wire::WatchRunResponse>;
 
   std::unique_ptr<Reader> Watch(grpc::ClientContext* context, std::optional<std::int64_t> after,
-                                wire::ContentView view = wire::CONTENT_VIEW_ENTRIES) {
+                                wire::ContentView view = wire::CONTENT_VIEW_ENTRIES,
+                                std::optional<bool> tool_output = std::nullopt) {
     wire::WatchRunRequest request;
     request.set_name(RunName());
     if (after.has_value()) request.set_after_run_seq(*after);
     request.set_view(view);
+    request.set_tool_output(tool_output.value_or(false));
     stub_ = wire::RunService::NewStub(channel_);
     return stub_->WatchRun(context, request);
   }
@@ -86,6 +88,59 @@ TEST_F(WatchTest, ContentComesOnlyWhenAskedForAndHugeFieldsAreNamed) {
   EXPECT_EQ(response.event().content_omitted(0), "plan");
   context->TryCancel();
   full_context->TryCancel();
+}
+
+TEST_F(WatchTest, ToolOutputComesWhileTheRunGoesOnAndOnlyWhenAskedFor) {
+  engine_.AddEvents(1);
+  const auto context = Context("ticketing");
+  const auto reader = Watch(context.get(), std::nullopt, wire::CONTENT_VIEW_FULL, true);
+  EXPECT_EQ(NextSeq(*reader), 0);
+  EXPECT_EQ(NextState(*reader), wire::Run::STATE_RUNNING);
+  const auto without_context = Context("ticketing");
+  const auto without = Watch(without_context.get(), std::nullopt, wire::CONTENT_VIEW_FULL);
+  EXPECT_EQ(NextSeq(*without), 0);
+  EXPECT_EQ(NextState(*without), wire::Run::STATE_RUNNING);
+  ASSERT_TRUE(engine_.WaitForOutputWatcher());
+  engine_.Write({.call = kOtherRun, .is_stderr = false, .text = "half"});
+  wire::WatchRunResponse response;
+  ASSERT_TRUE(reader->Read(&response));
+  ASSERT_TRUE(response.has_output()) << response.ShortDebugString();
+  EXPECT_EQ(response.output().call(), "tenants/main/calls/" + std::string(kOtherRun));
+  EXPECT_EQ(response.output().stream(), wire::ToolOutput::STREAM_STDOUT);
+  EXPECT_EQ(response.output().text(), "half");
+  EXPECT_EQ(response.output().dropped_bytes(), 0);
+  engine_.Write({.call = kOtherRun, .is_stderr = true, .text = "!"});
+  ASSERT_TRUE(reader->Read(&response));
+  EXPECT_EQ(response.output().stream(), wire::ToolOutput::STREAM_STDERR);
+  engine_.SetState(RunState::kCompleted);
+  EXPECT_EQ(NextState(*reader), wire::Run::STATE_COMPLETED);
+  EXPECT_EQ(NextState(*without), wire::Run::STATE_COMPLETED) << "no output came between";
+  EXPECT_TRUE(reader->Finish().ok());
+}
+
+TEST_F(WatchTest, WhatASlowReaderMissedOfAToolIsCounted) {
+  engine_.AddEvents(1);
+  const auto context = Context("ticketing");
+  const auto reader = Watch(context.get(), std::nullopt, wire::CONTENT_VIEW_FULL, true);
+  EXPECT_EQ(NextSeq(*reader), 0);
+  ASSERT_TRUE(engine_.WaitForOutputWatcher());
+  constexpr std::int64_t kPart = 64 << 10;
+  constexpr int kParts = 2000;  // far beyond any window
+  for (int i = 0; i < kParts; ++i) {
+    engine_.Write({.call = kOtherRun, .is_stderr = false, .text = std::string(kPart, 'x')});
+  }
+  engine_.SetState(RunState::kCompleted);
+  std::int64_t bytes = 0;
+  std::int64_t dropped = 0;
+  wire::WatchRunResponse response;
+  while (reader->Read(&response)) {
+    bytes += static_cast<std::int64_t>(response.output().text().size());
+    dropped += response.output().dropped_bytes();
+  }
+  EXPECT_TRUE(reader->Finish().ok());
+  EXPECT_LT(bytes, kPart * kParts) << "nothing held the tool back, so something must be left out";
+  EXPECT_LE(bytes + dropped, kPart * kParts);
+  EXPECT_GT(bytes, 0);
 }
 
 TEST_F(WatchTest, AClientThatGoesAwayLeavesNothingBehind) {
@@ -159,6 +214,14 @@ TEST_F(WatchTest, RefusesRunsOfOthersAndBadRequests) {
     EXPECT_EQ(ReasonIn(reader->Finish()), refused.reason);
   }
   EXPECT_EQ(engine_.subscriptions(), 0);
+}
+
+TEST_F(WatchTest, ToolOutputNeedsTheFullView) {
+  const auto context = Context("ticketing");
+  const auto reader = Watch(context.get(), std::nullopt, wire::CONTENT_VIEW_ENTRIES, true);
+  wire::WatchRunResponse response;
+  EXPECT_FALSE(reader->Read(&response));
+  EXPECT_EQ(ReasonIn(reader->Finish()), "BAD_REQUEST");
 }
 
 TEST_F(WatchTest, EndsWithResumeAdviceWhenTheServerStops) {
