@@ -298,7 +298,7 @@ Draft DraftOutcome(const CallIdentity& id, const Sealer& sealer, const OutcomeFi
     body.String("level", sandbox::LevelName(outcome->box.level));
     body.Int("memory_peak_bytes", outcome->box.memory_peak_bytes);
   } else if (outcome != nullptr) {
-    body.String("level", "builtin");
+    body.String("level", outcome->in_session ? sandbox::LevelName(outcome->box.level) : "builtin");
   }
   if (outcome != nullptr && outcome->reported) {
     std::string money;

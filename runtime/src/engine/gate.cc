@@ -325,6 +325,7 @@ asio::awaitable<policies::Fact> Gate::LookUp(const policies::FactDecl& fact, cor
   tools::CallSpec spec{.tool = tool,
                        .args = std::move(*checked),
                        .session = *ticket.id.session,
+                       .run = ticket.id.run,
                        .call_id = core::NewUuidV7(*parts_.clock, *parts_.random),
                        .idempotency_key = "",
                        .deadline_monotonic_us = 0};
@@ -410,6 +411,7 @@ asio::awaitable<tools::Outcome> Gate::Execute(Ticket& ticket) {
   tools::CallSpec spec{.tool = ticket.tool,
                        .args = ticket.args,
                        .session = *ticket.id.session,
+                       .run = ticket.id.run,
                        .call_id = ticket.id.call,
                        .idempotency_key = ticket.id.call,
                        .deadline_monotonic_us = 0};

@@ -97,6 +97,7 @@ core::Status Hub::Start() {
       io->run();
     });
   }
+  HearOfServers();
   INTERLOCK_RETURN_IF_ERROR(Recover());
   maintenance_ = std::thread([this] { Maintain(); });
   return core::OkStatus();
@@ -104,6 +105,7 @@ core::Status Hub::Start() {
 
 void Hub::Stop() {
   if (stopping_.exchange(true)) return;
+  parts.executor->OnSessionEnd(nullptr);
   changed_.notify_all();
   parts.state->OnClockStep({});
   if (maintenance_.joinable()) maintenance_.join();

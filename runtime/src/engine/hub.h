@@ -123,6 +123,8 @@ class Hub {
   core::Status WatchClock();
   core::Status Recover();
   asio::awaitable<void> SettleDirect(CallRow row);
+  void HearOfServers();
+  asio::awaitable<void> WriteServerEnd(tools::SessionEnd end);
 
   std::vector<std::unique_ptr<Worker>> workers_;
   std::vector<asio::executor_work_guard<asio::io_context::executor_type>> guards_;

@@ -155,6 +155,7 @@ void RunActor::MaybeLeave() {
   if (!idle || !hub_.Evict(run_, this)) return;
   gone_ = true;
   timer_.cancel();
+  if (IsFinal(core_.state)) hub_.parts.executor->EndRun(run_);
 }
 
 void RunActor::ArmTimer() {

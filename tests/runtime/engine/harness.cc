@@ -134,6 +134,26 @@ void FakeTools::Cancel(std::uint64_t handle) {
   cancelled_.push_back(handle);
 }
 
+void FakeTools::EndRun(std::string_view run) {
+  const std::lock_guard lock(mutex_);
+  ended_runs_.emplace_back(run);
+}
+
+void FakeTools::OnSessionEnd(const std::function<void(tools::SessionEnd)>& told) {
+  const std::lock_guard lock(mutex_);
+  told_ = told;
+}
+
+void FakeTools::EndSession(tools::SessionEnd end) {
+  const std::lock_guard lock(mutex_);
+  if (told_) told_(std::move(end));
+}
+
+std::vector<std::string> FakeTools::ended_runs() const {
+  const std::lock_guard lock(mutex_);
+  return ended_runs_;
+}
+
 int FakeTools::runs(const std::string& tool) const {
   const std::lock_guard lock(mutex_);
   const auto at = runs_.find(tool);

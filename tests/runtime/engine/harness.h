@@ -53,7 +53,12 @@ class FakeTools final : public tools::Executor {
   std::uint64_t Run(core::Permit permit, tools::CallSpec spec, Done done) override;
   std::uint64_t Lookup(core::LookupPermit permit, tools::CallSpec spec, Done done) override;
   void Cancel(std::uint64_t handle) override;
+  void EndRun(std::string_view run) override;
+  void OnSessionEnd(const std::function<void(tools::SessionEnd)>& told) override;
 
+  // As if an MCP server had ended.
+  void EndSession(tools::SessionEnd end);
+  std::vector<std::string> ended_runs() const;
   int runs(const std::string& tool) const;  // effects, not look-ups
   int lookups(const std::string& tool) const;
   std::vector<std::uint64_t> cancelled() const;
@@ -70,6 +75,8 @@ class FakeTools final : public tools::Executor {
   std::map<std::string, int> runs_;
   std::map<std::string, int> lookups_;
   std::vector<std::uint64_t> cancelled_;
+  std::vector<std::string> ended_runs_;
+  std::function<void(tools::SessionEnd)> told_;
   std::uint64_t next_ = 1;
 };
 
