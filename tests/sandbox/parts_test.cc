@@ -12,6 +12,7 @@
 #include "message.h"
 #include "quota.h"
 #include "registry.h"
+#include "sandbox/input_pipe.h"
 #include "seccomp_filter.h"
 #include "wire.h"
 
@@ -47,6 +48,27 @@ TEST(Counting, GetsATwentiethOfTheTimeAfterABurst) {
   }
   EXPECT_NEAR(static_cast<double>(counted), 60e6 / 20 + 100'000, 35'000);
   EXPECT_TRUE(budget.Allows(now + 2'000'000)) << "a rest earns it again";
+}
+
+TEST(Inputs, NeverBlockAndSayWhenNobodyReads) {
+  auto made = InputPipe::Make();
+  ASSERT_TRUE(made.ok()) << made.status();
+  InputPipe& input = **made;
+  const std::string part(kInputWaitingBytesMax, 'x');
+  ASSERT_TRUE(input.Write(part).ok());
+  EXPECT_FALSE(input.Flush()) << "a pipe holds less";
+  EXPECT_EQ(input.Write(part).code(), core::StatusCode::kResourceExhausted);
+  std::string read(64 << 10, '\0');
+  std::size_t got = 0;
+  for (ssize_t size = 1; got < part.size() && size > 0; got += static_cast<std::size_t>(size)) {
+    size = ::read(input.read_end(), read.data(), read.size());
+    (void)input.Flush();
+  }
+  EXPECT_EQ(got, part.size());
+  EXPECT_TRUE(input.Flush());
+  input.Close();
+  EXPECT_EQ(input.Write("x").code(), core::StatusCode::kFailedPrecondition);
+  EXPECT_EQ(::read(input.read_end(), read.data(), read.size()), 0) << "the end of its input";
 }
 
 TEST(Wire, RunComesBackAsItWas) {
