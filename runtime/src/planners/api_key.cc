@@ -56,6 +56,9 @@ core::Status CheckEndpointUrl(std::string_view url, bool has_key) {
     return core::InvalidArgument("`base_url` must be http:// or https://");
   const std::string_view rest = url.substr(7);
   const std::string_view authority = rest.substr(0, rest.find('/'));
+  if (authority.find('@') != std::string_view::npos) {
+    return core::InvalidArgument("`base_url` must not hold a user name");
+  }
   const bool v6 = authority.starts_with('[');
   const std::string_view host =
       v6 ? authority.substr(0, authority.find(']') + 1) : authority.substr(0, authority.find(':'));

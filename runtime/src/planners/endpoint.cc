@@ -25,6 +25,15 @@ constexpr std::size_t kWaitingMax = 10'000;  // calls that wait for a place
 
 core::Status Cancelled() { return core::Error(core::StatusCode::kCancelled, "cancelled"); }
 
+// RFC 9110 §8.3.1: the type in any case of letters, its parameters behind `;`.
+bool IsEventStream(std::string_view content_type) {
+  constexpr std::string_view kType = "text/event-stream";
+  const std::string_view type = content_type.substr(0, content_type.find_first_of("; \t"));
+  return std::equal(type.begin(), type.end(), kType.begin(), kType.end(), [](char a, char b) {
+    return a == b || (a >= 'A' && a <= 'Z' && a - 'A' + 'a' == b);
+  });
+}
+
 // A call that is over: told with nothing held.
 struct Ending {
   Done done;
@@ -91,6 +100,7 @@ class Endpoint : public std::enable_shared_from_this<Endpoint> {
   void Forget() {
     const std::lock_guard lock(mutex_);
     cache_.Clear();
+    ++epoch_;  // what is on its way quotes what must be forgotten
   }
 
  private:
@@ -118,6 +128,7 @@ class Endpoint : public std::enable_shared_from_this<Endpoint> {
           {std::move(call.done), core::ResourceExhausted("too many calls wait for this planner")});
       return 0;
     }
+    call.epoch = epoch_;
     const std::uint64_t handle = ++last_;
     calls_.emplace(handle, std::move(call));
     waiting_.push_back(handle);
@@ -154,7 +165,10 @@ class Endpoint : public std::enable_shared_from_this<Endpoint> {
 
   void CancelLocked(Calls::iterator it, std::vector<Ending>& endings) {
     ModelCall& call = it->second;
-    if (call.fetch == 0) return End(it, Cancelled(), endings);
+    if (call.fetch == 0) {
+      std::erase(waiting_, it->first);
+      return End(it, Cancelled(), endings);
+    }
     call.cancelled = true;
     options_.fetcher->Cancel(call.fetch);  // its callback reports
   }
@@ -240,8 +254,7 @@ class Endpoint : public std::enable_shared_from_this<Endpoint> {
     if (call.cancelled) return Cancelled();
     if (!fetched.ok()) return fetched.status();
     if (fetched->status != 200) return StatusOfHttp(*fetched);
-    const bool events =
-        call.stream != nullptr && fetched->Header("content-type").starts_with("text/event-stream");
+    const bool events = call.stream != nullptr && IsEventStream(fetched->Header("content-type"));
     if (!events) return codec_.Read(fetched->body, call.request);
     INTERLOCK_ASSIGN_OR_RETURN(const std::string whole, call.stream->Whole());
     INTERLOCK_ASSIGN_OR_RETURN(Plan plan, codec_.Read(whole, call.request));
@@ -311,7 +324,7 @@ class Endpoint : public std::enable_shared_from_this<Endpoint> {
       plan.cost_micros = CostMicros(*price, plan);
     }
     plan.raw_request = std::move(call.body);
-    cache_.Keep(call.cache_key, plan, Now());
+    if (call.epoch == epoch_) cache_.Keep(call.cache_key, plan, Now());
   }
 
   const ModelOptions options_;
@@ -326,6 +339,7 @@ class Endpoint : public std::enable_shared_from_this<Endpoint> {
   RateLimit tokens_;
   Breaker breaker_;
   ReplyCache cache_;
+  std::uint64_t epoch_ = 0;  // grows when the cache is cleared
 };
 
 class ModelPlanner final : public Planner {

@@ -21,6 +21,7 @@ struct ModelCall {
   std::string body;
   core::Digest cache_key{};
   std::function<void(core::StatusOr<Plan>)> done;
+  std::uint64_t epoch = 0;   // of the cache when it was asked
   std::int64_t retries = 0;  // so far
   std::uint64_t fetch = 0;   // the attempt that runs or waits; 0: it waits for a place
   bool cancelled = false;

@@ -293,6 +293,17 @@ TEST_F(EndpointTest, ForwardsAStreamAndRecordsItsBytes) {
   EXPECT_FALSE(PlanOfRecord(*recorded, {}).ok());
 }
 
+TEST_F(EndpointTest, KnowsAStreamHoweverItsTypeIsSpelt) {
+  Serve({{.bytes = HttpReply(200, kEvents, "Content-Type: Text/Event-Stream ;charset=utf-8\r\n")}});
+  ModelOptions options = Options(server_->url("/v1"));
+  options.stream = true;
+  Start(options);
+  const Result plan = Propose();
+  ASSERT_TRUE(plan.ok()) << plan.status();
+  EXPECT_EQ(plan->text, "Hello");
+  EXPECT_TRUE(plan->streamed);
+}
+
 TEST_F(EndpointTest, AStreamThatBreaksOffIsAskedForAnew) {
   const std::string half = std::string(kEvents).substr(0, 70);
   Serve({{.bytes = Events(half)}, {.bytes = Events(kEvents)}});
@@ -444,6 +455,19 @@ TEST_F(EndpointTest, AnswersAnEqualRequestFromItsCache) {
   EXPECT_EQ(server_->requests().size(), 4u);
 }
 
+TEST_F(EndpointTest, AReplyOnItsWayWhenAllIsForgottenIsNotKept) {
+  server_ = std::make_unique<LoopbackServer>([this](int number, const std::string&) {
+    if (number == 0) planner_->ForgetReplies();
+    return Scripted{.bytes = HttpReply(200, kHello)};
+  });
+  ModelOptions options = Options(server_->url("/v1"));
+  options.cache_entries_max = 10;
+  Start(options);
+  ASSERT_TRUE(Propose().ok());
+  EXPECT_FALSE(Propose()->from_cache);
+  EXPECT_TRUE(Propose()->from_cache) << "the twin: asked after it, kept";
+}
+
 TEST_F(EndpointTest, TheKeyMayStandInAFile) {
   Serve({{.bytes = HttpReply(200, kHello)}});
   const std::string path = ::testing::TempDir() + "/openai_key_" + std::to_string(getpid());
@@ -463,6 +487,8 @@ TEST_F(EndpointTest, RefusesAConfigurationThatWouldLeakOrFailLater) {
   EXPECT_EQ(MakeModelPlanner(Options("http://127.0.0.1.evil.example/v1")).status().code(),
             core::StatusCode::kInvalidArgument);
   EXPECT_EQ(MakeModelPlanner(Options("ftp://models.example/v1")).status().code(),
+            core::StatusCode::kInvalidArgument);
+  EXPECT_EQ(MakeModelPlanner(Options("http://localhost:x@evil.example/v1")).status().code(),
             core::StatusCode::kInvalidArgument);
   EXPECT_TRUE(MakeModelPlanner(Options("https://models.example/v1")).ok());
   EXPECT_TRUE(MakeModelPlanner(Options("http://[::1]:8080/v1")).ok());
