@@ -25,10 +25,14 @@ namespace {
 
 long SumOfSquares(int count) {
   std::vector<long> squares(static_cast<std::size_t>(count));
+  constexpr int kThreads = 4;
   std::vector<std::thread> threads;
-  for (int part = 0; part < 4; ++part) {
+  threads.reserve(kThreads);
+  for (int part = 0; part < kThreads; ++part) {
     threads.emplace_back([&squares, part, count] {
-      for (int i = part; i < count; i += 4) squares[static_cast<std::size_t>(i)] = long{i} * i;
+      for (int i = part; i < count; i += kThreads) {
+        squares[static_cast<std::size_t>(i)] = long{i} * i;
+      }
     });
   }
   for (std::thread& thread : threads) thread.join();
