@@ -254,10 +254,10 @@ int TakeTest(lua_State* lua) {
     Raise(lua, "test cases stand in files named *_test.lua");
   }
   const Fields fields(lua, 2, "test",
-                      {"tool",      "effect", "args",       "facts",        "session",   "user",
-                       "principal", "roles",  "agent",      "now",          "untrusted", "used",
-                       "counts",    "labels", "message",    "result",       "answer",    "expect",
-                       "code",      "rule",   "args_after", "content_after"});
+                      {"tool",      "effect", "args",       "facts",         "session",    "user",
+                       "principal", "roles",  "agent",      "now",           "untrusted",  "used",
+                       "counts",    "labels", "message",    "result",        "answer",     "expect",
+                       "code",      "rule",   "args_after", "content_after", "compensates"});
   if (!fields.Has("message") && !fields.Has("answer")) fields.Text("tool");
   fields.Text("expect");
   ProgramOf(lua).AddTest({.name = std::string(CheckText(lua, 1, "the name of a test")),

@@ -150,6 +150,7 @@ std::string StatedName(const std::string& path) {
   if (path == "flow.untrusted") return "untrusted";
   if (path == "call.effect") return "effect";
   if (path == "call.agent") return "agent";
+  if (path == "call.compensates") return "compensates";
   if (path == "principal.id") return "principal";
   if (path == "principal.roles") return "roles";
   if (path == "user") return path;
