@@ -17,7 +17,7 @@ sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "python"))
 import interlock_client  # noqa: E402  (the path above comes first)
 
 Run = interlock_client.STUBS.run.Run
-FINAL = {Run.STATE_COMPLETED, Run.STATE_FAILED, Run.STATE_CANCELLED, Run.STATE_ESCALATED}
+FINAL = {Run.STATE_COMPLETED, Run.STATE_FAILED, Run.STATE_CANCELLED, Run.STATE_ESCALATED, Run.STATE_UNCOMPENSATED}
 WAITING = {Run.STATE_WAITING_FOR_USER, Run.STATE_WAITING_FOR_PERSON}
 
 

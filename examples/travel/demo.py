@@ -21,6 +21,9 @@ HERE = pathlib.Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE.parent / "python"))
 from demo_kit import Daemon, fail, heading  # noqa: E402  (the path above comes first)
 
+SETTLE_LIMIT_S = 60
+ENDED = ("completed", "failed", "cancelled", "escalated", "uncompensated")
+
 
 def parse():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -94,14 +97,26 @@ class Demo(Daemon):
     def answers(self, run, verb, who, *how):
         """Answers what waits for `who`, and follows the run until it waits again or ends."""
         after = self.entries(run)
-        waiting = self.ask("approvals", "list", "--run", run, "--state", "pending")["approvals"]
+        waiting = self.ask("approvals", "list", "--run", run, "--state", "pending").get("approvals")
         if not waiting:
             fail(f"nothing waits for an answer in run {run}")
         for approval in waiting:
             print()
             if self.show("approvals", verb, id_of(approval), *how, who=who) != 0:
                 fail("the answer was not taken")
+        self.settle(run)
         self.watch(run, after)
+
+    def settle(self, run):
+        """An approved run goes on by itself, a moment later: waits until it has ended or waits for something new."""
+        began = time.monotonic()
+        while time.monotonic() - began < SETTLE_LIMIT_S:
+            state = self.ask("runs", "show", run)["state"]
+            pending = self.ask("approvals", "list", "--run", run, "--state", "pending").get("approvals")
+            if state in ENDED or state == "waiting_for_user" or (state == "waiting_for_approval" and pending):
+                return
+            time.sleep(0.05)
+        fail(f"run {run} did not come to rest")
 
     def confirms(self, run):
         self.answers(run, "approve", "portal", "--for-user", "--reason", "the traveller said yes")
@@ -150,6 +165,15 @@ class Demo(Daemon):
         self.must_be(run, "completed")
         self.expect("t-13", [("f-201", "booked")])
 
+    def half_a_trip(self):
+        heading("Flight and hotel as one trip: the hotel has no room, the planner knows no way on, the flight goes back")
+        run = self.begin("tr-1", "t-14", "trip", "Oslo, with a hotel. The cheapest will do.")
+        self.must_be(run, "waiting_for_approval")
+        self.confirms(run)
+        self.must_be(run, "failed")
+        self.expect("t-14", [("f-402", "cancelled")])
+        return run
+
     # --- proof
 
     def who_approved(self, run, approver, item):
@@ -182,10 +206,11 @@ def tell(demo):
     demo.start()
     within, outside = demo.within(), demo.outside()
     demo.refused()
+    half = demo.half_a_trip()
     heading("What was spent")
     demo.show("budgets", "list")
-    demo.count(3)
-    demo.verify([(within, "run-user", "f-202"), (outside, "principal:wanda", "f-302")])
+    demo.count(4)
+    demo.verify([(half, "run-user", "f-402"), (within, "run-user", "f-202"), (outside, "principal:wanda", "f-302")])
 
 
 def main():

@@ -51,8 +51,7 @@ INSERT INTO trips VALUES
   ('t-11', 'tr-1', 'Workshop with the port authority', 'LIS', 'Lisbon', date('now', '+21 days'), 3, 90000),
   ('t-12', 'tr-2', 'Contract signing', 'NRT', 'Tokyo', date('now', '+12 days'), 4, 180000),
   ('t-13', 'tr-3', 'Trade fair', 'LIS', 'Lisbon', date('now', '+21 days'), 2, 60000),
-  ('t-14', 'tr-1', 'Audit of the depot', 'OSL', 'Oslo', date('now', '+30 days'), 2, 70000),
-  ('t-15', 'tr-1', 'Spare part, at once', 'OSL', 'Oslo', date('now', '+2 days'), 1, 70000);
+  ('t-14', 'tr-1', 'Audit of the depot', 'OSL', 'Oslo', date('now', '+30 days'), 2, 70000);
 
 INSERT INTO flights (id, origin, destination, carrier, departs_at, minutes, class, price_minor, seats, remark) VALUES
   ('f-201', 'HAM', 'LIS', 'Gull Air', date('now', '+21 days') || 'T07:10:00Z', 205, 'economy', 21400, 9, ''),
@@ -65,14 +64,14 @@ INSERT INTO flights (id, origin, destination, carrier, departs_at, minutes, clas
   ('f-302', 'AMS', 'NRT', 'Meridian', date('now', '+12 days') || 'T11:20:00Z', 720, 'business', 284000, 5, ''),
   ('f-303', 'AMS', 'NRT', 'Pacific Loop', date('now', '+12 days') || 'T21:05:00Z', 960, 'economy', 83000, 20, ''),
   ('f-401', 'HAM', 'OSL', 'Northwind', date('now', '+30 days') || 'T08:15:00Z', 95, 'economy', 17200, 15, ''),
-  ('f-402', 'HAM', 'OSL', 'Gull Air', date('now', '+30 days') || 'T13:40:00Z', 100, 'economy', 14900, 15, ''),
-  ('f-411', 'HAM', 'OSL', 'Northwind', date('now', '+2 days') || 'T08:15:00Z', 95, 'economy', 38900, 2, '');
+  ('f-402', 'HAM', 'OSL', 'Gull Air', date('now', '+30 days') || 'T13:40:00Z', 100, 'economy', 14900, 15, '');
 
 INSERT INTO hotels VALUES
   ('h-51', 'Lisbon', 'Casa do Rio', 9800, 6, 6),
   ('h-52', 'Lisbon', 'Miradouro', 12600, 3, 3),
-  ('h-53', 'Lisbon', 'Estrela Guest House', 8400, 1, 0),
+  ('h-53', 'Lisbon', 'Estrela Guest House', 8400, 1, 1),
   ('h-61', 'Tokyo', 'Kanda Inn', 15900, 8, 8),
-  ('h-71', 'Oslo', 'Fjordgata 5', 14200, 5, 5);
+  ('h-71', 'Oslo', 'Fjordgata 5', 14200, 5, 5),
+  ('h-72', 'Oslo', 'Havn Rooms', 11900, 1, 0);
 
 COMMIT;

@@ -21,6 +21,13 @@ on(CANCEL, "still-booked", { doc = "A booking is cancelled once." }, function(c)
   end
 end)
 
-on(CANCEL, "traveller-confirms", { doc = "The traveller says yes before anything is given back." }, function(c)
+-- The traveller asked for the whole trip, and a part of it would be of no use to him: nobody needs to be asked.
+on(CANCEL, "half-trips-go-back", { doc = "What the engine takes back of a trip that failed goes back at once." },
+  function(c)
+    if present(c.call, "compensates") then return allow() end
+  end)
+
+on(CANCEL, "traveller-confirms", { doc = "The traveller says yes before anything else is given back." }, function(c)
+  if present(c.call, "compensates") then return end
   return require_approval { approvers = { "run-user" }, expires = "24h", say = "Cancel this booking?" }
 end)

@@ -8,6 +8,8 @@ end
 
 case("the traveller confirms", { expect = "ask", rule = "cancels/traveller-confirms" })
 case("of a hotel too", { tool = "hotels.cancel", expect = "ask", rule = "cancels/traveller-confirms" })
+case("the engine takes back at once", { compensates = "00000000-0000-7000-8000-00000000000f", expect = "allow", rule = "cancels/half-trips-go-back" })
+case("the engine too takes back only what is the traveller's", { compensates = "00000000-0000-7000-8000-00000000000f", user = "tr-2", expect = "deny", code = "NOT_YOURS" })
 case("another's booking", { user = "tr-2", expect = "deny", code = "NOT_YOURS" })
 case("nobody's", { user = "", expect = "deny", code = "NOT_YOURS" })
 case("once", { status = "cancelled", expect = "deny", code = "NOT_BOOKED" })
