@@ -96,7 +96,7 @@ TEST(Compensation, AFailedRunTakesBackWhatItDidNewestFirst) {
   std::vector<std::string> order;
   std::mutex mutex;
   for (const std::string tool : {"flight.cancel", "hotel.cancel"}) {
-    h.tools.On(tool, [&, tool](const tools::CallSpec& spec, FakeTools::Done done) {
+    h.tools.On(tool, [&, tool](const tools::CallSpec& spec, const FakeTools::Done& done) {
       {
         const std::lock_guard lock(mutex);
         order.push_back(tool + " " + spec.args.text);
@@ -215,7 +215,7 @@ TEST(Compensation, APersonSaysWhatBecameOfOneThatNobodySaw) {
     Harness h(CancelsAre("allow()"), TripTools());
     PlanTrip(h);
     h.tools.On("hotel.cancel",
-               [](const tools::CallSpec&, FakeTools::Done done) { done(UnknownOutcome()); });
+               [](const tools::CallSpec&, const FakeTools::Done& done) { done(UnknownOutcome()); });
     const auto run = h.CreateRun();
     ASSERT_TRUE(run.ok()) << run.status();
     const auto unknown = [&](const RunInfo&) {
@@ -241,7 +241,7 @@ TEST(Compensation, ACallOfUnknownOutcomeIsWaitedFor) {
               {Booking("flight"), Cancelling("flight"), hotel, Cancelling("hotel")});
     PlanTrip(h);
     h.tools.On("hotel.book",
-               [](const tools::CallSpec&, FakeTools::Done done) { done(UnknownOutcome()); });
+               [](const tools::CallSpec&, const FakeTools::Done& done) { done(UnknownOutcome()); });
     const auto run = h.CreateRun();
     ASSERT_TRUE(run.ok()) << run.status();
     h.WaitForState(run->id, RunState::kWaitingForPerson);
@@ -286,7 +286,7 @@ struct World {
   }
   void Serve(Harness& h) {
     for (const std::string tool : {"flight.book", "hotel.book", "flight.cancel", "hotel.cancel"}) {
-      h.tools.On(tool, [this, tool](const tools::CallSpec& spec, FakeTools::Done done_one) {
+      h.tools.On(tool, [this, tool](const tools::CallSpec& spec, const FakeTools::Done& done_one) {
         {
           const std::lock_guard lock(mutex);
           done.emplace(spec.idempotency_key, tool);
