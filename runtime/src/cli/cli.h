@@ -40,6 +40,7 @@ CLI::App* AddGroup(CLI::App& app, const std::string& name, const std::string& de
 
 // Where each group registers itself.
 void AddRunCommands(CLI::App& app, Session& session);
+void AddReplayCommand(CLI::App& group, Session& session);  // of `runs`
 void AddApprovalCommands(CLI::App& app, Session& session);
 void AddCallCommands(CLI::App& app, Session& session);  // calls and budgets
 void AddSwitchCommands(CLI::App& app, Session& session);

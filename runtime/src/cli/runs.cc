@@ -309,6 +309,7 @@ void AddRunCommands(CLI::App& app, Session& session) {
   CLI::App* group = AddGroup(app, "runs", "Runs: list, show, watch, answer, cancel");
   AddList(*group, session);
   AddWatch(*group, session);
+  AddReplayCommand(*group, session);
 
   auto id = std::make_shared<std::string>();
   auto text = std::make_shared<std::string>();

@@ -4,6 +4,7 @@
 #include "engine/run_state.h"
 #include "engine/select.h"
 #include "engine/switches.h"
+#include "engine/version.h"
 
 namespace interlock::runtime {
 namespace {
@@ -97,6 +98,7 @@ Draft EngineImpl::StartedDraft(const CallIdentity& base, const AgentFile& agent,
   body.String("agent", agent.name)
       .String("agent_digest", agent.digest)
       .Optional("bundle", bundle)
+      .String("engine", kEngineVersion)
       .Raw("limits", limits)
       .String("principal", base.principal);
   request.Write(body)

@@ -218,18 +218,9 @@ asio::awaitable<core::Status> Gate::DecideInRounds(Worker& worker, Ticket& ticke
       co_return core::OkStatus();
     }
     ticket.now_us = std::max(parts_.clock->WallMicros(), parts_.journal->state().newest_us());
-    if (ticket.reads != nullptr) {
-      ticket.labels = ticket.reads->LabelsOf(ticket.args.value, ticket.handles);
-    }
     const PeekReader reader(parts_.journal->state(), *parts_.keys, ticket.now_us);
-    const policies::DecisionInput input = InputOf(ticket, reader);
-    ticket.decision = worker.engine->Decide(input);
-    ticket.decision.input_digest = policies::InputDigest(input);
+    DecideOnce(*worker.engine, ticket, reader);
     ticket.window_ms = reader.longest_ms();
-    ticket.verdict = policies::VerdictName(ticket.decision.verdict);
-    ticket.code = ticket.decision.code;
-    ticket.say = ticket.decision.say;
-    ticket.fix = ticket.decision.fix;
     if (ticket.decision.verdict != policies::Verdict::kModify) co_return core::OkStatus();
     if (core::Status changed = ApplyModification(ticket); !changed.ok()) {
       ticket.verdict = "deny";
@@ -237,6 +228,20 @@ asio::awaitable<core::Status> Gate::DecideInRounds(Worker& worker, Ticket& ticke
       co_return core::OkStatus();
     }
   }
+}
+
+void Gate::DecideOnce(policies::Engine& engine, Ticket& ticket,
+                      const policies::StateReader& state) const {
+  if (ticket.reads != nullptr) {
+    ticket.labels = ticket.reads->LabelsOf(ticket.args.value, ticket.handles);
+  }
+  const policies::DecisionInput input = InputOf(ticket, state);
+  ticket.decision = engine.Decide(input);
+  ticket.decision.input_digest = policies::InputDigest(input);
+  ticket.verdict = policies::VerdictName(ticket.decision.verdict);
+  ticket.code = ticket.decision.code;
+  ticket.say = ticket.decision.say;
+  ticket.fix = ticket.decision.fix;
 }
 
 // Rule 5: every round is recorded, at most two, and no round may move a lock or an effect key.

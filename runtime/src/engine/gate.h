@@ -182,11 +182,16 @@ class Gate {
   const GateParts& parts() const { return parts_; }
 
  private:
+  friend class Replayer;  // runs the same steps on what was recorded
+
   // --- worker side
   asio::awaitable<void> GatherFacts(Ticket& ticket);
   asio::awaitable<policies::Fact> LookUp(const policies::FactDecl& fact, core::Json scope,
                                          const Ticket& ticket);
   asio::awaitable<core::Status> DecideInRounds(Worker& worker, Ticket& ticket);
+  // One round on the facts that are there, at ticket.now_us.
+  void DecideOnce(policies::Engine& engine, Ticket& ticket,
+                  const policies::StateReader& state) const;
   core::Status ApplyModification(Ticket& ticket);
   policies::DecisionInput InputOf(const Ticket& ticket, const policies::StateReader& state) const;
   void Refuse(Ticket& ticket, std::string code, std::string say) const;

@@ -311,24 +311,24 @@ core::Status History::FoldRun(const audit::Entry& entry, const core::JsonObjectV
   } else if (kind == "message.received") {
     INTERLOCK_ASSIGN_OR_RETURN(event::Message message, MessageOf(entry, body));
     ReadInto(recorded.reads, message);
-    Step(recorded.core, std::move(message));
+    step_(recorded.core, std::move(message));
   } else if (kind == "answer.checked") {
-    Step(recorded.core, CheckedOf(entry, body));
+    step_(recorded.core, CheckedOf(entry, body));
   } else if (kind == "plan.requested") {
     recorded.log_planning = true;
-    Step(recorded.core, event::PlanRequested{});
+    step_(recorded.core, event::PlanRequested{});
   } else if (kind == "plan.received") {
     recorded.log_planning = false;
     if (Field(body, "finish") == "error") {
-      Step(recorded.core, event::PlanFailed{Field(body, "code"),
-                                            Content(entry.index, body, "reason").value_or("")});
+      step_(recorded.core, event::PlanFailed{Field(body, "code"),
+                                             Content(entry.index, body, "reason").value_or("")});
     } else {
       INTERLOCK_ASSIGN_OR_RETURN(const std::string text, Content(entry.index, body, "plan"));
       INTERLOCK_ASSIGN_OR_RETURN(Plan plan, PlanFromJson(text));
-      Step(recorded.core, event::PlanReceived{std::move(plan)});
+      step_(recorded.core, event::PlanReceived{std::move(plan)});
     }
   } else if (kind == "run.cancelling") {
-    Step(recorded.core, event::Cancel{Field(body, "by")});
+    step_(recorded.core, event::Cancel{Field(body, "by")});
   } else if (kind == "run.compensating") {
     const bool failed = Field(body, "as") == "failed";
     std::vector<Compensation> calls;
@@ -336,7 +336,7 @@ core::Status History::FoldRun(const audit::Entry& entry, const core::JsonObjectV
       const RecordedCall* call = FindCall(recorded.calls, of);
       calls.push_back({.of = of, .happened = call != nullptr && TookEffect(*call)});
     }
-    Step(recorded.core, event::Compensating{
+    step_(recorded.core, event::Compensating{
                             .ending = {.state = failed ? RunState::kFailed : RunState::kCancelled,
                                        .code = Field(body, "code"),
                                        .reason = Content(entry.index, body, "reason").value_or("")},
@@ -380,11 +380,11 @@ core::Status History::FoldEntry(const audit::Entry& entry, const AgentOf& agent_
     }
     INTERLOCK_RETURN_IF_ERROR(FoldCall(entry, *body, *call));
     for (const Event& event : EventsOf(kind, *call, Compensable(*call))) {
-      Step(recorded.core, event);
+      step_(recorded.core, event);
     }
     if (kind == "result.released") {
       const std::string named = FoldRead(*call, recorded);
-      if (!named.empty()) Step(recorded.core, event::CallReleased{call->id.call, named});
+      if (!named.empty()) step_(recorded.core, event::CallReleased{call->id.call, named});
     }
   }
   // The core may be a step ahead of the log (it says what should follow); the log is what happened.

@@ -84,9 +84,10 @@ std::string ReleaseInto(Provenance& reads, ResultsAs results, ReleasedResult res
 class History {
  public:
   // Borrowed; thread-safe.
-  // `tools`: of runs that may go on; null where runs are only looked at.
-  History(const audit::Log& log, audit::KeyStore& keys, const tools::Registry* tools = nullptr)
-      : log_(log), keys_(keys), tools_(tools) {}
+  // `tools`: of runs that may go on; null where runs are only looked at. `step`: a replay's own.
+  History(const audit::Log& log, audit::KeyStore& keys, const tools::Registry* tools = nullptr,
+          StepFn step = &Step)
+      : log_(log), keys_(keys), tools_(tools), step_(step) {}
 
   // Errors: kNotFound; kDataLoss when a payload does not fit its commitment; kFailedPrecondition
   // when content that is needed was erased. `agent_of` gives the agent file that the run is pinned
@@ -102,6 +103,8 @@ class History {
                                       std::string_view field) const;
 
  private:
+  friend class Replayer;  // folds entry by entry
+
   bool Compensable(const RecordedCall& call) const;
   core::Status FoldEntry(const audit::Entry& entry, const AgentOf& agent_of,
                          RecordedRun& recorded) const;
@@ -120,6 +123,7 @@ class History {
   const audit::Log& log_;
   audit::KeyStore& keys_;
   const tools::Registry* tools_;
+  const StepFn step_;
 };
 
 }  // namespace interlock::runtime

@@ -1,6 +1,7 @@
 // What goes on by itself: at a start, and when a kill switch is lifted.
 #include "engine/hub.h"
 #include "engine/select.h"
+#include "engine/version.h"
 
 namespace interlock::runtime {
 namespace {
@@ -74,6 +75,7 @@ core::Status Hub::Recover() {
     recovery.kind = "recovery";
     recovery.actor = "engine";
     BodyWriter(recovery)
+        .String("engine", kEngineVersion)
         .Int("open_intents", open)
         .Int("runs", static_cast<std::int64_t>(wake.size()))
         .Close();

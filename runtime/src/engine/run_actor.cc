@@ -4,6 +4,7 @@
 #include <chrono>
 
 #include "engine/open_approvals.h"
+#include "engine/run_entries.h"
 #include "engine/run_state.h"
 #include "engine/step_compensation.h"
 
@@ -93,8 +94,8 @@ void RunActor::Rejudge(const RecordedCall& call) {
   judged.outcome.error_code = call.error_code;
   judged.outcome.error = call.error;
   hub_.gate.JudgeResult(worker_, judged);
-  const bool own_words = call.outcome.starts_with("resolved_");
-  if (!own_words) Step(core_, event::CallReleased{call.id.call, judged.observation});
+  if (call.outcome.starts_with("resolved_")) return;  // in our own words, read as they are
+  Step(core_, event::CallReleased{call.id.call, judged.observation});
   KeepForRelease(judged);
 }
 
@@ -186,10 +187,8 @@ void RunActor::Perform(const effect::Park&) {
   for (const auto& [call, approvals] : open_approvals_) {
     waiting.insert(waiting.end(), approvals.begin(), approvals.end());
   }
-  Draft parked = MakeDraft("run.parked", "engine");
-  BodyWriter(parked).Raw("approvals", JsonStrings(waiting)).Close();
   std::vector<Draft> drafts;
-  drafts.push_back(std::move(parked));
+  drafts.push_back(DraftParked(run_, waiting));
   // Something of it is open still: an answer that came meanwhile would otherwise find nobody.
   auto open = [waiting](State& state) {
     return std::any_of(waiting.begin(), waiting.end(), [&](const std::string& id) {
@@ -201,19 +200,14 @@ void RunActor::Perform(const effect::Park&) {
 }
 
 void RunActor::Perform(const effect::WaitForUser& wait) {
-  Draft waiting = MakeDraft("run.waiting", "engine");
-  const std::string text = sealer_->Text(waiting, wait.text);
-  BodyWriter(waiting).String("for", "user").Raw("text", text).Close();
   std::vector<Draft> drafts = TakeChecks();
-  drafts.push_back(std::move(waiting));
+  drafts.push_back(DraftWaitForUser(run_, *sealer_, wait.text));
   Spawn(WriteUnlessNews(std::move(drafts), Speaks::kYes, [](State&) { return true; }));
 }
 
 void RunActor::Perform(const effect::WaitForPerson&) {
-  Draft waiting = MakeDraft("run.waiting", "engine");
-  BodyWriter(waiting).String("for", "person").Close();
   std::vector<Draft> drafts;
-  drafts.push_back(std::move(waiting));
+  drafts.push_back(DraftWaitForPerson(run_));
   std::vector<std::string> unknown;
   for (const CallSlot& slot : core_.slots) {
     if (slot.phase == SlotPhase::kPerson) unknown.push_back(slot.call);
@@ -242,24 +236,9 @@ void RunActor::Perform(const effect::BeginCancel&) {
 void RunActor::Perform(const effect::Finish& finish) {
   open_approvals_.clear();
   std::vector<Draft> drafts = TakeChecks();
-  const bool completed = finish.state == RunState::kCompleted;
-  if (completed || finish.state == RunState::kEscalated) {
-    Draft done = MakeDraft(completed ? "run.completed" : "run.escalated", "engine");
-    const std::string text = sealer_->Text(done, finish.answer);
-    BodyWriter(done).Raw(completed ? "answer" : "summary", text).Close();
-    drafts.push_back(std::move(done));
-    return Spawn(WriteEnd(std::move(drafts), Unless::kNews));
-  }
-  const bool cancelled = finish.state == RunState::kCancelled || finish.as == RunState::kCancelled;
-  Draft draft = MakeDraft(cancelled ? "run.cancelled" : "run.failed", "engine");
-  const std::string reason = cancelled ? "" : sealer_->Text(draft, finish.reason);
-  BodyWriter body(draft);
-  if (!cancelled) body.String("code", finish.code).Raw("reason", reason);
-  if (!finish.uncompensated.empty()) body.Raw("uncompensated", JsonStrings(finish.uncompensated));
-  if (cancelled) body.String("why", "asked");
-  body.Close();
-  drafts.push_back(std::move(draft));
-  Spawn(WriteEnd(std::move(drafts), Unless::kNothing));
+  drafts.push_back(DraftFinish(run_, *sealer_, finish));
+  const bool well = finish.state == RunState::kCompleted || finish.state == RunState::kEscalated;
+  Spawn(WriteEnd(std::move(drafts), well ? Unless::kNews : Unless::kNothing));
 }
 
 // What is still open is seen in the serial section: somebody may be answering right now.
@@ -311,14 +290,6 @@ asio::awaitable<void> RunActor::WriteUnlessNews(std::vector<Draft> drafts, Speak
         return core::OkStatus();
       });
   if (!status.ok() || news) Stall();
-}
-
-Draft RunActor::MakeDraft(std::string_view kind, std::string actor) const {
-  Draft draft;
-  draft.kind = kind;
-  draft.run = run_;
-  draft.actor = std::move(actor);
-  return draft;
 }
 
 }  // namespace interlock::runtime

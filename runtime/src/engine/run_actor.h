@@ -100,11 +100,8 @@ class RunActor : public std::enable_shared_from_this<RunActor> {
   void MaybeLeave();
   void ArmTimer();
   PlanRequest MakePlanRequest();
-  JudgedText JudgeAnswer(const effect::CheckAnswer& check);
-  bool FitsSchema(std::string& answer, JudgedText& judged) const;
   std::vector<Draft> TakeChecks() { return std::exchange(checks_, {}); }
   std::vector<Draft> TakeReleases(std::vector<std::string>& shown);
-  Draft MakeDraft(std::string_view kind, std::string actor) const;
 
   Hub& hub_;
   std::string run_;

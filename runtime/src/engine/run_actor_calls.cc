@@ -2,6 +2,7 @@
 #include <algorithm>
 
 #include "engine/run_actor.h"
+#include "engine/run_entries.h"
 #include "engine/run_state.h"
 
 namespace interlock::runtime {
@@ -94,8 +95,7 @@ asio::awaitable<void> RunActor::RunCall(std::shared_ptr<LiveCall> live) {
 // Approvals are complete: the call goes through the whole gate again, with fresh facts (rule 14).
 asio::awaitable<void> RunActor::ResumeCall(std::string call) {
   if (hub_.stopping()) co_return Stall();
-  Draft resumed = MakeDraft("run.resumed", "engine");
-  BodyWriter(resumed).String("why", "approved").Close();
+  Draft resumed = DraftResumed(run_, "approved");
   core::Status noted = co_await hub_.journal.Commit([this, &resumed](Serial& serial) {
     const RunRow* row = serial.state().FindRun(run_);
     const bool open = row != nullptr && !IsEnding(row->state);

@@ -2,38 +2,9 @@
 #include <algorithm>
 
 #include "engine/run_actor.h"
+#include "engine/run_entries.h"
 
 namespace interlock::runtime {
-namespace {
-
-std::string PlannerCode(const core::Status& status) {
-  switch (status.code()) {
-    case core::StatusCode::kDeadlineExceeded:
-      return "PLANNER_TIMEOUT";
-    case core::StatusCode::kUnavailable:
-      return "PLANNER_UNAVAILABLE";
-    case core::StatusCode::kInvalidArgument:
-      return "PLANNER_REPLY";
-    case core::StatusCode::kCancelled:
-      return "PLANNER_CANCELLED";
-    default:
-      return "PLANNER";
-  }
-}
-
-std::string_view FinishName(Finish finish) {
-  switch (finish) {
-    case Finish::kCalls:
-      return "calls";
-    case Finish::kAnswer:
-      return "answer";
-    case Finish::kAsk:
-      return "ask";
-  }
-  return "answer";
-}
-
-}  // namespace
 
 PlanRequest RunActor::MakePlanRequest() {
   PlanRequest request;
@@ -82,14 +53,10 @@ asio::awaitable<void> RunActor::RequestPlan() {
   std::vector<std::string> shown;
   for (Draft& release : TakeReleases(shown)) drafts.push_back(std::move(release));
   Step(core_, event::PlanRequested{});
-  Draft requested = MakeDraft("plan.requested", "engine");
-  BodyWriter(requested)
-      .Int("messages", static_cast<std::int64_t>(core_.messages.size()))
-      .String("planner", agent_->planner)
-      .Raw("results", JsonStrings(shown))
-      .Int("step", core_.steps)
-      .Close();
-  drafts.push_back(std::move(requested));
+  drafts.push_back(DraftPlanRequested(run_, {.planner = agent_->planner,
+                                             .messages = core_.messages.size(),
+                                             .results = std::move(shown),
+                                             .step = core_.steps}));
   co_await WriteUnlessStopped(std::move(drafts));
   if (!stalled_) co_await AskPlanner();
 }
@@ -102,123 +69,25 @@ asio::awaitable<void> RunActor::AskPlanner() {
   };
   core::StatusOr<Plan> plan = co_await Await<core::StatusOr<Plan>>(std::move(start));
   planner_handle_ = 0;
-  if (plan.ok() && plan->calls.size() > kPlanCallsMax) {
-    plan = core::InvalidArgument("the plan holds more than " + std::to_string(kPlanCallsMax) +
-                                 " calls");
-  }
-  // What could not be read back would stop the run at every restart.
-  const std::string recorded = plan.ok() ? PlanToJson(*plan) : "";
-  if (recorded.size() > core::kPayloadLimits.bytes_max) {
-    plan = core::InvalidArgument("the reply is too large to be recorded");
-  }
-  Draft received = MakeDraft("plan.received", "planner:" + agent_->planner);
-  const bool ok = plan.ok();
-  const std::string code = ok ? "" : PlannerCode(plan.status());
-  const std::string reason = ok ? "" : std::string(core::Message(plan.status()).substr(0, 500));
-  if (ok) {
-    const std::string sealed = sealer_->JsonText(received, recorded);
-    BodyWriter(received)
-        .Int("calls", static_cast<std::int64_t>(plan->calls.size()))
-        .String("finish", FinishName(plan->finish))
-        .Raw("plan", sealed)
-        .Int("step", step)
-        .Int("tokens_in", plan->prompt_tokens)
-        .Int("tokens_out", plan->completion_tokens)
-        .Close();
-  } else {
-    const std::string sealed = sealer_->Text(received, reason);  // may tell what the model said
-    BodyWriter(received)
-        .Int("calls", 0)
-        .String("code", code)
-        .String("finish", "error")
-        .Raw("reason", sealed)
-        .Int("step", step)
-        .Close();
-  }
+  const PlanReply reply = ReplyOf(plan);
   std::vector<Draft> drafts;
-  drafts.push_back(std::move(received));
+  drafts.push_back(DraftPlanReceived(run_, *sealer_, agent_->planner, step, reply, plan));
   co_await Write(std::move(drafts));
   if (stalled_) co_return;
-  if (ok) {
+  if (reply.ok) {
     Handle(event::PlanReceived{std::move(*plan)});
   } else {
-    Handle(event::PlanFailed{code, reason});
+    Handle(event::PlanFailed{reply.code, reply.reason});
   }
 }
 
-// ---------------------------------------------------------------- answers
-
-namespace {
-
-std::string_view NameOf(Closing::Kind kind) {
-  if (kind == Closing::Kind::kAsk) return "question";
-  return kind == Closing::Kind::kEscalate ? "summary" : "answer";
-}
-
-// Models like to put JSON into a Markdown fence.
-std::string_view WithoutFence(std::string_view text) {
-  constexpr std::string_view kFence = "```";
-  constexpr std::string_view kSpace = " \t\r\n";
-  const std::size_t start = text.find_first_not_of(kSpace);
-  if (start == std::string_view::npos) return text;
-  text = text.substr(start, text.find_last_not_of(kSpace) - start + 1);
-  const std::size_t line = text.find('\n');
-  const bool fenced = text.starts_with(kFence) && text.ends_with(kFence) && line + 3 < text.size();
-  return fenced ? text.substr(line + 1, text.size() - line - 1 - kFence.size()) : text;
-}
-
-}  // namespace
-
-// Leaves the answer in its one canonical form.
-bool RunActor::FitsSchema(std::string& answer, JudgedText& judged) const {
-  const auto value = core::ParseJson(WithoutFence(answer), core::kPayloadLimits);
-  const core::Status fits =
-      value.ok() ? agent_->answer_form->ValidateResult(*value) : value.status();
-  if (fits.ok()) {
-    answer = core::CanonicalJson(*value);
-    return true;
-  }
-  judged.withheld = true;
-  judged.changed.reset();
-  judged.code = kAnswerSchema;
-  judged.say = "Answer with JSON that fits the schema, and nothing else: " +
-               std::string(core::Message(fits).substr(0, 500));
-  return false;
-}
-
-JudgedText RunActor::JudgeAnswer(const effect::CheckAnswer& check) {
-  const bool formed =
-      check.kind == Closing::Kind::kAnswer && agent_ != nullptr && agent_->answer_form != nullptr;
-  JudgedText judged;
-  std::string answer = check.text;
-  if (formed && !FitsSchema(answer, judged)) return judged;
-  judged = hub_.gate.JudgeText(worker_.engine.get(), {.phase = policies::RulePhase::kAnswer,
-                                                      .id = &base_,
-                                                      .text = answer,
-                                                      .label = reads_.ModelLabel(),
-                                                      .flow_untrusted = reads_.untrusted()});
-  if (judged.withheld) return judged;
-  if (judged.changed) answer = *judged.changed;
-  if (formed && judged.changed && !FitsSchema(answer, judged)) return judged;
-  if (answer != check.text) judged.changed = answer;
-  return judged;
-}
-
-// Nobody takes over a run whose summary is kept from him in silence: it is handed over without.
 void RunActor::Perform(const effect::CheckAnswer& check) {
-  JudgedText judged = JudgeAnswer(check);
-  if (check.kind == Closing::Kind::kEscalate && judged.withheld) {
-    judged.withheld = false;
-    judged.changed = "";
-  }
+  const JudgedText judged =
+      JudgeAnswer(hub_.gate, worker_.engine.get(), agent_, base_, reads_, check);
   if (!judged.silent()) {
     checks_.push_back(DraftAnswerChecked(run_, *sealer_, NameOf(check.kind), judged));
   }
-  Handle(event::AnswerChecked{.passes = !judged.withheld,
-                              .changed = judged.changed.has_value(),
-                              .text = judged.changed.value_or(""),
-                              .code = judged.code,
-                              .say = judged.say});
+  Handle(CheckedAs(judged));
 }
 
 }  // namespace interlock::runtime

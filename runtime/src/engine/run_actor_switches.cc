@@ -1,6 +1,7 @@
 // A run under a kill switch waits: it asks no planner and says nothing until the switch is lifted
 // (ADR 33). What it was about to do is not lost, as the log tells it again.
 #include "engine/run_actor.h"
+#include "engine/run_entries.h"
 #include "engine/run_state.h"
 
 namespace interlock::runtime {
@@ -14,8 +15,7 @@ core::StatusOr<bool> RunActor::WaitIfStopped(Serial& serial) const {
   const RunRow* row = stop ? serial.state().FindRun(run_) : nullptr;
   if (row == nullptr || IsEnding(row->state)) return false;
   if (row->state == RunState::kWaitingForSwitch) return true;
-  Draft waiting = MakeDraft("run.waiting", "engine");
-  BodyWriter(waiting).String("for", "switch").String("switch", stop->name).Close();
+  Draft waiting = DraftWaitForSwitch(run_, stop->name);
   INTERLOCK_RETURN_IF_ERROR(serial.Append(waiting).status());
   return true;
 }
@@ -40,8 +40,7 @@ asio::awaitable<void> RunActor::AskPlannerAgain() {
 
 asio::awaitable<void> RunActor::LeaveSwitch() {
   bool left = false;
-  Draft resumed = MakeDraft("run.resumed", "engine");
-  BodyWriter(resumed).String("why", "switch lifted").Close();
+  Draft resumed = DraftResumed(run_, "switch lifted");
   core::Status status =
       co_await hub_.journal.Commit([this, &resumed, &left](Serial& serial) -> core::Status {
         const RunRow* row = serial.state().FindRun(run_);

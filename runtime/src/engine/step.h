@@ -217,5 +217,7 @@ inline constexpr std::string_view kAnswerSchema = "ANSWER_SCHEMA";
 // Applies one event and says what is to be done now. Events that no longer matter (the run is
 // final, the call is done) change nothing.
 std::vector<Effect> Step(RunCore& run, const Event& event);
+// Another in its place, for who asks what a run would be with it.
+using StepFn = std::vector<Effect> (*)(RunCore& run, const Event& event);
 
 }  // namespace interlock::runtime

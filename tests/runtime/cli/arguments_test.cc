@@ -34,6 +34,7 @@ INSTANTIATE_TEST_SUITE_P(
         BadLine{{"runs"}, "see `interlock runs --help`"},
         BadLine{{"runs", "show"}, "RUN is required"},
         BadLine{{"runs", "list", "--limit", "0"}, "--limit"},
+        BadLine{{"runs", "replay", "x"}, "--config is required"},
         BadLine{{"switches", "stop", "tool:pay"}, "--reason is required"},
         BadLine{{"runs", "list", "--limit", "many"}, "--limit"},
         BadLine{{"runs", "list", "--state", "asleep"}, "no run state `asleep`"},

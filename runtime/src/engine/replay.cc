@@ -1,0 +1,319 @@
+// The way through a run's entries, and those that tell of the run itself.
+#include "engine/replay.h"
+
+#include <algorithm>
+#include <iterator>
+
+#include "core/check.h"
+#include "engine/replayer.h"
+#include "runtime/planners.h"
+
+namespace interlock::runtime {
+namespace {
+
+constexpr std::string_view kFromOutside[] = {
+    "run.started",      "approval.granted", "approval.rejected",
+    "approval.expired", "approval.voided",  "run.cancelling",
+    "run.resumed",      "call.resolved",    "call.withdrawn",
+};
+
+bool IsFromOutside(std::string_view kind) {
+  return std::find(std::begin(kFromOutside), std::end(kFromOutside), kind) !=
+         std::end(kFromOutside);
+}
+
+core::Status Diverged() { return core::Error(core::StatusCode::kAborted, "it differs"); }
+
+std::string EnvelopeText(const RecordedEntry& recorded, const audit::NewEntry& made,
+                         std::string_view body, std::string_view prev, const std::string& tenant) {
+  std::string text;
+  core::JsonObjectWriter writer(text);
+  writer.String("actor", made.actor);
+  writer.Raw("body", body);
+  writer.Raw("cites", JsonStrings({made.cites.begin(), made.cites.end()}));
+  writer.Int("index", static_cast<std::int64_t>(recorded.entry.index));
+  writer.String("kind", made.kind);
+  writer.String("prev", prev);
+  writer.String("run", made.run);
+  writer.Int("run_seq", recorded.entry.run_seq);
+  writer.String("tenant", tenant);
+  writer.Int("time_us", recorded.entry.time_us);
+  writer.Int("v", 1);
+  writer.Close();
+  return text;
+}
+
+}  // namespace
+
+std::string RecordedEntry::Text(const char* field) const {
+  const auto at = body.find(field);
+  return at != body.end() && at->is_string() ? at->get<std::string>() : "";
+}
+
+std::int64_t RecordedEntry::Int(const char* field, std::int64_t otherwise) const {
+  const auto at = body.find(field);
+  return at != body.end() && at->is_number_integer() ? at->get<std::int64_t>() : otherwise;
+}
+
+std::string RecordedEntry::Content(const char* field) const {
+  const auto at = body.find(field);
+  if (at == body.end() || !at->is_object()) return "";
+  const std::size_t slot = at->value("slot", payloads.size());
+  return slot < payloads.size() ? payloads[slot].plaintext : "";
+}
+
+core::StatusOr<ReplayReport> ReplayRun(const ReplayParts& parts, const std::string& run) {
+  return Replayer(parts, run).Run();
+}
+
+core::StatusOr<ReplayReport> Replayer::Run() {
+  INTERLOCK_RETURN_IF_ERROR(Load());
+  while (at_ < own_.size() && !report_.first) {
+    const std::size_t from = at_;
+    INTERLOCK_RETURN_IF_ERROR(FoldUpTo(own_[from].entry.index));
+    clock_.time_us = own_[from].entry.time_us;
+    core::Status status = Rebuild();
+    if (report_.first) break;
+    if (!status.ok()) return status;
+    INTERLOCK_CHECK(at_ > from);
+    for (std::size_t i = from; i < at_; ++i) INTERLOCK_RETURN_IF_ERROR(Remember(own_[i]));
+  }
+  report_.recorded_root = recorded_root_.Root();
+  if (!report_.first) report_.rebuilt_root = rebuilt_root_.Root();
+  return std::move(report_);
+}
+
+core::Status Replayer::Rebuild() {
+  const std::string& kind = next().entry.kind;
+  if (IsFromOutside(kind)) return Take();
+  if (kind == "message.received") return RebuildMessage();
+  if (kind == "plan.requested") return RebuildPlanRequested();
+  if (kind == "plan.received") return RebuildPlanReceived();
+  if (kind == "answer.checked") return RebuildChecked();
+  if (kind == "call.proposed" || kind == "facts.gathered" || kind == "call.decided") {
+    return RebuildDecision();
+  }
+  if (kind == "call.intended") return RebuildRetry();
+  if (kind == "call.outcome") return RebuildOutcome();
+  if (kind == "result.released") return RebuildRelease();
+  if (kind.starts_with("run.")) return RebuildEffect();
+  return LeaveOut();
+}
+
+// ---------------------------------------------------------------- comparing
+
+core::StatusOr<audit::EntryRef> Replayer::Expect(const audit::NewEntry& made,
+                                                 std::span<const audit::SealedPayload> payloads) {
+  if (at_ == own_.size()) {
+    report_.first = {.index = 0,
+                     .run_seq = static_cast<std::int64_t>(at_),
+                     .kind = std::string(made.kind),
+                     .recorded = "",
+                     .rebuilt = std::string(made.body),
+                     .why = "the log has no such entry"};
+    return Diverged();
+  }
+  const RecordedEntry& recorded = next();
+  std::string body(made.body);
+  for (std::size_t slot = 0; slot < payloads.size() && slot < recorded.payloads.size(); ++slot) {
+    keys_.CommitWith(payloads[slot], recorded.payloads[slot].salt, body);
+  }
+  std::string text = EnvelopeText(recorded, made, body, prev_, parts_.tenant);
+  if (text != recorded.entry.bytes) {
+    core::Status differs =
+        Differ(made.kind == recorded.entry.kind ? "its bytes differ" : "another entry follows here",
+               std::move(text));
+    return differs;
+  }
+  const core::Digest leaf = audit::LeafHash(text);
+  prev_ = core::Hex(leaf);
+  rebuilt_root_.Add(leaf);
+  ++report_.rebuilt;
+  ++at_;
+  return audit::EntryRef{recorded.entry.index, leaf};
+}
+
+core::Status Replayer::Expect(const Draft& draft) {
+  return Expect({.kind = draft.kind,
+                 .run = draft.run,
+                 .actor = draft.actor,
+                 .body = draft.body,
+                 .cites = draft.cites},
+                draft.payloads)
+      .status();
+}
+
+// Its place in the chain is made anew, its body is not.
+core::Status Replayer::Chain() {
+  const RecordedEntry& recorded = next();
+  const std::string text = EnvelopeText(recorded,
+                                        {.kind = recorded.entry.kind,
+                                         .run = run_,
+                                         .actor = recorded.actor,
+                                         .body = "",
+                                         .cites = recorded.cites},
+                                        core::CanonicalJson(recorded.body), prev_, parts_.tenant);
+  if (text != recorded.entry.bytes) return Differ("its place in the chain differs", text);
+  const core::Digest leaf = audit::LeafHash(text);
+  prev_ = core::Hex(leaf);
+  rebuilt_root_.Add(leaf);
+  ++at_;
+  return core::OkStatus();
+}
+
+core::Status Replayer::Take() {
+  INTERLOCK_RETURN_IF_ERROR(Chain());
+  ++report_.taken[own_[at_ - 1].entry.kind];
+  return core::OkStatus();
+}
+
+core::Status Replayer::LeaveOut() {
+  INTERLOCK_RETURN_IF_ERROR(Chain());
+  ++report_.left_out[own_[at_ - 1].entry.kind];
+  return core::OkStatus();
+}
+
+core::Status Replayer::Differ(std::string why, std::string rebuilt) {
+  const audit::Entry& entry = next().entry;
+  report_.first = {.index = entry.index,
+                   .run_seq = entry.run_seq,
+                   .kind = entry.kind,
+                   .recorded = entry.bytes,
+                   .rebuilt = std::move(rebuilt),
+                   .why = std::move(why)};
+  return Diverged();
+}
+
+// ---------------------------------------------------------------- what the core would do
+
+// What is left to do as the log stands here; answers that rules pass in silence are judged on the
+// way.
+core::StatusOr<std::vector<Effect>> Replayer::Due() {
+  RunCore probe = recorded_.core;
+  if (next().entry.kind == "run.failed" && next().Text("code") == "TIME_LIMIT") {
+    parts_.step(probe, event::TimeUp{});  // a timer is an input
+  }
+  std::vector<Effect> due = parts_.step(probe, event::Resume{});
+  for (int i = 0; i < 2 && due.size() == 1; ++i) {
+    const auto* check = std::get_if<effect::CheckAnswer>(&due.front());
+    if (check == nullptr || next().entry.kind == "answer.checked") break;
+    const JudgedText judged =
+        JudgeAnswer(*gate_, worker_.engine.get(), agent_, recorded_.base, recorded_.reads, *check);
+    if (!judged.silent())
+      return Differ("rules spoke of the answer, and the log does not say so", "");
+    due = parts_.step(probe, CheckedAs(judged));
+  }
+  return due;
+}
+
+core::Status Replayer::RebuildEffect() {
+  const std::string& kind = next().entry.kind;
+  if (kind == "run.waiting" && next().Text("for") == "switch") {
+    const auto stop = state_->StoppedBy("", recorded_.base.agent);
+    return stop ? Expect(DraftWaitForSwitch(run_, stop->name)) : Differ("no switch is set", "");
+  }
+  if (kind == "run.failed" && next().Text("code") == "AGENT_GONE") return LeaveOut();
+  INTERLOCK_ASSIGN_OR_RETURN(const std::vector<Effect> due, Due());
+  for (const Effect& effect : due) {
+    if (const auto* finish = std::get_if<effect::Finish>(&effect)) {
+      return Expect(DraftFinish(run_, *sealer_, *finish));
+    }
+    if (const auto* wait = std::get_if<effect::WaitForUser>(&effect)) {
+      return Expect(DraftWaitForUser(run_, *sealer_, wait->text));
+    }
+    if (std::holds_alternative<effect::WaitForPerson>(effect)) {
+      return Expect(DraftWaitForPerson(run_));
+    }
+    if (!std::holds_alternative<effect::Park>(effect)) continue;
+    std::map<std::string, std::vector<std::string>> open;  // in the order of calls
+    for (const RecordedCall& call : recorded_.calls) {
+      if (call.verdict == "ask" && call.attempt == 0) open[call.id.call] = call.approvals;
+    }
+    std::vector<std::string> waiting;
+    for (const auto& [call, approvals] : open) {
+      waiting.insert(waiting.end(), approvals.begin(), approvals.end());
+    }
+    return Expect(DraftParked(run_, waiting));
+  }
+  return Differ("the run has something else to do here", "");
+}
+
+core::Status Replayer::RebuildPlanRequested() {
+  INTERLOCK_ASSIGN_OR_RETURN(const std::vector<Effect> due, Due());
+  const bool asks = std::any_of(due.begin(), due.end(), [](const Effect& effect) {
+    return std::holds_alternative<effect::RequestPlan>(effect);
+  });
+  if (!asks || agent_ == nullptr) return Differ("the run would not ask its planner here", "");
+  RunCore probe = recorded_.core;
+  parts_.step(probe, event::PlanRequested{});
+  return Expect(DraftPlanRequested(run_, {.planner = agent_->planner,
+                                          .messages = probe.messages.size(),
+                                          .results = std::exchange(released_, {}),
+                                          .step = probe.steps}));
+}
+
+// The recorded bytes of a reply are read by the code that read them live.
+core::Status Replayer::RebuildPlanReceived() {
+  if (agent_ == nullptr || !recorded_.core.planning) return Differ("no plan was asked for", "");
+  core::StatusOr<Plan> plan = core::Unavailable("");
+  PlanReply reply;
+  if (next().Text("finish") == "error") {
+    reply.code = next().Text("code");
+    reply.reason = next().Content("reason");
+  } else {
+    plan = PlanFromJson(next().Content("plan"));
+    if (!plan.ok()) return plan.status();
+    if (!plan->raw.empty()) {
+      const auto again = PlanOfRecord(*plan, {});
+      const bool same = again.ok() && again->finish == plan->finish && again->text == plan->text &&
+                        again->calls.size() == plan->calls.size();
+      if (!same) return Differ("the recorded reply reads otherwise now", "");
+    }
+    reply = ReplyOf(plan);
+  }
+  return Expect(
+      DraftPlanReceived(run_, *sealer_, agent_->planner, recorded_.core.steps, reply, plan));
+}
+
+core::Status Replayer::RebuildChecked() {
+  INTERLOCK_ASSIGN_OR_RETURN(const std::vector<Effect> due, Due());
+  const auto* check = due.empty() ? nullptr : std::get_if<effect::CheckAnswer>(&due.front());
+  if (check == nullptr) return Differ("there is no answer to be checked", "");
+  JudgedText judged =
+      JudgeAnswer(*gate_, worker_.engine.get(), agent_, recorded_.base, recorded_.reads, *check);
+  if (judged.bundle_id != core::Digest{}) judged.bundle_id = Recorded(judged.bundle_id);
+  return Expect(DraftAnswerChecked(run_, *sealer_, NameOf(check->kind), judged));
+}
+
+core::Status Replayer::RebuildMessage() {
+  const RecordedEntry& recorded = next();
+  CallIdentity base = recorded_.base;
+  const RunRow* row = state_->FindRun(run_);
+  if (row != nullptr) base.step = recorded_.core.steps;
+  const std::string text = recorded.Content("text");
+  const std::string from = recorded.Text("from");
+  const bool first = recorded.entry.run_seq == 1;
+  if (first) base.step = -1;
+  const Gate::TextCase said{
+      .phase = policies::RulePhase::kMessage,
+      .id = &base,
+      .text = text,
+      .label = {.trusted = true, .sources = {from}, .tags = {}, .readers = {"*"}},
+      .flow_untrusted = row != nullptr && row->untrusted != 0};
+  JudgedText judged = gate_->JudgeText(worker_.engine.get(), said);
+  ReplayTransaction transaction(*this);
+  Serial serial(transaction, *state_, worker_.engine.get());
+  gate_->JudgeAgain(serial, said, judged);
+  if (judged.bundle_id != core::Digest{}) judged.bundle_id = Recorded(judged.bundle_id);
+  const std::string request = recorded.Text("request");
+  const std::string request_digest = recorded.Text("request_digest");
+  return Expect(DraftMessage(run_, *sealer_,
+                             {.actor = recorded.actor,
+                              .from = from,
+                              .text = text,
+                              .request = request,
+                              .request_digest = request_digest,
+                              .judged = &judged}));
+}
+
+}  // namespace interlock::runtime

@@ -1,0 +1,273 @@
+// The calls of a replayed run: decided, held for, intended and settled by the gate's own code on
+// the state of then.
+#include <algorithm>
+
+#include "engine/budget_view.h"
+#include "engine/replayer.h"
+#include "engine/switches.h"
+
+namespace interlock::runtime {
+namespace {
+
+// How far the rules' time may lie before the entry's, where the entry does not name it.
+constexpr std::int64_t kSearchMicros = 20'000'000;
+
+core::Json JsonIn(const std::string& text) {
+  auto json = core::ParseJson(text, core::kPayloadLimits);
+  return json.ok() ? *std::move(json) : core::Json();
+}
+
+// When the rules were asked: as the entry says, else the time that makes the recorded digest of
+// their input.
+std::int64_t TimeOf(const RecordedEntry& decided, policies::DecisionInput input) {
+  const std::int64_t named = decided.Int("now_us", 0);
+  if (named > 0) return named;
+  const core::Json decision = JsonIn(decided.Content("decision"));
+  const std::string digest = decision.is_object() ? decision.value("input", "") : "";
+  const std::int64_t last = decided.entry.time_us;
+  input.now_us = last;
+  std::string text = policies::CanonicalInput(input);
+  const std::string mark = "\"now_us\":" + std::to_string(last) + ",\"phase\"";
+  const std::size_t at = text.rfind(mark);
+  if (digest.empty() || at == std::string::npos) return last;
+  const std::size_t digits = std::to_string(last).size();
+  for (std::int64_t now = last; now > last - kSearchMicros; --now) {
+    text.replace(at + 9, digits, std::to_string(now));
+    if (core::DigestName(core::Sha256(text)) == digest) return now;
+  }
+  return last;
+}
+
+// Of what only had to fit, the value that was read then is an input (rule 1).
+void TakeReads(policies::Decision& decision, const RecordedEntry& decided) {
+  const core::Json recorded = JsonIn(decided.Content("decision"));
+  const core::Json reads =
+      recorded.is_object() ? recorded.value("reads", core::Json()) : core::Json();
+  for (policies::VersionedRead& read : decision.reads) {
+    if (!read.fits_only || !reads.is_array()) continue;
+    for (const core::Json& then : reads) {
+      if (then.value("key", "") != read.key) continue;
+      read.value = std::strtoll(then.value("value", "0").c_str(), nullptr, 10);
+      read.version = std::strtoull(then.value("version", "0").c_str(), nullptr, 10);
+    }
+  }
+}
+
+sandbox::EndKind EndKindOf(std::string_view name) {
+  for (int kind = 0; kind <= static_cast<int>(sandbox::EndKind::kLost); ++kind) {
+    if (sandbox::EndKindName(static_cast<sandbox::EndKind>(kind)) == name) {
+      return static_cast<sandbox::EndKind>(kind);
+    }
+  }
+  return sandbox::EndKind::kLost;
+}
+
+tools::Outcome OutcomeOf(const RecordedEntry& recorded) {
+  tools::Outcome outcome;
+  outcome.kind = tools::OutcomeKind::kFailed;
+  if (recorded.body.contains("result")) outcome.result = JsonIn(recorded.Content("result"));
+  outcome.error_code = recorded.Text("code");
+  outcome.error = recorded.Content("detail");
+  outcome.reported_failure = recorded.Text("kind") == "failed";
+  if (recorded.body.contains("money")) {
+    const core::Json& money = recorded.body["money"];
+    outcome.reported = core::Money{std::strtoll(money.value("amount", "0").c_str(), nullptr, 10),
+                                   money.value("unit", "")};
+  }
+  outcome.sandboxed = recorded.body.contains("cpu_us");
+  if (!outcome.sandboxed) return outcome;
+  outcome.box.cpu_us = recorded.Int("cpu_us", 0);
+  outcome.box.wall_us = recorded.Int("wall_us", 0);
+  outcome.box.memory_peak_bytes = recorded.Int("memory_peak_bytes", 0);
+  const core::Json exit = recorded.body.value("exit", core::Json::object());
+  outcome.box.kind = EndKindOf(exit.value("kind", ""));
+  outcome.box.value = exit.value("value", 0);
+  outcome.box.level = sandbox::ParseLevel(recorded.Text("level")).value_or(sandbox::Level::kNone);
+  const std::string profile = recorded.Text("profile_digest");
+  outcome.box.profile_digest =
+      core::DigestFromHex(profile.substr(std::min<std::size_t>(7, profile.size())))
+          .value_or(core::Digest{});
+  return outcome;
+}
+
+}  // namespace
+
+const RecordedEntry* Replayer::Ahead(std::string_view kind, const std::string& call) const {
+  for (std::size_t i = at_; i < own_.size(); ++i) {
+    if (own_[i].entry.kind == kind && own_[i].Text("call") == call) return &own_[i];
+  }
+  return nullptr;
+}
+
+// A call of the plan as the core has it, or a parked one that comes back.
+std::unique_ptr<Ticket> Replayer::NewTicket(const RecordedEntry& recorded) {
+  auto ticket = std::make_unique<Ticket>();
+  const std::string call = recorded.Text("call");
+  if (recorded.entry.kind == "call.proposed") {
+    const auto& slots = recorded_.core.slots;
+    const auto slot = std::find_if(slots.begin(), slots.end(), [](const CallSlot& one) {
+      return one.phase == SlotPhase::kProposed;
+    });
+    if (slot == slots.end()) return nullptr;
+    ticket->id = recorded_.base;
+    ticket->id.call = call;
+    ticket->id.step = slot->step;
+    ticket->id.position = slot->position;
+    ticket->id.tool = slot->proposed.tool;
+    ticket->id.args_text = slot->proposed.args_text;
+  } else {
+    const auto& calls = recorded_.calls;
+    const auto known = std::find_if(calls.begin(), calls.end(),
+                                    [&](const RecordedCall& one) { return one.id.call == call; });
+    if (known == calls.end()) return nullptr;
+    ticket->id = known->id;
+    ticket->proposed = true;
+    ticket->attempt = std::max(1, known->attempt);
+  }
+  ticket->sealer = sealer_;
+  ticket->agent = agent_;
+  ticket->reads = &recorded_.reads;
+  return ticket;
+}
+
+// Approvals that were given to a parked call, with what they were bound to.
+std::vector<GrantedApproval> Replayer::GrantsOf(const Ticket& ticket) {
+  std::vector<GrantedApproval> granted;
+  for (std::size_t i = 0; i < at_; ++i) {
+    const RecordedEntry& asked = own_[i];
+    if (asked.entry.kind != "approval.requested" || asked.Text("call") != ticket.id.call) continue;
+    const ApprovalRow* row = state_->FindApproval(asked.Text("approval"));
+    if (row == nullptr || row->phase != policies::ApprovalPhase::kGranted) continue;
+    policies::ApprovalState state;
+    state.id = row->approval;
+    state.call = row->call;
+    state.demand = DemandFromJson(JsonIn(asked.Content("demand")));
+    state.expires_us = row->expires_us;
+    state.phase = row->phase;
+    state.granted_by = SplitWords(row->granted_by);
+    const auto known =
+        std::find_if(recorded_.calls.begin(), recorded_.calls.end(),
+                     [&](const RecordedCall& one) { return one.id.call == ticket.id.call; });
+    const auto tool = parts_.registry->Find(ticket.id.tool);
+    if (known == recorded_.calls.end() || tool == nullptr) continue;
+    state.binding =
+        policies::BindingDigest(core::Sha256(known->args), tool->digest(), state.demand.show);
+    if (keys_.Hmac("binding", core::AsBytes(state.binding)) != row->binding) continue;
+    granted.push_back({.state = std::move(state), .binding_hmac = row->binding});
+  }
+  return granted;
+}
+
+// The ids of holds and approvals that the next command makes.
+void Replayer::GiveIds() {
+  std::vector<std::string> ids;
+  const std::string call = next().Text("call");
+  for (std::size_t i = at_; i < own_.size() && own_[i].Text("call") == call; ++i) {
+    const std::string& kind = own_[i].entry.kind;
+    if (kind == "approval.requested") ids.push_back(own_[i].Text("approval"));
+    if (kind == "budget.held") ids.push_back(own_[i].Text("hold"));
+    if (kind == "call.outcome" || kind == "result.released") break;
+  }
+  random_.Give(std::move(ids));
+}
+
+void Replayer::DecideRound(Ticket& ticket, const RecordedEntry& decided) {
+  const LiveReader reader(*state_, keys_, decided.entry.time_us);
+  ticket.labels = ticket.reads->LabelsOf(ticket.args.value, ticket.handles);
+  ticket.now_us = TimeOf(decided, gate_->InputOf(ticket, reader));
+  gate_->DecideOnce(*worker_.engine, ticket, reader);
+  ticket.window_ms = reader.longest_ms();
+  TakeReads(ticket.decision, decided);
+  ticket.decision.bundle_id = Recorded(ticket.decision.bundle_id);
+}
+
+// Gate::DecideInRounds, with the facts that were found then.
+core::Status Replayer::DecideAsRecorded(Ticket& ticket) {
+  std::size_t at = at_ + (ticket.proposed ? 0 : 1);
+  for (ticket.round = 0;; ++ticket.round) {
+    ticket.facts.clear();
+    if (at < own_.size() && own_[at].entry.kind == "facts.gathered") {
+      ticket.facts = FactsFromJson(JsonIn(own_[at].Content("facts")));
+      ++at;
+    }
+    if (at >= own_.size() || own_[at].entry.kind != "call.decided") {
+      return Differ("its decision is missing", "");
+    }
+    const RecordedEntry& decided = own_[at++];
+    // A wait that was given up is an input, as all timers are.
+    const bool busy = decided.Text("code") == "BUSY" && !decided.body.contains("decision");
+    if (busy || worker_.engine == nullptr) {
+      ticket.verdict = "deny";
+      ticket.code = busy ? "BUSY" : "NO_BUNDLE";
+      ticket.say = decided.Content("say");
+      return core::OkStatus();
+    }
+    DecideRound(ticket, decided);
+    if (ticket.decision.verdict != policies::Verdict::kModify) return core::OkStatus();
+    if (core::Status changed = gate_->ApplyModification(ticket); !changed.ok()) {
+      ticket.verdict = "deny";
+      ticket.say = core::Message(changed);
+      return core::OkStatus();
+    }
+  }
+}
+
+core::Status Replayer::RebuildDecision() {
+  std::unique_ptr<Ticket> ticket = NewTicket(next());
+  if (ticket == nullptr) return Differ("the plan has no such call", "");
+  GiveIds();
+  if (ticket->proposed) ticket->granted = GrantsOf(*ticket);
+  if (gate_->Prepare(*ticket) && !gate_->IsKilled(*ticket)) {
+    INTERLOCK_RETURN_IF_ERROR(DecideAsRecorded(*ticket));
+  }
+  gate_->MakeDrafts(*ticket);
+  ReplayTransaction transaction(*this);
+  Serial serial(transaction, *state_, worker_.engine.get());
+  INTERLOCK_RETURN_IF_ERROR(gate_->CommitDecision(serial, *ticket));
+  tickets_[ticket->id.call] = std::move(ticket);
+  return core::OkStatus();
+}
+
+// A further attempt.
+core::Status Replayer::RebuildRetry() {
+  const auto at = tickets_.find(next().Text("call"));
+  if (at == tickets_.end()) return Differ("no such call was decided", "");
+  Ticket& ticket = *at->second;
+  ticket.attempt = static_cast<int>(next().Int("attempt", 1));
+  ReplayTransaction transaction(*this);
+  Serial serial(transaction, *state_, worker_.engine.get());
+  core::Status status = gate_->CommitIntent(serial, ticket);
+  if (status.ok() || report_.first) return status;
+  return Differ("no further attempt would be made: " + std::string(core::Message(status)), "");
+}
+
+core::Status Replayer::RebuildOutcome() {
+  const auto at = tickets_.find(next().Text("call"));
+  if (at == tickets_.end()) return Differ("no such call was decided", "");
+  if (next().body.contains("artifacts")) return LeaveOut();
+  Ticket& ticket = *at->second;
+  ticket.attempt = static_cast<int>(next().Int("attempt", 1));
+  ticket.outcome = OutcomeOf(next());
+  ticket.outcome_kind = next().Text("kind");
+  Draft draft = gate_->OutcomeDraft(ticket);
+  gate_->JudgeResult(worker_, ticket);
+  ReplayTransaction transaction(*this);
+  Serial serial(transaction, *state_, worker_.engine.get());
+  core::Status status = gate_->CommitOutcome(serial, ticket, draft);
+  if (status.ok() || report_.first) return status;
+  return Differ("no outcome would be taken: " + std::string(core::Message(status)), "");
+}
+
+core::Status Replayer::RebuildRelease() {
+  const std::string call = next().Text("call");
+  const auto at = tickets_.find(call);
+  released_.push_back(call);
+  if (at == tickets_.end() || at->second->outcome_kind.empty())
+    return LeaveOut();  // a person said it
+  Ticket& ticket = *at->second;
+  Release release = ticket.release;
+  if (release.bundle_id != core::Digest{}) release.bundle_id = Recorded(release.bundle_id);
+  return Expect(DraftResultReleased(ticket.id, *sealer_, release));
+}
+
+}  // namespace interlock::runtime

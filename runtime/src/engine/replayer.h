@@ -1,0 +1,141 @@
+// One replay at work. The state of the whole log is folded beside the run, so that balances, locks
+// and approvals stand as they stood.
+#pragma once
+
+#include <map>
+#include <memory>
+#include <optional>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "audit/merkle.h"
+#include "engine/replay.h"
+#include "engine/replay_inputs.h"
+#include "engine/run_entries.h"
+
+namespace interlock::runtime {
+
+// An entry of the run, with its content.
+struct RecordedEntry {
+  struct Payload {
+    std::string media;
+    std::string plaintext;
+    std::string salt;
+  };
+  audit::Entry entry;
+  std::string actor;
+  core::Json body;
+  std::vector<std::string> cites;
+  std::vector<Payload> payloads;  // by slot
+
+  std::string Text(const char* field) const;  // "" when there is none
+  std::int64_t Int(const char* field, std::int64_t otherwise) const;
+  // The content that a commitment of the body names; "" when there is none.
+  std::string Content(const char* field) const;
+};
+
+// Used once, by one thread.
+class Replayer {
+ public:
+  Replayer(const ReplayParts& parts, std::string run);
+  ~Replayer();
+  core::StatusOr<ReplayReport> Run();
+
+  // Compares a draft with the entry that comes next in the log. kAborted: they differ, and the
+  // report says how.
+  core::StatusOr<audit::EntryRef> Expect(const audit::NewEntry& made,
+                                         std::span<const audit::SealedPayload> payloads);
+  std::int64_t now_us() const { return own_[at_].entry.time_us; }
+
+ private:
+  // --- what is there (replay_load.cc)
+  core::Status Load();
+  core::Status ReadOwn(const audit::Entry& entry);
+  core::Status CheckEngine();
+  core::Status TakeBundle();
+  core::Status CheckTool(const RecordedEntry& recorded) const;
+  core::Status FoldUpTo(std::uint64_t index);
+  core::Status Remember(const RecordedEntry& recorded);
+
+  // --- runs (replay.cc)
+  core::Status Rebuild();
+  core::Status Expect(const Draft& draft);
+  core::Status Take();      // as it stands: an input
+  core::Status LeaveOut();  // as it stands, and the report says so
+  core::Status Chain();
+  core::Status Differ(std::string why, std::string rebuilt);
+  core::StatusOr<std::vector<Effect>> Due();
+  core::Status RebuildEffect();
+  core::Status RebuildPlanRequested();
+  core::Status RebuildPlanReceived();
+  core::Status RebuildMessage();
+  core::Status RebuildChecked();
+
+  // --- calls (replay_calls.cc)
+  core::Status RebuildDecision();
+  core::Status RebuildRetry();
+  core::Status RebuildOutcome();
+  core::Status RebuildRelease();
+  std::unique_ptr<Ticket> NewTicket(const RecordedEntry& recorded);
+  core::Status DecideAsRecorded(Ticket& ticket);
+  void DecideRound(Ticket& ticket, const RecordedEntry& decided);
+  void GiveIds();
+  std::vector<GrantedApproval> GrantsOf(const Ticket& ticket);
+
+  const RecordedEntry& next() const { return own_[at_]; }
+  // The entry of this kind that comes first from here on and tells of the call; null: none.
+  const RecordedEntry* Ahead(std::string_view kind, const std::string& call) const;
+  core::Digest Recorded(const core::Digest& bundle) const;  // the candidate passes for it
+
+  const ReplayParts& parts_;
+  const std::string run_;
+  std::vector<RecordedEntry> own_;
+  std::size_t at_ = 0;        // of own_: the next one
+  std::uint64_t folded_ = 0;  // entries of the log in state_
+  std::string prev_;          // leaf hash of the newest rebuilt entry, hex
+  audit::Frontier recorded_root_;
+  audit::Frontier rebuilt_root_;
+  ReplayReport report_;
+
+  ReplayKeys keys_;
+  ReplayClock clock_;
+  ReplayRandom random_;
+  std::shared_ptr<const policies::Bundle> bundle_;
+  core::Digest recorded_bundle_{};
+  struct Database;
+  std::unique_ptr<Database> database_;
+  StatePtr state_;
+  std::unique_ptr<Journal> journal_;
+  std::unique_ptr<Gate> gate_;
+  Worker worker_;
+
+  History history_;
+  RecordedRun recorded_;
+  const AgentFile* agent_ = nullptr;
+  std::optional<Sealer> sealer_;
+  std::map<std::string, std::unique_ptr<Ticket>> tickets_;
+  std::vector<std::string> released_;  // since the newest plan.requested
+};
+
+// What a command of the journal appends meets the entries that it appended then.
+class ReplayTransaction final : public audit::Transaction {
+ public:
+  explicit ReplayTransaction(Replayer& replayer)
+      : replayer_(replayer), now_us_(replayer.now_us()) {}
+  std::int64_t now_us() const override { return now_us_; }
+  std::uint64_t next_index() const override { return 0; }
+  core::StatusOr<audit::EntryRef> Append(const audit::NewEntry& entry,
+                                         std::span<audit::SealedPayload> payloads) override {
+    return replayer_.Expect(entry, payloads);
+  }
+  void PutBlob(std::string_view) override {}
+  void PutCosignature(std::uint64_t, std::string_view, std::string_view) override {}
+  void ErasePayloads(std::span<const std::int64_t>) override {}
+
+ private:
+  Replayer& replayer_;
+  const std::int64_t now_us_;
+};
+
+}  // namespace interlock::runtime

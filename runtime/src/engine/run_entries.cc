@@ -1,0 +1,221 @@
+#include "engine/run_entries.h"
+
+#include "config/utf8.h"
+
+namespace interlock::runtime {
+namespace {
+
+constexpr std::size_t kReasonShown = 500;
+
+Draft Make(std::string_view kind, const std::string& run, std::string actor) {
+  Draft draft;
+  draft.kind = kind;
+  draft.run = run;
+  draft.actor = std::move(actor);
+  return draft;
+}
+
+std::string PlannerCode(const core::Status& status) {
+  switch (status.code()) {
+    case core::StatusCode::kDeadlineExceeded:
+      return "PLANNER_TIMEOUT";
+    case core::StatusCode::kUnavailable:
+      return "PLANNER_UNAVAILABLE";
+    case core::StatusCode::kInvalidArgument:
+      return "PLANNER_REPLY";
+    case core::StatusCode::kCancelled:
+      return "PLANNER_CANCELLED";
+    default:
+      return "PLANNER";
+  }
+}
+
+std::string_view FinishName(Finish finish) {
+  switch (finish) {
+    case Finish::kCalls:
+      return "calls";
+    case Finish::kAnswer:
+      return "answer";
+    case Finish::kAsk:
+      return "ask";
+  }
+  return "answer";
+}
+
+// Models like to put JSON into a Markdown fence.
+std::string_view WithoutFence(std::string_view text) {
+  constexpr std::string_view kFence = "```";
+  constexpr std::string_view kSpace = " \t\r\n";
+  const std::size_t start = text.find_first_not_of(kSpace);
+  if (start == std::string_view::npos) return text;
+  text = text.substr(start, text.find_last_not_of(kSpace) - start + 1);
+  const std::size_t line = text.find('\n');
+  const bool fenced = text.starts_with(kFence) && text.ends_with(kFence) && line + 3 < text.size();
+  return fenced ? text.substr(line + 1, text.size() - line - 1 - kFence.size()) : text;
+}
+
+// Leaves the answer in its one canonical form.
+bool FitsSchema(const AgentFile& agent, std::string& answer, JudgedText& judged) {
+  const auto value = core::ParseJson(WithoutFence(answer), core::kPayloadLimits);
+  const core::Status fits = value.ok() ? agent.answer_form->ValidateResult(*value) : value.status();
+  if (fits.ok()) {
+    answer = core::CanonicalJson(*value);
+    return true;
+  }
+  judged.withheld = true;
+  judged.changed.reset();
+  judged.code = kAnswerSchema;
+  judged.say = "Answer with JSON that fits the schema, and nothing else: " +
+               std::string(core::Message(fits).substr(0, kReasonShown));
+  return false;
+}
+
+}  // namespace
+
+Draft DraftPlanRequested(const std::string& run, const PlanRequestedFields& fields) {
+  Draft requested = Make("plan.requested", run, "engine");
+  BodyWriter(requested)
+      .Int("messages", static_cast<std::int64_t>(fields.messages))
+      .String("planner", fields.planner)
+      .Raw("results", JsonStrings(fields.results))
+      .Int("step", fields.step)
+      .Close();
+  return requested;
+}
+
+PlanReply ReplyOf(core::StatusOr<Plan>& plan) {
+  if (plan.ok() && plan->calls.size() > kPlanCallsMax) {
+    plan = core::InvalidArgument("the plan holds more than " + std::to_string(kPlanCallsMax) +
+                                 " calls");
+  }
+  PlanReply reply;
+  reply.recorded = plan.ok() ? PlanToJson(*plan) : "";
+  // What could not be read back would stop the run at every restart.
+  if (reply.recorded.size() > core::kPayloadLimits.bytes_max) {
+    plan = core::InvalidArgument("the reply is too large to be recorded");
+  }
+  reply.ok = plan.ok();
+  if (reply.ok) return reply;
+  reply.code = PlannerCode(plan.status());
+  // Cut anywhere, it may end within a character.
+  reply.reason = AsUtf8(core::Message(plan.status()).substr(0, kReasonShown));
+  return reply;
+}
+
+Draft DraftPlanReceived(const std::string& run, const Sealer& sealer, std::string_view planner,
+                        std::int64_t step, const PlanReply& reply,
+                        const core::StatusOr<Plan>& plan) {
+  Draft received = Make("plan.received", run, "planner:" + std::string(planner));
+  if (reply.ok) {
+    const std::string sealed = sealer.JsonText(received, reply.recorded);
+    BodyWriter(received)
+        .Int("calls", static_cast<std::int64_t>(plan->calls.size()))
+        .String("finish", FinishName(plan->finish))
+        .Raw("plan", sealed)
+        .Int("step", step)
+        .Int("tokens_in", plan->prompt_tokens)
+        .Int("tokens_out", plan->completion_tokens)
+        .Close();
+    return received;
+  }
+  const std::string sealed = sealer.Text(received, reply.reason);  // may tell what the model said
+  BodyWriter(received)
+      .Int("calls", 0)
+      .String("code", reply.code)
+      .String("finish", "error")
+      .Raw("reason", sealed)
+      .Int("step", step)
+      .Close();
+  return received;
+}
+
+Draft DraftParked(const std::string& run, const std::vector<std::string>& approvals) {
+  Draft parked = Make("run.parked", run, "engine");
+  BodyWriter(parked).Raw("approvals", JsonStrings(approvals)).Close();
+  return parked;
+}
+
+Draft DraftWaitForUser(const std::string& run, const Sealer& sealer, std::string_view text) {
+  Draft waiting = Make("run.waiting", run, "engine");
+  const std::string sealed = sealer.Text(waiting, text);
+  BodyWriter(waiting).String("for", "user").Raw("text", sealed).Close();
+  return waiting;
+}
+
+Draft DraftWaitForPerson(const std::string& run) {
+  Draft waiting = Make("run.waiting", run, "engine");
+  BodyWriter(waiting).String("for", "person").Close();
+  return waiting;
+}
+
+Draft DraftWaitForSwitch(const std::string& run, std::string_view name) {
+  Draft waiting = Make("run.waiting", run, "engine");
+  BodyWriter(waiting).String("for", "switch").String("switch", name).Close();
+  return waiting;
+}
+
+Draft DraftResumed(const std::string& run, std::string_view why) {
+  Draft resumed = Make("run.resumed", run, "engine");
+  BodyWriter(resumed).String("why", why).Close();
+  return resumed;
+}
+
+Draft DraftFinish(const std::string& run, const Sealer& sealer, const effect::Finish& finish) {
+  const bool completed = finish.state == RunState::kCompleted;
+  if (completed || finish.state == RunState::kEscalated) {
+    Draft done = Make(completed ? "run.completed" : "run.escalated", run, "engine");
+    const std::string text = sealer.Text(done, finish.answer);
+    BodyWriter(done).Raw(completed ? "answer" : "summary", text).Close();
+    return done;
+  }
+  const bool cancelled = finish.state == RunState::kCancelled || finish.as == RunState::kCancelled;
+  Draft draft = Make(cancelled ? "run.cancelled" : "run.failed", run, "engine");
+  const std::string reason = cancelled ? "" : sealer.Text(draft, finish.reason);
+  BodyWriter body(draft);
+  if (!cancelled) body.String("code", finish.code).Raw("reason", reason);
+  if (!finish.uncompensated.empty()) body.Raw("uncompensated", JsonStrings(finish.uncompensated));
+  if (cancelled) body.String("why", "asked");
+  body.Close();
+  return draft;
+}
+
+std::string_view NameOf(Closing::Kind kind) {
+  if (kind == Closing::Kind::kAsk) return "question";
+  return kind == Closing::Kind::kEscalate ? "summary" : "answer";
+}
+
+JudgedText JudgeAnswer(const Gate& gate, policies::Engine* engine, const AgentFile* agent,
+                       const CallIdentity& base, const Provenance& reads,
+                       const effect::CheckAnswer& check) {
+  const bool formed =
+      check.kind == Closing::Kind::kAnswer && agent != nullptr && agent->answer_form != nullptr;
+  JudgedText judged;
+  std::string answer = check.text;
+  if (formed && !FitsSchema(*agent, answer, judged)) return judged;
+  judged = gate.JudgeText(engine, {.phase = policies::RulePhase::kAnswer,
+                                   .id = &base,
+                                   .text = answer,
+                                   .label = reads.ModelLabel(),
+                                   .flow_untrusted = reads.untrusted()});
+  if (!judged.withheld) {
+    if (judged.changed) answer = *judged.changed;
+    const bool fits = !formed || !judged.changed || FitsSchema(*agent, answer, judged);
+    if (fits && answer != check.text) judged.changed = answer;
+  }
+  // Nobody takes over a run whose summary is kept from him in silence: it is handed over without.
+  if (check.kind == Closing::Kind::kEscalate && judged.withheld) {
+    judged.withheld = false;
+    judged.changed = "";
+  }
+  return judged;
+}
+
+event::AnswerChecked CheckedAs(const JudgedText& judged) {
+  return {.passes = !judged.withheld,
+          .changed = judged.changed.has_value(),
+          .text = judged.changed.value_or(""),
+          .code = judged.code,
+          .say = judged.say};
+}
+
+}  // namespace interlock::runtime

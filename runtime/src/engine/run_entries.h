@@ -1,0 +1,52 @@
+// The entries by which a run goes on: what the actor writes live and replay makes anew.
+#pragma once
+
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "engine/entries.h"
+#include "engine/gate.h"
+#include "engine/step.h"
+
+namespace interlock::runtime {
+
+struct PlanRequestedFields {
+  std::string_view planner;
+  std::size_t messages = 0;          // of the conversation that it reads
+  std::vector<std::string> results;  // calls whose results it now reads
+  std::int64_t step = 0;
+};
+Draft DraftPlanRequested(const std::string& run, const PlanRequestedFields& fields);
+
+// Of a reply that is taken, or why there is none.
+struct PlanReply {
+  bool ok = false;
+  std::string recorded;  // PlanToJson
+  std::string code;
+  std::string reason;
+};
+// Bounded, so that a restart can read it back. `plan` becomes the error that it is.
+PlanReply ReplyOf(core::StatusOr<Plan>& plan);
+Draft DraftPlanReceived(const std::string& run, const Sealer& sealer, std::string_view planner,
+                        std::int64_t step, const PlanReply& reply,
+                        const core::StatusOr<Plan>& plan);
+
+Draft DraftParked(const std::string& run, const std::vector<std::string>& approvals);
+Draft DraftWaitForUser(const std::string& run, const Sealer& sealer, std::string_view text);
+Draft DraftWaitForPerson(const std::string& run);
+Draft DraftWaitForSwitch(const std::string& run, std::string_view name);
+Draft DraftResumed(const std::string& run, std::string_view why);
+// run.completed, run.escalated, run.cancelled or run.failed.
+Draft DraftFinish(const std::string& run, const Sealer& sealer, const effect::Finish& finish);
+
+// What rules and the agent's schema make of an answer, a question or a summary. Pure; `engine`
+// null: it is withheld. `agent` may be null.
+JudgedText JudgeAnswer(const Gate& gate, policies::Engine* engine, const AgentFile* agent,
+                       const CallIdentity& base, const Provenance& reads,
+                       const effect::CheckAnswer& check);
+// "answer", "question" or "summary".
+std::string_view NameOf(Closing::Kind kind);
+event::AnswerChecked CheckedAs(const JudgedText& judged);
+
+}  // namespace interlock::runtime
