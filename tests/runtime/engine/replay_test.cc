@@ -8,6 +8,7 @@
 #include <numeric>
 
 #include "audit/merkle.h"
+#include "audit/rotate.h"
 #include "rules.h"
 
 namespace interlock::runtime::test {
@@ -22,17 +23,22 @@ struct Asked {
   StepFn step = &Step;
 };
 
-core::StatusOr<ReplayReport> Replay(Harness& h, const std::string& run, const Asked& asked = {}) {
+ReplayParts PartsOf(Harness& h, audit::Log& log, audit::KeyStore& keys) {
   ReplayParts parts;
   parts.tenant = "main";
-  parts.log = &h.log();
-  parts.keys = &h.keys();
+  parts.log = &log;
+  parts.keys = &keys;
   parts.registry = h.registry();
   parts.bundle = h.LoadPolicy(h.policy());
-  if (!asked.candidate.empty()) parts.candidate = h.LoadPolicy(asked.candidate);
   parts.agent_of = [&h](const std::string&, const std::string& digest) -> const AgentFile* {
     return h.agent.digest == digest ? &h.agent : nullptr;
   };
+  return parts;
+}
+
+core::StatusOr<ReplayReport> Replay(Harness& h, const std::string& run, const Asked& asked = {}) {
+  ReplayParts parts = PartsOf(h, h.log(), h.keys());
+  if (!asked.candidate.empty()) parts.candidate = h.LoadPolicy(asked.candidate);
   parts.step = asked.step;
   return ReplayRun(parts, run);
 }
@@ -100,6 +106,24 @@ TEST(Replay, EveryEntryOfARunIsMadeAnew) {
   const std::string run = PaidRun(h);
   ASSERT_EQ(h.CallsOf(run).size(), 5u);
   ExpectReplays(h, run);
+}
+
+// What `interlock runs replay` does: beside a daemon and after it.
+TEST(Replay, TheFolderIsEnough) {
+  Harness h(Policy(100), PayTools());
+  const std::string run = PaidRun(h);
+  for (const bool stopped : {false, true}) {
+    if (stopped) h.Stop();
+    const auto log = audit::OpenArchive(h.folder + "/audit.db");
+    ASSERT_TRUE(log.ok()) << log.status();
+    const auto keys = audit::KeyStore::OpenForReading(h.folder, &h.random);
+    ASSERT_TRUE(keys.ok()) << keys.status();
+    const auto report = ReplayRun(PartsOf(h, **log, **keys), run);
+    ASSERT_TRUE(report.ok()) << report.status();
+    EXPECT_TRUE(report->passes()) << Said(*report);
+    const auto other = ReplayRun(PartsOf(h, **log, **keys), h.NewRequestId());
+    EXPECT_EQ(other.status().code(), core::StatusCode::kNotFound);
+  }
 }
 
 TEST(Replay, ARunWithAnApprovalAndARestartIsMadeAnew) {
