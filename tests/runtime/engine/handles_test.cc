@@ -160,6 +160,60 @@ TEST(Handles, TheShapeHoldsNoTexts) {
             R"("none":null,"ok":"true or false","…":"1 more"})");
 }
 
+// Names are a tool's words that nobody has labelled: of a whole outline no more than 128.
+TEST(Handles, TheShapeTellsABoundedNumberOfNames) {
+  const std::function<std::size_t(const core::Json&)> names = [&](const core::Json& outline) {
+    std::size_t count = 0;
+    for (const auto& [name, member] : outline.items()) {
+      count += name.starts_with("a") ? 1 : 0;
+      if (member.is_structured()) count += names(member);
+    }
+    return count;
+  };
+  core::Json wide = core::Json::object();
+  for (int i = 0; i < 20; ++i) {
+    for (int j = 0; j < 20; ++j) wide["a" + std::to_string(i)]["a" + std::to_string(j)] = 1;
+  }
+  EXPECT_EQ(names(wide), 420u);
+  EXPECT_EQ(names(OutlineOf(wide)), 128u);
+  EXPECT_THAT(core::CanonicalJson(OutlineOf(wide)), HasSubstr("more"));
+  EXPECT_EQ(names(OutlineOf(wide["a0"])), 20u);  // the harmless twin
+}
+
+// Labels go by path: `a.b` spells that of `b` in `a`.
+TEST(Handles, ANameWithADotBesideAHandleIsRefused) {
+  Provenance reads;
+  reads.HoldResult("book.read", {{"x", "ana@shop.example"}},
+                   {.trusted = true, .readers = {}, .changes = {}});
+  const core::Json handle = {{"$handle", "r1.x"}};
+  const auto expanded = [&](core::Json args) {
+    HandleLabels labels;
+    return ExpandHandles(reads, args, labels);
+  };
+  for (const core::Json& args : {core::Json{{"a", {{"b", "the model's words"}}}, {"a.b", handle}},
+                                 core::Json{{"a", {{"b", handle}}}, {"a.b", "the model's words"}},
+                                 core::Json{{"list", {{{"to.1", "x"}}, handle}}}}) {
+    const auto refused = expanded(args);
+    EXPECT_EQ(refused.status().code(), core::StatusCode::kInvalidArgument) << args;
+    EXPECT_THAT(std::string(core::Message(refused.status())), HasSubstr("a dot"));
+  }
+  EXPECT_TRUE(expanded({{"a", {{"b", handle}}}, {"c", "the model's words"}}).value());
+  EXPECT_FALSE(expanded({{"a.b", "the model's words"}}).value());
+}
+
+TEST(Handles, WhatTheyNameFitsArgumentsOrIsRefused) {
+  Provenance reads;
+  reads.HoldResult("book.read", {{"x", std::string(100'000, 'x')}},
+                   {.trusted = true, .readers = {}, .changes = {}});
+  const core::Json handle = {{"$handle", "r1.x"}};
+  HandleLabels labels;
+  core::Json two = {handle, handle};
+  EXPECT_TRUE(ExpandHandles(reads, two, labels).value());
+  core::Json three = {handle, handle, handle};
+  EXPECT_EQ(ExpandHandles(reads, three, labels).status().code(),
+            core::StatusCode::kInvalidArgument);
+}
+
 // ---------------------------------------------------------------- failures and readers
 
 tools::Outcome Failure(const std::string& message) {
