@@ -57,7 +57,8 @@ struct ReplayReport {
 
 // Errors: kNotFound; kFailedPrecondition when it cannot be said: content was erased
 // (PAYLOAD_ERASED), another engine wrote the run (ENGINE_VERSION), a tool, bundle or agent file is
-// not the one of then (TOOL_CHANGED, BUNDLE_CHANGED, AGENT_GONE); those of reading.
+// not the one of then (TOOL_CHANGED, BUNDLE_CHANGED, AGENT_GONE), a kind that replay does not know
+// (KIND_NOT_REPLAYED); those of reading.
 core::StatusOr<ReplayReport> ReplayRun(const ReplayParts& parts, const std::string& run);
 
 }  // namespace interlock::runtime

@@ -3,6 +3,7 @@
 #include <sqlite3.h>
 
 #include <algorithm>
+#include <iterator>
 
 #include "engine/replayer.h"
 #include "engine/version.h"
@@ -41,6 +42,24 @@ core::StatusOr<std::shared_ptr<const policies::Bundle>> BundleOf(const audit::Lo
         {m.name, std::string(tools::EffectName(m.effect)), m.input_schema, m.result_schema});
   }
   return policies::Bundle::Load(std::move(files), std::move(known), nullptr);
+}
+
+// Kinds of runs and calls that replay knows what to do with. Of another it cannot know what follows
+// from it.
+constexpr std::string_view kKnown[] = {
+    "run.started",  "run.parked",    "run.resumed",   "run.waiting",    "run.completed",
+    "run.failed",   "run.cancelled", "run.escalated", "run.cancelling", "call.proposed",
+    "call.decided", "call.intended", "call.outcome",  "call.resolved",  "call.withdrawn",
+};
+
+core::Status CheckKind(const audit::Entry& entry) {
+  const bool must = entry.kind.starts_with("run.") || entry.kind.starts_with("call.");
+  const bool known =
+      std::find(std::begin(kKnown), std::end(kKnown), entry.kind) != std::end(kKnown);
+  if (known || !must) return core::OkStatus();
+  return CannotTell("entry " + std::to_string(entry.index) + " is of kind `" + entry.kind +
+                        "`, which replay does not make anew yet",
+                    "KIND_NOT_REPLAYED");
 }
 
 std::string KeyIdIn(const core::Json& body) {
@@ -183,6 +202,9 @@ core::Status Replayer::Load() {
   }
   if (own_.empty()) {
     return WithReason(core::NotFound("there is no run `" + run_ + "`"), "RUN_NOT_FOUND");
+  }
+  for (const RecordedEntry& recorded : own_) {
+    INTERLOCK_RETURN_IF_ERROR(CheckKind(recorded.entry));
   }
   report_.entries = static_cast<std::int64_t>(own_.size());
   INTERLOCK_RETURN_IF_ERROR(CheckEngine());

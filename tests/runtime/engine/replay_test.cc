@@ -324,6 +324,22 @@ TEST(Replay, AnotherEngineVersionIsNamedAndNothingIsSaid) {
   EXPECT_THAT(std::string(core::Message(report.status())), HasSubstr("version `0`"));
 }
 
+TEST(Replay, AKindThatReplayDoesNotKnowIsNamedAndNothingIsSaid) {
+  Harness h(AllowAll(), {ReadTool("orders.get")});
+  h.planner.plans = {FakePlanner::Ask("well?")};
+  const auto run = h.CreateRun();
+  ASSERT_TRUE(run.ok()) << run.status();
+  h.WaitForState(run->id, RunState::kWaitingForUser);
+  ASSERT_TRUE(
+      h.log()
+          .Append(
+              {.kind = "run.reborn", .run = run->id, .actor = "engine", .body = "{}", .cites = {}})
+          .ok());
+  const auto report = Replay(h, run->id);
+  EXPECT_EQ(ReasonOf(report.status()), "KIND_NOT_REPLAYED");
+  EXPECT_THAT(std::string(core::Message(report.status())), HasSubstr("`run.reborn`"));
+}
+
 TEST(Replay, AnotherToolIsNamedAndNothingIsSaid) {
   Harness h(AllowAll(), {ReadTool("orders.get")});
   h.tools.Answers("orders.get", {{"total", 5}});
