@@ -77,12 +77,12 @@ void Batch::BeginCommand(std::int64_t wall_us) {
   bodies_.clear();
   command_time_us_ = now_us_;
   now_us_ = std::max(now_us_, wall_us);  // rule 27: time never goes back
-  command_entries_ = last().entries.size();
-  command_payloads_ = last().payloads.size();
+  command_entries_ = mutable_last().entries.size();
+  command_payloads_ = mutable_last().payloads.size();
   command_blobs_ = blobs_.size();
   command_cosignatures_ = cosignatures_.size();
   command_erased_ = erased_.size();
-  command_arena_ = last().arena.size();
+  command_arena_ = mutable_last().arena.size();
   heads_before_.clear();
 }
 
@@ -92,12 +92,12 @@ void Batch::TakeBackCommand() {
     *undo->head = std::move(undo->before);
   }
   heads_before_.clear();
-  last().entries.resize(command_entries_);
-  last().payloads.resize(command_payloads_);
+  mutable_last().entries.resize(command_entries_);
+  mutable_last().payloads.resize(command_payloads_);
   blobs_.resize(command_blobs_);
   cosignatures_.resize(command_cosignatures_);
   erased_.resize(command_erased_);
-  last().arena.resize(command_arena_);
+  mutable_last().arena.resize(command_arena_);
   now_us_ = command_time_us_;
 }
 
@@ -117,7 +117,7 @@ core::StatusOr<EntryRef> Batch::Append(const NewEntry& entry, std::span<SealedPa
   if (!entry.run.empty()) {
     INTERLOCK_ASSIGN_OR_RETURN(head, HeadOf(entry.run));
   }
-  Segment& to = last();
+  Segment& to = mutable_last();
   PendingEntry pending;
   pending.index = next_index();
   pending.time_us = now_us_;

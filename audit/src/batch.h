@@ -122,7 +122,7 @@ class Batch final : public Transaction {
 
   core::StatusOr<RunHead*> HeadOf(std::string_view run);
   void MoveHead(RunHead& head, const core::Digest& leaf_hash);
-  Segment& last() { return *segments_[used_ - 1]; }
+  Segment& mutable_last() { return *segments_[used_ - 1]; }
   void OpenSegment(std::uint64_t first_index);
 
   const std::string tenant_;

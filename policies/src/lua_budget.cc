@@ -88,6 +88,11 @@ std::vector<BudgetDecl> ReadLevels(lua_State* lua, const Fields& fields, const B
       }
     }
   }
+  const bool all_optional =
+      std::all_of(levels.begin(), levels.end(), [](const BudgetDecl& one) { return one.optional; });
+  if (all_optional) {
+    Raise(lua, "budget `" + whole.name + "` has optional levels only: nothing would be held");
+  }
   return levels;
 }
 

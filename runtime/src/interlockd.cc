@@ -68,6 +68,7 @@ struct TenantParts {
   std::unique_ptr<audit::Log> log;
   std::unique_ptr<audit::SearchIndex> search;  // null: off
   std::unique_ptr<runtime::Witnesses> witnesses;
+  std::unique_ptr<tools::Executor> executor;  // MCP servers of a tenant are told to it alone
   std::unique_ptr<runtime::Engine> engine;
 };
 
@@ -77,7 +78,6 @@ struct SharedParts {
   core::SystemRandom random;
   core::PermitMint mint;  // the only one of the process (rule 6)
   std::unique_ptr<tools::Fetcher> fetcher;
-  std::unique_ptr<tools::Executor> executor;
   runtime::PlannerSet planners;
 };
 
@@ -139,18 +139,12 @@ void StartLogging(const runtime::LogConfig& config) {
   spdlog::set_default_logger(std::move(logger));
 }
 
-core::Status MakeShared(const runtime::Config& config, sandbox::Launcher& launcher,
-                        SharedParts& shared) {
+core::Status MakeShared(const runtime::Config& config, SharedParts& shared) {
   // Addresses of planners and witnesses come from the operator's configuration, never from
   // arguments (rule 25).
   tools::FetcherOptions fetcher;
   fetcher.addresses = {.allow_loopback = true, .allow_private = true, .ports = {}};
   INTERLOCK_ASSIGN_OR_RETURN(shared.fetcher, tools::MakeFetcher(std::move(fetcher)));
-  tools::ExecutorOptions executor;
-  executor.launcher = &launcher;
-  executor.clock = &shared.clock;
-  executor.fetcher = shared.fetcher.get();  // each tool under its own manifest's addresses
-  shared.executor = tools::MakeExecutor(std::move(executor));
   INTERLOCK_ASSIGN_OR_RETURN(
       shared.planners, runtime::PlannerSet::Make(config.planners, {.fetcher = shared.fetcher.get(),
                                                                    .clock = &shared.clock,
@@ -159,7 +153,8 @@ core::Status MakeShared(const runtime::Config& config, sandbox::Launcher& launch
 }
 
 core::StatusOr<TenantParts> OpenTenant(const runtime::Config& config, const std::string& id,
-                                       TenantSources sources, SharedParts& shared) {
+                                       TenantSources sources, sandbox::Launcher& launcher,
+                                       SharedParts& shared) {
   const std::string folder = config.data_dir + "/tenants/" + id;
   fs::create_directories(folder);
   TenantParts parts;
@@ -200,6 +195,12 @@ core::StatusOr<TenantParts> OpenTenant(const runtime::Config& config, const std:
   witnesses.report = [id](const std::string& line) { spdlog::error("tenant {}: {}", id, line); };
   INTERLOCK_ASSIGN_OR_RETURN(parts.witnesses, runtime::StartWitnesses(std::move(witnesses)));
 
+  tools::ExecutorOptions executor;
+  executor.launcher = &launcher;
+  executor.clock = &shared.clock;
+  executor.fetcher = shared.fetcher.get();  // each tool under its own manifest's addresses
+  parts.executor = tools::MakeExecutor(std::move(executor));
+
   runtime::EngineParts engine;
   engine.folder = folder;
   engine.search = parts.search.get();
@@ -213,7 +214,7 @@ core::StatusOr<TenantParts> OpenTenant(const runtime::Config& config, const std:
   engine.clock = &shared.clock;
   engine.random = &shared.random;
   engine.mint = &shared.mint;
-  engine.executor = shared.executor.get();
+  engine.executor = parts.executor.get();
   engine.registry = std::move(sources.registry);
   engine.bundle = std::move(sources.bundle);
   engine.agents = std::move(sources.agents);
@@ -279,10 +280,11 @@ core::Status Run(const Flags& flags) {
                sandbox::LevelName(launcher->capabilities().level));
 
   SharedParts shared;
-  INTERLOCK_RETURN_IF_ERROR(MakeShared(config, *launcher, shared));
+  INTERLOCK_RETURN_IF_ERROR(MakeShared(config, shared));
   std::map<std::string, TenantParts> tenants;
   for (auto& [id, from] : sources) {
-    INTERLOCK_ASSIGN_OR_RETURN(tenants[id], OpenTenant(config, id, std::move(from), shared));
+    INTERLOCK_ASSIGN_OR_RETURN(tenants[id],
+                               OpenTenant(config, id, std::move(from), *launcher, shared));
   }
   const core::Status served = Serve(config, tenants, signals);
   tenants.clear();  // engines wait for outcomes, witnesses and logs have a last checkpoint signed

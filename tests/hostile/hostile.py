@@ -24,7 +24,8 @@ sys.path.insert(0, str(HERE.parent / "harness"))
 from daemon import Daemon, interlock_client  # noqa: E402  (the path above comes first)
 
 Run = interlock_client.STUBS.run.Run
-FINAL = {Run.STATE_COMPLETED, Run.STATE_FAILED, Run.STATE_CANCELLED, Run.STATE_ESCALATED}
+FINAL = {Run.STATE_COMPLETED, Run.STATE_FAILED, Run.STATE_CANCELLED, Run.STATE_ESCALATED,
+         Run.STATE_UNCOMPENSATED}
 WAIT_SECONDS = 60
 MIB = 1 << 20
 

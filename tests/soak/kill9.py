@@ -27,7 +27,8 @@ from daemon import Daemon, interlock_client  # noqa: E402  (the path above comes
 STUBS = interlock_client.STUBS
 Run = STUBS.run.Run
 Call = STUBS.call.Call
-FINAL = {Run.STATE_COMPLETED, Run.STATE_FAILED, Run.STATE_CANCELLED, Run.STATE_ESCALATED}
+FINAL = {Run.STATE_COMPLETED, Run.STATE_FAILED, Run.STATE_CANCELLED, Run.STATE_ESCALATED,
+         Run.STATE_UNCOMPENSATED}
 KINDS = ("idempotent", "reconciled", "blind")
 REFUNDS_PER_RUN = 4
 AMOUNT_MINOR = 1250

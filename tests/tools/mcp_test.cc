@@ -247,6 +247,7 @@ struct Bad {
   const char* mode;
   const char* brief;
   const char* error;
+  const char* why = "";  // what operators hear besides; callers hear no word of the server
 };
 inline std::ostream& operator<<(std::ostream& out, const Bad& bad) { return out << bad.mode; }
 class BadServers : public McpServers, public ::testing::WithParamInterface<Bad> {};
@@ -265,6 +266,7 @@ TEST_P(BadServers, FailOneCallAndAreGone) {
   EXPECT_EQ(outcome.error.find('\n'), std::string::npos);
   const std::vector<SessionEnd> ends = Ends(1);
   EXPECT_NE(ends[0].why, "") << "it was not its run that ended";
+  EXPECT_THAT(ends[0].why, HasSubstr(bad.why));
   EXPECT_EQ(Run("good", "count", "r1").kind, OutcomeKind::kOk) << "the twin, in the same run";
 }
 
@@ -283,9 +285,10 @@ INSTANTIATE_TEST_SUITE_P(
         Bad{"never-answers", "timeout TIMEOUT", "the MCP server did not answer in time"},
         Bad{"stops-the-clock", "timeout TIMEOUT", "the MCP server did not answer in time"},
         Bad{"never-starts", "not_started DEADLINE", "the MCP server was not ready in time"},
-        Bad{"does-not-start", "not_started SETUP",
-            "the MCP server ended: exit status 1: no licence"},
+        Bad{"does-not-start", "not_started SETUP", "the MCP server ended before it took this call",
+            "exit status 1: no licence"},
         Bad{"lists-more", "not_started REFUSED",
+            "the MCP server does not list the tools that are pinned",
             "the server lists tool `nuke`, which is not pinned"}),
     [](const auto& item) {
       std::string name = item.param.mode;
@@ -356,7 +359,7 @@ TEST_F(McpServers, TheFileSystemServerOfTheProtocolsAuthorsWorks) {
   manifest.mcp->pinned = Json::array({Json{{"name", "read_text_file"}}});
   const Outcome refused = Begin(manifest, "r1", R"({"path": "note.txt"})").get();
   EXPECT_EQ(Brief(refused), "not_started REFUSED") << refused.error;
-  EXPECT_THAT(refused.error, HasSubstr("which is not pinned"));
+  EXPECT_THAT(Ends(1)[0].why, HasSubstr("which is not pinned"));
   ASSERT_TRUE(PinOf(manifest)) << "the server gave no list of tools";
   const Outcome read = Begin(manifest, "r1", Json{{"path", folder_ + "/note.txt"}}.dump()).get();
   ASSERT_EQ(read.kind, OutcomeKind::kOk) << read.error;

@@ -1,6 +1,7 @@
 // policy meta|bench: what an editor needs to know, and what a decision costs.
 #include <CLI/CLI.hpp>
 #include <cmath>
+#include <filesystem>
 #include <fstream>
 #include <ostream>
 
@@ -21,6 +22,11 @@ struct AuthorOptions : PolicyFolder {
 
 // What `meta` wrote before may be written anew; anything else that is there is somebody's work.
 core::Status WriteMeta(const std::string& path, const std::string& text) {
+  std::error_code none;
+  const auto status = std::filesystem::status(path, none);
+  if (std::filesystem::exists(status) && !std::filesystem::is_regular_file(status)) {
+    return core::InvalidArgument("`" + path + "` is no file; leave --out away to print");
+  }
   std::ifstream before(path, std::ios::binary);
   std::string first;
   const bool is_there = before.is_open() && std::getline(before, first);

@@ -325,8 +325,10 @@ core::Status Gate::CommitIntent(Serial& serial, Ticket& ticket) {
 core::Status Gate::CommitOutcome(Serial& serial, Ticket& ticket, Draft& outcome) {
   const std::string& kind = ticket.outcome_kind;
   const CallRow* call = serial.state().FindCall(ticket.id.call);
+  // What an older attempt found says nothing of the newest one.
   const bool open = call != nullptr &&
-                    (call->state == CallState::kIntended || call->state == CallState::kUnknown);
+                    (call->state == CallState::kIntended || call->state == CallState::kUnknown) &&
+                    call->attempt == ticket.attempt;
   if (!open) {
     return core::FailedPrecondition("the outcome of call `" + ticket.id.call + "` is known by now");
   }

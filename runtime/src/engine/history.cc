@@ -334,10 +334,17 @@ core::Status History::FoldRun(const audit::Entry& entry, const core::JsonObjectV
     std::vector<Compensation> calls;
     for (const std::string& of : SplitWords(WordsOf(body, "calls"))) {
       const RecordedCall* call = FindCall(recorded.calls, of);
-      calls.push_back({.of = of, .happened = call != nullptr && TookEffect(*call)});
+      Compensation one{.of = of, .happened = call != nullptr && TookEffect(*call)};
+      const bool known = call != nullptr && !call->outcome.empty() && call->outcome != "unknown";
+      if (known && !one.happened) {  // a person said so just before: nothing stands
+        one.phase = SlotPhase::kDone;
+        one.undone = true;
+      }
+      calls.push_back(std::move(one));
     }
-    step_(recorded.core, event::Compensating{
-                            .ending = {.state = failed ? RunState::kFailed : RunState::kCancelled,
+    step_(
+        recorded.core,
+        event::Compensating{.ending = {.state = failed ? RunState::kFailed : RunState::kCancelled,
                                        .code = Field(body, "code"),
                                        .reason = Content(entry.index, body, "reason").value_or("")},
                             .calls = std::move(calls)});

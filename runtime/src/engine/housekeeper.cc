@@ -3,6 +3,7 @@
 #include <set>
 
 #include "audit/erase.h"
+#include "engine/run_state.h"
 #include "engine/select.h"
 
 namespace interlock::runtime {
@@ -18,15 +19,6 @@ constexpr std::int64_t kFinishPauseMicros = 2'000'000;  // before what waits is 
 constexpr std::int64_t kFinishPauseMaxMicros = 60'000'000;
 
 constexpr std::int64_t kUncompensatedNewsMicros = 7ll * 24 * 3600 * 1'000'000;
-
-std::string FinalStates() {
-  std::string list;
-  for (int state = 0; state <= static_cast<int>(kRunStateLast); ++state) {
-    if (!IsFinal(static_cast<RunState>(state))) continue;
-    list += (list.empty() ? "" : ", ") + std::to_string(state);
-  }
-  return list;
-}
 
 core::Status Busy(std::string_view what) {
   return WithReason(core::FailedPrecondition(std::string(what)), "SUBJECT_BUSY");

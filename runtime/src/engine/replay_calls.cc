@@ -75,6 +75,8 @@ tools::Outcome OutcomeOf(const RecordedEntry& recorded) {
                                    money.value("unit", "")};
   }
   outcome.sandboxed = recorded.body.contains("cpu_us");
+  outcome.in_session = !outcome.sandboxed && recorded.Text("level") != "builtin";
+  outcome.box.level = sandbox::ParseLevel(recorded.Text("level")).value_or(sandbox::Level::kNone);
   if (!outcome.sandboxed) return outcome;
   outcome.box.cpu_us = recorded.Int("cpu_us", 0);
   outcome.box.wall_us = recorded.Int("wall_us", 0);
@@ -82,7 +84,6 @@ tools::Outcome OutcomeOf(const RecordedEntry& recorded) {
   const core::Json exit = recorded.body.value("exit", core::Json::object());
   outcome.box.kind = EndKindOf(exit.value("kind", ""));
   outcome.box.value = exit.value("value", 0);
-  outcome.box.level = sandbox::ParseLevel(recorded.Text("level")).value_or(sandbox::Level::kNone);
   const std::string profile = recorded.Text("profile_digest");
   outcome.box.profile_digest =
       core::DigestFromHex(profile.substr(std::min<std::size_t>(7, profile.size())))
@@ -217,7 +218,11 @@ core::Status Replayer::RebuildDecision() {
   if (ticket == nullptr) return Differ("the plan has no such call", "");
   GiveIds();
   if (ticket->proposed) ticket->granted = GrantsOf(*ticket);
-  if (gate_->Prepare(*ticket) && !gate_->IsKilled(*ticket)) {
+  // When the gate looked first is an input: a switch that was set later finds a decision made.
+  const RecordedEntry* decided = Ahead("call.decided", ticket->id.call);
+  const bool killed_at_once =
+      decided != nullptr && decided->Text("code") == kKilled && !decided->body.contains("decision");
+  if (gate_->Prepare(*ticket) && !(killed_at_once && gate_->IsKilled(*ticket))) {
     INTERLOCK_RETURN_IF_ERROR(DecideAsRecorded(*ticket));
   }
   gate_->MakeDrafts(*ticket);

@@ -84,7 +84,7 @@ Replayer::Replayer(const ReplayParts& parts, std::string run)
       run_(std::move(run)),
       keys_(*parts.keys),
       random_(clock_),
-      history_(*parts.log, *parts.keys, parts.step) {}
+      history_(*parts.log, *parts.keys, nullptr, parts.step) {}
 
 Replayer::~Replayer() {
   state_.reset();  // its statements are of the database
@@ -240,7 +240,8 @@ core::Status Replayer::Load() {
                                            .random = &random_,
                                            .registry = parts_.registry,
                                            .bundle = bundle_,
-                                           .limits = {}});
+                                           .limits = {},
+                                           .outputs = nullptr});  // it starts no tool
   return core::OkStatus();
 }
 

@@ -3,6 +3,7 @@
 
 #include "audit/erase.h"
 #include "engine/housekeeper.h"
+#include "engine/run_state.h"
 #include "engine/select.h"
 
 namespace interlock::runtime {
@@ -56,9 +57,9 @@ core::StatusOr<std::vector<std::int64_t>> Housekeeper::Expired(const audit::Log&
   const RetentionPolicy& policy = hub_.parts.retention;
   const std::int64_t shortest =
       std::min({policy.conversation_months, policy.calls_months, policy.approvals_months});
-  INTERLOCK_ASSIGN_OR_RETURN(const auto open_runs,
-                             Column("SELECT run FROM p_run WHERE state IN (0, 1, 2, 3, 4)", {}));
-  static_assert(static_cast<int>(RunState::kCancelling) == 4);
+  INTERLOCK_ASSIGN_OR_RETURN(
+      const auto open_runs,
+      Column("SELECT run FROM p_run WHERE state NOT IN (" + FinalStates() + ")", {}));
   std::set<std::string> open(open_runs.begin(), open_runs.end());
   // Who approves or resolves a call must see what it is about, however old it is.
   INTERLOCK_ASSIGN_OR_RETURN(const auto open_calls, OpenCalls());

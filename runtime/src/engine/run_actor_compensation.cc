@@ -4,6 +4,7 @@
 #include "core/template.h"
 #include "engine/open_approvals.h"
 #include "engine/run_actor.h"
+#include "engine/run_entries.h"
 #include "engine/run_state.h"
 
 namespace interlock::runtime {
@@ -15,17 +16,7 @@ asio::awaitable<void> RunActor::BeginCompensation(effect::BeginCompensation begi
   if (hub_.stopping()) co_return Stall();
   open_approvals_.clear();
   std::vector<Draft> drafts = TakeChecks();
-  std::vector<std::string> calls;
-  for (const Compensation& one : begin.calls) calls.push_back(one.of);
-  Draft draft = MakeDraft("run.compensating", "engine");
-  const std::string reason = sealer_->Text(draft, begin.ending.reason);
-  BodyWriter(draft)
-      .String("as", RunStateName(begin.ending.state))
-      .Raw("calls", JsonStrings(calls))
-      .String("code", begin.ending.code)
-      .Raw("reason", reason)
-      .Close();
-  drafts.push_back(std::move(draft));
+  drafts.push_back(DraftCompensating(run_, *sealer_, begin));
   core::Status status = co_await hub_.journal.Commit([this, &drafts](Serial& serial) {
     INTERLOCK_RETURN_IF_ERROR(VoidOpenApprovals(serial, run_, "run ended"));
     for (Draft& one : drafts) INTERLOCK_RETURN_IF_ERROR(serial.Append(one).status());
@@ -83,7 +74,8 @@ core::StatusOr<std::unique_ptr<Ticket>> RunActor::NewCompensation(const std::str
 void RunActor::Perform(const effect::Compensate& compensate) {
   if (hub_.stopping()) return Stall();
   auto ticket = NewCompensation(compensate.of);
-  if (!ticket.ok()) return Stall();
+  // What a switch stops would be denied for good; when it is lifted, it can be taken back.
+  if (!ticket.ok() || hub_.parts.state->StoppedBy((*ticket)->id.tool, base_.agent)) return Stall();
   auto live = std::make_shared<LiveCall>();
   live->ticket = std::move(*ticket);
   live->ticket->handle = &live->handle;

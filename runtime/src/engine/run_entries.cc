@@ -160,6 +160,21 @@ Draft DraftResumed(const std::string& run, std::string_view why) {
   return resumed;
 }
 
+Draft DraftCompensating(const std::string& run, const Sealer& sealer,
+                        const effect::BeginCompensation& begin) {
+  std::vector<std::string> calls;
+  for (const Compensation& one : begin.calls) calls.push_back(one.of);
+  Draft draft = Make("run.compensating", run, "engine");
+  const std::string reason = sealer.Text(draft, begin.ending.reason);
+  BodyWriter(draft)
+      .String("as", RunStateName(begin.ending.state))
+      .Raw("calls", JsonStrings(calls))
+      .String("code", begin.ending.code)
+      .Raw("reason", reason)
+      .Close();
+  return draft;
+}
+
 Draft DraftFinish(const std::string& run, const Sealer& sealer, const effect::Finish& finish) {
   const bool completed = finish.state == RunState::kCompleted;
   if (completed || finish.state == RunState::kEscalated) {

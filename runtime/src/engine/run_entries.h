@@ -37,6 +37,8 @@ Draft DraftWaitForUser(const std::string& run, const Sealer& sealer, std::string
 Draft DraftWaitForPerson(const std::string& run);
 Draft DraftWaitForSwitch(const std::string& run, std::string_view name);
 Draft DraftResumed(const std::string& run, std::string_view why);
+Draft DraftCompensating(const std::string& run, const Sealer& sealer,
+                        const effect::BeginCompensation& begin);
 // run.completed, run.escalated, run.cancelled or run.failed.
 Draft DraftFinish(const std::string& run, const Sealer& sealer, const effect::Finish& finish);
 

@@ -39,6 +39,15 @@ bool Admits(RunState state, std::string_view compensates) {
   return compensates.empty() ? !IsEnding(state) : state == RunState::kCompensating;
 }
 
+std::string FinalStates() {
+  std::string list;
+  for (int state = 0; state <= static_cast<int>(kRunStateLast); ++state) {
+    if (!IsFinal(static_cast<RunState>(state))) continue;
+    list += (list.empty() ? "" : ", ") + std::to_string(state);
+  }
+  return list;
+}
+
 RunState StateAfter(RunState now, std::string_view kind, const core::JsonObjectView& body) {
   if (IsFinal(now)) return now;
   if (const auto final = FinalOf(kind, body)) return *final;

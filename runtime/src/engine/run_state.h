@@ -2,6 +2,7 @@
 // that is read back.
 #pragma once
 
+#include <string>
 #include <string_view>
 
 #include "core/json.h"
@@ -22,5 +23,7 @@ bool IsEnding(RunState state);
 // Whether a call may go on in it: one that takes another back, only while that is what the run
 // does.
 bool Admits(RunState state, std::string_view compensates);
+// The numbers of the states in which a run has ended, for SQL: "5, 6, 7".
+std::string FinalStates();
 
 }  // namespace interlock::runtime

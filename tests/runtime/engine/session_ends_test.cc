@@ -31,7 +31,8 @@ TEST(SessionEnds, ARunThatEndsEndsItsServersAndTheyHaveAnEntry) {
   while (h.tools.ended_runs().empty()) std::this_thread::yield();
   EXPECT_THAT(h.tools.ended_runs(), Contains(run->id));
 
-  tools::SessionEnd end{.run = run->id, .command = "/srv/x", .calls = 3, .why = "secret words"};
+  tools::SessionEnd end{
+      .run = run->id, .command = "/srv/x", .calls = 3, .why = "secret words", .box = {}};
   end.box.kind = sandbox::EndKind::kExit;
   end.box.level = sandbox::Level::kFull;
   h.tools.EndSession(std::move(end));

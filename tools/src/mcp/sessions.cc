@@ -314,6 +314,18 @@ void McpSessions::Kill(Session& session) {
   if (session.box) launcher_.Cancel(*session.box);
 }
 
+namespace {
+
+// Who waited is told in our own words: what was not started is not judged as content.
+std::string_view ToldWaiting(std::string_view code) {
+  if (code == "REFUSED") return "the MCP server does not list the tools that are pinned";
+  if (code == "CANCELLED") return "cancelled before the MCP server took it";
+  if (code == "DEADLINE") return "the MCP server was not ready in time";
+  return "the MCP server ended before it took this call";
+}
+
+}  // namespace
+
 void McpSessions::OnBoxEnd(std::uint64_t id, sandbox::BoxResult box) {
   std::unique_ptr<Session> session;
   {
@@ -335,7 +347,7 @@ void McpSessions::OnBoxEnd(std::uint64_t id, sandbox::BoxResult box) {
           : std::string(ran ? "the MCP server ended" : "the MCP server did not start") +
                 WhyEnded(box);
   const std::string_view code = session->why_code.empty() ? "SETUP" : session->why_code;
-  for (const Asked& asked : session->waiting) asked.done(NotStarted(code, why));
+  for (const Asked& asked : session->waiting) asked.done(NotStarted(code, ToldWaiting(code)));
   if (session->key.empty()) return;
   box.stderr_bytes.clear();
   const std::lock_guard lock(told_mutex_);
