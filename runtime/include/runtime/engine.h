@@ -47,10 +47,10 @@ enum class RunState {
   kCompleted,
   kFailed,
   kCancelled,
-  kEscalated,      // handed to a person; ended for the engine
-  kCompensating,   // failed or cancelled; the engine takes back what it did
-  kUncompensated,  // failed or cancelled, and something that it did stands: a person has to see
-                   // to it
+  kEscalated,         // handed to a person; ended for the engine
+  kCompensating,      // failed or cancelled; the engine takes back what it did
+  kUncompensated,     // failed or cancelled, and something that it did stands: a person has to see
+                      // to it
   kWaitingForSwitch,  // its agent is stopped by a kill switch; LiftSwitch goes on
 };
 inline constexpr RunState kRunStateLast = RunState::kWaitingForSwitch;
