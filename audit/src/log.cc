@@ -283,7 +283,7 @@ void LogImpl::GiveSegment() {
 
 core::Status LogImpl::InsertGiven(const Segment& segment) {
   if (std::exchange(flush_begins_early_, false)) {
-    INTERLOCK_RETURN_IF_ERROR(store_->projections().run_index().FlushSoFar());
+    INTERLOCK_RETURN_IF_ERROR(store_->projections().run_index().Flush());
   }
   return store_->Insert(segment);
 }

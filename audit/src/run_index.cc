@@ -61,9 +61,7 @@ core::Status RunIndex::Apply(const EntryView& entry) {
   return core::OkStatus();
 }
 
-core::Status RunIndex::Flush() { return FlushSoFar(); }
-
-core::Status RunIndex::FlushSoFar() {
+core::Status RunIndex::Flush() {
   std::size_t end = 0;
   {
     const std::lock_guard lock(mutex_);

@@ -32,16 +32,15 @@ struct RunRow {
   RunPosition position;
 };
 
-// Apply, Flush, Attach, Reset, Last: writer thread. Pending and PublishUpTo: thread-safe.
+// Apply, Attach, Reset, Last: writer thread. Pending and PublishUpTo: thread-safe.
 class RunIndex final : public Projector {
  public:
   std::string_view name() const override { return "entry_run"; }
   std::vector<std::string> Schema() const override;
   core::Status Attach(sqlite3* db) override;
   core::Status Apply(const EntryView& entry) override;
+  // From any one thread; Apply and Last may go on meanwhile.
   core::Status Flush() override;
-  // Flush, from any one thread; Apply and Last may go on meanwhile.
-  core::Status FlushSoFar();
   void Reset() override;
 
   // Entries below `size` are durable: readers may see them.
