@@ -9,13 +9,13 @@
 #include "engine/switches.h"
 #include "policies/budget.h"
 #include "policies/facts.h"
+#include "policies/recorded.h"
 
 namespace interlock::runtime {
 namespace {
 
 constexpr std::size_t kLimitsMax = 256;           // slots that one call may take
 constexpr std::size_t kEnvelopeBytesMax = 4'096;  // of an entry, around its body
-constexpr int kRoundsMax = 2;                     // of modification (rule 5)
 
 std::string SayOf(const policies::Decision& decision) {
   return decision.say.empty() ? "The policy does not allow this call." : decision.say;
@@ -258,7 +258,7 @@ core::Status Gate::ApplyModification(Ticket& ticket) {
                                          .labels = LabelsToRecord(ticket),
                                          .now_us = ticket.now_us,
                                          .untrusted = FlowUntrusted(ticket)}));
-  if (ticket.round >= kRoundsMax) {
+  if (ticket.round >= policies::kModifyRoundsMax) {
     ticket.code = "MODIFY_LOOP";
     return core::FailedPrecondition("The policy changes this call again and again.");
   }
