@@ -106,19 +106,7 @@ void ExpectWithheldAt(RulePhase phase, const std::string& selector) {
         MakeEngine(PolicyText("on(" + selector + ", \"r\", function(c) return modify { [\"" + root +
                               ".text\"] = " + payload.expression + " } end)\n"));
     ASSERT_TRUE(engine.ok()) << core::Message(engine.status());
-    DecisionInput input;
-    const bool has_tool = phase == RulePhase::kResult;
-    input.phase = phase;
-    input.call = {.id = "c1",
-                  .run = "r1",
-                  .tool = has_tool ? "mail.read" : "",
-                  .effect = has_tool ? "read" : "",
-                  .agent = "a1",
-                  .step = 1};
-    input.args = has_tool ? &call.args : nullptr;
-    input.session = &call.session;
-    input.content = &content;
-    input.state = &call.state;
+    const DecisionInput input = AboutContent(phase, content, call);
     const double start = ThreadMs();
     const ContentDecision decision = DecideContent(**engine, input);
     EXPECT_LT(ThreadMs() - start, kAttackMs);

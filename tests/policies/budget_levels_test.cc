@@ -6,6 +6,7 @@
 #include "policies/budget.h"
 #include "policies/lint.h"
 #include "policy_fixture.h"
+#include "schema_values.h"
 
 namespace interlock::policies {
 namespace {
@@ -189,15 +190,6 @@ class Ledger final : public StateReader {
   std::map<std::tuple<std::string, std::string, std::int64_t>, BudgetState> shares;
 };
 
-// SplitMix64: the same on every machine.
-std::uint64_t Next(std::uint64_t& state) {
-  state += 0x9E3779B97F4A7C15U;
-  std::uint64_t z = state;
-  z = (z ^ (z >> 30U)) * 0xBF58476D1CE4E5B9U;
-  z = (z ^ (z >> 27U)) * 0x94D049BB133111EBU;
-  return z ^ (z >> 31U);
-}
-
 class Spender {
  public:
   explicit Spender(std::uint64_t seed) : random_(seed) {
@@ -210,14 +202,15 @@ class Spender {
   // A call of somebody, and sometimes the end of an earlier one.
   void Step() {
     constexpr std::int64_t kHour = 3'600'000'000;
-    if (Below(10) == 0) ledger_.now_us += 3 * kHour;
-    if (!open_.empty() && Below(2) == 0) End();
+    if (random_.Below(10) == 0) ledger_.now_us += 3 * kHour;
+    if (!open_.empty() && random_.Below(2) == 0) End();
     const std::string run = "r" + std::to_string(ledger_.now_us / (6 * kHour) * 4 +
-                                                 static_cast<std::int64_t>(Below(4)));
-    const std::string agent = "a" + std::to_string(Below(2));
-    const std::string principal = "p" + std::to_string(Below(3));
-    const std::string user = "u" + std::to_string(Below(4));
-    const core::Json args = {{"amount", Below(45)}, {"id", "card" + std::to_string(Below(5))}};
+                                                 static_cast<std::int64_t>(random_.Below(4)));
+    const std::string agent = "a" + std::to_string(random_.Below(2));
+    const std::string principal = "p" + std::to_string(random_.Below(3));
+    const std::string user = "u" + std::to_string(random_.Below(4));
+    const core::Json args = {{"amount", random_.Below(45)},
+                             {"id", "card" + std::to_string(random_.Below(5))}};
     const core::Json session = core::Json::object();
     DecisionInput input;
     input.call = {
@@ -242,8 +235,6 @@ class Spender {
   int allowed = 0;
 
  private:
-  std::uint64_t Below(std::uint64_t n) { return Next(random_) % n; }
-
   // Against a count of its own: allowed if and only if every level covers it, and the names said
   // are those of the levels that do not.
   void Judge(const DecisionInput& input, const Decision& decision, std::int64_t amount,
@@ -284,10 +275,11 @@ class Spender {
 
   // All of it is given back together, or the same is settled at every level.
   void End() {
-    const std::size_t at = Below(open_.size());
+    const std::size_t at = random_.Below(open_.size());
     const std::int64_t hold = open_[at].front().amount;
-    const auto spent = static_cast<std::int64_t>(Below(static_cast<std::uint64_t>(hold) + 1));
-    const bool back = Below(3) == 0;
+    const auto spent =
+        static_cast<std::int64_t>(random_.Below(static_cast<std::uint64_t>(hold) + 1));
+    const bool back = random_.Below(3) == 0;
     for (const Reservation& one : open_[at]) {
       if (back) {
         Release(ledger_.Share(one), one.amount);
@@ -298,7 +290,7 @@ class Spender {
     open_.erase(open_.begin() + static_cast<std::ptrdiff_t>(at));
   }
 
-  std::uint64_t random_;
+  Chooser random_;
   std::unique_ptr<Engine> engine_;
   std::vector<BudgetDecl> budgets_;
   Ledger ledger_;

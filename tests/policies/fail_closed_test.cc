@@ -5,6 +5,7 @@
 #include <cstdlib>
 
 #include "policy_fixture.h"
+#include "schema_values.h"
 
 namespace interlock::policies {
 namespace {
@@ -17,25 +18,10 @@ int Cases() {
   return cases > 0 ? cases : kCases;
 }
 
-// SplitMix64: the same on every machine.
-class Chance {
- public:
-  explicit Chance(std::uint64_t seed) : state_(seed) {}
-  std::size_t Below(std::size_t n) {
-    state_ += 0x9E3779B97F4A7C15U;
-    std::uint64_t z = state_;
-    z = (z ^ (z >> 30U)) * 0xBF58476D1CE4E5B9U;
-    z = (z ^ (z >> 27U)) * 0x94D049BB133111EBU;
-    return (z ^ (z >> 31U)) % n;
-  }
-  template <typename List>
-  const auto& Of(const List& list) {
-    return list[Below(list.size())];
-  }
-
- private:
-  std::uint64_t state_;
-};
+template <typename List>
+const auto& OneOf(const List& list, Chooser& chooser) {
+  return list[chooser.Below(list.size())];
+}
 
 struct Fault {
   const char* body;
@@ -125,15 +111,16 @@ struct MadeUp {
   int line = 0;  // of the fault
 };
 
-MadeUp MakeUp(Chance& chance) {
+MadeUp MakeUp(Chooser& chance) {
   std::string fault;
   MadeUp made;
   if (chance.Below(6) == 0) {
-    fault = "rule \"bad\" { on = \"*\", " + std::string(chance.Of(kTableFaults)) + " }";
+    fault = "rule \"bad\" { on = \"*\", " + std::string(OneOf(kTableFaults, chance)) + " }";
     made.code = "RULE_ERROR";
   } else {
-    const Fault& one = chance.Of(kFaults);
-    fault = "on(\"*\", \"bad\", function(c) " + Put(chance.Of(kAround), '$', one.body) + " end)";
+    const Fault& one = OneOf(kFaults, chance);
+    fault =
+        "on(\"*\", \"bad\", function(c) " + Put(OneOf(kAround, chance), '$', one.body) + " end)";
     made.code = one.code;
   }
   const std::size_t around = chance.Below(7);
@@ -146,7 +133,7 @@ MadeUp MakeUp(Chance& chance) {
       head += fault + "\n";
     }
     if (i == around) break;
-    const std::string rule = Put(chance.Of(kHarmless), '%', std::to_string(i)) + "\n";
+    const std::string rule = Put(OneOf(kHarmless, chance), '%', std::to_string(i)) + "\n";
     head += rule;
     if (i >= place) made.twin += rule;
   }
@@ -155,7 +142,7 @@ MadeUp MakeUp(Chance& chance) {
 }
 
 TEST(FailClosed, AFaultInAnyRuleDeniesWithItsCodeRuleAndLine) {
-  Chance chance(20'261'121);
+  Chooser chance(20'261'121);
   const int cases = Cases();
   for (int i = 0; i < cases; ++i) {
     const MadeUp made = MakeUp(chance);

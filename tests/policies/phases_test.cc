@@ -12,20 +12,8 @@ ContentDecision Ask(const std::string& rules, RulePhase phase, const core::Json&
   EXPECT_TRUE(engine.ok()) << core::Message(engine.status());
   if (!engine.ok()) return {};
   const TestCall call;
-  const bool has_tool = phase == RulePhase::kResult;
-  DecisionInput input;
-  input.phase = phase;
-  input.call = {.id = "c1",
-                .run = "r1",
-                .tool = has_tool ? "mail.read" : "",
-                .effect = has_tool ? "read" : "",
-                .agent = "a1",
-                .step = 1};
-  input.args = has_tool ? &call.args : nullptr;
-  input.session = &call.session;
-  input.content = &content;
+  DecisionInput input = AboutContent(phase, content, call);
   input.labels = labels;
-  input.state = &call.state;
   return DecideContent(**engine, input);
 }
 

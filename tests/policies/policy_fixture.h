@@ -79,6 +79,25 @@ inline Decision DecideWith(Engine& engine, const TestCall& call) {
   return engine.Decide(input);
 }
 
+// About `content` in a phase that is not a call's; the result is one of mail.read.
+inline DecisionInput AboutContent(RulePhase phase, const core::Json& content,
+                                  const TestCall& call) {
+  DecisionInput input;
+  const bool has_tool = phase == RulePhase::kResult;
+  input.phase = phase;
+  input.call = {.id = "c1",
+                .run = "r1",
+                .tool = has_tool ? "mail.read" : "",
+                .effect = has_tool ? "read" : "",
+                .agent = "a1",
+                .step = 1};
+  input.args = has_tool ? &call.args : nullptr;
+  input.session = &call.session;
+  input.content = &content;
+  input.state = &call.state;
+  return input;
+}
+
 inline core::StatusOr<std::unique_ptr<Engine>> MakeEngine(
     const std::string& text, std::vector<Finding>* findings = nullptr) {
   core::StatusOr<std::shared_ptr<const Bundle>> bundle =
