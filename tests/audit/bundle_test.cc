@@ -55,6 +55,18 @@ class BundleTest : public LogFixture {
     EXPECT_TRUE(done.get_future().get().ok());
   }
 
+  // One entry under the newest head, without payloads.
+  BundleContents OfOneEntry(std::uint64_t index) {
+    const Checkpoint head = *log_->CheckpointNow();
+    BundleContents contents;
+    contents.tenant = "main";
+    contents.query = "one entry";
+    contents.checkpoint_note = head.note;
+    contents.keys = {signer_->verifier_key()};
+    contents.entries = {{index, log_->Read(index)->bytes, *log_->InclusionProof(index, head.size)}};
+    return contents;
+  }
+
   BundleContents Collect(const std::string& run) {
     const Checkpoint head = *log_->CheckpointNow();
     BundleContents contents;
@@ -359,14 +371,7 @@ TEST_F(BundleTest, ContentShownWholeFallsIntoTheFieldsThatWereCommittedTo) {
     const std::string body = R"({"args":)" + CommitmentText(payload, 0, "{" + fields + "}") + "}";
     const auto ref = log_->Append(EntryOf("call.proposed", "", body), {payload});
     ASSERT_TRUE(ref.ok()) << ref.status();
-    const Checkpoint head = *log_->CheckpointNow();
-    BundleContents contents;
-    contents.tenant = "main";
-    contents.query = "one entry";
-    contents.checkpoint_note = head.note;
-    contents.keys = {signer_->verifier_key()};
-    contents.entries = {
-        {ref->index, log_->Read(ref->index)->bytes, *log_->InclusionProof(ref->index, head.size)}};
+    BundleContents contents = OfOneEntry(ref->index);
     BundlePayload shown;
     shown.entry_index = ref->index;
     shown.state = BundlePayload::State::kDisclosed;
@@ -399,14 +404,7 @@ TEST_F(BundleTest, WhatIsWithheldIsListedByName) {
   const std::string body = R"({"args":)" + CommitmentText(payload, 0, "{" + named + "}") + "}";
   const auto ref = log_->Append(EntryOf("call.proposed", "", body), {payload});
   ASSERT_TRUE(ref.ok()) << ref.status();
-  const Checkpoint head = *log_->CheckpointNow();
-  BundleContents contents;
-  contents.tenant = "main";
-  contents.query = "one entry";
-  contents.checkpoint_note = head.note;
-  contents.keys = {signer_->verifier_key()};
-  contents.entries = {
-      {ref->index, log_->Read(ref->index)->bytes, *log_->InclusionProof(ref->index, head.size)}};
+  BundleContents contents = OfOneEntry(ref->index);
   BundlePayload shown;
   shown.entry_index = ref->index;
   shown.state = BundlePayload::State::kFields;

@@ -1,7 +1,6 @@
 // Makes small random logs, damages most of them at random, and prints for each what to verify and
 // what our verifier says of it: one JSON object a line. tests/audit/agree.py asks the second
 // verifier the same. Usage: audit_random_logs FOLDER COUNT SEED
-#include <cstdio>
 #include <fstream>
 #include <future>
 #include <iterator>
@@ -12,6 +11,7 @@
 #include "audit/witness.h"
 #include "core/json.h"
 #include "fixture.h"
+#include "make_logs.h"
 #include "tamper.h"
 
 namespace interlock::audit {
@@ -230,13 +230,5 @@ class Maker {
 }  // namespace interlock::audit
 
 int main(int argc, char** argv) {
-  if (argc != 4) return 2;
-  const std::uint64_t seed = std::stoull(argv[3]);
-  interlock::audit::Maker maker(argv[1], seed);
-  for (std::uint64_t i = 0; i < std::stoull(argv[2]); ++i) {
-    std::printf("%s\n", maker.Make(i)
-                            .dump(-1, ' ', false, interlock::core::Json::error_handler_t::replace)
-                            .c_str());
-  }
-  return 0;
+  return interlock::audit::MakeLogs<interlock::audit::Maker>(argc, argv);
 }

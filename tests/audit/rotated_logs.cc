@@ -2,13 +2,13 @@
 // old log, in a citation, in carried state or anywhere else, and prints for each what our verifier
 // says: one JSON object a line. tests/audit/agree.py asks the second verifier the same.
 // Usage: audit_rotated_logs FOLDER COUNT SEED
-#include <cstdio>
 #include <filesystem>
 #include <fstream>
 #include <iterator>
 #include <random>
 
 #include "core/json.h"
+#include "make_logs.h"
 #include "rotate_fixture.h"
 #include "tamper.h"
 
@@ -186,13 +186,5 @@ class Maker {
 }  // namespace interlock::audit
 
 int main(int argc, char** argv) {
-  if (argc != 4) return 2;
-  const std::uint64_t seed = std::stoull(argv[3]);
-  interlock::audit::Maker maker(argv[1], seed);
-  for (std::uint64_t i = 0; i < std::stoull(argv[2]); ++i) {
-    std::printf("%s\n", maker.Make(i)
-                            .dump(-1, ' ', false, interlock::core::Json::error_handler_t::replace)
-                            .c_str());
-  }
-  return 0;
+  return interlock::audit::MakeLogs<interlock::audit::Maker>(argc, argv);
 }
