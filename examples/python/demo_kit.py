@@ -1,8 +1,15 @@
-"""What the demos share: a daemon in a folder of its own, and the command line beside it."""
+"""What the demos share: tokens, a daemon in a folder of its own, the command line beside it, the frame around all."""
+import argparse
+import hashlib
 import json
 import os
+import pathlib
+import secrets
+import shutil
+import signal
 import subprocess
 import sys
+import tempfile
 import time
 
 START_LIMIT_S = 20
@@ -15,6 +22,44 @@ def heading(text):
 
 def fail(text):
     sys.exit(f"demo: {text}")
+
+
+def make_tokens(folder, principals):
+    """Writes <principal>.token files; returns what a configuration template is filled with: <principal>_sha256."""
+    digests = {}
+    for principal in principals:
+        token = secrets.token_urlsafe(32)
+        path = folder / f"{principal}.token"
+        path.touch(mode=0o600)
+        path.write_text(token + "\n")
+        digests[f"{principal}_sha256"] = hashlib.sha256(token.encode()).hexdigest()
+    return digests
+
+
+def option_parser(description, default_bin):
+    """The options that every demo has: --bin and --keep."""
+    parser = argparse.ArgumentParser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--bin", type=pathlib.Path, default=pathlib.Path(os.environ.get("INTERLOCK_BIN", default_bin)),
+                        help="folder of the programs")
+    parser.add_argument("--keep", type=pathlib.Path, help="leave the data in this new folder")
+    return parser
+
+
+def play(name, options, make, tell):
+    """Makes the demo in its folder, has it told, and leaves nothing behind but what --keep asks for."""
+    began = time.monotonic()
+    folder = options.keep.resolve() if options.keep else pathlib.Path(tempfile.mkdtemp(prefix=f"interlock-{name}-"))
+    demo = None
+    try:
+        demo = make(options, folder)
+        tell(demo)
+    finally:
+        if demo is not None:
+            demo.stop(signal.SIGTERM)
+        if not options.keep:
+            shutil.rmtree(folder, ignore_errors=True)
+    print(f"\ndone in {time.monotonic() - began:.1f} s" + (f"; all of it is in {folder}" if options.keep else ""))
+    return 0
 
 
 class Daemon:

@@ -6,21 +6,17 @@
 --keep DIR leaves the data folder there. With --planner openai a real model plans (its key is read from
 OPENAI_API_KEY); the policy, the tools and the log are the same. Exit status 0: everything was as it should be.
 """
-import argparse
 import json
-import os
 import pathlib
 import shutil
 import signal
 import sqlite3
 import subprocess
 import sys
-import tempfile
-import time
 
 HERE = pathlib.Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE.parent / "python"))
-from demo_kit import Daemon, fail, heading  # noqa: E402  (the path above comes first)
+from demo_kit import Daemon, fail, heading, option_parser, play  # noqa: E402  (the path above comes first)
 
 CUSTOMER, ORDER = "c-101", "o-1002"
 MESSAGE = f"My grinder (order {ORDER}, payment p-1002) arrived broken. I want all of my money back."
@@ -29,10 +25,7 @@ ANSWERS_MAX = 3  # questions of a model that are answered with YES
 
 
 def parse():
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    default_bin = os.environ.get("INTERLOCK_BIN", str(HERE.parents[1] / "build/dev/bin"))
-    parser.add_argument("--bin", type=pathlib.Path, default=pathlib.Path(default_bin), help="folder of the programs")
-    parser.add_argument("--keep", type=pathlib.Path, help="leave the data in this new folder")
+    parser = option_parser(__doc__, HERE.parents[1] / "build/dev/bin")
     parser.add_argument("--planner", choices=("scripted", "openai"), default="scripted")
     parser.add_argument("--base-url", help="of an OpenAI-compatible endpoint, for instance http://127.0.0.1:8080/v1")
     parser.add_argument("--model")
@@ -182,19 +175,7 @@ def tell(demo, scripted):
 
 def main():
     options = parse()
-    began = time.monotonic()
-    folder = options.keep.resolve() if options.keep else pathlib.Path(tempfile.mkdtemp(prefix="interlock-demo-"))
-    demo = None
-    try:
-        demo = Demo(options, folder)
-        tell(demo, options.planner == "scripted")
-    finally:
-        if demo is not None:
-            demo.stop(signal.SIGTERM)
-        if not options.keep:
-            shutil.rmtree(folder, ignore_errors=True)
-    print(f"\ndone in {time.monotonic() - began:.1f} s" + (f"; all of it is in {folder}" if options.keep else ""))
-    return 0
+    return play("demo", options, Demo, lambda demo: tell(demo, options.planner == "scripted"))
 
 
 if __name__ == "__main__":

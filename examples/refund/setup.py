@@ -7,14 +7,15 @@ FOLDER must not exist or be empty. Tokens are written one to a file, readable by
 only their SHA-256.
 """
 import argparse
-import hashlib
 import pathlib
-import secrets
 import string
 import subprocess
 import sys
 
 HERE = pathlib.Path(__file__).resolve().parent
+sys.path.insert(0, str(HERE.parent / "python"))
+from demo_kit import make_tokens  # noqa: E402  (the path above comes first)
+
 PRINCIPALS = ("ticketing", "dora", "felix", "operator", "operator2", "auditor")
 
 
@@ -24,18 +25,6 @@ def parse():
     parser.add_argument("--bin", type=pathlib.Path, required=True, help="folder of interlockd and shop-tools")
     parser.add_argument("--listen", default="127.0.0.1:7443")
     return parser.parse_args()
-
-
-def make_tokens(folder):
-    """Writes <principal>.token files; returns what the configuration template is filled with."""
-    digests = {}
-    for principal in PRINCIPALS:
-        token = secrets.token_urlsafe(32)
-        path = folder / f"{principal}.token"
-        path.touch(mode=0o600)
-        path.write_text(token + "\n")
-        digests[f"{principal}_sha256"] = hashlib.sha256(token.encode()).hexdigest()
-    return digests
 
 
 def main():
@@ -48,7 +37,7 @@ def main():
     subprocess.run([bin_dir / "refund_shop_init", HERE / "shop.sql", shop / "shop.db"], check=True)
     template = string.Template((HERE / "interlockd.yaml.in").read_text())
     (folder / "interlockd.yaml").write_text(template.substitute(
-        make_tokens(folder), listen=options.listen, example=HERE, bin=bin_dir, shop_dir=shop))
+        make_tokens(folder, PRINCIPALS), listen=options.listen, example=HERE, bin=bin_dir, shop_dir=shop))
     print(f"{folder / 'interlockd.yaml'}")
     return 0
 

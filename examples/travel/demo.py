@@ -5,32 +5,20 @@
 
 --keep DIR leaves the data folder there. Exit status 0: everything was as it should be.
 """
-import argparse
 import json
-import os
 import pathlib
-import shutil
 import signal
 import sqlite3
 import subprocess
 import sys
-import tempfile
 import time
 
 HERE = pathlib.Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE.parent / "python"))
-from demo_kit import Daemon, fail, heading  # noqa: E402  (the path above comes first)
+from demo_kit import Daemon, fail, heading, option_parser, play  # noqa: E402  (the path above comes first)
 
 SETTLE_LIMIT_S = 60
 ENDED = ("completed", "failed", "cancelled", "escalated", "uncompensated")
-
-
-def parse():
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    default_bin = os.environ.get("INTERLOCK_BIN", str(HERE.parents[1] / "build/dev/bin"))
-    parser.add_argument("--bin", type=pathlib.Path, default=pathlib.Path(default_bin), help="folder of the programs")
-    parser.add_argument("--keep", type=pathlib.Path, help="leave the data in this new folder")
-    return parser.parse_args()
 
 
 def id_of(resource):
@@ -214,20 +202,8 @@ def tell(demo):
 
 
 def main():
-    options = parse()
-    began = time.monotonic()
-    folder = options.keep.resolve() if options.keep else pathlib.Path(tempfile.mkdtemp(prefix="interlock-travel-"))
-    demo = None
-    try:
-        demo = Demo(options, folder)
-        tell(demo)
-    finally:
-        if demo is not None:
-            demo.stop(signal.SIGTERM)
-        if not options.keep:
-            shutil.rmtree(folder, ignore_errors=True)
-    print(f"\ndone in {time.monotonic() - began:.1f} s" + (f"; all of it is in {folder}" if options.keep else ""))
-    return 0
+    options = option_parser(__doc__, HERE.parents[1] / "build/dev/bin").parse_args()
+    return play("travel", options, Demo, tell)
 
 
 if __name__ == "__main__":

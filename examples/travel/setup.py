@@ -7,14 +7,15 @@ FOLDER must not exist or be empty. Tokens are written one to a file, readable by
 only their SHA-256.
 """
 import argparse
-import hashlib
 import pathlib
-import secrets
 import sqlite3
 import string
 import sys
 
 HERE = pathlib.Path(__file__).resolve().parent
+sys.path.insert(0, str(HERE.parent / "python"))
+from demo_kit import make_tokens  # noqa: E402  (the path above comes first)
+
 PRINCIPALS = ("portal", "wanda", "operator", "operator2", "auditor")
 
 
@@ -24,15 +25,6 @@ def parse():
     parser.add_argument("--bin", type=pathlib.Path, required=True, help="folder of interlockd and travel-tools")
     parser.add_argument("--listen", default="127.0.0.1:7443")
     return parser.parse_args()
-
-
-def make_token(folder, principal):
-    """Writes <principal>.token; returns its SHA-256."""
-    token = secrets.token_urlsafe(32)
-    path = folder / f"{principal}.token"
-    path.touch(mode=0o600)
-    path.write_text(token + "\n")
-    return hashlib.sha256(token.encode()).hexdigest()
 
 
 def main():
@@ -47,7 +39,7 @@ def main():
     database.close()
     template = string.Template((HERE / "interlockd.yaml.in").read_text())
     (folder / "interlockd.yaml").write_text(template.substitute(
-        {f"{principal}_sha256": make_token(folder, principal) for principal in PRINCIPALS},
+        make_tokens(folder, PRINCIPALS),
         listen=options.listen, example=HERE, bin=options.bin.resolve(), desk_dir=desk))
     print(f"{folder / 'interlockd.yaml'}")
     return 0

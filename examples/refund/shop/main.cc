@@ -1,4 +1,5 @@
 // shop-tools TOOL <ARGUMENTS.json: one tool call; the database is SHOP_DB.
+#include "kit/repeats.h"
 #include "shop.h"
 
 int main(int argc, char** argv) {
@@ -17,5 +18,5 @@ int main(int argc, char** argv) {
                               {"orders.cancel", {refund::CancelOrder, Access::kWrite}},
                               {"handover.create", {refund::CreateHandover, Access::kWrite}},
                           },
-                          refund::LogAttempt);
+                          example::LogAttempt);
 }

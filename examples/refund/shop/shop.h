@@ -32,7 +32,4 @@ Answer ReturnItems(Database& shop, const Json& args, const CallContext& call);
 Answer CancelOrder(Database& shop, const Json& args, const CallContext& call);
 Answer CreateHandover(Database& shop, const Json& args, const CallContext& call);
 
-// Notes every attempt at a write in the shop's own table.
-void LogAttempt(Database& shop, const Json& args, const CallContext& call, const Answer& answer);
-
 }  // namespace refund

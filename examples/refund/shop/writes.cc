@@ -1,33 +1,20 @@
 #include <algorithm>
 
+#include "kit/repeats.h"
 #include "shop.h"
 
 namespace refund {
 
-using example::Done;
 using example::IntArg;
+using example::kSqlNow;
 using example::Refused;
+using example::Remember;
+using example::Repeated;
 using example::TextArg;
 
 namespace {
 
-constexpr char kNow[] = "strftime('%Y-%m-%dT%H:%M:%SZ', 'now')";
-
 Answer NoSuchOrder() { return Refused("NOT_FOUND", "there is no such order"); }
-
-// The answer that was given under this key before, if any.
-std::optional<Answer> Repeated(Database& shop, const CallContext& call) {
-  auto row =
-      shop.Query("SELECT tool, answer FROM done WHERE idempotency_key = ?", {call.idempotency_key});
-  if (!row.Next()) return std::nullopt;
-  if (row.Text(0) != call.tool) return Refused("KEY_REUSED", "the key was used by another tool");
-  return Done(Json::parse(row.Text(1), nullptr, /*allow_exceptions=*/false));
-}
-
-Answer Remember(Database& shop, const CallContext& call, Json result) {
-  shop.Write("INSERT INTO done VALUES (?, ?, ?)", {call.idempotency_key, call.tool, result.dump()});
-  return Done(std::move(result));
-}
 
 // The item on a line that nobody asked to exchange or return yet; nullptr when there is none.
 const Json* FreeItem(const Json& order, std::int64_t line) {
@@ -65,7 +52,7 @@ Answer CreateRefund(Database& shop, const Json& args, const CallContext& call) {
   }
   shop.Write(std::string("INSERT INTO refunds (order_id, payment_id, amount_minor, reason,"
                          " idempotency_key, created_at) VALUES (?, ?, ?, ?, ?, ") +
-                 kNow + ")",
+                 kSqlNow + ")",
              {order_id, payment_id, amount, reason, call.idempotency_key});
   return Remember(shop, call,
                   {{"refund_id", "r-" + std::to_string(shop.last_id())},
@@ -130,17 +117,9 @@ Answer CreateHandover(Database& shop, const Json& args, const CallContext& call)
   if (auto before = Repeated(shop, call)) return *before;
   shop.Write(
       std::string("INSERT INTO handovers (customer_id, summary, created_at) VALUES (?, ?, ") +
-          kNow + ")",
+          kSqlNow + ")",
       {customer_id, summary});
   return Remember(shop, call, {{"handover_id", "h-" + std::to_string(shop.last_id())}});
-}
-
-void LogAttempt(Database& shop, const Json& args, const CallContext& call, const Answer& answer) {
-  shop.Write(std::string("INSERT INTO attempts (tool, call_id, idempotency_key, args, outcome, at)"
-                         " VALUES (?, ?, ?, ?, ?, ") +
-                 kNow + ")",
-             {call.tool, call.call_id, call.idempotency_key, args.dump(),
-              answer.refused() ? answer.code : "done"});
 }
 
 }  // namespace refund

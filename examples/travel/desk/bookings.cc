@@ -1,32 +1,18 @@
-#include <optional>
 #include <string>
 
 #include "desk.h"
+#include "kit/repeats.h"
 
 namespace travel {
 
-using example::Done;
 using example::IntArg;
+using example::kSqlNow;
 using example::Refused;
+using example::Remember;
+using example::Repeated;
 using example::TextArg;
 
 namespace {
-
-constexpr char kNow[] = "strftime('%Y-%m-%dT%H:%M:%SZ', 'now')";
-
-// The answer that was given under this key before, if any.
-std::optional<Answer> Repeated(Database& desk, const CallContext& call) {
-  auto row =
-      desk.Query("SELECT tool, answer FROM done WHERE idempotency_key = ?", {call.idempotency_key});
-  if (!row.Next()) return std::nullopt;
-  if (row.Text(0) != call.tool) return Refused("KEY_REUSED", "the key was used by another tool");
-  return Done(Json::parse(row.Text(1), nullptr, /*allow_exceptions=*/false));
-}
-
-Answer Remember(Database& desk, const CallContext& call, Json result) {
-  desk.Write("INSERT INTO done VALUES (?, ?, ?)", {call.idempotency_key, call.tool, result.dump()});
-  return Done(std::move(result));
-}
 
 struct Item {
   std::string kind;
@@ -39,7 +25,7 @@ Answer Book(Database& desk, const CallContext& call, const std::string& trip_id,
   if (!trip.Next()) return Refused("NOT_FOUND", "there is no such trip");
   desk.Write(std::string("INSERT INTO bookings (trip_id, kind, item_id, price_minor,"
                          " idempotency_key, created_at) VALUES (?, ?, ?, ?, ?, ") +
-                 kNow + ")",
+                 kSqlNow + ")",
              {trip_id, item.kind, item.id, item.price_minor, call.idempotency_key});
   return Remember(desk, call,
                   {{"booking_id", "b-" + std::to_string(desk.last_id())},
@@ -106,14 +92,6 @@ Answer CancelFlight(Database& desk, const Json& args, const CallContext& call) {
 Answer CancelHotel(Database& desk, const Json& args, const CallContext& call) {
   return Cancel(desk, args, call, "hotel",
                 "UPDATE hotels SET rooms = rooms + 1, really = really + 1 WHERE id = ?");
-}
-
-void LogAttempt(Database& desk, const Json& args, const CallContext& call, const Answer& answer) {
-  desk.Write(std::string("INSERT INTO attempts (tool, call_id, idempotency_key, args, outcome, at)"
-                         " VALUES (?, ?, ?, ?, ?, ") +
-                 kNow + ")",
-             {call.tool, call.call_id, call.idempotency_key, args.dump(),
-              answer.refused() ? answer.code : "done"});
 }
 
 }  // namespace travel

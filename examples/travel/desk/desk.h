@@ -30,7 +30,4 @@ Answer BookHotel(Database& desk, const Json& args, const CallContext& call);
 Answer CancelFlight(Database& desk, const Json& args, const CallContext& call);
 Answer CancelHotel(Database& desk, const Json& args, const CallContext& call);
 
-// Notes every attempt at a write in the desk's own table.
-void LogAttempt(Database& desk, const Json& args, const CallContext& call, const Answer& answer);
-
 }  // namespace travel

@@ -1,5 +1,6 @@
 // travel-tools TOOL <ARGUMENTS.json: one tool call; the database is SHOP_DB.
 #include "desk.h"
+#include "kit/repeats.h"
 
 int main(int argc, char** argv) {
   using example::Access;
@@ -18,5 +19,5 @@ int main(int argc, char** argv) {
                               {"hotels.book", {travel::BookHotel, Access::kWrite}},
                               {"hotels.cancel", {travel::CancelHotel, Access::kWrite}},
                           },
-                          travel::LogAttempt);
+                          example::LogAttempt);
 }
