@@ -16,6 +16,7 @@ namespace interlock::audit {
 namespace {
 
 constexpr int kRounds = 12;
+constexpr int kThreads = 32;  // so many that rows go in while the next ones are hashed
 
 struct Acknowledged {
   std::uint64_t index;
@@ -24,7 +25,7 @@ struct Acknowledged {
 
 class CrashTest : public LogFixture {
  protected:
-  // In the child: appends from four threads for ever, and writes down what was acknowledged.
+  // In the child: appends from many threads for ever, and writes down what was acknowledged.
   [[noreturn]] void AppendForEver(int out) {
     auto signer = OpenFileSigner(folder_.path() + "/signer", "interlock.example/main");
     if (!signer.ok()) ::_exit(3);
@@ -33,7 +34,7 @@ class CrashTest : public LogFixture {
     auto log = Log::Open(options);
     if (!log.ok()) ::_exit(4);
     std::vector<std::thread> threads;
-    for (int t = 0; t < 4; ++t) {
+    for (int t = 0; t < kThreads; ++t) {
       threads.emplace_back([&, t] {
         while (true) {
           const auto ref = (*log)->Append(EntryOf("call.proposed", t % 2 == 0 ? kRunA : kRunB));

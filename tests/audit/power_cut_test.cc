@@ -9,6 +9,8 @@
 #include <functional>
 #include <future>
 #include <map>
+#include <utility>
+#include <vector>
 
 #include "audit/verify.h"
 #include "fault_vfs.h"
@@ -17,7 +19,9 @@
 namespace interlock::audit {
 namespace {
 
-constexpr int kCommands = 6;
+constexpr int kCommands = 6;  // one after the other
+constexpr int kBurst = 24;  // then at once: rows of the first ones go in beside the others' hashing
+constexpr std::size_t kEntries = 2 * (kCommands + kBurst);
 constexpr const char* kOrigin = "interlock.example/main";
 
 using Acknowledged = std::map<std::uint64_t, core::Digest>;
@@ -48,34 +52,79 @@ class PowerCutTest : public ::testing::Test {
     std::string Database() { return Options().folder + "/audit.db"; }
   };
 
-  // Opens the log and appends commands of two entries (the second one with a blob) until one is
-  // refused. Returns what was acknowledged, and tells it at once; the log is closed.
+  // One command of two entries, the second one with a blob.
+  struct Pair {
+    EntryRef first;
+    EntryRef second;
+    std::promise<core::Status> done;
+    std::future<core::Status> result = done.get_future();
+
+    void Submit(Log& log, int number) {
+      const auto apply = [this, number](Transaction& transaction) -> core::Status {
+        INTERLOCK_ASSIGN_OR_RETURN(first, transaction.Append(EntryOf("call.decided", kRunA)));
+        transaction.PutBlob("blob " + std::to_string(number));
+        INTERLOCK_ASSIGN_OR_RETURN(second, transaction.Append(EntryOf("call.intended", kRunA)));
+        return core::OkStatus();
+      };
+      log.Submit(std::make_unique<TestCommand>(
+                     apply, [this](const core::Status& status) { done.set_value(status); }),
+                 Urgency::kNormal);
+    }
+  };
+
+  // Keeps the writer in a command of its own while a burst is queued.
+  class HeldWriter {
+   public:
+    explicit HeldWriter(Log& log) {
+      const auto hold = [this](Transaction&) {
+        Reached();
+        released_.get_future().wait();
+        return core::OkStatus();
+      };
+      log.Submit(std::make_unique<TestCommand>(hold, [this](const core::Status&) { Reached(); }),
+                 Urgency::kNormal);
+      reached_.get_future().wait();
+    }
+    void Release() { released_.set_value(); }
+
+   private:
+    // In the command, or where it was refused.
+    void Reached() {
+      if (!std::exchange(has_reached_, true)) reached_.set_value();
+    }
+    bool has_reached_ = false;
+    std::promise<void> reached_;
+    std::promise<void> released_;
+  };
+
+  // Opens the log and appends until a command is refused. Returns what was acknowledged, and tells
+  // it at once; the log is closed.
   static Acknowledged Work(
       Place& place, const std::function<void(const EntryRef&)>& tell = [](const auto&) {}) {
     Acknowledged acknowledged;
     auto log = Log::Open(place.Options());
     if (!log.ok()) return acknowledged;
+    const auto acknowledges = [&](Pair& pair) {
+      if (!pair.result.get().ok()) return false;
+      for (const EntryRef& ref : {pair.first, pair.second}) {
+        acknowledged[ref.index] = ref.leaf_hash;
+        tell(ref);
+      }
+      return true;
+    };
     for (int i = 0; i < kCommands; ++i) {
-      EntryRef first;
-      EntryRef second;
-      std::promise<core::Status> done;
-      (*log)->Submit(std::make_unique<TestCommand>(
-                         [&](Transaction& transaction) -> core::Status {
-                           INTERLOCK_ASSIGN_OR_RETURN(
-                               first, transaction.Append(EntryOf("call.decided", kRunA)));
-                           transaction.PutBlob("blob " + std::to_string(i));
-                           INTERLOCK_ASSIGN_OR_RETURN(
-                               second, transaction.Append(EntryOf("call.intended", kRunA)));
-                           return core::OkStatus();
-                         },
-                         [&](const core::Status& status) { done.set_value(status); }),
-                     Urgency::kNormal);
-      if (!done.get_future().get().ok()) break;
-      acknowledged[first.index] = first.leaf_hash;
-      acknowledged[second.index] = second.leaf_hash;
-      tell(first);
-      tell(second);
+      Pair pair;
+      pair.Submit(**log, i);
+      if (!acknowledges(pair)) return acknowledged;
     }
+    std::vector<Pair> burst(kBurst);
+    HeldWriter held(**log);
+    for (int i = 0; i < kBurst; ++i) {
+      burst[static_cast<std::size_t>(i)].Submit(**log, kCommands + i);
+    }
+    held.Release();
+    for (Pair& pair : burst) acknowledges(pair);
+    log->reset();  // no command lives longer than what it points to
     return acknowledged;
   }
 
@@ -126,7 +175,7 @@ class PowerCutTest : public ::testing::Test {
       // Threads meet in another order each time: near its end a history may be an operation
       // shorter.
       EXPECT_EQ(WEXITSTATUS(status), 4);
-      EXPECT_EQ(acknowledged.size(), 2u * kCommands);
+      EXPECT_EQ(acknowledged.size(), kEntries);
       ++outlived_;
     }
     place.signer = *OpenFileSigner(place.folder.path() + "/signer", kOrigin);
@@ -137,7 +186,7 @@ class PowerCutTest : public ::testing::Test {
   std::uint64_t CountOperations() {
     Place place;
     faults_.Arm(Faults::At::kNever, 0);
-    EXPECT_EQ(Work(place).size(), 2u * kCommands);
+    EXPECT_EQ(Work(place).size(), kEntries);
     const std::uint64_t operations = faults_.operations();
     faults_.Disarm();
     return operations;
@@ -170,7 +219,7 @@ TEST_F(PowerCutTest, AProcessKilledAtEachWriteAndSyncLosesNothingAcknowledged) {
     most = std::max(most, acknowledged.size());
     ASSERT_NO_FATAL_FAILURE(ExpectWhole(place, acknowledged));
   }
-  EXPECT_EQ(most, 2u * kCommands);  // some were killed as they closed the log
+  EXPECT_EQ(most, kEntries);  // some were killed as they closed the log
   EXPECT_LE(outlived_, 5u);
 }
 

@@ -434,5 +434,77 @@ TEST_F(VerifyTest, TriggersStopEveryStatementThatChangesEntries) {
   ExpectBad(600, Run());
 }
 
+// Entries are read and hashed by blocks of 4,096, the next one while the last one is hashed.
+class LongLogTest : public LogFixture {
+ protected:
+  static constexpr std::uint64_t kLongEntries = 9000;
+  static constexpr std::uint64_t kACommand = 500;
+
+  LongLogTest() {
+    auto log = MustOpen();
+    for (std::uint64_t first = 0; first < kLongEntries; first += kACommand) {
+      log->Submit(
+          std::make_unique<TestCommand>(
+              [first](Transaction& transaction) -> core::Status {
+                for (std::uint64_t i = first; i < first + kACommand; ++i) {
+                  INTERLOCK_RETURN_IF_ERROR(
+                      transaction.Append(EntryOf("call.decided", kRunA, BodyOf(i))).status());
+                }
+                return core::OkStatus();
+              },
+              [](const core::Status& status) { EXPECT_TRUE(status.ok()) << status; }),
+          Urgency::kNormal);
+    }
+    EXPECT_TRUE(log->CheckpointNow().ok());
+  }
+
+  static std::string BodyOf(std::uint64_t number) {
+    return R"({"number":)" + std::to_string(number) + "}";
+  }
+  VerifyReport Run() {
+    VerifyOptions options;
+    options.database = Database();
+    return Verify(options);
+  }
+};
+
+TEST_F(LongLogTest, IsReadToItsEnd) {
+  const VerifyReport report = Run();
+  EXPECT_EQ(report.verdict, Verdict::kIntact) << report.reason;
+  EXPECT_GE(report.entries, kLongEntries);
+}
+
+TEST_F(LongLogTest, EntriesOfLaterBlocksAreNamed) {
+  for (const std::uint64_t index : {8500u, 4096u}) {  // the earlier one comes last
+    RawDb db(Database());
+    const std::string bytes = Replaced(db.EntryBytes(index), "call.decided", "call.proposed");
+    db.DoWithoutTriggers({db.Rewrite(index, bytes)});
+    const VerifyReport report = Run();
+    EXPECT_EQ(report.verdict, Verdict::kTampered);
+    EXPECT_EQ(report.first_bad, index) << report.reason;
+  }
+}
+
+TEST_F(LongLogTest, AMissingEntryOfALaterBlockIsNamed) {
+  RawDb(Database()).DoWithoutTriggers({"DELETE FROM entry WHERE idx = 5000"});
+  const VerifyReport report = Run();
+  EXPECT_EQ(report.verdict, Verdict::kTampered);
+  EXPECT_EQ(report.first_bad, 5000u) << report.reason;
+}
+
+TEST_F(LongLogTest, APageThatCannotBeReadIsNoEndOfTheLog) {
+  std::fstream file(Database(), std::ios::binary | std::ios::in | std::ios::out);
+  const std::string bytes{std::istreambuf_iterator<char>(file), {}};
+  const std::size_t at = bytes.find(BodyOf(8600));
+  ASSERT_NE(at, std::string::npos);
+  constexpr std::size_t kPageBytes = 8192;
+  file.seekp(static_cast<std::streamoff>(at / kPageBytes * kPageBytes));
+  file << std::string(kPageBytes, '\xff');
+  file.close();
+  const VerifyReport report = Run();
+  EXPECT_EQ(report.verdict, Verdict::kCouldNotCheck) << report.reason;
+  EXPECT_THAT(report.reason, HasSubstr("malformed"));
+}
+
 }  // namespace
 }  // namespace interlock::audit
