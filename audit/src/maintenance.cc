@@ -71,7 +71,7 @@ void Maintenance::HeadMoved(const Head& head, Due due) {
     const std::lock_guard lock(mutex_);
     head_ = head;
     sign_soon_ = sign_soon_ || due == Due::kSoon;
-    wake = SignIsDue();
+    wake = SignIsDue() && !sign_awaited_;
   }
   if (wake) changed_.notify_one();
 }
@@ -258,7 +258,8 @@ void Maintenance::Loop() {
       const bool answered = newest_ && newest_->size > waiter.index;  // by another thread's SignNow
       until = std::min(until, answered ? now : waiter.deadline);
     }
-    if (SignIsDue()) until = std::min(until, next_sign);
+    sign_awaited_ = SignIsDue();
+    if (sign_awaited_) until = std::min(until, next_sign);
     if (scanning) until = std::min(until, steady_clock::now() + kScanPause);
     if (!stopping_ && !copy_wal_) changed_.wait_until(lock, until);
   }

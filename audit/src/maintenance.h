@@ -106,6 +106,7 @@ class Maintenance {
   Head head_;
   std::optional<Checkpoint> newest_;
   bool sign_soon_ = false;
+  bool sign_awaited_ = false;  // the thread wakes by itself when it may sign again
   std::vector<HeadWaiter> waiters_;
   bool no_more_waiters_ = false;
   std::string signer_warning_;
