@@ -4,6 +4,7 @@
 
 #include "audit/merkle.h"
 #include "commitments.h"
+#include "core/random.h"
 
 namespace interlock::audit {
 namespace {
@@ -89,7 +90,7 @@ void Batch::BeginCommand(std::int64_t wall_us) {
 void Batch::TakeBackCommand() {
   bodies_.clear();
   for (auto undo = heads_before_.rbegin(); undo != heads_before_.rend(); ++undo) {
-    *undo->head = std::move(undo->before);
+    *undo->head = undo->before;
   }
   heads_before_.clear();
   mutable_last().entries.resize(command_entries_);
@@ -115,17 +116,18 @@ core::StatusOr<EntryRef> Batch::Append(const NewEntry& entry, std::span<SealedPa
   INTERLOCK_RETURN_IF_ERROR(CheckPayloads(entry, payloads));
   RunHead* head = nullptr;
   if (!entry.run.empty()) {
-    INTERLOCK_ASSIGN_OR_RETURN(head, HeadOf(entry.run));
+    INTERLOCK_ASSIGN_OR_RETURN(head, HeadOf(entry));
   }
+  const std::string prev =
+      head == nullptr || head->next_seq == 0 ? std::string() : core::Hex(head->last);
   Segment& to = mutable_last();
   PendingEntry pending;
   pending.index = next_index();
   pending.time_us = now_us_;
   pending.run_seq = head == nullptr ? -1 : head->next_seq;
   pending.bytes.at = to.arena.size();
-  pending.layout = AppendEntry(
-      entry, {pending.index, now_us_, pending.run_seq, tenant_, head == nullptr ? "" : head->prev},
-      to.arena);
+  pending.layout =
+      AppendEntry(entry, {pending.index, now_us_, pending.run_seq, tenant_, prev}, to.arena);
   pending.bytes.size = to.arena.size() - pending.bytes.at;
   if (pending.bytes.size > kEntryBytesMax) {
     to.arena.resize(pending.bytes.at);
@@ -143,17 +145,21 @@ core::StatusOr<EntryRef> Batch::Append(const NewEntry& entry, std::span<SealedPa
   return EntryRef{pending.index, pending.leaf_hash};
 }
 
-core::StatusOr<RunHead*> Batch::HeadOf(std::string_view run) {
+core::StatusOr<RunHead*> Batch::HeadOf(const NewEntry& entry) {
+  const std::string_view run = entry.run;
   const auto found = heads_.find(run);
   if (found != heads_.end()) return &found->second;
-  INTERLOCK_ASSIGN_OR_RETURN(RunHead head, load_head_(run));
-  return &heads_.emplace(std::string(run), std::move(head)).first->second;
+  if (!core::IsUuid(run)) {
+    return core::InvalidArgument("run of a `" + std::string(entry.kind) + "` entry is not a UUID");
+  }
+  INTERLOCK_ASSIGN_OR_RETURN(const RunHead head, load_head_(run));
+  return &heads_.emplace(std::string(run), head).first->second;
 }
 
 void Batch::MoveHead(RunHead& head, const core::Digest& leaf_hash) {
   heads_before_.push_back({&head, head});
   ++head.next_seq;
-  head.prev = core::Hex(leaf_hash);
+  head.last = leaf_hash;
 }
 
 }  // namespace interlock::audit

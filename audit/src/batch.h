@@ -19,7 +19,7 @@ namespace interlock::audit {
 // Where the next entry of a run goes.
 struct RunHead {
   std::int64_t next_seq = 0;
-  std::string prev;  // hex leaf hash of the run's last entry
+  core::Digest last{};  // leaf hash of the run's last entry, if there is one
 };
 
 struct PendingEntry {
@@ -120,7 +120,7 @@ class Batch final : public Transaction {
     RunHead before;
   };
 
-  core::StatusOr<RunHead*> HeadOf(std::string_view run);
+  core::StatusOr<RunHead*> HeadOf(const NewEntry& entry);
   void MoveHead(RunHead& head, const core::Digest& leaf_hash);
   Segment& mutable_last() { return *segments_[used_ - 1]; }
   void OpenSegment(std::uint64_t first_index);

@@ -71,9 +71,6 @@ core::StatusOr<core::JsonObjectView> CheckNewEntry(const NewEntry& entry) {
     return core::InvalidArgument("entry kind `" + std::string(entry.kind.substr(0, 80)) +
                                  "` is not lower-case words joined by dots");
   }
-  if (!entry.run.empty() && !core::IsUuid(entry.run)) {
-    return core::InvalidArgument("run of a `" + std::string(entry.kind) + "` entry is not a UUID");
-  }
   if (entry.actor.empty() || entry.actor.size() > kActorBytesMax) {
     return core::InvalidArgument("actor of a `" + std::string(entry.kind) +
                                  "` entry is empty or too long");

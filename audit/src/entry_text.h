@@ -42,9 +42,9 @@ struct EntryLayout {
   Span run;
 };
 
-// The members of the body. Errors (kInvalidArgument, naming the field): kind not [a-z_.]+, run
-// neither empty nor a UUID, actor empty or too long, cites not sorted digest names, body not a
-// canonical object (see canonical.h).
+// The members of the body. Errors (kInvalidArgument, naming the field): kind not [a-z_.]+, actor
+// empty or too long, cites not sorted digest names, body not a canonical object (see canonical.h).
+// The run is the caller's to check: once, and not with each of its entries.
 core::StatusOr<core::JsonObjectView> CheckNewEntry(const NewEntry& entry);
 
 // Appends the entry's bytes to `out`. Precondition: CheckNewEntry. Spans count from the entry's

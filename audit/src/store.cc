@@ -260,7 +260,11 @@ core::StatusOr<RunHead> Store::LoadHead(std::string_view run) {
   entry_hash_.Int(1, static_cast<std::int64_t>(last->index));
   INTERLOCK_ASSIGN_OR_RETURN(const bool row, entry_hash_.Step());
   if (!row) return BadEntry(last->index, "is missing");
-  return RunHead{last->run_seq + 1, core::Hex(entry_hash_.Bytes(0))};
+  RunHead head{last->run_seq + 1, {}};
+  const std::string_view hash = entry_hash_.Bytes(0);
+  if (hash.size() != head.last.size()) return BadEntry(last->index, "has no hash");
+  std::copy(hash.begin(), hash.end(), head.last.begin());
+  return head;
 }
 
 core::Status Store::FinishWal() {
