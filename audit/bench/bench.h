@@ -23,7 +23,8 @@ struct Row {
 };
 void Print(const Row& row);
 
-double Seconds();  // monotonic
+double Seconds();     // monotonic
+double CpuSeconds();  // of all threads of this process
 double MedianOf(std::vector<double> values);
 
 // A folder beside the program, not in a memory file system: a sync must be one. Removed at the end.
@@ -54,6 +55,7 @@ inline constexpr int kEntriesACommand = 4;
 struct LoadFigures {
   double entries = 0;
   double seconds = 0;
+  double cpu_seconds = 0;
   // End of each commit, as entry indexes.
   std::vector<std::uint64_t> commits;
 };

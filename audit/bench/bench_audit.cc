@@ -18,17 +18,8 @@ namespace interlock::audit::bench {
 namespace {
 
 constexpr double kShareOfFloor = 0.85;
-constexpr int kPairs = 5;
+constexpr int kPairs = 7;
 constexpr double kSliceSeconds = 0.8;
-
-double CpuSeconds() {
-  rusage usage{};
-  ::getrusage(RUSAGE_SELF, &usage);
-  const auto seconds = [](const timeval& t) {
-    return static_cast<double>(t.tv_sec) + static_cast<double>(t.tv_usec) / 1e6;
-  };
-  return seconds(usage.ru_utime) + seconds(usage.ru_stime);
-}
 
 void AppendRate(const std::string& folder, int writers) {
   const SealedPayload payload = SealOne(folder);
@@ -43,9 +34,8 @@ void AppendRate(const std::string& folder, int writers) {
     {
       Bed bed(slice);
       database = bed.database;
-      const double cpu = CpuSeconds();
       load = RunLoad(*bed.log, payload, writers, kSliceSeconds);
-      cpu_micros.push_back((CpuSeconds() - cpu) * 1e6 / load.entries);
+      cpu_micros.push_back(load.cpu_seconds * 1e6 / load.entries);
     }
     const double bare = BareSeconds(database, slice, load.commits);
     rates.push_back(load.entries / load.seconds);
@@ -93,6 +83,15 @@ void Print(const Row& row) {
 
 double Seconds() {
   return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count();
+}
+
+double CpuSeconds() {
+  rusage usage{};
+  ::getrusage(RUSAGE_SELF, &usage);
+  const auto seconds = [](const timeval& t) {
+    return static_cast<double>(t.tv_sec) + static_cast<double>(t.tv_usec) / 1e6;
+  };
+  return seconds(usage.ru_utime) + seconds(usage.ru_stime);
 }
 
 double MedianOf(std::vector<double> values) {
