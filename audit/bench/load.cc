@@ -98,6 +98,7 @@ class Load {
     while (ready_.size() < count) ready_.push_back(std::make_unique<Write>(*this));
   }
   std::unique_ptr<Write> Ready(std::size_t writer) {
+    const std::lock_guard lock(mutex_);  // the first ones come from another thread than the rest
     if (ready_.empty()) ready_.push_back(std::make_unique<Write>(*this));
     std::unique_ptr<Write> command = std::move(ready_.back());
     ready_.pop_back();
@@ -125,7 +126,7 @@ class Load {
   core::SystemClock clock_;
   core::SystemRandom random_;
   std::vector<Writer> writers_;
-  std::vector<std::unique_ptr<Write>> ready_;  // of the writer thread, once it runs
+  std::vector<std::unique_ptr<Write>> ready_;
   double until_ = 0;
   std::mutex mutex_;
   int in_flight_ = 0;
