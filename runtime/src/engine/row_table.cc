@@ -21,12 +21,15 @@ void BindText(sqlite3_stmt* statement, int at, std::string_view text) {
   sqlite3_bind_text(statement, at, text.data(), static_cast<int>(text.size()), SQLITE_STATIC);
 }
 
-std::string ColumnText(sqlite3_stmt* statement, int column) {
+std::string_view ColumnView(sqlite3_stmt* statement, int column) {
   const unsigned char* text = sqlite3_column_text(statement, column);
+  if (text == nullptr) return {};
   const int bytes = sqlite3_column_bytes(statement, column);
-  return text == nullptr
-             ? std::string()
-             : std::string(reinterpret_cast<const char*>(text), static_cast<std::size_t>(bytes));
+  return {reinterpret_cast<const char*>(text), static_cast<std::size_t>(bytes)};
+}
+
+std::string ColumnText(sqlite3_stmt* statement, int column) {
+  return std::string(ColumnView(statement, column));
 }
 
 RowSum& RowSum::operator+=(const RowSum& other) {
@@ -45,6 +48,11 @@ void RowHasher::AddInt(std::int64_t value) {
   std::array<char, sizeof value> bytes;
   std::memcpy(bytes.data(), &value, sizeof value);
   bytes_.append(bytes.data(), bytes.size());
+}
+
+void RowHasher::AddText(std::string_view text) {
+  AddInt(static_cast<std::int64_t>(text.size()));
+  bytes_ += text;
 }
 
 RowSum RowHasher::Hashed() const {

@@ -27,6 +27,8 @@ using Statement = std::unique_ptr<sqlite3_stmt, StatementFinalizer>;
 
 core::StatusOr<Statement> Prepare(sqlite3* db, const std::string& sql);
 void BindText(sqlite3_stmt* statement, int at, std::string_view text);
+// Until the statement's next step.
+std::string_view ColumnView(sqlite3_stmt* statement, int column);
 std::string ColumnText(sqlite3_stmt* statement, int column);
 
 // What a set of rows comes to: the sum of what a keyed hash makes of each. Rows that were changed,
@@ -50,17 +52,34 @@ class RowHasher {
     bytes_.assign(Row::kTable).push_back('\0');
     Row::Fields(row, [&](const char*, const auto& field) {
       if constexpr (std::is_same_v<std::remove_cvref_t<decltype(field)>, std::string>) {
-        AddInt(static_cast<std::int64_t>(field.size()));
-        bytes_ += field;
+        AddText(field);
       } else {
         AddInt(static_cast<std::int64_t>(field));
       }
     });
     return Hashed();
   }
+  // The same of the row under the cursor, columns in the order of `Fields`.
+  template <typename Row>
+  RowSum OfStored(sqlite3_stmt* statement) {
+    if (!on()) return {};
+    static const Row kTypes;
+    bytes_.assign(Row::kTable).push_back('\0');
+    int column = 0;
+    Row::Fields(kTypes, [&](const char*, const auto& field) {
+      if constexpr (std::is_same_v<std::remove_cvref_t<decltype(field)>, std::string>) {
+        AddText(ColumnView(statement, column));
+      } else {
+        AddInt(sqlite3_column_int64(statement, column));
+      }
+      ++column;
+    });
+    return Hashed();
+  }
 
  private:
   void AddInt(std::int64_t value);
+  void AddText(std::string_view text);
   RowSum Hashed() const;
 
   std::string key_;
@@ -273,7 +292,7 @@ class RowTable {
     sum_ = {};
     int code = sqlite3_step(all.get());
     for (; code == SQLITE_ROW; code = sqlite3_step(all.get())) {
-      sum_ += hasher_->Of(ReadRow<Row>(all.get()));
+      sum_ += hasher_->OfStored<Row>(all.get());
     }
     if (code == SQLITE_DONE) return core::OkStatus();
     return core::Internal("cannot read `" + std::string(Row::kTable) + "`: " + sqlite3_errmsg(db));

@@ -163,6 +163,7 @@ struct BudgetRow {
   }
 };
 
+// An open hold: settled or released, it is gone, and what it came to stands in its entry.
 struct HoldRow {
   static constexpr const char* kTable = "p_hold";
   std::string hold;
@@ -170,15 +171,11 @@ struct HoldRow {
   std::string budget_key;
   std::string unit;
   std::int64_t amount = 0;
-  std::int64_t settled = 0;
-  std::int64_t open = 1;
-  std::int64_t flagged = 0;
   static constexpr std::string HoldRow::*kKey = &HoldRow::hold;
   template <typename Self, typename Visit>
   static void Fields(Self& r, Visit visit) {
     visit("hold", r.hold), visit("call", r.call), visit("budget_key", r.budget_key);
-    visit("unit", r.unit), visit("amount", r.amount), visit("settled", r.settled);
-    visit("open", r.open), visit("flagged", r.flagged);
+    visit("unit", r.unit), visit("amount", r.amount);
   }
 };
 

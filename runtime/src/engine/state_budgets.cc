@@ -30,12 +30,10 @@ core::Status State::ApplyBudget(const audit::EntryView& entry) {
     return core::OkStatus();
   }
   budget.held -= hold.amount;
-  hold.open = 0;
+  holds_.Erase(id);
   if (entry.kind == "budget.settled") {
     budget.settled += amount;
-    hold.settled = amount;
     NoteMoney(entry, calls_.Edit(call));
-    hold.flagged = entry.body.Bool("flagged").value_or(false) ? 1 : 0;
   }
   CallHoldsRow& open = call_holds_.Edit(call);
   open.holds = WithoutWord(open.holds, id);

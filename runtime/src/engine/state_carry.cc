@@ -129,7 +129,7 @@ core::Status State::MayClose(sqlite3* db) {
            phase(policies::ApprovalPhase::kGranted) +
            ") AND call IN (SELECT call FROM p_call WHERE state = " + call(CallState::kParked) + ")",
        "approvals are open", "decide on them"},
-      {"p_hold WHERE open = 1", "holds on budgets are open", "end their calls"},
+      {"p_hold", "holds on budgets are open", "end their calls"},
   };
   std::string found;
   for (const Open& open : all) {
