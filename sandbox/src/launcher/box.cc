@@ -175,6 +175,7 @@ bool Box::has_quota() const {
 }
 
 std::string Box::OverQuotas(CountBudget& counting) const {
+  if (!counting.Allows(MonotonicMicros())) return "";
   for (const WritableFolder& folder : folders) {
     if (folder.quota.bytes == 0) continue;
     std::string line = OverQuota(folder.fd.get(), folder.path, folder.quota, counting);

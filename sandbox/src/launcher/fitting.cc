@@ -18,7 +18,7 @@ Fd HostRoot() { return Fd(::open("/", O_PATH | O_DIRECTORY | O_CLOEXEC)); }
 
 // Invalid with `fitting.problem`. A writable folder goes to `fitting.folders` too.
 Fd OpenMount(int root, const BoxSpec& spec, const Mount& mount, bool namespaces, struct stat& info,
-             CountBudget& counting, Fitting& fitting) {
+             Fitting& fitting) {
   Fd path = OpenPath(root, mount.host_path);
   if (!path.valid() || ::fstat(path.get(), &info) != 0) {
     fitting.problem = "mount `" + mount.host_path + "`: " + std::strerror(errno);
@@ -33,15 +33,21 @@ Fd OpenMount(int root, const BoxSpec& spec, const Mount& mount, bool namespaces,
     return Fd();
   }
   if (!CheckSteering(folder, mount, spec, namespaces, fitting.problem)) return Fd();
-  if (mount.quota.bytes > 0) {
-    fitting.problem = OverQuota(folder.fd.get(), mount.host_path, mount.quota, counting);
-    if (!fitting.problem.empty()) {
-      fitting.problem += "; make room there, or raise the mount's quota";
-      return Fd();
-    }
-  }
   fitting.folders.push_back(std::move(folder));
   return path;
+}
+
+// What may not be counted now is counted while the program runs.
+bool WithinQuotas(CountBudget& counting, Fitting& fitting) {
+  if (!counting.Allows(MonotonicMicros())) return true;
+  for (const WritableFolder& folder : fitting.folders) {
+    if (folder.quota.bytes == 0) continue;
+    fitting.problem = OverQuota(folder.fd.get(), folder.path, folder.quota, counting);
+    if (fitting.problem.empty()) continue;
+    fitting.problem += "; make room there, or raise the mount's quota";
+    return false;
+  }
+  return true;
 }
 
 // Whether a plain user could use what is at `path`. File capabilities follow the fs ids
@@ -68,7 +74,7 @@ bool Fitter::OpenIdMapped(const BoxSpec& spec, Fitting& fitting) {
   bool mapped = ground_.privileged && ground_.idmap;
   for (const Mount& mount : spec.mounts) {
     struct stat info {};
-    const Fd path = OpenMount(root.get(), spec, mount, true, info, counting_, fitting);
+    const Fd path = OpenMount(root.get(), spec, mount, true, info, fitting);
     if (!path.valid()) return false;
     if (!mapped) continue;
     const int map = id_maps_.Get(info.st_uid, info.st_gid);
@@ -76,7 +82,7 @@ bool Fitter::OpenIdMapped(const BoxSpec& spec, Fitting& fitting) {
     mapped = tree.valid();
     fitting.mounts.push_back(std::move(tree));
   }
-  return mapped;
+  return WithinQuotas(counting_, fitting) && mapped;
 }
 
 Fitting Fitter::WithNamespaces(const RunRequest& request, const Shape& usual) {
@@ -114,7 +120,7 @@ Fitting Fitter::Without(const RunRequest& request, uid_t own_user) const {
   const Fd root = HostRoot();
   for (const Mount& mount : spec.mounts) {
     struct stat info {};
-    Fd path = OpenMount(root.get(), spec, mount, false, info, counting_, fitting);
+    Fd path = OpenMount(root.get(), spec, mount, false, info, fitting);
     if (path.valid() && mount.host_path != mount.box_path) {
       fitting.problem = "mount `" + mount.host_path + "` cannot appear as `" + mount.box_path +
                         "` at landlock-only: give both the same path, or demand full-nocgroup";
@@ -126,6 +132,7 @@ Fitting Fitter::Without(const RunRequest& request, uid_t own_user) const {
     }
     fitting.mounts.push_back(std::move(path));
   }
+  if (!WithinQuotas(counting_, fitting)) return fitting;
   if (!ground_.cgroups) {
     const uid_t uid = go.uid == kKeepUid ? ::geteuid() : go.uid;
     go.tasks_max = spec.limits.pids + (uid == own_user ? 0 : TasksOf(uid));

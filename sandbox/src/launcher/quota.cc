@@ -87,7 +87,6 @@ FolderUse CountFolder(int folder, const Quota& quota, std::string& problem) {
 
 std::string OverQuota(int folder, const std::string& path, const Quota& quota,
                       CountBudget& budget) {
-  if (!budget.Allows(MonotonicMicros())) return "";
   const std::int64_t before = CpuMicros();
   std::string problem;
   const FolderUse use = CountFolder(folder, quota, problem);

@@ -17,7 +17,8 @@ struct FolderUse {
 
 // Counting takes the launcher's only thread. All of it together gets a twentieth of its time, and
 // after a pause a tenth of a second at once. `now` is of the monotonic clock, `taken` of the
-// processor, so that a busy machine changes nothing.
+// processor, so that a busy machine changes nothing. Asked once for all folders of a box: what is
+// counted in part leaves its last folders to whoever fills them.
 class CountBudget {
  public:
   std::int64_t free_at_us() const { return free_at_us_; }
@@ -39,8 +40,8 @@ class CountBudget {
 inline constexpr int kQuotaDepthMax = 64;
 FolderUse CountFolder(int folder, const Quota& quota, std::string& problem);
 
-// One line when the folder holds more than it may; empty otherwise, and when `budget` allows no
-// count now.
+// One line when the folder holds more than it may; empty otherwise. What it takes is spent from
+// `budget`; whoever has several folders to count asks Allows() once, before the first of them.
 std::string OverQuota(int folder, const std::string& path, const Quota& quota, CountBudget& budget);
 
 }  // namespace interlock::sandbox
