@@ -19,6 +19,16 @@ core::Status CannotWrite(const std::string& path) {
   return core::Unavailable("cannot write `" + path + "`");
 }
 
+// False with errno; EEXIST: the name is taken, and may not be.
+bool Rename(const std::string& from, const std::string& to, IfThere there) {
+  const unsigned how = there == IfThere::kRefuse ? RENAME_NOREPLACE : 0;
+  if (::renameat2(AT_FDCWD, from.c_str(), AT_FDCWD, to.c_str(), how) == 0) return true;
+  // Not every file system knows the flag (NFS does not); a second name is refused just as well.
+  if (errno != EINVAL || how == 0 || ::link(from.c_str(), to.c_str()) != 0) return false;
+  ::unlink(from.c_str());
+  return true;
+}
+
 }  // namespace
 
 OutputFile::OutputFile(std::string path, std::string beside, int file, IfThere there)
@@ -66,12 +76,11 @@ core::Status OutputFile::Append(std::string_view bytes) {
 }
 
 core::Status OutputFile::Keep() {
-  const bool closed = ::close(std::exchange(file_, -1)) == 0;
+  // Else a power cut may leave the new name with nothing behind it.
+  const bool synced = beside_.empty() || ::fsync(file_) == 0;
+  const bool closed = ::close(std::exchange(file_, -1)) == 0 && synced;
   if (beside_.empty()) return closed ? core::OkStatus() : CannotWrite(path_);
-  const unsigned how = there_ == IfThere::kRefuse ? RENAME_NOREPLACE : 0;
-  if (closed && ::renameat2(AT_FDCWD, beside_.c_str(), AT_FDCWD, path_.c_str(), how) == 0) {
-    return core::OkStatus();
-  }
+  if (closed && Rename(beside_, path_, there_)) return core::OkStatus();
   const bool taken = closed && errno == EEXIST;
   ::unlink(beside_.c_str());
   return taken ? IsThere(path_) : CannotWrite(path_);
