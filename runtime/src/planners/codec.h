@@ -11,6 +11,7 @@
 #include "core/status.h"
 #include "runtime/planner.h"
 #include "runtime/planners.h"
+#include "tools/event_stream.h"
 
 namespace interlock::runtime {
 
@@ -27,11 +28,7 @@ struct WireRequest {
   std::string body;
 };
 
-// One event of a stream (WHATWG HTML §9.2): its `event` field, empty when there was none, and data.
-struct StreamEvent {
-  std::string name;
-  std::string data;
-};
+using tools::StreamEvent;
 
 // Folds the events of one streamed reply into the body that the dialect would have sent in one
 // piece, so that one reader judges both. One per reply.

@@ -8,7 +8,6 @@
 
 #include "codec.h"
 #include "core/status.h"
-#include "sse.h"
 
 namespace interlock::runtime {
 
@@ -27,7 +26,8 @@ class StreamReader {
   bool told() const { return told_; }  // whether on_text was called
 
  private:
-  EventStreamParser parser_;
+  // A line, and an event's data, hold no more than a whole reply may.
+  tools::EventStreamParser parser_{kPlanBytesMax};
   std::unique_ptr<StreamFold> fold_;
   std::function<void(const TextDelta&)> on_text_;
   core::Status status_;

@@ -1,13 +1,15 @@
-#include "sse.h"
+#include "tools/event_stream.h"
 
 #include <gmock/gmock.h>
 
-namespace interlock::runtime {
+namespace interlock::tools {
 namespace {
+
+constexpr std::size_t kBytesMax = 4 << 20;
 
 // "name=data" of each event, fed in pieces.
 std::vector<std::string> EventsOf(std::string_view bytes, std::size_t piece) {
-  EventStreamParser parser;
+  EventStreamParser parser(kBytesMax);
   std::vector<StreamEvent> events;
   for (std::size_t at = 0; at < bytes.size(); at += piece) {
     EXPECT_TRUE(parser.Feed(bytes.substr(at, piece), events).ok());
@@ -44,12 +46,12 @@ TEST(EventStream, TakesAnyBytes) {
 }
 
 TEST(EventStream, RefusesALineAndAnEventWithoutEnd) {
-  EventStreamParser line;
+  EventStreamParser line(kBytesMax);
   std::vector<StreamEvent> events;
-  EXPECT_TRUE(line.Feed(std::string(kStreamEventBytesMax, 'x'), events).ok());
+  EXPECT_TRUE(line.Feed(std::string(kBytesMax, 'x'), events).ok());
   EXPECT_EQ(line.Feed("x", events).code(), core::StatusCode::kResourceExhausted);
 
-  EventStreamParser event;
+  EventStreamParser event(kBytesMax);
   const std::string data = "data: " + std::string(1 << 20, 'x') + "\n";
   core::Status status;
   int fed = 0;
@@ -63,4 +65,4 @@ TEST(EventStream, RefusesALineAndAnEventWithoutEnd) {
 }
 
 }  // namespace
-}  // namespace interlock::runtime
+}  // namespace interlock::tools

@@ -1,18 +1,18 @@
-#include "sse.h"
+#include "tools/event_stream.h"
 
 #include <utility>
 
-namespace interlock::runtime {
+namespace interlock::tools {
 namespace {
 
 constexpr std::string_view kByteOrderMark = "\xEF\xBB\xBF";
 
-core::Status TooLong() {
-  return core::ResourceExhausted("an event of the model's stream is larger than " +
-                                 std::to_string(kStreamEventBytesMax) + " bytes");
-}
-
 }  // namespace
+
+core::Status EventStreamParser::TooLong() const {
+  return core::ResourceExhausted("an event of the stream is larger than " +
+                                 std::to_string(bytes_max_) + " bytes");
+}
 
 core::Status EventStreamParser::Feed(std::string_view bytes, std::vector<StreamEvent>& events) {
   while (!bytes.empty()) {
@@ -22,7 +22,7 @@ core::Status EventStreamParser::Feed(std::string_view bytes, std::vector<StreamE
     }
     const std::size_t end = bytes.find_first_of("\r\n");
     const std::string_view piece = bytes.substr(0, end);
-    if (line_.size() + piece.size() > kStreamEventBytesMax) return TooLong();
+    if (line_.size() + piece.size() > bytes_max_) return TooLong();
     line_ += piece;
     if (end == std::string_view::npos) return core::OkStatus();
     after_return_ = bytes[end] == '\r';
@@ -53,10 +53,10 @@ core::Status EventStreamParser::EndLine(std::vector<StreamEvent>& events) {
 core::Status EventStreamParser::Field(std::string_view name, std::string_view value) {
   if (name == "event") event_.name = std::string(value);
   if (name != "data") return core::OkStatus();
-  if (event_.data.size() + value.size() + 1 > kStreamEventBytesMax) return TooLong();
+  if (event_.data.size() + value.size() + 1 > bytes_max_) return TooLong();
   if (std::exchange(has_data_, true)) event_.data += '\n';
   event_.data += value;
   return core::OkStatus();
 }
 
-}  // namespace interlock::runtime
+}  // namespace interlock::tools
