@@ -90,7 +90,7 @@ TEST_F(McpTest, ListsInPages) {
 TEST_F(McpTest, AnswersPingsRefusesWishesAndHearsNoNews) {
   Open();
   EXPECT_EQ(Feed("\n \r\n"
-                 R"({"jsonrpc":"2.0","method":"notifications/tools/list_changed"})"
+                 R"({"jsonrpc":"2.0","method":"notifications/message","params":{}})"
                  "\n"
                  R"({"id":"p","jsonrpc":"2.0","method":"ping"})"
                  "\n"
@@ -101,6 +101,42 @@ TEST_F(McpTest, AnswersPingsRefusesWishesAndHearsNoNews) {
                    "\n"
                    R"({"error":{"code":-32601,"message":"not offered"},"id":9,"jsonrpc":"2.0"})"
                    "\n");
+}
+
+TEST_F(McpTest, AListThatChangedIsAskedForAndPinnedAnew) {
+  Open();
+  EXPECT_FALSE(dialogue_.stale());
+  EXPECT_EQ(Feed(R"({"jsonrpc":"2.0","method":"notifications/tools/list_changed"})"
+                 "\n"),
+            "ok");
+  ASSERT_TRUE(dialogue_.idle());
+  EXPECT_TRUE(dialogue_.stale());
+  EXPECT_EQ(dialogue_.Relist(), R"({"id":3,"jsonrpc":"2.0","method":"tools/list","params":{}})"
+                                "\n");
+  EXPECT_FALSE(dialogue_.stale());
+  EXPECT_FALSE(dialogue_.ready());
+  std::string same(kTools);
+  same.replace(same.find("\"id\":2"), 6, "\"id\":3");
+  EXPECT_EQ(Feed(same), "ok");
+  ASSERT_TRUE(dialogue_.idle());
+  (void)dialogue_.Relist();
+  EXPECT_EQ(Feed(R"({"id":4,"jsonrpc":"2.0","result":{"tools":[{"name":"add"}]}})"
+                 "\n"),
+            "the server's tool `add` is not as it was pinned");
+}
+
+TEST_F(McpTest, CountsTheValuesOfALineBeforeItMakesThem) {
+  Open();
+  (void)dialogue_.Call("add", "{}", "c", "k");
+  std::string words(kMcpValuesMax * 2, ',');  // in text they are none
+  words += "\\\",,";
+  EXPECT_EQ(Feed(R"({"id":3,"jsonrpc":"2.0","result":{"content":[{"text":")" + words + "\"}]}}\n"),
+            "ok");
+  ASSERT_TRUE(dialogue_.TakeReply());
+  std::string many = R"({"jsonrpc":"2.0","method":"x","params":[{})";
+  for (std::size_t i = 0; i < kMcpValuesMax / 2; ++i) many += ",{}";
+  EXPECT_EQ(Feed(many + "]}\n"),
+            "stdout holds a line that is no message: a message holds more than 100000 values");
 }
 
 TEST_F(McpTest, AnErrorOfACallIsAReply) {

@@ -23,6 +23,8 @@ using ::testing::HasSubstr;
 using ::testing::StartsWith;
 
 constexpr char kPython[] = "/usr/bin/python3";
+constexpr char kNode[] = "/usr/bin/node";
+constexpr std::chrono::seconds kPatience{120};
 
 Json Pinned() {
   Json tools = Json::array();
@@ -159,11 +161,14 @@ class McpServers : public ::testing::Test {
     }
     return count;
   }
-  // Waits for the end of that many servers of runs.
+  // Waits for the end of that many servers. Fewer would have hung for ever.
   std::vector<SessionEnd> Ends(std::size_t count) {
     std::unique_lock lock(mutex_);
-    changed_.wait(lock, [&] { return ends_.size() >= count; });
-    return ends_;
+    const bool ended = changed_.wait_for(lock, kPatience, [&] { return ends_.size() >= count; });
+    EXPECT_TRUE(ended) << "servers live on";
+    std::vector<SessionEnd> ends = ends_;
+    ends.resize(std::max(count, ends.size()));
+    return ends;
   }
   static std::string Brief(const Outcome& outcome) {
     return std::string(OutcomeKindName(outcome.kind)) + " " + outcome.error_code;
@@ -296,6 +301,18 @@ INSTANTIATE_TEST_SUITE_P(
       return name;
     });
 
+TEST_F(McpServers, OneThatGrowsAToolIsRefusedBeforeItsNextCall) {
+  const Outcome first = Run("grows-a-tool", "count", "r1");
+  ASSERT_EQ(first.kind, OutcomeKind::kOk) << first.error;
+  const Outcome second = Run("grows-a-tool", "count", "r1");
+  EXPECT_EQ(Brief(second), "not_started REFUSED");
+  EXPECT_EQ(second.error, "the MCP server does not list the tools that are pinned");
+  const SessionEnd end = Ends(1)[0];
+  EXPECT_EQ(end.calls, 1);
+  EXPECT_TRUE(end.refused);
+  EXPECT_EQ(end.why, "the server lists tool `nuke`, which is not pinned");
+}
+
 TEST_F(McpServers, OneThatAnswersTwiceIsEnded) {
   const Outcome outcome = Run("answers-twice", "count", "r1");
   // Both replies may come at once, or the second when the first was taken already.
@@ -346,12 +363,13 @@ TEST_F(McpServers, TheIdlestMakesRoomAndBusyOnesDoNot) {
 TEST_F(McpServers, TheFileSystemServerOfTheProtocolsAuthorsWorks) {
   const char* const peers = std::getenv("INTERLOCK_PEERS");
   if (peers == nullptr) GTEST_SKIP() << "set INTERLOCK_PEERS to a folder of ./dev peers";
+  if (::access(kNode, X_OK) != 0) GTEST_SKIP() << "no node in /usr/bin";
   const std::string program =
       std::string(peers) + "/node_modules/@modelcontextprotocol/server-filesystem/dist/index.js";
   if (::access(program.c_str(), R_OK) != 0) GTEST_SKIP() << "no server-filesystem there";
   std::ofstream(folder_ + "/note.txt") << "from outside";
   Manifest manifest = ManifestOf("good", "read_text_file", Effect::kRead);
-  manifest.process->command = {"/usr/bin/node", program, folder_};
+  manifest.process->command = {kNode, program, folder_};
   manifest.process->profile = sandbox::Profile::kNode;
   manifest.process->mounts.push_back({peers, peers, sandbox::Access::kReadOnly});
   manifest.limits.memory_bytes = std::int64_t{1} << 30;
@@ -374,7 +392,9 @@ TEST_F(McpServers, TheEndOfTheExecutorEndsThem) {
   EXPECT_EQ(Run("good", "count", "r1").kind, OutcomeKind::kOk);
   EXPECT_EQ(Running(), 1);
   executor_.reset();
-  while (Running() > 0) std::this_thread::yield();
+  const auto until = std::chrono::steady_clock::now() + kPatience;
+  while (Running() > 0 && std::chrono::steady_clock::now() < until) std::this_thread::yield();
+  EXPECT_EQ(Running(), 0);
 }
 
 }  // namespace

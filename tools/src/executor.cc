@@ -217,7 +217,10 @@ class ExecutorImpl final : public Executor {
                                                    calls->Remove(handle);
                                                    done(std::move(outcome));
                                                  });
-    const auto stop = [servers = servers_, running] { servers->Cancel(running); };
+    // Not their owner: `done` drops this on the servers' own thread, which must not be their end.
+    const auto stop = [weak = std::weak_ptr(servers_), running] {
+      if (const auto servers = weak.lock()) servers->Cancel(running);
+    };
     if (calls_->Started(handle, stop)) stop();
     return handle;
   }

@@ -28,10 +28,22 @@ Draft DraftServerEnded(const tools::SessionEnd& end) {
   return draft;
 }
 
+// What a caller is not told: it may be in a stranger's words. Of a server that took calls, those
+// words may hold what the calls were about, and stand with their outcomes.
+std::string LineFor(const tools::SessionEnd& end) {
+  const bool good = end.why.empty() || (end.calls > 0 && !end.refused);
+  if (good) return "";
+  return "MCP server `" + end.command + "`" + (end.run.empty() ? "" : " of run " + end.run) + ": " +
+         end.why;
+}
+
 }  // namespace
 
 void Hub::HearOfServers() {
   parts.executor->OnSessionEnd([this](tools::SessionEnd end) {
+    const std::string line = LineFor(end);
+    if (!line.empty() && parts.warn) parts.warn(line);
+    if (end.run.empty() || end.remote) return;  // the call's outcome says it all
     Worker& worker = WorkerOf(end.run);
     Spawn(worker, WriteServerEnd(std::move(end)));
   });

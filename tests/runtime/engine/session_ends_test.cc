@@ -10,6 +10,7 @@ namespace interlock::runtime::test {
 namespace {
 
 using ::testing::Contains;
+using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 
 TEST(SessionEnds, ARunThatEndsEndsItsServersAndTheyHaveAnEntry) {
@@ -53,6 +54,33 @@ TEST(SessionEnds, ARunThatEndsEndsItsServersAndTheyHaveAnEntry) {
       EXPECT_THAT(entry.bytes, HasSubstr(R"("level":"full-nocgroup")"));
     }
   }
+}
+
+TEST(SessionEnds, OperatorsHearWhyAServerDidNotServe) {
+  Harness h(AllowAll(), {ReadTool("slow.read")});
+  const auto end = [](std::string run, std::int64_t calls, bool refused, std::string why) {
+    tools::SessionEnd made{.run = std::move(run),
+                           .command = "/srv/x --fast",
+                           .calls = calls,
+                           .refused = refused,
+                           .why = std::move(why),
+                           .box = {}};
+    made.box.kind = sandbox::EndKind::kExit;
+    made.box.level = sandbox::Level::kFull;
+    return made;
+  };
+  h.tools.EndSession(end("", 0, false, "exit status 1: no licence"));
+  h.tools.EndSession(end("r-1", 0, true, "the server lists tool `nuke`, which is not pinned"));
+  h.tools.EndSession(end("r-2", 7, true, "the server lists tool `nuke`, which is not pinned"));
+  h.tools.EndSession(end("r-3", 7, false, "exit status 1: what a call was about"));
+  h.tools.EndSession(end("r-4", 0, false, ""));
+  const std::lock_guard lock(h.warned_mutex);
+  EXPECT_THAT(h.warned,
+              ElementsAre("MCP server `/srv/x --fast`: exit status 1: no licence",
+                          "MCP server `/srv/x --fast` of run r-1: the server lists tool `nuke`, "
+                          "which is not pinned",
+                          "MCP server `/srv/x --fast` of run r-2: the server lists tool `nuke`, "
+                          "which is not pinned"));
 }
 
 }  // namespace

@@ -57,13 +57,15 @@ struct CallSpec {
   std::function<void(sandbox::Output)> on_output = nullptr;
 };
 
-// How a server that served calls of a run ended.
+// How an MCP server ended.
 struct SessionEnd {
-  std::string run;
-  std::string command;  // of the server, one line
+  std::string run;      // empty: it was one call's alone
+  std::string command;  // of the server, one line; of a remote one, where it is
   std::int64_t calls = 0;
   bool by_itself = false;  // nobody had asked it to
-  std::string why;         // one line, for people; empty: its run ended
+  bool refused = false;    // its tools are not the pinned ones
+  bool remote = false;  // reached over HTTP: it had no box, and nothing of it ended but our session
+  std::string why;      // one line, for people, in its words too; empty: nobody needs it any more
   sandbox::BoxResult box;  // without its output
 };
 
@@ -88,7 +90,7 @@ class Executor {
   virtual void Cancel(std::uint64_t handle) = 0;
   // The run has ended: what serves its calls dies. Whoever keeps nothing between calls needs none.
   virtual void EndRun(std::string_view /*run*/) {}
-  // `told` hears of each server of a run that ends (from the sandbox's thread; must not block).
+  // `told` hears of each MCP server that ends (from the sandbox's thread; must not block).
   // Empty: nobody; afterwards the former one is not running and never will.
   virtual void OnSessionEnd(const std::function<void(SessionEnd)>& /*told*/) {}
 };

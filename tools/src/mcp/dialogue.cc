@@ -30,16 +30,17 @@ const std::string* Text(const Json& object, const char* name) {
   return value != nullptr && value->is_string() ? &value->get_ref<const std::string&>() : nullptr;
 }
 
-core::StatusOr<McpReply> ReplyOf(const Json& line) {
+core::StatusOr<McpReply> ReplyOf(Json& line) {
   McpReply reply;
-  const Json* result = Member(line, "result");
+  const auto result = line.find("result");
   const Json* error = Member(line, "error");
-  if ((result == nullptr) == (error == nullptr)) {
+  const bool has_result = result != line.end();
+  if (has_result == (error != nullptr)) {
     return InvalidArgument("a reply needs one of `result` and `error`");
   }
-  if (result != nullptr) {
+  if (has_result) {
     if (!result->is_object()) return InvalidArgument("`result` is not an object");
-    reply.result = *result;
+    reply.result = std::move(*result);
     return reply;
   }
   const Json* code = error->is_object() ? Member(*error, "code") : nullptr;
@@ -55,6 +56,23 @@ core::StatusOr<McpReply> ReplyOf(const Json& line) {
 
 const std::string& NameOf(const Json& tool) {
   return tool.at("name").get_ref<const std::string&>();
+}
+
+// No fewer than the values of a JSON text, without making one of them.
+std::size_t ValuesOf(std::string_view text) {
+  std::size_t values = 1;
+  bool quoted = false;
+  for (std::size_t i = 0; i < text.size(); ++i) {
+    const char c = text[i];
+    if (c == '"') {
+      quoted = !quoted;
+    } else if (quoted) {
+      i += c == '\\' ? 1 : 0;
+    } else if (c == ',' || c == ':' || c == '[' || c == '{') {
+      ++values;
+    }
+  }
+  return values;
 }
 
 // JSON-RPC: a reply to a request of the server.
@@ -90,8 +108,12 @@ std::optional<std::string> McpLines::Next() {
 }
 
 core::StatusOr<McpMessage> ParseMcpMessage(std::string_view line) {
-  INTERLOCK_ASSIGN_OR_RETURN(const Json json, core::ParseJson(line, {.bytes_max = kMcpLineBytesMax,
-                                                                     .depth_max = kMcpDepthMax}));
+  if (ValuesOf(line) > kMcpValuesMax) {
+    return InvalidArgument("a message holds more than " + std::to_string(kMcpValuesMax) +
+                           " values");
+  }
+  INTERLOCK_ASSIGN_OR_RETURN(
+      Json json, core::ParseJson(line, {.bytes_max = kMcpLineBytesMax, .depth_max = kMcpDepthMax}));
   if (!json.is_object()) return InvalidArgument("a line is not an object");
   const std::string* version = Text(json, "jsonrpc");
   if (version == nullptr || *version != "2.0") return InvalidArgument("`jsonrpc` is not \"2.0\"");
@@ -231,7 +253,10 @@ Status McpDialogue::Take(McpMessage message, std::string& send) {
       return core::ResourceExhausted("more than " + std::to_string(kMcpAsidesMax) +
                                      " notifications and requests without a reply");
     }
-    if (message.kind == McpMessage::Kind::kNotification) return core::OkStatus();
+    if (message.kind == McpMessage::Kind::kNotification) {
+      stale_ = stale_ || message.method == "notifications/tools/list_changed";
+      return core::OkStatus();
+    }
     // The server may ask whether we live. It was offered nothing else.
     send += message.method == "ping"
                 ? Answered(message.request_id, "result", Json::object())
@@ -274,9 +299,19 @@ Status McpDialogue::Initialized(const McpReply& reply, std::string& send) {
                            "`, which is not known here");
   }
   send += "{\"jsonrpc\":\"2.0\",\"method\":\"notifications/initialized\"}\n";
-  state_ = State::kListing;
-  send += Request("tools/list", "{}");
+  state_ = State::kIdle;
+  send += Relist();
   return core::OkStatus();
+}
+
+std::string McpDialogue::Relist() {
+  INTERLOCK_CHECK(state_ == State::kIdle);
+  state_ = State::kListing;
+  stale_ = false;  // what it says of a change from now on is of a later list
+  pages_ = 0;
+  listed_bytes_ = 0;
+  listed_ = Json::array();
+  return Request("tools/list", "{}");
 }
 
 Status McpDialogue::Listed(const McpReply& reply, std::string& send) {

@@ -17,7 +17,8 @@ namespace interlock::tools {
 
 inline constexpr std::size_t kMcpLineBytesMax = 4 << 20;
 inline constexpr int kMcpDepthMax = 64;
-inline constexpr int kMcpPagesMax = 16;     // of a list of tools
+inline constexpr std::size_t kMcpValuesMax = 100'000;  // of one line: each is dear in memory
+inline constexpr int kMcpPagesMax = 16;                // of a list of tools
 inline constexpr int kMcpAsidesMax = 4096;  // lines between two replies that answer nothing
 
 // Splits a stream at its newlines.
@@ -73,8 +74,13 @@ class McpDialogue {
   // when its tools are not the pinned ones, kInvalidArgument when it breaks the protocol,
   // kResourceExhausted when it says too much.
   core::Status Feed(std::string_view bytes, std::string& send);
+  // Its tools were the pinned ones, and it is not being asked for them anew.
   bool ready() const { return state_ == State::kIdle || state_ == State::kCalling; }
   bool idle() const { return state_ == State::kIdle; }
+  // It said that its list of tools has changed: ask for it before the next call.
+  bool stale() const { return stale_; }
+  // A line that asks for the list anew. Precondition: idle().
+  std::string Relist();
   // A line that asks for a call. Precondition: idle(). `args_text` is canonical JSON.
   std::string Call(std::string_view tool, std::string_view args_text, std::string_view call_id,
                    std::string_view idempotency_key);
@@ -95,6 +101,7 @@ class McpDialogue {
   State state_ = State::kNew;
   std::int64_t last_id_ = 0;
   int asides_ = 0;
+  bool stale_ = false;
   int pages_ = 0;
   std::size_t listed_bytes_ = 0;
   core::Json listed_ = core::Json::array();

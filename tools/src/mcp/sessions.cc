@@ -226,6 +226,7 @@ void McpSessions::OnOutput(std::uint64_t id, const sandbox::Output& output) {
 }
 
 void McpSessions::TakeStdout(Session& session, std::string_view bytes, After& after) {
+  session.fed += bytes.size();
   std::string answers;
   const core::Status status = session.dialogue.Feed(bytes, answers);
   if (!status.ok()) {
@@ -239,6 +240,15 @@ void McpSessions::TakeStdout(Session& session, std::string_view bytes, After& af
   session.was_ready = session.was_ready || session.dialogue.ready();
   if (const auto reply = session.dialogue.TakeReply()) OnReply(session, *reply, after);
   Pump(session, after);
+}
+
+void McpSessions::TakeRest(Session& session, std::string_view stdout_bytes, After& after) {
+  if (session.ending || stdout_bytes.size() <= session.fed) return;
+  std::string answers;
+  const core::Status status = session.dialogue.Feed(stdout_bytes.substr(session.fed), answers);
+  const auto reply = session.dialogue.TakeReply();
+  if (!status.ok() || !reply || !session.current) return;  // it ended before it answered
+  OnReply(session, *reply, after);
 }
 
 void McpSessions::OnReply(Session& session, const McpReply& reply, After& after) {
@@ -262,6 +272,7 @@ void McpSessions::Pump(Session& session, After& after) {
       if (session.run_ended) Close(session);
       return;
     }
+    if (session.dialogue.stale()) return Send(session, session.dialogue.Relist());
     Asked next = std::move(session.waiting.front());
     session.waiting.pop_front();
     if (next.deadline <= Clock::now()) {
@@ -328,13 +339,16 @@ std::string_view ToldWaiting(std::string_view code) {
 
 void McpSessions::OnBoxEnd(std::uint64_t id, sandbox::BoxResult box) {
   std::unique_ptr<Session> session;
+  After after;
   {
     const std::lock_guard lock(mutex_);
     const auto found = sessions_.find(id);
     if (found == sessions_.end()) return;
     session = std::move(found->second);
     sessions_.erase(found);
+    TakeRest(*session, box.stdout_bytes, after);
   }
+  for (const auto& tell : after) tell();
   box.stdout_bytes.clear();  // the protocol's
   if (session->current) {
     Asked& asked = *session->current;
@@ -348,15 +362,16 @@ void McpSessions::OnBoxEnd(std::uint64_t id, sandbox::BoxResult box) {
                 WhyEnded(box);
   const std::string_view code = session->why_code.empty() ? "SETUP" : session->why_code;
   for (const Asked& asked : session->waiting) asked.done(NotStarted(code, ToldWaiting(code)));
-  if (session->key.empty()) return;
   box.stderr_bytes.clear();
   const std::lock_guard lock(told_mutex_);
   if (!told_) return;
-  const bool unasked = session->why.empty() && !session->run_ended;
+  const bool ended_by_us = session->run_ended || (session->key.empty() && session->ending);
+  const bool unasked = session->why.empty() && !ended_by_us;
   told_({.run = session->run,
          .command = session->command,
          .calls = session->calls,
          .by_itself = unasked,
+         .refused = session->why_code == "REFUSED",
          .why = unasked ? why : session->why,
          .box = std::move(box)});
 }
@@ -377,7 +392,7 @@ void McpSessions::Expire(Session& session, Time now, After& after) {
       ++it;
       continue;
     }
-    if (!session.was_ready && session.waiting.size() == 1) {
+    if (!session.dialogue.ready() && session.waiting.size() == 1) {  // nor will it be
       return Abandon(session, "the MCP server was not ready in time", "DEADLINE", Outcome());
     }
     after.push_back([done = std::move(it->done), kLate] { done(NotStarted("DEADLINE", kLate)); });

@@ -62,6 +62,7 @@ class McpSessions : public std::enable_shared_from_this<McpSessions> {
     std::shared_ptr<sandbox::InputPipe> input;
     McpDialogue dialogue;
     std::optional<std::uint64_t> box;  // once the launcher has it
+    std::size_t fed = 0;               // bytes of stdout
     std::deque<Asked> waiting;
     std::optional<Asked> current;    // the server is at it
     std::optional<Outcome> verdict;  // of `current`, told when the box has ended
@@ -87,6 +88,8 @@ class McpSessions : public std::enable_shared_from_this<McpSessions> {
   void OnBoxEnd(std::uint64_t id, sandbox::BoxResult box);
   // All with the lock held.
   void TakeStdout(Session& session, std::string_view bytes, After& after);
+  // What the launcher did not tell while it ran. The box is dead: nothing more is asked of it.
+  void TakeRest(Session& session, std::string_view stdout_bytes, After& after);
   void Pump(Session& session, After& after);
   void OnReply(Session& session, const McpReply& reply, After& after);
   void Send(Session& session, const std::string& line);
