@@ -370,7 +370,10 @@ core::StatusOr<Hello> ReadHello(int socket) {
   Reader reader(bytes);
   const bool is_hello = static_cast<MessageKind>(reader.U32()) == MessageKind::kHello;
   std::optional<Hello> hello = is_hello ? DecodeHello(reader) : std::nullopt;
-  if (!hello) return core::Unavailable("the sandbox launcher is of another build");
+  if (!hello) {
+    return core::Unavailable(
+        "the sandbox launcher is of another build; install all programs of one build together");
+  }
   return std::move(*hello);
 }
 }  // namespace

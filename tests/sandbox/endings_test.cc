@@ -116,6 +116,12 @@ TEST_P(Ending, AProgramThatFailsAtALimitEndsByThatLimit) {
     EXPECT_EQ(refused.kind, EndKind::kPids) << Describe(refused);
     EXPECT_EQ(refused.value, 3);
     EXPECT_EQ(refused.detail, "the limit of 8 pids refused a process or thread");
+    pids.argv.emplace_back("hang");
+    pids.limits.wall_ms = 3000;
+    const BoxResult hung = boxes_->Run(pids);
+    EXPECT_EQ(hung.kind, EndKind::kTimeout) << Describe(hung);
+    EXPECT_EQ(hung.detail,
+              "wall limit of 3000 ms; the limit of 8 pids refused a process or thread");
     EXPECT_EQ(boxes_->Run(memory).kind, EndKind::kMemory) << Describe(boxes_->Run(memory));
   }
   BoxSpec disk = boxes_->Hostile({"fail-at-limit", "tmp"});
@@ -196,7 +202,9 @@ TEST_P(Ending, MissingProgramWasNotRun) {
   spec.argv = {"/usr/bin/no-such-program"};
   const BoxResult result = boxes_->Run(spec);
   EXPECT_EQ(result.kind, EndKind::kNotRun) << Describe(result);
-  EXPECT_EQ(result.detail, "exec /usr/bin/no-such-program: No such file or directory");
+  EXPECT_EQ(result.detail,
+            "exec /usr/bin/no-such-program: No such file or directory; a box has /usr and its "
+            "kin and what is mounted, and a script needs its interpreter");
 }
 
 TEST_P(Ending, SymbolicLinkInAMountIsRefused) {

@@ -353,9 +353,10 @@ std::string EatMemory(const Args&) {
     std::memset(at, 1, kStep);
   }
 }
-// Fails as an honest program does when a limit stops it.
+// Fails as an honest program does when a limit stops it, or hangs as another one does.
 std::string FailAtLimit(const Args& args) {
   const std::string what = args[0] == "pids" ? ForkBomb({}) : args[0] == "tmp" ? FillTmp() : "";
+  while (args.size() > 1 && what.starts_with("E")) ::pause();  // as one waits for a thread
   std::exit(what.starts_with("E") ? 3 : 0);
 }
 std::string ChildEatsMemory(const Args&) {

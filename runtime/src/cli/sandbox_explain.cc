@@ -45,7 +45,7 @@ const Hint kHints[] = {
      "`limits.memory_bytes` (--memory-bytes)"},
     {{"No space left on device", "ENOSPC"},
      "/tmp: `limits.tmp_bytes`, `limits.tmp_inodes` (--tmp-bytes, --tmp-inodes)"},
-    {{"File too large", "EFBIG"}, "`limits.file_bytes` (--file-bytes)"},
+    {{"File too large", "File size limit exceeded", "EFBIG"}, "`limits.file_bytes` (--file-bytes)"},
     {{"Too many open files", "EMFILE"}, "a box has 256 descriptors, whatever the manifest says"},
     {{"KeyError: 'HOME'", "HOME not set", "HOME is not set"},
      "the environment is what `env` names, and PATH (--env HOME=/tmp)"},

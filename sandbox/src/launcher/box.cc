@@ -17,6 +17,24 @@
 
 namespace interlock::sandbox {
 
+namespace {
+
+// What an author must know when a program cannot be started.
+std::string WhyNotStarted(std::string_view step, int error) {
+  std::string line = std::string(step) + ": " + std::strerror(error);
+  if (!step.starts_with("exec ")) return line;
+  if (error == ENOENT) {
+    line += "; a box has /usr and its kin and what is mounted, and a script needs its interpreter";
+  } else if (error == EACCES) {
+    line += "; the box's user must be able to read and execute it";
+  } else if (error == ENOEXEC) {
+    line += "; it is neither a program nor a script that begins with #!";
+  }
+  return line;
+}
+
+}  // namespace
+
 bool Stream::Open() {
   int ends[2];
   if (::pipe2(ends, O_CLOEXEC) != 0) return false;
@@ -123,6 +141,10 @@ void Box::Conclude(BoxResult& result, const CgroupUsage& usage) const {
   if (decided_) {
     result.kind = *decided_;
     result.detail = decided_detail_;
+    if (result.kind == EndKind::kTimeout && usage.forks_refused > 0) {  // it may wait for that one
+      result.detail +=
+          "; the limit of " + std::to_string(limits.pids) + " pids refused a process or thread";
+    }
     return;
   }
   if (violation_) {
@@ -132,7 +154,7 @@ void Box::Conclude(BoxResult& result, const CgroupUsage& usage) const {
   }
   if (failed_) {
     result.kind = EndKind::kNotRun;
-    result.detail = std::string(failed_->step) + ": " + std::strerror(failed_->error);
+    result.detail = WhyNotStarted(failed_->step, failed_->error);
     return;
   }
   if (ended_ && WIFEXITED(ended_->wait_status)) {

@@ -53,7 +53,8 @@ INSTANTIATE_TEST_SUITE_P(
         Saying{"RuntimeError: can't start new thread", "--pids"},
         Saying{"terminate called after throwing an instance of 'std::bad_alloc'", "--memory-bytes"},
         Saying{"OSError: [Errno 28] No space left on device", "--tmp-bytes"},
-        Saying{"File too large", "--file-bytes"}));
+        Saying{"File too large", "--file-bytes"},
+        Saying{"line 1: 3 File size limit exceeded seq 10000", "--file-bytes"}));
 
 TEST(SandboxExplain, SaysNothingOfOutputThatPointsNowhere) {
   EXPECT_THAT(ExplainEnding({}, Ended(sandbox::EndKind::kExit, 1, "no such order o-1")), SizeIs(1));
