@@ -404,6 +404,21 @@ TEST_F(RegistryTest, AToolOfAnMcpServerTakesItsSchemasFromThePinnedList) {
   EXPECT_NE((*again)->Find("notes.search")->digest(), tool->digest());
 }
 
+TEST_F(RegistryTest, AnMcpServerMayBeElsewhere) {
+  std::string text = kNotes;
+  const std::string process = "process: {command: [/usr/bin/python3, -I, ./notes.py]}";
+  text.replace(text.find(process), process.size(),
+               "http: {url: 'https://mcp.example/{session.desk}', networks: [10.0.0.0/8]}");
+  Write("notes.yaml", text);
+  Write("notes.json", kNotesTools);
+  const auto registry = Load();
+  ASSERT_TRUE(registry.ok()) << registry.status();
+  const Manifest& manifest = (*registry)->Find("notes.search")->manifest();
+  EXPECT_EQ(manifest.http->method, "POST");
+  EXPECT_THAT(HttpTargets(*manifest.http), ElementsAre("https://mcp.example:443"));
+  EXPECT_EQ(manifest.mcp->tool, "search");
+}
+
 TEST_F(RegistryTest, RefusesMcpToolsThatCannotBe) {
   const auto with = [this](const std::string& from, const std::string& to) {
     std::string text = kNotes;
@@ -420,6 +435,13 @@ TEST_F(RegistryTest, RefusesMcpToolsThatCannotBe) {
   EXPECT_THAT(with("process: {command: [/usr/bin/python3, -I, ./notes.py]}", "builtin: notes"),
               HasSubstr("`mcp` needs `process`"));
   EXPECT_THAT(with("tool: search,", ""), HasSubstr("needs `tool`"));
+  const std::string process = "process: {command: [/usr/bin/python3, -I, ./notes.py]}";
+  const std::string http = "http: {url: 'https://mcp.example/";
+  EXPECT_THAT(with(process, http + "{args.q}'}"), HasSubstr("`url` of an MCP server: "));
+  EXPECT_THAT(with(process, http + "', method: GET}"), HasSubstr("must be one of POST"));
+  EXPECT_THAT(with(process, http + "', send: args}"), HasSubstr("`send` have no meaning"));
+  EXPECT_THAT(with(process, http + "', redirects: ['https://b.example']}"),
+              HasSubstr("`redirects` has no meaning with `mcp`"));
   Write("notes.json", R"([{"name":"search"},{"name":"search"}])");
   EXPECT_THAT(with("tool: search", "tool: search"), HasSubstr("tool `search` is listed twice"));
   Write("notes.json", R"({"tools":"search"})");

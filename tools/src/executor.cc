@@ -8,6 +8,8 @@
 #include "box.h"
 #include "core/check.h"
 #include "http_call.h"
+#include "mcp/box_link.h"
+#include "mcp/http_link.h"
 #include "mcp/sessions.h"
 #include "outcome.h"
 
@@ -76,13 +78,12 @@ std::string_view Mismatch(const core::PermitTerms& terms, const CallSpec& spec, 
 
 class ExecutorImpl final : public Executor {
  public:
-  explicit ExecutorImpl(ExecutorOptions options) : options_(std::move(options)) {
+  explicit ExecutorImpl(ExecutorOptions options)
+      : options_(std::move(options)),
+        servers_(std::make_shared<McpSessions>(options_.sessions_max)) {
     INTERLOCK_CHECK(options_.clock != nullptr);
-    if (options_.launcher == nullptr) return;
-    servers_ = std::make_shared<McpSessions>(*options_.launcher, options_.sessions_max);
   }
   ~ExecutorImpl() override {
-    if (servers_ == nullptr) return;
     servers_->OnSessionEnd(nullptr);
     servers_->EndAll();
   }
@@ -102,11 +103,9 @@ class ExecutorImpl final : public Executor {
   }
 
   void Cancel(std::uint64_t handle) override { calls_->Cancel(handle); }
-  void EndRun(std::string_view run) override {
-    if (servers_ != nullptr) servers_->EndRun(run);
-  }
+  void EndRun(std::string_view run) override { servers_->EndRun(run); }
   void OnSessionEnd(const std::function<void(SessionEnd)>& told) override {
-    if (servers_ != nullptr) servers_->OnSessionEnd(told);
+    servers_->OnSessionEnd(told);
   }
 
  private:
@@ -159,6 +158,7 @@ class ExecutorImpl final : public Executor {
       done(NotStarted("REFUSED", "http tools are refused: there is no fetcher"));
       return 0;
     }
+    if (spec.tool->manifest().mcp) return RunRemote(spec, wall_ms, done);
     auto call = MakeHttpCall(spec, wall_ms);
     if (!call.ok()) {
       done(NotStarted("REFUSED", core::Message(call.status())));
@@ -195,7 +195,12 @@ class ExecutorImpl final : public Executor {
       done(NotStarted("REFUSED", core::Message(artifacts.status())));
       return 0;
     }
-    if (spec.tool->manifest().mcp) return RunMcp(std::move(spec), *std::move(box), wall_ms, done);
+    if (spec.tool->manifest().mcp) {
+      const auto make = [launcher = options_.launcher, &box] {
+        return McpBoxLink::Make(*launcher, *std::move(box));
+      };
+      return RunMcp(std::move(spec), make, wall_ms, done);
+    }
     if (*artifacts) done = Collecting(**std::move(artifacts), std::move(done));
     const std::uint64_t handle = calls_->Add();
     const std::uint64_t running = options_.launcher->Run(
@@ -209,10 +214,22 @@ class ExecutorImpl final : public Executor {
     return handle;
   }
 
-  std::uint64_t RunMcp(CallSpec spec, sandbox::BoxSpec box, std::int64_t wall_ms,
+  std::uint64_t RunRemote(const CallSpec& spec, std::int64_t wall_ms, const Done& done) {
+    auto request = MakeMcpRequest(spec);
+    if (!request.ok()) {
+      done(NotStarted("REFUSED", core::Message(request.status())));
+      return 0;
+    }
+    const auto make = [this, &request]() -> core::StatusOr<std::shared_ptr<McpLink>> {
+      return std::make_shared<McpHttpLink>(*options_.fetcher, *std::move(request));
+    };
+    return RunMcp(spec, make, wall_ms, done);
+  }
+
+  std::uint64_t RunMcp(CallSpec spec, const McpSessions::MakeLink& make, std::int64_t wall_ms,
                        const Done& done) {
     const std::uint64_t handle = calls_->Add();
-    const std::uint64_t running = servers_->Call(std::move(spec), std::move(box), wall_ms,
+    const std::uint64_t running = servers_->Call(std::move(spec), make, wall_ms,
                                                  [calls = calls_, handle, done](Outcome outcome) {
                                                    calls->Remove(handle);
                                                    done(std::move(outcome));
@@ -246,7 +263,7 @@ class ExecutorImpl final : public Executor {
 
   const ExecutorOptions options_;
   std::shared_ptr<ArtifactCollector> collector_ = std::make_shared<ArtifactCollector>();
-  std::shared_ptr<McpSessions> servers_;  // without a launcher none
+  const std::shared_ptr<McpSessions> servers_;
   std::shared_ptr<RunningCalls> calls_ = std::make_shared<RunningCalls>();
 };
 

@@ -103,17 +103,18 @@ Outcome Failed(const Tool& tool, const Followed& followed) {
 
 }  // namespace
 
-core::StatusOr<HttpCall> MakeHttpCall(const CallSpec& call, std::int64_t wall_ms_max) {
+namespace {
+
+core::StatusOr<FetchRequest> BaseRequest(const CallSpec& call, std::int64_t timeout_ms) {
   const Manifest& manifest = call.tool->manifest();
   const HttpSpec& http = *manifest.http;
   const Json scope = {
       {"args", call.args.value}, {"session", call.session}, {"call", {{"id", call.call_id}}}};
-  HttpCall made;
-  FetchRequest& request = made.request;
+  FetchRequest request;
   INTERLOCK_ASSIGN_OR_RETURN(request.url, FillUrl(http.url, scope));
   INTERLOCK_ASSIGN_OR_RETURN(request.addresses, PolicyOf(http, http.url));
   request.method = http.method;
-  request.timeout_ms = std::min(manifest.limits.wall_ms, wall_ms_max);
+  request.timeout_ms = timeout_ms;
   request.connect_timeout_ms = std::min(request.connect_timeout_ms, request.timeout_ms);
   request.body_bytes_max = static_cast<std::size_t>(manifest.limits.stdout_bytes);
   request.decompress = true;
@@ -122,6 +123,18 @@ core::StatusOr<HttpCall> MakeHttpCall(const CallSpec& call, std::int64_t wall_ms
     INTERLOCK_ASSIGN_OR_RETURN(std::string value, ReadHeader(name, path));
     request.headers.emplace_back(name, std::move(value));
   }
+  return request;
+}
+
+}  // namespace
+
+core::StatusOr<HttpCall> MakeHttpCall(const CallSpec& call, std::int64_t wall_ms_max) {
+  const Manifest& manifest = call.tool->manifest();
+  const HttpSpec& http = *manifest.http;
+  HttpCall made;
+  FetchRequest& request = made.request;
+  INTERLOCK_ASSIGN_OR_RETURN(request,
+                             BaseRequest(call, std::min(manifest.limits.wall_ms, wall_ms_max)));
   request.headers.emplace_back("Accept", "application/json");
   request.headers.emplace_back("Idempotency-Key", call.idempotency_key);
   if (http.sends_args) {
@@ -133,6 +146,13 @@ core::StatusOr<HttpCall> MakeHttpCall(const CallSpec& call, std::int64_t wall_ms
     made.origins.push_back(target.Origin());
   }
   return made;
+}
+
+core::StatusOr<FetchRequest> MakeMcpRequest(const CallSpec& call) {
+  INTERLOCK_ASSIGN_OR_RETURN(FetchRequest request,
+                             BaseRequest(call, call.tool->manifest().limits.wall_ms));
+  INTERLOCK_RETURN_IF_ERROR(Url::Parse(request.url).status());
+  return request;
 }
 
 Outcome OutcomeOfHttp(const Tool& tool, Followed followed) {

@@ -54,8 +54,9 @@ Status CheckHeaders(const HttpSpec& http) {
     for (const auto& [name, value] : *list) {
       std::string lower = name;
       for (char& c : lower) c = c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c;
-      for (const char* ours : {"host", "content-length", "transfer-encoding", "connection",
-                               "accept-encoding", "idempotency-key", "expect", "upgrade"}) {
+      for (const char* ours :
+           {"host", "content-length", "transfer-encoding", "connection", "accept-encoding",
+            "idempotency-key", "expect", "upgrade", "mcp-session-id", "mcp-protocol-version"}) {
         if (lower == ours) return InvalidArgument("header `" + name + "` is set by us");
       }
       if (!names.insert(lower).second) {

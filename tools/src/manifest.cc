@@ -264,7 +264,12 @@ class Reader {
     if (node == nullptr) return;
     YamlFields fields(*node, source_.file, "http");
     HttpSpec http;
-    http.method = fields.OneOf("method", {"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"}, "GET");
+    if (manifest_.mcp) {  // the protocol's
+      http.method = fields.OneOf("method", {"POST"}, "POST");
+    } else {
+      http.method =
+          fields.OneOf("method", {"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"}, "GET");
+    }
     http.url = Expanded(fields.Text("url"), fields.LineOf("url"));
     for (const auto& [name, value] : fields.PairsOr("headers")) {
       http.headers.emplace_back(name, Expanded(value, fields.LineOf("headers")));

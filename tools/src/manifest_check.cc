@@ -241,10 +241,28 @@ Status CheckConnect(const ProcessSpec& process) {
   return core::OkStatus();
 }
 
+// One place for all calls of a run.
+Status CheckMcpPlace(const HttpSpec& http) {
+  if (!http.redirects.empty()) {
+    return InvalidArgument("`redirects` has no meaning with `mcp`: a session is at one place");
+  }
+  if (http.sends_args || http.method != "POST") {
+    return InvalidArgument("`method` and `send` have no meaning with `mcp`");
+  }
+  auto url = core::Template::Parse(http.url, {"session"});
+  if (url.ok()) return core::OkStatus();
+  return InvalidArgument("`url` of an MCP server: " + std::string(core::Message(url.status())));
+}
+
 Status CheckMcp(const Manifest& manifest) {
   const McpSpec& mcp = *manifest.mcp;
-  if (!manifest.process) return InvalidArgument("`mcp` needs `process`, its server's command");
-  if (manifest.process->artifacts) {
+  if (!manifest.process && !manifest.http) {
+    return InvalidArgument("`mcp` needs `process`, its server's command, or `http`, where it is");
+  }
+  if (manifest.http) {
+    INTERLOCK_RETURN_IF_ERROR(CheckMcpPlace(*manifest.http));
+  }
+  if (manifest.process && manifest.process->artifacts) {
     return InvalidArgument("`artifacts` has no meaning with `mcp`: its server outlives the call");
   }
   INTERLOCK_ASSIGN_OR_RETURN(const Json sorted, McpToolList(mcp.pinned));

@@ -78,12 +78,12 @@ struct ProcessSpec {
   std::optional<ArtifactSpec> artifacts;
 };
 
-// The process is an MCP server (Model Context Protocol, revisions 2024-11-05 to 2025-11-25, stdio)
-// and this is one of its tools. One server in one box serves all such calls of a run.
+// The process, or what answers at `http`, is an MCP server (Model Context Protocol, 2024-11-05 to
+// 2025-11-25) and this is one of its tools. One box or session serves all such calls of a run.
 struct McpSpec {
   std::string tool;                   // its name at the server
   core::Json pinned;                  // the array `tools` that the server must list, sorted by name
-  std::int64_t session_ms = 600'000;  // the server's life; a later call begins another
+  std::int64_t session_ms = 600'000;  // the session's life; a later call begins another
 };
 
 // A request to one place that the manifest names; no part of the place comes from arguments.
@@ -122,7 +122,7 @@ struct Manifest {
   // Exactly one of process, http, builtin.
   std::optional<ProcessSpec> process;
   std::optional<HttpSpec> http;
-  std::optional<McpSpec> mcp;  // beside `process`
+  std::optional<McpSpec> mcp;  // beside `process` or `http`
   std::string builtin;         // name of a compiled-in builtin
   std::string source;          // "tools/refund.yaml:1", for messages; not part of the digest
 };

@@ -14,9 +14,8 @@ using core::InvalidArgument;
 using core::Json;
 using core::Status;
 
-constexpr std::string_view kRevision = "2025-11-25";
 constexpr std::array<std::string_view, 4> kRevisions = {"2024-11-05", "2025-03-26", "2025-06-18",
-                                                        kRevision};
+                                                        kMcpRevision};
 constexpr std::int64_t kMethodNotFound = -32601;
 constexpr std::size_t kMcpToolsMax = 1024;
 
@@ -202,7 +201,7 @@ std::string McpDialogue::Begin() {
   return Request("initialize",
                  core::CanonicalJson({{"capabilities", Json::object()},
                                       {"clientInfo", {{"name", "interlock"}, {"version", "1"}}},
-                                      {"protocolVersion", kRevision}}));
+                                      {"protocolVersion", kMcpRevision}}));
 }
 
 std::string McpDialogue::Call(std::string_view tool, std::string_view args_text,
@@ -245,6 +244,17 @@ Status McpDialogue::Feed(std::string_view bytes, std::string& send) {
     }
   }
   return core::OkStatus();
+}
+
+core::StatusOr<bool> McpDialogue::FeedMessage(std::string_view text, std::string& send) {
+  auto message = ParseMcpMessage(text);
+  if (!message.ok()) {
+    return InvalidArgument("its answer is no message: " +
+                           OneLine(core::Message(message.status()), 200));
+  }
+  const bool is_reply = message->kind == McpMessage::Kind::kReply;
+  INTERLOCK_RETURN_IF_ERROR(Take(*std::move(message), send));
+  return is_reply;
 }
 
 Status McpDialogue::Take(McpMessage message, std::string& send) {
@@ -298,6 +308,7 @@ Status McpDialogue::Initialized(const McpReply& reply, std::string& send) {
     return InvalidArgument("the server speaks revision `" + OneLine(*revision, 40) +
                            "`, which is not known here");
   }
+  revision_ = *revision;
   send += "{\"jsonrpc\":\"2.0\",\"method\":\"notifications/initialized\"}\n";
   state_ = State::kIdle;
   send += Relist();

@@ -1,6 +1,6 @@
-// What is said with an MCP server over stdio (Model Context Protocol 2025-11-25: basic/lifecycle,
-// basic/transports "stdio", server/tools). Every byte of the server is a stranger's. Pure: no I/O,
-// clock or lock.
+// What is said with an MCP server (Model Context Protocol 2025-11-25: basic/lifecycle,
+// server/tools, basic/transports "stdio" and "streamable HTTP"). Every byte of the server is a
+// stranger's. Pure: no I/O, clock or lock.
 #pragma once
 
 #include <cstddef>
@@ -15,6 +15,7 @@
 
 namespace interlock::tools {
 
+inline constexpr std::string_view kMcpRevision = "2025-11-25";  // that we ask for
 inline constexpr std::size_t kMcpLineBytesMax = 4 << 20;
 inline constexpr int kMcpDepthMax = 64;
 inline constexpr std::size_t kMcpValuesMax = 100'000;  // of one line: each is dear in memory
@@ -74,6 +75,10 @@ class McpDialogue {
   // when its tools are not the pinned ones, kInvalidArgument when it breaks the protocol,
   // kResourceExhausted when it says too much.
   core::Status Feed(std::string_view bytes, std::string& send);
+  // One whole message, as remote servers send them. True: a reply. Errors: as Feed.
+  core::StatusOr<bool> FeedMessage(std::string_view text, std::string& send);
+  // That the server chose; empty until it did.
+  const std::string& revision() const { return revision_; }
   // Its tools were the pinned ones, and it is not being asked for them anew.
   bool ready() const { return state_ == State::kIdle || state_ == State::kCalling; }
   bool idle() const { return state_ == State::kIdle; }
@@ -100,6 +105,7 @@ class McpDialogue {
   McpLines lines_;
   State state_ = State::kNew;
   std::int64_t last_id_ = 0;
+  std::string revision_;
   int asides_ = 0;
   bool stale_ = false;
   int pages_ = 0;

@@ -5,8 +5,10 @@
 
 #include "canonical.h"
 #include "core/digest.h"
+#include "mcp/ends.h"
 #include "outcome.h"
 #include "text.h"
+#include "url.h"
 
 namespace interlock::tools {
 namespace {
@@ -32,7 +34,9 @@ std::string KeyOf(const CallSpec& call) {
        {"session_ms", manifest.mcp->session_ms}});
 }
 
+// Of a remote one, where it is.
 std::string CommandOf(const Manifest& manifest) {
+  if (manifest.http) return HttpTargets(*manifest.http).front();
   std::string line;
   for (const std::string& word : manifest.process->command) {
     line += (line.empty() ? "" : " ") + word;
@@ -42,8 +46,8 @@ std::string CommandOf(const Manifest& manifest) {
 
 }  // namespace
 
-McpSessions::McpSessions(sandbox::Launcher& launcher, int sessions_max)
-    : launcher_(launcher), sessions_max_(static_cast<std::size_t>(std::max(1, sessions_max))) {}
+McpSessions::McpSessions(int sessions_max)
+    : sessions_max_(static_cast<std::size_t>(std::max(1, sessions_max))) {}
 
 McpSessions::~McpSessions() {
   {
@@ -56,12 +60,12 @@ McpSessions::~McpSessions() {
 
 // ---- what the executor asks for
 
-std::uint64_t McpSessions::Call(CallSpec call, sandbox::BoxSpec box, std::int64_t wall_ms,
+std::uint64_t McpSessions::Call(CallSpec call, const MakeLink& make_link, std::int64_t wall_ms,
                                 Done done) {
   const std::string key = call.run.empty() ? "" : KeyOf(call);
   std::uint64_t handle = 0;
   std::string why;
-  std::shared_ptr<sandbox::InputPipe> begun;  // of a server that is to be started
+  std::shared_ptr<McpLink> begun;  // to a server that is to be started
   std::uint64_t id = 0;
   After after;
   {
@@ -69,8 +73,8 @@ std::uint64_t McpSessions::Call(CallSpec call, sandbox::BoxSpec box, std::int64_
     handle = ++last_;
     Session* session = Find(key);
     if (session == nullptr) {
-      session = Open(call, key, why);
-      if (session != nullptr) begun = session->input;
+      session = Open(call, key, make_link, why);
+      if (session != nullptr) begun = session->link;
     } else if (session->waiting.size() >= kMcpWaitingMax) {
       why = "too many calls wait for this MCP server";
     }
@@ -84,12 +88,10 @@ std::uint64_t McpSessions::Call(CallSpec call, sandbox::BoxSpec box, std::int64_
       Pump(*session, after);
       if (!thread_.joinable()) thread_ = std::thread([this] { Watch(); });
     }
+    TakeGone(after);
   }
   changed_.notify_one();
-  if (begun != nullptr) {
-    box.input = std::move(begun);
-    Start(id, std::move(box));
-  }
+  if (begun != nullptr) begun->Start(shared_from_this(), id);
   for (const auto& tell : after) tell();
   return handle;
 }
@@ -101,15 +103,17 @@ void McpSessions::Cancel(std::uint64_t handle) {
     const std::lock_guard lock(mutex_);
     for (auto& [id, session] : sessions_) {
       if (session->current && session->current->handle == handle) {
-        return Abandon(*session, "a call was cancelled", "SETUP",
-                       CancelledCall(*session->current->call.tool));
+        Abandon(*session, "a call was cancelled", "SETUP",
+                CancelledCall(*session->current->call.tool));
+        break;
       }
       const auto waits =
           std::find_if(session->waiting.begin(), session->waiting.end(),
                        [handle](const Asked& asked) { return asked.handle == handle; });
       if (waits == session->waiting.end()) continue;
       if (session->waiting.size() == 1 && !session->was_ready) {
-        return Abandon(*session, std::string(kCancelled), "CANCELLED", Outcome());
+        Abandon(*session, std::string(kCancelled), "CANCELLED", Outcome());
+        break;
       }
       after.push_back([done = std::move(waits->done), kCancelled] {
         done(NotStarted("CANCELLED", kCancelled));
@@ -117,22 +121,30 @@ void McpSessions::Cancel(std::uint64_t handle) {
       session->waiting.erase(waits);
       break;
     }
+    TakeGone(after);
   }
   for (const auto& tell : after) tell();
 }
 
 void McpSessions::EndRun(std::string_view run) {
-  const std::lock_guard lock(mutex_);
-  for (auto& [id, session] : sessions_) {
-    if (session->run == run) EndWhenIdle(*session);
-  }
-  changed_.notify_one();
+  EndThose([run](const Session& session) { return session.run == run; });
 }
 
 void McpSessions::EndAll() {
-  const std::lock_guard lock(mutex_);
-  for (auto& [id, session] : sessions_) EndWhenIdle(*session);
+  EndThose([](const Session&) { return true; });
+}
+
+void McpSessions::EndThose(const std::function<bool(const Session&)>& those) {
+  After after;
+  {
+    const std::lock_guard lock(mutex_);
+    for (auto& [id, session] : sessions_) {
+      if (those(*session)) EndWhenIdle(*session);
+    }
+    TakeGone(after);
+  }
   changed_.notify_one();
+  for (const auto& tell : after) tell();
 }
 
 void McpSessions::OnSessionEnd(std::function<void(SessionEnd)> told) {
@@ -147,7 +159,13 @@ McpSessions::Session* McpSessions::Find(const std::string& key) {
   const auto found = std::find_if(sessions_.begin(), sessions_.end(), [&](const auto& item) {
     return item.second->key == key && !item.second->ending;
   });
-  return found == sessions_.end() ? nullptr : found->second.get();
+  if (found == sessions_.end()) return nullptr;
+  Session& session = *found->second;
+  const bool idle = session.was_ready && !session.current && session.waiting.empty();
+  if (!idle || session.old_at > Clock::now()) return &session;
+  session.why = "it had lived for `session_ms`";
+  Close(session);
+  return nullptr;
 }
 
 bool McpSessions::MakeRoom() {
@@ -167,43 +185,29 @@ bool McpSessions::MakeRoom() {
 }
 
 McpSessions::Session* McpSessions::Open(const CallSpec& call, const std::string& key,
-                                        std::string& why) {
+                                        const MakeLink& make_link, std::string& why) {
   if (!MakeRoom()) {
     why = "all " + std::to_string(sessions_max_) + " MCP servers that may run at once are busy";
     return nullptr;
   }
-  auto input = sandbox::InputPipe::Make();
-  if (!input.ok()) {
-    why = std::string(core::Message(input.status()));
+  auto link = make_link();
+  if (!link.ok()) {
+    why = std::string(core::Message(link.status()));
     return nullptr;
   }
-  auto session = std::make_unique<Session>(call.tool->manifest().mcp->pinned);
+  const Manifest& manifest = call.tool->manifest();
+  auto session = std::make_unique<Session>(manifest.mcp->pinned);
   session->id = ++last_;
   session->key = key;
   session->run = call.run;
-  session->command = CommandOf(call.tool->manifest());
-  session->input = *std::move(input);
+  session->command = CommandOf(manifest);
+  session->link = *std::move(link);
   session->used = Clock::now();
+  session->old_at = session->used + std::chrono::milliseconds(manifest.mcp->session_ms);
   Session& opened = *session;
   sessions_.emplace(opened.id, std::move(session));
   Send(opened, opened.dialogue.Begin());
   return &opened;
-}
-
-// Not under the lock: a launcher may answer from within.
-void McpSessions::Start(std::uint64_t id, sandbox::BoxSpec box) {
-  box.on_output = [self = shared_from_this(), id](const sandbox::Output& output) {
-    self->OnOutput(id, output);
-  };
-  const std::uint64_t handle =
-      launcher_.Run(std::move(box), [self = shared_from_this(), id](sandbox::BoxResult result) {
-        self->OnBoxEnd(id, std::move(result));
-      });
-  const std::lock_guard lock(mutex_);
-  const auto found = sessions_.find(id);
-  if (found == sessions_.end()) return;
-  found->second->box = handle;
-  if (found->second->killed) launcher_.Cancel(handle);
 }
 
 void McpSessions::OnOutput(std::uint64_t id, const sandbox::Output& output) {
@@ -219,22 +223,48 @@ void McpSessions::OnOutput(std::uint64_t id, const sandbox::Output& output) {
     } else if (!session.ending) {
       TakeStdout(session, output.bytes, after);
     }
+    TakeGone(after);
   }
   changed_.notify_one();
   if (watcher) watcher(output);
   for (const auto& tell : after) tell();
 }
 
+bool McpSessions::OnMessage(std::uint64_t id, std::string_view text) {
+  After after;
+  bool is_reply = false;
+  {
+    const std::lock_guard lock(mutex_);
+    const auto found = sessions_.find(id);
+    if (found == sessions_.end() || found->second->ending) return false;
+    Session& session = *found->second;
+    std::string answers;
+    const core::StatusOr<bool> heard = session.dialogue.FeedMessage(text, answers);
+    is_reply = heard.ok() && *heard;
+    TakeHeard(session, heard.status(), answers, after);
+    TakeGone(after);
+  }
+  changed_.notify_one();
+  for (const auto& tell : after) tell();
+  return is_reply;
+}
+
 void McpSessions::TakeStdout(Session& session, std::string_view bytes, After& after) {
   session.fed += bytes.size();
   std::string answers;
   const core::Status status = session.dialogue.Feed(bytes, answers);
+  TakeHeard(session, status, answers, after);
+}
+
+void McpSessions::TakeHeard(Session& session, const core::Status& status,
+                            const std::string& answers, After& after) {
   if (!status.ok()) {
     const bool refused = status.code() == core::StatusCode::kFailedPrecondition;
     const std::string why(core::Message(status));
     return Abandon(session, why, refused ? "REFUSED" : "SETUP",
                    BadServer("the MCP server broke the protocol: " + why));
   }
+  session.link->Agreed(session.dialogue.revision());
   if (!answers.empty()) Send(session, answers);
   if (session.ending) return;
   session.was_ready = session.was_ready || session.dialogue.ready();
@@ -258,8 +288,9 @@ void McpSessions::OnReply(Session& session, const McpReply& reply, After& after)
     session.verdict = std::move(outcome);
     return Close(session);
   }
-  outcome.in_session = true;
-  outcome.box.level = launcher_.capabilities().level;
+  const std::optional<sandbox::Level> level = session.link->level();
+  outcome.in_session = level.has_value();
+  if (level) outcome.box.level = *level;
   after.push_back(
       [done = std::move(session.current->done), outcome = std::move(outcome)] { done(outcome); });
   session.current.reset();
@@ -290,9 +321,9 @@ void McpSessions::Pump(Session& session, After& after) {
 }
 
 void McpSessions::Send(Session& session, const std::string& line) {
-  const core::Status status = session.input->Write(line);
+  const core::Status status = session.link->Send(line);
   if (status.ok()) return;
-  const std::string why = "the MCP server does not read its input";
+  const std::string why(core::Message(status));
   Abandon(session, why, "SETUP", BadServer(why));
 }
 
@@ -310,7 +341,7 @@ void McpSessions::Abandon(Session& session, std::string why, std::string_view co
 
 void McpSessions::Close(Session& session) {
   session.ending = true;
-  session.input->Close();
+  session.gone = !session.link->Close();
   session.kill_at = Clock::now() + kGrace;
 }
 
@@ -320,24 +351,23 @@ void McpSessions::EndWhenIdle(Session& session) {
 }
 
 void McpSessions::Kill(Session& session) {
-  session.killed = true;
   session.kill_at.reset();
-  if (session.box) launcher_.Cancel(*session.box);
+  session.gone = session.gone || !session.link->Kill();
 }
 
-namespace {
-
-// Who waited is told in our own words: what was not started is not judged as content.
-std::string_view ToldWaiting(std::string_view code) {
-  if (code == "REFUSED") return "the MCP server does not list the tools that are pinned";
-  if (code == "CANCELLED") return "cancelled before the MCP server took it";
-  if (code == "DEADLINE") return "the MCP server was not ready in time";
-  return "the MCP server ended before it took this call";
+void McpSessions::TakeGone(After& after) {
+  for (auto it = sessions_.begin(); it != sessions_.end();) {
+    if (!it->second->gone) {
+      ++it;
+      continue;
+    }
+    const std::shared_ptr<Session> session = std::move(it->second);
+    it = sessions_.erase(it);
+    after.push_back([this, session] { Conclude(*session, {}); });
+  }
 }
 
-}  // namespace
-
-void McpSessions::OnBoxEnd(std::uint64_t id, sandbox::BoxResult box) {
+void McpSessions::OnEnd(std::uint64_t id, McpLinkEnd end) {
   std::unique_ptr<Session> session;
   After after;
   {
@@ -346,34 +376,42 @@ void McpSessions::OnBoxEnd(std::uint64_t id, sandbox::BoxResult box) {
     if (found == sessions_.end()) return;
     session = std::move(found->second);
     sessions_.erase(found);
-    TakeRest(*session, box.stdout_bytes, after);
+    TakeRest(*session, end.box.stdout_bytes, after);
   }
   for (const auto& tell : after) tell();
-  box.stdout_bytes.clear();  // the protocol's
-  if (session->current) {
-    Asked& asked = *session->current;
-    asked.done(OutcomeOfServerEnd(*asked.call.tool, std::move(session->verdict), box));
+  Conclude(*session, std::move(end));
+}
+
+void McpSessions::Conclude(Session& session, McpLinkEnd end) {
+  end.box.stdout_bytes.clear();  // the protocol's
+  if (session.current) {
+    Asked& asked = *session.current;
+    const Tool& tool = *asked.call.tool;
+    asked.done(tool.manifest().http
+                   ? OutcomeOfRemoteEnd(tool, std::move(session.verdict), end)
+                   : OutcomeOfServerEnd(tool, std::move(session.verdict), end.box));
   }
-  const bool ran = box.kind != sandbox::EndKind::kNotRun;
-  const std::string why =
-      !session->why.empty()
-          ? session->why
-          : std::string(ran ? "the MCP server ended" : "the MCP server did not start") +
-                WhyEnded(box);
-  const std::string_view code = session->why_code.empty() ? "SETUP" : session->why_code;
-  for (const Asked& asked : session->waiting) asked.done(NotStarted(code, ToldWaiting(code)));
-  box.stderr_bytes.clear();
+  for (const Asked& asked : session.waiting) {
+    asked.done(OutcomeOfWaiting(*asked.call.tool, session.why_code, end));
+  }
+  TellOperator(session, std::move(end));
+}
+
+void McpSessions::TellOperator(const Session& session, McpLinkEnd end) {
   const std::lock_guard lock(told_mutex_);
   if (!told_) return;
-  const bool ended_by_us = session->run_ended || (session->key.empty() && session->ending);
-  const bool unasked = session->why.empty() && !ended_by_us;
-  told_({.run = session->run,
-         .command = session->command,
-         .calls = session->calls,
-         .by_itself = unasked,
-         .refused = session->why_code == "REFUSED",
-         .why = unasked ? why : session->why,
-         .box = std::move(box)});
+  const bool ended_by_us = session.run_ended || (session.key.empty() && session.ending);
+  const bool unasked = session.why.empty() && !ended_by_us;
+  SessionEnd told{.run = session.run,
+                  .command = session.command,
+                  .calls = session.calls,
+                  .by_itself = unasked,
+                  .refused = session.why_code == "REFUSED",
+                  .remote = !session.link->level(),
+                  .why = unasked ? WhyLinkEnded(end) : session.why,
+                  .box = std::move(end.box)};
+  told.box.stderr_bytes.clear();
+  told_(std::move(told));
 }
 
 // ---- time
@@ -381,7 +419,7 @@ void McpSessions::OnBoxEnd(std::uint64_t id, sandbox::BoxResult box) {
 void McpSessions::Expire(Session& session, Time now, After& after) {
   if (session.kill_at && *session.kill_at <= now) Kill(session);
   if (session.ending) return;
-  (void)session.input->Flush();
+  (void)session.link->Flush();
   if (session.current && session.current->deadline <= now) {
     return Abandon(session, "a call ran into its wall limit", "SETUP",
                    TimedOut("the MCP server did not answer in time"));
@@ -406,7 +444,7 @@ std::optional<McpSessions::Time> McpSessions::NextTime() {
   for (auto& [id, session] : sessions_) {
     if (session->kill_at) at(*session->kill_at);
     if (session->ending) continue;
-    if (!session->input->Flush()) at(Clock::now() + kFlushPause);
+    if (!session->link->Flush()) at(Clock::now() + kFlushPause);
     if (session->current) at(session->current->deadline);
     for (const Asked& asked : session->waiting) at(asked.deadline);
   }
@@ -419,6 +457,7 @@ void McpSessions::Watch() {
     After after;
     const Time now = Clock::now();
     for (auto& [id, session] : sessions_) Expire(*session, now, after);
+    TakeGone(after);
     if (!after.empty()) {
       lock.unlock();
       for (const auto& tell : after) tell();
