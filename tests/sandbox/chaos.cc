@@ -12,12 +12,14 @@
 
 #include <array>
 #include <atomic>
+#include <cerrno>
 #include <chrono>
 #include <cstdio>
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
 #include <random>
+#include <set>
 #include <string>
 #include <thread>
 #include <vector>
@@ -53,24 +55,43 @@ std::size_t LinesOf(const char* path) {
   return count;
 }
 
-std::size_t FoldersLike(const std::string& folder, const std::string& prefix, bool deep) {
+std::set<std::string> FoldersLike(const std::string& folder, const std::string& prefix, bool deep) {
   std::error_code ignored;
-  std::size_t count = 0;
+  std::set<std::string> found;
   for (fs::recursive_directory_iterator
            at(folder, fs::directory_options::skip_permission_denied, ignored),
        end;
        at != end; at.increment(ignored)) {
-    count += at->path().filename().string().starts_with(prefix) ? 1 : 0;
+    if (at->path().filename().string().starts_with(prefix)) found.insert(at->path());
     if (!deep) at.disable_recursion_pending();
   }
-  return count;
+  return found;
+}
+
+// A control group is named after its launcher, `interlock-PID-…`.
+constexpr char kGroups[] = "interlock-";
+bool LauncherLives(const std::string& group) {
+  const std::string name = group.substr(group.rfind('/') + 1);
+  const int launcher = std::atoi(name.c_str() + sizeof kGroups - 1);
+  return launcher > 0 && (::kill(launcher, 0) == 0 || errno == EPERM);
+}
+
+// What is there now and was not before: other daemons of this machine come and go meanwhile.
+std::set<std::string> New(const std::set<std::string>& before, std::set<std::string> now) {
+  std::erase_if(now, [&](const std::string& path) { return before.contains(path); });
+  return now;
+}
+std::size_t GroupsLeft(const std::set<std::string>& before, const std::set<std::string>& now) {
+  std::set<std::string> left = New(before, now);
+  std::erase_if(left, LauncherLives);  // ours are dead
+  return left.size();
 }
 
 struct Counts {
   std::size_t processes = 0;  // ours: by token, launchers, zombies of this process
   std::size_t mounts = 0;
-  std::size_t groups = 0;
-  std::size_t folders = 0;
+  std::set<std::string> groups;
+  std::set<std::string> folders;
   std::size_t descriptors = 0;
 };
 
@@ -78,7 +99,7 @@ Counts Count(const std::string& token, const std::string& launcher) {
   Counts counts;
   counts.processes = ProcessesWith(token).size() + ProcessesWith(launcher).size();
   counts.mounts = LinesOf("/proc/self/mountinfo");
-  counts.groups = FoldersLike("/sys/fs/cgroup", "interlock-", true);
+  counts.groups = FoldersLike("/sys/fs/cgroup", kGroups, true);
   counts.folders = FoldersLike("/tmp", "interlock-box-", false);
   counts.descriptors = static_cast<std::size_t>(
       std::distance(fs::directory_iterator("/proc/self/fd"), fs::directory_iterator()));
@@ -87,7 +108,7 @@ Counts Count(const std::string& token, const std::string& launcher) {
 
 void Print(const char* when, const Counts& counts) {
   std::printf("%-7s processes %zu, mounts %zu, control groups %zu, folders %zu, descriptors %zu\n",
-              when, counts.processes, counts.mounts, counts.groups, counts.folders,
+              when, counts.processes, counts.mounts, counts.groups.size(), counts.folders.size(),
               counts.descriptors);
 }
 
@@ -165,9 +186,10 @@ int OneDaemon(const Plan& plan, const std::string& token, const std::string& sta
   return WIFEXITED(status) ? WEXITSTATUS(status) : 5;
 }
 
-bool Same(const Counts& a, const Counts& b) {
-  return a.processes == b.processes && a.mounts == b.mounts && a.groups == b.groups &&
-         a.folders == b.folders && a.descriptors == b.descriptors;
+bool Same(const Counts& before, const Counts& after) {
+  return after.processes == before.processes && after.mounts == before.mounts &&
+         after.descriptors == before.descriptors && GroupsLeft(before.groups, after.groups) == 0 &&
+         New(before.folders, after.folders).empty();
 }
 
 int Main(Plan plan) {
@@ -199,6 +221,8 @@ int Main(Plan plan) {
     after = Count(token, launcher);
   }
   Print("after", after);
+  std::printf("left    control groups %zu, folders %zu\n", GroupsLeft(before.groups, after.groups),
+              New(before.folders, after.folders).size());
   fs::remove(state, ignored);
   fs::remove(launcher, ignored);
   std::printf("%d calls, %d at once, %d daemon kills; ended:", shared->started.load(), plan.at_once,
