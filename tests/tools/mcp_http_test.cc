@@ -187,6 +187,7 @@ TEST_F(RemoteMcp, OneSessionServesTheCallsOfARunAndEndsWithIt) {
   ASSERT_TRUE(Heard("DELETE"));
   const std::vector<std::string> requests = server_->requests();
   std::vector<std::string> methods;
+  methods.reserve(requests.size());
   for (const std::string& request : requests) methods.push_back(MethodOf(request));
   EXPECT_THAT(methods, ::testing::ElementsAre("initialize", "notifications/initialized",
                                               "tools/list", "tools/call", "tools/call", "DELETE"));
@@ -398,6 +399,7 @@ TEST_F(RemoteMcp, ACallThatIsNotAnsweredRunsIntoItsLimit) {
 
 TEST_F(RemoteMcp, CallsOfARunWaitForEachOther) {
   std::vector<std::future<Outcome>> calls;
+  calls.reserve(8);
   for (int i = 0; i < 8; ++i) calls.push_back(Start(Of(), "r1"));
   for (auto& call : calls) EXPECT_EQ(call.get().kind, OutcomeKind::kOk);
   EXPECT_EQ(Count("initialize"), 1);
