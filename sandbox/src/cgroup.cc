@@ -13,6 +13,7 @@
 #include <cstring>
 #include <filesystem>
 #include <fstream>
+#include <initializer_list>
 #include <sstream>
 
 #include "registry.h"
@@ -247,8 +248,28 @@ bool BoxGroup::Create(const CgroupPlace& place, const std::string& name, std::st
                     MakeFolder(place.cpu, name, cpu_, problem) &&
                     MakeFolder(place.cpuacct, name, cpuacct_, problem) &&
                     MakeFolder(place.kill, name, kill_, problem);
-  if (made) LimitCpu(cpu_, version_, kCpuQuotaUs);
-  return made;
+  if (!made) return false;
+  LimitCpu(cpu_, version_, kCpuQuotaUs);
+  LookUp();
+  return true;
+}
+
+// The kernel makes a file of a new group when somebody looks it up first: here nobody waits for it,
+// in a call somebody does.
+void BoxGroup::LookUp() const {
+  const auto each = [](const std::string& folder, std::initializer_list<const char*> names) {
+    for (const char* name : names) (void)::access((folder + name).c_str(), F_OK);
+  };
+  each(pids_, {"/pids.max", "/pids.events"});
+  if (version_ == 2) {
+    each(memory_, {"/memory.max", "/memory.swap.max", "/memory.oom.group", "/memory.peak",
+                   "/memory.events"});
+    each(cpu_, {"/cpu.stat"});
+  } else {
+    each(memory_, {"/memory.limit_in_bytes", "/memory.memsw.limit_in_bytes",
+                   "/memory.max_usage_in_bytes", "/memory.oom_control"});
+    each(cpuacct_, {"/cpuacct.usage"});
+  }
 }
 
 bool BoxGroup::Limit(const CgroupLimits& limits, std::string& problem) const {

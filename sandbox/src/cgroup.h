@@ -64,6 +64,7 @@ class BoxGroup {
  private:
   bool MakeFolder(const std::string& parent, const std::string& name, std::string& folder,
                   std::string& problem);
+  void LookUp() const;
 
   int version_ = 0;
   std::string memory_, pids_, cpu_, cpuacct_, kill_;
