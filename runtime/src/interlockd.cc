@@ -30,6 +30,7 @@
 #include "runtime/agent.h"
 #include "runtime/config.h"
 #include "runtime/make_engine.h"
+#include "runtime/own_tools.h"
 #include "runtime/planners.h"
 #include "runtime/server.h"
 #include "runtime/witnesses.h"
@@ -89,7 +90,10 @@ std::string ProgramFolder() {
 core::StatusOr<TenantSources> LoadSources(const runtime::Config& config,
                                           const runtime::TenantConfig& tenant) {
   TenantSources sources;
+  INTERLOCK_ASSIGN_OR_RETURN(sources.agents, runtime::LoadAgents(tenant.agents));
   INTERLOCK_ASSIGN_OR_RETURN(sources.registry, tools::Registry::Load(tenant.tools, tenant.vars));
+  INTERLOCK_ASSIGN_OR_RETURN(sources.registry,
+                             runtime::WithOwnTools(sources.registry, sources.agents));
   std::vector<policies::KnownTool> known;
   for (const auto& tool : sources.registry->tools()) {
     const tools::Manifest& manifest = tool->manifest();
@@ -99,7 +103,6 @@ core::StatusOr<TenantSources> LoadSources(const runtime::Config& config,
   INTERLOCK_ASSIGN_OR_RETURN(auto files, policies::Bundle::ReadFolder(tenant.policies));
   INTERLOCK_ASSIGN_OR_RETURN(sources.bundle,
                              policies::Bundle::Load(std::move(files), std::move(known), nullptr));
-  INTERLOCK_ASSIGN_OR_RETURN(sources.agents, runtime::LoadAgents(tenant.agents));
   for (const runtime::AgentFile& agent : sources.agents) {
     const auto named = [&](const runtime::PlannerConfig& p) { return p.name == agent.planner; };
     if (std::any_of(config.planners.begin(), config.planners.end(), named)) continue;
@@ -223,6 +226,10 @@ core::StatusOr<TenantParts> OpenTenant(const runtime::Config& config, const std:
   engine.limits.calls_max = boxes / 2;
   engine.limits.lookups_max = boxes - boxes / 2;
   engine.planners = shared.planners.by_name();
+  engine.context_of = [planners = config.planners](const std::string& planner,
+                                                   const std::string& model) {
+    return runtime::ContextOf(planners, planner, model);
+  };
   INTERLOCK_ASSIGN_OR_RETURN(parts.engine, runtime::MakeEngine(std::move(engine)));
   for (const std::string& warning : parts.log->warnings())
     spdlog::warn("tenant {}: {}", id, warning);

@@ -27,6 +27,9 @@ struct AgentLimits {
   std::int64_t tokens_max = 0;     // of the model, read and written; 0: no limit
   std::int64_t repeats_max = 12;   // plans in a row that make the very same calls; 1..1000
   std::int64_t repairs_max = 2;    // answers in a row that may be refused; 0..10
+  // Of a result that is shown whole to an agent that may ask for its parts; 1,024..1,048,576.
+  std::int64_t result_bytes_max = 16'384;
+  std::int64_t context_tokens_max = 0;  // of a prompt; 0: what the model's window leaves
 };
 
 struct AgentFile {
@@ -57,6 +60,12 @@ core::StatusOr<AgentFile> ParseAgent(std::string_view file, std::string_view tex
 // Every *.yaml of `folder`, sorted by name. Errors: as above; kNotFound when there is no such
 // folder.
 core::StatusOr<std::vector<AgentFile>> LoadAgents(const std::string& folder);
+
+// The tool by which an agent reads parts of long results; only who names it has it.
+inline constexpr std::string_view kReadResultTool = "read_result";
+bool ReadsResults(const AgentFile& agent);
+// Whether the engine itself provides the tool of this name.
+bool IsOwnTool(std::string_view tool);
 
 // Whether one of the agent's tool patterns matches.
 bool AgentMayUse(const AgentFile& agent, std::string_view tool);

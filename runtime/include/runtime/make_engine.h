@@ -15,6 +15,7 @@
 #include "core/random.h"
 #include "policies/bundle.h"
 #include "runtime/agent.h"
+#include "runtime/contexts.h"
 #include "runtime/engine.h"
 #include "runtime/planner.h"
 #include "tools/executor.h"
@@ -67,6 +68,8 @@ struct EngineParts {
   std::shared_ptr<const policies::Bundle> bundle;  // null: everything is denied (NO_BUNDLE)
   std::vector<AgentFile> agents;
   std::map<std::string, Planner*> planners;  // by name
+  // What the model behind a planner can read at once. May be empty: nobody knows.
+  std::function<ModelContext(const std::string& planner, const std::string& model)> context_of;
   EngineLimits limits;
   std::string folder;                    // of the tenant: for erasure
   audit::SearchIndex* search = nullptr;  // null: full text is off

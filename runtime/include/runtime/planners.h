@@ -11,6 +11,7 @@
 #include "core/clock.h"
 #include "core/random.h"
 #include "core/status.h"
+#include "runtime/contexts.h"
 #include "runtime/planner.h"
 #include "runtime/prices.h"
 #include "tools/fetcher.h"
@@ -109,6 +110,7 @@ struct PlannerConfig {
   std::string folder;         // kScripted: of the scripts, absolute
   ModelOptions model;         // kModel: but for what PlannerParts gives
   std::vector<Route> routes;  // kRouter
+  ContextTable contexts;      // kModel
 };
 
 struct PlannerParts {  // borrowed

@@ -12,4 +12,13 @@ namespace interlock::runtime {
 // bytes may come in.
 std::int64_t EstimateTokens(std::string_view text);
 
+// Models whose tokenizers cut text alike, by the beginning of their names.
+enum class TokenFamily { kOther, kOpenAi, kAnthropic, kGemini, kLlama };
+TokenFamily FamilyOf(std::string_view model);
+std::string_view FamilyName(TokenFamily family);  // "openai"
+TokenFamily FamilyNamed(std::string_view name);   // kOther for a name that is not known
+
+// EstimateTokens, by the measure of a family (docs/models.md).
+std::int64_t EstimateTokens(std::string_view text, TokenFamily family);
+
 }  // namespace interlock::runtime

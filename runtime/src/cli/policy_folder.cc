@@ -5,14 +5,15 @@
 #include <ostream>
 
 #include "cli/output_file.h"
+#include "runtime/own_tools.h"
 
 namespace interlock::runtime::cli {
 namespace {
 
-// `tools` beside `policies` is where examples keep their manifests.
-std::string ToolsFolder(const PolicyFolder& options) {
-  if (!options.tools.empty()) return options.tools;
-  const auto beside = std::filesystem::absolute(options.folder).lexically_normal() / ".." / "tools";
+// `tools` and `agents` beside `policies` are where examples keep their manifests and agent files.
+// Empty: there is none.
+std::string Beside(const PolicyFolder& options, std::string_view name) {
+  const auto beside = std::filesystem::absolute(options.folder).lexically_normal() / ".." / name;
   std::error_code error;
   return std::filesystem::is_directory(beside, error) ? beside.lexically_normal().string() : "";
 }
@@ -20,10 +21,15 @@ std::string ToolsFolder(const PolicyFolder& options) {
 }  // namespace
 
 core::StatusOr<std::shared_ptr<const tools::Registry>> LoadTools(const PolicyFolder& options) {
-  const std::string folder = ToolsFolder(options);
+  const std::string folder = options.tools.empty() ? Beside(options, "tools") : options.tools;
   if (folder.empty()) return tools::Registry::Of({});
   INTERLOCK_ASSIGN_OR_RETURN(const auto vars, ParsePairs(options.vars));
-  return tools::Registry::Load(folder, vars);
+  INTERLOCK_ASSIGN_OR_RETURN(auto registry, tools::Registry::Load(folder, vars));
+  // Rules may speak of what the engine provides for these agents.
+  const std::string agents = Beside(options, "agents");
+  if (agents.empty()) return registry;
+  INTERLOCK_ASSIGN_OR_RETURN(const std::vector<AgentFile> files, LoadAgents(agents));
+  return WithOwnTools(std::move(registry), files);
 }
 
 std::vector<policies::KnownTool> KnownTools(const tools::Registry& registry) {

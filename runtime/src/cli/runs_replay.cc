@@ -9,6 +9,7 @@
 #include "cli/policy_folder.h"
 #include "engine/replay.h"
 #include "runtime/config.h"
+#include "runtime/own_tools.h"
 
 namespace interlock::runtime::cli {
 namespace {
@@ -46,9 +47,10 @@ core::StatusOr<Sources> Load(const ReplayOptions& options, const std::string& te
   Sources sources;
   sources.folder = config.data_dir + "/tenants/" + tenant;
   sources.tenant = tenant;
-  INTERLOCK_ASSIGN_OR_RETURN(sources.registry, tools::Registry::Load(found->tools, found->vars));
-  INTERLOCK_ASSIGN_OR_RETURN(sources.bundle, LoadFolder(found->policies, *sources.registry));
   INTERLOCK_ASSIGN_OR_RETURN(std::vector<AgentFile> agents, LoadAgents(found->agents));
+  INTERLOCK_ASSIGN_OR_RETURN(sources.registry, tools::Registry::Load(found->tools, found->vars));
+  INTERLOCK_ASSIGN_OR_RETURN(sources.registry, WithOwnTools(sources.registry, agents));
+  INTERLOCK_ASSIGN_OR_RETURN(sources.bundle, LoadFolder(found->policies, *sources.registry));
   for (AgentFile& agent : agents) sources.agents.push_back(std::move(agent));
   if (!options.bundle.empty()) {
     INTERLOCK_ASSIGN_OR_RETURN(sources.candidate, LoadFolder(options.bundle, *sources.registry));

@@ -51,6 +51,12 @@ std::string CanonicalAgent(const AgentFile& agent) {
   if (limits.repairs_max != defaults.repairs_max) {
     json["limits"]["repairs_max"] = limits.repairs_max;
   }
+  if (limits.result_bytes_max != defaults.result_bytes_max) {
+    json["limits"]["result_bytes_max"] = limits.result_bytes_max;
+  }
+  if (limits.context_tokens_max != defaults.context_tokens_max) {
+    json["limits"]["context_tokens_max"] = limits.context_tokens_max;
+  }
   if (agent.results == ResultsAs::kHandles) json["results"] = "handles";
   if (agent.escalates) json["escalates"] = true;
   if (!agent.answer_schema.is_null()) json["answer_schema"] = agent.answer_schema;
@@ -83,6 +89,9 @@ void ReadLimits(YamlMap map, AgentLimits& limits) {
   limits.tokens_max = map.Int("tokens_max", limits.tokens_max, {0, 1'000'000'000});
   limits.repeats_max = map.Int("repeats_max", limits.repeats_max, {1, 1000});
   limits.repairs_max = map.Int("repairs_max", limits.repairs_max, {0, 10});
+  limits.result_bytes_max =
+      map.Int("result_bytes_max", limits.result_bytes_max, {1'024, 1'048'576});
+  limits.context_tokens_max = map.Int("context_tokens_max", 0, {0, 100'000'000});
   map.Close();
 }
 
@@ -155,7 +164,15 @@ core::StatusOr<std::vector<AgentFile>> LoadAgents(const std::string& folder) {
   return agents;
 }
 
+bool ReadsResults(const AgentFile& agent) {
+  return std::find(agent.tools.begin(), agent.tools.end(), kReadResultTool) != agent.tools.end();
+}
+
+bool IsOwnTool(std::string_view tool) { return tool == kReadResultTool; }
+
+// A glob is about tools of the folder: what is compiled in is named.
 bool AgentMayUse(const AgentFile& agent, std::string_view tool) {
+  if (tool == kReadResultTool) return ReadsResults(agent);
   return std::any_of(agent.tools.begin(), agent.tools.end(),
                      [&](const std::string& glob) { return core::GlobMatches(glob, tool); });
 }

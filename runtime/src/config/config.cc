@@ -235,7 +235,10 @@ void Loader::ReadPlanner(YamlMap map) {
   }
   ReadPlannerKind(map, planner);
   if (planner.kind == PlannerKind::kScripted) planner.folder = Folder(map, "folder");
-  if (planner.kind == PlannerKind::kModel) ReadModel(map, planner.model);
+  if (planner.kind == PlannerKind::kModel) {
+    ReadModel(map, planner.model);
+    ReadContexts(map, planner.contexts);
+  }
   if (planner.kind == PlannerKind::kRouter) ReadRoutes(map, planner);
   planner.model.api_key_file = Absolute(planner.model.api_key_file);
   map.Close();

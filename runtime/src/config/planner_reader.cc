@@ -107,6 +107,21 @@ void ReadPlannerKind(YamlMap& map, PlannerConfig& planner) {
   planner.model.dialect = static_cast<Dialect>(kind - 1);
 }
 
+void ReadContexts(YamlMap& map, ContextTable& contexts) {
+  for (const YAML::Node& node : map.List("contexts")) {
+    YamlMap one(node, "an entry of `contexts`", map.faults());
+    ModelContext context;
+    context.model = one.RequiredText("model");
+    one.RequiredText("tokens");
+    context.tokens = one.Int("tokens", 1'024, {1'024, 100'000'000});
+    one.Close();
+    contexts.push_back(std::move(context));
+  }
+  if (contexts.size() > kPricesMax) {
+    map.faults().Add(map.LineOfKey("contexts"), "more than 256 contexts; name the rest `*`");
+  }
+}
+
 void ReadModel(YamlMap& map, ModelOptions& model) {
   model.base_url = map.RequiredText("base_url");
   model.model = map.Text("model", "");

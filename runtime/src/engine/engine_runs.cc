@@ -1,6 +1,7 @@
 // Runs: create, read, watch, cancel.
 #include "engine/engine.h"
 #include "engine/open_approvals.h"
+#include "engine/run_entries.h"
 #include "engine/run_state.h"
 #include "engine/select.h"
 #include "engine/switches.h"
@@ -94,13 +95,14 @@ Draft EngineImpl::StartedDraft(const CallIdentity& base, const AgentFile& agent,
   limits_writer.Int("wall_ms", agent.limits.wall_ms);
   limits_writer.Close();
   const audit::KeyStore& keys = *hub_.parts.keys;
+  const ModelContext model = hub_.parts.context_of
+                                 ? hub_.parts.context_of(agent.planner, agent.model)
+                                 : ModelContext{.model = agent.model};
+  const std::string context = ContextJson(model, agent, hub_.ToolsOf(agent));
   BodyWriter body(started);
-  body.String("agent", agent.name)
-      .String("agent_digest", agent.digest)
-      .Optional("bundle", bundle)
-      .String("engine", kEngineVersion)
-      .Raw("limits", limits)
-      .String("principal", base.principal);
+  body.String("agent", agent.name).String("agent_digest", agent.digest).Optional("bundle", bundle);
+  if (!context.empty()) body.Raw("context", context);
+  body.String("engine", kEngineVersion).Raw("limits", limits).String("principal", base.principal);
   request.Write(body)
       .Raw("session", sealed_session)
       .String("subject", keys.Hmac("subject", base.subject))

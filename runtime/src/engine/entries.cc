@@ -342,6 +342,7 @@ Draft DraftResultReleased(const CallIdentity& id, const Sealer& sealer, const Re
   if (release.by_handle) body.Bool("by_handle", true);
   body.String("call", id.call).Optional("code", release.code);
   body.Raw("labels", JsonStrings(LabelWords(release.untrusted, release.tags)));
+  if (release.preview) body.Bool("preview", true);
   if (release.changed) {
     body.Raw("result", sealer.JsonText(draft, core::CanonicalJson(*release.changed)));
   }
@@ -519,6 +520,16 @@ std::vector<policies::Fact> FactsFromJson(const core::Json& json) {
 
 std::string ObservationOk(const core::Json& result) {
   return R"({"ok":true,"result":)" + core::CanonicalJson(result) + "}";
+}
+
+std::string ObservationLeftOut(std::size_t bytes, std::string_view handle) {
+  std::string text;
+  core::JsonObjectWriter writer(text);
+  writer.Int("bytes", static_cast<std::int64_t>(bytes));
+  if (!handle.empty()) writer.String("handle", handle);
+  writer.Raw("left_out", "true");
+  writer.Close();
+  return text;
 }
 
 std::string ObservationHandle(std::size_t number, std::string_view member,

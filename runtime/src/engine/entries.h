@@ -189,6 +189,7 @@ struct Release {
   std::vector<policies::LabelChange> changes;  // what rules said of it or of parts of it
   std::vector<std::string> readers;            // who asked for it
   bool by_handle = false;                      // named to the planner, not shown
+  bool preview = false;                        // of it the first part is shown, and its name
   std::optional<core::Json> changed;           // shown in its place
   std::vector<policies::FiredRule> rules{};
   core::Digest bundle_id{};  // zero: no rule was asked
@@ -255,6 +256,8 @@ std::vector<policies::Fact> FactsFromJson(const core::Json& json);
 
 // What the planner reads of a call (docs/tools.md).
 std::string ObservationOk(const core::Json& result);
+// Of a result that was left out of the prompt; `handle` may be empty.
+std::string ObservationLeftOut(std::size_t bytes, std::string_view handle);
 // With the name that arguments may carry instead of its text. `outline`: its shape alone.
 std::string ObservationHandle(std::size_t number, std::string_view member, const core::Json& value);
 core::Json WithheldJson(std::string_view code, std::string_view say);  // {"withheld":{…}}

@@ -38,7 +38,8 @@ void Gate::Refuse(Ticket& ticket, std::string code, std::string say) const {
 
 bool Gate::Prepare(Ticket& ticket) const {
   ticket.tool = parts_.registry->Find(ticket.id.tool);
-  const bool allowed = ticket.agent == nullptr || AgentMayUse(*ticket.agent, ticket.id.tool);
+  const bool allowed = ticket.agent == nullptr ? !IsOwnTool(ticket.id.tool)
+                                               : AgentMayUse(*ticket.agent, ticket.id.tool);
   if (ticket.tool == nullptr || !allowed) {
     Refuse(ticket, ticket.tool == nullptr ? "UNKNOWN_TOOL" : "TOOL_NOT_ALLOWED",
            "There is no such tool here; use one of the listed tools.");
@@ -423,8 +424,9 @@ asio::awaitable<tools::Outcome> Gate::Execute(Ticket& ticket) {
   if (!ticket.id.run.empty()) spec.on_output = parts_.outputs->For(ticket.id.run, ticket.id.call);
   std::uint64_t handle = 0;
   auto start = [this, &ticket, &spec, &handle](std::function<void(tools::Outcome)> done) {
-    handle =
-        parts_.executor->Run(parts_.mint->Mint(TermsOf(ticket)), std::move(spec), std::move(done));
+    handle = IsOwnTool(ticket.id.tool) ? StartOwn(ticket, std::move(spec), std::move(done))
+                                       : parts_.executor->Run(parts_.mint->Mint(TermsOf(ticket)),
+                                                              std::move(spec), std::move(done));
     if (ticket.handle != nullptr) ticket.handle->store(handle);
     KeepRunning(ticket, handle);
   };

@@ -82,6 +82,7 @@ struct Ticket {
   std::string observation;
   Release release;                // once there is an outcome
   core::Json shown;               // the result as it may be read, or what the tool said
+  std::string read_from;          // of read_result: the tool whose result it reads
   std::optional<Draft> released;  // of a call without a run
   int attempt = 1;
   std::int64_t intent_us = 0;                    // of the first intent
@@ -202,8 +203,14 @@ class Gate {
   void KeepRunning(const Ticket& ticket, std::uint64_t handle);
   void DropRunning(std::uint64_t handle);
   asio::awaitable<tools::Outcome> Execute(Ticket& ticket);
+  // --- what the engine itself does for an agent (gate_own.cc)
+  std::uint64_t StartOwn(Ticket& ticket, tools::CallSpec spec,
+                         std::function<void(tools::Outcome)> done) const;
+  policies::Label LabelOfResult(Ticket& ticket) const;
+  void Inherit(Ticket& ticket, const policies::Label& label) const;
   asio::awaitable<core::Status> RecordOutcome(Worker& worker, Ticket& ticket);
-  void AskResultRules(Worker& worker, Ticket& ticket, const core::Json& content) const;
+  void AskResultRules(Worker& worker, Ticket& ticket, const policies::Label& label,
+                      const core::Json& content) const;
   JudgedText JudgeWith(policies::Engine& engine, const TextCase& text,
                        const policies::StateReader& reader, std::int64_t now_us) const;
   core::StatusOr<tools::CanonicalArgs> CheckedArgs(Ticket& ticket) const;

@@ -5,6 +5,7 @@
 #include "engine/budget_view.h"
 #include "engine/gate.h"
 #include "engine/handles.h"
+#include "engine/long_results.h"
 #include "policies/content.h"
 
 namespace interlock::runtime {
@@ -37,14 +38,17 @@ void ShowFailure(Ticket& ticket) {
 }
 
 void ShowResult(Ticket& ticket) {
-  const Release& release = ticket.release;
+  Release& release = ticket.release;
   if (release.withheld) {
     ticket.shown = WithheldJson(release.code, release.say);
     ticket.observation = ObservationWithheld(release.code, release.say);
     return;
   }
   ticket.shown = release.changed ? *release.changed : ticket.outcome.result;
-  ticket.observation = release.by_handle ? kNamedOnly : ObservationOk(ticket.shown);
+  release.preview =
+      !release.by_handle && !IsOwnTool(ticket.id.tool) && IsLong(ticket.agent, ticket.shown);
+  const bool named = release.by_handle || release.preview;
+  ticket.observation = named ? kNamedOnly : ObservationOk(ticket.shown);
 }
 
 }  // namespace
@@ -64,29 +68,29 @@ void Gate::JudgeResult(Worker& worker, Ticket& ticket) const {
     return;
   }
   const bool ok = Succeeded(ticket.outcome_kind);
+  const policies::Label label = LabelOfResult(ticket);
   if (worker.engine == nullptr || ticket.tool == nullptr) {
     release.withheld = true;
     release.code = worker.engine == nullptr ? "NO_BUNDLE" : "TOOL_CHANGED";
     release.say = ok ? "It took effect; the rules that would show what it returned are not there."
                      : "It failed; the rules that would show what it said are not there.";
   } else {
-    AskResultRules(worker, ticket, ok ? ticket.outcome.result : FailureJson(ticket.outcome));
+    AskResultRules(worker, ticket, label, ok ? ticket.outcome.result : FailureJson(ticket.outcome));
   }
+  Inherit(ticket, label);
   const bool handles = ticket.agent != nullptr && ticket.agent->results == ResultsAs::kHandles;
   release.by_handle = handles && release.untrusted && !release.withheld;
   ok ? ShowResult(ticket) : ShowFailure(ticket);
 }
 
 // Rule 7: an error of a rule withholds the result, never the outcome.
-void Gate::AskResultRules(Worker& worker, Ticket& ticket, const core::Json& content) const {
+void Gate::AskResultRules(Worker& worker, Ticket& ticket, const policies::Label& label,
+                          const core::Json& content) const {
   Release& release = ticket.release;
   ticket.now_us = std::max(parts_.clock->WallMicros(), parts_.journal->state().newest_us());
   const PeekReader reader(parts_.journal->state(), *parts_.keys, ticket.now_us);
   policies::LabelMap labels = ticket.labels;
-  labels.Set("result", {.trusted = !release.untrusted,
-                        .sources = {"tool:" + ticket.id.tool},
-                        .tags = {},
-                        .readers = release.readers});
+  labels.Set("result", label);
   policies::DecisionInput input = InputOf(ticket, reader);
   input.phase = policies::RulePhase::kResult;
   input.content = &content;

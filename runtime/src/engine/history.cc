@@ -4,6 +4,8 @@
 
 #include "engine/gate.h"
 #include "engine/handles.h"
+#include "engine/long_results.h"
+#include "engine/run_entries.h"
 #include "engine/run_state.h"
 
 namespace interlock::runtime {
@@ -79,7 +81,7 @@ bool History::Compensable(const RecordedCall& call) const {
 std::string ObservationOf(const RecordedCall& call) {
   if (call.outcome == "ok" || call.outcome == "reconciled_done") {
     if (call.withheld) return ObservationWithheld(call.withheld_code, call.withheld_say);
-    return call.by_handle ? kNamedOnly : ObservationOk(call.result);
+    return call.by_handle || call.preview ? kNamedOnly : ObservationOk(call.result);
   }
   if (call.outcome == "resolved_done") {
     return ObservationOk({{"resolved", "a person confirmed that it took effect"}});
@@ -111,13 +113,28 @@ void ReadInto(Provenance& reads, const event::Message& message) {
                      .tags = message.tags});
 }
 
-std::string ReleaseInto(Provenance& reads, ResultsAs results, ReleasedResult result) {
+NamedResult ReleaseInto(Provenance& reads, ResultsAs results, bool reads_results,
+                        ReleasedResult result) {
   const bool read = !result.by_handle;
-  if (read) reads.ReadResult(result.id.tool, result.shown, result.label);
-  if (results == ResultsAs::kText || !result.succeeded) return "";
-  reads.HoldResult(result.id.tool, result.shown, std::move(result.label));
-  return read ? ObservationHandle(reads.held(), "result", result.shown)
-              : ObservationHandle(reads.held(), "outline", OutlineOf(result.shown));
+  const std::string_view tool = result.from.empty() ? result.id.tool : result.from;
+  if (read && result.preview) {
+    reads.ReadResult(tool, CutJson(result.shown, kPreviewBytesMax), result.label);
+  } else if (read) {
+    reads.ReadResult(tool, result.shown, result.label);
+  }
+  const bool named = results == ResultsAs::kHandles || reads_results;
+  if (!named || !result.succeeded || IsOwnTool(result.id.tool)) return {};
+  reads.HoldResult(tool, result.shown, std::move(result.label));
+  const std::size_t number = reads.held();
+  NamedResult name{.observation = "", .handle = "r" + std::to_string(number)};
+  if (!read) {
+    name.observation = ObservationHandle(number, "outline", OutlineOf(result.shown));
+  } else if (result.preview) {
+    name.observation = ObservationLong(number, result.shown);
+  } else if (results == ResultsAs::kHandles) {
+    name.observation = ObservationHandle(number, "result", result.shown);
+  }
+  return name;
 }
 
 core::StatusOr<std::string> History::Content(std::uint64_t index, const core::JsonObjectView& body,
@@ -203,6 +220,7 @@ core::Status History::FoldCall(const audit::Entry& entry, const core::JsonObject
     call.withheld_code = Field(body, "code");
     call.withheld_say = Content(entry.index, body, "say").value_or("");
     call.by_handle = body.Bool("by_handle").value_or(false);
+    call.preview = body.Bool("preview").value_or(false);
     FoldLabels(entry, body, call);
     FoldShown(entry, body, call);
   }
@@ -301,12 +319,16 @@ core::Status History::FoldRun(const audit::Entry& entry, const core::JsonObjectV
     recorded.base.session =
         std::make_shared<core::Json>(JsonOf(Content(entry.index, body, "session")));
     recorded.reads.ReadSession(*recorded.base.session);
+    if (const auto context = body.Object("context")) {
+      recorded.core.context.budget = BudgetOf(*context);
+    }
     const AgentFile* agent = agent_of(recorded.base.agent, recorded.agent_digest);
     if (agent != nullptr) {
       recorded.core.limits = agent->limits;
       recorded.core.on_text = agent->on_text;
       recorded.core.escalates = agent->escalates;
       recorded.results = agent->results;
+      recorded.reads_results = ReadsResults(*agent);
     }
   } else if (kind == "message.received") {
     INTERLOCK_ASSIGN_OR_RETURN(event::Message message, MessageOf(entry, body));
@@ -355,13 +377,22 @@ core::Status History::FoldRun(const audit::Entry& entry, const core::JsonObjectV
 namespace {
 
 // What the release of a recorded call gives to the planner.
-std::string FoldRead(const RecordedCall& call, RecordedRun& recorded) {
+NamedResult FoldRead(const RecordedCall& call, RecordedRun& recorded) {
+  std::string from;
+  if (call.id.tool == kReadResultTool && Succeeded(call.outcome)) {
+    const auto args = core::ParseJson(call.args, core::kPayloadLimits);
+    const auto part =
+        args.ok() ? PartOfCall(recorded.reads, *args) : core::StatusOr<HeldPart>(args.status());
+    if (part.ok()) from = part->tool;
+  }
   return ReleaseInto(
-      recorded.reads, recorded.results,
+      recorded.reads, recorded.results, recorded.reads_results,
       {.id = call.id,
        .shown = ReadOf(call),
        .succeeded = Succeeded(call.outcome),
        .by_handle = call.by_handle,
+       .preview = call.preview,
+       .from = from,
        .label = {.trusted = call.trusted, .readers = call.id.Readers(), .changes = call.changes}});
 }
 
@@ -390,8 +421,9 @@ core::Status History::FoldEntry(const audit::Entry& entry, const AgentOf& agent_
       step_(recorded.core, event);
     }
     if (kind == "result.released") {
-      const std::string named = FoldRead(*call, recorded);
-      if (!named.empty()) step_(recorded.core, event::CallReleased{call->id.call, named});
+      NamedResult named = FoldRead(*call, recorded);
+      step_(recorded.core, event::CallReleased{call->id.call, std::move(named.observation),
+                                               std::move(named.handle)});
     }
   }
   // The core may be a step ahead of the log (it says what should follow); the log is what happened.

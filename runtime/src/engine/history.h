@@ -38,6 +38,7 @@ struct RecordedCall {
   std::string withheld_code;
   std::string withheld_say;
   bool by_handle = false;                      // the planner was given a name for it, not the text
+  bool preview = false;                        // and of this one the first part
   bool trusted = false;                        // as its release says
   std::vector<policies::LabelChange> changes;  // what rules said of it or of its parts
   std::string level;
@@ -53,6 +54,7 @@ struct RecordedRun {
   std::vector<RecordedCall> calls;
   Provenance reads;                         // what the planner has read
   ResultsAs results = ResultsAs::kText;     // how its agent is given results
+  bool reads_results = false;               // and whether it may read_result
   RunState log_state = RunState::kRunning;  // as the newest entry leaves it
   std::int64_t last_seq = -1;               // run_seq of the newest entry that was read
   bool log_planning = false;                // a plan was requested and none came
@@ -75,11 +77,19 @@ struct ReleasedResult {
   const core::Json& shown;  // or what its tool said of a failure
   bool succeeded = false;
   bool by_handle = false;
+  bool preview = false;
+  std::string_view from = {};  // whose result it is a part of; empty: of no other
   ResultLabel label;
 };
-// Takes it into what was read or may be named. Gives what the planner reads in place of the
-// observation so far; empty: just that.
-std::string ReleaseInto(Provenance& reads, ResultsAs results, ReleasedResult result);
+// What the planner reads in place of the observation so far (empty: just that), and the name that
+// the result has (empty: none).
+struct NamedResult {
+  std::string observation;
+  std::string handle;
+};
+// Takes it into what was read or may be named. `reads_results`: all may be named.
+NamedResult ReleaseInto(Provenance& reads, ResultsAs results, bool reads_results,
+                        ReleasedResult result);
 
 class History {
  public:

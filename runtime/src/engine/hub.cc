@@ -318,6 +318,15 @@ const AgentFile* Hub::FindAgent(const std::string& name) const {
   return nullptr;
 }
 
+std::vector<std::shared_ptr<const tools::Tool>> Hub::ToolsOf(const AgentFile& agent) const {
+  std::vector<std::shared_ptr<const tools::Tool>> mine;
+  for (const auto& tool : parts.registry->tools()) {
+    if (AgentMayUse(agent, tool->manifest().name)) mine.push_back(tool);
+  }
+  if (agent.escalates) mine.push_back(escalate_tool);
+  return mine;
+}
+
 const AgentFile* Hub::PinnedAgent(const std::string& name, const std::string& digest) {
   const AgentFile* current = FindAgent(name);
   if (current != nullptr && current->digest == digest) return current;

@@ -56,6 +56,8 @@ class Hub {
   void Spawn(Worker& worker, asio::awaitable<void> work);
 
   const AgentFile* FindAgent(const std::string& name) const;
+  // What its planner is shown, in the order of names.
+  std::vector<std::shared_ptr<const tools::Tool>> ToolsOf(const AgentFile& agent) const;
   // The agent file a run is pinned to; null when this daemon does not have it any more.
   const AgentFile* PinnedAgent(const std::string& name, const std::string& digest);
   Sealer SealerFor(std::shared_ptr<const audit::SubjectKey> key) {

@@ -144,13 +144,20 @@ std::optional<std::size_t> TakeNumber(std::string_view& text) {
 
 }  // namespace
 
-core::StatusOr<HandledValue> Provenance::At(std::string_view handle) const {
-  std::string_view left = handle;
-  if (handle.size() > kHandleBytesMax || !left.starts_with('r')) return NoSuchPart(handle);
+// The result whose name is at the front of `left`, which loses it; null: there is none.
+const Provenance::Held* Provenance::HeldAs(std::string_view& left) const {
+  if (left.size() > kHandleBytesMax || !left.starts_with('r')) return nullptr;
   left.remove_prefix(1);
   const auto number = TakeNumber(left);
-  if (!number || *number == 0 || *number > held_.size()) return NoSuchPart(handle);
-  const Held& held = held_[*number - 1];
+  if (!number || *number == 0 || *number > held_.size()) return nullptr;
+  return &held_[*number - 1];
+}
+
+core::StatusOr<HandledValue> Provenance::At(std::string_view handle) const {
+  std::string_view left = handle;
+  const Held* const whole = HeldAs(left);
+  if (whole == nullptr) return NoSuchPart(handle);
+  const Held& held = *whole;
   const core::Json* at = &held.value;
   std::string path = "result";
   while (!left.empty()) {
@@ -175,6 +182,57 @@ core::StatusOr<HandledValue> Provenance::At(std::string_view handle) const {
     }
   }
   return HandledValue{.value = *at, .label = LabelAt(held.tool, held.label, path)};
+}
+
+namespace {
+
+// "a~1b" is the name "a/b" (RFC 6901 §4).
+std::string Unescaped(std::string_view token) {
+  std::string name;
+  for (std::size_t i = 0; i < token.size(); ++i) {
+    const bool escape = token[i] == '~' && i + 1 < token.size();
+    if (escape) ++i;
+    name += !escape ? token[i] : token[i] == '1' ? '/' : '~';
+  }
+  return name;
+}
+
+core::Status NothingAt(std::string_view pointer) {
+  return core::InvalidArgument("there is nothing at `" + std::string(pointer.substr(0, 64)) +
+                               "`; write a JSON pointer into the result: /items/0/email");
+}
+
+}  // namespace
+
+core::StatusOr<HeldPart> Provenance::PartOf(std::string_view name, std::string_view pointer) const {
+  std::string_view rest = name;
+  const Held* const held = HeldAs(rest);
+  if (held == nullptr || !rest.empty()) {
+    return core::InvalidArgument("there is no result `" + std::string(name.substr(0, 64)) + "`");
+  }
+  const core::Json* at = &held->value;
+  std::string path = "result";
+  for (std::string_view left = pointer; !left.empty();) {
+    if (!left.starts_with('/')) return NothingAt(pointer);
+    left.remove_prefix(1);
+    const std::string_view token = left.substr(0, left.find('/'));
+    left.remove_prefix(token.size());
+    if (at->is_array()) {
+      std::string_view digits = token;
+      const bool plain = !token.empty() && token.front() >= '0' && token.front() <= '9';
+      const auto position = plain ? TakeNumber(digits) : std::nullopt;
+      if (!position || !digits.empty() || *position >= at->size()) return NothingAt(pointer);
+      at = &(*at)[*position];
+      path += "." + std::to_string(*position + 1);  // rules count from 1
+    } else {
+      const std::string member = Unescaped(token);
+      const auto found = at->is_object() ? at->find(member) : at->end();
+      if (!at->is_object() || found == at->end()) return NothingAt(pointer);
+      at = &*found;
+      path += "." + member;
+    }
+  }
+  return HeldPart{.value = at, .tool = held->tool, .label = LabelAt(held->tool, held->label, path)};
 }
 
 void Provenance::Read(Text text) {

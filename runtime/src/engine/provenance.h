@@ -47,6 +47,13 @@ struct HandledValue {
   policies::Label label;
 };
 
+// A part of a held result. Borrows from where it is held.
+struct HeldPart {
+  const core::Json* value = nullptr;
+  std::string_view tool;  // whose result it is
+  policies::Label label;
+};
+
 // Labels of arguments that were named and not written, by path ("args.to").
 using HandleLabels = std::map<std::string, policies::Label, std::less<>>;
 
@@ -63,6 +70,8 @@ class Provenance {
   std::size_t held() const { return held_.size(); }
   // "r3.items[0].email". Errors: kInvalidArgument, one line for the planner.
   core::StatusOr<HandledValue> At(std::string_view handle) const;
+  // What stands at a JSON pointer (RFC 6901) into the result "r3". Errors: as above.
+  core::StatusOr<HeldPart> PartOf(std::string_view name, std::string_view pointer) const;
 
   // Labels of every leaf of `args`, by path ("args.to.1.mail": the first of a list), and of empty
   // lists and objects.
@@ -84,6 +93,7 @@ class Provenance {
     ResultLabel label;
   };
   void Read(Text text);
+  const Held* HeldAs(std::string_view& left) const;
   policies::Label LabelOf(const core::Json& leaf) const;
   // Null: nobody's words but the model's.
   const policies::Label* OriginOf(std::string_view words, bool number) const;

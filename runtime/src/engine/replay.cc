@@ -193,7 +193,11 @@ core::StatusOr<std::vector<Effect>> Replayer::Due() {
   if (next().entry.kind == "run.failed" && next().Text("code") == "TIME_LIMIT") {
     parts_.step(probe, event::TimeUp{});  // a timer is an input
   }
-  std::vector<Effect> due = parts_.step(probe, event::Resume{});
+  const bool full = next().entry.kind == "run.failed" && next().Text("code") == kContextLimit;
+  const auto overflow = full ? ContextOverflow(probe) : std::nullopt;
+  std::vector<Effect> due = overflow
+                                ? parts_.step(probe, event::PlanFailed{kContextLimit, *overflow})
+                                : parts_.step(probe, event::Resume{});
   for (int i = 0; i < 2 && due.size() == 1; ++i) {
     const auto* check = std::get_if<effect::CheckAnswer>(&due.front());
     if (check == nullptr || next().entry.kind == "answer.checked") break;
@@ -245,11 +249,10 @@ core::Status Replayer::RebuildPlanRequested() {
   });
   if (!asks || agent_ == nullptr) return Differ("the run would not ask its planner here", "");
   RunCore probe = recorded_.core;
+  if (const auto overflow = ContextOverflow(probe)) return Differ(*overflow, "");
   parts_.step(probe, event::PlanRequested{});
-  return Expect(DraftPlanRequested(run_, {.planner = agent_->planner,
-                                          .messages = probe.messages.size(),
-                                          .results = std::exchange(released_, {}),
-                                          .step = probe.steps}));
+  return Expect(
+      DraftPlanRequested(run_, AskedOf(probe, *agent_, std::exchange(released_, {}), keys_)));
 }
 
 // The recorded bytes of a reply are read by the code that read them live.

@@ -46,6 +46,7 @@ class RunActor : public std::enable_shared_from_this<RunActor> {
     Release release;
     core::Json shown;
     bool succeeded = false;
+    std::string from{};  // of a part: whose result it is a part of
   };
 
   void Perform(const effect::RequestPlan&);

@@ -54,7 +54,8 @@ void RunActor::KeepForRelease(Ticket& ticket) {
   unreleased_.push_back({.id = ticket.id,
                          .release = std::move(ticket.release),
                          .shown = std::move(ticket.shown),
-                         .succeeded = Succeeded(ticket.outcome_kind)});
+                         .succeeded = Succeeded(ticket.outcome_kind),
+                         .from = std::move(ticket.read_from)});
 }
 
 void RunActor::AfterPass(std::shared_ptr<LiveCall> live) {

@@ -14,11 +14,12 @@ PlanRequest RunActor::MakePlanRequest() {
   request.model = agent_->model;
   request.messages.push_back(
       {.role = Role::kSystem, .text = agent_->prompt, .calls = {}, .call_id = ""});
-  request.messages.insert(request.messages.end(), core_.messages.begin(), core_.messages.end());
-  for (const auto& tool : hub_.parts.registry->tools()) {
-    if (AgentMayUse(*agent_, tool->manifest().name)) request.tools.push_back(tool);
+  if (std::string line = LeftOutLine(core_); !line.empty()) {
+    request.messages.push_back(
+        {.role = Role::kSystem, .text = std::move(line), .calls = {}, .call_id = ""});
   }
-  if (agent_->escalates) request.tools.push_back(hub_.escalate_tool);
+  request.messages.insert(request.messages.end(), core_.messages.begin(), core_.messages.end());
+  request.tools = hub_.ToolsOf(*agent_);
   request.answer_schema = agent_->answer_schema;
   request.tenant = hub_.parts.tenant;
   request.session = *base_.session;
@@ -32,15 +33,19 @@ std::vector<Draft> RunActor::TakeReleases(std::vector<std::string>& shown) {
   for (Unreleased& result : std::exchange(unreleased_, {})) {
     drafts.push_back(DraftResultReleased(result.id, *sealer_, result.release));
     shown.push_back(result.id.call);
-    const std::string named = ReleaseInto(reads_, results_,
-                                          {.id = result.id,
-                                           .shown = result.shown,
-                                           .succeeded = result.succeeded,
-                                           .by_handle = result.release.by_handle,
-                                           .label = {.trusted = result.release.trusted_tool,
-                                                     .readers = result.release.readers,
-                                                     .changes = result.release.changes}});
-    if (!named.empty()) Step(core_, event::CallReleased{result.id.call, named});
+    const bool reads_results = agent_ != nullptr && ReadsResults(*agent_);
+    NamedResult named = ReleaseInto(reads_, results_, reads_results,
+                                    {.id = result.id,
+                                     .shown = result.shown,
+                                     .succeeded = result.succeeded,
+                                     .by_handle = result.release.by_handle,
+                                     .preview = result.release.preview,
+                                     .from = result.from,
+                                     .label = {.trusted = result.release.trusted_tool,
+                                               .readers = result.release.readers,
+                                               .changes = result.release.changes}});
+    Step(core_, event::CallReleased{result.id.call, std::move(named.observation),
+                                    std::move(named.handle)});
   }
   return drafts;
 }
@@ -52,11 +57,14 @@ asio::awaitable<void> RunActor::RequestPlan() {
   std::vector<Draft> drafts = TakeChecks();
   std::vector<std::string> shown;
   for (Draft& release : TakeReleases(shown)) drafts.push_back(std::move(release));
+  if (const auto overflow = ContextOverflow(core_)) {
+    co_await WriteUnlessStopped(std::move(drafts));
+    if (!stalled_) Handle(event::PlanFailed{kContextLimit, *overflow});
+    co_return;
+  }
   Step(core_, event::PlanRequested{});
-  drafts.push_back(DraftPlanRequested(run_, {.planner = agent_->planner,
-                                             .messages = core_.messages.size(),
-                                             .results = std::move(shown),
-                                             .step = core_.steps}));
+  drafts.push_back(
+      DraftPlanRequested(run_, AskedOf(core_, *agent_, std::move(shown), *hub_.parts.keys)));
   co_await WriteUnlessStopped(std::move(drafts));
   if (!stalled_) co_await AskPlanner();
 }

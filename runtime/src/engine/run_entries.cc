@@ -1,11 +1,14 @@
 #include "engine/run_entries.h"
 
+#include <algorithm>
+
 #include "config/utf8.h"
 
 namespace interlock::runtime {
 namespace {
 
 constexpr std::size_t kReasonShown = 500;
+constexpr std::int64_t kToolTokens = 12;  // around a tool
 
 Draft Make(std::string_view kind, const std::string& run, std::string actor) {
   Draft draft;
@@ -74,13 +77,68 @@ bool FitsSchema(const AgentFile& agent, std::string& answer, JudgedText& judged)
 
 Draft DraftPlanRequested(const std::string& run, const PlanRequestedFields& fields) {
   Draft requested = Make("plan.requested", run, "engine");
-  BodyWriter(requested)
-      .Int("messages", static_cast<std::int64_t>(fields.messages))
+  BodyWriter body(requested);
+  if (fields.left_out.any()) {
+    std::string left_out;
+    core::JsonObjectWriter writer(left_out);
+    writer.Int("plans", fields.left_out.plans);
+    writer.Int("results", fields.left_out.results);
+    writer.Int("texts", fields.left_out.texts);
+    writer.Close();
+    body.Raw("left_out", left_out);
+  }
+  body.Int("messages", static_cast<std::int64_t>(fields.messages))
       .String("planner", fields.planner)
+      .Optional("prompt", fields.prompt)
       .Raw("results", JsonStrings(fields.results))
-      .Int("step", fields.step)
-      .Close();
+      .Int("step", fields.step);
+  if (fields.tokens > 0) body.Int("tokens", fields.tokens);
+  body.Close();
   return requested;
+}
+
+PlanRequestedFields AskedOf(RunCore& core, const AgentFile& agent, std::vector<std::string> results,
+                            const audit::KeyStore& keys) {
+  PlanRequestedFields fields{.planner = agent.planner,
+                             .messages = core.messages.size(),
+                             .results = std::move(results),
+                             .step = core.steps,
+                             .left_out = core.context.left_out};
+  if (core.context.budget.tokens > 0) fields.tokens = PromptTokens(core);
+  if (fields.left_out.any()) fields.prompt = keys.Hmac("prompt", PromptText(core, agent.prompt));
+  return fields;
+}
+
+std::string ContextJson(const ModelContext& model, const AgentFile& agent,
+                        const std::vector<std::shared_ptr<const tools::Tool>>& tools) {
+  const std::int64_t own = agent.limits.context_tokens_max;
+  std::int64_t tokens = model.tokens > 0 ? PromptShare(model.tokens) : own;
+  if (own > 0) tokens = std::min(tokens, own);
+  if (tokens == 0) return "";
+  const TokenFamily family = FamilyOf(model.model);
+  std::int64_t overhead = EstimateTokens(agent.prompt, family);
+  for (const auto& tool : tools) {
+    const tools::Manifest& manifest = tool->manifest();
+    overhead += kToolTokens + EstimateTokens(manifest.name, family) +
+                EstimateTokens(manifest.description, family) +
+                EstimateTokens(core::CanonicalJson(manifest.input_schema), family);
+  }
+  if (!agent.answer_schema.is_null()) {
+    overhead += EstimateTokens(core::CanonicalJson(agent.answer_schema), family);
+  }
+  std::string json;
+  core::JsonObjectWriter writer(json);
+  writer.String("family", FamilyName(family));
+  writer.Int("overhead", overhead);
+  writer.Int("tokens", tokens);
+  writer.Close();
+  return json;
+}
+
+ContextBudget BudgetOf(const core::JsonObjectView& context) {
+  return {.tokens = std::max<std::int64_t>(context.Int("tokens").value_or(0), 0),
+          .overhead = std::max<std::int64_t>(context.Int("overhead").value_or(0), 0),
+          .family = FamilyNamed(context.String("family").value_or(""))};
 }
 
 PlanReply ReplyOf(core::StatusOr<Plan>& plan) {

@@ -16,8 +16,20 @@ struct PlanRequestedFields {
   std::size_t messages = 0;          // of the conversation that it reads
   std::vector<std::string> results;  // calls whose results it now reads
   std::int64_t step = 0;
+  std::int64_t tokens = 0;  // that the prompt has, estimated; 0: nobody asked
+  LeftOut left_out{};
+  std::string prompt{};  // HMAC of it, when anything was left out
 };
+// Of the core once it has read its PlanRequested.
+PlanRequestedFields AskedOf(RunCore& core, const AgentFile& agent, std::vector<std::string> results,
+                            const audit::KeyStore& keys);
 Draft DraftPlanRequested(const std::string& run, const PlanRequestedFields& fields);
+
+// What a prompt may weigh, for run.started: `tools` are those of the agent. Empty: nobody knows.
+std::string ContextJson(const ModelContext& model, const AgentFile& agent,
+                        const std::vector<std::shared_ptr<const tools::Tool>>& tools);
+// And back.
+ContextBudget BudgetOf(const core::JsonObjectView& context);
 
 // Of a reply that is taken, or why there is none.
 struct PlanReply {

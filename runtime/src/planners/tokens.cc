@@ -1,6 +1,8 @@
 #include "runtime/tokens.h"
 
 #include <cstddef>
+#include <string>
+#include <utility>
 
 namespace interlock::runtime {
 namespace {
@@ -45,6 +47,62 @@ std::int64_t EstimateTokens(std::string_view text) {
     start = end;
   }
   return tokens + (halves + 1) / 2;
+}
+
+namespace {
+
+struct FamilyMeasure {
+  TokenFamily family;
+  std::string_view name;
+  std::int64_t percent;  // of EstimateTokens
+};
+constexpr FamilyMeasure kFamilies[] = {
+    {TokenFamily::kOther, "other", 115},         {TokenFamily::kOpenAi, "openai", 100},
+    {TokenFamily::kAnthropic, "anthropic", 125}, {TokenFamily::kGemini, "gemini", 100},
+    {TokenFamily::kLlama, "llama", 110},
+};
+
+constexpr std::pair<std::string_view, TokenFamily> kBeginnings[] = {
+    {"gpt-", TokenFamily::kOpenAi},   {"chatgpt-", TokenFamily::kOpenAi},
+    {"o1", TokenFamily::kOpenAi},     {"o3", TokenFamily::kOpenAi},
+    {"o4", TokenFamily::kOpenAi},     {"claude", TokenFamily::kAnthropic},
+    {"gemini", TokenFamily::kGemini}, {"gemma", TokenFamily::kGemini},
+    {"llama", TokenFamily::kLlama},   {"meta-llama", TokenFamily::kLlama},
+    {"mistral", TokenFamily::kLlama}, {"mixtral", TokenFamily::kLlama},
+    {"qwen", TokenFamily::kLlama},    {"deepseek", TokenFamily::kLlama},
+};
+
+const FamilyMeasure& MeasureOf(TokenFamily family) {
+  for (const FamilyMeasure& one : kFamilies) {
+    if (one.family == family) return one;
+  }
+  return kFamilies[0];
+}
+
+}  // namespace
+
+// "openai/gpt-…" and "GPT-…" are names of the same.
+TokenFamily FamilyOf(std::string_view model) {
+  std::string name(
+      model.substr(model.rfind('/') == std::string_view::npos ? 0 : model.rfind('/') + 1));
+  for (char& c : name) c = c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c;
+  for (const auto& [beginning, family] : kBeginnings) {
+    if (name.starts_with(beginning)) return family;
+  }
+  return TokenFamily::kOther;
+}
+
+std::string_view FamilyName(TokenFamily family) { return MeasureOf(family).name; }
+
+TokenFamily FamilyNamed(std::string_view name) {
+  for (const FamilyMeasure& one : kFamilies) {
+    if (one.name == name) return one.family;
+  }
+  return TokenFamily::kOther;
+}
+
+std::int64_t EstimateTokens(std::string_view text, TokenFamily family) {
+  return (EstimateTokens(text) * MeasureOf(family).percent + 99) / 100;
 }
 
 }  // namespace interlock::runtime

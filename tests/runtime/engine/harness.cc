@@ -6,6 +6,8 @@
 #include <future>
 #include <thread>
 
+#include "runtime/own_tools.h"
+
 namespace interlock::runtime::test {
 namespace {
 
@@ -346,10 +348,16 @@ core::Status Harness::StartEngine() {
   parts.random = &random;
   parts.mint = &mint_;
   parts.executor = &tools;
+  if (registry_->Find(kReadResultTool) == nullptr) {
+    INTERLOCK_ASSIGN_OR_RETURN(registry_, WithOwnTools(registry_, {agent}));
+  }
   parts.registry = registry_;
   if (!policy_.empty()) parts.bundle = LoadPolicy(policy_);
   parts.agents = {agent};
   parts.planners["fake"] = &planner;
+  if (context.tokens > 0) {
+    parts.context_of = [this](const std::string&, const std::string&) { return context; };
+  }
   parts.limits = limits;
   parts.folder = folder;
   parts.retention = retention;

@@ -200,6 +200,7 @@ class Harness {
   AgentFile agent;
   EngineLimits limits;
   RetentionPolicy retention;  // taken at Start
+  ModelContext context;       // what the planner's model reads; taken at Start
   std::mutex warned_mutex;
   std::vector<std::string> warned;  // lines for the operator
   std::string folder;
