@@ -42,13 +42,13 @@ class McpServers : public ::testing::Test {
   static void SetUpTestSuite() {
     auto launcher = sandbox::StartLauncher(
         {.program = INTERLOCK_LAUNCHER, .pool_per_profile = 1, .state_file = ""});
-    if (launcher.ok()) launcher_ = *std::move(launcher);
+    if (launcher.ok()) shared_launcher = *std::move(launcher);
   }
-  static void TearDownTestSuite() { launcher_.reset(); }
+  static void TearDownTestSuite() { shared_launcher.reset(); }
   void SetUp() override {
     if (::access(kPython, X_OK) != 0) GTEST_SKIP() << "no python3";
-    if (launcher_ == nullptr) GTEST_SKIP() << "no sandbox on this machine";
-    Executor({.launcher = launcher_.get(), .clock = &clock_, .builtins = {}});
+    if (shared_launcher == nullptr) GTEST_SKIP() << "no sandbox on this machine";
+    Executor({.launcher = shared_launcher.get(), .clock = &clock_, .builtins = {}});
     // What a box may see must be readable for all, all the way; the source tree need not be.
     char path[] = "/tmp/interlock-mcp-XXXXXX";
     ASSERT_NE(::mkdtemp(path), nullptr);
@@ -134,7 +134,7 @@ class McpServers : public ::testing::Test {
         R"({"id":2,"jsonrpc":"2.0","method":"tools/list","params":{}})"
         "\n";
     std::promise<std::string> promise;
-    launcher_->Run(std::move(box), [&promise](sandbox::BoxResult result) {
+    shared_launcher->Run(std::move(box), [&promise](sandbox::BoxResult result) {
       promise.set_value(std::move(result.stdout_bytes));
     });
     std::istringstream lines(promise.get_future().get());
@@ -174,7 +174,7 @@ class McpServers : public ::testing::Test {
     return std::string(OutcomeKindName(outcome.kind)) + " " + outcome.error_code;
   }
 
-  static std::unique_ptr<sandbox::Launcher> launcher_;
+  static std::unique_ptr<sandbox::Launcher> shared_launcher;
   core::SystemClock clock_;
   core::PermitMint mint_;
   std::unique_ptr<tools::Executor> executor_;
@@ -186,7 +186,7 @@ class McpServers : public ::testing::Test {
   std::vector<SessionEnd> ends_;
   std::string shown_;
 };
-std::unique_ptr<sandbox::Launcher> McpServers::launcher_;
+std::unique_ptr<sandbox::Launcher> McpServers::shared_launcher;
 
 TEST_F(McpServers, OneServesTheCallsOfARunAndDiesWithIt) {
   const Outcome first = Run("good", "count", "r1");
@@ -194,7 +194,7 @@ TEST_F(McpServers, OneServesTheCallsOfARunAndDiesWithIt) {
   EXPECT_EQ(first.result["content"][0]["text"], "1");
   EXPECT_TRUE(first.in_session);
   EXPECT_FALSE(first.sandboxed);
-  EXPECT_EQ(first.box.level, launcher_->capabilities().level);
+  EXPECT_EQ(first.box.level, shared_launcher->capabilities().level);
   EXPECT_EQ(Run("good", "count", "r1").result["content"][0]["text"], "2");
   EXPECT_EQ(Run("good", "count", "r2").result["content"][0]["text"], "1") << "another run";
   executor_->EndRun("r1");
@@ -239,6 +239,7 @@ TEST_F(McpServers, ResultsFailuresAndWhatIsShown) {
 
 TEST_F(McpServers, CallsOfARunWaitForEachOther) {
   std::vector<std::future<Outcome>> outcomes;
+  outcomes.reserve(8);
   for (int i = 0; i < 8; ++i) {
     outcomes.push_back(Begin(ManifestOf("good", "count", Effect::kRead), "r1"));
   }
@@ -345,7 +346,8 @@ TEST_F(McpServers, CancelEndsTheServer) {
 }
 
 TEST_F(McpServers, TheIdlestMakesRoomAndBusyOnesDoNot) {
-  Executor({.launcher = launcher_.get(), .clock = &clock_, .builtins = {}, .sessions_max = 1});
+  Executor(
+      {.launcher = shared_launcher.get(), .clock = &clock_, .builtins = {}, .sessions_max = 1});
   EXPECT_EQ(Run("good", "count", "r1").kind, OutcomeKind::kOk);
   EXPECT_EQ(Run("good", "count", "r2").kind, OutcomeKind::kOk);
   EXPECT_EQ(Ends(1)[0].why, "another run needed its place");
