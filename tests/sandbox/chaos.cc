@@ -152,7 +152,7 @@ int RunDaemon(const Plan& plan, const std::string& token, const std::string& sta
     const auto kind = static_cast<unsigned>(random() % 10);
     auto once = std::make_shared<std::atomic<int>>(0);
     const std::uint64_t handle =
-        (*launcher)->Run(SpecOf(plan, token, kind), [&, once](BoxResult result) {
+        (*launcher)->Run(SpecOf(plan, token, kind), [&, once](const BoxResult& result) {
           shared.doubled += once->fetch_add(1) > 0 ? 1 : 0;
           ++shared.kinds[static_cast<std::size_t>(result.kind)];
           ++shared.ended;
