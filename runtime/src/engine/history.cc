@@ -117,7 +117,10 @@ NamedResult ReleaseInto(Provenance& reads, ResultsAs results, bool reads_results
                         ReleasedResult result) {
   const bool read = !result.by_handle;
   const std::string_view tool = result.from.empty() ? result.id.tool : result.from;
-  if (read && result.preview) {
+  // All of what is not trusted counts as read with its first part: read in pieces, what stands
+  // across two of them would be found in neither (rule 16).
+  const bool plain = result.label.trusted && result.label.changes.empty();
+  if (read && result.preview && plain) {
     reads.ReadResult(tool, CutJson(result.shown, kPreviewBytesMax), result.label);
   } else if (read) {
     reads.ReadResult(tool, result.shown, result.label);

@@ -103,7 +103,7 @@ core::Json ReadBytes(const std::string& text, const Range& range, std::size_t by
 // Lines count from 0; the last one need not end.
 core::Json ReadLines(const std::string& text, const Range& range, std::size_t bytes_max) {
   const std::int64_t most = range.limit == 0 ? kLinesDefault : range.limit;
-  core::Json part = {{"from", range.from}, {"text", ""}};
+  core::Json part = {{"text", ""}};
   std::string taken;
   std::int64_t line = 0;
   std::size_t at = 0;
@@ -120,6 +120,7 @@ core::Json ReadLines(const std::string& text, const Range& range, std::size_t by
     at = next;
     ++line;
   }
+  part["from"] = std::min(range.from, line);
   part["text"] = std::move(taken);
   if (at < text.size()) part["next"] = line;
   return part;
@@ -146,7 +147,9 @@ core::Json ReadItems(const core::Json& value, const Range& range, std::size_t by
       taken[name] = std::move(part);
     }
   }
-  core::Json part = {{"from", range.from}, {"items", value.size()}, {"value", std::move(taken)}};
+  core::Json part = {{"from", std::min(range.from, Signed(value.size()))},
+                     {"items", value.size()},
+                     {"value", std::move(taken)}};
   if (next) part["next"] = *next;
   return part;
 }

@@ -197,9 +197,10 @@ std::string Unescaped(std::string_view token) {
   return name;
 }
 
-core::Status NothingAt(std::string_view pointer) {
-  return core::InvalidArgument("there is nothing at `" + std::string(pointer.substr(0, 64)) +
-                               "`; write a JSON pointer into the result: /items/0/email");
+// Without the pointer: words of the model do not come back to it as ours (rule 16).
+core::Status NothingThere() {
+  return core::InvalidArgument(
+      "there is nothing at that pointer; write a JSON pointer into the result: /items/0/email");
 }
 
 }  // namespace
@@ -208,12 +209,12 @@ core::StatusOr<HeldPart> Provenance::PartOf(std::string_view name, std::string_v
   std::string_view rest = name;
   const Held* const held = HeldAs(rest);
   if (held == nullptr || !rest.empty()) {
-    return core::InvalidArgument("there is no result `" + std::string(name.substr(0, 64)) + "`");
+    return core::InvalidArgument("there is no result of that name; they are r1, r2 and so on");
   }
   const core::Json* at = &held->value;
   std::string path = "result";
   for (std::string_view left = pointer; !left.empty();) {
-    if (!left.starts_with('/')) return NothingAt(pointer);
+    if (!left.starts_with('/')) return NothingThere();
     left.remove_prefix(1);
     const std::string_view token = left.substr(0, left.find('/'));
     left.remove_prefix(token.size());
@@ -221,13 +222,13 @@ core::StatusOr<HeldPart> Provenance::PartOf(std::string_view name, std::string_v
       std::string_view digits = token;
       const bool plain = !token.empty() && token.front() >= '0' && token.front() <= '9';
       const auto position = plain ? TakeNumber(digits) : std::nullopt;
-      if (!position || !digits.empty() || *position >= at->size()) return NothingAt(pointer);
+      if (!position || !digits.empty() || *position >= at->size()) return NothingThere();
       at = &(*at)[*position];
       path += "." + std::to_string(*position + 1);  // rules count from 1
     } else {
       const std::string member = Unescaped(token);
       const auto found = at->is_object() ? at->find(member) : at->end();
-      if (!at->is_object() || found == at->end()) return NothingAt(pointer);
+      if (!at->is_object() || found == at->end()) return NothingThere();
       at = &*found;
       path += "." + member;
     }
