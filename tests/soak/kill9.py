@@ -34,6 +34,7 @@ REFUNDS_PER_RUN = 4
 AMOUNT_MINOR = 1250
 PAUSE_MS_MAX = 900
 SETTLE_SECONDS = 300
+BOXES_DIE_SECONDS = 30  # killed at once; a machine with other work takes its time to bury them
 MONEY_MOVED = {"ok", "reconciled_done"}
 OPEN_ENDS = {"unknown"}
 
@@ -169,7 +170,7 @@ class Soak:
         print(f"kill {number:3}: {found:3} open intents, serving again after {seconds:.2f} s", flush=True)
 
     def _boxes_that_outlive_it(self):
-        deadline = time.monotonic() + 2
+        deadline = time.monotonic() + BOXES_DIE_SECONDS
         while (alive := self.daemon.leftover_boxes("soak-tools")) and time.monotonic() < deadline:
             time.sleep(0.01)
         return len(alive)

@@ -88,7 +88,7 @@ TEST(LongResults, AllOfAnUntrustedResultCountsAsReadWithItsFirstPart) {
 TEST(ReadResult, GivesBytesAndLinesOfTexts) {
   const Provenance reads = Holding({{"body", "one two\nthree\nfour"}});
   const core::Json at = {{"handle", "r1"}, {"pointer", "/body"}};
-  const auto with = [&](core::Json more) {
+  const auto with = [&](const core::Json& more) {
     core::Json args = at;
     args.update(more);
     return args;
