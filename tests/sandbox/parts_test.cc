@@ -59,23 +59,23 @@ TEST(Counting, GetsATwentiethOfTheTimeAfterABurst) {
 TEST(Counting, TakesAllFoldersOfABoxOrNone) {
   const std::filesystem::path root =
       std::filesystem::temp_directory_path() / ("interlock-count-" + std::to_string(::getpid()));
-  Box box(0, BoxPlan{}, Level::kFull);
+  std::vector<WritableFolder> folders;
   for (const char* name : {"within", "beyond"}) {
     const std::filesystem::path folder = root / name;
     std::filesystem::create_directories(folder);
     std::ofstream(folder / "file") << std::string(8192, 'x');
-    box.folders.push_back({Fd(::open(folder.c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC)),
-                           name,
-                           {},
-                           {.bytes = name[0] == 'w' ? 1 << 20 : 1, .files = 16}});
+    folders.push_back({Fd(::open(folder.c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC)),
+                       name,
+                       {},
+                       {.bytes = name[0] == 'w' ? 1 << 20 : 1, .files = 16}});
   }
   CountBudget counting;
   counting.Spend(MonotonicMicros(), 100'000);  // the burst: nothing is left after the first folder
   const std::int64_t free_at = counting.free_at_us();
-  EXPECT_EQ(box.OverQuotas(counting), "`beyond` holds more than its quota of 1 bytes");
+  EXPECT_EQ(OverQuotas(folders, counting), "`beyond` holds more than its quota of 1 bytes");
   EXPECT_GT(counting.free_at_us(), free_at) << "what it took was spent";
   counting.Spend(MonotonicMicros(), 60'000'000);
-  EXPECT_EQ(box.OverQuotas(counting), "") << "not now";
+  EXPECT_EQ(OverQuotas(folders, counting), "") << "not now";
   std::filesystem::remove_all(root);
 }
 

@@ -196,23 +196,13 @@ bool Box::has_quota() const {
                      [](const WritableFolder& folder) { return folder.quota.bytes > 0; });
 }
 
-std::string Box::OverQuotas(CountBudget& counting) const {
-  if (!counting.Allows(MonotonicMicros())) return "";
-  for (const WritableFolder& folder : folders) {
-    if (folder.quota.bytes == 0) continue;
-    std::string line = OverQuota(folder.fd.get(), folder.path, folder.quota, counting);
-    if (!line.empty()) return line;
-  }
-  return "";
-}
-
 // Nothing of the box runs any more: what it left is final. A program that passed a quota between
 // two counts and has ended well has ended well; the next one is refused.
 void Box::BlameQuotas(BoxResult& result, CountBudget& counting) const {
   const bool coped = result.kind == EndKind::kExit && result.value == 0;
   const bool failed = result.kind == EndKind::kExit || result.kind == EndKind::kSignal;
   if (coped || !failed) return;
-  const std::string over = OverQuotas(counting);
+  const std::string over = OverQuotas(folders, counting);
   if (over.empty()) return;
   result.kind = EndKind::kDisk;
   result.detail += (result.detail.empty() ? "" : "; ") + over;

@@ -49,9 +49,6 @@ class Box {
   void Kill();
   // Its set-up went wrong.
   bool failed() const { return failed_.has_value(); }
-  // One line when a folder holds more than its quota: all of them are counted, or, when `counting`
-  // allows none now, none.
-  std::string OverQuotas(CountBudget& counting) const;
   bool has_quota() const;
   // After init was reaped and the pipes are drained.
   BoxResult Result(CountBudget& counting);

@@ -39,15 +39,10 @@ Fd OpenMount(int root, const BoxSpec& spec, const Mount& mount, bool namespaces,
 
 // What may not be counted now is counted while the program runs.
 bool WithinQuotas(CountBudget& counting, Fitting& fitting) {
-  if (!counting.Allows(MonotonicMicros())) return true;
-  for (const WritableFolder& folder : fitting.folders) {
-    if (folder.quota.bytes == 0) continue;
-    fitting.problem = OverQuota(folder.fd.get(), folder.path, folder.quota, counting);
-    if (fitting.problem.empty()) continue;
-    fitting.problem += "; make room there, or raise the mount's quota";
-    return false;
-  }
-  return true;
+  fitting.problem = OverQuotas(fitting.folders, counting);
+  if (fitting.problem.empty()) return true;
+  fitting.problem += "; make room there, or raise the mount's quota";
+  return false;
 }
 
 // Whether a plain user could use what is at `path`. File capabilities follow the fs ids

@@ -45,6 +45,19 @@ bool IsDots(const char* name) {
   return std::strcmp(name, ".") == 0 || std::strcmp(name, "..") == 0;
 }
 
+std::string OverQuota(const WritableFolder& folder, CountBudget& budget) {
+  const std::int64_t before = CpuMicros();
+  std::string problem;
+  const Quota& quota = folder.quota;
+  const FolderUse use = CountFolder(folder.fd.get(), quota, problem);
+  budget.Spend(MonotonicMicros(), CpuMicros() - before);
+  if (!problem.empty()) return "`" + folder.path + "` cannot be counted: " + problem;
+  if (!Beyond(use, quota)) return "";
+  const bool bytes = use.bytes > quota.bytes;
+  return "`" + folder.path + "` holds more than its quota of " +
+         std::to_string(bytes ? quota.bytes : quota.files) + (bytes ? " bytes" : " files");
+}
+
 }  // namespace
 
 FolderUse CountFolder(int folder, const Quota& quota, std::string& problem) {
@@ -85,18 +98,12 @@ FolderUse CountFolder(int folder, const Quota& quota, std::string& problem) {
   return use;
 }
 
-std::string OverQuota(int folder, const std::string& path, const Quota& quota,
-                      CountBudget& budget) {
-  const std::int64_t before = CpuMicros();
-  std::string problem;
-  const FolderUse use = CountFolder(folder, quota, problem);
-  budget.Spend(MonotonicMicros(), CpuMicros() - before);
-  if (!problem.empty()) return "`" + path + "` cannot be counted: " + problem;
-  if (use.bytes > quota.bytes) {
-    return "`" + path + "` holds more than its quota of " + std::to_string(quota.bytes) + " bytes";
-  }
-  if (use.files > quota.files) {
-    return "`" + path + "` holds more than its quota of " + std::to_string(quota.files) + " files";
+std::string OverQuotas(const std::vector<WritableFolder>& folders, CountBudget& budget) {
+  if (!budget.Allows(MonotonicMicros())) return "";
+  for (const WritableFolder& folder : folders) {
+    if (folder.quota.bytes == 0) continue;
+    std::string line = OverQuota(folder, budget);
+    if (!line.empty()) return line;
   }
   return "";
 }

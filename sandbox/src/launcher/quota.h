@@ -5,8 +5,10 @@
 #include <algorithm>
 #include <cstdint>
 #include <string>
+#include <vector>
 
 #include "sandbox/launcher.h"
+#include "steering.h"
 
 namespace interlock::sandbox {
 
@@ -40,8 +42,8 @@ class CountBudget {
 inline constexpr int kQuotaDepthMax = 64;
 FolderUse CountFolder(int folder, const Quota& quota, std::string& problem);
 
-// One line when the folder holds more than it may; empty otherwise. What it takes is spent from
-// `budget`; whoever has several folders to count asks Allows() once, before the first of them.
-std::string OverQuota(int folder, const std::string& path, const Quota& quota, CountBudget& budget);
+// One line about the first folder that holds more than its quota, empty otherwise: all of them are
+// counted or, when `budget` allows none now, none. What counting takes is spent from it.
+std::string OverQuotas(const std::vector<WritableFolder>& folders, CountBudget& budget);
 
 }  // namespace interlock::sandbox

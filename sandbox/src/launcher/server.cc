@@ -464,7 +464,7 @@ void Server::CountFolders(std::int64_t now) {
     if (due == nullptr || box->quota_check_us < due->quota_check_us) due = box.get();
   }
   if (due == nullptr || !counting_.Allows(now)) return;
-  const std::string over = due->OverQuotas(counting_);
+  const std::string over = OverQuotas(due->folders, counting_);
   due->quota_check_us = MonotonicMicros() + kQuotaPauseUs;
   if (over.empty()) return;
   due->TakeReports();
