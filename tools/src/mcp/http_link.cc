@@ -178,17 +178,15 @@ bool McpHttpLink::Close() {
                              [](const Followed& /*followed*/) {})
         ->Start();
   }
-  killed_ = true;
-  if (current_ != nullptr) {
-    current_->Cancel();
-    return true;
-  }
-  ended_ = true;
-  return false;
+  return CutOff();
 }
 
 bool McpHttpLink::Kill() {
   const std::lock_guard lock(mutex_);
+  return CutOff();
+}
+
+bool McpHttpLink::CutOff() {
   killed_ = true;
   if (current_ != nullptr) {
     current_->Cancel();

@@ -32,6 +32,7 @@ class McpHttpLink final : public McpLink, public std::enable_shared_from_this<Mc
   // With the lock held.
   void PostNext();
   void PostAside(std::string line);
+  bool CutOff();
   FetchRequest RequestOf(std::string method, std::string line) const;
 
   core::Status OnBody(Exchange& exchange, int status, std::string_view piece);
