@@ -5,6 +5,7 @@
 
 #include "core/json.h"
 #include "engine/entries.h"
+#include "engine/long_results.h"
 #include "engine/step.h"
 
 namespace interlock::runtime {
@@ -35,9 +36,9 @@ void Weigh(RunCore& run) {
   }
 }
 
-std::int64_t Estimated(const RunCore& run) {
-  std::int64_t sum = run.context.budget.overhead + (run.context.left_out.any() ? kLineTokens : 0);
-  for (const MessageMark& mark : run.context.marks) sum += mark.tokens;
+std::int64_t WeightOf(const std::vector<MessageMark>& marks) {
+  std::int64_t sum = 0;
+  for (const MessageMark& mark : marks) sum += mark.tokens;
   return sum;
 }
 
@@ -49,7 +50,11 @@ std::int64_t Corrected(const ContextState& context, std::int64_t estimated) {
   return (estimated * report.reported + report.estimated - 1) / report.estimated;
 }
 
-std::int64_t Now(const RunCore& run) { return Corrected(run.context, Estimated(run)); }
+// Of a prompt whose messages weigh as much.
+std::int64_t Estimated(const RunCore& run, std::int64_t messages) {
+  const std::int64_t line = run.context.left_out.any() ? kLineTokens : 0;
+  return run.context.budget.overhead + line + messages;
+}
 
 // The newest plan, and all that came after it, stay whole.
 std::size_t NewestPlan(const RunCore& run) {
@@ -81,6 +86,7 @@ class Fitting {
       : run_(run),
         open_(OpenCalls(run)),
         newest_(NewestPlan(run)),
+        messages_(WeightOf(run.context.marks)),
         target_(run.context.budget.tokens - run.context.budget.tokens / 4) {}
 
   void Run() {
@@ -92,7 +98,7 @@ class Fitting {
   }
 
  private:
-  bool Done() const { return Now(run_) <= target_; }
+  bool Done() const { return Corrected(run_.context, Estimated(run_, messages_)) <= target_; }
 
   // Weighs the message anew; false, and as it was, when that makes it no lighter.
   bool Replace(std::size_t at, ChatMessage message) {
@@ -100,6 +106,7 @@ class Fitting {
     const std::int64_t tokens = Weight(message, run_.context.budget.family);
     if (tokens >= mark.tokens) return false;
     run_.messages[at] = std::move(message);
+    messages_ += tokens - mark.tokens;
     mark.tokens = tokens;
     return true;
   }
@@ -161,8 +168,9 @@ class Fitting {
     auto& marks = run_.context.marks;
     for (std::ptrdiff_t i = first; i < end; ++i) {
       LeftOut& counted = run_.context.left_out;
-      if (marks[static_cast<std::size_t>(i)].left_out)
-        --(i == first ? counted.texts : counted.results);
+      const MessageMark& mark = marks[static_cast<std::size_t>(i)];
+      if (mark.left_out) --(i == first ? counted.texts : counted.results);
+      messages_ -= mark.tokens;
     }
     run_.messages.erase(run_.messages.begin() + first, run_.messages.begin() + end);
     marks.erase(marks.begin() + first, marks.begin() + end);
@@ -171,14 +179,10 @@ class Fitting {
     return true;
   }
 
-  static std::string CutText(const std::string& text, std::size_t keep) {
-    while (keep > 0 && (static_cast<unsigned char>(text[keep]) & 0xC0) == 0x80) --keep;
-    return text.substr(0, keep) + "…(" + std::to_string(text.size() - keep) + " more bytes)";
-  }
-
   RunCore& run_;
   const std::set<std::string> open_;
   std::size_t newest_;
+  std::int64_t messages_;  // what they weigh
   const std::int64_t target_;
 };
 
@@ -192,13 +196,13 @@ std::int64_t PromptShare(std::int64_t window) { return window - window / 8; }
 
 std::int64_t PromptTokens(RunCore& run) {
   Weigh(run);
-  return Now(run);
+  return Corrected(run.context, Estimated(run, WeightOf(run.context.marks)));
 }
 
 void FitContext(RunCore& run) {
   if (run.context.budget.tokens == 0) return;
   if (PromptTokens(run) > run.context.budget.tokens) Fitting(run).Run();
-  run.context.asked = Estimated(run);
+  run.context.asked = Estimated(run, WeightOf(run.context.marks));
 }
 
 std::optional<std::string> ContextOverflow(RunCore& run) {

@@ -29,21 +29,20 @@ std::size_t BoundaryBefore(std::string_view text, std::size_t at) {
   return at;
 }
 
-core::Json CutText(const std::string& text, std::int64_t& left) {
+core::Json CutString(const std::string& text, std::int64_t& left) {
   const std::int64_t whole = Signed(text.size()) + 2;
   if (whole <= left) {
     left -= whole;
     return text;
   }
-  const std::size_t keep =
-      BoundaryBefore(text, static_cast<std::size_t>(std::max<std::int64_t>(left, 0)));
+  const auto keep = static_cast<std::size_t>(std::max<std::int64_t>(left, 0));
   left = 0;
-  return text.substr(0, keep) + kCut + "(" + std::to_string(text.size() - keep) + " more bytes)";
+  return CutText(text, keep);
 }
 
 // `left`: bytes that may still be shown.
 core::Json Cut(const core::Json& value, std::int64_t& left) {
-  if (value.is_string()) return CutText(value.get_ref<const std::string&>(), left);
+  if (value.is_string()) return CutString(value.get_ref<const std::string&>(), left);
   if (!value.is_structured()) {
     left -= Signed(core::CanonicalJson(value).size());
     return value;
@@ -160,6 +159,11 @@ bool IsLong(const AgentFile* agent, const core::Json& shown) {
   if (agent == nullptr || !ReadsResults(*agent)) return false;
   const auto most = static_cast<std::size_t>(agent->limits.result_bytes_max);
   return core::CanonicalJson(shown).size() > most;
+}
+
+std::string CutText(const std::string& text, std::size_t bytes_max) {
+  const std::size_t keep = BoundaryBefore(text, bytes_max);
+  return text.substr(0, keep) + kCut + "(" + std::to_string(text.size() - keep) + " more bytes)";
 }
 
 core::Json CutJson(const core::Json& value, std::size_t bytes_max) {

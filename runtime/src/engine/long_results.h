@@ -19,6 +19,10 @@ inline constexpr std::size_t kPreviewBytesMax = 2'048;
 // Whether the planner of this agent (may be null) is shown the first part of `shown` alone.
 bool IsLong(const AgentFile* agent, const core::Json& shown);
 
+// The first bytes of a text, at most `bytes_max`, cut between characters, and how many are left
+// out.
+std::string CutText(const std::string& text, std::size_t bytes_max);
+
 // The first part of a value, about `bytes_max` bytes of it: leading items and members, texts cut
 // between characters. What is left out is said in its place.
 core::Json CutJson(const core::Json& value, std::size_t bytes_max);
