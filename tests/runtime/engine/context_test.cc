@@ -6,6 +6,7 @@
 
 #include "replays.h"
 #include "rules.h"
+#include "seen.h"
 
 namespace interlock::runtime::test {
 namespace {
@@ -42,12 +43,6 @@ std::vector<core::StatusOr<Plan>> ReadTimes(int times) {
   return plans;
 }
 
-std::string Text(const PlanRequest& request) {
-  std::string all;
-  for (const ChatMessage& message : request.messages) all += message.text + "\n";
-  return all;
-}
-
 TEST(Contexts, ALongRunFitsItsWindowAndIsMadeAnew) {
   Harness h(AllowAll(), kTools);
   UseWindow(h, 4'000);
@@ -59,14 +54,14 @@ TEST(Contexts, ALongRunFitsItsWindowAndIsMadeAnew) {
   const auto seen = h.planner.seen();
   ASSERT_EQ(seen.size(), 11u);
   for (const PlanRequest& request : seen) {
-    EXPECT_LT(EstimateTokens(Text(request), TokenFamily::kOther), 4'000);
-    EXPECT_THAT(Text(request), HasSubstr("read me the book"));
+    EXPECT_LT(EstimateTokens(TextOf(request), TokenFamily::kOther), 4'000);
+    EXPECT_THAT(TextOf(request), HasSubstr("read me the book"));
     EXPECT_EQ(request.messages.front().text, "be good");
   }
-  EXPECT_THAT(Text(seen[1]), Not(HasSubstr("left_out")));
+  EXPECT_THAT(TextOf(seen[1]), Not(HasSubstr("left_out")));
   EXPECT_EQ(seen.back().messages[1].role, Role::kSystem);
   EXPECT_THAT(seen.back().messages[1].text, HasSubstr("older parts were left out"));
-  EXPECT_THAT(Text(seen.back()), HasSubstr("left_out"));
+  EXPECT_THAT(TextOf(seen.back()), HasSubstr("left_out"));
   ExpectMadeAnew(h, run->id, {&h.agent});
 }
 
@@ -81,11 +76,11 @@ TEST(Contexts, ARestartLeavesOutTheSame) {
   const auto run = h.CreateRun();
   ASSERT_TRUE(run.ok()) << run.status();
   h.WaitForState(run->id, RunState::kWaitingForUser);
-  const std::string before = Text(h.planner.seen().back());
+  const std::string before = TextOf(h.planner.seen().back());
   h.Restart();
   ASSERT_TRUE(h.Send(run->id, "yes").ok());
   h.WaitFor(run->id, [](const RunInfo& info) { return info.answer == "still more?"; });
-  const std::string after = Text(h.planner.seen().back());
+  const std::string after = TextOf(h.planner.seen().back());
   EXPECT_EQ(after.substr(0, before.size()), before);
   EXPECT_THAT(after, AllOf(HasSubstr(R"("handle":"r1","left_out":true)"), HasSubstr("more?\nyes")));
   ExpectMadeAnew(h, run->id, {&h.agent});

@@ -7,6 +7,7 @@
 #include <future>
 
 #include "rules.h"
+#include "seen.h"
 
 namespace interlock::runtime::test {
 namespace {
@@ -21,21 +22,7 @@ const std::vector<ToolSpec> kTools = {
     WriteTool("mail.send"),
     WriteTool("notes.add")};
 
-constexpr const char* kPolicy = R"(policy "p" { version = "1", owner = "tests", tools = { "*" } }
-on("*", "all", function(c) return allow() end)
-on("mail.send", "to-people-we-know", function(c)
-  if not trusted(c.args, "to") then return deny { code = "UNTRUSTED_TO" } end
-  if c.flow.untrusted then return deny { code = "UNTRUSTED_FLOW" } end
-end))";
-
 std::string Handle(const std::string& name) { return R"({"$handle":")" + name + R"("})"; }
-
-std::string Seen(Harness& h) {
-  std::string all;
-  const std::vector<PlanRequest> seen = h.planner.seen();
-  for (const ChatMessage& message : seen.back().messages) all += message.text + "\n";
-  return all;
-}
 
 void SetTools(Harness& h) {
   h.tools.Answers("mail.read", {{"from", "eve@evil.example"},
@@ -44,16 +31,8 @@ void SetTools(Harness& h) {
   h.tools.Answers("mail.send", {{"sent", true}});
 }
 
-CallInfo CallOf(Harness& h, const std::string& run, const std::string& tool) {
-  for (const CallInfo& call : h.CallsOf(run)) {
-    if (call.tool == tool) return *h.engine().GetCall(h.operator_one, call.id);
-  }
-  ADD_FAILURE() << "`" << tool << "` was not proposed";
-  return {};
-}
-
 TEST(Handles, TheShapeOfAnUntrustedResultIsAllThatThePlannerSees) {
-  Harness h(kPolicy, kTools);
+  Harness h(kKnownPeoplePolicy, kTools);
   h.SetAgent("results: handles\n");
   SetTools(h);
   h.planner.plans = {FakePlanner::Calls({{"a", "mail.read", "{}"}, {"b", "book.read", "{}"}})};
@@ -66,7 +45,7 @@ TEST(Handles, TheShapeOfAnUntrustedResultIsAllThatThePlannerSees) {
 }
 
 TEST(Handles, AnArgumentIsWhatItsHandleNamesWithThatLabel) {
-  Harness h(kPolicy, kTools);
+  Harness h(kKnownPeoplePolicy, kTools);
   h.SetAgent("results: handles\n");
   SetTools(h);
   const std::string body =
@@ -91,7 +70,7 @@ TEST(Handles, AnArgumentIsWhatItsHandleNamesWithThatLabel) {
 }
 
 TEST(Handles, WhatARuleMovesKeepsNoTrustThatItDidNotHave) {
-  Harness h(std::string(kPolicy) + R"(
+  Harness h(std::string(kKnownPeoplePolicy) + R"(
 on("mail.send", "to-the-body", function(c)
   if c.args.to ~= c.args.body then return modify { ["args.to"] = c.args.body } end
 end))",
@@ -109,7 +88,7 @@ end))",
 }
 
 TEST(Handles, ARestartKnowsTheNames) {
-  Harness h(std::string(kPolicy) + R"(
+  Harness h(std::string(kKnownPeoplePolicy) + R"(
 on("mail.send", "ask", function(c)
   return require_approval { approvers = { "role:cs-manager" }, expires = "1h" }
 end))",
@@ -136,7 +115,7 @@ end))",
 }
 
 TEST(Handles, NoSuchResultIsRefusedAndATextIsAText) {
-  Harness h(kPolicy, kTools);
+  Harness h(kKnownPeoplePolicy, kTools);
   h.SetAgent("results: handles\n");
   SetTools(h);
   h.planner.plans = {FakePlanner::Calls({{"a", "notes.add", R"({"text":)" + Handle("r9.x") + "}"},

@@ -7,6 +7,7 @@
 
 #include "replays.h"
 #include "rules.h"
+#include "seen.h"
 
 namespace interlock::runtime::test {
 namespace {
@@ -172,13 +173,6 @@ TEST(ReadResult, APartHasTheLabelOfThatPart) {
 
 // ---------------------------------------------------------------- runs
 
-constexpr const char* kPolicy = R"(policy "p" { version = "1", owner = "tests", tools = { "*" } }
-on("*", "all", function(c) return allow() end)
-on("mail.send", "to-people-we-know", function(c)
-  if not trusted(c.args, "to") then return deny { code = "UNTRUSTED_TO" } end
-  if c.flow.untrusted then return deny { code = "UNTRUSTED_FLOW" } end
-end))";
-
 const std::vector<ToolSpec> kTools = {
     {.name = "mail.read", .trust = tools::ResultTrust::kUntrusted},
     ReadTool("book.read"),
@@ -212,25 +206,10 @@ void SetTools(Harness& h) {
   h.tools.Answers("mail.send", {{"sent", true}});
 }
 
-std::string Seen(Harness& h) {
-  std::string all;
-  const std::vector<PlanRequest> seen = h.planner.seen();
-  for (const ChatMessage& message : seen.back().messages) all += message.text + "\n";
-  return all;
-}
-
-CallInfo CallOf(Harness& h, const std::string& run, const std::string& tool) {
-  for (const CallInfo& call : h.CallsOf(run)) {
-    if (call.tool == tool) return *h.engine().GetCall(h.operator_one, call.id);
-  }
-  ADD_FAILURE() << "`" << tool << "` was not proposed";
-  return {};
-}
-
 Plan Read(const std::string& args) { return FakePlanner::Calls({{"p", "read_result", args}}); }
 
 TEST(LongResults, TheFirstPartIsShownAndTheRestCanBeRead) {
-  Harness h(kPolicy, kTools);
+  Harness h(kKnownPeoplePolicy, kTools);
   ReadsInParts(h);
   SetTools(h);
   h.planner.plans = {FakePlanner::Calls({{"a", "mail.read", "{}"}}),
@@ -251,7 +230,7 @@ TEST(LongResults, TheFirstPartIsShownAndTheRestCanBeRead) {
 }
 
 TEST(LongResults, ShortOnesAreShownAsBefore) {
-  Harness h(kPolicy, kTools);
+  Harness h(kKnownPeoplePolicy, kTools);
   ReadsInParts(h);
   h.tools.Answers("mail.read", {{"body", "short"}});
   h.planner.plans = {FakePlanner::Calls({{"a", "mail.read", "{}"}})};
@@ -263,7 +242,7 @@ TEST(LongResults, ShortOnesAreShownAsBefore) {
 }
 
 TEST(LongResults, WhoDoesNotNameTheToolIsShownAllAndHasNone) {
-  Harness h(kPolicy, kTools);
+  Harness h(kKnownPeoplePolicy, kTools);
   SetTools(h);
   h.planner.plans = {FakePlanner::Calls({{"a", "mail.read", "{}"}}), Read(R"({"handle":"r1"})")};
   const auto run = h.CreateRun();
@@ -275,7 +254,7 @@ TEST(LongResults, WhoDoesNotNameTheToolIsShownAllAndHasNone) {
 }
 
 TEST(LongResults, NobodyReadsResultsOfNoRun) {
-  Harness h(kPolicy, kTools);
+  Harness h(kKnownPeoplePolicy, kTools);
   ReadsInParts(h);
   const auto call = h.Execute("read_result", {{"handle", "r1"}}, h.NewRequestId());
   ASSERT_TRUE(call.ok()) << call.status();
@@ -285,7 +264,7 @@ TEST(LongResults, NobodyReadsResultsOfNoRun) {
 // The part that is read taints as the whole would have, and no more than that.
 TEST(LongResults, LabelsOfWhatIsReadJoinTheContext) {
   for (const bool mail : {false, true}) {
-    Harness h(kPolicy, kTools);
+    Harness h(kKnownPeoplePolicy, kTools);
     ReadsInParts(h);
     SetTools(h);
     const std::string args = mail ? R"({"handle":"r1","pointer":"/from"})"
@@ -305,7 +284,7 @@ TEST(LongResults, LabelsOfWhatIsReadJoinTheContext) {
 
 // A rule's tag on the whole and its readers go with the part, in the log and after a restart.
 TEST(LongResults, WhatRulesSaidOfTheWholeHoldsForItsParts) {
-  Harness h(std::string(kPolicy) + R"(
+  Harness h(std::string(kKnownPeoplePolicy) + R"(
 on(result("book.read"), "tag", function(c) return label { result = { "internal", "reader:sam" } } end)
 on("mail.send", "no-internal", function(c)
   if contains(tags(c.args, "to"), "internal") and contains(readers(c.args, "to"), "sam") then
@@ -330,7 +309,7 @@ end))",
 }
 
 TEST(LongResults, WhatWasWithheldOrRedactedStaysSo) {
-  Harness h(std::string(kPolicy) + R"(
+  Harness h(std::string(kKnownPeoplePolicy) + R"(
 on(result("mail.read"), "secret", function(c) return deny { code = "SECRET", say = "not for you" } end)
 on(result("book.read"), "cut", function(c) return modify { ["result.people"] = "cut out" } end))",
             kTools);
@@ -347,7 +326,7 @@ on(result("book.read"), "cut", function(c) return modify { ["result.people"] = "
 }
 
 TEST(LongResults, AnAgentByHandleReadsNoUntrustedPart) {
-  Harness h(kPolicy, kTools);
+  Harness h(kKnownPeoplePolicy, kTools);
   ReadsInParts(h, "results: handles\n");
   SetTools(h);
   h.planner.plans = {FakePlanner::Calls({{"a", "mail.read", "{}"}, {"b", "book.read", "{}"}}),
@@ -364,9 +343,9 @@ TEST(LongResults, AnAgentByHandleReadsNoUntrustedPart) {
 }
 
 TEST(LongResults, ThePolicyDecidesOnEveryRead) {
-  Harness h(kPolicy, kTools);
+  Harness h(kKnownPeoplePolicy, kTools);
   // A rule may name the tool once an agent does.
-  h.SetPolicy(std::string(kPolicy) +
+  h.SetPolicy(std::string(kKnownPeoplePolicy) +
               R"(
 on("read_result", "no", function(c) return deny { code = "NO_READING" } end))");
   ReadsInParts(h);

@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include "rules.h"
+#include "seen.h"
 
 namespace interlock::runtime::test {
 namespace {
@@ -38,17 +39,6 @@ std::string Told(Harness& h) {
     if (message->role == Role::kTool) return message->text;
   }
   return "";
-}
-
-CallInfo CallOf(Harness& h, const std::string& run, const std::string& tool) {
-  for (const CallInfo& call : h.CallsOf(run)) {
-    if (call.tool != tool) continue;
-    const auto full = h.engine().GetCall(h.operator_one, call.id);
-    EXPECT_TRUE(full.ok()) << full.status();
-    return full.ok() ? *full : CallInfo{};
-  }
-  ADD_FAILURE() << "`" << tool << "` was not proposed";
-  return {};
 }
 
 struct ResultCase {

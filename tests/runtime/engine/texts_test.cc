@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include "rules.h"
+#include "seen.h"
 
 namespace interlock::runtime::test {
 namespace {
@@ -30,14 +31,6 @@ end))";
 constexpr const char* kBrokenAnswer = R"(on(answer(), "broken", function(c)
   if c.answer.missing == 1 then return note("x") end
 end))";
-
-// All that the planner was given with its newest request.
-std::string Seen(Harness& h) {
-  std::string all;
-  const std::vector<PlanRequest> seen = h.planner.seen();
-  for (const ChatMessage& message : seen.back().messages) all += message.text + "\n";
-  return all;
-}
 
 TEST(Texts, AMessageThatRulesWithholdReachesNoPlanner) {
   Harness h(Policy(kNoOrders), {ReadTool("orders.get")});
