@@ -8,6 +8,7 @@ import secrets
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
@@ -22,6 +23,15 @@ ROLES = {
     "operator2": ["operator"],
     "auditor": ["auditor"],
 }
+
+
+def in_folder(keep, work):
+    """What `work` returns for a folder of its own: `keep`, which is made and stays, or one that goes afterwards."""
+    if keep:
+        keep.mkdir(parents=True)
+        return work(keep.resolve())
+    with tempfile.TemporaryDirectory() as folder:
+        return work(pathlib.Path(folder).resolve())
 
 
 class Daemon:

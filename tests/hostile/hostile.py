@@ -15,13 +15,12 @@ import pathlib
 import sqlite3
 import subprocess
 import sys
-import tempfile
 import time
 
 HERE = pathlib.Path(__file__).resolve().parent
 EXAMPLE = HERE.parents[1] / "examples" / "refund"
 sys.path.insert(0, str(HERE.parent / "harness"))
-from daemon import Daemon, interlock_client  # noqa: E402  (the path above comes first)
+from daemon import Daemon, in_folder, interlock_client  # noqa: E402  (the path above comes first)
 
 Run = interlock_client.STUBS.run.Run
 FINAL = {Run.STATE_COMPLETED, Run.STATE_FAILED, Run.STATE_CANCELLED, Run.STATE_ESCALATED,
@@ -208,11 +207,7 @@ def main():
     parser.add_argument("--bin", type=pathlib.Path, required=True)
     parser.add_argument("--keep", type=pathlib.Path, help="leave everything in this folder")
     options = parser.parse_args()
-    if options.keep:
-        options.keep.mkdir(parents=True)
-        return Hostile(options, options.keep.resolve()).run()
-    with tempfile.TemporaryDirectory() as folder:
-        return Hostile(options, pathlib.Path(folder).resolve()).run()
+    return in_folder(options.keep, lambda folder: Hostile(options, folder).run())
 
 
 if __name__ == "__main__":

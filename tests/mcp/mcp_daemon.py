@@ -11,13 +11,12 @@ import pathlib
 import shutil
 import subprocess
 import sys
-import tempfile
 import time
 
 HERE = pathlib.Path(__file__).resolve().parent
 sys.path[:0] = [str(HERE.parent / "harness"), str(HERE)]
 import notes_server  # noqa: E402  (the path above comes first)
-from daemon import Daemon, interlock_client  # noqa: E402
+from daemon import Daemon, in_folder, interlock_client  # noqa: E402
 
 STUBS = interlock_client.STUBS
 Run = STUBS.run.Run
@@ -219,11 +218,7 @@ class Mcp:
 
 def main():
     options = parse()
-    if options.keep:
-        options.keep.mkdir(parents=True)
-        return Mcp(options, options.keep.resolve()).run()
-    with tempfile.TemporaryDirectory() as folder:
-        return Mcp(options, pathlib.Path(folder).resolve()).run()
+    return in_folder(options.keep, lambda folder: Mcp(options, folder).run())
 
 
 if __name__ == "__main__":

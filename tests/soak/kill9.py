@@ -17,12 +17,11 @@ import random
 import sqlite3
 import subprocess
 import sys
-import tempfile
 import time
 
 HERE = pathlib.Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE.parent / "harness"))
-from daemon import Daemon, interlock_client  # noqa: E402  (the path above comes first)
+from daemon import Daemon, in_folder, interlock_client  # noqa: E402  (the path above comes first)
 
 STUBS = interlock_client.STUBS
 Run = STUBS.run.Run
@@ -290,11 +289,7 @@ def main():
     if options.seed is None:
         options.seed = random.SystemRandom().randrange(1 << 32)
     print(f"seed {options.seed}", flush=True)
-    if options.keep:
-        options.keep.mkdir(parents=True)
-        return Soak(options, options.keep.resolve()).run()
-    with tempfile.TemporaryDirectory() as folder:
-        return Soak(options, pathlib.Path(folder).resolve()).run()
+    return in_folder(options.keep, lambda folder: Soak(options, folder).run())
 
 
 if __name__ == "__main__":
