@@ -13,7 +13,6 @@
 #include <cstring>
 #include <filesystem>
 #include <fstream>
-#include <initializer_list>
 #include <sstream>
 
 #include "registry.h"
@@ -25,15 +24,20 @@ constexpr std::string_view kFolderPrefix = "interlock-";
 constexpr std::int64_t kCpuPeriodUs = 100'000;
 constexpr std::int64_t kCpuQuotaUs = 100'000;
 
-std::string ReadText(const std::string& path) {
-  const Fd file(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
+Fd OpenToRead(const std::string& path) { return Fd(::open(path.c_str(), O_RDONLY | O_CLOEXEC)); }
+
+// From the start, also when it was read before.
+std::string ReadText(const Fd& file) {
   std::string text;
   char part[4096];
-  for (ssize_t n; file.valid() && (n = ::read(file.get(), part, sizeof part)) > 0;) {
+  for (ssize_t n; file.valid() && (n = ::pread(file.get(), part, sizeof part,
+                                               static_cast<off_t>(text.size()))) > 0;) {
     text.append(part, static_cast<std::size_t>(n));
   }
   return text;
 }
+
+std::string ReadText(const std::string& path) { return ReadText(OpenToRead(path)); }
 
 bool WriteText(const std::string& path, std::string_view text) {
   const Fd file(::open(path.c_str(), O_WRONLY | O_CLOEXEC));
@@ -250,43 +254,44 @@ bool BoxGroup::Create(const CgroupPlace& place, const std::string& name, std::st
                     MakeFolder(place.kill, name, kill_, problem);
   if (!made) return false;
   LimitCpu(cpu_, version_, kCpuQuotaUs);
-  LookUp();
+  OpenUsage();
   return true;
 }
 
-// The kernel makes a file of a new group when somebody looks it up first: here nobody waits for it,
-// in a call somebody does.
-void BoxGroup::LookUp() const {
-  const auto each = [](const std::string& folder, std::initializer_list<const char*> names) {
-    for (const char* name : names) (void)::access((folder + name).c_str(), F_OK);
-  };
-  each(pids_, {"/pids.max", "/pids.events"});
-  if (version_ == 2) {
-    each(memory_, {"/memory.max", "/memory.swap.max", "/memory.oom.group", "/memory.peak",
-                   "/memory.events"});
-    each(cpu_, {"/cpu.stat"});
-  } else {
-    each(memory_, {"/memory.limit_in_bytes", "/memory.memsw.limit_in_bytes",
-                   "/memory.max_usage_in_bytes", "/memory.oom_control"});
-    each(cpuacct_, {"/cpuacct.usage"});
-  }
+void BoxGroup::OpenUsage() {
+  if (version_ == 0) return;
+  const bool v2 = version_ == 2;
+  forks_refused_ = OpenToRead(pids_ + "/pids.events");
+  memory_peak_ = OpenToRead(memory_ + (v2 ? "/memory.peak" : "/memory.max_usage_in_bytes"));
+  oom_kills_ = OpenToRead(memory_ + (v2 ? "/memory.events" : "/memory.oom_control"));
+  cpu_usage_ = OpenToRead(v2 ? cpu_ + "/cpu.stat" : cpuacct_ + "/cpuacct.usage");
 }
 
-bool BoxGroup::Limit(const CgroupLimits& limits, std::string& problem) const {
-  const std::string memory = std::to_string(limits.memory_bytes);
-  const std::string pids = std::to_string(limits.pids);
-  bool ok = WriteText(pids_ + "/pids.max", pids);
+bool BoxGroup::LimitMemory(const std::string& bytes) const {
   if (version_ == 2) {
-    ok = ok && WriteText(memory_ + "/memory.max", memory);
+    const bool set = WriteText(memory_ + "/memory.max", bytes);
     WriteText(memory_ + "/memory.swap.max", "0");
     WriteText(memory_ + "/memory.oom.group", "1");
-  } else {
-    ok = ok && WriteText(memory_ + "/memory.limit_in_bytes", memory);
-    // Present only with swap accounting; must not be below the first.
-    WriteText(memory_ + "/memory.memsw.limit_in_bytes", memory);
+    return set;
   }
-  if (!ok) problem = std::string("cgroup limits: ") + std::strerror(errno);
-  return ok;
+  // The second is present only with swap accounting, and never below the first: one of its writes
+  // fails, before the first is lowered or after it is raised.
+  WriteText(memory_ + "/memory.memsw.limit_in_bytes", bytes);
+  const bool set = WriteText(memory_ + "/memory.limit_in_bytes", bytes);
+  WriteText(memory_ + "/memory.memsw.limit_in_bytes", bytes);
+  return set;
+}
+
+bool BoxGroup::Limit(const CgroupLimits& limits, std::string& problem) {
+  if (limits == limits_) return true;
+  limits_ = {};
+  if (!WriteText(pids_ + "/pids.max", std::to_string(limits.pids)) ||
+      !LimitMemory(std::to_string(limits.memory_bytes))) {
+    problem = std::string("cgroup limits: ") + std::strerror(errno);
+    return false;
+  }
+  limits_ = limits;
+  return true;
 }
 
 std::vector<int> BoxGroup::entrances() const {
@@ -296,22 +301,17 @@ std::vector<int> BoxGroup::entrances() const {
 }
 
 std::int64_t BoxGroup::CpuMicros() const {
-  if (version_ == 2) return KeyedNumber(ReadText(cpu_ + "/cpu.stat"), "usage_usec");
-  return cpuacct_.empty() ? 0 : ToNumber(ReadText(cpuacct_ + "/cpuacct.usage")) / 1000;
+  const std::string text = ReadText(cpu_usage_);
+  return version_ == 2 ? KeyedNumber(text, "usage_usec") : ToNumber(text) / 1000;
 }
 
 CgroupUsage BoxGroup::Usage() const {
   CgroupUsage usage;
   if (version_ == 0) return usage;
   usage.cpu_us = CpuMicros();
-  usage.forks_refused = KeyedNumber(ReadText(pids_ + "/pids.events"), "max");
-  if (version_ == 2) {
-    usage.memory_peak_bytes = ToNumber(ReadText(memory_ + "/memory.peak"));
-    usage.oom_kills = KeyedNumber(ReadText(memory_ + "/memory.events"), "oom_kill");
-  } else {
-    usage.memory_peak_bytes = ToNumber(ReadText(memory_ + "/memory.max_usage_in_bytes"));
-    usage.oom_kills = KeyedNumber(ReadText(memory_ + "/memory.oom_control"), "oom_kill");
-  }
+  usage.forks_refused = KeyedNumber(ReadText(forks_refused_), "max");
+  usage.memory_peak_bytes = ToNumber(ReadText(memory_peak_));
+  usage.oom_kills = KeyedNumber(ReadText(oom_kills_), "oom_kill");
   return usage;
 }
 

@@ -17,6 +17,7 @@ namespace interlock::sandbox {
 struct CgroupLimits {
   std::int64_t memory_bytes = 0;
   std::int64_t pids = 0;
+  bool operator==(const CgroupLimits&) const = default;
 };
 
 struct CgroupUsage {
@@ -51,9 +52,10 @@ class BoxGroup {
   BoxGroup(const BoxGroup&) = delete;
   BoxGroup& operator=(const BoxGroup&) = delete;
 
-  // Creates the folders and opens their cgroup.procs. False with `problem`.
+  // Creates the folders and opens what a call needs of them. False with `problem`.
   bool Create(const CgroupPlace& place, const std::string& name, std::string& problem);
-  bool Limit(const CgroupLimits& limits, std::string& problem) const;
+  // Nothing to do when they are set already: whoever makes a box ahead sets the usual ones.
+  bool Limit(const CgroupLimits& limits, std::string& problem);
   std::vector<int> entrances() const;
   CgroupUsage Usage() const;
   std::int64_t CpuMicros() const;
@@ -64,12 +66,16 @@ class BoxGroup {
  private:
   bool MakeFolder(const std::string& parent, const std::string& name, std::string& folder,
                   std::string& problem);
-  void LookUp() const;
+  void OpenUsage();
+  bool LimitMemory(const std::string& bytes) const;
 
   int version_ = 0;
+  CgroupLimits limits_;  // that are set
   std::string memory_, pids_, cpu_, cpuacct_, kill_;
   std::vector<std::string> folders_;  // distinct
   std::vector<Fd> entrances_;
+  // Opened ahead: in a call somebody waits.
+  Fd cpu_usage_, forks_refused_, memory_peak_, oom_kills_;
 };
 
 // A launcher's own folder below each place, named after its pid and start time; boxes are made

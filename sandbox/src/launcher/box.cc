@@ -43,20 +43,18 @@ bool Stream::Open() {
   return ::fcntl(ends[0], F_SETFL, O_NONBLOCK) == 0;
 }
 
-bool Stream::Drain() {
+void Stream::Drain() {
   char part[64 << 10];
-  while (pipe.valid()) {
+  for (;;) {
     const ssize_t size = ::read(pipe.get(), part, sizeof part);
     if (size < 0 && errno == EINTR) continue;
-    if (size < 0) return errno == EAGAIN;
-    if (size == 0) return false;
+    if (size <= 0) return;
     const std::int64_t room = cap - static_cast<std::int64_t>(kept.size());
     const std::int64_t taken = std::min<std::int64_t>(size, room);
     kept.append(part, static_cast<std::size_t>(taken));
     dropped += size - taken;
-    if (dropped > 0) return true;  // a flood must not hold the launcher here
+    if (dropped > 0) return;  // a flood must not hold the launcher here
   }
-  return false;
 }
 
 bool Box::TakeReports() {

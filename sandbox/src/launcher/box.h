@@ -18,7 +18,9 @@ inline constexpr std::int64_t kQuotaPauseUs = 50'000;  // between two counts of 
 // What a program wrote, up to its cap.
 struct Stream {
   Fd pipe;
-  Fd write_end;  // until it is handed to the program
+  // Kept: the end of the pipe says nothing that the end of the tree does not, and each would wake
+  // the launcher while the program dies.
+  Fd write_end;
   std::string kept;
   std::int64_t dropped = 0;
   std::int64_t cap = 0;
@@ -26,8 +28,8 @@ struct Stream {
 
   // Makes the pipe. False with errno.
   bool Open();
-  // Reads what is there. False when the pipe has ended. Never blocks.
-  bool Drain();
+  // Reads what is there. Never blocks.
+  void Drain();
   bool over() const { return dropped > 0; }
 };
 
@@ -74,6 +76,7 @@ class Box {
   bool streams = false;
   Limits limits;
   std::vector<WritableFolder> folders;
+  Fd no_input;  // a file that ends at once
   Stream out;
   Stream err;
   std::int64_t start_us = 0;     // exec seen

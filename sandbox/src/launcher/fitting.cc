@@ -65,8 +65,9 @@ bool Reachable(const Mount& mount, uid_t uid) {
 
 // False: some mount cannot be idmapped, or `problem`.
 bool Fitter::OpenIdMapped(const BoxSpec& spec, Fitting& fitting) {
-  const Fd root = HostRoot();
   bool mapped = ground_.privileged && ground_.idmap;
+  if (spec.mounts.empty()) return mapped;
+  const Fd root = HostRoot();
   for (const Mount& mount : spec.mounts) {
     struct stat info {};
     const Fd path = OpenMount(root.get(), spec, mount, true, info, fitting);

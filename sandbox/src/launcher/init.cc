@@ -87,6 +87,7 @@ void Init::Run() {
     steps_.Must(::prctl(PR_SET_DUMPABLE, 0, 0, 0, 0), "become undumpable");
   }
   ReportReady();
+  ForgetCode();
   TakeGo();
   Serve();
   End();

@@ -1,6 +1,7 @@
 // interlock-launcher: the one process that makes boxes. Started by the daemon before its threads;
 // speaks only over the socket that it inherits; ends, with every box, when the daemon does.
 #include <fcntl.h>
+#include <malloc.h>
 #include <signal.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
@@ -88,6 +89,7 @@ int Run(Arguments arguments) {
     return 1;
   }
   Server server(arguments.probe.server, probe.filters, probe.ground);
+  ::malloc_trim(0);  // each box is a fork of this process, and takes down what it maps at its end
   if (!SendMessage(arguments.probe.server.socket, EncodeHello(MakeHello(probe, groups)), {}, 0))
     return 1;
   server.Run();

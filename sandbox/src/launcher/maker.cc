@@ -1,5 +1,6 @@
 #include "maker.h"
 
+#include <fcntl.h>
 #include <linux/sched.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -51,8 +52,9 @@ std::unique_ptr<Box> Maker::Make(unsigned slot, Profile profile, const Shape& sh
     problem = Errno("socketpair");
     return nullptr;
   }
-  if (!box->out.Open() || !box->err.Open()) {
-    problem = Errno("pipes");
+  box->no_input.reset(::open("/dev/null", O_RDONLY | O_CLOEXEC));
+  if (!box->no_input.valid() || !box->out.Open() || !box->err.Open()) {
+    problem = Errno("input and pipes");
     return nullptr;
   }
   const std::uint64_t flags = box->plan.namespaces

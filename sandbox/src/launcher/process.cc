@@ -5,6 +5,7 @@
 #include <linux/capability.h>
 #include <linux/sched.h>
 #include <signal.h>
+#include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
@@ -18,6 +19,10 @@
 #include <cstdlib>
 #include <filesystem>
 #include <string>
+
+// Of the linker, etext(3): where this program's file is mapped, and where its code ends.
+extern char __executable_start;  // NOLINT(bugprone-reserved-identifier)
+extern char etext;
 
 namespace interlock::sandbox {
 namespace {
@@ -55,6 +60,14 @@ pid_t CloneProcess(std::uint64_t flags, Fd* pidfd) {
   const auto pid = static_cast<pid_t>(::syscall(SYS_clone3, &args, sizeof args));
   if (pid > 0 && pidfd != nullptr) pidfd->reset(fd);
   return pid;
+}
+
+void ForgetCode() {
+  const auto page = static_cast<std::uintptr_t>(::sysconf(_SC_PAGESIZE));
+  const auto first = reinterpret_cast<std::uintptr_t>(&__executable_start);
+  const auto end = reinterpret_cast<std::uintptr_t>(&etext) / page * page;
+  // Data begins behind the code; none of it may lie on the last page that goes.
+  if (end > first) ::madvise(&__executable_start, end - first, MADV_DONTNEED);
 }
 
 void CloseAllBut(std::vector<int> kept) {

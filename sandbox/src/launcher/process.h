@@ -13,6 +13,10 @@ namespace interlock::sandbox {
 // fork(2) with clone flags; `pidfd` may be null. Only for single-threaded processes.
 pid_t CloneProcess(std::uint64_t flags, Fd* pidfd);
 
+// Unmaps the code of this program; what is used again comes back from the page cache. What is
+// mapped must be taken down when a process ends, and somebody waits for that.
+void ForgetCode();
+
 // Closes every descriptor above 2 that is not in `kept`.
 void CloseAllBut(std::vector<int> kept);
 

@@ -22,6 +22,8 @@ constexpr std::size_t kWaitingMax = 4096;
 constexpr std::int64_t kSetupLimitUs = 15'000'000;
 // Making boxes ahead must not compete with the call that emptied the pool.
 constexpr std::int64_t kFillDelayUs = 3'000;
+constexpr std::int64_t kClearDelayUs = 1'000;
+constexpr std::int64_t kClearAgainUs = 20'000;  // a group is busy for a moment after its last task
 constexpr std::int64_t kCpuCheckMinUs = 20'000;
 constexpr int kCpus = 2;  // a box's cgroup has one; without one, checks come a little late
 
@@ -75,6 +77,8 @@ void Server::Watch(int fd, unsigned slot, unsigned what) {
   ::epoll_ctl(epoll_.get(), EPOLL_CTL_ADD, fd, &event);
 }
 
+void Server::Unwatch(const Fd& fd) { ::epoll_ctl(epoll_.get(), EPOLL_CTL_DEL, fd.get(), nullptr); }
+
 unsigned Server::running() const {
   return static_cast<unsigned>(std::count_if(boxes_.begin(), boxes_.end(),
                                              [](const auto& item) { return item.second->called; }));
@@ -87,6 +91,8 @@ Box* Server::Make(Profile profile, const Shape& shape, std::string& problem) {
   if (box == nullptr) return nullptr;
   registry_.Set(slot, box->pid);
   Watch(box->control.get(), slot, kControl);
+  Watch(box->out.pipe.get(), slot, kOut);
+  Watch(box->err.pipe.get(), slot, kErr);
   Box* made = boxes_.emplace(slot, std::move(box)).first->second.get();
   return problem.empty() ? made : nullptr;
 }
@@ -121,13 +127,21 @@ void Server::Finish(Box& box) {
   const bool called = box.called;
   const std::uint64_t id = box.call_id;
   BoxResult result = box.Result(counting_);
-  if (box.group != nullptr) groups_to_remove_.push_back(std::move(box.group));
-  const Fd mounts = std::move(box.mounts);
-  boxes_.erase(box.slot);
+  dead_.push_back(std::move(boxes_.extract(box.slot).mapped()));
   if (called) Send(id, std::move(result));
-  Flush();  // before the clearing up, which nobody waits for
-  std::erase_if(groups_to_remove_, [](const auto& group) { return group->Remove(); });
-  if (fill_at_us_ == 0) fill_at_us_ = MonotonicMicros() + kFillDelayUs;
+  Flush();
+  for (const Fd* fd : {&box.control, &box.out.pipe, &box.err.pipe}) Unwatch(*fd);
+  const std::int64_t now = MonotonicMicros();
+  if (clear_at_us_ == 0) clear_at_us_ = now + kClearDelayUs;
+  if (fill_at_us_ == 0) fill_at_us_ = now + kFillDelayUs;
+}
+
+void Server::ClearUp() {
+  std::erase_if(dead_, [](const std::unique_ptr<Box>& box) {
+    box->mounts.reset();
+    return box->group == nullptr || box->group->Remove();
+  });
+  clear_at_us_ = dead_.empty() ? 0 : MonotonicMicros() + kClearAgainUs;
 }
 
 void Server::FinishAll() {
@@ -177,7 +191,9 @@ void Server::Start(Call call) {
   Fitting fitting;
   Box* box = BoxFor(call, fitting);
   if (box == nullptr) return Refuse(call.request.id, fitting.problem);
-  wanted_[static_cast<std::size_t>(call.request.spec.profile)] = true;
+  const Limits& limits = call.request.spec.limits;
+  wanted_[static_cast<std::size_t>(call.request.spec.profile)] =
+      CgroupLimits{limits.memory_bytes, limits.pids};
   if (!Hand(*box, call, fitting)) {
     box->called = false;
     box->Kill();
@@ -222,12 +238,7 @@ Box* Server::TakePooled(Profile profile) {
 
 bool Server::Hand(Box& box, const Call& call, Fitting& fitting) {
   const Limits& limits = call.request.spec.limits;
-  const Fd input(call.input.valid() ? ::fcntl(call.input.get(), F_DUPFD_CLOEXEC, 3)
-                                    : ::open("/dev/null", O_RDONLY | O_CLOEXEC));
-  if (!input.valid()) {
-    fitting.problem = Errno("open the program's input");
-    return false;
-  }
+  const Fd& input = call.input.valid() ? call.input : box.no_input;
   std::vector<int> fds = {input.get(), box.out.write_end.get(), box.err.write_end.get()};
   for (const Fd& mount : fitting.mounts) fds.push_back(mount.get());
   if (call.channel.valid()) fds.push_back(call.channel.get());
@@ -245,10 +256,6 @@ bool Server::Hand(Box& box, const Call& call, Fitting& fitting) {
     fitting.problem = Errno("hand the call to the box");
     return false;
   }
-  box.out.write_end.reset();
-  box.err.write_end.reset();
-  Watch(box.out.pipe.get(), box.slot, kOut);
-  Watch(box.err.pipe.get(), box.slot, kErr);
   return true;
 }
 
@@ -282,7 +289,7 @@ void Server::Fill() {
   fill_at_us_ = 0;
   if (ending_ || !waiting_.empty()) return;
   for (std::size_t p = 0; p < kProfiles; ++p) {
-    if (!wanted_[p]) continue;
+    if (!wanted_[p].has_value()) continue;
     const auto profile = static_cast<Profile>(p);
     const auto have =
         static_cast<unsigned>(std::count_if(boxes_.begin(), boxes_.end(), [&](auto& item) {
@@ -295,6 +302,7 @@ void Server::Fill() {
     Box* made = Make(profile, maker_.UsualShape(), problem);
     if (made == nullptr) return;
     made->pooled = true;
+    if (ground_.cgroups) static_cast<void>(made->group->Limit(*wanted_[p], problem));
     fill_at_us_ = MonotonicMicros() + kFillDelayUs;  // one at a time
     return;
   }
@@ -408,15 +416,13 @@ void Server::OnBox(unsigned slot, unsigned what) {
   if (found == boxes_.end()) return;
   Box& box = *found->second;
   if (what == kControl) {
-    if (!box.TakeReports()) ::epoll_ctl(epoll_.get(), EPOLL_CTL_DEL, box.control.get(), nullptr);
+    // What init reports after the start is followed by its end, which SIGCHLD tells.
+    if (!box.TakeReports() || box.start_us != 0) Unwatch(box.control);
     return;
   }
   Stream& stream = what == kOut ? box.out : box.err;
   const bool was_over = stream.over();
-  if (!stream.Drain()) {
-    // Its end is not the end of the call.
-    ::epoll_ctl(epoll_.get(), EPOLL_CTL_DEL, stream.pipe.get(), nullptr);
-  }
+  stream.Drain();
   if (box.streams) Tell(box);
   if (!was_over && stream.over()) {
     box.TakeReports();
@@ -452,6 +458,7 @@ void Server::OnTime() {
     }
   }
   CountFolders(now);
+  if (clear_at_us_ != 0 && now >= clear_at_us_) ClearUp();
   if (fill_at_us_ != 0 && now >= fill_at_us_) Fill();
 }
 
@@ -473,7 +480,10 @@ void Server::CountFolders(std::int64_t now) {
 }
 
 int Server::TimeToNext() const {
-  std::int64_t next = fill_at_us_ == 0 ? INT64_MAX : fill_at_us_;
+  std::int64_t next = INT64_MAX;
+  for (const std::int64_t due : {fill_at_us_, clear_at_us_}) {
+    if (due != 0) next = std::min(next, due);
+  }
   for (const auto& [slot, box] : boxes_) {
     if (!box->called) continue;
     next = std::min(next, box->deadline_us);

@@ -45,6 +45,7 @@ class Server {
   Box* Make(Profile profile, const Shape& shape, std::string& problem);
   Box* TakePooled(Profile profile);
   void Fill();
+  void ClearUp();
   void Reap();
   void Finish(Box& box);
   void FinishAll();
@@ -67,6 +68,7 @@ class Server {
   void CountFolders(std::int64_t now);
   int TimeToNext() const;
   void Watch(int fd, unsigned slot, unsigned what);
+  void Unwatch(const Fd& fd);
   void Send(std::uint64_t id, BoxResult result);
   void Tell(Box& box);
   void Flush();
@@ -88,8 +90,12 @@ class Server {
     Fd outputs;
   };
   std::deque<Outgoing> outgoing_;
-  std::vector<std::unique_ptr<BoxGroup>> groups_to_remove_;
-  std::array<bool, kProfiles> wanted_{};
+  // Boxes whose results are out. Nobody waits for their removal, and whoever got a result wants the
+  // processor.
+  std::vector<std::unique_ptr<Box>> dead_;
+  std::int64_t clear_at_us_ = 0;
+  // What the last call of a profile was limited to: boxes made ahead have it already.
+  std::array<std::optional<CgroupLimits>, kProfiles> wanted_{};
   std::int64_t fill_at_us_ = 0;
   bool ending_ = false;
   std::optional<BoxResult>* trial_ = nullptr;

@@ -218,6 +218,7 @@ void RunWorker(const BoxPlan& plan, int init_socket, uid_t uid, gid_t gid) {
   Landlock landlock;
   PrepareLandlock(steps, plan, landlock);
   Rehearse();
+  ForgetCode();
   // Its listener travels with the report; from here on the filter is in force.
   LoadFilterAndReport(steps, plan, socket);
   std::string bytes;
