@@ -21,7 +21,8 @@ namespace interlock::sandbox::test {
 namespace fs = std::filesystem;
 namespace {
 constexpr unsigned kNobody = 65534;
-}
+constexpr unsigned kOwner = 61234;  // of the folder, where the launcher is root
+}  // namespace
 
 Folder::Folder(bool for_nobody) {
   char path[] = "/tmp/interlock-test-XXXXXX";
@@ -32,8 +33,10 @@ Folder::Folder(bool for_nobody) {
   ::chmod(hostile().c_str(), 0755);
   fs::create_directory(work());
   std::ofstream(Path("secret")) << "secret";
-  if (for_nobody && ::geteuid() == 0) {
-    if (::chown(work().c_str(), kNobody, kNobody) != 0) std::abort();
+  if (::geteuid() != 0) return;
+  const unsigned owner = for_nobody ? kNobody : kOwner;
+  for (const std::string& name : {work(), hostile(), Path("secret")}) {
+    if (::chown(name.c_str(), owner, owner) != 0) std::abort();
   }
 }
 
@@ -51,6 +54,7 @@ Boxes::Boxes(const Ground& ground, int pool) : folder_(ground.as_nobody) {
   LauncherOptions options;
   options.program =
       root && ground.as_nobody ? INTERLOCK_AS_NOBODY : INTERLOCK_BIN_DIR "/interlock-launcher";
+  if (ground.old_landlock) options.program = INTERLOCK_AS_OLD;
   options.level_cap = ground.level_cap;
   options.pool_per_profile = pool;
   auto launcher = StartLauncher(options);

@@ -19,6 +19,7 @@ struct Ground {
   const char* name;  // "RootFull", "NobodyLandlockOnly", …
   Level level_cap;
   bool as_nobody;
+  bool old_landlock = false;  // without truncation, TCP and scopes
 };
 inline std::ostream& operator<<(std::ostream& out, const Ground& ground) {
   return out << ground.name;
@@ -28,7 +29,11 @@ inline constexpr Ground kGrounds[] = {{"RootFull", Level::kFull, false},
                                       {"UserFull", Level::kFull, true},
                                       {"UserLandlockOnly", Level::kLandlockOnly, true}};
 
-// A fresh world-readable folder with a copy of the hostile program; removed at the end.
+// Not among the others: the corpus alone runs there.
+inline constexpr Ground kOldLandlock = {"UserOldLandlock", Level::kLandlockOnly, true, true};
+
+// A fresh world-readable folder with a copy of the hostile program; removed at the end. All in it
+// belongs to an ordinary user, whose boxes may do what its owner may.
 class Folder {
  public:
   explicit Folder(bool for_nobody);
@@ -36,7 +41,7 @@ class Folder {
   std::string Path(const std::string& name) const { return path_ + "/" + name; }
   const std::string& path() const { return path_; }
   const std::string hostile() const { return Path("hostile"); }
-  const std::string work() const { return Path("work"); }  // writable by the launcher's user
+  const std::string work() const { return Path("work"); }  // writable by its owner alone
 
  private:
   std::string path_;

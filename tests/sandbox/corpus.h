@@ -29,6 +29,10 @@ inline const Row kRows[] = {
     {"R03_WritesRoot", "write /interlock-test", "EROFS", "EACCES", nullptr, nullptr},
     {"R03_WritesEtc", "write /etc/interlock-test", "EROFS", "EACCES", nullptr, nullptr},
     {"R03_RemovesProgram", "unlink /usr/bin/env", "EROFS", "EACCES", nullptr, nullptr},
+    // Of a file that the box's own user owns: only the walls say no.
+    {"R03_ChangesMetadata", "change-metadata {secret}", "ENOENT", "EPERM", "write-temporary", "ok"},
+    {"R03_ChangesMetadataOfWhatItReads", "change-open-metadata {hostile}", "EROFS", "EPERM",
+     "read {hostile}", "ok"},
     {"R04_LinksToShadow", "read-through-link /etc/shadow", "ENOENT", "EACCES",
      "read-through-link /usr/bin/env", "ok"},
     {"R04_LinksToInitRoot", "read-through-link /proc/1/root/etc/shadow", "ENOENT", "EACCES",
@@ -68,6 +72,7 @@ inline const Row kRows[] = {
     {"R22_SignalsParent", "signal-parent", "EPERM", nullptr, "signal-own-child", nullptr},
     {"R22_SignalsInit", "signal 1", "EPERM", nullptr, nullptr, nullptr},
     {"R22_SignalsHostProcess", "signal {pid}", "ESRCH", "EPERM", nullptr, nullptr},
+    {"R22_DescriptorThatSignals", "own-descriptor {pid}", "ESRCH", "EPERM", nullptr, "ok"},
     {"R33_Namespaces", "namespaces", "EPERM", nullptr, "fork", nullptr},
     {"R34_Clone3", "clone3", "ENOSYS", nullptr, nullptr, nullptr},
     {"R35_Personality", "personality", "EPERM", nullptr, "ask-personality", "ok"},
@@ -113,9 +118,23 @@ struct AllowedDifference {
 inline const AllowedDifference kAllowedDifferences[] = {
     {"ENOENT", "EACCES", "the path is there, and Landlock closes it"},
     {"EROFS", "EACCES", "nothing is mounted read-only, and Landlock closes it"},
-    {"ESRCH", "EPERM", "the process is there, and Landlock's scope keeps signals from it"},
+    {"ENOENT", "EPERM", "the file is there, and the filter closes the change"},
+    {"EROFS", "EPERM", "nothing is mounted read-only, and the filter closes the change"},
+    {"ESRCH", "EPERM", "the process is there, and Landlock's scope or the filter protects it"},
     {"EXDEV", "EXDEV|EPERM|EACCES", "one file system: Landlock and protected_hardlinks say no"},
     {"ok", "EACCES", "no path below /proc is granted"},
+};
+
+// Harmless twins that the walls without namespaces stop too: docs/sandbox.md tells authors.
+struct HinderedTwin {
+  const char* twin;
+  bool old_landlock_only;
+  const char* says;
+  const char* why;
+};
+inline const HinderedTwin kHinderedTwins[] = {
+    {"plain-mode {work}", false, "EPERM", "Landlock judges no modes, so nobody may change them"},
+    {"signal-own-child", true, "EPERM", "Landlock has no scope, so nobody gets signals"},
 };
 
 // Rows of the corpus that no wall stops without namespaces; their tests skip and say this.

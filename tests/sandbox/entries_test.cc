@@ -44,7 +44,8 @@ TEST_P(Entries, EveryNumberIsJudgedAsTheFilterSays) {
   for (int p = 0; p < kProfiles; ++p) {
     const auto profile = static_cast<Profile>(p);
     std::string problem;
-    const auto filter = BuildFilter(profile, FilterVariant::kNormal, problem);
+    const auto variant = boxes_->namespaces() ? FilterVariant::kNormal : FilterVariant::kHostTree;
+    const auto filter = BuildFilter(profile, variant, problem);
     ASSERT_TRUE(filter) << problem;
     BoxSpec spec = boxes_->Hostile({"walk", "0", std::to_string(kLast)});
     spec.profile = profile;

@@ -1,5 +1,6 @@
 // The filter is what its data say: every number of every ABI is judged by the compiled program, and
 // no program changes unseen. `INTERLOCK_WRITE_FILTERS=1` writes tests/sandbox/filters.txt anew.
+#include <fcntl.h>
 #include <gtest/gtest.h>
 #include <linux/audit.h>
 #include <linux/seccomp.h>
@@ -12,6 +13,7 @@
 #include <set>
 #include <sstream>
 #include <string>
+#include <utility>
 
 #include "bpf.h"
 #include "core/digest.h"
@@ -24,7 +26,10 @@ namespace {
 
 constexpr std::uint32_t kNumbers = 600;
 constexpr std::uint32_t kX32Bit = 0x40000000;
-constexpr FilterVariant kVariants[] = {FilterVariant::kNormal, FilterVariant::kNoSignals};
+constexpr std::pair<FilterVariant, const char*> kVariants[] = {
+    {FilterVariant::kNormal, ""},
+    {FilterVariant::kHostTree, " on the host's tree"},
+    {FilterVariant::kHostTreeNoSignals, " on the host's tree without signals"}};
 
 Filter Build(Profile profile, FilterVariant variant) {
   std::string problem;
@@ -43,11 +48,15 @@ void Put(std::map<int, std::uint32_t>& verdicts, const char* name, std::uint32_t
 std::map<int, std::uint32_t> Wanted(Profile profile, FilterVariant variant) {
   std::map<int, std::uint32_t> verdicts;
   for (const char* name : kAllowed) Put(verdicts, name, SECCOMP_RET_ALLOW);
-  for (const char* name : {"open", "openat", "chmod", "fchmod", "fchmodat", "creat", "clone",
-                           "prlimit64", "personality"}) {
+  for (const char* name :
+       {"open", "openat", "creat", "clone", "prlimit64", "personality", "fcntl"}) {
     Put(verdicts, name, SECCOMP_RET_ALLOW);
   }
   if (variant == FilterVariant::kNormal) {
+    for (const char* name : kOwnTreeOnly) Put(verdicts, name, SECCOMP_RET_ALLOW);
+    for (const char* name : {"chmod", "fchmod", "fchmodat"}) Put(verdicts, name, SECCOMP_RET_ALLOW);
+  }
+  if (variant != FilterVariant::kHostTreeNoSignals) {
     for (const char* name : kSignals) Put(verdicts, name, SECCOMP_RET_ALLOW);
     Put(verdicts, "truncate", SECCOMP_RET_ALLOW);
   }
@@ -55,6 +64,7 @@ std::map<int, std::uint32_t> Wanted(Profile profile, FilterVariant variant) {
     if (call.profile == profile) Put(verdicts, call.name, SECCOMP_RET_ALLOW);
   }
   for (const char* name : kAbsent) Put(verdicts, name, SECCOMP_RET_ERRNO | ENOSYS);
+  for (const char* name : kUnsupported) Put(verdicts, name, SECCOMP_RET_ERRNO | EOPNOTSUPP);
   for (const int number : kAbsentNumbers) verdicts[number] = SECCOMP_RET_ERRNO | ENOSYS;
   for (const char* name : kEnding) Put(verdicts, name, SECCOMP_RET_KILL_PROCESS);
   return verdicts;
@@ -62,7 +72,7 @@ std::map<int, std::uint32_t> Wanted(Profile profile, FilterVariant variant) {
 
 TEST(Filter, JudgesEveryNumberAsTheDataSay) {
   for (int p = 0; p < kProfiles; ++p) {
-    for (const FilterVariant variant : kVariants) {
+    for (const auto& [variant, name] : kVariants) {
       const auto profile = static_cast<Profile>(p);
       const Filter filter = Build(profile, variant);
       const auto wanted = Wanted(profile, variant);
@@ -71,7 +81,7 @@ TEST(Filter, JudgesEveryNumberAsTheDataSay) {
         const std::uint32_t verdict =
             found == wanted.end() ? SECCOMP_RET_ERRNO | EPERM : found->second;
         EXPECT_EQ(Verdict(filter.kill, number, AUDIT_ARCH_X86_64, {}), verdict)
-            << ProfileName(profile) << " "
+            << ProfileName(profile) << name << " "
             << SyscallName(static_cast<int>(number), AUDIT_ARCH_X86_64);
         const std::uint32_t noticed =
             verdict == SECCOMP_RET_KILL_PROCESS ? SECCOMP_RET_USER_NOTIF : verdict;
@@ -93,17 +103,35 @@ TEST(Filter, EveryEntryByAnotherAbiEndsTheBox) {
   EXPECT_EQ(Verdict(filter.notify, 0, AUDIT_ARCH_AARCH64, {}), SECCOMP_RET_USER_NOTIF);
 }
 
+// Arguments that a walk with zeros does not reach.
+TEST(Filter, OnTheHostsTreeNoDescriptorGetsAnOwnerOrALease) {
+  const Filter own = Build(Profile::kStatic, FilterVariant::kNormal);
+  const Filter host = Build(Profile::kStatic, FilterVariant::kHostTree);
+  const auto number = static_cast<std::uint32_t>(seccomp_syscall_resolve_name("fcntl"));
+  constexpr std::uint64_t kHighBits = std::uint64_t{1} << 40;
+  const auto asked = [&](const Filter& filter, std::uint64_t command) {
+    return Verdict(filter.kill, number, AUDIT_ARCH_X86_64, {0, command});
+  };
+  for (const int command : {F_SETOWN, F_SETOWN_EX, F_SETSIG, F_SETLEASE, F_NOTIFY}) {
+    const auto plain = static_cast<std::uint64_t>(command);
+    EXPECT_EQ(asked(own, plain), SECCOMP_RET_ALLOW) << command;
+    EXPECT_EQ(asked(host, plain), SECCOMP_RET_ERRNO | EPERM) << command;
+    EXPECT_EQ(asked(host, plain | kHighBits), SECCOMP_RET_ERRNO | EPERM) << command;
+  }
+  for (const int command : {F_GETFD, F_SETFL, F_SETLK, F_SETLKW, F_OFD_SETLK, F_DUPFD_CLOEXEC}) {
+    EXPECT_EQ(asked(host, static_cast<std::uint64_t>(command)), SECCOMP_RET_ALLOW) << command;
+  }
+}
+
 TEST(Filter, NoProgramChangesUnseen) {
   std::ostringstream now;
   for (int p = 0; p < kProfiles; ++p) {
-    for (const FilterVariant variant : kVariants) {
+    for (const auto& [variant, name] : kVariants) {
       const Filter filter = Build(static_cast<Profile>(p), variant);
       const std::string bytes(reinterpret_cast<const char*>(filter.notify.data()),
                               filter.notify.size() * sizeof(sock_filter));
-      now << ProfileName(static_cast<Profile>(p))
-          << (variant == FilterVariant::kNormal ? "" : " without signals") << ": "
-          << filter.notify.size() << " instructions, " << core::DigestName(core::Sha256(bytes))
-          << "\n";
+      now << ProfileName(static_cast<Profile>(p)) << name << ": " << filter.notify.size()
+          << " instructions, " << core::DigestName(core::Sha256(bytes)) << "\n";
     }
   }
   if (std::getenv("INTERLOCK_WRITE_FILTERS") != nullptr) {

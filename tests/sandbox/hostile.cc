@@ -144,6 +144,15 @@ std::string LookIntoOthers(const Args&) {
 std::string Signal(const Args& args) {
   return Outcome(::kill(std::atoi(args[0].c_str()), SIGKILL));
 }
+// What becomes ready would signal that process: nothing here makes it ready.
+std::string OwnDescriptor(const Args& args) {
+  int ends[2];
+  if (::socketpair(AF_UNIX, SOCK_STREAM, 0, ends) != 0) return "no pair";
+  const int pid = std::atoi(args[0].c_str());
+  const f_owner_ex owner{F_OWNER_PID, pid};
+  return Same({{"F_SETOWN", [&] { return ::fcntl(ends[0], F_SETOWN, pid); }},
+               {"F_SETOWN_EX", [&] { return ::fcntl(ends[0], F_SETOWN_EX, &owner); }}});
+}
 // To every process that there is: only its own may get it.
 std::string SignalAll(const Args&) {
   const pid_t child = ::fork();
@@ -162,9 +171,9 @@ std::string SignalOwnChild(const Args&) {
   if (child == 0) {
     for (;;) ::pause();
   }
-  const long result = ::kill(child, SIGKILL);
+  if (::kill(child, SIGKILL) != 0) return Outcome(-1);  // the child ends with the box
   ::waitpid(child, nullptr, 0);
-  return Outcome(result);
+  return "ok";
 }
 
 std::string Namespaces(const Args&) {
@@ -456,6 +465,7 @@ const Payloads kPayloads = {{"mount-groups", MountGroups},
                             {"trace-me", TraceMe},
                             {"look-into-others", LookIntoOthers},
                             {"signal", Signal},
+                            {"own-descriptor", OwnDescriptor},
                             {"signal-parent", SignalParent},
                             {"signal-own-child", SignalOwnChild},
                             {"namespaces", Namespaces},

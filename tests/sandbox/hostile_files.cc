@@ -100,6 +100,31 @@ std::string SetId(const Args& args) {
        {"tmpfile", [&] { return ::open(args[0].c_str(), O_TMPFILE | O_WRONLY, 04755); }}});
 }
 
+std::string ChangeMetadata(const Args& args) {
+  const char* path = args[0].c_str();
+  const long at = reinterpret_cast<long>(path);
+  constexpr auto kSame = static_cast<unsigned>(-1);
+  return Same({{"chmod", [=] { return ::chmod(path, 0755); }},
+               {"fchmodat", [=] { return Sys(SYS_fchmodat, AT_FDCWD, at, 0755); }},
+               {"chown", [=] { return ::chown(path, kSame, kSame); }},
+               {"lchown", [=] { return ::lchown(path, kSame, kSame); }},
+               {"fchownat", [=] { return ::fchownat(AT_FDCWD, path, kSame, kSame, 0); }},
+               {"utime", [=] { return Sys(SYS_utime, at); }},
+               {"utimes", [=] { return Sys(SYS_utimes, at); }},
+               {"futimesat", [=] { return Sys(SYS_futimesat, AT_FDCWD, at); }},
+               {"utimensat", [=] { return Sys(SYS_utimensat, AT_FDCWD, at); }}});
+}
+
+// Through a descriptor that may only be read.
+std::string ChangeOpenMetadata(const Args& args) {
+  const int fd = ::open(args[0].c_str(), O_RDONLY);
+  if (fd < 0) return "cannot be read";
+  constexpr auto kSame = static_cast<unsigned>(-1);
+  return Same({{"fchmod", [=] { return ::fchmod(fd, 0755); }},
+               {"fchown", [=] { return ::fchown(fd, kSame, kSame); }},
+               {"futimens", [=] { return ::futimens(fd, nullptr); }}});
+}
+
 std::string PlainMode(const Args& args) {
   const std::string path = args[0] + "/plain";
   ::close(::open(path.c_str(), O_CREAT | O_WRONLY, 0700));
@@ -169,6 +194,8 @@ Payloads FilePayloads() {
           {"list", ListFolder},
           {"read-through-link", ReadThroughLink},
           {"set-id", SetId},
+          {"change-metadata", ChangeMetadata},
+          {"change-open-metadata", ChangeOpenMetadata},
           {"plain-mode", PlainMode},
           {"fill-tmp", [](const Args&) { return FillTmp(); }},
           {"fill-inodes", FillInodes},

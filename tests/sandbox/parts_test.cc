@@ -174,7 +174,7 @@ TEST(SeccompFilter, OtherEntriesGoToTheListenerOrKill) {
 TEST(SeccompFilter, NoSignalsVariantClosesSignalsAndTruncation) {
   std::string problem;
   const auto normal = BuildFilter(Profile::kStatic, FilterVariant::kNormal, problem);
-  const auto closed = BuildFilter(Profile::kStatic, FilterVariant::kNoSignals, problem);
+  const auto closed = BuildFilter(Profile::kStatic, FilterVariant::kHostTreeNoSignals, problem);
   ASSERT_TRUE(normal && closed) << problem;
   constexpr std::uint32_t kAllow = 0x7fff0000;
   constexpr std::uint32_t kErrnoEperm = 0x00050001;

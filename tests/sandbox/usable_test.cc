@@ -29,16 +29,51 @@ class Usable : public ::testing::TestWithParam<Ground> {
 };
 
 TEST_P(Usable, ShellPipesScriptsAndTemporaryFiles) {
-  const BoxResult result = Run(Profile::kShell, {"/bin/sh", "-c", R"(
+  // Without namespaces no mode can be changed: a script is given to its interpreter.
+  const std::string run = boxes_->namespaces() ? "run='' mode='chmod 755'\n" : "run=sh mode=true\n";
+  const BoxResult result = Run(Profile::kShell, {"/bin/sh", "-c", run + R"(
     set -e
     file=$(mktemp); sort -r > "$file" <<EOF
 a
 b
 EOF
-    printf '#!/bin/sh\necho ran $1\n' > ./script; chmod 755 ./script; ./script $(head -1 "$file" | tr b x)
+    printf '#!/bin/sh\necho ran $1\n' > ./script; $mode ./script; $run ./script $(head -1 "$file" | tr b x)
     (sleep 0.01; echo background) & wait
     cat)"});
   EXPECT_EQ(result.stdout_bytes, "ran x\nbackground\n{\"n\": 20}") << Describe(result);
+}
+
+// What docs/sandbox.md tells authors about modes, owners and times.
+TEST_P(Usable, ChangesOfModesAndTimesTakeNamespaces) {
+  const BoxResult result = Run(Profile::kShell, {"/bin/sh", "-c", R"(
+    echo x > a
+    for what in 'cp a b' 'chmod 600 a' 'touch a' 'cp -p a c' 'tar -cf t a' 'tar -xf t' \
+        'tar -xmf t --no-same-permissions'; do
+      $what 2> why; echo "$what: $?"
+    done)"});
+  EXPECT_EQ(result.stdout_bytes,
+            boxes_->namespaces()
+                ? "cp a b: 0\nchmod 600 a: 0\ntouch a: 0\ncp -p a c: 0\ntar -cf t a: 0\n"
+                  "tar -xf t: 0\ntar -xmf t --no-same-permissions: 0\n"
+                : "cp a b: 0\nchmod 600 a: 1\ntouch a: 1\ncp -p a c: 1\ntar -cf t a: 0\n"
+                  "tar -xf t: 2\ntar -xmf t --no-same-permissions: 0\n")
+      << Describe(result);
+}
+
+TEST_P(Usable, PythonCopiesContentAnywhereAndModesWithNamespaces) {
+  if (::access("/usr/bin/python3", X_OK) != 0) GTEST_SKIP() << "no python3";
+  const BoxResult result = Run(Profile::kPython, {"/usr/bin/python3", "-c", R"py(
+import shutil
+open("a", "w").write("x")
+print(shutil.copyfile("a", "b"))
+for copy in shutil.copy, shutil.copy2:
+    try:
+        print(copy("a", "c"))
+    except PermissionError:
+        print("EPERM")
+)py"});
+  EXPECT_EQ(result.stdout_bytes, boxes_->namespaces() ? "b\nc\nc\n" : "b\nEPERM\nEPERM\n")
+      << Describe(result);
 }
 
 TEST_P(Usable, PythonThreadsProcessesAndSqlite) {
@@ -88,6 +123,7 @@ TEST_P(Usable, StaticThreadsChildrenAndFiles) {
   spec.mounts.push_back({program, program, Access::kReadOnly});
   spec.profile = Profile::kStatic;
   spec.argv = {program};
+  if (!boxes_->namespaces()) spec.argv.emplace_back("no-modes");
   spec.work_dir = boxes_->folder().work();
   spec.stdin_bytes = "20";
   const BoxResult result = boxes_->Run(spec);

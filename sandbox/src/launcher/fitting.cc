@@ -123,6 +123,12 @@ Fitting Fitter::Without(const RunRequest& request, uid_t own_user) const {
     }
     if (!fitting.problem.empty()) return fitting;
     if (go.uid == own_user && !Reachable(mount, go.uid)) {
+      if (info.st_uid == 0) {
+        fitting.problem = "mount `" + mount.host_path +
+                          "` is for root alone, and a box without namespaces is never root: chown "
+                          "it to another user, or demand full-nocgroup";
+        return fitting;
+      }
       go.uid = info.st_uid;
       go.gid = info.st_gid;
     }

@@ -32,7 +32,7 @@ class Fitter {
   // write. Unprivileged: the box is us.
   Fitting WithNamespaces(const RunRequest& request, const Shape& usual);
   // Without namespaces paths stay where they are, and the box is `own_user`, unless a mount can
-  // only be used by its owner.
+  // only be used by its owner. Never root: what root owns is the whole machine.
   Fitting Without(const RunRequest& request, uid_t own_user) const;
 
  private:

@@ -12,6 +12,7 @@ namespace interlock::sandbox {
 
 inline constexpr int kLandlockAbiTruncate = 3;
 inline constexpr int kLandlockAbiScopes = 6;
+inline constexpr int kLandlockAbiMax = 1 << 20;  // whatever the kernel has
 
 // 0 when the kernel has none or it is off.
 int LandlockAbi();

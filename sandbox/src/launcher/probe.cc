@@ -5,6 +5,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <cstdio>
 #include <cstring>
@@ -174,9 +175,11 @@ void Prober::TryNamespaces() {
 
 void Prober::TryLandlockOnly() {
   Ground& ground = probe_.ground;
-  const bool old = ground.landlock_abi < kLandlockAbiScopes;
+  const FilterVariant variant = ground.landlock_abi < kLandlockAbiScopes
+                                    ? FilterVariant::kHostTreeNoSignals
+                                    : FilterVariant::kHostTree;
   std::string problem;
-  if (old && !Build(FilterVariant::kNoSignals, problem)) return;
+  if (!Build(variant, problem)) return;
   problem = Try(ground.landlock_abi > 0 ? Level::kLandlockOnly : Level::kNone);
   if (!problem.empty()) ground.level = Level::kNone;
   if (!problem.empty() || ground.landlock_abi == 0) {
@@ -190,7 +193,7 @@ bool Prober::Run(std::string& problem) {
   ground.privileged = ::geteuid() == 0 && Has(CAP_SETUID) && Has(CAP_SETGID) &&
                       HasIds("/proc/self/uid_map") && HasIds("/proc/self/gid_map");
   ground.seals_users = ground.privileged;
-  ground.landlock_abi = LandlockAbi();
+  ground.landlock_abi = std::min(LandlockAbi(), options_.landlock_abi_max);
   if (!Build(FilterVariant::kNormal, problem)) return false;
   Row("seccomp", true, std::to_string(probe_.filters[0].notify.size()) + " instructions", "");
   Row("landlock", ground.landlock_abi > 0, "ABI " + std::to_string(ground.landlock_abi),

@@ -4,6 +4,7 @@
 #include <array>
 #include <string>
 
+#include "landlock.h"
 #include "server.h"
 
 namespace interlock::sandbox {
@@ -11,6 +12,7 @@ namespace interlock::sandbox {
 struct ProbeOptions {
   Level level_cap = Level::kFull;
   bool allow_none = false;
+  int landlock_abi_max = kLandlockAbiMax;  // tests: as on an older kernel
   std::string self;  // this program's path, without links
   ServerOptions server;
 };

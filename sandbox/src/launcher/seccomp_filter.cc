@@ -57,12 +57,13 @@ class Rules {
   int error_ = 0;
 };
 
-void AddCreation(Rules& rules) {
+void AddOwnTree(Rules& rules) {
+  for (const char* name : kOwnTreeOnly) rules.Allow(name);
+  rules.Allow("fcntl");
   // Never a set-id bit: nosuid holds inside the box only, the file may lie on the host.
   rules.Allow("chmod", Arg(1, SCMP_CMP_MASKED_EQ, kSetIdBits, 0));
   rules.Allow("fchmod", Arg(1, SCMP_CMP_MASKED_EQ, kSetIdBits, 0));
   rules.Allow("fchmodat", Arg(2, SCMP_CMP_MASKED_EQ, kSetIdBits, 0));
-  rules.Allow("creat", Arg(1, SCMP_CMP_MASKED_EQ, kSetIdBits, 0));
 }
 
 void AddOpening(Rules& rules) {
@@ -84,6 +85,12 @@ void AddOpeningWithoutTruncate(Rules& rules) {
   }
   rules.Allow("open", Arg(1, SCMP_CMP_MASKED_EQ, kCreatesOrTruncates, 0));
   rules.Allow("openat", Arg(2, SCMP_CMP_MASKED_EQ, kCreatesOrTruncates, 0));
+}
+
+void AddFcntlsOnHostTree(Rules& rules) {
+  for (const int command : kFcntlsOnHostTree) {
+    rules.Allow("fcntl", Arg(1, SCMP_CMP_MASKED_EQ, kLow32, static_cast<std::uint64_t>(command)));
+  }
 }
 
 void AddProcesses(Rules& rules) {
@@ -112,16 +119,22 @@ int AddRules(scmp_filter_ctx context, Profile profile, FilterVariant variant) {
   Rules rules(context);
   for (const char* name : kAllowed) rules.Allow(name);
   for (const char* name : kAbsent) rules.Add(SCMP_ACT_ERRNO(ENOSYS), name);
+  for (const char* name : kUnsupported) rules.Add(SCMP_ACT_ERRNO(EOPNOTSUPP), name);
   for (const int number : kAbsentNumbers) rules.AddNumber(SCMP_ACT_ERRNO(ENOSYS), number);
   for (const char* name : kEnding) rules.Add(SCMP_ACT_KILL_PROCESS, name);
-  AddCreation(rules);
+  rules.Allow("creat", Arg(1, SCMP_CMP_MASKED_EQ, kSetIdBits, 0));
   AddProcesses(rules);
   AddDevicesAndSockets(rules);
   if (variant == FilterVariant::kNormal) {
+    AddOwnTree(rules);
+  } else {
+    AddFcntlsOnHostTree(rules);
+  }
+  if (variant == FilterVariant::kHostTreeNoSignals) {
+    AddOpeningWithoutTruncate(rules);
+  } else {
     for (const char* name : kSignals) rules.Allow(name);
     AddOpening(rules);
-  } else {
-    AddOpeningWithoutTruncate(rules);
   }
   for (const ProfileCall& extra : kProfileCalls) {
     if (extra.profile == profile) rules.Allow(extra.name);

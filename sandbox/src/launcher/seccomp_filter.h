@@ -14,12 +14,15 @@
 
 namespace interlock::sandbox {
 
-// What else must be closed when the kernel's Landlock is too old or absent.
+// What else must be closed where namespaces do not close it.
 enum class FilterVariant {
   kNormal,
-  // No signals to other processes, no truncation through read-only paths: for a box that shares its
-  // user id with the daemon on a kernel whose Landlock has no signal scope or truncate right.
-  kNoSignals,
+  // For a box on the host's own file tree: no change of a file's mode, owner or times, no leases
+  // and owners of descriptors, no System V objects.
+  kHostTree,
+  // Further no signals to other processes and no truncation through read-only paths: for a kernel
+  // whose Landlock has no signal scope or truncate right.
+  kHostTreeNoSignals,
 };
 
 struct Filter {

@@ -5,6 +5,7 @@
 #include <sched.h>
 #include <signal.h>
 #include <sys/prctl.h>
+#include <sys/shm.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
@@ -60,6 +61,11 @@ int SelfCheck(bool namespaces) {
     check.Refused(::open("/interlock-self-check", O_CREAT | O_WRONLY, 0600), EROFS, EACCES,
                   "the root could be written");
     check.Refused(::kill(-1, 0), ESRCH, EPERM, "other processes can be reached");
+  }
+  if (!namespaces) {
+    check.Refused(::fchmod(STDIN_FILENO, 0600), EPERM, EPERM, "a file's mode could be changed");
+    check.Refused(::shmget(IPC_PRIVATE, 1, 0600), EPERM, EPERM,
+                  "the host's shared memory could be used");
   }
   const int tmp = ::open(namespaces ? "/tmp/self-check" : "/dev/null", O_CREAT | O_WRONLY, 0600);
   check.That(tmp >= 0 && ::write(tmp, "x", 1) == 1, "the temporary folder cannot be written");

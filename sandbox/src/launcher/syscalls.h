@@ -20,15 +20,15 @@ namespace interlock::sandbox {
 inline constexpr const char* kAllowed[] = {
     // memory
     "brk", "mmap", "munmap", "mprotect", "mremap", "madvise", "mincore", "msync", "mlock", "munlock", "mlock2",
-    "membarrier", "pkey_alloc", "pkey_free", "pkey_mprotect", "shmget", "shmat", "shmdt", "shmctl",
+    "membarrier", "pkey_alloc", "pkey_free", "pkey_mprotect",
     // files
     "read", "write", "readv", "writev", "pread64", "pwrite64", "preadv", "pwritev", "preadv2", "pwritev2", "close",
     "close_range", "lseek", "stat", "fstat", "lstat", "newfstatat", "statx", "access", "faccessat", "faccessat2",
     "readlink", "readlinkat", "getdents", "getdents64", "getcwd", "chdir", "fchdir", "mkdir", "mkdirat", "rmdir",
-    "unlink", "unlinkat", "rename", "renameat", "renameat2", "link", "linkat", "symlink", "symlinkat", "chown",
-    "fchown", "lchown", "fchownat", "utime", "utimes", "utimensat", "futimesat", "ftruncate", "fallocate", "fadvise64",
-    "readahead", "sync_file_range", "fsync", "fdatasync", "sync", "syncfs", "statfs", "fstatfs", "flock", "umask",
-    "dup", "dup2", "dup3", "fcntl", "pipe", "pipe2", "sendfile", "splice", "tee", "vmsplice", "copy_file_range",
+    "unlink", "unlinkat", "rename", "renameat", "renameat2", "link", "linkat", "symlink", "symlinkat", "ftruncate",
+    "fallocate", "fadvise64", "readahead", "sync_file_range", "fsync", "fdatasync", "sync", "syncfs", "statfs",
+    "fstatfs", "flock", "umask", "dup", "dup2", "dup3", "pipe", "pipe2", "sendfile", "splice", "tee", "vmsplice",
+    "copy_file_range",
     "getxattr", "lgetxattr", "fgetxattr", "listxattr", "llistxattr", "flistxattr",
     "inotify_init", "inotify_init1", "inotify_add_watch", "inotify_rm_watch",
     // waiting
@@ -51,10 +51,25 @@ inline constexpr const char* kAllowed[] = {
     "getsockname", "getpeername",
     // a box may only narrow itself further
     "landlock_create_ruleset", "landlock_add_rule", "landlock_restrict_self",
-    // System V semaphores and message queues of the box's own ipc namespace
-    "semget", "semop", "semctl", "semtimedop", "msgget", "msgsnd", "msgrcv", "msgctl",
+};
+
+// Only in a box with a file tree and an ipc namespace of its own. Landlock judges none of these: without namespaces
+// they would change what the box's user owns anywhere on the host (a read-only descriptor is enough for some), and the
+// host's own System V objects. chmod and its kin belong to them too.
+inline constexpr const char* kOwnTreeOnly[] = {
+    "chown", "fchown", "lchown", "fchownat", "utime", "utimes", "utimensat", "futimesat",
+    "shmget", "shmat", "shmdt", "shmctl", "semget", "semop", "semctl", "semtimedop",
+    "msgget", "msgsnd", "msgrcv", "msgctl",
 };
 // clang-format on
+
+// On the host's own tree a descriptor must not be told whom to signal (F_SETOWN, F_SETOWN_EX,
+// F_SETSIG: no Landlock before scopes stops that), nor hold up others who open the file
+// (F_SETLEASE).
+inline constexpr int kFcntlsOnHostTree[] = {
+    F_DUPFD,      F_GETFD,      F_SETFD,     F_GETFL,     F_SETFL,      F_GETLK,
+    F_SETLK,      F_SETLKW,     F_OFD_GETLK, F_OFD_SETLK, F_OFD_SETLKW, F_DUPFD_CLOEXEC,
+    F_SETPIPE_SZ, F_GETPIPE_SZ, F_ADD_SEALS, F_GET_SEALS};
 
 inline constexpr const char* kSignals[] = {"kill", "tkill", "tgkill", "rt_sigqueueinfo",
                                            "rt_tgsigqueueinfo"};
@@ -62,6 +77,9 @@ inline constexpr const char* kSignals[] = {"kill", "tkill", "tgkill", "rt_sigque
 inline constexpr const char* kAbsent[] = {"clone3", "openat2"};
 // Newer than libseccomp's names: futex_waitv, fchmodat2.
 inline constexpr int kAbsentNumbers[] = {449, 452};
+// As on a file system without them: cp -p and its kin go on.
+inline constexpr const char* kUnsupported[] = {"setxattr",    "lsetxattr",    "fsetxattr",
+                                               "removexattr", "lremovexattr", "fremovexattr"};
 // Nobody needs these by mistake: they end the box.
 inline constexpr const char* kEnding[] = {"ptrace"};
 

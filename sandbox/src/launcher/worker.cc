@@ -69,9 +69,9 @@ void Harden(const Steps& steps, const BoxPlan& plan, uid_t uid, gid_t gid) {
   steps.Must(::setsid(), "setsid");
   ResetSignals();
   EnterCgroups(steps, plan);
+  DropBoundingSet();  // while we may: the change of user takes the right to
   BecomeUser(steps, uid, gid);
   steps.Must(::prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0), "set death signal");
-  DropBoundingSet();
   steps.Must(DropCapabilities(), "drop capabilities");
   steps.Must(::prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0), "set no_new_privs");
 }
