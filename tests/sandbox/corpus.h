@@ -97,6 +97,9 @@ inline const Row kRows[] = {
     {"R50_Scheduling", "scheduling", "EPERM", nullptr, nullptr, nullptr},
     {"R52_RaisesLimits", "raise-limits", "EPERM", nullptr, nullptr, nullptr},
     {"R52_OpensMany", "open-many", "EMFILE after 255", nullptr, nullptr, nullptr},
+    // Counted for the host's user behind the box, whatever user the box is.
+    {"R70_UsesUpWatchers", "watchers 4", "ENOSYS", nullptr, "list /usr", "ok"},
+    {"R70_UsesUpPendingSignals", "timers 1100", "EAGAIN after 1024", nullptr, "timers 100", "ok"},
     {"R57_Unleashes", "unleash", "ok", nullptr, nullptr, nullptr},
     {"R66_DescriptorFromOutside", "ask-outside {work}/giver", "EPERM", nullptr, "pass-descriptor",
      nullptr},

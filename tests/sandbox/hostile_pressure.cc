@@ -1,10 +1,12 @@
 #include <fcntl.h>
 #include <netinet/in.h>
 #include <signal.h>
+#include <sys/inotify.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/un.h>
 #include <sys/wait.h>
 #include <time.h>
@@ -166,6 +168,24 @@ std::string FloodSockets(const Args&) {
   return std::to_string(found) + " sockets";
 }
 
+std::string Watchers(const Args& args) {
+  for (int i = 0; i < std::atoi(args[0].c_str()); ++i) {
+    if (::inotify_init1(0) < 0) return Outcome(-1);
+    if (Sys(SYS_inotify_init) < 0) return Outcome(-1);
+  }
+  return "ok";
+}
+
+// Each timer holds a queued signal ready.
+std::string Timers(const Args& args) {
+  for (int i = 0; i < std::atoi(args[0].c_str()); ++i) {
+    timer_t timer{};
+    if (::timer_create(CLOCK_MONOTONIC, nullptr, &timer) == 0) continue;
+    return Outcome(-1) + " after " + std::to_string(i);
+  }
+  return "ok";
+}
+
 }  // namespace
 
 Payloads PressurePayloads() {
@@ -178,5 +198,7 @@ Payloads PressurePayloads() {
           {"turn-broker-stream", TurnBrokerStream},
           {"spin-many", SpinMany},
           {"stat-many", StatMany},
+          {"watchers", Watchers},
+          {"timers", Timers},
           {"flood-sockets", FloodSockets}};
 }

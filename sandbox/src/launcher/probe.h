@@ -13,7 +13,7 @@ struct ProbeOptions {
   Level level_cap = Level::kFull;
   bool allow_none = false;
   int landlock_abi_max = kLandlockAbiMax;  // tests: as on an older kernel
-  std::string self;  // this program's path, without links
+  std::string self;                        // this program's path, without links
   ServerOptions server;
 };
 

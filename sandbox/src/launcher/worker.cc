@@ -20,6 +20,7 @@
 namespace interlock::sandbox {
 namespace {
 constexpr rlim_t kOpenFilesMax = 256;
+constexpr rlim_t kPendingSignalsMax = 1024;  // timers too; counted for the host's user, as well
 constexpr int kChannel = 3;    // of the program
 constexpr int kOwnFirst = 32;  // ours, until exec
 constexpr std::size_t kRehearsedBytes = 4096;
@@ -147,6 +148,7 @@ void SetLimits(const Steps& steps, const Go& go) {
   Limit(steps, RLIMIT_FSIZE, static_cast<rlim_t>(limits.file_bytes),
         static_cast<rlim_t>(limits.file_bytes), "fsize");
   Limit(steps, RLIMIT_NOFILE, kOpenFilesMax, kOpenFilesMax, "nofile");
+  Limit(steps, RLIMIT_SIGPENDING, kPendingSignalsMax, kPendingSignalsMax, "sigpending");
   Limit(steps, RLIMIT_CORE, 0, 0, "core");
   Limit(steps, RLIMIT_MSGQUEUE, 0, 0, "msgqueue");
   if (go.tasks_max > 0) {
