@@ -50,9 +50,12 @@ class Init {
   void MakeTemporaryFolder(Go& go, std::vector<Fd>& fds);
   void Serve();
   void OnWorkerSocket();
-  void OnListener();
+  bool OnListener();
   bool OnChild();
   [[noreturn]] void FailAndEnd(const char* step);
+  void Must(bool ok, const char* step) {
+    if (!ok) FailAndEnd(step);
+  }
   [[noreturn]] void End();
 
   const BoxPlan& plan_;
@@ -115,9 +118,9 @@ void Init::EnterNamespaces() {
 
 void Init::StartWorker(uid_t uid, gid_t gid) {
   Fd worker_end;
-  steps_.Must(MessagePair(worker_socket_, worker_end), "socketpair");
+  Must(MessagePair(worker_socket_, worker_end), "socketpair");
   worker_ = ::fork();
-  steps_.Must(worker_, "fork");
+  Must(worker_ >= 0, "fork");
   if (worker_ == 0) {
     std::vector<int> kept = plan_.cgroup_entrances;
     kept.push_back(worker_end.get());
@@ -158,11 +161,11 @@ void Init::ReportReady() const {
 
 void Init::MakeTemporaryFolder(Go& go, std::vector<Fd>& fds) {
   char path[] = "/tmp/interlock-box-XXXXXX";
-  steps_.Must(::mkdtemp(path) != nullptr, "make temporary folder");
+  Must(::mkdtemp(path) != nullptr, "make temporary folder");
   temporary_folder_ = path;
-  if (go.uid != kKeepUid) steps_.Must(::chown(path, go.uid, go.gid), "chown temporary folder");
+  if (go.uid != kKeepUid) Must(::chown(path, go.uid, go.gid) == 0, "chown temporary folder");
   fds.emplace_back(::open(path, O_PATH | O_DIRECTORY | O_CLOEXEC));
-  steps_.Must(fds.back().get(), "open temporary folder");
+  Must(fds.back().valid(), "open temporary folder");
   go.request.spec.env.emplace_back("TMPDIR", path);
 }
 
@@ -207,10 +210,7 @@ void Init::Serve() {
     if (::poll(events, std::size(events), -1) < 0) continue;
     if (events[1].revents != 0) OnWorkerSocket();
     // A notification before an end: the end may be its consequence.
-    if ((events[2].revents & POLLIN) != 0) {
-      OnListener();
-      return;
-    }
+    if ((events[2].revents & POLLIN) != 0 && OnListener()) return;
     if ((events[2].revents & (POLLHUP | POLLERR)) != 0) listener_.reset();
     if (events[3].revents != 0 && OnChild()) return;
     if (events[0].revents != 0) return;  // asked to end, or the launcher is gone
@@ -231,16 +231,18 @@ void Init::OnWorkerSocket() {
   worker_socket_.reset();
 }
 
-void Init::OnListener() {
+// False: whoever made the call was killed meanwhile, and the kernel took the notification back.
+bool Init::OnListener() {
   // The kernel's structure may be longer than our headers' (seccomp_unotify(2)).
   alignas(8) char space[512] = {};
-  if (::ioctl(listener_.get(), SECCOMP_IOCTL_NOTIF_RECV, space) != 0) return;
+  if (::ioctl(listener_.get(), SECCOMP_IOCTL_NOTIF_RECV, space) != 0) return false;
   const auto* notification = reinterpret_cast<const seccomp_notif*>(space);
   Report report;
   report.kind = ReportKind::kViolation;
   report.number = notification->data.nr;
   report.arch = notification->data.arch;
   SendReport(control_, report);
+  return true;
 }
 
 // Reaps; true when the program itself has ended.
