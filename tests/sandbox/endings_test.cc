@@ -145,6 +145,21 @@ TEST_P(Ending, R30_FloodIsCutAndEnds) {
   EXPECT_GT(result.stdout_dropped, 0);
 }
 
+// Whoever passes the cap and ends at once ends as whoever goes on does, whatever is seen first.
+TEST_P(Ending, R30_PassingTheCapIsOneEndingHoweverFastItEnds) {
+  for (int i = 0; i < 25; ++i) {
+    BoxSpec spec = boxes_->Hostile({"arguments", "12345678"});
+    spec.limits.stdout_bytes = 9;
+    const BoxResult result = boxes_->Run(spec);
+    EXPECT_EQ(result.kind, EndKind::kOutput) << Describe(result);
+    EXPECT_EQ(result.detail, "stdout passed its limit of 9 bytes");
+    EXPECT_EQ(result.stdout_bytes, "[12345678");
+    EXPECT_EQ(result.stdout_dropped, 1);
+    spec.limits.stdout_bytes = 10;
+    EXPECT_EQ(boxes_->Run(spec).kind, EndKind::kExit) << "just as much as it may";
+  }
+}
+
 TEST_P(Ending, LongOutputArrivesWhole) {
   BoxSpec spec = boxes_->Hostile({"flood"});
   spec.limits.stdout_bytes = 3 << 20;  // beyond what one message holds

@@ -112,6 +112,12 @@ void Box::Kill() {
   PidfdSignal(pidfd, SIGKILL);
 }
 
+std::string Box::OverflowLine() const {
+  if (!out.over() && !err.over()) return "";
+  return std::string(out.over() ? "stdout" : "stderr") + " passed its limit of " +
+         std::to_string(out.over() ? out.cap : err.cap) + " bytes";
+}
+
 // A program that met a limit and coped has ended well, and the detail says what it met; one that
 // did not cope has ended by that limit, and `value` is still its own status.
 void Box::BlameLimit(BoxResult& result, const CgroupUsage& usage) const {
@@ -153,6 +159,12 @@ void Box::Conclude(BoxResult& result, const CgroupUsage& usage) const {
   if (failed_) {
     result.kind = EndKind::kNotRun;
     result.detail = WhyNotStarted(failed_->step, failed_->error);
+    return;
+  }
+  if (ended_ && (out.over() || err.over())) {
+    // It ended before the launcher had read that far: the same program ends the same way.
+    result.kind = EndKind::kOutput;
+    result.detail = OverflowLine();
     return;
   }
   if (ended_ && WIFEXITED(ended_->wait_status)) {

@@ -52,6 +52,8 @@ class Box {
   // Its set-up went wrong.
   bool failed() const { return failed_.has_value(); }
   bool has_quota() const;
+  // Which stream passed its cap; empty: none.
+  std::string OverflowLine() const;
   // After init was reaped and the pipes are drained.
   BoxResult Result(CountBudget& counting);
 
