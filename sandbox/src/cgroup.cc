@@ -152,21 +152,30 @@ void KillListed(const std::string& folder) {
   }
 }
 
-bool BelongsToTheDead(std::string_view name) {
-  if (!name.starts_with(kFolderPrefix)) return false;
-  name.remove_prefix(kFolderPrefix.size());
+// Of launchers that see the same process numbers: another container may share the cgroup mount.
+std::string OwnPrefix() {
+  struct stat info {};
+  const bool known = ::stat("/proc/self/ns/pid", &info) == 0;
+  return std::string(kFolderPrefix) + std::to_string(known ? info.st_ino : 0) + "-";
+}
+
+bool BelongsToTheDead(std::string_view name, std::string_view prefix) {
+  if (!name.starts_with(prefix)) return false;
+  name.remove_prefix(prefix.size());
   const std::size_t dash = name.find('-');
   if (dash == std::string_view::npos) return false;
   const auto pid = static_cast<pid_t>(ToNumber(name.substr(0, dash)));
   const auto ticks = static_cast<std::uint64_t>(ToNumber(name.substr(dash + 1)));
-  return pid > 0 && ProcessStartTicks(pid) != ticks;
+  return pid > 0 && ProvenGone(pid, ticks);
 }
 
 void SweepDead(const std::string& parent) {
   std::error_code ignored;
   std::vector<std::string> dead;
+  const std::string prefix = OwnPrefix();
   for (const auto& entry : std::filesystem::directory_iterator(parent, ignored)) {
-    if (BelongsToTheDead(entry.path().filename().string())) dead.push_back(entry.path().string());
+    const std::string name = entry.path().filename().string();
+    if (BelongsToTheDead(name, prefix)) dead.push_back(entry.path().string());
   }
   for (const std::string& folder : dead) RemoveCgroupTree(folder);
 }
@@ -330,7 +339,7 @@ bool BoxGroup::Remove() {
 CgroupRoot::~CgroupRoot() { Remove(); }
 
 bool CgroupRoot::Create(const CgroupPlace& place, std::string& problem) {
-  const std::string name = std::string(kFolderPrefix) + std::to_string(::getpid()) + "-" +
+  const std::string name = OwnPrefix() + std::to_string(::getpid()) + "-" +
                            std::to_string(ProcessStartTicks(::getpid()));
   place_ = place;
   if (place.version == 2 && !EnableV2(place.kill)) {

@@ -78,8 +78,8 @@ class BoxGroup {
   Fd cpu_usage_, forks_refused_, memory_peak_, oom_kills_;
 };
 
-// A launcher's own folder below each place, named after its pid and start time; boxes are made
-// inside.
+// A launcher's own folder below each place, named after its pid namespace, pid and start time; boxes
+// are made inside.
 class CgroupRoot {
  public:
   ~CgroupRoot();
@@ -87,7 +87,7 @@ class CgroupRoot {
   CgroupRoot(const CgroupRoot&) = delete;
   CgroupRoot& operator=(const CgroupRoot&) = delete;
 
-  // Removes what dead launchers left, then makes our own.
+  // Removes what dead launchers of this pid namespace left, then makes our own.
   bool Create(const CgroupPlace& place, std::string& problem);
   void Remove();
   const CgroupPlace& place() const { return place_; }

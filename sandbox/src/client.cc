@@ -300,7 +300,7 @@ void ProcessLauncher::OnDeath() {
   }
 }
 
-core::StatusOr<Fd> OpenStateFile(const std::string& path) {
+core::StatusOr<Fd> OpenStateFile(const std::string& path, unsigned slots) {
   if (path.empty()) {
     Fd file(::memfd_create("boxes", MFD_CLOEXEC));
     if (!file.valid()) return core::Unavailable(Errno("memfd_create"));
@@ -313,6 +313,9 @@ core::StatusOr<Fd> OpenStateFile(const std::string& path) {
                                     "`, does not end; end it by hand and start again");
   }
   if (::ftruncate(file.get(), 0) != 0) return core::Unavailable(Errno("truncate `" + path + "`"));
+  if (!Registry(file.get()).Reserve(slots)) {
+    return core::Unavailable(Errno("write `" + path + "`") + "; make room there");
+  }
   return file;
 }
 
@@ -384,7 +387,10 @@ core::StatusOr<std::unique_ptr<Launcher>> StartLauncher(const LauncherOptions& o
       options.pool_per_profile > options.boxes_max) {
     return core::InvalidArgument("boxes_max must be 1 to 512, pool_per_profile 0 to boxes_max");
   }
-  INTERLOCK_ASSIGN_OR_RETURN(Fd state, OpenStateFile(options.state_file));
+  // Boxes on their way out and in the making have slots beside those that run.
+  const int slots = 2 * (options.boxes_max + kProfiles * options.pool_per_profile);
+  INTERLOCK_ASSIGN_OR_RETURN(Fd state,
+                             OpenStateFile(options.state_file, static_cast<unsigned>(slots)));
   Fd ours;
   Fd theirs;
   if (!MessagePair(ours, theirs)) return core::Unavailable(Errno("socketpair"));

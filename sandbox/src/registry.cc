@@ -5,6 +5,7 @@
 #include <signal.h>
 #include <unistd.h>
 
+#include <cerrno>
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
@@ -19,20 +20,35 @@ struct Record {
   std::uint64_t start_ticks = 0;
 };
 
-// True once the process is gone. A zombie counts as gone: its pidfd is readable.
-bool EndOne(const Record& record, std::chrono::milliseconds patience) {
-  const auto pid = static_cast<pid_t>(record.pid);
-  const Fd pidfd = PidfdOpen(pid);
-  if (!pidfd.valid()) return true;
+enum class Standing { kGone, kThere, kNotKnown };
+
+// A pidfd or a start time that cannot be had proves nothing. `pidfd` is of whoever has the number.
+Standing Look(pid_t pid, std::uint64_t start_ticks, Fd& pidfd) {
+  pidfd = PidfdOpen(pid);
+  if (!pidfd.valid() && errno == ESRCH) return Standing::kGone;
   // Asked after the pidfd was had: now the number cannot be given away under us.
-  if (ProcessStartTicks(pid) != record.start_ticks) return true;
+  const std::uint64_t ticks = ProcessStartTicks(pid);
+  if (ticks != 0 && ticks != start_ticks) return Standing::kGone;
+  return pidfd.valid() && ticks != 0 ? Standing::kThere : Standing::kNotKnown;
+}
+
+// A zombie counts as gone: its pidfd is readable.
+bool EndedWithin(const Fd& pidfd, int milliseconds) {
   pollfd gone{pidfd.get(), POLLIN, 0};
+  return pidfd.valid() && ::poll(&gone, 1, milliseconds) == 1;
+}
+
+// True once the process is proven to be gone.
+bool EndOne(const Record& record, std::chrono::milliseconds patience) {
+  Fd pidfd;
+  const Standing standing = Look(static_cast<pid_t>(record.pid), record.start_ticks, pidfd);
+  if (standing == Standing::kGone) return true;
   const int half = static_cast<int>(patience.count() / 2);
   // An init whose launcher has gone ends by itself, and without namespaces it must live to take its
   // tree along.
-  if (::poll(&gone, 1, half) == 1) return true;
-  PidfdSignal(pidfd, SIGKILL);
-  return ::poll(&gone, 1, half) == 1;
+  if (EndedWithin(pidfd, half)) return true;
+  if (standing == Standing::kThere) PidfdSignal(pidfd, SIGKILL);
+  return EndedWithin(pidfd, half);
 }
 }  // namespace
 
@@ -54,9 +70,22 @@ std::uint64_t ProcessStartTicks(pid_t pid) {
   return at == nullptr ? 0 : std::strtoull(at + 1, nullptr, 10);
 }
 
-void Registry::Set(unsigned slot, pid_t pid) const {
+bool ProvenGone(pid_t pid, std::uint64_t start_ticks) {
+  Fd pidfd;
+  return Look(pid, start_ticks, pidfd) == Standing::kGone || EndedWithin(pidfd, 0);
+}
+
+bool Registry::Reserve(unsigned slots) const {
+  errno = ::posix_fallocate(fd_, 0, static_cast<off_t>(slots * sizeof(Record)));
+  return errno == 0;
+}
+
+bool Registry::Set(unsigned slot, pid_t pid) const {
   const Record record{pid, ProcessStartTicks(pid)};
-  (void)!::pwrite(fd_, &record, sizeof record, static_cast<off_t>(slot * sizeof record));
+  errno = ENOSPC;
+  return record.start_ticks != 0 &&
+         ::pwrite(fd_, &record, sizeof record, static_cast<off_t>(slot * sizeof record)) ==
+             static_cast<ssize_t>(sizeof record);
 }
 
 void Registry::Clear(unsigned slot) const {

@@ -47,11 +47,12 @@ std::size_t DescriptorCount() {
 
 // Control groups named after `pid`, wherever they are.
 bool HasGroupsOf(int pid) {
-  const std::string prefix = "interlock-" + std::to_string(pid) + "-";
+  const std::string number = "-" + std::to_string(pid) + "-";
   std::error_code ignored;
   for (fs::recursive_directory_iterator at("/sys/fs/cgroup", ignored), end; at != end;
        at.increment(ignored)) {
-    if (at->path().filename().string().starts_with(prefix)) return true;
+    const std::string name = at->path().filename().string();
+    if (name.starts_with("interlock-") && name.find(number) != std::string::npos) return true;
   }
   return false;
 }

@@ -4,9 +4,12 @@
 #include <linux/audit.h>
 #include <signal.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <cerrno>
 #include <filesystem>
 #include <fstream>
 
@@ -244,7 +247,7 @@ TEST(Registry, EndsWhatIsListedAndLeavesReusedNumbers) {
   if (reused == 0) {
     for (;;) ::pause();
   }
-  registry.Set(3, listed);
+  ASSERT_TRUE(registry.Set(3, listed));
   // The same number with another start time: somebody else's process now.
   const std::int64_t record[2] = {reused, 1};
   ASSERT_EQ(::pwrite(file.get(), record, sizeof record, 0), static_cast<ssize_t>(sizeof record));
@@ -255,6 +258,70 @@ TEST(Registry, EndsWhatIsListedAndLeavesReusedNumbers) {
   EXPECT_EQ(::waitpid(reused, &status, WNOHANG), 0);
   ::kill(reused, SIGKILL);
   ::waitpid(reused, &status, 0);
+}
+
+// "It is dead" must be known: no descriptor to look with is no proof.
+TEST(Registry, WhatCannotBeLookedAtIsNotDead) {
+  const Fd file(::memfd_create("registry", MFD_CLOEXEC));
+  const Registry registry(file.get());
+  const pid_t listed = ::fork();
+  if (listed == 0) {
+    for (;;) ::pause();
+  }
+  ASSERT_TRUE(registry.Set(0, listed));
+  rlimit before{};
+  ASSERT_EQ(::getrlimit(RLIMIT_NOFILE, &before), 0);
+  const rlimit none{0, before.rlim_max};
+  ASSERT_EQ(::setrlimit(RLIMIT_NOFILE, &none), 0);
+  EXPECT_FALSE(registry.EndAll(std::chrono::milliseconds(2)));
+  ASSERT_EQ(::setrlimit(RLIMIT_NOFILE, &before), 0);
+  EXPECT_EQ(::waitpid(listed, nullptr, WNOHANG), 0) << "nobody knew whose number it is";
+  EXPECT_TRUE(registry.EndAll(std::chrono::milliseconds(1000)));
+  EXPECT_EQ(::waitpid(listed, nullptr, WNOHANG), listed);
+}
+
+TEST(Registry, AFullDiskIsAnError) {
+  const Fd full(::open("/dev/full", O_RDWR | O_CLOEXEC));
+  EXPECT_FALSE(Registry(full.get()).Set(0, ::getpid()));
+  EXPECT_EQ(errno, ENOSPC);
+  EXPECT_FALSE(Registry(full.get()).Reserve(4));
+  const Fd file(::memfd_create("registry", MFD_CLOEXEC));
+  EXPECT_TRUE(Registry(file.get()).Reserve(4));
+  EXPECT_FALSE(Registry(file.get()).Set(0, 0)) << "no such process";
+  EXPECT_TRUE(Registry(file.get()).Set(0, ::getpid()));
+}
+
+// Another container may share the cgroup mount; its process numbers say nothing here.
+TEST(CgroupRoot, SweepsTheDeadOfItsOwnPidNamespace) {
+  char path[] = "/tmp/interlock-groups-XXXXXX";
+  ASSERT_NE(::mkdtemp(path), nullptr);
+  const std::string top = path;
+  CgroupPlace place;
+  place.version = 1;
+  place.memory = place.pids = top;
+  std::string problem;
+  CgroupRoot root;
+  ASSERT_TRUE(root.Create(place, problem)) << problem;
+  ASSERT_EQ(root.folders().size(), 1u);
+  const std::string name = std::filesystem::path(root.folders()[0]).filename();
+  const std::string self = std::to_string(::getpid());
+  const std::size_t after_namespace = name.find("-" + self + "-");
+  ASSERT_NE(after_namespace, std::string::npos) << name;
+  const std::string own = top + "/" + name.substr(0, after_namespace);
+  const std::string dead = own + "-" + self + "-1";
+  const std::string parent = own + "-" + std::to_string(::getppid()) + "-" +
+                             std::to_string(ProcessStartTicks(::getppid()));
+  const std::string elsewhere = top + "/interlock-1-" + self + "-1";
+  for (const std::string& folder : {dead, parent, elsewhere}) {
+    ASSERT_EQ(::mkdir(folder.c_str(), 0700), 0) << folder;
+  }
+  root.Remove();
+  ASSERT_TRUE(root.Create(place, problem)) << problem;
+  EXPECT_NE(::access(dead.c_str(), F_OK), 0);
+  EXPECT_EQ(::access(parent.c_str(), F_OK), 0);
+  EXPECT_EQ(::access(elsewhere.c_str(), F_OK), 0);
+  root.Remove();
+  std::filesystem::remove_all(top);
 }
 
 TEST(Names, ParseWhatTheyPrint) {

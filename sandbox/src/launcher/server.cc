@@ -89,7 +89,10 @@ Box* Server::Make(Profile profile, const Shape& shape, std::string& problem) {
   while (boxes_.contains(slot)) ++slot;
   std::unique_ptr<Box> box = maker_.Make(slot, profile, shape, problem);
   if (box == nullptr) return nullptr;
-  registry_.Set(slot, box->pid);
+  if (!registry_.Set(slot, box->pid)) {
+    if (problem.empty()) problem = Errno("write the box into the state file");
+    box->Kill();
+  }
   Watch(box->control.get(), slot, kControl);
   Watch(box->out.pipe.get(), slot, kOut);
   Watch(box->err.pipe.get(), slot, kErr);
@@ -426,9 +429,7 @@ void Server::OnBox(unsigned slot, unsigned what) {
   if (box.streams) Tell(box);
   if (!was_over && stream.over()) {
     box.TakeReports();
-    box.Decide(EndKind::kOutput, std::string(what == kOut ? "stdout" : "stderr") +
-                                     " passed its limit of " + std::to_string(stream.cap) +
-                                     " bytes");
+    box.Decide(EndKind::kOutput, box.OverflowLine());
     box.Kill();
   }
 }
