@@ -172,6 +172,35 @@ TEST_P(Lifetime, ManyCallsWithCancelsLeaveNothing) {
   EXPECT_FALSE(HasGroupsOf(launcher_pid_));
 }
 
+TEST_P(Lifetime, WhatWaitsForABoxPastItsTimeIsNotRun) {
+  const bool drops = GetParam().as_nobody && ::geteuid() == 0;
+  const Folder folder(GetParam().as_nobody);
+  LauncherOptions options;
+  options.program = drops ? INTERLOCK_AS_NOBODY : INTERLOCK_BIN_DIR "/interlock-launcher";
+  options.level_cap = GetParam().level_cap;
+  options.boxes_max = 1;
+  options.pool_per_profile = 0;
+  auto launcher = StartLauncher(options);
+  if (!launcher.ok()) GTEST_SKIP() << launcher.status();
+  BoxSpec spec;
+  spec.level_min = Level::kLandlockOnly;
+  spec.argv = {folder.hostile(), "sleep"};
+  spec.mounts = {{folder.hostile(), folder.hostile(), Access::kReadOnly}};
+  spec.limits.wall_ms = 60'000;
+  std::promise<BoxResult> holds;
+  std::promise<BoxResult> waits;
+  const std::uint64_t first =
+      (*launcher)->Run(spec, [&](BoxResult result) { holds.set_value(std::move(result)); });
+  spec.limits.wall_ms = 50;
+  (*launcher)->Run(spec, [&](BoxResult result) { waits.set_value(std::move(result)); });
+  const BoxResult refused = waits.get_future().get();
+  EXPECT_EQ(refused.kind, EndKind::kNotRun) << Describe(refused);
+  EXPECT_EQ(refused.detail,
+            "all 1 boxes were busy for its whole wall limit of 50 ms; raise sandbox.boxes_max");
+  (*launcher)->Cancel(first);
+  EXPECT_EQ(holds.get_future().get().kind, EndKind::kCancelled);
+}
+
 TEST_P(Lifetime, QueueHoldsWhatIsAboveTheMaximum) {
   if (GetParam().as_nobody && ::geteuid() == 0) GTEST_SKIP() << "started as this user";
   const Folder folder(false);

@@ -37,6 +37,7 @@ struct Call {
   RunRequest request;
   Fd input;    // -1: empty
   Fd channel;  // to the broker; -1: no network
+  std::int64_t give_up_us = 0;  // by when it must have a box
 };
 
 class Box {

@@ -178,8 +178,24 @@ void Server::Accept(Call call) {
     return Refuse(call.request.id, "the box is below the level that the program demands");
   }
   if (waiting_.size() >= kWaitingMax) return Refuse(call.request.id, "too many calls are waiting");
+  call.give_up_us = MonotonicMicros() + call.request.spec.limits.wall_ms * 1000;
   waiting_.push_back(std::move(call));
   StartWaiting();
+}
+
+// Whoever asked counts from then on, not from exec.
+void Server::GiveUpWaiting(std::int64_t now) {
+  for (auto call = waiting_.begin(); call != waiting_.end();) {
+    if (now < call->give_up_us) {
+      ++call;
+      continue;
+    }
+    Refuse(call->request.id, "all " + std::to_string(options_.boxes_max) +
+                                 " boxes were busy for its whole wall limit of " +
+                                 std::to_string(call->request.spec.limits.wall_ms) +
+                                 " ms; raise sandbox.boxes_max");
+    call = waiting_.erase(call);
+  }
 }
 
 void Server::StartWaiting() {
@@ -458,6 +474,7 @@ void Server::OnTime() {
       box->Kill();
     }
   }
+  GiveUpWaiting(now);
   CountFolders(now);
   if (clear_at_us_ != 0 && now >= clear_at_us_) ClearUp();
   if (fill_at_us_ != 0 && now >= fill_at_us_) Fill();
@@ -493,6 +510,7 @@ int Server::TimeToNext() const {
       next = std::min(next, std::max(box->quota_check_us, counting_.free_at_us()));
     }
   }
+  for (const Call& call : waiting_) next = std::min(next, call.give_up_us);
   if (!outgoing_.empty()) next = std::min(next, MonotonicMicros() + 1000);
   if (next == INT64_MAX) return -1;
   return static_cast<int>(

@@ -53,6 +53,7 @@ class Server {
   // Calls.
   void Accept(Call call);
   void StartWaiting();
+  void GiveUpWaiting(std::int64_t now);
   void Start(Call call);
   // A box that fits, ready or new; null with `fitting.problem`.
   Box* BoxFor(const Call& call, Fitting& fitting);
