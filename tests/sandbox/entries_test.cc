@@ -59,7 +59,7 @@ TEST_P(Entries, EveryNumberIsJudgedAsTheFilterSays) {
 
 TEST_P(Entries, NoOtherAbiGetsThrough) {
   // All of them where a box costs least, a sample elsewhere: the filter is the same.
-  const int step = std::string(GetParam().name) == "RootFull" ? 3 : 47;
+  const int step = std::string(GetParam().name) == "RootFull" ? 1 : 47;
   for (int number = 0; number <= kLast; number += step) {
     const std::string text = std::to_string(number);
     for (const auto& [payload, prefix] :

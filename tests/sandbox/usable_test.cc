@@ -28,6 +28,35 @@ class Usable : public ::testing::TestWithParam<Ground> {
   std::unique_ptr<Boxes> boxes_;
 };
 
+TEST_P(Usable, BashArraysSubstitutionAndHereStrings) {
+  if (::access("/bin/bash", X_OK) != 0) GTEST_SKIP() << "no bash";
+  const BoxResult result = Run(Profile::kShell, {"/bin/bash", "-c", R"(
+    set -euo pipefail
+    words=(b a c); sorted=$(printf '%s\n' "${words[@]}" | sort | paste -sd,)
+    diff <(echo 1) <(echo 1) && echo same
+    read -r first _ <<< "x y"; coproc { cat; }; echo through >&"${COPROC[1]}"
+    read -r line <&"${COPROC[0]}"; echo "$sorted $first $line")"});
+  EXPECT_EQ(result.stdout_bytes, "same\na,b,c x through\n") << Describe(result);
+}
+
+// In `shell` what a program wrote may be executed, elsewhere not. Without namespaces that is so for
+// exec; the loader, which reads a program as data, is not stopped.
+TEST_P(Usable, WhatIsWrittenIsExecutedInShellOnly) {
+  const std::string program = boxes_->folder().work() + "/echo";
+  std::filesystem::copy_file("/bin/echo", program);
+  const char* const loader = "/lib64/ld-linux-x86-64.so.2";
+  for (const Profile profile : {Profile::kStatic, Profile::kPython, Profile::kNode}) {
+    const BoxResult direct = Run(profile, {program, "ran"});
+    EXPECT_EQ(direct.kind, EndKind::kNotRun) << Describe(direct);
+    EXPECT_EQ(direct.detail, "exec " + program +
+                                 ": Permission denied; the box's user must be able to read and "
+                                 "execute it");
+    const BoxResult loaded = Run(profile, {loader, program, "ran"});
+    EXPECT_EQ(loaded.stdout_bytes, boxes_->namespaces() ? "" : "ran\n") << Describe(loaded);
+  }
+  EXPECT_EQ(Run(Profile::kShell, {program, "ran"}).stdout_bytes, "ran\n");
+}
+
 TEST_P(Usable, ShellPipesScriptsAndTemporaryFiles) {
   // Without namespaces no mode can be changed: a script is given to its interpreter.
   const std::string run = boxes_->namespaces() ? "run='' mode='chmod 755'\n" : "run=sh mode=true\n";
@@ -102,18 +131,42 @@ print(json.dumps([total, db.execute("SELECT count(*) FROM t").fetchone()[0], out
   EXPECT_EQ(database.st_uid, folder.st_uid);
 }
 
+// Pools and queues need named semaphores, which lie in /dev/shm.
+TEST_P(Usable, PythonMultiprocessing) {
+  if (::access("/usr/bin/python3", X_OK) != 0) GTEST_SKIP() << "no python3";
+  const BoxResult result = Run(Profile::kPython, {"/usr/bin/python3", "-c", R"py(
+import multiprocessing
+def send(end):
+    end.send("from a child")
+if __name__ == "__main__":
+    ours, theirs = multiprocessing.Pipe()
+    child = multiprocessing.Process(target=send, args=(theirs,))
+    child.start(); print(ours.recv()); child.join()
+    try:
+        with multiprocessing.Pool(2) as pool:
+            print(pool.map(abs, [-1, -2]))
+    except PermissionError:
+        print("no semaphores")
+)py"});
+  EXPECT_EQ(result.stdout_bytes,
+            std::string("from a child\n") + (boxes_->namespaces() ? "[1, 2]\n" : "no semaphores\n"))
+      << Describe(result);
+}
+
 TEST_P(Usable, NodeTimersWorkersAndFiles) {
   const char* node = "/usr/bin/node";
   if (::access(node, X_OK) != 0) GTEST_SKIP() << "no node";
   const BoxResult result = Run(Profile::kNode, {node, "-e", R"js(
 const fs = require('fs'), os = require('os');
 const {execFileSync} = require('child_process');
+const {Worker} = require('worker_threads');
 fs.writeFileSync(os.tmpdir() + '/x', 'y');
-setTimeout(() => {
-  console.log(JSON.parse(fs.readFileSync(0)).n, execFileSync('/bin/echo', ['sub']).toString().trim());
-}, 5);
+const code = "require('worker_threads').parentPort.postMessage('worker')";
+new Worker(code, {eval: true}).once('message', (word) => setTimeout(() => {
+  console.log(JSON.parse(fs.readFileSync(0)).n, execFileSync('/bin/echo', ['sub']).toString().trim(), word);
+}, 5));
 )js"});
-  EXPECT_EQ(result.stdout_bytes, "20 sub\n") << Describe(result);
+  EXPECT_EQ(result.stdout_bytes, "20 sub worker\n") << Describe(result);
 }
 
 TEST_P(Usable, StaticThreadsChildrenAndFiles) {
