@@ -68,11 +68,12 @@ std::set<std::string> FoldersLike(const std::string& folder, const std::string& 
   return found;
 }
 
-// A control group is named after its launcher, `interlock-PID-…`.
+// A control group is named after its launcher, `interlock-PIDNAMESPACE-PID-…`.
 constexpr char kGroups[] = "interlock-";
 bool LauncherLives(const std::string& group) {
   const std::string name = group.substr(group.rfind('/') + 1);
-  const int launcher = std::atoi(name.c_str() + sizeof kGroups - 1);
+  const std::size_t dash = name.find('-', sizeof kGroups - 1);
+  const int launcher = dash == std::string::npos ? 0 : std::atoi(name.c_str() + dash + 1);
   return launcher > 0 && (::kill(launcher, 0) == 0 || errno == EPERM);
 }
 
