@@ -22,6 +22,7 @@
 #include "audit/checkpoint.h"
 #include "audit/keys.h"
 #include "audit/log.h"
+#include "config/box_share.h"
 #include "config/files.h"
 #include "core/clock.h"
 #include "core/permit.h"
@@ -202,6 +203,9 @@ core::StatusOr<TenantParts> OpenTenant(const runtime::Config& config, const std:
   executor.launcher = &launcher;
   executor.clock = &shared.clock;
   executor.fetcher = shared.fetcher.get();  // each tool under its own manifest's addresses
+  const runtime::BoxShare boxes =
+      runtime::DivideBoxes(config.sandbox.boxes_max, config.tenants.size(), executor.sessions_max);
+  executor.sessions_max = boxes.sessions;
   parts.executor = tools::MakeExecutor(std::move(executor));
 
   runtime::EngineParts engine;
@@ -221,10 +225,8 @@ core::StatusOr<TenantParts> OpenTenant(const runtime::Config& config, const std:
   engine.registry = std::move(sources.registry);
   engine.bundle = std::move(sources.bundle);
   engine.agents = std::move(sources.agents);
-  // Calls wait for a box before their intent, not in the launcher with a permit that ages (rule 4).
-  const int boxes = std::max(2, config.sandbox.boxes_max / static_cast<int>(config.tenants.size()));
-  engine.limits.calls_max = boxes / 2;
-  engine.limits.lookups_max = boxes - boxes / 2;
+  engine.limits.calls_max = boxes.calls;
+  engine.limits.lookups_max = boxes.lookups;
   engine.planners = shared.planners.by_name();
   engine.context_of = [planners = config.planners](const std::string& planner,
                                                    const std::string& model) {

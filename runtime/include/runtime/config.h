@@ -19,7 +19,7 @@ inline constexpr std::size_t kConfigBytesMax = 1 << 20;
 
 struct SandboxConfig {
   bool allow_none = false;
-  int boxes_max = 64;  // 1..4096
+  int boxes_max = 64;  // 1..512, for all tenants
   sandbox::Level level_cap = sandbox::Level::kFull;
 };
 

@@ -89,7 +89,7 @@ std::string Loader::Folder(YamlMap& map, std::string_view key) {
 void Loader::ReadSandbox(YamlMap map) {
   SandboxConfig& sandbox = out_.config.sandbox;
   sandbox.allow_none = map.Bool("allow_none", false);
-  sandbox.boxes_max = static_cast<int>(map.Int("boxes_max", sandbox.boxes_max, {1, 4096}));
+  sandbox.boxes_max = static_cast<int>(map.Int("boxes_max", sandbox.boxes_max, {1, 512}));
   const std::vector<std::string> names = {"none", "landlock-only", "full-nocgroup", "full"};
   sandbox.level_cap = static_cast<sandbox::Level>(map.Choice("level_cap", names, 3));
   map.Close();

@@ -6,6 +6,8 @@
 #include <filesystem>
 #include <fstream>
 
+#include "config/box_share.h"
+
 namespace interlock::runtime {
 namespace {
 
@@ -71,6 +73,25 @@ TEST(Config, ReadsWitnessesAndSaysWhatIsWrongWithThem) {
               HasSubstr("witness_interval_ms"));
 }
 
+// What StartLauncher takes.
+TEST(Config, BoxesAreAtMostWhatTheLauncherTakes) {
+  EXPECT_TRUE(Parse(Replaced(kGood, "boxes_max: 8", "boxes_max: 512")).ok());
+  EXPECT_THAT(ErrorOf(Replaced(kGood, "boxes_max: 8", "boxes_max: 513")), HasSubstr("boxes_max"));
+}
+
+TEST(BoxShare, LeavesRoomForServersWithinTheTenantsPart) {
+  for (const auto& [boxes_max, tenants] :
+       {std::pair<int, std::size_t>{3, 1}, {8, 1}, {64, 1}, {512, 1}, {64, 4}, {512, 100}}) {
+    const BoxShare share = DivideBoxes(boxes_max, tenants, 16);
+    EXPECT_LE(share.sessions + share.calls + share.lookups, boxes_max / static_cast<int>(tenants));
+    EXPECT_LE(share.sessions, 16);
+    EXPECT_GE(std::min({share.sessions, share.calls, share.lookups}), 1);
+  }
+  EXPECT_EQ(DivideBoxes(64, 1, 16).sessions, 16);
+  EXPECT_EQ(DivideBoxes(64, 1, 16).calls, 24);
+  EXPECT_EQ(DivideBoxes(1, 1, 16).calls, 1) << "one of each, however few";
+}
+
 TEST(Config, ReadsEveryKey) {
   const auto config = Parse(kGood);
   ASSERT_TRUE(config.ok()) << config.status();
@@ -133,11 +154,11 @@ INSTANTIATE_TEST_SUITE_P(
         Fault{"NothingForText", "origin: shop.example",
               "origin:", "c.yaml:3: `origin` must be one value, found nothing"},
         Fault{"TextForNumber", "boxes_max: 8", "boxes_max: many",
-              "c.yaml:4: `boxes_max` must be a whole number from 1 to 4096, found `many`"},
+              "c.yaml:4: `boxes_max` must be a whole number from 1 to 512, found `many`"},
         Fault{"QuotedNumber", "boxes_max: 8", "boxes_max: '8'",
-              "c.yaml:4: `boxes_max` must be a whole number from 1 to 4096, found `8`"},
+              "c.yaml:4: `boxes_max` must be a whole number from 1 to 512, found `8`"},
         Fault{"NumberOutOfRange", "boxes_max: 8", "boxes_max: 0",
-              "c.yaml:4: `boxes_max` must be a whole number from 1 to 4096, found `0`"},
+              "c.yaml:4: `boxes_max` must be a whole number from 1 to 512, found `0`"},
         Fault{"YesForBool", "allow_none: true", "allow_none: yes",
               "c.yaml:4: `allow_none` must be true or false, found `yes`"},
         Fault{"UnknownLevel", "landlock-only", "most",
