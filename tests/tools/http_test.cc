@@ -215,6 +215,23 @@ TEST_F(HttpTool, RedirectsStayWhereTheManifestAllows) {
   EXPECT_EQ(Run(manifest).kind, OutcomeKind::kUnknown);
 }
 
+// Being on the list says where a redirect may lead, not which address may stand behind it.
+TEST_F(HttpTool, AListedRedirectIsJudgedAtTheSocketToo) {
+  const std::pair<const char*, const char*> places[] = {
+      {"http://10.0.0.1", "address `10.0.0.1` is refused: private"},
+      {"http://169.254.169.254", "address `169.254.169.254` is refused: reserved"},
+      {"http://[fd00:ec2::254]", "address `fd00:ec2::254` is refused: private"}};
+  for (const auto& [to, error] : places) {
+    LoopbackServer server(Always(HttpReply(302, "", "Location: " + std::string(to) + "/x\r\n")));
+    Manifest manifest = Of(server.url("/"));
+    manifest.http->redirects = {to};
+    const Outcome outcome = Run(manifest);
+    EXPECT_EQ(outcome.kind, OutcomeKind::kFailed) << to;
+    EXPECT_EQ(outcome.error, error);
+    EXPECT_EQ(server.requests().size(), 1u) << to;
+  }
+}
+
 TEST_F(HttpTool, RedirectsToWhatIsNoPlaceAreRefused) {
   for (const char* to : {"http://169.254.169.254/", "http://[::1]/", "file:///etc/passwd",
                          "//127.0.0.2/", "http://user@127.0.0.1/", "gopher://127.0.0.1:6379/",
