@@ -78,8 +78,8 @@ class BoxGroup {
   Fd cpu_usage_, forks_refused_, memory_peak_, oom_kills_;
 };
 
-// A launcher's own folder below each place, named after its pid namespace, pid and start time; boxes
-// are made inside.
+// A launcher's own folder below each place, named after its pid namespace, pid and start time;
+// boxes are made inside.
 class CgroupRoot {
  public:
   ~CgroupRoot();

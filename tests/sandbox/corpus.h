@@ -140,15 +140,4 @@ inline const HinderedTwin kHinderedTwins[] = {
     {"signal-own-child", true, "EPERM", "Landlock has no scope, so nobody gets signals"},
 };
 
-// Rows of the corpus that no wall stops without namespaces; their tests skip and say this.
-struct NotHeld {
-  int row;
-  const char* why;
-};
-inline const NotHeld kNotHeldWithoutNamespaces[] = {
-    {11, "/tmp is a folder of the host's: file_bytes limits each file, nothing their sum"},
-    {12, "/tmp is a folder of the host's: nothing limits the number of files"},
-    {29, "/tmp is a folder of the host's: its pages are not the box's"},
-};
-
 }  // namespace interlock::sandbox::test

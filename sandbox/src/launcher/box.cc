@@ -67,6 +67,11 @@ bool Box::TakeReports() {
     if (got == Received::kClosed || bytes.size() != sizeof report) return false;
     bytes.copy(reinterpret_cast<char*>(&report), sizeof report);
     if (report.kind == ReportKind::kReady && !fds.empty()) mounts = std::move(fds[0]);
+    if (report.kind == ReportKind::kTemporary && !fds.empty() && !has_temporary_) {
+      const Quota quota{limits.tmp_bytes, limits.tmp_inodes};
+      folders.push_back({std::move(fds[0]), "TMPDIR", {}, quota});
+      has_temporary_ = true;
+    }
     TakeReport(report);
   }
 }
@@ -75,6 +80,8 @@ void Box::TakeReport(const Report& report) {
   switch (report.kind) {
     case ReportKind::kReady:
       ready = true;
+      return;
+    case ReportKind::kTemporary:
       return;
     case ReportKind::kFailed:
       failed_ = report;
@@ -240,6 +247,7 @@ BoxResult Box::Result(CountBudget& counting) {
                                                          : 0;
   result.wall_us = start_us == 0 ? 0 : MonotonicMicros() - start_us;
   Conclude(result, usage);
+  if (has_temporary_) folders.pop_back();
   if (start_us != 0) {
     BlameQuotas(result, counting);
     BlameLeavings(result);

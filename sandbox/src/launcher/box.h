@@ -35,8 +35,8 @@ struct Stream {
 
 struct Call {
   RunRequest request;
-  Fd input;    // -1: empty
-  Fd channel;  // to the broker; -1: no network
+  Fd input;                     // -1: empty
+  Fd channel;                   // to the broker; -1: no network
   std::int64_t give_up_us = 0;  // by when it must have a box
 };
 
@@ -94,6 +94,7 @@ class Box {
   void BlameLeavings(BoxResult& result) const;
   void Conclude(BoxResult& result, const CgroupUsage& usage) const;
 
+  bool has_temporary_ = false;  // the last of `folders` is, and goes with the box
   std::optional<EndKind> decided_;
   std::string decided_detail_;
   std::optional<Report> ended_;

@@ -167,6 +167,11 @@ void Init::MakeTemporaryFolder(Go& go, std::vector<Fd>& fds) {
   fds.emplace_back(::open(path, O_PATH | O_DIRECTORY | O_CLOEXEC));
   Must(fds.back().valid(), "open temporary folder");
   go.request.spec.env.emplace_back("TMPDIR", path);
+  Report temporary;
+  temporary.kind = ReportKind::kTemporary;
+  const int fd = fds.back().get();
+  SendMessage(control_, {reinterpret_cast<const char*>(&temporary), sizeof temporary},
+              std::span(&fd, 1), 0);
 }
 
 void Init::TakeGo() {

@@ -47,7 +47,14 @@ struct Go {
 std::string EncodeGo(const Go& go);
 bool DecodeGo(std::string_view bytes, Go& go);
 
-enum class ReportKind : std::uint32_t { kReady, kFailed, kStarted, kEnded, kViolation };
+enum class ReportKind : std::uint32_t {
+  kReady,
+  kTemporary,  // without namespaces: comes with the call's temporary folder
+  kFailed,
+  kStarted,
+  kEnded,
+  kViolation
+};
 
 // One message from init to the launcher, or from the program's process to init before exec.
 struct Report {

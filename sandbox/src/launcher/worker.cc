@@ -21,8 +21,8 @@ namespace interlock::sandbox {
 namespace {
 constexpr rlim_t kOpenFilesMax = 256;
 constexpr rlim_t kPendingSignalsMax = 1024;  // timers too; counted for the host's user, as well
-constexpr int kChannel = 3;    // of the program
-constexpr int kOwnFirst = 32;  // ours, until exec
+constexpr int kChannel = 3;                  // of the program
+constexpr int kOwnFirst = 32;                // ours, until exec
 constexpr std::size_t kRehearsedBytes = 4096;
 constexpr const char* kExecFolders[] = {"/usr",   "/bin",   "/sbin",  "/lib",
                                         "/lib32", "/lib64", "/libx32"};
