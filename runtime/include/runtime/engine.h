@@ -176,6 +176,7 @@ struct DiscloseSpec {
   std::vector<int> slots;           // empty: all
   std::string reason;               // at most 200 bytes
   std::vector<std::string> fields;  // only these, of content committed field by field; empty: whole
+  std::string log;                  // origin of the closed log it stands in; empty: the open one
 };
 
 struct DisclosedField {
@@ -290,6 +291,7 @@ struct FoundTexts {
   std::uint64_t access_index = 0;  // of the access.read entry
   // Arguments and results that do not open and were not erased: nobody could look into them.
   std::uint64_t unreadable = 0;
+  std::uint64_t closed_logs = 0;  // of the tenant; full text does not reach into them
 };
 
 class Engine {

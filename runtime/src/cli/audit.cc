@@ -138,6 +138,11 @@ int ShowContent(Session& session, const Client& client, const ShowOptions& optio
   wire::DisclosePayloadsRequest request;
   request.set_name(client.Name("entries", std::to_string(options.index)));
   request.set_reason(options.reason);
+  if (!options.log.empty()) {
+    const auto origin = OriginOfFile(options.log);
+    if (!origin.ok()) return Fail(session, origin.status());
+    request.set_log(*origin);
+  }
   const auto opened =
       client.Call(client.audit, &wire::AuditService::Stub::DisclosePayloads, request);
   if (!opened.ok()) return Fail(session, opened.status());
@@ -166,8 +171,11 @@ int Show(Session& session, const ShowOptions& options) {
   if (!options.log.empty()) {
     const auto entry = ReadEntryOf(options.log, static_cast<std::uint64_t>(index));
     if (!entry.ok()) return Fail(session, entry.status());
-    PrintEntry(session.io, *entry);
-    return kYes;
+    if (!options.content) return PrintEntry(session.io, *entry), int{kYes};
+    auto client = session.Connect();
+    if (!client.ok()) return Fail(session, client.status());
+    if (!session.io.json) PrintEntry(session.io, *entry);
+    return ShowContent(session, **client, options);
   }
   auto client = session.Connect();
   if (!client.ok()) return Fail(session, client.status());
@@ -358,10 +366,10 @@ void AddAuditCommands(CLI::App& app, Session& session) {
   auto shown = std::make_shared<ShowOptions>();
   CLI::App* show = group->add_subcommand("show", "Show an entry");
   show->add_option("INDEX", shown->index)->required()->check(CLI::NonNegativeNumber);
-  CLI::Option* content = show->add_flag("--content", shown->content,
-                                        "Open its sealed content; that is itself recorded");
-  show->add_option("--log", shown->log, "Of this file (a closed log), without the daemon")
-      ->excludes(content);
+  show->add_flag("--content", shown->content,
+                 "Open its sealed content, which the daemon does and records");
+  show->add_option("--log", shown->log,
+                   "Of this file (a closed log), not of the daemon's open one");
   show->add_option("--reason", shown->reason, "Why you look: stands in the record");
   Does(show, session, [&session, shown] { return Show(session, *shown); });
   CLI::App* checkpoint =

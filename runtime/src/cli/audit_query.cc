@@ -100,6 +100,7 @@ int Search(Session& session, const std::string& text, int limit) {
   if (!client.ok()) return Fail(session, client.status());
   Table table({"ENTRY", "CALL", "IN", "TEXT"});
   std::int64_t unreadable = 0;
+  std::int64_t closed = 0;
   const core::Status status =
       EachPage(limit, [&](int size, const std::string& token) -> core::StatusOr<PageEnd> {
         wire::SearchCallsRequest request;
@@ -115,15 +116,24 @@ int Search(Session& session, const std::string& text, int limit) {
           table.Add({std::to_string(hit.index()), IdOf(hit.call()), hit.field(), hit.snippet()});
         }
         unreadable = page.unreadable_payloads();
+        closed = page.closed_logs();
         return PageEnd{.next = page.next_page_token(), .count = page.hits_size()};
       });
   if (!status.ok()) return Fail(session, status);
   if (!session.io.json) table.Print(session.io);
-  if (unreadable == 0) return kYes;
-  session.io.err << "incomplete: " << unreadable
-                 << " arguments and results do not open and were not searched; `interlock doctor` "
-                    "says more\n";
-  return kIncomplete;
+  if (unreadable > 0) {
+    session.io.err
+        << "incomplete: " << unreadable
+        << " arguments and results do not open and were not searched; `interlock doctor` "
+           "says more\n";
+  }
+  if (closed > 0) {
+    session.io.err << "incomplete: full text does not reach into the " << closed
+                   << " closed logs of this tenant; find their calls with `interlock audit query "
+                      "--log FILE`, read them with `interlock audit show INDEX --log FILE "
+                      "--content`\n";
+  }
+  return unreadable == 0 && closed == 0 ? kYes : kIncomplete;
 }
 
 int Erase(Session& session, wire::EraseSubjectRequest request) {

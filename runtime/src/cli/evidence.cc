@@ -27,11 +27,14 @@ int Evidence(Session& session, const EvidenceOptions& options) {
   }
   core::StatusOr<std::unique_ptr<Client>> client = core::NotFound("not connected");
   core::StatusOr<std::unique_ptr<EvidenceSource>> source = core::NotFound("no source");
-  if (!options.log.empty()) {
-    source = EvidenceFromFile(options.log);
-  } else {
+  const bool from_file = !options.log.empty();
+  if (!from_file || options.disclose != "none") {
     client = session.Connect();
     if (!client.ok()) return Fail(session, client.status());
+  }
+  if (from_file) {
+    source = EvidenceFromFile(options.log, client.ok() ? client->get() : nullptr);
+  } else {
     source = EvidenceFromDaemon(**client);
   }
   if (!source.ok()) return Fail(session, source.status());
@@ -100,7 +103,7 @@ void AddEvidence(CLI::App& group, Session& session) {
   evidence->add_option("--query", options->query,
                        "All entries of the calls that a filter keeps (see `audit query --filter`)");
   evidence->add_option("--log", options->log,
-                       "From this file, a closed log: without the daemon, and without content");
+                       "From this file, a closed log; the daemon is asked for content only");
   evidence->add_flag("--cosigned", options->cosigned,
                      "Under a head that a witness cosigned; waits up to 30 s, else 3");
   evidence->add_option("--out", options->out, "The bundle, a .tar")->required();

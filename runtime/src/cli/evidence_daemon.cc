@@ -25,6 +25,25 @@ EvidenceEntry EntryOf(const wire::Entry& entry) {
   return {static_cast<std::uint64_t>(entry.index()), entry.kind(), entry.entry_json()};
 }
 
+audit::BundlePayload PayloadOf(std::uint64_t index, const wire::DisclosedPayload& shown) {
+  using State = audit::BundlePayload::State;
+  audit::BundlePayload payload;
+  payload.entry_index = index;
+  payload.slot = shown.slot();
+  payload.state = State::kDisclosed;
+  payload.media = shown.media();
+  payload.content = shown.content();
+  payload.salt = shown.salt();
+  for (const wire::DisclosedField& field : shown.fields()) {
+    payload.fields.push_back({field.name(), field.value(), field.salt()});
+  }
+  if (shown.salt().empty()) {
+    payload.state = payload.fields.empty() ? State::kWithheld : State::kFields;
+  }
+  if (shown.erased()) payload.state = State::kErased;
+  return payload;
+}
+
 class DaemonSource final : public EvidenceSource {
  public:
   explicit DaemonSource(Client& client) : client_(client) {}
@@ -122,17 +141,7 @@ class DaemonSource final : public EvidenceSource {
   core::StatusOr<std::vector<audit::BundlePayload>> Disclose(std::uint64_t index,
                                                              const std::vector<std::string>& fields,
                                                              const std::string& reason) override {
-    wire::DisclosePayloadsRequest request;
-    request.set_name(client_.Name("entries", std::to_string(index)));
-    request.set_reason(reason);
-    for (const std::string& field : fields) request.add_fields(field);
-    INTERLOCK_ASSIGN_OR_RETURN(const auto response,
-                               client_.Call(client_.audit, &Audit::DisclosePayloads, request));
-    std::vector<audit::BundlePayload> out;
-    for (const wire::DisclosedPayload& shown : response.payloads()) {
-      out.push_back(PayloadOf(index, shown));
-    }
-    return out;
+    return DiscloseFrom(client_, {index, fields, reason, ""});
   }
 
  private:
@@ -144,29 +153,26 @@ class DaemonSource final : public EvidenceSource {
                         static_cast<std::uint64_t>(head.tree_size())};
   }
 
-  static audit::BundlePayload PayloadOf(std::uint64_t index, const wire::DisclosedPayload& shown) {
-    using State = audit::BundlePayload::State;
-    audit::BundlePayload payload;
-    payload.entry_index = index;
-    payload.slot = shown.slot();
-    payload.state = State::kDisclosed;
-    payload.media = shown.media();
-    payload.content = shown.content();
-    payload.salt = shown.salt();
-    for (const wire::DisclosedField& field : shown.fields()) {
-      payload.fields.push_back({field.name(), field.value(), field.salt()});
-    }
-    if (shown.salt().empty()) {
-      payload.state = payload.fields.empty() ? State::kWithheld : State::kFields;
-    }
-    if (shown.erased()) payload.state = State::kErased;
-    return payload;
-  }
-
   Client& client_;
 };
 
 }  // namespace
+
+core::StatusOr<std::vector<audit::BundlePayload>> DiscloseFrom(const Client& client,
+                                                               const DisclosureWish& wish) {
+  wire::DisclosePayloadsRequest request;
+  request.set_name(client.Name("entries", std::to_string(wish.index)));
+  request.set_reason(wish.reason);
+  request.set_log(wish.log);
+  for (const std::string& field : wish.fields) request.add_fields(field);
+  INTERLOCK_ASSIGN_OR_RETURN(const auto response,
+                             client.Call(client.audit, &Audit::DisclosePayloads, request));
+  std::vector<audit::BundlePayload> out;
+  for (const wire::DisclosedPayload& shown : response.payloads()) {
+    out.push_back(PayloadOf(wish.index, shown));
+  }
+  return out;
+}
 
 std::unique_ptr<EvidenceSource> EvidenceFromDaemon(Client& client) {
   return std::make_unique<DaemonSource>(client);

@@ -1,4 +1,4 @@
-// Parts of a bundle from the file of a closed log, without a daemon and without keys.
+// Parts of a bundle from the file of a closed log; only content needs a daemon, which has the keys.
 #include <sqlite3.h>
 
 #include <algorithm>
@@ -6,6 +6,7 @@
 #include "audit/rotate.h"
 #include "cli/evidence_source.h"
 #include "cli/log_file.h"
+#include "engine/archives.h"
 #include "engine/select.h"
 
 namespace interlock::runtime::cli {
@@ -18,8 +19,8 @@ EvidenceEntry EntryOf(const audit::Entry& entry) { return {entry.index, entry.ki
 
 class FileSource final : public EvidenceSource {
  public:
-  FileSource(std::string file, std::unique_ptr<audit::Log> log)
-      : file_(std::move(file)), log_(std::move(log)) {}
+  FileSource(std::string file, std::unique_ptr<audit::Log> log, const Client* client)
+      : file_(std::move(file)), log_(std::move(log)), client_(client) {}
 
   core::StatusOr<std::string> Tenant() override {
     std::string tenant;
@@ -87,11 +88,16 @@ class FileSource final : public EvidenceSource {
     return log_->ReadBlob(digest);
   }
 
-  core::StatusOr<std::vector<audit::BundlePayload>> Disclose(
-      std::uint64_t /*index*/, const std::vector<std::string>& /*fields*/,
-      const std::string& /*reason*/) override {
-    return core::FailedPrecondition(
-        "content is opened by the daemon, which has the keys and records it; leave --disclose out");
+  core::StatusOr<std::vector<audit::BundlePayload>> Disclose(std::uint64_t index,
+                                                             const std::vector<std::string>& fields,
+                                                             const std::string& reason) override {
+    if (client_ == nullptr) {
+      return core::FailedPrecondition(
+          "content is opened by the daemon, which has the keys and records it; leave --disclose "
+          "out");
+    }
+    INTERLOCK_ASSIGN_OR_RETURN(std::string origin, OriginOf(*log_));
+    return DiscloseFrom(*client_, {index, fields, reason, std::move(origin)});
   }
 
  private:
@@ -119,14 +125,17 @@ class FileSource final : public EvidenceSource {
 
   const std::string file_;
   const std::unique_ptr<audit::Log> log_;
+  const Client* client_;
   std::vector<std::string> keys_;
 };
 
 }  // namespace
 
-core::StatusOr<std::unique_ptr<EvidenceSource>> EvidenceFromFile(const std::string& file) {
+core::StatusOr<std::unique_ptr<EvidenceSource>> EvidenceFromFile(const std::string& file,
+                                                                 const Client* client) {
   INTERLOCK_ASSIGN_OR_RETURN(auto log, audit::OpenArchive(file));
-  return std::unique_ptr<EvidenceSource>(std::make_unique<FileSource>(file, std::move(log)));
+  return std::unique_ptr<EvidenceSource>(
+      std::make_unique<FileSource>(file, std::move(log), client));
 }
 
 }  // namespace interlock::runtime::cli

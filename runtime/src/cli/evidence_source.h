@@ -69,7 +69,19 @@ class EvidenceSource {
 };
 
 std::unique_ptr<EvidenceSource> EvidenceFromDaemon(Client& client);
-// Errors: kNotFound.
-core::StatusOr<std::unique_ptr<EvidenceSource>> EvidenceFromFile(const std::string& file);
+// `client`: of the daemon that opens content, and records it; null: none is opened. Errors:
+// kNotFound.
+core::StatusOr<std::unique_ptr<EvidenceSource>> EvidenceFromFile(const std::string& file,
+                                                                 const Client* client);
+
+// What a daemon discloses of an entry. `log`: origin of a closed log; empty: the open one.
+struct DisclosureWish {
+  std::uint64_t index = 0;
+  std::vector<std::string> fields;  // empty: whole content
+  std::string reason;
+  std::string log;
+};
+core::StatusOr<std::vector<audit::BundlePayload>> DiscloseFrom(const Client& client,
+                                                               const DisclosureWish& wish);
 
 }  // namespace interlock::runtime::cli

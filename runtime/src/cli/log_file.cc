@@ -5,6 +5,7 @@
 #include <algorithm>
 
 #include "audit/rotate.h"
+#include "engine/archives.h"
 #include "engine/call_query.h"
 
 namespace interlock::runtime::cli {
@@ -51,6 +52,11 @@ wire::AuditedCall WireCall(const AuditedCall& call) {
 }
 
 }  // namespace
+
+core::StatusOr<std::string> OriginOfFile(const std::string& file) {
+  INTERLOCK_ASSIGN_OR_RETURN(const auto log, audit::OpenArchive(file));
+  return OriginOf(*log);
+}
 
 core::StatusOr<wire::Entry> ReadEntryOf(const std::string& file, std::uint64_t index) {
   INTERLOCK_ASSIGN_OR_RETURN(const auto log, audit::OpenArchive(file));

@@ -10,6 +10,8 @@
 
 namespace interlock::runtime::cli {
 
+// The name of the log, by which a daemon finds it among the closed ones.
+core::StatusOr<std::string> OriginOfFile(const std::string& file);
 // Errors: kNotFound for a file or entry that is not there.
 core::StatusOr<wire::Entry> ReadEntryOf(const std::string& file, std::uint64_t index);
 // In order, those of `run` or all, until `each` says false.

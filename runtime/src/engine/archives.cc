@@ -2,8 +2,21 @@
 
 #include "audit/rotate.h"
 #include "engine/select.h"
+#include "runtime/engine.h"
 
 namespace interlock::runtime {
+
+core::StatusOr<std::string> OriginOf(const audit::Log& log) {
+  std::string origin;
+  INTERLOCK_RETURN_IF_ERROR(log.Query([&](sqlite3* db) -> core::Status {
+    INTERLOCK_ASSIGN_OR_RETURN(const Statement select,
+                               Prepare(db, "SELECT origin FROM log WHERE id = 1"));
+    if (sqlite3_step(select.get()) != SQLITE_ROW) return core::DataLoss("a log has no origin");
+    origin = ColumnText(select.get(), 0);
+    return core::OkStatus();
+  }));
+  return origin;
+}
 
 // No log is closed while a daemon has the folder: the list stands.
 core::Status Archives::Open() {
@@ -14,13 +27,7 @@ core::Status Archives::Open() {
     One one;
     one.database = folder_ + "/" + name;
     INTERLOCK_ASSIGN_OR_RETURN(one.log, audit::OpenArchive(one.database));
-    INTERLOCK_RETURN_IF_ERROR(one.log->Query([&](sqlite3* db) -> core::Status {
-      INTERLOCK_ASSIGN_OR_RETURN(const Statement select,
-                                 Prepare(db, "SELECT origin FROM log WHERE id = 1"));
-      if (sqlite3_step(select.get()) != SQLITE_ROW) return core::DataLoss("a log has no origin");
-      one.origin = ColumnText(select.get(), 0);
-      return core::OkStatus();
-    }));
+    INTERLOCK_ASSIGN_OR_RETURN(one.origin, OriginOf(*one.log));
     one.history = std::make_unique<History>(*one.log, keys_);
     logs.push_back(std::move(one));
   }
@@ -36,7 +43,8 @@ core::StatusOr<Archived<Row>> Archives::Find(const std::string& key, const char*
     INTERLOCK_ASSIGN_OR_RETURN(
         auto rows, Select<Row>(*one->log, "WHERE " + std::string(column) + " = ?", {key}));
     if (rows.empty()) continue;
-    return Archived<Row>{std::move(rows.front()), {one->log.get(), one->history.get()}};
+    return Archived<Row>{
+        std::move(rows.front()), {one->log.get(), one->history.get()}, one->origin};
   }
   return core::NotFound("no closed log has `" + key + "`");
 }
@@ -46,6 +54,16 @@ core::StatusOr<std::vector<Archives::File>> Archives::Files() {
   std::vector<File> files;
   for (const One& one : logs_) files.push_back({one.database, one.origin, one.log.get()});
   return files;
+}
+
+core::StatusOr<const audit::Log*> Archives::OfOrigin(std::string_view origin) {
+  INTERLOCK_RETURN_IF_ERROR(Open());
+  for (const One& one : logs_) {
+    if (one.origin == origin) return one.log.get();
+  }
+  return WithReason(core::NotFound("the tenant has no log of the origin `" + std::string(origin) +
+                                   "`; `interlock audit verify DIR` lists them"),
+                    "LOG_NOT_FOUND");
 }
 
 core::StatusOr<Archived<CallRow>> Archives::Call(const std::string& call) {

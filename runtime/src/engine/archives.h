@@ -24,7 +24,11 @@ template <typename Row>
 struct Archived {
   Row row;
   Place place;
+  std::string origin;  // of the log
 };
+
+// The name of a log.
+core::StatusOr<std::string> OriginOf(const audit::Log& log);
 
 // Thread-safe. Files are opened when they are first needed.
 class Archives {
@@ -35,6 +39,8 @@ class Archives {
   // The newest closed log that has it. Errors: kNotFound; those of reading.
   core::StatusOr<Archived<CallRow>> Call(const std::string& call);
   core::StatusOr<Archived<RunRow>> Run(const std::string& run);
+  // Errors: kNotFound (LOG_NOT_FOUND).
+  core::StatusOr<const audit::Log*> OfOrigin(std::string_view origin);
 
   // A closed log as a whole.
   struct File {

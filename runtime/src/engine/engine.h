@@ -121,15 +121,18 @@ class EngineImpl final : public Engine {
   // --- who may
   core::Status MaySeeRun(const core::Principal& who, const RunRow& row) const;
   core::Status MaySeeCall(const core::Principal& who, const CallRow& row) const;
-  // An auditor's look at content is itself an entry (access.read), durable before he sees anything;
-  // the run's own people see content as part of their work. `first` and `last`: whose content.
+  // A look at content is itself an entry (access.read), durable before anything is shown, whatever
+  // the role. It leaves none for the principal who made the run or call, and for an approver whom a
+  // pending approval asks: it is shown to be decided. `first` and `last`: whose content.
   struct Look {
     std::string_view principal;  // whom the run or call belongs to
     std::string_view run;
     std::int64_t first = 0;
     std::int64_t last = 0;
+    std::string_view log = {};  // origin of the closed log it stands in; empty: this one
   };
   static bool IsOutsider(const core::Principal& who, std::string_view principal);
+  static bool IsShownToDecide(const core::Principal& who, const policies::ApprovalState& state);
   core::Status RecordLook(const core::Principal& who, const Look& look) const;
   static core::Status Need(const core::Principal& who, std::string_view role);
   RequestMark MarkOf(const core::Principal& who, std::string_view request_id,

@@ -54,6 +54,7 @@ core::StatusOr<ApprovalInfo> EngineImpl::GetApproval(const core::Principal& who,
   INTERLOCK_ASSIGN_OR_RETURN(const CallRow call, hub_.CallRowOf(row.call));
   INTERLOCK_RETURN_IF_ERROR(MaySeeCall(who, call));
   INTERLOCK_ASSIGN_OR_RETURN(ApprovalInfo info, InfoOf(row));
+  if (IsShownToDecide(who, info.state)) return info;
   INTERLOCK_RETURN_IF_ERROR(RecordLook(who, {.principal = call.principal,
                                              .run = row.run,
                                              .first = call.proposed_index,
@@ -86,8 +87,9 @@ core::StatusOr<Page<ApprovalInfo>> EngineImpl::ListApprovals(
     if (!call.ok() || !MaySeeCall(who, *call).ok()) continue;
     auto info = InfoOf(row);
     if (!info.ok()) continue;  // erased content: nothing to show
+    const bool recorded = IsOutsider(who, call->principal) && !IsShownToDecide(who, info->state);
     result.items.push_back(std::move(*info));
-    if (!IsOutsider(who, call->principal)) continue;
+    if (!recorded) continue;
     if (!look)
       look =
           Look{.principal = {}, .run = run, .first = call->proposed_index, .last = row.entry_index};

@@ -11,8 +11,8 @@ namespace {
 constexpr std::size_t kEntryReasonBytesMax = 200;  // stands in the entry itself
 constexpr int kSlotsMax = 256;
 
-// {"fields":["…"],"first":n,"last":n,"reason":"…","slots":[…],"target_run":"…"}; `fields` when only
-// they were shown.
+// {"fields":["…"],"first":n,"last":n,"log":"…","reason":"…","slots":[…],"target_run":"…"}; `fields`
+// when only they were shown, `log` when it is a closed one.
 std::string AccessBody(const DiscloseSpec& spec, const std::vector<int>& slots,
                        std::string_view run) {
   std::string list;
@@ -22,6 +22,7 @@ std::string AccessBody(const DiscloseSpec& spec, const std::vector<int>& slots,
   if (!spec.fields.empty()) writer.Raw("fields", JsonStrings(spec.fields));
   writer.Int("first", static_cast<std::int64_t>(spec.entry_index));
   writer.Int("last", static_cast<std::int64_t>(spec.entry_index));
+  if (!spec.log.empty()) writer.String("log", spec.log);
   writer.String("reason", spec.reason);
   writer.Raw("slots", "[" + list + "]");
   writer.String("target_run", run);
@@ -109,7 +110,11 @@ core::StatusOr<DisclosedPayload> Opened(audit::KeyStore& keys, const audit::Entr
 }  // namespace
 
 bool EngineImpl::IsOutsider(const core::Principal& who, std::string_view principal) {
-  return principal != who.id && !who.Has(core::kRoleOperator) && !who.Has(core::kRoleApprover);
+  return principal != who.id;
+}
+
+bool EngineImpl::IsShownToDecide(const core::Principal& who, const policies::ApprovalState& state) {
+  return policies::CheckAnswerer(state, {.principal = &who, .on_behalf_of = ""}).yes;
 }
 
 core::Status EngineImpl::RecordLook(const core::Principal& who, const Look& look) const {
@@ -120,6 +125,7 @@ core::Status EngineImpl::RecordLook(const core::Principal& who, const Look& look
   BodyWriter(access)
       .Int("first", look.first)
       .Int("last", look.last)
+      .Optional("log", look.log)
       .String("target_run", look.run)
       .Close();
   const audit::NewEntry entry{
@@ -130,7 +136,17 @@ core::Status EngineImpl::RecordLook(const core::Principal& who, const Look& look
 core::StatusOr<Disclosure> EngineImpl::DisclosePayloads(const core::Principal& who,
                                                         const DiscloseSpec& spec) {
   INTERLOCK_RETURN_IF_ERROR(Need(who, core::kRoleAuditor));
-  audit::Log& log = *hub_.parts.log;
+  audit::Log& open_log = *hub_.parts.log;
+  DiscloseSpec shown = spec;
+  if (!spec.log.empty()) {
+    INTERLOCK_ASSIGN_OR_RETURN(const std::string here, OriginOf(open_log));
+    if (spec.log == here) shown.log.clear();
+  }
+  const audit::Log* closed = nullptr;
+  if (!shown.log.empty()) {
+    INTERLOCK_ASSIGN_OR_RETURN(closed, hub_.archives.OfOrigin(shown.log));
+  }
+  const audit::Log& log = closed != nullptr ? *closed : open_log;
   INTERLOCK_RETURN_IF_ERROR(CheckSpec(log, spec));
   INTERLOCK_ASSIGN_OR_RETURN(const audit::Entry entry, log.Read(spec.entry_index));
   std::vector<audit::PayloadRow> rows;
@@ -145,7 +161,6 @@ core::StatusOr<Disclosure> EngineImpl::DisclosePayloads(const core::Principal& w
     rows.push_back(*std::move(row));
     if (all) slots.push_back(i);
   }
-  DiscloseSpec shown = spec;
   if (!spec.fields.empty()) KeepWhatIsThere(entry, slots, shown.fields);
   Disclosure disclosure;
   if (!slots.empty()) {
@@ -153,7 +168,8 @@ core::StatusOr<Disclosure> EngineImpl::DisclosePayloads(const core::Principal& w
     const std::string body = AccessBody(shown, slots, entry.run);
     INTERLOCK_ASSIGN_OR_RETURN(
         const audit::EntryRef ref,
-        log.Append({.kind = "access.read", .run = "", .actor = actor, .body = body, .cites = {}}));
+        open_log.Append(
+            {.kind = "access.read", .run = "", .actor = actor, .body = body, .cites = {}}));
     disclosure.access_index = ref.index;
   }
   for (const audit::PayloadRow& row : rows) {

@@ -319,10 +319,12 @@ core::StatusOr<CallInfo> EngineImpl::GetCall(const core::Principal& who, std::st
   if (!old.ok()) return old.status();
   INTERLOCK_RETURN_IF_ERROR(MaySeeCall(who, old->row));
   INTERLOCK_ASSIGN_OR_RETURN(CallInfo info, ArchivedCall(std::string(call)));
-  if (IsOutsider(who, old->row.principal)) {  // no entry of this log could say what was seen
-    info.args.clear();
-    info.say.clear();
-    info.result.clear();
+  if (!info.args.empty() || !info.say.empty() || !info.result.empty()) {
+    INTERLOCK_RETURN_IF_ERROR(RecordLook(who, {.principal = old->row.principal,
+                                               .run = old->row.run,
+                                               .first = old->row.proposed_index,
+                                               .last = old->row.newest_index,
+                                               .log = old->origin}));
   }
   return info;
 }
@@ -438,7 +440,7 @@ void EngineImpl::ResolveCall(const core::Principal& who, ResolveSpec spec, Reply
                           event::CallDone{spec.call, ObservationOf(*after), TookEffect(*after)},
                           Hub::kAlways);
             }
-            reply(InfoOf(*now, /*content=*/true));
+            reply(InfoOf(*now, /*content=*/false));  // GetCall shows it, and records the look
           });
         });
   });

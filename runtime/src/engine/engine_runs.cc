@@ -229,7 +229,14 @@ core::StatusOr<RunInfo> EngineImpl::GetRun(const core::Principal& who, std::stri
   if (!old.ok()) return old.status();
   INTERLOCK_RETURN_IF_ERROR(MaySeeRun(who, old->row));
   INTERLOCK_ASSIGN_OR_RETURN(RunInfo info, ArchivedRun(std::string(run)));
-  if (IsOutsider(who, old->row.principal)) info.answer.clear();
+  // Nobody watches a closed run: this is where its answer is read.
+  if (!info.answer.empty()) {
+    INTERLOCK_RETURN_IF_ERROR(RecordLook(who, {.principal = old->row.principal,
+                                               .run = run,
+                                               .first = old->row.text_index,
+                                               .last = old->row.text_index,
+                                               .log = old->origin}));
+  }
   return info;
 }
 
@@ -310,7 +317,9 @@ void EngineImpl::CancelRun(const core::Principal& who, std::string run, std::str
           if (!*repeated) hub_.Post(run, event::Cancel{"principal:" + who_id}, Hub::kAlways);
           asio::post(hub_.WorkerOf(run).io, [this, run, reply] {
             const auto now = hub_.RunRowOf(run);
-            reply(now.ok() ? InfoOf(*now) : core::StatusOr<RunInfo>(now.status()));
+            auto info = now.ok() ? InfoOf(*now) : core::StatusOr<RunInfo>(now.status());
+            if (info.ok()) info->answer.clear();  // who cancels need not be whose run it is
+            reply(std::move(info));
           });
         });
   });

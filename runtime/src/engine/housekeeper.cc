@@ -408,6 +408,8 @@ core::StatusOr<FoundTexts> Housekeeper::Search(const core::Principal& who, const
   if (!hits.ok()) return WithReason(hits.status(), "SEARCH_TEXT");
   FoundTexts found;
   INTERLOCK_ASSIGN_OR_RETURN(found.unreadable, hub_.parts.search->unreadable());
+  INTERLOCK_ASSIGN_OR_RETURN(const auto closed, hub_.archives.Files());
+  found.closed_logs = closed.size();
   if (hits->size() > static_cast<std::size_t>(page.size)) {
     hits->pop_back();
     found.page.next_cursor = std::to_string(hits->back().id);

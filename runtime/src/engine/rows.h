@@ -284,6 +284,7 @@ struct AccessRow {
   std::string reason;      // in the words of who looked
   std::string slots;       // of the entry's payloads, as words; empty: not of one entry
   std::string fields;      // as words, when only these arguments were shown
+  std::string log;         // origin of the closed log that it stands in; empty: this one
   std::int64_t first_index = -1;
   std::int64_t last_index = -1;
   std::int64_t entry_index = 0;
@@ -295,7 +296,7 @@ struct AccessRow {
     visit("reason", r.reason), visit("slots", r.slots), visit("fields", r.fields);
     visit("target_run", r.target_run), visit("first_index", r.first_index);
     visit("last_index", r.last_index), visit("entry_index", r.entry_index);
-    visit("time_us", r.time_us);
+    visit("time_us", r.time_us), visit("log", r.log);
   }
 };
 

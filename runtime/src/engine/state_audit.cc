@@ -65,6 +65,7 @@ void State::ApplyAccess(const audit::EntryView& entry) {
   row.reason = Field(entry.body, "reason");
   row.slots = Words(entry.body.Raw("slots").value_or("[]"));
   row.fields = Words(entry.body.Raw("fields").value_or("[]"));
+  row.log = Field(entry.body, "log");
   const auto one = entry.body.Int("entry");
   row.first_index = one.value_or(entry.body.Int("first").value_or(-1));
   row.last_index = one.value_or(entry.body.Int("last").value_or(-1));
@@ -129,7 +130,7 @@ std::vector<std::string> AuditSchema() {
           Time("c.create_us", "time") + " FROM p_call c WHERE c.amount <> 0",
       "CREATE VIEW IF NOT EXISTS v_access AS SELECT entry_index AS idx, actor, what, target_run, "
       "first_index, last_index, time_us, " +
-          Time("time_us", "time") + ", reason, slots, fields FROM p_access",
+          Time("time_us", "time") + ", reason, slots, fields, log FROM p_access",
       "CREATE VIEW IF NOT EXISTS v_erasures AS SELECT entry_index AS idx, key, subject, reason, "
       "legal_basis, time_us, " +
           Time("time_us", "time") + " FROM p_erasure",

@@ -197,7 +197,8 @@ core::StatusOr<wire::DisclosePayloadsResponse> DisclosePayloads(
       .entry_index = index,
       .slots = std::vector<int>(request.slots().begin(), request.slots().end()),
       .reason = request.reason(),
-      .fields = std::vector<std::string>(request.fields().begin(), request.fields().end())};
+      .fields = std::vector<std::string>(request.fields().begin(), request.fields().end()),
+      .log = request.log()};
   INTERLOCK_ASSIGN_OR_RETURN(const Disclosure disclosure,
                              caller.engine->DisclosePayloads(*caller.who, spec));
   wire::DisclosePayloadsResponse response;

@@ -1,5 +1,5 @@
-// Finding 16 of the engine's review: an auditor's look at content leaves an entry, whichever way he
-// looks; the run's own people leave none.
+// A look at content leaves an entry, whoever looks and whichever way; only the run's own principal
+// and an approver who is asked leave none.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -24,21 +24,24 @@ class AccessTest : public ::testing::Test {
     h_.WaitForState(run_, RunState::kWaitingForApproval);
     approval_ = h_.Pending().at(0).state.id;
     call_ = h_.CallsOf(run_).at(0).id;
+    looks_before_ = Looks();
   }
-  std::int64_t looks() {
+  // Since the test began.
+  std::int64_t looks() { return Looks() - looks_before_; }
+  std::int64_t Looks() {
     const auto kinds = h_.Kinds("");
     return std::count(kinds.begin(), kinds.end(), "access.read");
   }
   // That `look` left exactly one record, which names the run and what was seen.
   template <typename Look>
-  void LeavesARecord(Look look) {
+  void LeavesARecord(Look look, const std::string& who = "audi") {
     const std::int64_t before = looks();
     look();
     ASSERT_EQ(looks(), before + 1);
     const std::vector<audit::Entry> entries = h_.Entries("");
     const auto last = std::find_if(entries.rbegin(), entries.rend(),
                                    [](const auto& entry) { return entry.kind == "access.read"; });
-    EXPECT_THAT(last->bytes, HasSubstr(R"("actor":"principal:audi")"));
+    EXPECT_THAT(last->bytes, HasSubstr(R"("actor":"principal:)" + who + '"'));
     EXPECT_THAT(last->bytes, HasSubstr(R"("body":{"first":)"));
   }
 
@@ -46,6 +49,7 @@ class AccessTest : public ::testing::Test {
   std::string run_;
   std::string call_;
   std::string approval_;
+  std::int64_t looks_before_ = 0;
 };
 
 TEST_F(AccessTest, AnAuditorsLookAtACallOrAnApprovalIsAnEntry) {
@@ -85,25 +89,60 @@ TEST_F(AccessTest, TheRecordOfALookAtOneFieldNamesThatFieldAndNothingElse) {
   EXPECT_EQ(with_args.size(), 1u);  // call.proposed
 }
 
-TEST_F(AccessTest, ThoseWhoWorkOnItLeaveNoRecord) {
-  for (const core::Principal& who : {h_.integrator, h_.manager, h_.operator_one}) {
-    EXPECT_TRUE(h_.engine().GetCall(who, call_).ok()) << who.id;
-    EXPECT_TRUE(h_.engine().GetApproval(who, approval_).ok()) << who.id;
-    EXPECT_TRUE(h_.engine().ListApprovals(who, {}, std::nullopt, "").ok()) << who.id;
-    EXPECT_TRUE(h_.engine().ReadEvents(who, run_, -1, 100, true).ok()) << who.id;
+TEST_F(AccessTest, AnOperatorsLookIsAnEntryToo) {
+  const std::string ops = h_.operator_one.id;
+  LeavesARecord([&] { ASSERT_TRUE(h_.engine().GetCall(h_.operator_one, call_).ok()); }, ops);
+  LeavesARecord([&] { ASSERT_TRUE(h_.engine().GetApproval(h_.operator_one, approval_).ok()); },
+                ops);
+  LeavesARecord(
+      [&] { ASSERT_TRUE(h_.engine().ListApprovals(h_.operator_one, {}, std::nullopt, "").ok()); },
+      ops);
+  LeavesARecord(
+      [&] { ASSERT_TRUE(h_.engine().ReadEvents(h_.operator_one, run_, -1, 100, true).ok()); }, ops);
+}
+
+TEST_F(AccessTest, AnApproverLeavesOneExceptAtWhatAsksForTheAnswer) {
+  const std::string maria = h_.manager.id;
+  EXPECT_TRUE(h_.engine().GetApproval(h_.manager, approval_).ok());
+  EXPECT_TRUE(h_.engine().ListApprovals(h_.manager, {}, std::nullopt, "").ok());
+  EXPECT_EQ(looks(), 0);
+  LeavesARecord([&] { ASSERT_TRUE(h_.engine().GetCall(h_.manager, call_).ok()); }, maria);
+  LeavesARecord([&] { ASSERT_TRUE(h_.engine().ReadEvents(h_.manager, run_, -1, 100, true).ok()); },
+                maria);
+  const core::Principal another{.tenant = "main", .id = "olga", .roles = {"approver"}};
+  LeavesARecord([&] { ASSERT_TRUE(h_.engine().GetApproval(another, approval_).ok()); }, "olga");
+  LeavesARecord([&] { ASSERT_TRUE(h_.engine().ListApprovals(another, {}, std::nullopt, "").ok()); },
+                "olga");
+  // Once it is answered there is nothing left to decide.
+  ASSERT_TRUE(h_.AnswerApproval(h_.manager, approval_, true).ok());
+  h_.WaitForState(run_, RunState::kCompleted);
+  LeavesARecord([&] { ASSERT_TRUE(h_.engine().GetApproval(h_.manager, approval_).ok()); }, maria);
+}
+
+TEST_F(AccessTest, WhoMadeTheRunLeavesNoRecordAndNeitherDoWhatListsShow) {
+  EXPECT_TRUE(h_.engine().GetCall(h_.integrator, call_).ok());
+  EXPECT_TRUE(h_.engine().GetApproval(h_.integrator, approval_).ok());
+  EXPECT_TRUE(h_.engine().ListApprovals(h_.integrator, {}, std::nullopt, "").ok());
+  EXPECT_TRUE(h_.engine().ReadEvents(h_.integrator, run_, -1, 100, true).ok());
+  for (const core::Principal& who : {kAuditor, h_.manager, h_.operator_one}) {
+    EXPECT_TRUE(h_.engine().GetRun(who, run_).ok()) << who.id;
+    EXPECT_TRUE(h_.engine().ListRuns(who, {}, std::nullopt).ok()) << who.id;
+    const auto calls = h_.engine().ListCalls(who, {}, std::nullopt, run_);
+    ASSERT_TRUE(calls.ok()) << who.id;
+    EXPECT_EQ(calls->items.at(0).args, "") << who.id;
+    EXPECT_TRUE(h_.engine().ReadEvents(who, run_, -1, 100, false).ok()) << who.id;
   }
-  // Lists and events without content show an auditor nothing that is sealed.
-  EXPECT_TRUE(h_.engine().ListCalls(kAuditor, {}, std::nullopt, run_).ok());
-  EXPECT_TRUE(h_.engine().ReadEvents(kAuditor, run_, -1, 100, false).ok());
   EXPECT_EQ(looks(), 0);
 }
 
-TEST_F(AccessTest, TheAnswerOfARunIsNotAmongWhatAnAuditorGetsUnrecorded) {
+TEST_F(AccessTest, TheAnswerOfARunIsNotAmongWhatOthersGetUnrecorded) {
   ASSERT_TRUE(h_.AnswerApproval(h_.manager, approval_, true).ok());
   h_.WaitForState(run_, RunState::kCompleted);
   EXPECT_EQ(h_.engine().GetRun(h_.integrator, run_)->answer, "a word to the user");
-  EXPECT_EQ(h_.engine().GetRun(kAuditor, run_)->answer, "");
-  EXPECT_EQ(h_.engine().ListRuns(kAuditor, {}, std::nullopt)->items.at(0).answer, "");
+  for (const core::Principal& who : {kAuditor, h_.manager, h_.operator_one}) {
+    EXPECT_EQ(h_.engine().GetRun(who, run_)->answer, "") << who.id;
+    EXPECT_EQ(h_.engine().ListRuns(who, {}, std::nullopt)->items.at(0).answer, "") << who.id;
+  }
   EXPECT_EQ(looks(), 0);
 }
 

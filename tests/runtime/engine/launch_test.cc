@@ -66,7 +66,8 @@ TEST(Artifacts, AreSealedBesideTheOutcomeAndListed) {
     EXPECT_THAT(entry.bytes, HasSubstr("\"artifact_files\":[{\"bytes\":9,"));
     EXPECT_THAT(entry.bytes, Not(HasSubstr("report.pdf"))) << "a program chose that name";
     const auto shown = h.engine().DisclosePayloads(
-        h.auditor, {.entry_index = entry.index, .slots = {}, .reason = "test", .fields = {}});
+        h.auditor,
+        {.entry_index = entry.index, .slots = {}, .reason = "test", .fields = {}, .log = ""});
     ASSERT_TRUE(shown.ok()) << shown.status();
     ASSERT_EQ(shown->payloads.size(), 3u) << "the file, the list, the result";
     EXPECT_EQ(shown->payloads[0].media, "application/octet-stream");
