@@ -59,6 +59,17 @@ core::StatusOr<Db> OpenForErasing(const std::string& database) {
   return db;
 }
 
+// A log that has nothing to erase need not be writable.
+core::StatusOr<bool> HoldsSealedUnder(const std::string& database, std::string_view key_id) {
+  INTERLOCK_ASSIGN_OR_RETURN(const Db db, OpenForReading(database));
+  INTERLOCK_RETURN_IF_ERROR(CheckFormat(db.get()));
+  INTERLOCK_ASSIGN_OR_RETURN(
+      Statement select,
+      Statement::Prepare(db.get(),
+                         "SELECT 1 FROM payload WHERE key_id = ? AND sealed IS NOT NULL LIMIT 1"));
+  return select.Text(1, key_id).Step();
+}
+
 }  // namespace
 
 core::StatusOr<std::int64_t> EraseInArchive(const std::string& database,
@@ -82,6 +93,8 @@ core::StatusOr<std::int64_t> EraseInArchive(const std::string& database,
 }
 
 core::StatusOr<std::int64_t> EraseInArchive(const std::string& database, std::string_view key_id) {
+  INTERLOCK_ASSIGN_OR_RETURN(const bool holds, HoldsSealedUnder(database, key_id));
+  if (!holds) return 0;
   const WritableFile writable(database);
   INTERLOCK_ASSIGN_OR_RETURN(const Db db, OpenForErasing(database));
   SqlTransaction transaction(db.get());

@@ -125,13 +125,17 @@ std::vector<std::string> Housekeeper::warnings() const {
   if (std::string left = Uncompensated(); !left.empty()) all.push_back(std::move(left));
   if (std::string lost = content_.warning(); !lost.empty()) all.push_back(std::move(lost));
   const std::lock_guard lock(mutex_);
-  if (!warning_.empty()) all.push_back(warning_);
+  for (const auto& [ignored, text] : warnings_) all.push_back(text);
   return all;
 }
 
-void Housekeeper::Warn(std::string text) {
+void Housekeeper::Warn(const std::string& about, std::string text) {
   const std::lock_guard lock(mutex_);
-  warning_ = std::move(text);
+  if (text.empty()) {
+    warnings_.erase(about);
+  } else {
+    warnings_[about] = std::move(text);
+  }
 }
 
 core::StatusOr<std::vector<std::string>> Housekeeper::Column(
@@ -270,31 +274,55 @@ core::StatusOr<std::uint64_t> Housekeeper::WriteErased(const std::string& actor,
 core::StatusOr<Housekeeper::Finished> Housekeeper::Finish(const std::string& name) {
   audit::KeyStore& keys = *hub_.parts.keys;
   Finished finished;
-  if (name != kOldPages) {
+  const bool in_closed = name.starts_with(kInClosedLogs);
+  std::string key = in_closed ? name.substr(kInClosedLogs.size()) : "";
+  if (!in_closed && name != kOldPages) {
     for (const auto& [ignored, planner] : hub_.parts.planners) planner->ForgetReplies();
-    if (name != kRetention) {
-      INTERLOCK_ASSIGN_OR_RETURN(finished.payloads, EraseCiphertext(name));
-      INTERLOCK_ASSIGN_OR_RETURN(const auto closed, hub_.archives.Files());
-      for (const Archives::File& file : closed) {
-        const auto rows = audit::EraseInArchive(file.database, std::string_view(name));
-        if (!rows.ok()) {
-          Warn("erased content still stands in `" + file.database +
-               "`: " + std::string(core::Message(rows.status())));
-          return rows.status();
-        }
-        finished.payloads += *rows;
-      }
-    }
+    // First: there the words stand in the clear, and nothing below may hold that up.
     if (hub_.parts.search != nullptr) {
       INTERLOCK_ASSIGN_OR_RETURN(const std::int64_t generation, keys.NextTextGeneration());
       INTERLOCK_RETURN_IF_ERROR(hub_.parts.search->Recreate(generation));
     }
+    if (name != kRetention) {
+      key = name;
+      INTERLOCK_ASSIGN_OR_RETURN(finished.payloads, EraseCiphertext(key));
+      INTERLOCK_RETURN_IF_ERROR(keys.NoteErasure(std::string(kInClosedLogs) + key));
+    }
     INTERLOCK_RETURN_IF_ERROR(keys.NoteErasure(kOldPages));
     INTERLOCK_RETURN_IF_ERROR(keys.FinishErasure(name));
   }
-  INTERLOCK_ASSIGN_OR_RETURN(const bool forgotten, ForgetOldPages());
-  finished.old_pages_pending = !forgotten;
+  const auto forgotten = in_closed ? core::StatusOr<bool>(true) : ForgetOldPages();
+  if (!key.empty()) {
+    INTERLOCK_ASSIGN_OR_RETURN(const std::int64_t rows, EraseInClosedLogs(key));
+    finished.payloads += rows;
+  }
+  if (!forgotten.ok()) return forgotten.status();
+  finished.old_pages_pending = !*forgotten;
   return finished;
+}
+
+// What a destroyed key sealed opens nowhere, so a file that cannot be written holds up nothing but
+// itself.
+core::StatusOr<std::int64_t> Housekeeper::EraseInClosedLogs(const std::string& key) {
+  const std::string name = std::string(kInClosedLogs) + key;
+  INTERLOCK_ASSIGN_OR_RETURN(const auto closed, hub_.archives.Files());
+  std::int64_t count = 0;
+  core::Status first;
+  for (const Archives::File& file : closed) {
+    const auto rows = audit::EraseInArchive(file.database, std::string_view(key));
+    if (rows.ok()) {
+      count += *rows;
+    } else if (first.ok()) {
+      first = core::Error(rows.status().code(),
+                          "erased content still stands, sealed under a destroyed key, in `" +
+                              file.database + "`: " + std::string(core::Message(rows.status())) +
+                              "; make it writable for the daemon, which tries again by itself");
+    }
+  }
+  Warn(name, std::string(core::Message(first)));
+  INTERLOCK_RETURN_IF_ERROR(first);
+  INTERLOCK_RETURN_IF_ERROR(hub_.parts.keys->FinishErasure(name));
+  return count;
 }
 
 core::StatusOr<bool> Housekeeper::ForgetOldPages() {
@@ -303,14 +331,15 @@ core::StatusOr<bool> Housekeeper::ForgetOldPages() {
   if (emptied.code() == core::StatusCode::kUnavailable) {
     std::string readers;
     for (const int pid : audit::WalReaders(folder)) readers += " " + std::to_string(pid);
-    Warn("erased content still stands in old pages of audit.db-wal, which " +
-         (readers.empty() ? std::string("a program reads") : "process" + readers + " reads") +
-         "; they go when that ends");
+    Warn(kOldPages,
+         "erased content still stands in old pages of audit.db-wal, which " +
+             (readers.empty() ? std::string("a program reads") : "process" + readers + " reads") +
+             "; they go when that ends");
     return false;
   }
   INTERLOCK_RETURN_IF_ERROR(emptied);
   INTERLOCK_RETURN_IF_ERROR(hub_.parts.keys->FinishErasure(kOldPages));
-  Warn("");
+  Warn(kOldPages, "");
   return true;
 }
 

@@ -4,9 +4,11 @@
 #include <condition_variable>
 #include <deque>
 #include <functional>
+#include <map>
 #include <mutex>
 #include <set>
 #include <string>
+#include <string_view>
 #include <thread>
 #include <vector>
 
@@ -20,6 +22,8 @@ namespace interlock::runtime {
 // What KeyStore notes as unfinished, beside ids of keys.
 inline constexpr const char* kRetention = "retention";
 inline constexpr const char* kOldPages = "old pages";  // of the write-ahead log
+// Before the id of a key: what closed logs hold under it.
+inline constexpr std::string_view kInClosedLogs = "closed logs ";
 inline constexpr const char* kEngineActor = "engine";  // of what nobody asked for
 
 // Thread-safe. The other public methods of work run on its thread only (see Submit).
@@ -57,8 +61,9 @@ class Housekeeper {
     std::int64_t payloads = 0;
     bool old_pages_pending = false;
   };
-  // Erases ciphertext, full text and old pages. `name`: a key, kRetention or kOldPages. What waits
-  // for readers is tried again by and by, and steps that are done are not done again.
+  // Erases full text, ciphertext and old pages, then what closed logs hold. `name`: a key,
+  // kRetention, kOldPages, or kInClosedLogs and a key. What waits for readers or for a file that
+  // cannot be written is tried again by and by, and steps that are done are not done again.
   core::StatusOr<Finished> Finish(const std::string& name);
 
  private:
@@ -71,7 +76,8 @@ class Housekeeper {
   // False when somebody still reads old pages.
   core::StatusOr<bool> ForgetOldPages();
   core::StatusOr<Erasure> EraseAgain(const RequestRow& earlier, const std::string& subject);
-  void Warn(std::string text);
+  core::StatusOr<std::int64_t> EraseInClosedLogs(const std::string& key);
+  void Warn(const std::string& about, std::string text);  // empty: nothing any more
   core::Status CheckNotBusy(const std::string& subject_hmac) const;
   core::StatusOr<std::int64_t> EraseCiphertext(const std::string& key);
   core::StatusOr<std::vector<std::int64_t>> Expired(const audit::Log& log, std::int64_t now_us,
@@ -97,7 +103,7 @@ class Housekeeper {
   mutable std::mutex mutex_;
   std::condition_variable changed_;
   std::deque<std::function<void()>> work_;
-  std::string warning_;
+  std::map<std::string, std::string> warnings_;  // by what they are about
   bool stopping_ = false;
   std::thread thread_;
 

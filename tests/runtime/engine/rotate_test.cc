@@ -12,14 +12,20 @@
 #include <thread>
 
 #include "audit/verify.h"
+#include "engine/archives.h"
 #include "harness.h"
+#include "harness/read_only_mount.h"
 #include "rules.h"
 #include "runtime/projectors.h"
 
 namespace interlock::runtime::test {
 namespace {
 
+using ::testing::AllOf;
+using ::testing::ElementsAre;
 using ::testing::HasSubstr;
+using ::testing::IsEmpty;
+using ::testing::SizeIs;
 
 core::StatusOr<audit::RotateReport> Rotate(
     Harness& h, audit::RotationCause cause = audit::RotationCause::kPlanned) {
@@ -79,6 +85,32 @@ std::int64_t SealedRows(const std::string& path, const std::string& call) {
   sqlite3_finalize(select);
   sqlite3_close(db);
   return count;
+}
+
+core::StatusOr<FoundTexts> Texts(Harness& h, const std::string& text) {
+  std::promise<core::StatusOr<FoundTexts>> done;
+  h.engine().SearchCalls(h.auditor, {}, text, [&](core::StatusOr<FoundTexts> found) {
+    done.set_value(std::move(found));
+  });
+  return done.get_future().get();
+}
+
+std::vector<FoundText> Found(Harness& h, const std::string& text) {
+  const auto found = Texts(h, text);
+  EXPECT_TRUE(found.ok()) << found.status();
+  return found.ok() ? found->page.items : std::vector<FoundText>{};
+}
+
+std::uint64_t OnlyIndexOf(Harness& h, std::string_view kind) {
+  std::uint64_t index = 0;
+  int count = 0;
+  for (const audit::Entry& entry : h.Entries("")) {
+    if (entry.kind != kind) continue;
+    index = entry.index;
+    ++count;
+  }
+  EXPECT_EQ(count, 1) << kind;
+  return index;
 }
 
 void Edit(const std::string& path, const std::string& sql) {
@@ -244,6 +276,101 @@ TEST(Rotate, APersonIsErasedFromClosedLogsToo) {
   h.Stop();
   EXPECT_EQ(SealedRows(h.folder + "/audit-0001.db", call->id), 0);
   EXPECT_GT(SealedRows(h.folder + "/audit-0001.db", twin->id), 0);
+  EXPECT_EQ(VerifyAll(h.folder).report.verdict, audit::Verdict::kIntact)
+      << VerifyAll(h.folder).report.reason;
+}
+
+core::StatusOr<Erasure> Erase(Harness& h, const std::string& subject, const std::string& request) {
+  std::promise<core::StatusOr<Erasure>> done;
+  h.engine().EraseSubject(
+      h.operator_one,
+      {.subject = subject, .reason = "asked", .legal_basis = "", .request_id = request},
+      [&](core::StatusOr<Erasure> erased) { done.set_value(std::move(erased)); });
+  return done.get_future().get();
+}
+
+// A year's log was moved to a disk that nobody may write. What the person said stood in the full
+// text of the open log too: that goes at once, and once only.
+TEST(Rotate, AClosedLogThatCannotBeWrittenHoldsUpNothingElseOfAnErasure) {
+  if (const std::string why = interlock::test::ReadOnlyMount::Prepare(); !why.empty()) {
+    GTEST_SKIP() << why;
+  }
+  Harness h(AllowAll(), {WriteTool("notes.add")});
+  h.WithSearch();
+  h.tools.Answers("notes.add", {{"saved", "yes"}});
+  const auto note = [&h](const char* text, const char* user) {
+    return h.Execute("notes.add", {{"text", text}}, h.NewRequestId(), user)->id;
+  };
+  const std::string first = note("zwieback one", "ann");
+  RotateAndRestart(h);
+  const std::string second = note("zwieback two", "ann");
+  RotateAndRestart(h);
+  note("zwieback three", "ann");
+  note("rusk", "bob");
+  const std::string oldest = h.folder + "/audit-0001.db";
+  interlock::test::ReadOnlyMount mount(oldest);
+  ASSERT_TRUE(mount.ok());
+  // The twin: nothing of bob's stands there.
+  const auto bob = Erase(h, "bob", "r-bob");
+  EXPECT_TRUE(bob.ok()) << bob.status();
+  ASSERT_THAT(Found(h, "zwieback"), SizeIs(1));
+
+  const auto erased = Erase(h, "ann", "r-ann");
+  EXPECT_THAT(std::string(core::Message(erased.status())),
+              AllOf(HasSubstr("audit-0001.db"), HasSubstr("make it writable")));
+  EXPECT_THAT(h.engine().warnings(), ElementsAre(HasSubstr("audit-0001.db")));
+  EXPECT_THAT(Found(h, "zwieback"), IsEmpty());
+  EXPECT_EQ(SealedRows(h.folder + "/audit-0002.db", second), 0);
+  EXPECT_GT(SealedRows(oldest, first), 0);
+  // Nothing else is left to do, old pages of the write-ahead log included.
+  EXPECT_THAT(*h.keys().UnfinishedErasures(), ElementsAre(HasSubstr("closed logs ")));
+  const std::int64_t generation = *h.keys().TextGeneration();
+  EXPECT_TRUE(Erase(h, "ann", "r-ann")->old_pages_pending);  // tries again
+  EXPECT_EQ(*h.keys().TextGeneration(), generation);         // and makes no new index
+
+  mount.Undo();
+  const auto again = Erase(h, "ann", "r-ann");
+  ASSERT_TRUE(again.ok()) << again.status();
+  EXPECT_FALSE(again->old_pages_pending);
+  EXPECT_EQ(SealedRows(oldest, first), 0);
+  EXPECT_THAT(h.engine().warnings(), IsEmpty());
+  h.Stop();
+  EXPECT_EQ(VerifyAll(h.folder).report.verdict, audit::Verdict::kIntact)
+      << VerifyAll(h.folder).report.reason;
+}
+
+// What was shown of a closed log stands in the open one, by the closed one's name.
+TEST(Rotate, ContentOfAClosedLogIsDisclosedAndTheRecordNamesTheLog) {
+  Harness h(AllowAll(), {WriteTool("notes.add")});
+  h.WithSearch();
+  h.tools.Answers("notes.add", {{"saved", "yes"}});
+  const auto call = h.Execute("notes.add", {{"text", "zwieback"}}, h.NewRequestId(), "ann");
+  const std::uint64_t args = OnlyIndexOf(h, "call.proposed");
+  const std::string origin = *OriginOf(h.log());
+  RotateAndRestart(h);
+  DiscloseSpec spec;
+  spec.entry_index = args;
+  spec.reason = "case 7";
+  spec.log = origin;
+  const auto shown = h.engine().DisclosePayloads(h.auditor, spec);
+  ASSERT_TRUE(shown.ok()) << shown.status();
+  EXPECT_THAT(shown->payloads.at(0).content, HasSubstr("zwieback"));
+  EXPECT_THAT(h.log().Read(*shown->access_index)->bytes,
+              AllOf(HasSubstr(R"("log":")" + origin + '"'), HasSubstr(R"("reason":"case 7")")));
+  spec.log = "test/other";
+  EXPECT_EQ(ReasonOf(h.engine().DisclosePayloads(h.auditor, spec).status()), "LOG_NOT_FOUND");
+  // The open log's own name is no other log.
+  spec.log = *OriginOf(h.log());
+  spec.entry_index = 0;
+  EXPECT_TRUE(h.engine().DisclosePayloads(h.auditor, spec).ok());
+
+  const auto looked = h.engine().GetCall(h.auditor, call->id);
+  ASSERT_TRUE(looked.ok()) << looked.status();
+  EXPECT_THAT(looked->args, HasSubstr("zwieback"));
+  EXPECT_THAT(h.log().Read(h.log().size() - 1)->bytes,
+              AllOf(HasSubstr(R"("kind":"access.read")"), HasSubstr(R"("log":")" + origin + '"')));
+  EXPECT_EQ(Texts(h, "zwieback")->closed_logs, 1u);
+  h.Stop();
   EXPECT_EQ(VerifyAll(h.folder).report.verdict, audit::Verdict::kIntact)
       << VerifyAll(h.folder).report.reason;
 }
