@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "core/digest.h"
 #include "projections.h"
 #include "succession.h"
 
@@ -9,6 +10,7 @@ namespace interlock::audit {
 namespace {
 
 // The entries are the truth, and they hold: whoever restored a backup would lose some.
+constexpr std::size_t kShownBytesMax = 80;  // of one value in a message
 constexpr const char* kRebuild =
     "; the entries hold, and `interlock audit rebuild` makes an open log's tables anew";
 
@@ -28,36 +30,101 @@ std::string Quoted(const std::string& name) {
   return out + "\"";
 }
 
-bool SameValue(sqlite3_stmt* a, sqlite3_stmt* b, int column) {
-  const int type = sqlite3_column_type(a, column);
-  if (type != sqlite3_column_type(b, column)) return false;
-  if (type == SQLITE_NULL) return true;
-  if (type == SQLITE_INTEGER) {
-    return sqlite3_column_int64(a, column) == sqlite3_column_int64(b, column);
-  }
-  if (type == SQLITE_FLOAT)
-    return sqlite3_column_double(a, column) == sqlite3_column_double(b, column);
-  const auto bytes = [column](sqlite3_stmt* s) {
-    const void* data = sqlite3_column_blob(s, column);
-    return std::string_view(
-        static_cast<const char*>(data),
-        data == nullptr ? 0 : static_cast<std::size_t>(sqlite3_column_bytes(s, column)));
+std::string_view BytesOf(const Statement& row, int column) {
+  const void* data = sqlite3_column_blob(row.get(), column);
+  return {static_cast<const char*>(data),
+          data == nullptr ? 0 : static_cast<std::size_t>(sqlite3_column_bytes(row.get(), column))};
+}
+
+// As SQLite sorts: nothing, numbers, text, bytes. Tables of projections hold no fractions.
+int Order(const Statement& a, const Statement& b, int column) {
+  const auto rank = [column](const Statement& row) {
+    switch (sqlite3_column_type(row.get(), column)) {
+      case SQLITE_NULL:
+        return 0;
+      case SQLITE_INTEGER:
+      case SQLITE_FLOAT:
+        return 1;
+      case SQLITE_TEXT:
+        return 2;
+      default:
+        return 3;
+    }
   };
-  return bytes(a) == bytes(b);
-}
-
-bool SameRow(const Statement& a, const Statement& b) {
-  const int columns = sqlite3_column_count(a.get());
-  if (columns != sqlite3_column_count(b.get())) return false;
-  for (int column = 0; column < columns; ++column) {
-    if (!SameValue(a.get(), b.get(), column)) return false;
+  if (rank(a) != rank(b)) return rank(a) < rank(b) ? -1 : 1;
+  if (rank(a) == 0) return 0;
+  if (rank(a) == 1) {
+    const sqlite3_int64 left = sqlite3_column_int64(a.get(), column);
+    const sqlite3_int64 right = sqlite3_column_int64(b.get(), column);
+    if (left != right) return left < right ? -1 : 1;
+    const double exact_left = sqlite3_column_double(a.get(), column);
+    const double exact_right = sqlite3_column_double(b.get(), column);
+    return exact_left == exact_right ? 0 : (exact_left < exact_right ? -1 : 1);
   }
-  return true;
+  const int bytes = BytesOf(a, column).compare(BytesOf(b, column));
+  return bytes == 0 ? 0 : (bytes < 0 ? -1 : 1);
 }
 
-std::string FirstValue(const Statement& row) {
-  const auto* text = reinterpret_cast<const char*>(sqlite3_column_text(row.get(), 0));
-  return text == nullptr ? "NULL" : std::string(text).substr(0, 80);
+bool SameValue(const Statement& a, const Statement& b, int column) {
+  return sqlite3_column_type(a.get(), column) == sqlite3_column_type(b.get(), column) &&
+         Order(a, b, column) == 0;
+}
+
+std::string ShownValue(const Statement& row, int column) {
+  if (sqlite3_column_type(row.get(), column) == SQLITE_NULL) return "NULL";
+  const bool blob = sqlite3_column_type(row.get(), column) == SQLITE_BLOB;
+  const std::string_view bytes = BytesOf(row, column).substr(0, kShownBytesMax);
+  return blob ? core::Hex(bytes) : std::string(bytes);
+}
+
+// A table of a projection, read in the order of its key: the columns of the key come first.
+struct KeyedTable {
+  std::string select;
+  int keys = 0;
+  std::vector<std::string> columns;  // as selected
+};
+
+core::StatusOr<KeyedTable> Keyed(sqlite3* db, const std::string& table) {
+  const std::string info = " FROM pragma_table_info(" + Quoted(table) + ")";
+  INTERLOCK_ASSIGN_OR_RETURN(auto columns,
+                             Names(db, "SELECT name" + info + " WHERE pk > 0 ORDER BY pk"));
+  INTERLOCK_ASSIGN_OR_RETURN(const auto rest,
+                             Names(db, "SELECT name" + info + " WHERE pk = 0 ORDER BY cid"));
+  KeyedTable keyed;
+  keyed.keys = static_cast<int>(columns.empty() ? rest.size() : columns.size());
+  columns.insert(columns.end(), rest.begin(), rest.end());
+  std::string order;
+  for (std::size_t i = 0; i < columns.size(); ++i) {
+    keyed.select += (i == 0 ? "SELECT " : ", ") + Quoted(columns[i]);
+    order += (i == 0 ? " ORDER BY " : ", ") + std::to_string(i + 1);
+  }
+  keyed.select += " FROM " + Quoted(table) + order;
+  keyed.columns = std::move(columns);
+  return keyed;
+}
+
+// Below 0: the row of `a` comes first.
+int KeyOrder(const KeyedTable& table, const Statement& a, const Statement& b) {
+  for (int column = 0; column < table.keys; ++column) {
+    if (const int order = Order(a, b, column); order != 0) return order;
+  }
+  return 0;
+}
+
+std::string KeyOf(const KeyedTable& table, const Statement& row) {
+  std::string key;
+  for (int column = 0; column < table.keys; ++column) {
+    key += (column == 0 ? "" : ", ") + ShownValue(row, column);
+  }
+  return key;
+}
+
+// Empty: the rows are the same.
+std::string FirstDifference(const KeyedTable& table, const Statement& a, const Statement& b) {
+  for (std::size_t i = 0; i < table.columns.size(); ++i) {
+    if (!SameValue(a, b, static_cast<int>(i))) return table.columns[i];
+  }
+  return "";
 }
 
 }  // namespace
@@ -160,26 +227,27 @@ core::Status ProjectionCheck::CheckIndexes(const std::string& table, Findings* f
 }
 
 core::Status ProjectionCheck::CompareTable(const std::string& table, Findings* findings) {
-  INTERLOCK_ASSIGN_OR_RETURN(
-      const std::int64_t columns,
-      QueryInt(scratch_.get(), "SELECT count(*) FROM pragma_table_info(" + Quoted(table) + ")"));
-  std::string sql = "SELECT * FROM " + Quoted(table) + " ORDER BY 1";
-  for (std::int64_t column = 2; column <= columns; ++column) sql += "," + std::to_string(column);
-  INTERLOCK_ASSIGN_OR_RETURN(Statement expected, Statement::Prepare(scratch_.get(), sql));
-  auto stored = Statement::Prepare(file_, sql);
+  INTERLOCK_ASSIGN_OR_RETURN(const KeyedTable keyed, Keyed(scratch_.get(), table));
+  INTERLOCK_ASSIGN_OR_RETURN(Statement expected, Statement::Prepare(scratch_.get(), keyed.select));
+  auto stored = Statement::Prepare(file_, keyed.select);
   if (!stored.ok()) {
     findings->General("projection `" + table + "` is missing or has another form" + kRebuild);
     return core::OkStatus();
   }
+  const auto lies = [&](const Statement& row, const std::string& how) {
+    findings->General("projection `" + table + "` lies: the row `" + KeyOf(keyed, row) + "` " +
+                      how + kRebuild);
+    return core::OkStatus();
+  };
   while (true) {
     INTERLOCK_ASSIGN_OR_RETURN(const bool want, expected.Step());
     INTERLOCK_ASSIGN_OR_RETURN(const bool have, stored->Step());
     if (!want && !have) return core::OkStatus();
-    if (want && have && SameRow(expected, *stored)) continue;
-    findings->General("projection `" + table + "` lies: the row at `" +
-                      FirstValue(have ? *stored : expected) + "` is not what the entries say" +
-                      kRebuild);
-    return core::OkStatus();
+    const int order = want && have ? KeyOrder(keyed, expected, *stored) : (want ? -1 : 1);
+    if (order < 0) return lies(expected, "is missing");
+    if (order > 0) return lies(*stored, "does not belong there");
+    const std::string column = FirstDifference(keyed, expected, *stored);
+    if (!column.empty()) return lies(*stored, "is not what the entries say, in `" + column + "`");
   }
 }
 

@@ -291,16 +291,36 @@ TEST_F(VerifyTest, BackgroundScanStopsAppendsOnOldDamage) {
             core::StatusCode::kDataLoss);
 }
 
-TEST_F(VerifyTest, ProjectionEditIsFound) {
-  RawDb(Database()).Do("UPDATE p_entry_run SET idx = 5 WHERE run_seq = 3");
-  const VerifyReport report = Run();
-  EXPECT_EQ(report.verdict, Verdict::kTampered);
-  EXPECT_THAT(report.reason, HasSubstr("p_entry_run"));
-}
-
-TEST_F(VerifyTest, DeletedProjectionRowIsFound) {
-  RawDb(Database()).Do("DELETE FROM p_entry_run WHERE run_seq = 299");
-  EXPECT_THAT(Run().reason, HasSubstr("p_entry_run"));
+// The row is named by its key, and an honest one beside it is not.
+TEST_F(VerifyTest, ARowOfAProjectionThatLiesIsNamed) {
+  const std::string good = FileBytes();
+  const std::string run_a = "0190c2a47d2e7c3a8b1f0123456789ab";
+  const struct {
+    std::string sql;
+    std::string says;
+  } cases[] = {
+      {"UPDATE p_entry_run SET idx = 5 WHERE run_seq = 3 AND run = x'" + run_a + "'",
+       "the row `" + run_a + ", 3` is not what the entries say, in `idx`"},
+      {"DELETE FROM p_entry_run WHERE run_seq = 0 AND run = x'" + run_a + "'",
+       "the row `" + run_a + ", 0` is missing"},
+      {"DELETE FROM p_entry_run WHERE run_seq = 299 AND run = x'" + run_a + "'",
+       "the row `" + run_a + ", 299` is missing"},
+      {"DELETE FROM p_entry_run", "the row `" + run_a + ", 0` is missing"},
+      {"INSERT INTO p_entry_run(run, run_seq, idx) VALUES(x'" + run_a + "', 300, 7)",
+       "the row `" + run_a + ", 300` does not belong there"},
+      {"INSERT INTO p_entry_run(run, run_seq, idx) VALUES(x'00', 0, 7)",
+       "the row `00, 0` does not belong there"},
+      {"INSERT INTO p_entry_run(run, run_seq, idx) VALUES(x'ff', 0, 7)",
+       "the row `ff, 0` does not belong there"},
+  };
+  for (const auto& one : cases) {
+    RawDb(Database()).Do(one.sql);
+    const VerifyReport report = Run();
+    EXPECT_EQ(report.verdict, Verdict::kTampered) << one.sql;
+    EXPECT_THAT(report.reason, HasSubstr("projection `p_entry_run` lies: " + one.says)) << one.sql;
+    WriteFile(good);
+  }
+  EXPECT_EQ(Run().verdict, Verdict::kIntact);
 }
 
 TEST_F(VerifyTest, MissingPayloadIsFoundAndAnErasedOneIsNot) {
