@@ -274,7 +274,7 @@ void Maintenance::CopyWal() {
     if (pages - copied <= kNearlyCopiedPages) host_->WalIsNearlyCopied();
     return;
   }
-  if (rc == SQLITE_BUSY || rc == SQLITE_LOCKED || rc == SQLITE_FULL) return;
+  if (rc == SQLITE_BUSY || rc == SQLITE_LOCKED || FailedForSpace(wal_db_.get())) return;
   host_->Damaged(SqlError(wal_db_.get(), "copying the write-ahead log"));
 }
 

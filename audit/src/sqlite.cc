@@ -1,5 +1,7 @@
 #include "sqlite.h"
 
+#include <cerrno>
+
 #include "core/check.h"
 
 namespace interlock::audit {
@@ -7,8 +9,6 @@ namespace {
 
 core::StatusCode CodeOf(int primary) {
   switch (primary) {
-    case SQLITE_FULL:
-      return core::StatusCode::kResourceExhausted;
     case SQLITE_BUSY:
     case SQLITE_LOCKED:
       return core::StatusCode::kUnavailable;
@@ -37,7 +37,21 @@ core::Status SqlError(sqlite3* db, std::string_view doing) {
   message += ": ";
   message += sqlite3_errmsg(db);
   message += " (sqlite " + std::to_string(sqlite3_extended_errcode(db)) + ")";
-  return core::Error(CodeOf(sqlite3_errcode(db)), message);
+  const auto code =
+      FailedForSpace(db) ? core::StatusCode::kResourceExhausted : CodeOf(sqlite3_errcode(db));
+  return core::Error(code, message);
+}
+
+bool FailedForSpace(sqlite3* db) {
+  const int extended = sqlite3_extended_errcode(db);
+  if ((extended & 0xFF) == SQLITE_FULL) return true;
+  if ((extended & 0xFF) != SQLITE_IOERR) return false;
+  // A commit that fails here leaves no errno behind (OP_AutoCommit does not keep it). What did not
+  // grow is an index in memory, made anew from the log at will: nothing is lost but time.
+  if (extended == SQLITE_IOERR_SHMSIZE) return true;
+  if (extended == SQLITE_IOERR_FSYNC || extended == SQLITE_IOERR_DIR_FSYNC) return false;
+  const int why = sqlite3_system_errno(db);
+  return why == ENOSPC || why == EDQUOT;
 }
 
 core::StatusOr<Db> OpenDb(const std::string& uri, int flags) {

@@ -15,6 +15,10 @@ namespace interlock::audit {
 // kResourceExhausted: no space; kUnavailable: busy; kPermissionDenied: authorizer or read-only;
 // kFailedPrecondition: a constraint or trigger; kDataLoss: I/O error, damage and everything else.
 core::Status SqlError(sqlite3* db, std::string_view doing);
+// True when the last failed call failed for want of space. SQLite says so by SQLITE_FULL when a
+// page does not fit, and by an I/O error with the system's word for it when its shared memory
+// cannot grow. A sync that fails is never only that.
+bool FailedForSpace(sqlite3* db);
 
 struct CloseDb {
   void operator()(sqlite3* db) const { sqlite3_close_v2(db); }

@@ -50,7 +50,7 @@ class Store {
   // Ends a failed transaction: the tree is again what is committed.
   void Rollback();
   // True when the last failed call failed for want of space.
-  bool NoSpace() const { return sqlite3_errcode(db_.get()) == SQLITE_FULL; }
+  bool NoSpace() const { return FailedForSpace(db_.get()); }
 
   // The head of a run, from the projections and the entry rows.
   core::StatusOr<RunHead> LoadHead(std::string_view run);

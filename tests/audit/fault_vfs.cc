@@ -4,6 +4,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <cerrno>
 #include <csignal>
 #include <cstring>
 #include <fstream>
@@ -80,6 +81,11 @@ int Control(sqlite3_file* f, int op, void* arg) { return M(f)->xFileControl(Real
 int SectorSize(sqlite3_file* f) { return M(f)->xSectorSize(Real(f)); }
 int Traits(sqlite3_file* f) { return M(f)->xDeviceCharacteristics(Real(f)); }
 int ShmMap(sqlite3_file* f, int page, int size, int extend, void volatile** out) {
+  if (faults->shm_is_full && extend != 0 && page > 0) {
+    ++faults->shm_refused;
+    errno = ENOSPC;
+    return SQLITE_IOERR_SHMSIZE;
+  }
   return M(f)->xShmMap(Real(f), page, size, extend, out);
 }
 int ShmLock(sqlite3_file* f, int at, int n, int flags) {
@@ -224,6 +230,9 @@ Faults& InstallFaultVfs() {
   faults->write_is_full = false;
   faults->write_fails = false;
   faults->sync_fails = false;
+  faults->read_fails = false;
+  faults->shm_is_full = false;
+  faults->shm_refused = 0;
   faults->SetFullWhileExists("");
   faults->Disarm();
   return *faults;

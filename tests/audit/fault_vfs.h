@@ -24,6 +24,8 @@ struct Faults {
   std::atomic<bool> write_fails{false};    // SQLITE_IOERR_WRITE
   std::atomic<bool> sync_fails{false};     // SQLITE_IOERR_FSYNC
   std::atomic<bool> read_fails{false};     // SQLITE_IOERR_READ
+  std::atomic<bool> shm_is_full{false};    // -shm cannot grow: SQLITE_IOERR_SHMSIZE with ENOSPC
+  std::atomic<int> shm_refused{0};         // so often
   // While this file exists there is no space, so that freeing it makes some.
   void SetFullWhileExists(const std::string& path);
   bool IsFull() const;
