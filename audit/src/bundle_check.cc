@@ -155,8 +155,9 @@ Outcome BundleVerifier::ReadManifest() {
   const std::string* tenant = TextOf(manifest_, "tenant");
   const auto scope = manifest_.find("scope");
   if (format == nullptr || *format != kBundleFormat || tenant == nullptr ||
-      scope == manifest_.end() || !scope->is_object() || !manifest_["files"].is_object() ||
-      !manifest_["payloads"].is_array() || !manifest_["not_kept"].is_array()) {
+      !IsTenantName(*tenant) || scope == manifest_.end() || !scope->is_object() ||
+      !manifest_["files"].is_object() || !manifest_["payloads"].is_array() ||
+      !manifest_["not_kept"].is_array()) {
     return bad;
   }
   // Nothing else stands in it: what nobody checks would pass for what was checked.

@@ -11,6 +11,8 @@
 namespace interlock::audit {
 namespace {
 
+constexpr std::size_t kTenantBytesMax = 64;
+
 bool IsKind(std::string_view kind) {
   if (kind.empty() || kind.size() > kKindBytesMax) return false;
   return std::all_of(kind.begin(), kind.end(),
@@ -158,6 +160,7 @@ class FieldReader {
 
 bool EnvelopeIsSound(const ParsedEntry& entry) {
   const Envelope& e = entry.envelope;
+  if (!IsTenantName(e.tenant)) return false;
   if (!IsKind(entry.kind) || entry.actor.empty() || !AreCites(entry.cites)) return false;
   if (entry.run.empty()) return e.run_seq == -1 && e.prev.empty();
   if (!core::IsUuid(entry.run) || e.run_seq < 0) return false;
@@ -165,6 +168,11 @@ bool EnvelopeIsSound(const ParsedEntry& entry) {
 }
 
 }  // namespace
+
+bool IsTenantName(std::string_view name) {
+  return !name.empty() && name.size() <= kTenantBytesMax &&
+         name.find_first_not_of("abcdefghijklmnopqrstuvwxyz0123456789-_") == std::string_view::npos;
+}
 
 std::optional<ParsedEntry> ParseEntry(std::string_view bytes) {
   ParsedEntry entry;

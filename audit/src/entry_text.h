@@ -21,6 +21,10 @@ inline constexpr std::string_view kHeartbeatKind = "checkpoint.heartbeat";
 inline constexpr std::string_view kMigratedKind = "log.migrated";
 inline constexpr int kSlotsMax = 256;  // payloads of one entry
 
+// A tenant's name: a word of a-z, 0-9, `-` and `_`, of at most 64 bytes. It needs no escape in
+// JSON, so that a part of an entry and a decoded text compare alike.
+bool IsTenantName(std::string_view name);
+
 // What the log adds to an entry.
 struct Envelope {
   std::uint64_t index = 0;

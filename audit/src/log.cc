@@ -9,6 +9,7 @@
 #include <utility>
 
 #include "core/check.h"
+#include "entry_text.h"
 #include "log_impl.h"
 #include "private_file.h"
 #include "rotate_finish.h"
@@ -19,7 +20,6 @@ namespace {
 constexpr std::chrono::milliseconds kIdleFlush{20};     // quiet time before projections follow
 constexpr std::chrono::milliseconds kResumeProbe{500};  // between looks whether there is room again
 constexpr int kBusyTriesAtEnd = 3;                      // of five seconds each, when the log closes
-constexpr std::size_t kTenantBytesMax = 64;
 // Commands that are worth the waking of another thread: about 0.2 ms of hashing.
 constexpr std::size_t kSegmentCommands = 8;
 
@@ -454,10 +454,7 @@ core::Status CheckOptions(const LogOptions& options) {
   if (options.clock == nullptr || options.signer == nullptr) {
     return core::InvalidArgument("a log needs a clock and a signer");
   }
-  const bool plain = !options.tenant.empty() && options.tenant.size() <= kTenantBytesMax &&
-                     options.tenant.find_first_not_of("abcdefghijklmnopqrstuvwxyz0123456789-_") ==
-                         std::string::npos;
-  if (!plain) {
+  if (!IsTenantName(options.tenant)) {
     return core::InvalidArgument("tenant `" + options.tenant +
                                  "` is not a word of a-z, 0-9, `-` and `_`");
   }

@@ -10,6 +10,7 @@
 #include "audit/cosignature.h"
 #include "audit/merkle.h"
 #include "chain_check.h"
+#include "entry_text.h"
 #include "findings.h"
 #include "folder_lock.h"
 #include "hashed_entries.h"
@@ -82,6 +83,9 @@ class Verifier {
     INTERLOCK_RETURN_IF_ERROR(CheckFormat(db_.get()));
     INTERLOCK_RETURN_IF_ERROR(CheckTables());
     INTERLOCK_ASSIGN_OR_RETURN(identity_, ReadIdentity(db_.get()));
+    if (!IsTenantName(identity_.tenant)) {
+      findings_.General("the log's tenant is not a word of a-z, 0-9, `-` and `_`");
+    }
     report_.key_pinned = !options_.verifier_key.empty();
     if (HashesOnly()) {
       report_.not_checked = kLeftOutByHashes;

@@ -138,6 +138,8 @@ class BundleVerifier:
         kinds = (("tenant", str), ("files", dict), ("payloads", list), ("not_kept", list), ("scope", dict))
         if manifest.get("bundle") != FORMAT or not all(isinstance(manifest.get(n), k) for n, k in kinds):
             return False
+        if not entries.TENANT.fullmatch(manifest["tenant"]):
+            return False
         # Nothing else stands in it: what nobody checks would pass for what was checked.
         made_by, run, query, complete = (manifest.get("made_by"), *map(scope.get, ("run", "query", "complete")))
         if len(manifest) != 7 or len(scope) != 4 or not all(isinstance(t, str) for t in (made_by, run, query)):

@@ -12,6 +12,7 @@ FIELDS = ["actor", "body", "cites", "index", "kind", "prev", "run", "run_seq", "
 UUID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
 HEX64 = re.compile(r"[0-9a-f]{64}")
 KIND = re.compile(r"[a-z_.]{1,64}")
+TENANT = re.compile(r"[a-z0-9_-]{1,64}")
 DIGEST_NAME = re.compile(r"sha256:[0-9a-f]{64}")
 _PLAIN_NAME = re.compile(r"[\x20\x21\x23-\x5b\x5d-\x7e]{1,128}")
 _KEY = re.compile(r"[\x20\x21\x23-\x5b\x5d-\x7e]*")
@@ -73,6 +74,8 @@ def _sound(entry):
     if not all(isinstance(n, int) and not isinstance(n, bool) for n in numbers):
         return False
     if depth(entry["body"]) > DEPTH_MAX or entry["index"] < 0:
+        return False
+    if not TENANT.fullmatch(entry["tenant"]):
         return False
     if not KIND.fullmatch(entry["kind"]) or not entry["actor"] or not _cites_sound(entry["cites"]):
         return False

@@ -257,6 +257,8 @@ class LogVerifier:
         if row is None:
             raise CouldNotCheck("the log has no identity row")
         self.tenant, self.origin = data(row[0]), data(row[1])
+        if not entries.TENANT.fullmatch(self.tenant.decode("latin-1")):
+            self.findings.general("the log's tenant is not a word of a-z, 0-9, `-` and `_`")
         self.key = data(row[2]).decode("utf-8", "replace")
         self.keys = [self.key]
         self.trusted = not self.pinned or self.pinned == self.key

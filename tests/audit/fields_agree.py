@@ -70,18 +70,18 @@ def committed(pairs):
     return ",".join(out)
 
 
-def make_bundle(key, content, fields):
+def make_bundle(key, content, fields, tenant="main", entry_tenant="main"):
     commit = notes.sha256(b"\2", SALT, b"application/json\0", content).hex()
     body = '{"args":{"bytes":%d,"commit":"%s","fields":{%s},"key":"k","slot":0}}' % (len(content), commit, fields)
     entry = ('{"actor":"a","body":%s,"cites":[],"index":0,"kind":"call.proposed","prev":"","run":"","run_seq":-1,'
-             '"tenant":"main","time_us":1,"v":1}' % body).encode()
+             '"tenant":%s,"time_us":1,"v":1}' % (body, json.dumps(entry_tenant, ensure_ascii=False))).encode()
     note = key.note(NAME + b"\n1\n" + base64.b64encode(notes.leaf_hash(entry)) + b"\n")
     files = {"entries/000000000000.json": entry, "checkpoint.note": note, "payloads/000000000000-0": content,
              "keys.txt": bundle.KEYS_HEAD + key.text.encode() + b"\n", "VERIFY.md": readme(),
              "proofs/000000000000.tlog-proof": b"c2sp.org/tlog-proof@v1\nindex 0\n\n" + note}
     record = {"entry": 0, "slot": 0, "state": "disclosed", "media": "application/json", "salt": SALT.hex()}
     files["manifest.json"] = entries.canonical({
-        "bundle": "interlock-evidence@v1", "made_by": "a liar", "not_kept": [], "payloads": [record], "tenant": "main",
+        "bundle": "interlock-evidence@v1", "made_by": "a liar", "not_kept": [], "payloads": [record], "tenant": tenant,
         "files": {name: hashlib.sha256(data).hexdigest() for name, data in files.items()},
         "scope": {"complete": False, "query": "", "run": "", "statement": SCOPE}})
     tar = b"".join(ustar.header(name, len(data)) + data + bytes(-len(data) % 512)
@@ -105,18 +105,43 @@ def random_case(rng):
     return content, committed(pair for pair in claimed if "\\" not in pair[0])
 
 
+TENANTS = ["main", "a-b_0", "t" * 64, 'a"b', "a\\b", "a\nb", "a\u00e9", "Main", "a b", "", "t" * 65]
+
+
+def tenants_differ(key, path, program):
+    """A tenant is a plain word in both: nothing else is the same as text and as decoded JSON."""
+    differences = 0
+    for tenant in TENANTS:
+        for in_entry in (tenant, "main"):
+            for in_manifest in (tenant, "main"):
+                path.write_bytes(make_bundle(key, b"{}", "", in_manifest, in_entry))
+                first, second = both(key, path, program)
+                plain = all(re.fullmatch("[a-z0-9_-]{1,64}", name) for name in (in_manifest, in_entry))
+                expected = "intact" if plain and in_entry == in_manifest else ""
+                if first != second or (first[0] == "intact") != (expected == "intact"):
+                    differences += 1
+                    print("tenant %r of %r: first %s, second %s" % (in_entry, in_manifest, first, second))
+    return differences
+
+
+def both(key, path, program):
+    first = json.loads(subprocess.run([program, "audit", "verify", path, "--key", key.text, "--json"],
+                                      stdout=subprocess.PIPE, check=False).stdout)
+    second = interlock_verify.verify(str(path), key.text).as_dict()
+    return (first["verdict"], first["first_bad"]), (second["verdict"], second["first_bad"])
+
+
 def main(program, count, seed):
-    rng, verdicts, differences = random.Random(seed), {}, 0
+    rng, verdicts = random.Random(seed), {}
     with tempfile.TemporaryDirectory(prefix="il-fields-") as folder:
         key, path = Key(pathlib.Path(folder)), pathlib.Path(folder) / "b.tar"
+        differences = tenants_differ(key, path, program)
         for _ in range(count):
             content, fields = random_case(rng)
             path.write_bytes(make_bundle(key, content, fields))
-            first = json.loads(subprocess.run([program, "audit", "verify", path, "--key", key.text, "--json"],
-                                              stdout=subprocess.PIPE, check=False).stdout)
-            second = interlock_verify.verify(str(path), key.text).as_dict()
-            verdicts[first["verdict"]] = verdicts.get(first["verdict"], 0) + 1
-            if (first["verdict"], first["first_bad"]) != (second["verdict"], second["first_bad"]):
+            first, second = both(key, path, program)
+            verdicts[first[0]] = verdicts.get(first[0], 0) + 1
+            if first != second:
                 differences += 1
                 print("seed %d: %r %s: first %s, second %s" % (seed, content, fields, first, second))
     print("%d bundles, %s, %d differences" % (count, verdicts, differences))
