@@ -65,11 +65,22 @@ def verify(path, key="", checkpoints=(), witnesses=(), progress=None, threshold=
 
 
 def read_all(paths):
-    notes = []
+    """The notes of these files: one a file, or an anchor file of many."""
+    kept = []
     for path in paths:
         with open(path, "rb") as file:
-            notes.append(file.read())
-    return notes
+            whole, torn = notes.split(file.read())
+        if torn:
+            print("warning: %d notes in `%s` are torn and were left out" % (torn, path), file=sys.stderr)
+        kept.extend(whole)
+    return kept
+
+
+def count(text):
+    """A number of witnesses. Below 0 every bundle would have enough."""
+    if not text.isascii() or not text.isdigit():
+        raise argparse.ArgumentTypeError("`%s` is not a number from 0 on" % text)
+    return int(text)
 
 
 def batch(file):
@@ -91,9 +102,9 @@ def main(argv):
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("path", nargs="?", help="a tenant's folder, one log's file, or a bundle")
     parser.add_argument("--key", default=None, help="verifier key, NAME+ID+BASE64, from somewhere else than here")
-    parser.add_argument("--checkpoint", action="append", default=[], help="a note that was kept elsewhere")
+    parser.add_argument("--checkpoint", action="append", default=[], help="a file of one note or several kept elsewhere")
     parser.add_argument("--witness-key", action="append", default=[], help="a witness that must have cosigned")
-    parser.add_argument("--witness-threshold", type=int, default=0, help="so many of them will do (default: all)")
+    parser.add_argument("--witness-threshold", type=count, default=0, help="so many of them will do (default: all)")
     parser.add_argument("--entries-only", action="store_true", help="leave out tables that only the runtime can fold")
     parser.add_argument("--json", action="store_true")
     parser.add_argument("--batch", action="store_true", help="read jobs from standard input, for tests")

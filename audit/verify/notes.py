@@ -106,6 +106,33 @@ class Note:
             self.signatures.append((match[1], blob))
 
 
+def split(data):
+    """The notes of a file of several, an empty line between, and how many of them are torn: a signature line, an
+    empty line and whatever line comes then end a note. What is one note is returned as it is, well-formed or not."""
+    parts, part, signed, gap = [], b"", False, False
+    for line in data.splitlines(keepends=True):
+        signature = line.startswith("\u2014 ".encode())
+        if gap and line != b"\n" and not signature:  # an empty line before, and this begins a note
+            parts.append(part)
+            part, signed = b"", False
+        if not (signed and line == b"\n"):
+            part += line
+        gap, signed = line == b"\n", signed or signature
+    parts.append(part)
+    whole = [part for part in parts if _is_head(part)]
+    if not whole:
+        return [data], 0
+    return whole, len(parts) - len(whole)
+
+
+def _is_head(part):
+    try:
+        read_head(Note(part).text)
+    except Malformed:
+        return False
+    return True
+
+
 def read_head(text):
     """Origin, size and root of a checkpoint's text."""
     origin, text = cut_line(text)

@@ -112,6 +112,13 @@ class SecondVerifier(unittest.TestCase):
             self.assertEqual(code, 3, out)
             self.assertIn("nothing vouches for the last", out)
 
+    def test_a_number_of_witnesses_below_none_is_refused(self):
+        for number in ("-1", "x", "1.5", "\u0661"):
+            code, out, err = self.verify(self.log, "--witness-threshold", number)
+            self.assertEqual((code, out), (2, ""), number)
+            self.assertIn("--witness-threshold", err)
+        self.assertEqual(self.verify(self.log, "--witness-threshold", "0")[0], 0)
+
     def test_a_verdict_is_one(self):
         path = self.log + "-changed.db"
         shutil.copyfile(os.path.join(self.log, "audit.db"), path)

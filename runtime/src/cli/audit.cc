@@ -1,5 +1,6 @@
 // audit entries|show|verify|checkpoint|tail.
 #include <CLI/CLI.hpp>
+#include <algorithm>
 #include <chrono>
 #include <filesystem>
 #include <fstream>
@@ -7,6 +8,7 @@
 #include <ostream>
 #include <thread>
 
+#include "audit/notes_file.h"
 #include "audit/verify.h"
 #include "cli/cli.h"
 #include "cli/evidence.h"
@@ -264,8 +266,13 @@ int VerifyCommand(Session& session, const VerifyArguments& arguments) {
   for (const std::string& file : arguments.checkpoints) {
     std::ifstream in(file, std::ios::binary);
     if (!in) return Fail(session, core::NotFound("cannot read the checkpoint `" + file + "`"));
-    spec.checkpoints.emplace_back(std::istreambuf_iterator<char>(in),
-                                  std::istreambuf_iterator<char>());
+    const std::string text{std::istreambuf_iterator<char>(in), {}};
+    audit::NotesFile kept = audit::SplitNotes(text);
+    if (kept.torn > 0) {
+      session.io.err << "warning: " << kept.torn << " notes in `" << file
+                     << "` are torn and were left out\n";
+    }
+    std::move(kept.notes.begin(), kept.notes.end(), std::back_inserter(spec.checkpoints));
   }
   if (IsBundle(arguments.path)) {
     if (!arguments.keys.empty()) {
@@ -325,7 +332,8 @@ void AddVerify(CLI::App& group, Session& session) {
       ->required();
   verify->add_option(
       "--checkpoint", arguments->checkpoints,
-      "A signed checkpoint kept elsewhere: catches a log that was cut or rolled back");
+      "A file of one signed checkpoint or several (an anchor file) kept elsewhere: catches a log "
+      "that was cut or rolled back");
   verify
       ->add_option("--key", arguments->key,
                    "Verifier key, NAME+ID+BASE64 (default: the one in the log)")
