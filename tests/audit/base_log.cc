@@ -1,5 +1,6 @@
 // Makes what tests/audit/tamper.py attacks: a log of 600 entries with heads that were kept, an
-// older copy of it, a fork by the same key, and an evidence bundle. Usage: audit_base_log FOLDER
+// older copy of it, a copy of it at work, a fork by the same key, and evidence bundles, honest and
+// not. Usage: audit_base_log FOLDER
 #include <cstdio>
 #include <filesystem>
 #include <fstream>
@@ -34,10 +35,20 @@ class Base {
         fs::copy_file(folder_ + "/log/audit.db", folder_ + "/older/audit.db");
         log = Open("log", signer_.get());
       }
+      if (i == 559) {  // as it lies there while the daemon works
+        Write("middle.note", log->CheckpointNow()->note);
+        fs::create_directory(folder_ + "/at_work");
+        for (const char* file : {"audit.db", "audit.db-wal"}) {
+          fs::copy_file(folder_ + "/log/" + file, folder_ + "/at_work/" + file);
+        }
+      }
     }
     Write("late.note", log->CheckpointNow()->note);
-    Write("bundle.tar", Bundle(*log));
+    const BundleContents honest = Contents(*log);
+    Write("bundle.tar", *MakeBundle(honest));
+    Write("resigned.tar", *MakeBundle(Resigned(honest)));
     log.reset();
+    Write("foreign.tar", *MakeBundle(WithAForeignEntry(honest)));
     Fork();
   }
 
@@ -91,7 +102,7 @@ class Base {
     done.get_future().wait();
   }
 
-  std::string Bundle(Log& log) {
+  BundleContents Contents(Log& log) {
     BundleContents contents;
     contents.tenant = "main";
     contents.run = kRunA;
@@ -105,7 +116,32 @@ class Base {
       contents.entries.push_back(
           {entry.index, entry.bytes, *log.InclusionProof(entry.index, head.size)});
     }
-    return *MakeBundle(contents);
+    return contents;
+  }
+
+  std::unique_ptr<Signer> OtherSigner(const std::string& name) {
+    fs::create_directory(folder_ + "/" + name);
+    fs::permissions(folder_ + "/" + name, fs::perms::owner_all);
+    return *OpenFileSigner(folder_ + "/" + name, "interlock.example/main");
+  }
+
+  // By somebody else's key, and whole under it.
+  BundleContents Resigned(BundleContents contents) {
+    const auto other = OtherSigner("other_signer");
+    Write("other_key.txt", other->verifier_key());
+    const Checkpoint head = *OpenCheckpoint(contents.checkpoint_note, signer_->verifier_key());
+    contents.checkpoint_note = other->Sign({head.origin, head.size, head.root, {}})->note;
+    contents.keys = {other->verifier_key()};
+    return contents;
+  }
+
+  // Entry 5 is one of another log, with its proof in that one.
+  BundleContents WithAForeignEntry(BundleContents contents) {
+    const auto signer = OtherSigner("foreign_signer");  // the other one remembers a head of ours
+    const auto log = Open("other", signer.get());
+    for (int i = 0; i < kEntries; ++i) Add(*log, i, "okay");
+    contents.entries[5] = {5, log->Read(5)->bytes, *log->InclusionProof(5, kEntries)};
+    return contents;
   }
 
   // The signer's key without its memory: what a thief of the key can do.

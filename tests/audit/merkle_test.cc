@@ -90,6 +90,27 @@ TEST(MerkleTest, FrontierEqualsBruteForceForAllSizes) {
   }
 }
 
+// The worked example of RFC 6962 §2.1.3: seven leaves, nodes named as there.
+TEST(MerkleTest, TheExampleOfTheRfc) {
+  const std::vector<core::Digest> d = Leaves(7);
+  const core::Digest &a = d[0], &b = d[1], &c = d[2], &e = d[4], &f = d[5], &j = d[6];
+  const core::Digest g = NodeHash(a, b), h = NodeHash(c, d[3]), i = NodeHash(e, f);
+  const core::Digest k = NodeHash(g, h), l = NodeHash(i, j);
+  MemoryReader tree(d);
+  const struct {
+    std::uint64_t leaf;
+    std::vector<core::Digest> path;
+  } paths[] = {{0, {b, h, l}}, {3, {c, g, l}}, {4, {f, j, k}}, {6, {i, k}}};
+  for (const auto& one : paths) EXPECT_EQ(*InclusionPath(tree, one.leaf, 7), one.path) << one.leaf;
+  const struct {
+    std::uint64_t size;
+    std::vector<core::Digest> proof;
+  } proofs[] = {{3, {c, d[3], g, l}}, {4, {l}}, {6, {i, j, k}}};
+  for (const auto& one : proofs)
+    EXPECT_EQ(*ConsistencyPath(tree, one.size, 7), one.proof) << one.size;
+  EXPECT_EQ(BruteRoot(d, 0, 7), NodeHash(k, l));
+}
+
 TEST(MerkleTest, EveryInclusionProofHoldsAndItsDamageDoesNot) {
   const auto leaves = Leaves(kSizesMax);
   MemoryReader reader(leaves);

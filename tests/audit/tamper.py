@@ -59,6 +59,9 @@ WITHOUT_TRIGGERS = [
     ("words on a stored note", "UPDATE checkpoint SET note = note || '\u2014 court.example AAAAAAAA' || char(10)", None),
     ("a cosignature that is none", "INSERT INTO cosignature VALUES(600, 'court.example', "
      "'\u2014 court.example AAAAAAAAAAAA' || char(10))", None),
+    ("replace through a unique side column", "CREATE UNIQUE INDEX side ON entry(hash); INSERT OR REPLACE INTO entry "
+     "SELECT 600, hash, x'7b7d' FROM entry WHERE idx = 300; DROP INDEX side", 300),
+    ("tenant of another form", "UPDATE log SET tenant = 'ma\"in'", 0),
     ("checkpoint forged", "UPDATE checkpoint SET root = zeroblob(32) WHERE size = 600", None),
 ]
 STOPPED = [
@@ -79,6 +82,41 @@ STOPPED = [
 
 def sqlite(path, sql):
     return subprocess.run(["sqlite3", path], input=sql, text=True, capture_output=True, check=False)
+
+
+def run_without_triggers(path, sql):
+    kept = sqlite(path, ".mode list\nSELECT sql || ';' FROM sqlite_schema WHERE type = 'trigger';").stdout
+    done = sqlite(path, sqlite(path, TRIGGERS + ";").stdout + sql + ";\n" + kept)
+    assert done.stderr == "", done.stderr
+
+
+def leaf(data):
+    return hashlib.sha256(b"\0" + data).digest()
+
+
+def root_of(hashes):
+    while len(hashes) > 1:
+        hashes = [hashlib.sha256(b"\1" + a + b).digest() for a, b in zip(hashes[::2], hashes[1::2])]
+    return hashes[0]
+
+
+def rebuild(path, first, verdict=b"okay"):
+    """The log from entry `first` on with another verdict, and all that follows from it but signatures."""
+    rows = [line.split("|") for line in
+            sqlite(path, "SELECT idx, hex(bytes), hex(hash) FROM entry ORDER BY idx;").stdout.split()]
+    new, sql, hashes = {}, [], []
+    for index, data, old in ((int(a), bytes.fromhex(b), c.lower()) for a, b, c in rows):
+        if index >= first:
+            data = data.replace(b'"deny"', b'"%s"' % verdict)
+            prev = re.search(rb'"prev":"([0-9a-f]*)"', data)[1].decode()
+            data = data.replace(b'"prev":"%s"' % prev.encode(), b'"prev":"%s"' % new.get(prev, prev).encode())
+            sql.append("UPDATE entry SET bytes = x'%s', hash = x'%s' WHERE idx = %d;" % (data.hex(), leaf(data).hex(), index))
+        hashes.append(leaf(data))
+        new[old] = hashes[-1].hex()
+    for number in range(len(hashes) // 256):
+        tile = hashes[256 * number:256 * (number + 1)]
+        sql.append("UPDATE tile SET root = x'%s', hashes = x'%s' WHERE id = %d;" % (root_of(tile).hex(), b"".join(tile).hex(), number))
+    run_without_triggers(path, "".join(sql))
 
 
 class Tamper(unittest.TestCase):
@@ -180,10 +218,72 @@ class Tamper(unittest.TestCase):
     def test_fork_by_the_thief_of_the_key_contradicts_a_kept_head(self):
         path = self.copy("fork")
         self.expect(path, 0, None, "--key", self.key)
-        codes = self.both(path, "--key", self.key, "--checkpoint", self.at("late.note"))
-        for code, index in codes:
-            self.assertEqual(code, 1)
-            self.assertLessEqual(index, 599)
+        # Named: the first entry after the last head on which both histories could agree.
+        last = int(sqlite(path, "SELECT max(size) FROM checkpoint WHERE size < 600;").stdout)
+        self.expect(path, 1, last, "--key", self.key, "--checkpoint", self.at("late.note"))
+
+    def test_everything_rebuilt_without_the_key_contradicts_the_heads(self):
+        """Entries 450 to 599 with links, hashes, tiles: all that an owner of the file can compute."""
+        path = self.copy()
+        rebuild(path, 450)
+        sizes = [int(n) for n in sqlite(path, "SELECT size FROM checkpoint ORDER BY size;").stdout.split()]
+        held = max(n for n in sizes if n <= 450)
+        self.assertLess(held, max(sizes))
+        self.expect(path, 1, held)
+        # Without the heads that contradict it, nothing vouches for the tail, and a head kept outside says no.
+        rid = "DELETE FROM checkpoint WHERE size > 450"
+        run_without_triggers(path, rid)
+        self.expect(path, 3, None)
+        self.expect(path, 1, held, "--checkpoint", self.at("late.note"))
+        # The twin: the same tool changing nothing.
+        twin = self.copy()
+        rebuild(twin, 450, b"deny")
+        self.expect(twin, 0, None, "--checkpoint", self.at("late.note"))
+
+    def test_tables_and_columns_that_are_gone(self):
+        for sql in ("DROP TABLE payload", "DROP TABLE tile", "DROP TABLE cosignature", "DROP TABLE p_entry_run",
+                    "ALTER TABLE payload DROP COLUMN media", "ALTER TABLE checkpoint DROP COLUMN root"):
+            with self.subTest(sql):
+                path = self.copy()
+                drops = sqlite(path, TRIGGERS + ";").stdout
+                self.assertEqual(sqlite(path, drops + sql + ";").stderr, "")
+                first, second = self.both(path)
+                self.assertEqual(first, second)
+                self.assertIn(first[0], (1, 2))
+
+    def test_entries_swapped_for_those_of_an_attached_log(self):
+        swap = ("ATTACH '%s' AS f; DELETE FROM entry WHERE idx >= 450; INSERT INTO entry SELECT * FROM f.entry "
+                "WHERE idx >= 450" % os.path.join(self.at("fork"), "audit.db"))
+        self.expect(self.attack(swap), 1, 450)
+
+    def test_a_write_ahead_log_deleted_in_mid_flight_loses_what_was_signed(self):
+        path = self.copy("at_work")
+        shutil.copy(os.path.join(self.at("at_work"), "audit.db-wal"), path + "-wal")
+        self.expect(path, 3, None, "--checkpoint", self.at("middle.note"))  # whole, but for tables that follow later
+        path = self.copy("at_work")
+        left = int(sqlite(path, "SELECT count(*) FROM entry;").stdout)
+        self.assertTrue(300 <= left < 560, left)
+        self.expect(path, 1, left, "--checkpoint", self.at("middle.note"))
+
+    def test_an_anchor_file_is_given_as_it_is(self):
+        notes = []
+        for name in ("early.note", "middle.note", "late.note"):
+            with open(self.at(name), "rb") as file:
+                notes.append(file.read())
+        anchor = self.at("anchor")
+        torn = notes[1][:30] + b"\n\n"
+        cut = ("DELETE FROM entry WHERE idx >= 300; DELETE FROM checkpoint WHERE size > 300; DELETE FROM payload "
+               "WHERE id >> 8 >= 300; DELETE FROM tile WHERE id > 0; DELETE FROM p_entry_run WHERE idx >= 300; "
+               "UPDATE p_watermark SET next_idx = 300")
+        path = self.attack(cut)
+        for text, verdict in ((notes, (1, 300)), (notes[:1], (0, None)), (notes[:1] + [torn[:-1]] + notes[2:], (1, 300)),
+                              ([torn], (2, None)), ([b""], (2, None))):
+            with open(anchor, "wb") as file:
+                file.write(b"\n".join([*text, b""]))
+            self.expect(path, *verdict, "--checkpoint", anchor)
+        with open(anchor, "wb") as file:
+            file.write(b"\n".join([notes[0], notes[1], notes[1].replace(b"560", b"561"), notes[2]]))
+        self.expect(self.copy(), 1, None, "--checkpoint", anchor)  # each is checked
 
     def test_another_key_is_not_the_pinned_one(self):
         other = "PeterNeumann+c74f20a3+ARpc2QcUPDhMQegwxbzhKqiBfsVkmqq/LDE4izWy10TW"
@@ -249,6 +349,15 @@ class Tamper(unittest.TestCase):
     def test_bundle_of_another_key(self):
         other = "PeterNeumann+c74f20a3+ARpc2QcUPDhMQegwxbzhKqiBfsVkmqq/LDE4izWy10TW"
         self.expect(self.at("bundle.tar"), 1, None, "--key", other)
+
+    def test_bundle_signed_anew_by_another_key(self):
+        with open(self.at("other_key.txt"), encoding="utf-8") as file:
+            other = file.read()
+        self.expect(self.at("resigned.tar"), 1, None, "--key", self.key)
+        self.expect(self.at("resigned.tar"), 0, None, "--key", other)  # nothing in it can tell
+
+    def test_bundle_with_an_entry_of_another_log(self):
+        self.expect(self.at("foreign.tar"), 1, 5, "--key", self.key)
 
     def test_bundle_with_another_policy(self):
         def edit(files):

@@ -86,9 +86,18 @@ TEST_F(WitnessTest, NeverCosignsAFork) {
     options.signer = thief.get();
     return MustOpen(options);
   }();
-  for (int i = 0; i < 9; ++i) {
-    ASSERT_TRUE(fork_log->Append(EntryOf("call.decided", kRunB)).ok());
-  }
+  const auto grow_to = [&](std::uint64_t size) {
+    while (fork_log->size() < size) {
+      ASSERT_TRUE(fork_log->Append(EntryOf("call.decided", kRunB)).ok());
+    }
+  };
+  // Another root of the very size that it knows: a conflict, and it says what it goes on from.
+  grow_to(head.size);
+  const Checkpoint same_size = *fork_log->CheckpointNow();
+  ASSERT_EQ(same_size.size, head.size);
+  ASSERT_NE(same_size.root, head.root);
+  EXPECT_EQ(witness_->AddCheckpoint(ConsistencyBody({head.size, {}, same_size.note})).status, 409);
+  grow_to(head.size + 9);
   const Checkpoint fork = *fork_log->CheckpointNow();
   const ConsistencyText text{head.size, *fork_log->ConsistencyProof(head.size, fork.size),
                              fork.note};
