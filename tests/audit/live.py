@@ -22,6 +22,7 @@ ROOT = HERE.parents[1]
 sys.path.insert(0, str(HERE.parent / "harness"))
 sys.path.insert(1, str(ROOT / "audit" / "verify"))
 import entries  # noqa: E402  (the paths above come first)
+import keyring  # noqa: E402
 import notes  # noqa: E402
 import ustar  # noqa: E402
 from daemon import Daemon, interlock_client  # noqa: E402
@@ -362,6 +363,44 @@ class LiveTest(unittest.TestCase):
         self.both(snapshot, "--key", self.key, "--checkpoint", before, status=INTACT)
         self.daemon.stop()
         self.both(self.log, "--key", self.key, "--checkpoint", before, status=INTACT)
+
+    def test_nothing_of_an_erased_person_stands_in_any_file_of_a_daemon(self):
+        """Whole texts, single words, ciphertext, the key raw and wrapped: before the stop and after it."""
+        keyring.self_test()
+        data, word = self.daemon.data, "Xylophonist"
+        args = json.dumps({"order_id": f"{word}-zwieback", "amount_minor": 1234, "pause_before_ms": 0,
+                           "pause_after_ms": 0}, sort_keys=True, separators=(",", ":"))
+        self.daemon.run_cli("tools", "call", "refunds.idempotent", "--args", args, "--user", "u-secret",
+                            principal="ticketing")
+        self.refund()  # of somebody else, who stays
+        self.cli("audit", "search", word)  # so that the full text has it
+        keys = keyring.unwrap(self.log)
+        db = sqlite3.connect(f"file:{self.log / 'audit.db'}?mode=ro", uri=True)
+        index = int(json.loads(self.cli("audit", "query", "--subject", "u-secret", "--json").splitlines()[0])["proposed_index"])
+        key_id = db.execute("SELECT key_id FROM payload WHERE id >> 8 = ?", (index,)).fetchone()[0]
+        sealed = [row[0] for row in db.execute("SELECT sealed FROM payload WHERE key_id = ? AND sealed IS NOT NULL", (key_id,))]
+        db.close()
+        raw, wrapped = keys[key_id]
+        # The key is the right one: it opens what was said.
+        self.assertIn(args.encode(), [keyring.xchacha20(raw, one[:24], one[24:-16])[32:] for one in sealed])
+        needles = {"a word": word.encode(), "another": b"zwieback", "the whole text": args.encode()}
+        for name, content in (("key", raw), ("wrapped key", wrapped)):
+            needles.update({f"{name}, {form}": text for form, text in keyring.forms(content).items()})
+        for number, one in enumerate(sealed):
+            needles[f"ciphertext {number}"] = one[24:56]  # within one page, whatever the page
+            needles[f"end of ciphertext {number}"] = one[-32:]
+        found = {name for name, needle in needles.items() if keyring.files_with(data, needle)}
+        self.assertLessEqual({"a word", "wrapped key, raw", "ciphertext 0"}, found)  # the twin
+        self.assertFalse(found & {"key, raw", "key, hex", "key, base64"})
+        self.cli("audit", "erase", "--subject", "u-secret", "--reason", "asked", principal="operator")
+        for when in ("at work", "stopped"):
+            for name, needle in needles.items():
+                self.assertEqual(keyring.files_with(data, needle), [], f"{when}: {name}")
+            if when == "at work":
+                self.daemon.stop()
+        kept = keyring.unwrap(self.log)
+        self.assertEqual(set(keys) - set(kept), {key_id})
+        self.both(self.log, "--key", self.key, status=INTACT)
 
     def test_a_run_is_proven_whole(self):
         client = self.daemon.client("ticketing")
