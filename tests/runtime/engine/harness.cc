@@ -287,8 +287,8 @@ AgentFile Tester(const std::string& lines) {
 }  // namespace
 
 Harness::Harness(std::string policy, std::vector<ToolSpec> specs) : policy_(std::move(policy)) {
-  char name[] = "/tmp/interlock-engine-XXXXXX";
-  folder = mkdtemp(name);
+  folder = (std::filesystem::temp_directory_path() / "interlock-engine-XXXXXX").string();
+  EXPECT_NE(mkdtemp(folder.data()), nullptr);
   SetTools(specs);
   agent = Tester("");
   Start();
@@ -305,12 +305,13 @@ Harness::~Harness() {
 }
 
 void Harness::OpenLog() {
-  auto signer = audit::OpenFileSigner(folder, "test/main");
-  ASSERT_TRUE(signer.ok()) << signer.status();
-  signer_ = std::move(*signer);
-  auto keys = audit::KeyStore::Open(folder, &random);
-  ASSERT_TRUE(keys.ok()) << keys.status();
-  keys_ = std::move(*keys);
+  const core::Status opened = TryOpenLog();
+  ASSERT_TRUE(opened.ok()) << opened;
+}
+
+core::Status Harness::TryOpenLog() {
+  INTERLOCK_ASSIGN_OR_RETURN(signer_, audit::OpenFileSigner(folder, "test/main"));
+  INTERLOCK_ASSIGN_OR_RETURN(keys_, audit::KeyStore::Open(folder, &random));
   state_ = MakeState(keys_.get());
   audit::LogOptions options;
   options.folder = folder;
@@ -321,9 +322,8 @@ void Harness::OpenLog() {
   options.projectors = {ProjectorOf(*state_)};
   options.clock_stepped = ClockSteppedOf(*state_);
   options.ballast_bytes = 1 << 20;
-  auto log = audit::Log::Open(options);
-  ASSERT_TRUE(log.ok()) << log.status();
-  log_ = std::move(*log);
+  INTERLOCK_ASSIGN_OR_RETURN(log_, audit::Log::Open(options));
+  return core::OkStatus();
 }
 
 std::shared_ptr<const policies::Bundle> Harness::LoadPolicy(const std::string& text) const {
@@ -354,7 +354,7 @@ core::Status Harness::StartEngine() {
   parts.registry = registry_;
   if (!policy_.empty()) parts.bundle = LoadPolicy(policy_);
   parts.agents = {agent};
-  parts.planners["fake"] = &planner;
+  parts.planners["fake"] = asked;
   if (context.tokens > 0) {
     parts.context_of = [this](const std::string&, const std::string&) { return context; };
   }
@@ -374,9 +374,13 @@ core::Status Harness::StartEngine() {
   return core::OkStatus();
 }
 
+core::Status Harness::TryStart() {
+  INTERLOCK_RETURN_IF_ERROR(TryOpenLog());
+  return StartEngine();
+}
+
 void Harness::Start() {
-  ASSERT_NO_FATAL_FAILURE(OpenLog());
-  const core::Status started = StartEngine();
+  const core::Status started = TryStart();
   ASSERT_TRUE(started.ok()) << started;
 }
 

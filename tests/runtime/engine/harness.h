@@ -148,6 +148,8 @@ class Harness {
   void SetPolicy(std::string policy) { policy_ = std::move(policy); }
   void Stop();
   void Start();
+  // As Start; its error fails no test.
+  core::Status TryStart();
   // The two halves of Start.
   void OpenLog();
   core::Status StartEngine();
@@ -197,6 +199,7 @@ class Harness {
   core::SystemRandom random;
   FakeTools tools;
   FakePlanner planner;
+  Planner* asked = &planner;  // who plans; taken at Start
   AgentFile agent;
   EngineLimits limits;
   RetentionPolicy retention;  // taken at Start
@@ -206,6 +209,8 @@ class Harness {
   std::string folder;
 
  private:
+  core::Status TryOpenLog();
+
   std::string policy_;
   std::shared_ptr<const tools::Registry> registry_;
   core::PermitMint mint_;

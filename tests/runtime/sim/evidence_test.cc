@@ -1,0 +1,130 @@
+// A breach of each property, planted into what a sound day left behind, is found under its name.
+#include "evidence.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <functional>
+
+namespace interlock::runtime::sim {
+namespace {
+
+using ::testing::Contains;
+using ::testing::IsEmpty;
+using ::testing::StartsWith;
+
+class SoundDay {
+ public:
+  Evidence evidence;
+
+  SoundDay() {
+    evidence.requester = "ticketing";
+    evidence.verdict = "intact";
+    evidence.acknowledged = {"r1"};
+    evidence.runs.emplace_back();
+    evidence.runs[0].id = "r1";
+    evidence.runs[0].state = RunState::kCompleted;
+    Add("run.started", {});
+    Add("call.decided", {{"call", "c1"}, {"effect", "ask"}, {"rules", {{{"id", "ask"}}}}});
+    Add("approval.granted", {{"approval", "a1"}, {"by", "principal:maria"}, {"call", "c1"}});
+    Add("budget.held", {{"amount", "20000"}, {"call", "c1"}, {"hold", "h1"}});
+    Add("approval.consumed", {{"approval", "a1"}, {"call", "c1"}});
+    Add("call.intended", {{"call", "c1"}});
+    Add("budget.settled", {{"amount", "20000"}, {"call", "c1"}, {"hold", "h1"}});
+    evidence.purse.settled = 20'000;
+    evidence.effects = {
+        {.tool = "pay.refund", .call = "c1", .object = "o1", .amount_minor = 20'000}};
+  }
+
+  void Add(const std::string& kind, const core::Json& body) {
+    audit::Entry entry;
+    entry.index = evidence.entries.size();
+    entry.kind = kind;
+    entry.run = "r1";
+    entry.bytes = core::Json{{"body", body.is_null() ? core::Json::object() : body}}.dump();
+    evidence.entries.push_back(std::move(entry));
+  }
+  void Drop(const std::string& kind) {
+    std::erase_if(evidence.entries, [&](const audit::Entry& entry) { return entry.kind == kind; });
+  }
+};
+
+TEST(Breaches, ASoundDayHasNone) { EXPECT_THAT(Breaches(SoundDay().evidence), IsEmpty()); }
+
+TEST(Breaches, EachOneIsFoundUnderItsName) {
+  const struct {
+    const char* what;
+    const char* property;
+    std::function<void(SoundDay&)> plant;
+  } kCases[] = {
+      {"an effect without an intent", "INTENT", [](SoundDay& day) { day.Drop("call.intended"); }},
+      {"an effect before its intent", "INTENT",
+       [](SoundDay& day) { day.evidence.without_intent = {"c1"}; }},
+      {"a second refund of an order", "ONCE",
+       [](SoundDay& day) {
+         day.evidence.effects.push_back(day.evidence.effects[0]);
+         day.evidence.effects[1].call = "c2";
+       }},
+      {"an intent that no rule allowed", "DECIDED",
+       [](SoundDay& day) {
+         day.Drop("approval.consumed");
+         day.evidence.effects.clear();
+       }},
+      {"an allow by default", "DECIDED",
+       [](SoundDay& day) {
+         day.Add("call.decided",
+                 {{"call", "c2"}, {"effect", "allow"}, {"rules", core::Json::array()}});
+         day.Add("call.intended", {{"call", "c2"}});
+       }},
+      {"a refund beyond what the policy allows", "DECIDED",
+       [](SoundDay& day) { day.evidence.effects[0].amount_minor = 30'100; }},
+      {"an approval that the requester gave himself", "APPROVED",
+       [](SoundDay& day) {
+         day.Add("approval.granted",
+                 {{"approval", "a2"}, {"by", "principal:ticketing"}, {"call", "c2"}});
+       }},
+      {"an approval that nobody gave", "APPROVED",
+       [](SoundDay& day) { day.Drop("approval.granted"); }},
+      {"a refund that had to be approved", "APPROVED",
+       [](SoundDay& day) {
+         day.Drop("approval.consumed");
+         day.Add("call.decided", {{"call", "c1"}, {"effect", "allow"}, {"rules", {{{"id", "x"}}}}});
+         std::rotate(day.evidence.entries.begin(), day.evidence.entries.end() - 1,
+                     day.evidence.entries.end());
+       }},
+      {"a hold that is settled twice", "BUDGET",
+       [](SoundDay& day) {
+         day.Add("budget.settled", {{"amount", "1"}, {"call", "c1"}, {"hold", "h1"}});
+       }},
+      {"a settlement above its hold", "BUDGET",
+       [](SoundDay& day) {
+         day.Drop("budget.settled");
+         day.Add("budget.settled", {{"amount", "20001"}, {"call", "c1"}, {"hold", "h1"}});
+         day.evidence.purse.settled = 20'001;
+       }},
+      {"more spent than there is", "BUDGET",
+       [](SoundDay& day) {
+         day.Add("budget.held", {{"amount", "80001"}, {"call", "c2"}, {"hold", "h2"}});
+         day.Add("budget.settled", {{"amount", "80001"}, {"call", "c2"}, {"hold", "h2"}});
+         day.evidence.purse.settled = 100'001;
+       }},
+      {"an engine that counts otherwise than its log", "BUDGET",
+       [](SoundDay& day) { day.evidence.purse.settled = 0; }},
+      {"a hold that is left", "BUDGET", [](SoundDay& day) { day.Drop("budget.settled"); }},
+      {"a run that never ends", "ENDS",
+       [](SoundDay& day) { day.evidence.runs[0].state = RunState::kRunning; }},
+      {"a run that was acknowledged and is gone", "KEPT",
+       [](SoundDay& day) { day.evidence.acknowledged.emplace_back("r2"); }},
+      {"a log that does not verify", "VERIFIES",
+       [](SoundDay& day) { day.evidence.verdict = "entry 3 is not what its hash says"; }},
+  };
+  for (const auto& one : kCases) {
+    SoundDay day;
+    one.plant(day);
+    EXPECT_THAT(Breaches(day.evidence), Contains(StartsWith(one.property))) << one.what;
+  }
+}
+
+}  // namespace
+}  // namespace interlock::runtime::sim

@@ -1,0 +1,74 @@
+// What lies outside the engine and survives its crashes: a shop whose tools fail, hang and answer
+// late, and a planner that errs and attacks. All of it follows from the seed.
+#pragma once
+
+#include <functional>
+#include <map>
+#include <mutex>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "choice.h"
+#include "harness.h"
+#include "runtime/planner.h"
+
+namespace interlock::runtime::sim {
+
+// Something that happened and cannot be taken back.
+struct Effect {
+  std::string tool;
+  std::string call;
+  std::string object;  // what it happened to: "o3"
+  std::int64_t amount_minor = 0;
+};
+
+// Refunds of the shop, dollars: above kAskAbove a manager is asked, above kNeverAbove it is denied.
+inline constexpr std::int64_t kAskAbove = 100;
+inline constexpr std::int64_t kNeverAbove = 300;
+inline constexpr std::int64_t kBudget = 1'000;
+
+std::vector<test::ToolSpec> ShopTools();
+std::string ShopPolicy();
+
+// Thread-safe. The tools of `harness`, and the planner of its agent.
+class World final : public Planner {
+ public:
+  World(const Choice& choice, test::Harness& harness);
+
+  // Asked before each effect, on the engine's thread: whether the intent of this call is in the
+  // log.
+  std::function<bool(const std::string& call)> has_intent;
+
+  // What hangs answers now; whoever it answers may be gone.
+  void ReleaseAll();
+  // Afterwards tools do what they are asked, at once.
+  void Calm();
+  bool HasHanging() const;
+
+  std::vector<Effect> effects() const;
+  std::vector<std::string> without_intent() const;
+  // Whether the effect of this call happened: what a person finds who looks.
+  bool Happened(const std::string& call) const;
+
+  std::uint64_t Propose(PlanRequest request,
+                        std::function<void(core::StatusOr<Plan>)> done) override;
+  void Cancel(std::uint64_t handle) override;
+
+ private:
+  void Do(const tools::CallSpec& spec, test::FakeTools::Done done);
+  void Happen(const tools::CallSpec& spec);
+  core::StatusOr<Plan> PlanOf(const PlanRequest& request) const;
+  ProposedCall CallOf(const std::string& about) const;
+
+  const Choice choice_;
+  mutable std::mutex mutex_;
+  bool calm_ = false;
+  std::vector<Effect> effects_;
+  std::vector<std::string> without_intent_;
+  std::set<std::string> keys_;           // idempotency keys that had their effect
+  std::map<std::string, int> attempts_;  // by call
+  std::vector<std::function<void()>> hanging_;
+};
+
+}  // namespace interlock::runtime::sim
