@@ -20,7 +20,7 @@ MayAnswer CheckRelay(const ApprovalState& state, const Answerer& answerer) {
   if (state.run_user.empty() || answerer.on_behalf_of != state.run_user) {
     return {.yes = false, .why_not = "only the run's own user is relayed"};
   }
-  if (AnswererName(answerer) == state.editor) {
+  if (Accepts(state.editors, AnswererName(answerer))) {
     return {.yes = false, .why_not = "whoever edited the arguments does not approve them"};
   }
   if (!Accepts(state.demand.approvers, kRunUser) &&
@@ -38,7 +38,7 @@ MayAnswer CheckPrincipal(const ApprovalState& state, const core::Principal& prin
   if (!state.run_user.empty() && principal.id == state.run_user) {
     return {.yes = false, .why_not = "the run's user confirms through a relay, not as an approver"};
   }
-  if ("principal:" + principal.id == state.editor) {
+  if (Accepts(state.editors, "principal:" + principal.id)) {
     return {.yes = false, .why_not = "whoever edited the arguments does not approve them"};
   }
   for (const std::string& approver : state.demand.approvers) {
@@ -95,6 +95,24 @@ MayAnswer CheckAnswerer(const ApprovalState& state, const Answerer& answerer) {
   if (answerer.principal == nullptr) return {.yes = false, .why_not = "nobody is named"};
   if (!answerer.on_behalf_of.empty()) return CheckRelay(state, answerer);
   return CheckPrincipal(state, *answerer.principal);
+}
+
+MayAnswer CheckEditor(const ApprovalState& state, const Answerer& answerer) {
+  ApprovalState as_proposed = state;
+  as_proposed.editors.clear();
+  return CheckAnswerer(as_proposed, answerer);
+}
+
+// Of a role it cannot be known who has it.
+bool OnlyEditorsCould(const ApprovalDemand& demand, std::string_view run_user,
+                      const std::vector<std::string>& editors) {
+  const std::string user(run_user);
+  const auto is_editor = [&](const std::string& approver) {
+    const bool is_user = approver == kRunUser || (!user.empty() && approver == "user:" + user);
+    if (is_user) return Accepts(editors, "user:" + user);
+    return approver.starts_with("user:") && Accepts(editors, "principal:" + approver.substr(5));
+  };
+  return std::all_of(demand.approvers.begin(), demand.approvers.end(), is_editor);
 }
 
 std::string AnswererName(const Answerer& answerer) {

@@ -88,12 +88,38 @@ TEST(Approval, RunWithoutUserCannotBeConfirmedByOne) {
 
 TEST(Approval, Rule14_EditorNeverCounts) {
   ApprovalState state = Pending({"role:cs-manager"});
-  state.editor = "principal:maria";
+  state.editors = {"principal:maria"};
   EXPECT_EQ(Grant(state, {.principal = &kManager, .on_behalf_of = ""}), AnswerEffect::kNone);
   EXPECT_EQ(Grant(state, {.principal = &kOther, .on_behalf_of = ""}), AnswerEffect::kGranted);
   ApprovalState confirmed = Pending({"run-user"});
-  confirmed.editor = "user:u1";
+  confirmed.editors = {"user:u1"};
   EXPECT_FALSE(CheckAnswerer(confirmed, {.principal = &kRelay, .on_behalf_of = "u1"}).yes);
+}
+
+TEST(Approval, WhoMayAnswerMayEditAndWhoHasEditedMayEditAgain) {
+  ApprovalState state = Pending({"role:cs-manager"});
+  state.editors = {"principal:maria"};
+  EXPECT_TRUE(CheckEditor(state, {.principal = &kManager, .on_behalf_of = ""}).yes);
+  EXPECT_FALSE(CheckEditor(state, {.principal = &kRelay, .on_behalf_of = ""}).yes)
+      << "who made the run";
+  const core::Principal stranger = Person("eve", {"approver"});
+  EXPECT_EQ(CheckEditor(state, {.principal = &stranger, .on_behalf_of = ""}).why_not,
+            "not among the approvers");
+  state.phase = ApprovalPhase::kGranted;
+  EXPECT_FALSE(CheckEditor(state, {.principal = &kManager, .on_behalf_of = ""}).yes);
+}
+
+TEST(Approval, AnEditThatLeavesNobodyToApproveIsTold) {
+  const auto only = [](std::vector<std::string> approvers, std::vector<std::string> editors) {
+    return OnlyEditorsCould(Pending(std::move(approvers)).demand, "u1", editors);
+  };
+  EXPECT_TRUE(only({"run-user"}, {"user:u1"}));
+  EXPECT_TRUE(only({"user:u1"}, {"user:u1"}));
+  EXPECT_TRUE(only({"user:maria"}, {"principal:maria"}));
+  EXPECT_TRUE(only({"run-user", "user:maria"}, {"principal:maria", "user:u1"}));
+  EXPECT_FALSE(only({"run-user", "user:maria"}, {"principal:maria"}));
+  EXPECT_FALSE(only({"user:maria"}, {"user:u1"}));
+  EXPECT_FALSE(only({"role:cs-manager"}, {"principal:maria"})) << "there may be others";
 }
 
 TEST(Approval, QuorumNeedsDifferentPeople) {

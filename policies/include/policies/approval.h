@@ -31,7 +31,8 @@ struct ApprovalState {
   std::string requester{};  // principal that made the run: never an approver, except as
                             // relay of its user
   std::string run_user{};
-  std::string editor{};  // who edited the arguments, as AnswererName; never counts (rule 14)
+  // Who has edited the arguments so far, as AnswererName; none of them counts (rule 14).
+  std::vector<std::string> editors{};
   std::int64_t expires_us = 0;
   ApprovalPhase phase = ApprovalPhase::kPending;
   std::vector<std::string> granted_by{};
@@ -47,6 +48,11 @@ struct MayAnswer {
   std::string why_not{};
 };
 MayAnswer CheckAnswerer(const ApprovalState& state, const Answerer& answerer);
+// The same of changing the arguments, which who has changed them before may do again.
+MayAnswer CheckEditor(const ApprovalState& state, const Answerer& answerer);
+// Whether nobody is left who could meet the demand, now that these have edited the arguments.
+bool OnlyEditorsCould(const ApprovalDemand& demand, std::string_view run_user,
+                      const std::vector<std::string>& editors);
 
 // The name that counts toward the quorum: "principal:<id>" or "user:<run user>".
 std::string AnswererName(const Answerer& answerer);

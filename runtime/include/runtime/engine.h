@@ -221,6 +221,18 @@ struct Answer {
   std::string request_id;
 };
 
+inline constexpr std::int64_t kEditsMax = 32;  // of one call
+
+// Other arguments for a parked call, instead of an answer to one of its approvals.
+struct EditSpec {
+  std::string approval;
+  std::string args;  // JSON text, complete
+  std::string etag;  // as in Answer
+  std::string reason;
+  std::string on_behalf_of;  // as in Answer
+  std::string request_id;
+};
+
 struct EraseSpec {
   std::string subject;      // as CreateRun named it
   std::string reason;       // stays in the log: no personal data
@@ -348,6 +360,13 @@ class Engine {
       std::optional<policies::ApprovalPhase> phase, std::string_view run) = 0;
   virtual void AnswerApproval(const core::Principal& who, Answer answer,
                               Reply<ApprovalInfo> reply) = 0;
+
+  // The call as it stands once the policy has decided anew on these arguments: parked with other
+  // approvals, or on its way. Errors: kInvalidArgument (BAD_ARGUMENTS, NOTHING_CHANGED), kAborted
+  // (STALE_APPROVAL), kPermissionDenied (NOT_AN_APPROVER), kFailedPrecondition (APPROVAL_ENDED,
+  // EDIT_DENIED: the policy does not allow it and the call stays as it was; NOT_EDITABLE,
+  // EDIT_LIMIT).
+  virtual void EditArguments(const core::Principal& who, EditSpec spec, Reply<CallInfo> reply) = 0;
 
   // --- budgets, log, health
   virtual core::StatusOr<std::vector<BudgetInfo>> ListBudgets(const core::Principal& who) = 0;

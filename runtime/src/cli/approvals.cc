@@ -1,4 +1,4 @@
-// approvals list|show|approve|reject.
+// approvals list|show|approve|reject|edit.
 #include <CLI/CLI.hpp>
 #include <ostream>
 
@@ -18,6 +18,7 @@ struct AnswerOptions {
   std::string id;
   std::string etag;
   std::string reason;
+  std::string args;  // of edit
   bool for_user = false;
 };
 
@@ -51,6 +52,7 @@ void PrintApproval(const Io& io, const wire::Approval& approval) {
   row("approvers ",
       std::to_string(approval.quorum()) + " of " + Joined(approval.approvers(), " or "));
   row("granted   ", Joined(approval.granted_by(), ", "));
+  row("edited by ", Joined(approval.edited_by(), ", "));
   row("asked     ", FormatTime(MicrosOf(approval.create_time())));
   row("expires   ", FormatTime(MicrosOf(approval.expire_time())));
   for (const wire::FiredRule& rule : approval.rules()) {
@@ -122,25 +124,55 @@ int Show(Session& session, const std::string& id) {
 
 // Without --etag the answer is bound to what is read (and printed) now.
 template <typename Request>
-int AnswerIt(Session& session, const AnswerOptions& options,
-             grpc::Status (wire::ApprovalService::Stub::*method)(grpc::ClientContext*,
-                                                                 const Request&, wire::Approval*)) {
-  auto client = session.Connect();
-  if (!client.ok()) return Fail(session, client.status());
+core::StatusOr<Request> RequestOf(const Client& client, const AnswerOptions& options) {
   Request request;
-  request.set_name((*client)->Name("approvals", options.id));
+  request.set_name(client.Name("approvals", options.id));
   request.set_etag(options.etag);
   request.set_reason(options.reason);
   request.set_request_id(NewRequestId());
   if (options.for_user) request.set_answer_for(wire::ANSWER_FOR_RUN_USER);
   if (options.etag.empty()) {
-    const auto seen = Get(**client, options.id);
-    if (!seen.ok()) return Fail(session, seen.status());
-    request.set_etag(seen->etag());
+    INTERLOCK_ASSIGN_OR_RETURN(const wire::Approval seen, Get(client, options.id));
+    request.set_etag(seen.etag());
   }
-  const auto answered = (*client)->Call((*client)->approvals, method, request);
+  return request;
+}
+
+template <typename Request>
+int AnswerIt(Session& session, const AnswerOptions& options,
+             grpc::Status (wire::ApprovalService::Stub::*method)(grpc::ClientContext*,
+                                                                 const Request&, wire::Approval*)) {
+  auto client = session.Connect();
+  if (!client.ok()) return Fail(session, client.status());
+  const auto request = RequestOf<Request>(**client, options);
+  if (!request.ok()) return Fail(session, request.status());
+  const auto answered = (*client)->Call((*client)->approvals, method, *request);
   if (!answered.ok()) return Fail(session, answered.status());
   PrintApproval(session.io, *answered);
+  return kYes;
+}
+
+// What waits now is printed, so that whoever approves it sees it.
+int Edit(Session& session, const AnswerOptions& options) {
+  auto client = session.Connect();
+  if (!client.ok()) return Fail(session, client.status());
+  auto request = RequestOf<wire::EditArgumentsRequest>(**client, options);
+  if (!request.ok()) return Fail(session, request.status());
+  request->set_args_json(options.args);
+  const auto call =
+      (*client)->Call((*client)->approvals, &wire::ApprovalService::Stub::EditArguments, *request);
+  if (!call.ok()) return Fail(session, call.status());
+  if (session.io.json) {
+    PrintJson(session.io, MessageJson(*call));
+    return kYes;
+  }
+  session.io.out << "call " << IdOf(call->name()) << " is "
+                 << EnumText(*wire::Call::State_descriptor(), call->state()) << '\n';
+  for (const std::string& name : call->approvals()) {
+    const auto approval = Get(**client, IdOf(name));
+    if (!approval.ok()) return Fail(session, approval.status());
+    if (approval->state() == wire::Approval::STATE_PENDING) PrintApproval(session.io, *approval);
+  }
   return kYes;
 }
 
@@ -179,6 +211,10 @@ void AddApprovalCommands(CLI::App& app, Session& session) {
   Does(reject, session, [&session, answer] {
     return AnswerIt<wire::RejectRequest>(session, *answer, &wire::ApprovalService::Stub::Reject);
   });
+  CLI::App* edit =
+      AddAnswer(*group, "edit", "Change the arguments; somebody else approves them", *answer);
+  edit->add_option("--args", answer->args, "The new arguments, complete, as JSON")->required();
+  Does(edit, session, [&session, answer] { return Edit(session, *answer); });
 }
 
 }  // namespace interlock::runtime::cli

@@ -132,6 +132,7 @@ Timeline::Handler Timeline::HandlerOf(std::string_view kind) {
       {"call.decided", &Timeline::Decided},     {"call.intended", &Timeline::Intended},
       {"call.outcome", &Timeline::Outcome},     {"call.resolved", &Timeline::Resolved},
       {"result.released", &Timeline::Released}, {"answer.checked", &Timeline::Answer},
+      {"call.edited", &Timeline::Edited},       {"call.edit_refused", &Timeline::Edited},
   };
   for (const auto& [name, handler] : kHandlers) {
     if (name == kind) return handler;
@@ -311,6 +312,14 @@ void Timeline::Approval(const Part& part) {
   if (const std::string why = part.Text("why"); !why.empty()) text += ": " + why;
   const bool no = word == "rejected" || word == "expired" || word == "voided";
   Say(part, no ? Style::kRed : Style::kGreen, "approval", text);
+}
+
+void Timeline::Edited(const Part& part) {
+  const bool refused = part.kind == "call.edit_refused";
+  Say(part, refused ? Style::kRed : Style::kYellow, "edit",
+      CallName(cli::Text(part.body, "call")) + (refused ? " not edited by " : " edited by ") +
+          part.Text("by") + (refused ? ": " + part.Text("code") : ""));
+  More(part.Shown("args"));
 }
 
 void Timeline::Intended(const Part& part) {

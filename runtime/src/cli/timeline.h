@@ -46,6 +46,7 @@ class Timeline {
   void Decided(const Part& part);
   void Budget(const Part& part);
   void Approval(const Part& part);
+  void Edited(const Part& part);
   void Intended(const Part& part);
   void Outcome(const Part& part);
   void Resolved(const Part& part);

@@ -93,6 +93,7 @@ class EngineImpl final : public Engine {
   void AnswerApproval(const core::Principal& who, Answer answer,
                       Reply<ApprovalInfo> reply) override;
 
+  void EditArguments(const core::Principal& who, EditSpec spec, Reply<CallInfo> reply) override;
   core::StatusOr<std::vector<BudgetInfo>> ListBudgets(const core::Principal& who) override;
   const audit::Log& log() const override { return *hub_.parts.log; }
   core::StatusOr<audit::Checkpoint> CheckpointNow(const core::Principal& who) override;
@@ -155,6 +156,7 @@ class EngineImpl final : public Engine {
   core::StatusOr<ApprovalInfo> InfoOf(const ApprovalRow& row) const;
   core::StatusOr<policies::ApprovalState> FullState(const ApprovalRow& row,
                                                     RecordedCall& call) const;
+  core::StatusOr<core::Json> FactsOf(const ApprovalRow& row) const;
   core::StatusOr<RecordedCall> RecordedOf(const CallRow& row) const;
   std::string TextAt(const Place& place, std::int64_t index, std::string_view field) const;
 
@@ -168,6 +170,14 @@ class EngineImpl final : public Engine {
   CallInfo InfoOf(const Ticket& ticket) const;
   core::StatusOr<CallInfo> ArchivedCall(const std::string& call);
   core::StatusOr<RunInfo> ArchivedRun(const std::string& run);
+
+  // --- edits of parked calls (engine_edits.cc)
+  struct Edit;
+  core::Status PrepareEdit(Edit& edit) const;
+  asio::awaitable<core::StatusOr<CallInfo>> MakeEdit(std::shared_ptr<Edit> edit);
+  asio::awaitable<core::Status> AskPolicy(Edit& edit);
+  core::Status CommitEdit(Serial& serial, Edit& edit) const;
+  asio::awaitable<core::Status> PassEdited(const Edit& edit);
 
   // --- runs and messages
   void StartRun(const core::Principal& who, const std::string& run, const AgentFile& agent,

@@ -1,6 +1,7 @@
 // Approvals: what is asked, who may answer, and what an answer does.
 #include <algorithm>
 
+#include "engine/answers.h"
 #include "engine/engine.h"
 #include "engine/select.h"
 
@@ -15,11 +16,24 @@ core::StatusOr<policies::ApprovalState> EngineImpl::FullState(const ApprovalRow&
   INTERLOCK_ASSIGN_OR_RETURN(call, RecordedOf(call_row));
   state.requester = call.id.principal;
   state.run_user = call.id.user;
-  // In the log the run's user is named by role, not by name.
-  for (std::string& name : state.granted_by) {
-    if (name == "run-user") name = "user:" + state.run_user;
-  }
+  state.granted_by = FromLog(std::move(state.granted_by), state.run_user);
+  state.editors = FromLog(std::move(state.editors), state.run_user);
   return state;
+}
+
+// What the decision that asks saw: gathered in the same durable step, just before it.
+core::StatusOr<core::Json> EngineImpl::FactsOf(const ApprovalRow& row) const {
+  INTERLOCK_ASSIGN_OR_RETURN(const CallRow call, hub_.CallRowOf(row.call));
+  if (call.decided_index < 1) return core::Json::array();
+  const auto index = static_cast<std::uint64_t>(call.decided_index) - 1;
+  INTERLOCK_ASSIGN_OR_RETURN(const audit::Entry entry, hub_.parts.log->Read(index));
+  INTERLOCK_ASSIGN_OR_RETURN(const core::JsonObjectView view,
+                             core::JsonObjectView::Of(entry.bytes));
+  const auto body = view.Object("body");
+  const bool of_call = body && body->String("call").value_or("") == row.call;
+  if (entry.kind != "facts.gathered" || !of_call) return core::Json::array();
+  INTERLOCK_ASSIGN_OR_RETURN(const std::string facts, hub_.history.Content(index, *body, "facts"));
+  return core::ParseJson(facts, core::kPayloadLimits);
 }
 
 core::StatusOr<ApprovalInfo> EngineImpl::InfoOf(const ApprovalRow& row) const {
@@ -29,7 +43,7 @@ core::StatusOr<ApprovalInfo> EngineImpl::InfoOf(const ApprovalRow& row) const {
   info.run = row.run;
   info.tool = row.tool;
   info.args = call.args;
-  info.facts = call.facts;
+  INTERLOCK_ASSIGN_OR_RETURN(info.facts, FactsOf(row));
   info.etag = row.binding;
   info.create_time_us = row.create_us;
   if (call.decision.is_object() && call.decision.contains("rules")) {
@@ -110,26 +124,13 @@ void EngineImpl::AnswerApproval(const core::Principal& who, Answer answer,
     RecordedCall call;
     auto full = FullState(*row, call);
     if (!full.ok()) return reply(full.status());
-    policies::Answerer answerer{.principal = &who, .on_behalf_of = ""};
-    if (!answer.on_behalf_of.empty()) {
-      const bool named = answer.on_behalf_of == full->run_user || answer.on_behalf_of == "user";
-      if (full->run_user.empty() || !named) {
-        return reply(
-            WithReason(core::PermissionDenied("only the word of the run's own user can be relayed"),
-                       "NOT_THE_USER"));
-      }
-      answerer.on_behalf_of = full->run_user;
-    }
+    const auto answerer = AnswererOf(who, answer.on_behalf_of, *full);
+    if (!answerer.ok()) return reply(answerer.status());
     // Of an ended one the journal says so, or finds that this very answer was given before.
     const bool still_open = row->phase == policies::ApprovalPhase::kPending;
-    const policies::MayAnswer may = policies::CheckAnswerer(*full, answerer);
-    if (still_open && !may.yes)
-      return reply(WithReason(core::PermissionDenied(may.why_not), "NOT_AN_APPROVER"));
-    if (answer.etag != row->binding) {
-      return reply(WithReason(core::Error(core::StatusCode::kAborted,
-                                          "`etag` is not that of this approval; read it again"),
-                              "STALE_APPROVAL"));
-    }
+    const policies::MayAnswer may = policies::CheckAnswerer(*full, *answerer);
+    if (still_open && !may.yes) return reply(NotAnApprover(may));
+    if (core::Status seen = CheckSeen(*row, answer.etag); !seen.ok()) return reply(seen);
     const auto key = hub_.parts.keys->KeyFor(call.id.subject);
     if (!key.ok()) return reply(key.status());
     auto draft = std::make_shared<Draft>();
@@ -143,7 +144,7 @@ void EngineImpl::AnswerApproval(const core::Principal& who, Answer answer,
                                         {"grant", answer.grant},
                                         {"on_behalf_of", answer.on_behalf_of},
                                         {"reason", answer.reason}});
-    const std::string by = answerer.on_behalf_of.empty() ? "principal:" + who.id : "run-user";
+    const std::string by = NameInLog(*answerer);
     auto others = hub_.ApprovalsOfCall(row->call);
     if (!others.ok()) return reply(others.status());
     struct Answered {
@@ -159,18 +160,7 @@ void EngineImpl::AnswerApproval(const core::Principal& who, Answer answer,
           INTERLOCK_ASSIGN_OR_RETURN(answered->repeated, WasMade(state, request));
           if (answered->repeated)
             return core::Error(core::StatusCode::kAlreadyExists, "answered already");
-          const ApprovalRow* now = state.FindApproval(answer.approval);
-          if (now->phase != policies::ApprovalPhase::kPending) {
-            return WithReason(
-                core::FailedPrecondition("approval `" + answer.approval + "` is " +
-                                         std::string(policies::ApprovalPhaseName(now->phase))),
-                "APPROVAL_ENDED");
-          }
-          if (now->expires_us <= serial.now_us() && !state.clock_in_doubt()) {
-            return WithReason(
-                core::FailedPrecondition("approval `" + answer.approval + "` has expired"),
-                "APPROVAL_ENDED");
-          }
+          INTERLOCK_ASSIGN_OR_RETURN(const ApprovalRow* now, StillOpen(serial, answer.approval));
           const std::vector<std::string> said = SplitWords(now->granted_by);
           if (answer.grant && std::find(said.begin(), said.end(), by) != said.end()) {
             answered->repeated = true;  // a person counts once
@@ -185,16 +175,14 @@ void EngineImpl::AnswerApproval(const core::Principal& who, Answer answer,
           request.Write(body).Close();
           INTERLOCK_RETURN_IF_ERROR(serial.Append(*draft).status());
           answered->all = answered->complete;
+          if (!answer.grant) {
+            return VoidSiblings(serial, others, answer.approval, "another approval was refused");
+          }
           for (const ApprovalRow& other : others) {
             if (other.approval == answer.approval) continue;
-            const ApprovalRow* other_now = state.FindApproval(other.approval);
-            const bool pending = other_now->phase == policies::ApprovalPhase::kPending;
+            const bool pending =
+                state.FindApproval(other.approval)->phase == policies::ApprovalPhase::kPending;
             if (pending) answered->all = false;
-            const bool open = pending || other_now->phase == policies::ApprovalPhase::kGranted;
-            if (answer.grant || !open) continue;
-            Draft voided = DraftApprovalVoided(draft->run, other.call, other.approval,
-                                               "another approval was refused", /*ends_call=*/false);
-            INTERLOCK_RETURN_IF_ERROR(serial.Append(voided).status());
           }
           return core::OkStatus();
         },

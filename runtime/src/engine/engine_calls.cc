@@ -228,8 +228,14 @@ asio::awaitable<core::StatusOr<CallInfo>> EngineImpl::GoOnDirect(std::shared_ptr
   if (!ticket.ok()) co_return ticket.status();
   (*ticket)->id.roles = asked.roles;  // what the asker may do now, as authenticated now
   (*ticket)->granted = std::move(grants->granted);
+  (*ticket)->decided_index = row.decided_index;
   Worker& worker = hub_.WorkerOf(asked.call);  // where RunDirect runs
   core::Status status = co_await hub_.gate.Pass(worker, **ticket);
+  if (status.code() == core::StatusCode::kAborted) {  // an edit was decided on just now
+    const auto now = hub_.CallRowOf(row.call);
+    if (!now.ok()) co_return now.status();
+    co_return InfoOf(*now, /*content=*/true);
+  }
   if (status.ok() && (*ticket)->state == CallState::kIntended) {
     status = co_await hub_.gate.RunIntended(worker, **ticket);
   }

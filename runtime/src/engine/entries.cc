@@ -60,15 +60,6 @@ std::string ReadsJson(const std::vector<policies::VersionedRead>& reads,
   return text + "]";
 }
 
-std::string ApproversJson(const std::vector<std::string>& approvers, const audit::KeyStore& keys) {
-  std::vector<std::string> shown;
-  for (const std::string& approver : approvers) {
-    const bool person = approver.starts_with("user:");
-    shown.push_back(person ? "user:" + keys.Hmac("user", approver.substr(5)) : approver);
-  }
-  return JsonStrings(shown);
-}
-
 }  // namespace
 
 std::string Sealer::Seal(Draft& draft, std::string_view media, std::string_view plaintext) const {
@@ -429,70 +420,6 @@ std::vector<policies::LabelChange> ChangesFromJson(const core::Json& json) {
                        .untrusted = change.value("untrusted", true)});
   }
   return changes;
-}
-
-Draft DraftApprovalRequested(const CallIdentity& id, const Sealer& sealer,
-                             const ApprovalFields& fields) {
-  Draft draft = Make("approval.requested", id, "engine");
-  const policies::ApprovalDemand& demand = *fields.demand;
-  const std::string sealed = sealer.JsonText(draft, core::CanonicalJson(DemandToJson(demand)));
-  BodyWriter(draft)
-      .String("approval", fields.approval)
-      .Raw("approvers", ApproversJson(demand.approvers, sealer.keys()))
-      .String("binding", fields.binding)
-      .String("call", id.call)
-      .Raw("demand", sealed)
-      .Int("expires_us", fields.expires_us)
-      .Int("quorum", demand.quorum)
-      .String("rule", demand.rule)
-      .String("tool", id.tool)
-      .Close();
-  return draft;
-}
-
-Draft DraftApprovalEnded(std::string_view kind, const std::string& run, const std::string& call,
-                         const std::string& approval) {
-  Draft draft;
-  draft.kind = kind;
-  draft.run = run;
-  draft.actor = "engine";
-  BodyWriter(draft).String("approval", approval).String("call", call).Close();
-  return draft;
-}
-
-Draft DraftApprovalVoided(const std::string& run, const std::string& call,
-                          const std::string& approval, std::string_view why, bool ends_call) {
-  Draft draft;
-  draft.kind = "approval.voided";
-  draft.run = run;
-  draft.actor = "engine";
-  BodyWriter(draft)
-      .String("approval", approval)
-      .String("call", call)
-      .Bool("ends_call", ends_call)
-      .String("why", why)
-      .Close();
-  return draft;
-}
-
-core::Json DemandToJson(const policies::ApprovalDemand& demand) {
-  return {{"approvers", demand.approvers},
-          {"expires_ms", demand.expires_ms},
-          {"quorum", demand.quorum},
-          {"rule", demand.rule},
-          {"say", demand.say},
-          {"show", demand.show}};
-}
-
-policies::ApprovalDemand DemandFromJson(const core::Json& json) {
-  policies::ApprovalDemand demand;
-  demand.rule = json.value("rule", "");
-  demand.approvers = json.value("approvers", std::vector<std::string>{});
-  demand.quorum = json.value("quorum", 1);
-  demand.expires_ms = json.value("expires_ms", std::int64_t{0});
-  demand.say = json.value("say", "");
-  demand.show = json.value("show", core::Json());
-  return demand;
 }
 
 core::Json FactsToJson(const std::vector<policies::Fact>& facts) {

@@ -234,11 +234,13 @@ std::string WithheldMessage(std::string_view code, std::string_view say);
 core::Json ChangesToJson(const std::vector<policies::LabelChange>& changes);
 std::vector<policies::LabelChange> ChangesFromJson(const core::Json& json);
 
+// --- approvals (approval_entries.cc)
 struct ApprovalFields {
   std::string approval;
   std::string binding;  // HMAC of the binding digest
   std::int64_t expires_us = 0;
   const policies::ApprovalDemand* demand = nullptr;
+  std::vector<std::string> editors{};  // of the arguments, as in EditFields
 };
 Draft DraftApprovalRequested(const CallIdentity& id, const Sealer& sealer,
                              const ApprovalFields& fields);
@@ -247,6 +249,24 @@ Draft DraftApprovalEnded(std::string_view kind, const std::string& run, const st
                          const std::string& approval);
 Draft DraftApprovalVoided(const std::string& run, const std::string& call,
                           const std::string& approval, std::string_view why, bool ends_call);
+
+// Arguments that a person changed while their call was parked.
+struct EditFields {
+  std::string run{};  // empty: a call without one
+  std::string actor{};
+  std::string approval{};  // that was open
+  std::string call{};
+  std::string args{};                  // canonical
+  std::string by{};                    // "principal:<id>" or "run-user"
+  std::vector<std::string> editors{};  // all so far, this one included
+  std::string reason{};
+  std::string request{};
+  std::string request_digest{};
+};
+Draft DraftEdited(const Sealer& sealer, const EditFields& edit);
+// Of an edit that the policy does not allow: the call stays as it was.
+Draft DraftEditRefused(const Sealer& sealer, const EditFields& edit, std::string_view code,
+                       std::string_view say);
 
 // Demands and facts as JSON, and back (approvals are shown and rebuilt from them).
 core::Json DemandToJson(const policies::ApprovalDemand& demand);

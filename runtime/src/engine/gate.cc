@@ -73,8 +73,16 @@ bool Gate::Prepare(Ticket& ticket) const {
   return true;
 }
 
-// With what its handles name in their place, if the caller may have any.
+// What a person made of them, else what was proposed.
 core::StatusOr<tools::CanonicalArgs> Gate::CheckedArgs(Ticket& ticket) const {
+  auto args = ProposedArgs(ticket);
+  if (!args.ok() || ticket.edited.empty()) return args;
+  BearAllLabels(ticket, ticket.reads);
+  return ticket.tool->ValidateArgs(std::string_view(ticket.edited));
+}
+
+// With what its handles name in their place, if the caller may have any.
+core::StatusOr<tools::CanonicalArgs> Gate::ProposedArgs(Ticket& ticket) const {
   const std::string_view text = ticket.id.args_text;
   // What takes a call back was written by a manifest; tools' words in it name nothing.
   const bool may_name = ticket.reads != nullptr && ticket.id.compensates.empty();
@@ -245,6 +253,16 @@ void Gate::DecideOnce(policies::Engine& engine, Ticket& ticket,
   ticket.fix = ticket.decision.fix;
 }
 
+// What was named stands in the arguments already. A rule or a person may have moved it, so all of
+// it bears all labels.
+void Gate::BearAllLabels(Ticket& ticket, const Provenance* reads) {
+  if (ticket.handles.empty()) return;
+  policies::Label whole = reads->ModelLabel();
+  for (const auto& [ignored, label] : ticket.handles) whole = policies::Join(whole, label);
+  ticket.handles.clear();
+  ticket.handles.emplace("args", std::move(whole));
+}
+
 // Rule 5: every round is recorded, at most two, and no round may move a lock or an effect key.
 core::Status Gate::ApplyModification(Ticket& ticket) {
   ticket.earlier.push_back(DraftFacts(ticket.id, *ticket.sealer, ticket.facts, ticket.round));
@@ -271,17 +289,13 @@ core::Status Gate::ApplyModification(Ticket& ticket) {
   const std::string effect_key = ticket.effect_key;
   const std::vector<std::string> locks = ticket.locks;
   const std::string proposed = std::exchange(ticket.id.args_text, args->text);
-  // What was named stands there already. A rule may have moved it, so all of it bears all labels.
+  const std::string edited = std::exchange(ticket.edited, "");
   const Provenance* const reads = std::exchange(ticket.reads, nullptr);
   const bool fits = Prepare(ticket);
   ticket.reads = reads;
-  if (!ticket.handles.empty()) {
-    policies::Label whole = reads->ModelLabel();
-    for (const auto& [ignored, label] : ticket.handles) whole = policies::Join(whole, label);
-    ticket.handles.clear();
-    ticket.handles.emplace("args", std::move(whole));
-  }
+  BearAllLabels(ticket, reads);
   ticket.id.args_text = proposed;
+  ticket.edited = edited;
   if (!fits || ticket.effect_key != effect_key || ticket.locks != locks) {
     ticket.effect_key = effect_key;
     ticket.locks = locks;

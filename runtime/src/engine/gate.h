@@ -49,6 +49,10 @@ struct Ticket {
   const Provenance* reads = nullptr;  // of its run; null: no run, nothing is labelled
   policies::LabelMap labels;          // of the arguments
   HandleLabels handles;               // of those that were named, not written
+  std::string edited;                 // what a person made of the arguments; empty: nothing
+  std::vector<std::string> editors;   // who did, as in EditFields
+  bool asks_only = false;             // what the policy allows outright stays parked (rule 12)
+  std::int64_t decided_index = -1;    // it must still be the newest decision; -1: whichever is
 
   std::shared_ptr<const tools::Tool> tool;
   tools::CanonicalArgs args;
@@ -214,6 +218,8 @@ class Gate {
   JudgedText JudgeWith(policies::Engine& engine, const TextCase& text,
                        const policies::StateReader& reader, std::int64_t now_us) const;
   core::StatusOr<tools::CanonicalArgs> CheckedArgs(Ticket& ticket) const;
+  core::StatusOr<tools::CanonicalArgs> ProposedArgs(Ticket& ticket) const;
+  static void BearAllLabels(Ticket& ticket, const Provenance* reads);
   asio::awaitable<core::Status> RecordLost(Worker& worker, Ticket& ticket);
   asio::awaitable<core::Status> CommitKnown(Worker& worker, Ticket& ticket);
   asio::awaitable<bool> TakeBack(Ticket& ticket);

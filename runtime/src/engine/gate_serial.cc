@@ -161,6 +161,12 @@ core::Status Gate::CommitDecision(Serial& serial, Ticket& ticket) {
       return core::Error(core::StatusCode::kAlreadyExists, earlier->name);
     }
   }
+  if (ticket.decided_index >= 0) {
+    const CallRow* call = serial.state().FindCall(ticket.id.call);
+    if (call == nullptr || call->decided_index != ticket.decided_index) {
+      return core::Error(core::StatusCode::kAborted, "it was decided meanwhile");
+    }
+  }
   const bool decided = ticket.decision.bundle_id != core::Digest{} && ticket.verdict != "refuse";
   if (!decided && ticket.code == kKilled && !StoppedBy(ticket)) {  // the journal's order decides
     ticket.code = "BUSY";
@@ -190,6 +196,9 @@ core::Status Gate::CommitDecision(Serial& serial, Ticket& ticket) {
     ticket.code = kApproved;
   }
 
+  if (ticket.asks_only && ticket.verdict == "allow") {
+    return core::Error(core::StatusCode::kAborted, "it may go on when its caller asks for it");
+  }
   if (ticket.verdict != ticket.drafted_verdict || ticket.code != ticket.drafted_code) {
     ticket.drafts.back() = DecidedDraft(ticket, ticket.verdict);
   }
@@ -230,7 +239,8 @@ core::Status Gate::EmitAsk(Serial& serial, Ticket& ticket) {
     ApprovalFields fields{.approval = core::NewUuidV7(*parts_.clock, *parts_.random),
                           .binding = parts_.keys->Hmac("binding", core::AsBytes(binding)),
                           .expires_us = serial.now_us() + demand.expires_ms * 1000,
-                          .demand = &demand};
+                          .demand = &demand,
+                          .editors = ticket.editors};
     Draft requested = DraftApprovalRequested(ticket.id, *ticket.sealer, fields);
     INTERLOCK_RETURN_IF_ERROR(serial.Append(requested).status());
     ticket.approvals.push_back(fields.approval);

@@ -54,6 +54,9 @@ std::vector<Event> EventsOf(std::string_view kind, const RecordedCall& call, boo
   if (kind == "approval.requested") {
     return {event::CallParked{id, ObservationPending(call.approvals, call.say)}};
   }
+  if (kind == "call.edited") {
+    return {event::CallEdited{id, ChangeOf(call.id.args_text, call.edited)}};
+  }
   if (kind == "call.intended") return {event::CallRunning{id}};
   if (kind == "call.outcome" && call.outcome == "unknown") return {};
   if (kind == "result.released") return {event::CallReleased{id, ObservationOf(call)}};
@@ -76,6 +79,28 @@ bool TookEffect(const RecordedCall& call) {
 bool History::Compensable(const RecordedCall& call) const {
   const auto tool = tools_ == nullptr ? nullptr : tools_->Find(call.id.tool);
   return tool != nullptr && tool->manifest().compensate.has_value();
+}
+
+std::string ChangeOf(const std::string& proposed, const std::string& edited) {
+  constexpr std::size_t kShownBytesMax = 4'096;
+  const core::Json before = JsonOf(proposed);
+  const core::Json after = JsonOf(edited);
+  core::Json values = core::Json::object();
+  core::Json names = core::Json::array();
+  core::Json removed = core::Json::array();
+  for (const auto& [name, value] : after.items()) {
+    if (before.is_object() && before.contains(name) && before[name] == value) continue;
+    values[name] = value;
+    names.push_back(name);
+  }
+  for (const auto& [name, value] : before.items()) {
+    if (!after.contains(name)) removed.push_back(name);
+  }
+  const bool shows = proposed.find(kHandleKey) == std::string::npos &&
+                     core::CanonicalJson(values).size() <= kShownBytesMax;
+  core::Json change = {{"changed", shows ? std::move(values) : std::move(names)}};
+  if (!removed.empty()) change["removed"] = std::move(removed);
+  return core::CanonicalJson(change);
 }
 
 std::string ObservationOf(const RecordedCall& call) {
@@ -179,6 +204,9 @@ core::Status History::FoldCall(const audit::Entry& entry, const core::JsonObject
     call.fix = call.decision.is_object() ? call.decision.value("fix", core::Json()) : core::Json();
     call.args =
         body.Raw("args") ? Content(entry.index, body, "args").value_or("") : call.id.args_text;
+  } else if (kind == "call.edited") {
+    INTERLOCK_ASSIGN_OR_RETURN(call.edited, Content(entry.index, body, "args"));
+    call.editors = SplitWords(WordsOf(body, "editors"));
   } else if (kind == "approval.requested") {
     call.approvals.push_back(Field(body, "approval"));
   } else if (kind == "approval.consumed" || kind == "approval.voided") {

@@ -45,6 +45,8 @@ struct RecordedCall {
   int attempt = 0;  // of the newest intent; 0: none
   std::int64_t intent_us = 0;
   std::vector<std::string> approvals;  // requested and not voided or spent
+  std::string edited;                  // what a person made of its arguments; empty: nothing
+  std::vector<std::string> editors;    // who did, as in EditFields
 };
 
 struct RecordedRun {
@@ -62,6 +64,9 @@ struct RecordedRun {
 
 // What the planner was told, or is told, of a recorded call; empty while it has no end.
 std::string ObservationOf(const RecordedCall& call);
+// What a person changed of the arguments that a planner proposed, as the planner may read it:
+// values only where it wrote the arguments itself, since others may hold what it must not read.
+std::string ChangeOf(const std::string& proposed, const std::string& edited);
 // Whether it is known that something happened that could be taken back.
 bool TookEffect(const RecordedCall& call);
 // Its result as planner and caller may see it once it is released.

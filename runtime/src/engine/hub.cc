@@ -4,6 +4,7 @@
 
 #include <chrono>
 
+#include "engine/answers.h"
 #include "engine/run_actor.h"
 #include "engine/select.h"
 
@@ -245,8 +246,8 @@ core::Status Hub::ActivateBundle() {
 
 std::vector<std::uint64_t> Hub::IndexesOf(const CallRow& row) {
   std::vector<std::uint64_t> indexes;
-  for (const std::int64_t index : {row.proposed_index, row.decided_index, row.intended_index,
-                                   row.outcome_index, row.released_index}) {
+  for (const std::int64_t index : {row.proposed_index, row.edited_index, row.decided_index,
+                                   row.intended_index, row.outcome_index, row.released_index}) {
     if (index >= 0) indexes.push_back(static_cast<std::uint64_t>(index));
   }
   std::sort(indexes.begin(), indexes.end());  // as they stand in the log
@@ -272,7 +273,15 @@ void Hub::Spawn(Worker& worker, asio::awaitable<void> work) {
 }
 
 void Hub::Post(const std::string& run, Event event, std::int64_t seq) {
-  if (stopping()) return;  // the log has it; the next start goes on
+  Deliver(run, [event = std::move(event), seq](RunActor& actor) { actor.Accept(event, seq); });
+}
+
+void Hub::GoOnWith(const std::string& run, const std::string& call, std::function<void()> passed) {
+  if (!Deliver(run, [call, passed](RunActor& actor) { actor.GoOnWith(call, passed); })) passed();
+}
+
+bool Hub::Deliver(const std::string& run, std::function<void(RunActor&)> act) {
+  if (stopping()) return false;  // the log has it; the next start goes on
   std::shared_ptr<RunActor> actor;
   {
     const std::lock_guard lock(mutex_);
@@ -281,13 +290,14 @@ void Hub::Post(const std::string& run, Event event, std::int64_t seq) {
     actor = slot;
     ++actor->queued;
   }
-  asio::post(actor->worker().io, [this, actor, event = std::move(event), seq] {
+  asio::post(actor->worker().io, [this, actor, act = std::move(act)] {
     {
       const std::lock_guard lock(mutex_);
       --actor->queued;
     }
-    actor->Accept(event, seq);
+    act(*actor);
   });
+  return true;
 }
 
 bool Hub::Evict(const std::string& run, const RunActor* actor) {
@@ -401,24 +411,35 @@ core::StatusOr<policies::ApprovalState> Hub::ApprovalStateOf(const ApprovalRow& 
   state.expires_us = row.expires_us;
   state.phase = row.phase;
   state.granted_by = SplitWords(row.granted_by);
+  state.editors = SplitWords(row.editors);
   return state;
+}
+
+bool IsFreedByEdit(const CallRow& call, const std::vector<ApprovalRow>& approvals) {
+  return call.edited_index >= 0 && call.state == CallState::kParked &&
+         std::none_of(approvals.begin(), approvals.end(), [](const ApprovalRow& row) {
+           return row.phase == policies::ApprovalPhase::kPending ||
+                  row.phase == policies::ApprovalPhase::kGranted;
+         });
 }
 
 core::StatusOr<Hub::Grants> Hub::GrantsOf(const RecordedCall& call) const {
   Grants grants;
   INTERLOCK_ASSIGN_OR_RETURN(const auto rows, ApprovalsOfCall(call.id.call));
+  INTERLOCK_ASSIGN_OR_RETURN(const CallRow row, CallRowOf(call.id.call));
+  if (IsFreedByEdit(row, rows)) return Grants{.granted = {}, .complete = true, .freed = true};
   grants.complete = !rows.empty();
   const auto tool = parts.registry->Find(call.id.tool);
-  for (const ApprovalRow& row : rows) {
-    if (row.phase == policies::ApprovalPhase::kPending) grants.complete = false;
-    if (row.phase != policies::ApprovalPhase::kGranted || tool == nullptr) continue;
-    INTERLOCK_ASSIGN_OR_RETURN(policies::ApprovalState state, ApprovalStateOf(row));
+  for (const ApprovalRow& approval : rows) {
+    if (approval.phase == policies::ApprovalPhase::kPending) grants.complete = false;
+    if (approval.phase != policies::ApprovalPhase::kGranted || tool == nullptr) continue;
+    INTERLOCK_ASSIGN_OR_RETURN(policies::ApprovalState state, ApprovalStateOf(approval));
     // The binding in the log is an HMAC: it must be that of the arguments, the tool and the values
     // shown then.
     state.binding =
         policies::BindingDigest(core::Sha256(call.args), tool->digest(), state.demand.show);
-    if (parts.keys->Hmac("binding", core::AsBytes(state.binding)) != row.binding) continue;
-    grants.granted.push_back({.state = std::move(state), .binding_hmac = row.binding});
+    if (parts.keys->Hmac("binding", core::AsBytes(state.binding)) != approval.binding) continue;
+    grants.granted.push_back({.state = std::move(state), .binding_hmac = approval.binding});
   }
   grants.complete = grants.complete && !grants.granted.empty();
   return grants;
@@ -436,7 +457,10 @@ core::StatusOr<std::unique_ptr<Ticket>> Hub::TicketOf(const RecordedCall& call,
   ticket->intent_us = call.intent_us;
   ticket->intended_effect = call.effect;
   const bool started = call.attempt > 0;
-  if (started) {
+  if (!started) {
+    ticket->edited = call.edited;
+    ticket->editors = call.editors;
+  } else {
     // What is settled is what was intended: the decided arguments, by the very tool. Where that is
     // gone, there is no tool: only a person can tell.
     const std::string proposed = std::exchange(ticket->id.args_text, call.args);
@@ -506,17 +530,7 @@ void Hub::ExpireApprovals() {
           Draft expired = DraftApprovalEnded("approval.expired", approval.run, approval.call,
                                              approval.approval);
           INTERLOCK_RETURN_IF_ERROR(serial.Append(expired).status());
-          for (const ApprovalRow& other : others) {
-            if (other.approval == approval.approval) continue;
-            const ApprovalRow* now_row = serial.state().FindApproval(other.approval);
-            const bool open = now_row->phase == policies::ApprovalPhase::kPending ||
-                              now_row->phase == policies::ApprovalPhase::kGranted;
-            if (!open) continue;
-            Draft voided = DraftApprovalVoided(approval.run, approval.call, other.approval,
-                                               "another approval expired", /*ends_call=*/false);
-            INTERLOCK_RETURN_IF_ERROR(serial.Append(voided).status());
-          }
-          return core::OkStatus();
+          return VoidSiblings(serial, others, approval.approval, "another approval expired");
         },
         audit::Urgency::kNormal,
         [this, approval](const core::Status& status) {

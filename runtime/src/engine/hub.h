@@ -42,6 +42,9 @@ class Hub {
   // harm); a run that is not in memory is read back from the log.
   static constexpr std::int64_t kAlways = std::numeric_limits<std::int64_t>::max();
   void Post(const std::string& run, Event event, std::int64_t seq);
+  // Tells it that a parked call may go on; `passed` is called when that has been through the gate,
+  // or will not before a restart.
+  void GoOnWith(const std::string& run, const std::string& call, std::function<void()> passed);
   // Brings a run into memory so that it goes on by itself.
   void Wake(const std::string& run) { Post(run, event::Resume{}, -1); }
   // From the actor, when it has nothing to do. False: an event came in between, it must stay.
@@ -84,10 +87,12 @@ class Hub {
   void WakeStopped();
   // Runs `body` serially and waits until it is durable. Not on the writer thread.
   core::Status CommitNow(Journal::Body body);
-  // Approvals of a call that are granted, with their bindings; `complete` when none is pending.
+  // Approvals of a call that are granted, with their bindings; `complete` when none is pending and
+  // it may go through the gate again.
   struct Grants {
     std::vector<GrantedApproval> granted;
     bool complete = false;
+    bool freed = false;  // by an edit: see IsFreedByEdit
   };
   core::StatusOr<Grants> GrantsOf(const RecordedCall& call) const;
   // Who a run is for: principal, roles, user, subject, agent, session (from run.started).
@@ -118,6 +123,8 @@ class Hub {
   };
 
   void NoteStalled(const std::string& id, Stalled::Kind kind);
+  // False: the daemon is stopping.
+  bool Deliver(const std::string& run, std::function<void(RunActor&)> act);
   void Maintain();  // thread: expiry, stalled runs
   void ExpireApprovals();
   void WakeStalled();
@@ -141,6 +148,10 @@ class Hub {
   std::int64_t busy_ = 0;
   std::atomic<bool> stopping_{false};
 };
+
+// Whether a parked call waits for nobody: its arguments were edited, which voided its approvals,
+// and it has not been through the gate since.
+bool IsFreedByEdit(const CallRow& call, const std::vector<ApprovalRow>& approvals);
 
 // Answers the end of an approval that was not granted: used by expiry and rejection alike.
 std::string EndedObservation(std::string_view code);

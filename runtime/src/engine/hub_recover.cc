@@ -64,6 +64,12 @@ core::Status Hub::Recover() {
   std::int64_t open = 0;
   for (const RunRow& run : open_runs) wake.insert(run.run);
   for (const ApprovalRow& approval : granted) wake.insert(approval.run);
+  // Edited just before the end: nobody has to approve anything, and nothing was decided anew.
+  INTERLOCK_ASSIGN_OR_RETURN(
+      const auto edited,
+      Select<CallRow>(*parts.log, "WHERE edited_index >= 0 AND state = CAST(? AS INTEGER)",
+                      {std::to_string(static_cast<int>(CallState::kParked))}));
+  for (const CallRow& call : edited) wake.insert(call.run);
   for (const CallRow& call : open_calls) {
     if (call.state == CallState::kIntended) ++open;
     wake.insert(call.run);

@@ -12,9 +12,9 @@ namespace interlock::runtime {
 namespace {
 
 constexpr std::string_view kFromOutside[] = {
-    "run.started",      "approval.granted", "approval.rejected",
-    "approval.expired", "approval.voided",  "run.cancelling",
-    "run.resumed",      "call.resolved",    "call.withdrawn",
+    "run.started",     "approval.granted",  "approval.rejected", "approval.expired",
+    "approval.voided", "run.cancelling",    "run.resumed",       "call.resolved",
+    "call.withdrawn",  "call.edit_refused",
 };
 
 bool IsFromOutside(std::string_view kind) {
@@ -93,6 +93,7 @@ core::Status Replayer::Rebuild() {
   if (kind == "call.proposed" || kind == "facts.gathered" || kind == "call.decided") {
     return RebuildDecision();
   }
+  if (kind == "call.edited") return RebuildEdit();
   if (kind == "call.intended") return RebuildRetry();
   if (kind == "call.outcome") return RebuildOutcome();
   if (kind == "result.released") return RebuildRelease();

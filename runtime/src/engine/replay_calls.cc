@@ -123,6 +123,8 @@ std::unique_ptr<Ticket> Replayer::NewTicket(const RecordedEntry& recorded) {
     if (known == calls.end()) return nullptr;
     ticket->id = known->id;
     ticket->proposed = true;
+    ticket->edited = known->edited;
+    ticket->editors = known->editors;
     ticket->attempt = std::max(1, known->attempt);
   }
   ticket->sealer = sealer_;
@@ -231,6 +233,35 @@ core::Status Replayer::RebuildDecision() {
   INTERLOCK_RETURN_IF_ERROR(gate_->CommitDecision(serial, *ticket));
   tickets_[ticket->id.call] = std::move(ticket);
   return core::OkStatus();
+}
+
+// What a person wrote is an input; its canonical form, and who has edited the call so far, are not.
+core::Status Replayer::RebuildEdit() {
+  const RecordedEntry& recorded = next();
+  const auto& calls = recorded_.calls;
+  const auto known = std::find_if(calls.begin(), calls.end(), [&](const RecordedCall& one) {
+    return one.id.call == recorded.Text("call");
+  });
+  if (known == calls.end()) return Differ("no such call was proposed", "");
+  const auto tool = parts_.registry->Find(known->id.tool);
+  const std::string text = recorded.Content("args");
+  const auto args = tool == nullptr
+                        ? core::StatusOr<tools::CanonicalArgs>(core::NotFound("no such tool"))
+                        : tool->ValidateArgs(std::string_view(text));
+  if (!args.ok()) return Differ("the edited arguments do not fit", "");
+  std::vector<std::string> editors = known->editors;
+  const std::string by = recorded.Text("by");
+  if (std::find(editors.begin(), editors.end(), by) == editors.end()) editors.push_back(by);
+  return Expect(DraftEdited(*sealer_, {.run = run_,
+                                       .actor = recorded.actor,
+                                       .approval = recorded.Text("approval"),
+                                       .call = known->id.call,
+                                       .args = args->text,
+                                       .by = by,
+                                       .editors = std::move(editors),
+                                       .reason = recorded.Content("reason"),
+                                       .request = recorded.Text("request"),
+                                       .request_digest = recorded.Text("request_digest")}));
 }
 
 // A further attempt.

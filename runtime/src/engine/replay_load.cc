@@ -47,9 +47,10 @@ core::StatusOr<std::shared_ptr<const policies::Bundle>> BundleOf(const audit::Lo
 // Kinds of runs and calls that replay knows what to do with. Of another it cannot know what follows
 // from it.
 constexpr std::string_view kKnown[] = {
-    "run.started",  "run.parked",    "run.resumed",   "run.waiting",    "run.completed",
-    "run.failed",   "run.cancelled", "run.escalated", "run.cancelling", "call.proposed",
-    "call.decided", "call.intended", "call.outcome",  "call.resolved",  "call.withdrawn",
+    "run.started",   "run.parked",     "run.resumed",       "run.waiting",    "run.completed",
+    "run.failed",    "run.cancelled",  "run.escalated",     "run.cancelling", "call.proposed",
+    "call.decided",  "call.edited",    "call.edit_refused", "call.intended",  "call.outcome",
+    "call.resolved", "call.withdrawn",
 };
 
 core::Status CheckKind(const audit::Entry& entry) {

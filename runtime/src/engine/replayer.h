@@ -74,6 +74,7 @@ class Replayer {
 
   // --- calls (replay_calls.cc)
   core::Status RebuildDecision();
+  core::Status RebuildEdit();
   core::Status RebuildRetry();
   core::Status RebuildOutcome();
   core::Status RebuildRelease();

@@ -80,6 +80,8 @@ struct CallRow {
   std::int64_t update_us = 0;
   std::int64_t intent_us = 0;  // of the first intent
   std::int64_t proposed_index = -1;
+  std::int64_t edited_index = -1;  // of the newest call.edited
+  std::int64_t edits = 0;
   std::int64_t decided_index = -1;
   std::int64_t intended_index = -1;  // of the newest intent
   std::int64_t outcome_index = -1;
@@ -104,7 +106,8 @@ struct CallRow {
     visit("idempotency_key", r.idempotency_key), visit("locks", r.locks);
     visit("counters", r.counters), visit("attempt", r.attempt), visit("create_us", r.create_us);
     visit("update_us", r.update_us), visit("intent_us", r.intent_us);
-    visit("proposed_index", r.proposed_index), visit("decided_index", r.decided_index);
+    visit("proposed_index", r.proposed_index), visit("edited_index", r.edited_index);
+    visit("edits", r.edits), visit("decided_index", r.decided_index);
     visit("intended_index", r.intended_index);
     visit("outcome_index", r.outcome_index), visit("released_index", r.released_index);
     visit("newest_index", r.newest_index), visit("newest_hash", r.newest_hash);
@@ -126,6 +129,7 @@ struct ApprovalRow {
   std::string granted_by;  // space separated names
   std::string binding;     // HMAC of the binding digest
   std::string approvers;   // space separated, people as HMACs
+  std::string editors;     // who edited the arguments, space separated, as in granted_by
   std::int64_t expires_us = 0;
   std::int64_t create_us = 0;
   std::int64_t update_us = 0;
@@ -136,7 +140,8 @@ struct ApprovalRow {
     visit("approval", r.approval), visit("call", r.call), visit("run", r.run);
     visit("tool", r.tool), visit("phase", r.phase), visit("rule", r.rule);
     visit("quorum", r.quorum), visit("granted_by", r.granted_by), visit("binding", r.binding);
-    visit("approvers", r.approvers), visit("expires_us", r.expires_us);
+    visit("approvers", r.approvers), visit("editors", r.editors);
+    visit("expires_us", r.expires_us);
     visit("create_us", r.create_us), visit("update_us", r.update_us);
     visit("entry_index", r.entry_index);
   }

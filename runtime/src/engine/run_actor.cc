@@ -26,6 +26,17 @@ void RunActor::Accept(const Event& event, std::int64_t seq) {
   MaybeLeave();
 }
 
+void RunActor::GoOnWith(const std::string& call, std::function<void()> passed) {
+  passed_[call].push_back(std::move(passed));
+  Accept(event::CallGranted{call}, Hub::kAlways);
+  if (!resuming_.contains(call)) TellPassed(call);
+}
+
+void RunActor::TellPassed(const std::string& call) {
+  for (const auto& passed : std::exchange(passed_[call], {})) passed();
+  passed_.erase(call);
+}
+
 void RunActor::Load() {
   auto recorded =
       hub_.history.Run(run_, [this](const std::string& name, const std::string& digest) {
@@ -99,7 +110,8 @@ void RunActor::Rejudge(const RecordedCall& call) {
   KeepForRelease(judged);
 }
 
-// Parked calls whose approvals are all given: granted just before a crash, perhaps.
+// Parked calls whose approvals are all given, or that an edit has freed: just before a crash,
+// perhaps.
 std::vector<std::string> RunActor::GrantedCalls() const {
   std::vector<std::string> parked;
   for (const CallSlot& slot : core_.slots) {
@@ -118,7 +130,9 @@ std::vector<std::string> RunActor::GrantedCalls() const {
       any = any || row.phase == policies::ApprovalPhase::kGranted;
       pending = pending || row.phase == policies::ApprovalPhase::kPending;
     }
-    if (any && !pending) granted.push_back(call);
+    const auto row = hub_.CallRowOf(call);
+    const bool freed = row.ok() && IsFreedByEdit(*row, *approvals);
+    if (freed || (any && !pending)) granted.push_back(call);
   }
   return granted;
 }
@@ -180,7 +194,10 @@ void RunActor::Perform(const effect::StartCalls&) {
   starting_calls_ = true;
   Spawn(StartCalls());
 }
-void RunActor::Perform(const effect::ResumeCall& resume) { Spawn(ResumeCall(resume.call)); }
+void RunActor::Perform(const effect::ResumeCall& resume) {
+  resuming_.insert(resume.call);
+  Spawn(ResumeCall(resume.call));
+}
 
 void RunActor::Perform(const effect::Park&) {
   std::vector<std::string> waiting;

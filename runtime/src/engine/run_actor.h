@@ -3,8 +3,10 @@
 #pragma once
 
 #include <atomic>
+#include <functional>
 #include <map>
 #include <memory>
+#include <set>
 #include <string>
 #include <utility>
 #include <vector>
@@ -28,6 +30,8 @@ class RunActor : public std::enable_shared_from_this<RunActor> {
   // reads the run back from the log and goes on with what was open; what was read then is not taken
   // twice.
   void Accept(const Event& event, std::int64_t seq);
+  // Hub::GoOnWith.
+  void GoOnWith(const std::string& call, std::function<void()> passed);
 
  private:
   void Load();
@@ -68,6 +72,8 @@ class RunActor : public std::enable_shared_from_this<RunActor> {
   asio::awaitable<void> StartCalls();
   asio::awaitable<void> RunCall(std::shared_ptr<LiveCall> live);
   asio::awaitable<void> ResumeCall(std::string call);
+  asio::awaitable<void> PassAgain(const std::string& call);
+  void TellPassed(const std::string& call);
   asio::awaitable<void> SettleCall(RecordedCall call);
   asio::awaitable<void> BeginCompensation(effect::BeginCompensation begin);
   asio::awaitable<void> PassCompensation(std::shared_ptr<LiveCall> live);
@@ -115,7 +121,9 @@ class RunActor : public std::enable_shared_from_this<RunActor> {
   Planner* planner_ = nullptr;
   std::optional<Sealer> sealer_;
   std::map<std::string, std::shared_ptr<LiveCall>> live_;
-  std::map<std::string, std::vector<std::string>> open_approvals_;  // by call
+  std::map<std::string, std::vector<std::string>> open_approvals_;    // by call
+  std::map<std::string, std::vector<std::function<void()>>> passed_;  // by call: who waits for it
+  std::set<std::string> resuming_;                                    // calls
   std::vector<Unreleased> unreleased_;
   std::vector<Draft> checks_;  // of answers, to be recorded with what comes of them
   std::uint64_t planner_handle_ = 0;

@@ -93,49 +93,43 @@ asio::awaitable<void> RunActor::RunCall(std::shared_ptr<LiveCall> live) {
   Handle(event::CallDone{call, ticket.observation, took_effect});
 }
 
-// Approvals are complete: the call goes through the whole gate again, with fresh facts (rule 14).
 asio::awaitable<void> RunActor::ResumeCall(std::string call) {
+  co_await PassAgain(call);
+  resuming_.erase(call);
+  TellPassed(call);
+}
+
+// Approvals are complete, or its arguments were edited: the call goes through the whole gate again,
+// with fresh facts (rule 14).
+asio::awaitable<void> RunActor::PassAgain(const std::string& call) {
   if (hub_.stopping()) co_return Stall();
-  Draft resumed = DraftResumed(run_, "approved");
+  auto recorded =
+      hub_.history.Run(run_, [this](const std::string& name, const std::string& digest) {
+        return hub_.PinnedAgent(name, digest);
+      });
+  if (!recorded.ok()) co_return Stall();
+  const auto found = std::find_if(recorded->calls.begin(), recorded->calls.end(),
+                                  [&](const RecordedCall& one) { return one.id.call == call; });
+  if (found == recorded->calls.end()) co_return;
+  auto ticket = hub_.TicketOf(*found, AgentOf(*found));
+  auto grants = hub_.GrantsOf(*found);
+  if (!ticket.ok() || !grants.ok()) co_return Stall();
+  Draft resumed = DraftResumed(run_, grants->freed ? "edited" : "approved");
   core::Status noted = co_await hub_.journal.Commit([this, &resumed](Serial& serial) {
     const RunRow* row = serial.state().FindRun(run_);
     const bool open = row != nullptr && !IsEnding(row->state);
     // Cancelled meanwhile: the gate will say so of the call (rule 11). Or it takes another back.
     return open ? serial.Append(resumed).status() : core::OkStatus();
   });
-  if (!noted.ok()) {
-    Stall();
-    co_return;
-  }
-  auto recorded =
-      hub_.history.Run(run_, [this](const std::string& name, const std::string& digest) {
-        return hub_.PinnedAgent(name, digest);
-      });
-  if (!recorded.ok()) {
-    Stall();
-    co_return;
-  }
-  for (RecordedCall& found : recorded->calls) {
-    if (found.id.call != call) continue;
-    auto ticket = hub_.TicketOf(found, AgentOf(found));
-    auto grants = hub_.GrantsOf(found);
-    if (!ticket.ok() || !grants.ok()) {
-      Stall();
-      co_return;
-    }
-    auto live = std::make_shared<LiveCall>();
-    live->ticket = std::move(*ticket);
-    live->ticket->handle = &live->handle;
-    live->ticket->reads = &reads_;
-    live->ticket->granted = std::move(grants->granted);
-    core::Status status = co_await hub_.gate.Pass(worker_, *live->ticket);
-    if (!status.ok()) {
-      Stall();
-      co_return;
-    }
-    AfterPass(std::move(live));
-    co_return;
-  }
+  if (!noted.ok()) co_return Stall();
+  auto live = std::make_shared<LiveCall>();
+  live->ticket = std::move(*ticket);
+  live->ticket->handle = &live->handle;
+  live->ticket->reads = &reads_;
+  live->ticket->granted = std::move(grants->granted);
+  core::Status status = co_await hub_.gate.Pass(worker_, *live->ticket);
+  if (!status.ok()) co_return Stall();
+  AfterPass(std::move(live));
 }
 
 // An intent that a dead daemon left open, or whose outcome nobody knows yet (property 2).

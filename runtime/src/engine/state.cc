@@ -112,6 +112,7 @@ std::vector<std::string> State::Schema() const {
       RowTable<CallRow>::CreateSql(),
       "CREATE INDEX IF NOT EXISTS p_call_run ON p_call(run, call)",
       "CREATE INDEX IF NOT EXISTS p_call_state ON p_call(state, call)",
+      "CREATE INDEX IF NOT EXISTS p_call_edited ON p_call(state, call) WHERE edited_index >= 0",
       RowTable<ApprovalRow>::CreateSql(),
       "CREATE INDEX IF NOT EXISTS p_approval_phase ON p_approval(phase, expires_us)",
       "CREATE INDEX IF NOT EXISTS p_approval_call ON p_approval(call)",
@@ -371,6 +372,11 @@ core::Status State::ApplyCall(const audit::EntryView& entry) {
   if (kind == "call.intended") return ApplyIntended(entry, call);
   if (kind == "call.outcome") return ApplyOutcome(entry, call);
   if (kind == "call.resolved") return ApplyResolved(entry, call);
+  if (kind == "call.edited") {
+    call.edited_index = index;
+    ++call.edits;
+    NoteRequest(entry, "edit", id);
+  }
   if (kind == "call.withdrawn") {
     call.state = CallState::kWithdrawn;
     call.code = "WITHDRAWN";

@@ -18,6 +18,7 @@ core::Status State::ApplyApproval(const audit::EntryView& entry) {
     approval.quorum = entry.body.Int("quorum").value_or(1);
     approval.binding = Field(entry, "binding");
     approval.approvers = WordsOf(entry.body, "approvers");
+    approval.editors = WordsOf(entry.body, "editors");
     approval.expires_us = entry.body.Int("expires_us").value_or(0);
     approval.create_us = entry.time_us;
     approval.entry_index = static_cast<std::int64_t>(entry.index);

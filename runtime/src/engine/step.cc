@@ -141,6 +141,17 @@ void ShowObservations(RunCore& run) {
     }
   }
   for (CallSlot& slot : run.slots) {  // behind the results, which must follow their plan
+    if (slot.edit.empty() || !slot.shown) continue;
+    run.messages.push_back({.role = Role::kUser,
+                            .text = "[from the runtime, not from the user] A person changed the "
+                                    "arguments of the call `" +
+                                    slot.proposed.id + "` (" + slot.proposed.tool +
+                                    "). Where they differ from yours they are now: " + slot.edit,
+                            .calls = {},
+                            .call_id = ""});
+    slot.edit.clear();
+  }
+  for (CallSlot& slot : run.slots) {
     if (slot.phase != SlotPhase::kDone || !slot.shown || slot.step < 0) continue;
     // Tools' words never stand where the operator's do: a note in the conversation, not a system
     // message.
@@ -357,6 +368,11 @@ Effects On(RunCore& run, const event::CallReleased& released) {
   if (slot == nullptr || slot->phase != SlotPhase::kDone) return {};
   if (!released.observation.empty()) slot->observation = released.observation;
   if (!released.handle.empty()) slot->handle = released.handle;
+  return {};
+}
+
+Effects On(RunCore& run, const event::CallEdited& edited) {
+  if (CallSlot* slot = Find(run, edited.call); slot != nullptr) slot->edit = edited.change;
   return {};
 }
 

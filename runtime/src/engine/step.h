@@ -35,6 +35,7 @@ struct CallSlot {
   SlotPhase phase = SlotPhase::kProposed;
   std::string observation;   // what the planner reads; of a parked call the pending text
   std::string handle{};      // of its result
+  std::string edit{};        // what a person changed of its arguments, not told to the planner yet
   bool shown = false;        // a tool message for it stands in the conversation
   bool compensable = false;  // its manifest says how it is taken back
 };
@@ -143,7 +144,12 @@ struct CallReleased {
   std::string observation;  // empty: as it was
   std::string handle{};     // its result's name; empty: it has none
 };
-// Approvals of a parked call are complete: it goes through the gate again.
+// A person changed the arguments of a parked call.
+struct CallEdited {
+  std::string call;
+  std::string change;  // for the planner
+};
+// Approvals of a parked call are complete, or it was edited: it goes through the gate again.
 struct CallGranted {
   std::string call;
 };
@@ -166,9 +172,9 @@ struct Resume {};  // after a restart or out of the parking place: what is left 
 using Event =
     std::variant<event::Message, event::PlanRequested, event::PlanReceived, event::PlanFailed,
                  event::AnswerChecked, event::CallDeciding, event::CallParked, event::CallRunning,
-                 event::CallNeedsPerson, event::CallDone, event::CallReleased, event::CallGranted,
-                 event::Compensating, event::CompensationProposed, event::TimeUp, event::Cancel,
-                 event::Resume>;
+                 event::CallNeedsPerson, event::CallDone, event::CallReleased, event::CallEdited,
+                 event::CallGranted, event::Compensating, event::CompensationProposed,
+                 event::TimeUp, event::Cancel, event::Resume>;
 
 namespace effect {
 struct RequestPlan {};      // journal plan.requested, then ask the planner

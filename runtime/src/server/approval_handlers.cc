@@ -49,6 +49,19 @@ core::StatusOr<Answer> AnswerOf(const Caller& caller, const Request& request) {
   return answer;
 }
 
+core::StatusOr<EditSpec> EditOf(const Caller& caller, const wire::EditArgumentsRequest& request) {
+  INTERLOCK_ASSIGN_OR_RETURN(Answer answer, AnswerOf(caller, request));
+  INTERLOCK_RETURN_IF_ERROR(CheckNotEmpty("args_json", request.args_json()));
+  INTERLOCK_RETURN_IF_ERROR(
+      CheckLength("args_json", request.args_json(), core::kArgsLimits.bytes_max));
+  return EditSpec{.approval = std::move(answer.approval),
+                  .args = request.args_json(),
+                  .etag = std::move(answer.etag),
+                  .reason = std::move(answer.reason),
+                  .on_behalf_of = std::move(answer.on_behalf_of),
+                  .request_id = std::move(answer.request_id)};
+}
+
 void Send(const Caller& caller, core::StatusOr<Answer> answer, Reply<wire::Approval> reply) {
   if (!answer.ok()) return reply(answer.status());
   caller.engine->AnswerApproval(
@@ -95,6 +108,18 @@ void Approve(const Caller& caller, const wire::ApproveRequest& request,
 
 void Reject(const Caller& caller, const wire::RejectRequest& request, Reply<wire::Approval> reply) {
   Send(caller, AnswerOf(caller, request), std::move(reply));
+}
+
+void EditArguments(const Caller& caller, const wire::EditArgumentsRequest& request,
+                   Reply<wire::Call> reply) {
+  core::StatusOr<EditSpec> spec = EditOf(caller, request);
+  if (!spec.ok()) return reply(spec.status());
+  caller.engine->EditArguments(
+      *caller.who, *std::move(spec),
+      [tenant = caller.tenant(), reply = std::move(reply)](core::StatusOr<CallInfo> info) {
+        if (!info.ok()) return reply(info.status());
+        reply(ToWire(tenant, *info));
+      });
 }
 
 }  // namespace interlock::runtime::handlers

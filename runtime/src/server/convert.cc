@@ -146,6 +146,7 @@ wire::Approval ToWire(std::string_view tenant, const ApprovalInfo& info) {
   SetTime(info.create_time_us, approval.mutable_create_time());
   SetTime(state.expires_us, approval.mutable_expire_time());
   approval.set_new_message_since(info.new_message_since);
+  for (const std::string& name : state.editors) approval.add_edited_by(name);
   return approval;
 }
 

@@ -37,6 +37,8 @@ core::StatusOr<wire::Approval> GetApproval(const Caller& caller,
 void Approve(const Caller& caller, const wire::ApproveRequest& request,
              Reply<wire::Approval> reply);
 void Reject(const Caller& caller, const wire::RejectRequest& request, Reply<wire::Approval> reply);
+void EditArguments(const Caller& caller, const wire::EditArgumentsRequest& request,
+                   Reply<wire::Call> reply);
 
 // --- AuditService and BudgetService (audit_handlers.cc)
 core::StatusOr<wire::ListEntriesResponse> ListEntries(const Caller& caller,

@@ -109,6 +109,8 @@ class ServicesImpl final : public Services {
           {"ApprovalService.Approve", kApprovalType, answerers}, &handlers::Approve);
     Unary(approvals_, &Approval::RequestReject,
           {"ApprovalService.Reject", kApprovalType, answerers}, &handlers::Reject);
+    Unary(approvals_, &Approval::RequestEditArguments,
+          {"ApprovalService.EditArguments", kApprovalType, answerers}, &handlers::EditArguments);
   }
 
   void ArmAudit() {

@@ -40,6 +40,7 @@ INSTANTIATE_TEST_SUITE_P(
         BadLine{{"runs", "list", "--state", "asleep"}, "no run state `asleep`"},
         BadLine{{"run", "refund"}, "--message"}, BadLine{{"run", "--message", "x"}, "AGENT"},
         BadLine{{"approvals", "list", "--state", "maybe"}, "no approval state `maybe`"},
+        BadLine{{"approvals", "edit", "x"}, "--args is required"},
         BadLine{{"calls", "list", "--state", "sleepy"}, "no call state `sleepy`"},
         BadLine{{"calls", "list", "--state", "ok", "--unknown"}, "excludes"},
         BadLine{{"calls", "resolve", "x", "--reason", "r"}, "--happened or --not-happened"},

@@ -65,6 +65,17 @@ TEST_F(TimelineTest, ShowsWhatThePlannerSaidBesideItsCalls) {
               ElementsAre(HasSubstr("step 3: 2 calls  “let me look”")));
 }
 
+TEST_F(TimelineTest, ShowsWhoEditedACallAndWhatWasRefused) {
+  Lines("call.proposed", R"({"call":"k1","tool":"t"})");
+  EXPECT_THAT(
+      Lines("call.edited", R"({"call":"k1","by":"principal:maria"})", {{"args", R"({"a":1})"}}),
+      ElementsAre("13:46:41.234  edit      c1 edited by principal:maria", HasSubstr(R"({"a":1})")));
+  EXPECT_THAT(
+      Lines("call.edit_refused",
+            R"({"call":"k1","by":"principal:maria","code":"OVER","args":{"bytes":7}})"),
+      ElementsAre(HasSubstr("c1 not edited by principal:maria: OVER"), HasSubstr("(7 bytes)")));
+}
+
 TEST_F(TimelineTest, LearnsNamesOfCallsThatItDoesNotShow) {
   timeline_.Learn({{"kind", "call.proposed"}, {"body", {{"call", "k1"}}}});
   timeline_.Learn({{"kind", "call.proposed"}, {"body", {{"call", "k2"}}}});

@@ -143,6 +143,46 @@ TEST(Replay, ARunWithAnApprovalAndARestartIsMadeAnew) {
   ExpectReplays(h, run->id);
 }
 
+TEST(Replay, ARunWhoseCallWasEditedIsMadeAnew) {
+  Harness h(std::string(kPolicyHead) + R"(on("pay", "ask", function(c)
+  if c.args.amount > 80 then return deny { code = "OVER" } end
+  return require_approval { approvers = { "role:cs-manager" }, expires = "1h" }
+end))",
+            {MoneyTool("pay")});
+  Pays(h, "1.00");
+  h.planner.plans = {FakePlanner::Calls({{"c1", "pay", R"({"amount":60,"id":"o1"})"}}),
+                     FakePlanner::Calls({{"c2", "pay", R"({"amount":50,"id":"o2"})"}})};
+  const auto run = h.CreateRun();
+  ASSERT_TRUE(run.ok()) << run.status();
+  const auto edit = [&](const core::Principal& who, const std::string& args) {
+    h.WaitFor(run->id, [&](const RunInfo& info) {
+      return info.state == RunState::kWaitingForApproval && !h.Pending().empty();
+    });
+    const ApprovalInfo open = h.Pending().at(0);
+    std::promise<core::StatusOr<CallInfo>> done;
+    h.engine().EditArguments(
+        who,
+        {.approval = open.state.id,
+         .args = args,
+         .etag = open.etag,
+         .reason = "half",
+         .on_behalf_of = "",
+         .request_id = h.NewRequestId()},
+        [&done](core::StatusOr<CallInfo> info) { done.set_value(std::move(info)); });
+    return done.get_future().get();
+  };
+  EXPECT_FALSE(edit(h.manager, R"({"amount":90,"id":"o1"})").ok());
+  ASSERT_TRUE(edit(h.manager, R"({"id":"o1","amount":30})").ok());
+  h.Restart();
+  ASSERT_TRUE(h.AnswerApproval(h.second, h.Pending().at(0).state.id, true).ok());
+  h.WaitFor(run->id, [](const RunInfo& info) { return info.steps == 2; });
+  ASSERT_TRUE(edit(h.second, R"({"amount":40,"id":"o3"})").ok());
+  ASSERT_TRUE(h.AnswerApproval(h.manager, h.Pending().at(0).state.id, true).ok());
+  h.WaitForState(run->id, RunState::kCompleted);
+  EXPECT_EQ(h.tools.runs("pay"), 2);
+  ExpectReplays(h, run->id);
+}
+
 TEST(Replay, WhatRulesMadeOfTextsAndResultsIsMadeAnew) {
   Harness h(AllowAll() + R"(
 on(message(), "plain", function(c) return modify { ["message.text"] = "please help" } end)

@@ -324,6 +324,7 @@ core::StatusOr<ApprovalInfo> FakeEngine::GetApproval(const core::Principal& who,
   info.state.call = kCallId;
   info.run = kRunId;
   info.args = R"({"amount":"1.00"})";
+  info.state.editors = {"principal:maria"};
   info.etag = "e1";
   return info;
 }
@@ -344,6 +345,18 @@ void FakeEngine::AnswerApproval(const core::Principal& who, Answer answer,
   info.state.phase =
       answer.grant ? policies::ApprovalPhase::kGranted : policies::ApprovalPhase::kRejected;
   Send<ApprovalInfo>(std::move(reply), info);
+}
+void FakeEngine::EditArguments(const core::Principal& who, EditSpec spec, Reply<CallInfo> reply) {
+  (void)See("EditArguments", who,
+            spec.args + " " + spec.etag + " " + spec.reason + " [" + spec.on_behalf_of + "]");
+  CallInfo info;
+  info.id = kCallId;
+  info.run = kRunId;
+  info.state = CallState::kParked;
+  info.verdict = "ask";
+  info.approvals = {kApprovalId};
+  info.args = spec.args;
+  Send<CallInfo>(std::move(reply), info);
 }
 core::StatusOr<std::vector<BudgetInfo>> FakeEngine::ListBudgets(const core::Principal& who) {
   INTERLOCK_RETURN_IF_ERROR(See("ListBudgets", who, ""));

@@ -127,6 +127,7 @@ class FakeEngine final : public Engine {
                                                    std::string_view run) override;
   void AnswerApproval(const core::Principal& who, Answer answer,
                       Reply<ApprovalInfo> reply) override;
+  void EditArguments(const core::Principal& who, EditSpec spec, Reply<CallInfo> reply) override;
   core::StatusOr<std::vector<BudgetInfo>> ListBudgets(const core::Principal& who) override;
   const audit::Log& log() const override { return fake_log; }
   core::StatusOr<audit::Checkpoint> CheckpointNow(const core::Principal& who) override;

@@ -229,6 +229,37 @@ TEST_F(RequestsTest, AnswersAreInACapacityThatTheCallerHas) {
   EXPECT_THAT(engine_.seen(), Contains("AnswerApproval dora reject e1 []"));
 }
 
+TEST_F(RequestsTest, AnEditIsAnAnswerWithArguments) {
+  wire::EditArgumentsRequest request;
+  request.set_name(std::string("tenants/main/approvals/") + kApprovalId);
+  request.set_reason("half of it");
+  const auto edit = [&](const char* who, wire::Call* call = nullptr) {
+    return Call(who, &wire::ApprovalService::Stub::EditArguments, request, call);
+  };
+  EXPECT_EQ(FieldIn(edit("dora")), "etag");
+  request.set_etag("e1");
+  EXPECT_EQ(FieldIn(edit("dora")), "args_json");
+  request.set_args_json(std::string(256 * 1024 + 1, ' '));
+  EXPECT_EQ(FieldIn(edit("dora")), "args_json");
+  request.set_args_json(R"({"amount" : 1})");
+  wire::Call call;
+  ASSERT_TRUE(edit("dora", &call).ok());
+  EXPECT_EQ(call.state(), wire::Call::STATE_PARKED);
+  EXPECT_EQ(call.approvals(0), request.name());
+  EXPECT_EQ(ReasonIn(edit("ticketing")), "MISSING_ROLE");
+  EXPECT_EQ(ReasonIn(edit("op")), "MISSING_ROLE");
+  request.set_answer_for(wire::ANSWER_FOR_RUN_USER);
+  EXPECT_TRUE(edit("ticketing").ok());
+  EXPECT_THAT(engine_.seen(), Contains(R"(EditArguments dora {"amount" : 1} e1 half of it [])"));
+  EXPECT_THAT(engine_.seen(),
+              Contains(R"(EditArguments ticketing {"amount" : 1} e1 half of it [user])"));
+  wire::GetApprovalRequest get;
+  get.set_name(request.name());
+  wire::Approval approval;
+  ASSERT_TRUE(Call("dora", &wire::ApprovalService::Stub::GetApproval, get, &approval).ok());
+  EXPECT_EQ(approval.edited_by(0), "principal:maria");
+}
+
 TEST_F(RequestsTest, ResolveNeedsAFindingAndAReason) {
   wire::ResolveCallRequest request;
   request.set_name(std::string("tenants/main/calls/") + kCallId);

@@ -1,0 +1,35 @@
+// What an answer to an approval and an edit of its call have in common: who speaks, of what he saw,
+// and whether it is still open.
+#pragma once
+
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "core/principal.h"
+#include "engine/journal.h"
+#include "policies/approval.h"
+
+namespace interlock::runtime {
+
+// `who`, for himself or relaying the run's user. Errors: NOT_THE_USER.
+core::StatusOr<policies::Answerer> AnswererOf(const core::Principal& who,
+                                              const std::string& on_behalf_of,
+                                              const policies::ApprovalState& state);
+// How he is named in the log: "principal:<id>", or "run-user" for whom a relay speaks.
+std::string NameInLog(const policies::Answerer& answerer);
+// Names of the log as the state machine knows them.
+std::vector<std::string> FromLog(std::vector<std::string> names, const std::string& run_user);
+
+core::Status NotAnApprover(const policies::MayAnswer& may);
+// Errors: STALE_APPROVAL.
+core::Status CheckSeen(const ApprovalRow& row, std::string_view etag);
+
+// --- serial section
+// Errors: APPROVAL_ENDED.
+core::StatusOr<const ApprovalRow*> StillOpen(Serial& serial, const std::string& approval);
+// Voids those of `rows` that are pending or granted now, but for the one named `except`.
+core::Status VoidSiblings(Serial& serial, const std::vector<ApprovalRow>& rows,
+                          std::string_view except, std::string_view why);
+
+}  // namespace interlock::runtime

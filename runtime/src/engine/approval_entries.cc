@@ -1,0 +1,109 @@
+// Approvals in the log: what was asked, how it ended, and arguments that people changed.
+#include "engine/entries.h"
+
+namespace interlock::runtime {
+namespace {
+
+Draft Make(std::string_view kind, const std::string& run, std::string actor) {
+  Draft draft;
+  draft.kind = kind;
+  draft.run = run;
+  draft.actor = std::move(actor);
+  return draft;
+}
+
+std::string ApproversJson(const std::vector<std::string>& approvers, const audit::KeyStore& keys) {
+  std::vector<std::string> shown;
+  for (const std::string& approver : approvers) {
+    const bool person = approver.starts_with("user:");
+    shown.push_back(person ? "user:" + keys.Hmac("user", approver.substr(5)) : approver);
+  }
+  return JsonStrings(shown);
+}
+
+}  // namespace
+
+Draft DraftApprovalRequested(const CallIdentity& id, const Sealer& sealer,
+                             const ApprovalFields& fields) {
+  Draft draft = Make("approval.requested", id.run, "engine");
+  const policies::ApprovalDemand& demand = *fields.demand;
+  const std::string sealed = sealer.JsonText(draft, core::CanonicalJson(DemandToJson(demand)));
+  BodyWriter body(draft);
+  body.String("approval", fields.approval)
+      .Raw("approvers", ApproversJson(demand.approvers, sealer.keys()))
+      .String("binding", fields.binding)
+      .String("call", id.call)
+      .Raw("demand", sealed);
+  if (!fields.editors.empty()) body.Raw("editors", JsonStrings(fields.editors));
+  body.Int("expires_us", fields.expires_us)
+      .Int("quorum", demand.quorum)
+      .String("rule", demand.rule)
+      .String("tool", id.tool)
+      .Close();
+  return draft;
+}
+
+Draft DraftApprovalEnded(std::string_view kind, const std::string& run, const std::string& call,
+                         const std::string& approval) {
+  Draft draft = Make(kind, run, "engine");
+  BodyWriter(draft).String("approval", approval).String("call", call).Close();
+  return draft;
+}
+
+Draft DraftApprovalVoided(const std::string& run, const std::string& call,
+                          const std::string& approval, std::string_view why, bool ends_call) {
+  Draft draft = Make("approval.voided", run, "engine");
+  BodyWriter(draft)
+      .String("approval", approval)
+      .String("call", call)
+      .Bool("ends_call", ends_call)
+      .String("why", why)
+      .Close();
+  return draft;
+}
+
+Draft DraftEdited(const Sealer& sealer, const EditFields& edit) {
+  Draft draft = Make("call.edited", edit.run, edit.actor);
+  const std::string args = sealer.Args(draft, edit.args);
+  BodyWriter body(draft);
+  body.String("approval", edit.approval).Raw("args", args).String("by", edit.by);
+  body.String("call", edit.call).Raw("editors", JsonStrings(edit.editors));
+  if (!edit.reason.empty()) body.Raw("reason", sealer.Text(draft, edit.reason));
+  body.Optional("request", edit.request).Optional("request_digest", edit.request_digest).Close();
+  return draft;
+}
+
+Draft DraftEditRefused(const Sealer& sealer, const EditFields& edit, std::string_view code,
+                       std::string_view say) {
+  Draft draft = Make("call.edit_refused", edit.run, edit.actor);
+  const std::string args = sealer.Args(draft, edit.args);
+  BodyWriter body(draft);
+  body.String("approval", edit.approval).Raw("args", args).String("by", edit.by);
+  body.String("call", edit.call).String("code", code);
+  if (!edit.reason.empty()) body.Raw("reason", sealer.Text(draft, edit.reason));
+  if (!say.empty()) body.Raw("say", sealer.Text(draft, say));
+  body.Close();
+  return draft;
+}
+
+core::Json DemandToJson(const policies::ApprovalDemand& demand) {
+  return {{"approvers", demand.approvers},
+          {"expires_ms", demand.expires_ms},
+          {"quorum", demand.quorum},
+          {"rule", demand.rule},
+          {"say", demand.say},
+          {"show", demand.show}};
+}
+
+policies::ApprovalDemand DemandFromJson(const core::Json& json) {
+  policies::ApprovalDemand demand;
+  demand.rule = json.value("rule", "");
+  demand.approvers = json.value("approvers", std::vector<std::string>{});
+  demand.quorum = json.value("quorum", 1);
+  demand.expires_ms = json.value("expires_ms", std::int64_t{0});
+  demand.say = json.value("say", "");
+  demand.show = json.value("show", core::Json());
+  return demand;
+}
+
+}  // namespace interlock::runtime

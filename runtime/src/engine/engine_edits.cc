@@ -1,0 +1,229 @@
+// An approver changes the arguments of a parked call (ADR 39): the policy is asked first, then the
+// edit is durable and voids all approvals, then the call goes through the whole gate again.
+#include <algorithm>
+
+#include "engine/answers.h"
+#include "engine/engine.h"
+
+namespace interlock::runtime {
+
+struct EngineImpl::Edit {
+  core::Principal who;
+  EditSpec spec;
+  ApprovalRow row;
+  std::vector<ApprovalRow> siblings;  // it included
+  RecordedCall call;
+  EditFields fields;
+  RequestMark request;
+  std::optional<Sealer> sealer;
+  Worker* worker = nullptr;
+  bool open = false;  // as read before the serial section
+  bool repeated = false;
+  std::int64_t seq = -1;  // of call.edited in its run
+};
+
+namespace {
+
+core::Status NotEditable(const std::string& why) {
+  return WithReason(core::FailedPrecondition(why), "NOT_EDITABLE");
+}
+
+core::Status Denied(std::string_view code, std::string_view say) {
+  std::string text = "the policy does not allow these arguments (" + std::string(code) + ")";
+  if (!say.empty()) text += ": " + std::string(say);
+  return WithReason(core::FailedPrecondition(text), "EDIT_DENIED");
+}
+
+// The new arguments in canonical form, if they fit the tool and are others.
+core::StatusOr<std::string> CheckedArgs(const tools::Tool& tool, const RecordedCall& call,
+                                        const std::string& text) {
+  const auto args = tool.ValidateArgs(std::string_view(text));
+  if (!args.ok()) {
+    return WithReason(core::InvalidArgument("the arguments do not fit: " +
+                                            std::string(core::Message(args.status()))),
+                      "BAD_ARGUMENTS");
+  }
+  if (args->text != call.args) return args->text;
+  return WithReason(
+      core::InvalidArgument("these are the arguments already; approve or reject instead"),
+      "NOTHING_CHANGED");
+}
+
+}  // namespace
+
+void EngineImpl::EditArguments(const core::Principal& who, EditSpec spec, Reply<CallInfo> reply) {
+  if (spec.reason.size() > kReasonBytesMax)
+    return reply(core::InvalidArgument("`reason` is longer than 4096 bytes"));
+  if (hub_.stopping()) return reply(core::Unavailable("the daemon is stopping; try again"));
+  auto row = hub_.ApprovalRowOf(spec.approval);
+  if (!row.ok()) return reply(row.status());
+  auto edit = std::make_shared<Edit>();
+  edit->who = who;
+  edit->spec = std::move(spec);
+  edit->row = *std::move(row);
+  edit->worker = &hub_.WorkerOf(edit->row.run.empty() ? edit->row.call : edit->row.run);
+  auto run = [](EngineImpl* self, std::shared_ptr<Edit> work,
+                Reply<CallInfo> answer) -> asio::awaitable<void> {
+    core::Status prepared = self->PrepareEdit(*work);
+    if (!prepared.ok()) {
+      answer(prepared);
+      co_return;
+    }
+    core::StatusOr<CallInfo> info = co_await self->MakeEdit(work);
+    answer(std::move(info));
+  };
+  Worker& worker = *edit->worker;
+  hub_.Spawn(worker, run(this, std::move(edit), std::move(reply)));
+}
+
+// Who asks for it, of what he saw, and whether it could be at all.
+core::Status EngineImpl::PrepareEdit(Edit& edit) const {
+  const EditSpec& spec = edit.spec;
+  INTERLOCK_ASSIGN_OR_RETURN(const policies::ApprovalState state, FullState(edit.row, edit.call));
+  INTERLOCK_ASSIGN_OR_RETURN(const policies::Answerer answerer,
+                             AnswererOf(edit.who, spec.on_behalf_of, state));
+  edit.open = edit.row.phase == policies::ApprovalPhase::kPending;
+  const policies::MayAnswer may = policies::CheckEditor(state, answerer);
+  if (edit.open && !may.yes) return NotAnApprover(may);
+  INTERLOCK_RETURN_IF_ERROR(CheckSeen(edit.row, spec.etag));
+  if (!edit.call.id.compensates.empty()) {
+    return NotEditable("what takes a call back is made from that call; approve or reject it");
+  }
+  edit.request = MarkOf(edit.who, spec.request_id, "EditArguments", spec.approval,
+                        {{"args", spec.args},
+                         {"etag", spec.etag},
+                         {"on_behalf_of", spec.on_behalf_of},
+                         {"reason", spec.reason}});
+  const auto tool = hub_.parts.registry->Find(edit.call.id.tool);
+  if (tool == nullptr) return NotEditable("tool `" + edit.call.id.tool + "` is gone");
+  // Of an ended one, the journal tells whether this very edit ended it.
+  std::string args = spec.args;
+  if (edit.open) {
+    INTERLOCK_ASSIGN_OR_RETURN(args, CheckedArgs(*tool, edit.call, spec.args));
+  }
+  INTERLOCK_ASSIGN_OR_RETURN(edit.siblings, hub_.ApprovalsOfCall(edit.row.call));
+  INTERLOCK_ASSIGN_OR_RETURN(auto key, hub_.parts.keys->KeyFor(edit.call.id.subject));
+  edit.sealer = Sealer(*hub_.parts.keys, std::move(key));
+  std::vector<std::string> editors = edit.call.editors;
+  const std::string by = NameInLog(answerer);
+  if (std::find(editors.begin(), editors.end(), by) == editors.end()) editors.push_back(by);
+  edit.fields = {.run = edit.row.run,
+                 .actor = "principal:" + edit.who.id,
+                 .approval = edit.row.approval,
+                 .call = edit.row.call,
+                 .args = std::move(args),
+                 .by = by,
+                 .editors = std::move(editors),
+                 .reason = spec.reason,
+                 .request = edit.request.key,
+                 .request_digest = edit.request.digest};
+  return core::OkStatus();
+}
+
+asio::awaitable<core::StatusOr<CallInfo>> EngineImpl::MakeEdit(std::shared_ptr<Edit> edit) {
+  if (edit->open) {
+    if (core::Status asked = co_await AskPolicy(*edit); !asked.ok()) co_return asked;
+  }
+  core::Status status = co_await hub_.journal.Commit(
+      [this, &edit](Serial& serial) { return CommitEdit(serial, *edit); });
+  if (!status.ok() && !edit->repeated) co_return status;
+  if (status.ok()) status = co_await PassEdited(*edit);
+  if (!status.ok() && !edit->repeated) co_return status;
+  const auto now = hub_.CallRowOf(edit->row.call);
+  if (!now.ok()) co_return now.status();
+  co_return InfoOf(*now, /*content=*/true);
+}
+
+// The whole policy on the new arguments, with fresh facts. What it refuses is recorded and changes
+// nothing: a slip of the pen must not end the call.
+asio::awaitable<core::Status> EngineImpl::AskPolicy(Edit& edit) {
+  RecordedRun run;
+  if (!edit.row.run.empty()) {
+    auto recorded =
+        hub_.history.Run(edit.row.run, [this](const std::string& name, const std::string& digest) {
+          return hub_.PinnedAgent(name, digest);
+        });
+    if (!recorded.ok()) co_return recorded.status();
+    run = *std::move(recorded);
+  }
+  const bool of_run = !edit.row.run.empty();
+  const AgentFile* agent =
+      of_run ? hub_.PinnedAgent(edit.call.id.agent, run.agent_digest) : nullptr;
+  if (of_run && agent == nullptr) co_return NotEditable("the agent of its run is gone");
+  auto made = hub_.TicketOf(edit.call, agent);
+  if (!made.ok()) co_return made.status();
+  Ticket& ticket = **made;
+  if (of_run) {
+    ticket.id.roles = run.base.roles;
+    ticket.id.session = run.base.session;
+    ticket.reads = &run.reads;
+  }
+  ticket.edited = edit.fields.args;
+  co_await hub_.gate.Check(*edit.worker, ticket);
+  const std::vector<policies::ApprovalDemand>& demands = ticket.decision.demands;
+  const auto editors = FromLog(edit.fields.editors, edit.call.id.user);
+  const bool alone = ticket.verdict == "ask" &&
+                     std::any_of(demands.begin(), demands.end(), [&](const auto& demand) {
+                       return policies::OnlyEditorsCould(demand, edit.call.id.user, editors);
+                     });
+  if (alone) {
+    ticket.code = "NOBODY_LEFT";
+    ticket.say = "Nobody else could approve it, and who edits does not count.";
+  } else if (ticket.verdict == "allow" || ticket.verdict == "ask") {
+    co_return core::OkStatus();
+  }
+  Draft refused = DraftEditRefused(*edit.sealer, edit.fields, ticket.code, ticket.say);
+  core::Status recorded = co_await hub_.journal.Commit(
+      [&refused](Serial& serial) { return serial.Append(refused).status(); });
+  co_return recorded.ok() ? Denied(ticket.code, ticket.say) : recorded;
+}
+
+core::Status EngineImpl::CommitEdit(Serial& serial, Edit& edit) const {
+  State& state = serial.state();
+  INTERLOCK_ASSIGN_OR_RETURN(edit.repeated, WasMade(state, edit.request));
+  if (edit.repeated) return core::Error(core::StatusCode::kAlreadyExists, "edited already");
+  INTERLOCK_RETURN_IF_ERROR(StillOpen(serial, edit.row.approval).status());
+  const CallRow* call = state.FindCall(edit.row.call);
+  if (call == nullptr || call->state != CallState::kParked) {
+    return NotEditable("the call does not wait any more");
+  }
+  if (call->edits >= kEditsMax) {
+    return WithReason(
+        core::FailedPrecondition("the call was edited 32 times; approve or reject it"),
+        "EDIT_LIMIT");
+  }
+  if (!edit.row.run.empty()) {
+    const RunRow* run = state.FindRun(edit.row.run);
+    if (run != nullptr) edit.seq = run->entries;
+  }
+  Draft edited = DraftEdited(*edit.sealer, edit.fields);
+  INTERLOCK_RETURN_IF_ERROR(serial.Append(edited).status());
+  return VoidSiblings(serial, edit.siblings, "", "edited");
+}
+
+// A call without a run is run by its caller, who asks again (rule 12); here it only asks anew.
+asio::awaitable<core::Status> EngineImpl::PassEdited(const Edit& edit) {
+  const EditFields& fields = edit.fields;
+  if (!fields.run.empty()) {
+    hub_.Post(fields.run,
+              event::CallEdited{fields.call, ChangeOf(edit.call.id.args_text, fields.args)},
+              edit.seq);
+    auto start = [this, &fields](std::function<void(bool)> done) {
+      hub_.GoOnWith(fields.run, fields.call, [done = std::move(done)] { done(true); });
+    };
+    co_await Await<bool>(std::move(start));
+    co_return core::OkStatus();
+  }
+  const auto row = hub_.CallRowOf(fields.call);
+  if (!row.ok()) co_return row.status();
+  auto recorded = RecordedOf(*row);
+  if (!recorded.ok()) co_return recorded.status();
+  auto ticket = hub_.TicketOf(*recorded, nullptr);
+  if (!ticket.ok()) co_return ticket.status();
+  (*ticket)->asks_only = true;
+  (*ticket)->decided_index = row->decided_index;
+  core::Status status = co_await hub_.gate.Pass(*edit.worker, **ticket);
+  co_return status.code() == core::StatusCode::kAborted ? core::OkStatus() : status;
+}
+
+}  // namespace interlock::runtime

@@ -1,0 +1,100 @@
+// Approvals through all layers: the engine behind the server, people at the command line.
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <fstream>
+
+#include "console.h"
+#include "people.h"
+#include "runtime/server.h"
+
+namespace interlock::runtime::test {
+namespace {
+
+using ::testing::AllOf;
+using ::testing::ElementsAre;
+using ::testing::HasSubstr;
+using ::testing::Not;
+using ::testing::SizeIs;
+
+class Faces : public ::testing::Test {
+ protected:
+  // Serves `h`; the principals are the harness's.
+  void Serve(Harness& h) {
+    ServerOptions options;
+    options.listen = "127.0.0.1:0";
+    for (const core::Principal& who : {h.integrator, h.manager, h.second, h.operator_one}) {
+      PrincipalConfig entry;
+      entry.principal = who;
+      entry.token_sha256 = core::Hex(core::Sha256("token-" + who.id));
+      options.principals.push_back(std::move(entry));
+    }
+    options.tenants["main"] = {&h.engine(), "0123456789abcdef"};
+    folder_ = h.folder;
+    auto server = StartServer(std::move(options));
+    ASSERT_TRUE(server.ok()) << server.status();
+    server_ = *std::move(server);
+  }
+
+  cli::Ran Approvals(const std::string& who, std::vector<std::string> words) {
+    const std::string token = folder_ + "/token-" + who;
+    std::ofstream(token) << "token-" << who << '\n';
+    words.insert(words.begin(), "approvals");
+    for (const char* word :
+         {"--address", server_->address().c_str(), "--token-file", token.c_str()}) {
+      words.emplace_back(word);
+    }
+    return cli::RunLine(words);
+  }
+
+  std::string folder_;
+  std::unique_ptr<Server> server_;
+};
+
+TEST_F(Faces, AManagerEditsAndAnotherApproves) {
+  Harness h(PayPolicy(), PayTools());
+  Paid paid(h);
+  Serve(h);
+  const std::string run = ParkedPay(h, R"({"amount":60,"id":"o1"})");
+  const std::string first = h.Pending().at(0).state.id;
+  const cli::Ran shown = Approvals("maria", {"show", first});
+  EXPECT_EQ(shown.code, cli::kYes) << shown.err;
+  EXPECT_THAT(shown.out, AllOf(HasSubstr(R"(arguments {"amount":60,"id":"o1"})"),
+                               HasSubstr(R"("total":100)"), Not(HasSubstr("edited by"))));
+
+  const cli::Ran denied =
+      Approvals("maria", {"edit", first, "--args", R"({"amount":90,"id":"o1"})"});
+  EXPECT_EQ(denied.code, cli::kCouldNotTell);
+  EXPECT_THAT(denied.err,
+              HasSubstr("the policy does not allow these arguments (OVER): At most 80."));
+  const cli::Ran edited = Approvals(
+      "maria", {"edit", first, "--args", R"({"amount":30,"id":"o1"})", "--reason", "half of it"});
+  EXPECT_EQ(edited.code, cli::kYes) << edited.err;
+  EXPECT_THAT(edited.out, AllOf(HasSubstr(" is parked\n"), HasSubstr(R"({"amount":30,"id":"o1"})"),
+                                HasSubstr("edited by principal:maria")));
+  const std::string second = h.Pending().at(0).state.id;
+  EXPECT_THAT(edited.out, HasSubstr(second));
+  EXPECT_THAT(Approvals("maria", {"approve", second}).err,
+              HasSubstr("whoever edited the arguments does not approve them"));
+  EXPECT_EQ(Approvals("sam", {"approve", second}).code, cli::kYes);
+  h.WaitForState(run, RunState::kCompleted);
+  EXPECT_THAT(paid.args(), ElementsAre(R"({"amount":30,"id":"o1"})"));
+  server_.reset();
+}
+
+TEST_F(Faces, AnEditIsPrintedAsADocumentWithJson) {
+  Harness h(PayPolicy(), PayTools());
+  Paid paid(h);
+  Serve(h);
+  ParkedPay(h, R"({"amount":60,"id":"o1"})");
+  const cli::Ran edited = Approvals("maria", {"edit", h.Pending().at(0).state.id, "--args",
+                                              R"({"amount":30,"id":"o1"})", "--json"});
+  EXPECT_EQ(edited.code, cli::kYes) << edited.out;
+  const core::Json call = core::Json::parse(edited.out);
+  EXPECT_EQ(call["args"]["amount"], 30);
+  EXPECT_THAT(call["approvals"], SizeIs(2)) << "the one that is void and the open one";
+  server_.reset();
+}
+
+}  // namespace
+}  // namespace interlock::runtime::test
