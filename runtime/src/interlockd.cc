@@ -14,6 +14,7 @@
 #include <algorithm>
 #include <cstdio>
 #include <filesystem>
+#include <iterator>
 #include <map>
 #include <memory>
 #include <string>
@@ -34,6 +35,7 @@
 #include "runtime/own_tools.h"
 #include "runtime/planners.h"
 #include "runtime/server.h"
+#include "runtime/webhooks.h"
 #include "runtime/witnesses.h"
 #include "sandbox/launcher.h"
 #include "tools/executor.h"
@@ -70,6 +72,7 @@ struct TenantParts {
   std::unique_ptr<audit::Log> log;
   std::unique_ptr<audit::SearchIndex> search;  // null: off
   std::unique_ptr<runtime::Witnesses> witnesses;
+  std::unique_ptr<runtime::Webhooks> webhooks;
   std::unique_ptr<tools::Executor> executor;  // MCP servers of a tenant are told to it alone
   std::unique_ptr<runtime::Engine> engine;
 };
@@ -156,6 +159,24 @@ core::Status MakeShared(const runtime::Config& config, SharedParts& shared) {
   return core::OkStatus();
 }
 
+core::StatusOr<std::unique_ptr<runtime::Webhooks>> StartHooks(const runtime::Config& config,
+                                                              const std::string& id,
+                                                              const std::string& folder,
+                                                              const audit::Log& log,
+                                                              SharedParts& shared) {
+  runtime::WebhooksOptions options;
+  options.tenant = id;
+  options.folder = folder;
+  options.log = &log;
+  options.fetcher = shared.fetcher.get();
+  options.clock = &shared.clock;
+  options.random = &shared.random;
+  std::copy_if(config.webhooks.begin(), config.webhooks.end(), std::back_inserter(options.hooks),
+               [&](const runtime::WebhookConfig& hook) { return hook.tenant == id; });
+  options.report = [id](const std::string& line) { spdlog::warn("tenant {}: {}", id, line); };
+  return runtime::StartWebhooks(std::move(options));
+}
+
 core::StatusOr<TenantParts> OpenTenant(const runtime::Config& config, const std::string& id,
                                        TenantSources sources, sandbox::Launcher& launcher,
                                        SharedParts& shared) {
@@ -198,6 +219,8 @@ core::StatusOr<TenantParts> OpenTenant(const runtime::Config& config, const std:
   witnesses.patience_ms = config.audit.witness_patience_ms;
   witnesses.report = [id](const std::string& line) { spdlog::error("tenant {}: {}", id, line); };
   INTERLOCK_ASSIGN_OR_RETURN(parts.witnesses, runtime::StartWitnesses(std::move(witnesses)));
+
+  INTERLOCK_ASSIGN_OR_RETURN(parts.webhooks, StartHooks(config, id, folder, *parts.log, shared));
 
   tools::ExecutorOptions executor;
   executor.launcher = &launcher;

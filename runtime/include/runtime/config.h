@@ -66,6 +66,23 @@ struct PrincipalConfig {
   std::string token_sha256;  // 64 lower-case hex characters
 };
 
+enum class WebhookBody { kJson, kChat };
+
+// Who is told of entries of a tenant's log (runtime/webhooks.h).
+struct WebhookConfig {
+  std::string name;         // of its file: plain, each once a tenant
+  std::string tenant;
+  std::string url;          // https://…, or http://… with allow_private
+  std::string secret_file;  // absolute
+  std::vector<std::string> events{"approval.*", "call.edited"};  // kinds of entries, with globs
+  WebhookBody body = WebhookBody::kJson;
+  std::string link;            // for people; {approval}, {call}, {run}, {tenant} are filled in
+  bool details = false;        // also tool, rule, approvers, codes: never content
+  bool allow_private = false;  // addresses of this machine and of private networks
+  std::int64_t give_up_ms = 86'400'000;  // 1,000..: a notice is tried for this long
+};
+inline constexpr std::size_t kWebhooksMax = 16;
+
 struct Config {
   std::string file;                        // as given
   std::string data_dir;                    // absolute; made by the daemon
@@ -78,6 +95,7 @@ struct Config {
   std::vector<TenantConfig> tenants;  // at least one
   std::vector<PrincipalConfig> principals;
   std::vector<PlannerConfig> planners;
+  std::vector<WebhookConfig> webhooks;
 };
 
 // Parses text; relative paths become absolute against `folder`. Does not touch the file system.

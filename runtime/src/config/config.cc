@@ -46,6 +46,7 @@ class Loader {
   void ReadTenant(YamlMap map);
   void ReadPrincipal(YamlMap map);
   void ReadPlanner(YamlMap map);
+  void ReadWebhook(YamlMap map);
   void CheckRoutes(const YamlMap& top);
   void CheckListen(const YamlMap& top);
 
@@ -249,6 +250,41 @@ void Loader::ReadPlanner(YamlMap map) {
   out_.config.planners.push_back(std::move(planner));
 }
 
+void Loader::ReadWebhook(YamlMap map) {
+  WebhookConfig hook;
+  hook.name = map.RequiredText("name");
+  hook.tenant = map.RequiredText("tenant");
+  hook.url = map.RequiredText("url");
+  hook.secret_file = Absolute(map.RequiredText("secret_file"));
+  out_.files.push_back({hook.secret_file, "secret_file", map.LineOfKey("secret_file")});
+  if (auto events = map.TextList("events"); !events.empty()) hook.events = std::move(events);
+  hook.body = static_cast<WebhookBody>(map.Choice("body", {"json", "chat"}, 0));
+  hook.link = map.Text("link", "");
+  hook.details = map.Bool("details", false);
+  hook.allow_private = map.Bool("allow_private", false);
+  hook.give_up_ms = map.Int("give_up_ms", hook.give_up_ms, {1'000, 604'800'000});
+  map.Close();
+  if (!IsPlainId(hook.name)) {
+    faults_.Add(map.LineOfKey("name"), "`name` must be 1 to 64 letters, digits, `-` or `_`");
+  }
+  const bool plain = hook.url.starts_with("http://") && hook.allow_private;
+  if (!hook.url.starts_with("https://") && !plain) {
+    faults_.Add(map.LineOfKey("url"),
+                "`url` must start with https://; http:// is for `allow_private: true` only");
+  }
+  const Config& config = out_.config;
+  if (std::none_of(config.tenants.begin(), config.tenants.end(),
+                   [&](const TenantConfig& tenant) { return tenant.id == hook.tenant; })) {
+    faults_.Add(map.LineOfKey("tenant"),
+                "tenant `" + hook.tenant + "` is not among `tenants`; add it there");
+  }
+  for (const WebhookConfig& other : config.webhooks) {
+    if (other.name != hook.name || other.tenant != hook.tenant) continue;
+    faults_.Add(map.LineOfKey("name"), "webhook `" + hook.name + "` is given twice; remove one");
+  }
+  out_.config.webhooks.push_back(std::move(hook));
+}
+
 // A route leads to planners that do something themselves.
 void Loader::CheckRoutes(const YamlMap& top) {
   const auto& planners = out_.config.planners;
@@ -310,6 +346,12 @@ Parsed Loader::Read(YamlMap top) {
   }
   for (const YAML::Node& node : top.List("planners")) {
     ReadPlanner(YamlMap(node, "an entry of `planners`", faults_));
+  }
+  for (const YAML::Node& node : top.List("webhooks")) {
+    ReadWebhook(YamlMap(node, "an entry of `webhooks`", faults_));
+  }
+  if (config.webhooks.size() > kWebhooksMax) {
+    faults_.Add(top.LineOfKey("webhooks"), "more than 16 webhooks; let one of them pass it on");
   }
   CheckRoutes(top);
   top.Close();

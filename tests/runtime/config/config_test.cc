@@ -92,6 +92,37 @@ TEST(BoxShare, LeavesRoomForServersWithinTheTenantsPart) {
   EXPECT_EQ(DivideBoxes(1, 1, 16).calls, 1) << "one of each, however few";
 }
 
+TEST(Config, ReadsWebhooksAndSaysWhatIsWrongWithThem) {
+  const std::string good =
+      std::string(kGood) +
+      "webhooks:\n  - {name: desk, tenant: main, url: 'https://hooks.example/il',\n"
+      "     secret_file: desk.key, events: ['approval.*', run.failed], body: chat,\n"
+      "     link: 'https://c.example/{approval}', details: true, give_up_ms: 60000}\n";
+  const auto config = Parse(good);
+  ASSERT_TRUE(config.ok()) << config.status();
+  ASSERT_EQ(config->webhooks.size(), 1u);
+  const WebhookConfig& hook = config->webhooks[0];
+  EXPECT_EQ(hook.url, "https://hooks.example/il");
+  EXPECT_THAT(hook.secret_file, ::testing::EndsWith("/desk.key"));
+  EXPECT_THAT(hook.events, ::testing::ElementsAre("approval.*", "run.failed"));
+  EXPECT_EQ(hook.body, WebhookBody::kChat);
+  EXPECT_TRUE(hook.details);
+  EXPECT_FALSE(hook.allow_private);
+  EXPECT_EQ(hook.give_up_ms, 60'000);
+  EXPECT_THAT(ErrorOf(Replaced(good, "'https://hooks.example", "'http://hooks.example")),
+              HasSubstr("`url` must start with https://"));
+  EXPECT_EQ(ErrorOf(Replaced(Replaced(good, "'https://hooks.example", "'http://hooks.example"),
+                             "details: true", "allow_private: true")),
+            "accepted");
+  EXPECT_THAT(ErrorOf(Replaced(good, "tenant: main, url", "tenant: other, url")),
+              HasSubstr("tenant `other` is not among `tenants`"));
+  EXPECT_THAT(ErrorOf(Replaced(good, "body: chat", "body: xml")), HasSubstr("body"));
+  EXPECT_THAT(ErrorOf(Replaced(good, "secret_file: desk.key", "secret: x")), HasSubstr("secret"));
+  EXPECT_THAT(ErrorOf(good + "  - {name: desk, tenant: main, url: 'https://b.example', "
+                             "secret_file: b.key}\n"),
+              HasSubstr("webhook `desk` is given twice"));
+}
+
 TEST(Config, ReadsEveryKey) {
   const auto config = Parse(kGood);
   ASSERT_TRUE(config.ok()) << config.status();

@@ -1,0 +1,146 @@
+#!/usr/bin/env python3
+"""A real daemon tells a real receiver of approvals, people answer and edit at the command line, and neither a receiver
+that is away nor a SIGKILL of the daemon loses a notice.
+
+    live.py BIN      BIN: the folder of the programs
+"""
+import base64
+import hashlib
+import hmac
+import http.server
+import json
+import pathlib
+import secrets
+import shutil
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+import unittest
+
+HERE = pathlib.Path(__file__).resolve().parent
+TESTS = HERE.parents[1]
+sys.path.insert(0, str(TESTS / "harness"))
+from daemon import Daemon  # noqa: E402  (the path above comes first)
+
+SOAK = TESTS / "soak"
+PATIENCE_S = 60
+POLICY = """policy "desk" { version = "1", owner = "tests", tools = { "*" }, default = "deny" }
+on("refunds.idempotent", "ask", function(c)
+  if c.args.amount_minor > 5000 then return deny { code = "OVER", say = "At most 50." } end
+  return require_approval { approvers = { "role:cs-manager" }, expires = "1h" }
+end)
+"""
+
+
+class Receiver(http.server.BaseHTTPRequestHandler):
+    """Keeps notices by id, as docs/integrator_guide.md tells receivers to; answers 503 while it is away."""
+    key = secrets.token_bytes(32)
+    away = False
+    notices = {}
+    refused = 0
+    changed = threading.Condition()
+
+    def do_POST(self):  # noqa: N802  (the name is http.server's)
+        body = self.rfile.read(int(self.headers["content-length"]))
+        name, stamp = self.headers["webhook-id"], self.headers["webhook-timestamp"]
+        mac = hmac.new(self.key, f"{name}.{stamp}.".encode() + body, hashlib.sha256).digest()
+        signed = self.headers["webhook-signature"] == "v1," + base64.b64encode(mac).decode()
+        recent = abs(time.time() - int(stamp)) < 300
+        with Receiver.changed:
+            taken = signed and recent and not Receiver.away
+            if taken:
+                Receiver.notices.setdefault(name, json.loads(body))
+            else:
+                Receiver.refused += 1
+            Receiver.changed.notify_all()
+        self.send_response(204 if taken else 503)
+        self.end_headers()
+
+    def log_message(self, *_):
+        pass
+
+    @classmethod
+    def wait(cls, condition, what):
+        with cls.changed:
+            if not cls.changed.wait_for(condition, PATIENCE_S):
+                raise AssertionError(f"not in {PATIENCE_S} s: {what}; there are {list(cls.notices.values())}")
+
+    @classmethod
+    def types(cls):
+        return [notice["type"] for notice in cls.notices.values()]
+
+
+class LiveTest(unittest.TestCase):
+    def setUp(self):
+        self.folder = pathlib.Path(tempfile.mkdtemp(prefix="il-hooks-"))
+        self.addCleanup(shutil.rmtree, self.folder, ignore_errors=True)
+        self.server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Receiver)
+        threading.Thread(target=self.server.serve_forever, daemon=True).start()
+        self.addCleanup(self.server.shutdown)
+        shop = self.folder / "shop"
+        shop.mkdir()
+        subprocess.run([BIN / "soak-tools", "init", shop / "shop.db"], check=True)
+        policies = self.folder / "policies"
+        policies.mkdir()
+        (policies / "desk.lua").write_text(POLICY)
+        (self.folder / "desk.key").write_text("whsec_" + base64.b64encode(Receiver.key).decode() + "\n")
+        parts = {part: SOAK / part for part in ("tools", "agents", "scripts")} | {"policies": policies}
+        self.daemon = Daemon(self.folder, BIN, parts, {"shop_dir": str(shop)})
+        self.addCleanup(self.daemon.__exit__)
+        config = json.loads(self.daemon.config.read_text())
+        config["webhooks"] = [{"name": "desk", "tenant": "main", "secret_file": "desk.key", "details": True,
+                               "url": f"http://127.0.0.1:{self.server.server_port}/", "allow_private": True}]
+        self.daemon.config.write_text(json.dumps(config, indent=1))
+        self.daemon.start()
+
+    def cli(self, *arguments, status=0, principal="manager"):
+        done, output = self.daemon.run_cli(*arguments, principal=principal)
+        self.assertEqual(done, status, f"{arguments}: {output}")
+        return output
+
+    def ask(self, order):
+        args = {"order_id": order, "amount_minor": 1000, "pause_before_ms": 0, "pause_after_ms": 0}
+        self.cli("tools", "call", "refunds.idempotent", "--args", json.dumps(args), status=3, principal="ticketing")
+
+    def pending(self):
+        return json.loads(self.cli("approvals", "list", "--state", "pending", "--json"))["approvals"]
+
+    def test_nothing_is_lost_and_ids_come_once(self):
+        self.ask("o-1")
+        Receiver.wait(lambda: Receiver.types() == ["approval.requested"], "the first notice")
+        first = next(iter(Receiver.notices.values()))["data"]
+        self.assertEqual(first["tool"], "refunds.idempotent")
+        self.assertEqual(first["approvers"], ["role:cs-manager"])
+        self.assertNotIn("demand", first)
+
+        args = {"order_id": "o-1", "amount_minor": 500, "pause_before_ms": 0, "pause_after_ms": 0}
+        denied = self.cli("approvals", "edit", first["approval"], "--args", json.dumps(args | {"amount_minor": 9000}),
+                          status=2)
+        self.assertIn("At most 50.", denied)
+        shown = self.cli("approvals", "edit", first["approval"], "--args", json.dumps(args), "--reason", "half of it")
+        self.assertIn("edited by principal:manager", shown)
+        Receiver.wait(lambda: Receiver.types()[1:] == ["call.edited", "approval.voided", "approval.requested"],
+                      "the edit's notices")
+        edited = list(Receiver.notices.values())[1]["data"]
+        self.assertEqual(edited["by"], "principal:manager")
+        self.assertEqual(self.pending()[0]["args"]["amount_minor"], 500)
+
+        Receiver.away = True
+        self.ask("o-2")
+        self.ask("o-3")
+        Receiver.wait(lambda: Receiver.refused > 0, "a notice that is refused")
+        self.daemon.kill()
+        Receiver.away = False
+        self.daemon.start()
+        Receiver.wait(lambda: Receiver.types()[4:] == ["approval.requested"] * 2, "what was told to nobody")
+        for approval in self.pending():
+            if approval["name"].rsplit("/", 1)[1] != list(Receiver.notices.values())[3]["data"]["approval"]:
+                self.cli("approvals", "reject", approval["name"].rsplit("/", 1)[1])
+        Receiver.wait(lambda: Receiver.types()[6:] == ["approval.rejected"] * 2, "the refusals")
+
+
+if __name__ == "__main__":
+    BIN = pathlib.Path(sys.argv.pop(1)).resolve()
+    unittest.main()
