@@ -70,7 +70,7 @@ enum class WebhookBody { kJson, kChat };
 
 // Who is told of entries of a tenant's log (runtime/webhooks.h).
 struct WebhookConfig {
-  std::string name;         // of its file: plain, each once a tenant
+  std::string name;  // of its file: plain, each once a tenant
   std::string tenant;
   std::string url;          // https://…, or http://… with allow_private
   std::string secret_file;  // absolute

@@ -21,19 +21,25 @@ core::StatusOr<policies::ApprovalState> EngineImpl::FullState(const ApprovalRow&
   return state;
 }
 
-// What the decision that asks saw: gathered in the same durable step, just before it.
+// What the decision that asks saw, by name: gathered in the same durable step, just before it. Null
+// where the look-up failed.
 core::StatusOr<core::Json> EngineImpl::FactsOf(const ApprovalRow& row) const {
   INTERLOCK_ASSIGN_OR_RETURN(const CallRow call, hub_.CallRowOf(row.call));
-  if (call.decided_index < 1) return core::Json::array();
+  core::Json by_name = core::Json::object();
+  if (call.decided_index < 1) return by_name;
   const auto index = static_cast<std::uint64_t>(call.decided_index) - 1;
   INTERLOCK_ASSIGN_OR_RETURN(const audit::Entry entry, hub_.parts.log->Read(index));
   INTERLOCK_ASSIGN_OR_RETURN(const core::JsonObjectView view,
                              core::JsonObjectView::Of(entry.bytes));
   const auto body = view.Object("body");
   const bool of_call = body && body->String("call").value_or("") == row.call;
-  if (entry.kind != "facts.gathered" || !of_call) return core::Json::array();
+  if (entry.kind != "facts.gathered" || !of_call) return by_name;
   INTERLOCK_ASSIGN_OR_RETURN(const std::string facts, hub_.history.Content(index, *body, "facts"));
-  return core::ParseJson(facts, core::kPayloadLimits);
+  INTERLOCK_ASSIGN_OR_RETURN(const core::Json json, core::ParseJson(facts, core::kPayloadLimits));
+  for (policies::Fact& fact : FactsFromJson(json)) {
+    by_name[fact.name] = fact.present ? std::move(fact.value) : core::Json();
+  }
+  return by_name;
 }
 
 core::StatusOr<ApprovalInfo> EngineImpl::InfoOf(const ApprovalRow& row) const {

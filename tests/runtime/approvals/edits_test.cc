@@ -180,7 +180,7 @@ TEST(Edits, TwoWhoEditedCannotApproveEachOther) {
 TEST(Edits, ErrorsSayWhatIsWrong) {
   Harness h(PayPolicy(), PayTools());
   Paid paid(h);
-  h.integrator.roles.push_back("cs-manager");
+  h.integrator.roles.emplace_back("cs-manager");
   const std::string run = ParkedPay(h, kSixty);
   const std::string approval = h.Pending().at(0).state.id;
   const auto reason = [&](const core::Principal& who, const std::string& args) {
@@ -318,9 +318,7 @@ TEST(Edits, AnApproverSeesTheFactsOfTheDecision) {
   ParkedPay(h, kSixty);
   const auto shown = h.engine().GetApproval(h.manager, h.Pending().at(0).state.id);
   ASSERT_TRUE(shown.ok()) << shown.status();
-  ASSERT_EQ(shown->facts.size(), 1u);
-  EXPECT_EQ(shown->facts[0]["name"], "order");
-  EXPECT_EQ(shown->facts[0]["value"]["total"], 100);
+  EXPECT_EQ(shown->facts, core::Json({{"order", {{"blocked", false}, {"total", 100}}}}));
 }
 
 // Rule 16: what an edit moves about bears all labels, and is not read out to the planner.
