@@ -20,7 +20,9 @@ MayAnswer CheckRelay(const ApprovalState& state, const Answerer& answerer) {
   if (state.run_user.empty() || answerer.on_behalf_of != state.run_user) {
     return {.yes = false, .why_not = "only the run's own user is relayed"};
   }
-  if (Accepts(state.editors, AnswererName(answerer))) {
+  // Neither who edited for himself and relays now, nor the user whose edit was relayed.
+  if (Accepts(state.editors, AnswererName(answerer)) ||
+      Accepts(state.editors, "principal:" + answerer.principal->id)) {
     return {.yes = false, .why_not = "whoever edited the arguments does not approve them"};
   }
   if (!Accepts(state.demand.approvers, kRunUser) &&

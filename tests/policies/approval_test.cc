@@ -92,6 +92,11 @@ TEST(Approval, Rule14_EditorNeverCounts) {
   EXPECT_EQ(Grant(state, {.principal = &kManager, .on_behalf_of = ""}), AnswerEffect::kNone);
   EXPECT_EQ(Grant(state, {.principal = &kOther, .on_behalf_of = ""}), AnswerEffect::kGranted);
   ApprovalState confirmed = Pending({"run-user"});
+  confirmed.editors = {"principal:ticketing"};
+  EXPECT_FALSE(CheckAnswerer(confirmed, {.principal = &kRelay, .on_behalf_of = "u1"}).yes)
+      << "who edited for himself does not relay the yes";
+  const core::Principal another = Person("app", {"user-relay"});
+  EXPECT_TRUE(CheckAnswerer(confirmed, {.principal = &another, .on_behalf_of = "u1"}).yes);
   confirmed.editors = {"user:u1"};
   EXPECT_FALSE(CheckAnswerer(confirmed, {.principal = &kRelay, .on_behalf_of = "u1"}).yes);
 }

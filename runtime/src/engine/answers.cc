@@ -1,5 +1,7 @@
 #include "engine/answers.h"
 
+#include <algorithm>
+
 namespace interlock::runtime {
 namespace {
 
@@ -40,6 +42,14 @@ std::vector<std::string> FromLog(std::vector<std::string> names, const std::stri
     if (name == kRunUser) name = "user:" + run_user;
   }
   return names;
+}
+
+std::vector<std::string> EditorsWith(std::vector<std::string> editors, const std::string& by,
+                                     const std::string& actor) {
+  for (const std::string& name : {by, actor}) {
+    if (std::find(editors.begin(), editors.end(), name) == editors.end()) editors.push_back(name);
+  }
+  return editors;
 }
 
 core::Status NotAnApprover(const policies::MayAnswer& may) {

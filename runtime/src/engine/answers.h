@@ -21,6 +21,10 @@ std::string NameInLog(const policies::Answerer& answerer);
 // Names of the log as the state machine knows them.
 std::vector<std::string> FromLog(std::vector<std::string> names, const std::string& run_user);
 
+// All editors of a call once `by` has edited it; `actor` is who spoke, for himself or as a relay.
+std::vector<std::string> EditorsWith(std::vector<std::string> editors, const std::string& by,
+                                     const std::string& actor);
+
 core::Status NotAnApprover(const policies::MayAnswer& may);
 // Errors: STALE_APPROVAL.
 core::Status CheckSeen(const ApprovalRow& row, std::string_view etag);

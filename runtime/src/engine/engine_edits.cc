@@ -104,11 +104,11 @@ core::Status EngineImpl::PrepareEdit(Edit& edit) const {
   INTERLOCK_ASSIGN_OR_RETURN(edit.siblings, hub_.ApprovalsOfCall(edit.row.call));
   INTERLOCK_ASSIGN_OR_RETURN(auto key, hub_.parts.keys->KeyFor(edit.call.id.subject));
   edit.sealer = Sealer(*hub_.parts.keys, std::move(key));
-  std::vector<std::string> editors = edit.call.editors;
   const std::string by = NameInLog(answerer);
-  if (std::find(editors.begin(), editors.end(), by) == editors.end()) editors.push_back(by);
+  const std::string actor = "principal:" + edit.who.id;
+  std::vector<std::string> editors = EditorsWith(edit.call.editors, by, actor);
   edit.fields = {.run = edit.row.run,
-                 .actor = "principal:" + edit.who.id,
+                 .actor = actor,
                  .approval = edit.row.approval,
                  .call = edit.row.call,
                  .args = std::move(args),

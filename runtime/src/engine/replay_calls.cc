@@ -2,6 +2,7 @@
 // the state of then.
 #include <algorithm>
 
+#include "engine/answers.h"
 #include "engine/budget_view.h"
 #include "engine/replayer.h"
 #include "engine/switches.h"
@@ -249,9 +250,8 @@ core::Status Replayer::RebuildEdit() {
                         ? core::StatusOr<tools::CanonicalArgs>(core::NotFound("no such tool"))
                         : tool->ValidateArgs(std::string_view(text));
   if (!args.ok()) return Differ("the edited arguments do not fit", "");
-  std::vector<std::string> editors = known->editors;
   const std::string by = recorded.Text("by");
-  if (std::find(editors.begin(), editors.end(), by) == editors.end()) editors.push_back(by);
+  std::vector<std::string> editors = EditorsWith(known->editors, by, recorded.actor);
   return Expect(DraftEdited(*sealer_, {.run = run_,
                                        .actor = recorded.actor,
                                        .approval = recorded.Text("approval"),
