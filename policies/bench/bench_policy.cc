@@ -36,6 +36,9 @@ class NoState final : public StateReader {
   VersionedRead Count(std::string_view key, std::int64_t, std::int64_t) const override {
     return {.key = std::string(key), .version = 0, .value = 0};
   }
+  VersionedRead Sum(std::string_view key, std::int64_t, std::int64_t) const override {
+    return {.key = std::string(key), .version = 0, .value = 0};
+  }
 };
 
 struct Times {

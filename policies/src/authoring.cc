@@ -12,6 +12,7 @@
 #include "lua_time.h"
 #include "placeholder.h"
 #include "program.h"
+#include "velocity.h"
 
 namespace interlock::policies {
 namespace {
@@ -253,11 +254,12 @@ int TakeTest(lua_State* lua) {
   if (ProgramOf(lua).what() != Program::What::kTests) {
     Raise(lua, "test cases stand in files named *_test.lua");
   }
-  const Fields fields(lua, 2, "test",
-                      {"tool",      "effect", "args",       "facts",         "session",    "user",
-                       "principal", "roles",  "agent",      "now",           "untrusted",  "used",
-                       "counts",    "labels", "message",    "result",        "answer",     "expect",
-                       "code",      "rule",   "args_after", "content_after", "compensates"});
+  const Fields fields(
+      lua, 2, "test",
+      {"tool",      "effect", "args",   "facts",      "session",       "user",
+       "principal", "roles",  "agent",  "now",        "untrusted",     "used",
+       "counts",    "sums",   "labels", "message",    "result",        "answer",
+       "expect",    "code",   "rule",   "args_after", "content_after", "compensates"});
   if (!fields.Has("message") && !fields.Has("answer")) fields.Text("tool");
   fields.Text("expect");
   ProgramOf(lua).AddTest({.name = std::string(CheckText(lua, 1, "the name of a test")),
@@ -355,7 +357,8 @@ void AddAuthoringFunctions(lua_State* lua) {
   constexpr luaL_Reg kFunctions[] = {
       {"policy", Policy}, {"on", On},           {"fact", FactStart}, {"budget", BudgetStart},
       {"effect", Effect}, {"test", TestStart},  {"failed", Failed},  {"exception", ExceptionStart},
-      {"result", Result}, {"message", Message}, {"answer", Answer},  {nullptr, nullptr}};
+      {"result", Result}, {"message", Message}, {"answer", Answer},  {"velocity", VelocityStart},
+      {nullptr, nullptr}};
   luaL_setfuncs(lua, kFunctions, 0);
 }
 

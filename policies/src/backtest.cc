@@ -42,19 +42,40 @@ class SimulatedState final : public StateReader {
     return {"counter/" + std::string(key), 0, times.end() - first};
   }
 
+  VersionedRead Sum(std::string_view key, std::int64_t per_ms, std::int64_t now_us) const override {
+    auto at = summed_.find(std::string(key));
+    if (at == summed_.end()) {
+      const std::int64_t before = recorded_->Sum(key, per_ms, now_us).value;
+      at = summed_.emplace(std::string(key), Amounts{{now_us, before}}).first;
+    }
+    std::int64_t sum = 0;
+    for (auto one = at->second.upper_bound(now_us - per_ms * 1000); one != at->second.end();
+         ++one) {
+      if (__builtin_add_overflow(sum, one->second, &sum)) sum = INT64_MAX;
+    }
+    return {"counter/" + std::string(key), 0, sum};
+  }
+
   // The call went on.
   void Take(const Decision& decision) {
     for (const Reservation& one : decision.reservations) {
       used_[std::tuple(one.budget.name, one.scope, one.window_start_us)] += one.amount;
     }
-    for (const LimitUse& one : decision.limits) {
-      // Another rule may count further back than the one that took the slot: none is forgotten.
-      std::vector<std::int64_t>& times = counted_[one.key];
-      times.insert(std::upper_bound(times.begin(), times.end(), now_us_), now_us_);
+    for (const LimitUse& one : decision.limits) Note(one.key);
+    for (const Tally& one : decision.tallies) {
+      Note(one.key);
+      if (one.summed) summed_[one.key].emplace(now_us_, one.amount);
     }
   }
 
  private:
+  using Amounts = std::multimap<std::int64_t, std::int64_t>;  // by time
+
+  // Another rule may count further back than the one that took the slot: none is forgotten.
+  void Note(const std::string& key) {
+    std::vector<std::int64_t>& times = counted_[key];
+    times.insert(std::upper_bound(times.begin(), times.end(), now_us_), now_us_);
+  }
   static std::size_t Slots(std::int64_t count) {
     constexpr std::int64_t kMost = 100'000;
     return static_cast<std::size_t>(std::clamp<std::int64_t>(count, 0, kMost));
@@ -67,6 +88,7 @@ class SimulatedState final : public StateReader {
   std::int64_t now_us_ = 0;
   mutable std::map<std::tuple<std::string, std::string, std::int64_t>, std::int64_t> used_;
   mutable std::map<std::string, std::vector<std::int64_t>> counted_;  // times, ascending
+  mutable std::map<std::string, Amounts> summed_;
 };
 
 class Backtester {

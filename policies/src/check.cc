@@ -65,7 +65,9 @@ class Checker {
         CheckTable(program_, invariant.rule, tools_, findings_);
       }
     }
+    for (const Velocity& velocity : program_.velocities()) ScanRule(velocity.rule);
     if (tools_.empty()) return;
+    for (const Velocity& velocity : program_.velocities()) CheckRule(velocity.rule);
     for (const Invariant& invariant : program_.invariants()) CheckRule(invariant.rule);
     for (const PolicyDecl& policy : program_.policies()) {
       CheckSelectorTools(policy.tools, policy.place, "policy `" + policy.name + "`");

@@ -338,11 +338,12 @@ class Combiner {
   void SortReads() {
     std::vector<VersionedRead>& reads = decision_.reads;
     std::sort(reads.begin(), reads.end(), [](const VersionedRead& a, const VersionedRead& b) {
-      return std::tie(a.key, a.per_ms, a.fits_only) < std::tie(b.key, b.per_ms, b.fits_only);
+      return std::tie(a.key, a.per_ms, a.summed, a.fits_only) <
+             std::tie(b.key, b.per_ms, b.summed, b.fits_only);
     });
     reads.erase(std::unique(reads.begin(), reads.end(),
                             [](const VersionedRead& a, const VersionedRead& b) {
-                              return a.key == b.key && a.per_ms == b.per_ms;
+                              return a.key == b.key && a.per_ms == b.per_ms && a.summed == b.summed;
                             }),
                 reads.end());
   }

@@ -102,6 +102,15 @@ void AppendLimit(const LimitUse& limit, std::string& out) {
   writer.Close();
 }
 
+void AppendTally(const Tally& tally, std::string& out) {
+  JsonObjectWriter writer(out);
+  if (tally.summed) writer.String("amount", std::to_string(tally.amount));
+  writer.String("key", tally.key);
+  writer.String("velocity", tally.velocity);
+  writer.Int("within_ms", tally.within_ms);
+  writer.Close();
+}
+
 void AppendLabel(const LabelChange& label, std::string& out) {
   std::string tags;
   AppendStrings(label.tags, tags);
@@ -116,10 +125,11 @@ void AppendLabel(const LabelChange& label, std::string& out) {
 void AppendRead(const VersionedRead& read, std::string& out) {
   JsonObjectWriter writer(out);
   if (!read.scope.empty()) writer.String("budget", read.asked);
-  if (read.per_ms > 0) writer.String("counter", read.asked);
+  if (read.per_ms > 0 && !read.summed) writer.String("counter", read.asked);
   writer.String("key", read.key);
   if (read.per_ms > 0) writer.Int("per_ms", read.per_ms);
   if (!read.scope.empty()) writer.String("scope", read.scope);
+  if (read.summed) writer.String("sum", read.asked);
   writer.String("value", std::to_string(read.value));
   writer.String("version", std::to_string(read.version));
   writer.Close();
@@ -231,6 +241,7 @@ std::string CanonicalDecision(const Decision& decision) {
     array("shadow", decision.shadow, AppendRule);
     writer.String("shadow_verdict", VerdictName(decision.shadow_verdict));
   }
+  if (!decision.tallies.empty()) array("tallies", decision.tallies, AppendTally);
   writer.String("verdict", VerdictName(decision.verdict));
   writer.Close();
   return out;

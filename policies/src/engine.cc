@@ -3,6 +3,7 @@
 #include "bundle_data.h"
 #include "core/check.h"
 #include "rule_engine.h"
+#include "velocity.h"
 
 namespace interlock::policies {
 namespace {
@@ -46,6 +47,8 @@ Decision RuleEngine::DecideBy(const DecisionInput& input, const Rules& rules_of)
   const CombineWorld world{
       .budgets = program.budgets(), .policies = program.policies(), .owner = tool.owner};
   Combine(input, world, outcomes_, decision);
+  const bool goes = decision.verdict == Verdict::kAllow || decision.verdict == Verdict::kAsk;
+  if (goes) CountCall(program, tool.velocities, values_, decision);
   program.context().End();
   return decision;
 }

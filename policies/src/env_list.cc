@@ -8,6 +8,7 @@
 #include "env.h"
 #include "freeze.h"
 #include "lua_money.h"
+#include "velocity.h"
 
 namespace interlock::policies {
 namespace {
@@ -78,6 +79,7 @@ int Map(lua_State* lua) {
 
 // Adds numbers or money; the sum of nothing is 0.
 int Sum(lua_State* lua) {
+  if (AsksVelocity(lua, 1)) return SumOfVelocity(lua);
   const bool mapped = lua_type(lua, 2) == LUA_TFUNCTION;
   const std::int64_t size = ListLength(lua, 1);
   lua_settop(lua, 2);

@@ -66,6 +66,10 @@ std::string Explain(const Decision& decision) {
   for (const LimitUse& limit : decision.limits) {
     text += "\n  takes one of " + std::to_string(limit.max) + " under " + limit.key;
   }
+  for (const Tally& tally : decision.tallies) {
+    text += "\n  counts under " + tally.key;
+    if (tally.summed) text += ", " + std::to_string(tally.amount) + " more";
+  }
   if (!decision.fix.is_null()) text += "\n  fix: " + core::CanonicalJson(decision.fix);
   return text;
 }

@@ -132,6 +132,9 @@ function fact(name) end
 ---@return fun(spec: interlock.BudgetSpec): interlock.Budget
 function budget(name) end
 ---@param name string
+---@return fun(spec: { tool: interlock.On, key: string, within: string, of?: string, unit?: string, optional?: boolean, doc?: string })
+function velocity(name) end
+---@param name string
 ---@return fun(spec: { rule: string, owner: string, expires: string, on?: interlock.On, where?: table, ticket?: string, doc?: string })
 function exception(name) end
 ---@param name string
@@ -167,7 +170,7 @@ function get(node, field, otherwise) end
 ---@param name string
 ---@return string?
 function fact_error(facts, name) end
----@param spec { rule?: string, key: string, within: string }
+---@param spec { rule?: string, tool?: string, velocity?: string, key: string|integer|boolean, within: string }
 ---@return integer
 function count(spec) end
 
@@ -265,6 +268,7 @@ function map(list, of) end
 ---@param list any
 ---@param of? fun(value: any): any
 ---@return any
+---@overload fun(spec: { tool?: string, velocity?: string, key: string|integer|boolean, of?: string, within: string }): interlock.Money|integer
 function sum(list, of) end
 ---@param list any
 ---@param value any

@@ -156,6 +156,8 @@ void Program::Load(const std::vector<BundleFile>& files, What what,
   for (const BundleFile* file : sorted) LoadFile(*file, findings);
   std::stable_sort(rules_.begin(), rules_.end(),
                    [](const Rule& a, const Rule& b) { return a.id < b.id; });
+  std::stable_sort(velocities_.begin(), velocities_.end(),
+                   [](const Velocity& a, const Velocity& b) { return a.rule.id < b.rule.id; });
   std::stable_sort(exceptions_.begin(), exceptions_.end(),
                    [](const ExceptionDecl& a, const ExceptionDecl& b) { return a.id < b.id; });
   for (std::size_t i = 0; i < exceptions_.size(); ++i) {

@@ -73,6 +73,16 @@ struct Invariant {
   std::string never{};  // table form: "allow", "ask", "modify" or "deny"
 };
 
+// What is counted of the calls that go on, under a key that they name.
+struct Velocity {
+  Rule rule{};         // which calls; of its table the key and the amount. It answers nothing
+  std::string unit{};  // "USD", "seats"; "calls" where nothing is summed
+  bool sums = false;
+  bool is_money = false;
+  bool optional = false;       // a call without the key is not counted
+  std::int64_t within_ms = 0;  // how far back rules may ask
+};
+
 struct FactRule {
   FactDecl decl{};
   Selector on{};
@@ -110,6 +120,9 @@ class Program {
 
   const std::vector<ExceptionDecl>& exceptions() const { return exceptions_; }
   const std::vector<Invariant>& invariants() const { return invariants_; }
+  const std::vector<Velocity>& velocities() const {
+    return velocities_;
+  }  // sorted by id after Load
 
   // Whether the rule speaks about such a call, in its phase.
   bool Applies(const Rule& rule, std::string_view tool, std::string_view effect) const {
@@ -143,6 +156,7 @@ class Program {
   std::size_t AddBudget(BudgetDecl budget, Place place);
   void AddException(ExceptionDecl exception) { exceptions_.push_back(std::move(exception)); }
   void AddInvariant(Invariant invariant) { invariants_.push_back(std::move(invariant)); }
+  void AddVelocity(Velocity velocity) { velocities_.push_back(std::move(velocity)); }
   void AddTest(TestCase test) { tests_.push_back(std::move(test)); }
 
   // Used by the environment while a rule runs.
@@ -168,6 +182,7 @@ class Program {
   std::vector<Place> budget_places_;
   std::vector<ExceptionDecl> exceptions_;
   std::vector<Invariant> invariants_;
+  std::vector<Velocity> velocities_;
   PathTable paths_;
   std::vector<TestCase> tests_;
 };
@@ -199,6 +214,8 @@ Selector CheckSelector(lua_State* lua, int index);
 core::Json CheckExamples(lua_State* lua, int index);
 std::vector<Condition> CheckWhere(lua_State* lua, int index);
 std::vector<LabelChange> CheckLabels(lua_State* lua, int index, RulePhase phase);
+// A key of a counter or a share: a text, integer or boolean of 1 to 256 bytes.
+std::string KeyText(lua_State* lua, int index);
 // A date or time in the field `name`, in microseconds.
 std::int64_t CheckDate(lua_State* lua, const Fields& fields, const char* what, const char* name);
 // mode = "shadow" with ends = "2026-10-01".

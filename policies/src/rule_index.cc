@@ -94,6 +94,11 @@ ToolRules& RuleIndex::For(RulePhase phase, const Call& call) {
     if (applies) rules.push_back(static_cast<std::uint32_t>(i));
   }
   ToolRules entry(program_, std::move(rules));
+  for (std::size_t i = 0; phase == RulePhase::kCall && i < program_.velocities().size(); ++i) {
+    const Rule& counts = program_.velocities()[i].rule;
+    if (!program_.Applies(counts, call.tool, call.effect)) continue;
+    entry.velocities.push_back(static_cast<std::uint32_t>(i));
+  }
   entry.owner = program_.OwnerOf(call.tool, call.effect);
   for (const KnownTool& tool : tools_) {
     if (tool.name == call.tool && tool.input_schema.is_object()) {

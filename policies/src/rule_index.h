@@ -21,6 +21,7 @@ class ToolRules {
   const std::vector<std::uint32_t>& Candidates(PathValues& values);
   const std::vector<std::uint32_t>& all() const { return all_; }
 
+  std::vector<std::uint32_t> velocities{};  // that count such calls, by number
   const core::Json* args_schema = nullptr;
   Layer owner = Layer::kAgent;  // an allow of a layer below it does not count
 

@@ -37,5 +37,13 @@ inline VersionedRead ReadCount(const DecisionInput& input, std::string_view key,
   read.per_ms = per_ms;
   return read;
 }
+inline VersionedRead ReadSum(const DecisionInput& input, std::string_view key,
+                             std::int64_t per_ms) {
+  VersionedRead read = input.state->Sum(key, per_ms, input.now_us);
+  read.asked = key;
+  read.per_ms = per_ms;
+  read.summed = true;
+  return read;
+}
 
 }  // namespace interlock::policies

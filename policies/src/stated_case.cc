@@ -16,6 +16,7 @@ class StatedReader final : public StateReader {
  public:
   core::Json used = core::Json::object();
   core::Json counts = core::Json::object();
+  core::Json sums = core::Json::object();
 
   VersionedRead BudgetUsed(const BudgetDecl& budget, std::string_view scope) const override {
     return {.key = "budget/" + budget.name + "/" + std::string(scope),
@@ -26,6 +27,11 @@ class StatedReader final : public StateReader {
     return {.key = "counter/" + std::string(key),
             .version = 0,
             .value = Value(counts, std::string(key), std::to_string(per_ms))};
+  }
+  VersionedRead Sum(std::string_view key, std::int64_t per_ms, std::int64_t) const override {
+    return {.key = "counter/" + std::string(key),
+            .version = 0,
+            .value = Value(sums, std::string(key), std::to_string(per_ms))};
   }
 
  private:
@@ -79,6 +85,7 @@ struct StatedCase::Parts {
     session = ObjectMember(stated, "session");
     state.used = ObjectMember(stated, "used");
     state.counts = ObjectMember(stated, "counts");
+    state.sums = ObjectMember(stated, "sums");
     user = TextMemberOf(stated, "user", "");
     principal = TextMemberOf(stated, "principal", "tester");
     agent = TextMemberOf(stated, "agent", "tester");

@@ -8,6 +8,7 @@
 #include "lua_money.h"
 #include "program.h"
 #include "scope.h"
+#include "velocity.h"
 
 namespace interlock::policies {
 namespace {
@@ -124,7 +125,8 @@ int Modify(lua_State* lua) {
   return PushToken(lua);
 }
 
-// A key of a counter: a text, integer or boolean.
+}  // namespace
+
 std::string KeyText(lua_State* lua, int index) {
   if (lua_type(lua, index) != LUA_TSTRING && lua_isinteger(lua, index) == 0 &&
       lua_type(lua, index) != LUA_TBOOLEAN) {
@@ -138,6 +140,8 @@ std::string KeyText(lua_State* lua, int index) {
   if (text.empty() || text.size() > kKeyBytesMax) Raise(lua, "a key has 1 to 256 bytes");
   return std::string(text);
 }
+
+namespace {
 
 int Limit(lua_State* lua) {
   const Fields fields(lua, 1, "limit", {"key", "max", "per"});
@@ -201,6 +205,7 @@ int Note(lua_State* lua) {
 
 // How many allowed calls took a slot of a rule's limit under this key.
 int Count(lua_State* lua) {
+  if (AsksVelocity(lua, 1)) return CountOfVelocity(lua);
   CheckDeciding(lua, "count { … }");
   const Fields fields(lua, 1, "count", {"rule", "key", "within"});
   Program& program = ProgramOf(lua);

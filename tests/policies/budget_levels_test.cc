@@ -181,6 +181,7 @@ class Ledger final : public StateReader {
     return {.key = "budget/" + budget.name + "/" + std::string(scope), .version = 0, .value = used};
   }
   VersionedRead Count(std::string_view, std::int64_t, std::int64_t) const override { return {}; }
+  VersionedRead Sum(std::string_view, std::int64_t, std::int64_t) const override { return {}; }
 
   BudgetState& Share(const Reservation& one) {
     return shares[{one.budget.name, one.scope, one.window_start_us}];

@@ -216,6 +216,9 @@ class NamedState final : public StateReader {
             .version = 1,
             .value = static_cast<std::int64_t>(key.size() % 4)};
   }
+  VersionedRead Sum(std::string_view key, std::int64_t, std::int64_t) const override {
+    return {.key = "counter/" + std::string(key), .version = 1, .value = 700};
+  }
 };
 
 struct FuzzedCall {

@@ -56,13 +56,13 @@ TEST(Guide, ExamplesLoadAndTheirTestsPass) {
   }
 }
 
-// Twenty rules, and each shows where it begins and ends.
-TEST(Cookbook, HasTwentyRulesThatShowTheirExamples) {
+// Twenty-one rules, and each shows where it begins and ends.
+TEST(Cookbook, HasTwentyOneRulesThatShowTheirExamples) {
   std::vector<Block> blocks;
   AddBlocks("policy_cookbook.md", blocks);
   std::string all;
   for (const Block& block : blocks) all += block.text;
-  for (int number = 1; number <= 20; ++number) {
+  for (int number = 1; number <= 21; ++number) {
     const std::size_t at = all.find("-- " + std::to_string(number) + ". ");
     ASSERT_NE(at, std::string::npos) << number;
     const std::size_t next = all.find("-- " + std::to_string(number + 1) + ". ", at);

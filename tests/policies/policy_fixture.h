@@ -17,6 +17,7 @@ class FakeState final : public StateReader {
  public:
   std::map<std::string, std::int64_t> used;    // by budget name
   std::map<std::string, std::int64_t> counts;  // by counter key
+  std::map<std::string, std::int64_t> sums;    // too
 
   VersionedRead BudgetUsed(const BudgetDecl& budget, std::string_view scope) const override {
     const auto at = used.find(budget.name);
@@ -29,6 +30,12 @@ class FakeState final : public StateReader {
     return {.key = "counter/" + std::string(key),
             .version = 1,
             .value = at == counts.end() ? 0 : at->second};
+  }
+  VersionedRead Sum(std::string_view key, std::int64_t, std::int64_t) const override {
+    const auto at = sums.find(std::string(key));
+    return {.key = "counter/" + std::string(key),
+            .version = 1,
+            .value = at == sums.end() ? 0 : at->second};
   }
 };
 

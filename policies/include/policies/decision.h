@@ -59,6 +59,7 @@ struct VersionedRead {
   std::string asked{};
   std::string scope{};      // of a budget
   std::int64_t per_ms = 0;  // of a counter
+  bool summed = false;      // of a counter: the amounts of its calls were asked for
 };
 
 // Where rules read balances and counters from; the gate gives a snapshot, the journal its own
@@ -71,6 +72,9 @@ class StateReader {
   // Calls with an allow and an effect (open or successful) under `key` within the last `per_ms`.
   virtual VersionedRead Count(std::string_view key, std::int64_t per_ms,
                               std::int64_t now_us) const = 0;
+  // The sum of what these calls added to the counter (Tally).
+  virtual VersionedRead Sum(std::string_view key, std::int64_t per_ms,
+                            std::int64_t now_us) const = 0;
 };
 
 // What a decision is about. A call needs a rule that allows it. What is already there, a message
@@ -161,6 +165,15 @@ struct LimitUse {
   std::int64_t per_ms = 0;
 };
 
+// What a call that goes on adds to a velocity: itself, and an amount where one is summed.
+struct Tally {
+  std::string velocity{};      // "refund/paid"
+  std::string key{};           // "refund/paid:USD/u1", of a counter
+  bool summed = false;         // `amount` is one
+  std::int64_t amount = 0;     // 0 and up, in the velocity's unit
+  std::int64_t within_ms = 0;  // how far back rules may ask
+};
+
 struct Decision {
   Verdict verdict = Verdict::kDeny;
   std::string code = "DEFAULT_DENY";  // of the strongest reason; "OK" when allowed
@@ -169,6 +182,7 @@ struct Decision {
   std::vector<ApprovalDemand> demands{};
   std::vector<Reservation> reservations{};
   std::vector<LimitUse> limits{};
+  std::vector<Tally> tallies{};                  // sorted by velocity
   std::optional<core::Json> modified_args{};     // verdict kModify, phase call
   std::optional<core::Json> modified_content{};  // verdict kModify, the other phases
   std::vector<LabelChange> labels{};

@@ -49,33 +49,7 @@ class VerdictMaker {
   }
 
   bool Fill(const TextTemplate& text, std::string& out) {
-    for (const TextTemplate::Part& part : text.parts) {
-      if (part.path < 0) {
-        out += part.text;
-        continue;
-      }
-      const Operand& value = values_.Get(part.path);
-      switch (value.kind) {
-        case Operand::Kind::kAbsent:
-          return Fail(values_.WhyAbsent(part.path));
-        case Operand::Kind::kText:
-          out += value.text;
-          break;
-        case Operand::Kind::kInteger:
-          out += std::to_string(value.integer);
-          break;
-        case Operand::Kind::kNumber:
-          out += ShortestDecimal(value.number);
-          break;
-        case Operand::Kind::kBoolean:
-          out += value.boolean ? "true" : "false";
-          break;
-        default:
-          return Fail("`" + values_.path(part.path).text + "` is " +
-                      std::string(KindName(value.kind)) + " and cannot stand inside a text");
-      }
-    }
-    return true;
+    return FillTemplate(text, values_, out, error);
   }
 
   bool MakeChanges(core::Json& out) {
@@ -171,20 +145,9 @@ class VerdictMaker {
       out.amount = rule_.amount.constant.get<std::int64_t>();
       return true;
     }
-    const Operand& value = values_.Get(rule_.amount.path);
-    if (value.kind == Operand::Kind::kAbsent) return Fail(values_.WhyAbsent(rule_.amount.path));
-    const std::string& name = values_.path(rule_.amount.path).text;
-    if (rule_.money) {
-      const auto minor = MinorUnits(value, budget.unit, *core::MinorDigits(budget.unit));
-      if (!minor.ok()) return Fail("`" + name + "`: " + std::string(core::Message(minor.status())));
-      out.amount = *minor;
-    } else if (value.kind == Operand::Kind::kInteger) {
-      out.amount = value.integer;
-    } else {
-      return Fail("`" + name + "` is " + std::string(KindName(value.kind)) + "; budget `" +
-                  budget.name + "` counts whole " + budget.unit);
-    }
-    return out.amount >= 0 || Fail("a negative amount cannot be reserved");
+    const auto amount = AmountAt(rule_.amount.path, budget.unit, rule_.money, values_, error);
+    if (amount) out.amount = *amount;
+    return amount.has_value();
   }
 
   const TableRule& rule_;
@@ -193,6 +156,67 @@ class VerdictMaker {
 };
 
 }  // namespace
+
+bool FillTemplate(const TextTemplate& text, PathValues& values, std::string& out,
+                  std::string& error) {
+  for (const TextTemplate::Part& part : text.parts) {
+    if (part.path < 0) {
+      out += part.text;
+      continue;
+    }
+    const Operand& value = values.Get(part.path);
+    switch (value.kind) {
+      case Operand::Kind::kAbsent:
+        error = values.WhyAbsent(part.path);
+        return false;
+      case Operand::Kind::kText:
+        out += value.text;
+        break;
+      case Operand::Kind::kInteger:
+        out += std::to_string(value.integer);
+        break;
+      case Operand::Kind::kNumber:
+        out += ShortestDecimal(value.number);
+        break;
+      case Operand::Kind::kBoolean:
+        out += value.boolean ? "true" : "false";
+        break;
+      default:
+        error = "`" + values.path(part.path).text + "` is " + std::string(KindName(value.kind)) +
+                " and cannot stand inside a text";
+        return false;
+    }
+  }
+  return true;
+}
+
+std::optional<std::int64_t> AmountAt(int path, const std::string& unit, bool money,
+                                     PathValues& values, std::string& error) {
+  const Operand& value = values.Get(path);
+  const std::string& name = values.path(path).text;
+  std::int64_t amount = 0;
+  if (value.kind == Operand::Kind::kAbsent) {
+    error = values.WhyAbsent(path);
+    return std::nullopt;
+  }
+  if (money) {
+    const auto minor = MinorUnits(value, unit, *core::MinorDigits(unit));
+    if (!minor.ok()) {
+      error = "`" + name + "`: " + std::string(core::Message(minor.status()));
+      return std::nullopt;
+    }
+    amount = *minor;
+  } else if (value.kind == Operand::Kind::kInteger) {
+    amount = value.integer;
+  } else {
+    error = "`" + name + "` is " + std::string(KindName(value.kind)) + ", not a whole number of " +
+            unit;
+    return std::nullopt;
+  }
+  if (amount >= 0) return amount;
+  error = "`" + name + "` is negative";
+  return std::nullopt;
+}
 
 Truth Holds(const std::vector<Condition>& where, Evaluation& evaluation) {
   bool doubt = false;

@@ -76,6 +76,15 @@ struct TableRun {
 TableEnd RunTableRule(const TableRule& rule, const TableRun& run,
                       const std::vector<BudgetDecl>& budgets, PathValues& values);
 
+// Appends the text with its places filled; false where a value is absent or no scalar, and then
+// says why.
+bool FillTemplate(const TextTemplate& text, PathValues& values, std::string& out,
+                  std::string& error);
+// The value at a path as minor units of `unit`, where that is `money`, or as a whole number; from
+// 0. nullopt: it is none, and `error` says why.
+std::optional<std::int64_t> AmountAt(int path, const std::string& unit, bool money,
+                                     PathValues& values, std::string& error);
+
 // Whether all conditions hold.
 Truth Holds(const std::vector<Condition>& where, Evaluation& evaluation);
 

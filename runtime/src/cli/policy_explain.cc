@@ -35,6 +35,9 @@ class EmptyState final : public policies::StateReader {
   policies::VersionedRead Count(std::string_view key, std::int64_t, std::int64_t) const override {
     return {"counter/" + std::string(key), 0, 0};
   }
+  policies::VersionedRead Sum(std::string_view key, std::int64_t, std::int64_t) const override {
+    return {"counter/" + std::string(key), 0, 0};
+  }
 };
 
 // What DecisionInput borrows from.

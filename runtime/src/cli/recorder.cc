@@ -79,6 +79,7 @@ Json StatedLabels(const Json& labels) {
 void StateReads(const Json& decision, Json& input) {
   Json used = Json::object();
   Json counts = Json::object();
+  Json sums = Json::object();
   for (const Json& read : decision.value("reads", Json::array())) {
     const auto value = core::ParseJson(Text(read, "value"), core::kArgsLimits);
     if (!value.ok() || !value->is_number_integer()) continue;
@@ -86,9 +87,11 @@ void StateReads(const Json& decision, Json& input) {
     if (read.contains("counter")) {
       counts[Text(read, "counter")][std::to_string(Int(read, "per_ms"))] = *value;
     }
+    if (read.contains("sum")) sums[Text(read, "sum")][std::to_string(Int(read, "per_ms"))] = *value;
   }
   input["used"] = std::move(used);
   input["counts"] = std::move(counts);
+  if (!sums.empty()) input["sums"] = std::move(sums);
 }
 
 std::vector<std::string> AskedBy(const Json& body) {

@@ -24,11 +24,10 @@ policies::VersionedRead BudgetRead(const std::string& key, const BudgetRow* row)
           .value = row == nullptr ? 0 : row->held + row->settled};
 }
 
-policies::VersionedRead CounterRead(const std::string& key, const CounterRow* row,
-                                    std::int64_t per_ms, std::int64_t now_us) {
+policies::VersionedRead CounterRead(const std::string& key, const CounterRow* row) {
   return {.key = Named(kCounter, key),
           .version = row == nullptr ? 0 : static_cast<std::uint64_t>(row->version),
-          .value = row == nullptr ? 0 : CountWithin(*row, per_ms, now_us)};
+          .value = 0};
 }
 
 policies::VersionedRead Unknown(std::string_view kind, const std::string& key) {
@@ -36,6 +35,13 @@ policies::VersionedRead Unknown(std::string_view kind, const std::string& key) {
 }
 
 }  // namespace
+
+std::int64_t WindowOf(const policies::Decision& decision, std::int64_t longest_ms) {
+  for (const policies::Tally& one : decision.tallies) {
+    longest_ms = std::max(longest_ms, one.within_ms);
+  }
+  return longest_ms;
+}
 
 policies::VersionedRead PeekReader::BudgetUsed(const policies::BudgetDecl& budget,
                                                std::string_view scope) const {
@@ -45,13 +51,25 @@ policies::VersionedRead PeekReader::BudgetUsed(const policies::BudgetDecl& budge
   return BudgetRead(key, peeked.row ? &*peeked.row : nullptr);
 }
 
-policies::VersionedRead PeekReader::Count(std::string_view key, std::int64_t per_ms,
-                                          std::int64_t now_us) const {
+policies::VersionedRead PeekReader::Look(std::string_view key, std::int64_t per_ms,
+                                         std::int64_t now_us, Within within) const {
   longest_ms_ = std::max(longest_ms_, per_ms);
   const std::string name = keys_.Hmac("counter", key);
   const auto peeked = state_.PeekCounter(name);
   if (!peeked.known) return Unknown(kCounter, name);
-  return CounterRead(name, peeked.row ? &*peeked.row : nullptr, per_ms, now_us);
+  policies::VersionedRead read = CounterRead(name, peeked.row ? &*peeked.row : nullptr);
+  if (peeked.row) read.value = within(*peeked.row, per_ms, now_us);
+  return read;
+}
+
+policies::VersionedRead PeekReader::Count(std::string_view key, std::int64_t per_ms,
+                                          std::int64_t now_us) const {
+  return Look(key, per_ms, now_us, &CountWithin);
+}
+
+policies::VersionedRead PeekReader::Sum(std::string_view key, std::int64_t per_ms,
+                                        std::int64_t now_us) const {
+  return Look(key, per_ms, now_us, &SumWithin);
 }
 
 policies::VersionedRead LiveReader::BudgetUsed(const policies::BudgetDecl& budget,
@@ -60,11 +78,24 @@ policies::VersionedRead LiveReader::BudgetUsed(const policies::BudgetDecl& budge
   return BudgetRead(key, state_.FindBudget(key));
 }
 
-policies::VersionedRead LiveReader::Count(std::string_view key, std::int64_t per_ms,
-                                          std::int64_t now_us) const {
+policies::VersionedRead LiveReader::Look(std::string_view key, std::int64_t per_ms,
+                                         std::int64_t now_us, Within within) const {
   longest_ms_ = std::max(longest_ms_, per_ms);
   const std::string name = keys_.Hmac("counter", key);
-  return CounterRead(name, state_.FindCounter(name), per_ms, now_us);
+  const CounterRow* row = state_.FindCounter(name);
+  policies::VersionedRead read = CounterRead(name, row);
+  if (row != nullptr) read.value = within(*row, per_ms, now_us);
+  return read;
+}
+
+policies::VersionedRead LiveReader::Count(std::string_view key, std::int64_t per_ms,
+                                          std::int64_t now_us) const {
+  return Look(key, per_ms, now_us, &CountWithin);
+}
+
+policies::VersionedRead LiveReader::Sum(std::string_view key, std::int64_t per_ms,
+                                        std::int64_t now_us) const {
+  return Look(key, per_ms, now_us, &SumWithin);
 }
 
 std::uint64_t LiveReader::VersionOf(const policies::VersionedRead& read) const {

@@ -15,6 +15,10 @@ namespace interlock::runtime {
 // section: the decision is then made there, where tables can be read.
 inline constexpr std::uint64_t kUnknownVersion = ~0ull;
 
+// How far back counters must reach: what the decision asked, and what rules may ask of the calls
+// that it counts.
+std::int64_t WindowOf(const policies::Decision& decision, std::int64_t longest_ms);
+
 // Any thread, one a decision.
 class PeekReader final : public policies::StateReader {
  public:
@@ -24,10 +28,16 @@ class PeekReader final : public policies::StateReader {
                                      std::string_view scope) const override;
   policies::VersionedRead Count(std::string_view key, std::int64_t per_ms,
                                 std::int64_t now_us) const override;
+  policies::VersionedRead Sum(std::string_view key, std::int64_t per_ms,
+                              std::int64_t now_us) const override;
   // How far back the decision counted at most.
   std::int64_t longest_ms() const { return longest_ms_; }
 
  private:
+  using Within = std::int64_t (*)(const CounterRow&, std::int64_t per_ms, std::int64_t now_us);
+  policies::VersionedRead Look(std::string_view key, std::int64_t per_ms, std::int64_t now_us,
+                               Within within) const;
+
   const State& state_;
   const audit::KeyStore& keys_;
   std::int64_t now_us_;
@@ -43,11 +53,17 @@ class LiveReader final : public policies::StateReader {
                                      std::string_view scope) const override;
   policies::VersionedRead Count(std::string_view key, std::int64_t per_ms,
                                 std::int64_t now_us) const override;
+  policies::VersionedRead Sum(std::string_view key, std::int64_t per_ms,
+                              std::int64_t now_us) const override;
   // The version that a recorded read has now.
   std::uint64_t VersionOf(const policies::VersionedRead& read) const;
   std::int64_t longest_ms() const { return longest_ms_; }
 
  private:
+  using Within = std::int64_t (*)(const CounterRow&, std::int64_t per_ms, std::int64_t now_us);
+  policies::VersionedRead Look(std::string_view key, std::int64_t per_ms, std::int64_t now_us,
+                               Within within) const;
+
   State& state_;
   const audit::KeyStore& keys_;
   std::int64_t now_us_;

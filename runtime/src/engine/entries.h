@@ -156,7 +156,7 @@ Draft DraftReleased(const CallIdentity& id, const HoldFields& hold, std::string_
 struct IntentFields {
   int attempt = 1;
   bool builtin = false;
-  std::vector<std::string> counters;  // HMACs
+  std::vector<std::string> counters;  // HMACs, "HMAC:amount" where amounts are summed
   std::string effect;
   std::string effect_key;  // HMAC, or the call's id
   std::string idempotency_key;

@@ -145,7 +145,8 @@ void Gate::MakeDrafts(Ticket& ticket) const {
   ticket.drafted_verdict = covered ? "allow" : ticket.verdict;
   ticket.drafted_code = ticket.code;
   ticket.drafts.push_back(DecidedDraft(ticket, ticket.drafted_verdict));
-  const bool fits = ticket.decision.limits.size() <= kLimitsMax &&
+  const std::size_t counters = ticket.decision.limits.size() + ticket.decision.tallies.size();
+  const bool fits = counters <= kLimitsMax &&
                     std::all_of(ticket.drafts.begin(), ticket.drafts.end(), [](const Draft& draft) {
                       return draft.body.size() <= audit::kEntryBytesMax - kEnvelopeBytesMax;
                     });
@@ -229,7 +230,7 @@ asio::awaitable<core::Status> Gate::DecideInRounds(Worker& worker, Ticket& ticke
     ticket.now_us = std::max(parts_.clock->WallMicros(), parts_.journal->state().newest_us());
     const PeekReader reader(parts_.journal->state(), *parts_.keys, ticket.now_us);
     DecideOnce(*worker.engine, ticket, reader);
-    ticket.window_ms = reader.longest_ms();
+    ticket.window_ms = WindowOf(ticket.decision, reader.longest_ms());
     if (ticket.decision.verdict != policies::Verdict::kModify) co_return core::OkStatus();
     if (core::Status changed = ApplyModification(ticket); !changed.ok()) {
       ticket.verdict = "deny";

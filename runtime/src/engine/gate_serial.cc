@@ -76,7 +76,7 @@ core::Status Gate::Redecide(Serial& serial, Ticket& ticket) {
   const policies::DecisionInput input = InputOf(ticket, live);
   ticket.decision = serial.engine()->Decide(input);
   ticket.decision.input_digest = policies::InputDigest(input);
-  ticket.window_ms = live.longest_ms();
+  ticket.window_ms = WindowOf(ticket.decision, live.longest_ms());
   ticket.verdict = policies::VerdictName(ticket.decision.verdict);
   ticket.code = ticket.decision.code;
   ticket.say = ticket.decision.say;
@@ -292,6 +292,10 @@ IntentFields Gate::IntentOf(const Ticket& ticket) const {
                       .tool_digest = core::DigestName(ticket.tool->digest())};
   for (const policies::LimitUse& limit : ticket.decision.limits) {
     intent.counters.push_back(parts_.keys->Hmac("counter", limit.key));
+  }
+  for (const policies::Tally& tally : ticket.decision.tallies) {
+    std::string& counter = intent.counters.emplace_back(parts_.keys->Hmac("counter", tally.key));
+    if (tally.summed) counter += ":" + std::to_string(tally.amount);
   }
   if (manifest.http) intent.targets = tools::HttpTargets(*manifest.http);
   if (manifest.process) {

@@ -180,7 +180,7 @@ void Replayer::DecideRound(Ticket& ticket, const RecordedEntry& decided) {
   ticket.labels = ticket.reads->LabelsOf(ticket.args.value, ticket.handles);
   ticket.now_us = TimeOf(decided, gate_->InputOf(ticket, reader));
   gate_->DecideOnce(*worker_.engine, ticket, reader);
-  ticket.window_ms = reader.longest_ms();
+  ticket.window_ms = WindowOf(ticket.decision, reader.longest_ms());
   TakeReads(ticket.decision, decided);
   ticket.decision.bundle_id = Recorded(ticket.decision.bundle_id);
 }

@@ -232,7 +232,8 @@ struct LockRow {
   }
 };
 
-// A sliding window: "<time_us>:<call> …", oldest first.
+// A sliding window: "<time_us>:<call> …", oldest first; "<time_us>:<call>:<amount>" where amounts
+// are summed.
 struct CounterRow {
   static constexpr const char* kTable = "p_counter";
   std::string key;

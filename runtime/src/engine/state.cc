@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <charconv>
+#include <limits>
 #include <utility>
 
 #include "core/digest.h"
@@ -92,17 +93,51 @@ void DropBefore(std::string& events, std::int64_t time_us) {
 
 }  // namespace
 
+namespace {
+
 // From the newest back: what lies before the window is not looked at.
-std::int64_t CountWithin(const CounterRow& row, std::int64_t per_ms, std::int64_t now_us) {
-  std::int64_t count = 0;
+template <typename Take>
+void ForEachWithin(const CounterRow& row, std::int64_t per_ms, std::int64_t now_us, Take take) {
   for (std::string_view left = row.events; !left.empty();) {
     const std::size_t space = left.rfind(' ');
     const std::size_t begin = space == std::string_view::npos ? 0 : space + 1;
-    if (per_ms != 0 && now_us - EventTime(left.substr(begin)) >= per_ms * 1000) break;
-    ++count;
+    const std::string_view event = left.substr(begin);
+    if (per_ms != 0 && now_us - EventTime(event) >= per_ms * 1000) break;
+    take(event);
     left = left.substr(0, begin == 0 ? 0 : space);
   }
+}
+
+// Behind the second colon; 0 where there is none.
+std::int64_t EventAmount(std::string_view event) {
+  const std::size_t call = event.find(':');
+  const std::size_t amount = call == std::string_view::npos ? call : event.find(':', call + 1);
+  return amount == std::string_view::npos ? 0 : EventTime(event.substr(amount + 1));
+}
+
+bool IsEventOf(std::string_view event, std::string_view call) {
+  const std::size_t colon = event.find(':');
+  if (colon == std::string_view::npos) return false;
+  event.remove_prefix(colon + 1);
+  return event.substr(0, event.find(':')) == call;
+}
+
+}  // namespace
+
+std::int64_t CountWithin(const CounterRow& row, std::int64_t per_ms, std::int64_t now_us) {
+  std::int64_t count = 0;
+  ForEachWithin(row, per_ms, now_us, [&](std::string_view) { ++count; });
   return count;
+}
+
+std::int64_t SumWithin(const CounterRow& row, std::int64_t per_ms, std::int64_t now_us) {
+  std::int64_t sum = 0;
+  ForEachWithin(row, per_ms, now_us, [&](std::string_view event) {
+    if (__builtin_add_overflow(sum, EventAmount(event), &sum)) {
+      sum = std::numeric_limits<std::int64_t>::max();
+    }
+  });
+  return sum;
 }
 
 std::vector<std::string> State::Schema() const {
@@ -438,11 +473,12 @@ core::Status State::ApplyIntended(const audit::EntryView& entry, CallRow& call) 
 void State::TakeSlots(const std::string& counters, const audit::EntryView& entry,
                       const std::string& by) {
   const std::int64_t window_us = CounterWindowMs() * 1000;
-  for (const std::string& key : SplitWords(counters)) {
-    CounterRow& counter = counters_.Edit(key);
+  for (const std::string& word : SplitWords(counters)) {
+    const std::size_t colon = std::min(word.find(':'), word.size());  // an amount stands behind it
+    CounterRow& counter = counters_.Edit(word.substr(0, colon));
     if (window_us > 0) DropBefore(counter.events, entry.time_us - window_us);
-    counter.events +=
-        (counter.events.empty() ? "" : " ") + std::to_string(entry.time_us) + ":" + by;
+    counter.events += (counter.events.empty() ? "" : " ") + std::to_string(entry.time_us) + ":" +
+                      by + word.substr(colon);
     ++counter.version;
   }
 }
@@ -497,11 +533,11 @@ void State::FreeEffect(CallRow& call) {
 
 // Only of a call that never started: an attempt that failed was an attempt.
 void State::FreeCounters(const CallRow& call) {
-  for (const std::string& key : SplitWords(call.counters)) {
-    CounterRow& counter = counters_.Edit(key);
+  for (const std::string& word : SplitWords(call.counters)) {
+    CounterRow& counter = counters_.Edit(word.substr(0, word.find(':')));
     std::string kept;
     for (const std::string& event : SplitWords(counter.events)) {
-      if (event.ends_with(":" + call.call)) continue;
+      if (IsEventOf(event, call.call)) continue;
       kept += (kept.empty() ? "" : " ") + event;
     }
     counter.events = std::move(kept);

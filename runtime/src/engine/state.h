@@ -36,6 +36,8 @@ std::string BudgetKey(std::string_view budget, std::string_view unit, std::strin
                       std::int64_t window_us);
 // Events of a counter within the last per_ms.
 std::int64_t CountWithin(const CounterRow& row, std::int64_t per_ms, std::int64_t now_us);
+// The sum of their amounts; as much as fits where it does not.
+std::int64_t SumWithin(const CounterRow& row, std::int64_t per_ms, std::int64_t now_us);
 
 // Tables, indexes and the documented v_ views (docs/auditor_guide.md) that auditors read.
 std::vector<std::string> AuditSchema();
