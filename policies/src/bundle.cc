@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <filesystem>
 #include <fstream>
+#include <iterator>
 #include <set>
 #include <sstream>
 
@@ -37,6 +38,8 @@ class LoadedBundle final : public Bundle {
     rule_count_ = program.rules().size();
     std::sort(budgets_.begin(), budgets_.end(),
               [](const BudgetDecl& a, const BudgetDecl& b) { return a.name < b.name; });
+    std::copy_if(budgets_.begin(), budgets_.end(), std::back_inserter(model_budgets_),
+                 [](const BudgetDecl& budget) { return !budget.charges.empty(); });
   }
 
   const core::Digest& id() const override { return id_; }
@@ -44,6 +47,7 @@ class LoadedBundle final : public Bundle {
   const std::vector<BundleFile>& files() const override { return files_; }
   const std::vector<KnownTool>& tools() const override { return tools_; }
   std::vector<BudgetDecl> budgets() const override { return budgets_; }
+  const std::vector<BudgetDecl>& model_budgets() const override { return model_budgets_; }
   std::size_t rule_count() const override { return rule_count_; }
 
   std::vector<FactDecl> FactsFor(std::string_view tool) const override {
@@ -108,6 +112,7 @@ class LoadedBundle final : public Bundle {
   std::vector<PolicyDecl> policies_;
   std::vector<FactRule> facts_;
   std::vector<BudgetDecl> budgets_;
+  std::vector<BudgetDecl> model_budgets_;
   std::size_t rule_count_ = 0;
   std::string manifest_;
   core::Digest id_{};

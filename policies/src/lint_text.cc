@@ -141,8 +141,20 @@ class TextLinter {
     }
   }
 
+  // What models use is charged without a rule.
+  bool IsCharged(std::size_t at) const {
+    int depth = 0;
+    for (std::size_t i = at; i < tokens_.size(); ++i) {
+      if (Is(i, "charges")) return true;
+      if (Is(i, "{")) ++depth;
+      if (Is(i, "}") && --depth == 0) break;
+    }
+    return false;
+  }
+
   // A budget whose name in the file stands nowhere else, or that has none.
   void Budget(std::size_t at) {
+    if (IsCharged(at)) return;
     const std::string name(tokens_[at + 1].text);
     const bool named = at >= 2 && Is(at - 1, "=") && tokens_[at - 2].kind == Kind::kName;
     const auto same = [&](const LuaToken& token) {

@@ -9,6 +9,7 @@
 #include "freeze.h"
 #include "lua_money.h"
 #include "lua_time.h"
+#include "policies/model_budget.h"
 #include "scope.h"
 
 namespace interlock::policies {
@@ -96,6 +97,29 @@ std::vector<BudgetDecl> ReadLevels(lua_State* lua, const Fields& fields, const B
   return levels;
 }
 
+// Shares of the cost of models are kept in millionths: single requests cost less than a cent.
+void KeepInMicros(lua_State* lua, BudgetDecl& budget) {
+  const int digits = *core::MinorDigits(budget.unit);
+  for (int i = digits; i < 6; ++i) {
+    if (__builtin_mul_overflow(budget.limit, std::int64_t{10}, &budget.limit)) {
+      Raise(lua, "the limit of budget `" + budget.name + "` is too large");
+    }
+  }
+  budget.unit = std::string(kMicroUnit) + budget.unit;
+}
+
+void CheckCharges(lua_State* lua, bool is_money, std::vector<BudgetDecl>& all) {
+  static constexpr std::array<std::string_view, 3> kUnits = {"tokens", "requests", "ms"};
+  for (BudgetDecl& one : all) {
+    const bool fits = is_money || std::find(kUnits.begin(), kUnits.end(), one.unit) != kUnits.end();
+    if (one.charges != kChargesModel || !fits) {
+      Raise(lua, "budget.charges is \"model\", in a currency, tokens, requests or ms");
+    }
+    if (one.per == kPerKey) Raise(lua, "a request to a model has no key; take another `per`");
+    if (is_money) KeepInMicros(lua, one);
+  }
+}
+
 // A level has the name of a budget, "refund.user": both are names of shares in the ledger.
 void CheckFresh(lua_State* lua, const std::string& name) {
   for (const BudgetDecl& other : ProgramOf(lua).budgets()) {
@@ -109,7 +133,8 @@ int TakeBudget(lua_State* lua) {
   CheckPolicyFile(lua, "budget");
   Program& program = ProgramOf(lua);
   CurrentPolicy(lua);
-  const Fields fields(lua, 2, "budget", {"unit", "limit", "per", "window", "levels", "doc"});
+  const Fields fields(lua, 2, "budget",
+                      {"unit", "limit", "per", "window", "levels", "charges", "doc"});
   BudgetDecl whole{.name = CheckName(lua, 1, "the name of a budget"), .unit = fields.Text("unit")};
   const bool is_money = core::MinorDigits(whole.unit).ok();
   if (!is_money && (!IsName(whole.unit) || whole.unit.size() > kUnitBytesMax)) {
@@ -123,6 +148,11 @@ int TakeBudget(lua_State* lua) {
     ReadShare(lua, fields, is_money, whole);
     all.push_back(std::move(whole));
   }
+  const bool charged = fields.Has("charges");
+  if (charged) {
+    for (BudgetDecl& one : all) one.charges = fields.Text("charges");
+    CheckCharges(lua, is_money, all);
+  }
   const std::size_t first = program.budgets().size();
   const std::size_t count = all.size();
   for (BudgetDecl& one : all) {
@@ -130,7 +160,8 @@ int TakeBudget(lua_State* lua) {
     program.AddBudget(std::move(one), PlaceOf(lua));
   }
   auto* handle = static_cast<BudgetHandle*>(lua_newuserdatauv(lua, sizeof(BudgetHandle), 0));
-  *handle = {.head = {Kind::kBudget}, .is_money = is_money, .index = first, .levels = count};
+  *handle = {
+      .head = {Kind::kBudget}, .is_money = is_money && !charged, .index = first, .levels = count};
   return 1;
 }
 
@@ -139,6 +170,15 @@ int TakeBudget(lua_State* lua) {
 int BudgetStart(lua_State* lua) {
   CheckName(lua, 1, "the name of a budget");
   return PushTaker(lua, &TakeBudget);
+}
+
+const BudgetDecl& ReservedFrom(lua_State* lua, const BudgetHandle& handle) {
+  const BudgetDecl& budget = ProgramOf(lua).budgets()[handle.index];
+  if (!budget.charges.empty()) {
+    Raise(lua, "budget `" + WholeName(budget) +
+                   "` is charged by what models use; rules read it by " + "spent { budget = … }");
+  }
+  return budget;
 }
 
 bool TakesKey(const Program& program, const BudgetHandle& handle) {

@@ -34,6 +34,7 @@ constexpr std::string_view kEnvironment = R"lua(
 ---@field limit? interlock.Money|integer
 ---@field window? string
 ---@field levels? interlock.Level[]
+---@field charges? "model"
 ---@field doc? string
 ---@class interlock.Budget
 ---@class interlock.Term

@@ -169,7 +169,7 @@ int Reserve(lua_State* lua) {
   const BudgetHandle* handle = UserdataOf<BudgetHandle>(lua, 1, Kind::kBudget);
   if (handle == nullptr)
     Raise(lua, "write reserve(BUDGET, amount), where BUDGET = budget \"…\" {…}");
-  const BudgetDecl& budget = ProgramOf(lua).budgets()[handle->index];
+  const BudgetDecl& budget = ReservedFrom(lua, *handle);
   RuleVerdict& built = Build(lua, VerdictKind::kReserve, "reserve(…)");
   built.budget = handle->index;
   built.levels = handle->levels;

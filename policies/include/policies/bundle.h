@@ -57,6 +57,8 @@ class Bundle {
   // Facts that rules applicable to `tool` declared, in an order that respects FactDecl::after.
   virtual std::vector<FactDecl> FactsFor(std::string_view tool) const = 0;
   virtual std::vector<BudgetDecl> budgets() const = 0;
+  // Of these the ones that planners are charged by.
+  virtual const std::vector<BudgetDecl>& model_budgets() const = 0;
   virtual std::size_t rule_count() const = 0;
 };
 

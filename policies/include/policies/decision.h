@@ -25,6 +25,8 @@ struct BudgetDecl {
   std::int64_t limit = 0;
   std::string per{};           // "tenant" | "agent" | "principal" | "user" | "run"
   std::int64_t window_ms = 0;  // calendar-free window from the epoch; 0: for ever
+  std::string charges{};       // "model": by what planners use (policies/model_budget.h); empty: by
+                               // the reservations of rules
 };
 
 // A fact that rules of some tools need: a look-up through a read-only tool (rule 2).

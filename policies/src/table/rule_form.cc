@@ -123,7 +123,7 @@ void TakeReserve(lua_State* lua, int index, TableRule& rule) {
   const Fields fields(lua, index, "reserve", {"budget", "amount", "key"});
   const auto* handle = UserdataOf<BudgetHandle>(lua, fields.Push("budget"), Kind::kBudget);
   if (handle == nullptr) Raise(lua, "reserve.budget is what budget \"…\" { … } gave");
-  const BudgetDecl& budget = ProgramOf(lua).budgets()[handle->index];
+  const BudgetDecl& budget = ReservedFrom(lua, *handle);
   rule.budget = handle->index;
   rule.levels = handle->levels;
   rule.keyed = TakesKey(ProgramOf(lua), *handle);

@@ -10,6 +10,7 @@
 
 #include "core/json.h"
 #include "core/status.h"
+#include "policies/model_budget.h"
 #include "tools/tool.h"
 
 namespace interlock::runtime {
@@ -100,6 +101,9 @@ class Planner {
   // reply that makes no sense.
   virtual std::uint64_t Propose(PlanRequest request,
                                 std::function<void(core::StatusOr<Plan>)> done) = 0;
+  // What such a request may use of a model at most, as far as that can be told before it; `wait_ms`
+  // is the caller's. Model budgets hold it.
+  virtual policies::ModelUse Bound(const PlanRequest& request) const = 0;
   // Gives up on a request: `done` is called with kCancelled unless it was already.
   virtual void Cancel(std::uint64_t handle) = 0;
   // Drops every reply that is kept for later (rule 21: content of an erased subject may be there).

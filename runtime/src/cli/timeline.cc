@@ -282,7 +282,8 @@ void Timeline::Decided(const Part& part) {
 
 void Timeline::Budget(const Part& part) {
   const std::string word = part.kind.substr(part.kind.find('.') + 1);
-  std::string text = CallName(cli::Text(part.body, "call")) + " " +
+  const std::string call = cli::Text(part.body, "call");  // none: a request to the planner's model
+  std::string text = (call.empty() ? "model" : CallName(call)) + " " +
                      FormatAmount(Number(part.body, "amount"), cli::Text(part.body, "unit")) +
                      " of " + part.Text("budget");
   if (part.body.contains("limit")) {
@@ -291,7 +292,9 @@ void Timeline::Budget(const Part& part) {
   }
   const bool flagged = Flag(part.body, "flagged", false);
   Say(part, Style::kCyan, word == "held" ? "hold" : EscapeForTerminal(word),
-      text + (flagged ? ", flagged: the tool did not report a usable amount" : ""));
+      text + (!flagged       ? ""
+              : call.empty() ? ", flagged: nobody knows what was used"
+                             : ", flagged: the tool did not report a usable amount"));
 }
 
 void Timeline::Approval(const Part& part) {

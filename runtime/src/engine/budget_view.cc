@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "core/check.h"
 #include "policies/budget.h"
 
 namespace interlock::runtime {
@@ -35,6 +36,18 @@ policies::VersionedRead Unknown(std::string_view kind, const std::string& key) {
 }
 
 }  // namespace
+
+HoldFields HoldFieldsOf(const HoldRow& hold, const std::string& id, State& state) {
+  const BudgetRow* budget = state.FindBudget(hold.budget_key);
+  INTERLOCK_CHECK(budget != nullptr);
+  return {.hold = id,
+          .budget = budget->budget,
+          .scope = budget->scope,
+          .unit = budget->unit,
+          .window_us = budget->window_us,
+          .limit = budget->limit_amount,
+          .amount = hold.amount};
+}
 
 std::int64_t WindowOf(const policies::Decision& decision, std::int64_t longest_ms) {
   for (const policies::Tally& one : decision.tallies) {

@@ -19,6 +19,9 @@ inline constexpr std::uint64_t kUnknownVersion = ~0ull;
 // that it counts.
 std::int64_t WindowOf(const policies::Decision& decision, std::int64_t longest_ms);
 
+// An open hold as its entries tell of it. Writer thread only.
+HoldFields HoldFieldsOf(const HoldRow& hold, const std::string& id, State& state);
+
 // Any thread, one a decision.
 class PeekReader final : public policies::StateReader {
  public:

@@ -148,6 +148,7 @@ struct HoldFields {
   std::int64_t limit = 0;
   std::int64_t amount = 0;
 };
+// Of a request to a run's planner: `id` has the run and no call.
 Draft DraftHeld(const CallIdentity& id, const HoldFields& hold);
 Draft DraftSettled(const CallIdentity& id, const HoldFields& hold, std::int64_t amount,
                    bool flagged);

@@ -15,18 +15,6 @@
 namespace interlock::runtime {
 namespace {
 
-HoldFields FieldsOf(const HoldRow& hold, const std::string& id, State& state) {
-  const BudgetRow* budget = state.FindBudget(hold.budget_key);
-  INTERLOCK_CHECK(budget != nullptr);
-  return {.hold = id,
-          .budget = budget->budget,
-          .scope = budget->scope,
-          .unit = budget->unit,
-          .window_us = budget->window_us,
-          .limit = budget->limit_amount,
-          .amount = hold.amount};
-}
-
 // Rule 13: what lets a hold go. Anything else that started may have cost what was held.
 bool CostNothing(const tools::Manifest& manifest, const std::string& kind,
                  const tools::Outcome& outcome) {
@@ -354,7 +342,7 @@ core::Status Gate::CommitOutcome(Serial& serial, Ticket& ticket, Draft& outcome)
   for (const std::string& id : serial.state().HoldsOf(ticket.id.call)) {
     const HoldRow* hold = serial.state().FindHold(id);
     INTERLOCK_CHECK(hold != nullptr);
-    const HoldFields fields = FieldsOf(*hold, id, serial.state());
+    const HoldFields fields = HoldFieldsOf(*hold, id, serial.state());
     Draft draft;
     if (done) {
       const auto& money = ticket.outcome.reported;
@@ -389,7 +377,7 @@ core::Status Gate::SettleHolds(Serial& serial, const CallIdentity& id, bool happ
   for (const std::string& hold_id : serial.state().HoldsOf(id.call)) {
     const HoldRow* hold = serial.state().FindHold(hold_id);
     INTERLOCK_CHECK(hold != nullptr);
-    const HoldFields fields = FieldsOf(*hold, hold_id, serial.state());
+    const HoldFields fields = HoldFieldsOf(*hold, hold_id, serial.state());
     // Nobody reported an amount: the whole hold is settled, flagged.
     Draft draft = happened ? DraftSettled(id, fields, hold->amount, /*flagged=*/true)
                            : DraftReleased(id, fields, "resolved");

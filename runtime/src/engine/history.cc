@@ -5,6 +5,7 @@
 #include "engine/gate.h"
 #include "engine/handles.h"
 #include "engine/long_results.h"
+#include "engine/plan_budgets.h"
 #include "engine/run_entries.h"
 #include "engine/run_state.h"
 
@@ -369,9 +370,14 @@ core::Status History::FoldRun(const audit::Entry& entry, const core::JsonObjectV
     step_(recorded.core, CheckedOf(entry, body));
   } else if (kind == "plan.requested") {
     recorded.log_planning = true;
+    recorded.charged = body.Raw("use").has_value();
     step_(recorded.core, event::PlanRequested{});
+  } else if (kind == "plan.refused") {
+    step_(recorded.core, event::PlanRequested{});
+    step_(recorded.core, event::PlanFailed{kModelBudget, Field(body, "why")});
   } else if (kind == "plan.received") {
     recorded.log_planning = false;
+    recorded.charged = false;
     if (Field(body, "finish") == "error") {
       step_(recorded.core, event::PlanFailed{Field(body, "code"),
                                              Content(entry.index, body, "reason").value_or("")});

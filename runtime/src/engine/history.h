@@ -60,6 +60,7 @@ struct RecordedRun {
   RunState log_state = RunState::kRunning;  // as the newest entry leaves it
   std::int64_t last_seq = -1;               // run_seq of the newest entry that was read
   bool log_planning = false;                // a plan was requested and none came
+  bool charged = false;                     // and model budgets were charged for it
 };
 
 // What the planner was told, or is told, of a recorded call; empty while it has no end.

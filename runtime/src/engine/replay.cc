@@ -5,6 +5,7 @@
 #include <iterator>
 
 #include "core/check.h"
+#include "engine/plan_budgets.h"
 #include "engine/replayer.h"
 #include "runtime/planners.h"
 
@@ -87,7 +88,7 @@ core::Status Replayer::Rebuild() {
   const std::string& kind = next().entry.kind;
   if (IsFromOutside(kind)) return Take();
   if (kind == "message.received") return RebuildMessage();
-  if (kind == "plan.requested") return RebuildPlanRequested();
+  if (kind == "plan.requested" || kind == "plan.refused") return RebuildPlanRequested();
   if (kind == "plan.received") return RebuildPlanReceived();
   if (kind == "answer.checked") return RebuildChecked();
   if (kind == "call.proposed" || kind == "facts.gathered" || kind == "call.decided") {
@@ -252,8 +253,18 @@ core::Status Replayer::RebuildPlanRequested() {
   RunCore probe = recorded_.core;
   if (const auto overflow = ContextOverflow(probe)) return Differ(*overflow, "");
   parts_.step(probe, event::PlanRequested{});
-  return Expect(
-      DraftPlanRequested(run_, AskedOf(probe, *agent_, std::exchange(released_, {}), keys_)));
+  const PlanRequestedFields fields = AskedOf(probe, *agent_, std::exchange(released_, {}), keys_);
+  // What the planner told of its prices and bounds is an input.
+  const auto use = next().body.find("use");
+  const PlanAsk ask{.who = &recorded_.base,
+                    .fields = &fields,
+                    .most = use == next().body.end() ? std::nullopt : UseOf(*use)};
+  GiveIds();
+  ReplayTransaction transaction(*this);
+  Serial serial(transaction, *state_, worker_.engine.get());
+  const auto refused = AskOrRefuse(serial, gate_->parts(), ask);
+  if (refused.ok() || report_.first) return refused.status();
+  return Differ(std::string(core::Message(refused.status())), "");
 }
 
 // The recorded bytes of a reply are read by the code that read them live.
@@ -275,8 +286,14 @@ core::Status Replayer::RebuildPlanReceived() {
     }
     reply = ReplyOf(plan);
   }
-  return Expect(
-      DraftPlanReceived(run_, *sealer_, agent_->planner, recorded_.core.steps, reply, plan));
+  reply.wait_ms = next().Int("wait_ms", -1);
+  const auto used = plan.ok() ? std::optional(UseOfPlan(*plan, reply.wait_ms)) : std::nullopt;
+  ReplayTransaction transaction(*this);  // of the time of this entry
+  INTERLOCK_RETURN_IF_ERROR(Expect(
+      DraftPlanReceived(run_, *sealer_, agent_->planner, recorded_.core.steps, reply, plan)));
+  if (!recorded_.charged) return core::OkStatus();
+  Serial serial(transaction, *state_, worker_.engine.get());
+  return SettlePlan(serial, run_, used, reply.code);
 }
 
 core::Status Replayer::RebuildChecked() {

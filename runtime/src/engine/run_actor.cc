@@ -4,6 +4,7 @@
 #include <chrono>
 
 #include "engine/open_approvals.h"
+#include "engine/plan_budgets.h"
 #include "engine/run_entries.h"
 #include "engine/run_state.h"
 #include "engine/step_compensation.h"
@@ -58,6 +59,7 @@ void RunActor::Load() {
   }
   loaded_ = true;
   loaded_seq_ = recorded->last_seq;
+  charged_ = recorded->charged;
   core_ = std::move(recorded->core);
   base_ = std::move(recorded->base);
   sealer_ = hub_.SealerFor(*key);
@@ -270,6 +272,7 @@ asio::awaitable<void> RunActor::WriteEnd(std::vector<Draft> drafts, Unless unles
         }
         if (news) return core::OkStatus();
         INTERLOCK_RETURN_IF_ERROR(VoidOpenApprovals(serial, run_, "run ended"));
+        if (charged_) INTERLOCK_RETURN_IF_ERROR(SettlePlan(serial, run_, std::nullopt, ""));
         for (Draft& draft : drafts) INTERLOCK_RETURN_IF_ERROR(serial.Append(draft).status());
         return core::OkStatus();
       });
@@ -281,10 +284,10 @@ bool RunActor::HasNews(Serial& serial, std::int64_t read) const {
   return row == nullptr || IsEnding(row->state) || row->messages != read;
 }
 
-asio::awaitable<void> RunActor::Write(std::vector<Draft> drafts) {
-  core::Status status = co_await hub_.journal.Commit([&drafts](Serial& serial) {
+asio::awaitable<void> RunActor::Write(std::vector<Draft> drafts, Journal::Body then) {
+  core::Status status = co_await hub_.journal.Commit([&drafts, &then](Serial& serial) {
     for (Draft& draft : drafts) INTERLOCK_RETURN_IF_ERROR(serial.Append(draft).status());
-    return core::OkStatus();
+    return then(serial);
   });
   if (!status.ok()) Stall();
 }

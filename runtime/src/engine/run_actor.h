@@ -77,9 +77,12 @@ class RunActor : public std::enable_shared_from_this<RunActor> {
   asio::awaitable<void> SettleCall(RecordedCall call);
   asio::awaitable<void> BeginCompensation(effect::BeginCompensation begin);
   asio::awaitable<void> PassCompensation(std::shared_ptr<LiveCall> live);
-  asio::awaitable<void> Write(std::vector<Draft> drafts);
+  // `then` goes on in the same durable step.
+  asio::awaitable<void> Write(std::vector<Draft> drafts, Journal::Body then);
   // Of a run that a kill switch stops, not the drafts are written but that it waits.
-  asio::awaitable<void> WriteUnlessStopped(std::vector<Draft> drafts);
+  asio::awaitable<void> WriteUnlessStopped(std::vector<Draft> drafts, Journal::Body then);
+  // What the next request may use at most; nullopt: no budget in force asks.
+  std::optional<policies::ModelUse> MostOfRequest();
   enum class Speaks { kNo, kYes };  // kYes: what a stopped agent does not say
   asio::awaitable<void> WriteUnlessNews(std::vector<Draft> drafts, Speaks speaks,
                                         std::function<bool(State&)> open);
@@ -127,6 +130,7 @@ class RunActor : public std::enable_shared_from_this<RunActor> {
   std::vector<Unreleased> unreleased_;
   std::vector<Draft> checks_;  // of answers, to be recorded with what comes of them
   std::uint64_t planner_handle_ = 0;
+  bool charged_ = false;  // model budgets hold something for the open request
   asio::steady_timer timer_;
   std::int64_t loaded_seq_ = -1;
   int in_flight_ = 0;

@@ -1,6 +1,7 @@
 // A run asks its planner, and looks at what it wants to answer before anybody reads it.
 #include <algorithm>
 
+#include "engine/plan_budgets.h"
 #include "engine/run_actor.h"
 #include "engine/run_entries.h"
 
@@ -58,15 +59,31 @@ asio::awaitable<void> RunActor::RequestPlan() {
   std::vector<std::string> shown;
   for (Draft& release : TakeReleases(shown)) drafts.push_back(std::move(release));
   if (const auto overflow = ContextOverflow(core_)) {
-    co_await WriteUnlessStopped(std::move(drafts));
+    co_await WriteUnlessStopped(std::move(drafts), {});
     if (!stalled_) Handle(event::PlanFailed{kContextLimit, *overflow});
     co_return;
   }
   Step(core_, event::PlanRequested{});
-  drafts.push_back(
-      DraftPlanRequested(run_, AskedOf(core_, *agent_, std::move(shown), *hub_.parts.keys)));
-  co_await WriteUnlessStopped(std::move(drafts));
-  if (!stalled_) co_await AskPlanner();
+  const PlanRequestedFields fields = AskedOf(core_, *agent_, std::move(shown), *hub_.parts.keys);
+  const PlanAsk ask{.who = &base_, .fields = &fields, .most = MostOfRequest()};
+  std::string refused;
+  auto hold = [this, &ask, &refused](Serial& serial) -> core::Status {
+    INTERLOCK_ASSIGN_OR_RETURN(refused, AskOrRefuse(serial, hub_.gate.parts(), ask));
+    return core::OkStatus();
+  };
+  co_await WriteUnlessStopped(std::move(drafts), std::move(hold));
+  if (stalled_) co_return;
+  if (!refused.empty()) co_return Handle(event::PlanFailed{kModelBudget, refused});
+  charged_ = ask.most.has_value();
+  co_await AskPlanner();
+}
+
+std::optional<policies::ModelUse> RunActor::MostOfRequest() {
+  const policies::Engine* engine = worker_.engine.get();
+  if (engine == nullptr || engine->bundle().model_budgets().empty()) return std::nullopt;
+  policies::ModelUse most = planner_->Bound(MakePlanRequest());
+  most.wait_ms = hub_.parts.limits.plan_wait_us / 1000;
+  return most;
 }
 
 asio::awaitable<void> RunActor::AskPlanner() {
@@ -75,12 +92,20 @@ asio::awaitable<void> RunActor::AskPlanner() {
   auto start = [this, &request](std::function<void(core::StatusOr<Plan>)> done) {
     planner_handle_ = planner_->Propose(std::move(request), std::move(done));
   };
+  const std::int64_t since_us = hub_.parts.clock->MonotonicMicros();
   core::StatusOr<Plan> plan = co_await Await<core::StatusOr<Plan>>(std::move(start));
   planner_handle_ = 0;
-  const PlanReply reply = ReplyOf(plan);
+  PlanReply reply = ReplyOf(plan);
+  if (charged_) reply.wait_ms = (hub_.parts.clock->MonotonicMicros() - since_us + 999) / 1000;
   std::vector<Draft> drafts;
   drafts.push_back(DraftPlanReceived(run_, *sealer_, agent_->planner, step, reply, plan));
-  co_await Write(std::move(drafts));
+  auto settle = [this, &reply, &plan](Serial& serial) {
+    if (!charged_) return core::OkStatus();
+    const auto used = plan.ok() ? std::optional(UseOfPlan(*plan, reply.wait_ms)) : std::nullopt;
+    return SettlePlan(serial, run_, used, reply.code);
+  };
+  co_await Write(std::move(drafts), std::move(settle));
+  charged_ = false;
   if (stalled_) co_return;
   if (reply.ok) {
     Handle(event::PlanReceived{std::move(*plan)});

@@ -20,21 +20,21 @@ core::StatusOr<bool> RunActor::WaitIfStopped(Serial& serial) const {
   return true;
 }
 
-asio::awaitable<void> RunActor::WriteUnlessStopped(std::vector<Draft> drafts) {
+asio::awaitable<void> RunActor::WriteUnlessStopped(std::vector<Draft> drafts, Journal::Body then) {
   bool stopped = false;
-  core::Status status =
-      co_await hub_.journal.Commit([this, &drafts, &stopped](Serial& serial) -> core::Status {
+  core::Status status = co_await hub_.journal.Commit(
+      [this, &drafts, &then, &stopped](Serial& serial) -> core::Status {
         INTERLOCK_ASSIGN_OR_RETURN(stopped, WaitIfStopped(serial));
         if (stopped) return core::OkStatus();
         for (Draft& draft : drafts) INTERLOCK_RETURN_IF_ERROR(serial.Append(draft).status());
-        return core::OkStatus();
+        return then ? then(serial) : core::OkStatus();
       });
   if (!status.ok() || stopped) Stall();  // it is read back as the log tells it
 }
 
 // The request stands in the log; a restart finds it without a reply.
 asio::awaitable<void> RunActor::AskPlannerAgain() {
-  if (IsStopped()) co_await WriteUnlessStopped({});
+  if (IsStopped()) co_await WriteUnlessStopped({}, {});
   if (!stalled_) co_await AskPlanner();
 }
 

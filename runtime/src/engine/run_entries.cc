@@ -76,7 +76,8 @@ bool FitsSchema(const AgentFile& agent, std::string& answer, JudgedText& judged)
 }  // namespace
 
 Draft DraftPlanRequested(const std::string& run, const PlanRequestedFields& fields) {
-  Draft requested = Make("plan.requested", run, "engine");
+  const bool refused = !fields.refused.empty();
+  Draft requested = Make(refused ? "plan.refused" : "plan.requested", run, "engine");
   BodyWriter body(requested);
   if (fields.left_out.any()) {
     std::string left_out;
@@ -93,7 +94,8 @@ Draft DraftPlanRequested(const std::string& run, const PlanRequestedFields& fiel
       .Raw("results", JsonStrings(fields.results))
       .Int("step", fields.step);
   if (fields.tokens > 0) body.Int("tokens", fields.tokens);
-  body.Close();
+  if (!fields.use.empty()) body.Raw("use", fields.use);
+  body.Optional("why", fields.refused).Close();
   return requested;
 }
 
@@ -166,24 +168,26 @@ Draft DraftPlanReceived(const std::string& run, const Sealer& sealer, std::strin
   Draft received = Make("plan.received", run, "planner:" + std::string(planner));
   if (reply.ok) {
     const std::string sealed = sealer.JsonText(received, reply.recorded);
-    BodyWriter(received)
-        .Int("calls", static_cast<std::int64_t>(plan->calls.size()))
+    BodyWriter body(received);
+    body.Int("calls", static_cast<std::int64_t>(plan->calls.size()))
         .String("finish", FinishName(plan->finish))
         .Raw("plan", sealed)
         .Int("step", step)
         .Int("tokens_in", plan->prompt_tokens)
-        .Int("tokens_out", plan->completion_tokens)
-        .Close();
+        .Int("tokens_out", plan->completion_tokens);
+    if (reply.wait_ms >= 0) body.Int("wait_ms", reply.wait_ms);
+    body.Close();
     return received;
   }
   const std::string sealed = sealer.Text(received, reply.reason);  // may tell what the model said
-  BodyWriter(received)
-      .Int("calls", 0)
+  BodyWriter body(received);
+  body.Int("calls", 0)
       .String("code", reply.code)
       .String("finish", "error")
       .Raw("reason", sealed)
-      .Int("step", step)
-      .Close();
+      .Int("step", step);
+  if (reply.wait_ms >= 0) body.Int("wait_ms", reply.wait_ms);
+  body.Close();
   return received;
 }
 

@@ -18,7 +18,9 @@ struct PlanRequestedFields {
   std::int64_t step = 0;
   std::int64_t tokens = 0;  // that the prompt has, estimated; 0: nobody asked
   LeftOut left_out{};
-  std::string prompt{};  // HMAC of it, when anything was left out
+  std::string prompt{};   // HMAC of it, when anything was left out
+  std::string use{};      // UseJson of the most that it may use; empty: no model budget asks
+  std::string refused{};  // why the planner is not asked (plan.refused); empty: it is
 };
 // Of the core once it has read its PlanRequested.
 PlanRequestedFields AskedOf(RunCore& core, const AgentFile& agent, std::vector<std::string> results,
@@ -37,6 +39,7 @@ struct PlanReply {
   std::string recorded;  // PlanToJson
   std::string code;
   std::string reason;
+  std::int64_t wait_ms = -1;  // of a request that model budgets were charged for; -1: of another
 };
 // Bounded, so that a restart can read it back. `plan` becomes the error that it is.
 PlanReply ReplyOf(core::StatusOr<Plan>& plan);

@@ -34,6 +34,8 @@ void AddWord(std::string& words, std::string_view word);  // unless it is there
 // The unit is part of it: a budget that is declared in another currency starts anew.
 std::string BudgetKey(std::string_view budget, std::string_view unit, std::string_view scope_hmac,
                       std::int64_t window_us);
+// Whose holds are those of a run's request to its planner; a run has at most one open.
+std::string PlanHolder(std::string_view run);
 // Events of a counter within the last per_ms.
 std::int64_t CountWithin(const CounterRow& row, std::int64_t per_ms, std::int64_t now_us);
 // The sum of their amounts; as much as fits where it does not.

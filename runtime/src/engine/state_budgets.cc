@@ -4,9 +4,13 @@
 
 namespace interlock::runtime {
 
+std::string PlanHolder(std::string_view run) { return "plan:" + std::string(run); }
+
 core::Status State::ApplyBudget(const audit::EntryView& entry) {
   const std::string id = Field(entry, "hold");
-  const std::string call = Field(entry, "call");
+  std::string call = Field(entry, "call");
+  const bool of_plan = call.empty() && !entry.run.empty();
+  if (of_plan) call = PlanHolder(entry.run);
   if (id.empty() || call.empty()) return Missing(entry, "hold");
   const std::string key = BudgetKey(Field(entry, "budget"), Field(entry, "unit"),
                                     Field(entry, "scope"), Amount(entry, "window_us"));
@@ -33,7 +37,7 @@ core::Status State::ApplyBudget(const audit::EntryView& entry) {
   holds_.Erase(id);
   if (entry.kind == "budget.settled") {
     budget.settled += amount;
-    NoteMoney(entry, calls_.Edit(call));
+    if (!of_plan) NoteMoney(entry, calls_.Edit(call));
   }
   CallHoldsRow& open = call_holds_.Edit(call);
   open.holds = WithoutWord(open.holds, id);

@@ -22,6 +22,9 @@ using Done = std::function<void(core::StatusOr<Plan>)>;
 using Fetched = core::StatusOr<tools::FetchResponse>;
 
 constexpr std::size_t kWaitingMax = 10'000;  // calls that wait for a place
+constexpr std::int64_t kTokensCountedMax = 1'000'000'000;
+// Of a reply whose length nobody bounds (`output_tokens_max`): what most models can write.
+constexpr std::int64_t kOutputTokensAssumed = 8192;
 
 core::Status Cancelled() { return core::Error(core::StatusCode::kCancelled, "cancelled"); }
 
@@ -57,12 +60,7 @@ class Endpoint : public std::enable_shared_from_this<Endpoint> {
   std::uint64_t Begin(PlanRequest request, Done done) {
     ModelCall call;
     call.model = request.model.empty() ? options_.model : request.model;
-    core::StatusOr<WireRequest> wire =
-        codec_.Write(request, {.model = call.model,
-                               .temperature = options_.temperature,
-                               .output_tokens_max = options_.output_tokens_max,
-                               .stream = options_.stream,
-                               .prompt_cache = options_.prompt_cache});
+    core::StatusOr<WireRequest> wire = codec_.Write(request, WireOptionsFor(call.model));
     if (!wire.ok()) {
       done(wire.status());
       return 0;
@@ -77,6 +75,25 @@ class Endpoint : public std::enable_shared_from_this<Endpoint> {
     const std::uint64_t handle = Admit(std::move(call), endings);
     Tell(endings);
     return handle;
+  }
+
+  policies::ModelUse Bound(const PlanRequest& request) const {
+    const std::string& model = request.model.empty() ? options_.model : request.model;
+    Plan most;
+    // The body is longer than what the model reads of it; what cannot be written is not sent.
+    const auto wire = codec_.Write(request, WireOptionsFor(model));
+    if (wire.ok()) most.prompt_tokens = EstimateTokens(wire->body, FamilyOf(model));
+    most.prompt_tokens = std::min(most.prompt_tokens, kTokensCountedMax);
+    most.completion_tokens =
+        options_.output_tokens_max > 0 ? options_.output_tokens_max : kOutputTokensAssumed;
+    policies::ModelUse use{.tokens = most.prompt_tokens + most.completion_tokens};
+    if (const ModelPrice* const price = PriceOf(options_.prices, model)) {
+      ModelPrice dearest = *price;  // all of it may be written to the provider's cache
+      dearest.input = std::max(price->input, price->cache_write);
+      use.currency = options_.prices.currency;
+      use.cost_micros = CostMicros(dearest, most);
+    }
+    return use;
   }
 
   void Cancel(std::uint64_t handle) {
@@ -105,6 +122,14 @@ class Endpoint : public std::enable_shared_from_this<Endpoint> {
 
  private:
   using Calls = std::map<std::uint64_t, ModelCall>;
+
+  WireOptions WireOptionsFor(const std::string& model) const {
+    return {.model = model,
+            .temperature = options_.temperature,
+            .output_tokens_max = options_.output_tokens_max,
+            .stream = options_.stream,
+            .prompt_cache = options_.prompt_cache};
+  }
 
   static void Tell(std::vector<Ending>& endings) {
     for (Ending& ending : endings) ending.done(std::move(ending.answer));
@@ -313,7 +338,7 @@ class Endpoint : public std::enable_shared_from_this<Endpoint> {
     plan.dialect = DialectName(options_.dialect);
     if (plan.prompt_tokens == 0 && plan.completion_tokens == 0) {
       plan.tokens_estimated = true;
-      plan.prompt_tokens = std::min(EstimateTokens(call.body), std::int64_t{1'000'000'000});
+      plan.prompt_tokens = std::min(EstimateTokens(call.body), kTokensCountedMax);
       plan.completion_tokens = EstimateTokens(plan.text);
       for (const ProposedCall& made : plan.calls) {
         plan.completion_tokens += EstimateTokens(made.tool) + EstimateTokens(made.args_text);
@@ -349,6 +374,9 @@ class ModelPlanner final : public Planner {
 
   std::uint64_t Propose(PlanRequest request, Done done) override {
     return endpoint_->Begin(std::move(request), std::move(done));
+  }
+  policies::ModelUse Bound(const PlanRequest& request) const override {
+    return endpoint_->Bound(request);
   }
   void Cancel(std::uint64_t handle) override { endpoint_->Cancel(handle); }
   void ForgetReplies() override { endpoint_->Forget(); }

@@ -57,6 +57,27 @@ class Rides : public std::enable_shared_from_this<Rides> {
     return handle;
   }
 
+  // Whoever of the route answers in the end: the most of each. A price that one of them lacks, or
+  // has in another currency, is no bound.
+  policies::ModelUse Bound(PlanRequest request) const {
+    const Route* const route = RouteFor(options_.routes, request);
+    if (route == nullptr) return {.free = true};  // nobody is asked
+    request.model.clear();
+    std::vector<std::string> names = route->use;
+    if (!route->canary.empty()) names.push_back(route->canary);
+    policies::ModelUse most = options_.targets.at(names.front()).planner->Bound(request);
+    for (std::size_t i = 1; i < names.size(); ++i) {
+      const policies::ModelUse one = options_.targets.at(names[i]).planner->Bound(request);
+      const bool same = most.free || one.free || most.currency == one.currency;
+      const std::string& currency = most.free ? one.currency : most.currency;
+      most = {.tokens = std::max(most.tokens, one.tokens),
+              .cost_micros = std::max(most.cost_micros, one.cost_micros),
+              .currency = same ? currency : std::string(),
+              .free = most.free && one.free};
+    }
+    return most;
+  }
+
   void Cancel(std::uint64_t handle) {
     std::shared_ptr<Ride> ride;
     {
@@ -188,6 +209,9 @@ class Router final : public Planner {
 
   std::uint64_t Propose(PlanRequest request, Done done) override {
     return rides_->Begin(std::move(request), std::move(done));
+  }
+  policies::ModelUse Bound(const PlanRequest& request) const override {
+    return rides_->Bound(request);
   }
   void Cancel(std::uint64_t handle) override { rides_->Cancel(handle); }
 

@@ -78,6 +78,7 @@ class ScriptedPlanner final : public Planner {
     done(Answer(request));
     return 0;
   }
+  policies::ModelUse Bound(const PlanRequest&) const override { return {.free = true}; }
   void Cancel(std::uint64_t) override {}  // every request is answered before Propose returns
 
  private:

@@ -258,6 +258,31 @@ struct Listener {
   }
 };
 
+// What budgets hold before a request: never less than what the reply then reports.
+TEST_F(EndpointTest, BoundsWhatARequestMayUse) {
+  Serve({{.bytes = Events(kEvents)}});
+  ModelOptions options = Options(server_->url("/v1"));
+  options.stream = true;
+  options.output_tokens_max = 1'000;
+  options.prices.currency = "USD";
+  options.prices.models.push_back({.model = "default-model",
+                                   .input = 3'000'000,
+                                   .cache_write = 4'000'000,
+                                   .output = 15'000'000});
+  Start(options);
+  PlanRequest request;
+  request.messages.push_back(
+      {.role = Role::kUser, .text = std::string(6'000, 'x'), .calls = {}, .call_id = ""});
+  const policies::ModelUse most = planner_->Bound(request);
+  EXPECT_GE(most.tokens, 2'000);
+  EXPECT_LE(most.tokens, 2'400);
+  EXPECT_EQ(most.cost_micros, (most.tokens - 1'000) * 4 + 1'000 * 15);
+  EXPECT_EQ(most.currency, "USD");
+  EXPECT_FALSE(most.free);
+  request.model = "unheard-of";
+  EXPECT_EQ(planner_->Bound(request).currency, "") << "no price, no bound";
+}
+
 TEST_F(EndpointTest, ForwardsAStreamAndRecordsItsBytes) {
   Serve({{.bytes = Events(kEvents)}});
   ModelOptions options = Options(server_->url("/v1"));

@@ -24,6 +24,8 @@ class ManualClock final : public core::Clock {
 // Answers at once with what it was given; without anything, it waits until Finish or Cancel.
 class Fake final : public Planner {
  public:
+  policies::ModelUse Bound(const PlanRequest&) const override { return bound; }
+  policies::ModelUse bound;
   std::uint64_t Propose(PlanRequest request, Done done) override {
     requests.push_back(std::move(request));
     if (clock != nullptr) clock->now_us += takes_us;
@@ -91,6 +93,22 @@ class RouterTest : public ::testing::Test {
   std::unique_ptr<Planner> router_;
   std::uint64_t handle_ = 0;
 };
+
+// Budgets hold the most of whoever may answer; prices in two currencies are no bound.
+TEST_F(RouterTest, ARequestIsBoundedByTheMostOfItsRoute) {
+  Route route = To({"a", "b"});
+  route.canary = "c";
+  Start({route});
+  fakes_["a"].bound = {.tokens = 10, .cost_micros = 7, .currency = "USD"};
+  fakes_["b"].bound = {.tokens = 30, .cost_micros = 5, .currency = "USD"};
+  fakes_["c"].bound = {.free = true};
+  EXPECT_EQ(router_->Bound({}).tokens, 30);
+  EXPECT_EQ(router_->Bound({}).cost_micros, 7);
+  EXPECT_EQ(router_->Bound({}).currency, "USD");
+  EXPECT_FALSE(router_->Bound({}).free);
+  fakes_["c"].bound = {.tokens = 1, .cost_micros = 1, .currency = "EUR"};
+  EXPECT_EQ(router_->Bound({}).currency, "");
+}
 
 TEST_F(RouterTest, TheFirstRouteThatFitsCounts) {
   Route refunds = To({"a"});

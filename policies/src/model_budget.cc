@@ -1,0 +1,62 @@
+#include "policies/model_budget.h"
+
+#include <algorithm>
+
+#include "policies/budget.h"
+#include "scope.h"
+
+namespace interlock::policies {
+namespace {
+
+// Empty: it is covered, and reserved.
+std::string TakeShare(const BudgetDecl& budget, const DecisionInput& who, const ModelUse& most,
+                      std::vector<Reservation>& reservations) {
+  const std::string scope = BudgetScope(who, budget.per, "");
+  if (scope.empty() && budget.optional) return "";
+  if (scope.empty()) {
+    return "budget " + budget.name + " is per " + budget.per + ", and there is none";
+  }
+  const std::optional<std::int64_t> amount = AmountIn(budget.unit, most);
+  if (!amount) {
+    return "budget " + budget.name + " counts " + budget.unit +
+           ", and the planner knows no such price; add the model to its `prices`";
+  }
+  const std::int64_t used = who.state->BudgetUsed(budget, scope).value;
+  std::int64_t after = 0;
+  if (__builtin_add_overflow(used, *amount, &after) || after > budget.limit) {
+    return "budget " + budget.name + ": " + std::to_string(used) + " used, " +
+           std::to_string(*amount) + " wanted, limit " + std::to_string(budget.limit) + " " +
+           budget.unit;
+  }
+  reservations.push_back({.rule = "",
+                          .budget = budget,
+                          .scope = scope,
+                          .window_start_us = WindowStart(who.now_us, budget.window_ms),
+                          .amount = *amount});
+  return "";
+}
+
+}  // namespace
+
+std::optional<std::int64_t> AmountIn(std::string_view unit, const ModelUse& use) {
+  if (unit == "tokens") return use.tokens;
+  if (unit == "requests") return 1;
+  if (unit == "ms") return use.wait_ms;
+  if (!unit.starts_with(kMicroUnit)) return std::nullopt;
+  if (use.free) return 0;
+  if (unit.substr(kMicroUnit.size()) != use.currency) return std::nullopt;
+  return use.cost_micros;
+}
+
+ModelCharge ChargeModel(const std::vector<BudgetDecl>& budgets, const DecisionInput& who,
+                        const ModelUse& most) {
+  ModelCharge charge;
+  for (const BudgetDecl& budget : budgets) {
+    const std::string why = TakeShare(budget, who, most, charge.reservations);
+    if (!why.empty()) charge.refused += (charge.refused.empty() ? "" : "; ") + why;
+  }
+  if (!charge.refused.empty()) charge.reservations.clear();
+  return charge;
+}
+
+}  // namespace interlock::policies

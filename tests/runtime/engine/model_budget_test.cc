@@ -1,0 +1,172 @@
+// Budgets that models are charged by, under a whole engine: held before a request, settled with
+// what was used, through refusals, errors, crashes and replay.
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <future>
+
+#include "replays.h"
+#include "rules.h"
+
+namespace interlock::runtime::test {
+namespace {
+
+using ::testing::Contains;
+using ::testing::ElementsAre;
+using ::testing::HasSubstr;
+using ::testing::IsSupersetOf;
+using ::testing::Not;
+
+std::string WithTokens(int user_limit) {
+  return AllowAll() + R"(
+budget "llm" { unit = "tokens", charges = "model", levels = {
+  { per = "user", limit = )" +
+         std::to_string(user_limit) + R"(, window = "1d" },
+  { per = "tenant", limit = 100000, window = "1d" } } }
+budget "cost" { unit = "USD", charges = "model", per = "tenant", limit = usd(1), window = "1d" }
+)";
+}
+
+Plan Used(Plan plan, std::int64_t tokens, std::int64_t cost_micros) {
+  plan.prompt_tokens = tokens - 10;
+  plan.completion_tokens = 10;
+  plan.cost_micros = cost_micros;
+  plan.currency = "USD";
+  plan.provider = "fake";
+  return plan;
+}
+
+class Desk {
+ public:
+  explicit Desk(int user_limit = 1000) : h(WithTokens(user_limit), {ReadTool("orders.get")}) {
+    h.tools.Answers("orders.get", {{"total", 5}});
+    h.planner.bound = {.tokens = 300, .cost_micros = 5'000, .currency = "USD"};
+  }
+  RunInfo Run(const std::string& user, RunState until) {
+    const auto run = h.CreateRun("help", user);
+    EXPECT_TRUE(run.ok()) << run.status();
+    return h.WaitForState(run->id, until);
+  }
+  void ExpectSpent(std::int64_t tokens, std::int64_t micros) {
+    EXPECT_EQ(h.Budget("llm.tenant.1d").settled, tokens);
+    EXPECT_EQ(h.Budget("llm.tenant.1d").held, 0);
+    EXPECT_EQ(h.Budget("cost").settled, micros);
+    EXPECT_EQ(h.Budget("cost").held, 0);
+    EXPECT_EQ(h.Budget("cost").unit, "micro-USD");
+  }
+  Harness h;
+};
+
+TEST(ModelBudget, WhatAPlanUsedIsSettledAndAReplayMakesItAnew) {
+  Desk desk;
+  desk.h.planner.plans = {Used(FakePlanner::Calls({{"c1", "orders.get", "{}"}}), 120, 777),
+                          Used(FakePlanner::Answer("five"), 130, 23)};
+  const RunInfo run = desk.Run("ann", RunState::kCompleted);
+  desk.ExpectSpent(250, 800);
+  ExpectMadeAnew(desk.h, run.id, {&desk.h.agent});
+  desk.h.Restart();
+  desk.ExpectSpent(250, 800);
+}
+
+TEST(ModelBudget, APlanThatIsNotCoveredIsRefusedAndTheRunSaysSo) {
+  Desk desk(500);
+  desk.h.planner.plans = {Used(FakePlanner::Calls({{"c1", "orders.get", "{}"}}), 201, 1),
+                          Used(FakePlanner::Answer("five"), 1, 1)};
+  const RunInfo run = desk.Run("ann", RunState::kFailed);
+  EXPECT_EQ(run.code, "MODEL_BUDGET");
+  EXPECT_THAT(run.reason, HasSubstr("budget llm.user.1d: 201 used, 300 wanted, limit 500 tokens"));
+  EXPECT_EQ(desk.h.planner.seen().size(), 1u) << "the model is not asked";
+  EXPECT_THAT(desk.h.Kinds(run.id), Contains("plan.refused"));
+  desk.ExpectSpent(201, 1);
+  ExpectMadeAnew(desk.h, run.id, {&desk.h.agent});
+  desk.h.planner.plans = {Used(FakePlanner::Answer("five"), 100, 1)};
+  desk.Run("bob", RunState::kCompleted);  // another user's share
+  desk.h.Restart();
+  EXPECT_EQ(desk.Run("ann", RunState::kFailed).code, "MODEL_BUDGET");
+}
+
+TEST(ModelBudget, RequestsInFlightHoldWhatTheyMayUse) {
+  Desk desk(500);
+  desk.h.planner.Holds();
+  const auto first = desk.h.CreateRun("help", "ann");
+  ASSERT_TRUE(first.ok()) << first.status();
+  desk.h.planner.WaitUntilHeld();
+  EXPECT_EQ(desk.h.Budget("llm.user.1d").held, 300);
+  EXPECT_EQ(desk.h.Budget("cost").held, 5'000);
+  EXPECT_EQ(desk.Run("ann", RunState::kFailed).code, "MODEL_BUDGET");
+  ASSERT_TRUE(desk.h.Cancel(first->id).ok());
+  desk.h.WaitForState(first->id, RunState::kCancelled);
+  // Nobody knows what the model wrote until then: the whole hold.
+  desk.ExpectSpent(300, 5'000);
+  ExpectMadeAnew(desk.h, first->id, {&desk.h.agent});
+}
+
+TEST(ModelBudget, MoreThanWasHeldIsChargedAllTheSame) {
+  Desk desk;
+  desk.h.planner.plans = {Used(FakePlanner::Answer("long"), 900, 7'000)};
+  desk.Run("ann", RunState::kCompleted);
+  desk.ExpectSpent(900, 7'000);
+  EXPECT_EQ(desk.Run("ann", RunState::kFailed).code, "MODEL_BUDGET");
+}
+
+TEST(ModelBudget, AProviderThatWasNeverReachedCostsNothingAndAReplyThatMakesNoSenseDoes) {
+  Desk desk;
+  desk.h.planner.plans = {core::Unavailable("connection refused")};
+  const RunInfo away = desk.Run("ann", RunState::kFailed);
+  EXPECT_EQ(away.code, "PLANNER_UNAVAILABLE");
+  desk.ExpectSpent(0, 0);
+  ExpectMadeAnew(desk.h, away.id, {&desk.h.agent});
+  desk.h.planner.plans = {core::InvalidArgument("no JSON")};
+  const RunInfo garbage = desk.Run("ann", RunState::kFailed);
+  EXPECT_EQ(garbage.code, "PLANNER_REPLY");
+  desk.ExpectSpent(300, 5'000);
+  ExpectMadeAnew(desk.h, garbage.id, {&desk.h.agent});
+}
+
+TEST(ModelBudget, ACostThatCannotBeToldIsNotSpent) {
+  Desk desk;
+  desk.h.planner.bound.currency = "EUR";
+  const RunInfo run = desk.Run("ann", RunState::kFailed);
+  EXPECT_EQ(run.code, "MODEL_BUDGET");
+  EXPECT_THAT(run.reason, HasSubstr("knows no such price"));
+  desk.h.planner.bound = {.tokens = 300, .cost_micros = 5'000, .currency = "USD"};
+  Plan odd = Used(FakePlanner::Answer("five"), 100, 1);
+  odd.currency = "";
+  desk.h.planner.plans = {odd};
+  desk.Run("ann", RunState::kCompleted);
+  desk.ExpectSpent(100, 5'000);  // all that was held, as nobody knows
+}
+
+// The hold stands in the log: a crash while the model writes neither frees nor doubles it.
+TEST(ModelBudget, AHoldSurvivesACrash) {
+  Desk desk(500);
+  desk.h.planner.Holds();
+  const auto run = desk.h.CreateRun("help", "ann");
+  ASSERT_TRUE(run.ok()) << run.status();
+  desk.h.planner.WaitUntilHeld();
+  const std::string copy = desk.h.CopyFiles();
+  ASSERT_TRUE(desk.h.Cancel(run->id).ok());
+  desk.h.WaitForState(run->id, RunState::kCancelled);
+  desk.h.RestartFrom(copy);
+  desk.h.planner.WaitUntilHeld();
+  EXPECT_EQ(desk.h.Budget("llm.user.1d").held, 300);
+  EXPECT_EQ(desk.h.Budget("llm.user.1d").settled, 0);
+  ASSERT_TRUE(desk.h.Cancel(run->id).ok());
+  desk.h.WaitForState(run->id, RunState::kCancelled);
+  desk.ExpectSpent(300, 5'000);
+}
+
+TEST(ModelBudget, WithoutOneNothingIsAskedOrWritten) {
+  Harness h(AllowAll(), {ReadTool("orders.get")});
+  h.planner.plans = {Used(FakePlanner::Answer("five"), 100, 1)};
+  const auto run = h.CreateRun();
+  ASSERT_TRUE(run.ok()) << run.status();
+  h.WaitForState(run->id, RunState::kCompleted);
+  EXPECT_THAT(h.Kinds(run->id), Not(Contains(HasSubstr("budget."))));
+  for (const audit::Entry& entry : h.Entries(run->id)) {
+    EXPECT_THAT(entry.bytes, Not(HasSubstr("wait_ms")));
+  }
+}
+
+}  // namespace
+}  // namespace interlock::runtime::test
