@@ -19,7 +19,7 @@ import uuid
 import grpc
 
 PROTO_FOLDER = pathlib.Path(__file__).resolve().parents[2] / "proto"
-SERVICES = ("run", "approval", "call", "tool", "budget", "audit", "switch")
+SERVICES = ("run", "approval", "call", "tool", "budget", "audit", "switch", "policy")
 
 
 def _generate(protos, folder):
@@ -99,6 +99,7 @@ class Client:
         self.budgets = STUBS.budget_grpc.BudgetServiceStub(self._channel)
         self.audit = STUBS.audit_grpc.AuditServiceStub(self._channel)
         self.switches = STUBS.switch_grpc.SwitchServiceStub(self._channel)
+        self.policies = STUBS.policy_grpc.PolicyServiceStub(self._channel)
 
     def close(self):
         self._channel.close()

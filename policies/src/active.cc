@@ -1,6 +1,8 @@
 #include "policies/active.h"
 
 #include <algorithm>
+#include <fstream>
+#include <sstream>
 
 #include "core/check.h"
 #include "policies/detect.h"
@@ -57,11 +59,23 @@ Divergence::Count Divergence::Get() const {
   return count_;
 }
 
-core::StatusOr<BundleStore::Loaded> BundleStore::Load(BundleSource source,
-                                                      std::vector<Finding>* findings) const {
-  Loaded loaded;
-  if (!root_.keys.empty()) {
-    INTERLOCK_ASSIGN_OR_RETURN(loaded.seal, CheckSeal(source.seal, source.files, root_));
+core::StatusOr<BundleSource> ReadBundleSource(const std::string& folder,
+                                              std::vector<KnownTool> tools) {
+  BundleSource source;
+  INTERLOCK_ASSIGN_OR_RETURN(source.files, Bundle::ReadFolder(folder));
+  source.tools = std::move(tools);
+  std::ifstream in(folder + "/" + kSealFile, std::ios::binary);
+  std::ostringstream text;
+  if (in) text << in.rdbuf();
+  source.seal = std::move(text).str();
+  return source;
+}
+
+core::StatusOr<SealedBundle> LoadSealed(BundleSource source, const TrustRoot& root,
+                                        std::vector<Finding>* findings) {
+  SealedBundle loaded;
+  if (!root.keys.empty()) {
+    INTERLOCK_ASSIGN_OR_RETURN(loaded.seal, CheckSeal(source.seal, source.files, root));
   }
   INTERLOCK_ASSIGN_OR_RETURN(
       loaded.bundle, Bundle::Load(std::move(source.files), std::move(source.tools), findings));
@@ -71,19 +85,24 @@ core::StatusOr<BundleStore::Loaded> BundleStore::Load(BundleSource source,
   return loaded;
 }
 
+core::Status CheckRevision(const Revision& next, const Revision& before) {
+  const bool rises = next.number > before.number;
+  if (rises || (next.number == before.number && next.files == before.files))
+    return core::OkStatus();
+  return core::FailedPrecondition("revision " + std::to_string(next.number) +
+                                  " is not above the active one, " + std::to_string(before.number) +
+                                  "; to go back, sign the old files as revision " +
+                                  std::to_string(before.number + 1));
+}
+
 core::Status BundleStore::Activate(BundleSource source, std::vector<Finding>* findings) {
   const std::lock_guard one_at_a_time(loading_);
-  INTERLOCK_ASSIGN_OR_RETURN(Loaded loaded, Load(std::move(source), findings));
+  INTERLOCK_ASSIGN_OR_RETURN(SealedBundle loaded, LoadSealed(std::move(source), root_, findings));
   const std::shared_ptr<const ActiveBundle> before = active();
   if (before != nullptr && !root_.keys.empty()) {
-    const std::int64_t least = before->seal.revision;
-    const bool same = FilesDigest(before->bundle->files()) == FilesDigest(loaded.bundle->files());
-    if (loaded.seal.revision < least || (loaded.seal.revision == least && !same)) {
-      return core::FailedPrecondition("revision " + std::to_string(loaded.seal.revision) +
-                                      " is not above the active one, " + std::to_string(least) +
-                                      "; to go back, sign the old files as revision " +
-                                      std::to_string(least + 1));
-    }
+    INTERLOCK_RETURN_IF_ERROR(
+        CheckRevision({loaded.seal.revision, FilesDigest(loaded.bundle->files())},
+                      {before->seal.revision, FilesDigest(before->bundle->files())}));
   }
   auto next = std::make_shared<ActiveBundle>();
   next->bundle = std::move(loaded.bundle);
@@ -101,7 +120,7 @@ core::Status BundleStore::Watch(BundleSource source, std::vector<Finding>* findi
   if (before == nullptr) {
     return core::FailedPrecondition("no bundle is active; activate one before watching another");
   }
-  INTERLOCK_ASSIGN_OR_RETURN(Loaded loaded, Load(std::move(source), findings));
+  INTERLOCK_ASSIGN_OR_RETURN(SealedBundle loaded, LoadSealed(std::move(source), root_, findings));
   auto next = std::make_shared<ActiveBundle>(*before);
   next->candidate = std::move(loaded.bundle);
   ++next->generation;

@@ -103,6 +103,8 @@ std::string FilesDigest(const std::vector<BundleFile>& files) {
   return core::DigestName(core::Sha256(core::CanonicalJson(list)));
 }
 
+core::Status CheckTrustedKey(const std::string& text) { return ParseKey(text).status(); }
+
 std::string SealText(const std::string& origin, std::int64_t revision,
                      const std::vector<BundleFile>& files) {
   return std::string(kHead) + "\n" + origin + "\n" + std::to_string(revision) + "\n" +

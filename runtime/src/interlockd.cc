@@ -28,6 +28,7 @@
 #include "core/clock.h"
 #include "core/permit.h"
 #include "core/random.h"
+#include "policies/active.h"
 #include "policies/bundle.h"
 #include "runtime/agent.h"
 #include "runtime/config.h"
@@ -60,7 +61,8 @@ struct Flags {
 // What the configuration names for one tenant; loading it changes nothing.
 struct TenantSources {
   std::shared_ptr<const tools::Registry> registry;
-  std::shared_ptr<const policies::Bundle> bundle;
+  std::shared_ptr<const policies::Bundle> bundle;  // null: the trust root takes none
+  runtime::PolicyFolders policy_folders;
   std::vector<runtime::AgentFile> agents;
 };
 
@@ -91,6 +93,29 @@ std::string ProgramFolder() {
   return fs::read_symlink("/proc/self/exe", error).parent_path().string();
 }
 
+// With a trust root, policies that it does not take are no reason not to start: calls are denied,
+// and health says why, until others are activated.
+core::Status LoadPolicies(const runtime::Config& config, const runtime::TenantConfig& tenant,
+                          std::vector<policies::KnownTool> known, TenantSources& sources) {
+  runtime::PolicyFolders& folders = sources.policy_folders;
+  folders.folder = tenant.policies;
+  folders.candidate = tenant.candidate;
+  folders.trust.keys = tenant.trust.keys;
+  folders.trust.origin =
+      tenant.trust.origin.empty() ? config.origin + "/" + tenant.id : tenant.trust.origin;
+  INTERLOCK_ASSIGN_OR_RETURN(auto source,
+                             policies::ReadBundleSource(tenant.policies, std::move(known)));
+  auto loaded = policies::LoadSealed(std::move(source), folders.trust, nullptr);
+  if (loaded.ok()) {
+    sources.bundle = std::move(loaded->bundle);
+    folders.seal = std::move(loaded->seal);
+    return core::OkStatus();
+  }
+  if (folders.trust.keys.empty()) return loaded.status();
+  folders.problem = core::Message(loaded.status());
+  return core::OkStatus();
+}
+
 core::StatusOr<TenantSources> LoadSources(const runtime::Config& config,
                                           const runtime::TenantConfig& tenant) {
   TenantSources sources;
@@ -104,9 +129,7 @@ core::StatusOr<TenantSources> LoadSources(const runtime::Config& config,
     known.push_back({manifest.name, std::string(tools::EffectName(manifest.effect)),
                      manifest.input_schema, manifest.result_schema});
   }
-  INTERLOCK_ASSIGN_OR_RETURN(auto files, policies::Bundle::ReadFolder(tenant.policies));
-  INTERLOCK_ASSIGN_OR_RETURN(sources.bundle,
-                             policies::Bundle::Load(std::move(files), std::move(known), nullptr));
+  INTERLOCK_RETURN_IF_ERROR(LoadPolicies(config, tenant, std::move(known), sources));
   for (const runtime::AgentFile& agent : sources.agents) {
     const auto named = [&](const runtime::PlannerConfig& p) { return p.name == agent.planner; };
     if (std::any_of(config.planners.begin(), config.planners.end(), named)) continue;
@@ -247,6 +270,7 @@ core::StatusOr<TenantParts> OpenTenant(const runtime::Config& config, const std:
   engine.executor = parts.executor.get();
   engine.registry = std::move(sources.registry);
   engine.bundle = std::move(sources.bundle);
+  engine.policy_folders = std::move(sources.policy_folders);
   engine.agents = std::move(sources.agents);
   engine.limits.calls_max = boxes.calls;
   engine.limits.lookups_max = boxes.lookups;
@@ -300,6 +324,12 @@ core::Status Run(const Flags& flags) {
   INTERLOCK_ASSIGN_OR_RETURN(const runtime::Config config, runtime::LoadConfig(flags.config));
   INTERLOCK_ASSIGN_OR_RETURN(auto sources, LoadAllSources(config));
   if (flags.check) {
+    for (const auto& [id, from] : sources) {
+      if (!from.policy_folders.problem.empty()) {
+        return core::InvalidArgument("policies of tenant `" + id +
+                                     "`: " + from.policy_folders.problem);
+      }
+    }
     std::printf("%s: ok\n", flags.config.c_str());
     return core::OkStatus();
   }

@@ -21,6 +21,27 @@ struct BundleSource {
   std::string seal{};  // the text of bundle.note; empty: there is none
 };
 
+// The *.lua files of a folder (tests are left out) and its seal. Errors: as Bundle::ReadFolder.
+core::StatusOr<BundleSource> ReadBundleSource(const std::string& folder,
+                                              std::vector<KnownTool> tools);
+
+struct SealedBundle {
+  std::shared_ptr<const Bundle> bundle{};
+  Seal seal{};  // revision 0 without a trust root
+};
+// Aside: seal (mandatory once the root has keys), parse, check, examples, an engine to warm what is
+// compiled on first use. Errors: as CheckSeal and Bundle::Load.
+core::StatusOr<SealedBundle> LoadSealed(BundleSource source, const TrustRoot& root,
+                                        std::vector<Finding>* findings);
+
+// What a bundle must not fall behind: its revision and FilesDigest.
+struct Revision {
+  std::int64_t number = 0;
+  std::string files{};
+};
+// kFailedPrecondition for one below `before`, or the same one for other files.
+core::Status CheckRevision(const Revision& next, const Revision& before);
+
 // What is in force. Immutable; a decision holds one of these from its start to its end.
 struct ActiveBundle {
   std::shared_ptr<const Bundle> bundle{};     // never null
@@ -72,12 +93,6 @@ class BundleStore {
   std::shared_ptr<const ActiveBundle> active() const;
 
  private:
-  struct Loaded {
-    std::shared_ptr<const Bundle> bundle;
-    Seal seal;
-  };
-  core::StatusOr<Loaded> Load(BundleSource source, std::vector<Finding>* findings) const;
-
   const TrustRoot root_;
   std::mutex loading_;  // one change at a time
   mutable std::mutex mutex_;

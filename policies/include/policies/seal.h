@@ -28,6 +28,9 @@ struct TrustRoot {
   std::string origin{};
 };
 
+// Whether it is a verifier key. Errors: kInvalidArgument, one line.
+core::Status CheckTrustedKey(const std::string& text);
+
 struct Seal {
   std::string origin{};
   std::int64_t revision = 0;

@@ -53,9 +53,18 @@ struct AuditConfig {
   RetentionConfig retention;
 };
 
+// Who may sign a tenant's policies. With keys a seal is mandatory.
+struct TrustConfig {
+  std::vector<std::string> keys;  // verifier keys, "name+<8 hex>+base64"
+  std::string origin;             // that the seal must name; empty: "<origin>/<tenant>"
+};
+inline constexpr std::size_t kTrustKeysMax = 16;
+
 struct TenantConfig {
-  std::string id;        // [a-z0-9-]{1,63}, starts with a letter
-  std::string policies;  // folder, absolute
+  std::string id;         // [a-z0-9-]{1,63}, starts with a letter
+  std::string policies;   // folder, absolute
+  std::string candidate;  // folder of policies that may be watched beside them; empty: none
+  TrustConfig trust;
   std::string tools;
   std::string agents;
   std::vector<std::pair<std::string, std::string>> vars;  // ${name} in manifests; sorted by name

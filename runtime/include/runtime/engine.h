@@ -18,6 +18,7 @@
 #include "core/json.h"
 #include "core/principal.h"
 #include "core/status.h"
+#include "policies/active.h"
 #include "policies/approval.h"
 #include "policies/decision.h"
 #include "tools/tool.h"
@@ -162,6 +163,17 @@ struct BudgetInfo {
   std::int64_t held = 0;
   std::int64_t settled = 0;
   std::int64_t window_start_us = 0;
+};
+
+struct PolicyInfo {
+  std::string bundle;  // "sha256:…"; empty: none is in force, and everything is denied
+  std::int64_t rules = 0;
+  std::int64_t revision = 0;  // of its seal; 0: without a trust root
+  std::string signed_by;
+  bool seal_required = false;  // a trust root is configured
+  std::string problem;         // why the newest load was refused; empty: it was not
+  std::string candidate;       // watched beside it; empty: none
+  policies::Divergence::Count diverged;
 };
 
 template <typename T>
@@ -413,6 +425,17 @@ class Engine {
   // (STALE_SWITCH).
   virtual core::StatusOr<audit::EntryRef> LiftSwitch(const core::Principal& who,
                                                      const LiftSpec& spec) = 0;
+
+  // --- policies (ADR 45)
+  virtual core::StatusOr<PolicyInfo> GetPolicy(const core::Principal& who) = 0;
+  // Loads the tenant's policies anew and swaps to them while calls go on. Blocks until durable.
+  // Role: operator. Errors: kFailedPrecondition (BUNDLE_REFUSED): what was in force stays.
+  virtual core::StatusOr<PolicyInfo> ActivatePolicy(const core::Principal& who,
+                                                    const std::string& reason) = 0;
+  // Lets the tenant's candidate decide beside the bundle in force, counting where the two part.
+  // Role: operator. Errors: as above.
+  virtual core::StatusOr<PolicyInfo> WatchCandidate(const core::Principal& who) = 0;
+  virtual core::StatusOr<PolicyInfo> StopCandidate(const core::Principal& who) = 0;
 
   // Empty when healthy, else one line an operator can act on.
   virtual std::string Unhealthy() const = 0;

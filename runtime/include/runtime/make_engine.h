@@ -13,6 +13,7 @@
 #include "core/clock.h"
 #include "core/permit.h"
 #include "core/random.h"
+#include "policies/active.h"
 #include "policies/bundle.h"
 #include "runtime/agent.h"
 #include "runtime/contexts.h"
@@ -54,6 +55,15 @@ struct RetentionPolicy {
   std::int64_t approvals_months = 13;     // what approvers were shown and said
 };
 
+// Where the bundle comes from, and what it has to be.
+struct PolicyFolders {
+  std::string folder;     // empty: nothing can be activated while the daemon runs
+  std::string candidate;  // empty: nothing can be watched
+  policies::TrustRoot trust{};
+  policies::Seal seal{};  // of EngineParts::bundle
+  std::string problem;    // why there is no bundle; empty: there is one, or none was wanted
+};
+
 // Borrowed parts outlive the engine.
 struct EngineParts {
   std::string tenant;
@@ -66,6 +76,7 @@ struct EngineParts {
   tools::Executor* executor = nullptr;
   std::shared_ptr<const tools::Registry> registry;
   std::shared_ptr<const policies::Bundle> bundle;  // null: everything is denied (NO_BUNDLE)
+  PolicyFolders policy_folders{};
   std::vector<AgentFile> agents;
   std::map<std::string, Planner*> planners;  // by name
   // What the model behind a planner can read at once. May be empty: nobody knows.

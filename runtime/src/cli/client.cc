@@ -45,7 +45,8 @@ Client::Client(Endpoint endpoint)
       approvals(wire::ApprovalService::NewStub(channel_)),
       budgets(wire::BudgetService::NewStub(channel_)),
       audit(wire::AuditService::NewStub(channel_)),
-      switches(wire::SwitchService::NewStub(channel_)) {}
+      switches(wire::SwitchService::NewStub(channel_)),
+      policies(wire::PolicyService::NewStub(channel_)) {}
 
 void Client::Prepare(grpc::ClientContext& context) const {
   if (!endpoint_.token.empty()) context.AddMetadata("authorization", "Bearer " + endpoint_.token);

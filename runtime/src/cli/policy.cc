@@ -102,7 +102,8 @@ int Check(Session& session, const CheckOptions& options) {
 void AddPolicyCommands(CLI::App& app, Session& session) {
   CLI::App* group =
       AddGroup(app, "policy",
-               "Policies: check, test, explain, diff, backtest, bench, meta, repl, key, sign");
+               "Policies: check, test, explain, diff, backtest, bench, meta, repl, key, sign, "
+               "activate, status, watch");
   auto options = std::make_shared<CheckOptions>();
   CLI::App* check =
       group->add_subcommand("check", "Load a bundle as the daemon would, and say what is wrong");
@@ -119,6 +120,7 @@ void AddPolicyCommands(CLI::App& app, Session& session) {
   AddPolicyRecordCommands(*group, session);
   AddPolicyReplCommand(*group, session);
   AddPolicySealCommands(*group, session);
+  AddPolicyActiveCommands(*group, session);
 }
 
 }  // namespace interlock::runtime::cli

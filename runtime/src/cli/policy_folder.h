@@ -46,5 +46,7 @@ void AddPolicyDiffCommand(CLI::App& group, Session& session);     // diff
 void AddPolicyRecordCommands(CLI::App& group, Session& session);  // record, backtest, suggest
 void AddPolicyReplCommand(CLI::App& group, Session& session);     // repl
 void AddPolicySealCommands(CLI::App& group, Session& session);    // key, sign
+// activate, status, watch, unwatch: of a daemon at work
+void AddPolicyActiveCommands(CLI::App& group, Session& session);
 
 }  // namespace interlock::runtime::cli

@@ -9,6 +9,7 @@
 #include "config/planner_reader.h"
 #include "config/yaml_reader.h"
 #include "core/digest.h"
+#include "policies/seal.h"
 
 namespace interlock::runtime {
 namespace {
@@ -44,6 +45,7 @@ class Loader {
   void ReadWitness(YamlMap map);
   void ReadRetention(YamlMap map);
   void ReadTenant(YamlMap map);
+  void ReadTrust(YamlMap map, TrustConfig& trust);
   void ReadPrincipal(YamlMap map);
   void ReadPlanner(YamlMap map);
   void ReadWebhook(YamlMap map);
@@ -168,10 +170,26 @@ void Loader::ReadRetention(YamlMap map) {
   }
 }
 
+void Loader::ReadTrust(YamlMap map, TrustConfig& trust) {
+  trust.keys = map.TextList("keys");
+  trust.origin = map.Text("origin", "");
+  map.Close();
+  if (trust.keys.empty()) {
+    faults_.Add(map.line(), "`trust` without `keys` trusts nobody; add a key, or take it out");
+  }
+  if (trust.keys.size() > kTrustKeysMax) faults_.Add(map.line(), "more than 16 keys in `trust`");
+  for (const std::string& key : trust.keys) {
+    const core::Status good = policies::CheckTrustedKey(key);
+    if (!good.ok()) faults_.Add(map.LineOfKey("keys"), std::string(core::Message(good)));
+  }
+}
+
 void Loader::ReadTenant(YamlMap map) {
   TenantConfig tenant;
   tenant.id = map.RequiredText("id");
   tenant.policies = Folder(map, "policies");
+  if (map.Has("candidate")) tenant.candidate = Folder(map, "candidate");
+  if (map.Has("trust")) ReadTrust(map.Map("trust"), tenant.trust);
   tenant.tools = Folder(map, "tools");
   tenant.agents = Folder(map, "agents");
   tenant.vars = map.TextMap("vars");

@@ -123,7 +123,10 @@ core::StatusOr<audit::Checkpoint> EngineImpl::CheckpointNow(const core::Principa
 
 std::string EngineImpl::Unhealthy() const {
   if (hub_.stopping()) return "the daemon is stopping";
-  if (hub_.parts.bundle == nullptr) return "no policy bundle is active: everything is denied";
+  if (const PolicyInfo policy = hub_.Policy(); policy.bundle.empty()) {
+    return "no policy bundle is active: everything is denied" +
+           (policy.problem.empty() ? "" : ": " + policy.problem);
+  }
   if (clock_in_doubt()) {
     return "the clock is in doubt; check it, then run `interlock audit confirm-clock`";
   }

@@ -115,6 +115,11 @@ class EngineImpl final : public Engine {
                                        const std::string& reason) override;
   core::StatusOr<audit::EntryRef> LiftSwitch(const core::Principal& who,
                                              const LiftSpec& spec) override;
+  core::StatusOr<PolicyInfo> GetPolicy(const core::Principal& who) override;
+  core::StatusOr<PolicyInfo> ActivatePolicy(const core::Principal& who,
+                                            const std::string& reason) override;
+  core::StatusOr<PolicyInfo> WatchCandidate(const core::Principal& who) override;
+  core::StatusOr<PolicyInfo> StopCandidate(const core::Principal& who) override;
   std::string Unhealthy() const override;
   std::vector<std::string> warnings() const override;
 

@@ -79,8 +79,7 @@ Draft EngineImpl::StartedDraft(const CallIdentity& base, const AgentFile& agent,
   started.run = base.run;
   started.actor = "principal:" + base.principal;
   started.cites = {agent.digest};
-  const std::string bundle =
-      hub_.parts.bundle == nullptr ? "" : core::DigestName(hub_.parts.bundle->id());
+  const std::string bundle = hub_.BundleId();
   if (!bundle.empty()) started.cites.push_back(bundle);
   std::sort(started.cites.begin(), started.cites.end());
   const std::string sealed_session = sealer.JsonText(started, session);

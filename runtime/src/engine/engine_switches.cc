@@ -6,17 +6,20 @@
 #include "engine/switches.h"
 
 namespace interlock::runtime {
-namespace {
 
-constexpr std::size_t kSwitchReasonBytesMax = 200;  // stands in the entry itself
+namespace {
+constexpr std::size_t kWordsBytesMax = 200;  // stand in the entry itself
+}
 
 core::Status CheckReason(std::string_view reason) {
   const bool line = std::none_of(reason.begin(), reason.end(), [](char c) {
     return static_cast<unsigned char>(c) < ' ' || c == 0x7f;
   });
-  if (line && !reason.empty() && reason.size() <= kSwitchReasonBytesMax) return core::OkStatus();
+  if (line && !reason.empty() && reason.size() <= kWordsBytesMax) return core::OkStatus();
   return core::InvalidArgument("`reason` must be one line of 1 to 200 bytes");
 }
+
+namespace {
 
 std::optional<SwitchInfo> FindSwitch(const State& state, std::string_view name) {
   for (SwitchInfo& set : state.Switches()) {
@@ -120,6 +123,9 @@ core::StatusOr<audit::EntryRef> EngineImpl::LiftSwitch(const core::Principal& wh
 
 std::vector<std::string> EngineImpl::warnings() const {
   std::vector<std::string> all = housekeeper_.warnings();
+  if (const PolicyInfo policy = hub_.Policy(); !policy.problem.empty() && !policy.bundle.empty()) {
+    all.push_back("the policies that were to be activated were refused: " + policy.problem);
+  }
   for (const SwitchInfo& set : hub_.parts.state->Switches()) {
     all.push_back(KilledSay(set) + " Why: " + set.reason);
   }

@@ -115,16 +115,36 @@ asio::awaitable<core::Status> Gate::Pass(Worker& worker, Ticket& ticket) {
       co_return status;
     }
   }
-  // The place to run in is taken before the intent: a permit must not wait (rule 4).
-  if (ticket.verdict == "allow" || (ticket.verdict == "ask" && !ticket.granted.empty())) {
-    co_await calls_.Take();
-    ticket.has_place = true;
-  }
-  MakeDrafts(ticket);
-  core::Status status = co_await parts_.journal->Commit(
-      [this, &ticket](Serial& serial) { return CommitDecision(serial, ticket); });
+  core::Status status = core::OkStatus();
+  do {
+    if (ticket.stale) {
+      StartAgain(ticket);
+      status = co_await DecideInRounds(worker, ticket);
+      if (!status.ok() || ticket.stale) continue;
+    }
+    // The place to run in is taken before the intent: a permit must not wait (rule 4).
+    const bool may_run =
+        ticket.verdict == "allow" || (ticket.verdict == "ask" && !ticket.granted.empty());
+    if (may_run && !ticket.has_place) {
+      co_await calls_.Take();
+      ticket.has_place = true;
+    }
+    MakeDrafts(ticket);
+    status = co_await parts_.journal->Commit(
+        [this, &ticket](Serial& serial) { return CommitDecision(serial, ticket); });
+  } while (status.ok() && ticket.stale);
   if (!status.ok() || ticket.state != CallState::kIntended) Leave(ticket);
   co_return status;
+}
+
+// As it was proposed: what rules of the bundle before made of it is forgotten.
+void Gate::StartAgain(Ticket& ticket) const {
+  ticket.stale = false;
+  ticket.earlier.clear();
+  ticket.drafts.clear();
+  ticket.decision = {};
+  ticket.handles.clear();
+  INTERLOCK_CHECK(Prepare(ticket));  // as before: tool and arguments are the same
 }
 
 // Sealing and hashing happen here, on the worker: the serial section is everybody's time.
@@ -219,8 +239,13 @@ void Gate::Leave(Ticket& ticket) {
 }
 
 asio::awaitable<core::Status> Gate::DecideInRounds(Worker& worker, Ticket& ticket) {
+  const core::Digest bundle = worker.BundleId();
   for (ticket.round = 0;; ++ticket.round) {
-    co_await GatherFacts(ticket);
+    co_await GatherFacts(worker, ticket);
+    if (worker.BundleId() != bundle) {  // meanwhile: nothing of two bundles in one decision
+      ticket.stale = true;
+      co_return core::OkStatus();
+    }
     if (worker.engine == nullptr) {
       ticket.verdict = "deny";
       ticket.code = "NO_BUNDLE";
@@ -230,6 +255,9 @@ asio::awaitable<core::Status> Gate::DecideInRounds(Worker& worker, Ticket& ticke
     ticket.now_us = std::max(parts_.clock->WallMicros(), parts_.journal->state().newest_us());
     const PeekReader reader(parts_.journal->state(), *parts_.keys, ticket.now_us);
     DecideOnce(*worker.engine, ticket, reader);
+    if (worker.candidate != nullptr) {
+      worker.diverged->Take(ticket.decision, worker.candidate->Decide(InputOf(ticket, reader)));
+    }
     ticket.window_ms = WindowOf(ticket.decision, reader.longest_ms());
     if (ticket.decision.verdict != policies::Verdict::kModify) co_return core::OkStatus();
     if (core::Status changed = ApplyModification(ticket); !changed.ok()) {
@@ -247,6 +275,7 @@ void Gate::DecideOnce(policies::Engine& engine, Ticket& ticket,
   }
   const policies::DecisionInput input = InputOf(ticket, state);
   ticket.decision = engine.Decide(input);
+  ticket.decided_by = engine.bundle().id();
   ticket.decision.input_digest = policies::InputDigest(input);
   ticket.verdict = policies::VerdictName(ticket.decision.verdict);
   ticket.code = ticket.decision.code;
@@ -308,11 +337,12 @@ core::Status Gate::ApplyModification(Ticket& ticket) {
 
 // ---------------------------------------------------------------- 3: facts
 
-asio::awaitable<void> Gate::GatherFacts(Ticket& ticket) {
+asio::awaitable<void> Gate::GatherFacts(Worker& worker, Ticket& ticket) {
   ticket.facts.clear();
-  if (parts_.bundle == nullptr) co_return;
+  if (worker.engine == nullptr) co_return;
   core::Json values = core::Json::object();
-  for (const policies::FactDecl& fact : parts_.bundle->FactsFor(ticket.id.tool)) {
+  const std::vector<policies::FactDecl> facts = worker.engine->bundle().FactsFor(ticket.id.tool);
+  for (const policies::FactDecl& fact : facts) {
     core::Json scope = {
         {"args", ticket.args.value}, {"session", *ticket.id.session}, {"facts", values}};
     if (!ticket.id.user.empty()) scope["user"] = ticket.id.user;
@@ -562,6 +592,10 @@ asio::awaitable<core::Status> Gate::SettleRecorded(Worker& worker, Ticket& ticke
 asio::awaitable<void> Gate::Check(Worker& worker, Ticket& ticket) {
   if (!Prepare(ticket) || IsKilled(ticket)) co_return;
   core::Status ignored = co_await DecideInRounds(worker, ticket);
+  while (ticket.stale) {
+    StartAgain(ticket);
+    ignored = co_await DecideInRounds(worker, ticket);
+  }
   if (ticket.say.empty() && ticket.verdict == "deny") ticket.say = SayOf(ticket.decision);
 }
 

@@ -22,6 +22,7 @@
 #include "engine/journal.h"
 #include "engine/outputs.h"
 #include "engine/provenance.h"
+#include "policies/active.h"
 #include "policies/approval.h"
 #include "policies/bundle.h"
 #include "runtime/agent.h"
@@ -32,7 +33,14 @@ namespace interlock::runtime {
 // One thread that runs steps and gates; a run or call stays on its worker.
 struct Worker {
   asio::io_context io{1};
-  std::unique_ptr<policies::Engine> engine;  // null: no bundle, everything is denied
+  std::unique_ptr<policies::Engine> engine;          // null: no bundle, everything is denied
+  std::unique_ptr<policies::Engine> candidate{};     // decides beside it; null: none is watched
+  std::shared_ptr<policies::Divergence> diverged{};  // where the two part
+
+  // Zero without a bundle.
+  core::Digest BundleId() const {
+    return engine == nullptr ? core::Digest{} : engine->bundle().id();
+  }
 };
 
 // An approval that was granted to a parked call and may be consumed.
@@ -68,6 +76,8 @@ struct Ticket {
   std::vector<Draft> earlier;  // facts and decisions of rounds that modified the arguments
   std::vector<policies::Fact> facts;
   policies::Decision decision;
+  core::Digest decided_by{};  // the bundle
+  bool stale = false;  // another bundle came into force: it has to be decided again from the start
   std::vector<GrantedApproval> granted;
   // Sealed before the serial section, for the decision as it was made; made anew there if that
   // moved.
@@ -115,7 +125,6 @@ struct GateParts {
   const core::PermitMint* mint = nullptr;
   tools::Executor* executor = nullptr;
   std::shared_ptr<const tools::Registry> registry;
-  std::shared_ptr<const policies::Bundle> bundle;
   EngineLimits limits;
   std::shared_ptr<Outputs> outputs;
 };
@@ -190,7 +199,8 @@ class Gate {
   friend class Replayer;  // runs the same steps on what was recorded
 
   // --- worker side
-  asio::awaitable<void> GatherFacts(Ticket& ticket);
+  asio::awaitable<void> GatherFacts(Worker& worker, Ticket& ticket);
+  void StartAgain(Ticket& ticket) const;
   asio::awaitable<policies::Fact> LookUp(const policies::FactDecl& fact, core::Json scope,
                                          const Ticket& ticket);
   asio::awaitable<core::Status> DecideInRounds(Worker& worker, Ticket& ticket);

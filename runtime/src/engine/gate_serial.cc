@@ -41,6 +41,14 @@ bool SaysMore(std::string_view code) {
   return code == "DUPLICATE_EFFECT" || code == "BUDGET" || code == kKilled || code == "CLOCK";
 }
 
+// A denial may rest on nothing but what memory did not know and read as none.
+bool ReadBlindly(const Ticket& ticket) {
+  const auto& reads = ticket.decision.reads;
+  return std::any_of(reads.begin(), reads.end(), [](const policies::VersionedRead& read) {
+    return !read.fits_only && read.version == kUnknownVersion;
+  });
+}
+
 // A parked call that ended while it was on its way back: its confirmation was voided, say.
 std::string EndedAs(State& state, const Ticket& ticket) {
   const CallRow* call = ticket.proposed ? state.FindCall(ticket.id.call) : nullptr;
@@ -156,6 +164,15 @@ core::Status Gate::CommitDecision(Serial& serial, Ticket& ticket) {
     }
   }
   const bool decided = ticket.decision.bundle_id != core::Digest{} && ticket.verdict != "refuse";
+  // A decision is by the bundle in force where it stands in the log, or it is made again.
+  ticket.stale = ticket.stale || (decided && serial.engine() != nullptr &&
+                                  serial.engine()->bundle().id() != ticket.decided_by);
+  if (decided && ticket.verdict == "deny" && ReadBlindly(ticket) && !ticket.stale) {
+    INTERLOCK_RETURN_IF_ERROR(Redecide(serial, ticket));
+    ticket.stale =
+        ticket.verdict != "deny";  // memory knows now; a place to run in is not taken here
+  }
+  if (ticket.stale) return core::OkStatus();
   if (!decided && ticket.code == kKilled && !StoppedBy(ticket)) {  // the journal's order decides
     ticket.code = "BUSY";
     ticket.say = "A kill switch was lifted while this was decided; try again.";

@@ -77,9 +77,12 @@ JudgedText Gate::JudgeText(policies::Engine* engine, const TextCase& text) const
 // Rules 1 and 5 of the gate, for texts: what was read must stand, and a slot is taken once.
 bool Gate::JudgeAgain(Serial& serial, const TextCase& text, JudgedText& judged) const {
   const LiveReader live(serial.state(), *parts_.keys, serial.now_us());
-  const bool holds = std::all_of(judged.reads.begin(), judged.reads.end(), [&](const auto& read) {
-    return read.fits_only || live.VersionOf(read) == read.version;
-  });
+  const bool same = serial.engine() == nullptr || judged.bundle_id == core::Digest{} ||
+                    serial.engine()->bundle().id() == judged.bundle_id;
+  const bool holds =
+      same && std::all_of(judged.reads.begin(), judged.reads.end(), [&](const auto& read) {
+        return read.fits_only || live.VersionOf(read) == read.version;
+      });
   if (!holds) {
     if (serial.engine() == nullptr) {
       judged = Withheld("NO_BUNDLE", "No policy is active.");

@@ -26,7 +26,6 @@ GateParts GatePartsOf(EngineParts& parts, Journal& journal, std::shared_ptr<Outp
           .mint = parts.mint,
           .executor = parts.executor,
           .registry = parts.registry,
-          .bundle = parts.bundle,
           .limits = parts.limits,
           .outputs = std::move(outputs)};
 }
@@ -84,14 +83,15 @@ Hub::~Hub() { Stop(); }
 core::Status Hub::Start() {
   for (int i = 0; i < std::max(1, parts.limits.workers); ++i) {
     auto worker = std::make_unique<Worker>();
-    if (parts.bundle != nullptr) {
-      INTERLOCK_ASSIGN_OR_RETURN(worker->engine, policies::Engine::Make(parts.bundle));
-    }
     guards_.push_back(asio::make_work_guard(worker->io));
     workers_.push_back(std::move(worker));
   }
   INTERLOCK_RETURN_IF_ERROR(WatchClock());
   INTERLOCK_RETURN_IF_ERROR(ActivateBundle());
+  for (const auto& worker : workers_) {
+    if (parts.bundle == nullptr) break;
+    INTERLOCK_ASSIGN_OR_RETURN(worker->engine, policies::Engine::Make(parts.bundle));
+  }
   for (const auto& worker : workers_) {
     threads_.emplace_back([io = &worker->io] {
       ::pthread_setname_np(::pthread_self(), "engine-worker");
@@ -137,22 +137,6 @@ void Hub::Stop() {
 }
 
 // ---------------------------------------------------------------- start
-
-namespace {
-
-std::string FilesJson(const policies::Bundle& bundle) {
-  std::string files = "[";
-  for (const policies::BundleFile& file : bundle.files()) {
-    if (files.size() > 1) files += ',';
-    core::JsonObjectWriter writer(files);
-    writer.String("path", file.path);
-    writer.String("sha256", core::Hex(core::Sha256(file.text)));
-    writer.Close();
-  }
-  return files + "]";
-}
-
-}  // namespace
 
 core::Status Hub::CommitNow(Journal::Body body) {
   // Shared: the writer may still be inside set_value when we have the value.
@@ -222,28 +206,6 @@ core::StatusOr<audit::EntryRef> Hub::ConfirmClock(const std::string& actor,
 }
 
 // The bundle, the tools and the agents that entries cite are kept by digest (rule 22).
-core::Status Hub::ActivateBundle() {
-  return CommitNow([this](Serial& serial) -> core::Status {
-    for (const auto& tool : parts.registry->tools()) serial.PutBlob(tool->canonical_manifest());
-    for (const AgentFile& agent : parts.agents) serial.PutBlob(agent.canonical);
-    if (parts.bundle == nullptr) return core::OkStatus();
-    const std::string id = core::DigestName(parts.bundle->id());
-    serial.PutBlob(parts.bundle->canonical_manifest());  // a log that was just opened has none
-    for (const policies::BundleFile& file : parts.bundle->files()) serial.PutBlob(file.text);
-    if (serial.state().Setting("bundle") == id) return core::OkStatus();
-    Draft activated;
-    activated.kind = "bundle.activated";
-    activated.actor = "engine";
-    activated.cites.push_back(id);
-    BodyWriter(activated)
-        .String("bundle", id)
-        .Raw("files", FilesJson(*parts.bundle))
-        .Int("rules", static_cast<std::int64_t>(parts.bundle->rule_count()))
-        .Close();
-    return serial.Append(activated).status();
-  });
-}
-
 std::vector<std::uint64_t> Hub::IndexesOf(const CallRow& row) {
   std::vector<std::uint64_t> indexes;
   for (const std::int64_t index : {row.proposed_index, row.edited_index, row.decided_index,

@@ -102,6 +102,16 @@ class Hub {
   // One approval as the state machine knows it, with what it was asked for.
   core::StatusOr<policies::ApprovalState> ApprovalStateOf(const ApprovalRow& row) const;
 
+  // --- the bundle in force (hub_policies.cc)
+  // Loads the tenant's policies aside and swaps to them in one entry; an error keeps what there is.
+  // Blocks until durable. Errors: kFailedPrecondition (BUNDLE_REFUSED).
+  core::StatusOr<PolicyInfo> Activate(const std::string& actor, const std::string& reason);
+  // The candidate decides beside it from now on, and counts for nothing.
+  core::StatusOr<PolicyInfo> Watch();
+  PolicyInfo StopWatching();
+  PolicyInfo Policy() const;
+  std::string BundleId() const;  // empty: none is in force
+
   EngineParts parts;
   const std::shared_ptr<Outputs> outputs = std::make_shared<Outputs>();
   Journal journal;
@@ -128,7 +138,17 @@ class Hub {
   void Maintain();  // thread: expiry, stalled runs
   void ExpireApprovals();
   void WakeStalled();
+  struct Engines;
+  core::StatusOr<std::shared_ptr<Engines>> MakeEngines(
+      const std::shared_ptr<const policies::Bundle>& bundle) const;
   core::Status ActivateBundle();
+  core::StatusOr<policies::SealedBundle> LoadPolicies(const std::string& folder) const;
+  core::Status CommitSwap(const policies::SealedBundle& next,
+                          const std::shared_ptr<Engines>& engines, const std::string& actor,
+                          const std::string& reason);
+  void NoteActive(const policies::SealedBundle& now);
+  void SetCandidate(const std::shared_ptr<Engines>& engines,
+                    const std::shared_ptr<policies::Divergence>& diverged);
   core::Status WatchClock();
   core::Status Recover();
   asio::awaitable<void> SettleDirect(CallRow row);
@@ -139,6 +159,11 @@ class Hub {
   std::vector<asio::executor_work_guard<asio::io_context::executor_type>> guards_;
   std::vector<std::thread> threads_;
   std::thread maintenance_;
+
+  std::mutex activating_;  // one change of bundles at a time
+  mutable std::mutex policy_mutex_;
+  PolicyInfo policy_;
+  std::shared_ptr<policies::Divergence> diverged_;  // null: nothing is watched
 
   mutable std::mutex mutex_;
   std::condition_variable changed_;

@@ -54,8 +54,15 @@ class Journal {
 
   audit::Log& log() { return log_; }
   State& state() { return state_; }
-  // Writer thread only.
+  // --- writer thread only
   policies::Engine* SerialEngine();
+  // Another bundle from here on; gives back the engine of the one before.
+  void Swap(std::unique_ptr<policies::Engine>& engine) { engine_.swap(engine); }
+  // No bundle is in force.
+  void Forget() {
+    bundle_ = nullptr;
+    engine_ = nullptr;
+  }
 
  private:
   audit::Log& log_;

@@ -240,7 +240,6 @@ core::Status Replayer::Load() {
                                            .clock = &clock_,
                                            .random = &random_,
                                            .registry = parts_.registry,
-                                           .bundle = bundle_,
                                            .limits = {},
                                            .outputs = nullptr});  // it starts no tool
   return core::OkStatus();

@@ -287,6 +287,10 @@ core::Status State::ApplyKind(const audit::EntryView& entry) {
   const std::string_view kind = entry.kind;
   if (kind == "bundle.activated") {
     settings_.Edit("bundle").value = Field(entry, "bundle");
+    if (const std::int64_t revision = entry.body.Int("revision").value_or(0); revision > 0) {
+      settings_.Edit("bundle_revision").value =
+          std::to_string(revision) + " " + Field(entry, "files_digest");
+    }
     return core::OkStatus();
   }
   if (kind == "clock.stepped" && entry.body.Bool("in_doubt").value_or(false)) {

@@ -19,6 +19,8 @@ inline constexpr std::size_t kSwitchesMax = 64;  // set at once
 // Whether a switch of that name stops a call of `tool` by `agent`; without a tool, that agent's
 // runs.
 bool SwitchStops(std::string_view name, std::string_view tool, std::string_view agent);
+// Of an operator's act, for its entry: one line of 1 to 200 bytes. Errors: kInvalidArgument.
+core::Status CheckReason(std::string_view reason);
 // Errors: kInvalidArgument.
 core::Status CheckSwitchName(std::string_view name);
 // One line: which switch, who, when.

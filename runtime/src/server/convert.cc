@@ -229,6 +229,32 @@ wire::Switch ToWire(std::string_view tenant, const SwitchInfo& info) {
   return out;
 }
 
+wire::Policy ToWire(std::string_view tenant, const PolicyInfo& info) {
+  wire::Policy out;
+  out.set_name("tenants/" + std::string(tenant) + "/policy");
+  out.set_bundle(info.bundle);
+  out.set_rules(info.rules);
+  out.set_revision(info.revision);
+  out.set_signed_by(info.signed_by);
+  out.set_seal_required(info.seal_required);
+  out.set_problem(info.problem);
+  if (info.candidate.empty()) return out;
+  wire::Candidate& candidate = *out.mutable_candidate();
+  candidate.set_bundle(info.candidate);
+  candidate.set_decisions(static_cast<std::int64_t>(info.diverged.decisions));
+  candidate.set_parted(static_cast<std::int64_t>(info.diverged.parted));
+  const auto add = [](const std::map<std::string, std::uint64_t>& counts, auto& list) {
+    for (const auto& [name, count] : counts) {
+      wire::PartedCount& one = *list.Add();
+      one.set_name(name);
+      one.set_count(static_cast<std::int64_t>(count));
+    }
+  };
+  add(info.diverged.by_change, *candidate.mutable_by_change());
+  add(info.diverged.by_rule, *candidate.mutable_by_rule());
+  return out;
+}
+
 wire::Budget ToWire(const BudgetInfo& info) {
   wire::Budget out;
   out.set_budget(info.name);

@@ -78,4 +78,13 @@ core::StatusOr<wire::Switch> SetSwitch(const Caller& caller, const wire::SetSwit
 core::StatusOr<wire::LiftSwitchResponse> LiftSwitch(const Caller& caller,
                                                     const wire::LiftSwitchRequest& request);
 
+// --- PolicyService (policy_handlers.cc)
+core::StatusOr<wire::Policy> GetPolicy(const Caller& caller, const wire::GetPolicyRequest& request);
+core::StatusOr<wire::Policy> ActivatePolicy(const Caller& caller,
+                                            const wire::ActivatePolicyRequest& request);
+core::StatusOr<wire::Policy> WatchCandidate(const Caller& caller,
+                                            const wire::WatchCandidateRequest& request);
+core::StatusOr<wire::Policy> StopCandidate(const Caller& caller,
+                                           const wire::StopCandidateRequest& request);
+
 }  // namespace interlock::runtime::handlers

@@ -4,6 +4,7 @@
 #include "interlock/v1/audit_service.grpc.pb.h"
 #include "interlock/v1/budget_service.grpc.pb.h"
 #include "interlock/v1/call_service.grpc.pb.h"
+#include "interlock/v1/policy_service.grpc.pb.h"
 #include "interlock/v1/run_service.grpc.pb.h"
 #include "interlock/v1/switch_service.grpc.pb.h"
 #include "interlock/v1/tool_service.grpc.pb.h"
@@ -14,9 +15,9 @@
 namespace interlock::runtime {
 
 const std::vector<std::string> kServiceNames = {
-    "interlock.v1.ApprovalService", "interlock.v1.AuditService", "interlock.v1.BudgetService",
-    "interlock.v1.CallService",     "interlock.v1.RunService",   "interlock.v1.SwitchService",
-    "interlock.v1.ToolService"};
+    "interlock.v1.ApprovalService", "interlock.v1.AuditService",  "interlock.v1.BudgetService",
+    "interlock.v1.CallService",     "interlock.v1.PolicyService", "interlock.v1.RunService",
+    "interlock.v1.SwitchService",   "interlock.v1.ToolService"};
 
 namespace {
 
@@ -34,6 +35,7 @@ constexpr char kApprovalType[] = "interlock.v1/Approval";
 constexpr char kEntryType[] = "interlock.v1/Entry";
 constexpr char kBudgetType[] = "interlock.v1/Budget";
 constexpr char kSwitchType[] = "interlock.v1/Switch";
+constexpr char kPolicyType[] = "interlock.v1/Policy";
 
 class ServicesImpl final : public Services {
  public:
@@ -47,6 +49,7 @@ class ServicesImpl final : public Services {
     builder.RegisterService(&audit_);
     builder.RegisterService(&budgets_);
     builder.RegisterService(&switches_);
+    builder.RegisterService(&policies_);
   }
 
   void Arm(Dispatcher& dispatcher) override {
@@ -56,6 +59,7 @@ class ServicesImpl final : public Services {
     ArmApprovals();
     ArmAudit();
     ArmSwitches();
+    ArmPolicies();
   }
 
  private:
@@ -66,6 +70,7 @@ class ServicesImpl final : public Services {
   using Audit = wire::AuditService::AsyncService;
   using Budget = wire::BudgetService::AsyncService;
   using Switch = wire::SwitchService::AsyncService;
+  using Policy = wire::PolicyService::AsyncService;
 
   void ArmRuns() {
     const Roles readers = {kIntegrator, kOperator, kAuditor, kApprover};
@@ -164,6 +169,18 @@ class ServicesImpl final : public Services {
           {"SwitchService.LiftSwitch", kSwitchType, {kOperator}}, &handlers::LiftSwitch);
   }
 
+  void ArmPolicies() {
+    const Roles readers = {kOperator, kAuditor, kApprover, kIntegrator};
+    Unary(policies_, &Policy::RequestGetPolicy, {"PolicyService.GetPolicy", kPolicyType, readers},
+          &handlers::GetPolicy);
+    Unary(policies_, &Policy::RequestActivatePolicy,
+          {"PolicyService.ActivatePolicy", kPolicyType, {kOperator}}, &handlers::ActivatePolicy);
+    Unary(policies_, &Policy::RequestWatchCandidate,
+          {"PolicyService.WatchCandidate", kPolicyType, {kOperator}}, &handlers::WatchCandidate);
+    Unary(policies_, &Policy::RequestStopCandidate,
+          {"PolicyService.StopCandidate", kPolicyType, {kOperator}}, &handlers::StopCandidate);
+  }
+
   // A method whose handler answers later, through its reply.
   template <typename Service, typename Base, typename Request, typename Response>
   void Unary(Service& service,
@@ -218,6 +235,7 @@ class ServicesImpl final : public Services {
   Audit audit_;
   Budget budgets_;
   Switch switches_;
+  Policy policies_;
   std::vector<std::shared_ptr<const void>> methods_;  // as the calls borrow them
 };
 

@@ -7,6 +7,7 @@
 #include <fstream>
 
 #include "config/box_share.h"
+#include "policies/seal.h"
 
 namespace interlock::runtime {
 namespace {
@@ -121,6 +122,25 @@ TEST(Config, ReadsWebhooksAndSaysWhatIsWrongWithThem) {
   EXPECT_THAT(ErrorOf(good + "  - {name: desk, tenant: main, url: 'https://b.example', "
                              "secret_file: b.key}\n"),
               HasSubstr("webhook `desk` is given twice"));
+}
+
+// A trust root that trusts nobody would take anything: it is a fault.
+TEST(Config, ReadsTheTrustRootOfATenant) {
+  const std::string key = policies::MakeSealKey("ci", std::string(32, 'k')).verifier;
+  const auto with = [](const std::string& trust) {
+    return Replaced(kGood, "    tools: /opt/tools\n",
+                    "    tools: /opt/tools\n    candidate: next\n    trust: " + trust + "\n");
+  };
+  const auto config = Parse(with("{keys: ['" + key + "'], origin: shop/main}"));
+  ASSERT_TRUE(config.ok()) << config.status();
+  EXPECT_EQ(config->tenants[0].candidate, "/etc/il/next");
+  EXPECT_EQ(config->tenants[0].trust.keys, std::vector<std::string>{key});
+  EXPECT_EQ(config->tenants[0].trust.origin, "shop/main");
+  EXPECT_TRUE(Parse(kGood)->tenants[0].trust.keys.empty());
+  EXPECT_THAT(ErrorOf(with("{keys: [], origin: shop/main}")), HasSubstr("trusts nobody"));
+  EXPECT_THAT(ErrorOf(with("{origin: shop/main}")), HasSubstr("trusts nobody"));
+  EXPECT_THAT(ErrorOf(with("{keys: ['ci+00000000+AAAA']}")), HasSubstr("a trusted key is name+"));
+  EXPECT_THAT(ErrorOf(with("{keys: ['" + key + "'], orgin: x}")), HasSubstr("orgin"));
 }
 
 TEST(Config, ReadsEveryKey) {

@@ -353,6 +353,7 @@ core::Status Harness::StartEngine() {
   }
   parts.registry = registry_;
   if (!policy_.empty()) parts.bundle = LoadPolicy(policy_);
+  parts.policy_folders = policy_folders;
   parts.agents = {agent};
   parts.planners["fake"] = asked;
   if (context.tokens > 0) {

@@ -204,8 +204,9 @@ class Harness {
   Planner* asked = &planner;  // who plans; taken at Start
   AgentFile agent;
   EngineLimits limits;
-  RetentionPolicy retention;  // taken at Start
-  ModelContext context;       // what the planner's model reads; taken at Start
+  RetentionPolicy retention;     // taken at Start
+  PolicyFolders policy_folders;  // taken at Start; `policy` is the bundle all the same
+  ModelContext context;          // what the planner's model reads; taken at Start
   std::mutex warned_mutex;
   std::vector<std::string> warned;  // lines for the operator
   std::string folder;

@@ -154,6 +154,7 @@ end))",
     shop.h.clock.Shift(30 * kMinuteMicros);
     EXPECT_EQ(shop.h.Execute("orders.get", {{"id", "8"}})->state, CallState::kOk);
   }
+  shop.h.Restart();
   EXPECT_EQ(shop.h.Execute("pay", {{"id", "7"}})->state, CallState::kOk);
   shop.h.clock.Shift(31 * kMinuteMicros);
   EXPECT_EQ(shop.h.Execute("pay", {{"id", "7"}, {"n", 2}})->code, "BLIND");

@@ -439,6 +439,37 @@ core::StatusOr<audit::EntryRef> FakeEngine::LiftSwitch(const core::Principal& wh
   INTERLOCK_RETURN_IF_ERROR(See("LiftSwitch", who, spec.name + " " + spec.etag));
   return audit::EntryRef{6, {}};
 }
+namespace {
+PolicyInfo FakePolicy() {
+  PolicyInfo info;
+  info.bundle = "sha256:ab";
+  info.rules = 3;
+  info.revision = 7;
+  info.signed_by = "ci";
+  info.seal_required = true;
+  return info;
+}
+}  // namespace
+core::StatusOr<PolicyInfo> FakeEngine::GetPolicy(const core::Principal& who) {
+  INTERLOCK_RETURN_IF_ERROR(See("GetPolicy", who, ""));
+  return FakePolicy();
+}
+core::StatusOr<PolicyInfo> FakeEngine::ActivatePolicy(const core::Principal& who,
+                                                      const std::string& reason) {
+  INTERLOCK_RETURN_IF_ERROR(See("ActivatePolicy", who, reason));
+  return FakePolicy();
+}
+core::StatusOr<PolicyInfo> FakeEngine::WatchCandidate(const core::Principal& who) {
+  INTERLOCK_RETURN_IF_ERROR(See("WatchCandidate", who, ""));
+  PolicyInfo info = FakePolicy();
+  info.candidate = "sha256:cd";
+  info.diverged = {.decisions = 5, .parted = 2, .by_change = {{"allow -> deny", 2}}, .by_rule = {}};
+  return info;
+}
+core::StatusOr<PolicyInfo> FakeEngine::StopCandidate(const core::Principal& who) {
+  INTERLOCK_RETURN_IF_ERROR(See("StopCandidate", who, ""));
+  return FakePolicy();
+}
 std::string FakeEngine::Unhealthy() const {
   const std::scoped_lock lock(mutex_);
   return unhealthy_;

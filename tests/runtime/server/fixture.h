@@ -19,6 +19,7 @@
 #include "interlock/v1/audit_service.grpc.pb.h"
 #include "interlock/v1/budget_service.grpc.pb.h"
 #include "interlock/v1/call_service.grpc.pb.h"
+#include "interlock/v1/policy_service.grpc.pb.h"
 #include "interlock/v1/run_service.grpc.pb.h"
 #include "interlock/v1/switch_service.grpc.pb.h"
 #include "interlock/v1/tool_service.grpc.pb.h"
@@ -149,6 +150,11 @@ class FakeEngine final : public Engine {
                                        const std::string& reason) override;
   core::StatusOr<audit::EntryRef> LiftSwitch(const core::Principal& who,
                                              const LiftSpec& spec) override;
+  core::StatusOr<PolicyInfo> GetPolicy(const core::Principal& who) override;
+  core::StatusOr<PolicyInfo> ActivatePolicy(const core::Principal& who,
+                                            const std::string& reason) override;
+  core::StatusOr<PolicyInfo> WatchCandidate(const core::Principal& who) override;
+  core::StatusOr<PolicyInfo> StopCandidate(const core::Principal& who) override;
   std::string Unhealthy() const override;
 
  private:

@@ -62,7 +62,7 @@ TEST_F(LifecycleTest, ReflectionListsTheServices) {
               std::string("\x3a\x00", 2), &response);
   ASSERT_TRUE(status.ok()) << status.error_message();
   for (const char* name : {"RunService", "ToolService", "CallService", "ApprovalService",
-                           "AuditService", "BudgetService", "SwitchService"}) {
+                           "AuditService", "BudgetService", "SwitchService", "PolicyService"}) {
     EXPECT_THAT(response, ::testing::HasSubstr(std::string("interlock.v1.") + name));
   }
 }

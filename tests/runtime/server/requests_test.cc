@@ -410,6 +410,38 @@ TEST_F(RequestsTest, OnlyOperatorsSetAndLiftSwitches) {
   EXPECT_EQ(found.switches(0).etag(), "3");
 }
 
+TEST_F(RequestsTest, OnlyOperatorsChangePoliciesAndOthersSeeThem) {
+  wire::ActivatePolicyRequest activate;
+  activate.set_parent("tenants/main");
+  activate.set_reason("a new ceiling");
+  wire::Policy policy;
+  ASSERT_TRUE(Call("op", &wire::PolicyService::Stub::ActivatePolicy, activate, &policy).ok());
+  EXPECT_EQ(policy.name(), "tenants/main/policy");
+  EXPECT_EQ(policy.revision(), 7);
+  EXPECT_FALSE(policy.has_candidate());
+  EXPECT_THAT(engine_.seen(), ::testing::Contains("ActivatePolicy op a new ceiling"));
+  wire::WatchCandidateRequest watch;
+  watch.set_parent("tenants/main");
+  ASSERT_TRUE(Call("op", &wire::PolicyService::Stub::WatchCandidate, watch, &policy).ok());
+  EXPECT_EQ(policy.candidate().parted(), 2);
+  EXPECT_EQ(policy.candidate().by_change(0).name(), "allow -> deny");
+  wire::StopCandidateRequest stop;
+  stop.set_parent("tenants/main");
+  for (const char* id : {"ticketing", "dora", "audi"}) {
+    EXPECT_EQ(Call(id, &wire::PolicyService::Stub::ActivatePolicy, activate).error_code(),
+              grpc::StatusCode::PERMISSION_DENIED);
+    EXPECT_EQ(Call(id, &wire::PolicyService::Stub::WatchCandidate, watch).error_code(),
+              grpc::StatusCode::PERMISSION_DENIED);
+    EXPECT_EQ(Call(id, &wire::PolicyService::Stub::StopCandidate, stop).error_code(),
+              grpc::StatusCode::PERMISSION_DENIED);
+    wire::GetPolicyRequest get;
+    get.set_parent("tenants/main");
+    EXPECT_TRUE(Call(id, &wire::PolicyService::Stub::GetPolicy, get, &policy).ok());
+  }
+  activate.clear_reason();
+  EXPECT_EQ(FieldIn(Call("op", &wire::PolicyService::Stub::ActivatePolicy, activate)), "reason");
+}
+
 TEST_F(RequestsTest, BudgetsPageInOrder) {
   wire::ListBudgetsRequest request;
   request.set_parent("tenants/main");

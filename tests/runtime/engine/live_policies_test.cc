@@ -1,0 +1,255 @@
+// Policies that change while a daemon serves (ADR 45): whole, in the order of the log, sealed where
+// a trust root says so.
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <filesystem>
+#include <fstream>
+#include <thread>
+
+#include "policies/seal.h"
+#include "rules.h"
+
+namespace interlock::runtime::test {
+namespace {
+
+using ::testing::HasSubstr;
+
+constexpr char kOrigin[] = "test/main";
+
+// Allows orders of up to `most`, and says no by `code`.
+std::string UpTo(int most, const std::string& code, const std::string& more = "") {
+  return std::string(kPolicyHead) + R"(on("*", "most", function(c)
+  if c.args.n > )" +
+         std::to_string(most) + R"( then return deny { code = ")" + code + R"(" } end
+  return allow()
+end)
+)" + more;
+}
+
+class Live {
+ public:
+  explicit Live(const std::string& policy, const std::string& trusted = "") : h(policy, Tools()) {
+    folder_ = h.folder + "/policies";
+    std::filesystem::create_directories(folder_);
+    std::filesystem::create_directories(h.folder + "/candidate");
+    h.policy_folders.folder = folder_;
+    h.policy_folders.candidate = h.folder + "/candidate";
+    if (!trusted.empty()) h.policy_folders.trust = {.keys = {trusted}, .origin = kOrigin};
+    h.tools.Answers("orders.get", {{"ok", true}});
+    h.tools.Answers("stock.get", {{"left", 3}});
+    Restart();
+  }
+  static std::vector<ToolSpec> Tools() { return {ReadTool("orders.get"), ReadTool("stock.get")}; }
+  void Restart() { h.Restart(); }
+  void Write(const std::string& text, const std::string& folder = "policies") {
+    std::ofstream(h.folder + "/" + folder + "/test.lua") << text;
+  }
+  void Seal(const policies::SealKey& key, std::int64_t revision) {
+    const auto files = policies::Bundle::ReadFolder(folder_);
+    ASSERT_TRUE(files.ok()) << files.status();
+    const auto note = policies::SignBundle(key.secret, kOrigin, revision, *files);
+    ASSERT_TRUE(note.ok()) << note.status();
+    std::ofstream(folder_ + "/bundle.note") << *note;
+  }
+  core::StatusOr<PolicyInfo> Activate() {
+    return h.engine().ActivatePolicy(h.operator_one, "a new ceiling");
+  }
+  std::string CodeOf(int n) {
+    const auto call = h.Execute("orders.get", {{"n", n}});
+    EXPECT_TRUE(call.ok()) << call.status();
+    if (!call.ok()) return "";
+    return call->state == CallState::kOk ? "OK" : call->code;
+  }
+  Harness h;
+
+ private:
+  std::string folder_;
+};
+
+policies::SealKey Key(const std::string& name) {
+  return policies::MakeSealKey(name, std::string(32, name[0]));
+}
+
+TEST(LivePolicies, AreInForceFromOneEntryOnAndWhoDidItIsOnRecord) {
+  Live live(UpTo(5, "FIVE"));
+  EXPECT_EQ(live.CodeOf(7), "FIVE");
+  live.Write(UpTo(9, "NINE"));
+  const auto now = live.Activate();
+  ASSERT_TRUE(now.ok()) << now.status();
+  EXPECT_EQ(live.CodeOf(7), "OK");
+  EXPECT_EQ(live.CodeOf(10), "NINE");
+  const auto entries = live.h.Entries("");
+  const auto activated = std::find_if(entries.rbegin(), entries.rend(), [](const auto& entry) {
+    return entry.kind == "bundle.activated";
+  });
+  ASSERT_NE(activated, entries.rend());
+  EXPECT_THAT(activated->bytes, HasSubstr(R"("actor":"principal:ops1")"));
+  EXPECT_THAT(activated->bytes, HasSubstr(R"("reason":"a new ceiling")"));
+  EXPECT_THAT(activated->bytes, HasSubstr(now->bundle));
+  EXPECT_EQ(live.h.engine().GetPolicy(live.h.integrator)->bundle, now->bundle);
+  const auto run = live.h.CreateRun();
+  EXPECT_THAT(live.h.Entries(run->id).at(0).bytes, HasSubstr(now->bundle));
+}
+
+TEST(LivePolicies, WhatIsWrongKeepsTheOldOnesAndIsSaid) {
+  Live live(UpTo(5, "FIVE"));
+  live.Write(UpTo(9, "NINE") + "rule \"broken\" { on = \"*\", alow = true }\n");
+  const auto refused = live.Activate();
+  EXPECT_EQ(refused.status().code(), core::StatusCode::kFailedPrecondition);
+  EXPECT_THAT(std::string(core::Message(refused.status())),
+              HasSubstr("the bundle of before stays: test.lua:"));
+  EXPECT_EQ(live.CodeOf(7), "FIVE");
+  EXPECT_EQ(live.h.engine().Unhealthy(), "");
+  EXPECT_THAT(live.h.engine().warnings(), testing::Contains(HasSubstr("were refused: test.lua:")));
+  live.Write(UpTo(9, "NINE"));
+  ASSERT_TRUE(live.Activate().ok());
+  EXPECT_TRUE(live.h.engine().GetPolicy(live.h.auditor)->problem.empty());
+  EXPECT_EQ(live.CodeOf(7), "OK");
+}
+
+TEST(LivePolicies, OnlyOperatorsChangeThem) {
+  Live live(UpTo(5, "FIVE"));
+  live.Write(UpTo(9, "NINE"));
+  const auto refused = live.h.engine().ActivatePolicy(live.h.integrator, "why not");
+  EXPECT_EQ(refused.status().code(), core::StatusCode::kPermissionDenied);
+  EXPECT_EQ(live.h.engine().ActivatePolicy(live.h.operator_one, "").status().code(),
+            core::StatusCode::kInvalidArgument);
+  EXPECT_EQ(live.CodeOf(7), "FIVE");
+}
+
+TEST(LivePolicies, ATrustRootTakesSealedOnesOfRisingRevisionOnly) {
+  const policies::SealKey trusted = Key("desk");
+  Live live("", trusted.verifier);
+  live.h.policy_folders.problem = "the bundle has no seal; sign it: interlock policy sign";
+  live.Restart();
+  EXPECT_EQ(live.CodeOf(1), "NO_BUNDLE");
+  EXPECT_THAT(live.h.engine().Unhealthy(),
+              HasSubstr("everything is denied: the bundle has no seal"));
+  live.Write(UpTo(5, "FIVE"));
+  const auto said = [&] {
+    const auto now = live.Activate();
+    return now.ok() ? "" : std::string(core::Message(now.status()));
+  };
+  EXPECT_THAT(said(), HasSubstr("has no seal"));
+  live.Seal(Key("else"), 1);
+  EXPECT_THAT(said(), HasSubstr("no trusted key signed"));
+  live.Seal(trusted, 4);
+  EXPECT_EQ(said(), "");
+  EXPECT_EQ(live.CodeOf(7), "FIVE");
+  EXPECT_EQ(live.h.engine().Unhealthy(), "");
+  const auto info = live.h.engine().GetPolicy(live.h.operator_one);
+  EXPECT_EQ(info->revision, 4);
+  EXPECT_EQ(info->signed_by, "desk");
+  EXPECT_TRUE(info->seal_required);
+
+  live.Write(UpTo(9, "NINE"));
+  EXPECT_THAT(said(), HasSubstr("not those that were signed"));
+  live.Seal(trusted, 3);
+  EXPECT_THAT(said(), HasSubstr("revision 3 is not above the active one, 4"));
+  live.Seal(trusted, 4);
+  EXPECT_THAT(said(), HasSubstr("revision 4 is not above the active one, 4"));
+  EXPECT_EQ(live.CodeOf(7), "FIVE");
+  live.Seal(trusted, 5);
+  EXPECT_EQ(said(), "");
+  EXPECT_EQ(live.CodeOf(7), "OK");
+}
+
+// The log knows what was in force: an older folder, put back while the daemon was down, is refused.
+TEST(LivePolicies, ARestartDoesNotRollBack) {
+  const policies::SealKey trusted = Key("desk");
+  Live live(UpTo(5, "FIVE"), trusted.verifier);
+  live.Write(UpTo(5, "FIVE"));
+  live.Seal(trusted, 2);
+  ASSERT_TRUE(live.Activate().ok());
+  live.Write(UpTo(9, "NINE"));
+  live.Seal(trusted, 3);
+  ASSERT_TRUE(live.Activate().ok());
+
+  live.h.SetPolicy(UpTo(5, "FIVE"));
+  live.h.policy_folders.seal = {.origin = kOrigin, .revision = 2, .signed_by = "desk"};
+  live.Restart();
+  EXPECT_EQ(live.CodeOf(1), "NO_BUNDLE");
+  EXPECT_THAT(live.h.engine().Unhealthy(), HasSubstr("revision 2 is not above the active one, 3"));
+  live.h.SetPolicy(UpTo(9, "NINE"));
+  live.h.policy_folders.seal.revision = 3;
+  live.Restart();
+  EXPECT_EQ(live.CodeOf(7), "OK");
+}
+
+// Whatever was on its way is decided by what is in force where its decision stands, and none is
+// lost.
+TEST(LivePolicies, UnderLoadNoDecisionIsDroppedOrMixed) {
+  const std::string fact =
+      R"(fact "stock" { tool = "stock.get", args = {}, on = "orders.get" }
+on("orders.get", "stocked", function(c) if c.facts.stock.left < 1 then return deny { code = "OUT" } end end)
+)";
+  const std::string low = UpTo(5, "FIVE");
+  const std::string high = UpTo(9, "NINE", fact);
+  Live live(low);
+  std::atomic<bool> stop{false};
+  std::atomic<int> odd{0};
+  std::atomic<int> made{0};
+  std::vector<std::thread> callers;
+  for (int i = 0; i < 4; ++i) {
+    callers.emplace_back([&] {
+      while (!stop) {
+        const auto call = live.h.Execute("orders.get", {{"n", 7}});
+        odd += !call.ok() || (call->state != CallState::kOk && call->code != "FIVE");
+        ++made;
+      }
+    });
+  }
+  for (int i = 0; i < 12; ++i) {
+    live.Write(i % 2 == 0 ? high : low);
+    const auto now = live.Activate();
+    EXPECT_TRUE(now.ok()) << now.status();
+    const int before = made;
+    while (made < before + 20) std::this_thread::yield();
+  }
+  stop = true;
+  for (std::thread& caller : callers) caller.join();
+  EXPECT_EQ(odd, 0);
+  std::string active;
+  int decided = 0;
+  int activated = 0;
+  for (const audit::Entry& entry : live.h.Entries("")) {
+    const auto json = core::ParseJson(entry.bytes, core::kPayloadLimits);
+    ASSERT_TRUE(json.ok());
+    if (entry.kind == "bundle.activated") {
+      active = (*json)["body"]["bundle"].get<std::string>();
+      ++activated;
+    }
+    if (entry.kind != "call.decided") continue;
+    EXPECT_EQ((*json)["cites"][0].get<std::string>(), active);
+    ++decided;
+  }
+  EXPECT_EQ(activated, 13);
+  EXPECT_EQ(decided, made);
+}
+
+TEST(LivePolicies, ACandidateCountsWhereItPartsAndDecidesNothing) {
+  Live live(UpTo(5, "FIVE"));
+  EXPECT_THAT(
+      std::string(core::Message(live.h.engine().WatchCandidate(live.h.operator_one).status())),
+      HasSubstr("the bundle of before stays"));
+  live.Write(UpTo(9, "NINE"), "candidate");
+  const auto watched = live.h.engine().WatchCandidate(live.h.operator_one);
+  ASSERT_TRUE(watched.ok()) << watched.status();
+  EXPECT_EQ(live.CodeOf(3), "OK");
+  EXPECT_EQ(live.CodeOf(7), "FIVE");
+  EXPECT_EQ(live.CodeOf(10), "FIVE");
+  const auto info = live.h.engine().GetPolicy(live.h.operator_one);
+  EXPECT_EQ(info->candidate, watched->candidate);
+  EXPECT_EQ(info->diverged.decisions, 3u);
+  EXPECT_EQ(info->diverged.parted, 1u);
+  EXPECT_EQ(info->diverged.by_change.at("deny -> allow"), 1u);
+  EXPECT_EQ(info->diverged.by_rule.at("p/most"), 1u);
+  ASSERT_TRUE(live.h.engine().StopCandidate(live.h.operator_one).ok());
+  EXPECT_EQ(live.CodeOf(7), "FIVE");
+  EXPECT_EQ(live.h.engine().GetPolicy(live.h.operator_one)->candidate, "");
+  EXPECT_EQ(live.h.engine().GetPolicy(live.h.operator_one)->diverged.decisions, 0u);
+}
+
+}  // namespace
+}  // namespace interlock::runtime::test
