@@ -152,7 +152,8 @@ TEST_P(Lifetime, ManyCallsWithCancelsLeaveNothing) {
     BoxSpec spec = kind == 0   ? boxes_->Hostile({"sleep-tree", token})
                    : kind == 1 ? boxes_->Hostile({"stubborn", token})
                                : boxes_->Hostile({"exit-with", "5", token});
-    spec.limits.wall_ms = kind == 1 ? 30 : 20'000;
+    // Some wait for a box first, and none that long.
+    spec.limits.wall_ms = kind == 1 ? 1000 : 20'000;
     const std::uint64_t handle = boxes_->launcher().Run(spec, [&, kind](BoxResult result) {
       const EndKind expected = kind == 0   ? EndKind::kCancelled
                                : kind == 1 ? EndKind::kTimeout
