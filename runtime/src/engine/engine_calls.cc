@@ -229,6 +229,7 @@ asio::awaitable<core::StatusOr<CallInfo>> EngineImpl::GoOnDirect(std::shared_ptr
   (*ticket)->id.roles = asked.roles;  // what the asker may do now, as authenticated now
   (*ticket)->granted = std::move(grants->granted);
   (*ticket)->decided_index = row.decided_index;
+  (*ticket)->edited_index = row.edited_index;
   Worker& worker = hub_.WorkerOf(asked.call);  // where RunDirect runs
   core::Status status = co_await hub_.gate.Pass(worker, **ticket);
   if (status.code() == core::StatusCode::kAborted) {  // an edit was decided on just now

@@ -4,6 +4,7 @@
 
 #include "engine/answers.h"
 #include "engine/engine.h"
+#include "engine/run_state.h"
 
 namespace interlock::runtime {
 
@@ -188,13 +189,14 @@ core::Status EngineImpl::CommitEdit(Serial& serial, Edit& edit) const {
     return NotEditable("the call does not wait any more");
   }
   if (call->edits >= kEditsMax) {
-    return WithReason(
-        core::FailedPrecondition("the call was edited 32 times; approve or reject it"),
-        "EDIT_LIMIT");
+    return WithReason(core::FailedPrecondition("the call was edited " + std::to_string(kEditsMax) +
+                                               " times; approve or reject it"),
+                      "EDIT_LIMIT");
   }
   if (!edit.row.run.empty()) {
     const RunRow* run = state.FindRun(edit.row.run);
-    if (run != nullptr) edit.seq = run->entries;
+    if (run == nullptr || !Admits(run->state, "")) return NotEditable("its run ends");
+    edit.seq = run->entries;
   }
   Draft edited = DraftEdited(*edit.sealer, edit.fields);
   INTERLOCK_RETURN_IF_ERROR(serial.Append(edited).status());
@@ -222,6 +224,7 @@ asio::awaitable<core::Status> EngineImpl::PassEdited(const Edit& edit) {
   if (!ticket.ok()) co_return ticket.status();
   (*ticket)->asks_only = true;
   (*ticket)->decided_index = row->decided_index;
+  (*ticket)->edited_index = row->edited_index;
   core::Status status = co_await hub_.gate.Pass(*edit.worker, **ticket);
   co_return status.code() == core::StatusCode::kAborted ? core::OkStatus() : status;
 }

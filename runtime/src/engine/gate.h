@@ -61,6 +61,7 @@ struct Ticket {
   std::vector<std::string> editors;   // who did, as in EditFields
   bool asks_only = false;             // what the policy allows outright stays parked (rule 12)
   std::int64_t decided_index = -1;    // it must still be the newest decision; -1: whichever is
+  std::int64_t edited_index = -1;     // and this the newest edit; looked at with decided_index
 
   std::shared_ptr<const tools::Tool> tool;
   tools::CanonicalArgs args;

@@ -159,7 +159,8 @@ core::Status Gate::CommitDecision(Serial& serial, Ticket& ticket) {
   }
   if (ticket.decided_index >= 0) {
     const CallRow* call = serial.state().FindCall(ticket.id.call);
-    if (call == nullptr || call->decided_index != ticket.decided_index) {
+    if (call == nullptr || call->decided_index != ticket.decided_index ||
+        call->edited_index != ticket.edited_index) {
       return core::Error(core::StatusCode::kAborted, "it was decided meanwhile");
     }
   }

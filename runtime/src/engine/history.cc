@@ -83,23 +83,18 @@ bool History::Compensable(const RecordedCall& call) const {
 }
 
 std::string ChangeOf(const std::string& proposed, const std::string& edited) {
-  constexpr std::size_t kShownBytesMax = 4'096;
   const core::Json before = JsonOf(proposed);
   const core::Json after = JsonOf(edited);
-  core::Json values = core::Json::object();
   core::Json names = core::Json::array();
   core::Json removed = core::Json::array();
   for (const auto& [name, value] : after.items()) {
     if (before.is_object() && before.contains(name) && before[name] == value) continue;
-    values[name] = value;
     names.push_back(name);
   }
   for (const auto& [name, value] : before.items()) {
     if (!after.contains(name)) removed.push_back(name);
   }
-  const bool shows = proposed.find(kHandleKey) == std::string::npos &&
-                     core::CanonicalJson(values).size() <= kShownBytesMax;
-  core::Json change = {{"changed", shows ? std::move(values) : std::move(names)}};
+  core::Json change = {{"changed", std::move(names)}};
   if (!removed.empty()) change["removed"] = std::move(removed);
   return core::CanonicalJson(change);
 }

@@ -65,8 +65,8 @@ struct RecordedRun {
 
 // What the planner was told, or is told, of a recorded call; empty while it has no end.
 std::string ObservationOf(const RecordedCall& call);
-// What a person changed of the arguments that a planner proposed, as the planner may read it:
-// values only where it wrote the arguments itself, since others may hold what it must not read.
+// What a person changed of the arguments that a planner proposed, as the planner may read it: the
+// names alone, since no rule has said that it may read the values.
 std::string ChangeOf(const std::string& proposed, const std::string& edited);
 // Whether it is known that something happened that could be taken back.
 bool TookEffect(const RecordedCall& call);

@@ -8,9 +8,7 @@
 namespace interlock::runtime {
 namespace {
 
-bool NeverReached(std::string_view code) {
-  return code == "PLANNER_UNAVAILABLE" || code == "PLANNER";
-}
+bool NeverReached(std::string_view code) { return code == "PLANNER_UNAVAILABLE"; }
 
 policies::DecisionInput InputOf(const CallIdentity& who, const GateParts& parts,
                                 const policies::StateReader& state, std::int64_t now_us) {
@@ -62,12 +60,13 @@ std::optional<policies::ModelUse> UseOf(const core::Json& use) {
       .free = use.value("free", false)};
 }
 
-policies::ModelUse UseOfPlan(const Plan& plan, std::int64_t wait_ms) {
-  return {.tokens = plan.prompt_tokens + plan.completion_tokens,
-          .cost_micros = plan.cost_micros,
-          .currency = plan.currency,
-          .wait_ms = wait_ms,
-          .free = plan.from_cache || plan.provider.empty()};
+std::optional<policies::ModelUse> UseOfPlan(const Plan& plan, std::int64_t wait_ms) {
+  if (plan.tokens_estimated && !plan.from_cache) return std::nullopt;
+  return policies::ModelUse{.tokens = plan.prompt_tokens + plan.completion_tokens,
+                            .cost_micros = plan.cost_micros,
+                            .currency = plan.currency,
+                            .wait_ms = wait_ms,
+                            .free = plan.from_cache || plan.provider.empty()};
 }
 
 core::StatusOr<std::string> AskOrRefuse(Serial& serial, const GateParts& parts,
@@ -103,12 +102,13 @@ core::Status SettlePlan(Serial& serial, const std::string& run,
     const HoldRow* hold = serial.state().FindHold(id);
     INTERLOCK_CHECK(hold != nullptr);
     const HoldFields fields = HoldFieldsOf(*hold, id, serial.state());
-    const std::optional<std::int64_t> amount =
+    const std::optional<std::int64_t> known =
         used ? policies::AmountIn(hold->unit, *used) : std::nullopt;
+    const std::int64_t amount = known.value_or(hold->amount);
     Draft draft = !used && NeverReached(code)
                       ? DraftReleased(of, fields, "unavailable")
-                      : DraftSettled(of, fields, amount.value_or(hold->amount),
-                                     /*flagged=*/!amount.has_value());
+                      : DraftSettled(of, fields, amount,
+                                     /*flagged=*/!known.has_value() || amount > hold->amount);
     INTERLOCK_RETURN_IF_ERROR(serial.Append(draft).status());
   }
   return core::OkStatus();

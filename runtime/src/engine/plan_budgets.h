@@ -18,7 +18,7 @@ inline constexpr const char* kModelBudget = "MODEL_BUDGET";
 // For plan.requested, and back.
 std::string UseJson(const policies::ModelUse& use);
 std::optional<policies::ModelUse> UseOf(const core::Json& use);
-policies::ModelUse UseOfPlan(const Plan& plan, std::int64_t wait_ms);
+std::optional<policies::ModelUse> UseOfPlan(const Plan& plan, std::int64_t wait_ms);
 
 struct PlanAsk {
   const CallIdentity* who = nullptr;            // of the run

@@ -287,7 +287,7 @@ core::Status Replayer::RebuildPlanReceived() {
     reply = ReplyOf(plan);
   }
   reply.wait_ms = next().Int("wait_ms", -1);
-  const auto used = plan.ok() ? std::optional(UseOfPlan(*plan, reply.wait_ms)) : std::nullopt;
+  const auto used = plan.ok() ? UseOfPlan(*plan, reply.wait_ms) : std::nullopt;
   ReplayTransaction transaction(*this);  // of the time of this entry
   INTERLOCK_RETURN_IF_ERROR(Expect(
       DraftPlanReceived(run_, *sealer_, agent_->planner, recorded_.core.steps, reply, plan)));

@@ -101,7 +101,7 @@ asio::awaitable<void> RunActor::AskPlanner() {
   drafts.push_back(DraftPlanReceived(run_, *sealer_, agent_->planner, step, reply, plan));
   auto settle = [this, &reply, &plan](Serial& serial) {
     if (!charged_) return core::OkStatus();
-    const auto used = plan.ok() ? std::optional(UseOfPlan(*plan, reply.wait_ms)) : std::nullopt;
+    const auto used = plan.ok() ? UseOfPlan(*plan, reply.wait_ms) : std::nullopt;
     return SettlePlan(serial, run_, used, reply.code);
   };
   co_await Write(std::move(drafts), std::move(settle));

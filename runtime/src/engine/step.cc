@@ -146,7 +146,7 @@ void ShowObservations(RunCore& run) {
                             .text = "[from the runtime, not from the user] A person changed the "
                                     "arguments of the call `" +
                                     slot.proposed.id + "` (" + slot.proposed.tool +
-                                    "). Where they differ from yours they are now: " + slot.edit,
+                                    "): " + slot.edit,
                             .calls = {},
                             .call_id = ""});
     slot.edit.clear();

@@ -53,7 +53,10 @@ TEST(Edits, TheNewArgumentsAreDecidedOnAndSomebodyElseApprovesThem) {
   ASSERT_TRUE(h.AnswerApproval(h.second, second.state.id, true).ok());
   h.WaitForState(run, RunState::kCompleted);
   EXPECT_THAT(paid.args(), ElementsAre(R"({"amount":30,"id":"o1"})"));
-  EXPECT_THAT(PlannerRead(h), HasSubstr(R"(they are now: {"changed":{"amount":30}})"));
+  EXPECT_THAT(
+      PlannerRead(h),
+      HasSubstr(
+          R"(A person changed the arguments of the call `c1` (pay): {"changed":["amount"]})"));
   EXPECT_THAT(h.Kinds(run), AllOf(Contains("call.edited"), Contains("approval.voided"),
                                   Not(Contains("call.edit_refused"))));
 }
