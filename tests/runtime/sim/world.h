@@ -53,6 +53,7 @@ class World final : public Planner {
 
   std::uint64_t Propose(PlanRequest request,
                         std::function<void(core::StatusOr<Plan>)> done) override;
+  policies::ModelUse Bound(const PlanRequest& /*request*/) const override { return {}; }
   void Cancel(std::uint64_t handle) override;
 
  private:
