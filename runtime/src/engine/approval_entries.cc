@@ -4,14 +4,6 @@
 namespace interlock::runtime {
 namespace {
 
-Draft Make(std::string_view kind, const std::string& run, std::string actor) {
-  Draft draft;
-  draft.kind = kind;
-  draft.run = run;
-  draft.actor = std::move(actor);
-  return draft;
-}
-
 std::string ApproversJson(const std::vector<std::string>& approvers, const audit::KeyStore& keys) {
   std::vector<std::string> shown;
   for (const std::string& approver : approvers) {
@@ -25,7 +17,7 @@ std::string ApproversJson(const std::vector<std::string>& approvers, const audit
 
 Draft DraftApprovalRequested(const CallIdentity& id, const Sealer& sealer,
                              const ApprovalFields& fields) {
-  Draft draft = Make("approval.requested", id.run, "engine");
+  Draft draft = MakeDraft("approval.requested", id.run, "engine");
   const policies::ApprovalDemand& demand = *fields.demand;
   const std::string sealed = sealer.JsonText(draft, core::CanonicalJson(DemandToJson(demand)));
   BodyWriter body(draft);
@@ -45,14 +37,14 @@ Draft DraftApprovalRequested(const CallIdentity& id, const Sealer& sealer,
 
 Draft DraftApprovalEnded(std::string_view kind, const std::string& run, const std::string& call,
                          const std::string& approval) {
-  Draft draft = Make(kind, run, "engine");
+  Draft draft = MakeDraft(kind, run, "engine");
   BodyWriter(draft).String("approval", approval).String("call", call).Close();
   return draft;
 }
 
 Draft DraftApprovalVoided(const std::string& run, const std::string& call,
                           const std::string& approval, std::string_view why, bool ends_call) {
-  Draft draft = Make("approval.voided", run, "engine");
+  Draft draft = MakeDraft("approval.voided", run, "engine");
   BodyWriter(draft)
       .String("approval", approval)
       .String("call", call)
@@ -63,7 +55,7 @@ Draft DraftApprovalVoided(const std::string& run, const std::string& call,
 }
 
 Draft DraftEdited(const Sealer& sealer, const EditFields& edit) {
-  Draft draft = Make("call.edited", edit.run, edit.actor);
+  Draft draft = MakeDraft("call.edited", edit.run, edit.actor);
   const std::string args = sealer.Args(draft, edit.args);
   BodyWriter body(draft);
   body.String("approval", edit.approval).Raw("args", args).String("by", edit.by);
@@ -75,7 +67,7 @@ Draft DraftEdited(const Sealer& sealer, const EditFields& edit) {
 
 Draft DraftEditRefused(const Sealer& sealer, const EditFields& edit, std::string_view code,
                        std::string_view say) {
-  Draft draft = Make("call.edit_refused", edit.run, edit.actor);
+  Draft draft = MakeDraft("call.edit_refused", edit.run, edit.actor);
   const std::string args = sealer.Args(draft, edit.args);
   BodyWriter body(draft);
   body.String("approval", edit.approval).Raw("args", args).String("by", edit.by);

@@ -13,15 +13,6 @@ namespace {
 
 constexpr std::size_t kBodyReserved = 1024;  // bytes: most bodies fit without growing
 
-Draft Make(std::string_view kind, const CallIdentity& id, std::string actor) {
-  Draft draft;
-  draft.kind = kind;
-  draft.run = id.run;
-  draft.actor = std::move(actor);
-  draft.body.reserve(kBodyReserved);
-  return draft;
-}
-
 void Cite(Draft& draft, std::string digest_name) {
   if (digest_name.empty()) return;
   draft.cites.push_back(std::move(digest_name));
@@ -61,6 +52,15 @@ std::string ReadsJson(const std::vector<policies::VersionedRead>& reads,
 }
 
 }  // namespace
+
+Draft MakeDraft(std::string_view kind, std::string run, std::string actor) {
+  Draft draft;
+  draft.kind = kind;
+  draft.run = std::move(run);
+  draft.actor = std::move(actor);
+  draft.body.reserve(kBodyReserved);
+  return draft;
+}
 
 std::string Sealer::Seal(Draft& draft, std::string_view media, std::string_view plaintext) const {
   return Name(draft, keys_->Seal(*key_, media, plaintext), "");
@@ -103,7 +103,7 @@ std::string JsonStrings(const std::vector<std::string>& texts) {
 
 Draft DraftProposed(const CallIdentity& id, const Sealer& sealer, std::string_view tool_digest,
                     std::string_view canonical_args) {
-  Draft draft = Make("call.proposed", id, id.Actor());
+  Draft draft = MakeDraft("call.proposed", id.run, id.Actor());
   const std::string args = canonical_args == id.args_text ? sealer.Args(draft, id.args_text)
                                                           : sealer.Text(draft, id.args_text);
   BodyWriter body(draft);
@@ -134,7 +134,7 @@ Draft DraftProposed(const CallIdentity& id, const Sealer& sealer, std::string_vi
 
 Draft DraftFacts(const CallIdentity& id, const Sealer& sealer,
                  const std::vector<policies::Fact>& facts, int round) {
-  Draft draft = Make("facts.gathered", id, "engine");
+  Draft draft = MakeDraft("facts.gathered", id.run, "engine");
   std::vector<std::string> names;
   names.reserve(facts.size());
   for (const policies::Fact& fact : facts) names.push_back(fact.name);
@@ -149,7 +149,7 @@ Draft DraftFacts(const CallIdentity& id, const Sealer& sealer,
 }
 
 Draft DraftDecided(const CallIdentity& id, const Sealer& sealer, const DecidedFields& fields) {
-  Draft draft = Make("call.decided", id, "engine");
+  Draft draft = MakeDraft("call.decided", id.run, "engine");
   BodyWriter body(draft);
   if (!fields.args.empty()) body.Raw("args", sealer.Args(draft, fields.args));
   body.String("call", id.call).String("code", fields.code);
@@ -176,7 +176,7 @@ Draft DraftDecided(const CallIdentity& id, const Sealer& sealer, const DecidedFi
 }
 
 Draft DraftHeld(const CallIdentity& id, const HoldFields& hold) {
-  Draft draft = Make("budget.held", id, "engine");
+  Draft draft = MakeDraft("budget.held", id.run, "engine");
   BodyWriter(draft)
       .String("amount", std::to_string(hold.amount))
       .String("budget", hold.budget)
@@ -192,7 +192,7 @@ Draft DraftHeld(const CallIdentity& id, const HoldFields& hold) {
 
 Draft DraftSettled(const CallIdentity& id, const HoldFields& hold, std::int64_t amount,
                    bool flagged) {
-  Draft draft = Make("budget.settled", id, "engine");
+  Draft draft = MakeDraft("budget.settled", id.run, "engine");
   BodyWriter(draft)
       .String("amount", std::to_string(amount))
       .String("budget", hold.budget)
@@ -207,7 +207,7 @@ Draft DraftSettled(const CallIdentity& id, const HoldFields& hold, std::int64_t 
 }
 
 Draft DraftReleased(const CallIdentity& id, const HoldFields& hold, std::string_view why) {
-  Draft draft = Make("budget.released", id, "engine");
+  Draft draft = MakeDraft("budget.released", id.run, "engine");
   BodyWriter(draft)
       .String("amount", std::to_string(hold.amount))
       .String("budget", hold.budget)
@@ -222,7 +222,7 @@ Draft DraftReleased(const CallIdentity& id, const HoldFields& hold, std::string_
 }
 
 Draft DraftIntended(const CallIdentity& id, const IntentFields& intent) {
-  Draft draft = Make("call.intended", id, "engine");
+  Draft draft = MakeDraft("call.intended", id.run, "engine");
   BodyWriter body(draft);
   body.Int("attempt", intent.attempt)
       .Bool("builtin", intent.builtin)
@@ -268,7 +268,7 @@ void AddArtifacts(Draft& draft, BodyWriter& body, const Sealer& sealer,
 }  // namespace
 
 Draft DraftOutcome(const CallIdentity& id, const Sealer& sealer, const OutcomeFields& fields) {
-  Draft draft = Make("call.outcome", id, "engine");
+  Draft draft = MakeDraft("call.outcome", id.run, "engine");
   BodyWriter body(draft);
   if (fields.outcome != nullptr) AddArtifacts(draft, body, sealer, fields.outcome->artifacts);
   body.Int("attempt", fields.attempt).String("call", id.call).Optional("code", fields.code);
@@ -328,7 +328,7 @@ std::vector<std::string> LabelWords(bool untrusted, const std::vector<std::strin
 }  // namespace
 
 Draft DraftResultReleased(const CallIdentity& id, const Sealer& sealer, const Release& release) {
-  Draft draft = Make("result.released", id, "engine");
+  Draft draft = MakeDraft("result.released", id.run, "engine");
   BodyWriter body(draft);
   if (release.by_handle) body.Bool("by_handle", true);
   body.String("call", id.call).Optional("code", release.code);

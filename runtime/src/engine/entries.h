@@ -29,6 +29,8 @@ struct Draft {
   std::vector<audit::SealedPayload> payloads;
 };
 
+Draft MakeDraft(std::string_view kind, std::string run, std::string actor);
+
 // Seals content for one subject. Borrowed key store; copyable; thread-safe.
 class Sealer {
  public:

@@ -4,7 +4,6 @@
 #include <algorithm>
 
 #include "engine/budget_view.h"
-#include "engine/handles.h"
 #include "engine/run_state.h"
 #include "engine/switches.h"
 #include "policies/budget.h"
@@ -27,79 +26,6 @@ Gate::Gate(GateParts parts)
     : parts_(std::move(parts)),
       lookups_(parts_.limits.lookups_max),
       calls_(parts_.limits.calls_max) {}
-
-// ---------------------------------------------------------------- 1: what is proposed
-
-void Gate::Refuse(Ticket& ticket, std::string code, std::string say) const {
-  ticket.verdict = "refuse";
-  ticket.code = std::move(code);
-  ticket.say = std::move(say);
-}
-
-bool Gate::Prepare(Ticket& ticket) const {
-  ticket.tool = parts_.registry->Find(ticket.id.tool);
-  const bool allowed = ticket.agent == nullptr ? !IsOwnTool(ticket.id.tool)
-                                               : AgentMayUse(*ticket.agent, ticket.id.tool);
-  if (ticket.tool == nullptr || !allowed) {
-    Refuse(ticket, ticket.tool == nullptr ? "UNKNOWN_TOOL" : "TOOL_NOT_ALLOWED",
-           "There is no such tool here; use one of the listed tools.");
-    return false;
-  }
-  auto args = CheckedArgs(ticket);
-  if (!args.ok()) {
-    Refuse(ticket, "BAD_ARGUMENTS",
-           "The arguments do not fit: " + std::string(core::Message(args.status())));
-    return false;
-  }
-  ticket.args = std::move(*args);
-  const tools::Manifest& manifest = ticket.tool->manifest();
-  const bool has_keys = !manifest.effect_key.empty() || !manifest.locks.empty();
-  const core::Json scope = has_keys ? KeyScope(ticket) : core::Json();
-  const auto effect_key = ticket.tool->EffectKey(scope);
-  const auto locks = ticket.tool->Locks(scope);
-  if (!effect_key.ok() || !locks.ok()) {
-    const core::Status bad = effect_key.ok() ? locks.status() : effect_key.status();
-    Refuse(ticket, "BAD_KEY",
-           "A key of this call cannot be made: " + std::string(core::Message(bad)));
-    return false;
-  }
-  // Without a template the effect is the call itself: nothing that an HMAC would have to hide.
-  ticket.effect_key =
-      effect_key->has_value() ? parts_.keys->Hmac("effect", **effect_key) : ticket.id.call;
-  ticket.locks.clear();
-  for (const std::string& lock : *locks) ticket.locks.push_back(parts_.keys->Hmac("lock", lock));
-  std::sort(ticket.locks.begin(), ticket.locks.end());
-  ticket.locks.erase(std::unique(ticket.locks.begin(), ticket.locks.end()), ticket.locks.end());
-  return true;
-}
-
-// What a person made of them, else what was proposed.
-core::StatusOr<tools::CanonicalArgs> Gate::CheckedArgs(Ticket& ticket) const {
-  auto args = ProposedArgs(ticket);
-  if (!args.ok() || ticket.edited.empty()) return args;
-  BearAllLabels(ticket, ticket.reads);
-  return ticket.tool->ValidateArgs(std::string_view(ticket.edited));
-}
-
-// With what its handles name in their place, if the caller may have any.
-core::StatusOr<tools::CanonicalArgs> Gate::ProposedArgs(Ticket& ticket) const {
-  const std::string_view text = ticket.id.args_text;
-  // What takes a call back was written by a manifest; tools' words in it name nothing.
-  const bool may_name = ticket.reads != nullptr && ticket.id.compensates.empty();
-  if (!may_name || text.find(kHandleKey) == std::string_view::npos) {
-    return ticket.tool->ValidateArgs(text);
-  }
-  INTERLOCK_ASSIGN_OR_RETURN(core::Json args, core::ParseJson(text, core::kPayloadLimits));
-  INTERLOCK_ASSIGN_OR_RETURN(const bool named, ExpandHandles(*ticket.reads, args, ticket.handles));
-  return named ? ticket.tool->ValidateArgs(args) : ticket.tool->ValidateArgs(text);
-}
-
-core::Json Gate::KeyScope(const Ticket& ticket) const {
-  return {{"args", ticket.args.value},
-          {"call", {{"id", ticket.id.call}, {"idempotency_key", ticket.id.call}}},
-          {"session", *ticket.id.session},
-          {"tenant", parts_.tenant}};
-}
 
 // ---------------------------------------------------------------- 2: to a durable decision
 
@@ -281,16 +207,6 @@ void Gate::DecideOnce(policies::Engine& engine, Ticket& ticket,
   ticket.code = ticket.decision.code;
   ticket.say = ticket.decision.say;
   ticket.fix = ticket.decision.fix;
-}
-
-// What was named stands in the arguments already. A rule or a person may have moved it, so all of
-// it bears all labels.
-void Gate::BearAllLabels(Ticket& ticket, const Provenance* reads) {
-  if (ticket.handles.empty()) return;
-  policies::Label whole = reads->ModelLabel();
-  for (const auto& [ignored, label] : ticket.handles) whole = policies::Join(whole, label);
-  ticket.handles.clear();
-  ticket.handles.emplace("args", std::move(whole));
 }
 
 // Rule 5: every round is recorded, at most two, and no round may move a lock or an effect key.

@@ -1,6 +1,5 @@
-// What the engine itself does for an agent: a compiled-in tool is decided on,
-// intended and recorded like any other, and its permit is checked by the same
-// executor (rule 6).
+// What the engine itself does for an agent: a compiled-in tool is decided on, intended and recorded
+// like any other, and its permit is checked by the same executor (rule 6).
 #include <algorithm>
 
 #include "engine/gate.h"
@@ -9,7 +8,7 @@
 namespace interlock::runtime {
 namespace {
 
-tools::Outcome PartOf(const Ticket &ticket) {
+tools::Outcome PartOf(const Ticket& ticket) {
   tools::Outcome outcome;
   outcome.kind = tools::OutcomeKind::kFailed;
   outcome.error_code = "BAD_PART";
@@ -32,21 +31,20 @@ tools::Outcome PartOf(const Ticket &ticket) {
 
 }  // namespace
 
-std::uint64_t Gate::StartOwn(Ticket &ticket, tools::CallSpec spec,
+std::uint64_t Gate::StartOwn(Ticket& ticket, tools::CallSpec spec,
                              std::function<void(tools::Outcome)> done) const {
   tools::ExecutorOptions own;
   own.clock = parts_.clock;
-  own.builtins[std::string(kReadResultTool)] = [&ticket](const tools::CallSpec &) {
+  own.builtins[std::string(kReadResultTool)] = [&ticket](const tools::CallSpec&) {
     return PartOf(ticket);
   };
   const auto executor = tools::MakeExecutor(std::move(own));
   return executor->Run(parts_.mint->Mint(TermsOf(ticket)), std::move(spec), std::move(done));
 }
 
-// Of a part of a result that of the very part, as if it had been shown by the
-// call that it is of.
-policies::Label Gate::LabelOfResult(Ticket &ticket) const {
-  const Release &release = ticket.release;
+// Of a part of a result that of the very part, as if it had been shown by the call that it is of.
+policies::Label Gate::LabelOfResult(Ticket& ticket) const {
+  const Release& release = ticket.release;
   policies::Label label{.trusted = !release.untrusted,
                         .sources = {"tool:" + ticket.id.tool},
                         .tags = {},
@@ -60,23 +58,22 @@ policies::Label Gate::LabelOfResult(Ticket &ticket) const {
   return part->label;
 }
 
-// What rules said of the whole holds for the part: it stands in the record as
-// if they had said so again.
-void Gate::Inherit(Ticket &ticket, const policies::Label &label) const {
+// What rules said of the whole holds for the part: it stands in the record as if they had said so
+// again.
+void Gate::Inherit(Ticket& ticket, const policies::Label& label) const {
   if (ticket.id.tool != kReadResultTool || !Succeeded(ticket.outcome_kind)) return;
-  Release &release = ticket.release;
+  Release& release = ticket.release;
   release.untrusted = release.untrusted || !label.trusted;
   release.trusted_tool = label.trusted;
   policies::LabelChange whole{.rule = "", .path = "result", .tags = label.tags};
   release.tags.insert(release.tags.begin(), label.tags.begin(), label.tags.end());
-  for (const std::string &reader : label.readers) {
-    const auto &own = release.readers;
+  for (const std::string& reader : label.readers) {
+    const auto& own = release.readers;
     if (std::find(own.begin(), own.end(), reader) != own.end()) continue;
     whole.tags.push_back(std::string(kReaderTag) + reader);
   }
   if (!whole.tags.empty()) release.changes.insert(release.changes.begin(), std::move(whole));
-  // An agent that is not shown what untrusted tools give does not read it in
-  // parts either.
+  // An agent that is not shown what untrusted tools give does not read it in parts either.
   const bool hidden = ticket.agent != nullptr && ticket.agent->results == ResultsAs::kHandles &&
                       release.untrusted && !release.withheld;
   if (!hidden) return;
@@ -87,9 +84,7 @@ void Gate::Inherit(Ticket &ticket, const policies::Label &label) const {
   release = std::move(ours);
   release.withheld = true;
   release.code = "NOT_SHOWN";
-  release.say =
-      "What an untrusted tool gave is not shown here; pass it on by "
-      "its handle.";
+  release.say = "What an untrusted tool gave is not shown here; pass it on by its handle.";
 }
 
 }  // namespace interlock::runtime

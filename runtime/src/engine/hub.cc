@@ -238,7 +238,8 @@ void Hub::Post(const std::string& run, Event event, std::int64_t seq) {
   Deliver(run, [event = std::move(event), seq](RunActor& actor) { actor.Accept(event, seq); });
 }
 
-void Hub::GoOnWith(const std::string& run, const std::string& call, std::function<void()> passed) {
+void Hub::GoOnWith(const std::string& run, const std::string& call,
+                   const std::function<void()>& passed) {
   if (!Deliver(run, [call, passed](RunActor& actor) { actor.GoOnWith(call, passed); })) passed();
 }
 

@@ -44,7 +44,8 @@ class Hub {
   void Post(const std::string& run, Event event, std::int64_t seq);
   // Tells it that a parked call may go on; `passed` is called when that has been through the gate,
   // or will not before a restart.
-  void GoOnWith(const std::string& run, const std::string& call, std::function<void()> passed);
+  void GoOnWith(const std::string& run, const std::string& call,
+                const std::function<void()>& passed);
   // Brings a run into memory so that it goes on by itself.
   void Wake(const std::string& run) { Post(run, event::Resume{}, -1); }
   // From the actor, when it has nothing to do. False: an event came in between, it must stay.

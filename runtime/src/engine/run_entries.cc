@@ -10,14 +10,6 @@ namespace {
 constexpr std::size_t kReasonShown = 500;
 constexpr std::int64_t kToolTokens = 12;  // around a tool
 
-Draft Make(std::string_view kind, const std::string& run, std::string actor) {
-  Draft draft;
-  draft.kind = kind;
-  draft.run = run;
-  draft.actor = std::move(actor);
-  return draft;
-}
-
 std::string PlannerCode(const core::Status& status) {
   switch (status.code()) {
     case core::StatusCode::kDeadlineExceeded:
@@ -77,7 +69,7 @@ bool FitsSchema(const AgentFile& agent, std::string& answer, JudgedText& judged)
 
 Draft DraftPlanRequested(const std::string& run, const PlanRequestedFields& fields) {
   const bool refused = !fields.refused.empty();
-  Draft requested = Make(refused ? "plan.refused" : "plan.requested", run, "engine");
+  Draft requested = MakeDraft(refused ? "plan.refused" : "plan.requested", run, "engine");
   BodyWriter body(requested);
   if (fields.left_out.any()) {
     std::string left_out;
@@ -165,7 +157,7 @@ PlanReply ReplyOf(core::StatusOr<Plan>& plan) {
 Draft DraftPlanReceived(const std::string& run, const Sealer& sealer, std::string_view planner,
                         std::int64_t step, const PlanReply& reply,
                         const core::StatusOr<Plan>& plan) {
-  Draft received = Make("plan.received", run, "planner:" + std::string(planner));
+  Draft received = MakeDraft("plan.received", run, "planner:" + std::string(planner));
   if (reply.ok) {
     const std::string sealed = sealer.JsonText(received, reply.recorded);
     BodyWriter body(received);
@@ -192,32 +184,32 @@ Draft DraftPlanReceived(const std::string& run, const Sealer& sealer, std::strin
 }
 
 Draft DraftParked(const std::string& run, const std::vector<std::string>& approvals) {
-  Draft parked = Make("run.parked", run, "engine");
+  Draft parked = MakeDraft("run.parked", run, "engine");
   BodyWriter(parked).Raw("approvals", JsonStrings(approvals)).Close();
   return parked;
 }
 
 Draft DraftWaitForUser(const std::string& run, const Sealer& sealer, std::string_view text) {
-  Draft waiting = Make("run.waiting", run, "engine");
+  Draft waiting = MakeDraft("run.waiting", run, "engine");
   const std::string sealed = sealer.Text(waiting, text);
   BodyWriter(waiting).String("for", "user").Raw("text", sealed).Close();
   return waiting;
 }
 
 Draft DraftWaitForPerson(const std::string& run) {
-  Draft waiting = Make("run.waiting", run, "engine");
+  Draft waiting = MakeDraft("run.waiting", run, "engine");
   BodyWriter(waiting).String("for", "person").Close();
   return waiting;
 }
 
 Draft DraftWaitForSwitch(const std::string& run, std::string_view name) {
-  Draft waiting = Make("run.waiting", run, "engine");
+  Draft waiting = MakeDraft("run.waiting", run, "engine");
   BodyWriter(waiting).String("for", "switch").String("switch", name).Close();
   return waiting;
 }
 
 Draft DraftResumed(const std::string& run, std::string_view why) {
-  Draft resumed = Make("run.resumed", run, "engine");
+  Draft resumed = MakeDraft("run.resumed", run, "engine");
   BodyWriter(resumed).String("why", why).Close();
   return resumed;
 }
@@ -226,7 +218,7 @@ Draft DraftCompensating(const std::string& run, const Sealer& sealer,
                         const effect::BeginCompensation& begin) {
   std::vector<std::string> calls;
   for (const Compensation& one : begin.calls) calls.push_back(one.of);
-  Draft draft = Make("run.compensating", run, "engine");
+  Draft draft = MakeDraft("run.compensating", run, "engine");
   const std::string reason = sealer.Text(draft, begin.ending.reason);
   BodyWriter(draft)
       .String("as", RunStateName(begin.ending.state))
@@ -240,13 +232,13 @@ Draft DraftCompensating(const std::string& run, const Sealer& sealer,
 Draft DraftFinish(const std::string& run, const Sealer& sealer, const effect::Finish& finish) {
   const bool completed = finish.state == RunState::kCompleted;
   if (completed || finish.state == RunState::kEscalated) {
-    Draft done = Make(completed ? "run.completed" : "run.escalated", run, "engine");
+    Draft done = MakeDraft(completed ? "run.completed" : "run.escalated", run, "engine");
     const std::string text = sealer.Text(done, finish.answer);
     BodyWriter(done).Raw(completed ? "answer" : "summary", text).Close();
     return done;
   }
   const bool cancelled = finish.state == RunState::kCancelled || finish.as == RunState::kCancelled;
-  Draft draft = Make(cancelled ? "run.cancelled" : "run.failed", run, "engine");
+  Draft draft = MakeDraft(cancelled ? "run.cancelled" : "run.failed", run, "engine");
   const std::string reason = cancelled ? "" : sealer.Text(draft, finish.reason);
   BodyWriter body(draft);
   if (!cancelled) body.String("code", finish.code).Raw("reason", reason);
