@@ -11,6 +11,7 @@
 #include <utility>
 #include <vector>
 
+#include "../harness/temp_folder.h"
 #include "audit/checkpoint.h"
 #include "audit/commitment.h"
 #include "audit/keys.h"
@@ -19,23 +20,7 @@
 
 namespace interlock::audit {
 
-class TempFolder {
- public:
-  TempFolder() {
-    std::string pattern = (std::filesystem::temp_directory_path() / "il-audit-XXXXXX").string();
-    path_ = ::mkdtemp(pattern.data());
-  }
-  ~TempFolder() {
-    std::error_code error;
-    std::filesystem::remove_all(path_, error);
-  }
-  TempFolder(const TempFolder&) = delete;
-  TempFolder& operator=(const TempFolder&) = delete;
-  const std::string& path() const { return path_; }
-
- private:
-  std::string path_;
-};
+using test::TempFolder;
 
 // Wall and monotonic time move only when told. Thread-safe.
 class ManualClock final : public core::Clock {

@@ -2,6 +2,7 @@
 #include <filesystem>
 #include <fstream>
 
+#include "../harness/temp_folder.h"
 #include "policy_fixture.h"
 
 namespace interlock::policies {
@@ -276,8 +277,8 @@ TEST(BundleLoad, IdCoversFilesToolsAndNothingElse) {
 }
 
 TEST(BundleLoad, ReadsAFolderWithoutItsTests) {
-  const std::string folder = ::testing::TempDir() + "interlock_policy_folder";
-  std::filesystem::create_directories(folder);
+  const test::TempFolder temp;
+  const std::string& folder = temp.path();
   for (const char* name : {"b.lua", "a.lua", "a_test.lua", "notes.txt"}) {
     std::ofstream(folder + "/" + name) << "-- " << name;
   }
@@ -287,7 +288,6 @@ TEST(BundleLoad, ReadsAFolderWithoutItsTests) {
   EXPECT_EQ((*files)[0].path, "a.lua");
   EXPECT_EQ((*files)[0].text, "-- a.lua");
   EXPECT_EQ(Bundle::ReadFolder(folder + "/none").status().code(), core::StatusCode::kNotFound);
-  std::filesystem::remove_all(folder);
 }
 
 }  // namespace

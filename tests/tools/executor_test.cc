@@ -5,6 +5,7 @@
 #include <filesystem>
 #include <fstream>
 
+#include "../harness/temp_folder.h"
 #include "executor_fixture.h"
 
 namespace interlock::tools {
@@ -181,7 +182,6 @@ class ExecutorArtifacts : public ExecutorTest {
  protected:
   void SetUp() override {
     ExecutorTest::SetUp();
-    folder_ = ::testing::TempDir() + "artifacts." + std::to_string(::getpid());
     std::filesystem::create_directories(folder_ + "/case-1");
     Manifest manifest = ProcessManifest(Effect::kWrite);
     manifest.process->mounts = {
@@ -194,7 +194,6 @@ class ExecutorArtifacts : public ExecutorTest {
     std::ofstream(folder_ + "/case-1/report.txt") << "all is well";
     std::filesystem::create_symlink("/etc/hostname", folder_ + "/case-1/link");
   }
-  void TearDown() override { std::filesystem::remove_all(folder_); }
   // Of a call of session.shop case-1 that ended so.
   Outcome Ended(sandbox::BoxResult box) {
     CallSpec spec = Spec();
@@ -205,7 +204,8 @@ class ExecutorArtifacts : public ExecutorTest {
     EXPECT_TRUE(outcome_->has_value());
     return **outcome_;
   }
-  std::string folder_;
+  const test::TempFolder temp_;
+  const std::string folder_ = temp_.path();
 };
 
 TEST_F(ExecutorArtifacts, AreReadBeforeTheOutcomeIsGiven) {

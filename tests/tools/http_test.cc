@@ -7,6 +7,7 @@
 #include <future>
 #include <thread>
 
+#include "../harness/temp_folder.h"
 #include "executor_fixture.h"
 #include "loopback_server.h"
 
@@ -84,7 +85,8 @@ class HttpTool : public ::testing::Test {
 
 TEST_F(HttpTool, SendsItsArgumentsWhereTheManifestSays) {
   LoopbackServer server(Always(HttpReply(200, R"({"state":"paid"})")));
-  const std::string token = ::testing::TempDir() + "/interlock-http-token";
+  const test::TempFolder folder;
+  const std::string token = folder.File("token");
   std::ofstream(token) << "Bearer s3cret\nnot this\n";
   Manifest manifest = Of(server.url("/v1/{args.order_id}?user={session.user}"), Effect::kWrite);
   manifest.http->method = "POST";
@@ -93,7 +95,6 @@ TEST_F(HttpTool, SendsItsArgumentsWhereTheManifestSays) {
   manifest.http->header_files = {{"Authorization", token}};
   EXPECT_THAT(MakeTool(manifest)->canonical_manifest(), Not(HasSubstr("s3cret")));
   const Outcome outcome = Run(manifest, "o/../1 ?#");
-  std::filesystem::remove(token);
   ASSERT_EQ(outcome.kind, OutcomeKind::kOk) << outcome.error;
   EXPECT_EQ(outcome.result, (core::Json{{"state", "paid"}}));
   EXPECT_FALSE(outcome.sandboxed);

@@ -7,6 +7,7 @@
 #include <fstream>
 #include <future>
 
+#include "../harness/temp_folder.h"
 #include "executor_fixture.h"
 #include "loopback_server.h"
 
@@ -172,7 +173,8 @@ class RemoteMcp : public ::testing::Test {
 };
 
 TEST_F(RemoteMcp, OneSessionServesTheCallsOfARunAndEndsWithIt) {
-  const std::string token = ::testing::TempDir() + "/interlock-mcp-token";
+  const test::TempFolder folder;
+  const std::string token = folder.File("token");
   std::ofstream(token) << "Bearer s3cret\n";
   Manifest manifest = Of();
   manifest.http->url = server_->url("/mcp/{session.user}");

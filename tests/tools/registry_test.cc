@@ -5,6 +5,7 @@
 #include <fstream>
 #include <iterator>
 
+#include "../harness/temp_folder.h"
 #include "tools/tool.h"
 
 namespace interlock::tools {
@@ -47,13 +48,6 @@ builtin: find
 
 class RegistryTest : public ::testing::Test {
  protected:
-  void SetUp() override {
-    std::string pattern = ::testing::TempDir() + "/toolsXXXXXX";
-    ASSERT_NE(mkdtemp(pattern.data()), nullptr);
-    folder_ = std::filesystem::canonical(pattern).string();
-  }
-  void TearDown() override { std::filesystem::remove_all(folder_); }
-
   void Write(const std::string& name, std::string_view text) {
     std::ofstream(folder_ + "/" + name, std::ios::binary) << text;
   }
@@ -80,7 +74,8 @@ class RegistryTest : public ::testing::Test {
     return LoadError();
   }
 
-  std::string folder_;
+  const test::TempFolder temp_;
+  const std::string folder_ = temp_.path();
 };
 
 TEST_F(RegistryTest, ReadsEveryKey) {

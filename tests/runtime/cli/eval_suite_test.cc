@@ -4,6 +4,7 @@
 #include <filesystem>
 #include <fstream>
 
+#include "../../harness/temp_folder.h"
 #include "cli/eval/process.h"
 #include "cli/eval/suite.h"
 
@@ -15,18 +16,15 @@ using ::testing::HasSubstr;
 
 class SuiteTest : public ::testing::Test {
  protected:
-  void SetUp() override {
-    folder_ = fs::path(::testing::TempDir()) / ("suite_" + std::to_string(getpid()));
-    fs::create_directories(folder_ / "data/inner");
-  }
-  void TearDown() override { fs::remove_all(folder_); }
+  void SetUp() override { fs::create_directories(folder_ / "data/inner"); }
 
   std::string Write(const std::string& name, const std::string& text) {
     std::ofstream(folder_ / name) << text;
     return (folder_ / name).string();
   }
 
-  fs::path folder_;
+  const test::TempFolder temp_;
+  const fs::path folder_ = temp_.path();
   const std::string good_ =
       "suite: s\nagent: a\npolicies: p\ntools: ../t\nagents: g\nvars: {x: y}\n"
       "data: {marker: m.gz, folders: [., inner]}\n"
@@ -93,7 +91,8 @@ TEST(ExpandVars, ReplacesKnownNamesOnly) {
 }
 
 TEST(RunProgram, GivesOutputOrSaysHowItEnded) {
-  const std::string log = ::testing::TempDir() + "run_program.log";
+  const test::TempFolder folder;
+  const std::string log = folder.File("log");
   const auto said = RunProgram({"/bin/echo", "a b", "$HOME"}, log, std::chrono::seconds(10));
   ASSERT_TRUE(said.ok()) << said.status();
   EXPECT_EQ(*said, "a b $HOME\n") << "there is no shell in between";
@@ -103,18 +102,17 @@ TEST(RunProgram, GivesOutputOrSaysHowItEnded) {
   EXPECT_FALSE(RunProgram({"/nonexistent-program"}, log, std::chrono::seconds(10)).ok());
   const auto slow = RunProgram({"/bin/sleep", "60"}, log, std::chrono::milliseconds(50));
   EXPECT_EQ(slow.status().code(), core::StatusCode::kDeadlineExceeded);
-  fs::remove(log);
 }
 
 TEST(Child, EndsWithItsOwner) {
-  const std::string log = ::testing::TempDir() + "child.log";
+  const test::TempFolder folder;
+  const std::string log = folder.File("log");
   auto child = Child::Start({"/bin/sleep", "60"}, log);
   ASSERT_TRUE(child.ok()) << child.status();
   EXPECT_TRUE((*child)->Running());
   const pid_t pid = (*child)->pid();
   child->reset();
   EXPECT_NE(kill(pid, 0), 0) << "it should be gone";
-  fs::remove(log);
 }
 
 }  // namespace

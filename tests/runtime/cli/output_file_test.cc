@@ -9,6 +9,7 @@
 #include <fstream>
 #include <sstream>
 
+#include "../../harness/temp_folder.h"
 #include "console.h"
 
 namespace interlock::runtime::cli {
@@ -24,13 +25,6 @@ constexpr char kPolicy[] =
 
 class OutputFiles : public ::testing::Test {
  protected:
-  void SetUp() override {
-    std::string name = (fs::temp_directory_path() / "output_file.XXXXXX").string();
-    ASSERT_NE(::mkdtemp(name.data()), nullptr);
-    folder_ = name;
-  }
-  void TearDown() override { fs::remove_all(folder_); }
-
   std::string Path(const std::string& name) const { return (folder_ / name).string(); }
   void Put(const std::string& name, const std::string& text) const {
     std::ofstream(folder_ / name) << text;
@@ -46,7 +40,8 @@ class OutputFiles : public ::testing::Test {
         std::distance(fs::directory_iterator(folder_), fs::directory_iterator()));
   }
 
-  fs::path folder_;
+  const test::TempFolder temp_;
+  const fs::path folder_ = temp_.path();
 };
 
 TEST_F(OutputFiles, AreNotThereUntilTheyAreKept) {

@@ -5,6 +5,8 @@
 #include <filesystem>
 #include <fstream>
 
+#include "../../harness/temp_folder.h"
+
 namespace interlock::runtime {
 namespace {
 
@@ -138,8 +140,8 @@ TEST(Agent, GlobsMatchWholeNames) {
 }
 
 TEST(Agent, LoadsAFolderByName) {
-  const std::filesystem::path folder = std::filesystem::path(::testing::TempDir()) / "il_agents";
-  std::filesystem::remove_all(folder);
+  const test::TempFolder temp;
+  const std::filesystem::path folder = std::filesystem::path(temp.path()) / "agents";
   EXPECT_EQ(LoadAgents(folder.string()).status().code(), core::StatusCode::kNotFound);
   std::filesystem::create_directories(folder);
   for (const char* name : {"b", "a"}) {
@@ -148,7 +150,6 @@ TEST(Agent, LoadsAFolderByName) {
   }
   std::ofstream(folder / "notes.txt") << "not an agent";
   const auto agents = LoadAgents(folder.string());
-  std::filesystem::remove_all(folder);
   ASSERT_TRUE(agents.ok()) << agents.status();
   ASSERT_EQ(agents->size(), 2u);
   EXPECT_EQ((*agents)[0].name, "a");

@@ -6,6 +6,7 @@
 #include <filesystem>
 #include <fstream>
 
+#include "../../harness/temp_folder.h"
 #include "config/box_share.h"
 #include "policies/seal.h"
 
@@ -378,19 +379,17 @@ TEST(Config, RefusesSharedTokens) {
 class ConfigFolder : public ::testing::Test {
  protected:
   void SetUp() override {
-    folder_ = std::filesystem::path(::testing::TempDir()) / "il_config_test";
-    std::filesystem::remove_all(folder_);
     for (const char* name : {"policies", "agents", "tools", "scripts"}) {
       std::filesystem::create_directories(folder_ / name);
     }
   }
-  void TearDown() override { std::filesystem::remove_all(folder_); }
 
   std::string Write(const std::string& text) {
     std::ofstream(folder_ / "c.yaml") << text;
     return (folder_ / "c.yaml").string();
   }
-  std::filesystem::path folder_;
+  const test::TempFolder temp_;
+  const std::filesystem::path folder_ = temp_.path();
 };
 
 TEST_F(ConfigFolder, LoadsWhenFoldersExistAndNamesTheOneThatDoesNot) {

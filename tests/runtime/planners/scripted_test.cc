@@ -5,6 +5,7 @@
 #include <filesystem>
 #include <fstream>
 
+#include "../../harness/temp_folder.h"
 #include "runtime/planners.h"
 
 namespace interlock::runtime {
@@ -27,9 +28,6 @@ steps:
 class ScriptedTest : public ::testing::Test {
  protected:
   void SetUp() override {
-    std::string pattern = ::testing::TempDir() + "/scriptsXXXXXX";
-    ASSERT_NE(mkdtemp(pattern.data()), nullptr);
-    folder_ = pattern;
     Write("refund", kRefund);
     auto planner = MakeScriptedPlanner({.folder = folder_});
     ASSERT_TRUE(planner.ok()) << planner.status();
@@ -38,7 +36,6 @@ class ScriptedTest : public ::testing::Test {
     request_.session = {{"order", "o-1"}};
     Say(Role::kUser, "I want my money back");
   }
-  void TearDown() override { fs::remove_all(folder_); }
 
   void Write(const std::string& name, std::string_view text) {
     std::ofstream(folder_ + "/" + name + ".yaml", std::ios::trunc) << text;
@@ -66,7 +63,8 @@ class ScriptedTest : public ::testing::Test {
                                    : error.substr(0, at) + error.substr(at + folder_.size() + 1);
   }
 
-  std::string folder_;
+  const test::TempFolder temp_;
+  const std::string folder_ = temp_.path();
   std::unique_ptr<Planner> planner_;
   PlanRequest request_;
 };
