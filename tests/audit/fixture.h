@@ -11,12 +11,12 @@
 #include <utility>
 #include <vector>
 
-#include "../harness/temp_folder.h"
 #include "audit/checkpoint.h"
 #include "audit/commitment.h"
 #include "audit/keys.h"
 #include "audit/log.h"
 #include "core/random.h"
+#include "harness/temp_folder.h"
 
 namespace interlock::audit {
 

@@ -2,7 +2,7 @@
 #include <filesystem>
 #include <fstream>
 
-#include "../harness/temp_folder.h"
+#include "harness/temp_folder.h"
 #include "policy_fixture.h"
 
 namespace interlock::policies {

@@ -5,8 +5,8 @@
 #include <filesystem>
 #include <fstream>
 
-#include "../harness/temp_folder.h"
 #include "executor_fixture.h"
+#include "harness/temp_folder.h"
 
 namespace interlock::tools {
 namespace {

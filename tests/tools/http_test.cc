@@ -7,8 +7,8 @@
 #include <future>
 #include <thread>
 
-#include "../harness/temp_folder.h"
 #include "executor_fixture.h"
+#include "harness/temp_folder.h"
 #include "loopback_server.h"
 
 namespace interlock::tools {

@@ -5,7 +5,7 @@
 #include <fstream>
 #include <iterator>
 
-#include "../harness/temp_folder.h"
+#include "harness/temp_folder.h"
 #include "tools/tool.h"
 
 namespace interlock::tools {

@@ -4,9 +4,9 @@
 #include <filesystem>
 #include <fstream>
 
-#include "../../harness/temp_folder.h"
 #include "cli/eval/process.h"
 #include "cli/eval/suite.h"
+#include "harness/temp_folder.h"
 
 namespace interlock::runtime::cli {
 namespace {

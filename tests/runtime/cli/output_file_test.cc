@@ -9,8 +9,8 @@
 #include <fstream>
 #include <sstream>
 
-#include "../../harness/temp_folder.h"
 #include "console.h"
+#include "harness/temp_folder.h"
 
 namespace interlock::runtime::cli {
 namespace {

@@ -6,8 +6,8 @@
 #include <filesystem>
 #include <fstream>
 
-#include "../../harness/temp_folder.h"
 #include "config/box_share.h"
+#include "harness/temp_folder.h"
 #include "policies/seal.h"
 
 namespace interlock::runtime {

@@ -5,7 +5,7 @@
 #include <filesystem>
 #include <fstream>
 
-#include "../../harness/temp_folder.h"
+#include "harness/temp_folder.h"
 #include "runtime/planners.h"
 
 namespace interlock::runtime {
