@@ -60,8 +60,10 @@ core::Status ErrnoStatus(std::string_view doing, const std::string& path) {
     default:
       break;
   }
-  return core::Error(code, std::string(doing) + " `" + path +
-                               "`: " + std::error_code(error, std::generic_category()).message());
+  std::string message = std::string(doing) + " `" + path +
+                        "`: " + std::error_code(error, std::generic_category()).message();
+  if (code == core::StatusCode::kResourceExhausted) message += kMakeRoom;
+  return core::Error(code, message);
 }
 
 core::Status MakeFolder(const std::string& folder) {

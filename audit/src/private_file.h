@@ -24,6 +24,9 @@ core::Status CreatePrivateFile(const std::string& path, std::string_view bytes);
 // kPermissionDenied when group or others have any right on `path`; kNotFound when absent.
 core::Status CheckPrivate(const std::string& path);
 
+// What ends every message about a disk without room.
+inline constexpr std::string_view kMakeRoom = "; make room on its disk";
+
 // errno as a Status: ENOSPC and EDQUOT kResourceExhausted, ENOENT kNotFound, EACCES, EPERM and
 // EROFS kPermissionDenied, the rest kDataLoss.
 core::Status ErrnoStatus(std::string_view doing, const std::string& path);

@@ -3,6 +3,7 @@
 #include <cerrno>
 
 #include "core/check.h"
+#include "private_file.h"
 
 namespace interlock::audit {
 namespace {
@@ -37,9 +38,8 @@ core::Status SqlError(sqlite3* db, std::string_view doing) {
   message += ": ";
   message += sqlite3_errmsg(db);
   message += " (sqlite " + std::to_string(sqlite3_extended_errcode(db)) + ")";
-  const auto code =
-      FailedForSpace(db) ? core::StatusCode::kResourceExhausted : CodeOf(sqlite3_errcode(db));
-  return core::Error(code, message);
+  if (FailedForSpace(db)) return core::ResourceExhausted(message + std::string(kMakeRoom));
+  return core::Error(CodeOf(sqlite3_errcode(db)), message);
 }
 
 bool FailedForSpace(sqlite3* db) {
