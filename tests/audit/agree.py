@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
-"""Both verifiers on random logs, or folders of logs that follow each other, most of them damaged at random: same
-verdict, same first bad entry, of the same log.
+"""Both verifiers on random logs, folders of logs that follow each other, or evidence bundles, most of them damaged at
+random: same verdict, same first bad entry, of the same log.
 
 Usage: agree.py PROGRAM COUNT [SEED]. A difference prints the seed, keeps the log and fails."""
 
@@ -21,7 +21,8 @@ def compare(job):
     """A line that says how the two differ, or None."""
     outside = [text.encode() for text in job["checkpoints"]]
     witnesses = job.get("witnesses", [])
-    report = interlock_verify.verify(job["path"], job["key"], outside, witnesses, entries_only=True)
+    report = interlock_verify.verify(job["path"], job["key"], outside, witnesses, threshold=job.get("threshold", 0),
+                                     entries_only=True)
     log = report.figures.get("log", job.get("log"))  # a file by itself has no name in a folder
     if (report.verdict, report.first_bad, log) == (job["verdict"], job["first_bad"], job.get("log", log)):
         return None

@@ -1,14 +1,16 @@
 // Notes come from outside: no bytes may crash the parser, and what opens must be what was signed.
+// The input is taken as a note, as a key, and as a text that the log's key signed.
 #include <cstddef>
 #include <cstdint>
 #include <string_view>
 
 #include "audit/checkpoint.h"
+#include "audit/cosignature.h"
 #include "core/check.h"
+#include "signed_bundle.h"
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
-  using interlock::audit::CheckpointText;
-  using interlock::audit::OpenCheckpoint;
+  using namespace interlock::audit;
   const std::string_view input(reinterpret_cast<const char*>(data), size);
   constexpr std::string_view kKey =
       "PeterNeumann+c74f20a3+ARpc2QcUPDhMQegwxbzhKqiBfsVkmqq/LDE4izWy10TW";
@@ -19,5 +21,13 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   }
   // The input as a key.
   static_cast<void>(OpenCheckpoint("a\n1\nAAAA\n\n\xE2\x80\x94 a AAAAAAAA\n", input));
+  const SigningKey key = KeyOfLetter("log.example/main", 'k');
+  const std::string note = key.Note(input);
+  const auto opened = OpenCheckpoint(note, key.verifier_key());
+  if (opened.ok()) {
+    INTERLOCK_CHECK(CheckpointText(opened->origin, opened->size, opened->root) == input);
+    INTERLOCK_CHECK(opened->note == note);
+  }
+  static_cast<void>(WithSignatureLines(note, input));
   return 0;
 }
