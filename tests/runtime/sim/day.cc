@@ -30,6 +30,11 @@ struct Day::Told {
   std::mutex mutex;
   int waits = 0;  // replies that have not come
   std::vector<std::string> runs;
+
+  void Await() {
+    const std::lock_guard lock(mutex);
+    ++waits;
+  }
 };
 
 Day::Day(std::uint64_t seed)
@@ -127,10 +132,7 @@ void Day::Create(const std::string& message, const std::string& request_id) {
                      .subject = "",
                      .session = core::Json::object(),
                      .request_id = request_id};
-  {
-    const std::lock_guard lock(told_->mutex);
-    ++told_->waits;
-  }
+  told_->Await();
   harness_.engine().CreateRun(harness_.integrator, std::move(spec),
                               [told = told_](const core::StatusOr<RunInfo>& run) {
                                 const std::lock_guard lock(told->mutex);
@@ -148,10 +150,7 @@ void Day::Execute(const std::string& about, const std::string& request_id) {
                     .subject = "",
                     .session = core::Json::object(),
                     .request_id = request_id};
-  {
-    const std::lock_guard lock(told_->mutex);
-    ++told_->waits;
-  }
+  told_->Await();
   harness_.engine().ExecuteToolCall(harness_.integrator, std::move(spec),
                                     [told = told_](const core::StatusOr<CallInfo>& /*call*/) {
                                       const std::lock_guard lock(told->mutex);
