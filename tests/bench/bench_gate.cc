@@ -236,21 +236,6 @@ double FloorEntriesPerSecond(const fs::path& source, const fs::path& target,
   return static_cast<double>(entries) / seconds;
 }
 
-double AppendAndSyncMicros(const fs::path& path) {
-  const int fd = open(path.c_str(), O_CREAT | O_WRONLY | O_APPEND | O_CLOEXEC, 0600);
-  INTERLOCK_CHECK(fd >= 0);
-  const std::string block(4096, 'x');
-  std::vector<double> micros;
-  for (int i = 0; i < 500; ++i) {
-    const auto start = SteadyClock::now();
-    INTERLOCK_CHECK(write(fd, block.data(), block.size()) == static_cast<ssize_t>(block.size()));
-    fdatasync(fd);
-    micros.push_back(SecondsSince(start) * 1e6);
-  }
-  close(fd);
-  return Median(std::move(micros));
-}
-
 int Main(const fs::path& folder, const std::vector<int>& levels) {
   fs::remove_all(folder);
   fs::create_directories(folder);

@@ -15,10 +15,23 @@ import statistics
 import subprocess
 import sys
 
-PARTS = ("audit", "policy", "sandbox", "gate", "log", "grpc")
+PARTS = ("audit", "policy", "sandbox", "gate", "engine", "log", "grpc")
 TIMEOUT_S = 600  # a million entries; more take longer
 # What a part is made of, where that is more than the program of its name.
 PROGRAMS = {"audit": ("audit", "log")}
+
+# Other runtimes, below the folder that INTERLOCK_AGENT_PEERS names: (folder, script, arguments, runs at 32 in flight). A
+# script takes --base, --conc and --runs, has ten model calls a run, and prints a line of JSON with peer and
+# cpu_us_per_step.
+AGENT_PEERS = (
+    ("openai-sdk", "openai-sdk.mjs", (), 320),
+    ("vercel-ai", "vercel-ai.mjs", (), 128),
+    ("openai-agents", "openai-agents.mjs", (), 96),
+    ("openai-agents", "openai-agents.mjs", ("--persist", "state"), 64),
+    ("langgraph", "langgraph.mjs", (), 96),
+    ("langgraph", "langgraph.mjs", ("--persist", "sqlite-file"), 64),
+)
+LANGGRAPH_TIMES = 20  # what it costs with its log on disk, at least, of what we cost
 
 
 def cpu_name() -> str:
@@ -65,8 +78,36 @@ def program_rows(name: str, options: argparse.Namespace) -> list[dict]:
     return rows_of(program, "--entries", str(options.entries), timeout_s=timeout_s)
 
 
-def peer_rows(part: str, build: pathlib.Path) -> list[dict]:
+def agent_peer_rows(build: pathlib.Path, ours: list[dict]) -> list[dict]:
+    if "INTERLOCK_AGENT_PEERS" not in os.environ:
+        print("to see other runtimes beside it: INTERLOCK_AGENT_PEERS, a folder with "
+              + ", ".join(sorted({peer[0] for peer in AGENT_PEERS})), file=sys.stderr)
+        return []
+    folder = pathlib.Path(os.environ["INTERLOCK_AGENT_PEERS"])
+    (program,) = [path for path in build.rglob("bench_engine") if path.is_file() and os.access(path, os.X_OK)]
+    (cpu_us,) = [row["p50"] for row in ours if row["what"] == "agent's step, CPU, 32 in flight"]
+    quiet = {"NODE_ENV": "production", "OPENAI_AGENTS_DISABLE_TRACING": "1", "LANGSMITH_TRACING": "false"}
+    rows = []
+    with subprocess.Popen([program, "--serve"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as server:
+        base = server.stdout.readline().strip()
+        for name, script, arguments, runs in AGENT_PEERS:
+            done = subprocess.run(["node", "--expose-gc", script, "--base", base, "--conc", "32", "--runs", str(runs),
+                                   *arguments], cwd=folder / name, env=os.environ | quiet, check=True,
+                                  stdout=subprocess.PIPE, text=True, timeout=TIMEOUT_S)
+            line = json.loads(done.stdout.splitlines()[-1])
+            on_disk = name == "langgraph" and bool(arguments)
+            rows.append({"what": f"{line['peer']}: step, CPU, 32 in flight", "p50": line["cpu_us_per_step"], "unit": "us",
+                         "floor": cpu_us, "floor_name": "ours",
+                         "target": f">= {LANGGRAPH_TIMES} x ours" if on_disk else "",
+                         "target_met": line["cpu_us_per_step"] >= LANGGRAPH_TIMES * cpu_us if on_disk else None})
+        server.stdin.close()
+    return rows
+
+
+def peer_rows(part: str, build: pathlib.Path, ours: list[dict]) -> list[dict]:
     """What others cost on the same work, if they are installed; says how where they are not."""
+    if part == "engine":
+        return agent_peer_rows(build, ours)
     if part != "policy":
         return []
     folder = build.parent / "peers"
@@ -117,8 +158,8 @@ def main() -> int:
     print(f"{cpu_name()}, {os.cpu_count()} processors, load {os.getloadavg()[0]:.2f} at the start")
     rows = []
     for name in names:
-        rows += median_rows([program_rows(name, options) + peer_rows(name, options.build)
-                             for _ in range(options.repeat)])
+        rows += median_rows([ours + peer_rows(name, options.build, ours)
+                             for ours in (program_rows(name, options) for _ in range(options.repeat))])
     print_table(rows)
     print(f"load {os.getloadavg()[0]:.2f} at the end; medians of {options.repeat}")
     if options.json:

@@ -1,9 +1,12 @@
 #include "stack.h"
 
+#include <fcntl.h>
 #include <sys/resource.h>
+#include <unistd.h>
 
 #include <algorithm>
 
+#include "core/check.h"
 #include "core/json.h"
 
 namespace interlock::bench {
@@ -13,11 +16,11 @@ constexpr const char* kSchema = R"({
   "type": "object", "additionalProperties": false, "required": ["amount", "order_id", "reason"],
   "properties": {"amount": {"type": "integer"}, "order_id": {"type": "string"}, "reason": {"type": "string"}}})";
 
-std::shared_ptr<const tools::Tool> NoopTool(const std::string& name) {
+std::shared_ptr<const tools::Tool> NoopTool(const std::string& name, const std::string& schema) {
   tools::Manifest manifest;
   manifest.name = name;
   manifest.description = "Does nothing.";
-  manifest.input_schema = core::Json::parse(kSchema);
+  manifest.input_schema = core::Json::parse(schema.empty() ? kSchema : schema);
   manifest.effect = tools::Effect::kWrite;
   manifest.builtin = "noop";
   return Must(tools::Tool::FromManifest(std::move(manifest)));
@@ -52,11 +55,26 @@ double Median(std::vector<double> values) {
   return *middle;
 }
 
+double AppendAndSyncMicros(const std::filesystem::path& path) {
+  const int fd = open(path.c_str(), O_CREAT | O_WRONLY | O_APPEND | O_CLOEXEC, 0600);
+  INTERLOCK_CHECK(fd >= 0);
+  const std::string block(4096, 'x');
+  std::vector<double> micros;
+  for (int i = 0; i < 500; ++i) {
+    const auto start = SteadyClock::now();
+    INTERLOCK_CHECK(write(fd, block.data(), block.size()) == static_cast<ssize_t>(block.size()));
+    fdatasync(fd);
+    micros.push_back(SecondsSince(start) * 1e6);
+  }
+  close(fd);
+  return Median(std::move(micros));
+}
+
 Stack::Stack(const StackOptions& options) {
   std::vector<std::shared_ptr<const tools::Tool>> tools;
   std::vector<policies::KnownTool> known;
   for (const std::string& name : options.tools) {
-    tools.push_back(NoopTool(name));
+    tools.push_back(NoopTool(name, options.schema));
     known.push_back({name, "write", tools.back()->manifest().input_schema, {}});
   }
   registry = Must(tools::Registry::Of(tools));
@@ -78,6 +96,11 @@ Stack::Stack(const StackOptions& options) {
     search = Must(audit::SearchIndex::Open(options.folder, Must(keys->TextGeneration())));
   executor =
       tools::MakeExecutor({.launcher = nullptr, .clock = &clock, .builtins = {{"noop", Noop}}});
+  tools::FetcherOptions fetching;
+  fetching.addresses.allow_loopback = true;
+  fetcher = Must(tools::MakeFetcher(std::move(fetching)));
+  planners = Must(runtime::PlannerSet::Make(
+      options.planners, {.fetcher = fetcher.get(), .clock = &clock, .random = &random}));
   runtime::EngineParts parts;
   parts.tenant = "main";
   parts.log = log.get();
@@ -89,6 +112,8 @@ Stack::Stack(const StackOptions& options) {
   parts.executor = executor.get();
   parts.registry = registry;
   parts.bundle = bundle;
+  parts.agents = options.agents;
+  parts.planners = planners.by_name();
   parts.limits.calls_max = 256;
   parts.folder = options.folder;
   parts.search = search.get();

@@ -16,8 +16,11 @@
 #include "core/clock.h"
 #include "core/random.h"
 #include "core/status.h"
+#include "runtime/agent.h"
 #include "runtime/make_engine.h"
+#include "runtime/planners.h"
 #include "tools/executor.h"
+#include "tools/fetcher.h"
 
 namespace interlock::bench {
 
@@ -36,12 +39,16 @@ T Must(core::StatusOr<T> value) {
 double SecondsSince(SteadyClock::time_point start);
 double CpuSeconds();  // of this process, all threads
 double Median(std::vector<double> values);
+double AppendAndSyncMicros(const std::filesystem::path& path);  // 4 KiB to a new file and fdatasync
 
 struct StackOptions {
   std::filesystem::path folder;    // of the tenant; made
   std::string policy;              // Lua
-  std::vector<std::string> tools;  // no-ops that take {amount, order_id, reason}
-  bool search = false;             // full text, as the daemon keeps it
+  std::vector<std::string> tools;  // no-ops
+  std::string schema = "";         // of their arguments; empty: {amount, order_id, reason}
+  std::vector<runtime::AgentFile> agents = {};
+  std::vector<runtime::PlannerConfig> planners = {};  // of models on loopback
+  bool search = false;                                // full text, as the daemon keeps it
 };
 
 struct Stack {
@@ -59,6 +66,8 @@ struct Stack {
   std::unique_ptr<audit::Log> log;
   std::unique_ptr<audit::SearchIndex> search;
   std::unique_ptr<tools::Executor> executor;
+  std::unique_ptr<tools::Fetcher> fetcher;
+  runtime::PlannerSet planners;
   std::unique_ptr<runtime::Engine> engine;
 };
 

@@ -1,0 +1,267 @@
+// Agents' steps through the real engine, log and model client: ten model calls a run, a compiled-in
+// tool after each but the last, every plan, call and outcome durable. Beside it, against the same
+// scripted model server and in the same program, the same conversations by a bare libcurl loop.
+//
+//   bench_engine [FOLDER]     the figures
+//   bench_engine --serve      the model server alone, for other runtimes: prints its base url and
+//                             serves until its input ends
+#include <malloc.h>
+#include <unistd.h>
+
+#include <condition_variable>
+#include <deque>
+#include <fstream>
+#include <map>
+#include <mutex>
+#include <thread>
+
+#include "core/check.h"
+#include "curl_floor.h"
+#include "model_server.h"
+#include "stack.h"
+
+namespace interlock::bench {
+namespace {
+
+namespace fs = std::filesystem;
+
+constexpr int kSteps = 10;  // model calls a run
+constexpr int kWaiting = 1'000;
+constexpr int kHoldMs = 15'000;  // until the model answers those
+constexpr int kParked = 10'000;
+
+constexpr const char* kSchema = R"({
+  "type": "object", "additionalProperties": false, "required": ["a", "b"],
+  "properties": {"a": {"type": "integer"}, "b": {"type": "integer"}}})";
+constexpr const char* kPolicy = R"lua(
+policy "bench" { version = "1", owner = "bench", tools = { "add" }, default = "deny" }
+on("add", "may", function(c) return allow() end)
+)lua";
+
+runtime::AgentFile AgentOf(const std::string& name, const std::string& model,
+                           const std::string& on_text) {
+  return Must(runtime::ParseAgent(
+      name + ".yaml", "name: " + name + "\nversion: '1'\nplanner: model\nmodel: " + model +
+                          "\nprompt: Add.\ntools: [add]\non_text: " + on_text + "\n"));
+}
+
+StackOptions OptionsOf(const fs::path& folder, const ModelServer& server) {
+  runtime::PlannerConfig planner;
+  planner.name = "model";
+  planner.kind = runtime::PlannerKind::kModel;
+  planner.model.name = "model";
+  planner.model.base_url = server.base_url();
+  const std::string steps = "mock-n" + std::to_string(kSteps);
+  return {.folder = folder,
+          .policy = kPolicy,
+          .tools = {"add"},
+          .schema = kSchema,
+          .agents = {AgentOf("adder", steps, "answer"),
+                     AgentOf("held", "mock-n1-d" + std::to_string(kHoldMs), "answer"),
+                     AgentOf("asks", "mock-n1", "ask")},
+          .planners = {planner}};
+}
+
+// Keeps runs of an agent going and waits until each has reached a state.
+class Runs {
+ public:
+  Runs(Stack& stack, std::string agent, runtime::RunState until)
+      : stack_(stack), agent_(std::move(agent)), until_(until) {
+    who_ = {.tenant = "main", .id = "bench", .roles = {std::string(core::kRoleIntegrator)}};
+  }
+
+  void Start(int runs) {
+    {
+      const std::lock_guard lock(mutex_);
+      open_ += runs;
+    }
+    for (int i = 0; i < runs; ++i) Create();
+  }
+
+  // All of `runs`, `in_flight` at once. Returns when the last one is there.
+  void Run(int runs, int in_flight) {
+    int left = runs - std::min(runs, in_flight);
+    Start(runs - left);
+    while (std::optional<std::string> id = Changed()) {
+      const auto at = watched_.find(*id);
+      if (at == watched_.end()) continue;
+      const runtime::RunInfo info = Must(stack_.engine->GetRun(who_, *id));
+      if (info.state != until_) {
+        INTERLOCK_CHECK(!runtime::IsFinal(info.state));
+        continue;
+      }
+      stack_.engine->Unsubscribe(at->second);
+      watched_.erase(at);
+      if (left > 0) {
+        --left;
+        Create();
+      } else {
+        const std::lock_guard lock(mutex_);
+        --open_;
+      }
+    }
+  }
+
+ private:
+  void Create() {
+    runtime::CreateRunSpec spec{.agent = agent_,
+                                .message = "What is 1 + 2?",
+                                .user = "maria",
+                                .subject = "",
+                                .session = core::Json::object(),
+                                .request_id = ""};
+    stack_.engine->CreateRun(who_, std::move(spec), [this](core::StatusOr<runtime::RunInfo> run) {
+      Tell(Must(std::move(run)).id, /*is_new=*/true);
+    });
+  }
+
+  void Tell(std::string id, bool is_new) {
+    const std::lock_guard lock(mutex_);
+    told_.emplace_back(std::move(id), is_new);
+    changed_.notify_one();
+  }
+
+  // The next run that may have moved; nothing once all are where they should be.
+  std::optional<std::string> Changed() {
+    std::unique_lock lock(mutex_);
+    changed_.wait(lock, [this] { return !told_.empty() || open_ == 0; });
+    if (told_.empty()) return std::nullopt;
+    auto [id, is_new] = std::move(told_.front());
+    told_.pop_front();
+    lock.unlock();
+    if (is_new) {
+      watched_[id] = stack_.engine->Subscribe(id, [this, id] { Tell(id, /*is_new=*/false); });
+    }
+    return id;
+  }
+
+  Stack& stack_;
+  const std::string agent_;
+  const runtime::RunState until_;
+  core::Principal who_;
+  std::map<std::string, std::uint64_t> watched_;  // run -> subscription
+  std::mutex mutex_;
+  std::condition_variable changed_;
+  std::deque<std::pair<std::string, bool>> told_;
+  int open_ = 0;
+};
+
+double ResidentKib() {
+  ::malloc_trim(0);
+  std::ifstream status("/proc/self/statm");
+  double total = 0;
+  double resident = 0;
+  status >> total >> resident;
+  return resident * static_cast<double>(::sysconf(_SC_PAGESIZE)) / 1024;
+}
+
+// `times`: what the bare loop may be exceeded by. `sync_us`: of an append that is made durable.
+void Steps(Stack& stack, const ModelServer& server, int in_flight, int runs, double times,
+           double sync_us) {
+  const std::string model = "mock-n" + std::to_string(kSteps);
+  Runs(stack, "adder", runtime::RunState::kCompleted).Run(std::max(in_flight, 16), in_flight);
+  const FloorFigures floor = RunFloor(server.base_url(), model, in_flight, runs * 4);
+  const double cpu_before = CpuSeconds();
+  const auto start = SteadyClock::now();
+  Runs(stack, "adder", runtime::RunState::kCompleted).Run(runs, in_flight);
+  const double steps = runs * kSteps;
+  const double wall_us = SecondsSince(start) * 1e6 / steps;
+  const double cpu_us = (CpuSeconds() - cpu_before) * 1e6 / steps;
+  const std::string at = ", " + std::to_string(in_flight) + " in flight";
+  char target[64];
+  std::snprintf(target, sizeof target, "<= %.1f x the floor", times);
+  Print({.what = "agent's step, CPU" + at,
+         .figure = cpu_us,
+         .unit = "us",
+         .floor = floor.cpu_us,
+         .floor_name = "bare libcurl loop",
+         .target = target,
+         .met = cpu_us <= times * floor.cpu_us});
+  Row wall{.what = "agent's step, wall" + at,
+           .figure = wall_us,
+           .unit = "us",
+           .floor = floor.wall_us,
+           .floor_name = "bare libcurl loop",
+           .target = ""};
+  if (in_flight == 1) {
+    wall.target = "<= the floor + 4 fdatasync + 1 ms";
+    wall.met = wall_us - floor.wall_us <= 4 * sync_us + 1'000;
+  }
+  Print(wall);
+}
+
+void Waiting(Stack& stack) {
+  const double before = ResidentKib();
+  Runs runs(stack, "held", runtime::RunState::kCompleted);
+  std::thread all([&runs] { runs.Run(kWaiting, kWaiting); });
+  std::this_thread::sleep_for(std::chrono::milliseconds(kHoldMs * 6 / 10));
+  const double kib = (ResidentKib() - before) / kWaiting;
+  all.join();
+  Print({.what = "run that waits for its model, memory, 1,000 of them",
+         .figure = kib,
+         .unit = "KiB",
+         .floor_name = "",
+         .target = "<= 20 over plain HTTP",
+         .met = kib <= 20});
+}
+
+void Parked(Stack& stack) {
+  const double before = ResidentKib();
+  Runs(stack, "asks", runtime::RunState::kWaitingForUser).Run(kParked, 256);
+  const double kib = (ResidentKib() - before) / kParked;
+  Print({.what = "run that waits for its user, memory, 10,000 of them",
+         .figure = kib,
+         .unit = "KiB",
+         .floor_name = "",
+         .target = "<= 1: rows, nothing of its own",
+         .met = kib <= 1});
+}
+
+void Again(const StackOptions& options) {
+  const auto start = SteadyClock::now();
+  const Stack stack(options);
+  const double ms = SecondsSince(start) * 1e3;
+  Print({.what = "start with 10,000 open runs, warm",
+         .figure = ms,
+         .unit = "ms",
+         .floor_name = "",
+         .target = "<= 500",
+         .met = ms <= 500});
+}
+
+int Main(const fs::path& folder) {
+  fs::remove_all(folder);
+  fs::create_directories(folder);
+  const ModelServer server;
+  const double sync_us = AppendAndSyncMicros(folder / "append");
+  const StackOptions options = OptionsOf(folder / "tenant", server);
+  {
+    Stack stack(options);
+    Steps(stack, server, 1, 40, 4.5, sync_us);
+    Steps(stack, server, 32, 400, 2.5, sync_us);
+    Steps(stack, server, 256, 1'024, 2, sync_us);
+    Waiting(stack);
+    Parked(stack);
+  }
+  Again(options);
+  fs::remove_all(folder);
+  return 0;
+}
+
+int Serve() {
+  const ModelServer server;
+  std::cout << server.base_url() << std::endl;
+  while (std::cin.get() != EOF) {
+  }
+  return 0;
+}
+
+}  // namespace
+}  // namespace interlock::bench
+
+int main(int argc, char** argv) {
+  if (argc > 1 && std::string_view(argv[1]) == "--serve") return interlock::bench::Serve();
+  const std::filesystem::path here = std::filesystem::absolute(argv[0]).parent_path();
+  return interlock::bench::Main(argc > 1 ? std::filesystem::path(argv[1])
+                                         : here / "bench_engine.data");
+}
