@@ -22,6 +22,7 @@ ROOT = HERE.parents[1]
 sys.path.insert(0, str(HERE.parent / "harness"))
 sys.path.insert(1, str(ROOT / "audit" / "verify"))
 import entries  # noqa: E402  (the paths above come first)
+import go_packages  # noqa: E402
 import keyring  # noqa: E402
 import notes  # noqa: E402
 import ustar  # noqa: E402
@@ -345,6 +346,34 @@ class LiveTest(unittest.TestCase):
         for at in range(0, len(leaves), 32):
             tree.add(leaves[at:at + 32])
         self.assertEqual((tree.size, tree.root()), (exported.size, exported.root))
+
+    @unittest.skipIf(go_packages.missing(), "needs " + go_packages.missing())
+    def test_proofs_hold_by_gos_packages(self):
+        program = go_packages.build("proof_check", self.folder)
+
+        def judged(kind, first, second):
+            return subprocess.run([program, self.key, kind, first, second], stderr=subprocess.PIPE, check=False).returncode
+
+        self.refund()
+        early = self.keep("early.note", self.sign_head())
+        self.refund()
+        size = json.loads(self.cli("audit", "checkpoint", "--json"))["tree_size"]
+        for index in range(int(size)):
+            entry = self.keep("entry", json.loads(self.cli("audit", "show", index, "--json"))["entry_json"])
+            proof = self.keep("proof", self.cli("audit", "proof", index))
+            self.assertEqual(judged("inclusion", entry, proof), 0, index)
+        linked = self.cli("audit", "proof", "--since", early.read_text().splitlines()[1])
+        self.assertEqual(judged("consistency", early, self.keep("linked", linked)), 0)
+        # Their other halves: another entry, another index, another hash, another old head.
+        self.assertEqual(judged("inclusion", self.keep("entry", entry.read_text() + " "), proof), 1)
+        entry = self.keep("entry", json.loads(self.cli("audit", "show", 0, "--json"))["entry_json"])
+        self.assertEqual(judged("inclusion", entry, proof), 1)
+        lines = linked.splitlines(keepends=True)
+        self.assertGreater(lines.index("\n"), 1)
+        flipped = ("B" if lines[1][0] == "A" else "A") + lines[1][1:]
+        self.assertEqual(judged("consistency", early, self.keep("linked", "".join([lines[0], flipped, *lines[2:]]))), 1)
+        later = self.keep("later.note", self.sign_head())
+        self.assertEqual(judged("consistency", later, self.keep("linked", linked)), 1)
 
     def test_erasure_and_snapshots_leave_a_log_that_holds(self):
         before = self.keep("before.note", self.cli("audit", "checkpoint"))

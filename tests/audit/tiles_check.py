@@ -5,19 +5,16 @@ golang-golang-x-mod-dev. Skips (77) where they are not installed.
 Usage: tiles_check.py BASE_LOG_PROGRAM INTERLOCK"""
 
 import os
-import shutil
 import subprocess
 import sys
 import tempfile
 
-HERE = os.path.dirname(os.path.abspath(__file__))
-PACKAGES = "/usr/share/gocode"
+import go_packages
 
 
 def main(base_program, interlock):
-    go = shutil.which("go")
-    if not go or not os.path.isdir(PACKAGES + "/src/golang.org/x/mod/sumdb/tlog"):
-        print("skipped: needs golang-go and golang-golang-x-mod-dev")
+    if go_packages.missing():
+        print("skipped: needs " + go_packages.missing())
         return 77
     with tempfile.TemporaryDirectory(prefix="il-tiles-") as folder:
         subprocess.run([base_program, folder], check=True)
@@ -25,10 +22,7 @@ def main(base_program, interlock):
         subprocess.run([interlock, "audit", "export", os.path.join(folder, "log"), "--tiles", tiles], check=True)
         with open(os.path.join(folder, "key.txt"), encoding="utf-8") as file:
             key = file.read()
-        env = dict(os.environ, GO111MODULE="off", GOPATH=PACKAGES, GOFLAGS="", GOCACHE=os.path.join(folder, "go"))
-        program = os.path.join(folder, "check")
-        source = os.path.join(HERE, "tiles_check", "main.go")
-        subprocess.run([go, "build", "-o", program, source], env=env, check=True, cwd=folder)
+        program = go_packages.build("tiles_check", folder)
         good = subprocess.run([program, tiles, key], check=False)
         if good.returncode != 0:
             return 1
