@@ -227,6 +227,9 @@ core::StatusOr<WritableDb> OpenForWriting(const std::string& folder) {
                                  "PRAGMA secure_delete = ON; PRAGMA foreign_keys = OFF;"
                                  "PRAGMA cache_size = -65536; PRAGMA temp_store = MEMORY;"
                                  "PRAGMA wal_autocheckpoint = 0; PRAGMA cell_size_check = ON"));
+  // What a long reader made it grow by goes back to the disk with the next round through it.
+  INTERLOCK_RETURN_IF_ERROR(
+      Exec(db, "PRAGMA journal_size_limit = " + std::to_string(kWalBytesKept)));
   return out;
 }
 

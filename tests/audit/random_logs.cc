@@ -174,6 +174,7 @@ class Maker {
         {"UPDATE log SET origin = 'else'"},
         {"UPDATE log SET verifier_key = 'a+b+c'"},
         {"PRAGMA user_version = 77"},
+        {"DROP TABLE cosignature", "PRAGMA user_version = 1"},  // an old file, nothing wrong
         {"PRAGMA application_id = 77"},
         {"CREATE TABLE more(x)"},
         {"DELETE FROM cosignature"},

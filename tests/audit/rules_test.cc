@@ -1,16 +1,23 @@
 // DESIGN's rules 27 to 29 on the log alone: clocks, disks, a second daemon, an old file.
 #include <gmock/gmock.h>
+#include <sys/stat.h>
 
 #include <algorithm>
+#include <array>
+#include <filesystem>
+#include <fstream>
 #include <future>
+#include <map>
 
 #include "audit/verify.h"
 #include "fixture.h"
 #include "harness/read_only_mount.h"
+#include "schema_v1.h"
 #include "tamper.h"
 
 namespace interlock::audit {
 namespace {
+
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 
@@ -78,6 +85,28 @@ TEST_F(RulesTest, Rule29_AWriteAheadLogThatAReaderHoldsOpenIsAWarning) {
   }
 }
 
+TEST_F(RulesTest, Rule29_AWriteAheadLogIsShortAgainOnceItsReaderHasGone) {
+  const std::string wal = Database() + "-wal";
+  const std::string body = R"({"text":")" + std::string(64'000, 'x') + "\"}";
+  constexpr std::uint64_t kKept = 64 << 20;
+  auto log = MustOpen();
+  const auto append = [&] { ASSERT_TRUE(log->Append(EntryOf("call.decided", kRunA, body)).ok()); };
+  {
+    RawDb reader(Database());
+    reader.Do("BEGIN; SELECT count(*) FROM entry");
+    while (std::filesystem::file_size(wal) <= kKept + (4 << 20)) append();
+  }
+  const auto until = std::chrono::steady_clock::now() + std::chrono::seconds(60);
+  while (std::filesystem::file_size(wal) > kKept && std::chrono::steady_clock::now() < until) {
+    append();
+  }
+  EXPECT_LE(std::filesystem::file_size(wal), kKept);
+  const std::uint64_t size = log->size();
+  log.reset();
+  EXPECT_FALSE(std::filesystem::exists(wal));
+  EXPECT_EQ(MustOpen()->size(), size);
+}
+
 TEST_F(RulesTest, Rule29_ASecondDaemonIsRefusedWithTheFirstOnesPid) {
   int ready[2];
   ASSERT_EQ(::pipe(ready), 0);
@@ -103,29 +132,119 @@ TEST_F(RulesTest, Rule29_ASecondDaemonIsRefusedWithTheFirstOnesPid) {
   EXPECT_TRUE(Log::Open(Options()).ok());  // its lock went with it
 }
 
-TEST_F(RulesTest, AnOldSchemaIsMigratedByAppending) {
+class OldFile : public RulesTest {
+ protected:
+  // 300 entries, some with content, a file that is cited, two heads; of which a file is made as
+  // version 1 had it, tables of the runtime of that time included.
+  void Write() {
+    const auto keys = *KeyStore::Open(folder_.path() + "/keys", &random_);
+    const auto log = MustOpen();
+    std::promise<void> stored;
+    log->Submit(std::make_unique<TestCommand>(
+                    [](Transaction& transaction) {
+                      transaction.PutBlob("return 1");
+                      return transaction.Append(EntryOf("bundle.activated", "")).status();
+                    },
+                    [&](const core::Status&) { stored.set_value(); }),
+                Urgency::kNormal);
+    stored.get_future().wait();
+    const SealedPayload payload = keys->Seal(**keys->KeyFor("ann"), "text/plain", "hello");
+    for (int i = 1; i < 300; ++i) {
+      const bool content = i % 50 == 0;
+      const std::string body =
+          content ? R"({"text":)" + CommitmentText(payload, 0) + "}" : R"({"n":1})";
+      const auto sealed = content ? std::vector{payload} : std::vector<SealedPayload>{};
+      ASSERT_TRUE(log->Append(EntryOf("message.received", kRunA, body), sealed).ok());
+    }
+    kept_ = log->CheckpointNow()->note;
+  }
+  void MakeOld() {
+    const std::string newer = folder_.path() + "/newer.db";
+    std::filesystem::rename(Database(), newer);
+    std::ofstream{Database()};
+    ASSERT_EQ(::chmod(Database().c_str(), 0600), 0);
+    RawDb old(Database());
+    old.Do("PRAGMA page_size = 8192; PRAGMA journal_mode = WAL");
+    old.Do(kSchemaV1);
+    old.Do("PRAGMA application_id = 1229737799; PRAGMA user_version = 1");
+    old.Do("ATTACH '" + newer + "' AS newer");
+    for (const char* table : kKept) {
+      old.Do("INSERT INTO main." + std::string(table) + " SELECT * FROM newer." + table +
+             " ORDER BY 1");
+    }
+    old.Do(
+        "CREATE TABLE p_entry_run(run BLOB NOT NULL, run_seq INTEGER NOT NULL, idx INTEGER NOT "
+        "NULL, PRIMARY KEY(run, run_seq)) STRICT, WITHOUT ROWID");
+    old.Do("INSERT INTO p_entry_run SELECT * FROM newer.p_entry_run");
+    old.Do("INSERT INTO p_watermark VALUES(1, 300, 'of another time')");
+  }
+  // Each row of a table as text, its bytes in hex.
+  std::vector<std::string> Rows(const std::string& table) {
+    RawDb db(Database());
+    std::string columns;
+    for (const std::string& name :
+         db.Column("SELECT name FROM pragma_table_info('" + table + "')")) {
+      columns += (columns.empty() ? "" : " || ',' || ") + ("coalesce(hex(" + name) + "), '-')";
+    }
+    return db.Column("SELECT " + columns + " FROM " + table + " ORDER BY 1");
+  }
+  VerifyReport Report() {
+    VerifyOptions verify;
+    verify.database = Database();
+    verify.verifier_key = signer_->verifier_key();
+    verify.outside_checkpoints = {kept_};
+    return Verify(verify);
+  }
+  static constexpr std::array<const char*, 6> kKept = {"log",        "entry",   "tile",
+                                                       "checkpoint", "payload", "blob"};
+  std::string kept_;  // a head from before
+};
+
+TEST_F(OldFile, IsMigratedByAppendingAndNoRowIsAnother) {
+  Write();
+  MakeOld();
+  EXPECT_EQ(RawDb(Database()).Column("PRAGMA user_version"), std::vector<std::string>{"1"});
+  std::map<std::string, std::vector<std::string>> before;
+  for (const char* table : kKept) before[table] = Rows(table);
+  ASSERT_EQ(before["entry"].size(), 300u);
+  ASSERT_GE(before["tile"].size(), 1u);
+  ASSERT_EQ(before["payload"].size(), 5u);
+  ASSERT_EQ(before["blob"].size(), 1u);
   {
     const auto log = MustOpen();
-    for (int i = 0; i < 5; ++i) ASSERT_TRUE(log->Append(EntryOf("call.decided", kRunA)).ok());
+    ASSERT_EQ(log->size(), 301u);
+    EXPECT_EQ(log->Read(300)->kind, "log.migrated");
+    EXPECT_THAT(log->Read(300)->bytes, HasSubstr(R"("body":{"from":1,"to":2})"));
+    ASSERT_TRUE(log->Append(EntryOf("run.completed", kRunA)).ok());
+    EXPECT_EQ(log->Read(301)->run_seq, 299);  // the run goes on
+    const EntryPage page = *log->ReadRun(kRunA, 0, 1000);
+    EXPECT_EQ(page.entries.size(), 300u);  // its index was made anew
   }
-  RawDb(Database()).Do("DROP TABLE cosignature; PRAGMA user_version = 1");  // as version 1 wrote it
-  VerifyOptions verify;
-  verify.database = Database();
-  EXPECT_EQ(Verify(verify).verdict, Verdict::kIntact) << Verify(verify).reason;
-  const std::vector<std::string> before = RawDb(Database()).Column("SELECT bytes FROM entry");
-  {
-    const auto log = MustOpen();
-    ASSERT_EQ(log->size(), 6u);
-    EXPECT_EQ(log->Read(5)->kind, "log.migrated");
-    EXPECT_THAT(log->Read(5)->bytes, HasSubstr(R"("body":{"from":1,"to":2})"));
+  for (const char* table : kKept) {
+    std::vector<std::string> after = Rows(table);
+    const bool grows =
+        table == std::string_view("entry") || table == std::string_view("checkpoint");
+    EXPECT_EQ(after.size() > before[table].size(), grows) << table;
+    for (const std::string& row : before[table]) {
+      EXPECT_TRUE(std::binary_search(after.begin(), after.end(), row)) << table << ": " << row;
+    }
   }
-  std::vector<std::string> after = RawDb(Database()).Column("SELECT bytes FROM entry");
-  ASSERT_EQ(after.size(), 6u);
-  after.pop_back();
-  EXPECT_EQ(after, before);
   EXPECT_THAT(RawDb(Database()).Column("PRAGMA user_version"), ElementsAre("2"));
-  EXPECT_EQ(Verify(verify).verdict, Verdict::kIntact) << Verify(verify).reason;
-  EXPECT_EQ(MustOpen()->size(), 6u);  // once
+  EXPECT_EQ(Report().verdict, Verdict::kIntact) << Report().reason;
+  EXPECT_EQ(MustOpen()->size(), 302u);  // once
+}
+
+TEST_F(OldFile, IsVerifiedAsItIs) {
+  Write();
+  MakeOld();
+  EXPECT_EQ(Report().verdict, Verdict::kIntact) << Report().reason;
+  EXPECT_EQ(Report().entries, 300u);
+  RawDb(Database())
+      .DoWithoutTriggers({"UPDATE entry SET bytes = CAST(replace(CAST(bytes AS TEXT), '\"n\":1', "
+                          "'\"n\":2') AS BLOB) "
+                          "WHERE idx = 77"});
+  EXPECT_EQ(Report().verdict, Verdict::kTampered);
+  EXPECT_EQ(Report().first_bad, 77u);
 }
 
 TEST_F(RulesTest, ANewerSchemaIsRefused) {

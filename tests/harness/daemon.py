@@ -120,6 +120,12 @@ class Daemon:
         self._process.send_signal(signal.SIGKILL)
         self._process.wait()
 
+    def exited(self):
+        """Its exit status, once it has ended; None while it runs after a moment's grace."""
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            return self._process.wait(timeout=5)
+        return None
+
     def stop(self):
         """Asks it to end; raises when it does not."""
         if self._process is None or self._process.poll() is not None:
