@@ -1,6 +1,7 @@
 // What a box costs beside the bare start of the same program: `bench_sandbox [CALLS]`, lines for
 // tests/bench/run.py. Every row is measured in the same run and in turn, one call at a time and
-// eight at once; a box's time ends when its whole tree is dead.
+// eight at once; a box's time ends when its result is told, which is when its whole tree is dead.
+// Exit 2 below level full: fewer walls are no comparison.
 #include <fcntl.h>
 #include <spawn.h>
 #include <sys/stat.h>
@@ -9,6 +10,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <atomic>
 #include <chrono>
 #include <cstdio>
 #include <cstdlib>
@@ -36,10 +38,19 @@ double Percentile(std::vector<double> values, double part) {
   return values[static_cast<std::size_t>(part * static_cast<double>(values.size() - 1))];
 }
 
-double Time(const std::function<void()>& call) {
-  const auto begin = Clock::now();
-  call();
-  return std::chrono::duration<double, std::micro>(Clock::now() - begin).count();
+double MicrosSince(Clock::time_point begin, Clock::time_point end) {
+  return std::chrono::duration<double, std::micro>(end - begin).count();
+}
+
+// Microseconds of one call.
+using Subjected = std::function<double()>;
+
+Subjected Timed(std::function<void()> call) {
+  return [call = std::move(call)] {
+    const auto begin = Clock::now();
+    call();
+    return MicrosSince(begin, Clock::now());
+  };
 }
 
 void Spawn(std::vector<std::string> words) {
@@ -68,18 +79,45 @@ std::unique_ptr<Launcher> Start(Level cap, int pool) {
   std::exit(1);
 }
 
-void RunBox(Launcher& launcher) {
+// Up to when whoever asked is told; its own thread may wake later.
+double RunBox(Launcher& launcher, const std::string& folder = "") {
   BoxSpec spec;
-  spec.level_min = Level::kLandlockOnly;
+  spec.level_min = Level::kFull;
   spec.argv = {kProgram};
+  if (!folder.empty()) spec.mounts = {{folder, "/work", Access::kReadWrite}};
   std::promise<BoxResult> promise;
-  launcher.Run(std::move(spec), [&](BoxResult result) { promise.set_value(std::move(result)); });
+  Clock::time_point end;
+  const auto begin = Clock::now();
+  launcher.Run(std::move(spec), [&](BoxResult result) {
+    end = Clock::now();
+    promise.set_value(std::move(result));
+  });
   const BoxResult result = promise.get_future().get();
-  if (result.kind == EndKind::kExit && result.value == 0) return;
+  if (result.kind == EndKind::kExit && result.value == 0) return MicrosSince(begin, end);
   std::fprintf(stderr, "a box ended with %s: %s\n", std::string(EndKindName(result.kind)).c_str(),
                result.detail.c_str());
   std::exit(1);
 }
+
+// What the calls with a mount write to; removed at the end.
+class WorkFolder {
+ public:
+  WorkFolder() {
+    char path[] = "/tmp/interlock-bench-XXXXXX";
+    if (::mkdtemp(path) == nullptr) std::abort();
+    path_ = path;
+  }
+  ~WorkFolder() {
+    std::error_code ignored;
+    std::filesystem::remove_all(path_, ignored);
+  }
+  WorkFolder(const WorkFolder&) = delete;
+  WorkFolder& operator=(const WorkFolder&) = delete;
+  const std::string& path() const { return path_; }
+
+ private:
+  std::string path_;
+};
 
 std::int64_t AvailableKiB() {
   std::ifstream file("/proc/meminfo");
@@ -141,9 +179,8 @@ class NodeSpawner {
 // Rows that are measured call by call in turn, so that the machine's mood falls on all alike.
 struct Subject {
   std::string name;
-  std::function<void()> call;
+  Subjected call;
   std::vector<double> micros = {};
-  double seconds = 0;  // its own calls
 };
 
 // `at_once` threads; before each call of a thread, a pause lets what is refilled off the path be
@@ -156,7 +193,7 @@ void MeasureInTurn(std::vector<Subject>& subjects, int calls, int at_once, unsig
       for (int i = t; i < calls; i += at_once) {
         for (Subject& subject : subjects) {
           if (pause_us > 0) ::usleep(pause_us);
-          const double micros = Time(subject.call);
+          const double micros = subject.call();
           const std::lock_guard lock(mutex);
           subject.micros.push_back(micros);
         }
@@ -167,7 +204,7 @@ void MeasureInTurn(std::vector<Subject>& subjects, int calls, int at_once, unsig
 }
 
 // Calls a second with `at_once` callers and nothing else running.
-double Rate(const std::function<void()>& call, int calls, int at_once) {
+double Rate(const Subjected& call, int calls, int at_once) {
   const auto begin = Clock::now();
   std::vector<std::thread> threads;
   for (int t = 0; t < at_once; ++t) {
@@ -254,30 +291,54 @@ void Report(const std::vector<Subject>& subjects, int at_once) {
   }
 }
 
+// One process of node answers one caller at a time: each thread has its own.
+Subjected OfNodes(std::vector<std::unique_ptr<NodeSpawner>>& nodes) {
+  auto next = std::make_shared<std::atomic<std::size_t>>(0);
+  return Timed([&nodes, next] {
+    thread_local std::size_t own = 0;
+    thread_local const void* of = nullptr;
+    if (of != next.get()) {
+      of = next.get();
+      own = next->fetch_add(1) % nodes.size();
+    }
+    nodes[own]->Spawn();
+  });
+}
+
 int Main(int calls) {
   constexpr unsigned kPauseUs = 6'000;
+  constexpr int kMany = 8;
   const auto warm = Start(Level::kFull, 16);
   const auto cold = Start(Level::kFull, 0);
-  for (int i = 0; i < 4; ++i) RunBox(*warm);
-  ::usleep(500'000);
-  NodeSpawner node;
-  std::vector<Subject> subjects = {{"posix_spawn", [] { Spawn({kProgram}); }},
-                                   {"warm box", [&] { RunBox(*warm); }},
-                                   {"cold box", [&] { RunBox(*cold); }}};
-  if (::access("/usr/bin/bwrap", X_OK) == 0) {
-    subjects.push_back({"bubblewrap", [] { Spawn(BubblewrapWords()); }});
+  if (warm->capabilities().level != Level::kFull) {
+    std::fprintf(stderr,
+                 "not comparable: this machine gives level `%s`, not `full` (interlock "
+                 "sandbox probe says why)\n",
+                 std::string(LevelName(warm->capabilities().level)).c_str());
+    return 2;
   }
-  for (const int at_once : {1, 8}) {
+  const WorkFolder work;
+  for (int i = 0; i < 4; ++i) RunBox(*warm);
+  for (int i = 0; i < 4; ++i) RunBox(*warm, work.path());
+  ::usleep(500'000);
+  std::vector<std::unique_ptr<NodeSpawner>> nodes;
+  for (int i = 0; i < kMany; ++i) nodes.push_back(std::make_unique<NodeSpawner>());
+  std::vector<Subject> subjects = {
+      {"posix_spawn", Timed([] { Spawn({kProgram}); })},
+      {"warm box", [&] { return RunBox(*warm); }},
+      {"warm box with a writable mount", [&] { return RunBox(*warm, work.path()); }},
+      {"cold box", [&] { return RunBox(*cold); }}};
+  if (::access("/usr/bin/bwrap", X_OK) == 0) {
+    subjects.push_back({"bubblewrap", Timed([] { Spawn(BubblewrapWords()); })});
+  }
+  if (nodes[0]->works()) subjects.push_back({"node child_process.spawn", OfNodes(nodes)});
+  for (const int at_once : {1, kMany}) {
     std::vector<Subject> now = subjects;
-    // One process of node answers one caller at a time: it is measured alone, and not at eight.
-    if (at_once == 1 && node.works()) {
-      now.push_back({"node child_process.spawn", [&] { node.Spawn(); }});
-    }
     MeasureInTurn(now, at_once == 1 ? calls : calls * 2, at_once, at_once == 1 ? kPauseUs : 0);
     Report(now, at_once);
   }
-  Emit({"warm boxes, 8 at once", Rate([&] { RunBox(*warm); }, calls * 2, 8), "boxes/s", -1, "", "",
-        -1});
+  Emit({"warm boxes, 8 at once", Rate([&] { return RunBox(*warm); }, calls * 2, kMany), "boxes/s",
+        -1, "", "", -1});
   Emit({"memory of a pooled box", PooledBoxKiB(), "KiB", -1, "", "", -1});
   std::fprintf(stderr, "level %s\n", std::string(LevelName(warm->capabilities().level)).c_str());
   return 0;

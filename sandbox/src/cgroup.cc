@@ -26,18 +26,22 @@ constexpr std::int64_t kCpuQuotaUs = 100'000;
 
 Fd OpenToRead(const std::string& path) { return Fd(::open(path.c_str(), O_RDONLY | O_CLOEXEC)); }
 
-// From the start, also when it was read before.
-std::string ReadText(const Fd& file) {
+std::string ReadText(const std::string& path) {
+  const Fd file = OpenToRead(path);
   std::string text;
   char part[4096];
-  for (ssize_t n; file.valid() && (n = ::pread(file.get(), part, sizeof part,
-                                               static_cast<off_t>(text.size()))) > 0;) {
+  for (ssize_t n; file.valid() && (n = ::read(file.get(), part, sizeof part)) > 0;) {
     text.append(part, static_cast<std::size_t>(n));
   }
   return text;
 }
 
-std::string ReadText(const std::string& path) { return ReadText(OpenToRead(path)); }
+// A few lines, from the start, also when they were read before.
+std::string ReadLines(const Fd& file) {
+  char text[4096];
+  const ssize_t size = file.valid() ? ::pread(file.get(), text, sizeof text, 0) : 0;
+  return std::string(text, size > 0 ? static_cast<std::size_t>(size) : 0);
+}
 
 bool WriteText(const std::string& path, std::string_view text) {
   const Fd file(::open(path.c_str(), O_WRONLY | O_CLOEXEC));
@@ -310,7 +314,7 @@ std::vector<int> BoxGroup::entrances() const {
 }
 
 std::int64_t BoxGroup::CpuMicros() const {
-  const std::string text = ReadText(cpu_usage_);
+  const std::string text = ReadLines(cpu_usage_);
   return version_ == 2 ? KeyedNumber(text, "usage_usec") : ToNumber(text) / 1000;
 }
 
@@ -318,9 +322,9 @@ CgroupUsage BoxGroup::Usage() const {
   CgroupUsage usage;
   if (version_ == 0) return usage;
   usage.cpu_us = CpuMicros();
-  usage.forks_refused = KeyedNumber(ReadText(forks_refused_), "max");
-  usage.memory_peak_bytes = ToNumber(ReadText(memory_peak_));
-  usage.oom_kills = KeyedNumber(ReadText(oom_kills_), "oom_kill");
+  usage.forks_refused = KeyedNumber(ReadLines(forks_refused_), "max");
+  usage.memory_peak_bytes = ToNumber(ReadLines(memory_peak_));
+  usage.oom_kills = KeyedNumber(ReadLines(oom_kills_), "oom_kill");
   return usage;
 }
 

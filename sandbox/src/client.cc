@@ -388,7 +388,7 @@ core::StatusOr<std::unique_ptr<Launcher>> StartLauncher(const LauncherOptions& o
     return core::InvalidArgument("boxes_max must be 1 to 512, pool_per_profile 0 to boxes_max");
   }
   // Boxes on their way out and in the making have slots beside those that run.
-  const int slots = 2 * (options.boxes_max + kProfiles * options.pool_per_profile);
+  const int slots = 2 * (options.boxes_max + kProfiles * kPoolKinds * options.pool_per_profile);
   INTERLOCK_ASSIGN_OR_RETURN(Fd state,
                              OpenStateFile(options.state_file, static_cast<unsigned>(slots)));
   Fd ours;

@@ -16,6 +16,7 @@ inline constexpr std::uint32_t kWireVersion = 3;
 // Outputs up to this size travel in the result message, longer ones in a memfd beside it.
 inline constexpr std::size_t kInlineOutputBytesMax = 96 << 10;
 inline constexpr int kProfiles = 4;
+inline constexpr int kPoolKinds = 2;  // boxes made ahead: for calls with mounts, and without
 
 enum class MessageKind : std::uint32_t { kHello, kRun, kCancel, kShutdown, kResult, kOutput };
 

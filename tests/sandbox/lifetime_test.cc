@@ -6,6 +6,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <atomic>
 #include <filesystem>
 #include <fstream>
@@ -32,6 +33,14 @@ std::vector<int> Children() {
   return pids;
 }
 
+std::vector<int> ChildrenOf(int pid) {
+  std::vector<int> pids;
+  const std::string number = std::to_string(pid);
+  std::ifstream file("/proc/" + number + "/task/" + number + "/children");
+  for (int child; file >> child;) pids.push_back(child);
+  return pids;
+}
+
 std::size_t MountCount() {
   std::ifstream file("/proc/self/mountinfo");
   std::string line;
@@ -55,6 +64,21 @@ bool HasGroupsOf(int pid) {
     if (name.starts_with("interlock-") && name.find(number) != std::string::npos) return true;
   }
   return false;
+}
+
+bool HasNoCapability(int pid) {
+  std::ifstream file("/proc/" + std::to_string(pid) + "/status");
+  for (std::string line; std::getline(file, line);) {
+    if (line.starts_with("CapPrm:")) return line.find_first_of("123456789abcdef", 7) == line.npos;
+  }
+  return false;
+}
+
+BoxSpec WithoutMounts(std::vector<std::string> argv) {
+  BoxSpec spec;
+  spec.level_min = Level::kLandlockOnly;
+  spec.argv = std::move(argv);
+  return spec;
 }
 
 class Lifetime : public ::testing::TestWithParam<Ground> {
@@ -94,6 +118,40 @@ TEST_P(Lifetime, KilledLauncherMeansLostAndDeadBoxes) {
   EXPECT_EQ(after.kind, EndKind::kNotRun);
   EXPECT_EQ(after.detail, "the sandbox launcher is gone; restart the daemon");
   EXPECT_FALSE(HasGroupsOf(launcher_pid_));
+}
+
+// A box for calls without mounts is sealed, and its init powerless, before its call is known.
+TEST_P(Lifetime, KeepsBoxesReadyForCallsWithMountsAndWithout) {
+  if (!Start(2)) GTEST_SKIP() << GetParam().name << ": " << why_not_;
+  EXPECT_EQ(boxes_->Run(boxes_->Hostile({"exit-with", "0"})).kind, EndKind::kExit);
+  EXPECT_EQ(boxes_->Run(WithoutMounts({"/bin/true"})).kind, EndKind::kExit);
+  const std::size_t kinds = boxes_->namespaces() ? 2 : 1;
+  ASSERT_TRUE(
+      Within(milliseconds(10'000), [&] { return ChildrenOf(launcher_pid_).size() == 2 * kinds; }));
+  if (!boxes_->namespaces()) return;
+  ASSERT_TRUE(Within(milliseconds(10'000), [&] {
+    const std::vector<int> inits = ChildrenOf(launcher_pid_);
+    return std::count_if(inits.begin(), inits.end(), HasNoCapability) == 2;
+  }));
+  for (int i = 0; i < 6; ++i) {
+    const BoxSpec spec =
+        i % 2 == 0 ? boxes_->Hostile({"exit-with", "0"}) : WithoutMounts({"/bin/true"});
+    const BoxResult result = boxes_->Run(spec);
+    EXPECT_EQ(result.kind, EndKind::kExit) << Describe(result);
+  }
+}
+
+TEST_P(Lifetime, ReadyBoxesHaveTheSizeOfTmpThatTheCallAsksFor) {
+  if (!Start(2)) GTEST_SKIP() << GetParam().name << ": " << why_not_;
+  if (!boxes_->namespaces()) GTEST_SKIP() << "without namespaces /tmp is the host's";
+  for (const std::int64_t mebibytes : {64, 8, 8, 64, 16, 64}) {
+    BoxSpec spec = WithoutMounts({"/usr/bin/stat", "-f", "-c", "%b %S", "/tmp"});
+    spec.limits.tmp_bytes = mebibytes << 20;
+    if (mebibytes == 16) spec.mounts = boxes_->Hostile({}).mounts;
+    const BoxResult result = boxes_->Run(std::move(spec));
+    EXPECT_EQ(result.stdout_bytes, std::to_string((mebibytes << 20) / 4096) + " 4096\n")
+        << Describe(result);
+  }
 }
 
 TEST_P(Lifetime, DestructionEndsRunningBoxes) {

@@ -44,7 +44,7 @@ bool Stream::Open() {
 }
 
 void Stream::Drain() {
-  char part[64 << 10];
+  char part[16 << 10];
   for (;;) {
     const ssize_t size = ::read(pipe.get(), part, sizeof part);
     if (size < 0 && errno == EINTR) continue;
@@ -58,15 +58,25 @@ void Stream::Drain() {
 }
 
 bool Box::TakeReports() {
+  // First: whatever kept the program's process from exec was told before that process ended.
+  const bool left = program.valid() && !TakeFrom(program);
+  const bool more = TakeFrom(control);
+  if (!left) return more;
+  program.reset();
+  if (called && !failed_) Started();
+  return more;
+}
+
+bool Box::TakeFrom(const Fd& socket) {
   std::string bytes;
   std::vector<Fd> fds;
   for (;;) {
-    const Received got = ReceiveMessage(control.get(), bytes, fds, MSG_DONTWAIT);
+    const Received got = ReceiveMessage(socket.get(), bytes, fds, MSG_DONTWAIT);
     if (got == Received::kNothing) return true;
     Report report;
     if (got == Received::kClosed || bytes.size() != sizeof report) return false;
     bytes.copy(reinterpret_cast<char*>(&report), sizeof report);
-    if (report.kind == ReportKind::kReady && !fds.empty()) mounts = std::move(fds[0]);
+    if (report.kind == ReportKind::kReady) spaces = std::move(fds);
     if (report.kind == ReportKind::kTemporary && !fds.empty() && !has_temporary_) {
       const Quota quota{limits.tmp_bytes, limits.tmp_inodes};
       folders.push_back({std::move(fds[0]), "TMPDIR", {}, quota});
@@ -86,12 +96,6 @@ void Box::TakeReport(const Report& report) {
     case ReportKind::kFailed:
       failed_ = report;
       return;
-    case ReportKind::kStarted:
-      start_us = MonotonicMicros();
-      deadline_us = start_us + limits.wall_ms * 1000;
-      cpu_check_us = start_us + limits.cpu_ms * 1000;
-      if (has_quota()) quota_check_us = start_us + kQuotaPauseUs;
-      return;
     case ReportKind::kEnded:
       ended_ = report;
       return;
@@ -99,6 +103,20 @@ void Box::TakeReport(const Report& report) {
       violation_ = report;
       return;
   }
+}
+
+void Box::Started() {
+  // A box that was ready execs at once, and nobody is woken to see it.
+  start_us = watched ? MonotonicMicros() : handed_us;
+  deadline_us = start_us + limits.wall_ms * 1000;
+  cpu_check_us = start_us + limits.cpu_ms * 1000;
+  if (has_quota()) quota_check_us = start_us + kQuotaPauseUs;
+}
+
+bool Box::Serves(const Shape& shape) const {
+  if (plan.takes_mounts) return true;
+  return !shape.takes_mounts && shape.tmp_bytes == plan.tmp_bytes &&
+         shape.tmp_inodes == plan.tmp_inodes;
 }
 
 void Box::Decide(EndKind kind, std::string detail) {
@@ -202,6 +220,12 @@ void Box::Conclude(BoxResult& result, const CgroupUsage& usage) const {
     } else {
       BlameLimit(result, usage);
     }
+    return;
+  }
+  if (usage.oom_kills > 0) {
+    // Until exec the program's process shares init's memory, and dies with it.
+    result.kind = EndKind::kMemory;
+    result.detail = "memory limit of " + std::to_string(limits.memory_bytes) + " bytes";
     return;
   }
   result.kind = called ? EndKind::kLost : EndKind::kNotRun;

@@ -15,6 +15,16 @@ namespace interlock::sandbox {
 
 inline constexpr std::int64_t kQuotaPauseUs = 50'000;  // between two counts of its folders
 
+// What of a box must be settled when it is made.
+struct Shape {
+  uid_t uid = 0;  // outside
+  gid_t gid = 0;
+  bool keeps_host_tree = true;
+  bool takes_mounts = true;
+  std::int64_t tmp_bytes = Limits{}.tmp_bytes;
+  std::int64_t tmp_inodes = Limits{}.tmp_inodes;
+};
+
 // What a program wrote, up to its cap.
 struct Stream {
   Fd pipe;
@@ -45,8 +55,10 @@ class Box {
   Box(unsigned in_slot, BoxPlan with_plan, Level at_level)
       : slot(in_slot), plan(std::move(with_plan)), level(at_level) {}
 
-  // Reads init's waiting reports. Returns false at their end.
+  // Reads the waiting reports. Returns false at the end of init's.
   bool TakeReports();
+  // Made ahead, for whoever comes and needs no more than this.
+  bool Serves(const Shape& shape) const;
   // The first reason counts, and none counts after the program has ended by itself.
   void Decide(EndKind kind, std::string detail);
   void Kill();
@@ -64,9 +76,10 @@ class Box {
   pid_t pid = 0;
   Fd pidfd;
   Fd control;
-  // Held open, the box's mount namespace is taken down when this closes, after the result is out,
-  // and not while pid 1 dies: the kernel waits for a grace period there.
-  Fd mounts;
+  Fd program;  // to the program's process, until exec
+  // Held open, the box's namespaces are taken down when these close, after the result is out, and
+  // not while pid 1 dies: the kernel waits for grace periods there.
+  std::vector<Fd> spaces;
   std::unique_ptr<BoxGroup> group;  // null: no control groups
   bool ready = false;
   bool pooled = false;  // made ahead, for whoever comes
@@ -82,13 +95,17 @@ class Box {
   Fd no_input;  // a file that ends at once
   Stream out;
   Stream err;
+  bool watched = true;           // its sockets wake the launcher: until it is ready, or has started
+  std::int64_t handed_us = 0;    // when it got its call
   std::int64_t start_us = 0;     // exec seen
   std::int64_t deadline_us = 0;  // of set-up, then of the program
   std::int64_t cpu_check_us = 0;
   std::int64_t quota_check_us = 0;  // 0: no folder has a quota
 
  private:
+  bool TakeFrom(const Fd& socket);
   void TakeReport(const Report& report);
+  void Started();
   void BlameLimit(BoxResult& result, const CgroupUsage& usage) const;
   void BlameQuotas(BoxResult& result, CountBudget& counting) const;
   void BlameLeavings(BoxResult& result) const;

@@ -66,7 +66,6 @@ bool Reachable(const Mount& mount, uid_t uid) {
 // False: some mount cannot be idmapped, or `problem`.
 bool Fitter::OpenIdMapped(const BoxSpec& spec, Fitting& fitting) {
   bool mapped = ground_.privileged && ground_.idmap;
-  if (spec.mounts.empty()) return mapped;
   const Fd root = HostRoot();
   for (const Mount& mount : spec.mounts) {
     struct stat info {};
@@ -89,6 +88,13 @@ Fitting Fitter::WithNamespaces(const RunRequest& request, const Shape& usual) {
   fitting.shape = usual;
   // Init, its program's process; every task of the box is counted in the box's own user namespace.
   if (!ground_.cgroups) fitting.go.tasks_max = spec.limits.pids + 2;
+  if (spec.mounts.empty()) {
+    fitting.shape.takes_mounts = false;
+    fitting.shape.keeps_host_tree = false;
+    fitting.shape.tmp_bytes = spec.limits.tmp_bytes;
+    fitting.shape.tmp_inodes = spec.limits.tmp_inodes;
+    return fitting;
+  }
   fitting.go.mounts_are_fds = OpenIdMapped(spec, fitting);
   if (fitting.go.mounts_are_fds || !fitting.problem.empty()) return fitting;
   fitting.mounts.clear();

@@ -6,27 +6,34 @@
 #include <sched.h>
 #include <signal.h>
 #include <sys/ioctl.h>
+#include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/signalfd.h>
+#include <sys/socket.h>
 #include <sys/syscall.h>
 #include <sys/vfs.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <array>
 #include <cerrno>
 #include <cstdio>
 #include <cstdlib>
+#include <cstring>
 #include <filesystem>
 #include <span>
 
 #include "message.h"
+#include "pidfd.h"
 #include "process.h"
 #include "rootfs.h"
 #include "worker.h"
 
 namespace interlock::sandbox {
 namespace {
+constexpr std::size_t kWorkerStackBytes = 256 << 10;
+
 std::int64_t Micros(const timeval& time) {
   return std::int64_t{time.tv_sec} * 1'000'000 + time.tv_usec;
 }
@@ -36,22 +43,81 @@ bool TmpIsFull() {
   return ::statfs("/tmp", &info) == 0 && (info.f_bavail == 0 || info.f_ffree == 0);
 }
 
+// Linux 6.11, linux/pidfd.h; kernels before have them in /proc only.
+struct Space {
+  unsigned long request;
+  const char* path;
+};
+constexpr Space kSpaces[] = {{_IO(0xFF, 1), "/proc/self/ns/cgroup"},
+                             {_IO(0xFF, 2), "/proc/self/ns/ipc"},
+                             {_IO(0xFF, 3), "/proc/self/ns/mnt"},
+                             {_IO(0xFF, 4), "/proc/self/ns/net"},
+                             {_IO(0xFF, 10), "/proc/self/ns/uts"}};
+
+// This process's namespaces. Not from /proc where that can be: what was looked up there is dropped
+// when a process is reaped, and a call waits for that. None of a space that cannot be had: then it
+// goes with pid 1.
+std::vector<Fd> OwnSpaces() {
+  const Fd self = PidfdOpen(::getpid());
+  std::vector<Fd> fds;
+  for (const Space& space : kSpaces) {
+    Fd fd(self.valid() ? ::ioctl(self.get(), space.request, 0) : -1);
+    if (!fd.valid()) fd.reset(::open(space.path, O_RDONLY | O_CLOEXEC));
+    if (fd.valid()) fds.push_back(std::move(fd));
+  }
+  return fds;
+}
+
+// What the worker is told; left alone once it runs.
+struct Start {
+  WorkerSockets sockets;
+  uid_t uid;
+  gid_t gid;
+};
+
+struct GoMessage {
+  std::string bytes;
+  std::vector<Fd> fds;
+  Go go;
+};
+
+// One report and at most one descriptor, without the heap.
+bool ReceiveReport(int socket, Report& report, int& fd) {
+  iovec part{&report, sizeof report};
+  alignas(cmsghdr) char space[CMSG_SPACE(sizeof fd)];
+  msghdr header{};
+  header.msg_iov = &part;
+  header.msg_iovlen = 1;
+  header.msg_control = space;
+  header.msg_controllen = sizeof space;
+  ssize_t size;
+  do {
+    size = ::recvmsg(socket, &header, MSG_CMSG_CLOEXEC);
+  } while (size < 0 && errno == EINTR);
+  const cmsghdr* c = size > 0 ? CMSG_FIRSTHDR(&header) : nullptr;
+  if (c != nullptr && c->cmsg_type == SCM_RIGHTS) std::memcpy(&fd, CMSG_DATA(c), sizeof fd);
+  return size == static_cast<ssize_t>(sizeof report);
+}
+
 class Init {
  public:
-  Init(const BoxPlan& plan, int control) : plan_(plan), control_(control), steps_(control) {}
+  Init(const BoxPlan& plan, int control, int program)
+      : plan_(plan), control_(control), steps_(control), program_(program) {}
   [[noreturn]] void Run();
 
  private:
   void EnterNamespaces();
   void StartWorker(uid_t uid, gid_t gid);
+  [[noreturn]] void BecomeWorker();
   void TakeWorkerReady();
   void ReportReady() const;
   void TakeGo();
+  void Mount(const Go& go, std::vector<Fd>& fds);
+  void StartProgram(Go& go, std::vector<Fd>& fds);
   void MakeTemporaryFolder(Go& go, std::vector<Fd>& fds);
   void Serve();
-  void OnWorkerSocket();
   bool OnListener();
-  bool OnChild();
+  bool Reap(int options);
   [[noreturn]] void FailAndEnd(const char* step);
   void Must(bool ok, const char* step) {
     if (!ok) FailAndEnd(step);
@@ -61,18 +127,21 @@ class Init {
   const BoxPlan& plan_;
   const int control_;
   const Steps steps_;
+  Fd program_;  // the program's end towards the launcher
   pid_t worker_ = 0;
+  Start start_{};
   Fd worker_socket_;
   Fd listener_;
+  std::vector<Fd> spaces_;
   Fd children_;
   std::string temporary_folder_;
   bool listened_ = false;
-  bool failed_ = false;
 };
 
 void Init::Run() {
   std::vector<int> kept = plan_.cgroup_entrances;
   kept.push_back(control_);
+  kept.push_back(program_.get());
   CloseAllBut(kept);
   sigset_t child;
   sigemptyset(&child);
@@ -83,15 +152,18 @@ void Init::Run() {
   if (plan_.namespaces) {
     EnterNamespaces();
     BuildRoot(steps_, plan_);
+    if (!plan_.takes_mounts) SealRoot(steps_, plan_);
+    spaces_ = OwnSpaces();
     StartWorker(kKeepUid, kKeepUid);
     TakeWorkerReady();
+    if (!plan_.takes_mounts) steps_.Must(DropCapabilities(), "drop init's capabilities");
   } else {
     steps_.Must(::prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0), "become subreaper");
     steps_.Must(::prctl(PR_SET_DUMPABLE, 0, 0, 0, 0), "become undumpable");
   }
   ReportReady();
   ForgetCode();
-  TakeGo();
+  if (plan_.takes_mounts) TakeGo();
   Serve();
   End();
 }
@@ -116,47 +188,67 @@ void Init::EnterNamespaces() {
   DropBoundingSet();
 }
 
+// Runs in the new process.
+void Init::BecomeWorker() {
+  std::vector<int> kept = plan_.cgroup_entrances;
+  kept.push_back(start_.sockets.init);
+  kept.push_back(start_.sockets.launcher);
+  CloseAllBut(kept);
+  RunWorker(plan_, start_.sockets, start_.uid, start_.gid);
+}
+
+// With namespaces the worker shares this process's memory until exec, so that there is no copy to
+// make, to keep and to take down while somebody waits. Two processes and one heap without locks:
+// from here on this one touches its stack only, unless it knows that the worker waits for it.
 void Init::StartWorker(uid_t uid, gid_t gid) {
   Fd worker_end;
   Must(MessagePair(worker_socket_, worker_end), "socketpair");
-  worker_ = ::fork();
-  Must(worker_ >= 0, "fork");
-  if (worker_ == 0) {
-    std::vector<int> kept = plan_.cgroup_entrances;
-    kept.push_back(worker_end.get());
-    CloseAllBut(kept);
-    RunWorker(plan_, worker_end.get(), uid, gid);
+  start_ = {{worker_end.get(), program_.get()}, uid, gid};
+  if (plan_.namespaces) {
+    void* stack = ::mmap(nullptr, kWorkerStackBytes, PROT_READ | PROT_WRITE,
+                         MAP_PRIVATE | MAP_ANONYMOUS | MAP_STACK, -1, 0);
+    Must(stack != MAP_FAILED, "map the program's first stack");
+    const auto begin = [](void* self) -> int {
+      static_cast<Init*>(self)->BecomeWorker();
+      return 1;
+    };
+    worker_ =
+        ::clone(begin, static_cast<char*>(stack) + kWorkerStackBytes, CLONE_VM | SIGCHLD, this);
+  } else {
+    worker_ = ::fork();
+    if (worker_ == 0) BecomeWorker();
   }
+  Must(worker_ >= 0, "fork");
+  program_.reset();
   for (const int fd : plan_.cgroup_entrances) ::close(fd);
 }
 
 void Init::TakeWorkerReady() {
-  std::string bytes;
-  std::vector<Fd> fds;
-  const Received got = ReceiveMessage(worker_socket_.get(), bytes, fds, 0);
   Report report;
-  if (got != Received::kMessage || bytes.size() != sizeof report) {
+  int listener = -1;
+  if (!ReceiveReport(worker_socket_.get(), report, listener)) {
     errno = ECHILD;
     FailAndEnd("harden the program's process");
   }
-  bytes.copy(reinterpret_cast<char*>(&report), sizeof report);
   if (report.kind == ReportKind::kFailed) {
     SendReport(control_, report);
-    failed_ = true;
     End();
   }
-  if (fds.empty()) return;
-  listener_ = std::move(fds[0]);
+  if (listener < 0) return;
+  listener_.reset(listener);
   listened_ = true;
 }
 
+// The launcher gets what is slow to take down, so that it goes after the result and not with pid 1:
+// the namespaces, and the listener with its filter.
 void Init::ReportReady() const {
-  Report ready;
-  const std::string_view bytes(reinterpret_cast<const char*>(&ready), sizeof ready);
-  // Absent in a box without /proc: then its mounts go with pid 1.
-  const Fd mounts(plan_.namespaces ? ::open("/proc/self/ns/mnt", O_RDONLY | O_CLOEXEC) : -1);
-  const int fd = mounts.get();
-  SendMessage(control_, bytes, mounts.valid() ? std::span(&fd, 1) : std::span<const int>(), 0);
+  const Report ready;
+  std::array<int, std::size(kSpaces) + 1> fds;
+  std::size_t count = 0;
+  for (const Fd& space : spaces_) fds[count++] = space.get();
+  if (plan_.namespaces && listener_.valid()) fds[count++] = listener_.get();
+  SendMessage(control_, {reinterpret_cast<const char*>(&ready), sizeof ready},
+              std::span(fds.data(), count), 0);
 }
 
 void Init::MakeTemporaryFolder(Go& go, std::vector<Fd>& fds) {
@@ -175,65 +267,62 @@ void Init::MakeTemporaryFolder(Go& go, std::vector<Fd>& fds) {
 }
 
 void Init::TakeGo() {
-  std::string bytes;
-  std::vector<Fd> fds;
+  // The worker waits until the mounts are there. Never freed: then it does not wait any more.
+  auto& call = *new GoMessage;
   // A launcher that has gone, or does not want this box any more.
-  if (ReceiveMessage(control_, bytes, fds, 0) != Received::kMessage) End();
-  Go go;
-  if (!DecodeGo(bytes, go) || fds.size() < 3) {
+  if (ReceiveMessage(control_, call.bytes, call.fds, 0) != Received::kMessage) End();
+  if (!DecodeGo(call.bytes, call.go)) {
     errno = EPROTO;
     steps_.Fail("read the call", "");
   }
+  if (plan_.namespaces) {
+    Mount(call.go, call.fds);
+  } else {
+    StartProgram(call.go, call.fds);
+  }
+}
+
+void Init::Mount(const Go& go, std::vector<Fd>& fds) {
+  AttachMounts(steps_, go, fds);
+  SizeTmp(steps_, plan_, go.request.spec.limits);
+  SealRoot(steps_, plan_);
+  steps_.Must(DropCapabilities(), "drop init's capabilities");
+  for (Fd& fd : fds) fd.reset();
+  if (::send(worker_socket_.get(), "m", 1, MSG_NOSIGNAL) != 1) FailAndEnd("hand over the call");
+}
+
+void Init::StartProgram(Go& go, std::vector<Fd>& fds) {
   Fd channel;
   if (go.request.has_channel && fds.size() > 3) {
     channel = std::move(fds.back());
     fds.pop_back();
   }
-  if (plan_.namespaces) {
-    AttachMounts(steps_, go, fds);
-    SealRoot(steps_, plan_, go);
-    steps_.Must(DropCapabilities(), "drop init's capabilities");
-    fds.erase(fds.begin() + 3, fds.end());
-  } else {
-    MakeTemporaryFolder(go, fds);
-    StartWorker(go.uid, go.gid);
-    TakeWorkerReady();
-    bytes = EncodeGo(go);
-  }
+  MakeTemporaryFolder(go, fds);
+  StartWorker(go.uid, go.gid);
+  TakeWorkerReady();
   if (channel.valid()) fds.push_back(std::move(channel));
   std::vector<int> raw;
   for (const Fd& fd : fds) raw.push_back(fd.get());
-  if (!SendMessage(worker_socket_.get(), bytes, raw, 0)) FailAndEnd("hand over the call");
+  if (!SendMessage(worker_socket_.get(), EncodeGo(go), raw, 0)) FailAndEnd("hand over the call");
 }
 
 void Init::Serve() {
+  worker_socket_.reset();
   for (;;) {
-    pollfd events[] = {{control_, POLLIN, 0},
-                       {worker_socket_.get(), POLLIN, 0},
-                       {listener_.get(), POLLIN, 0},
-                       {children_.get(), POLLIN, 0}};
+    pollfd events[] = {
+        {control_, POLLIN, 0}, {listener_.get(), POLLIN, 0}, {children_.get(), POLLIN, 0}};
     if (::poll(events, std::size(events), -1) < 0) continue;
-    if (events[1].revents != 0) OnWorkerSocket();
     // A notification before an end: the end may be its consequence.
-    if ((events[2].revents & POLLIN) != 0 && OnListener()) return;
-    if ((events[2].revents & (POLLHUP | POLLERR)) != 0) listener_.reset();
-    if (events[3].revents != 0 && OnChild()) return;
+    if ((events[1].revents & POLLIN) != 0 && OnListener()) return;
+    if ((events[1].revents & (POLLHUP | POLLERR)) != 0) {
+      // Nothing lives that has the filter, so the program has ended or is about to. In a box of its
+      // own nobody else needs an answer meanwhile.
+      if (plan_.namespaces && Reap(0)) return;
+      listener_.reset();
+    }
+    if (events[2].revents != 0 && Reap(WNOHANG)) return;
     if (events[0].revents != 0) return;  // asked to end, or the launcher is gone
   }
-}
-
-void Init::OnWorkerSocket() {
-  std::string bytes;
-  std::vector<Fd> fds;
-  Report report;
-  report.kind = ReportKind::kStarted;
-  const Received got = ReceiveMessage(worker_socket_.get(), bytes, fds, 0);
-  if (got == Received::kMessage && bytes.size() == sizeof report) {
-    bytes.copy(reinterpret_cast<char*>(&report), sizeof report);
-    failed_ = true;
-  }
-  SendReport(control_, report);
-  worker_socket_.reset();
 }
 
 // False: whoever made the call was killed meanwhile, and the kernel took the notification back.
@@ -250,19 +339,17 @@ bool Init::OnListener() {
   return true;
 }
 
-// Reaps; true when the program itself has ended.
-bool Init::OnChild() {
+// True when the program itself has ended.
+bool Init::Reap(int options) {
   signalfd_siginfo drained;
-  while (::read(children_.get(), &drained, sizeof drained) ==
-         static_cast<ssize_t>(sizeof drained)) {
+  while ((options & WNOHANG) != 0 && ::read(children_.get(), &drained, sizeof drained) ==
+                                         static_cast<ssize_t>(sizeof drained)) {
   }
   for (;;) {
     int status = 0;
-    const pid_t pid = ::waitpid(-1, &status, WNOHANG);
+    const pid_t pid = ::waitpid(-1, &status, options);
     if (pid <= 0) return false;
     if (pid != worker_) continue;
-    if (worker_socket_.valid()) OnWorkerSocket();
-    if (failed_) return true;
     rusage used{};
     ::getrusage(RUSAGE_CHILDREN, &used);
     Report report;
@@ -297,8 +384,8 @@ void Init::End() {
 }
 }  // namespace
 
-void RunInit(const BoxPlan& plan, int control) {
-  Init init(plan, control);
+void RunInit(const BoxPlan& plan, int control, int program) {
+  Init init(plan, control, program);
   init.Run();
 }
 

@@ -9,7 +9,7 @@
 namespace interlock::sandbox {
 
 // In a fresh child of the launcher. `control` is its end towards the launcher; its end of file
-// means that the launcher is gone, and ends the box.
-[[noreturn]] void RunInit(const BoxPlan& plan, int control);
+// means that the launcher is gone, and ends the box. `program` is the end of the program's process.
+[[noreturn]] void RunInit(const BoxPlan& plan, int control, int program);
 
 }  // namespace interlock::sandbox

@@ -43,12 +43,16 @@ std::unique_ptr<Box> Maker::Make(unsigned slot, Profile profile, const Shape& sh
   plan.namespaces = ground_.level >= Level::kFullNoCgroup;
   plan.map_written_by_launcher = ground_.privileged;
   plan.keeps_host_tree = shape.keeps_host_tree;
+  plan.takes_mounts = shape.takes_mounts;
   plan.landlock_abi = ground_.landlock_abi;
   plan.filter = &filters_[static_cast<std::size_t>(profile)];
+  plan.tmp_bytes = shape.tmp_bytes;
+  plan.tmp_inodes = shape.tmp_inodes;
   if (group != nullptr) plan.cgroup_entrances = group->entrances();
   auto box = std::make_unique<Box>(slot, std::move(plan), ground_.level);
   Fd init_end;
-  if (!MessagePair(box->control, init_end)) {
+  Fd program_end;
+  if (!MessagePair(box->control, init_end) || !MessagePair(box->program, program_end)) {
     problem = Errno("socketpair");
     return nullptr;
   }
@@ -62,7 +66,7 @@ std::unique_ptr<Box> Maker::Make(unsigned slot, Profile profile, const Shape& sh
                                         CLONE_NEWUTS | CLONE_NEWCGROUP
                                   : 0;
   box->pid = CloneProcess(flags, &box->pidfd);
-  if (box->pid == 0) RunInit(box->plan, init_end.get());
+  if (box->pid == 0) RunInit(box->plan, init_end.get(), program_end.get());
   if (box->pid < 0) {
     problem = Errno("clone");
     return nullptr;

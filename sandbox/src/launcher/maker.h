@@ -11,13 +11,6 @@
 
 namespace interlock::sandbox {
 
-// What of a box must be settled when it is made.
-struct Shape {
-  uid_t uid = 0;  // outside
-  gid_t gid = 0;
-  bool keeps_host_tree = true;
-};
-
 // Immutable.
 class Maker {
  public:

@@ -27,14 +27,21 @@ struct BoxPlan {
   bool namespaces = true;
   bool map_written_by_launcher = false;  // init waits for it
   bool keeps_host_tree = false;          // mounts come by path with the call, not as descriptors
-  int landlock_abi = 0;                  // 0: none is used (level none)
+  // Init waits for the call's mounts. Otherwise its tree is sealed and its capabilities are gone
+  // before the box is ready, and a call concerns the program's process alone.
+  bool takes_mounts = true;
+  std::int64_t tmp_bytes = Limits{}.tmp_bytes;
+  std::int64_t tmp_inodes = Limits{}.tmp_inodes;
+  int landlock_abi = 0;  // 0: none is used (level none)
   const Filter* filter = nullptr;
   std::vector<int> cgroup_entrances;
 };
 
-// Known with the call. Travels to init, and from there to the program's process before exec, with
-// descriptors: stdin, stdout, stderr, then one a mount if `mounts_are_fds`, last the way to the
-// broker if there is one.
+// Known with the call. With namespaces it goes to the program's process, with the descriptors
+// stdin, stdout, stderr, then the way to the broker if there is one; and to init if the box takes
+// mounts, with one descriptor a mount if `mounts_are_fds`. Without namespaces it goes to init with
+// all of them (stdin, stdout, stderr, mounts, way to the broker), and from there to the program's
+// process.
 struct Go {
   RunRequest request;
   bool mounts_are_fds =
@@ -51,12 +58,12 @@ enum class ReportKind : std::uint32_t {
   kReady,
   kTemporary,  // without namespaces: comes with the call's temporary folder
   kFailed,
-  kStarted,
   kEnded,
   kViolation
 };
 
-// One message from init to the launcher, or from the program's process to init before exec.
+// One message from init to the launcher, or from the program's process: to init until it is
+// hardened, to the launcher from then until exec.
 struct Report {
   ReportKind kind = ReportKind::kReady;
   std::int32_t error = 0;        // kFailed: errno

@@ -110,9 +110,8 @@ unsigned long TmpFlags(Profile profile) {
   return MS_NOSUID | MS_NODEV | exec;
 }
 
-std::string TmpOptions(const Limits& limits) {
-  return "mode=1777,size=" + std::to_string(limits.tmp_bytes) +
-         ",nr_inodes=" + std::to_string(limits.tmp_inodes);
+std::string TmpOptions(std::int64_t bytes, std::int64_t inodes) {
+  return "mode=1777,size=" + std::to_string(bytes) + ",nr_inodes=" + std::to_string(inodes);
 }
 
 // A container whose own /proc is masked may not mount a new one: then the box has an empty /proc,
@@ -148,8 +147,7 @@ Fd MakeTarget(const Steps& steps, const std::string& path, bool folder) {
 Fd TreeOf(const Steps& steps, const Go& go, const std::vector<Fd>& fds, std::size_t index,
           int host_root) {
   const Mount& mount = go.request.spec.mounts[index];
-  constexpr std::size_t kStdio = 3;
-  if (go.mounts_are_fds) return Fd(::dup(fds[kStdio + index].get()));
+  if (go.mounts_are_fds) return Fd(::dup(fds[index].get()));
   const Fd path = OpenPath(host_root, mount.host_path);
   steps.Must(path.get(), "open mount source", mount.host_path.c_str());
   return DetachTree(path.get(), mount.access, go.request.spec.profile, -1);
@@ -170,7 +168,8 @@ void BuildRoot(const Steps& steps, const BoxPlan& plan) {
   AddEtc(steps);
   AddDevices(steps);
   steps.Must(::mkdir("tmp", 01777), "mkdir", "tmp");
-  steps.Must(::mount("tmp", "tmp", "tmpfs", TmpFlags(plan.profile), TmpOptions(Limits{}).c_str()),
+  steps.Must(::mount("tmp", "tmp", "tmpfs", TmpFlags(plan.profile),
+                     TmpOptions(plan.tmp_bytes, plan.tmp_inodes).c_str()),
              "mount", "tmp");
   AddProc(steps);
   steps.Must(::mkdir(kHostTree + 1, 0700), "mkdir", kHostTree);
@@ -188,6 +187,7 @@ void AttachMounts(const Steps& steps, const Go& go, const std::vector<Fd>& fds) 
   // Parents before what lies in them.
   std::sort(order.begin(), order.end(),
             [&](std::size_t a, std::size_t b) { return mounts[a].box_path < mounts[b].box_path; });
+  if (mounts.empty()) return;
   const Fd host_root(::open(kHostTree, O_PATH | O_DIRECTORY | O_CLOEXEC));
   for (const std::size_t i : order) {
     const Fd tree = TreeOf(steps, go, fds, i, host_root.get());
@@ -201,12 +201,14 @@ void AttachMounts(const Steps& steps, const Go& go, const std::vector<Fd>& fds) 
   }
 }
 
-void SealRoot(const Steps& steps, const BoxPlan& plan, const Go& go) {
-  const Limits& limits = go.request.spec.limits;
-  if (TmpOptions(limits) != TmpOptions(Limits{})) {
-    const unsigned long flags = MS_REMOUNT | TmpFlags(go.request.spec.profile);
-    steps.Must(::mount(nullptr, "/tmp", nullptr, flags, TmpOptions(limits).c_str()), "size /tmp");
-  }
+void SizeTmp(const Steps& steps, const BoxPlan& plan, const Limits& limits) {
+  if (limits.tmp_bytes == plan.tmp_bytes && limits.tmp_inodes == plan.tmp_inodes) return;
+  const unsigned long flags = MS_REMOUNT | TmpFlags(plan.profile);
+  const std::string options = TmpOptions(limits.tmp_bytes, limits.tmp_inodes);
+  steps.Must(::mount(nullptr, "/tmp", nullptr, flags, options.c_str()), "size /tmp");
+}
+
+void SealRoot(const Steps& steps, const BoxPlan& plan) {
   if (plan.keeps_host_tree) ReleaseHostTree(steps);
   mount_attr attr{};
   attr.attr_set = MOUNT_ATTR_RDONLY;

@@ -17,11 +17,13 @@ inline constexpr const char* kHostTree = "/.host";
 // on failure.
 void BuildRoot(const Steps& steps, const BoxPlan& plan);
 
-// Attaches the call's mounts: `trees` when the launcher could prepare them, by host path otherwise.
+// Attaches the call's mounts: `fds` when the launcher could prepare them, by host path otherwise.
 void AttachMounts(const Steps& steps, const Go& go, const std::vector<Fd>& fds);
 
-// Gives /tmp the call's size, drops the host's tree if it is still there and makes the root
-// read-only.
-void SealRoot(const Steps& steps, const BoxPlan& plan, const Go& go);
+// Gives /tmp the call's size, where the plan's is another.
+void SizeTmp(const Steps& steps, const BoxPlan& plan, const Limits& limits);
+
+// Drops the host's tree if it is still there and makes the root read-only.
+void SealRoot(const Steps& steps, const BoxPlan& plan);
 
 }  // namespace interlock::sandbox

@@ -20,15 +20,15 @@ namespace interlock::sandbox {
 namespace {
 constexpr std::size_t kWaitingMax = 4096;
 constexpr std::int64_t kSetupLimitUs = 15'000'000;
-// Making boxes ahead must not compete with the call that emptied the pool.
-constexpr std::int64_t kFillDelayUs = 3'000;
+// Between looks whether a ready box has begun its program.
+constexpr std::int64_t kStartLookUs = 2'000;
 constexpr std::int64_t kClearDelayUs = 1'000;
 constexpr std::int64_t kClearAgainUs = 20'000;  // a group is busy for a moment after its last task
 constexpr std::int64_t kCpuCheckMinUs = 20'000;
 constexpr int kCpus = 2;  // a box's cgroup has one; without one, checks come a little late
 
 // Tags of epoll events: slot << 3 | what.
-enum What : unsigned { kDaemon, kSignals, kControl, kOut, kErr };
+enum What : unsigned { kDaemon, kSignals, kControl, kProgram, kOut, kErr };
 
 std::string Errno(const std::string& what) { return what + ": " + std::strerror(errno); }
 
@@ -94,6 +94,7 @@ Box* Server::Make(Profile profile, const Shape& shape, std::string& problem) {
     box->Kill();
   }
   Watch(box->control.get(), slot, kControl);
+  Watch(box->program.get(), slot, kProgram);
   Watch(box->out.pipe.get(), slot, kOut);
   Watch(box->err.pipe.get(), slot, kErr);
   Box* made = boxes_.emplace(slot, std::move(box)).first->second.get();
@@ -133,7 +134,8 @@ void Server::Finish(Box& box) {
   dead_.push_back(std::move(boxes_.extract(box.slot).mapped()));
   if (called) Send(id, std::move(result));
   Flush();
-  for (const Fd* fd : {&box.control, &box.out.pipe, &box.err.pipe}) Unwatch(*fd);
+  for (const Fd* fd : {&box.out.pipe, &box.err.pipe}) Unwatch(*fd);
+  if (box.watched) Unwatch(box.control);
   const std::int64_t now = MonotonicMicros();
   if (clear_at_us_ == 0) clear_at_us_ = now + kClearDelayUs;
   if (fill_at_us_ == 0) fill_at_us_ = now + kFillDelayUs;
@@ -141,7 +143,7 @@ void Server::Finish(Box& box) {
 
 void Server::ClearUp() {
   std::erase_if(dead_, [](const std::unique_ptr<Box>& box) {
-    box->mounts.reset();
+    box->spaces.clear();
     return box->group == nullptr || box->group->Remove();
   });
   clear_at_us_ = dead_.empty() ? 0 : MonotonicMicros() + kClearAgainUs;
@@ -210,9 +212,7 @@ void Server::Start(Call call) {
   Fitting fitting;
   Box* box = BoxFor(call, fitting);
   if (box == nullptr) return Refuse(call.request.id, fitting.problem);
-  const Limits& limits = call.request.spec.limits;
-  wanted_[static_cast<std::size_t>(call.request.spec.profile)] =
-      CgroupLimits{limits.memory_bytes, limits.pids};
+  Want(call, fitting.shape);
   if (!Hand(*box, call, fitting)) {
     box->called = false;
     box->Kill();
@@ -226,10 +226,10 @@ Box* Server::BoxFor(const Call& call, Fitting& fitting) {
   if (ground_.level >= Level::kFullNoCgroup) {
     fitting = fitter_.WithNamespaces(call.request, maker_.UsualShape());
     if (!fitting.problem.empty()) return nullptr;
-    box = fitting.usual ? TakePooled(spec.profile) : nullptr;
+    box = fitting.usual ? TakePooled(spec.profile, fitting.shape) : nullptr;
     if (box == nullptr) box = Make(spec.profile, fitting.shape, fitting.problem);
   } else {
-    box = TakePooled(spec.profile);
+    box = TakePooled(spec.profile, Shape{});
     if (box == nullptr) box = Make(spec.profile, Shape{}, fitting.problem);
     if (box == nullptr) return nullptr;
     fitting = fitter_.Without(call.request, kUidOutside + 1 + box->slot);
@@ -242,24 +242,13 @@ Box* Server::BoxFor(const Call& call, Fitting& fitting) {
   return nullptr;
 }
 
-// A ready box, or else one in the making: it reads its call when it gets there, which is sooner
-// than a box begun now.
-Box* Server::TakePooled(Profile profile) {
-  Box* making = nullptr;
-  for (auto& [slot, box] : boxes_) {
-    if (box->called || box->killed || box->reaped || box->failed()) continue;
-    if (box->plan.profile != profile) continue;
-    if (box->ready) return box.get();
-    if (box->pooled && making == nullptr) making = box.get();
-  }
-  return making;
-}
-
 bool Server::Hand(Box& box, const Call& call, Fitting& fitting) {
   const Limits& limits = call.request.spec.limits;
   const Fd& input = call.input.valid() ? call.input : box.no_input;
   std::vector<int> fds = {input.get(), box.out.write_end.get(), box.err.write_end.get()};
-  for (const Fd& mount : fitting.mounts) fds.push_back(mount.get());
+  std::vector<int> mounts;
+  for (const Fd& mount : fitting.mounts) mounts.push_back(mount.get());
+  if (!box.plan.namespaces) fds.insert(fds.end(), mounts.begin(), mounts.end());
   if (call.channel.valid()) fds.push_back(call.channel.get());
   box.called = true;
   box.call_id = call.request.id;
@@ -268,14 +257,19 @@ bool Server::Hand(Box& box, const Call& call, Fitting& fitting) {
   box.folders = std::move(fitting.folders);
   box.out.cap = limits.stdout_bytes;
   box.err.cap = limits.stderr_bytes;
-  box.deadline_us = MonotonicMicros() + kSetupLimitUs;
-  if (!SendMessage(box.control.get(), EncodeGo(fitting.go), fds, MSG_DONTWAIT)) {
-    // Also when this box died while it waited. Nothing of the call ran.
-    box.TakeReports();
-    fitting.problem = Errno("hand the call to the box");
-    return false;
+  box.handed_us = MonotonicMicros();
+  box.deadline_us = box.handed_us + (box.watched ? kSetupLimitUs : kStartLookUs);
+  const std::string go = EncodeGo(fitting.go);
+  const Fd& program = box.plan.namespaces ? box.program : box.control;
+  const bool mounting = box.plan.namespaces && box.plan.takes_mounts;
+  if ((!mounting || SendMessage(box.control.get(), go, mounts, MSG_DONTWAIT)) &&
+      SendMessage(program.get(), go, fds, MSG_DONTWAIT)) {
+    return true;
   }
-  return true;
+  // Also when this box died while it waited. Nothing of the call ran.
+  fitting.problem = Errno("hand the call to the box");
+  box.TakeReports();
+  return false;
 }
 
 void Server::Refuse(std::uint64_t id, std::string why) {
@@ -304,29 +298,6 @@ void Server::Cancel(std::uint64_t id) {
   }
 }
 
-void Server::Fill() {
-  fill_at_us_ = 0;
-  if (ending_ || !waiting_.empty()) return;
-  for (std::size_t p = 0; p < kProfiles; ++p) {
-    if (!wanted_[p].has_value()) continue;
-    const auto profile = static_cast<Profile>(p);
-    const auto have =
-        static_cast<unsigned>(std::count_if(boxes_.begin(), boxes_.end(), [&](auto& item) {
-          const Box& box = *item.second;
-          return !box.called && !box.killed && box.plan.profile == profile;
-        }));
-    if (have >= options_.pool_per_profile) continue;
-    std::string problem;
-    // A failure shows in the next call, which then makes its own box and reports it.
-    Box* made = Make(profile, maker_.UsualShape(), problem);
-    if (made == nullptr) return;
-    made->pooled = true;
-    if (ground_.cgroups) static_cast<void>(made->group->Limit(*wanted_[p], problem));
-    fill_at_us_ = MonotonicMicros() + kFillDelayUs;  // one at a time
-    return;
-  }
-}
-
 // ---- events
 
 void Server::Run() {
@@ -334,21 +305,21 @@ void Server::Run() {
   while (!ending_ || !boxes_.empty()) {
     epoll_event events[64];
     const int count = ::epoll_wait(epoll_.get(), events, std::size(events), TimeToNext());
+    bool signalled = false;
     for (int i = 0; i < count; ++i) {
       const auto slot = static_cast<unsigned>(events[i].data.u64 >> 3);
       const auto what = static_cast<unsigned>(events[i].data.u64 & 7);
       if (what == kDaemon) {
         OnDaemon();
-      } else if (what != kSignals) {
+      } else if (what == kSignals) {
+        signalled = true;
+      } else {
         OnBox(slot, what);
       }
     }
-    signalfd_siginfo signal;
-    while (::read(signals_.get(), &signal, sizeof signal) == static_cast<ssize_t>(sizeof signal)) {
-      if (signal.ssi_signo != SIGCHLD) ending_ = true;
-    }
+    if (signalled) TakeSignals();
     OnTime();
-    Reap();
+    if (signalled) Reap();
     StartWaiting();
     if (ending_) KillAll();
     // What found the queue full: a program that waits for an answer to it writes nothing more.
@@ -364,6 +335,16 @@ void Server::Run() {
   }
 }
 
+void Server::TakeSignals() {
+  signalfd_siginfo signals[8];
+  for (ssize_t size = sizeof signals; size == static_cast<ssize_t>(sizeof signals);) {
+    size = ::read(signals_.get(), signals, sizeof signals);
+    for (ssize_t i = 0; i * static_cast<ssize_t>(sizeof signals[0]) < size; ++i) {
+      if (signals[i].ssi_signo != SIGCHLD) ending_ = true;
+    }
+  }
+}
+
 BoxResult Server::RunOne(Call call) {
   std::optional<BoxResult> result;
   trial_ = &result;
@@ -375,9 +356,7 @@ BoxResult Server::RunOne(Call call) {
       const auto what = static_cast<unsigned>(events[i].data.u64 & 7);
       if (what != kSignals) OnBox(static_cast<unsigned>(events[i].data.u64 >> 3), what);
     }
-    signalfd_siginfo signal;
-    while (::read(signals_.get(), &signal, sizeof signal) == static_cast<ssize_t>(sizeof signal)) {
-    }
+    TakeSignals();
     OnTime();
     Reap();
   }
@@ -434,9 +413,12 @@ void Server::OnBox(unsigned slot, unsigned what) {
   const auto found = boxes_.find(slot);
   if (found == boxes_.end()) return;
   Box& box = *found->second;
-  if (what == kControl) {
-    // What init reports after the start is followed by its end, which SIGCHLD tells.
-    if (!box.TakeReports() || box.start_us != 0) Unwatch(box.control);
+  if (what == kControl || what == kProgram) {
+    // What comes after that is followed by init's end, which SIGCHLD tells.
+    const bool more = box.TakeReports();
+    if (more && box.start_us == 0 && (box.called || !box.ready)) return;
+    for (const Fd* socket : {&box.control, &box.program}) Unwatch(*socket);
+    box.watched = false;
     return;
   }
   Stream& stream = what == kOut ? box.out : box.err;
@@ -450,21 +432,27 @@ void Server::OnBox(unsigned slot, unsigned what) {
   }
 }
 
+void Server::OnDeadline(Box& box, std::int64_t now) {
+  box.TakeReports();
+  if (box.start_us == 0 && now < box.handed_us + kSetupLimitUs) {
+    box.deadline_us = std::min(now + kStartLookUs, box.handed_us + kSetupLimitUs);
+    return;
+  }
+  if (now < box.deadline_us) return;  // it has started meanwhile
+  if (box.start_us == 0) {
+    box.Decide(EndKind::kNotRun, "set-up took longer than 15 s");
+  } else {
+    box.Decide(EndKind::kTimeout, "wall limit of " + std::to_string(box.limits.wall_ms) + " ms");
+  }
+  box.Kill();
+  box.deadline_us = now + kSetupLimitUs;
+}
+
 void Server::OnTime() {
   const std::int64_t now = MonotonicMicros();
   for (auto& [slot, box] : boxes_) {
     if (!box->called) continue;
-    if (now >= box->deadline_us) {
-      box->TakeReports();
-      if (box->start_us == 0) {
-        box->Decide(EndKind::kNotRun, "set-up took longer than 15 s");
-      } else if (now >= box->deadline_us) {
-        box->Decide(EndKind::kTimeout,
-                    "wall limit of " + std::to_string(box->limits.wall_ms) + " ms");
-      }
-      box->Kill();
-      box->deadline_us = now + kSetupLimitUs;
-    }
+    if (now >= box->deadline_us) OnDeadline(*box, now);
     if (box->start_us != 0 && ground_.cgroups && now >= box->cpu_check_us) {
       const std::int64_t left = box->limits.cpu_ms * 1000 - box->group->CpuMicros();
       box->cpu_check_us = now + std::max(left / kCpus, kCpuCheckMinUs);

@@ -21,6 +21,9 @@
 
 namespace interlock::sandbox {
 
+// Making boxes ahead must not compete with the call that emptied the pool.
+inline constexpr std::int64_t kFillDelayUs = 3'000;
+
 struct ServerOptions {
   int socket = -1;
   int state_file = -1;
@@ -41,10 +44,19 @@ class Server {
   BoxResult RunOne(Call call);
 
  private:
+  // What the last call of a profile, with mounts or without, was like: boxes made ahead are so.
+  struct Wanted {
+    Profile profile;
+    Shape shape;
+    CgroupLimits limits;
+  };
+
   // Boxes.
   Box* Make(Profile profile, const Shape& shape, std::string& problem);
-  Box* TakePooled(Profile profile);
+  Box* TakePooled(Profile profile, const Shape& shape);
   void Fill();
+  bool Short(const Wanted& wanted) const;
+  void Want(const Call& call, const Shape& shape);
   void ClearUp();
   void Reap();
   void Finish(Box& box);
@@ -66,6 +78,8 @@ class Server {
   void OnMessage(std::string_view bytes, std::vector<Fd>& fds);
   void OnBox(unsigned slot, unsigned what);
   void OnTime();
+  void OnDeadline(Box& box, std::int64_t now);
+  void TakeSignals();
   void CountFolders(std::int64_t now);
   int TimeToNext() const;
   void Watch(int fd, unsigned slot, unsigned what);
@@ -95,8 +109,8 @@ class Server {
   // processor.
   std::vector<std::unique_ptr<Box>> dead_;
   std::int64_t clear_at_us_ = 0;
-  // What the last call of a profile was limited to: boxes made ahead have it already.
-  std::array<std::optional<CgroupLimits>, kProfiles> wanted_{};
+  // By profile and kind.
+  std::array<std::optional<Wanted>, kProfiles * kPoolKinds> wanted_{};
   std::int64_t fill_at_us_ = 0;
   bool ending_ = false;
   std::optional<BoxResult>* trial_ = nullptr;

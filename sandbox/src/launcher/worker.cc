@@ -112,11 +112,12 @@ void PrepareLandlock(const Steps& steps, const BoxPlan& plan, Landlock& landlock
   for (const char* path : kWriteDevices) {
     steps.Must(landlock.AllowPath(path, FileRight::kDevice), "landlock", path);
   }
+  if (!plan.takes_mounts) steps.Must(landlock.Enforce(), "landlock_restrict_self");
 }
 
 void ConfineFiles(const Steps& steps, const BoxPlan& plan, const Landlock& landlock, const Go& go,
                   const std::vector<Fd>& fds) {
-  if (plan.landlock_abi == 0) return;
+  if (plan.landlock_abi == 0 || !plan.takes_mounts) return;  // done before it was ready
   const FileRight writable = WritableRight(plan.profile);
   for (std::size_t i = 0; i < go.request.spec.mounts.size(); ++i) {
     const Mount& mount = go.request.spec.mounts[i];
@@ -188,12 +189,20 @@ std::vector<std::string> Environment(const BoxSpec& spec) {
   std::vector<std::string> environment = Environment(spec);
   const std::vector<char*> env = Pointers(environment);
   const std::vector<char*> argv = Pointers(spec.argv);
-  // The socket to init goes with exec: its end of file says that exec succeeded.
+  // The socket to the launcher goes with exec: its end of file says that exec succeeded.
   if (channel.valid()) steps.Must(::dup2(channel.get(), kChannel), "dup2");
   const unsigned first = channel.valid() ? kChannel + 1 : kChannel;
   steps.Must(::syscall(SYS_close_range, first, ~0u, CLOSE_RANGE_CLOEXEC), "close_range");
   ::execve(argv[0], argv.data(), env.data());
   steps.Fail("exec", spec.argv[0].c_str());
+}
+
+// Of the numbers that the program gets.
+int OutOfTheWay(int socket) {
+  const int moved = ::fcntl(socket, F_DUPFD_CLOEXEC, kOwnFirst);
+  if (moved < 0) ::_exit(1);
+  ::close(socket);
+  return moved;
 }
 
 // A forked process copies each page that it writes on first use: those that reading a call takes
@@ -210,22 +219,24 @@ void Rehearse() {
 }
 }  // namespace
 
-void RunWorker(const BoxPlan& plan, int init_socket, uid_t uid, gid_t gid) {
-  // Out of the way of the numbers that the program gets.
-  const int socket = ::fcntl(init_socket, F_DUPFD_CLOEXEC, kOwnFirst);
-  if (socket < 0) ::_exit(1);
-  ::close(init_socket);
-  const Steps steps(socket);
-  Harden(steps, plan, uid, gid);
+void RunWorker(const BoxPlan& plan, WorkerSockets sockets, uid_t uid, gid_t gid) {
+  const int init = OutOfTheWay(sockets.init);
+  const int launcher = OutOfTheWay(sockets.launcher);
+  const Steps hardening(init);
+  Harden(hardening, plan, uid, gid);
   Landlock landlock;
-  PrepareLandlock(steps, plan, landlock);
+  PrepareLandlock(hardening, plan, landlock);
   Rehearse();
   ForgetCode();
   // Its listener travels with the report; from here on the filter is in force.
-  LoadFilterAndReport(steps, plan, socket);
+  LoadFilterAndReport(hardening, plan, init);
+  const Steps steps(launcher);
+  char mounted;
+  if (plan.namespaces && plan.takes_mounts && ::read(init, &mounted, 1) != 1) ::_exit(1);
   std::string bytes;
   std::vector<Fd> fds;
-  if (ReceiveMessage(socket, bytes, fds, 0) != Received::kMessage) ::_exit(1);
+  const int caller = plan.namespaces ? launcher : init;
+  if (ReceiveMessage(caller, bytes, fds, 0) != Received::kMessage) ::_exit(1);
   Go go;
   errno = EPROTO;
   steps.Must(DecodeGo(bytes, go) && fds.size() >= 3, "read the call");
