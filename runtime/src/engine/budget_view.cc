@@ -56,6 +56,12 @@ std::int64_t WindowOf(const policies::Decision& decision, std::int64_t longest_m
   return longest_ms;
 }
 
+policies::VersionedRead CounterReader::Look(std::string_view key, std::int64_t per_ms,
+                                            std::int64_t now_us, Within within) const {
+  longest_ms_ = std::max(longest_ms_, per_ms);
+  return Read(keys_.Hmac("counter", key), per_ms, now_us, within);
+}
+
 policies::VersionedRead PeekReader::BudgetUsed(const policies::BudgetDecl& budget,
                                                std::string_view scope) const {
   const std::string key = KeyOf(budget, scope, keys_, now_us_);
@@ -64,25 +70,13 @@ policies::VersionedRead PeekReader::BudgetUsed(const policies::BudgetDecl& budge
   return BudgetRead(key, peeked.row ? &*peeked.row : nullptr);
 }
 
-policies::VersionedRead PeekReader::Look(std::string_view key, std::int64_t per_ms,
+policies::VersionedRead PeekReader::Read(const std::string& name, std::int64_t per_ms,
                                          std::int64_t now_us, Within within) const {
-  longest_ms_ = std::max(longest_ms_, per_ms);
-  const std::string name = keys_.Hmac("counter", key);
   const auto peeked = state_.PeekCounter(name);
   if (!peeked.known) return Unknown(kCounter, name);
   policies::VersionedRead read = CounterRead(name, peeked.row ? &*peeked.row : nullptr);
   if (peeked.row) read.value = within(*peeked.row, per_ms, now_us);
   return read;
-}
-
-policies::VersionedRead PeekReader::Count(std::string_view key, std::int64_t per_ms,
-                                          std::int64_t now_us) const {
-  return Look(key, per_ms, now_us, &CountWithin);
-}
-
-policies::VersionedRead PeekReader::Sum(std::string_view key, std::int64_t per_ms,
-                                        std::int64_t now_us) const {
-  return Look(key, per_ms, now_us, &SumWithin);
 }
 
 policies::VersionedRead LiveReader::BudgetUsed(const policies::BudgetDecl& budget,
@@ -91,24 +85,12 @@ policies::VersionedRead LiveReader::BudgetUsed(const policies::BudgetDecl& budge
   return BudgetRead(key, state_.FindBudget(key));
 }
 
-policies::VersionedRead LiveReader::Look(std::string_view key, std::int64_t per_ms,
+policies::VersionedRead LiveReader::Read(const std::string& name, std::int64_t per_ms,
                                          std::int64_t now_us, Within within) const {
-  longest_ms_ = std::max(longest_ms_, per_ms);
-  const std::string name = keys_.Hmac("counter", key);
   const CounterRow* row = state_.FindCounter(name);
   policies::VersionedRead read = CounterRead(name, row);
   if (row != nullptr) read.value = within(*row, per_ms, now_us);
   return read;
-}
-
-policies::VersionedRead LiveReader::Count(std::string_view key, std::int64_t per_ms,
-                                          std::int64_t now_us) const {
-  return Look(key, per_ms, now_us, &CountWithin);
-}
-
-policies::VersionedRead LiveReader::Sum(std::string_view key, std::int64_t per_ms,
-                                        std::int64_t now_us) const {
-  return Look(key, per_ms, now_us, &SumWithin);
 }
 
 std::uint64_t LiveReader::VersionOf(const policies::VersionedRead& read) const {

@@ -22,55 +22,67 @@ std::int64_t WindowOf(const policies::Decision& decision, std::int64_t longest_m
 // An open hold as its entries tell of it. Writer thread only.
 HoldFields HoldFieldsOf(const HoldRow& hold, const std::string& id, State& state);
 
-// Any thread, one a decision.
-class PeekReader final : public policies::StateReader {
+// What both have in common. One a decision.
+class CounterReader : public policies::StateReader {
  public:
-  PeekReader(const State& state, const audit::KeyStore& keys, std::int64_t now_us)
-      : state_(state), keys_(keys), now_us_(now_us) {}
-  policies::VersionedRead BudgetUsed(const policies::BudgetDecl& budget,
-                                     std::string_view scope) const override;
   policies::VersionedRead Count(std::string_view key, std::int64_t per_ms,
-                                std::int64_t now_us) const override;
+                                std::int64_t now_us) const final {
+    return Look(key, per_ms, now_us, &CountWithin);
+  }
   policies::VersionedRead Sum(std::string_view key, std::int64_t per_ms,
-                              std::int64_t now_us) const override;
+                              std::int64_t now_us) const final {
+    return Look(key, per_ms, now_us, &SumWithin);
+  }
   // How far back the decision counted at most.
   std::int64_t longest_ms() const { return longest_ms_; }
 
- private:
+ protected:
   using Within = std::int64_t (*)(const CounterRow&, std::int64_t per_ms, std::int64_t now_us);
+  // What `within` makes of the row of that name; a row that is not there is 0.
+  virtual policies::VersionedRead Read(const std::string& name, std::int64_t per_ms,
+                                       std::int64_t now_us, Within within) const = 0;
+  CounterReader(const audit::KeyStore& keys, std::int64_t now_us) : keys_(keys), now_us_(now_us) {}
+
+  const audit::KeyStore& keys_;
+  const std::int64_t now_us_;
+
+ private:
   policies::VersionedRead Look(std::string_view key, std::int64_t per_ms, std::int64_t now_us,
                                Within within) const;
 
-  const State& state_;
-  const audit::KeyStore& keys_;
-  std::int64_t now_us_;
   mutable std::int64_t longest_ms_ = 0;
 };
 
-// Writer thread only.
-class LiveReader final : public policies::StateReader {
+// Any thread.
+class PeekReader final : public CounterReader {
  public:
-  LiveReader(State& state, const audit::KeyStore& keys, std::int64_t now_us)
-      : state_(state), keys_(keys), now_us_(now_us) {}
+  PeekReader(const State& state, const audit::KeyStore& keys, std::int64_t now_us)
+      : CounterReader(keys, now_us), state_(state) {}
   policies::VersionedRead BudgetUsed(const policies::BudgetDecl& budget,
                                      std::string_view scope) const override;
-  policies::VersionedRead Count(std::string_view key, std::int64_t per_ms,
-                                std::int64_t now_us) const override;
-  policies::VersionedRead Sum(std::string_view key, std::int64_t per_ms,
-                              std::int64_t now_us) const override;
-  // The version that a recorded read has now.
-  std::uint64_t VersionOf(const policies::VersionedRead& read) const;
-  std::int64_t longest_ms() const { return longest_ms_; }
 
  private:
-  using Within = std::int64_t (*)(const CounterRow&, std::int64_t per_ms, std::int64_t now_us);
-  policies::VersionedRead Look(std::string_view key, std::int64_t per_ms, std::int64_t now_us,
-                               Within within) const;
+  policies::VersionedRead Read(const std::string& name, std::int64_t per_ms, std::int64_t now_us,
+                               Within within) const override;
+
+  const State& state_;
+};
+
+// Writer thread only.
+class LiveReader final : public CounterReader {
+ public:
+  LiveReader(State& state, const audit::KeyStore& keys, std::int64_t now_us)
+      : CounterReader(keys, now_us), state_(state) {}
+  policies::VersionedRead BudgetUsed(const policies::BudgetDecl& budget,
+                                     std::string_view scope) const override;
+  // The version that a recorded read has now.
+  std::uint64_t VersionOf(const policies::VersionedRead& read) const;
+
+ private:
+  policies::VersionedRead Read(const std::string& name, std::int64_t per_ms, std::int64_t now_us,
+                               Within within) const override;
 
   State& state_;
-  const audit::KeyStore& keys_;
-  std::int64_t now_us_;
-  mutable std::int64_t longest_ms_ = 0;
 };
 
 }  // namespace interlock::runtime

@@ -47,6 +47,19 @@ class Desk {
     EXPECT_TRUE(run.ok()) << run.status();
     return h.WaitForState(run->id, until);
   }
+  // A run whose request to the planner is open.
+  RunInfo Asks(const std::string& user) {
+    h.planner.Holds();
+    const auto run = h.CreateRun("help", user);
+    EXPECT_TRUE(run.ok()) << run.status();
+    h.planner.WaitUntilHeld();
+    return run.ok() ? *run : RunInfo();
+  }
+  void Cancel(const RunInfo& run) {
+    EXPECT_TRUE(h.Cancel(run.id).ok());
+    h.WaitForState(run.id, RunState::kCancelled);
+  }
+  void ExpectAnew(const RunInfo& run) { ExpectMadeAnew(h, run.id, {&h.agent}); }
   void ExpectSpent(std::int64_t tokens, std::int64_t micros) {
     EXPECT_EQ(h.Budget("llm.tenant.1d").settled, tokens);
     EXPECT_EQ(h.Budget("llm.tenant.1d").held, 0);
@@ -63,7 +76,7 @@ TEST(ModelBudget, WhatAPlanUsedIsSettledAndAReplayMakesItAnew) {
                           Used(FakePlanner::Answer("five"), 130, 23)};
   const RunInfo run = desk.Run("ann", RunState::kCompleted);
   desk.ExpectSpent(250, 800);
-  ExpectMadeAnew(desk.h, run.id, {&desk.h.agent});
+  desk.ExpectAnew(run);
   desk.h.Restart();
   desk.ExpectSpent(250, 800);
 }
@@ -78,7 +91,7 @@ TEST(ModelBudget, APlanThatIsNotCoveredIsRefusedAndTheRunSaysSo) {
   EXPECT_EQ(desk.h.planner.seen().size(), 1u) << "the model is not asked";
   EXPECT_THAT(desk.h.Kinds(run.id), Contains("plan.refused"));
   desk.ExpectSpent(201, 1);
-  ExpectMadeAnew(desk.h, run.id, {&desk.h.agent});
+  desk.ExpectAnew(run);
   desk.h.planner.plans = {Used(FakePlanner::Answer("five"), 100, 1)};
   desk.Run("bob", RunState::kCompleted);  // another user's share
   desk.h.Restart();
@@ -87,18 +100,14 @@ TEST(ModelBudget, APlanThatIsNotCoveredIsRefusedAndTheRunSaysSo) {
 
 TEST(ModelBudget, RequestsInFlightHoldWhatTheyMayUse) {
   Desk desk(500);
-  desk.h.planner.Holds();
-  const auto first = desk.h.CreateRun("help", "ann");
-  ASSERT_TRUE(first.ok()) << first.status();
-  desk.h.planner.WaitUntilHeld();
+  const RunInfo first = desk.Asks("ann");
   EXPECT_EQ(desk.h.Budget("llm.user.1d").held, 300);
   EXPECT_EQ(desk.h.Budget("cost").held, 5'000);
   EXPECT_EQ(desk.Run("ann", RunState::kFailed).code, "MODEL_BUDGET");
-  ASSERT_TRUE(desk.h.Cancel(first->id).ok());
-  desk.h.WaitForState(first->id, RunState::kCancelled);
+  desk.Cancel(first);
   // Nobody knows what the model wrote until then: the whole hold.
   desk.ExpectSpent(300, 5'000);
-  ExpectMadeAnew(desk.h, first->id, {&desk.h.agent});
+  desk.ExpectAnew(first);
 }
 
 TEST(ModelBudget, MoreThanWasHeldIsChargedAllTheSame) {
@@ -115,12 +124,12 @@ TEST(ModelBudget, AProviderThatWasNeverReachedCostsNothingAndAReplyThatMakesNoSe
   const RunInfo away = desk.Run("ann", RunState::kFailed);
   EXPECT_EQ(away.code, "PLANNER_UNAVAILABLE");
   desk.ExpectSpent(0, 0);
-  ExpectMadeAnew(desk.h, away.id, {&desk.h.agent});
+  desk.ExpectAnew(away);
   desk.h.planner.plans = {core::InvalidArgument("no JSON")};
   const RunInfo garbage = desk.Run("ann", RunState::kFailed);
   EXPECT_EQ(garbage.code, "PLANNER_REPLY");
   desk.ExpectSpent(300, 5'000);
-  ExpectMadeAnew(desk.h, garbage.id, {&desk.h.agent});
+  desk.ExpectAnew(garbage);
 }
 
 TEST(ModelBudget, ACostThatCannotBeToldIsNotSpent) {
@@ -140,19 +149,14 @@ TEST(ModelBudget, ACostThatCannotBeToldIsNotSpent) {
 // The hold stands in the log: a crash while the model writes neither frees nor doubles it.
 TEST(ModelBudget, AHoldSurvivesACrash) {
   Desk desk(500);
-  desk.h.planner.Holds();
-  const auto run = desk.h.CreateRun("help", "ann");
-  ASSERT_TRUE(run.ok()) << run.status();
-  desk.h.planner.WaitUntilHeld();
+  const RunInfo run = desk.Asks("ann");
   const std::string copy = desk.h.CopyFiles();
-  ASSERT_TRUE(desk.h.Cancel(run->id).ok());
-  desk.h.WaitForState(run->id, RunState::kCancelled);
+  desk.Cancel(run);
   desk.h.RestartFrom(copy);
   desk.h.planner.WaitUntilHeld();
   EXPECT_EQ(desk.h.Budget("llm.user.1d").held, 300);
   EXPECT_EQ(desk.h.Budget("llm.user.1d").settled, 0);
-  ASSERT_TRUE(desk.h.Cancel(run->id).ok());
-  desk.h.WaitForState(run->id, RunState::kCancelled);
+  desk.Cancel(run);
   desk.ExpectSpent(300, 5'000);
 }
 
