@@ -6,6 +6,7 @@ policy "spending" { version = "1", owner = "finance", tools = { "*" }, default =
 local CURRENCY = "USD"
 local function amount(c) return money_of(c.args.amount, CURRENCY) end
 local function stated(c) return present(c.args, "amount") end
+local function counts(c) return stated(c) and amount(c) > usd(0) end
 
 local RUN = budget "spending.run" { unit = "USD", limit = usd(500), per = "run" }
 local USER = budget "spending.user" { unit = "USD", limit = usd(1000), per = "user", window = "1d" }
@@ -32,15 +33,15 @@ on(effect "money", "large-sums-ask", { doc = "One person looks at what is above 
 end)
 
 on(effect "money", "per-run", { doc = "One conversation moves 500 at most." }, function(c)
-  if stated(c) and amount(c) > usd(0) then return reserve(RUN, amount(c)) end
+  if counts(c) then return reserve(RUN, amount(c)) end
 end)
 
 on(effect "money", "per-user-and-day", { doc = "One customer gets 1000 a day at most." }, function(c)
-  if stated(c) and amount(c) > usd(0) and present(c, "user") then return reserve(USER, amount(c)) end
+  if counts(c) and present(c, "user") then return reserve(USER, amount(c)) end
 end)
 
 on(effect "money", "per-day", { doc = "All agents together move 10000 a day at most." }, function(c)
-  if stated(c) and amount(c) > usd(0) then return reserve(ALL, amount(c)) end
+  if counts(c) then return reserve(ALL, amount(c)) end
 end)
 
 on(effect "money", "ten-an-hour", { doc = "Many small sums are a large one." }, function(c)

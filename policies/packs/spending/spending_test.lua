@@ -16,6 +16,7 @@ pay("half a cent is doubt", 0.005, { expect = "deny", code = "RULE_ERROR" })
 
 pay("the run's last dollar", 20, { used = { ["spending.run"] = usd(480) }, expect = "deny", code = "DEFAULT_DENY" })
 pay("a cent more than the run has", 20, { used = { ["spending.run"] = usd(480.01) }, expect = "deny", code = "BUDGET" })
+pay("half a dollar counts too", 0.5, { used = { ["spending.run"] = usd(499.51) }, expect = "deny", code = "BUDGET" })
 pay("the user's last dollar", 20, { used = { ["spending.user"] = usd(980) }, expect = "deny", code = "DEFAULT_DENY" })
 pay("a cent more than the user has", 20, { used = { ["spending.user"] = usd(980.01) }, expect = "deny", code = "BUDGET" })
 pay("the day's last dollar", 20, { used = { ["spending.all"] = usd(9980) }, expect = "deny", code = "DEFAULT_DENY" })

@@ -3,6 +3,7 @@
 policy "two_person" { version = "1", owner = "risk", tools = { "*" }, default = "deny" }
 
 -- `quorum` counts people, not roles, and whoever asked for the run is none of them.
+local PEOPLE = 2
 local TWO = { "role:manager", "role:finance", "role:approver" }
 -- With and without a name of their server before them.
 local GONE_FOR_GOOD = {
@@ -14,20 +15,20 @@ local GONE_FOR_GOOD = {
 
 on(effect "money", "large-sums", { doc = "Above 500, two people." }, function(c)
   if present(c.args, "amount") and money_of(c.args.amount, "USD") > usd(500) then
-    return require_approval { approvers = TWO, quorum = 2, expires = "1d", say = "Two people decide about sums above 500." }
+    return require_approval { approvers = TWO, quorum = PEOPLE, expires = "1d", say = "Two people decide about sums above 500." }
   end
 end)
 
 on(effect "money", "unknown-sums", { doc = "A sum that is not stated may be any." }, function(c)
   if not present(c.args, "amount") then
-    return require_approval { approvers = TWO, quorum = 2, expires = "1d", say = "It does not say how much money it moves." }
+    return require_approval { approvers = TWO, quorum = PEOPLE, expires = "1d", say = "It does not say how much money it moves." }
   end
 end)
 
 rule "gone-for-good" {
   doc = "What cannot be taken back.",
   on = GONE_FOR_GOOD,
-  require_approval = { approvers = TWO, quorum = 2, expires = "1d", say = "This cannot be taken back." },
+  require_approval = { approvers = TWO, quorum = PEOPLE, expires = "1d", say = "This cannot be taken back." },
   examples = {
     { tool = "customers.delete", effect = "write", args = { id = "c1" }, expect = "ask" },
     { tool = "tables.drop_column", effect = "write", args = {}, expect = "ask" },
@@ -41,7 +42,7 @@ rule "gone-for-good" {
 -- A plan that has read somebody else's text and wants both things at once: money and the way out.
 on(effect "money", "untrusted-sums", { doc = "Above 50 after untrusted text, two people." }, function(c)
   if c.flow.untrusted and present(c.args, "amount") and money_of(c.args.amount, "USD") > usd(50) then
-    return require_approval { approvers = TWO, quorum = 2, expires = "1d", say = "What was read since may have asked for this." }
+    return require_approval { approvers = TWO, quorum = PEOPLE, expires = "1d", say = "What was read since may have asked for this." }
   end
 end)
 
