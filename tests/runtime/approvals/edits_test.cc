@@ -7,6 +7,7 @@
 #include <mutex>
 
 #include "people.h"
+#include "seen.h"
 
 namespace interlock::runtime::test {
 namespace {
@@ -22,17 +23,20 @@ using ::testing::SizeIs;
 const core::Principal kThird{.tenant = "main", .id = "nora", .roles = {"approver", "cs-manager"}};
 constexpr const char* kSixty = R"({"amount":60,"id":"o1"})";
 
-std::string PlannerRead(Harness& h) {
-  std::string all;
-  const std::vector<PlanRequest> seen = h.planner.seen();
-  for (const ChatMessage& message : seen.back().messages) all += message.text + "\n";
-  return all;
-}
+// A run whose payment of 60 waits for a manager.
+class Edits : public ::testing::Test {
+ protected:
+  // What an edit of the open approval to these arguments makes of the call.
+  core::StatusOr<CallInfo> Edit(const core::Principal& who, const std::string& args) {
+    return EditArgs(h, who, h.Pending().at(0).state.id, args);
+  }
 
-TEST(Edits, TheNewArgumentsAreDecidedOnAndSomebodyElseApprovesThem) {
-  Harness h(PayPolicy(), PayTools());
-  Paid paid(h);
+  Harness h{PayPolicy(), PayTools()};
+  Paid paid{h};
   const std::string run = ParkedPay(h, kSixty);
+};
+
+TEST_F(Edits, TheNewArgumentsAreDecidedOnAndSomebodyElseApprovesThem) {
   const ApprovalInfo first = h.Pending().at(0);
   const auto edited = EditArgs(h, h.manager, first.state.id, R"({"id":"o1", "amount":30})");
   ASSERT_TRUE(edited.ok()) << edited.status();
@@ -54,19 +58,15 @@ TEST(Edits, TheNewArgumentsAreDecidedOnAndSomebodyElseApprovesThem) {
   h.WaitForState(run, RunState::kCompleted);
   EXPECT_THAT(paid.args(), ElementsAre(R"({"amount":30,"id":"o1"})"));
   EXPECT_THAT(
-      PlannerRead(h),
+      Seen(h),
       HasSubstr(
           R"(A person changed the arguments of the call `c1` (pay): {"changed":["amount"]})"));
   EXPECT_THAT(h.Kinds(run), AllOf(Contains("call.edited"), Contains("approval.voided"),
                                   Not(Contains("call.edit_refused"))));
 }
 
-TEST(Edits, TheEntrySaysWhoAndHoldsNoContent) {
-  Harness h(PayPolicy(), PayTools());
-  Paid paid(h);
-  const std::string run = ParkedPay(h, kSixty);
-  ASSERT_TRUE(
-      EditArgs(h, h.manager, h.Pending().at(0).state.id, R"({"amount":31,"id":"o1"})").ok());
+TEST_F(Edits, TheEntrySaysWhoAndHoldsNoContent) {
+  ASSERT_TRUE(Edit(h.manager, R"({"amount":31,"id":"o1"})").ok());
   for (const audit::Entry& entry : h.Entries(run)) {
     if (entry.kind != "call.edited") continue;
     EXPECT_THAT(entry.bytes, HasSubstr(R"("actor":"principal:maria")"));
@@ -78,10 +78,7 @@ TEST(Edits, TheEntrySaysWhoAndHoldsNoContent) {
   ADD_FAILURE() << "no call.edited";
 }
 
-TEST(Edits, Rule14_ADenyIsNoWayRoundAndChangesNothing) {
-  Harness h(PayPolicy(), PayTools());
-  Paid paid(h);
-  const std::string run = ParkedPay(h, kSixty);
+TEST_F(Edits, Rule14_ADenyIsNoWayRoundAndChangesNothing) {
   const std::string approval = h.Pending().at(0).state.id;
   const auto over = EditArgs(h, h.manager, approval, R"({"amount":90,"id":"o1"})");
   EXPECT_EQ(over.status().code(), core::StatusCode::kFailedPrecondition);
@@ -96,12 +93,8 @@ TEST(Edits, Rule14_ADenyIsNoWayRoundAndChangesNothing) {
   EXPECT_THAT(paid.args(), ElementsAre(kSixty));
 }
 
-TEST(Edits, Rule14_AnApprovalOfAnEditNeverOverridesADeny) {
-  Harness h(PayPolicy(), PayTools());
-  Paid paid(h);
-  const std::string run = ParkedPay(h, kSixty);
-  ASSERT_TRUE(
-      EditArgs(h, h.manager, h.Pending().at(0).state.id, R"({"amount":30,"id":"o1"})").ok());
+TEST_F(Edits, Rule14_AnApprovalOfAnEditNeverOverridesADeny) {
+  ASSERT_TRUE(Edit(h.manager, R"({"amount":30,"id":"o1"})").ok());
   SetOrder(h, 100, true);  // the world moved
   ASSERT_TRUE(h.AnswerApproval(h.second, h.Pending().at(0).state.id, true).ok());
   h.WaitForState(run, RunState::kCompleted);
@@ -109,18 +102,14 @@ TEST(Edits, Rule14_AnApprovalOfAnEditNeverOverridesADeny) {
   EXPECT_EQ(h.CallsOf(run).at(0).code, "BLOCKED");
 }
 
-TEST(Edits, WhatThePolicyAllowsOutrightGoesOn) {
-  Harness h(PayPolicy(), PayTools());
-  Paid paid(h);
-  const std::string run = ParkedPay(h, kSixty);
-  ASSERT_TRUE(
-      EditArgs(h, h.manager, h.Pending().at(0).state.id, R"({"amount":10,"id":"o1"})").ok());
+TEST_F(Edits, WhatThePolicyAllowsOutrightGoesOn) {
+  ASSERT_TRUE(Edit(h.manager, R"({"amount":10,"id":"o1"})").ok());
   h.WaitForState(run, RunState::kCompleted);
   EXPECT_THAT(paid.args(), ElementsAre(R"({"amount":10,"id":"o1"})"));
   EXPECT_THAT(h.Pending(), IsEmpty());
 }
 
-TEST(Edits, Rule12_ACallWithoutARunIsRunByItsCallerAlone) {
+TEST(EditsElsewhere, Rule12_ACallWithoutARunIsRunByItsCallerAlone) {
   Harness h(PayPolicy(), PayTools());
   Paid paid(h);
   const std::string request = h.NewRequestId();
@@ -144,7 +133,7 @@ TEST(Edits, Rule12_ACallWithoutARunIsRunByItsCallerAlone) {
   EXPECT_THAT(paid.args(), ElementsAre(R"({"amount":10,"id":"o1"})"));
 }
 
-TEST(Edits, AnEditVoidsTheGrantsOfAQuorumAndNoEditorCounts) {
+TEST(EditsElsewhere, AnEditVoidsTheGrantsOfAQuorumAndNoEditorCounts) {
   Harness h(PayPolicy(R"("role:cs-manager")", 2), PayTools());
   Paid paid(h);
   const std::string run = ParkedPay(h, kSixty);
@@ -160,13 +149,9 @@ TEST(Edits, AnEditVoidsTheGrantsOfAQuorumAndNoEditorCounts) {
   EXPECT_THAT(paid.args(), SizeIs(1));
 }
 
-TEST(Edits, TwoWhoEditedCannotApproveEachOther) {
-  Harness h(PayPolicy(), PayTools());
-  Paid paid(h);
-  const std::string run = ParkedPay(h, kSixty);
-  ASSERT_TRUE(
-      EditArgs(h, h.manager, h.Pending().at(0).state.id, R"({"amount":30,"id":"o1"})").ok());
-  ASSERT_TRUE(EditArgs(h, h.second, h.Pending().at(0).state.id, R"({"amount":40,"id":"o1"})").ok());
+TEST_F(Edits, TwoWhoEditedCannotApproveEachOther) {
+  ASSERT_TRUE(Edit(h.manager, R"({"amount":30,"id":"o1"})").ok());
+  ASSERT_TRUE(Edit(h.second, R"({"amount":40,"id":"o1"})").ok());
   h.Restart();
   const ApprovalInfo now = h.Pending().at(0);
   EXPECT_THAT(now.state.editors, ElementsAre("principal:maria", "principal:sam"));
@@ -180,7 +165,7 @@ TEST(Edits, TwoWhoEditedCannotApproveEachOther) {
   EXPECT_THAT(paid.args(), ElementsAre(R"({"amount":50,"id":"o1"})"));
 }
 
-TEST(Edits, ErrorsSayWhatIsWrong) {
+TEST(EditsElsewhere, ErrorsSayWhatIsWrong) {
   Harness h(PayPolicy(), PayTools());
   Paid paid(h);
   h.integrator.roles.emplace_back("cs-manager");
@@ -211,10 +196,7 @@ TEST(Edits, ErrorsSayWhatIsWrong) {
   EXPECT_EQ(reason(h.manager, R"({"amount":30,"id":"o1"})"), "APPROVAL_ENDED");
 }
 
-TEST(Edits, Rule12_ARepeatedRequestChangesNothing) {
-  Harness h(PayPolicy(), PayTools());
-  Paid paid(h);
-  const std::string run = ParkedPay(h, kSixty);
+TEST_F(Edits, Rule12_ARepeatedRequestChangesNothing) {
   const std::string approval = h.Pending().at(0).state.id;
   const std::string request = h.NewRequestId();
   const std::string thirty = R"({"amount":30,"id":"o1"})";
@@ -228,7 +210,7 @@ TEST(Edits, Rule12_ARepeatedRequestChangesNothing) {
             "REQUEST_ID_REUSED");
 }
 
-TEST(Edits, AUserWhoEditsHisOwnCallLeavesNobodyToConfirmIt) {
+TEST(EditsElsewhere, AUserWhoEditsHisOwnCallLeavesNobodyToConfirmIt) {
   Harness alone(PayPolicy(R"("run-user")"), PayTools());
   Paid paid(alone);
   const std::string run = ParkedPay(alone, kSixty);
@@ -253,7 +235,7 @@ TEST(Edits, AUserWhoEditsHisOwnCallLeavesNobodyToConfirmIt) {
   EXPECT_THAT(paid_two.args(), SizeIs(1));
 }
 
-TEST(Edits, Rule14_WhoRelayedAnEditDoesNotApproveItHimselfNorTheOtherWayRound) {
+TEST(EditsElsewhere, Rule14_WhoRelayedAnEditDoesNotApproveItHimselfNorTheOtherWayRound) {
   const core::Principal both{
       .tenant = "main", .id = "lee", .roles = {"approver", "cs-manager", "user-relay"}};
   const std::string thirty = R"({"amount":30,"id":"o1"})";
@@ -275,7 +257,7 @@ TEST(Edits, Rule14_WhoRelayedAnEditDoesNotApproveItHimselfNorTheOtherWayRound) {
   }
 }
 
-TEST(Edits, Rule08_AnEditTakesTheEffectKeyOfTheNewArguments) {
+TEST(EditsElsewhere, Rule08_AnEditTakesTheEffectKeyOfTheNewArguments) {
   Harness h(PayPolicy(), PayTools());
   Paid paid(h);
   ASSERT_EQ(h.Execute("pay", {{"id", "o2"}, {"amount", 5}})->state, CallState::kOk);
@@ -289,10 +271,7 @@ TEST(Edits, Rule08_AnEditTakesTheEffectKeyOfTheNewArguments) {
       << "the key of the old ones is free";
 }
 
-TEST(Edits, ARestartBetweenTheEditAndItsDecisionForgetsNothing) {
-  Harness h(PayPolicy(), PayTools());
-  Paid paid(h);
-  const std::string run = ParkedPay(h, kSixty);
+TEST_F(Edits, ARestartBetweenTheEditAndItsDecisionForgetsNothing) {
   std::mutex mutex;
   int looks = 0;
   std::string copy;
@@ -302,8 +281,7 @@ TEST(Edits, ARestartBetweenTheEditAndItsDecisionForgetsNothing) {
     if (++looks == 2) copy = h.CopyFiles();
     done(OkOutcome({{"total", 100}, {"blocked", false}}));
   });
-  ASSERT_TRUE(
-      EditArgs(h, h.manager, h.Pending().at(0).state.id, R"({"amount":30,"id":"o1"})").ok());
+  ASSERT_TRUE(Edit(h.manager, R"({"amount":30,"id":"o1"})").ok());
   ASSERT_FALSE(copy.empty());
   SetOrder(h, 100, false);
   h.RestartFrom(copy);
@@ -318,7 +296,7 @@ TEST(Edits, ARestartBetweenTheEditAndItsDecisionForgetsNothing) {
   EXPECT_THAT(paid.args(), ElementsAre(R"({"amount":30,"id":"o1"})"));
 }
 
-TEST(Edits, WhoIsFirstOfAnApproverAndAnEditorWinsWhole) {
+TEST(EditsElsewhere, WhoIsFirstOfAnApproverAndAnEditorWinsWhole) {
   Harness h(PayPolicy(), PayTools());
   Paid paid(h);
   for (int i = 0; i < 12; ++i) {
@@ -337,17 +315,14 @@ TEST(Edits, WhoIsFirstOfAnApproverAndAnEditorWinsWhole) {
   EXPECT_THAT(paid.args(), SizeIs(12));
 }
 
-TEST(Edits, AnApproverSeesTheFactsOfTheDecision) {
-  Harness h(PayPolicy(), PayTools());
-  Paid paid(h);
-  ParkedPay(h, kSixty);
+TEST_F(Edits, AnApproverSeesTheFactsOfTheDecision) {
   const auto shown = h.engine().GetApproval(h.manager, h.Pending().at(0).state.id);
   ASSERT_TRUE(shown.ok()) << shown.status();
   EXPECT_EQ(shown->facts, core::Json({{"order", {{"blocked", false}, {"total", 100}}}}));
 }
 
 // Rule 16: what an edit moves about bears all labels, and is not read out to the planner.
-TEST(Edits, Rule16_AnEditWashesNoLabelOff) {
+TEST(EditsElsewhere, Rule16_AnEditWashesNoLabelOff) {
   const std::string policy = std::string(kPolicyHead) + R"(
 on("mail.read", "all", function(c) return allow() end)
 on("notes.add", "ask", function(c)
