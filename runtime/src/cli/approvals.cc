@@ -1,5 +1,6 @@
 // approvals list|show|approve|reject|edit.
 #include <CLI/CLI.hpp>
+#include <fstream>
 #include <ostream>
 
 #include "cli/cli.h"
@@ -152,16 +153,34 @@ int AnswerIt(Session& session, const AnswerOptions& options,
   return kYes;
 }
 
+// What is given, or what stands in the file that "@FILE" names.
+core::StatusOr<std::string> TextOrFile(const std::string& given) {
+  if (!given.starts_with("@")) return given;
+  std::ifstream in(given.substr(1), std::ios::binary);
+  std::string text(core::kArgsLimits.bytes_max + 1, '\0');
+  in.read(text.data(), static_cast<std::streamsize>(text.size()));
+  text.resize(static_cast<std::size_t>(in.gcount()));
+  if (in.bad() || text.empty()) {
+    return core::InvalidArgument("`" + given.substr(1) + "` cannot be read, or is empty");
+  }
+  return text;
+}
+
 // What waits now is printed, so that whoever approves it sees it.
 int Edit(Session& session, const AnswerOptions& options) {
   auto client = session.Connect();
   if (!client.ok()) return Fail(session, client.status());
   auto request = RequestOf<wire::EditArgumentsRequest>(**client, options);
   if (!request.ok()) return Fail(session, request.status());
-  request->set_args_json(options.args);
+  const auto args = TextOrFile(options.args);
+  if (!args.ok()) return Fail(session, args.status());
+  request->set_args_json(*args);
   const auto call =
       (*client)->Call((*client)->approvals, &wire::ApprovalService::Stub::EditArguments, *request);
-  if (!call.ok()) return Fail(session, call.status());
+  if (!call.ok()) {
+    const int code = Fail(session, call.status());
+    return ErrorReasonOf(call.status()) == "EDIT_DENIED" ? kNo : code;
+  }
   if (session.io.json) {
     PrintJson(session.io, MessageJson(*call));
     return kYes;
@@ -213,7 +232,8 @@ void AddApprovalCommands(CLI::App& app, Session& session) {
   });
   CLI::App* edit =
       AddAnswer(*group, "edit", "Change the arguments; somebody else approves them", *answer);
-  edit->add_option("--args", answer->args, "The new arguments, complete, as JSON")->required();
+  edit->add_option("--args", answer->args, "The new arguments, complete: a JSON object, or @FILE")
+      ->required();
   Does(edit, session, [&session, answer] { return Edit(session, *answer); });
 }
 

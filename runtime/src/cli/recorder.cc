@@ -130,6 +130,7 @@ class Reader {
     if (raw.kind == "call.proposed") return Proposed(raw.index, entry, body);
     const auto at = calls_.find(call);
     if (at == calls_.end()) return core::OkStatus();
+    if (raw.kind == "call.edited") return Edited(raw.index, body, at->second);
     const bool first = at->second.verdict.empty();
     if (raw.kind == "facts.gathered" && first) {
       INTERLOCK_ASSIGN_OR_RETURN(const Opened opened, Open(raw.index, at->second));
@@ -145,8 +146,11 @@ class Reader {
   std::vector<RecordedDecision> Finish() {
     std::vector<RecordedDecision> out;
     for (const std::string& call : order_) {
-      RecordedDecision& one = calls_[call];
-      if (!one.verdict.empty() && one.verdict != "refuse") out.push_back(std::move(one));
+      std::vector<RecordedDecision> all = std::move(before_edits_[call]);
+      all.push_back(std::move(calls_[call]));
+      for (RecordedDecision& one : all) {
+        if (!one.verdict.empty() && one.verdict != "refuse") out.push_back(std::move(one));
+      }
     }
     return out;
   }
@@ -219,6 +223,23 @@ class Reader {
     return core::OkStatus();
   }
 
+  // What a person made of the arguments is another question, and its answers are not the first's.
+  core::Status Edited(std::uint64_t index, const Json& body, RecordedDecision& one) {
+    RecordedDecision next;
+    next.call = one.call;
+    next.run = one.run;
+    next.tool = one.tool;
+    next.undecidable = one.undecidable;
+    next.input = one.input;
+    for (const char* name : {"facts", "labels", "used", "counts", "sums"}) next.input.erase(name);
+    next.input["untrusted"] = untrusted_;
+    before_edits_[one.call].push_back(std::move(one));
+    one = std::move(next);
+    INTERLOCK_ASSIGN_OR_RETURN(const Opened opened, Open(index, one));
+    one.input["args"] = opened.JsonAt(body, "args");
+    return core::OkStatus();
+  }
+
   core::Status Decided(std::uint64_t index, const Json& entry, const Json& body,
                        RecordedDecision& one) {
     INTERLOCK_ASSIGN_OR_RETURN(const Opened opened, Open(index, one));
@@ -282,6 +303,7 @@ class Reader {
   std::set<std::string> wanted_;
   std::vector<std::string> order_;
   std::map<std::string, RecordedDecision> calls_;
+  std::map<std::string, std::vector<RecordedDecision>> before_edits_;  // by call
   Json base_ = Json::object();
   bool untrusted_ = false;
   bool erased_ = false;

@@ -61,7 +61,8 @@ Draft DraftEdited(const Sealer& sealer, const EditFields& edit) {
   body.String("approval", edit.approval).Raw("args", args).String("by", edit.by);
   body.String("call", edit.call).Raw("editors", JsonStrings(edit.editors));
   if (!edit.reason.empty()) body.Raw("reason", sealer.Text(draft, edit.reason));
-  body.Optional("request", edit.request).Optional("request_digest", edit.request_digest).Close();
+  body.Optional("request", edit.request).Optional("request_digest", edit.request_digest);
+  body.Int("until_us", edit.until_us).Close();
   return draft;
 }
 

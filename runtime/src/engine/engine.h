@@ -159,6 +159,7 @@ class EngineImpl final : public Engine {
   }
   core::StatusOr<CallInfo> InfoOf(const CallRow& row, bool content, const Place& place) const;
   core::StatusOr<ApprovalInfo> InfoOf(const ApprovalRow& row) const;
+  core::StatusOr<CallRow> CallWhenAsked(const ApprovalRow& row) const;
   core::StatusOr<policies::ApprovalState> FullState(const ApprovalRow& row,
                                                     RecordedCall& call) const;
   core::StatusOr<core::Json> FactsOf(const ApprovalRow& row) const;
@@ -181,7 +182,9 @@ class EngineImpl final : public Engine {
   core::Status PrepareEdit(Edit& edit) const;
   asio::awaitable<core::StatusOr<CallInfo>> MakeEdit(std::shared_ptr<Edit> edit);
   asio::awaitable<core::Status> AskPolicy(Edit& edit);
-  core::Status CommitEdit(Serial& serial, Edit& edit) const;
+  asio::awaitable<core::Status> RefuseEdit(const Edit& edit, const std::string& code,
+                                           const std::string& say);
+  core::Status CommitEdit(Serial& serial, Edit& edit, Draft& edited) const;
   asio::awaitable<core::Status> PassEdited(const Edit& edit);
 
   // --- runs and messages

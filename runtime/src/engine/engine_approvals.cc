@@ -7,12 +7,33 @@
 
 namespace interlock::runtime {
 
+// The call as it was when this was asked: an edit may have had it decided on again since. What was
+// asked for is one durable step with its decision, and stands behind it.
+core::StatusOr<CallRow> EngineImpl::CallWhenAsked(const ApprovalRow& row) const {
+  INTERLOCK_ASSIGN_OR_RETURN(CallRow call, hub_.CallRowOf(row.call));
+  if (call.decided_index < row.entry_index) return call;
+  for (std::int64_t index = row.entry_index - 1; index >= 0; --index) {
+    INTERLOCK_ASSIGN_OR_RETURN(const audit::Entry entry,
+                               hub_.parts.log->Read(static_cast<std::uint64_t>(index)));
+    if (entry.kind == "approval.requested") continue;  // of another rule
+    INTERLOCK_ASSIGN_OR_RETURN(const core::JsonObjectView view,
+                               core::JsonObjectView::Of(entry.bytes));
+    const auto body = view.Object("body");
+    const bool decided = entry.kind == "call.decided" && body && body->String("call") == row.call;
+    if (!decided) break;
+    call.decided_index = index;
+    call.edited_index = call.intended_index = call.outcome_index = call.released_index = -1;
+    return call;
+  }
+  return core::DataLoss("entry " + std::to_string(row.entry_index) + " stands behind no decision");
+}
+
 // The approval with everything that says who may answer it: the demand, the run's user and who
 // asked.
 core::StatusOr<policies::ApprovalState> EngineImpl::FullState(const ApprovalRow& row,
                                                               RecordedCall& call) const {
   INTERLOCK_ASSIGN_OR_RETURN(policies::ApprovalState state, hub_.ApprovalStateOf(row));
-  INTERLOCK_ASSIGN_OR_RETURN(const CallRow call_row, hub_.CallRowOf(row.call));
+  INTERLOCK_ASSIGN_OR_RETURN(const CallRow call_row, CallWhenAsked(row));
   INTERLOCK_ASSIGN_OR_RETURN(call, RecordedOf(call_row));
   state.requester = call.id.principal;
   state.run_user = call.id.user;
@@ -24,7 +45,7 @@ core::StatusOr<policies::ApprovalState> EngineImpl::FullState(const ApprovalRow&
 // What the decision that asks saw, by name: gathered in the same durable step, just before it. Null
 // where the look-up failed.
 core::StatusOr<core::Json> EngineImpl::FactsOf(const ApprovalRow& row) const {
-  INTERLOCK_ASSIGN_OR_RETURN(const CallRow call, hub_.CallRowOf(row.call));
+  INTERLOCK_ASSIGN_OR_RETURN(const CallRow call, CallWhenAsked(row));
   core::Json by_name = core::Json::object();
   if (call.decided_index < 1) return by_name;
   const auto index = static_cast<std::uint64_t>(call.decided_index) - 1;

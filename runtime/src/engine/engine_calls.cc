@@ -284,6 +284,7 @@ core::StatusOr<CallInfo> EngineImpl::InfoOf(const CallRow& row, bool content,
   auto call = place.history->Call(Hub::IndexesOf(row));
   if (!call.ok()) return info;  // erased content: the rest is still true
   info.args = call->args.empty() ? call->id.args_text : call->args;
+  if (row.edited_index > row.decided_index) info.args = call->edited;
   info.tool = call->id.tool;
   info.say = call->say;
   info.rules = RulesOf(call->decision);

@@ -17,9 +17,12 @@ struct EngineImpl::Edit {
   EditFields fields;
   RequestMark request;
   std::optional<Sealer> sealer;
+  RecordedRun recorded;            // its run, if it has one
+  std::unique_ptr<Ticket> ticket;  // as the policy was asked
   Worker* worker = nullptr;
   bool open = false;  // as read before the serial section
   bool repeated = false;
+  std::string objection;  // of the journal
   std::int64_t seq = -1;  // of call.edited in its run
 };
 
@@ -27,6 +30,13 @@ namespace {
 
 core::Status NotEditable(const std::string& why) {
   return WithReason(core::FailedPrecondition(why), "NOT_EDITABLE");
+}
+
+core::Status TooMany() {
+  return WithReason(
+      core::FailedPrecondition("the call was edited, or was to be, " + std::to_string(kEditsMax) +
+                               " times; approve or reject it"),
+      "EDIT_LIMIT");
 }
 
 core::Status Denied(std::string_view code, std::string_view say) {
@@ -97,6 +107,8 @@ core::Status EngineImpl::PrepareEdit(Edit& edit) const {
                          {"reason", spec.reason}});
   const auto tool = hub_.parts.registry->Find(edit.call.id.tool);
   if (tool == nullptr) return NotEditable("tool `" + edit.call.id.tool + "` is gone");
+  INTERLOCK_ASSIGN_OR_RETURN(const CallRow call, hub_.CallRowOf(edit.row.call));
+  if (edit.open && call.edits >= kEditsMax) return TooMany();
   // Of an ended one, the journal tells whether this very edit ended it.
   std::string args = spec.args;
   if (edit.open) {
@@ -117,7 +129,8 @@ core::Status EngineImpl::PrepareEdit(Edit& edit) const {
                  .editors = std::move(editors),
                  .reason = spec.reason,
                  .request = edit.request.key,
-                 .request_digest = edit.request.digest};
+                 .request_digest = edit.request.digest,
+                 .until_us = edit.row.expires_us};
   return core::OkStatus();
 }
 
@@ -125,8 +138,13 @@ asio::awaitable<core::StatusOr<CallInfo>> EngineImpl::MakeEdit(std::shared_ptr<E
   if (edit->open) {
     if (core::Status asked = co_await AskPolicy(*edit); !asked.ok()) co_return asked;
   }
+  Draft edited;  // sealed here: the serial section is everybody's time
+  if (edit->open) edited = DraftEdited(*edit->sealer, edit->fields);
   core::Status status = co_await hub_.journal.Commit(
-      [this, &edit](Serial& serial) { return CommitEdit(serial, *edit); });
+      [this, &edit, &edited](Serial& serial) { return CommitEdit(serial, *edit, edited); });
+  if (!status.ok() && !edit->objection.empty()) {
+    co_return co_await RefuseEdit(*edit, edit->objection, edit->ticket->say);
+  }
   if (!status.ok() && !edit->repeated) co_return status;
   if (status.ok()) status = co_await PassEdited(*edit);
   if (!status.ok() && !edit->repeated) co_return status;
@@ -138,7 +156,7 @@ asio::awaitable<core::StatusOr<CallInfo>> EngineImpl::MakeEdit(std::shared_ptr<E
 // The whole policy on the new arguments, with fresh facts. What it refuses is recorded and changes
 // nothing: a slip of the pen must not end the call.
 asio::awaitable<core::Status> EngineImpl::AskPolicy(Edit& edit) {
-  RecordedRun run;
+  RecordedRun& run = edit.recorded;
   if (!edit.row.run.empty()) {
     auto recorded =
         hub_.history.Run(edit.row.run, [this](const std::string& name, const std::string& digest) {
@@ -153,7 +171,8 @@ asio::awaitable<core::Status> EngineImpl::AskPolicy(Edit& edit) {
   if (of_run && agent == nullptr) co_return NotEditable("the agent of its run is gone");
   auto made = hub_.TicketOf(edit.call, agent);
   if (!made.ok()) co_return made.status();
-  Ticket& ticket = **made;
+  edit.ticket = *std::move(made);
+  Ticket& ticket = *edit.ticket;
   if (of_run) {
     ticket.id.roles = run.base.roles;
     ticket.id.session = run.base.session;
@@ -173,13 +192,22 @@ asio::awaitable<core::Status> EngineImpl::AskPolicy(Edit& edit) {
   } else if (ticket.verdict == "allow" || ticket.verdict == "ask") {
     co_return core::OkStatus();
   }
-  Draft refused = DraftEditRefused(*edit.sealer, edit.fields, ticket.code, ticket.say);
-  core::Status recorded = co_await hub_.journal.Commit(
-      [&refused](Serial& serial) { return serial.Append(refused).status(); });
-  co_return recorded.ok() ? Denied(ticket.code, ticket.say) : recorded;
+  co_return co_await RefuseEdit(edit, ticket.code, ticket.say);
 }
 
-core::Status EngineImpl::CommitEdit(Serial& serial, Edit& edit) const {
+asio::awaitable<core::Status> EngineImpl::RefuseEdit(const Edit& edit, const std::string& code,
+                                                     const std::string& say) {
+  Draft refused = DraftEditRefused(*edit.sealer, edit.fields, code, say);
+  core::Status recorded =
+      co_await hub_.journal.Commit([&refused, &edit](Serial& serial) -> core::Status {
+        const CallRow* call = serial.state().FindCall(edit.row.call);
+        if (call == nullptr || call->edits >= kEditsMax) return TooMany();
+        return serial.Append(refused).status();
+      });
+  co_return recorded.ok() ? Denied(code, say) : recorded;
+}
+
+core::Status EngineImpl::CommitEdit(Serial& serial, Edit& edit, Draft& edited) const {
   State& state = serial.state();
   INTERLOCK_ASSIGN_OR_RETURN(edit.repeated, WasMade(state, edit.request));
   if (edit.repeated) return core::Error(core::StatusCode::kAlreadyExists, "edited already");
@@ -188,17 +216,16 @@ core::Status EngineImpl::CommitEdit(Serial& serial, Edit& edit) const {
   if (call == nullptr || call->state != CallState::kParked) {
     return NotEditable("the call does not wait any more");
   }
-  if (call->edits >= kEditsMax) {
-    return WithReason(core::FailedPrecondition("the call was edited " + std::to_string(kEditsMax) +
-                                               " times; approve or reject it"),
-                      "EDIT_LIMIT");
-  }
+  if (call->edits >= kEditsMax) return TooMany();
   if (!edit.row.run.empty()) {
     const RunRow* run = state.FindRun(edit.row.run);
     if (run == nullptr || !Admits(run->state, "")) return NotEditable("its run ends");
     edit.seq = run->entries;
   }
-  Draft edited = DraftEdited(*edit.sealer, edit.fields);
+  // An effect that another call has had, or a budget that is spent, must not end the call either.
+  INTERLOCK_CHECK(edit.ticket != nullptr);
+  edit.objection = hub_.gate.ObjectionNow(serial, *edit.ticket);
+  if (!edit.objection.empty()) return core::FailedPrecondition("the journal objects");
   INTERLOCK_RETURN_IF_ERROR(serial.Append(edited).status());
   return VoidSiblings(serial, edit.siblings, "", "edited");
 }
@@ -218,15 +245,7 @@ asio::awaitable<core::Status> EngineImpl::PassEdited(const Edit& edit) {
   }
   const auto row = hub_.CallRowOf(fields.call);
   if (!row.ok()) co_return row.status();
-  auto recorded = RecordedOf(*row);
-  if (!recorded.ok()) co_return recorded.status();
-  auto ticket = hub_.TicketOf(*recorded, nullptr);
-  if (!ticket.ok()) co_return ticket.status();
-  (*ticket)->asks_only = true;
-  (*ticket)->decided_index = row->decided_index;
-  (*ticket)->edited_index = row->edited_index;
-  core::Status status = co_await hub_.gate.Pass(*edit.worker, **ticket);
-  co_return status.code() == core::StatusCode::kAborted ? core::OkStatus() : status;
+  co_return co_await hub_.AskAnew(*row);
 }
 
 }  // namespace interlock::runtime

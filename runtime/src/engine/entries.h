@@ -265,6 +265,7 @@ struct EditFields {
   std::string reason{};
   std::string request{};
   std::string request_digest{};
+  std::int64_t until_us = 0;  // when the approval that was open expires: its followers do too
 };
 Draft DraftEdited(const Sealer& sealer, const EditFields& edit);
 // Of an edit that the policy does not allow: the call stays as it was.

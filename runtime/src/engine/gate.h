@@ -59,6 +59,7 @@ struct Ticket {
   HandleLabels handles;               // of those that were named, not written
   std::string edited;                 // what a person made of the arguments; empty: nothing
   std::vector<std::string> editors;   // who did, as in EditFields
+  std::int64_t edit_until_us = 0;     // as there: no edit gives people more time
   bool asks_only = false;             // what the policy allows outright stays parked (rule 12)
   std::int64_t decided_index = -1;    // it must still be the newest decision; -1: whichever is
   std::int64_t edited_index = -1;     // and this the newest edit; looked at with decided_index
@@ -170,6 +171,10 @@ class Gate {
   // Tool, arguments and keys of a ticket; sets verdict `refuse` and false when the call makes no
   // sense.
   bool Prepare(Ticket& ticket) const;
+
+  // Serial section: what the journal has against a call that Check let pass, as a code; ticket.say
+  // says it. Empty: nothing.
+  std::string ObjectionNow(Serial& serial, Ticket& ticket) const;
 
   // Serial section: what a person's word does to the holds of a call (rules 10, 13).
   core::Status SettleHolds(Serial& serial, const CallIdentity& id, bool happened) const;

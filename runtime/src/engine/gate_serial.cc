@@ -223,6 +223,17 @@ core::Status Gate::CommitDecision(Serial& serial, Ticket& ticket) {
   return core::OkStatus();
 }
 
+std::string Gate::ObjectionNow(Serial& serial, Ticket& ticket) const {
+  if (!StillHolds(serial, ticket)) {
+    ticket.say = "Something changed while this was decided; try again.";
+    return "BUSY";
+  }
+  std::string objection = Objection(serial, ticket);
+  if (objection.empty() && ticket.verdict == "allow") objection = BudgetObjection(serial, ticket);
+  if (!objection.empty() && !SaysMore(objection)) ticket.say = SayFor(objection);
+  return objection;
+}
+
 core::Status Gate::VoidGranted(Serial& serial, Ticket& ticket, std::string_view why) {
   for (const GrantedApproval& granted : ticket.granted) {
     const ApprovalRow* row = serial.state().FindApproval(granted.state.id);
@@ -234,6 +245,18 @@ core::Status Gate::VoidGranted(Serial& serial, Ticket& ticket, std::string_view 
   return core::OkStatus();
 }
 
+namespace {
+
+// What an edit asks anew is to be answered by when the approval that it took the place of was.
+std::int64_t ExpiryOf(const Ticket& ticket, const policies::ApprovalDemand& demand,
+                      std::int64_t now_us) {
+  const std::int64_t expires_us = now_us + demand.expires_ms * 1000;
+  const bool after_edit = ticket.edit_until_us > 0 && ticket.granted.empty();
+  return after_edit ? std::min(expires_us, ticket.edit_until_us) : expires_us;
+}
+
+}  // namespace
+
 core::Status Gate::EmitAsk(Serial& serial, Ticket& ticket) {
   // Approvals that no longer cover what is asked (other values shown, a further demand) are not
   // reused.
@@ -244,7 +267,7 @@ core::Status Gate::EmitAsk(Serial& serial, Ticket& ticket) {
         policies::BindingDigest(ticket.args.digest, ticket.tool->digest(), demand.show);
     ApprovalFields fields{.approval = core::NewUuidV7(*parts_.clock, *parts_.random),
                           .binding = parts_.keys->Hmac("binding", core::AsBytes(binding)),
-                          .expires_us = serial.now_us() + demand.expires_ms * 1000,
+                          .expires_us = ExpiryOf(ticket, demand, serial.now_us()),
                           .demand = &demand,
                           .editors = ticket.editors};
     Draft requested = DraftApprovalRequested(ticket.id, *ticket.sealer, fields);

@@ -203,6 +203,7 @@ core::Status History::FoldCall(const audit::Entry& entry, const core::JsonObject
   } else if (kind == "call.edited") {
     INTERLOCK_ASSIGN_OR_RETURN(call.edited, Content(entry.index, body, "args"));
     call.editors = SplitWords(WordsOf(body, "editors"));
+    call.edit_until_us = body.Int("until_us").value_or(0);
   } else if (kind == "approval.requested") {
     call.approvals.push_back(Field(body, "approval"));
   } else if (kind == "approval.consumed" || kind == "approval.voided") {

@@ -47,6 +47,7 @@ struct RecordedCall {
   std::vector<std::string> approvals;  // requested and not voided or spent
   std::string edited;                  // what a person made of its arguments; empty: nothing
   std::vector<std::string> editors;    // who did, as in EditFields
+  std::int64_t edit_until_us = 0;      // as there, of the newest edit
 };
 
 struct RecordedRun {

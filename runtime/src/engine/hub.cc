@@ -423,6 +423,7 @@ core::StatusOr<std::unique_ptr<Ticket>> Hub::TicketOf(const RecordedCall& call,
   if (!started) {
     ticket->edited = call.edited;
     ticket->editors = call.editors;
+    ticket->edit_until_us = call.edit_until_us;
   } else {
     // What is settled is what was intended: the decided arguments, by the very tool. Where that is
     // gone, there is no tool: only a person can tell.

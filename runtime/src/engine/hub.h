@@ -81,6 +81,9 @@ class Hub {
   // is not the one that was intended any more.
   core::StatusOr<std::unique_ptr<Ticket>> TicketOf(const RecordedCall& call,
                                                    const AgentFile* agent);
+  // A call without a run whose arguments were edited asks for its approvals anew; what the policy
+  // allows outright stays parked until its caller comes back (rule 12).
+  asio::awaitable<core::Status> AskAnew(CallRow row);
   // Rule 27: an operator vouches for the clock (kFailedPrecondition when it is not in doubt).
   core::StatusOr<audit::EntryRef> ConfirmClock(const std::string& actor, const std::string& reason);
   // After a kill switch was lifted: runs that waited for it go on, and what it kept from being
@@ -153,6 +156,7 @@ class Hub {
   core::Status WatchClock();
   core::Status Recover();
   asio::awaitable<void> SettleDirect(CallRow row);
+  asio::awaitable<void> TakeUpEdit(CallRow row);
   void HearOfServers();
   asio::awaitable<void> WriteServerEnd(tools::SessionEnd end);
 

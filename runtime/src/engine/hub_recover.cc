@@ -92,7 +92,28 @@ core::Status Hub::Recover() {
   for (const CallRow& call : open_calls) {
     if (call.run.empty()) Spawn(WorkerOf(call.call), SettleDirect(call));
   }
+  for (const CallRow& call : edited) {
+    const bool undecided = call.run.empty() && call.edited_index > call.decided_index;
+    if (undecided) Spawn(WorkerOf(call.call), TakeUpEdit(call));
+  }
   return core::OkStatus();
+}
+
+// What fails here is done when its caller asks again.
+asio::awaitable<void> Hub::TakeUpEdit(CallRow row) {
+  core::Status ignored = co_await AskAnew(std::move(row));
+}
+
+asio::awaitable<core::Status> Hub::AskAnew(CallRow row) {
+  auto recorded = history.Call(IndexesOf(row));
+  if (!recorded.ok()) co_return recorded.status();
+  auto ticket = TicketOf(*recorded, nullptr);
+  if (!ticket.ok()) co_return ticket.status();
+  (*ticket)->asks_only = true;
+  (*ticket)->decided_index = row.decided_index;
+  (*ticket)->edited_index = row.edited_index;
+  core::Status status = co_await gate.Pass(WorkerOf(row.call), **ticket);
+  co_return status.code() == core::StatusCode::kAborted ? core::OkStatus() : status;
 }
 
 // A call without a run: nobody waits in memory, the caller asks again (rule 12).

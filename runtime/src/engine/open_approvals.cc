@@ -52,6 +52,11 @@ core::Status VoidOpenApprovals(Serial& serial, const std::string& run, std::stri
   for (const ApprovalRow& approval : OpenOf(serial.state(), run)) {
     INTERLOCK_RETURN_IF_ERROR(Void(serial, approval, why));
   }
+  for (const std::string& call : serial.state().EditedCallsOf(run)) {
+    Draft withdrawn = MakeDraft("call.withdrawn", run, "engine");
+    BodyWriter(withdrawn).String("call", call).String("why", why).Close();
+    INTERLOCK_RETURN_IF_ERROR(serial.Append(withdrawn).status());
+  }
   return core::OkStatus();
 }
 

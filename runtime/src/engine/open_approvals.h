@@ -16,7 +16,8 @@ namespace interlock::runtime {
 core::Status VoidConfirmations(Serial& serial, const std::string& run,
                                std::vector<std::string>& ended);
 
-// Every open approval of the run, and the calls that wait for them.
+// Every open approval of the run, the calls that wait for them, and those that an edit has freed of
+// their approvals and that were not decided on since: with the run's end they wait for nobody.
 core::Status VoidOpenApprovals(Serial& serial, const std::string& run, std::string_view why);
 
 }  // namespace interlock::runtime

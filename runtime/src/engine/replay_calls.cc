@@ -126,6 +126,7 @@ std::unique_ptr<Ticket> Replayer::NewTicket(const RecordedEntry& recorded) {
     ticket->proposed = true;
     ticket->edited = known->edited;
     ticket->editors = known->editors;
+    ticket->edit_until_us = known->edit_until_us;
     ticket->attempt = std::max(1, known->attempt);
   }
   ticket->sealer = sealer_;
@@ -252,6 +253,7 @@ core::Status Replayer::RebuildEdit() {
   if (!args.ok()) return Differ("the edited arguments do not fit", "");
   const std::string by = recorded.Text("by");
   std::vector<std::string> editors = EditorsWith(known->editors, by, recorded.actor);
+  const ApprovalRow* open = state_->FindApproval(recorded.Text("approval"));
   return Expect(DraftEdited(*sealer_, {.run = run_,
                                        .actor = recorded.actor,
                                        .approval = recorded.Text("approval"),
@@ -261,7 +263,8 @@ core::Status Replayer::RebuildEdit() {
                                        .editors = std::move(editors),
                                        .reason = recorded.Content("reason"),
                                        .request = recorded.Text("request"),
-                                       .request_digest = recorded.Text("request_digest")}));
+                                       .request_digest = recorded.Text("request_digest"),
+                                       .until_us = open == nullptr ? 0 : open->expires_us}));
 }
 
 // A further attempt.

@@ -196,7 +196,8 @@ struct CallHoldsRow {
   }
 };
 
-// Open approvals of one run: what a message or the run's end may void (rule 15).
+// Open approvals of one run: what a message or the run's end may void (rule 15); and as
+// "edit:<call>" the calls that an edit has freed of theirs, until they are decided on.
 struct RunApprovalsRow {
   static constexpr const char* kTable = "p_run_approvals";
   std::string run;

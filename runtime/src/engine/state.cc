@@ -14,6 +14,7 @@
 namespace interlock::runtime {
 namespace {
 
+constexpr std::string_view kEditedMark = "edit:";  // before the id of a call
 constexpr const char* kCounterWindow = "counter_window_ms";
 // Clean rows of a table in memory: of tables that grow with every call those of the last moments,
 // which is all that the gate asks for; of the others what is in use.
@@ -258,6 +259,24 @@ std::vector<std::string> State::OpenApprovalsOf(const std::string& run) {
   return row == nullptr ? std::vector<std::string>{} : SplitWords(row->open);
 }
 
+std::vector<std::string> State::EditedCallsOf(const std::string& run) {
+  std::vector<std::string> calls;
+  for (const std::string& word : OpenApprovalsOf(run)) {
+    if (word.starts_with(kEditedMark)) calls.push_back(word.substr(kEditedMark.size()));
+  }
+  return calls;
+}
+
+// Beside the open approvals of its run: both are what the run's end has to look for.
+void State::NoteEdited(const CallRow& call, bool waits) {
+  if (call.run.empty()) return;
+  const std::string mark = std::string(kEditedMark) + call.call;
+  RunApprovalsRow& of_run = run_approvals_.Edit(call.run);
+  of_run.open = WithoutWord(of_run.open, mark);
+  if (waits) AddWord(of_run.open, mark);
+  if (of_run.open.empty()) run_approvals_.Erase(call.run);
+}
+
 core::Status State::Apply(const audit::EntryView& entry) {
   const std::lock_guard lock(mutex_);
   runs_.Trim(kRowsKept), calls_.Trim(kRowsOfCallsKept), approvals_.Trim(kRowsKept);
@@ -407,6 +426,8 @@ core::Status State::ApplyCall(const audit::EntryView& entry) {
     NoteRequest(entry, "call", id);
     return core::OkStatus();
   }
+  const bool undecided = call.edited_index > call.decided_index;
+  if (undecided && (kind == "call.decided" || kind == "call.withdrawn")) NoteEdited(call, false);
   if (kind == "call.decided") return ApplyDecided(entry, call);
   if (kind == "call.intended") return ApplyIntended(entry, call);
   if (kind == "call.outcome") return ApplyOutcome(entry, call);
@@ -414,8 +435,10 @@ core::Status State::ApplyCall(const audit::EntryView& entry) {
   if (kind == "call.edited") {
     call.edited_index = index;
     ++call.edits;
+    NoteEdited(call, /*waits=*/true);
     NoteRequest(entry, "edit", id);
   }
+  if (kind == "call.edit_refused") ++call.edits;  // tries are counted, not only what came of them
   if (kind == "call.withdrawn") {
     call.state = CallState::kWithdrawn;
     call.code = "WITHDRAWN";

@@ -96,6 +96,8 @@ class State final : public audit::Projector {
   std::vector<std::string> HoldsOf(const std::string& call);
   // Pending and granted ones, oldest first.
   std::vector<std::string> OpenApprovalsOf(const std::string& run);
+  // Parked ones that were edited and not decided on since.
+  std::vector<std::string> EditedCallsOf(const std::string& run);
 
   // --- any thread but the writer's: nullopt when memory does not know (ask the tables then)
   template <typename Row>
@@ -168,6 +170,7 @@ class State final : public audit::Projector {
   // One method a subject; each returns kDataLoss when a field is missing.
   core::Status ApplyRun(const audit::EntryView& entry);
   core::Status ApplyCall(const audit::EntryView& entry);
+  void NoteEdited(const CallRow& call, bool waits);
   core::Status ApplyDecided(const audit::EntryView& entry, CallRow& call);
   core::Status ApplyIntended(const audit::EntryView& entry, CallRow& call);
   core::Status ApplyOutcome(const audit::EntryView& entry, CallRow& call);

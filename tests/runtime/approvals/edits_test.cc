@@ -5,6 +5,7 @@
 
 #include <future>
 #include <mutex>
+#include <thread>
 
 #include "people.h"
 #include "seen.h"
@@ -34,6 +35,28 @@ class Edits : public ::testing::Test {
   Harness h{PayPolicy(), PayTools()};
   Paid paid{h};
   const std::string run = ParkedPay(h, kSixty);
+};
+
+// The files at the moment when an edit is durable and the new arguments were not decided on.
+class AfterTheEdit {
+ public:
+  explicit AfterTheEdit(Harness& h) {
+    h.tools.On("orders.get", [this, &h](const tools::CallSpec&, const FakeTools::Done& done) {
+      const std::lock_guard lock(mutex_);
+      // The first look is for the question whether it may be edited, the second for the decision.
+      if (++looks_ == 2) copy_ = h.CopyFiles();
+      done(OkOutcome({{"total", 100}, {"blocked", false}}));
+    });
+  }
+  std::string copy() const {
+    const std::lock_guard lock(mutex_);
+    return copy_;
+  }
+
+ private:
+  mutable std::mutex mutex_;
+  int looks_ = 0;
+  std::string copy_;
 };
 
 TEST_F(Edits, TheNewArgumentsAreDecidedOnAndSomebodyElseApprovesThem) {
@@ -262,26 +285,25 @@ TEST(EditsElsewhere, Rule08_AnEditTakesTheEffectKeyOfTheNewArguments) {
   Paid paid(h);
   ASSERT_EQ(h.Execute("pay", {{"id", "o2"}, {"amount", 5}})->state, CallState::kOk);
   const std::string run = ParkedPay(h, kSixty);
-  ASSERT_TRUE(
-      EditArgs(h, h.manager, h.Pending().at(0).state.id, R"({"amount":30,"id":"o2"})").ok());
+  const std::string open = h.Pending().at(0).state.id;
+  const auto taken = EditArgs(h, h.manager, open, R"({"amount":30,"id":"o2"})");
+  EXPECT_EQ(ReasonOf(taken.status()), "EDIT_DENIED");
+  EXPECT_THAT(std::string(core::Message(taken.status())), HasSubstr("(DUPLICATE_EFFECT)"));
+  EXPECT_EQ(h.Pending().at(0).state.id, open) << "the call waits as it did";
+  EXPECT_THAT(h.Kinds(run), AllOf(Contains("call.edit_refused"), Not(Contains("call.edited"))));
+  ASSERT_TRUE(EditArgs(h, h.manager, open, R"({"amount":30,"id":"o3"})").ok());
+  ASSERT_TRUE(h.AnswerApproval(h.second, h.Pending().at(0).state.id, true).ok());
   h.WaitForState(run, RunState::kCompleted);
-  EXPECT_EQ(h.CallsOf(run).at(0).code, "DUPLICATE_EFFECT");
-  EXPECT_THAT(paid.args(), SizeIs(1));
+  EXPECT_THAT(paid.args(), SizeIs(2));
   EXPECT_EQ(h.Execute("pay", {{"id", "o1"}, {"amount", 5}})->state, CallState::kOk)
       << "the key of the old ones is free";
+  EXPECT_EQ(h.Execute("pay", {{"id", "o3"}, {"amount", 5}})->code, "DUPLICATE_EFFECT");
 }
 
 TEST_F(Edits, ARestartBetweenTheEditAndItsDecisionForgetsNothing) {
-  std::mutex mutex;
-  int looks = 0;
-  std::string copy;
-  h.tools.On("orders.get", [&](const tools::CallSpec&, const FakeTools::Done& done) {
-    const std::lock_guard lock(mutex);
-    // The first look is for the question whether it may be edited, the second for the decision.
-    if (++looks == 2) copy = h.CopyFiles();
-    done(OkOutcome({{"total", 100}, {"blocked", false}}));
-  });
+  AfterTheEdit files(h);
   ASSERT_TRUE(Edit(h.manager, R"({"amount":30,"id":"o1"})").ok());
+  const std::string copy = files.copy();
   ASSERT_FALSE(copy.empty());
   SetOrder(h, 100, false);
   h.RestartFrom(copy);
@@ -296,23 +318,113 @@ TEST_F(Edits, ARestartBetweenTheEditAndItsDecisionForgetsNothing) {
   EXPECT_THAT(paid.args(), ElementsAre(R"({"amount":30,"id":"o1"})"));
 }
 
-TEST(EditsElsewhere, WhoIsFirstOfAnApproverAndAnEditorWinsWhole) {
+TEST_F(Edits, WhoAnswersWhileAnEditIsStillAskedAboutIsFirst) {
+  h.tools.Holds("orders.get");
+  const std::string approval = h.Pending().at(0).state.id;
+  auto edited = std::async(std::launch::async, [&] {
+    return EditArgs(h, h.manager, approval, R"({"amount":10,"id":"o1"})");
+  });
+  h.tools.WaitUntilHeld("orders.get", 1);
+  ASSERT_TRUE(h.AnswerApproval(h.second, approval, true).ok());
+  SetOrder(h, 100, false);
+  h.tools.Release("orders.get", OkOutcome({{"total", 100}, {"blocked", false}}));
+  EXPECT_EQ(ReasonOf(edited.get().status()), "APPROVAL_ENDED");
+  h.WaitForState(run, RunState::kCompleted);
+  EXPECT_THAT(paid.args(), ElementsAre(kSixty));
+  EXPECT_THAT(h.Kinds(run), Not(Contains("call.edited")));
+}
+
+TEST_F(Edits, WhoAnswersAfterAnEditIsTooLate) {
+  const std::string approval = h.Pending().at(0).state.id;
+  ASSERT_TRUE(EditArgs(h, h.manager, approval, R"({"amount":10,"id":"o1"})").ok());
+  EXPECT_EQ(ReasonOf(h.AnswerApproval(h.second, approval, true).status()), "APPROVAL_ENDED");
+  h.WaitForState(run, RunState::kCompleted);
+  EXPECT_THAT(paid.args(), ElementsAre(R"({"amount":10,"id":"o1"})"));
+}
+
+TEST_F(Edits, AnEndedApprovalShowsWhatItWasAskedFor) {
+  const std::string first = h.Pending().at(0).state.id;
+  ASSERT_TRUE(Edit(h.manager, R"({"amount":30,"id":"o1"})").ok());
+  const std::string second = h.Pending().at(0).state.id;
+  ASSERT_TRUE(Edit(h.second, R"({"amount":10,"id":"o1"})").ok());
+  h.WaitForState(run, RunState::kCompleted);
+  for (const auto& [id, args] :
+       {std::pair(first, std::string(kSixty)), {second, R"({"amount":30,"id":"o1"})"}}) {
+    const auto shown = h.engine().GetApproval(h.operator_one, id);
+    ASSERT_TRUE(shown.ok()) << shown.status();
+    EXPECT_EQ(shown->args, args);
+    EXPECT_EQ(shown->facts["order"]["total"], 100);
+  }
+}
+
+TEST_F(Edits, AnEditGivesNobodyMoreTime) {
+  const std::int64_t until = h.Pending().at(0).state.expires_us;
+  h.clock.Shift(30ll * 60 * 1'000'000);
+  ASSERT_TRUE(Edit(h.manager, R"({"amount":30,"id":"o1"})").ok());
+  EXPECT_EQ(h.Pending().at(0).state.expires_us, until);
+  ASSERT_TRUE(Edit(h.second, R"({"amount":40,"id":"o1"})").ok());
+  EXPECT_EQ(h.Pending().at(0).state.expires_us, until);
+}
+
+TEST_F(Edits, TriesThatAreRefusedAreCounted) {
+  const std::string approval = h.Pending().at(0).state.id;
+  const std::string over = R"({"amount":90,"id":"o1"})";
+  for (int i = 0; i < kEditsMax; ++i) {
+    ASSERT_EQ(ReasonOf(EditArgs(h, h.manager, approval, over).status()), "EDIT_DENIED");
+  }
+  for (const std::string& args : {over, std::string(R"({"amount":30,"id":"o1"})")}) {
+    EXPECT_EQ(ReasonOf(EditArgs(h, h.manager, approval, args).status()), "EDIT_LIMIT");
+  }
+  EXPECT_THAT(h.Kinds(run), Contains("call.edit_refused").Times(kEditsMax));
+  ASSERT_TRUE(h.AnswerApproval(h.manager, approval, true).ok());
+  h.WaitForState(run, RunState::kCompleted);
+}
+
+TEST_F(Edits, ARunThatIsCancelledRightAfterAnEditLeavesNothingParked) {
+  const tools::Outcome order = OkOutcome({{"total", 100}, {"blocked", false}});
+  h.tools.Holds("orders.get");
+  auto edited =
+      std::async(std::launch::async, [&] { return Edit(h.manager, R"({"amount":10,"id":"o1"})"); });
+  h.tools.WaitUntilHeld("orders.get", 1);
+  h.tools.Release("orders.get", order);
+  h.tools.WaitUntilHeld("orders.get", 1);  // of the decision: the edit is durable
+  ASSERT_TRUE(h.Cancel(run).ok());
+  const std::string copy = h.CopyFiles();
+  h.tools.Release("orders.get", order);
+  edited.wait();
+  SetOrder(h, 100, false);
+  h.RestartFrom(copy);
+  h.WaitForState(run, RunState::kCancelled);
+  EXPECT_EQ(h.CallsOf(run).at(0).state, CallState::kWithdrawn);
+  const std::vector<std::string> kinds = h.Kinds(run);
+  EXPECT_EQ(kinds.back(), "run.cancelled");
+  EXPECT_EQ(kinds.at(kinds.size() - 2), "call.withdrawn");
+  EXPECT_THAT(h.Pending(), IsEmpty());
+}
+
+TEST(EditsElsewhere, ARestartAsksAnewForACallWithoutARun) {
   Harness h(PayPolicy(), PayTools());
   Paid paid(h);
-  for (int i = 0; i < 12; ++i) {
-    const std::string id = "r" + std::to_string(i);
-    const std::string run = ParkedPay(h, R"({"amount":60,"id":")" + id + R"("})");
-    const std::string approval = h.Pending().at(0).state.id;
-    auto granted =
-        std::async(std::launch::async, [&] { return h.AnswerApproval(h.second, approval, true); });
-    const auto edited = EditArgs(h, h.manager, approval, R"({"amount":10,"id":")" + id + R"("})");
-    const auto answered = granted.get();
-    EXPECT_NE(edited.ok(), answered.ok());
-    h.WaitForState(run, RunState::kCompleted);
-    EXPECT_EQ(paid.args().back(), R"({"amount":)" + std::string(edited.ok() ? "10" : "60") +
-                                      R"(,"id":")" + id + R"("})");
-  }
-  EXPECT_THAT(paid.args(), SizeIs(12));
+  const std::string request = h.NewRequestId();
+  const core::Json args = {{"id", "o1"}, {"amount", 60}};
+  const auto parked = h.Execute("pay", args, request);
+  ASSERT_TRUE(parked.ok()) << parked.status();
+  AfterTheEdit files(h);
+  ASSERT_TRUE(EditArgs(h, h.manager, parked->approvals[0], R"({"amount":30,"id":"o1"})").ok());
+  h.Stop();
+  h.tools.Holds("orders.get");
+  h.RestartFrom(files.copy());
+  h.tools.WaitUntilHeld("orders.get", 1);
+  const auto shown = h.engine().GetCall(h.operator_one, parked->id);
+  ASSERT_TRUE(shown.ok()) << shown.status();
+  EXPECT_EQ(shown->args, R"({"amount":30,"id":"o1"})") << "while nothing is decided yet";
+  EXPECT_THAT(h.Pending(), IsEmpty());
+  SetOrder(h, 100, false);
+  h.tools.Release("orders.get", OkOutcome({{"total", 100}, {"blocked", false}}));
+  while (h.Pending().empty()) std::this_thread::yield();
+  ASSERT_TRUE(h.AnswerApproval(h.second, h.Pending().at(0).state.id, true).ok());
+  EXPECT_EQ(h.Execute("pay", args, request)->state, CallState::kOk);
+  EXPECT_THAT(paid.args(), ElementsAre(R"({"amount":30,"id":"o1"})"));
 }
 
 TEST_F(Edits, AnApproverSeesTheFactsOfTheDecision) {

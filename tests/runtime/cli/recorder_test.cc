@@ -10,6 +10,7 @@
 
 #include "cli/evidence_source.h"
 #include "erasing.h"
+#include "people.h"
 #include "rules.h"
 
 namespace interlock::runtime::cli {
@@ -241,6 +242,40 @@ TEST(RecordedDecisions, AreDecidedTheSameAgainWhateverTheyWereDecidedFrom) {
                                               {"deny BLOCKED", 1},
                                               {"deny BUDGET", 1},
                                               {"deny LIMIT", 1}}));
+}
+
+TEST(RecordedDecisions, OfAnEditedCallAreTwo) {
+  Harness h(kPolicy, kTools);
+  test::SetOrder(h, 10, false);
+  test::Pays(h, "5.00");
+  const auto parked = h.Execute("pay", Payment("x1", 45, "gold"));
+  ASSERT_TRUE(parked.ok()) << parked.status();
+  ASSERT_TRUE(
+      test::EditArgs(h, h.manager, parked->approvals[0], Payment("x1", 41, "gold").dump()).ok());
+  ASSERT_TRUE(h.AnswerApproval(h.second, h.Pending().at(0).state.id, true).ok());
+  std::vector<RecordedDecision> both;
+  HarnessSource source(h);
+  const core::Status read =
+      EachRecordedDecision(source, {.filter = "", .reason = "test"}, [&](RecordedDecision one) {
+        both.push_back(std::move(one));
+        return core::OkStatus();
+      });
+  ASSERT_TRUE(read.ok()) << read;
+  ASSERT_EQ(both.size(), 2u);
+  const auto engine = policies::Engine::Make(BundleOf(h));
+  ASSERT_TRUE(engine.ok()) << engine.status();
+  for (const RecordedDecision& one : both) {
+    const bool first = &one == &both.front();
+    EXPECT_EQ(one.input["args"]["amount"], first ? 45 : 41);
+    EXPECT_EQ(one.verdict, "ask");
+    EXPECT_EQ(one.granted, !first) << "what was granted is the second";
+    const auto is = policies::DecideInRounds(
+        (*engine)->bundle(), one.input, [&](const policies::DecisionInput& input) {
+          EXPECT_EQ(core::DigestName(policies::InputDigest(input)), one.digest);
+          return (*engine)->Decide(input);
+        });
+    ASSERT_TRUE(is.ok()) << is.status();
+  }
 }
 
 TEST(RecordedDecisions, OfAnErasedCallStopNoOther) {
