@@ -105,6 +105,7 @@ class BundleVerifier {
   Outcome CheckBlobs();
   Outcome CheckConsistency();
   Outcome CheckOutside();
+  void SayUncheckedLinks();
   Outcome CheckWitnesses();
 
   void Incomplete(const std::string& why) {
@@ -123,9 +124,11 @@ class BundleVerifier {
   Checkpoint head_;
   std::map<std::uint64_t, Item> entries_;
   struct Link {
+    std::string_view name;
     std::uint64_t old_size;
     std::vector<core::Digest> hashes;
     Checkpoint later;
+    bool checked;  // its hashes, between two heads that are both known
   };
   std::vector<Link> links_;
 };
@@ -513,7 +516,8 @@ Outcome BundleVerifier::CheckConsistency() {
         ConsistencyHolds({head_.size, head_.root, later->size, later->root}, proof->hashes);
     const bool to_here = later->size == head_.size && later->root == head_.root;
     if (!from_here && !to_here) return bad;
-    links_.push_back({proof->old_size, std::move(proof->hashes), *std::move(later)});
+    links_.push_back(
+        {name, proof->old_size, std::move(proof->hashes), *std::move(later), from_here});
   }
   return std::nullopt;
 }
@@ -528,13 +532,14 @@ Outcome BundleVerifier::CheckOutside() {
     if (kept->origin != head_.origin) return Tampered("an outside checkpoint is of another log");
     bool linked = kept->size == head_.size;
     bool holds = linked && kept->root == head_.root;
-    for (const Link& link : links_) {
+    for (Link& link : links_) {
       if (linked) break;
       if (link.later.size == kept->size && link.old_size == head_.size) {
         linked = true;
         holds = link.later.root == kept->root;
       } else if (link.old_size == kept->size && link.later.size == head_.size) {
         linked = true;
+        link.checked = true;
         holds = ConsistencyHolds({kept->size, kept->root, head_.size, head_.root}, link.hashes);
       }
     }
@@ -543,7 +548,17 @@ Outcome BundleVerifier::CheckOutside() {
     if (!linked) Incomplete(name + " cannot be linked; the bundle has no consistency proof for it");
     if (linked) ++report_.checkpoints;
   }
+  SayUncheckedLinks();
   return std::nullopt;
+}
+
+void BundleVerifier::SayUncheckedLinks() {
+  std::string names;
+  for (const Link& link : links_) {
+    if (!link.checked) names += (names.empty() ? "`" : ", `") + std::string(link.name) + "`";
+  }
+  if (names.empty()) return;
+  report_.not_checked = "the hashes of " + names + ", without the earlier checkpoint";
 }
 
 Outcome BundleVerifier::CheckWitnesses() {

@@ -18,13 +18,25 @@ than from here (`keys.txt` is a hint, not an authority) and run one of:
 
 Exit codes: 0 intact, 1 tampered, 2 could not be checked, 3 incomplete.
 
-By hand: each `entries/N.json` is a leaf, verbatim; `proofs/N.tlog-proof` (c2sp.org/tlog-proof)
-proves it under `checkpoint.note` (c2sp.org/tlog-checkpoint), which the log's key signed. In a run's
-bundle, `run_seq` counts from 0 without a gap and `prev` is the leaf hash of the run's entry before,
-up to the entry that ends the run: so nothing in between was left out. What `payloads` of
-`manifest.json` lists as disclosed hashes, with its salt, to the commitment in the entry; of content
-with `fields`, what is not shown is listed as withheld. Files in
-`blobs/` are named by the SHA-256 that the entries cite. All details: docs/audit_format.md.
+What is in here, and how to check it by hand:
+
+- `manifest.json`: what the bundle is of, the SHA-256 of every other file, and of each payload
+  whether it is disclosed, shown by fields, erased or withheld.
+- `checkpoint.note`: a head of the log (c2sp.org/tlog-checkpoint) that the log's key signed, with
+  the cosignatures of witnesses, if any.
+- `entries/N.json`: entry N, verbatim: a leaf of the tree. In a run's bundle `run_seq` counts from
+  0 without a gap and `prev` is the leaf hash of the run's entry before, up to the entry that ends
+  the run: so nothing in between was left out.
+- `proofs/N.tlog-proof` (c2sp.org/tlog-proof): that entry N stands in the tree of that head.
+- `payloads/N-K`: disclosed content of slot K of entry N; with its salt in the manifest it hashes
+  to the commitment in the entry. Of content with `fields`, what is not shown is listed as withheld.
+- `blobs/HASH`: a file that entries cite (policy text, tool manifests), named by its SHA-256.
+- `consistency/N.txt`: that one head goes on from another. Give the other one, which you kept, with
+  `--checkpoint`; without it the hashes cannot be checked, and the verifiers say so.
+- `keys.txt`: keys to compare with those that you got elsewhere.
+- `VERIFY.md`: this text, the same in every bundle.
+
+All details: docs/audit_format.md.
 )";
 
 constexpr std::string_view kKeysHead =

@@ -25,7 +25,7 @@ MEMBERS = {
     "fields": {"entry", "slot", "state", "fields", "withheld"},
     "disclosed": {"entry", "slot", "state", "media", "salt"},
 }
-README_SHA256 = "e0d506deb2a0a254c37e3647a0b606fc0f70d32295fb3ad552fe89bc8d4e9b6b"  # of VERIFY.md
+README_SHA256 = "e06792c3f597db94750081a02a09273b9aff70cad8405ffab89f5e8a153fbf4c"  # of VERIFY.md
 KEYS_HEAD = b"# Compare out of band: a key that came with the bundle proves nothing.\n"
 _PLACES = re.compile(
     r"manifest\.json|checkpoint\.note|keys\.txt|VERIFY\.md|consistency/(0|[1-9][0-9]{0,3})\.txt|(payloads|blobs)/.*"
@@ -379,7 +379,7 @@ class BundleVerifier:
             )
             if not from_here and (later.size, later.root) != (head.size, head.root):
                 raise bad
-            self.links.append((old_size, hashes, later))
+            self.links.append([old_size, hashes, later, name, from_here])
 
     def _check_outside(self):
         for note in self.outside:
@@ -398,16 +398,22 @@ class BundleVerifier:
                 raise tampered("outside checkpoint %d contradicts the bundle's: the log was forked" % kept.size)
             else:
                 self.figures["checkpoints"] += 1
+        unused = [name for _, _, _, name, checked in self.links if not checked]
+        if unused:
+            self.figures["not_checked"] = (
+                "the hashes of %s, without the earlier checkpoint" % ", ".join("`%s`" % name for name in unused))
 
     def _linked(self, kept):
         """Whether a kept head agrees with the bundle's; None when nothing links them."""
         head = self.head
         if kept.size == head.size:
             return kept.root == head.root
-        for old_size, hashes, later in self.links:
+        for link in self.links:
+            old_size, hashes, later = link[:3]
             if later.size == kept.size and old_size == head.size:
                 return later.root == kept.root
             if old_size == kept.size and later.size == head.size:
+                link[4] = True
                 return notes.consistency_holds(kept.size, kept.root, head.size, head.root, hashes)
         return None
 

@@ -24,7 +24,9 @@ def compare(job):
     report = interlock_verify.verify(job["path"], job["key"], outside, witnesses, threshold=job.get("threshold", 0),
                                      entries_only=True)
     log = report.figures.get("log", job.get("log"))  # a file by itself has no name in a folder
-    if (report.verdict, report.first_bad, log) == (job["verdict"], job["first_bad"], job.get("log", log)):
+    left_out = report.figures.get("not_checked", "")
+    if (report.verdict, report.first_bad, log, left_out) == (
+            job["verdict"], job["first_bad"], job.get("log", log), job.get("not_checked", left_out)):
         return None
     return "first %d at %s (%s), second %d at %s (%s: %s); damage: %s; key: %s" % (
         job["verdict"], job["first_bad"], job["reason"], report.verdict, report.first_bad, log, report.reason,

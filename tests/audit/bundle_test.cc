@@ -8,6 +8,7 @@
 #include <future>
 #include <iterator>
 #include <map>
+#include <set>
 
 #include "audit/fields.h"
 #include "audit/tar.h"
@@ -504,6 +505,9 @@ TEST_F(BundleTest, OutsideCheckpointsAreLinkedOrAskedFor) {
       {early.size, *log_->ConsistencyProof(early.size, size), contents.checkpoint_note}};
   const VerifyReport linked = VerifyBundle(*MakeBundle(contents), options);
   EXPECT_EQ(linked.verdict, Verdict::kIntact) << linked.reason;
+  EXPECT_EQ(linked.not_checked, "");
+  EXPECT_EQ(Check(*MakeBundle(contents)).not_checked,
+            "the hashes of `consistency/0.txt`, without the earlier checkpoint");
 
   // Another history of the same size: no signer of ours signs both, a thief with the key might.
   TempFolder elsewhere;
@@ -515,6 +519,26 @@ TEST_F(BundleTest, OutsideCheckpointsAreLinkedOrAskedFor) {
   options.outside_checkpoints = {
       forker->Sign({early.origin, early.size, core::Sha256("another"), {}})->note};
   ExpectBad(VerifyBundle(*MakeBundle(contents), options), std::nullopt, "forked");
+}
+
+TEST_F(BundleTest, TheReadmeNamesEachKindOfFile) {
+  const Checkpoint early = *log_->CheckpointNow();
+  Add(EntryOf("call.decided", kRunB));
+  BundleContents contents = Collect(kRunA);
+  const std::uint64_t size = log_->newest_checkpoint()->size;
+  contents.consistency = {
+      {early.size, *log_->ConsistencyProof(early.size, size), contents.checkpoint_note}};
+  const std::string bundle = *MakeBundle(contents);
+  std::set<std::string> kinds;
+  const auto files = *ReadTar(bundle);
+  for (const TarFile& file : files) {
+    const std::string name(file.name);
+    kinds.insert(name.find('/') == std::string::npos ? name + "`"
+                                                     : name.substr(0, name.find('/') + 1));
+  }
+  EXPECT_EQ(kinds.size(), 9u);
+  for (const std::string& kind : kinds)
+    EXPECT_THAT(BundleReadme(), HasSubstr("- `" + kind)) << kind;
 }
 
 TEST(TarTest, TakesOnlyWhatItWrites) {

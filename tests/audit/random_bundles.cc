@@ -505,6 +505,7 @@ class Maker {
             {"threshold", options.witnesses_needed},
             {"verdict", static_cast<int>(report.verdict)},
             {"first_bad", report.first_bad ? core::Json(*report.first_bad) : core::Json()},
+            {"not_checked", report.not_checked},
             {"reason", report.reason}};
   }
 

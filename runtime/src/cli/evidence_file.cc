@@ -1,13 +1,11 @@
 // Parts of a bundle from the file of a closed log; only content needs a daemon, which has the keys.
-#include <sqlite3.h>
-
 #include <algorithm>
 
 #include "audit/rotate.h"
 #include "cli/evidence_source.h"
 #include "cli/log_file.h"
 #include "engine/archives.h"
-#include "engine/select.h"
+#include "engine/log_row.h"
 
 namespace interlock::runtime::cli {
 namespace {
@@ -22,17 +20,7 @@ class FileSource final : public EvidenceSource {
   FileSource(std::string file, std::unique_ptr<audit::Log> log, const Client* client)
       : file_(std::move(file)), log_(std::move(log)), client_(client) {}
 
-  core::StatusOr<std::string> Tenant() override {
-    std::string tenant;
-    INTERLOCK_RETURN_IF_ERROR(log_->Query([&tenant](sqlite3* db) -> core::Status {
-      INTERLOCK_ASSIGN_OR_RETURN(const Statement select,
-                                 Prepare(db, "SELECT tenant FROM log WHERE id = 1"));
-      if (sqlite3_step(select.get()) != SQLITE_ROW) return core::DataLoss("a log has no identity");
-      tenant = ColumnText(select.get(), 0);
-      return core::OkStatus();
-    }));
-    return tenant;
-  }
+  core::StatusOr<std::string> Tenant() override { return OfLogRow(*log_, LogColumn::kTenant); }
 
   core::StatusOr<EvidenceHead> NewestHead() override { return Signed(log_->CheckpointNow()); }
   core::StatusOr<EvidenceHead> CosignedHead() override {

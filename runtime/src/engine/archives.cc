@@ -1,21 +1,14 @@
 #include "engine/archives.h"
 
 #include "audit/rotate.h"
+#include "engine/log_row.h"
 #include "engine/select.h"
 #include "runtime/engine.h"
 
 namespace interlock::runtime {
 
 core::StatusOr<std::string> OriginOf(const audit::Log& log) {
-  std::string origin;
-  INTERLOCK_RETURN_IF_ERROR(log.Query([&](sqlite3* db) -> core::Status {
-    INTERLOCK_ASSIGN_OR_RETURN(const Statement select,
-                               Prepare(db, "SELECT origin FROM log WHERE id = 1"));
-    if (sqlite3_step(select.get()) != SQLITE_ROW) return core::DataLoss("a log has no origin");
-    origin = ColumnText(select.get(), 0);
-    return core::OkStatus();
-  }));
-  return origin;
+  return OfLogRow(log, LogColumn::kOrigin);
 }
 
 // No log is closed while a daemon has the folder: the list stands.
