@@ -236,17 +236,17 @@ TEST(CgroupPlace, NoControllersIsVersion0) {
       0);
 }
 
+pid_t SleepingChild() {
+  const pid_t child = ::fork();
+  if (child != 0) return child;
+  for (;;) ::pause();
+}
+
 TEST(Registry, EndsWhatIsListedAndLeavesReusedNumbers) {
   const Fd file(::memfd_create("registry", MFD_CLOEXEC));
   const Registry registry(file.get());
-  const pid_t listed = ::fork();
-  if (listed == 0) {
-    for (;;) ::pause();
-  }
-  const pid_t reused = ::fork();
-  if (reused == 0) {
-    for (;;) ::pause();
-  }
+  const pid_t listed = SleepingChild();
+  const pid_t reused = SleepingChild();
   ASSERT_TRUE(registry.Set(3, listed));
   // The same number with another start time: somebody else's process now.
   const std::int64_t record[2] = {reused, 1};
@@ -264,10 +264,7 @@ TEST(Registry, EndsWhatIsListedAndLeavesReusedNumbers) {
 TEST(Registry, WhatCannotBeLookedAtIsNotDead) {
   const Fd file(::memfd_create("registry", MFD_CLOEXEC));
   const Registry registry(file.get());
-  const pid_t listed = ::fork();
-  if (listed == 0) {
-    for (;;) ::pause();
-  }
+  const pid_t listed = SleepingChild();
   ASSERT_TRUE(registry.Set(0, listed));
   rlimit before{};
   ASSERT_EQ(::getrlimit(RLIMIT_NOFILE, &before), 0);
