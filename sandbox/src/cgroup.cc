@@ -239,12 +239,12 @@ bool RemoveCgroupTree(const std::string& folder) {
 
 BoxGroup::~BoxGroup() { Remove(); }
 
-bool BoxGroup::MakeFolder(const std::string& parent, const std::string& name, std::string& folder,
-                          std::string& problem) {
+bool BoxGroup::MakeFolder(const CgroupPlace& place, const std::string& parent,
+                          const std::string& name, std::string& folder, std::string& problem) {
   if (parent.empty()) return true;
   folder = parent + "/" + name;
   if (std::find(folders_.begin(), folders_.end(), folder) != folders_.end()) return true;
-  if (::mkdir(folder.c_str(), 0755) != 0) {
+  if (place.make_folder(folder.c_str(), 0755) != 0) {
     problem = "mkdir " + folder + ": " + std::strerror(errno);
     return false;
   }
@@ -260,11 +260,11 @@ bool BoxGroup::MakeFolder(const std::string& parent, const std::string& name, st
 
 bool BoxGroup::Create(const CgroupPlace& place, const std::string& name, std::string& problem) {
   version_ = place.version;
-  const bool made = MakeFolder(place.memory, name, memory_, problem) &&
-                    MakeFolder(place.pids, name, pids_, problem) &&
-                    MakeFolder(place.cpu, name, cpu_, problem) &&
-                    MakeFolder(place.cpuacct, name, cpuacct_, problem) &&
-                    MakeFolder(place.kill, name, kill_, problem);
+  const bool made = MakeFolder(place, place.memory, name, memory_, problem) &&
+                    MakeFolder(place, place.pids, name, pids_, problem) &&
+                    MakeFolder(place, place.cpu, name, cpu_, problem) &&
+                    MakeFolder(place, place.cpuacct, name, cpuacct_, problem) &&
+                    MakeFolder(place, place.kill, name, kill_, problem);
   if (!made) return false;
   LimitCpu(cpu_, version_, kCpuQuotaUs);
   OpenUsage();
@@ -361,7 +361,7 @@ bool CgroupRoot::Create(const CgroupPlace& place, std::string& problem) {
     const std::string folder = *at + "/" + name;
     if (std::find(folders_.begin(), folders_.end(), folder) == folders_.end()) {
       SweepDead(*at);
-      if (::mkdir(folder.c_str(), 0755) != 0) {
+      if (place.make_folder(folder.c_str(), 0755) != 0) {
         problem = "mkdir " + folder + ": " + std::strerror(errno);
         return false;
       }

@@ -4,6 +4,8 @@
 // limit cannot take the status with it.
 #pragma once
 
+#include <sys/stat.h>
+
 #include <cstdint>
 #include <memory>
 #include <string>
@@ -36,6 +38,7 @@ struct CgroupPlace {
   std::string cpu;
   std::string cpuacct;
   std::string kill;  // a v2 folder whose groups have cgroup.kill
+  int (*make_folder)(const char* path, mode_t mode) = &::mkdir;  // for tests: a tree of plain files
 };
 
 // From the texts of /proc/self/mountinfo and /proc/self/cgroup. Pure.
@@ -64,8 +67,8 @@ class BoxGroup {
   bool Remove();
 
  private:
-  bool MakeFolder(const std::string& parent, const std::string& name, std::string& folder,
-                  std::string& problem);
+  bool MakeFolder(const CgroupPlace& place, const std::string& parent, const std::string& name,
+                  std::string& folder, std::string& problem);
   void OpenUsage();
   bool LimitMemory(const std::string& bytes) const;
 

@@ -12,6 +12,8 @@
 #include <cerrno>
 #include <filesystem>
 #include <fstream>
+#include <sstream>
+#include <utility>
 
 #include "box.h"
 #include "bpf.h"
@@ -234,6 +236,114 @@ TEST(CgroupPlace, NoControllersIsVersion0) {
       FindCgroupPlace("40 25 0:26 / /sys/fs/cgroup rw - cgroup2 cgroup2 rw\n", "0::/\n", "hugetlb")
           .version,
       0);
+}
+
+// What the kernel puts into a folder of the unified hierarchy (cgroup-v2.rst), as far as it is
+// used.
+int MakeUnifiedFolder(const char* path, mode_t mode) {
+  if (::mkdir(path, mode) != 0) return -1;
+  constexpr std::pair<const char*, const char*> kFiles[] = {
+      {"cgroup.procs", ""},
+      {"cgroup.kill", ""},
+      {"cgroup.subtree_control", ""},
+      {"memory.max", ""},
+      {"memory.swap.max", ""},
+      {"memory.oom.group", ""},
+      {"memory.peak", "4194304\n"},
+      {"memory.events", "low 0\nhigh 0\nmax 9\noom 3\noom_kill 2\noom_group_kill 1\n"},
+      {"pids.max", ""},
+      {"pids.events", "max 5\n"},
+      {"cpu.max", ""},
+      {"cpu.stat", "usage_usec 1234\nuser_usec 1000\nsystem_usec 234\n"}};
+  for (const auto& [name, text] : kFiles) std::ofstream(std::string(path) + "/" + name) << text;
+  return 0;
+}
+
+std::string TextOf(const std::string& path) {
+  std::ostringstream text;
+  text << std::ifstream(path).rdbuf();
+  return text.str();
+}
+
+class Unified : public ::testing::Test {
+ protected:
+  void SetUp() override {
+    char path[] = "/tmp/interlock-unified-XXXXXX";
+    ASSERT_NE(::mkdtemp(path), nullptr);
+    top_ = std::string(path) + "/slice";
+    ASSERT_EQ(MakeUnifiedFolder(top_.c_str(), 0755), 0);
+  }
+  void TearDown() override {
+    std::filesystem::remove_all(std::filesystem::path(top_).parent_path());
+  }
+  CgroupPlace PlaceAt(const std::string& folder) const {
+    CgroupPlace place;
+    place.version = 2;
+    place.make_folder = &MakeUnifiedFolder;
+    place.memory = place.pids = place.cpu = place.cpuacct = place.kill = folder;
+    return place;
+  }
+  std::string top_;
+};
+
+TEST_F(Unified, ABoxIsLimitedAndCountedInOneFolder) {
+  BoxGroup group;
+  std::string problem;
+  ASSERT_TRUE(group.Create(PlaceAt(top_), "b1", problem)) << problem;
+  ASSERT_TRUE(group.Limit({32 << 20, 9}, problem)) << problem;
+  const std::string box = top_ + "/b1/";
+  EXPECT_EQ(TextOf(box + "memory.max"), "33554432");
+  EXPECT_EQ(TextOf(box + "memory.swap.max"), "0");
+  EXPECT_EQ(TextOf(box + "memory.oom.group"), "1");
+  EXPECT_EQ(TextOf(box + "pids.max"), "9");
+  EXPECT_EQ(TextOf(box + "cpu.max"), "100000 100000");
+  ASSERT_EQ(group.entrances().size(), 1u);
+  EXPECT_EQ(::write(group.entrances()[0], "0", 1), 1);
+  EXPECT_EQ(TextOf(box + "cgroup.procs"), "0");
+  const CgroupUsage usage = group.Usage();
+  EXPECT_EQ(usage.cpu_us, 1234);
+  EXPECT_EQ(usage.memory_peak_bytes, 4194304);
+  EXPECT_EQ(usage.oom_kills, 2);
+  EXPECT_EQ(usage.forks_refused, 5);
+  EXPECT_EQ(TextOf(box + "cgroup.kill"), "");
+  group.KillAll();
+  EXPECT_EQ(TextOf(box + "cgroup.kill"), "1");
+}
+
+TEST_F(Unified, LimitsThatCannotBeSetAreAProblem) {
+  BoxGroup group;
+  std::string problem;
+  ASSERT_TRUE(group.Create(PlaceAt(top_), "b1", problem)) << problem;
+  std::filesystem::remove(top_ + "/b1/memory.max");
+  EXPECT_FALSE(group.Limit({32 << 20, 9}, problem));
+  EXPECT_EQ(problem, "cgroup limits: No such file or directory");
+}
+
+TEST_F(Unified, TheLaunchersFolderHandsControllersOn) {
+  CgroupRoot root;
+  std::string problem;
+  ASSERT_TRUE(root.Create(PlaceAt(top_), problem)) << problem;
+  EXPECT_EQ(TextOf(top_ + "/cgroup.subtree_control"), "+memory +pids +cpu");
+  ASSERT_EQ(root.folders().size(), 1u);
+  EXPECT_EQ(TextOf(root.folders()[0] + "/cgroup.subtree_control"), "+memory +pids +cpu");
+  EXPECT_EQ(root.place().memory, root.folders()[0]);
+}
+
+// systemd's DelegateSubgroup: processes of its own keep the daemon's group from having children.
+TEST_F(Unified, AGroupWithProcessesLeavesItToItsParent) {
+  const std::string own = top_ + "/daemon";
+  ASSERT_EQ(MakeUnifiedFolder(own.c_str(), 0755), 0);
+  std::filesystem::remove(own + "/cgroup.subtree_control");
+  CgroupRoot root;
+  std::string problem;
+  ASSERT_TRUE(root.Create(PlaceAt(own), problem)) << problem;
+  ASSERT_EQ(root.folders().size(), 1u);
+  EXPECT_EQ(std::filesystem::path(root.folders()[0]).parent_path(), top_);
+
+  std::filesystem::remove(top_ + "/cgroup.subtree_control");
+  CgroupRoot none;
+  EXPECT_FALSE(none.Create(PlaceAt(own), problem));
+  EXPECT_EQ(problem, "cannot enable controllers in " + own + " or above it");
 }
 
 pid_t SleepingChild() {
