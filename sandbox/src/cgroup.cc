@@ -362,6 +362,11 @@ bool CgroupRoot::Create(const CgroupPlace& place, std::string& problem) {
     if (std::find(folders_.begin(), folders_.end(), folder) == folders_.end()) {
       SweepDead(*at);
       if (place.make_folder(folder.c_str(), 0755) != 0) {
+        // Of use and not needed: a tree ends by its pid 1, or by its init.
+        if (place.version == 1 && at == &place_.kill) {
+          at->clear();
+          continue;
+        }
         problem = "mkdir " + folder + ": " + std::strerror(errno);
         return false;
       }

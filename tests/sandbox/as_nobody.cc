@@ -4,6 +4,34 @@
 #include <cstdio>
 #include <vector>
 
+#ifdef INTERLOCK_DELEGATES
+#include <sys/stat.h>
+
+#include <fstream>
+#include <string>
+
+#include "cgroup.h"
+
+// A group for each controller of version 1, given to `user`, with this process in it. Whoever
+// started us removes them: `delegated-PID`.
+static bool EnterDelegatedGroups(unsigned user) {
+  const interlock::sandbox::CgroupPlace place = interlock::sandbox::FindCgroupPlace();
+  if (place.version != 1) return false;
+  for (const std::string& parent : {place.memory, place.pids, place.cpu, place.cpuacct}) {
+    if (parent.empty()) continue;
+    const std::string group = parent + "/delegated-" + std::to_string(::getpid());
+    const std::string tasks = group + "/tasks";
+    ::mkdir(group.c_str(), 0755);
+    if (::chown(group.c_str(), user, user) != 0 || ::chown(tasks.c_str(), user, user) != 0 ||
+        !(std::ofstream(tasks) << ::getpid() << std::flush)) {
+      std::perror(group.c_str());
+      return false;
+    }
+  }
+  return true;
+}
+#endif
+
 int main(int argc, char** argv) {
   constexpr unsigned kNobody = 65534;
   std::vector<char*> words(argv, argv + argc);
@@ -13,6 +41,9 @@ int main(int argc, char** argv) {
   words.insert(words.end(), {option, value});
 #endif
   words.push_back(nullptr);
+#ifdef INTERLOCK_DELEGATES
+  if (!EnterDelegatedGroups(kNobody)) return 1;
+#endif
   if (::setgroups(0, nullptr) != 0 || ::setresgid(kNobody, kNobody, kNobody) != 0 ||
       ::setresuid(kNobody, kNobody, kNobody) != 0) {
     std::perror("as_nobody");

@@ -1,12 +1,15 @@
 // What a machine that lacks something says about it, and what still holds there.
 #include <gmock/gmock.h>
+#include <unistd.h>
 
+#include <filesystem>
 #include <future>
 
 #include "boxes.h"
 
 namespace interlock::sandbox::test {
 namespace {
+namespace fs = std::filesystem;
 using ::testing::HasSubstr;
 
 const Feature* Find(const Launcher& launcher, const std::string& name) {
@@ -66,6 +69,59 @@ TEST_F(Fenced, AProgramThatDemandsMoreIsRefusedInOneLine) {
               HasSubstr("this machine gives sandbox level `landlock-only`, the program demands "
                         "`full`: namespaces missing (clone: No space left on device); sysctl -w "
                         "user.max_user_namespaces=10000"));
+}
+
+class Delegated : public ::testing::Test {
+ protected:
+  void SetUp() override {
+    if (::geteuid() != 0) GTEST_SKIP() << "only root can give groups away";
+    LauncherOptions options;
+    options.program = INTERLOCK_AS_DELEGATED;
+    auto launcher = StartLauncher(options);
+    if (!launcher.ok()) GTEST_SKIP() << "no groups of version 1 to give: " << launcher.status();
+    launcher_ = std::move(*launcher);
+  }
+  // Those of a launcher that lives are busy.
+  ~Delegated() override {
+    launcher_.reset();
+    std::error_code ignored;
+    for (const auto& controller : fs::directory_iterator("/sys/fs/cgroup", ignored)) {
+      for (const auto& group : fs::directory_iterator(controller, ignored)) {
+        if (group.path().filename().string().starts_with("delegated-"))
+          ::rmdir(group.path().c_str());
+      }
+    }
+  }
+  BoxResult Run(std::vector<std::string> args) {
+    BoxSpec spec;
+    spec.level_min = Level::kFull;
+    spec.limits.memory_bytes = 32 << 20;
+    spec.limits.pids = 16;
+    spec.argv = {folder_.hostile()};
+    spec.argv.insert(spec.argv.end(), args.begin(), args.end());
+    spec.mounts = {{folder_.hostile(), folder_.hostile(), Access::kReadOnly}};
+    std::promise<BoxResult> promise;
+    launcher_->Run(std::move(spec),
+                   [&](BoxResult result) { promise.set_value(std::move(result)); });
+    return promise.get_future().get();
+  }
+  Folder folder_{true};
+  std::unique_ptr<Launcher> launcher_;
+};
+
+TEST_F(Delegated, AnOrdinaryUserWithGroupsOfItsOwnHasBoxesAtFull) {
+  const Feature* groups = Find(*launcher_, "control groups");
+  ASSERT_NE(groups, nullptr);
+  ASSERT_EQ(launcher_->capabilities().level, Level::kFull) << groups->detail;
+  EXPECT_EQ(groups->detail, "version 1: memory, pids, cpu");
+  const BoxResult quiet = Run({"write-temporary"});
+  EXPECT_EQ(quiet.stdout_bytes, "ok") << Describe(quiet);
+  EXPECT_EQ(quiet.level, Level::kFull);
+  EXPECT_GT(quiet.memory_peak_bytes, 0);
+  // Of the whole tree, which no limit of a process could do.
+  const BoxResult hungry = Run({"child-eats-memory"});
+  EXPECT_EQ(hungry.kind, EndKind::kMemory) << Describe(hungry);
+  EXPECT_THAT(Run({"fork-bomb"}).stdout_bytes, HasSubstr("EAGAIN after 15"));
 }
 
 }  // namespace
