@@ -349,6 +349,15 @@ Draft DraftResultReleased(const CallIdentity& id, const Sealer& sealer, const Re
   return draft;
 }
 
+namespace {
+
+// Whose rules spoke; their silence is on record nowhere.
+void CiteJudge(const JudgedText& judged, Draft& draft) {
+  if (!judged.rules.empty()) Cite(draft, core::DigestName(judged.bundle_id));
+}
+
+}  // namespace
+
 Draft DraftMessage(const std::string& run, const Sealer& sealer, const MessageFields& fields) {
   Draft draft;
   draft.kind = "message.received";
@@ -374,7 +383,7 @@ Draft DraftMessage(const std::string& run, const Sealer& sealer, const MessageFi
   if (judged.window_ms > 0) body.Int("window_ms", judged.window_ms);
   if (judged.withheld) body.Bool("withheld", true);
   body.Close();
-  if (judged.bundle_id != core::Digest{}) Cite(draft, core::DigestName(judged.bundle_id));
+  CiteJudge(judged, draft);
   return draft;
 }
 
@@ -390,7 +399,7 @@ Draft DraftAnswerChecked(const std::string& run, const Sealer& sealer, std::stri
   if (!judged.say.empty()) body.Raw("say", sealer.Text(draft, judged.say));
   if (judged.changed) body.Raw("text", sealer.Text(draft, *judged.changed));
   body.String("what", what).Close();
-  if (judged.bundle_id != core::Digest{}) Cite(draft, core::DigestName(judged.bundle_id));
+  CiteJudge(judged, draft);
   return draft;
 }
 

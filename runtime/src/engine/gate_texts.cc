@@ -43,7 +43,7 @@ JudgedText Gate::JudgeWith(policies::Engine& engine, const TextCase& text,
   JudgedText judged;
   judged.rules = std::move(decided.decision.rules);
   judged.reads = std::move(decided.decision.reads);
-  if (!judged.rules.empty()) judged.bundle_id = decided.decision.bundle_id;
+  judged.bundle_id = decided.decision.bundle_id;
   for (const policies::LabelChange& change : decided.decision.labels) {
     judged.untrusted = judged.untrusted || change.untrusted;
     judged.tags.insert(judged.tags.end(), change.tags.begin(), change.tags.end());

@@ -144,10 +144,23 @@ core::Status Replayer::CheckEngine() {
                     "ENGINE_VERSION");
 }
 
+namespace {
+
+// Kinds whose first citation, or `bundle` of run.started, is the bundle in force. A request to a
+// planner cites it where model budgets were weighed, texts and results where a rule spoke of them.
+bool CitesBundleFirst(std::string_view kind) {
+  constexpr std::string_view kKinds[] = {"run.started",    "call.decided",   "plan.requested",
+                                         "plan.refused",   "answer.checked", "message.received",
+                                         "result.released"};
+  return std::find(std::begin(kKinds), std::end(kKinds), kind) != std::end(kKinds);
+}
+
+}  // namespace
+
 core::Status Replayer::TakeBundle() {
   std::string id;
   for (const RecordedEntry& recorded : own_) {
-    if (recorded.entry.kind != "call.decided" && recorded.entry.kind != "run.started") continue;
+    if (!CitesBundleFirst(recorded.entry.kind)) continue;
     const std::string cited = recorded.entry.kind == "run.started" ? recorded.Text("bundle")
                               : recorded.cites.empty()             ? ""
                                                                    : recorded.cites.front();

@@ -8,6 +8,7 @@
 #include <thread>
 
 #include "policies/seal.h"
+#include "replays.h"
 #include "rules.h"
 
 namespace interlock::runtime::test {
@@ -226,6 +227,74 @@ on("orders.get", "stocked", function(c) if c.facts.stock.left < 1 then return de
   }
   EXPECT_EQ(activated, 13);
   EXPECT_EQ(decided, made);
+}
+
+// A message that the old rules let by in silence is judged again too.
+TEST(LivePolicies, NoMessageBehindAnActivationWasJudgedByTheOldOnes) {
+  Live live(UpTo(5, "FIVE"));
+  std::atomic<bool> stop{false};
+  std::atomic<int> made{0};
+  std::vector<std::thread> callers;
+  for (int i = 0; i < 3; ++i) {
+    callers.emplace_back([&] {
+      for (; !stop; ++made) EXPECT_TRUE(live.h.CreateRun("a magic word").ok());
+    });
+  }
+  const auto wait = [&made](int more) {
+    for (const int until = made + more; made < until;) std::this_thread::yield();
+  };
+  wait(10);
+  live.Write(UpTo(5, "FIVE", R"(on(message(), "no-magic", function(c)
+  if glob("*magic*", c.message.text) then return deny { code = "MAGIC" } end
+end))"));
+  const auto now = live.Activate();
+  EXPECT_TRUE(now.ok()) << now.status();
+  wait(10);
+  stop = true;
+  for (std::thread& caller : callers) caller.join();
+  bool behind = false;
+  int judged = 0;
+  for (const audit::Entry& entry : live.h.Entries("")) {
+    behind = behind || (entry.kind == "bundle.activated" &&
+                        entry.bytes.find(now->bundle) != std::string::npos);
+    if (!behind || entry.kind != "message.received") continue;
+    EXPECT_THAT(entry.bytes, HasSubstr(R"("code":"MAGIC")"));
+    EXPECT_THAT(entry.bytes, HasSubstr(R"("cites":[")" + now->bundle + R"("])"));
+    ++judged;
+  }
+  EXPECT_GT(judged, 5);
+}
+
+// What judged a text is what its entry cites, and a replay tells an activation from a fault.
+TEST(LivePolicies, AnAnswerCitesTheBundleThatJudgedIt) {
+  const auto says = [](const std::string& word) {
+    return UpTo(5, "FIVE",
+                "on(answer(), \"word\", function(c) return modify { [\"answer.text\"] = \"" + word +
+                    "\" } end)");
+  };
+  Live live(says("old"));
+  live.h.planner.plans = {FakePlanner::Ask("which one?"), FakePlanner::Answer("bye")};
+  const auto run = live.h.CreateRun();
+  ASSERT_TRUE(run.ok()) << run.status();
+  live.h.WaitForState(run->id, RunState::kWaitingForUser);
+  const std::string before = live.h.engine().GetPolicy(live.h.integrator)->bundle;
+  live.Write(says("new"));
+  const auto now = live.Activate();
+  ASSERT_TRUE(now.ok()) << now.status();
+  ASSERT_TRUE(live.h.Send(run->id, "the red one").ok());
+  EXPECT_EQ(live.h.WaitForState(run->id, RunState::kCompleted).answer, "new");
+  std::vector<std::string> cited;
+  for (const audit::Entry& entry : live.h.Entries(run->id)) {
+    if (entry.kind != "answer.checked") continue;
+    const auto json = core::ParseJson(entry.bytes, core::kPayloadLimits);
+    ASSERT_TRUE(json.ok());
+    cited.push_back((*json)["cites"][0].get<std::string>());
+  }
+  EXPECT_THAT(cited, testing::ElementsAre(before, now->bundle));
+  const auto replay = ReplayOf(live.h, run->id, {&live.h.agent});
+  ASSERT_FALSE(replay.ok());
+  EXPECT_THAT(std::string(core::Message(replay.status())),
+              HasSubstr("the bundle changed while the run was open"));
 }
 
 TEST(LivePolicies, ACandidateCountsWhereItPartsAndDecidesNothing) {
