@@ -7,16 +7,21 @@ there is no generated code to keep in step. One `Client` per token; thread-safe,
 """
 import hashlib
 import importlib
+import json
 import os
 import pathlib
 import shutil
 import subprocess
 import sys
 import tempfile
+import time
 import types
 import uuid
 
-import grpc
+try:
+    import grpc
+except ModuleNotFoundError:
+    sys.exit(f"{sys.executable} has no grpc: apt install python3-grpcio, and run this with /usr/bin/python3")
 
 PROTO_FOLDER = pathlib.Path(__file__).resolve().parents[2] / "proto"
 SERVICES = ("run", "approval", "call", "tool", "budget", "audit", "switch", "policy")
@@ -65,6 +70,22 @@ def load_stubs():
 
 
 STUBS = load_stubs()
+
+
+def read_token(path):
+    """The token in a file. Ends the program with one line when there is none."""
+    try:
+        token = pathlib.Path(path).read_text(encoding="ascii").strip()
+    except (OSError, UnicodeDecodeError) as error:
+        sys.exit(f"cannot read the token file: {error}")
+    if not token.isprintable() or not token:
+        sys.exit(f"{path} holds no token: one line is expected")
+    return token
+
+
+def told(error):
+    """A gRPC error in one line, with what to branch on."""
+    return f"{' '.join((error.details() or '').split())} ({reason_of(error)})"
 
 
 def new_id():
@@ -141,6 +162,14 @@ class Client:
             except grpc.RpcError as error:
                 if error.code() != grpc.StatusCode.UNAVAILABLE:
                     raise
+                time.sleep(0.2)
+
+    def execute(self, tool, args, request_id, user="", session=None):
+        """One call through the gate, without a run. A repeat with the same request id never runs it twice."""
+        call = STUBS.tool.ToolCall(tool=tool, args_json=json.dumps(args), user=user,
+                                   session_json=json.dumps(session or {}))
+        return self.call(self.tools.ExecuteToolCall, STUBS.tool.ExecuteToolCallRequest(
+            parent=self.parent, call=call, request_id=request_id))
 
     def pending_approvals(self, run=""):
         request = STUBS.approval.ListApprovalsRequest(

@@ -1,12 +1,12 @@
-#!/usr/bin/env python3
-"""From a ticket to a refund, over gRPC: makes a run, watches it, and answers the approvals that it may answer.
+#!/usr/bin/python3
+r"""From a ticket to a refund, over gRPC: makes a run, watches it, and answers the approvals that it may answer.
 
-    client.py --address 127.0.0.1:7443 --token-file shop/ticketing.token \
+    client.py --address 127.0.0.1:7443 --token-file /tmp/refund/ticketing.token \
               --user c-101 --ticket T-1 --script approval --message "My grinder arrived broken." \
-              [--yes] [--manager-token-file shop/dora.token]
+              [--yes] [--manager-token-file /tmp/refund/dora.token]
 
 --yes relays the customer's own yes (role user-relay); --manager-token-file approves as that person.
-Exit status: 0 the run completed, 1 it did not, 3 it waits for somebody.
+Exit status: 0 the run completed, 1 it did not or could not be made, 3 it waits for somebody.
 """
 import argparse
 import json
@@ -15,6 +15,7 @@ import sys
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "python"))
 import interlock_client  # noqa: E402  (the path above comes first)
+from interlock_client import grpc  # noqa: E402
 
 Run = interlock_client.STUBS.run.Run
 FINAL = {Run.STATE_COMPLETED, Run.STATE_FAILED, Run.STATE_CANCELLED, Run.STATE_ESCALATED, Run.STATE_UNCOMPENSATED}
@@ -62,8 +63,8 @@ def answer(clients, run_name, relay_yes):
 
 def main():
     options = parse()
-    ticketing = interlock_client.Client(options.address, options.token_file.read_text().strip())
-    managers = [interlock_client.Client(options.address, path.read_text().strip())
+    ticketing = interlock_client.Client(options.address, interlock_client.read_token(options.token_file))
+    managers = [interlock_client.Client(options.address, interlock_client.read_token(path))
                 for path in options.manager_token_file]
     session = json.dumps({"ticket": options.ticket, "script": options.script})
     # The ticket's own id would do as well: a repeat with the same request id gives the same run.
@@ -87,4 +88,7 @@ def main():
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    try:
+        sys.exit(main())
+    except grpc.RpcError as problem:
+        sys.exit(f"client.py: {interlock_client.told(problem)}")
