@@ -49,7 +49,11 @@ MayAnswer CheckPrincipal(const ApprovalState& state, const core::Principal& prin
       return {.yes = true, .why_not = ""};
     }
   }
-  return {.yes = false, .why_not = "not among the approvers"};
+  std::string asked;
+  for (const std::string& approver : state.demand.approvers) {
+    asked += (asked.empty() ? "" : ", ") + approver;
+  }
+  return {.yes = false, .why_not = "not among the approvers: " + asked};
 }
 
 bool IsOpen(ApprovalPhase phase) {

@@ -67,7 +67,7 @@ void RefuseOuterWrites(lua_State* lua, const std::string& path) {
 }
 
 std::optional<std::string> BadSource(const BundleFile& file) {
-  if (file.text.size() > kPolicyFileBytesMax) return "the file is larger than 256 KiB";
+  if (file.text.size() > kPolicyFileBytesMax) return "the file is larger than 256 KiB; split it";
   if (file.text.starts_with('\x1b')) return "byte code is not accepted, only source text";
   int line = 1;
   std::size_t start = 0;

@@ -109,7 +109,7 @@ TEST(Approval, WhoMayAnswerMayEditAndWhoHasEditedMayEditAgain) {
       << "who made the run";
   const core::Principal stranger = Person("eve", {"approver"});
   EXPECT_EQ(CheckEditor(state, {.principal = &stranger, .on_behalf_of = ""}).why_not,
-            "not among the approvers");
+            "not among the approvers: role:cs-manager");
   state.phase = ApprovalPhase::kGranted;
   EXPECT_FALSE(CheckEditor(state, {.principal = &kManager, .on_behalf_of = ""}).yes);
 }

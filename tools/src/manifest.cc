@@ -375,7 +375,7 @@ core::StatusOr<std::string> ExpandVars(std::string_view text, const Vars& vars) 
         std::find_if(vars.begin(), vars.end(), [&](const auto& var) { return var.first == name; });
     if (it == vars.end()) {
       return core::InvalidArgument("unknown variable `" + OneLine(name, 80) +
-                                   "`; set it under `vars` of the tenant");
+                                   "`; set it under `vars` of the tenant, or with --var");
     }
     out += it->second;
     at = end + 1;

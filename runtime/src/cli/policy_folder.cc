@@ -64,9 +64,11 @@ core::Json FindingsJson(const std::vector<policies::Finding>& findings) {
 void PrintFindings(const Io& io, const std::vector<policies::Finding>& findings) {
   for (const policies::Finding& f : findings) {
     const Style style = f.severity == "error" ? Style::kRed : Style::kYellow;
-    io.out << EscapeForTerminal(f.file) << ':' << f.line << ": "
-           << io.Paint(style, EscapeForTerminal(f.severity)) << ": " << EscapeForTerminal(f.message)
-           << " [" << EscapeForTerminal(f.code) << "]\n";
+    std::string place = EscapeForTerminal(f.file);
+    if (f.line > 0) place += ":" + std::to_string(f.line);
+    if (!place.empty()) place += ": ";  // a finding about the whole has none
+    io.out << place << io.Paint(style, EscapeForTerminal(f.severity)) << ": "
+           << EscapeForTerminal(f.message) << " [" << EscapeForTerminal(f.code) << "]\n";
   }
 }
 

@@ -174,7 +174,10 @@ core::StatusOr<std::vector<policies::RecordedDecision>> LoadRecorded(
   if (!options.file.empty()) {
     std::ifstream in(options.file, std::ios::binary);
     if (!in) return core::NotFound("cannot read `" + options.file + "`");
-    return policies::ReadRecorded(in);
+    auto recorded = policies::ReadRecorded(in);
+    if (recorded.ok()) return recorded;
+    return core::InvalidArgument("`" + options.file + "`, " +
+                                 std::string(core::Message(recorded.status())));
   }
   std::vector<policies::RecordedDecision> out;
   INTERLOCK_RETURN_IF_ERROR(EachFromDaemon(session, options, [&](policies::RecordedDecision one) {

@@ -418,7 +418,7 @@ core::StatusOr<Config> LoadConfig(const std::string& file) {
   for (const NamedPath& named : parsed.files) {
     if (fs::is_regular_file(named.path, error)) continue;
     faults.Add(named.line, "`" + named.key + "` names `" + named.path +
-                               "`, which is no file; build it or correct the path");
+                               "`, which is no file; make it or correct the path");
   }
   INTERLOCK_RETURN_IF_ERROR(faults.status());
   return std::move(parsed.config);

@@ -126,7 +126,8 @@ core::Status Hub::ActivateBundle() {
 
 core::StatusOr<policies::SealedBundle> Hub::LoadPolicies(const std::string& folder) const {
   if (folder.empty()) {
-    return core::FailedPrecondition("no folder is configured for this; see `tenants`");
+    return core::FailedPrecondition(
+        "no folder is configured for this; set `candidate` of the tenant");
   }
   INTERLOCK_ASSIGN_OR_RETURN(policies::BundleSource source,
                              policies::ReadBundleSource(folder, KnownTools(*parts.registry)));
