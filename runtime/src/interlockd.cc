@@ -363,7 +363,14 @@ int main(int argc, char** argv) {
   app.add_option("--config", flags.config, "Configuration (YAML)")->required();
   app.add_flag("--check", flags.check,
                "Check configuration, policies, tools and agents; start nothing");
-  CLI11_PARSE(app, argc, argv);
+  try {
+    app.parse(argc, argv);
+  } catch (const CLI::Success& asked) {  // --help, --version
+    return app.exit(asked);
+  } catch (const CLI::ParseError& error) {
+    std::fprintf(stderr, "interlockd: %s; see `interlockd --help`\n", error.what());
+    return 2;
+  }
   try {
     const core::Status status = Run(flags);
     if (status.ok()) return 0;

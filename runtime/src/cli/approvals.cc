@@ -215,7 +215,9 @@ void AddApprovalCommands(CLI::App& app, Session& session) {
   CLI::App* list = group->add_subcommand("list", "List approvals, newest first");
   list->add_option("--run", options->run, "Only those of this run");
   list->add_option("--state", options->state, "Only those in this state, for instance pending");
-  list->add_option("--limit", options->limit, "At most this many")->check(CLI::Range(1, 1'000'000));
+  list->add_option("--limit", options->limit, "At most this many")
+      ->check(CLI::Range(1, 1'000'000))
+      ->capture_default_str();
   Does(list, session, [&session, options] { return List(session, *options); });
 
   auto answer = std::make_shared<AnswerOptions>();

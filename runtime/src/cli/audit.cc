@@ -373,7 +373,7 @@ void AddAuditCommands(CLI::App& app, Session& session) {
   AddSignerCommands(*group, session);
   auto shown = std::make_shared<ShowOptions>();
   CLI::App* show = group->add_subcommand("show", "Show an entry");
-  show->add_option("INDEX", shown->index)->required()->check(CLI::NonNegativeNumber);
+  show->add_option("INDEX", shown->index)->required()->check(NumberFrom(0));
   show->add_flag("--content", shown->content,
                  "Open its sealed content, which the daemon does and records");
   show->add_option("--log", shown->log,

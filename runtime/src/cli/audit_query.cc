@@ -194,7 +194,7 @@ int MakeSnapshot(Session& session, const std::string& path, const std::string& o
   } else {
     session.io.out << out << ": " << report->entries << " entries, " << report->bytes
                    << " bytes; read it with sqlite3, Datasette or DuckDB (views v_calls, "
-                      "v_decisions, v_approvals, v_money, v_access)\n";
+                      "v_decisions, v_approvals, v_money, v_access, v_erasures)\n";
   }
   if (report->uncovered == 0) return kYes;
   session.io.err << "incomplete: no checkpoint of the copy covers its last " << report->uncovered
@@ -260,7 +260,9 @@ void AddAuditContentCommands(CLI::App& group, Session& session) {
   CLI::App* search = group.add_subcommand(
       "search", "Find words in arguments and results; the search itself is recorded");
   search->add_option("TEXT", *text, "Words, all of which must occur; \"a phrase\"")->required();
-  search->add_option("--limit", *limit, "At most this many")->check(CLI::Range(1, 100'000));
+  search->add_option("--limit", *limit, "At most this many")
+      ->check(CLI::Range(1, 100'000))
+      ->capture_default_str();
   Does(search, session, [&session, text, limit] { return Search(session, *text, *limit); });
   auto apply = std::make_shared<bool>(false);
   CLI::App* retention = group.add_subcommand(

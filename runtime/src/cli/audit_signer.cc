@@ -81,7 +81,7 @@ void AddSignerCommands(CLI::App& group, Session& session) {
   signer->add_option("--socket", options->socket,
                      "Where the daemon finds it (audit.signer.socket)");
   signer->add_option("--origin", options->origins,
-                     "A log that it signs for: <audit.origin>/<tenant>; once for each tenant");
+                     "A log that it signs for: <origin>/<tenant>; once for each tenant");
   auto user = std::make_shared<std::string>();
   signer->add_option("--user", *user, "Answer this user only: the daemon's");
   signer->add_flag("--allow-restored", options->allow_restored,

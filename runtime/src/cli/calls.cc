@@ -210,7 +210,9 @@ void AddCallCommands(CLI::App& app, Session& session) {
       list->add_option("--state", options->state, "Only those in this state, for instance parked");
   list->add_flag("--unknown", options->unknown, "Only those whose outcome nobody knows")
       ->excludes(state);
-  list->add_option("--limit", options->limit, "At most this many")->check(CLI::Range(1, 1'000'000));
+  list->add_option("--limit", options->limit, "At most this many")
+      ->check(CLI::Range(1, 1'000'000))
+      ->capture_default_str();
   Does(list, session, [&session, options] { return List(session, *options); });
 
   auto id = std::make_shared<std::string>();
@@ -223,7 +225,9 @@ void AddCallCommands(CLI::App& app, Session& session) {
   auto limit = std::make_shared<int>(1000);
   CLI::App* budgets_list =
       budgets->add_subcommand("list", "List the current window of every budget");
-  budgets_list->add_option("--limit", *limit, "At most this many")->check(CLI::Range(1, 1'000'000));
+  budgets_list->add_option("--limit", *limit, "At most this many")
+      ->check(CLI::Range(1, 1'000'000))
+      ->capture_default_str();
   Does(budgets_list, session, [&session, limit] { return ListBudgets(session, *limit); });
 }
 

@@ -6,6 +6,7 @@
 #include <filesystem>
 #include <fstream>
 #include <iterator>
+#include <limits>
 #include <ostream>
 
 namespace interlock::runtime::cli {
@@ -22,7 +23,9 @@ std::string ProgramFolder() {
 
 core::StatusOr<std::string> ReadToken(const std::string& file) {
   std::ifstream in(file, std::ios::binary);
-  if (!in) return core::NotFound("cannot read the token file `" + file + "`");
+  if (!in || std::filesystem::is_directory(file)) {
+    return core::NotFound("cannot read the token file `" + file + "`");
+  }
   std::string token{std::istreambuf_iterator<char>(in), std::istreambuf_iterator<char>()};
   while (!token.empty() && (token.back() == '\n' || token.back() == '\r')) token.pop_back();
   const bool plain =
@@ -48,7 +51,7 @@ void AddGlobals(CLI::App& app, Session& session) {
          [&session](std::int64_t ms) {
            session.endpoint.call_limit = std::chrono::milliseconds(ms);
          },
-         "How long to wait for one answer")
+         "How long to wait for one answer (30000)")
       ->check(CLI::Range(std::int64_t{1}, std::int64_t{600'000}));
 }
 
@@ -137,6 +140,10 @@ core::Status EachPage(
     if (page.next.empty()) break;
   }
   return core::OkStatus();
+}
+
+CLI::Validator NumberFrom(std::int64_t least) {
+  return CLI::Range(least, std::numeric_limits<std::int64_t>::max()).description("NUMBER");
 }
 
 core::StatusOr<std::vector<std::pair<std::string, std::string>>> ParsePairs(

@@ -2,6 +2,7 @@
 // io.h).
 #pragma once
 
+#include <cstdint>
 #include <functional>
 #include <memory>
 #include <string>
@@ -12,7 +13,8 @@
 
 namespace CLI {  // NOLINT(readability-identifier-naming): the library's own name
 class App;
-}
+class Validator;
+}  // namespace CLI
 
 namespace interlock::runtime::cli {
 
@@ -63,6 +65,9 @@ struct PageEnd {
 // Pages through a list until `limit` items were fetched. `fetch` takes a page size and a token.
 core::Status EachPage(int limit,
                       const std::function<core::StatusOr<PageEnd>(int, const std::string&)>& fetch);
+
+// For an option that is an entry's number or a log's size: from `least` on.
+CLI::Validator NumberFrom(std::int64_t least);
 
 // "name=value" options as pairs. Errors: kInvalidArgument.
 core::StatusOr<std::vector<std::pair<std::string, std::string>>> ParsePairs(

@@ -122,9 +122,9 @@ void AddEvidenceCommands(CLI::App& group, Session& session) {
   auto index = std::make_shared<std::int64_t>(-1);
   auto since = std::make_shared<std::int64_t>(0);
   CLI::App* proof = group.add_subcommand("proof", "Print a proof that an entry is in the log");
-  proof->add_option("INDEX", *index)->check(CLI::NonNegativeNumber);
+  proof->add_option("INDEX", *index)->check(NumberFrom(0));
   proof->add_option("--since", *since, "Instead: that the log continues the one of this size")
-      ->check(CLI::PositiveNumber);
+      ->check(NumberFrom(1));
   Does(proof, session, [&session, index, since] {
     if ((*index < 0) == (*since == 0)) {
       return Fail(session, core::InvalidArgument("give either an index or --since SIZE"));

@@ -247,8 +247,9 @@ void AddPolicyExplainCommand(CLI::App& group, Session& session) {
   explain->add_option("--session", options->session, "Trusted session values: a JSON object");
   explain->add_option("--facts", options->facts,
                       "What look-ups gave: a JSON object, name to value");
-  explain->add_option("--agent", options->agent)->capture_default_str();
-  explain->add_option("--principal", options->principal)->capture_default_str();
+  explain->add_option("--agent", options->agent, "The agent that proposes it")
+      ->capture_default_str();
+  explain->add_option("--principal", options->principal, "Who made the run")->capture_default_str();
   explain->add_option("--role", options->roles, "A role of the principal; may be repeated");
   explain->add_flag("--untrusted", options->untrusted, "The plan has read untrusted content");
   explain->add_option("--now", options->now, "Time of the decision (default: now)");

@@ -281,7 +281,9 @@ void AddList(CLI::App& group, Session& session) {
   CLI::App* list = group.add_subcommand("list", "List runs, newest first");
   list->add_option("--state", options->state,
                    "Only runs in this state, for instance waiting_for_approval");
-  list->add_option("--limit", options->limit, "At most this many")->check(CLI::Range(1, 1'000'000));
+  list->add_option("--limit", options->limit, "At most this many")
+      ->check(CLI::Range(1, 1'000'000))
+      ->capture_default_str();
   Does(list, session, [&session, options] { return ListRuns(session, *options); });
 }
 

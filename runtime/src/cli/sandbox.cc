@@ -208,16 +208,25 @@ void AddSandboxCommands(CLI::App& app, Session& session) {
       ->capture_default_str();
   exec->add_option("--mount", options->mounts, "/HOST[:/BOX][:rw]; may be repeated");
   exec->add_option("--env", options->env, "NAME=VALUE; may be repeated");
-  exec->add_option("--work-dir", options->work_dir)->capture_default_str();
-  exec->add_option("--wall-ms", options->limits.wall_ms)->capture_default_str();
-  exec->add_option("--cpu-ms", options->limits.cpu_ms)->capture_default_str();
-  exec->add_option("--memory-bytes", options->limits.memory_bytes)->capture_default_str();
-  exec->add_option("--pids", options->limits.pids)->capture_default_str();
-  exec->add_option("--stdout-bytes", options->limits.stdout_bytes)->capture_default_str();
-  exec->add_option("--stderr-bytes", options->limits.stderr_bytes)->capture_default_str();
-  exec->add_option("--file-bytes", options->limits.file_bytes)->capture_default_str();
-  exec->add_option("--tmp-bytes", options->limits.tmp_bytes)->capture_default_str();
-  exec->add_option("--tmp-inodes", options->limits.tmp_inodes)->capture_default_str();
+  exec->add_option("--work-dir", options->work_dir, "Where it starts, in the box")
+      ->capture_default_str();
+  exec->add_option("--wall-ms", options->limits.wall_ms, "Milliseconds of time")
+      ->capture_default_str();
+  exec->add_option("--cpu-ms", options->limits.cpu_ms, "Milliseconds of CPU")
+      ->capture_default_str();
+  exec->add_option("--memory-bytes", options->limits.memory_bytes, "Its memory")
+      ->capture_default_str();
+  exec->add_option("--pids", options->limits.pids, "Processes and threads at once")
+      ->capture_default_str();
+  exec->add_option("--stdout-bytes", options->limits.stdout_bytes, "Of its output")
+      ->capture_default_str();
+  exec->add_option("--stderr-bytes", options->limits.stderr_bytes, "Of its error output")
+      ->capture_default_str();
+  exec->add_option("--file-bytes", options->limits.file_bytes, "Of one file")
+      ->capture_default_str();
+  exec->add_option("--tmp-bytes", options->limits.tmp_bytes, "Of /tmp")->capture_default_str();
+  exec->add_option("--tmp-inodes", options->limits.tmp_inodes, "Files in /tmp")
+      ->capture_default_str();
   exec->add_option("--connect", options->connect, "HOST:PORT that it may reach; may be repeated");
   exec->add_option("--network", options->networks,
                    "10.1.0.0/16: may be reached although it is not public; may be repeated");
