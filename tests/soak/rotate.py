@@ -71,6 +71,7 @@ class Rotation:
             self.expect("the log is rotated", status == 0 and "kept as    audit-0001.db" in output, output)
             self.verify(self.tenant, "both logs are intact", 0)
             daemon.start()
+            self.shows_what_is_beyond_the_open_log()
             status, again = self.refund("o-1", first)
             same = status == 0 and json.loads(again)["result"] == json.loads(once)["result"]
             self.expect("the request is answered as before", same, again)
@@ -88,6 +89,19 @@ class Rotation:
         self.verify(self.tenant, "both logs are still intact", 0)
         self.evidence(old)
         self.damage()
+
+    def shows_what_is_beyond_the_open_log(self):
+        """The index of an entry is one of the log that is named."""
+        count = "SELECT count(*) FROM entry"
+        newest = "SELECT max(idx) FROM entry WHERE json_extract(CAST(bytes AS TEXT), '$.kind') = 'call.outcome'"
+        with sqlite3.connect(self.tenant / "audit.db") as log:
+            (size,) = log.execute(count).fetchone()
+        with sqlite3.connect(self.tenant / "audit-0001.db") as log:
+            (index,) = log.execute(newest).fetchone()
+        status, output = self.daemon.run_cli("audit", "show", index, "--log", self.tenant / "audit-0001.db", "--content",
+                                             "--reason", "case 1", principal="auditor")
+        self.expect("content of the closed log is shown past the open one's end",
+                    status == 0 and index >= size and '"refund' in output, (index, size, output))
 
     def evidence(self, log):
         """A bundle from the closed log: no daemon runs."""

@@ -83,22 +83,23 @@ int List(Session& session, const ListOptions& options) {
   Table table({"APPROVAL", "STATE", "TOOL", "NEEDS", "RULE", "EXPIRES (UTC)"});
   core::Json list = core::Json::array();
   const core::Status status =
-      EachPage(options.limit, [&](int size, const std::string& token) -> core::StatusOr<PageEnd> {
-        request.set_page_size(size);
-        request.set_page_token(token);
-        INTERLOCK_ASSIGN_OR_RETURN(
-            const wire::ListApprovalsResponse page,
-            (*client)->Call((*client)->approvals, &wire::ApprovalService::Stub::ListApprovals,
-                            request));
-        for (const wire::Approval& approval : page.approvals()) {
-          list.push_back(MessageJson(approval));
-          table.Add(
-              {IdOf(approval.name()), StateText(approval), approval.tool(),
-               std::to_string(approval.quorum()) + " of " + Joined(approval.approvers(), " or "),
-               approval.rule(), FormatTime(MicrosOf(approval.expire_time()))});
-        }
-        return PageEnd{page.next_page_token(), page.approvals_size()};
-      });
+      EachPage(session.io, options.limit,
+               [&](int size, const std::string& token) -> core::StatusOr<PageEnd> {
+                 request.set_page_size(size);
+                 request.set_page_token(token);
+                 INTERLOCK_ASSIGN_OR_RETURN(
+                     const wire::ListApprovalsResponse page,
+                     (*client)->Call((*client)->approvals,
+                                     &wire::ApprovalService::Stub::ListApprovals, request));
+                 for (const wire::Approval& approval : page.approvals()) {
+                   list.push_back(MessageJson(approval));
+                   table.Add({IdOf(approval.name()), StateText(approval), approval.tool(),
+                              std::to_string(approval.quorum()) + " of " +
+                                  Joined(approval.approvers(), " or "),
+                              approval.rule(), FormatTime(MicrosOf(approval.expire_time()))});
+                 }
+                 return PageEnd{page.next_page_token(), page.approvals_size()};
+               });
   if (!status.ok()) return Fail(session, status);
   if (session.io.json) {
     PrintJson(session.io, {{"approvals", list}});

@@ -94,8 +94,13 @@ int ListEntriesOfFile(Session& session, const QueryOptions& options, const Filte
     const core::Json parsed = ParsedEntry(entry);
     if (MicrosOf(entry.create_time()) > filter.to_us) return false;
     if (!filter.Keeps(entry, parsed)) return true;
+    if (kept == options.limit) {
+      SayCut(session.io, options.limit);
+      return false;
+    }
+    ++kept;
     PrintLine(session.io, entry, parsed);
-    return ++kept < options.limit;
+    return true;
   });
   return read.ok() ? int{kYes} : Fail(session, read);
 }
@@ -120,8 +125,12 @@ int ListEntries(Session& session, const QueryOptions& options) {
         return kYes;  // time never goes back in a log
       const core::Json parsed = ParsedEntry(entry);
       if (!filter->Keeps(entry, parsed)) continue;
+      if (kept == options.limit) {
+        SayCut(session.io, options.limit);
+        return kYes;
+      }
+      ++kept;
       PrintLine(session.io, entry, parsed);
-      if (++kept == options.limit) return kYes;
     }
     request.set_page_token(page->next_page_token());
   } while (!request.page_token().empty());

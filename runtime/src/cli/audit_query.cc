@@ -69,16 +69,18 @@ int Query(Session& session, const QueryOptions& options) {
                                   : session.io.json ? CallFormat::kJsonLines
                                                     : CallFormat::kTable);
   if (!options.log.empty()) {
-    const core::Status read = EachCallOf(options.log, *filter, options.limit,
-                                         [&](const wire::AuditedCall& call) { printer.Add(call); });
-    if (!read.ok()) return Fail(session, read);
+    const auto cut = EachCallOf(options.log, *filter, options.limit,
+                                [&](const wire::AuditedCall& call) { printer.Add(call); });
+    if (!cut.ok()) return Fail(session, cut.status());
+    if (*cut) SayCut(session.io, options.limit);
     printer.End();
     return kYes;
   }
   auto client = session.Connect();
   if (!client.ok()) return Fail(session, client.status());
-  const core::Status status =
-      EachPage(options.limit, [&](int size, const std::string& token) -> core::StatusOr<PageEnd> {
+  const core::Status status = EachPage(
+      session.io, options.limit,
+      [&](int size, const std::string& token) -> core::StatusOr<PageEnd> {
         wire::QueryCallsRequest request;
         request.set_parent((*client)->parent());
         request.set_filter(*filter);
@@ -101,8 +103,8 @@ int Search(Session& session, const std::string& text, int limit) {
   Table table({"ENTRY", "CALL", "IN", "TEXT"});
   std::int64_t unreadable = 0;
   std::int64_t closed = 0;
-  const core::Status status =
-      EachPage(limit, [&](int size, const std::string& token) -> core::StatusOr<PageEnd> {
+  const core::Status status = EachPage(
+      session.io, limit, [&](int size, const std::string& token) -> core::StatusOr<PageEnd> {
         wire::SearchCallsRequest request;
         request.set_parent((*client)->parent());
         request.set_text(text);

@@ -49,8 +49,9 @@ int List(Session& session, const ListOptions& options) {
   if (!request.ok()) return Fail(session, request.status());
   Table table({"CALL", "TOOL", "STATE", "CODE", "OUTCOME", "SANDBOX", "UPDATED (UTC)"});
   core::Json list = core::Json::array();
-  const core::Status status =
-      EachPage(options.limit, [&](int size, const std::string& token) -> core::StatusOr<PageEnd> {
+  const core::Status status = EachPage(
+      session.io, options.limit,
+      [&](int size, const std::string& token) -> core::StatusOr<PageEnd> {
         request->set_page_size(size);
         request->set_page_token(token);
         INTERLOCK_ASSIGN_OR_RETURN(
@@ -113,8 +114,8 @@ int ListBudgets(Session& session, int limit) {
   request.set_parent((*client)->parent());
   Table table({"BUDGET", "SCOPE", "LIMIT", "HELD", "SPENT", "LEFT"});
   core::Json list = core::Json::array();
-  const core::Status status =
-      EachPage(limit, [&](int size, const std::string& token) -> core::StatusOr<PageEnd> {
+  const core::Status status = EachPage(
+      session.io, limit, [&](int size, const std::string& token) -> core::StatusOr<PageEnd> {
         request.set_page_size(size);
         request.set_page_token(token);
         INTERLOCK_ASSIGN_OR_RETURN(

@@ -21,20 +21,25 @@ std::string ProgramFolder() {
   return error ? "." : self.parent_path().string();
 }
 
+// gRPC ends the program over a header that is no printable text.
+core::StatusOr<std::string> CheckedToken(std::string token, const std::string& source) {
+  while (!token.empty() && (token.back() == '\n' || token.back() == '\r')) token.pop_back();
+  const bool plain =
+      std::all_of(token.begin(), token.end(), [](char c) { return c > ' ' && c < 0x7f; });
+  if (token.empty() || token.size() > kTokenBytesMax || !plain) {
+    return core::InvalidArgument(source +
+                                 " holds no token: one line of printable ASCII is expected");
+  }
+  return token;
+}
+
 core::StatusOr<std::string> ReadToken(const std::string& file) {
   std::ifstream in(file, std::ios::binary);
   if (!in || std::filesystem::is_directory(file)) {
     return core::NotFound("cannot read the token file `" + file + "`");
   }
-  std::string token{std::istreambuf_iterator<char>(in), std::istreambuf_iterator<char>()};
-  while (!token.empty() && (token.back() == '\n' || token.back() == '\r')) token.pop_back();
-  const bool plain =
-      std::all_of(token.begin(), token.end(), [](char c) { return c > ' ' && c < 0x7f; });
-  if (token.empty() || token.size() > kTokenBytesMax || !plain) {
-    return core::InvalidArgument("`" + file +
-                                 "` holds no token: one line of printable ASCII is expected");
-  }
-  return token;
+  return CheckedToken({std::istreambuf_iterator<char>(in), std::istreambuf_iterator<char>()},
+                      "`" + file + "`");
 }
 
 void AddGlobals(CLI::App& app, Session& session) {
@@ -93,7 +98,7 @@ core::StatusOr<std::unique_ptr<Client>> Session::Connect() {
   if (!token_file.empty()) {
     INTERLOCK_ASSIGN_OR_RETURN(endpoint.token, ReadToken(token_file));
   } else if (const char* token = std::getenv("INTERLOCK_TOKEN"); token != nullptr) {
-    endpoint.token = token;
+    INTERLOCK_ASSIGN_OR_RETURN(endpoint.token, CheckedToken(token, "INTERLOCK_TOKEN"));
   }
   return std::make_unique<Client>(endpoint);
 }
@@ -133,13 +138,19 @@ CLI::App* AddGroup(CLI::App& app, const std::string& name, const std::string& de
 }
 
 core::Status EachPage(
-    int limit, const std::function<core::StatusOr<PageEnd>(int, const std::string&)>& fetch) {
+    const Io& io, int limit,
+    const std::function<core::StatusOr<PageEnd>(int, const std::string&)>& fetch) {
   PageEnd page;
   for (int taken = 0; taken < limit; taken += page.count) {
     INTERLOCK_ASSIGN_OR_RETURN(page, fetch(std::min(limit - taken, kPageMax), page.next));
-    if (page.next.empty()) break;
+    if (page.next.empty()) return core::OkStatus();
   }
+  SayCut(io, limit);
   return core::OkStatus();
+}
+
+void SayCut(const Io& io, int limit) {
+  io.err << "interlock: only the first " << limit << " are shown, there are more; give --limit\n";
 }
 
 CLI::Validator NumberFrom(std::int64_t least) {

@@ -62,9 +62,12 @@ struct PageEnd {
   std::string next;
   int count = 0;
 };
-// Pages through a list until `limit` items were fetched. `fetch` takes a page size and a token.
-core::Status EachPage(int limit,
+// Pages through a list until `limit` items were fetched, and says so on `io.err` when there are
+// more. `fetch` takes a page size and a token.
+core::Status EachPage(const Io& io, int limit,
                       const std::function<core::StatusOr<PageEnd>(int, const std::string&)>& fetch);
+// "Only the first N are here": a list that was cut must not be read as all there is.
+void SayCut(const Io& io, int limit);
 
 // For an option that is an entry's number or a log's size: from `least` on.
 CLI::Validator NumberFrom(std::int64_t least);

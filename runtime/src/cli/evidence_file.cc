@@ -55,10 +55,12 @@ class FileSource final : public EvidenceSource {
   core::Status EachCall(const std::string& filter,
                         const std::function<bool(const EvidenceCall&)>& take) override {
     bool more = true;
-    return EachCallOf(file_, filter, kCallsMax, [&](const wire::AuditedCall& call) {
-      more = more && take({IdOf(call.name()), call.run().empty() ? "" : IdOf(call.run()),
-                           static_cast<std::uint64_t>(call.proposed_index())});
-    });
+    const auto more_there =
+        EachCallOf(file_, filter, kCallsMax, [&](const wire::AuditedCall& call) {
+          more = more && take({IdOf(call.name()), call.run().empty() ? "" : IdOf(call.run()),
+                               static_cast<std::uint64_t>(call.proposed_index())});
+        });
+    return more_there.status();
   }
 
   core::StatusOr<std::vector<core::Digest>> InclusionProof(std::uint64_t index,

@@ -81,8 +81,8 @@ core::Status EachEntryOf(const std::string& file, const std::string& run,
   }
 }
 
-core::Status EachCallOf(const std::string& file, const std::string& filter, int limit,
-                        const std::function<void(const wire::AuditedCall&)>& each) {
+core::StatusOr<bool> EachCallOf(const std::string& file, const std::string& filter, int limit,
+                                const std::function<void(const wire::AuditedCall&)>& each) {
   // Without the tenant's key no name has an HMAC: nothing would match, and read as "no calls".
   std::string plain;
   INTERLOCK_ASSIGN_OR_RETURN(
@@ -103,9 +103,9 @@ core::Status EachCallOf(const std::string& file, const std::string& filter, int 
     for (const AuditedCall& call : found.items) each(WireCall(call));
     left -= static_cast<int>(found.items.size());
     page.cursor = found.next_cursor;
-    if (page.cursor.empty()) return core::OkStatus();
+    if (page.cursor.empty()) return false;
   }
-  return core::OkStatus();
+  return true;
 }
 
 }  // namespace interlock::runtime::cli

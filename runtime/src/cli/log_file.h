@@ -19,7 +19,7 @@ core::Status EachEntryOf(const std::string& file, const std::string& run,
                          const std::function<bool(const wire::Entry&)>& each);
 // Newest first, at most `limit`. People are compared as HMACs. Errors: kInvalidArgument for a
 // filter that is none; kInternal for the tables of another version.
-core::Status EachCallOf(const std::string& file, const std::string& filter, int limit,
+core::StatusOr<bool> EachCallOf(const std::string& file, const std::string& filter, int limit,
                         const std::function<void(const wire::AuditedCall&)>& each);
 
 }  // namespace interlock::runtime::cli

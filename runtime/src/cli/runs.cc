@@ -221,8 +221,9 @@ int ListRuns(Session& session, const ListOptions& options) {
   }
   Table table({"RUN", "AGENT", "STATE", "STEPS", "UPDATED (UTC)"});
   core::Json list = core::Json::array();
-  const core::Status status =
-      EachPage(options.limit, [&](int size, const std::string& token) -> core::StatusOr<PageEnd> {
+  const core::Status status = EachPage(
+      session.io, options.limit,
+      [&](int size, const std::string& token) -> core::StatusOr<PageEnd> {
         request.set_page_size(size);
         request.set_page_token(token);
         INTERLOCK_ASSIGN_OR_RETURN(

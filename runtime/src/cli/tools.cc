@@ -24,12 +24,12 @@ struct CallOptions {
   bool cosigned = false;
 };
 
-core::StatusOr<std::vector<wire::Tool>> AllTools(const Client& client) {
+core::StatusOr<std::vector<wire::Tool>> AllTools(const Io& io, const Client& client) {
   std::vector<wire::Tool> tools;
   wire::ListToolsRequest request;
   request.set_parent(client.parent());
   INTERLOCK_RETURN_IF_ERROR(
-      EachPage(1'000'000, [&](int size, const std::string& token) -> core::StatusOr<PageEnd> {
+      EachPage(io, 1'000'000, [&](int size, const std::string& token) -> core::StatusOr<PageEnd> {
         request.set_page_size(size);
         request.set_page_token(token);
         INTERLOCK_ASSIGN_OR_RETURN(
@@ -48,7 +48,7 @@ std::string EffectText(const wire::Tool& tool) {
 int List(Session& session) {
   auto client = session.Connect();
   if (!client.ok()) return Fail(session, client.status());
-  const auto tools = AllTools(**client);
+  const auto tools = AllTools(session.io, **client);
   if (!tools.ok()) return Fail(session, tools.status());
   Table table({"TOOL", "EFFECT", "DIGEST", "DESCRIPTION"});
   core::Json list = core::Json::array();
@@ -67,7 +67,7 @@ int List(Session& session) {
 int Show(Session& session, const std::string& name) {
   auto client = session.Connect();
   if (!client.ok()) return Fail(session, client.status());
-  const auto tools = AllTools(**client);
+  const auto tools = AllTools(session.io, **client);
   if (!tools.ok()) return Fail(session, tools.status());
   for (const wire::Tool& tool : *tools) {
     if (tool.tool() != name) continue;

@@ -51,7 +51,8 @@ void KeepWhatIsThere(const audit::Entry& entry, std::vector<int>& slots,
 
 core::Status CheckSpec(const audit::Log& log, const DiscloseSpec& spec) {
   if (spec.entry_index >= log.size()) {
-    return core::NotFound("there is no entry " + std::to_string(spec.entry_index));
+    return WithReason(core::NotFound("there is no entry " + std::to_string(spec.entry_index)),
+                      "ENTRY_NOT_FOUND");
   }
   if (spec.reason.size() > kEntryReasonBytesMax) {
     return core::InvalidArgument("`reason` is more than 200 bytes");

@@ -192,9 +192,9 @@ core::StatusOr<wire::Blob> GetBlob(const Caller& caller, const wire::GetBlobRequ
 
 core::StatusOr<wire::DisclosePayloadsResponse> DisclosePayloads(
     const Caller& caller, const wire::DisclosePayloadsRequest& request) {
-  INTERLOCK_ASSIGN_OR_RETURN(const std::uint64_t index, IndexOf(caller, request.name()));
+  INTERLOCK_ASSIGN_OR_RETURN(const std::string_view id, IdOfName("name", request.name(), kEntries));
   DiscloseSpec spec{
-      .entry_index = index,
+      .entry_index = Number(id),  // of the log that is named: the engine knows its size
       .slots = std::vector<int>(request.slots().begin(), request.slots().end()),
       .reason = request.reason(),
       .fields = std::vector<std::string>(request.fields().begin(), request.fields().end()),
