@@ -15,7 +15,7 @@ namespace interlock::audit {
 inline constexpr std::int64_t kApplicationId = 0x494C4F47;  // "ILOG"
 inline constexpr std::int64_t kSchemaVersion = 2;           // user_version
 inline constexpr std::int64_t kPageBytes = 8192;
-inline constexpr std::int64_t kWalBytesKept = 64 << 20;     // on the disk, once it was copied
+inline constexpr std::int64_t kWalBytesKept = 64 << 20;  // on the disk, once it was copied
 inline constexpr std::string_view kDatabaseName = "audit.db";
 
 // The one row of table `log`.
