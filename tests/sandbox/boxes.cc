@@ -55,9 +55,17 @@ Boxes::Boxes(const Ground& ground, int pool) : folder_(ground.as_nobody) {
   options.program =
       root && ground.as_nobody ? INTERLOCK_AS_NOBODY : INTERLOCK_BIN_DIR "/interlock-launcher";
   if (ground.old_landlock) options.program = INTERLOCK_AS_OLD;
+  // At level full, with groups that a service manager would give it.
+  if (root && ground.as_nobody && ground.level_cap == Level::kFull) {
+    options.program = INTERLOCK_AS_DELEGATED;
+  }
   options.level_cap = ground.level_cap;
   options.pool_per_profile = pool;
   auto launcher = StartLauncher(options);
+  if (!launcher.ok() && options.program == INTERLOCK_AS_DELEGATED) {
+    options.program = INTERLOCK_AS_NOBODY;
+    launcher = StartLauncher(options);
+  }
   if (!launcher.ok()) {
     why_not_ = std::string(core::Message(launcher.status()));
     return;
@@ -69,6 +77,22 @@ Boxes::Boxes(const Ground& ground, int pool) : folder_(ground.as_nobody) {
   why_not_ = "this machine gives `" + std::string(LevelName(have)) + "`";
   for (const Feature& feature : launcher_->capabilities().features) {
     if (!feature.available) why_not_ += "; " + feature.name + ": " + feature.detail;
+  }
+}
+
+Boxes::~Boxes() {
+  launcher_.reset();
+  RemoveDelegatedGroups();
+}
+
+void RemoveDelegatedGroups() {
+  std::error_code ignored;
+  for (const auto& controller : fs::directory_iterator("/sys/fs/cgroup", ignored)) {
+    for (const auto& group : fs::directory_iterator(controller, ignored)) {
+      if (group.path().filename().string().starts_with("delegated-")) {
+        ::rmdir(group.path().c_str());
+      }
+    }
   }
 }
 

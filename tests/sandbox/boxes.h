@@ -50,6 +50,9 @@ class Folder {
 class Boxes {
  public:
   Boxes(const Ground& ground, int pool);
+  ~Boxes();
+  Boxes(const Boxes&) = delete;
+  Boxes& operator=(const Boxes&) = delete;
   // Non-empty: skip, and say this.
   const std::string& why_not() const { return why_not_; }
   Launcher& launcher() { return *launcher_; }
@@ -67,6 +70,8 @@ class Boxes {
   std::unique_ptr<Launcher> launcher_;
 };
 
+// What sandbox_as_delegated left. Groups of a launcher that lives are busy, and stay.
+void RemoveDelegatedGroups();
 // Its standard output, run outside any box.
 std::string RunOutside(const std::vector<std::string>& argv);
 std::string Describe(const BoxResult& result);

@@ -2,14 +2,12 @@
 #include <gmock/gmock.h>
 #include <unistd.h>
 
-#include <filesystem>
 #include <future>
 
 #include "boxes.h"
 
 namespace interlock::sandbox::test {
 namespace {
-namespace fs = std::filesystem;
 using ::testing::HasSubstr;
 
 const Feature* Find(const Launcher& launcher, const std::string& name) {
@@ -81,16 +79,9 @@ class Delegated : public ::testing::Test {
     if (!launcher.ok()) GTEST_SKIP() << "no groups of version 1 to give: " << launcher.status();
     launcher_ = std::move(*launcher);
   }
-  // Those of a launcher that lives are busy.
   ~Delegated() override {
     launcher_.reset();
-    std::error_code ignored;
-    for (const auto& controller : fs::directory_iterator("/sys/fs/cgroup", ignored)) {
-      for (const auto& group : fs::directory_iterator(controller, ignored)) {
-        if (group.path().filename().string().starts_with("delegated-"))
-          ::rmdir(group.path().c_str());
-      }
-    }
+    RemoveDelegatedGroups();
   }
   BoxResult Run(std::vector<std::string> args) {
     BoxSpec spec;
