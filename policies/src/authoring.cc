@@ -262,9 +262,12 @@ int TakeTest(lua_State* lua) {
        "expect",    "code",   "rule",   "args_after", "content_after", "compensates"});
   if (!fields.Has("message") && !fields.Has("answer")) fields.Text("tool");
   fields.Text("expect");
+  core::Json input = JsonFrom(lua, 2, MoneyAs::kMinorUnits);
+  // A model's budget is kept in millionths: money is told apart from a number of them.
+  if (fields.Has("used")) input["used"] = JsonFrom(lua, fields.Push("used"), MoneyAs::kTold);
   ProgramOf(lua).AddTest({.name = std::string(CheckText(lua, 1, "the name of a test")),
                           .place = PlaceOf(lua),
-                          .input = JsonFrom(lua, 2, MoneyAs::kMinorUnits)});
+                          .input = std::move(input)});
   return 0;
 }
 

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <set>
 #include <tuple>
+#include <utility>
 
 #include "policies/budget.h"
 #include "stated_case.h"
@@ -17,37 +18,47 @@ class SimulatedState final : public StateReader {
   void Begin(const DecisionInput& input) {
     recorded_ = input.state;
     now_us_ = input.now_us;
+    if (began_us_ == 0) began_us_ = now_us_;
   }
+  // Whether anything read since the last call of this looks back to before the record, which says
+  // nothing of it: there may have been more.
+  bool TakeSeeded() { return std::exchange(seeded_, false); }
 
   VersionedRead BudgetUsed(const BudgetDecl& budget, std::string_view scope) const override {
     const std::int64_t start = WindowStart(now_us_, budget.window_ms);
     const auto key = std::tuple(budget.name, std::string(scope), start);
     const auto at = used_.find(key);
-    if (at != used_.end()) return {Name(budget, scope), 0, at->second};
-    const std::int64_t value = recorded_->BudgetUsed(budget, scope).value;
-    used_.emplace(key, value);
-    return {Name(budget, scope), 0, value};
+    const std::string name = Name(budget, scope);
+    if (at == used_.end()) NoteFirst(recorded_->BudgetUsed(budget, scope), name, used_[key]);
+    NoteLook(name, start);
+    return {name, 0, used_[key]};
   }
 
   VersionedRead Count(std::string_view key, std::int64_t per_ms,
                       std::int64_t now_us) const override {
     auto at = counted_.find(std::string(key));
+    const std::string name = "counter/" + std::string(key);
     if (at == counted_.end()) {
-      const std::int64_t before = recorded_->Count(key, per_ms, now_us).value;
+      std::int64_t before = 0;
+      NoteFirst(recorded_->Count(key, per_ms, now_us), name, before);
       at = counted_.emplace(std::string(key), std::vector<std::int64_t>(Slots(before), now_us))
                .first;
     }
+    NoteLook(name, now_us - per_ms * 1000);
     const std::vector<std::int64_t>& times = at->second;
     const auto first = std::upper_bound(times.begin(), times.end(), now_us - per_ms * 1000);
-    return {"counter/" + std::string(key), 0, times.end() - first};
+    return {name, 0, times.end() - first};
   }
 
   VersionedRead Sum(std::string_view key, std::int64_t per_ms, std::int64_t now_us) const override {
     auto at = summed_.find(std::string(key));
+    const std::string name = "sum/" + std::string(key);
     if (at == summed_.end()) {
-      const std::int64_t before = recorded_->Sum(key, per_ms, now_us).value;
+      std::int64_t before = 0;
+      NoteFirst(recorded_->Sum(key, per_ms, now_us), name, before);
       at = summed_.emplace(std::string(key), Amounts{{now_us, before}}).first;
     }
+    NoteLook(name, now_us - per_ms * 1000);
     std::int64_t sum = 0;
     for (auto one = at->second.upper_bound(now_us - per_ms * 1000); one != at->second.end();
          ++one) {
@@ -76,6 +87,13 @@ class SimulatedState final : public StateReader {
     std::vector<std::int64_t>& times = counted_[key];
     times.insert(std::upper_bound(times.begin(), times.end(), now_us_), now_us_);
   }
+  void NoteFirst(const VersionedRead& stated, const std::string& name, std::int64_t& value) const {
+    value = stated.value;
+    if (stated.version != kStatedVersion) unstated_.insert(name);
+  }
+  void NoteLook(const std::string& name, std::int64_t from_us) const {
+    seeded_ = seeded_ || (from_us < began_us_ && unstated_.contains(name));
+  }
   static std::size_t Slots(std::int64_t count) {
     constexpr std::int64_t kMost = 100'000;
     return static_cast<std::size_t>(std::clamp<std::int64_t>(count, 0, kMost));
@@ -89,6 +107,10 @@ class SimulatedState final : public StateReader {
   mutable std::map<std::tuple<std::string, std::string, std::int64_t>, std::int64_t> used_;
   mutable std::map<std::string, std::vector<std::int64_t>> counted_;  // times, ascending
   mutable std::map<std::string, Amounts> summed_;
+  std::int64_t began_us_ = 0;  // of the record
+  mutable std::set<std::string>
+      unstated_;  // what the record said nothing of when it was first read
+  mutable bool seeded_ = false;
 };
 
 class Backtester {
@@ -123,12 +145,15 @@ class Backtester {
       input.state = &state_;
       return engine_->Decide(input);
     });
+    const bool seeded = state_.TakeSeeded();
     if (!is.ok()) return undecidable(std::string(core::Message(is.status())));
     if (!is->call->missing_facts().empty()) {
       return undecidable("nobody recorded the fact `" + is->call->missing_facts().front() + "`");
     }
     if (Goes(was, is->decision)) state_.Take(is->decision);
-    if (counts) Compare(was, is->decision);
+    if (!counts) return;
+    report_.seeded += seeded;
+    Compare(was, is->decision, seeded);
   }
 
   // Whether the call would have gone on: a no is a no still, the gate's own too; a new demand is as
@@ -150,7 +175,7 @@ class Backtester {
     return text;
   }
 
-  void Compare(const RecordedDecision& was, const Decision& is) {
+  void Compare(const RecordedDecision& was, const Decision& is, bool seeded) {
     ++report_.decisions;
     const std::string before = Said(was.verdict, was.code);
     const std::string after = Said(VerdictName(is.verdict), is.code);
@@ -172,6 +197,7 @@ class Backtester {
     const auto key = std::tuple(change.tool, change.change, change.rules);
     BacktestChange& group = changes_.try_emplace(key, std::move(change)).first->second;
     ++group.calls;
+    group.seeded += seeded;
     if (!was.currency.empty()) group.money[was.currency] += was.amount;
     if (group.examples.size() < kBacktestExamplesMax) group.examples.push_back(was.call);
   }

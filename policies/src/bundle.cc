@@ -11,6 +11,7 @@
 #include "check.h"
 #include "examples.h"
 #include "policies/test.h"
+#include "velocity.h"
 
 namespace interlock::policies {
 namespace {
@@ -161,6 +162,7 @@ core::StatusOr<std::shared_ptr<const Bundle>> Bundle::Load(std::vector<BundleFil
   auto program = std::make_unique<Program>();
   program->Load(bundle->files(), Program::What::kPolicies, found);
   CheckProgram(*program, bundle->tools(), found);
+  CheckVelocityNames(bundle->files(), *program, found);
   bundle->Take(*program);
   const bool sound = std::none_of(found.begin(), found.end(), [](const Finding& finding) {
     return finding.severity == "error";

@@ -69,7 +69,8 @@ core::Json Convert(lua_State* lua, int index, int depth, Walk& walk) {
   luaL_checkstack(lua, 8, "a value too deep");
   if (const core::Json* node = Context::JsonAt(lua, index); node != nullptr) return *node;
   if (const LuaMoney* money = MoneyAt(lua, index);
-      money != nullptr && walk.money == MoneyAs::kMinorUnits) {
+      money != nullptr && walk.money != MoneyAs::kRefused) {
+    if (walk.money == MoneyAs::kTold) return {{kToldMinor, money->minor}};
     return money->minor;
   }
   switch (lua_type(lua, index)) {

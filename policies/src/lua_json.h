@@ -6,7 +6,10 @@
 
 namespace interlock::policies {
 
-enum class MoneyAs { kRefused, kMinorUnits };
+enum class MoneyAs { kRefused, kMinorUnits, kTold };
+
+// kTold: { [kToldMinor] = 1250 }, for who has to tell money from a number.
+inline constexpr const char* kToldMinor = "$minor";
 
 // The value at `index`: a text (UTF-8), boolean, number, part of the context, or a table that is a
 // list 1..n or has only text keys. An empty table is a list. Money is refused, since a tool may

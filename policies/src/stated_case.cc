@@ -3,7 +3,10 @@
 #include <algorithm>
 #include <set>
 
+#include "core/money.h"
+#include "lua_json.h"
 #include "lua_time.h"
+#include "policies/model_budget.h"
 #include "policies/recorded.h"
 
 namespace interlock::policies {
@@ -20,26 +23,40 @@ class StatedReader final : public StateReader {
 
   VersionedRead BudgetUsed(const BudgetDecl& budget, std::string_view scope) const override {
     return {.key = "budget/" + budget.name + "/" + std::string(scope),
-            .version = 0,
-            .value = Value(used, budget.name, std::string(scope))};
+            .version = used.contains(budget.name) ? kStatedVersion : 0,
+            .value = Value(used, budget.name, std::string(scope), MicrosAMinor(budget.unit))};
   }
   VersionedRead Count(std::string_view key, std::int64_t per_ms, std::int64_t) const override {
     return {.key = "counter/" + std::string(key),
-            .version = 0,
-            .value = Value(counts, std::string(key), std::to_string(per_ms))};
+            .version = counts.contains(std::string(key)) ? kStatedVersion : 0,
+            .value = Value(counts, std::string(key), std::to_string(per_ms), 1)};
   }
   VersionedRead Sum(std::string_view key, std::int64_t per_ms, std::int64_t) const override {
     return {.key = "counter/" + std::string(key),
-            .version = 0,
-            .value = Value(sums, std::string(key), std::to_string(per_ms))};
+            .version = sums.contains(std::string(key)) ? kStatedVersion : 0,
+            .value = Value(sums, std::string(key), std::to_string(per_ms), 1)};
   }
 
  private:
-  // A number for every share and period, or an object of numbers by `part`.
+  // Of a currency that is kept in millionths; 1 of all else.
+  static std::int64_t MicrosAMinor(std::string_view unit) {
+    if (!unit.starts_with(kMicroUnit)) return 1;
+    const auto digits = core::MinorDigits(unit.substr(kMicroUnit.size()));
+    std::int64_t micros = 1'000'000;
+    for (int i = 0; digits.ok() && i < *digits; ++i) micros /= 10;
+    return micros;
+  }
+  // A number for every share and period, or an object of numbers by `part`; money is told apart.
   static std::int64_t Value(const core::Json& stated, const std::string& name,
-                            const std::string& part) {
+                            const std::string& part, std::int64_t a_minor) {
     const core::Json* value = Find(stated, name);
-    if (value != nullptr && value->is_object()) value = Find(*value, part);
+    const bool by_part = value != nullptr && value->is_object() && !value->contains(kToldMinor);
+    if (by_part) value = Find(*value, part);
+    if (value != nullptr && value->is_object()) {
+      const std::int64_t minor = value->value(kToldMinor, std::int64_t{0});
+      std::int64_t all = 0;
+      return __builtin_mul_overflow(minor, a_minor, &all) ? INT64_MAX : all;
+    }
     return value == nullptr || !value->is_number_integer() ? 0 : value->get<std::int64_t>();
   }
   static const core::Json* Find(const core::Json& object, const std::string& name) {

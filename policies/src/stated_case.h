@@ -9,6 +9,9 @@
 
 namespace interlock::policies {
 
+// Of a read whose value the case states; 0 where it says nothing.
+inline constexpr std::uint64_t kStatedVersion = 1;
+
 // Owns what its DecisionInput borrows. One per thread; neither copied nor moved.
 class StatedCase {
  public:

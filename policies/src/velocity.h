@@ -14,6 +14,10 @@ namespace interlock::policies {
 
 inline constexpr std::size_t kVelocitiesMax = 256;
 
+// Adds a finding for each question of a rule that names no velocity, as far as the text shows it.
+void CheckVelocityNames(const std::vector<BundleFile>& files, const Program& program,
+                        std::vector<Finding>& findings);
+
 // velocity "name" { tool, key, of, unit, within, optional }
 int VelocityStart(lua_State* lua);
 // count { tool | velocity, key, within } and sum { tool | velocity, key, of, within } in a rule.

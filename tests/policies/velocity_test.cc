@@ -134,7 +134,7 @@ TEST(Velocity, AQuestionThatNothingCountsIsAnError) {
                               "on(\"*\", \"r\", function(c) " + ask + " return allow() end)\n")),
         "p/r");
   };
-  EXPECT_THAT(error("count { tool = \"t.wrote\", key = \"x\", within = \"1d\" }"),
+  EXPECT_THAT(error("local t = \"t.wrote\" count { tool = t, key = \"x\", within = \"1d\" }"),
               HasSubstr("no velocity counts `t.wrote`; declare velocity \"name\" { tool = "));
   EXPECT_THAT(error("count { tool = \"t.write\", key = \"x\", within = \"1d\" }"),
               HasSubstr("say velocity = one of `p/paid`, `p/seats`"));
@@ -145,12 +145,62 @@ TEST(Velocity, AQuestionThatNothingCountsIsAnError) {
   EXPECT_THAT(
       error("sum { tool = \"t.write\", of = \"args.price\", key = \"x\", within = \"1h\" }"),
       HasSubstr("no velocity sums `args.price` of `t.write`"));
-  EXPECT_THAT(error("count { velocity = \"paed\", key = \"x\", within = \"1h\" }"),
+  EXPECT_THAT(error("local v = \"paed\" count { velocity = v, key = \"x\", within = \"1h\" }"),
               HasSubstr("there is no velocity `p/paed`"));
   EXPECT_EQ(error("count { velocity = \"seats\", key = \"x\", within = \"1h\" }"), "");
   EXPECT_EQ(error("sum { tool = \"t.write\", of = \"args.amount\", key = 1, within = \"1h\" }"),
             "");
   EXPECT_EQ(error("sum({ 1, 2 })"), "") << "lists are summed as ever";
+}
+
+// What its own policy counts is meant, whatever other teams count of the same tool.
+TEST(Velocity, AnotherTeamsVelocityOfTheToolDoesNotDisturb) {
+  const std::string other =
+      "policy \"q\" { owner = \"others\", tools = { \"*\" } }\n"
+      "velocity \"theirs\" { tool = \"t.write\", key = \"user\", within = \"1d\" }\n";
+  const auto bundle = Bundle::Load(
+      {{.path = "p.lua",
+        .text = Paid("if count { tool = \"t.write\", key = c.args.id, within = \"1d\" } >= 3 "
+                     "then return deny { code = \"OFTEN\" } end")},
+       {.path = "q.lua", .text = other}},
+      {}, nullptr);
+  ASSERT_TRUE(bundle.ok()) << bundle.status();
+  const auto engine = Engine::Make(*bundle);
+  ASSERT_TRUE(engine.ok());
+  TestCall call;
+  call.state.counts = {{"p/paid:USD/o1", 2}, {"q/theirs:calls/o1", 9}};
+  EXPECT_EQ(DecideWith(**engine, call).code, "OK");
+  call.state.counts["p/paid:USD/o1"] = 3;
+  EXPECT_EQ(DecideWith(**engine, call).code, "OFTEN");
+}
+
+TEST(Velocity, AMisspeltQuestionIsFoundAtLoad) {
+  const auto error = [](const std::string& ask) {
+    return LoadError(PolicyText(std::string(kPaid) + "on(\"*\", \"r\", function(c) local n = " +
+                                ask + " return allow() end)\n"));
+  };
+  EXPECT_EQ(error("count { velocity = \"paid\", key = c.args.id, within = \"1d\" }"), "");
+  EXPECT_EQ(error("sum { velocity = \"p/paid\", key = c.args.id, within = \"1d\" }"), "");
+  EXPECT_EQ(error("count { velocity = \"paed\", key = c.args.id, within = \"1d\" }"),
+            "p.lua:3: there is no velocity `paed`; did you mean `paid`?");
+  EXPECT_EQ(error("sum({ tool = \"t.wrote\", key = c.args.id, within = \"1d\" })"),
+            "p.lua:3: no velocity counts `t.wrote`; did you mean `t.write`?");
+  EXPECT_EQ(error("count { rule = \"paed\", key = c.args.id, within = \"1d\" }"), "")
+      << "the slots of a rule";
+  EXPECT_EQ(error("count { tool = \"t.\" .. \"write\", key = c.args.id, within = \"1d\" }"), "")
+      << "what the text does not show is found when it is asked";
+}
+
+// Each look costs an HMAC and up to hundreds of events.
+TEST(Velocity, LooksCostFuel) {
+  const auto ask = [](int times) {
+    return DecideText(Paid("for i = 1, " + std::to_string(times) +
+                           " do count { velocity = \"paid\", key = c.args.id, within = \"1d\" } "
+                           "end"))
+        .code;
+  };
+  EXPECT_EQ(ask(100), "OK");
+  EXPECT_EQ(ask(250), "FUEL");
 }
 
 TEST(Velocity, WhatIsWrittenWrongIsRefusedAtLoad) {
@@ -241,6 +291,7 @@ TEST(Velocity, ABacktestCountsWhatTheCandidateWouldHave) {
                BacktestOptions());
   ASSERT_EQ(report.changes.size(), 1u);
   EXPECT_EQ(report.changes[0].change, "allow -> deny MUCH");
+  EXPECT_EQ(report.seeded, 5u) << "looked back to before the first of them";
   EXPECT_EQ(report.changes[0].examples, (std::vector<std::string>{"c2", "c4"}));
 }
 

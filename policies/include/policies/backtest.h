@@ -26,6 +26,7 @@ struct BacktestChange {
   std::string change{};              // "allow -> deny LIMIT"
   std::vector<std::string> rules{};  // of the candidate that denied, asked or erred; sorted
   std::size_t calls = 0;
+  std::size_t seeded = 0;                       // of these: BacktestReport::seeded
   std::map<std::string, std::int64_t> money{};  // that moved then, minor units by currency
   std::vector<std::string> examples{};          // calls, at most kBacktestExamplesMax
 };
@@ -37,6 +38,9 @@ struct BacktestReport {
   std::map<std::string, std::size_t> undecidable{};  // reason: decisions
   std::size_t newly_allowed = 0;  // what was denied, or asked about, and would not be
   std::size_t newly_denied = 0;
+  // Decided with a balance or counter that looks back to before the record, which says nothing of
+  // it: taken as empty then, so that a limit may have been met and is not known to be.
+  std::size_t seeded = 0;
 };
 
 // Decides the calls in the order of their time. Calls are taken as they were proposed, whatever the

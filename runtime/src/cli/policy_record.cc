@@ -66,6 +66,7 @@ void PrintBacktest(const Io& io, const policies::BacktestReport& report, double 
   for (const policies::BacktestChange& change : report.changes) {
     io.out << io.Paint(Style::kBold, EscapeForTerminal(change.tool)) << "  "
            << EscapeForTerminal(change.change) << "  " << change.calls << " calls";
+    if (change.seeded > 0) io.out << ", " << change.seeded << " seeded";
     if (!change.money.empty()) io.out << ", " << EscapeForTerminal(Money(change.money));
     io.out << "\n  by";
     for (const std::string& rule : change.rules) io.out << ' ' << EscapeForTerminal(rule);
@@ -83,6 +84,11 @@ void PrintBacktest(const Io& io, const policies::BacktestReport& report, double 
          << static_cast<std::int64_t>(per_second) << " a second\n"
          << "calls are taken as they were proposed then, whatever the new bundle would have said to"
             " those before\n";
+  if (report.seeded == 0) return;
+  io.out
+      << report.seeded
+      << " are seeded: they rest on a balance or counter that looks back to before the record, and "
+         "is taken as empty then; begin earlier with --since to know\n";
 }
 
 core::Json BacktestJson(const policies::BacktestReport& report, double per_second) {
@@ -92,6 +98,7 @@ core::Json BacktestJson(const policies::BacktestReport& report, double per_secon
                        {"change", change.change},
                        {"rules", change.rules},
                        {"calls", change.calls},
+                       {"seeded", change.seeded},
                        {"money", change.money},
                        {"examples", change.examples}});
   }
@@ -99,6 +106,7 @@ core::Json BacktestJson(const policies::BacktestReport& report, double per_secon
           {"same", report.same},
           {"newly_allowed", report.newly_allowed},
           {"newly_denied", report.newly_denied},
+          {"seeded", report.seeded},
           {"undecidable", report.undecidable},
           {"decisions_per_second", static_cast<std::int64_t>(per_second)},
           {"changes", std::move(changes)}};

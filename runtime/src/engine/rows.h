@@ -234,7 +234,10 @@ struct LockRow {
 };
 
 // A sliding window: "<time_us>:<call> …", oldest first; "<time_us>:<call>:<amount>" where amounts
-// are summed.
+// are summed. Of a key with more than kCounterEventsMax events the older ones stand together, as
+// "<time_us>:*<count>:<amount>" with the time of the newest of them: they leave the window late
+// rather than early.
+inline constexpr std::size_t kCounterEventsMax = 512;
 struct CounterRow {
   static constexpr const char* kTable = "p_counter";
   std::string key;

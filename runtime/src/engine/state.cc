@@ -1,8 +1,6 @@
 #include "engine/state.h"
 
 #include <algorithm>
-#include <charconv>
-#include <limits>
 #include <utility>
 
 #include "core/digest.h"
@@ -15,7 +13,7 @@ namespace interlock::runtime {
 namespace {
 
 constexpr std::string_view kEditedMark = "edit:";  // before the id of a call
-constexpr const char* kCounterWindow = "counter_window_ms";
+constexpr const char* kTrustedTime = "trusted_time_us";  // before the clock came in doubt
 // Clean rows of a table in memory: of tables that grow with every call those of the last moments,
 // which is all that the gate asks for; of the others what is in use.
 constexpr std::size_t kRowsOfCallsKept = 16'384;
@@ -76,71 +74,6 @@ std::string BudgetKey(std::string_view budget, std::string_view unit, std::strin
   return key.append(std::to_string(window_us));
 }
 
-namespace {
-
-std::int64_t EventTime(std::string_view event) {
-  std::int64_t at = 0;
-  std::from_chars(event.data(), event.data() + event.size(), at);
-  return at;
-}
-
-void DropBefore(std::string& events, std::int64_t time_us) {
-  std::size_t begin = 0;
-  while (begin < events.size() && EventTime(std::string_view(events).substr(begin)) <= time_us) {
-    begin = std::min(events.find(' ', begin), events.size() - 1) + 1;
-  }
-  events.erase(0, begin);
-}
-
-}  // namespace
-
-namespace {
-
-// From the newest back: what lies before the window is not looked at.
-template <typename Take>
-void ForEachWithin(const CounterRow& row, std::int64_t per_ms, std::int64_t now_us, Take take) {
-  for (std::string_view left = row.events; !left.empty();) {
-    const std::size_t space = left.rfind(' ');
-    const std::size_t begin = space == std::string_view::npos ? 0 : space + 1;
-    const std::string_view event = left.substr(begin);
-    if (per_ms != 0 && now_us - EventTime(event) >= per_ms * 1000) break;
-    take(event);
-    left = left.substr(0, begin == 0 ? 0 : space);
-  }
-}
-
-// Behind the second colon; 0 where there is none.
-std::int64_t EventAmount(std::string_view event) {
-  const std::size_t call = event.find(':');
-  const std::size_t amount = call == std::string_view::npos ? call : event.find(':', call + 1);
-  return amount == std::string_view::npos ? 0 : EventTime(event.substr(amount + 1));
-}
-
-bool IsEventOf(std::string_view event, std::string_view call) {
-  const std::size_t colon = event.find(':');
-  if (colon == std::string_view::npos) return false;
-  event.remove_prefix(colon + 1);
-  return event.substr(0, event.find(':')) == call;
-}
-
-}  // namespace
-
-std::int64_t CountWithin(const CounterRow& row, std::int64_t per_ms, std::int64_t now_us) {
-  std::int64_t count = 0;
-  ForEachWithin(row, per_ms, now_us, [&](std::string_view) { ++count; });
-  return count;
-}
-
-std::int64_t SumWithin(const CounterRow& row, std::int64_t per_ms, std::int64_t now_us) {
-  std::int64_t sum = 0;
-  ForEachWithin(row, per_ms, now_us, [&](std::string_view event) {
-    if (__builtin_add_overflow(sum, EventAmount(event), &sum)) {
-      sum = std::numeric_limits<std::int64_t>::max();
-    }
-  });
-  return sum;
-}
-
 std::vector<std::string> State::Schema() const {
   std::vector<std::string> schema = {
       RowTable<RunRow>::CreateSql(),
@@ -198,13 +131,24 @@ core::Status State::Attach(sqlite3* db) {
 }
 
 void State::ClockStepped(std::int64_t by_us) {
-  if (by_us > kClockDoubtMicros) DoubtClock();  // before the next command of this batch
+  if (by_us > kClockDoubtMicros) {  // before the next command of this batch
+    trusted_us_.store(newest_us(), std::memory_order_relaxed);
+    DoubtClock();
+  }
   const std::lock_guard lock(clock_mutex_);
   if (clock_listener_) {
     clock_listener_(by_us);
   } else {
     clock_steps_.push_back(by_us);
   }
+}
+
+std::int64_t State::TrustedTime(std::int64_t now_us) {
+  if (!clock_in_doubt()) return now_us;
+  const FactRow* row = settings_.Find(kTrustedTime);
+  const std::int64_t then = trusted_us_.load(std::memory_order_relaxed);
+  if (row != nullptr) return std::min(now_us, NumberAt(row->value));
+  return then > 0 ? std::min(now_us, then) : now_us;
 }
 
 void State::OnClockStep(std::function<void(std::int64_t)> listener) {
@@ -314,8 +258,12 @@ core::Status State::ApplyKind(const audit::EntryView& entry) {
   }
   if (kind == "clock.stepped" && entry.body.Bool("in_doubt").value_or(false)) {
     settings_.Edit("clock").value = "in_doubt";
+    // A clock that went back does not take the log's time with it.
+    const std::int64_t ahead_us = std::max<std::int64_t>(0, Amount(entry, "by_us"));
+    settings_.Edit(kTrustedTime).value = std::to_string(entry.time_us - ahead_us);
     DoubtClock();
   } else if (kind == "clock.confirmed") {
+    settings_.Erase(kTrustedTime);
     settings_.Edit("clock").value = "confirmed";
     clock_in_doubt_.store(false, std::memory_order_release);
   }
@@ -464,18 +412,6 @@ core::Status State::ApplyDecided(const audit::EntryView& entry, CallRow& call) {
   return core::OkStatus();
 }
 
-void State::NoteWindow(const audit::EntryView& entry) {
-  const std::int64_t window_ms = entry.body.Int("window_ms").value_or(0);
-  if (window_ms <= CounterWindowMs()) return;
-  settings_.Edit(kCounterWindow).value = std::to_string(window_ms);
-}
-
-// How far back any decision has counted so far: older events are of no use to anybody.
-std::int64_t State::CounterWindowMs() {
-  const FactRow* row = settings_.Find(kCounterWindow);
-  return row == nullptr ? 0 : EventTime(row->value);
-}
-
 core::Status State::ApplyIntended(const audit::EntryView& entry, CallRow& call) {
   call.state = CallState::kIntended;
   call.intended_index = static_cast<std::int64_t>(entry.index);
@@ -495,19 +431,6 @@ core::Status State::ApplyIntended(const audit::EntryView& entry, CallRow& call) 
   if (call.attempt > 1) return core::OkStatus();  // a retry takes no second slot
   TakeSlots(call.counters, entry, call.call);
   return core::OkStatus();
-}
-
-void State::TakeSlots(const std::string& counters, const audit::EntryView& entry,
-                      const std::string& by) {
-  const std::int64_t window_us = CounterWindowMs() * 1000;
-  for (const std::string& word : SplitWords(counters)) {
-    const std::size_t colon = std::min(word.find(':'), word.size());  // an amount stands behind it
-    CounterRow& counter = counters_.Edit(word.substr(0, colon));
-    if (window_us > 0) DropBefore(counter.events, entry.time_us - window_us);
-    counter.events += (counter.events.empty() ? "" : " ") + std::to_string(entry.time_us) + ":" +
-                      by + word.substr(colon);
-    ++counter.version;
-  }
 }
 
 core::Status State::ApplyOutcome(const audit::EntryView& entry, CallRow& call) {
@@ -556,20 +479,6 @@ void State::FreeEffect(CallRow& call) {
   if (!HasSharedEffect(call)) return;
   const EffectRow* effect = effects_.Find(call.effect_key);
   if (effect != nullptr && effect->call == call.call) effects_.Erase(call.effect_key);
-}
-
-// Only of a call that never started: an attempt that failed was an attempt.
-void State::FreeCounters(const CallRow& call) {
-  for (const std::string& word : SplitWords(call.counters)) {
-    CounterRow& counter = counters_.Edit(word.substr(0, word.find(':')));
-    std::string kept;
-    for (const std::string& event : SplitWords(counter.events)) {
-      if (IsEventOf(event, call.call)) continue;
-      kept += (kept.empty() ? "" : " ") + event;
-    }
-    counter.events = std::move(kept);
-    ++counter.version;
-  }
 }
 
 StatePtr MakeState(const audit::KeyStore* keys) { return StatePtr(new State(keys)); }

@@ -87,6 +87,9 @@ class State final : public audit::Projector {
   // listens is told to it at once.
   void ClockStepped(std::int64_t by_us);
   void OnClockStep(std::function<void(std::int64_t by_us)> listener);
+  // While the clock is in doubt, windows of budgets stand still at the time before (rule 27).
+  // Writer thread only.
+  std::int64_t TrustedTime(std::int64_t now_us);
   void DoubtClock() { clock_in_doubt_.store(true, std::memory_order_release); }
   // --- kill switches (state_switches.cc), as the newest entry leaves them; any thread
   std::vector<SwitchInfo> Switches() const;  // by name
@@ -204,6 +207,7 @@ class State final : public audit::Projector {
   RowHasher hasher_;
   std::atomic<std::int64_t> newest_us_{0};
   std::atomic<bool> clock_in_doubt_{false};
+  std::atomic<std::int64_t> trusted_us_{0};  // the newest entry's time when the clock stepped
   std::atomic<bool> any_switch_{false};
   std::vector<SwitchInfo> switches_;  // what the rows of settings_ say
   std::mutex clock_mutex_;

@@ -4,11 +4,11 @@
 // from a backup and can end nothing, what was open is taken at its worst: effect keys stay taken
 // and held money counts as spent.
 #include <algorithm>
-#include <charconv>
 
 #include "core/json.h"
 #include "engine/run_state.h"
 #include "engine/state.h"
+#include "engine/state_fields.h"
 
 namespace interlock::runtime {
 namespace {
@@ -73,12 +73,6 @@ core::Status ForEachRow(sqlite3* db, Each each) {
 }
 
 std::string Text(std::int64_t value) { return std::to_string(value); }
-
-std::int64_t Number(const std::string& text) {
-  std::int64_t value = 0;
-  std::from_chars(text.data(), text.data() + text.size(), value);
-  return value;
-}
 
 void AddCounter(BodyWriters& bodies, const CounterRow& row) {
   const std::vector<std::string> events = SplitWords(row.events);
@@ -193,18 +187,18 @@ core::Status State::ApplyCarried(const audit::EntryView& entry) {
 
 core::Status State::CarryRow(std::string_view table, const Texts& row) {
   if (table == "budget" && row.size() == 7) {
-    BudgetRow& budget = budgets_.Edit(BudgetKey(row[0], row[1], row[2], Number(row[3])));
+    BudgetRow& budget = budgets_.Edit(BudgetKey(row[0], row[1], row[2], NumberAt(row[3])));
     budget.budget = row[0];
     budget.unit = row[1];
     budget.scope = row[2];
-    budget.window_us = Number(row[3]);
-    budget.limit_amount = Number(row[4]);
-    budget.settled = Number(row[5]);
-    budget.version = Number(row[6]);
+    budget.window_us = NumberAt(row[3]);
+    budget.limit_amount = NumberAt(row[4]);
+    budget.settled = NumberAt(row[5]);
+    budget.version = NumberAt(row[6]);
   } else if (table == "counter" && row.size() == 3) {
     CounterRow& counter = counters_.Edit(row[0]);
     counter.events += (counter.events.empty() ? "" : " ") + row[1];
-    counter.version = Number(row[2]);
+    counter.version = NumberAt(row[2]);
   } else if (table == "effect" && row.size() == 2) {
     effects_.Edit(row[0]).call = row[1];
   } else if (table == "erasure" && row.size() == 5) {
@@ -213,7 +207,7 @@ core::Status State::CarryRow(std::string_view table, const Texts& row) {
     erasure.reason = row[2];
     erasure.legal_basis = row[3];
     erasure.entry_index = -1;  // of a log before this one
-    erasure.time_us = Number(row[4]);
+    erasure.time_us = NumberAt(row[4]);
   } else if (table == "request" && row.size() == 4) {
     RequestRow& request = requests_.Edit(row[0]);
     request.digest = row[1];

@@ -19,12 +19,16 @@ inline std::string Field(const audit::EntryView& entry, std::string_view name) {
   return entry.body.String(name).value_or("");
 }
 
-// Amounts are decimal strings of minor units.
-inline std::int64_t Amount(const audit::EntryView& entry, std::string_view name) {
+// The number that a text begins with; 0 where it begins with none.
+inline std::int64_t NumberAt(std::string_view text) {
   std::int64_t value = 0;
-  const std::string text = Field(entry, name);
   std::from_chars(text.data(), text.data() + text.size(), value);
   return value;
+}
+
+// Amounts are decimal strings of minor units.
+inline std::int64_t Amount(const audit::EntryView& entry, std::string_view name) {
+  return NumberAt(Field(entry, name));
 }
 
 inline std::string WithoutWord(std::string_view words, std::string_view gone) {

@@ -2,10 +2,12 @@
 // rotation and replay.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <sqlite3.h>
 
 #include <future>
 
 #include "audit/rotate.h"
+#include "engine/rows.h"
 #include "replays.h"
 #include "rules.h"
 #include "runtime/projectors.h"
@@ -181,6 +183,50 @@ TEST(Velocity, GoesOnInTheNextLog) {
   shop.h.Start();
   EXPECT_EQ(shop.Pay("ann", 31), "MUCH");
   EXPECT_EQ(shop.Pay("ann", 30), "OK");
+}
+
+std::int64_t LongestRow(Harness& h) {
+  std::int64_t bytes = 0;
+  const core::Status status = h.log().Query([&bytes](sqlite3* db) -> core::Status {
+    sqlite3_stmt* select = nullptr;
+    const char* sql = "SELECT max(length(events)) FROM p_counter";
+    if (sqlite3_prepare_v2(db, sql, -1, &select, nullptr) != SQLITE_OK) {
+      return core::Internal(sqlite3_errmsg(db));
+    }
+    if (sqlite3_step(select) == SQLITE_ROW) bytes = sqlite3_column_int64(select, 0);
+    sqlite3_finalize(select);
+    return core::OkStatus();
+  });
+  EXPECT_TRUE(status.ok()) << status;
+  return bytes;
+}
+
+// A key that everybody shares: its row is bounded, and what it sums is never too little.
+TEST(Velocity, ABusyKeyIsBoundedAndErrsOnTheStrictSide) {
+  Shop shop(std::string(kPolicyHead) + R"(
+velocity "paid" { tool = "pay", key = "tenant", of = "args.amount", unit = "USD", within = "1h" }
+on("pay", "much", function(c)
+  local before = sum { velocity = "paid", key = "main", within = "1h" }
+  if before + usd(c.args.amount) > usd(2000) then return deny { code = "MUCH" } end
+end)
+on("*", "ok", function(c) return allow() end))");
+  int calls = 0;
+  const auto pay = [&](int amount) {
+    const auto call =
+        shop.h.Execute("pay", {{"id", "b" + std::to_string(++calls)}, {"amount", amount}});
+    return call.ok() ? Shop::CodeOf(*call) : "";
+  };
+  for (int i = 0; i < 300; ++i) ASSERT_EQ(pay(2), "OK");
+  shop.h.clock.Shift(30 * kMinuteMicros);
+  for (int i = 0; i < 300; ++i) ASSERT_EQ(pay(2), "OK");
+  const auto most = static_cast<std::int64_t>(kCounterEventsMax) * 64;
+  EXPECT_LT(LongestRow(shop.h), most);
+  EXPECT_EQ(pay(801), "MUCH");
+  EXPECT_EQ(pay(800), "OK") << "to the cent while all is in the window";
+  shop.h.Restart();
+  shop.h.clock.Shift(31 * kMinuteMicros);  // the first half leaves, but for a pair across
+  EXPECT_EQ(pay(601), "MUCH");
+  EXPECT_EQ(pay(590), "OK");
 }
 
 // Rule 20: an entry tells how much, and of whom nothing.
