@@ -296,8 +296,11 @@ void BenchBacktest() {
             "window = \"1d\" }\n"
             "rule \"day\" { on = \"refunds.create\", reserve = { budget = DAY, amount = 1 } }\n"
             "rule \"often\" { on = \"refunds.create\", limit = { key = \"{args.order_id}\", max "
-            "= 100, per = \"1h\" } }\n"}},
-      {{.name = "refunds.create", .effect = "money"}}, nullptr);
+            "= 100, per = \"1h\" } }\n"
+            "fact \"order\" { tool = \"orders.get\", args = { id = \"{args.order_id}\" }, on = "
+            "\"refunds.create\" }\n"}},
+      {{.name = "refunds.create", .effect = "money"}, {.name = "orders.get", .effect = "read"}},
+      nullptr);
   INTERLOCK_CHECK(bundle.ok());
   const Refund refund;
   std::vector<RecordedDecision> recorded(kDecisions);
@@ -313,6 +316,7 @@ void BenchBacktest() {
                  {"args", refund.args},     {"session", refund.session},
                  {"now", one.time_us},      {"labels", {{"args", {{"trusted", true}}}}},
                  {"principal", "ticketing"}};
+    one.input["facts"] = {{"order", refund.facts.front().value}};
     one.input["args"]["order_id"] = "o-" + std::to_string(i % 5'000);
     bytes += core::CanonicalJson(RecordedJson(one)).size() + 1;
   }
