@@ -1,6 +1,7 @@
 #include "policies/model_budget.h"
 
 #include <algorithm>
+#include <limits>
 
 #include "policies/budget.h"
 #include "scope.h"
@@ -36,11 +37,27 @@ std::string TakeShare(const BudgetDecl& budget, const DecisionInput& who, const 
   return "";
 }
 
+std::int64_t Sum(std::int64_t a, std::int64_t b) {
+  std::int64_t sum = 0;
+  return __builtin_add_overflow(a, b, &sum) ? std::numeric_limits<std::int64_t>::max() : sum;
+}
+
 }  // namespace
+
+ModelUse Together(const ModelUse& a, const ModelUse& b) {
+  const bool same = a.free || b.free || a.currency == b.currency;
+  const std::string& currency = a.free ? b.currency : a.currency;
+  return {.requests = Sum(a.requests, b.requests),
+          .tokens = Sum(a.tokens, b.tokens),
+          .cost_micros = Sum(a.cost_micros, b.cost_micros),
+          .currency = same ? currency : std::string(),
+          .wait_ms = Sum(a.wait_ms, b.wait_ms),
+          .free = a.free && b.free};
+}
 
 std::optional<std::int64_t> AmountIn(std::string_view unit, const ModelUse& use) {
   if (unit == "tokens") return use.tokens;
-  if (unit == "requests") return 1;
+  if (unit == "requests") return use.requests;
   if (unit == "ms") return use.wait_ms;
   if (!unit.starts_with(kMicroUnit)) return std::nullopt;
   if (use.free) return 0;

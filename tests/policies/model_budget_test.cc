@@ -4,6 +4,7 @@
 #include <gmock/gmock.h>
 
 #include "policies/lint.h"
+#include "policies/test.h"
 #include "policy_fixture.h"
 
 namespace interlock::policies {
@@ -128,6 +129,39 @@ TEST(ModelBudget, RulesReadItAndDoNotReserveFromIt) {
   const Decision reserved = DecideText(PolicyText(
       local + "on(\"*\", \"r\", function(c) return reserve(B, usd(1)) end)\n" + kAllowAll));
   EXPECT_EQ(reserved.code, "RULE_ERROR");
+}
+
+TEST(ModelBudget, ATestCaseStatesItAsMoneyOrInMillionths) {
+  const auto bundle =
+      Load("local B = " + std::string(kCost) +
+           "on(\"*\", \"r\", function(c) if spent { budget = B } > 2000000 then return deny { code "
+           "= \"COSTLY\" } end end)\n" +
+           kAllowAll);
+  const std::string tests =
+      "test \"at\" { tool = \"t.write\", expect = \"allow\", used = { [\"cost\"] = usd(2) } }\n"
+      "test \"above\" { tool = \"t.write\", expect = \"deny\", used = { [\"cost\"] = usd(2.01) } "
+      "}\n"
+      "test \"millionths\" { tool = \"t.write\", expect = \"deny\", used = { [\"cost\"] = 2000001 "
+      "} }\n"
+      "test \"share\" { tool = \"t.write\", expect = \"deny\", used = { [\"cost\"] = { "
+      "[\"agent:tester\"] = usd(2.01) } } }\n";
+  const PolicyTestReport report = RunPolicyTests(bundle, {{.path = "p_test.lua", .text = tests}});
+  EXPECT_EQ(report.cases.size(), 4u);
+  for (const PolicyTestResult& one : report.cases) EXPECT_TRUE(one.passed) << one.message;
+}
+
+TEST(ModelBudget, AttemptsAddUpAndTwoCurrenciesAreNone) {
+  const ModelUse a{.tokens = 7, .cost_micros = 9, .currency = "USD"};
+  const ModelUse both = Together(a, {.requests = 2, .tokens = 1, .currency = "USD"});
+  EXPECT_EQ(both.requests, 3);
+  EXPECT_EQ(AmountIn("requests", both), 3);
+  EXPECT_EQ(both.tokens, 8);
+  EXPECT_EQ(both.currency, "USD");
+  EXPECT_EQ(Together(a, {.currency = "EUR"}).currency, "");
+  EXPECT_EQ(Together(NoUse(), a).currency, "USD");
+  EXPECT_EQ(Together(NoUse(), a).requests, 1);
+  EXPECT_TRUE(Together(NoUse(), NoUse()).free);
+  EXPECT_EQ(Together({.tokens = INT64_MAX}, a).tokens, INT64_MAX);
 }
 
 // No rule draws on it, and yet it is in use.

@@ -14,12 +14,18 @@ namespace interlock::policies {
 
 // What one request to a model may use at most, or used.
 struct ModelUse {
+  std::int64_t requests = 1;     // attempts, each of which a provider may count and bill
   std::int64_t tokens = 0;       // read and written, from caches and reasoning too
   std::int64_t cost_micros = 0;  // millionths of a unit of `currency`
   std::string currency{};        // ISO 4217; empty: no price is known
   std::int64_t wait_ms = 0;
   bool free = false;  // it costs nothing in any currency: an answer from a script or a cache
 };
+
+// Nothing of anything: no attempt was made, or each was turned away unread.
+inline ModelUse NoUse() { return {.requests = 0, .free = true}; }
+// Of both, as much as fits. A price that one of them lacks, or has in another currency, is none.
+ModelUse Together(const ModelUse& a, const ModelUse& b);
 
 // The word in a budget's declaration, and what comes before a currency in the unit of its shares:
 // they are kept in millionths, as single requests cost less than the smallest coin.

@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -57,6 +58,11 @@ struct PlanRequest {
   // Told, in order, what the model writes; from the planner's thread, before `done`; must not
   // block. Null: nobody listens. Only planners that stream call it.
   std::function<void(const TextDelta&)> on_text = nullptr;
+  // Set where model budgets ask; the planner then bounds how long a reply may be. Set to a value,
+  // before `done`: what attempts may be billed for that no plan tells of, since they broke off or
+  // failed at the provider, each with the most it may have used. A planner that leaves it unset
+  // knows nothing of it.
+  std::shared_ptr<std::optional<policies::ModelUse>> lost = nullptr;
 };
 
 enum class Finish {
@@ -101,8 +107,8 @@ class Planner {
   // reply that makes no sense.
   virtual std::uint64_t Propose(PlanRequest request,
                                 std::function<void(core::StatusOr<Plan>)> done) = 0;
-  // What such a request may use of a model at most, as far as that can be told before it; `wait_ms`
-  // is the caller's. Model budgets hold it.
+  // What such a request, with `lost` set, may use of models at most, every attempt counted, as far
+  // as that can be told before it; `wait_ms` is the caller's. Model budgets hold it.
   virtual policies::ModelUse Bound(const PlanRequest& request) const = 0;
   // Gives up on a request: `done` is called with kCancelled unless it was already.
   virtual void Cancel(std::uint64_t handle) = 0;

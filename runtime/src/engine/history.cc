@@ -335,6 +335,18 @@ event::AnswerChecked History::CheckedOf(const audit::Entry& entry,
   return checked;
 }
 
+namespace {
+
+// The run has been asking since before: the reply was lost.
+bool AskedAgain(const core::JsonObjectView& body) { return body.Bool("again").value_or(false); }
+
+// The end of what a request to a planner held; holds of calls name their call.
+bool SettlesPlan(std::string_view kind, const core::JsonObjectView& body) {
+  return (kind == "budget.settled" || kind == "budget.released") && !body.String("call");
+}
+
+}  // namespace
+
 core::Status History::FoldRun(const audit::Entry& entry, const core::JsonObjectView& body,
                               const AgentOf& agent_of, RecordedRun& recorded) const {
   const std::string& kind = entry.kind;
@@ -367,10 +379,14 @@ core::Status History::FoldRun(const audit::Entry& entry, const core::JsonObjectV
   } else if (kind == "plan.requested") {
     recorded.log_planning = true;
     recorded.charged = body.Raw("use").has_value();
-    step_(recorded.core, event::PlanRequested{});
+    if (!AskedAgain(body)) step_(recorded.core, event::PlanRequested{});
   } else if (kind == "plan.refused") {
-    step_(recorded.core, event::PlanRequested{});
-    step_(recorded.core, event::PlanFailed{kModelBudget, Field(body, "why")});
+    recorded.log_planning = false;
+    if (!AskedAgain(body)) step_(recorded.core, event::PlanRequested{});
+    step_(recorded.core,
+          event::PlanFailed{body.String("code").value_or(kModelBudget), Field(body, "why")});
+  } else if (SettlesPlan(kind, body)) {
+    recorded.charged = false;
   } else if (kind == "plan.received") {
     recorded.log_planning = false;
     recorded.charged = false;

@@ -1,6 +1,6 @@
 #include "engine/plan_budgets.h"
 
-#include <cstdlib>
+#include <charconv>
 
 #include "core/check.h"
 #include "engine/budget_view.h"
@@ -8,7 +8,20 @@
 namespace interlock::runtime {
 namespace {
 
-bool NeverReached(std::string_view code) { return code == "PLANNER_UNAVAILABLE"; }
+// Of entries that a program of then wrote; another writer's may hold anything.
+core::StatusOr<std::int64_t> CountIn(const core::Json& use, const char* name) {
+  const auto at = use.find(name);
+  if (at == use.end()) return 0;
+  std::int64_t number = -1;
+  if (at->is_number_integer()) number = at->get<std::int64_t>();
+  if (at->is_string()) {
+    const auto& text = at->get_ref<const std::string&>();
+    const auto end = std::from_chars(text.data(), text.data() + text.size(), number);
+    if (end.ec != std::errc() || end.ptr != text.data() + text.size()) number = -1;
+  }
+  if (number >= 0) return number;
+  return core::InvalidArgument("`" + std::string(name) + "` of what a plan used is no count");
+}
 
 policies::DecisionInput InputOf(const CallIdentity& who, const GateParts& parts,
                                 const policies::StateReader& state, std::int64_t now_us) {
@@ -44,44 +57,63 @@ std::string UseJson(const policies::ModelUse& use) {
   writer.String("cost", std::to_string(use.cost_micros));
   if (!use.currency.empty()) writer.String("currency", use.currency);
   if (use.free) writer.Bool("free", true);
+  if (use.requests != 1) writer.Int("requests", use.requests);
   writer.Int("tokens", use.tokens);
   writer.Int("wait_ms", use.wait_ms);
   writer.Close();
   return text;
 }
 
-std::optional<policies::ModelUse> UseOf(const core::Json& use) {
-  if (!use.is_object()) return std::nullopt;
-  return policies::ModelUse{
-      .tokens = use.value("tokens", std::int64_t{0}),
-      .cost_micros = std::strtoll(use.value("cost", "0").c_str(), nullptr, 10),
-      .currency = use.value("currency", ""),
-      .wait_ms = use.value("wait_ms", std::int64_t{0}),
-      .free = use.value("free", false)};
+core::StatusOr<policies::ModelUse> UseOf(const core::Json& use) {
+  if (!use.is_object()) return core::InvalidArgument("what a plan used is no object");
+  policies::ModelUse read;
+  INTERLOCK_ASSIGN_OR_RETURN(read.tokens, CountIn(use, "tokens"));
+  INTERLOCK_ASSIGN_OR_RETURN(read.cost_micros, CountIn(use, "cost"));
+  INTERLOCK_ASSIGN_OR_RETURN(read.wait_ms, CountIn(use, "wait_ms"));
+  if (use.contains("requests")) {
+    INTERLOCK_ASSIGN_OR_RETURN(read.requests, CountIn(use, "requests"));
+  }
+  const auto currency = use.find("currency");
+  const auto free = use.find("free");
+  if (currency != use.end() && currency->is_string()) read.currency = currency->get<std::string>();
+  read.free = free != use.end() && free->is_boolean() && free->get<bool>();
+  return read;
 }
 
-std::optional<policies::ModelUse> UseOfPlan(const Plan& plan, std::int64_t wait_ms) {
-  if (plan.tokens_estimated && !plan.from_cache) return std::nullopt;
-  return policies::ModelUse{.tokens = plan.prompt_tokens + plan.completion_tokens,
-                            .cost_micros = plan.cost_micros,
-                            .currency = plan.currency,
-                            .wait_ms = wait_ms,
-                            .free = plan.from_cache || plan.provider.empty()};
+PlanCost CostOf(const core::StatusOr<Plan>& plan, const PlanReply& reply) {
+  if (!plan.ok() && !reply.lost) return {};
+  policies::ModelUse used = reply.lost.value_or(policies::NoUse());
+  const bool assumed = used.requests > 0;
+  const bool tells = plan.ok() && (!plan->tokens_estimated || plan->from_cache);
+  if (plan.ok() && !tells && !assumed) return {};  // nobody counted it
+  if (tells) {
+    used = policies::Together(used, {.tokens = plan->prompt_tokens + plan->completion_tokens,
+                                     .cost_micros = plan->cost_micros,
+                                     .currency = plan->currency,
+                                     .free = plan->from_cache || plan->provider.empty()});
+  }
+  used.wait_ms = reply.wait_ms;
+  return {.used = std::move(used), .assumed = assumed};
 }
 
-core::StatusOr<std::string> AskOrRefuse(Serial& serial, const GateParts& parts,
+core::StatusOr<PlanRefusal> AskOrRefuse(Serial& serial, const GateParts& parts,
                                         const PlanAsk& ask) {
   const std::string& run = ask.who->run;
   const policies::Engine* engine = serial.engine();
-  const bool charged = engine != nullptr && !engine->bundle().model_budgets().empty();
   PlanRequestedFields fields = *ask.fields;
   policies::ModelCharge charge;
-  if (charged) {
+  if (engine == nullptr) {
+    fields.refused_code = kNoBundle;
+    fields.refused = "no policies are active; see `interlock policy activate`";
+  } else if (!engine->bundle().model_budgets().empty()) {
     if (!ask.most) return core::Error(core::StatusCode::kAborted, "model budgets came into force");
-    const LiveReader live(serial.state(), *parts.keys, serial.now_us());
+    const std::int64_t now_us = serial.state().TrustedTime(serial.now_us());
+    const LiveReader live(serial.state(), *parts.keys, now_us);
     charge = policies::ChargeModel(engine->bundle().model_budgets(),
-                                   InputOf(*ask.who, parts, live, serial.now_us()), *ask.most);
+                                   InputOf(*ask.who, parts, live, now_us), *ask.most);
     fields.use = UseJson(*ask.most);
+    fields.bundle = core::DigestName(ask.bundle.value_or(engine->bundle().id()));
+    fields.refused_code = charge.refused.empty() ? "" : kModelBudget;
     fields.refused = charge.refused;
   }
   Draft requested = DraftPlanRequested(run, fields);
@@ -91,11 +123,10 @@ core::StatusOr<std::string> AskOrRefuse(Serial& serial, const GateParts& parts,
   for (const policies::Reservation& wanted : charge.reservations) {
     INTERLOCK_RETURN_IF_ERROR(Hold(serial, parts, of, wanted));
   }
-  return charge.refused;
+  return PlanRefusal{.code = fields.refused_code, .why = fields.refused};
 }
 
-core::Status SettlePlan(Serial& serial, const std::string& run,
-                        const std::optional<policies::ModelUse>& used, std::string_view code) {
+core::Status SettlePlan(Serial& serial, const std::string& run, const PlanCost& cost) {
   CallIdentity of;
   of.run = run;
   for (const std::string& id : serial.state().HoldsOf(PlanHolder(run))) {
@@ -103,12 +134,11 @@ core::Status SettlePlan(Serial& serial, const std::string& run,
     INTERLOCK_CHECK(hold != nullptr);
     const HoldFields fields = HoldFieldsOf(*hold, id, serial.state());
     const std::optional<std::int64_t> known =
-        used ? policies::AmountIn(hold->unit, *used) : std::nullopt;
+        cost.used ? policies::AmountIn(hold->unit, *cost.used) : std::nullopt;
     const std::int64_t amount = known.value_or(hold->amount);
-    Draft draft = !used && NeverReached(code)
-                      ? DraftReleased(of, fields, "unavailable")
-                      : DraftSettled(of, fields, amount,
-                                     /*flagged=*/!known.has_value() || amount > hold->amount);
+    const bool flagged = !known || cost.assumed || amount > hold->amount;
+    Draft draft = cost.used && cost.used->requests == 0 ? DraftReleased(of, fields, "not_billed")
+                                                        : DraftSettled(of, fields, amount, flagged);
     INTERLOCK_RETURN_IF_ERROR(serial.Append(draft).status());
   }
   return core::OkStatus();

@@ -12,29 +12,42 @@
 
 namespace interlock::runtime {
 
-// Code of a run whose planner may not be asked any more.
+// Why the planner of a run may not be asked any more: for a model budget, or for want of policies.
 inline constexpr const char* kModelBudget = "MODEL_BUDGET";
+inline constexpr const char* kNoBundle = "NO_BUNDLE";
 
-// For plan.requested, and back.
+// For entries, and back. Errors: kInvalidArgument for what is no such object.
 std::string UseJson(const policies::ModelUse& use);
-std::optional<policies::ModelUse> UseOf(const core::Json& use);
-std::optional<policies::ModelUse> UseOfPlan(const Plan& plan, std::int64_t wait_ms);
+core::StatusOr<policies::ModelUse> UseOf(const core::Json& use);
+
+// What a request came to: what the plan tells, and the most of the attempts that were lost.
+struct PlanCost {
+  std::optional<policies::ModelUse> used{};  // nullopt: nobody knows
+  bool assumed = false;                      // some of it nobody reported
+};
+// `lost` of the reply is what the planner said of attempts before it.
+PlanCost CostOf(const core::StatusOr<Plan>& plan, const PlanReply& reply);
 
 struct PlanAsk {
   const CallIdentity* who = nullptr;            // of the run
-  const PlanRequestedFields* fields = nullptr;  // without `use` and `refused`
+  const PlanRequestedFields* fields = nullptr;  // without `use`, `bundle` and `refused`
   std::optional<policies::ModelUse> most{};     // nullopt: no budget was there that charges models
+  std::optional<core::Digest> bundle{};         // cited in place of the one in force; of a replay
+};
+// Why the planner is not asked; empty: it is.
+struct PlanRefusal {
+  std::string code{};
+  std::string why{};  // one line without content
 };
 
 // Serial section. Appends plan.requested with the holds of all model budgets in force, or
-// plan.refused; gives the reason for that, empty where the planner may be asked. Errors: kAborted
-// when such budgets came into force after nobody saw any.
-core::StatusOr<std::string> AskOrRefuse(Serial& serial, const GateParts& parts, const PlanAsk& ask);
+// plan.refused; without policies nobody is asked. Errors: kAborted when such budgets came into
+// force after nobody saw any.
+core::StatusOr<PlanRefusal> AskOrRefuse(Serial& serial, const GateParts& parts, const PlanAsk& ask);
 
-// Serial section. What the run's open request held is settled with what was used. Where nobody
-// knows (nullopt), `code` of the planner's error decides: what never reached a model is released,
-// all else has cost the whole hold.
-core::Status SettlePlan(Serial& serial, const std::string& run,
-                        const std::optional<policies::ModelUse>& used, std::string_view code);
+// Serial section. What the run's open request held is settled with what was used, and flagged where
+// that is not what a provider reported; nothing used: released. What nobody knows costs the whole
+// hold.
+core::Status SettlePlan(Serial& serial, const std::string& run, const PlanCost& cost);
 
 }  // namespace interlock::runtime

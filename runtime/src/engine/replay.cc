@@ -90,6 +90,9 @@ core::Status Replayer::Rebuild() {
   if (kind == "message.received") return RebuildMessage();
   if (kind == "plan.requested" || kind == "plan.refused") return RebuildPlanRequested();
   if (kind == "plan.received") return RebuildPlanReceived();
+  if (recorded_.charged && kind.starts_with("budget.") && next().Text("call").empty()) {
+    return RebuildLostPlan();
+  }
   if (kind == "answer.checked") return RebuildChecked();
   if (kind == "call.proposed" || kind == "facts.gathered" || kind == "call.decided") {
     return RebuildDecision();
@@ -246,19 +249,25 @@ core::Status Replayer::RebuildEffect() {
 
 core::Status Replayer::RebuildPlanRequested() {
   INTERLOCK_ASSIGN_OR_RETURN(const std::vector<Effect> due, Due());
-  const bool asks = std::any_of(due.begin(), due.end(), [](const Effect& effect) {
-    return std::holds_alternative<effect::RequestPlan>(effect);
+  const bool again = next().body.value("again", core::Json()) == core::Json(true);
+  const bool asks = std::any_of(due.begin(), due.end(), [again](const Effect& effect) {
+    return again ? std::holds_alternative<effect::AskPlannerAgain>(effect)
+                 : std::holds_alternative<effect::RequestPlan>(effect);
   });
   if (!asks || agent_ == nullptr) return Differ("the run would not ask its planner here", "");
   RunCore probe = recorded_.core;
-  if (const auto overflow = ContextOverflow(probe)) return Differ(*overflow, "");
-  parts_.step(probe, event::PlanRequested{});
-  const PlanRequestedFields fields = AskedOf(probe, *agent_, std::exchange(released_, {}), keys_);
+  if (const auto overflow = again ? std::nullopt : ContextOverflow(probe)) {
+    return Differ(*overflow, "");
+  }
+  if (!again) parts_.step(probe, event::PlanRequested{});
+  PlanRequestedFields fields = AskedOf(probe, *agent_, std::exchange(released_, {}), keys_);
+  fields.again = again;
+  PlanAsk ask{.who = &recorded_.base, .fields = &fields};
   // What the planner told of its prices and bounds is an input.
-  const auto use = next().body.find("use");
-  const PlanAsk ask{.who = &recorded_.base,
-                    .fields = &fields,
-                    .most = use == next().body.end() ? std::nullopt : UseOf(*use)};
+  if (const auto use = next().body.find("use"); use != next().body.end()) {
+    INTERLOCK_ASSIGN_OR_RETURN(ask.most, UseOf(*use));
+  }
+  if (bundle_ != nullptr) ask.bundle = Recorded(bundle_->id());
   GiveIds();
   ReplayTransaction transaction(*this);
   Serial serial(transaction, *state_, worker_.engine.get());
@@ -287,13 +296,22 @@ core::Status Replayer::RebuildPlanReceived() {
     reply = ReplyOf(plan);
   }
   reply.wait_ms = next().Int("wait_ms", -1);
-  const auto used = plan.ok() ? UseOfPlan(*plan, reply.wait_ms) : std::nullopt;
+  if (const auto lost = next().body.find("lost"); lost != next().body.end()) {
+    INTERLOCK_ASSIGN_OR_RETURN(reply.lost, UseOf(*lost));
+  }
   ReplayTransaction transaction(*this);  // of the time of this entry
   INTERLOCK_RETURN_IF_ERROR(Expect(
       DraftPlanReceived(run_, *sealer_, agent_->planner, recorded_.core.steps, reply, plan)));
   if (!recorded_.charged) return core::OkStatus();
   Serial serial(transaction, *state_, worker_.engine.get());
-  return SettlePlan(serial, run_, used, reply.code);
+  return SettlePlan(serial, run_, CostOf(plan, reply));
+}
+
+// A request whose reply was lost, or is not waited for any more.
+core::Status Replayer::RebuildLostPlan() {
+  ReplayTransaction transaction(*this);
+  Serial serial(transaction, *state_, worker_.engine.get());
+  return SettlePlan(serial, run_, {});
 }
 
 core::Status Replayer::RebuildChecked() {

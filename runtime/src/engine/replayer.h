@@ -69,6 +69,7 @@ class Replayer {
   core::Status RebuildEffect();
   core::Status RebuildPlanRequested();
   core::Status RebuildPlanReceived();
+  core::Status RebuildLostPlan();
   core::Status RebuildMessage();
   core::Status RebuildChecked();
 

@@ -272,7 +272,7 @@ asio::awaitable<void> RunActor::WriteEnd(std::vector<Draft> drafts, Unless unles
         }
         if (news) return core::OkStatus();
         INTERLOCK_RETURN_IF_ERROR(VoidOpenApprovals(serial, run_, "run ended"));
-        if (charged_) INTERLOCK_RETURN_IF_ERROR(SettlePlan(serial, run_, std::nullopt, ""));
+        if (charged_) INTERLOCK_RETURN_IF_ERROR(SettlePlan(serial, run_, {}));
         for (Draft& draft : drafts) INTERLOCK_RETURN_IF_ERROR(serial.Append(draft).status());
         return core::OkStatus();
       });

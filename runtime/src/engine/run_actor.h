@@ -16,6 +16,8 @@
 
 namespace interlock::runtime {
 
+struct PlanRequestedFields;
+
 class RunActor : public std::enable_shared_from_this<RunActor> {
  public:
   RunActor(Hub& hub, std::string run);
@@ -68,6 +70,8 @@ class RunActor : public std::enable_shared_from_this<RunActor> {
 
   asio::awaitable<void> RequestPlan();
   asio::awaitable<void> AskPlanner();
+  // Records the request with what it holds, or that it is refused, and asks.
+  asio::awaitable<void> AskIfCovered(std::vector<Draft> drafts, const PlanRequestedFields& fields);
   asio::awaitable<void> AskPlannerAgain();
   asio::awaitable<void> StartCalls();
   asio::awaitable<void> RunCall(std::shared_ptr<LiveCall> live);

@@ -3,6 +3,7 @@
 
 #include "core/template.h"
 #include "engine/open_approvals.h"
+#include "engine/plan_budgets.h"
 #include "engine/run_actor.h"
 #include "engine/run_entries.h"
 #include "engine/run_state.h"
@@ -19,10 +20,12 @@ asio::awaitable<void> RunActor::BeginCompensation(effect::BeginCompensation begi
   drafts.push_back(DraftCompensating(run_, *sealer_, begin));
   core::Status status = co_await hub_.journal.Commit([this, &drafts](Serial& serial) {
     INTERLOCK_RETURN_IF_ERROR(VoidOpenApprovals(serial, run_, "run ended"));
+    if (charged_) INTERLOCK_RETURN_IF_ERROR(SettlePlan(serial, run_, {}));
     for (Draft& one : drafts) INTERLOCK_RETURN_IF_ERROR(serial.Append(one).status());
     return core::OkStatus();
   });
   if (!status.ok()) co_return Stall();
+  charged_ = false;
   Handle(event::Compensating{std::move(begin.ending), std::move(begin.calls)});
 }
 

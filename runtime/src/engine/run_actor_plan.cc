@@ -65,23 +65,43 @@ asio::awaitable<void> RunActor::RequestPlan() {
   }
   Step(core_, event::PlanRequested{});
   const PlanRequestedFields fields = AskedOf(core_, *agent_, std::move(shown), *hub_.parts.keys);
+  co_await AskIfCovered(std::move(drafts), fields);
+}
+
+// The request stands in the log; a restart finds it without a reply. What it used nobody knows: it
+// has cost what it held, and the next one holds anew.
+asio::awaitable<void> RunActor::AskPlannerAgain() {
+  PlanRequestedFields fields = AskedOf(core_, *agent_, {}, *hub_.parts.keys);
+  fields.again = true;
+  if (charged_ || worker_.engine == nullptr || MostOfRequest()) {
+    co_return co_await AskIfCovered({}, fields);
+  }
+  if (IsStopped()) co_await WriteUnlessStopped({}, {});
+  if (!stalled_) co_await AskPlanner();
+}
+
+asio::awaitable<void> RunActor::AskIfCovered(std::vector<Draft> drafts,
+                                             const PlanRequestedFields& fields) {
   const PlanAsk ask{.who = &base_, .fields = &fields, .most = MostOfRequest()};
-  std::string refused;
+  PlanRefusal refused;
   auto hold = [this, &ask, &refused](Serial& serial) -> core::Status {
+    if (charged_) INTERLOCK_RETURN_IF_ERROR(SettlePlan(serial, run_, {}));
     INTERLOCK_ASSIGN_OR_RETURN(refused, AskOrRefuse(serial, hub_.gate.parts(), ask));
     return core::OkStatus();
   };
   co_await WriteUnlessStopped(std::move(drafts), std::move(hold));
   if (stalled_) co_return;
-  if (!refused.empty()) co_return Handle(event::PlanFailed{kModelBudget, refused});
-  charged_ = ask.most.has_value();
+  charged_ = refused.code.empty() && ask.most.has_value();
+  if (!refused.code.empty()) co_return Handle(event::PlanFailed{refused.code, refused.why});
   co_await AskPlanner();
 }
 
 std::optional<policies::ModelUse> RunActor::MostOfRequest() {
   const policies::Engine* engine = worker_.engine.get();
   if (engine == nullptr || engine->bundle().model_budgets().empty()) return std::nullopt;
-  policies::ModelUse most = planner_->Bound(MakePlanRequest());
+  PlanRequest request = MakePlanRequest();
+  request.lost = std::make_shared<std::optional<policies::ModelUse>>();
+  policies::ModelUse most = planner_->Bound(request);
   most.wait_ms = hub_.parts.limits.plan_wait_us / 1000;
   return most;
 }
@@ -89,6 +109,8 @@ std::optional<policies::ModelUse> RunActor::MostOfRequest() {
 asio::awaitable<void> RunActor::AskPlanner() {
   PlanRequest request = MakePlanRequest();
   const std::int64_t step = request.step;
+  const auto lost = std::make_shared<std::optional<policies::ModelUse>>();
+  if (charged_) request.lost = lost;
   auto start = [this, &request](std::function<void(core::StatusOr<Plan>)> done) {
     planner_handle_ = planner_->Propose(std::move(request), std::move(done));
   };
@@ -96,13 +118,15 @@ asio::awaitable<void> RunActor::AskPlanner() {
   core::StatusOr<Plan> plan = co_await Await<core::StatusOr<Plan>>(std::move(start));
   planner_handle_ = 0;
   PlanReply reply = ReplyOf(plan);
-  if (charged_) reply.wait_ms = (hub_.parts.clock->MonotonicMicros() - since_us + 999) / 1000;
+  if (charged_) {
+    reply.wait_ms = (hub_.parts.clock->MonotonicMicros() - since_us + 999) / 1000;
+    reply.lost = *lost;
+  }
   std::vector<Draft> drafts;
   drafts.push_back(DraftPlanReceived(run_, *sealer_, agent_->planner, step, reply, plan));
   auto settle = [this, &reply, &plan](Serial& serial) {
     if (!charged_) return core::OkStatus();
-    const auto used = plan.ok() ? UseOfPlan(*plan, reply.wait_ms) : std::nullopt;
-    return SettlePlan(serial, run_, used, reply.code);
+    return SettlePlan(serial, run_, CostOf(plan, reply));
   };
   co_await Write(std::move(drafts), std::move(settle));
   charged_ = false;

@@ -32,12 +32,6 @@ asio::awaitable<void> RunActor::WriteUnlessStopped(std::vector<Draft> drafts, Jo
   if (!status.ok() || stopped) Stall();  // it is read back as the log tells it
 }
 
-// The request stands in the log; a restart finds it without a reply.
-asio::awaitable<void> RunActor::AskPlannerAgain() {
-  if (IsStopped()) co_await WriteUnlessStopped({}, {});
-  if (!stalled_) co_await AskPlanner();
-}
-
 asio::awaitable<void> RunActor::LeaveSwitch() {
   bool left = false;
   Draft resumed = DraftResumed(run_, "switch lifted");

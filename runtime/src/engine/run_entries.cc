@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "config/utf8.h"
+#include "engine/plan_budgets.h"
 
 namespace interlock::runtime {
 namespace {
@@ -70,7 +71,10 @@ bool FitsSchema(const AgentFile& agent, std::string& answer, JudgedText& judged)
 Draft DraftPlanRequested(const std::string& run, const PlanRequestedFields& fields) {
   const bool refused = !fields.refused.empty();
   Draft requested = MakeDraft(refused ? "plan.refused" : "plan.requested", run, "engine");
+  if (!fields.bundle.empty()) requested.cites.push_back(fields.bundle);
   BodyWriter body(requested);
+  if (fields.again) body.Bool("again", true);
+  if (fields.refused_code != kModelBudget) body.Optional("code", fields.refused_code);
   if (fields.left_out.any()) {
     std::string left_out;
     core::JsonObjectWriter writer(left_out);
@@ -158,12 +162,14 @@ Draft DraftPlanReceived(const std::string& run, const Sealer& sealer, std::strin
                         std::int64_t step, const PlanReply& reply,
                         const core::StatusOr<Plan>& plan) {
   Draft received = MakeDraft("plan.received", run, "planner:" + std::string(planner));
+  const bool lost = reply.lost.has_value() && !(reply.ok && reply.lost->requests == 0);
   if (reply.ok) {
     const std::string sealed = sealer.JsonText(received, reply.recorded);
     BodyWriter body(received);
     body.Int("calls", static_cast<std::int64_t>(plan->calls.size()))
-        .String("finish", FinishName(plan->finish))
-        .Raw("plan", sealed)
+        .String("finish", FinishName(plan->finish));
+    if (lost) body.Raw("lost", UseJson(*reply.lost));
+    body.Raw("plan", sealed)
         .Int("step", step)
         .Int("tokens_in", plan->prompt_tokens)
         .Int("tokens_out", plan->completion_tokens);
@@ -173,11 +179,9 @@ Draft DraftPlanReceived(const std::string& run, const Sealer& sealer, std::strin
   }
   const std::string sealed = sealer.Text(received, reply.reason);  // may tell what the model said
   BodyWriter body(received);
-  body.Int("calls", 0)
-      .String("code", reply.code)
-      .String("finish", "error")
-      .Raw("reason", sealed)
-      .Int("step", step);
+  body.Int("calls", 0).String("code", reply.code).String("finish", "error");
+  if (lost) body.Raw("lost", UseJson(*reply.lost));
+  body.Raw("reason", sealed).Int("step", step);
   if (reply.wait_ms >= 0) body.Int("wait_ms", reply.wait_ms);
   body.Close();
   return received;

@@ -1,6 +1,7 @@
 // The entries by which a run goes on: what the actor writes live and replay makes anew.
 #pragma once
 
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -8,6 +9,7 @@
 #include "engine/entries.h"
 #include "engine/gate.h"
 #include "engine/step.h"
+#include "policies/model_budget.h"
 
 namespace interlock::runtime {
 
@@ -20,7 +22,10 @@ struct PlanRequestedFields {
   LeftOut left_out{};
   std::string prompt{};   // HMAC of it, when anything was left out
   std::string use{};      // UseJson of the most that it may use; empty: no model budget asks
+  std::string bundle{};   // whose budgets those are: sha256:<hex>
+  bool again = false;     // the reply to the request before was lost
   std::string refused{};  // why the planner is not asked (plan.refused); empty: it is
+  std::string refused_code{};
 };
 // Of the core once it has read its PlanRequested.
 PlanRequestedFields AskedOf(RunCore& core, const AgentFile& agent, std::vector<std::string> results,
@@ -40,6 +45,7 @@ struct PlanReply {
   std::string code;
   std::string reason;
   std::int64_t wait_ms = -1;  // of a request that model budgets were charged for; -1: of another
+  std::optional<policies::ModelUse> lost{};  // of such a request: what PlanRequest::lost says
 };
 // Bounded, so that a restart can read it back. `plan` becomes the error that it is.
 PlanReply ReplyOf(core::StatusOr<Plan>& plan);

@@ -23,6 +23,7 @@ using Fetched = core::StatusOr<tools::FetchResponse>;
 
 constexpr std::size_t kWaitingMax = 10'000;  // calls that wait for a place
 constexpr std::int64_t kTokensCountedMax = 1'000'000'000;
+constexpr std::int64_t kRetriesMax = 1000;
 // Of a reply whose length nobody bounds (`output_tokens_max`): what most models can write.
 constexpr std::int64_t kOutputTokensAssumed = 8192;
 
@@ -58,15 +59,18 @@ class Endpoint : public std::enable_shared_from_this<Endpoint> {
             {.entries_max = options_.cache_entries_max, .ttl_us = options_.cache_ttl_ms * 1000}) {}
 
   std::uint64_t Begin(PlanRequest request, Done done) {
+    if (request.lost && !*request.lost) *request.lost = policies::NoUse();
     ModelCall call;
     call.model = request.model.empty() ? options_.model : request.model;
-    core::StatusOr<WireRequest> wire = codec_.Write(request, WireOptionsFor(call.model));
+    core::StatusOr<WireRequest> wire =
+        codec_.Write(request, WireOptionsFor(call.model, request.lost != nullptr));
     if (!wire.ok()) {
       done(wire.status());
       return 0;
     }
     call.path = std::move(wire->path);
     call.body = std::move(wire->body);
+    if (request.lost) call.one = UseOfOne(call.model, call.body);
     call.request = std::move(request);
     call.request.messages.clear();  // a call that waits holds its bytes once
     call.request.messages.shrink_to_fit();
@@ -79,21 +83,14 @@ class Endpoint : public std::enable_shared_from_this<Endpoint> {
 
   policies::ModelUse Bound(const PlanRequest& request) const {
     const std::string& model = request.model.empty() ? options_.model : request.model;
-    Plan most;
-    // The body is longer than what the model reads of it; what cannot be written is not sent.
-    const auto wire = codec_.Write(request, WireOptionsFor(model));
-    if (wire.ok()) most.prompt_tokens = EstimateTokens(wire->body, FamilyOf(model));
-    most.prompt_tokens = std::min(most.prompt_tokens, kTokensCountedMax);
-    most.completion_tokens =
-        options_.output_tokens_max > 0 ? options_.output_tokens_max : kOutputTokensAssumed;
-    policies::ModelUse use{.tokens = most.prompt_tokens + most.completion_tokens};
-    if (const ModelPrice* const price = PriceOf(options_.prices, model)) {
-      ModelPrice dearest = *price;  // all of it may be written to the provider's cache
-      dearest.input = std::max(price->input, price->cache_write);
-      use.currency = options_.prices.currency;
-      use.cost_micros = CostMicros(dearest, most);
+    const auto wire = codec_.Write(request, WireOptionsFor(model, /*bounded=*/true));
+    // What cannot be written is not sent.
+    const policies::ModelUse one = UseOfOne(model, wire.ok() ? wire->body : "");
+    policies::ModelUse most = one;
+    for (std::int64_t retry = 0; retry < options_.retries_max; ++retry) {
+      most = policies::Together(most, one);
     }
-    return use;
+    return most;
   }
 
   void Cancel(std::uint64_t handle) {
@@ -123,10 +120,31 @@ class Endpoint : public std::enable_shared_from_this<Endpoint> {
  private:
   using Calls = std::map<std::uint64_t, ModelCall>;
 
-  WireOptions WireOptionsFor(const std::string& model) const {
+  // The most of one attempt. The body is longer than what the model reads of it.
+  policies::ModelUse UseOfOne(const std::string& model, std::string_view body) const {
+    Plan most;
+    most.prompt_tokens = std::min(EstimateTokens(body, FamilyOf(model)), kTokensCountedMax);
+    most.completion_tokens = OutputTokens(/*bounded=*/true);
+    policies::ModelUse use{.tokens = most.prompt_tokens + most.completion_tokens};
+    if (const ModelPrice* const price = PriceOf(options_.prices, model)) {
+      ModelPrice dearest = *price;  // all of it may be written to the provider's cache
+      dearest.input = std::max(price->input, price->cache_write);
+      use.currency = options_.prices.currency;
+      use.cost_micros = CostMicros(dearest, most);
+    }
+    return use;
+  }
+
+  // Where budgets hold the most, nobody may write more: the bound goes out with the request.
+  std::int64_t OutputTokens(bool bounded) const {
+    const bool unset = options_.output_tokens_max == 0;
+    return bounded && unset ? kOutputTokensAssumed : options_.output_tokens_max;
+  }
+
+  WireOptions WireOptionsFor(const std::string& model, bool bounded) const {
     return {.model = model,
             .temperature = options_.temperature,
-            .output_tokens_max = options_.output_tokens_max,
+            .output_tokens_max = OutputTokens(bounded),
             .stream = options_.stream,
             .prompt_cache = options_.prompt_cache};
   }
@@ -243,6 +261,7 @@ class Endpoint : public std::enable_shared_from_this<Endpoint> {
         std::max<std::int64_t>(1, LeftMs(call, options_.timeout_ms + delay_ms) - delay_ms);
     request.connect_timeout_ms = std::min(request.connect_timeout_ms, request.timeout_ms);
     request.body_bytes_max = kPlanBytesMax;
+    call.sent = request.sent = std::make_shared<std::atomic<bool>>(false);
     if (options_.stream) {
       call.stream = std::make_shared<StreamReader>(codec_, call.request.on_text, call.told);
       request.on_body = [stream = call.stream](int status, std::string_view piece) {
@@ -265,6 +284,7 @@ class Endpoint : public std::enable_shared_from_this<Endpoint> {
       ModelCall& call = it->second;
       core::StatusOr<Plan> answer = Judge(call, fetched);
       Observe(call, fetched, answer);
+      CountLost(call, fetched, answer);
       if (!Retried(it, fetched, answer)) {
         --running_;
         if (answer.ok()) Complete(call, *answer);
@@ -302,6 +322,18 @@ class Endpoint : public std::enable_shared_from_this<Endpoint> {
     }
   }
 
+  // An attempt that may be billed, and does not say for how much, counts with its most.
+  static void CountLost(ModelCall& call, const Fetched& fetched,
+                        const core::StatusOr<Plan>& answer) {
+    if (!call.request.lost || !MayBeBilled(fetched, *call.sent)) return;
+    if (answer.ok() && TellsUse(*answer)) return;
+    *call.request.lost = policies::Together(**call.request.lost, call.one);
+  }
+
+  static bool TellsUse(const Plan& plan) {
+    return plan.prompt_tokens > 0 || plan.completion_tokens > 0;
+  }
+
   bool Retried(Calls::iterator it, const Fetched& fetched, const core::StatusOr<Plan>& answer) {
     if (answer.ok() || it->second.cancelled) return false;
     const auto wait = RetryWait(it->second, fetched, answer.status());
@@ -336,7 +368,7 @@ class Endpoint : public std::enable_shared_from_this<Endpoint> {
     plan.provider = options_.name;
     plan.model = call.model;
     plan.dialect = DialectName(options_.dialect);
-    if (plan.prompt_tokens == 0 && plan.completion_tokens == 0) {
+    if (!TellsUse(plan)) {
       plan.tokens_estimated = true;
       plan.prompt_tokens = std::min(EstimateTokens(call.body), kTokensCountedMax);
       plan.completion_tokens = EstimateTokens(plan.text);
@@ -392,6 +424,11 @@ core::Status CheckOptions(const ModelOptions& options) {
         options.breaker_failures, options.breaker_rest_ms, options.cache_entries_max,
         options.cache_ttl_ms}) {
     if (number < 0) return core::InvalidArgument("planner limits must not be negative");
+  }
+  if (options.output_tokens_max > kTokensCountedMax || options.retries_max > kRetriesMax) {
+    return core::InvalidArgument("`output_tokens_max` is at most " +
+                                 std::to_string(kTokensCountedMax) + " and `retries_max` " +
+                                 std::to_string(kRetriesMax));
   }
   if (options.temperature.empty()) return core::OkStatus();
   const auto number = core::ParseJson(options.temperature, core::kArgsLimits);

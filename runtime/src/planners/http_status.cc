@@ -13,6 +13,12 @@ bool IsFailure(const core::StatusOr<tools::FetchResponse>& fetched) {
                       : fetched.status().code() != core::StatusCode::kCancelled;
 }
 
+// 408 may come from a gateway that the model behind it has not heard of.
+bool MayBeBilled(const core::StatusOr<tools::FetchResponse>& fetched, bool sent) {
+  if (!fetched.ok()) return sent;
+  return fetched->status < 300 || fetched->status == 408 || fetched->status >= 500;
+}
+
 core::Status StatusOfHttp(const tools::FetchResponse& response) {
   const std::string word = ErrorWord(response.body);
   const std::string what = "model endpoint answered " + std::to_string(response.status) +

@@ -35,6 +35,7 @@ class Rides : public std::enable_shared_from_this<Rides> {
   std::uint64_t Begin(PlanRequest request, Done done) {
     const Route* const route = RouteFor(options_.routes, request);
     if (route == nullptr) {
+      if (request.lost) *request.lost = policies::NoUse();
       done(core::FailedPrecondition("no route of planner `" + options_.name +
                                     "` takes this agent; add one without `agents` and `risks`"));
       return 0;
@@ -57,23 +58,18 @@ class Rides : public std::enable_shared_from_this<Rides> {
     return handle;
   }
 
-  // Whoever of the route answers in the end: the most of each. A price that one of them lacks, or
+  // Each of the route may be asked, and fail after it was paid. A price that one of them lacks, or
   // has in another currency, is no bound.
   policies::ModelUse Bound(PlanRequest request) const {
     const Route* const route = RouteFor(options_.routes, request);
-    if (route == nullptr) return {.free = true};  // nobody is asked
+    policies::ModelUse most = policies::NoUse();
+    if (route == nullptr) return most;  // nobody is asked
     request.model.clear();
     std::vector<std::string> names = route->use;
-    if (!route->canary.empty()) names.push_back(route->canary);
-    policies::ModelUse most = options_.targets.at(names.front()).planner->Bound(request);
-    for (std::size_t i = 1; i < names.size(); ++i) {
-      const policies::ModelUse one = options_.targets.at(names[i]).planner->Bound(request);
-      const bool same = most.free || one.free || most.currency == one.currency;
-      const std::string& currency = most.free ? one.currency : most.currency;
-      most = {.tokens = std::max(most.tokens, one.tokens),
-              .cost_micros = std::max(most.cost_micros, one.cost_micros),
-              .currency = same ? currency : std::string(),
-              .free = most.free && one.free};
+    const bool listed = std::find(names.begin(), names.end(), route->canary) != names.end();
+    if (!route->canary.empty() && !listed) names.push_back(route->canary);
+    for (const std::string& name : names) {
+      most = policies::Together(most, options_.targets.at(name).planner->Bound(request));
     }
     return most;
   }

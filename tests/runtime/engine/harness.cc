@@ -210,6 +210,7 @@ std::uint64_t FakePlanner::Propose(PlanRequest request,
     const std::lock_guard lock(mutex_);
     const auto step = static_cast<std::size_t>(request.step);
     if (step < plans.size()) plan = plans[step];
+    if (request.lost) *request.lost = lost;
     seen_.push_back(std::move(request));
     if (holds_) {
       held_[++next_] = std::move(done);

@@ -90,7 +90,8 @@ class FakePlanner final : public Planner {
   std::uint64_t Propose(PlanRequest request,
                         std::function<void(core::StatusOr<Plan>)> done) override;
   policies::ModelUse Bound(const PlanRequest&) const override { return bound; }
-  policies::ModelUse bound;  // of every request
+  policies::ModelUse bound;                // of every request
+  std::optional<policies::ModelUse> lost;  // of every request; nullopt: it says nothing of that
   // Of a request that is held: it ends as cancelled.
   void Cancel(std::uint64_t handle) override;
   void ForgetReplies() override { ++forgotten; }

@@ -13,6 +13,7 @@ namespace {
 
 using ::testing::Contains;
 using ::testing::ElementsAre;
+using ::testing::Field;
 using ::testing::HasSubstr;
 using ::testing::IsSupersetOf;
 using ::testing::Not;
@@ -118,14 +119,32 @@ TEST(ModelBudget, MoreThanWasHeldIsChargedAllTheSame) {
   EXPECT_EQ(desk.Run("ann", RunState::kFailed).code, "MODEL_BUDGET");
 }
 
-TEST(ModelBudget, AProviderThatWasNeverReachedCostsNothingAndAReplyThatMakesNoSenseDoes) {
+// Attempts before the last one cost too: those that a provider may bill count with their most.
+TEST(ModelBudget, AttemptsThatWereLostAreCharged) {
+  Desk desk;
+  desk.h.planner.lost = policies::ModelUse{.tokens = 40, .cost_micros = 400, .currency = "USD"};
+  desk.h.planner.plans = {Used(FakePlanner::Answer("five"), 100, 1'000)};
+  const RunInfo answered = desk.Run("ann", RunState::kCompleted);
+  desk.ExpectSpent(140, 1'400);
+  EXPECT_THAT(desk.h.Entries(answered.id),
+              Contains(Field(&audit::Entry::bytes, HasSubstr(R"("flagged":true)"))));
+  desk.ExpectAnew(answered);
+  desk.h.planner.plans = {core::Unavailable("model endpoint answered 503")};
+  const RunInfo failed = desk.Run("ann", RunState::kFailed);
+  desk.ExpectSpent(180, 1'800);
+  desk.ExpectAnew(failed);
+}
+
+TEST(ModelBudget, WhatNobodyCanBillCostsNothingAndAReplyThatMakesNoSenseDoes) {
   Desk desk;
   desk.h.planner.plans = {core::Unavailable("connection refused")};
+  desk.h.planner.lost = policies::NoUse();
   const RunInfo away = desk.Run("ann", RunState::kFailed);
   EXPECT_EQ(away.code, "PLANNER_UNAVAILABLE");
   desk.ExpectSpent(0, 0);
   desk.ExpectAnew(away);
   desk.h.planner.plans = {core::InvalidArgument("no JSON")};
+  desk.h.planner.lost.reset();
   const RunInfo garbage = desk.Run("ann", RunState::kFailed);
   EXPECT_EQ(garbage.code, "PLANNER_REPLY");
   desk.ExpectSpent(300, 5'000);
@@ -146,18 +165,56 @@ TEST(ModelBudget, ACostThatCannotBeToldIsNotSpent) {
   desk.ExpectSpent(100, 5'000);  // all that was held, as nobody knows
 }
 
-// The hold stands in the log: a crash while the model writes neither frees nor doubles it.
-TEST(ModelBudget, AHoldSurvivesACrash) {
-  Desk desk(500);
+// What the lost reply used nobody knows: it has cost its hold, and the next request has its own.
+TEST(ModelBudget, ARequestThatACrashLostIsPaidAndTheNextHoldsAnew) {
+  Desk desk;
   const RunInfo run = desk.Asks("ann");
   const std::string copy = desk.h.CopyFiles();
   desk.Cancel(run);
   desk.h.RestartFrom(copy);
   desk.h.planner.WaitUntilHeld();
   EXPECT_EQ(desk.h.Budget("llm.user.1d").held, 300);
-  EXPECT_EQ(desk.h.Budget("llm.user.1d").settled, 0);
+  EXPECT_EQ(desk.h.Budget("llm.user.1d").settled, 300);
   desk.Cancel(run);
+  desk.ExpectSpent(600, 10'000);
+  desk.ExpectAnew(run);
+}
+
+TEST(ModelBudget, ARequestThatIsNotCoveredAfterACrashIsRefused) {
+  Desk desk(500);
+  const RunInfo run = desk.Asks("ann");
+  const std::string copy = desk.h.CopyFiles();
+  desk.Cancel(run);
+  desk.h.RestartFrom(copy);
+  const RunInfo ended = desk.h.WaitForState(run.id, RunState::kFailed);
+  EXPECT_EQ(ended.code, "MODEL_BUDGET");
+  EXPECT_THAT(ended.reason, HasSubstr("300 used, 300 wanted, limit 500"));
   desk.ExpectSpent(300, 5'000);
+  desk.ExpectAnew(run);
+}
+
+TEST(ModelBudget, WithoutPoliciesNoModelIsAsked) {
+  Desk desk;
+  desk.h.Stop();
+  desk.h.SetPolicy("");
+  desk.h.Start();
+  const RunInfo run = desk.Run("ann", RunState::kFailed);
+  EXPECT_EQ(run.code, "NO_BUNDLE");
+  EXPECT_THAT(run.reason, HasSubstr("no policies are active"));
+  EXPECT_TRUE(desk.h.planner.seen().empty());
+  EXPECT_THAT(desk.h.Kinds(run.id), Contains("plan.refused"));
+}
+
+// Rule 27: no window turns, so that nobody gets a fresh day from a clock that jumped.
+TEST(ModelBudget, WindowsStandStillWhileTheClockIsInDoubt) {
+  Desk desk(500);
+  desk.h.planner.plans = {Used(FakePlanner::Answer("long"), 400, 1)};
+  desk.Run("ann", RunState::kCompleted);
+  desk.h.clock.Shift(36 * 60 * kMinuteMicros);
+  EXPECT_EQ(desk.Run("ann", RunState::kFailed).code, "MODEL_BUDGET");
+  ASSERT_TRUE(desk.h.engine().clock_in_doubt());
+  ASSERT_TRUE(desk.h.engine().ConfirmClock(desk.h.operator_one, "it is right").ok());
+  desk.Run("ann", RunState::kCompleted);
 }
 
 TEST(ModelBudget, WithoutOneNothingIsAskedOrWritten) {

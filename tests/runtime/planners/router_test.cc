@@ -94,16 +94,17 @@ class RouterTest : public ::testing::Test {
   std::uint64_t handle_ = 0;
 };
 
-// Budgets hold the most of whoever may answer; prices in two currencies are no bound.
-TEST_F(RouterTest, ARequestIsBoundedByTheMostOfItsRoute) {
+// Each may be asked and paid before the next one; prices in two currencies are no bound.
+TEST_F(RouterTest, ARequestIsBoundedByAllOfItsRoute) {
   Route route = To({"a", "b"});
   route.canary = "c";
   Start({route});
   fakes_["a"].bound = {.tokens = 10, .cost_micros = 7, .currency = "USD"};
   fakes_["b"].bound = {.tokens = 30, .cost_micros = 5, .currency = "USD"};
   fakes_["c"].bound = {.free = true};
-  EXPECT_EQ(router_->Bound({}).tokens, 30);
-  EXPECT_EQ(router_->Bound({}).cost_micros, 7);
+  EXPECT_EQ(router_->Bound({}).tokens, 40);
+  EXPECT_EQ(router_->Bound({}).cost_micros, 12);
+  EXPECT_EQ(router_->Bound({}).requests, 3);
   EXPECT_EQ(router_->Bound({}).currency, "USD");
   EXPECT_FALSE(router_->Bound({}).free);
   fakes_["c"].bound = {.tokens = 1, .cost_micros = 1, .currency = "EUR"};
