@@ -20,6 +20,6 @@ core::Status EachEntryOf(const std::string& file, const std::string& run,
 // Newest first, at most `limit`. People are compared as HMACs. Errors: kInvalidArgument for a
 // filter that is none; kInternal for the tables of another version.
 core::StatusOr<bool> EachCallOf(const std::string& file, const std::string& filter, int limit,
-                        const std::function<void(const wire::AuditedCall&)>& each);
+                                const std::function<void(const wire::AuditedCall&)>& each);
 
 }  // namespace interlock::runtime::cli

@@ -12,7 +12,7 @@
 namespace interlock::runtime {
 namespace {
 
-constexpr std::string_view kEditedMark = "edit:";  // before the id of a call
+constexpr std::string_view kEditedMark = "edit:";        // before the id of a call
 constexpr const char* kTrustedTime = "trusted_time_us";  // before the clock came in doubt
 // Clean rows of a table in memory: of tables that grow with every call those of the last moments,
 // which is all that the gate asks for; of the others what is in use.
