@@ -184,7 +184,7 @@ class EngineImpl final : public Engine {
   asio::awaitable<core::Status> AskPolicy(Edit& edit);
   asio::awaitable<core::Status> RefuseEdit(const Edit& edit, const std::string& code,
                                            const std::string& say);
-  core::Status CommitEdit(Serial& serial, Edit& edit, Draft& edited) const;
+  core::Status CommitEdit(Serial& serial, Edit& edit, Draft& edited);
   asio::awaitable<core::Status> PassEdited(const Edit& edit);
 
   // --- runs and messages

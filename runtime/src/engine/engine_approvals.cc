@@ -19,8 +19,9 @@ core::StatusOr<CallRow> EngineImpl::CallWhenAsked(const ApprovalRow& row) const 
     INTERLOCK_ASSIGN_OR_RETURN(const core::JsonObjectView view,
                                core::JsonObjectView::Of(entry.bytes));
     const auto body = view.Object("body");
-    const bool decided = entry.kind == "call.decided" && body && body->String("call") == row.call;
-    if (!decided) break;
+    const bool of_call = body && body->String("call") == row.call;
+    if (entry.kind == "approval.voided" && of_call) continue;  // what it takes the place of
+    if (entry.kind != "call.decided" || !of_call) break;
     call.decided_index = index;
     call.edited_index = call.intended_index = call.outcome_index = call.released_index = -1;
     return call;

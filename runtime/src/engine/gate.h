@@ -173,8 +173,10 @@ class Gate {
   bool Prepare(Ticket& ticket) const;
 
   // Serial section: what the journal has against a call that Check let pass, as a code; ticket.say
-  // says it. Empty: nothing.
-  std::string ObjectionNow(Serial& serial, Ticket& ticket) const;
+  // says it. Empty: nothing. What the decision rests on and has moved since is decided anew.
+  std::string ObjectionNow(Serial& serial, Ticket& ticket);
+  // A denial may rest on nothing but what memory did not know and read as none.
+  static bool ReadBlindly(const Ticket& ticket);
 
   // Serial section: what a person's word does to the holds of a call (rules 10, 13).
   core::Status SettleHolds(Serial& serial, const CallIdentity& id, bool happened) const;

@@ -41,12 +41,10 @@ bool SaysMore(std::string_view code) {
   return code == "DUPLICATE_EFFECT" || code == "BUDGET" || code == kKilled || code == "CLOCK";
 }
 
-// A denial may rest on nothing but what memory did not know and read as none.
-bool ReadBlindly(const Ticket& ticket) {
-  const auto& reads = ticket.decision.reads;
-  return std::any_of(reads.begin(), reads.end(), [](const policies::VersionedRead& read) {
-    return !read.fits_only && read.version == kUnknownVersion;
-  });
+// What stands in a call's way for now, and says nothing about the call.
+bool IsPassing(std::string_view code) {
+  return code == kKilled || code == "CLOCK" || code == "BUSY" || code == "UNSETTLED" ||
+         code == "NO_BUNDLE";
 }
 
 // A parked call that ended while it was on its way back: its confirmation was voided, say.
@@ -56,6 +54,13 @@ std::string EndedAs(State& state, const Ticket& ticket) {
 }
 
 }  // namespace
+
+bool Gate::ReadBlindly(const Ticket& ticket) {
+  const auto& reads = ticket.decision.reads;
+  return std::any_of(reads.begin(), reads.end(), [](const policies::VersionedRead& read) {
+    return !read.fits_only && read.version == kUnknownVersion;
+  });
+}
 
 // Rule 1: every balance and counter whose value the decision rests on must stand as it was. What
 // only had to fit is asked again by BudgetObjection.
@@ -202,7 +207,8 @@ core::Status Gate::CommitDecision(Serial& serial, Ticket& ticket) {
     ticket.code = kApproved;
   }
 
-  if (ticket.asks_only && ticket.verdict == "allow") {
+  const bool not_yet = ticket.verdict == "deny" && IsPassing(ticket.code);
+  if (ticket.asks_only && (ticket.verdict == "allow" || not_yet)) {
     return core::Error(core::StatusCode::kAborted, "it may go on when its caller asks for it");
   }
   if (ticket.verdict != ticket.drafted_verdict || ticket.code != ticket.drafted_code) {
@@ -223,11 +229,12 @@ core::Status Gate::CommitDecision(Serial& serial, Ticket& ticket) {
   return core::OkStatus();
 }
 
-std::string Gate::ObjectionNow(Serial& serial, Ticket& ticket) const {
+std::string Gate::ObjectionNow(Serial& serial, Ticket& ticket) {
   if (!StillHolds(serial, ticket)) {
-    ticket.say = "Something changed while this was decided; try again.";
-    return "BUSY";
+    core::Status decided = Redecide(serial, ticket);
+    INTERLOCK_CHECK(decided.ok());
   }
+  if (ticket.verdict != "allow" && ticket.verdict != "ask") return ticket.code;
   std::string objection = Objection(serial, ticket);
   if (objection.empty() && ticket.verdict == "allow") objection = BudgetObjection(serial, ticket);
   if (!objection.empty() && !SaysMore(objection)) ticket.say = SayFor(objection);

@@ -357,6 +357,43 @@ TEST_F(Edits, AnEndedApprovalShowsWhatItWasAskedFor) {
   }
 }
 
+// What was asked anew because what is shown had changed stands behind the end of what it takes the
+// place of.
+TEST_F(Edits, WhatWasAskedTwiceAndEditedIsShownAllTheSame) {
+  const std::string first = h.Pending().at(0).state.id;
+  SetOrder(h, 90, false);
+  ASSERT_TRUE(h.AnswerApproval(h.manager, first, true).ok());
+  std::string again;
+  h.WaitFor(run, [&](const RunInfo&) {
+    const auto pending = h.Pending();
+    if (!pending.empty()) again = pending[0].state.id;
+    return !again.empty() && again != first;
+  });
+  ASSERT_TRUE(Edit(h.manager, R"({"amount":30,"id":"o1"})").ok());
+  const auto shown = h.engine().GetApproval(h.operator_one, again);
+  ASSERT_TRUE(shown.ok()) << shown.status();
+  EXPECT_EQ(shown->args, kSixty);
+  EXPECT_EQ(shown->facts["order"]["total"], 90);
+}
+
+// A key that was never counted is not in memory: the journal looks it up and decides.
+TEST(EditsElsewhere, WhatIsCountedByANewKeyIsNoReasonToRefuse) {
+  Harness h(PayPolicy() + R"(
+velocity "often" { tool = "pay", key = "args.id", within = "1h" }
+on("pay", "often", function(c)
+  if count { velocity = "often", key = c.args.id, within = "1h" } >= 3 then return deny { code = "OFTEN" } end
+end))",
+            PayTools());
+  Paid paid(h);
+  const std::string run = ParkedPay(h, kSixty);
+  const auto edited =
+      EditArgs(h, h.manager, h.Pending().at(0).state.id, R"({"amount":10,"id":"o2"})");
+  ASSERT_TRUE(edited.ok()) << edited.status();
+  h.WaitForState(run, RunState::kCompleted);
+  EXPECT_THAT(paid.args(), ElementsAre(R"({"amount":10,"id":"o2"})"));
+  EXPECT_THAT(h.Kinds(run), Not(Contains("call.edit_refused")));
+}
+
 TEST_F(Edits, AnEditGivesNobodyMoreTime) {
   const std::int64_t until = h.Pending().at(0).state.expires_us;
   h.clock.Shift(30ll * 60 * 1'000'000);
