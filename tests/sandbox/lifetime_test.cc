@@ -74,6 +74,24 @@ bool HasNoCapability(int pid) {
   return false;
 }
 
+// What stands behind `key:` in the status of a process; empty when it is gone.
+std::string StatusOf(int pid, const std::string& key) {
+  std::ifstream file("/proc/" + std::to_string(pid) + "/status");
+  for (std::string line; std::getline(file, line);) {
+    if (line.starts_with(key + ":")) return line.substr(key.size() + 2);
+  }
+  return "";
+}
+
+bool HasTmpOf(int pid, std::int64_t mebibytes) {
+  std::ifstream file("/proc/" + std::to_string(pid) + "/mountinfo");
+  const std::string size = ",size=" + std::to_string(mebibytes << 10) + "k,";
+  for (std::string line; std::getline(file, line);) {
+    if (line.find(" /tmp ") != line.npos && line.find(size) != line.npos) return true;
+  }
+  return false;
+}
+
 BoxSpec WithoutMounts(std::vector<std::string> argv) {
   BoxSpec spec;
   spec.level_min = Level::kLandlockOnly;
@@ -151,6 +169,52 @@ TEST_P(Lifetime, ReadyBoxesHaveTheSizeOfTmpThatTheCallAsksFor) {
     const BoxResult result = boxes_->Run(std::move(spec));
     EXPECT_EQ(result.stdout_bytes, std::to_string((mebibytes << 20) / 4096) + " 4096\n")
         << Describe(result);
+  }
+}
+
+TEST_P(Lifetime, BoxesForAnOldSizeOfTmpGo) {
+  if (!Start(2)) GTEST_SKIP() << GetParam().name << ": " << why_not_;
+  if (!boxes_->namespaces()) GTEST_SKIP() << "without namespaces /tmp is the host's";
+  for (const std::int64_t mebibytes : {64, 8, 16, 24, 8, 64}) {
+    BoxSpec spec = WithoutMounts({"/bin/true"});
+    spec.limits.tmp_bytes = mebibytes << 20;
+    const BoxResult result = boxes_->Run(std::move(spec));
+    EXPECT_EQ(result.kind, EndKind::kExit) << Describe(result);
+    ASSERT_TRUE(Within(milliseconds(10'000),
+                       [&] {
+                         const std::vector<int> inits = ChildrenOf(launcher_pid_);
+                         const auto fits = [&](int pid) { return HasTmpOf(pid, mebibytes); };
+                         return inits.size() == 2 && std::all_of(inits.begin(), inits.end(), fits);
+                       }))
+        << mebibytes << " MiB: " << ChildrenOf(launcher_pid_).size() << " boxes";
+  }
+}
+
+// Whether its init waits for mounts, and notices nothing, or serves already.
+TEST_P(Lifetime, AReadyBoxWhoseProcessDiedGetsNoCall) {
+  if (!Start(1)) GTEST_SKIP() << GetParam().name << ": " << why_not_;
+  if (!boxes_->namespaces()) GTEST_SKIP() << "its process is made with the call";
+  for (const bool mounts : {true, false}) {
+    boxes_.reset();
+    ASSERT_TRUE(Start(1)) << why_not_;
+    const BoxSpec spec =
+        mounts ? boxes_->Hostile({"exit-with", "0"}) : WithoutMounts({"/bin/true"});
+    EXPECT_EQ(boxes_->Run(spec).kind, EndKind::kExit);
+    int worker = 0;
+    ASSERT_TRUE(Within(milliseconds(10'000), [&] {
+      const std::vector<int> inits = ChildrenOf(launcher_pid_);
+      const std::vector<int> workers = inits.empty() ? inits : ChildrenOf(inits[0]);
+      worker = workers.empty() ? 0 : workers[0];
+      return worker != 0 && StatusOf(worker, "Seccomp") == "2";
+    }));
+    ASSERT_EQ(::kill(worker, SIGKILL), 0);
+    ASSERT_TRUE(Within(milliseconds(10'000), [&] {
+      const std::string state = StatusOf(worker, "State");
+      return state.empty() || state[0] == 'Z';
+    }));
+    const BoxResult result = boxes_->Run(spec);
+    EXPECT_EQ(result.kind, EndKind::kExit) << Describe(result);
+    EXPECT_EQ(result.value, 0);
   }
 }
 

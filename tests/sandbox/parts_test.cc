@@ -12,6 +12,7 @@
 #include <cerrno>
 #include <filesystem>
 #include <fstream>
+#include <memory>
 #include <sstream>
 #include <utility>
 
@@ -344,6 +345,52 @@ TEST_F(Unified, AGroupWithProcessesLeavesItToItsParent) {
   CgroupRoot none;
   EXPECT_FALSE(none.Create(PlaceAt(own), problem));
   EXPECT_EQ(problem, "cannot enable controllers in " + own + " or above it");
+}
+
+// A box whose init ends without a word, after its group's limit has killed a process, or none.
+struct Silence {
+  bool start_seen;
+  bool oom;
+};
+
+BoxResult EndOfSilent(const Silence& silence, const CgroupPlace& place, const std::string& name) {
+  Box box(0, BoxPlan{}, Level::kFull);
+  Fd init_end;
+  Fd program_end;
+  std::string problem;
+  box.group = std::make_unique<BoxGroup>();
+  EXPECT_TRUE(MessagePair(box.control, init_end) && MessagePair(box.program, program_end));
+  EXPECT_TRUE(box.group->Create(place, name, problem)) << problem;
+  if (!silence.oom) std::ofstream(place.memory + "/" + name + "/memory.events") << "oom_kill 0\n";
+  box.called = true;
+  box.limits.memory_bytes = 32 << 20;
+  EXPECT_TRUE(box.TakeReports());
+  EXPECT_FALSE(box.program_left);
+  program_end.reset();
+  if (silence.start_seen) {
+    EXPECT_TRUE(box.TakeReports());
+    EXPECT_TRUE(box.program_left);
+  }
+  init_end.reset();
+  box.reaped = true;
+  EXPECT_FALSE(box.TakeReports());
+  CountBudget counting;
+  return box.Result(counting);
+}
+
+TEST_F(Unified, AKillForWantOfMemoryEndsACallOnlyBeforeItsStartWasSeen) {
+  const CgroupPlace place = PlaceAt(top_);
+  const BoxResult before = EndOfSilent({false, true}, place, "b1");
+  EXPECT_EQ(before.kind, EndKind::kMemory);
+  EXPECT_EQ(before.detail, "memory limit of 33554432 bytes");
+  const BoxResult after = EndOfSilent({true, true}, place, "b2");
+  EXPECT_EQ(after.kind, EndKind::kLost) << "it may have run";
+  EXPECT_EQ(after.detail, "memory limit of 33554432 bytes");
+  for (const bool seen : {false, true}) {
+    const BoxResult twin = EndOfSilent({seen, false}, place, seen ? "b3" : "b4");
+    EXPECT_EQ(twin.kind, EndKind::kLost);
+    EXPECT_EQ(twin.detail, "the box's init ended early (wait status 0)");
+  }
 }
 
 pid_t SleepingChild() {

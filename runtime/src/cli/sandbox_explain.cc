@@ -82,7 +82,7 @@ std::string Rule(const sandbox::BoxSpec& spec, const sandbox::BoxResult& result)
     case EndKind::kNotRun:
       return "nothing of it ran; the detail says what to change";
     case EndKind::kLost:
-      return "the launcher died; what it did is not known";
+      return "the launcher lost it; what it did is not known";
   }
   return "";
 }

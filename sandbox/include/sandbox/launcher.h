@@ -112,7 +112,7 @@ enum class EndKind {
   kCancelled,
   kNotRun,  // set-up failed or refused: nothing of the program ran; `detail` says why and what to
             // do
-  kLost,    // the launcher died after the start: the program is dead, its effect unknown
+  kLost,    // launcher or init died, or set-up took 15 s: the program is dead, its effect unknown
 };
 std::string_view EndKindName(EndKind kind);  // "exit", "violation", …
 

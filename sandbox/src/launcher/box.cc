@@ -59,10 +59,10 @@ void Stream::Drain() {
 
 bool Box::TakeReports() {
   // First: whatever kept the program's process from exec was told before that process ended.
-  const bool left = program.valid() && !TakeFrom(program);
+  const bool left = program.valid() && !program_left && !TakeFrom(program);
   const bool more = TakeFrom(control);
   if (!left) return more;
-  program.reset();
+  program_left = true;
   if (called && !failed_) Started();
   return more;
 }
@@ -106,6 +106,7 @@ void Box::TakeReport(const Report& report) {
 }
 
 void Box::Started() {
+  start_seen_ = !reaped;
   // A box that was ready execs at once, and nobody is woken to see it.
   start_us = watched ? MonotonicMicros() : handed_us;
   deadline_us = start_us + limits.wall_ms * 1000;
@@ -222,14 +223,13 @@ void Box::Conclude(BoxResult& result, const CgroupUsage& usage) const {
     }
     return;
   }
-  if (usage.oom_kills > 0) {
-    // Until exec the program's process shares init's memory, and dies with it.
-    result.kind = EndKind::kMemory;
-    result.detail = "memory limit of " + std::to_string(limits.memory_bytes) + " bytes";
-    return;
-  }
   result.kind = called ? EndKind::kLost : EndKind::kNotRun;
   result.detail = "the box's init ended early (wait status " + std::to_string(init_status) + ")";
+  if (usage.oom_kills == 0) return;
+  result.detail = "memory limit of " + std::to_string(limits.memory_bytes) + " bytes";
+  // Until exec the program's process shares init's memory, and dies with it. A program that was
+  // seen to run does not: something else ended init, and nobody knows how far the program came.
+  if (!start_seen_) result.kind = EndKind::kMemory;
 }
 
 bool Box::has_quota() const {

@@ -76,7 +76,8 @@ class Box {
   pid_t pid = 0;
   Fd pidfd;
   Fd control;
-  Fd program;  // to the program's process, until exec
+  Fd program;                 // to the program's process, until exec
+  bool program_left = false;  // its end of file was read: whoever watches it closes it
   // Held open, the box's namespaces are taken down when these close, after the result is out, and
   // not while pid 1 dies: the kernel waits for grace periods there.
   std::vector<Fd> spaces;
@@ -111,6 +112,7 @@ class Box {
   void BlameLeavings(BoxResult& result) const;
   void Conclude(BoxResult& result, const CgroupUsage& usage) const;
 
+  bool start_seen_ = false;     // while init lived
   bool has_temporary_ = false;  // the last of `folders` is, and goes with the box
   std::optional<EndKind> decided_;
   std::string decided_detail_;

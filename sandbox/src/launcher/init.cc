@@ -154,9 +154,10 @@ void Init::Run() {
     BuildRoot(steps_, plan_);
     if (!plan_.takes_mounts) SealRoot(steps_, plan_);
     spaces_ = OwnSpaces();
+    // First: the program of a call that came early runs as soon as its process is hardened.
+    if (!plan_.takes_mounts) steps_.Must(DropCapabilities(), "drop init's capabilities");
     StartWorker(kKeepUid, kKeepUid);
     TakeWorkerReady();
-    if (!plan_.takes_mounts) steps_.Must(DropCapabilities(), "drop init's capabilities");
   } else {
     steps_.Must(::prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0), "become subreaper");
     steps_.Must(::prctl(PR_SET_DUMPABLE, 0, 0, 0, 0), "become undumpable");
@@ -205,15 +206,18 @@ void Init::StartWorker(uid_t uid, gid_t gid) {
   Must(MessagePair(worker_socket_, worker_end), "socketpair");
   start_ = {{worker_end.get(), program_.get()}, uid, gid};
   if (plan_.namespaces) {
-    void* stack = ::mmap(nullptr, kWorkerStackBytes, PROT_READ | PROT_WRITE,
+    const auto guard = static_cast<std::size_t>(::sysconf(_SC_PAGESIZE));
+    const std::size_t size = guard + kWorkerStackBytes;
+    void* stack = ::mmap(nullptr, size, PROT_READ | PROT_WRITE,
                          MAP_PRIVATE | MAP_ANONYMOUS | MAP_STACK, -1, 0);
     Must(stack != MAP_FAILED, "map the program's first stack");
+    // Below it lies what is this process's own.
+    Must(::mprotect(stack, guard, PROT_NONE) == 0, "guard the program's first stack");
     const auto begin = [](void* self) -> int {
       static_cast<Init*>(self)->BecomeWorker();
       return 1;
     };
-    worker_ =
-        ::clone(begin, static_cast<char*>(stack) + kWorkerStackBytes, CLONE_VM | SIGCHLD, this);
+    worker_ = ::clone(begin, static_cast<char*>(stack) + size, CLONE_VM | SIGCHLD, this);
   } else {
     worker_ = ::fork();
     if (worker_ == 0) BecomeWorker();

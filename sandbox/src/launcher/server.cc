@@ -123,7 +123,7 @@ void Server::Finish(Box& box) {
     }
     EndChildren(others);
   }
-  box.TakeReports();
+  TakeReports(box);
   box.out.Drain();
   box.err.Drain();
   registry_.Clear(box.slot);
@@ -268,7 +268,7 @@ bool Server::Hand(Box& box, const Call& call, Fitting& fitting) {
   }
   // Also when this box died while it waited. Nothing of the call ran.
   fitting.problem = Errno("hand the call to the box");
-  box.TakeReports();
+  TakeReports(box);
   return false;
 }
 
@@ -409,13 +409,23 @@ void Server::OnMessage(std::string_view bytes, std::vector<Fd>& fds) {
   }
 }
 
+// An end of file is told until nobody watches it. Closing alone does not end that while an init
+// that was cloned just now still holds its copy.
+bool Server::TakeReports(Box& box) {
+  const bool more = box.TakeReports();
+  if (!box.program_left || !box.program.valid()) return more;
+  if (box.watched) Unwatch(box.program);
+  box.program.reset();
+  return more;
+}
+
 void Server::OnBox(unsigned slot, unsigned what) {
   const auto found = boxes_.find(slot);
   if (found == boxes_.end()) return;
   Box& box = *found->second;
   if (what == kControl || what == kProgram) {
     // What comes after that is followed by init's end, which SIGCHLD tells.
-    const bool more = box.TakeReports();
+    const bool more = TakeReports(box);
     if (more && box.start_us == 0 && (box.called || !box.ready)) return;
     for (const Fd* socket : {&box.control, &box.program}) Unwatch(*socket);
     box.watched = false;
@@ -426,21 +436,23 @@ void Server::OnBox(unsigned slot, unsigned what) {
   stream.Drain();
   if (box.streams) Tell(box);
   if (!was_over && stream.over()) {
-    box.TakeReports();
+    TakeReports(box);
     box.Decide(EndKind::kOutput, box.OverflowLine());
     box.Kill();
   }
 }
 
 void Server::OnDeadline(Box& box, std::int64_t now) {
-  box.TakeReports();
+  TakeReports(box);
   if (box.start_us == 0 && now < box.handed_us + kSetupLimitUs) {
     box.deadline_us = std::min(now + kStartLookUs, box.handed_us + kSetupLimitUs);
     return;
   }
   if (now < box.deadline_us) return;  // it has started meanwhile
   if (box.start_us == 0) {
-    box.Decide(EndKind::kNotRun, "set-up took longer than 15 s");
+    // The program may begin between this look and the kill.
+    box.Decide(EndKind::kLost,
+               "set-up took longer than 15 s; whether the program began is not known");
   } else {
     box.Decide(EndKind::kTimeout, "wall limit of " + std::to_string(box.limits.wall_ms) + " ms");
   }
@@ -457,7 +469,7 @@ void Server::OnTime() {
       const std::int64_t left = box->limits.cpu_ms * 1000 - box->group->CpuMicros();
       box->cpu_check_us = now + std::max(left / kCpus, kCpuCheckMinUs);
       if (left > 0) continue;
-      box->TakeReports();
+      TakeReports(*box);
       box->Decide(EndKind::kCpu, "cpu limit of " + std::to_string(box->limits.cpu_ms) + " ms");
       box->Kill();
     }
@@ -480,7 +492,7 @@ void Server::CountFolders(std::int64_t now) {
   const std::string over = OverQuotas(due->folders, counting_);
   due->quota_check_us = MonotonicMicros() + kQuotaPauseUs;
   if (over.empty()) return;
-  due->TakeReports();
+  TakeReports(*due);
   due->Decide(EndKind::kDisk, over);
   due->Kill();
 }

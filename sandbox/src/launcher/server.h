@@ -56,6 +56,8 @@ class Server {
   Box* TakePooled(Profile profile, const Shape& shape);
   void Fill();
   bool Short(const Wanted& wanted) const;
+  // A sealed box that was made for calls unlike the last one; null: none.
+  Box* Outdated(const Wanted& wanted) const;
   void Want(const Call& call, const Shape& shape);
   void ClearUp();
   void Reap();
@@ -74,6 +76,7 @@ class Server {
   void Cancel(std::uint64_t id);
 
   // Events.
+  bool TakeReports(Box& box);
   void OnDaemon();
   void OnMessage(std::string_view bytes, std::vector<Fd>& fds);
   void OnBox(unsigned slot, unsigned what);

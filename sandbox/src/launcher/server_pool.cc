@@ -17,6 +17,10 @@ Box* Server::TakePooled(Profile profile, const Shape& shape) {
     if (!box->ready && !box->pooled) continue;
     const int rank = (box->ready ? 2 : 0) + (box->plan.takes_mounts == shape.takes_mounts ? 1 : 0);
     if (rank <= best_rank) continue;
+    // Its process may have died while it waited, which an init that waits too does not notice.
+    TakeReports(*box);
+    if (!box->program.valid()) box->Kill();
+    if (box->killed || box->failed()) continue;
     best = box.get();
     best_rank = rank;
   }
@@ -40,11 +44,26 @@ bool Server::Short(const Wanted& wanted) const {
   return static_cast<unsigned>(have) < options_.pool_per_profile;
 }
 
+// Nobody asks for those any more, and each keeps its processes and its memory.
+Box* Server::Outdated(const Wanted& wanted) const {
+  for (const auto& [slot, box] : boxes_) {
+    if (box->called || box->killed || box->plan.profile != wanted.profile) continue;
+    if (!box->plan.takes_mounts && !box->Serves(wanted.shape)) return box.get();
+  }
+  return nullptr;
+}
+
 void Server::Fill() {
   fill_at_us_ = 0;
   if (ending_ || !waiting_.empty()) return;
   for (const std::optional<Wanted>& wanted : wanted_) {
-    if (!wanted || !Short(*wanted)) continue;
+    if (!wanted) continue;
+    if (Box* old = wanted->shape.takes_mounts ? nullptr : Outdated(*wanted)) {
+      old->Kill();
+      fill_at_us_ = MonotonicMicros() + kFillDelayUs;  // one at a time
+      return;
+    }
+    if (!Short(*wanted)) continue;
     std::string problem;
     // A failure shows in the next call, which then makes its own box and reports it.
     Box* made = Make(wanted->profile, wanted->shape, problem);
