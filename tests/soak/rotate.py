@@ -83,6 +83,9 @@ class Rotation:
             self.expect("the closed log is queried", status == 0 and "refunds.idempotent" in output, output)
             status, output = daemon.run_cli("audit", "show", "0", "--log", old)
             self.expect("the closed log is shown", status == 0 and '"index": 0' in output, output)
+            for where in ([], ["--log", old]):
+                status, output = daemon.run_cli("audit", "entries", "--limit", "1", *where)
+                self.expect("a list that is cut says so", status == 0 and "there are more; give --limit" in output, output)
             status, output = daemon.run_cli("--json", "audit", "checkpoint")
             self.key = json.loads(output)["verifier_key"]
             daemon.stop()

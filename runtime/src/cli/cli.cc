@@ -97,7 +97,8 @@ int Parse(CLI::App& app, int argc, const char* const* argv, Session& session) {
 core::StatusOr<std::unique_ptr<Client>> Session::Connect() {
   if (!token_file.empty()) {
     INTERLOCK_ASSIGN_OR_RETURN(endpoint.token, ReadToken(token_file));
-  } else if (const char* token = std::getenv("INTERLOCK_TOKEN"); token != nullptr) {
+  } else if (const char* token = std::getenv("INTERLOCK_TOKEN");
+             token != nullptr && *token != '\0') {
     INTERLOCK_ASSIGN_OR_RETURN(endpoint.token, CheckedToken(token, "INTERLOCK_TOKEN"));
   }
   return std::make_unique<Client>(endpoint);
@@ -150,7 +151,7 @@ core::Status EachPage(
 }
 
 void SayCut(const Io& io, int limit) {
-  io.err << "interlock: only the first " << limit << " are shown, there are more; give --limit\n";
+  io.err << "note: only the first " << limit << " are shown, there are more; give --limit\n";
 }
 
 CLI::Validator NumberFrom(std::int64_t least) {

@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <cstdlib>
 
 #include "console.h"
 
@@ -73,6 +74,16 @@ TEST(CommandLine, SaysWhereItLookedWhenThereIsNoDaemon) {
   EXPECT_EQ(ran.code, kCouldNotTell);
   EXPECT_THAT(ran.err, HasSubstr("no answer from `127.0.0.1:1`"));
   EXPECT_THAT(ran.err, HasSubstr("--address"));
+}
+
+// gRPC would end the program over such a header.
+TEST(CommandLine, RefusesATokenThatNoHeaderCanHold) {
+  ::setenv("INTERLOCK_TOKEN", "abc\ndef", 1);
+  const Ran ran = RunLine({"runs", "list", "--address", "127.0.0.1:1"});
+  ::unsetenv("INTERLOCK_TOKEN");
+  EXPECT_EQ(ran.code, kCouldNotTell);
+  EXPECT_EQ(ran.err,
+            "error: INTERLOCK_TOKEN holds no token: one line of printable ASCII is expected\n");
 }
 
 TEST(CommandLine, PutsErrorsIntoTheDocumentWithJson) {
