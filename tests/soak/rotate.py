@@ -95,16 +95,19 @@ class Rotation:
 
     def shows_what_is_beyond_the_open_log(self):
         """The index of an entry is one of the log that is named."""
-        count = "SELECT count(*) FROM entry"
-        newest = "SELECT max(idx) FROM entry WHERE json_extract(CAST(bytes AS TEXT), '$.kind') = 'call.outcome'"
+        old = self.tenant / "audit-0001.db"
         with sqlite3.connect(self.tenant / "audit.db") as log:
-            (size,) = log.execute(count).fetchone()
-        with sqlite3.connect(self.tenant / "audit-0001.db") as log:
-            (index,) = log.execute(newest).fetchone()
-        status, output = self.daemon.run_cli("audit", "show", index, "--log", self.tenant / "audit-0001.db", "--content",
-                                             "--reason", "case 1", principal="auditor")
-        self.expect("content of the closed log is shown past the open one's end",
-                    status == 0 and index >= size and '"refund' in output, (index, size, output))
+            (size,) = log.execute("SELECT count(*) FROM entry").fetchone()
+        with sqlite3.connect(old) as log:
+            (newest,) = log.execute("SELECT max(idx) FROM entry").fetchone()
+            (outcome,) = log.execute("SELECT max(idx) FROM entry WHERE json_extract(CAST(bytes AS TEXT), '$.kind') ="
+                                     " 'call.outcome'").fetchone()
+        look = ["--log", old, "--content", "--reason", "case 1"]
+        status, output = self.daemon.run_cli("audit", "show", newest, *look, principal="auditor")
+        self.expect("an entry of the closed log is shown past the open one's end", status == 0 and newest >= size,
+                    (newest, size, output))
+        status, output = self.daemon.run_cli("audit", "show", outcome, *look, principal="auditor")
+        self.expect("with its content", status == 0 and '"order_id":"o-1"' in output, output)
 
     def evidence(self, log):
         """A bundle from the closed log: no daemon runs."""
