@@ -95,7 +95,7 @@ struct StatedCase::Parts {
   StatedReader state;
   DecisionInput input;
 
-  void Read(const Bundle& bundle, const core::Json& stated, std::string tool_otherwise) {
+  void Read(const Bundle& bundle, const core::Json& stated, const std::string& tool_otherwise) {
     tool = TextMemberOf(stated, "tool", tool_otherwise);
     effect = TextMemberOf(stated, "effect", EffectOf(bundle));
     args = ObjectMember(stated, "args");
@@ -237,9 +237,10 @@ struct StatedCase::Parts {
   }
 };
 
-StatedCase::StatedCase(const Bundle& bundle, const core::Json& stated, std::string tool_otherwise)
+StatedCase::StatedCase(const Bundle& bundle, const core::Json& stated,
+                       const std::string& tool_otherwise)
     : parts_(std::make_unique<Parts>()) {
-  parts_->Read(bundle, stated, std::move(tool_otherwise));
+  parts_->Read(bundle, stated, tool_otherwise);
 }
 
 StatedCase::~StatedCase() = default;

@@ -17,7 +17,7 @@ class StatedCase {
  public:
   // `stated` has the members of a test case: tool, args, facts … (docs/policy_guide.md).
   // `tool_otherwise` where it names no tool.
-  StatedCase(const Bundle& bundle, const core::Json& stated, std::string tool_otherwise);
+  StatedCase(const Bundle& bundle, const core::Json& stated, const std::string& tool_otherwise);
   ~StatedCase();
   StatedCase(const StatedCase&) = delete;
   StatedCase& operator=(const StatedCase&) = delete;
