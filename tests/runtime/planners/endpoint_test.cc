@@ -6,88 +6,14 @@
 #include <fstream>
 #include <future>
 
-#include "loopback_server.h"
-#include "runtime/planners.h"
+#include "endpoint_fixture.h"
 
-namespace interlock::runtime {
+namespace interlock::runtime::test {
 namespace {
 
 using interlock::testing::HttpReply;
-using interlock::testing::LoopbackServer;
-using interlock::testing::Scripted;
 using ::testing::HasSubstr;
 using ::testing::Not;
-using Result = core::StatusOr<Plan>;
-
-constexpr char kKey[] = "sk-very-secret-1";
-constexpr char kCounted[] =
-    R"({"choices":[{"message":{"content":"Hi"}}],"usage":{"prompt_tokens":5,"completion_tokens":1}})";
-constexpr char kHello[] = R"({"choices":[{"message":{"content":"Hello"}}]})";
-
-class EndpointTest : public ::testing::Test {
- protected:
-  void SetUp() override {
-    auto fetcher = tools::MakeFetcher(
-        {.addresses = {.allow_loopback = true, .allow_private = false, .ports = {}},
-         .transfers_max = 100,
-         .ca_file = ""});
-    ASSERT_TRUE(fetcher.ok()) << fetcher.status();
-    fetcher_ = *std::move(fetcher);
-    setenv("INTERLOCK_TEST_KEY", kKey, 1);
-  }
-  void TearDown() override { unsetenv("INTERLOCK_TEST_KEY"); }
-
-  ModelOptions Options(const std::string& base_url) {
-    ModelOptions options;
-    options.name = "gpt";
-    options.base_url = base_url;
-    options.model = "default-model";
-    options.api_key_env = "INTERLOCK_TEST_KEY";
-    options.timeout_ms = 20'000;
-    options.retries_max = 3;
-    options.backoff_ms = 1;
-    options.backoff_max_ms = 2;
-    options.fetcher = fetcher_.get();
-    options.clock = &clock_;
-    options.random = &random_;
-    return options;
-  }
-  void Start(ModelOptions options) {
-    auto planner = MakeModelPlanner(std::move(options));
-    ASSERT_TRUE(planner.ok()) << planner.status();
-    planner_ = *std::move(planner);
-  }
-  // A server with one script of replies; the last one repeats.
-  void Serve(std::vector<Scripted> replies) {
-    server_ = std::make_unique<LoopbackServer>(
-        [replies = std::move(replies)](int number, const std::string&) {
-          return replies[std::min<std::size_t>(number, replies.size() - 1)];
-        });
-    Start(Options(server_->url("/v1/")));
-  }
-  std::future<Result> Begin(PlanRequest request = {}) {
-    auto promise = std::make_shared<std::promise<Result>>();
-    handle_ = planner_->Propose(std::move(request),
-                                [promise](Result plan) { promise->set_value(std::move(plan)); });
-    return promise->get_future();
-  }
-  Result Propose(PlanRequest request = {}) { return Begin(std::move(request)).get(); }
-
-  // The message of a failed step, which never holds the key.
-  std::string ErrorOf(const Result& plan) {
-    const std::string message(core::Message(plan.status()));
-    EXPECT_THAT(message, Not(HasSubstr("secret")));
-    EXPECT_EQ(message.find('\n'), std::string::npos);
-    return message;
-  }
-
-  core::SystemClock clock_;
-  core::SystemRandom random_;
-  std::unique_ptr<tools::Fetcher> fetcher_;
-  std::unique_ptr<LoopbackServer> server_;
-  std::unique_ptr<Planner> planner_;
-  std::uint64_t handle_ = 0;
-};
 
 TEST_F(EndpointTest, AsksTheEndpointAndUnderstandsIt) {
   Serve({{.bytes = HttpReply(200, kHello)}});
@@ -293,64 +219,6 @@ TEST_F(EndpointTest, ALimitBeyondWhatCanBeCountedIsRefused) {
   ASSERT_FALSE(planner.ok());
   EXPECT_THAT(std::string(core::Message(planner.status())),
               HasSubstr("`output_tokens_max` is at most 1000000000"));
-}
-
-// What budgets are told of attempts that gave no plan.
-class LostTest : public EndpointTest {
- protected:
-  static PlanRequest Charged() {
-    PlanRequest request;
-    request.lost = std::make_shared<std::optional<policies::ModelUse>>();
-    return request;
-  }
-  // How many attempts may be billed, by what the server says in turn.
-  std::int64_t LostAfter(std::vector<Scripted> replies) {
-    Serve(std::move(replies));
-    const PlanRequest request = Charged();
-    [[maybe_unused]] const Result plan = Propose(request);
-    EXPECT_TRUE(request.lost->has_value());
-    const policies::ModelUse lost = request.lost->value_or(policies::ModelUse());
-    const policies::ModelUse most = planner_->Bound(request);
-    EXPECT_EQ(lost.tokens, most.tokens / most.requests * lost.requests);
-    return lost.requests;
-  }
-};
-
-TEST_F(LostTest, WhatAProviderTurnsAwayIsNotBilled) {
-  EXPECT_EQ(LostAfter({{.bytes = HttpReply(200, kCounted)}}), 0) << "the plan tells";
-  for (const int status : {400, 401, 404, 413, 422}) {
-    EXPECT_EQ(LostAfter({{.bytes = HttpReply(status, "{}")}}), 0) << status;
-  }
-  EXPECT_EQ(LostAfter({{.bytes = HttpReply(429, "{}", "Retry-After: 0\r\n")},
-                       {.bytes = HttpReply(200, kCounted)}}),
-            0);
-}
-
-TEST_F(LostTest, WhatMayHaveReachedTheModelIs) {
-  EXPECT_EQ(LostAfter({{.bytes = HttpReply(503, "busy")}, {.bytes = HttpReply(200, kCounted)}}), 1);
-  EXPECT_EQ(LostAfter({{.bytes = ""}}), 4) << "closed without a word, three times again";
-  EXPECT_EQ(LostAfter({{.bytes = HttpReply(200, "no JSON")}}), 1);
-  EXPECT_EQ(LostAfter({{.bytes = HttpReply(200, kHello)}}), 1) << "a reply that counts nothing";
-}
-
-TEST_F(LostTest, WhatNeverWentOutIsNot) {
-  Serve({{.bytes = ""}});
-  ModelOptions options = Options(server_->url("/v1"));
-  server_.reset();  // connections are refused from here on
-  Start(options);
-  const PlanRequest request = Charged();
-  EXPECT_FALSE(Propose(request).ok());
-  ASSERT_TRUE(request.lost->has_value());
-  EXPECT_EQ((*request.lost)->requests, 0);
-}
-
-TEST_F(LostTest, TheBoundGoesOutWithTheRequest) {
-  Serve({{.bytes = HttpReply(200, kHello)}});
-  ASSERT_TRUE(Propose().ok());
-  const PlanRequest request = Charged();
-  ASSERT_TRUE(Propose(request).ok());
-  EXPECT_THAT(server_->requests()[0], Not(HasSubstr("max_completion_tokens")));
-  EXPECT_THAT(server_->requests()[1], HasSubstr(R"("max_completion_tokens":8192)"));
 }
 
 TEST_F(EndpointTest, ForwardsAStreamAndRecordsItsBytes) {
@@ -602,4 +470,4 @@ TEST_F(EndpointTest, RefusesAConfigurationThatWouldLeakOrFailLater) {
 }
 
 }  // namespace
-}  // namespace interlock::runtime
+}  // namespace interlock::runtime::test
