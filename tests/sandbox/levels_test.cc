@@ -17,7 +17,22 @@ const Feature* Find(const Launcher& launcher, const std::string& name) {
   return nullptr;
 }
 
-class Fenced : public ::testing::Test {
+class Launched : public ::testing::Test {
+ protected:
+  // The hostile program with these arguments.
+  BoxResult RunIn(BoxSpec spec, const Folder& folder, std::vector<std::string> args) {
+    spec.argv = {folder.hostile()};
+    spec.argv.insert(spec.argv.end(), args.begin(), args.end());
+    spec.mounts = {{folder.hostile(), folder.hostile(), Access::kReadOnly}};
+    std::promise<BoxResult> promise;
+    launcher_->Run(std::move(spec),
+                   [&](BoxResult result) { promise.set_value(std::move(result)); });
+    return promise.get_future().get();
+  }
+  std::unique_ptr<Launcher> launcher_;
+};
+
+class Fenced : public Launched {
  protected:
   void SetUp() override {
     LauncherOptions options;
@@ -29,16 +44,9 @@ class Fenced : public ::testing::Test {
   BoxResult Run(std::vector<std::string> args, Level level_min) {
     BoxSpec spec;
     spec.level_min = level_min;
-    spec.argv = {folder_.hostile()};
-    spec.argv.insert(spec.argv.end(), args.begin(), args.end());
-    spec.mounts = {{folder_.hostile(), folder_.hostile(), Access::kReadOnly}};
-    std::promise<BoxResult> promise;
-    launcher_->Run(std::move(spec),
-                   [&](BoxResult result) { promise.set_value(std::move(result)); });
-    return promise.get_future().get();
+    return RunIn(std::move(spec), folder_, std::move(args));
   }
   Folder folder_{false};
-  std::unique_ptr<Launcher> launcher_;
 };
 
 TEST_F(Fenced, WithoutUserNamespacesBoxesAreLandlockOnly) {
@@ -69,7 +77,7 @@ TEST_F(Fenced, AProgramThatDemandsMoreIsRefusedInOneLine) {
                         "user.max_user_namespaces=10000"));
 }
 
-class Delegated : public ::testing::Test {
+class Delegated : public Launched {
  protected:
   void SetUp() override {
     if (::geteuid() != 0) GTEST_SKIP() << "only root can give groups away";
@@ -88,16 +96,9 @@ class Delegated : public ::testing::Test {
     spec.level_min = Level::kFull;
     spec.limits.memory_bytes = 32 << 20;
     spec.limits.pids = 16;
-    spec.argv = {folder_.hostile()};
-    spec.argv.insert(spec.argv.end(), args.begin(), args.end());
-    spec.mounts = {{folder_.hostile(), folder_.hostile(), Access::kReadOnly}};
-    std::promise<BoxResult> promise;
-    launcher_->Run(std::move(spec),
-                   [&](BoxResult result) { promise.set_value(std::move(result)); });
-    return promise.get_future().get();
+    return RunIn(std::move(spec), folder_, std::move(args));
   }
   Folder folder_{true};
-  std::unique_ptr<Launcher> launcher_;
 };
 
 TEST_F(Delegated, AnOrdinaryUserWithGroupsOfItsOwnHasBoxesAtFull) {

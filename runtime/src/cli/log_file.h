@@ -17,8 +17,8 @@ core::StatusOr<wire::Entry> ReadEntryOf(const std::string& file, std::uint64_t i
 // In order, those of `run` or all, until `each` says false.
 core::Status EachEntryOf(const std::string& file, const std::string& run,
                          const std::function<bool(const wire::Entry&)>& each);
-// Newest first, at most `limit`. People are compared as HMACs. Errors: kInvalidArgument for a
-// filter that is none; kInternal for the tables of another version.
+// Newest first, at most `limit`; gives whether there are more. People are compared as HMACs.
+// Errors: kInvalidArgument for a filter that is none; kInternal for the tables of another version.
 core::StatusOr<bool> EachCallOf(const std::string& file, const std::string& filter, int limit,
                                 const std::function<void(const wire::AuditedCall&)>& each);
 
