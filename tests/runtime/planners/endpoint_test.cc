@@ -13,7 +13,6 @@ namespace {
 
 using interlock::testing::HttpReply;
 using ::testing::HasSubstr;
-using ::testing::Not;
 
 TEST_F(EndpointTest, AsksTheEndpointAndUnderstandsIt) {
   Serve({{.bytes = HttpReply(200, kHello)}});
