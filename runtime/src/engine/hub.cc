@@ -110,19 +110,16 @@ void Hub::Stop() {
   changed_.notify_all();
   parts.state->OnClockStep({});
   if (maintenance_.joinable()) maintenance_.join();
-  {
-    // Started calls get their outcomes; what is merely planned is picked up at the next start.
-    std::unique_lock lock(mutex_);
-    changed_.wait_for(lock, kDrainMax, [this] { return busy_ == 0; });
-  }
-  // What the journal was given is acknowledged before the things that it tells are gone.
-  core::Status ignored = CommitNow([](Serial&) { return core::OkStatus(); });
-  for (const auto& worker : workers_) {
-    if (threads_.empty()) break;  // the start failed before they ran
-    auto reached = std::make_shared<std::promise<void>>();
-    asio::post(worker->io, [reached] { reached->set_value(); });
-    reached->get_future().wait();
-  }
+  // Started calls get their outcomes; what is merely planned is picked up at the next start. What
+  // was asked before is answered: on a worker, by the journal, and on a worker again.
+  const auto until = std::chrono::steady_clock::now() + kDrainMax;
+  AwaitIdle(until);
+  PassWorkers();
+  journal.AwaitIdle();
+  PassWorkers();
+  AwaitIdle(until);  // what those began
+  journal.AwaitIdle();
+  PassWorkers();
   for (auto& guard : guards_) guard.reset();
   for (const auto& worker : workers_) worker->io.stop();
   for (std::thread& thread : threads_) thread.join();
@@ -134,6 +131,20 @@ void Hub::Stop() {
     for (auto& worker : workers_) static_cast<void>(worker.release());
   }
   workers_.clear();
+}
+
+void Hub::AwaitIdle(std::chrono::steady_clock::time_point until) {
+  std::unique_lock lock(mutex_);
+  changed_.wait_until(lock, until, [this] { return busy_ == 0; });
+}
+
+void Hub::PassWorkers() {
+  if (threads_.empty()) return;  // the start failed before they ran
+  for (const auto& worker : workers_) {
+    auto reached = std::make_shared<std::promise<void>>();
+    asio::post(worker->io, [reached] { reached->set_value(); });
+    reached->get_future().wait();
+  }
 }
 
 // ---------------------------------------------------------------- start

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <atomic>
+#include <chrono>
 #include <condition_variable>
 #include <functional>
 #include <future>
@@ -137,6 +138,10 @@ class Hub {
   };
 
   void NoteStalled(const std::string& id, Stalled::Kind kind);
+  // Until no coroutine runs.
+  void AwaitIdle(std::chrono::steady_clock::time_point until);
+  // Until what was posted to them before has run.
+  void PassWorkers();
   // False: the daemon is stopping.
   bool Deliver(const std::string& run, std::function<void(RunActor&)> act);
   void Maintain();  // thread: expiry, stalled runs

@@ -3,7 +3,6 @@
 #include "engine/async.h"
 
 namespace interlock::runtime {
-namespace {
 
 class BodyCommand final : public audit::Command {
  public:
@@ -17,13 +16,20 @@ class BodyCommand final : public audit::Command {
       return core::DataLoss("the state cannot be read; try again");
     return status;
   }
-  void Done(const core::Status& status) override { done_(status); }
+  void Done(const core::Status& status) override {
+    done_(status);
+    done_ = nullptr;  // what they hold is gone before the journal is idle
+    body_ = nullptr;
+    journal_.NoteDone();
+  }
 
  private:
   Journal& journal_;
   Journal::Body body_;
   std::function<void(core::Status)> done_;
 };
+
+namespace {
 
 // The head of a run that has ended is signed at once.
 bool EndsRun(std::string_view kind) {
@@ -53,7 +59,21 @@ policies::Engine* Journal::SerialEngine() {
 }
 
 void Journal::Submit(Body body, audit::Urgency urgency, std::function<void(core::Status)> done) {
+  {
+    const std::lock_guard lock(mutex_);
+    ++pending_;
+  }
   log_.Submit(std::make_unique<BodyCommand>(*this, std::move(body), std::move(done)), urgency);
+}
+
+void Journal::NoteDone() {
+  const std::lock_guard lock(mutex_);  // held while it tells: who waits may end the journal
+  if (--pending_ == 0) idle_.notify_all();
+}
+
+void Journal::AwaitIdle() {
+  std::unique_lock lock(mutex_);
+  idle_.wait(lock, [this] { return pending_ == 0; });
 }
 
 asio::awaitable<core::Status> Journal::Commit(Body body, audit::Urgency urgency) {

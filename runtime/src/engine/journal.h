@@ -3,6 +3,8 @@
 #pragma once
 
 #include <asio/awaitable.hpp>
+#include <condition_variable>
+#include <cstdint>
 #include <functional>
 #include <memory>
 #include <mutex>
@@ -52,6 +54,9 @@ class Journal {
   // waits.
   asio::awaitable<core::Status> Commit(Body body, audit::Urgency urgency = audit::Urgency::kNormal);
 
+  // Until every `done` has returned. Not on the writer thread.
+  void AwaitIdle();
+
   audit::Log& log() { return log_; }
   State& state() { return state_; }
   // --- writer thread only
@@ -65,6 +70,13 @@ class Journal {
   }
 
  private:
+  friend class BodyCommand;
+  void NoteDone();
+
+  std::mutex mutex_;
+  std::condition_variable idle_;
+  std::int64_t pending_ = 0;  // commands whose `done` has not returned
+
   audit::Log& log_;
   State& state_;
   std::shared_ptr<const policies::Bundle> bundle_;

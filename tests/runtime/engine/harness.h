@@ -156,6 +156,7 @@ class Harness {
   // The two halves of Start.
   void OpenLog();
   core::Status StartEngine();
+  void StopEngine() { engine_.reset(); }
 
   core::Principal integrator{
       .tenant = "main", .id = "ticketing", .roles = {"integrator", "user-relay"}};

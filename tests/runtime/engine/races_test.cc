@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 
 #include <future>
+#include <thread>
 
 #include "rules.h"
 
@@ -142,6 +143,34 @@ TEST(Races, Rule14_CallersWhoAskAtOnceConsumeAnApprovalOnce) {
   const auto kinds = h.Kinds("");
   EXPECT_EQ(std::count(kinds.begin(), kinds.end(), "approval.consumed"), 1);
   EXPECT_EQ(h.tools.runs("pay"), 1);
+}
+
+// The second request comes to its worker when the journal has been given all that it knew of.
+TEST(Races, WhatWasAskedBeforeAStopIsAnsweredBeforeItIsOver) {
+  Harness h(AllowAll(), {ReadTool("pay")});
+  h.planner.plans = {FakePlanner::Ask("which?")};
+  h.limits.workers = 1;
+  h.Restart();
+  const std::string run = h.CreateRun()->id;
+  h.WaitForState(run, RunState::kWaitingForUser);
+  std::promise<void> asked;
+  std::promise<void> go_on;
+  h.engine().SendMessage(h.integrator, "none", "this", "", [&](const core::StatusOr<RunInfo>&) {
+    asked.set_value();
+    go_on.get_future().wait();  // on the one worker
+  });
+  asked.get_future().wait();
+  bool answered = false;
+  h.engine().CancelRun(h.integrator, run, "enough", "",
+                       [&](const core::StatusOr<RunInfo>&) { answered = true; });
+  Engine& engine = h.engine();
+  audit::Log& log = h.log();
+  auto stopped = std::async(std::launch::async, [&] { h.StopEngine(); });
+  while (engine.Unhealthy().empty()) std::this_thread::yield();
+  for (int i = 0; i < 20; ++i) EXPECT_TRUE(log.CheckpointNow().ok());  // time to commit
+  go_on.set_value();
+  stopped.get();
+  EXPECT_TRUE(answered);
 }
 
 }  // namespace
