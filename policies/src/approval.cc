@@ -11,6 +11,21 @@ bool Accepts(const std::vector<std::string>& approvers, std::string_view one) {
   return std::find(approvers.begin(), approvers.end(), one) != approvers.end();
 }
 
+// Whoever answered an earlier stage has had his say, and so has he for whom another spoke.
+MayAnswer CheckFirstWord(const ApprovalState& state, const std::string& name) {
+  const auto earlier = state.granted_by.size() -
+                       std::min<std::size_t>(state.granted_by.size(),
+                                             static_cast<std::size_t>(std::max(0, state.in_stage)));
+  const auto end = state.granted_by.begin() + static_cast<std::ptrdiff_t>(earlier);
+  if (state.stage > 0 && std::find(state.granted_by.begin(), end, name) != end) {
+    return {.yes = false, .why_not = "whoever answered an earlier stage does not answer this one"};
+  }
+  if (Accepts(state.granted_for, name)) {
+    return {.yes = false, .why_not = "somebody has answered in his place already"};
+  }
+  return {.yes = true, .why_not = ""};
+}
+
 // The run's user answers through a relay.
 MayAnswer CheckRelay(const ApprovalState& state, const Answerer& answerer) {
   if (!answerer.principal->Has(core::kRoleUserRelay)) {
@@ -25,25 +40,31 @@ MayAnswer CheckRelay(const ApprovalState& state, const Answerer& answerer) {
       Accepts(state.editors, "principal:" + answerer.principal->id)) {
     return {.yes = false, .why_not = "whoever edited the arguments does not approve them"};
   }
-  if (!Accepts(state.demand.approvers, kRunUser) &&
-      !Accepts(state.demand.approvers, "user:" + state.run_user)) {
+  const std::vector<std::string> approvers = ApproversNow(state);
+  if (!Accepts(approvers, kRunUser) && !Accepts(approvers, "user:" + state.run_user)) {
     return {.yes = false, .why_not = "the run's user is not among the approvers"};
   }
-  return {.yes = true, .why_not = ""};
+  return CheckFirstWord(state, AnswererName(answerer));
+}
+
+// What keeps a principal from answering whatever his roles are.
+MayAnswer CheckStanding(const ApprovalState& state, const std::string& id) {
+  if (id == state.requester) {
+    return {.yes = false, .why_not = "whoever made the run does not approve its calls"};
+  }
+  if (!state.run_user.empty() && id == state.run_user) {
+    return {.yes = false, .why_not = "the run's user confirms through a relay, not as an approver"};
+  }
+  if (Accepts(state.editors, "principal:" + id)) {
+    return {.yes = false, .why_not = "whoever edited the arguments does not approve them"};
+  }
+  return CheckFirstWord(state, "principal:" + id);
 }
 
 // A principal answers for himself.
 MayAnswer CheckPrincipal(const ApprovalState& state, const core::Principal& principal) {
-  if (principal.id == state.requester) {
-    return {.yes = false, .why_not = "whoever made the run does not approve its calls"};
-  }
-  if (!state.run_user.empty() && principal.id == state.run_user) {
-    return {.yes = false, .why_not = "the run's user confirms through a relay, not as an approver"};
-  }
-  if (Accepts(state.editors, "principal:" + principal.id)) {
-    return {.yes = false, .why_not = "whoever edited the arguments does not approve them"};
-  }
-  for (const std::string& approver : state.demand.approvers) {
+  if (MayAnswer may = CheckStanding(state, principal.id); !may.yes) return may;
+  for (const std::string& approver : ApproversNow(state)) {
     if (approver == "user:" + principal.id) return {.yes = true, .why_not = ""};
     if (approver.starts_with("role:") && principal.Has(std::string_view(approver).substr(5))) {
       return {.yes = true, .why_not = ""};
@@ -60,14 +81,44 @@ bool IsOpen(ApprovalPhase phase) {
   return phase == ApprovalPhase::kPending || phase == ApprovalPhase::kGranted;
 }
 
-// Nobody whom `granted` let answer is refused by `demand`.
+bool AcceptsAll(const std::vector<std::string>& approvers, const std::vector<std::string>& all) {
+  return std::all_of(all.begin(), all.end(),
+                     [&](const std::string& one) { return Accepts(approvers, one); });
+}
+
+// Nobody whom `granted` let answer is refused by `demand`, in any of its stages.
 bool IsAtLeastAsStrict(const ApprovalState& granted, const ApprovalDemand& demand) {
-  return std::all_of(granted.demand.approvers.begin(), granted.demand.approvers.end(),
-                     [&](const std::string& one) { return Accepts(demand.approvers, one); }) &&
-         granted.granted_by.size() >= static_cast<std::size_t>(std::max(1, demand.quorum));
+  const std::size_t stages = StageCount(demand);
+  if (StageCount(granted.demand) != stages) return false;
+  if (!AcceptsAll(demand.escalate_to, granted.demand.escalate_to)) return false;
+  std::size_t needed = 0;
+  for (std::size_t i = 0; i < stages; ++i) {
+    const ApprovalStage had = StageAt(granted.demand, i);
+    const ApprovalStage asked = StageAt(demand, i);
+    if (!AcceptsAll(asked.approvers, had.approvers)) return false;
+    if (stages > 1 && had.quorum < asked.quorum) return false;
+    needed += static_cast<std::size_t>(std::max(1, asked.quorum));
+  }
+  return granted.granted_by.size() >= needed;
 }
 
 }  // namespace
+
+std::size_t StageCount(const ApprovalDemand& demand) { return demand.later.size() + 1; }
+
+ApprovalStage StageAt(const ApprovalDemand& demand, std::size_t stage) {
+  if (stage == 0) return {.approvers = demand.approvers, .quorum = demand.quorum};
+  return stage <= demand.later.size() ? demand.later[stage - 1] : ApprovalStage{};
+}
+
+std::vector<std::string> ApproversNow(const ApprovalState& state) {
+  const auto stage = static_cast<std::size_t>(std::max(0, state.stage));
+  std::vector<std::string> approvers = StageAt(state.demand, stage).approvers;
+  if (!state.escalated) return approvers;
+  const std::vector<std::string>& more = state.demand.escalate_to;
+  approvers.insert(approvers.end(), more.begin(), more.end());
+  return approvers;
+}
 
 std::string_view ApprovalPhaseName(ApprovalPhase phase) {
   switch (phase) {
@@ -109,16 +160,67 @@ MayAnswer CheckEditor(const ApprovalState& state, const Answerer& answerer) {
   return CheckAnswerer(as_proposed, answerer);
 }
 
+Right RightOf(const ApprovalState& state, const Answerer& answerer,
+              const std::vector<Delegation>& delegations, std::int64_t now_us) {
+  Right right{.may = CheckAnswerer(state, answerer), .of = ""};
+  const bool himself = answerer.principal != nullptr && answerer.on_behalf_of.empty();
+  if (right.may.yes || !himself || state.phase != ApprovalPhase::kPending) return right;
+  const std::string& id = answerer.principal->id;
+  if (!CheckStanding(state, id).yes || Accepts(state.granted_by, "principal:" + id)) return right;
+  for (const Delegation& given : delegations) {
+    const bool for_this = given.approval.empty() || given.approval == state.id;
+    if (given.to != id || given.until_us <= now_us || !for_this) continue;
+    const core::Principal giver{
+        .tenant = answerer.principal->tenant, .id = given.by, .roles = given.roles};
+    if (Accepts(state.granted_by, "principal:" + given.by)) continue;
+    if (!CheckPrincipal(state, giver).yes) continue;
+    return {.may = {.yes = true, .why_not = ""}, .of = "principal:" + given.by};
+  }
+  return right;
+}
+
+MayAnswer CheckDelegate(const ApprovalState& state, const core::Principal& by,
+                        const std::string& to) {
+  if (to == by.id) return {.yes = false, .why_not = "it is his already"};
+  if (Accepts(state.granted_by, "principal:" + by.id)) {
+    return {.yes = false, .why_not = "he has answered already"};
+  }
+  if (MayAnswer may = CheckPrincipal(state, by); !may.yes) return may;
+  if (MayAnswer may = CheckStanding(state, to); !may.yes) return may;
+  if (Accepts(state.granted_by, "principal:" + to)) {
+    return {.yes = false, .why_not = "whom it would be handed to has answered already"};
+  }
+  if (Accepts(ApproversNow(state), "user:" + to)) {
+    return {.yes = false, .why_not = "whom it would be handed to may answer by himself"};
+  }
+  return {.yes = true, .why_not = ""};
+}
+
+namespace {
+
 // Of a role it cannot be known who has it.
-bool OnlyEditorsCould(const ApprovalDemand& demand, std::string_view run_user,
-                      const std::vector<std::string>& editors) {
-  const std::string user(run_user);
-  const auto is_editor = [&](const std::string& approver) {
-    const bool is_user = approver == kRunUser || (!user.empty() && approver == "user:" + user);
-    if (is_user) return Accepts(editors, "user:" + user);
-    return approver.starts_with("user:") && Accepts(editors, "principal:" + approver.substr(5));
-  };
-  return std::all_of(demand.approvers.begin(), demand.approvers.end(), is_editor);
+bool StageCouldBeMet(const ApprovalStage& stage, const Excluded& excluded) {
+  const std::string user = "user:" + excluded.run_user;
+  std::vector<std::string> left;
+  for (const std::string& approver : stage.approvers) {
+    if (approver.starts_with("role:")) return true;
+    const bool is_user = !excluded.run_user.empty() && (approver == kRunUser || approver == user);
+    std::string name = is_user ? user : "principal:" + approver.substr(approver.find(':') + 1);
+    const bool nobody = approver == kRunUser && !is_user;
+    const bool requester = !is_user && name == "principal:" + excluded.requester;
+    if (nobody || requester || Accepts(excluded.editors, name) || Accepts(left, name)) continue;
+    left.push_back(std::move(name));
+  }
+  return left.size() >= static_cast<std::size_t>(std::max(1, stage.quorum));
+}
+
+}  // namespace
+
+bool CouldBeMet(const ApprovalDemand& demand, const Excluded& excluded) {
+  for (std::size_t i = 0; i < StageCount(demand); ++i) {
+    if (!StageCouldBeMet(StageAt(demand, i), excluded)) return false;
+  }
+  return true;
 }
 
 std::string AnswererName(const Answerer& answerer) {
@@ -131,7 +233,14 @@ AnswerEffect Grant(ApprovalState& state, const Answerer& answerer) {
   std::string name = AnswererName(answerer);
   if (Accepts(state.granted_by, name)) return AnswerEffect::kNone;
   state.granted_by.push_back(std::move(name));
-  if (state.granted_by.size() < static_cast<std::size_t>(std::max(1, state.demand.quorum))) {
+  const auto stage = static_cast<std::size_t>(state.stage);
+  if (++state.in_stage < std::max(1, StageAt(state.demand, stage).quorum)) {
+    return AnswerEffect::kCounted;
+  }
+  if (stage + 1 < StageCount(state.demand)) {
+    ++state.stage;
+    state.in_stage = 0;
+    state.escalated = false;
     return AnswerEffect::kCounted;
   }
   state.phase = ApprovalPhase::kGranted;
@@ -164,8 +273,12 @@ bool Void(ApprovalState& state) {
 
 bool IsOpenConfirmation(const ApprovalState& state) {
   if (!IsOpen(state.phase)) return false;
-  return Accepts(state.demand.approvers, kRunUser) ||
-         (!state.run_user.empty() && Accepts(state.demand.approvers, "user:" + state.run_user));
+  for (std::size_t i = 0; i < StageCount(state.demand); ++i) {
+    const std::vector<std::string> approvers = StageAt(state.demand, i).approvers;
+    if (Accepts(approvers, kRunUser)) return true;
+    if (!state.run_user.empty() && Accepts(approvers, "user:" + state.run_user)) return true;
+  }
+  return false;
 }
 
 bool Covers(const std::vector<ApprovalState>& granted, const std::vector<ApprovalDemand>& demands,

@@ -67,13 +67,35 @@ void AppendRule(const FiredRule& rule, std::string& out) {
   writer.Close();
 }
 
+std::string LaterText(const std::vector<ApprovalStage>& stages) {
+  std::string text = "[";
+  for (const ApprovalStage& stage : stages) {
+    if (text.size() > 1) text += ',';
+    std::string approvers;
+    AppendStrings(stage.approvers, approvers);
+    JsonObjectWriter writer(text);
+    writer.Raw("approvers", approvers);
+    writer.Int("quorum", stage.quorum);
+    writer.Close();
+  }
+  return text + "]";
+}
+
 void AppendDemand(const ApprovalDemand& demand, std::string& out) {
   std::string approvers;
   AppendStrings(demand.approvers, approvers);
   JsonObjectWriter writer(out);
   writer.Raw("approvers", approvers);
+  if (demand.escalate_after_ms > 0) {
+    std::string to;
+    AppendStrings(demand.escalate_to, to);
+    writer.Int("escalate_after_ms", demand.escalate_after_ms);
+    writer.Raw("escalate_to", to);
+  }
   writer.Int("expires_ms", demand.expires_ms);
+  if (!demand.later.empty()) writer.Raw("later", LaterText(demand.later));
   writer.Int("quorum", demand.quorum);
+  if (demand.remind_ms > 0) writer.Int("remind_ms", demand.remind_ms);
   writer.String("rule", demand.rule);
   if (!demand.say.empty()) writer.String("say", demand.say);
   writer.Raw("show", core::CanonicalJson(demand.show));

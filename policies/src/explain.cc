@@ -35,12 +35,21 @@ std::string RuleLine(const FiredRule& rule) {
 }
 
 std::string DemandLine(const ApprovalDemand& demand) {
-  std::string line = "\n  approval by ";
-  for (const std::string& approver : demand.approvers) {
-    line += (&approver == &demand.approvers.front() ? "" : " or ") + approver;
+  const auto either = [](const std::vector<std::string>& approvers) {
+    std::string text;
+    for (const std::string& one : approvers) text += (text.empty() ? "" : " or ") + one;
+    return text;
+  };
+  std::string line = "\n  approval by " + either(demand.approvers) + ", " +
+                     std::to_string(demand.quorum) + " needed, ";
+  for (const ApprovalStage& stage : demand.later) {
+    line += "then " + either(stage.approvers) + ", " + std::to_string(stage.quorum) + " needed, ";
   }
-  return line + ", " + std::to_string(demand.quorum) + " needed, within " +
-         std::to_string(demand.expires_ms / 1000) + " s, bound to " +
+  if (demand.escalate_after_ms > 0) {
+    line += "after " + std::to_string(demand.escalate_after_ms / 1000) + " s also " +
+            either(demand.escalate_to) + ", ";
+  }
+  return line + "within " + std::to_string(demand.expires_ms / 1000) + " s, bound to " +
          core::CanonicalJson(demand.show);
 }
 

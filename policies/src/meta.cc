@@ -96,7 +96,10 @@ function allow() end
 ---@param spec { code: string, say?: string, because?: any, fix?: table<string, any> }
 ---@return interlock.Verdict
 function deny(spec) end
----@param spec { approvers: string[], expires: string, quorum?: integer, show?: string[], say?: string }
+---@class interlock.Stage
+---@field approvers string[]
+---@field quorum? integer
+---@param spec { approvers?: string[], quorum?: integer, stages?: interlock.Stage[], expires: string, escalate?: { after: string, to: string[] }, remind?: string, show?: string[], say?: string }
 ---@return interlock.Verdict
 function require_approval(spec) end
 ---@param changes table<string, any>

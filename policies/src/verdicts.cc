@@ -1,6 +1,7 @@
 // What a rule may answer. A verdict is a light token; the answer itself stays in C++.
 #include <algorithm>
 
+#include "ask_form.h"
 #include "env.h"
 #include "fields.h"
 #include "lua_budget.h"
@@ -98,21 +99,46 @@ core::Json Shown(lua_State* lua, const Fields& fields) {
   return show;
 }
 
+std::vector<std::string> Approvers(lua_State* lua, const Fields& fields, const char* name) {
+  std::vector<std::string> approvers = fields.Texts(name);
+  if (approvers.size() > kApproversMax) Raise(lua, "more than 16 approvers");
+  for (const std::string& approver : approvers) CheckApprover(lua, approver);
+  std::sort(approvers.begin(), approvers.end());
+  approvers.erase(std::unique(approvers.begin(), approvers.end()), approvers.end());
+  return approvers;
+}
+
+// { { approvers = …, quorum = … }, … }
+std::vector<ApprovalStage> Stages(lua_State* lua, const Fields& fields) {
+  std::vector<ApprovalStage> stages;
+  const StageList list(lua, fields);
+  for (std::int64_t at = 1; at <= list.size(); ++at) {
+    const Fields one = list.At(at);
+    stages.push_back({.approvers = Approvers(lua, one, "approvers"), .quorum = QuorumOf(lua, one)});
+    list.Drop();
+  }
+  return stages;
+}
+
 int RequireApproval(lua_State* lua) {
-  const Fields fields(lua, 1, "require_approval",
-                      {"approvers", "quorum", "expires", "show", "say"});
+  const Fields fields(lua, 1, "require_approval", AskFields());
   RuleVerdict& built = Build(lua, VerdictKind::kAsk, "require_approval { … }");
   ApprovalDemand& demand = built.demand;
-  demand.approvers = fields.Texts("approvers");
-  if (demand.approvers.size() > kApproversMax) Raise(lua, "more than 16 approvers");
-  for (const std::string& approver : demand.approvers) CheckApprover(lua, approver);
-  std::sort(demand.approvers.begin(), demand.approvers.end());
-  demand.approvers.erase(std::unique(demand.approvers.begin(), demand.approvers.end()),
-                         demand.approvers.end());
-  const std::int64_t quorum = fields.IntegerOr("quorum", 1);
-  if (quorum < 1 || quorum > kQuorumMax) Raise(lua, "a quorum is 1 to 16");
-  demand.quorum = static_cast<int>(quorum);
-  demand.expires_ms = fields.SpanMs("expires");
+  if (TakesStages(lua, fields)) {
+    demand.later = Stages(lua, fields);
+    demand.approvers = std::move(demand.later.front().approvers);
+    demand.quorum = demand.later.front().quorum;
+    demand.later.erase(demand.later.begin());
+  } else {
+    demand.approvers = Approvers(lua, fields, "approvers");
+    demand.quorum = QuorumOf(lua, fields);
+  }
+  TakeAskTimes(lua, fields, demand);
+  if (demand.escalate_after_ms > 0) {
+    const Fields escalate = EscalateOf(lua, fields);
+    demand.escalate_to = Approvers(lua, escalate, "to");
+    lua_pop(lua, 2);
+  }
   demand.show = Shown(lua, fields);
   demand.say = CutToSay(fields.TextOr("say", ""));
   return PushToken(lua);

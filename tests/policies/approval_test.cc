@@ -114,17 +114,83 @@ TEST(Approval, WhoMayAnswerMayEditAndWhoHasEditedMayEditAgain) {
   EXPECT_FALSE(CheckEditor(state, {.principal = &kManager, .on_behalf_of = ""}).yes);
 }
 
-TEST(Approval, AnEditThatLeavesNobodyToApproveIsTold) {
-  const auto only = [](std::vector<std::string> approvers, std::vector<std::string> editors) {
-    return OnlyEditorsCould(Pending(std::move(approvers)).demand, "u1", editors);
+TEST(Approval, AnEditThatLeavesTooFewToApproveIsTold) {
+  const auto left = [](std::vector<std::string> approvers, std::vector<std::string> editors,
+                       int quorum = 1) {
+    return CouldBeMet(Pending(std::move(approvers), quorum).demand,
+                      {.requester = "ticketing", .run_user = "u1", .editors = std::move(editors)});
   };
-  EXPECT_TRUE(only({"run-user"}, {"user:u1"}));
-  EXPECT_TRUE(only({"user:u1"}, {"user:u1"}));
-  EXPECT_TRUE(only({"user:maria"}, {"principal:maria"}));
-  EXPECT_TRUE(only({"run-user", "user:maria"}, {"principal:maria", "user:u1"}));
-  EXPECT_FALSE(only({"run-user", "user:maria"}, {"principal:maria"}));
-  EXPECT_FALSE(only({"user:maria"}, {"user:u1"}));
-  EXPECT_FALSE(only({"role:cs-manager"}, {"principal:maria"})) << "there may be others";
+  EXPECT_FALSE(left({"run-user"}, {"user:u1"}));
+  EXPECT_FALSE(left({"user:u1"}, {"user:u1"}));
+  EXPECT_FALSE(left({"user:maria"}, {"principal:maria"}));
+  EXPECT_FALSE(left({"run-user", "user:maria"}, {"principal:maria", "user:u1"}));
+  EXPECT_TRUE(left({"run-user", "user:maria"}, {"principal:maria"}));
+  EXPECT_TRUE(left({"user:maria"}, {"user:u1"}));
+  EXPECT_TRUE(left({"role:cs-manager"}, {"principal:maria"}, 3)) << "there may be others";
+  EXPECT_FALSE(left({"user:maria", "user:sam"}, {"principal:maria"}, 2)) << "two have to";
+  EXPECT_TRUE(left({"user:maria", "user:sam"}, {"principal:nora"}, 2));
+  EXPECT_FALSE(left({"run-user", "user:u1"}, {}, 2)) << "one person under two names";
+  EXPECT_FALSE(left({"user:ticketing", "user:sam"}, {"principal:sam"})) << "who made the run";
+  ApprovalDemand staged = Pending({"role:cs-manager"}).demand;
+  staged.later = {{.approvers = {"user:maria"}, .quorum = 1}};
+  EXPECT_FALSE(CouldBeMet(staged, {.editors = {"principal:maria"}})) << "nobody for the second";
+}
+
+TEST(Approval, StagesAreAnsweredInOrderByDifferentPeople) {
+  ApprovalState state = Pending({"role:cs-manager"});
+  state.demand.later = {{.approvers = {"role:director"}, .quorum = 1}};
+  const core::Principal both = Person("dana", {"cs-manager", "director"});
+  const core::Principal director = Person("dina", {"director"});
+  EXPECT_EQ(Grant(state, {.principal = &director}), AnswerEffect::kNone) << "not yet";
+  EXPECT_EQ(Grant(state, {.principal = &both}), AnswerEffect::kCounted);
+  EXPECT_EQ(state.stage, 1);
+  EXPECT_EQ(CheckAnswerer(state, {.principal = &both}).why_not,
+            "whoever answered an earlier stage does not answer this one");
+  EXPECT_EQ(Grant(state, {.principal = &kManager}), AnswerEffect::kNone) << "not any more";
+  EXPECT_EQ(Grant(state, {.principal = &director}), AnswerEffect::kGranted);
+}
+
+TEST(Approval, WhoWaitsTooLongIsHelpedByOthers) {
+  ApprovalState state = Pending({"role:cs-manager"});
+  state.demand.escalate_after_ms = 1000;
+  state.demand.escalate_to = {"role:director"};
+  const core::Principal director = Person("dina", {"director"});
+  EXPECT_FALSE(CheckAnswerer(state, {.principal = &director}).yes);
+  state.escalated = true;
+  EXPECT_TRUE(CheckAnswerer(state, {.principal = &director}).yes);
+  EXPECT_TRUE(CheckAnswerer(state, {.principal = &kManager}).yes);
+}
+
+TEST(Approval, ARightIsHandedOnOnceAndUsedOnce) {
+  ApprovalState state = Pending({"role:cs-manager"}, 2);
+  state.id = "a1";
+  const core::Principal deputy = Person("li", {"approver"});
+  const std::vector<Delegation> given = {
+      {.approval = "a1", .by = "maria", .roles = {"cs-manager"}, .to = "li", .until_us = 10},
+      {.approval = "", .by = "li", .roles = {"approver"}, .to = "eve", .until_us = 10},
+      {.approval = "", .by = "maria", .roles = {"cs-manager"}, .to = "ticketing", .until_us = 10}};
+  const auto right = [&](const core::Principal& who, std::int64_t now_us) {
+    return RightOf(state, {.principal = &who}, given, now_us);
+  };
+  EXPECT_EQ(right(deputy, 9).of, "principal:maria");
+  EXPECT_FALSE(right(deputy, 10).may.yes) << "its time is over";
+  EXPECT_FALSE(right(Person("eve", {"approver"}), 9).may.yes) << "what one was handed stays here";
+  EXPECT_FALSE(right(Person("ticketing", {"approver"}), 9).may.yes) << "who made the run";
+  EXPECT_EQ(right(kManager, 9).of, "") << "his own right is still his";
+  state.editors = {"principal:maria"};
+  EXPECT_FALSE(right(deputy, 9).may.yes) << "an editor has none to give";
+  state.editors = {"principal:li"};
+  EXPECT_FALSE(right(deputy, 9).may.yes) << "nor may an editor use one";
+  state.editors.clear();
+  state.granted_by = {"principal:li"};
+  state.granted_for = {"principal:maria"};
+  state.in_stage = 1;
+  EXPECT_FALSE(right(kManager, 9).may.yes) << "it was used";
+  EXPECT_FALSE(right(deputy, 9).may.yes);
+  state.id = "a2";
+  state.granted_by.clear();
+  state.granted_for.clear();
+  EXPECT_FALSE(right(deputy, 9).may.yes) << "of another approval";
 }
 
 TEST(Approval, QuorumNeedsDifferentPeople) {

@@ -22,6 +22,15 @@ struct Answerer {
                                // word; else empty
 };
 
+// An approver hands what he may answer to another, by name: one approval, or all until a time.
+struct Delegation {
+  std::string approval{};            // empty: every one
+  std::string by{};                  // principal id
+  std::vector<std::string> roles{};  // that he had when he did
+  std::string to{};                  // principal id
+  std::int64_t until_us = 0;
+};
+
 // One demand of one parked call.
 struct ApprovalState {
   std::string id{};
@@ -35,8 +44,18 @@ struct ApprovalState {
   std::vector<std::string> editors{};
   std::int64_t expires_us = 0;
   ApprovalPhase phase = ApprovalPhase::kPending;
-  std::vector<std::string> granted_by{};
+  std::vector<std::string> granted_by{};   // oldest first
+  std::vector<std::string> granted_for{};  // in whose place some of them spoke
+  int stage = 0;                           // that is asked now; 0: the first
+  int in_stage = 0;                        // of granted_by
+  bool escalated = false;                  // this stage waited too long
 };
+
+// Stages of a demand, the first included.
+std::size_t StageCount(const ApprovalDemand& demand);
+ApprovalStage StageAt(const ApprovalDemand& demand, std::size_t stage);
+// Who may answer what is asked now.
+std::vector<std::string> ApproversNow(const ApprovalState& state);
 
 // What an approval is bound to: canonical arguments, tool and shown values.
 core::Digest BindingDigest(const core::Digest& args, const core::Digest& tool,
@@ -48,11 +67,27 @@ struct MayAnswer {
   std::string why_not{};
 };
 MayAnswer CheckAnswerer(const ApprovalState& state, const Answerer& answerer);
+// The same where others may have handed him their right. A right is used once: neither who handed
+// it on nor whom it was handed to answers again.
+struct Right {
+  MayAnswer may{};
+  std::string of{};  // "principal:<id>" in whose place he answers; empty: his own
+};
+Right RightOf(const ApprovalState& state, const Answerer& answerer,
+              const std::vector<Delegation>& delegations, std::int64_t now_us);
+// Whether he, who may answer it by his own right, may hand it to `to`.
+MayAnswer CheckDelegate(const ApprovalState& state, const core::Principal& by,
+                        const std::string& to);
 // The same of changing the arguments, which who has changed them before may do again.
 MayAnswer CheckEditor(const ApprovalState& state, const Answerer& answerer);
-// Whether nobody is left who could meet the demand, now that these have edited the arguments.
-bool OnlyEditorsCould(const ApprovalDemand& demand, std::string_view run_user,
-                      const std::vector<std::string>& editors);
+// Whether enough people are left to meet every stage of a demand: editors do not count, nor does
+// whoever made the run.
+struct Excluded {
+  std::string requester{};
+  std::string run_user{};
+  std::vector<std::string> editors{};  // as in ApprovalState
+};
+bool CouldBeMet(const ApprovalDemand& demand, const Excluded& excluded);
 
 // The name that counts toward the quorum: "principal:<id>" or "user:<run user>".
 std::string AnswererName(const Answerer& answerer);

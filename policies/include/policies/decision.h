@@ -141,6 +141,12 @@ struct LabelChange {
   friend bool operator==(const LabelChange&, const LabelChange&) = default;
 };
 
+// People that are asked together: any of them may grant, `quorum` of them must.
+struct ApprovalStage {
+  std::vector<std::string> approvers{};
+  int quorum = 1;
+};
+
 struct ApprovalDemand {
   std::string rule{};
   std::vector<std::string>
@@ -150,6 +156,13 @@ struct ApprovalDemand {
   core::Json
       show{};  // {"args.amount": …, "facts.order.status": …}: values the approval is bound to
   std::string say{};
+  // What is asked when the first stage (approvers, quorum) is complete, one after the other. Nobody
+  // answers in two stages.
+  std::vector<ApprovalStage> later{};
+  // Whoever may answer besides when a stage has waited for so long; 0: nobody.
+  std::int64_t escalate_after_ms = 0;
+  std::vector<std::string> escalate_to{};
+  std::int64_t remind_ms = 0;  // between reminders while it waits; 0: none
 };
 
 struct Reservation {

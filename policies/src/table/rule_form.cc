@@ -2,6 +2,7 @@
 #include <algorithm>
 #include <array>
 
+#include "ask_form.h"
 #include "core/money.h"
 #include "env.h"
 #include "fields.h"
@@ -84,22 +85,51 @@ void TakeDeny(lua_State* lua, int index, TableRule& rule) {
   if (fields.Has("fix")) TakeChanges(lua, fields.Push("fix"), "deny.fix", "args", rule);
 }
 
-void TakeAsk(lua_State* lua, int index, TableRule& rule) {
-  const Fields fields(lua, index, "require_approval",
-                      {"approvers", "quorum", "expires", "show", "say"});
-  for (const std::string& approver : fields.Texts("approvers")) {
+std::vector<TextTemplate> ApproversOf(lua_State* lua, const Fields& fields, const char* name) {
+  std::vector<TextTemplate> approvers;
+  for (const std::string& approver : fields.Texts(name)) {
     TextTemplate text = TemplateOf(lua, approver);
     const bool plain = text.parts.size() == 1 && text.parts[0].path < 0;
     if (plain && !IsApprover(approver)) {
       Raise(lua, "`" + approver + "` is no approver; write \"role:…\", \"user:…\" or \"run-user\"");
     }
-    rule.approvers.push_back(std::move(text));
+    approvers.push_back(std::move(text));
   }
-  if (rule.approvers.size() > kApproversMax) Raise(lua, "more than 16 approvers");
-  const std::int64_t quorum = fields.IntegerOr("quorum", 1);
-  if (quorum < 1 || quorum > kQuorumMax) Raise(lua, "a quorum is 1 to 16");
-  rule.demand.quorum = static_cast<int>(quorum);
-  rule.demand.expires_ms = fields.SpanMs("expires");
+  if (approvers.size() > kApproversMax) Raise(lua, "more than 16 approvers");
+  return approvers;
+}
+
+void TakeStages(lua_State* lua, const Fields& fields, TableRule& rule) {
+  const StageList list(lua, fields);
+  for (std::int64_t at = 1; at <= list.size(); ++at) {
+    const Fields one = list.At(at);
+    std::vector<TextTemplate> approvers = ApproversOf(lua, one, "approvers");
+    const int quorum = QuorumOf(lua, one);
+    list.Drop();
+    if (at == 1) {
+      rule.approvers = std::move(approvers);
+      rule.demand.quorum = quorum;
+      continue;
+    }
+    rule.later.push_back(std::move(approvers));
+    rule.demand.later.push_back({.approvers = {}, .quorum = quorum});
+  }
+}
+
+void TakeAsk(lua_State* lua, int index, TableRule& rule) {
+  const Fields fields(lua, index, "require_approval", AskFields());
+  if (TakesStages(lua, fields)) {
+    TakeStages(lua, fields, rule);
+  } else {
+    rule.approvers = ApproversOf(lua, fields, "approvers");
+    rule.demand.quorum = QuorumOf(lua, fields);
+  }
+  TakeAskTimes(lua, fields, rule.demand);
+  if (rule.demand.escalate_after_ms > 0) {
+    const Fields escalate = EscalateOf(lua, fields);
+    rule.escalate_to = ApproversOf(lua, escalate, "to");
+    lua_pop(lua, 2);
+  }
   rule.say = TemplateField(lua, fields, "say");
   if (!fields.Has("show")) return;
   for (const std::string& path : fields.Texts("show")) rule.show.push_back(PathAt(lua, path));

@@ -102,18 +102,26 @@ class VerdictMaker {
     return true;
   }
 
-  bool MakeDemand(ApprovalDemand& out, const std::string& say) {
-    out = rule_.demand;
-    out.say = say;
-    for (const TextTemplate& approver : rule_.approvers) {
+  bool FillApprovers(const std::vector<TextTemplate>& templates, std::vector<std::string>& out) {
+    for (const TextTemplate& approver : templates) {
       std::string text;
       if (!Fill(approver, text)) return false;
       if (!IsApprover(text)) return Fail("`" + text.substr(0, 64) + "` is no approver");
-      out.approvers.push_back(std::move(text));
+      out.push_back(std::move(text));
     }
-    std::sort(out.approvers.begin(), out.approvers.end());
-    out.approvers.erase(std::unique(out.approvers.begin(), out.approvers.end()),
-                        out.approvers.end());
+    std::sort(out.begin(), out.end());
+    out.erase(std::unique(out.begin(), out.end()), out.end());
+    return true;
+  }
+
+  bool MakeDemand(ApprovalDemand& out, const std::string& say) {
+    out = rule_.demand;
+    out.say = say;
+    if (!FillApprovers(rule_.approvers, out.approvers)) return false;
+    for (std::size_t i = 0; i < rule_.later.size(); ++i) {
+      if (!FillApprovers(rule_.later[i], out.later[i].approvers)) return false;
+    }
+    if (!FillApprovers(rule_.escalate_to, out.escalate_to)) return false;
     out.show = core::Json::object();
     if (rule_.show.empty()) out.show["args"] = *values_.input().args;
     for (const int path : rule_.show) {

@@ -47,6 +47,8 @@ struct TableRule {
   std::vector<int> change_paths{};                        // of `changes`, in PathTable
   ApprovalDemand demand{};                                // but for `show` and `say`
   std::vector<TextTemplate> approvers{};
+  std::vector<std::vector<TextTemplate>> later{};  // approvers of demand.later
+  std::vector<TextTemplate> escalate_to{};
   std::vector<int> show{};  // paths; empty: all arguments
   TextTemplate key{};       // limit
   LimitUse limit{};

@@ -128,6 +128,9 @@ struct ApprovalInfo {
   std::string etag;  // hex of the binding digest: send it back with the answer
   std::int64_t create_time_us = 0;
   bool new_message_since = false;  // rule 15
+  std::int64_t escalate_us = 0;    // when others may answer too; 0: never, or they may already
+  std::int64_t reminders = 0;      // so far
+  std::string warning;             // to whoever has just granted it
 };
 
 struct ToolCallSpec {
@@ -242,6 +245,18 @@ struct EditSpec {
   std::string etag;  // as in Answer
   std::string reason;
   std::string on_behalf_of;  // as in Answer
+  std::string request_id;
+};
+
+inline constexpr std::size_t kDelegationsMax = 256;  // at once, of a tenant
+inline constexpr std::int64_t kDelegationMicrosMax = 31ll * 24 * 3600 * 1'000'000;
+
+// An approver hands on what he may answer.
+struct DelegateSpec {
+  std::string approval;       // empty: all that he may answer, until `until_us`
+  std::string to;             // principal id
+  std::int64_t until_us = 0;  // 0: of one approval, until it expires; of all: no more from now on
+  std::string reason;
   std::string request_id;
 };
 
@@ -372,6 +387,15 @@ class Engine {
       std::optional<policies::ApprovalPhase> phase, std::string_view run) = 0;
   virtual void AnswerApproval(const core::Principal& who, Answer answer,
                               Reply<ApprovalInfo> reply) = 0;
+
+  // Hands one approval, or all until a time, to somebody who could not answer otherwise. Errors:
+  // kInvalidArgument, kPermissionDenied (NOT_AN_APPROVER, NOT_A_DELEGATE), kFailedPrecondition
+  // (APPROVAL_ENDED), kResourceExhausted (DELEGATION_LIMIT).
+  virtual void Delegate(const core::Principal& who, DelegateSpec spec,
+                        Reply<policies::Delegation> reply) = 0;
+  // Those that are in force, oldest first.
+  virtual core::StatusOr<std::vector<policies::Delegation>> ListDelegations(
+      const core::Principal& who) = 0;
 
   // The call as it stands once the policy has decided anew on these arguments: parked with other
   // approvals, or on its way. Errors: kInvalidArgument (BAD_ARGUMENTS, NOTHING_CHANGED), kAborted

@@ -46,6 +46,10 @@ struct EngineLimits {
   std::int64_t fact_wait_us = 10'000'000;   // for all look-ups of a call
   int attempts_max = 3;                     // of an idempotent tool whose outcome is unknown
   std::int64_t plan_wait_us = 120'000'000;  // for one reply of a planner
+  // A person who grants more approvals than this within a minute is told so; and then waits so long
+  // between two grants, 0: he is only told.
+  int grants_per_minute = 12;
+  std::int64_t grant_pause_us = 0;
 };
 
 // How long sealed content is kept, by the entries that it belongs to. Entries themselves stay.

@@ -1,5 +1,6 @@
-// approvals list|show|approve|reject|edit.
+// approvals list|show|approve|reject|edit|delegate|delegations.
 #include <CLI/CLI.hpp>
+#include <ctime>
 #include <fstream>
 #include <ostream>
 
@@ -13,6 +14,14 @@ struct ListOptions {
   std::string run;
   std::string state;
   int limit = 50;
+};
+
+struct DelegateOptions {
+  std::string id;  // empty: all
+  std::string to;
+  std::string reason;
+  int hours = 0;
+  bool end = false;
 };
 
 struct AnswerOptions {
@@ -50,15 +59,34 @@ void PrintApproval(const Io& io, const wire::Approval& approval) {
   row("facts     ", approval.facts_json());
   row("rule      ", approval.rule());
   row("asks      ", approval.say());
-  row("approvers ",
-      std::to_string(approval.quorum()) + " of " + Joined(approval.approvers(), " or "));
+  if (approval.stages().empty()) {
+    row("approvers ",
+        std::to_string(approval.quorum()) + " of " + Joined(approval.approvers(), " or "));
+  }
+  for (int i = 0; i < approval.stages_size(); ++i) {
+    const wire::ApprovalStage& stage = approval.stages(i);
+    const bool now = i + 1 == approval.stage() && approval.state() == wire::Approval::STATE_PENDING;
+    row("stage     ", std::to_string(i + 1) + ": " + std::to_string(stage.quorum()) + " of " +
+                          Joined(stage.approvers(), " or ") + (now ? ", asked now" : ""));
+  }
+  if (!approval.escalate_to().empty()) {
+    const std::string when = approval.has_escalate_time()
+                                 ? " from " + FormatTime(MicrosOf(approval.escalate_time()))
+                             : approval.escalated() ? ", asked too"
+                                                    : "";
+    row("escalates ", "to " + Joined(approval.escalate_to(), " or ") + when);
+  }
   row("granted   ", Joined(approval.granted_by(), ", "));
+  row("in place of ", Joined(approval.granted_for(), ", "));
   row("edited by ", Joined(approval.edited_by(), ", "));
   row("asked     ", FormatTime(MicrosOf(approval.create_time())));
   row("expires   ", FormatTime(MicrosOf(approval.expire_time())));
   for (const wire::FiredRule& rule : approval.rules()) {
     row("fired     ", rule.id() + ":" + std::to_string(rule.line()) + " " + rule.verdict() +
                           (rule.because().empty() ? "" : " because " + rule.because()));
+  }
+  if (!approval.warning().empty()) {
+    io.out << io.Paint(Style::kYellow, EscapeForTerminal(approval.warning())) << '\n';
   }
   if (approval.new_message_since()) {
     io.out << io.Paint(Style::kYellow, "The user has said something since; read the run first.")
@@ -154,6 +182,59 @@ int AnswerIt(Session& session, const AnswerOptions& options,
   return kYes;
 }
 
+void PrintDelegation(const Io& io, const wire::Delegation& given) {
+  const std::string what =
+      given.approval().empty() ? "every approval" : "approval " + IdOf(given.approval());
+  const std::string until = given.has_until_time()
+                                ? " until " + FormatTime(MicrosOf(given.until_time()))
+                                : ", which ends now";
+  io.out << EscapeForTerminal(what + ": " + given.to() + " answers for " + given.by() + until)
+         << '\n';
+}
+
+int Delegate(Session& session, const DelegateOptions& options) {
+  if (options.id.empty() && options.hours == 0 && !options.end) {
+    return Fail(session, core::InvalidArgument(
+                             "name the approval, or say for how many --hours all are handed on"));
+  }
+  auto client = session.Connect();
+  if (!client.ok()) return Fail(session, client.status());
+  wire::DelegateRequest request;
+  request.set_parent((*client)->parent());
+  if (!options.id.empty()) request.set_approval((*client)->Name("approvals", options.id));
+  request.set_to(options.to);
+  request.set_reason(options.reason);
+  request.set_request_id(NewRequestId());
+  if (options.hours > 0) {
+    request.mutable_until_time()->set_seconds(std::time(nullptr) + options.hours * 3600);
+  }
+  const auto given =
+      (*client)->Call((*client)->approvals, &wire::ApprovalService::Stub::Delegate, request);
+  if (!given.ok()) return Fail(session, given.status());
+  if (session.io.json) {
+    PrintJson(session.io, MessageJson(*given));
+  } else {
+    PrintDelegation(session.io, *given);
+  }
+  return kYes;
+}
+
+int Delegations(Session& session) {
+  auto client = session.Connect();
+  if (!client.ok()) return Fail(session, client.status());
+  wire::ListDelegationsRequest request;
+  request.set_parent((*client)->parent());
+  const auto found =
+      (*client)->Call((*client)->approvals, &wire::ApprovalService::Stub::ListDelegations, request);
+  if (!found.ok()) return Fail(session, found.status());
+  if (session.io.json) {
+    PrintJson(session.io, MessageJson(*found));
+    return kYes;
+  }
+  for (const wire::Delegation& given : found->delegations()) PrintDelegation(session.io, given);
+  return kYes;
+}
+
 // What is given, or what stands in the file that "@FILE" names.
 core::StatusOr<std::string> TextOrFile(const std::string& given) {
   if (!given.starts_with("@")) return given;
@@ -233,6 +314,18 @@ void AddApprovalCommands(CLI::App& app, Session& session) {
   Does(reject, session, [&session, answer] {
     return AnswerIt<wire::RejectRequest>(session, *answer, &wire::ApprovalService::Stub::Reject);
   });
+  auto handing = std::make_shared<DelegateOptions>();
+  CLI::App* delegate =
+      group->add_subcommand("delegate", "Hand one approval, or all for a time, to somebody else");
+  delegate->add_option("APPROVAL", handing->id, "Without it: every one you may answer");
+  delegate->add_option("--to", handing->to, "Id of a principal with role approver")->required();
+  delegate->add_option("--hours", handing->hours, "For how long")->check(CLI::Range(1, 744));
+  delegate->add_flag("--end", handing->end, "Take back what was handed on for a time");
+  delegate->add_option("--reason", handing->reason, "Why; sealed in the log");
+  Does(delegate, session, [&session, handing] { return Delegate(session, *handing); });
+  CLI::App* delegations =
+      group->add_subcommand("delegations", "List what is handed on now, by you and to you");
+  Does(delegations, session, [&session] { return Delegations(session); });
   CLI::App* edit =
       AddAnswer(*group, "edit", "Change the arguments; somebody else approves them", *answer);
   edit->add_option("--args", answer->args, "The new arguments, complete: a JSON object, or @FILE")

@@ -311,6 +311,8 @@ void Timeline::Approval(const Part& part) {
   }
   std::string text = call + " " + EscapeForTerminal(word);
   if (const std::string by = part.Text("by"); !by.empty()) text += " by " + by;
+  if (const std::string of = part.Text("for"); !of.empty()) text += " for " + of;
+  if (const std::string to = part.Text("to"); !to.empty()) text += " to " + to;
   if (word == "granted" && !Flag(part.body, "complete", true)) text += ", more are needed";
   if (const std::string why = part.Text("why"); !why.empty()) text += ": " + why;
   const bool no = word == "rejected" || word == "expired" || word == "voided";

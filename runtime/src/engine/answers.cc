@@ -75,6 +75,49 @@ core::StatusOr<const ApprovalRow*> StillOpen(Serial& serial, const std::string& 
   return row;
 }
 
+bool HasGranted(const ApprovalRow& row, const std::string& name) {
+  const std::vector<std::string> said = SplitWords(row.granted_by);
+  return std::find(said.begin(), said.end(), name) != said.end();
+}
+
+core::Status CheckWord(const ApprovalRow& now, const Word& word) {
+  if (now.stage != word.stage) {
+    return WithReason(core::Error(core::StatusCode::kAborted,
+                                  "the approval has come to another stage; read it again"),
+                      "STALE_APPROVAL");
+  }
+  const std::vector<std::string> spoken_for = SplitWords(now.granted_for);
+  const auto used = [&](const std::string& name) {
+    return std::find(spoken_for.begin(), spoken_for.end(), name) != spoken_for.end();
+  };
+  const bool again = used(word.by) || HasGranted(now, word.by) ||
+                     (!word.of.empty() && (used(word.of) || HasGranted(now, word.of)));
+  if (!again) return core::OkStatus();
+  return WithReason(core::PermissionDenied("this right to answer was used already"),
+                    "NOT_AN_APPROVER");
+}
+
+std::string HastyText(std::int64_t grants) {
+  return "you have granted " + std::to_string(grants) +
+         " approvals within a minute; read what each would do";
+}
+
+core::StatusOr<std::int64_t> GrantsWithin(Serial& serial, const GrantPace& pace) {
+  const CounterRow* row = serial.state().FindCounter(pace.counter);
+  if (row == nullptr) return 1;
+  const std::int64_t grants = CountWithin(*row, kGrantWindowMs, serial.now_us()) + 1;
+  const bool waits = pace.pause_us > 0 && grants > pace.per_minute;
+  if (waits && CountWithin(*row, pace.pause_us / 1000, serial.now_us()) > 0) {
+    return WithReason(
+        core::Error(core::StatusCode::kResourceExhausted,
+                    "you have granted " + std::to_string(grants - 1) +
+                        " approvals within a minute; wait " +
+                        std::to_string(pace.pause_us / 1'000'000) + " s before the next"),
+        "TOO_FAST");
+  }
+  return grants;
+}
+
 core::Status VoidSiblings(Serial& serial, const std::vector<ApprovalRow>& rows,
                           std::string_view except, std::string_view why) {
   for (const ApprovalRow& row : rows) {

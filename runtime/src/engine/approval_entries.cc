@@ -13,6 +13,19 @@ std::string ApproversJson(const std::vector<std::string>& approvers, const audit
   return JsonStrings(shown);
 }
 
+std::string StagesJson(const policies::ApprovalDemand& demand, const audit::KeyStore& keys) {
+  std::string text = "[";
+  for (std::size_t i = 0; i < policies::StageCount(demand); ++i) {
+    if (i > 0) text += ',';
+    const policies::ApprovalStage stage = policies::StageAt(demand, i);
+    core::JsonObjectWriter writer(text);
+    writer.Raw("approvers", ApproversJson(stage.approvers, keys));
+    writer.Int("quorum", stage.quorum);
+    writer.Close();
+  }
+  return text + "]";
+}
+
 }  // namespace
 
 Draft DraftApprovalRequested(const CallIdentity& id, const Sealer& sealer,
@@ -27,11 +40,33 @@ Draft DraftApprovalRequested(const CallIdentity& id, const Sealer& sealer,
       .String("call", id.call)
       .Raw("demand", sealed);
   if (!fields.editors.empty()) body.Raw("editors", JsonStrings(fields.editors));
-  body.Int("expires_us", fields.expires_us)
-      .Int("quorum", demand.quorum)
-      .String("rule", demand.rule)
-      .String("tool", id.tool)
+  if (demand.escalate_after_ms > 0) {
+    body.Int("escalate_ms", demand.escalate_after_ms)
+        .Raw("escalate_to", ApproversJson(demand.escalate_to, sealer.keys()));
+  }
+  body.Int("expires_us", fields.expires_us).Int("quorum", demand.quorum);
+  if (demand.remind_ms > 0) body.Int("remind_ms", demand.remind_ms);
+  body.String("rule", demand.rule);
+  if (!demand.later.empty()) body.Raw("stages", StagesJson(demand, sealer.keys()));
+  body.String("tool", id.tool).Close();
+  return draft;
+}
+
+Draft DraftEscalated(const std::string& run, const std::string& call, const std::string& approval,
+                     const std::vector<std::string>& to) {
+  Draft draft = MakeDraft("approval.escalated", run, "engine");
+  BodyWriter(draft)
+      .String("approval", approval)
+      .String("call", call)
+      .Raw("to", JsonStrings(to))
       .Close();
+  return draft;
+}
+
+Draft DraftReminded(const std::string& run, const std::string& call, const std::string& approval,
+                    std::int64_t count) {
+  Draft draft = MakeDraft("approval.reminded", run, "engine");
+  BodyWriter(draft).String("approval", approval).String("call", call).Int("count", count).Close();
   return draft;
 }
 
@@ -80,12 +115,21 @@ Draft DraftEditRefused(const Sealer& sealer, const EditFields& edit, std::string
 }
 
 core::Json DemandToJson(const policies::ApprovalDemand& demand) {
-  return {{"approvers", demand.approvers},
-          {"expires_ms", demand.expires_ms},
-          {"quorum", demand.quorum},
-          {"rule", demand.rule},
-          {"say", demand.say},
-          {"show", demand.show}};
+  core::Json json = {{"approvers", demand.approvers},
+                     {"expires_ms", demand.expires_ms},
+                     {"quorum", demand.quorum},
+                     {"rule", demand.rule},
+                     {"say", demand.say},
+                     {"show", demand.show}};
+  if (demand.escalate_after_ms > 0) {
+    json["escalate_after_ms"] = demand.escalate_after_ms;
+    json["escalate_to"] = demand.escalate_to;
+  }
+  if (demand.remind_ms > 0) json["remind_ms"] = demand.remind_ms;
+  for (const policies::ApprovalStage& stage : demand.later) {
+    json["later"].push_back({{"approvers", stage.approvers}, {"quorum", stage.quorum}});
+  }
+  return json;
 }
 
 policies::ApprovalDemand DemandFromJson(const core::Json& json) {
@@ -96,6 +140,13 @@ policies::ApprovalDemand DemandFromJson(const core::Json& json) {
   demand.expires_ms = json.value("expires_ms", std::int64_t{0});
   demand.say = json.value("say", "");
   demand.show = json.value("show", core::Json());
+  demand.escalate_after_ms = json.value("escalate_after_ms", std::int64_t{0});
+  demand.escalate_to = json.value("escalate_to", std::vector<std::string>{});
+  demand.remind_ms = json.value("remind_ms", std::int64_t{0});
+  for (const core::Json& stage : json.value("later", core::Json::array())) {
+    demand.later.push_back({.approvers = stage.value("approvers", std::vector<std::string>{}),
+                            .quorum = stage.value("quorum", 1)});
+  }
   return demand;
 }
 

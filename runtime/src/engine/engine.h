@@ -94,6 +94,10 @@ class EngineImpl final : public Engine {
                       Reply<ApprovalInfo> reply) override;
 
   void EditArguments(const core::Principal& who, EditSpec spec, Reply<CallInfo> reply) override;
+  void Delegate(const core::Principal& who, DelegateSpec spec,
+                Reply<policies::Delegation> reply) override;
+  core::StatusOr<std::vector<policies::Delegation>> ListDelegations(
+      const core::Principal& who) override;
   core::StatusOr<std::vector<BudgetInfo>> ListBudgets(const core::Principal& who) override;
   const audit::Log& log() const override { return *hub_.parts.log; }
   core::StatusOr<audit::Checkpoint> CheckpointNow(const core::Principal& who) override;
@@ -138,7 +142,7 @@ class EngineImpl final : public Engine {
     std::string_view log = {};  // origin of the closed log it stands in; empty: this one
   };
   static bool IsOutsider(const core::Principal& who, std::string_view principal);
-  static bool IsShownToDecide(const core::Principal& who, const policies::ApprovalState& state);
+  bool IsShownToDecide(const core::Principal& who, const policies::ApprovalState& state) const;
   core::Status RecordLook(const core::Principal& who, const Look& look) const;
   static core::Status Need(const core::Principal& who, std::string_view role);
   RequestMark MarkOf(const core::Principal& who, std::string_view request_id,
@@ -178,6 +182,8 @@ class EngineImpl final : public Engine {
   core::StatusOr<RunInfo> ArchivedRun(const std::string& run);
 
   // --- edits of parked calls (engine_edits.cc)
+  struct Handing;
+  core::Status PrepareHanding(Handing& handing) const;
   struct Edit;
   core::Status PrepareEdit(Edit& edit) const;
   asio::awaitable<core::StatusOr<CallInfo>> MakeEdit(std::shared_ptr<Edit> edit);

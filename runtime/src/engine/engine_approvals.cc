@@ -87,6 +87,8 @@ core::StatusOr<ApprovalInfo> EngineImpl::InfoOf(const ApprovalRow& row) const {
   const auto run =
       row.run.empty() ? core::StatusOr<RunRow>(core::NotFound("")) : hub_.RunRowOf(row.run);
   info.new_message_since = run.ok() && run->message_us > row.create_us;
+  info.escalate_us = row.escalate_us;
+  info.reminders = row.reminders;
   return info;
 }
 
@@ -156,8 +158,9 @@ void EngineImpl::AnswerApproval(const core::Principal& who, Answer answer,
     if (!answerer.ok()) return reply(answerer.status());
     // Of an ended one the journal says so, or finds that this very answer was given before.
     const bool still_open = row->phase == policies::ApprovalPhase::kPending;
-    const policies::MayAnswer may = policies::CheckAnswerer(*full, *answerer);
-    if (still_open && !may.yes) return reply(NotAnApprover(may));
+    const policies::Right right = policies::RightOf(
+        *full, *answerer, hub_.parts.state->Delegations(), hub_.parts.clock->WallMicros());
+    if (still_open && !right.may.yes) return reply(NotAnApprover(right.may));
     if (core::Status seen = CheckSeen(*row, answer.etag); !seen.ok()) return reply(seen);
     const auto key = hub_.parts.keys->KeyFor(call.id.subject);
     if (!key.ok()) return reply(key.status());
@@ -172,35 +175,53 @@ void EngineImpl::AnswerApproval(const core::Principal& who, Answer answer,
                                         {"grant", answer.grant},
                                         {"on_behalf_of", answer.on_behalf_of},
                                         {"reason", answer.reason}});
-    const std::string by = NameInLog(*answerer);
+    const Word word{.by = NameInLog(*answerer), .of = right.of, .stage = row->stage};
+    const bool relayed = !answerer->on_behalf_of.empty();
+    const GrantPace pace{
+        .counter = relayed ? "" : hub_.parts.keys->Hmac("counter", "approvals/" + word.by),
+        .per_minute = hub_.parts.limits.grants_per_minute,
+        .pause_us = hub_.parts.limits.grant_pause_us};
     auto others = hub_.ApprovalsOfCall(row->call);
     if (!others.ok()) return reply(others.status());
     struct Answered {
       bool repeated = false;
       bool complete = false;  // of this approval
       bool all = false;       // of the call
+      std::int64_t within_minute = 0;
     };
     auto answered = std::make_shared<Answered>();
     hub_.journal.Submit(
-        [answer, draft, reason, request, by, answered,
+        [answer, draft, reason, request, word, pace, answered,
          others = std::move(*others)](Serial& serial) -> core::Status {
           State& state = serial.state();
           INTERLOCK_ASSIGN_OR_RETURN(answered->repeated, WasMade(state, request));
           if (answered->repeated)
             return core::Error(core::StatusCode::kAlreadyExists, "answered already");
           INTERLOCK_ASSIGN_OR_RETURN(const ApprovalRow* now, StillOpen(serial, answer.approval));
-          const std::vector<std::string> said = SplitWords(now->granted_by);
-          if (answer.grant && std::find(said.begin(), said.end(), by) != said.end()) {
-            answered->repeated = true;  // a person counts once
+          answered->repeated = answer.grant && HasGranted(*now, word.by);  // a person counts once
+          if (answered->repeated)
             return core::Error(core::StatusCode::kAlreadyExists, "granted already");
+          INTERLOCK_RETURN_IF_ERROR(CheckWord(*now, word));
+          const bool counted = answer.grant && !pace.counter.empty();
+          if (counted) {
+            INTERLOCK_ASSIGN_OR_RETURN(answered->within_minute, GrantsWithin(serial, pace));
           }
-          answered->complete =
-              !answer.grant || static_cast<std::int64_t>(said.size()) + 1 >= now->quorum;
+          const bool staged = answer.grant && !now->quorums.empty();
+          const bool stage_complete = now->in_stage + 1 >= QuorumNow(*now);
+          answered->complete = !answer.grant || (stage_complete && IsLastStage(*now));
           BodyWriter body(*draft);
-          body.String("approval", answer.approval).String("by", by).String("call", now->call);
+          body.String("approval", answer.approval).String("by", word.by).String("call", now->call);
           body.Bool("complete", answered->complete);
+          if (counted) body.Raw("counters", JsonStrings({pace.counter}));
+          body.Optional("for", word.of);
+          if (answered->within_minute > pace.per_minute) {
+            body.Int("hasty", answered->within_minute);
+          }
           if (!reason.empty()) body.Raw("reason", reason);
-          request.Write(body).Close();
+          request.Write(body);
+          if (staged) body.Int("stage", now->stage + 1).Bool("stage_complete", stage_complete);
+          if (counted) body.Int("window_ms", kGrantWindowMs);
+          body.Close();
           INTERLOCK_RETURN_IF_ERROR(serial.Append(*draft).status());
           answered->all = answered->complete;
           if (!answer.grant) {
@@ -215,7 +236,7 @@ void EngineImpl::AnswerApproval(const core::Principal& who, Answer answer,
           return core::OkStatus();
         },
         audit::Urgency::kNormal,
-        [this, answer, answered, run = row->run, call_id = row->call,
+        [this, answer, answered, run = row->run, call_id = row->call, most = pace.per_minute,
          reply](const core::Status& status) {
           if (!status.ok() && !answered->repeated) return reply(status);
           if (status.ok() && !run.empty()) {
@@ -226,9 +247,12 @@ void EngineImpl::AnswerApproval(const core::Principal& who, Answer answer,
               hub_.Post(run, event::CallGranted{call_id}, Hub::kAlways);
             }
           }
-          asio::post(hub_.WorkerOf(answer.approval).io, [this, answer, reply] {
+          const std::int64_t count = answered->within_minute;
+          asio::post(hub_.WorkerOf(answer.approval).io, [this, answer, count, most, reply] {
             const auto now = hub_.ApprovalRowOf(answer.approval);
-            reply(now.ok() ? InfoOf(*now) : core::StatusOr<ApprovalInfo>(now.status()));
+            auto info = now.ok() ? InfoOf(*now) : core::StatusOr<ApprovalInfo>(now.status());
+            if (info.ok() && count > most) info->warning = HastyText(count);
+            reply(std::move(info));
           });
         });
   });

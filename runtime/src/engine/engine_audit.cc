@@ -114,8 +114,11 @@ bool EngineImpl::IsOutsider(const core::Principal& who, std::string_view princip
   return principal != who.id;
 }
 
-bool EngineImpl::IsShownToDecide(const core::Principal& who, const policies::ApprovalState& state) {
-  return policies::CheckAnswerer(state, {.principal = &who, .on_behalf_of = ""}).yes;
+bool EngineImpl::IsShownToDecide(const core::Principal& who,
+                                 const policies::ApprovalState& state) const {
+  return policies::RightOf(state, {.principal = &who, .on_behalf_of = ""},
+                           hub_.parts.state->Delegations(), hub_.parts.clock->WallMicros())
+      .may.yes;
 }
 
 core::Status EngineImpl::RecordLook(const core::Principal& who, const Look& look) const {

@@ -181,14 +181,16 @@ asio::awaitable<core::Status> EngineImpl::AskPolicy(Edit& edit) {
   ticket.edited = edit.fields.args;
   co_await hub_.gate.Check(*edit.worker, ticket);
   const std::vector<policies::ApprovalDemand>& demands = ticket.decision.demands;
-  const auto editors = FromLog(edit.fields.editors, edit.call.id.user);
+  const policies::Excluded excluded{.requester = edit.call.id.principal,
+                                    .run_user = edit.call.id.user,
+                                    .editors = FromLog(edit.fields.editors, edit.call.id.user)};
   const bool alone = ticket.verdict == "ask" &&
                      std::any_of(demands.begin(), demands.end(), [&](const auto& demand) {
-                       return policies::OnlyEditorsCould(demand, edit.call.id.user, editors);
+                       return !policies::CouldBeMet(demand, excluded);
                      });
   if (alone) {
     ticket.code = "NOBODY_LEFT";
-    ticket.say = "Nobody else could approve it, and who edits does not count.";
+    ticket.say = "Too few others could approve it: who edits does not count, nor who made the run.";
   } else if (ticket.verdict == "allow" || ticket.verdict == "ask" || Gate::ReadBlindly(ticket)) {
     co_return core::OkStatus();  // of what memory did not know the journal decides anew
   }

@@ -247,6 +247,11 @@ struct ApprovalFields {
 };
 Draft DraftApprovalRequested(const CallIdentity& id, const Sealer& sealer,
                              const ApprovalFields& fields);
+// Of timers: an approval that nobody has answered for long.
+Draft DraftEscalated(const std::string& run, const std::string& call, const std::string& approval,
+                     const std::vector<std::string>& to);
+Draft DraftReminded(const std::string& run, const std::string& call, const std::string& approval,
+                    std::int64_t count);
 // `kind`: approval.consumed | approval.expired.
 Draft DraftApprovalEnded(std::string_view kind, const std::string& run, const std::string& call,
                          const std::string& approval);

@@ -385,7 +385,11 @@ core::StatusOr<policies::ApprovalState> Hub::ApprovalStateOf(const ApprovalRow& 
   state.expires_us = row.expires_us;
   state.phase = row.phase;
   state.granted_by = SplitWords(row.granted_by);
+  state.granted_for = SplitWords(row.granted_for);
   state.editors = SplitWords(row.editors);
+  state.stage = static_cast<int>(row.stage);
+  state.in_stage = static_cast<int>(row.in_stage);
+  state.escalated = row.escalated != 0;
   return state;
 }
 
@@ -458,6 +462,7 @@ void Hub::Maintain() {
     }
     if (stopping()) return;
     ExpireApprovals();
+    TendApprovals();
     WakeStalled();
   }
 }

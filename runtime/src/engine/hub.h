@@ -146,6 +146,7 @@ class Hub {
   bool Deliver(const std::string& run, std::function<void(RunActor&)> act);
   void Maintain();  // thread: expiry, stalled runs
   void ExpireApprovals();
+  void TendApprovals();  // escalations and reminders that are due (hub_approvals.cc)
   void WakeStalled();
   struct Engines;
   core::StatusOr<std::shared_ptr<Engines>> MakeEngines(

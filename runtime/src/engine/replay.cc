@@ -13,9 +13,10 @@ namespace interlock::runtime {
 namespace {
 
 constexpr std::string_view kFromOutside[] = {
-    "run.started",     "approval.granted",  "approval.rejected", "approval.expired",
-    "approval.voided", "run.cancelling",    "run.resumed",       "call.resolved",
-    "call.withdrawn",  "call.edit_refused",
+    "run.started",       "approval.granted",  "approval.rejected",  "approval.expired",
+    "approval.voided",   "run.cancelling",    "run.resumed",        "call.resolved",
+    "call.withdrawn",    "call.edit_refused", "approval.delegated", "approval.escalated",
+    "approval.reminded",
 };
 
 bool IsFromOutside(std::string_view kind) {

@@ -134,6 +134,17 @@ struct ApprovalRow {
   std::int64_t create_us = 0;
   std::int64_t update_us = 0;
   std::int64_t entry_index = 0;  // approval.requested (slot 0: the demand)
+  std::string granted_for;       // in whose place some of granted_by spoke
+  std::string quorums;           // of each stage, space separated; empty: there is one
+  std::int64_t stage = 0;        // that is asked now; 0: the first
+  std::int64_t in_stage = 0;     // of granted_by
+  std::string escalate_to;       // people as HMACs
+  std::int64_t escalate_ms = 0;  // after which a stage escalates; 0: never
+  std::int64_t escalate_us = 0;  // when this one does; 0: it has, or it never does
+  std::int64_t escalated = 0;    // 1: this stage has
+  std::int64_t remind_ms = 0;
+  std::int64_t remind_us = 0;  // when it is reminded of next; 0: no more
+  std::int64_t reminders = 0;
   static constexpr std::string ApprovalRow::*kKey = &ApprovalRow::approval;
   template <typename Self, typename Visit>
   static void Fields(Self& r, Visit visit) {
@@ -143,7 +154,12 @@ struct ApprovalRow {
     visit("approvers", r.approvers), visit("editors", r.editors);
     visit("expires_us", r.expires_us);
     visit("create_us", r.create_us), visit("update_us", r.update_us);
-    visit("entry_index", r.entry_index);
+    visit("entry_index", r.entry_index), visit("granted_for", r.granted_for);
+    visit("quorums", r.quorums), visit("stage", r.stage), visit("in_stage", r.in_stage);
+    visit("escalate_to", r.escalate_to), visit("escalate_ms", r.escalate_ms);
+    visit("escalate_us", r.escalate_us), visit("escalated", r.escalated);
+    visit("remind_ms", r.remind_ms), visit("remind_us", r.remind_us);
+    visit("reminders", r.reminders);
   }
 };
 

@@ -36,6 +36,9 @@ std::string BudgetKey(std::string_view budget, std::string_view unit, std::strin
                       std::int64_t window_us);
 // Whose holds are those of a run's request to its planner; a run has at most one open.
 std::string PlanHolder(std::string_view run);
+// What the stage of an approval that is asked now needs, and whether it is the last.
+std::int64_t QuorumNow(const ApprovalRow& row);
+bool IsLastStage(const ApprovalRow& row);
 // Events of a counter within the last per_ms.
 std::int64_t CountWithin(const CounterRow& row, std::int64_t per_ms, std::int64_t now_us);
 // The sum of their amounts; as much as fits where it does not.
@@ -96,6 +99,8 @@ class State final : public audit::Projector {
   // The one that stops a call of `tool` by `agent`; without a tool: that stops its runs. Either may
   // be empty.
   std::optional<SwitchInfo> StoppedBy(std::string_view tool, std::string_view agent) const;
+  // What approvers have handed on and is in force, or was a moment ago; any thread.
+  std::vector<policies::Delegation> Delegations() const;
   std::vector<std::string> HoldsOf(const std::string& call);
   // Pending and granted ones, oldest first.
   std::vector<std::string> OpenApprovalsOf(const std::string& run);
@@ -180,6 +185,8 @@ class State final : public audit::Projector {
   core::Status ApplyResolved(const audit::EntryView& entry, CallRow& call);
   core::Status ApplyBudget(const audit::EntryView& entry);
   core::Status ApplyApproval(const audit::EntryView& entry);
+  core::Status ApplyDelegated(const audit::EntryView& entry);
+  void LoadDelegations();
   // --- what auditors look for (state_audit.cc)
   void ApplyErased(const audit::EntryView& entry);
   void ApplyAccess(const audit::EntryView& entry);
@@ -209,7 +216,8 @@ class State final : public audit::Projector {
   std::atomic<bool> clock_in_doubt_{false};
   std::atomic<std::int64_t> trusted_us_{0};  // the newest entry's time when the clock stepped
   std::atomic<bool> any_switch_{false};
-  std::vector<SwitchInfo> switches_;  // what the rows of settings_ say
+  std::vector<SwitchInfo> switches_;               // what the rows of settings_ say
+  std::vector<policies::Delegation> delegations_;  // likewise
   std::mutex clock_mutex_;
   std::function<void(std::int64_t)> clock_listener_;
   std::vector<std::int64_t> clock_steps_;  // before there was a listener

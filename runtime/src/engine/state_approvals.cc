@@ -3,28 +3,109 @@
 #include "engine/state_fields.h"
 
 namespace interlock::runtime {
+namespace {
+
+// Beyond that, people know.
+constexpr std::int64_t kRemindersMax = 16;
+
+// When what is counted from this entry is due; 0: never.
+std::int64_t After(const audit::EntryView& entry, std::int64_t span_ms) {
+  return span_ms > 0 ? entry.time_us + span_ms * 1000 : 0;
+}
+
+// Quorums of the stages, and into `approvers` whoever any of them asks.
+std::string StagesOf(const audit::EntryView& entry, std::string& approvers) {
+  std::string quorums;
+  const auto stages = core::JsonArrayElements(entry.body.Raw("stages").value_or("[]"));
+  if (!stages.ok()) return quorums;
+  for (const std::string_view text : *stages) {
+    const auto stage = core::JsonObjectView::Of(text);
+    if (!stage.ok()) continue;
+    quorums += (quorums.empty() ? "" : " ") + std::to_string(stage->Int("quorum").value_or(1));
+    for (const std::string& one : SplitWords(WordsOf(*stage, "approvers"))) AddWord(approvers, one);
+  }
+  return quorums;
+}
+
+void Request(const audit::EntryView& entry, ApprovalRow& approval) {
+  approval.call = Field(entry, "call");
+  approval.run = entry.run;
+  approval.tool = Field(entry, "tool");
+  approval.rule = Field(entry, "rule");
+  approval.quorum = entry.body.Int("quorum").value_or(1);
+  approval.binding = Field(entry, "binding");
+  approval.approvers = WordsOf(entry.body, "approvers");
+  approval.editors = WordsOf(entry.body, "editors");
+  approval.expires_us = entry.body.Int("expires_us").value_or(0);
+  approval.create_us = entry.time_us;
+  approval.entry_index = static_cast<std::int64_t>(entry.index);
+  approval.quorums = StagesOf(entry, approval.approvers);
+  approval.escalate_to = WordsOf(entry.body, "escalate_to");
+  approval.escalate_ms = entry.body.Int("escalate_ms").value_or(0);
+  approval.escalate_us = After(entry, approval.escalate_ms);
+  approval.remind_ms = entry.body.Int("remind_ms").value_or(0);
+  approval.remind_us = After(entry, approval.remind_ms);
+}
+
+void Grant(const audit::EntryView& entry, ApprovalRow& approval) {
+  approval.granted_by += (approval.granted_by.empty() ? "" : " ") + Field(entry, "by");
+  if (const std::string of = Field(entry, "for"); !of.empty()) AddWord(approval.granted_for, of);
+  ++approval.in_stage;
+  if (entry.body.Bool("complete").value_or(false)) {
+    approval.phase = policies::ApprovalPhase::kGranted;
+  } else if (entry.body.Bool("stage_complete").value_or(false)) {
+    ++approval.stage;
+    approval.in_stage = 0;
+    approval.escalated = 0;
+    approval.escalate_us = After(entry, approval.escalate_ms);
+    approval.remind_us = After(entry, approval.remind_ms);
+  }
+}
+
+// It waits on, with more people or after another word to the same.
+bool WaitsOn(std::string_view kind) {
+  return kind == "approval.escalated" || kind == "approval.reminded";
+}
+
+void KeepWaiting(const audit::EntryView& entry, ApprovalRow& approval) {
+  if (entry.kind == "approval.escalated") {
+    approval.escalated = 1;
+    approval.escalate_us = 0;
+    return;
+  }
+  ++approval.reminders;
+  approval.remind_us =
+      approval.reminders < kRemindersMax ? After(entry, approval.remind_ms) : std::int64_t{0};
+}
+
+}  // namespace
+
+std::int64_t QuorumNow(const ApprovalRow& row) {
+  const std::vector<std::string> quorums = SplitWords(row.quorums);
+  const auto stage = static_cast<std::size_t>(row.stage);
+  return stage < quorums.size() ? std::stoll(quorums[stage]) : row.quorum;
+}
+
+bool IsLastStage(const ApprovalRow& row) {
+  return row.stage + 1 >= static_cast<std::int64_t>(SplitWords(row.quorums).size());
+}
 
 core::Status State::ApplyApproval(const audit::EntryView& entry) {
+  if (entry.kind == "approval.delegated") return ApplyDelegated(entry);
   const std::string id = Field(entry, "approval");
   if (id.empty()) return Missing(entry, "approval");
   ApprovalRow& approval = approvals_.Edit(id);
   const std::string_view kind = entry.kind;
   approval.update_us = entry.time_us;
   if (kind == "approval.requested") {
-    approval.call = Field(entry, "call");
-    approval.run = entry.run;
-    approval.tool = Field(entry, "tool");
-    approval.rule = Field(entry, "rule");
-    approval.quorum = entry.body.Int("quorum").value_or(1);
-    approval.binding = Field(entry, "binding");
-    approval.approvers = WordsOf(entry.body, "approvers");
-    approval.editors = WordsOf(entry.body, "editors");
-    approval.expires_us = entry.body.Int("expires_us").value_or(0);
-    approval.create_us = entry.time_us;
-    approval.entry_index = static_cast<std::int64_t>(entry.index);
+    Request(entry, approval);
     if (approval.run.empty()) return core::OkStatus();
     std::string& open = run_approvals_.Edit(approval.run).open;
     open += (open.empty() ? "" : " ") + id;
+    return core::OkStatus();
+  }
+  if (WaitsOn(kind)) {
+    KeepWaiting(entry, approval);
     return core::OkStatus();
   }
   if (kind != "approval.granted" && !approval.run.empty()) {
@@ -36,10 +117,9 @@ core::Status State::ApplyApproval(const audit::EntryView& entry) {
   call.update_us = entry.time_us;
   if (kind == "approval.granted") {
     NoteRequest(entry, "approval", id);
-    approval.granted_by += (approval.granted_by.empty() ? "" : " ") + Field(entry, "by");
-    if (entry.body.Bool("complete").value_or(false)) {
-      approval.phase = policies::ApprovalPhase::kGranted;
-    }
+    Grant(entry, approval);
+    NoteWindow(entry);
+    TakeSlots(WordsOf(entry.body, "counters"), entry, "approval");
   } else if (kind == "approval.rejected") {
     NoteRequest(entry, "approval", id);
     approval.phase = policies::ApprovalPhase::kRejected;
@@ -62,7 +142,77 @@ core::Status State::ApplyApproval(const audit::EntryView& entry) {
       call.code = "CONFIRMATION_VOIDED";
     }
   }
+  if (approval.phase != policies::ApprovalPhase::kPending) {
+    approval.escalate_us = approval.remind_us = 0;  // no timer is for it any more
+  }
   return core::OkStatus();
+}
+
+// ---------------------------------------------------------------- delegations
+
+namespace {
+
+constexpr const char* kDelegations = "delegations";
+
+policies::Delegation DelegationOf(const core::JsonObjectView& body) {
+  return {.approval = body.String("approval").value_or(""),
+          .by = body.String("by").value_or(""),
+          .roles = SplitWords(WordsOf(body, "roles")),
+          .to = body.String("to").value_or(""),
+          .until_us = body.Int("until_us").value_or(0)};
+}
+
+std::string TextOf(const std::vector<policies::Delegation>& all) {
+  std::string text = "[";
+  for (const policies::Delegation& one : all) {
+    if (text.size() > 1) text += ',';
+    std::string roles = "[";
+    for (const std::string& role : one.roles)
+      roles += (roles.size() > 1 ? ",\"" : "\"") + role + '"';
+    core::JsonObjectWriter writer(text);
+    writer.String("approval", one.approval);
+    writer.String("by", one.by);
+    writer.Raw("roles", roles + "]");
+    writer.String("to", one.to);
+    writer.Int("until_us", one.until_us);
+    writer.Close();
+  }
+  return text + "]";
+}
+
+}  // namespace
+
+std::vector<policies::Delegation> State::Delegations() const {
+  const std::lock_guard lock(mutex_);
+  return delegations_;
+}
+
+// The newest word of one person to another about the same holds; what has passed is forgotten.
+core::Status State::ApplyDelegated(const audit::EntryView& entry) {
+  policies::Delegation given = DelegationOf(entry.body);
+  if (given.by.empty() || given.to.empty()) return Missing(entry, "to");
+  std::erase_if(delegations_, [&](const policies::Delegation& one) {
+    const bool same = one.by == given.by && one.to == given.to && one.approval == given.approval;
+    return same || one.until_us <= entry.time_us;
+  });
+  NoteRequest(entry, "delegation", given.to);
+  if (given.until_us > entry.time_us) delegations_.push_back(std::move(given));
+  settings_.Edit(kDelegations).value = TextOf(delegations_);
+  return core::OkStatus();
+}
+
+// Under the lock.
+void State::LoadDelegations() {
+  delegations_.clear();
+  const FactRow* row = settings_.Find(kDelegations);
+  if (row == nullptr) return;
+  const std::string list = row->value;  // the elements are views of it
+  const auto all = core::JsonArrayElements(list);
+  if (!all.ok()) return;
+  for (const std::string_view text : *all) {
+    const auto one = core::JsonObjectView::Of(text);
+    if (one.ok()) delegations_.push_back(DelegationOf(*one));
+  }
 }
 
 }  // namespace interlock::runtime

@@ -181,7 +181,7 @@ core::Status State::ApplyCarried(const audit::EntryView& entry) {
     }
     if (!CarryRow(*table, texts).ok()) return bad;
   }
-  if (*table == "setting") LoadSwitches();
+  if (*table == "setting") LoadSwitches(), LoadDelegations();
   return core::OkStatus();
 }
 

@@ -62,6 +62,28 @@ core::StatusOr<EditSpec> EditOf(const Caller& caller, const wire::EditArgumentsR
                   .request_id = std::move(answer.request_id)};
 }
 
+core::StatusOr<DelegateSpec> DelegateOf(const Caller& caller,
+                                        const wire::DelegateRequest& request) {
+  INTERLOCK_RETURN_IF_ERROR(CheckParent(request.parent()));
+  INTERLOCK_RETURN_IF_ERROR(CheckNotEmpty("to", request.to()));
+  INTERLOCK_RETURN_IF_ERROR(CheckLength("to", request.to(), 128));
+  INTERLOCK_RETURN_IF_ERROR(CheckLength("reason", request.reason(), kReasonBytesMax));
+  INTERLOCK_RETURN_IF_ERROR(CheckRequestId(request.request_id()));
+  DelegateSpec spec;
+  if (!request.approval().empty()) {
+    INTERLOCK_ASSIGN_OR_RETURN(const std::string_view id,
+                               IdOfName("approval", request.approval(), kApprovals));
+    INTERLOCK_RETURN_IF_ERROR(VisibleApproval(caller, id).status());
+    spec.approval = id;
+  }
+  spec.to = request.to();
+  const google::protobuf::Timestamp& until = request.until_time();
+  spec.until_us = until.seconds() * 1'000'000 + until.nanos() / 1'000;
+  spec.reason = request.reason();
+  spec.request_id = request.request_id();
+  return spec;
+}
+
 void Send(const Caller& caller, core::StatusOr<Answer> answer, Reply<wire::Approval> reply) {
   if (!answer.ok()) return reply(answer.status());
   caller.engine->AnswerApproval(
@@ -108,6 +130,29 @@ void Approve(const Caller& caller, const wire::ApproveRequest& request,
 
 void Reject(const Caller& caller, const wire::RejectRequest& request, Reply<wire::Approval> reply) {
   Send(caller, AnswerOf(caller, request), std::move(reply));
+}
+
+void Delegate(const Caller& caller, const wire::DelegateRequest& request,
+              Reply<wire::Delegation> reply) {
+  core::StatusOr<DelegateSpec> spec = DelegateOf(caller, request);
+  if (!spec.ok()) return reply(spec.status());
+  caller.engine->Delegate(*caller.who, *std::move(spec),
+                          [tenant = caller.tenant(),
+                           reply = std::move(reply)](core::StatusOr<policies::Delegation> given) {
+                            if (!given.ok()) return reply(given.status());
+                            reply(ToWire(tenant, *given));
+                          });
+}
+
+core::StatusOr<wire::ListDelegationsResponse> ListDelegations(
+    const Caller& caller, const wire::ListDelegationsRequest& request) {
+  INTERLOCK_RETURN_IF_ERROR(CheckParent(request.parent()));
+  INTERLOCK_ASSIGN_OR_RETURN(const auto found, caller.engine->ListDelegations(*caller.who));
+  wire::ListDelegationsResponse response;
+  for (const policies::Delegation& given : found) {
+    *response.add_delegations() = ToWire(caller.tenant(), given);
+  }
+  return response;
 }
 
 void EditArguments(const Caller& caller, const wire::EditArgumentsRequest& request,

@@ -125,6 +125,31 @@ wire::Call ToWire(std::string_view tenant, const CallInfo& info) {
   return call;
 }
 
+namespace {
+
+void AddStages(const policies::ApprovalState& state, wire::Approval& approval) {
+  const std::size_t stages = policies::StageCount(state.demand);
+  if (stages == 1) return;
+  for (std::size_t i = 0; i < stages; ++i) {
+    const policies::ApprovalStage stage = policies::StageAt(state.demand, i);
+    wire::ApprovalStage& out = *approval.add_stages();
+    for (const std::string& approver : stage.approvers) out.add_approvers(approver);
+    out.set_quorum(stage.quorum);
+  }
+  approval.set_stage(state.stage + 1);
+}
+
+}  // namespace
+
+wire::Delegation ToWire(std::string_view tenant, const policies::Delegation& given) {
+  wire::Delegation out;
+  if (!given.approval.empty()) out.set_approval(MakeName(tenant, kApprovals, given.approval));
+  out.set_by(given.by);
+  out.set_to(given.to);
+  if (given.until_us > 0) SetTime(given.until_us, out.mutable_until_time());
+  return out;
+}
+
 wire::Approval ToWire(std::string_view tenant, const ApprovalInfo& info) {
   const policies::ApprovalState& state = info.state;
   wire::Approval approval;
@@ -147,6 +172,13 @@ wire::Approval ToWire(std::string_view tenant, const ApprovalInfo& info) {
   SetTime(state.expires_us, approval.mutable_expire_time());
   approval.set_new_message_since(info.new_message_since);
   for (const std::string& name : state.editors) approval.add_edited_by(name);
+  AddStages(state, approval);
+  for (const std::string& name : state.granted_for) approval.add_granted_for(name);
+  for (const std::string& one : state.demand.escalate_to) approval.add_escalate_to(one);
+  if (info.escalate_us > 0) SetTime(info.escalate_us, approval.mutable_escalate_time());
+  approval.set_escalated(state.escalated);
+  approval.set_reminders(static_cast<int>(info.reminders));
+  approval.set_warning(info.warning);
   return approval;
 }
 

@@ -22,6 +22,7 @@ namespace wire = ::interlock::v1;
 wire::Run ToWire(std::string_view tenant, const RunInfo& info);
 wire::Call ToWire(std::string_view tenant, const CallInfo& info);
 wire::Approval ToWire(std::string_view tenant, const ApprovalInfo& info);
+wire::Delegation ToWire(std::string_view tenant, const policies::Delegation& given);
 wire::Tool ToWire(std::string_view tenant, const tools::Tool& tool);
 wire::Entry ToWire(std::string_view tenant, const audit::Entry& entry);
 wire::Checkpoint ToWire(const audit::Checkpoint& checkpoint);

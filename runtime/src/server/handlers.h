@@ -39,6 +39,10 @@ void Approve(const Caller& caller, const wire::ApproveRequest& request,
 void Reject(const Caller& caller, const wire::RejectRequest& request, Reply<wire::Approval> reply);
 void EditArguments(const Caller& caller, const wire::EditArgumentsRequest& request,
                    Reply<wire::Call> reply);
+void Delegate(const Caller& caller, const wire::DelegateRequest& request,
+              Reply<wire::Delegation> reply);
+core::StatusOr<wire::ListDelegationsResponse> ListDelegations(
+    const Caller& caller, const wire::ListDelegationsRequest& request);
 
 // --- AuditService and BudgetService (audit_handlers.cc)
 core::StatusOr<wire::ListEntriesResponse> ListEntries(const Caller& caller,

@@ -116,6 +116,11 @@ class ServicesImpl final : public Services {
           {"ApprovalService.Reject", kApprovalType, answerers}, &handlers::Reject);
     Unary(approvals_, &Approval::RequestEditArguments,
           {"ApprovalService.EditArguments", kApprovalType, answerers}, &handlers::EditArguments);
+    Unary(approvals_, &Approval::RequestDelegate,
+          {"ApprovalService.Delegate", kApprovalType, {kApprover}}, &handlers::Delegate);
+    Unary(approvals_, &Approval::RequestListDelegations,
+          {"ApprovalService.ListDelegations", kApprovalType, {kApprover, kOperator, kAuditor}},
+          &handlers::ListDelegations);
   }
 
   void ArmAudit() {

@@ -18,9 +18,9 @@ constexpr int kDoublingsMax = 20;
 
 // Fields of a body that say no more than ids, names of rules and tools, numbers and codes do. What
 // is sealed is an object and never among them.
-constexpr const char* kDetails[] = {"agent",    "approvers", "by",         "code",
-                                    "complete", "editors",   "expires_us", "quorum",
-                                    "rule",     "tool",      "why"};
+constexpr const char* kDetails[] = {
+    "agent", "approvers", "by",   "code",  "complete", "count", "editors",  "expires_us", "for",
+    "hasty", "quorum",    "rule", "stage", "to",       "tool",  "until_us", "why"};
 
 std::string UtcMinutes(std::int64_t time_us) {
   const std::time_t seconds = time_us / 1'000'000;
@@ -63,6 +63,12 @@ std::string ChatLine(const WebhookConfig& hook, const audit::Entry& entry, const
     line = "An approval" + (tool.empty() ? "" : " of " + tool) + " was " +
            entry.kind.substr(kApproval.size());
   }
+  if (entry.kind == "approval.reminded") {
+    line = "An approval still waits (reminder " + std::to_string(body.value("count", 0)) + ")";
+  }
+  const bool next = entry.kind == "approval.granted" && body.value("stage_complete", false) &&
+                    !body.value("complete", true);
+  if (next) line += " in stage " + std::to_string(body.value("stage", 0)) + ", the next is asked";
   if (entry.kind == "approval.requested") {
     if (const std::string rule = Text(body, "rule"); hook.details && !rule.empty()) {
       line += " (" + rule + ")";

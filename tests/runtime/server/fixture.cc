@@ -358,6 +358,18 @@ void FakeEngine::EditArguments(const core::Principal& who, EditSpec spec, Reply<
   info.args = spec.args;
   Send<CallInfo>(std::move(reply), info);
 }
+void FakeEngine::Delegate(const core::Principal& who, DelegateSpec spec,
+                          Reply<policies::Delegation> reply) {
+  (void)See("Delegate", who, spec.approval + " " + spec.to + " " + std::to_string(spec.until_us));
+  Send<policies::Delegation>(
+      std::move(reply),
+      {.approval = spec.approval, .by = who.id, .to = spec.to, .until_us = spec.until_us});
+}
+core::StatusOr<std::vector<policies::Delegation>> FakeEngine::ListDelegations(
+    const core::Principal& who) {
+  INTERLOCK_RETURN_IF_ERROR(See("ListDelegations", who, ""));
+  return std::vector<policies::Delegation>{{.by = "maria", .to = "sam", .until_us = 1'000'000}};
+}
 core::StatusOr<std::vector<BudgetInfo>> FakeEngine::ListBudgets(const core::Principal& who) {
   INTERLOCK_RETURN_IF_ERROR(See("ListBudgets", who, ""));
   BudgetInfo a{.name = "a", .scope = "s", .unit = "USD", .limit = 5, .held = 1, .settled = 2};

@@ -129,6 +129,10 @@ class FakeEngine final : public Engine {
   void AnswerApproval(const core::Principal& who, Answer answer,
                       Reply<ApprovalInfo> reply) override;
   void EditArguments(const core::Principal& who, EditSpec spec, Reply<CallInfo> reply) override;
+  void Delegate(const core::Principal& who, DelegateSpec spec,
+                Reply<policies::Delegation> reply) override;
+  core::StatusOr<std::vector<policies::Delegation>> ListDelegations(
+      const core::Principal& who) override;
   core::StatusOr<std::vector<BudgetInfo>> ListBudgets(const core::Principal& who) override;
   const audit::Log& log() const override { return fake_log; }
   core::StatusOr<audit::Checkpoint> CheckpointNow(const core::Principal& who) override;

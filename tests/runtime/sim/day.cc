@@ -176,6 +176,13 @@ void Day::Submit(const std::string& phase) {
 
 // ---------------------------------------------------------------- people
 
+namespace {
+
+const core::Principal kDirector{.tenant = "main", .id = "dina", .roles = {"approver", "director"}};
+const core::Principal kDeputy{.tenant = "main", .id = "li", .roles = {"approver"}};
+
+}  // namespace
+
 void Day::Work(const std::string& phase) {
   CancelSome(phase);
   const auto deadline = std::chrono::steady_clock::now() + kPatience;
@@ -220,9 +227,26 @@ void Day::Answer(const ApprovalInfo& approval, const core::Principal& who, bool 
   harness_.engine().AnswerApproval(who, answer, [](const core::StatusOr<ApprovalInfo>&) {});
 }
 
+// The director, or who stands in for her: also side by side, when one of them alone counts.
+void Day::AnswerLater(const ApprovalInfo& approval, const std::string& phase) {
+  const std::uint64_t how = choice_.Of(phase + "/later/" + approval.args, 4);
+  if (how == 0) return Answer(approval, kDirector, false);
+  if (how < 3) {
+    const DelegateSpec spec{.approval = approval.state.id,
+                            .to = kDeputy.id,
+                            .until_us = 0,
+                            .reason = "",
+                            .request_id = ""};
+    harness_.engine().Delegate(kDirector, spec, [](const core::StatusOr<policies::Delegation>&) {});
+    Answer(approval, kDeputy, true);
+  }
+  if (how > 1) Answer(approval, kDirector, true);
+}
+
 void Day::AnswerApprovals(const std::string& phase) {
   for (const ApprovalInfo& approval : Pending()) {
     Answer(approval, harness_.integrator, true);  // never his to grant
+    AnswerLater(approval, phase);
     switch (choice_.Of(phase + "/answer/" + approval.args, 5)) {
       case 0:
         break;  // nobody is there
@@ -260,7 +284,9 @@ void Day::Settle() {
     world_.ReleaseAll();
     ResolveUnknown();
     for (const ApprovalInfo& approval : Pending()) {
-      Answer(approval, harness_.manager, choice_.OneIn(2, "settle/" + approval.args));
+      const bool grant = choice_.OneIn(2, "settle/" + approval.args);
+      Answer(approval, harness_.manager, grant);
+      Answer(approval, kDirector, grant);
     }
     const std::vector<RunInfo> runs = Runs();
     for (const RunInfo& run : runs) {

@@ -31,6 +31,7 @@ class Day {
   bool IsStill();
   void AnswerApprovals(const std::string& phase);
   void Answer(const ApprovalInfo& approval, const core::Principal& who, bool grant);
+  void AnswerLater(const ApprovalInfo& approval, const std::string& phase);
   void CancelSome(const std::string& phase);
   void Stop();
   void Settle();

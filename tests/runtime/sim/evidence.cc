@@ -1,5 +1,6 @@
 #include "evidence.h"
 
+#include <map>
 #include <set>
 
 #include "core/json.h"
@@ -32,6 +33,12 @@ class Checker {
     bool by_rule = false;
   };
 
+  struct Asked {
+    int needed = 1;
+    int grants = 0;
+    std::set<std::string> people;
+  };
+
   void Breach(const std::string& property, const std::string& what) {
     breaches_.push_back(property + ": " + what);
   }
@@ -49,9 +56,15 @@ class Checker {
         Breach("APPROVED", "the requester granted an approval of call " + call);
       }
       granted_.insert(body.value("approval", ""));
+      Grant(call, body);
+    } else if (entry.kind == "approval.requested") {
+      Request(body);
     } else if (entry.kind == "approval.consumed") {
       if (!granted_.contains(body.value("approval", ""))) {
         Breach("APPROVED", "an approval of call " + call + " was consumed and never granted");
+      }
+      if (asked_[body.value("approval", "")].needed > asked_[body.value("approval", "")].grants) {
+        Breach("APPROVED", "an approval of call " + call + " was consumed before all had spoken");
       }
       calls_[call].consumed = true;
     } else if (entry.kind == "call.intended") {
@@ -61,6 +74,26 @@ class Checker {
     } else if (entry.kind == "run.started") {
       started_.insert(entry.run);
     }
+  }
+
+  // Of all its stages.
+  void Request(const core::Json& body) {
+    int& needed = asked_[body.value("approval", "")].needed;
+    needed = body.value("quorum", 1);
+    if (!body.contains("stages")) return;
+    needed = 0;
+    for (const core::Json& stage : body["stages"]) needed += stage.value("quorum", 1);
+  }
+
+  // Nobody speaks twice, neither for himself nor for whom he stands in for.
+  void Grant(const std::string& call, const core::Json& body) {
+    Asked& asked = asked_[body.value("approval", "")];
+    ++asked.grants;
+    const std::string by = body.value("by", "");
+    const std::string right = body.value("for", by);
+    const bool fresh = asked.people.insert(by).second;
+    const bool unused = right == by || asked.people.insert(right).second;
+    if (!fresh || !unused) Breach("APPROVED", by + " spoke twice about call " + call);
   }
 
   void Intend(const std::string& name) {
@@ -155,6 +188,7 @@ class Checker {
   const Evidence& evidence_;
   std::map<std::string, Call> calls_;
   std::set<std::string> granted_;
+  std::map<std::string, Asked> asked_;  // by approval
   std::set<std::string> started_;
   std::map<std::string, std::int64_t> holds_;
   std::int64_t settled_ = 0;

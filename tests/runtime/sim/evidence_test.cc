@@ -84,6 +84,26 @@ TEST(Breaches, EachOneIsFoundUnderItsName) {
          day.Add("approval.granted",
                  {{"approval", "a2"}, {"by", "principal:ticketing"}, {"call", "c2"}});
        }},
+      {"an approval whose second stage was not asked", "APPROVED",
+       [](SoundDay& day) {
+         day.Add(
+             "approval.requested",
+             {{"approval", "a1"}, {"call", "c1"}, {"stages", {{{"quorum", 1}}, {{"quorum", 1}}}}});
+         std::rotate(day.evidence.entries.begin(), day.evidence.entries.end() - 1,
+                     day.evidence.entries.end());
+       }},
+      {"a person who speaks twice", "APPROVED",
+       [](SoundDay& day) {
+         day.Add("approval.granted",
+                 {{"approval", "a1"}, {"by", "principal:maria"}, {"call", "c1"}});
+       }},
+      {"a deputy of one who has spoken", "APPROVED",
+       [](SoundDay& day) {
+         day.Add("approval.granted", {{"approval", "a1"},
+                                      {"by", "principal:li"},
+                                      {"call", "c1"},
+                                      {"for", "principal:maria"}});
+       }},
       {"an approval that nobody gave", "APPROVED",
        [](SoundDay& day) { day.Drop("approval.granted"); }},
       {"a refund that had to be approved", "APPROVED",

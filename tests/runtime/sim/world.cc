@@ -61,6 +61,11 @@ on("pay.refund", "never", function(c)
 end)
 on("pay.refund", "ask", function(c)
   if amount(c) > usd()" +
+         std::to_string(kBothAbove) + R"() then
+    return require_approval { expires = "30m", show = { "args.id", "args.amount" }, remind = "10m",
+      stages = { { approvers = { "role:cs-manager" } }, { approvers = { "role:director" } } } }
+  end
+  if amount(c) > usd()" +
          std::to_string(kAskAbove) + R"() then
     return require_approval { approvers = { "role:cs-manager" }, expires = "30m", show = { "args.id", "args.amount" } }
   end

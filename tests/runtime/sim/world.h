@@ -23,8 +23,10 @@ struct Effect {
   std::int64_t amount_minor = 0;
 };
 
-// Refunds of the shop, dollars: above kAskAbove a manager is asked, above kNeverAbove it is denied.
+// Refunds of the shop, dollars: above kAskAbove a manager is asked, above kBothAbove a director
+// after him, above kNeverAbove it is denied.
 inline constexpr std::int64_t kAskAbove = 100;
+inline constexpr std::int64_t kBothAbove = 200;
 inline constexpr std::int64_t kNeverAbove = 300;
 inline constexpr std::int64_t kBudget = 1'000;
 
