@@ -26,8 +26,8 @@ MayAnswer CheckFirstWord(const ApprovalState& state, const std::string& name) {
   return {.yes = true, .why_not = ""};
 }
 
-// The run's user answers through a relay.
-MayAnswer CheckRelay(const ApprovalState& state, const Answerer& answerer) {
+// What keeps a relay from speaking whoever is asked.
+MayAnswer CheckRelayStanding(const ApprovalState& state, const Answerer& answerer) {
   if (!answerer.principal->Has(core::kRoleUserRelay)) {
     return {.yes = false,
             .why_not = "only a principal with role `user-relay` relays a user's word"};
@@ -40,6 +40,12 @@ MayAnswer CheckRelay(const ApprovalState& state, const Answerer& answerer) {
       Accepts(state.editors, "principal:" + answerer.principal->id)) {
     return {.yes = false, .why_not = "whoever edited the arguments does not approve them"};
   }
+  return {.yes = true, .why_not = ""};
+}
+
+// The run's user answers through a relay.
+MayAnswer CheckRelay(const ApprovalState& state, const Answerer& answerer) {
+  if (MayAnswer may = CheckRelayStanding(state, answerer); !may.yes) return may;
   const std::vector<std::string> approvers = ApproversNow(state);
   if (!Accepts(approvers, kRunUser) && !Accepts(approvers, "user:" + state.run_user)) {
     return {.yes = false, .why_not = "the run's user is not among the approvers"};
@@ -154,6 +160,17 @@ MayAnswer CheckAnswerer(const ApprovalState& state, const Answerer& answerer) {
   return CheckPrincipal(state, *answerer.principal);
 }
 
+MayAnswer CheckVeto(const ApprovalState& state, const Answerer& answerer) {
+  MayAnswer may = CheckAnswerer(state, answerer);
+  if (may.yes || state.phase != ApprovalPhase::kPending || answerer.principal == nullptr)
+    return may;
+  const bool relays = !answerer.on_behalf_of.empty();
+  if (relays && !CheckRelayStanding(state, answerer).yes) return may;
+  const std::string name = AnswererName(answerer);
+  const bool spoken = Accepts(state.granted_by, name) || Accepts(state.granted_for, name);
+  return spoken ? MayAnswer{.yes = true, .why_not = ""} : may;
+}
+
 MayAnswer CheckEditor(const ApprovalState& state, const Answerer& answerer) {
   ApprovalState as_proposed = state;
   as_proposed.editors.clear();
@@ -177,6 +194,12 @@ Right RightOf(const ApprovalState& state, const Answerer& answerer,
     return {.may = {.yes = true, .why_not = ""}, .of = "principal:" + given.by};
   }
   return right;
+}
+
+Right VetoOf(const ApprovalState& state, const Answerer& answerer,
+             const std::vector<Delegation>& delegations, std::int64_t now_us) {
+  if (MayAnswer may = CheckVeto(state, answerer); may.yes) return {.may = std::move(may), .of = ""};
+  return RightOf(state, answerer, delegations, now_us);
 }
 
 MayAnswer CheckDelegate(const ApprovalState& state, const core::Principal& by,
@@ -248,7 +271,7 @@ AnswerEffect Grant(ApprovalState& state, const Answerer& answerer) {
 }
 
 AnswerEffect Reject(ApprovalState& state, const Answerer& answerer) {
-  if (!CheckAnswerer(state, answerer).yes) return AnswerEffect::kNone;
+  if (!CheckVeto(state, answerer).yes) return AnswerEffect::kNone;
   state.phase = ApprovalPhase::kRejected;
   return AnswerEffect::kRejected;
 }
@@ -273,12 +296,14 @@ bool Void(ApprovalState& state) {
 
 bool IsOpenConfirmation(const ApprovalState& state) {
   if (!IsOpen(state.phase)) return false;
+  const auto asks_him = [&state](const std::vector<std::string>& approvers) {
+    return Accepts(approvers, kRunUser) ||
+           (!state.run_user.empty() && Accepts(approvers, "user:" + state.run_user));
+  };
   for (std::size_t i = 0; i < StageCount(state.demand); ++i) {
-    const std::vector<std::string> approvers = StageAt(state.demand, i).approvers;
-    if (Accepts(approvers, kRunUser)) return true;
-    if (!state.run_user.empty() && Accepts(approvers, "user:" + state.run_user)) return true;
+    if (asks_him(StageAt(state.demand, i).approvers)) return true;
   }
-  return false;
+  return asks_him(state.demand.escalate_to);  // though it may not have come to that yet
 }
 
 bool Covers(const std::vector<ApprovalState>& granted, const std::vector<ApprovalDemand>& demands,

@@ -208,6 +208,45 @@ TEST(Approval, OneRejectionIsEnough) {
   EXPECT_EQ(Grant(state, {.principal = &kManager, .on_behalf_of = ""}), AnswerEffect::kNone);
 }
 
+TEST(Approval, AYesIsTakenBackByWhoGaveItHoweverLate) {
+  ApprovalState state = Pending({"role:cs-manager"}, 2);
+  ASSERT_EQ(Grant(state, {.principal = &kManager}), AnswerEffect::kCounted);
+  EXPECT_TRUE(CheckVeto(state, {.principal = &kManager}).yes) << "in the same stage";
+  state.demand.quorum = 1;
+  state.demand.later = {{.approvers = {"role:director"}, .quorum = 1}};
+  state.stage = 1;
+  state.in_stage = 0;
+  EXPECT_FALSE(CheckAnswerer(state, {.principal = &kManager}).yes);
+  EXPECT_FALSE(CheckVeto(state, {.principal = &kOther}).yes) << "he has said nothing";
+  EXPECT_EQ(Reject(state, {.principal = &kOther}), AnswerEffect::kNone);
+  EXPECT_EQ(Reject(state, {.principal = &kManager}), AnswerEffect::kRejected);
+  EXPECT_FALSE(CheckVeto(state, {.principal = &kManager}).yes) << "it has ended";
+}
+
+TEST(Approval, WhoHandedItOnVetoesWhatHisDeputyGranted) {
+  ApprovalState state = Pending({"role:cs-manager"}, 2);
+  state.granted_by = {"principal:li"};
+  state.granted_for = {"principal:maria"};
+  state.in_stage = 1;
+  EXPECT_FALSE(RightOf(state, {.principal = &kManager}, {}, 0).may.yes);
+  EXPECT_TRUE(VetoOf(state, {.principal = &kManager}, {}, 0).may.yes);
+  const core::Principal deputy = Person("li", {"approver"});
+  EXPECT_TRUE(VetoOf(state, {.principal = &deputy}, {}, 0).may.yes);
+  const core::Principal stranger = Person("eve", {"approver"});
+  EXPECT_FALSE(VetoOf(state, {.principal = &stranger}, {}, 0).may.yes);
+}
+
+TEST(Approval, ARelayTakesBackTheUsersYesAndNobodyElse) {
+  ApprovalState state = Pending({"run-user"});
+  state.demand.later = {{.approvers = {"role:cs-manager"}, .quorum = 1}};
+  const Answerer user{.principal = &kRelay, .on_behalf_of = "u1"};
+  ASSERT_EQ(Grant(state, user), AnswerEffect::kCounted);
+  const core::Principal no_relay = Person("app", {"integrator"});
+  EXPECT_FALSE(CheckVeto(state, {.principal = &no_relay, .on_behalf_of = "u1"}).yes);
+  EXPECT_FALSE(CheckVeto(state, {.principal = &kRelay, .on_behalf_of = "u2"}).yes);
+  EXPECT_EQ(Reject(state, user), AnswerEffect::kRejected);
+}
+
 TEST(Approval, NothingMovesAnEndedApproval) {
   for (const ApprovalPhase phase : {ApprovalPhase::kRejected, ApprovalPhase::kExpired,
                                     ApprovalPhase::kConsumed, ApprovalPhase::kVoided}) {
@@ -234,6 +273,13 @@ TEST(Approval, Rule15_NewMessageVoidsTheUsersConfirmationsOnly) {
   EXPECT_TRUE(IsOpenConfirmation(Pending({"user:u1"})));
   EXPECT_FALSE(IsOpenConfirmation(Pending({"role:cs-manager"})));
   EXPECT_FALSE(IsOpenConfirmation(Pending({"user:maria"})));
+  ApprovalState escalates = Pending({"role:cs-manager"});
+  escalates.demand.escalate_to = {"role:director"};
+  EXPECT_FALSE(IsOpenConfirmation(escalates));
+  for (const char* user : {"run-user", "user:u1"}) {
+    escalates.demand.escalate_to = {user};
+    EXPECT_TRUE(IsOpenConfirmation(escalates)) << user;
+  }
   ApprovalState granted = Pending({"run-user"});
   ASSERT_EQ(Grant(granted, {.principal = &kRelay, .on_behalf_of = "u1"}), AnswerEffect::kGranted);
   EXPECT_TRUE(IsOpenConfirmation(granted));

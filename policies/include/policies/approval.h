@@ -67,6 +67,9 @@ struct MayAnswer {
   std::string why_not{};
 };
 MayAnswer CheckAnswerer(const ApprovalState& state, const Answerer& answerer);
+// Whether he may say no: so may, in whatever stage, also who has granted it, or for whom another
+// has. A yes is taken back, however late.
+MayAnswer CheckVeto(const ApprovalState& state, const Answerer& answerer);
 // The same where others may have handed him their right. A right is used once: neither who handed
 // it on nor whom it was handed to answers again.
 struct Right {
@@ -75,6 +78,8 @@ struct Right {
 };
 Right RightOf(const ApprovalState& state, const Answerer& answerer,
               const std::vector<Delegation>& delegations, std::int64_t now_us);
+Right VetoOf(const ApprovalState& state, const Answerer& answerer,
+             const std::vector<Delegation>& delegations, std::int64_t now_us);
 // Whether he, who may answer it by his own right, may hand it to `to`.
 MayAnswer CheckDelegate(const ApprovalState& state, const core::Principal& by,
                         const std::string& to);
@@ -93,7 +98,7 @@ bool CouldBeMet(const ApprovalDemand& demand, const Excluded& excluded);
 std::string AnswererName(const Answerer& answerer);
 
 enum class AnswerEffect { kNone, kCounted, kGranted, kRejected };
-// Precondition: CheckAnswerer said yes and the phase is pending. A person counts once.
+// Precondition: CheckAnswerer (CheckVeto) said yes and the phase is pending. A person counts once.
 AnswerEffect Grant(ApprovalState& state, const Answerer& answerer);
 AnswerEffect Reject(ApprovalState& state, const Answerer& answerer);
 

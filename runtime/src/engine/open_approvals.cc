@@ -22,6 +22,7 @@ bool IsConfirmation(const ApprovalRow& row, const std::string& user) {
   state.phase = row.phase;
   state.run_user = user;
   state.demand.approvers = SplitWords(row.approvers);
+  state.demand.escalate_to = SplitWords(row.escalate_to);
   return policies::IsOpenConfirmation(state);
 }
 

@@ -42,6 +42,28 @@ TEST(OpenApprovals, Rule15_AMessageVoidsEveryConfirmationThatTheUserCouldGive) {
   }
 }
 
+TEST(OpenApprovals, Rule15_AMessageVoidsWhatTheUserCouldGiveOnceItEscalates) {
+  for (const char* to : {"run-user", "user:u1", "user:u2"}) {
+    SCOPED_TRACE(to);
+    Harness h(std::string(kPolicyHead) + R"(on("pay", "ask", function(c)
+  return require_approval { approvers = { "role:cs-manager" }, expires = "1h",
+                            escalate = { after = "30m", to = { ")" +
+                  to + R"(" } } }
+end))",
+              {MoneyTool("pay")});
+    const std::string run = ParkedRun(h);
+    h.Restart();
+    const std::string approval = h.Pending().at(0).state.id;
+    ASSERT_TRUE(h.Send(run, "wait, no").ok());
+    const bool his = std::string(to) != "user:u2";
+    const auto answered = h.AnswerApproval(h.manager, approval, true);
+    EXPECT_EQ(answered.ok() ? "granted" : ReasonOf(answered.status()),
+              his ? "APPROVAL_ENDED" : "granted");
+    h.WaitForState(run, RunState::kCompleted);
+    EXPECT_EQ(h.tools.runs("pay"), his ? 0 : 1);
+  }
+}
+
 TEST(OpenApprovals, Rule15_AMessageLeavesApprovalsOfOthersOpen) {
   for (const char* approvers : {R"("role:cs-manager")", R"("user:maria")"}) {
     SCOPED_TRACE(approvers);
