@@ -56,11 +56,25 @@ core::Status NotAnApprover(const policies::MayAnswer& may) {
   return WithReason(core::PermissionDenied(may.why_not), "NOT_AN_APPROVER");
 }
 
+std::string EtagOf(const ApprovalRow& row) {
+  return row.quorums.empty() ? row.binding : row.binding + "." + std::to_string(row.stage + 1);
+}
+
 core::Status CheckSeen(const ApprovalRow& row, std::string_view etag) {
-  if (etag == row.binding) return core::OkStatus();
+  if (etag == EtagOf(row)) return core::OkStatus();
   return WithReason(
       core::Error(core::StatusCode::kAborted, "`etag` is not that of this approval; read it again"),
       "STALE_APPROVAL");
+}
+
+policies::ApprovalState AsNow(policies::ApprovalState shown, const ApprovalRow& now) {
+  shown.phase = now.phase;
+  shown.granted_by = FromLog(SplitWords(now.granted_by), shown.run_user);
+  shown.granted_for = SplitWords(now.granted_for);
+  shown.stage = static_cast<int>(now.stage);
+  shown.in_stage = static_cast<int>(now.in_stage);
+  shown.escalated = now.escalated != 0;
+  return shown;
 }
 
 core::StatusOr<const ApprovalRow*> StillOpen(Serial& serial, const std::string& approval) {
@@ -80,21 +94,21 @@ bool HasGranted(const ApprovalRow& row, const std::string& name) {
   return std::find(said.begin(), said.end(), name) != said.end();
 }
 
-core::Status CheckWord(const ApprovalRow& now, const Word& word) {
-  if (now.stage != word.stage) {
-    return WithReason(core::Error(core::StatusCode::kAborted,
-                                  "the approval has come to another stage; read it again"),
-                      "STALE_APPROVAL");
-  }
-  const std::vector<std::string> spoken_for = SplitWords(now.granted_for);
-  const auto used = [&](const std::string& name) {
-    return std::find(spoken_for.begin(), spoken_for.end(), name) != spoken_for.end();
-  };
-  const bool again = used(word.by) || HasGranted(now, word.by) ||
-                     (!word.of.empty() && (used(word.of) || HasGranted(now, word.of)));
-  if (!again) return core::OkStatus();
-  return WithReason(core::PermissionDenied("this right to answer was used already"),
-                    "NOT_AN_APPROVER");
+core::Status CheckClock(Serial& serial) {
+  if (!serial.state().clock_in_doubt()) return core::OkStatus();
+  return WithReason(
+      core::FailedPrecondition("the clock is in doubt, so no delegation counts; check "
+                               "it, then run `interlock audit confirm-clock`"),
+      "CLOCK_IN_DOUBT");
+}
+
+core::StatusOr<policies::Right> RightNow(Serial& serial, const policies::ApprovalState& asked,
+                                         const policies::Answerer& answerer, Says says) {
+  const auto right_of = says == Says::kYes ? &policies::RightOf : &policies::VetoOf;
+  policies::Right right = right_of(asked, answerer, serial.state().Delegations(), serial.now_us());
+  if (!right.may.yes) return NotAnApprover(right.may);
+  if (!right.of.empty()) INTERLOCK_RETURN_IF_ERROR(CheckClock(serial));
+  return right;
 }
 
 std::string HastyText(std::int64_t grants) {
@@ -102,20 +116,21 @@ std::string HastyText(std::int64_t grants) {
          " approvals within a minute; read what each would do";
 }
 
-core::StatusOr<std::int64_t> GrantsWithin(Serial& serial, const GrantPace& pace) {
-  const CounterRow* row = serial.state().FindCounter(pace.counter);
+core::StatusOr<std::int64_t> GrantsWithin(Serial& serial, const std::string& by,
+                                          const EngineLimits& limits) {
+  if (by == kRunUser) return 0;  // the application that relays would be taken for one person
+  const CounterRow* row = serial.state().FindCounter(GrantCounter(by));
   if (row == nullptr) return 1;
   const std::int64_t grants = CountWithin(*row, kGrantWindowMs, serial.now_us()) + 1;
-  const bool waits = pace.pause_us > 0 && grants > pace.per_minute;
-  if (waits && CountWithin(*row, pace.pause_us / 1000, serial.now_us()) > 0) {
-    return WithReason(
-        core::Error(core::StatusCode::kResourceExhausted,
-                    "you have granted " + std::to_string(grants - 1) +
-                        " approvals within a minute; wait " +
-                        std::to_string(pace.pause_us / 1'000'000) + " s before the next"),
-        "TOO_FAST");
-  }
-  return grants;
+  const bool waits = limits.grant_pause_us > 0 && grants > limits.grants_per_minute;
+  if (!waits || CountWithin(*row, limits.grant_pause_us / 1000, serial.now_us()) == 0)
+    return grants;
+  return WithReason(
+      core::Error(
+          core::StatusCode::kResourceExhausted,
+          "you have granted " + std::to_string(grants - 1) + " approvals within a minute; wait " +
+              std::to_string((limits.grant_pause_us + 999'999) / 1'000'000) + " s before the next"),
+      "TOO_FAST");
 }
 
 core::Status VoidSiblings(Serial& serial, const std::vector<ApprovalRow>& rows,

@@ -9,6 +9,7 @@
 #include "core/principal.h"
 #include "engine/journal.h"
 #include "policies/approval.h"
+#include "runtime/make_engine.h"
 
 namespace interlock::runtime {
 
@@ -26,32 +27,33 @@ std::vector<std::string> EditorsWith(std::vector<std::string> editors, const std
                                      const std::string& actor);
 
 core::Status NotAnApprover(const policies::MayAnswer& may);
+
+// What an answer is bound to: of an approval in stages also the one that is asked, so that a yes to
+// what was shown in one does not count in the next.
+std::string EtagOf(const ApprovalRow& row);
 // Errors: STALE_APPROVAL.
 core::Status CheckSeen(const ApprovalRow& row, std::string_view etag);
+// `shown` with what has been said of it since.
+policies::ApprovalState AsNow(policies::ApprovalState shown, const ApprovalRow& now);
 
 // --- serial section
 // Errors: APPROVAL_ENDED.
 core::StatusOr<const ApprovalRow*> StillOpen(Serial& serial, const std::string& approval);
-// What somebody says to an approval, and by whose right, as the log names them.
-struct Word {
-  std::string by;
-  std::string of{};        // in whose place; empty: by his own right
-  std::int64_t stage = 0;  // that he was shown
-};
 bool HasGranted(const ApprovalRow& row, const std::string& name);
-// Whether it counts for the approval as it is now. Errors: STALE_APPROVAL, NOT_AN_APPROVER.
-core::Status CheckWord(const ApprovalRow& now, const Word& word);
+// Errors: CLOCK_IN_DOUBT.
+core::Status CheckClock(Serial& serial);
+// By whose right he answers `asked`, by the journal's own time. Errors: NOT_AN_APPROVER,
+// CLOCK_IN_DOUBT (of a deputy).
+enum class Says { kYes, kNo };
+core::StatusOr<policies::Right> RightNow(Serial& serial, const policies::ApprovalState& asked,
+                                         const policies::Answerer& answerer, Says says);
+
 std::string HastyText(std::int64_t grants);
 
-// What counts as too many grants of one person: `counter` is that of his grants.
-struct GrantPace {
-  std::string counter;
-  int per_minute = 0;
-  std::int64_t pause_us = 0;
-};
-inline constexpr std::int64_t kGrantWindowMs = 60'000;
-// His grants within the last minute, with this one. Errors: kResourceExhausted (TOO_FAST).
-core::StatusOr<std::int64_t> GrantsWithin(Serial& serial, const GrantPace& pace);
+// Grants of `by`, as the log names him, within the last minute, with this one; 0 of a relayed user.
+// Errors: kResourceExhausted (TOO_FAST).
+core::StatusOr<std::int64_t> GrantsWithin(Serial& serial, const std::string& by,
+                                          const EngineLimits& limits);
 
 // Voids those of `rows` that are pending or granted now, but for the one named `except`.
 core::Status VoidSiblings(Serial& serial, const std::vector<ApprovalRow>& rows,

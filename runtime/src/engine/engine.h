@@ -181,9 +181,18 @@ class EngineImpl final : public Engine {
   core::StatusOr<CallInfo> ArchivedCall(const std::string& call);
   core::StatusOr<RunInfo> ArchivedRun(const std::string& run);
 
-  // --- edits of parked calls (engine_edits.cc)
+  // --- answers to approvals (engine_approvals.cc)
+  struct Answering;
+  core::Status PrepareAnswer(Answering& answering) const;
+  core::Status CommitAnswer(Serial& serial, Answering& answering) const;
+  void PassAnswer(const Answering& answering);
+  core::StatusOr<ApprovalInfo> InfoAfter(const Answering& answering) const;
+
+  // --- approvers who hand on what they may answer (engine_delegations.cc)
   struct Handing;
   core::Status PrepareHanding(Handing& handing) const;
+
+  // --- edits of parked calls (engine_edits.cc)
   struct Edit;
   core::Status PrepareEdit(Edit& edit) const;
   asio::awaitable<core::StatusOr<CallInfo>> MakeEdit(std::shared_ptr<Edit> edit);

@@ -72,7 +72,7 @@ core::StatusOr<ApprovalInfo> EngineImpl::InfoOf(const ApprovalRow& row) const {
   info.tool = row.tool;
   info.args = call.args;
   INTERLOCK_ASSIGN_OR_RETURN(info.facts, FactsOf(row));
-  info.etag = row.binding;
+  info.etag = EtagOf(row);
   info.create_time_us = row.create_us;
   if (call.decision.is_object() && call.decision.contains("rules")) {
     for (const core::Json& rule : call.decision["rules"]) {
@@ -144,116 +144,135 @@ core::StatusOr<Page<ApprovalInfo>> EngineImpl::ListApprovals(
   return result;
 }
 
+// --- answers
+
+struct EngineImpl::Answering {
+  core::Principal who;
+  Answer answer;
+  ApprovalRow row;                // as it was read; the journal looks anew
+  policies::ApprovalState shown;  // likewise
+  policies::Answerer answerer;
+  std::vector<ApprovalRow> of_call;
+  RequestMark request;
+  Draft draft;
+  std::string reason;       // sealed
+  std::int64_t grants = 0;  // of his, within a minute
+  bool repeated = false;
+  bool all_granted = false;  // of the call
+};
+
+namespace {
+
+// Of the call's approvals none but this one waits.
+bool IsLastOfCall(State& state, const std::vector<ApprovalRow>& of_call,
+                  const std::string& approval) {
+  return std::none_of(of_call.begin(), of_call.end(), [&](const ApprovalRow& row) {
+    return row.approval != approval &&
+           state.FindApproval(row.approval)->phase == policies::ApprovalPhase::kPending;
+  });
+}
+
+}  // namespace
+
+core::Status EngineImpl::PrepareAnswer(Answering& answering) const {
+  const Answer& answer = answering.answer;
+  INTERLOCK_ASSIGN_OR_RETURN(answering.row, hub_.ApprovalRowOf(answer.approval));
+  RecordedCall call;
+  INTERLOCK_ASSIGN_OR_RETURN(answering.shown, FullState(answering.row, call));
+  INTERLOCK_ASSIGN_OR_RETURN(answering.answerer,
+                             AnswererOf(answering.who, answer.on_behalf_of, answering.shown));
+  INTERLOCK_ASSIGN_OR_RETURN(answering.of_call, hub_.ApprovalsOfCall(answering.row.call));
+  answering.request = MarkOf(answering.who, answer.request_id, "AnswerApproval", answer.approval,
+                             {{"etag", answer.etag},
+                              {"grant", answer.grant},
+                              {"on_behalf_of", answer.on_behalf_of},
+                              {"reason", answer.reason}});
+  answering.draft = MakeDraft(answer.grant ? "approval.granted" : "approval.rejected",
+                              answering.row.run, "principal:" + answering.who.id);
+  INTERLOCK_ASSIGN_OR_RETURN(auto key, hub_.parts.keys->KeyFor(call.id.subject));
+  if (!answer.reason.empty()) {
+    answering.reason =
+        Sealer(*hub_.parts.keys, std::move(key)).Text(answering.draft, answer.reason);
+  }
+  return core::OkStatus();
+}
+
+// The journal alone says whether an answer counts: first whether it was given before, and then who
+// he is to the approval as it is now.
+core::Status EngineImpl::CommitAnswer(Serial& serial, Answering& answering) const {
+  State& state = serial.state();
+  const Answer& answer = answering.answer;
+  INTERLOCK_ASSIGN_OR_RETURN(answering.repeated, WasMade(state, answering.request));
+  if (answering.repeated) return core::Error(core::StatusCode::kAlreadyExists, "answered already");
+  INTERLOCK_ASSIGN_OR_RETURN(const ApprovalRow* now, StillOpen(serial, answer.approval));
+  INTERLOCK_ASSIGN_OR_RETURN(const policies::Right right,
+                             RightNow(serial, AsNow(answering.shown, *now), answering.answerer,
+                                      answer.grant ? Says::kYes : Says::kNo));
+  INTERLOCK_RETURN_IF_ERROR(CheckSeen(*now, answer.etag));
+  const std::string by = NameInLog(answering.answerer);
+  answering.repeated = answer.grant && HasGranted(*now, by);  // a person counts once
+  if (answering.repeated) return core::Error(core::StatusCode::kAlreadyExists, "granted already");
+  const EngineLimits& limits = hub_.parts.limits;
+  if (answer.grant) {
+    INTERLOCK_ASSIGN_OR_RETURN(answering.grants, GrantsWithin(serial, by, limits));
+  }
+  const bool stage_complete = now->in_stage + 1 >= QuorumNow(*now);
+  const bool complete = !answer.grant || (stage_complete && IsLastStage(*now));
+  BodyWriter body(answering.draft);
+  body.String("approval", answer.approval).String("by", by).String("call", now->call);
+  body.Bool("complete", complete).Optional("for", right.of);
+  if (answering.grants > limits.grants_per_minute) body.Int("hasty", answering.grants);
+  if (!answering.reason.empty()) body.Raw("reason", answering.reason);
+  answering.request.Write(body);
+  const bool staged = answer.grant && !now->quorums.empty();
+  if (staged) body.Int("stage", now->stage + 1).Bool("stage_complete", stage_complete);
+  body.Close();
+  INTERLOCK_RETURN_IF_ERROR(serial.Append(answering.draft).status());
+  if (!answer.grant) {
+    return VoidSiblings(serial, answering.of_call, answer.approval, "another approval was refused");
+  }
+  answering.all_granted = complete && IsLastOfCall(state, answering.of_call, answer.approval);
+  return core::OkStatus();
+}
+
+// The run goes on with what was said.
+void EngineImpl::PassAnswer(const Answering& answering) {
+  const ApprovalRow& row = answering.row;
+  if (row.run.empty()) return;
+  if (!answering.answer.grant) {
+    hub_.Post(row.run, event::CallDone{row.call, EndedObservation("APPROVAL_REJECTED")},
+              Hub::kAlways);
+  } else if (answering.all_granted) {
+    hub_.Post(row.run, event::CallGranted{row.call}, Hub::kAlways);
+  }
+}
+
+core::StatusOr<ApprovalInfo> EngineImpl::InfoAfter(const Answering& answering) const {
+  INTERLOCK_ASSIGN_OR_RETURN(const ApprovalRow now, hub_.ApprovalRowOf(answering.row.approval));
+  INTERLOCK_ASSIGN_OR_RETURN(ApprovalInfo info, InfoOf(now));
+  if (answering.grants > hub_.parts.limits.grants_per_minute) {
+    info.warning = HastyText(answering.grants);
+  }
+  return info;
+}
+
 void EngineImpl::AnswerApproval(const core::Principal& who, Answer answer,
                                 Reply<ApprovalInfo> reply) {
   if (answer.reason.size() > kReasonBytesMax)
     return reply(core::InvalidArgument("`reason` is longer than 4096 bytes"));
-  asio::post(hub_.WorkerOf(answer.approval).io, [this, who, answer, reply = std::move(reply)] {
-    const auto row = hub_.ApprovalRowOf(answer.approval);
-    if (!row.ok()) return reply(row.status());
-    RecordedCall call;
-    auto full = FullState(*row, call);
-    if (!full.ok()) return reply(full.status());
-    const auto answerer = AnswererOf(who, answer.on_behalf_of, *full);
-    if (!answerer.ok()) return reply(answerer.status());
-    // Of an ended one the journal says so, or finds that this very answer was given before.
-    const bool still_open = row->phase == policies::ApprovalPhase::kPending;
-    const policies::Right right = policies::RightOf(
-        *full, *answerer, hub_.parts.state->Delegations(), hub_.parts.clock->WallMicros());
-    if (still_open && !right.may.yes) return reply(NotAnApprover(right.may));
-    if (core::Status seen = CheckSeen(*row, answer.etag); !seen.ok()) return reply(seen);
-    const auto key = hub_.parts.keys->KeyFor(call.id.subject);
-    if (!key.ok()) return reply(key.status());
-    auto draft = std::make_shared<Draft>();
-    draft->kind = answer.grant ? "approval.granted" : "approval.rejected";
-    draft->run = row->run;
-    draft->actor = "principal:" + who.id;
-    const std::string reason =
-        answer.reason.empty() ? "" : hub_.SealerFor(*key).Text(*draft, answer.reason);
-    const RequestMark request = MarkOf(who, answer.request_id, "AnswerApproval", answer.approval,
-                                       {{"etag", answer.etag},
-                                        {"grant", answer.grant},
-                                        {"on_behalf_of", answer.on_behalf_of},
-                                        {"reason", answer.reason}});
-    const Word word{.by = NameInLog(*answerer), .of = right.of, .stage = row->stage};
-    const bool relayed = !answerer->on_behalf_of.empty();
-    const GrantPace pace{
-        .counter = relayed ? "" : hub_.parts.keys->Hmac("counter", "approvals/" + word.by),
-        .per_minute = hub_.parts.limits.grants_per_minute,
-        .pause_us = hub_.parts.limits.grant_pause_us};
-    auto others = hub_.ApprovalsOfCall(row->call);
-    if (!others.ok()) return reply(others.status());
-    struct Answered {
-      bool repeated = false;
-      bool complete = false;  // of this approval
-      bool all = false;       // of the call
-      std::int64_t within_minute = 0;
-    };
-    auto answered = std::make_shared<Answered>();
+  auto answering = std::make_shared<Answering>();
+  answering->who = who;
+  answering->answer = std::move(answer);
+  Worker& worker = hub_.WorkerOf(answering->answer.approval);
+  asio::post(worker.io, [this, &worker, answering, reply = std::move(reply)] {
+    if (core::Status ready = PrepareAnswer(*answering); !ready.ok()) return reply(ready);
     hub_.journal.Submit(
-        [answer, draft, reason, request, word, pace, answered,
-         others = std::move(*others)](Serial& serial) -> core::Status {
-          State& state = serial.state();
-          INTERLOCK_ASSIGN_OR_RETURN(answered->repeated, WasMade(state, request));
-          if (answered->repeated)
-            return core::Error(core::StatusCode::kAlreadyExists, "answered already");
-          INTERLOCK_ASSIGN_OR_RETURN(const ApprovalRow* now, StillOpen(serial, answer.approval));
-          answered->repeated = answer.grant && HasGranted(*now, word.by);  // a person counts once
-          if (answered->repeated)
-            return core::Error(core::StatusCode::kAlreadyExists, "granted already");
-          INTERLOCK_RETURN_IF_ERROR(CheckWord(*now, word));
-          const bool counted = answer.grant && !pace.counter.empty();
-          if (counted) {
-            INTERLOCK_ASSIGN_OR_RETURN(answered->within_minute, GrantsWithin(serial, pace));
-          }
-          const bool staged = answer.grant && !now->quorums.empty();
-          const bool stage_complete = now->in_stage + 1 >= QuorumNow(*now);
-          answered->complete = !answer.grant || (stage_complete && IsLastStage(*now));
-          BodyWriter body(*draft);
-          body.String("approval", answer.approval).String("by", word.by).String("call", now->call);
-          body.Bool("complete", answered->complete);
-          if (counted) body.Raw("counters", JsonStrings({pace.counter}));
-          body.Optional("for", word.of);
-          if (answered->within_minute > pace.per_minute) {
-            body.Int("hasty", answered->within_minute);
-          }
-          if (!reason.empty()) body.Raw("reason", reason);
-          request.Write(body);
-          if (staged) body.Int("stage", now->stage + 1).Bool("stage_complete", stage_complete);
-          if (counted) body.Int("window_ms", kGrantWindowMs);
-          body.Close();
-          INTERLOCK_RETURN_IF_ERROR(serial.Append(*draft).status());
-          answered->all = answered->complete;
-          if (!answer.grant) {
-            return VoidSiblings(serial, others, answer.approval, "another approval was refused");
-          }
-          for (const ApprovalRow& other : others) {
-            if (other.approval == answer.approval) continue;
-            const bool pending =
-                state.FindApproval(other.approval)->phase == policies::ApprovalPhase::kPending;
-            if (pending) answered->all = false;
-          }
-          return core::OkStatus();
-        },
+        [this, answering](Serial& serial) { return CommitAnswer(serial, *answering); },
         audit::Urgency::kNormal,
-        [this, answer, answered, run = row->run, call_id = row->call, most = pace.per_minute,
-         reply](const core::Status& status) {
-          if (!status.ok() && !answered->repeated) return reply(status);
-          if (status.ok() && !run.empty()) {
-            if (!answer.grant) {
-              hub_.Post(run, event::CallDone{call_id, EndedObservation("APPROVAL_REJECTED")},
-                        Hub::kAlways);
-            } else if (answered->all) {
-              hub_.Post(run, event::CallGranted{call_id}, Hub::kAlways);
-            }
-          }
-          const std::int64_t count = answered->within_minute;
-          asio::post(hub_.WorkerOf(answer.approval).io, [this, answer, count, most, reply] {
-            const auto now = hub_.ApprovalRowOf(answer.approval);
-            auto info = now.ok() ? InfoOf(*now) : core::StatusOr<ApprovalInfo>(now.status());
-            if (info.ok() && count > most) info->warning = HastyText(count);
-            reply(std::move(info));
-          });
+        [this, &worker, answering, reply](const core::Status& status) {
+          if (!status.ok() && !answering->repeated) return reply(status);
+          if (status.ok()) PassAnswer(*answering);
+          asio::post(worker.io, [this, answering, reply] { reply(InfoAfter(*answering)); });
         });
   });
 }

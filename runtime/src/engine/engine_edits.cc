@@ -216,7 +216,8 @@ core::Status EngineImpl::CommitEdit(Serial& serial, Edit& edit, Draft& edited) {
   State& state = serial.state();
   INTERLOCK_ASSIGN_OR_RETURN(edit.repeated, WasMade(state, edit.request));
   if (edit.repeated) return core::Error(core::StatusCode::kAlreadyExists, "edited already");
-  INTERLOCK_RETURN_IF_ERROR(StillOpen(serial, edit.row.approval).status());
+  INTERLOCK_ASSIGN_OR_RETURN(const ApprovalRow* open, StillOpen(serial, edit.row.approval));
+  INTERLOCK_RETURN_IF_ERROR(CheckSeen(*open, edit.spec.etag));
   const CallRow* call = state.FindCall(edit.row.call);
   if (call == nullptr || call->state != CallState::kParked) {
     return NotEditable("the call does not wait any more");

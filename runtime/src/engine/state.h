@@ -41,6 +41,9 @@ std::int64_t QuorumNow(const ApprovalRow& row);
 bool IsLastStage(const ApprovalRow& row);
 // Events of a counter within the last per_ms.
 std::int64_t CountWithin(const CounterRow& row, std::int64_t per_ms, std::int64_t now_us);
+// The counter of one's grants, as the log names him: no HMAC, so none of a policy's limits is it.
+std::string GrantCounter(std::string_view by);
+inline constexpr std::int64_t kGrantWindowMs = 60'000;  // that it is kept for
 // The sum of their amounts; as much as fits where it does not.
 std::int64_t SumWithin(const CounterRow& row, std::int64_t per_ms, std::int64_t now_us);
 
@@ -204,6 +207,7 @@ class State final : public audit::Projector {
   void FreeCounters(const CallRow& call);
   // Slots of rate limits, for a call or a message.
   void TakeSlots(const std::string& counters, const audit::EntryView& entry, const std::string& by);
+  void NoteGrant(const audit::EntryView& entry);
   void NoteWindow(const audit::EntryView& entry);
   std::int64_t CounterWindowMs();
   // The outcome is known: the locks no longer deny others.

@@ -59,6 +59,7 @@ void Grant(const audit::EntryView& entry, ApprovalRow& approval) {
     approval.escalated = 0;
     approval.escalate_us = After(entry, approval.escalate_ms);
     approval.remind_us = After(entry, approval.remind_ms);
+    approval.reminders = 0;
   }
 }
 
@@ -118,8 +119,7 @@ core::Status State::ApplyApproval(const audit::EntryView& entry) {
   if (kind == "approval.granted") {
     NoteRequest(entry, "approval", id);
     Grant(entry, approval);
-    NoteWindow(entry);
-    TakeSlots(WordsOf(entry.body, "counters"), entry, "approval");
+    NoteGrant(entry);
   } else if (kind == "approval.rejected") {
     NoteRequest(entry, "approval", id);
     approval.phase = policies::ApprovalPhase::kRejected;

@@ -93,6 +93,20 @@ std::int64_t SumWithin(const CounterRow& row, std::int64_t per_ms, std::int64_t 
   return sum;
 }
 
+std::string GrantCounter(std::string_view by) { return "grants|" + std::string(by); }
+
+// Of people who speak for themselves: how fast they grant.
+void State::NoteGrant(const audit::EntryView& entry) {
+  const std::string by = Field(entry, "by");
+  if (!by.starts_with("principal:")) return;
+  CounterRow& counter = counters_.Edit(GrantCounter(by));
+  DropBefore(counter.events, entry.time_us - kGrantWindowMs * 1000);
+  counter.events += (counter.events.empty() ? "" : " ") + std::to_string(entry.time_us) + ":" +
+                    Field(entry, "approval");
+  Thin(counter.events);
+  ++counter.version;
+}
+
 void State::NoteWindow(const audit::EntryView& entry) {
   const std::int64_t window_ms = entry.body.Int("window_ms").value_or(0);
   if (window_ms <= CounterWindowMs()) return;

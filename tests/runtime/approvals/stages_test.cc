@@ -9,8 +9,8 @@
 #include <set>
 #include <thread>
 
-#include "people.h"
 #include "replays.h"
+#include "staged.h"
 
 namespace interlock::runtime::test {
 namespace {
@@ -22,42 +22,6 @@ using ::testing::HasSubstr;
 using ::testing::IsEmpty;
 using ::testing::Not;
 using ::testing::SizeIs;
-
-constexpr const char* kSixty = R"({"amount":60,"id":"o1"})";
-constexpr std::int64_t kMinute = 60'000'000;
-
-const core::Principal kNora{.tenant = "main", .id = "nora", .roles = {"approver", "cs-manager"}};
-const core::Principal kDina{.tenant = "main", .id = "dina", .roles = {"approver", "director"}};
-const core::Principal kBoth{
-    .tenant = "main", .id = "dana", .roles = {"approver", "cs-manager", "director"}};
-const core::Principal kDeputy{.tenant = "main", .id = "li", .roles = {"approver"}};
-
-// `pay` is asked about as `ask` says; above 80 it is denied.
-std::string Asks(const std::string& ask) {
-  return std::string(kPolicyHead) + R"(
-on("pay", "most", function(c) if c.args.amount > 80 then return deny { code = "OVER" } end end)
-on("pay", "ask", function(c) return require_approval { expires = "1h", )" +
-         ask + R"( } end))";
-}
-
-constexpr const char* kTwoStages =
-    R"(stages = { { approvers = { "role:cs-manager" } }, { approvers = { "role:director" } } })";
-
-core::StatusOr<policies::Delegation> HandOn(Harness& h, const core::Principal& who,
-                                            const std::string& approval, const std::string& to,
-                                            std::int64_t until_us = 0) {
-  const DelegateSpec spec{.approval = approval,
-                          .to = to,
-                          .until_us = until_us,
-                          .reason = "on holiday",
-                          .request_id = h.NewRequestId()};
-  return Answered<policies::Delegation>(
-      [&](Reply<policies::Delegation> reply) { h.engine().Delegate(who, spec, std::move(reply)); });
-}
-
-std::string WhyNot(const core::Status& status) {
-  return ReasonOf(status) + ": " + std::string(core::Message(status));
-}
 
 void WaitForKind(Harness& h, const std::string& run, const std::string& kind) {
   for (;;) {
@@ -118,6 +82,78 @@ TEST(Stages, ANoInALaterStageEndsTheCall) {
   EXPECT_EQ(h.CallsOf(run).at(0).code, "APPROVAL_REJECTED");
 }
 
+TEST(Stages, WhoGrantedOneVetoesInTheNext) {
+  Harness h(Asks(kTwoStages), PayTools());
+  Paid paid(h);
+  const std::string run = ParkedPay(h, kSixty);
+  const std::string approval = h.Pending().at(0).state.id;
+  ASSERT_TRUE(h.AnswerApproval(h.manager, approval, true).ok());
+  EXPECT_EQ(ReasonOf(h.AnswerApproval(kNora, approval, false).status()), "NOT_AN_APPROVER")
+      << "she has said nothing, and is not asked now";
+  ASSERT_TRUE(h.AnswerApproval(h.manager, approval, false).ok());
+  h.WaitForState(run, RunState::kCompleted);
+  EXPECT_THAT(paid.args(), IsEmpty());
+  EXPECT_EQ(h.CallsOf(run).at(0).code, "APPROVAL_REJECTED");
+}
+
+TEST(Stages, WhoGrantedVetoesWhileOthersAreStillToGrant) {
+  Harness h(Asks(R"(approvers = { "role:cs-manager" }, quorum = 2)"), PayTools());
+  Paid paid(h);
+  const std::string run = ParkedPay(h, kSixty);
+  const std::string approval = h.Pending().at(0).state.id;
+  ASSERT_TRUE(h.AnswerApproval(h.manager, approval, true).ok());
+  ASSERT_TRUE(h.AnswerApproval(h.manager, approval, true).ok()) << "again, which changes nothing";
+  EXPECT_THAT(h.Pending().at(0).state.granted_by, SizeIs(1));
+  ASSERT_TRUE(h.AnswerApproval(h.manager, approval, false).ok());
+  h.WaitForState(run, RunState::kCompleted);
+  EXPECT_EQ(h.CallsOf(run).at(0).code, "APPROVAL_REJECTED");
+}
+
+TEST(Stages, AYesToWhatOneShowedDoesNotCountInTheNext) {
+  Harness h(Asks(kTwoStages), PayTools());
+  Paid paid(h);
+  const std::string run = ParkedPay(h, kSixty);
+  const ApprovalInfo first = h.Pending().at(0);
+  ASSERT_TRUE(h.AnswerApproval(h.manager, first.state.id, true).ok());
+  const ApprovalInfo second = h.Pending().at(0);
+  EXPECT_NE(first.etag, second.etag);
+  Answer answer{.approval = first.state.id,
+                .grant = true,
+                .etag = first.etag,
+                .reason = "",
+                .on_behalf_of = "",
+                .request_id = ""};
+  EXPECT_EQ(ReasonOf(Said(h, kBoth, answer).status()), "STALE_APPROVAL");
+  EXPECT_EQ(h.Pending().at(0).state.granted_by.size(), 1u);
+  answer.etag = second.etag;
+  EXPECT_TRUE(Said(h, kBoth, answer).ok());
+  h.WaitForState(run, RunState::kCompleted);
+  EXPECT_THAT(paid.args(), SizeIs(1));
+}
+
+TEST(Stages, AnAnswerThatIsSentAgainIsAnsweredAsBefore) {
+  Harness h(Asks(kTwoStages), PayTools());
+  Paid paid(h);
+  const std::string run = ParkedPay(h, kSixty);
+  const std::string approval = h.Pending().at(0).state.id;
+  ASSERT_TRUE(HandOn(h, h.manager, approval, "li").ok());
+  Answer answer{.approval = approval,
+                .grant = true,
+                .etag = h.Pending().at(0).etag,
+                .reason = "fine",
+                .on_behalf_of = "",
+                .request_id = h.NewRequestId()};
+  for (int i = 0; i < 2; ++i) {
+    const auto said = Said(h, kDeputy, answer);
+    ASSERT_TRUE(said.ok()) << i << " " << said.status();
+    EXPECT_EQ(said->state.stage, 1);
+    h.Restart();
+  }
+  EXPECT_THAT(h.Kinds(run), Contains("approval.granted").Times(1));
+  answer.grant = false;
+  EXPECT_EQ(ReasonOf(Said(h, kDeputy, answer).status()), "REQUEST_ID_REUSED");
+}
+
 TEST(Stages, WhatTheRuleGetsWrongIsDeniedAndSaid) {
   const std::pair<const char*, const char*> cases[] = {
       {R"(approvers = { "run-user" }, stages = {})",
@@ -143,80 +179,6 @@ TEST(Stages, WhatTheRuleGetsWrongIsDeniedAndSaid) {
     for (const policies::FiredRule& rule : call->rules) said += rule.because + "\n";
     EXPECT_THAT(said, HasSubstr(why));
   }
-}
-
-TEST(Delegations, ADeputyAnswersInThePlaceOfWhoAskedHim) {
-  Harness h(Asks(R"(approvers = { "role:cs-manager" }, quorum = 2)"), PayTools());
-  Paid paid(h);
-  const std::string run = ParkedPay(h, kSixty);
-  const std::string approval = h.Pending().at(0).state.id;
-  EXPECT_EQ(ReasonOf(h.AnswerApproval(kDeputy, approval, true).status()), "NOT_AN_APPROVER");
-  const auto given = HandOn(h, h.manager, approval, "li");
-  ASSERT_TRUE(given.ok()) << given.status();
-  EXPECT_EQ(given->until_us, h.Pending().at(0).state.expires_us);
-  h.Restart();
-  const auto answered = h.AnswerApproval(kDeputy, approval, true);
-  ASSERT_TRUE(answered.ok()) << answered.status();
-  EXPECT_THAT(answered->state.granted_by, ElementsAre("principal:li"));
-  EXPECT_THAT(answered->state.granted_for, ElementsAre("principal:maria"));
-  EXPECT_EQ(WhyNot(h.AnswerApproval(h.manager, approval, true).status()),
-            "NOT_AN_APPROVER: somebody has answered in his place already");
-  EXPECT_THAT(paid.args(), IsEmpty()) << "it is one voice, not two";
-  ASSERT_TRUE(h.AnswerApproval(h.second, approval, true).ok());
-  h.WaitForState(run, RunState::kCompleted);
-  EXPECT_THAT(paid.args(), SizeIs(1));
-  ExpectMadeAnew(h, run, {&h.agent});
-}
-
-TEST(Delegations, NobodyIsHandedWhatHeMayNotHave) {
-  Harness h(Asks(R"(approvers = { "role:cs-manager", "user:otto" })"), PayTools());
-  Paid paid(h);
-  ParkedPay(h, kSixty);
-  const std::string approval = h.Pending().at(0).state.id;
-  const auto why = [&](const core::Principal& who, const std::string& to) {
-    return WhyNot(HandOn(h, who, approval, to).status());
-  };
-  EXPECT_EQ(why(h.manager, "ticketing"),
-            "NOT_A_DELEGATE: whoever made the run does not approve its calls");
-  EXPECT_EQ(why(h.manager, "u1"),
-            "NOT_A_DELEGATE: the run's user confirms through a relay, not as an approver");
-  EXPECT_EQ(why(h.manager, "maria"), "NOT_A_DELEGATE: it is his already");
-  EXPECT_EQ(why(h.manager, "otto"),
-            "NOT_A_DELEGATE: whom it would be handed to may answer by himself");
-  EXPECT_EQ(why(kDeputy, "eve"), "NOT_A_DELEGATE: not among the approvers");
-  ASSERT_TRUE(HandOn(h, h.manager, approval, "li").ok());
-  EXPECT_EQ(why(kDeputy, "eve"), "NOT_A_DELEGATE: not among the approvers")
-      << "what he was handed he does not hand on";
-  EXPECT_EQ(ReasonOf(HandOn(h, h.integrator, approval, "li").status()), "ROLE_REQUIRED");
-}
-
-TEST(Delegations, OfAllApprovalsEndInTime) {
-  Harness h(Asks(R"(approvers = { "role:cs-manager" })"), PayTools());
-  Paid paid(h);
-  EXPECT_EQ(HandOn(h, h.manager, "", "li", 1).status().code(), core::StatusCode::kInvalidArgument);
-  const std::int64_t until = h.clock.WallMicros() + 30 * kMinute;
-  ASSERT_TRUE(HandOn(h, h.manager, "", "li", until).ok());
-  h.Restart();
-  ASSERT_THAT(*h.engine().ListDelegations(h.operator_one), SizeIs(1));
-  EXPECT_THAT(*h.engine().ListDelegations(kNora), IsEmpty()) << "it is none of hers";
-  const std::string first = ParkedPay(h, kSixty);
-  ASSERT_TRUE(h.AnswerApproval(kDeputy, h.Pending().at(0).state.id, true).ok());
-  h.WaitForState(first, RunState::kCompleted);
-  ParkedPay(h, R"({"amount":60,"id":"o2"})");
-  const std::string open = h.Pending().at(0).state.id;
-  h.clock.Shift(31 * kMinute);
-  EXPECT_EQ(ReasonOf(h.AnswerApproval(kDeputy, open, true).status()), "NOT_AN_APPROVER");
-  EXPECT_THAT(*h.engine().ListDelegations(h.operator_one), IsEmpty());
-}
-
-TEST(Delegations, AreTakenBack) {
-  Harness h(Asks(R"(approvers = { "role:cs-manager" })"), PayTools());
-  Paid paid(h);
-  ASSERT_TRUE(HandOn(h, h.manager, "", "li", h.clock.WallMicros() + 30 * kMinute).ok());
-  ASSERT_TRUE(HandOn(h, h.manager, "", "li").ok());
-  ParkedPay(h, kSixty);
-  EXPECT_EQ(ReasonOf(h.AnswerApproval(kDeputy, h.Pending().at(0).state.id, true).status()),
-            "NOT_AN_APPROVER");
 }
 
 TEST(Escalation, AsksMorePeopleAfterATimeThatARestartDoesNotForget) {
@@ -272,11 +234,23 @@ TEST(Reminders, ComeAsOftenAsTheRuleSaysAndEndWithTheAnswer) {
   ExpectMadeAnew(h, run, {&h.agent});
 }
 
+TEST(Reminders, AreCountedOfEachStage) {
+  Harness h(Asks(std::string(kTwoStages) + R"(, remind = "5m")"), PayTools());
+  Paid paid(h);
+  const std::string run = ParkedPay(h, kSixty);
+  h.clock.Shift(6 * kMinute);
+  WaitForKind(h, run, "approval.reminded");
+  ASSERT_EQ(h.Pending().at(0).reminders, 1);
+  ASSERT_TRUE(h.AnswerApproval(h.manager, h.Pending().at(0).state.id, true).ok());
+  EXPECT_EQ(h.Pending().at(0).reminders, 0);
+}
+
 // Grants as many as there are, and says what each reply warns of.
-std::vector<std::string> GrantAll(Harness& h, int runs) {
+std::vector<std::string> GrantAll(Harness& h, int runs, const std::string& order = "f") {
   std::vector<std::string> said;
   for (int i = 0; i < runs; ++i) {
-    const std::string run = ParkedPay(h, R"({"amount":60,"id":"f)" + std::to_string(i) + R"("})");
+    const std::string run =
+        ParkedPay(h, R"({"amount":60,"id":")" + order + std::to_string(i) + R"("})");
     const auto answered = h.AnswerApproval(h.manager, h.Pending().at(0).state.id, true);
     if (answered.ok()) h.WaitForState(run, RunState::kCompleted);
     said.push_back(answered.ok() ? answered->warning : ReasonOf(answered.status()));
@@ -295,10 +269,16 @@ TEST(Fatigue, WhoGrantsFasterThanHeCanReadIsTold) {
                           "would do"));
   int hasty = 0;
   for (const audit::Entry& entry : h.Entries("")) {
-    if (entry.kind == "approval.granted")
-      hasty += entry.bytes.find(R"("hasty":3)") != std::string::npos;
+    if (entry.kind != "approval.granted") continue;
+    hasty += entry.bytes.find(R"("hasty":3)") != std::string::npos;
+    EXPECT_THAT(entry.bytes, AllOf(Not(HasSubstr("counters")), Not(HasSubstr("window_ms"))));
   }
   EXPECT_EQ(hasty, 1);
+  h.Restart();
+  EXPECT_THAT(GrantAll(h, 1, "g"), ElementsAre(HasSubstr("you have granted 4 approvals")))
+      << "a restart does not begin anew";
+  h.clock.Shift(2 * kMinute);
+  EXPECT_THAT(GrantAll(h, 1, "k"), ElementsAre("")) << "the minute is over";
 }
 
 TEST(Fatigue, AndWaitsWhereThatIsAsked) {

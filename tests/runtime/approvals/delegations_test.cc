@@ -1,0 +1,114 @@
+// Approvers who hand on what they may answer (ADR 51).
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "replays.h"
+#include "staged.h"
+
+namespace interlock::runtime::test {
+namespace {
+
+using ::testing::ElementsAre;
+using ::testing::HasSubstr;
+using ::testing::IsEmpty;
+using ::testing::SizeIs;
+
+TEST(Delegations, ADeputyAnswersInThePlaceOfWhoAskedHim) {
+  Harness h(Asks(R"(approvers = { "role:cs-manager" }, quorum = 2)"), PayTools());
+  Paid paid(h);
+  const std::string run = ParkedPay(h, kSixty);
+  const std::string approval = h.Pending().at(0).state.id;
+  EXPECT_EQ(ReasonOf(h.AnswerApproval(kDeputy, approval, true).status()), "NOT_AN_APPROVER");
+  const auto given = HandOn(h, h.manager, approval, "li");
+  ASSERT_TRUE(given.ok()) << given.status();
+  EXPECT_EQ(given->until_us, h.Pending().at(0).state.expires_us);
+  h.Restart();
+  const auto answered = h.AnswerApproval(kDeputy, approval, true);
+  ASSERT_TRUE(answered.ok()) << answered.status();
+  EXPECT_THAT(answered->state.granted_by, ElementsAre("principal:li"));
+  EXPECT_THAT(answered->state.granted_for, ElementsAre("principal:maria"));
+  EXPECT_EQ(WhyNot(h.AnswerApproval(h.manager, approval, true).status()),
+            "NOT_AN_APPROVER: somebody has answered in his place already");
+  EXPECT_THAT(paid.args(), IsEmpty()) << "it is one voice, not two";
+  ASSERT_TRUE(h.AnswerApproval(h.second, approval, true).ok());
+  h.WaitForState(run, RunState::kCompleted);
+  EXPECT_THAT(paid.args(), SizeIs(1));
+  ExpectMadeAnew(h, run, {&h.agent});
+}
+
+TEST(Delegations, WhoHandedItOnVetoesWhatHisDeputyGranted) {
+  Harness h(Asks(R"(approvers = { "role:cs-manager" }, quorum = 2)"), PayTools());
+  Paid paid(h);
+  const std::string run = ParkedPay(h, kSixty);
+  const std::string approval = h.Pending().at(0).state.id;
+  ASSERT_TRUE(HandOn(h, h.manager, approval, "li").ok());
+  ASSERT_TRUE(h.AnswerApproval(kDeputy, approval, true).ok());
+  ASSERT_TRUE(h.AnswerApproval(h.manager, approval, false).ok());
+  h.WaitForState(run, RunState::kCompleted);
+  EXPECT_EQ(h.CallsOf(run).at(0).code, "APPROVAL_REJECTED");
+}
+
+TEST(Delegations, NobodyIsHandedWhatHeMayNotHave) {
+  Harness h(Asks(R"(approvers = { "role:cs-manager", "user:otto" })"), PayTools());
+  Paid paid(h);
+  ParkedPay(h, kSixty);
+  const std::string approval = h.Pending().at(0).state.id;
+  const auto why = [&](const core::Principal& who, const std::string& to) {
+    return WhyNot(HandOn(h, who, approval, to).status());
+  };
+  EXPECT_EQ(why(h.manager, "ticketing"),
+            "NOT_A_DELEGATE: whoever made the run does not approve its calls");
+  EXPECT_EQ(why(h.manager, "u1"),
+            "NOT_A_DELEGATE: the run's user confirms through a relay, not as an approver");
+  EXPECT_EQ(why(h.manager, "maria"), "NOT_A_DELEGATE: it is his already");
+  EXPECT_EQ(why(h.manager, "otto"),
+            "NOT_A_DELEGATE: whom it would be handed to may answer by himself");
+  EXPECT_THAT(why(kDeputy, "eve"), HasSubstr("NOT_A_DELEGATE: not among the approvers"));
+  ASSERT_TRUE(HandOn(h, h.manager, approval, "li").ok());
+  EXPECT_THAT(why(kDeputy, "eve"), HasSubstr("NOT_A_DELEGATE: not among the approvers"))
+      << "what he was handed he does not hand on";
+  EXPECT_EQ(ReasonOf(HandOn(h, h.integrator, approval, "li").status()), "ROLE_REQUIRED");
+}
+
+TEST(Delegations, OfAllApprovalsEndInTime) {
+  Harness h(Asks(R"(approvers = { "role:cs-manager" })"), PayTools());
+  Paid paid(h);
+  EXPECT_EQ(HandOn(h, h.manager, "", "li", 1).status().code(), core::StatusCode::kInvalidArgument);
+  const std::int64_t until = h.clock.WallMicros() + 30 * kMinute;
+  ASSERT_TRUE(HandOn(h, h.manager, "", "li", until).ok());
+  h.Restart();
+  ASSERT_THAT(*h.engine().ListDelegations(h.operator_one), SizeIs(1));
+  EXPECT_THAT(*h.engine().ListDelegations(kNora), IsEmpty()) << "it is none of hers";
+  const std::string first = ParkedPay(h, kSixty);
+  ASSERT_TRUE(h.AnswerApproval(kDeputy, h.Pending().at(0).state.id, true).ok());
+  h.WaitForState(first, RunState::kCompleted);
+  ParkedPay(h, R"({"amount":60,"id":"o2"})");
+  const std::string open = h.Pending().at(0).state.id;
+  h.clock.Shift(31 * kMinute);
+  EXPECT_EQ(ReasonOf(h.AnswerApproval(kDeputy, open, true).status()), "NOT_AN_APPROVER");
+  EXPECT_THAT(*h.engine().ListDelegations(h.operator_one), IsEmpty());
+}
+
+TEST(Delegations, AreTakenBack) {
+  Harness h(Asks(R"(approvers = { "role:cs-manager" })"), PayTools());
+  Paid paid(h);
+  ASSERT_TRUE(HandOn(h, h.manager, "", "li", h.clock.WallMicros() + 30 * kMinute).ok());
+  ASSERT_TRUE(HandOn(h, h.manager, "", "li").ok());
+  ParkedPay(h, kSixty);
+  EXPECT_EQ(ReasonOf(h.AnswerApproval(kDeputy, h.Pending().at(0).state.id, true).status()),
+            "NOT_AN_APPROVER");
+}
+
+TEST(Delegations, DoNotCountWhileTheClockIsInDoubt) {
+  Harness h(Asks(R"(approvers = { "role:cs-manager" })"), PayTools());
+  Paid paid(h);
+  ASSERT_TRUE(HandOn(h, h.manager, "", "li", h.clock.WallMicros() + 1000 * kMinute).ok());
+  ParkedPay(h, kSixty);
+  const std::string approval = h.Pending().at(0).state.id;
+  h.clock.Shift(120 * kMinute);
+  EXPECT_EQ(ReasonOf(h.AnswerApproval(kDeputy, approval, true).status()), "CLOCK_IN_DOUBT");
+  EXPECT_TRUE(h.AnswerApproval(h.manager, approval, false).ok()) << "his own word counts";
+}
+
+}  // namespace
+}  // namespace interlock::runtime::test
