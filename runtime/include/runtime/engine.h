@@ -248,16 +248,20 @@ struct EditSpec {
   std::string request_id;
 };
 
-inline constexpr std::size_t kDelegationsMax = 256;  // at once, of a tenant
+inline constexpr std::size_t kDelegationsMax = 256;     // in force at once, of a tenant
+inline constexpr std::size_t kDelegationsEachMax = 16;  // of one giver
 inline constexpr std::int64_t kDelegationMicrosMax = 31ll * 24 * 3600 * 1'000'000;
 
-// An approver hands on what he may answer.
+// An approver hands on what he may answer, or takes it back.
 struct DelegateSpec {
-  std::string approval;       // empty: all that he may answer, until `until_us`
-  std::string to;             // principal id
-  std::int64_t until_us = 0;  // 0: of one approval, until it expires; of all: no more from now on
+  std::string approval;  // empty: all that he may answer, until `until_us`
+  std::string to;        // principal id
+  std::int64_t until_us =
+      0;  // at most kDelegationMicrosMax from now; 0: until the approval expires
   std::string reason;
   std::string request_id;
+  bool end = false;  // it ends now; then without `until_us`
+  std::string by{};  // whose ends; empty: the caller's own. An operator ends anybody's
 };
 
 struct EraseSpec {
@@ -388,12 +392,13 @@ class Engine {
   virtual void AnswerApproval(const core::Principal& who, Answer answer,
                               Reply<ApprovalInfo> reply) = 0;
 
-  // Hands one approval, or all until a time, to somebody who could not answer otherwise. Errors:
-  // kInvalidArgument, kPermissionDenied (NOT_AN_APPROVER, NOT_A_DELEGATE), kFailedPrecondition
-  // (APPROVAL_ENDED), kResourceExhausted (DELEGATION_LIMIT).
+  // Hands one approval, or all until a time, to somebody who could not answer otherwise, or ends
+  // that; an end has no time. Errors: kInvalidArgument, kPermissionDenied (ROLE_REQUIRED,
+  // NOT_A_DELEGATE), kNotFound (DELEGATION_NOT_FOUND), kFailedPrecondition (APPROVAL_ENDED,
+  // CLOCK_IN_DOUBT), kResourceExhausted (DELEGATION_LIMIT).
   virtual void Delegate(const core::Principal& who, DelegateSpec spec,
                         Reply<policies::Delegation> reply) = 0;
-  // Those that are in force, oldest first.
+  // Those that are in force, by giver.
   virtual core::StatusOr<std::vector<policies::Delegation>> ListDelegations(
       const core::Principal& who) = 0;
 

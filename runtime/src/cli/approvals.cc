@@ -20,6 +20,7 @@ struct DelegateOptions {
   std::string id;  // empty: all
   std::string to;
   std::string reason;
+  std::string by;  // of --end; empty: oneself
   int hours = 0;
   bool end = false;
 };
@@ -187,7 +188,7 @@ void PrintDelegation(const Io& io, const wire::Delegation& given) {
       given.approval().empty() ? "every approval" : "approval " + IdOf(given.approval());
   const std::string until = given.has_until_time()
                                 ? " until " + FormatTime(MicrosOf(given.until_time()))
-                                : ", which ends now";
+                                : ", which has ended";
   io.out << EscapeForTerminal(what + ": " + given.to() + " answers for " + given.by() + until)
          << '\n';
 }
@@ -205,6 +206,8 @@ int Delegate(Session& session, const DelegateOptions& options) {
   request.set_to(options.to);
   request.set_reason(options.reason);
   request.set_request_id(NewRequestId());
+  request.set_end(options.end);
+  request.set_by(options.by);
   if (options.hours > 0) {
     request.mutable_until_time()->set_seconds(std::time(nullptr) + options.hours * 3600);
   }
@@ -319,8 +322,12 @@ void AddApprovalCommands(CLI::App& app, Session& session) {
       group->add_subcommand("delegate", "Hand one approval, or all for a time, to somebody else");
   delegate->add_option("APPROVAL", handing->id, "Without it: every one you may answer");
   delegate->add_option("--to", handing->to, "Id of a principal with role approver")->required();
-  delegate->add_option("--hours", handing->hours, "For how long")->check(CLI::Range(1, 744));
-  delegate->add_flag("--end", handing->end, "Take back what was handed on for a time");
+  CLI::Option* hours =
+      delegate->add_option("--hours", handing->hours, "For how long")->check(CLI::Range(1, 744));
+  CLI::Option* end = delegate->add_flag("--end", handing->end, "Take back what was handed on");
+  end->excludes(hours);
+  delegate->add_option("--by", handing->by, "Whose to end (role operator), without it: your own")
+      ->needs(end);
   delegate->add_option("--reason", handing->reason, "Why; sealed in the log");
   Does(delegate, session, [&session, handing] { return Delegate(session, *handing); });
   CLI::App* delegations =

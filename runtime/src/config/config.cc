@@ -9,6 +9,7 @@
 #include "config/planner_reader.h"
 #include "config/yaml_reader.h"
 #include "core/digest.h"
+#include "core/plain_id.h"
 #include "policies/seal.h"
 
 namespace interlock::runtime {
@@ -67,14 +68,6 @@ bool IsTenantId(std::string_view id) {
          std::all_of(id.begin(), id.end(), [](char c) {
            return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '-';
          });
-}
-
-// Ids of principals, planners and roles go into entries and names.
-bool IsPlainId(std::string_view id) {
-  return !id.empty() && id.size() <= 64 && std::all_of(id.begin(), id.end(), [](char c) {
-    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '-' ||
-           c == '_' || c == '.' || c == '@';
-  });
 }
 
 bool IsLoopback(std::string_view host) {
@@ -217,10 +210,10 @@ void Loader::ReadPrincipal(YamlMap map) {
   who.roles = map.TextList("roles");
   entry.token_sha256 = map.RequiredText("token_sha256");
   map.Close();
-  if (!IsPlainId(who.id)) {
+  if (!core::IsPlainId(who.id)) {
     faults_.Add(map.LineOfKey("id"), "`id` must be 1 to 64 letters, digits, `-`, `_`, `.` or `@`");
   }
-  if (!std::all_of(who.roles.begin(), who.roles.end(), IsPlainId)) {
+  if (!std::all_of(who.roles.begin(), who.roles.end(), core::IsPlainId)) {
     faults_.Add(map.LineOfKey("roles"), "a role must be 1 to 64 letters, digits, `-` or `_`");
   }
   if (!core::DigestFromHex(entry.token_sha256).ok()) {
@@ -249,7 +242,7 @@ void Loader::ReadPrincipal(YamlMap map) {
 void Loader::ReadPlanner(YamlMap map) {
   PlannerConfig planner;
   planner.name = map.RequiredText("name");
-  if (!planner.name.empty() && !IsPlainId(planner.name)) {
+  if (!planner.name.empty() && !core::IsPlainId(planner.name)) {
     faults_.Add(map.LineOfKey("name"), "`name` must be 1 to 64 letters, digits, `-` or `_`");
   }
   ReadPlannerKind(map, planner);
@@ -282,7 +275,7 @@ void Loader::ReadWebhook(YamlMap map) {
   hook.allow_private = map.Bool("allow_private", false);
   hook.give_up_ms = map.Int("give_up_ms", hook.give_up_ms, {1'000, 604'800'000});
   map.Close();
-  if (!IsPlainId(hook.name)) {
+  if (!core::IsPlainId(hook.name)) {
     faults_.Add(map.LineOfKey("name"), "`name` must be 1 to 64 letters, digits, `-` or `_`");
   }
   const bool plain = hook.url.starts_with("http://") && hook.allow_private;

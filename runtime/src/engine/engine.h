@@ -191,6 +191,8 @@ class EngineImpl final : public Engine {
   // --- approvers who hand on what they may answer (engine_delegations.cc)
   struct Handing;
   core::Status PrepareHanding(Handing& handing) const;
+  core::Status PlaceHanding(Handing& handing) const;
+  static core::Status CommitHanding(Serial& serial, Handing& handing);
 
   // --- edits of parked calls (engine_edits.cc)
   struct Edit;

@@ -130,8 +130,7 @@ core::Status State::Attach(sqlite3* db) {
   const FactRow* clock = settings_.Find("clock");
   if (clock != nullptr && clock->value == "in_doubt") DoubtClock();
   LoadSwitches();
-  LoadDelegations();
-  return core::OkStatus();
+  return LoadDelegations(db);
 }
 
 void State::ClockStepped(std::int64_t by_us) {

@@ -102,7 +102,7 @@ class State final : public audit::Projector {
   // The one that stops a call of `tool` by `agent`; without a tool: that stops its runs. Either may
   // be empty.
   std::optional<SwitchInfo> StoppedBy(std::string_view tool, std::string_view agent) const;
-  // What approvers have handed on and is in force, or was a moment ago; any thread.
+  // What approvers have handed on and is in force, or was a moment ago, by giver; any thread.
   std::vector<policies::Delegation> Delegations() const;
   std::vector<std::string> HoldsOf(const std::string& call);
   // Pending and granted ones, oldest first.
@@ -188,8 +188,10 @@ class State final : public audit::Projector {
   core::Status ApplyResolved(const audit::EntryView& entry, CallRow& call);
   core::Status ApplyBudget(const audit::EntryView& entry);
   core::Status ApplyApproval(const audit::EntryView& entry);
+  // --- what approvers hand on (state_delegations.cc)
   core::Status ApplyDelegated(const audit::EntryView& entry);
-  void LoadDelegations();
+  core::Status LoadDelegations(sqlite3* db);
+  void CarryDelegation(const std::string& name, const std::string& text);
   // --- what auditors look for (state_audit.cc)
   void ApplyErased(const audit::EntryView& entry);
   void ApplyAccess(const audit::EntryView& entry);

@@ -181,7 +181,7 @@ core::Status State::ApplyCarried(const audit::EntryView& entry) {
     }
     if (!CarryRow(*table, texts).ok()) return bad;
   }
-  if (*table == "setting") LoadSwitches(), LoadDelegations();
+  if (*table == "setting") LoadSwitches();
   return core::OkStatus();
 }
 
@@ -215,6 +215,7 @@ core::Status State::CarryRow(std::string_view table, const Texts& row) {
     request.name = row[3];
   } else if (table == "setting" && row.size() == 2) {
     settings_.Edit(row[0]).value = row[1];
+    CarryDelegation(row[0], row[1]);
     if (row[0] == "clock" && row[1] == "in_doubt") DoubtClock();
   } else {
     return core::DataLoss("unknown");

@@ -1,3 +1,4 @@
+#include "core/plain_id.h"
 #include "server/checks.h"
 #include "server/handlers.h"
 #include "server/names.h"
@@ -62,23 +63,36 @@ core::StatusOr<EditSpec> EditOf(const Caller& caller, const wire::EditArgumentsR
                   .request_id = std::move(answer.request_id)};
 }
 
+// Microseconds of a time that the engine can count with; 0: it is not set.
+core::StatusOr<std::int64_t> UntilOf(const wire::DelegateRequest& request) {
+  if (!request.has_until_time()) return 0;
+  constexpr std::int64_t kYear10000 = 253'402'300'800;  // as google.protobuf.Timestamp ends
+  const google::protobuf::Timestamp& until = request.until_time();
+  const bool sound = until.seconds() > 0 && until.seconds() < kYear10000 && until.nanos() >= 0 &&
+                     until.nanos() < 1'000'000'000;
+  if (!sound) return BadField("until_time", "lies in the next 31 days");
+  return until.seconds() * 1'000'000 + until.nanos() / 1'000;
+}
+
 core::StatusOr<DelegateSpec> DelegateOf(const Caller& caller,
                                         const wire::DelegateRequest& request) {
   INTERLOCK_RETURN_IF_ERROR(CheckParent(request.parent()));
   INTERLOCK_RETURN_IF_ERROR(CheckNotEmpty("to", request.to()));
-  INTERLOCK_RETURN_IF_ERROR(CheckLength("to", request.to(), 128));
+  INTERLOCK_RETURN_IF_ERROR(CheckLength("to", request.to(), core::kPlainIdBytesMax));
+  INTERLOCK_RETURN_IF_ERROR(CheckLength("by", request.by(), core::kPlainIdBytesMax));
   INTERLOCK_RETURN_IF_ERROR(CheckLength("reason", request.reason(), kReasonBytesMax));
   INTERLOCK_RETURN_IF_ERROR(CheckRequestId(request.request_id()));
   DelegateSpec spec;
   if (!request.approval().empty()) {
     INTERLOCK_ASSIGN_OR_RETURN(const std::string_view id,
                                IdOfName("approval", request.approval(), kApprovals));
-    INTERLOCK_RETURN_IF_ERROR(VisibleApproval(caller, id).status());
+    if (!request.end()) INTERLOCK_RETURN_IF_ERROR(VisibleApproval(caller, id).status());
     spec.approval = id;
   }
   spec.to = request.to();
-  const google::protobuf::Timestamp& until = request.until_time();
-  spec.until_us = until.seconds() * 1'000'000 + until.nanos() / 1'000;
+  INTERLOCK_ASSIGN_OR_RETURN(spec.until_us, UntilOf(request));
+  spec.end = request.end();
+  spec.by = request.by();
   spec.reason = request.reason();
   spec.request_id = request.request_id();
   return spec;

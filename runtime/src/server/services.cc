@@ -117,7 +117,7 @@ class ServicesImpl final : public Services {
     Unary(approvals_, &Approval::RequestEditArguments,
           {"ApprovalService.EditArguments", kApprovalType, answerers}, &handlers::EditArguments);
     Unary(approvals_, &Approval::RequestDelegate,
-          {"ApprovalService.Delegate", kApprovalType, {kApprover}}, &handlers::Delegate);
+          {"ApprovalService.Delegate", kApprovalType, {kApprover, kOperator}}, &handlers::Delegate);
     Unary(approvals_, &Approval::RequestListDelegations,
           {"ApprovalService.ListDelegations", kApprovalType, {kApprover, kOperator, kAuditor}},
           &handlers::ListDelegations);

@@ -8,6 +8,7 @@
 namespace interlock::runtime::test {
 namespace {
 
+using ::testing::AllOf;
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using ::testing::IsEmpty;
@@ -93,10 +94,92 @@ TEST(Delegations, AreTakenBack) {
   Harness h(Asks(R"(approvers = { "role:cs-manager" })"), PayTools());
   Paid paid(h);
   ASSERT_TRUE(HandOn(h, h.manager, "", "li", h.clock.WallMicros() + 30 * kMinute).ok());
-  ASSERT_TRUE(HandOn(h, h.manager, "", "li").ok());
+  const auto ended = TakeBack(h, h.manager, "", "li");
+  ASSERT_TRUE(ended.ok()) << ended.status();
+  EXPECT_EQ(ended->until_us, 0);
+  h.Restart();
+  EXPECT_THAT(*h.engine().ListDelegations(h.operator_one), IsEmpty());
   ParkedPay(h, kSixty);
   EXPECT_EQ(ReasonOf(h.AnswerApproval(kDeputy, h.Pending().at(0).state.id, true).status()),
             "NOT_AN_APPROVER");
+  EXPECT_EQ(ReasonOf(TakeBack(h, h.manager, "", "li").status()), "DELEGATION_NOT_FOUND");
+}
+
+TEST(Delegations, OfOneApprovalAreTakenBackAlsoWhenOthersAreAsked) {
+  Harness h(Asks(kTwoStages), PayTools());
+  Paid paid(h);
+  ParkedPay(h, kSixty);
+  const std::string approval = h.Pending().at(0).state.id;
+  ASSERT_TRUE(HandOn(h, h.manager, approval, "li").ok());
+  ASSERT_TRUE(HandOn(h, h.manager, approval, "eve").ok());
+  ASSERT_TRUE(h.AnswerApproval(kNora, approval, true).ok());
+  EXPECT_EQ(ReasonOf(HandOn(h, h.manager, approval, "li").status()), "NOT_A_DELEGATE")
+      << "the second stage does not ask her";
+  ASSERT_TRUE(TakeBack(h, h.manager, approval, "li").ok());
+  const auto left = *h.engine().ListDelegations(h.operator_one);
+  ASSERT_THAT(left, SizeIs(1));
+  EXPECT_EQ(left[0].to, "eve");
+}
+
+TEST(Delegations, AnOperatorEndsThoseOfOthersAndNobodyElseDoes) {
+  Harness h(Asks(R"(approvers = { "role:cs-manager" })"), PayTools());
+  ASSERT_TRUE(HandOn(h, h.manager, "", "li", h.clock.WallMicros() + 30 * kMinute).ok());
+  EXPECT_EQ(ReasonOf(TakeBack(h, kNora, "", "li", "maria").status()), "ROLE_REQUIRED");
+  EXPECT_EQ(ReasonOf(TakeBack(h, kNora, "", "li").status()), "DELEGATION_NOT_FOUND")
+      << "she has handed on nothing";
+  EXPECT_EQ(ReasonOf(HandOn(h, h.operator_one, "", "li", 1).status()), "ROLE_REQUIRED");
+  EXPECT_THAT(*h.engine().ListDelegations(h.operator_one), SizeIs(1));
+  ASSERT_TRUE(TakeBack(h, h.operator_one, "", "li", "maria").ok());
+  EXPECT_THAT(*h.engine().ListDelegations(h.operator_one), IsEmpty());
+  const audit::Entry ended = h.Entries("").back();
+  EXPECT_THAT(ended.bytes, AllOf(HasSubstr(R"("by":"maria")"), HasSubstr("principal:ops1")));
+}
+
+TEST(Delegations, AreSixteenOfOneGiverAndWhatIsRenewedOrOverDoesNotCount) {
+  Harness h(Asks(R"(approvers = { "role:cs-manager" })"), PayTools());
+  const std::int64_t until = h.clock.WallMicros() + 30 * kMinute;
+  for (int i = 0; i < 16; ++i) {
+    ASSERT_TRUE(HandOn(h, h.manager, "", "p" + std::to_string(i), until).ok()) << i;
+  }
+  EXPECT_EQ(WhyNot(HandOn(h, h.manager, "", "p16", until).status()),
+            "DELEGATION_LIMIT: 16 delegations of yours are in force; end some first");
+  EXPECT_TRUE(HandOn(h, h.manager, "", "p3", until + kMinute).ok()) << "it is renewed";
+  EXPECT_TRUE(HandOn(h, h.second, "", "p3", until).ok()) << "others have their own";
+  h.Restart();
+  EXPECT_EQ(ReasonOf(HandOn(h, h.manager, "", "p16", until).status()), "DELEGATION_LIMIT");
+  h.clock.Shift(32 * kMinute);
+  EXPECT_TRUE(HandOn(h, h.manager, "", "p16", h.clock.WallMicros() + kMinute).ok());
+  EXPECT_THAT(*h.engine().ListDelegations(h.operator_one), SizeIs(1));
+}
+
+TEST(Delegations, NameAPrincipalAndEndWithinAMonth) {
+  Harness h(Asks(R"(approvers = { "role:cs-manager" })"), PayTools());
+  Paid paid(h);
+  ParkedPay(h, kSixty);
+  const std::string approval = h.Pending().at(0).state.id;
+  const std::int64_t day = 24 * 60 * kMinute;
+  const auto code = [&](const std::string& to, std::int64_t until_us) {
+    return HandOn(h, h.manager, approval, to, until_us).status().code();
+  };
+  for (const std::string& to :
+       {std::string(), std::string("li anne"), std::string("li|eve"), std::string(65, 'l')}) {
+    EXPECT_EQ(code(to, 0), core::StatusCode::kInvalidArgument) << to;
+  }
+  EXPECT_EQ(code("li", h.clock.WallMicros() + 32 * day), core::StatusCode::kInvalidArgument);
+  EXPECT_EQ(code("li", -1), core::StatusCode::kInvalidArgument);
+  EXPECT_EQ(code("li", h.clock.WallMicros() + 30 * day), core::StatusCode::kOk);
+  EXPECT_EQ(code(std::string(64, 'l'), 0), core::StatusCode::kOk);
+  for (const policies::Delegation& one : *h.engine().ListDelegations(h.operator_one)) {
+    EXPECT_EQ(one.until_us, h.Pending().at(0).state.expires_us) << "no longer than the approval";
+  }
+  EXPECT_EQ(HandOn(h, h.manager, "", "li").status().code(), core::StatusCode::kInvalidArgument)
+      << "all, without a time";
+  DelegateSpec of_all;
+  of_all.to = "li";
+  of_all.end = true;
+  of_all.until_us = h.clock.WallMicros() + kMinute;
+  EXPECT_EQ(WhyNot(Handed(h, h.manager, of_all).status()),
+            "INVALID_ARGUMENT: what ends has no `until_time`; leave one of the two out");
 }
 
 TEST(Delegations, DoNotCountWhileTheClockIsInDoubt) {
@@ -107,6 +190,7 @@ TEST(Delegations, DoNotCountWhileTheClockIsInDoubt) {
   const std::string approval = h.Pending().at(0).state.id;
   h.clock.Shift(120 * kMinute);
   EXPECT_EQ(ReasonOf(h.AnswerApproval(kDeputy, approval, true).status()), "CLOCK_IN_DOUBT");
+  EXPECT_EQ(ReasonOf(HandOn(h, h.manager, approval, "eve").status()), "CLOCK_IN_DOUBT");
   EXPECT_TRUE(h.AnswerApproval(h.manager, approval, false).ok()) << "his own word counts";
 }
 

@@ -99,5 +99,39 @@ TEST_F(Faces, AnEditIsPrintedAsADocumentWithJson) {
   server_.reset();
 }
 
+TEST_F(Faces, AnApproverHandsOnTakesBackAndIsEnded) {
+  Harness h(PayPolicy(), PayTools());
+  Paid paid(h);
+  Serve(h);
+  ParkedPay(h, R"({"amount":60,"id":"o1"})");
+  const std::string id = h.Pending().at(0).state.id;
+  EXPECT_THAT(Approvals("maria", {"delegate", "--to", "li"}).err,
+              HasSubstr("name the approval, or say for how many --hours"));
+  EXPECT_THAT(Approvals("maria", {"delegate", id, "--to", "li", "--end", "--hours", "3"}).err,
+              HasSubstr("--hours excludes --end"));
+  EXPECT_THAT(Approvals("ops1", {"delegate", id, "--to", "li", "--by", "maria"}).err,
+              HasSubstr("--by requires --end"));
+  const cli::Ran given = Approvals("maria", {"delegate", id, "--to", "li", "--reason", "holiday"});
+  EXPECT_EQ(given.code, cli::kYes) << given.err;
+  EXPECT_THAT(given.out, HasSubstr("approval " + id + ": li answers for maria until "));
+  const cli::Ran ended = Approvals("maria", {"delegate", id, "--to", "li", "--end"});
+  EXPECT_EQ(ended.code, cli::kYes) << ended.err;
+  EXPECT_THAT(ended.out, HasSubstr("li answers for maria, which has ended"));
+  EXPECT_THAT(*h.engine().ListDelegations(h.operator_one), SizeIs(0));
+
+  EXPECT_EQ(Approvals("maria", {"delegate", "--to", "li", "--hours", "2"}).code, cli::kYes);
+  EXPECT_THAT(Approvals("maria", {"delegations"}).out,
+              HasSubstr("every approval: li answers for maria until "));
+  EXPECT_EQ(Approvals("sam", {"delegations"}).out, "") << "they are none of his";
+  EXPECT_THAT(Approvals("sam", {"delegate", "--to", "li", "--end", "--by", "maria"}).err,
+              HasSubstr("needs the role `operator`"));
+  const cli::Ran by_operator =
+      Approvals("ops1", {"delegate", "--to", "li", "--end", "--by", "maria", "--json"});
+  EXPECT_EQ(by_operator.code, cli::kYes) << by_operator.err;
+  EXPECT_EQ(core::Json::parse(by_operator.out)["by"], "maria");
+  EXPECT_EQ(Approvals("maria", {"delegations"}).out, "");
+  server_.reset();
+}
+
 }  // namespace
 }  // namespace interlock::runtime::test

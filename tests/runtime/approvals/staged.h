@@ -47,6 +47,20 @@ inline core::StatusOr<policies::Delegation> HandOn(Harness& h, const core::Princ
                  .request_id = h.NewRequestId()});
 }
 
+inline core::StatusOr<policies::Delegation> TakeBack(Harness& h, const core::Principal& who,
+                                                     const std::string& approval,
+                                                     const std::string& to,
+                                                     const std::string& by = "") {
+  return Handed(h, who,
+                {.approval = approval,
+                 .to = to,
+                 .until_us = 0,
+                 .reason = "back again",
+                 .request_id = h.NewRequestId(),
+                 .end = true,
+                 .by = by});
+}
+
 inline core::StatusOr<ApprovalInfo> Said(Harness& h, const core::Principal& who,
                                          const Answer& answer) {
   return Answered<ApprovalInfo>(

@@ -134,6 +134,41 @@ TEST(Rotate, AKillSwitchStopsInTheNextLogToo) {
   EXPECT_EQ(h.Execute("pay", {{"id", "o1"}})->state, CallState::kOk);
 }
 
+// More than one entry could carry in one row.
+TEST(Rotate, WhatWasHandedOnIsInForceInTheNextLog) {
+  Harness h(AskAlways(R"("role:cs-manager")"), {MoneyTool("pay")});
+  std::vector<std::string> roles{"approver", "cs-manager"};
+  for (int i = 0; i < 40; ++i) roles.push_back(std::string(60, 'r') + std::to_string(i));
+  std::size_t handed = 0;
+  for (const char giver : {'a', 'b', 'c', 'd'}) {
+    const core::Principal who{.tenant = "main", .id = std::string(64, giver), .roles = roles};
+    for (int to = 0; to < 16; ++to, ++handed) {
+      std::promise<core::Status> done;
+      h.engine().Delegate(who,
+                          {.approval = "",
+                           .to = std::string(62, 't') + std::to_string(10 + to),
+                           .until_us = h.clock.WallMicros() + 3'600'000'000,
+                           .reason = "",
+                           .request_id = ""},
+                          [&done](const auto& given) { done.set_value(given.status()); });
+      ASSERT_EQ(done.get_future().get(), core::OkStatus());
+    }
+  }
+  const auto before = *h.engine().ListDelegations(h.operator_one);
+  RotateAndRestart(h);
+  for (int life = 0; life < 2; ++life, h.Restart()) {
+    const auto after = *h.engine().ListDelegations(h.operator_one);
+    ASSERT_EQ(after.size(), handed);
+    for (std::size_t i = 0; i < handed; ++i) {
+      EXPECT_EQ(after[i].by + after[i].to, before[i].by + before[i].to);
+      EXPECT_EQ(after[i].roles, roles);
+      EXPECT_EQ(after[i].until_us, before[i].until_us);
+    }
+  }
+  const audit::FolderReport found = VerifyAll(h.folder);
+  EXPECT_EQ(found.report.verdict, audit::Verdict::kIntact) << found.report.reason;
+}
+
 TEST(Rotate, AnEffectThatHappenedIsDeniedInTheNextLog) {
   Harness h(AllowAll(), {MoneyTool("pay")});
   Pays(h, "80.00");

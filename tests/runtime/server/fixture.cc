@@ -360,7 +360,9 @@ void FakeEngine::EditArguments(const core::Principal& who, EditSpec spec, Reply<
 }
 void FakeEngine::Delegate(const core::Principal& who, DelegateSpec spec,
                           Reply<policies::Delegation> reply) {
-  (void)See("Delegate", who, spec.approval + " " + spec.to + " " + std::to_string(spec.until_us));
+  (void)See("Delegate", who,
+            spec.approval + " " + spec.to + " " + std::to_string(spec.until_us) +
+                (spec.end ? " end [" + spec.by + "]" : ""));
   Send<policies::Delegation>(
       std::move(reply),
       {.approval = spec.approval, .by = who.id, .to = spec.to, .until_us = spec.until_us});

@@ -1,4 +1,6 @@
 // What each request must look like, what reaches the engine, and whose runs a caller sees.
+#include <limits>
+
 #include "fixture.h"
 
 namespace interlock::runtime {
@@ -227,6 +229,58 @@ TEST_F(RequestsTest, AnswersAreInACapacityThatTheCallerHas) {
   EXPECT_THAT(engine_.seen(), Contains("AnswerApproval dora grant e1 []"));
   EXPECT_THAT(engine_.seen(), Contains("AnswerApproval ticketing grant e1 [user]"));
   EXPECT_THAT(engine_.seen(), Contains("AnswerApproval dora reject e1 []"));
+}
+
+TEST_F(RequestsTest, WhatIsHandedOnReachesTheEngine) {
+  wire::DelegateRequest request;
+  const auto delegate = [&](const char* who, wire::Delegation* given = nullptr) {
+    return Call(who, &wire::ApprovalService::Stub::Delegate, request, given);
+  };
+  EXPECT_EQ(FieldIn(delegate("dora")), "parent");
+  request.set_parent("tenants/main");
+  EXPECT_EQ(FieldIn(delegate("dora")), "to");
+  request.set_to(std::string(65, 'l'));
+  EXPECT_EQ(FieldIn(delegate("dora")), "to");
+  request.set_to("sam");
+  request.set_approval("tenants/main/calls/1");
+  EXPECT_EQ(FieldIn(delegate("dora")), "approval");
+  request.clear_approval();
+  for (const std::int64_t seconds :
+       {std::int64_t{0}, std::int64_t{-5}, std::numeric_limits<std::int64_t>::max() / 1000,
+        std::numeric_limits<std::int64_t>::min()}) {
+    request.mutable_until_time()->set_seconds(seconds);
+    EXPECT_EQ(FieldIn(delegate("dora")), "until_time") << seconds;
+  }
+  request.mutable_until_time()->set_seconds(7);
+  request.mutable_until_time()->set_nanos(1'000'000'000);
+  EXPECT_EQ(FieldIn(delegate("dora")), "until_time");
+  request.mutable_until_time()->set_nanos(5'000);
+  wire::Delegation given;
+  ASSERT_TRUE(delegate("dora", &given).ok());
+  EXPECT_EQ(given.by(), "dora");
+  EXPECT_EQ(given.until_time().seconds(), 7);
+  EXPECT_THAT(engine_.seen(), Contains("Delegate dora  sam 7000005"));
+  EXPECT_EQ(ReasonIn(delegate("ticketing")), "MISSING_ROLE");
+
+  request.clear_until_time();
+  request.set_end(true);
+  request.set_by("maria");
+  request.set_approval(std::string("tenants/main/approvals/") + kApprovalId);
+  ASSERT_TRUE(delegate("op", &given).ok());
+  EXPECT_EQ(given.approval(), request.approval());
+  EXPECT_FALSE(given.has_until_time());
+  EXPECT_THAT(engine_.seen(),
+              Contains(std::string("Delegate op ") + kApprovalId + " sam 0 end [maria]"));
+
+  wire::ListDelegationsRequest list;
+  list.set_parent("tenants/main");
+  wire::ListDelegationsResponse found;
+  for (const char* who : {"dora", "op", "audi"}) {
+    ASSERT_TRUE(Call(who, &wire::ApprovalService::Stub::ListDelegations, list, &found).ok()) << who;
+    EXPECT_EQ(found.delegations(0).to(), "sam");
+  }
+  EXPECT_EQ(ReasonIn(Call("ticketing", &wire::ApprovalService::Stub::ListDelegations, list)),
+            "MISSING_ROLE");
 }
 
 TEST_F(RequestsTest, AnEditIsAnAnswerWithArguments) {
