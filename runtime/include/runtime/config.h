@@ -92,6 +92,12 @@ struct WebhookConfig {
 };
 inline constexpr std::size_t kWebhooksMax = 16;
 
+// People who grant faster than they can read.
+struct ApprovalsConfig {
+  int grants_per_minute = 12;       // 1..1,000; whoever grants more is told
+  std::int64_t grant_pause_ms = 0;  // 0..60,000; and then waits so long between two
+};
+
 struct Config {
   std::string file;                        // as given
   std::string data_dir;                    // absolute; made by the daemon
@@ -101,6 +107,7 @@ struct Config {
   SandboxConfig sandbox;
   LogConfig log;
   AuditConfig audit;
+  ApprovalsConfig approvals;
   std::vector<TenantConfig> tenants;  // at least one
   std::vector<PrincipalConfig> principals;
   std::vector<PlannerConfig> planners;

@@ -43,6 +43,7 @@ class Loader {
   void ReadSandbox(YamlMap map);
   void ReadLog(YamlMap map);
   void ReadAudit(YamlMap map);
+  void ReadApprovals(YamlMap map);
   void ReadWitness(YamlMap map);
   void ReadRetention(YamlMap map);
   void ReadTenant(YamlMap map);
@@ -120,6 +121,14 @@ void Loader::ReadAudit(YamlMap map) {
       map.Int("witness_patience_ms", audit.witness_patience_ms, {1'000, 86'400'000});
   audit.search = map.Bool("search", true);
   ReadRetention(map.Map("retention"));
+  map.Close();
+}
+
+void Loader::ReadApprovals(YamlMap map) {
+  ApprovalsConfig& approvals = out_.config.approvals;
+  approvals.grants_per_minute =
+      static_cast<int>(map.Int("grants_per_minute", approvals.grants_per_minute, {1, 1'000}));
+  approvals.grant_pause_ms = map.Int("grant_pause_ms", approvals.grant_pause_ms, {0, 60'000});
   map.Close();
 }
 
@@ -349,6 +358,7 @@ Parsed Loader::Read(YamlMap top) {
   ReadSandbox(top.Map("sandbox"));
   ReadLog(top.Map("log"));
   ReadAudit(top.Map("audit"));
+  ReadApprovals(top.Map("approvals"));
   for (const YAML::Node& node : top.List("tenants")) {
     ReadTenant(YamlMap(node, "an entry of `tenants`", faults_));
   }

@@ -144,6 +144,23 @@ TEST(Config, ReadsTheTrustRootOfATenant) {
   EXPECT_THAT(ErrorOf(with("{keys: ['" + key + "'], orgin: x}")), HasSubstr("orgin"));
 }
 
+TEST(Config, ReadsHowFastPeopleMayGrant) {
+  const auto with = [](const std::string& keys) {
+    return std::string(kGood) + "approvals: {" + keys + "}\n";
+  };
+  EXPECT_EQ(Parse(kGood)->approvals.grants_per_minute, 12);
+  EXPECT_EQ(Parse(kGood)->approvals.grant_pause_ms, 0);
+  const auto config = Parse(with("grants_per_minute: 5, grant_pause_ms: 2500"));
+  ASSERT_TRUE(config.ok()) << config.status();
+  EXPECT_EQ(config->approvals.grants_per_minute, 5);
+  EXPECT_EQ(config->approvals.grant_pause_ms, 2500);
+  EXPECT_THAT(ErrorOf(with("grants_per_minute: 0")),
+              HasSubstr("`grants_per_minute` must be a whole number from 1 to 1000, found `0`"));
+  EXPECT_THAT(ErrorOf(with("grant_pause_ms: 60001")),
+              HasSubstr("`grant_pause_ms` must be a whole number from 0 to 60000"));
+  EXPECT_THAT(ErrorOf(with("grants: 5")), HasSubstr("unknown key `grants` in `approvals`"));
+}
+
 TEST(Config, ReadsEveryKey) {
   const auto config = Parse(kGood);
   ASSERT_TRUE(config.ok()) << config.status();
