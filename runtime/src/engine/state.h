@@ -192,6 +192,7 @@ class State final : public audit::Projector {
   core::Status ApplyDelegated(const audit::EntryView& entry);
   core::Status LoadDelegations(sqlite3* db);
   void CarryDelegation(const std::string& name, const std::string& text);
+  void EndDelegationsOf(const std::string& approval);
   // --- what auditors look for (state_audit.cc)
   void ApplyErased(const audit::EntryView& entry);
   void ApplyAccess(const audit::EntryView& entry);

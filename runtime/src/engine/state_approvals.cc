@@ -144,6 +144,7 @@ core::Status State::ApplyApproval(const audit::EntryView& entry) {
   }
   if (approval.phase != policies::ApprovalPhase::kPending) {
     approval.escalate_us = approval.remind_us = 0;  // no timer is for it any more
+    EndDelegationsOf(id);
   }
   return core::OkStatus();
 }

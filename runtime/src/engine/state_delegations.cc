@@ -80,6 +80,15 @@ core::Status State::ApplyDelegated(const audit::EntryView& entry) {
   return core::OkStatus();
 }
 
+// It waits for nobody any more, so nobody stands in for another there.
+void State::EndDelegationsOf(const std::string& approval) {
+  std::erase_if(delegations_, [&](const policies::Delegation& one) {
+    if (one.approval != approval) return false;
+    settings_.Erase(RowOf(one));
+    return true;
+  });
+}
+
 // A setting of the log before this one.
 void State::CarryDelegation(const std::string& name, const std::string& text) {
   if (!name.starts_with(kPrefix)) return;

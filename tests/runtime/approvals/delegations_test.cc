@@ -121,6 +121,21 @@ TEST(Delegations, OfOneApprovalAreTakenBackAlsoWhenOthersAreAsked) {
   EXPECT_EQ(left[0].to, "eve");
 }
 
+TEST(Delegations, OfOneApprovalEndWithIt) {
+  Harness h(Asks(R"(approvers = { "role:cs-manager" })"), PayTools());
+  Paid paid(h);
+  const std::string run = ParkedPay(h, kSixty);
+  const std::string approval = h.Pending().at(0).state.id;
+  ASSERT_TRUE(HandOn(h, h.manager, approval, "li").ok());
+  ASSERT_TRUE(HandOn(h, h.manager, "", "eve", h.clock.WallMicros() + 30 * kMinute).ok());
+  ASSERT_TRUE(h.AnswerApproval(kDeputy, approval, true).ok());
+  h.WaitForState(run, RunState::kCompleted);
+  h.Restart();
+  const auto left = *h.engine().ListDelegations(h.operator_one);
+  ASSERT_THAT(left, SizeIs(1));
+  EXPECT_EQ(left[0].to, "eve");
+}
+
 TEST(Delegations, AnOperatorEndsThoseOfOthersAndNobodyElseDoes) {
   Harness h(Asks(R"(approvers = { "role:cs-manager" })"), PayTools());
   ASSERT_TRUE(HandOn(h, h.manager, "", "li", h.clock.WallMicros() + 30 * kMinute).ok());
