@@ -19,6 +19,9 @@ START_SECONDS = 60
 ROLES = {
     "ticketing": ["integrator", "user-relay"],
     "manager": ["approver", "cs-manager"],
+    "director": ["approver", "director"],
+    "deputy": ["approver"],
+    "chief": ["approver"],
     "operator": ["operator"],
     "operator2": ["operator"],
     "auditor": ["auditor"],

@@ -18,6 +18,7 @@ import tempfile
 import threading
 import time
 import unittest
+import uuid
 
 HERE = pathlib.Path(__file__).resolve().parent
 TESTS = HERE.parents[1]
@@ -30,6 +31,14 @@ POLICY = """policy "desk" { version = "1", owner = "tests", tools = { "*" }, def
 on("refunds.idempotent", "ask", function(c)
   if c.args.amount_minor > 5000 then return deny { code = "OVER", say = "At most 50." } end
   return require_approval { approvers = { "role:cs-manager" }, expires = "1h" }
+end)
+"""
+
+
+STAGES = """policy "desk" { version = "1", owner = "tests", tools = { "*" }, default = "deny" }
+on("refunds.idempotent", "ask", function(c)
+  return require_approval { expires = "1h", escalate = { after = "2s", to = { "user:chief" } },
+    stages = { { approvers = { "role:cs-manager" } }, { approvers = { "role:director" } } } }
 end)
 """
 
@@ -72,8 +81,13 @@ class Receiver(http.server.BaseHTTPRequestHandler):
         return [notice["type"] for notice in cls.notices.values()]
 
 
-class LiveTest(unittest.TestCase):
+class Desk(unittest.TestCase):
+    """A daemon with one webhook, and people at the command line."""
+    policy = POLICY
+    settings = {}
+
     def setUp(self):
+        Receiver.away, Receiver.notices, Receiver.refused = False, {}, 0
         self.folder = pathlib.Path(tempfile.mkdtemp(prefix="il-hooks-"))
         self.addCleanup(shutil.rmtree, self.folder, ignore_errors=True)
         self.server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Receiver)
@@ -85,7 +99,7 @@ class LiveTest(unittest.TestCase):
         subprocess.run([BIN / "soak-tools", "init", shop / "shop.db"], check=True)
         policies = self.folder / "policies"
         policies.mkdir()
-        (policies / "desk.lua").write_text(POLICY)
+        (policies / "desk.lua").write_text(self.policy)
         (self.folder / "desk.key").write_text("whsec_" + base64.b64encode(Receiver.key).decode() + "\n")
         parts = {part: SOAK / part for part in ("tools", "agents", "scripts")} | {"policies": policies}
         self.daemon = Daemon(self.folder, BIN, parts, {"shop_dir": str(shop)})
@@ -93,7 +107,7 @@ class LiveTest(unittest.TestCase):
         config = json.loads(self.daemon.config.read_text())
         config["webhooks"] = [{"name": "desk", "tenant": "main", "secret_file": "desk.key", "details": True,
                                "url": f"http://127.0.0.1:{self.server.server_port}/", "allow_private": True}]
-        self.daemon.config.write_text(json.dumps(config, indent=1))
+        self.daemon.config.write_text(json.dumps(config | self.settings, indent=1))
         self.daemon.start()
 
     def cli(self, *arguments, status=0, principal="manager"):
@@ -101,13 +115,16 @@ class LiveTest(unittest.TestCase):
         self.assertEqual(done, status, f"{arguments}: {output}")
         return output
 
-    def ask(self, order):
+    def ask(self, order, status=3, request=None):
         args = {"order_id": order, "amount_minor": 1000, "pause_before_ms": 0, "pause_after_ms": 0}
-        self.cli("tools", "call", "refunds.idempotent", "--args", json.dumps(args), status=3, principal="ticketing")
+        return self.cli("tools", "call", "refunds.idempotent", "--args", json.dumps(args), "--request-id",
+                        request or str(uuid.uuid4()), status=status, principal="ticketing")
 
     def pending(self):
         return json.loads(self.cli("approvals", "list", "--state", "pending", "--json"))["approvals"]
 
+
+class LiveTest(Desk):
     def test_nothing_is_lost_and_ids_come_once(self):
         self.ask("o-1")
         Receiver.wait(lambda: Receiver.types() == ["approval.requested"], "the first notice")
@@ -140,6 +157,62 @@ class LiveTest(unittest.TestCase):
             if approval["name"].rsplit("/", 1)[1] != list(Receiver.notices.values())[3]["data"]["approval"]:
                 self.cli("approvals", "reject", approval["name"].rsplit("/", 1)[1])
         Receiver.wait(lambda: Receiver.types()[6:] == ["approval.rejected"] * 2, "the refusals")
+
+
+class StagesTest(Desk):
+    policy = STAGES
+    settings = {"approvals": {"grants_per_minute": 2}}
+
+    def parked(self, order):
+        request = str(uuid.uuid4())
+        self.ask(order, request=request)
+        return self.pending()[0]["name"].rsplit("/", 1)[1], request
+
+    def approve(self, approval, principal, status=0):
+        return self.cli("approvals", "approve", approval, principal=principal, status=status)
+
+    def test_a_manager_then_a_director_with_a_deputy_and_a_kill_in_between(self):
+        approval, request = self.parked("o-1")
+        self.assertIn("not among the approvers", self.approve(approval, "director", status=2))
+        self.cli("approvals", "delegate", approval, "--to", "deputy", "--reason", "on holiday")
+        self.assertIn("deputy answers for manager", self.cli("approvals", "delegations", principal="deputy"))
+        granted = self.approve(approval, "deputy")
+        self.assertIn("in place of principal:manager", granted)
+        self.daemon.kill()
+        self.daemon.start()
+        self.assertIn("somebody has answered in his place already", self.approve(approval, "manager", status=2))
+        self.assertIn("an earlier stage", self.approve(approval, "deputy", status=2))
+        self.ask("o-1", request=request)
+        self.assertIn("2: 1 of role:director, asked now", self.cli("approvals", "show", approval))
+        self.approve(approval, "director")
+        self.assertIn("ok", self.ask("o-1", request=request, status=0))
+        Receiver.wait(lambda: "approval.consumed" in Receiver.types(), "that it was used")
+        said = [notice["data"] for notice in Receiver.notices.values() if notice["type"] == "approval.granted"]
+        self.assertEqual([one.get("for") for one in said], ["principal:manager", None])
+        self.assertEqual([one["stage"] for one in said], [1, 2])
+
+    def test_whom_it_waits_for_too_long_another_answers_for(self):
+        approval, _ = self.parked("o-2")
+        self.assertIn("not among the approvers", self.approve(approval, "deputy", status=2))
+        Receiver.wait(lambda: "approval.escalated" in Receiver.types(), "that others are asked")
+        self.approve(approval, "chief")
+        self.assertEqual(self.pending()[0]["stage"], 2)
+        self.cli("approvals", "reject", approval, principal="chief")
+        Receiver.wait(lambda: "approval.rejected" in Receiver.types(), "that he took it back")
+
+    def test_what_was_handed_on_is_taken_back(self):
+        approval, _ = self.parked("o-3")
+        self.cli("approvals", "delegate", "--to", "deputy", "--hours", "1")
+        self.cli("approvals", "delegate", "--to", "deputy", "--end", "--by", "manager", principal="operator")
+        self.assertIn("not among the approvers", self.approve(approval, "deputy", status=2))
+        self.assertIn("DELEGATION_NOT_FOUND",
+                      self.cli("approvals", "delegate", "--to", "deputy", "--end", status=2))
+
+    def test_who_grants_too_fast_is_told(self):
+        waiting = [self.parked(f"o-{at}")[0] for at in (4, 5, 6)]
+        said = [self.approve(approval, "manager") for approval in waiting]
+        told = "you have granted 3 approvals within a minute; read what each would do"
+        self.assertEqual([told in one for one in said], [False, False, True])
 
 
 if __name__ == "__main__":
