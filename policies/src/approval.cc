@@ -97,6 +97,8 @@ bool IsAtLeastAsStrict(const ApprovalState& granted, const ApprovalDemand& deman
   const std::size_t stages = StageCount(demand);
   if (StageCount(granted.demand) != stages) return false;
   if (!AcceptsAll(demand.escalate_to, granted.demand.escalate_to)) return false;
+  const bool sooner = granted.demand.escalate_after_ms < demand.escalate_after_ms;
+  if (sooner && !granted.demand.escalate_to.empty()) return false;  // others could, too early
   std::size_t needed = 0;
   for (std::size_t i = 0; i < stages; ++i) {
     const ApprovalStage had = StageAt(granted.demand, i);
@@ -177,29 +179,57 @@ MayAnswer CheckEditor(const ApprovalState& state, const Answerer& answerer) {
   return CheckAnswerer(as_proposed, answerer);
 }
 
-Right RightOf(const ApprovalState& state, const Answerer& answerer,
-              const std::vector<Delegation>& delegations, std::int64_t now_us) {
-  Right right{.may = CheckAnswerer(state, answerer), .of = ""};
+namespace {
+
+// In whose place he answers: the first who handed it to him and `may` give his right; empty:
+// nobody.
+template <typename May>
+std::string GiverOf(const ApprovalState& state, const Answerer& answerer,
+                    const std::vector<Delegation>& delegations, std::int64_t now_us,
+                    const May& may) {
   const bool himself = answerer.principal != nullptr && answerer.on_behalf_of.empty();
-  if (right.may.yes || !himself || state.phase != ApprovalPhase::kPending) return right;
+  if (!himself || state.phase != ApprovalPhase::kPending) return "";
   const std::string& id = answerer.principal->id;
-  if (!CheckStanding(state, id).yes || Accepts(state.granted_by, "principal:" + id)) return right;
+  if (!CheckStanding(state, id).yes) return "";
   for (const Delegation& given : delegations) {
     const bool for_this = given.approval.empty() || given.approval == state.id;
     if (given.to != id || given.until_us <= now_us || !for_this) continue;
     const core::Principal giver{
         .tenant = answerer.principal->tenant, .id = given.by, .roles = given.roles};
-    if (Accepts(state.granted_by, "principal:" + given.by)) continue;
-    if (!CheckPrincipal(state, giver).yes) continue;
-    return {.may = {.yes = true, .why_not = ""}, .of = "principal:" + given.by};
+    const Answerer in_person{.principal = &giver, .on_behalf_of = ""};
+    if (may(in_person)) return AnswererName(in_person);
   }
-  return right;
+  return "";
 }
 
+Right OwnOr(std::string giver, MayAnswer own) {
+  if (own.yes || giver.empty()) return {.may = std::move(own), .of = ""};
+  return {.may = {.yes = true, .why_not = ""}, .of = std::move(giver)};
+}
+
+}  // namespace
+
+Right RightOf(const ApprovalState& state, const Answerer& answerer,
+              const std::vector<Delegation>& delegations, std::int64_t now_us) {
+  MayAnswer own = CheckAnswerer(state, answerer);
+  const auto unused = [&state](const Answerer& one) {
+    return !Accepts(state.granted_by, AnswererName(one));
+  };
+  const auto may = [&](const Answerer& giver) {
+    return unused(giver) && CheckAnswerer(state, giver).yes;
+  };
+  std::string giver =
+      own.yes || !unused(answerer) ? "" : GiverOf(state, answerer, delegations, now_us, may);
+  return OwnOr(std::move(giver), std::move(own));
+}
+
+// A deputy says no wherever his giver could.
 Right VetoOf(const ApprovalState& state, const Answerer& answerer,
              const std::vector<Delegation>& delegations, std::int64_t now_us) {
-  if (MayAnswer may = CheckVeto(state, answerer); may.yes) return {.may = std::move(may), .of = ""};
-  return RightOf(state, answerer, delegations, now_us);
+  MayAnswer own = CheckVeto(state, answerer);
+  const auto may = [&state](const Answerer& giver) { return CheckVeto(state, giver).yes; };
+  std::string giver = own.yes ? "" : GiverOf(state, answerer, delegations, now_us, may);
+  return OwnOr(std::move(giver), std::move(own));
 }
 
 MayAnswer CheckDelegate(const ApprovalState& state, const core::Principal& by,
@@ -241,7 +271,10 @@ bool StageCouldBeMet(const ApprovalStage& stage, const Excluded& excluded) {
 
 bool CouldBeMet(const ApprovalDemand& demand, const Excluded& excluded) {
   for (std::size_t i = 0; i < StageCount(demand); ++i) {
-    if (!StageCouldBeMet(StageAt(demand, i), excluded)) return false;
+    ApprovalStage stage = StageAt(demand, i);
+    stage.approvers.insert(stage.approvers.end(), demand.escalate_to.begin(),
+                           demand.escalate_to.end());  // they come, though later
+    if (!StageCouldBeMet(stage, excluded)) return false;
   }
   return true;
 }

@@ -134,6 +134,10 @@ TEST(Approval, AnEditThatLeavesTooFewToApproveIsTold) {
   ApprovalDemand staged = Pending({"role:cs-manager"}).demand;
   staged.later = {{.approvers = {"user:maria"}, .quorum = 1}};
   EXPECT_FALSE(CouldBeMet(staged, {.editors = {"principal:maria"}})) << "nobody for the second";
+  staged.escalate_after_ms = 1000;
+  staged.escalate_to = {"user:sam"};
+  EXPECT_TRUE(CouldBeMet(staged, {.editors = {"principal:maria"}})) << "somebody comes by and by";
+  EXPECT_FALSE(CouldBeMet(staged, {.editors = {"principal:maria", "principal:sam"}}));
 }
 
 TEST(Approval, StagesAreAnsweredInOrderByDifferentPeople) {
@@ -236,6 +240,26 @@ TEST(Approval, WhoHandedItOnVetoesWhatHisDeputyGranted) {
   EXPECT_FALSE(VetoOf(state, {.principal = &stranger}, {}, 0).may.yes);
 }
 
+TEST(Approval, ADeputyVetoesWhatHisGiverGranted) {
+  ApprovalState state = Pending({"role:cs-manager"}, 1);
+  state.demand.later = {{.approvers = {"role:director"}, .quorum = 1}};
+  state.id = "a1";
+  const core::Principal deputy = Person("li", {"approver"});
+  const std::vector<Delegation> given = {
+      {.approval = "a1", .by = "maria", .roles = {"cs-manager"}, .to = "li", .until_us = 10}};
+  ASSERT_EQ(Grant(state, {.principal = &kManager}), AnswerEffect::kCounted);
+  EXPECT_FALSE(RightOf(state, {.principal = &deputy}, given, 9).may.yes) << "her yes is used";
+  EXPECT_EQ(VetoOf(state, {.principal = &deputy}, given, 9).of, "principal:maria");
+  EXPECT_FALSE(VetoOf(state, {.principal = &deputy}, given, 10).may.yes) << "its time is over";
+  EXPECT_FALSE(VetoOf(state, {.principal = &deputy}, {}, 9).may.yes) << "nobody handed him any";
+  state.editors = {"principal:li"};
+  EXPECT_FALSE(VetoOf(state, {.principal = &deputy}, given, 9).may.yes) << "he edited it";
+  state.editors.clear();
+  state.granted_by = {"principal:nora"};
+  EXPECT_FALSE(VetoOf(state, {.principal = &deputy}, given, 9).may.yes)
+      << "maria has said nothing, and her stage is over";
+}
+
 TEST(Approval, ARelayTakesBackTheUsersYesAndNobodyElse) {
   ApprovalState state = Pending({"run-user"});
   state.demand.later = {{.approvers = {"role:cs-manager"}, .quorum = 1}};
@@ -312,6 +336,21 @@ TEST(Approval, Rule14_GrantCoversTheSameDemandOnly) {
   EXPECT_TRUE(Covers({granted}, {wider}, kArgs, kTool));
   wider.rule = "another/rule";
   EXPECT_TRUE(Covers({granted}, {wider}, kArgs, kTool)) << "a bundle change alone does not void it";
+}
+
+TEST(Approval, Rule14_WhoCameInTooEarlyDoesNotCover) {
+  ApprovalState granted = Pending({"role:cs-manager"});
+  granted.demand.escalate_after_ms = 1000;
+  granted.demand.escalate_to = {"role:director"};
+  ASSERT_EQ(Grant(granted, {.principal = &kManager}), AnswerEffect::kGranted);
+  ApprovalDemand demand = granted.demand;
+  EXPECT_TRUE(Covers({granted}, {demand}, kArgs, kTool));
+  demand.escalate_after_ms = 500;
+  EXPECT_TRUE(Covers({granted}, {demand}, kArgs, kTool)) << "sooner now, which he was not";
+  demand.escalate_after_ms = 2000;
+  EXPECT_FALSE(Covers({granted}, {demand}, kArgs, kTool)) << "a director could have, too early";
+  demand.escalate_to.clear();
+  EXPECT_FALSE(Covers({granted}, {demand}, kArgs, kTool)) << "nobody but managers may now";
 }
 
 TEST(Approval, OnlyGrantedOnesCover) {
