@@ -39,7 +39,7 @@ std::string NameInLog(const policies::Answerer& answerer) {
 
 std::vector<std::string> FromLog(std::vector<std::string> names, const std::string& run_user) {
   for (std::string& name : names) {
-    if (name == kRunUser) name = "user:" + run_user;
+    if (name == kRunUser && !run_user.empty()) name = "user:" + run_user;
   }
   return names;
 }
@@ -68,6 +68,7 @@ core::Status CheckSeen(const ApprovalRow& row, std::string_view etag) {
 }
 
 policies::ApprovalState AsNow(policies::ApprovalState shown, const ApprovalRow& now) {
+  shown.expires_us = now.expires_us;
   shown.phase = now.phase;
   shown.granted_by = FromLog(SplitWords(now.granted_by), shown.run_user);
   shown.granted_for = SplitWords(now.granted_for);
@@ -75,6 +76,10 @@ policies::ApprovalState AsNow(policies::ApprovalState shown, const ApprovalRow& 
   shown.in_stage = static_cast<int>(now.in_stage);
   shown.escalated = now.escalated != 0;
   return shown;
+}
+
+std::int64_t NowInLog(const EngineParts& parts) {
+  return std::max(parts.clock->WallMicros(), parts.state->newest_us());
 }
 
 core::StatusOr<const ApprovalRow*> StillOpen(Serial& serial, const std::string& approval) {
@@ -92,6 +97,16 @@ core::StatusOr<const ApprovalRow*> StillOpen(Serial& serial, const std::string& 
 bool HasGranted(const ApprovalRow& row, const std::string& name) {
   const std::vector<std::string> said = SplitWords(row.granted_by);
   return std::find(said.begin(), said.end(), name) != said.end();
+}
+
+std::int64_t FirstExpiry(State& state, const std::vector<std::string>& approvals) {
+  std::int64_t first_us = 0;
+  for (const std::string& approval : approvals) {
+    const ApprovalRow* row = state.FindApproval(approval);
+    if (row == nullptr || row->phase != policies::ApprovalPhase::kPending) continue;
+    first_us = first_us == 0 ? row->expires_us : std::min(first_us, row->expires_us);
+  }
+  return first_us;
 }
 
 core::Status CheckClock(Serial& serial) {

@@ -19,7 +19,7 @@ core::StatusOr<policies::Answerer> AnswererOf(const core::Principal& who,
                                               const policies::ApprovalState& state);
 // How he is named in the log: "principal:<id>", or "run-user" for whom a relay speaks.
 std::string NameInLog(const policies::Answerer& answerer);
-// Names of the log as the state machine knows them.
+// Names of the log as the state machine knows them; as they are where no run's user is known.
 std::vector<std::string> FromLog(std::vector<std::string> names, const std::string& run_user);
 
 // All editors of a call once `by` has edited it; `actor` is who spoke, for himself or as a relay.
@@ -33,13 +33,18 @@ core::Status NotAnApprover(const policies::MayAnswer& may);
 std::string EtagOf(const ApprovalRow& row);
 // Errors: STALE_APPROVAL.
 core::Status CheckSeen(const ApprovalRow& row, std::string_view etag);
-// `shown` with what has been said of it since.
+// `shown` with what the row says of it: when it ends, who has spoken, and what is asked now.
 policies::ApprovalState AsNow(policies::ApprovalState shown, const ApprovalRow& now);
+
+// The log's time for who is not in the serial section: no entry that stands is later.
+std::int64_t NowInLog(const EngineParts& parts);
 
 // --- serial section
 // Errors: APPROVAL_ENDED.
 core::StatusOr<const ApprovalRow*> StillOpen(Serial& serial, const std::string& approval);
 bool HasGranted(const ApprovalRow& row, const std::string& name);
+// When the first of these that wait expires, and with it their call; 0: none waits.
+std::int64_t FirstExpiry(State& state, const std::vector<std::string>& approvals);
 // Errors: CLOCK_IN_DOUBT.
 core::Status CheckClock(Serial& serial);
 // By whose right he answers `asked`, by the journal's own time. Errors: NOT_AN_APPROVER,

@@ -38,9 +38,8 @@ core::StatusOr<policies::ApprovalState> EngineImpl::FullState(const ApprovalRow&
   INTERLOCK_ASSIGN_OR_RETURN(call, RecordedOf(call_row));
   state.requester = call.id.principal;
   state.run_user = call.id.user;
-  state.granted_by = FromLog(std::move(state.granted_by), state.run_user);
   state.editors = FromLog(std::move(state.editors), state.run_user);
-  return state;
+  return AsNow(std::move(state), row);  // the run's user is known now
 }
 
 // What the decision that asks saw, by name: gathered in the same durable step, just before it. Null

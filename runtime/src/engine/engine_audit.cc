@@ -2,6 +2,7 @@
 #include <algorithm>
 
 #include "audit/fields.h"
+#include "engine/answers.h"
 #include "engine/engine.h"
 #include "engine/entries.h"
 
@@ -114,10 +115,13 @@ bool EngineImpl::IsOutsider(const core::Principal& who, std::string_view princip
   return principal != who.id;
 }
 
+// To who may still say something of it. While the clock is in doubt no delegation counts.
 bool EngineImpl::IsShownToDecide(const core::Principal& who,
                                  const policies::ApprovalState& state) const {
-  return policies::RightOf(state, {.principal = &who, .on_behalf_of = ""},
-                           hub_.parts.state->Delegations(), hub_.parts.clock->WallMicros())
+  std::vector<policies::Delegation> delegations;
+  if (!hub_.parts.state->clock_in_doubt()) delegations = hub_.parts.state->Delegations();
+  return policies::VetoOf(state, {.principal = &who, .on_behalf_of = ""}, delegations,
+                          NowInLog(hub_.parts))
       .may.yes;
 }
 

@@ -206,7 +206,7 @@ core::StatusOr<std::vector<policies::Delegation>> EngineImpl::ListDelegations(
   const bool all = who.Has(core::kRoleOperator) || who.Has(core::kRoleAuditor);
   if (!all) INTERLOCK_RETURN_IF_ERROR(Need(who, core::kRoleApprover));
   std::vector<policies::Delegation> found = hub_.parts.state->Delegations();
-  const std::int64_t now_us = hub_.parts.clock->WallMicros();
+  const std::int64_t now_us = NowInLog(hub_.parts);
   std::erase_if(found, [&](const policies::Delegation& one) {
     const bool mine = one.by == who.id || one.to == who.id;
     return one.until_us <= now_us || (!all && !mine);

@@ -382,15 +382,8 @@ core::StatusOr<policies::ApprovalState> Hub::ApprovalStateOf(const ApprovalRow& 
   state.id = row.approval;
   state.call = row.call;
   state.demand = DemandFromJson(json);
-  state.expires_us = row.expires_us;
-  state.phase = row.phase;
-  state.granted_by = SplitWords(row.granted_by);
-  state.granted_for = SplitWords(row.granted_for);
   state.editors = SplitWords(row.editors);
-  state.stage = static_cast<int>(row.stage);
-  state.in_stage = static_cast<int>(row.in_stage);
-  state.escalated = row.escalated != 0;
-  return state;
+  return AsNow(std::move(state), row);
 }
 
 bool IsFreedByEdit(const CallRow& call, const std::vector<ApprovalRow>& approvals) {

@@ -2,6 +2,8 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <algorithm>
+
 #include "replays.h"
 #include "staged.h"
 
@@ -47,6 +49,53 @@ TEST(Delegations, WhoHandedItOnVetoesWhatHisDeputyGranted) {
   ASSERT_TRUE(h.AnswerApproval(h.manager, approval, false).ok());
   h.WaitForState(run, RunState::kCompleted);
   EXPECT_EQ(h.CallsOf(run).at(0).code, "APPROVAL_REJECTED");
+}
+
+TEST(Delegations, ADeputyVetoesWhatHisGiverGranted) {
+  Harness h(Asks(kTwoStages), PayTools());
+  Paid paid(h);
+  const std::string run = ParkedPay(h, kSixty);
+  const std::string approval = h.Pending().at(0).state.id;
+  ASSERT_TRUE(HandOn(h, h.manager, approval, "li").ok());
+  ASSERT_TRUE(h.AnswerApproval(h.manager, approval, true).ok());
+  EXPECT_EQ(ReasonOf(h.AnswerApproval(kDeputy, approval, true).status()), "NOT_AN_APPROVER")
+      << "her yes is used";
+  ASSERT_TRUE(h.AnswerApproval(kDeputy, approval, false).ok());
+  h.WaitForState(run, RunState::kCompleted);
+  EXPECT_THAT(paid.args(), IsEmpty());
+  EXPECT_EQ(h.CallsOf(run).at(0).code, "APPROVAL_REJECTED");
+  const auto entries = h.Entries(run);
+  const auto no = std::find_if(entries.begin(), entries.end(), [](const audit::Entry& entry) {
+    return entry.kind == "approval.rejected";
+  });
+  ASSERT_NE(no, entries.end());
+  EXPECT_THAT(no->bytes, HasSubstr(R"("by":"principal:li")"));
+  EXPECT_THAT(no->bytes, HasSubstr(R"("for":"principal:maria")"));
+  ExpectMadeAnew(h, run, {&h.agent});
+}
+
+// An approval that one may answer is no content of somebody else (ADR 46).
+TEST(Delegations, ADeputysLookIsAnEntryOnlyWhereHisWordDoesNotCount) {
+  Harness h(Asks(R"(approvers = { "role:cs-manager" })"), PayTools());
+  Paid paid(h);
+  ASSERT_TRUE(HandOn(h, h.manager, "", "li", h.clock.WallMicros() + 1000 * kMinute).ok());
+  ParkedPay(h, kSixty);
+  const std::string approval = h.Pending().at(0).state.id;
+  const core::Principal stranger{.tenant = "main", .id = "eve", .roles = {"approver"}};
+  const auto looks_of = [&](const core::Principal& who) {
+    EXPECT_TRUE(h.engine().GetApproval(who, approval).ok()) << who.id;
+    const auto entries = h.Entries("");
+    return std::count_if(entries.begin(), entries.end(), [&](const audit::Entry& entry) {
+      return entry.kind == "access.read" &&
+             entry.bytes.find(R"("actor":"principal:)" + who.id) != std::string::npos;
+    });
+  };
+  EXPECT_EQ(looks_of(kDeputy), 0);
+  EXPECT_EQ(looks_of(stranger), 1);
+  h.clock.Shift(120 * kMinute);
+  EXPECT_EQ(ReasonOf(h.AnswerApproval(kDeputy, approval, true).status()), "CLOCK_IN_DOUBT");
+  EXPECT_EQ(looks_of(kDeputy), 1);
+  EXPECT_EQ(looks_of(kNora), 0) << "her own right is in no doubt";
 }
 
 TEST(Delegations, NobodyIsHandedWhatHeMayNotHave) {
