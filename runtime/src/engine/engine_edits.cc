@@ -45,6 +45,13 @@ core::Status Denied(std::string_view code, std::string_view say) {
   return WithReason(core::FailedPrecondition(text), "EDIT_DENIED");
 }
 
+std::vector<std::string> IdsOf(const std::vector<ApprovalRow>& rows) {
+  std::vector<std::string> ids;
+  ids.reserve(rows.size());
+  for (const ApprovalRow& row : rows) ids.push_back(row.approval);
+  return ids;
+}
+
 // The new arguments in canonical form, if they fit the tool and are others.
 core::StatusOr<std::string> CheckedArgs(const tools::Tool& tool, const RecordedCall& call,
                                         const std::string& text) {
@@ -58,6 +65,21 @@ core::StatusOr<std::string> CheckedArgs(const tools::Tool& tool, const RecordedC
   return WithReason(
       core::InvalidArgument("these are the arguments already; approve or reject instead"),
       "NOTHING_CHANGED");
+}
+
+constexpr const char* kNobodyLeft = "NOBODY_LEFT";
+constexpr const char* kTooFewOthers =
+    "Too few others could approve it: who edits does not count, nor who made the run.";
+
+// Whether it would ask people of whom too few are left.
+bool LeavesNobody(const Ticket& ticket, const std::vector<std::string>& editors) {
+  const std::vector<policies::ApprovalDemand>& demands = ticket.decision.demands;
+  const policies::Excluded excluded{.requester = ticket.id.principal,
+                                    .run_user = ticket.id.user,
+                                    .editors = FromLog(editors, ticket.id.user)};
+  return ticket.verdict == "ask" &&
+         std::any_of(demands.begin(), demands.end(),
+                     [&](const auto& demand) { return !policies::CouldBeMet(demand, excluded); });
 }
 
 }  // namespace
@@ -180,17 +202,9 @@ asio::awaitable<core::Status> EngineImpl::AskPolicy(Edit& edit) {
   }
   ticket.edited = edit.fields.args;
   co_await hub_.gate.Check(*edit.worker, ticket);
-  const std::vector<policies::ApprovalDemand>& demands = ticket.decision.demands;
-  const policies::Excluded excluded{.requester = edit.call.id.principal,
-                                    .run_user = edit.call.id.user,
-                                    .editors = FromLog(edit.fields.editors, edit.call.id.user)};
-  const bool alone = ticket.verdict == "ask" &&
-                     std::any_of(demands.begin(), demands.end(), [&](const auto& demand) {
-                       return !policies::CouldBeMet(demand, excluded);
-                     });
-  if (alone) {
-    ticket.code = "NOBODY_LEFT";
-    ticket.say = "Too few others could approve it: who edits does not count, nor who made the run.";
+  if (LeavesNobody(ticket, edit.fields.editors)) {
+    ticket.code = kNobodyLeft;
+    ticket.say = kTooFewOthers;
   } else if (ticket.verdict == "allow" || ticket.verdict == "ask" || Gate::ReadBlindly(ticket)) {
     co_return core::OkStatus();  // of what memory did not know the journal decides anew
   }
@@ -231,7 +245,17 @@ core::Status EngineImpl::CommitEdit(Serial& serial, Edit& edit, Draft& edited) {
   // An effect that another call has had, or a budget that is spent, must not end the call either.
   INTERLOCK_CHECK(edit.ticket != nullptr);
   edit.objection = hub_.gate.ObjectionNow(serial, *edit.ticket);
+  if (edit.objection.empty() && LeavesNobody(*edit.ticket, edit.fields.editors)) {
+    edit.objection = kNobodyLeft;
+    edit.ticket->say = kTooFewOthers;
+  }
   if (!edit.objection.empty()) return core::FailedPrecondition("the journal objects");
+  // Sealed anew only where another approval of the call expires sooner.
+  const std::int64_t until_us = FirstExpiry(state, IdsOf(edit.siblings));
+  if (until_us != edit.fields.until_us) {
+    edit.fields.until_us = until_us;
+    edited = DraftEdited(*edit.sealer, edit.fields);
+  }
   INTERLOCK_RETURN_IF_ERROR(serial.Append(edited).status());
   return VoidSiblings(serial, edit.siblings, "", "edited");
 }

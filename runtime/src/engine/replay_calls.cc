@@ -147,9 +147,7 @@ std::vector<GrantedApproval> Replayer::GrantsOf(const Ticket& ticket) {
     state.id = row->approval;
     state.call = row->call;
     state.demand = DemandFromJson(JsonIn(asked.Content("demand")));
-    state.expires_us = row->expires_us;
-    state.phase = row->phase;
-    state.granted_by = SplitWords(row->granted_by);
+    state = AsNow(std::move(state), *row);
     const auto known =
         std::find_if(recorded_.calls.begin(), recorded_.calls.end(),
                      [&](const RecordedCall& one) { return one.id.call == ticket.id.call; });
@@ -253,7 +251,13 @@ core::Status Replayer::RebuildEdit() {
   if (!args.ok()) return Differ("the edited arguments do not fit", "");
   const std::string by = recorded.Text("by");
   std::vector<std::string> editors = EditorsWith(known->editors, by, recorded.actor);
-  const ApprovalRow* open = state_->FindApproval(recorded.Text("approval"));
+  std::vector<std::string> asked;
+  for (std::size_t i = 0; i < at_; ++i) {
+    const bool of_call = own_[i].Text("call") == known->id.call;
+    if (of_call && own_[i].entry.kind == "approval.requested")
+      asked.push_back(own_[i].Text("approval"));
+  }
+  const std::int64_t until_us = FirstExpiry(*state_, asked);
   return Expect(DraftEdited(*sealer_, {.run = run_,
                                        .actor = recorded.actor,
                                        .approval = recorded.Text("approval"),
@@ -264,7 +268,7 @@ core::Status Replayer::RebuildEdit() {
                                        .reason = recorded.Content("reason"),
                                        .request = recorded.Text("request"),
                                        .request_digest = recorded.Text("request_digest"),
-                                       .until_us = open == nullptr ? 0 : open->expires_us}));
+                                       .until_us = until_us}));
 }
 
 // A further attempt.

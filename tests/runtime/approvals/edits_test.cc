@@ -8,6 +8,7 @@
 #include <thread>
 
 #include "people.h"
+#include "replays.h"
 #include "seen.h"
 
 namespace interlock::runtime::test {
@@ -401,6 +402,61 @@ TEST_F(Edits, AnEditGivesNobodyMoreTime) {
   EXPECT_EQ(h.Pending().at(0).state.expires_us, until);
   ASSERT_TRUE(Edit(h.second, R"({"amount":40,"id":"o1"})").ok());
   EXPECT_EQ(h.Pending().at(0).state.expires_us, until);
+}
+
+TEST(EditsElsewhere, NorWhereAnotherApprovalOfTheCallExpiresSooner) {
+  Harness h(std::string(kPolicyHead) + R"(
+on("pay", "soon", function(c) return require_approval { approvers = { "role:cs-manager" }, expires = "10m" } end)
+on("pay", "late", function(c) return require_approval { approvers = { "role:cs-manager" }, expires = "1h" } end))",
+            PayTools());
+  Paid paid(h);
+  const std::string run = ParkedPay(h, kSixty);
+  std::vector<ApprovalInfo> open = h.Pending();
+  ASSERT_THAT(open, SizeIs(2));
+  if (open[0].state.expires_us > open[1].state.expires_us) std::swap(open[0], open[1]);
+  const std::int64_t soon = open[0].state.expires_us;
+  ASSERT_GT(open[1].state.expires_us, soon);
+  const std::string later = open[1].state.id;
+  ASSERT_TRUE(EditArgs(h, h.manager, later, R"({"amount":30,"id":"o1"})").ok());
+  open = h.Pending();
+  ASSERT_THAT(open, SizeIs(2));
+  for (const ApprovalInfo& one : open) {
+    EXPECT_EQ(one.state.expires_us, soon);
+    ASSERT_TRUE(h.AnswerApproval(h.second, one.state.id, true).ok());
+  }
+  h.WaitForState(run, RunState::kCompleted);
+  EXPECT_THAT(paid.args(), ElementsAre(R"({"amount":30,"id":"o1"})"));
+  ExpectMadeAnew(h, run, {&h.agent});
+}
+
+// What the journal decides anew may ask, where memory had thought of a denial.
+TEST(EditsElsewhere, WhatTheJournalAsksOfNobodyIsRefusedToo) {
+  Harness h(std::string(kPolicyHead) + R"(
+velocity "often" { tool = "pay", key = "args.id", within = "1h" }
+on("pay", "known", function(c)
+  local count_of = count { velocity = "often", key = c.args.id, within = "1h" }
+  if c.args.id ~= "o1" and c.args.amount > 20 and count_of == 0 then return deny { code = "NEW" } end
+end)
+on("pay", "ask", function(c)
+  if c.args.amount <= 20 then return allow() end
+  return require_approval { approvers = { "user:maria" }, expires = "1h" }
+end))",
+            PayTools());
+  Paid paid(h);
+  h.planner.plans = {FakePlanner::Calls({{"c1", "pay", R"({"amount":10,"id":"o2"})"}}),
+                     FakePlanner::Answer("done")};
+  const auto first = h.CreateRun();
+  ASSERT_TRUE(first.ok()) << first.status();
+  h.WaitForState(first->id, RunState::kCompleted);
+  ASSERT_THAT(paid.args(), SizeIs(1)) << "so that order o2 is known";
+  h.Restart();
+  const std::string run = ParkedPay(h, kSixty);
+  const std::string approval = h.Pending().at(0).state.id;
+  const auto edited = EditArgs(h, h.manager, approval, R"({"amount":60,"id":"o2"})");
+  EXPECT_EQ(ReasonOf(edited.status()), "EDIT_DENIED");
+  EXPECT_THAT(std::string(core::Message(edited.status())), HasSubstr("(NOBODY_LEFT)"));
+  EXPECT_EQ(h.Pending().at(0).state.id, approval) << "it waits on, as it was";
+  EXPECT_THAT(h.Kinds(run), Contains("call.edit_refused").Times(1));
 }
 
 TEST_F(Edits, TriesThatAreRefusedAreCounted) {
