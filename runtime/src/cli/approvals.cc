@@ -44,6 +44,20 @@ std::string Joined(const google::protobuf::RepeatedPtrField<std::string>& list,
   return out;
 }
 
+// Of an approval in stages: those of the one that is asked now.
+std::string NeedsNow(const wire::Approval& approval) {
+  const auto needs = [](int quorum, const auto& approvers) {
+    return std::to_string(quorum) + " of " + Joined(approvers, " or ");
+  };
+  const int at = approval.stage() - 1;
+  if (at < 0 || at >= approval.stages_size()) {
+    return needs(approval.quorum(), approval.approvers());
+  }
+  const wire::ApprovalStage& stage = approval.stages(at);
+  return needs(stage.quorum(), stage.approvers()) + " (stage " + std::to_string(at + 1) + " of " +
+         std::to_string(approval.stages_size()) + ")";
+}
+
 // What would run, complete: nothing here is ever cut.
 void PrintApproval(const Io& io, const wire::Approval& approval) {
   if (io.json) return PrintJson(io, MessageJson(approval));
@@ -123,9 +137,8 @@ int List(Session& session, const ListOptions& options) {
                  for (const wire::Approval& approval : page.approvals()) {
                    list.push_back(MessageJson(approval));
                    table.Add({IdOf(approval.name()), StateText(approval), approval.tool(),
-                              std::to_string(approval.quorum()) + " of " +
-                                  Joined(approval.approvers(), " or "),
-                              approval.rule(), FormatTime(MicrosOf(approval.expire_time()))});
+                              NeedsNow(approval), approval.rule(),
+                              FormatTime(MicrosOf(approval.expire_time()))});
                  }
                  return PageEnd{page.next_page_token(), page.approvals_size()};
                });

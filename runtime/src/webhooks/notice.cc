@@ -18,9 +18,10 @@ constexpr int kDoublingsMax = 20;
 
 // Fields of a body that say no more than ids, names of rules and tools, numbers and codes do. What
 // is sealed is an object and never among them.
-constexpr const char* kDetails[] = {
-    "agent", "approvers", "by",   "code",  "complete", "count", "editors",  "expires_us", "for",
-    "hasty", "quorum",    "rule", "stage", "to",       "tool",  "until_us", "why"};
+constexpr const char* kDetails[] = {"agent", "approvers", "by",          "code",       "complete",
+                                    "count", "editors",   "escalate_to", "expires_us", "for",
+                                    "hasty", "quorum",    "rule",        "stage",      "stages",
+                                    "to",    "tool",      "until_us",    "why"};
 
 std::string UtcMinutes(std::int64_t time_us) {
   const std::time_t seconds = time_us / 1'000'000;

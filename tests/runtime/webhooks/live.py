@@ -175,6 +175,9 @@ class StagesTest(Desk):
         approval, request = self.parked("o-1")
         self.assertIn("not among the approvers", self.approve(approval, "director", status=2))
         self.cli("approvals", "delegate", approval, "--to", "deputy", "--reason", "on holiday")
+        Receiver.wait(lambda: Receiver.types()[:1] == ["approval.requested"], "whom it will ask")
+        stages = next(iter(Receiver.notices.values()))["data"]["stages"]
+        self.assertEqual([stage["approvers"] for stage in stages], [["role:cs-manager"], ["role:director"]])
         self.assertIn("deputy answers for manager", self.cli("approvals", "delegations", principal="deputy"))
         granted = self.approve(approval, "deputy")
         self.assertIn("in place of principal:manager", granted)
@@ -183,6 +186,7 @@ class StagesTest(Desk):
         self.assertIn("somebody has answered in his place already", self.approve(approval, "manager", status=2))
         self.assertIn("an earlier stage", self.approve(approval, "deputy", status=2))
         self.ask("o-1", request=request)
+        self.assertIn("1 of role:director (stage 2 of 2)", self.cli("approvals", "list"))
         self.assertIn("2: 1 of role:director, asked now", self.cli("approvals", "show", approval))
         self.approve(approval, "director")
         self.assertIn("ok", self.ask("o-1", request=request, status=0))
