@@ -67,6 +67,19 @@ MayAnswer CheckStanding(const ApprovalState& state, const std::string& id) {
   return CheckFirstWord(state, "principal:" + id);
 }
 
+// One token is one voice, in whatever stage: his own or the user's that he relays.
+MayAnswer CheckOneVoice(const ApprovalState& state, const Answerer& answerer) {
+  const std::string self = "principal:" + answerer.principal->id;
+  const bool relays = !answerer.on_behalf_of.empty();
+  if (!Accepts(relays ? state.granted_by : state.relayed_by, self)) {
+    return {.yes = true, .why_not = ""};
+  }
+  return {.yes = false,
+          .why_not = relays
+                         ? "whoever approved for himself does not relay the user's yes as well"
+                         : "whoever relayed the user's yes does not approve for himself as well"};
+}
+
 // A principal answers for himself.
 MayAnswer CheckPrincipal(const ApprovalState& state, const core::Principal& principal) {
   if (MayAnswer may = CheckStanding(state, principal.id); !may.yes) return may;
@@ -152,7 +165,10 @@ core::Digest BindingDigest(const core::Digest& args, const core::Digest& tool,
                        core::CanonicalJson(show)});
 }
 
-MayAnswer CheckAnswerer(const ApprovalState& state, const Answerer& answerer) {
+namespace {
+
+// Before it is asked what else came with his token.
+MayAnswer CheckRight(const ApprovalState& state, const Answerer& answerer) {
   if (state.phase != ApprovalPhase::kPending) {
     return {.yes = false,
             .why_not = "the approval is " + std::string(ApprovalPhaseName(state.phase))};
@@ -162,8 +178,15 @@ MayAnswer CheckAnswerer(const ApprovalState& state, const Answerer& answerer) {
   return CheckPrincipal(state, *answerer.principal);
 }
 
+}  // namespace
+
+MayAnswer CheckAnswerer(const ApprovalState& state, const Answerer& answerer) {
+  MayAnswer may = CheckRight(state, answerer);
+  return may.yes ? CheckOneVoice(state, answerer) : may;
+}
+
 MayAnswer CheckVeto(const ApprovalState& state, const Answerer& answerer) {
-  MayAnswer may = CheckAnswerer(state, answerer);
+  MayAnswer may = CheckRight(state, answerer);
   if (may.yes || state.phase != ApprovalPhase::kPending || answerer.principal == nullptr)
     return may;
   const bool relays = !answerer.on_behalf_of.empty();
@@ -176,7 +199,7 @@ MayAnswer CheckVeto(const ApprovalState& state, const Answerer& answerer) {
 MayAnswer CheckEditor(const ApprovalState& state, const Answerer& answerer) {
   ApprovalState as_proposed = state;
   as_proposed.editors.clear();
-  return CheckAnswerer(as_proposed, answerer);
+  return CheckRight(as_proposed, answerer);
 }
 
 namespace {
@@ -215,11 +238,12 @@ Right RightOf(const ApprovalState& state, const Answerer& answerer,
   const auto unused = [&state](const Answerer& one) {
     return !Accepts(state.granted_by, AnswererName(one));
   };
+  const bool free =
+      answerer.principal != nullptr && unused(answerer) && CheckOneVoice(state, answerer).yes;
   const auto may = [&](const Answerer& giver) {
     return unused(giver) && CheckAnswerer(state, giver).yes;
   };
-  std::string giver =
-      own.yes || !unused(answerer) ? "" : GiverOf(state, answerer, delegations, now_us, may);
+  std::string giver = own.yes || !free ? "" : GiverOf(state, answerer, delegations, now_us, may);
   return OwnOr(std::move(giver), std::move(own));
 }
 
@@ -289,6 +313,9 @@ AnswerEffect Grant(ApprovalState& state, const Answerer& answerer) {
   std::string name = AnswererName(answerer);
   if (Accepts(state.granted_by, name)) return AnswerEffect::kNone;
   state.granted_by.push_back(std::move(name));
+  if (!answerer.on_behalf_of.empty()) {
+    state.relayed_by.push_back("principal:" + answerer.principal->id);
+  }
   const auto stage = static_cast<std::size_t>(state.stage);
   if (++state.in_stage < std::max(1, StageAt(state.demand, stage).quorum)) {
     return AnswerEffect::kCounted;

@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "core/plain_id.h"
+
 namespace interlock::policies {
 
 bool IsCode(std::string_view code) {
@@ -41,7 +43,8 @@ bool IsUnder(std::string_view path, std::string_view root) {
 }
 
 bool IsApprover(std::string_view approver) {
-  return approver == "run-user" || (approver.starts_with("role:") && approver.size() > 5) ||
+  return approver == "run-user" ||
+         (approver.starts_with("role:") && core::IsPlainId(approver.substr(5))) ||
          (approver.starts_with("user:") && approver.size() > 5);
 }
 

@@ -197,6 +197,24 @@ TEST(Approval, ARightIsHandedOnOnceAndUsedOnce) {
   EXPECT_FALSE(right(deputy, 9).may.yes) << "of another approval";
 }
 
+// A no costs nobody anything: it stays free.
+TEST(Approval, WhoRelayedAYesDoesNotAddHisOwn) {
+  ApprovalState state = Pending({"run-user", "role:cs-manager"}, 2);
+  state.id = "a1";
+  const core::Principal lee = Person("lee", {"cs-manager", "user-relay"});
+  ASSERT_EQ(Grant(state, {.principal = &lee, .on_behalf_of = state.run_user}),
+            AnswerEffect::kCounted);
+  const Answerer himself{.principal = &lee, .on_behalf_of = ""};
+  EXPECT_FALSE(CheckAnswerer(state, himself).yes);
+  EXPECT_EQ(Grant(state, himself), AnswerEffect::kNone);
+  const std::vector<Delegation> given = {
+      {.approval = "a1", .by = "maria", .roles = {"cs-manager"}, .to = "lee", .until_us = 10}};
+  EXPECT_FALSE(RightOf(state, himself, given, 9).may.yes) << "nor in another's place";
+  EXPECT_TRUE(CheckVeto(state, himself).yes);
+  EXPECT_TRUE(CheckEditor(state, himself).yes) << "which asks everybody anew";
+  EXPECT_EQ(Grant(state, {.principal = &kManager}), AnswerEffect::kGranted);
+}
+
 TEST(Approval, QuorumNeedsDifferentPeople) {
   ApprovalState state = Pending({"role:cs-manager"}, 2);
   EXPECT_EQ(Grant(state, {.principal = &kManager, .on_behalf_of = ""}), AnswerEffect::kCounted);

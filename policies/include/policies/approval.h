@@ -46,6 +46,7 @@ struct ApprovalState {
   ApprovalPhase phase = ApprovalPhase::kPending;
   std::vector<std::string> granted_by{};   // oldest first
   std::vector<std::string> granted_for{};  // in whose place some of them spoke
+  std::vector<std::string> relayed_by{};   // principals who passed on the user's yes
   int stage = 0;                           // that is asked now; 0: the first
   int in_stage = 0;                        // of granted_by
   bool escalated = false;                  // this stage waited too long
@@ -61,7 +62,8 @@ std::vector<std::string> ApproversNow(const ApprovalState& state);
 core::Digest BindingDigest(const core::Digest& args, const core::Digest& tool,
                            const core::Json& show);
 
-// Whether this person may answer at all; the reason when not (one line for the caller).
+// Whether this person may say yes; the reason when not (one line for the caller). Whoever passed on
+// the user's yes does not add his own, nor the other way round: one token is one voice.
 struct MayAnswer {
   bool yes = false;
   std::string why_not{};

@@ -125,7 +125,7 @@ struct ApprovalInfo {
   std::string args;  // complete canonical text, never cut
   core::Json facts;  // what the decision saw
   std::vector<policies::FiredRule> rules;
-  std::string etag;  // hex of the binding digest: send it back with the answer
+  std::string etag;  // of what is asked, and in which stage: send it back with the answer
   std::int64_t create_time_us = 0;
   bool new_message_since = false;  // rule 15
   std::int64_t escalate_us = 0;    // when others may answer too; 0: never, or they may already

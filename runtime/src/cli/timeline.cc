@@ -309,10 +309,12 @@ void Timeline::Approval(const Part& part) {
     More("interlock approvals show " + id);
     return;
   }
-  std::string text = call + " " + EscapeForTerminal(word);
+  const bool taken_back = word == "delegated" && Number(part.body, "until_us") == 0;
+  std::string text = call + " " + (taken_back ? "taken back" : EscapeForTerminal(word));
   if (const std::string by = part.Text("by"); !by.empty()) text += " by " + by;
   if (const std::string of = part.Text("for"); !of.empty()) text += " for " + of;
-  if (const std::string to = part.Text("to"); !to.empty()) text += " to " + to;
+  const std::string to = part.Text("to");
+  if (!to.empty()) text += (taken_back ? " from " : " to ") + to;
   if (word == "granted" && !Flag(part.body, "complete", true)) text += ", more are needed";
   if (const std::string why = part.Text("why"); !why.empty()) text += ": " + why;
   const bool no = word == "rejected" || word == "expired" || word == "voided";

@@ -56,9 +56,9 @@ core::StatusOr<policies::Right> RightNow(Serial& serial, const policies::Approva
 std::string HastyText(std::int64_t grants);
 
 // Grants of `by`, as the log names him, within the last minute, with this one; 0 of a relayed user.
-// Errors: kResourceExhausted (TOO_FAST).
+// Errors: kResourceExhausted (TOO_FAST; never while the wall clock is seconds behind the log).
 core::StatusOr<std::int64_t> GrantsWithin(Serial& serial, const std::string& by,
-                                          const EngineLimits& limits);
+                                          const EngineLimits& limits, std::int64_t wall_us);
 
 // Voids those of `rows` that are pending or granted now, but for the one named `except`.
 core::Status VoidSiblings(Serial& serial, const std::vector<ApprovalRow>& rows,

@@ -213,7 +213,8 @@ core::Status EngineImpl::CommitAnswer(Serial& serial, Answering& answering) cons
   if (answering.repeated) return core::Error(core::StatusCode::kAlreadyExists, "granted already");
   const EngineLimits& limits = hub_.parts.limits;
   if (answer.grant) {
-    INTERLOCK_ASSIGN_OR_RETURN(answering.grants, GrantsWithin(serial, by, limits));
+    INTERLOCK_ASSIGN_OR_RETURN(answering.grants,
+                               GrantsWithin(serial, by, limits, hub_.parts.clock->WallMicros()));
   }
   const bool stage_complete = now->in_stage + 1 >= QuorumNow(*now);
   const bool complete = !answer.grant || (stage_complete && IsLastStage(*now));

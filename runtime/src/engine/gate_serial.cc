@@ -254,7 +254,7 @@ core::Status Gate::VoidGranted(Serial& serial, Ticket& ticket, std::string_view 
 
 namespace {
 
-// What an edit asks anew is to be answered by when the approval that it took the place of was.
+// What an edit asks anew is to be answered by when the first of the call's open approvals was.
 std::int64_t ExpiryOf(const Ticket& ticket, const policies::ApprovalDemand& demand,
                       std::int64_t now_us) {
   const std::int64_t expires_us = now_us + demand.expires_ms * 1000;

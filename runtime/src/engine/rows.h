@@ -135,6 +135,7 @@ struct ApprovalRow {
   std::int64_t update_us = 0;
   std::int64_t entry_index = 0;  // approval.requested (slot 0: the demand)
   std::string granted_for;       // in whose place some of granted_by spoke
+  std::string relayed_by;        // principals who passed on the user's yes
   std::string quorums;           // of each stage, space separated; empty: there is one
   std::int64_t stage = 0;        // that is asked now; 0: the first
   std::int64_t in_stage = 0;     // of granted_by
@@ -155,6 +156,7 @@ struct ApprovalRow {
     visit("expires_us", r.expires_us);
     visit("create_us", r.create_us), visit("update_us", r.update_us);
     visit("entry_index", r.entry_index), visit("granted_for", r.granted_for);
+    visit("relayed_by", r.relayed_by);
     visit("quorums", r.quorums), visit("stage", r.stage), visit("in_stage", r.in_stage);
     visit("escalate_to", r.escalate_to), visit("escalate_ms", r.escalate_ms);
     visit("escalate_us", r.escalate_us), visit("escalated", r.escalated);

@@ -53,6 +53,14 @@ std::string LinkOf(const WebhookConfig& hook, std::string_view tenant, const aud
   return link;
 }
 
+// The same entry hands a right on and takes it back.
+std::string Handed(const core::Json& body) {
+  const std::string what =
+      Text(body, "approval").empty() ? "What somebody may approve" : "An approval";
+  const bool ended = body.value("until_us", std::int64_t{0}) == 0;
+  return what + (ended ? " was taken back from a deputy" : " was handed to a deputy");
+}
+
 // "An approval of refunds.create was requested (refund/large), until 2026-11-22 14:00 UTC: LINK"
 std::string ChatLine(const WebhookConfig& hook, const audit::Entry& entry, const core::Json& body,
                      const std::string& link) {
@@ -64,6 +72,7 @@ std::string ChatLine(const WebhookConfig& hook, const audit::Entry& entry, const
     line = "An approval" + (tool.empty() ? "" : " of " + tool) + " was " +
            entry.kind.substr(kApproval.size());
   }
+  if (entry.kind == "approval.delegated") line = Handed(body);
   if (entry.kind == "approval.reminded") {
     line = "An approval still waits (reminder " + std::to_string(body.value("count", 0)) + ")";
   }

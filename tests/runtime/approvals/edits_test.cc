@@ -404,7 +404,10 @@ TEST_F(Edits, AnEditGivesNobodyMoreTime) {
   EXPECT_EQ(h.Pending().at(0).state.expires_us, until);
 }
 
-TEST(EditsElsewhere, NorWhereAnotherApprovalOfTheCallExpiresSooner) {
+class EditsBeside : public ::testing::TestWithParam<bool> {};
+
+TEST_P(EditsBeside, AnotherApprovalThatExpiresSoonerGivesNoMoreTime) {
+  const bool granted = GetParam();
   Harness h(std::string(kPolicyHead) + R"(
 on("pay", "soon", function(c) return require_approval { approvers = { "role:cs-manager" }, expires = "10m" } end)
 on("pay", "late", function(c) return require_approval { approvers = { "role:cs-manager" }, expires = "1h" } end))",
@@ -417,6 +420,7 @@ on("pay", "late", function(c) return require_approval { approvers = { "role:cs-m
   const std::int64_t soon = open[0].state.expires_us;
   ASSERT_GT(open[1].state.expires_us, soon);
   const std::string later = open[1].state.id;
+  if (granted) ASSERT_TRUE(h.AnswerApproval(h.second, open[0].state.id, true).ok());
   ASSERT_TRUE(EditArgs(h, h.manager, later, R"({"amount":30,"id":"o1"})").ok());
   open = h.Pending();
   ASSERT_THAT(open, SizeIs(2));
@@ -428,6 +432,8 @@ on("pay", "late", function(c) return require_approval { approvers = { "role:cs-m
   EXPECT_THAT(paid.args(), ElementsAre(R"({"amount":30,"id":"o1"})"));
   ExpectMadeAnew(h, run, {&h.agent});
 }
+
+INSTANTIATE_TEST_SUITE_P(WaitsOrIsGranted, EditsBeside, ::testing::Bool());
 
 // What the journal decides anew may ask, where memory had thought of a denial.
 TEST(EditsElsewhere, WhatTheJournalAsksOfNobodyIsRefusedToo) {

@@ -53,6 +53,42 @@ TEST(Stages, AreAskedOneAfterTheOtherAndOfDifferentPeople) {
   ExpectMadeAnew(h, run, {&h.agent});
 }
 
+// `lee` relays the user's word and is a manager as well.
+TEST(Stages, OneTokenIsOneVoice) {
+  const core::Principal lee{
+      .tenant = "main", .id = "lee", .roles = {"approver", "cs-manager", "user-relay"}};
+  const struct {
+    const char* stages;
+    const char* first;  // on behalf of
+    const char* second;
+    const char* why_not;
+  } kCases[] = {
+      {R"(stages = { { approvers = { "run-user" } }, { approvers = { "role:cs-manager" } } })",
+       "user", "", "whoever relayed the user's yes does not approve for himself as well"},
+      {R"(stages = { { approvers = { "role:cs-manager" } }, { approvers = { "run-user" } } })", "",
+       "user", "whoever approved for himself does not relay the user's yes as well"},
+      {R"(approvers = { "run-user", "role:cs-manager" }, quorum = 2)", "user", "",
+       "whoever relayed the user's yes does not approve for himself as well"},
+  };
+  for (const auto& c : kCases) {
+    SCOPED_TRACE(c.stages);
+    Harness h(Asks(c.stages), PayTools());
+    Paid paid(h);
+    const std::string run = ParkedPay(h, kSixty);
+    const std::string approval = h.Pending().at(0).state.id;
+    ASSERT_TRUE(h.AnswerApproval(lee, approval, true, c.first).ok());
+    h.Restart();
+    EXPECT_EQ(WhyNot(h.AnswerApproval(lee, approval, true, c.second).status()),
+              std::string("NOT_AN_APPROVER: ") + c.why_not);
+    EXPECT_THAT(paid.args(), IsEmpty());
+    const bool user_is_left = *c.second != '\0';
+    const core::Principal& other = user_is_left ? h.integrator : h.manager;
+    ASSERT_TRUE(h.AnswerApproval(other, approval, true, c.second).ok());
+    h.WaitForState(run, RunState::kCompleted);
+    EXPECT_THAT(paid.args(), ElementsAre(kSixty));
+  }
+}
+
 TEST(Stages, AnEditBeginsWithTheFirstAgain) {
   Harness h(Asks(kTwoStages), PayTools());
   Paid paid(h);
@@ -290,6 +326,16 @@ TEST(Fatigue, AndWaitsWhereThatIsAsked) {
   EXPECT_THAT(GrantAll(h, 3), ElementsAre("", "", "TOO_FAST"));
   const std::string open = h.Pending().at(0).state.id;
   EXPECT_TRUE(h.AnswerApproval(h.second, open, false).ok()) << "others answer as before";
+}
+
+TEST(Fatigue, AClockThatWasSetBackKeepsNobodyBack) {
+  Harness h(Asks(R"(approvers = { "role:cs-manager" })"), PayTools());
+  Paid paid(h);
+  h.limits.grants_per_minute = 2;
+  h.limits.grant_pause_us = kMinute / 2;
+  h.Restart();
+  h.clock.Shift(-30 * kMinute);
+  EXPECT_THAT(GrantAll(h, 3), ElementsAre("", "", HasSubstr("you have granted 3 approvals")));
 }
 
 // ---------------------------------------------------------------- any order
