@@ -279,7 +279,7 @@ core::StatusOr<CallInfo> EngineImpl::InfoOf(const CallRow& row, bool content,
   if (!content) return info;
   INTERLOCK_ASSIGN_OR_RETURN(
       const std::vector<ApprovalRow> approvals,
-      Select<ApprovalRow>(*place.log, "WHERE call = ? ORDER BY approval", {row.call}));
+      Select<ApprovalRow>(*place.log, "WHERE call = ? ORDER BY entry_index", {row.call}));
   for (const ApprovalRow& approval : approvals) info.approvals.push_back(approval.approval);
   auto call = place.history->Call(Hub::IndexesOf(row));
   if (!call.ok()) return info;  // erased content: the rest is still true

@@ -341,8 +341,9 @@ core::StatusOr<ApprovalRow> Hub::ApprovalRowOf(const std::string& id) const {
   return RowOf<ApprovalRow>(*parts.log, parts.state->PeekApproval(id), id, "approval", "approval");
 }
 
+// In the order in which they were asked for, which a replay goes by.
 core::StatusOr<std::vector<ApprovalRow>> Hub::ApprovalsOfCall(const std::string& call) const {
-  return Select<ApprovalRow>(*parts.log, "WHERE call = ? ORDER BY approval", {call});
+  return Select<ApprovalRow>(*parts.log, "WHERE call = ? ORDER BY entry_index", {call});
 }
 
 core::StatusOr<CallIdentity> Hub::ContextOf(const RunRow& row) const {

@@ -438,23 +438,23 @@ INSTANTIATE_TEST_SUITE_P(WaitsOrIsGranted, EditsBeside, ::testing::Bool());
 // What the journal decides anew may ask, where memory had thought of a denial.
 TEST(EditsElsewhere, WhatTheJournalAsksOfNobodyIsRefusedToo) {
   Harness h(std::string(kPolicyHead) + R"(
-velocity "often" { tool = "pay", key = "args.id", within = "1h" }
-on("pay", "known", function(c)
-  local count_of = count { velocity = "often", key = c.args.id, within = "1h" }
-  if c.args.id ~= "o1" and c.args.amount > 20 and count_of == 0 then return deny { code = "NEW" } end
+velocity "seen" { tool = "orders.get", key = "args.id", within = "1h" }
+on("orders.get", "all", function(c) return allow() end)
+on("pay", "unseen", function(c)
+  local seen = count { velocity = "seen", key = c.args.id, within = "1h" }
+  if c.args.id ~= "o1" and seen == 0 then return deny { code = "UNSEEN" } end
 end)
 on("pay", "ask", function(c)
-  if c.args.amount <= 20 then return allow() end
   return require_approval { approvers = { "user:maria" }, expires = "1h" }
 end))",
             PayTools());
   Paid paid(h);
-  h.planner.plans = {FakePlanner::Calls({{"c1", "pay", R"({"amount":10,"id":"o2"})"}}),
+  h.planner.plans = {FakePlanner::Calls({{"c1", "orders.get", R"({"id":"o2"})"}}),
                      FakePlanner::Answer("done")};
   const auto first = h.CreateRun();
   ASSERT_TRUE(first.ok()) << first.status();
   h.WaitForState(first->id, RunState::kCompleted);
-  ASSERT_THAT(paid.args(), SizeIs(1)) << "so that order o2 is known";
+  ASSERT_EQ(h.CallsOf(first->id).at(0).state, CallState::kOk) << "so that order o2 was seen";
   h.Restart();
   const std::string run = ParkedPay(h, kSixty);
   const std::string approval = h.Pending().at(0).state.id;

@@ -281,6 +281,24 @@ TEST(Reminders, AreCountedOfEachStage) {
   EXPECT_EQ(h.Pending().at(0).reminders, 0);
 }
 
+// Ids of one millisecond come in any order, so it takes a few calls to show.
+TEST(TwoApprovals, AreUsedInTheOrderInWhichTheyWereAsked) {
+  Harness h(std::string(kPolicyHead) + R"(
+on("pay", "a", function(c) return require_approval { approvers = { "role:cs-manager" }, expires = "1h" } end)
+on("pay", "b", function(c) return require_approval { approvers = { "role:director" }, expires = "1h" } end))",
+            PayTools());
+  Paid paid(h);
+  for (int i = 0; i < 6; ++i) {
+    const std::string run = ParkedPay(h, R"({"amount":60,"id":"t)" + std::to_string(i) + R"("})");
+    for (const ApprovalInfo& open : h.Pending()) {
+      ASSERT_TRUE(h.AnswerApproval(kBoth, open.state.id, true).ok());
+    }
+    h.WaitForState(run, RunState::kCompleted);
+    ExpectMadeAnew(h, run, {&h.agent});
+  }
+  EXPECT_THAT(paid.args(), SizeIs(6));
+}
+
 // Grants as many as there are, and says what each reply warns of.
 std::vector<std::string> GrantAll(Harness& h, int runs, const std::string& order = "f") {
   std::vector<std::string> said;
