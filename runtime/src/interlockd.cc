@@ -258,7 +258,8 @@ core::StatusOr<TenantParts> OpenTenant(const runtime::Config& config, const std:
   engine.folder = folder;
   engine.search = parts.search.get();
   engine.retention = {config.audit.retention.conversation_months,
-                      config.audit.retention.calls_months, config.audit.retention.approvals_months};
+                      config.audit.retention.calls_months, config.audit.retention.approvals_months,
+                      config.audit.retention.memory_months};
   engine.warn = [id](const std::string& line) { spdlog::warn("tenant {}: {}", id, line); };
   engine.tenant = id;
   engine.log = parts.log.get();

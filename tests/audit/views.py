@@ -143,7 +143,7 @@ class ViewsTest(unittest.TestCase):
         self.wanted(erasures[0], reason="asked", legal_basis="Art. 17", subject=calls[1000]["subject"])
         self.assertEqual(self.kind_at(erasures[0]["idx"]), "payload.erased")
         documented = set(re.findall(r"^\| `(v_\w+)` \|", GUIDE.read_text(), re.MULTILINE))
-        self.assertEqual(documented, {"v_calls", "v_decisions", "v_approvals", "v_money", "v_access", "v_erasures"})
+        self.assertEqual(documented, {"v_calls", "v_decisions", "v_approvals", "v_money", "v_access", "v_erasures", "v_notes"})
 
     def test_each_message_of_a_conversation_is_stored_once(self):
         client = self.daemon.client("ticketing")

@@ -1,4 +1,4 @@
-// Every example of docs/policy_guide.md and docs/policy_cookbook.md runs: blocks marked `lua
+// Every example of docs/policy_guide.md, docs/policy_cookbook.md and docs/memory.md runs: blocks marked `lua
 // policy` load, blocks marked `lua test` pass against the policies above them.
 #include <fstream>
 #include <sstream>
@@ -32,6 +32,7 @@ std::vector<Block> BlocksOfTheGuide() {
   std::vector<Block> blocks;
   AddBlocks("policy_guide.md", blocks);
   AddBlocks("policy_cookbook.md", blocks);
+  AddBlocks("memory.md", blocks);
   return blocks;
 }
 

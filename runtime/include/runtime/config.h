@@ -33,6 +33,7 @@ struct RetentionConfig {
   std::int64_t conversation_months = 13;  // messages, plans, answers
   std::int64_t calls_months = 13;         // arguments, results, facts, decisions
   std::int64_t approvals_months = 13;     // what approvers were shown and said
+  std::int64_t memory_months = 13;        // notes of agents, from when each was written
 };
 
 // Who cosigns heads (c2sp.org/tlog-witness).

@@ -57,6 +57,7 @@ struct RetentionPolicy {
   std::int64_t conversation_months = 13;  // messages, plans, answers
   std::int64_t calls_months = 13;         // arguments, results, facts, decisions
   std::int64_t approvals_months = 13;     // what approvers were shown and said
+  std::int64_t memory_months = 13;        // notes of agents, from when each was written
 };
 
 // Where the bundle comes from, and what it has to be.

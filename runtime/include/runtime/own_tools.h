@@ -1,7 +1,9 @@
 // Tools that are compiled into the daemon: what the engine itself does for an agent that names it.
 #pragma once
 
+#include <cstddef>
 #include <memory>
+#include <string_view>
 #include <vector>
 
 #include "core/status.h"
@@ -10,9 +12,24 @@
 
 namespace interlock::runtime {
 
-// `registry` with the tools that these agents name and the engine provides: `read_result`. It is
-// decided on, recorded and cited like any tool (rule 6). Errors: kInvalidArgument when a manifest
-// takes one of their names.
+// Notes about the subject of a run (ADR 54).
+inline constexpr std::string_view kMemoryWriteTool = "memory.write";
+inline constexpr std::string_view kMemorySearchTool = "memory.search";
+inline constexpr std::string_view kMemoryDeleteTool = "memory.delete";
+inline constexpr std::size_t kNotesMax = 100;          // of one subject
+inline constexpr std::size_t kNoteBytesMax = 4'096;    // of the text of one
+inline constexpr std::size_t kNotesShownMax = 20;      // by one search
+inline constexpr std::size_t kNotesBytesMax = 32'768;  // of their texts
+inline constexpr std::size_t kTopicLettersMax = 64;
+inline constexpr std::size_t kNoteQueryLettersMax = 256;
+
+inline bool IsMemoryTool(std::string_view tool) {
+  return tool == kMemoryWriteTool || tool == kMemorySearchTool || tool == kMemoryDeleteTool;
+}
+
+// `registry` with the tools that these agents name and the engine provides: `read_result` and those
+// of memory. They are decided on, recorded and cited like any tool (rule 6). Errors:
+// kInvalidArgument when a manifest takes the name of any of them.
 core::StatusOr<std::shared_ptr<const tools::Registry>> WithOwnTools(
     std::shared_ptr<const tools::Registry> registry, const std::vector<AgentFile>& agents);
 

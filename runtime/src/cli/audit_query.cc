@@ -196,7 +196,7 @@ int MakeSnapshot(Session& session, const std::string& path, const std::string& o
   } else {
     session.io.out << out << ": " << report->entries << " entries, " << report->bytes
                    << " bytes; read it with sqlite3, Datasette or DuckDB (views v_calls, "
-                      "v_decisions, v_approvals, v_money, v_access, v_erasures)\n";
+                      "v_decisions, v_approvals, v_money, v_access, v_erasures, v_notes)\n";
   }
   if (report->uncovered == 0) return kYes;
   session.io.err << "incomplete: no checkpoint of the copy covers its last " << report->uncovered

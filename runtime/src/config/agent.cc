@@ -8,6 +8,7 @@
 #include "core/digest.h"
 #include "core/glob.h"
 #include "core/json.h"
+#include "runtime/own_tools.h"
 #include "tools/yaml.h"
 
 namespace interlock::runtime {
@@ -164,15 +165,21 @@ core::StatusOr<std::vector<AgentFile>> LoadAgents(const std::string& folder) {
   return agents;
 }
 
-bool ReadsResults(const AgentFile& agent) {
-  return std::find(agent.tools.begin(), agent.tools.end(), kReadResultTool) != agent.tools.end();
+namespace {
+
+bool Names(const AgentFile& agent, std::string_view tool) {
+  return std::find(agent.tools.begin(), agent.tools.end(), tool) != agent.tools.end();
 }
 
-bool IsOwnTool(std::string_view tool) { return tool == kReadResultTool; }
+}  // namespace
+
+bool ReadsResults(const AgentFile& agent) { return Names(agent, kReadResultTool); }
+
+bool IsOwnTool(std::string_view tool) { return tool == kReadResultTool || IsMemoryTool(tool); }
 
 // A glob is about tools of the folder: what is compiled in is named.
 bool AgentMayUse(const AgentFile& agent, std::string_view tool) {
-  if (tool == kReadResultTool) return ReadsResults(agent);
+  if (IsOwnTool(tool)) return Names(agent, tool);
   return std::any_of(agent.tools.begin(), agent.tools.end(),
                      [&](const std::string& glob) { return core::GlobMatches(glob, tool); });
 }

@@ -161,8 +161,10 @@ void Loader::ReadRetention(YamlMap map) {
   retention.conversation_months = classes.Int("conversation", months, range);
   retention.calls_months = classes.Int("calls", months, range);
   retention.approvals_months = classes.Int("approvals", months, range);
+  retention.memory_months = classes.Int("memory", months, range);
   classes.Close();
   map.Close();
+  // Notes are no records: who wants them gone sooner need not say it twice.
   const std::int64_t least =
       std::min({retention.conversation_months, retention.calls_months, retention.approvals_months});
   if (least < kRetentionFloorMonths && !short_is_meant) {

@@ -319,13 +319,13 @@ bool SpeaksOfParts(const Release& release) {
   });
 }
 
+}  // namespace
+
 std::vector<std::string> LabelWords(bool untrusted, const std::vector<std::string>& tags) {
   std::vector<std::string> labels{untrusted ? "untrusted" : "trusted"};
   for (const std::string& tag : tags) labels.push_back("tag:" + tag);
   return labels;
 }
-
-}  // namespace
 
 Draft DraftResultReleased(const CallIdentity& id, const Sealer& sealer, const Release& release) {
   Draft draft = MakeDraft("result.released", id.run, "engine");

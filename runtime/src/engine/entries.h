@@ -200,6 +200,8 @@ struct Release {
 // Labels: "untrusted" or "trusted", then "tag:…" of each tag. What rules said of parts of it, and
 // who may see it, is sealed beside them.
 Draft DraftResultReleased(const CallIdentity& id, const Sealer& sealer, const Release& release);
+// "untrusted" or "trusted", then "tag:…" of each.
+std::vector<std::string> LabelWords(bool untrusted, const std::vector<std::string>& tags);
 
 // What rules made of a message, an answer or a question; of an answer also its schema.
 struct JudgedText {

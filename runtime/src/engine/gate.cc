@@ -199,6 +199,7 @@ void Gate::DecideOnce(policies::Engine& engine, Ticket& ticket,
   if (ticket.reads != nullptr) {
     ticket.labels = ticket.reads->LabelsOf(ticket.args.value, ticket.handles);
   }
+  ticket.flow_untrusted = FlowUntrusted(ticket);
   const policies::DecisionInput input = InputOf(ticket, state);
   ticket.decision = engine.Decide(input);
   ticket.decided_by = engine.bundle().id();
@@ -435,6 +436,7 @@ asio::awaitable<core::Status> Gate::RecordOutcome(Worker& worker, Ticket& ticket
 asio::awaitable<core::Status> Gate::CommitKnown(Worker& worker, Ticket& ticket) {
   Draft draft = OutcomeDraft(ticket);
   JudgeResult(worker, ticket);
+  KeepNote(ticket);
   if (ticket.id.run.empty()) {
     ticket.released = DraftResultReleased(ticket.id, *ticket.sealer, ticket.release);
   }
@@ -459,8 +461,10 @@ asio::awaitable<core::Status> Gate::RecordLost(Worker& worker, Ticket& ticket) {
   ticket.outcome.kind = tools::OutcomeKind::kUnknown;
   ticket.outcome.error_code = "LOST";
   ticket.outcome.error = "the daemon ended while the call was open";
-  // Nothing is lost with a read; anything else may have happened, whatever became of its manifest.
-  ticket.outcome_kind = ticket.intended_effect == "read" ? "failed" : "unknown";
+  // Nothing is lost with a read, or with what the engine does in the step that records its outcome;
+  // anything else may have happened, whatever became of its manifest.
+  const bool harmless = ticket.intended_effect == "read" || IsOwnTool(ticket.id.tool);
+  ticket.outcome_kind = harmless ? "failed" : "unknown";
   return CommitKnown(worker, ticket);
 }
 

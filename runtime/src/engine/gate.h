@@ -30,6 +30,8 @@
 
 namespace interlock::runtime {
 
+class Archives;
+
 // One thread that runs steps and gates; a run or call stays on its worker.
 struct Worker {
   asio::io_context io{1};
@@ -56,6 +58,7 @@ struct Ticket {
   const AgentFile* agent = nullptr;   // null for a call without a run
   const Provenance* reads = nullptr;  // of its run; null: no run, nothing is labelled
   policies::LabelMap labels;          // of the arguments
+  bool flow_untrusted = false;        // the plan had read untrusted content when it was decided
   HandleLabels handles;               // of those that were named, not written
   std::string edited;                 // what a person made of the arguments; empty: nothing
   std::vector<std::string> editors;   // who did, as in EditFields
@@ -100,6 +103,7 @@ struct Ticket {
   core::Json shown;               // the result as it may be read, or what the tool said
   std::string read_from;          // of read_result: the tool whose result it reads
   std::optional<Draft> released;  // of a call without a run
+  std::optional<Draft> kept;      // of a tool of the engine: what its outcome leaves in the log
   int attempt = 1;
   std::int64_t intent_us = 0;                    // of the first intent
   std::int64_t intended_monotonic_us = 0;        // when the newest intent was committed
@@ -129,6 +133,7 @@ struct GateParts {
   std::shared_ptr<const tools::Registry> registry;
   EngineLimits limits;
   std::shared_ptr<Outputs> outputs;
+  Archives* archives = nullptr;  // closed logs, which hold older notes; null: there are none
 };
 
 // Thread-safe. Neither copies nor moves.
@@ -230,6 +235,10 @@ class Gate {
                          std::function<void(tools::Outcome)> done) const;
   policies::Label LabelOfResult(Ticket& ticket) const;
   void Inherit(Ticket& ticket, const policies::Label& label) const;
+  // --- notes that agents keep (gate_memory.cc)
+  tools::Outcome UseMemory(const Ticket& ticket) const;
+  static void BearLabelsOfNotes(Ticket& ticket);
+  void KeepNote(Ticket& ticket) const;
   asio::awaitable<core::Status> RecordOutcome(Worker& worker, Ticket& ticket);
   void AskResultRules(Worker& worker, Ticket& ticket, const policies::Label& label,
                       const core::Json& content) const;

@@ -3,6 +3,8 @@
 
 #include "engine/gate.h"
 #include "engine/handles.h"
+#include "engine/memory.h"
+#include "runtime/own_tools.h"
 
 namespace interlock::runtime {
 
@@ -21,6 +23,11 @@ bool Gate::Prepare(Ticket& ticket) const {
   if (ticket.tool == nullptr || !allowed) {
     Refuse(ticket, ticket.tool == nullptr ? "UNKNOWN_TOOL" : "TOOL_NOT_ALLOWED",
            "There is no such tool here; use one of the listed tools.");
+    return false;
+  }
+  if (IsMemoryTool(ticket.id.tool) && !HasSubject(ticket.id)) {
+    Refuse(ticket, "NO_SUBJECT",
+           "This run is about nobody: there are no notes to read or write. Go on without them.");
     return false;
   }
   auto args = CheckedArgs(ticket);
@@ -46,6 +53,9 @@ bool Gate::Prepare(Ticket& ticket) const {
       effect_key->has_value() ? parts_.keys->Hmac("effect", **effect_key) : ticket.id.call;
   ticket.locks.clear();
   for (const std::string& lock : *locks) ticket.locks.push_back(parts_.keys->Hmac("lock", lock));
+  if (IsMemoryTool(ticket.id.tool) && manifest.effect != tools::Effect::kRead) {
+    ticket.locks.push_back(parts_.keys->Hmac("lock", MemoryLock(ticket.id)));
+  }
   std::sort(ticket.locks.begin(), ticket.locks.end());
   ticket.locks.erase(std::unique(ticket.locks.begin(), ticket.locks.end()), ticket.locks.end());
   return true;

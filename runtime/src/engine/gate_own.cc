@@ -4,6 +4,8 @@
 
 #include "engine/gate.h"
 #include "engine/long_results.h"
+#include "engine/memory.h"
+#include "runtime/own_tools.h"
 
 namespace interlock::runtime {
 namespace {
@@ -35,8 +37,8 @@ std::uint64_t Gate::StartOwn(Ticket& ticket, tools::CallSpec spec,
                              std::function<void(tools::Outcome)> done) const {
   tools::ExecutorOptions own;
   own.clock = parts_.clock;
-  own.builtins[std::string(kReadResultTool)] = [&ticket](const tools::CallSpec&) {
-    return PartOf(ticket);
+  own.builtins[ticket.id.tool] = [this, &ticket](const tools::CallSpec&) {
+    return IsMemoryTool(ticket.id.tool) ? UseMemory(ticket) : PartOf(ticket);
   };
   const auto executor = tools::MakeExecutor(std::move(own));
   return executor->Run(parts_.mint->Mint(TermsOf(ticket)), std::move(spec), std::move(done));
@@ -49,7 +51,15 @@ policies::Label Gate::LabelOfResult(Ticket& ticket) const {
                         .sources = {"tool:" + ticket.id.tool},
                         .tags = {},
                         .readers = release.readers};
-  if (ticket.id.tool != kReadResultTool || !Succeeded(ticket.outcome_kind)) return label;
+  if (!Succeeded(ticket.outcome_kind)) return label;
+  if (ticket.id.tool == kMemorySearchTool) {
+    for (const policies::LabelChange& note : LabelsOfNotes(ticket.outcome.result)) {
+      const policies::Label own{
+          .trusted = !note.untrusted, .sources = {}, .tags = note.tags, .readers = {"*"}};
+      label = policies::Join(label, own);
+    }
+  }
+  if (ticket.id.tool != kReadResultTool) return label;
   const auto part = ticket.reads == nullptr ? core::StatusOr<HeldPart>(core::NotFound("no results"))
                                             : PartOfCall(*ticket.reads, ticket.args.value);
   label.trusted = false;
@@ -61,6 +71,7 @@ policies::Label Gate::LabelOfResult(Ticket& ticket) const {
 // What rules said of the whole holds for the part: it stands in the record as if they had said so
 // again.
 void Gate::Inherit(Ticket& ticket, const policies::Label& label) const {
+  BearLabelsOfNotes(ticket);
   if (ticket.id.tool != kReadResultTool || !Succeeded(ticket.outcome_kind)) return;
   Release& release = ticket.release;
   release.untrusted = release.untrusted || !label.trusted;

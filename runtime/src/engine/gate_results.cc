@@ -46,7 +46,7 @@ void ShowResult(Ticket& ticket) {
   }
   ticket.shown = release.changed ? *release.changed : ticket.outcome.result;
   release.preview =
-      !release.by_handle && !IsOwnTool(ticket.id.tool) && IsLong(ticket.agent, ticket.shown);
+      !release.by_handle && ticket.id.tool != kReadResultTool && IsLong(ticket.agent, ticket.shown);
   const bool named = release.by_handle || release.preview;
   ticket.observation = named ? kNamedOnly : ObservationOk(ticket.shown);
 }

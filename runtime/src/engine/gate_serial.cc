@@ -407,6 +407,7 @@ core::Status Gate::CommitOutcome(Serial& serial, Ticket& ticket, Draft& outcome)
     }
     INTERLOCK_RETURN_IF_ERROR(serial.Append(draft).status());
   }
+  if (ticket.kept) INTERLOCK_RETURN_IF_ERROR(serial.Append(*ticket.kept).status());
   INTERLOCK_RETURN_IF_ERROR(ReleaseToCaller(serial, ticket));
   ticket.newest = serial.newest();
   return core::OkStatus();

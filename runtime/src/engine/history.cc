@@ -147,7 +147,7 @@ NamedResult ReleaseInto(Provenance& reads, ResultsAs results, bool reads_results
     reads.ReadResult(tool, result.shown, result.label);
   }
   const bool named = results == ResultsAs::kHandles || reads_results;
-  if (!named || !result.succeeded || IsOwnTool(result.id.tool)) return {};
+  if (!named || !result.succeeded || result.id.tool == kReadResultTool) return {};
   reads.HoldResult(tool, result.shown, std::move(result.label));
   const std::size_t number = reads.held();
   NamedResult name{.observation = "", .handle = "r" + std::to_string(number)};

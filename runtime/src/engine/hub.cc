@@ -17,7 +17,8 @@ constexpr auto kMaintenancePause = std::chrono::milliseconds(250);
 constexpr auto kDrainMax = std::chrono::seconds(30);
 constexpr int kExpireBatch = 200;
 
-GateParts GatePartsOf(EngineParts& parts, Journal& journal, std::shared_ptr<Outputs> outputs) {
+GateParts GatePartsOf(EngineParts& parts, Journal& journal, std::shared_ptr<Outputs> outputs,
+                      Archives* archives) {
   return {.tenant = parts.tenant,
           .journal = &journal,
           .keys = parts.keys,
@@ -27,7 +28,8 @@ GateParts GatePartsOf(EngineParts& parts, Journal& journal, std::shared_ptr<Outp
           .executor = parts.executor,
           .registry = parts.registry,
           .limits = parts.limits,
-          .outputs = std::move(outputs)};
+          .outputs = std::move(outputs),
+          .archives = archives};
 }
 
 // Only ever shown to a planner: it is in no registry, and the gate knows no such tool.
@@ -73,7 +75,7 @@ std::string EndedObservation(std::string_view code) {
 Hub::Hub(EngineParts p)
     : parts(std::move(p)),
       journal(*parts.log, *parts.state, parts.bundle),
-      gate(GatePartsOf(parts, journal, outputs)),
+      gate(GatePartsOf(parts, journal, outputs, &archives)),
       history(*parts.log, *parts.keys, parts.registry.get()),
       archives(parts.folder, *parts.keys),
       escalate_tool(MakeEscalateTool()) {}

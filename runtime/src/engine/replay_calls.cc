@@ -294,6 +294,7 @@ core::Status Replayer::RebuildOutcome() {
   ticket.outcome_kind = next().Text("kind");
   Draft draft = gate_->OutcomeDraft(ticket);
   gate_->JudgeResult(worker_, ticket);
+  gate_->KeepNote(ticket);
   ReplayTransaction transaction(*this);
   Serial serial(transaction, *state_, worker_.engine.get());
   core::Status status = gate_->CommitOutcome(serial, ticket, draft);

@@ -14,6 +14,7 @@ constexpr int kRowsPerLook = 5000;
 
 std::int64_t MonthsOf(const RetentionPolicy& policy, std::string_view kind) {
   if (kind.starts_with("approval.")) return policy.approvals_months;
+  if (kind.starts_with("memory.")) return policy.memory_months;
   const bool call =
       kind.starts_with("call.") || kind.starts_with("facts.") || kind.starts_with("result.");
   return call ? policy.calls_months : policy.conversation_months;
@@ -55,8 +56,8 @@ core::StatusOr<std::vector<std::int64_t>> Housekeeper::Expired(const audit::Log&
                                                                std::int64_t now_us,
                                                                std::int64_t& next_id) const {
   const RetentionPolicy& policy = hub_.parts.retention;
-  const std::int64_t shortest =
-      std::min({policy.conversation_months, policy.calls_months, policy.approvals_months});
+  const std::int64_t shortest = std::min({policy.conversation_months, policy.calls_months,
+                                          policy.approvals_months, policy.memory_months});
   INTERLOCK_ASSIGN_OR_RETURN(
       const auto open_runs,
       Column("SELECT run FROM p_run WHERE state NOT IN (" + FinalStates() + ")", {}));

@@ -98,6 +98,9 @@ std::vector<std::string> State::Schema() const {
       RowTable<CounterRow>::CreateSql(),
       RowTable<RequestRow>::CreateSql(),
       RowTable<FactRow>::CreateSql(),
+      RowTable<NoteRow>::CreateSql(),
+      "CREATE INDEX IF NOT EXISTS p_note_subject ON p_note(subject, create_us)",
+      RowTable<SubjectNotesRow>::CreateSql(),
   };
   for (std::string& statement : AuditSchema()) schema.push_back(std::move(statement));
   return schema;
@@ -229,7 +232,8 @@ core::Status State::Apply(const audit::EntryView& entry) {
   runs_.Trim(kRowsKept), calls_.Trim(kRowsOfCallsKept), approvals_.Trim(kRowsKept);
   holds_.Trim(kRowsOfCallsKept), call_holds_.Trim(kRowsOfCallsKept), effects_.Trim(kRowsKept);
   counters_.Trim(kRowsKept), requests_.Trim(kRowsOfCallsKept), run_approvals_.Trim(kRowsKept);
-  locks_.Trim(kRowsKept), budgets_.Trim(kRowsKept);
+  locks_.Trim(kRowsKept), budgets_.Trim(kRowsKept), notes_.Trim(kRowsOfCallsKept);
+  subject_notes_.Trim(kRowsOfCallsKept);
   newest_us_.store(entry.time_us, std::memory_order_relaxed);
   INTERLOCK_RETURN_IF_ERROR(ApplyKind(entry));
   if (ReadErrorOfTables())
@@ -270,6 +274,10 @@ core::Status State::ApplyKind(const audit::EntryView& entry) {
     settings_.Edit("clock").value = "confirmed";
     clock_in_doubt_.store(false, std::memory_order_release);
   }
+  if (kind == "log.opened") {
+    const auto previous = entry.body.Object("previous");
+    settings_.Edit(kPreviousLog).value = previous ? previous->String("origin").value_or("") : "";
+  }
   if (kind == "state.carried") return ApplyCarried(entry);
   if (kind.starts_with("run.") || kind.starts_with("message.") || kind.starts_with("plan.")) {
     INTERLOCK_RETURN_IF_ERROR(ApplyRun(entry));
@@ -282,7 +290,10 @@ core::Status State::ApplyKind(const audit::EntryView& entry) {
     INTERLOCK_RETURN_IF_ERROR(ApplyCall(entry));
   } else if (kind.starts_with("switch.")) {
     INTERLOCK_RETURN_IF_ERROR(ApplySwitch(entry));
+  } else if (kind.starts_with("memory.")) {
+    INTERLOCK_RETURN_IF_ERROR(ApplyMemory(entry));
   } else if (kind == "payload.erased") {
+    DropErasedNotes(entry);
     ApplyErased(entry);
   } else if (kind == "access.read") {
     ApplyAccess(entry);

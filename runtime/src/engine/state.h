@@ -18,6 +18,7 @@
 #include "audit/keys.h"
 #include "audit/log.h"
 #include "core/status.h"
+#include "engine/note_rows.h"
 #include "engine/row_table.h"
 #include "engine/rows.h"
 
@@ -164,7 +165,7 @@ class State final : public audit::Projector {
     act(runs_), act(calls_), act(approvals_), act(budgets_), act(holds_), act(call_holds_);
     act(run_approvals_);
     act(effects_), act(locks_), act(counters_), act(requests_), act(settings_);
-    act(erasures_), act(accesses_);
+    act(erasures_), act(accesses_), act(notes_), act(subject_notes_);
   }
 
   // What the gate decides on: sums of their rows are sealed. Runs and calls are looked up by
@@ -173,7 +174,7 @@ class State final : public audit::Projector {
   static void ForEachSealed(Self& self, Do act) {
     act(self.approvals_), act(self.budgets_), act(self.holds_), act(self.call_holds_);
     act(self.run_approvals_), act(self.effects_), act(self.locks_), act(self.counters_);
-    act(self.requests_), act(self.settings_);
+    act(self.requests_), act(self.settings_), act(self.notes_), act(self.subject_notes_);
   }
 
   bool ReadErrorOfTables();  // under the lock
@@ -196,6 +197,12 @@ class State final : public audit::Projector {
   // --- what auditors look for (state_audit.cc)
   void ApplyErased(const audit::EntryView& entry);
   void ApplyAccess(const audit::EntryView& entry);
+  // --- notes that agents keep (state_memory.cc)
+  core::Status ApplyMemory(const audit::EntryView& entry);
+  void AddNote(NoteRow note);
+  void DropNote(const std::string& subject, const std::string& topic);
+  void DropErasedNotes(const audit::EntryView& entry);
+  void CarryNote(const std::vector<std::string>& row);
   // --- what goes on in the next log (state_carry.cc)
   core::Status ApplyCarried(const audit::EntryView& entry);
   core::Status CarryRow(std::string_view table, const std::vector<std::string>& row);
@@ -246,6 +253,8 @@ class State final : public audit::Projector {
   RowTable<FactRow> settings_;
   RowTable<ErasureRow> erasures_;
   RowTable<AccessRow> accesses_;
+  RowTable<NoteRow> notes_;
+  RowTable<SubjectNotesRow> subject_notes_;
 };
 
 }  // namespace interlock::runtime

@@ -134,6 +134,10 @@ std::vector<std::string> AuditSchema() {
       "CREATE VIEW IF NOT EXISTS v_erasures AS SELECT entry_index AS idx, key, subject, reason, "
       "legal_basis, time_us, " +
           Time("time_us", "time") + " FROM p_erasure",
+      "CREATE VIEW IF NOT EXISTS v_notes AS SELECT entry_index AS idx, subject, topic, agent, run, "
+      "call, CASE untrusted WHEN 0 THEN 'trusted' ELSE 'untrusted' END AS label, bytes, log, "
+      "create_us, " +
+          Time("create_us", "time") + " FROM p_note",
   };
 }
 

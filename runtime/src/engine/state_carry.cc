@@ -1,8 +1,8 @@
 // What goes on when one log follows another (docs/audit_format.md, "Rotation"): effect keys,
-// budgets, counters, request ids, erasures and settings, as rows in entries `state.carried`. Runs,
-// calls and approvals stay behind: they are over when a log is closed. Of a log that was restored
-// from a backup and can end nothing, what was open is taken at its worst: effect keys stay taken
-// and held money counts as spent.
+// budgets, counters, notes, request ids, erasures and settings, as rows in entries `state.carried`.
+// Runs, calls and approvals stay behind: they are over when a log is closed. Of a log that was
+// restored from a backup and can end nothing, what was open is taken at its worst: effect keys stay
+// taken and held money counts as spent.
 #include <algorithm>
 
 #include "core/json.h"
@@ -85,6 +85,12 @@ void AddCounter(BodyWriters& bodies, const CounterRow& row) {
   } while (at < events.size());
 }
 
+// Their content stays where it is sealed. Without a log: in the one that is closed now.
+void AddNoteRow(BodyWriters& bodies, const NoteRow& row) {
+  bodies.Add({row.log, Text(row.entry_index), row.subject, row.topic, row.run, row.call, row.agent,
+              Text(row.untrusted), Text(row.bytes), Text(row.create_us)});
+}
+
 core::StatusOr<std::int64_t> Count(sqlite3* db, const std::string& sql) {
   INTERLOCK_ASSIGN_OR_RETURN(const Statement select, Prepare(db, "SELECT count(*) FROM " + sql));
   if (sqlite3_step(select.get()) != SQLITE_ROW) return core::Internal(sqlite3_errmsg(db));
@@ -154,6 +160,9 @@ core::StatusOr<std::vector<std::string>> State::Carried(sqlite3* db) {
   INTERLOCK_RETURN_IF_ERROR(ForEachRow<ErasureRow>(db, [&](const ErasureRow& row) {
     bodies.Add({row.key, row.subject, row.reason, row.legal_basis, Text(row.time_us)});
   }));
+  bodies.Begin("note");
+  INTERLOCK_RETURN_IF_ERROR(
+      ForEachRow<NoteRow>(db, [&](const NoteRow& row) { AddNoteRow(bodies, row); }));
   bodies.Begin("request");
   INTERLOCK_RETURN_IF_ERROR(ForEachRow<RequestRow>(db, [&](const RequestRow& row) {
     bodies.Add({row.request, row.digest, row.kind, row.name});
@@ -161,7 +170,7 @@ core::StatusOr<std::vector<std::string>> State::Carried(sqlite3* db) {
   bodies.Begin("setting");
   INTERLOCK_RETURN_IF_ERROR(ForEachRow<FactRow>(db, [&](const FactRow& row) {
     // The bundle is activated anew: its files are kept by the log that cites them.
-    if (row.name != "bundle") bodies.Add({row.name, row.value});
+    if (row.name != "bundle" && row.name != kPreviousLog) bodies.Add({row.name, row.value});
   }));
   return bodies.Take();
 }
@@ -208,6 +217,8 @@ core::Status State::CarryRow(std::string_view table, const Texts& row) {
     erasure.legal_basis = row[3];
     erasure.entry_index = -1;  // of a log before this one
     erasure.time_us = NumberAt(row[4]);
+  } else if (table == "note" && row.size() == 10) {
+    CarryNote(row);
   } else if (table == "request" && row.size() == 4) {
     RequestRow& request = requests_.Edit(row[0]);
     request.digest = row[1];

@@ -10,6 +10,8 @@
 
 namespace interlock::runtime {
 
+inline constexpr const char* kPreviousLog = "previous_log";  // setting: its origin; not carried
+
 inline core::Status Missing(const audit::EntryView& entry, std::string_view field) {
   return core::DataLoss("entry " + std::to_string(entry.index) + " (`" + std::string(entry.kind) +
                         "`) lacks `" + std::string(field) + "`");

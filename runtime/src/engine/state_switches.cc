@@ -1,14 +1,13 @@
 // Kill switches in the fold: a row of settings each, and one that names them, so that they are
 // sealed, rebuilt and carried into the next log as every setting is.
 #include <algorithm>
-#include <cstdio>
-#include <ctime>
 
 #include "core/glob.h"
 #include "core/json.h"
 #include "engine/state.h"
 #include "engine/state_fields.h"
 #include "engine/switches.h"
+#include "engine/utc.h"
 
 namespace interlock::runtime {
 namespace {
@@ -37,14 +36,6 @@ SwitchInfo Read(const std::string& name, std::string_view text) {
   set.reason = view->String("reason").value_or("");
   set.time_us = view->Int("time_us").value_or(0);
   return set;
-}
-
-std::string UtcSeconds(std::int64_t time_us) {
-  const std::time_t seconds = time_us / 1'000'000;
-  std::tm parts{};
-  gmtime_r(&seconds, &parts);
-  char text[32];
-  return {text, std::strftime(text, sizeof text, "%Y-%m-%dT%H:%M:%SZ", &parts)};
 }
 
 }  // namespace

@@ -370,6 +370,10 @@ TEST(Config, KeepsContentThirteenMonthsAndLessThanSixOnlyWhenSaidTwice) {
   EXPECT_FALSE(classes->audit.search);
   EXPECT_EQ(classes->audit.retention.conversation_months, 7);
   EXPECT_EQ(classes->audit.retention.approvals_months, 84);
+  EXPECT_EQ(classes->audit.retention.memory_months, 7);
+  const auto notes = Parse(std::string(kGood) + "audit: {retention: {classes: {memory: 2}}}\n");
+  ASSERT_TRUE(notes.ok()) << notes.status();
+  EXPECT_EQ(notes->audit.retention.memory_months, 2);
   const std::string below = "audit: {retention: {classes: {calls: 5}";
   EXPECT_THAT(ErrorOf(std::string(kGood) + below + "}}\n"), HasSubstr("must be said twice"));
   const auto meant = Parse(std::string(kGood) + below + ", accept_below_six_months: true}}\n");

@@ -329,7 +329,7 @@ core::Status Harness::TryOpenLog() {
 
 std::shared_ptr<const policies::Bundle> Harness::LoadPolicy(const std::string& text) const {
   std::vector<policies::KnownTool> known;
-  for (const auto& tool : registry_->tools()) {
+  for (const auto& tool : with_own_->tools()) {
     const tools::Manifest& m = tool->manifest();
     known.push_back(
         {m.name, std::string(tools::EffectName(m.effect)), m.input_schema, m.result_schema});
@@ -349,10 +349,8 @@ core::Status Harness::StartEngine() {
   parts.random = &random;
   parts.mint = &mint_;
   parts.executor = &tools;
-  if (registry_->Find(kReadResultTool) == nullptr) {
-    INTERLOCK_ASSIGN_OR_RETURN(registry_, WithOwnTools(registry_, {agent}));
-  }
-  parts.registry = registry_;
+  INTERLOCK_ASSIGN_OR_RETURN(with_own_, WithOwnTools(registry_, {agent}));
+  parts.registry = with_own_;
   if (!policy_.empty()) parts.bundle = LoadPolicy(policy_);
   parts.policy_folders = policy_folders;
   parts.agents = {agent};
@@ -410,6 +408,7 @@ void Harness::SetTools(const std::vector<ToolSpec>& specs) {
   auto registry = tools::Registry::Of(std::move(all));
   EXPECT_TRUE(registry.ok()) << registry.status();
   registry_ = *registry;
+  with_own_ = registry_;
 }
 
 std::string Harness::CopyFiles() {

@@ -169,7 +169,8 @@ class Harness {
   Engine& engine() { return *engine_; }
   audit::Log& log() { return *log_; }
   audit::KeyStore& keys() { return *keys_; }
-  const std::shared_ptr<const tools::Registry>& registry() const { return registry_; }
+  // With the engine's own tools, as of the newest start.
+  const std::shared_ptr<const tools::Registry>& registry() const { return with_own_; }
   std::shared_ptr<const policies::Bundle> LoadPolicy(const std::string& text) const;
   const std::string& policy() const { return policy_; }
   // Full text on, from here on and after restarts.
@@ -217,7 +218,8 @@ class Harness {
   core::Status TryOpenLog();
 
   std::string policy_;
-  std::shared_ptr<const tools::Registry> registry_;
+  std::shared_ptr<const tools::Registry> registry_;  // as SetTools left it
+  std::shared_ptr<const tools::Registry> with_own_;
   core::PermitMint mint_;
   std::unique_ptr<audit::Signer> signer_;
   std::unique_ptr<audit::KeyStore> keys_;
