@@ -7,7 +7,7 @@ set(WIRE_MESSAGES
   google/api/field_behavior google/api/field_info google/api/resource
   google/rpc/error_details google/rpc/status
   interlock/v1/approval_service interlock/v1/audit_service interlock/v1/budget_service
-  interlock/v1/call_service interlock/v1/common interlock/v1/policy_service interlock/v1/run_service interlock/v1/switch_service
+  interlock/v1/call_service interlock/v1/common interlock/v1/policy_service interlock/v1/rollout_service interlock/v1/run_service interlock/v1/switch_service
   interlock/v1/tool_service)
 
 set(WIRE_SOURCES)

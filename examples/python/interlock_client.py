@@ -24,7 +24,7 @@ except ModuleNotFoundError:
     sys.exit(f"{sys.executable} has no grpc: apt install python3-grpcio, and run this with /usr/bin/python3")
 
 PROTO_FOLDER = pathlib.Path(__file__).resolve().parents[2] / "proto"
-SERVICES = ("run", "approval", "call", "tool", "budget", "audit", "switch", "policy")
+SERVICES = ("run", "approval", "call", "tool", "budget", "audit", "switch", "rollout", "policy")
 
 
 def _generate(protos, folder):
@@ -120,6 +120,7 @@ class Client:
         self.budgets = STUBS.budget_grpc.BudgetServiceStub(self._channel)
         self.audit = STUBS.audit_grpc.AuditServiceStub(self._channel)
         self.switches = STUBS.switch_grpc.SwitchServiceStub(self._channel)
+        self.rollouts = STUBS.rollout_grpc.RolloutServiceStub(self._channel)
         self.policies = STUBS.policy_grpc.PolicyServiceStub(self._channel)
 
     def close(self):

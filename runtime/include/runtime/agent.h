@@ -33,8 +33,9 @@ struct AgentLimits {
 };
 
 struct AgentFile {
-  std::string name;  // [a-z0-9_-]{1,64}; the file's name without .yaml
+  std::string name;  // [a-z0-9_-]{1,64}; the file's name without .yaml, or what is before its `@`
   std::string version;
+  bool by_rollout = false;  // from a file NAME@VERSION.yaml: given to runs by a roll-out alone
   std::string description;
   std::string planner;  // a planner's name in the daemon's config
   std::string model;
@@ -53,12 +54,12 @@ struct AgentFile {
 
 inline constexpr std::size_t kAgentFileBytesMax = 256 * 1024;
 
-// Parses one agent file. `file` is for messages; the name must be its stem. Errors:
-// kInvalidArgument, "file:line: what; what to do", also for unknown and repeated keys.
+// Parses one agent file. `file` is for messages; its stem must be the name, or `name@version`.
+// Errors: kInvalidArgument, "file:line: what; what to do", also for unknown and repeated keys.
 core::StatusOr<AgentFile> ParseAgent(std::string_view file, std::string_view text);
 
-// Every *.yaml of `folder`, sorted by name. Errors: as above; kNotFound when there is no such
-// folder.
+// Every *.yaml of `folder`, sorted by name. Errors: as above; also for NAME@VERSION.yaml without
+// NAME.yaml, or of the same version; kNotFound when there is no such folder.
 core::StatusOr<std::vector<AgentFile>> LoadAgents(const std::string& folder);
 
 // The tool by which an agent reads parts of long results; only who names it has it.

@@ -288,6 +288,26 @@ struct SwitchInfo {
   std::string etag;  // changes whenever it is set anew
 };
 
+// The newest roll-out of an agent (ADR 55): how many of a hundred subjects are given `version`.
+struct RolloutInfo {
+  std::string agent{};
+  std::string version{};     // of the file NAME@VERSION.yaml; the others are given NAME.yaml
+  std::int64_t percent = 0;  // 0..100
+  std::string by{};          // the principal's id
+  std::string reason{};
+  std::int64_t time_us = 0;
+  std::string etag{};      // index of its entry
+  bool available = false;  // this daemon has the file; without it everybody is given NAME.yaml
+};
+
+struct RolloutSpec {
+  std::string agent;
+  std::string version;
+  std::int64_t percent = 0;
+  std::string reason;
+  std::string etag;  // empty: whatever stands now is replaced
+};
+
 struct LiftSpec {
   std::string name;
   std::string reason;
@@ -454,6 +474,14 @@ class Engine {
   // (STALE_SWITCH).
   virtual core::StatusOr<audit::EntryRef> LiftSwitch(const core::Principal& who,
                                                      const LiftSpec& spec) = 0;
+
+  // --- roll-outs (ADR 55)
+  // By agent.
+  virtual core::StatusOr<std::vector<RolloutInfo>> ListRollouts(const core::Principal& who) = 0;
+  // Blocks until durable; holds for runs that are begun after it. Role: operator. Errors:
+  // kInvalidArgument; kNotFound (AGENT_NOT_FOUND, VERSION_NOT_FOUND); kAborted (STALE_ROLLOUT).
+  virtual core::StatusOr<RolloutInfo> SetRollout(const core::Principal& who,
+                                                 const RolloutSpec& spec) = 0;
 
   // --- policies (ADR 45)
   virtual core::StatusOr<PolicyInfo> GetPolicy(const core::Principal& who) = 0;

@@ -116,6 +116,7 @@ int RunCli(int argc, const char* const* argv, Io& io) {
     AddApprovalCommands(app, session);
     AddCallCommands(app, session);
     AddSwitchCommands(app, session);
+    AddRolloutCommands(app, session);
     AddToolCommands(app, session);
     AddPolicyCommands(app, session);
     AddAuditCommands(app, session);

@@ -45,6 +45,7 @@ void AddRunCommands(CLI::App& app, Session& session);
 void AddReplayCommand(CLI::App& group, Session& session);  // of `runs`
 void AddApprovalCommands(CLI::App& app, Session& session);
 void AddCallCommands(CLI::App& app, Session& session);  // calls and budgets
+void AddRolloutCommands(CLI::App& app, Session& session);
 void AddSwitchCommands(CLI::App& app, Session& session);
 void AddToolCommands(CLI::App& app, Session& session);
 void AddAuditCommands(CLI::App& app, Session& session);

@@ -46,6 +46,7 @@ Client::Client(Endpoint endpoint)
       budgets(wire::BudgetService::NewStub(channel_)),
       audit(wire::AuditService::NewStub(channel_)),
       switches(wire::SwitchService::NewStub(channel_)),
+      rollouts(wire::RolloutService::NewStub(channel_)),
       policies(wire::PolicyService::NewStub(channel_)) {}
 
 void Client::Prepare(grpc::ClientContext& context) const {

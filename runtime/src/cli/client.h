@@ -14,6 +14,7 @@
 #include "interlock/v1/budget_service.grpc.pb.h"
 #include "interlock/v1/call_service.grpc.pb.h"
 #include "interlock/v1/policy_service.grpc.pb.h"
+#include "interlock/v1/rollout_service.grpc.pb.h"
 #include "interlock/v1/run_service.grpc.pb.h"
 #include "interlock/v1/switch_service.grpc.pb.h"
 #include "interlock/v1/tool_service.grpc.pb.h"
@@ -77,6 +78,7 @@ class Client {
   const std::unique_ptr<wire::BudgetService::Stub> budgets;
   const std::unique_ptr<wire::AuditService::Stub> audit;
   const std::unique_ptr<wire::SwitchService::Stub> switches;
+  const std::unique_ptr<wire::RolloutService::Stub> rollouts;
   const std::unique_ptr<wire::PolicyService::Stub> policies;
 };
 

@@ -96,8 +96,16 @@ void ReadLimits(YamlMap map, AgentLimits& limits) {
   map.Close();
 }
 
-void CheckAgent(const AgentFile& agent, std::string_view file, const YamlMap& map) {
+// NAME and VERSION of NAME@VERSION.yaml; of NAME.yaml the version is empty.
+std::pair<std::string, std::string> PartsOfStem(std::string_view file) {
   const std::string stem = std::filesystem::path(file).stem().string();
+  const std::size_t at = stem.find('@');
+  if (at == std::string::npos) return {stem, ""};
+  return {stem.substr(0, at), stem.substr(at + 1)};
+}
+
+void CheckAgent(const AgentFile& agent, std::string_view file, const YamlMap& map) {
+  const auto [stem, version] = PartsOfStem(file);
   if (!IsAgentName(agent.name)) {
     map.faults().Add(map.LineOfKey("name"),
                      "`name` must be 1 to 64 characters of a-z, 0-9, `_` and `-`");
@@ -105,6 +113,10 @@ void CheckAgent(const AgentFile& agent, std::string_view file, const YamlMap& ma
     map.faults().Add(map.LineOfKey("name"), "agent `" + agent.name +
                                                 "` must be in a file of that name; rename it to " +
                                                 agent.name + ".yaml");
+  }
+  if (agent.by_rollout && agent.version != version) {
+    map.faults().Add(map.LineOfKey("version"),
+                     "`version` must be \"" + version + "\", as the file's name says");
   }
   for (const std::string& pattern : agent.tools) {
     if (IsToolPattern(pattern)) continue;
@@ -125,6 +137,7 @@ core::StatusOr<AgentFile> ParseAgent(std::string_view file, std::string_view tex
   AgentFile agent;
   agent.name = map.RequiredText("name");
   agent.version = map.RequiredText("version");
+  agent.by_rollout = std::filesystem::path(file).stem().string().find('@') != std::string::npos;
   agent.description = map.Text("description", "");
   agent.planner = map.RequiredText("planner");
   agent.model = map.Text("model", "");
@@ -146,6 +159,30 @@ core::StatusOr<AgentFile> ParseAgent(std::string_view file, std::string_view tex
   return agent;
 }
 
+namespace {
+
+// A version that nobody can be given, or that is no other one, is a slip.
+core::Status CheckVersions(const std::vector<AgentFile>& agents) {
+  for (const AgentFile& agent : agents) {
+    if (!agent.by_rollout) continue;
+    const std::string file = agent.name + "@" + agent.version + ".yaml";
+    const auto own = std::find_if(agents.begin(), agents.end(), [&](const AgentFile& other) {
+      return other.name == agent.name && !other.by_rollout;
+    });
+    if (own == agents.end()) {
+      return core::InvalidArgument(file + ": there is no " + agent.name +
+                                   ".yaml, which everybody else would be given; add it");
+    }
+    if (own->version == agent.version) {
+      return core::InvalidArgument(file + ": " + agent.name +
+                                   ".yaml has the same version; give one of them another");
+    }
+  }
+  return core::OkStatus();
+}
+
+}  // namespace
+
 core::StatusOr<std::vector<AgentFile>> LoadAgents(const std::string& folder) {
   std::error_code error;
   std::vector<std::string> paths;
@@ -162,6 +199,7 @@ core::StatusOr<std::vector<AgentFile>> LoadAgents(const std::string& folder) {
     INTERLOCK_ASSIGN_OR_RETURN(AgentFile agent, ParseAgent(path, text));
     agents.push_back(std::move(agent));
   }
+  INTERLOCK_RETURN_IF_ERROR(CheckVersions(agents));
   return agents;
 }
 

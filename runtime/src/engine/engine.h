@@ -119,6 +119,9 @@ class EngineImpl final : public Engine {
                                        const std::string& reason) override;
   core::StatusOr<audit::EntryRef> LiftSwitch(const core::Principal& who,
                                              const LiftSpec& spec) override;
+  core::StatusOr<std::vector<RolloutInfo>> ListRollouts(const core::Principal& who) override;
+  core::StatusOr<RolloutInfo> SetRollout(const core::Principal& who,
+                                         const RolloutSpec& spec) override;
   core::StatusOr<PolicyInfo> GetPolicy(const core::Principal& who) override;
   core::StatusOr<PolicyInfo> ActivatePolicy(const core::Principal& who,
                                             const std::string& reason) override;
@@ -205,10 +208,11 @@ class EngineImpl final : public Engine {
   asio::awaitable<core::Status> PassEdited(const Edit& edit);
 
   // --- runs and messages
-  void StartRun(const core::Principal& who, const std::string& run, const AgentFile& agent,
-                const std::string& session, CreateRunSpec spec, Reply<RunInfo> reply);
-  Draft StartedDraft(const CallIdentity& base, const AgentFile& agent, const std::string& session,
-                     const RequestMark& request, const Sealer& sealer) const;
+  void StartRun(const core::Principal& who, const std::string& run, const std::string& session,
+                std::shared_ptr<const CreateRunSpec> spec, Reply<RunInfo> reply);
+  Draft StartedDraft(const CallIdentity& base, const AgentChoice& choice,
+                     const std::string& session, const RequestMark& request,
+                     const Sealer& sealer) const;
   // On the run's worker: asks the rules.
   void Judge(Incoming& message);
   // Writer thread: asks again when what they said rests on something that moved, and appends it.

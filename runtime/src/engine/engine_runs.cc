@@ -65,15 +65,17 @@ void EngineImpl::CreateRun(const core::Principal& who, CreateRunSpec spec, Reply
   }
   const std::string run = hub_.NewId();
   // On the run's worker: rules speak of its first message.
-  asio::post(hub_.WorkerOf(run).io, [this, who, run, agent, session, spec = std::move(spec),
+  asio::post(hub_.WorkerOf(run).io, [this, who, run, session,
+                                     spec = std::make_shared<const CreateRunSpec>(std::move(spec)),
                                      reply = std::move(reply)]() mutable {
-    StartRun(who, run, *agent, session, std::move(spec), std::move(reply));
+    StartRun(who, run, session, std::move(spec), std::move(reply));
   });
 }
 
-Draft EngineImpl::StartedDraft(const CallIdentity& base, const AgentFile& agent,
+Draft EngineImpl::StartedDraft(const CallIdentity& base, const AgentChoice& choice,
                                const std::string& session, const RequestMark& request,
                                const Sealer& sealer) const {
+  const AgentFile& agent = *choice.agent;
   Draft started;
   started.kind = "run.started";
   started.run = base.run;
@@ -102,8 +104,9 @@ Draft EngineImpl::StartedDraft(const CallIdentity& base, const AgentFile& agent,
   body.String("agent", agent.name).String("agent_digest", agent.digest).Optional("bundle", bundle);
   if (!context.empty()) body.Raw("context", context);
   body.String("engine", kEngineVersion).Raw("limits", limits).String("principal", base.principal);
-  request.Write(body)
-      .Raw("session", sealed_session)
+  request.Write(body);
+  if (!choice.rollout.empty()) body.Raw("rollout", choice.rollout);
+  body.Raw("session", sealed_session)
       .String("subject", keys.Hmac("subject", base.subject))
       .Optional("user", base.user.empty() ? "" : keys.Hmac("user", base.user))
       .Raw("who", sealed_who)
@@ -112,37 +115,39 @@ Draft EngineImpl::StartedDraft(const CallIdentity& base, const AgentFile& agent,
 }
 
 void EngineImpl::StartRun(const core::Principal& who, const std::string& run,
-                          const AgentFile& agent, const std::string& session, CreateRunSpec spec,
+                          const std::string& session, std::shared_ptr<const CreateRunSpec> spec,
                           Reply<RunInfo> reply) {
-  const RequestMark request = MarkOf(who, spec.request_id, "CreateRun", spec.agent,
-                                     {{"message", spec.message},
-                                      {"session", spec.session},
-                                      {"subject", spec.subject},
-                                      {"user", spec.user}});
+  const RequestMark request = MarkOf(who, spec->request_id, "CreateRun", spec->agent,
+                                     {{"message", spec->message},
+                                      {"session", spec->session},
+                                      {"subject", spec->subject},
+                                      {"user", spec->user}});
   CallIdentity base;
   base.run = run;
-  base.agent = agent.name;
+  base.agent = spec->agent;
   base.principal = who.id;
   base.roles = who.roles;
-  base.user = spec.user;
-  base.subject = !spec.subject.empty() ? spec.subject
-                 : !spec.user.empty()  ? spec.user
-                                       : "run:" + run;
-  base.session = std::make_shared<core::Json>(std::move(spec.session));
+  base.user = spec->user;
+  base.subject = !spec->subject.empty() ? spec->subject
+                 : !spec->user.empty()  ? spec->user
+                                        : "run:" + run;
+  base.session = std::make_shared<core::Json>(spec->session);
+  const AgentChoice choice = hub_.ChooseAgent(spec->agent, base.subject);
   auto key =
       hub_.parts.keys->KeyFor(base.subject);  // durable before the entry that needs it (rule 20)
   if (!key.ok()) return reply(key.status());
   const Sealer sealer = hub_.SealerFor(*key);
-  auto started = std::make_shared<Draft>(StartedDraft(base, agent, session, request, sealer));
+  auto started = std::make_shared<Draft>(StartedDraft(base, choice, session, request, sealer));
   auto message = std::make_shared<Incoming>(Incoming{.base = std::move(base),
                                                      .sealer = sealer,
                                                      .actor = "principal:" + who.id,
                                                      .from = "user",
-                                                     .text = std::move(spec.message)});
+                                                     .text = spec->message});
   Judge(*message);
   auto existing = std::make_shared<std::string>();
+  auto stale = std::make_shared<bool>(false);
   hub_.journal.Submit(
-      [this, request, existing, started, message](Serial& serial) -> core::Status {
+      [this, request, existing, started, message, choice, stale](Serial& serial) -> core::Status {
         INTERLOCK_ASSIGN_OR_RETURN(const bool known, WasMade(serial.state(), request));
         if (known) {
           *existing = serial.state().FindRequest(request.key)->name;
@@ -151,12 +156,21 @@ void EngineImpl::StartRun(const core::Principal& who, const std::string& run,
         if (const auto stop = serial.state().StoppedBy("", message->base.agent)) {
           return WithReason(core::FailedPrecondition(KilledSay(*stop)), kKilled);
         }
+        if (*stale = Hub::IsStale(choice, serial.state()); *stale) {
+          return core::Error(core::StatusCode::kAborted, "another roll-out came into force");
+        }
         INTERLOCK_RETURN_IF_ERROR(serial.Append(*started).status());
         return Take(serial, *message);
       },
       audit::Urgency::kNormal,
-      [this, run, existing, reply = std::move(reply)](const core::Status& status) {
+      [this, who, run, session, spec, existing, stale,
+       reply = std::move(reply)](const core::Status& status) {
         std::string name = run;
+        if (*stale) {  // it is chosen anew, by what stands in the log now
+          return asio::post(hub_.WorkerOf(run).io, [this, who, run, session, spec, reply] {
+            StartRun(who, run, session, spec, reply);
+          });
+        }
         if (status.code() == core::StatusCode::kAlreadyExists && !existing->empty()) {
           name = *existing;
         } else if (!status.ok()) {

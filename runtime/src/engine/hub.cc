@@ -299,7 +299,7 @@ void Hub::NoteStalled(const std::string& id, Stalled::Kind kind) {
 
 const AgentFile* Hub::FindAgent(const std::string& name) const {
   for (const AgentFile& agent : parts.agents) {
-    if (agent.name == name) return &agent;
+    if (agent.name == name && !agent.by_rollout) return &agent;
   }
   return nullptr;
 }

@@ -27,6 +27,13 @@ namespace interlock::runtime {
 
 class RunActor;
 
+// The version of an agent that a new run is given.
+struct AgentChoice {
+  const AgentFile* agent = nullptr;  // null: there is no such agent
+  std::string rollout;               // RolloutJson; empty: no roll-out had a part in it
+  std::string etag;                  // of the roll-out that was asked; empty: there was none
+};
+
 // Thread-safe. Owned by the engine; outlives actors and coroutines.
 class Hub {
  public:
@@ -60,7 +67,14 @@ class Hub {
   // Counts a coroutine while it runs, so that Stop can wait.
   void Spawn(Worker& worker, asio::awaitable<void> work);
 
+  // NAME.yaml; null: there is none.
   const AgentFile* FindAgent(const std::string& name) const;
+  // NAME@VERSION.yaml.
+  const AgentFile* FindVersion(const std::string& name, const std::string& version) const;
+  // For a new run about `subject`. Another roll-out may come into force before the run's first
+  // entry: IsStale says so, in the serial section.
+  AgentChoice ChooseAgent(const std::string& name, const std::string& subject) const;
+  static bool IsStale(const AgentChoice& choice, const State& state);
   // What its planner is shown, in the order of names.
   std::vector<std::shared_ptr<const tools::Tool>> ToolsOf(const AgentFile& agent) const;
   // The agent file a run is pinned to; null when this daemon does not have it any more.

@@ -133,6 +133,7 @@ core::Status State::Attach(sqlite3* db) {
   const FactRow* clock = settings_.Find("clock");
   if (clock != nullptr && clock->value == "in_doubt") DoubtClock();
   LoadSwitches();
+  LoadRollouts();
   return LoadDelegations(db);
 }
 
@@ -290,6 +291,8 @@ core::Status State::ApplyKind(const audit::EntryView& entry) {
     INTERLOCK_RETURN_IF_ERROR(ApplyCall(entry));
   } else if (kind.starts_with("switch.")) {
     INTERLOCK_RETURN_IF_ERROR(ApplySwitch(entry));
+  } else if (kind == "rollout.set") {
+    INTERLOCK_RETURN_IF_ERROR(ApplyRollout(entry));
   } else if (kind.starts_with("memory.")) {
     INTERLOCK_RETURN_IF_ERROR(ApplyMemory(entry));
   } else if (kind == "payload.erased") {

@@ -105,6 +105,9 @@ class State final : public audit::Projector {
   std::optional<SwitchInfo> StoppedBy(std::string_view tool, std::string_view agent) const;
   // What approvers have handed on and is in force, or was a moment ago, by giver; any thread.
   std::vector<policies::Delegation> Delegations() const;
+  // --- roll-outs (state_rollouts.cc), as the newest entry leaves them, by agent; any thread
+  std::vector<RolloutInfo> Rollouts() const;
+  std::optional<RolloutInfo> RolloutOf(std::string_view agent) const;
   std::vector<std::string> HoldsOf(const std::string& call);
   // Pending and granted ones, oldest first.
   std::vector<std::string> OpenApprovalsOf(const std::string& run);
@@ -209,6 +212,8 @@ class State final : public audit::Projector {
   // --- kill switches (state_switches.cc)
   core::Status ApplySwitch(const audit::EntryView& entry);
   void LoadSwitches();
+  core::Status ApplyRollout(const audit::EntryView& entry);
+  void LoadRollouts();
   void NoteRules(const audit::EntryView& entry, CallRow& call);
   void NoteMoney(const audit::EntryView& entry, CallRow& call);
   void NoteRequest(const audit::EntryView& entry, std::string_view kind, std::string_view name);
@@ -232,6 +237,7 @@ class State final : public audit::Projector {
   std::atomic<bool> any_switch_{false};
   std::vector<SwitchInfo> switches_;               // what the rows of settings_ say
   std::vector<policies::Delegation> delegations_;  // likewise
+  std::vector<RolloutInfo> rollouts_;              // likewise
   std::mutex clock_mutex_;
   std::function<void(std::int64_t)> clock_listener_;
   std::vector<std::int64_t> clock_steps_;  // before there was a listener

@@ -190,7 +190,9 @@ core::Status State::ApplyCarried(const audit::EntryView& entry) {
     }
     if (!CarryRow(*table, texts).ok()) return bad;
   }
-  if (*table == "setting") LoadSwitches();
+  if (*table != "setting") return core::OkStatus();
+  LoadSwitches();
+  LoadRollouts();
   return core::OkStatus();
 }
 

@@ -261,6 +261,20 @@ wire::Switch ToWire(std::string_view tenant, const SwitchInfo& info) {
   return out;
 }
 
+wire::Rollout ToWire(std::string_view tenant, const RolloutInfo& info) {
+  wire::Rollout out;
+  out.set_name(MakeName(tenant, kRollouts, info.agent));
+  out.set_agent(info.agent);
+  out.set_version(info.version);
+  out.set_percent(static_cast<std::int32_t>(info.percent));
+  out.set_available(info.available);
+  out.set_principal(info.by);
+  out.set_reason(info.reason);
+  SetTime(info.time_us, out.mutable_create_time());
+  out.set_etag(info.etag);
+  return out;
+}
+
 wire::Policy ToWire(std::string_view tenant, const PolicyInfo& info) {
   wire::Policy out;
   out.set_name("tenants/" + std::string(tenant) + "/policy");

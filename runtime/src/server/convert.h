@@ -10,6 +10,7 @@
 #include "interlock/v1/budget_service.pb.h"
 #include "interlock/v1/call_service.pb.h"
 #include "interlock/v1/policy_service.pb.h"
+#include "interlock/v1/rollout_service.pb.h"
 #include "interlock/v1/run_service.pb.h"
 #include "interlock/v1/switch_service.pb.h"
 #include "interlock/v1/tool_service.pb.h"
@@ -28,6 +29,7 @@ wire::Entry ToWire(std::string_view tenant, const audit::Entry& entry);
 wire::Checkpoint ToWire(const audit::Checkpoint& checkpoint);
 wire::Budget ToWire(const BudgetInfo& info);
 wire::Switch ToWire(std::string_view tenant, const SwitchInfo& info);
+wire::Rollout ToWire(std::string_view tenant, const RolloutInfo& info);
 wire::Policy ToWire(std::string_view tenant, const PolicyInfo& info);
 wire::AuditedCall ToWire(std::string_view tenant, const AuditedCall& call);
 wire::SearchHit ToWire(std::string_view tenant, const FoundText& hit);

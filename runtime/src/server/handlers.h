@@ -75,6 +75,12 @@ void ApplyRetention(const Caller& caller, const wire::ApplyRetentionRequest& req
 core::StatusOr<wire::ListBudgetsResponse> ListBudgets(const Caller& caller,
                                                       const wire::ListBudgetsRequest& request);
 
+// --- RolloutService (rollout_handlers.cc)
+core::StatusOr<wire::ListRolloutsResponse> ListRollouts(const Caller& caller,
+                                                        const wire::ListRolloutsRequest& request);
+core::StatusOr<wire::Rollout> SetRollout(const Caller& caller,
+                                         const wire::SetRolloutRequest& request);
+
 // --- SwitchService (switch_handlers.cc)
 core::StatusOr<wire::ListSwitchesResponse> ListSwitches(const Caller& caller,
                                                         const wire::ListSwitchesRequest& request);

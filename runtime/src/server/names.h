@@ -14,6 +14,7 @@ inline constexpr std::string_view kApprovals = "approvals";
 inline constexpr std::string_view kTools = "tools";
 inline constexpr std::string_view kEntries = "entries";
 inline constexpr std::string_view kSwitches = "switches";
+inline constexpr std::string_view kRollouts = "rollouts";
 
 // The tenant of any name or parent. Errors: kInvalidArgument with a BadRequest for `field`.
 core::StatusOr<std::string_view> TenantOfName(std::string_view field, std::string_view name);

@@ -5,6 +5,7 @@
 #include "interlock/v1/budget_service.grpc.pb.h"
 #include "interlock/v1/call_service.grpc.pb.h"
 #include "interlock/v1/policy_service.grpc.pb.h"
+#include "interlock/v1/rollout_service.grpc.pb.h"
 #include "interlock/v1/run_service.grpc.pb.h"
 #include "interlock/v1/switch_service.grpc.pb.h"
 #include "interlock/v1/tool_service.grpc.pb.h"
@@ -16,8 +17,8 @@ namespace interlock::runtime {
 
 const std::vector<std::string> kServiceNames = {
     "interlock.v1.ApprovalService", "interlock.v1.AuditService",  "interlock.v1.BudgetService",
-    "interlock.v1.CallService",     "interlock.v1.PolicyService", "interlock.v1.RunService",
-    "interlock.v1.SwitchService",   "interlock.v1.ToolService"};
+    "interlock.v1.CallService",     "interlock.v1.PolicyService", "interlock.v1.RolloutService",
+    "interlock.v1.RunService",      "interlock.v1.SwitchService", "interlock.v1.ToolService"};
 
 namespace {
 
@@ -35,6 +36,7 @@ constexpr char kApprovalType[] = "interlock.v1/Approval";
 constexpr char kEntryType[] = "interlock.v1/Entry";
 constexpr char kBudgetType[] = "interlock.v1/Budget";
 constexpr char kSwitchType[] = "interlock.v1/Switch";
+constexpr char kRolloutType[] = "interlock.v1/Rollout";
 constexpr char kPolicyType[] = "interlock.v1/Policy";
 
 class ServicesImpl final : public Services {
@@ -49,6 +51,7 @@ class ServicesImpl final : public Services {
     builder.RegisterService(&audit_);
     builder.RegisterService(&budgets_);
     builder.RegisterService(&switches_);
+    builder.RegisterService(&rollouts_);
     builder.RegisterService(&policies_);
   }
 
@@ -59,6 +62,7 @@ class ServicesImpl final : public Services {
     ArmApprovals();
     ArmAudit();
     ArmSwitches();
+    ArmRollouts();
     ArmPolicies();
   }
 
@@ -70,6 +74,7 @@ class ServicesImpl final : public Services {
   using Audit = wire::AuditService::AsyncService;
   using Budget = wire::BudgetService::AsyncService;
   using Switch = wire::SwitchService::AsyncService;
+  using Rollout = wire::RolloutService::AsyncService;
   using Policy = wire::PolicyService::AsyncService;
 
   void ArmRuns() {
@@ -163,6 +168,16 @@ class ServicesImpl final : public Services {
           {"AuditService.ApplyRetention", kEntryType, {kOperator}}, &handlers::ApplyRetention);
   }
 
+  void ArmRollouts() {
+    Unary(rollouts_, &Rollout::RequestListRollouts,
+          {"RolloutService.ListRollouts",
+           kRolloutType,
+           {kOperator, kAuditor, kApprover, kIntegrator}},
+          &handlers::ListRollouts);
+    Unary(rollouts_, &Rollout::RequestSetRollout,
+          {"RolloutService.SetRollout", kRolloutType, {kOperator}}, &handlers::SetRollout);
+  }
+
   void ArmSwitches() {
     Unary(
         switches_, &Switch::RequestListSwitches,
@@ -240,6 +255,7 @@ class ServicesImpl final : public Services {
   Audit audit_;
   Budget budgets_;
   Switch switches_;
+  Rollout rollouts_;
   Policy policies_;
   std::vector<std::shared_ptr<const void>> methods_;  // as the calls borrow them
 };

@@ -139,6 +139,34 @@ TEST(Agent, GlobsMatchWholeNames) {
   EXPECT_FALSE(AgentMayUse(AgentFile{}, "orders.get"));
 }
 
+TEST(Agent, FurtherVersionsStandBesideTheFileThatTheyAreVersionsOf) {
+  const test::TempFolder temp;
+  const std::filesystem::path folder = std::filesystem::path(temp.path()) / "agents@home";
+  std::filesystem::create_directories(folder);
+  const auto write = [&](const std::string& stem, const std::string& version) {
+    std::ofstream(folder / (stem + ".yaml"))
+        << "name: desk\nversion: '" << version << "'\nplanner: p\n";
+  };
+  write("desk@2.1", "2.1");
+  EXPECT_EQ(core::Message(LoadAgents(folder.string()).status()),
+            "desk@2.1.yaml: there is no desk.yaml, which everybody else would be given; add it");
+  write("desk", "2.1");
+  EXPECT_EQ(core::Message(LoadAgents(folder.string()).status()),
+            "desk@2.1.yaml: desk.yaml has the same version; give one of them another");
+  write("desk", "2.0");
+  const auto agents = LoadAgents(folder.string());
+  ASSERT_TRUE(agents.ok()) << agents.status();
+  ASSERT_EQ(agents->size(), 2u);
+  EXPECT_EQ((*agents)[0].by_rollout, (*agents)[0].version == "2.1");
+  EXPECT_NE((*agents)[0].by_rollout, (*agents)[1].by_rollout);
+  for (const std::string stem : {"desk@3", "desk@"}) {
+    EXPECT_EQ(
+        core::Message(
+            ParseAgent(stem + ".yaml", "name: desk\nversion: '2'\nplanner: p\n").status()),
+        stem + ".yaml:2: `version` must be \"" + stem.substr(5) + "\", as the file's name says");
+  }
+}
+
 TEST(Agent, LoadsAFolderByName) {
   const test::TempFolder temp;
   const std::filesystem::path folder = std::filesystem::path(temp.path()) / "agents";

@@ -353,7 +353,8 @@ core::Status Harness::StartEngine() {
   parts.registry = with_own_;
   if (!policy_.empty()) parts.bundle = LoadPolicy(policy_);
   parts.policy_folders = policy_folders;
-  parts.agents = {agent};
+  parts.agents = versions;
+  parts.agents.push_back(agent);
   parts.planners["fake"] = asked;
   if (context.tokens > 0) {
     parts.context_of = [this](const std::string&, const std::string&) { return context; };

@@ -206,6 +206,7 @@ class Harness {
   FakePlanner planner;
   Planner* asked = &planner;  // who plans; taken at Start
   AgentFile agent;
+  std::vector<AgentFile> versions;  // further ones; taken at Start
   EngineLimits limits;
   RetentionPolicy retention;     // taken at Start
   PolicyFolders policy_folders;  // taken at Start; `policy` is the bundle all the same

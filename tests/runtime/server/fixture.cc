@@ -437,6 +437,23 @@ void FakeEngine::ApplyRetention(const core::Principal& who, bool validate_only,
   if (!status.ok()) return reply(status);
   reply(RetentionReport{.payloads = 5, .entries = 1});
 }
+core::StatusOr<std::vector<RolloutInfo>> FakeEngine::ListRollouts(const core::Principal& who) {
+  INTERLOCK_RETURN_IF_ERROR(See("ListRollouts", who, ""));
+  return std::vector<RolloutInfo>{
+      {.agent = "support", .version = "2", .percent = 10, .by = "op", .etag = "7"}};
+}
+core::StatusOr<RolloutInfo> FakeEngine::SetRollout(const core::Principal& who,
+                                                   const RolloutSpec& spec) {
+  INTERLOCK_RETURN_IF_ERROR(See("SetRollout", who, spec.agent + " " + spec.etag));
+  return RolloutInfo{.agent = spec.agent,
+                     .version = spec.version,
+                     .percent = spec.percent,
+                     .by = who.id,
+                     .reason = spec.reason,
+                     .time_us = 5,
+                     .etag = "8",
+                     .available = true};
+}
 core::StatusOr<std::vector<SwitchInfo>> FakeEngine::ListSwitches(const core::Principal& who) {
   INTERLOCK_RETURN_IF_ERROR(See("ListSwitches", who, ""));
   return std::vector<SwitchInfo>{

@@ -20,6 +20,7 @@
 #include "interlock/v1/budget_service.grpc.pb.h"
 #include "interlock/v1/call_service.grpc.pb.h"
 #include "interlock/v1/policy_service.grpc.pb.h"
+#include "interlock/v1/rollout_service.grpc.pb.h"
 #include "interlock/v1/run_service.grpc.pb.h"
 #include "interlock/v1/switch_service.grpc.pb.h"
 #include "interlock/v1/tool_service.grpc.pb.h"
@@ -149,6 +150,9 @@ class FakeEngine final : public Engine {
   void EraseSubject(const core::Principal& who, EraseSpec spec, Reply<Erasure> reply) override;
   void ApplyRetention(const core::Principal& who, bool validate_only,
                       Reply<RetentionReport> reply) override;
+  core::StatusOr<std::vector<RolloutInfo>> ListRollouts(const core::Principal& who) override;
+  core::StatusOr<RolloutInfo> SetRollout(const core::Principal& who,
+                                         const RolloutSpec& spec) override;
   core::StatusOr<std::vector<SwitchInfo>> ListSwitches(const core::Principal& who) override;
   core::StatusOr<SwitchInfo> SetSwitch(const core::Principal& who, const std::string& name,
                                        const std::string& reason) override;

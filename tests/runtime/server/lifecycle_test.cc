@@ -61,8 +61,9 @@ TEST_F(LifecycleTest, ReflectionListsTheServices) {
       RawCall(&context, "/grpc.reflection.v1alpha.ServerReflection/ServerReflectionInfo",
               std::string("\x3a\x00", 2), &response);
   ASSERT_TRUE(status.ok()) << status.error_message();
-  for (const char* name : {"RunService", "ToolService", "CallService", "ApprovalService",
-                           "AuditService", "BudgetService", "SwitchService", "PolicyService"}) {
+  for (const char* name :
+       {"RunService", "ToolService", "CallService", "ApprovalService", "AuditService",
+        "BudgetService", "SwitchService", "PolicyService", "RolloutService"}) {
     EXPECT_THAT(response, ::testing::HasSubstr(std::string("interlock.v1.") + name));
   }
 }

@@ -430,6 +430,39 @@ TEST_F(RequestsTest, OnlyAuditorsOpenPayloads) {
             grpc::StatusCode::PERMISSION_DENIED);
 }
 
+TEST_F(RequestsTest, OnlyOperatorsSetRollouts) {
+  wire::SetRolloutRequest set;
+  set.set_parent("tenants/main");
+  set.set_agent("support");
+  set.set_version("2");
+  set.set_percent(10);
+  set.set_reason("a first few");
+  set.set_etag("7");
+  wire::Rollout stands;
+  ASSERT_TRUE(Call("op", &wire::RolloutService::Stub::SetRollout, set, &stands).ok());
+  EXPECT_EQ(stands.name(), "tenants/main/rollouts/support");
+  EXPECT_EQ(stands.percent(), 10);
+  EXPECT_EQ(stands.principal(), "op");
+  EXPECT_TRUE(stands.available());
+  EXPECT_THAT(engine_.seen(), ::testing::Contains("SetRollout op support 7"));
+  for (const char* id : {"ticketing", "dora", "audi"}) {
+    EXPECT_EQ(Call(id, &wire::RolloutService::Stub::SetRollout, set).error_code(),
+              grpc::StatusCode::PERMISSION_DENIED);
+  }
+  set.clear_reason();
+  EXPECT_EQ(FieldIn(Call("op", &wire::RolloutService::Stub::SetRollout, set)), "reason");
+  set.set_reason("a first few");
+  set.set_version(std::string(65, 'v'));
+  EXPECT_EQ(FieldIn(Call("op", &wire::RolloutService::Stub::SetRollout, set)), "version");
+  wire::ListRolloutsRequest list;
+  list.set_parent("tenants/main");
+  wire::ListRolloutsResponse found;
+  ASSERT_TRUE(Call("ticketing", &wire::RolloutService::Stub::ListRollouts, list, &found).ok());
+  ASSERT_EQ(found.rollouts_size(), 1);
+  EXPECT_EQ(found.rollouts(0).version(), "2");
+  EXPECT_FALSE(found.rollouts(0).available());
+}
+
 TEST_F(RequestsTest, OnlyOperatorsSetAndLiftSwitches) {
   wire::SetSwitchRequest set;
   set.set_parent("tenants/main");
