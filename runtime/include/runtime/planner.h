@@ -58,6 +58,9 @@ struct PlanRequest {
   // Told, in order, what the model writes; from the planner's thread, before `done`; must not
   // block. Null: nobody listens. Only planners that stream call it.
   std::function<void(const TextDelta&)> on_text = nullptr;
+  // Told when the first byte of a reply has come, and again of an attempt after that; from the
+  // planner's thread, must not block. Null: nobody asks. Planners without a network do not tell.
+  std::function<void()> on_reply = nullptr;
   // Set where model budgets ask; the planner then bounds how long a reply may be. Set to a value,
   // before `done`: what attempts may be billed for that no plan tells of, since they broke off or
   // failed at the provider, each with the most it may have used. A planner that leaves it unset

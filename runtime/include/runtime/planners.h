@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <map>
 #include <memory>
 #include <string>
@@ -83,6 +84,10 @@ struct Route {
   RoutePreference prefer = RoutePreference::kOrder;
   std::string canary;  // a planner that `canary_percent` of runs ask first; empty: none
   std::int64_t canary_percent = 0;
+  // Of a request of which no byte came back for so long, the next planner of the order is asked
+  // beside the first; the first good answer counts. 0: never.
+  std::int64_t hedge_after_ms = 0;
+  std::int64_t hedge_percent_max = 0;  // of this route's requests: how many at most are asked twice
 };
 
 struct RouterTarget {
@@ -95,9 +100,13 @@ struct RouterOptions {
   std::vector<Route> routes;  // the first that takes a request counts
   std::map<std::string, RouterTarget> targets;
   const core::Clock* clock = nullptr;  // borrowed
+  // Calls a function after so many milliseconds, from any thread; null: no route hedges.
+  std::function<void(std::int64_t delay_ms, std::function<void()> ring)> later = nullptr;
 };
 // A planner that asks others. Any error but kCancelled goes to the next one; the plan's `failed`
-// says what happened before. Agents' `model` is not passed on: every planner has its own.
+// says what happened before. Agents' `model` is not passed on: every planner has its own. Where a
+// request was hedged, `done` comes when all that were asked are over: those that are not wanted any
+// more are cancelled, and what they may be billed for is in PlanRequest::lost.
 // Errors: kInvalidArgument (no routes, a route to no target).
 core::StatusOr<std::unique_ptr<Planner>> MakeRouter(RouterOptions options);
 
@@ -119,10 +128,15 @@ struct PlannerParts {  // borrowed
   core::Random* random = nullptr;
 };
 
+class Alarm;
+
 // All planners of a daemon. Movable; routers end before those they ask.
 class PlannerSet {
  public:
-  PlannerSet() = default;
+  PlannerSet();
+  ~PlannerSet();
+  PlannerSet(PlannerSet&& other) noexcept;
+  PlannerSet& operator=(PlannerSet&& other) noexcept;
   // Errors: those of the planners, with their name.
   static core::StatusOr<PlannerSet> Make(const std::vector<PlannerConfig>& configs,
                                          const PlannerParts& parts);
@@ -132,6 +146,7 @@ class PlannerSet {
   std::vector<std::unique_ptr<Planner>> planners_;
   std::vector<std::unique_ptr<Planner>> routers_;
   std::map<std::string, Planner*> by_name_;
+  std::shared_ptr<Alarm> alarm_;  // of routes that hedge; null: none does
 };
 
 // What the bytes of a recorded plan say, read again without a network: the plan of `recorded.raw`

@@ -57,6 +57,20 @@ PriceTable ReadPrices(YamlMap map) {
   return table;
 }
 
+void ReadHedge(YamlMap& map, Route& route) {
+  YamlMap hedge = map.Map("hedge");
+  if (map.Has("hedge")) {
+    hedge.RequiredText("after_ms");
+    route.hedge_after_ms = hedge.Int("after_ms", 1, {1, 600'000});
+    route.hedge_percent_max = hedge.Int("percent_max", 5, {1, 100});
+    if (route.use.size() < 2 && route.canary.empty()) {
+      map.faults().Add(map.LineOfKey("hedge"),
+                       "`hedge` asks a second planner of `use`; name one more, or the same twice");
+    }
+  }
+  hedge.Close();
+}
+
 Route ReadRoute(YamlMap map) {
   Route route;
   route.agents = map.TextList("agents");
@@ -70,6 +84,7 @@ Route ReadRoute(YamlMap map) {
     route.canary_percent = canary.Int("percent", 0, {0, 100});
   }
   canary.Close();
+  ReadHedge(map, route);
   map.Close();
   if (route.use.empty() || route.use.size() > kRouteUsesMax) {
     map.faults().Add(map.line(), "a route needs 1 to 16 planners in `use`");

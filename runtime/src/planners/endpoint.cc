@@ -5,6 +5,7 @@
 #include <map>
 #include <mutex>
 #include <optional>
+#include <utility>
 
 #include "api_key.h"
 #include "backoff.h"
@@ -264,8 +265,13 @@ class Endpoint : public std::enable_shared_from_this<Endpoint> {
     call.sent = request.sent = std::make_shared<std::atomic<bool>>(false);
     if (options_.stream) {
       call.stream = std::make_shared<StreamReader>(codec_, call.request.on_text, call.told);
-      request.on_body = [stream = call.stream](int status, std::string_view piece) {
-        return status == 200 ? stream->Feed(piece) : core::OkStatus();
+    }
+    if (call.stream != nullptr || call.request.on_reply) {
+      request.on_body = [stream = call.stream, begins = call.request.on_reply](
+                            int status, std::string_view piece) mutable {
+        if (status != 200) return core::OkStatus();
+        if (const auto told = std::exchange(begins, nullptr)) told();
+        return stream == nullptr ? core::OkStatus() : stream->Feed(piece);
       };
     }
     call.fetch = options_.fetcher->Fetch(

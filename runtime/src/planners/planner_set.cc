@@ -1,5 +1,7 @@
+#include <algorithm>
 #include <limits>
 
+#include "alarm.h"
 #include "runtime/planners.h"
 
 namespace interlock::runtime {
@@ -13,6 +15,8 @@ std::int64_t CostOf(const PlannerConfig& config) {
   return price->input * 3 + price->output;
 }
 
+bool Hedges(const Route& route) { return route.hedge_after_ms > 0; }
+
 core::StatusOr<std::unique_ptr<Planner>> MakeOne(const PlannerConfig& config,
                                                  const PlannerParts& parts) {
   if (config.kind == PlannerKind::kScripted) return MakeScriptedPlanner({.folder = config.folder});
@@ -25,6 +29,15 @@ core::StatusOr<std::unique_ptr<Planner>> MakeOne(const PlannerConfig& config,
 }
 
 }  // namespace
+
+PlannerSet::PlannerSet() = default;
+PlannerSet::PlannerSet(PlannerSet&& other) noexcept = default;
+PlannerSet& PlannerSet::operator=(PlannerSet&& other) noexcept = default;
+
+// Nobody is asked any more when routers and planners begin to end.
+PlannerSet::~PlannerSet() {
+  if (alarm_ != nullptr) alarm_->Stop();
+}
 
 core::StatusOr<PlannerSet> PlannerSet::Make(const std::vector<PlannerConfig>& configs,
                                             const PlannerParts& parts) {
@@ -43,10 +56,15 @@ core::StatusOr<PlannerSet> PlannerSet::Make(const std::vector<PlannerConfig>& co
   }
   for (const PlannerConfig& config : configs) {
     if (config.kind != PlannerKind::kRouter) continue;
-    INTERLOCK_ASSIGN_OR_RETURN(auto made, MakeRouter({.name = config.name,
-                                                      .routes = config.routes,
-                                                      .targets = targets,
-                                                      .clock = parts.clock}));
+    RouterOptions options{
+        .name = config.name, .routes = config.routes, .targets = targets, .clock = parts.clock};
+    if (std::any_of(config.routes.begin(), config.routes.end(), Hedges)) {
+      if (set.alarm_ == nullptr) set.alarm_ = std::make_shared<Alarm>();
+      options.later = [alarm = set.alarm_](std::int64_t ms, std::function<void()> ring) {
+        alarm->After(ms, std::move(ring));
+      };
+    }
+    INTERLOCK_ASSIGN_OR_RETURN(auto made, MakeRouter(std::move(options)));
     set.by_name_[config.name] = made.get();
     set.routers_.push_back(std::move(made));
   }

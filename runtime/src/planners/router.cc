@@ -1,6 +1,9 @@
 #include <algorithm>
+#include <deque>
 #include <map>
 #include <mutex>
+#include <optional>
+#include <utility>
 
 #include "core/check.h"
 #include "routes.h"
@@ -11,19 +14,39 @@ namespace {
 
 using Done = std::function<void(core::StatusOr<Plan>)>;
 
+constexpr std::int64_t kHedgePrice = 100;     // of one hedge; a request earns `hedge_percent_max`
+constexpr std::int64_t kHedgesSavedMax = 10;  // for when an endpoint turns slow for many at once
+
+core::Status Cancelled() { return core::Error(core::StatusCode::kCancelled, "cancelled"); }
+
+// One planner that was asked.
+struct Leg {
+  std::string name;
+  std::uint64_t inner = 0;  // its handle, once it was `asked`
+  bool asked = false;       // its Propose returned
+  bool begun = false;       // the first byte of its reply has come
+  bool over = false;
+  std::int64_t since_us = 0;  // monotonic
+  // Of a hedge what it may be billed for besides: it runs beside another, which has the request's.
+  std::shared_ptr<std::optional<policies::ModelUse>> lost;
+};
+
 // One Propose, over all the planners that it goes to.
 struct Ride {
   PlanRequest request;
   Done done;
+  const Route* route = nullptr;
   std::vector<std::string> order;
-  std::size_t at = 0;         // in `order`: who is asked
-  std::uint64_t inner = 0;    // its handle, once `asked` is `at` + 1
-  std::size_t asked = 0;      // how many Propose calls returned
-  std::int64_t since_us = 0;  // monotonic
+  std::size_t next = 0;    // in `order`: who is asked next
+  std::deque<Leg> legs;    // who was asked, in order
+  std::size_t active = 0;  // legs that are not over
   std::vector<std::string> failed;
+  std::optional<Plan> won;  // the first good answer
+  std::size_t winner = 0;   // whose that is
   bool cancelled = false;
-  bool told = false;     // text was forwarded
-  bool restart = false;  // what was forwarded is void
+  std::size_t voice = 0;  // the leg whose text is forwarded
+  bool told = false;      // text was forwarded
+  bool restart = false;   // what was forwarded is void
 };
 
 // Shared with the callbacks of other planners, which may come after the router is gone.
@@ -44,6 +67,7 @@ class Rides : public std::enable_shared_from_this<Rides> {
     request.model.clear();  // each planner has its own
     ride->request = std::move(request);
     ride->done = std::move(done);
+    ride->route = route;
     std::uint64_t handle = 0;
     {
       const std::lock_guard lock(mutex_);
@@ -51,10 +75,13 @@ class Rides : public std::enable_shared_from_this<Rides> {
           *route, ride->request.run,
           [this](const std::string& name) { return options_.targets.at(name).cost; },
           [this](const std::string& name) { return latency_us_[name]; });
+      std::int64_t& saved = saved_[route];
+      saved = std::min(saved + route->hedge_percent_max, kHedgesSavedMax * kHedgePrice);
       handle = ++last_;
       rides_[handle] = ride;
+      AddLeg(*ride);
     }
-    Ask(handle, ride);
+    Ask(handle, ride, 0);
     return handle;
   }
 
@@ -83,7 +110,7 @@ class Rides : public std::enable_shared_from_this<Rides> {
       ride = it->second;
       ride->cancelled = true;
     }
-    CancelInner(*ride);
+    CancelLegs(*ride);
   }
 
   void CancelAll() {
@@ -96,56 +123,78 @@ class Rides : public std::enable_shared_from_this<Rides> {
   }
 
  private:
-  Planner& PlannerAt(const Ride& ride) const {
-    return *options_.targets.at(ride.order[ride.at]).planner;
+  // Under the lock. The next planner of the order is asked, by the Ask that follows.
+  std::size_t AddLeg(Ride& ride) {
+    Leg& leg = ride.legs.emplace_back();
+    leg.name = ride.order[ride.next++];
+    leg.since_us = options_.clock->MonotonicMicros();
+    ++ride.active;
+    return ride.legs.size() - 1;
   }
 
-  // Asks the planner whose turn it is. It may answer before its Propose returns.
-  void Ask(std::uint64_t handle, const std::shared_ptr<Ride>& ride) {
+  // Asks the planner of the leg. It may answer before its Propose returns.
+  void Ask(std::uint64_t handle, const std::shared_ptr<Ride>& ride, std::size_t at) {
     PlanRequest request;
-    std::size_t at = 0;
-    {
-      const std::lock_guard lock(mutex_);
-      at = ride->at;
-      request = ride->request;
-      ride->since_us = options_.clock->MonotonicMicros();
-      if (request.on_text) request.on_text = Forwarder(ride);
-    }
-    const std::uint64_t inner =
-        options_.targets.at(ride->order[at])
-            .planner->Propose(std::move(request),
-                              [self = shared_from_this(), handle, ride](core::StatusOr<Plan> plan) {
-                                self->OnPlan(handle, ride, std::move(plan));
-                              });
-    bool cancelled = false;
-    {
-      const std::lock_guard lock(mutex_);
-      if (ride->at != at) return;  // it answered, and the next one was asked
-      ride->inner = inner;
-      ride->asked = at + 1;
-      cancelled = ride->cancelled;
-    }
-    if (cancelled) CancelInner(*ride);
-  }
-
-  void CancelInner(const Ride& ride) {
     Planner* planner = nullptr;
-    std::uint64_t inner = 0;
+    bool hedge = false;
     {
       const std::lock_guard lock(mutex_);
-      if (ride.asked != ride.at + 1) return;  // Ask will see that it was cancelled
-      planner = &PlannerAt(ride);
-      inner = ride.inner;
+      const Leg& leg = ride->legs[at];
+      planner = options_.targets.at(leg.name).planner;
+      request = ride->request;
+      hedge = leg.lost != nullptr;
+      if (hedge) request.lost = request.lost == nullptr ? nullptr : leg.lost;
+      if (request.on_text) request.on_text = Forwarder(ride, at);
     }
-    planner->Cancel(inner);
+    if (ride->route->hedge_after_ms > 0) request.on_reply = Beginner(ride, at);
+    if (!hedge) HedgeLater(handle, *ride, at);
+    const std::uint64_t inner =
+        planner->Propose(std::move(request),
+                         [self = shared_from_this(), handle, ride, at](core::StatusOr<Plan> plan) {
+                           self->OnPlan(handle, ride, at, std::move(plan));
+                         });
+    bool unwanted = false;
+    {
+      const std::lock_guard lock(mutex_);
+      Leg& leg = ride->legs[at];
+      if (leg.over) return;  // it answered
+      leg.inner = inner;
+      leg.asked = true;
+      unwanted = ride->cancelled || ride->won;
+    }
+    if (unwanted) planner->Cancel(inner);
   }
 
-  // Text of a planner that is asked after another one had told some begins anew.
-  std::function<void(const TextDelta&)> Forwarder(const std::shared_ptr<Ride>& ride) {
-    return [self = shared_from_this(), ride](const TextDelta& delta) {
+  // All that were asked and have not answered.
+  void CancelLegs(const Ride& ride) {
+    std::vector<std::pair<Planner*, std::uint64_t>> open;
+    {
+      const std::lock_guard lock(mutex_);
+      for (const Leg& leg : ride.legs) {
+        if (leg.over || !leg.asked) continue;  // Ask will see that it is not wanted
+        open.emplace_back(options_.targets.at(leg.name).planner, leg.inner);
+      }
+    }
+    for (const auto& [planner, inner] : open) planner->Cancel(inner);
+  }
+
+  std::function<void()> Beginner(const std::shared_ptr<Ride>& ride, std::size_t at) {
+    return [self = shared_from_this(), ride, at] {
+      const std::lock_guard lock(self->mutex_);
+      ride->legs[at].begun = true;
+    };
+  }
+
+  // Text of one leg at a time: of a hedge only once the other has ended without having said
+  // anything of use. Text that follows another's begins anew.
+  std::function<void(const TextDelta&)> Forwarder(const std::shared_ptr<Ride>& ride,
+                                                  std::size_t at) {
+    return [self = shared_from_this(), ride, at](const TextDelta& delta) {
       bool restarted = delta.restarted;
       {
         const std::lock_guard lock(self->mutex_);
+        ride->legs[at].begun = true;
+        if (!self->HasVoice(*ride, at)) return;
         restarted = restarted || ride->restart;
         ride->restart = false;
         ride->told = true;
@@ -154,28 +203,124 @@ class Rides : public std::enable_shared_from_this<Rides> {
     };
   }
 
-  void OnPlan(std::uint64_t handle, const std::shared_ptr<Ride>& ride, core::StatusOr<Plan> plan) {
-    bool next = false;
+  // Under the lock. Who speaks first has the voice until its leg is over.
+  bool HasVoice(Ride& ride, std::size_t at) {
+    if (ride.won) return false;
+    if (ride.voice == at) return true;
+    if (ride.told && !ride.legs[ride.voice].over) return false;
+    ride.restart = ride.told;
+    ride.voice = at;
+    return true;
+  }
+
+  // ---------------------------------------------------------------- hedging
+
+  void HedgeLater(std::uint64_t handle, const Ride& ride, std::size_t at) {
+    if (ride.route->hedge_after_ms == 0) return;
+    options_.later(ride.route->hedge_after_ms, [weak = weak_from_this(), handle, at] {
+      if (const auto self = weak.lock()) self->Hedge(handle, at);
+    });
+  }
+
+  // The leg is alone and nothing of its reply has come: the next planner is asked beside it, where
+  // the share of such requests allows it.
+  void Hedge(std::uint64_t handle, std::size_t at) {
+    std::shared_ptr<Ride> ride;
+    std::size_t beside = 0;
     {
       const std::lock_guard lock(mutex_);
-      if (ride->cancelled) plan = core::Error(core::StatusCode::kCancelled, "cancelled");
-      NoteLatency(*ride, plan.ok());
-      next = !plan.ok() && plan.status().code() != core::StatusCode::kCancelled &&
-             ride->at + 1 < ride->order.size() && HasTime(*ride);
-      if (!plan.ok()) {
-        ride->failed.push_back(ride->order[ride->at] + ": " +
-                               std::string(core::Message(plan.status())));
+      const auto it = rides_.find(handle);
+      if (it == rides_.end()) return;
+      ride = it->second;
+      const Leg& leg = ride->legs[at];
+      const bool slow = !leg.over && !leg.begun && ride->active == 1;
+      const bool may = slow && !ride->cancelled && ride->next < ride->order.size();
+      std::int64_t& saved = saved_[ride->route];
+      if (!may || !HasTime(*ride) || saved < kHedgePrice) return;
+      saved -= kHedgePrice;
+      beside = AddLeg(*ride);
+      ride->legs[beside].lost = std::make_shared<std::optional<policies::ModelUse>>();
+    }
+    Ask(handle, ride, beside);
+  }
+
+  // Under the lock. What a good answer has cost that nobody waits for any more: where it does not
+  // tell, its planner has counted it as lost.
+  static void CountLoser(Ride& ride, const Leg& leg, const core::StatusOr<Plan>& plan) {
+    const auto& lost = leg.lost != nullptr ? leg.lost : ride.request.lost;
+    const bool tells = plan.ok() && !plan->tokens_estimated && !plan->from_cache;
+    if (!ride.request.lost || !tells || plan->provider.empty()) return;
+    *lost = policies::Together(lost->value_or(policies::NoUse()),
+                               {.tokens = plan->prompt_tokens + plan->completion_tokens,
+                                .cost_micros = plan->cost_micros,
+                                .currency = plan->currency});
+  }
+
+  // Under the lock, when all legs are over.
+  static void JoinLost(Ride& ride) {
+    for (const Leg& leg : ride.legs) {
+      auto& all = ride.request.lost;
+      if (!all || leg.lost == nullptr || !*leg.lost) continue;
+      *all = policies::Together(all->value_or(policies::NoUse()), **leg.lost);
+    }
+  }
+
+  // ---------------------------------------------------------------- answers
+
+  // Under the lock. What the answer of a leg is to the ride.
+  void Note(Ride& ride, std::size_t at, core::StatusOr<Plan>& plan) {
+    Leg& leg = ride.legs[at];
+    leg.over = true;
+    --ride.active;
+    if (ride.cancelled || ride.won) CountLoser(ride, leg, plan);
+    if (ride.cancelled) plan = Cancelled();
+    if (ride.won) {
+      const bool given_up = plan.ok() || plan.status().code() == core::StatusCode::kCancelled;
+      ride.failed.push_back(leg.name + ": " +
+                            (given_up ? "slower than the one asked beside it"
+                                      : std::string(core::Message(plan.status()))));
+    } else if (plan.ok()) {
+      NoteLatency(leg);
+      ride.won = *std::move(plan);
+      ride.winner = at;
+    } else {
+      ride.failed.push_back(leg.name + ": " + std::string(core::Message(plan.status())));
+    }
+  }
+
+  void OnPlan(std::uint64_t handle, const std::shared_ptr<Ride>& ride, std::size_t at,
+              core::StatusOr<Plan> plan) {
+    std::optional<std::size_t> next;
+    bool ends = false;
+    bool won = false;
+    {
+      const std::lock_guard lock(mutex_);
+      Note(*ride, at, plan);
+      if (ride->active == 0) {
+        const bool again = !ride->won && plan.status().code() != core::StatusCode::kCancelled &&
+                           ride->next < ride->order.size() && HasTime(*ride);
+        if (again) next = AddLeg(*ride);
+        ends = !again;
       }
-      if (next) {
-        ++ride->at;
-        ride->restart = ride->told;
-      } else {
+      won = ride->won.has_value();
+      if (ends) {
+        JoinLost(*ride);
         rides_.erase(handle);
       }
     }
-    if (next) return Ask(handle, ride);
-    if (plan.ok()) plan->failed = std::move(ride->failed);
-    ride->done(std::move(plan));
+    if (next) return Ask(handle, ride, *next);
+    if (ends) return End(*ride, std::move(plan));
+    if (won) CancelLegs(*ride);
+  }
+
+  // No leg is open any more: nobody else has the ride.
+  static void End(Ride& ride, core::StatusOr<Plan> plan) {
+    if (!ride.won) return ride.done(std::move(plan));
+    if (ride.told && ride.voice != ride.winner) {
+      ride.request.on_text({.text = ride.won->text, .restarted = true});
+    }
+    ride.won->failed = std::move(ride.failed);
+    ride.done(*std::move(ride.won));
   }
 
   bool HasTime(const Ride& ride) const {
@@ -184,10 +329,9 @@ class Rides : public std::enable_shared_from_this<Rides> {
   }
 
   // A moving mean, an eighth for the newest; who was never asked takes no time, so is tried.
-  void NoteLatency(const Ride& ride, bool ok) {
-    if (!ok) return;
-    const std::int64_t took = options_.clock->MonotonicMicros() - ride.since_us;
-    std::int64_t& mean = latency_us_[ride.order[ride.at]];
+  void NoteLatency(const Leg& leg) {
+    const std::int64_t took = options_.clock->MonotonicMicros() - leg.since_us;
+    std::int64_t& mean = latency_us_[leg.name];
     mean = mean == 0 ? std::max<std::int64_t>(1, took) : mean + (took - mean) / 8;
   }
 
@@ -195,6 +339,7 @@ class Rides : public std::enable_shared_from_this<Rides> {
   std::mutex mutex_;  // guards what follows and every ride; never held while others are called
   std::map<std::uint64_t, std::shared_ptr<Ride>> rides_;
   std::map<std::string, std::int64_t> latency_us_;
+  std::map<const Route*, std::int64_t> saved_;  // for hedges, in hundredths
   std::uint64_t last_ = 0;
 };
 
@@ -217,6 +362,9 @@ class Router final : public Planner {
 
 core::Status CheckRoute(const Route& route, const RouterOptions& options) {
   if (route.use.empty()) return core::InvalidArgument("a route needs planners to `use`");
+  if (route.hedge_after_ms > 0 && options.later == nullptr) {
+    return core::InvalidArgument("a route that hedges needs a clock that wakes it");
+  }
   std::vector<std::string> names = route.use;
   if (!route.canary.empty()) names.push_back(route.canary);
   for (const std::string& name : names) {

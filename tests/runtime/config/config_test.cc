@@ -330,6 +330,28 @@ TEST(Config, ReadsModelsAndRoutes) {
   EXPECT_EQ(smart.routes[1].use, std::vector<std::string>{"openai"});
 }
 
+TEST(Config, HedgesOnlyWhereARouteSaysSoAndHasASecondPlanner) {
+  const std::string good = std::string(kGood) + (kModels + 1);
+  const auto off = Parse(good);
+  ASSERT_TRUE(off.ok()) << off.status();
+  EXPECT_EQ(off->planners[3].routes[0].hedge_after_ms, 0);
+  const auto route = [&](const std::string& text) {
+    return Replaced(good, "- use: [openai]", "- {use: [openai, claude], hedge: {" + text + "}}");
+  };
+  const auto on = Parse(route("after_ms: 3000"));
+  ASSERT_TRUE(on.ok()) << on.status();
+  EXPECT_EQ(on->planners[3].routes[1].hedge_after_ms, 3000);
+  EXPECT_EQ(on->planners[3].routes[1].hedge_percent_max, 5);
+  EXPECT_EQ(Parse(route("after_ms: 1, percent_max: 100"))->planners[3].routes[1].hedge_percent_max,
+            100);
+  EXPECT_EQ(ErrorOf(route("after_ms: 1, percent_max: 101")),
+            "c.yaml:45: `percent_max` must be a whole number from 1 to 100, found `101`");
+  EXPECT_EQ(ErrorOf(route("after_ms: 0")),
+            "c.yaml:45: `after_ms` must be a whole number from 1 to 600000, found `0`");
+  EXPECT_EQ(ErrorOf(Replaced(good, "- use: [openai]", "- {use: [openai], hedge: {after_ms: 9}}")),
+            "c.yaml:45: `hedge` asks a second planner of `use`; name one more, or the same twice");
+}
+
 TEST(Config, SaysWhatIsWrongWithModelsAndRoutes) {
   const std::string good = std::string(kGood) + (kModels + 1);
   const std::pair<const char*, std::pair<const char*, const char*>> faults[] = {

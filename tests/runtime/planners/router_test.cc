@@ -3,61 +3,14 @@
 
 #include <map>
 
-#include "core/clock.h"
+#include "fake_planner.h"
 #include "routes.h"
 
-namespace interlock::runtime {
+namespace interlock::runtime::test {
 namespace {
 
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
-using Result = core::StatusOr<Plan>;
-using Done = std::function<void(Result)>;
-
-class ManualClock final : public core::Clock {
- public:
-  std::int64_t WallMicros() const override { return 0; }
-  std::int64_t MonotonicMicros() const override { return now_us; }
-  std::int64_t now_us = 1;
-};
-
-// Answers at once with what it was given; without anything, it waits until Finish or Cancel.
-class Fake final : public Planner {
- public:
-  policies::ModelUse Bound(const PlanRequest&) const override { return bound; }
-  policies::ModelUse bound;
-  std::uint64_t Propose(PlanRequest request, Done done) override {
-    requests.push_back(std::move(request));
-    if (clock != nullptr) clock->now_us += takes_us;
-    const PlanRequest& kept = requests.back();
-    if (kept.on_text && !says.empty()) kept.on_text({.text = says, .restarted = false});
-    if (answer.has_value()) {
-      done(*answer);
-      return 0;
-    }
-    waiting = std::move(done);
-    return 7;
-  }
-  void Cancel(std::uint64_t handle) override {
-    if (handle == 7 && waiting) {
-      std::exchange(waiting, nullptr)(core::Error(core::StatusCode::kCancelled, "cancelled"));
-    }
-  }
-
-  std::optional<Result> answer;
-  std::string says;
-  std::int64_t takes_us = 0;
-  ManualClock* clock = nullptr;
-  std::vector<PlanRequest> requests;
-  Done waiting;
-};
-
-Plan Saying(std::string text) {
-  Plan plan;
-  plan.text = std::move(text);
-  return plan;
-}
-
 class RouterTest : public ::testing::Test {
  protected:
   RouterTest() {
@@ -254,4 +207,4 @@ TEST(Canary, ComesFirstAndFallsBack) {
 }
 
 }  // namespace
-}  // namespace interlock::runtime
+}  // namespace interlock::runtime::test
