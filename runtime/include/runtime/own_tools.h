@@ -16,10 +16,12 @@ namespace interlock::runtime {
 inline constexpr std::string_view kMemoryWriteTool = "memory.write";
 inline constexpr std::string_view kMemorySearchTool = "memory.search";
 inline constexpr std::string_view kMemoryDeleteTool = "memory.delete";
-inline constexpr std::size_t kNotesMax = 100;          // of one subject
-inline constexpr std::size_t kNoteBytesMax = 4'096;    // of the text of one
-inline constexpr std::size_t kNotesShownMax = 20;      // by one search
-inline constexpr std::size_t kNotesBytesMax = 32'768;  // of their texts
+inline constexpr std::size_t kNotesMax = 100;            // of one subject
+inline constexpr std::size_t kUntrustedNotesMax = 50;    // of those
+inline constexpr std::size_t kNoteTagsBytesMax = 2'048;  // of the tags of one
+inline constexpr std::size_t kNoteBytesMax = 4'096;      // of the text of one
+inline constexpr std::size_t kNotesShownMax = 20;        // by one search
+inline constexpr std::size_t kNotesBytesMax = 32'768;    // of their texts
 inline constexpr std::size_t kTopicLettersMax = 64;
 inline constexpr std::size_t kNoteQueryLettersMax = 256;
 

@@ -24,9 +24,10 @@ bool IsForRulesFirst(std::string_view kind, std::string_view field) {
 // Content fields of an entry's body, by name.
 std::vector<std::string> ContentFields(const core::JsonObjectView& body) {
   std::vector<std::string> fields;
-  for (const char* name : {"answer", "args", "artifacts", "context", "decision", "demand", "detail",
-                           "evidence", "facts", "name", "plan", "read", "reason", "result", "say",
-                           "session", "summary", "text", "who"}) {
+  for (const char* name :
+       {"answer",   "args",  "artifacts", "context", "decision", "demand", "detail",
+        "evidence", "facts", "name",      "note",    "plan",     "read",   "reason",
+        "result",   "say",   "session",   "summary", "text",     "who"}) {
     const auto object = body.Object(name);
     if (object && object->Raw("commit")) fields.emplace_back(name);
   }

@@ -9,10 +9,25 @@
 namespace interlock::runtime {
 namespace {
 
+// Of what is made of the arguments: a note, or the choice of one. What rules say of them now counts
+// as what was known of them.
+policies::Label LabelOfNote(const Ticket& ticket) {
+  policies::Label label{
+      .trusted = !ticket.flow_untrusted, .sources = {}, .tags = {}, .readers = {"*"}};
+  for (const auto& [ignored, part] : ticket.labels.all()) label = policies::Join(label, part);
+  for (const policies::LabelChange& change : ticket.decision.labels) {
+    const policies::Label said{
+        .trusted = !change.untrusted, .sources = {}, .tags = change.tags, .readers = {"*"}};
+    label = policies::Join(label, said);
+  }
+  std::erase_if(label.tags, [](const std::string& tag) { return tag.starts_with(kReaderTag); });
+  return label;
+}
+
 Note NoteOf(const Ticket& ticket) {
   return {.topic = ticket.args.value.value("topic", ""),
           .text = ticket.args.value.value("text", ""),
-          .label = LabelOfNote(ticket.labels, ticket.flow_untrusted),
+          .label = LabelOfNote(ticket),
           .create_us = 0};
 }
 
@@ -20,7 +35,21 @@ core::StatusOr<core::Json> AnswerOf(const Memory& memory, const Ticket& ticket) 
   const core::Json& args = ticket.args.value;
   if (ticket.id.tool == kMemoryWriteTool) return memory.Write(ticket.id, NoteOf(ticket));
   if (ticket.id.tool == kMemorySearchTool) return memory.Search(ticket.id, args);
-  return memory.Delete(ticket.id, args, LabelOfNote(ticket.labels, ticket.flow_untrusted));
+  return memory.Delete(ticket.id, args, LabelOfNote(ticket));
+}
+
+// Rules have made another list of it: nobody knows which of its notes was which.
+std::vector<policies::LabelChange> Joined(std::vector<policies::LabelChange> changes) {
+  if (changes.empty()) return changes;
+  policies::LabelChange whole{.rule = "", .path = "result", .tags = {}};
+  for (const policies::LabelChange& change : changes) {
+    whole.untrusted = whole.untrusted || change.untrusted;
+    for (const std::string& tag : change.tags) {
+      const bool known = std::find(whole.tags.begin(), whole.tags.end(), tag) != whole.tags.end();
+      if (!known) whole.tags.push_back(tag);
+    }
+  }
+  return {std::move(whole)};
 }
 
 }  // namespace
@@ -37,6 +66,10 @@ tools::Outcome Gate::UseMemory(const Ticket& ticket) const {
   outcome.kind = tools::OutcomeKind::kFailed;
   outcome.error_code = ReasonOf(answer.status());
   outcome.error = core::Message(answer.status());
+  if (outcome.error_code.empty()) {  // not for a planner: it names entries
+    outcome.error_code = "MEMORY_UNREADABLE";
+    outcome.error = "the notes cannot be read now";
+  }
   outcome.reported_failure = true;
   return outcome;
 }
@@ -47,6 +80,7 @@ void Gate::BearLabelsOfNotes(Ticket& ticket) {
   if (ticket.id.tool != kMemorySearchTool || !Succeeded(ticket.outcome_kind)) return;
   Release& release = ticket.release;
   auto changes = LabelsOfNotes(ticket.outcome.result);
+  if (release.changed) changes = Joined(std::move(changes));
   for (const policies::LabelChange& change : changes) {
     release.untrusted = release.untrusted || change.untrusted;
     for (const std::string& tag : change.tags) {

@@ -259,9 +259,9 @@ void History::FoldLabels(const audit::Entry& entry, const core::JsonObjectView& 
                          RecordedCall& call) const {
   constexpr std::string_view kTag = "tag:";
   policies::LabelChange whole{.rule = "", .path = "result", .tags = {}, .untrusted = false};
-  call.trusted = false;
-  for (const std::string& label : SplitWords(WordsOf(body, "labels"))) {
-    call.trusted = call.trusted || label == "trusted";
+  const std::vector<std::string> labels = SplitWords(WordsOf(body, "labels"));
+  call.trusted = !labels.empty() && labels.front() == "trusted";  // tags may be any words
+  for (const std::string& label : labels) {
     if (label.starts_with(kTag)) whole.tags.push_back(label.substr(kTag.size()));
   }
   call.changes = {std::move(whole)};

@@ -45,9 +45,11 @@ bool MayRead(const CallIdentity& id, const policies::Label& label) {
   return has("*") || std::all_of(asking.begin(), asking.end(), has);
 }
 
-core::Json Shown(const Note& note) {
-  core::Json shown = {
-      {"text", note.text}, {"time", UtcSeconds(note.create_us)}, {"topic", note.topic}};
+core::Json Shown(const Note& note, const std::string& agent) {
+  core::Json shown = {{"agent", agent},
+                      {"text", note.text},
+                      {"time", UtcSeconds(note.create_us)},
+                      {"topic", note.topic}};
   if (!note.label.tags.empty()) shown["tags"] = note.label.tags;
   if (!note.label.trusted) shown["untrusted"] = true;
   return shown;
@@ -127,6 +129,36 @@ core::Status Memory::MayReplace(const CallIdentity& id, const NoteRow& row, bool
                     "NOTE_HIDDEN");
 }
 
+namespace {
+
+// They go from note to run to note, and every one stands in an entry.
+core::Status CheckTags(const policies::Label& label) {
+  std::size_t bytes = 0;
+  for (const std::string& tag : label.tags) bytes += tag.size();
+  if (bytes <= kNoteTagsBytesMax) return core::OkStatus();
+  return WithReason(core::InvalidArgument("what this note is made of has more than " +
+                                          std::to_string(kNoteTagsBytesMax) + " bytes of tags"),
+                    "NOTE_TAGS");
+}
+
+// What a page planted never takes the place of what is noted in trust.
+core::Status CheckRoom(const std::vector<NoteRow>& rows, const policies::Label& label) {
+  const auto untrusted = static_cast<std::size_t>(std::count_if(
+      rows.begin(), rows.end(), [](const NoteRow& row) { return row.untrusted != 0; }));
+  const std::size_t trusted = rows.size() - untrusted;
+  const bool fits =
+      label.trusted ? trusted < kNotesMax - kUntrustedNotesMax : untrusted < kUntrustedNotesMax;
+  if (fits) return core::OkStatus();
+  return WithReason(core::ResourceExhausted(label.trusted ? "there are as many notes as there may "
+                                                            "be; delete one first"
+                                                          : "there are as many notes of what "
+                                                            "untrusted content had a part in as "
+                                                            "there may be; delete one first"),
+                    "MEMORY_FULL");
+}
+
+}  // namespace
+
 core::StatusOr<core::Json> Memory::Write(const CallIdentity& id, const Note& note) const {
   if (note.text.size() > kNoteBytesMax) {
     return WithReason(core::InvalidArgument("a note has at most " + std::to_string(kNoteBytesMax) +
@@ -139,16 +171,16 @@ core::StatusOr<core::Json> Memory::Write(const CallIdentity& id, const Note& not
                                  [&topic](const NoteRow& row) { return row.topic == topic; });
   const bool replaces = same != rows.end();
   if (replaces) INTERLOCK_RETURN_IF_ERROR(MayReplace(id, *same, note.label.trusted));
-  if (!replaces && rows.size() >= kNotesMax) {
-    return WithReason(core::ResourceExhausted("there are " + std::to_string(kNotesMax) +
-                                              " notes already; delete one first"),
-                      "MEMORY_FULL");
-  }
+  INTERLOCK_RETURN_IF_ERROR(CheckTags(note.label));
+  if (!replaces) INTERLOCK_RETURN_IF_ERROR(CheckRoom(rows, note.label));
   return core::Json{{"noted", true}, {"replaced", replaces}};
 }
 
 core::StatusOr<core::Json> Memory::Search(const CallIdentity& id, const core::Json& args) const {
-  INTERLOCK_ASSIGN_OR_RETURN(const std::vector<NoteRow> rows, RowsOf(id));
+  INTERLOCK_ASSIGN_OR_RETURN(std::vector<NoteRow> rows, RowsOf(id));
+  // Or those that a page planted would hide what was noted in trust.
+  std::stable_partition(rows.begin(), rows.end(),
+                        [](const NoteRow& row) { return row.untrusted == 0; });
   const std::vector<std::string> words = SplitWords(Folded(args.value("query", "")));
   const std::string topic = args.contains("topic") ? TopicOf(keys_, id, args["topic"]) : "";
   const bool trusted_only = args.value("trusted_only", false);
@@ -162,12 +194,14 @@ core::StatusOr<core::Json> Memory::Search(const CallIdentity& id, const core::Js
     if (note.status().code() == core::StatusCode::kNotFound) continue;
     if (!note.ok()) return note.status();
     if (!MayRead(id, note->label) || !HasEveryWord(*note, words)) continue;
-    if (notes.size() == limit || bytes + note->text.size() > kNotesBytesMax) {
+    core::Json shown = Shown(*note, row.agent);
+    const std::size_t size = core::CanonicalJson(shown).size();
+    if (notes.size() == limit || bytes + size > kNotesBytesMax) {
       ++more;
       continue;
     }
-    bytes += note->text.size();
-    notes.push_back(Shown(*note));
+    bytes += size;
+    notes.push_back(std::move(shown));
   }
   core::Json found = {{"notes", std::move(notes)}};
   if (more > 0) found["more"] = more;
@@ -186,12 +220,6 @@ core::StatusOr<core::Json> Memory::Delete(const CallIdentity& id, const core::Js
 }
 
 // ---------------------------------------------------------------- labels and entries
-
-policies::Label LabelOfNote(const policies::LabelMap& args, bool flow_untrusted) {
-  policies::Label label{.trusted = !flow_untrusted, .sources = {}, .tags = {}, .readers = {"*"}};
-  for (const auto& [ignored, part] : args.all()) label = policies::Join(label, part);
-  return label;
-}
 
 std::vector<policies::LabelChange> LabelsOfNotes(const core::Json& result) {
   std::vector<policies::LabelChange> changes;

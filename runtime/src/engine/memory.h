@@ -38,10 +38,10 @@ class Memory {
       : log_(log), keys_(keys), archives_(archives) {}
 
   // What the tools give for arguments that fit their schemas: {"noted":true,"replaced":false},
-  // {"more":2,"notes":[{"tags":[…],"text":…,"time":…,"topic":…,"untrusted":true}]},
+  // {"more":2,"notes":[{"agent":…,"tags":[…],"text":…,"time":…,"topic":…,"untrusted":true}]},
   // {"deleted":true}. The words of the arguments are not among it (rule 16). Errors:
-  // kResourceExhausted (MEMORY_FULL), kInvalidArgument (NOTE_TOO_LONG), kFailedPrecondition
-  // (NOTE_TRUSTED, NOTE_HIDDEN); others: the log cannot be read.
+  // kResourceExhausted (MEMORY_FULL), kInvalidArgument (NOTE_TOO_LONG, NOTE_TAGS),
+  // kFailedPrecondition (NOTE_TRUSTED, NOTE_HIDDEN); others: the log cannot be read.
   core::StatusOr<core::Json> Write(const CallIdentity& id, const Note& note) const;
   core::StatusOr<core::Json> Search(const CallIdentity& id, const core::Json& args) const;
   core::StatusOr<core::Json> Delete(const CallIdentity& id, const core::Json& args,
@@ -56,9 +56,6 @@ class Memory {
   audit::KeyStore& keys_;
   Archives* archives_;
 };
-
-// The label of what is made of these arguments: a note, or the choice of one.
-policies::Label LabelOfNote(const policies::LabelMap& args, bool flow_untrusted);
 
 // What a search gave is labelled note by note ("result.notes.2"), by what it says of each.
 std::vector<policies::LabelChange> LabelsOfNotes(const core::Json& result);

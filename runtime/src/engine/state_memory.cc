@@ -36,7 +36,8 @@ core::Status State::ApplyMemory(const audit::EntryView& entry) {
   note.run = entry.run;
   note.call = Field(entry, "call");
   note.agent = run == nullptr ? "" : run->agent;
-  note.untrusted = std::find(labels.begin(), labels.end(), "trusted") == labels.end() ? 1 : 0;
+  // The first word says so; tags come after it and may be any words.
+  note.untrusted = labels.empty() || labels.front() != "trusted" ? 1 : 0;
   note.bytes = entry.body.Int("bytes").value_or(0);
   note.create_us = entry.time_us;
   AddNote(std::move(note));

@@ -104,6 +104,20 @@ std::int64_t Rows(Harness& h, const std::string& sql) {
 
 std::int64_t Notes(Harness& h) { return Rows(h, "SELECT count(*) FROM p_note"); }
 
+// So many notes of u1 that are not there to be read.
+void Fill(Harness& h, std::size_t count, const std::string& label) {
+  const std::string subject = h.keys().Hmac("subject", "u1");
+  for (std::size_t i = 0; i < count; ++i) {
+    const std::string body = R"({"bytes":1,"call":"c","labels":[")" + label + R"("],"subject":")" +
+                             subject + R"(","topic":"t)" + std::to_string(i) + R"("})";
+    ASSERT_TRUE(
+        h.log()
+            .Append(
+                {.kind = "memory.noted", .run = "", .actor = "engine", .body = body, .cites = {}})
+            .ok());
+  }
+}
+
 void ExpectIntact(Harness& h) {
   h.Stop();
   const audit::FolderReport report = audit::VerifyFolder(h.folder, {}, MakeProjectors);
@@ -314,11 +328,7 @@ TEST(Memory, WhatWasNotedInTrustStaysUnlessThePlanIsTrusted) {
   const std::string attack =
       RunWith(h, {One("mail.read", core::Json::object()), Write("mail", "eve@evil.example"),
                   Forget("mail"), Write("mail 2", "eve@evil.example")});
-  for (const CallInfo& call : h.CallsOf(attack)) {
-    if (call.tool == "memory.delete") {
-      EXPECT_EQ(call.code, "NOTE_TRUSTED");
-    }
-  }
+  EXPECT_EQ(CallOf(h, attack, "memory.delete").code, "NOTE_TRUSTED");
   EXPECT_THAT(Seen(h), HasSubstr("NOTE_TRUSTED"));
   EXPECT_THAT(FoundBy(h), AllOf(HasSubstr("me@shop.example"), HasSubstr("mail 2")));
   ExpectMadeAnew(h, attack, {&h.agent});
@@ -406,26 +416,67 @@ end))");
 TEST(Memory, ASubjectHasOnlySoManyNotesAndANoteOnlySoManyBytes) {
   Harness h(kKnownPeoplePolicy, kTools);
   Remembers(h);
-  const std::string subject = h.keys().Hmac("subject", "u1");
-  for (std::size_t i = 1; i < kNotesMax; ++i) {
-    const std::string body = R"({"bytes":1,"call":"c","labels":["untrusted"],"subject":")" +
-                             subject + R"(","topic":"t)" + std::to_string(i) + R"("})";
-    ASSERT_TRUE(
-        h.log()
-            .Append(
-                {.kind = "memory.noted", .run = "", .actor = "engine", .body = body, .cites = {}})
-            .ok());
-  }
+  constexpr std::size_t kMost = kNotesMax - kUntrustedNotesMax;
+  Fill(h, kMost - 1, "trusted");
   const std::string run = RunWith(
       h, {Write("last", "fits"), Write("more", "does not"), Write("last", "still fits"),
           Write("last", std::string(kNoteBytesMax, 'x')),
           One("memory.write",
               {{"topic", "a"}, {"text", std::string(4'000, '?') + "ä" + std::string(95, '?')}})});
   EXPECT_THAT(Seen(h), AllOf(HasSubstr("MEMORY_FULL"), HasSubstr("NOTE_TOO_LONG")));
-  EXPECT_EQ(Notes(h), static_cast<std::int64_t>(kNotesMax));
+  EXPECT_EQ(Notes(h), static_cast<std::int64_t>(kMost));
   EXPECT_THAT(FoundBy(h), HasSubstr(std::string(kNoteBytesMax, 'x')));
   RunWith(h, {Write("other", "his own")}, {.user = "u2"});  // the harmless twin
-  EXPECT_EQ(Notes(h), static_cast<std::int64_t>(kNotesMax) + 1);
+  EXPECT_EQ(Notes(h), static_cast<std::int64_t>(kMost) + 1);
+}
+
+// A page that has every note written that there may be.
+TEST(Memory, WhatUntrustedContentFillsLeavesRoomForWhatIsNotedInTrust) {
+  Harness h(kKnownPeoplePolicy, kTools);
+  Remembers(h);
+  RunWith(h, {Write("diet", "no nuts")});
+  Fill(h, kUntrustedNotesMax - 12, "untrusted");
+  std::vector<Plan> plans = {One("mail.read", core::Json::object())};
+  for (int i = 0; i < 13; ++i) plans.push_back(Write("u" + std::to_string(i), "buy"));
+  const std::string attack = RunWith(h, std::move(plans));
+  EXPECT_THAT(Seen(h), HasSubstr("MEMORY_FULL"));
+  ExpectMadeAnew(h, attack, {&h.agent});
+  RunWith(h, {Write("seat", "an aisle")});
+  EXPECT_THAT(FoundBy(h, {}, {{"limit", 2}}), AllOf(HasSubstr("no nuts"), HasSubstr("an aisle")));
+  EXPECT_EQ(Notes(h), static_cast<std::int64_t>(kUntrustedNotesMax) + 2);
+}
+
+// By handle the planner picks a note by its place; rules have moved it to another.
+TEST(Memory, ARuleThatChangesTheListDoesNotMoveLabels) {
+  Harness h(std::string(kKnownPeoplePolicy) + R"(
+on(result("memory.search"), "no-first", function(c)
+  local kept = {}
+  for i = 2, #c.result.notes do kept[#kept + 1] = c.result.notes[i] end
+  return modify { ["result.notes"] = kept }
+end))",
+            kTools);
+  Remembers(h);
+  RunWith(h, {One("mail.read", core::Json::object()), Write("order", "eve@evil.example")});
+  RunWith(h, {Write("first", "gone by the rule")});
+  Remembers(h, "tester", "results: handles\n");
+  const std::string run =
+      RunWith(h, {Search(), One("mail.send", {{"to", {{"$handle", "r1.notes[0].text"}}}})});
+  EXPECT_EQ(CallOf(h, run, "mail.send").state, CallState::kDenied);
+  ExpectMadeAnew(h, run, {&h.agent});
+}
+
+TEST(Memory, WhatRulesSayOfTheWordsStaysOnTheNote) {
+  Harness h(std::string(kKnownPeoplePolicy) + R"(
+on("memory.write", "tag", function(c)
+  if c.args.topic == "pin" then return label { ["args.text"] = { "secret", "untrusted" } } end
+end))",
+            kTools);
+  Remembers(h);
+  RunWith(h, {Write("pin", "4711"), Write("seat", "an aisle")});
+  EXPECT_EQ(FoundBy(h, {}, {{"topic", "pin"}, {"trusted_only", true}}), R"({"notes":[]})");
+  EXPECT_THAT(FoundBy(h, {}, {{"topic", "pin"}}),
+              AllOf(HasSubstr(R"("tags":["secret"])"), HasSubstr(R"("untrusted":true)")));
+  EXPECT_THAT(FoundBy(h, {}, {{"topic", "seat"}}), Not(HasSubstr("tags")));
 }
 
 TEST(Memory, RunsOfOneSubjectSideBySideKeepAllTheirNotes) {
