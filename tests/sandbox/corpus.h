@@ -8,7 +8,7 @@ namespace interlock::sandbox::test {
 
 struct Row {
   const char* name;
-  const char* payload;  // words; {work}, {secret}, {pid} are replaced
+  const char* payload;  // words; {work}, {secret}, {source}, {pid} are replaced
   const char* in_full;
   const char* without_namespaces;  // nullptr: as in_full
   const char* twin;                // run in the same box, must say "ok"; nullptr: none
@@ -23,6 +23,8 @@ inline std::ostream& operator<<(std::ostream& out, const Row& row) { return out 
 inline const Row kRows[] = {
     {"R01_ReadsShadow", "read /etc/shadow", "ENOENT", "EACCES", "read /usr/bin/env", "ok"},
     {"R01_ReadsHostSecret", "read {secret}", "ENOENT", "EACCES", "read {hostile}", "ok"},
+    {"R01_ListsRootsHome", "list /root", "ENOENT", "EACCES", "list /usr", "ok"},
+    {"R01_ReadsTheSourceTree", "read {source}", "ENOENT", "EACCES", nullptr, "ok"},
     {"R02_ClimbsOut", "read /usr/../../../../etc/shadow", "ENOENT", "EACCES",
      "read /usr/../usr/bin/env", "ok"},
     {"R02_ClimbsThroughProcRoot", "read /proc/self/root/etc/shadow", "ENOENT", "EACCES", nullptr,
@@ -59,6 +61,8 @@ inline const Row kRows[] = {
     {"R07_Kallsyms", "read /proc/kallsyms", "ENOENT", "EACCES", nullptr, "ok"},
     {"R07_NetTcp", "read /proc/net/tcp", "ENOENT", "EACCES", nullptr, "ok"},
     {"R08_ReleaseAgent", "list /sys/fs/cgroup", "ENOENT", "EACCES", nullptr, "ok"},
+    {"R08_WritesReleaseAgent", "open-for-writing /sys/fs/cgroup/memory/release_agent", "ENOENT",
+     "EACCES", nullptr, "ok"},
     {"R08_MountsGroups", "mount-groups", "EPERM", nullptr, nullptr, "scratch other"},
     {"R09_MakesDevices", "make-device", "EPERM", nullptr, "write-temporary", "scratch other"},
     {"R10_SetsSetId", "set-id {work}", "EPERM", nullptr, "plain-mode {work}", "ok"},
@@ -111,7 +115,8 @@ inline const Row kRows[] = {
     {"R52_OpensMany", "open-many", "EMFILE after 255", nullptr, nullptr, "scratch other"},
     // Counted for the host's user behind the box, whatever user the box is.
     {"R70_UsesUpWatchers", "watchers 4", "ENOSYS", nullptr, "list /usr", "ok"},
-    {"R70_UsesUpPendingSignals", "timers 1100", "EAGAIN after 1024", nullptr, "timers 100", "ok"},
+    {"R70_UsesUpPendingSignals", "timers 1100 1024", "EAGAIN within 1024", nullptr, "timers 100",
+     "ok"},
     {"R57_Unleashes", "unleash", "ok", nullptr, nullptr, "scratch ok"},
     {"R66_DescriptorFromOutside", "ask-outside {work}/giver", "EPERM", nullptr, "pass-descriptor",
      "scratch other"},

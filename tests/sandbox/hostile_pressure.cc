@@ -78,7 +78,23 @@ std::string AskOutsideForDescriptor(const Args& args) {
   sockaddr_un address{};
   address.sun_family = AF_UNIX;
   args[0].copy(address.sun_path, sizeof address.sun_path - 1);
-  return Outcome(::connect(fd, reinterpret_cast<const sockaddr*>(&address), sizeof address));
+  if (::connect(fd, reinterpret_cast<const sockaddr*>(&address), sizeof address) != 0) {
+    return Outcome(-1);
+  }
+  char byte = 0;
+  iovec part{&byte, 1};
+  alignas(cmsghdr) char space[CMSG_SPACE(sizeof(int))] = {};
+  msghdr header{};
+  header.msg_iov = &part;
+  header.msg_iovlen = 1;
+  header.msg_control = space;
+  header.msg_controllen = sizeof space;
+  if (::recvmsg(fd, &header, 0) <= 0) return Outcome(-1);
+  const cmsghdr* c = CMSG_FIRSTHDR(&header);
+  if (c == nullptr) return "no descriptor";
+  int given = -1;
+  std::memcpy(&given, CMSG_DATA(c), sizeof given);
+  return Outcome(::read(given, &byte, 1));
 }
 
 // Asks the broker for a place, says one line there and repeats what comes back.
@@ -177,11 +193,23 @@ std::string Watchers(const Args& args) {
 }
 
 // Each timer holds a queued signal ready.
+// With a second number: whether it is refused by then. Others of the same user count too, so the
+// harmless twin, which has no such number, waits for what they hold.
 std::string Timers(const Args& args) {
-  for (int i = 0; i < std::atoi(args[0].c_str()); ++i) {
+  const int wanted = std::atoi(args[0].c_str());
+  const int most = args.size() > 1 ? std::atoi(args[1].c_str()) : -1;
+  for (int made = 0, patience = 2000; made < wanted;) {
     timer_t timer{};
-    if (::timer_create(CLOCK_MONOTONIC, nullptr, &timer) == 0) continue;
-    return Outcome(-1) + " after " + std::to_string(i);
+    if (::timer_create(CLOCK_MONOTONIC, nullptr, &timer) == 0) {
+      ++made;
+    } else if (most >= 0) {
+      return Outcome(-1) + (made <= most ? " within " : " beyond ") + std::to_string(most);
+    } else if (--patience == 0) {
+      return Outcome(-1) + " after " + std::to_string(made);
+    } else {
+      const timespec pause{0, 1'000'000};
+      ::nanosleep(&pause, nullptr);
+    }
   }
   return "ok";
 }

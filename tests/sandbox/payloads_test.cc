@@ -1,17 +1,22 @@
 // The hostile corpus: each payload with the exact refusal, at each level and as each user that this
 // machine can give; and a control that shows that the payload would have worked, or that its
 // harmless twin does.
+#include <fcntl.h>
 #include <gtest/gtest.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/un.h>
 #include <unistd.h>
 
 #include <algorithm>
+#include <cstring>
 #include <filesystem>
 #include <fstream>
 #include <iterator>
 #include <map>
 #include <sstream>
 #include <string>
+#include <thread>
 #include <vector>
 
 #include "boxes.h"
@@ -49,6 +54,7 @@ std::vector<std::string> Words(const char* text, const Folder& folder) {
     if (word == "{work}") word = folder.work();
     if (word == "{secret}") word = folder.Path("secret");
     if (word == "{hostile}") word = folder.hostile();
+    if (word == "{source}") word = INTERLOCK_SOURCE_DIR "/CMakeLists.txt";
     if (word == "{pid}") word = std::to_string(::getpid());
     words.push_back(std::exchange(word, ""));
     if (*at == '\0') return words;
@@ -61,7 +67,8 @@ bool IsOneOf(const std::string& value, const std::string& alternatives) {
 
 bool MissingOutside(const std::string& payload) {
   if (payload.find(" /proc/1/") != std::string::npos) return false;
-  const std::size_t path = std::min(payload.find(" /dev/"), payload.find(" /proc/"));
+  const std::size_t path =
+      std::min({payload.find(" /dev/"), payload.find(" /proc/"), payload.find(" /sys/")});
   return path != std::string::npos && ::access(payload.c_str() + path + 1, F_OK) != 0;
 }
 
@@ -222,6 +229,63 @@ TEST_P(Box, R12_TmpEndsAtItsInodes) {
   ASSERT_TRUE(said.starts_with("ENOSPC after ")) << said;
   EXPECT_GE(std::atoi(said.c_str() + 13), 90);
   EXPECT_LT(std::atoi(said.c_str() + 13), 100);
+}
+
+// A process outside that would hand its secret to whoever connects.
+class Giver {
+ public:
+  Giver(const std::string& path, const std::string& secret)
+      : listener_(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0)),
+        secret_(::open(secret.c_str(), O_RDONLY | O_CLOEXEC)) {
+    sockaddr_un address{};
+    address.sun_family = AF_UNIX;
+    path.copy(address.sun_path, sizeof address.sun_path - 1);
+    const auto* bound = reinterpret_cast<const sockaddr*>(&address);
+    EXPECT_EQ(::bind(listener_, bound, sizeof address), 0) << path;
+    EXPECT_EQ(::chmod(path.c_str(), 0777), 0);  // nothing but the walls of a box says no
+    EXPECT_EQ(::listen(listener_, 4), 0);
+    giving_ = std::thread([this] { Give(); });
+  }
+  ~Giver() {
+    ::shutdown(listener_, SHUT_RDWR);  // ends accept
+    giving_.join();
+    ::close(listener_);
+    ::close(secret_);
+  }
+
+ private:
+  void Give() const {
+    for (int taker; (taker = ::accept4(listener_, nullptr, nullptr, SOCK_CLOEXEC)) >= 0;) {
+      char byte = 'x';
+      iovec part{&byte, 1};
+      alignas(cmsghdr) char space[CMSG_SPACE(sizeof secret_)] = {};
+      msghdr header{};
+      header.msg_iov = &part;
+      header.msg_iovlen = 1;
+      header.msg_control = space;
+      header.msg_controllen = sizeof space;
+      cmsghdr* c = CMSG_FIRSTHDR(&header);
+      c->cmsg_level = SOL_SOCKET;
+      c->cmsg_type = SCM_RIGHTS;
+      c->cmsg_len = CMSG_LEN(sizeof secret_);
+      std::memcpy(CMSG_DATA(c), &secret_, sizeof secret_);
+      ::sendmsg(taker, &header, MSG_NOSIGNAL);
+      ::close(taker);
+    }
+  }
+
+  const int listener_;
+  const int secret_;
+  std::thread giving_;
+};
+
+TEST_P(Box, R66_NobodyOutsideCanHandADescriptorIn) {
+  const std::string path = boxes_->folder().work() + "/giver";
+  const Giver giver(path, boxes_->folder().Path("secret"));
+  EXPECT_EQ(RunOutside({boxes_->folder().hostile(), "ask-outside", path}), "ok")
+      << "outside, the descriptor comes and can be read";
+  EXPECT_EQ(Says({"ask-outside", path}), "EPERM");
+  std::filesystem::remove(path);
 }
 
 TEST_P(Box, R22_ASignalToAllStaysInside) {
