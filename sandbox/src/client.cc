@@ -20,6 +20,7 @@
 #include "core/check.h"
 #include "fd.h"
 #include "message.h"
+#include "program_digests.h"
 #include "registry.h"
 #include "sandbox/launcher.h"
 #include "wire.h"
@@ -79,6 +80,19 @@ std::unique_ptr<Broker> MakeBroker(BoxSpec& spec, Fd& channel, std::string& why)
   return std::make_unique<Broker>(std::move(ours), spec.destinations, std::move(policy));
 }
 
+// What a result says of the box beside how it ended.
+struct Identity {
+  core::Digest profile{};
+  core::Digest filter{};
+  core::Digest program{};
+
+  void Stamp(BoxResult& result) const {
+    result.profile_digest = profile;
+    result.filter_digest = filter;
+    result.program_digest = program;
+  }
+};
+
 // What was in force, as one digest: level, filter, mounts, limits.
 core::Digest ProfileDigest(const BoxSpec& spec, Level level, std::string_view filter) {
   Writer writer;
@@ -122,12 +136,13 @@ class ProcessLauncher final : public Launcher {
  private:
   struct Pending {
     std::function<void(BoxResult)> done;
-    core::Digest profile_digest;
+    Identity identity;
     std::function<void(Output)> on_output;
     std::unique_ptr<Broker> broker;
   };
 
   std::string Refusal(const BoxSpec& spec) const;
+  Identity IdentityOf(const BoxSpec& spec) const;
   void Read();
   void OnResult(ResultMessage message, const std::vector<Fd>& fds);
   void OnDeath();
@@ -140,6 +155,7 @@ class ProcessLauncher final : public Launcher {
   const Fd state_;
   const Hello hello_;
   const bool allow_none_;
+  ProgramDigests programs_;
   std::atomic<std::uint64_t> next_id_{1};
   std::mutex mutex_;
   bool dead_ = false;
@@ -174,6 +190,12 @@ std::string ProcessLauncher::Refusal(const BoxSpec& spec) const {
   return why;
 }
 
+Identity ProcessLauncher::IdentityOf(const BoxSpec& spec) const {
+  const std::string& filter = hello_.filter_bytes[static_cast<std::size_t>(spec.profile)];
+  return {.profile = ProfileDigest(spec, hello_.capabilities.level, filter),
+          .filter = core::Sha256(filter)};
+}
+
 std::uint64_t ProcessLauncher::Run(BoxSpec spec, std::function<void(BoxResult)> done) {
   const std::uint64_t id = next_id_.fetch_add(1);
   std::string why = Refusal(spec);
@@ -183,10 +205,10 @@ std::uint64_t ProcessLauncher::Run(BoxSpec spec, std::function<void(BoxResult)> 
     if (!input.valid()) why = Errno("make the program's input");
   }
   const std::shared_ptr<InputPipe> open_input = std::move(spec.input);
-  const core::Digest digest = ProfileDigest(
-      spec, hello_.capabilities.level, hello_.filter_bytes[static_cast<std::size_t>(spec.profile)]);
+  Identity identity = IdentityOf(spec);
+  if (why.empty()) identity.program = programs_.Of(spec);
   Fd channel;
-  Pending pending{std::move(done), digest, std::move(spec.on_output), nullptr};
+  Pending pending{std::move(done), identity, std::move(spec.on_output), nullptr};
   if (why.empty() && !spec.destinations.empty()) {
     pending.broker = MakeBroker(spec, channel, why);
   }
@@ -206,7 +228,7 @@ std::uint64_t ProcessLauncher::Run(BoxSpec spec, std::function<void(BoxResult)> 
     result.kind = EndKind::kNotRun;
     result.level = hello_.capabilities.level;
     result.detail = std::move(why);
-    result.profile_digest = digest;
+    identity.Stamp(result);
     pending.done(std::move(result));
     return id;
   }
@@ -263,7 +285,7 @@ void ProcessLauncher::OnResult(ResultMessage message, const std::vector<Fd>& fds
   Pending pending = Take(message.id);
   if (!pending.done) return;
   BoxResult& result = message.result;
-  result.profile_digest = pending.profile_digest;
+  pending.identity.Stamp(result);
   if (pending.broker != nullptr) ending_.push_back(std::move(pending.broker));
   std::erase_if(ending_, [](const auto& broker) { return broker->ended(); });
   if (message.outputs_in_fd != 0 && (fds.empty() || !ReadOutputs(fds[0], message))) {
@@ -295,7 +317,7 @@ void ProcessLauncher::OnDeath() {
     result.detail = closing ? "the launcher ended before it reported the end" : "the launcher died";
     if (!gone) result.detail += "; a box could not be proven dead";
     result.level = hello_.capabilities.level;
-    result.profile_digest = pending.profile_digest;
+    pending.identity.Stamp(result);
     pending.done(std::move(result));
   }
 }

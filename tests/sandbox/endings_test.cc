@@ -6,7 +6,10 @@
 #include <unistd.h>
 
 #include <chrono>
+#include <filesystem>
+#include <fstream>
 #include <future>
+#include <iterator>
 
 #include "boxes.h"
 
@@ -278,6 +281,49 @@ TEST_P(Ending, DigestNamesWhatWasInForce) {
   EXPECT_EQ(one.profile_digest, same.profile_digest);
   EXPECT_NE(one.profile_digest, boxes_->Run(spec).profile_digest);
   EXPECT_EQ(one.level, boxes_->launcher().capabilities().level);
+  EXPECT_EQ(one.filter_digest, same.filter_digest);
+  EXPECT_NE(one.filter_digest, core::Digest{});
+  spec.profile = Profile::kNode;
+  EXPECT_NE(one.filter_digest, boxes_->Run(spec).filter_digest);
+}
+
+std::string FileBytes(const std::string& path) {
+  std::ifstream file(path, std::ios::binary);
+  return {std::istreambuf_iterator<char>(file), {}};
+}
+
+TEST_P(Ending, DigestNamesTheProgramThatRan) {
+  const auto ran = [this](const std::string& program) {
+    BoxSpec spec;
+    spec.argv = {program};
+    spec.level_min = Level::kNone;
+    return boxes_->Run(spec).program_digest;
+  };
+  EXPECT_EQ(ran("/bin/true"), core::Sha256(FileBytes("/bin/true")));
+  EXPECT_EQ(ran("/usr/bin/false"), core::Sha256(FileBytes("/usr/bin/false")));
+  EXPECT_EQ(ran("/usr/bin/no-such"), core::Digest{});
+  EXPECT_EQ(ran("/etc/passwd"), core::Digest{}) << "the box has one of its own";
+}
+
+// The cache knows a file by its inode, size and times: a changed program has another digest.
+TEST_P(Ending, DigestOfAProgramFollowsItsFile) {
+  const std::string folder = boxes_->folder().work();
+  const std::string program = folder + "/tool";
+  std::filesystem::copy_file("/bin/true", program);
+  BoxSpec spec;
+  spec.level_min = Level::kNone;
+  spec.argv = {program};
+  spec.mounts = {{.host_path = folder, .box_path = folder}};
+  const core::Digest first = boxes_->Run(spec).program_digest;
+  EXPECT_EQ(first, core::Sha256(FileBytes("/bin/true")));
+  std::ofstream(program, std::ios::app) << "more";
+  EXPECT_EQ(boxes_->Run(spec).program_digest, core::Sha256(FileBytes(program)));
+  spec.mounts[0].access = Access::kReadWrite;
+  EXPECT_EQ(boxes_->Run(spec).program_digest, core::Digest{}) << "it may be another by now";
+  spec.mounts[0].access = Access::kReadOnly;
+  std::filesystem::rename(program, folder + "/other");
+  std::filesystem::create_symlink("other", program);
+  EXPECT_EQ(boxes_->Run(spec).program_digest, core::Digest{}) << "a link may lead elsewhere";
 }
 
 INSTANTIATE_TEST_SUITE_P(Grounds, Ending, ::testing::ValuesIn(kGrounds),

@@ -131,6 +131,19 @@ std::string Formatted(const Outcome& outcome) {
   return outcome.reported ? core::FormatMoney(*outcome.reported) : "";
 }
 
+TEST_F(ExecutorTest, AFailureInABoxComesWithAdviceForItsAuthor) {
+  sandbox::BoxResult box;
+  box.kind = sandbox::EndKind::kExit;
+  box.value = 1;
+  box.stderr_bytes = "open: Read-only file system\n";
+  EXPECT_THAT(Ending(box).advice, ::testing::HasSubstr("`mounts` with `access: read-write`"));
+  box.stdout_bytes = R"({"error":{"code":"NO_ORDER","message":"EROFS"}})";
+  EXPECT_EQ(Ending(box).advice, "") << "the tool said itself what is wrong";
+  box.value = 0;
+  box.stdout_bytes = "{}";
+  EXPECT_EQ(Ending(box).advice, "");
+}
+
 class ExecutorMoney : public ExecutorTest, public ::testing::WithParamInterface<Amount> {};
 
 TEST_P(ExecutorMoney, IsExactOrNotReported) {

@@ -302,6 +302,20 @@ TEST_F(ExecutorSession, RefusesAMissingValue) {
   EXPECT_EQ(outcome->error, "`session.shop` is missing");
 }
 
+TEST_F(ExecutorTest, SaysWhereAToolRuns) {
+  EXPECT_EQ(executor_->LevelFor(*tool_), "none") << "what the launcher has";
+  Manifest manifest = ProcessManifest(Effect::kRead);
+  manifest.process.reset();
+  manifest.builtin = "echo";
+  EXPECT_EQ(executor_->LevelFor(*MakeTool(manifest)), "builtin");
+  manifest.builtin.clear();
+  manifest.http = HttpSpec{};
+  manifest.http->url = "https://shop.example/orders";
+  EXPECT_EQ(executor_->LevelFor(*MakeTool(manifest)), "http");
+  const auto without = MakeExecutor({.clock = &clock_, .builtins = {}});
+  EXPECT_EQ(without->LevelFor(*tool_), "") << "there is no launcher";
+}
+
 class ExecutorBuiltin : public ExecutorTest {
  protected:
   void Use(std::string builtin, Effect effect) {

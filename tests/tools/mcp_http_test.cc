@@ -183,7 +183,6 @@ TEST_F(RemoteMcp, OneSessionServesTheCallsOfARunAndEndsWithIt) {
   ASSERT_EQ(first.kind, OutcomeKind::kOk) << first.error;
   EXPECT_EQ(first.result, Words("hi"));
   EXPECT_FALSE(first.sandboxed);
-  EXPECT_FALSE(first.in_session) << "there is no box whose level could be told";
   EXPECT_EQ(Start(manifest, "r1").get().kind, OutcomeKind::kOk);
   executor_->EndRun("r1");
   ASSERT_TRUE(Heard("DELETE"));

@@ -102,6 +102,11 @@ class ExecutorImpl final : public Executor {
     return Begin(permit.terms(), std::move(spec), std::move(done));
   }
 
+  std::string_view LevelFor(const Tool& tool) const override {
+    if (!tool.manifest().process || options_.launcher == nullptr) return Executor::LevelFor(tool);
+    return sandbox::LevelName(options_.launcher->capabilities().level);
+  }
+
   void Cancel(std::uint64_t handle) override { calls_->Cancel(handle); }
   void EndRun(std::string_view run) override { servers_->EndRun(run); }
   void OnSessionEnd(const std::function<void(SessionEnd)>& told) override {
@@ -268,6 +273,11 @@ class ExecutorImpl final : public Executor {
 };
 
 }  // namespace
+
+std::string_view Executor::LevelFor(const Tool& tool) const {
+  if (tool.manifest().http) return "http";
+  return tool.manifest().builtin.empty() ? "" : "builtin";
+}
 
 std::unique_ptr<Executor> MakeExecutor(ExecutorOptions options) {
   return std::make_unique<ExecutorImpl>(std::move(options));

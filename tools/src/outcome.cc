@@ -6,6 +6,7 @@
 #include "core/template.h"
 #include "names.h"
 #include "text.h"
+#include "tools/advice.h"
 
 namespace interlock::tools {
 namespace {
@@ -175,10 +176,17 @@ Outcome Judge(const Tool& tool, const sandbox::BoxResult& box) {
   return Ended(OutcomeKind::kUnknown, "LOST", "the launcher reported an ending that is not known");
 }
 
+// A tool that says itself what is wrong needs no guess.
+std::string AdviceFor(const Tool& tool, const Outcome& outcome, const sandbox::BoxResult& box) {
+  const bool silent = outcome.kind == OutcomeKind::kOk || outcome.reported_failure;
+  return silent ? "" : AdviceOn(tool.manifest().limits, box);
+}
+
 }  // namespace
 
 Outcome OutcomeOfBox(const Tool& tool, sandbox::BoxResult box) {
   Outcome outcome = Judge(tool, box);
+  outcome.advice = AdviceFor(tool, outcome, box);
   std::string().swap(box.stdout_bytes);
   box.detail = OneLine(box.detail);
   outcome.box = std::move(box);
@@ -264,6 +272,7 @@ Outcome OutcomeOfServerEnd(const Tool& tool, std::optional<Outcome> verdict,
                   : Judge(tool, box);
   }
   verdict->sandboxed = box.kind != EndKind::kNotRun;
+  verdict->advice = AdviceFor(tool, *verdict, box);
   box.stdout_bytes.clear();
   box.detail = OneLine(box.detail);
   verdict->box = std::move(box);

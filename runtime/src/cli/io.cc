@@ -145,6 +145,10 @@ std::string Io::Paint(Style style, std::string_view text) const {
   return "\x1b[" + std::string(StyleCode(style)) + "m" + std::string(text) + "\x1b[0m";
 }
 
+std::string Plural(std::int64_t n, const std::string& noun) {
+  return std::to_string(n) + " " + noun + (n == 1 ? "" : "s");
+}
+
 std::string EscapeForTerminal(std::string_view text) {
   return Escape(text, std::string_view::npos);
 }

@@ -39,6 +39,9 @@ struct Io {
 // UTF-8, and characters that hide or reorder text (bidirectional controls, zero width, tags) become
 // \n, \xNN, \u{…}.
 std::string EscapeForTerminal(std::string_view text);
+
+// "1 call", "2 calls".
+std::string Plural(std::int64_t n, const std::string& noun);
 // The same, at most `columns_max` code points; cut text ends in "…".
 std::string EscapeAndCut(std::string_view text, std::size_t columns_max);
 // The same over several lines: line feeds stay, every line is indented by `indent` spaces.

@@ -6,8 +6,8 @@
 #include <ostream>
 
 #include "cli/cli.h"
-#include "cli/sandbox_explain.h"
 #include "sandbox/launcher.h"
+#include "tools/advice.h"
 
 namespace interlock::runtime::cli {
 namespace {
@@ -123,6 +123,10 @@ core::StatusOr<sandbox::BoxSpec> SpecOf(const Session& session, const SandboxOpt
   return spec;
 }
 
+core::Json ProgramName(const core::Digest& digest) {
+  return digest == core::Digest{} ? core::Json() : core::Json(core::DigestName(digest));
+}
+
 core::Json ResultJson(const sandbox::BoxResult& result,
                       const std::vector<std::string>& explanation) {
   return {{"end", sandbox::EndKindName(result.kind)},
@@ -137,7 +141,9 @@ core::Json ResultJson(const sandbox::BoxResult& result,
           {"memory_peak_bytes", result.memory_peak_bytes},
           {"level", sandbox::LevelName(result.level)},
           {"explanation", explanation},
-          {"profile_digest", core::DigestName(result.profile_digest)}};
+          {"profile_digest", core::DigestName(result.profile_digest)},
+          {"filter_digest", core::DigestName(result.filter_digest)},
+          {"program_digest", ProgramName(result.program_digest)}};
 }
 
 // What a stream said, escaped, ended by exactly one line feed; nothing for an empty one.
@@ -169,7 +175,7 @@ int Exec(Session& session, const SandboxOptions& options) {
   std::promise<sandbox::BoxResult> ended;
   (*launcher)->Run(*spec, [&](sandbox::BoxResult result) { ended.set_value(std::move(result)); });
   const sandbox::BoxResult result = ended.get_future().get();
-  const std::vector<std::string> explanation = ExplainEnding(*spec, result);
+  const std::vector<std::string> explanation = tools::ExplainEnding(spec->limits, result);
   if (session.io.json) {
     PrintJson(session.io, ResultJson(result, explanation));
     return CodeOf(result);
@@ -231,7 +237,8 @@ void AddSandboxCommands(CLI::App& app, Session& session) {
   exec->add_option("--network", options->networks,
                    "10.1.0.0/16: may be reached although it is not public; may be repeated");
   exec->add_flag("--explain", options->explain,
-                 "Say which rule ended it, and what its output points to");
+                 "Say which rule ended it, what its output points to, and which system calls were "
+                 "refused");
   exec->add_flag("--allow-none", options->allow_none, "Run it unboxed when nothing else works");
   exec->add_flag("--stdin", options->with_stdin, "Give standard input to it");
   exec->add_option("ARGV", options->argv, "Absolute path and arguments")->required();

@@ -44,10 +44,6 @@ std::string Joined(const Json& list, const char* separator) {
   return out;
 }
 
-std::string Plural(std::int64_t n, const std::string& noun) {
-  return std::to_string(n) + " " + noun + (n == 1 ? "" : "s");
-}
-
 std::string Padded(std::string text, std::size_t columns) {
   const std::size_t have = ColumnsOf(text);
   if (have < columns) text.append(columns - have, ' ');
@@ -77,6 +73,12 @@ std::string Rules(const Json& body) {
 }
 
 // What the planner said beside its calls; it is in the opened plan.
+// Of an entry's `level`.
+std::string Where(const std::string& level) {
+  if (level == "http" || level == "builtin") return level;
+  return level == "none" ? "NO SANDBOX" : "sandbox " + level;
+}
+
 std::string PlanText(const Content& content) {
   const auto plan = content.find("plan");
   if (plan == content.end()) return "";
@@ -332,11 +334,14 @@ void Timeline::Edited(const Part& part) {
 void Timeline::Intended(const Part& part) {
   const std::int64_t attempt = Number(part.body, "attempt");
   std::string text = CallName(cli::Text(part.body, "call")) + " " + part.Text("effect");
-  if (Flag(part.body, "builtin", false)) {
-    text += ", builtin";
-  } else {
-    text += ", sandbox " + part.Text("level_min") + " or better";
+  std::string level = part.Text("level");
+  const std::string least = part.Text("level_min");
+  if (level.empty() && least.empty()) {
+    level = Flag(part.body, "builtin", false) ? "builtin" : "http";
   }
+  text += ", " + (level.empty() ? "sandbox" : Where(level));
+  if (!least.empty())
+    text += level.empty() ? " " + least + " or better" : " (at least " + least + ")";
   Say(part, Style::kPlain, "intent",
       text + (attempt > 1 ? ", attempt " + std::to_string(attempt) : ""));
 }
@@ -347,7 +352,7 @@ void Timeline::Outcome(const Part& part) {
   std::string text = CallName(cli::Text(part.body, "call")) + " " +
                      io_.Paint(style, Upper(EscapeForTerminal(kind)));
   if (const std::string code = part.Text("code"); !code.empty()) text += " " + code;
-  if (const std::string level = part.Text("level"); !level.empty()) text += "  sandbox " + level;
+  if (const std::string level = part.Text("level"); !level.empty()) text += "  " + Where(level);
   if (const auto wall = Number(part.body, "wall_us"); wall > 0) text += ", " + FormatDuration(wall);
   if (const auto money = part.body.find("money"); money != part.body.end() && money->is_object()) {
     text += ", moved " + FormatAmount(Number(*money, "amount"), cli::Text(*money, "unit"));
@@ -355,6 +360,8 @@ void Timeline::Outcome(const Part& part) {
   Say(part, style, "outcome", text);
   const std::string result = part.Shown(kind == "ok" ? "result" : "detail");
   if (!result.empty()) More(result);
+  const std::string advice = part.Shown("advice");
+  if (!advice.empty()) More("advice: " + advice);
 }
 
 void Timeline::Resolved(const Part& part) {

@@ -41,6 +41,12 @@ std::string ResultOf(const core::Json& result) {
   return result.is_null() ? "" : core::CanonicalJson(result);
 }
 
+// What a caller is told: a box that there was.
+std::string ShownLevel(CallState state, std::string_view level) {
+  const bool boxed = state != CallState::kNotStarted && sandbox::ParseLevel(level).ok();
+  return boxed ? std::string(level) : "";
+}
+
 std::vector<policies::FiredRule> RulesOf(const core::Json& decision) {
   std::vector<policies::FiredRule> rules;
   if (!decision.is_object() || !decision.contains("rules")) return rules;
@@ -271,7 +277,7 @@ core::StatusOr<CallInfo> EngineImpl::InfoOf(const CallRow& row, bool content,
   info.verdict = row.verdict == "refuse" ? "deny" : row.verdict;
   info.code = row.code;
   info.outcome = row.outcome;
-  info.sandbox_level = row.level == "builtin" ? "" : row.level;
+  info.sandbox_level = ShownLevel(row.state, row.level);
   info.create_time_us = row.create_us;
   info.update_time_us = row.update_us;
   info.newest.index = static_cast<std::uint64_t>(row.newest_index);

@@ -231,6 +231,7 @@ Draft DraftIntended(const CallIdentity& id, const IntentFields& intent) {
       .String("effect", intent.effect)
       .String("effect_key", intent.effect_key)
       .String("idempotency_key", intent.idempotency_key)
+      .Optional("level", intent.level)
       .Optional("level_min", intent.level_min)
       .String("limits", intent.limits)
       .Raw("locks", JsonStrings(intent.locks))
@@ -267,12 +268,21 @@ void AddArtifacts(Draft& draft, BodyWriter& body, const Sealer& sealer,
 
 }  // namespace
 
+void AddBoxDigests(BodyWriter& body, const sandbox::BoxResult& box) {
+  body.String("profile_digest", core::DigestName(box.profile_digest));
+  if (box.program_digest == core::Digest{}) return;
+  body.String("program_digest", core::DigestName(box.program_digest));
+}
+
 Draft DraftOutcome(const CallIdentity& id, const Sealer& sealer, const OutcomeFields& fields) {
   Draft draft = MakeDraft("call.outcome", id.run, "engine");
   BodyWriter body(draft);
-  if (fields.outcome != nullptr) AddArtifacts(draft, body, sealer, fields.outcome->artifacts);
-  body.Int("attempt", fields.attempt).String("call", id.call).Optional("code", fields.code);
   const tools::Outcome* outcome = fields.outcome;
+  if (outcome != nullptr) {
+    if (!outcome->advice.empty()) body.Raw("advice", sealer.Text(draft, outcome->advice));
+    AddArtifacts(draft, body, sealer, outcome->artifacts);
+  }
+  body.Int("attempt", fields.attempt).String("call", id.call).Optional("code", fields.code);
   const bool boxed = outcome != nullptr && outcome->sandboxed;
   if (boxed) body.Int("cpu_us", outcome->box.cpu_us);
   if (!fields.detail.empty()) body.Raw("detail", sealer.Text(draft, fields.detail));
@@ -283,14 +293,11 @@ Draft DraftOutcome(const CallIdentity& id, const Sealer& sealer, const OutcomeFi
     writer.Int("value", outcome->box.value);
     writer.Close();
     body.Raw("exit", exit);
+    body.String("filter_digest", core::DigestName(outcome->box.filter_digest));
   }
   body.String("kind", fields.kind);
-  if (boxed) {
-    body.String("level", sandbox::LevelName(outcome->box.level));
-    body.Int("memory_peak_bytes", outcome->box.memory_peak_bytes);
-  } else if (outcome != nullptr) {
-    body.String("level", outcome->in_session ? sandbox::LevelName(outcome->box.level) : "builtin");
-  }
+  body.Optional("level", boxed ? sandbox::LevelName(outcome->box.level) : fields.level);
+  if (boxed) body.Int("memory_peak_bytes", outcome->box.memory_peak_bytes);
   if (outcome != nullptr && outcome->reported) {
     std::string money;
     core::JsonObjectWriter writer(money);
@@ -299,7 +306,7 @@ Draft DraftOutcome(const CallIdentity& id, const Sealer& sealer, const OutcomeFi
     writer.Close();
     body.Raw("money", money);
   }
-  if (boxed) body.String("profile_digest", core::DigestName(outcome->box.profile_digest));
+  if (boxed) AddBoxDigests(body, outcome->box);
   if (outcome != nullptr && !outcome->result.is_null()) {
     body.Raw("result", sealer.JsonText(draft, core::CanonicalJson(outcome->result)));
   }

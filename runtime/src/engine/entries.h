@@ -163,6 +163,7 @@ struct IntentFields {
   std::string effect;
   std::string effect_key;  // HMAC, or the call's id
   std::string idempotency_key;
+  std::string level;  // as tools::Executor::LevelFor
   std::string level_min;
   std::string limits;              // digest name
   std::vector<std::string> locks;  // HMACs
@@ -177,8 +178,12 @@ struct OutcomeFields {
   std::string kind;  // "ok", …, "reconciled_done"
   std::string code;
   std::string detail;                       // content
+  std::string level;                        // of the intent; of a box its report says it
   const tools::Outcome* outcome = nullptr;  // null when nothing ran
 };
+// Which profile and, where that is known, which program: adjacent in every body that tells of a
+// box.
+void AddBoxDigests(BodyWriter& body, const sandbox::BoxResult& box);
 Draft DraftOutcome(const CallIdentity& id, const Sealer& sealer, const OutcomeFields& fields);
 
 // What the rules about results made of one (rule 7).

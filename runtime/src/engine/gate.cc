@@ -31,6 +31,7 @@ Gate::Gate(GateParts parts)
 
 asio::awaitable<core::Status> Gate::Pass(Worker& worker, Ticket& ticket) {
   if (Prepare(ticket) && !IsKilled(ticket)) {
+    ticket.level = parts_.executor->LevelFor(*ticket.tool);
     ticket.locked = co_await locks_.Take(ticket.locks, parts_.limits.lock_wait_us);
     if (!ticket.locked) {
       ticket.verdict = "deny";
@@ -154,6 +155,7 @@ Draft Gate::OutcomeDraft(const Ticket& ticket) const {
                        .kind = ticket.outcome_kind,
                        .code = ticket.outcome.error_code,
                        .detail = ticket.outcome.error,
+                       .level = ticket.level,
                        .outcome = &ticket.outcome});
 }
 

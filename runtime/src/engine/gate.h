@@ -69,6 +69,7 @@ struct Ticket {
 
   std::shared_ptr<const tools::Tool> tool;
   tools::CanonicalArgs args;
+  std::string level;               // where it runs, as the intent says
   std::string effect_key;          // HMAC, or the call's id
   std::vector<std::string> locks;  // HMACs, sorted
   bool locked = false;

@@ -323,6 +323,7 @@ IntentFields Gate::IntentOf(const Ticket& ticket) const {
                       .level_min = "",
                       .limits = core::DigestName(ticket.tool->limits_digest()),
                       .locks = ticket.locks,
+                      .level = ticket.level,
                       .profile = "",
                       .targets = {},
                       .tool_digest = core::DigestName(ticket.tool->digest())};

@@ -32,6 +32,7 @@ asio::awaitable<core::Status> Gate::Retry(Worker& worker, Ticket& ticket) {
     ticket.has_place = true;
   }
   ++ticket.attempt;
+  ticket.level = parts_.executor->LevelFor(*ticket.tool);
   core::Status status = co_await parts_.journal->Commit(
       [this, &ticket](Serial& serial) { return CommitIntent(serial, ticket); });
   if (!status.ok()) {

@@ -219,6 +219,7 @@ core::Status History::FoldCall(const audit::Entry& entry, const core::JsonObject
     call.say =
         kind == "approval.rejected" ? "The approval was refused." : "Nobody approved this in time.";
   } else if (kind == "call.intended") {
+    call.level = Field(body, "level");
     call.attempt = static_cast<int>(body.Int("attempt").value_or(1));
     call.effect = Field(body, "effect");
     call.intended_tool_digest = Field(body, "tool_digest");

@@ -430,6 +430,7 @@ core::StatusOr<std::unique_ptr<Ticket>> Hub::TicketOf(const RecordedCall& call,
   ticket->attempt = std::max(1, call.attempt);
   ticket->intent_us = call.intent_us;
   ticket->intended_effect = call.effect;
+  ticket->level = call.level;
   const bool started = call.attempt > 0;
   if (!started) {
     ticket->edited = call.edited;

@@ -63,12 +63,20 @@ sandbox::EndKind EndKindOf(std::string_view name) {
   return sandbox::EndKind::kLost;
 }
 
+// Zero: it does not stand there.
+core::Digest DigestIn(const RecordedEntry& recorded, const char* key) {
+  const std::string name = recorded.Text(key);
+  return core::DigestFromHex(name.substr(std::min<std::size_t>(7, name.size())))
+      .value_or(core::Digest{});
+}
+
 tools::Outcome OutcomeOf(const RecordedEntry& recorded) {
   tools::Outcome outcome;
   outcome.kind = tools::OutcomeKind::kFailed;
   if (recorded.body.contains("result")) outcome.result = JsonIn(recorded.Content("result"));
   outcome.error_code = recorded.Text("code");
   outcome.error = recorded.Content("detail");
+  outcome.advice = recorded.Content("advice");
   outcome.reported_failure = recorded.Text("kind") == "failed";
   if (recorded.body.contains("money")) {
     const core::Json& money = recorded.body["money"];
@@ -76,7 +84,6 @@ tools::Outcome OutcomeOf(const RecordedEntry& recorded) {
                                    money.value("unit", "")};
   }
   outcome.sandboxed = recorded.body.contains("cpu_us");
-  outcome.in_session = !outcome.sandboxed && recorded.Text("level") != "builtin";
   outcome.box.level = sandbox::ParseLevel(recorded.Text("level")).value_or(sandbox::Level::kNone);
   if (!outcome.sandboxed) return outcome;
   outcome.box.cpu_us = recorded.Int("cpu_us", 0);
@@ -85,10 +92,9 @@ tools::Outcome OutcomeOf(const RecordedEntry& recorded) {
   const core::Json exit = recorded.body.value("exit", core::Json::object());
   outcome.box.kind = EndKindOf(exit.value("kind", ""));
   outcome.box.value = exit.value("value", 0);
-  const std::string profile = recorded.Text("profile_digest");
-  outcome.box.profile_digest =
-      core::DigestFromHex(profile.substr(std::min<std::size_t>(7, profile.size())))
-          .value_or(core::Digest{});
+  outcome.box.filter_digest = DigestIn(recorded, "filter_digest");
+  outcome.box.profile_digest = DigestIn(recorded, "profile_digest");
+  outcome.box.program_digest = DigestIn(recorded, "program_digest");
   return outcome;
 }
 
@@ -174,6 +180,12 @@ void Replayer::GiveIds() {
   random_.Give(std::move(ids));
 }
 
+// What the machine gave then is an input.
+std::string Replayer::LevelAhead(const std::string& call) const {
+  const RecordedEntry* intended = Ahead("call.intended", call);
+  return intended == nullptr ? "" : intended->Text("level");
+}
+
 void Replayer::DecideRound(Ticket& ticket, const RecordedEntry& decided) {
   const LiveReader reader(*state_, keys_, decided.entry.time_us);
   ticket.labels = ticket.reads->LabelsOf(ticket.args.value, ticket.handles);
@@ -219,6 +231,7 @@ core::Status Replayer::RebuildDecision() {
   std::unique_ptr<Ticket> ticket = NewTicket(next());
   if (ticket == nullptr) return Differ("the plan has no such call", "");
   GiveIds();
+  ticket->level = LevelAhead(ticket->id.call);
   if (ticket->proposed) ticket->granted = GrantsOf(*ticket);
   // When the gate looked first is an input: a switch that was set later finds a decision made.
   const RecordedEntry* decided = Ahead("call.decided", ticket->id.call);
@@ -277,6 +290,7 @@ core::Status Replayer::RebuildRetry() {
   if (at == tickets_.end()) return Differ("no such call was decided", "");
   Ticket& ticket = *at->second;
   ticket.attempt = static_cast<int>(next().Int("attempt", 1));
+  ticket.level = next().Text("level");
   ReplayTransaction transaction(*this);
   Serial serial(transaction, *state_, worker_.engine.get());
   core::Status status = gate_->CommitIntent(serial, ticket);
@@ -290,6 +304,7 @@ core::Status Replayer::RebuildOutcome() {
   if (next().body.contains("artifacts")) return LeaveOut();
   Ticket& ticket = *at->second;
   ticket.attempt = static_cast<int>(next().Int("attempt", 1));
+  ticket.level = next().Text("level");
   ticket.outcome = OutcomeOf(next());
   ticket.outcome_kind = next().Text("kind");
   Draft draft = gate_->OutcomeDraft(ticket);

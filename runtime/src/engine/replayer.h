@@ -83,6 +83,7 @@ class Replayer {
   core::Status DecideAsRecorded(Ticket& ticket);
   void DecideRound(Ticket& ticket, const RecordedEntry& decided);
   void GiveIds();
+  std::string LevelAhead(const std::string& call) const;
   std::vector<GrantedApproval> GrantsOf(const Ticket& ticket);
 
   const RecordedEntry& next() const { return own_[at_]; }

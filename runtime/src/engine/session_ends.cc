@@ -14,17 +14,16 @@ Draft DraftServerEnded(const tools::SessionEnd& end) {
   writer.String("kind", sandbox::EndKindName(end.box.kind));
   writer.Int("value", end.box.value);
   writer.Close();
-  BodyWriter(draft)
-      .Bool("by_itself", end.by_itself)
+  BodyWriter body(draft);
+  body.Bool("by_itself", end.by_itself)
       .Int("calls", end.calls)
       .Int("cpu_us", end.box.cpu_us)
       .Raw("exit", exit)
+      .String("filter_digest", core::DigestName(end.box.filter_digest))
       .String("level", sandbox::LevelName(end.box.level))
-      .Int("memory_peak_bytes", end.box.memory_peak_bytes)
-      .String("profile_digest", core::DigestName(end.box.profile_digest))
-      .String("target_run", end.run)
-      .Int("wall_us", end.box.wall_us)
-      .Close();
+      .Int("memory_peak_bytes", end.box.memory_peak_bytes);
+  AddBoxDigests(body, end.box);
+  body.String("target_run", end.run).Int("wall_us", end.box.wall_us).Close();
   return draft;
 }
 

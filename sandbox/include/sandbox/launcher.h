@@ -41,6 +41,8 @@ struct Limits {
 inline constexpr std::size_t kStdinBytesMax = 1 << 20;
 inline constexpr std::size_t kArgvBytesMax = 64 << 10;  // argv, and env, each
 inline constexpr std::size_t kMountsMax = 64;
+inline constexpr std::size_t kRefusedMax = 16;
+inline constexpr std::int64_t kProgramBytesMax = 256ll << 20;
 inline constexpr std::size_t kDestinationsMax = 16;
 inline constexpr std::int64_t kQuotaFilesDefault = 16'384;
 inline constexpr std::int64_t kQuotaFilesMax = 65'536;
@@ -128,7 +130,14 @@ struct BoxResult {
   std::int64_t cpu_us = 0;
   std::int64_t memory_peak_bytes = 0;
   Level level = Level::kNone;
+  // The system calls that the filter answered with EPERM, each once, at most kRefusedMax; only with
+  // LauncherOptions::name_refused.
+  std::vector<std::string> refused;
   core::Digest profile_digest{};  // of the filter and mounts in force
+  core::Digest filter_digest{};   // of the filter alone
+  // Of the file that argv[0] named when the call was handed over. Zero where that cannot be said:
+  // a link or a writable mount, a file that is not ours to read, more than kProgramBytesMax.
+  core::Digest program_digest{};
 };
 
 // What a trial at start found; a row per feature for `interlock sandbox probe`.
@@ -163,6 +172,9 @@ struct LauncherOptions {
   Level level_cap = Level::kFull;  // for tests: do not use more than this
   int boxes_max = 64;              // running at once; more wait in the launcher's queue
   int pool_per_profile = 2;  // ready boxes kept for each profile that was used; 0 = always cold
+  // For authors of tools: results name the system calls that were refused. Verdicts are the same,
+  // but each refused call waits for the box's init, so nobody serves with it.
+  bool name_refused = false;
   // Where the running boxes are written down, so that the next StartLauncher with the same file can
   // kill and wait for what a dead daemon left behind before it returns (DESIGN rule 9). Empty: this
   // process only.

@@ -101,11 +101,40 @@ TEST_F(TimelineTest, ShowsHoldApprovalIntentAndOutcome) {
               ElementsAre(HasSubstr("c1 money, sandbox landlock-only or better")));
   EXPECT_THAT(
       Lines(
+          "call.intended",
+          R"({"call":"k1","attempt":1,"effect":"money","level":"full","level_min":"landlock-only"})"),
+      ElementsAre(HasSubstr("c1 money, sandbox full (at least landlock-only)")));
+  EXPECT_THAT(
+      Lines(
           "call.outcome",
           R"({"call":"k1","kind":"ok","level":"full","wall_us":71400,"money":{"amount":"12900","unit":"USD"}})",
           {{"result", "{\"id\":1}"}}),
       ElementsAre(AllOf(HasSubstr("c1 OK"), HasSubstr("sandbox full, 71 ms, moved 129.00 USD")),
                   HasSubstr("{\"id\":1}")));
+}
+
+TEST_F(TimelineTest, ShowsWhatMayHelpAToolThatFailedInItsBox) {
+  Lines("call.proposed", R"({"call":"k1","tool":"t"})");
+  EXPECT_THAT(Lines("call.outcome", R"({"call":"k1","code":"EXIT_1","kind":"failed"})",
+                    {{"detail", "exit status 1"}, {"advice", "it says `EROFS`: only /tmp"}}),
+              ElementsAre(HasSubstr("c1 FAILED EXIT_1"), HasSubstr("exit status 1"),
+                          HasSubstr("advice: it says `EROFS`: only /tmp")));
+}
+
+TEST_F(TimelineTest, ShowsWhereACallRanWithoutABox) {
+  Lines("call.proposed", R"({"call":"k1","tool":"t"})");
+  const auto intent = [this](const char* body) { return Lines("call.intended", body); };
+  EXPECT_THAT(intent(R"({"call":"k1","attempt":1,"effect":"read","level":"http"})"),
+              ElementsAre(HasSubstr("c1 read, http")));
+  EXPECT_THAT(
+      intent(R"({"call":"k1","attempt":1,"effect":"read","targets":["https://shop.example:443"]})"),
+      ElementsAre(HasSubstr("c1 read, http")));
+  EXPECT_THAT(intent(R"({"call":"k1","attempt":1,"builtin":true,"effect":"read"})"),
+              ElementsAre(HasSubstr("c1 read, builtin")));
+  EXPECT_THAT(Lines("call.outcome", R"({"call":"k1","kind":"ok","level":"http"})"),
+              ElementsAre(AllOf(HasSubstr("c1 OK  http"), Not(HasSubstr("sandbox")))));
+  EXPECT_THAT(Lines("call.outcome", R"({"call":"k1","kind":"ok","level":"none"})"),
+              ElementsAre(HasSubstr("c1 OK  NO SANDBOX")));
 }
 
 TEST_F(TimelineTest, ContentThatMayNotBeReadShowsItsSize) {

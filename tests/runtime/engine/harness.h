@@ -53,6 +53,7 @@ class FakeTools final : public tools::Executor {
   std::uint64_t Run(core::Permit permit, tools::CallSpec spec, Done done) override;
   std::uint64_t Lookup(core::LookupPermit permit, tools::CallSpec spec, Done done) override;
   void Cancel(std::uint64_t handle) override;
+  std::string_view LevelFor(const tools::Tool&) const override { return level; }
   void EndRun(std::string_view run) override;
   void OnSessionEnd(const std::function<void(tools::SessionEnd)>& told) override;
 
@@ -62,6 +63,7 @@ class FakeTools final : public tools::Executor {
   int runs(const std::string& tool) const;  // effects, not look-ups
   int lookups(const std::string& tool) const;
   std::vector<std::uint64_t> cancelled() const;
+  std::string_view level = "builtin";  // where all of them run
   // Called before an effect starts, on the engine's thread.
   std::function<void(const core::PermitTerms&)> before_run;
 

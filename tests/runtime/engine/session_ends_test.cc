@@ -15,13 +15,12 @@ using ::testing::HasSubstr;
 
 TEST(SessionEnds, ARunThatEndsEndsItsServersAndTheyHaveAnEntry) {
   Harness h(AllowAll(), {ReadTool("slow.read")});
+  h.tools.level = "full-nocgroup";
   std::string run_of_call;
   h.tools.On("slow.read", [&](const tools::CallSpec& spec, FakeTools::Done done) {
     run_of_call = spec.run;
     tools::Outcome outcome = OkOutcome({{"ok", true}});
-    outcome.in_session = true;
     outcome.sandboxed = false;
-    outcome.box.level = sandbox::Level::kFullNoCgroup;
     done(outcome);
   });
   h.planner.plans = {FakePlanner::Calls({{"a", "slow.read", "{}"}})};

@@ -35,13 +35,14 @@ struct Outcome {
   // MEMORY, OUTPUT, PIDS, DISK, SYSCALL; kUnknown: LOST, CANCELLED, HTTP_500, REFUSED_REDIRECT;
   // kNotStarted: PERMIT, REFUSED, DEADLINE, SETUP.
   std::string error_code;
-  std::string error;              // one line, at most 1 KiB, escaped
+  std::string error;   // one line, at most 1 KiB, escaped
+  std::string advice;  // one line for the tool's author: what in its manifest stands in its way, as
+                       // far as its output tells; empty: nothing is known
   bool reported_failure = false;  // kFailed, and the tool itself said so with {"error": …}: with
                                   // `failure: no_effect` nothing happened
   std::optional<core::Money> reported;  // per `money:` of the manifest, if well-formed
   sandbox::BoxResult box;               // for process tools; stdout dropped after parsing
   bool sandboxed = false;
-  bool in_session = false;  // answered by an MCP server that goes on: of `box` only the level holds
   sandbox::Artifacts artifacts;  // of a process tool that ran and whose manifest names some
 };
 
@@ -88,6 +89,9 @@ class Executor {
   // Kills a running process tool (whether that may be, rule 11, is the gate's to know); `done`
   // still comes. A handle that is unknown or done: no-op.
   virtual void Cancel(std::uint64_t handle) = 0;
+  // Where a call of the tool runs now: "full" to "none", the level of the boxes that there are;
+  // "http", a request of this process; "builtin", this process itself. Empty: nowhere.
+  virtual std::string_view LevelFor(const Tool& tool) const;
   // The run has ended: what serves its calls dies. Whoever keeps nothing between calls needs none.
   virtual void EndRun(std::string_view /*run*/) {}
   // `told` hears of each MCP server that ends (from the sandbox's thread; must not block).

@@ -288,9 +288,6 @@ void McpSessions::OnReply(Session& session, const McpReply& reply, After& after)
     session.verdict = std::move(outcome);
     return Close(session);
   }
-  const std::optional<sandbox::Level> level = session.link->level();
-  outcome.in_session = level.has_value();
-  if (level) outcome.box.level = *level;
   after.push_back(
       [done = std::move(session.current->done), outcome = std::move(outcome)] { done(outcome); });
   session.current.reset();

@@ -1,8 +1,8 @@
-#include "cli/sandbox_explain.h"
+#include "tools/advice.h"
 
 #include <gmock/gmock.h>
 
-namespace interlock::runtime::cli {
+namespace interlock::tools {
 namespace {
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
@@ -17,12 +17,12 @@ sandbox::BoxResult Ended(sandbox::EndKind kind, int value, std::string stderr_by
 }
 
 TEST(SandboxExplain, NamesTheLimitAndItsValue) {
-  sandbox::BoxSpec spec;
-  spec.limits.wall_ms = 250;
-  spec.limits.pids = 3;
-  EXPECT_THAT(ExplainEnding(spec, Ended(sandbox::EndKind::kTimeout, 0)),
+  sandbox::Limits limits;
+  limits.wall_ms = 250;
+  limits.pids = 3;
+  EXPECT_THAT(ExplainEnding(limits, Ended(sandbox::EndKind::kTimeout, 0)),
               ElementsAre(HasSubstr("limits.wall_ms (--wall-ms 250)")));
-  EXPECT_THAT(ExplainEnding(spec, Ended(sandbox::EndKind::kPids, 1, "EAGAIN")),
+  EXPECT_THAT(ExplainEnding(limits, Ended(sandbox::EndKind::kPids, 1, "EAGAIN")),
               ElementsAre(HasSubstr("limits.pids (--pids 3)")));
 }
 
@@ -60,5 +60,31 @@ TEST(SandboxExplain, SaysNothingOfOutputThatPointsNowhere) {
   EXPECT_THAT(ExplainEnding({}, Ended(sandbox::EndKind::kExit, 1, "no such order o-1")), SizeIs(1));
 }
 
+TEST(SandboxExplain, NamesWhatTheFilterRefused) {
+  sandbox::BoxResult result = Ended(sandbox::EndKind::kExit, 1);
+  result.refused = {"socket", "mount"};
+  EXPECT_THAT(
+      ExplainEnding({}, result),
+      ElementsAre(HasSubstr("gave up"), "the system call filter refused `socket`, `mount`"));
+}
+
+TEST(SandboxAdvice, IsOneLineAboutTheBoxAlone) {
+  sandbox::Limits limits;
+  limits.memory_bytes = 1 << 20;
+  EXPECT_EQ(AdviceOn(limits, Ended(sandbox::EndKind::kMemory, 9)),
+            "limits.memory_bytes (--memory-bytes 1048576) ended it; files in /tmp count too");
+  const std::string advice =
+      AdviceOn(limits, Ended(sandbox::EndKind::kExit, 1, "EROFS\nNo module named 'x'\x1b[2J"));
+  EXPECT_THAT(advice, HasSubstr("it says `EROFS`: only /tmp"));
+  EXPECT_THAT(advice, HasSubstr("; it says `No module named`: a module"));
+  EXPECT_EQ(advice.find_first_of("\n\x1b"), std::string::npos);
+}
+
+TEST(SandboxAdvice, SaysNothingWhereNoWallWasInTheWay) {
+  EXPECT_EQ(AdviceOn({}, Ended(sandbox::EndKind::kExit, 0, "EROFS")), "");
+  EXPECT_EQ(AdviceOn({}, Ended(sandbox::EndKind::kExit, 1, "no such order o-1")), "");
+  EXPECT_EQ(AdviceOn({}, Ended(sandbox::EndKind::kNotRun, 0)), "") << "its detail says it";
+}
+
 }  // namespace
-}  // namespace interlock::runtime::cli
+}  // namespace interlock::tools

@@ -1,10 +1,10 @@
-#include "cli/sandbox_explain.h"
+#include "tools/advice.h"
 
 #include <algorithm>
 #include <initializer_list>
 #include <string_view>
 
-namespace interlock::runtime::cli {
+namespace interlock::tools {
 namespace {
 
 // What C libraries, Python, Node and shells write, and where it comes from in a box.
@@ -51,7 +51,7 @@ const Hint kHints[] = {
      "the environment is what `env` names, and PATH (--env HOME=/tmp)"},
 };
 
-std::string Rule(const sandbox::BoxSpec& spec, const sandbox::BoxResult& result) {
+std::string Rule(const sandbox::Limits& limits, const sandbox::BoxResult& result) {
   using sandbox::EndKind;
   switch (result.kind) {
     case EndKind::kExit:
@@ -59,18 +59,18 @@ std::string Rule(const sandbox::BoxSpec& spec, const sandbox::BoxResult& result)
     case EndKind::kSignal:
       return "no rule of the box ended it: a signal did, its own or of a process beside it";
     case EndKind::kTimeout:
-      return "limits.wall_ms (--wall-ms " + std::to_string(spec.limits.wall_ms) +
+      return "limits.wall_ms (--wall-ms " + std::to_string(limits.wall_ms) +
              ") ended it; the clock runs from exec";
     case EndKind::kCpu:
-      return "limits.cpu_ms (--cpu-ms " + std::to_string(spec.limits.cpu_ms) +
+      return "limits.cpu_ms (--cpu-ms " + std::to_string(limits.cpu_ms) +
              ") ended it: all its processes together";
     case EndKind::kMemory:
-      return "limits.memory_bytes (--memory-bytes " + std::to_string(spec.limits.memory_bytes) +
+      return "limits.memory_bytes (--memory-bytes " + std::to_string(limits.memory_bytes) +
              ") ended it; files in /tmp count too";
     case EndKind::kOutput:
       return "limits.stdout_bytes or limits.stderr_bytes (--stdout-bytes, --stderr-bytes) ended it";
     case EndKind::kPids:
-      return "limits.pids (--pids " + std::to_string(spec.limits.pids) +
+      return "limits.pids (--pids " + std::to_string(limits.pids) +
              ") refused it a process or thread, and it failed";
     case EndKind::kDisk:
       return "a limit on files ended it: limits.file_bytes, tmp_bytes, tmp_inodes (--file-bytes, "
@@ -92,14 +92,26 @@ bool Says(const sandbox::BoxResult& result, std::string_view text) {
          result.stdout_bytes.find(text) != std::string::npos;
 }
 
+// It ended by itself, and not well.
+bool GaveUp(const sandbox::BoxResult& result) {
+  return result.kind == sandbox::EndKind::kSignal ||
+         (result.kind == sandbox::EndKind::kExit && result.value != 0);
+}
+
+std::string Refused(const sandbox::BoxResult& result) {
+  std::string names;
+  for (const std::string& name : result.refused)
+    names += (names.empty() ? "`" : ", `") + name + "`";
+  return "the system call filter refused " + names;
+}
+
 }  // namespace
 
-std::vector<std::string> ExplainEnding(const sandbox::BoxSpec& spec,
+std::vector<std::string> ExplainEnding(const sandbox::Limits& limits,
                                        const sandbox::BoxResult& result) {
-  std::vector<std::string> lines = {Rule(spec, result)};
-  const bool failed = result.kind == sandbox::EndKind::kSignal ||
-                      (result.kind == sandbox::EndKind::kExit && result.value != 0);
-  if (!failed) return lines;
+  std::vector<std::string> lines = {Rule(limits, result)};
+  if (!result.refused.empty()) lines.push_back(Refused(result));
+  if (!GaveUp(result)) return lines;
   for (const Hint& hint : kHints) {
     const auto* said = std::find_if(hint.said.begin(), hint.said.end(),
                                     [&](std::string_view text) { return Says(result, text); });
@@ -109,4 +121,15 @@ std::vector<std::string> ExplainEnding(const sandbox::BoxSpec& spec,
   return lines;
 }
 
-}  // namespace interlock::runtime::cli
+std::string AdviceOn(const sandbox::Limits& limits, const sandbox::BoxResult& result) {
+  using sandbox::EndKind;
+  const bool by_itself = result.kind == EndKind::kExit || result.kind == EndKind::kSignal;
+  if (result.kind == EndKind::kNotRun || result.kind == EndKind::kCancelled) return "";
+  std::vector<std::string> lines = ExplainEnding(limits, result);
+  if (by_itself) lines.erase(lines.begin());  // the outcome says that much
+  std::string text;
+  for (const std::string& line : lines) text += (text.empty() ? "" : "; ") + line;
+  return text;
+}
+
+}  // namespace interlock::tools
