@@ -356,6 +356,8 @@ core::StatusOr<pid_t> Spawn(const LauncherOptions& options, int socket, int stat
                                     std::to_string(static_cast<int>(options.level_cap)),
                                     "--allow-none",
                                     options.allow_none ? "1" : "0",
+                                    "--name-refused",
+                                    options.name_refused ? "1" : "0",
                                     "--parent",
                                     std::to_string(::getpid())};
   std::vector<char*> argv;

@@ -263,6 +263,8 @@ std::string EncodeResult(const ResultMessage& message) {
        {r.stdout_dropped, r.stderr_dropped, r.wall_us, r.cpu_us, r.memory_peak_bytes}) {
     writer.I64(value);
   }
+  writer.U32(static_cast<std::uint32_t>(r.refused.size()));
+  for (const std::string& name : r.refused) writer.Text(name);
   writer.U32(message.outputs_in_fd);
   writer.U64(message.stdout_size);
   writer.U64(message.stderr_size);
@@ -290,6 +292,7 @@ std::optional<ResultMessage> DecodeResult(Reader& reader) {
        {&r.stdout_dropped, &r.stderr_dropped, &r.wall_us, &r.cpu_us, &r.memory_peak_bytes}) {
     *value = reader.I64();
   }
+  for (std::uint32_t n = Count(reader); n > 0; --n) r.refused.push_back(reader.Text());
   message.outputs_in_fd = reader.U32();
   message.stdout_size = reader.U64();
   message.stderr_size = reader.U64();

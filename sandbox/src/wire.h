@@ -12,7 +12,7 @@
 
 namespace interlock::sandbox {
 
-inline constexpr std::uint32_t kWireVersion = 3;
+inline constexpr std::uint32_t kWireVersion = 4;
 // Outputs up to this size travel in the result message, longer ones in a memfd beside it.
 inline constexpr std::size_t kInlineOutputBytesMax = 96 << 10;
 inline constexpr int kProfiles = 4;
@@ -81,7 +81,7 @@ std::optional<Hello> DecodeHello(Reader& reader);
 
 struct ResultMessage {
   std::uint64_t id = 0;
-  BoxResult result;                 // profile_digest is filled in by the daemon's side
+  BoxResult result;                 // the digests are filled in by the daemon's side
   std::uint32_t outputs_in_fd = 0;  // 1: both outputs are in the descriptor, stdout first
   std::uint64_t stdout_size = 0;
   std::uint64_t stderr_size = 0;

@@ -103,6 +103,32 @@ TEST(Filter, EveryEntryByAnotherAbiEndsTheBox) {
   EXPECT_EQ(Verdict(filter.notify, 0, AUDIT_ARCH_AARCH64, {}), SECCOMP_RET_USER_NOTIF);
 }
 
+// Names of refused calls cost no verdict: who listens is told of them, and of those that end a box.
+TEST(Filter, TellingRefusalsChangesOnlyWhoAnswers) {
+  Filter filter = Build(Profile::kStatic, FilterVariant::kHostTree);
+  const Filter plain = filter;
+  TellRefusals(filter);
+  EXPECT_EQ(filter.kill.size(), plain.kill.size());
+  for (const std::uint32_t arch :
+       {std::uint32_t{AUDIT_ARCH_X86_64}, std::uint32_t{AUDIT_ARCH_I386}}) {
+    for (const std::uint32_t bit : {0u, kX32Bit}) {
+      for (std::uint32_t number = 0; number < kNumbers; ++number) {
+        const std::uint32_t whole = number | bit;
+        const std::uint32_t verdict = Verdict(plain.kill, whole, arch, {});
+        const bool told = verdict == SECCOMP_RET_KILL_PROCESS ||
+                          verdict == (SECCOMP_RET_ERRNO | static_cast<std::uint32_t>(EPERM));
+        EXPECT_EQ(Verdict(filter.notify, whole, arch, {}), told ? SECCOMP_RET_USER_NOTIF : verdict)
+            << whole;
+        EXPECT_EQ(Verdict(filter.kill, whole, arch, {}), verdict) << whole;
+        if (told) {
+          EXPECT_EQ(EndsBox(static_cast<int>(whole), arch), verdict == SECCOMP_RET_KILL_PROCESS)
+              << whole;
+        }
+      }
+    }
+  }
+}
+
 // Arguments that a walk with zeros does not reach.
 TEST(Filter, OnTheHostsTreeNoDescriptorGetsAnOwnerOrALease) {
   const Filter own = Build(Profile::kStatic, FilterVariant::kNormal);

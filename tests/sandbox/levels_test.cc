@@ -9,6 +9,9 @@
 namespace interlock::sandbox::test {
 namespace {
 using ::testing::HasSubstr;
+using ::testing::IsEmpty;
+using ::testing::SizeIs;
+using ::testing::UnorderedElementsAre;
 
 const Feature* Find(const Launcher& launcher, const std::string& name) {
   for (const Feature& feature : launcher.capabilities().features) {
@@ -76,6 +79,51 @@ TEST_F(Fenced, AProgramThatDemandsMoreIsRefusedInOneLine) {
                         "`full`: namespaces missing (clone: No space left on device); sysctl -w "
                         "user.max_user_namespaces=10000"));
 }
+
+// As `sandbox exec --explain` runs a program.
+class Naming : public Launched, public ::testing::WithParamInterface<Level> {
+ protected:
+  void SetUp() override {
+    LauncherOptions options;
+    options.program = INTERLOCK_LAUNCHER;
+    options.level_cap = GetParam();
+    options.name_refused = true;
+    auto launcher = StartLauncher(options);
+    ASSERT_TRUE(launcher.ok()) << launcher.status();
+    launcher_ = std::move(*launcher);
+  }
+  BoxResult Run(std::vector<std::string> args) {
+    BoxSpec spec;
+    spec.level_min = Level::kLandlockOnly;
+    return RunIn(std::move(spec), folder_, std::move(args));
+  }
+  Folder folder_{false};
+};
+
+TEST_P(Naming, EachRefusedCallIsToldOnceAndStillFailsWithEperm) {
+  const BoxResult result = Run({"sockets"});
+  EXPECT_EQ(result.stdout_bytes, "EPERM") << Describe(result);
+  EXPECT_THAT(result.refused,
+              UnorderedElementsAre("socket", "connect", "bind", "listen", "socketpair"));
+  EXPECT_THAT(Run({"kernel-doors"}).refused, SizeIs(::testing::Le(kRefusedMax)));
+}
+
+TEST_P(Naming, NothingIsToldOfAProgramThatMeetsNoRefusal) {
+  const BoxResult result = Run({"write-temporary"});
+  EXPECT_EQ(result.stdout_bytes, "ok") << Describe(result);
+  EXPECT_THAT(result.refused, IsEmpty());
+}
+
+TEST_P(Naming, WhatEndsABoxStillEndsIt) {
+  const BoxResult result = Run({"trace-me"});
+  EXPECT_EQ(result.kind, EndKind::kViolation) << Describe(result);
+  EXPECT_THAT(result.detail, HasSubstr("ptrace"));
+}
+
+INSTANTIATE_TEST_SUITE_P(Levels, Naming, ::testing::Values(Level::kFull, Level::kLandlockOnly),
+                         [](const auto& item) {
+                           return item.param == Level::kFull ? "Full" : "LandlockOnly";
+                         });
 
 class Delegated : public Launched {
  protected:

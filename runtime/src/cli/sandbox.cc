@@ -37,6 +37,7 @@ core::StatusOr<std::unique_ptr<sandbox::Launcher>> Start(const Session& session,
       options.launcher.empty() ? session.program_folder + "/interlock-launcher" : options.launcher;
   launcher.allow_none = options.allow_none;
   launcher.pool_per_profile = 0;
+  launcher.name_refused = options.explain;
   INTERLOCK_ASSIGN_OR_RETURN(launcher.level_cap, sandbox::ParseLevel(options.cap));
   return sandbox::StartLauncher(launcher);
 }
@@ -141,6 +142,7 @@ core::Json ResultJson(const sandbox::BoxResult& result,
           {"memory_peak_bytes", result.memory_peak_bytes},
           {"level", sandbox::LevelName(result.level)},
           {"explanation", explanation},
+          {"refused", result.refused},
           {"profile_digest", core::DigestName(result.profile_digest)},
           {"filter_digest", core::DigestName(result.filter_digest)},
           {"program_digest", ProgramName(result.program_digest)}};

@@ -102,6 +102,10 @@ void Box::TakeReport(const Report& report) {
     case ReportKind::kViolation:
       violation_ = report;
       return;
+    case ReportKind::kRefused:
+      if (refused_.size() < kRefusedMax)
+        refused_.push_back(SyscallName(report.number, report.arch));
+      return;
   }
 }
 
@@ -276,6 +280,7 @@ BoxResult Box::Result(CountBudget& counting) {
     BlameQuotas(result, counting);
     BlameLeavings(result);
   }
+  result.refused = std::move(refused_);
   result.stdout_bytes = std::move(out.kept);
   result.stderr_bytes = std::move(err.kept);
   result.stdout_dropped = out.dropped;

@@ -119,6 +119,7 @@ class Box {
   std::optional<Report> ended_;
   std::optional<Report> failed_;
   std::optional<Report> violation_;
+  std::vector<std::string> refused_;
 };
 
 }  // namespace interlock::sandbox

@@ -16,6 +16,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <array>
 #include <cerrno>
 #include <cstdio>
@@ -117,6 +118,8 @@ class Init {
   void MakeTemporaryFolder(Go& go, std::vector<Fd>& fds);
   void Serve();
   bool OnListener();
+  bool IsNews(int number);
+  void Refuse(std::uint64_t notification) const;
   bool Reap(int options);
   [[noreturn]] void FailAndEnd(const char* step);
   void Must(bool ok, const char* step) {
@@ -136,6 +139,8 @@ class Init {
   Fd children_;
   std::string temporary_folder_;
   bool listened_ = false;
+  std::array<int, kRefusedMax> refused_{};  // told
+  std::size_t refused_count_ = 0;
 };
 
 void Init::Run() {
@@ -329,18 +334,40 @@ void Init::Serve() {
   }
 }
 
-// False: whoever made the call was killed meanwhile, and the kernel took the notification back.
+// True: the box ends. False also: whoever made the call was killed meanwhile, and the kernel took
+// the notification back.
 bool Init::OnListener() {
   // The kernel's structure may be longer than our headers' (seccomp_unotify(2)).
   alignas(8) char space[512] = {};
   if (::ioctl(listener_.get(), SECCOMP_IOCTL_NOTIF_RECV, space) != 0) return false;
   const auto* notification = reinterpret_cast<const seccomp_notif*>(space);
   Report report;
-  report.kind = ReportKind::kViolation;
   report.number = notification->data.nr;
   report.arch = notification->data.arch;
-  SendReport(control_, report);
+  const bool ends = EndsBox(report.number, report.arch);
+  report.kind = ends ? ReportKind::kViolation : ReportKind::kRefused;
+  if (ends || IsNews(report.number)) SendReport(control_, report);
+  if (!ends) Refuse(notification->id);
+  return ends;
+}
+
+// Each call is told once: a program that tries for ever must not flood the launcher.
+bool Init::IsNews(int number) {
+  const auto end = refused_.begin() + refused_count_;
+  if (refused_count_ == kRefusedMax || std::find(refused_.begin(), end, number) != end)
+    return false;
+  refused_[refused_count_++] = number;
   return true;
+}
+
+// As the filter does where nobody listens. What is refused is judged by the filter alone, so what
+// the program makes of its memory meanwhile changes nothing.
+void Init::Refuse(std::uint64_t notification) const {
+  alignas(8) char space[512] = {};
+  auto* answer = reinterpret_cast<seccomp_notif_resp*>(space);
+  answer->id = notification;
+  answer->error = -EPERM;
+  ::ioctl(listener_.get(), SECCOMP_IOCTL_NOTIF_SEND, space);
 }
 
 // True when the program itself has ended.

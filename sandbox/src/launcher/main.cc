@@ -41,6 +41,8 @@ bool Parse(int argc, char** argv, Arguments& arguments) {
       arguments.probe.level_cap = static_cast<Level>(value);
     } else if (name == "--allow-none") {
       arguments.probe.allow_none = value != 0;
+    } else if (name == "--name-refused") {
+      arguments.probe.name_refused = value != 0;
     } else if (name == "--landlock-abi-max") {
       arguments.probe.landlock_abi_max = value;
     } else if (name == "--parent") {

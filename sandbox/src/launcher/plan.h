@@ -59,7 +59,8 @@ enum class ReportKind : std::uint32_t {
   kTemporary,  // without namespaces: comes with the call's temporary folder
   kFailed,
   kEnded,
-  kViolation
+  kViolation,
+  kRefused  // the filter answered EPERM, and names are wanted
 };
 
 // One message from init to the launcher, or from the program's process: to init until it is
@@ -68,7 +69,8 @@ struct Report {
   ReportKind kind = ReportKind::kReady;
   std::int32_t error = 0;        // kFailed: errno
   std::int32_t wait_status = 0;  // kEnded: of wait4(2)
-  std::int32_t number = 0;       // kViolation: the call; kEnded: 1 if a listener watched the filter
+  std::int32_t number =
+      0;  // kViolation, kRefused: the call; kEnded: 1 if a listener watched the filter
   std::uint32_t arch = 0;
   std::int64_t cpu_us = 0;  // kEnded: of all that init reaped
   std::int64_t rss_bytes = 0;

@@ -92,6 +92,7 @@ bool Prober::Build(FilterVariant variant, std::string& problem) {
   for (std::size_t i = 0; i < kProfiles; ++i) {
     std::optional<Filter> filter = BuildFilter(static_cast<Profile>(i), variant, problem);
     if (!filter) return false;
+    if (options_.name_refused) TellRefusals(*filter);
     probe_.filters[i] = std::move(*filter);
   }
   return true;

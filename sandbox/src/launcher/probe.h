@@ -12,6 +12,7 @@ namespace interlock::sandbox {
 struct ProbeOptions {
   Level level_cap = Level::kFull;
   bool allow_none = false;
+  bool name_refused = false;
   int landlock_abi_max = kLandlockAbiMax;  // tests: as on an older kernel
   std::string self;                        // this program's path, without links
   ServerOptions server;

@@ -14,9 +14,11 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <cstdlib>
 #include <cstring>
+#include <iterator>
 #include <memory>
 
 #include "fd.h"
@@ -25,6 +27,8 @@
 namespace interlock::sandbox {
 namespace {
 // libseccomp's own macros are C.
+constexpr int kX32Bit = 0x40000000;
+
 constexpr scmp_arg_cmp Arg(unsigned index, scmp_compare compare, std::uint64_t a,
                            std::uint64_t b = 0) {
   return {index, compare, a, b};
@@ -181,10 +185,24 @@ std::optional<Filter> BuildFilter(Profile profile, FilterVariant variant, std::s
   return filter;
 }
 
+void TellRefusals(Filter& filter) {
+  for (sock_filter& instruction : filter.notify) {
+    const bool refuses = instruction.code == (BPF_RET | BPF_K) &&
+                         instruction.k == (SECCOMP_RET_ERRNO | static_cast<unsigned>(EPERM));
+    if (refuses) instruction.k = SECCOMP_RET_USER_NOTIF;
+  }
+}
+
+bool EndsBox(int number, unsigned arch) {
+  if (arch != AUDIT_ARCH_X86_64 || (number & kX32Bit) != 0) return true;
+  return std::any_of(std::begin(kEnding), std::end(kEnding), [number](const char* name) {
+    return seccomp_syscall_resolve_name(name) == number;
+  });
+}
+
 std::string SyscallName(int number, unsigned arch) {
   std::uint32_t token = SCMP_ARCH_NATIVE;
   std::string prefix;
-  constexpr int kX32Bit = 0x40000000;
   if (arch == AUDIT_ARCH_I386) {
     token = SCMP_ARCH_X86;
     prefix = "32-bit entry: ";

@@ -33,6 +33,11 @@ struct Filter {
 // Empty on a libseccomp error; `problem` says which.
 std::optional<Filter> BuildFilter(Profile profile, FilterVariant variant, std::string& problem);
 
+// What fails with EPERM goes to the listener too, whose owner answers it so and knows its number.
+void TellRefusals(Filter& filter);
+// Of what the listener is told: it ends the box, and is not just refused.
+bool EndsBox(int number, unsigned arch);
+
 // "ptrace", "32-bit entry: ptrace", "x32 entry: read", …
 std::string SyscallName(int number, unsigned arch);
 
