@@ -95,7 +95,10 @@ CallInfo EngineImpl::InfoOf(const Ticket& ticket) const {
   info.tool = ticket.id.tool;
   info.state = ticket.state;
   info.verdict = ticket.verdict == "refuse" ? "deny" : ticket.verdict;
-  info.code = ticket.code;
+  const bool went_wrong = ticket.state == CallState::kFailed ||
+                          ticket.state == CallState::kNotStarted ||
+                          ticket.state == CallState::kUnknown;
+  info.code = went_wrong ? ticket.outcome.error_code : ticket.code;
   info.say = ticket.say;
   info.rules = ticket.decision.rules;
   info.approvals = ticket.approvals;
@@ -103,8 +106,13 @@ CallInfo EngineImpl::InfoOf(const Ticket& ticket) const {
   info.args = ticket.args.text.empty() ? ticket.id.args_text : ticket.args.text;
   if (ticket.state == CallState::kOk) info.result = ResultOf(ticket.shown);
   info.outcome = ticket.outcome_kind;
-  info.sandbox_level =
-      ticket.outcome.sandboxed ? std::string(sandbox::LevelName(ticket.outcome.box.level)) : "";
+  if (!ticket.outcome_kind.empty()) {
+    info.sandbox_level = ShownLevel(ticket.state, ticket.outcome.sandboxed
+                                                      ? sandbox::LevelName(ticket.outcome.box.level)
+                                                      : std::string_view(ticket.level));
+  }
+  info.create_time_us = ticket.create_us;
+  info.update_time_us = ticket.update_us;
   info.newest = ticket.newest;
   return info;
 }
@@ -247,7 +255,9 @@ asio::awaitable<core::StatusOr<CallInfo>> EngineImpl::GoOnDirect(std::shared_ptr
     status = co_await hub_.gate.RunIntended(worker, **ticket);
   }
   if (!status.ok()) co_return status;
-  co_return InfoOf(**ticket);
+  const auto now = hub_.CallRowOf(row.call);
+  if (!now.ok()) co_return now.status();
+  co_return InfoOf(*now, /*content=*/true);
 }
 
 // ---------------------------------------------------------------- records
@@ -290,6 +300,7 @@ core::StatusOr<CallInfo> EngineImpl::InfoOf(const CallRow& row, bool content,
   auto call = place.history->Call(Hub::IndexesOf(row));
   if (!call.ok()) return info;  // erased content: the rest is still true
   info.args = call->args.empty() ? call->id.args_text : call->args;
+  if (row.state == CallState::kUnknown) info.code = call->error_code;
   if (row.edited_index > row.decided_index) info.args = call->edited;
   info.tool = call->id.tool;
   info.say = call->say;

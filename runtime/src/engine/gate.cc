@@ -446,7 +446,6 @@ asio::awaitable<core::Status> Gate::CommitKnown(Worker& worker, Ticket& ticket) 
       [this, &ticket, &draft](Serial& serial) { return CommitOutcome(serial, ticket, draft); },
       audit::Urgency::kOutcome);
   if (!status.ok()) co_return status;
-  ticket.code = ticket.outcome.error_code;
   if (Succeeded(ticket.outcome_kind)) {
     ticket.state = CallState::kOk;
   } else if (ticket.outcome_kind == "unknown") {

@@ -111,6 +111,8 @@ struct Ticket {
   std::string intended_effect;                   // of a recorded call, as its intent says
   std::atomic<std::uint64_t>* handle = nullptr;  // of the executor, for Cancel
   audit::EntryRef newest;
+  std::int64_t create_us = 0;  // as its row has them
+  std::int64_t update_us = 0;
 };
 
 // Of a recorded outcome: it is known that the effect happened.

@@ -215,6 +215,7 @@ core::Status Gate::CommitDecision(Serial& serial, Ticket& ticket) {
     ticket.drafts.back() = DecidedDraft(ticket, ticket.verdict);
   }
   for (Draft& draft : ticket.drafts) INTERLOCK_RETURN_IF_ERROR(serial.Append(draft).status());
+  ticket.newest = serial.newest();  // of the call: what its approvals say is theirs
 
   if (ticket.verdict == "allow") {
     INTERLOCK_RETURN_IF_ERROR(EmitAllow(serial, ticket));
@@ -225,7 +226,8 @@ core::Status Gate::CommitDecision(Serial& serial, Ticket& ticket) {
     ticket.state = ticket.verdict == "refuse" ? CallState::kRefused : CallState::kDenied;
     ticket.observation = ObservationDenied(ticket.code, ticket.say, ticket.fix);
   }
-  ticket.newest = serial.newest();
+  ticket.update_us = serial.now_us();
+  if (!ticket.proposed) ticket.create_us = ticket.update_us;
   return core::OkStatus();
 }
 
@@ -306,6 +308,7 @@ core::Status Gate::EmitAllow(Serial& serial, Ticket& ticket) {
   ticket.attempt = 1;
   Draft intended = DraftIntended(ticket.id, IntentOf(ticket));
   INTERLOCK_RETURN_IF_ERROR(serial.Append(intended).status());
+  ticket.newest = serial.newest();
   ticket.intent_us = serial.now_us();
   ticket.intended_monotonic_us = parts_.clock->MonotonicMicros();
   ticket.state = CallState::kIntended;
@@ -320,10 +323,10 @@ IntentFields Gate::IntentOf(const Ticket& ticket) const {
                       .effect = std::string(tools::EffectName(manifest.effect)),
                       .effect_key = ticket.effect_key,
                       .idempotency_key = ticket.id.call,
+                      .level = ticket.level,
                       .level_min = "",
                       .limits = core::DigestName(ticket.tool->limits_digest()),
                       .locks = ticket.locks,
-                      .level = ticket.level,
                       .profile = "",
                       .targets = {},
                       .tool_digest = core::DigestName(ticket.tool->digest())};
@@ -385,6 +388,7 @@ core::Status Gate::CommitOutcome(Serial& serial, Ticket& ticket, Draft& outcome)
   }
   INTERLOCK_RETURN_IF_ERROR(serial.Append(outcome).status());
   ticket.newest = serial.newest();
+  ticket.update_us = serial.now_us();
   if (kind == "unknown")
     return core::OkStatus();  // a hold with an open intent never expires (rule 13)
   const bool done = kind == "ok" || kind == "reconciled_done";
@@ -410,7 +414,8 @@ core::Status Gate::CommitOutcome(Serial& serial, Ticket& ticket, Draft& outcome)
   }
   if (ticket.kept) INTERLOCK_RETURN_IF_ERROR(serial.Append(*ticket.kept).status());
   INTERLOCK_RETURN_IF_ERROR(ReleaseToCaller(serial, ticket));
-  ticket.newest = serial.newest();
+  const bool told = ticket.id.run.empty() && kind != "not_started";
+  if (told) ticket.newest = serial.newest();  // and else of the call: a hold's entries are its own
   return core::OkStatus();
 }
 
