@@ -131,6 +131,7 @@ void EngineImpl::CheckToolCall(const core::Principal& who, ToolCallSpec spec,
                   Reply<CallInfo> answer) -> asio::awaitable<void> {
     co_await self->hub_.gate.Check(on, *t);
     CallInfo info = self->InfoOf(*t);
+    info.id.clear();  // there is no such call: nothing may look for it
     info.state = t->verdict == "allow" ? CallState::kProposed
                  : t->verdict == "ask" ? CallState::kParked
                                        : CallState::kDenied;
@@ -299,8 +300,8 @@ core::StatusOr<CallInfo> EngineImpl::InfoOf(const CallRow& row, bool content,
   for (const ApprovalRow& approval : approvals) info.approvals.push_back(approval.approval);
   auto call = place.history->Call(Hub::IndexesOf(row));
   if (!call.ok()) return info;  // erased content: the rest is still true
-  info.args = call->args.empty() ? call->id.args_text : call->args;
   if (row.state == CallState::kUnknown) info.code = call->error_code;
+  info.args = call->args.empty() ? call->id.args_text : call->args;
   if (row.edited_index > row.decided_index) info.args = call->edited;
   info.tool = call->id.tool;
   info.say = call->say;

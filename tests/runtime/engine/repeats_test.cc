@@ -99,6 +99,15 @@ INSTANTIATE_TEST_SUITE_P(
              CallState::kOk, "OK"}),
     [](const auto& item) { return std::string(item.param.name); });
 
+TEST(Repeats, ADryRunMakesNoCallThatAnyoneCouldLookFor) {
+  Harness h(AllowAll(), {WriteTool("orders.put")});
+  const auto checked = h.Check("orders.put", {{"id", "o1"}});
+  ASSERT_TRUE(checked.ok()) << checked.status();
+  EXPECT_EQ(checked->verdict, "allow");
+  EXPECT_EQ(checked->id, "");
+  EXPECT_TRUE(h.Kinds("").empty() || h.Kinds("").back() != "call.decided");
+}
+
 // What goes on when it is asked for again is read from the record too: the approval it used is
 // told.
 TEST(Repeats, AnApprovedCallIsToldAsItIsReadLater) {
