@@ -118,8 +118,9 @@ int List(Session& session, const ListOptions& options) {
   if (!options.state.empty()) {
     const int state = EnumNumber(*wire::Approval::State_descriptor(), options.state);
     if (state < 0) {
-      return Fail(session, core::InvalidArgument("no approval state `" + options.state +
-                                                 "`; see docs/cli.md"));
+      return Fail(session,
+                  core::InvalidArgument("no approval state `" + options.state + "`; there are " +
+                                        EnumTexts(*wire::Approval::State_descriptor())));
     }
     request.set_state(static_cast<wire::Approval::State>(state));
   }

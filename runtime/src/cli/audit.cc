@@ -6,6 +6,7 @@
 #include <fstream>
 #include <iterator>
 #include <ostream>
+#include <set>
 #include <thread>
 
 #include "audit/notes_file.h"
@@ -63,6 +64,26 @@ struct Filter {
   }
 };
 
+// Kinds may come that this program does not know, so a misspelt one is told from those that the
+// log has.
+class KindsSeen {
+ public:
+  void See(const std::string& kind) { seen_.insert(kind); }
+  void SayIfNone(const Io& io, const std::string& wanted) const {
+    const bool found = std::any_of(seen_.begin(), seen_.end(), [&](const std::string& kind) {
+      return kind == wanted || kind.starts_with(wanted + ".");
+    });
+    if (wanted.empty() || found) return;
+    std::string kinds;
+    for (const std::string& kind : seen_) kinds += (kinds.empty() ? "" : ", ") + kind;
+    io.err << "note: no entry is of kind `" << EscapeForTerminal(wanted)
+           << "`; those that were looked at are " << EscapeForTerminal(kinds) << '\n';
+  }
+
+ private:
+  std::set<std::string> seen_;
+};
+
 core::StatusOr<Filter> FilterOf(const QueryOptions& options) {
   Filter filter{options.kind, options.tool};
   if (!options.from.empty()) {
@@ -90,7 +111,9 @@ void PrintLine(const Io& io, const wire::Entry& entry, const core::Json& parsed)
 
 int ListEntriesOfFile(Session& session, const QueryOptions& options, const Filter& filter) {
   int kept = 0;
+  KindsSeen kinds;
   const core::Status read = EachEntryOf(options.log, options.run, [&](const wire::Entry& entry) {
+    kinds.See(entry.kind());
     const core::Json parsed = ParsedEntry(entry);
     if (MicrosOf(entry.create_time()) > filter.to_us) return false;
     if (!filter.Keeps(entry, parsed)) return true;
@@ -102,7 +125,9 @@ int ListEntriesOfFile(Session& session, const QueryOptions& options, const Filte
     PrintLine(session.io, entry, parsed);
     return true;
   });
-  return read.ok() ? int{kYes} : Fail(session, read);
+  if (!read.ok()) return Fail(session, read);
+  kinds.SayIfNone(session.io, options.kind);
+  return kYes;
 }
 
 int ListEntries(Session& session, const QueryOptions& options) {
@@ -116,6 +141,7 @@ int ListEntries(Session& session, const QueryOptions& options) {
   if (!options.run.empty()) request.set_run((*client)->Name("runs", options.run));
   request.set_page_size(kEntriesPage);
   int kept = 0;
+  KindsSeen kinds;
   do {
     const auto page =
         (*client)->Call((*client)->audit, &wire::AuditService::Stub::ListEntries, request);
@@ -123,6 +149,7 @@ int ListEntries(Session& session, const QueryOptions& options) {
     for (const wire::Entry& entry : page->entries()) {
       if (MicrosOf(entry.create_time()) > filter->to_us)
         return kYes;  // time never goes back in a log
+      kinds.See(entry.kind());
       const core::Json parsed = ParsedEntry(entry);
       if (!filter->Keeps(entry, parsed)) continue;
       if (kept == options.limit) {
@@ -134,6 +161,7 @@ int ListEntries(Session& session, const QueryOptions& options) {
     }
     request.set_page_token(page->next_page_token());
   } while (!request.page_token().empty());
+  kinds.SayIfNone(session.io, options.kind);
   return kYes;
 }
 

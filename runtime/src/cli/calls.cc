@@ -37,7 +37,9 @@ core::StatusOr<wire::ListCallsRequest> ListRequest(const Client& client,
   const std::string state = options.unknown ? "unknown" : options.state;
   if (state.empty()) return request;
   const int number = EnumNumber(*wire::Call::State_descriptor(), state);
-  if (number < 0) return core::InvalidArgument("no call state `" + state + "`; see docs/cli.md");
+  if (number < 0)
+    return core::InvalidArgument("no call state `" + state + "`; there are " +
+                                 EnumTexts(*wire::Call::State_descriptor()));
   request.set_state(static_cast<wire::Call::State>(number));
   return request;
 }

@@ -148,6 +148,15 @@ std::string EnumText(const EnumDescriptor& type, int number) {
   return text;
 }
 
+std::string EnumTexts(const EnumDescriptor& type) {
+  std::string texts;
+  for (int i = 0; i < type.value_count(); ++i) {
+    if (type.value(i)->number() == 0) continue;
+    texts += (texts.empty() ? "" : ", ") + EnumText(type, type.value(i)->number());
+  }
+  return texts;
+}
+
 int EnumNumber(const EnumDescriptor& type, const std::string& text) {
   for (int i = 0; i < type.value_count(); ++i) {
     const int number = type.value(i)->number();

@@ -18,6 +18,8 @@ core::Json MessageJson(const google::protobuf::Message& message);
 
 // "waiting_for_approval" for Run::STATE_WAITING_FOR_APPROVAL; empty for the zero value.
 std::string EnumText(const google::protobuf::EnumDescriptor& type, int number);
+// All of them, for a message: "running, completed".
+std::string EnumTexts(const google::protobuf::EnumDescriptor& type);
 // The way back. -1 when there is no such value.
 int EnumNumber(const google::protobuf::EnumDescriptor& type, const std::string& text);
 

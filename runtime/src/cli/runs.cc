@@ -216,7 +216,8 @@ int ListRuns(Session& session, const ListOptions& options) {
     const int state = EnumNumber(*wire::Run::State_descriptor(), options.state);
     if (state < 0)
       return Fail(session,
-                  core::InvalidArgument("no run state `" + options.state + "`; see docs/cli.md"));
+                  core::InvalidArgument("no run state `" + options.state + "`; there are " +
+                                        EnumTexts(*wire::Run::State_descriptor())));
     request.set_state(static_cast<wire::Run::State>(state));
   }
   Table table({"RUN", "AGENT", "STATE", "STEPS", "UPDATED (UTC)"});

@@ -37,6 +37,33 @@ constexpr std::array<Field, 16> kFields = {{
     {"time", "c.create_us", Kind::kTime},
 }};
 
+// Fields of few values: any other matches nothing, which is not what its writer meant. Empty: not
+// known yet.
+struct Values {
+  std::string_view name;
+  std::string_view known;  // words
+};
+
+constexpr std::array<Values, 3> kValues = {{
+    {"verdict", "allow ask deny modify refuse"},
+    {"outcome",
+     "ok failed timeout violation not_started unknown reconciled_done reconciled_not_done "
+     "resolved_done resolved_not_done"},
+    {"effect", "read write money egress"},
+}};
+
+// Words that a text of several is made of, as a person reads them; empty: `value` is among them.
+std::string NotAmong(std::string_view known, std::string_view value) {
+  std::string listed;
+  for (std::string_view rest = known; !rest.empty();) {
+    const std::string_view word = rest.substr(0, rest.find(' '));
+    if (word == value) return "";
+    listed += (listed.empty() ? "" : ", ") + std::string(word);
+    rest.remove_prefix(std::min(rest.size(), word.size() + 1));
+  }
+  return listed;
+}
+
 core::Status Bad(std::size_t at, std::string_view what) {
   return core::InvalidArgument("filter, at byte " + std::to_string(at) + ": " + std::string(what));
 }
@@ -151,8 +178,20 @@ class Parser {
     }
     const bool equality = op == "=" || op == "!=" || op == ":";
     if (!equality) return Bad(at, "`" + std::string(field.name) + "` only knows = != and :");
+    INTERLOCK_RETURN_IF_ERROR(CheckValue(field, value, at));
     const std::string sql = Equals(field, column, value);
     return op == "!=" ? "(NOT " + sql + ")" : sql;
+  }
+
+  static core::Status CheckValue(const Field& field, std::string_view value, std::size_t at) {
+    const auto values = std::find_if(kValues.begin(), kValues.end(),
+                                     [&](const Values& v) { return v.name == field.name; });
+    const bool open = value.empty() || value.starts_with('*') || value.ends_with('*');
+    if (values == kValues.end() || open) return core::OkStatus();
+    const std::string known = NotAmong(values->known, value);
+    if (known.empty()) return core::OkStatus();
+    return Bad(at, "no " + std::string(field.name) + " is `" + std::string(value) +
+                       "`; there are " + known);
   }
 
   std::string Equals(const Field& field, const std::string& column, const std::string& value) {

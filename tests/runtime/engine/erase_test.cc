@@ -469,6 +469,24 @@ TEST(Decision, NoEntryHoldsThePlainDigestOfItsInput) {
   EXPECT_THAT(entries, Not(HasSubstr(digest.substr(7))));
 }
 
+TEST(Filter, AValueThatNoCallCanHaveIsNamedWithThoseThatThereAre) {
+  const auto hmac = [](std::string_view, std::string_view text) { return std::string(text); };
+  const auto said = [&](const char* text) {
+    const auto compiled = CompileCallFilter(text, hmac);
+    EXPECT_EQ(compiled.status().code(), core::StatusCode::kInvalidArgument) << text;
+    return std::string(core::Message(compiled.status()));
+  };
+  EXPECT_EQ(
+      said("verdict = denied"),
+      "filter, at byte 9: no verdict is `denied`; there are allow, ask, deny, modify, refuse");
+  EXPECT_THAT(said("tool = a AND effect != wirte"), HasSubstr("read, write, money, egress"));
+  EXPECT_THAT(said("outcome:OK"), HasSubstr("no outcome is `OK`; there are ok, failed, timeout"));
+  for (const char* good : {"verdict = deny", "outcome != resolved_not_done", "effect = egress",
+                           "outcome = \"\"", "outcome = reconciled_*", "code = ANYTHING"}) {
+    EXPECT_TRUE(CompileCallFilter(good, hmac).ok()) << good;
+  }
+}
+
 TEST(Filter, SaysWhereItIsWrong) {
   const auto hmac = [](std::string_view, std::string_view text) { return std::string(text); };
   for (const char* bad :
