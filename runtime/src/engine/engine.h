@@ -183,6 +183,7 @@ class EngineImpl final : public Engine {
   CallInfo InfoOf(const Ticket& ticket) const;
   core::StatusOr<CallInfo> ArchivedCall(const std::string& call);
   core::StatusOr<RunInfo> ArchivedRun(const std::string& run);
+  core::StatusOr<RunRow> OpenRun(const core::Principal& who, std::string_view run);
 
   // --- answers to approvals (engine_approvals.cc)
   struct Answering;

@@ -342,8 +342,7 @@ void EngineImpl::CancelRun(const core::Principal& who, std::string run, std::str
 core::StatusOr<std::uint64_t> EngineImpl::SubscribeOutput(
     const core::Principal& who, std::string_view run,
     std::function<void(const ToolOutput&)> watcher) {
-  INTERLOCK_ASSIGN_OR_RETURN(const RunRow row, hub_.RunRowOf(std::string(run)));
-  INTERLOCK_RETURN_IF_ERROR(MaySeeRun(who, row));
+  INTERLOCK_RETURN_IF_ERROR(OpenRun(who, run).status());
   // A caller reads results once rules have passed them, an auditor in entries that record his look.
   if (!who.Has(core::kRoleOperator) && !who.Has(core::kRoleApprover)) {
     return WithReason(
@@ -362,12 +361,30 @@ std::string EngineImpl::ReleasedAsItIs(const core::JsonObjectView& body) const {
   return row.ok() ? TextAt(hub_.here(), row->outcome_index, "result") : "";
 }
 
+// A run of this log, which alone has more to tell.
+core::StatusOr<RunRow> EngineImpl::OpenRun(const core::Principal& who, std::string_view run) {
+  const std::string id(run);
+  auto row = hub_.RunRowOf(id);
+  if (row.ok()) INTERLOCK_RETURN_IF_ERROR(MaySeeRun(who, *row));
+  if (row.status().code() != core::StatusCode::kNotFound) return row;
+  const auto old = hub_.archives.Run(id);
+  if (old.status().code() == core::StatusCode::kNotFound) return row;
+  if (!old.ok()) return old.status();
+  INTERLOCK_RETURN_IF_ERROR(MaySeeRun(who, old->row));
+  return WithReason(core::FailedPrecondition(
+                        "run `" + id +
+                        "` stands in a closed log, which gets no more entries; see "
+                        "`interlock runs show " +
+                        id + "`, or its entries by `interlock audit entries --log FILE --run " +
+                        id + "` with the file of that log"),
+                    "LOG_CLOSED");
+}
+
 core::StatusOr<std::vector<RunEvent>> EngineImpl::ReadEvents(const core::Principal& who,
                                                              std::string_view run,
                                                              std::int64_t after_seq, int max,
                                                              bool content) {
-  INTERLOCK_ASSIGN_OR_RETURN(const RunRow row, hub_.RunRowOf(std::string(run)));
-  INTERLOCK_RETURN_IF_ERROR(MaySeeRun(who, row));
+  INTERLOCK_ASSIGN_OR_RETURN(const RunRow row, OpenRun(who, run));
   INTERLOCK_ASSIGN_OR_RETURN(audit::EntryPage page,
                              hub_.parts.log->ReadRun(run, after_seq + 1, max));
   if (content && !page.entries.empty()) {

@@ -260,6 +260,26 @@ TEST(Rotate, ARequestThatWasMadeIsAnsweredFromTheClosedLog) {
   EXPECT_EQ(h.engine().GetRun(stranger, run->id).status().code(), core::StatusCode::kNotFound);
 }
 
+TEST(Rotate, WhoWatchesARunOfAClosedLogIsToldWhereItStands) {
+  Harness h(AllowAll(), {ReadTool("orders.get")});
+  const auto run = h.CreateRun();
+  ASSERT_TRUE(run.ok()) << run.status();
+  h.WaitForState(run->id, RunState::kCompleted);
+  RotateAndRestart(h);
+  const auto events = h.engine().ReadEvents(h.integrator, run->id, -1, 10, true).status();
+  EXPECT_EQ(events.code(), core::StatusCode::kFailedPrecondition);
+  EXPECT_EQ(ReasonOf(events), "LOG_CLOSED");
+  EXPECT_THAT(std::string(core::Message(events)),
+              AllOf(HasSubstr("stands in a closed log"), HasSubstr("--log FILE --run " + run->id)));
+  const auto output = h.engine().SubscribeOutput(h.operator_one, run->id, [](const auto&) {});
+  EXPECT_EQ(ReasonOf(output.status()), "LOG_CLOSED");
+  const core::Principal stranger{.tenant = "main", .id = "else", .roles = {"integrator"}};
+  EXPECT_EQ(h.engine().ReadEvents(stranger, run->id, -1, 10, true).status().code(),
+            core::StatusCode::kNotFound);
+  EXPECT_EQ(h.engine().ReadEvents(h.integrator, h.NewRequestId(), -1, 10, true).status().code(),
+            core::StatusCode::kNotFound);
+}
+
 TEST(Rotate, IsRefusedWhileAnythingIsOpenAndSaysWhatAndHow) {
   Harness h(AskAlways("\"role:cs-manager\""), {MoneyTool("pay")});
   Pays(h, "1.00");
