@@ -57,7 +57,7 @@ core::StatusOr<std::string> CheckedArgs(const tools::Tool& tool, const RecordedC
                                         const std::string& text) {
   const auto args = tool.ValidateArgs(std::string_view(text));
   if (!args.ok()) {
-    return WithReason(core::InvalidArgument("the arguments do not fit: " +
+    return WithReason(core::InvalidArgument("the edit does not fit: " +
                                             std::string(core::Message(args.status()))),
                       "BAD_ARGUMENTS");
   }

@@ -33,7 +33,7 @@ bool Gate::Prepare(Ticket& ticket) const {
   auto args = CheckedArgs(ticket);
   if (!args.ok()) {
     Refuse(ticket, "BAD_ARGUMENTS",
-           "The arguments do not fit: " + std::string(core::Message(args.status())));
+           "The call does not fit: " + std::string(core::Message(args.status())));
     return false;
   }
   ticket.args = std::move(*args);
