@@ -80,6 +80,39 @@ TEST_F(Fenced, AProgramThatDemandsMoreIsRefusedInOneLine) {
                         "user.max_user_namespaces=10000"));
 }
 
+class Unboxed : public Launched {
+ protected:
+  void Start(bool allow_none) {
+    LauncherOptions options;
+    options.program = INTERLOCK_LAUNCHER;
+    options.level_cap = Level::kNone;
+    options.allow_none = allow_none;
+    auto launcher = StartLauncher(options);
+    ASSERT_TRUE(launcher.ok()) << launcher.status();
+    launcher_ = std::move(*launcher);
+    EXPECT_EQ(launcher_->capabilities().level, Level::kNone);
+  }
+  BoxResult Read(Level level_min) {
+    BoxSpec spec;
+    spec.level_min = level_min;
+    return RunIn(std::move(spec), folder_, {"read", folder_.Path("secret")});
+  }
+  Folder folder_{false};
+};
+
+TEST_F(Unboxed, ACapOfNoneMeansNoBoxAndTheResultSaysSo) {
+  Start(/*allow_none=*/true);
+  const BoxResult result = Read(Level::kNone);
+  EXPECT_EQ(result.stdout_bytes, "ok") << "no wall is around files: " << Describe(result);
+  EXPECT_EQ(result.level, Level::kNone);
+  EXPECT_EQ(Read(Level::kLandlockOnly).kind, EndKind::kNotRun);
+}
+
+TEST_F(Unboxed, WithoutTheOperatorsWordNothingRuns) {
+  Start(/*allow_none=*/false);
+  EXPECT_EQ(Read(Level::kNone).kind, EndKind::kNotRun);
+}
+
 // As `sandbox exec --explain` runs a program.
 class Naming : public Launched, public ::testing::WithParamInterface<Level> {
  protected:

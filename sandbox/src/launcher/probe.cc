@@ -203,7 +203,9 @@ bool Prober::Run(std::string& problem) {
   ground.idmap = ground.privileged && TryIdmap();
   const std::string idmap_problem = ground.idmap ? "work" : std::strerror(errno);
   TryCgroups();
-  if (ground.landlock_abi > 0) TryNamespaces();
+  const bool capped = options_.level_cap < Level::kLandlockOnly;
+  if (capped) ground.landlock_abi = 0;  // level none: no walls around files
+  if (ground.landlock_abi > 0 || capped) TryNamespaces();
   if (ground.level < Level::kFullNoCgroup) TryLandlockOnly();
   Row("control groups", ground.cgroups,
       ground.cgroups ? "version " + std::to_string(ground.place.version) + ": memory, pids, cpu"
