@@ -31,9 +31,17 @@ void CountNoMemory() {
   static_cast<void>(once);
 }
 
+core::Status NoDatabase(sqlite3* db) {
+  const char* file = sqlite3_db_filename(db, "main");
+  return core::DataLoss("`" + std::string(file == nullptr ? "" : file) +
+                        "` is no SQLite database: something else was written there; put the file "
+                        "back from a backup, see docs/runbook.md");
+}
+
 }  // namespace
 
 core::Status SqlError(sqlite3* db, std::string_view doing) {
+  if ((sqlite3_errcode(db) & 0xFF) == SQLITE_NOTADB) return NoDatabase(db);
   std::string message(doing);
   message += ": ";
   message += sqlite3_errmsg(db);

@@ -26,6 +26,7 @@
 #include "config/box_share.h"
 #include "config/files.h"
 #include "core/clock.h"
+#include "core/glob.h"
 #include "core/permit.h"
 #include "core/random.h"
 #include "policies/active.h"
@@ -64,6 +65,7 @@ struct TenantSources {
   std::shared_ptr<const policies::Bundle> bundle;  // null: the trust root takes none
   runtime::PolicyFolders policy_folders;
   std::vector<runtime::AgentFile> agents;
+  std::vector<std::string> oddities;  // what is allowed, and is hardly meant
 };
 
 // The parts of one tenant. Each borrows those above it, so they end from the bottom up.
@@ -116,6 +118,31 @@ core::Status LoadPolicies(const runtime::Config& config, const runtime::TenantCo
   return core::OkStatus();
 }
 
+// A tool that is named and not there is never called, which looks like a model that will not.
+void LookAtAgent(const runtime::AgentFile& agent, const tools::Registry& registry,
+                 std::vector<std::string>& oddities) {
+  for (const std::string& pattern : agent.tools) {
+    const bool found = std::any_of(
+        registry.tools().begin(), registry.tools().end(),
+        [&](const auto& tool) { return core::GlobMatches(pattern, tool->manifest().name); });
+    if (found) continue;
+    const bool glob = pattern.find('*') != std::string::npos;
+    oddities.push_back("agent `" + agent.name + "`: `" + pattern + "` " +
+                       (glob ? "matches no tool" : "is no tool") +
+                       "; see `interlock tools list` for those that there are");
+  }
+}
+
+void LookAtPolicies(const std::string& folder, const TenantSources& sources,
+                    std::vector<std::string>& oddities) {
+  if (sources.bundle == nullptr) return;  // health says why
+  const bool empty = sources.bundle->files().empty();
+  if (!empty && sources.bundle->rule_count() > 0) return;
+  oddities.push_back("`" + folder + "` holds " +
+                     (empty ? "no policies (*.lua)" : "policies without a rule") +
+                     ": every call is denied; is it the folder that `policies` should name?");
+}
+
 core::StatusOr<TenantSources> LoadSources(const runtime::Config& config,
                                           const runtime::TenantConfig& tenant) {
   TenantSources sources;
@@ -136,6 +163,10 @@ core::StatusOr<TenantSources> LoadSources(const runtime::Config& config,
     return core::InvalidArgument("agent `" + agent.name + "` of tenant `" + tenant.id +
                                  "` names planner `" + agent.planner +
                                  "`, which the configuration does not have; add it to `planners`");
+  }
+  LookAtPolicies(tenant.policies, sources, sources.oddities);
+  for (const runtime::AgentFile& agent : sources.agents) {
+    LookAtAgent(agent, *sources.registry, sources.oddities);
   }
   return sources;
 }
@@ -167,6 +198,30 @@ void StartLogging(const runtime::LogConfig& config) {
   logger->flush_on(spdlog::level::info);
   logger->set_pattern("%Y-%m-%dT%H:%M:%S.%eZ %^%l%$ %v", spdlog::pattern_time_type::utc);
   spdlog::set_default_logger(std::move(logger));
+}
+
+// What the machine gives to tools, and why not more: whoever asks why a tool was refused looks
+// here.
+void SayLevel(const sandbox::Capabilities& found, bool allow_none) {
+  spdlog::info("interlockd {}, sandbox level {}", INTERLOCK_VERSION,
+               sandbox::LevelName(found.level));
+  if (found.level == sandbox::Level::kNone) {
+    spdlog::warn(allow_none ? "sandbox: tools run without a box, as `sandbox.allow_none` says"
+                            : "sandbox: no box holds here, so process tools are refused");
+  }
+  for (const sandbox::Feature& feature : found.features) {
+    if (feature.available) continue;
+    spdlog::warn("sandbox: {} missing ({}); {}", feature.name, feature.detail, feature.fix);
+  }
+}
+
+// Errors: kUnavailable, naming it.
+core::Status MakeFolder(const std::string& path) {
+  std::error_code error;
+  fs::create_directories(path, error);
+  if (!error) return core::OkStatus();
+  return core::Unavailable("cannot make the folder `" + path + "`: " + error.message() +
+                           "; mend that, or name another `data_dir`");
 }
 
 core::Status MakeShared(const runtime::Config& config, SharedParts& shared) {
@@ -204,7 +259,8 @@ core::StatusOr<TenantParts> OpenTenant(const runtime::Config& config, const std:
                                        TenantSources sources, sandbox::Launcher& launcher,
                                        SharedParts& shared) {
   const std::string folder = config.data_dir + "/tenants/" + id;
-  fs::create_directories(folder);
+  INTERLOCK_RETURN_IF_ERROR(MakeFolder(folder));
+  for (const std::string& oddity : sources.oddities) spdlog::warn("tenant {}: {}", id, oddity);
   TenantParts parts;
   const std::string origin = config.origin + "/" + id;
   INTERLOCK_ASSIGN_OR_RETURN(parts.signer,
@@ -328,6 +384,9 @@ core::Status Run(const Flags& flags) {
   INTERLOCK_ASSIGN_OR_RETURN(auto sources, LoadAllSources(config));
   if (flags.check) {
     for (const auto& [id, from] : sources) {
+      for (const std::string& oddity : from.oddities) {
+        std::fprintf(stderr, "warning: tenant %s: %s\n", id.c_str(), oddity.c_str());
+      }
       if (!from.policy_folders.problem.empty()) {
         return core::InvalidArgument("policies of tenant `" + id +
                                      "`: " + from.policy_folders.problem);
@@ -337,12 +396,11 @@ core::Status Run(const Flags& flags) {
     return core::OkStatus();
   }
   umask(077);
-  fs::create_directories(config.data_dir);
+  INTERLOCK_RETURN_IF_ERROR(MakeFolder(config.data_dir));
   const sigset_t signals = BlockEndSignals();
   INTERLOCK_ASSIGN_OR_RETURN(const auto launcher, StartSandbox(config));  // before any thread
   StartLogging(config.log);
-  spdlog::info("interlockd {}, sandbox level {}", INTERLOCK_VERSION,
-               sandbox::LevelName(launcher->capabilities().level));
+  SayLevel(launcher->capabilities(), config.sandbox.allow_none);
 
   SharedParts shared;
   INTERLOCK_RETURN_IF_ERROR(MakeShared(config, shared));

@@ -1,5 +1,6 @@
 #include "runtime/server.h"
 
+#include <grpc/support/log.h>
 #include <grpcpp/ext/proto_server_reflection_plugin.h>
 #include <grpcpp/health_check_service_interface.h>
 #include <grpcpp/security/server_credentials.h>
@@ -34,6 +35,31 @@ core::Status CheckOptions(const ServerOptions& options) {
   }
   return core::OkStatus();
 }
+
+// Why gRPC cannot listen, which it says in several lines on standard error: while one lives, what
+// it says on this thread is kept for one line of ours. One at a time.
+class ListenTrouble {
+ public:
+  ListenTrouble() {
+    said_.clear();
+    gpr_set_log_function([](gpr_log_func_args* line) { said_ += line->message; });
+  }
+  ~ListenTrouble() { gpr_set_log_function(nullptr); }
+  ListenTrouble(const ListenTrouble&) = delete;
+  ListenTrouble& operator=(const ListenTrouble&) = delete;
+
+  // What to do about it.
+  static std::string Advice() {
+    if (said_.find("Address already in use") != std::string::npos) {
+      return "another process has it; end that one, or name another `listen`";
+    }
+    return "name another `listen`, HOST:PORT of this machine";
+  }
+
+ private:
+  static thread_local std::string said_;
+};
+thread_local std::string ListenTrouble::said_;
 
 class ServerImpl final : public Server {
  public:
@@ -75,10 +101,15 @@ core::Status ServerImpl::Start() {
   builder.SetMaxReceiveMessageSize(kWireBytesMax);
   services_->Register(builder);
   dispatcher_ = std::make_unique<Dispatcher>(builder.AddCompletionQueue());
-  server_ = builder.BuildAndStart();
-  if (server_ == nullptr || port == 0) {
-    return core::Unavailable("cannot listen on `" + options_.listen +
-                             "`; is the port taken by another process?");
+  {
+    const ListenTrouble trouble;
+    server_ = builder.BuildAndStart();
+    if (server_ == nullptr || port == 0) {
+      dispatcher_->Close();  // here: gRPC has something to say about that too
+      dispatcher_.reset();
+      return core::Unavailable("cannot listen on `" + options_.listen +
+                               "`: " + ListenTrouble::Advice());
+    }
   }
   address_ = options_.listen.substr(0, options_.listen.rfind(':') + 1) + std::to_string(port);
   services_->Arm(*dispatcher_);
