@@ -1,5 +1,5 @@
-// Every example of docs/policy_guide.md, docs/policy_cookbook.md and docs/memory.md runs: blocks marked `lua
-// policy` load, blocks marked `lua test` pass against the policies above them.
+// Every example of docs/policy_guide.md, docs/policy_cookbook.md and docs/memory.md runs: blocks
+// marked `lua policy` load, blocks marked `lua test` pass against the policies above them.
 #include <fstream>
 #include <sstream>
 

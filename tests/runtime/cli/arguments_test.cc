@@ -31,8 +31,7 @@ TEST_P(BadLines, EndWithTwoAndOneLineThatSaysWhatToDo) {
 INSTANTIATE_TEST_SUITE_P(
     Table, BadLines,
     ::testing::Values(
-        BadLine{{}, "see `interlock --help`"},
-        BadLine{{"runs"}, "see `interlock runs --help`"},
+        BadLine{{}, "see `interlock --help`"}, BadLine{{"runs"}, "see `interlock runs --help`"},
         BadLine{{"runs", "show"}, "RUN is required"},
         BadLine{{"runs", "list", "--limit", "0"}, "--limit"},
         BadLine{{"runs", "replay", "x"}, "--config is required"},
