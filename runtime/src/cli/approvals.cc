@@ -109,6 +109,12 @@ void PrintApproval(const Io& io, const wire::Approval& approval) {
   }
 }
 
+// How far it has come.
+std::string Given(const wire::Approval& approval) {
+  const int given = approval.granted_by_size();
+  return given == 0 ? "" : ", " + std::to_string(given) + " given";
+}
+
 int List(Session& session, const ListOptions& options) {
   auto client = session.Connect();
   if (!client.ok()) return Fail(session, client.status());
@@ -138,7 +144,7 @@ int List(Session& session, const ListOptions& options) {
                  for (const wire::Approval& approval : page.approvals()) {
                    list.push_back(MessageJson(approval));
                    table.Add({IdOf(approval.name()), StateText(approval), approval.tool(),
-                              NeedsNow(approval), approval.rule(),
+                              NeedsNow(approval) + Given(approval), approval.rule(),
                               FormatTime(MicrosOf(approval.expire_time()))});
                  }
                  return PageEnd{page.next_page_token(), page.approvals_size()};

@@ -61,20 +61,38 @@ void AddGlobals(CLI::App& app, Session& session) {
 }
 
 // The deepest command given, for the hint under a usage error.
-std::string PathOf(const CLI::App& app) {
-  std::string path = "interlock";
-  const CLI::App* at = &app;
-  for (auto given = at->get_subcommands(); !given.empty(); given = at->get_subcommands()) {
-    at = given.front();
-    path += " " + at->get_name();
+struct Deepest {
+  const CLI::App* app;
+  std::string path;
+};
+
+Deepest DeepestOf(const CLI::App& app) {
+  Deepest at{&app, "interlock"};
+  for (auto given = at.app->get_subcommands(); !given.empty(); given = at.app->get_subcommands()) {
+    at.app = given.front();
+    at.path += " " + at.app->get_name();
   }
-  return path;
+  return at;
+}
+
+// The word where a command had to stand; empty: there was none.
+std::string UnknownCommand(const CLI::App& app, const CLI::ParseError& error) {
+  const bool takes_command =
+      !DeepestOf(app).app->get_subcommands([](const CLI::App*) { return true; }).empty();
+  if (!takes_command || dynamic_cast<const CLI::RequiredError*>(&error) == nullptr) return "";
+  for (const std::string& word : app.remaining(/*recurse=*/true)) {
+    if (!word.starts_with('-')) return word;
+  }
+  return "";
 }
 
 core::Status UsageError(const CLI::App& app, const CLI::ParseError& error) {
   std::string message = error.what();
+  const std::string word = UnknownCommand(app, error);
+  if (!word.empty())
+    message = "`" + DeepestOf(app).path + "` has no command `" + EscapeForTerminal(word) + "`";
   std::replace(message.begin(), message.end(), '\n', ' ');
-  return core::InvalidArgument(message + "; see `" + PathOf(app) + " --help`");
+  return core::InvalidArgument(message + "; see `" + DeepestOf(app).path + " --help`");
 }
 
 int Parse(CLI::App& app, int argc, const char* const* argv, Session& session) {
@@ -100,6 +118,10 @@ core::StatusOr<std::unique_ptr<Client>> Session::Connect() {
   } else if (const char* token = std::getenv("INTERLOCK_TOKEN");
              token != nullptr && *token != '\0') {
     INTERLOCK_ASSIGN_OR_RETURN(endpoint.token, CheckedToken(token, "INTERLOCK_TOKEN"));
+  }
+  if (endpoint.address.empty()) {
+    return core::InvalidArgument(
+        "the address of interlockd is empty; give --address HOST:PORT or INTERLOCK_ADDRESS");
   }
   return std::make_unique<Client>(endpoint);
 }

@@ -48,6 +48,15 @@ core::StatusOr<std::vector<policies::Finding>> FindAll(
   const auto bundle = LoadBundle(options, registry, &findings);
   if (!bundle.ok() && findings.empty()) return bundle.status();
   if (!bundle.ok()) return findings;
+  if ((*bundle)->files().empty()) {
+    findings.push_back({.file = "",
+                        .line = 0,
+                        .severity = "error",
+                        .code = "EMPTY",
+                        .message = "`" + options.folder +
+                                   "` holds no policies (*.lua): with it every call is denied"});
+    return findings;
+  }
   loaded = *bundle;
   INTERLOCK_ASSIGN_OR_RETURN(const auto tests, policies::ReadTestFolder(options.folder));
   const auto lint = policies::LintPolicies(*loaded, tests, now_us);
@@ -88,10 +97,16 @@ int Check(Session& session, const CheckOptions& options) {
     std::erase_if(*findings, [](const policies::Finding& one) { return one.severity == "note"; });
   }
   PrintFindings(io, *findings);
+  if ((*registry)->tools().empty()) {
+    io.err << "note: no manifests were found, so that what the policies say of tools and their "
+              "arguments was not checked; give --tools FOLDER\n";
+  }
   if (bundle == nullptr) return kNo;
   io.out << io.Paint(sound ? Style::kGreen : Style::kRed, sound ? "ok" : "not ok") << "  "
-         << bundle->files().size() << " files, " << bundle->rule_count() << " rules, "
-         << count("warning") << " warnings, " << notes << " notes"
+         << Plural(static_cast<std::int64_t>(bundle->files().size()), "file") << ", "
+         << Plural(static_cast<std::int64_t>(bundle->rule_count()), "rule") << ", "
+         << Plural(static_cast<std::int64_t>(count("warning")), "warning") << ", "
+         << Plural(static_cast<std::int64_t>(notes), "note")
          << (notes > 0 && !options.notes ? " (--notes shows them)" : "") << ", bundle "
          << core::DigestName(bundle->id()) << '\n';
   return sound ? kYes : kNo;

@@ -35,7 +35,9 @@ void PrintDiff(const Io& io, const policies::BundleDiff& diff) {
     for (const std::string& rule : change.rules) io.out << ' ' << EscapeForTerminal(rule);
     io.out << "\n  for instance " << EscapeForTerminal(core::CanonicalJson(change.witness)) << '\n';
   }
-  io.out << diff.changes.size() << " kinds of change in " << diff.calls << " calls that were tried"
+  const auto kinds = static_cast<std::int64_t>(diff.changes.size());
+  io.out << kinds << (kinds == 1 ? " kind" : " kinds") << " of change in "
+         << Plural(static_cast<std::int64_t>(diff.calls), "call") << " that were tried"
          << (diff.cut ? " (there are more)" : "") << '\n';
 }
 

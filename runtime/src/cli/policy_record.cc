@@ -65,7 +65,8 @@ std::string Money(const std::map<std::string, std::int64_t>& money) {
 void PrintBacktest(const Io& io, const policies::BacktestReport& report, double per_second) {
   for (const policies::BacktestChange& change : report.changes) {
     io.out << io.Paint(Style::kBold, EscapeForTerminal(change.tool)) << "  "
-           << EscapeForTerminal(change.change) << "  " << change.calls << " calls";
+           << EscapeForTerminal(change.change) << "  "
+           << Plural(static_cast<std::int64_t>(change.calls), "call");
     if (change.seeded > 0) io.out << ", " << change.seeded << " seeded";
     if (!change.money.empty()) io.out << ", " << EscapeForTerminal(Money(change.money));
     io.out << "\n  by";

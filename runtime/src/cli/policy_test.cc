@@ -147,7 +147,7 @@ void PrintFuzz(const Io& io, const policies::FuzzReport& report) {
            << "\n        " << EscapeForTerminal(one.verdict) << "  "
            << EscapeForTerminal(core::CanonicalJson(one.witness)) << '\n';
   }
-  io.out << report.calls << " made-up calls (";
+  io.out << Plural(static_cast<std::int64_t>(report.calls), "made-up call") << " (";
   const char* comma = "";
   for (const auto& [verdict, count] : report.verdicts) {
     io.out << comma << count << ' ' << verdict;

@@ -111,7 +111,14 @@ core::Status KeepProof(const wire::Call& call, const std::string& file) {
   return WriteWhole(file, receipt.tlog_proof());
 }
 
+// Before the call is made: afterwards it is too late to name another file.
+core::Status CheckProofFile(const std::string& file) {
+  if (file.empty()) return core::OkStatus();
+  return OutputFile::Make(file, ReadableBy::kUmask, IfThere::kReplace).status();
+}
+
 int Execute(Session& session, const CallOptions& options) {
+  if (const core::Status may = CheckProofFile(options.proof); !may.ok()) return Fail(session, may);
   auto client = session.Connect();
   if (!client.ok()) return Fail(session, client.status());
   wire::ExecuteToolCallRequest request;

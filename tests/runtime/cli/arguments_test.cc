@@ -4,8 +4,10 @@
 
 #include <algorithm>
 #include <cstdlib>
+#include <fstream>
 
 #include "console.h"
+#include "harness/temp_folder.h"
 
 namespace interlock::runtime::cli {
 namespace {
@@ -31,7 +33,15 @@ TEST_P(BadLines, EndWithTwoAndOneLineThatSaysWhatToDo) {
 INSTANTIATE_TEST_SUITE_P(
     Table, BadLines,
     ::testing::Values(
-        BadLine{{}, "see `interlock --help`"}, BadLine{{"runs"}, "see `interlock runs --help`"},
+        BadLine{{}, "see `interlock --help`"},
+        BadLine{{"frob"}, "`interlock` has no command `frob`; see `interlock --help`"},
+        BadLine{{"audit", "frob", "x"},
+                "`interlock audit` has no command `frob`; see `interlock audit --help`"},
+        BadLine{{"runs", "list", "--address", ""}, "the address of interlockd is empty"},
+        BadLine{{"tools", "call", "t", "--args", "{}", "--proof", "/nonexistent/x", "--address",
+                 "127.0.0.1:1"},
+                "cannot write `/nonexistent/x`"},
+        BadLine{{"runs"}, "see `interlock runs --help`"},
         BadLine{{"runs", "show"}, "RUN is required"},
         BadLine{{"runs", "list", "--limit", "0"}, "--limit"},
         BadLine{{"runs", "replay", "x"}, "--config is required"},
@@ -70,6 +80,35 @@ INSTANTIATE_TEST_SUITE_P(
         BadLine{{"runs", "list", "--token-file", "/nonexistent/token"},
                 "cannot read the token file"},
         BadLine{{"runs", "list", "--timeout-ms", "0"}, "--timeout-ms"}));
+
+class PolicyFolderOf {
+ public:
+  explicit PolicyFolderOf(std::initializer_list<std::pair<const char*, const char*>> files) {
+    for (const auto& [name, text] : files) std::ofstream(folder_.File(name)) << text;
+  }
+  Ran Check() const { return RunLine({"policy", "check", folder_.path()}); }
+
+ private:
+  interlock::test::TempFolder folder_;
+};
+
+TEST(PolicyCheck, SaysThatToolsWereNotCheckedWhereThereAreNone) {
+  const PolicyFolderOf folder{{"desk.lua", R"(
+policy "desk" { version = "1", owner = "tests", tools = { "*" }, default = "deny" }
+on("orders.get", "read", function(c) return allow() end))"}};
+  const Ran ran = folder.Check();
+  EXPECT_EQ(ran.code, kYes) << ran.out << ran.err;
+  EXPECT_THAT(ran.out, HasSubstr("ok  1 file, 1 rule, "));
+  EXPECT_THAT(ran.err, HasSubstr("note: no manifests were found"));
+  EXPECT_THAT(ran.err, HasSubstr("give --tools FOLDER"));
+}
+
+TEST(PolicyCheck, AFolderWithoutPoliciesIsNoBundle) {
+  const Ran ran = PolicyFolderOf({{"readme.txt", "policies come here"}}).Check();
+  EXPECT_EQ(ran.code, kNo);
+  EXPECT_THAT(ran.out, HasSubstr("holds no policies (*.lua): with it every call is denied"));
+  EXPECT_THAT(ran.out, HasSubstr("[EMPTY]"));
+}
 
 TEST(CommandLine, SaysWhereItLookedWhenThereIsNoDaemon) {
   const Ran ran = RunLine({"runs", "list", "--address", "127.0.0.1:1", "--timeout-ms", "5000"});
