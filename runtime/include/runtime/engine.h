@@ -297,7 +297,8 @@ struct RolloutInfo {
   std::string reason{};
   std::int64_t time_us = 0;
   std::string etag{};      // index of its entry
-  bool available = false;  // this daemon has the file; without it everybody is given NAME.yaml
+  std::string digest{};    // of the file that it was set for
+  bool available = false;  // this daemon has that very file; without it all are given NAME.yaml
 };
 
 struct RolloutSpec {

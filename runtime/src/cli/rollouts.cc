@@ -58,8 +58,9 @@ int Set(Session& session, const RolloutOptions& options) {
   if (session.io.json) {
     PrintJson(session.io, MessageJson(*set));
   } else {
-    session.io.out << EscapeForTerminal(std::to_string(set->percent()) + " % of new runs of `" +
-                                        set->agent() + "` are given version " + set->version())
+    session.io.out << EscapeForTerminal(std::to_string(set->percent()) +
+                                        " of a hundred subjects of `" + set->agent() +
+                                        "` are given version " + set->version() + " in new runs")
                    << '\n';
   }
   return kYes;
@@ -69,7 +70,7 @@ int Set(Session& session, const RolloutOptions& options) {
 
 void AddRolloutCommands(CLI::App& app, Session& session) {
   CLI::App* group =
-      AddGroup(app, "rollouts", "Roll-outs: give a share of new runs another version of an agent");
+      AddGroup(app, "rollouts", "Roll-outs: give a share of subjects another version of an agent");
   CLI::App* list = group->add_subcommand("list", "List the roll-outs that were set");
   Does(list, session, [&session] { return List(session); });
 

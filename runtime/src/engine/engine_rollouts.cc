@@ -3,6 +3,7 @@
 
 #include "engine/engine.h"
 #include "engine/rollouts.h"
+#include "engine/state_fields.h"
 #include "engine/switches.h"
 
 namespace interlock::runtime {
@@ -19,7 +20,7 @@ std::string RolloutJson(const RolloutInfo& rollout, std::int64_t place,
                         const std::string& version) {
   std::string json;
   core::JsonObjectWriter writer(json);
-  writer.Int("entry", std::stoll(rollout.etag));
+  writer.Int("entry", NumberAt(rollout.etag));
   writer.Int("percent", rollout.percent);
   writer.Int("place", place);
   writer.String("version", version);
@@ -28,13 +29,13 @@ std::string RolloutJson(const RolloutInfo& rollout, std::int64_t place,
 }
 
 // The roll-out's version for those it falls on; the agent's own file for everybody else, and when
-// this daemon does not have that version.
+// this daemon does not have the file that was meant.
 AgentChoice Hub::ChooseAgent(const std::string& name, const std::string& subject) const {
   AgentChoice choice{.agent = FindAgent(name), .rollout = "", .etag = ""};
   const auto rollout = parts.state->RolloutOf(name);
   if (choice.agent == nullptr || !rollout) return choice;
   choice.etag = rollout->etag;
-  const AgentFile* const other = FindVersion(name, rollout->version);
+  const AgentFile* const other = FindRolledOut(*rollout);
   if (other == nullptr) return choice;
   const std::int64_t place = RolloutPlace(*parts.keys, name, rollout->version, subject);
   if (place < rollout->percent) choice.agent = other;
@@ -55,13 +56,19 @@ const AgentFile* Hub::FindVersion(const std::string& name, const std::string& ve
   return found == parts.agents.end() ? nullptr : &*found;
 }
 
+// A file that was edited, or that came later under that name, is not what an operator decided on.
+const AgentFile* Hub::FindRolledOut(const RolloutInfo& rollout) const {
+  const AgentFile* const file = FindVersion(rollout.agent, rollout.version);
+  return file != nullptr && file->digest == rollout.digest ? file : nullptr;
+}
+
 core::StatusOr<std::vector<RolloutInfo>> EngineImpl::ListRollouts(const core::Principal& who) {
   const bool may = who.Has(core::kRoleOperator) || who.Has(core::kRoleAuditor) ||
                    who.Has(core::kRoleApprover) || who.Has(core::kRoleIntegrator);
   if (!may) return Need(who, core::kRoleOperator);
   std::vector<RolloutInfo> all = hub_.parts.state->Rollouts();
   for (RolloutInfo& one : all) {
-    one.available = hub_.FindVersion(one.agent, one.version) != nullptr;
+    one.available = hub_.FindRolledOut(one) != nullptr;
   }
   return all;
 }
@@ -77,15 +84,21 @@ core::StatusOr<RolloutInfo> EngineImpl::SetRollout(const core::Principal& who,
     return WithReason(core::NotFound("there is no agent `" + spec.agent.substr(0, 64) + "`"),
                       "AGENT_NOT_FOUND");
   }
-  if (hub_.FindVersion(spec.agent, spec.version) == nullptr) {
+  const AgentFile* const file = hub_.FindVersion(spec.agent, spec.version);
+  const auto now = hub_.parts.state->RolloutOf(spec.agent);
+  const bool ends = spec.percent == 0 && now && now->version == spec.version;
+  if (file == nullptr && !ends) {
     return WithReason(
         core::NotFound("there is no file `" + spec.agent + "@" + spec.version.substr(0, 64) +
                        ".yaml`; add it and restart the daemon"),
         "VERSION_NOT_FOUND");
   }
   Draft draft = MakeDraft("rollout.set", "", "principal:" + who.id);
+  const std::string digest = file == nullptr ? "" : file->digest;
+  if (file != nullptr) draft.cites = {digest};
   BodyWriter(draft)
       .String("agent", spec.agent)
+      .Optional("agent_digest", digest)
       .Int("percent", spec.percent)
       .String("reason", spec.reason)
       .String("version", spec.version)
@@ -95,7 +108,8 @@ core::StatusOr<RolloutInfo> EngineImpl::SetRollout(const core::Principal& who,
                   .percent = spec.percent,
                   .by = who.id,
                   .reason = spec.reason,
-                  .available = true};
+                  .digest = digest,
+                  .available = file != nullptr};
   INTERLOCK_RETURN_IF_ERROR(hub_.CommitNow([&](Serial& serial) -> core::Status {
     const auto before = serial.state().RolloutOf(spec.agent);
     if (!spec.etag.empty() && (!before || before->etag != spec.etag)) {

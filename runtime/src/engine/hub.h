@@ -70,6 +70,8 @@ class Hub {
   // NAME.yaml; null: there is none.
   const AgentFile* FindAgent(const std::string& name) const;
   // NAME@VERSION.yaml.
+  // The very file that it was set for; null when this daemon does not have it.
+  const AgentFile* FindRolledOut(const RolloutInfo& rollout) const;
   const AgentFile* FindVersion(const std::string& name, const std::string& version) const;
   // For a new run about `subject`. Another roll-out may come into force before the run's first
   // entry: IsStale says so, in the serial section.

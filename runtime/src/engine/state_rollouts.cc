@@ -15,6 +15,7 @@ std::string RowOfRollout(std::string_view agent) { return "rollout:" + std::stri
 std::string Text(const RolloutInfo& set) {
   std::string text;
   core::JsonObjectWriter writer(text);
+  writer.String("agent_digest", set.digest);
   writer.String("by", set.by);
   writer.String("etag", set.etag);
   writer.Int("percent", set.percent);
@@ -31,6 +32,7 @@ RolloutInfo Read(const std::string& agent, std::string_view text) {
   set.agent = agent;
   const auto view = core::JsonObjectView::Of(text);
   if (!view.ok()) return set;
+  set.digest = view->String("agent_digest").value_or("");
   set.version = view->String("version").value_or("");
   set.percent = view->Int("percent").value_or(0);
   set.by = view->String("by").value_or("");
@@ -61,6 +63,7 @@ core::Status State::ApplyRollout(const audit::EntryView& entry) {
   const std::string actor = view.ok() ? view->String("actor").value_or("") : "";
   constexpr std::string_view kPrincipal = "principal:";
   RolloutInfo set;
+  set.digest = Field(entry, "agent_digest");
   set.version = Field(entry, "version");
   set.percent = entry.body.Int("percent").value_or(0);
   set.by = actor.starts_with(kPrincipal) ? actor.substr(kPrincipal.size()) : actor;

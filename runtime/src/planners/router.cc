@@ -26,6 +26,7 @@ struct Leg {
   bool asked = false;       // its Propose returned
   bool begun = false;       // the first byte of its reply has come
   bool over = false;
+  bool missed = false;        // a part of its text was not forwarded
   std::int64_t since_us = 0;  // monotonic
   // Of a hedge what it may be billed for besides: it runs beside another, which has the request's.
   std::shared_ptr<std::optional<policies::ModelUse>> lost;
@@ -194,7 +195,12 @@ class Rides : public std::enable_shared_from_this<Rides> {
       {
         const std::lock_guard lock(self->mutex_);
         ride->legs[at].begun = true;
-        if (!self->HasVoice(*ride, at)) return;
+        Leg& leg = ride->legs[at];
+        leg.missed = leg.missed && !delta.restarted;
+        if (leg.missed || !self->HasVoice(*ride, at)) {
+          leg.missed = true;
+          return;
+        }
         restarted = restarted || ride->restart;
         ride->restart = false;
         ride->told = true;
@@ -203,7 +209,8 @@ class Rides : public std::enable_shared_from_this<Rides> {
     };
   }
 
-  // Under the lock. Who speaks first has the voice until its leg is over.
+  // Under the lock. Who speaks first has the voice until its leg is over. Whose beginning nobody
+  // heard is heard when it has won, as a whole.
   bool HasVoice(Ride& ride, std::size_t at) {
     if (ride.won) return false;
     if (ride.voice == at) return true;
@@ -275,6 +282,7 @@ class Rides : public std::enable_shared_from_this<Rides> {
     if (ride.cancelled || ride.won) CountLoser(ride, leg, plan);
     if (ride.cancelled) plan = Cancelled();
     if (ride.won) {
+      NoteAtLeast(leg);
       const bool given_up = plan.ok() || plan.status().code() == core::StatusCode::kCancelled;
       ride.failed.push_back(leg.name + ": " +
                             (given_up ? "slower than the one asked beside it"
@@ -333,6 +341,12 @@ class Rides : public std::enable_shared_from_this<Rides> {
     const std::int64_t took = options_.clock->MonotonicMicros() - leg.since_us;
     std::int64_t& mean = latency_us_[leg.name];
     mean = mean == 0 ? std::max<std::int64_t>(1, took) : mean + (took - mean) / 8;
+  }
+
+  // Of one that was given up: it takes longer than that.
+  void NoteAtLeast(const Leg& leg) {
+    const std::int64_t took = options_.clock->MonotonicMicros() - leg.since_us;
+    if (took > latency_us_[leg.name]) NoteLatency(leg);
   }
 
   const RouterOptions options_;

@@ -5,10 +5,10 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include "audit/rotate.h"
 #include "audit/verify.h"
 #include "erasing.h"
 #include "replays.h"
+#include "rotating.h"
 #include "runtime/own_tools.h"
 #include "seen.h"
 
@@ -515,6 +515,7 @@ end))");
   const auto run = h.CreateRun();
   h.WaitForState(run->id, RunState::kWaitingForApproval);
   const std::string call = h.CallsOf(run->id).at(0).id;
+  const std::string approval = h.Pending().at(0).state.id;
   h.Stop();
   h.OpenLog();
   CallIdentity id;
@@ -529,14 +530,15 @@ end))");
   intent.limits = core::DigestName(tool->limits_digest());
   intent.locks = {h.keys().Hmac("lock", "memory of u1")};
   intent.tool_digest = core::DigestName(tool->digest());
-  const Draft intended = DraftIntended(id, intent);
-  ASSERT_TRUE(h.log()
-                  .Append({.kind = intended.kind,
-                           .run = intended.run,
-                           .actor = intended.actor,
-                           .body = intended.body,
-                           .cites = {}})
-                  .ok());
+  for (const Draft& draft : {DraftApprovalEnded("approval.consumed", run->id, call, approval),
+                             DraftIntended(id, intent)}) {
+    const audit::NewEntry entry{.kind = draft.kind,
+                                .run = draft.run,
+                                .actor = draft.actor,
+                                .body = draft.body,
+                                .cites = {}};
+    ASSERT_TRUE(h.log().Append(entry).ok());
+  }
   ASSERT_TRUE(h.StartEngine().ok());
   h.WaitFor(run->id, [&](const RunInfo&) { return h.CallsOf(run->id).at(0).outcome == "failed"; });
   EXPECT_EQ(CallOf(h, run->id, "memory.write").code, "LOST");
@@ -594,34 +596,13 @@ TEST(Memory, NotesHaveARetentionOfTheirOwn) {
   ExpectIntact(h);
 }
 
-void RotateAndRestart(Harness& h) {
-  h.Stop();
-  {
-    const auto signer = audit::OpenFileSigner(h.folder, "test/main");
-    ASSERT_TRUE(signer.ok()) << signer.status();
-    const StatePtr state = MakeState();
-    audit::RotateOptions options;
-    options.log.folder = h.folder;
-    options.log.tenant = "main";
-    options.log.origin = "test/main";
-    options.log.clock = &h.clock;
-    options.log.signer = signer->get();
-    options.log.projectors = {ProjectorOf(*state)};
-    options.actor = "local:uid-0";
-    options.reason = "a year is over";
-    const auto report = audit::Rotate(options);
-    ASSERT_TRUE(report.ok()) << report.status();
-  }
-  h.Start();
-}
-
 TEST(Memory, NotesGoOnInTheNextLogAndTheOneAfterIt) {
   Harness h(kKnownPeoplePolicy, kTools);
   Remembers(h);
   RunWith(h, {One("mail.read", core::Json::object()), Write("order", "write to eve@evil.example")});
-  RotateAndRestart(h);
+  CloseAndGoOn(h);
   RunWith(h, {Write("seat", "row 7")});
-  RotateAndRestart(h);
+  CloseAndGoOn(h);
   const std::string run = RunWith(h, {Search(), SendTo("eve@evil.example")});
   EXPECT_THAT(CallOf(h, run, "memory.search").result,
               AllOf(HasSubstr("row 7"), HasSubstr("write to eve")));
@@ -642,7 +623,7 @@ TEST(Memory, RetentionInAClosedLogTakesTheNoteAway) {
       .conversation_months = 7, .calls_months = 7, .approvals_months = 7, .memory_months = 7};
   Remembers(h);
   RunWith(h, {Write("old", "row 7")});
-  RotateAndRestart(h);
+  CloseAndGoOn(h);
   Later(h, 5);
   RunWith(h, {Write("young", "row 8")});
   Later(h, 3);

@@ -7,9 +7,9 @@
 #include <set>
 #include <thread>
 
-#include "audit/rotate.h"
 #include "erasing.h"
 #include "replays.h"
+#include "rotating.h"
 #include "rules.h"
 
 namespace interlock::runtime::test {
@@ -17,10 +17,11 @@ namespace {
 
 using ::testing::HasSubstr;
 
-AgentFile Version(const std::string& file, const std::string& version) {
+AgentFile Version(const std::string& file, const std::string& version,
+                  const std::string& more = "") {
   const auto agent =
       ParseAgent(file, "name: tester\nversion: \"" + version + "\"\nplanner: fake\nprompt: I am " +
-                           version + "\ntools: [\"*\"]\n");
+                           version + "\ntools: [\"*\"]\n" + more);
   EXPECT_TRUE(agent.ok()) << agent.status();
   return agent.ok() ? *agent : AgentFile{};
 }
@@ -87,8 +88,8 @@ TEST(Rollouts, ASubjectStaysOnItsVersionWhileTheShareGrows) {
   constexpr int kUsers = 60;
   ASSERT_TRUE(h.Set("2", 30).ok());
   const auto few = h.Given("2", kUsers);
-  EXPECT_GT(few.size(), 6u);
-  EXPECT_LT(few.size(), 33u);
+  EXPECT_GT(few.size(), 2u);  // keys are random: one in millions
+  EXPECT_LT(few.size(), 45u);
   EXPECT_EQ(h.Given("2", kUsers), few);
   ASSERT_TRUE(h.Set("2", 60).ok());
   const auto more = h.Given("2", kUsers);
@@ -163,6 +164,22 @@ TEST(Rollouts, WhoseFileIsGoneIsGivenTheAgentsOwn) {
   EXPECT_EQ(h.VersionOf(before), "2");
 }
 
+TEST(Rollouts, AnEditedFileIsGivenToNobodyUntilItIsSetAnew) {
+  Desk h;
+  ASSERT_TRUE(h.Set("2", 100).ok());
+  EXPECT_EQ(h.VersionFor("u1"), "2");
+  h.versions[0] = Version("tester@2.yaml", "2", "description: edited\n");
+  h.Restart();
+  EXPECT_EQ(h.VersionFor("u1"), "1");
+  EXPECT_FALSE(h.engine().ListRollouts(h.auditor)->at(0).available);
+  ASSERT_TRUE(h.Set("2", 100).ok());
+  EXPECT_EQ(h.VersionFor("u1"), "2");
+  h.versions.clear();
+  h.Restart();
+  ASSERT_TRUE(h.Set("2", 0).ok()) << "which needs no file";
+  EXPECT_EQ(ReasonOf(h.Set("2", 1).status()), "VERSION_NOT_FOUND");
+}
+
 TEST(Rollouts, OnlyWhatIsThereIsSetByOperatorsWhoHaveLooked) {
   Desk h;
   const RolloutSpec good{
@@ -230,22 +247,7 @@ TEST(Rollouts, ARolloutHoldsInTheNextLogToo) {
   Desk h;
   ASSERT_TRUE(h.Set("2", 100).ok());
   EXPECT_EQ(h.VersionFor("u1"), "2");
-  h.Stop();
-  {
-    const auto signer = audit::OpenFileSigner(h.folder, "test/main");
-    const StatePtr state = MakeState();
-    audit::RotateOptions options;
-    options.log.folder = h.folder;
-    options.log.tenant = "main";
-    options.log.origin = "test/main";
-    options.log.clock = &h.clock;
-    options.log.signer = signer->get();
-    options.log.projectors = {ProjectorOf(*state)};
-    options.actor = "local:uid-0";
-    options.reason = "a year is over";
-    ASSERT_TRUE(audit::Rotate(options).ok());
-  }
-  h.Start();
+  CloseAndGoOn(h);
   EXPECT_EQ(h.VersionFor("u1"), "2");
 }
 

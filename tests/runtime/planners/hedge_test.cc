@@ -273,6 +273,25 @@ TEST_F(HedgeTest, OneIsHeardAtATimeAndTheAnswerIsHeardWhole) {
   }
 }
 
+// Nobody has heard its beginning.
+TEST_F(HedgeTest, WhoWasNotHeardFromTheStartIsHeardAtTheEnd) {
+  Start();
+  std::string heard;
+  PlanRequest request;
+  request.on_text = [&heard](const TextDelta& delta) {
+    heard += (delta.restarted ? "|" : "") + std::string(delta.text);
+  };
+  Propose(request);
+  Ring();
+  b().Says("b so far");
+  a().Says("one ");
+  b().Finish(Failure("broken off"));
+  a().Says("two");
+  EXPECT_EQ(heard, "b so far");
+  a().Finish(Saying("one two"));
+  EXPECT_EQ(heard, "b so far|one two");
+}
+
 // ---------------------------------------------------------------- threads
 
 TEST(Alarm, RingsInOrderAndNotAfterItsEnd) {
@@ -281,11 +300,13 @@ TEST(Alarm, RingsInOrderAndNotAfterItsEnd) {
   {
     Alarm alarm;
     alarm.After(3'600'000, [&rung] { rung.push_back(9); });
-    alarm.After(30, [&rung, done] {
-      rung.push_back(2);
-      done->set_value();
+    alarm.After(0, [&rung, done, &alarm] {  // on its own thread: nothing comes between
+      alarm.After(30, [&rung, done] {
+        rung.push_back(2);
+        done->set_value();
+      });
+      alarm.After(0, [&rung] { rung.push_back(1); });
     });
-    alarm.After(0, [&rung] { rung.push_back(1); });
     done->get_future().wait();
     alarm.Stop();
     alarm.After(0, [&rung] { rung.push_back(8); });
