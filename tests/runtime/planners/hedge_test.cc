@@ -86,6 +86,22 @@ TEST_F(HedgeTest, TheNextPlannerIsAskedBesideASilentOneAndTheFirstGoodAnswerCoun
   EXPECT_THAT((*result_)->failed, ElementsAre(std::string("b: ") + kSlower));
 }
 
+TEST_F(HedgeTest, WhoIsGivenUpIsKnownToBeSlow) {
+  route_.use = {"a", "b"};
+  route_.prefer = RoutePreference::kLatency;
+  Start();
+  Propose();
+  clock_.now_us += 1'000'000;
+  Ring();
+  clock_.now_us += 1'000;
+  b().Finish(Saying("from b"));
+  ASSERT_EQ(a().requests.size(), 1u);
+  Propose();
+  EXPECT_EQ(b().requests.size(), 2u);
+  EXPECT_EQ(a().requests.size(), 1u);
+  b().Finish(Saying("from b"));
+}
+
 TEST_F(HedgeTest, IsOffUnlessARouteSaysSo) {
   route_.hedge_after_ms = 0;
   Start();
