@@ -50,7 +50,7 @@ void Request(const audit::EntryView& entry, ApprovalRow& approval) {
 void Grant(const audit::EntryView& entry, ApprovalRow& approval) {
   const std::string by = Field(entry, "by");
   approval.granted_by += (approval.granted_by.empty() ? "" : " ") + by;
-  if (by == "run-user") AddWord(approval.relayed_by, std::string(entry.actor));
+  if (by == "run-user") AddWord(approval.relayed_by, Actor(entry));
   if (const std::string of = Field(entry, "for"); !of.empty()) AddWord(approval.granted_for, of);
   ++approval.in_stage;
   if (entry.body.Bool("complete").value_or(false)) {

@@ -4,6 +4,7 @@
 
 #include "core/digest.h"
 #include "engine/state.h"
+#include "engine/state_fields.h"
 
 namespace interlock::runtime {
 namespace {
@@ -58,8 +59,7 @@ void State::ApplyAccess(const audit::EntryView& entry) {
   char key[24];
   std::snprintf(key, sizeof key, "%020llu", static_cast<unsigned long long>(entry.index));
   AccessRow& row = accesses_.Edit(key);
-  const auto view = core::JsonObjectView::Of(entry.bytes);
-  row.actor = view.ok() ? view->String("actor").value_or("") : "";
+  row.actor = Actor(entry);
   row.what = entry.body.String("what").value_or("run");
   row.target_run = Field(entry.body, "target_run");
   row.reason = Field(entry.body, "reason");

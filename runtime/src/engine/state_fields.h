@@ -21,6 +21,12 @@ inline std::string Field(const audit::EntryView& entry, std::string_view name) {
   return entry.body.String(name).value_or("");
 }
 
+// Who did it, "principal:maria".
+inline std::string Actor(const audit::EntryView& entry) {
+  const auto view = core::JsonObjectView::Of(entry.bytes);
+  return view.ok() ? view->String("actor").value_or("") : "";
+}
+
 // The number that a text begins with; 0 where it begins with none.
 inline std::int64_t NumberAt(std::string_view text) {
   std::int64_t value = 0;

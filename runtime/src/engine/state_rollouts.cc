@@ -59,8 +59,7 @@ std::optional<RolloutInfo> State::RolloutOf(std::string_view agent) const {
 core::Status State::ApplyRollout(const audit::EntryView& entry) {
   const std::string agent = Field(entry, "agent");
   if (agent.empty()) return Missing(entry, "agent");
-  const auto view = core::JsonObjectView::Of(entry.bytes);
-  const std::string actor = view.ok() ? view->String("actor").value_or("") : "";
+  const std::string actor = Actor(entry);
   constexpr std::string_view kPrincipal = "principal:";
   RolloutInfo set;
   set.digest = Field(entry, "agent_digest");

@@ -87,8 +87,7 @@ core::Status State::ApplySwitch(const audit::EntryView& entry) {
   const FactRow* names = settings_.Find(kNames);
   std::string left = WithoutWord(names == nullptr ? "" : names->value, name);
   if (entry.kind == "switch.set") {
-    const auto view = core::JsonObjectView::Of(entry.bytes);
-    const std::string actor = view.ok() ? view->String("actor").value_or("") : "";
+    const std::string actor = Actor(entry);
     constexpr std::string_view kPrincipal = "principal:";
     settings_.Edit(RowOfSwitch(name)).value =
         Text({.name = name,
