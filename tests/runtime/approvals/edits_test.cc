@@ -420,7 +420,9 @@ on("pay", "late", function(c) return require_approval { approvers = { "role:cs-m
   const std::int64_t soon = open[0].state.expires_us;
   ASSERT_GT(open[1].state.expires_us, soon);
   const std::string later = open[1].state.id;
-  if (granted) ASSERT_TRUE(h.AnswerApproval(h.second, open[0].state.id, true).ok());
+  if (granted) {
+    ASSERT_TRUE(h.AnswerApproval(h.second, open[0].state.id, true).ok());
+  }
   ASSERT_TRUE(EditArgs(h, h.manager, later, R"({"amount":30,"id":"o1"})").ok());
   open = h.Pending();
   ASSERT_THAT(open, SizeIs(2));
