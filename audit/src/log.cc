@@ -393,12 +393,8 @@ void LogImpl::ReloadOverlay() {
 void LogImpl::TellListener(std::uint64_t first) {
   const std::uint64_t size = store_->size();
   if (size == first) return;
-  std::shared_ptr<const std::function<void(std::uint64_t, std::uint64_t)>> listener;
-  {
-    const std::lock_guard lock(mutex_);
-    listener = listener_;
-  }
-  if (listener != nullptr) (*listener)(first, size);
+  const std::lock_guard lock(listener_mutex_);
+  if (listener_) listener_(first, size);
 }
 
 void LogImpl::TendWal() {

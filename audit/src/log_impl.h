@@ -163,7 +163,9 @@ class LogImpl final : public Log, private MaintenanceHost {
   std::uint64_t flush_answered_ = 0;
   core::Status flush_status_;
   bool closing_ = false;
-  std::shared_ptr<const std::function<void(std::uint64_t, std::uint64_t)>> listener_;
+
+  std::mutex listener_mutex_;  // held while it is called
+  std::function<void(std::uint64_t, std::uint64_t)> listener_;
 
   RowInserter inserter_;
   mutable ReaderPool readers_;

@@ -207,10 +207,8 @@ core::Status LogImpl::CheckCommitted(std::uint64_t size) const {
 }
 
 void LogImpl::SetListener(std::function<void(std::uint64_t, std::uint64_t)> committed) {
-  auto listener = std::make_shared<const std::function<void(std::uint64_t, std::uint64_t)>>(
-      std::move(committed));
-  const std::lock_guard lock(mutex_);
-  listener_ = *listener ? std::move(listener) : nullptr;
+  const std::lock_guard lock(listener_mutex_);
+  listener_ = std::move(committed);
 }
 
 }  // namespace interlock::audit

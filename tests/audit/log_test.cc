@@ -127,6 +127,28 @@ TEST_F(LogTest, AnErrorTakesBackTheCommandsEntries) {
   EXPECT_EQ(log->size(), 1u);
 }
 
+TEST_F(LogTest, AListenerThatIsTakenAwayHasEnded) {
+  auto log = MustOpen();
+  std::promise<void> entered;
+  std::promise<void> go_on;
+  std::atomic<bool> gone = false;
+  log->SetListener([&](std::uint64_t, std::uint64_t) {
+    entered.set_value();
+    go_on.get_future().wait();
+  });
+  ASSERT_TRUE(log->Append(EntryOf("run.started", kRunA)).ok());
+  entered.get_future().wait();
+  std::thread taker([&] {
+    log->SetListener(nullptr);
+    gone = true;
+  });
+  for (int i = 0; i < 10'000 && !gone; ++i) std::this_thread::yield();
+  EXPECT_FALSE(gone);
+  go_on.set_value();
+  taker.join();
+  ASSERT_TRUE(log->Append(EntryOf("run.completed", kRunA)).ok());
+}
+
 TEST_F(LogTest, GroupsCommandsIntoOneCommit) {
   auto log = MustOpen();
   std::vector<std::pair<std::uint64_t, std::uint64_t>> commits;  // writer thread, read after Append

@@ -267,7 +267,7 @@ class Log {
                                                                      std::uint64_t size) const = 0;
 
   // Called on the writer thread after each commit with the first and one-past-last new index. Must
-  // not block.
+  // not block, nor set another. When this returns the one before is not running and never will.
   virtual void SetListener(std::function<void(std::uint64_t, std::uint64_t)> committed) = 0;
 };
 

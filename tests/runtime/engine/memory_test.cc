@@ -448,13 +448,13 @@ TEST(Memory, WhatUntrustedContentFillsLeavesRoomForWhatIsNotedInTrust) {
 
 // By handle the planner picks a note by its place; rules have moved it to another.
 TEST(Memory, ARuleThatChangesTheListDoesNotMoveLabels) {
-  Harness h(std::string(kKnownPeoplePolicy) + R"(
+  Harness h(kKnownPeoplePolicy, kTools);
+  h.SetPolicy(std::string(kKnownPeoplePolicy) + R"(
 on(result("memory.search"), "no-first", function(c)
   local kept = {}
   for i = 2, #c.result.notes do kept[#kept + 1] = c.result.notes[i] end
   return modify { ["result.notes"] = kept }
-end))",
-            kTools);
+end))");
   Remembers(h);
   RunWith(h, {One("mail.read", core::Json::object()), Write("order", "eve@evil.example")});
   RunWith(h, {Write("first", "gone by the rule")});
@@ -466,11 +466,11 @@ end))",
 }
 
 TEST(Memory, WhatRulesSayOfTheWordsStaysOnTheNote) {
-  Harness h(std::string(kKnownPeoplePolicy) + R"(
+  Harness h(kKnownPeoplePolicy, kTools);
+  h.SetPolicy(std::string(kKnownPeoplePolicy) + R"(
 on("memory.write", "tag", function(c)
   if c.args.topic == "pin" then return label { ["args.text"] = { "secret", "untrusted" } } end
-end))",
-            kTools);
+end))");
   Remembers(h);
   RunWith(h, {Write("pin", "4711"), Write("seat", "an aisle")});
   EXPECT_EQ(FoundBy(h, {}, {{"topic", "pin"}, {"trusted_only", true}}), R"({"notes":[]})");
