@@ -452,8 +452,10 @@ TEST(Memory, ARuleThatChangesTheListDoesNotMoveLabels) {
   h.SetPolicy(std::string(kKnownPeoplePolicy) + R"(
 on(result("memory.search"), "no-first", function(c)
   local kept = {}
-  for i = 2, #c.result.notes do kept[#kept + 1] = c.result.notes[i] end
-  return modify { ["result.notes"] = kept }
+  for _, note in ipairs(c.result.notes) do
+    if note.topic ~= "first" then kept[#kept + 1] = note end
+  end
+  if #kept < #c.result.notes then return modify { ["result.notes"] = kept } end
 end))");
   Remembers(h);
   RunWith(h, {One("mail.read", core::Json::object()), Write("order", "eve@evil.example")});
