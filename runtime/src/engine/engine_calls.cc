@@ -456,6 +456,7 @@ void EngineImpl::ResolveCall(const core::Principal& who, ResolveSpec spec, Reply
         audit::Urgency::kOutcome,
         [this, spec, resolved, run = row->run, reply](const core::Status& status) {
           if (!status.ok() && !resolved->repeated) return reply(status);
+          if (resolved->complete) hub_.gate.LetGo(spec.call);
           asio::post(hub_.WorkerOf(spec.call).io, [this, spec, resolved, run, reply] {
             const auto now = hub_.CallRowOf(spec.call);
             if (!now.ok()) return reply(now.status());

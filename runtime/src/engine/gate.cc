@@ -475,6 +475,12 @@ void Gate::Seize(const std::string& call, std::vector<std::string> locks) {
   seized_[call] = std::move(locks);
 }
 
+void Gate::LetGo(const std::string& call) {
+  const std::lock_guard lock(seized_mutex_);
+  const auto seized = seized_.extract(call);
+  if (!seized.empty()) locks_.Give(seized.mapped());
+}
+
 // The locks that were kept since the start, or else taken as by any call.
 asio::awaitable<bool> Gate::TakeBack(Ticket& ticket) {
   {

@@ -172,6 +172,9 @@ class Gate {
 
   // Before anything is served: keeps the locks of a call that SettleRecorded will be asked for.
   void Seize(const std::string& call, std::vector<std::string> locks);
+  // A person said what became of the call: locks that it kept since the start and that nobody has
+  // settled under are free.
+  void LetGo(const std::string& call);
 
   // The gate without locks, entries or effects.
   asio::awaitable<void> Check(Worker& worker, Ticket& ticket);

@@ -153,6 +153,55 @@ TEST(Recovery, Rule10_ARunHearsAfterARestartWhatAPersonSaid) {
   EXPECT_EQ(h.tools.runs("orders.cancel"), 1);
 }
 
+std::size_t WorkerOf(const std::string& id) { return std::hash<std::string>{}(id) % 2; }
+
+// A run whose only call nobody knows the end of.
+RunInfo LostRun(Harness& h, const std::string& tool, const std::string& args) {
+  h.planner.plans = {FakePlanner::Calls({{"a", tool, args}})};
+  auto run = h.CreateRun();
+  EXPECT_TRUE(run.ok()) << run.status();
+  h.WaitForState(run->id, RunState::kWaitingForPerson);
+  return *run;
+}
+
+// The restart finds a call that nobody knows the end of, and a person says it before its run is
+// read: the thread of that is busy with another.
+TEST(Recovery, Rule10_ACallThatAPersonResolvesFirstKeepsNoLocks) {
+  Harness h(kAllowAll,
+            {{.name = "ship", .effect = tools::Effect::kWrite, .locks = {"order:{args.id}"}},
+             {.name = "bill", .effect = tools::Effect::kWrite, .reconcile = "bill.state"},
+             {.name = "bill.state"}});
+  h.limits.workers = 2;
+  h.limits.lock_wait_us = 200'000;
+  h.Restart();
+  const auto is_lost = [](const tools::CallSpec&, FakeTools::Done done) { done(UnknownOutcome()); };
+  h.tools.On("ship", is_lost);
+  h.tools.On("bill", is_lost);
+  h.tools.Fails("bill.state", "AWAY");
+  const RunInfo first = LostRun(h, "bill", R"({"id":"b"})");
+  std::string id;
+  std::string call;
+  do {
+    id = "o" + std::to_string(h.Entries("").size());
+    const RunInfo run = LostRun(h, "ship", R"({"id":")" + id + R"("})");
+    call = h.CallsOf(run.id).at(0).id;
+    if (WorkerOf(run.id) != WorkerOf(first.id)) call.clear();
+  } while (call.empty() || WorkerOf(call) == WorkerOf(first.id));
+  std::promise<void> goes_on;
+  h.tools.On("bill.state", [&](const tools::CallSpec&, const FakeTools::Done& done) {
+    goes_on.get_future().wait();
+    done(FailedOutcome("AWAY"));
+  });
+  h.Restart();
+  const auto resolved = h.Resolve(h.operator_one, call, false);
+  goes_on.set_value();
+  ASSERT_TRUE(resolved.ok()) << resolved.status();
+  h.tools.Answers("ship", {{"ok", true}});
+  const auto next = h.Execute("ship", {{"id", id}});
+  ASSERT_TRUE(next.ok()) << next.status();
+  EXPECT_EQ(next->state, CallState::kOk) << next->code;
+}
+
 TEST(Recovery, Rule10_AChangedManifestLeavesTheCallToAPerson) {
   Harness h(kAllowAll, {Write("orders.cancel")});
   h.tools.Holds("orders.cancel");
