@@ -132,12 +132,10 @@ TEST(RetentionRest, LeavesWhatOpenCallsAreAbout) {
   const auto open = h.Execute("notes.add", {{"text", "zwieback"}}, h.NewRequestId(), "ann");
   ASSERT_TRUE(open.ok());
   ASSERT_EQ(open->state, CallState::kUnknown);
-  h.clock.Shift(8 * 2'629'746ll * 1'000'000);
+  h.clock.Shift(8 * kMonthMicros);
   static_cast<void>(h.Execute("notes.add", {{"text", "new"}}, h.NewRequestId(), "bob"));
   ASSERT_TRUE(h.engine().ConfirmClock(h.operator_one, "time went by").ok());
-  const auto applied = Wait<RetentionReport>([&](Reply<RetentionReport> reply) {
-    h.engine().ApplyRetention(h.operator_one, false, std::move(reply));
-  });
+  const auto applied = ApplyRetention(h, /*validate_only=*/false);
   ASSERT_TRUE(applied.ok()) << applied.status();
   EXPECT_GT(applied->payloads, 0);
   EXPECT_EQ(h.engine().GetCall(h.operator_one, over->id)->args, "");

@@ -235,15 +235,10 @@ TEST(Retention, ErasesWhatIsOlderThanItsClassAndNothingElse) {
   const auto run = h.CreateRun("hello", "ann");
   ASSERT_TRUE(run.ok());
   h.WaitForState(run->id, RunState::kCompleted);
-  const auto apply = [&](bool count) {
-    return *Wait<RetentionReport>([&](Reply<RetentionReport> reply) {
-      h.engine().ApplyRetention(h.operator_one, count, std::move(reply));
-    });
-  };
+  const auto apply = [&](bool count) { return *ApplyRetention(h, count); };
   EXPECT_EQ(apply(true).payloads, 0);
-  constexpr std::int64_t kMonth = 2'629'746ll * 1'000'000;
   const auto later = [&](std::int64_t months) {  // an operator says that the clock is right
-    h.clock.Shift(months * kMonth);
+    h.clock.Shift(months * kMonthMicros);
     ASSERT_TRUE(h.Execute("notes.add", {{"text", "new"}}, h.NewRequestId(), "ann").ok());
     ASSERT_TRUE(h.engine().ConfirmClock(h.operator_one, "time went by").ok());
   };
@@ -271,11 +266,7 @@ class RetentionClock : public ::testing::Test {
     h_.Restart();
   }
   bool Call() { return h_.Execute("notes.add", {{"text", "kept"}}, h_.NewRequestId()).ok(); }
-  core::StatusOr<RetentionReport> Apply(bool count) {
-    return Wait<RetentionReport>([&](Reply<RetentionReport> reply) {
-      h_.engine().ApplyRetention(h_.operator_one, count, std::move(reply));
-    });
-  }
+  core::StatusOr<RetentionReport> Apply(bool count) { return ApplyRetention(h_, count); }
   void StartLater(std::int64_t micros) {
     h_.Stop();
     h_.clock.Shift(micros);
@@ -401,26 +392,13 @@ TEST(Query, ViewsAnswerThePlainSql) {
   FillWithCalls(h);
   ASSERT_TRUE(Search(h, "twin").ok());
   ASSERT_TRUE(Erase(h, "ann").ok());
-  const auto count = [&](const std::string& sql) {
-    std::int64_t value = -1;
-    const core::Status status = h.log().Query([&](sqlite3* db) -> core::Status {
-      sqlite3_stmt* select = nullptr;
-      if (sqlite3_prepare_v2(db, sql.c_str(), -1, &select, nullptr) != SQLITE_OK) {
-        return core::Internal(sqlite3_errmsg(db));
-      }
-      if (sqlite3_step(select) == SQLITE_ROW) value = sqlite3_column_int64(select, 0);
-      sqlite3_finalize(select);
-      return core::OkStatus();
-    });
-    EXPECT_TRUE(status.ok()) << sql << ": " << status;
-    return value;
-  };
-  EXPECT_EQ(count("SELECT count(*) FROM v_calls WHERE actor = 'ticketing' AND time > '2020'"), 60);
-  EXPECT_EQ(count("SELECT count(*) FROM v_decisions WHERE verdict = 'allow'"), 60);
-  EXPECT_EQ(count("SELECT count(*) FROM v_approvals"), 0);
-  EXPECT_EQ(count("SELECT count(*) FROM v_money"), 0);
-  EXPECT_EQ(count("SELECT count(*) FROM v_access WHERE what = 'search'"), 1);
-  EXPECT_EQ(count("SELECT count(*) FROM v_erasures WHERE legal_basis = 'Art. 17'"), 1);
+  EXPECT_EQ(h.Number("SELECT count(*) FROM v_calls WHERE actor = 'ticketing' AND time > '2020'"),
+            60);
+  EXPECT_EQ(h.Number("SELECT count(*) FROM v_decisions WHERE verdict = 'allow'"), 60);
+  EXPECT_EQ(h.Number("SELECT count(*) FROM v_approvals"), 0);
+  EXPECT_EQ(h.Number("SELECT count(*) FROM v_money"), 0);
+  EXPECT_EQ(h.Number("SELECT count(*) FROM v_access WHERE what = 'search'"), 1);
+  EXPECT_EQ(h.Number("SELECT count(*) FROM v_erasures WHERE legal_basis = 'Art. 17'"), 1);
 }
 
 TEST(Arguments, EachFieldIsCommittedToByItself) {

@@ -65,6 +65,14 @@ inline core::StatusOr<Erasure> Erase(Harness& h, const std::string& subject,
   });
 }
 
+inline constexpr std::int64_t kMonthMicros = 2'629'746ll * 1'000'000;
+
+inline core::StatusOr<RetentionReport> ApplyRetention(Harness& h, bool validate_only) {
+  return Wait<RetentionReport>([&](Reply<RetentionReport> reply) {
+    h.engine().ApplyRetention(h.operator_one, validate_only, std::move(reply));
+  });
+}
+
 inline core::StatusOr<FoundTexts> Search(Harness& h, const std::string& text) {
   return Wait<FoundTexts>([&](Reply<FoundTexts> reply) {
     h.engine().SearchCalls(h.auditor, {}, text, std::move(reply));

@@ -1,6 +1,7 @@
 #include "harness.h"
 
 #include <gtest/gtest.h>
+#include <sqlite3.h>
 
 #include <chrono>
 #include <future>
@@ -563,6 +564,21 @@ BudgetInfo Harness::Budget(const std::string& name) {
   return {};
 }
 
+std::int64_t Harness::Number(const std::string& sql) {
+  std::int64_t number = -1;
+  const core::Status status = log_->Query([&](sqlite3* db) -> core::Status {
+    sqlite3_stmt* select = nullptr;
+    if (sqlite3_prepare_v2(db, sql.c_str(), -1, &select, nullptr) != SQLITE_OK) {
+      return core::Internal(sqlite3_errmsg(db));
+    }
+    if (sqlite3_step(select) == SQLITE_ROW) number = sqlite3_column_int64(select, 0);
+    sqlite3_finalize(select);
+    return core::OkStatus();
+  });
+  EXPECT_TRUE(status.ok()) << sql << ": " << status;
+  return number;
+}
+
 std::vector<audit::Entry> Harness::Entries(const std::string& run) {
   auto page = run.empty() ? log_->ReadRange(0, 10'000) : log_->ReadRun(run, 0, 10'000);
   EXPECT_TRUE(page.ok()) << page.status();
@@ -573,6 +589,15 @@ std::vector<std::string> Harness::Kinds(const std::string& run) {
   std::vector<std::string> kinds;
   for (const audit::Entry& entry : Entries(run)) kinds.push_back(entry.kind);
   return kinds;
+}
+
+void EditDatabase(const std::string& path, const std::string& sql) {
+  std::filesystem::permissions(path, std::filesystem::perms::owner_all);
+  sqlite3* db = nullptr;
+  ASSERT_EQ(sqlite3_open(path.c_str(), &db), SQLITE_OK);
+  EXPECT_EQ(sqlite3_exec(db, sql.c_str(), nullptr, nullptr, nullptr), SQLITE_OK)
+      << sql << ": " << sqlite3_errmsg(db);
+  sqlite3_close(db);
 }
 
 }  // namespace interlock::runtime::test

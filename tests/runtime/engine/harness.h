@@ -196,6 +196,8 @@ class Harness {
   std::vector<ApprovalInfo> Pending();
   std::vector<CallInfo> CallsOf(const std::string& run);
   BudgetInfo Budget(const std::string& name);
+  // The first value of the first row that the log's tables give; -1: there is no row.
+  std::int64_t Number(const std::string& sql);
 
   // Kinds of a run's entries, in order; with a run of "" those of all entries.
   std::vector<std::string> Kinds(const std::string& run);
@@ -232,5 +234,8 @@ class Harness {
   bool with_search_ = false;
   std::unique_ptr<Engine> engine_;
 };
+
+// Makes SQL of somebody else's on a database that nobody has open, read-only ones included.
+void EditDatabase(const std::string& path, const std::string& sql);
 
 }  // namespace interlock::runtime::test

@@ -22,6 +22,14 @@ std::string EntryOf(Harness& h, const std::string& run, std::string_view kind) {
   return found;
 }
 
+// A run whose plan is this one call.
+std::string RunOf(Harness& h, const std::string& tool) {
+  h.planner.plans = {FakePlanner::Calls({{"a", tool, "{}"}})};
+  const auto run = h.CreateRun();
+  EXPECT_TRUE(run.ok()) << run.status();
+  return run.ok() ? run->id : "";
+}
+
 TEST(Levels, IntentAndOutcomeOfARequestAreNoBuiltins) {
   Harness h(AllowAll(), {ReadTool("remote.get")});
   h.tools.level = "http";
@@ -56,16 +64,14 @@ TEST(Levels, ABoxIsNamedWithItsFilterAndProgram) {
     outcome.box.program_digest.fill(0xcd);
     done(outcome);
   });
-  h.planner.plans = {FakePlanner::Calls({{"a", "boxed.get", "{}"}})};
-  const auto run = h.CreateRun();
-  ASSERT_TRUE(run.ok()) << run.status();
-  h.WaitForState(run->id, RunState::kCompleted);
-  EXPECT_THAT(EntryOf(h, run->id, "call.intended"), HasSubstr(R"("level":"full")"));
-  const std::string outcome = EntryOf(h, run->id, "call.outcome");
+  const std::string run = RunOf(h, "boxed.get");
+  h.WaitForState(run, RunState::kCompleted);
+  EXPECT_THAT(EntryOf(h, run, "call.intended"), HasSubstr(R"("level":"full")"));
+  const std::string outcome = EntryOf(h, run, "call.outcome");
   EXPECT_THAT(outcome, HasSubstr(R"("level":"none")"));
   EXPECT_THAT(outcome, HasSubstr(R"("filter_digest":"sha256:abab)"));
   EXPECT_THAT(outcome, HasSubstr(R"("program_digest":"sha256:cdcd)"));
-  ExpectMadeAnew(h, run->id, {&h.agent});
+  ExpectMadeAnew(h, run, {&h.agent});
 }
 
 TEST(Levels, AdviceForTheAuthorStandsSealedBesideTheOutcomeAndIsNotShownToThePlanner) {
@@ -75,34 +81,30 @@ TEST(Levels, AdviceForTheAuthorStandsSealedBesideTheOutcomeAndIsNotShownToThePla
     outcome.advice = "it says `EROFS`: only /tmp";
     done(outcome);
   });
-  h.planner.plans = {FakePlanner::Calls({{"a", "boxed.get", "{}"}})};
-  const auto run = h.CreateRun();
-  ASSERT_TRUE(run.ok()) << run.status();
-  h.WaitForState(run->id, RunState::kCompleted);
-  EXPECT_THAT(EntryOf(h, run->id, "call.outcome"), HasSubstr(R"("advice":{"bytes":26,)"));
+  const std::string run = RunOf(h, "boxed.get");
+  h.WaitForState(run, RunState::kCompleted);
+  EXPECT_THAT(EntryOf(h, run, "call.outcome"), HasSubstr(R"("advice":{"bytes":26,)"));
   const std::vector<PlanRequest> seen = h.planner.seen();
   ASSERT_EQ(seen.size(), 2u);
   for (const ChatMessage& message : seen[1].messages) {
     EXPECT_THAT(message.text, Not(HasSubstr("EROFS")));
   }
-  ExpectMadeAnew(h, run->id, {&h.agent});
+  ExpectMadeAnew(h, run, {&h.agent});
 }
 
 TEST(Levels, ACallThatACrashLostSaysWhereItRanThen) {
   Harness h(AllowAll(), {WriteTool("boxed.put")});
   h.tools.level = "full-nocgroup";
   h.tools.Holds("boxed.put");
-  h.planner.plans = {FakePlanner::Calls({{"a", "boxed.put", "{}"}})};
-  const auto run = h.CreateRun();
-  ASSERT_TRUE(run.ok()) << run.status();
+  const std::string run = RunOf(h, "boxed.put");
   h.tools.WaitUntilHeld("boxed.put", 1);
   const std::string copy = h.CopyFiles();
   h.tools.Release("boxed.put", OkOutcome({{"ok", true}}));
-  h.WaitForState(run->id, RunState::kCompleted);
+  h.WaitForState(run, RunState::kCompleted);
   h.tools.level = "landlock-only";  // what the next daemon finds is another matter
   h.RestartFrom(copy);
-  while (h.CallsOf(run->id).at(0).state == CallState::kIntended) std::this_thread::yield();
-  const std::string outcome = EntryOf(h, run->id, "call.outcome");
+  while (h.CallsOf(run).at(0).state == CallState::kIntended) std::this_thread::yield();
+  const std::string outcome = EntryOf(h, run, "call.outcome");
   EXPECT_THAT(outcome, HasSubstr(R"("code":"LOST")"));
   EXPECT_THAT(outcome, HasSubstr(R"("level":"full-nocgroup")"));
   EXPECT_THAT(outcome, Not(HasSubstr("builtin")));
@@ -114,20 +116,18 @@ TEST(Levels, ARetryAfterACrashSaysWhereItRanItself) {
   Harness h(AllowAll(), {tool});
   h.tools.level = "full";
   h.tools.Holds("boxed.put");
-  h.planner.plans = {FakePlanner::Calls({{"a", "boxed.put", "{}"}})};
-  const auto run = h.CreateRun();
-  ASSERT_TRUE(run.ok()) << run.status();
+  const std::string run = RunOf(h, "boxed.put");
   h.tools.WaitUntilHeld("boxed.put", 1);
   const std::string copy = h.CopyFiles();
   h.tools.Answers("boxed.put", {{"ok", true}});
   h.tools.Release("boxed.put", OkOutcome({{"ok", true}}));
-  h.WaitForState(run->id, RunState::kCompleted);
+  h.WaitForState(run, RunState::kCompleted);
   h.tools.level = "landlock-only";
   h.RestartFrom(copy);
-  while (h.CallsOf(run->id).at(0).state != CallState::kOk) std::this_thread::yield();
-  EXPECT_THAT(EntryOf(h, run->id, "call.intended"), HasSubstr(R"("level":"landlock-only")"));
-  EXPECT_THAT(EntryOf(h, run->id, "call.outcome"), HasSubstr(R"("level":"landlock-only")"));
-  ExpectMadeAnew(h, run->id, {&h.agent});
+  while (h.CallsOf(run).at(0).state != CallState::kOk) std::this_thread::yield();
+  EXPECT_THAT(EntryOf(h, run, "call.intended"), HasSubstr(R"("level":"landlock-only")"));
+  EXPECT_THAT(EntryOf(h, run, "call.outcome"), HasSubstr(R"("level":"landlock-only")"));
+  ExpectMadeAnew(h, run, {&h.agent});
 }
 
 }  // namespace

@@ -247,7 +247,7 @@ TEST(Rollouts, ARolloutHoldsInTheNextLogToo) {
   Desk h;
   ASSERT_TRUE(h.Set("2", 100).ok());
   EXPECT_EQ(h.VersionFor("u1"), "2");
-  CloseAndGoOn(h);
+  RotateAndRestart(h);
   EXPECT_EQ(h.VersionFor("u1"), "2");
 }
 

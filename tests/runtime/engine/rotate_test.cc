@@ -15,6 +15,7 @@
 #include "engine/archives.h"
 #include "harness.h"
 #include "harness/read_only_mount.h"
+#include "rotating.h"
 #include "rules.h"
 #include "runtime/projectors.h"
 
@@ -27,32 +28,6 @@ using ::testing::HasSubstr;
 using ::testing::IsEmpty;
 using ::testing::SizeIs;
 
-core::StatusOr<audit::RotateReport> Rotate(
-    Harness& h, audit::RotationCause cause = audit::RotationCause::kPlanned) {
-  const auto signer = audit::OpenFileSigner(h.folder, "test/main");
-  EXPECT_TRUE(signer.ok()) << signer.status();
-  const StatePtr state = MakeState();
-  audit::RotateOptions options;
-  options.log.folder = h.folder;
-  options.log.tenant = "main";
-  options.log.origin = "test/main";
-  options.log.clock = &h.clock;
-  options.log.signer = signer->get();
-  options.log.projectors = {ProjectorOf(*state)};
-  options.actor = "local:uid-0";
-  options.reason = "a year is over";
-  options.cause = cause;
-  return audit::Rotate(options);
-}
-
-// Between two lives of the daemon.
-void RotateAndRestart(Harness& h) {
-  h.Stop();
-  const auto report = Rotate(h);
-  ASSERT_TRUE(report.ok()) << report.status();
-  h.Start();
-}
-
 audit::FolderReport VerifyAll(const std::string& folder) {
   return audit::VerifyFolder(folder, {}, MakeProjectors);
 }
@@ -60,10 +35,7 @@ audit::FolderReport VerifyAll(const std::string& folder) {
 std::string WhyNot(Harness& h) {
   h.Stop();
   // As a kill -9 may leave it: the tables know nothing yet of the last entries.
-  sqlite3* db = nullptr;
-  EXPECT_EQ(sqlite3_open((h.folder + "/audit.db").c_str(), &db), SQLITE_OK);
-  EXPECT_EQ(sqlite3_exec(db, "DELETE FROM p_watermark", nullptr, nullptr, nullptr), SQLITE_OK);
-  sqlite3_close(db);
+  EditDatabase(h.folder + "/audit.db", "DELETE FROM p_watermark");
   const auto report = Rotate(h);
   EXPECT_EQ(report.status().code(), core::StatusCode::kFailedPrecondition) << report.status();
   h.Start();
@@ -111,15 +83,6 @@ std::uint64_t OnlyIndexOf(Harness& h, std::string_view kind) {
   }
   EXPECT_EQ(count, 1) << kind;
   return index;
-}
-
-void Edit(const std::string& path, const std::string& sql) {
-  std::filesystem::permissions(path, std::filesystem::perms::owner_all);
-  sqlite3* db = nullptr;
-  ASSERT_EQ(sqlite3_open(path.c_str(), &db), SQLITE_OK);
-  EXPECT_EQ(sqlite3_exec(db, sql.c_str(), nullptr, nullptr, nullptr), SQLITE_OK)
-      << sqlite3_errmsg(db);
-  sqlite3_close(db);
 }
 
 TEST(Rotate, AKillSwitchStopsInTheNextLogToo) {
@@ -464,7 +427,7 @@ TEST(Rotate, ContentOfClosedLogsExpiresAndALaterLogSaysSo) {
   alone.database = h.folder + "/audit-0001.db";
   EXPECT_THAT(audit::Verify(alone).reason,
               HasSubstr("content was erased after the log was closed"));
-  Edit(h.folder + "/audit-0002.db", "UPDATE payload SET sealed = NULL");
+  EditDatabase(h.folder + "/audit-0002.db", "UPDATE payload SET sealed = NULL");
   EXPECT_EQ(VerifyAll(h.folder).log, "audit-0002.db");
   EXPECT_EQ(VerifyAll(h.folder).report.verdict, audit::Verdict::kTampered);
 }
@@ -505,7 +468,7 @@ TEST(Rotate, ALieAboutTheStateOfAClosedLogIsFound) {
   RotateAndRestart(h);
   h.Stop();
   ASSERT_EQ(VerifyAll(h.folder).report.verdict, audit::Verdict::kIntact);
-  Edit(h.folder + "/audit-0001.db", "DELETE FROM p_effect");
+  EditDatabase(h.folder + "/audit-0001.db", "DELETE FROM p_effect");
   const auto report = VerifyAll(h.folder);
   EXPECT_EQ(report.report.verdict, audit::Verdict::kTampered);
   EXPECT_EQ(report.log, "audit-0001.db");

@@ -9,16 +9,6 @@
 namespace interlock::runtime::test {
 namespace {
 
-void Edit(const std::string& folder, const std::string& sql) {
-  sqlite3* db = nullptr;
-  ASSERT_EQ(sqlite3_open((folder + "/audit.db").c_str(), &db), SQLITE_OK);
-  char* error = nullptr;
-  EXPECT_EQ(sqlite3_exec(db, sql.c_str(), nullptr, nullptr, &error), SQLITE_OK)
-      << sql << ": " << (error == nullptr ? "" : error);
-  sqlite3_free(error);
-  sqlite3_close(db);
-}
-
 std::string PayPolicy() {
   return std::string(kPolicyHead) +
          R"(local DAY = budget "day" { unit = "USD", limit = usd(100), per = "tenant", window = "1d" }
@@ -50,7 +40,7 @@ TEST(SealedRows, EditsOfTheTablesOpenNoWayToPayTwice) {
     ASSERT_TRUE(paid.ok()) << paid.status();
     ASSERT_EQ(paid->state, CallState::kOk);
     h.Stop();
-    Edit(h.folder, edit);
+    EditDatabase(h.folder + "/audit.db", edit);
     h.Start();
     const auto same = h.Execute("pay", args, request);  // answered, not run again
     ASSERT_TRUE(same.ok()) << same.status();
@@ -70,13 +60,13 @@ TEST(SealedRows, AnOlderStateOfTheTablesUnderANewerWatermarkIsNotBelieved) {
   Pays(h, "40.00");
   ASSERT_TRUE(h.Execute("pay", {{"id", "o1"}, {"amount", 40}}).ok());
   h.Stop();
-  Edit(h.folder, "CREATE TABLE old_budget AS SELECT * FROM p_budget");
+  EditDatabase(h.folder + "/audit.db", "CREATE TABLE old_budget AS SELECT * FROM p_budget");
   h.Start();
   ASSERT_TRUE(h.Execute("pay", {{"id", "o2"}, {"amount", 40}}).ok());
   h.Stop();
-  Edit(h.folder,
-       "DELETE FROM p_budget; INSERT INTO p_budget SELECT * FROM old_budget;"
-       "DROP TABLE old_budget");
+  EditDatabase(h.folder + "/audit.db",
+               "DELETE FROM p_budget; INSERT INTO p_budget SELECT * FROM old_budget;"
+               "DROP TABLE old_budget");
   h.Start();
   EXPECT_EQ(h.Budget("day").settled, 8000);
 }
@@ -91,7 +81,7 @@ TEST(SealedRows, AGrantThatSomebodyWroteIntoARowIsNone) {
     const auto parked = h.Execute("pay", {{"id", "o1"}}, request);
     ASSERT_TRUE(parked.ok()) << parked.status();
     h.Stop();
-    Edit(h.folder, "UPDATE p_approval SET " + std::string(lie));
+    EditDatabase(h.folder + "/audit.db", "UPDATE p_approval SET " + std::string(lie));
     h.Start();
     EXPECT_EQ(h.Execute("pay", {{"id", "o1"}}, request)->state, CallState::kParked);
     EXPECT_EQ(h.tools.runs("pay"), 0);
@@ -106,7 +96,7 @@ TEST(SealedRows, TablesThatNobodyTouchedAreKept) {
   ASSERT_TRUE(h.Execute("pay", {{"id", "o1"}, {"amount", 40}}).ok());
   h.Stop();
   // A table that no seal covers shows whether all of them were made anew.
-  Edit(h.folder, "UPDATE p_call SET code = 'SEEN'");
+  EditDatabase(h.folder + "/audit.db", "UPDATE p_call SET code = 'SEEN'");
   h.Start();
   const std::string copy = h.CopyFiles();
   sqlite3* db = nullptr;

@@ -2,15 +2,13 @@
 // rotation and replay.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
-#include <sqlite3.h>
 
 #include <future>
 
-#include "audit/rotate.h"
 #include "engine/rows.h"
 #include "replays.h"
+#include "rotating.h"
 #include "rules.h"
-#include "runtime/projectors.h"
 
 namespace interlock::runtime::test {
 namespace {
@@ -165,40 +163,9 @@ end))",
 TEST(Velocity, GoesOnInTheNextLog) {
   Shop shop;
   EXPECT_EQ(shop.Pay("ann", 70), "OK");
-  shop.h.Stop();
-  const auto signer = audit::OpenFileSigner(shop.h.folder, "test/main");
-  ASSERT_TRUE(signer.ok()) << signer.status();
-  const StatePtr state = MakeState();
-  audit::RotateOptions options;
-  options.log.folder = shop.h.folder;
-  options.log.tenant = "main";
-  options.log.origin = "test/main";
-  options.log.clock = &shop.h.clock;
-  options.log.signer = signer->get();
-  options.log.projectors = {ProjectorOf(*state)};
-  options.actor = "local:uid-0";
-  options.reason = "a year is over";
-  const auto report = audit::Rotate(options);
-  ASSERT_TRUE(report.ok()) << report.status();
-  shop.h.Start();
+  RotateAndRestart(shop.h);
   EXPECT_EQ(shop.Pay("ann", 31), "MUCH");
   EXPECT_EQ(shop.Pay("ann", 30), "OK");
-}
-
-std::int64_t LongestRow(Harness& h) {
-  std::int64_t bytes = 0;
-  const core::Status status = h.log().Query([&bytes](sqlite3* db) -> core::Status {
-    sqlite3_stmt* select = nullptr;
-    const char* sql = "SELECT max(length(events)) FROM p_counter";
-    if (sqlite3_prepare_v2(db, sql, -1, &select, nullptr) != SQLITE_OK) {
-      return core::Internal(sqlite3_errmsg(db));
-    }
-    if (sqlite3_step(select) == SQLITE_ROW) bytes = sqlite3_column_int64(select, 0);
-    sqlite3_finalize(select);
-    return core::OkStatus();
-  });
-  EXPECT_TRUE(status.ok()) << status;
-  return bytes;
 }
 
 // A key that everybody shares: its row is bounded, and what it sums is never too little.
@@ -220,7 +187,7 @@ on("*", "ok", function(c) return allow() end))");
   shop.h.clock.Shift(30 * kMinuteMicros);
   for (int i = 0; i < 300; ++i) ASSERT_EQ(pay(2), "OK");
   const auto most = static_cast<std::int64_t>(kCounterEventsMax) * 64;
-  EXPECT_LT(LongestRow(shop.h), most);
+  EXPECT_LT(shop.h.Number("SELECT max(length(events)) FROM p_counter"), most);
   EXPECT_EQ(pay(801), "MUCH");
   EXPECT_EQ(pay(800), "OK") << "to the cent while all is in the window";
   shop.h.Restart();

@@ -47,6 +47,14 @@ class HedgeTest : public ::testing::Test {
       result_ = std::move(plan);
     });
   }
+  // A request whose text comes into `heard`; what begins anew comes after a bar.
+  static PlanRequest Hearing(std::string& heard) {
+    PlanRequest request;
+    request.on_text = [&heard](const TextDelta& delta) {
+      heard += (delta.restarted ? "|" : "") + std::string(delta.text);
+    };
+    return request;
+  }
   // Every alarm that is set so far.
   void Ring() {
     for (auto& ring : std::exchange(rings_, {})) ring();
@@ -276,11 +284,7 @@ TEST_F(HedgeTest, OneIsHeardAtATimeAndTheAnswerIsHeardWhole) {
   Start();
   for (const char* winner : {"a", "b"}) {
     std::string heard;
-    PlanRequest request;
-    request.on_text = [&heard](const TextDelta& delta) {
-      heard += (delta.restarted ? "|" : "") + std::string(delta.text);
-    };
-    Propose(request);
+    Propose(Hearing(heard));
     Ring();
     b().Says("b so far");
     a().Says("a so far");
@@ -293,11 +297,7 @@ TEST_F(HedgeTest, OneIsHeardAtATimeAndTheAnswerIsHeardWhole) {
 TEST_F(HedgeTest, WhoWasNotHeardFromTheStartIsHeardAtTheEnd) {
   Start();
   std::string heard;
-  PlanRequest request;
-  request.on_text = [&heard](const TextDelta& delta) {
-    heard += (delta.restarted ? "|" : "") + std::string(delta.text);
-  };
-  Propose(request);
+  Propose(Hearing(heard));
   Ring();
   b().Says("b so far");
   a().Says("one ");
