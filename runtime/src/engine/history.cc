@@ -59,7 +59,9 @@ std::vector<Event> EventsOf(std::string_view kind, const RecordedCall& call, boo
     return {event::CallEdited{id, ChangeOf(call.id.args_text, call.edited)}};
   }
   if (kind == "call.intended") return {event::CallRunning{id}};
-  if (kind == "call.outcome" && call.outcome == "unknown") return {};
+  if (kind == "call.outcome" && call.outcome == "unknown") {
+    return {event::CallNeedsPerson{id, ObservationUnknown()}};  // until a further attempt
+  }
   if (kind == "result.released") return {event::CallReleased{id, ObservationOf(call)}};
   const bool ends = kind == "call.outcome" || kind == "call.resolved" || kind == "call.withdrawn" ||
                     kind == "approval.rejected" || kind == "approval.expired" ||

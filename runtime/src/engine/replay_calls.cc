@@ -39,20 +39,64 @@ std::int64_t TimeOf(const RecordedEntry& decided, policies::DecisionInput input)
   return last;
 }
 
-// Of what only had to fit, the value that was read then is an input (rule 1).
-void TakeReads(policies::Decision& decision, const RecordedEntry& decided) {
+using Reads = std::map<std::string, policies::VersionedRead>;  // by key
+
+// What the recorded decision read otherwise than this one.
+Reads ReadOtherwise(const policies::Decision& decision, const RecordedEntry& decided) {
   const core::Json recorded = JsonIn(decided.Content("decision"));
   const core::Json reads =
       recorded.is_object() ? recorded.value("reads", core::Json()) : core::Json();
-  for (policies::VersionedRead& read : decision.reads) {
-    if (!read.fits_only || !reads.is_array()) continue;
+  Reads otherwise;
+  for (const policies::VersionedRead& read : decision.reads) {
+    if (!reads.is_array()) break;
     for (const core::Json& then : reads) {
       if (then.value("key", "") != read.key) continue;
-      read.value = std::strtoll(then.value("value", "0").c_str(), nullptr, 10);
-      read.version = std::strtoull(then.value("version", "0").c_str(), nullptr, 10);
+      policies::VersionedRead as_then = read;
+      as_then.value = std::strtoll(then.value("value", "0").c_str(), nullptr, 10);
+      as_then.version = std::strtoull(then.value("version", "0").c_str(), nullptr, 10);
+      const bool same = as_then.value == read.value && as_then.version == read.version;
+      if (!same) otherwise.insert_or_assign(read.key, std::move(as_then));
     }
   }
+  return otherwise;
 }
+
+bool OnlyHadToFit(const policies::Decision& decision, const Reads& reads) {
+  return std::all_of(decision.reads.begin(), decision.reads.end(),
+                     [&](const policies::VersionedRead& read) {
+                       return read.fits_only || !reads.contains(read.key);
+                     });
+}
+
+// What a decision reads, but for some that were read otherwise.
+class ReaderAsThen final : public policies::StateReader {
+ public:
+  ReaderAsThen(const policies::StateReader& now, const Reads& then) : now_(now), then_(then) {}
+  policies::VersionedRead BudgetUsed(const policies::BudgetDecl& budget,
+                                     std::string_view scope) const override {
+    return AsThen(now_.BudgetUsed(budget, scope));
+  }
+  policies::VersionedRead Count(std::string_view key, std::int64_t per_ms,
+                                std::int64_t now_us) const override {
+    return AsThen(now_.Count(key, per_ms, now_us));
+  }
+  policies::VersionedRead Sum(std::string_view key, std::int64_t per_ms,
+                              std::int64_t now_us) const override {
+    return AsThen(now_.Sum(key, per_ms, now_us));
+  }
+
+ private:
+  policies::VersionedRead AsThen(policies::VersionedRead read) const {
+    const auto at = then_.find(read.key);
+    if (at == then_.end()) return read;
+    read.value = at->second.value;
+    read.version = at->second.version;
+    return read;
+  }
+
+  const policies::StateReader& now_;
+  const Reads& then_;
+};
 
 sandbox::EndKind EndKindOf(std::string_view name) {
   for (int kind = 0; kind <= static_cast<int>(sandbox::EndKind::kLost); ++kind) {
@@ -107,16 +151,41 @@ const RecordedEntry* Replayer::Ahead(std::string_view kind, const std::string& c
   return nullptr;
 }
 
+// The call of the plan that goes to the gate next. One that was on its way there when the run was
+// cancelled is recorded behind that, and the core has dropped it.
+std::optional<CallSlot> Replayer::NextOfPlan() const {
+  const RunCore& core = recorded_.core;
+  const auto slot = std::find_if(core.slots.begin(), core.slots.end(), [](const CallSlot& one) {
+    return one.phase == SlotPhase::kProposed;
+  });
+  if (slot != core.slots.end()) return *slot;
+  const auto plan =
+      std::find_if(core.messages.rbegin(), core.messages.rend(),
+                   [](const ChatMessage& message) { return message.role == Role::kAssistant; });
+  if (core.state != RunState::kCancelling || plan == core.messages.rend()) return std::nullopt;
+  CallSlot next;
+  next.step = core.steps - 1;
+  for (const RecordedCall& call : recorded_.calls) {
+    if (call.id.step == next.step) next.position = std::max(next.position, call.id.position + 1);
+  }
+  const auto is_handed_over = [&core](const ProposedCall& call) {
+    return core.escalates && call.tool == kEscalateTool;
+  };
+  const auto size = static_cast<std::int64_t>(plan->calls.size());
+  const auto at = [&] { return plan->calls.begin() + next.position; };
+  while (next.position < size && is_handed_over(*at())) ++next.position;
+  if (next.position >= size) return std::nullopt;
+  next.proposed = *at();
+  return next;
+}
+
 // A call of the plan as the core has it, or a parked one that comes back.
 std::unique_ptr<Ticket> Replayer::NewTicket(const RecordedEntry& recorded) {
   auto ticket = std::make_unique<Ticket>();
   const std::string call = recorded.Text("call");
   if (recorded.entry.kind == "call.proposed") {
-    const auto& slots = recorded_.core.slots;
-    const auto slot = std::find_if(slots.begin(), slots.end(), [](const CallSlot& one) {
-      return one.phase == SlotPhase::kProposed;
-    });
-    if (slot == slots.end()) return nullptr;
+    const std::optional<CallSlot> slot = NextOfPlan();
+    if (!slot) return nullptr;
     ticket->id = recorded_.base;
     ticket->id.call = call;
     ticket->id.step = slot->step;
@@ -191,8 +260,14 @@ void Replayer::DecideRound(Ticket& ticket, const RecordedEntry& decided) {
   ticket.labels = ticket.reads->LabelsOf(ticket.args.value, ticket.handles);
   ticket.now_us = TimeOf(decided, gate_->InputOf(ticket, reader));
   gate_->DecideOnce(*worker_.engine, ticket, reader);
+  // Of what only had to fit, the value that was read then is an input (rule 1).
+  if (const Reads then = ReadOtherwise(ticket.decision, decided); !then.empty()) {
+    gate_->DecideOnce(*worker_.engine, ticket, ReaderAsThen(reader, then));
+    if (!OnlyHadToFit(ticket.decision, then)) {
+      gate_->DecideOnce(*worker_.engine, ticket, reader);
+    }
+  }
   ticket.window_ms = WindowOf(ticket.decision, reader.longest_ms());
-  TakeReads(ticket.decision, decided);
   ticket.decision.bundle_id = Recorded(ticket.decision.bundle_id);
 }
 

@@ -79,6 +79,7 @@ class Replayer {
   core::Status RebuildRetry();
   core::Status RebuildOutcome();
   core::Status RebuildRelease();
+  std::optional<CallSlot> NextOfPlan() const;
   std::unique_ptr<Ticket> NewTicket(const RecordedEntry& recorded);
   core::Status DecideAsRecorded(Ticket& ticket);
   void DecideRound(Ticket& ticket, const RecordedEntry& decided);

@@ -75,6 +75,7 @@ void RunActor::Load() {
 
 void RunActor::GoOn(std::vector<RecordedCall> calls) {
   ArmTimer();
+  std::vector<RecordedCall> unsettled;
   for (RecordedCall& call : calls) {
     const bool known = !call.outcome.empty() && call.outcome != "unknown";
     if (known && !call.released) {
@@ -82,8 +83,17 @@ void RunActor::GoOn(std::vector<RecordedCall> calls) {
     }
     const bool parked = call.verdict == "ask" && call.attempt == 0;
     if (parked) open_approvals_[call.id.call] = call.approvals;
-    if (call.attempt > 0 && !known) Spawn(SettleCall(std::move(call)));
+    if (call.attempt > 0 && !known) {
+      Step(core_, event::CallRunning{call.id.call});
+      unsettled.push_back(std::move(call));
+    }
   }
+  Resume();
+  // Last: one may be settled at once, and what comes of it must find the run at work already.
+  for (RecordedCall& call : unsettled) Spawn(SettleCall(std::move(call)));
+}
+
+void RunActor::Resume() {
   const bool plans = core_.state != RunState::kCompensating;
   if (plans && (agent_ == nullptr || planner_ == nullptr)) {
     return Handle(event::PlanFailed{
@@ -201,27 +211,30 @@ void RunActor::Perform(const effect::ResumeCall& resume) {
   Spawn(ResumeCall(resume.call));
 }
 
+// Something of it is open still: an answer that came meanwhile would otherwise find nobody. What
+// was answered meanwhile is not waited for.
 void RunActor::Perform(const effect::Park&) {
-  std::vector<std::string> waiting;
-  for (const auto& [call, approvals] : open_approvals_) {
-    waiting.insert(waiting.end(), approvals.begin(), approvals.end());
-  }
-  std::vector<Draft> drafts;
-  drafts.push_back(DraftParked(run_, waiting));
-  // Something of it is open still: an answer that came meanwhile would otherwise find nobody.
-  auto open = [waiting](State& state) {
+  auto still = [this, asked = open_approvals_](State& state, std::vector<Draft>& drafts) {
+    std::vector<std::string> waiting;
+    for (const auto& [call, approvals] : asked) {
+      const CallRow* row = state.FindCall(call);
+      if (row == nullptr || row->state != CallState::kParked) continue;
+      waiting.insert(waiting.end(), approvals.begin(), approvals.end());
+    }
+    drafts.push_back(DraftParked(run_, waiting));
     return std::any_of(waiting.begin(), waiting.end(), [&](const std::string& id) {
       const ApprovalRow* row = state.FindApproval(id);
       return row != nullptr && row->phase == policies::ApprovalPhase::kPending;
     });
   };
-  Spawn(WriteUnlessNews(std::move(drafts), Speaks::kNo, std::move(open)));
+  Spawn(WriteUnlessNews({}, RunState::kWaitingForApproval, std::move(still)));
 }
 
 void RunActor::Perform(const effect::WaitForUser& wait) {
   std::vector<Draft> drafts = TakeChecks();
   drafts.push_back(DraftWaitForUser(run_, *sealer_, wait.text));
-  Spawn(WriteUnlessNews(std::move(drafts), Speaks::kYes, [](State&) { return true; }));
+  auto still = [](State&, std::vector<Draft>&) { return true; };
+  Spawn(WriteUnlessNews(std::move(drafts), RunState::kWaitingForUser, std::move(still)));
 }
 
 void RunActor::Perform(const effect::WaitForPerson&) {
@@ -231,13 +244,13 @@ void RunActor::Perform(const effect::WaitForPerson&) {
   for (const CallSlot& slot : core_.slots) {
     if (slot.phase == SlotPhase::kPerson) unknown.push_back(slot.call);
   }
-  auto open = [unknown](State& state) {
+  auto still = [unknown](State& state, std::vector<Draft>&) {
     return std::any_of(unknown.begin(), unknown.end(), [&](const std::string& call) {
       const CallRow* row = state.FindCall(call);
       return row != nullptr && row->state == CallState::kUnknown;
     });
   };
-  Spawn(WriteUnlessNews(std::move(drafts), Speaks::kNo, std::move(open)));
+  Spawn(WriteUnlessNews(std::move(drafts), RunState::kWaitingForPerson, std::move(still)));
 }
 
 // Rule 11: started calls go on, but for reads and those whose manifest says `cancel: safe`.
@@ -257,7 +270,10 @@ void RunActor::Perform(const effect::Finish& finish) {
   std::vector<Draft> drafts = TakeChecks();
   drafts.push_back(DraftFinish(run_, *sealer_, finish));
   const bool well = finish.state == RunState::kCompleted || finish.state == RunState::kEscalated;
-  Spawn(WriteEnd(std::move(drafts), well ? Unless::kNews : Unless::kNothing));
+  const bool failed = finish.state == RunState::kFailed;
+  Spawn(WriteEnd(std::move(drafts), well     ? Unless::kNews
+                                    : failed ? Unless::kCancel
+                                             : Unless::kNothing));
 }
 
 // What is still open is seen in the serial section: somebody may be answering right now.
@@ -266,7 +282,8 @@ asio::awaitable<void> RunActor::WriteEnd(std::vector<Draft> drafts, Unless unles
   core::Status status = co_await hub_.journal.Commit(
       [this, &drafts, &news, unless, read = core_.user_messages](Serial& serial) -> core::Status {
         const bool ends_well = unless == Unless::kNews;
-        news = ends_well && HasNews(serial, read);
+        news = (ends_well && HasNews(serial, read)) ||
+               (unless == Unless::kCancel && IsCancelling(serial));
         if (ends_well && !news) {
           INTERLOCK_ASSIGN_OR_RETURN(news, WaitIfStopped(serial));
         }
@@ -284,6 +301,11 @@ bool RunActor::HasNews(Serial& serial, std::int64_t read) const {
   return row == nullptr || IsEnding(row->state) || row->messages != read;
 }
 
+bool RunActor::IsCancelling(Serial& serial) const {
+  const RunRow* row = serial.state().FindRun(run_);
+  return row != nullptr && row->state == RunState::kCancelling;
+}
+
 asio::awaitable<void> RunActor::Write(std::vector<Draft> drafts, Journal::Body then) {
   core::Status status = co_await hub_.journal.Commit([&drafts, &then](Serial& serial) {
     for (Draft& draft : drafts) INTERLOCK_RETURN_IF_ERROR(serial.Append(draft).status());
@@ -292,20 +314,21 @@ asio::awaitable<void> RunActor::Write(std::vector<Draft> drafts, Journal::Body t
   if (!status.ok()) Stall();
 }
 
-// Says that the run waits, unless the log knows better by now: a message that the
-// core has not read, a cancel, or nothing left of what it waits for. Then nothing is said, and the
-// run is read back from the log.
-asio::awaitable<void> RunActor::WriteUnlessNews(std::vector<Draft> drafts, Speaks speaks,
-                                                std::function<bool(State&)> open) {
+// Says that the run waits, unless the log knows better by now: a message that the core has not
+// read, a cancel, or nothing left of what it waits for. Then nothing is said, and the run is read
+// back from the log. What it says already (the core hears of an answer later than the journal) is
+// not said twice.
+asio::awaitable<void> RunActor::WriteUnlessNews(std::vector<Draft> drafts, RunState as,
+                                                Still still) {
   bool news = false;
   core::Status status =
-      co_await hub_.journal.Commit([this, &drafts, &open, &news, speaks,
+      co_await hub_.journal.Commit([this, &drafts, &still, &news, as,
                                     read = core_.user_messages](Serial& serial) -> core::Status {
-        news = HasNews(serial, read) || !open(serial.state());
-        if (speaks == Speaks::kYes && !news) {
+        news = HasNews(serial, read) || !still(serial.state(), drafts);
+        if (as == RunState::kWaitingForUser && !news) {  // what a stopped agent does not say
           INTERLOCK_ASSIGN_OR_RETURN(news, WaitIfStopped(serial));
         }
-        if (news) return core::OkStatus();
+        if (news || serial.state().FindRun(run_)->state == as) return core::OkStatus();
         for (Draft& draft : drafts) INTERLOCK_RETURN_IF_ERROR(serial.Append(draft).status());
         return core::OkStatus();
       });

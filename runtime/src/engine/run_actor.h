@@ -38,6 +38,7 @@ class RunActor : public std::enable_shared_from_this<RunActor> {
  private:
   void Load();
   void GoOn(std::vector<RecordedCall> calls);
+  void Resume();
   std::vector<std::string> GrantedCalls() const;
   void Handle(const Event& event);
 
@@ -83,17 +84,20 @@ class RunActor : public std::enable_shared_from_this<RunActor> {
   asio::awaitable<void> PassCompensation(std::shared_ptr<LiveCall> live);
   // `then` goes on in the same durable step.
   asio::awaitable<void> Write(std::vector<Draft> drafts, Journal::Body then);
-  // Of a run that a kill switch stops, not the drafts are written but that it waits.
+  // Of a run that a kill switch stops, not the drafts are written but that it waits; of one that
+  // somebody has cancelled, nothing.
   asio::awaitable<void> WriteUnlessStopped(std::vector<Draft> drafts, Journal::Body then);
   // What the next request may use at most; nullopt: no budget in force asks.
   std::optional<policies::ModelUse> MostOfRequest();
-  enum class Speaks { kNo, kYes };  // kYes: what a stopped agent does not say
-  asio::awaitable<void> WriteUnlessNews(std::vector<Draft> drafts, Speaks speaks,
-                                        std::function<bool(State&)> open);
-  enum class Unless { kNothing, kNews };
+  // Writer thread: whether there is something to wait for; may add to what is written.
+  using Still = std::function<bool(State&, std::vector<Draft>&)>;
+  asio::awaitable<void> WriteUnlessNews(std::vector<Draft> drafts, RunState as, Still still);
+  enum class Unless { kNothing, kCancel, kNews };
   asio::awaitable<void> WriteEnd(std::vector<Draft> drafts, Unless unless);
   // Writer thread: whether the log knows what the core has not read: a message or a cancel.
   bool HasNews(Serial& serial, std::int64_t read) const;
+  // Writer thread: whether somebody has cancelled the run: it then does not end as failed.
+  bool IsCancelling(Serial& serial) const;
   // --- kill switches (run_actor_switches.cc)
   bool IsStopped() const;
   // Writer thread: true when a kill switch stops the run; then the log says that it waits for it.

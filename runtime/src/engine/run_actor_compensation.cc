@@ -18,13 +18,17 @@ asio::awaitable<void> RunActor::BeginCompensation(effect::BeginCompensation begi
   open_approvals_.clear();
   std::vector<Draft> drafts = TakeChecks();
   drafts.push_back(DraftCompensating(run_, *sealer_, begin));
-  core::Status status = co_await hub_.journal.Commit([this, &drafts](Serial& serial) {
+  const bool fails = begin.ending.state == RunState::kFailed;
+  bool cancelled = false;
+  core::Status status = co_await hub_.journal.Commit([&, this](Serial& serial) -> core::Status {
+    cancelled = fails && IsCancelling(serial);
+    if (cancelled) return core::OkStatus();
     INTERLOCK_RETURN_IF_ERROR(VoidOpenApprovals(serial, run_, "run ended"));
     if (charged_) INTERLOCK_RETURN_IF_ERROR(SettlePlan(serial, run_, {}));
     for (Draft& one : drafts) INTERLOCK_RETURN_IF_ERROR(serial.Append(one).status());
     return core::OkStatus();
   });
-  if (!status.ok()) co_return Stall();
+  if (!status.ok() || cancelled) co_return Stall();
   charged_ = false;
   Handle(event::Compensating{std::move(begin.ending), std::move(begin.calls)});
 }

@@ -25,6 +25,7 @@ asio::awaitable<void> RunActor::WriteUnlessStopped(std::vector<Draft> drafts, Jo
   core::Status status = co_await hub_.journal.Commit(
       [this, &drafts, &then, &stopped](Serial& serial) -> core::Status {
         INTERLOCK_ASSIGN_OR_RETURN(stopped, WaitIfStopped(serial));
+        stopped = stopped || IsCancelling(serial);
         if (stopped) return core::OkStatus();
         for (Draft& draft : drafts) INTERLOCK_RETURN_IF_ERROR(serial.Append(draft).status());
         return then ? then(serial) : core::OkStatus();

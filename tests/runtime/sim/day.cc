@@ -8,6 +8,7 @@
 #include <thread>
 
 #include "audit/verify.h"
+#include "replays.h"
 #include "runtime/projectors.h"
 
 namespace interlock::runtime::sim {
@@ -59,6 +60,7 @@ Evidence Day::Live() {
   Settle();
   Evidence evidence;
   evidence.runs = Runs();
+  evidence.diverged = Diverged(evidence.runs);
   for (const CallState state : {CallState::kUnknown, CallState::kParked}) {
     for (CallInfo& call : Calls(state)) evidence.waiting.push_back(std::move(call));
   }
@@ -319,6 +321,22 @@ std::vector<CallInfo> Day::Calls(CallState state) {
   auto page =
       harness_.engine().ListCalls(harness_.operator_one, {.size = 1000, .cursor = ""}, state, "");
   return page.ok() ? std::move(page->items) : std::vector<CallInfo>{};
+}
+
+// Rule 18.
+std::vector<std::string> Day::Diverged(const std::vector<RunInfo>& runs) {
+  std::vector<std::string> diverged;
+  for (const RunInfo& run : runs) {
+    const auto report = test::ReplayOf(harness_, run.id, {&harness_.agent});
+    if (!report.ok()) {
+      diverged.push_back("run " + run.id + ": " + std::string(core::Message(report.status())));
+    } else if (!report->passes()) {
+      const std::string where =
+          report->first ? report->first->kind + ": " + report->first->why : "its root";
+      diverged.push_back("run " + run.id + " at " + where);
+    }
+  }
+  return diverged;
 }
 
 std::string Day::Verdict() const {

@@ -40,6 +40,7 @@ class Day {
   std::vector<CallInfo> Calls(CallState state);
   std::vector<ApprovalInfo> Pending();
   std::string Verdict() const;
+  std::vector<std::string> Diverged(const std::vector<RunInfo>& runs);
 
   const Choice choice_;
   audit::Faults& faults_;

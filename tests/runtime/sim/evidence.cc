@@ -1,5 +1,6 @@
 #include "evidence.h"
 
+#include <algorithm>
 #include <map>
 #include <set>
 
@@ -22,6 +23,7 @@ class Checker {
     Ends();
     Kept();
     if (evidence_.verdict != "intact") Breach("VERIFIES", evidence_.verdict);
+    for (const std::string& run : evidence_.diverged) Breach("REPLAYS", run);
     return std::move(breaches_);
   }
 
@@ -175,8 +177,15 @@ class Checker {
                          run.state == RunState::kWaitingForApproval ||
                          run.state == RunState::kWaitingForPerson;
       if (IsFinal(run.state) || waits) continue;
-      Breach("ENDS", "run " + run.id + " stays " + std::string(RunStateName(run.state)));
+      Breach("ENDS", "run " + run.id + " stays " + std::string(RunStateName(run.state)) +
+                         ", its newest entry is " + NewestOf(run.id));
     }
+  }
+
+  std::string NewestOf(const std::string& run) const {
+    const auto newest = std::find_if(evidence_.entries.rbegin(), evidence_.entries.rend(),
+                                     [&](const audit::Entry& entry) { return entry.run == run; });
+    return newest == evidence_.entries.rend() ? "none" : newest->kind;
   }
 
   void Kept() {

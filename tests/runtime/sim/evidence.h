@@ -22,7 +22,8 @@ struct Evidence {
   std::vector<std::string> acknowledged;  // runs that clients were told of
   std::string requester;                  // the principal of all runs
   int power_cuts = 0;
-  std::string verdict;  // of the verifier: "intact", or why not
+  std::string verdict;                // of the verifier: "intact", or why not
+  std::vector<std::string> diverged;  // runs that replay does not make anew, and where
 };
 
 // One line a breach, beginning with the property's name; empty: all hold.

@@ -136,6 +136,8 @@ TEST(Breaches, EachOneIsFoundUnderItsName) {
        [](SoundDay& day) { day.evidence.runs[0].state = RunState::kRunning; }},
       {"a run that was acknowledged and is gone", "KEPT",
        [](SoundDay& day) { day.evidence.acknowledged.emplace_back("r2"); }},
+      {"a run that replay does not make anew", "REPLAYS",
+       [](SoundDay& day) { day.evidence.diverged.emplace_back("run r1 at call.decided"); }},
       {"a log that does not verify", "VERIFIES",
        [](SoundDay& day) { day.evidence.verdict = "entry 3 is not what its hash says"; }},
   };

@@ -1,0 +1,137 @@
+// Replay of runs that something came across: a restart, a person, a cancel at a bad moment.
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <future>
+#include <thread>
+
+#include "replays.h"
+#include "rules.h"
+#include "writer_pause.h"
+
+namespace interlock::runtime::test {
+namespace {
+
+using ::testing::ElementsAre;
+
+std::string RunOf(Harness& h) {
+  const auto run = h.CreateRun();
+  EXPECT_TRUE(run.ok()) << run.status();
+  return run.ok() ? run->id : "";
+}
+
+std::vector<std::string> Kinds(Harness& h, const std::string& run, std::string_view first) {
+  std::vector<std::string> kinds;
+  for (const audit::Entry& entry : h.Entries(run)) {
+    if (!kinds.empty() || entry.kind == first) kinds.push_back(entry.kind);
+  }
+  return kinds;
+}
+
+// What the planner reads of the call is the same before and after a restart.
+TEST(ReplayRaces, ACallThatAPersonHasToExplain) {
+  Harness h(AllowAll(), {WriteTool("door.open")});
+  h.tools.On("door.open",
+             [](const tools::CallSpec&, const FakeTools::Done& done) { done(UnknownOutcome()); });
+  h.planner.plans = {FakePlanner::Calls({{"a", "door.open", "{}"}}), FakePlanner::Answer("wait"),
+                     FakePlanner::Answer("it is open")};
+  const std::string run = RunOf(h);
+  h.WaitForState(run, RunState::kWaitingForPerson);
+  ExpectMadeAnew(h, run, {&h.agent});
+  h.Restart();
+  ASSERT_TRUE(h.Send(run, "and?").ok());
+  h.WaitFor(run, [](const RunInfo& info) { return info.steps == 2; });
+  std::string told;
+  for (const ChatMessage& message : h.planner.seen().at(1).messages) {
+    if (message.role == Role::kTool) told = message.text;
+  }
+  EXPECT_THAT(told, ::testing::HasSubstr("unknown")) << told;
+  h.WaitForState(run, RunState::kWaitingForPerson);
+  ASSERT_TRUE(h.Resolve(h.operator_one, h.CallsOf(run).at(0).id, true).ok());
+  h.WaitForState(run, RunState::kCompleted);
+  EXPECT_EQ(h.planner.seen().size(), 3u);  // each plan was asked for once
+  ExpectMadeAnew(h, run, {&h.agent});
+}
+
+// The first look at a counter after a restart does not know it: the journal refuses.
+TEST(ReplayRaces, ALimitThatMemoryDidNotKnow) {
+  Harness h(std::string(kPolicyHead) + R"(
+on("mail.send", "few", function(c) return limit { key = c.args.id, max = 1, per = "1h" } end)
+on("mail.send", "may", function(c) return allow() end))",
+            {WriteTool("mail.send")});
+  h.tools.Answers("mail.send", {{"ok", true}});
+  h.planner.plans = {FakePlanner::Calls({{"a", "mail.send", R"({"id":"x"})"}})};
+  h.WaitForState(RunOf(h), RunState::kCompleted);
+  h.Restart();
+  const std::string run = RunOf(h);
+  h.WaitForState(run, RunState::kCompleted);
+  EXPECT_EQ(h.CallsOf(run).at(0).code, "LIMIT");
+  ExpectMadeAnew(h, run, {&h.agent});
+}
+
+TEST(ReplayRaces, OfTwoApprovalsOneIsRefused) {
+  Harness h(AskAlways(R"("role:cs-manager")"), {WriteTool("door.open")});
+  h.planner.plans = {
+      FakePlanner::Calls({{"a", "door.open", R"({"id":1})"}, {"b", "door.open", R"({"id":2})"}})};
+  const std::string run = RunOf(h);
+  h.WaitForState(run, RunState::kWaitingForApproval);
+  std::vector<ApprovalInfo> asked = h.Pending();
+  ASSERT_EQ(asked.size(), 2u);
+  ASSERT_TRUE(h.AnswerApproval(h.manager, asked[0].state.id, false).ok());
+  h.WaitForState(run, RunState::kWaitingForApproval);
+  const audit::Entry parked = h.Entries(run).back();
+  ASSERT_EQ(parked.kind, "run.parked");
+  EXPECT_EQ(core::ParseJson(parked.bytes, core::kPayloadLimits)->at("body").at("approvals"),
+            core::Json::array({asked[1].state.id}));
+  ASSERT_TRUE(h.AnswerApproval(h.manager, asked[1].state.id, false).ok());
+  h.WaitForState(run, RunState::kCompleted);
+  ExpectMadeAnew(h, run, {&h.agent});
+}
+
+// It is proposed behind the cancel, and refused.
+TEST(ReplayRaces, ACancelWhileACallIsOnItsWayToTheGate) {
+  Harness h(std::string(kPolicyHead) + R"(
+fact "order" { tool = "orders.get", args = { id = "{args.id}" }, on = "pay" }
+on("*", "all", function(c) return allow() end))",
+            PayTools());
+  h.tools.Holds("orders.get");
+  h.planner.plans = {
+      FakePlanner::Calls({{"a", "pay", R"({"id":"o1"})"}, {"b", "pay", R"({"id":"o2"})"}})};
+  const std::string run = RunOf(h);
+  h.tools.WaitUntilHeld("orders.get", 1);
+  ASSERT_TRUE(h.Cancel(run).ok());
+  h.tools.Release("orders.get", OkOutcome({{"total", 1}}));
+  h.WaitForState(run, RunState::kCancelled);
+  EXPECT_THAT(Kinds(h, run, "run.cancelling"),
+              ElementsAre("run.cancelling", "call.proposed", "facts.gathered", "call.decided",
+                          "run.cancelled"));
+  EXPECT_EQ(h.tools.runs("pay"), 0);
+  ExpectMadeAnew(h, run, {&h.agent});
+}
+
+// Of two ends the log's order decides (rule 11).
+TEST(ReplayRaces, ACancelBetweenAFailureAndItsEnd) {
+  Harness h(AllowAll(), {WriteTool("door.open")});
+  std::promise<void> asked;
+  std::promise<void> replies;
+  h.planner.before_reply = [&] {
+    asked.set_value();
+    replies.get_future().wait();
+  };
+  h.planner.plans = {core::Unavailable("the model is away")};
+  const std::string run = RunOf(h);
+  asked.get_future().wait();
+  WriterPause pause(h.log());
+  replies.set_value();
+  // Mostly the failure comes to the journal first; the other order ends the same way.
+  std::this_thread::sleep_for(std::chrono::milliseconds(50));
+  auto cancelled = std::async(std::launch::async, [&] { return h.Cancel(run); });
+  std::this_thread::sleep_for(std::chrono::milliseconds(50));
+  pause.End();
+  EXPECT_TRUE(cancelled.get().ok());
+  h.WaitForState(run, RunState::kCancelled);
+  ExpectMadeAnew(h, run, {&h.agent});
+}
+
+}  // namespace
+}  // namespace interlock::runtime::test
