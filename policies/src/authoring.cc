@@ -256,10 +256,10 @@ int TakeTest(lua_State* lua) {
   }
   const Fields fields(
       lua, 2, "test",
-      {"tool",      "effect", "args",   "facts",      "session",       "user",
-       "principal", "roles",  "agent",  "now",        "untrusted",     "used",
-       "counts",    "sums",   "labels", "message",    "result",        "answer",
-       "expect",    "code",   "rule",   "args_after", "content_after", "compensates"});
+      {"tool",       "effect",        "args",        "facts",     "session", "user",   "principal",
+       "roles",      "agent",         "now",         "untrusted", "used",    "counts", "sums",
+       "labels",     "message",       "result",      "answer",    "expect",  "code",   "rule",
+       "args_after", "content_after", "compensates", "caller",    "depth"});
   if (!fields.Has("message") && !fields.Has("answer")) fields.Text("tool");
   fields.Text("expect");
   core::Json input = JsonFrom(lua, 2, MoneyAs::kMinorUnits);

@@ -151,6 +151,8 @@ std::string StatedName(const std::string& path) {
   if (path == "call.effect") return "effect";
   if (path == "call.agent") return "agent";
   if (path == "call.compensates") return "compensates";
+  if (path == "call.caller") return "caller";
+  if (path == "call.depth") return "depth";
   if (path == "principal.id") return "principal";
   if (path == "principal.roles") return "roles";
   if (path == "user") return path;

@@ -318,7 +318,8 @@ class Checker {
                                                     "principal", "flow",    "now",    "tenant",
                                                     "user",      "message", "result", "answer"};
     static const std::map<std::string, std::vector<std::string>> kFixed = {
-        {"call", {"tool", "effect", "id", "run", "agent", "step", "compensates"}},
+        {"call",
+         {"tool", "effect", "id", "run", "agent", "step", "compensates", "caller", "depth"}},
         {"principal", {"id", "roles"}},
         {"flow", {"untrusted"}}};
     const Place place{.file = rule.place.file, .line = access.line};

@@ -271,17 +271,21 @@ bool Context::TryPushFact(lua_State* lua, int node, std::string_view key) {
 bool Context::TryPushCall(lua_State* lua, std::string_view key) {
   const Call& call = input_->call;
   if (key == "step") return lua_pushinteger(lua, call.step), true;
+  if (key == "depth") return lua_pushinteger(lua, call.depth), true;
   for (const auto& [name, value] :
        {std::pair<std::string_view, std::string_view>{"tool", call.tool},
         {"effect", call.effect},
         {"id", call.id},
         {"run", call.run},
         {"agent", call.agent},
-        {"compensates", call.compensates}}) {
+        {"compensates", call.compensates},
+        {"caller", call.caller}}) {
     if (key == name) return !value.empty() && (PushText(lua, value), true);
   }
-  Raise(lua, "c.call has the fields tool, effect, id, run, agent, step and compensates, not `" +
-                 std::string(key) + "`");
+  Raise(lua,
+        "c.call has the fields tool, effect, id, run, agent, step, compensates, caller and depth, "
+        "not `" +
+            std::string(key) + "`");
 }
 
 bool Context::TryPushPrincipal(lua_State* lua, int node, std::string_view key) {

@@ -206,8 +206,10 @@ std::string CanonicalInput(const DecisionInput& input) {
     writer.Raw("args", input.args_text);
   }
   writer.String("call", input.call.id);
+  if (!input.call.caller.empty()) writer.String("caller", input.call.caller);
   if (!input.call.compensates.empty()) writer.String("compensates", input.call.compensates);
   if (input.content != nullptr) writer.Raw("content", core::CanonicalJson(*input.content));
+  if (input.call.depth > 0) writer.Int("depth", input.call.depth);
   writer.String("effect", input.call.effect);
   raw("facts", [&](std::string& text) {
     AppendFacts(input.facts == nullptr ? kNoFacts : *input.facts, text);

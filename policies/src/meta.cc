@@ -54,6 +54,8 @@ function Patterns:matches(text) end
 ---@field id string
 ---@field run string
 ---@field agent string
+---@field caller? string
+---@field depth integer
 ---@field step integer
 
 ---@class interlock.Principal

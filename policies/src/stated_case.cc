@@ -85,8 +85,10 @@ std::string TextMemberOf(const core::Json& object, const char* name, std::string
 
 struct StatedCase::Parts {
   std::string problem;
-  std::string tool, effect, user, principal, agent, args_text, call, compensates, run, tenant;
+  std::string tool, effect, user, principal, agent, args_text, call, compensates, caller, run,
+      tenant;
   std::int64_t step = 1;
+  std::int64_t depth = 0;
   core::Json args, session;
   std::vector<std::string> roles;
   std::vector<Fact> facts;
@@ -108,6 +110,9 @@ struct StatedCase::Parts {
     agent = TextMemberOf(stated, "agent", "tester");
     call = TextMemberOf(stated, "call", "00000000-0000-7000-8000-000000000001");
     compensates = TextMemberOf(stated, "compensates", "");
+    caller = TextMemberOf(stated, "caller", "");
+    const core::Json at_depth = MemberOf(stated, "depth");
+    depth = at_depth.is_number_integer() ? at_depth.get<std::int64_t>() : caller.empty() ? 0 : 1;
     run = TextMemberOf(stated, "run", "00000000-0000-7000-8000-000000000002");
     tenant = TextMemberOf(stated, "tenant", "main");
     const core::Json at_step = MemberOf(stated, "step");
@@ -224,7 +229,9 @@ struct StatedCase::Parts {
                   .effect = effect,
                   .agent = agent,
                   .step = step,
-                  .compensates = compensates};
+                  .compensates = compensates,
+                  .caller = caller,
+                  .depth = depth};
     input.tenant = tenant;
     input.principal = principal;
     input.principal_roles = &roles;

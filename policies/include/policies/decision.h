@@ -94,6 +94,10 @@ struct Call {
   std::int64_t step = 0;
   std::string_view compensates{};  // id of the call that this one takes back, which the engine
                                    // proposed; empty: any other call
+  // Of a run that an agent called as a tool: whose agent that was, and how many runs stand above.
+  // `run` is then the topmost of them, so that what is counted by run is counted over all.
+  std::string_view caller{};
+  std::int64_t depth = 0;
 };
 
 // Everything a decision may depend on. Views are borrowed for the call.

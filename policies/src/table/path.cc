@@ -27,7 +27,7 @@ const std::map<std::string, RootRule, std::less<>>& Roots() {
       {"now", {Root::kNow, {}, RootRule::kNothing}},
       {"call",
        {Root::kCall,
-        {"tool", "effect", "id", "run", "agent", "step", "compensates"},
+        {"tool", "effect", "id", "run", "agent", "step", "compensates", "caller", "depth"},
         RootRule::kSomething}},
       {"principal", {Root::kPrincipal, {"id", "roles"}, RootRule::kSomething}},
       {"flow", {Root::kFlow, {"untrusted"}, RootRule::kSomething}},
@@ -92,6 +92,7 @@ std::string_view CallField(const Call& call, std::string_view name) {
   if (name == "id") return call.id;
   if (name == "run") return call.run;
   if (name == "compensates") return call.compensates;
+  if (name == "caller") return call.caller;
   return call.agent;
 }
 
@@ -265,6 +266,7 @@ Operand PathValues::Resolve(const ContextPath& path) {
       return IntegerOperand(input_->now_us);
     case Root::kCall:
       if (path.names[0] == "step") return IntegerOperand(input_->call.step);
+      if (path.names[0] == "depth") return IntegerOperand(input_->call.depth);
       return TextOperand(CallField(input_->call, path.names[0]));
     case Root::kPrincipal:
       if (path.names[0] == "id") return TextOperand(input_->principal);
