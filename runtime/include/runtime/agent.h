@@ -30,6 +30,7 @@ struct AgentLimits {
   // Of a result that is shown whole to an agent that may ask for its parts; 1,024..1,048,576.
   std::int64_t result_bytes_max = 16'384;
   std::int64_t context_tokens_max = 0;  // of a prompt; 0: what the model's window leaves
+  std::int64_t runs_max = 16;           // that it and the agents it calls may start; 1..1000
 };
 
 struct AgentFile {
@@ -39,8 +40,9 @@ struct AgentFile {
   std::string description;
   std::string planner;  // a planner's name in the daemon's config
   std::string model;
-  std::string prompt;              // system prompt
-  std::vector<std::string> tools;  // names or globs (`*` matches any bytes); in file order
+  std::string prompt;               // system prompt
+  std::vector<std::string> tools;   // names or globs (`*` matches any bytes); in file order
+  std::vector<std::string> agents;  // that it may call as tools, `agent.NAME`; in file order
   AgentLimits limits;
   OnText on_text = OnText::kAnswer;
   ResultsAs results = ResultsAs::kText;
@@ -65,10 +67,14 @@ core::StatusOr<std::vector<AgentFile>> LoadAgents(const std::string& folder);
 // The tool by which an agent reads parts of long results; only who names it has it.
 inline constexpr std::string_view kReadResultTool = "read_result";
 bool ReadsResults(const AgentFile& agent);
-// Whether the engine itself provides the tool of this name.
+// Whether the engine itself provides the tool of this name. Not of agents.
 bool IsOwnTool(std::string_view tool);
 
-// Whether one of the agent's tool patterns matches.
+// What the names of agents that are called as tools begin with; no tool of a folder has it.
+inline constexpr std::string_view kAgentToolPrefix = "agent.";
+bool IsAgentTool(std::string_view tool);
+
+// Whether one of the agent's tool patterns matches, or it names that agent.
 bool AgentMayUse(const AgentFile& agent, std::string_view tool);
 
 }  // namespace interlock::runtime

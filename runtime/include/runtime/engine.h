@@ -53,8 +53,9 @@ enum class RunState {
   kUncompensated,     // failed or cancelled, and something that it did stands: a person has to see
                       // to it
   kWaitingForSwitch,  // its agent is stopped by a kill switch; LiftSwitch goes on
+  kWaitingForRun,     // an agent that it called is at work; it goes on when that run ends
 };
-inline constexpr RunState kRunStateLast = RunState::kWaitingForSwitch;
+inline constexpr RunState kRunStateLast = RunState::kWaitingForRun;
 std::string_view RunStateName(RunState state);  // "waiting_for_approval"
 bool IsFinal(RunState state);
 
@@ -73,6 +74,12 @@ struct RunInfo {
   std::string reason;  // one line
   std::int64_t entries = 0;  // run_seq of the newest entry + 1
   audit::EntryRef newest;    // receipt (rule 23)
+  // Of a run that an agent called as a tool (ADR 42); empty and 0 of any other.
+  std::string parent{};  // run
+  std::string root{};    // the topmost run
+  std::string call{};    // of the parent
+  std::int64_t depth = 0;
+  std::vector<std::string> waits_for{};  // of kWaitingForRun: runs
 };
 
 struct CreateRunSpec {
@@ -131,6 +138,9 @@ struct ApprovalInfo {
   std::int64_t escalate_us = 0;    // when others may answer too; 0: never, or they may already
   std::int64_t reminders = 0;      // so far
   std::string warning;             // to whoever has just granted it
+  // Of a call in a run: its agent, behind those above that it works for; and the topmost run.
+  std::vector<std::string> agents{};
+  std::string root{};
 };
 
 struct ToolCallSpec {

@@ -29,10 +29,15 @@ inline bool IsMemoryTool(std::string_view tool) {
   return tool == kMemoryWriteTool || tool == kMemorySearchTool || tool == kMemoryDeleteTool;
 }
 
-// `registry` with the tools that these agents name and the engine provides: `read_result` and those
-// of memory. They are decided on, recorded and cited like any tool (rule 6). Errors:
-// kInvalidArgument when a manifest takes the name of any of them.
+// `registry` with the tools that these agents name and the engine provides: `read_result`, those of
+// memory, and `agent.NAME` for each agent that another may call. They are decided on, recorded and
+// cited like any tool (rule 6). Errors: kInvalidArgument when a manifest takes the name of any of
+// them, or an agent calls one that is not there or, directly or not, itself.
 core::StatusOr<std::shared_ptr<const tools::Registry>> WithOwnTools(
     std::shared_ptr<const tools::Registry> registry, const std::vector<AgentFile>& agents);
+
+// The tool by which agents call `agent`. Its manifest does not depend on the rest of the file.
+std::shared_ptr<const tools::Tool> MakeAgentTool(const std::string& agent,
+                                                 const std::string& description);
 
 }  // namespace interlock::runtime

@@ -67,6 +67,10 @@ void PrintApproval(const Io& io, const wire::Approval& approval) {
   row("approval  ", IdOf(approval.name()));
   row("state     ", StateText(approval));
   row("run       ", IdOf(approval.run()));
+  if (approval.agents_size() > 1) {
+    row("agents    ", Joined(approval.agents(), " > "));
+    row("works for ", "run " + IdOf(approval.root_run()));
+  }
   row("call      ", IdOf(approval.call()));
   row("tool      ", approval.tool());
   row("arguments ", approval.args_json());

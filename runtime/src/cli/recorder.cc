@@ -189,6 +189,13 @@ class Reader {
     const Json who = opened.JsonAt(body, "who");
     if (who.is_object()) TakeWho(who);
     erased_ = opened.erased;
+    root_.clear();
+    if (const Json lineage = Member(body, "lineage"); lineage.is_object()) {
+      const Json agents = Member(lineage, "agents");
+      root_ = Text(lineage, "root");
+      base_["depth"] = agents.size();
+      if (agents.is_array() && !agents.empty()) base_["caller"] = agents.back();
+    }
     return core::OkStatus();
   }
 
@@ -215,7 +222,7 @@ class Reader {
     one.input["tool"] = one.tool;
     one.input["call"] = call;
     if (body.contains("compensates")) one.input["compensates"] = Text(body, "compensates");
-    one.input["run"] = one.run;
+    one.input["run"] = one.run.empty() || root_.empty() ? one.run : root_;  // as rules know it
     one.input["tenant"] = tenant_;
     one.input["step"] = Int(body, "step");
     one.input["args"] = opened.JsonAt(body, "args");
@@ -306,6 +313,7 @@ class Reader {
   std::map<std::string, std::vector<RecordedDecision>> before_edits_;  // by call
   Json base_ = Json::object();
   bool untrusted_ = false;
+  std::string root_;  // of a run that an agent started: the topmost one
   bool erased_ = false;
 };
 

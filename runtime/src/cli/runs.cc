@@ -55,7 +55,8 @@ bool Waiting(const wire::Run& run) {
   return run.state() == wire::Run::STATE_WAITING_FOR_APPROVAL ||
          run.state() == wire::Run::STATE_WAITING_FOR_USER ||
          run.state() == wire::Run::STATE_WAITING_FOR_PERSON ||
-         run.state() == wire::Run::STATE_WAITING_FOR_SWITCH;
+         run.state() == wire::Run::STATE_WAITING_FOR_SWITCH ||
+         run.state() == wire::Run::STATE_WAITING_FOR_RUN;
 }
 
 int CodeOf(const wire::Run& run) {
@@ -73,6 +74,9 @@ void PrintRun(const Io& io, const wire::Run& run) {
   row("run      ", IdOf(run.name()));
   row("agent    ", run.agent());
   row("state    ", StateText(run));
+  for (const std::string& started : run.waits_for()) row("waits for", " run " + IdOf(started));
+  row("called by", run.parent_run().empty() ? "" : " run " + IdOf(run.parent_run()));
+  row("works for", run.root_run().empty() ? "" : " run " + IdOf(run.root_run()));
   row("by       ", run.principal());
   row("created  ", FormatTime(MicrosOf(run.create_time())));
   row("updated  ", FormatTime(MicrosOf(run.update_time())));

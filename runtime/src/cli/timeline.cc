@@ -107,6 +107,20 @@ std::string Upper(std::string text) {
 
 }  // namespace
 
+namespace {
+
+// The texts of a list, ready to print.
+std::string Listed(const Json& body, const char* field) {
+  std::string text;
+  for (const Json& one : body.value(field, Json::array())) {
+    if (!one.is_string()) continue;
+    text += (text.empty() ? "" : ", ") + EscapeForTerminal(one.get<std::string>());
+  }
+  return text;
+}
+
+}  // namespace
+
 struct Timeline::Part {
   std::string kind;
   std::int64_t time_us = 0;
@@ -180,6 +194,11 @@ void Timeline::Run(const Part& part) {
     Say(part, Style::kBold, "run",
         "started: agent " + part.Text("agent") + " (" + ShortDigest(part.Text("agent_digest")) +
             ") for " + part.Text("principal"));
+    if (const Json lineage = part.body.value("lineage", Json()); lineage.is_object()) {
+      Say(part, Style::kDim, "run",
+          "called by " + Listed(lineage, "agents") + " of run " +
+              EscapeForTerminal(cli::Text(lineage, "root")));
+    }
   } else if (part.kind == "run.parked") {
     Say(part, Style::kYellow, "parked",
         "waits for " +
@@ -190,9 +209,12 @@ void Timeline::Run(const Part& part) {
     Say(part, Style::kBold, "run", "goes on: " + part.Text("why"));
   } else if (part.kind == "run.waiting") {
     const std::string which = part.Text("switch");
+    const std::string runs = Listed(part.body, "runs");
     Say(part, Style::kYellow, "waiting",
         "for " + part.Text("for") +
-            (which.empty() ? ": " + part.Shown("text") : " `" + which + "`"));
+            (!runs.empty()   ? " " + runs
+             : which.empty() ? ": " + part.Shown("text")
+                             : " `" + which + "`"));
   } else if (part.kind == "run.completed") {
     Say(part, Style::kGreen, "answer", part.Shown("answer"));
   } else if (part.kind == "run.failed") {
@@ -339,9 +361,13 @@ void Timeline::Intended(const Part& part) {
   if (level.empty() && least.empty()) {
     level = Flag(part.body, "builtin", false) ? "builtin" : "http";
   }
-  text += ", " + (level.empty() ? "sandbox" : Where(level));
-  if (!least.empty())
-    text += level.empty() ? " " + least + " or better" : " (at least " + least + ")";
+  if (const std::string started = part.Text("starts"); !started.empty()) {
+    text += ", starts run " + started;
+  } else {
+    text += ", " + (level.empty() ? "sandbox" : Where(level));
+    if (!least.empty())
+      text += level.empty() ? " " + least + " or better" : " (at least " + least + ")";
+  }
   Say(part, Style::kPlain, "intent",
       text + (attempt > 1 ? ", attempt " + std::to_string(attempt) : ""));
 }

@@ -27,6 +27,12 @@ bool IsToolPattern(std::string_view pattern) {
          });
 }
 
+// As a part of a tool's name.
+bool IsCallable(std::string_view name) {
+  return IsAgentName(name) && name.size() + kAgentToolPrefix.size() <= tools::kToolNameBytesMax &&
+         name.find('-') == std::string_view::npos;
+}
+
 // What came later stands there only when it is said, so that digests of older files stay.
 std::string CanonicalAgent(const AgentFile& agent) {
   core::Json json = {
@@ -58,6 +64,8 @@ std::string CanonicalAgent(const AgentFile& agent) {
   if (limits.context_tokens_max != defaults.context_tokens_max) {
     json["limits"]["context_tokens_max"] = limits.context_tokens_max;
   }
+  if (limits.runs_max != defaults.runs_max) json["limits"]["runs_max"] = limits.runs_max;
+  if (!agent.agents.empty()) json["agents"] = agent.agents;
   if (agent.results == ResultsAs::kHandles) json["results"] = "handles";
   if (agent.escalates) json["escalates"] = true;
   if (!agent.answer_schema.is_null()) json["answer_schema"] = agent.answer_schema;
@@ -93,6 +101,7 @@ void ReadLimits(YamlMap map, AgentLimits& limits) {
   limits.result_bytes_max =
       map.Int("result_bytes_max", limits.result_bytes_max, {1'024, 1'048'576});
   limits.context_tokens_max = map.Int("context_tokens_max", 0, {0, 100'000'000});
+  limits.runs_max = map.Int("runs_max", limits.runs_max, {1, 1000});
   map.Close();
 }
 
@@ -123,6 +132,13 @@ void CheckAgent(const AgentFile& agent, std::string_view file, const YamlMap& ma
     map.faults().Add(map.LineOfKey("tools"),
                      "`" + pattern.substr(0, 64) + "` is no tool name or glob of one");
   }
+  for (const std::string& name : agent.agents) {
+    if (IsCallable(name)) continue;
+    map.faults().Add(map.LineOfKey("agents"),
+                     "`" + name.substr(0, 64) +
+                         "` is no agent that can be called: its name has 1 to 58 characters of "
+                         "a-z, 0-9 and `_`, as a tool's has");
+  }
 }
 
 }  // namespace
@@ -143,6 +159,7 @@ core::StatusOr<AgentFile> ParseAgent(std::string_view file, std::string_view tex
   agent.model = map.Text("model", "");
   agent.prompt = map.Text("prompt", "");
   agent.tools = map.TextList("tools");
+  agent.agents = map.TextList("agents");
   ReadLimits(map.Map("limits"), agent.limits);
   agent.on_text = map.Choice("on_text", {"answer", "ask"}, 0) == 0 ? OnText::kAnswer : OnText::kAsk;
   agent.results =
@@ -215,9 +232,15 @@ bool ReadsResults(const AgentFile& agent) { return Names(agent, kReadResultTool)
 
 bool IsOwnTool(std::string_view tool) { return tool == kReadResultTool || IsMemoryTool(tool); }
 
+bool IsAgentTool(std::string_view tool) { return tool.starts_with(kAgentToolPrefix); }
+
 // A glob is about tools of the folder: what is compiled in is named.
 bool AgentMayUse(const AgentFile& agent, std::string_view tool) {
   if (IsOwnTool(tool)) return Names(agent, tool);
+  if (IsAgentTool(tool)) {
+    const std::string_view name = tool.substr(kAgentToolPrefix.size());
+    return std::find(agent.agents.begin(), agent.agents.end(), name) != agent.agents.end();
+  }
   return std::any_of(agent.tools.begin(), agent.tools.end(),
                      [&](const std::string& glob) { return core::GlobMatches(glob, tool); });
 }

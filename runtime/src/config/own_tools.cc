@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "config/agent_tools.h"
+
 namespace interlock::runtime {
 namespace {
 
@@ -102,6 +104,7 @@ constexpr OwnTool kOwnTools[] = {{kReadResultTool, MakeReadResult},
 core::StatusOr<std::shared_ptr<const tools::Registry>> WithOwnTools(
     std::shared_ptr<const tools::Registry> registry, const std::vector<AgentFile>& agents) {
   std::vector<ToolPtr> all = registry->tools();
+  INTERLOCK_RETURN_IF_ERROR(AddAgentTools(agents, all));
   for (const OwnTool& own : kOwnTools) {
     if (const ToolPtr other = registry->Find(own.name); other != nullptr) {
       const std::string& source = other->manifest().source;

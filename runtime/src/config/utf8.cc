@@ -1,5 +1,7 @@
 #include "config/utf8.h"
 
+#include <algorithm>
+
 #include "core/json.h"
 
 namespace interlock::runtime {
@@ -37,6 +39,12 @@ std::string AsUtf8(std::string_view text) {
   std::string literal;
   core::AppendJsonString(text, literal);  // which replaces what is invalid
   return core::Json::parse(literal).get<std::string>();
+}
+
+std::size_t BoundaryBefore(std::string_view text, std::size_t at) {
+  at = std::min(at, text.size());
+  while (at > 0 && at < text.size() && (static_cast<unsigned char>(text[at]) & 0xC0) == 0x80) --at;
+  return at;
 }
 
 }  // namespace interlock::runtime

@@ -166,6 +166,7 @@ class EngineImpl final : public Engine {
   }
   core::StatusOr<CallInfo> InfoOf(const CallRow& row, bool content, const Place& place) const;
   core::StatusOr<ApprovalInfo> InfoOf(const ApprovalRow& row) const;
+  bool WroteSince(const ApprovalRow& row) const;
   core::StatusOr<CallRow> CallWhenAsked(const ApprovalRow& row) const;
   core::StatusOr<policies::ApprovalState> FullState(const ApprovalRow& row,
                                                     RecordedCall& call) const;
@@ -211,9 +212,6 @@ class EngineImpl final : public Engine {
   // --- runs and messages
   void StartRun(const core::Principal& who, const std::string& run, const std::string& session,
                 std::shared_ptr<const CreateRunSpec> spec, Reply<RunInfo> reply);
-  Draft StartedDraft(const CallIdentity& base, const AgentChoice& choice,
-                     const std::string& session, const RequestMark& request,
-                     const Sealer& sealer) const;
   // On the run's worker: asks the rules.
   void Judge(Incoming& message);
   // Writer thread: asks again when what they said rests on something that moved, and appends it.

@@ -63,6 +63,17 @@ core::StatusOr<core::Json> EngineImpl::FactsOf(const ApprovalRow& row) const {
   return by_name;
 }
 
+// To its run, or to one that this works for.
+bool EngineImpl::WroteSince(const ApprovalRow& row) const {
+  for (std::string at = row.run; !at.empty();) {
+    const auto run = hub_.RunRowOf(at);
+    if (!run.ok()) return false;
+    if (run->message_us > row.create_us) return true;
+    at = run->parent;
+  }
+  return false;
+}
+
 core::StatusOr<ApprovalInfo> EngineImpl::InfoOf(const ApprovalRow& row) const {
   ApprovalInfo info;
   RecordedCall call;
@@ -85,9 +96,14 @@ core::StatusOr<ApprovalInfo> EngineImpl::InfoOf(const ApprovalRow& row) const {
   }
   const auto run =
       row.run.empty() ? core::StatusOr<RunRow>(core::NotFound("")) : hub_.RunRowOf(row.run);
-  info.new_message_since = run.ok() && run->message_us > row.create_us;
+  info.new_message_since = WroteSince(row);
   info.escalate_us = row.escalate_us;
   info.reminders = row.reminders;
+  if (run.ok()) {
+    info.agents = SplitWords(run->above);
+    info.agents.push_back(run->agent);
+    info.root = run->root.empty() ? run->run : run->root;
+  }
   return info;
 }
 

@@ -275,6 +275,7 @@ core::StatusOr<RecordedCall> EngineImpl::RecordedOf(const CallRow& row) const {
   call.id.subject = context.subject;
   call.id.user = context.user;
   call.id.principal = context.principal;
+  call.id.lineage = context.lineage;
   return call;
 }
 

@@ -72,11 +72,11 @@ constexpr const char* kTooFewOthers =
     "Too few others could approve it: who edits does not count, nor who made the run.";
 
 // Whether it would ask people of whom too few are left.
-bool LeavesNobody(const Ticket& ticket, const std::vector<std::string>& editors) {
+bool LeavesNobody(const Ticket& ticket) {
   const std::vector<policies::ApprovalDemand>& demands = ticket.decision.demands;
   const policies::Excluded excluded{.requester = ticket.id.principal,
                                     .run_user = ticket.id.user,
-                                    .editors = FromLog(editors, ticket.id.user)};
+                                    .editors = FromLog(Gate::EditorsOf(ticket), ticket.id.user)};
   return ticket.verdict == "ask" &&
          std::any_of(demands.begin(), demands.end(),
                      [&](const auto& demand) { return !policies::CouldBeMet(demand, excluded); });
@@ -202,7 +202,8 @@ asio::awaitable<core::Status> EngineImpl::AskPolicy(Edit& edit) {
   }
   ticket.edited = edit.fields.args;
   co_await hub_.gate.Check(*edit.worker, ticket);
-  if (LeavesNobody(ticket, edit.fields.editors)) {
+  ticket.editors = edit.fields.editors;
+  if (LeavesNobody(ticket)) {
     ticket.code = kNobodyLeft;
     ticket.say = kTooFewOthers;
   } else if (ticket.verdict == "allow" || ticket.verdict == "ask" || Gate::ReadBlindly(ticket)) {
@@ -245,7 +246,7 @@ core::Status EngineImpl::CommitEdit(Serial& serial, Edit& edit, Draft& edited) {
   // An effect that another call has had, or a budget that is spent, must not end the call either.
   INTERLOCK_CHECK(edit.ticket != nullptr);
   edit.objection = hub_.gate.ObjectionNow(serial, *edit.ticket);
-  if (edit.objection.empty() && LeavesNobody(*edit.ticket, edit.fields.editors)) {
+  if (edit.objection.empty() && LeavesNobody(*edit.ticket)) {
     edit.objection = kNobodyLeft;
     edit.ticket->say = kTooFewOthers;
   }

@@ -84,7 +84,7 @@ void EngineImpl::SendMessage(const core::Principal& who, std::string run, std::s
     Judge(*message);
     struct Sent {
       std::int64_t seq = -1;
-      std::vector<std::string> voided;
+      std::vector<EndedCall> voided;
       bool duplicate = false;
     };
     auto sent = std::make_shared<Sent>();
@@ -105,13 +105,13 @@ void EngineImpl::SendMessage(const core::Principal& who, std::string run, std::s
         [this, run, message, sent, reply](const core::Status& status) {
           if (!status.ok() && !sent->duplicate) return reply(status);
           if (!sent->duplicate) {
-            for (const std::string& call : sent->voided) {
-              hub_.Post(
-                  run,
-                  event::CallDone{
-                      call, ObservationDenied("CONFIRMATION_VOIDED",
+            for (const EndedCall& ended : sent->voided) {
+              hub_.Post(ended.run,
+                        event::CallDone{
+                            ended.call,
+                            ObservationDenied("CONFIRMATION_VOIDED",
                                               "The user wrote again before confirming.", nullptr)},
-                  sent->seq - 1);
+                        ended.run == run ? sent->seq - 1 : Hub::kAlways);
             }
             hub_.Post(run, Told(*message), sent->seq);
           }

@@ -1,11 +1,10 @@
 // Runs: create, read, watch, cancel.
 #include "engine/engine.h"
 #include "engine/open_approvals.h"
-#include "engine/run_entries.h"
+#include "engine/run_start.h"
 #include "engine/run_state.h"
 #include "engine/select.h"
 #include "engine/switches.h"
-#include "engine/version.h"
 
 namespace interlock::runtime {
 namespace {
@@ -73,48 +72,6 @@ void EngineImpl::CreateRun(const core::Principal& who, CreateRunSpec spec, Reply
   });
 }
 
-Draft EngineImpl::StartedDraft(const CallIdentity& base, const AgentChoice& choice,
-                               const std::string& session, const RequestMark& request,
-                               const Sealer& sealer) const {
-  const AgentFile& agent = *choice.agent;
-  Draft started;
-  started.kind = "run.started";
-  started.run = base.run;
-  started.actor = "principal:" + base.principal;
-  started.cites = {agent.digest};
-  const std::string bundle = hub_.BundleId();
-  if (!bundle.empty()) started.cites.push_back(bundle);
-  std::sort(started.cites.begin(), started.cites.end());
-  const std::string sealed_session = sealer.JsonText(started, session);
-  const std::string sealed_who = sealer.JsonText(
-      started,
-      core::CanonicalJson({{"roles", base.roles}, {"subject", base.subject}, {"user", base.user}}));
-  std::string limits;
-  core::JsonObjectWriter limits_writer(limits);
-  limits_writer.Int("calls", agent.limits.calls_max);
-  limits_writer.Int("steps", agent.limits.steps_max);
-  if (agent.limits.tokens_max > 0) limits_writer.Int("tokens", agent.limits.tokens_max);
-  limits_writer.Int("wall_ms", agent.limits.wall_ms);
-  limits_writer.Close();
-  const audit::KeyStore& keys = *hub_.parts.keys;
-  const ModelContext model = hub_.parts.context_of
-                                 ? hub_.parts.context_of(agent.planner, agent.model)
-                                 : ModelContext{.model = agent.model};
-  const std::string context = ContextJson(model, agent, hub_.ToolsOf(agent));
-  BodyWriter body(started);
-  body.String("agent", agent.name).String("agent_digest", agent.digest).Optional("bundle", bundle);
-  if (!context.empty()) body.Raw("context", context);
-  body.String("engine", kEngineVersion).Raw("limits", limits).String("principal", base.principal);
-  request.Write(body);
-  if (!choice.rollout.empty()) body.Raw("rollout", choice.rollout);
-  body.Raw("session", sealed_session)
-      .String("subject", keys.Hmac("subject", base.subject))
-      .Optional("user", base.user.empty() ? "" : keys.Hmac("user", base.user))
-      .Raw("who", sealed_who)
-      .Close();
-  return started;
-}
-
 void EngineImpl::StartRun(const core::Principal& who, const std::string& run,
                           const std::string& session, std::shared_ptr<const CreateRunSpec> spec,
                           Reply<RunInfo> reply) {
@@ -138,7 +95,13 @@ void EngineImpl::StartRun(const core::Principal& who, const std::string& run,
       hub_.parts.keys->KeyFor(base.subject);  // durable before the entry that needs it (rule 20)
   if (!key.ok()) return reply(key.status());
   const Sealer sealer = hub_.SealerFor(*key);
-  auto started = std::make_shared<Draft>(StartedDraft(base, choice, session, request, sealer));
+  auto started = std::make_shared<Draft>(DraftStarted(hub_,
+                                                      {.base = base,
+                                                       .choice = choice,
+                                                       .limits = choice.agent->limits,
+                                                       .session = session,
+                                                       .request = request},
+                                                      sealer));
   auto message = std::make_shared<Incoming>(Incoming{.base = std::move(base),
                                                      .sealer = sealer,
                                                      .actor = "principal:" + who.id,
@@ -208,6 +171,11 @@ core::StatusOr<RunInfo> EngineImpl::InfoOf(const RunRow& row, const Place& place
   info.steps = row.steps;
   info.code = row.code;
   info.entries = row.entries;
+  info.parent = row.parent;
+  info.root = row.root;
+  info.call = row.parent_call;
+  info.depth = static_cast<std::int64_t>(SplitWords(row.above).size());
+  info.waits_for = SplitWords(row.waits_for);
   info.newest.index = static_cast<std::uint64_t>(row.newest_index);
   info.newest.leaf_hash = core::DigestFromHex(row.newest_hash).value_or(core::Digest{});
   const bool told_why = row.state == RunState::kFailed || row.state == RunState::kCompensating ||

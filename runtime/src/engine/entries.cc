@@ -6,6 +6,7 @@
 #include "audit/fields.h"
 #include "config/utf8.h"
 #include "core/digest.h"
+#include "engine/lineage.h"
 #include "engine/provenance.h"
 
 namespace interlock::runtime {
@@ -235,7 +236,9 @@ Draft DraftIntended(const CallIdentity& id, const IntentFields& intent) {
       .Optional("level_min", intent.level_min)
       .String("limits", intent.limits)
       .Raw("locks", JsonStrings(intent.locks))
-      .Optional("profile", intent.profile);
+      .Optional("profile", intent.profile)
+      .Optional("starts", intent.starts);
+  if (intent.starts_tokens > 0) body.Int("starts_tokens", intent.starts_tokens);
   if (!intent.targets.empty()) body.Raw("targets", JsonStrings(intent.targets));
   body.String("tool", id.tool).String("tool_digest", intent.tool_digest).Close();
   Cite(draft, intent.tool_digest);
@@ -286,6 +289,11 @@ Draft DraftOutcome(const CallIdentity& id, const Sealer& sealer, const OutcomeFi
   const bool boxed = outcome != nullptr && outcome->sandboxed;
   if (boxed) body.Int("cpu_us", outcome->box.cpu_us);
   if (!fields.detail.empty()) body.Raw("detail", sealer.Text(draft, fields.detail));
+  if (fields.ended != nullptr) {
+    body.Raw("ended", RunEndJson(*fields.ended));
+    const core::Json label = LabelToJson(fields.ended->label);
+    body.Raw("ended_label", sealer.JsonText(draft, core::CanonicalJson(label)));
+  }
   if (boxed) {
     std::string exit;
     core::JsonObjectWriter writer(exit);
@@ -379,8 +387,15 @@ Draft DraftMessage(const std::string& run, const Sealer& sealer, const MessageFi
   body.Optional("code", judged.code);
   if (!counters.empty()) body.Raw("counters", JsonStrings(counters));
   body.String("from", fields.from);
-  if (judged.untrusted || !judged.tags.empty()) {
-    body.Raw("labels", JsonStrings(LabelWords(judged.untrusted, judged.tags)));
+  bool untrusted = judged.untrusted;
+  std::vector<std::string> tags = judged.tags;
+  if (const policies::Label* label = fields.label; label != nullptr) {
+    body.Raw("label", sealer.JsonText(draft, core::CanonicalJson(LabelToJson(*label))));
+    untrusted = untrusted || !label->trusted;
+    tags.insert(tags.end(), label->tags.begin(), label->tags.end());
+  }
+  if (untrusted || !tags.empty()) {
+    body.Raw("labels", JsonStrings(LabelWords(untrusted, tags)));
   }
   if (judged.changed) body.Raw("read", sealer.Text(draft, *judged.changed));
   body.Optional("request", fields.request).Optional("request_digest", fields.request_digest);

@@ -90,6 +90,16 @@ class BodyWriter {
 
 std::string JsonStrings(const std::vector<std::string>& texts);  // ["a","b"]
 
+// Where a run stands that an agent called as a tool (ADR 42).
+struct Lineage {
+  std::string parent;                // run
+  std::string call;                  // of the parent
+  std::string root;                  // run
+  std::vector<std::string> agents;   // of the runs above it, the root's first
+  std::vector<std::string> editors;  // of arguments of the calls that led here, as in EditFields
+  std::int64_t runs_max = 0;         // below the root
+};
+
 // A call as the gate carries it: who, what, in which run. Values are as authenticated or
 // configured.
 struct CallIdentity {
@@ -104,14 +114,25 @@ struct CallIdentity {
   std::int64_t step = -1;
   std::int64_t position = -1;
   std::string tool;
-  std::string args_text;       // as proposed
-  std::string request;         // HMAC; empty when none
-  std::string request_digest;  // HMAC of what was asked for
-  std::string request_id;      // plain
-  std::string compensates{};   // the call that this one takes back; empty: none
+  std::string args_text;                     // as proposed
+  std::string request;                       // HMAC; empty when none
+  std::string request_digest;                // HMAC of what was asked for
+  std::string request_id;                    // plain
+  std::string compensates{};                 // the call that this one takes back; empty: none
+  std::shared_ptr<const Lineage> lineage{};  // null: its run was asked for from outside
 
   // Who may see what is fetched for it: its user, or whoever made it.
   std::vector<std::string> Readers() const { return {user.empty() ? principal : user}; }
+  // By which rules and budgets know it: the topmost run.
+  const std::string& Root() const { return lineage == nullptr ? run : lineage->root; }
+  std::int64_t Depth() const {
+    return lineage == nullptr ? 0 : static_cast<std::int64_t>(lineage->agents.size());
+  }
+  // The agent that called this one.
+  std::string_view Caller() const {
+    return lineage == nullptr || lineage->agents.empty() ? std::string_view()
+                                                         : lineage->agents.back();
+  }
   std::string Actor() const {
     if (!compensates.empty()) return "engine";
     return agent.empty() ? "principal:" + principal : "agent:" + agent;
@@ -168,10 +189,21 @@ struct IntentFields {
   std::string limits;              // digest name
   std::vector<std::string> locks;  // HMACs
   std::string profile;
+  std::string starts{};              // the run that it starts; empty: it is no agent's
+  std::int64_t starts_tokens = 0;    // that this run is granted; 0: no limit
   std::vector<std::string> targets;  // what it may reach on the network (rule 25)
   std::string tool_digest;           // digest name
 };
 Draft DraftIntended(const CallIdentity& id, const IntentFields& intent);
+
+// How a run ended that a call started: what the log of its parent keeps of it.
+struct RunEnd {
+  std::string run{};
+  RunState state = RunState::kFailed;
+  std::int64_t tokens = 0;             // of the model, with those of runs below it
+  std::vector<std::string> effects{};  // calls that can be taken back, oldest first
+  policies::Label label{};             // of what it answered
+};
 
 struct OutcomeFields {
   int attempt = 1;
@@ -180,6 +212,7 @@ struct OutcomeFields {
   std::string detail;                       // content
   std::string level;                        // of the intent; of a box its report says it
   const tools::Outcome* outcome = nullptr;  // null when nothing ran
+  const RunEnd* ended = nullptr;            // of the run that it started; null: it is no agent's
 };
 // Which profile and, where that is known, which program: adjacent in every body that tells of a
 // box.
@@ -196,6 +229,7 @@ struct Release {
   std::string say;
   std::vector<policies::LabelChange> changes;  // what rules said of it or of parts of it
   std::vector<std::string> readers;            // who asked for it
+  std::vector<std::string> sources{};          // whose words it passes on, beside its tool's
   bool by_handle = false;                      // named to the planner, not shown
   bool preview = false;                        // of it the first part is shown, and its name
   std::optional<core::Json> changed;           // shown in its place
@@ -227,11 +261,12 @@ struct JudgedText {
 
 struct MessageFields {
   std::string actor;
-  std::string_view from;  // "user" or "operator"
+  std::string_view from;  // "user", "operator" or "agent"
   std::string_view text;  // as it came
   std::string_view request;
   std::string_view request_digest;
   const JudgedText* judged = nullptr;
+  const policies::Label* label = nullptr;  // that it came with; null: whoever wrote it is trusted
 };
 Draft DraftMessage(const std::string& run, const Sealer& sealer, const MessageFields& fields);
 // `what`: "answer", "question" or "summary".

@@ -52,7 +52,9 @@ asio::awaitable<core::Status> Gate::Pass(Worker& worker, Ticket& ticket) {
     // The place to run in is taken before the intent: a permit must not wait (rule 4).
     const bool may_run =
         ticket.verdict == "allow" || (ticket.verdict == "ask" && !ticket.granted.empty());
-    if (may_run && !ticket.has_place) {
+    if (may_run && IsAgents(ticket)) {
+      if (status = MakeRun(worker, ticket); !status.ok()) break;
+    } else if (may_run && !ticket.has_place) {
       co_await calls_.Take();
       ticket.has_place = true;
     }
@@ -60,7 +62,7 @@ asio::awaitable<core::Status> Gate::Pass(Worker& worker, Ticket& ticket) {
     status = co_await parts_.journal->Commit(
         [this, &ticket](Serial& serial) { return CommitDecision(serial, ticket); });
   } while (status.ok() && ticket.stale);
-  if (!status.ok() || ticket.state != CallState::kIntended) Leave(ticket);
+  if (!status.ok() || ticket.state != CallState::kIntended || IsAgents(ticket)) Leave(ticket);
   co_return status;
 }
 
@@ -71,6 +73,7 @@ void Gate::StartAgain(Ticket& ticket) const {
   ticket.drafts.clear();
   ticket.decision = {};
   ticket.handles.clear();
+  ticket.starts.reset();
   INTERLOCK_CHECK(Prepare(ticket));  // as before: tool and arguments are the same
 }
 
@@ -156,7 +159,8 @@ Draft Gate::OutcomeDraft(const Ticket& ticket) const {
                        .code = ticket.outcome.error_code,
                        .detail = ticket.outcome.error,
                        .level = ticket.level,
-                       .outcome = &ticket.outcome});
+                       .outcome = &ticket.outcome,
+                       .ended = ticket.ended ? &*ticket.ended : nullptr});
 }
 
 void Gate::Leave(Ticket& ticket) {
@@ -275,7 +279,7 @@ asio::awaitable<void> Gate::GatherFacts(Worker& worker, Ticket& ticket) {
 asio::awaitable<policies::Fact> Gate::LookUp(const policies::FactDecl& fact, core::Json scope,
                                              const Ticket& ticket) {
   policies::Fact found{.name = fact.name, .present = false, .value = nullptr, .error_code = ""};
-  if (parts_.journal->state().StoppedBy(fact.tool, ticket.id.agent)) {
+  if (StoppedFor(parts_.journal->state(), ticket.id, fact.tool)) {
     found.error_code = kKilled;
     co_return found;
   }
@@ -324,12 +328,14 @@ policies::DecisionInput Gate::InputOf(const Ticket& ticket,
                                       const policies::StateReader& state) const {
   policies::DecisionInput input;
   input.call = {.id = ticket.id.call,
-                .run = ticket.id.run,
+                .run = ticket.id.Root(),
                 .tool = ticket.id.tool,
                 .effect = tools::EffectName(ticket.tool->manifest().effect),
                 .agent = ticket.id.agent,
                 .step = ticket.id.step,
-                .compensates = ticket.id.compensates};
+                .compensates = ticket.id.compensates,
+                .caller = ticket.id.Caller(),
+                .depth = ticket.id.Depth()};
   input.tenant = parts_.tenant;
   input.principal = ticket.id.principal;
   input.principal_roles = &ticket.id.roles;

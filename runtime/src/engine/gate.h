@@ -45,6 +45,8 @@ struct Worker {
   }
 };
 
+struct RunStart;  // run_start.h
+
 // An approval that was granted to a parked call and may be consumed.
 struct GrantedApproval {
   policies::ApprovalState state;
@@ -105,6 +107,13 @@ struct Ticket {
   std::string read_from;          // of read_result: the tool whose result it reads
   std::optional<Draft> released;  // of a call without a run
   std::optional<Draft> kept;      // of a tool of the engine: what its outcome leaves in the log
+  // --- of a call of an agent
+  std::int64_t tokens_left = -1;       // to its run; -1: no limit
+  std::int64_t steps_left = -1;        // -1: of no run
+  std::int64_t calls_left = -1;        // as above
+  std::int64_t wall_left_ms = -1;      // as above
+  std::shared_ptr<RunStart> starts{};  // once it may start: the run
+  std::optional<RunEnd> ended{};       // and how that ended
   int attempt = 1;
   std::int64_t intent_us = 0;                    // of the first intent
   std::int64_t intended_monotonic_us = 0;        // when the newest intent was committed
@@ -122,6 +131,8 @@ inline bool Succeeded(std::string_view outcome) {
 
 // The code of a decision whose demands were met by approvals.
 inline constexpr const char* kApproved = "APPROVED";
+// Of an agent's call that would start more runs than may be.
+inline constexpr const char* kTooManyRuns = "AGENT_RUNS";
 // And of a call whose effect another call has had, or is having.
 inline constexpr const char* kDuplicateEffect = "DUPLICATE_EFFECT";
 
@@ -137,6 +148,9 @@ struct GateParts {
   EngineLimits limits;
   std::shared_ptr<Outputs> outputs;
   Archives* archives = nullptr;  // closed logs, which hold older notes; null: there are none
+  // The run that a call of an agent starts, sealed and judged, of which nothing is in the log yet.
+  // Errors: kFailedPrecondition, why it cannot be started; anything else passes.
+  std::function<core::StatusOr<std::shared_ptr<RunStart>>(Worker&, const Ticket&)> new_run{};
 };
 
 // Thread-safe. Neither copies nor moves.
@@ -167,6 +181,10 @@ class Gate {
   asio::awaitable<core::Status> SettleRecorded(Worker& worker, Ticket& ticket,
                                                std::string_view outcome);
 
+  // For a call whose run has ended as ticket.ended and ticket.outcome say: records it. Errors: the
+  // outcome is not durable, or somebody recorded it meanwhile.
+  asio::awaitable<core::Status> RecordEnd(Worker& worker, Ticket& ticket);
+
   // After a kill switch was set: stops those started calls that it names and that may be (rule 11).
   void HaltStopped();
 
@@ -186,6 +204,8 @@ class Gate {
   // Serial section: what the journal has against a call that Check let pass, as a code; ticket.say
   // says it. Empty: nothing. What the decision rests on and has moved since is decided anew.
   std::string ObjectionNow(Serial& serial, Ticket& ticket);
+  // Who may not approve it: who changed its arguments, or those of a call that led to its run.
+  static std::vector<std::string> EditorsOf(const Ticket& ticket);
   // A denial may rest on nothing but what memory did not know and read as none.
   static bool ReadBlindly(const Ticket& ticket);
 
@@ -232,6 +252,14 @@ class Gate {
   void Leave(Ticket& ticket);  // gives locks and place back
   // --- kill switches (gate_switches.cc)
   std::optional<SwitchInfo> StoppedBy(const Ticket& ticket) const;
+  // --- agents as tools (gate_agents.cc)
+  static bool IsAgents(const Ticket& ticket);
+  bool MayCallAgent(Ticket& ticket) const;  // else it is refused
+  core::Status MakeRun(Worker& worker, Ticket& ticket) const;
+  std::string RunObjection(Serial& serial, const Ticket& ticket) const;
+  static bool MayStart(Serial& serial, const Ticket& ticket);
+  core::Status StartRun(Serial& serial, Ticket& ticket) const;
+  static void InheritEnd(Ticket& ticket);
   bool IsKilled(Ticket& ticket) const;  // then it is denied
   void KeepRunning(const Ticket& ticket, std::uint64_t handle);
   void DropRunning(std::uint64_t handle);
@@ -287,7 +315,7 @@ class Gate {
   // Started calls that may be stopped halfway, by their handle at the executor.
   struct Running {
     std::string tool;
-    std::string agent;
+    CallIdentity of;
   };
   std::mutex running_mutex_;
   std::map<std::uint64_t, Running> running_;

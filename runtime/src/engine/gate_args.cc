@@ -18,8 +18,9 @@ void Gate::Refuse(Ticket& ticket, std::string code, std::string say) const {
 
 bool Gate::Prepare(Ticket& ticket) const {
   ticket.tool = parts_.registry->Find(ticket.id.tool);
-  const bool allowed = ticket.agent == nullptr ? !IsOwnTool(ticket.id.tool)
-                                               : AgentMayUse(*ticket.agent, ticket.id.tool);
+  const bool allowed = ticket.agent == nullptr
+                           ? !IsOwnTool(ticket.id.tool) && !IsAgentTool(ticket.id.tool)
+                           : AgentMayUse(*ticket.agent, ticket.id.tool);
   if (ticket.tool == nullptr || !allowed) {
     Refuse(ticket, ticket.tool == nullptr ? "UNKNOWN_TOOL" : "TOOL_NOT_ALLOWED",
            "There is no such tool here; use one of the listed tools.");
@@ -30,6 +31,7 @@ bool Gate::Prepare(Ticket& ticket) const {
            "This run is about nobody: there are no notes to read or write. Go on without them.");
     return false;
   }
+  if (IsAgents(ticket) && !MayCallAgent(ticket)) return false;
   auto args = CheckedArgs(ticket);
   if (!args.ok()) {
     Refuse(ticket, "BAD_ARGUMENTS",

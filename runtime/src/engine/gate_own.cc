@@ -46,6 +46,7 @@ std::uint64_t Gate::StartOwn(Ticket& ticket, tools::CallSpec spec,
 
 // Of a part of a result that of the very part, as if it had been shown by the call that it is of.
 policies::Label Gate::LabelOfResult(Ticket& ticket) const {
+  if (ticket.ended) return ticket.ended->label;
   const Release& release = ticket.release;
   policies::Label label{.trusted = !release.untrusted,
                         .sources = {"tool:" + ticket.id.tool},
@@ -71,6 +72,7 @@ policies::Label Gate::LabelOfResult(Ticket& ticket) const {
 // What rules said of the whole holds for the part: it stands in the record as if they had said so
 // again.
 void Gate::Inherit(Ticket& ticket, const policies::Label& label) const {
+  if (ticket.ended) return InheritEnd(ticket);
   BearLabelsOfNotes(ticket);
   if (ticket.id.tool != kReadResultTool || !Succeeded(ticket.outcome_kind)) return;
   Release& release = ticket.release;

@@ -58,7 +58,8 @@ void Gate::JudgeResult(Worker& worker, Ticket& ticket) const {
   Release& release = ticket.release;
   release = {};
   release.readers = ticket.id.Readers();
-  release.untrusted = UntrustedOutcome(ticket.tool.get(), ticket.outcome_kind);
+  release.untrusted = ticket.ended ? !ticket.ended->label.trusted
+                                   : UntrustedOutcome(ticket.tool.get(), ticket.outcome_kind);
   release.trusted_tool = !release.untrusted;
   if (IsToldByUs(ticket.outcome_kind)) {
     ticket.shown = ticket.outcome.error;

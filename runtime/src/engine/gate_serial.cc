@@ -8,6 +8,7 @@
 #include "engine/budget_view.h"
 #include "engine/gate.h"
 #include "engine/requests.h"
+#include "engine/run_start.h"
 #include "engine/run_state.h"
 #include "engine/switches.h"
 #include "policies/budget.h"
@@ -32,6 +33,7 @@ std::string SayFor(std::string_view code) {
   if (code == "RUN_ENDED") return "The run has ended.";
   if (code == "CONFIRMATION_VOIDED") return "The user wrote again before confirming.";
   if (code == "APPROVAL_EXPIRED") return "The approval was not used in time.";
+  if (code == kTooManyRuns) return "This run has started as many others as its agent may.";
   if (code == "APPROVAL_SPENT") return "The approval is no longer there to be used.";
   return "The policy does not allow this call.";
 }
@@ -116,7 +118,7 @@ std::string Gate::Objection(Serial& serial, Ticket& ticket) const {
       if (held != nullptr && held->call != ticket.id.call) return "UNSETTLED";
     }
   }
-  return "";
+  return RunObjection(serial, ticket);
 }
 
 std::string Gate::BudgetObjection(Serial& serial, Ticket& ticket) const {
@@ -188,6 +190,9 @@ core::Status Gate::CommitDecision(Serial& serial, Ticket& ticket) {
   }
   const bool covered = ticket.verdict == "ask" && Covered(ticket);
   const bool goes = ticket.verdict == "allow" || covered;
+  // Decided anew, it may go on only now: what it would start is made on the worker.
+  ticket.stale = goes && IsAgents(ticket) && !MayStart(serial, ticket);
+  if (ticket.stale) return core::OkStatus();
   std::string objection;
   const RunRow* run = ticket.id.run.empty() ? nullptr : serial.state().FindRun(ticket.id.run);
   if (run != nullptr && !Admits(run->state, ticket.id.compensates)) {
@@ -266,6 +271,16 @@ std::int64_t ExpiryOf(const Ticket& ticket, const policies::ApprovalDemand& dema
 
 }  // namespace
 
+// Nobody approves what he has told the agent to do.
+std::vector<std::string> Gate::EditorsOf(const Ticket& ticket) {
+  std::vector<std::string> all = ticket.editors;
+  if (ticket.id.lineage == nullptr) return all;
+  for (const std::string& editor : ticket.id.lineage->editors) {
+    if (std::find(all.begin(), all.end(), editor) == all.end()) all.push_back(editor);
+  }
+  return all;
+}
+
 core::Status Gate::EmitAsk(Serial& serial, Ticket& ticket) {
   // Approvals that no longer cover what is asked (other values shown, a further demand) are not
   // reused.
@@ -278,7 +293,7 @@ core::Status Gate::EmitAsk(Serial& serial, Ticket& ticket) {
                           .binding = parts_.keys->Hmac("binding", core::AsBytes(binding)),
                           .expires_us = ExpiryOf(ticket, demand, serial.now_us()),
                           .demand = &demand,
-                          .editors = ticket.editors};
+                          .editors = EditorsOf(ticket)};
     Draft requested = DraftApprovalRequested(ticket.id, *ticket.sealer, fields);
     INTERLOCK_RETURN_IF_ERROR(serial.Append(requested).status());
     ticket.approvals.push_back(fields.approval);
@@ -312,7 +327,7 @@ core::Status Gate::EmitAllow(Serial& serial, Ticket& ticket) {
   ticket.intent_us = serial.now_us();
   ticket.intended_monotonic_us = parts_.clock->MonotonicMicros();
   ticket.state = CallState::kIntended;
-  return core::OkStatus();
+  return StartRun(serial, ticket);
 }
 
 IntentFields Gate::IntentOf(const Ticket& ticket) const {
@@ -336,6 +351,10 @@ IntentFields Gate::IntentOf(const Ticket& ticket) const {
   for (const policies::Tally& tally : ticket.decision.tallies) {
     std::string& counter = intent.counters.emplace_back(parts_.keys->Hmac("counter", tally.key));
     if (tally.summed) counter += ":" + std::to_string(tally.amount);
+  }
+  if (ticket.starts != nullptr) {
+    intent.starts = ticket.starts->base.run;
+    intent.starts_tokens = ticket.starts->tokens;
   }
   if (manifest.http) intent.targets = tools::HttpTargets(*manifest.http);
   if (manifest.process) {

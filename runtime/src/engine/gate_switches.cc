@@ -2,12 +2,18 @@
 // again in the serial section, and not started after its intent; what runs is stopped where it may
 // be (rules 2, 9 and 11).
 #include "engine/gate.h"
+#include "engine/lineage.h"
 #include "engine/switches.h"
 
 namespace interlock::runtime {
 
 std::optional<SwitchInfo> Gate::StoppedBy(const Ticket& ticket) const {
-  return parts_.journal->state().StoppedBy(ticket.id.tool, ticket.id.agent);
+  const State& state = parts_.journal->state();
+  auto stop = StoppedFor(state, ticket.id, ticket.id.tool);
+  if (!stop && IsAgentTool(ticket.id.tool)) {
+    stop = state.StoppedBy("", AgentOfTool(ticket.id.tool));
+  }
+  return stop;
 }
 
 // A first look; the serial section looks again.
@@ -29,7 +35,10 @@ void Gate::KeepRunning(const Ticket& ticket, std::uint64_t handle) {
   if (!may || handle == 0) return;
   {
     const std::lock_guard lock(running_mutex_);
-    running_[handle] = {.tool = ticket.id.tool, .agent = ticket.id.agent};
+    Running& running = running_[handle];
+    running.tool = ticket.id.tool;
+    running.of.agent = ticket.id.agent;
+    running.of.lineage = ticket.id.lineage;
   }
   if (StoppedBy(ticket)) parts_.executor->Cancel(handle);
 }
@@ -44,7 +53,7 @@ void Gate::HaltStopped() {
   {
     const std::lock_guard lock(running_mutex_);
     for (const auto& [handle, call] : running_) {
-      if (parts_.journal->state().StoppedBy(call.tool, call.agent)) stopped.push_back(handle);
+      if (StoppedFor(parts_.journal->state(), call.of, call.tool)) stopped.push_back(handle);
     }
   }
   for (const std::uint64_t handle : stopped) parts_.executor->Cancel(handle);

@@ -26,8 +26,14 @@ JudgedText Gate::JudgeWith(policies::Engine& engine, const TextCase& text,
   labels.Set(std::string(policies::RulePhaseName(text.phase)), text.label);
   policies::DecisionInput input;
   input.phase = text.phase;
-  input.call = {
-      .id = "", .run = id.run, .tool = "", .effect = "", .agent = id.agent, .step = id.step};
+  input.call = {.id = "",
+                .run = id.Root(),
+                .tool = "",
+                .effect = "",
+                .agent = id.agent,
+                .step = id.step,
+                .caller = id.Caller(),
+                .depth = id.Depth()};
   input.tenant = parts_.tenant;
   input.principal = id.principal;
   input.principal_roles = &id.roles;

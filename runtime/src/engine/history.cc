@@ -4,6 +4,7 @@
 
 #include "engine/gate.h"
 #include "engine/handles.h"
+#include "engine/lineage.h"
 #include "engine/long_results.h"
 #include "engine/plan_budgets.h"
 #include "engine/run_entries.h"
@@ -13,6 +14,7 @@ namespace interlock::runtime {
 namespace {
 
 constexpr int kPageEntries = 256;
+using Words = std::vector<std::string>;
 
 std::string Field(const core::JsonObjectView& body, std::string_view name) {
   return body.String(name).value_or("");
@@ -28,14 +30,6 @@ RecordedCall* FindCall(std::vector<RecordedCall>& calls, const std::string& id) 
   const auto at = std::find_if(calls.rbegin(), calls.rend(),
                                [&](const RecordedCall& call) { return call.id.call == id; });
   return at == calls.rend() ? nullptr : &*at;
-}
-
-void SetContext(const core::Json& context, CallIdentity& id) {
-  id.user = context.value("user", "");
-  id.subject = context.value("subject", "");
-  id.roles = context.value("roles", std::vector<std::string>{});
-  id.request_id = context.value("request_id", "");
-  if (context.contains("session")) id.session = std::make_shared<core::Json>(context["session"]);
 }
 
 // The events that an entry of a call stands for, in the words of the core.
@@ -58,7 +52,9 @@ std::vector<Event> EventsOf(std::string_view kind, const RecordedCall& call, boo
   if (kind == "call.edited") {
     return {event::CallEdited{id, ChangeOf(call.id.args_text, call.edited)}};
   }
-  if (kind == "call.intended") return {event::CallRunning{id}};
+  if (kind == "call.intended") {
+    return {event::CallRunning{.call = id, .started = call.starts, .tokens = call.starts_tokens}};
+  }
   if (kind == "call.outcome" && call.outcome == "unknown") {
     return {event::CallNeedsPerson{id, ObservationUnknown()}};  // until a further attempt
   }
@@ -68,7 +64,12 @@ std::vector<Event> EventsOf(std::string_view kind, const RecordedCall& call, boo
                     kind == "approval.voided";
   const std::string observation = ends ? ObservationOf(call) : "";
   if (observation.empty()) return {};
-  return {event::CallDone{id, observation, TookEffect(call)}};
+  event::CallDone done{.call = id, .observation = observation, .took_effect = TookEffect(call)};
+  if (call.ended) {
+    done.tokens = call.ended->tokens;
+    done.effects = call.ended->effects;
+  }
+  return {std::move(done)};
 }
 
 }  // namespace
@@ -133,7 +134,9 @@ void ReadInto(Provenance& reads, const event::Message& message) {
   reads.ReadMessage({.from = message.from,
                      .text = message.text,
                      .untrusted = message.untrusted,
-                     .tags = message.tags});
+                     .tags = message.tags,
+                     .sources = message.sources,
+                     .readers = message.readers});
 }
 
 NamedResult ReleaseInto(Provenance& reads, ResultsAs results, bool reads_results,
@@ -191,7 +194,7 @@ core::Status History::FoldCall(const audit::Entry& entry, const core::JsonObject
     call.id.request = Field(body, "request");
     call.id.compensates = Field(body, "compensates");
     INTERLOCK_ASSIGN_OR_RETURN(call.id.args_text, Content(entry.index, body, "args"));
-    if (body.Raw("context")) SetContext(JsonOf(Content(entry.index, body, "context")), call.id);
+    if (body.Raw("context")) TakeContext(JsonOf(Content(entry.index, body, "context")), call.id);
   } else if (kind == "facts.gathered") {
     call.facts = JsonOf(Content(entry.index, body, "facts"));
   } else if (kind == "call.decided") {
@@ -225,6 +228,8 @@ core::Status History::FoldCall(const audit::Entry& entry, const core::JsonObject
     call.attempt = static_cast<int>(body.Int("attempt").value_or(1));
     call.effect = Field(body, "effect");
     call.intended_tool_digest = Field(body, "tool_digest");
+    call.starts = Field(body, "starts");
+    call.starts_tokens = body.Int("starts_tokens").value_or(0);
     if (call.intent_us == 0) call.intent_us = entry.time_us;
     // A further attempt is open: what the one before it left is not the outcome any more.
     call.outcome.clear();
@@ -236,6 +241,10 @@ core::Status History::FoldCall(const audit::Entry& entry, const core::JsonObject
     call.error_code = Field(body, "code");
     call.error = Content(entry.index, body, "detail").value_or("");
     call.result = JsonOf(Content(entry.index, body, "result"));
+    if (const auto ended = body.Raw("ended")) {
+      INTERLOCK_ASSIGN_OR_RETURN(
+          call.ended, RunEndFrom(*ended, JsonOf(Content(entry.index, body, "ended_label"))));
+    }
   } else if (kind == "call.resolved" && body.Bool("complete").value_or(false)) {
     const bool happened = body.Bool("happened").value_or(false);
     call.outcome = happened ? "resolved_done" : "resolved_not_done";
@@ -317,6 +326,11 @@ core::StatusOr<event::Message> History::MessageOf(const audit::Entry& entry,
     message.untrusted = message.untrusted || label == "untrusted";
     if (label.starts_with(kTag)) message.tags.push_back(label.substr(kTag.size()));
   }
+  if (body.Raw("label")) {
+    policies::Label label = LabelFromJson(JsonOf(Content(entry.index, body, "label")));
+    message.sources = std::move(label.sources);
+    message.readers = std::move(label.readers);
+  }
   if (message.withheld) {
     message.text =
         WithheldMessage(Field(body, "code"), Content(entry.index, body, "say").value_or(""));
@@ -353,27 +367,8 @@ bool SettlesPlan(std::string_view kind, const core::JsonObjectView& body) {
 core::Status History::FoldRun(const audit::Entry& entry, const core::JsonObjectView& body,
                               const AgentOf& agent_of, RecordedRun& recorded) const {
   const std::string& kind = entry.kind;
-  if (kind == "run.started") {
-    recorded.base.agent = Field(body, "agent");
-    recorded.base.principal = Field(body, "principal");
-    recorded.agent_digest = Field(body, "agent_digest");
-    INTERLOCK_ASSIGN_OR_RETURN(const std::string who, Content(entry.index, body, "who"));
-    SetContext(JsonOf(who), recorded.base);
-    recorded.base.session =
-        std::make_shared<core::Json>(JsonOf(Content(entry.index, body, "session")));
-    recorded.reads.ReadSession(*recorded.base.session);
-    if (const auto context = body.Object("context")) {
-      recorded.core.context.budget = BudgetOf(*context);
-    }
-    const AgentFile* agent = agent_of(recorded.base.agent, recorded.agent_digest);
-    if (agent != nullptr) {
-      recorded.core.limits = agent->limits;
-      recorded.core.on_text = agent->on_text;
-      recorded.core.escalates = agent->escalates;
-      recorded.results = agent->results;
-      recorded.reads_results = ReadsResults(*agent);
-    }
-  } else if (kind == "message.received") {
+  if (kind == "run.started") return FoldStarted(entry, body, agent_of, recorded);
+  if (kind == "message.received") {
     INTERLOCK_ASSIGN_OR_RETURN(event::Message message, MessageOf(entry, body));
     ReadInto(recorded.reads, message);
     step_(recorded.core, std::move(message));
@@ -401,6 +396,8 @@ core::Status History::FoldRun(const audit::Entry& entry, const core::JsonObjectV
       INTERLOCK_ASSIGN_OR_RETURN(Plan plan, PlanFromJson(text));
       step_(recorded.core, event::PlanReceived{std::move(plan)});
     }
+  } else if (kind == "run.parked" || kind == "run.waiting") {
+    recorded.core.wall_left_ms = body.Int("left_ms").value_or(-1);
   } else if (kind == "run.cancelling") {
     step_(recorded.core, event::Cancel{Field(body, "by")});
   } else if (kind == "run.compensating") {
@@ -408,7 +405,10 @@ core::Status History::FoldRun(const audit::Entry& entry, const core::JsonObjectV
     std::vector<Compensation> calls;
     for (const std::string& of : SplitWords(WordsOf(body, "calls"))) {
       const RecordedCall* call = FindCall(recorded.calls, of);
-      Compensation one{.of = of, .happened = call != nullptr && TookEffect(*call)};
+      const auto& effects = recorded.core.effects;  // those of runs that it started, too
+      const bool below =
+          call == nullptr && std::find(effects.begin(), effects.end(), of) != effects.end();
+      Compensation one{.of = of, .happened = below || (call != nullptr && TookEffect(*call))};
       const bool known = call != nullptr && !call->outcome.empty() && call->outcome != "unknown";
       if (known && !one.happened) {  // a person said so just before: nothing stands
         one.phase = SlotPhase::kDone;
@@ -445,7 +445,10 @@ NamedResult FoldRead(const RecordedCall& call, RecordedRun& recorded) {
        .by_handle = call.by_handle,
        .preview = call.preview,
        .from = from,
-       .label = {.trusted = call.trusted, .readers = call.id.Readers(), .changes = call.changes}});
+       .label = {.trusted = call.trusted,
+                 .readers = call.ended ? call.ended->label.readers : call.id.Readers(),
+                 .changes = call.changes,
+                 .sources = call.ended ? call.ended->label.sources : Words{}}});
 }
 
 }  // namespace

@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -48,6 +49,9 @@ struct RecordedCall {
   std::string edited;                  // what a person made of its arguments; empty: nothing
   std::vector<std::string> editors;    // who did, as in EditFields
   std::int64_t edit_until_us = 0;      // as there, of the newest edit
+  std::string starts;                  // the run that it started; empty: none
+  std::int64_t starts_tokens = 0;      // that this was granted; 0: no limit
+  std::optional<RunEnd> ended;         // how that ended
 };
 
 struct RecordedRun {
@@ -64,6 +68,10 @@ struct RecordedRun {
   bool charged = false;                     // and model budgets were charged for it
 };
 
+// Whether what could not be read back never will be: it is damaged or erased. Else it may pass.
+bool IsLost(const core::Status& status);
+// Who a run or call is for, as the log has sealed it.
+void TakeContext(const core::Json& context, CallIdentity& id);
 // What the planner was told, or is told, of a recorded call; empty while it has no end.
 std::string ObservationOf(const RecordedCall& call);
 // What a person changed of the arguments that a planner proposed, as the planner may read it: the
@@ -127,6 +135,8 @@ class History {
                          RecordedRun& recorded) const;
   core::Status FoldRun(const audit::Entry& entry, const core::JsonObjectView& body,
                        const AgentOf& agent_of, RecordedRun& recorded) const;
+  core::Status FoldStarted(const audit::Entry& entry, const core::JsonObjectView& body,
+                           const AgentOf& agent_of, RecordedRun& recorded) const;
   core::StatusOr<event::Message> MessageOf(const audit::Entry& entry,
                                            const core::JsonObjectView& body) const;
   event::AnswerChecked CheckedOf(const audit::Entry& entry, const core::JsonObjectView& body) const;

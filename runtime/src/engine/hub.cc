@@ -5,6 +5,7 @@
 #include <chrono>
 
 #include "engine/answers.h"
+#include "engine/lineage.h"
 #include "engine/run_actor.h"
 #include "engine/select.h"
 
@@ -17,10 +18,10 @@ constexpr auto kMaintenancePause = std::chrono::milliseconds(250);
 constexpr auto kDrainMax = std::chrono::seconds(30);
 constexpr int kExpireBatch = 200;
 
-GateParts GatePartsOf(EngineParts& parts, Journal& journal, std::shared_ptr<Outputs> outputs,
-                      Archives* archives) {
+GateParts GatePartsOf(Hub& hub) {
+  EngineParts& parts = hub.parts;
   return {.tenant = parts.tenant,
-          .journal = &journal,
+          .journal = &hub.journal,
           .keys = parts.keys,
           .clock = parts.clock,
           .random = parts.random,
@@ -28,8 +29,11 @@ GateParts GatePartsOf(EngineParts& parts, Journal& journal, std::shared_ptr<Outp
           .executor = parts.executor,
           .registry = parts.registry,
           .limits = parts.limits,
-          .outputs = std::move(outputs),
-          .archives = archives};
+          .outputs = hub.outputs,
+          .archives = &hub.archives,
+          .new_run = [&hub](Worker& worker, const Ticket& ticket) {
+            return hub.NewRun(worker, ticket);
+          }};
 }
 
 // Only ever shown to a planner: it is in no registry, and the gate knows no such tool.
@@ -75,7 +79,7 @@ std::string EndedObservation(std::string_view code) {
 Hub::Hub(EngineParts p)
     : parts(std::move(p)),
       journal(*parts.log, *parts.state, parts.bundle),
-      gate(GatePartsOf(parts, journal, outputs, &archives)),
+      gate(GatePartsOf(*this)),
       history(*parts.log, *parts.keys, parts.registry.get()),
       archives(parts.folder, *parts.keys),
       escalate_tool(MakeEscalateTool()) {}
@@ -364,6 +368,9 @@ core::StatusOr<CallIdentity> Hub::ContextOf(const RunRow& row) const {
   id.user = json.value("user", "");
   id.subject = json.value("subject", "");
   id.roles = json.value("roles", std::vector<std::string>{});
+  if (const auto lineage = body->Object("lineage")) {
+    id.lineage = std::make_shared<const Lineage>(LineageFrom(*lineage));
+  }
   INTERLOCK_ASSIGN_OR_RETURN(const std::string session,
                              history.Content(entry.index, *body, "session"));
   INTERLOCK_ASSIGN_OR_RETURN(core::Json values, core::ParseJson(session, core::kPayloadLimits));
@@ -445,6 +452,8 @@ core::StatusOr<std::unique_ptr<Ticket>> Hub::TicketOf(const RecordedCall& call,
     if (!fits || core::DigestName(ticket->tool->digest()) != call.intended_tool_digest) {
       ticket->tool = nullptr;
     }
+    if (!call.starts.empty()) KeepAgentTool(*ticket, call);
+    ticket->ended = call.ended;
   }
   return ticket;
 }

@@ -54,6 +54,13 @@ class Hub {
   // or will not before a restart.
   void GoOnWith(const std::string& run, const std::string& call,
                 const std::function<void()>& passed);
+  // Tells it that a run which it started has ended.
+  void TellEnd(const std::string& parent);
+  // Cancels a run for the one that started it and is ending. Of one that is ending, nothing.
+  void StopRun(const std::string& run, const std::string& parent);
+  void KeepAgentTool(Ticket& ticket, const RecordedCall& call) const;
+  // A run that `ticket`, a call of an agent, may start (GateParts::new_run).
+  core::StatusOr<std::shared_ptr<RunStart>> NewRun(Worker& worker, const Ticket& ticket);
   // Brings a run into memory so that it goes on by itself.
   void Wake(const std::string& run) { Post(run, event::Resume{}, -1); }
   // From the actor, when it has nothing to do. False: an event came in between, it must stay.

@@ -1,10 +1,22 @@
 // What goes on by itself: at a start, and when a kill switch is lifted.
+#include <algorithm>
+
 #include "engine/hub.h"
+#include "engine/run_state.h"
 #include "engine/select.h"
 #include "engine/version.h"
 
 namespace interlock::runtime {
 namespace {
+
+// By a switch of its own agent, or of one above that it works for.
+bool IsStopped(const State& state, const RunRow& run) {
+  if (state.StoppedBy("", run.agent)) return true;
+  const std::vector<std::string> above = SplitWords(run.above);
+  return std::any_of(above.begin(), above.end(), [&](const std::string& agent) {
+    return state.StoppedBy("", agent).has_value();
+  });
+}
 
 // Runs that wait for a kill switch which does not stop them any more.
 core::Status AddUnstopped(const EngineParts& parts, std::set<std::string>& runs) {
@@ -13,9 +25,20 @@ core::Status AddUnstopped(const EngineParts& parts, std::set<std::string>& runs)
       Select<RunRow>(*parts.log, "WHERE state = CAST(? AS INTEGER)",
                      {std::to_string(static_cast<int>(RunState::kWaitingForSwitch))}));
   for (const RunRow& run : waiting) {
-    if (!parts.state->StoppedBy("", run.agent)) runs.insert(run.run);
+    if (!IsStopped(*parts.state, run)) runs.insert(run.run);
   }
   return core::OkStatus();
+}
+
+// Calls whose run is at work: it tells the one above of its end, which may stay where it is.
+core::StatusOr<std::set<std::string>> CallsAtWork(const EngineParts& parts) {
+  INTERLOCK_ASSIGN_OR_RETURN(
+      const auto runs,
+      Select<RunRow>(*parts.log, "WHERE parent_call <> '' AND state NOT IN (" + FinalStates() + ")",
+                     {}));
+  std::set<std::string> calls;
+  for (const RunRow& run : runs) calls.insert(run.parent_call);
+  return calls;
 }
 
 }  // namespace
@@ -43,10 +66,12 @@ void Hub::WakeStopped() {
 // (rule 9: the launcher proved the old boxes dead before it let us start).
 core::Status Hub::Recover() {
   INTERLOCK_ASSIGN_OR_RETURN(
-      const auto open_calls,
+      auto open_calls,
       Select<CallRow>(*parts.log, "WHERE state IN (CAST(? AS INTEGER), CAST(? AS INTEGER))",
                       {std::to_string(static_cast<int>(CallState::kIntended)),
                        std::to_string(static_cast<int>(CallState::kUnknown))}));
+  INTERLOCK_ASSIGN_OR_RETURN(const std::set<std::string> at_work, CallsAtWork(parts));
+  std::erase_if(open_calls, [&](const CallRow& call) { return at_work.contains(call.call); });
   const std::string running = std::to_string(static_cast<int>(RunState::kRunning));
   const std::string cancelling = std::to_string(static_cast<int>(RunState::kCancelling));
   const std::string compensating = std::to_string(static_cast<int>(RunState::kCompensating));

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <optional>
 
+#include "config/utf8.h"
 #include "engine/handles.h"
 
 namespace interlock::runtime {
@@ -20,13 +21,6 @@ constexpr const char* kCut = "…";
 bool CutsWord(std::string_view text, std::size_t at) {
   const auto space = [](char c) { return c == ' ' || c == '\n' || c == '\t' || c == '\r'; };
   return at > 0 && at < text.size() && !space(text[at - 1]) && !space(text[at]);
-}
-
-// Not within a character of UTF-8: the first boundary at or before `at`.
-std::size_t BoundaryBefore(std::string_view text, std::size_t at) {
-  at = std::min(at, text.size());
-  while (at > 0 && at < text.size() && (static_cast<unsigned char>(text[at]) & 0xC0) == 0x80) --at;
-  return at;
 }
 
 core::Json CutString(const std::string& text, std::int64_t& left) {

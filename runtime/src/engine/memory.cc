@@ -79,7 +79,7 @@ std::string TextOfNote(const Note& note) {
 }  // namespace
 
 bool HasSubject(const CallIdentity& id) {
-  return !id.run.empty() && !id.subject.empty() && id.subject != std::string(kNobody) + id.run;
+  return !id.run.empty() && !id.subject.empty() && id.subject != std::string(kNobody) + id.Root();
 }
 
 std::string MemoryLock(const CallIdentity& id) { return "memory of " + id.subject; }

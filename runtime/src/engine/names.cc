@@ -77,6 +77,8 @@ std::string_view RunStateName(RunState state) {
       return "uncompensated";
     case RunState::kWaitingForSwitch:
       return "waiting_for_switch";
+    case RunState::kWaitingForRun:
+      return "waiting_for_run";
   }
   return "unknown";
 }

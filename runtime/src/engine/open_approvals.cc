@@ -7,13 +7,25 @@
 namespace interlock::runtime {
 namespace {
 
-std::vector<ApprovalRow> OpenOf(State& state, const std::string& run) {
+std::vector<ApprovalRow> RowsOf(State& state, const std::vector<std::string>& ids) {
   std::vector<ApprovalRow> rows;
-  for (const std::string& id : state.OpenApprovalsOf(run)) {
+  for (const std::string& id : ids) {
     const ApprovalRow* row = state.FindApproval(id);
     if (row != nullptr) rows.push_back(*row);
   }
   return rows;
+}
+
+// Of a run, and of all that work for the same one.
+std::vector<ApprovalRow> OpenInTree(State& state, const std::string& root) {
+  std::vector<std::string> ids = state.OpenApprovalsOf(root);
+  for (std::string& id : state.OpenApprovalsBelow(root)) ids.push_back(std::move(id));
+  return RowsOf(state, ids);
+}
+
+bool Has(const std::vector<EndedCall>& calls, const std::string& call) {
+  return std::any_of(calls.begin(), calls.end(),
+                     [&](const EndedCall& one) { return one.call == call; });
 }
 
 // In rows people are HMACs, on both sides alike.
@@ -34,23 +46,25 @@ core::Status Void(Serial& serial, const ApprovalRow& row, std::string_view why) 
 }  // namespace
 
 core::Status VoidConfirmations(Serial& serial, const std::string& run,
-                               std::vector<std::string>& ended) {
+                               std::vector<EndedCall>& ended) {
   const RunRow* row = serial.state().FindRun(run);
   const std::string user = row == nullptr ? "" : row->user;
-  const std::vector<ApprovalRow> open = OpenOf(serial.state(), run);
+  const std::string root = row == nullptr || row->root.empty() ? run : row->root;
+  const std::vector<ApprovalRow> open = OpenInTree(serial.state(), root);
   for (const ApprovalRow& approval : open) {
-    const bool known = std::find(ended.begin(), ended.end(), approval.call) != ended.end();
-    if (!known && IsConfirmation(approval, user)) ended.push_back(approval.call);
+    if (Has(ended, approval.call) || !IsConfirmation(approval, user)) continue;
+    ended.push_back({.run = approval.run, .call = approval.call});
   }
   for (const ApprovalRow& approval : open) {
-    if (std::find(ended.begin(), ended.end(), approval.call) == ended.end()) continue;
+    if (!Has(ended, approval.call)) continue;
     INTERLOCK_RETURN_IF_ERROR(Void(serial, approval, "new message"));
   }
   return core::OkStatus();
 }
 
 core::Status VoidOpenApprovals(Serial& serial, const std::string& run, std::string_view why) {
-  for (const ApprovalRow& approval : OpenOf(serial.state(), run)) {
+  State& state = serial.state();
+  for (const ApprovalRow& approval : RowsOf(state, state.OpenApprovalsOf(run))) {
     INTERLOCK_RETURN_IF_ERROR(Void(serial, approval, why));
   }
   for (const std::string& call : serial.state().EditedCallsOf(run)) {

@@ -11,10 +11,16 @@
 
 namespace interlock::runtime {
 
+struct EndedCall {
+  std::string run;
+  std::string call;
+};
+
 // The run's user wrote: every call that his own word was asked for, or has allowed and did not
-// start yet, ends; the other approvals of such a call with it. `ended` gets the calls.
+// start yet, ends; the other approvals of such a call with it. So do those of the runs above and
+// below it: it is one conversation to him. `ended` gets the calls.
 core::Status VoidConfirmations(Serial& serial, const std::string& run,
-                               std::vector<std::string>& ended);
+                               std::vector<EndedCall>& ended);
 
 // Every open approval of the run, the calls that wait for them, and those that an edit has freed of
 // their approvals and that were not decided on since: with the run's end they wait for nobody.

@@ -26,7 +26,7 @@ core::StatusOr<std::int64_t> CountIn(const core::Json& use, const char* name) {
 policies::DecisionInput InputOf(const CallIdentity& who, const GateParts& parts,
                                 const policies::StateReader& state, std::int64_t now_us) {
   policies::DecisionInput input;
-  input.call.run = who.run;
+  input.call.run = who.Root();
   input.call.agent = who.agent;
   input.tenant = parts.tenant;
   input.principal = who.principal;

@@ -64,10 +64,9 @@ namespace {
 // Of the part of a result at `path` ("result.items.1.mail"): of the manifest's word and of every
 // rule that spoke of it, of what holds it or of what it holds.
 policies::Label LabelAt(std::string_view tool, const ResultLabel& result, std::string_view path) {
-  policies::Label label{.trusted = result.trusted,
-                        .sources = {"tool:" + std::string(tool)},
-                        .tags = {},
-                        .readers = result.readers};
+  policies::Label label{
+      .trusted = result.trusted, .sources = result.sources, .tags = {}, .readers = result.readers};
+  label.sources.push_back("tool:" + std::string(tool));
   const auto within = [](std::string_view inner, std::string_view outer) {
     return inner.starts_with(outer) && (inner.size() == outer.size() || inner[outer.size()] == '.');
   };
@@ -82,7 +81,7 @@ policies::Label LabelAt(std::string_view tool, const ResultLabel& result, std::s
       }
     }
   }
-  for (std::vector<std::string>* list : {&label.tags, &label.readers}) {
+  for (std::vector<std::string>* list : {&label.sources, &label.tags, &label.readers}) {
     std::sort(list->begin(), list->end());
     list->erase(std::unique(list->begin(), list->end()), list->end());
   }
@@ -99,11 +98,13 @@ void Provenance::ReadMessage(const MessageWords& message) {
   std::vector<std::string> tags = message.tags;
   std::sort(tags.begin(), tags.end());
   tags.erase(std::unique(tags.begin(), tags.end()), tags.end());
+  std::vector<std::string> sources = message.sources;
+  if (sources.empty()) sources.emplace_back(message.from);
   Read({.words = std::string(message.text),
         .label = {.trusted = !message.untrusted,
-                  .sources = {std::string(message.from)},
+                  .sources = std::move(sources),
                   .tags = std::move(tags),
-                  .readers = {"*"}},
+                  .readers = message.readers},
         .user = message.from == "user" && !message.untrusted});
 }
 

@@ -30,8 +30,10 @@ inline constexpr std::string_view kReaderTag = "reader:";
 struct MessageWords {
   std::string_view from;  // "user" or "operator"
   std::string_view text;
-  bool untrusted = false;         // a rule said so
-  std::vector<std::string> tags;  // that rules put on it
+  bool untrusted = false;                 // a rule said so, or it came so
+  std::vector<std::string> tags;          // that rules put on it, or it came with
+  std::vector<std::string> sources{};     // whose words an agent passed on
+  std::vector<std::string> readers{"*"};  // who may see it
 };
 
 // What rules and the manifest say of a result, "result" being the whole of it.
@@ -39,6 +41,7 @@ struct ResultLabel {
   bool trusted = false;  // by its tool
   std::vector<std::string> readers;
   std::vector<policies::LabelChange> changes;  // by rules, of it or of parts of it
+  std::vector<std::string> sources{};          // whose words it passes on, beside its tool's
 };
 
 // A result that may be named without being read: what stands there, and its label.

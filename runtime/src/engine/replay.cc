@@ -5,8 +5,10 @@
 #include <iterator>
 
 #include "core/check.h"
+#include "engine/lineage.h"
 #include "engine/plan_budgets.h"
 #include "engine/replayer.h"
+#include "engine/switches.h"
 #include "runtime/planners.h"
 
 namespace interlock::runtime {
@@ -219,7 +221,7 @@ core::StatusOr<std::vector<Effect>> Replayer::Due() {
 core::Status Replayer::RebuildEffect() {
   const std::string& kind = next().entry.kind;
   if (kind == "run.waiting" && next().Text("for") == "switch") {
-    const auto stop = state_->StoppedBy("", recorded_.base.agent);
+    const auto stop = StoppedFor(*state_, recorded_.base, "");
     return stop ? Expect(DraftWaitForSwitch(run_, stop->name)) : Differ("no switch is set", "");
   }
   if (kind == "run.failed" && next().Text("code") == "AGENT_GONE") return LeaveOut();
@@ -233,6 +235,10 @@ core::Status Replayer::RebuildEffect() {
     }
     if (std::holds_alternative<effect::WaitForPerson>(effect)) {
       return Expect(DraftWaitForPerson(run_));
+    }
+    if (std::holds_alternative<effect::WaitForRun>(effect)) {
+      const std::int64_t left_ms = next().Int("left_ms", 0);  // a timer is an input
+      return Expect(DraftWaitForRun(run_, RunsOf(recorded_.core), left_ms));
     }
     if (!std::holds_alternative<effect::Park>(effect)) continue;
     std::map<std::string, std::vector<std::string>> open;  // in the order of calls
@@ -334,12 +340,19 @@ core::Status Replayer::RebuildMessage() {
   const std::string from = recorded.Text("from");
   const bool first = recorded.entry.run_seq == 1;
   if (first) base.step = -1;
+  policies::Label label{.trusted = true, .sources = {from}, .tags = {}, .readers = {"*"}};
+  const bool labelled = recorded.body.contains("label");  // an input: what its caller had read
+  if (labelled) {
+    INTERLOCK_ASSIGN_OR_RETURN(const core::Json json,
+                               core::ParseJson(recorded.Content("label"), core::kPayloadLimits));
+    label = LabelFromJson(json);
+  }
   const Gate::TextCase said{
       .phase = policies::RulePhase::kMessage,
       .id = &base,
       .text = text,
-      .label = {.trusted = true, .sources = {from}, .tags = {}, .readers = {"*"}},
-      .flow_untrusted = row != nullptr && row->untrusted != 0};
+      .label = label,
+      .flow_untrusted = !label.trusted || (row != nullptr && row->untrusted != 0)};
   JudgedText judged = gate_->JudgeText(worker_.engine.get(), said);
   ReplayTransaction transaction(*this);
   Serial serial(transaction, *state_, worker_.engine.get());
@@ -353,7 +366,8 @@ core::Status Replayer::RebuildMessage() {
                               .text = text,
                               .request = request,
                               .request_digest = request_digest,
-                              .judged = &judged}));
+                              .judged = &judged,
+                              .label = labelled ? &label : nullptr}));
 }
 
 }  // namespace interlock::runtime

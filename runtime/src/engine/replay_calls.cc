@@ -4,7 +4,9 @@
 
 #include "engine/answers.h"
 #include "engine/budget_view.h"
+#include "engine/lineage.h"
 #include "engine/replayer.h"
+#include "engine/run_start.h"
 #include "engine/switches.h"
 
 namespace interlock::runtime {
@@ -302,18 +304,46 @@ core::Status Replayer::DecideAsRecorded(Ticket& ticket) {
   }
 }
 
+// The code of a call that no rule was asked about; "" of any other.
+std::string Replayer::RefusedAs(const std::string& call) const {
+  const RecordedEntry* decided = Ahead("call.decided", call);
+  const bool asked = decided == nullptr || decided->body.contains("decision");
+  return asked ? "" : decided->Text("code");
+}
+
+// Of an agent's call: the run that it started then, of which nothing is made anew here.
+void Replayer::GiveRun(Ticket& ticket) {
+  if (!IsAgentTool(ticket.id.tool)) return;
+  // What was left when the gate looked is an input: an outcome may have come before the decision.
+  const std::string refused = RefusedAs(ticket.id.call);
+  if (refused == kTokenLimit) ticket.tokens_left = 0;
+  if (refused == kStepLimit) ticket.steps_left = 0;
+  ticket.starts = std::make_shared<RunStart>();
+  const RecordedEntry* intended = Ahead("call.intended", ticket.id.call);
+  if (intended == nullptr) return;  // it was denied
+  ticket.starts->base.run = intended->Text("starts");
+  ticket.starts->tokens = intended->Int("starts_tokens", 0);
+}
+
 core::Status Replayer::RebuildDecision() {
   std::unique_ptr<Ticket> ticket = NewTicket(next());
   if (ticket == nullptr) return Differ("the plan has no such call", "");
   GiveIds();
   ticket->level = LevelAhead(ticket->id.call);
+  GiveRun(*ticket);
   if (ticket->proposed) ticket->granted = GrantsOf(*ticket);
   // When the gate looked first is an input: a switch that was set later finds a decision made.
   const RecordedEntry* decided = Ahead("call.decided", ticket->id.call);
   const bool killed_at_once =
       decided != nullptr && decided->Text("code") == kKilled && !decided->body.contains("decision");
+  // What was configured then is an input, too.
+  const bool gone = IsAgentTool(ticket->id.tool) && RefusedAs(ticket->id.call) == kAgentGone;
   if (gate_->Prepare(*ticket) && !(killed_at_once && gate_->IsKilled(*ticket))) {
-    INTERLOCK_RETURN_IF_ERROR(DecideAsRecorded(*ticket));
+    if (gone) {
+      gate_->Refuse(*ticket, kAgentGone, decided->Content("say"));
+    } else {
+      INTERLOCK_RETURN_IF_ERROR(DecideAsRecorded(*ticket));
+    }
   }
   gate_->MakeDrafts(*ticket);
   ReplayTransaction transaction(*this);
@@ -382,6 +412,13 @@ core::Status Replayer::RebuildOutcome() {
   ticket.level = next().Text("level");
   ticket.outcome = OutcomeOf(next());
   ticket.outcome_kind = next().Text("kind");
+  if (next().body.contains("ended")) {
+    INTERLOCK_ASSIGN_OR_RETURN(ticket.ended, RunEndFrom(core::CanonicalJson(next().body["ended"]),
+                                                        JsonIn(next().Content("ended_label"))));
+    Ticket& of = ticket;
+    of.outcome.reported_failure =
+        of.outcome.reported_failure && LeftNothing(of.ended->state, of.outcome.error_code);
+  }
   Draft draft = gate_->OutcomeDraft(ticket);
   gate_->JudgeResult(worker_, ticket);
   gate_->KeepNote(ticket);

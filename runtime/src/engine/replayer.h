@@ -85,6 +85,8 @@ class Replayer {
   void DecideRound(Ticket& ticket, const RecordedEntry& decided);
   void GiveIds();
   std::string LevelAhead(const std::string& call) const;
+  void GiveRun(Ticket& ticket);
+  std::string RefusedAs(const std::string& call) const;
   std::vector<GrantedApproval> GrantsOf(const Ticket& ticket);
 
   const RecordedEntry& next() const { return own_[at_]; }

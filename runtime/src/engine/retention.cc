@@ -51,16 +51,18 @@ core::StatusOr<std::vector<std::string>> Housekeeper::OpenCalls() const {
 }
 
 // The next expired payloads from row `next_id` on; moves it past what was looked at. Empty with
-// next_id at its end when there are no more. Content of open runs and calls is never expired.
+// next_id at its end when there are no more. Content of open runs and calls is never expired, nor
+// that of a run which one above it may still take back.
 core::StatusOr<std::vector<std::int64_t>> Housekeeper::Expired(const audit::Log& log,
                                                                std::int64_t now_us,
                                                                std::int64_t& next_id) const {
   const RetentionPolicy& policy = hub_.parts.retention;
   const std::int64_t shortest = std::min({policy.conversation_months, policy.calls_months,
                                           policy.approvals_months, policy.memory_months});
+  const std::string still_open = "SELECT run FROM p_run WHERE state NOT IN (" + FinalStates() + ")";
   INTERLOCK_ASSIGN_OR_RETURN(
       const auto open_runs,
-      Column("SELECT run FROM p_run WHERE state NOT IN (" + FinalStates() + ")", {}));
+      Column(still_open + " UNION SELECT run FROM p_run WHERE root IN (" + still_open + ")", {}));
   std::set<std::string> open(open_runs.begin(), open_runs.end());
   // Who approves or resolves a call must see what it is about, however old it is.
   INTERLOCK_ASSIGN_OR_RETURN(const auto open_calls, OpenCalls());

@@ -32,6 +32,13 @@ struct RunRow {
   std::int64_t untrusted = 0;    // 1: the planner was given untrusted content
   std::int64_t text_index = -1;  // entry that holds the answer, question or failure (slot 0)
   std::string code;
+  // Of a run that an agent called as a tool; empty and 0 of any other.
+  std::string parent;
+  std::string root;
+  std::string parent_call;
+  std::string above;         // agents of the runs above it, space separated, the root's first
+  std::int64_t started = 0;  // of a root: runs below it
+  std::string waits_for;     // runs, space separated, while it waits for them
   static constexpr std::string RunRow::*kKey = &RunRow::run;
   template <typename Self, typename Visit>
   static void Fields(Self& r, Visit visit) {
@@ -43,6 +50,8 @@ struct RunRow {
     visit("newest_hash", r.newest_hash), visit("message_us", r.message_us);
     visit("messages", r.messages), visit("untrusted", r.untrusted);
     visit("text_index", r.text_index), visit("code", r.code);
+    visit("parent", r.parent), visit("root", r.root), visit("parent_call", r.parent_call);
+    visit("above", r.above), visit("started", r.started), visit("waits_for", r.waits_for);
   }
 };
 
@@ -215,7 +224,8 @@ struct CallHoldsRow {
 };
 
 // Open approvals of one run: what a message or the run's end may void (rule 15); and as
-// "edit:<call>" the calls that an edit has freed of theirs, until they are decided on.
+// "edit:<call>" the calls that an edit has freed of theirs, until they are decided on. The row
+// "below:<run>" has those of all runs that work for that one.
 struct RunApprovalsRow {
   static constexpr const char* kTable = "p_run_approvals";
   std::string run;

@@ -33,6 +33,17 @@ void RunActor::GoOnWith(const std::string& call, std::function<void()> passed) {
   if (!resuming_.contains(call)) TellPassed(call);
 }
 
+void RunActor::LookForEnds() {
+  if (!loaded_ && !gone_) Load();
+  if (loaded_ && !gone_ && !stalled_) LookAtRuns();
+  MaybeLeave();
+}
+
+void RunActor::ReadBack() {
+  if (!gone_) Stall();
+  MaybeLeave();
+}
+
 void RunActor::TellPassed(const std::string& call) {
   for (const auto& passed : std::exchange(passed_[call], {})) passed();
   passed_.erase(call);
@@ -49,11 +60,7 @@ void RunActor::Load() {
   if (!key.ok()) {
     // Content that was erased, or a damaged payload: the run cannot go on, and the log says so
     // already. Anything else may pass.
-    const core::StatusCode code = key.status().code();
-    const bool for_good = code == core::StatusCode::kNotFound ||
-                          code == core::StatusCode::kFailedPrecondition ||
-                          code == core::StatusCode::kDataLoss;
-    if (!for_good) Stall();
+    if (!IsLost(key.status())) Stall();
     gone_ = true;
     return;
   }
@@ -83,11 +90,12 @@ void RunActor::GoOn(std::vector<RecordedCall> calls) {
     }
     const bool parked = call.verdict == "ask" && call.attempt == 0;
     if (parked) open_approvals_[call.id.call] = call.approvals;
-    if (call.attempt > 0 && !known) {
-      Step(core_, event::CallRunning{call.id.call});
+    if (call.attempt > 0 && !known && call.starts.empty()) {
+      Step(core_, event::CallRunning{.call = call.id.call});
       unsettled.push_back(std::move(call));
     }
   }
+  LookAtRuns();
   Resume();
   // Last: one may be settled at once, and what comes of it must find the run at work already.
   for (RecordedCall& call : unsettled) Spawn(SettleCall(std::move(call)));
@@ -187,7 +195,8 @@ void RunActor::MaybeLeave() {
 
 void RunActor::ArmTimer() {
   if (agent_ == nullptr) return;
-  timer_.expires_after(std::chrono::milliseconds(agent_->limits.wall_ms));
+  const std::int64_t left_ms = core_.wall_left_ms;
+  timer_.expires_after(std::chrono::milliseconds(left_ms < 0 ? core_.limits.wall_ms : left_ms));
   timer_.async_wait([weak = weak_from_this()](asio::error_code error) {
     const auto self = weak.lock();
     if (error || self == nullptr || self->gone_) return;
@@ -256,6 +265,7 @@ void RunActor::Perform(const effect::WaitForPerson&) {
 // Rule 11: started calls go on, but for reads and those whose manifest says `cancel: safe`.
 void RunActor::Perform(const effect::BeginCancel&) {
   if (planner_handle_ != 0) planner_->Cancel(planner_handle_);
+  Perform(effect::StopRuns{});
   for (const auto& [call, live] : live_) {
     const tools::Manifest& manifest = live->ticket->tool->manifest();
     const bool may =
@@ -293,7 +303,8 @@ asio::awaitable<void> RunActor::WriteEnd(std::vector<Draft> drafts, Unless unles
         for (Draft& draft : drafts) INTERLOCK_RETURN_IF_ERROR(serial.Append(draft).status());
         return core::OkStatus();
       });
-  if (!status.ok() || news) Stall();
+  if (!status.ok() || news) co_return Stall();
+  if (base_.lineage != nullptr) hub_.TellEnd(base_.lineage->parent);
 }
 
 bool RunActor::HasNews(Serial& serial, std::int64_t read) const {

@@ -34,6 +34,10 @@ class RunActor : public std::enable_shared_from_this<RunActor> {
   void Accept(const Event& event, std::int64_t seq);
   // Hub::GoOnWith.
   void GoOnWith(const std::string& call, std::function<void()> passed);
+  // Hub::TellEnd.
+  void LookForEnds();
+  // Something that it asked for was not written: it leaves, and goes on as the log stands then.
+  void ReadBack();
 
  private:
   void Load();
@@ -64,6 +68,8 @@ class RunActor : public std::enable_shared_from_this<RunActor> {
   void Perform(const effect::Park&);
   void Perform(const effect::WaitForUser& wait);
   void Perform(const effect::WaitForPerson&);
+  void Perform(const effect::WaitForRun&);
+  void Perform(const effect::StopRuns&);
   void Perform(const effect::BeginCancel& cancel);
   void Perform(const effect::BeginCompensation& begin);
   void Perform(const effect::Compensate& compensate);
@@ -78,8 +84,22 @@ class RunActor : public std::enable_shared_from_this<RunActor> {
   asio::awaitable<void> RunCall(std::shared_ptr<LiveCall> live);
   asio::awaitable<void> ResumeCall(std::string call);
   asio::awaitable<void> PassAgain(const std::string& call);
+  asio::awaitable<void> PassGate(std::shared_ptr<LiveCall> live);
   void TellPassed(const std::string& call);
   asio::awaitable<void> SettleCall(RecordedCall call);
+  // --- runs that it started (run_actor_runs.cc)
+  // Takes the ends of those that have ended; of a run that is ending, stops the others.
+  void LookAtRuns();
+  asio::awaitable<void> TakeEnd(std::string call);
+  struct EndedRun {
+    RunEnd end;  // without its run and state
+    std::string text;
+    bool erased = false;
+  };
+  core::StatusOr<EndedRun> EndOf(const RunRow& row) const;
+  core::StatusOr<std::unique_ptr<Ticket>> TicketOfEnd(const std::string& call);
+  void GiveLimits(Ticket& ticket) const;
+  std::int64_t WallLeftMs() const;
   asio::awaitable<void> BeginCompensation(effect::BeginCompensation begin);
   asio::awaitable<void> PassCompensation(std::shared_ptr<LiveCall> live);
   // `then` goes on in the same durable step.
@@ -106,6 +126,7 @@ class RunActor : public std::enable_shared_from_this<RunActor> {
 
   void Spawn(asio::awaitable<void> work);
   std::unique_ptr<Ticket> NewTicket(const CallSlot& slot);
+  core::StatusOr<RecordedCall> RecordedAs(const std::string& of) const;
   core::StatusOr<std::unique_ptr<Ticket>> NewCompensation(const std::string& of);
   // As whose call it goes through the gate: what the engine proposes is bound by no agent's list.
   const AgentFile* AgentOf(const RecordedCall& call) const {
@@ -135,6 +156,7 @@ class RunActor : public std::enable_shared_from_this<RunActor> {
   std::map<std::string, std::vector<std::string>> open_approvals_;    // by call
   std::map<std::string, std::vector<std::function<void()>>> passed_;  // by call: who waits for it
   std::set<std::string> resuming_;                                    // calls
+  Places calls_of_agents_{1};                                         // in the gate: see PassGate
   std::vector<Unreleased> unreleased_;
   std::vector<Draft> checks_;  // of answers, to be recorded with what comes of them
   std::uint64_t planner_handle_ = 0;

@@ -3,6 +3,7 @@
 
 #include "engine/run_actor.h"
 #include "engine/run_entries.h"
+#include "engine/run_start.h"
 #include "engine/run_state.h"
 
 namespace interlock::runtime {
@@ -19,6 +20,26 @@ std::unique_ptr<Ticket> RunActor::NewTicket(const CallSlot& slot) {
   ticket->agent = agent_;
   ticket->reads = &reads_;
   return ticket;
+}
+
+// Calls of agents go through the gate one by one: what is left of the run's limits is given to the
+// next when it is known what this one took.
+asio::awaitable<void> RunActor::PassGate(std::shared_ptr<LiveCall> live) {
+  const bool of_agent = IsAgentTool(live->ticket->id.tool);
+  if (of_agent) {
+    co_await calls_of_agents_.Take();
+    GiveLimits(*live->ticket);
+    if (hub_.stopping()) Stall();
+  }
+  if (!stalled_) {
+    core::Status status = co_await hub_.gate.Pass(worker_, *live->ticket);
+    if (status.ok()) {
+      AfterPass(std::move(live));
+    } else {
+      Stall();
+    }
+  }
+  if (of_agent) calls_of_agents_.Give();
 }
 
 // The calls of one plan pass the decision in plan order (rule 4); what was allowed runs side by
@@ -40,12 +61,7 @@ asio::awaitable<void> RunActor::StartCalls() {
     const bool compensable = tool != nullptr && tool->manifest().compensate.has_value();
     Step(core_,
          event::CallDeciding{next->step, next->position, live->ticket->id.call, compensable});
-    core::Status status = co_await hub_.gate.Pass(worker_, *live->ticket);
-    if (!status.ok()) {
-      Stall();
-      break;
-    }
-    AfterPass(std::move(live));
+    co_await PassGate(std::move(live));
   }
   starting_calls_ = false;
 }
@@ -62,16 +78,21 @@ void RunActor::AfterPass(std::shared_ptr<LiveCall> live) {
   Ticket& ticket = *live->ticket;
   const std::string call = ticket.id.call;
   open_approvals_.erase(call);
-  if (ticket.state == CallState::kIntended) {
+  if (ticket.state == CallState::kIntended && ticket.starts != nullptr) {
+    const std::string started = ticket.starts->base.run;
+    Handle(event::CallRunning{.call = call, .started = started, .tokens = ticket.starts->tokens});
+    hub_.Wake(started);
+  } else if (ticket.state == CallState::kIntended) {
     live_[call] = live;
-    Step(core_, event::CallRunning{call});
+    Step(core_, event::CallRunning{.call = call});
     Spawn(RunCall(std::move(live)));
   } else if (ticket.state == CallState::kParked) {
     open_approvals_[call] = ticket.approvals;
     Handle(event::CallParked{call, ticket.observation});
   } else {
     const bool done_by_other = !ticket.id.compensates.empty() && ticket.code == kDuplicateEffect;
-    Handle(event::CallDone{call, ticket.observation, done_by_other});
+    Handle(event::CallDone{
+        .call = call, .observation = ticket.observation, .took_effect = done_by_other});
   }
 }
 
@@ -90,7 +111,8 @@ asio::awaitable<void> RunActor::RunCall(std::shared_ptr<LiveCall> live) {
   }
   const bool took_effect = Succeeded(ticket.outcome_kind);
   KeepForRelease(ticket);
-  Handle(event::CallDone{call, ticket.observation, took_effect});
+  Handle(
+      event::CallDone{.call = call, .observation = ticket.observation, .took_effect = took_effect});
 }
 
 asio::awaitable<void> RunActor::ResumeCall(std::string call) {
@@ -127,9 +149,7 @@ asio::awaitable<void> RunActor::PassAgain(const std::string& call) {
   live->ticket->handle = &live->handle;
   live->ticket->reads = &reads_;
   live->ticket->granted = std::move(grants->granted);
-  core::Status status = co_await hub_.gate.Pass(worker_, *live->ticket);
-  if (!status.ok()) co_return Stall();
-  AfterPass(std::move(live));
+  co_await PassGate(std::move(live));
 }
 
 // An intent that a dead daemon left open, or whose outcome nobody knows yet (property 2).
@@ -155,7 +175,8 @@ asio::awaitable<void> RunActor::SettleCall(RecordedCall recorded) {
   }
   const bool took_effect = Succeeded(ticket->outcome_kind);
   KeepForRelease(*ticket);
-  Handle(event::CallDone{call, ticket->observation, took_effect});
+  Handle(event::CallDone{
+      .call = call, .observation = ticket->observation, .took_effect = took_effect});
 }
 
 }  // namespace interlock::runtime

@@ -7,6 +7,7 @@
 #include "engine/run_actor.h"
 #include "engine/run_entries.h"
 #include "engine/run_state.h"
+#include "engine/switches.h"
 
 namespace interlock::runtime {
 
@@ -55,15 +56,22 @@ void TakeBack(const tools::Registry& registry, const RecordedCall& call, CallIde
 
 }  // namespace
 
-core::StatusOr<std::unique_ptr<Ticket>> RunActor::NewCompensation(const std::string& of) {
+// A call of this run, or of one that it started.
+core::StatusOr<RecordedCall> RunActor::RecordedAs(const std::string& of) const {
+  INTERLOCK_ASSIGN_OR_RETURN(const CallRow row, hub_.CallRowOf(of));
   INTERLOCK_ASSIGN_OR_RETURN(
-      const RecordedRun recorded,
-      hub_.history.Run(run_, [this](const std::string& name, const std::string& digest) {
+      RecordedRun recorded,
+      hub_.history.Run(row.run, [this](const std::string& name, const std::string& digest) {
         return hub_.PinnedAgent(name, digest);
       }));
-  const auto call = std::find_if(recorded.calls.begin(), recorded.calls.end(),
-                                 [&](const RecordedCall& one) { return one.id.call == of; });
-  if (call == recorded.calls.end()) return core::DataLoss("the log has no call `" + of + "`");
+  for (RecordedCall& call : recorded.calls) {
+    if (call.id.call == of) return std::move(call);
+  }
+  return core::DataLoss("the log has no call `" + of + "`");
+}
+
+core::StatusOr<std::unique_ptr<Ticket>> RunActor::NewCompensation(const std::string& of) {
+  INTERLOCK_ASSIGN_OR_RETURN(const RecordedCall call, RecordedAs(of));
   auto ticket = std::make_unique<Ticket>();
   ticket->id = base_;
   ticket->id.call = hub_.NewId();
@@ -72,7 +80,7 @@ core::StatusOr<std::unique_ptr<Ticket>> RunActor::NewCompensation(const std::str
       std::count_if(core_.compensations.begin(), core_.compensations.end(),
                     [](const Compensation& one) { return !one.call.empty(); }));
   ticket->id.compensates = of;
-  TakeBack(*hub_.parts.registry, *call, ticket->id);
+  TakeBack(*hub_.parts.registry, call, ticket->id);
   ticket->sealer = sealer_;
   ticket->reads = &reads_;
   return ticket;
@@ -82,7 +90,7 @@ void RunActor::Perform(const effect::Compensate& compensate) {
   if (hub_.stopping()) return Stall();
   auto ticket = NewCompensation(compensate.of);
   // What a switch stops would be denied for good; when it is lifted, it can be taken back.
-  if (!ticket.ok() || hub_.parts.state->StoppedBy((*ticket)->id.tool, base_.agent)) return Stall();
+  if (!ticket.ok() || StoppedFor(*hub_.parts.state, base_, (*ticket)->id.tool)) return Stall();
   auto live = std::make_shared<LiveCall>();
   live->ticket = std::move(*ticket);
   live->ticket->handle = &live->handle;
@@ -91,9 +99,7 @@ void RunActor::Perform(const effect::Compensate& compensate) {
 }
 
 asio::awaitable<void> RunActor::PassCompensation(std::shared_ptr<LiveCall> live) {
-  core::Status status = co_await hub_.gate.Pass(worker_, *live->ticket);
-  if (!status.ok()) co_return Stall();
-  AfterPass(std::move(live));
+  co_await PassGate(std::move(live));
 }
 
 }  // namespace interlock::runtime

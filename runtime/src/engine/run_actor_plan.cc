@@ -44,7 +44,8 @@ std::vector<Draft> RunActor::TakeReleases(std::vector<std::string>& shown) {
                                      .from = result.from,
                                      .label = {.trusted = result.release.trusted_tool,
                                                .readers = result.release.readers,
-                                               .changes = result.release.changes}});
+                                               .changes = result.release.changes,
+                                               .sources = result.release.sources}});
     Step(core_, event::CallReleased{result.id.call, std::move(named.observation),
                                     std::move(named.handle)});
   }

@@ -3,15 +3,14 @@
 #include "engine/run_actor.h"
 #include "engine/run_entries.h"
 #include "engine/run_state.h"
+#include "engine/switches.h"
 
 namespace interlock::runtime {
 
-bool RunActor::IsStopped() const {
-  return hub_.parts.state->StoppedBy("", base_.agent).has_value();
-}
+bool RunActor::IsStopped() const { return StoppedFor(*hub_.parts.state, base_, "").has_value(); }
 
 core::StatusOr<bool> RunActor::WaitIfStopped(Serial& serial) const {
-  const auto stop = serial.state().StoppedBy("", base_.agent);
+  const auto stop = StoppedFor(serial.state(), base_, "");
   const RunRow* row = stop ? serial.state().FindRun(run_) : nullptr;
   if (row == nullptr || IsEnding(row->state)) return false;
   if (row->state == RunState::kWaitingForSwitch) return true;
@@ -40,7 +39,7 @@ asio::awaitable<void> RunActor::LeaveSwitch() {
       co_await hub_.journal.Commit([this, &resumed, &left](Serial& serial) -> core::Status {
         const RunRow* row = serial.state().FindRun(run_);
         left = row != nullptr && row->state == RunState::kWaitingForSwitch &&
-               !serial.state().StoppedBy("", base_.agent);
+               !StoppedFor(serial.state(), base_, "");
         return left ? serial.Append(resumed).status() : core::OkStatus();
       });
   if (!status.ok()) co_return Stall();

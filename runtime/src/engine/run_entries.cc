@@ -206,6 +206,17 @@ Draft DraftWaitForPerson(const std::string& run) {
   return waiting;
 }
 
+Draft DraftWaitForRun(const std::string& run, const std::vector<std::string>& started,
+                      std::int64_t left_ms) {
+  Draft waiting = MakeDraft("run.waiting", run, "engine");
+  BodyWriter(waiting)
+      .String("for", "run")
+      .Int("left_ms", left_ms)
+      .Raw("runs", JsonStrings(started))
+      .Close();
+  return waiting;
+}
+
 Draft DraftWaitForSwitch(const std::string& run, std::string_view name) {
   Draft waiting = MakeDraft("run.waiting", run, "engine");
   BodyWriter(waiting).String("for", "switch").String("switch", name).Close();

@@ -21,6 +21,7 @@ bool IsNews(std::string_view kind, const core::JsonObjectView& body) {
     return true;
   }
   if (kind == "approval.voided") return body.Bool("ends_call").value_or(false);
+  if (kind == "call.outcome") return body.Raw("ended").has_value();
   return kind == "call.resolved" && body.Bool("complete").value_or(false);
 }
 
@@ -28,7 +29,8 @@ bool IsNews(std::string_view kind, const core::JsonObjectView& body) {
 
 bool IsWaiting(RunState state) {
   return state == RunState::kWaitingForApproval || state == RunState::kWaitingForUser ||
-         state == RunState::kWaitingForPerson || state == RunState::kWaitingForSwitch;
+         state == RunState::kWaitingForPerson || state == RunState::kWaitingForSwitch ||
+         state == RunState::kWaitingForRun;
 }
 
 bool IsEnding(RunState state) {
@@ -57,6 +59,7 @@ RunState StateAfter(RunState now, std::string_view kind, const core::JsonObjectV
   if (kind == "run.parked") return RunState::kWaitingForApproval;
   if (kind == "run.waiting") {
     if (body.Token("for") == "switch") return RunState::kWaitingForSwitch;
+    if (body.Token("for") == "run") return RunState::kWaitingForRun;
     return body.Token("for") == "person" ? RunState::kWaitingForPerson : RunState::kWaitingForUser;
   }
   return IsWaiting(now) && IsNews(kind, body) ? RunState::kRunning : now;

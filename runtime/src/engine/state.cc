@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "core/digest.h"
+#include "engine/lineage.h"
 #include "engine/run_state.h"
 #include "engine/state_fields.h"
 #include "runtime/make_engine.h"
@@ -78,6 +79,7 @@ std::vector<std::string> State::Schema() const {
   std::vector<std::string> schema = {
       RowTable<RunRow>::CreateSql(),
       "CREATE INDEX IF NOT EXISTS p_run_state ON p_run(state, run)",
+      "CREATE INDEX IF NOT EXISTS p_run_parent ON p_run(parent, run) WHERE parent != ''",
       RowTable<CallRow>::CreateSql(),
       "CREATE INDEX IF NOT EXISTS p_call_run ON p_call(run, call)",
       "CREATE INDEX IF NOT EXISTS p_call_state ON p_call(state, call)",
@@ -204,12 +206,6 @@ std::vector<std::string> State::HoldsOf(const std::string& call) {
   return row == nullptr ? std::vector<std::string>{} : SplitWords(row->holds);
 }
 
-std::vector<std::string> State::OpenApprovalsOf(const std::string& run) {
-  const std::lock_guard lock(mutex_);
-  const RunApprovalsRow* row = run_approvals_.Find(run);
-  return row == nullptr ? std::vector<std::string>{} : SplitWords(row->open);
-}
-
 std::vector<std::string> State::EditedCallsOf(const std::string& run) {
   std::vector<std::string> calls;
   for (const std::string& word : OpenApprovalsOf(run)) {
@@ -221,11 +217,7 @@ std::vector<std::string> State::EditedCallsOf(const std::string& run) {
 // Beside the open approvals of its run: both are what the run's end has to look for.
 void State::NoteEdited(const CallRow& call, bool waits) {
   if (call.run.empty()) return;
-  const std::string mark = std::string(kEditedMark) + call.call;
-  RunApprovalsRow& of_run = run_approvals_.Edit(call.run);
-  of_run.open = WithoutWord(of_run.open, mark);
-  if (waits) AddWord(of_run.open, mark);
-  if (of_run.open.empty()) run_approvals_.Erase(call.run);
+  NoteOpen(call.run, std::string(kEditedMark) + call.call, waits);
 }
 
 core::Status State::Apply(const audit::EntryView& entry) {
@@ -308,6 +300,7 @@ core::Status State::ApplyKind(const audit::EntryView& entry) {
 void State::TouchRun(const audit::EntryView& entry) {
   RunRow& run = runs_.Edit(std::string(entry.run));
   run.state = StateAfter(run.state, entry.kind, entry.body);
+  if (run.state != RunState::kWaitingForRun) run.waits_for.clear();
   run.update_us = entry.time_us;
   run.newest_index = static_cast<std::int64_t>(entry.index);
   run.newest_hash = core::Hex(entry.leaf_hash);
@@ -339,6 +332,7 @@ core::Status State::ApplyRun(const audit::EntryView& entry) {
     run.create_us = entry.time_us;
     run.first_index = static_cast<std::int64_t>(entry.index);
     NoteRequest(entry, "run", id);
+    NoteLineage(entry, run);
   } else if (kind == "message.received") {
     NoteRequest(entry, "message", id);
     run.message_us = entry.time_us;
@@ -351,6 +345,7 @@ core::Status State::ApplyRun(const audit::EntryView& entry) {
     run.steps = entry.body.Int("step").value_or(0) + 1;
   } else if (kind == "run.waiting") {
     if (entry.body.Raw("text")) run.text_index = static_cast<std::int64_t>(entry.index);
+    run.waits_for = WordsOf(entry, "runs");
   } else if (kind == "run.completed") {
     run.text_index = static_cast<std::int64_t>(entry.index);
   } else if (kind == "run.failed" || kind == "run.compensating") {
@@ -365,6 +360,18 @@ core::Status State::ApplyRun(const audit::EntryView& entry) {
     run.text_index = static_cast<std::int64_t>(entry.index);
   }
   return core::OkStatus();
+}
+
+// Last of all: another row may move this one.
+void State::NoteLineage(const audit::EntryView& entry, RunRow& run) {
+  const auto object = entry.body.Object("lineage");
+  if (!object) return;
+  const Lineage lineage = LineageFrom(*object);
+  run.parent = lineage.parent;
+  run.root = lineage.root;
+  run.parent_call = lineage.call;
+  for (const std::string& agent : lineage.agents) AddWord(run.above, agent);
+  ++runs_.Edit(lineage.root).started;
 }
 
 core::Status State::ApplyCall(const audit::EntryView& entry) {

@@ -111,6 +111,8 @@ class State final : public audit::Projector {
   std::vector<std::string> HoldsOf(const std::string& call);
   // Pending and granted ones, oldest first.
   std::vector<std::string> OpenApprovalsOf(const std::string& run);
+  // Those of runs that work for this one, on whatever level (ADR 42).
+  std::vector<std::string> OpenApprovalsBelow(const std::string& root);
   // Parked ones that were edited and not decided on since.
   std::vector<std::string> EditedCallsOf(const std::string& run);
 
@@ -186,6 +188,7 @@ class State final : public audit::Projector {
   core::Status ApplyRun(const audit::EntryView& entry);
   core::Status ApplyCall(const audit::EntryView& entry);
   void NoteEdited(const CallRow& call, bool waits);
+  void NoteOpen(const std::string& run, const std::string& word, bool open);
   core::Status ApplyDecided(const audit::EntryView& entry, CallRow& call);
   core::Status ApplyIntended(const audit::EntryView& entry, CallRow& call);
   core::Status ApplyOutcome(const audit::EntryView& entry, CallRow& call);
@@ -228,6 +231,7 @@ class State final : public audit::Projector {
   // The outcome is known: the locks no longer deny others.
   void SettleLocks(CallRow& call);
   void TouchRun(const audit::EntryView& entry);
+  void NoteLineage(const audit::EntryView& entry, RunRow& run);
 
   const audit::KeyStore* const keys_;  // null: nothing is sealed
   RowHasher hasher_;

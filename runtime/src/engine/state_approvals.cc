@@ -5,6 +5,8 @@
 namespace interlock::runtime {
 namespace {
 
+constexpr std::string_view kBelow = "below:";  // before the id of a topmost run
+
 // Beyond that, people know.
 constexpr std::int64_t kRemindersMax = 16;
 
@@ -103,8 +105,7 @@ core::Status State::ApplyApproval(const audit::EntryView& entry) {
   if (kind == "approval.requested") {
     Request(entry, approval);
     if (approval.run.empty()) return core::OkStatus();
-    std::string& open = run_approvals_.Edit(approval.run).open;
-    open += (open.empty() ? "" : " ") + id;
+    NoteOpen(approval.run, id, /*open=*/true);
     return core::OkStatus();
   }
   if (WaitsOn(kind)) {
@@ -112,9 +113,7 @@ core::Status State::ApplyApproval(const audit::EntryView& entry) {
     return core::OkStatus();
   }
   if (kind != "approval.granted" && !approval.run.empty()) {
-    RunApprovalsRow& of_run = run_approvals_.Edit(approval.run);
-    of_run.open = WithoutWord(of_run.open, id);
-    if (of_run.open.empty()) run_approvals_.Erase(approval.run);
+    NoteOpen(approval.run, id, /*open=*/false);
   }
   CallRow& call = calls_.Edit(approval.call);
   call.update_us = entry.time_us;
@@ -149,6 +148,29 @@ core::Status State::ApplyApproval(const audit::EntryView& entry) {
     EndDelegationsOf(id);
   }
   return core::OkStatus();
+}
+
+// In the list of its run and, below another, in that of the tree.
+void State::NoteOpen(const std::string& run, const std::string& word, bool open) {
+  const RunRow* row = runs_.Find(run);
+  std::vector<std::string> lists{run};
+  if (row != nullptr && !row->root.empty()) lists.push_back(std::string(kBelow) + row->root);
+  for (const std::string& list : lists) {
+    RunApprovalsRow& listed = run_approvals_.Edit(list);
+    listed.open = WithoutWord(listed.open, word);
+    if (open) listed.open += (listed.open.empty() ? "" : " ") + word;
+    if (listed.open.empty()) run_approvals_.Erase(list);
+  }
+}
+
+std::vector<std::string> State::OpenApprovalsOf(const std::string& run) {
+  const std::lock_guard lock(mutex_);
+  const RunApprovalsRow* row = run_approvals_.Find(run);
+  return row == nullptr ? std::vector<std::string>{} : SplitWords(row->open);
+}
+
+std::vector<std::string> State::OpenApprovalsBelow(const std::string& root) {
+  return OpenApprovalsOf(std::string(kBelow) + root);
 }
 
 }  // namespace interlock::runtime

@@ -4,6 +4,7 @@
 
 #include "core/glob.h"
 #include "core/json.h"
+#include "engine/entries.h"
 #include "engine/state.h"
 #include "engine/state_fields.h"
 #include "engine/switches.h"
@@ -77,6 +78,16 @@ std::optional<SwitchInfo> State::StoppedBy(std::string_view tool, std::string_vi
   const std::lock_guard lock(mutex_);
   for (const SwitchInfo& set : switches_) {
     if (SwitchStops(set.name, tool, agent)) return set;
+  }
+  return std::nullopt;
+}
+
+std::optional<SwitchInfo> StoppedFor(const State& state, const CallIdentity& id,
+                                     std::string_view tool) {
+  auto stop = state.StoppedBy(tool, id.agent);
+  if (stop || id.lineage == nullptr) return stop;
+  for (const std::string& above : id.lineage->agents) {
+    if (stop = state.StoppedBy("", above); stop) return stop;
   }
   return std::nullopt;
 }

@@ -4,6 +4,7 @@
 
 #include "core/json.h"
 #include "engine/entries.h"
+#include "engine/lineage.h"
 #include "engine/run_state.h"
 #include "engine/step_compensation.h"
 
@@ -39,25 +40,21 @@ Effects Fail(RunCore& run, std::string code, std::string reason) {
       run, {.state = RunState::kFailed, .code = std::move(code), .reason = std::move(reason)});
 }
 
-Effects EndCancel(RunCore& run) {
-  if (run.planning || Busy(run) || Any(run, SlotPhase::kPerson)) return {};  // rule 11
-  return EndUncompleted(
-      run, {.state = RunState::kCancelled, .code = "CANCELLED", .reason = "cancelled"});
+bool Fails(const RunCore& run) { return run.closing.kind == Closing::Kind::kFailed; }
+
+void CloseAsFailed(RunCore& run, std::string code, std::string reason) {
+  run.closing = {.kind = Closing::Kind::kFailed,
+                 .text = "",
+                 .code = std::move(code),
+                 .reason = std::move(reason)};
 }
 
-Effects RequestPlan(RunCore& run) {
-  if (run.limits.tokens_max > 0 && run.tokens >= run.limits.tokens_max) {
-    return Fail(
-        run, "TOKEN_LIMIT",
-        "the run used its " + std::to_string(run.limits.tokens_max) + " tokens of the model");
-  }
-  if (run.steps >= run.limits.steps_max) {
-    return Fail(run, "STEP_LIMIT",
-                "the run took its " + std::to_string(run.limits.steps_max) + " steps");
-  }
-  run.state = RunState::kRunning;
-  run.planning = true;
-  return {effect::RequestPlan{}};
+Effects EndCancel(RunCore& run) {
+  if (run.planning || Busy(run)) return {};  // rule 11
+  if (Any(run, SlotPhase::kRun)) return {effect::StopRuns{}};
+  if (Any(run, SlotPhase::kPerson)) return {};
+  return EndUncompleted(
+      run, {.state = RunState::kCancelled, .code = "CANCELLED", .reason = "cancelled"});
 }
 
 // Says that the run waits, once.
@@ -74,8 +71,17 @@ void GoOnWaiting(RunCore& run) {
   if (IsWaiting(run.state)) run.state = RunState::kRunning;
 }
 
+// A run that fails ends when those have that it started.
+Effects StopAndWait(RunCore& run) {
+  Effects effects{effect::StopRuns{}};
+  for (Effect& wait : WaitAs(run, RunState::kWaitingForRun, effect::WaitForRun{})) {
+    effects.push_back(std::move(wait));
+  }
+  return effects;
+}
+
 Effects Close(RunCore& run) {
-  const bool fails = run.closing.kind == Closing::Kind::kFailed;
+  const bool fails = Fails(run);
   const bool asked = run.state == RunState::kWaitingForUser;  // it was checked then
   if (run.closing.kind != Closing::Kind::kNone && !fails && !asked && !run.closing.checked) {
     return {effect::CheckAnswer{run.closing.kind, run.closing.text}};
@@ -99,12 +105,40 @@ Effects Close(RunCore& run) {
   return {};
 }
 
+// Precondition: nothing is in flight.
+Effects EndFailed(RunCore& run) {
+  return Any(run, SlotPhase::kRun) ? StopAndWait(run) : Close(run);
+}
+
+bool TokensUsed(const RunCore& run) {
+  return run.limits.tokens_max > 0 && run.tokens >= run.limits.tokens_max;
+}
+
+// At a limit it fails as it does otherwise: when those have ended that it started.
+Effects RequestPlan(RunCore& run) {
+  if (TokensUsed(run)) {
+    CloseAsFailed(
+        run, kTokenLimit,
+        "the run used its " + std::to_string(run.limits.tokens_max) + " tokens of the model");
+    return EndFailed(run);
+  }
+  if (run.steps >= run.limits.steps_max) {
+    CloseAsFailed(run, kStepLimit,
+                  "the run took its " + std::to_string(run.limits.steps_max) + " steps");
+    return EndFailed(run);
+  }
+  run.state = RunState::kRunning;
+  run.planning = true;
+  return {effect::RequestPlan{}};
+}
+
 // What is to be done when nothing is in flight that an event would tell of: a function of the state
 // alone, so that a restart at any point finds the same. The order is the loop itself.
 Effects Next(RunCore& run) {
   if (run.state == RunState::kCancelling) return EndCancel(run);
   if (run.planning) return {};
-  if (run.closing.kind == Closing::Kind::kFailed) return Busy(run) ? Effects{} : Close(run);
+  const bool runs = Any(run, SlotPhase::kRun);
+  if (Fails(run)) return Busy(run) ? Effects{} : EndFailed(run);
   if (Any(run, SlotPhase::kDeciding)) return {};
   if (Any(run, SlotPhase::kProposed)) return {effect::StartCalls{}};
   if (Any(run, SlotPhase::kRunning)) return {};
@@ -113,10 +147,14 @@ Effects Next(RunCore& run) {
   // Results wait for the parked calls of their plan, so that the planner reads one complete
   // picture; a message does not wait (rule 15).
   const bool hands_over = run.closing.kind == Closing::Kind::kEscalate;
-  if (run.news || (HasUnread(run) && !waits && !person && !hands_over)) return RequestPlan(run);
+  const bool open = waits || person || runs;
+  // Those that it started may be using all the tokens that it has left.
+  const bool lent = runs && TokensLeft(run) == 0 && !TokensUsed(run);
+  if (!lent && (run.news || (HasUnread(run) && !open && !hands_over))) return RequestPlan(run);
   if (person) return WaitAs(run, RunState::kWaitingForPerson, effect::WaitForPerson{});
-  if (hands_over) return Close(run);  // its open approvals end with it
+  if (hands_over && !runs) return Close(run);  // its open approvals end with it
   if (waits) return WaitAs(run, RunState::kWaitingForApproval, effect::Park{});
+  if (runs) return WaitAs(run, RunState::kWaitingForRun, effect::WaitForRun{});
   return Close(run);
 }
 
@@ -241,7 +279,7 @@ Effects On(RunCore& run, const event::PlanReceived& received) {
   run.repeats = SameCallsAgain(run, plan) ? run.repeats + 1 : 1;
   run.messages.push_back(
       {.role = Role::kAssistant, .text = plan.text, .calls = plan.calls, .call_id = ""});
-  if (run.closing.kind == Closing::Kind::kFailed) return Next(run);
+  if (Fails(run)) return Next(run);
   if (plan.finish != Finish::kCalls) {
     const bool ask = plan.finish == Finish::kAsk || run.on_text == OnText::kAsk;
     run.closing = {.kind = ask ? Closing::Kind::kAsk : Closing::Kind::kAnswer,
@@ -252,19 +290,15 @@ Effects On(RunCore& run, const event::PlanReceived& received) {
   }
   run.calls += static_cast<std::int64_t>(plan.calls.size());
   if (run.calls > run.limits.calls_max) {
-    run.closing = {.kind = Closing::Kind::kFailed,
-                   .text = "",
-                   .code = "CALL_LIMIT",
-                   .reason = "the run proposed more than its " +
-                             std::to_string(run.limits.calls_max) + " calls"};
+    CloseAsFailed(
+        run, "CALL_LIMIT",
+        "the run proposed more than its " + std::to_string(run.limits.calls_max) + " calls");
     return Next(run);
   }
   if (run.repeats > run.limits.repeats_max) {
-    run.closing = {.kind = Closing::Kind::kFailed,
-                   .text = "",
-                   .code = "LOOP",
-                   .reason = "the planner made the very same calls " + std::to_string(run.repeats) +
-                             " times in a row"};
+    CloseAsFailed(
+        run, "LOOP",
+        "the planner made the very same calls " + std::to_string(run.repeats) + " times in a row");
     return Next(run);
   }
   for (std::size_t i = 0; i < plan.calls.size(); ++i) {
@@ -285,28 +319,23 @@ Effects On(RunCore& run, const event::PlanReceived& received) {
 
 Effects On(RunCore& run, const event::PlanFailed& failed) {
   run.planning = false;
-  if (run.closing.kind != Closing::Kind::kFailed) {
-    run.closing = {
-        .kind = Closing::Kind::kFailed, .text = "", .code = failed.code, .reason = failed.reason};
-  }
+  if (!Fails(run)) CloseAsFailed(run, failed.code, failed.reason);
   return Next(run);
 }
 
 // A refused answer goes back to the planner, a bounded number of times.
 Effects On(RunCore& run, const event::AnswerChecked& checked) {
   Closing& closing = run.closing;
-  if (closing.kind == Closing::Kind::kNone || closing.kind == Closing::Kind::kFailed) return {};
+  if (closing.kind == Closing::Kind::kNone || Fails(run)) return {};
   if (checked.passes) {
     closing.checked = true;
     if (checked.changed) closing.text = checked.text;
     return Next(run);
   }
   if (run.repairs >= run.limits.repairs_max) {
-    closing = {.kind = Closing::Kind::kFailed,
-               .text = "",
-               .code = checked.code == kAnswerSchema ? "ANSWER_INVALID" : "ANSWER_WITHHELD",
-               .reason = "the answer was refused " + std::to_string(run.repairs + 1) +
-                         " times: " + checked.code};
+    CloseAsFailed(
+        run, checked.code == kAnswerSchema ? "ANSWER_INVALID" : "ANSWER_WITHHELD",
+        "the answer was refused " + std::to_string(run.repairs + 1) + " times: " + checked.code);
     return Next(run);
   }
   ++run.repairs;
@@ -340,8 +369,14 @@ Effects On(RunCore& run, const event::CallParked& parked) {
 
 Effects On(RunCore& run, const event::CallRunning& running) {
   CallSlot* slot = Find(run, running.call);
-  if (slot != nullptr && slot->phase != SlotPhase::kDone) slot->phase = SlotPhase::kRunning;
-  return {};
+  if (slot == nullptr || slot->phase == SlotPhase::kDone) return {};
+  slot->phase = SlotPhase::kRunning;
+  if (running.started.empty()) return {};
+  slot->phase = SlotPhase::kRun;
+  slot->started = running.started;
+  slot->tokens = running.tokens;
+  slot->observation = ObservationAtWork(running.started);
+  return Next(run);
 }
 
 Effects On(RunCore& run, const event::CallNeedsPerson& person) {
@@ -358,6 +393,8 @@ Effects On(RunCore& run, const event::CallDone& done) {
   slot->phase = SlotPhase::kDone;
   slot->observation = done.observation;
   if (slot->compensable && done.took_effect) run.effects.push_back(done.call);
+  run.effects.insert(run.effects.end(), done.effects.begin(), done.effects.end());
+  run.tokens += done.tokens;
   run.news = run.news || slot->shown;  // was shown as pending: now there is news
   GoOnWaiting(run);
   return Next(run);
@@ -379,7 +416,7 @@ Effects On(RunCore& run, const event::CallEdited& edited) {
 Effects On(RunCore& run, const event::CallGranted& granted) {
   CallSlot* slot = Find(run, granted.call);
   if (slot == nullptr || slot->phase != SlotPhase::kParked) return {};
-  if (run.state == RunState::kCancelling) return {};
+  if (run.state == RunState::kCancelling || Fails(run)) return {};
   slot->phase = SlotPhase::kDeciding;
   run.state = RunState::kRunning;
   return {effect::ResumeCall{granted.call}};
@@ -393,14 +430,12 @@ Effects On(RunCore&, const event::CompensationProposed&) { return {}; }
 
 Effects On(RunCore& run, const event::TimeUp&) {
   if (run.state == RunState::kCancelling) return {};
-  run.closing = {.kind = Closing::Kind::kFailed,
-                 .text = "",
-                 .code = "TIME_LIMIT",
-                 .reason = "the run took longer than its agent allows"};
+  CloseAsFailed(run, "TIME_LIMIT", "the run took longer than its agent allows");
   // What has not passed the gate never will.
   std::erase_if(run.slots, [](const CallSlot& slot) { return slot.phase == SlotPhase::kProposed; });
   // Started calls are not lost, and the driver stops the planner: the run ends when they have
   // ended.
+  if (Busy(run) && Any(run, SlotPhase::kRun)) return {effect::StopRuns{}};
   if (Busy(run)) return {};
   return Next(run);
 }
@@ -424,6 +459,31 @@ Effects On(RunCore& run, const event::Resume&) {
 }
 
 }  // namespace
+
+std::int64_t TokensLeft(const RunCore& run) {
+  if (run.limits.tokens_max == 0) return -1;
+  std::int64_t left = run.limits.tokens_max - run.tokens;
+  for (const CallSlot& slot : run.slots) {
+    if (slot.phase != SlotPhase::kDone) left -= slot.tokens;
+  }
+  return std::max<std::int64_t>(0, left);
+}
+
+std::int64_t StepsLeft(const RunCore& run) {
+  return std::max<std::int64_t>(0, run.limits.steps_max - run.steps);
+}
+
+std::int64_t CallsLeft(const RunCore& run) {
+  return std::max<std::int64_t>(0, run.limits.calls_max - run.calls);
+}
+
+std::vector<std::string> RunsOf(const RunCore& run) {
+  std::vector<std::string> runs;
+  for (const CallSlot& slot : run.slots) {
+    if (slot.phase == SlotPhase::kRun) runs.push_back(slot.started);
+  }
+  return runs;
+}
 
 std::vector<Effect> Step(RunCore& run, const Event& event) {
   if (IsFinal(run.state)) return {};

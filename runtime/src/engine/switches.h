@@ -1,6 +1,7 @@
 // Kill switches: what their names mean, and what is said of one.
 #pragma once
 
+#include <optional>
 #include <string>
 #include <string_view>
 
@@ -19,6 +20,12 @@ inline constexpr std::size_t kSwitchesMax = 64;  // set at once
 // Whether a switch of that name stops a call of `tool` by `agent`; without a tool, that agent's
 // runs.
 bool SwitchStops(std::string_view name, std::string_view tool, std::string_view agent);
+class State;
+struct CallIdentity;
+// The switch that stops this call, or without a tool this run: by its own agent, or by one of those
+// above that it works for.
+std::optional<SwitchInfo> StoppedFor(const State& state, const CallIdentity& id,
+                                     std::string_view tool);
 // Of an operator's act, for its entry: one line of 1 to 200 bytes. Errors: kInvalidArgument.
 core::Status CheckReason(std::string_view reason);
 // Errors: kInvalidArgument.

@@ -21,8 +21,8 @@ static_assert(Shift(RunState::kCompleted) == wire::Run::STATE_COMPLETED);
 static_assert(Shift(RunState::kEscalated) == wire::Run::STATE_ESCALATED);
 static_assert(Shift(RunState::kCompensating) == wire::Run::STATE_COMPENSATING);
 static_assert(Shift(RunState::kUncompensated) == wire::Run::STATE_UNCOMPENSATED);
-static_assert(Shift(kRunStateLast) == wire::Run::STATE_WAITING_FOR_SWITCH);
-static_assert(wire::Run::State_MAX == wire::Run::STATE_WAITING_FOR_SWITCH);
+static_assert(Shift(kRunStateLast) == wire::Run::STATE_WAITING_FOR_RUN);
+static_assert(wire::Run::State_MAX == wire::Run::STATE_WAITING_FOR_RUN);
 static_assert(Shift(CallState::kProposed) == wire::Call::STATE_PROPOSED);
 static_assert(Shift(CallState::kParked) == wire::Call::STATE_PARKED);
 static_assert(Shift(CallState::kOk) == wire::Call::STATE_OK);
@@ -98,6 +98,14 @@ wire::Run ToWire(std::string_view tenant, const RunInfo& info) {
   run.set_entry_count(info.entries);
   if (info.entries > 0 && !IsOfClosedLog(info.newest))
     SetReceipt(info.newest, run.mutable_newest_entry());
+  for (const std::string& started : info.waits_for) {
+    run.add_waits_for(MakeName(tenant, kRuns, started));
+  }
+  if (info.parent.empty()) return run;
+  run.set_parent_run(MakeName(tenant, kRuns, info.parent));
+  run.set_root_run(MakeName(tenant, kRuns, info.root));
+  run.set_parent_call(MakeName(tenant, kCalls, info.call));
+  run.set_depth(info.depth);
   return run;
 }
 
@@ -179,6 +187,8 @@ wire::Approval ToWire(std::string_view tenant, const ApprovalInfo& info) {
   approval.set_escalated(state.escalated);
   approval.set_reminders(static_cast<int>(info.reminders));
   approval.set_warning(info.warning);
+  for (const std::string& name : info.agents) approval.add_agents(name);
+  if (!info.root.empty()) approval.set_root_run(MakeName(tenant, kRuns, info.root));
   return approval;
 }
 

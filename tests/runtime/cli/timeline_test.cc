@@ -52,6 +52,20 @@ TEST_F(TimelineTest, PutsTheRulesThatSettledItFirst) {
       ElementsAre(HasSubstr("c1 DENY X  c deny, a allow, b reserve")));
 }
 
+TEST_F(TimelineTest, ShowsRunsThatARunStartsAndWaitsFor) {
+  Lines("call.proposed", R"({"call":"k1","tool":"agent.clerk"})");
+  EXPECT_THAT(Lines("call.intended",
+                    R"({"attempt":1,"builtin":true,"call":"k1","effect":"write","starts":"r2"})"),
+              ElementsAre(HasSubstr("c1 write, starts run r2")));
+  EXPECT_THAT(Lines("run.waiting", R"({"for":"run","left_ms":5,"runs":["r2","r3"]})"),
+              ElementsAre(HasSubstr("for run r2, r3")));
+  EXPECT_THAT(
+      Lines("run.started",
+            R"({"agent":"clerk","agent_digest":"sha256:00","principal":"p","lineage":)"
+            R"({"agents":["desk","helper"],"call":"k1","parent":"r1","root":"r0","runs":16}})"),
+      ElementsAre(HasSubstr("agent clerk"), HasSubstr("called by desk, helper of run r0")));
+}
+
 TEST_F(TimelineTest, AnAllowSaysNothingMore) {
   Lines("call.proposed", R"({"call":"k1","tool":"t"})");
   EXPECT_THAT(Lines("call.decided", R"({"call":"k1","effect":"allow","rules":[]})",

@@ -276,17 +276,22 @@ Plan FakePlanner::Ask(std::string text) {
 namespace {
 
 AgentFile Tester(const std::string& lines) {
-  auto parsed = ParseAgent(
-      "tester.yaml",
-      "name: tester\nversion: \"1\"\ndescription: tests\nplanner: fake\nmodel: none\n"
-      "prompt: be good\ntools: [\"*\"]\nlimits: {steps_max: 8, wall_ms: 60000, calls_max: 20}\n"
-      "on_text: answer\n" +
-          lines);
-  EXPECT_TRUE(parsed.ok()) << parsed.status();
-  return parsed.ok() ? *parsed : AgentFile{};
+  return AgentNamed("tester", "on_text: answer\n" + lines,
+                    "steps_max: 8, wall_ms: 60000, calls_max: 20");
 }
 
 }  // namespace
+
+AgentFile AgentNamed(const std::string& name, const std::string& lines, const std::string& limits) {
+  auto parsed = ParseAgent(
+      name + ".yaml",
+      "name: " + name +
+          "\nversion: \"1\"\ndescription: tests\nplanner: fake\nmodel: none\nprompt: be good\n"
+          "tools: [\"*\"]\nlimits: {" +
+          limits + "}\n" + lines);
+  EXPECT_TRUE(parsed.ok()) << parsed.status();
+  return parsed.ok() ? *parsed : AgentFile{};
+}
 
 Harness::Harness(std::string policy, std::vector<ToolSpec> specs) : policy_(std::move(policy)) {
   folder = (std::filesystem::temp_directory_path() / "interlock-engine-XXXXXX").string();
@@ -350,12 +355,14 @@ core::Status Harness::StartEngine() {
   parts.random = &random;
   parts.mint = &mint_;
   parts.executor = &tools;
-  INTERLOCK_ASSIGN_OR_RETURN(with_own_, WithOwnTools(registry_, {agent}));
+  std::vector<AgentFile> agents = versions;
+  agents.insert(agents.end(), others.begin(), others.end());
+  agents.push_back(agent);
+  INTERLOCK_ASSIGN_OR_RETURN(with_own_, WithOwnTools(registry_, agents));
   parts.registry = with_own_;
   if (!policy_.empty()) parts.bundle = LoadPolicy(policy_);
   parts.policy_folders = policy_folders;
-  parts.agents = versions;
-  parts.agents.push_back(agent);
+  parts.agents = std::move(agents);
   parts.planners["fake"] = asked;
   if (context.tokens > 0) {
     parts.context_of = [this](const std::string&, const std::string&) { return context; };

@@ -133,6 +133,10 @@ struct ToolSpec {
   std::string compensate = {};  // name of the tool that is given {"ref"} of the result
 };
 
+// An agent of the planner "fake" that may use all tools of the folder.
+AgentFile AgentNamed(const std::string& name, const std::string& lines,
+                     const std::string& limits = "steps_max: 8");
+
 class Harness {
  public:
   explicit Harness(std::string policy, std::vector<ToolSpec> tools);
@@ -211,6 +215,7 @@ class Harness {
   Planner* asked = &planner;  // who plans; taken at Start
   AgentFile agent;
   std::vector<AgentFile> versions;  // further ones; taken at Start
+  std::vector<AgentFile> others;    // beside it; taken at Start
   EngineLimits limits;
   RetentionPolicy retention;     // taken at Start
   PolicyFolders policy_folders;  // taken at Start; `policy` is the bundle all the same

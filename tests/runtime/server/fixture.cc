@@ -195,6 +195,7 @@ core::StatusOr<RunInfo> FakeEngine::GetRun(const core::Principal& who, std::stri
   const std::scoped_lock lock(mutex_);
   RunInfo info = Info();
   if (run == kRunId) return info;
+  if (run == below.id) return below;
   if (run != kOtherRun) return WithReason(core::NotFound("there is no such run"), "RUN_NOT_FOUND");
   info.id = kOtherRun;
   info.principal = "somebody";
@@ -325,6 +326,8 @@ core::StatusOr<ApprovalInfo> FakeEngine::GetApproval(const core::Principal& who,
   info.run = kRunId;
   info.args = R"({"amount":"1.00"})";
   info.state.editors = {"principal:maria"};
+  info.agents = asking;
+  info.root = kRunId;
   info.etag = "e1";
   return info;
 }

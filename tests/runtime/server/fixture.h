@@ -79,6 +79,9 @@ class FakeLog final : public audit::Log {
 // Answers from what a test has put in. Thread-safe.
 class FakeEngine final : public Engine {
  public:
+  RunInfo below;                    // GetRun finds it by its id
+  std::vector<std::string> asking;  // agents of the approval
+
   // --- what tests set and see
   void SetError(core::Status status);  // of every method that can fail, until set to OK
   void SetUnhealthy(std::string why);

@@ -150,6 +150,43 @@ TEST_F(RequestsTest, AnIntegratorSeesItsOwnRunsOnly) {
   EXPECT_THAT(engine_.seen(), ::testing::Not(Contains(HasSubstr("SendMessage"))));
 }
 
+TEST_F(RequestsTest, ARunThatAnAgentStartedNamesThoseAboveIt) {
+  wire::GetRunRequest request;
+  request.set_name(RunName());
+  wire::Run run;
+  ASSERT_TRUE(Call("ticketing", &wire::RunService::Stub::GetRun, request, &run).ok());
+  EXPECT_EQ(run.parent_run() + run.root_run() + run.parent_call(), "");
+  EXPECT_EQ(run.depth(), 0);
+  EXPECT_EQ(run.waits_for_size(), 0);
+  engine_.below = {.id = "018f0000-0000-7000-8000-000000000003",
+                   .principal = "ticketing",
+                   .state = RunState::kWaitingForRun,
+                   .parent = kOtherRun,
+                   .root = kRunId,
+                   .call = kCallId,
+                   .depth = 2,
+                   .waits_for = {"018f0000-0000-7000-8000-000000000004"}};
+  request.set_name(RunName(engine_.below.id));
+  ASSERT_TRUE(Call("ticketing", &wire::RunService::Stub::GetRun, request, &run).ok());
+  EXPECT_EQ(run.state(), wire::Run::STATE_WAITING_FOR_RUN);
+  EXPECT_EQ(run.parent_run(), RunName(kOtherRun));
+  EXPECT_EQ(run.root_run(), RunName());
+  EXPECT_EQ(run.parent_call(), "tenants/main/calls/" + std::string(kCallId));
+  EXPECT_EQ(run.depth(), 2);
+  ASSERT_EQ(run.waits_for_size(), 1);
+  EXPECT_EQ(run.waits_for(0), RunName("018f0000-0000-7000-8000-000000000004"));
+}
+
+TEST_F(RequestsTest, AnApprovalNamesTheAgentsThatItIsAskedFor) {
+  engine_.asking = {"refund", "clerk"};
+  wire::GetApprovalRequest request;
+  request.set_name("tenants/main/approvals/" + std::string(kApprovalId));
+  wire::Approval approval;
+  ASSERT_TRUE(Call("dora", &wire::ApprovalService::Stub::GetApproval, request, &approval).ok());
+  EXPECT_THAT(approval.agents(), ::testing::ElementsAre("refund", "clerk"));
+  EXPECT_EQ(approval.root_run(), RunName());
+}
+
 TEST_F(RequestsTest, ListsLeaveOutRunsOfOthersAndPageOn) {
   wire::ListRunsRequest request;
   request.set_parent("tenants/main");

@@ -1,0 +1,151 @@
+// Runs that this one started by calling an agent (ADR 42). They live by themselves; this one waits
+// for them without memory, takes their ends, and stops them when it ends itself.
+#include <algorithm>
+#include <chrono>
+
+#include "engine/lineage.h"
+#include "engine/run_actor.h"
+#include "engine/run_entries.h"
+#include "engine/run_state.h"
+
+namespace interlock::runtime {
+namespace {
+
+// The entry's words that are its end: an answer, a summary or a reason. Errors: kNotFound when they
+// were erased; anything else passes.
+core::StatusOr<std::string> TextOfEnd(const Place& place, const RunRow& row) {
+  if (row.text_index < 0 || row.state == RunState::kCancelled) return "";
+  INTERLOCK_ASSIGN_OR_RETURN(const audit::Entry entry,
+                             place.log->Read(static_cast<std::uint64_t>(row.text_index)));
+  INTERLOCK_ASSIGN_OR_RETURN(const core::JsonObjectView view,
+                             core::JsonObjectView::Of(entry.bytes));
+  const auto body = view.Object("body");
+  if (!body) return core::DataLoss("entry " + std::to_string(entry.index) + " has no body");
+  const char* field = row.state == RunState::kCompleted   ? "answer"
+                      : row.state == RunState::kEscalated ? "summary"
+                                                          : "reason";
+  return place.history->Content(entry.index, *body, field);
+}
+
+}  // namespace
+
+std::int64_t RunActor::WallLeftMs() const {
+  const auto left = std::chrono::duration_cast<std::chrono::milliseconds>(
+      timer_.expiry() - asio::steady_timer::clock_type::now());
+  return std::clamp<std::int64_t>(left.count(), 1, core_.limits.wall_ms);
+}
+
+void RunActor::GiveLimits(Ticket& ticket) const {
+  ticket.tokens_left = TokensLeft(core_);
+  ticket.steps_left = StepsLeft(core_);
+  ticket.calls_left = CallsLeft(core_);
+  ticket.wall_left_ms = WallLeftMs();
+}
+
+void RunActor::Perform(const effect::WaitForRun&) {
+  std::vector<std::string> calls;
+  for (const CallSlot& slot : core_.slots) {
+    if (slot.phase == SlotPhase::kRun) calls.push_back(slot.call);
+  }
+  std::vector<Draft> drafts;
+  drafts.push_back(DraftWaitForRun(run_, RunsOf(core_), WallLeftMs()));
+  auto still = [calls](State& state, std::vector<Draft>&) {
+    return std::all_of(calls.begin(), calls.end(), [&](const std::string& call) {
+      const CallRow* row = state.FindCall(call);
+      return row != nullptr && row->state == CallState::kIntended;
+    });
+  };
+  Spawn(WriteUnlessNews(std::move(drafts), RunState::kWaitingForRun, std::move(still)));
+}
+
+void RunActor::Perform(const effect::StopRuns&) {
+  for (const std::string& started : RunsOf(core_)) hub_.StopRun(started, run_);
+}
+
+// What the log is told meanwhile stands behind the outcomes, as the core must see it: until it has
+// them, these calls are ones that run.
+void RunActor::LookAtRuns() {
+  for (const CallSlot& slot : core_.slots) {
+    if (slot.phase != SlotPhase::kRun) continue;
+    const auto row = hub_.RunRowOf(slot.started);
+    if (!row.ok()) return Stall();
+    if (!IsFinal(row->state)) continue;
+    Step(core_, event::CallRunning{.call = slot.call});
+    Spawn(TakeEnd(slot.call));
+  }
+}
+
+asio::awaitable<void> RunActor::TakeEnd(std::string call) {
+  auto made = hub_.stopping() ? core::StatusOr<std::unique_ptr<Ticket>>(core::Unavailable(""))
+                              : TicketOfEnd(call);
+  if (!made.ok()) co_return Stall();
+  Ticket& ticket = **made;
+  const core::Status status = co_await hub_.gate.RecordEnd(worker_, ticket);
+  if (!status.ok()) co_return Stall();
+  event::CallDone done{.call = call,
+                       .observation = ticket.observation,
+                       .took_effect = Succeeded(ticket.outcome_kind),
+                       .tokens = ticket.ended->tokens,
+                       .effects = ticket.ended->effects};
+  KeepForRelease(ticket);
+  Handle(done);
+}
+
+// As its own log tells it.
+core::StatusOr<RunActor::EndedRun> RunActor::EndOf(const RunRow& row) const {
+  INTERLOCK_ASSIGN_OR_RETURN(
+      const RecordedRun started,
+      hub_.history.Run(row.run, [this](const std::string& name, const std::string& digest) {
+        return hub_.PinnedAgent(name, digest);
+      }));
+  EndedRun ended;
+  const auto words = TextOfEnd(hub_.here(), row);
+  ended.erased = words.status().code() == core::StatusCode::kNotFound;
+  if (!words.ok() && !ended.erased) return words.status();
+  ended.text = ended.erased ? "what it said was erased" : *words;
+  ended.end.tokens = started.core.tokens;
+  ended.end.label = started.reads.ModelLabel();
+  const bool stands = row.state == RunState::kCompleted || row.state == RunState::kEscalated;
+  if (stands) ended.end.effects = started.core.effects;
+  return ended;
+}
+
+// What the run that a call started has come to. What cannot be read now is read later: an end is
+// recorded once, and for good. What never can be is an end, too, of which the worst is taken.
+core::StatusOr<std::unique_ptr<Ticket>> RunActor::TicketOfEnd(const std::string& call) {
+  const auto agent_of = [this](const std::string& name, const std::string& digest) {
+    return hub_.PinnedAgent(name, digest);
+  };
+  INTERLOCK_ASSIGN_OR_RETURN(const RecordedRun own, hub_.history.Run(run_, agent_of));
+  const auto recorded = std::find_if(own.calls.begin(), own.calls.end(),
+                                     [&](const RecordedCall& one) { return one.id.call == call; });
+  if (recorded == own.calls.end()) return core::DataLoss("the log has no call `" + call + "`");
+  INTERLOCK_ASSIGN_OR_RETURN(const RunRow row, hub_.RunRowOf(recorded->starts));
+  auto ended = EndOf(row);
+  const bool lost = IsLost(ended.status());
+  if (!ended.ok() && !lost) return ended.status();
+  if (lost) {
+    ended = EndedRun{.end = {.tokens = recorded->starts_tokens, .label = {.trusted = false}},
+                     .text = std::string(core::Message(ended.status()))};
+  }
+  INTERLOCK_ASSIGN_OR_RETURN(auto ticket, hub_.TicketOf(*recorded, agent_));
+  ticket->reads = &reads_;
+  ticket->facts = FactsFromJson(recorded->facts);
+  RunEnd& end = ticket->ended.emplace(std::move(ended->end));
+  end.run = row.run;
+  end.state = row.state;
+  auto& sources = end.label.sources;
+  const std::string by = "tool:" + recorded->id.tool;
+  sources.insert(std::upper_bound(sources.begin(), sources.end(), by), by);
+  const AgentFile* agent = agent_of(row.agent, row.agent_digest);
+  ticket->outcome =
+      OutcomeOfRun(row.state, {.agent = row.agent,
+                               .code = row.code,
+                               .text = ended->text,
+                               .erased = ended->erased,
+                               .lost = lost,
+                               .formed = agent != nullptr && !agent->answer_schema.is_null()});
+  return ticket;
+}
+
+}  // namespace interlock::runtime
