@@ -41,10 +41,17 @@ struct Day::Told {
 Day::Day(std::uint64_t seed)
     : choice_(seed),
       faults_(audit::InstallFaultVfs()),
-      harness_(ShopPolicy(), ShopTools()),
+      harness_("", ShopTools()),
       world_(choice_, harness_),
       told_(std::make_shared<Told>()) {
+  harness_.SetPolicy(ShopPolicy());  // which names the agents
   harness_.asked = &world_;
+  harness_.agent = test::AgentNamed("tester", "agents: [helper, clerk]\n",
+                                    "steps_max: 5, calls_max: 20, tokens_max: 400, runs_max: 4");
+  // The one keeps to a part of the tokens that are left above, the other may use them all.
+  harness_.others = {
+      test::AgentNamed("helper", "agents: [clerk]\n", "steps_max: 8, tokens_max: 150"),
+      test::AgentNamed("clerk", "")};
   world_.has_intent = [this](const std::string& call) {
     const auto page = harness_.log().ReadRange(0, 100'000);
     return page.ok() &&
@@ -191,6 +198,7 @@ void Day::Work(const std::string& phase) {
   while (harness_.log().health() == audit::Health::kOk &&
          std::chrono::steady_clock::now() < deadline) {
     AnswerApprovals(phase);
+    DisturbWaiting(phase);
     if (IsStill()) {
       if (!world_.HasHanging()) return;
       world_.ReleaseAll();
@@ -218,6 +226,23 @@ void Day::CancelSome(const std::string& phase) {
     harness_.engine().CancelRun(harness_.integrator, run.id, "changed my mind", "",
                                 [](const core::StatusOr<RunInfo>&) {});
     return;
+  }
+}
+
+// Clients write to runs that wait for those below them, or do not want them any more; each once.
+void Day::DisturbWaiting(const std::string& phase) {
+  for (const RunInfo& run : Runs()) {
+    if (run.state != RunState::kWaitingForRun || !disturbed_.insert(phase + run.id).second)
+      continue;
+    const std::string about = phase + "/waits" + std::to_string(disturbed_.size());
+    const std::uint64_t way = choice_.Of(about, 6);
+    if (way == 0) {
+      harness_.engine().CancelRun(harness_.integrator, run.id, "changed my mind", "",
+                                  [](const core::StatusOr<RunInfo>&) {});
+    } else if (way < 4) {
+      harness_.engine().SendMessage(harness_.integrator, run.id, "how far are you?", "",
+                                    [](const core::StatusOr<RunInfo>&) {});
+    }
   }
 }
 
@@ -325,9 +350,11 @@ std::vector<CallInfo> Day::Calls(CallState state) {
 
 // Rule 18.
 std::vector<std::string> Day::Diverged(const std::vector<RunInfo>& runs) {
+  std::vector<const AgentFile*> agents{&harness_.agent};
+  for (const AgentFile& other : harness_.others) agents.push_back(&other);
   std::vector<std::string> diverged;
   for (const RunInfo& run : runs) {
-    const auto report = test::ReplayOf(harness_, run.id, {&harness_.agent});
+    const auto report = test::ReplayOf(harness_, run.id, agents);
     if (!report.ok()) {
       diverged.push_back("run " + run.id + ": " + std::string(core::Message(report.status())));
     } else if (!report->passes()) {

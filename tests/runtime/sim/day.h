@@ -4,6 +4,7 @@
 
 #include <memory>
 #include <mutex>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -33,6 +34,7 @@ class Day {
   void Answer(const ApprovalInfo& approval, const core::Principal& who, bool grant);
   void AnswerLater(const ApprovalInfo& approval, const std::string& phase);
   void CancelSome(const std::string& phase);
+  void DisturbWaiting(const std::string& phase);
   void Stop();
   void Settle();
   void ResolveUnknown();
@@ -47,6 +49,7 @@ class Day {
   test::Harness harness_;
   World world_;
   std::shared_ptr<Told> told_;
+  std::set<std::string> disturbed_;  // phase and run
   int power_cuts_ = 0;
 };
 

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <map>
 #include <set>
+#include <utility>
 
 #include "core/json.h"
 
@@ -21,6 +22,7 @@ class Checker {
     Allowed();
     Money();
     Ends();
+    Below();
     Kept();
     if (evidence_.verdict != "intact") Breach("VERIFIES", evidence_.verdict);
     for (const std::string& run : evidence_.diverged) Breach("REPLAYS", run);
@@ -33,12 +35,26 @@ class Checker {
     bool allowed = false;   // its newest decision before the intent, or approvals that it consumed
     bool consumed = false;  // an approval
     bool by_rule = false;
+    std::string starts{};   // the run that it starts
+    std::int64_t lent = 0;  // tokens of its run, to that one
+    int outcomes = 0;
+    std::uint64_t ended_at = 0;  // its newest outcome
+  };
+  // A run that a call of an agent started.
+  struct Started {
+    std::string parent;
+    std::string call;
+    int times = 0;
   };
 
   struct Asked {
     int needed = 1;
     int grants = 0;
     std::set<std::string> people;
+  };
+  struct Tokens {
+    std::int64_t most = 0;  // 0: no limit
+    std::int64_t lent = 0;
   };
 
   void Breach(const std::string& property, const std::string& what) {
@@ -71,10 +87,27 @@ class Checker {
       calls_[call].consumed = true;
     } else if (entry.kind == "call.intended") {
       Intend(call);
+      calls_[call].starts = body.value("starts", "");
+      Lend(entry.run, calls_[call], body.value("starts_tokens", std::int64_t{0}));
+    } else if (entry.kind == "call.outcome") {
+      ++calls_[call].outcomes;
+      Lend(entry.run, calls_[call], 0);
+      calls_[call].ended_at = entry.index;
     } else if (entry.kind.starts_with("budget.")) {
       Charge(entry.kind, body);
     } else if (entry.kind == "run.started") {
       started_.insert(entry.run);
+      tokens_[entry.run].most =
+          body.value("limits", core::Json::object()).value("tokens", std::int64_t{0});
+      const core::Json lineage = body.value("lineage", core::Json());
+      if (!lineage.is_object()) return;
+      Started& below = below_[entry.run];
+      below.parent = lineage.value("parent", "");
+      below.call = lineage.value("call", "");
+      ++below.times;
+    } else if (entry.kind == "run.completed" || entry.kind == "run.failed" ||
+               entry.kind == "run.cancelled" || entry.kind == "run.escalated") {
+      ended_[entry.run] = entry.index;
     }
   }
 
@@ -103,6 +136,15 @@ class Checker {
     call.intended = true;
     const bool may = (call.allowed && call.by_rule) || call.consumed;
     if (!may) Breach("DECIDED", "call " + name + " was intended and no rule had allowed it");
+  }
+
+  // What runs below may use at once is no more than the run may use itself.
+  void Lend(const std::string& run, Call& call, std::int64_t tokens) {
+    Tokens& of_run = tokens_[run];
+    of_run.lent += tokens - std::exchange(call.lent, tokens);
+    if (of_run.most > 0 && of_run.lent > of_run.most) {
+      Breach("LENT", "run " + run + " has lent more tokens than it may use");
+    }
   }
 
   void Charge(const std::string& kind, const core::Json& body) {
@@ -175,7 +217,8 @@ class Checker {
     for (const RunInfo& run : evidence_.runs) {
       const bool waits = run.state == RunState::kWaitingForUser ||
                          run.state == RunState::kWaitingForApproval ||
-                         run.state == RunState::kWaitingForPerson;
+                         run.state == RunState::kWaitingForPerson ||
+                         (run.state == RunState::kWaitingForRun && WaitsForOne(run));
       if (IsFinal(run.state) || waits) continue;
       Breach("ENDS", "run " + run.id + " stays " + std::string(RunStateName(run.state)) +
                          ", its newest entry is " + NewestOf(run.id));
@@ -186,6 +229,39 @@ class Checker {
     const auto newest = std::find_if(evidence_.entries.rbegin(), evidence_.entries.rend(),
                                      [&](const audit::Entry& entry) { return entry.run == run; });
     return newest == evidence_.entries.rend() ? "none" : newest->kind;
+  }
+
+  bool WaitsForOne(const RunInfo& run) const {
+    return std::any_of(run.waits_for.begin(), run.waits_for.end(), [&](const std::string& below) {
+      return started_.contains(below) && !ended_.contains(below);
+    });
+  }
+
+  // A run that an agent started stands in the log once, with the intent that names it; its end is
+  // the outcome of that call, once and behind it; and no run ends before those below it.
+  void Below() {
+    for (const auto& [name, call] : calls_) {
+      if (call.starts.empty()) continue;
+      const auto below = below_.find(call.starts);
+      if (below == below_.end() || below->second.call != name) {
+        Breach("BELOW", "call " + name + " started a run that is not there");
+      }
+      if (call.outcomes > 1) Breach("BELOW", "call " + name + " has two outcomes");
+    }
+    for (const auto& [run, below] : below_) {
+      const Call& call = calls_[below.call];
+      if (below.times > 1 || call.starts != run) {
+        Breach("BELOW", "run " + run + " was started by no call, or twice");
+      }
+      const auto end = ended_.find(run);
+      const auto above = ended_.find(below.parent);
+      if (call.outcomes > 0 && (end == ended_.end() || end->second > call.ended_at)) {
+        Breach("BELOW", "call " + below.call + " ended before its run " + run);
+      }
+      if (above != ended_.end() && (call.outcomes == 0 || call.ended_at > above->second)) {
+        Breach("BELOW", "run " + below.parent + " ended before its run " + run);
+      }
+    }
   }
 
   void Kept() {
@@ -199,6 +275,9 @@ class Checker {
   std::set<std::string> granted_;
   std::map<std::string, Asked> asked_;  // by approval
   std::set<std::string> started_;
+  std::map<std::string, Started> below_;        // by run
+  std::map<std::string, std::uint64_t> ended_;  // runs
+  std::map<std::string, Tokens> tokens_;        // by run
   std::map<std::string, std::int64_t> holds_;
   std::int64_t settled_ = 0;
   std::vector<std::string> breaches_;

@@ -25,7 +25,7 @@ class SoundDay {
     evidence.runs.emplace_back();
     evidence.runs[0].id = "r1";
     evidence.runs[0].state = RunState::kCompleted;
-    Add("run.started", {});
+    Add("run.started", {{"limits", {{"tokens", 1000}}}});
     Add("call.decided", {{"call", "c1"}, {"effect", "ask"}, {"rules", {{{"id", "ask"}}}}});
     Add("approval.granted", {{"approval", "a1"}, {"by", "principal:maria"}, {"call", "c1"}});
     Add("budget.held", {{"amount", "20000"}, {"call", "c1"}, {"hold", "h1"}});
@@ -37,20 +37,39 @@ class SoundDay {
         {.tool = "pay.refund", .call = "c1", .object = "o1", .amount_minor = 20'000}};
   }
 
-  void Add(const std::string& kind, const core::Json& body) {
+  void Add(const std::string& kind, const core::Json& body, const std::string& run = "r1") {
     audit::Entry entry;
     entry.index = evidence.entries.size();
     entry.kind = kind;
-    entry.run = "r1";
+    entry.run = run;
     entry.bytes = core::Json{{"body", body.is_null() ? core::Json::object() : body}}.dump();
     evidence.entries.push_back(std::move(entry));
+  }
+  // A run below the first, from its start to its end.
+  void AddBelow() {
+    Add("call.decided", {{"call", "c9"}, {"effect", "allow"}, {"rules", {{{"id", "free"}}}}});
+    Add("call.intended", {{"call", "c9"}, {"starts", "r9"}, {"starts_tokens", 1000}});
+    Add("run.started", {{"lineage", {{"call", "c9"}, {"parent", "r1"}}}}, "r9");
+    Add("run.completed", {}, "r9");
+    Add("call.outcome", {{"call", "c9"}});
+    Add("run.completed", {});
+  }
+  void Swap(std::size_t a, std::size_t b) {  // from the end
+    auto& all = evidence.entries;
+    std::swap(all[all.size() - a], all[all.size() - b]);
+    std::swap(all[all.size() - a].index, all[all.size() - b].index);
   }
   void Drop(const std::string& kind) {
     std::erase_if(evidence.entries, [&](const audit::Entry& entry) { return entry.kind == kind; });
   }
 };
 
-TEST(Breaches, ASoundDayHasNone) { EXPECT_THAT(Breaches(SoundDay().evidence), IsEmpty()); }
+TEST(Breaches, ASoundDayHasNone) {
+  SoundDay day;
+  EXPECT_THAT(Breaches(day.evidence), IsEmpty());
+  day.AddBelow();
+  EXPECT_THAT(Breaches(day.evidence), IsEmpty());
+}
 
 TEST(Breaches, EachOneIsFoundUnderItsName) {
   const struct {
@@ -134,6 +153,50 @@ TEST(Breaches, EachOneIsFoundUnderItsName) {
       {"a hold that is left", "BUDGET", [](SoundDay& day) { day.Drop("budget.settled"); }},
       {"a run that never ends", "ENDS",
        [](SoundDay& day) { day.evidence.runs[0].state = RunState::kRunning; }},
+      {"a run below that was started twice", "BELOW",
+       [](SoundDay& day) {
+         day.AddBelow();
+         day.Add("run.started", {{"lineage", {{"call", "c9"}, {"parent", "r1"}}}}, "r9");
+       }},
+      {"a call that started nothing", "BELOW",
+       [](SoundDay& day) {
+         day.Add("call.decided", {{"call", "c9"}, {"effect", "allow"}, {"rules", {{{"id", "x"}}}}});
+         day.Add("call.intended", {{"call", "c9"}, {"starts", "r9"}});
+       }},
+      {"a run below that no call started", "BELOW",
+       [](SoundDay& day) {
+         day.Add("run.started", {{"lineage", {{"call", "c8"}, {"parent", "r1"}}}}, "r9");
+       }},
+      {"a second outcome of a run below", "BELOW",
+       [](SoundDay& day) {
+         day.AddBelow();
+         day.Add("call.outcome", {{"call", "c9"}});
+       }},
+      {"an outcome before the run below has ended", "BELOW",
+       [](SoundDay& day) {
+         day.AddBelow();
+         day.Swap(2, 3);
+       }},
+      {"a run that ends before the one below it", "BELOW",
+       [](SoundDay& day) {
+         day.AddBelow();
+         day.Swap(1, 2);
+       }},
+      {"two runs below that may use the same tokens", "LENT",
+       [](SoundDay& day) {
+         day.Add("run.started", {{"limits", {{"tokens", 1000}}}}, "r2");
+         for (const char* call : {"c7", "c8"}) {
+           day.Add("call.intended", {{"call", call}, {"starts_tokens", 900}}, "r2");
+         }
+       }},
+      {"a run that waits for a run without a name", "ENDS",
+       [](SoundDay& day) { day.evidence.runs[0].state = RunState::kWaitingForRun; }},
+      {"a run that waits for one that has ended", "ENDS",
+       [](SoundDay& day) {
+         day.AddBelow();
+         day.evidence.runs[0].state = RunState::kWaitingForRun;
+         day.evidence.runs[0].waits_for = {"r9"};
+       }},
       {"a run that was acknowledged and is gone", "KEPT",
        [](SoundDay& day) { day.evidence.acknowledged.emplace_back("r2"); }},
       {"a run that replay does not make anew", "REPLAYS",

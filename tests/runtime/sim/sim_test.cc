@@ -32,11 +32,15 @@ TEST(Simulation, HoldsOnEverySeed) {
   const std::uint64_t seeds = Asked("INTERLOCK_SIM_RUNS", kSeeds);
   std::uint64_t effects = 0;
   std::uint64_t approved = 0;
+  std::uint64_t below = 0;
   int power_cuts = 0;
   for (std::uint64_t seed = first; seed < first + seeds; ++seed) {
     const Evidence evidence = Day(seed).Live();
     effects += evidence.effects.size();
     approved += Kinds(evidence, "approval.consumed");
+    below += static_cast<std::uint64_t>(
+        std::count_if(evidence.runs.begin(), evidence.runs.end(),
+                      [](const RunInfo& run) { return !run.parent.empty(); }));
     power_cuts += evidence.power_cuts;
     for (const std::string& breach : Breaches(evidence)) {
       ADD_FAILURE() << "seed " << seed << ": " << breach;
@@ -44,10 +48,11 @@ TEST(Simulation, HoldsOnEverySeed) {
     if (HasFailure()) FAIL() << "again: ./dev sim --seed " << seed << " --runs 1";
   }
   std::cout << seeds << " seeds: " << effects << " effects, " << approved << " approvals consumed, "
-            << power_cuts << " power cuts\n";
+            << below << " runs below others, " << power_cuts << " power cuts\n";
   if (seeds < kSeeds) return;
   EXPECT_GE(effects, seeds) << "the shop is hardly used: these seeds show nothing";
   EXPECT_GE(approved, seeds / 10);
+  EXPECT_GE(below, seeds / 4);
   EXPECT_GE(static_cast<std::uint64_t>(power_cuts), seeds / 4);
 }
 

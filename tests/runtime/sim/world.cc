@@ -51,7 +51,10 @@ std::string ShopPolicy() {
 local PURSE = budget "purse" { unit = "USD", limit = usd()" +
          std::to_string(kBudget) + R"(), per = "tenant", window = "30d" }
 local function amount(c) return usd(c.args.amount) end
-on({ "orders.get", "pay.state", "door.open" }, "free", function(c) return allow() end)
+on({ "orders.get", "pay.state", "door.open", "agent.helper" }, "free", function(c) return allow() end)
+on("agent.clerk", "ask-clerk", function(c)
+  return require_approval { approvers = { "role:cs-manager" }, expires = "30m", show = { "args.message" } }
+end)
 on("mail.send", "few", function(c) return limit { key = c.args.id, max = 3, per = "1h" } end)
 on("mail.send", "may", function(c) return allow() end)
 on("pay.refund", "never", function(c)
@@ -177,7 +180,7 @@ ProposedCall World::CallOf(const std::string& about) const {
   const std::string id = "o" + std::to_string(choice_.Of(about + "/object", kObjects));
   const std::string amount = std::to_string(5 + choice_.Of(about + "/amount", 400)) + ".00";
   const std::string plain = R"({"id":")" + id + R"("})";
-  switch (choice_.Of(about + "/what", 12)) {
+  switch (choice_.Of(about + "/what", 14)) {
     case 0:
       return {call.id, "orders.get", plain};
     case 1:
@@ -191,6 +194,10 @@ ProposedCall World::CallOf(const std::string& about) const {
       return {call.id, "pay.refund", R"({"id":")" + id + R"(","amount":"12.00","amount":"1.00"})"};
     case 6:
       return {call.id, "system.run", R"({"command":"rm -rf /"})"};
+    case 12:  // who is a helper already may not
+      return {call.id, "agent.helper", R"({"message":")" + about + R"("})"};
+    case 13:
+      return {call.id, "agent.clerk", R"({"message":")" + about + R"("})"};
     default:
       return {call.id, "pay.refund", R"({"id":")" + id + R"(","amount":")" + amount + R"("})"};
   }
@@ -211,7 +218,9 @@ core::StatusOr<Plan> World::PlanOf(const PlanRequest& request) const {
   const std::uint64_t count = 1 + choice_.Of(about + "/count", 3);
   for (std::uint64_t i = 0; i < count; ++i)
     calls.push_back(CallOf(about + "/c" + std::to_string(i)));
-  return FakePlanner::Calls(std::move(calls));
+  Plan plan = FakePlanner::Calls(std::move(calls));
+  plan.prompt_tokens = 20 + static_cast<std::int64_t>(choice_.Of(about + "/tokens", 60));
+  return plan;
 }
 
 std::uint64_t World::Propose(PlanRequest request, std::function<void(core::StatusOr<Plan>)> done) {
