@@ -38,7 +38,8 @@ def in_folder(keep, work):
 
 
 class Daemon:
-    """One daemon over one folder. `variables` are for the manifests; `parts` are the folders of the tenant; `audit`
+    """One daemon over one folder. `variables` are for the manifests; `parts` are the folders of the tenant, and of
+    scripts: "scripts" for the planner `scripted`, and perhaps "leads" for one of that name; `audit`
     is that section of the configuration, and may be changed by `configure_audit` for the next start.
 
     A context manager: leaving it kills what still runs. Not thread-safe; clients made by `client()` are.
@@ -70,7 +71,8 @@ class Daemon:
             "tenants": [{"id": "main", "policies": str(parts["policies"]), "tools": str(parts["tools"]),
                          "agents": str(parts["agents"]), "vars": {"bin": str(self.bin), **variables}}],
             "principals": principals,
-            "planners": [{"name": "scripted", "kind": "scripted", "folder": str(parts["scripts"])}],
+            "planners": [{"name": name, "kind": "scripted", "folder": str(parts[folder])}
+                         for name, folder in (("scripted", "scripts"), ("leads", "leads")) if folder in parts],
         }
         self.config.write_text(json.dumps(config, indent=1))  # JSON is YAML
 

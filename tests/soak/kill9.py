@@ -4,10 +4,11 @@
     kill9.py --bin build/dev/bin [--kills 200] [--runs 50] [--seed N] [--keep DIR]
 
 Runs make four refunds each with slow tools of three kinds: one that may be repeated with its key, one that can be looked
-up, one that can be neither. After every kill the daemon is started again and the script counts, from the log, the intents
-that the kill left open. At the end each run has ended or waits for a person; the script is that person and tells what
-the shop says. Then: each refund is in the shop exactly as often as the log says (once or never), nothing was done twice,
-the log verifies, and the budget is the sum of settled money. The last line is `N passed, N failed`.
+up, one that can be neither; every other run has an agent that it calls make them. After every kill the daemon is started
+again and the script counts, from the log, the intents that the kill left open. At the end each run has ended or waits for
+a person; the script is that person and tells what the shop says. Then: each refund is in the shop exactly as often as the
+log says (once or never), nothing was done twice, every call of an agent started one run and has its end, the log verifies,
+and the budget is the sum of settled money. The last line is `N passed, N failed`.
 """
 import argparse
 import collections
@@ -34,6 +35,7 @@ AMOUNT_MINOR = 1250
 PAUSE_MS_MAX = 900
 SETTLE_SECONDS = 300
 BOXES_DIE_SECONDS = 30  # killed at once; a machine with other work takes its time to bury them
+NO_REFUNDS = {"refunds.find", "agent.soak"}
 MONEY_MOVED = {"ok", "reconciled_done"}
 OPEN_ENDS = {"unknown"}
 
@@ -54,6 +56,9 @@ class LogReader:
     def __init__(self):
         self.next_index = 0
         self.intents = {}    # call -> attempt of its newest intent
+        self.starts = {}     # call of an agent -> the run that it started
+        self.below = collections.Counter()  # run.started by the call that it names
+        self.ended = set()   # runs
         self.outcomes = {}   # call -> kind of its newest outcome, or "resolved_done" / "resolved_not_done"
         self.tools = {}      # call -> tool
         self.attempts = collections.Counter()
@@ -63,27 +68,36 @@ class LogReader:
     def read(self, client):
         for entry in client.entries(start=self.next_index):
             self.next_index = entry.index + 1
-            self._apply(entry.kind, json.loads(entry.entry_json)["body"])
+            envelope = json.loads(entry.entry_json)
+            self._apply(entry.kind, envelope.get("run", ""), envelope["body"])
 
     def open_calls(self):
-        return [call for call in self.intents if call not in self.outcomes]
+        """Without those of agents that are at work: they end when these do."""
+        return [call for call in self.intents if call not in self.outcomes
+                and (call not in self.starts or self.starts[call] in self.ended)]
 
     def unknown_calls(self):
         return [call for call, outcome in self.outcomes.items() if outcome in OPEN_ENDS]
 
-    def _apply(self, kind, body):
+    def _apply(self, kind, run, body):
         call = body.get("call")
         if kind == "recovery":
             self.open_at_recovery.append((len(self.open_calls()), int(body["open_intents"])))
         elif kind == "call.intended":
             self.intents[call] = body["attempt"]
             self.tools[call] = body["tool"]
+            if "starts" in body:
+                self.starts[call] = body["starts"]
             self.attempts[call] += 1
             self.outcomes.pop(call, None)
         elif kind == "call.outcome":
             self.outcomes[call] = body["kind"]
         elif kind == "call.resolved" and body["complete"]:
             self.outcomes[call] = "resolved_done" if body["happened"] else "resolved_not_done"
+        elif kind == "run.started" and "lineage" in body:
+            self.below[body["lineage"]["call"]] += 1
+        elif kind in ("run.completed", "run.failed", "run.cancelled", "run.escalated"):
+            self.ended.add(run)
         elif kind in ("budget.held", "budget.settled", "budget.released"):
             self.budget[kind] += int(body["amount"])
 
@@ -114,10 +128,11 @@ class Soak:
         self.options = options
         self.random = random.Random(options.seed)
         self.shop = Shop(options.bin.resolve(), folder / "shop")
-        parts = {part: HERE / part for part in ("policies", "tools", "agents", "scripts")}
+        parts = {part: HERE / part for part in ("policies", "tools", "agents", "scripts", "leads")}
         self.daemon = Daemon(folder, options.bin, parts, {"shop_dir": str(folder / "shop")}, boxes_max=96)
         self.log = LogReader()
         self.runs = {}           # name -> newest state
+        self.below = {}          # those that agents of these have started
         self.made = 0
         self.kills_with_open_intents = 0
         self.leftovers = 0
@@ -138,20 +153,24 @@ class Soak:
     def top_up(self):
         """Starts runs until so many are in flight again; those that wait for a person are not."""
         client = self.daemon.client("ticketing")
-        in_flight = sum(state == Run.STATE_RUNNING for state in self.runs.values())
+        in_flight = sum(state == Run.STATE_RUNNING for state in self._states().values())
         for _ in range(self.options.runs - in_flight):
             session = self._session()
             self.made += 1
-            run = client.create_run("soak", "Refund what the session names.", f"u-{self.made}", session)
+            agent = "lead" if self.made % 2 else "soak"
+            run = client.create_run(agent, "Refund what the session names.", f"u-{self.made}", session)
             self.runs[run.name] = run.state
         client.close()
+
+    def _states(self):
+        return {**self.runs, **self.below}
 
     def refresh(self):
         """Reads how every run stands."""
         client = self.daemon.client("auditor")
         request = STUBS.run.ListRunsRequest(parent=client.parent, page_size=1000)
         for run in client.pages(client.runs.ListRuns, request, "runs"):
-            self.runs[run.name] = run.state
+            (self.below if run.parent_run else self.runs)[run.name] = run.state
         client.close()
 
     # ------------------------------------------------------------ kills
@@ -181,11 +200,12 @@ class Soak:
         deadline = time.monotonic() + SETTLE_SECONDS
         while time.monotonic() < deadline:
             self.refresh()
-            waiting = [name for name, state in self.runs.items() if state == Run.STATE_WAITING_FOR_PERSON]
-            moving = [name for name, state in self.runs.items() if state not in FINAL and name not in waiting]
-            if not moving and not waiting:
+            states = self._states()
+            waiting = [name for name, state in states.items() if state == Run.STATE_WAITING_FOR_PERSON]
+            still = FINAL | {Run.STATE_WAITING_FOR_PERSON, Run.STATE_WAITING_FOR_RUN}
+            if all(state in FINAL for state in states.values()):
                 return True
-            if not moving:
+            if waiting and all(state in still for state in states.values()):
                 self.resolve_unknown(set(waiting))
             time.sleep(0.2)
         return False
@@ -235,6 +255,11 @@ class Soak:
         self.check("every run ended", settled and completed == self.made == len(self.runs), dict(states))
         self.check("what waited for a person waited by name", self.named, f"{self.resolved} calls resolved")
         self.check("every call has an outcome", not self.log.open_calls() and not self.log.unknown_calls())
+        below = collections.Counter(Run.State.Name(state) for state in self.below.values())
+        self.check("every call of an agent started one run, and has its end",
+                   set(self.log.below) == set(self.log.starts) and set(self.log.below.values()) <= {1}
+                   and below["STATE_COMPLETED"] == len(self.below) == len(self.log.starts)
+                   and all(self.log.outcomes[call] == "ok" for call in self.log.starts), dict(below))
         kills = self.options.kills
         self.check("at least half of the kills left open intents", self.kills_with_open_intents * 2 >= kills,
                    f"{self.kills_with_open_intents} of {kills}")
@@ -245,7 +270,7 @@ class Soak:
     def _check_shop(self):
         done = self.shop.refunds_by_call()
         moved = {call for call, outcome in self.log.outcomes.items()
-                 if self.log.tools[call] != "refunds.find" and outcome in MONEY_MOVED | {"resolved_done"}}
+                 if self.log.tools[call] not in NO_REFUNDS and outcome in MONEY_MOVED | {"resolved_done"}}
         outcomes = collections.Counter(self.log.outcomes.values())
         self.check("no call refunded twice", all(count == 1 for count in done.values()), f"{len(done)} refunds")
         self.check("no order was refunded twice", self.shop.most_refunds_of_an_order() == 1)
