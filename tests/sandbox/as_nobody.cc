@@ -4,6 +4,8 @@
 #include <cstdio>
 #include <vector>
 
+#include "ordinary_user.h"
+
 #ifdef INTERLOCK_DELEGATES
 #include <sys/stat.h>
 
@@ -33,7 +35,7 @@ static bool EnterDelegatedGroups(unsigned user) {
 #endif
 
 int main(int argc, char** argv) {
-  constexpr unsigned kNobody = 65534;
+  const unsigned user = interlock::sandbox::test::OrdinaryUser(::getppid());
   std::vector<char*> words(argv, argv + argc);
 #ifdef INTERLOCK_LANDLOCK_ABI_MAX
   char option[] = "--landlock-abi-max";
@@ -42,10 +44,10 @@ int main(int argc, char** argv) {
 #endif
   words.push_back(nullptr);
 #ifdef INTERLOCK_DELEGATES
-  if (!EnterDelegatedGroups(kNobody)) return 1;
+  if (!EnterDelegatedGroups(user)) return 1;
 #endif
-  if (::setgroups(0, nullptr) != 0 || ::setresgid(kNobody, kNobody, kNobody) != 0 ||
-      ::setresuid(kNobody, kNobody, kNobody) != 0) {
+  if (::setgroups(0, nullptr) != 0 || ::setresgid(user, user, user) != 0 ||
+      ::setresuid(user, user, user) != 0) {
     std::perror("as_nobody");
     return 1;
   }

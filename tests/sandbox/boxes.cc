@@ -15,12 +15,13 @@
 #include <iterator>
 #include <sstream>
 
+#include "ordinary_user.h"
+
 extern char** environ;
 
 namespace interlock::sandbox::test {
 namespace fs = std::filesystem;
 namespace {
-constexpr unsigned kNobody = 65534;
 constexpr unsigned kOwner = 61234;  // of the folder, where the launcher is root
 }  // namespace
 
@@ -34,7 +35,7 @@ Folder::Folder(bool for_nobody) {
   fs::create_directory(work());
   std::ofstream(Path("secret")) << "secret";
   if (::geteuid() != 0) return;
-  const unsigned owner = for_nobody ? kNobody : kOwner;
+  const unsigned owner = for_nobody ? OrdinaryUser(::getpid()) : kOwner;
   for (const std::string& name : {work(), hostile(), Path("secret")}) {
     if (::chown(name.c_str(), owner, owner) != 0) std::abort();
   }
