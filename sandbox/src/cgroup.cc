@@ -55,11 +55,14 @@ std::int64_t ToNumber(std::string_view text) {
   return value;
 }
 
-// The number behind `key ` in a flat keyed file.
+// The number behind `key ` in a flat keyed file. No stream: in a call somebody waits for these.
 std::int64_t KeyedNumber(std::string_view text, std::string_view key) {
-  std::istringstream lines{std::string(text)};
-  for (std::string name, value; lines >> name >> value;) {
-    if (name == key) return ToNumber(value);
+  while (!text.empty()) {
+    const std::string_view line = text.substr(0, text.find('\n'));
+    if (line.size() > key.size() && line.starts_with(key) && line[key.size()] == ' ') {
+      return ToNumber(line.substr(key.size() + 1));
+    }
+    text.remove_prefix(std::min(line.size() + 1, text.size()));
   }
   return 0;
 }

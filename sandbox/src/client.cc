@@ -9,8 +9,10 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <atomic>
 #include <cstring>
+#include <future>
 #include <mutex>
 #include <thread>
 #include <unordered_map>
@@ -93,12 +95,18 @@ struct Identity {
   }
 };
 
+std::vector<core::Digest> DigestsOf(const std::vector<std::string>& filters) {
+  std::vector<core::Digest> digests;
+  for (const std::string& filter : filters) digests.push_back(core::Sha256(filter));
+  return digests;
+}
+
 // What was in force, as one digest: level, filter, mounts, limits.
-core::Digest ProfileDigest(const BoxSpec& spec, Level level, std::string_view filter) {
+core::Digest ProfileDigest(const BoxSpec& spec, Level level, const core::Digest& filter) {
   Writer writer;
   writer.Text(LevelName(level));
   writer.Text(ProfileName(spec.profile));
-  writer.Text(filter);
+  writer.Text(core::AsBytes(filter));
   for (const Mount& mount : spec.mounts) {
     writer.Text(mount.host_path);
     writer.Text(mount.box_path);
@@ -118,6 +126,15 @@ core::Digest ProfileDigest(const BoxSpec& spec, Level level, std::string_view fi
   return core::Sha256(writer.bytes());
 }
 
+// Whether nothing that this box can write to may be its program, or lie on the way there. Then the
+// digest is taken while the launcher is at work already: it is as true as one taken before, since
+// who else could change the file could also do so between a digest taken first and exec.
+bool NamedLater(const BoxSpec& spec, Level level) {
+  if (level == Level::kNone) return false;
+  return std::all_of(spec.mounts.begin(), spec.mounts.end(),
+                     [](const Mount& mount) { return mount.access == Access::kReadOnly; });
+}
+
 class ProcessLauncher final : public Launcher {
  public:
   ProcessLauncher(pid_t pid, Fd socket, Fd state, Hello hello, bool allow_none)
@@ -125,6 +142,7 @@ class ProcessLauncher final : public Launcher {
         socket_(std::move(socket)),
         state_(std::move(state)),
         hello_(std::move(hello)),
+        filters_(DigestsOf(hello_.filter_bytes)),
         allow_none_(allow_none),
         reader_([this] { Read(); }) {}
   ~ProcessLauncher() override;
@@ -137,8 +155,14 @@ class ProcessLauncher final : public Launcher {
   struct Pending {
     std::function<void(BoxResult)> done;
     Identity identity;
+    std::future<core::Digest> program;  // of `identity`, where that comes later
     std::function<void(Output)> on_output;
     std::unique_ptr<Broker> broker;
+
+    void Stamp(BoxResult& result) {
+      if (program.valid()) identity.program = program.get();
+      identity.Stamp(result);
+    }
   };
 
   std::string Refusal(const BoxSpec& spec) const;
@@ -154,6 +178,9 @@ class ProcessLauncher final : public Launcher {
   const Fd socket_;
   const Fd state_;
   const Hello hello_;
+  // By profile. The launcher has no others as long as it lives: filters are compiled before its
+  // hello.
+  const std::vector<core::Digest> filters_;
   const bool allow_none_;
   ProgramDigests programs_;
   std::atomic<std::uint64_t> next_id_{1};
@@ -191,9 +218,8 @@ std::string ProcessLauncher::Refusal(const BoxSpec& spec) const {
 }
 
 Identity ProcessLauncher::IdentityOf(const BoxSpec& spec) const {
-  const std::string& filter = hello_.filter_bytes[static_cast<std::size_t>(spec.profile)];
-  return {.profile = ProfileDigest(spec, hello_.capabilities.level, filter),
-          .filter = core::Sha256(filter)};
+  const core::Digest& filter = filters_[static_cast<std::size_t>(spec.profile)];
+  return {.profile = ProfileDigest(spec, hello_.capabilities.level, filter), .filter = filter};
 }
 
 std::uint64_t ProcessLauncher::Run(BoxSpec spec, std::function<void(BoxResult)> done) {
@@ -205,17 +231,22 @@ std::uint64_t ProcessLauncher::Run(BoxSpec spec, std::function<void(BoxResult)> 
     if (!input.valid()) why = Errno("make the program's input");
   }
   const std::shared_ptr<InputPipe> open_input = std::move(spec.input);
-  Identity identity = IdentityOf(spec);
-  if (why.empty()) identity.program = programs_.Of(spec);
   Fd channel;
-  Pending pending{std::move(done), identity, std::move(spec.on_output), nullptr};
+  Pending pending{std::move(done), IdentityOf(spec), {}, std::move(spec.on_output), nullptr};
   if (why.empty() && !spec.destinations.empty()) {
     pending.broker = MakeBroker(spec, channel, why);
   }
+  const RunRequest request{id, std::move(spec), channel.valid(), pending.on_output != nullptr};
+  std::promise<core::Digest> program;
+  const bool named_later = NamedLater(request.spec, hello_.capabilities.level);
+  if (named_later) {
+    pending.program = program.get_future();
+  } else if (why.empty()) {
+    pending.identity.program = programs_.Of(request.spec);
+  }
   std::string bytes;
   if (why.empty()) {
-    spec.stdin_bytes.clear();
-    bytes = EncodeRun({id, std::move(spec), channel.valid(), pending.on_output != nullptr});
+    bytes = EncodeRun(request);
     if (bytes.size() > kMessageBytesMax) why = "argv, env and mounts together are above 160 KiB";
   }
   {
@@ -228,7 +259,7 @@ std::uint64_t ProcessLauncher::Run(BoxSpec spec, std::function<void(BoxResult)> 
     result.kind = EndKind::kNotRun;
     result.level = hello_.capabilities.level;
     result.detail = std::move(why);
-    identity.Stamp(result);
+    pending.identity.Stamp(result);
     pending.done(std::move(result));
     return id;
   }
@@ -238,6 +269,7 @@ std::uint64_t ProcessLauncher::Run(BoxSpec spec, std::function<void(BoxResult)> 
   if (channel.valid()) fds.push_back(channel.get());
   // A send that fails means that the launcher is gone: the reader sees its end of file and answers.
   SendMessage(socket_.get(), bytes, fds, 0);
+  if (named_later) program.set_value(programs_.Of(request.spec));
   return id;
 }
 
@@ -285,7 +317,7 @@ void ProcessLauncher::OnResult(ResultMessage message, const std::vector<Fd>& fds
   Pending pending = Take(message.id);
   if (!pending.done) return;
   BoxResult& result = message.result;
-  pending.identity.Stamp(result);
+  pending.Stamp(result);
   if (pending.broker != nullptr) ending_.push_back(std::move(pending.broker));
   std::erase_if(ending_, [](const auto& broker) { return broker->ended(); });
   if (message.outputs_in_fd != 0 && (fds.empty() || !ReadOutputs(fds[0], message))) {
@@ -317,7 +349,7 @@ void ProcessLauncher::OnDeath() {
     result.detail = closing ? "the launcher ended before it reported the end" : "the launcher died";
     if (!gone) result.detail += "; a box could not be proven dead";
     result.level = hello_.capabilities.level;
-    pending.identity.Stamp(result);
+    pending.Stamp(result);
     pending.done(std::move(result));
   }
 }

@@ -22,6 +22,8 @@ enum class MessageKind : std::uint32_t { kHello, kRun, kCancel, kShutdown, kResu
 
 class Writer {
  public:
+  // Once for a usual message: what grows by halves touches a page of the heap for each size.
+  Writer() { bytes_.reserve(kUsualBytes); }
   void U32(std::uint32_t value) { Raw(&value, sizeof value); }
   void U64(std::uint64_t value) { Raw(&value, sizeof value); }
   void I64(std::int64_t value) { Raw(&value, sizeof value); }
@@ -35,6 +37,7 @@ class Writer {
   void Raw(const void* data, std::size_t size) {
     bytes_.append(static_cast<const char*>(data), size);
   }
+  static constexpr std::size_t kUsualBytes = 1000;
   std::string bytes_;
 };
 

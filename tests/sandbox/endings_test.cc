@@ -326,6 +326,36 @@ TEST_P(Ending, DigestOfAProgramFollowsItsFile) {
   EXPECT_EQ(boxes_->Run(spec).program_digest, core::Digest{}) << "a link may lead elsewhere";
 }
 
+// A file so long that it is not read before its program could have changed it.
+TEST_P(Ending, DigestIsOfTheProgramBeforeItCouldChangeItself) {
+  const std::string work = boxes_->folder().work();
+  const std::string folder = work + "/bin";
+  const std::string program = folder + "/tool";
+  std::filesystem::create_directory(folder);
+  const std::string way = boxes_->namespaces() ? "/alias" : work;
+  std::ofstream(program) << "#!/bin/sh\necho other >> " << way << "/bin/tool && exit 7\nexit 8\n"
+                         << std::string(48 << 20, '\n');
+  struct stat owner {};
+  ASSERT_EQ(::stat(work.c_str(), &owner), 0);
+  ASSERT_EQ(::chown(program.c_str(), owner.st_uid, owner.st_gid), 0);
+  ASSERT_EQ(::chmod(program.c_str(), 0777), 0);
+  const core::Digest before = core::Sha256(FileBytes(program));
+  BoxSpec spec;
+  spec.level_min = Level::kNone;
+  spec.argv = {program};
+  spec.mounts = {{.host_path = folder, .box_path = folder}};
+  const BoxResult twin = boxes_->Run(spec);
+  EXPECT_EQ(twin.value, 8) << "nothing to write to: " << Describe(twin);
+  EXPECT_EQ(twin.program_digest, before);
+  std::ofstream(program, std::ios::app) << "\n";  // not known by its digest yet
+  const core::Digest longer = core::Sha256(FileBytes(program));
+  spec.mounts.push_back({.host_path = work, .box_path = way, .access = Access::kReadWrite});
+  const BoxResult result = boxes_->Run(spec);
+  EXPECT_EQ(result.value, 7) << Describe(result);
+  EXPECT_EQ(result.program_digest, longer);
+  EXPECT_NE(core::Sha256(FileBytes(program)), longer) << "it did not change itself";
+}
+
 INSTANTIATE_TEST_SUITE_P(Grounds, Ending, ::testing::ValuesIn(kGrounds),
                          [](const auto& item) { return std::string(item.param.name); });
 

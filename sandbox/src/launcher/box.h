@@ -93,7 +93,6 @@ class Box {
   bool streams = false;
   Limits limits;
   std::vector<WritableFolder> folders;
-  Fd no_input;  // a file that ends at once
   Stream out;
   Stream err;
   bool watched = true;           // its sockets wake the launcher: until it is ready, or has started

@@ -83,7 +83,6 @@ bool Fitter::OpenIdMapped(const BoxSpec& spec, Fitting& fitting) {
 Fitting Fitter::WithNamespaces(const RunRequest& request, const Shape& usual) {
   const BoxSpec& spec = request.spec;
   Fitting fitting;
-  fitting.go.request = request;
   fitting.go.memory_by_rlimit = !ground_.cgroups;
   fitting.shape = usual;
   // Init, its program's process; every task of the box is counted in the box's own user namespace.
@@ -116,7 +115,6 @@ Fitting Fitter::Without(const RunRequest& request, uid_t own_user) const {
   const BoxSpec& spec = request.spec;
   Fitting fitting;
   Go& go = fitting.go;
-  go.request = request;
   go.memory_by_rlimit = !ground_.cgroups;
   if (ground_.seals_users) go.uid = go.gid = own_user;
   const Fd root = HostRoot();

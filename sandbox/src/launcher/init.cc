@@ -102,8 +102,12 @@ bool ReceiveReport(int socket, Report& report, int& fd) {
 
 class Init {
  public:
-  Init(const BoxPlan& plan, int control, int program)
-      : plan_(plan), control_(control), steps_(control), program_(program) {}
+  Init(const BoxPlan& plan, const InitFds& fds)
+      : plan_(plan),
+        control_(fds.control),
+        steps_(fds.control),
+        streams_{fds.input, fds.out, fds.err},
+        program_(fds.program) {}
   [[noreturn]] void Run();
 
  private:
@@ -117,6 +121,7 @@ class Init {
   void StartProgram(Go& go, std::vector<Fd>& fds);
   void MakeTemporaryFolder(Go& go, std::vector<Fd>& fds);
   void Serve();
+  void ForgetStack();
   bool OnListener();
   bool IsNews(int number);
   void Refuse(std::uint64_t notification) const;
@@ -130,9 +135,12 @@ class Init {
   const BoxPlan& plan_;
   const int control_;
   const Steps steps_;
+  const std::array<int, 3> streams_;
   Fd program_;  // the program's end towards the launcher
   pid_t worker_ = 0;
   Start start_{};
+  void* stack_ = nullptr;  // of the worker until it execs, with its guard
+  std::size_t stack_bytes_ = 0;
   Fd worker_socket_;
   Fd listener_;
   std::vector<Fd> spaces_;
@@ -144,6 +152,8 @@ class Init {
 };
 
 void Init::Run() {
+  // Of the program, which inherits them: nothing is left to do about them when its call comes.
+  for (int i = 0; i < 3; ++i) steps_.Must(::dup2(streams_[i], i), "dup2");
   std::vector<int> kept = plan_.cgroup_entrances;
   kept.push_back(control_);
   kept.push_back(program_.get());
@@ -212,17 +222,17 @@ void Init::StartWorker(uid_t uid, gid_t gid) {
   start_ = {{worker_end.get(), program_.get()}, uid, gid};
   if (plan_.namespaces) {
     const auto guard = static_cast<std::size_t>(::sysconf(_SC_PAGESIZE));
-    const std::size_t size = guard + kWorkerStackBytes;
-    void* stack = ::mmap(nullptr, size, PROT_READ | PROT_WRITE,
-                         MAP_PRIVATE | MAP_ANONYMOUS | MAP_STACK, -1, 0);
-    Must(stack != MAP_FAILED, "map the program's first stack");
+    stack_bytes_ = guard + kWorkerStackBytes;
+    stack_ = ::mmap(nullptr, stack_bytes_, PROT_READ | PROT_WRITE,
+                    MAP_PRIVATE | MAP_ANONYMOUS | MAP_STACK, -1, 0);
+    Must(stack_ != MAP_FAILED, "map the program's first stack");
     // Below it lies what is this process's own.
-    Must(::mprotect(stack, guard, PROT_NONE) == 0, "guard the program's first stack");
+    Must(::mprotect(stack_, guard, PROT_NONE) == 0, "guard the program's first stack");
     const auto begin = [](void* self) -> int {
       static_cast<Init*>(self)->BecomeWorker();
       return 1;
     };
-    worker_ = ::clone(begin, static_cast<char*>(stack) + size, CLONE_VM | SIGCHLD, this);
+    worker_ = ::clone(begin, static_cast<char*>(stack_) + stack_bytes_, CLONE_VM | SIGCHLD, this);
   } else {
     worker_ = ::fork();
     if (worker_ == 0) BecomeWorker();
@@ -302,7 +312,7 @@ void Init::Mount(const Go& go, std::vector<Fd>& fds) {
 
 void Init::StartProgram(Go& go, std::vector<Fd>& fds) {
   Fd channel;
-  if (go.request.has_channel && fds.size() > 3) {
+  if (go.request.has_channel && !fds.empty()) {
     channel = std::move(fds.back());
     fds.pop_back();
   }
@@ -326,12 +336,21 @@ void Init::Serve() {
     if ((events[1].revents & (POLLHUP | POLLERR)) != 0) {
       // Nothing lives that has the filter, so the program has ended or is about to. In a box of its
       // own nobody else needs an answer meanwhile.
+      if ((events[1].revents & POLLHUP) != 0) ForgetStack();
       if (plan_.namespaces && Reap(0)) return;
       listener_.reset();
     }
     if (events[2].revents != 0 && Reap(WNOHANG)) return;
     if (events[0].revents != 0) return;  // asked to end, or the launcher is gone
   }
+}
+
+// While the program dies, which takes longer: what is mapped then somebody waits for, and a memory
+// that another processor has used must be told to that one. Nobody returns to this stack: who had
+// the filter has left its own code for good.
+void Init::ForgetStack() {
+  if (stack_ != nullptr) ::munmap(stack_, stack_bytes_);
+  stack_ = nullptr;
 }
 
 // True: the box ends. False also: whoever made the call was killed meanwhile, and the kernel took
@@ -415,8 +434,8 @@ void Init::End() {
 }
 }  // namespace
 
-void RunInit(const BoxPlan& plan, int control, int program) {
-  Init init(plan, control, program);
+void RunInit(const BoxPlan& plan, const InitFds& fds) {
+  Init init(plan, fds);
   init.Run();
 }
 

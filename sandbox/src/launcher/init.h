@@ -10,6 +10,15 @@ namespace interlock::sandbox {
 
 // In a fresh child of the launcher. `control` is its end towards the launcher; its end of file
 // means that the launcher is gone, and ends the box. `program` is the end of the program's process.
-[[noreturn]] void RunInit(const BoxPlan& plan, int control, int program);
+// What the launcher's clone is given of its descriptors.
+struct InitFds {
+  int control;
+  int program;  // the program's end towards the launcher
+  // The program's standard streams; its input where the call brings none.
+  int input;
+  int out;
+  int err;
+};
+[[noreturn]] void RunInit(const BoxPlan& plan, const InitFds& fds);
 
 }  // namespace interlock::sandbox

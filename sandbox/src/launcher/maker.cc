@@ -56,8 +56,8 @@ std::unique_ptr<Box> Maker::Make(unsigned slot, Profile profile, const Shape& sh
     problem = Errno("socketpair");
     return nullptr;
   }
-  box->no_input.reset(::open("/dev/null", O_RDONLY | O_CLOEXEC));
-  if (!box->no_input.valid() || !box->out.Open() || !box->err.Open()) {
+  const Fd no_input(::open("/dev/null", O_RDONLY | O_CLOEXEC));
+  if (!no_input.valid() || !box->out.Open() || !box->err.Open()) {
     problem = Errno("input and pipes");
     return nullptr;
   }
@@ -66,7 +66,10 @@ std::unique_ptr<Box> Maker::Make(unsigned slot, Profile profile, const Shape& sh
                                         CLONE_NEWUTS | CLONE_NEWCGROUP
                                   : 0;
   box->pid = CloneProcess(flags, &box->pidfd);
-  if (box->pid == 0) RunInit(box->plan, init_end.get(), program_end.get());
+  if (box->pid == 0) {
+    RunInit(box->plan, {init_end.get(), program_end.get(), no_input.get(), box->out.write_end.get(),
+                        box->err.write_end.get()});
+  }
   if (box->pid < 0) {
     problem = Errno("clone");
     return nullptr;

@@ -13,6 +13,7 @@ namespace interlock::sandbox {
 std::string EncodeGo(const Go& go) {
   Writer writer;
   writer.Text(EncodeRun(go.request));
+  writer.U32(go.has_input ? 1 : 0);
   writer.U32(go.mounts_are_fds ? 1 : 0);
   writer.I64(go.tasks_max);
   writer.U32(go.memory_by_rlimit ? 1 : 0);
@@ -29,6 +30,7 @@ bool DecodeGo(std::string_view bytes, Go& go) {
   std::optional<RunRequest> request = DecodeRun(run_reader);
   if (!request) return false;
   go.request = std::move(*request);
+  go.has_input = reader.U32() != 0;
   go.mounts_are_fds = reader.U32() != 0;
   go.tasks_max = reader.I64();
   go.memory_by_rlimit = reader.U32() != 0;

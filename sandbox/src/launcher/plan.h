@@ -38,12 +38,12 @@ struct BoxPlan {
 };
 
 // Known with the call. With namespaces it goes to the program's process, with the descriptors
-// stdin, stdout, stderr, then the way to the broker if there is one; and to init if the box takes
-// mounts, with one descriptor a mount if `mounts_are_fds`. Without namespaces it goes to init with
-// all of them (stdin, stdout, stderr, mounts, way to the broker), and from there to the program's
-// process.
+// stdin and the way to the broker, as far as there are any; and to init if the box takes mounts,
+// with one descriptor a mount if `mounts_are_fds`. Without namespaces it goes to init with all of
+// them (stdin, mounts, way to the broker), and from there to the program's process.
 struct Go {
   RunRequest request;
+  bool has_input = false;  // the first descriptor is stdin; otherwise it is empty
   bool mounts_are_fds =
       false;  // namespaces: detached mount trees; without: the paths themselves, opened
   std::int64_t tasks_max = 0;     // RLIMIT_NPROC; 0 = the pids cgroup does it

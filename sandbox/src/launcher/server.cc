@@ -123,10 +123,9 @@ void Server::Finish(Box& box) {
     }
     EndChildren(others);
   }
-  TakeReports(box);
+  box.TakeReports();
   box.out.Drain();
   box.err.Drain();
-  registry_.Clear(box.slot);
   if (box.streams) Tell(box);
   const bool called = box.called;
   const std::uint64_t id = box.call_id;
@@ -134,8 +133,13 @@ void Server::Finish(Box& box) {
   dead_.push_back(std::move(boxes_.extract(box.slot).mapped()));
   if (called) Send(id, std::move(result));
   Flush();
+  // What follows concerns nobody who waits. A process that the state file names a little longer is
+  // gone, and whoever reads it sees that.
+  registry_.Clear(box.slot);
   for (const Fd* fd : {&box.out.pipe, &box.err.pipe}) Unwatch(*fd);
-  if (box.watched) Unwatch(box.control);
+  for (const Fd* fd : {&box.control, &box.program}) {
+    if (box.watched && fd->valid()) Unwatch(*fd);
+  }
   const std::int64_t now = MonotonicMicros();
   if (clear_at_us_ == 0) clear_at_us_ = now + kClearDelayUs;
   if (fill_at_us_ == 0) fill_at_us_ = now + kFillDelayUs;
@@ -209,14 +213,15 @@ void Server::StartWaiting() {
 }
 
 void Server::Start(Call call) {
+  const std::uint64_t id = call.request.id;
   Fitting fitting;
   Box* box = BoxFor(call, fitting);
-  if (box == nullptr) return Refuse(call.request.id, fitting.problem);
+  if (box == nullptr) return Refuse(id, fitting.problem);
   Want(call, fitting.shape);
-  if (!Hand(*box, call, fitting)) {
+  if (!Hand(*box, std::move(call), fitting)) {
     box->called = false;
     box->Kill();
-    Refuse(call.request.id, fitting.problem);
+    Refuse(id, fitting.problem);
   }
 }
 
@@ -242,10 +247,10 @@ Box* Server::BoxFor(const Call& call, Fitting& fitting) {
   return nullptr;
 }
 
-bool Server::Hand(Box& box, const Call& call, Fitting& fitting) {
-  const Limits& limits = call.request.spec.limits;
-  const Fd& input = call.input.valid() ? call.input : box.no_input;
-  std::vector<int> fds = {input.get(), box.out.write_end.get(), box.err.write_end.get()};
+bool Server::Hand(Box& box, Call call, Fitting& fitting) {
+  const Limits limits = call.request.spec.limits;
+  std::vector<int> fds;
+  if (call.input.valid()) fds.push_back(call.input.get());
   std::vector<int> mounts;
   for (const Fd& mount : fitting.mounts) mounts.push_back(mount.get());
   if (!box.plan.namespaces) fds.insert(fds.end(), mounts.begin(), mounts.end());
@@ -259,6 +264,8 @@ bool Server::Hand(Box& box, const Call& call, Fitting& fitting) {
   box.err.cap = limits.stderr_bytes;
   box.handed_us = MonotonicMicros();
   box.deadline_us = box.handed_us + (box.watched ? kSetupLimitUs : kStartLookUs);
+  fitting.go.request = std::move(call.request);
+  fitting.go.has_input = call.input.valid();
   const std::string go = EncodeGo(fitting.go);
   const Fd& program = box.plan.namespaces ? box.program : box.control;
   const bool mounting = box.plan.namespaces && box.plan.takes_mounts;
@@ -327,6 +334,7 @@ void Server::Run() {
       if (box->streams) Tell(*box);
     }
     Flush();
+    KeepHouse();
   }
   while (!outgoing_.empty()) {
     const std::size_t before = outgoing_.size();
@@ -476,6 +484,11 @@ void Server::OnTime() {
   }
   GiveUpWaiting(now);
   CountFolders(now);
+}
+
+// Takes longer than a call's end: after what came has been answered.
+void Server::KeepHouse() {
+  const std::int64_t now = MonotonicMicros();
   if (clear_at_us_ != 0 && now >= clear_at_us_) ClearUp();
   if (fill_at_us_ != 0 && now >= fill_at_us_) Fill();
 }

@@ -71,7 +71,7 @@ class Server {
   void Start(Call call);
   // A box that fits, ready or new; null with `fitting.problem`.
   Box* BoxFor(const Call& call, Fitting& fitting);
-  bool Hand(Box& box, const Call& call, Fitting& fitting);
+  bool Hand(Box& box, Call call, Fitting& fitting);
   void Refuse(std::uint64_t id, std::string why);
   void Cancel(std::uint64_t id);
 
@@ -81,6 +81,7 @@ class Server {
   void OnMessage(std::string_view bytes, std::vector<Fd>& fds);
   void OnBox(unsigned slot, unsigned what);
   void OnTime();
+  void KeepHouse();
   void OnDeadline(Box& box, std::int64_t now);
   void TakeSignals();
   void CountFolders(std::int64_t now);

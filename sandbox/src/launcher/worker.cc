@@ -98,6 +98,25 @@ void AllowSystem(const Steps& steps, const Landlock& landlock) {
   }
 }
 
+// Mostly there is nothing in the way, and one system call does it: in a call somebody waits.
+void Limit(const Steps& steps, __rlimit_resource which, rlim_t soft, rlim_t hard,
+           const char* name) {
+  const rlimit asked{soft, hard};
+  if (::setrlimit(which, &asked) == 0) return;
+  rlimit now{};
+  ::getrlimit(which, &now);
+  const rlimit wanted{std::min(soft, now.rlim_max), std::min(hard, now.rlim_max)};
+  steps.Must(::setrlimit(which, &wanted), "setrlimit", name);
+}
+
+// What does not depend on the call.
+void SetUsualLimits(const Steps& steps) {
+  Limit(steps, RLIMIT_NOFILE, kOpenFilesMax, kOpenFilesMax, "nofile");
+  Limit(steps, RLIMIT_SIGPENDING, kPendingSignalsMax, kPendingSignalsMax, "sigpending");
+  Limit(steps, RLIMIT_CORE, 0, 0, "core");
+  Limit(steps, RLIMIT_MSGQUEUE, 0, 0, "msgqueue");
+}
+
 // What does not depend on the call.
 void PrepareLandlock(const Steps& steps, const BoxPlan& plan, Landlock& landlock) {
   if (plan.landlock_abi == 0) return;
@@ -123,7 +142,7 @@ void ConfineFiles(const Steps& steps, const BoxPlan& plan, const Landlock& landl
     const Mount& mount = go.request.spec.mounts[i];
     const FileRight right = mount.access == Access::kReadOnly ? FileRight::kReadExecute : writable;
     const bool ok = plan.namespaces ? landlock.AllowPath(mount.box_path.c_str(), right)
-                                    : landlock.Allow(fds[3 + i].get(), right);
+                                    : landlock.Allow(fds[i].get(), right);
     steps.Must(ok, "landlock", mount.box_path.c_str());
   }
   if (!plan.namespaces) {
@@ -133,14 +152,6 @@ void ConfineFiles(const Steps& steps, const BoxPlan& plan, const Landlock& landl
   steps.Must(landlock.Enforce(), "landlock_restrict_self");
 }
 
-void Limit(const Steps& steps, __rlimit_resource which, rlim_t soft, rlim_t hard,
-           const char* name) {
-  rlimit now{};
-  ::getrlimit(which, &now);
-  const rlimit wanted{std::min(soft, now.rlim_max), std::min(hard, now.rlim_max)};
-  steps.Must(::setrlimit(which, &wanted), "setrlimit", name);
-}
-
 void SetLimits(const Steps& steps, const Go& go) {
   const Limits& limits = go.request.spec.limits;
   const auto cpu_s = static_cast<rlim_t>((limits.cpu_ms + 999) / 1000);
@@ -148,10 +159,6 @@ void SetLimits(const Steps& steps, const Go& go) {
   Limit(steps, RLIMIT_CPU, cpu_s, cpu_s + 1, "cpu");
   Limit(steps, RLIMIT_FSIZE, static_cast<rlim_t>(limits.file_bytes),
         static_cast<rlim_t>(limits.file_bytes), "fsize");
-  Limit(steps, RLIMIT_NOFILE, kOpenFilesMax, kOpenFilesMax, "nofile");
-  Limit(steps, RLIMIT_SIGPENDING, kPendingSignalsMax, kPendingSignalsMax, "sigpending");
-  Limit(steps, RLIMIT_CORE, 0, 0, "core");
-  Limit(steps, RLIMIT_MSGQUEUE, 0, 0, "msgqueue");
   if (go.tasks_max > 0) {
     Limit(steps, RLIMIT_NPROC, static_cast<rlim_t>(go.tasks_max), static_cast<rlim_t>(go.tasks_max),
           "nproc");
@@ -180,21 +187,27 @@ std::vector<std::string> Environment(const BoxSpec& spec) {
   return words;
 }
 
-[[noreturn]] void Execute(const Steps& steps, BoxSpec& spec, const std::vector<Fd>& fds,
-                          const Fd& channel) {
+// Through exec, as `number`, which it may have already.
+void Keep(const Steps& steps, int fd, int number) {
+  steps.Must(fd == number ? ::fcntl(fd, F_SETFD, 0) : ::dup2(fd, number), "dup2");
+}
+
+[[noreturn]] void Execute(const Steps& steps, BoxSpec& spec, const Fd& input, const Fd& channel) {
   steps.Must(::chdir(spec.work_dir.c_str()), "chdir to work_dir", spec.work_dir.c_str());
-  for (int i = 0; i < 3; ++i) {
-    steps.Must(::dup2(fds[static_cast<std::size_t>(i)].get(), i), "dup2");
-  }
+  if (input.valid()) Keep(steps, input.get(), STDIN_FILENO);
   std::vector<std::string> environment = Environment(spec);
   const std::vector<char*> env = Pointers(environment);
   const std::vector<char*> argv = Pointers(spec.argv);
   // The socket to the launcher goes with exec: its end of file says that exec succeeded.
-  if (channel.valid()) steps.Must(::dup2(channel.get(), kChannel), "dup2");
+  if (channel.valid()) Keep(steps, channel.get(), kChannel);
   const unsigned first = channel.valid() ? kChannel + 1 : kChannel;
   steps.Must(::syscall(SYS_close_range, first, ~0u, CLOSE_RANGE_CLOEXEC), "close_range");
   ::execve(argv[0], argv.data(), env.data());
   steps.Fail("exec", spec.argv[0].c_str());
+}
+
+std::size_t DescriptorsOf(const Go& go) {
+  return (go.has_input ? 1u : 0u) + (go.request.has_channel ? 1u : 0u);
 }
 
 // Of the numbers that the program gets.
@@ -231,6 +244,9 @@ void RunWorker(const BoxPlan& plan, WorkerSockets sockets, uid_t uid, gid_t gid)
   // Its listener travels with the report; from here on the filter is in force.
   LoadFilterAndReport(hardening, plan, init);
   const Steps steps(launcher);
+  // Only now: descriptors that the user has under way in messages, of all boxes, are held against
+  // the sender's limit of open files (unix(7), ETOOMANYREFS).
+  SetUsualLimits(steps);
   char mounted;
   if (plan.namespaces && plan.takes_mounts && ::read(init, &mounted, 1) != 1) ::_exit(1);
   std::string bytes;
@@ -239,15 +255,20 @@ void RunWorker(const BoxPlan& plan, WorkerSockets sockets, uid_t uid, gid_t gid)
   if (ReceiveMessage(caller, bytes, fds, 0) != Received::kMessage) ::_exit(1);
   Go go;
   errno = EPROTO;
-  steps.Must(DecodeGo(bytes, go) && fds.size() >= 3, "read the call");
+  steps.Must(DecodeGo(bytes, go) && fds.size() >= DescriptorsOf(go), "read the call");
   Fd channel;
   if (go.request.has_channel) {
     channel = std::move(fds.back());
     fds.pop_back();
   }
+  Fd input;
+  if (go.has_input) {
+    input = std::move(fds.front());
+    fds.erase(fds.begin());
+  }
   ConfineFiles(steps, plan, landlock, go, fds);
   SetLimits(steps, go);
-  Execute(steps, go.request.spec, fds, channel);
+  Execute(steps, go.request.spec, input, channel);
 }
 
 }  // namespace interlock::sandbox
