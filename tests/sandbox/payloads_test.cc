@@ -482,6 +482,24 @@ TEST_P(Quotas, R67_ManyCallsTogetherEndAtIt) {
   EXPECT_EQ(again.stdout_bytes, "ok") << Describe(again);
 }
 
+// Nothing is remembered from call to call: what lies there counts, whoever put it there.
+TEST_P(Quotas, R67_TheNextDaemonCountsWhatTheLastOneLeft) {
+  const Quota quota{.bytes = 1 << 20, .files = 100};
+  for (const char* part : {"part0", "part1", "part2"}) {
+    (void)Run({"write-much", In(part), "400000"}, quota);  // the last may be seen to pass it
+  }
+  Boxes next(GetParam(), 0);
+  ASSERT_EQ(next.why_not(), "");
+  BoxSpec spec = boxes_->Hostile({"write", In("more")});
+  spec.mounts.push_back({folder_->work(), folder_->work(), Access::kReadWrite, quota});
+  const BoxResult refused = next.Run(spec);
+  EXPECT_EQ(refused.kind, EndKind::kNotRun) << Describe(refused);
+  EXPECT_NE(refused.detail.find("its quota of 1048576 bytes"), std::string::npos) << refused.detail;
+  std::filesystem::remove(In("part0"));
+  const BoxResult twin = next.Run(spec);
+  EXPECT_EQ(twin.stdout_bytes, "ok") << Describe(twin);
+}
+
 TEST_P(Quotas, R67_OneCallIsEndedWhenItPassesIt) {
   const BoxResult result =
       Run({"write-much", In("much"), "400000", "hold"}, {.bytes = 100'000, .files = 100});
