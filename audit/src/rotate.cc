@@ -493,8 +493,11 @@ core::Status Rotator::PutInPlace() {
     }
   }
   INTERLOCK_RETURN_IF_ERROR(SyncFolder(log_.folder));
-  Step("forget");  // what is of the old log only and made anew
-  INTERLOCK_RETURN_IF_ERROR(SearchIndex::Remove(log_.folder));
+  Step("texts");
+  // After a restore the full text knows more than the log that is closed.
+  INTERLOCK_RETURN_IF_ERROR(options_.cause == RotationCause::kRestored
+                                ? SearchIndex::Remove(Database())
+                                : SearchIndex::Follow(Database(), archive));
   Step("swap");
   const std::string next = At(kNextFolder) + "/" + std::string(kDatabaseName);
   if (std::rename(next.c_str(), Database().c_str()) != 0) {

@@ -3,7 +3,10 @@
 #include <fcntl.h>
 #include <unistd.h>
 
-#include <mutex>
+#include <algorithm>
+#include <cstdio>
+#include <filesystem>
+#include <set>
 
 #include "private_file.h"
 #include "sqlite.h"
@@ -17,7 +20,9 @@ PRAGMA temp_store = MEMORY;
 CREATE TABLE IF NOT EXISTS p_mark(id INTEGER PRIMARY KEY CHECK(id = 1), next_idx INTEGER NOT NULL) STRICT;
 INSERT OR IGNORE INTO p_mark(id, next_idx) VALUES(1, 0);
 CREATE TABLE IF NOT EXISTS p_unreadable(id INTEGER PRIMARY KEY) STRICT;
-CREATE TABLE IF NOT EXISTS p_generation(generation INTEGER NOT NULL) STRICT;
+CREATE TABLE IF NOT EXISTS p_key(key_id TEXT PRIMARY KEY) STRICT, WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS p_stamp(
+  id INTEGER PRIMARY KEY CHECK(id = 1), origin TEXT NOT NULL, generation INTEGER NOT NULL) STRICT;
 CREATE VIRTUAL TABLE IF NOT EXISTS document USING fts5(
   call UNINDEXED, field UNINDEXED, text, tokenize = 'unicode61 remove_diacritics 2');
 )sql";
@@ -39,6 +44,26 @@ std::string MatchOf(std::string_view text) {
   return match;
 }
 
+// "search.db" of "audit.db", "search-0001.db" of "audit-0001.db".
+constexpr std::string_view kLogStem = "audit";
+constexpr std::string_view kIndexStem = "search";
+constexpr std::string_view kSuffix = ".db";
+
+std::string IndexOf(const std::string& database) {
+  const std::size_t name = database.rfind('/') + 1;
+  return database.substr(0, name) + std::string(kIndexStem) +
+         database.substr(name + kLogStem.size());
+}
+
+// The name of the log whose index this is, or whose index it is a journal of; empty: neither.
+std::string LogOfIndex(const std::string& name) {
+  const std::size_t end = name.find(kSuffix);
+  if (!name.starts_with(kIndexStem) || end == std::string::npos) return {};
+  const std::string number = name.substr(kIndexStem.size(), end - kIndexStem.size());
+  if (number.find_first_not_of("-0123456789") != std::string::npos) return {};
+  return std::string(kLogStem) + number + std::string(kSuffix);
+}
+
 // Durable: an unlinked file that comes back after a power cut holds what was to be forgotten.
 core::Status RemoveFiles(const std::string& path) {
   for (const char* suffix : {"", "-journal", "-wal", "-shm"}) {
@@ -48,59 +73,43 @@ core::Status RemoveFiles(const std::string& path) {
   return SyncFolder(path.substr(0, path.rfind('/')));
 }
 
+// Nothing that belongs to the file by its name is left beside it.
+core::Status LeaveJournal(const std::string& path) {
+  INTERLOCK_ASSIGN_OR_RETURN(const Db db, OpenDb(path, SQLITE_OPEN_READWRITE));
+  INTERLOCK_RETURN_IF_ERROR(QueryInt(db.get(), "SELECT next_idx FROM p_mark").status());
+  INTERLOCK_RETURN_IF_ERROR(
+      Exec(db.get(), "PRAGMA journal_mode = TRUNCATE; PRAGMA journal_mode = DELETE"));
+  const bool left = std::filesystem::exists(path + "-journal");
+  return left ? core::Unavailable("`" + path + "-journal` is in use") : core::OkStatus();
+}
+
+const core::Status& StatusOf(const core::Status& status) { return status; }
+template <typename T>
+const core::Status& StatusOf(const core::StatusOr<T>& value) {
+  return value.status();
+}
+
 class FtsIndex final : public SearchIndex {
  public:
-  explicit FtsIndex(std::string path) : path_(std::move(path)) {}
+  FtsIndex(std::string path, SearchStamp stamp)
+      : path_(std::move(path)), stamp_(std::move(stamp)) {}
 
-  core::Status Start(std::int64_t generation) {
-    const core::Status opened = OpenFile();
-    const auto stored = opened.ok()
-                            ? QueryInt(db_.get(), "SELECT max(generation) FROM p_generation")
-                            : core::StatusOr<std::int64_t>(opened);
-    return stored.ok() && *stored == generation ? core::OkStatus() : RemoveAndOpen(generation);
+  core::Status Start() {
+    if (::access(path_.c_str(), F_OK) == 0 && OpenFile().ok() && IsStamped()) {
+      return core::OkStatus();
+    }
+    return Forget(stamp_.generation);
   }
 
   core::StatusOr<std::uint64_t> next_index() override {
-    const std::lock_guard lock(mutex_);
-    INTERLOCK_ASSIGN_OR_RETURN(const std::int64_t next,
-                               QueryInt(db_.get(), "SELECT next_idx FROM p_mark"));
-    return static_cast<std::uint64_t>(next);
+    return Count("SELECT next_idx FROM p_mark");
   }
-
   core::StatusOr<std::uint64_t> unreadable() override {
-    const std::lock_guard lock(mutex_);
-    INTERLOCK_ASSIGN_OR_RETURN(const std::int64_t count,
-                               QueryInt(db_.get(), "SELECT count(*) FROM p_unreadable"));
-    return static_cast<std::uint64_t>(count);
+    return Count("SELECT count(*) FROM p_unreadable");
   }
-
-  core::Status Add(const std::vector<SearchDocument>& documents,
-                   const std::vector<std::int64_t>& unreadable, std::uint64_t next_index) override {
-    const std::lock_guard lock(mutex_);
-    SqlTransaction transaction(db_.get());
-    INTERLOCK_RETURN_IF_ERROR(transaction.Begin());
-    INTERLOCK_ASSIGN_OR_RETURN(
-        Statement insert,
-        Statement::Prepare(db_.get(),
-                           "INSERT INTO document(rowid, call, field, text) VALUES(?, ?, ?, ?)"));
-    for (const SearchDocument& document : documents) {
-      const auto id = static_cast<std::int64_t>(document.entry_index << 8) | document.slot;
-      INTERLOCK_RETURN_IF_ERROR(insert.Int(1, id)
-                                    .Text(2, document.call)
-                                    .Text(3, document.field)
-                                    .Text(4, document.text)
-                                    .Run());
-    }
-    INTERLOCK_ASSIGN_OR_RETURN(
-        Statement note,
-        Statement::Prepare(db_.get(), "INSERT OR IGNORE INTO p_unreadable(id) VALUES(?)"));
-    for (const std::int64_t id : unreadable) INTERLOCK_RETURN_IF_ERROR(note.Int(1, id).Run());
-    INTERLOCK_ASSIGN_OR_RETURN(Statement mark,
-                               Statement::Prepare(db_.get(), "UPDATE p_mark SET next_idx = ?"));
-    INTERLOCK_RETURN_IF_ERROR(mark.Int(1, static_cast<std::int64_t>(next_index)).Run());
-    return transaction.Commit();
+  core::Status Add(const SearchBatch& batch) override {
+    return Guarded([&] { return Insert(batch); });
   }
-
   core::StatusOr<std::vector<SearchHit>> Find(std::string_view text, std::int64_t before,
                                               int max) override {
     const std::string match = MatchOf(text);
@@ -108,7 +117,108 @@ class FtsIndex final : public SearchIndex {
         text.find('\0') != std::string_view::npos) {
       return core::InvalidArgument("search for one or more words, at most 1024 bytes");
     }
-    const std::lock_guard lock(mutex_);
+    return Guarded([&] { return Match(match, before, max); });
+  }
+  core::StatusOr<bool> Holds(std::string_view key) override {
+    return Guarded([&]() -> core::StatusOr<bool> {
+      INTERLOCK_ASSIGN_OR_RETURN(
+          Statement held, Statement::Prepare(db_.get(), "SELECT 1 FROM p_key WHERE key_id = ?"));
+      return held.Text(1, key).Step();
+    });
+  }
+  core::Status Restamp(std::int64_t generation) override {
+    stamp_.generation = generation;
+    return Guarded([&] { return Stamp(); });
+  }
+  core::Status Forget(std::int64_t generation) override {
+    stamp_.generation = generation;
+    db_.reset();
+    return RemoveFiles(path_);
+  }
+
+ private:
+  core::Status OpenFile() {
+    const UniqueFd file(::open(path_.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600));
+    if (!file.valid()) return ErrnoStatus("cannot make", path_);
+    INTERLOCK_ASSIGN_OR_RETURN(Db db, OpenDb(path_, SQLITE_OPEN_READWRITE));
+    sqlite3_db_config(db.get(), SQLITE_DBCONFIG_DEFENSIVE, 1, nullptr);
+    INTERLOCK_RETURN_IF_ERROR(Exec(db.get(), kSearchSchema));
+    db_ = std::move(db);
+    return core::OkStatus();
+  }
+
+  bool IsStamped() const {
+    auto stored = Statement::Prepare(db_.get(), "SELECT origin, generation FROM p_stamp");
+    return stored.ok() && stored->Step().value_or(false) && stored->Bytes(0) == stamp_.origin &&
+           stored->Int(1) == stamp_.generation;
+  }
+
+  core::Status Stamp() {
+    INTERLOCK_ASSIGN_OR_RETURN(
+        Statement stamp,
+        Statement::Prepare(db_.get(),
+                           "INSERT INTO p_stamp(id, origin, generation) VALUES(1, ?, ?) ON "
+                           "CONFLICT(id) DO UPDATE SET generation = excluded.generation"));
+    return stamp.Text(1, stamp_.origin).Int(2, stamp_.generation).Run();
+  }
+
+  core::Status Ready() {
+    if (db_ != nullptr) return core::OkStatus();
+    INTERLOCK_RETURN_IF_ERROR(OpenFile());
+    return Stamp();
+  }
+
+  template <typename Do>
+  auto Guarded(Do act) -> decltype(act()) {
+    core::Status ready = Ready();
+    auto result = ready.ok() ? act() : decltype(act())(std::move(ready));
+    if (StatusOf(result).code() != core::StatusCode::kDataLoss) return result;
+    INTERLOCK_RETURN_IF_ERROR(Forget(stamp_.generation));
+    return core::Error(core::StatusCode::kAborted,
+                       "`" + path_ + "` was damaged and is made anew; search again");
+  }
+
+  core::StatusOr<std::uint64_t> Count(std::string_view sql) {
+    return Guarded([&]() -> core::StatusOr<std::uint64_t> {
+      INTERLOCK_ASSIGN_OR_RETURN(const std::int64_t count, QueryInt(db_.get(), sql));
+      return static_cast<std::uint64_t>(count);
+    });
+  }
+
+  core::Status Insert(const SearchBatch& batch) {
+    SqlTransaction transaction(db_.get());
+    INTERLOCK_RETURN_IF_ERROR(transaction.Begin());
+    INTERLOCK_ASSIGN_OR_RETURN(
+        Statement key,
+        Statement::Prepare(db_.get(), "INSERT OR IGNORE INTO p_key(key_id) VALUES(?)"));
+    INTERLOCK_ASSIGN_OR_RETURN(
+        Statement insert,
+        Statement::Prepare(db_.get(),
+                           "INSERT INTO document(rowid, call, field, text) VALUES(?, ?, ?, ?)"));
+    for (const SearchDocument& document : batch.documents) {
+      const auto id = static_cast<std::int64_t>(document.entry_index << 8) | document.slot;
+      INTERLOCK_RETURN_IF_ERROR(insert.Int(1, id)
+                                    .Text(2, document.call)
+                                    .Text(3, document.field)
+                                    .Text(4, document.text)
+                                    .Run());
+      INTERLOCK_RETURN_IF_ERROR(key.Text(1, document.key).Run());
+    }
+    INTERLOCK_ASSIGN_OR_RETURN(
+        Statement note,
+        Statement::Prepare(db_.get(), "INSERT OR IGNORE INTO p_unreadable(id) VALUES(?)"));
+    for (const UnreadableText& one : batch.unreadable) {
+      INTERLOCK_RETURN_IF_ERROR(note.Int(1, one.id).Run());
+      INTERLOCK_RETURN_IF_ERROR(key.Text(1, one.key).Run());
+    }
+    INTERLOCK_ASSIGN_OR_RETURN(Statement mark,
+                               Statement::Prepare(db_.get(), "UPDATE p_mark SET next_idx = ?"));
+    INTERLOCK_RETURN_IF_ERROR(mark.Int(1, static_cast<std::int64_t>(batch.next_index)).Run());
+    return transaction.Commit();
+  }
+
+  core::StatusOr<std::vector<SearchHit>> Match(const std::string& match, std::int64_t before,
+                                               int max) {
     INTERLOCK_ASSIGN_OR_RETURN(
         Statement select,
         Statement::Prepare(db_.get(),
@@ -126,44 +236,46 @@ class FtsIndex final : public SearchIndex {
     }
   }
 
-  core::Status Recreate(std::int64_t generation) override {
-    const std::lock_guard lock(mutex_);
-    return RemoveAndOpen(generation);
-  }
-
- private:
-  core::Status OpenFile() {
-    const UniqueFd file(::open(path_.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600));
-    if (!file.valid()) return ErrnoStatus("cannot make", path_);
-    INTERLOCK_ASSIGN_OR_RETURN(db_, OpenDb(path_, SQLITE_OPEN_READWRITE));
-    sqlite3_db_config(db_.get(), SQLITE_DBCONFIG_DEFENSIVE, 1, nullptr);
-    return Exec(db_.get(), kSearchSchema);
-  }
-
-  core::Status RemoveAndOpen(std::int64_t generation) {
-    db_.reset();
-    INTERLOCK_RETURN_IF_ERROR(RemoveFiles(path_));
-    INTERLOCK_RETURN_IF_ERROR(OpenFile());
-    return Exec(db_.get(),
-                "INSERT INTO p_generation(generation) VALUES(" + std::to_string(generation) + ")");
-  }
-
   const std::string path_;
-  std::mutex mutex_;
+  SearchStamp stamp_;
   Db db_;
 };
 
 }  // namespace
 
-core::Status SearchIndex::Remove(const std::string& folder) {
-  return RemoveFiles(folder + "/search.db");
+core::StatusOr<std::unique_ptr<SearchIndex>> SearchIndex::Open(const std::string& database,
+                                                               SearchStamp stamp) {
+  auto index = std::make_unique<FtsIndex>(IndexOf(database), std::move(stamp));
+  INTERLOCK_RETURN_IF_ERROR(index->Start());
+  return std::unique_ptr<SearchIndex>(std::move(index));
 }
 
-core::StatusOr<std::unique_ptr<SearchIndex>> SearchIndex::Open(const std::string& folder,
-                                                               std::int64_t generation) {
-  auto index = std::make_unique<FtsIndex>(folder + "/search.db");
-  INTERLOCK_RETURN_IF_ERROR(index->Start(generation));
-  return std::unique_ptr<SearchIndex>(std::move(index));
+core::Status SearchIndex::Remove(const std::string& database) {
+  return RemoveFiles(IndexOf(database));
+}
+
+core::Status SearchIndex::RemoveAll(const std::string& folder) { return RemoveOthers(folder, {}); }
+
+core::Status SearchIndex::RemoveOthers(const std::string& folder,
+                                       const std::vector<std::string>& logs) {
+  std::set<std::string> others;
+  std::error_code error;
+  for (const auto& file : std::filesystem::directory_iterator(folder, error)) {
+    std::string log = LogOfIndex(file.path().filename().string());
+    if (log.empty() || std::find(logs.begin(), logs.end(), log) != logs.end()) continue;
+    others.insert(std::move(log));
+  }
+  for (const std::string& log : others) INTERLOCK_RETURN_IF_ERROR(Remove(folder + "/" + log));
+  return core::OkStatus();
+}
+
+core::Status SearchIndex::Follow(const std::string& database, const std::string& archive) {
+  const std::string from = IndexOf(database);
+  const std::string to = IndexOf(archive);
+  if (::access(from.c_str(), F_OK) != 0) return RemoveFiles(from);  // a journal without its file
+  const bool moved =
+      RemoveFiles(to).ok() && LeaveJournal(from).ok() && std::rename(from.c_str(), to.c_str()) == 0;
+  return moved ? SyncFolder(to.substr(0, to.rfind('/'))) : RemoveFiles(from);
 }
 
 }  // namespace interlock::audit

@@ -74,7 +74,6 @@ struct TenantParts {
   std::unique_ptr<audit::KeyStore> keys;
   runtime::StatePtr state;
   std::unique_ptr<audit::Log> log;
-  std::unique_ptr<audit::SearchIndex> search;  // null: off
   std::unique_ptr<runtime::Witnesses> witnesses;
   std::unique_ptr<runtime::Webhooks> webhooks;
   std::unique_ptr<tools::Executor> executor;  // MCP servers of a tenant are told to it alone
@@ -282,13 +281,6 @@ core::StatusOr<TenantParts> OpenTenant(const runtime::Config& config, const std:
   if (!config.audit.anchor_file.empty()) log.anchor_file = config.audit.anchor_file + "." + id;
   INTERLOCK_ASSIGN_OR_RETURN(parts.log, audit::Log::Open(log));
 
-  if (config.audit.search) {
-    INTERLOCK_ASSIGN_OR_RETURN(const std::int64_t generation, parts.keys->TextGeneration());
-    INTERLOCK_ASSIGN_OR_RETURN(parts.search, audit::SearchIndex::Open(folder, generation));
-  } else {
-    INTERLOCK_RETURN_IF_ERROR(audit::SearchIndex::Remove(folder));
-  }
-
   runtime::WitnessesOptions witnesses;
   witnesses.log = parts.log.get();
   witnesses.fetcher = shared.fetcher.get();
@@ -312,7 +304,7 @@ core::StatusOr<TenantParts> OpenTenant(const runtime::Config& config, const std:
 
   runtime::EngineParts engine;
   engine.folder = folder;
-  engine.search = parts.search.get();
+  engine.search = config.audit.search;
   engine.retention = {config.audit.retention.conversation_months,
                       config.audit.retention.calls_months, config.audit.retention.approvals_months,
                       config.audit.retention.memory_months};

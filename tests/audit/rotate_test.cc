@@ -13,6 +13,7 @@
 
 #include "audit/merkle.h"
 #include "audit/proof.h"
+#include "audit/search.h"
 #include "audit/signer_service.h"
 #include "audit/witness.h"
 #include "rotate_fixture.h"
@@ -150,6 +151,8 @@ class RotateCrash : public RotateTest, public ::testing::WithParamInterface<cons
 
 TEST_P(RotateCrash, TheNextStartFinishesOrUndoes) {
   Fill(300, "v");
+  const SearchStamp stamp{Options().origin, 0};
+  ASSERT_TRUE((*SearchIndex::Open(At("audit.db"), stamp))->Add({{}, {}, 300}).ok());
   const pid_t child = ::fork();
   ASSERT_GE(child, 0);
   if (child == 0) {
@@ -179,6 +182,11 @@ TEST_P(RotateCrash, TheNextStartFinishesOrUndoes) {
                           GetParam() == std::string("close"));
     EXPECT_FALSE(fs::exists(At("next")));
     EXPECT_FALSE(fs::exists(At("next.reserve")));
+    // Full text is where its log is, as it was.
+    EXPECT_EQ(fs::exists(At("search.db")), undone);
+    const auto texts = SearchIndex::Open(At(undone ? "audit.db" : "audit-0001.db"), stamp);
+    ASSERT_TRUE(texts.ok()) << texts.status();
+    EXPECT_EQ(*(*texts)->next_index(), 300u);
     Set(*log, "k5", "after");
   }
   MustRotate();
@@ -189,7 +197,7 @@ TEST_P(RotateCrash, TheNextStartFinishesOrUndoes) {
 
 INSTANTIATE_TEST_SUITE_P(Steps, RotateCrash,
                          ::testing::Values("check", "reserve", "close", "sign", "settle", "build",
-                                           "archive", "forget", "swap", "protect"));
+                                           "archive", "texts", "swap", "protect"));
 
 TEST_F(RotateTest, ASecondRotateFinishesTheFirst) {
   Fill(5, "v");
@@ -228,8 +236,12 @@ TEST_F(RotateTest, ARestoredCopyIsCitedWithWhatIsLost) {
   EXPECT_EQ(planned.status().code(), core::StatusCode::kFailedPrecondition);
   EXPECT_NE(Message(planned.status()).find("--restored"), std::string::npos);
 
+  // It has more than the copy that is closed.
+  ASSERT_TRUE((*SearchIndex::Open(At("audit.db"), {Options().origin, 0}))->Add({{}, {}, 30}).ok());
   const auto report = Rotate(restored);
   ASSERT_TRUE(report.ok()) << report.status();
+  EXPECT_FALSE(fs::exists(At("search.db")));
+  EXPECT_FALSE(fs::exists(At("search-0001.db")));
   EXPECT_EQ(report->lost, "entries 20 to 29 of log `interlock.example/main`");
   {
     const auto log = MustOpen();

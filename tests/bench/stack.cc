@@ -92,8 +92,6 @@ Stack::Stack(const StackOptions& options) {
   log_options.projectors = {runtime::ProjectorOf(*state)};
   log_options.clock_stepped = runtime::ClockSteppedOf(*state);
   log = Must(audit::Log::Open(log_options));
-  if (options.search)
-    search = Must(audit::SearchIndex::Open(options.folder, Must(keys->TextGeneration())));
   executor =
       tools::MakeExecutor({.launcher = nullptr, .clock = &clock, .builtins = {{"noop", Noop}}});
   tools::FetcherOptions fetching;
@@ -116,7 +114,7 @@ Stack::Stack(const StackOptions& options) {
   parts.planners = planners.by_name();
   parts.limits.calls_max = 256;
   parts.folder = options.folder;
-  parts.search = search.get();
+  parts.search = options.search;
   engine = Must(runtime::MakeEngine(std::move(parts)));
 }
 

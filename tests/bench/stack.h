@@ -12,7 +12,6 @@
 
 #include "audit/keys.h"
 #include "audit/log.h"
-#include "audit/search.h"
 #include "core/clock.h"
 #include "core/random.h"
 #include "core/status.h"
@@ -64,7 +63,6 @@ struct Stack {
   std::unique_ptr<audit::KeyStore> keys;
   runtime::StatePtr state;
   std::unique_ptr<audit::Log> log;
-  std::unique_ptr<audit::SearchIndex> search;
   std::unique_ptr<tools::Executor> executor;
   std::unique_ptr<tools::Fetcher> fetcher;
   runtime::PlannerSet planners;

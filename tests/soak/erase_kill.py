@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 """kill -9 of a real daemon at each write, sync, truncation and unlink of an erasure: after the next start the erasure is
 whole or was never begun, nothing of the person stands in any file of the data folder, and both verifiers are content.
+Each person's words stand in a closed log and its full text too.
 
     erase_kill.py --bin build/dev/bin [--kills N]     N kills, spread over all those calls; 0: at every one
 
@@ -86,9 +87,13 @@ class EraseKill:
         index = int(json.loads(self.cli("audit", "query", "--subject", user, "--json").splitlines()[0])["proposed_index"])
         db = sqlite3.connect(f"file:{self.tenant / 'audit.db'}?mode=ro", uri=True)
         key_id = db.execute("SELECT key_id FROM payload WHERE id >> 8 = ?", (index,)).fetchone()[0]
-        sealed = [row[0] for row in db.execute("SELECT sealed FROM payload WHERE key_id = ? AND sealed IS NOT NULL",
-                                               (key_id,))]
         db.close()
+        sealed = []
+        for log in sorted(self.tenant.glob("audit*.db")):
+            db = sqlite3.connect(f"file:{log}?mode=ro", uri=True)
+            sealed += [row[0] for row in db.execute("SELECT sealed FROM payload WHERE key_id = ? AND sealed IS NOT NULL",
+                                                    (key_id,))]
+            db.close()
         needles = {"the word": word.encode()}
         for name, content in zip(("key", "wrapped key"), keys[key_id]):
             needles.update({f"{name}, {form}": text for form, text in keyring.forms(content).items()})
@@ -109,6 +114,13 @@ class EraseKill:
     def erase_killed_at(self, number):
         """Whether the daemon got that far, and the number of calls when it did not."""
         user, word = f"u-{number}", f"Xylo{number}phonist"
+        self.start(killable=False)
+        self.say(user, word)
+        self.cli("audit", "search", word)  # so that the full text that goes with the closed log has it
+        self.daemon.stop()
+        self.cli("audit", "rotate", "--config", self.daemon.config, "--reason", "a day is over")
+        closed = sorted(self.tenant.glob("search-*.db"))[-1]
+        self.expect("it is in the full text of the closed log", closed.name in keyring.files_with(self.tenant, word.encode()), number)
         self.start(killable=True)
         self.say(user, word)
         key_id, needles = self.traces(word, user)
@@ -131,7 +143,8 @@ class EraseKill:
             time.sleep(0.1)
         self.expect("nothing of the person is in any file", not left, f"kill {number}: {left}")
         self.expect("the twin's key is there", self.twin in keyring.unwrap(self.tenant), number)
-        self.cli("audit", "search", "Twinword")
+        self.expect("the twin is found in its closed log", "Twinword" in self.cli("audit", "search", "Twinword"), number)
+        self.expect("the person is not", word not in self.cli("audit", "search", word), number)
         self.daemon.stop()
         self.expect("nor once it has stopped", not self.left(needles), f"kill {number}: {self.left(needles)}")
         self.verify(number)

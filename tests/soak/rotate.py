@@ -108,6 +108,14 @@ class Rotation:
                     (newest, size, output))
         status, output = self.daemon.run_cli("audit", "show", outcome, *look, principal="auditor")
         self.expect("with its content", status == 0 and '"order_id":"o-1"' in output, output)
+        status, output = self.daemon.run_cli("--json", "audit", "search", '"o-1"', principal="auditor")
+        hits = [json.loads(line) for line in output.splitlines() if line.startswith("{")]
+        self.expect("full text finds what stands in the closed log", status == 0 and hits, output)
+        self.expect("and names the log", all(hit["log_file"] == "audit-0001.db" and hit["log"] for hit in hits), hits)
+        status, output = self.daemon.run_cli("audit", "show", hits[0]["index"], *look, principal="auditor")
+        self.expect("whose entry it is", status == 0 and '"order_id":"o-1"' in output, output)
+        status, output = self.daemon.run_cli("audit", "search", '"o-1"', principal="auditor")
+        self.expect("in a column", status == 0 and "audit-0001.db" in output, output)
 
     def evidence(self, log):
         """A bundle from the closed log: no daemon runs."""

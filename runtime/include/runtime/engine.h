@@ -356,8 +356,10 @@ struct AuditedCall {
 struct FoundText {
   std::string call;
   std::uint64_t index = 0;
-  std::string field;    // "args", "result"
-  std::string snippet;  // the first hit in [brackets]
+  std::string field;     // "args", "result"
+  std::string snippet;   // the first hit in [brackets]
+  std::string log;       // origin of the closed log that `index` is of; empty: the open one
+  std::string log_file;  // its name in the tenant's folder
 };
 
 struct FoundTexts {
@@ -365,7 +367,8 @@ struct FoundTexts {
   std::uint64_t access_index = 0;  // of the access.read entry
   // Arguments and results that do not open and were not erased: nobody could look into them.
   std::uint64_t unreadable = 0;
-  std::uint64_t closed_logs = 0;  // of the tenant; full text does not reach into them
+  // Closed logs that full text does not cover yet, or cannot.
+  std::uint64_t unsearched_logs = 0;
 };
 
 class Engine {
@@ -463,7 +466,9 @@ class Engine {
   virtual core::StatusOr<Page<AuditedCall>> QueryCalls(const core::Principal& who,
                                                        const PageSpec& page,
                                                        std::string_view filter) = 0;
-  // Full text; writes access.read first. Errors: kFailedPrecondition (SEARCH_OFF).
+  // Full text of the open log, then of the closed ones, newest first; writes access.read first, one
+  // for each log that anything is shown of. Errors: kFailedPrecondition (SEARCH_OFF);
+  // kInvalidArgument (SEARCH_TEXT); kUnavailable while an erasure cannot be finished.
   virtual void SearchCalls(const core::Principal& who, PageSpec page, std::string text,
                            Reply<FoundTexts> reply) = 0;
   // Rule 21. Errors: kNotFound (SUBJECT_NOT_FOUND), kFailedPrecondition (SUBJECT_BUSY,

@@ -9,7 +9,6 @@
 
 #include "audit/keys.h"
 #include "audit/log.h"
-#include "audit/search.h"
 #include "core/clock.h"
 #include "core/permit.h"
 #include "core/random.h"
@@ -87,8 +86,9 @@ struct EngineParts {
   // What the model behind a planner can read at once. May be empty: nobody knows.
   std::function<ModelContext(const std::string& planner, const std::string& model)> context_of;
   EngineLimits limits;
-  std::string folder;                    // of the tenant: for erasure
-  audit::SearchIndex* search = nullptr;  // null: full text is off
+  std::string folder;                      // of the tenant: for erasure and full text
+  bool search = false;                     // full text (audit/search.h); not without a folder
+  std::uint64_t search_fill_max = 20'000;  // entries of closed logs that one search may take in
   RetentionPolicy retention;
   // One line that the operator must see, from any thread. May be empty.
   std::function<void(const std::string& line)> warn;

@@ -100,9 +100,9 @@ int Query(Session& session, const QueryOptions& options) {
 int Search(Session& session, const std::string& text, int limit) {
   auto client = session.Connect();
   if (!client.ok()) return Fail(session, client.status());
-  Table table({"ENTRY", "CALL", "IN", "TEXT"});
+  Table table({"LOG", "ENTRY", "CALL", "IN", "TEXT"});
   std::int64_t unreadable = 0;
-  std::int64_t closed = 0;
+  std::int64_t unsearched = 0;
   const core::Status status = EachPage(
       session.io, limit, [&](int size, const std::string& token) -> core::StatusOr<PageEnd> {
         wire::SearchCallsRequest request;
@@ -115,10 +115,11 @@ int Search(Session& session, const std::string& text, int limit) {
             (*client)->Call((*client)->audit, &wire::AuditService::Stub::SearchCalls, request));
         for (const wire::SearchHit& hit : page.hits()) {
           if (session.io.json) PrintJson(session.io, MessageJson(hit));
-          table.Add({std::to_string(hit.index()), IdOf(hit.call()), hit.field(), hit.snippet()});
+          table.Add({hit.log_file().empty() ? "open" : hit.log_file(), std::to_string(hit.index()),
+                     IdOf(hit.call()), hit.field(), hit.snippet()});
         }
         unreadable = page.unreadable_payloads();
-        closed = page.closed_logs();
+        unsearched = page.unsearched_logs();
         return PageEnd{.next = page.next_page_token(), .count = page.hits_size()};
       });
   if (!status.ok()) return Fail(session, status);
@@ -129,13 +130,15 @@ int Search(Session& session, const std::string& text, int limit) {
         << " arguments and results do not open and were not searched; `interlock doctor` "
            "says more\n";
   }
-  if (closed > 0) {
-    session.io.err << "incomplete: full text does not reach into the " << closed
-                   << " closed logs of this tenant; find their calls with `interlock audit query "
-                      "--log FILE`, read them with `interlock audit show INDEX --log FILE "
-                      "--content`\n";
+  if (unsearched > 0) {
+    session.io.err
+        << "incomplete: full text does not cover " << unsearched
+        << " closed logs of this tenant: search again in a minute where it is still taking them "
+           "in; "
+           "one that is not in the tenant's folder cannot be searched; `interlock doctor` tells of "
+           "others\n";
   }
-  return unreadable == 0 && closed == 0 ? kYes : kIncomplete;
+  return unreadable == 0 && unsearched == 0 ? kYes : kIncomplete;
 }
 
 int Erase(Session& session, wire::EraseSubjectRequest request) {

@@ -45,7 +45,9 @@ core::StatusOr<Archived<Row>> Archives::Find(const std::string& key, const char*
 core::StatusOr<std::vector<Archives::File>> Archives::Files() {
   INTERLOCK_RETURN_IF_ERROR(Open());
   std::vector<File> files;
-  for (const One& one : logs_) files.push_back({one.database, one.origin, one.log.get()});
+  for (const One& one : logs_) {
+    files.push_back({one.database, one.origin, one.log.get(), one.history.get()});
+  }
   return files;
 }
 

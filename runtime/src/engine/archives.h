@@ -47,6 +47,7 @@ class Archives {
     std::string database;
     std::string origin;
     const audit::Log* log = nullptr;
+    const History* history = nullptr;
   };
   // Oldest first.
   core::StatusOr<std::vector<File>> Files();

@@ -49,15 +49,16 @@ std::string ContentWatch::warning() const {
          ", and no entry says that they were erased: see `interlock audit verify DIR --keys DIR`";
 }
 
-core::StatusOr<bool> ContentWatch::IsLost(std::uint64_t entry_index, int slot) const {
-  INTERLOCK_ASSIGN_OR_RETURN(
-      audit::ContentLook look,
-      audit::LookAtContent(*hub_.parts.log, *hub_.parts.keys, entry_index, 1));
+core::StatusOr<bool> ContentWatch::IsLost(const audit::Log& log, std::uint64_t entry_index,
+                                          int slot) const {
+  INTERLOCK_ASSIGN_OR_RETURN(audit::ContentLook look,
+                             audit::LookAtContent(log, *hub_.parts.keys, entry_index, 1));
   INTERLOCK_ASSIGN_OR_RETURN(const auto lost, LostOf(std::move(look)));
   const std::int64_t id = static_cast<std::int64_t>(entry_index << 8) | slot;
   return std::find(lost.begin(), lost.end(), id) != lost.end();
 }
 
+// The open log knows of all keys that were ever destroyed: a rotation carries them over.
 core::StatusOr<std::vector<std::int64_t>> ContentWatch::LostOf(audit::ContentLook look) const {
   std::vector<std::int64_t> lost = std::move(look.damaged);
   for (const auto& [id, key] : look.keyless) {

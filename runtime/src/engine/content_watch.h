@@ -20,7 +20,7 @@ class ContentWatch {
   // Looks at a few entries more of the open log; after the last, again a day later.
   core::Status Look();
   // Whether the content in this slot is gone though no entry says that it was erased.
-  core::StatusOr<bool> IsLost(std::uint64_t entry_index, int slot) const;
+  core::StatusOr<bool> IsLost(const audit::Log& log, std::uint64_t entry_index, int slot) const;
   // Empty: all that was looked at opens.
   std::string warning() const;
 

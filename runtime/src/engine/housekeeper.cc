@@ -1,5 +1,6 @@
 #include "engine/housekeeper.h"
 
+#include <algorithm>
 #include <set>
 
 #include "audit/erase.h"
@@ -18,10 +19,23 @@ constexpr std::uint64_t kFillPerTick = 2000;
 constexpr std::int64_t kFinishPauseMicros = 2'000'000;  // before what waits is tried again
 constexpr std::int64_t kFinishPauseMaxMicros = 60'000'000;
 
+constexpr const char* kFullText = "full text";  // what a warning is about
+
 constexpr std::int64_t kUncompensatedNewsMicros = 7ll * 24 * 3600 * 1'000'000;
 
 core::Status Busy(std::string_view what) {
   return WithReason(core::FailedPrecondition(std::string(what)), "SUBJECT_BUSY");
+}
+
+// Of the note of a retention; empty: the open log.
+std::string_view OriginIn(std::string_view note) {
+  note.remove_prefix(std::min(kRetention.size() + 1, note.size()));
+  return note;
+}
+
+// Whether what this note of an erasure is about may still be found.
+bool MayBeFound(const std::string& note) {
+  return !note.starts_with(kInClosedLogs) && note != kOldPages;
 }
 
 }  // namespace
@@ -31,6 +45,7 @@ core::Status Housekeeper::Start() {
   for (const std::string& key : keys) {
     INTERLOCK_RETURN_IF_ERROR(hub_.parts.keys->DestroyKey(key));
   }
+  INTERLOCK_RETURN_IF_ERROR(texts_.Start());
   INTERLOCK_RETURN_IF_ERROR(StartLogTime());
   retention_due_us_ = hub_.parts.clock->MonotonicMicros();
   thread_ = std::thread([this] { Loop(); });
@@ -83,7 +98,9 @@ void Housekeeper::Tick() {
   const std::uint64_t size = hub_.parts.log->size();
   const bool quiet = size < size_at_tick_ + kQuietEntries;
   size_at_tick_ = size;
-  if (quiet && hub_.parts.search != nullptr) static_cast<void>(FillSearch(kFillPerTick));
+  if (!quiet || !texts_.on()) return;
+  static_cast<void>(texts_.Fill(kFillPerTick));
+  Warn(kFullText, texts_.problem());
 }
 
 // What waits for a reader may wait for days: ever more seldom, and each try is cheap.
@@ -279,11 +296,10 @@ core::StatusOr<Housekeeper::Finished> Housekeeper::Finish(const std::string& nam
   if (!in_closed && name != kOldPages) {
     for (const auto& [ignored, planner] : hub_.parts.planners) planner->ForgetReplies();
     // First: there the words stand in the clear, and nothing below may hold that up.
-    if (hub_.parts.search != nullptr) {
-      INTERLOCK_ASSIGN_OR_RETURN(const std::int64_t generation, keys.NextTextGeneration());
-      INTERLOCK_RETURN_IF_ERROR(hub_.parts.search->Recreate(generation));
-    }
-    if (name != kRetention) {
+    const bool retention = name.starts_with(kRetention);
+    INTERLOCK_RETURN_IF_ERROR(retention ? texts_.ForgetLog(OriginIn(name))
+                                        : texts_.ForgetKey(name));
+    if (!retention) {
       key = name;
       INTERLOCK_ASSIGN_OR_RETURN(finished.payloads, EraseCiphertext(key));
       INTERLOCK_RETURN_IF_ERROR(keys.NoteErasure(std::string(kInClosedLogs) + key));
@@ -382,87 +398,79 @@ core::StatusOr<std::int64_t> Housekeeper::EraseCiphertext(const std::string& key
 
 // ---------------------------------------------------------------- full text
 
-core::Status Housekeeper::AddText(const audit::Entry& entry, Texts& texts) const {
-  const bool asked = entry.kind == "call.proposed" || entry.kind == "call.decided";
-  const bool done = entry.kind == "call.outcome";
-  const std::string field = asked ? "args" : done ? "result" : "";
-  if (field.empty()) return core::OkStatus();
-  const auto view = core::JsonObjectView::Of(entry.bytes);
-  const auto body = view.ok() ? view->Object("body") : std::nullopt;
-  const auto named = body ? body->Object(field) : std::nullopt;
-  if (!named) return core::OkStatus();
-  const int slot = static_cast<int>(named->Int("slot").value_or(0));
-  auto text = hub_.history.Content(entry.index, *body, field);
-  if (!text.ok()) {
-    INTERLOCK_ASSIGN_OR_RETURN(const bool lost, content_.IsLost(entry.index, slot));
-    if (lost) texts.unreadable.push_back(static_cast<std::int64_t>(entry.index << 8) | slot);
-    return core::OkStatus();  // or erased
-  }
-  texts.documents.push_back({.entry_index = entry.index,
-                             .slot = slot,
-                             .call = body->String("call").value_or(""),
-                             .field = field,
-                             .text = *std::move(text)});
-  return core::OkStatus();
+// An erasure that could not be finished is finished first: what it is about is not found any more.
+core::Status Housekeeper::FinishTexts() {
+  const auto finished = [this]() -> core::StatusOr<bool> {
+    INTERLOCK_ASSIGN_OR_RETURN(const auto notes, hub_.parts.keys->UnfinishedErasures());
+    return keys_to_destroy_.empty() && std::none_of(notes.begin(), notes.end(), MayBeFound);
+  };
+  INTERLOCK_ASSIGN_OR_RETURN(bool done, finished());
+  if (done) return core::OkStatus();
+  FinishRest();
+  INTERLOCK_ASSIGN_OR_RETURN(done, finished());
+  if (done) return core::OkStatus();
+  return core::Unavailable(
+      "an erasure cannot be finished, so nothing is searched; repeat `interlock audit erase`, "
+      "which "
+      "says why");
 }
 
-core::Status Housekeeper::FillSearch(std::uint64_t entries_max) {
-  constexpr int kPage = 256;
-  audit::SearchIndex& search = *hub_.parts.search;
-  INTERLOCK_ASSIGN_OR_RETURN(std::uint64_t next, search.next_index());
-  const std::uint64_t end = std::min(hub_.parts.log->size(), next + entries_max);
-  while (next < end) {
-    INTERLOCK_ASSIGN_OR_RETURN(const audit::EntryPage page, hub_.parts.log->ReadRange(next, kPage));
-    if (page.entries.empty()) return core::OkStatus();
-    Texts texts;
-    for (const audit::Entry& entry : page.entries) {
-      INTERLOCK_RETURN_IF_ERROR(AddText(entry, texts));
-    }
-    next = page.entries.back().index + 1;
-    INTERLOCK_RETURN_IF_ERROR(search.Add(texts.documents, texts.unreadable, next));
+// One entry for the open log, and one for each closed log that something is shown of.
+core::StatusOr<std::uint64_t> Housekeeper::WriteSearched(const core::Principal& who,
+                                                         const std::string& text,
+                                                         const std::vector<FullText::Hit>& shown) {
+  std::vector<std::pair<std::string, std::string>> lists{{"", ""}};  // by origin, as they come
+  for (const FullText::Hit& hit : shown) {
+    const std::string& log = hit.file.empty() ? "" : hit.origin;
+    if (lists.back().first != log) lists.emplace_back(log, "");
+    std::string& list = lists.back().second;
+    list += (list.empty() ? "" : ",") + std::to_string(hit.hit.id);
   }
-  return core::OkStatus();
+  std::uint64_t first = 0;
+  INTERLOCK_RETURN_IF_ERROR(hub_.CommitNow([&](Serial& serial) -> core::Status {
+    for (const auto& [log, list] : lists) {
+      Draft access;
+      access.kind = "access.read";
+      access.actor = "principal:" + who.id;
+      BodyWriter(access)
+          .Optional("log", log)
+          .Raw("payloads", "[" + list + "]")
+          .String("text", hub_.parts.keys->Hmac("search", text))
+          .String("what", "search")
+          .Close();
+      INTERLOCK_ASSIGN_OR_RETURN(const audit::EntryRef ref, serial.Append(access));
+      if (log.empty()) first = ref.index;
+    }
+    return core::OkStatus();
+  }));
+  return first;
 }
 
 core::StatusOr<FoundTexts> Housekeeper::Search(const core::Principal& who, const PageSpec& page,
                                                const std::string& text) {
-  if (hub_.parts.search == nullptr) {
+  if (!texts_.on()) {
     return WithReason(core::FailedPrecondition("full text is off; set `audit.search: true`"),
                       "SEARCH_OFF");
   }
-  INTERLOCK_RETURN_IF_ERROR(FillSearch(hub_.parts.log->size()));
-  const std::int64_t before =
-      page.cursor.empty() ? std::numeric_limits<std::int64_t>::max() : std::stoll(page.cursor);
-  auto hits = hub_.parts.search->Find(text, before, page.size + 1);
-  if (!hits.ok()) return WithReason(hits.status(), "SEARCH_TEXT");
+  INTERLOCK_RETURN_IF_ERROR(FinishTexts());
+  auto in = texts_.Find(page, text);
+  Warn(kFullText, texts_.problem());
+  if (in.status().code() == core::StatusCode::kInvalidArgument) {
+    return WithReason(in.status(), "SEARCH_TEXT");
+  }
+  INTERLOCK_RETURN_IF_ERROR(in.status());
   FoundTexts found;
-  INTERLOCK_ASSIGN_OR_RETURN(found.unreadable, hub_.parts.search->unreadable());
-  INTERLOCK_ASSIGN_OR_RETURN(const auto closed, hub_.archives.Files());
-  found.closed_logs = closed.size();
-  if (hits->size() > static_cast<std::size_t>(page.size)) {
-    hits->pop_back();
-    found.page.next_cursor = std::to_string(hits->back().id);
-  }
-  std::string shown = "[";
-  for (const audit::SearchHit& hit : *hits) {
-    shown += (shown.size() == 1 ? "" : ",") + std::to_string(hit.id);
-  }
-  Draft access;
-  access.kind = "access.read";
-  access.actor = "principal:" + who.id;
-  BodyWriter(access)
-      .Raw("payloads", shown + "]")
-      .String("text", hub_.parts.keys->Hmac("search", text))
-      .String("what", "search")
-      .Close();
-  INTERLOCK_RETURN_IF_ERROR(hub_.CommitNow([&](Serial& serial) -> core::Status {
-    INTERLOCK_ASSIGN_OR_RETURN(const audit::EntryRef ref, serial.Append(access));
-    found.access_index = ref.index;
-    return core::OkStatus();
-  }));
-  for (audit::SearchHit& hit : *hits) {
-    found.page.items.push_back(
-        {std::move(hit.call), hit.entry_index, std::move(hit.field), std::move(hit.snippet)});
+  found.unreadable = in->unreadable;
+  found.unsearched_logs = in->unsearched;
+  found.page.next_cursor = std::move(in->next_cursor);
+  INTERLOCK_ASSIGN_OR_RETURN(found.access_index, WriteSearched(who, text, in->hits));
+  for (FullText::Hit& one : in->hits) {
+    found.page.items.push_back({.call = std::move(one.hit.call),
+                                .index = one.hit.entry_index,
+                                .field = std::move(one.hit.field),
+                                .snippet = std::move(one.hit.snippet),
+                                .log = one.file.empty() ? "" : std::move(one.origin),
+                                .log_file = std::move(one.file)});
   }
   return found;
 }

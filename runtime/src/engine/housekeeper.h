@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "engine/content_watch.h"
+#include "engine/full_text.h"
 #include "engine/hub.h"
 #include "engine/requests.h"
 #include "runtime/engine.h"
@@ -20,8 +21,8 @@
 namespace interlock::runtime {
 
 // What KeyStore notes as unfinished, beside ids of keys.
-inline constexpr const char* kRetention = "retention";
-inline constexpr const char* kOldPages = "old pages";  // of the write-ahead log
+inline constexpr std::string_view kRetention = "retention";  // and the origin of a closed log
+inline constexpr const char* kOldPages = "old pages";        // of the write-ahead log
 // Before the id of a key: what closed logs hold under it.
 inline constexpr std::string_view kInClosedLogs = "closed logs ";
 inline constexpr const char* kEngineActor = "engine";  // of what nobody asked for
@@ -31,7 +32,8 @@ class Housekeeper {
  public:
   // Asks for the end of a run; returns when the request is durable.
   using CancelRun = std::function<core::Status(const core::Principal&, const std::string& run)>;
-  Housekeeper(Hub& hub, CancelRun cancel) : hub_(hub), cancel_(std::move(cancel)), content_(hub) {}
+  Housekeeper(Hub& hub, CancelRun cancel)
+      : hub_(hub), cancel_(std::move(cancel)), content_(hub), texts_(hub, content_) {}
   ~Housekeeper() { Stop(); }
   Housekeeper(const Housekeeper&) = delete;
   Housekeeper& operator=(const Housekeeper&) = delete;
@@ -62,8 +64,9 @@ class Housekeeper {
     bool old_pages_pending = false;
   };
   // Erases full text, ciphertext and old pages, then what closed logs hold. `name`: a key,
-  // kRetention, kOldPages, or kInClosedLogs and a key. What waits for readers or for a file that
-  // cannot be written is tried again by and by, and steps that are done are not done again.
+  // kRetention (for a closed log with its origin), kOldPages, or kInClosedLogs and a key. What
+  // waits for readers or for a file that cannot be written is tried again by and by, and steps that
+  // are done are not done again.
   core::StatusOr<Finished> Finish(const std::string& name);
 
  private:
@@ -89,17 +92,15 @@ class Housekeeper {
   core::Status ApplyRetentionTo(const audit::Log& log, const Archives::File* closed,
                                 std::int64_t now_us, const std::string& actor,
                                 RetentionReport& report, bool validate_only);
-  core::Status FillSearch(std::uint64_t entries_max);
-  // What of a page goes into full text, and what cannot be opened.
-  struct Texts {
-    std::vector<audit::SearchDocument> documents;
-    std::vector<std::int64_t> unreadable;
-  };
-  core::Status AddText(const audit::Entry& entry, Texts& texts) const;
+  core::Status FinishRetention();
+  core::Status FinishTexts();
+  core::StatusOr<std::uint64_t> WriteSearched(const core::Principal& who, const std::string& text,
+                                              const std::vector<FullText::Hit>& shown);
 
   Hub& hub_;
   const CancelRun cancel_;
   ContentWatch content_;
+  FullText texts_;
   mutable std::mutex mutex_;
   std::condition_variable changed_;
   std::deque<std::function<void()>> work_;

@@ -126,10 +126,19 @@ core::StatusOr<RetentionReport> Housekeeper::ApplyRetention(const std::string& a
                       std::to_string(report.payloads) +
                       " payloads for good; entries `payload.erased` name them");
     }
-    INTERLOCK_RETURN_IF_ERROR(Finish(kRetention).status());
+    INTERLOCK_RETURN_IF_ERROR(FinishRetention());
   }
   if (!status.ok()) return status;
   return report;
+}
+
+// Full text and old pages, of each log that lost something.
+core::Status Housekeeper::FinishRetention() {
+  INTERLOCK_ASSIGN_OR_RETURN(const auto notes, hub_.parts.keys->UnfinishedErasures());
+  for (const std::string& note : notes) {
+    if (note.starts_with(kRetention)) INTERLOCK_RETURN_IF_ERROR(Finish(note).status());
+  }
+  return core::OkStatus();
 }
 
 core::Status Housekeeper::ApplyRetentionTo(const audit::Log& log, const Archives::File* closed,
@@ -157,7 +166,9 @@ core::Status Housekeeper::ApplyRetentionTo(const audit::Log& log, const Archives
         .String("reason", "retention")
         .String("what", "retention")
         .Close();
-    INTERLOCK_RETURN_IF_ERROR(hub_.parts.keys->NoteErasure(kRetention));
+    const std::string note =
+        std::string(kRetention) + (closed == nullptr ? "" : " " + closed->origin);
+    INTERLOCK_RETURN_IF_ERROR(hub_.parts.keys->NoteErasure(note));
     INTERLOCK_RETURN_IF_ERROR(hub_.CommitNow([&](Serial& serial) -> core::Status {
       // The writer looks at the clock before each batch, so a jump is known here.
       if (serial.state().clock_in_doubt()) {

@@ -248,6 +248,8 @@ wire::SearchHit ToWire(std::string_view tenant, const FoundText& hit) {
   out.set_index(static_cast<std::int64_t>(hit.index));
   out.set_field(hit.field);
   out.set_snippet(hit.snippet);
+  out.set_log(hit.log);
+  out.set_log_file(hit.log_file);
   return out;
 }
 

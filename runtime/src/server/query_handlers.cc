@@ -71,7 +71,7 @@ void SearchCalls(const Caller& caller, const wire::SearchCallsRequest& request,
         response.set_next_page_token(pages->Seal(scope, found->page.next_cursor));
         response.set_access_index(static_cast<std::int64_t>(found->access_index));
         response.set_unreadable_payloads(static_cast<std::int64_t>(found->unreadable));
-        response.set_closed_logs(static_cast<std::int64_t>(found->closed_logs));
+        response.set_unsearched_logs(static_cast<std::int64_t>(found->unsearched_logs));
         reply(std::move(response));
       });
 }

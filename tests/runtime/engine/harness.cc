@@ -374,11 +374,8 @@ core::Status Harness::StartEngine() {
     const std::lock_guard lock(warned_mutex);
     warned.push_back(line);
   };
-  if (with_search_) {
-    INTERLOCK_ASSIGN_OR_RETURN(const std::int64_t generation, keys().TextGeneration());
-    INTERLOCK_ASSIGN_OR_RETURN(search_, audit::SearchIndex::Open(folder, generation));
-    parts.search = search_.get();
-  }
+  parts.search = with_search_;
+  parts.search_fill_max = search_fill_max;
   INTERLOCK_ASSIGN_OR_RETURN(engine_, MakeEngine(std::move(parts)));
   return core::OkStatus();
 }
@@ -393,14 +390,8 @@ void Harness::Start() {
   ASSERT_TRUE(started.ok()) << started;
 }
 
-void Harness::WithSearch() {
-  with_search_ = true;
-  Restart();
-}
-
 void Harness::Stop() {
   engine_.reset();
-  search_.reset();
   log_.reset();
   state_.reset();
   keys_.reset();

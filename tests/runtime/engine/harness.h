@@ -180,7 +180,14 @@ class Harness {
   std::shared_ptr<const policies::Bundle> LoadPolicy(const std::string& text) const;
   const std::string& policy() const { return policy_; }
   // Full text on, from here on and after restarts.
-  void WithSearch();
+  void WithSearch() {
+    with_search_ = true;
+    Restart();
+  }
+  void WithoutSearch() {
+    with_search_ = false;
+    Restart();
+  }
 
   // --- blocking forms
   core::StatusOr<RunInfo> CreateRun(std::string message = "help", std::string user = "u1",
@@ -217,7 +224,8 @@ class Harness {
   std::vector<AgentFile> versions;  // further ones; taken at Start
   std::vector<AgentFile> others;    // beside it; taken at Start
   EngineLimits limits;
-  RetentionPolicy retention;     // taken at Start
+  RetentionPolicy retention;  // taken at Start
+  std::uint64_t search_fill_max = 20'000;
   PolicyFolders policy_folders;  // taken at Start; `policy` is the bundle all the same
   ModelContext context;          // what the planner's model reads; taken at Start
   std::mutex warned_mutex;
@@ -235,7 +243,6 @@ class Harness {
   std::unique_ptr<audit::KeyStore> keys_;
   StatePtr state_;
   std::unique_ptr<audit::Log> log_;
-  std::unique_ptr<audit::SearchIndex> search_;
   bool with_search_ = false;
   std::unique_ptr<Engine> engine_;
 };

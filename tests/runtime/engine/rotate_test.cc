@@ -331,7 +331,7 @@ TEST(Rotate, AClosedLogThatCannotBeWrittenHoldsUpNothingElseOfAnErasure) {
   // The twin: nothing of bob's stands there.
   const auto bob = Erase(h, "bob", "r-bob");
   EXPECT_TRUE(bob.ok()) << bob.status();
-  ASSERT_THAT(Found(h, "zwieback"), SizeIs(1));
+  ASSERT_THAT(Found(h, "zwieback"), SizeIs(3));
 
   const auto erased = Erase(h, "ann", "r-ann");
   EXPECT_THAT(std::string(core::Message(erased.status())),
@@ -387,7 +387,11 @@ TEST(Rotate, ContentOfAClosedLogIsDisclosedAndTheRecordNamesTheLog) {
   EXPECT_THAT(looked->args, HasSubstr("zwieback"));
   EXPECT_THAT(h.log().Read(h.log().size() - 1)->bytes,
               AllOf(HasSubstr(R"("kind":"access.read")"), HasSubstr(R"("log":")" + origin + '"')));
-  EXPECT_EQ(Texts(h, "zwieback")->closed_logs, 1u);
+  const auto found = Texts(h, "zwieback");
+  ASSERT_TRUE(found.ok()) << found.status();
+  EXPECT_EQ(found->unsearched_logs, 0u);
+  ASSERT_EQ(found->page.items.size(), 1u);
+  EXPECT_EQ(found->page.items[0].log, origin);
   h.Stop();
   EXPECT_EQ(VerifyAll(h.folder).report.verdict, audit::Verdict::kIntact)
       << VerifyAll(h.folder).report.reason;

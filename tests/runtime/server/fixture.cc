@@ -423,7 +423,7 @@ void FakeEngine::SearchCalls(const core::Principal& who, PageSpec, std::string t
                              Reply<FoundTexts> reply) {
   if (core::Status status = See("SearchCalls", who, text); !status.ok()) return reply(status);
   FoundTexts found;
-  found.page.items.push_back({kCallId, 3, "args", "a [word]"});
+  found.page.items.push_back({kCallId, 3, "args", "a [word]", "test/main", "audit-0001.db"});
   found.access_index = 9;
   reply(found);
 }
