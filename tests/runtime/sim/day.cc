@@ -358,9 +358,11 @@ std::vector<std::string> Day::Diverged(const std::vector<RunInfo>& runs) {
     if (!report.ok()) {
       diverged.push_back("run " + run.id + ": " + std::string(core::Message(report.status())));
     } else if (!report->passes()) {
-      const std::string where =
-          report->first ? report->first->kind + ": " + report->first->why : "its root";
-      diverged.push_back("run " + run.id + " at " + where);
+      const auto& first = report->first;
+      diverged.push_back("run " + run.id + " at " +
+                         (first ? first->kind + ": " + first->why + "\nrecorded " +
+                                      first->recorded + "\nrebuilt  " + first->rebuilt
+                                : "its root"));
     }
   }
   return diverged;
