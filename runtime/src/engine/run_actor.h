@@ -105,7 +105,7 @@ class RunActor : public std::enable_shared_from_this<RunActor> {
   // `then` goes on in the same durable step.
   asio::awaitable<void> Write(std::vector<Draft> drafts, Journal::Body then);
   // Of a run that a kill switch stops, not the drafts are written but that it waits; of one that
-  // somebody has cancelled, nothing.
+  // somebody has cancelled or written to meanwhile, nothing.
   asio::awaitable<void> WriteUnlessStopped(std::vector<Draft> drafts, Journal::Body then);
   // What the next request may use at most; nullopt: no budget in force asks.
   std::optional<policies::ModelUse> MostOfRequest();

@@ -22,9 +22,11 @@ core::StatusOr<bool> RunActor::WaitIfStopped(Serial& serial) const {
 asio::awaitable<void> RunActor::WriteUnlessStopped(std::vector<Draft> drafts, Journal::Body then) {
   bool stopped = false;
   core::Status status = co_await hub_.journal.Commit(
-      [this, &drafts, &then, &stopped](Serial& serial) -> core::Status {
-        INTERLOCK_ASSIGN_OR_RETURN(stopped, WaitIfStopped(serial));
-        stopped = stopped || IsCancelling(serial);
+      [this, &drafts, &then, &stopped, read = core_.user_messages](Serial& serial) -> core::Status {
+        stopped = HasNews(serial, read);  // which the planner was to be told
+        if (!stopped) {
+          INTERLOCK_ASSIGN_OR_RETURN(stopped, WaitIfStopped(serial));
+        }
         if (stopped) return core::OkStatus();
         for (Draft& draft : drafts) INTERLOCK_RETURN_IF_ERROR(serial.Append(draft).status());
         return then ? then(serial) : core::OkStatus();

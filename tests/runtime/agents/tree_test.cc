@@ -188,18 +188,34 @@ TEST(Tree, ACancelThatTheDaemonDidNotPassOnIsPassedOnAtItsStart) {
   EXPECT_EQ(company.Below(held.run).front().state, RunState::kCancelled);
 }
 
+// Makes room again at its end.
+class FullDisk {
+ public:
+  FullDisk() = default;
+  ~FullDisk() { faults_.write_is_full = false; }
+  FullDisk(const FullDisk&) = delete;
+  FullDisk& operator=(const FullDisk&) = delete;
+  void Set(bool full) { faults_.write_is_full = full; }
+
+ private:
+  audit::Faults& faults_ = audit::InstallFaultVfs();
+};
+
 // The disk is full from the entry on that begins the cancel.
 TEST(Tree, ACancelThatCannotBePassedOnIsPassedOnWhenThereIsRoom) {
-  audit::Faults& faults = audit::InstallFaultVfs();
+  FullDisk disk;
   Company company(AllowAll(), Tools());
   const Held held = HoldHelper(company);
   company.h.engine().Subscribe(held.run, [&, first = true]() mutable {
-    faults.write_is_full = std::exchange(first, false);
+    const auto run = company.h.engine().GetRun(company.h.operator_one, held.run);
+    if (!run.ok() || run->state != RunState::kCancelling) return;
+    disk.Set(std::exchange(first, false));
   });
-  ASSERT_TRUE(company.h.Cancel(held.run).ok());
+  company.h.engine().CancelRun(company.h.integrator, held.run, "no need", "",
+                               [](const core::StatusOr<RunInfo>&) {});  // which may find it full
   while (company.h.log().health() == audit::Health::kOk) std::this_thread::yield();
   EXPECT_THAT(company.h.Kinds(held.helper), Not(Contains("run.cancelling")));
-  faults.write_is_full = false;
+  disk.Set(false);
   company.h.WaitForState(held.run, RunState::kCancelled);
   EXPECT_EQ(company.Below(held.run).front().state, RunState::kCancelled);
   EXPECT_EQ(CodeOf(company, held.run, "agent.helper"), "AGENT_CANCELLED");

@@ -158,15 +158,16 @@ TEST_F(RequestsTest, ARunThatAnAgentStartedNamesThoseAboveIt) {
   EXPECT_EQ(run.parent_run() + run.root_run() + run.parent_call(), "");
   EXPECT_EQ(run.depth(), 0);
   EXPECT_EQ(run.waits_for_size(), 0);
-  engine_.below = {.id = "018f0000-0000-7000-8000-000000000003",
-                   .principal = "ticketing",
-                   .state = RunState::kWaitingForRun,
-                   .parent = kOtherRun,
-                   .root = kRunId,
-                   .call = kCallId,
-                   .depth = 2,
-                   .waits_for = {"018f0000-0000-7000-8000-000000000004"}};
-  request.set_name(RunName(engine_.below.id));
+  RunInfo& below = engine_.below;
+  below.id = "018f0000-0000-7000-8000-000000000003";
+  below.principal = "ticketing";
+  below.state = RunState::kWaitingForRun;
+  below.parent = kOtherRun;
+  below.root = kRunId;
+  below.call = kCallId;
+  below.depth = 2;
+  below.waits_for = {"018f0000-0000-7000-8000-000000000004"};
+  request.set_name(RunName(below.id));
   ASSERT_TRUE(Call("ticketing", &wire::RunService::Stub::GetRun, request, &run).ok());
   EXPECT_EQ(run.state(), wire::Run::STATE_WAITING_FOR_RUN);
   EXPECT_EQ(run.parent_run(), RunName(kOtherRun));

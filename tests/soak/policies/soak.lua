@@ -5,5 +5,5 @@ local ALL = budget "soak.all" { unit = "USD", limit = usd(1000000), per = "tenan
 local REFUNDS = { "refunds.idempotent", "refunds.reconciled", "refunds.blind" }
 
 on(REFUNDS, "go", function(c) return allow() end)
-on("agent.soak", "go", function(c) return allow() end)
+on("agent.soak", "ask-another", function(c) return allow() end)
 on(REFUNDS, "hold", function(c) return reserve(ALL, money_minor(c.args.amount_minor, "USD")) end)
