@@ -72,6 +72,14 @@ core::StatusOr<bool> HoldsSealedUnder(const std::string& database, std::string_v
 
 }  // namespace
 
+core::Status CanEraseInArchive(const std::string& database) {
+  const WritableFile writable(database);
+  INTERLOCK_ASSIGN_OR_RETURN(const Db db, OpenForErasing(database));  // reads, and so takes back
+  if (sqlite3_db_readonly(db.get(), "main") == 0) return core::OkStatus();
+  return core::FailedPrecondition("`" + database +
+                                  "` cannot be written; make it writable for the daemon");
+}
+
 core::StatusOr<std::int64_t> EraseInArchive(const std::string& database,
                                             const std::vector<std::int64_t>& ids) {
   if (ids.empty()) return 0;

@@ -33,7 +33,8 @@ core::StatusOr<Db> OpenAtRest(const std::string& path) {
     return core::FailedPrecondition(
         "`" + path +
         "-journal` would be rolled back by whoever opens the file "
-        "next; a log has none: remove it, or find out who put it there");
+        "next; a daemon that was killed while it erased leaves one, and takes "
+        "it back when it starts; without one, find out who put it there");
   }
   const bool at_rest = FileSize(path + "-wal") <= 0;
   INTERLOCK_ASSIGN_OR_RETURN(Db db,

@@ -36,7 +36,9 @@ std::string MatchOf(std::string_view text) {
     const std::size_t end = std::min(text.find_first_of(phrase ? "\"" : " \t\"\n"), text.size());
     const std::string_view word = text.substr(0, end);
     if (word.find_first_not_of(" \t\n") != std::string_view::npos) {
-      match += (match.empty() ? "\"" : " \"") + std::string(word) + "\"";
+      const std::string quoted = "\"" + std::string(word) + "\"";
+      // A word that stands twice asks nothing more, and each costs time for every hit.
+      if (match.find(quoted) == std::string::npos) match += (match.empty() ? "" : " ") + quoted;
     }
     const bool opens_next = !phrase && end < text.size() && text[end] == '"';
     text.remove_prefix(std::min(end + (opens_next ? 0 : 1), text.size()));

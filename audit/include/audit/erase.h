@@ -27,6 +27,10 @@ core::StatusOr<std::int64_t> EraseInArchive(const std::string& database,
                                             const std::vector<std::int64_t>& ids);
 core::StatusOr<std::int64_t> EraseInArchive(const std::string& database, std::string_view key_id);
 
+// Whether the file of a closed log can be written: asked before an entry says that something of it
+// is erased. What a crash left half done in it is taken back. Changes nothing else.
+core::Status CanEraseInArchive(const std::string& database);
+
 // Copies what the write-ahead log holds into `audit.db` and truncates it to nothing: what was
 // overwritten stands in no file of the folder any more. Holds the writer up for no longer than a
 // commit of its own takes, and waits for nobody. Errors: kUnavailable while a reader needs the old

@@ -1,5 +1,8 @@
 #include "engine/archives.h"
 
+#include <filesystem>
+
+#include "audit/erase.h"
 #include "audit/rotate.h"
 #include "engine/log_row.h"
 #include "engine/select.h"
@@ -19,6 +22,12 @@ core::Status Archives::Open() {
   for (const std::string& name : audit::ArchivesIn(folder_)) {
     One one;
     one.database = folder_ + "/" + name;
+    // An erasure that was killed has left its journal, which no reader can do away with.
+    std::error_code none;
+    if (const auto left = std::filesystem::file_size(one.database + "-journal", none);
+        !none && left > 0) {
+      INTERLOCK_RETURN_IF_ERROR(audit::CanEraseInArchive(one.database));
+    }
     INTERLOCK_ASSIGN_OR_RETURN(one.log, audit::OpenArchive(one.database));
     INTERLOCK_ASSIGN_OR_RETURN(one.origin, OriginOf(*one.log));
     one.history = std::make_unique<History>(*one.log, keys_);

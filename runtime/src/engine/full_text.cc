@@ -22,8 +22,10 @@ std::string PreviousOf(const audit::Log& log) {
   return previous ? previous->String("origin").value_or("") : "";
 }
 
-std::string CursorOf(const FullText::Hit& hit) {
-  return std::to_string(hit.hit.id) + "@" + hit.origin;
+// What the pages so far did not cover goes with it: an index that is whole by now may have had hits
+// that none of them showed.
+std::string CursorOf(const FullText::Hit& hit, std::uint64_t unsearched) {
+  return std::to_string(hit.hit.id) + "/" + std::to_string(unsearched) + "@" + hit.origin;
 }
 
 }  // namespace
@@ -152,10 +154,12 @@ void FullText::Note(const One& one, const core::Status& status) {
 // ---------------------------------------------------------------- finding
 
 core::StatusOr<FullText::Position> FullText::PositionOf(const std::string& cursor) const {
-  if (cursor.empty()) return Position{.log = 0, .before = kNewest};
+  if (cursor.empty()) return Position{.log = 0, .before = kNewest, .unsearched = 0};
   Position at;
   const std::size_t name = cursor.find('@');
-  static_cast<void>(std::from_chars(cursor.data(), cursor.data() + cursor.size(), at.before));
+  const char* end = cursor.data() + cursor.size();
+  const auto id = std::from_chars(cursor.data(), end, at.before);
+  if (id.ptr != end && *id.ptr == '/') std::from_chars(id.ptr + 1, end, at.unsearched);
   for (at.log = 0; at.log < logs_.size(); ++at.log) {
     if (name != std::string::npos && cursor.substr(name + 1) == logs_[at.log].origin) return at;
   }
@@ -208,9 +212,10 @@ core::StatusOr<FullText::Found> FullText::Find(const PageSpec& page, const std::
     const auto is_it = [&](const One& one) { return one.origin == previous; };
     if (!previous.empty() && std::none_of(logs_.begin(), logs_.end(), is_it)) ++found.unsearched;
   }
+  found.unsearched = std::max(found.unsearched, at.unsearched);
   if (found.hits.size() == wanted) {
     found.hits.pop_back();
-    found.next_cursor = CursorOf(found.hits.back());
+    found.next_cursor = CursorOf(found.hits.back(), found.unsearched);
   }
   return found;
 }
@@ -237,7 +242,7 @@ core::Status FullText::ForgetKey(std::string_view key) {
 
 core::Status FullText::ForgetLog(std::string_view origin) {
   return Forget([&](const One& one) -> core::StatusOr<bool> {
-    return origin.empty() ? one.log == hub_.parts.log : one.origin == origin;
+    return origin.empty() || one.origin == origin;
   });
 }
 

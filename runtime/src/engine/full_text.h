@@ -35,7 +35,8 @@ class FullText {
     std::vector<Hit> hits;  // newest log first, newest entry first
     std::string next_cursor;
     std::uint64_t unreadable = 0;
-    std::uint64_t unsearched = 0;  // closed logs that are not wholly in
+    std::uint64_t unsearched =
+        0;  // closed logs that this page, or one before, did not wholly cover
   };
   // Takes in all of the open log, and of closed ones as much as one search may. Errors:
   // kInvalidArgument for a text without words, or a cursor of a log that is gone.
@@ -43,8 +44,8 @@ class FullText {
   // Why a closed log cannot be searched; empty: none is known.
   const std::string& problem() const { return problem_; }
 
-  // A key was destroyed, or payloads of a log were erased (`origin`; empty: of the open one): their
-  // words stand in no file any more. Other logs keep their index.
+  // A key was destroyed, or payloads of a log were erased (`origin`; empty: nobody knows of which):
+  // their words stand in no file any more. Other logs keep their index.
   core::Status ForgetKey(std::string_view key);
   core::Status ForgetLog(std::string_view origin);
 
@@ -59,6 +60,7 @@ class FullText {
   struct Position {
     std::size_t log = 0;
     std::int64_t before = 0;
+    std::uint64_t unsearched = 0;  // closed logs, by the pages before
   };
 
   core::Status Take(One one);

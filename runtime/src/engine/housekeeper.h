@@ -21,7 +21,7 @@
 namespace interlock::runtime {
 
 // What KeyStore notes as unfinished, beside ids of keys.
-inline constexpr std::string_view kRetention = "retention";  // and the origin of a closed log
+inline constexpr std::string_view kRetention = "retention";  // and the origin of the log
 inline constexpr const char* kOldPages = "old pages";        // of the write-ahead log
 // Before the id of a key: what closed logs hold under it.
 inline constexpr std::string_view kInClosedLogs = "closed logs ";

@@ -144,6 +144,8 @@ core::Status Housekeeper::FinishRetention() {
 core::Status Housekeeper::ApplyRetentionTo(const audit::Log& log, const Archives::File* closed,
                                            std::int64_t now_us, const std::string& actor,
                                            RetentionReport& report, bool validate_only) {
+  INTERLOCK_ASSIGN_OR_RETURN(const std::string origin, OriginOf(log));
+  const std::string note = std::string(kRetention) + " " + origin;
   for (std::int64_t next = 0; next != std::numeric_limits<std::int64_t>::max();) {
     INTERLOCK_ASSIGN_OR_RETURN(const std::vector<std::int64_t> ids, Expired(log, now_us, next));
     if (ids.empty()) continue;
@@ -161,13 +163,15 @@ core::Status Housekeeper::ApplyRetentionTo(const audit::Log& log, const Archives
     draft.kind = "payload.erased";
     draft.actor = actor;
     BodyWriter(draft)
-        .Optional("log", closed == nullptr ? "" : closed->origin)
+        .Optional("log", closed == nullptr ? "" : origin)
         .Raw("payloads", list + "]")
         .String("reason", "retention")
         .String("what", "retention")
         .Close();
-    const std::string note =
-        std::string(kRetention) + (closed == nullptr ? "" : " " + closed->origin);
+    // No entry says of a log that cannot be written that something of it is gone.
+    if (closed != nullptr) {
+      INTERLOCK_RETURN_IF_ERROR(audit::CanEraseInArchive(closed->database));
+    }
     INTERLOCK_RETURN_IF_ERROR(hub_.parts.keys->NoteErasure(note));
     INTERLOCK_RETURN_IF_ERROR(hub_.CommitNow([&](Serial& serial) -> core::Status {
       // The writer looks at the clock before each batch, so a jump is known here.

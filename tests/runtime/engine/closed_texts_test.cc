@@ -2,7 +2,10 @@
 // file.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <sqlite3.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 #include <filesystem>
 
@@ -10,6 +13,7 @@
 #include "engine/archives.h"
 #include "erasing.h"
 #include "harness.h"
+#include "harness/read_only_mount.h"
 #include "rotating.h"
 
 namespace interlock::runtime::test {
@@ -280,6 +284,64 @@ TEST_F(ClosedTexts, ThatExpiredAreForgottenInTheirLogOnly) {
   EXPECT_THAT(*h_.keys().UnfinishedErasures(), IsEmpty());
 }
 
+// A kill between an expiry's entry and the end of its words, and a rotation before the next start.
+TEST_F(ClosedTexts, WhatExpiredBeforeItsLogWasClosedIsForgottenThere) {
+  Note("zwieback", "ann");
+  ASSERT_THAT(Found("zwieback"), SizeIs(1));
+  ASSERT_TRUE(h_.keys().NoteErasure("retention test/main").ok());
+  h_.Stop();
+  EditDatabase(At("audit.db"), "UPDATE payload SET sealed = NULL");
+  ASSERT_THAT(FilesWith(h_.folder, "zwieback"), ElementsAre(HasSubstr("search.db")));
+  ASSERT_TRUE(Rotate(h_).ok());
+  h_.Start();
+  EXPECT_THAT(Found("zwieback"), IsEmpty());
+  EXPECT_THAT(FilesWith(h_.folder, "zwieback"), IsEmpty());
+  EXPECT_THAT(*h_.keys().UnfinishedErasures(), IsEmpty());
+}
+
+// Whose file is on a disk that nobody may write: no entry says that something of it is gone.
+TEST_F(ClosedTexts, OfALogThatCannotBeWrittenNothingExpires) {
+  if (const std::string why = interlock::test::ReadOnlyMount::Prepare(); !why.empty()) {
+    GTEST_SKIP() << why;
+  }
+  Note("zwieback", "ann");
+  h_.retention = {8, 8, 8};
+  RotateAndRestart(h_);
+  interlock::test::ReadOnlyMount mount(At("audit-0001.db"));
+  ASSERT_TRUE(mount.ok());
+  h_.clock.Shift(300ll * 24 * 3600 * 1'000'000);
+  static_cast<void>(h_.Execute("notes.add", {{"text", "noticed"}}, h_.NewRequestId(), "bob"));
+  ASSERT_TRUE(h_.engine().ConfirmClock(h_.operator_one, "time went by").ok());
+  EXPECT_FALSE(ApplyRetention(h_, /*validate_only=*/false).ok());
+  EXPECT_THAT(h_.Kinds(""), Not(Contains("payload.erased")));
+  EXPECT_THAT(Found("zwieback"), SizeIs(1));
+  mount.Undo();
+  EXPECT_TRUE(ApplyRetention(h_, /*validate_only=*/false).ok());
+  EXPECT_THAT(Found("zwieback"), IsEmpty());
+}
+
+// An erasure that was killed leaves the file's journal, which no reader can do away with.
+TEST_F(ClosedTexts, AJournalThatAKilledErasureLeftIsTakenBack) {
+  Note("zwieback", "ann");
+  RotateAndRestart(h_);
+  ASSERT_THAT(Found("zwieback"), SizeIs(1));
+  h_.Stop();
+  const std::string closed = At("audit-0001.db");
+  const pid_t killed = ::fork();
+  if (killed == 0) {
+    fs::permissions(closed, fs::perms::owner_all);
+    sqlite3* db = nullptr;
+    sqlite3_open(closed.c_str(), &db);
+    sqlite3_exec(db, "BEGIN; UPDATE payload SET sealed = NULL", nullptr, nullptr, nullptr);
+    sqlite3_db_cacheflush(db);
+    ::_exit(0);
+  }
+  ASSERT_EQ(::waitpid(killed, nullptr, 0), killed);
+  ASSERT_GT(fs::file_size(closed + "-journal"), 0u);
+  h_.Start();
+  EXPECT_THAT(Found("zwieback"), SizeIs(1));
+}
+
 // ---------------------------------------------------------------- indexes that are missing or lie
 
 TEST_F(ClosedTexts, AMissingOrDamagedIndexIsMadeAnew) {
@@ -362,6 +424,14 @@ TEST_F(ClosedTexts, ASearchSaysWhatItDoesNotCoverYet) {
       ASSERT_LE(found->unsearched_logs, left);
       left = found->unsearched_logs;
       partial = partial || left > 0;  // or a look of the housekeeper's came first
+      // What the first page did not cover, the last one tells.
+      auto page = Page("rusk", 1, "");
+      ASSERT_TRUE(page.ok()) << page.status();
+      const std::uint64_t first = page->unsearched_logs;
+      while (page.ok() && !page->page.next_cursor.empty())
+        page = Page("rusk", 1, page->page.next_cursor);
+      ASSERT_TRUE(page.ok()) << page.status();
+      EXPECT_GE(page->unsearched_logs, first);
       EXPECT_GE(found->page.items.size(), 3 - left);
     }
     EXPECT_THAT(Found("rusk"), SizeIs(3));
