@@ -39,7 +39,7 @@ def in_folder(keep, work):
 
 class Daemon:
     """One daemon over one folder. `variables` are for the manifests; `parts` are the folders of the tenant, and of
-    scripts: "scripts" for the planner `scripted`, and perhaps "leads" for one of that name; `audit`
+    scripts: "scripts" for the planner `scripted`, and where `leads` stands beside it for one of that name; `audit`
     is that section of the configuration, and may be changed by `configure_audit` for the next start.
 
     A context manager: leaving it kills what still runs. Not thread-safe; clients made by `client()` are.
@@ -65,14 +65,16 @@ class Daemon:
         principals = [{"id": name, "tenant": "main", "roles": roles,
                        "token_sha256": hashlib.sha256(self._tokens[name].encode()).hexdigest()}
                       for name, roles in ROLES.items()]
+        scripts = pathlib.Path(parts["scripts"])
+        planners = {"scripted": scripts, "leads": scripts.parent / "leads"}
         config = {
             "data_dir": str(self.data), "listen": "127.0.0.1:0", "origin": "interlock.test",
             "log": {"level": "info", "file": "-"}, "sandbox": {"boxes_max": boxes_max},
             "tenants": [{"id": "main", "policies": str(parts["policies"]), "tools": str(parts["tools"]),
                          "agents": str(parts["agents"]), "vars": {"bin": str(self.bin), **variables}}],
             "principals": principals,
-            "planners": [{"name": name, "kind": "scripted", "folder": str(parts[folder])}
-                         for name, folder in (("scripted", "scripts"), ("leads", "leads")) if folder in parts],
+            "planners": [{"name": name, "kind": "scripted", "folder": str(folder)}
+                         for name, folder in planners.items() if folder.is_dir()],
         }
         self.config.write_text(json.dumps(config, indent=1))  # JSON is YAML
 

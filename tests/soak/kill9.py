@@ -128,7 +128,7 @@ class Soak:
         self.options = options
         self.random = random.Random(options.seed)
         self.shop = Shop(options.bin.resolve(), folder / "shop")
-        parts = {part: HERE / part for part in ("policies", "tools", "agents", "scripts", "leads")}
+        parts = {part: HERE / part for part in ("policies", "tools", "agents", "scripts")}
         self.daemon = Daemon(folder, options.bin, parts, {"shop_dir": str(folder / "shop")}, boxes_max=96)
         self.log = LogReader()
         self.runs = {}           # name -> newest state

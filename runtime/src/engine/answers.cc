@@ -13,12 +13,12 @@ core::Status Ended(const std::string& approval, const std::string& how) {
                     "APPROVAL_ENDED");
 }
 
+}  // namespace
+
 bool IsOpen(const ApprovalRow& row) {
   return row.phase == policies::ApprovalPhase::kPending ||
          row.phase == policies::ApprovalPhase::kGranted;
 }
-
-}  // namespace
 
 core::StatusOr<policies::Answerer> AnswererOf(const core::Principal& who,
                                               const std::string& on_behalf_of,

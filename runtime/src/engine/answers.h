@@ -36,6 +36,8 @@ core::Status CheckSeen(const ApprovalRow& row, std::string_view etag);
 // `shown` with what the row says of it: when it ends, who has spoken, and what is asked now.
 policies::ApprovalState AsNow(policies::ApprovalState shown, const ApprovalRow& now);
 
+// Pending, or granted and not used yet.
+bool IsOpen(const ApprovalRow& row);
 // The log's time for who is not in the serial section: no entry that stands is later.
 std::int64_t NowInLog(const EngineParts& parts);
 

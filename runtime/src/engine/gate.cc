@@ -364,9 +364,14 @@ core::PermitTerms Gate::TermsOf(const Ticket& ticket) const {
 namespace {
 
 bool RunIsEnding(const State& state, const CallIdentity& id) {
-  if (id.run.empty()) return false;
-  const auto peeked = state.PeekRunNow(id.run);
-  return peeked.row && !Admits(peeked.row->state, id.compensates);
+  const auto ends = [&](const std::string& run, std::string_view compensates) {
+    if (run.empty()) return false;
+    const auto peeked = state.PeekRunNow(run);
+    return peeked.row && !Admits(peeked.row->state, compensates);
+  };
+  if (ends(id.run, id.compensates)) return true;
+  if (id.lineage == nullptr || !id.compensates.empty()) return false;
+  return ends(id.lineage->parent, "") || ends(id.lineage->root, "");
 }
 
 }  // namespace

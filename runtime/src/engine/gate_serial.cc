@@ -55,6 +55,17 @@ std::string EndedAs(State& state, const Ticket& ticket) {
   return call != nullptr && call->state == CallState::kDenied ? call->code : "";
 }
 
+// What the run was told, or one above it, holds at once. What takes back goes on.
+bool AdmittedByRuns(State& state, const CallIdentity& id) {
+  const auto admits = [&](const std::string& run, std::string_view compensates) {
+    const RunRow* row = run.empty() ? nullptr : state.FindRun(run);
+    return row == nullptr || Admits(row->state, compensates);
+  };
+  if (!admits(id.run, id.compensates)) return false;
+  if (id.lineage == nullptr || !id.compensates.empty()) return true;
+  return admits(id.lineage->parent, "") && admits(id.lineage->root, "");
+}
+
 }  // namespace
 
 bool Gate::ReadBlindly(const Ticket& ticket) {
@@ -194,8 +205,7 @@ core::Status Gate::CommitDecision(Serial& serial, Ticket& ticket) {
   ticket.stale = goes && IsAgents(ticket) && !MayStart(serial, ticket);
   if (ticket.stale) return core::OkStatus();
   std::string objection;
-  const RunRow* run = ticket.id.run.empty() ? nullptr : serial.state().FindRun(ticket.id.run);
-  if (run != nullptr && !Admits(run->state, ticket.id.compensates)) {
+  if (!AdmittedByRuns(serial.state(), ticket.id)) {
     objection = "RUN_ENDED";  // rule 11: the journal's order decides
   } else if (std::string ended = EndedAs(serial.state(), ticket); !ended.empty()) {
     objection = std::move(ended);

@@ -194,6 +194,19 @@ core::Status Replayer::Differ(std::string why, std::string rebuilt) {
 
 // ---------------------------------------------------------------- what the core would do
 
+namespace {
+
+// Why a run fails that waits for those that it started, where only its own entry tells: its time,
+// its model's window and what is configured are inputs.
+std::optional<Event> ToldFailure(const RecordedEntry& next) {
+  const std::string code = next.Text("code");
+  const bool told = code == "TIME_LIMIT" || code == kContextLimit || code == kAgentGone;
+  if (next.entry.kind != "run.waiting" || !told) return std::nullopt;
+  return event::PlanFailed{code, next.Content("reason")};
+}
+
+}  // namespace
+
 // What is left to do as the log stands here; answers that rules pass in silence are judged on the
 // way.
 core::StatusOr<std::vector<Effect>> Replayer::Due() {
@@ -203,9 +216,9 @@ core::StatusOr<std::vector<Effect>> Replayer::Due() {
   }
   const bool full = next().entry.kind == "run.failed" && next().Text("code") == kContextLimit;
   const auto overflow = full ? ContextOverflow(probe) : std::nullopt;
-  std::vector<Effect> due = overflow
-                                ? parts_.step(probe, event::PlanFailed{kContextLimit, *overflow})
-                                : parts_.step(probe, event::Resume{});
+  const Event begins = overflow ? event::PlanFailed{kContextLimit, *overflow}
+                                : ToldFailure(next()).value_or(event::Resume{});
+  std::vector<Effect> due = parts_.step(probe, begins);
   for (int i = 0; i < 2 && due.size() == 1; ++i) {
     const auto* check = std::get_if<effect::CheckAnswer>(&due.front());
     if (check == nullptr || next().entry.kind == "answer.checked") break;
@@ -237,8 +250,10 @@ core::Status Replayer::RebuildEffect() {
       return Expect(DraftWaitForPerson(run_));
     }
     if (std::holds_alternative<effect::WaitForRun>(effect)) {
+      RunCore waiting = recorded_.core;
+      parts_.step(waiting, ToldFailure(next()).value_or(event::Resume{}));
       const std::int64_t left_ms = next().Int("left_ms", 0);  // a timer is an input
-      return Expect(DraftWaitForRun(run_, RunsOf(recorded_.core), left_ms));
+      return Expect(DraftWaitForRun(waiting, *sealer_, left_ms));
     }
     if (!std::holds_alternative<effect::Park>(effect)) continue;
     std::map<std::string, std::vector<std::string>> open;  // in the order of calls

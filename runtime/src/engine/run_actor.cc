@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <chrono>
 
+#include "engine/answers.h"
 #include "engine/open_approvals.h"
 #include "engine/plan_budgets.h"
 #include "engine/run_entries.h"
@@ -81,6 +82,7 @@ void RunActor::Load() {
 }
 
 void RunActor::GoOn(std::vector<RecordedCall> calls) {
+  ++in_flight_;  // what begins here may stall at once, and must not leave before the rest
   ArmTimer();
   std::vector<RecordedCall> unsettled;
   for (RecordedCall& call : calls) {
@@ -98,7 +100,10 @@ void RunActor::GoOn(std::vector<RecordedCall> calls) {
   LookAtRuns();
   Resume();
   // Last: one may be settled at once, and what comes of it must find the run at work already.
-  for (RecordedCall& call : unsettled) Spawn(SettleCall(std::move(call)));
+  for (RecordedCall& call : unsettled) {
+    if (!stalled_) Spawn(SettleCall(std::move(call)));
+  }
+  --in_flight_;
 }
 
 void RunActor::Resume() {
@@ -225,16 +230,19 @@ void RunActor::Perform(const effect::ResumeCall& resume) {
 void RunActor::Perform(const effect::Park&) {
   auto still = [this, asked = open_approvals_](State& state, std::vector<Draft>& drafts) {
     std::vector<std::string> waiting;
+    bool pending = false;
     for (const auto& [call, approvals] : asked) {
-      const CallRow* row = state.FindCall(call);
-      if (row == nullptr || row->state != CallState::kParked) continue;
-      waiting.insert(waiting.end(), approvals.begin(), approvals.end());
+      const CallRow* parked = state.FindCall(call);
+      if (parked == nullptr || parked->state != CallState::kParked) continue;
+      for (const std::string& id : approvals) {
+        const ApprovalRow* row = state.FindApproval(id);
+        if (row == nullptr || !IsOpen(*row)) continue;
+        waiting.push_back(id);
+        pending = pending || row->phase == policies::ApprovalPhase::kPending;
+      }
     }
     drafts.push_back(DraftParked(run_, waiting));
-    return std::any_of(waiting.begin(), waiting.end(), [&](const std::string& id) {
-      const ApprovalRow* row = state.FindApproval(id);
-      return row != nullptr && row->phase == policies::ApprovalPhase::kPending;
-    });
+    return pending;
   };
   Spawn(WriteUnlessNews({}, RunState::kWaitingForApproval, std::move(still)));
 }

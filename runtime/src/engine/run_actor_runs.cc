@@ -43,16 +43,18 @@ void RunActor::GiveLimits(Ticket& ticket) const {
 }
 
 void RunActor::Perform(const effect::WaitForRun&) {
-  std::vector<std::string> calls;
+  std::vector<std::pair<std::string, std::string>> calls;  // and the runs that they started
   for (const CallSlot& slot : core_.slots) {
-    if (slot.phase == SlotPhase::kRun) calls.push_back(slot.call);
+    if (slot.phase == SlotPhase::kRun) calls.emplace_back(slot.call, slot.started);
   }
   std::vector<Draft> drafts;
-  drafts.push_back(DraftWaitForRun(run_, RunsOf(core_), WallLeftMs()));
+  drafts.push_back(DraftWaitForRun(core_, *sealer_, WallLeftMs()));
   auto still = [calls](State& state, std::vector<Draft>&) {
-    return std::all_of(calls.begin(), calls.end(), [&](const std::string& call) {
-      const CallRow* row = state.FindCall(call);
-      return row != nullptr && row->state == CallState::kIntended;
+    return std::all_of(calls.begin(), calls.end(), [&](const auto& one) {
+      const CallRow* call = state.FindCall(one.first);
+      const RunRow* started = state.FindRun(one.second);
+      return call != nullptr && call->state == CallState::kIntended && started != nullptr &&
+             !IsFinal(started->state);
     });
   };
   Spawn(WriteUnlessNews(std::move(drafts), RunState::kWaitingForRun, std::move(still)));

@@ -206,14 +206,15 @@ Draft DraftWaitForPerson(const std::string& run) {
   return waiting;
 }
 
-Draft DraftWaitForRun(const std::string& run, const std::vector<std::string>& started,
-                      std::int64_t left_ms) {
-  Draft waiting = MakeDraft("run.waiting", run, "engine");
-  BodyWriter(waiting)
-      .String("for", "run")
-      .Int("left_ms", left_ms)
-      .Raw("runs", JsonStrings(started))
-      .Close();
+Draft DraftWaitForRun(const RunCore& run, const Sealer& sealer, std::int64_t left_ms) {
+  Draft waiting = MakeDraft("run.waiting", run.run, "engine");
+  const bool fails = run.closing.kind == Closing::Kind::kFailed;
+  const std::string reason = fails ? sealer.Text(waiting, run.closing.reason) : "";
+  BodyWriter body(waiting);
+  if (fails) body.String("code", run.closing.code);
+  body.String("for", "run").Int("left_ms", left_ms);
+  if (fails) body.Raw("reason", reason);
+  body.Raw("runs", JsonStrings(RunsOf(run))).Close();
   return waiting;
 }
 

@@ -56,9 +56,9 @@ Draft DraftPlanReceived(const std::string& run, const Sealer& sealer, std::strin
 Draft DraftParked(const std::string& run, const std::vector<std::string>& approvals);
 Draft DraftWaitForUser(const std::string& run, const Sealer& sealer, std::string_view text);
 Draft DraftWaitForPerson(const std::string& run);
-// `left_ms`: of its wall limit.
-Draft DraftWaitForRun(const std::string& run, const std::vector<std::string>& started,
-                      std::int64_t left_ms);
+// `left_ms`: of its wall limit. Of a run that fails, but for those that it started, the entry says
+// why: nothing else in the log may.
+Draft DraftWaitForRun(const RunCore& run, const Sealer& sealer, std::int64_t left_ms);
 Draft DraftWaitForSwitch(const std::string& run, std::string_view name);
 Draft DraftResumed(const std::string& run, std::string_view why);
 Draft DraftCompensating(const std::string& run, const Sealer& sealer,

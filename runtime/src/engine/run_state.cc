@@ -21,7 +21,7 @@ bool IsNews(std::string_view kind, const core::JsonObjectView& body) {
     return true;
   }
   if (kind == "approval.voided") return body.Bool("ends_call").value_or(false);
-  if (kind == "call.outcome") return body.Raw("ended").has_value();
+  if (kind == "call.outcome") return body.Token("kind") != "unknown";
   return kind == "call.resolved" && body.Bool("complete").value_or(false);
 }
 

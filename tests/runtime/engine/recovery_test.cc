@@ -202,6 +202,19 @@ TEST(Recovery, Rule10_ACallThatAPersonResolvesFirstKeepsNoLocks) {
   EXPECT_EQ(next->state, CallState::kOk) << next->code;
 }
 
+// It waited for a person; after a restart the tool answered, and the daemon ended before the run
+// heard.
+TEST(Recovery, AnOutcomeThatComesAfterAllSetsTheRunToWork) {
+  Harness h(kAllowAll, {{.name = "ship", .effect = tools::Effect::kWrite, .idempotent = true}});
+  h.tools.On("ship", [](const tools::CallSpec&, FakeTools::Done done) { done(UnknownOutcome()); });
+  const RunInfo run = LostRun(h, "ship", "{}");
+  const std::string call = h.CallsOf(run.id).at(0).id;
+  AppendUnheard(h, run.id, "call.outcome",
+                R"({"attempt":3,"call":")" + call + R"(","kind":"ok","level":"builtin"})");
+  h.Restart();
+  h.WaitForState(run.id, RunState::kCompleted);
+}
+
 TEST(Recovery, Rule10_AChangedManifestLeavesTheCallToAPerson) {
   Harness h(kAllowAll, {Write("orders.cancel")});
   h.tools.Holds("orders.cancel");

@@ -217,12 +217,18 @@ class Checker {
     for (const RunInfo& run : evidence_.runs) {
       const bool waits = run.state == RunState::kWaitingForUser ||
                          run.state == RunState::kWaitingForApproval ||
-                         run.state == RunState::kWaitingForPerson ||
+                         (run.state == RunState::kWaitingForPerson && HasUnknown(run.id)) ||
                          (run.state == RunState::kWaitingForRun && WaitsForOne(run));
       if (IsFinal(run.state) || waits) continue;
       Breach("ENDS", "run " + run.id + " stays " + std::string(RunStateName(run.state)) +
                          ", its newest entry is " + NewestOf(run.id));
     }
+  }
+
+  bool HasUnknown(const std::string& run) const {
+    return std::any_of(
+        evidence_.waiting.begin(), evidence_.waiting.end(),
+        [&](const CallInfo& call) { return call.run == run && call.state == CallState::kUnknown; });
   }
 
   std::string NewestOf(const std::string& run) const {
