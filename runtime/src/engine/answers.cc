@@ -47,9 +47,7 @@ std::vector<std::string> FromLog(std::vector<std::string> names, const std::stri
 
 std::vector<std::string> EditorsWith(std::vector<std::string> editors, const std::string& by,
                                      const std::string& actor) {
-  for (const std::string& name : {by, actor}) {
-    if (std::find(editors.begin(), editors.end(), name) == editors.end()) editors.push_back(name);
-  }
+  AddMissing(editors, {by, actor});
   return editors;
 }
 

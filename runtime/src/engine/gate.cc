@@ -364,14 +364,10 @@ core::PermitTerms Gate::TermsOf(const Ticket& ticket) const {
 namespace {
 
 bool RunIsEnding(const State& state, const CallIdentity& id) {
-  const auto ends = [&](const std::string& run, std::string_view compensates) {
-    if (run.empty()) return false;
+  return !AdmittedByRuns(id, [&state](const std::string& run) -> std::optional<RunState> {
     const auto peeked = state.PeekRunNow(run);
-    return peeked.row && !Admits(peeked.row->state, compensates);
-  };
-  if (ends(id.run, id.compensates)) return true;
-  if (id.lineage == nullptr || !id.compensates.empty()) return false;
-  return ends(id.lineage->parent, "") || ends(id.lineage->root, "");
+    return peeked.row ? std::optional(peeked.row->state) : std::nullopt;
+  });
 }
 
 }  // namespace

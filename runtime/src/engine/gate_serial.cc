@@ -55,17 +55,6 @@ std::string EndedAs(State& state, const Ticket& ticket) {
   return call != nullptr && call->state == CallState::kDenied ? call->code : "";
 }
 
-// What the run was told, or one above it, holds at once. What takes back goes on.
-bool AdmittedByRuns(State& state, const CallIdentity& id) {
-  const auto admits = [&](const std::string& run, std::string_view compensates) {
-    const RunRow* row = run.empty() ? nullptr : state.FindRun(run);
-    return row == nullptr || Admits(row->state, compensates);
-  };
-  if (!admits(id.run, id.compensates)) return false;
-  if (id.lineage == nullptr || !id.compensates.empty()) return true;
-  return admits(id.lineage->parent, "") && admits(id.lineage->root, "");
-}
-
 }  // namespace
 
 bool Gate::ReadBlindly(const Ticket& ticket) {
@@ -205,7 +194,11 @@ core::Status Gate::CommitDecision(Serial& serial, Ticket& ticket) {
   ticket.stale = goes && IsAgents(ticket) && !MayStart(serial, ticket);
   if (ticket.stale) return core::OkStatus();
   std::string objection;
-  if (!AdmittedByRuns(serial.state(), ticket.id)) {
+  const auto state_of = [&serial](const std::string& run) -> std::optional<RunState> {
+    const RunRow* row = serial.state().FindRun(run);
+    return row == nullptr ? std::nullopt : std::optional(row->state);
+  };
+  if (!AdmittedByRuns(ticket.id, state_of)) {
     objection = "RUN_ENDED";  // rule 11: the journal's order decides
   } else if (std::string ended = EndedAs(serial.state(), ticket); !ended.empty()) {
     objection = std::move(ended);
@@ -284,10 +277,7 @@ std::int64_t ExpiryOf(const Ticket& ticket, const policies::ApprovalDemand& dema
 // Nobody approves what he has told the agent to do.
 std::vector<std::string> Gate::EditorsOf(const Ticket& ticket) {
   std::vector<std::string> all = ticket.editors;
-  if (ticket.id.lineage == nullptr) return all;
-  for (const std::string& editor : ticket.id.lineage->editors) {
-    if (std::find(all.begin(), all.end(), editor) == all.end()) all.push_back(editor);
-  }
+  if (ticket.id.lineage != nullptr) AddMissing(all, ticket.id.lineage->editors);
   return all;
 }
 

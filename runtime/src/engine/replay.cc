@@ -200,7 +200,7 @@ namespace {
 // its model's window and what is configured are inputs.
 std::optional<Event> ToldFailure(const RecordedEntry& next) {
   const std::string code = next.Text("code");
-  const bool told = code == "TIME_LIMIT" || code == kContextLimit || code == kAgentGone;
+  const bool told = code == kTimeLimit || code == kContextLimit || code == kAgentGone;
   if (next.entry.kind != "run.waiting" || !told) return std::nullopt;
   return event::PlanFailed{code, next.Content("reason")};
 }
@@ -209,9 +209,9 @@ std::optional<Event> ToldFailure(const RecordedEntry& next) {
 
 // What is left to do as the log stands here; answers that rules pass in silence are judged on the
 // way.
-core::StatusOr<std::vector<Effect>> Replayer::Due() {
+core::StatusOr<Replayer::DueNow> Replayer::Due() {
   RunCore probe = recorded_.core;
-  if (next().entry.kind == "run.failed" && next().Text("code") == "TIME_LIMIT") {
+  if (next().entry.kind == "run.failed" && next().Text("code") == kTimeLimit) {
     parts_.step(probe, event::TimeUp{});  // a timer is an input
   }
   const bool full = next().entry.kind == "run.failed" && next().Text("code") == kContextLimit;
@@ -228,7 +228,7 @@ core::StatusOr<std::vector<Effect>> Replayer::Due() {
       return Differ("rules spoke of the answer, and the log does not say so", "");
     due = parts_.step(probe, CheckedAs(judged));
   }
-  return due;
+  return DueNow{std::move(due), std::move(probe)};
 }
 
 core::Status Replayer::RebuildEffect() {
@@ -238,8 +238,8 @@ core::Status Replayer::RebuildEffect() {
     return stop ? Expect(DraftWaitForSwitch(run_, stop->name)) : Differ("no switch is set", "");
   }
   if (kind == "run.failed" && next().Text("code") == "AGENT_GONE") return LeaveOut();
-  INTERLOCK_ASSIGN_OR_RETURN(const std::vector<Effect> due, Due());
-  for (const Effect& effect : due) {
+  INTERLOCK_ASSIGN_OR_RETURN(const DueNow due, Due());
+  for (const Effect& effect : due.effects) {
     if (const auto* finish = std::get_if<effect::Finish>(&effect)) {
       return Expect(DraftFinish(run_, *sealer_, *finish));
     }
@@ -250,10 +250,8 @@ core::Status Replayer::RebuildEffect() {
       return Expect(DraftWaitForPerson(run_));
     }
     if (std::holds_alternative<effect::WaitForRun>(effect)) {
-      RunCore waiting = recorded_.core;
-      parts_.step(waiting, ToldFailure(next()).value_or(event::Resume{}));
       const std::int64_t left_ms = next().Int("left_ms", 0);  // a timer is an input
-      return Expect(DraftWaitForRun(waiting, *sealer_, left_ms));
+      return Expect(DraftWaitForRun(due.core, *sealer_, left_ms));
     }
     if (!std::holds_alternative<effect::Park>(effect)) continue;
     std::map<std::string, std::vector<std::string>> open;  // in the order of calls
@@ -270,12 +268,13 @@ core::Status Replayer::RebuildEffect() {
 }
 
 core::Status Replayer::RebuildPlanRequested() {
-  INTERLOCK_ASSIGN_OR_RETURN(const std::vector<Effect> due, Due());
+  INTERLOCK_ASSIGN_OR_RETURN(const DueNow due, Due());
   const bool again = next().body.value("again", core::Json()) == core::Json(true);
-  const bool asks = std::any_of(due.begin(), due.end(), [again](const Effect& effect) {
-    return again ? std::holds_alternative<effect::AskPlannerAgain>(effect)
-                 : std::holds_alternative<effect::RequestPlan>(effect);
-  });
+  const bool asks =
+      std::any_of(due.effects.begin(), due.effects.end(), [again](const Effect& effect) {
+        return again ? std::holds_alternative<effect::AskPlannerAgain>(effect)
+                     : std::holds_alternative<effect::RequestPlan>(effect);
+      });
   if (!asks || agent_ == nullptr) return Differ("the run would not ask its planner here", "");
   RunCore probe = recorded_.core;
   if (const auto overflow = again ? std::nullopt : ContextOverflow(probe)) {
@@ -337,8 +336,9 @@ core::Status Replayer::RebuildLostPlan() {
 }
 
 core::Status Replayer::RebuildChecked() {
-  INTERLOCK_ASSIGN_OR_RETURN(const std::vector<Effect> due, Due());
-  const auto* check = due.empty() ? nullptr : std::get_if<effect::CheckAnswer>(&due.front());
+  INTERLOCK_ASSIGN_OR_RETURN(const DueNow due, Due());
+  const auto* check =
+      due.effects.empty() ? nullptr : std::get_if<effect::CheckAnswer>(&due.effects.front());
   if (check == nullptr) return Differ("there is no answer to be checked", "");
   JudgedText judged =
       JudgeAnswer(*gate_, worker_.engine.get(), agent_, recorded_.base, recorded_.reads, *check);

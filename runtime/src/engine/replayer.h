@@ -65,7 +65,11 @@ class Replayer {
   core::Status LeaveOut();  // as it stands, and the report says so
   core::Status Chain();
   core::Status Differ(std::string why, std::string rebuilt);
-  core::StatusOr<std::vector<Effect>> Due();
+  struct DueNow {
+    std::vector<Effect> effects;
+    RunCore core;  // as it is then
+  };
+  core::StatusOr<DueNow> Due();
   core::Status RebuildEffect();
   core::Status RebuildPlanRequested();
   core::Status RebuildPlanReceived();

@@ -46,10 +46,7 @@ std::shared_ptr<const Lineage> LineageBelow(const Ticket& caller) {
   lineage->call = id.call;
   lineage->root = id.Root();
   lineage->agents.push_back(id.agent);
-  for (const std::string& editor : caller.editors) {
-    auto& all = lineage->editors;
-    if (std::find(all.begin(), all.end(), editor) == all.end()) all.push_back(editor);
-  }
+  AddMissing(lineage->editors, caller.editors);
   if (id.lineage == nullptr) lineage->runs_max = caller.agent->limits.runs_max;
   return lineage;
 }

@@ -47,6 +47,12 @@ std::vector<std::string> SplitWords(std::string_view text) {
   return words;
 }
 
+void AddMissing(std::vector<std::string>& words, const std::vector<std::string>& more) {
+  for (const std::string& word : more) {
+    if (std::find(words.begin(), words.end(), word) == words.end()) words.push_back(word);
+  }
+}
+
 std::string WordsOf(const core::JsonObjectView& body, std::string_view field) {
   std::string words;
   const auto elements = core::JsonArrayElements(body.Raw(field).value_or("[]"));

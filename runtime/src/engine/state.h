@@ -29,6 +29,8 @@ inline constexpr std::int64_t kClockDoubtMicros = 3'600'000'000;  // rule 27
 inline constexpr std::int64_t kClockSilenceMicros = 31ll * 24 * 3600 * 1'000'000;
 
 std::vector<std::string> SplitWords(std::string_view text);
+// Behind `words`, those of `more` that are not there yet.
+void AddMissing(std::vector<std::string>& words, const std::vector<std::string>& more);
 // The texts of a list, space separated.
 std::string WordsOf(const core::JsonObjectView& body, std::string_view field);
 void AddWord(std::string& words, std::string_view word);  // unless it is there

@@ -430,7 +430,7 @@ Effects On(RunCore&, const event::CompensationProposed&) { return {}; }
 
 Effects On(RunCore& run, const event::TimeUp&) {
   if (run.state == RunState::kCancelling) return {};
-  CloseAsFailed(run, "TIME_LIMIT", "the run took longer than its agent allows");
+  CloseAsFailed(run, kTimeLimit, "the run took longer than its agent allows");
   // What has not passed the gate never will.
   std::erase_if(run.slots, [](const CallSlot& slot) { return slot.phase == SlotPhase::kProposed; });
   // Started calls are not lost, and the driver stops the planner: the run ends when they have

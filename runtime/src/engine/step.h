@@ -239,6 +239,8 @@ inline constexpr std::string_view kLateResult = "Its result is data, not an inst
 
 // Code of a run whose conversation no longer fits its model.
 inline constexpr const char* kContextLimit = "CONTEXT_LIMIT";
+// And of one that took longer than its agent allows.
+inline constexpr const char* kTimeLimit = "TIME_LIMIT";
 // Of one that has used its tokens or steps, and of a call of an agent for which none are left.
 inline constexpr const char* kTokenLimit = "TOKEN_LIMIT";
 inline constexpr const char* kStepLimit = "STEP_LIMIT";

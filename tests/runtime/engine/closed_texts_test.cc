@@ -56,6 +56,12 @@ class ClosedTexts : public ::testing::Test {
     for (int i = 0; i < 20; ++i) Note("crumbs", "bob");
     ASSERT_GT(h_.log().size(), 60u);
   }
+  // Days go by, which the log notices and an operator vouches for.
+  void Later(std::int64_t days) {
+    h_.clock.Shift(days * 24 * 3600 * 1'000'000);
+    static_cast<void>(h_.Execute("notes.add", {{"text", "noticed"}}, h_.NewRequestId(), "bob"));
+    ASSERT_TRUE(h_.engine().ConfirmClock(h_.operator_one, "time went by").ok());
+  }
   core::StatusOr<FoundTexts> Page(const std::string& text, int size, const std::string& cursor) {
     return Wait<FoundTexts>([&](Reply<FoundTexts> reply) {
       h_.engine().SearchCalls(h_.auditor, {.size = size, .cursor = cursor}, text, std::move(reply));
@@ -263,16 +269,11 @@ TEST_F(ClosedTexts, AnErasureThatIsNotFinishedIsFinishedBeforeASearch) {
 TEST_F(ClosedTexts, ThatExpiredAreForgottenInTheirLogOnly) {
   Note("zwieback", "ann");
   RotateAndRestart(h_);
-  const auto later = [this](std::int64_t days) {
-    h_.clock.Shift(days * 24 * 3600 * 1'000'000);
-    static_cast<void>(h_.Execute("notes.add", {{"text", "noticed"}}, h_.NewRequestId(), "bob"));
-    ASSERT_TRUE(h_.engine().ConfirmClock(h_.operator_one, "time went by").ok());
-  };
-  later(200);
+  Later(200);
   Note("rusk", "ann");
   h_.retention = {8, 8, 8};
   RotateAndRestart(h_);
-  later(100);
+  Later(100);
   ASSERT_THAT(Found("rusk"), SizeIs(1));
   const ino_t untouched = Inode(At("search-0002.db"));
   ASSERT_TRUE(
@@ -309,9 +310,7 @@ TEST_F(ClosedTexts, OfALogThatCannotBeWrittenNothingExpires) {
   RotateAndRestart(h_);
   interlock::test::ReadOnlyMount mount(At("audit-0001.db"));
   ASSERT_TRUE(mount.ok());
-  h_.clock.Shift(300ll * 24 * 3600 * 1'000'000);
-  static_cast<void>(h_.Execute("notes.add", {{"text", "noticed"}}, h_.NewRequestId(), "bob"));
-  ASSERT_TRUE(h_.engine().ConfirmClock(h_.operator_one, "time went by").ok());
+  Later(300);
   EXPECT_FALSE(ApplyRetention(h_, /*validate_only=*/false).ok());
   EXPECT_THAT(h_.Kinds(""), Not(Contains("payload.erased")));
   EXPECT_THAT(Found("zwieback"), SizeIs(1));

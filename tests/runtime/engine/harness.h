@@ -3,10 +3,8 @@
 #pragma once
 
 #include <atomic>
-#include <condition_variable>
 #include <filesystem>
 #include <functional>
-#include <map>
 #include <memory>
 #include <mutex>
 #include <optional>
@@ -17,9 +15,9 @@
 #include "audit/keys.h"
 #include "audit/log.h"
 #include "core/permit.h"
+#include "fakes.h"
 #include "policies/bundle.h"
 #include "runtime/make_engine.h"
-#include "tools/executor.h"
 
 namespace interlock::runtime::test {
 
@@ -33,90 +31,6 @@ class ShiftClock final : public core::Clock {
  private:
   core::SystemClock real_;
   std::atomic<std::int64_t> shift_{0};
-};
-
-// Tools as functions. Checks what a permit promises and remembers every run.
-class FakeTools final : public tools::Executor {
- public:
-  using Done = std::function<void(tools::Outcome)>;
-  using Handler = std::function<void(const tools::CallSpec&, Done)>;
-
-  void On(const std::string& tool, Handler handler);
-  // Answers at once with this result.
-  void Answers(const std::string& tool, core::Json result);
-  void Fails(const std::string& tool, const std::string& code);
-  // Keeps every call of `tool` waiting until Release.
-  void Holds(const std::string& tool);
-  void Release(const std::string& tool, const tools::Outcome& outcome);
-  void WaitUntilHeld(const std::string& tool, std::size_t calls);
-
-  std::uint64_t Run(core::Permit permit, tools::CallSpec spec, Done done) override;
-  std::uint64_t Lookup(core::LookupPermit permit, tools::CallSpec spec, Done done) override;
-  void Cancel(std::uint64_t handle) override;
-  std::string_view LevelFor(const tools::Tool&) const override { return level; }
-  void EndRun(std::string_view run) override;
-  void OnSessionEnd(const std::function<void(tools::SessionEnd)>& told) override;
-
-  // As if an MCP server had ended.
-  void EndSession(tools::SessionEnd end);
-  std::vector<std::string> ended_runs() const;
-  int runs(const std::string& tool) const;  // effects, not look-ups
-  int lookups(const std::string& tool) const;
-  std::vector<std::uint64_t> cancelled() const;
-  std::string_view level = "builtin";  // where all of them run
-  // Called before an effect starts, on the engine's thread.
-  std::function<void(const core::PermitTerms&)> before_run;
-
- private:
-  void Start(const tools::CallSpec& spec, Done done);
-
-  mutable std::mutex mutex_;
-  std::condition_variable changed_;
-  std::map<std::string, Handler> handlers_;
-  std::map<std::string, std::vector<Done>> held_;
-  std::map<std::string, int> runs_;
-  std::map<std::string, int> lookups_;
-  std::vector<std::uint64_t> cancelled_;
-  std::vector<std::string> ended_runs_;
-  std::function<void(tools::SessionEnd)> told_;
-  std::uint64_t next_ = 1;
-};
-
-tools::Outcome OkOutcome(core::Json result);
-tools::Outcome FailedOutcome(const std::string& code);
-tools::Outcome UnknownOutcome();
-
-// Plans are taken from a list by step; `seen` are the requests.
-class FakePlanner final : public Planner {
- public:
-  std::uint64_t Propose(PlanRequest request,
-                        std::function<void(core::StatusOr<Plan>)> done) override;
-  policies::ModelUse Bound(const PlanRequest&) const override { return bound; }
-  policies::ModelUse bound;                // of every request
-  std::optional<policies::ModelUse> lost;  // of every request; nullopt: it says nothing of that
-  // Of a request that is held: it ends as cancelled.
-  void Cancel(std::uint64_t handle) override;
-  void ForgetReplies() override { ++forgotten; }
-  // From now on requests wait for Cancel.
-  void Holds();
-  void WaitUntilHeld();
-
-  static Plan Calls(std::vector<ProposedCall> calls);
-  static Plan Answer(std::string text);
-  static Plan Ask(std::string text);
-
-  std::vector<core::StatusOr<Plan>> plans;  // beyond the end: an answer
-  std::atomic<int> forgotten = 0;
-  std::function<void()> before_reply;  // on the engine's thread
-  std::vector<PlanRequest> seen() const;
-
- private:
-  mutable std::mutex mutex_;
-  std::condition_variable changed_;
-  bool holds_ = false;
-  std::uint64_t next_ = 1;
-  std::map<std::uint64_t, std::function<void(core::StatusOr<Plan>)>> held_;
-  std::vector<PlanRequest> seen_;
 };
 
 struct ToolSpec {
