@@ -15,7 +15,8 @@ locale_t PlainLocale() {
 }
 
 int Panic(lua_State*) {
-  INTERLOCK_CHECK(!"a Lua error outside a protected call");
+  constexpr bool kErrorInProtectedCall = false;
+  INTERLOCK_CHECK(kErrorInProtectedCall);
   return 0;
 }
 

@@ -281,23 +281,34 @@ bool Hub::Deliver(const std::string& run, std::function<void(RunActor&)> act) {
 }
 
 bool Hub::Evict(const std::string& run, const RunActor* actor) {
-  const std::lock_guard lock(mutex_);
-  if (actor->queued > 0) return false;
-  const auto at = actors_.find(run);
-  if (at != actors_.end() && at->second.get() == actor) actors_.erase(at);
-  const auto stalled = stalled_.find(run);
-  if (stalled != stalled_.end() && !stalled->second.waits) stalled_.erase(stalled);  // it went on
+  bool wake = false;
+  {
+    const std::lock_guard lock(mutex_);
+    if (actor->queued > 0) return false;
+    const auto at = actors_.find(run);
+    if (at != actors_.end() && at->second.get() == actor) actors_.erase(at);
+    const auto stalled = stalled_.find(run);
+    if (stalled != stalled_.end() && !stalled->second.waits) {
+      stalled_.erase(stalled);  // it went on
+    } else if (stalled != stalled_.end() && stalled->second.at_once) {
+      stalled->second.waits = false;
+      wake = true;
+    }
+  }
+  if (wake) Wake(run);
   return true;
 }
 
-void Hub::NoteStalled(const std::string& id, Stalled::Kind kind) {
+void Hub::NoteStalled(const std::string& id, Stalled::Kind kind, bool news) {
   const std::lock_guard lock(mutex_);
   Stalled& stalled = stalled_[id];
+  const bool at_once = news && stalled.tries == 0;
   const std::int64_t pause_us =
       std::min(kStallPauseMicros << std::min(stalled.tries, 16), kStallPauseMaxMicros);
   stalled = {.kind = kind,
              .tries = stalled.tries + 1,
              .waits = true,
+             .at_once = at_once,
              .next_us = parts.clock->MonotonicMicros() + pause_us};
 }
 

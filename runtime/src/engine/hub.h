@@ -66,9 +66,12 @@ class Hub {
   // From the actor, when it has nothing to do. False: an event came in between, it must stay.
   bool Evict(const std::string& run, const RunActor* actor);
   // The log did not take an entry: the run is read back when the log is well again.
-  void NoteStalled(const std::string& run) { NoteStalled(run, Stalled::Kind::kRun); }
-  // The same for a call without a run.
-  void NoteStalledCall(const std::string& call) { NoteStalled(call, Stalled::Kind::kCall); }
+  void NoteStalled(const std::string& run) { NoteStalled(run, Stalled::Kind::kRun, false); }
+  // The log tells more than the run in memory has read: it is read back when it has left, at once
+  // the first time.
+  void NoteNews(const std::string& run) { NoteStalled(run, Stalled::Kind::kRun, true); }
+  // As NoteStalled, of a call without a run.
+  void NoteStalledCall(const std::string& call) { NoteStalled(call, Stalled::Kind::kCall, false); }
 
   Worker& WorkerOf(const std::string& id);
   // Counts a coroutine while it runs, so that Stop can wait.
@@ -157,10 +160,11 @@ class Hub {
     Kind kind = Kind::kRun;
     int tries = 0;
     bool waits = false;
+    bool at_once = false;
     std::int64_t next_us = 0;  // monotonic
   };
 
-  void NoteStalled(const std::string& id, Stalled::Kind kind);
+  void NoteStalled(const std::string& id, Stalled::Kind kind, bool news);
   // Until no coroutine runs.
   void AwaitIdle(std::chrono::steady_clock::time_point until);
   // Until what was posted to them before has run.

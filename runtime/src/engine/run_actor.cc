@@ -188,6 +188,12 @@ void RunActor::Stall() {
   hub_.NoteStalled(run_);
 }
 
+void RunActor::ReadAnew() {
+  if (stalled_) return;
+  stalled_ = true;
+  hub_.NoteNews(run_);
+}
+
 void RunActor::MaybeLeave() {
   if (in_flight_ > 0) return;
   const bool idle = gone_ || stalled_ || IsFinal(core_.state) || IsWaiting(core_.state) ||
@@ -297,8 +303,9 @@ void RunActor::Perform(const effect::Finish& finish) {
 // What is still open is seen in the serial section: somebody may be answering right now.
 asio::awaitable<void> RunActor::WriteEnd(std::vector<Draft> drafts, Unless unless) {
   bool news = false;
+  const Read read = ReadSoFar();
   core::Status status = co_await hub_.journal.Commit(
-      [this, &drafts, &news, unless, read = core_.user_messages](Serial& serial) -> core::Status {
+      [this, &drafts, &news, &read, unless](Serial& serial) -> core::Status {
         const bool ends_well = unless == Unless::kNews;
         news = (ends_well && HasNews(serial, read)) ||
                (unless == Unless::kCancel && IsCancelling(serial));
@@ -311,13 +318,29 @@ asio::awaitable<void> RunActor::WriteEnd(std::vector<Draft> drafts, Unless unles
         for (Draft& draft : drafts) INTERLOCK_RETURN_IF_ERROR(serial.Append(draft).status());
         return core::OkStatus();
       });
-  if (!status.ok() || news) co_return Stall();
+  if (!status.ok()) co_return Stall();
+  if (news) co_return ReadAnew();
   if (base_.lineage != nullptr) hub_.TellEnd(base_.lineage->parent);
 }
 
-bool RunActor::HasNews(Serial& serial, std::int64_t read) const {
-  const RunRow* row = serial.state().FindRun(run_);
-  return row == nullptr || IsEnding(row->state) || row->messages != read;
+bool RunActor::HasNews(Serial& serial, const Read& read) const {
+  State& state = serial.state();
+  const RunRow* row = state.FindRun(run_);
+  if (row == nullptr || IsEnding(row->state) || row->messages != read.messages) return true;
+  return std::any_of(read.open.begin(), read.open.end(), [&state](const auto& one) {
+    const CallRow* call = state.FindCall(one.first);
+    return call == nullptr || call->state != one.second ||
+           call->edited_index > call->decided_index;  // it goes through the gate anew
+  });
+}
+
+RunActor::Read RunActor::ReadSoFar() const {
+  Read read{.messages = core_.user_messages, .open = {}};
+  for (const CallSlot& slot : core_.slots) {
+    if (slot.phase == SlotPhase::kParked) read.open.emplace_back(slot.call, CallState::kParked);
+    if (slot.phase == SlotPhase::kPerson) read.open.emplace_back(slot.call, CallState::kUnknown);
+  }
+  return read;
 }
 
 bool RunActor::IsCancelling(Serial& serial) const {
@@ -340,9 +363,9 @@ asio::awaitable<void> RunActor::Write(std::vector<Draft> drafts, Journal::Body t
 asio::awaitable<void> RunActor::WriteUnlessNews(std::vector<Draft> drafts, RunState as,
                                                 Still still) {
   bool news = false;
-  core::Status status =
-      co_await hub_.journal.Commit([this, &drafts, &still, &news, as,
-                                    read = core_.user_messages](Serial& serial) -> core::Status {
+  const Read read = ReadSoFar();
+  core::Status status = co_await hub_.journal.Commit(
+      [this, &drafts, &still, &news, &read, as](Serial& serial) -> core::Status {
         news = HasNews(serial, read) || !still(serial.state(), drafts);
         if (as == RunState::kWaitingForUser && !news) {  // what a stopped agent does not say
           INTERLOCK_ASSIGN_OR_RETURN(news, WaitIfStopped(serial));
@@ -351,7 +374,8 @@ asio::awaitable<void> RunActor::WriteUnlessNews(std::vector<Draft> drafts, RunSt
         for (Draft& draft : drafts) INTERLOCK_RETURN_IF_ERROR(serial.Append(draft).status());
         return core::OkStatus();
       });
-  if (!status.ok() || news) Stall();
+  if (!status.ok()) co_return Stall();
+  if (news) ReadAnew();
 }
 
 }  // namespace interlock::runtime

@@ -114,8 +114,15 @@ class RunActor : public std::enable_shared_from_this<RunActor> {
   asio::awaitable<void> WriteUnlessNews(std::vector<Draft> drafts, RunState as, Still still);
   enum class Unless { kNothing, kCancel, kNews };
   asio::awaitable<void> WriteEnd(std::vector<Draft> drafts, Unless unless);
-  // Writer thread: whether the log knows what the core has not read: a message or a cancel.
-  bool HasNews(Serial& serial, std::int64_t read) const;
+  // What people may have changed since: messages, and calls that wait for somebody.
+  struct Read {
+    std::int64_t messages = 0;
+    std::vector<std::pair<std::string, CallState>> open;  // by call
+  };
+  Read ReadSoFar() const;
+  // Writer thread: whether the log knows what the core has not read: a message, a cancel, what
+  // somebody said of a call.
+  bool HasNews(Serial& serial, const Read& read) const;
   // Writer thread: whether somebody has cancelled the run: it then does not end as failed.
   bool IsCancelling(Serial& serial) const;
   // --- kill switches (run_actor_switches.cc)
@@ -136,6 +143,7 @@ class RunActor : public std::enable_shared_from_this<RunActor> {
   void KeepForRelease(Ticket& ticket);
   void AfterPass(std::shared_ptr<LiveCall> live);
   void Stall();
+  void ReadAnew();  // as Stall, where the log is well and tells more than the core has read
   void MaybeLeave();
   void ArmTimer();
   PlanRequest MakePlanRequest();

@@ -29,7 +29,8 @@ asio::awaitable<void> RunActor::BeginCompensation(effect::BeginCompensation begi
     for (Draft& one : drafts) INTERLOCK_RETURN_IF_ERROR(serial.Append(one).status());
     return core::OkStatus();
   });
-  if (!status.ok() || cancelled) co_return Stall();
+  if (!status.ok()) co_return Stall();
+  if (cancelled) co_return ReadAnew();
   charged_ = false;
   Handle(event::Compensating{std::move(begin.ending), std::move(begin.calls)});
 }

@@ -21,8 +21,9 @@ core::StatusOr<bool> RunActor::WaitIfStopped(Serial& serial) const {
 
 asio::awaitable<void> RunActor::WriteUnlessStopped(std::vector<Draft> drafts, Journal::Body then) {
   bool stopped = false;
+  const Read read = ReadSoFar();
   core::Status status = co_await hub_.journal.Commit(
-      [this, &drafts, &then, &stopped, read = core_.user_messages](Serial& serial) -> core::Status {
+      [this, &drafts, &then, &stopped, &read](Serial& serial) -> core::Status {
         stopped = HasNews(serial, read);  // which the planner was to be told
         if (!stopped) {
           INTERLOCK_ASSIGN_OR_RETURN(stopped, WaitIfStopped(serial));
@@ -31,7 +32,8 @@ asio::awaitable<void> RunActor::WriteUnlessStopped(std::vector<Draft> drafts, Jo
         for (Draft& draft : drafts) INTERLOCK_RETURN_IF_ERROR(serial.Append(draft).status());
         return then ? then(serial) : core::OkStatus();
       });
-  if (!status.ok() || stopped) Stall();  // it is read back as the log tells it
+  if (!status.ok()) co_return Stall();
+  if (stopped) ReadAnew();
 }
 
 asio::awaitable<void> RunActor::LeaveSwitch() {

@@ -77,7 +77,10 @@ class FakePlanner final : public Planner {
  public:
   std::uint64_t Propose(PlanRequest request,
                         std::function<void(core::StatusOr<Plan>)> done) override;
-  policies::ModelUse Bound(const PlanRequest&) const override { return bound; }
+  policies::ModelUse Bound(const PlanRequest&) const override {
+    if (before_asked) before_asked();
+    return bound;
+  }
   policies::ModelUse bound;                // of every request
   std::optional<policies::ModelUse> lost;  // of every request; nullopt: it says nothing of that
   // Of a request that is held: it ends as cancelled.
@@ -93,6 +96,7 @@ class FakePlanner final : public Planner {
 
   std::vector<core::StatusOr<Plan>> plans;  // beyond the end: an answer
   std::atomic<int> forgotten = 0;
+  std::function<void()> before_asked;  // of a request that budgets bound; on the engine's thread
   std::function<void()> before_reply;  // on the engine's thread
   std::vector<PlanRequest> seen() const;
 

@@ -12,7 +12,10 @@
 namespace interlock::runtime::test {
 namespace {
 
+constexpr std::int64_t kMinuteMicros = 60'000'000;
+
 using ::testing::ElementsAre;
+using ::testing::HasSubstr;
 
 std::string RunOf(Harness& h) {
   const auto run = h.CreateRun();
@@ -28,6 +31,16 @@ std::vector<std::string> Kinds(Harness& h, const std::string& run, std::string_v
   return kinds;
 }
 
+// The newest result that a request to the planner held.
+std::string ToldAt(Harness& h, std::size_t request) {
+  std::string told;
+  const std::vector<PlanRequest> seen = h.planner.seen();
+  for (const ChatMessage& message : seen.at(request).messages) {
+    if (message.role == Role::kTool) told = message.text;
+  }
+  return told;
+}
+
 // What the planner reads of the call is the same before and after a restart.
 TEST(ReplayRaces, ACallThatAPersonHasToExplain) {
   Harness h(AllowAll(), {WriteTool("door.open")});
@@ -41,11 +54,7 @@ TEST(ReplayRaces, ACallThatAPersonHasToExplain) {
   h.Restart();
   ASSERT_TRUE(h.Send(run, "and?").ok());
   h.WaitFor(run, [](const RunInfo& info) { return info.steps == 2; });
-  std::string told;
-  for (const ChatMessage& message : h.planner.seen().at(1).messages) {
-    if (message.role == Role::kTool) told = message.text;
-  }
-  EXPECT_THAT(told, ::testing::HasSubstr("unknown")) << told;
+  EXPECT_THAT(ToldAt(h, 1), HasSubstr("unknown"));
   h.WaitForState(run, RunState::kWaitingForPerson);
   ASSERT_TRUE(h.Resolve(h.operator_one, h.CallsOf(run).at(0).id, true).ok());
   h.WaitForState(run, RunState::kCompleted);
@@ -85,6 +94,30 @@ TEST(ReplayRaces, OfTwoApprovalsOneIsRefused) {
             core::Json::array({asked[1].state.id}));
   ASSERT_TRUE(h.AnswerApproval(h.manager, asked[1].state.id, false).ok());
   h.WaitForState(run, RunState::kCompleted);
+  ExpectMadeAnew(h, run, {&h.agent});
+}
+
+// It stands in the log in front of the request, and so must be what the planner reads.
+TEST(ReplayRaces, AnApprovalThatEndsWhileAPlanIsAskedFor) {
+  Harness h(AskAlways(R"("role:cs-manager")", "30m") +
+                "\nbudget \"llm\" { unit = \"tokens\", charges = \"model\", per = \"tenant\", "
+                "limit = 100000, window = \"1d\" }\n",
+            {WriteTool("door.open")});
+  h.planner.bound = {.tokens = 300};
+  h.planner.plans = {FakePlanner::Calls({{"a", "door.open", "{}"}})};
+  const std::string run = RunOf(h);
+  h.WaitForState(run, RunState::kWaitingForApproval);
+  bool once = false;
+  h.planner.before_asked = [&] {
+    if (std::exchange(once, true)) return;
+    h.clock.Shift(31 * kMinuteMicros);
+    while (h.Kinds(run).back() != "approval.expired") {
+      std::this_thread::sleep_for(std::chrono::milliseconds(1));
+    }
+  };
+  ASSERT_TRUE(h.Send(run, "any news?").ok());
+  h.WaitForState(run, RunState::kCompleted);
+  EXPECT_THAT(ToldAt(h, 1), HasSubstr("APPROVAL_EXPIRED"));
   ExpectMadeAnew(h, run, {&h.agent});
 }
 
