@@ -348,6 +348,17 @@ std::vector<CallInfo> Day::Calls(CallState state) {
   return page.ok() ? std::move(page->items) : std::vector<CallInfo>{};
 }
 
+// What stands in the log of a run, an entry a line.
+std::string Day::Story(const std::string& run) {
+  std::string story;
+  const auto page = harness_.log().ReadRange(0, 100'000);
+  if (!page.ok()) return story;
+  for (const audit::Entry& entry : page->entries) {
+    if (entry.run == run) story += "\n" + entry.bytes;
+  }
+  return story;
+}
+
 // Rule 18.
 std::vector<std::string> Day::Diverged(const std::vector<RunInfo>& runs) {
   std::vector<const AgentFile*> agents{&harness_.agent};
@@ -362,7 +373,8 @@ std::vector<std::string> Day::Diverged(const std::vector<RunInfo>& runs) {
       diverged.push_back("run " + run.id + " at " +
                          (first ? first->kind + ": " + first->why + "\nrecorded " +
                                       first->recorded + "\nrebuilt  " + first->rebuilt
-                                : "its root"));
+                                : "its root") +
+                         "\nof" + Story(run.id));
     }
   }
   return diverged;

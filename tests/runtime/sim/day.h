@@ -42,6 +42,7 @@ class Day {
   std::vector<CallInfo> Calls(CallState state);
   std::vector<ApprovalInfo> Pending();
   std::string Verdict() const;
+  std::string Story(const std::string& run);
   std::vector<std::string> Diverged(const std::vector<RunInfo>& runs);
 
   const Choice choice_;
