@@ -17,6 +17,7 @@ namespace {
 constexpr int kRunsAPhase = 3;
 constexpr int kCallsAPhase = 3;
 constexpr auto kPause = std::chrono::milliseconds(1);
+constexpr int kPausesMax = 20;  // what moves without an entry is seen after as many
 constexpr auto kPatience = std::chrono::seconds(20);  // a seed that needs it has failed
 constexpr std::int64_t kMinuteUs = 60'000'000;
 
@@ -118,6 +119,13 @@ void Day::PowerBack(audit::Kept kept) {
   }
 }
 
+// Lists cost more than a look at the log's length.
+void Day::AwaitGrowth(std::uint64_t size) {
+  for (int i = 0; i < kPausesMax && harness_.log().size() == size; ++i) {
+    std::this_thread::sleep_for(kPause);
+  }
+}
+
 // Started calls are waited for: what hangs answers meanwhile.
 void Day::Stop() {
   std::atomic<bool> stopped{false};
@@ -197,13 +205,14 @@ void Day::Work(const std::string& phase) {
   const auto deadline = std::chrono::steady_clock::now() + kPatience;
   while (harness_.log().health() == audit::Health::kOk &&
          std::chrono::steady_clock::now() < deadline) {
+    const std::uint64_t seen = harness_.log().size();
     AnswerApprovals(phase);
     DisturbWaiting(phase);
     if (IsStill()) {
       if (!world_.HasHanging()) return;
       world_.ReleaseAll();
     }
-    std::this_thread::sleep_for(kPause);
+    AwaitGrowth(seen);
   }
 }
 
@@ -308,6 +317,7 @@ void Day::Settle() {
   world_.Calm();
   const auto deadline = std::chrono::steady_clock::now() + kPatience;
   while (std::chrono::steady_clock::now() < deadline) {
+    const std::uint64_t seen = harness_.log().size();
     world_.ReleaseAll();
     ResolveUnknown();
     for (const ApprovalInfo& approval : Pending()) {
@@ -324,7 +334,7 @@ void Day::Settle() {
     const bool ended = std::all_of(runs.begin(), runs.end(),
                                    [](const RunInfo& run) { return IsFinal(run.state); });
     if (ended && Calls(CallState::kUnknown).empty() && Pending().empty()) return;
-    std::this_thread::sleep_for(kPause);
+    AwaitGrowth(seen);
   }
 }
 

@@ -36,6 +36,8 @@ class Day {
   void CancelSome(const std::string& phase);
   void DisturbWaiting(const std::string& phase);
   void Stop();
+  // Until the log is longer, or a moment.
+  void AwaitGrowth(std::uint64_t size);
   void Settle();
   void ResolveUnknown();
   std::vector<RunInfo> Runs();
