@@ -20,8 +20,14 @@ INJECTION = re.compile(r"<<INJECTION:([A-Za-z0-9_]+)>>")
 
 
 def lines(path):
+    found = []
     with open(path, encoding="utf-8") as file:
-        return [json.loads(line) for line in file if line.strip()]
+        for number, line in enumerate(file, 1):
+            try:
+                found += [json.loads(line)] if line.strip() else []
+            except ValueError:
+                sys.exit(f"`{path}`, line {number}: not JSON; a file of cases holds one object a line")
+    return found
 
 
 def snake(name):
@@ -145,9 +151,13 @@ def injecagent(data, cases, out):
 
 def main():
     suite, data, cases, out = sys.argv[1], *map(pathlib.Path, sys.argv[2:5])
+    prepared = {"agentdojo": agentdojo, "injecagent": injecagent}[suite](data, lines(cases), out)
     with open(out / "cases.jsonl", "w", encoding="utf-8") as file:
-        for made in {"agentdojo": agentdojo, "injecagent": injecagent}[suite](data, lines(cases), out):
-            file.write(json.dumps(made) + "\n")
+        try:
+            for made in prepared:
+                file.write(json.dumps(made) + "\n")
+        except (KeyError, TypeError) as missing:
+            sys.exit(f"`{cases}` is no file of cases of {suite}: {missing} of a case is not in it, or not in the data")
     return 0
 
 

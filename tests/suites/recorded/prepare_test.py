@@ -79,6 +79,19 @@ def injecagent(root):
     check("the user's call, then the attacker's", [s["expected"] for s in made[0]["steps"]] == ["ALLOW", "DENY"])
 
 
+def refused(root):
+    write(root / "tools.json", [])
+
+    def say(text):
+        write(root / "odd", text)
+        done = subprocess.run([sys.executable, HERE / "prepare.py", "injecagent", root, root / "odd", root], check=False,
+                              stderr=subprocess.PIPE, text=True)
+        return done.returncode, done.stderr
+    check("a file that is not JSON is named with its line", say('{"id": 1}\nset -e\n')[1].endswith("a line\n"))
+    check("so is one of other objects", say('{"id": 1}\n') == (1, f"`{root}/odd` is no file of cases of injecagent: "
+                                                            "'user_tool' of a case is not in it, or not in the data\n"))
+
+
 def played_back(program, root):
     record = root / "recorded.json"
     write(record, [{"tool": "a", "args": {"n": 1}, "result": "one"}, {"tool": "a", "args": {}, "error": "no"}])
@@ -94,7 +107,7 @@ def played_back(program, root):
 
 
 def main():
-    for part in (agentdojo, injecagent, lambda root: played_back(sys.argv[1], root)):
+    for part in (agentdojo, injecagent, refused, lambda root: played_back(sys.argv[1], root)):
         with tempfile.TemporaryDirectory() as folder:
             part(pathlib.Path(folder))
     print(f"{passed} passed, {len(failures)} failed")
