@@ -90,7 +90,8 @@ TEST(PolicyTest, PassesAndFailsAsWritten) {
 }
 
 TEST(Packs, PassTheirOwnTestsAndEveryRuleSpeaks) {
-  for (const char* pack : {"baseline", "injection", "pii", "spending", "two_person", "untrusted"}) {
+  for (const char* pack :
+       {"baseline", "injection", "pii", "spending", "two_person", "unattended", "untrusted"}) {
     const std::string folder = std::string(INTERLOCK_SOURCE_DIR) + "/policies/packs/" + pack;
     const auto files = Bundle::ReadFolder(folder);
     const auto tests = ReadTestFolder(folder);
