@@ -145,6 +145,7 @@ int RequireApproval(lua_State* lua) {
 }
 
 int Modify(lua_State* lua) {
+  CheckDeciding(lua, "modify { … }");
   const std::string_view root = ContentRoot(ProgramOf(lua).context().input().phase);
   core::Json changes = Changes(lua, 1, "modify", root);
   Build(lua, VerdictKind::kModify, "modify { … }").changes = std::move(changes);

@@ -2,6 +2,7 @@
 // within its bounds with an exact code, denies although a broad allow stands beside it, and leaves
 // the engine able to decide the next call. Twins show that the harmless form of each still works.
 #include "attack_time.h"
+#include "policies/meta.h"
 #include "policy_fixture.h"
 
 namespace interlock::policies {
@@ -240,6 +241,42 @@ TEST(Attacks, SourceIsTextOfBoundedSize) {
   ExpectRefused("L11 load", PolicyText("local s = \"x\" while true do s = s .. s end"),
                 "memory limit");
   EXPECT_EQ(LoadError(PolicyText("-- " + std::string(4000, 'x'))), "");
+}
+
+// Found by the fuzzer: `modify` read a call that is not there while a file is loaded.
+TEST(Attacks, WhatSpeaksOfACallIsRefusedOutsideOfRules) {
+  for (const char* verdict :
+       {"allow()", "deny { code = \"X\" }", "require_approval { approvers = { \"run-user\" } }",
+        "modify { [\"args.id\"] = 1 }", "limit { key = \"k\", max = 1, per = \"1h\" }",
+        "label { untrusted = true }", "note(\"n\")",
+        "count { rule = \"p/r\", key = \"k\", within = \"1h\" }", "sources(1)"}) {
+    ExpectRefused(verdict, PolicyText(verdict), "belongs inside a rule");
+  }
+}
+
+// Whatever each function is given at file level, the file loads or is refused.
+TEST(Attacks, FunctionsOfTheLanguageTakeAnythingWhileAFileIsLoaded) {
+  const auto bundle =
+      Bundle::Load({{.path = "p.lua", .text = RuleText("return allow()")}}, {}, nullptr);
+  ASSERT_TRUE(bundle.ok());
+  constexpr std::string_view kMark = "\nfunction ";
+  const std::string meta = LuaMeta(**bundle);
+  int functions = 0;
+  for (std::size_t at = meta.find(kMark); at != std::string::npos; at = meta.find(kMark, at + 1)) {
+    const std::size_t from = at + kMark.size();
+    const std::string name = meta.substr(from, meta.find('(', from) - from);
+    if (name.find(':') != std::string::npos) continue;  // of a pattern set
+    ++functions;
+    for (const char* args :
+         {"()", "(nil)", "(1)", "\"\"", "\"x\"", "{}", "{ { } }", "{ [\"args.x\"] = 1 }", "(c)",
+          "(function(c) end)", "(\"x\", function(c) end)", "\"x\" {}", "(-1, {}, \"\", {})"}) {
+      SCOPED_TRACE(name + args);
+      const std::string error = LoadError(PolicyText("local x = " + name + args));
+      EXPECT_EQ(error.find('\n'), std::string::npos);
+      EXPECT_LT(error.size(), 2048u);
+    }
+  }
+  EXPECT_GT(functions, 40);
 }
 
 TEST(Attacks, DeepRecursionEnds) {
