@@ -1,6 +1,7 @@
 #include "commitments.h"
 
 #include <algorithm>
+#include <array>
 #include <optional>
 
 #include "audit/commitment.h"
@@ -10,8 +11,15 @@ namespace interlock::audit {
 namespace {
 
 bool IsHex(std::string_view text) {
+  static constexpr auto kIsDigit = [] {
+    std::array<bool, 256> digits{};
+    for (const char c : std::string_view("0123456789abcdef")) {
+      digits[static_cast<unsigned char>(c)] = true;
+    }
+    return digits;
+  }();
   return std::all_of(text.begin(), text.end(),
-                     [](char c) { return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'f'); });
+                     [](char c) { return kIsDigit[static_cast<unsigned char>(c)]; });
 }
 
 // Reads literal text and tokens off the front of a view.
@@ -99,9 +107,12 @@ std::vector<NamedCommitment> CommitmentsIn(std::string_view bytes) {
       found.push_back(*std::move(commitment));
     }
   }
-  std::stable_sort(
-      found.begin(), found.end(),
-      [](const NamedCommitment& a, const NamedCommitment& b) { return a.slot < b.slot; });
+  const auto before = [](const NamedCommitment& a, const NamedCommitment& b) {
+    return a.slot < b.slot;
+  };
+  if (!std::is_sorted(found.begin(), found.end(), before)) {  // a sort takes memory of its own
+    std::stable_sort(found.begin(), found.end(), before);
+  }
   return found;
 }
 

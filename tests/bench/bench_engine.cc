@@ -3,6 +3,8 @@
 // scripted model server and in the same program, the same conversations by a bare libcurl loop.
 //
 //   bench_engine [FOLDER]     the figures
+//   bench_engine FOLDER --steps IN_FLIGHT RUNS
+//                             so many runs of ours, and nothing else: for a profiler
 //   bench_engine --serve      the model server alone, for other runtimes: prints its base url and
 //                             serves until its input ends
 #include <malloc.h>
@@ -248,6 +250,21 @@ int Main(const fs::path& folder) {
   return 0;
 }
 
+// Ours alone, for a profiler.
+int OnlySteps(const fs::path& folder, int in_flight, int runs) {
+  fs::remove_all(folder);
+  fs::create_directories(folder);
+  const ModelServer server;
+  {
+    Stack stack(OptionsOf(folder / "tenant", server));
+    const double cpu_before = CpuSeconds();
+    Runs(stack, "adder", runtime::RunState::kCompleted).Run(runs, in_flight);
+    std::cerr << (CpuSeconds() - cpu_before) * 1e6 / (runs * kSteps) << " us CPU a step\n";
+  }
+  fs::remove_all(folder);
+  return 0;
+}
+
 int Serve() {
   const ModelServer server;
   std::cout << server.base_url() << std::endl;
@@ -261,6 +278,10 @@ int Serve() {
 
 int main(int argc, char** argv) {
   if (argc > 1 && std::string_view(argv[1]) == "--serve") return interlock::bench::Serve();
+  if (argc == 5 && std::string_view(argv[2]) == "--steps") {
+    return interlock::bench::OnlySteps(argv[1], std::max(1, std::atoi(argv[3])),
+                                       std::max(1, std::atoi(argv[4])));
+  }
   const std::filesystem::path here = std::filesystem::absolute(argv[0]).parent_path();
   return interlock::bench::Main(argc > 1 ? std::filesystem::path(argv[1])
                                          : here / "bench_engine.data");

@@ -75,7 +75,9 @@ constexpr const char* kArgs =
 // Keeps `in_flight` calls going for a while; each answer starts the next call.
 class Load {
  public:
-  Load(Stack& stack, int in_flight) : stack_(stack), in_flight_(in_flight) {
+  // `calls_max`: of one Run; 0: as many as its time allows.
+  Load(Stack& stack, int in_flight, std::size_t calls_max)
+      : stack_(stack), in_flight_(in_flight), calls_max_(calls_max) {
     who_ = {.tenant = "main", .id = "bench", .roles = {std::string(core::kRoleIntegrator)}};
   }
 
@@ -137,7 +139,8 @@ class Load {
     {
       const std::lock_guard lock(mutex_);
       latencies_us_.push_back(latency_us);
-      more = SteadyClock::now() < end_;
+      more = calls_max_ > 0 ? latencies_us_.size() + static_cast<std::size_t>(open_) <= calls_max_
+                            : SteadyClock::now() < end_;
       if (!more && --open_ == 0) idle_.notify_all();
     }
     if (more) Next();
@@ -145,6 +148,7 @@ class Load {
 
   Stack& stack_;
   const int in_flight_;
+  const std::size_t calls_max_;
   core::Principal who_;
   SteadyClock::time_point end_;
   std::mutex mutex_;
@@ -236,7 +240,7 @@ double FloorEntriesPerSecond(const fs::path& source, const fs::path& target,
   return static_cast<double>(entries) / seconds;
 }
 
-int Main(const fs::path& folder, const std::vector<int>& levels) {
+int Main(const fs::path& folder, const std::vector<int>& levels, std::size_t calls_max) {
   fs::remove_all(folder);
   fs::create_directories(folder);
   const double sync_us = AppendAndSyncMicros(folder / "append");
@@ -245,10 +249,11 @@ int Main(const fs::path& folder, const std::vector<int>& levels) {
   std::int64_t entries_per_call = 0;
   {
     Stack stack({.folder = folder / "tenant", .policy = kPolicy, .tools = {"bench.pay"}});
-    Load(stack, 64).Run(0.5);  // warm
+    Load(stack, 64, calls_max / 2).Run(0.5);  // warm
     for (const int in_flight : levels) {
       const std::uint64_t size_before = stack.log->size();
-      measured.emplace_back(in_flight, Load(stack, in_flight).Run(in_flight == 256 ? 10 : 4));
+      measured.emplace_back(in_flight,
+                            Load(stack, in_flight, calls_max).Run(in_flight == 256 ? 10 : 4));
       entries_per_call = std::max<std::int64_t>(
           1, static_cast<std::int64_t>(static_cast<double>(stack.log->size() - size_before) /
                                            measured.back().second.calls +
@@ -305,12 +310,20 @@ int Main(const fs::path& folder, const std::vector<int>& levels) {
 }  // namespace
 }  // namespace interlock::bench
 
-// bench_gate [FOLDER [IN_FLIGHT...]]
+// bench_gate [FOLDER [--calls N] [IN_FLIGHT...]]
+//   --calls N   that many calls a level, however long they take: for a profiler
 int main(int argc, char** argv) {
   const std::filesystem::path here = std::filesystem::absolute(argv[0]).parent_path();
   std::vector<int> levels;
-  for (int i = 2; i < argc; ++i) levels.push_back(std::max(1, std::atoi(argv[i])));
+  std::size_t calls_max = 0;
+  for (int i = 2; i < argc; ++i) {
+    if (std::string_view(argv[i]) == "--calls" && i + 1 < argc) {
+      calls_max = static_cast<std::size_t>(std::max(1, std::atoi(argv[++i])));
+    } else {
+      levels.push_back(std::max(1, std::atoi(argv[i])));
+    }
+  }
   if (levels.empty()) levels = {1, 8, 64, 256};
   return interlock::bench::Main(
-      argc > 1 ? std::filesystem::path(argv[1]) : here / "bench_gate.data", levels);
+      argc > 1 ? std::filesystem::path(argv[1]) : here / "bench_gate.data", levels, calls_max);
 }

@@ -338,15 +338,23 @@ void JsonObjectWriter::Key(std::string_view key) {
                                     ? std::string_view(last_key_)
                                     : std::string_view(out_).substr(last_at_, last_size_);
   INTERLOCK_CHECK(first_ || last < key);
-  if (!first_) out_ += ',';
+  const std::size_t comma = first_ ? 0 : 1;
+  const std::size_t at = out_.size();
   first_ = false;
-  last_at_ = out_.size() + 1;
-  last_size_ = key.size();
-  AppendJsonString(key, out_);
-  if (out_.size() != last_at_ + key.size() + 1) {
-    last_key_.assign(key);
-    last_size_ = kCopied;
+  last_at_ = at + comma + 1;
+  if (PlainJsonPrefix(key) == key.size()) {  // ,"key": in one go
+    last_size_ = key.size();
+    out_.resize(last_at_ + key.size() + 2, '"');
+    char* const to = out_.data() + at;
+    if (comma != 0) *to = ',';
+    key.copy(to + comma + 1, key.size());
+    out_.back() = ':';
+    return;
   }
+  if (comma != 0) out_ += ',';
+  AppendJsonString(key, out_);
+  last_key_.assign(key);
+  last_size_ = kCopied;
   out_ += ':';
 }
 

@@ -1,7 +1,11 @@
+#include <algorithm>
 #include <bit>
 #include <charconv>
 #include <cstring>
 #include <limits>
+#ifdef __SSE2__
+#include <emmintrin.h>
+#endif
 
 #include "core/json.h"
 
@@ -131,30 +135,68 @@ std::size_t JsonObjectView::Index(std::size_t start) {
   }
 }
 
-// Eight bytes at a time: a byte's high bit in `marks` says that it is not plain. A borrow can mark
-// only bytes above one that is rightly marked, and the lowest is the one that counts.
-std::size_t PlainJsonPrefix(std::string_view text) {
+namespace {
+
+// Of eight bytes: a byte's high bit says that it is not plain. A borrow can mark only bytes above
+// one that is rightly marked, and the lowest is the one that counts.
+std::uint64_t MarksOf(std::uint64_t bytes) {
   constexpr std::uint64_t kOnes = 0x0101010101010101;
-  constexpr std::uint64_t kHighs = kOnes * 0x80;
-  std::size_t at = 0;
-  for (; at + 8 <= text.size(); at += 8) {
-    std::uint64_t bytes = 0;
-    std::memcpy(&bytes, text.data() + at, 8);
-    const std::uint64_t quote = bytes ^ (kOnes * '"');
-    const std::uint64_t slash = bytes ^ (kOnes * '\\');
-    const std::uint64_t marks = (((bytes - kOnes * 0x20) & ~bytes) | ((quote - kOnes) & ~quote) |
-                                 ((slash - kOnes) & ~slash) | bytes) &
-                                kHighs;
-    if (marks == 0) continue;
-    if constexpr (std::endian::native != std::endian::little) break;
-    return at + static_cast<std::size_t>(std::countr_zero(marks)) / 8;
-  }
+  const std::uint64_t quote = bytes ^ (kOnes * '"');
+  const std::uint64_t slash = bytes ^ (kOnes * '\\');
+  return (((bytes - kOnes * 0x20) & ~bytes) | ((quote - kOnes) & ~quote) |
+          ((slash - kOnes) & ~slash) | bytes) &
+         (kOnes * 0x80);
+}
+
+// Byte by byte, from `at` on.
+std::size_t PlainFrom(std::string_view text, std::size_t at) {
   for (; at < text.size(); ++at) {
     const auto c = static_cast<unsigned char>(text[at]);
     if (c < 0x20 || c >= 0x80 || c == '"' || c == '\\') break;
   }
   return at;
 }
+
+std::size_t PlainByEight(std::string_view text) {
+  constexpr std::size_t kWord = sizeof(std::uint64_t);
+  if (text.size() < kWord) return PlainFrom(text, 0);
+  for (std::size_t at = 0;;) {
+    std::uint64_t bytes = 0;
+    std::memcpy(&bytes, text.data() + at, kWord);
+    if (const std::uint64_t marks = MarksOf(bytes); marks != 0) {
+      if constexpr (std::endian::native != std::endian::little) return PlainFrom(text, at);
+      return at + static_cast<std::size_t>(std::countr_zero(marks)) / 8;
+    }
+    if (at + kWord == text.size()) return text.size();
+    at = std::min(at + kWord, text.size() - kWord);  // the last ones are looked at again
+  }
+}
+
+}  // namespace
+
+#ifdef __SSE2__
+// Sixteen at a time. As signed numbers, bytes from 0x80 on are below 0x20 too.
+std::size_t PlainJsonPrefix(std::string_view text) {
+  constexpr std::size_t kBlock = sizeof(__m128i);
+  if (text.size() < kBlock) return PlainByEight(text);
+  const __m128i space = _mm_set1_epi8(' ');
+  const __m128i quote = _mm_set1_epi8('"');
+  const __m128i slash = _mm_set1_epi8('\\');
+  for (std::size_t at = 0;;) {
+    const __m128i bytes = _mm_loadu_si128(reinterpret_cast<const __m128i*>(text.data() + at));
+    const __m128i marks =
+        _mm_or_si128(_mm_cmplt_epi8(bytes, space),
+                     _mm_or_si128(_mm_cmpeq_epi8(bytes, quote), _mm_cmpeq_epi8(bytes, slash)));
+    if (const auto mask = static_cast<unsigned>(_mm_movemask_epi8(marks)); mask != 0) {
+      return at + static_cast<std::size_t>(std::countr_zero(mask));
+    }
+    if (at + kBlock == text.size()) return text.size();
+    at = std::min(at + kBlock, text.size() - kBlock);  // the last ones are looked at again
+  }
+}
+#else
+std::size_t PlainJsonPrefix(std::string_view text) { return PlainByEight(text); }
+#endif
 
 StatusOr<JsonObjectView> JsonObjectView::Of(std::string_view text) {
   const std::size_t start = SkipSpace(text, 0);
