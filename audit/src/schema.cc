@@ -8,6 +8,7 @@
 #include <cstring>
 
 #include "private_file.h"
+#include "wal_vfs.h"
 
 namespace interlock::audit {
 namespace {
@@ -218,7 +219,8 @@ core::StatusOr<WritableDb> OpenForWriting(const std::string& folder) {
   const std::string path = folder + "/" + std::string(kDatabaseName);
   WritableDb out;
   INTERLOCK_ASSIGN_OR_RETURN(out.created, TouchPrivate(path));
-  INTERLOCK_ASSIGN_OR_RETURN(out.db, OpenDb(path, SQLITE_OPEN_READWRITE | SQLITE_OPEN_FULLMUTEX));
+  INTERLOCK_ASSIGN_OR_RETURN(
+      out.db, OpenDb(path, SQLITE_OPEN_READWRITE | SQLITE_OPEN_FULLMUTEX, WalVfsName()));
   sqlite3* db = out.db.get();
   Harden(db);
   INTERLOCK_RETURN_IF_ERROR(Exec(db, "PRAGMA page_size = " + std::to_string(kPageBytes)));

@@ -62,11 +62,11 @@ bool FailedForSpace(sqlite3* db) {
   return why == ENOSPC || why == EDQUOT;
 }
 
-core::StatusOr<Db> OpenDb(const std::string& uri, int flags) {
+core::StatusOr<Db> OpenDb(const std::string& uri, int flags, const char* vfs) {
   CountNoMemory();
   sqlite3* raw = nullptr;
   if ((flags & SQLITE_OPEN_FULLMUTEX) == 0) flags |= SQLITE_OPEN_NOMUTEX;
-  const int rc = sqlite3_open_v2(uri.c_str(), &raw, flags | SQLITE_OPEN_URI, nullptr);
+  const int rc = sqlite3_open_v2(uri.c_str(), &raw, flags | SQLITE_OPEN_URI, vfs);
   Db db(raw);
   if (raw == nullptr) return core::ResourceExhausted("no memory for a database connection");
   // A library built without threads would take the flag and lock nothing.

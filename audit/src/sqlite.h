@@ -26,8 +26,8 @@ struct CloseDb {
 using Db = std::unique_ptr<sqlite3, CloseDb>;
 
 // `uri` may be a path or a file: URI. `flags` as for sqlite3_open_v2; URI is added, and NOMUTEX
-// unless FULLMUTEX is among them.
-core::StatusOr<Db> OpenDb(const std::string& uri, int flags);
+// unless FULLMUTEX is among them. `vfs`: the layer below SQLite; null: the default.
+core::StatusOr<Db> OpenDb(const std::string& uri, int flags, const char* vfs = nullptr);
 
 // Keeps the other threads of a FULLMUTEX connection waiting; nothing for any other connection. Can
 // be taken again by the thread that has it.

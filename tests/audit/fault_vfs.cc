@@ -169,9 +169,15 @@ void Faults::NoteOpen(const std::string& path) {
   disks_[path].synced = {std::istreambuf_iterator<char>(file), {}};
 }
 
-void Faults::NoteWrite(const std::string& path, std::int64_t at, std::string bytes) {
+// Of one large write a disk may keep any sectors.
+void Faults::NoteWrite(const std::string& path, std::int64_t at, const std::string& bytes) {
+  constexpr std::size_t kSectorBytes = 4096;
   const std::lock_guard lock(mutex_);
-  if (recording_) disks_[path].since.push_back({at, std::move(bytes), false});
+  if (!recording_) return;
+  for (std::size_t i = 0; i < bytes.size(); i += kSectorBytes) {
+    disks_[path].since.push_back(
+        {at + static_cast<std::int64_t>(i), bytes.substr(i, kSectorBytes), false});
+  }
 }
 
 void Faults::NoteTruncate(const std::string& path, std::int64_t size) {

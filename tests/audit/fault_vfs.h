@@ -46,7 +46,7 @@ struct Faults {
   enum class Step { kGoOn, kFail, kTear, kDropped };
   Step Next();
   void NoteOpen(const std::string& path);
-  void NoteWrite(const std::string& path, std::int64_t at, std::string bytes);
+  void NoteWrite(const std::string& path, std::int64_t at, const std::string& bytes);
   void NoteTruncate(const std::string& path, std::int64_t size);
   void NoteSync(const std::string& path);
 

@@ -1,0 +1,171 @@
+// A layer below SQLite (https://www.sqlite.org/vfs.html). Its methods are those of the default
+// layer but for the files of write-ahead logs.
+#include "wal_vfs.h"
+
+#include <sqlite3.h>
+
+#include <cstring>
+#include <new>
+#include <string>
+#include <string_view>
+#include <utility>
+
+#include "core/check.h"
+
+namespace interlock::audit {
+namespace {
+
+// SQLite's own layer for Unix writes less than 128 KiB at once (seekAndWriteFd).
+constexpr std::size_t kBytesKept = 120 * 1024;
+constexpr int kRoomForFile = 4096;  // of the layer below, which may be another in a test
+
+sqlite3_vfs* Below() { return sqlite3_vfs_find(nullptr); }
+
+// Whether a write is the header of a frame that ends a transaction: the database's size after it
+// stands in its second four bytes (https://www.sqlite.org/fileformat2.html#walformat).
+bool EndsTransaction(std::string_view bytes) {
+  constexpr std::size_t kFrameHeaderBytes = 24;
+  return bytes.size() == kFrameHeaderBytes && bytes.substr(4, 4) != std::string_view("\0\0\0\0", 4);
+}
+
+// The file of the layer below follows it in the same allocation.
+struct WalFile {
+  sqlite3_file base;
+  std::string kept;      // not written yet
+  sqlite3_int64 at = 0;  // where it begins
+  bool ends = false;     // the page that comes next is a transaction's last
+
+  sqlite3_file* below() { return reinterpret_cast<sqlite3_file*>(this + 1); }
+  const sqlite3_io_methods& on() { return *below()->pMethods; }
+
+  int WriteKept() {
+    if (kept.empty()) return SQLITE_OK;
+    const int rc = on().xWrite(below(), kept.data(), static_cast<int>(kept.size()), at);
+    kept.clear();
+    return rc;
+  }
+  // Other connections are told of a transaction when its last page is written, and no sooner.
+  int Write(std::string_view bytes, sqlite3_int64 to) {
+    const bool follows = to == at + static_cast<sqlite3_int64>(kept.size());
+    if (!follows || kept.size() + bytes.size() > kBytesKept) {
+      if (const int rc = WriteKept(); rc != SQLITE_OK) return rc;
+    }
+    if (kept.empty()) at = to;
+    kept += bytes;
+    const bool last = std::exchange(ends, EndsTransaction(bytes));
+    return last || kept.size() > kBytesKept ? WriteKept() : SQLITE_OK;
+  }
+};
+
+WalFile& Of(sqlite3_file* file) { return *reinterpret_cast<WalFile*>(file); }
+
+// Everything that was written stands in the file; then `act`.
+template <typename Act>
+int Behind(sqlite3_file* file, Act act) {
+  WalFile& wal = Of(file);
+  if (const int rc = wal.WriteKept(); rc != SQLITE_OK) return rc;
+  return act(wal.below(), wal.on());
+}
+
+int Close(sqlite3_file* file) {
+  WalFile& wal = Of(file);
+  const int written = wal.WriteKept();
+  const int closed = wal.on().xClose(wal.below());
+  wal.~WalFile();
+  return written != SQLITE_OK ? written : closed;
+}
+int Read(sqlite3_file* file, void* out, int size, sqlite3_int64 at) {
+  return Behind(file, [=](sqlite3_file* f, const auto& on) { return on.xRead(f, out, size, at); });
+}
+int Write(sqlite3_file* file, const void* bytes, int size, sqlite3_int64 at) {
+  return Of(file).Write({static_cast<const char*>(bytes), static_cast<std::size_t>(size)}, at);
+}
+int Truncate(sqlite3_file* file, sqlite3_int64 size) {
+  return Behind(file, [=](sqlite3_file* f, const auto& on) { return on.xTruncate(f, size); });
+}
+int Sync(sqlite3_file* file, int flags) {
+  return Behind(file, [=](sqlite3_file* f, const auto& on) { return on.xSync(f, flags); });
+}
+int FileSize(sqlite3_file* file, sqlite3_int64* size) {
+  return Behind(file, [=](sqlite3_file* f, const auto& on) { return on.xFileSize(f, size); });
+}
+int Lock(sqlite3_file* file, int level) { return Of(file).on().xLock(Of(file).below(), level); }
+int Unlock(sqlite3_file* file, int level) { return Of(file).on().xUnlock(Of(file).below(), level); }
+int CheckReservedLock(sqlite3_file* file, int* out) {
+  return Of(file).on().xCheckReservedLock(Of(file).below(), out);
+}
+int FileControl(sqlite3_file* file, int what, void* value) {
+  return Behind(file,
+                [=](sqlite3_file* f, const auto& on) { return on.xFileControl(f, what, value); });
+}
+int SectorSize(sqlite3_file* file) { return Of(file).on().xSectorSize(Of(file).below()); }
+int DeviceCharacteristics(sqlite3_file* file) {
+  return Of(file).on().xDeviceCharacteristics(Of(file).below());
+}
+
+constexpr sqlite3_io_methods kMethods = {1,
+                                         Close,
+                                         Read,
+                                         Write,
+                                         Truncate,
+                                         Sync,
+                                         FileSize,
+                                         Lock,
+                                         Unlock,
+                                         CheckReservedLock,
+                                         FileControl,
+                                         SectorSize,
+                                         DeviceCharacteristics,
+                                         nullptr,
+                                         nullptr,
+                                         nullptr,
+                                         nullptr,
+                                         nullptr,
+                                         nullptr};
+
+int Open(sqlite3_vfs*, const char* name, sqlite3_file* file, int flags, int* flags_out) {
+  sqlite3_vfs* const below = Below();
+  INTERLOCK_CHECK(below->szOsFile <= kRoomForFile);
+  if ((flags & SQLITE_OPEN_WAL) == 0) return below->xOpen(below, name, file, flags, flags_out);
+  auto* const wal = new (file) WalFile();
+  std::memset(wal->below(), 0, static_cast<std::size_t>(below->szOsFile));
+  const int rc = below->xOpen(below, name, wal->below(), flags, flags_out);
+  if (wal->below()->pMethods == nullptr) {
+    wal->~WalFile();
+    file->pMethods = nullptr;  // nothing to close
+    return rc;
+  }
+  wal->base.pMethods = &kMethods;
+  return rc;
+}
+
+int Delete(sqlite3_vfs*, const char* name, int sync) {
+  return Below()->xDelete(Below(), name, sync);
+}
+int Access(sqlite3_vfs*, const char* name, int flags, int* out) {
+  return Below()->xAccess(Below(), name, flags, out);
+}
+
+sqlite3_vfs& Layer() {
+  static sqlite3_vfs layer = [] {
+    sqlite3_vfs made = *Below();
+    made.zName = "interlock-wal";
+    made.pNext = nullptr;
+    made.szOsFile = static_cast<int>(sizeof(WalFile)) + kRoomForFile;
+    made.xOpen = Open;
+    made.xDelete = Delete;
+    made.xAccess = Access;
+    return made;
+  }();
+  return layer;
+}
+
+}  // namespace
+
+const char* WalVfsName() {
+  static const int registered = sqlite3_vfs_register(&Layer(), /*makeDflt=*/0);
+  INTERLOCK_CHECK(registered == SQLITE_OK);
+  return Layer().zName;
+}
+
+}  // namespace interlock::audit

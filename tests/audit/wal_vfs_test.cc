@@ -1,0 +1,118 @@
+// The layer that puts the frames of a transaction together: fewer writes, and the same file.
+#include "wal_vfs.h"
+
+#include <gmock/gmock.h>
+#include <sqlite3.h>
+
+#include "fault_vfs.h"
+#include "fixture.h"
+
+namespace interlock::audit {
+namespace {
+
+struct CloseConnection {
+  void operator()(sqlite3* db) const { sqlite3_close_v2(db); }
+};
+using Connection = std::unique_ptr<sqlite3, CloseConnection>;
+
+int Do(sqlite3* db, const std::string& sql) {
+  return sqlite3_exec(db, sql.c_str(), nullptr, nullptr, nullptr);
+}
+
+std::string Ask(sqlite3* db, const std::string& sql) {
+  sqlite3_stmt* query = nullptr;
+  EXPECT_EQ(sqlite3_prepare_v2(db, sql.c_str(), -1, &query, nullptr), SQLITE_OK);
+  EXPECT_EQ(sqlite3_step(query), SQLITE_ROW) << sqlite3_errmsg(db);
+  const unsigned char* text = sqlite3_column_text(query, 0);
+  const std::string answer = text == nullptr ? "" : reinterpret_cast<const char*>(text);
+  sqlite3_finalize(query);
+  return answer;
+}
+
+class WalVfsTest : public ::testing::Test {
+ protected:
+  ~WalVfsTest() override { InstallFaultVfs(); }
+
+  Connection Open(const char* vfs) {
+    sqlite3* db = nullptr;
+    EXPECT_EQ(sqlite3_open_v2((folder_.path() + "/x.db").c_str(), &db,
+                              SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE, vfs),
+              SQLITE_OK);
+    return Connection(db);
+  }
+  Connection OpenToWrite() {
+    Connection db = Open(WalVfsName());
+    EXPECT_EQ(Do(db.get(),
+                 "PRAGMA page_size = 8192; PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL;"
+                 "CREATE TABLE IF NOT EXISTS t(id INTEGER PRIMARY KEY, bytes BLOB)"),
+              SQLITE_OK);
+    return db;
+  }
+  static int Fill(sqlite3* db, int rows) {
+    return Do(db, "WITH RECURSIVE n(i) AS (VALUES(1) UNION ALL SELECT i + 1 FROM n WHERE i < " +
+                      std::to_string(rows) +
+                      ") INSERT INTO t(bytes) SELECT randomblob(6000) FROM n");
+  }
+
+  Faults& faults_ = InstallFaultVfs();
+  TempFolder folder_;
+};
+
+TEST_F(WalVfsTest, FramesOfATransactionAreWrittenTogether) {
+  const Connection db = OpenToWrite();
+  faults_.Arm(Faults::At::kNever, 0);
+  ASSERT_EQ(Fill(db.get(), 60), SQLITE_OK);
+  const std::uint64_t together = faults_.operations();
+  EXPECT_LE(together, 10u);  // about 65 frames, 14 at once
+  const Connection plain = Open(nullptr);
+  faults_.Arm(Faults::At::kNever, 0);
+  ASSERT_EQ(Fill(plain.get(), 60), SQLITE_OK);
+  EXPECT_GT(faults_.operations(), 120u);
+}
+
+// Another connection is told of a commit that does not wait for the disk, and must find it.
+TEST_F(WalVfsTest, WhatIsCommittedIsReadByOthersAtOnce) {
+  const Connection db = OpenToWrite();
+  ASSERT_EQ(Do(db.get(), "PRAGMA synchronous = OFF"), SQLITE_OK);
+  const Connection other = Open(nullptr);
+  for (int rows = 1; rows <= 40; ++rows) {
+    ASSERT_EQ(Fill(db.get(), 1), SQLITE_OK);
+    ASSERT_EQ(Ask(other.get(), "SELECT count(*) FROM t WHERE length(bytes) = 6000"),
+              std::to_string(rows));
+  }
+  EXPECT_EQ(Ask(other.get(), "PRAGMA integrity_check"), "ok");
+}
+
+// Pages that do not fit its cache go to the log before their commit, and come back from there.
+TEST_F(WalVfsTest, ATransactionReadsWhatItHasWritten) {
+  const Connection db = OpenToWrite();
+  ASSERT_EQ(Do(db.get(), "PRAGMA cache_size = 4; BEGIN"), SQLITE_OK);
+  ASSERT_EQ(Fill(db.get(), 100), SQLITE_OK);
+  EXPECT_EQ(Ask(db.get(), "SELECT count(*) FROM t WHERE length(bytes) = 6000"), "100");
+  ASSERT_EQ(Do(db.get(), "UPDATE t SET bytes = zeroblob(6000) WHERE id % 7 = 0"), SQLITE_OK);
+  EXPECT_EQ(Ask(db.get(), "SELECT count(*) FROM t WHERE bytes = zeroblob(6000)"), "14");
+  ASSERT_EQ(Do(db.get(), "ROLLBACK"), SQLITE_OK);
+  EXPECT_EQ(Ask(db.get(), "SELECT count(*) FROM t"), "0");
+  ASSERT_EQ(Fill(db.get(), 30), SQLITE_OK);
+  const Connection other = Open(nullptr);
+  EXPECT_EQ(Ask(other.get(), "SELECT count(*) FROM t WHERE length(bytes) = 6000"), "30");
+  EXPECT_EQ(Ask(other.get(), "PRAGMA integrity_check"), "ok");
+}
+
+// The kept frames are written by the commit, which therefore is what fails, and wholly.
+TEST_F(WalVfsTest, AWriteThatFailsFailsItsCommit) {
+  const Connection db = OpenToWrite();
+  ASSERT_EQ(Fill(db.get(), 3), SQLITE_OK);
+  faults_.write_fails = true;
+  EXPECT_EQ(Fill(db.get(), 3), SQLITE_IOERR);
+  faults_.write_fails = false;
+  faults_.write_is_full = true;
+  EXPECT_EQ(Fill(db.get(), 3), SQLITE_FULL);
+  faults_.write_is_full = false;
+  EXPECT_EQ(Ask(db.get(), "SELECT count(*) FROM t"), "3");
+  ASSERT_EQ(Fill(db.get(), 2), SQLITE_OK);
+  EXPECT_EQ(Ask(Open(nullptr).get(), "SELECT count(*) FROM t"), "5");
+}
+
+}  // namespace
+}  // namespace interlock::audit
