@@ -24,6 +24,14 @@ if(INTERLOCK_MOLD AND CMAKE_CXX_COMPILER_ID STREQUAL "GNU")
   target_link_options(interlock_flags INTERFACE -fuse-ld=mold)
 endif()
 
+# What a program that lives long and hands memory from thread to thread allocates from (ADR 61). Sanitizers bring
+# their own.
+add_library(interlock_allocator INTERFACE)
+if(NOT INTERLOCK_SANITIZE)
+  find_library(INTERLOCK_JEMALLOC jemalloc REQUIRED)
+  target_link_libraries(interlock_allocator INTERFACE ${INTERLOCK_JEMALLOC})
+endif()
+
 # interlock_library(audit SOURCES … PUBLIC … PRIVATE …): static library `interlock_audit` whose public headers
 # live in <folder>/include and are reached only by linking it.
 function(interlock_library name)
