@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "policies/labels_text.h"
+
 namespace interlock::policies {
 namespace {
 
@@ -187,6 +189,29 @@ std::string_view RulePhaseName(RulePhase phase) {
   return "call";
 }
 
+// Names of ASCII stand in the map as RFC 8785 orders them.
+std::string CanonicalLabels(const LabelMap& labels) {
+  const auto is_ascii = [](const auto& entry) {
+    return std::none_of(entry.first.begin(), entry.first.end(), [](char c) { return c & 0x80; });
+  };
+  if (!std::all_of(labels.all().begin(), labels.all().end(), is_ascii)) {
+    return core::CanonicalJson(LabelsJson(labels));
+  }
+  std::string out = "{";
+  for (const auto& [path, label] : labels.all()) {
+    if (out.size() > 1) out += ',';
+    core::AppendJsonString(path, out);
+    out += R"(:{"readers":)";
+    AppendStrings(label.readers, out);
+    out += R"(,"sources":)";
+    AppendStrings(label.sources, out);
+    out += R"(,"tags":)";
+    AppendStrings(label.tags, out);
+    out += label.trusted ? R"(,"trusted":true})" : R"(,"trusted":false})";
+  }
+  return out + "}";
+}
+
 std::string CanonicalInput(const DecisionInput& input) {
   static const std::vector<Fact> kNoFacts;
   static const std::vector<std::string> kNoRoles;
@@ -214,7 +239,7 @@ std::string CanonicalInput(const DecisionInput& input) {
   raw("facts", [&](std::string& text) {
     AppendFacts(input.facts == nullptr ? kNoFacts : *input.facts, text);
   });
-  if (input.labels != nullptr) writer.Raw("labels", core::CanonicalJson(LabelsJson(*input.labels)));
+  if (input.labels != nullptr) writer.Raw("labels", CanonicalLabels(*input.labels));
   writer.Int("now_us", input.now_us);
   writer.String("phase", RulePhaseName(input.phase));
   writer.String("principal", input.principal);

@@ -66,7 +66,7 @@ TEST(JsonObjectView, FindsEveryMemberOfAWideObject) {
 }
 
 TEST(PlainJsonPrefix, StopsAtTheFirstByteThatIsNotPlain) {
-  for (std::size_t length = 0; length < 24; ++length) {
+  for (std::size_t length = 0; length < 40; ++length) {
     for (std::size_t at = 0; at <= length; ++at) {
       for (int c = 0; c < 256; ++c) {
         std::string text(length, '~');

@@ -1,4 +1,5 @@
 // What rules read, and that whatever cannot be read denies.
+#include "policies/labels_text.h"
 #include "policy_fixture.h"
 
 namespace interlock::policies {
@@ -249,6 +250,20 @@ TEST(Decision, CanonicalFormsAreCanonicalJson) {
   const auto parsed_input = core::ParseJson(canonical, core::kPayloadLimits);
   ASSERT_TRUE(parsed_input.ok()) << canonical;
   EXPECT_EQ(core::CanonicalJson(*parsed_input), canonical);
+}
+
+TEST(Decision, LabelsAreOneTextWithAndWithoutATree) {
+  LabelMap labels;
+  EXPECT_EQ(CanonicalLabels(labels), "{}");
+  labels.Set("args.body", {.sources = {"tool:mail.read", "user"}, .tags = {"a\"b", "pii"}});
+  labels.Set("args", {.trusted = true, .readers = {"*"}});
+  EXPECT_EQ(CanonicalLabels(labels), core::CanonicalJson(LabelsJson(labels)));
+  // RFC 8785 puts these the other way round than their bytes stand.
+  labels.Set("args.\xef\xbf\xbc", {});
+  labels.Set("args.\xf0\x9f\x98\x80", {});
+  const std::string text = CanonicalLabels(labels);
+  EXPECT_EQ(text, core::CanonicalJson(LabelsJson(labels)));
+  EXPECT_LT(text.find("\xf0\x9f\x98\x80"), text.find("\xef\xbf\xbc"));
 }
 
 TEST(Decision, InputDigestMovesWithEveryPartOfTheInput) {

@@ -8,6 +8,7 @@
 #include "core/digest.h"
 #include "engine/lineage.h"
 #include "engine/provenance.h"
+#include "policies/labels_text.h"
 
 namespace interlock::runtime {
 namespace {
@@ -160,7 +161,7 @@ Draft DraftDecided(const CallIdentity& id, const Sealer& sealer, const DecidedFi
   }
   body.String("effect", fields.effect);
   if (fields.labels != nullptr) {
-    body.Raw("labels", sealer.JsonText(draft, core::CanonicalJson(LabelsJson(*fields.labels))));
+    body.Raw("labels", sealer.JsonText(draft, policies::CanonicalLabels(*fields.labels)));
   }
   if (decision != nullptr) body.Int("now_us", fields.now_us);
   // The digest of the input stands in the sealed decision: unsalted, it would let guesses at
