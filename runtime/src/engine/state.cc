@@ -18,6 +18,8 @@ constexpr const char* kTrustedTime = "trusted_time_us";  // before the clock cam
 // Clean rows of a table in memory: of tables that grow with every call those of the last moments,
 // which is all that the gate asks for; of the others what is in use.
 constexpr std::size_t kRowsOfCallsKept = 16'384;
+// A row is a KiB; of runs, those that are at work.
+constexpr std::size_t kRowsOfRunsKept = 8'192;
 constexpr std::size_t kRowsKept = 65'536;
 
 // A JSON array of plain tokens as space separated words.
@@ -228,7 +230,7 @@ void State::NoteEdited(const CallRow& call, bool waits) {
 
 core::Status State::Apply(const audit::EntryView& entry) {
   const std::lock_guard lock(mutex_);
-  runs_.Trim(kRowsKept), calls_.Trim(kRowsOfCallsKept), approvals_.Trim(kRowsKept);
+  runs_.Trim(kRowsOfRunsKept), calls_.Trim(kRowsOfCallsKept), approvals_.Trim(kRowsKept);
   holds_.Trim(kRowsOfCallsKept), call_holds_.Trim(kRowsOfCallsKept), effects_.Trim(kRowsKept);
   counters_.Trim(kRowsKept), requests_.Trim(kRowsOfCallsKept), run_approvals_.Trim(kRowsKept);
   locks_.Trim(kRowsKept), budgets_.Trim(kRowsKept), notes_.Trim(kRowsOfCallsKept);
