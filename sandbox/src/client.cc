@@ -154,19 +154,15 @@ class ProcessLauncher final : public Launcher {
  private:
   struct Pending {
     std::function<void(BoxResult)> done;
-    Identity identity;
-    std::future<core::Digest> program;  // of `identity`, where that comes later
+    std::future<Identity> identity;
     std::function<void(Output)> on_output;
     std::unique_ptr<Broker> broker;
-
-    void Stamp(BoxResult& result) {
-      if (program.valid()) identity.program = program.get();
-      identity.Stamp(result);
-    }
   };
 
   std::string Refusal(const BoxSpec& spec) const;
+  // Without its program: of a box that is not made.
   Identity IdentityOf(const BoxSpec& spec) const;
+  Identity NamedWithProgram(const BoxSpec& spec);
   void Read();
   void OnResult(ResultMessage message, const std::vector<Fd>& fds);
   void OnDeath();
@@ -222,6 +218,12 @@ Identity ProcessLauncher::IdentityOf(const BoxSpec& spec) const {
   return {.profile = ProfileDigest(spec, hello_.capabilities.level, filter), .filter = filter};
 }
 
+Identity ProcessLauncher::NamedWithProgram(const BoxSpec& spec) {
+  Identity identity = IdentityOf(spec);
+  identity.program = programs_.Of(spec);
+  return identity;
+}
+
 std::uint64_t ProcessLauncher::Run(BoxSpec spec, std::function<void(BoxResult)> done) {
   const std::uint64_t id = next_id_.fetch_add(1);
   std::string why = Refusal(spec);
@@ -232,18 +234,14 @@ std::uint64_t ProcessLauncher::Run(BoxSpec spec, std::function<void(BoxResult)> 
   }
   const std::shared_ptr<InputPipe> open_input = std::move(spec.input);
   Fd channel;
-  Pending pending{std::move(done), IdentityOf(spec), {}, std::move(spec.on_output), nullptr};
+  std::promise<Identity> identity;
+  Pending pending{std::move(done), identity.get_future(), std::move(spec.on_output), nullptr};
   if (why.empty() && !spec.destinations.empty()) {
     pending.broker = MakeBroker(spec, channel, why);
   }
   const RunRequest request{id, std::move(spec), channel.valid(), pending.on_output != nullptr};
-  std::promise<core::Digest> program;
   const bool named_later = NamedLater(request.spec, hello_.capabilities.level);
-  if (named_later) {
-    pending.program = program.get_future();
-  } else if (why.empty()) {
-    pending.identity.program = programs_.Of(request.spec);
-  }
+  if (!named_later && why.empty()) identity.set_value(NamedWithProgram(request.spec));
   std::string bytes;
   if (why.empty()) {
     bytes = EncodeRun(request);
@@ -259,7 +257,7 @@ std::uint64_t ProcessLauncher::Run(BoxSpec spec, std::function<void(BoxResult)> 
     result.kind = EndKind::kNotRun;
     result.level = hello_.capabilities.level;
     result.detail = std::move(why);
-    pending.identity.Stamp(result);
+    IdentityOf(request.spec).Stamp(result);
     pending.done(std::move(result));
     return id;
   }
@@ -269,7 +267,7 @@ std::uint64_t ProcessLauncher::Run(BoxSpec spec, std::function<void(BoxResult)> 
   if (channel.valid()) fds.push_back(channel.get());
   // A send that fails means that the launcher is gone: the reader sees its end of file and answers.
   SendMessage(socket_.get(), bytes, fds, 0);
-  if (named_later) program.set_value(programs_.Of(request.spec));
+  if (named_later) identity.set_value(NamedWithProgram(request.spec));
   return id;
 }
 
@@ -297,9 +295,10 @@ void ProcessLauncher::OnOutput(OutputMessage message) {
 }
 
 void ProcessLauncher::Read() {
-  std::string bytes;
+  std::vector<char> room(kMessageBytesMax);
+  std::string_view bytes;
   std::vector<Fd> fds;
-  while (ReceiveMessage(socket_.get(), bytes, fds, 0) == Received::kMessage) {
+  while (ReceiveMessage(socket_.get(), room, bytes, fds, 0) == Received::kMessage) {
     Reader reader(bytes);
     const auto kind = static_cast<MessageKind>(reader.U32());
     if (kind == MessageKind::kOutput) {
@@ -317,7 +316,7 @@ void ProcessLauncher::OnResult(ResultMessage message, const std::vector<Fd>& fds
   Pending pending = Take(message.id);
   if (!pending.done) return;
   BoxResult& result = message.result;
-  pending.Stamp(result);
+  pending.identity.get().Stamp(result);
   if (pending.broker != nullptr) ending_.push_back(std::move(pending.broker));
   std::erase_if(ending_, [](const auto& broker) { return broker->ended(); });
   if (message.outputs_in_fd != 0 && (fds.empty() || !ReadOutputs(fds[0], message))) {
@@ -349,7 +348,7 @@ void ProcessLauncher::OnDeath() {
     result.detail = closing ? "the launcher ended before it reported the end" : "the launcher died";
     if (!gone) result.detail += "; a box could not be proven dead";
     result.level = hello_.capabilities.level;
-    pending.Stamp(result);
+    pending.identity.get().Stamp(result);
     pending.done(std::move(result));
   }
 }
@@ -420,9 +419,10 @@ core::StatusOr<pid_t> Spawn(const LauncherOptions& options, int socket, int stat
 }
 
 core::StatusOr<Hello> ReadHello(int socket) {
-  std::string bytes;
+  std::vector<char> room(kMessageBytesMax);
+  std::string_view bytes;
   std::vector<Fd> fds;
-  if (ReceiveMessage(socket, bytes, fds, 0) != Received::kMessage) {
+  if (ReceiveMessage(socket, room, bytes, fds, 0) != Received::kMessage) {
     return core::Unavailable(
         "the sandbox launcher ended before its trial was done; its message is on stderr");
   }

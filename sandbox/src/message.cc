@@ -62,18 +62,12 @@ bool SendMessage(int socket, std::string_view bytes, std::span<const int> fds, i
   return sent == static_cast<ssize_t>(bytes.size());
 }
 
-Received ReceiveMessage(int socket, std::string& bytes, std::vector<Fd>& fds, int flags) {
+Received ReceiveMessage(int socket, std::span<char> room, std::string_view& bytes,
+                        std::vector<Fd>& fds, int flags) {
   fds.clear();
-  // Its size first: room for the longest message would be forty fresh pages in each new process.
-  ssize_t size;
-  do {
-    size = ::recv(socket, nullptr, 0, MSG_PEEK | MSG_TRUNC | flags);
-  } while (size < 0 && errno == EINTR);
-  if (size < 0 && (errno == EAGAIN || errno == EWOULDBLOCK)) return Received::kNothing;
-  if (size <= 0 || static_cast<std::size_t>(size) > kMessageBytesMax) return Received::kClosed;
-  bytes.resize(static_cast<std::size_t>(size));
-  iovec part{bytes.data(), bytes.size()};
-  alignas(cmsghdr) FdSpace space{};
+  bytes = {};
+  iovec part{room.data(), room.size()};
+  alignas(cmsghdr) FdSpace space;
   msghdr header{};
   header.msg_iov = &part;
   header.msg_iovlen = 1;
@@ -89,7 +83,7 @@ Received ReceiveMessage(int socket, std::string& bytes, std::vector<Fd>& fds, in
     fds.clear();
     return Received::kClosed;
   }
-  bytes.resize(static_cast<std::size_t>(got));
+  bytes = {room.data(), static_cast<std::size_t>(got)};
   return Received::kMessage;
 }
 

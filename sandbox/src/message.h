@@ -5,7 +5,6 @@
 
 #include <cstddef>
 #include <span>
-#include <string>
 #include <string_view>
 #include <vector>
 
@@ -24,7 +23,9 @@ bool SendMessage(int socket, std::string_view bytes, std::span<const int> fds, i
 
 enum class Received { kMessage, kNothing, kClosed };
 // kNothing only with MSG_DONTWAIT. A truncated message, or any error, counts as kClosed: the peer
-// cannot be trusted to be in step any more. Descriptors arrive close-on-exec.
-Received ReceiveMessage(int socket, std::string& bytes, std::vector<Fd>& fds, int flags);
+// cannot be trusted to be in step any more. Descriptors arrive close-on-exec. `bytes` lies in
+// `room`; what a message does not fill of it is not touched, so that large room costs no memory.
+Received ReceiveMessage(int socket, std::span<char> room, std::string_view& bytes,
+                        std::vector<Fd>& fds, int flags);
 
 }  // namespace interlock::sandbox

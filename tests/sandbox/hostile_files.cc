@@ -30,6 +30,15 @@ std::string WriteFile(const Args& args) {
   const int fd = ::open(args[0].c_str(), O_WRONLY | O_CREAT, 0600);
   return Outcome(fd < 0 ? fd : ::write(fd, "x", 1));
 }
+// By a child that makes the name again and again, and whose end is to send `signal` (0: none, which
+// hides it from an ordinary wait). This process ends when the name was there.
+std::string LeaveWriter(const Args& args) {
+  const long child = Sys(SYS_clone, std::atoi(args[1].c_str()));
+  if (child < 0) return Outcome(child);
+  while (child == 0) ::close(::open(args[0].c_str(), O_WRONLY | O_CREAT, 0600));
+  while (::access(args[0].c_str(), F_OK) != 0) ::usleep(100);
+  std::exit(0);
+}
 std::string WriteTemporary(const Args&) { return WriteFile({TemporaryFile("written")}); }
 std::string OpenForWriting(const Args& args) { return Outcome(::open(args[0].c_str(), O_WRONLY)); }
 std::string OpenForReading(const Args& args) {
@@ -180,6 +189,7 @@ std::string FindState(const Args&) {
 Payloads FilePayloads() {
   return {{"read", ReadFile},
           {"write", WriteFile},
+          {"leave-writer", LeaveWriter},
           {"write-much", WriteMuch},
           {"make-many", MakeMany},
           {"write-temporary", WriteTemporary},

@@ -145,10 +145,27 @@ TEST(Message, TooLongIsRefusedBySender) {
   ASSERT_TRUE(MessagePair(a, b));
   EXPECT_FALSE(SendMessage(a.get(), std::string(kMessageBytesMax + 1, 'x'), {}, 0));
   EXPECT_TRUE(SendMessage(a.get(), std::string(kMessageBytesMax, 'x'), {}, 0));
-  std::string bytes;
+  std::vector<char> room(kMessageBytesMax);
+  std::string_view bytes;
   std::vector<Fd> fds;
-  EXPECT_EQ(ReceiveMessage(b.get(), bytes, fds, 0), Received::kMessage);
+  EXPECT_EQ(ReceiveMessage(b.get(), room, bytes, fds, 0), Received::kMessage);
   EXPECT_EQ(bytes.size(), kMessageBytesMax);
+}
+
+TEST(Message, LongerThanTheRoomIsNoMessage) {
+  Fd a;
+  Fd b;
+  ASSERT_TRUE(MessagePair(a, b));
+  char room[8];
+  std::string_view bytes;
+  std::vector<Fd> fds;
+  ASSERT_TRUE(SendMessage(a.get(), "12345678", {}, 0));
+  EXPECT_EQ(ReceiveMessage(b.get(), room, bytes, fds, 0), Received::kMessage);
+  EXPECT_EQ(bytes, "12345678");
+  ASSERT_TRUE(SendMessage(a.get(), "123456789", std::array{a.get()}, 0));
+  EXPECT_EQ(ReceiveMessage(b.get(), room, bytes, fds, 0), Received::kClosed);
+  EXPECT_TRUE(bytes.empty());
+  EXPECT_TRUE(fds.empty());
 }
 
 TEST(SeccompFilter, UnknownNumbersAreRefusedInEveryProfile) {
@@ -375,7 +392,35 @@ BoxResult EndOfSilent(const Silence& silence, const CgroupPlace& place, const st
   box.reaped = true;
   EXPECT_FALSE(box.TakeReports());
   CountBudget counting;
-  return box.Result(counting);
+  box.WorkOut(counting);
+  return box.Result();
+}
+
+// What init says of its box's end before it dies itself.
+TEST(SandboxBox, IsSettledOnceInitSaysThatNothingIsLeft) {
+  for (const std::int64_t alone : {0, 1}) {
+    Box box(0, BoxPlan{}, Level::kFull);
+    Fd init_end;
+    ASSERT_TRUE(MessagePair(box.control, init_end));
+    Report end;
+    end.kind = ReportKind::kEnded;
+    end.wait_status = 7 << 8;
+    end.alone = alone;
+    SendReport(init_end.get(), end);
+    EXPECT_FALSE(box.ended());
+    EXPECT_TRUE(box.TakeReports());
+    EXPECT_TRUE(box.ended());
+    EXPECT_EQ(box.settled(), alone == 1);
+    CountBudget counting;
+    box.out.kept = "written";
+    EXPECT_FALSE(box.worked_out());
+    box.WorkOut(counting);
+    EXPECT_TRUE(box.worked_out());
+    const BoxResult result = box.Result();
+    EXPECT_EQ(result.kind, EndKind::kExit);
+    EXPECT_EQ(result.value, 7);
+    EXPECT_EQ(result.stdout_bytes, "written");
+  }
 }
 
 TEST_F(Unified, AKillForWantOfMemoryEndsACallOnlyBeforeItsStartWasSeen) {

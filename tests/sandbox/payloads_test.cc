@@ -3,6 +3,7 @@
 // harmless twin does.
 #include <fcntl.h>
 #include <gtest/gtest.h>
+#include <signal.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
@@ -415,6 +416,19 @@ TEST_P(Box, R64_NamesThatSteerOthersAreSetAside) {
   const BoxResult twin =
       boxes_->Run(boxes_->HostileWithWork({"write", boxes_->folder().work() + "/bashrc"}));
   EXPECT_EQ(twin.kind, EndKind::kExit) << Describe(twin);
+}
+
+// Nor what a process makes that its program left behind: it is dead before anybody looks.
+TEST_P(Box, R64_NamesThatALeftProcessMakesAreSetAside) {
+  const std::string path = boxes_->folder().work() + "/.envrc";
+  for (int i = 0; i < 20; ++i) {
+    for (const int signal : {SIGCHLD, 0}) {
+      const BoxResult result =
+          boxes_->Run(boxes_->HostileWithWork({"leave-writer", path, std::to_string(signal)}));
+      ASSERT_EQ(result.kind, EndKind::kDisk) << Describe(result);
+      ASSERT_NE(::access(path.c_str(), F_OK), 0) << "round " << i << ", signal " << signal;
+    }
+  }
 }
 
 TEST_P(Box, R65_NamesThatAreThereAreShownReadOnlyOrNothingRuns) {

@@ -68,14 +68,14 @@ bool Box::TakeReports() {
 }
 
 bool Box::TakeFrom(const Fd& socket) {
-  std::string bytes;
+  std::string_view bytes;
   std::vector<Fd> fds;
   for (;;) {
-    const Received got = ReceiveMessage(socket.get(), bytes, fds, MSG_DONTWAIT);
-    if (got == Received::kNothing) return true;
     Report report;
+    const std::span room(reinterpret_cast<char*>(&report), sizeof report);
+    const Received got = ReceiveMessage(socket.get(), room, bytes, fds, MSG_DONTWAIT);
+    if (got == Received::kNothing) return true;
     if (got == Received::kClosed || bytes.size() != sizeof report) return false;
-    bytes.copy(reinterpret_cast<char*>(&report), sizeof report);
     if (report.kind == ReportKind::kReady) spaces = std::move(fds);
     if (report.kind == ReportKind::kTemporary && !fds.empty() && !has_temporary_) {
       const Quota quota{limits.tmp_bytes, limits.tmp_inodes};
@@ -264,8 +264,8 @@ void Box::BlameLeavings(BoxResult& result) const {
   }
 }
 
-BoxResult Box::Result(CountBudget& counting) {
-  BoxResult result;
+void Box::WorkOut(CountBudget& counting) {
+  BoxResult& result = result_.emplace();
   CgroupUsage usage;
   if (group != nullptr) usage = group->Usage();
   result.level = level;
@@ -273,7 +273,6 @@ BoxResult Box::Result(CountBudget& counting) {
   result.memory_peak_bytes = usage.memory_peak_bytes > 0 ? usage.memory_peak_bytes
                              : ended_                    ? ended_->rss_bytes
                                                          : 0;
-  result.wall_us = start_us == 0 ? 0 : MonotonicMicros() - start_us;
   Conclude(result, usage);
   if (has_temporary_) folders.pop_back();
   if (start_us != 0) {
@@ -285,7 +284,11 @@ BoxResult Box::Result(CountBudget& counting) {
   result.stderr_bytes = std::move(err.kept);
   result.stdout_dropped = out.dropped;
   result.stderr_dropped = err.dropped;
-  return result;
+}
+
+BoxResult Box::Result() {
+  result_->wall_us = start_us == 0 ? 0 : MonotonicMicros() - start_us;
+  return std::move(*result_);
 }
 
 }  // namespace interlock::sandbox

@@ -67,8 +67,16 @@ class Box {
   bool has_quota() const;
   // Which stream passed its cap; empty: none.
   std::string OverflowLine() const;
-  // After init was reaped and the pipes are drained.
-  BoxResult Result(CountBudget& counting);
+  // The program has ended, and init ends by itself.
+  bool ended() const { return ended_.has_value(); }
+  // And nothing else of the box was left: no process is there any more that could write or use
+  // anything, so that all of its result is settled but the time.
+  bool settled() const { return ended_ && ended_->alone != 0; }
+  // Once it is settled, or init was reaped, and the pipes are drained.
+  void WorkOut(CountBudget& counting);
+  bool worked_out() const { return result_.has_value(); }
+  // After that, and after init was reaped.
+  BoxResult Result();
 
   const unsigned slot;
   const BoxPlan plan;
@@ -96,6 +104,7 @@ class Box {
   Stream out;
   Stream err;
   bool watched = true;           // its sockets wake the launcher: until it is ready, or has started
+  bool control_watched = true;   // init's last word does
   std::int64_t handed_us = 0;    // when it got its call
   std::int64_t start_us = 0;     // exec seen
   std::int64_t deadline_us = 0;  // of set-up, then of the program
@@ -116,6 +125,7 @@ class Box {
   std::optional<EndKind> decided_;
   std::string decided_detail_;
   std::optional<Report> ended_;
+  std::optional<BoxResult> result_;
   std::optional<Report> failed_;
   std::optional<Report> violation_;
   std::vector<std::string> refused_;

@@ -44,6 +44,15 @@ bool TmpIsFull() {
   return ::statfs("/tmp", &info) == 0 && (info.f_bavail == 0 || info.f_ffree == 0);
 }
 
+// As pid 1, to which every orphan comes, whatever signal its end was to send.
+bool NobodyIsLeft() {
+  pid_t pid;
+  do {
+    pid = ::waitpid(-1, nullptr, WNOHANG | __WALL);
+  } while (pid > 0);
+  return pid < 0 && errno == ECHILD;
+}
+
 // Linux 6.11, linux/pidfd.h; kernels before have them in /proc only.
 struct Space {
   unsigned long request;
@@ -77,7 +86,6 @@ struct Start {
 };
 
 struct GoMessage {
-  std::string bytes;
   std::vector<Fd> fds;
   Go go;
 };
@@ -126,6 +134,7 @@ class Init {
   bool IsNews(int number);
   void Refuse(std::uint64_t notification) const;
   bool Reap(int options);
+  void ReportEnd(int status);
   [[noreturn]] void FailAndEnd(const char* step);
   void Must(bool ok, const char* step) {
     if (!ok) FailAndEnd(step);
@@ -288,9 +297,11 @@ void Init::MakeTemporaryFolder(Go& go, std::vector<Fd>& fds) {
 void Init::TakeGo() {
   // The worker waits until the mounts are there. Never freed: then it does not wait any more.
   auto& call = *new GoMessage;
+  char room[kMessageBytesMax];
+  std::string_view bytes;
   // A launcher that has gone, or does not want this box any more.
-  if (ReceiveMessage(control_, call.bytes, call.fds, 0) != Received::kMessage) End();
-  if (!DecodeGo(call.bytes, call.go)) {
+  if (ReceiveMessage(control_, room, bytes, call.fds, 0) != Received::kMessage) End();
+  if (!DecodeGo(bytes, call.go)) {
     errno = EPROTO;
     steps_.Fail("read the call", "");
   }
@@ -400,18 +411,26 @@ bool Init::Reap(int options) {
     const pid_t pid = ::waitpid(-1, &status, options);
     if (pid <= 0) return false;
     if (pid != worker_) continue;
-    rusage used{};
-    ::getrusage(RUSAGE_CHILDREN, &used);
-    Report report;
-    report.kind = ReportKind::kEnded;
-    report.wait_status = status;
-    report.number = listened_ ? 1 : 0;
-    report.cpu_us = Micros(used.ru_utime) + Micros(used.ru_stime);
-    report.rss_bytes = std::int64_t{used.ru_maxrss} * 1024;
-    report.tmp_full = plan_.namespaces && TmpIsFull() ? 1 : 0;
-    SendReport(control_, report);
+    ReportEnd(status);
     return true;
   }
+}
+
+void Init::ReportEnd(int status) {
+  Report report;
+  report.kind = ReportKind::kEnded;
+  report.wait_status = status;
+  report.number = listened_ ? 1 : 0;
+  if (plan_.namespaces) {
+    report.tmp_full = TmpIsFull() ? 1 : 0;
+    report.alone = NobodyIsLeft() ? 1 : 0;
+  }
+  rusage used{};
+  ::getrusage(RUSAGE_CHILDREN, &used);
+  report.cpu_us = Micros(used.ru_utime) + Micros(used.ru_stime);
+  report.rss_bytes = std::int64_t{used.ru_maxrss} * 1024;
+  SendReport(control_, report);
+  if (report.alone != 0) ::shutdown(control_, SHUT_WR);  // which wakes the launcher
 }
 
 // As Steps::Fail, but nothing stays: without namespaces there may be a process and a folder by now.

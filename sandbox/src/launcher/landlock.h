@@ -28,6 +28,7 @@ class Landlock {
   // Opens `path` and allows it; a path that is not there is not an error.
   bool AllowPath(const char* path, FileRight right) const;
   bool Enforce() const;
+  void Close() { ruleset_.reset(); }
 
  private:
   Fd ruleset_;

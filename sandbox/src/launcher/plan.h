@@ -75,6 +75,7 @@ struct Report {
   std::int64_t cpu_us = 0;  // kEnded: of all that init reaped
   std::int64_t rss_bytes = 0;
   std::int64_t tmp_full = 0;  // kEnded: 1 if /tmp had no byte or file left
+  std::int64_t alone = 0;     // kEnded: 1 if nothing of the box was left but init
   char step[200] = {};        // kFailed: what was being done
 };
 

@@ -70,6 +70,15 @@ void ForgetCode() {
   if (end > first) ::madvise(&__executable_start, end - first, MADV_DONTNEED);
 }
 
+UnforkedMemory::UnforkedMemory(std::size_t bytes) {
+  void* memory = ::mmap(nullptr, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+  if (memory == MAP_FAILED) std::abort();
+  ::madvise(memory, bytes, MADV_DONTFORK);
+  memory_ = {static_cast<char*>(memory), bytes};
+}
+
+UnforkedMemory::~UnforkedMemory() { ::munmap(memory_.data(), memory_.size()); }
+
 void CloseAllBut(std::vector<int> kept) {
   std::sort(kept.begin(), kept.end());
   unsigned next = 3;

@@ -3,7 +3,9 @@
 
 #include <sys/types.h>
 
+#include <cstddef>
 #include <cstdint>
+#include <span>
 #include <vector>
 
 #include "fd.h"
@@ -16,6 +18,20 @@ pid_t CloneProcess(std::uint64_t flags, Fd* pidfd);
 // Unmaps the code of this program; what is used again comes back from the page cache. What is
 // mapped must be taken down when a process ends, and somebody waits for that.
 void ForgetCode();
+
+// Memory that a fork leaves out: no page of it is copied when it is written again, and no box has
+// it to take down.
+class UnforkedMemory {
+ public:
+  explicit UnforkedMemory(std::size_t bytes);
+  ~UnforkedMemory();
+  UnforkedMemory(const UnforkedMemory&) = delete;
+  UnforkedMemory& operator=(const UnforkedMemory&) = delete;
+  std::span<char> span() const { return memory_; }
+
+ private:
+  std::span<char> memory_;
+};
 
 // Closes every descriptor above 2 that is not in `kept`.
 void CloseAllBut(std::vector<int> kept);

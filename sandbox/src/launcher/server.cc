@@ -55,6 +55,7 @@ Server::Server(const ServerOptions& options, const std::array<Filter, kProfiles>
       registry_(options.state_file),
       maker_(ground_, filters),
       fitter_(ground_, counting_),
+      room_(kMessageBytesMax),
       epoll_(::epoll_create1(EPOLL_CLOEXEC)) {
   sigset_t set;
   sigemptyset(&set);
@@ -75,6 +76,18 @@ void Server::Watch(int fd, unsigned slot, unsigned what) {
   event.events = EPOLLIN;
   event.data.u64 = (std::uint64_t{slot} << 3) | what;
   ::epoll_ctl(epoll_.get(), EPOLL_CTL_ADD, fd, &event);
+}
+
+// From its start on, a box's sockets are of interest only when init has said its last word. That
+// wakes the launcher by a shut end, since the kernel wakes on another processor for it if one is
+// idle; for a message it would wait until init has left its own (wake_up_interruptible_sync_poll).
+void Server::WatchForEnd(Box& box) {
+  Unwatch(box.program);
+  epoll_event event{};
+  event.events = EPOLLRDHUP;
+  event.data.u64 = (std::uint64_t{box.slot} << 3) | kControl;
+  if (box.control_watched) ::epoll_ctl(epoll_.get(), EPOLL_CTL_MOD, box.control.get(), &event);
+  box.watched = false;
 }
 
 void Server::Unwatch(const Fd& fd) { ::epoll_ctl(epoll_.get(), EPOLL_CTL_DEL, fd.get(), nullptr); }
@@ -123,26 +136,32 @@ void Server::Finish(Box& box) {
     }
     EndChildren(others);
   }
-  box.TakeReports();
-  box.out.Drain();
-  box.err.Drain();
-  if (box.streams) Tell(box);
+  if (!box.settled()) box.TakeReports();
+  WorkOut(box);
   const bool called = box.called;
   const std::uint64_t id = box.call_id;
-  BoxResult result = box.Result(counting_);
+  BoxResult result = box.Result();
   dead_.push_back(std::move(boxes_.extract(box.slot).mapped()));
   if (called) Send(id, std::move(result));
   Flush();
   // What follows concerns nobody who waits. A process that the state file names a little longer is
   // gone, and whoever reads it sees that.
   registry_.Clear(box.slot);
-  for (const Fd* fd : {&box.out.pipe, &box.err.pipe}) Unwatch(*fd);
-  for (const Fd* fd : {&box.control, &box.program}) {
-    if (box.watched && fd->valid()) Unwatch(*fd);
-  }
+  if (box.control_watched) Unwatch(box.control);
+  if (box.watched && box.program.valid()) Unwatch(box.program);
   const std::int64_t now = MonotonicMicros();
   if (clear_at_us_ == 0) clear_at_us_ = now + kClearDelayUs;
   if (fill_at_us_ == 0) fill_at_us_ = now + kFillDelayUs;
+}
+
+void Server::WorkOut(Box& box) {
+  if (box.worked_out()) return;
+  for (Stream* stream : {&box.out, &box.err}) {
+    stream->Drain();
+    Unwatch(stream->pipe);
+  }
+  if (box.streams) Tell(box);
+  box.WorkOut(counting_);
 }
 
 void Server::ClearUp() {
@@ -324,9 +343,12 @@ void Server::Run() {
         OnBox(slot, what);
       }
     }
-    if (signalled) TakeSignals();
     OnTime();
-    if (signalled) Reap();
+    if (signalled) {
+      Reap();
+      TakeSignals();
+      Reap();  // whose signal came in between
+    }
     StartWaiting();
     if (ending_) KillAll();
     // What found the queue full: a program that waits for an answer to it writes nothing more.
@@ -375,10 +397,10 @@ BoxResult Server::RunOne(Call call) {
 }
 
 void Server::OnDaemon() {
-  std::string bytes;
+  std::string_view bytes;
   std::vector<Fd> fds;
   for (;;) {
-    const Received got = ReceiveMessage(options_.socket, bytes, fds, MSG_DONTWAIT);
+    const Received got = ReceiveMessage(options_.socket, room_.span(), bytes, fds, MSG_DONTWAIT);
     if (got == Received::kNothing) return;
     if (got == Received::kClosed) {
       ending_ = true;
@@ -432,13 +454,17 @@ void Server::OnBox(unsigned slot, unsigned what) {
   if (found == boxes_.end()) return;
   Box& box = *found->second;
   if (what == kControl || what == kProgram) {
-    // What comes after that is followed by init's end, which SIGCHLD tells.
     const bool more = TakeReports(box);
-    if (more && box.start_us == 0 && (box.called || !box.ready)) return;
-    for (const Fd* socket : {&box.control, &box.program}) Unwatch(*socket);
-    box.watched = false;
+    // While init dies, which SIGCHLD tells.
+    if (box.called && box.settled()) WorkOut(box);
+    if (box.control_watched && (!more || box.ended())) {
+      Unwatch(box.control);
+      box.control_watched = false;
+    }
+    if (box.watched && !(more && box.start_us == 0 && (box.called || !box.ready))) WatchForEnd(box);
     return;
   }
+  if (box.worked_out()) return;  // told in the same breath as the end
   Stream& stream = what == kOut ? box.out : box.err;
   const bool was_over = stream.over();
   stream.Drain();

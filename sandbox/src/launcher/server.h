@@ -16,6 +16,7 @@
 #include "ground.h"
 #include "maker.h"
 #include "message.h"
+#include "process.h"
 #include "quota.h"
 #include "registry.h"
 
@@ -54,6 +55,7 @@ class Server {
   // Boxes.
   Box* Make(Profile profile, const Shape& shape, std::string& problem);
   Box* TakePooled(Profile profile, const Shape& shape);
+  Box* BestPooled(Profile profile, const Shape& shape) const;
   void Fill();
   bool Short(const Wanted& wanted) const;
   // A sealed box that was made for calls unlike the last one; null: none.
@@ -62,6 +64,7 @@ class Server {
   void ClearUp();
   void Reap();
   void Finish(Box& box);
+  void WorkOut(Box& box);
   void FinishAll();
 
   // Calls.
@@ -87,6 +90,7 @@ class Server {
   void CountFolders(std::int64_t now);
   int TimeToNext() const;
   void Watch(int fd, unsigned slot, unsigned what);
+  void WatchForEnd(Box& box);
   void Unwatch(const Fd& fd);
   void Send(std::uint64_t id, BoxResult result);
   void Tell(Box& box);
@@ -100,6 +104,7 @@ class Server {
   const Maker maker_;
   CountBudget counting_;
   Fitter fitter_;
+  const UnforkedMemory room_;  // of a message from the daemon
   Fd epoll_;
   Fd signals_;
   std::map<unsigned, std::unique_ptr<Box>> boxes_;  // by slot

@@ -6,21 +6,27 @@
 
 namespace interlock::sandbox {
 
+Box* Server::TakePooled(Profile profile, const Shape& shape) {
+  for (Box* best; (best = BestPooled(profile, shape)) != nullptr;) {
+    // Its process may have died while it waited, which an init that waits too does not notice.
+    TakeReports(*best);
+    if (!best->program.valid()) best->Kill();
+    if (!best->killed && !best->failed()) return best;
+  }
+  return nullptr;
+}
+
 // A ready box, or else one in the making: it reads its call when it gets there, which is sooner
 // than a box begun now. Of these rather one that is no more than needed.
-Box* Server::TakePooled(Profile profile, const Shape& shape) {
+Box* Server::BestPooled(Profile profile, const Shape& shape) const {
   Box* best = nullptr;
   int best_rank = -1;
-  for (auto& [slot, box] : boxes_) {
+  for (const auto& [slot, box] : boxes_) {
     if (box->called || box->killed || box->reaped || box->failed()) continue;
     if (box->plan.profile != profile || !box->Serves(shape)) continue;
     if (!box->ready && !box->pooled) continue;
     const int rank = (box->ready ? 2 : 0) + (box->plan.takes_mounts == shape.takes_mounts ? 1 : 0);
     if (rank <= best_rank) continue;
-    // Its process may have died while it waited, which an init that waits too does not notice.
-    TakeReports(*box);
-    if (!box->program.valid()) box->Kill();
-    if (box->killed || box->failed()) continue;
     best = box.get();
     best_rank = rank;
   }

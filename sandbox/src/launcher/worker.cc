@@ -131,7 +131,9 @@ void PrepareLandlock(const Steps& steps, const BoxPlan& plan, Landlock& landlock
   for (const char* path : kWriteDevices) {
     steps.Must(landlock.AllowPath(path, FileRight::kDevice), "landlock", path);
   }
-  if (!plan.takes_mounts) steps.Must(landlock.Enforce(), "landlock_restrict_self");
+  if (plan.takes_mounts) return;
+  steps.Must(landlock.Enforce(), "landlock_restrict_self");
+  landlock.Close();  // or exec would, while somebody waits
 }
 
 void ConfineFiles(const Steps& steps, const BoxPlan& plan, const Landlock& landlock, const Go& go,
@@ -187,27 +189,63 @@ std::vector<std::string> Environment(const BoxSpec& spec) {
   return words;
 }
 
+// What exec takes. The spec must outlive it.
+struct Words {
+  explicit Words(BoxSpec& spec)
+      : environment(Environment(spec)), argv(Pointers(spec.argv)), env(Pointers(environment)) {}
+  std::vector<std::string> environment;
+  std::vector<char*> argv;
+  std::vector<char*> env;
+};
+
+// A call as it arrives.
+struct Handed {
+  Go go;
+  Fd input;
+  Fd channel;
+  std::vector<Fd> mounts;  // where they come as descriptors
+};
+
+std::size_t DescriptorsOf(const Go& go) {
+  return (go.has_input ? 1u : 0u) + (go.request.has_channel ? 1u : 0u);
+}
+
+// False with errno, which is 0 when whoever calls is gone.
+bool TakeCall(int socket, Handed& call) {
+  char room[kMessageBytesMax];
+  std::string_view bytes;
+  std::vector<Fd>& fds = call.mounts;
+  errno = 0;
+  if (ReceiveMessage(socket, room, bytes, fds, 0) != Received::kMessage) return false;
+  errno = EPROTO;
+  if (!DecodeGo(bytes, call.go) || fds.size() < DescriptorsOf(call.go)) return false;
+  if (call.go.request.has_channel) {
+    call.channel = std::move(fds.back());
+    fds.pop_back();
+  }
+  if (call.go.has_input) {
+    call.input = std::move(fds.front());
+    fds.erase(fds.begin());
+  }
+  return true;
+}
+
 // Through exec, as `number`, which it may have already.
 void Keep(const Steps& steps, int fd, int number) {
   steps.Must(fd == number ? ::fcntl(fd, F_SETFD, 0) : ::dup2(fd, number), "dup2");
 }
 
-[[noreturn]] void Execute(const Steps& steps, BoxSpec& spec, const Fd& input, const Fd& channel) {
+[[noreturn]] void Execute(const Steps& steps, Handed& call) {
+  BoxSpec& spec = call.go.request.spec;
   steps.Must(::chdir(spec.work_dir.c_str()), "chdir to work_dir", spec.work_dir.c_str());
-  if (input.valid()) Keep(steps, input.get(), STDIN_FILENO);
-  std::vector<std::string> environment = Environment(spec);
-  const std::vector<char*> env = Pointers(environment);
-  const std::vector<char*> argv = Pointers(spec.argv);
+  if (call.input.valid()) Keep(steps, call.input.get(), STDIN_FILENO);
+  const Words words(spec);
   // The socket to the launcher goes with exec: its end of file says that exec succeeded.
-  if (channel.valid()) Keep(steps, channel.get(), kChannel);
-  const unsigned first = channel.valid() ? kChannel + 1 : kChannel;
+  if (call.channel.valid()) Keep(steps, call.channel.get(), kChannel);
+  const unsigned first = call.channel.valid() ? kChannel + 1 : kChannel;
   steps.Must(::syscall(SYS_close_range, first, ~0u, CLOSE_RANGE_CLOEXEC), "close_range");
-  ::execve(argv[0], argv.data(), env.data());
+  ::execve(words.argv[0], words.argv.data(), words.env.data());
   steps.Fail("exec", spec.argv[0].c_str());
-}
-
-std::size_t DescriptorsOf(const Go& go) {
-  return (go.has_input ? 1u : 0u) + (go.request.has_channel ? 1u : 0u);
 }
 
 // Of the numbers that the program gets.
@@ -218,17 +256,20 @@ int OutOfTheWay(int socket) {
   return moved;
 }
 
-// A forked process copies each page that it writes on first use: those that reading a call takes
-// are copied while nobody waits.
+// A forked process copies each page that it writes on first use, and what it runs must be mapped:
+// for those that a call takes, both are done while nobody waits.
 void Rehearse() {
   Go go;
   go.request.spec.argv = {"/bin/true", std::string(kRehearsedBytes, 'x')};
   go.request.spec.env = {{"NAME", "value"}};
   go.request.spec.mounts = {{"/a", "/b", Access::kReadOnly}};
-  Go back;
-  if (!DecodeGo(EncodeGo(go), back)) return;
-  std::vector<std::string> words = Environment(back.request.spec);
-  Pointers(words);
+  Fd from;
+  Fd to;
+  Handed back;
+  if (!MessagePair(from, to) || !SendMessage(from.get(), EncodeGo(go), {}, 0)) return;
+  if (!TakeCall(to.get(), back) || ::chdir(".") != 0) return;
+  Words words(back.go.request.spec);
+  ::execve("", words.argv.data(), words.env.data());  // which no file is called
 }
 }  // namespace
 
@@ -237,38 +278,26 @@ void RunWorker(const BoxPlan& plan, WorkerSockets sockets, uid_t uid, gid_t gid)
   const int launcher = OutOfTheWay(sockets.launcher);
   const Steps hardening(init);
   Harden(hardening, plan, uid, gid);
+  ForgetCode();
   Landlock landlock;
   PrepareLandlock(hardening, plan, landlock);
   Rehearse();
-  ForgetCode();
   // Its listener travels with the report; from here on the filter is in force.
   LoadFilterAndReport(hardening, plan, init);
   const Steps steps(launcher);
   // Only now: descriptors that the user has under way in messages, of all boxes, are held against
   // the sender's limit of open files (unix(7), ETOOMANYREFS).
   SetUsualLimits(steps);
+  if (plan.namespaces && !plan.takes_mounts) ::close(init);  // or exec would
   char mounted;
   if (plan.namespaces && plan.takes_mounts && ::read(init, &mounted, 1) != 1) ::_exit(1);
-  std::string bytes;
-  std::vector<Fd> fds;
-  const int caller = plan.namespaces ? launcher : init;
-  if (ReceiveMessage(caller, bytes, fds, 0) != Received::kMessage) ::_exit(1);
-  Go go;
-  errno = EPROTO;
-  steps.Must(DecodeGo(bytes, go) && fds.size() >= DescriptorsOf(go), "read the call");
-  Fd channel;
-  if (go.request.has_channel) {
-    channel = std::move(fds.back());
-    fds.pop_back();
-  }
-  Fd input;
-  if (go.has_input) {
-    input = std::move(fds.front());
-    fds.erase(fds.begin());
-  }
-  ConfineFiles(steps, plan, landlock, go, fds);
-  SetLimits(steps, go);
-  Execute(steps, go.request.spec, input, channel);
+  Handed call;
+  const bool taken = TakeCall(plan.namespaces ? launcher : init, call);
+  if (!taken && errno == 0) ::_exit(1);
+  steps.Must(taken, "read the call");
+  ConfineFiles(steps, plan, landlock, call.go, call.mounts);
+  SetLimits(steps, call.go);
+  Execute(steps, call);
 }
 
 }  // namespace interlock::sandbox
