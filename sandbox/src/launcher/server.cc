@@ -3,7 +3,6 @@
 #include <fcntl.h>
 #include <signal.h>
 #include <sys/epoll.h>
-#include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/signalfd.h>
 #include <sys/socket.h>
@@ -31,21 +30,6 @@ constexpr int kCpus = 2;  // a box's cgroup has one; without one, checks come a 
 enum What : unsigned { kDaemon, kSignals, kControl, kProgram, kOut, kErr };
 
 std::string Errno(const std::string& what) { return what + ": " + std::strerror(errno); }
-
-Fd OutputsFile(const BoxResult& result) {
-  Fd file(::memfd_create("outputs", MFD_CLOEXEC));
-  for (const std::string* part : {&result.stdout_bytes, &result.stderr_bytes}) {
-    for (std::size_t at = 0; file.valid() && at < part->size();) {
-      const ssize_t size = ::write(file.get(), part->data() + at, part->size() - at);
-      if (size <= 0) {
-        file.reset();
-      } else {
-        at += static_cast<std::size_t>(size);
-      }
-    }
-  }
-  return file;
-}
 }  // namespace
 
 Server::Server(const ServerOptions& options, const std::array<Filter, kProfiles>& filters,
@@ -92,10 +76,7 @@ void Server::WatchForEnd(Box& box) {
 
 void Server::Unwatch(const Fd& fd) { ::epoll_ctl(epoll_.get(), EPOLL_CTL_DEL, fd.get(), nullptr); }
 
-unsigned Server::running() const {
-  return static_cast<unsigned>(std::count_if(boxes_.begin(), boxes_.end(),
-                                             [](const auto& item) { return item.second->called; }));
-}
+unsigned Server::running() const { return static_cast<unsigned>(called_.size()); }
 
 Box* Server::Make(Profile profile, const Shape& shape, std::string& problem) {
   unsigned slot = 0;
@@ -117,14 +98,22 @@ Box* Server::Make(Profile profile, const Shape& shape, std::string& problem) {
 void Server::Reap() {
   int status = 0;
   for (pid_t pid; (pid = ::waitpid(-1, &status, WNOHANG)) > 0;) {
-    const auto found = std::find_if(boxes_.begin(), boxes_.end(),
-                                    [pid](const auto& item) { return item.second->pid == pid; });
-    if (found == boxes_.end()) continue;  // an orphan of a box whose init was lost
-    Box& box = *found->second;
-    box.reaped = true;
-    box.init_status = status;
-    Finish(box);
+    Box* box = BoxOf(pid);
+    if (box == nullptr) continue;  // an orphan of a box whose init was lost
+    box->reaped = true;
+    box->init_status = status;
+    Finish(*box);
   }
+}
+
+Box* Server::BoxOf(pid_t pid) const {
+  for (Box* box : called_) {
+    if (box->pid == pid) return box;
+  }
+  for (const auto& [slot, box] : boxes_) {
+    if (box->pid == pid) return box.get();
+  }
+  return nullptr;
 }
 
 void Server::Finish(Box& box) {
@@ -141,6 +130,7 @@ void Server::Finish(Box& box) {
   const bool called = box.called;
   const std::uint64_t id = box.call_id;
   BoxResult result = box.Result();
+  std::erase(called_, &box);
   dead_.push_back(std::move(boxes_.extract(box.slot).mapped()));
   if (called) Send(id, std::move(result));
   Flush();
@@ -239,6 +229,7 @@ void Server::Start(Call call) {
   Want(call, fitting.shape);
   if (!Hand(*box, std::move(call), fitting)) {
     box->called = false;
+    std::erase(called_, box);
     box->Kill();
     Refuse(id, fitting.problem);
   }
@@ -275,6 +266,7 @@ bool Server::Hand(Box& box, Call call, Fitting& fitting) {
   if (!box.plan.namespaces) fds.insert(fds.end(), mounts.begin(), mounts.end());
   if (call.channel.valid()) fds.push_back(call.channel.get());
   box.called = true;
+  called_.push_back(&box);
   box.call_id = call.request.id;
   box.streams = call.request.streams;
   box.limits = limits;
@@ -317,8 +309,8 @@ void Server::Cancel(std::uint64_t id) {
     result.level = ground_.level;
     return Send(id, std::move(result));
   }
-  for (auto& [slot, box] : boxes_) {
-    if (!box->called || box->call_id != id) continue;
+  for (Box* box : called_) {
+    if (box->call_id != id) continue;
     box->Decide(EndKind::kCancelled, "cancelled");
     box->Kill();
   }
@@ -352,7 +344,7 @@ void Server::Run() {
     StartWaiting();
     if (ending_) KillAll();
     // What found the queue full: a program that waits for an answer to it writes nothing more.
-    for (auto& [slot, box] : boxes_) {
+    for (Box* box : called_) {
       if (box->streams) Tell(*box);
     }
     Flush();
@@ -496,8 +488,7 @@ void Server::OnDeadline(Box& box, std::int64_t now) {
 
 void Server::OnTime() {
   const std::int64_t now = MonotonicMicros();
-  for (auto& [slot, box] : boxes_) {
-    if (!box->called) continue;
+  for (Box* box : called_) {
     if (now >= box->deadline_us) OnDeadline(*box, now);
     if (box->start_us != 0 && ground_.cgroups && now >= box->cpu_check_us) {
       const std::int64_t left = box->limits.cpu_ms * 1000 - box->group->CpuMicros();
@@ -523,9 +514,9 @@ void Server::KeepHouse() {
 // takes.
 void Server::CountFolders(std::int64_t now) {
   Box* due = nullptr;
-  for (auto& [slot, box] : boxes_) {
-    if (!box->called || box->quota_check_us == 0 || now < box->quota_check_us) continue;
-    if (due == nullptr || box->quota_check_us < due->quota_check_us) due = box.get();
+  for (Box* box : called_) {
+    if (box->quota_check_us == 0 || now < box->quota_check_us) continue;
+    if (due == nullptr || box->quota_check_us < due->quota_check_us) due = box;
   }
   if (due == nullptr || !counting_.Allows(now)) return;
   const std::string over = OverQuotas(due->folders, counting_);
@@ -541,8 +532,7 @@ int Server::TimeToNext() const {
   for (const std::int64_t due : {fill_at_us_, clear_at_us_}) {
     if (due != 0) next = std::min(next, due);
   }
-  for (const auto& [slot, box] : boxes_) {
-    if (!box->called) continue;
+  for (const Box* box : called_) {
     next = std::min(next, box->deadline_us);
     if (box->start_us != 0 && ground_.cgroups) next = std::min(next, box->cpu_check_us);
     if (box->quota_check_us != 0) {
@@ -554,54 +544,6 @@ int Server::TimeToNext() const {
   if (next == INT64_MAX) return -1;
   return static_cast<int>(
       std::clamp<std::int64_t>((next - MonotonicMicros() + 999) / 1000, 0, 60'000));
-}
-
-void Server::Send(std::uint64_t id, BoxResult result) {
-  if (trial_ != nullptr) {
-    *trial_ = std::move(result);
-    return;
-  }
-  ResultMessage message;
-  message.id = id;
-  message.stdout_size = result.stdout_bytes.size();
-  message.stderr_size = result.stderr_bytes.size();
-  Outgoing outgoing;
-  if (message.stdout_size + message.stderr_size > kInlineOutputBytesMax) {
-    outgoing.outputs = OutputsFile(result);
-    message.outputs_in_fd = 1;
-  }
-  message.result = std::move(result);
-  outgoing.bytes = EncodeResult(message);
-  outgoing_.push_back(std::move(outgoing));
-}
-
-// What came since the last time. Nothing is kept back for a daemon that is slow: the queue grows to
-// its cap, and what came later is told with the next part.
-void Server::Tell(Box& box) {
-  constexpr std::size_t kQueueMax = 256;
-  for (Stream* stream : {&box.out, &box.err}) {
-    while (stream->told < stream->kept.size() && outgoing_.size() < kQueueMax) {
-      const std::string part = stream->kept.substr(stream->told, kInlineOutputBytesMax);
-      stream->told += part.size();
-      Outgoing outgoing;
-      outgoing.bytes = EncodeOutput({box.call_id, stream == &box.err, part});
-      outgoing_.push_back(std::move(outgoing));
-    }
-  }
-}
-
-void Server::Flush() {
-  while (!outgoing_.empty()) {
-    const Outgoing& next = outgoing_.front();
-    const int fd = next.outputs.get();
-    const std::span<const int> fds =
-        next.outputs.valid() ? std::span(&fd, 1) : std::span<const int>();
-    if (!SendMessage(options_.socket, next.bytes, fds, MSG_DONTWAIT)) {
-      if (errno == EAGAIN) return;  // the daemon is slow; tried again within a millisecond
-      // The daemon is gone; its end of file follows.
-    }
-    outgoing_.pop_front();
-  }
 }
 
 }  // namespace interlock::sandbox

@@ -63,6 +63,7 @@ class Server {
   void Want(const Call& call, const Shape& shape);
   void ClearUp();
   void Reap();
+  Box* BoxOf(pid_t pid) const;  // null: of none
   void Finish(Box& box);
   void WorkOut(Box& box);
   void FinishAll();
@@ -108,6 +109,8 @@ class Server {
   Fd epoll_;
   Fd signals_;
   std::map<unsigned, std::unique_ptr<Box>> boxes_;  // by slot
+  // Of these those that have a call. Each event looks at them, and ready boxes are many and cold.
+  std::vector<Box*> called_;
   std::deque<Call> waiting_;
   struct Outgoing {
     std::string bytes;
