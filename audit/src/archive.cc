@@ -128,7 +128,7 @@ class ArchivedLog final : public Log {
 
 }  // namespace
 
-std::vector<std::string> ArchivesIn(const std::string& folder) {
+core::StatusOr<std::vector<std::string>> ListArchives(const std::string& folder) {
   std::vector<std::pair<std::uint64_t, std::string>> found;
   std::error_code error;
   for (const auto& file : std::filesystem::directory_iterator(folder, error)) {
@@ -138,11 +138,19 @@ std::vector<std::string> ArchivesIn(const std::string& folder) {
     std::from_chars(name.data() + 6, name.data() + name.size(), number);
     if (number > 0 && name == ArchiveName(number)) found.emplace_back(number, name);
   }
+  if (error && error != std::errc::no_such_file_or_directory) {
+    return core::Unavailable("cannot list `" + folder + "`: " + error.message());
+  }
   std::sort(found.begin(), found.end());
   std::vector<std::string> names;
   names.reserve(found.size());
   for (auto& [number, name] : found) names.push_back(std::move(name));
   return names;
+}
+
+std::vector<std::string> ArchivesIn(const std::string& folder) {
+  auto names = ListArchives(folder);
+  return names.ok() ? *std::move(names) : std::vector<std::string>();
 }
 
 core::StatusOr<std::unique_ptr<Log>> OpenArchive(const std::string& database) {

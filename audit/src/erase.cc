@@ -28,6 +28,21 @@ core::StatusOr<std::vector<std::int64_t>> SealedUnder(const Log& log, std::strin
   return ids;
 }
 
+core::StatusOr<std::set<std::string, std::less<>>> KeysIn(const Log& log) {
+  std::set<std::string, std::less<>> keys;
+  INTERLOCK_RETURN_IF_ERROR(log.Query([&](sqlite3* db) -> core::Status {
+    INTERLOCK_ASSIGN_OR_RETURN(
+        Statement select,
+        Statement::Prepare(db, "SELECT DISTINCT key_id FROM payload WHERE sealed IS NOT NULL"));
+    for (;;) {
+      INTERLOCK_ASSIGN_OR_RETURN(const bool row, select.Step());
+      if (!row) return core::OkStatus();
+      keys.emplace(select.Bytes(0));
+    }
+  }));
+  return keys;
+}
+
 namespace {
 
 constexpr int kBusyMillis = 5000;

@@ -8,22 +8,24 @@
 #include <filesystem>
 #include <set>
 
+#include "excerpt.h"
 #include "private_file.h"
 #include "sqlite.h"
 
 namespace interlock::audit {
 namespace {
 
+constexpr const char* kSearchPragmas =
+    "PRAGMA journal_mode = TRUNCATE; PRAGMA synchronous = NORMAL; PRAGMA secure_delete = ON;"
+    "PRAGMA temp_store = MEMORY";
 constexpr const char* kSearchSchema = R"sql(
-PRAGMA journal_mode = TRUNCATE; PRAGMA synchronous = NORMAL; PRAGMA secure_delete = ON;
-PRAGMA temp_store = MEMORY;
-CREATE TABLE IF NOT EXISTS p_mark(id INTEGER PRIMARY KEY CHECK(id = 1), next_idx INTEGER NOT NULL) STRICT;
-INSERT OR IGNORE INTO p_mark(id, next_idx) VALUES(1, 0);
-CREATE TABLE IF NOT EXISTS p_unreadable(id INTEGER PRIMARY KEY) STRICT;
-CREATE TABLE IF NOT EXISTS p_key(key_id TEXT PRIMARY KEY) STRICT, WITHOUT ROWID;
-CREATE TABLE IF NOT EXISTS p_stamp(
+CREATE TABLE p_mark(id INTEGER PRIMARY KEY CHECK(id = 1), next_idx INTEGER NOT NULL) STRICT;
+INSERT INTO p_mark(id, next_idx) VALUES(1, 0);
+CREATE TABLE p_unreadable(id INTEGER PRIMARY KEY) STRICT;
+CREATE TABLE p_key(key_id TEXT PRIMARY KEY) STRICT, WITHOUT ROWID;
+CREATE TABLE p_stamp(
   id INTEGER PRIMARY KEY CHECK(id = 1), origin TEXT NOT NULL, generation INTEGER NOT NULL) STRICT;
-CREATE VIRTUAL TABLE IF NOT EXISTS document USING fts5(
+CREATE VIRTUAL TABLE document USING fts5(
   call UNINDEXED, field UNINDEXED, text, tokenize = 'unicode61 remove_diacritics 2');
 )sql";
 
@@ -91,16 +93,23 @@ const core::Status& StatusOf(const core::StatusOr<T>& value) {
   return value.status();
 }
 
+// Whether the file itself is at fault: its bytes, its tables, or a row that should not be there.
+// What else fails (no descriptor, no memory, no room, a lock, the disk) may pass.
+bool ShowsDamage(const core::Status& status) {
+  const int code = SqlCodeOf(status);
+  return code == SQLITE_CORRUPT || code == SQLITE_NOTADB || code == SQLITE_ERROR ||
+         code == SQLITE_CONSTRAINT;
+}
+
 class FtsIndex final : public SearchIndex {
  public:
   FtsIndex(std::string path, SearchStamp stamp)
       : path_(std::move(path)), stamp_(std::move(stamp)) {}
 
+  // What nobody can read now is not used before somebody can.
   core::Status Start() {
-    if (::access(path_.c_str(), F_OK) == 0 && OpenFile().ok() && IsStamped()) {
-      return core::OkStatus();
-    }
-    return Forget(stamp_.generation);
+    const core::Status opened = OpenExisting();
+    return IsOfNoUse(opened) ? Forget(stamp_.generation) : core::OkStatus();
   }
 
   core::StatusOr<std::uint64_t> next_index() override {
@@ -122,6 +131,7 @@ class FtsIndex final : public SearchIndex {
     return Guarded([&] { return Match(match, before, max); });
   }
   core::StatusOr<bool> Holds(std::string_view key) override {
+    if (IsAbsent()) return false;
     return Guarded([&]() -> core::StatusOr<bool> {
       INTERLOCK_ASSIGN_OR_RETURN(
           Statement held, Statement::Prepare(db_.get(), "SELECT 1 FROM p_key WHERE key_id = ?"));
@@ -129,8 +139,14 @@ class FtsIndex final : public SearchIndex {
     });
   }
   core::Status Restamp(std::int64_t generation) override {
+    if (!IsAbsent()) INTERLOCK_RETURN_IF_ERROR(Ready());  // of the generation so far, or it goes
     stamp_.generation = generation;
-    return Guarded([&] { return Stamp(); });
+    if (IsAbsent()) return core::OkStatus();
+    return Guarded([&]() -> core::Status {
+      INTERLOCK_ASSIGN_OR_RETURN(
+          Statement stamp, Statement::Prepare(db_.get(), "UPDATE p_stamp SET generation = ?"));
+      return stamp.Int(1, generation).Run();
+    });
   }
   core::Status Forget(std::int64_t generation) override {
     stamp_.generation = generation;
@@ -139,42 +155,74 @@ class FtsIndex final : public SearchIndex {
   }
 
  private:
-  core::Status OpenFile() {
-    const UniqueFd file(::open(path_.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600));
-    if (!file.valid()) return ErrnoStatus("cannot make", path_);
-    INTERLOCK_ASSIGN_OR_RETURN(Db db, OpenDb(path_, SQLITE_OPEN_READWRITE));
-    sqlite3_db_config(db.get(), SQLITE_DBCONFIG_DEFENSIVE, 1, nullptr);
-    INTERLOCK_RETURN_IF_ERROR(Exec(db.get(), kSearchSchema));
+  bool IsAbsent() const {
+    return db_ == nullptr && ::access(path_.c_str(), F_OK) != 0 && errno == ENOENT;
+  }
+  static bool IsOfNoUse(const core::Status& opened) {
+    return opened.code() == core::StatusCode::kAborted || ShowsDamage(opened);
+  }
+
+  // Errors: kNotFound: there is none; kAborted: it is of another stamp.
+  core::Status OpenExisting() {
+    if (IsAbsent()) return core::NotFound("there is no `" + path_ + "`");
+    INTERLOCK_ASSIGN_OR_RETURN(Db db, Connect());
+    INTERLOCK_ASSIGN_OR_RETURN(
+        Statement stored, Statement::Prepare(db.get(), "SELECT origin, generation FROM p_stamp"));
+    INTERLOCK_ASSIGN_OR_RETURN(const bool row, stored.Step());
+    const bool is_its_log =
+        row && (stamp_.origin.empty() || stored.Bytes(0) == std::string_view(stamp_.origin));
+    if (!is_its_log || stored.Int(1) != stamp_.generation) {
+      return core::Error(core::StatusCode::kAborted, "`" + path_ + "` is of another stamp");
+    }
+    stored.Reset();
+    INTERLOCK_RETURN_IF_ERROR(Exec(db.get(), kSearchPragmas));
     db_ = std::move(db);
     return core::OkStatus();
   }
 
-  bool IsStamped() const {
-    auto stored = Statement::Prepare(db_.get(), "SELECT origin, generation FROM p_stamp");
-    return stored.ok() && stored->Step().value_or(false) && stored->Bytes(0) == stamp_.origin &&
-           stored->Int(1) == stamp_.generation;
+  core::StatusOr<Db> Connect() const {
+    INTERLOCK_ASSIGN_OR_RETURN(Db db, OpenDb(path_, SQLITE_OPEN_READWRITE));
+    sqlite3_db_config(db.get(), SQLITE_DBCONFIG_DEFENSIVE, 1, nullptr);
+    INTERLOCK_RETURN_IF_ERROR(AddExcerpt(db.get()));
+    return db;
   }
 
-  core::Status Stamp() {
+  // Never over a file that is there already: whatever it holds, it is not what is stamped here. The
+  // stamp comes in one commit with the tables, so a file that was cut off has none.
+  core::Status Create() {
+    INTERLOCK_RETURN_IF_ERROR(RemoveFiles(path_));
+    const UniqueFd file(
+        ::open(path_.c_str(), O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600));
+    if (!file.valid()) return ErrnoStatus("cannot make", path_);
+    INTERLOCK_ASSIGN_OR_RETURN(Db db, Connect());
+    INTERLOCK_RETURN_IF_ERROR(Exec(db.get(), kSearchPragmas));
+    SqlTransaction transaction(db.get());
+    INTERLOCK_RETURN_IF_ERROR(transaction.Begin());
+    INTERLOCK_RETURN_IF_ERROR(Exec(db.get(), kSearchSchema));
     INTERLOCK_ASSIGN_OR_RETURN(
         Statement stamp,
-        Statement::Prepare(db_.get(),
-                           "INSERT INTO p_stamp(id, origin, generation) VALUES(1, ?, ?) ON "
-                           "CONFLICT(id) DO UPDATE SET generation = excluded.generation"));
-    return stamp.Text(1, stamp_.origin).Int(2, stamp_.generation).Run();
+        Statement::Prepare(db.get(),
+                           "INSERT INTO p_stamp(id, origin, generation) VALUES(1, ?, ?)"));
+    INTERLOCK_RETURN_IF_ERROR(stamp.Text(1, stamp_.origin).Int(2, stamp_.generation).Run());
+    INTERLOCK_RETURN_IF_ERROR(transaction.Commit());
+    db_ = std::move(db);
+    return core::OkStatus();
   }
 
   core::Status Ready() {
     if (db_ != nullptr) return core::OkStatus();
-    INTERLOCK_RETURN_IF_ERROR(OpenFile());
-    return Stamp();
+    core::Status opened = OpenExisting();
+    if (opened.ok() || !(IsOfNoUse(opened) || opened.code() == core::StatusCode::kNotFound)) {
+      return opened;
+    }
+    return Create();
   }
 
   template <typename Do>
   auto Guarded(Do act) -> decltype(act()) {
     core::Status ready = Ready();
     auto result = ready.ok() ? act() : decltype(act())(std::move(ready));
-    if (StatusOf(result).code() != core::StatusCode::kDataLoss) return result;
+    if (!ShowsDamage(StatusOf(result))) return result;
     INTERLOCK_RETURN_IF_ERROR(Forget(stamp_.generation));
     return core::Error(core::StatusCode::kAborted,
                        "`" + path_ + "` was damaged and is made anew; search again");
@@ -222,16 +270,20 @@ class FtsIndex final : public SearchIndex {
   core::StatusOr<std::vector<SearchHit>> Match(const std::string& match, std::int64_t before,
                                                int max) {
     INTERLOCK_ASSIGN_OR_RETURN(
-        Statement select,
-        Statement::Prepare(db_.get(),
-                           "SELECT rowid, call, field, snippet(document, 2, '[', ']', '…', 12) "
-                           "FROM document WHERE document MATCH ? AND rowid < ? "
-                           "ORDER BY rowid DESC LIMIT ?"));
+        Statement select, Statement::Prepare(db_.get(),
+                                             "SELECT rowid, call, field, excerpt(document, 2) "
+                                             "FROM document WHERE document MATCH ? AND rowid < ? "
+                                             "ORDER BY rowid DESC LIMIT ?"));
     select.Text(1, match).Int(2, before).Int(3, max);
     std::vector<SearchHit> hits;
     for (;;) {
-      INTERLOCK_ASSIGN_OR_RETURN(const bool row, select.Step());
-      if (!row) return hits;
+      const auto row = select.Step();
+      if (SqlCodeOf(row.status()) == SQLITE_ERROR) {  // of what is asked: the statement is ours
+        return core::InvalidArgument("search for fewer words: " +
+                                     std::string(core::Message(row.status())));
+      }
+      INTERLOCK_RETURN_IF_ERROR(row.status());
+      if (!*row) return hits;
       const std::int64_t id = select.Int(0);
       hits.push_back({id, static_cast<std::uint64_t>(id) >> 8, std::string(select.Bytes(1)),
                       std::string(select.Bytes(2)), std::string(select.Bytes(3))});
@@ -267,6 +319,7 @@ core::Status SearchIndex::RemoveOthers(const std::string& folder,
     if (log.empty() || std::find(logs.begin(), logs.end(), log) != logs.end()) continue;
     others.insert(std::move(log));
   }
+  if (error) return core::Unavailable("cannot list `" + folder + "`: " + error.message());
   for (const std::string& log : others) INTERLOCK_RETURN_IF_ERROR(Remove(folder + "/" + log));
   return core::OkStatus();
 }

@@ -24,6 +24,13 @@ core::StatusCode CodeOf(int primary) {
   }
 }
 
+constexpr absl::string_view kSqlCode = "interlock/sqlite";
+
+core::Status WithSqlCode(core::Status status, sqlite3* db) {
+  status.SetPayload(kSqlCode, absl::Cord(std::to_string(sqlite3_errcode(db) & 0xFF)));
+  return status;
+}
+
 // Counting every allocation takes a lock of the whole process, a tenth of an insert. Has an effect
 // only before SQLite's first use in the process.
 void CountNoMemory() {
@@ -41,13 +48,18 @@ core::Status NoDatabase(sqlite3* db) {
 }  // namespace
 
 core::Status SqlError(sqlite3* db, std::string_view doing) {
-  if ((sqlite3_errcode(db) & 0xFF) == SQLITE_NOTADB) return NoDatabase(db);
+  if ((sqlite3_errcode(db) & 0xFF) == SQLITE_NOTADB) return WithSqlCode(NoDatabase(db), db);
   std::string message(doing);
   message += ": ";
   message += sqlite3_errmsg(db);
   message += " (sqlite " + std::to_string(sqlite3_extended_errcode(db)) + ")";
   if (FailedForSpace(db)) return core::ResourceExhausted(message + std::string(kMakeRoom));
-  return core::Error(CodeOf(sqlite3_errcode(db)), message);
+  return WithSqlCode(core::Error(CodeOf(sqlite3_errcode(db)), message), db);
+}
+
+int SqlCodeOf(const core::Status& status) {
+  const auto code = status.GetPayload(kSqlCode);
+  return code ? std::stoi(std::string(*code)) : SQLITE_OK;
 }
 
 bool FailedForSpace(sqlite3* db) {

@@ -15,6 +15,8 @@ namespace interlock::audit {
 // kResourceExhausted: no space; kUnavailable: busy; kPermissionDenied: authorizer or read-only;
 // kFailedPrecondition: a constraint or trigger; kDataLoss: I/O error, damage and everything else.
 core::Status SqlError(sqlite3* db, std::string_view doing);
+// SQLite's primary code of an error that SqlError made; SQLITE_OK for any other.
+int SqlCodeOf(const core::Status& status);
 // True when the last failed call failed for want of space. SQLite says so by SQLITE_FULL when a
 // page does not fit, and by an I/O error with the system's word for it when its shared memory
 // cannot grow. A sync that fails is never only that.

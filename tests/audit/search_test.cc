@@ -1,7 +1,9 @@
 // The file of a full-text index: what it is of, what it forgets, and how it goes with its log.
 #include "audit/search.h"
 
+#include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <sys/resource.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -15,6 +17,28 @@ namespace interlock::audit {
 namespace {
 
 namespace fs = std::filesystem;
+using ::testing::AllOf;
+using ::testing::EndsWith;
+using ::testing::HasSubstr;
+using ::testing::StartsWith;
+
+// While it lives no file can be opened.
+class NoDescriptors {
+ public:
+  NoDescriptors() {
+    ::getrlimit(RLIMIT_NOFILE, &before_);
+    const int next = ::dup(0);
+    ::close(next);
+    const rlimit none{static_cast<rlim_t>(next), before_.rlim_max};
+    ::setrlimit(RLIMIT_NOFILE, &none);
+  }
+  ~NoDescriptors() { ::setrlimit(RLIMIT_NOFILE, &before_); }
+  NoDescriptors(const NoDescriptors&) = delete;
+  NoDescriptors& operator=(const NoDescriptors&) = delete;
+
+ private:
+  rlimit before_{};
+};
 
 class SearchTest : public ::testing::Test {
  protected:
@@ -46,6 +70,14 @@ class SearchTest : public ::testing::Test {
     return hits.ok() ? hits->size() : 0;
   }
 
+  std::string ExcerptOf(const std::string& text, const std::string& words) {
+    const Index index = Open("audit.db");
+    EXPECT_TRUE(index->Add({{Document(next_++, text)}, {}, next_}).ok());
+    const auto hits = index->Find(words, std::int64_t{1} << 40, 1);
+    EXPECT_TRUE(hits.ok() && !hits->empty()) << hits.status();
+    return hits.ok() && !hits->empty() ? hits->front().snippet : "";
+  }
+
   // A process that ends with pages of a transaction in the file, as a kill -9 leaves it.
   bool DieInACommit() {
     const pid_t child = ::fork();
@@ -62,6 +94,7 @@ class SearchTest : public ::testing::Test {
   }
 
   TempFolder folder_;
+  std::uint64_t next_ = 0;
 };
 
 TEST_F(SearchTest, AFileOfAnotherStampIsRemoved) {
@@ -143,6 +176,82 @@ TEST_F(SearchTest, OnlyIndexesOfOtherLogsAreRemoved) {
   EXPECT_FALSE(fs::exists(At("search.db")));
   EXPECT_TRUE(fs::exists(At("search-notes.db")));
   EXPECT_TRUE(fs::exists(At("searching.db")));
+}
+
+// What may pass says nothing of the file.
+TEST_F(SearchTest, AFileThatCannotBeReadNowStays) {
+  Fill("audit.db");
+  Index index;
+  {
+    const NoDescriptors none;
+    index = Open("audit.db");
+    const auto next = index->next_index();
+    EXPECT_FALSE(next.ok());
+    EXPECT_NE(next.status().code(), core::StatusCode::kAborted) << next.status();
+  }
+  EXPECT_EQ(*index->next_index(), 100u);
+  EXPECT_EQ(Hits(*index), 1u);
+  // It is not used before its stamp was seen.
+  {
+    const NoDescriptors none;
+    index = Open("audit.db", "a", 1);
+  }
+  EXPECT_EQ(*index->next_index(), 0u);
+  EXPECT_EQ(Hits(*index), 0u);
+}
+
+// A backup that is put back while the daemon runs, before the index is made.
+TEST_F(SearchTest, AFileThatStandsThereIsNotTakenForANewOne) {
+  Fill("audit.db");
+  fs::copy_file(At("search.db"), At("old"));
+  const Index index = Open("audit.db", "a", 1);
+  ASSERT_FALSE(fs::exists(At("search.db")));
+  fs::copy_file(At("old"), At("search.db"));
+  EXPECT_EQ(*index->next_index(), 0u);
+  EXPECT_EQ(Hits(*index), 0u);
+  EXPECT_FALSE(*index->Holds("k-ann"));
+}
+
+TEST_F(SearchTest, OfWhichNobodyKnowsTheLogIsOnlyForgottenIn) {
+  Fill("audit.db");
+  EXPECT_TRUE(*Open("audit.db", "")->Holds("k-ann"));
+  ASSERT_TRUE(Open("audit.db", "")->Restamp(3).ok());
+  EXPECT_EQ(Hits(*Open("audit.db", "a", 3)), 1u);
+  EXPECT_EQ(*Open("audit.db", "")->next_index(), 0u);  // of another generation
+  const Index none = Open("audit-0001.db", "");
+  EXPECT_FALSE(*none->Holds("k-ann"));
+  ASSERT_TRUE(none->Restamp(4).ok());
+  EXPECT_FALSE(fs::exists(At("search-0001.db")));
+}
+
+TEST_F(SearchTest, ShowsAFewWordsAroundTheFirstHit) {
+  EXPECT_EQ(ExcerptOf(R"({"text":"rusk 8"})", "rusk"), R"({"text":"[rusk] 8"})");
+  EXPECT_EQ(ExcerptOf("one two three four five six", "\"three four\""),
+            "one two [three four] five six");
+  EXPECT_EQ(ExcerptOf("b a b a", "a b"), "[b] a b a");
+  EXPECT_EQ(ExcerptOf("1 2 3 4 5 6 7 8 hit 1 2 3 4 5 6 7 8 9", "hit"),
+            "…5 6 7 8 [hit] 1 2 3 4 5 6 7…");
+  EXPECT_EQ(ExcerptOf("Zürich, \xC3\x84rger", "arger"), "Zürich, [\xC3\x84rger]");
+}
+
+// SQLite's own snippet() takes minutes for the first of these, and gives all of the second.
+TEST_F(SearchTest, AnExcerptIsShortAndSoonThere) {
+  std::string many;
+  for (int i = 0; i < 300'000; ++i) many += "rusk ";
+  EXPECT_EQ(ExcerptOf(many, "rusk"), "[rusk] rusk rusk rusk rusk rusk rusk rusk…");
+  std::string long_word;
+  for (int i = 0; i < 50'000; ++i) long_word += "\xC3\xA4";  // ä
+  const std::string excerpt = ExcerptOf(long_word + " hit " + long_word, "hit");
+  EXPECT_THAT(excerpt, AllOf(StartsWith("…\xC3\xA4"), HasSubstr(" [hit] "), EndsWith("ä…")));
+  EXPECT_LT(excerpt.size(), 500u);
+}
+
+TEST_F(SearchTest, AsManyWordsAsFitAreLookedFor) {
+  std::string words;
+  for (int i = 0; i < 256; ++i) words += std::to_string(100 + i) + " ";
+  ASSERT_EQ(words.size(), kSearchTextBytesMax);
+  EXPECT_THAT(ExcerptOf("x " + words, words), StartsWith("x [100] 101"));
+  EXPECT_EQ(*Open("audit.db")->next_index(), 1u);
 }
 
 }  // namespace

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <set>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -18,6 +19,9 @@ inline constexpr std::size_t kErasedPerCommand = 2000;  // payload rows; 64 KiB 
 // ciphertext under this key, ascending. Reads the whole table: about a second a million rows.
 core::StatusOr<std::vector<std::int64_t>> SealedUnder(const Log& log, std::string_view key_id,
                                                       std::int64_t first, std::size_t max);
+
+// Ids of the keys that payload rows with ciphertext are sealed under. Reads the whole table.
+core::StatusOr<std::set<std::string, std::less<>>> KeysIn(const Log& log);
 
 // In a closed log: erases the ciphertext of these payload rows, or of all rows under a key. Durable
 // when it returns; the entry of a later log that says so is durable before. Idempotent. The file

@@ -46,7 +46,10 @@ struct RotateReport {
 // closed log takes no more entries, and its successor is in place whole or not at all.
 core::StatusOr<RotateReport> Rotate(const RotateOptions& options);
 
-// Names of the closed logs in a folder (`audit-0001.db`), oldest first.
+// Names of the closed logs in a folder (`audit-0001.db`), oldest first. Errors: it is there and
+// cannot be listed.
+core::StatusOr<std::vector<std::string>> ListArchives(const std::string& folder);
+// None where they cannot be listed.
 std::vector<std::string> ArchivesIn(const std::string& folder);
 
 // A closed log, or any other at rest, for reading: every read of Log works, all else is

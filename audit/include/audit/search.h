@@ -41,22 +41,23 @@ struct SearchHit {
   std::uint64_t entry_index = 0;
   std::string call;
   std::string field;
-  std::string snippet;  // the first hit in [brackets]
+  std::string snippet;  // a few words around the first hit, which stands in [brackets]
 };
 
 // What an index is of. A file with another stamp is not used: a power cut or a backup may bring
 // back one that holds erased words, or one of another log.
 struct SearchStamp {
-  std::string origin;           // of the log
+  std::string origin;           // of the log; empty: nobody can say (then nothing is looked for)
   std::int64_t generation = 0;  // KeyStore::TextGeneration
 };
 
 // One per thread. The file (mode 0600) is made when it is first needed. Errors of all methods:
-// kAborted when the file was damaged; it is gone then, and the index begins anew.
+// kAborted when the file was damaged; it is gone then, and the index begins anew. Others may pass
+// (no descriptor, no memory, no room, a lock): the file stays.
 class SearchIndex {
  public:
-  // The index of the log in the file `database`. A file of another stamp is removed. Errors: it
-  // cannot be removed.
+  // The index of the log in the file `database`. A file of another stamp is removed; one that
+  // cannot be read now is not used before its stamp was seen. Errors: it cannot be removed.
   static core::StatusOr<std::unique_ptr<SearchIndex>> Open(const std::string& database,
                                                            SearchStamp stamp);
   // Durable, as the next two: no word of what is removed comes back after a power cut.

@@ -287,6 +287,9 @@ struct Erasure {
   std::int64_t payloads = 0;  // whose ciphertext was erased
   // A reader keeps old pages with ciphertext, which go when it ends; warnings() says so until then.
   bool old_pages_pending = false;
+  // Origins of closed logs that are not in the tenant's folder: what they hold under the destroyed
+  // key is erased when they are there again.
+  std::vector<std::string> logs_away{};
 };
 
 // A kill switch that is set: "all", "agent:<glob>" or "tool:<glob>".
@@ -362,13 +365,21 @@ struct FoundText {
   std::string log_file;  // its name in the tenant's folder
 };
 
+struct UnsearchedLog {
+  std::string log;       // origin; empty: the file cannot be opened
+  std::string log_file;  // empty: it is not in the tenant's folder
+  std::string why;
+};
+
 struct FoundTexts {
   Page<FoundText> page;
   std::uint64_t access_index = 0;  // of the access.read entry
   // Arguments and results that do not open and were not erased: nobody could look into them.
   std::uint64_t unreadable = 0;
-  // Closed logs that full text does not cover yet, or cannot.
+  // Closed logs that full text does not cover yet, or cannot: how many this page or one before did
+  // not cover, and which it is now.
   std::uint64_t unsearched_logs = 0;
+  std::vector<UnsearchedLog> unsearched;
 };
 
 class Engine {

@@ -68,6 +68,10 @@ struct PolicyFolders {
   std::string problem;    // why there is no bundle; empty: there is one, or none was wanted
 };
 
+// What full text leaves free on its disk; below it nothing is taken in. The log needs room for what
+// is at work, and stops long after full text does.
+inline constexpr std::uint64_t kSearchFreeBytesMin = 256ull << 20;
+
 // Borrowed parts outlive the engine.
 struct EngineParts {
   std::string tenant;
@@ -86,9 +90,11 @@ struct EngineParts {
   // What the model behind a planner can read at once. May be empty: nobody knows.
   std::function<ModelContext(const std::string& planner, const std::string& model)> context_of;
   EngineLimits limits;
-  std::string folder;                      // of the tenant: for erasure and full text
-  bool search = false;                     // full text (audit/search.h); not without a folder
-  std::uint64_t search_fill_max = 20'000;  // entries of closed logs that one search may take in
+  std::string folder;   // of the tenant: for erasure and full text
+  bool search = false;  // full text (audit/search.h); not without a folder
+  std::uint64_t search_fill_max =
+      20'000;  // entries of closed logs that one search or look may take in
+  std::uint64_t search_free_bytes_min = kSearchFreeBytesMin;
   RetentionPolicy retention;
   // One line that the operator must see, from any thread. May be empty.
   std::function<void(const std::string& line)> warn;

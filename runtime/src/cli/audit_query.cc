@@ -2,6 +2,7 @@
 #include <CLI/CLI.hpp>
 #include <array>
 #include <limits>
+#include <map>
 #include <ostream>
 #include <tuple>
 
@@ -103,6 +104,7 @@ int Search(Session& session, const std::string& text, int limit) {
   Table table({"LOG", "ENTRY", "CALL", "IN", "TEXT"});
   std::int64_t unreadable = 0;
   std::int64_t unsearched = 0;
+  std::map<std::string, std::string> logs;  // that were not wholly covered, and why
   const core::Status status = EachPage(
       session.io, limit, [&](int size, const std::string& token) -> core::StatusOr<PageEnd> {
         wire::SearchCallsRequest request;
@@ -120,6 +122,9 @@ int Search(Session& session, const std::string& text, int limit) {
         }
         unreadable = page.unreadable_payloads();
         unsearched = page.unsearched_logs();
+        for (const wire::UnsearchedLog& log : page.unsearched()) {
+          logs[log.log_file().empty() ? log.log() : log.log_file()] = log.why();
+        }
         return PageEnd{.next = page.next_page_token(), .count = page.hits_size()};
       });
   if (!status.ok()) return Fail(session, status);
@@ -131,12 +136,9 @@ int Search(Session& session, const std::string& text, int limit) {
            "says more\n";
   }
   if (unsearched > 0) {
-    session.io.err
-        << "incomplete: full text does not cover " << unsearched
-        << " closed logs of this tenant: search again in a minute where it is still taking them "
-           "in; "
-           "one that is not in the tenant's folder cannot be searched; `interlock doctor` tells of "
-           "others\n";
+    session.io.err << "incomplete: full text does not cover " << unsearched
+                   << " closed logs of this tenant, where words may stand that were not found\n";
+    for (const auto& [log, why] : logs) session.io.err << "  " << log << ": " << why << "\n";
   }
   return unreadable == 0 && unsearched == 0 ? kYes : kIncomplete;
 }
@@ -155,6 +157,12 @@ int Erase(Session& session, wire::EraseSubjectRequest request) {
   if (erased->old_pages_pending()) {
     session.io.out << "old pages: pending; a program that reads the database keeps them, they go "
                       "when it ends (`interlock doctor` says which)\n";
+  }
+  for (const std::string& log : erased->logs_away()) {
+    session.io.out
+        << "not here: closed log `" << log
+        << "`; what it holds sealed under the destroyed key is erased when it is put back "
+           "into the tenant's folder\n";
   }
   return kYes;
 }

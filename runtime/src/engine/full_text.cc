@@ -1,5 +1,7 @@
 #include "engine/full_text.h"
 
+#include <sys/statvfs.h>
+
 #include <algorithm>
 #include <charconv>
 #include <limits>
@@ -9,18 +11,10 @@ namespace {
 
 constexpr std::string_view kOpenLog = "audit.db";
 constexpr std::int64_t kNewest = std::numeric_limits<std::int64_t>::max();
+constexpr std::uint64_t kSliceEntries = 256;
+constexpr std::size_t kSliceTextBytes = 1 << 20;  // a document more than this ends the slice
 
 std::string FileOf(const std::string& database) { return database.substr(database.rfind('/') + 1); }
-
-// Origin of the log that this one goes on from; empty: it is the first.
-std::string PreviousOf(const audit::Log& log) {
-  const auto entry = log.Read(0);
-  if (!entry.ok() || entry->kind != "log.opened") return {};
-  const auto view = core::JsonObjectView::Of(entry->bytes);
-  const auto body = view.ok() ? view->Object("body") : std::nullopt;
-  const auto previous = body ? body->Object("previous") : std::nullopt;
-  return previous ? previous->String("origin").value_or("") : "";
-}
 
 // What the pages so far did not cover goes with it: an index that is whole by now may have had hits
 // that none of them showed.
@@ -39,10 +33,17 @@ core::Status FullText::Start() {
                                   .database = folder + "/" + std::string(kOpenLog),
                                   .log = hub_.parts.log,
                                   .history = &hub_.history,
-                                  .index = nullptr}));
-  // Of a log that cannot be opened nobody can tell whether its index holds what was erased.
-  const auto closed = hub_.archives.Files();
-  if (closed.ok()) INTERLOCK_RETURN_IF_ERROR(TakeClosed(*closed));
+                                  .index = nullptr,
+                                  .problem = {}}));
+  INTERLOCK_ASSIGN_OR_RETURN(const auto closed, hub_.archives.Files());
+  for (auto file = closed.rbegin(); file != closed.rend(); ++file) {
+    INTERLOCK_RETURN_IF_ERROR(Take({.origin = file->origin,
+                                    .database = file->database,
+                                    .log = file->log,
+                                    .history = file->history,
+                                    .index = nullptr,
+                                    .problem = file->why}));
+  }
   std::vector<std::string> known;
   known.reserve(logs_.size());
   for (const One& one : logs_) known.push_back(FileOf(one.database));
@@ -57,23 +58,26 @@ core::Status FullText::Take(One one) {
   return core::OkStatus();
 }
 
-core::Status FullText::TakeClosed(const std::vector<Archives::File>& closed) {
-  for (auto file = closed.rbegin(); file != closed.rend(); ++file) {
-    INTERLOCK_RETURN_IF_ERROR(Take({.origin = file->origin,
-                                    .database = file->database,
-                                    .log = file->log,
-                                    .history = file->history,
-                                    .index = nullptr}));
-  }
-  closed_known_ = true;
-  return core::OkStatus();
-}
-
-core::Status FullText::KnowClosed() {
-  if (closed_known_) return core::OkStatus();
+// The index of a log that could not be opened was looked at by its generation alone; now it is
+// known whose it should be.
+core::Status FullText::TryUnopened() {
+  const auto unopened = [](const One& one) { return one.log == nullptr; };
+  if (std::none_of(logs_.begin(), logs_.end(), unopened)) return core::OkStatus();
   INTERLOCK_ASSIGN_OR_RETURN(const auto closed, hub_.archives.Files());
-  logs_.resize(1);
-  return TakeClosed(closed);
+  INTERLOCK_ASSIGN_OR_RETURN(const std::int64_t generation, hub_.parts.keys->TextGeneration());
+  for (const Archives::File& file : closed) {
+    const auto at = std::find_if(logs_.begin(), logs_.end(), [&](const One& one) {
+      return one.log == nullptr && one.database == file.database;
+    });
+    if (at == logs_.end()) continue;
+    at->problem = file.why;
+    if (file.log == nullptr) continue;
+    auto index = audit::SearchIndex::Open(file.database, {file.origin, generation});
+    at->problem = index.status();
+    if (!index.ok()) continue;
+    *at = {file.origin, file.database, file.log, file.history, *std::move(index), {}};
+  }
+  return core::OkStatus();
 }
 
 // ---------------------------------------------------------------- filling
@@ -106,8 +110,23 @@ core::Status FullText::AddText(const One& one, const audit::Entry& entry,
   return core::OkStatus();
 }
 
-core::Status FullText::FillFrom(One& one, std::uint64_t& entries) const {
-  constexpr std::uint64_t kPage = 256;
+core::StatusOr<audit::SearchBatch> FullText::SliceOf(const One& one, std::uint64_t first,
+                                                     int max) const {
+  audit::SearchBatch batch;
+  batch.next_index = first;
+  INTERLOCK_ASSIGN_OR_RETURN(const audit::EntryPage page, one.log->ReadRange(first, max));
+  std::size_t bytes = 0;
+  for (const audit::Entry& entry : page.entries) {
+    const std::size_t before = batch.documents.size();
+    INTERLOCK_RETURN_IF_ERROR(AddText(one, entry, batch));
+    batch.next_index = entry.index + 1;
+    if (batch.documents.size() > before) bytes += batch.documents.back().text.size();
+    if (bytes > kSliceTextBytes) break;
+  }
+  return batch;
+}
+
+core::Status FullText::FillFrom(One& one, std::uint64_t& entries, const Pause& pause) const {
   INTERLOCK_ASSIGN_OR_RETURN(std::uint64_t next, one.index->next_index());
   const std::uint64_t size = one.log->size();
   if (next > size) {  // of a copy of the log that was longer
@@ -115,40 +134,59 @@ core::Status FullText::FillFrom(One& one, std::uint64_t& entries) const {
     INTERLOCK_RETURN_IF_ERROR(one.index->Forget(generation));
     next = 0;
   }
-  while (next < size && entries > 0) {
-    const auto max = static_cast<int>(std::min({kPage, entries, size - next}));
-    INTERLOCK_ASSIGN_OR_RETURN(const audit::EntryPage page, one.log->ReadRange(next, max));
-    if (page.entries.empty()) return core::OkStatus();
-    audit::SearchBatch batch;
-    for (const audit::Entry& entry : page.entries) {
-      INTERLOCK_RETURN_IF_ERROR(AddText(one, entry, batch));
-    }
-    next = batch.next_index = page.entries.back().index + 1;
+  while (next < size && entries > 0 && !pause()) {
+    INTERLOCK_RETURN_IF_ERROR(CheckRoom(one));
+    const auto max = static_cast<int>(std::min({kSliceEntries, entries, size - next}));
+    INTERLOCK_ASSIGN_OR_RETURN(const audit::SearchBatch batch, SliceOf(one, next, max));
+    if (batch.next_index == next) return core::OkStatus();
     INTERLOCK_RETURN_IF_ERROR(one.index->Add(batch));
-    entries -= std::min<std::uint64_t>(entries, page.entries.size());
+    entries -= std::min<std::uint64_t>(entries, batch.next_index - next);
+    next = batch.next_index;
   }
   return core::OkStatus();
 }
 
-// One that was damaged is filled anew, once.
-core::Status FullText::FillOne(One& one, std::uint64_t& entries) {
-  core::Status filled = FillFrom(one, entries);
-  return filled.code() == core::StatusCode::kAborted ? FillFrom(one, entries) : filled;
+// The log goes on for twice as long as its full text, which can be made at any later time: closed
+// logs stop being taken in first.
+core::Status FullText::CheckRoom(const One& one) const {
+  const bool is_open = one.log == hub_.parts.log;
+  const std::uint64_t left = hub_.parts.search_free_bytes_min / (is_open ? 2 : 1);
+  struct statvfs disk {};
+  if (::statvfs(hub_.parts.folder.c_str(), &disk) != 0) return core::OkStatus();  // a write tells
+  if (static_cast<std::uint64_t>(disk.f_bavail) * disk.f_frsize >= left) return core::OkStatus();
+  return core::ResourceExhausted("full text leaves the log " + std::to_string(left >> 20) +
+                                 " MiB, and no more are free; make room on the disk of `" +
+                                 hub_.parts.folder + "`");
 }
 
-core::Status FullText::Fill(std::uint64_t entries_max) {
+// One that was damaged is filled anew, once.
+core::Status FullText::FillOne(One& one, std::uint64_t& entries, const Pause& pause) const {
+  if (one.log == nullptr) return one.problem;
+  core::Status filled = FillFrom(one, entries, pause);
+  one.problem = filled.code() == core::StatusCode::kAborted ? FillFrom(one, entries, pause)
+                                                            : std::move(filled);
+  return one.problem;
+}
+
+core::Status FullText::Fill(Logs logs, std::uint64_t entries_max, const Pause& pause) {
   if (logs_.empty()) return core::OkStatus();
-  INTERLOCK_RETURN_IF_ERROR(FillOne(logs_.front(), entries_max));
-  INTERLOCK_RETURN_IF_ERROR(KnowClosed());
-  problem_.clear();
-  for (std::size_t i = 1; i < logs_.size(); ++i) Note(logs_[i], FillOne(logs_[i], entries_max));
+  INTERLOCK_RETURN_IF_ERROR(TryUnopened());
+  if (logs == Logs::kAll) {
+    INTERLOCK_RETURN_IF_ERROR(FillOne(logs_.front(), entries_max, pause));
+  }
+  for (std::size_t i = 1; i < logs_.size(); ++i) {
+    static_cast<void>(FillOne(logs_[i], entries_max, pause));  // kept in `problem`
+  }
   return core::OkStatus();
 }
 
-void FullText::Note(const One& one, const core::Status& status) {
-  if (status.ok() || !problem_.empty()) return;
-  problem_ = "full text does not cover closed log `" + FileOf(one.database) +
-             "`: " + std::string(core::Message(status));
+std::string FullText::problem() const {
+  for (std::size_t i = 1; i < logs_.size(); ++i) {
+    if (logs_[i].problem.ok()) continue;
+    return "full text does not cover closed log `" + FileOf(logs_[i].database) +
+           "`: " + std::string(core::Message(logs_[i].problem));
+  }
+  return "";
 }
 
 // ---------------------------------------------------------------- finding
@@ -167,52 +205,73 @@ core::StatusOr<FullText::Position> FullText::PositionOf(const std::string& curso
 }
 
 core::StatusOr<std::vector<audit::SearchHit>> FullText::FindIn(One& one, const std::string& text,
-                                                               std::int64_t before, int max) {
+                                                               std::int64_t before, int max,
+                                                               const Pause& pause) const {
+  if (one.log == nullptr) return one.problem;
   auto hits = one.index->Find(text, before, max);
   if (hits.status().code() != core::StatusCode::kAborted) return hits;
   std::uint64_t entries = one.log == hub_.parts.log ? kNewest : hub_.parts.search_fill_max;
-  INTERLOCK_RETURN_IF_ERROR(FillOne(one, entries));
+  INTERLOCK_RETURN_IF_ERROR(FillOne(one, entries, pause));
   return one.index->Find(text, before, max);
 }
 
-bool FullText::IsWhole(One& one, Found& found) {
+bool FullText::IsWhole(One& one, Found& found) const {
+  if (one.log == nullptr) return false;
   const auto next = one.index->next_index();
   const auto unreadable = one.index->unreadable();
   found.unreadable += unreadable.value_or(0);
   return next.ok() && unreadable.ok() && *next == one.log->size();
 }
 
-core::StatusOr<FullText::Found> FullText::Find(const PageSpec& page, const std::string& text) {
-  INTERLOCK_RETURN_IF_ERROR(KnowClosed());
+bool FullText::IsHere(std::string_view origin) const {
+  return std::any_of(logs_.begin(), logs_.end(),
+                     [origin](const One& one) { return one.origin == origin; });
+}
+
+void FullText::TellUnsearched(Found& found) {
+  for (std::size_t i = 0; i < logs_.size(); ++i) {
+    One& one = logs_[i];
+    const bool whole = IsWhole(one, found) && one.problem.ok();
+    if (i > 0 && !whole) {
+      const std::string why(one.problem.ok()
+                                ? "it is still being taken in; search again in a minute"
+                                : core::Message(one.problem));
+      found.unsearched_logs.push_back({one.origin, FileOf(one.database), why});
+    }
+    if (one.log == nullptr) continue;
+    const std::string previous = PreviousOf(*one.log);
+    const bool unopened = i + 1 < logs_.size() && logs_[i + 1].log == nullptr;  // it, most likely
+    if (previous.empty() || unopened || IsHere(previous)) continue;
+    found.unsearched_logs.push_back({previous, "", "it is not in the tenant's folder"});
+  }
+}
+
+core::StatusOr<FullText::Found> FullText::Find(const PageSpec& page, const std::string& text,
+                                               const Pause& pause) {
   std::uint64_t all = kNewest;
-  INTERLOCK_RETURN_IF_ERROR(FillOne(logs_.front(), all));
-  INTERLOCK_RETURN_IF_ERROR(Fill(hub_.parts.search_fill_max));
+  INTERLOCK_RETURN_IF_ERROR(FillOne(logs_.front(), all, pause));
+  if (pause()) return core::Unavailable("the daemon is stopping; search again when it is back");
+  INTERLOCK_RETURN_IF_ERROR(Fill(Logs::kAll, hub_.parts.search_fill_max, pause));
   INTERLOCK_ASSIGN_OR_RETURN(Position at, PositionOf(page.cursor));
   const auto wanted = static_cast<std::size_t>(page.size) + 1;  // one more tells of a next page
   Found found;
-  std::vector<bool> failed(logs_.size());
   for (; at.log < logs_.size() && found.hits.size() < wanted; ++at.log, at.before = kNewest) {
     One& one = logs_[at.log];
     const bool is_open = at.log == 0;
-    auto hits = FindIn(one, text, at.before, static_cast<int>(wanted - found.hits.size()));
+    auto hits = FindIn(one, text, at.before, static_cast<int>(wanted - found.hits.size()), pause);
     if (!hits.ok() && (is_open || hits.status().code() == core::StatusCode::kInvalidArgument)) {
       return hits.status();
     }
-    failed[at.log] = !hits.ok();
-    Note(one, hits.status());
-    if (!hits.ok()) continue;
+    if (!hits.ok()) {
+      one.problem = hits.status();
+      continue;
+    }
     for (audit::SearchHit& hit : *hits) {
       found.hits.push_back({std::move(hit), one.origin, is_open ? "" : FileOf(one.database)});
     }
   }
-  for (std::size_t i = 0; i < logs_.size(); ++i) {
-    const bool whole = IsWhole(logs_[i], found) && !failed[i];
-    if (i > 0 && !whole) ++found.unsearched;
-    const std::string previous = PreviousOf(*logs_[i].log);
-    const auto is_it = [&](const One& one) { return one.origin == previous; };
-    if (!previous.empty() && std::none_of(logs_.begin(), logs_.end(), is_it)) ++found.unsearched;
-  }
-  found.unsearched = std::max(found.unsearched, at.unsearched);
+  TellUnsearched(found);
+  found.unsearched = std::max<std::uint64_t>(found.unsearched_logs.size(), at.unsearched);
   if (found.hits.size() == wanted) {
     found.hits.pop_back();
     found.next_cursor = CursorOf(found.hits.back(), found.unsearched);
@@ -222,8 +281,8 @@ core::StatusOr<FullText::Found> FullText::Find(const PageSpec& page, const std::
 
 // ---------------------------------------------------------------- erasure
 
-// An index that cannot say is thrown away too. What is of the generation before is thrown away when
-// it is opened, so a crash in here leaves no word behind.
+// An erasure waits for no index: one that cannot say now is thrown away too. What is of the
+// generation before is thrown away when it is opened, so a crash in here leaves no word behind.
 core::Status FullText::Forget(const std::function<core::StatusOr<bool>(const One&)>& loses) {
   INTERLOCK_ASSIGN_OR_RETURN(const std::int64_t generation, hub_.parts.keys->NextTextGeneration());
   core::Status first;
@@ -231,7 +290,11 @@ core::Status FullText::Forget(const std::function<core::StatusOr<bool>(const One
     const auto lost = loses(one);
     const bool kept = lost.ok() && !*lost && one.index->Restamp(generation).ok();
     const core::Status gone = kept ? core::OkStatus() : one.index->Forget(generation);
-    if (first.ok()) first = gone;
+    if (first.ok() && !gone.ok()) {
+      first = core::Error(gone.code(), "words that were erased may still stand in full text: " +
+                                           std::string(core::Message(gone)) +
+                                           "; remove the file, the rest is done by itself");
+    }
   }
   return first;
 }
@@ -242,7 +305,7 @@ core::Status FullText::ForgetKey(std::string_view key) {
 
 core::Status FullText::ForgetLog(std::string_view origin) {
   return Forget([&](const One& one) -> core::StatusOr<bool> {
-    return origin.empty() || one.origin == origin;
+    return origin.empty() || one.log == nullptr || one.origin == origin;
   });
 }
 

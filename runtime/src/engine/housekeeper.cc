@@ -14,12 +14,15 @@ constexpr std::chrono::seconds kTick{2};
 constexpr std::chrono::milliseconds kRunPoll{20};
 constexpr int kRunPollsMax = 500;  // ten seconds for runs to end
 constexpr std::int64_t kRetentionEvery = 24ll * 3600 * 1'000'000;
-constexpr std::uint64_t kQuietEntries = 50;  // a tick with fewer is a quiet one
+constexpr std::int64_t kRetentionAgain = 3600ll * 1'000'000;  // where it did not work
+constexpr std::uint64_t kQuietEntries = 50;                   // a tick with fewer is a quiet one
 constexpr std::uint64_t kFillPerTick = 2000;
+constexpr std::uint64_t kFillPerBusyTick = 512;
 constexpr std::int64_t kFinishPauseMicros = 2'000'000;  // before what waits is tried again
 constexpr std::int64_t kFinishPauseMaxMicros = 60'000'000;
 
 constexpr const char* kFullText = "full text";  // what a warning is about
+constexpr const char* kExpiry = "expiry";
 
 constexpr std::int64_t kUncompensatedNewsMicros = 7ll * 24 * 3600 * 1'000'000;
 
@@ -35,7 +38,7 @@ std::string_view OriginIn(std::string_view note) {
 
 // Whether what this note of an erasure is about may still be found.
 bool MayBeFound(const std::string& note) {
-  return !note.starts_with(kInClosedLogs) && note != kOldPages;
+  return !note.starts_with(kInClosedLogs) && !note.starts_with(kAway) && note != kOldPages;
 }
 
 }  // namespace
@@ -67,14 +70,20 @@ void Housekeeper::Submit(std::function<void()> work) {
   changed_.notify_all();
 }
 
+// A look is due however much work waits.
 void Housekeeper::Loop() {
+  const core::Clock& clock = *hub_.parts.clock;
+  const auto due = [&clock] {
+    return clock.MonotonicMicros() + std::chrono::microseconds(kTick).count();
+  };
   Tick();
+  std::int64_t tick_due_us = due();
   std::unique_lock lock(mutex_);
   for (;;) {
     changed_.wait_for(lock, kTick, [this] { return stopping_ || !work_.empty(); });
     if (stopping_ && work_.empty()) return;
-    std::function<void()> work = [this] { Tick(); };
-    if (!work_.empty()) {
+    std::function<void()> work = [&] { Tick(), tick_due_us = due(); };
+    if (!work_.empty() && (stopping_ || clock.MonotonicMicros() < tick_due_us)) {
       work = std::move(work_.front());
       work_.pop_front();
     }
@@ -84,22 +93,37 @@ void Housekeeper::Loop() {
   }
 }
 
+bool Housekeeper::Stopping() const {
+  const std::lock_guard lock(mutex_);
+  return stopping_;
+}
+
 // Failures here are tried again at the next tick; what an operator must know stands in the reply of
-// what he asked for.
+// what he asked for, or is a warning.
 void Housekeeper::Tick() {
   if (hub_.parts.log->health() != audit::Health::kOk) return;
   const std::int64_t now = hub_.parts.clock->MonotonicMicros();
   if (now >= finish_due_us_) FinishRest();
   if (now >= retention_due_us_ && !hub_.parts.state->clock_in_doubt()) {
-    retention_due_us_ = now + kRetentionEvery;
-    static_cast<void>(ApplyRetention(kEngineActor, /*validate_only=*/false));
+    const auto applied = ApplyRetention(kEngineActor, /*validate_only=*/false);
+    retention_due_us_ = now + (applied.ok() ? kRetentionEvery : kRetentionAgain);
+    Warn(kExpiry, applied.ok() ? ""
+                               : "not all that is older than it is kept was erased: " +
+                                     std::string(core::Message(applied.status())));
   }
   static_cast<void>(content_.Look());
   const std::uint64_t size = hub_.parts.log->size();
   const bool quiet = size < size_at_tick_ + kQuietEntries;
   size_at_tick_ = size;
-  if (!quiet || !texts_.on()) return;
-  static_cast<void>(texts_.Fill(kFillPerTick));
+  if (!texts_.on()) return;
+  const auto pause = [this] {
+    const std::lock_guard lock(mutex_);
+    return stopping_ || !work_.empty();
+  };
+  const std::uint64_t entries =
+      std::min(quiet ? kFillPerTick : kFillPerBusyTick, hub_.parts.search_fill_max);
+  const auto logs = quiet ? FullText::Logs::kAll : FullText::Logs::kClosed;
+  static_cast<void>(texts_.Fill(logs, entries, pause));  // closed ones keep what they met
   Warn(kFullText, texts_.problem());
 }
 
@@ -114,10 +138,12 @@ void Housekeeper::FinishRest() {
   }
   const auto unfinished = keys.UnfinishedErasures();
   all = all && unfinished.ok();
+  unfinished_ = all ? "" : "`keys.db` cannot be written; mend that";
   if (unfinished.ok()) {
     for (const std::string& name : *unfinished) {
       const auto finished = Finish(name);
       all = all && finished.ok() && !finished->old_pages_pending;
+      if (!finished.ok() && MayBeFound(name)) unfinished_ = core::Message(finished.status());
     }
   }
   finish_pause_us_ =
@@ -213,6 +239,7 @@ core::StatusOr<Erasure> Housekeeper::Erase(const core::Principal& who, const Era
   // The key is gone; what a reader holds up is finished by and by.
   erasure.payloads = finished.ok() ? finished->payloads : 0;
   erasure.old_pages_pending = !finished.ok() || finished->old_pages_pending;
+  INTERLOCK_ASSIGN_OR_RETURN(erasure.logs_away, LogsAway());
   return erasure;
 }
 
@@ -227,7 +254,11 @@ core::StatusOr<Erasure> Housekeeper::EraseAgain(const RequestRow& earlier,
   for (const std::string& key : erased) keys_to_destroy_.erase(key);
   FinishRest();
   INTERLOCK_ASSIGN_OR_RETURN(const auto left, keys.UnfinishedErasures());
-  return Erasure{.index = std::stoull(earlier.name), .old_pages_pending = !left.empty()};
+  Erasure erasure{.index = std::stoull(earlier.name)};
+  erasure.old_pages_pending = std::any_of(
+      left.begin(), left.end(), [](const std::string& note) { return !note.starts_with(kAway); });
+  INTERLOCK_ASSIGN_OR_RETURN(erasure.logs_away, LogsAway());
+  return erasure;
 }
 
 core::StatusOr<std::int64_t> Housekeeper::EndRuns(const core::Principal& who,
@@ -291,54 +322,124 @@ core::StatusOr<std::uint64_t> Housekeeper::WriteErased(const std::string& actor,
 core::StatusOr<Housekeeper::Finished> Housekeeper::Finish(const std::string& name) {
   audit::KeyStore& keys = *hub_.parts.keys;
   Finished finished;
+  if (name.starts_with(kAway)) {
+    const std::string origin = name.substr(kAway.size());
+    const auto rows = EraseInReturned(origin);
+    Warn(name, rows.ok() ? ""
+                         : "closed log `" + origin +
+                               "` is back, and erased content still stands in "
+                               "it, sealed under a destroyed key: " +
+                               std::string(core::Message(rows.status())));
+    INTERLOCK_RETURN_IF_ERROR(rows.status());
+    finished.payloads = *rows;
+    return finished;
+  }
   const bool in_closed = name.starts_with(kInClosedLogs);
   std::string key = in_closed ? name.substr(kInClosedLogs.size()) : "";
+  core::Status words;
   if (!in_closed && name != kOldPages) {
     for (const auto& [ignored, planner] : hub_.parts.planners) planner->ForgetReplies();
     // First: there the words stand in the clear, and nothing below may hold that up.
     const bool retention = name.starts_with(kRetention);
-    INTERLOCK_RETURN_IF_ERROR(retention ? texts_.ForgetLog(OriginIn(name))
-                                        : texts_.ForgetKey(name));
+    words = retention ? texts_.ForgetLog(OriginIn(name)) : texts_.ForgetKey(name);
     if (!retention) {
       key = name;
       INTERLOCK_ASSIGN_OR_RETURN(finished.payloads, EraseCiphertext(key));
       INTERLOCK_RETURN_IF_ERROR(keys.NoteErasure(std::string(kInClosedLogs) + key));
     }
     INTERLOCK_RETURN_IF_ERROR(keys.NoteErasure(kOldPages));
-    INTERLOCK_RETURN_IF_ERROR(keys.FinishErasure(name));
+    if (words.ok()) INTERLOCK_RETURN_IF_ERROR(keys.FinishErasure(name));
   }
   const auto forgotten = in_closed ? core::StatusOr<bool>(true) : ForgetOldPages();
   if (!key.empty()) {
-    INTERLOCK_ASSIGN_OR_RETURN(const std::int64_t rows, EraseInClosedLogs(key));
-    finished.payloads += rows;
+    const auto rows = EraseInClosedLogs(key);
+    if (words.ok()) words = rows.status();
+    finished.payloads += rows.value_or(0);
   }
+  INTERLOCK_RETURN_IF_ERROR(words);
   if (!forgotten.ok()) return forgotten.status();
   finished.old_pages_pending = !*forgotten;
   return finished;
 }
 
-// What a destroyed key sealed opens nowhere, so a file that cannot be written holds up nothing but
-// itself.
+// What a destroyed key sealed opens nowhere, so a file that cannot be written, or opened at all,
+// holds up nothing but itself.
 core::StatusOr<std::int64_t> Housekeeper::EraseInClosedLogs(const std::string& key) {
   const std::string name = std::string(kInClosedLogs) + key;
   INTERLOCK_ASSIGN_OR_RETURN(const auto closed, hub_.archives.Files());
   std::int64_t count = 0;
   core::Status first;
   for (const Archives::File& file : closed) {
-    const auto rows = audit::EraseInArchive(file.database, std::string_view(key));
+    const auto rows = file.log != nullptr
+                          ? audit::EraseInArchive(file.database, std::string_view(key))
+                          : core::FailedPrecondition(core::Message(file.why));
     if (rows.ok()) {
       count += *rows;
     } else if (first.ok()) {
+      const std::string_view what_to_do =
+          file.log == nullptr ? ""
+                              : "; make it writable for the daemon, which tries again by itself";
       first = core::Error(rows.status().code(),
                           "erased content still stands, sealed under a destroyed key, in `" +
                               file.database + "`: " + std::string(core::Message(rows.status())) +
-                              "; make it writable for the daemon, which tries again by itself");
+                              std::string(what_to_do));
     }
   }
   Warn(name, std::string(core::Message(first)));
+  INTERLOCK_RETURN_IF_ERROR(NoteAway(closed));
   INTERLOCK_RETURN_IF_ERROR(first);
   INTERLOCK_RETURN_IF_ERROR(hub_.parts.keys->FinishErasure(name));
   return count;
+}
+
+// A closed log that one here goes on from, and that is not in the folder: read-only storage has it.
+// It owes every erasure that it misses, by one note of its own. One that cannot be opened may be
+// the one that is looked for; it owes by the note of the key.
+core::Status Housekeeper::NoteAway(const std::vector<Archives::File>& closed) {
+  const auto is_here = [&](std::string_view origin) {
+    return std::any_of(closed.begin(), closed.end(), [origin](const Archives::File& file) {
+      return file.log == nullptr || file.origin == origin;
+    });
+  };
+  std::vector<std::string> previous{PreviousOf(*hub_.parts.log)};
+  for (const Archives::File& file : closed) {
+    if (file.log != nullptr) previous.push_back(PreviousOf(*file.log));
+  }
+  for (const std::string& origin : previous) {
+    if (origin.empty() || is_here(origin)) continue;
+    INTERLOCK_RETURN_IF_ERROR(hub_.parts.keys->NoteErasure(std::string(kAway) + origin));
+  }
+  return core::OkStatus();
+}
+
+// It is read whole once, whatever was erased meanwhile.
+core::StatusOr<std::int64_t> Housekeeper::EraseInReturned(const std::string& origin) {
+  INTERLOCK_ASSIGN_OR_RETURN(const auto closed, hub_.archives.Files());
+  const auto file = std::find_if(
+      closed.begin(), closed.end(),
+      [&origin](const Archives::File& one) { return one.log != nullptr && one.origin == origin; });
+  if (file == closed.end()) return 0;  // still away
+  INTERLOCK_ASSIGN_OR_RETURN(const auto erased, Column("SELECT key FROM p_erasure", {}));
+  INTERLOCK_ASSIGN_OR_RETURN(const auto held, audit::KeysIn(*file->log));
+  std::int64_t count = 0;
+  for (const std::string& key : erased) {
+    if (!held.contains(key)) continue;
+    INTERLOCK_ASSIGN_OR_RETURN(const std::int64_t rows,
+                               audit::EraseInArchive(file->database, std::string_view(key)));
+    count += rows;
+  }
+  INTERLOCK_RETURN_IF_ERROR(NoteAway(closed));  // the one before it may be away as well
+  INTERLOCK_RETURN_IF_ERROR(hub_.parts.keys->FinishErasure(std::string(kAway) + origin));
+  return count;
+}
+
+core::StatusOr<std::vector<std::string>> Housekeeper::LogsAway() const {
+  INTERLOCK_ASSIGN_OR_RETURN(const auto notes, hub_.parts.keys->UnfinishedErasures());
+  std::vector<std::string> origins;
+  for (const std::string& note : notes) {
+    if (note.starts_with(kAway)) origins.push_back(note.substr(kAway.size()));
+  }
+  return origins;
 }
 
 core::StatusOr<bool> Housekeeper::ForgetOldPages() {
@@ -409,10 +510,8 @@ core::Status Housekeeper::FinishTexts() {
   FinishRest();
   INTERLOCK_ASSIGN_OR_RETURN(done, finished());
   if (done) return core::OkStatus();
-  return core::Unavailable(
-      "an erasure cannot be finished, so nothing is searched; repeat `interlock audit erase`, "
-      "which "
-      "says why");
+  return core::Unavailable("nothing is searched before an erasure is finished, and that fails: " +
+                           unfinished_);
 }
 
 // One entry for the open log, and one for each closed log that something is shown of.
@@ -453,7 +552,7 @@ core::StatusOr<FoundTexts> Housekeeper::Search(const core::Principal& who, const
                       "SEARCH_OFF");
   }
   INTERLOCK_RETURN_IF_ERROR(FinishTexts());
-  auto in = texts_.Find(page, text);
+  auto in = texts_.Find(page, text, [this] { return Stopping(); });
   Warn(kFullText, texts_.problem());
   if (in.status().code() == core::StatusCode::kInvalidArgument) {
     return WithReason(in.status(), "SEARCH_TEXT");
@@ -462,6 +561,7 @@ core::StatusOr<FoundTexts> Housekeeper::Search(const core::Principal& who, const
   FoundTexts found;
   found.unreadable = in->unreadable;
   found.unsearched_logs = in->unsearched;
+  found.unsearched = std::move(in->unsearched_logs);
   found.page.next_cursor = std::move(in->next_cursor);
   INTERLOCK_ASSIGN_OR_RETURN(found.access_index, WriteSearched(who, text, in->hits));
   for (FullText::Hit& one : in->hits) {

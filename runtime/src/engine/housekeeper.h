@@ -25,6 +25,8 @@ inline constexpr std::string_view kRetention = "retention";  // and the origin o
 inline constexpr const char* kOldPages = "old pages";        // of the write-ahead log
 // Before the id of a key: what closed logs hold under it.
 inline constexpr std::string_view kInClosedLogs = "closed logs ";
+// Before the origin of a closed log that was not in the folder when something was erased.
+inline constexpr std::string_view kAway = "log away ";
 inline constexpr const char* kEngineActor = "engine";  // of what nobody asked for
 
 // Thread-safe. The other public methods of work run on its thread only (see Submit).
@@ -64,9 +66,10 @@ class Housekeeper {
     bool old_pages_pending = false;
   };
   // Erases full text, ciphertext and old pages, then what closed logs hold. `name`: a key,
-  // kRetention (for a closed log with its origin), kOldPages, or kInClosedLogs and a key. What
-  // waits for readers or for a file that cannot be written is tried again by and by, and steps that
-  // are done are not done again.
+  // kRetention (for a closed log with its origin), kOldPages, kInClosedLogs and a key, or
+  // kAway and an origin. What does not work keeps nothing else from being done. What waits for
+  // readers or for a file that cannot be written is tried again by and by, and steps that are done
+  // are not done again.
   core::StatusOr<Finished> Finish(const std::string& name);
 
  private:
@@ -80,6 +83,10 @@ class Housekeeper {
   core::StatusOr<bool> ForgetOldPages();
   core::StatusOr<Erasure> EraseAgain(const RequestRow& earlier, const std::string& subject);
   core::StatusOr<std::int64_t> EraseInClosedLogs(const std::string& key);
+  core::Status NoteAway(const std::vector<Archives::File>& closed);
+  core::StatusOr<std::int64_t> EraseInReturned(const std::string& origin);
+  core::StatusOr<std::vector<std::string>> LogsAway() const;
+  bool Stopping() const;
   void Warn(const std::string& about, std::string text);  // empty: nothing any more
   core::Status CheckNotBusy(const std::string& subject_hmac) const;
   core::StatusOr<std::int64_t> EraseCiphertext(const std::string& key);
@@ -112,6 +119,7 @@ class Housekeeper {
   std::int64_t retention_due_us_ = 0;  // monotonic, as the next
   std::int64_t finish_due_us_ = 0;
   std::int64_t finish_pause_us_ = 0;       // doubled each time
+  std::string unfinished_;                 // why the last try to finish did not; empty: it did
   std::set<std::string> keys_to_destroy_;  // an entry says that they are, and it did not work
   std::uint64_t size_at_tick_ = 0;
   std::int64_t log_time_offset_us_ = 0;  // log time less monotonic time

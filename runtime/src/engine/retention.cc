@@ -112,12 +112,13 @@ core::StatusOr<RetentionReport> Housekeeper::ApplyRetention(const std::string& a
   const std::int64_t now_us =
       actor == kEngineActor ? LogTimeMicros() : hub_.parts.clock->WallMicros();
   INTERLOCK_ASSIGN_OR_RETURN(const auto closed, hub_.archives.Files());
-  // Each log by itself: one that cannot be written keeps no other from expiring.
+  // Each log by itself: one that cannot be opened or written keeps no other from expiring.
   core::Status status =
       ApplyRetentionTo(*hub_.parts.log, nullptr, now_us, actor, report, validate_only);
   for (const Archives::File& file : closed) {
-    const core::Status one =
-        ApplyRetentionTo(*file.log, &file, now_us, actor, report, validate_only);
+    const core::Status one = file.log == nullptr ? file.why
+                                                 : ApplyRetentionTo(*file.log, &file, now_us, actor,
+                                                                    report, validate_only);
     if (status.ok()) status = one;
   }
   if (!validate_only && report.payloads > 0) {

@@ -72,6 +72,12 @@ void SearchCalls(const Caller& caller, const wire::SearchCallsRequest& request,
         response.set_access_index(static_cast<std::int64_t>(found->access_index));
         response.set_unreadable_payloads(static_cast<std::int64_t>(found->unreadable));
         response.set_unsearched_logs(static_cast<std::int64_t>(found->unsearched_logs));
+        for (UnsearchedLog& log : found->unsearched) {
+          wire::UnsearchedLog& told = *response.add_unsearched();
+          told.set_log(std::move(log.log));
+          told.set_log_file(std::move(log.log_file));
+          told.set_why(std::move(log.why));
+        }
         reply(std::move(response));
       });
 }
@@ -88,6 +94,9 @@ void EraseSubject(const Caller& caller, const wire::EraseSubjectRequest& request
                                 response.set_runs_ended(erased->runs_ended);
                                 response.set_payloads(erased->payloads);
                                 response.set_old_pages_pending(erased->old_pages_pending);
+                                for (std::string& log : erased->logs_away) {
+                                  response.add_logs_away(std::move(log));
+                                }
                                 reply(std::move(response));
                               });
 }

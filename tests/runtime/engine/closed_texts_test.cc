@@ -1,20 +1,13 @@
 // Full text over logs that were closed: found as one list, recorded by log, forgotten in every
 // file.
-#include <gmock/gmock.h>
-#include <gtest/gtest.h>
-#include <sqlite3.h>
-#include <sys/stat.h>
+#include "closed_texts.h"
+
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include <filesystem>
-
 #include "audit/search.h"
 #include "engine/archives.h"
-#include "erasing.h"
-#include "harness.h"
 #include "harness/read_only_mount.h"
-#include "rotating.h"
 
 namespace interlock::runtime::test {
 namespace {
@@ -28,64 +21,6 @@ using ::testing::HasSubstr;
 using ::testing::IsEmpty;
 using ::testing::Not;
 using ::testing::SizeIs;
-
-class ClosedTexts : public ::testing::Test {
- protected:
-  ClosedTexts() {
-    h_.WithSearch();
-    h_.tools.Answers("notes.add", {{"saved", "yes"}});
-  }
-
-  void Note(const std::string& text, const std::string& user) {
-    const auto call = h_.Execute("notes.add", {{"text", text}}, h_.NewRequestId(), user);
-    ASSERT_TRUE(call.ok()) << call.status();
-    ASSERT_EQ(call->state, CallState::kOk);
-  }
-  // Three logs: each has a word of ann's (but the second) and one of bob's.
-  void FillThreeLogs() {
-    Note("zwieback first", "ann");
-    Note("rusk first", "bob");
-    RotateAndRestart(h_);
-    Note("rusk second", "bob");
-    RotateAndRestart(h_);
-    Note("zwieback third", "ann");
-    Note("rusk third", "bob");
-  }
-  // So many entries that the housekeeper's first look after a start is not a quiet one.
-  void FillBusyLog() {
-    for (int i = 0; i < 20; ++i) Note("crumbs", "bob");
-    ASSERT_GT(h_.log().size(), 60u);
-  }
-  // Days go by, which the log notices and an operator vouches for.
-  void Later(std::int64_t days) {
-    h_.clock.Shift(days * 24 * 3600 * 1'000'000);
-    static_cast<void>(h_.Execute("notes.add", {{"text", "noticed"}}, h_.NewRequestId(), "bob"));
-    ASSERT_TRUE(h_.engine().ConfirmClock(h_.operator_one, "time went by").ok());
-  }
-  core::StatusOr<FoundTexts> Page(const std::string& text, int size, const std::string& cursor) {
-    return Wait<FoundTexts>([&](Reply<FoundTexts> reply) {
-      h_.engine().SearchCalls(h_.auditor, {.size = size, .cursor = cursor}, text, std::move(reply));
-    });
-  }
-  // What is found, newest first: "<file> <snippet>"; a search that says it is not whole fails.
-  std::vector<std::string> Found(const std::string& text) {
-    const auto found = Search(h_, text);
-    EXPECT_TRUE(found.ok()) << found.status();
-    std::vector<std::string> lines;
-    if (!found.ok()) return lines;
-    EXPECT_EQ(found->unsearched_logs, 0u);
-    EXPECT_EQ(found->unreadable, 0u);
-    for (const FoundText& one : found->page.items) lines.push_back(one.log_file + one.snippet);
-    return lines;
-  }
-  std::string At(const std::string& file) const { return h_.folder + "/" + file; }
-  static ino_t Inode(const std::string& path) {
-    struct stat info {};
-    return ::stat(path.c_str(), &info) == 0 ? info.st_ino : 0;
-  }
-
-  Harness h_{kAllowAll, {Write("notes.add")}};
-};
 
 // ---------------------------------------------------------------- one list over all logs
 
@@ -273,6 +208,8 @@ TEST_F(ClosedTexts, ThatExpiredAreForgottenInTheirLogOnly) {
   Note("rusk", "ann");
   h_.retention = {8, 8, 8};
   RotateAndRestart(h_);
+  ASSERT_THAT(Found("zwieback"), SizeIs(1));
+  ASSERT_THAT(FilesWith(h_.folder, "zwieback"), ElementsAre(EndsWith("search-0001.db")));
   Later(100);
   ASSERT_THAT(Found("rusk"), SizeIs(1));
   const ino_t untouched = Inode(At("search-0002.db"));
@@ -441,16 +378,10 @@ TEST_F(ClosedTexts, ASearchSaysWhatItDoesNotCoverYet) {
 // A place where no index can be made: the others are searched, and doctor names the log.
 TEST_F(ClosedTexts, AnIndexThatCannotBeMadeHoldsUpNoOther) {
   FillThreeLogs();
-  FillBusyLog();
-  std::error_code taken;
-  bool in_the_way = false;
-  for (int life = 0; life < 20 && !in_the_way; ++life) {
-    h_.Stop();
-    fs::remove(At("search-0001.db"));
-    h_.Start();
-    in_the_way = fs::create_directory(At("search-0001.db"), taken);
-  }
-  ASSERT_TRUE(in_the_way);
+  h_.Stop();
+  fs::remove(At("search-0001.db"));
+  fs::create_directory(At("search-0001.db"));
+  h_.Start();
   const auto found = Search(h_, "rusk");
   ASSERT_TRUE(found.ok()) << found.status();
   EXPECT_THAT(found->page.items, SizeIs(2));
@@ -459,6 +390,26 @@ TEST_F(ClosedTexts, AnIndexThatCannotBeMadeHoldsUpNoOther) {
   fs::remove(At("search-0001.db"));
   EXPECT_THAT(Found("rusk"), SizeIs(3));
   EXPECT_THAT(h_.engine().warnings(), IsEmpty());
+}
+
+// What stands there and cannot be removed may hold the erased words: nothing is searched, all else
+// is erased, and the refusal says what to do.
+TEST_F(ClosedTexts, WhatCannotBeForgottenIsSaidInOneLine) {
+  FillThreeLogs();
+  h_.Stop();
+  fs::remove(At("search-0001.db"));
+  fs::create_directory(At("search-0001.db"));
+  h_.Start();
+  EXPECT_FALSE(Erase(h_, "ann", "r-ann").ok());
+  EXPECT_EQ(SealedUnder(At("audit-0001.db"), "ann"), 0);
+  const auto refused = Search(h_, "rusk");
+  EXPECT_EQ(refused.status().code(), core::StatusCode::kUnavailable);
+  EXPECT_THAT(std::string(core::Message(refused.status())),
+              AllOf(HasSubstr("nothing is searched before"), HasSubstr("search-0001.db"),
+                    HasSubstr("remove the file"), Not(HasSubstr("\n"))));
+  fs::remove(At("search-0001.db"));
+  EXPECT_THAT(Found("rusk"), SizeIs(3));
+  EXPECT_THAT(Found("zwieback"), IsEmpty());
 }
 
 }  // namespace

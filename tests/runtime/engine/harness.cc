@@ -155,6 +155,7 @@ core::Status Harness::StartEngine() {
   };
   parts.search = with_search_;
   parts.search_fill_max = search_fill_max;
+  parts.search_free_bytes_min = search_free_bytes_min;
   INTERLOCK_ASSIGN_OR_RETURN(engine_, MakeEngine(std::move(parts)));
   return core::OkStatus();
 }

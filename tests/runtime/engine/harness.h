@@ -140,8 +140,9 @@ class Harness {
   EngineLimits limits;
   RetentionPolicy retention;  // taken at Start
   std::uint64_t search_fill_max = 20'000;
-  PolicyFolders policy_folders;  // taken at Start; `policy` is the bundle all the same
-  ModelContext context;          // what the planner's model reads; taken at Start
+  std::uint64_t search_free_bytes_min = 0;  // taken at Start
+  PolicyFolders policy_folders;             // taken at Start; `policy` is the bundle all the same
+  ModelContext context;                     // what the planner's model reads; taken at Start
   std::mutex warned_mutex;
   std::vector<std::string> warned;  // lines for the operator
   std::string folder;
