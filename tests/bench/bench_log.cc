@@ -1,6 +1,7 @@
 // A log of a million entries, written by the real gate, as its auditors meet it: how long it takes
 // to open and to verify, what their queries cost, what they cost the writer, bytes an entry.
-// `bench_log --entries N --folder DIR --keep`; the verifier is bin/interlock beside this program.
+// `bench_log --entries N --folder DIR --keep`; with `--open` only how long such a log takes to
+// open. The verifier is bin/interlock beside this program.
 #include <sqlite3.h>
 #include <sys/stat.h>
 
@@ -26,6 +27,7 @@ constexpr int kPeople = 1000;
 constexpr int kReaders = 64;
 constexpr int kQueryRounds = 101;
 constexpr int kPairs = 3;
+constexpr int kOpens = 5;
 constexpr double kLoadSeconds = 4;
 
 constexpr const char* kPolicy = R"lua(
@@ -252,24 +254,27 @@ double VerifySeconds(const fs::path& program, const fs::path& folder, const char
   return seconds;
 }
 
-void OpenAndVerify(const fs::path& program, const fs::path& folder, std::uint64_t entries) {
-  const auto start = SteadyClock::now();
-  { const Stack stack(OptionsOf(folder)); }
-  const double both_ms = SecondsSince(start) * 1e3;
-  const auto closing = SteadyClock::now();
-  double open_ms = 0;
-  {
+void Open(const fs::path& folder) {
+  std::vector<double> millis;
+  std::uint64_t entries = 0;
+  for (int i = 0; i < kOpens; ++i) {
+    const auto start = SteadyClock::now();
     const Stack stack(OptionsOf(folder));
-    open_ms = SecondsSince(closing) * 1e3;
+    millis.push_back(SecondsSince(start) * 1e3);
+    entries = stack.log->size();
   }
-  const std::string of = Size(entries);
-  Print({.what = of + "open, whole engine",
+  const double open_ms = Median(std::move(millis));
+  Print({.what = Size(entries) + "open, whole engine",
          .figure = open_ms,
          .unit = "ms",
          .floor_name = "",
          .target = "<= 200 ms",
          .met = open_ms <= 200});
-  std::cerr << "open and close: " << both_ms << " ms\n";
+}
+
+void OpenAndVerify(const fs::path& program, const fs::path& folder, std::uint64_t entries) {
+  Open(folder);
+  const std::string of = Size(entries);
   const double scale = std::max(1.0, static_cast<double>(entries) / 1e6);
   const double hashes = VerifySeconds(program, folder, "--hashes");
   Print({.what = of + "verify --hashes",
@@ -291,6 +296,7 @@ struct Args {
   std::uint64_t entries = 1'000'000;
   fs::path folder;
   bool keep = false;
+  bool open = false;
 };
 
 // bin/interlock of the build that this program is of.
@@ -305,6 +311,7 @@ fs::path Verifier(const fs::path& program) {
 
 int Main(const fs::path& verifier, const Args& args) {
   const fs::path folder = args.folder / "tenant";
+  if (args.open) return Open(folder), 0;
   std::uint64_t entries = 0;
   {
     Stack stack(OptionsOf(folder));
@@ -345,12 +352,14 @@ int main(int argc, char** argv) {
     const std::string_view flag = argv[i];
     if (flag == "--keep") {
       args.keep = true;
+    } else if (flag == "--open") {
+      args.open = true;
     } else if (flag == "--entries" && i + 1 < argc) {
       args.entries = std::strtoull(argv[++i], nullptr, 10);
     } else if (flag == "--folder" && i + 1 < argc) {
       args.folder = argv[++i];
     } else {
-      std::cerr << "usage: bench_log [--entries N] [--folder DIR] [--keep]\n";
+      std::cerr << "usage: bench_log [--entries N] [--folder DIR] [--keep] [--open]\n";
       return 2;
     }
   }

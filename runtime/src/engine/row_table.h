@@ -40,11 +40,11 @@ struct RowSum {
   RowSum& operator-=(const RowSum& other);
 };
 
-// Keyed BLAKE2b of one row; without a key it makes nothing of any. Used by one thread at a time.
+// A keyed hash of one row; without a key it makes nothing of any. Used by one thread at a time.
 class RowHasher {
  public:
   RowHasher() = default;
-  explicit RowHasher(std::string key) : key_(std::move(key)) {}  // of 16 to 64 bytes
+  explicit RowHasher(std::string key) : key_(std::move(key)) {}  // kHashKeyBytes
   bool on() const { return !key_.empty(); }
   template <typename Row>
   RowSum Of(const Row& row) {

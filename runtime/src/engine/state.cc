@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <utility>
 
+#include "audit/keyed_hash.h"
+#include "core/check.h"
 #include "core/digest.h"
 #include "engine/lineage.h"
 #include "engine/run_state.h"
@@ -118,7 +120,9 @@ std::vector<std::string> State::Schema() const {
 
 State::State(const audit::KeyStore* keys) : keys_(keys) {
   if (keys_ == nullptr) return;
-  hasher_ = RowHasher(keys_->Hmac("projection", "rows"));
+  const auto secret = core::DigestFromHex(keys_->Hmac("projection", "rows"));
+  INTERLOCK_CHECK(secret.ok());
+  hasher_ = RowHasher(std::string(core::AsBytes(*secret).substr(0, audit::kHashKeyBytes)));
   ForEachSealed(*this, [this](auto& table) { table.SealWith(&hasher_); });
 }
 
