@@ -1,13 +1,18 @@
 #!/usr/bin/env python3
-"""kill -9 of a real daemon at each write, sync, truncation and unlink of an erasure: after the next start the erasure is
-whole or was never begun, nothing of the person stands in any file of the data folder, and both verifiers are content.
-Each person's words stand in a closed log and its full text too.
+"""kill -9 of a real daemon at each step of an erasure: after the next start the erasure is whole or was never begun,
+nothing of the person stands in any file of the data folder, and both verifiers are content. The person's words stand in
+a closed log and its full text too, and another closed log has none.
 
-    erase_kill.py --bin build/dev/bin [--kills N]     N kills, spread over all those calls; 0: at every one
+A step is a call that changes a file, by its name: the first and the last "sync keys.db", "unlink search-0002.db", and so
+on. Each kill begins with the same folder, so the steps are the same ones; what two erasures without a kill both did is
+what there is to hit, and a kill that misses is a failure.
+
+    erase_kill.py --bin build/dev/bin [--kills N]     N steps, the first and the last among them; 0: every one
 
 The last line is `N passed, N failed`.
 """
 import argparse
+import collections
 import json
 import os
 import pathlib
@@ -25,7 +30,8 @@ from daemon import Daemon  # noqa: E402
 
 VERIFY_PY = HERE.parent.parent / "audit" / "verify" / "interlock_verify.py"
 PATIENCE_S = 60
-NEVER = 10 ** 9
+NEVER = "never"
+USER, WORD = "u-1", "Xylophonist"
 
 
 class EraseKill:
@@ -36,7 +42,7 @@ class EraseKill:
         parts = {part: HERE / part for part in ("policies", "tools", "agents", "scripts")}
         self.daemon = Daemon(folder, bin_dir, parts, {"shop_dir": str(folder / "shop")})
         self.tenant = self.daemon.data / "tenants" / "main"
-        self.armed, self.counted = folder / "armed", folder / "armed.count"
+        self.armed, self.steps = folder / "armed", folder / "armed.steps"
         self.passed = self.failed = 0
 
     def expect(self, claim, holds, detail=""):
@@ -56,16 +62,16 @@ class EraseKill:
             for name in extra:
                 del os.environ[name]
 
-    def arm(self, number):
-        self.counted.unlink(missing_ok=True)
+    def arm(self, step):
+        self.steps.unlink(missing_ok=True)
         part = self.folder / "part"
-        part.write_text(str(number))
+        part.write_text(step)
         part.rename(self.armed)
 
     def disarm(self):
-        """How many calls there were since it was armed."""
+        """The calls since it was armed."""
         self.armed.unlink()
-        return self.counted.stat().st_size if self.counted.exists() else 0
+        return self.steps.read_text().splitlines() if self.steps.exists() else []
 
     # ------------------------------------------------------------ a person, and what is left of one
 
@@ -82,7 +88,6 @@ class EraseKill:
 
     def traces(self, word, user):
         """Everything that must be nowhere once the user was erased: words, ciphertext, his key in every form."""
-        self.cli("audit", "search", word)  # so that the full text has it
         keys = keyring.unwrap(self.tenant)
         index = int(json.loads(self.cli("audit", "query", "--subject", user, "--json").splitlines()[0])["proposed_index"])
         db = sqlite3.connect(f"file:{self.tenant / 'audit.db'}?mode=ro", uri=True)
@@ -109,69 +114,109 @@ class EraseKill:
     def erased_by_entry(self, key_id):
         return f'"key":"{key_id}"' in self.cli("audit", "entries", "--kind", "payload.erased", "--json").replace("\\", "")
 
-    # ------------------------------------------------------------ one kill
+    # ------------------------------------------------------------ the folder that each kill begins with
 
-    def erase_killed_at(self, number):
-        """Whether the daemon got that far, and the number of calls when it did not."""
-        user, word = f"u-{number}", f"Xylo{number}phonist"
+    def prepare(self):
         self.start(killable=False)
-        self.say(user, word)
-        self.cli("audit", "search", word)  # so that the full text that goes with the closed log has it
+        self.say("u-twin", "Twinword")
+        self.cli("audit", "search", "Twinword")  # so that the full text that goes with the closed log has it
+        self.twin, _ = self.traces("Twinword", "u-twin")
+        self.rotate()
+        self.start(killable=False)
+        self.say(USER, WORD)
+        self.cli("audit", "search", WORD)
+        self.rotate()
+        self.start(killable=False)
+        self.say(USER, WORD)
+        self.cli("audit", "search", WORD)
+        self.key_id, self.needles = self.traces(WORD, USER)
+        self.daemon.stop()
+        subprocess.run(["cp", "-a", self.daemon.data, self.folder / "before"], check=True)
+
+    def rotate(self):
         self.daemon.stop()
         self.cli("audit", "rotate", "--config", self.daemon.config, "--reason", "a day is over")
-        closed = sorted(self.tenant.glob("search-*.db"))[-1]
-        self.expect("it is in the full text of the closed log", closed.name in keyring.files_with(self.tenant, word.encode()), number)
+
+    def restore(self):
+        subprocess.run(["rm", "-rf", self.daemon.data], check=True)
+        subprocess.run(["cp", "-a", self.folder / "before", self.daemon.data], check=True)
+        left = self.left(self.needles)
+        absent = {name for name in self.needles if "ciphertext" in name or name in ("the word", "wrapped key, raw")} - set(left)
+        self.expect("all of the person is there before", not absent, absent)
+        names = {pathlib.Path(file).name for file in left.get("the word", ())}
+        self.expect("in the full text of the closed log too", names == {"search.db", "search-0002.db"}, names)
+
+    # ------------------------------------------------------------ one kill
+
+    def erase_killed_at(self, step):
+        """Whether the daemon was killed, and the calls up to there."""
+        self.restore()
         self.start(killable=True)
-        self.say(user, word)
-        key_id, needles = self.traces(word, user)
-        self.expect("it is there before", {"the word", "wrapped key, raw", "ciphertext 0"} <= set(self.left(needles)), number)
-        self.arm(number)
-        status, output = self.daemon.run_cli("audit", "erase", "--subject", user, "--reason", "asked", principal="operator")
-        calls = self.disarm()
+        self.arm(step)
+        status, output = self.daemon.run_cli("audit", "erase", "--subject", USER, "--reason", "asked", principal="operator")
         died = status != 0
+        if died and self.daemon.exited() is None:
+            raise RuntimeError(f"{step}: the daemon lives, and did not erase: {output}")
+        calls = self.disarm()
         if not died:
             self.daemon.stop()
-        elif self.daemon.exited() is None:
-            raise RuntimeError(f"kill {number}: the daemon lives, and did not erase: {output}")
         self.start(killable=False)
-        begun = self.erased_by_entry(key_id)
+        begun = self.erased_by_entry(self.key_id)
         if not begun:
-            self.expect("nothing was erased that no entry names", died and key_id in keyring.unwrap(self.tenant), number)
-            self.cli("audit", "erase", "--subject", user, "--reason", "asked", principal="operator")
+            self.expect("nothing was erased that no entry names", died and self.key_id in keyring.unwrap(self.tenant), step)
+            self.cli("audit", "erase", "--subject", USER, "--reason", "asked", principal="operator")
         deadline = time.monotonic() + PATIENCE_S
-        while (left := self.left(needles)) and time.monotonic() < deadline:
+        while (left := self.left(self.needles)) and time.monotonic() < deadline:
             time.sleep(0.1)
-        self.expect("nothing of the person is in any file", not left, f"kill {number}: {left}")
-        self.expect("the twin's key is there", self.twin in keyring.unwrap(self.tenant), number)
-        self.expect("the twin is found in its closed log", "Twinword" in self.cli("audit", "search", "Twinword"), number)
-        self.expect("the person is not", word not in self.cli("audit", "search", word), number)
+        self.expect("nothing of the person is in any file", not left, f"{step}: {left}")
+        self.expect("the twin's key is there", self.twin in keyring.unwrap(self.tenant), step)
+        self.expect("the twin is found in its closed log", "Twinword" in self.cli("audit", "search", "Twinword"), step)
+        self.expect("the person is not", WORD not in self.cli("audit", "search", WORD), step)
         self.daemon.stop()
-        self.expect("nor once it has stopped", not self.left(needles), f"kill {number}: {self.left(needles)}")
-        self.verify(number)
-        print(f"kill {number:4}: {'an entry says it, and the start finished it' if begun and died else 'not begun' if died else 'done'}",
+        self.expect("nor once it has stopped", not self.left(self.needles), f"{step}: {self.left(self.needles)}")
+        self.verify(step)
+        print(f"{'an entry says it, and the start finished it' if begun and died else 'not begun' if died else 'done'}: {step}",
               flush=True)
         return died, calls
 
-    def verify(self, number):
+    def verify(self, step):
         status, output = self.daemon.run_cli("audit", "verify", self.tenant, "--keys", self.tenant)
         second = subprocess.run([sys.executable, VERIFY_PY, self.tenant, "--entries-only"], text=True,
                                 capture_output=True, check=False)
         self.expect("both verifiers find it intact", (status, second.returncode) == (0, 0),
-                    f"kill {number}: {output}{second.stdout}{second.stderr}")
+                    f"{step}: {output}{second.stdout}{second.stderr}")
+
+    def plan(self):
+        """The first and the last of each kind of call that two erasures both made, in their order."""
+        counts = []
+        for _ in range(2):
+            died, calls = self.erase_killed_at(NEVER)
+            self.expect("an erasure that nobody kills is done", not died)
+            counts.append(collections.Counter(calls))
+        steps = []
+        for call in dict.fromkeys(calls):
+            often = min(count[call] for count in counts)
+            steps += [(calls.index(call), f"1 {call}")] if often > 0 else []
+            if often > 1:
+                last = [at for at, one in enumerate(calls) if one == call][often - 1]
+                steps.append((last, f"{often} {call}"))
+        print(f"an erasure makes {len(calls)} calls, {len(steps)} of them to be killed at", flush=True)
+        return [step for _, step in sorted(steps)]
 
     def run(self, kills):
         keyring.self_test()
         with self.daemon:
-            self.start(killable=False)
-            self.say("u-twin", "Twinword")
-            self.twin, _ = self.traces("Twinword", "u-twin")
-            self.daemon.stop()
-            _, calls = self.erase_killed_at(NEVER)
-            print(f"an erasure makes {calls} calls", flush=True)
-            self.expect("enough calls to be the whole of it", calls > 20, calls)
-            step = max(1, calls // kills) if kills else 1
-            died = sum(self.erase_killed_at(number)[0] for number in range(1, calls + 1, step))
-            self.expect("most of the kills hit", died >= (calls // step) * 3 // 4, died)
+            self.prepare()
+            steps = self.plan()
+            parts = {part: any(part in step for step in steps)
+                     for part in ("keys.db", "audit.db-wal", "search.db", "search-0002.db", "audit-0002.db")}
+            self.expect("each part of an erasure is among the steps", all(parts.values()), parts)
+            chosen = steps
+            if kills and kills < len(steps):
+                chosen = [steps[at * (len(steps) - 1) // max(1, kills - 1)] for at in range(kills)]
+            for step in chosen:
+                died, calls = self.erase_killed_at(step)
+                self.expect("the kill hit its step", died and calls and step.endswith(" " + calls[-1]), (step, calls[-1:]))
 
 
 def main():

@@ -1,8 +1,9 @@
-// LD_PRELOAD of this library ends a process as kill -9 does, in front of the Nth call that changes
-// a file: write, pwrite, ftruncate, fsync, fdatasync, rename, unlink. Only files below
-// $KILL_AT_WRITE_UNDER count, and only from the moment on that the file $KILL_AT_WRITE_ARMED is
-// there; it holds N, and 0 ends nothing. Each counted call adds a byte to that file's name with
-// `.count` at its end.
+// LD_PRELOAD of this library ends a process as kill -9 does, in front of a call that changes a
+// file: write, ftruncate, sync, rename, unlink. Only files below $KILL_AT_WRITE_UNDER count, and
+// only from the moment on that the file $KILL_AT_WRITE_ARMED is there. It holds the step to end at,
+// "N CALL FILE": the Nth such call on a file of that name; any other text ends nothing. Each call
+// adds its line "CALL FILE" to the file of that name with `.steps` at its end, the last one before
+// it is killed.
 #include <dirent.h>
 #include <fcntl.h>
 #include <linux/fs.h>
@@ -10,49 +11,52 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-#include <atomic>
 #include <cstdio>
 #include <cstdlib>
+#include <map>
+#include <mutex>
 #include <string>
 #include <string_view>
 
 namespace {
-
-std::atomic<long> calls{0};
 
 std::string Setting(const char* name) {
   const char* value = std::getenv(name);
   return value == nullptr ? "" : value;
 }
 
-// N; -1 as long as nobody has armed it.
-long Armed(const std::string& path) {
+// What the file says; empty as long as nobody has armed it.
+std::string Armed(const std::string& path) {
   const int fd = static_cast<int>(::syscall(SYS_openat, AT_FDCWD, path.c_str(), O_RDONLY));
-  if (fd < 0) return -1;
-  char text[24] = {};
+  if (fd < 0) return "";
+  char text[256] = {};
   const long size = ::syscall(SYS_read, fd, text, sizeof text - 1);
   ::syscall(SYS_close, fd);
-  return size <= 0 ? -1 : std::strtol(text, nullptr, 10);
+  return std::string(text, static_cast<std::size_t>(size < 0 ? 0 : size));
 }
 
-void Count(std::string_view path) {
+void Count(std::string_view call, std::string_view path) {
   static const std::string under = Setting("KILL_AT_WRITE_UNDER");
   static const std::string armed = Setting("KILL_AT_WRITE_ARMED");
   if (under.empty() || !path.starts_with(under)) return;
-  const long at = Armed(armed);
-  if (at < 0) return;
-  if (++calls == at) ::kill(::getpid(), SIGKILL);
-  static const int fd = static_cast<int>(::syscall(SYS_openat, AT_FDCWD, (armed + ".count").c_str(),
+  const std::string last = Armed(armed);
+  if (last.empty()) return;
+  const std::string step = std::string(call) + " " + std::string(path.substr(path.rfind('/') + 1));
+  static std::mutex mutex;
+  static std::map<std::string, long> seen;
+  const std::lock_guard lock(mutex);
+  static const int fd = static_cast<int>(::syscall(SYS_openat, AT_FDCWD, (armed + ".steps").c_str(),
                                                    O_WRONLY | O_CREAT | O_APPEND, 0600));
-  ::syscall(SYS_write, fd, "x", 1);
+  ::syscall(SYS_write, fd, (step + "\n").c_str(), step.size() + 1);
+  if (std::to_string(++seen[step]) + " " + step == last) ::kill(::getpid(), SIGKILL);
 }
 
-void CountFile(int fd) {
+void CountFile(std::string_view call, int fd) {
   char link[32];
   char path[512];
   std::snprintf(link, sizeof link, "/proc/self/fd/%d", fd);
   const long size = ::syscall(SYS_readlink, link, path, sizeof path);
-  if (size > 0) Count({path, static_cast<std::size_t>(size)});
+  if (size > 0) Count(call, {path, static_cast<std::size_t>(size)});
 }
 
 }  // namespace
@@ -60,35 +64,35 @@ void CountFile(int fd) {
 extern "C" {
 
 ssize_t write(int fd, const void* bytes, size_t size) {
-  CountFile(fd);
+  CountFile("write", fd);
   return ::syscall(SYS_write, fd, bytes, size);
 }
 ssize_t pwrite(int fd, const void* bytes, size_t size, off_t at) {
-  CountFile(fd);
+  CountFile("write", fd);
   return ::syscall(SYS_pwrite64, fd, bytes, size, at);
 }
 ssize_t pwrite64(int fd, const void* bytes, size_t size, off64_t at) {
   return pwrite(fd, bytes, size, at);
 }
 int ftruncate(int fd, off_t size) noexcept {
-  CountFile(fd);
+  CountFile("truncate", fd);
   return static_cast<int>(::syscall(SYS_ftruncate, fd, size));
 }
 int ftruncate64(int fd, off64_t size) noexcept { return ftruncate(fd, size); }
 int fsync(int fd) {
-  CountFile(fd);
+  CountFile("sync", fd);
   return static_cast<int>(::syscall(SYS_fsync, fd));
 }
 int fdatasync(int fd) {
-  CountFile(fd);
+  CountFile("sync", fd);
   return static_cast<int>(::syscall(SYS_fdatasync, fd));
 }
 int rename(const char* from, const char* to) noexcept {
-  Count(to);
+  Count("rename", to);
   return static_cast<int>(::syscall(SYS_renameat2, AT_FDCWD, from, AT_FDCWD, to, 0));
 }
 int unlink(const char* path) noexcept {
-  Count(path);
+  Count("unlink", path);
   return static_cast<int>(::syscall(SYS_unlinkat, AT_FDCWD, path, 0));
 }
 }
