@@ -17,43 +17,57 @@ namespace {
 
 // SQLite's own layer for Unix writes less than 128 KiB at once (seekAndWriteFd).
 constexpr std::size_t kBytesKept = 120 * 1024;
-constexpr int kRoomForFile = 4096;  // of the layer below, which may be another in a test
+static_assert(kBytesKept >= 65'536 + 1);  // the longest page fits
+constexpr int kRoomForFile = 4096;        // of the layer below, which may be another in a test
 
 sqlite3_vfs* Below() { return sqlite3_vfs_find(nullptr); }
 
-// Whether a write is the header of a frame that ends a transaction: the database's size after it
-// stands in its second four bytes (https://www.sqlite.org/fileformat2.html#walformat).
-bool EndsTransaction(std::string_view bytes) {
-  constexpr std::size_t kFrameHeaderBytes = 24;
-  return bytes.size() == kFrameHeaderBytes && bytes.substr(4, 4) != std::string_view("\0\0\0\0", 4);
+constexpr std::size_t kFrameHeaderBytes = 24;
+
+// Whether a frame with this header ends a transaction: the database's size after it stands in its
+// second four bytes (https://www.sqlite.org/fileformat2.html#walformat).
+bool EndsTransaction(std::string_view header) {
+  return header.substr(4, 4) != std::string_view("\0\0\0\0", 4);
 }
 
 // The file of the layer below follows it in the same allocation.
 struct WalFile {
   sqlite3_file base;
-  std::string kept;      // not written yet
+  std::string kept;      // not written yet, and of no transaction that has ended
   sqlite3_int64 at = 0;  // where it begins
-  bool ends = false;     // the page that comes next is a transaction's last
+  bool ends = false;     // the newest frame ends its transaction
 
   sqlite3_file* below() { return reinterpret_cast<sqlite3_file*>(this + 1); }
   const sqlite3_io_methods& on() { return *below()->pMethods; }
+  sqlite3_int64 end() const { return at + static_cast<sqlite3_int64>(kept.size()); }
 
+  // What cannot be written stays: SQLite was told that it stands in the file.
   int WriteKept() {
     if (kept.empty()) return SQLITE_OK;
     const int rc = on().xWrite(below(), kept.data(), static_cast<int>(kept.size()), at);
+    if (rc != SQLITE_OK) return rc;
+    at = end();
     kept.clear();
-    return rc;
+    return SQLITE_OK;
   }
-  // Other connections are told of a transaction when its last page is written, and no sooner.
-  int Write(std::string_view bytes, sqlite3_int64 to) {
-    const bool follows = to == at + static_cast<sqlite3_int64>(kept.size());
+  int Keep(std::string_view bytes, sqlite3_int64 to) {
+    const bool follows = to == end();
     if (!follows || kept.size() + bytes.size() > kBytesKept) {
       if (const int rc = WriteKept(); rc != SQLITE_OK) return rc;
+      at = to;
     }
-    if (kept.empty()) at = to;
+    const bool header = bytes.size() == kFrameHeaderBytes;
+    if (header) ends = EndsTransaction(bytes);
     kept += bytes;
-    const bool last = std::exchange(ends, EndsTransaction(bytes));
-    return last || kept.size() > kBytesKept ? WriteKept() : SQLITE_OK;
+    // Other connections are told of a transaction when the last of it is written, and no sooner.
+    // That is a page, but for a header that is written anew over the one of a frame that stands.
+    return ends && !(header && follows) ? WriteKept() : SQLITE_OK;
+  }
+  // SQLite takes the whole transaction back when a write of it fails.
+  int Write(std::string_view bytes, sqlite3_int64 to) {
+    const int rc = Keep(bytes, to);
+    if (rc != SQLITE_OK) kept.clear();
+    return rc;
   }
 };
 
@@ -68,14 +82,17 @@ int Behind(sqlite3_file* file, Act act) {
 }
 
 int Close(sqlite3_file* file) {
-  WalFile& wal = Of(file);
-  const int written = wal.WriteKept();
-  const int closed = wal.on().xClose(wal.below());
+  WalFile& wal = Of(file);  // what it keeps is of a transaction that was taken back
+  const int rc = wal.on().xClose(wal.below());
   wal.~WalFile();
-  return written != SQLITE_OK ? written : closed;
+  return rc;
 }
 int Read(sqlite3_file* file, void* out, int size, sqlite3_int64 at) {
-  return Behind(file, [=](sqlite3_file* f, const auto& on) { return on.xRead(f, out, size, at); });
+  WalFile& wal = Of(file);
+  if (at < wal.end() && at + size > wal.at) {
+    if (const int rc = wal.WriteKept(); rc != SQLITE_OK) return rc;
+  }
+  return wal.on().xRead(wal.below(), out, size, at);
 }
 int Write(sqlite3_file* file, const void* bytes, int size, sqlite3_int64 at) {
   return Of(file).Write({static_cast<const char*>(bytes), static_cast<std::size_t>(size)}, at);
@@ -95,8 +112,7 @@ int CheckReservedLock(sqlite3_file* file, int* out) {
   return Of(file).on().xCheckReservedLock(Of(file).below(), out);
 }
 int FileControl(sqlite3_file* file, int what, void* value) {
-  return Behind(file,
-                [=](sqlite3_file* f, const auto& on) { return on.xFileControl(f, what, value); });
+  return Of(file).on().xFileControl(Of(file).below(), what, value);
 }
 int SectorSize(sqlite3_file* file) { return Of(file).on().xSectorSize(Of(file).below()); }
 int DeviceCharacteristics(sqlite3_file* file) {
@@ -128,6 +144,13 @@ int Open(sqlite3_vfs*, const char* name, sqlite3_file* file, int flags, int* fla
   INTERLOCK_CHECK(below->szOsFile <= kRoomForFile);
   if ((flags & SQLITE_OPEN_WAL) == 0) return below->xOpen(below, name, file, flags, flags_out);
   auto* const wal = new (file) WalFile();
+  try {
+    wal->kept.reserve(kBytesKept);  // more is never asked for
+  } catch (const std::bad_alloc&) {
+    wal->~WalFile();
+    file->pMethods = nullptr;
+    return SQLITE_NOMEM;
+  }
   std::memset(wal->below(), 0, static_cast<std::size_t>(below->szOsFile));
   const int rc = below->xOpen(below, name, wal->below(), flags, flags_out);
   if (wal->below()->pMethods == nullptr) {

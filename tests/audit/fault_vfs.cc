@@ -43,9 +43,20 @@ int Write(sqlite3_file* f, const void* p, int n, sqlite3_int64 at) {
   const char* name = Ours(f)->name;
   if (name == nullptr) return M(f)->xWrite(Real(f), p, n, at);
   const std::string bytes(static_cast<const char*>(p), static_cast<std::size_t>(n));
-  switch (faults->Next()) {
+  const Faults::Step step = faults->Next();
+  if (step == Faults::Step::kFail || step == Faults::Step::kKill) {
+    // What comes to grief in the middle: nothing of it, half, or all but its last bytes.
+    const int parts[] = {0, n / 2, n > 512 ? n - 512 : 0};
+    const int part = parts[faults->operations() % 3];
+    if (part > 0) M(f)->xWrite(Real(f), p, part, at);
+    if (part > 0) faults->NoteWrite(name, at, bytes.substr(0, static_cast<std::size_t>(part)));
+  }
+  switch (step) {
     case Faults::Step::kFail:
       return SQLITE_IOERR_WRITE;
+    case Faults::Step::kKill:
+      ::raise(SIGKILL);
+      break;
     case Faults::Step::kTear:
       faults->NoteWrite(name, at, bytes.substr(0, bytes.size() / 2));
       return SQLITE_IOERR_WRITE;
@@ -60,7 +71,7 @@ int Write(sqlite3_file* f, const void* p, int n, sqlite3_int64 at) {
 int Truncate(sqlite3_file* f, sqlite3_int64 n) {
   const char* name = Ours(f)->name;
   if (name == nullptr) return M(f)->xTruncate(Real(f), n);
-  if (faults->Next() != Faults::Step::kGoOn) return SQLITE_IOERR_TRUNCATE;
+  if (faults->NextWhole() != Faults::Step::kGoOn) return SQLITE_IOERR_TRUNCATE;
   faults->NoteTruncate(name, n);
   return M(f)->xTruncate(Real(f), n);
 }
@@ -68,7 +79,7 @@ int Sync(sqlite3_file* f, int flags) {
   if (faults->sync_fails) return SQLITE_IOERR_FSYNC;
   const char* name = Ours(f)->name;
   if (name == nullptr) return M(f)->xSync(Real(f), flags);
-  if (faults->Next() != Faults::Step::kGoOn) return SQLITE_IOERR_FSYNC;
+  if (faults->NextWhole() != Faults::Step::kGoOn) return SQLITE_IOERR_FSYNC;
   const int rc = M(f)->xSync(Real(f), flags);
   if (rc == SQLITE_OK) faults->NoteSync(name);
   return rc;
@@ -156,9 +167,15 @@ Faults::Step Faults::Next() {
   if (power_is_off_) return Step::kDropped;
   if (++operations_ != number_ || what_ == At::kNever) return Step::kGoOn;
   if (what_ == At::kFails) return Step::kFail;
-  if (what_ == At::kKill) ::raise(SIGKILL);
+  if (what_ == At::kKill) return Step::kKill;
   power_is_off_ = true;
   return Step::kTear;
+}
+
+Faults::Step Faults::NextWhole() {
+  const Step step = Next();
+  if (step == Step::kKill) ::raise(SIGKILL);
+  return step;
 }
 
 // What is there before the first recorded change was synced long ago.

@@ -43,8 +43,9 @@ struct Faults {
   std::map<std::string, std::string> FilesAfterPowerCut(Kept kept) const;
 
   // --- for the layer
-  enum class Step { kGoOn, kFail, kTear, kDropped };
+  enum class Step { kGoOn, kFail, kTear, kDropped, kKill };
   Step Next();
+  Step NextWhole();  // of what cannot end in its middle: a kill strikes before it
   void NoteOpen(const std::string& path);
   void NoteWrite(const std::string& path, std::int64_t at, const std::string& bytes);
   void NoteTruncate(const std::string& path, std::int64_t size);

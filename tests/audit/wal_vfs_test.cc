@@ -4,6 +4,8 @@
 #include <gmock/gmock.h>
 #include <sqlite3.h>
 
+#include <filesystem>
+
 #include "fault_vfs.h"
 #include "fixture.h"
 
@@ -97,6 +99,49 @@ TEST_F(WalVfsTest, ATransactionReadsWhatItHasWritten) {
   const Connection other = Open(nullptr);
   EXPECT_EQ(Ask(other.get(), "SELECT count(*) FROM t WHERE length(bytes) = 6000"), "30");
   EXPECT_EQ(Ask(other.get(), "PRAGMA integrity_check"), "ok");
+}
+
+// SQLite takes the transaction back; what was kept of it is never seen.
+TEST_F(WalVfsTest, AReadThatCannotWriteWhatIsKeptFails) {
+  const Connection db = OpenToWrite();
+  ASSERT_EQ(Do(db.get(), "PRAGMA cache_size = 4; BEGIN"), SQLITE_OK);
+  ASSERT_EQ(Fill(db.get(), 12), SQLITE_OK);
+  ASSERT_EQ(Do(db.get(), "PRAGMA cache_spill = OFF"), SQLITE_OK);  // now nothing but reads
+  faults_.write_fails = true;
+  EXPECT_EQ(Do(db.get(), "SELECT sum(length(bytes)) FROM t"), SQLITE_IOERR);
+  faults_.write_fails = false;
+  EXPECT_NE(sqlite3_get_autocommit(db.get()), 0);
+  ASSERT_EQ(Fill(db.get(), 2), SQLITE_OK);
+  const Connection other = Open(nullptr);
+  EXPECT_EQ(Ask(other.get(), "SELECT sum(length(bytes)) FROM t"), "12000");
+  EXPECT_EQ(Ask(other.get(), "PRAGMA integrity_check"), "ok");
+}
+
+// A page that was spilled and changed again gives its frame, and those behind it, other checksums;
+// the header that ends the transaction is then the last that is written, without a page.
+TEST_F(WalVfsTest, ACommitThatWritesHeadersAnewIsReadByOthersAtOnce) {
+  const Connection db = OpenToWrite();
+  ASSERT_EQ(Do(db.get(), "PRAGMA synchronous = OFF; PRAGMA cache_size = 4"), SQLITE_OK);
+  ASSERT_EQ(Fill(db.get(), 40), SQLITE_OK);
+  for (int round = 0; round < 8; ++round) {
+    ASSERT_EQ(Do(db.get(),
+                 "BEGIN; UPDATE t SET bytes = randomblob(6000);"
+                 "UPDATE t SET bytes = zeroblob(6000) WHERE id % 3 = 0; COMMIT"),
+              SQLITE_OK);
+    const std::string files = folder_.path();
+    const std::string copy = files + "/copy.db";  // as a kill now would leave it
+    std::filesystem::copy_file(files + "/x.db", copy,
+                               std::filesystem::copy_options::overwrite_existing);
+    std::filesystem::copy_file(files + "/x.db-wal", copy + "-wal",
+                               std::filesystem::copy_options::overwrite_existing);
+    std::filesystem::remove(copy + "-shm");
+    sqlite3* raw = nullptr;
+    ASSERT_EQ(sqlite3_open(copy.c_str(), &raw), SQLITE_OK);
+    const Connection killed(raw);
+    EXPECT_EQ(Ask(killed.get(), "SELECT group_concat(hex(substr(bytes, 1, 64)), '') FROM t"),
+              Ask(db.get(), "SELECT group_concat(hex(substr(bytes, 1, 64)), '') FROM t"));
+    ASSERT_EQ(Fill(db.get(), 1), SQLITE_OK);
+  }
 }
 
 // The kept frames are written by the commit, which therefore is what fails, and wholly.

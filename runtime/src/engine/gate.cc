@@ -363,10 +363,13 @@ core::PermitTerms Gate::TermsOf(const Ticket& ticket) const {
 
 namespace {
 
-bool RunIsEnding(const State& state, const CallIdentity& id) {
-  return !AdmittedByRuns(id, [&state](const std::string& run) -> std::optional<RunState> {
-    const auto peeked = state.PeekRunNow(run);
-    return peeked.row ? std::optional(peeked.row->state) : std::nullopt;
+// What cannot be told counts as ending: the tool has not been started yet.
+bool RunIsEnding(const GateParts& parts, const CallIdentity& id) {
+  return !AdmittedByRuns(id, [&parts](const std::string& run) -> std::optional<RunState> {
+    const auto peeked = parts.journal->state().PeekRunNow(run);
+    if (peeked.row) return peeked.row->state;
+    const auto row = parts.run_of(run);
+    return row.ok() ? row->state : RunState::kCancelling;
   });
 }
 
@@ -376,7 +379,7 @@ bool RunIsEnding(const State& state, const CallIdentity& id) {
 // here stops a first attempt (rule 11); a further one goes on, since only it can tell what became
 // of the first.
 asio::awaitable<tools::Outcome> Gate::Execute(Ticket& ticket) {
-  const bool cancelled = ticket.attempt == 1 && RunIsEnding(parts_.journal->state(), ticket.id);
+  const bool cancelled = ticket.attempt == 1 && RunIsEnding(parts_, ticket.id);
   const auto stop = ticket.attempt == 1 ? StoppedBy(ticket) : std::nullopt;
   if (cancelled || stop) {
     tools::Outcome withdrawn;

@@ -22,6 +22,7 @@
 #include "engine/journal.h"
 #include "engine/outputs.h"
 #include "engine/provenance.h"
+#include "engine/rows.h"
 #include "policies/active.h"
 #include "policies/approval.h"
 #include "policies/bundle.h"
@@ -151,6 +152,8 @@ struct GateParts {
   // The run that a call of an agent starts, sealed and judged, of which nothing is in the log yet.
   // Errors: kFailedPrecondition, why it cannot be started; anything else passes.
   std::function<core::StatusOr<std::shared_ptr<RunStart>>(Worker&, const Ticket&)> new_run{};
+  // A run, as the log's tables have it: memory may have let it go.
+  std::function<core::StatusOr<RunRow>(const std::string& run)> run_of{};
 };
 
 // Thread-safe. Neither copies nor moves.

@@ -31,9 +31,9 @@ GateParts GatePartsOf(Hub& hub) {
           .limits = parts.limits,
           .outputs = hub.outputs,
           .archives = &hub.archives,
-          .new_run = [&hub](Worker& worker, const Ticket& ticket) {
-            return hub.NewRun(worker, ticket);
-          }};
+          .new_run = [&hub](Worker& worker,
+                            const Ticket& ticket) { return hub.NewRun(worker, ticket); },
+          .run_of = [&hub](const std::string& run) { return hub.RunRowOf(run); }};
 }
 
 // Only ever shown to a planner: it is in no registry, and the gate knows no such tool.

@@ -20,7 +20,7 @@ constexpr const char* kTrustedTime = "trusted_time_us";  // before the clock cam
 // Clean rows of a table in memory: of tables that grow with every call those of the last moments,
 // which is all that the gate asks for; of the others what is in use.
 constexpr std::size_t kRowsOfCallsKept = 16'384;
-// A row is a KiB; of runs, those that are at work.
+// A row is a KiB, and what is let go is read from the table when it is asked for.
 constexpr std::size_t kRowsOfRunsKept = 8'192;
 constexpr std::size_t kRowsKept = 65'536;
 
