@@ -1,7 +1,5 @@
 #include "message.h"
 
-#include <sys/socket.h>
-
 #include <array>
 #include <cerrno>
 #include <cstring>
@@ -62,6 +60,21 @@ bool SendMessage(int socket, std::string_view bytes, std::span<const int> fds, i
   return sent == static_cast<ssize_t>(bytes.size());
 }
 
+ssize_t ReceiveInto(int socket, msghdr& header, int flags) {
+  // The kernel looks for a message, and then whether the other end is shut (af_unix.c,
+  // unix_dgram_recvmsg). What was sent and followed by a close in between is there at the next
+  // look.
+  const msghdr asked = header;
+  ssize_t got = 0;
+  for (int looks = 0; got == 0 && looks < 2; ++looks) {
+    do {
+      header = asked;
+      got = ::recvmsg(socket, &header, MSG_CMSG_CLOEXEC | flags);
+    } while (got < 0 && errno == EINTR);
+  }
+  return got;
+}
+
 Received ReceiveMessage(int socket, std::span<char> room, std::string_view& bytes,
                         std::vector<Fd>& fds, int flags) {
   fds.clear();
@@ -73,10 +86,7 @@ Received ReceiveMessage(int socket, std::span<char> room, std::string_view& byte
   header.msg_iovlen = 1;
   header.msg_control = space.data();
   header.msg_controllen = space.size();
-  ssize_t got;
-  do {
-    got = ::recvmsg(socket, &header, MSG_CMSG_CLOEXEC | flags);
-  } while (got < 0 && errno == EINTR);
+  const ssize_t got = ReceiveInto(socket, header, flags);
   if (got < 0 && (errno == EAGAIN || errno == EWOULDBLOCK)) return Received::kNothing;
   if (got > 0) TakeFds(header, fds);
   if (got <= 0 || (header.msg_flags & (MSG_TRUNC | MSG_CTRUNC)) != 0) {

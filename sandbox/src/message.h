@@ -3,6 +3,8 @@
 // descriptors.
 #pragma once
 
+#include <sys/socket.h>
+
 #include <cstddef>
 #include <span>
 #include <string_view>
@@ -20,6 +22,10 @@ bool MessagePair(Fd& a, Fd& b);
 
 // False with errno: EAGAIN only when `flags` has MSG_DONTWAIT.
 bool SendMessage(int socket, std::string_view bytes, std::span<const int> fds, int flags);
+
+// As recvmsg(2), descriptors close-on-exec; 0 only when the other end is closed and all that it
+// sent was read.
+ssize_t ReceiveInto(int socket, msghdr& header, int flags);
 
 enum class Received { kMessage, kNothing, kClosed };
 // kNothing only with MSG_DONTWAIT. A truncated message, or any error, counts as kClosed: the peer

@@ -9,11 +9,13 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <array>
 #include <cerrno>
 #include <filesystem>
 #include <fstream>
 #include <memory>
 #include <sstream>
+#include <thread>
 #include <utility>
 
 #include "box.h"
@@ -521,6 +523,48 @@ TEST(CgroupRoot, SweepsTheDeadOfItsOwnPidNamespace) {
   EXPECT_EQ(::access(elsewhere.c_str(), F_OK), 0);
   root.Remove();
   std::filesystem::remove_all(top);
+}
+
+// A box whose program could not be run, and both that tell of it.
+struct Unrun {
+  Unrun() : box(0, BoxPlan{}, Level::kFull) {
+    box.called = true;
+    made = MessagePair(box.control, init) && MessagePair(box.program, program);
+  }
+  void Tell() {
+    Report failed;
+    failed.kind = ReportKind::kFailed;
+    SendReport(program.get(), failed);
+    program.reset();
+    Report ended;
+    ended.kind = ReportKind::kEnded;
+    ended.alone = 1;
+    SendReport(init.get(), ended);
+  }
+
+  Box box;
+  Fd init;
+  Fd program;
+  bool made = false;
+};
+
+// Whoever is silent when the launcher looks may have said its last word, and left, when it looks at
+// the other one, or in the middle of the look.
+TEST(Box, AnEndIsNeverSeenWithoutWhatKeptTheProgramFromRunning) {
+  constexpr int kRounds = 100;  // of which several meet such a moment
+  for (int round = 0; round < kRounds && !HasFailure(); ++round) {
+    std::array<Unrun, 50> boxes;
+    for (const Unrun& unrun : boxes) ASSERT_TRUE(unrun.made);
+    std::thread teller([&boxes] {
+      for (Unrun& unrun : boxes) unrun.Tell();
+    });
+    for (Unrun& unrun : boxes) {
+      while (!unrun.box.settled()) unrun.box.TakeReports();
+      EXPECT_TRUE(unrun.box.failed());
+      EXPECT_EQ(unrun.box.start_us, 0);
+    }
+    teller.join();
+  }
 }
 
 TEST(Names, ParseWhatTheyPrint) {

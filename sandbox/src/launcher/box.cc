@@ -58,12 +58,13 @@ void Stream::Drain() {
 }
 
 bool Box::TakeReports() {
-  // First: whatever kept the program's process from exec was told before that process ended.
-  const bool left = program.valid() && !program_left && !TakeFrom(program);
+  // Init's first: it tells of an end when the program's process is gone, so that whatever kept that
+  // one from exec is there to be read by then.
   const bool more = TakeFrom(control);
-  if (!left) return more;
-  program_left = true;
-  if (called && !failed_) Started();
+  if (program.valid() && !program_left && !TakeFrom(program)) {
+    program_left = true;
+    if (called && !failed_) Started();
+  }
   return more;
 }
 

@@ -99,10 +99,7 @@ bool ReceiveReport(int socket, Report& report, int& fd) {
   header.msg_iovlen = 1;
   header.msg_control = space;
   header.msg_controllen = sizeof space;
-  ssize_t size;
-  do {
-    size = ::recvmsg(socket, &header, MSG_CMSG_CLOEXEC);
-  } while (size < 0 && errno == EINTR);
+  const ssize_t size = ReceiveInto(socket, header, 0);
   const cmsghdr* c = size > 0 ? CMSG_FIRSTHDR(&header) : nullptr;
   if (c != nullptr && c->cmsg_type == SCM_RIGHTS) std::memcpy(&fd, CMSG_DATA(c), sizeof fd);
   return size == static_cast<ssize_t>(sizeof report);
