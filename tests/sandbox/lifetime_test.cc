@@ -15,6 +15,7 @@
 #include <thread>
 
 #include "boxes.h"
+#include "registry.h"
 
 extern char** environ;
 
@@ -55,13 +56,17 @@ std::size_t DescriptorCount() {
 }
 
 // Control groups named after `pid`, wherever they are.
-bool HasGroupsOf(int pid) {
-  const std::string number = "-" + std::to_string(pid) + "-";
+// As the launcher names its groups: a number alone may be that of another one, long gone.
+std::string GroupNameEnd(int pid) {
+  return "-" + std::to_string(pid) + "-" + std::to_string(ProcessStartTicks(pid));
+}
+
+bool HasGroups(const std::string& name_end) {
   std::error_code ignored;
   for (fs::recursive_directory_iterator at("/sys/fs/cgroup", ignored), end; at != end;
        at.increment(ignored)) {
     const std::string name = at->path().filename().string();
-    if (name.starts_with("interlock-") && name.find(number) != std::string::npos) return true;
+    if (name.starts_with("interlock-") && name.ends_with(name_end)) return true;
   }
   return false;
 }
@@ -106,6 +111,7 @@ class Lifetime : public ::testing::TestWithParam<Ground> {
     boxes_ = std::make_unique<Boxes>(GetParam(), pool);
     if (boxes_->why_not().empty()) {
       launcher_pid_ = Children().at(0);
+      group_name_end_ = GroupNameEnd(launcher_pid_);
       return true;
     }
     why_not_ = boxes_->why_not();
@@ -114,6 +120,7 @@ class Lifetime : public ::testing::TestWithParam<Ground> {
   std::unique_ptr<Boxes> boxes_;
   std::string why_not_;
   int launcher_pid_ = 0;
+  std::string group_name_end_;
 };
 
 TEST_P(Lifetime, KilledLauncherMeansLostAndDeadBoxes) {
@@ -125,6 +132,7 @@ TEST_P(Lifetime, KilledLauncherMeansLostAndDeadBoxes) {
                            [&](BoxResult result) { promise.set_value(std::move(result)); });
   }
   ASSERT_TRUE(Within(milliseconds(10'000), [&] { return ProcessesWith(token).size() >= 12; }));
+  EXPECT_EQ(HasGroups(group_name_end_), boxes_->cgroups());
   ::kill(launcher_pid_, SIGKILL);
   for (auto& promise : promises) {
     const BoxResult result = promise.get_future().get();
@@ -135,7 +143,7 @@ TEST_P(Lifetime, KilledLauncherMeansLostAndDeadBoxes) {
   const BoxResult after = boxes_->Run(boxes_->Hostile({"exit-with", "0"}));
   EXPECT_EQ(after.kind, EndKind::kNotRun);
   EXPECT_EQ(after.detail, "the sandbox launcher is gone; restart the daemon");
-  EXPECT_FALSE(HasGroupsOf(launcher_pid_));
+  EXPECT_FALSE(HasGroups(group_name_end_));
 }
 
 // A box for calls without mounts is sealed, and its init powerless, before its call is known.
@@ -229,7 +237,7 @@ TEST_P(Lifetime, DestructionEndsRunningBoxes) {
   EXPECT_EQ(promise.get_future().get().kind, EndKind::kCancelled);
   EXPECT_TRUE(ProcessesWith(token).empty());
   EXPECT_NE(::kill(launcher_pid_, 0), 0);
-  EXPECT_FALSE(HasGroupsOf(launcher_pid_));
+  EXPECT_FALSE(HasGroups(group_name_end_));
 }
 
 TEST_P(Lifetime, KilledDaemonLeavesNothing) {
@@ -292,7 +300,7 @@ TEST_P(Lifetime, ManyCallsWithCancelsLeaveNothing) {
   EXPECT_EQ(DescriptorCount(), descriptors);
   EXPECT_EQ(MountCount(), mounts);
   boxes_.reset();
-  EXPECT_FALSE(HasGroupsOf(launcher_pid_));
+  EXPECT_FALSE(HasGroups(group_name_end_));
 }
 
 TEST_P(Lifetime, WhatWaitsForABoxPastItsTimeIsNotRun) {
