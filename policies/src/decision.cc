@@ -2,7 +2,7 @@
 
 #include <algorithm>
 
-#include "policies/labels_text.h"
+#include "policies/labels.h"
 
 namespace interlock::policies {
 namespace {

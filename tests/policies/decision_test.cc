@@ -1,5 +1,5 @@
 // What rules read, and that whatever cannot be read denies.
-#include "policies/labels_text.h"
+#include "policies/labels.h"
 #include "policy_fixture.h"
 
 namespace interlock::policies {

@@ -46,5 +46,7 @@ class LabelMap {
 
 // Canonical: {"args.body":{"readers":[…],"sources":[…],"tags":[…],"trusted":false}}.
 core::Json LabelsJson(const LabelMap& labels);
+// Its text, without its tree: it is made twice for every call of a run.
+std::string CanonicalLabels(const LabelMap& labels);
 
 }  // namespace interlock::policies

@@ -132,12 +132,13 @@ int Search(Session& session, const std::string& text, int limit) {
   if (unreadable > 0) {
     session.io.err
         << "incomplete: " << unreadable
-        << " arguments and results do not open and were not searched; `interlock doctor` "
+        << " of the arguments and results do not open and were not searched; `interlock doctor` "
            "says more\n";
   }
   if (unsearched > 0) {
     session.io.err << "incomplete: full text does not cover " << unsearched
-                   << " closed logs of this tenant, where words may stand that were not found\n";
+                   << (unsearched == 1 ? " closed log" : " closed logs")
+                   << " of this tenant, where words may stand that were not found\n";
     for (const auto& [log, why] : logs) session.io.err << "  " << log << ": " << why << "\n";
   }
   return unreadable == 0 && unsearched == 0 ? kYes : kIncomplete;

@@ -1,6 +1,7 @@
 #include "engine/archives.h"
 
 #include <filesystem>
+#include <set>
 
 #include "audit/erase.h"
 #include "audit/rotate.h"
@@ -21,6 +22,21 @@ std::string PreviousOf(const audit::Log& log) {
   const auto body = view.ok() ? view->Object("body") : std::nullopt;
   const auto previous = body ? body->Object("previous") : std::nullopt;
   return previous ? previous->String("origin").value_or("") : "";
+}
+
+std::vector<std::string> OriginsAway(const std::vector<const audit::Log*>& logs) {
+  std::set<std::string> here;
+  for (const audit::Log* log : logs) {
+    if (log != nullptr) here.insert(OriginOf(*log).value_or(""));
+  }
+  std::vector<std::string> away;
+  for (std::size_t i = 0; i < logs.size(); ++i) {
+    const bool unopened_before = i + 1 < logs.size() && logs[i + 1] == nullptr;
+    if (logs[i] == nullptr || unopened_before) continue;
+    std::string previous = PreviousOf(*logs[i]);
+    if (!previous.empty() && !here.contains(previous)) away.push_back(std::move(previous));
+  }
+  return away;
 }
 
 // No log is closed while a daemon has the folder: the list stands.

@@ -33,6 +33,11 @@ core::StatusOr<std::string> OriginOf(const audit::Log& log);
 // Origin of the log that this one goes on from; empty: it is the first, or nobody can tell.
 std::string PreviousOf(const audit::Log& log);
 
+// Origins of the logs that one of `logs` goes on from and that are not among them: read-only
+// storage has those. `logs`: newest first; null: a closed one that cannot be opened, which is what
+// the one in front of it goes on from, most likely.
+std::vector<std::string> OriginsAway(const std::vector<const audit::Log*>& logs);
+
 // Thread-safe. Files are opened when they are first needed. One that cannot be opened keeps no
 // other from being read, and is tried again whenever it is needed; nothing is said to be nowhere
 // before all were looked at.

@@ -8,7 +8,7 @@
 #include "core/digest.h"
 #include "engine/lineage.h"
 #include "engine/provenance.h"
-#include "policies/labels_text.h"
+#include "policies/labels.h"
 
 namespace interlock::runtime {
 namespace {

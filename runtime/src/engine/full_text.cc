@@ -223,26 +223,18 @@ bool FullText::IsWhole(One& one, Found& found) const {
   return next.ok() && unreadable.ok() && *next == one.log->size();
 }
 
-bool FullText::IsHere(std::string_view origin) const {
-  return std::any_of(logs_.begin(), logs_.end(),
-                     [origin](const One& one) { return one.origin == origin; });
-}
-
 void FullText::TellUnsearched(Found& found) {
-  for (std::size_t i = 0; i < logs_.size(); ++i) {
-    One& one = logs_[i];
+  std::vector<const audit::Log*> logs;
+  for (One& one : logs_) {
     const bool whole = IsWhole(one, found) && one.problem.ok();
-    if (i > 0 && !whole) {
-      const std::string why(one.problem.ok()
-                                ? "it is still being taken in; search again in a minute"
-                                : core::Message(one.problem));
-      found.unsearched_logs.push_back({one.origin, FileOf(one.database), why});
-    }
-    if (one.log == nullptr) continue;
-    const std::string previous = PreviousOf(*one.log);
-    const bool unopened = i + 1 < logs_.size() && logs_[i + 1].log == nullptr;  // it, most likely
-    if (previous.empty() || unopened || IsHere(previous)) continue;
-    found.unsearched_logs.push_back({previous, "", "it is not in the tenant's folder"});
+    logs.push_back(one.log);
+    if (whole || one.log == hub_.parts.log) continue;
+    const std::string why(one.problem.ok() ? "it is still being taken in; search again in a minute"
+                                           : core::Message(one.problem));
+    found.unsearched_logs.push_back({one.origin, FileOf(one.database), why});
+  }
+  for (std::string& origin : OriginsAway(logs)) {
+    found.unsearched_logs.push_back({std::move(origin), "", "it is not in the tenant's folder"});
   }
 }
 

@@ -85,7 +85,6 @@ class FullText {
                                                        std::int64_t before, int max,
                                                        const Pause& pause) const;
   bool IsWhole(One& one, Found& found) const;
-  bool IsHere(std::string_view origin) const;
   void TellUnsearched(Found& found);
   core::Status Forget(const std::function<core::StatusOr<bool>(const One&)>& loses);
 

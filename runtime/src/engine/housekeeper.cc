@@ -392,21 +392,12 @@ core::StatusOr<std::int64_t> Housekeeper::EraseInClosedLogs(const std::string& k
   return count;
 }
 
-// A closed log that one here goes on from, and that is not in the folder: read-only storage has it.
-// It owes every erasure that it misses, by one note of its own. One that cannot be opened may be
-// the one that is looked for; it owes by the note of the key.
+// A log that is away owes every erasure that it misses, by one note of its own. One that cannot be
+// opened may be the one that is looked for; it owes by the note of the key.
 core::Status Housekeeper::NoteAway(const std::vector<Archives::File>& closed) {
-  const auto is_here = [&](std::string_view origin) {
-    return std::any_of(closed.begin(), closed.end(), [origin](const Archives::File& file) {
-      return file.log == nullptr || file.origin == origin;
-    });
-  };
-  std::vector<std::string> previous{PreviousOf(*hub_.parts.log)};
-  for (const Archives::File& file : closed) {
-    if (file.log != nullptr) previous.push_back(PreviousOf(*file.log));
-  }
-  for (const std::string& origin : previous) {
-    if (origin.empty() || is_here(origin)) continue;
+  std::vector<const audit::Log*> logs{hub_.parts.log};
+  for (auto file = closed.rbegin(); file != closed.rend(); ++file) logs.push_back(file->log);
+  for (const std::string& origin : OriginsAway(logs)) {
     INTERLOCK_RETURN_IF_ERROR(hub_.parts.keys->NoteErasure(std::string(kAway) + origin));
   }
   return core::OkStatus();

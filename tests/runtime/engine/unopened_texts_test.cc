@@ -120,6 +120,39 @@ TEST_F(ClosedTexts, ALogThatWasAwayIsErasedInOnceItIsBack) {
             audit::Verdict::kIntact);
 }
 
+// Each is told once, and owes what it misses, whatever became of the others.
+TEST_F(ClosedTexts, OneIsAwayWhileAnotherCannotBeOpened) {
+  FillThreeLogs();
+  RotateAndRestart(h_);
+  h_.Stop();
+  fs::rename(At("audit-0001.db"), h_.folder + "-away");
+  fs::rename(At("audit-0003.db"), h_.folder + "-sound");
+  std::ofstream(At("audit-0003.db")) << "no database at all";
+  h_.Start();
+
+  const auto found = Search(h_, "rusk");
+  ASSERT_TRUE(found.ok()) << found.status();
+  EXPECT_THAT(found->page.items, SizeIs(1));
+  ASSERT_THAT(found->unsearched, SizeIs(2));
+  EXPECT_EQ(found->unsearched[0].log_file, "audit-0003.db");
+  EXPECT_EQ(found->unsearched[1].log, "test/main");
+  EXPECT_THAT(found->unsearched[1].why, HasSubstr("not in the tenant's folder"));
+  EXPECT_THAT(std::string(core::Message(Erase(h_, "ann", "r-ann").status())),
+              HasSubstr("audit-0003.db"));
+  EXPECT_THAT(*h_.keys().UnfinishedErasures(),
+              ElementsAre(HasSubstr("closed logs "), "log away test/main"));
+
+  fs::rename(h_.folder + "-sound", At("audit-0003.db"));
+  h_.Stop();
+  fs::rename(h_.folder + "-away", At("audit-0001.db"));
+  h_.Start();
+  ASSERT_TRUE(Erase(h_, "ann", "r-ann").ok());
+  EXPECT_THAT(*h_.keys().UnfinishedErasures(), IsEmpty());
+  EXPECT_EQ(SealedUnder(At("audit-0001.db"), "ann"), 0);
+  EXPECT_EQ(SealedUnder(At("audit-0003.db"), "ann"), 0);
+  EXPECT_GT(SealedUnder(At("audit-0003.db"), "bob"), 0);
+}
+
 // ---------------------------------------------------------------- filling
 
 // Room that the log needs is not taken for what can be made at any later time.
