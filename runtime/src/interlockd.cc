@@ -323,6 +323,7 @@ core::StatusOr<TenantParts> OpenTenant(const runtime::Config& config, const std:
   engine.agents = std::move(sources.agents);
   engine.limits.calls_max = boxes.calls;
   engine.limits.lookups_max = boxes.lookups;
+  engine.limits.plan_wait_us = runtime::PlanWaitMs(config.planners) * 1000;
   engine.limits.grants_per_minute = config.approvals.grants_per_minute;
   engine.limits.grant_pause_us = config.approvals.grant_pause_ms * 1000;
   engine.planners = shared.planners.by_name();

@@ -40,6 +40,7 @@ struct AgentFile {
   std::string description;
   std::string planner;  // a planner's name in the daemon's config
   std::string model;
+  std::string risk;                 // "low", "medium" or "high", for routes; empty: not said
   std::string prompt;               // system prompt
   std::vector<std::string> tools;   // names or globs (`*` matches any bytes); in file order
   std::vector<std::string> agents;  // that it may call as tools, `agent.NAME`; in file order
@@ -63,6 +64,9 @@ core::StatusOr<AgentFile> ParseAgent(std::string_view file, std::string_view tex
 // Every *.yaml of `folder`, sorted by name. Errors: as above; also for NAME@VERSION.yaml without
 // NAME.yaml, or of the same version; kNotFound when there is no such folder.
 core::StatusOr<std::vector<AgentFile>> LoadAgents(const std::string& folder);
+
+// What `risk` of an agent and `risks` of a route may say.
+bool IsRisk(std::string_view word);
 
 // The tool by which an agent reads parts of long results; only who names it has it.
 inline constexpr std::string_view kReadResultTool = "read_result";

@@ -51,7 +51,7 @@ struct PlanRequest {
   core::Json session;  // the scripted planner finds its script by it; others ignore it
   std::int64_t deadline_monotonic_us = 0;
   std::string tenant;  // keeps the reply caches of tenants apart
-  std::string risk;    // "low", "high", …: what routes may ask for; empty: none was said
+  std::string risk;    // from the agent file
   // JSON Schema of the final answer; null: free text. Providers are asked to keep to it, which the
   // caller still has to check.
   core::Json answer_schema;

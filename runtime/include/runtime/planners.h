@@ -73,13 +73,13 @@ core::StatusOr<std::unique_ptr<Planner>> MakeModelPlanner(ModelOptions options);
 enum class RoutePreference {
   kOrder,    // as they stand
   kCost,     // the cheapest first, by their prices for their own model
-  kLatency,  // who answered fastest of late first; who was never asked comes before
+  kLatency,  // who answered fastest of late first; who was not asked for five minutes comes before
 };
 
 // Requests that it takes go to its planners in order, until one answers.
 struct Route {
   std::vector<std::string> agents;  // names or globs (`*`); empty: every agent
-  std::vector<std::string> risks;   // PlanRequest::risk; empty: whatever it is
+  std::vector<std::string> risks;   // of the agent: "low", "medium", "high"; empty: whatever it is
   std::vector<std::string> use;     // names of planners
   RoutePreference prefer = RoutePreference::kOrder;
   std::string canary;  // a planner that `canary_percent` of runs ask first; empty: none
@@ -93,6 +93,8 @@ struct Route {
 struct RouterTarget {
   Planner* planner = nullptr;  // borrowed
   std::int64_t cost = 0;       // to compare by; less is better
+  // Of one attempt: what a request's time is shared by, and how slow one counts that fails.
+  std::int64_t timeout_ms = 60'000;
 };
 
 struct RouterOptions {
@@ -104,10 +106,11 @@ struct RouterOptions {
   std::function<void(std::int64_t delay_ms, std::function<void()> ring)> later = nullptr;
 };
 // A planner that asks others. Any error but kCancelled goes to the next one; the plan's `failed`
-// says what happened before. Agents' `model` is not passed on: every planner has its own. Where a
-// request was hedged, `done` comes when all that were asked are over: those that are not wanted any
-// more are cancelled, and what they may be billed for is in PlanRequest::lost.
-// Errors: kInvalidArgument (no routes, a route to no target).
+// says what happened before. Until the request's deadline each has its share of what is left, by
+// its timeout, so that one that hangs leaves time for those behind it. Agents' `model` is not
+// passed on: every planner has its own. Where a request was hedged, `done` comes when all that were
+// asked are over: those that are not wanted any more are cancelled, and what they may be billed for
+// is in PlanRequest::lost. Errors: kInvalidArgument (no routes, a route to no target).
 core::StatusOr<std::unique_ptr<Planner>> MakeRouter(RouterOptions options);
 
 enum class PlannerKind { kScripted, kModel, kRouter };
@@ -127,6 +130,10 @@ struct PlannerParts {  // borrowed
   const core::Clock* clock = nullptr;
   core::Random* random = nullptr;
 };
+
+// How long one plan may take: two minutes, or as long as an attempt at each planner of the longest
+// route. A caller's deadline that leaves every planner its timeout.
+std::int64_t PlanWaitMs(const std::vector<PlannerConfig>& configs);
 
 class Alarm;
 

@@ -66,6 +66,7 @@ std::string CanonicalAgent(const AgentFile& agent) {
   }
   if (limits.runs_max != defaults.runs_max) json["limits"]["runs_max"] = limits.runs_max;
   if (!agent.agents.empty()) json["agents"] = agent.agents;
+  if (!agent.risk.empty()) json["risk"] = agent.risk;
   if (agent.results == ResultsAs::kHandles) json["results"] = "handles";
   if (agent.escalates) json["escalates"] = true;
   if (!agent.answer_schema.is_null()) json["answer_schema"] = agent.answer_schema;
@@ -127,6 +128,9 @@ void CheckAgent(const AgentFile& agent, std::string_view file, const YamlMap& ma
     map.faults().Add(map.LineOfKey("version"),
                      "`version` must be \"" + version + "\", as the file's name says");
   }
+  if (!agent.risk.empty() && !IsRisk(agent.risk)) {
+    map.faults().Add(map.LineOfKey("risk"), "`risk` must be low, medium or high");
+  }
   for (const std::string& pattern : agent.tools) {
     if (IsToolPattern(pattern)) continue;
     map.faults().Add(map.LineOfKey("tools"),
@@ -143,6 +147,8 @@ void CheckAgent(const AgentFile& agent, std::string_view file, const YamlMap& ma
 
 }  // namespace
 
+bool IsRisk(std::string_view word) { return word == "low" || word == "medium" || word == "high"; }
+
 core::StatusOr<AgentFile> ParseAgent(std::string_view file, std::string_view text) {
   YamlFaults faults(file);
   if (text.size() > kAgentFileBytesMax) {
@@ -157,6 +163,7 @@ core::StatusOr<AgentFile> ParseAgent(std::string_view file, std::string_view tex
   agent.description = map.Text("description", "");
   agent.planner = map.RequiredText("planner");
   agent.model = map.Text("model", "");
+  agent.risk = map.Text("risk", "");
   agent.prompt = map.Text("prompt", "");
   agent.tools = map.TextList("tools");
   agent.agents = map.TextList("agents");

@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "runtime/agent.h"
+
 namespace interlock::runtime {
 namespace {
 
@@ -75,6 +77,9 @@ Route ReadRoute(YamlMap map) {
   Route route;
   route.agents = map.TextList("agents");
   route.risks = map.TextList("risks");
+  if (!std::all_of(route.risks.begin(), route.risks.end(), IsRisk)) {
+    map.faults().Add(map.LineOfKey("risks"), "`risks` must be low, medium or high, as in agents");
+  }
   route.use = map.TextList("use");
   route.prefer =
       static_cast<RoutePreference>(map.Choice("prefer", {"order", "cost", "latency"}, 0));

@@ -13,6 +13,7 @@ PlanRequest RunActor::MakePlanRequest() {
   request.agent = agent_->name;
   request.step = core_.steps;
   request.model = agent_->model;
+  request.risk = agent_->risk;
   request.messages.push_back(
       {.role = Role::kSystem, .text = agent_->prompt, .calls = {}, .call_id = ""});
   if (std::string line = LeftOutLine(core_); !line.empty()) {

@@ -15,6 +15,14 @@ std::int64_t CostOf(const PlannerConfig& config) {
   return price->input * 3 + price->output;
 }
 
+// A script needs next to nothing, but not nothing of a route's time.
+constexpr std::int64_t kScriptTimeoutMs = 1'000;
+constexpr std::int64_t kPlanWaitMs = 120'000;
+
+std::int64_t TimeoutMsOf(const PlannerConfig& config) {
+  return config.kind == PlannerKind::kModel ? config.model.timeout_ms : kScriptTimeoutMs;
+}
+
 bool Hedges(const Route& route) { return route.hedge_after_ms > 0; }
 
 core::StatusOr<std::unique_ptr<Planner>> MakeOne(const PlannerConfig& config,
@@ -29,6 +37,21 @@ core::StatusOr<std::unique_ptr<Planner>> MakeOne(const PlannerConfig& config,
 }
 
 }  // namespace
+
+std::int64_t PlanWaitMs(const std::vector<PlannerConfig>& configs) {
+  std::map<std::string, std::int64_t> timeouts_ms;
+  for (const PlannerConfig& config : configs) timeouts_ms[config.name] = TimeoutMsOf(config);
+  std::int64_t longest = kPlanWaitMs;
+  for (const PlannerConfig& config : configs) {
+    longest = std::max(longest, TimeoutMsOf(config));
+    for (const Route& route : config.routes) {
+      std::int64_t together = route.canary.empty() ? 0 : timeouts_ms[route.canary];
+      for (const std::string& name : route.use) together += timeouts_ms[name];
+      longest = std::max(longest, together);
+    }
+  }
+  return longest;
+}
 
 PlannerSet::PlannerSet() = default;
 PlannerSet::PlannerSet(PlannerSet&& other) noexcept = default;
@@ -50,7 +73,8 @@ core::StatusOr<PlannerSet> PlannerSet::Make(const std::vector<PlannerConfig>& co
       return core::Error(made.status().code(), "planner `" + config.name + "`: " +
                                                    std::string(core::Message(made.status())));
     }
-    targets[config.name] = {.planner = made->get(), .cost = CostOf(config)};
+    targets[config.name] = {
+        .planner = made->get(), .cost = CostOf(config), .timeout_ms = TimeoutMsOf(config)};
     set.by_name_[config.name] = made->get();
     set.planners_.push_back(*std::move(made));
   }

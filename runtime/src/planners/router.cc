@@ -16,6 +16,8 @@ using Done = std::function<void(core::StatusOr<Plan>)>;
 
 constexpr std::int64_t kHedgePrice = 100;     // of one hedge; a request earns `hedge_percent_max`
 constexpr std::int64_t kHedgesSavedMax = 10;  // for when an endpoint turns slow for many at once
+// Then whoever was slow, or failed, is tried again.
+constexpr std::int64_t kLatencyKeptUs = 300'000'000;
 
 core::Status Cancelled() { return core::Error(core::StatusCode::kCancelled, "cancelled"); }
 
@@ -28,8 +30,15 @@ struct Leg {
   bool over = false;
   bool missed = false;        // a part of its text was not forwarded
   std::int64_t since_us = 0;  // monotonic
+  std::int64_t until_us = 0;  // by when it has to answer; 0: nobody said
   // Of a hedge what it may be billed for besides: it runs beside another, which has the request's.
   std::shared_ptr<std::optional<policies::ModelUse>> lost;
+};
+
+// How long a planner took of late.
+struct Latency {
+  std::int64_t mean_us = 0;
+  std::int64_t noted_us = 0;  // monotonic
 };
 
 // One Propose, over all the planners that it goes to.
@@ -75,7 +84,7 @@ class Rides : public std::enable_shared_from_this<Rides> {
       ride->order = OrderOf(
           *route, ride->request.run,
           [this](const std::string& name) { return options_.targets.at(name).cost; },
-          [this](const std::string& name) { return latency_us_[name]; });
+          [this](const std::string& name) { return LatencyUs(name); });
       std::int64_t& saved = saved_[route];
       saved = std::min(saved + route->hedge_percent_max, kHedgesSavedMax * kHedgePrice);
       handle = ++last_;
@@ -127,10 +136,26 @@ class Rides : public std::enable_shared_from_this<Rides> {
   // Under the lock. The next planner of the order is asked, by the Ask that follows.
   std::size_t AddLeg(Ride& ride) {
     Leg& leg = ride.legs.emplace_back();
-    leg.name = ride.order[ride.next++];
     leg.since_us = options_.clock->MonotonicMicros();
+    leg.until_us = UntilUs(ride, leg.since_us);
+    leg.name = ride.order[ride.next++];
     ++ride.active;
     return ride.legs.size() - 1;
+  }
+
+  // By when the next planner of the order has to answer, so that those behind it can be asked: its
+  // share of what is left, by its timeout.
+  std::int64_t UntilUs(const Ride& ride, std::int64_t now_us) const {
+    const std::int64_t deadline = ride.request.deadline_monotonic_us;
+    const bool last = ride.next + 1 == ride.order.size();
+    if (deadline == 0 || deadline <= now_us || last) return deadline;
+    std::int64_t all_ms = 0;
+    for (std::size_t i = ride.next; i < ride.order.size(); ++i) all_ms += TimeoutMs(ride.order[i]);
+    return now_us + (deadline - now_us) / std::max<std::int64_t>(1, all_ms) *
+                        TimeoutMs(ride.order[ride.next]);
+  }
+  std::int64_t TimeoutMs(const std::string& name) const {
+    return options_.targets.at(name).timeout_ms;
   }
 
   // Asks the planner of the leg. It may answer before its Propose returns.
@@ -143,6 +168,7 @@ class Rides : public std::enable_shared_from_this<Rides> {
       const Leg& leg = ride->legs[at];
       planner = options_.targets.at(leg.name).planner;
       request = ride->request;
+      request.deadline_monotonic_us = leg.until_us;
       hedge = leg.lost != nullptr;
       if (hedge) request.lost = request.lost == nullptr ? nullptr : leg.lost;
       if (request.on_text) request.on_text = Forwarder(ride, at);
@@ -288,10 +314,13 @@ class Rides : public std::enable_shared_from_this<Rides> {
                             (given_up ? "slower than the one asked beside it"
                                       : std::string(core::Message(plan.status()))));
     } else if (plan.ok()) {
-      NoteLatency(leg);
+      NoteLatency(leg.name, TookUs(leg));
       ride.won = *std::move(plan);
       ride.winner = at;
     } else {
+      // However soon it said so: as slow as one that hangs.
+      const std::int64_t timeout_us = TimeoutMs(leg.name) * 1000;
+      if (!ride.cancelled) NoteLatency(leg.name, std::max(TookUs(leg), timeout_us));
       ride.failed.push_back(leg.name + ": " + std::string(core::Message(plan.status())));
     }
   }
@@ -336,23 +365,33 @@ class Rides : public std::enable_shared_from_this<Rides> {
     return deadline == 0 || options_.clock->MonotonicMicros() < deadline;
   }
 
-  // A moving mean, an eighth for the newest; who was never asked takes no time, so is tried.
-  void NoteLatency(const Leg& leg) {
-    const std::int64_t took = options_.clock->MonotonicMicros() - leg.since_us;
-    std::int64_t& mean = latency_us_[leg.name];
-    mean = mean == 0 ? std::max<std::int64_t>(1, took) : mean + (took - mean) / 8;
+  std::int64_t TookUs(const Leg& leg) const {
+    return options_.clock->MonotonicMicros() - leg.since_us;
   }
-
+  // Who was not asked of late takes no time, so is tried.
+  std::int64_t LatencyUs(const std::string& name) const {
+    const auto found = latencies_.find(name);
+    if (found == latencies_.end()) return 0;
+    const bool old = options_.clock->MonotonicMicros() - found->second.noted_us > kLatencyKeptUs;
+    return old ? 0 : found->second.mean_us;
+  }
+  // A moving mean, an eighth for the newest.
+  void NoteLatency(const std::string& name, std::int64_t took_us) {
+    const std::int64_t mean_us = LatencyUs(name);
+    latencies_[name] = {.mean_us = mean_us == 0 ? std::max<std::int64_t>(1, took_us)
+                                                : mean_us + (took_us - mean_us) / 8,
+                        .noted_us = options_.clock->MonotonicMicros()};
+  }
   // Of one that was given up: it takes longer than that.
   void NoteAtLeast(const Leg& leg) {
-    const std::int64_t took = options_.clock->MonotonicMicros() - leg.since_us;
-    if (took > latency_us_[leg.name]) NoteLatency(leg);
+    const std::int64_t took_us = TookUs(leg);
+    if (took_us > LatencyUs(leg.name)) NoteLatency(leg.name, took_us);
   }
 
   const RouterOptions options_;
   std::mutex mutex_;  // guards what follows and every ride; never held while others are called
   std::map<std::uint64_t, std::shared_ptr<Ride>> rides_;
-  std::map<std::string, std::int64_t> latency_us_;
+  std::map<std::string, Latency> latencies_;
   std::map<const Route*, std::int64_t> saved_;  // for hedges, in hundredths
   std::uint64_t last_ = 0;
 };

@@ -27,6 +27,7 @@ constexpr std::size_t kPlaceBytesMax = 1024;
 constexpr std::size_t kSecretFileBytesMax = 1024;
 constexpr std::size_t kReplyBytesMax = 16 * 1024;
 constexpr std::int64_t kRetryAfterMaxMs = 3'600'000;
+constexpr int kRefusedTries = 5;
 
 // How far a hook has been told: the next entry, and the leaf hash of the one before it.
 struct Told {
@@ -197,10 +198,17 @@ bool WebhooksImpl::Round(One& one) {
   return true;
 }
 
-// Until it is taken, or has been tried for too long: one notice must not hold up all others for
-// ever.
+// That no other answer comes to this body. 404 and its kin are of the address, where every notice
+// would be refused: they wait until somebody mends it.
+bool IsOfTheNotice(int status) {
+  return status == 400 || status == 410 || status == 413 || status == 415 || status == 422;
+}
+
+// Until it is taken, refused for good, or has been tried for too long: one notice must not hold up
+// all others for ever.
 bool WebhooksImpl::Deliver(One& one, const Notice& notice) {
   const std::int64_t first_us = options_.clock->MonotonicMicros();
+  int refused = 0;
   for (int failures = 1;; ++failures) {
     const auto response = Post(one, notice);
     if (response.ok() && response->status / 100 == 2) {
@@ -211,7 +219,8 @@ bool WebhooksImpl::Deliver(One& one, const Notice& notice) {
                                 ? "it answered with status " + std::to_string(response->status)
                                 : std::string(core::Message(response.status()));
     const std::int64_t tried_ms = (options_.clock->MonotonicMicros() - first_us) / 1000;
-    if (tried_ms >= one.config.give_up_ms) {
+    refused = response.ok() && IsOfTheNotice(response->status) ? refused + 1 : 0;
+    if (refused == kRefusedTries || tried_ms >= one.config.give_up_ms) {
       Note(one, "gave up on notice " + notice.id + " after " + std::to_string(failures) +
                     " tries: " + why);
       return true;

@@ -105,6 +105,16 @@ TEST(Agent, ReadsLimitsOfTheModelAndOfLoops) {
   EXPECT_EQ(pinned->canonical, agent->canonical);
 }
 
+TEST(Agent, ARiskIsOneOfThree) {
+  const auto agent = ParseAgent("refund.yaml", std::string(kAgent) + "risk: medium\n");
+  ASSERT_TRUE(agent.ok()) << agent.status();
+  EXPECT_EQ(agent->risk, "medium");
+  EXPECT_EQ(ParseAgent("refund.yaml", agent->canonical)->canonical, agent->canonical);
+  EXPECT_EQ(ParseAgent("refund.yaml", kAgent)->canonical.find("risk"), std::string::npos);
+  EXPECT_EQ(ErrorOf(std::string(kAgent) + "risk: severe\n"),
+            "agents/refund.yaml:11: `risk` must be low, medium or high");
+}
+
 TEST(Agent, ASchemaThatIsNoneIsRefused) {
   EXPECT_NE(ErrorOf(std::string(kAgent) + "answer_schema: {type: colour}\n"), "accepted");
   EXPECT_NE(ErrorOf(std::string(kAgent) + "answer_schema: 5\n"), "accepted");

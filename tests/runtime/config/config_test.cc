@@ -295,6 +295,13 @@ constexpr char kModels[] = R"(
       - use: [openai]
 )";
 
+TEST(Config, ARouteOfNoKnownRiskIsASlip) {
+  std::string text = kModels + 1;
+  text.replace(text.find("[high]"), 6, "[highest]");
+  EXPECT_THAT(std::string(core::Message(Parse(std::string(kGood) + text).status())),
+              HasSubstr("`risks` must be low, medium or high"));
+}
+
 TEST(Config, ReadsModelsAndRoutes) {
   const auto config = Parse(std::string(kGood) + (kModels + 1));
   ASSERT_TRUE(config.ok()) << config.status();

@@ -184,7 +184,8 @@ TEST(Texts, ARestartBetweenARefusalAndTheNextPlanGoesOn) {
   EXPECT_THAT(Seen(h), HasSubstr("(SECRET). Leave the password out."));
 }
 
-constexpr const char* kForm = R"(answer_schema:
+constexpr const char* kForm = R"(risk: high
+answer_schema:
   type: object
   properties: {refunded: {type: boolean}, amount: {type: integer, minimum: 0}}
   required: [refunded, amount]
@@ -203,6 +204,7 @@ TEST(Texts, AnAnswerFitsItsSchemaOrIsAskedForAgain) {
             R"({"amount":5,"refunded":true})");
   EXPECT_THAT(Seen(h), AllOf(HasSubstr("ANSWER_SCHEMA"), HasSubstr("amount")));
   EXPECT_EQ(h.planner.seen().front().answer_schema["type"], "object");
+  EXPECT_EQ(h.planner.seen().front().risk, "high");
 }
 
 TEST(Texts, AnAnswerThatNeverFitsFailsTheRun) {

@@ -33,6 +33,11 @@ class Fake final : public Planner {
     if (clock != nullptr) clock->now_us += takes_us;
     const PlanRequest& kept = requests.back();
     if (kept.on_text && !says.empty()) kept.on_text({.text = says, .restarted = false});
+    if (hangs) {
+      clock->now_us = kept.deadline_monotonic_us;
+      done(core::Error(core::StatusCode::kDeadlineExceeded, "no answer in time"));
+      return 0;
+    }
     if (answer.has_value()) {
       done(*answer);
       return 0;
@@ -58,6 +63,7 @@ class Fake final : public Planner {
   std::optional<Result> answer;
   std::string says;
   std::int64_t takes_us = 0;
+  bool hangs = false;  // until its deadline
   ManualClock* clock = nullptr;
   std::vector<PlanRequest> requests;
   Done waiting;

@@ -28,7 +28,8 @@ class RouterTest : public ::testing::Test {
     RouterOptions options{
         .name = "smart", .routes = std::move(routes), .targets = {}, .clock = &clock_};
     for (auto& [name, fake] : fakes_)
-      options.targets[name] = {.planner = &fake, .cost = cost_[name]};
+      options.targets[name] = {
+          .planner = &fake, .cost = cost_[name], .timeout_ms = timeout_ms_[name]};
     auto router = MakeRouter(std::move(options));
     ASSERT_TRUE(router.ok()) << router.status();
     router_ = *std::move(router);
@@ -43,6 +44,7 @@ class RouterTest : public ::testing::Test {
   ManualClock clock_;
   std::map<std::string, Fake> fakes_{{"a", {}}, {"b", {}}, {"c", {}}};
   std::map<std::string, std::int64_t> cost_;
+  std::map<std::string, std::int64_t> timeout_ms_{{"a", 60'000}, {"b", 60'000}, {"c", 60'000}};
   std::unique_ptr<Planner> router_;
   std::uint64_t handle_ = 0;
 };
@@ -115,6 +117,49 @@ TEST_F(RouterTest, DoesNotFallBackAfterTheDeadline) {
   EXPECT_TRUE(fakes_["b"].requests.empty());
 }
 
+TEST_F(RouterTest, WhoHangsLeavesTimeForThoseBehindIt) {
+  timeout_ms_ = {{"a", 30'000}, {"b", 10'000}, {"c", 20'000}};
+  fakes_["a"].hangs = fakes_["b"].hangs = true;
+  Start({To({"a", "b", "c"})});
+  PlanRequest request;
+  request.deadline_monotonic_us = clock_.now_us + 120'000'000;
+  const Result plan = Propose(request);
+  ASSERT_TRUE(plan.ok()) << plan.status();
+  EXPECT_EQ(plan->text, "c");
+  EXPECT_THAT(plan->failed, ElementsAre("a: no answer in time", "b: no answer in time"));
+  EXPECT_EQ(fakes_["a"].requests[0].deadline_monotonic_us, 60'000'001);
+  EXPECT_EQ(fakes_["b"].requests[0].deadline_monotonic_us, 80'000'001);
+  EXPECT_EQ(fakes_["c"].requests[0].deadline_monotonic_us, request.deadline_monotonic_us);
+  // Nobody waits for ever, and nobody has to hurry.
+  fakes_["a"].hangs = false;
+  ASSERT_TRUE(Propose().ok());
+  EXPECT_EQ(fakes_["a"].requests[1].deadline_monotonic_us, 0);
+}
+
+PlannerConfig ModelOf(std::string name, std::int64_t timeout_ms) {
+  PlannerConfig config;
+  config.name = std::move(name);
+  config.kind = PlannerKind::kModel;
+  config.model.timeout_ms = timeout_ms;
+  return config;
+}
+
+TEST(PlanWait, LeavesEveryPlannerOfARouteItsTimeout) {
+  EXPECT_EQ(PlanWaitMs({}), 120'000);
+  EXPECT_EQ(PlanWaitMs({ModelOf("slow", 300'000)}), 300'000);
+  std::vector<PlannerConfig> configs{ModelOf("a", 60'000), ModelOf("b", 50'000),
+                                     ModelOf("c", 100'000)};
+  PlannerConfig router;
+  router.kind = PlannerKind::kRouter;
+  router.routes.resize(2);
+  router.routes[0].use = {"a", "b"};
+  configs.push_back(router);
+  EXPECT_EQ(PlanWaitMs(configs), 120'000);
+  configs.back().routes[1].use = {"a", "a", "b"};
+  configs.back().routes[1].canary = "c";
+  EXPECT_EQ(PlanWaitMs(configs), 270'000);
+}
+
 TEST_F(RouterTest, PrefersTheCheapest) {
   cost_ = {{"a", 30}, {"b", 10}, {"c", 20}};
   Route route = To({"a", "b", "c"});
@@ -135,6 +180,19 @@ TEST_F(RouterTest, PrefersTheFastestOnceItKnowsThem) {
   std::vector<std::string> answered;
   for (int i = 0; i < 5; ++i) answered.push_back(Propose()->text);
   EXPECT_THAT(answered, ElementsAre("a", "b", "c", "b", "b"));
+}
+
+TEST_F(RouterTest, WhoFailsCountsAsSlowForAWhile) {
+  fakes_["a"].answer = Failure("down");
+  fakes_["b"].takes_us = 100;
+  Route route = To({"a", "b"});
+  route.prefer = RoutePreference::kLatency;
+  Start({route});
+  for (int i = 0; i < 5; ++i) EXPECT_EQ(Propose()->text, "b");
+  EXPECT_EQ(fakes_["a"].requests.size(), 1u);
+  fakes_["a"].answer = Saying("a");
+  clock_.now_us += 301'000'000;
+  EXPECT_EQ(Propose()->text, "a");
 }
 
 TEST_F(RouterTest, TextOfTheNextPlannerBeginsAnew) {

@@ -248,7 +248,7 @@ TEST_F(WebhooksTest, TriesAgainWithTheSameIdUntilItIsTaken) {
 }
 
 TEST_F(WebhooksTest, GivesUpSoThatOneNoticeDoesNotHoldUpTheRest) {
-  Hook hook(std::vector<std::string>(1000, testing::HttpReply(400, "")));
+  Hook hook(std::vector<std::string>(1000, testing::HttpReply(404, "")));
   WebhookConfig config = ConfigOf(hook.url());
   config.give_up_ms = 60'000;
   const auto webhooks = MustStart(config);
@@ -260,6 +260,18 @@ TEST_F(WebhooksTest, GivesUpSoThatOneNoticeDoesNotHoldUpTheRest) {
   Append("approval.expired", R"({"approval":"a","call":"c1"})");
   hook.WaitFor(static_cast<int>(tries) + 1);
   EXPECT_EQ(BodyIn(hook.requests().at(tries))["type"], "approval.expired");
+}
+
+TEST_F(WebhooksTest, WhatIsRefusedForGoodHoldsUpTheRestForAFewTriesOnly) {
+  std::vector<std::string> replies(2, testing::HttpReply(503, ""));
+  replies.insert(replies.end(), 5, testing::HttpReply(422, ""));
+  Hook hook(replies);
+  const auto webhooks = MustStart(ConfigOf(hook.url()));
+  Append("approval.requested", kRequested);
+  Append("approval.expired", R"({"approval":"a","call":"c1"})");
+  hook.WaitFor(8);
+  EXPECT_EQ(BodyIn(hook.requests().at(6))["type"], "approval.requested");
+  EXPECT_EQ(BodyIn(hook.requests().at(7))["type"], "approval.expired");
 }
 
 TEST_F(WebhooksTest, ARestartGoesOnWhereItWas) {
