@@ -32,7 +32,10 @@ struct StateDeleter {
 using StatePtr = std::unique_ptr<State, StateDeleter>;
 // With `keys` (borrowed until the state is gone) the tables that the gate decides on are sealed,
 // and at the next start made anew from the entries when somebody without the keys has changed them.
-StatePtr MakeState(const audit::KeyStore* keys = nullptr);
+// Of runs that do not move, memory keeps `runs_kept` rows: each is a KiB, and what is let go is
+// read from the table when it is asked for.
+inline constexpr std::size_t kRowsOfRunsKept = 8'192;
+StatePtr MakeState(const audit::KeyStore* keys = nullptr, std::size_t runs_kept = kRowsOfRunsKept);
 audit::Projector* ProjectorOf(State& state);
 // For audit::LogOptions::clock_stepped (rule 27). Borrows the state.
 std::function<void(std::int64_t by_us)> ClockSteppedOf(State& state);

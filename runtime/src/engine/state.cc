@@ -9,7 +9,6 @@
 #include "engine/lineage.h"
 #include "engine/run_state.h"
 #include "engine/state_fields.h"
-#include "runtime/make_engine.h"
 #include "runtime/projectors.h"
 
 namespace interlock::runtime {
@@ -20,8 +19,6 @@ constexpr const char* kTrustedTime = "trusted_time_us";  // before the clock cam
 // Clean rows of a table in memory: of tables that grow with every call those of the last moments,
 // which is all that the gate asks for; of the others what is in use.
 constexpr std::size_t kRowsOfCallsKept = 16'384;
-// A row is a KiB, and what is let go is read from the table when it is asked for.
-constexpr std::size_t kRowsOfRunsKept = 8'192;
 constexpr std::size_t kRowsKept = 65'536;
 
 // A JSON array of plain tokens as space separated words.
@@ -118,7 +115,8 @@ std::vector<std::string> State::Schema() const {
   return schema;
 }
 
-State::State(const audit::KeyStore* keys) : keys_(keys) {
+State::State(const audit::KeyStore* keys, std::size_t runs_kept)
+    : keys_(keys), runs_kept_(runs_kept) {
   if (keys_ == nullptr) return;
   const auto secret = core::DigestFromHex(keys_->Hmac("projection", "rows"));
   INTERLOCK_CHECK(secret.ok());
@@ -234,7 +232,7 @@ void State::NoteEdited(const CallRow& call, bool waits) {
 
 core::Status State::Apply(const audit::EntryView& entry) {
   const std::lock_guard lock(mutex_);
-  runs_.Trim(kRowsOfRunsKept), calls_.Trim(kRowsOfCallsKept), approvals_.Trim(kRowsKept);
+  runs_.Trim(runs_kept_), calls_.Trim(kRowsOfCallsKept), approvals_.Trim(kRowsKept);
   holds_.Trim(kRowsOfCallsKept), call_holds_.Trim(kRowsOfCallsKept), effects_.Trim(kRowsKept);
   counters_.Trim(kRowsKept), requests_.Trim(kRowsOfCallsKept), run_approvals_.Trim(kRowsKept);
   locks_.Trim(kRowsKept), budgets_.Trim(kRowsKept), notes_.Trim(kRowsOfCallsKept);
@@ -517,7 +515,9 @@ void State::FreeEffect(CallRow& call) {
   if (effect != nullptr && effect->call == call.call) effects_.Erase(call.effect_key);
 }
 
-StatePtr MakeState(const audit::KeyStore* keys) { return StatePtr(new State(keys)); }
+StatePtr MakeState(const audit::KeyStore* keys, std::size_t runs_kept) {
+  return StatePtr(new State(keys, runs_kept));
+}
 void StateDeleter::operator()(State* state) const { delete state; }
 audit::Projector* ProjectorOf(State& state) { return &state; }
 std::function<void(std::int64_t)> ClockSteppedOf(State& state) {

@@ -21,6 +21,7 @@
 #include "engine/note_rows.h"
 #include "engine/row_table.h"
 #include "engine/rows.h"
+#include "runtime/make_engine.h"
 
 namespace interlock::runtime {
 
@@ -55,7 +56,7 @@ std::vector<std::string> AuditSchema();
 
 class State final : public audit::Projector {
  public:
-  explicit State(const audit::KeyStore* keys = nullptr);
+  explicit State(const audit::KeyStore* keys = nullptr, std::size_t runs_kept = kRowsOfRunsKept);
 
   // --- audit::Projector
   std::string_view name() const override { return "runtime"; }
@@ -236,6 +237,7 @@ class State final : public audit::Projector {
   void NoteLineage(const audit::EntryView& entry, RunRow& run);
 
   const audit::KeyStore* const keys_;  // null: nothing is sealed
+  const std::size_t runs_kept_;
   RowHasher hasher_;
   std::atomic<std::int64_t> newest_us_{0};
   std::atomic<bool> clock_in_doubt_{false};

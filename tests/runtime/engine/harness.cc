@@ -98,7 +98,7 @@ void Harness::OpenLog() {
 core::Status Harness::TryOpenLog() {
   INTERLOCK_ASSIGN_OR_RETURN(signer_, audit::OpenFileSigner(folder, "test/main"));
   INTERLOCK_ASSIGN_OR_RETURN(keys_, audit::KeyStore::Open(folder, &random));
-  state_ = MakeState(keys_.get());
+  state_ = MakeState(keys_.get(), runs_kept);
   audit::LogOptions options;
   options.folder = folder;
   options.tenant = "main";

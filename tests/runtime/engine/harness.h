@@ -138,7 +138,8 @@ class Harness {
   std::vector<AgentFile> versions;  // further ones; taken at Start
   std::vector<AgentFile> others;    // beside it; taken at Start
   EngineLimits limits;
-  RetentionPolicy retention;  // taken at Start
+  std::size_t runs_kept = kRowsOfRunsKept;  // taken at Start
+  RetentionPolicy retention;                // taken at Start
   std::uint64_t search_fill_max = 20'000;
   std::uint64_t search_free_bytes_min = 0;  // taken at Start
   PolicyFolders policy_folders;             // taken at Start; `policy` is the bundle all the same

@@ -48,6 +48,63 @@ fact "order" { tool = "orders.get", args = { id = "1" }, on = "orders.cancel" })
   EXPECT_EQ(calls[0].code, "CANCELLED");
 }
 
+// The same, of a run whose row memory has let go before the worker comes to look: it stands in the
+// table.
+TEST(Rule11, ACancelIsSeenWhereMemoryHasLetTheRunGo) {
+  Harness h(AllowAll() + R"(
+fact "order" { tool = "orders.get", args = { id = "1" }, on = "orders.cancel" }
+fact "idle" { tool = "slow.read", args = {}, on = "idle.read" })",
+            {ReadTool("orders.get"), ReadTool("slow.read"), ReadTool("idle.read"),
+             WriteTool("orders.cancel")});
+  h.limits.workers = 1;
+  h.runs_kept = 0;
+  h.Restart();
+  h.tools.Holds("orders.get");
+  h.tools.Answers("slow.read", {{"ok", true}});
+  h.tools.Answers("orders.cancel", {{"ok", true}});
+  h.planner.plans = {FakePlanner::Calls({{"b", "orders.cancel", "{}"}})};
+  const auto run = h.CreateRun();
+  ASSERT_TRUE(run.ok()) << run.status();
+  h.tools.WaitUntilHeld("orders.get", 1);
+  WriterPause pause(h.log());
+  h.tools.Release("orders.get", OkOutcome({{"ok", true}}));
+  EXPECT_TRUE(h.Check("idle.read", core::Json::object()).ok());
+  std::promise<core::Status> cancelled;
+  h.engine().CancelRun(h.integrator, run->id, "changed my mind", "",
+                       [&](const auto& info) { cancelled.set_value(info.status()); });
+  EXPECT_TRUE(h.Check("idle.read", core::Json::object()).ok());
+  // The one worker is kept in a look-up until both are durable and nothing of them is in memory.
+  std::promise<void> entered;
+  std::promise<void> go_on;
+  h.tools.On("slow.read", [&](const tools::CallSpec&, const FakeTools::Done& done) {
+    entered.set_value();
+    go_on.get_future().wait();
+    done(OkOutcome({{"ok", true}}));
+  });
+  auto busy = std::async(std::launch::async,
+                         [&h] { return h.Check("idle.read", core::Json::object()).status(); });
+  entered.get_future().wait();
+  pause.End();
+  ASSERT_TRUE(
+      h.log()
+          .Append({.kind = "test.tick", .run = "", .actor = "engine", .body = "{}", .cites = {}})
+          .ok());
+  EXPECT_EQ(h.Number("SELECT count(*) FROM p_run"), 1) << "and all is flushed";
+  ASSERT_TRUE(
+      h.log()
+          .Append({.kind = "test.tick", .run = "", .actor = "engine", .body = "{}", .cites = {}})
+          .ok());
+  go_on.set_value();
+  EXPECT_TRUE(busy.get().ok());
+  EXPECT_TRUE(cancelled.get_future().get().ok());
+  h.WaitForState(run->id, RunState::kCancelled);
+  EXPECT_EQ(h.tools.runs("orders.cancel"), 0);
+  const auto calls = h.CallsOf(run->id);
+  ASSERT_EQ(calls.size(), 1u);
+  EXPECT_EQ(calls[0].state, CallState::kNotStarted);
+  EXPECT_EQ(calls[0].code, "CANCELLED");
+}
+
 TEST(Artifacts, AreSealedBesideTheOutcomeAndListed) {
   Harness h(AllowAll(), {ReadTool("report.make")});
   h.tools.On("report.make", [](const tools::CallSpec&, FakeTools::Done done) {
