@@ -2,6 +2,7 @@
 
 #include <cerrno>
 
+#include "audit/read_error.h"
 #include "core/check.h"
 #include "private_file.h"
 
@@ -60,6 +61,12 @@ core::Status SqlError(sqlite3* db, std::string_view doing) {
 int SqlCodeOf(const core::Status& status) {
   const auto code = status.GetPayload(kSqlCode);
   return code ? std::stoi(std::string(*code)) : SQLITE_OK;
+}
+
+bool IsDamage(const core::Status& status) {
+  if (status.code() != core::StatusCode::kDataLoss) return false;
+  const int code = SqlCodeOf(status);
+  return code == SQLITE_OK || code == SQLITE_CORRUPT || code == SQLITE_NOTADB;
 }
 
 bool FailedForSpace(sqlite3* db) {

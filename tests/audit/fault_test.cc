@@ -3,10 +3,13 @@
 #include <gmock/gmock.h>
 #include <unistd.h>
 
+#include <filesystem>
+#include <fstream>
 #include <future>
 #include <map>
 #include <thread>
 
+#include "audit/read_error.h"
 #include "audit/verify.h"
 #include "fault_vfs.h"
 #include "fixture.h"
@@ -210,6 +213,39 @@ TEST_F(FaultTest, QueryFailsRatherThanShowStaleRows) {
   });
   EXPECT_EQ(status.code(), core::StatusCode::kDataLoss) << status;
   EXPECT_EQ(calls, 0);
+}
+
+// ---------------------------------------------------------------- what an error means
+
+TEST_F(FaultTest, AReadThatFailsNowIsNoDamage) {
+  ASSERT_TRUE(Submit(*MustOpen(), "run.started", Urgency::kNormal).ok());
+  const auto log = MustOpen();
+  faults_.read_fails = true;
+  const core::Status failed = log->Read(0).status();
+  faults_.read_fails = false;
+  EXPECT_EQ(failed.code(), core::StatusCode::kDataLoss) << failed;
+  EXPECT_FALSE(IsDamage(failed)) << failed;
+  EXPECT_TRUE(log->Read(0).ok());
+}
+
+TEST_F(FaultTest, WhatDoesNotVerifyIsDamage) {
+  ASSERT_TRUE(Submit(*MustOpen(), "run.started", Urgency::kNormal).ok());
+  ASSERT_TRUE(Submit(*MustOpen(), "run.completed", Urgency::kNormal).ok());
+  const auto log = MustOpen();
+  EXPECT_TRUE(log->Read(0).ok());
+  RawDb(Database()).DoWithoutTriggers({"UPDATE entry SET bytes = x'7b7d' WHERE idx = 0"});
+  const core::Status damaged = log->Read(0).status();
+  EXPECT_EQ(damaged.code(), core::StatusCode::kDataLoss) << damaged;
+  EXPECT_TRUE(IsDamage(damaged)) << damaged;
+  EXPECT_FALSE(IsDamage(log->Read(7).status())) << "it is not there, which is another matter";
+}
+
+TEST_F(FaultTest, AFileThatIsNoDatabaseIsDamage) {
+  MustOpen();
+  for (const char* rest : {"", "-wal", "-shm"}) std::filesystem::remove(Database() + rest);
+  std::ofstream(Database()) << std::string(8192, 'x');
+  const core::Status none = Log::Open(Options()).status();
+  EXPECT_TRUE(IsDamage(none)) << none;
 }
 
 }  // namespace

@@ -388,6 +388,18 @@ core::StatusOr<Page<CallInfo>> EngineImpl::ListCalls(const core::Principal& who,
 // ---------------------------------------------------------------- rule 10: a person says what
 // happened
 
+namespace {
+
+// A call whose content cannot be read any more.
+RecordedCall NamedOnly(const CallRow& row) {
+  RecordedCall call;
+  call.id.run = row.run;
+  call.id.call = row.call;
+  return call;
+}
+
+}  // namespace
+
 void EngineImpl::ResolveCall(const core::Principal& who, ResolveSpec spec, Reply<CallInfo> reply) {
   if (core::Status may = Need(who, core::kRoleOperator); !may.ok()) return reply(may);
   if (spec.reason.empty() || spec.reason.size() > kReasonBytesMax ||
@@ -398,7 +410,8 @@ void EngineImpl::ResolveCall(const core::Principal& who, ResolveSpec spec, Reply
   asio::post(hub_.WorkerOf(spec.call).io, [this, who, spec, reply = std::move(reply)] {
     const auto row = hub_.CallRowOf(spec.call);
     if (!row.ok()) return reply(row.status());
-    const auto call = RecordedOf(*row);
+    auto call = RecordedOf(*row);
+    if (!call.ok() && IsLost(call.status())) call = NamedOnly(*row);  // it may be resolved, too
     if (!call.ok()) return reply(call.status());
     const auto key = hub_.parts.keys->KeyFor(call->id.subject);
     if (!key.ok()) return reply(key.status());

@@ -78,6 +78,7 @@ struct Ticket {
   bool locked = false;
   bool has_place = false;
 
+  std::string cannot;     // why the engine cannot make the call; empty: it can
   bool proposed = false;  // call.proposed stands in the log already
   int round = 0;
   std::int64_t now_us = 0;     // of the decision's input
@@ -134,6 +135,8 @@ inline bool Succeeded(std::string_view outcome) {
 inline constexpr const char* kApproved = "APPROVED";
 // Of an agent's call that would start more runs than may be.
 inline constexpr const char* kTooManyRuns = "AGENT_RUNS";
+// Of a call that takes back what can be taken back no more.
+inline constexpr const char* kCallLost = "CALL_LOST";
 // And of a call whose effect another call has had, or is having.
 inline constexpr const char* kDuplicateEffect = "DUPLICATE_EFFECT";
 

@@ -26,6 +26,10 @@ bool Gate::Prepare(Ticket& ticket) const {
            "There is no such tool here; use one of the listed tools.");
     return false;
   }
+  if (!ticket.cannot.empty()) {
+    Refuse(ticket, kCallLost, ticket.cannot);
+    return false;
+  }
   if (IsMemoryTool(ticket.id.tool) && !HasSubject(ticket.id)) {
     Refuse(ticket, "NO_SUBJECT",
            "This run is about nobody: there are no notes to read or write. Go on without them.");

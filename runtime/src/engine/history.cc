@@ -20,10 +20,9 @@ std::string Field(const core::JsonObjectView& body, std::string_view name) {
   return body.String(name).value_or("");
 }
 
-core::Json JsonOf(const core::StatusOr<std::string>& text) {
-  if (!text.ok()) return nullptr;
-  auto parsed = core::ParseJson(*text, core::kPayloadLimits);
-  return parsed.ok() ? *parsed : core::Json();
+core::Json JsonOf(const std::string& text) {
+  auto parsed = core::ParseJson(text, core::kPayloadLimits);
+  return parsed.ok() ? *std::move(parsed) : core::Json();
 }
 
 RecordedCall* FindCall(std::vector<RecordedCall>& calls, const std::string& id) {
@@ -182,6 +181,20 @@ core::StatusOr<std::string> History::Content(std::uint64_t index, const core::Js
   return std::move(opened.plaintext);
 }
 
+core::StatusOr<std::string> History::ContentIfAny(std::uint64_t index,
+                                                  const core::JsonObjectView& body,
+                                                  std::string_view field) const {
+  auto text = Content(index, body, field);
+  if (!text.ok() && IsLost(text.status())) return std::string();
+  return text;
+}
+
+core::StatusOr<core::Json> History::JsonIfAny(std::uint64_t index, const core::JsonObjectView& body,
+                                              std::string_view field) const {
+  INTERLOCK_ASSIGN_OR_RETURN(const std::string text, ContentIfAny(index, body, field));
+  return text.empty() ? core::Json() : JsonOf(text);
+}
+
 core::Status History::FoldCall(const audit::Entry& entry, const core::JsonObjectView& body,
                                RecordedCall& call) const {
   const std::string& kind = entry.kind;
@@ -189,22 +202,28 @@ core::Status History::FoldCall(const audit::Entry& entry, const core::JsonObject
     call.id.call = Field(body, "call");
     call.id.step = body.Int("step").value_or(-1);
     call.id.position = body.Int("position").value_or(-1);
-    call.id.tool = Content(entry.index, body, "name").value_or(Field(body, "tool"));
+    INTERLOCK_ASSIGN_OR_RETURN(call.id.tool, ContentIfAny(entry.index, body, "name"));
+    if (call.id.tool.empty()) call.id.tool = Field(body, "tool");
     call.id.principal = Field(body, "principal");
     call.id.request = Field(body, "request");
     call.id.compensates = Field(body, "compensates");
     INTERLOCK_ASSIGN_OR_RETURN(call.id.args_text, Content(entry.index, body, "args"));
-    if (body.Raw("context")) TakeContext(JsonOf(Content(entry.index, body, "context")), call.id);
+    if (body.Raw("context")) {
+      INTERLOCK_ASSIGN_OR_RETURN(const core::Json context, JsonIfAny(entry.index, body, "context"));
+      TakeContext(context, call.id);
+    }
   } else if (kind == "facts.gathered") {
-    call.facts = JsonOf(Content(entry.index, body, "facts"));
+    INTERLOCK_ASSIGN_OR_RETURN(call.facts, JsonIfAny(entry.index, body, "facts"));
   } else if (kind == "call.decided") {
     call.verdict = Field(body, "effect");
     call.code = Field(body, "code");
-    call.say = Content(entry.index, body, "say").value_or("");
-    call.decision = JsonOf(Content(entry.index, body, "decision"));
+    INTERLOCK_ASSIGN_OR_RETURN(call.say, ContentIfAny(entry.index, body, "say"));
+    INTERLOCK_ASSIGN_OR_RETURN(call.decision, JsonIfAny(entry.index, body, "decision"));
     call.fix = call.decision.is_object() ? call.decision.value("fix", core::Json()) : core::Json();
-    call.args =
-        body.Raw("args") ? Content(entry.index, body, "args").value_or("") : call.id.args_text;
+    call.args = call.id.args_text;
+    if (body.Raw("args")) {
+      INTERLOCK_ASSIGN_OR_RETURN(call.args, ContentIfAny(entry.index, body, "args"));
+    }
   } else if (kind == "call.edited") {
     INTERLOCK_ASSIGN_OR_RETURN(call.edited, Content(entry.index, body, "args"));
     call.editors = SplitWords(WordsOf(body, "editors"));
@@ -239,11 +258,12 @@ core::Status History::FoldCall(const audit::Entry& entry, const core::JsonObject
     call.outcome = Field(body, "kind");
     call.level = Field(body, "level");
     call.error_code = Field(body, "code");
-    call.error = Content(entry.index, body, "detail").value_or("");
-    call.result = JsonOf(Content(entry.index, body, "result"));
+    INTERLOCK_ASSIGN_OR_RETURN(call.error, ContentIfAny(entry.index, body, "detail"));
+    INTERLOCK_ASSIGN_OR_RETURN(call.result, JsonIfAny(entry.index, body, "result"));
     if (const auto ended = body.Raw("ended")) {
-      INTERLOCK_ASSIGN_OR_RETURN(
-          call.ended, RunEndFrom(*ended, JsonOf(Content(entry.index, body, "ended_label"))));
+      INTERLOCK_ASSIGN_OR_RETURN(const core::Json label,
+                                 JsonIfAny(entry.index, body, "ended_label"));
+      INTERLOCK_ASSIGN_OR_RETURN(call.ended, RunEndFrom(*ended, label));
     }
   } else if (kind == "call.resolved" && body.Bool("complete").value_or(false)) {
     const bool happened = body.Bool("happened").value_or(false);
@@ -258,17 +278,17 @@ core::Status History::FoldCall(const audit::Entry& entry, const core::JsonObject
     call.released = true;
     call.withheld = body.Bool("withheld").value_or(true);
     call.withheld_code = Field(body, "code");
-    call.withheld_say = Content(entry.index, body, "say").value_or("");
+    INTERLOCK_ASSIGN_OR_RETURN(call.withheld_say, ContentIfAny(entry.index, body, "say"));
     call.by_handle = body.Bool("by_handle").value_or(false);
     call.preview = body.Bool("preview").value_or(false);
-    FoldLabels(entry, body, call);
-    FoldShown(entry, body, call);
+    INTERLOCK_RETURN_IF_ERROR(FoldLabels(entry, body, call));
+    INTERLOCK_RETURN_IF_ERROR(FoldShown(entry, body, call));
   }
   return core::OkStatus();
 }
 
-void History::FoldLabels(const audit::Entry& entry, const core::JsonObjectView& body,
-                         RecordedCall& call) const {
+core::Status History::FoldLabels(const audit::Entry& entry, const core::JsonObjectView& body,
+                                 RecordedCall& call) const {
   constexpr std::string_view kTag = "tag:";
   policies::LabelChange whole{.rule = "", .path = "result", .tags = {}, .untrusted = false};
   const std::vector<std::string> labels = SplitWords(WordsOf(body, "labels"));
@@ -277,18 +297,18 @@ void History::FoldLabels(const audit::Entry& entry, const core::JsonObjectView& 
     if (label.starts_with(kTag)) whole.tags.push_back(label.substr(kTag.size()));
   }
   call.changes = {std::move(whole)};
-  if (!body.Raw("spans")) return;
-  const core::Json spans = JsonOf(Content(entry.index, body, "spans"));
-  if (!spans.is_object()) return;
-  call.trusted = spans.value("trusted", false);
-  call.changes = ChangesFromJson(spans.value("changes", core::Json()));
+  if (!body.Raw("spans")) return core::OkStatus();
+  INTERLOCK_ASSIGN_OR_RETURN(const core::Json spans, JsonIfAny(entry.index, body, "spans"));
+  call.trusted = spans.is_object() && spans.value("trusted", false);
+  if (spans.is_object()) call.changes = ChangesFromJson(spans.value("changes", core::Json()));
+  return core::OkStatus();
 }
 
 // What rules made of the result, or of the words of a failure.
-void History::FoldShown(const audit::Entry& entry, const core::JsonObjectView& body,
-                        RecordedCall& call) const {
+core::Status History::FoldShown(const audit::Entry& entry, const core::JsonObjectView& body,
+                                RecordedCall& call) const {
   const bool changed = body.Raw("result").has_value();
-  const core::Json shown = changed ? JsonOf(Content(entry.index, body, "result")) : core::Json();
+  INTERLOCK_ASSIGN_OR_RETURN(const core::Json shown, JsonIfAny(entry.index, body, "result"));
   if (Succeeded(call.outcome)) {
     if (changed) call.given = std::exchange(call.result, shown);
   } else if (call.withheld) {
@@ -298,6 +318,7 @@ void History::FoldShown(const audit::Entry& entry, const core::JsonObjectView& b
   } else if (changed) {
     call.error = FailureMessage(shown);
   }
+  return core::OkStatus();
 }
 
 core::StatusOr<RecordedCall> History::Call(const std::vector<std::uint64_t>& indexes) const {
@@ -327,13 +348,14 @@ core::StatusOr<event::Message> History::MessageOf(const audit::Entry& entry,
     if (label.starts_with(kTag)) message.tags.push_back(label.substr(kTag.size()));
   }
   if (body.Raw("label")) {
-    policies::Label label = LabelFromJson(JsonOf(Content(entry.index, body, "label")));
+    INTERLOCK_ASSIGN_OR_RETURN(const core::Json sealed, JsonIfAny(entry.index, body, "label"));
+    policies::Label label = LabelFromJson(sealed);
     message.sources = std::move(label.sources);
     message.readers = std::move(label.readers);
   }
   if (message.withheld) {
-    message.text =
-        WithheldMessage(Field(body, "code"), Content(entry.index, body, "say").value_or(""));
+    INTERLOCK_ASSIGN_OR_RETURN(const std::string say, ContentIfAny(entry.index, body, "say"));
+    message.text = WithheldMessage(Field(body, "code"), say);
     return message;
   }
   INTERLOCK_ASSIGN_OR_RETURN(message.text,
@@ -341,14 +363,14 @@ core::StatusOr<event::Message> History::MessageOf(const audit::Entry& entry,
   return message;
 }
 
-event::AnswerChecked History::CheckedOf(const audit::Entry& entry,
-                                        const core::JsonObjectView& body) const {
+core::StatusOr<event::AnswerChecked> History::CheckedOf(const audit::Entry& entry,
+                                                        const core::JsonObjectView& body) const {
   event::AnswerChecked checked;
   checked.passes = body.Bool("passes").value_or(false);
-  checked.text = Content(entry.index, body, "text").value_or("");
+  INTERLOCK_ASSIGN_OR_RETURN(checked.text, ContentIfAny(entry.index, body, "text"));
   checked.changed = body.Raw("text").has_value();
   checked.code = Field(body, "code");
-  checked.say = Content(entry.index, body, "say").value_or("");
+  INTERLOCK_ASSIGN_OR_RETURN(checked.say, ContentIfAny(entry.index, body, "say"));
   return checked;
 }
 
@@ -373,7 +395,8 @@ core::Status History::FoldRun(const audit::Entry& entry, const core::JsonObjectV
     ReadInto(recorded.reads, message);
     step_(recorded.core, std::move(message));
   } else if (kind == "answer.checked") {
-    step_(recorded.core, CheckedOf(entry, body));
+    INTERLOCK_ASSIGN_OR_RETURN(event::AnswerChecked checked, CheckedOf(entry, body));
+    step_(recorded.core, std::move(checked));
   } else if (kind == "plan.requested") {
     recorded.log_planning = true;
     recorded.charged = body.Raw("use").has_value();
@@ -389,8 +412,8 @@ core::Status History::FoldRun(const audit::Entry& entry, const core::JsonObjectV
     recorded.log_planning = false;
     recorded.charged = false;
     if (Field(body, "finish") == "error") {
-      step_(recorded.core, event::PlanFailed{Field(body, "code"),
-                                             Content(entry.index, body, "reason").value_or("")});
+      INTERLOCK_ASSIGN_OR_RETURN(std::string reason, ContentIfAny(entry.index, body, "reason"));
+      step_(recorded.core, event::PlanFailed{Field(body, "code"), std::move(reason)});
     } else {
       INTERLOCK_ASSIGN_OR_RETURN(const std::string text, Content(entry.index, body, "plan"));
       INTERLOCK_ASSIGN_OR_RETURN(Plan plan, PlanFromJson(text));
@@ -420,12 +443,12 @@ core::Status History::FoldRun(const audit::Entry& entry, const core::JsonObjectV
       }
       calls.push_back(std::move(one));
     }
-    step_(
-        recorded.core,
-        event::Compensating{.ending = {.state = failed ? RunState::kFailed : RunState::kCancelled,
-                                       .code = Field(body, "code"),
-                                       .reason = Content(entry.index, body, "reason").value_or("")},
-                            .calls = std::move(calls)});
+    INTERLOCK_ASSIGN_OR_RETURN(std::string reason, ContentIfAny(entry.index, body, "reason"));
+    step_(recorded.core,
+          event::Compensating{.ending = {.state = failed ? RunState::kFailed : RunState::kCancelled,
+                                         .code = Field(body, "code"),
+                                         .reason = std::move(reason)},
+                              .calls = std::move(calls)});
   }
   return core::OkStatus();
 }

@@ -68,7 +68,8 @@ struct RecordedRun {
   bool charged = false;                     // and model budgets were charged for it
 };
 
-// Whether what could not be read back never will be: it is damaged or erased. Else it may pass.
+// Whether what could not be read back never will be: it is damaged or erased. Any other error may
+// pass.
 bool IsLost(const core::Status& status);
 // Who a run or call is for, as the log has sealed it.
 void TakeContext(const core::Json& context, CallIdentity& id);
@@ -114,9 +115,9 @@ class History {
           StepFn step = &Step)
       : log_(log), keys_(keys), tools_(tools), step_(step) {}
 
-  // Errors: kNotFound; kDataLoss when a payload does not fit its commitment; kFailedPrecondition
-  // when content that is needed was erased. `agent_of` gives the agent file that the run is pinned
-  // to; it may be null.
+  // Errors: kNotFound, also when content that is needed was erased; kDataLoss when a payload does
+  // not fit its commitment, or cannot be read (IsLost tells which). `agent_of` gives the agent file
+  // that the run is pinned to; it may be null.
   using AgentOf =
       std::function<const AgentFile*(const std::string& name, const std::string& digest)>;
   core::StatusOr<RecordedRun> Run(const std::string& run, const AgentOf& agent_of) const;
@@ -130,6 +131,13 @@ class History {
  private:
   friend class Replayer;  // folds entry by entry
 
+  // As Content, of what a run goes on without: empty, or null, when it is gone or damaged. Errors:
+  // what may pass, so that nothing is taken for gone that is there.
+  core::StatusOr<std::string> ContentIfAny(std::uint64_t index, const core::JsonObjectView& body,
+                                           std::string_view field) const;
+  core::StatusOr<core::Json> JsonIfAny(std::uint64_t index, const core::JsonObjectView& body,
+                                       std::string_view field) const;
+
   bool Compensable(const RecordedCall& call) const;
   core::Status FoldEntry(const audit::Entry& entry, const AgentOf& agent_of,
                          RecordedRun& recorded) const;
@@ -139,11 +147,12 @@ class History {
                            const AgentOf& agent_of, RecordedRun& recorded) const;
   core::StatusOr<event::Message> MessageOf(const audit::Entry& entry,
                                            const core::JsonObjectView& body) const;
-  event::AnswerChecked CheckedOf(const audit::Entry& entry, const core::JsonObjectView& body) const;
-  void FoldLabels(const audit::Entry& entry, const core::JsonObjectView& body,
-                  RecordedCall& call) const;
-  void FoldShown(const audit::Entry& entry, const core::JsonObjectView& body,
-                 RecordedCall& call) const;
+  core::StatusOr<event::AnswerChecked> CheckedOf(const audit::Entry& entry,
+                                                 const core::JsonObjectView& body) const;
+  core::Status FoldLabels(const audit::Entry& entry, const core::JsonObjectView& body,
+                          RecordedCall& call) const;
+  core::Status FoldShown(const audit::Entry& entry, const core::JsonObjectView& body,
+                         RecordedCall& call) const;
   core::Status FoldCall(const audit::Entry& entry, const core::JsonObjectView& body,
                         RecordedCall& call) const;
 

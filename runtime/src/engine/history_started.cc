@@ -1,4 +1,5 @@
 // How a run that is read back begins.
+#include "audit/read_error.h"
 #include "engine/history.h"
 #include "engine/lineage.h"
 #include "engine/run_entries.h"
@@ -6,9 +7,9 @@
 namespace interlock::runtime {
 namespace {
 
-core::StatusOr<core::Json> JsonAt(const History& history, std::uint64_t index,
-                                  const core::JsonObjectView& body, std::string_view field) {
-  INTERLOCK_ASSIGN_OR_RETURN(const std::string text, history.Content(index, body, field));
+core::StatusOr<core::Json> WhoOf(const History& history, std::uint64_t index,
+                                 const core::JsonObjectView& body) {
+  INTERLOCK_ASSIGN_OR_RETURN(const std::string text, history.Content(index, body, "who"));
   return core::ParseJson(text, core::kPayloadLimits);
 }
 
@@ -23,12 +24,11 @@ void TakeLimits(const core::JsonObjectView& given, AgentLimits& limits) {
 }  // namespace
 
 bool IsLost(const core::Status& status) {
-  return status.code() == core::StatusCode::kNotFound ||
-         status.code() == core::StatusCode::kFailedPrecondition ||
-         status.code() == core::StatusCode::kDataLoss;
+  return status.code() == core::StatusCode::kNotFound || audit::IsDamage(status);
 }
 
 void TakeContext(const core::Json& context, CallIdentity& id) {
+  if (!context.is_object()) return;
   id.user = context.value("user", "");
   id.subject = context.value("subject", "");
   id.roles = context.value("roles", std::vector<std::string>{});
@@ -42,10 +42,10 @@ core::Status History::FoldStarted(const audit::Entry& entry, const core::JsonObj
   base.agent = body.String("agent").value_or("");
   base.principal = body.String("principal").value_or("");
   recorded.agent_digest = body.String("agent_digest").value_or("");
-  INTERLOCK_ASSIGN_OR_RETURN(const core::Json who, JsonAt(*this, entry.index, body, "who"));
+  INTERLOCK_ASSIGN_OR_RETURN(const core::Json who, WhoOf(*this, entry.index, body));
   TakeContext(who, base);
-  auto session = JsonAt(*this, entry.index, body, "session");
-  base.session = std::make_shared<core::Json>(session.ok() ? *std::move(session) : core::Json());
+  INTERLOCK_ASSIGN_OR_RETURN(core::Json session, JsonIfAny(entry.index, body, "session"));
+  base.session = std::make_shared<core::Json>(std::move(session));
   recorded.reads.ReadSession(*base.session);
   if (const auto context = body.Object("context")) {
     recorded.core.context.budget = BudgetOf(*context);

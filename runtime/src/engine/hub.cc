@@ -307,9 +307,15 @@ void Hub::NoteStalled(const std::string& id, Stalled::Kind kind, bool news) {
       std::min(kStallPauseMicros << std::min(stalled.tries, 16), kStallPauseMaxMicros);
   stalled = {.kind = kind,
              .tries = stalled.tries + 1,
+             .unread = stalled.unread,
              .waits = true,
              .at_once = at_once,
              .next_us = parts.clock->MonotonicMicros() + pause_us};
+}
+
+bool Hub::GivesUpReading(const std::string& run) {
+  const std::lock_guard lock(mutex_);
+  return ++stalled_[run].unread > parts.limits.unread_tries_max;
 }
 
 const AgentFile* Hub::FindAgent(const std::string& name) const {

@@ -70,6 +70,9 @@ class Hub {
   // The log tells more than the run in memory has read: it is read back when it has left, at once
   // the first time.
   void NoteNews(const std::string& run) { NoteStalled(run, Stalled::Kind::kRun, true); }
+  // Something that the run needs could not be read, which may pass: it will stall. True: it did
+  // so often enough.
+  bool GivesUpReading(const std::string& run);
   // As NoteStalled, of a call without a run.
   void NoteStalledCall(const std::string& call) { NoteStalled(call, Stalled::Kind::kCall, false); }
 
@@ -159,6 +162,7 @@ class Hub {
     enum class Kind { kRun, kCall };
     Kind kind = Kind::kRun;
     int tries = 0;
+    int unread = 0;  // of them, for what could not be read
     bool waits = false;
     bool at_once = false;
     std::int64_t next_us = 0;  // monotonic

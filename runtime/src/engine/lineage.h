@@ -18,6 +18,8 @@ inline constexpr std::int64_t kRunDepthMax = 4;
 inline constexpr const char* kAgentGone = "AGENT_GONE";
 // And of one whose run has ended, and the log cannot tell any more how.
 inline constexpr const char* kAgentLost = "AGENT_LOST";
+// Of a run that has not ended, and that the log cannot tell any more.
+inline constexpr const char* kRunLost = "RUN_LOST";
 
 // "agent.researcher" calls `researcher`.
 std::string AgentOfTool(std::string_view tool);

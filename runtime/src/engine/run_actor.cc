@@ -59,9 +59,10 @@ void RunActor::Load() {
       recorded.ok() ? hub_.parts.keys->KeyFor(recorded->base.subject)
                     : core::StatusOr<std::shared_ptr<const audit::SubjectKey>>(recorded.status());
   if (!key.ok()) {
-    // Content that was erased, or a damaged payload: the run cannot go on, and the log says so
-    // already. Anything else may pass.
-    if (!IsLost(key.status())) Stall();
+    // Content that was erased, of a run that has ended, or a damaged payload. Anything else may
+    // pass.
+    if (IsLost(key.status())) return EndAsLost(key.status());
+    Stall();
     gone_ = true;
     return;
   }

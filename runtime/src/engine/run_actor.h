@@ -41,6 +41,9 @@ class RunActor : public std::enable_shared_from_this<RunActor> {
 
  private:
   void Load();
+  // --- of a run that cannot be read any more (run_actor_lost.cc)
+  void EndAsLost(const core::Status& why);
+  asio::awaitable<void> WriteLost(RunRow row, std::string why);
   void GoOn(std::vector<RecordedCall> calls);
   void Resume();
   std::vector<std::string> GrantedCalls() const;

@@ -37,14 +37,17 @@ asio::awaitable<void> RunActor::BeginCompensation(effect::BeginCompensation begi
 
 namespace {
 
-// What its manifest says of the recorded call. Arguments that cannot be made are none: the gate
-// then refuses the call, and the log shows why nothing was taken back.
-void TakeBack(const tools::Registry& registry, const RecordedCall& call, CallIdentity& id) {
-  id.args_text = "{}";
-  const auto tool = registry.Find(call.id.tool);
-  if (tool == nullptr || !tool->manifest().compensate) return;
-  const tools::Compensate& compensate = *tool->manifest().compensate;
-  id.tool = compensate.tool;
+// What its manifest says of a call of `tool`; null: nothing.
+const tools::Compensate* CompensateOf(const tools::Registry& registry, const std::string& tool) {
+  const auto found = registry.Find(tool);  // which keeps it
+  return found == nullptr || !found->manifest().compensate ? nullptr
+                                                           : &*found->manifest().compensate;
+}
+
+// Arguments that cannot be made are none: the gate then refuses the call, and the log shows why
+// nothing was taken back.
+void TakeBack(const tools::Compensate& compensate, const RecordedCall& call, Ticket& ticket) {
+  ticket.cannot = "The arguments cannot be made of what the call to be taken back has left.";
   const auto args = core::ParseJson(call.args, core::kPayloadLimits);
   if (!args.ok()) return;
   const core::Json scope = {{"args", *args},
@@ -52,7 +55,9 @@ void TakeBack(const tools::Registry& registry, const RecordedCall& call, CallIde
                             {"result", call.given.is_null() ? call.result : call.given},
                             {"session", *call.id.session}};
   const auto expanded = core::ExpandJson(compensate.args, scope);
-  if (expanded.ok()) id.args_text = core::CanonicalJson(*expanded);
+  if (!expanded.ok()) return;
+  ticket.id.args_text = core::CanonicalJson(*expanded);
+  ticket.cannot.clear();
 }
 
 }  // namespace
@@ -71,8 +76,14 @@ core::StatusOr<RecordedCall> RunActor::RecordedAs(const std::string& of) const {
   return core::DataLoss("the log has no call `" + of + "`");
 }
 
+// What cannot be read now is read later, for a while: a run that fails has to end. What never can
+// be is not taken back, and stands for a person to see.
 core::StatusOr<std::unique_ptr<Ticket>> RunActor::NewCompensation(const std::string& of) {
-  INTERLOCK_ASSIGN_OR_RETURN(const RecordedCall call, RecordedAs(of));
+  const auto call = RecordedAs(of);
+  const bool lost = !call.ok() && (IsLost(call.status()) || hub_.GivesUpReading(run_));
+  if (!call.ok() && !lost) return call.status();
+  const auto row = lost ? hub_.CallRowOf(of) : core::StatusOr<CallRow>(CallRow{});
+  const std::string tool = lost ? (row.ok() ? row->tool : "") : call->id.tool;
   auto ticket = std::make_unique<Ticket>();
   ticket->id = base_;
   ticket->id.call = hub_.NewId();
@@ -81,7 +92,15 @@ core::StatusOr<std::unique_ptr<Ticket>> RunActor::NewCompensation(const std::str
       std::count_if(core_.compensations.begin(), core_.compensations.end(),
                     [](const Compensation& one) { return !one.call.empty(); }));
   ticket->id.compensates = of;
-  TakeBack(*hub_.parts.registry, call, ticket->id);
+  ticket->id.args_text = "{}";
+  const tools::Compensate* compensate = CompensateOf(*hub_.parts.registry, tool);
+  if (compensate != nullptr) ticket->id.tool = compensate->tool;
+  if (lost) {
+    ticket->cannot = "The log cannot tell what is to be taken back; a person sees to it: " +
+                     std::string(core::Message(call.status()));
+  } else if (compensate != nullptr) {
+    TakeBack(*compensate, *call, *ticket);
+  }
   ticket->sealer = sealer_;
   ticket->reads = &reads_;
   return ticket;

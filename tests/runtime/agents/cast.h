@@ -194,6 +194,25 @@ inline Held HoldHelper(Company& company) {
   return held;
 }
 
+// One that waits for `helper`, which waits for `clerk`, whose planner is held.
+struct HeldDeep {
+  std::string run;
+  std::string helper;
+  std::string clerk;
+};
+inline HeldDeep HoldClerk(Company& company) {
+  company.cast.plans["tester"] = {Asks("helper", "look"), FakePlanner::Answer("all ok")};
+  company.cast.plans["helper"] = {Asks("clerk", "look it up"), FakePlanner::Answer("found it")};
+  company.cast.Holds("clerk");
+  HeldDeep held{.run = company.Create(), .helper = "", .clerk = ""};
+  company.cast.WaitUntilHeld();
+  company.h.WaitForState(held.run, RunState::kWaitingForRun);
+  held.helper = company.Below(held.run).front().id;
+  company.h.WaitForState(held.helper, RunState::kWaitingForRun);
+  held.clerk = company.Below(held.helper).front().id;
+  return held;
+}
+
 // What one books, another cancels.
 inline std::vector<ToolSpec> TripTools() {
   ToolSpec book = WriteTool("flight.book");

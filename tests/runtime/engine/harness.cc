@@ -97,7 +97,8 @@ void Harness::OpenLog() {
 
 core::Status Harness::TryOpenLog() {
   INTERLOCK_ASSIGN_OR_RETURN(signer_, audit::OpenFileSigner(folder, "test/main"));
-  INTERLOCK_ASSIGN_OR_RETURN(keys_, audit::KeyStore::Open(folder, &random));
+  INTERLOCK_ASSIGN_OR_RETURN(auto keys, audit::KeyStore::Open(folder, &random));
+  keys_ = std::make_unique<KeysThatFail>(std::move(keys), open_faults);
   state_ = MakeState(keys_.get(), runs_kept);
   audit::LogOptions options;
   options.folder = folder;

@@ -16,6 +16,7 @@
 #include "audit/log.h"
 #include "core/permit.h"
 #include "fakes.h"
+#include "keys_that_fail.h"
 #include "policies/bundle.h"
 #include "runtime/make_engine.h"
 
@@ -131,6 +132,7 @@ class Harness {
 
   ShiftClock clock;
   core::SystemRandom random;
+  OpenFaults open_faults;
   FakeTools tools;
   FakePlanner planner;
   Planner* asked = &planner;  // who plans; taken at Start
