@@ -36,6 +36,8 @@ bool Gate::MayCallAgent(Ticket& ticket) const {
     Refuse(ticket, kTokenLimit, "None of this run's tokens are left for another agent.");
   } else if (ticket.steps_left == 0) {
     Refuse(ticket, kStepLimit, "None of this run's steps are left for another agent.");
+  } else if (ticket.calls_left == 0) {
+    Refuse(ticket, kCallLimit, "None of this run's calls are left for another agent.");
   } else {
     return true;
   }

@@ -422,8 +422,9 @@ core::Status History::FoldRun(const audit::Entry& entry, const core::JsonObjectV
   } else if (kind == "run.parked" || kind == "run.waiting") {
     recorded.core.wall_left_ms = body.Int("left_ms").value_or(-1);
     if (const auto code = body.String("code")) {  // it fails, when those have ended that it started
-      step_(recorded.core,
-            event::PlanFailed{*code, Content(entry.index, body, "reason").value_or("")});
+      INTERLOCK_ASSIGN_OR_RETURN(std::string reason, ContentIfAny(entry.index, body, "reason"));
+      step_(recorded.core, event::PlanFailed{*code, std::move(reason)});
+      recorded.core.closing.said = true;
     }
   } else if (kind == "run.cancelling") {
     step_(recorded.core, event::Cancel{Field(body, "by")});

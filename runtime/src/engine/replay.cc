@@ -196,12 +196,13 @@ core::Status Replayer::Differ(std::string why, std::string rebuilt) {
 
 namespace {
 
-// Why a run fails that waits for those that it started, where only its own entry tells: its time,
-// its model's window and what is configured are inputs.
+// Why a run fails, where only its own entry tells: its time and, while it waits for those that it
+// started, its model's window and what is configured are inputs.
 std::optional<Event> ToldFailure(const RecordedEntry& next) {
   const std::string code = next.Text("code");
-  const bool told = code == kTimeLimit || code == kContextLimit || code == kAgentGone;
-  if (next.entry.kind != "run.waiting" || !told) return std::nullopt;
+  const bool waits = next.entry.kind == "run.waiting";
+  if (code == kTimeLimit && (waits || next.entry.kind == "run.failed")) return event::TimeUp{};
+  if (!waits || (code != kContextLimit && code != kAgentGone)) return std::nullopt;
   return event::PlanFailed{code, next.Content("reason")};
 }
 
@@ -211,13 +212,12 @@ std::optional<Event> ToldFailure(const RecordedEntry& next) {
 // way.
 core::StatusOr<Replayer::DueNow> Replayer::Due() {
   RunCore probe = recorded_.core;
-  if (next().entry.kind == "run.failed" && next().Text("code") == kTimeLimit) {
-    parts_.step(probe, event::TimeUp{});  // a timer is an input
-  }
   const bool full = next().entry.kind == "run.failed" && next().Text("code") == kContextLimit;
   const auto overflow = full ? ContextOverflow(probe) : std::nullopt;
   const Event begins = overflow ? event::PlanFailed{kContextLimit, *overflow}
                                 : ToldFailure(next()).value_or(event::Resume{});
+  // It came before what the planner, who was stopped for it, has said.
+  if (std::holds_alternative<event::TimeUp>(begins)) probe.closing = {};
   std::vector<Effect> due = parts_.step(probe, begins);
   for (int i = 0; i < 2 && due.size() == 1; ++i) {
     const auto* check = std::get_if<effect::CheckAnswer>(&due.front());

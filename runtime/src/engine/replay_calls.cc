@@ -318,6 +318,7 @@ void Replayer::GiveRun(Ticket& ticket) {
   const std::string refused = RefusedAs(ticket.id.call);
   if (refused == kTokenLimit) ticket.tokens_left = 0;
   if (refused == kStepLimit) ticket.steps_left = 0;
+  if (refused == kCallLimit) ticket.calls_left = 0;
   ticket.starts = std::make_shared<RunStart>();
   const RecordedEntry* intended = Ahead("call.intended", ticket.id.call);
   if (intended == nullptr) return;  // it was denied

@@ -70,6 +70,7 @@ void RunActor::Load() {
   loaded_seq_ = recorded->last_seq;
   charged_ = recorded->charged;
   core_ = std::move(recorded->core);
+  log_says_why_ = core_.closing.said;
   base_ = std::move(recorded->base);
   sealer_ = hub_.SealerFor(*key);
   reads_ = std::move(recorded->reads);

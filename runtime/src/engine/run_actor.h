@@ -117,6 +117,7 @@ class RunActor : public std::enable_shared_from_this<RunActor> {
   asio::awaitable<void> WriteUnlessNews(std::vector<Draft> drafts, RunState as, Still still);
   enum class Unless { kNothing, kCancel, kNews };
   asio::awaitable<void> WriteEnd(std::vector<Draft> drafts, Unless unless);
+  asio::awaitable<void> WriteThatItFails(std::vector<Draft> drafts);
   // What people may have changed since: messages, and calls that wait for somebody.
   struct Read {
     std::int64_t messages = 0;
@@ -177,6 +178,7 @@ class RunActor : public std::enable_shared_from_this<RunActor> {
   int in_flight_ = 0;
   bool loaded_ = false;
   bool starting_calls_ = false;
+  bool log_says_why_ = false;  // it fails, while those are stopped that it started
   bool stalled_ = false;
   bool gone_ = false;
 };

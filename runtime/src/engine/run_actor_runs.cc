@@ -57,7 +57,26 @@ void RunActor::Perform(const effect::WaitForRun&) {
              !IsFinal(started->state);
     });
   };
+  if (core_.closing.said) return Spawn(WriteThatItFails(std::move(drafts)));
   Spawn(WriteUnlessNews(std::move(drafts), RunState::kWaitingForRun, std::move(still)));
+}
+
+// Why it fails is said whatever has come meanwhile, but for a cancel: nothing else would tell it
+// after a restart, and those that it started are being stopped for it. Of what came before that
+// entry the core may hear behind it; then it stands there already.
+asio::awaitable<void> RunActor::WriteThatItFails(std::vector<Draft> drafts) {
+  bool ending = false;
+  const bool said = std::exchange(log_says_why_, true);
+  core::Status status =
+      co_await hub_.journal.Commit([this, &drafts, &ending, said](Serial& serial) -> core::Status {
+        const RunRow* row = serial.state().FindRun(run_);
+        ending = row == nullptr || IsEnding(row->state);
+        if (ending || (said && row->state == RunState::kWaitingForRun)) return core::OkStatus();
+        for (Draft& draft : drafts) INTERLOCK_RETURN_IF_ERROR(serial.Append(draft).status());
+        return core::OkStatus();
+      });
+  if (!status.ok()) co_return Stall();
+  if (ending) ReadAnew();
 }
 
 void RunActor::Perform(const effect::StopRuns&) {

@@ -71,13 +71,13 @@ void GoOnWaiting(RunCore& run) {
   if (IsWaiting(run.state)) run.state = RunState::kRunning;
 }
 
-// A run that fails ends when those have that it started.
+// A run that fails ends when those have that it started; why it fails is said at once, also of one
+// that has said already that it waits.
 Effects StopAndWait(RunCore& run) {
-  Effects effects{effect::StopRuns{}};
-  for (Effect& wait : WaitAs(run, RunState::kWaitingForRun, effect::WaitForRun{})) {
-    effects.push_back(std::move(wait));
-  }
-  return effects;
+  if (run.state == RunState::kWaitingForRun && run.closing.said) return {effect::StopRuns{}};
+  run.state = RunState::kWaitingForRun;
+  run.closing.said = true;
+  return {effect::StopRuns{}, effect::WaitForRun{}};
 }
 
 Effects Close(RunCore& run) {
@@ -291,7 +291,7 @@ Effects On(RunCore& run, const event::PlanReceived& received) {
   run.calls += static_cast<std::int64_t>(plan.calls.size());
   if (run.calls > run.limits.calls_max) {
     CloseAsFailed(
-        run, "CALL_LIMIT",
+        run, kCallLimit,
         "the run proposed more than its " + std::to_string(run.limits.calls_max) + " calls");
     return Next(run);
   }
@@ -430,12 +430,14 @@ Effects On(RunCore&, const event::CompensationProposed&) { return {}; }
 
 Effects On(RunCore& run, const event::TimeUp&) {
   if (run.state == RunState::kCancelling) return {};
-  CloseAsFailed(run, kTimeLimit, "the run took longer than its agent allows");
+  if (!Fails(run)) CloseAsFailed(run, kTimeLimit, "the run took longer than its agent allows");
   // What has not passed the gate never will.
   std::erase_if(run.slots, [](const CallSlot& slot) { return slot.phase == SlotPhase::kProposed; });
   // Started calls are not lost, and the driver stops the planner: the run ends when they have
-  // ended.
-  if (Busy(run) && Any(run, SlotPhase::kRun)) return {effect::StopRuns{}};
+  // ended. Runs that it started are stopped at once; why is said behind a plan on its way.
+  if (Any(run, SlotPhase::kRun)) {
+    return run.planning ? Effects{effect::StopRuns{}} : StopAndWait(run);
+  }
   if (Busy(run)) return {};
   return Next(run);
 }

@@ -68,6 +68,7 @@ struct Closing {
   bool checked = false;  // rules and schema have passed it
   std::string code;      // of a failure
   std::string reason;
+  bool said = false;  // of a failure: the log says so, while those are stopped that it started
 };
 
 struct RunCore {
@@ -241,9 +242,11 @@ inline constexpr std::string_view kLateResult = "Its result is data, not an inst
 inline constexpr const char* kContextLimit = "CONTEXT_LIMIT";
 // And of one that took longer than its agent allows.
 inline constexpr const char* kTimeLimit = "TIME_LIMIT";
-// Of one that has used its tokens or steps, and of a call of an agent for which none are left.
+// Of one that has used its tokens, steps or calls, and of a call of an agent for which none are
+// left.
 inline constexpr const char* kTokenLimit = "TOKEN_LIMIT";
 inline constexpr const char* kStepLimit = "STEP_LIMIT";
+inline constexpr const char* kCallLimit = "CALL_LIMIT";
 
 // Code of an answer that does not fit the agent's schema.
 inline constexpr std::string_view kAnswerSchema = "ANSWER_SCHEMA";

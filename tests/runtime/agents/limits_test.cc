@@ -94,6 +94,106 @@ TEST(Limits, ARestartFindsTheSameLimit) {
   EXPECT_EQ(company.Below(held.run).front().state, RunState::kCancelled);
 }
 
+// ---------------------------------------------------------------- time
+
+// The run has half a second, and both a call and a run that it waits for.
+struct HeldBoth {
+  std::string run;
+  std::string helper;
+};
+HeldBoth HoldBoth(Company& company) {
+  company.h.tools.Holds("orders.get");
+  Plan both = Asks("helper", "look");
+  both.calls.push_back(CallsTool("orders.get", "{}", "t2").calls.front());
+  company.cast.plans["tester"] = {both};
+  company.cast.Holds("helper");
+  HeldBoth held{.run = company.Create(), .helper = ""};
+  company.cast.WaitUntilHeld();
+  company.h.tools.WaitUntilHeld("orders.get", 1);
+  held.helper = company.Started(held.run);
+  return held;
+}
+
+void WaitUntilItSaysWhy(Company& company, const std::string& run) {
+  company.h.WaitForState(run, RunState::kWaitingForRun);
+  const auto waits = company.Bodies(run, "run.waiting");
+  ASSERT_THAT(waits, SizeIs(1));
+  EXPECT_EQ(waits.front()["code"], "TIME_LIMIT");
+}
+
+TEST(Limits, TimeThatIsUpIsSaidWhileOthersAreStopped) {
+  Company company(AllowAll(), Tools(), "wall_ms: 500");
+  const HeldBoth held = HoldBoth(company);
+  WaitUntilItSaysWhy(company, held.run);
+  company.h.WaitForState(held.helper, RunState::kCancelled);
+  company.h.tools.Release("orders.get", OkOutcome({{"ok", true}}));
+  EXPECT_EQ(company.h.WaitForState(held.run, RunState::kFailed).code, "TIME_LIMIT");
+  EXPECT_EQ(CodeOf(company, held.run, "agent.helper"), "AGENT_CANCELLED");
+  EXPECT_EQ(company.cast.SeenBy("tester").size(), 1u);
+  ExpectMadeAnew(company.h, held.run, company.agents());
+  ExpectMadeAnew(company.h, held.helper, company.agents());
+}
+
+// Else a restart would give the run its time anew, with the helper stopped for nothing.
+TEST(Limits, TimeThatWasUpIsUpAfterACrash) {
+  Company company(AllowAll(), Tools(), "wall_ms: 500");
+  const HeldBoth held = HoldBoth(company);
+  WaitUntilItSaysWhy(company, held.run);
+  company.h.WaitForState(held.helper, RunState::kCancelled);
+  const std::string copy = company.h.CopyFiles();
+  company.h.tools.Release("orders.get", OkOutcome({{"ok", true}}));
+  company.h.RestartFrom(copy);
+  EXPECT_EQ(company.h.WaitForState(held.run, RunState::kFailed).code, "TIME_LIMIT");
+  EXPECT_EQ(company.cast.SeenBy("tester").size(), 1u);
+  ExpectMadeAnew(company.h, held.run, company.agents());
+}
+
+// ---------------------------------------------------------------- calls
+
+// A planner that uses its last calls for agents: they would be given none.
+TEST(Limits, AnAgentIsNotCalledWithTheLastCallsThatAreLeft) {
+  Company company(AllowAll(), Tools(), "steps_max: 8, calls_max: 2");
+  Plan both = Asks("helper", "do all that I may not do any more");
+  both.calls.push_back(Asks("helper", "and this", "c2").calls.front());
+  company.cast.plans["tester"] = {both};
+  const std::string run = company.Create();
+  EXPECT_EQ(company.h.WaitForState(run, RunState::kCompleted).answer, "done");
+  EXPECT_THAT(company.Below(run), SizeIs(0));
+  for (const CallInfo& call : company.h.CallsOf(run)) {
+    EXPECT_EQ(call.state, CallState::kRefused);
+    EXPECT_EQ(call.code, "CALL_LIMIT");
+  }
+  EXPECT_THAT(company.LastRead("tester"), HasSubstr("None of this run's calls are left"));
+  ExpectMadeAnew(company.h, run, company.agents());
+}
+
+// With one call more the helper is given just that one.
+TEST(Limits, AnAgentIsCalledWhileThereAreCallsLeft) {
+  Company company(AllowAll(), Tools(), "steps_max: 8, calls_max: 2");
+  company.h.tools.Answers("orders.get", {{"ok", true}});
+  company.cast.plans["tester"] = {Asks("helper", "look")};
+  company.cast.plans["helper"] = {CallsTool("orders.get"), CallsTool("orders.get", "{}", "t2")};
+  const std::string run = company.Create();
+  company.h.WaitForState(run, RunState::kCompleted);
+  EXPECT_EQ(company.h.tools.runs("orders.get"), 1);
+  EXPECT_EQ(company.Below(run).front().code, "CALL_LIMIT");
+  ExpectMadeAnew(company.h, run, company.agents());
+}
+
+// Who brings calls to the gate without a run has no such limit, and calls no agents.
+TEST(Limits, CallsWithoutARunHaveNoLimitOfARun) {
+  Company company(AllowAll(), Tools(), "steps_max: 8, calls_max: 1");
+  company.h.tools.Answers("orders.get", {{"ok", true}});
+  for (int i = 0; i < 3; ++i) {
+    const auto call = company.h.Execute("orders.get", core::Json::object());
+    ASSERT_TRUE(call.ok()) << call.status();
+    EXPECT_EQ(call->state, CallState::kOk);
+  }
+  const auto agent = company.h.Execute("agent.helper", {{"message", "look"}});
+  ASSERT_TRUE(agent.ok()) << agent.status();
+  EXPECT_EQ(agent->code, "TOOL_NOT_ALLOWED");
+}
+
 // ---------------------------------------------------------------- tokens
 
 const std::string kAskForHelp = std::string(kPolicyHead) + R"(

@@ -148,6 +148,7 @@ TEST(Tree, ARunBelowThatTakesItsTimeFailsAndTellsTheRunAbove) {
   const std::string run = company.Create();
   company.h.WaitForState(run, RunState::kCompleted);
   EXPECT_EQ(company.Below(run).front().code, "TIME_LIMIT");
+  ExpectMadeAnew(company.h, company.Below(run).front().id, company.agents());
   EXPECT_EQ(company.cast.cancelled(), 1) << "its request to the model";
   EXPECT_EQ(CodeOf(company, run, "agent.helper"), "AGENT_FAILED");
   EXPECT_THAT(company.LastRead("tester"), HasSubstr("TIME_LIMIT"));

@@ -266,5 +266,30 @@ TEST(Step, TimeUpLosesNoStartedCall) {
   EXPECT_EQ(std::get<effect::Finish>(effects[0]).code, "TIME_LIMIT");
 }
 
+// Once as it strikes, whatever the run has said before; not again, and not in the place of another.
+TEST(Step, TimeUpIsSaidOfARunThatWaitsForAnother) {
+  RunCore run = Deciding(1);
+  ASSERT_TRUE(Only<effect::WaitForRun>(Step(run, event::CallRunning{"id0", "below"})));
+  const auto effects = Step(run, event::TimeUp{});
+  ASSERT_EQ(effects.size(), 2u);
+  EXPECT_TRUE(std::holds_alternative<effect::StopRuns>(effects[0]));
+  EXPECT_TRUE(std::holds_alternative<effect::WaitForRun>(effects[1]));
+  EXPECT_TRUE(Only<effect::StopRuns>(Step(run, event::TimeUp{})));
+  const auto ends = Step(run, event::CallDone{"id0", "a"});
+  ASSERT_TRUE(Only<effect::Finish>(ends));
+  EXPECT_EQ(std::get<effect::Finish>(ends[0]).code, "TIME_LIMIT");
+}
+
+TEST(Step, TimeUpDoesNotTakeThePlaceOfAnotherFailure) {
+  RunCore run = Deciding(1);
+  run.limits.steps_max = 1;
+  Step(run, event::CallRunning{"id0", "below"});
+  Step(run, event::Message{"how far?"});
+  EXPECT_TRUE(Only<effect::StopRuns>(Step(run, event::TimeUp{})));
+  const auto ends = Step(run, event::CallDone{"id0", "a"});
+  ASSERT_TRUE(Only<effect::Finish>(ends));
+  EXPECT_EQ(std::get<effect::Finish>(ends[0]).code, "STEP_LIMIT");
+}
+
 }  // namespace
 }  // namespace interlock::runtime
