@@ -230,6 +230,73 @@ TEST(Tree, ARunBelowThatIsCancelledAloneTellsTheRunAbove) {
   EXPECT_EQ(CodeOf(company, held.run, "agent.helper"), "AGENT_CANCELLED");
 }
 
+std::int64_t EndOf(Company& company, const std::string& run) {
+  for (const audit::Entry& entry : company.h.Entries("")) {
+    if (entry.run == run && (entry.kind == "run.completed" || entry.kind == "run.cancelled")) {
+      return static_cast<std::int64_t>(entry.index);
+    }
+  }
+  ADD_FAILURE() << "no end of " << run;
+  return -1;
+}
+
+// The one below it ends first, the one above reads of it and goes on.
+TEST(Tree, ACancelOfTheOneInTheMiddleStopsTheOneBelowAndTellsTheOneAbove) {
+  Company company(AllowAll(), Tools());
+  const HeldDeep held = HoldClerk(company);
+  ASSERT_TRUE(company.h.Cancel(held.helper).ok());
+  EXPECT_EQ(company.h.WaitForState(held.run, RunState::kCompleted).answer, "all ok");
+  EXPECT_EQ(company.Below(held.run).front().state, RunState::kCancelled);
+  EXPECT_EQ(company.Below(held.helper).front().state, RunState::kCancelled);
+  EXPECT_EQ(company.cast.cancelled(), 1) << "the clerk's request to the model";
+  EXPECT_EQ(CodeOf(company, held.helper, "agent.clerk"), "AGENT_CANCELLED");
+  EXPECT_EQ(CodeOf(company, held.run, "agent.helper"), "AGENT_CANCELLED");
+  EXPECT_THAT(company.LastRead("tester"), HasSubstr("was cancelled"));
+  EXPECT_EQ(company.Bodies(held.clerk, "run.cancelling").front()["by"], "run:" + held.helper);
+  EXPECT_LT(EndOf(company, held.clerk), EndOf(company, held.helper));
+  EXPECT_LT(EndOf(company, held.helper), EndOf(company, held.run));
+  for (const std::string& run : {held.run, held.helper, held.clerk}) {
+    ExpectMadeAnew(company.h, run, company.agents());
+  }
+}
+
+TEST(Tree, ACancelOfTheTopmostReachesTheLowest) {
+  Company company(AllowAll(), Tools());
+  const HeldDeep held = HoldClerk(company);
+  ASSERT_TRUE(company.h.Cancel(held.run).ok());
+  company.h.WaitForState(held.run, RunState::kCancelled);
+  EXPECT_LT(EndOf(company, held.clerk), EndOf(company, held.helper));
+  EXPECT_LT(EndOf(company, held.helper), EndOf(company, held.run));
+  EXPECT_EQ(company.cast.SeenBy("tester").size(), 1u) << "nobody is asked what now";
+  for (const std::string& run : {held.run, held.helper, held.clerk}) {
+    ExpectMadeAnew(company.h, run, company.agents());
+  }
+}
+
+// A restart in the middle of it passes it on.
+TEST(Tree, ACancelOfTheOneInTheMiddleStandsAfterACrash) {
+  Company company(AllowAll(), Tools());
+  const HeldDeep held = HoldClerk(company);
+  const std::string copy = company.h.CopyFiles();
+  company.cast.Say(FakePlanner::Answer("of the world before"));
+  company.h.Stop();
+  std::filesystem::remove_all(company.h.folder);
+  std::filesystem::rename(copy, company.h.folder);
+  company.cast.Holds("clerk");
+  company.h.OpenLog();
+  ASSERT_TRUE(company.h.log()
+                  .Append({.kind = "run.cancelling",
+                           .run = held.helper,
+                           .actor = "principal:ticketing",
+                           .body = R"({"by":"principal:ticketing"})",
+                           .cites = {}})
+                  .ok());
+  ASSERT_TRUE(company.h.StartEngine().ok());
+  EXPECT_EQ(company.h.WaitForState(held.run, RunState::kCompleted).answer, "all ok");
+  EXPECT_EQ(company.Below(held.helper).front().state, RunState::kCancelled);
+  EXPECT_EQ(company.Below(held.run).front().state, RunState::kCancelled);
+}
+
 // ---------------------------------------------------------------- kill switches
 
 TEST(Tree, ASwitchOfAnyAgentAboveStopsTheRunBelow) {
