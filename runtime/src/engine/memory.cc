@@ -121,7 +121,7 @@ core::Status Memory::MayReplace(const CallIdentity& id, const NoteRow& row, bool
                       "NOTE_TRUSTED");
   }
   const auto note = Open(row);
-  if (note.status().code() == core::StatusCode::kNotFound) return core::OkStatus();
+  if (IsLost(note.status())) return core::OkStatus();  // nobody is given it any more
   if (!note.ok()) return note.status();
   if (MayRead(id, note->label)) return core::OkStatus();
   return WithReason(core::FailedPrecondition("this topic has a note that is not for this user; "
@@ -191,7 +191,7 @@ core::StatusOr<core::Json> Memory::Search(const CallIdentity& id, const core::Js
   for (const NoteRow& row : rows) {
     if ((!topic.empty() && row.topic != topic) || (trusted_only && row.untrusted != 0)) continue;
     const auto note = Open(row);
-    if (note.status().code() == core::StatusCode::kNotFound) continue;
+    if (IsLost(note.status())) continue;  // one that is damaged keeps no other from being found
     if (!note.ok()) return note.status();
     if (!MayRead(id, note->label) || !HasEveryWord(*note, words)) continue;
     core::Json shown = Shown(*note, row.agent);

@@ -66,8 +66,11 @@ void State::DropNote(const std::string& subject, const std::string& topic) {
   if (left.empty()) subject_notes_.Erase(subject);
 }
 
-// All of a subject, or those whose payloads an entry of retention names.
+// All of a subject, or those whose payloads an entry of retention names. A further entry of a key
+// tells of ciphertext that was found later: the notes under that key went with the first, and what
+// stands by now is sealed under another.
 void State::DropErasedNotes(const audit::EntryView& entry) {
+  if (erasures_.Find(Field(entry, "key")) != nullptr) return;
   if (const std::string subject = Field(entry, "subject"); !subject.empty()) {
     const SubjectNotesRow* found = subject_notes_.Find(subject);
     if (found == nullptr) return;

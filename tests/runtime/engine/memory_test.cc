@@ -271,6 +271,50 @@ TEST(Memory, NotesAreErasedWithTheirSubject) {
   ExpectIntact(h);
 }
 
+// Ciphertext of the old key that turns up after the erasure is erased by an entry of its own: what
+// was noted since stays.
+TEST(Memory, WhatIsErasedLateTakesNoNoteThatWasWrittenSince) {
+  Harness h(kKnownPeoplePolicy, NoteTools());
+  Remembers(h);
+  RunWith(h, {Write("diet", "zwieback alone")}, {.user = "ann"});
+  ASSERT_TRUE(Erase(h, "ann").ok());
+  RunWith(h, {Write("diet", "came back")}, {.user = "ann"});
+  std::string erased;
+  for (const audit::Entry& entry : h.Entries("")) {
+    const auto json = core::ParseJson(entry.bytes, core::kPayloadLimits);
+    if (entry.kind == "payload.erased" && json.ok()) erased = core::CanonicalJson((*json)["body"]);
+  }
+  ASSERT_NE(erased, "");
+  ASSERT_TRUE(
+      h.log()
+          .Append(
+              {.kind = "payload.erased", .run = "", .actor = "engine", .body = erased, .cites = {}})
+          .ok());
+  EXPECT_THAT(FoundBy(h, {.user = "ann"}), HasSubstr("came back"));
+  ASSERT_TRUE(Erase(h, "ann").ok());
+  EXPECT_EQ(FoundBy(h, {.user = "ann"}), R"({"notes":[]})") << "the twin: its own erasure takes it";
+}
+
+TEST(Memory, ANoteThatIsDamagedHidesNoOther) {
+  Harness h(kKnownPeoplePolicy, NoteTools());
+  Remembers(h);
+  RunWith(h, {Write("diet", "eats no fish"), Write("seat", "by the window")});
+  core::Digest damaged{};
+  for (const audit::Entry& entry : h.Entries("")) {
+    if (entry.kind != "memory.noted") continue;
+    damaged = h.log().ReadPayload(entry.index, 0)->payload.commitment;
+    break;
+  }
+  h.open_faults.Set([damaged](const audit::SealedPayload& payload) {
+    return payload.commitment == damaged ? core::DataLoss("it does not open") : core::OkStatus();
+  });
+  const std::string found = FoundBy(h);
+  EXPECT_THAT(found, HasSubstr("by the window"));
+  EXPECT_THAT(found, Not(HasSubstr("fish")));
+  RunWith(h, {Write("diet", "eats fish again")});
+  EXPECT_THAT(FoundBy(h), HasSubstr("eats fish again")) << "and its topic can be written anew";
+}
+
 core::StatusOr<RetentionReport> Retain(Harness& h) {
   return runtime::test::Wait<RetentionReport>([&](Reply<RetentionReport> reply) {
     h.engine().ApplyRetention(h.operator_one, /*validate_only=*/false, std::move(reply));
