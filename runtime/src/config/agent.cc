@@ -114,6 +114,13 @@ std::pair<std::string, std::string> PartsOfStem(std::string_view file) {
   return {stem.substr(0, at), stem.substr(at + 1)};
 }
 
+constexpr std::size_t kVersionBytesMax = 64;  // as SetRollout takes it
+
+bool IsPrintable(std::string_view text) {
+  return std::none_of(text.begin(), text.end(),
+                      [](unsigned char c) { return c < 0x20 || c == 0x7F; });
+}
+
 void CheckAgent(const AgentFile& agent, std::string_view file, const YamlMap& map) {
   const auto [stem, version] = PartsOfStem(file);
   if (!IsAgentName(agent.name)) {
@@ -130,6 +137,11 @@ void CheckAgent(const AgentFile& agent, std::string_view file, const YamlMap& ma
   }
   if (!agent.risk.empty() && !IsRisk(agent.risk)) {
     map.faults().Add(map.LineOfKey("risk"), "`risk` must be low, medium or high");
+  }
+  if (agent.version.size() > kVersionBytesMax || !IsPrintable(agent.version)) {
+    map.faults().Add(map.LineOfKey("version"), "`version` must have at most " +
+                                                   std::to_string(kVersionBytesMax) +
+                                                   " bytes and no control characters");
   }
   for (const std::string& pattern : agent.tools) {
     if (IsToolPattern(pattern)) continue;

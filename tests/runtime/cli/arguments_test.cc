@@ -46,6 +46,8 @@ INSTANTIATE_TEST_SUITE_P(
         BadLine{{"runs", "list", "--limit", "0"}, "--limit"},
         BadLine{{"runs", "replay", "x"}, "--config is required"},
         BadLine{{"switches", "stop", "tool:pay"}, "--reason is required"},
+        BadLine{{"rollouts", "set", "desk", "2", "10"}, "--reason is required"},
+        BadLine{{"rollouts", "set", "desk", "2", "101", "--reason", "r"}, "PERCENT"},
         BadLine{{"runs", "list", "--limit", "many"}, "--limit"},
         BadLine{{"runs", "list", "--state", "asleep"},
                 "no run state `asleep`; there are running, "},
@@ -140,7 +142,7 @@ TEST(CommandLine, HelpAndVersionEndWithZero) {
   const Ran help = RunLine({"--help"});
   EXPECT_EQ(help.code, kYes);
   for (const char* group : {"run", "runs", "approvals", "tools", "calls", "budgets", "switches",
-                            "policy", "audit", "sandbox", "eval", "doctor"}) {
+                            "rollouts", "policy", "audit", "sandbox", "eval", "doctor"}) {
     EXPECT_THAT(help.out, HasSubstr(std::string("\n  ") + group));
   }
   EXPECT_THAT(RunLine({"--version"}).out, ::testing::StartsWith("interlock "));

@@ -149,6 +149,19 @@ TEST(Agent, GlobsMatchWholeNames) {
   EXPECT_FALSE(AgentMayUse(AgentFile{}, "orders.get"));
 }
 
+// Else it could never be rolled out, and nothing would say why.
+TEST(Agent, AVersionIsOneThatARollOutCanName) {
+  const auto read = [](const std::string& version) {
+    return ParseAgent("desk.yaml", "name: desk\nversion: \"" + version + "\"\nplanner: p\n")
+        .status();
+  };
+  EXPECT_TRUE(read(std::string(64, '1')).ok()) << read(std::string(64, '1'));
+  for (const std::string& version : {std::string(65, '1'), std::string("1\\t2")}) {
+    EXPECT_EQ(core::Message(read(version)),
+              "desk.yaml:2: `version` must have at most 64 bytes and no control characters");
+  }
+}
+
 TEST(Agent, FurtherVersionsStandBesideTheFileThatTheyAreVersionsOf) {
   const test::TempFolder temp;
   const std::filesystem::path folder = std::filesystem::path(temp.path()) / "agents@home";
