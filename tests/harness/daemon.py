@@ -40,12 +40,13 @@ def in_folder(keep, work):
 class Daemon:
     """One daemon over one folder. `variables` are for the manifests; `parts` are the folders of the tenant, and of
     scripts: "scripts" for the planner `scripted`, and where `leads` stands beside it for one of that name; `audit`
-    is that section of the configuration, and may be changed by `configure_audit` for the next start.
+    is that section of the configuration, and may be changed by `configure_audit` for the next start. `planners` are
+    further ones, as the configuration has them.
 
     A context manager: leaving it kills what still runs. Not thread-safe; clients made by `client()` are.
     """
 
-    def __init__(self, folder, bin_dir, parts, variables, boxes_max=64, audit=None):
+    def __init__(self, folder, bin_dir, parts, variables, boxes_max=64, audit=None, planners=()):
         self.folder = pathlib.Path(folder)
         self.bin = pathlib.Path(bin_dir).resolve()
         self.data = self.folder / "data"
@@ -53,7 +54,7 @@ class Daemon:
         self._tokens = {name: secrets.token_urlsafe(24) for name in ROLES}
         self._process = None
         self._address = None
-        self._write_config(parts, variables, boxes_max)
+        self._write_config(parts, variables, boxes_max, planners)
         self.configure_audit(audit or {})
 
     def configure_audit(self, audit):
@@ -61,7 +62,7 @@ class Daemon:
         config["audit"] = audit
         self.config.write_text(json.dumps(config, indent=1))
 
-    def _write_config(self, parts, variables, boxes_max):
+    def _write_config(self, parts, variables, boxes_max, further):
         principals = [{"id": name, "tenant": "main", "roles": roles,
                        "token_sha256": hashlib.sha256(self._tokens[name].encode()).hexdigest()}
                       for name, roles in ROLES.items()]
@@ -74,7 +75,7 @@ class Daemon:
                          "agents": str(parts["agents"]), "vars": {"bin": str(self.bin), **variables}}],
             "principals": principals,
             "planners": [{"name": name, "kind": "scripted", "folder": str(folder)}
-                         for name, folder in planners.items() if folder.is_dir()],
+                         for name, folder in planners.items() if folder.is_dir()] + list(further),
         }
         self.config.write_text(json.dumps(config, indent=1))  # JSON is YAML
 
@@ -91,14 +92,23 @@ class Daemon:
         with contextlib.suppress(FileNotFoundError):
             address_file.unlink()
         began = time.monotonic()
-        with open(self.folder / "interlockd.log", "ab") as log:
-            self._process = subprocess.Popen([self.bin / "interlockd", "--config", self.config],
-                                             stdin=subprocess.DEVNULL, stdout=log, stderr=log)
+        self._launch()
         while not self._answers(address_file):
             if self._process.poll() is not None or time.monotonic() - began > START_SECONDS:
                 raise RuntimeError(f"interlockd did not start:\n{self.log_tail()}")
             time.sleep(0.01)
         return time.monotonic() - began
+
+    def start_and_kill(self, seconds):
+        """Starts the daemon and kills it so soon afterwards, whether it answers by then or not."""
+        self._launch()
+        time.sleep(seconds)
+        self.kill()
+
+    def _launch(self):
+        with open(self.folder / "interlockd.log", "ab") as log:
+            self._process = subprocess.Popen([self.bin / "interlockd", "--config", self.config],
+                                             stdin=subprocess.DEVNULL, stdout=log, stderr=log)
 
     def _answers(self, address_file):
         if not address_file.exists():
