@@ -48,6 +48,11 @@ void Places::Give() {
   next(true);
 }
 
+bool Places::AnyFree() const {
+  const std::lock_guard lock(mutex_);
+  return free_ > 0;
+}
+
 std::shared_ptr<LockTable::Waiter> LockTable::Enqueue(const std::string& key,
                                                       const asio::any_io_executor& executor) {
   const std::lock_guard lock(mutex_);

@@ -40,9 +40,10 @@ class Places {
   explicit Places(int count) : free_(count) {}
   asio::awaitable<void> Take();
   void Give();
+  bool AnyFree() const;
 
  private:
-  std::mutex mutex_;
+  mutable std::mutex mutex_;
   int free_;
   std::deque<std::function<void(bool)>> waiters_;
 };

@@ -60,10 +60,18 @@ asio::awaitable<core::Status> Gate::Pass(Worker& worker, Ticket& ticket) {
     }
     MakeDrafts(ticket);
     status = co_await parts_.journal->Commit(
-        [this, &ticket](Serial& serial) { return CommitDecision(serial, ticket); });
+        [this, &ticket](Serial& serial) { return CommitPass(serial, ticket); });
+    if (status.ok()) ticket.before = nullptr;
   } while (status.ok() && ticket.stale);
   if (!status.ok() || ticket.state != CallState::kIntended || IsAgents(ticket)) Leave(ticket);
   co_return status;
+}
+
+bool Gate::PassesAtOnce(const Worker& worker, const std::string& tool) const {
+  if (IsAgentTool(tool) || IsOwnTool(tool) || !calls_.AnyFree()) return false;
+  const auto found = parts_.registry->Find(tool);
+  if (found != nullptr && !found->manifest().locks.empty()) return false;
+  return worker.engine == nullptr || worker.engine->bundle().FactsFor(tool).empty();
 }
 
 // As it was proposed: what rules of the bundle before made of it is forgotten.
@@ -411,8 +419,12 @@ asio::awaitable<tools::Outcome> Gate::Execute(Ticket& ticket) {
 }
 
 asio::awaitable<core::Status> Gate::RunIntended(Worker& worker, Ticket& ticket) {
-  ticket.outcome = co_await Execute(ticket);
-  core::Status status = co_await RecordOutcome(worker, ticket);
+  co_await Run(ticket);
+  co_return co_await Record(worker, ticket);
+}
+
+asio::awaitable<core::Status> Gate::Record(Worker& worker, Ticket& ticket) {
+  core::Status status = co_await CommitKnown(worker, ticket);
   if (status.ok() && ticket.state == CallState::kUnknown) {
     status = co_await SettleUnknown(worker, ticket);
   }
@@ -439,23 +451,42 @@ std::string RecordedKind(const tools::Tool& tool, const tools::Outcome& outcome)
 
 }  // namespace
 
+asio::awaitable<void> Gate::Run(Ticket& ticket) {
+  ticket.outcome = co_await Execute(ticket);
+  ticket.outcome_kind = RecordedKind(*ticket.tool, ticket.outcome);
+}
+
 asio::awaitable<core::Status> Gate::RecordOutcome(Worker& worker, Ticket& ticket) {
   ticket.outcome_kind = RecordedKind(*ticket.tool, ticket.outcome);
   co_return co_await CommitKnown(worker, ticket);
 }
 
-// Precondition: what the outcome is recorded as is said.
-asio::awaitable<core::Status> Gate::CommitKnown(Worker& worker, Ticket& ticket) {
+Draft Gate::Judge(Worker& worker, Ticket& ticket) const {
   Draft draft = OutcomeDraft(ticket);
   JudgeResult(worker, ticket);
   KeepNote(ticket);
   if (ticket.id.run.empty()) {
     ticket.released = DraftResultReleased(ticket.id, *ticket.sealer, ticket.release);
   }
+  return draft;
+}
+
+// Precondition: what the outcome is recorded as is said.
+asio::awaitable<core::Status> Gate::CommitKnown(Worker& worker, Ticket& ticket) {
+  Draft draft = Judge(worker, ticket);
   core::Status status = co_await parts_.journal->Commit(
       [this, &ticket, &draft](Serial& serial) { return CommitOutcome(serial, ticket, draft); },
       audit::Urgency::kOutcome);
-  if (!status.ok()) co_return status;
+  if (status.ok()) SayRecorded(ticket);
+  co_return status;
+}
+
+void Gate::EndRecorded(Ticket& ticket) {
+  SayRecorded(ticket);
+  Leave(ticket);
+}
+
+void Gate::SayRecorded(Ticket& ticket) {
   if (Succeeded(ticket.outcome_kind)) {
     ticket.state = CallState::kOk;
   } else if (ticket.outcome_kind == "unknown") {
@@ -464,7 +495,6 @@ asio::awaitable<core::Status> Gate::CommitKnown(Worker& worker, Ticket& ticket) 
     ticket.state =
         ticket.outcome_kind == "not_started" ? CallState::kNotStarted : CallState::kFailed;
   }
-  co_return status;
 }
 
 asio::awaitable<core::Status> Gate::RecordLost(Worker& worker, Ticket& ticket) {

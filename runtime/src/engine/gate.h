@@ -94,6 +94,10 @@ struct Ticket {
   std::vector<Draft> drafts;
   std::string drafted_verdict;
   std::string drafted_code;
+  // Writer thread: what stands before the decision in the same durable step. False: with that the
+  // call is put off, as nothing may be decided of it now.
+  std::function<core::StatusOr<bool>(Serial&)> before{};
+  bool put_off = false;
 
   CallState state = CallState::kProposed;
   std::string verdict;
@@ -167,14 +171,28 @@ class Gate {
   Gate& operator=(const Gate&) = delete;
 
   // Takes a call to a durable decision. Afterwards ticket.state is kDenied, kRefused, kParked or
-  // kIntended; in the last case RunIntended must follow. Errors: the log did not take it (nothing
-  // happened, nothing is held), or kAlreadyExists when the request_id names another call by now.
+  // kIntended; in the last case RunIntended must follow. Or it was put off: only what stands before
+  // it is in the log. Errors: the log did not take it (nothing happened, nothing is held), or
+  // kAlreadyExists when the request_id names another call by now.
   asio::awaitable<core::Status> Pass(Worker& worker, Ticket& ticket);
+  // Whether nothing but the log is waited for on the way of such a call to its decision: no lock,
+  // look-up or place.
+  bool PassesAtOnce(const Worker& worker, const std::string& tool) const;
 
   // Runs what Pass intended and records how it ended, unknown outcomes settled as the manifest
   // says. Afterwards ticket.state is kOk, kFailed, kNotStarted or kUnknown (a person must say).
   // Errors: the outcome is not durable.
   asio::awaitable<core::Status> RunIntended(Worker& worker, Ticket& ticket);
+  // The same in parts, for who records an outcome together with what follows from it. First the
+  // call runs.
+  asio::awaitable<void> Run(Ticket& ticket);
+  // Then either its outcome is recorded alone, and settled where nobody knows it.
+  asio::awaitable<core::Status> Record(Worker& worker, Ticket& ticket);
+  // Or, of one that is known, it is judged; its entry is added in the serial section; and when that
+  // is durable, the call is over.
+  Draft Judge(Worker& worker, Ticket& ticket) const;
+  core::Status CommitOutcome(Serial& serial, Ticket& ticket, Draft& outcome);
+  void EndRecorded(Ticket& ticket);
 
   // For a call whose outcome is recorded as unknown: retry by idempotency key, look-up, or leave to
   // a person.
@@ -280,6 +298,7 @@ class Gate {
   static void BearLabelsOfNotes(Ticket& ticket);
   void KeepNote(Ticket& ticket) const;
   asio::awaitable<core::Status> RecordOutcome(Worker& worker, Ticket& ticket);
+  static void SayRecorded(Ticket& ticket);
   void AskResultRules(Worker& worker, Ticket& ticket, const policies::Label& label,
                       const core::Json& content) const;
   JudgedText JudgeWith(policies::Engine& engine, const TextCase& text,
@@ -299,10 +318,10 @@ class Gate {
   core::Json KeyScope(const Ticket& ticket) const;
 
   // --- serial section (writer thread)
+  core::Status CommitPass(Serial& serial, Ticket& ticket);
   core::Status CommitDecision(Serial& serial, Ticket& ticket);
   core::Status CommitIntent(Serial& serial, Ticket& ticket);
   Draft OutcomeDraft(const Ticket& ticket) const;
-  core::Status CommitOutcome(Serial& serial, Ticket& ticket, Draft& outcome);
   core::Status ReleaseToCaller(Serial& serial, Ticket& ticket) const;
   bool StillHolds(Serial& serial, const Ticket& ticket) const;
   std::string Objection(Serial& serial, Ticket& ticket) const;

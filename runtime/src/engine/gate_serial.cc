@@ -156,7 +156,33 @@ std::string Gate::BudgetObjection(Serial& serial, Ticket& ticket) const {
   return "";
 }
 
+namespace {
+
+// What a plan proposes is decided where the plan stands in the log already, or comes to stand in
+// the same durable step.
+core::Status PlanStands(Serial& serial, const Ticket& ticket) {
+  const bool of_plan = !ticket.id.run.empty() && !ticket.proposed && ticket.id.compensates.empty();
+  const RunRow* run = of_plan ? serial.state().FindRun(ticket.id.run) : nullptr;
+  if (run == nullptr) return core::OkStatus();
+  const std::int64_t plans = run->steps + (ticket.before ? 1 : 0);
+  if (ticket.id.step < plans) return core::OkStatus();
+  return core::FailedPrecondition("the plan that makes call `" + ticket.id.call +
+                                  "` is not in the log");
+}
+
+}  // namespace
+
+core::Status Gate::CommitPass(Serial& serial, Ticket& ticket) {
+  if (ticket.before) {
+    INTERLOCK_ASSIGN_OR_RETURN(const bool goes_on, ticket.before(serial));
+    ticket.put_off = !goes_on;
+    if (ticket.put_off) return core::OkStatus();
+  }
+  return CommitDecision(serial, ticket);
+}
+
 core::Status Gate::CommitDecision(Serial& serial, Ticket& ticket) {
+  INTERLOCK_RETURN_IF_ERROR(PlanStands(serial, ticket));
   if (!ticket.id.request.empty() && !ticket.proposed) {
     const RequestRow* earlier = serial.state().FindRequest(ticket.id.request);
     if (earlier != nullptr) {

@@ -96,6 +96,10 @@ PlanCost CostOf(const core::StatusOr<Plan>& plan, const PlanReply& reply) {
   return {.used = std::move(used), .assumed = assumed};
 }
 
+bool ChargesModels(const policies::Engine* engine) {
+  return engine != nullptr && !engine->bundle().model_budgets().empty();
+}
+
 core::StatusOr<PlanRefusal> AskOrRefuse(Serial& serial, const GateParts& parts,
                                         const PlanAsk& ask) {
   const std::string& run = ask.who->run;
@@ -105,7 +109,7 @@ core::StatusOr<PlanRefusal> AskOrRefuse(Serial& serial, const GateParts& parts,
   if (engine == nullptr) {
     fields.refused_code = kNoBundle;
     fields.refused = "no policies are active; see `interlock policy activate`";
-  } else if (!engine->bundle().model_budgets().empty()) {
+  } else if (ChargesModels(engine)) {
     if (!ask.most) return core::Error(core::StatusCode::kAborted, "model budgets came into force");
     const std::int64_t now_us = serial.state().TrustedTime(serial.now_us());
     const LiveReader live(serial.state(), *parts.keys, now_us);

@@ -40,6 +40,9 @@ struct PlanRefusal {
   std::string why{};  // one line without content
 };
 
+// Whether policies in force charge for what models do; null: none are.
+bool ChargesModels(const policies::Engine* engine);
+
 // Serial section. Appends plan.requested with the holds of all model budgets in force, or
 // plan.refused; without policies nobody is asked. Errors: kAborted when such budgets came into
 // force after nobody saw any.

@@ -226,7 +226,7 @@ void RunActor::Perform(const effect::AskPlannerAgain&) { Spawn(AskPlannerAgain()
 void RunActor::Perform(const effect::StartCalls&) {
   if (starting_calls_) return;  // the loop finds them
   starting_calls_ = true;
-  Spawn(StartCalls());
+  Spawn(StartCalls(nullptr));
 }
 void RunActor::Perform(const effect::ResumeCall& resume) {
   resuming_.insert(resume.call);

@@ -54,6 +54,12 @@ class RunActor : public std::enable_shared_from_this<RunActor> {
     std::atomic<std::uint64_t> handle{0};
   };
 
+  // What people may have changed since: messages, and calls that wait for somebody.
+  struct Read {
+    std::int64_t messages = 0;
+    std::vector<std::pair<std::string, CallState>> open;  // by call
+  };
+
   // A result that the planner reads with its next plan.
   struct Unreleased {
     CallIdentity id;
@@ -78,12 +84,35 @@ class RunActor : public std::enable_shared_from_this<RunActor> {
   void Perform(const effect::Compensate& compensate);
   void Perform(const effect::Finish& finish);
 
+  // --- one durable step for what follows at once from what came before it (run_actor_steps.cc)
+  // The outcome of a call that is over, of which the log does not know yet.
+  struct Ended {
+    std::shared_ptr<LiveCall> live;
+    Draft outcome;
+  };
+  // A plan that the core has taken and the log has not.
+  struct HeldPlan {
+    Draft received;
+    Read read;
+    bool durable = false;
+  };
+  bool TakesCallsAtOnce(const Plan& plan) const;
+  asio::awaitable<void> TakeCalls(Plan plan, Draft received);
+  void HoldBefore(Ticket& ticket, HeldPlan& held);
+  bool AsksNext(const Ticket& ticket) const;
+  asio::awaitable<void> RecordAndAsk(std::shared_ptr<LiveCall> live);
+  asio::awaitable<void> EndCall(const core::Status& recorded, Ended& ended);
+
   asio::awaitable<void> RequestPlan();
+  // `ended`: recorded in the same durable step; null: nothing.
+  asio::awaitable<void> RequestPlanWith(Ended* ended);
   asio::awaitable<void> AskPlanner();
   // Records the request with what it holds, or that it is refused, and asks.
-  asio::awaitable<void> AskIfCovered(std::vector<Draft> drafts, const PlanRequestedFields& fields);
+  asio::awaitable<void> AskIfCovered(std::vector<Draft> drafts, const PlanRequestedFields& fields,
+                                     Ended* ended);
   asio::awaitable<void> AskPlannerAgain();
-  asio::awaitable<void> StartCalls();
+  // `held`: what the first of them takes along.
+  asio::awaitable<void> StartCalls(HeldPlan* held);
   asio::awaitable<void> RunCall(std::shared_ptr<LiveCall> live);
   asio::awaitable<void> ResumeCall(std::string call);
   asio::awaitable<void> PassAgain(const std::string& call);
@@ -109,7 +138,9 @@ class RunActor : public std::enable_shared_from_this<RunActor> {
   asio::awaitable<void> Write(std::vector<Draft> drafts, Journal::Body then);
   // Of a run that a kill switch stops, not the drafts are written but that it waits; of one that
   // somebody has cancelled or written to meanwhile, nothing.
-  asio::awaitable<void> WriteUnlessStopped(std::vector<Draft> drafts, Journal::Body then);
+  // What has ended is written whatever else is.
+  asio::awaitable<void> WriteUnlessStopped(std::vector<Draft> drafts, Journal::Body then,
+                                           Ended* ended = nullptr);
   // What the next request may use at most; nullopt: no budget in force asks.
   std::optional<policies::ModelUse> MostOfRequest();
   // Writer thread: whether there is something to wait for; may add to what is written.
@@ -118,11 +149,6 @@ class RunActor : public std::enable_shared_from_this<RunActor> {
   enum class Unless { kNothing, kCancel, kNews };
   asio::awaitable<void> WriteEnd(std::vector<Draft> drafts, Unless unless);
   asio::awaitable<void> WriteThatItFails(std::vector<Draft> drafts);
-  // What people may have changed since: messages, and calls that wait for somebody.
-  struct Read {
-    std::int64_t messages = 0;
-    std::vector<std::pair<std::string, CallState>> open;  // by call
-  };
   Read ReadSoFar() const;
   // Writer thread: whether the log knows what the core has not read: a message, a cancel, what
   // somebody said of a call.

@@ -33,10 +33,12 @@ asio::awaitable<void> RunActor::PassGate(std::shared_ptr<LiveCall> live) {
   }
   if (!stalled_) {
     core::Status status = co_await hub_.gate.Pass(worker_, *live->ticket);
-    if (status.ok()) {
-      AfterPass(std::move(live));
-    } else {
+    if (!status.ok()) {
       Stall();
+    } else if (live->ticket->put_off) {
+      ReadAnew();
+    } else {
+      AfterPass(std::move(live));
     }
   }
   if (of_agent) calls_of_agents_.Give();
@@ -44,7 +46,7 @@ asio::awaitable<void> RunActor::PassGate(std::shared_ptr<LiveCall> live) {
 
 // The calls of one plan pass the decision in plan order (rule 4); what was allowed runs side by
 // side.
-asio::awaitable<void> RunActor::StartCalls() {
+asio::awaitable<void> RunActor::StartCalls(HeldPlan* held) {
   while (!stalled_) {
     if (hub_.stopping()) {
       Stall();
@@ -57,11 +59,13 @@ asio::awaitable<void> RunActor::StartCalls() {
     auto live = std::make_shared<LiveCall>();
     live->ticket = NewTicket(*next);
     live->ticket->handle = &live->handle;
+    if (held != nullptr && !held->durable) HoldBefore(*live->ticket, *held);
     const auto tool = hub_.parts.registry->Find(next->proposed.tool);
     const bool compensable = tool != nullptr && tool->manifest().compensate.has_value();
     Step(core_,
          event::CallDeciding{next->step, next->position, live->ticket->id.call, compensable});
-    co_await PassGate(std::move(live));
+    co_await PassGate(live);
+    if (held != nullptr) held->durable = held->durable || !live->ticket->before;
   }
   starting_calls_ = false;
 }
@@ -98,7 +102,9 @@ void RunActor::AfterPass(std::shared_ptr<LiveCall> live) {
 
 asio::awaitable<void> RunActor::RunCall(std::shared_ptr<LiveCall> live) {
   Ticket& ticket = *live->ticket;
-  core::Status status = co_await hub_.gate.RunIntended(worker_, ticket);
+  co_await hub_.gate.Run(ticket);
+  if (AsksNext(ticket)) co_return co_await RecordAndAsk(std::move(live));
+  core::Status status = co_await hub_.gate.Record(worker_, ticket);
   const std::string call = ticket.id.call;
   live_.erase(call);
   if (!status.ok()) {

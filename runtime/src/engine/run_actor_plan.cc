@@ -57,17 +57,21 @@ std::vector<Draft> RunActor::TakeReleases(std::vector<std::string>& shown) {
 // 7).
 asio::awaitable<void> RunActor::RequestPlan() {
   if (hub_.stopping()) co_return Stall();
+  co_await RequestPlanWith(nullptr);
+}
+
+asio::awaitable<void> RunActor::RequestPlanWith(Ended* ended) {
   std::vector<Draft> drafts = TakeChecks();
   std::vector<std::string> shown;
   for (Draft& release : TakeReleases(shown)) drafts.push_back(std::move(release));
   if (const auto overflow = ContextOverflow(core_)) {
-    co_await WriteUnlessStopped(std::move(drafts), {});
+    co_await WriteUnlessStopped(std::move(drafts), {}, ended);
     if (!stalled_) Handle(event::PlanFailed{kContextLimit, *overflow});
     co_return;
   }
   Step(core_, event::PlanRequested{});
   const PlanRequestedFields fields = AskedOf(core_, *agent_, std::move(shown), *hub_.parts.keys);
-  co_await AskIfCovered(std::move(drafts), fields);
+  co_await AskIfCovered(std::move(drafts), fields, ended);
 }
 
 // The request stands in the log; a restart finds it without a reply. What it used nobody knows: it
@@ -76,14 +80,14 @@ asio::awaitable<void> RunActor::AskPlannerAgain() {
   PlanRequestedFields fields = AskedOf(core_, *agent_, {}, *hub_.parts.keys);
   fields.again = true;
   if (charged_ || worker_.engine == nullptr || MostOfRequest()) {
-    co_return co_await AskIfCovered({}, fields);
+    co_return co_await AskIfCovered({}, fields, nullptr);
   }
   if (IsStopped()) co_await WriteUnlessStopped({}, {});
   if (!stalled_) co_await AskPlanner();
 }
 
 asio::awaitable<void> RunActor::AskIfCovered(std::vector<Draft> drafts,
-                                             const PlanRequestedFields& fields) {
+                                             const PlanRequestedFields& fields, Ended* ended) {
   const PlanAsk ask{.who = &base_, .fields = &fields, .most = MostOfRequest()};
   PlanRefusal refused;
   auto hold = [this, &ask, &refused](Serial& serial) -> core::Status {
@@ -91,7 +95,7 @@ asio::awaitable<void> RunActor::AskIfCovered(std::vector<Draft> drafts,
     INTERLOCK_ASSIGN_OR_RETURN(refused, AskOrRefuse(serial, hub_.gate.parts(), ask));
     return core::OkStatus();
   };
-  co_await WriteUnlessStopped(std::move(drafts), std::move(hold));
+  co_await WriteUnlessStopped(std::move(drafts), std::move(hold), ended);
   if (stalled_) co_return;
   charged_ = refused.code.empty() && ask.most.has_value();
   if (!refused.code.empty()) co_return Handle(event::PlanFailed{refused.code, refused.why});
@@ -99,8 +103,7 @@ asio::awaitable<void> RunActor::AskIfCovered(std::vector<Draft> drafts,
 }
 
 std::optional<policies::ModelUse> RunActor::MostOfRequest() {
-  const policies::Engine* engine = worker_.engine.get();
-  if (engine == nullptr || engine->bundle().model_budgets().empty()) return std::nullopt;
+  if (!ChargesModels(worker_.engine.get())) return std::nullopt;
   PlanRequest request = MakePlanRequest();
   request.lost = std::make_shared<std::optional<policies::ModelUse>>();
   policies::ModelUse most = planner_->Bound(request);
@@ -126,6 +129,9 @@ asio::awaitable<void> RunActor::AskPlanner() {
   }
   std::vector<Draft> drafts;
   drafts.push_back(DraftPlanReceived(run_, *sealer_, agent_->planner, step, reply, plan));
+  if (reply.ok && TakesCallsAtOnce(*plan)) {
+    co_return co_await TakeCalls(*std::move(plan), std::move(drafts.front()));
+  }
   auto settle = [this, &reply, &plan](Serial& serial) {
     if (!charged_) return core::OkStatus();
     return SettlePlan(serial, run_, CostOf(plan, reply));

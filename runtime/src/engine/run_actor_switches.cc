@@ -1,5 +1,6 @@
 // A run under a kill switch waits: it asks no planner and says nothing until the switch is lifted
 // (ADR 33). What it was about to do is not lost, as the log tells it again.
+#include "engine/plan_budgets.h"
 #include "engine/run_actor.h"
 #include "engine/run_entries.h"
 #include "engine/run_state.h"
@@ -19,19 +20,27 @@ core::StatusOr<bool> RunActor::WaitIfStopped(Serial& serial) const {
   return true;
 }
 
-asio::awaitable<void> RunActor::WriteUnlessStopped(std::vector<Draft> drafts, Journal::Body then) {
+asio::awaitable<void> RunActor::WriteUnlessStopped(std::vector<Draft> drafts, Journal::Body then,
+                                                   Ended* ended) {
   bool stopped = false;
   const Read read = ReadSoFar();
   core::Status status = co_await hub_.journal.Commit(
-      [this, &drafts, &then, &stopped, &read](Serial& serial) -> core::Status {
+      [this, &drafts, &then, &stopped, &read, ended](Serial& serial) -> core::Status {
+        if (ended != nullptr) {
+          Ticket& ticket = *ended->live->ticket;
+          INTERLOCK_RETURN_IF_ERROR(hub_.gate.CommitOutcome(serial, ticket, ended->outcome));
+        }
         stopped = HasNews(serial, read);  // which the planner was to be told
+        stopped = stopped || (ended != nullptr && ChargesModels(serial.engine()));
         if (!stopped) {
           INTERLOCK_ASSIGN_OR_RETURN(stopped, WaitIfStopped(serial));
         }
         if (stopped) return core::OkStatus();
         for (Draft& draft : drafts) INTERLOCK_RETURN_IF_ERROR(serial.Append(draft).status());
         return then ? then(serial) : core::OkStatus();
-      });
+      },
+      ended == nullptr ? audit::Urgency::kNormal : audit::Urgency::kOutcome);
+  if (ended != nullptr) co_await EndCall(status, *ended);
   if (!status.ok()) co_return Stall();
   if (stopped) ReadAnew();
 }
