@@ -1,8 +1,6 @@
 #include "tools/fetcher.h"
 
 #include <curl/curl.h>
-#include <sys/socket.h>
-#include <unistd.h>
 
 #include <algorithm>
 #include <atomic>
@@ -13,6 +11,7 @@
 
 #include "core/check.h"
 #include "core/clock.h"
+#include "curl_loop.h"
 #include "text.h"
 #include "url.h"
 
@@ -23,12 +22,16 @@ using core::Status;
 using Done = std::function<void(core::StatusOr<FetchResponse>)>;
 
 constexpr long kReceiveBufferBytes = 4096;  // while it waits, a transfer costs about this
-constexpr long kConnectionsKept = 64;
+// Idle ones count with those in use: with fewer than are in use at once each would be closed after
+// one request.
+constexpr long kConnectionsKept = 1024;
+constexpr std::size_t kEasyKept = 64;  // handles that wait for their next transfer
 constexpr int kPollMaxMs = 1000;
 
 struct FreeEasy {
   void operator()(CURL* easy) const { curl_easy_cleanup(easy); }
 };
+using Easy = std::unique_ptr<CURL, FreeEasy>;
 struct FreeList {
   void operator()(curl_slist* list) const { curl_slist_free_all(list); }
 };
@@ -73,8 +76,9 @@ struct Transfer {
   std::int64_t due_us = 0;  // monotonic; when it may start
   std::int64_t started_us = 0;
   const AddressPolicy* addresses = nullptr;
+  CurlLoop* loop = nullptr;
   std::unique_ptr<curl_slist, FreeList> resolved;
-  std::unique_ptr<CURL, FreeEasy> easy;
+  Easy easy;
   std::unique_ptr<curl_slist, FreeList> headers;
   FetchResponse response;
   std::size_t header_bytes = 0;
@@ -153,7 +157,7 @@ curl_socket_t OnOpenSocket(void* context, curlsocktype, curl_sockaddr* address) 
     transfer.refusal = status;
     return CURL_SOCKET_BAD;
   }
-  return socket(address->family, address->socktype | SOCK_CLOEXEC, address->protocol);
+  return transfer.loop->Open(address->family, address->socktype, address->protocol);
 }
 
 Status StatusOfCurl(CURLcode code, const std::string& host) {
@@ -181,7 +185,8 @@ Status StatusOfCurl(CURLcode code, const std::string& host) {
 
 class CurlFetcher final : public Fetcher {
  public:
-  CurlFetcher(FetcherOptions options, CURLM* multi) : options_(std::move(options)), multi_(multi) {
+  CurlFetcher(FetcherOptions options, std::unique_ptr<CurlLoop> loop)
+      : options_(std::move(options)), loop_(std::move(loop)), multi_(loop_->multi()) {
     curl_multi_setopt(multi_, CURLMOPT_MAXCONNECTS, kConnectionsKept);
     curl_multi_setopt(multi_, CURLMOPT_PIPELINING, CURLPIPE_NOTHING);
     thread_ = std::thread([this] { Loop(); });
@@ -192,9 +197,8 @@ class CurlFetcher final : public Fetcher {
       const std::lock_guard lock(mutex_);
       stopping_ = true;
     }
-    curl_multi_wakeup(multi_);
+    loop_->Wake();
     thread_.join();
-    curl_multi_cleanup(multi_);
   }
 
   std::uint64_t Fetch(FetchRequest request, Done done) override {
@@ -202,23 +206,27 @@ class CurlFetcher final : public Fetcher {
     transfer->request = std::move(request);
     transfer->done = std::move(done);
     std::uint64_t handle = 0;
+    bool sleeps = false;
     {
       const std::lock_guard lock(mutex_);
       handle = ++last_handle_;
       transfer->handle = handle;
       transfer->due_us = clock_.MonotonicMicros() + transfer->request.delay_ms * 1000;
       incoming_.push_back(std::move(transfer));
+      sleeps = std::exchange(sleeps_, false);
     }
-    curl_multi_wakeup(multi_);
+    if (sleeps) loop_->Wake();
     return handle;
   }
 
   void Cancel(std::uint64_t handle) override {
+    bool sleeps = false;
     {
       const std::lock_guard lock(mutex_);
       cancels_.push_back(handle);
+      sleeps = std::exchange(sleeps_, false);
     }
-    curl_multi_wakeup(multi_);
+    if (sleeps) loop_->Wake();
   }
 
  private:
@@ -227,10 +235,10 @@ class CurlFetcher final : public Fetcher {
   void Loop() {
     while (TakeIncoming()) {
       StartDue();
-      int running = 0;
-      curl_multi_perform(multi_, &running);
+      loop_->RunDue();
       FinishEnded();
-      curl_multi_poll(multi_, nullptr, 0, PollMs(), nullptr);
+      loop_->Wait(SleepMs());
+      FinishEnded();
     }
     // A callback may ask for more while it is told of the end: that ends the same way.
     do {
@@ -254,6 +262,7 @@ class CurlFetcher final : public Fetcher {
       incoming.swap(incoming_);
       cancels.swap(cancels_);
       stopping = stopping_;
+      sleeps_ = false;
     }
     for (auto& transfer : incoming) {
       const std::uint64_t handle = transfer->handle;
@@ -287,7 +296,11 @@ class CurlFetcher final : public Fetcher {
 
   Status Start(Transfer& transfer, std::int64_t now) {
     INTERLOCK_RETURN_IF_ERROR(CheckRequest(transfer.request));
-    INTERLOCK_ASSIGN_OR_RETURN(const Url url, Url::Parse(transfer.request.url));
+    if (transfer.request.url != last_url_) {
+      INTERLOCK_ASSIGN_OR_RETURN(last_parsed_, Url::Parse(transfer.request.url));
+      last_url_ = transfer.request.url;
+    }
+    const Url& url = last_parsed_;
     if (active_.size() >= options_.transfers_max) {
       return core::ResourceExhausted("too many transfers at once");
     }
@@ -295,7 +308,8 @@ class CurlFetcher final : public Fetcher {
     transfer.started_us = now;
     transfer.addresses =
         transfer.request.addresses ? &*transfer.request.addresses : &options_.addresses;
-    transfer.easy.reset(curl_easy_init());
+    transfer.loop = loop_.get();
+    transfer.easy = TakeEasy();
     if (transfer.easy == nullptr) return core::ResourceExhausted("libcurl has no handle left");
     for (const auto& [name, value] : transfer.request.headers) {
       // `name;` is how libcurl sends a header without a value.
@@ -311,6 +325,21 @@ class CurlFetcher final : public Fetcher {
       return core::ResourceExhausted("libcurl takes no more transfers");
     }
     return core::OkStatus();
+  }
+
+  // One that has ended well keeps its memory, and nothing of what it was used for. Of one that has
+  // not, libcurl may keep a buffer, and refuses another size.
+  Easy TakeEasy() {
+    if (spare_.empty()) return Easy(curl_easy_init());
+    Easy easy = std::move(spare_.back());
+    spare_.pop_back();
+    return easy;
+  }
+
+  void GiveEasy(Easy easy) {
+    if (spare_.size() >= kEasyKept) return;
+    curl_easy_reset(easy.get());
+    spare_.push_back(std::move(easy));
   }
 
   Status Resolve(Transfer& transfer, const Url& url) const {
@@ -354,6 +383,8 @@ class CurlFetcher final : public Fetcher {
     set(CURLOPT_TIMEOUT_MS, static_cast<long>(request.timeout_ms));
     set(CURLOPT_OPENSOCKETFUNCTION, &OnOpenSocket);
     set(CURLOPT_OPENSOCKETDATA, &transfer);
+    set(CURLOPT_CLOSESOCKETFUNCTION, &CurlLoop::Close);
+    set(CURLOPT_CLOSESOCKETDATA, loop_.get());
     set(CURLOPT_WRITEFUNCTION, &OnBody);
     set(CURLOPT_WRITEDATA, &transfer);
     set(CURLOPT_HEADERFUNCTION, &OnHeader);
@@ -409,6 +440,7 @@ class CurlFetcher final : public Fetcher {
       *transfer->request.sent = request_bytes > 0;
     }
     curl_multi_remove_handle(multi_, transfer->easy.get());
+    if (status.ok()) GiveEasy(std::move(transfer->easy));
     transfer->easy.reset();
     if (status.ok()) {
       transfer->done(std::move(transfer->response));
@@ -434,6 +466,15 @@ class CurlFetcher final : public Fetcher {
     transfer->done(status);
   }
 
+  // How long to wait; 0 when something came in meanwhile. From here on who asks for something wakes
+  // the loop.
+  int SleepMs() {
+    const std::lock_guard lock(mutex_);
+    if (!incoming_.empty() || !cancels_.empty() || stopping_) return 0;
+    sleeps_ = true;
+    return PollMs();
+  }
+
   int PollMs() const {
     std::int64_t wait_ms = kPollMaxMs;
     const std::int64_t now = clock_.MonotonicMicros();
@@ -444,15 +485,20 @@ class CurlFetcher final : public Fetcher {
   }
 
   const FetcherOptions options_;
+  const std::unique_ptr<CurlLoop> loop_;
   CURLM* const multi_;
   const core::SystemClock clock_;
-  std::mutex mutex_;  // guards the next four
+  std::mutex mutex_;  // guards the next five
   std::vector<std::unique_ptr<Transfer>> incoming_;
   std::vector<std::uint64_t> cancels_;
   std::uint64_t last_handle_ = 0;
   bool stopping_ = false;
-  Transfers waiting_;  // this and the next: the fetcher's thread only
+  bool sleeps_ = false;
+  Transfers waiting_;  // this and what follows: the fetcher's thread only
   Transfers active_;
+  std::vector<Easy> spare_;
+  std::string last_url_;
+  Url last_parsed_;  // of that
   std::thread thread_;
 };
 
@@ -468,9 +514,9 @@ core::StatusOr<std::unique_ptr<Fetcher>> MakeFetcher(FetcherOptions options) {
   // Thread-safe since 7.84; reference counted, and the process keeps it to its end.
   if (curl_global_init(CURL_GLOBAL_DEFAULT) != CURLE_OK)
     return core::Internal("libcurl does not start");
-  CURLM* const multi = curl_multi_init();
-  if (multi == nullptr) return core::Internal("libcurl does not start");
-  return std::unique_ptr<Fetcher>(std::make_unique<CurlFetcher>(std::move(options), multi));
+  INTERLOCK_ASSIGN_OR_RETURN(auto loop, CurlLoop::Make());
+  return std::unique_ptr<Fetcher>(
+      std::make_unique<CurlFetcher>(std::move(options), std::move(loop)));
 }
 
 }  // namespace interlock::tools
