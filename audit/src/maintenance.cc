@@ -7,6 +7,7 @@
 #include <iterator>
 
 #include "anchor.h"
+#include "core/check.h"
 #include "entry_check.h"
 #include "rotation_check.h"
 
@@ -36,6 +37,10 @@ core::Status Maintenance::Start(Begin begin) {
   rotated_at_ = begin.rotated_at;
   const std::string path = options_.folder + "/" + std::string(kDatabaseName);
   INTERLOCK_ASSIGN_OR_RETURN(wal_db_, OpenDb(path, SQLITE_OPEN_READWRITE));
+  // A connection that has never read has no write-ahead log open: a checkpoint on it does nothing
+  // and says that all went well (sqlite3PagerCheckpoint).
+  INTERLOCK_RETURN_IF_ERROR(
+      QueryInt(wal_db_.get(), "SELECT count(*) FROM sqlite_schema").status());
   INTERLOCK_ASSIGN_OR_RETURN(scan_db_, OpenForReading(path));
   INTERLOCK_ASSIGN_OR_RETURN(prove_db_, OpenForReading(path));
   INTERLOCK_ASSIGN_OR_RETURN(prove_tree_, StoredTree::On(prove_db_.get()));
@@ -271,6 +276,7 @@ void Maintenance::CopyWal() {
   const int rc =
       sqlite3_wal_checkpoint_v2(wal_db_.get(), nullptr, SQLITE_CHECKPOINT_PASSIVE, &pages, &copied);
   if (rc == SQLITE_OK) {
+    INTERLOCK_CHECK(pages >= 0);  // -1: no write-ahead log is open
     if (pages - copied <= kNearlyCopiedPages) host_->WalIsNearlyCopied();
     return;
   }
