@@ -484,8 +484,10 @@ void Hub::Maintain() {
       changed_.wait_for(lock, kMaintenancePause, [this] { return stopping(); });
     }
     if (stopping()) return;
-    ExpireApprovals();
-    TendApprovals();
+    if (MayHaveDueApprovals()) {
+      ExpireApprovals();
+      TendApprovals();
+    }
     WakeStalled();
   }
 }

@@ -176,6 +176,7 @@ class Hub {
   // False: the daemon is stopping.
   bool Deliver(const std::string& run, std::function<void(RunActor&)> act);
   void Maintain();  // thread: expiry, stalled runs
+  bool MayHaveDueApprovals();
   void ExpireApprovals();
   void TendApprovals();  // escalations and reminders that are due (hub_approvals.cc)
   void WakeStalled();
@@ -201,6 +202,9 @@ class Hub {
   std::vector<asio::executor_work_guard<asio::io_context::executor_type>> guards_;
   std::vector<std::thread> threads_;
   std::thread maintenance_;
+  // Of the maintenance thread: when the first approval is due, as of this version of them.
+  std::uint64_t approvals_seen_ = 0;
+  std::int64_t approvals_due_us_ = 0;
 
   std::mutex activating_;  // one change of bundles at a time
   mutable std::mutex policy_mutex_;

@@ -181,6 +181,9 @@ void State::Committed() {
   const std::lock_guard lock(mutex_);
   ++batch_;
   ForEachTable([this](auto& table) { table.SetBatch(batch_); });
+  if (std::exchange(approvals_changed_, false)) {
+    approvals_version_.fetch_add(1, std::memory_order_release);
+  }
   committed_.notify_all();
 }
 

@@ -85,6 +85,11 @@ class State final : public audit::Projector {
   void SetRunListener(std::function<void(const std::string&)> listener) {
     run_listener_ = std::move(listener);
   }
+  // Counts the committed batches that changed an approval; any thread. What is asked of the tables
+  // after this was read holds all that it counts.
+  std::uint64_t approvals_version() const {
+    return approvals_version_.load(std::memory_order_acquire);
+  }
   // Time of the newest entry that was folded; any thread.
   std::int64_t newest_us() const { return newest_us_.load(std::memory_order_relaxed); }
   // Whether a row could not be read since the last call of this: then what was found is not so.
@@ -240,6 +245,8 @@ class State final : public audit::Projector {
   const std::size_t runs_kept_;
   RowHasher hasher_;
   std::atomic<std::int64_t> newest_us_{0};
+  std::atomic<std::uint64_t> approvals_version_{1};
+  bool approvals_changed_ = false;  // in the batch that is being folded
   std::atomic<bool> clock_in_doubt_{false};
   std::atomic<std::int64_t> trusted_us_{0};  // the newest entry's time when the clock stepped
   std::atomic<bool> any_switch_{false};

@@ -100,6 +100,7 @@ core::Status State::ApplyApproval(const audit::EntryView& entry) {
   const std::string id = Field(entry, "approval");
   if (id.empty()) return Missing(entry, "approval");
   ApprovalRow& approval = approvals_.Edit(id);
+  approvals_changed_ = true;
   const std::string_view kind = entry.kind;
   approval.update_us = entry.time_us;
   if (kind == "approval.requested") {
