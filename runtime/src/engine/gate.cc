@@ -405,17 +405,22 @@ asio::awaitable<tools::Outcome> Gate::Execute(Ticket& ticket) {
                        .deadline_monotonic_us = 0};
   if (!ticket.id.run.empty()) spec.on_output = parts_.outputs->For(ticket.id.run, ticket.id.call);
   std::uint64_t handle = 0;
-  auto start = [this, &ticket, &spec, &handle](std::function<void(tools::Outcome)> done) {
-    handle = IsOwnTool(ticket.id.tool) ? StartOwn(ticket, std::move(spec), std::move(done))
+  // On its way here it is handed on half a dozen times, and is most of a KiB.
+  using Ended = std::unique_ptr<tools::Outcome>;
+  auto start = [this, &ticket, &spec, &handle](std::function<void(Ended)> done) {
+    auto ended = [done = std::move(done)](tools::Outcome outcome) {
+      done(std::make_unique<tools::Outcome>(std::move(outcome)));
+    };
+    handle = IsOwnTool(ticket.id.tool) ? StartOwn(ticket, std::move(spec), std::move(ended))
                                        : parts_.executor->Run(parts_.mint->Mint(TermsOf(ticket)),
-                                                              std::move(spec), std::move(done));
+                                                              std::move(spec), std::move(ended));
     if (ticket.handle != nullptr) ticket.handle->store(handle);
     KeepRunning(ticket, handle);
   };
-  tools::Outcome outcome = co_await Await<tools::Outcome>(std::move(start));
+  const Ended outcome = co_await Await<Ended>(std::move(start));
   DropRunning(handle);
   if (ticket.handle != nullptr) ticket.handle->store(0);
-  co_return outcome;
+  co_return std::move(*outcome);
 }
 
 asio::awaitable<core::Status> Gate::RunIntended(Worker& worker, Ticket& ticket) {
