@@ -20,8 +20,8 @@ namespace {
 constexpr std::chrono::milliseconds kIdleFlush{20};     // quiet time before projections follow
 constexpr std::chrono::milliseconds kResumeProbe{500};  // between looks whether there is room again
 constexpr int kBusyTriesAtEnd = 3;                      // of five seconds each, when the log closes
-// Commands that are worth the waking of another thread: about 0.2 ms of hashing.
-constexpr std::size_t kSegmentCommands = 8;
+// Commands that are worth the waking of another thread: about 0.3 ms of the writer's work.
+constexpr std::size_t kSegmentCommands = 16;
 
 }  // namespace
 
