@@ -18,6 +18,7 @@
 #include "audit/keys.h"
 #include "audit/log.h"
 #include "core/status.h"
+#include "engine/brief_mutex.h"
 #include "engine/note_rows.h"
 #include "engine/row_table.h"
 #include "engine/rows.h"
@@ -256,8 +257,8 @@ class State final : public audit::Projector {
   std::mutex clock_mutex_;
   std::function<void(std::int64_t)> clock_listener_;
   std::vector<std::int64_t> clock_steps_;  // before there was a listener
-  mutable std::mutex mutex_;
-  mutable std::condition_variable committed_;
+  mutable BriefMutex mutex_;
+  mutable std::condition_variable_any committed_;
   std::int64_t batch_ = 1;  // that is being folded
   std::function<void(const std::string&)> run_listener_;
   RowTable<RunRow> runs_;
