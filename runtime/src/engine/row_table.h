@@ -6,6 +6,7 @@
 #include <sqlite3.h>
 
 #include <algorithm>
+#include <cstddef>
 #include <cstdint>
 #include <memory>
 #include <string>
@@ -15,6 +16,7 @@
 #include <utility>
 #include <vector>
 
+#include "audit/shown_rows.h"
 #include "core/check.h"
 #include "core/status.h"
 
@@ -103,6 +105,54 @@ Row ReadRow(sqlite3_stmt* statement) {
   return row;
 }
 
+inline void ShowField(sqlite3_context* out, const std::string& text) { audit::ShowText(out, text); }
+template <typename Number>
+void ShowField(sqlite3_context* out, Number number) {
+  sqlite3_result_int64(out, static_cast<sqlite3_int64>(number));
+}
+
+// What RowTable shows to SQLite when it writes its rows; columns in the order of `Fields`.
+template <typename Row>
+struct RowsToWrite {
+  using Source = std::vector<const Row*>;
+  static std::string Name() { return std::string("rows_of_") + Row::kTable; }
+  static std::string Columns() {
+    std::string columns;
+    Row row;
+    Row::Fields(row, [&](const char* name, const auto&) {
+      columns += (columns.empty() ? "" : ", ") + std::string(name);
+    });
+    return "CREATE TABLE x(" + columns + ")";
+  }
+  static std::size_t Count(const Source& rows) { return rows.size(); }
+  static void Column(const Source& rows, std::size_t at, int column, sqlite3_context* out) {
+    static const std::vector<Place> kPlaces = Places();
+    const Place& place = kPlaces[static_cast<std::size_t>(column)];
+    place.show(reinterpret_cast<const std::byte*>(rows[at]) + place.offset, out);
+  }
+
+ private:
+  // A field, by where it stands in every row: `Fields` visits all of them in turn, which is not for
+  // each column of each row.
+  struct Place {
+    std::ptrdiff_t offset;
+    void (*show)(const void* field, sqlite3_context* out);
+  };
+  static std::vector<Place> Places() {
+    std::vector<Place> places;
+    const Row row;
+    Row::Fields(row, [&](const char*, const auto& field) {
+      using Field = std::remove_cvref_t<decltype(field)>;
+      places.push_back(
+          {reinterpret_cast<const std::byte*>(&field) - reinterpret_cast<const std::byte*>(&row),
+           [](const void* at, sqlite3_context* out) {
+             ShowField(out, *static_cast<const Field*>(at));
+           }});
+    });
+    return places;
+  }
+};
+
 template <typename Row>
 std::string ColumnList() {
   std::string list;
@@ -134,16 +184,21 @@ class RowTable {
 
   core::Status Attach(sqlite3* db) {
     const std::string columns = ColumnList<Row>();
-    std::string marks;
-    Row row;
-    Row::Fields(row, [&](const char*, auto&) { marks += marks.empty() ? "?" : ", ?"; });
     const std::string key = columns.substr(0, columns.find(','));
     const std::string table = Row::kTable;
     INTERLOCK_ASSIGN_OR_RETURN(
         select_, Prepare(db, "SELECT " + columns + " FROM " + table + " WHERE " + key + " = ?"));
-    // The next-best thing to an upsert that keeps one statement for both: p_ tables allow REPLACE.
-    INTERLOCK_ASSIGN_OR_RETURN(write_, Prepare(db, "INSERT OR REPLACE INTO " + table + "(" +
-                                                       columns + ") VALUES(" + marks + ")"));
+    // Another connection may have the address of one that was closed.
+    if (shown_to_ != db || !Prepare(db, "SELECT 1 FROM " + Written::Name()).ok()) {
+      INTERLOCK_RETURN_IF_ERROR(Shown::Add(db, &writing_));
+    }
+    shown_to_ = db;
+    const std::string rows =
+        " INTO " + table + "(" + columns + ") SELECT " + columns + " FROM " + Written::Name();
+    // OR FAIL: who flushes takes the whole transaction back when a statement fails.
+    INTERLOCK_ASSIGN_OR_RETURN(insert_, Prepare(db, "INSERT OR FAIL" + rows));
+    // The next-best thing to an upsert: p_ tables allow REPLACE.
+    INTERLOCK_ASSIGN_OR_RETURN(replace_, Prepare(db, "INSERT OR REPLACE" + rows));
     INTERLOCK_ASSIGN_OR_RETURN(erase_,
                                Prepare(db, "DELETE FROM " + table + " WHERE " + key + " = ?"));
     INTERLOCK_ASSIGN_OR_RETURN(const Statement last,
@@ -202,6 +257,8 @@ class RowTable {
   core::Status Flush() {
     std::sort(dirty_.begin(), dirty_.end(),
               [](const Entry* a, const Entry* b) { return a->first < b->first; });
+    std::vector<const Row*> fresh;
+    std::vector<const Row*> again;
     for (Entry* entry : dirty_) {
       auto& [key, slot] = *entry;
       slot.dirty = false;
@@ -211,24 +268,19 @@ class RowTable {
         slot.hash = slot.exists ? hasher_->Of(slot.row) : RowSum{};
         sum_ += slot.hash;
       }
-      sqlite3_stmt* statement = slot.exists ? write_.get() : erase_.get();
-      if (slot.exists) {
-        Bind(statement, slot.row);
+      if (!slot.exists) {
+        BindText(erase_.get(), 1, key);
+        INTERLOCK_RETURN_IF_ERROR(Run(erase_.get()));
       } else {
-        BindText(statement, 1, key);
-      }
-      const int code = sqlite3_step(statement);
-      sqlite3_reset(statement);
-      if (code == SQLITE_FULL) return core::ResourceExhausted("disk is full");
-      if (code != SQLITE_DONE) {
-        return core::Internal("cannot write `" + std::string(Row::kTable) +
-                              "`: " + sqlite3_errmsg(sqlite3_db_handle(statement)));
+        (slot.stored ? again : fresh).push_back(&slot.row);
       }
       slot.stored = slot.exists;
       if (slot.stored && key > last_stored_) last_stored_ = key;
     }
     dirty_.clear();
-    return core::OkStatus();
+    ++flushes_;
+    INTERLOCK_RETURN_IF_ERROR(Write(insert_.get(), fresh));
+    return Write(replace_.get(), again);
   }
   // Rows that change from now on belong to this batch.
   void SetBatch(std::int64_t batch) { batch_ = batch; }
@@ -238,13 +290,15 @@ class RowTable {
     last_stored_.clear();
     sum_ = {};
     select_.reset();
-    write_.reset();
+    insert_.reset();
+    replace_.reset();
     erase_.reset();
   }
-  // Forgets clean rows when there are many: they are in the table.
+  // After a flush: forgets rows when there are many, but for those that were used since the flush
+  // before it. They are in the table.
   void Trim(std::size_t rows_max) {
     if (slots_.size() <= rows_max || !dirty_.empty()) return;
-    slots_.clear();
+    std::erase_if(slots_, [this](const auto& entry) { return entry.second.used + 1 < flushes_; });
   }
 
  private:
@@ -254,6 +308,7 @@ class RowTable {
     bool stored = false;  // the table has a row of this key
     bool dirty = false;
     std::int64_t batch = 0;  // that changed it last
+    std::int64_t used = 0;   // how many flushes there had been when it was looked up last
     RowSum hash;             // of the stored row
   };
 
@@ -269,6 +324,7 @@ class RowTable {
   }
   Entry& Load(const std::string& key) {
     const auto [at, fresh] = slots_.try_emplace(key);
+    at->second.used = flushes_;
     if (!fresh) return *at;
     INTERLOCK_CHECK(select_ != nullptr);
     if (key > last_stored_) return *at;  // keys that begin with the time are mostly new
@@ -297,27 +353,38 @@ class RowTable {
     if (code == SQLITE_DONE) return core::OkStatus();
     return core::Internal("cannot read `" + std::string(Row::kTable) + "`: " + sqlite3_errmsg(db));
   }
-  static void Bind(sqlite3_stmt* statement, const Row& row) {
-    int at = 0;
-    Row::Fields(row, [&](const char*, const auto& field) {
-      ++at;
-      if constexpr (std::is_same_v<std::remove_cvref_t<decltype(field)>, std::string>) {
-        BindText(statement, at, field);
-      } else {
-        sqlite3_bind_int64(statement, at, static_cast<sqlite3_int64>(field));
-      }
-    });
+  core::Status Write(sqlite3_stmt* statement, const std::vector<const Row*>& rows) {
+    if (rows.empty()) return core::OkStatus();
+    writing_ = &rows;
+    core::Status status = Run(statement);
+    writing_ = nullptr;
+    return status;
+  }
+  static core::Status Run(sqlite3_stmt* statement) {
+    const int code = sqlite3_step(statement);
+    sqlite3_reset(statement);
+    if (code == SQLITE_DONE) return core::OkStatus();
+    if (code == SQLITE_FULL) return core::ResourceExhausted("disk is full");
+    return core::Internal("cannot write `" + std::string(Row::kTable) +
+                          "`: " + sqlite3_errmsg(sqlite3_db_handle(statement)));
   }
 
+  using Written = RowsToWrite<Row>;
+  using Shown = audit::ShownRows<Written>;
+
   Statement select_;
-  Statement write_;
+  Statement insert_;   // of rows that the table does not have
+  Statement replace_;  // of others
   Statement erase_;
+  const typename Written::Source* writing_ = nullptr;
+  sqlite3* shown_to_ = nullptr;
   std::unordered_map<std::string, Slot> slots_;
   std::vector<Entry*> dirty_;
   std::string last_stored_;  // no row of the table has a greater key
   Entry unread_;             // stands for a row that could not be read
   bool read_error_ = false;
   std::int64_t batch_ = 1;
+  std::int64_t flushes_ = 0;
   RowHasher* hasher_ = nullptr;  // null: not sealed
   RowSum sum_;
 };

@@ -17,8 +17,9 @@ namespace {
 constexpr std::string_view kEditedMark = "edit:";        // before the id of a call
 constexpr const char* kTrustedTime = "trusted_time_us";  // before the clock came in doubt
 // Clean rows of a table in memory: of tables that grow with every call those of the last moments,
-// which is all that the gate asks for; of the others what is in use.
-constexpr std::size_t kRowsOfCallsKept = 16'384;
+// which is all that the gate asks for (more of them do not stay in a processor's cache); of the
+// others what is in use.
+constexpr std::size_t kRowsOfCallsKept = 4'096;
 constexpr std::size_t kRowsKept = 65'536;
 
 // A JSON array of plain tokens as space separated words.
@@ -190,6 +191,7 @@ void State::Committed() {
 // Without the lock: rows do not change meanwhile, and what a flush notes about them no Peek reads.
 // So the workers go on deciding while rows are written.
 core::Status State::Flush() {
+  trim_ = true;
   core::Status status = core::OkStatus();
   ForEachTable([&](auto& table) {
     if (status.ok()) status = table.Flush();
@@ -235,17 +237,21 @@ void State::NoteEdited(const CallRow& call, bool waits) {
 
 core::Status State::Apply(const audit::EntryView& entry) {
   const std::lock_guard lock(mutex_);
-  runs_.Trim(runs_kept_), calls_.Trim(kRowsOfCallsKept), approvals_.Trim(kRowsKept);
-  holds_.Trim(kRowsOfCallsKept), call_holds_.Trim(kRowsOfCallsKept), effects_.Trim(kRowsKept);
-  counters_.Trim(kRowsKept), requests_.Trim(kRowsOfCallsKept), run_approvals_.Trim(kRowsKept);
-  locks_.Trim(kRowsKept), budgets_.Trim(kRowsKept), notes_.Trim(kRowsOfCallsKept);
-  subject_notes_.Trim(kRowsOfCallsKept);
+  if (std::exchange(trim_, false)) TrimTables();
   newest_us_.store(entry.time_us, std::memory_order_relaxed);
   INTERLOCK_RETURN_IF_ERROR(ApplyKind(entry));
   if (ReadErrorOfTables())
     return core::DataLoss("a row that entry " + std::to_string(entry.index) +
                           " changes cannot be read");
   return core::OkStatus();
+}
+
+void State::TrimTables() {
+  runs_.Trim(runs_kept_), calls_.Trim(kRowsOfCallsKept), approvals_.Trim(kRowsKept);
+  holds_.Trim(kRowsOfCallsKept), call_holds_.Trim(kRowsOfCallsKept), effects_.Trim(kRowsKept);
+  counters_.Trim(kRowsKept), requests_.Trim(kRowsOfCallsKept), run_approvals_.Trim(kRowsKept);
+  locks_.Trim(kRowsKept), budgets_.Trim(kRowsKept), notes_.Trim(kRowsOfCallsKept);
+  subject_notes_.Trim(kRowsOfCallsKept);
 }
 
 bool State::TakeReadError() {

@@ -192,6 +192,7 @@ class State final : public audit::Projector {
   }
 
   bool ReadErrorOfTables();  // under the lock
+  void TrimTables();         // likewise
   core::Status ApplyKind(const audit::EntryView& entry);
   // One method a subject; each returns kDataLoss when a field is missing.
   core::Status ApplyRun(const audit::EntryView& entry);
@@ -248,6 +249,7 @@ class State final : public audit::Projector {
   std::atomic<std::int64_t> newest_us_{0};
   std::atomic<std::uint64_t> approvals_version_{1};
   bool approvals_changed_ = false;  // in the batch that is being folded
+  bool trim_ = false;               // rows were written since the tables were trimmed
   std::atomic<bool> clock_in_doubt_{false};
   std::atomic<std::int64_t> trusted_us_{0};  // the newest entry's time when the clock stepped
   std::atomic<bool> any_switch_{false};

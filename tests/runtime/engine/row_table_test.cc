@@ -100,8 +100,49 @@ TEST_F(RowTableRows, ThatComeAndGoBetweenFlushesAreNotWritten) {
   EXPECT_EQ(Seen(), "");
 }
 
+TEST_F(RowTableRows, AreWrittenAnewWhenTheTableHasThem) {
+  table_.Edit("b").call = "1";
+  ASSERT_TRUE(table_.Flush().ok());
+  table_.Edit("a").call = "2";
+  table_.Edit("b").call = "2";
+  table_.Edit("c").call = "2";
+  ASSERT_TRUE(table_.Flush().ok());
+  EXPECT_EQ(Seen(), "+b+a+c+b");
+  table_.Reset();  // what stands in the table now
+  ASSERT_TRUE(table_.Attach(db_).ok());
+  for (const char* key : {"a", "b", "c"}) {
+    ASSERT_NE(table_.Find(key), nullptr) << key;
+    EXPECT_EQ(table_.Find(key)->key, key);
+    EXPECT_EQ(table_.Find(key)->call, "2") << key;
+  }
+}
+
+TEST_F(RowTableRows, AreKeptInMemoryWhileTheyAreUsed) {
+  const auto in_memory = [this](const char* key) {
+    EffectRow row;
+    std::int64_t batch = 0;
+    return table_.PeekAt(key, row, batch) == RowTable<EffectRow>::Peek::kFound;
+  };
+  table_.Edit("old").call = "1";
+  ASSERT_TRUE(table_.Flush().ok());
+  table_.Edit("new").call = "1";
+  ASSERT_TRUE(table_.Flush().ok());
+  table_.Trim(2);  // two are few
+  EXPECT_TRUE(in_memory("old"));
+  table_.Edit("dirty").call = "1";
+  table_.Trim(0);  // not between two flushes: pointers to rows are out
+  EXPECT_TRUE(in_memory("old"));
+  ASSERT_TRUE(table_.Flush().ok());
+  ASSERT_NE(table_.Find("new"), nullptr);
+  table_.Trim(0);
+  EXPECT_FALSE(in_memory("old"));
+  EXPECT_TRUE(in_memory("new"));
+  EXPECT_TRUE(in_memory("dirty"));
+}
+
 TEST_F(RowTableRows, AreFoundAlthoughGreaterKeysNeedNoLook) {
   table_.Edit("m").call = "1";
+  ASSERT_TRUE(table_.Flush().ok());
   ASSERT_TRUE(table_.Flush().ok());
   table_.Trim(0);  // memory forgets; the table has it
   ASSERT_NE(table_.Find("m"), nullptr);
