@@ -184,16 +184,10 @@ void RunActor::Spawn(asio::awaitable<void> work) {
   hub_.Spawn(worker_, run(std::move(self), std::move(work)));
 }
 
-void RunActor::Stall() {
+void RunActor::Stall(Back back) {
   if (stalled_) return;
   stalled_ = true;
-  hub_.NoteStalled(run_);
-}
-
-void RunActor::ReadAnew() {
-  if (stalled_) return;
-  stalled_ = true;
-  hub_.NoteNews(run_);
+  back == Back::kAtOnce ? hub_.NoteNews(run_) : hub_.NoteStalled(run_);
 }
 
 void RunActor::MaybeLeave() {
@@ -321,7 +315,7 @@ asio::awaitable<void> RunActor::WriteEnd(std::vector<Draft> drafts, Unless unles
         return core::OkStatus();
       });
   if (!status.ok()) co_return Stall();
-  if (news) co_return ReadAnew();
+  if (news) co_return Stall(Back::kAtOnce);
   if (base_.lineage != nullptr) hub_.TellEnd(base_.lineage->parent);
 }
 
@@ -377,7 +371,7 @@ asio::awaitable<void> RunActor::WriteUnlessNews(std::vector<Draft> drafts, RunSt
         return core::OkStatus();
       });
   if (!status.ok()) co_return Stall();
-  if (news) ReadAnew();
+  if (news) Stall(Back::kAtOnce);
 }
 
 }  // namespace interlock::runtime

@@ -172,8 +172,10 @@ class RunActor : public std::enable_shared_from_this<RunActor> {
   void Rejudge(const RecordedCall& call);
   void KeepForRelease(Ticket& ticket);
   void AfterPass(std::shared_ptr<LiveCall> live);
-  void Stall();
-  void ReadAnew();  // as Stall, where the log is well and tells more than the core has read
+  // It leaves, and is read back: when the log is well again, or at once where that is well and
+  // tells more than the core has read.
+  enum class Back { kLater, kAtOnce };
+  void Stall(Back back = Back::kLater);
   void MaybeLeave();
   void ArmTimer();
   PlanRequest MakePlanRequest();

@@ -36,7 +36,7 @@ asio::awaitable<void> RunActor::PassGate(std::shared_ptr<LiveCall> live) {
     if (!status.ok()) {
       Stall();
     } else if (live->ticket->put_off) {
-      ReadAnew();
+      Stall(Back::kAtOnce);
     } else {
       AfterPass(std::move(live));
     }

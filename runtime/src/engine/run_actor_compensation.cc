@@ -30,7 +30,7 @@ asio::awaitable<void> RunActor::BeginCompensation(effect::BeginCompensation begi
     return core::OkStatus();
   });
   if (!status.ok()) co_return Stall();
-  if (cancelled) co_return ReadAnew();
+  if (cancelled) co_return Stall(Back::kAtOnce);
   charged_ = false;
   Handle(event::Compensating{std::move(begin.ending), std::move(begin.calls)});
 }

@@ -76,7 +76,7 @@ asio::awaitable<void> RunActor::WriteThatItFails(std::vector<Draft> drafts) {
         return core::OkStatus();
       });
   if (!status.ok()) co_return Stall();
-  if (ending) ReadAnew();
+  if (ending) Stall(Back::kAtOnce);
 }
 
 void RunActor::Perform(const effect::StopRuns&) {

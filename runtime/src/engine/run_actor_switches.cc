@@ -42,7 +42,7 @@ asio::awaitable<void> RunActor::WriteUnlessStopped(std::vector<Draft> drafts, Jo
       ended == nullptr ? audit::Urgency::kNormal : audit::Urgency::kOutcome);
   if (ended != nullptr) co_await EndCall(status, *ended);
   if (!status.ok()) co_return Stall();
-  if (stopped) ReadAnew();
+  if (stopped) Stall(Back::kAtOnce);
 }
 
 asio::awaitable<void> RunActor::LeaveSwitch() {
