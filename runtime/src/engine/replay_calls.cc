@@ -319,6 +319,11 @@ void Replayer::GiveRun(Ticket& ticket) {
   if (refused == kTokenLimit) ticket.tokens_left = 0;
   if (refused == kStepLimit) ticket.steps_left = 0;
   if (refused == kCallLimit) ticket.calls_left = 0;
+  if (refused == "RUN_ENDED") {  // a cancel overtook a refusal, and the entry does not tell which
+    ticket.tokens_left = TokensLeft(recorded_.core);
+    ticket.steps_left = StepsLeft(recorded_.core);
+    ticket.calls_left = CallsLeft(recorded_.core);
+  }
   ticket.starts = std::make_shared<RunStart>();
   const RecordedEntry* intended = Ahead("call.intended", ticket.id.call);
   if (intended == nullptr) return;  // it was denied
