@@ -48,6 +48,8 @@ class Checker {
   };
 
   struct Asked {
+    std::string run{};
+    bool over = false;
     int needed = 1;
     int grants = 0;
     std::set<std::string> people;
@@ -76,6 +78,7 @@ class Checker {
       granted_.insert(body.value("approval", ""));
       Grant(call, body);
     } else if (entry.kind == "approval.requested") {
+      asked_[body.value("approval", "")].run = entry.run;
       Request(body);
     } else if (entry.kind == "approval.consumed") {
       if (!granted_.contains(body.value("approval", ""))) {
@@ -85,6 +88,14 @@ class Checker {
         Breach("APPROVED", "an approval of call " + call + " was consumed before all had spoken");
       }
       calls_[call].consumed = true;
+      asked_[body.value("approval", "")].over = true;
+    } else if (entry.kind == "approval.rejected" || entry.kind == "approval.expired" ||
+               entry.kind == "approval.voided") {
+      asked_[body.value("approval", "")].over = true;
+    } else if (entry.kind == "run.waiting") {
+      asks_user_[entry.run] = body.value("for", "") == "user";
+    } else if (entry.kind == "message.received") {
+      asks_user_[entry.run] = false;
     } else if (entry.kind == "call.intended") {
       Intend(call);
       calls_[call].starts = body.value("starts", "");
@@ -215,14 +226,21 @@ class Checker {
 
   void Ends() {
     for (const RunInfo& run : evidence_.runs) {
-      const bool waits = run.state == RunState::kWaitingForUser ||
-                         run.state == RunState::kWaitingForApproval ||
+      const bool waits = (run.state == RunState::kWaitingForUser && asks_user_[run.id]) ||
+                         (run.state == RunState::kWaitingForApproval && HasOpenApproval(run.id)) ||
                          (run.state == RunState::kWaitingForPerson && HasUnknown(run.id)) ||
                          (run.state == RunState::kWaitingForRun && WaitsForOne(run));
       if (IsFinal(run.state) || waits) continue;
       Breach("ENDS", "run " + run.id + " stays " + std::string(RunStateName(run.state)) +
                          ", its newest entry is " + NewestOf(run.id));
     }
+  }
+
+  bool HasOpenApproval(const std::string& run) const {
+    return std::any_of(asked_.begin(), asked_.end(), [&](const auto& one) {
+      const Asked& asked = one.second;
+      return asked.run == run && !asked.over && asked.grants < asked.needed;
+    });
   }
 
   bool HasUnknown(const std::string& run) const {
@@ -279,7 +297,8 @@ class Checker {
   const Evidence& evidence_;
   std::map<std::string, Call> calls_;
   std::set<std::string> granted_;
-  std::map<std::string, Asked> asked_;  // by approval
+  std::map<std::string, Asked> asked_;     // by approval
+  std::map<std::string, bool> asks_user_;  // by run: its newest word is a question
   std::set<std::string> started_;
   std::map<std::string, Started> below_;        // by run
   std::map<std::string, std::uint64_t> ended_;  // runs

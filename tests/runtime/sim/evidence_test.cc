@@ -71,6 +71,16 @@ TEST(Breaches, ASoundDayHasNone) {
   EXPECT_THAT(Breaches(day.evidence), IsEmpty());
 }
 
+TEST(Breaches, WhatWaitsForSomebodyMayWait) {
+  SoundDay day;
+  day.Add("approval.requested", {{"approval", "a3"}, {"call", "c3"}});
+  day.evidence.runs[0].state = RunState::kWaitingForApproval;
+  EXPECT_THAT(Breaches(day.evidence), IsEmpty());
+  day.Add("run.waiting", {{"for", "user"}});
+  day.evidence.runs[0].state = RunState::kWaitingForUser;
+  EXPECT_THAT(Breaches(day.evidence), IsEmpty());
+}
+
 TEST(Breaches, EachOneIsFoundUnderItsName) {
   const struct {
     const char* what;
@@ -153,6 +163,18 @@ TEST(Breaches, EachOneIsFoundUnderItsName) {
       {"a hold that is left", "BUDGET", [](SoundDay& day) { day.Drop("budget.settled"); }},
       {"a run that never ends", "ENDS",
        [](SoundDay& day) { day.evidence.runs[0].state = RunState::kRunning; }},
+      {"a run that waits for approvals that are over", "ENDS",
+       [](SoundDay& day) {
+         day.Add("approval.requested", {{"approval", "a3"}, {"call", "c3"}});
+         day.Add("approval.expired", {{"approval", "a3"}, {"call", "c3"}});
+         day.evidence.runs[0].state = RunState::kWaitingForApproval;
+       }},
+      {"a run that waits for a user who has answered", "ENDS",
+       [](SoundDay& day) {
+         day.Add("run.waiting", {{"for", "user"}});
+         day.Add("message.received", {});
+         day.evidence.runs[0].state = RunState::kWaitingForUser;
+       }},
       {"a run below that was started twice", "BELOW",
        [](SoundDay& day) {
          day.AddBelow();
