@@ -7,6 +7,10 @@
 
 namespace interlock::audit {
 
+struct VerifyReport;
+// Of a log, or a folder of logs, that never stood still while it was read.
+VerifyReport WrittenTo(const std::string& path);
+
 // Keeps the finding with the lowest entry index; one entry that is named comes before a range that
 // holds it, and findings without an index come last. One per thread.
 class Findings {

@@ -37,6 +37,11 @@ bool FolderLock::IsTaken(const std::string& folder) {
   return ::flock(fd.get(), LOCK_SH | LOCK_NB) != 0;  // closing lets go
 }
 
+bool FolderLock::CanBeSeen(const std::string& folder) {
+  const std::string path = folder + "/lock";
+  return ::access(path.c_str(), F_OK) != 0 || ::access(path.c_str(), R_OK) == 0;
+}
+
 core::StatusOr<FolderLock> FolderLock::Take(const std::string& folder) {
   const std::string path = folder + "/lock";
   FolderLock lock;

@@ -16,6 +16,8 @@ class FolderLock {
   static core::StatusOr<FolderLock> Take(const std::string& folder);
   // Whether some process holds it now.
   static bool IsTaken(const std::string& folder);
+  // False: there is a lock that we may not look at, and IsTaken says nothing.
+  static bool CanBeSeen(const std::string& folder);
 
  private:
   UniqueFd fd_;

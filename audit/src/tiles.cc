@@ -98,16 +98,20 @@ core::StatusOr<std::uint64_t> ExportTiles(const std::string& database, const std
   if (fs::exists(folder, error) && !fs::is_empty(folder, error)) {
     return core::FailedPrecondition("`" + folder + "` is not empty");
   }
-  INTERLOCK_ASSIGN_OR_RETURN(Db db, OpenAtRest(database));
-  INTERLOCK_RETURN_IF_ERROR(CheckFormat(db.get()));
+  INTERLOCK_ASSIGN_OR_RETURN(const LogReading log, OpenAtRest(database));
+  INTERLOCK_RETURN_IF_ERROR(CheckFormat(log.db()));
   INTERLOCK_ASSIGN_OR_RETURN(
       Statement newest,
-      Statement::Prepare(db.get(), "SELECT size, note FROM checkpoint ORDER BY size DESC LIMIT 1"));
+      Statement::Prepare(log.db(), "SELECT size, note FROM checkpoint ORDER BY size DESC LIMIT 1"));
   INTERLOCK_ASSIGN_OR_RETURN(const bool row, newest.Step());
   if (!row) return core::FailedPrecondition("the log has no checkpoint yet");
   const auto size = static_cast<std::uint64_t>(newest.Int(0));
   const std::string note(newest.Bytes(1));
-  INTERLOCK_RETURN_IF_ERROR(Exporter(db.get(), folder, size).Write(note));
+  INTERLOCK_RETURN_IF_ERROR(Exporter(log.db(), folder, size).Write(note));
+  if (!log.IsOneState()) {
+    return core::Unavailable("`" + database + "` was written to while it was read; empty `" +
+                             folder + "` and export again");
+  }
   return size;
 }
 

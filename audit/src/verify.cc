@@ -74,15 +74,21 @@ class Verifier {
       report_.verdict = Verdict::kIntact;
       report_.reason = waiting_;
     }
+    // What the pages of two states say together is said by neither, unless all of it holds.
+    if (report_.verdict != Verdict::kIntact && reading_ && !reading_->IsOneState()) {
+      return WrittenTo(options_.database);
+    }
     return std::move(report_);
   }
 
  private:
   core::Status Check() {
-    INTERLOCK_ASSIGN_OR_RETURN(db_, OpenAtRest(options_.database));
-    INTERLOCK_RETURN_IF_ERROR(CheckFormat(db_.get()));
+    was_live_ = IsLive();
+    INTERLOCK_ASSIGN_OR_RETURN(LogReading reading, OpenAtRest(options_.database));
+    reading_.emplace(std::move(reading));
+    INTERLOCK_RETURN_IF_ERROR(CheckFormat(reading_->db()));
     INTERLOCK_RETURN_IF_ERROR(CheckTables());
-    INTERLOCK_ASSIGN_OR_RETURN(identity_, ReadIdentity(db_.get()));
+    INTERLOCK_ASSIGN_OR_RETURN(identity_, ReadIdentity(reading_->db()));
     if (!IsTenantName(identity_.tenant)) {
       findings_.General("the log's tenant is not a word of a-z, 0-9, `-` and `_`");
     }
@@ -95,8 +101,8 @@ class Verifier {
     report_.tenant = identity_.tenant;
     report_.origin = identity_.origin;
     heads_.emplace(identity_, options_.verifier_key, &findings_);
-    INTERLOCK_RETURN_IF_ERROR(heads_->Load(db_.get(), options_.outside_checkpoints));
-    INTERLOCK_RETURN_IF_ERROR(projections_.Start(db_.get(), options_.projectors));
+    INTERLOCK_RETURN_IF_ERROR(heads_->Load(reading_->db(), options_.outside_checkpoints));
+    INTERLOCK_RETURN_IF_ERROR(projections_.Start(reading_->db(), options_.projectors));
     INTERLOCK_RETURN_IF_ERROR(CheckEntries());
     INTERLOCK_RETURN_IF_ERROR(CheckEnd());
     if (!findings_.any()) INTERLOCK_RETURN_IF_ERROR(CheckBlobs());
@@ -137,7 +143,8 @@ class Verifier {
   std::int64_t waits_since_us_ = 0;  // of the first entry that no head covers
   std::int64_t last_time_us_ = 0;
   std::optional<std::uint64_t> unreadable_;
-  Db db_;
+  std::optional<LogReading> reading_;
+  bool was_live_ = false;
   LogIdentity identity_;
   std::optional<HeadCheck> heads_;
   std::vector<std::pair<std::uint64_t, std::string>> cosigned_;  // heads that hold
@@ -168,10 +175,10 @@ core::Status Verifier::CheckTables() {
   INTERLOCK_ASSIGN_OR_RETURN(Db fresh,
                              OpenDb(":memory:", SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE));
   INTERLOCK_ASSIGN_OR_RETURN(const std::int64_t version,
-                             QueryInt(db_.get(), "PRAGMA user_version"));
+                             QueryInt(reading_->db(), "PRAGMA user_version"));
   INTERLOCK_RETURN_IF_ERROR(CreateTables(fresh.get(), version));
   INTERLOCK_ASSIGN_OR_RETURN(Statement expected, Statement::Prepare(fresh.get(), kTables));
-  INTERLOCK_ASSIGN_OR_RETURN(Statement stored, Statement::Prepare(db_.get(), kTables));
+  INTERLOCK_ASSIGN_OR_RETURN(Statement stored, Statement::Prepare(reading_->db(), kTables));
   while (true) {
     INTERLOCK_ASSIGN_OR_RETURN(const bool want, expected.Step());
     INTERLOCK_ASSIGN_OR_RETURN(const bool have, stored.Step());
@@ -188,7 +195,7 @@ core::Status Verifier::CheckTables() {
 }
 
 core::Status Verifier::CheckEntries() {
-  auto tiles = Statement::Prepare(db_.get(), "SELECT root, hashes FROM tile WHERE id = ?");
+  auto tiles = Statement::Prepare(reading_->db(), "SELECT root, hashes FROM tile WHERE id = ?");
   has_tiles_ = tiles.ok();
   if (has_tiles_) {
     tile_row_ = *std::move(tiles);
@@ -196,13 +203,14 @@ core::Status Verifier::CheckEntries() {
     findings_.General("the table `tile` cannot be read: " +
                       std::string(core::Message(tiles.status())));
   }
-  INTERLOCK_RETURN_IF_ERROR(payloads_.Start(db_.get(), identity_.origin, options_.erased_later,
+  INTERLOCK_RETURN_IF_ERROR(payloads_.Start(reading_->db(), identity_.origin, options_.erased_later,
                                             HashesOnly() ? nullptr : options_.keys));
-  INTERLOCK_ASSIGN_OR_RETURN(const std::int64_t end,
-                             QueryInt(db_.get(), "SELECT coalesce(max(idx), -1) + 1 FROM entry"));
+  INTERLOCK_ASSIGN_OR_RETURN(
+      const std::int64_t end,
+      QueryInt(reading_->db(), "SELECT coalesce(max(idx), -1) + 1 FROM entry"));
   const auto total = static_cast<std::uint64_t>(end);
   HashedEntries entries;
-  INTERLOCK_RETURN_IF_ERROR(entries.Start(db_.get()));
+  INTERLOCK_RETURN_IF_ERROR(entries.Start(reading_->db()));
   chain_.emplace(identity_.tenant, &findings_);
   CheckRoot(0);  // an outside checkpoint may be of the empty log
   for (std::uint64_t index = 0;; ++index) {
@@ -366,7 +374,7 @@ core::Status Verifier::CheckEnd() {
   report_.opening = succession_.opening();
   report_.keys = heads_->keys();
   INTERLOCK_ASSIGN_OR_RETURN(const std::int64_t tiles,
-                             QueryInt(db_.get(), "SELECT count(*) FROM tile"));
+                             QueryInt(reading_->db(), "SELECT count(*) FROM tile"));
   if (static_cast<std::uint64_t>(tiles) != tiles_ && !findings_.any()) {
     findings_.Entry(size, "is missing: the stored tree is larger than the log");
   }
@@ -383,7 +391,7 @@ core::Status Verifier::CheckEnd() {
 // A log at rest is covered to its end. Beside a daemon at work a little may wait, and the report
 // says so.
 void Verifier::CheckCoverage(std::uint64_t size) {
-  const bool live = IsLive();
+  const bool live = was_live_ || IsLive();  // one that left meanwhile had signed no more by then
   const std::uint64_t uncovered = size - std::min(size, report_.signed_entries);
   const std::uint64_t unfolded = HashesOnly() ? 0 : size - std::min(size, projections_.watermark());
   const bool may_wait = live && uncovered <= kUnsignedWhileLiveMax &&
@@ -432,7 +440,7 @@ core::Status Verifier::CheckCarried() {
 core::Status Verifier::CheckBlobs() {
   INTERLOCK_ASSIGN_OR_RETURN(
       Statement rows,
-      Statement::Prepare(db_.get(), "SELECT digest, bytes FROM blob ORDER BY digest"));
+      Statement::Prepare(reading_->db(), "SELECT digest, bytes FROM blob ORDER BY digest"));
   std::set<std::string> kept;
   std::set<std::string> parts;
   while (true) {
@@ -504,8 +512,25 @@ core::Status Verifier::CheckWitnesses() {
 
 }  // namespace
 
+VerifyReport WrittenTo(const std::string& path) {
+  VerifyReport report;
+  report.written_to = true;
+  report.reason = "`" + path + "` was written to while it was read; verify it again";
+  return report;
+}
+
 bool IsVerifierKey(std::string_view text) { return ParseVerifierKey(text).ok(); }
 
 VerifyReport Verify(const VerifyOptions& options) { return Verifier(options).Run(); }
+
+VerifyReport VerifyAgain(VerifyOptions options, const MakeProjector& projectors) {
+  for (int reading = 1;; ++reading) {
+    const auto fresh = projectors();
+    options.projectors.clear();
+    for (const auto& projector : fresh) options.projectors.push_back(projector.get());
+    VerifyReport report = Verify(options);
+    if (!report.written_to || reading == kReadingsMax) return report;
+  }
+}
 
 }  // namespace interlock::audit

@@ -6,7 +6,9 @@
 #include "audit/checkpoint.h"
 #include "audit/rotate.h"
 #include "audit/verify.h"
+#include "findings.h"
 #include "note_text.h"
+#include "read_only.h"
 #include "schema.h"
 #include "succession.h"
 
@@ -22,8 +24,39 @@ class FolderVerifier {
       : folder_(folder), options_(options), projectors_(projectors) {}
 
   FolderReport Run() {
+    for (int reading = 1;; ++reading) {
+      const std::vector<std::string> files = Files();
+      const auto before = ClosedIn(files);
+      FolderReport out = RunOnce(files);
+      if (out.report.verdict == Verdict::kIntact || AllStill(files, before)) return out;
+      if (reading == kReadingsMax) {
+        out.report = WrittenTo(folder_);
+        return out;
+      }
+    }
+  }
+
+ private:
+  // What erases from a closed log has said so in the newest one before: which is read first, and
+  // may not have it yet.
+  std::vector<StillFile> ClosedIn(const std::vector<std::string>& files) const {
+    std::vector<StillFile> closed;
+    for (const std::string& name : files) {
+      auto file = StillFile::At(Path(name));
+      if (name != kDatabaseName && file.ok()) closed.push_back(*std::move(file));
+    }
+    return closed;
+  }
+  bool AllStill(const std::vector<std::string>& files, const std::vector<StillFile>& closed) const {
+    return Files() == files && std::all_of(closed.begin(), closed.end(),
+                                           [](const StillFile& file) { return file.IsStill(); });
+  }
+
+  FolderReport RunOnce(const std::vector<std::string>& files) {
     FolderReport out;
-    const std::vector<std::string> files = Files();
+    notes_.clear();
+    later_ = {};
+    later_known_ = true;
     VerifyReport unread;
     if (!SortNotes(files, unread)) {
       out.report = std::move(unread);
@@ -42,7 +75,6 @@ class FolderVerifier {
     return out;
   }
 
- private:
   std::vector<std::string> Files() const {
     std::vector<std::string> files = ArchivesIn(folder_);
     std::error_code error;
@@ -85,7 +117,6 @@ class FolderVerifier {
     VerifyOptions options = options_;
     options.database = Path(file);
     options.outside_checkpoints = notes_[file];
-    options.projectors.clear();
     options.scope = VerifyScope::kOfFolder;
     // A key may be one that a later log has: looked for in all of them together.
     const bool alone = ArchivesIn(folder_).empty();
@@ -94,10 +125,8 @@ class FolderVerifier {
       options.witness_keys.clear();
       options.witnesses_needed = 0;
     }
-    const auto projectors = projectors_();
-    for (const auto& projector : projectors) options.projectors.push_back(projector.get());
     if (later_known_) options.erased_later = &later_;
-    VerifyReport report = Verify(options);
+    VerifyReport report = VerifyAgain(std::move(options), projectors_);
     later_known_ = later_known_ && report.verdict != Verdict::kCouldNotCheck;
     later_.keys.merge(report.erased.keys);
     for (auto& [origin, ids] : report.erased.payloads) later_.payloads[origin].merge(ids);

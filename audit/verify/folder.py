@@ -4,7 +4,7 @@ import os
 import re
 
 import notes
-from logfile import NOT_COMPARED, LogVerifier, open_database
+from logfile import NOT_COMPARED, READINGS_MAX, LogVerifier, StillFile, open_database, read_again, written_to
 from payloads import Erased
 from tables import data
 from verdicts import COULD_NOT_CHECK, INCOMPLETE, INTACT, TAMPERED, Report
@@ -27,9 +27,13 @@ def files_in(folder):
 class _Log:
     """One log of the folder: its verifier, and its report, which the next log's citation may change."""
 
-    def __init__(self, name, verifier):
-        self.name, self.verifier = name, verifier
-        self.report = verifier.run()
+    def __init__(self, name, make):
+        def read():
+            verifier = make()
+            return verifier, verifier.run()
+
+        self.name = name
+        self.verifier, self.report = read_again(read)
 
     def find(self, index, what):
         known = self.report.verdict == TAMPERED
@@ -54,7 +58,17 @@ class FolderVerifier:
 
     def run(self):
         """(name of the log, Report) of the first that is not good, else of the newest."""
-        names = files_in(self.folder)
+        for _ in range(READINGS_MAX):
+            names = files_in(self.folder)
+            # What erases from a closed log has said so in the newest one before: which is read first.
+            closed = [StillFile(os.path.join(self.folder, name)) for name in names if name != NEWEST]
+            name, report = self._run_once(names)
+            still = files_in(self.folder) == names and all(file.is_still() for file in closed)
+            if report.verdict == INTACT or still:
+                return name, report
+        return NEWEST, written_to(self.folder)
+
+    def _run_once(self, names):
         try:
             outside = self._sort_notes(names)
         except notes.Malformed as error:
@@ -67,8 +81,8 @@ class FolderVerifier:
             threshold = self.threshold if name == NEWEST else 0
             checks = outside.get(name, ())
             # What only the runtime can fold comes last: it hides nothing else that is incomplete.
-            log = _Log(name, LogVerifier(path, pinned, checks, witnesses, self.progress, threshold, later,
-                                         entries_only=True, of_folder=True))
+            options = (path, pinned, checks, witnesses, self.progress, threshold, later)
+            log = _Log(name, lambda: LogVerifier(*options, entries_only=True, of_folder=True))
             logs.insert(0, log)
             if self.pinned:
                 log.report.figures["key_pinned"] = True
@@ -118,7 +132,7 @@ def _with(later, payloads):
 
 def _origin(path):
     try:
-        row = open_database(path).execute("SELECT origin FROM log WHERE id = 1").fetchone()
+        row = open_database(path)[0].execute("SELECT origin FROM log WHERE id = 1").fetchone()
         return data(row[0])
     except Exception:  # what cannot be read is said when the log is checked
         return None

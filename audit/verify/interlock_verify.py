@@ -11,7 +11,7 @@ import time
 import notes
 from bundle import BundleVerifier
 from folder import FolderVerifier
-from logfile import LogVerifier
+from logfile import LogVerifier, read_again
 from verdicts import COULD_NOT_CHECK, INTACT, NAMES, Report
 
 
@@ -56,8 +56,12 @@ def verify(path, key="", checkpoints=(), witnesses=(), progress=None, threshold=
         return BundleVerifier(archive, key, checkpoints, witnesses, threshold).run()
     database = find_log(path)
     if not os.path.isdir(path):
-        options = {"entries_only": entries_only}
-        return LogVerifier(database, key, checkpoints, witnesses, progress, threshold, **options).run()
+        def read():
+            options = {"entries_only": entries_only}
+            verifier = LogVerifier(database, key, checkpoints, witnesses, progress, threshold, **options)
+            return verifier, verifier.run()
+
+        return read_again(read)[1]
     folder = os.path.dirname(database)
     name, report = FolderVerifier(folder, key, checkpoints, witnesses, progress, threshold, entries_only).run()
     report.figures["log"] = name

@@ -3,6 +3,7 @@
 import fcntl
 import os
 import sqlite3
+import time
 import urllib.parse
 
 import entries
@@ -30,6 +31,8 @@ FOREIGN = (
     "SELECT count(*) FROM sqlite_schema WHERE (tbl_name LIKE 'p\\_%' ESCAPE '\\' OR type = 'view') "
     "AND tbl_name NOT IN ('p_watermark', 'p_entry_run')"
 )
+READINGS_MAX = 5
+JOURNAL_LOOKS, JOURNAL_PAUSE_S = 100, 0.02
 APPLICATION_ID = 0x494C4F47
 WIDTH = 256
 RUN_FORMS = tuple(
@@ -51,22 +54,73 @@ MASTER = (
 )
 
 
+def _size(path):
+    try:
+        return os.stat(path).st_size
+    except OSError:
+        return -1
+
+
+def _await_journal(path):
+    """A killed daemon's journal is nobody's work; an erasure in a closed log is done with its own soon."""
+    for looks in range(JOURNAL_LOOKS + 1):
+        if _size(path + "-journal") <= 0:
+            return
+        if looks == JOURNAL_LOOKS or not is_live(path):
+            break
+        time.sleep(JOURNAL_PAUSE_S)
+    raise CouldNotCheck("`%s-journal` would be rolled back by whoever opens the file next; a log has none" % path)
+
+
+class StillFile:
+    """A file that is read without SQLite's locks, and whether it stood still meanwhile. It is looked at only while
+    this process has no lock of SQLite on it: closing a file ends those."""
+
+    def __init__(self, path):
+        self.path = path
+        self.stamp, self.write_ahead = self._look()
+
+    def _look(self):
+        try:
+            with open(self.path, "rb") as file:
+                header, info = file.read(28), os.fstat(file.fileno())
+        except OSError:
+            return None, False
+        # Bytes 24 to 27 are SQLite's own count of changes; byte 19 is 2 where a write-ahead log is used.
+        return (info.st_dev, info.st_ino, info.st_size, info.st_mtime_ns, header[24:28]), header[19:20] == b"\2"
+
+    def may_be_written(self):
+        """With a write-ahead log pages change under a reader whenever that is copied: at any moment while a daemon
+        has the folder, and its file is empty after each erasure."""
+        if _size(self.path + "-journal") > 0:
+            return True
+        if not self.write_ahead:
+            return False
+        if _size(self.path + "-wal") > 0 or is_live(self.path):
+            return True
+        lock = os.path.join(os.path.dirname(self.path) or ".", "lock")
+        unseen = os.path.exists(lock) and not os.access(lock, os.R_OK)
+        return unseen and _size(self.path + "-shm") >= 0
+
+    def is_still(self):
+        return self._look()[0] == self.stamp and not self.may_be_written()
+
+
 def open_database(path):
-    """Read-only. A database at rest is opened as immutable, so that nothing is made beside it."""
+    """Read-only: the connection, and the file if it is read without locks. A closed log, and one that nobody holds, is
+    opened as immutable, so that nothing is made beside it and no eraser waits."""
     if not os.path.exists(path):
         raise CouldNotCheck("there is no `%s`" % path)
-    journal = path + "-journal"
-    if os.path.exists(journal) and os.path.getsize(journal) > 0:
-        raise CouldNotCheck("`%s` would be rolled back by whoever opens the file next; a log has none" % journal)
-    wal = path + "-wal"
-    at_rest = not os.path.exists(wal) or os.path.getsize(wal) == 0
+    _await_journal(path)
+    file = StillFile(path)
+    at_rest = not file.write_ahead or not file.may_be_written()
     uri = "file:%s?mode=ro%s" % (urllib.parse.quote(path), "&immutable=1" if at_rest else "")
     db = sqlite3.connect(uri, uri=True, isolation_level=None)
     db.text_factory = bytes
     for pragma in ("query_only = ON", "temp_store = MEMORY", "cell_size_check = ON", "trusted_schema = OFF"):
         db.execute("PRAGMA " + pragma).fetchall()
     db.execute("BEGIN")
-    return db
+    return db, file if at_rest else None
 
 
 def is_live(path):
@@ -79,6 +133,20 @@ def is_live(path):
     except OSError:
         pass
     return False
+
+
+def written_to(path):
+    reason = "`%s` was written to while it was read; verify it again" % path
+    return Report(COULD_NOT_CHECK, reason, None, written_to=True)
+
+
+def read_again(read):
+    """What `read` makes, anew while somebody writes to the file meanwhile."""
+    for _ in range(READINGS_MAX):
+        made, report = read()
+        if not report.figures.get("written_to"):
+            break
+    return made, report
 
 
 class Chain:
@@ -190,6 +258,7 @@ class LogVerifier:
         self.waiting, self.waits_since, self.not_checked = "", 0, NOT_FOLDED
         self.cited = {}  # file: the first entry that cites it
         self.tenant, self.origin, self.keys = b"", b"", []
+        self.unlocked, self.was_live = None, False
         self.succession = succession.Succession(self.findings)
 
     def run(self):
@@ -211,6 +280,10 @@ class LogVerifier:
             "unchecked_signers": self.unchecked_signers,
             "follows": self.succession.opening.origin if self.succession.opening else "",
         }
+        # What the pages of two states say together is said by neither, unless all of it holds.
+        bad = self.findings or problem is not None or self.incomplete
+        if bad and self.unlocked is not None and not self.unlocked.is_still():
+            return written_to(self.path)
         if self.findings:
             return Report(TAMPERED, self.findings.reason, self.findings.index, **figures)
         if problem is not None:
@@ -222,7 +295,8 @@ class LogVerifier:
         return Report(INTACT, self.waiting, **figures)
 
     def _check(self):
-        self.db = open_database(self.path)
+        self.was_live = is_live(self.path)
+        self.db, self.unlocked = open_database(self.path)
         version = self._check_format()
         self._check_tables(version)
         self._read_identity()
@@ -417,7 +491,8 @@ class LogVerifier:
 
     def _check_coverage(self, size):
         """A log at rest is covered to its end. Beside a daemon at work a little may wait, and the report says so."""
-        live, uncovered, watermark = is_live(self.path), size - self.signed, self.watermark or 0
+        live = self.was_live or is_live(self.path)  # one that left meanwhile had signed no more by then
+        uncovered, watermark = size - self.signed, self.watermark or 0
         age = self.chain.last_time - self.waits_since
         may_wait = live and uncovered <= UNSIGNED_MAX and age <= UNSIGNED_US
         unfolded = max(0, size - watermark)

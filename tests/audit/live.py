@@ -14,6 +14,7 @@ import sqlite3
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 import unittest
 
@@ -91,11 +92,12 @@ class LiveTest(unittest.TestCase):
         self.assertEqual(done, status, f"{arguments}: {output}")
         return output
 
-    def refund(self, *flags, status=0):
+    def refund(self, *flags, status=0, user=""):
         self.orders += 1
         args = {"order_id": f"o-{self.orders}", "amount_minor": 1000 + self.orders,
                 "pause_before_ms": 0, "pause_after_ms": 0}
-        return self.cli("tools", "call", "refunds.idempotent", "--args", json.dumps(args), "--user", f"u-{self.orders}",
+        return self.cli("tools", "call", "refunds.idempotent", "--args", json.dumps(args), "--user",
+                        user or f"u-{self.orders}",
                         *flags, principal="ticketing", status=status)
 
     def with_witness(self, name="test.witness"):
@@ -392,6 +394,44 @@ class LiveTest(unittest.TestCase):
         self.both(snapshot, "--key", self.key, "--checkpoint", before, status=INTACT)
         self.daemon.stop()
         self.both(self.log, "--key", self.key, "--checkpoint", before, status=INTACT)
+
+    def test_an_honest_log_is_never_called_tampered_while_content_is_erased(self):
+        """In the log at work and in a closed one, both verifiers beside it in a loop."""
+        people = 12
+        for _ in range(people):
+            self.refund()
+        self.daemon.stop()
+        self.cli("audit", "rotate", "--config", self.daemon.config, "--reason", "a day is over", principal="operator")
+        self.daemon.start()
+        for number in range(1, people + 1):
+            self.refund(user=f"u-{number}")
+        programs = {"first": (self.bin / "interlock", "audit", "verify"), "second": ("/usr/bin/python3", VERIFY)}
+        seen = {name: [] for name in programs}
+        over = threading.Event()
+
+        def look(name):
+            while not over.is_set():
+                done = subprocess.run([*programs[name], self.log, "--entries-only"], stdout=subprocess.PIPE, text=True,
+                                      check=False)
+                seen[name].append((done.returncode, done.stdout))
+
+        lookers = [threading.Thread(target=look, args=(name,)) for name in programs]
+        for looker in lookers:
+            looker.start()
+        try:
+            for number in range(1, people + 1):
+                self.cli("audit", "erase", "--subject", f"u-{number}", "--reason", "asked", principal="operator")
+        finally:
+            over.set()
+            for looker in lookers:
+                looker.join()
+        for name, verdicts in seen.items():
+            self.assertTrue(verdicts, name)
+            self.assertEqual([text for code, text in verdicts if code != INTACT], [], name)
+        self.both(self.log, "--key", self.key, status=INTACT)
+        lost = sqlite3.connect(self.log / "audit-0001.db").execute(
+            "SELECT count(*) FROM payload WHERE sealed IS NULL").fetchone()[0]
+        self.assertGreaterEqual(lost, people)
 
     def test_nothing_of_an_erased_person_stands_in_any_file_of_a_daemon(self):
         """Whole texts, single words, ciphertext, the key raw and wrapped: before the stop and after it."""

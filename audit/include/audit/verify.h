@@ -82,6 +82,9 @@ struct VerifyReport {
   std::string claimed;  // of a bundle: what its maker says, and nothing proves
   // Incomplete only as far as a daemon at work has not signed or folded yet: read again.
   bool may_pass = false;
+  // kCouldNotCheck only since somebody wrote to the file meanwhile: a daemon that came, an erasure
+  // in a closed log. Read again.
+  bool written_to = false;
   // Names on signature lines of the newest head that holds, of which no key was given.
   std::vector<std::string> unchecked_signers;
   std::string not_checked;  // what was asked to be left out, in words; empty: nothing
@@ -109,8 +112,14 @@ bool IsVerifierKey(std::string_view text);
 // that no checkpoint covers (while a daemon holds the folder: more than a little), unwitnessed (too
 // few of the witnesses cosigned), projections of another version of the program, a log before it
 // that was not checked, or payloads whose key is missing though no entry says that it was erased.
-// Never writes. One thread.
+// Never writes. One thread. Beside a daemon at work one state of the log is read.
 VerifyReport Verify(const VerifyOptions& options);
+
+using MakeProjector = std::function<std::vector<std::unique_ptr<Projector>>()>;
+// Verify, and again while the file was written to, kReadingsMax times in all. `options.projectors`
+// is not used.
+inline constexpr int kReadingsMax = 5;
+VerifyReport VerifyAgain(VerifyOptions options, const MakeProjector& projectors);
 
 // All logs of a tenant's folder, oldest first: `audit-0001.db`, …, and `audit.db`.
 struct FolderReport {
@@ -118,11 +127,11 @@ struct FolderReport {
   std::string log;      // its file's name
   std::vector<std::pair<std::string, VerifyReport>> logs;
 };
-using MakeProjector = std::function<std::vector<std::unique_ptr<Projector>>()>;
 // Each log as Verify, outside checkpoints by their origin; and that each begins with the origin,
 // size, root and carried state with which the one before it ended, under keys that were handed
 // over. `options.database`, `.scope` and `.projectors` are not used. kIncomplete also: a log before
-// the oldest one at hand, or what a restore lost.
+// the oldest one at hand, or what a restore lost. All of it again when content was erased from a
+// closed log, or a log was closed, meanwhile.
 FolderReport VerifyFolder(const std::string& folder, const VerifyOptions& options,
                           const MakeProjector& projectors);
 

@@ -100,9 +100,7 @@ audit::VerifyReport VerifyLog(const VerifySpec& spec) {
   }
   audit::VerifyOptions options = OptionsOf(spec);
   options.keys = keys->get();
-  const auto projectors = ProjectorsFor(spec);
-  for (const auto& projector : projectors) options.projectors.push_back(projector.get());
-  return audit::Verify(options);
+  return audit::VerifyAgain(std::move(options), [&spec] { return ProjectorsFor(spec); });
 }
 
 audit::VerifyReport VerifyEvidence(const VerifySpec& spec) {
