@@ -93,6 +93,7 @@ class BundleVerifier {
   Outcome CheckFiles();
   void ReadKeys();
   core::StatusOr<Checkpoint> OpenByAnyKey(std::string_view note) const;
+  core::StatusOr<Checkpoint> OpenOutside(std::string_view note) const;
   Outcome CheckCheckpoint();
   Outcome CheckEntries();
   Outcome CheckEntry(std::uint64_t index, std::string_view bytes);
@@ -120,7 +121,8 @@ class BundleVerifier {
   core::Json manifest_;
   std::string run_;
   std::string tenant_;
-  std::vector<std::string> keys_;
+  std::vector<std::string> keys_;     // the pinned one and those after it
+  std::vector<std::string> retired_;  // those before it
   Checkpoint head_;
   std::map<std::uint64_t, Item> entries_;
   struct Link {
@@ -218,15 +220,19 @@ Outcome BundleVerifier::CheckFiles() {
   return std::nullopt;
 }
 
-// The pinned key, and each that the one before handed over to: both signed that.
+// The pinned key, and each that the one before handed over to: both signed that. And those before
+// the pinned one, which may no longer sign what this bundle shows.
 void BundleVerifier::ReadKeys() {
   keys_ = {options_.verifier_key};
+  std::vector<std::string> bodies;
   for (const auto& [name, bytes] : files_) {
     if (name.substr(0, 8) != "entries/") continue;
     const auto entry = ParseEntry(bytes);
     if (!entry || entry->kind != kRotatedKind) continue;
     if (auto next = RotatedKey(entry->body, keys_.back())) keys_.push_back(*std::move(next));
+    bodies.emplace_back(entry->body);
   }
+  retired_ = KeysBefore(bodies, options_.verifier_key);
 }
 
 core::StatusOr<Checkpoint> BundleVerifier::OpenByAnyKey(std::string_view note) const {
@@ -234,6 +240,16 @@ core::StatusOr<Checkpoint> BundleVerifier::OpenByAnyKey(std::string_view note) c
   for (auto key = keys_.rbegin(); key != keys_.rend(); ++key) {
     opened = OpenCheckpoint(note, *key);
     if (opened.status().code() != core::StatusCode::kPermissionDenied) break;
+  }
+  return opened;
+}
+
+// One that the caller kept may be of before the pinned key.
+core::StatusOr<Checkpoint> BundleVerifier::OpenOutside(std::string_view note) const {
+  core::StatusOr<Checkpoint> opened = OpenByAnyKey(note);
+  for (const std::string& key : retired_) {
+    if (opened.status().code() != core::StatusCode::kPermissionDenied) break;
+    opened = OpenCheckpoint(note, key);
   }
   return opened;
 }
@@ -524,7 +540,7 @@ Outcome BundleVerifier::CheckConsistency() {
 
 Outcome BundleVerifier::CheckOutside() {
   for (const std::string& note : options_.outside_checkpoints) {
-    const auto kept = OpenByAnyKey(note);
+    const auto kept = OpenOutside(note);
     if (kept.status().code() == core::StatusCode::kInvalidArgument) {
       return NoBundle(std::string(core::Message(kept.status())));
     }

@@ -34,6 +34,18 @@ std::optional<std::string> RotatedKey(std::string_view body, std::string_view ol
   return new_name;
 }
 
+std::vector<std::string> KeysBefore(const std::vector<std::string>& bodies, std::string key) {
+  std::vector<std::string> before;
+  for (auto body = bodies.rbegin(); body != bodies.rend(); ++body) {
+    const auto view = core::JsonObjectView::Of(*body);
+    const auto old = view.ok() ? view->String("old_key") : std::nullopt;
+    if (!old || RotatedKey(*body, *old) != key) continue;
+    key = *old;
+    before.push_back(key);
+  }
+  return before;
+}
+
 core::StatusOr<Checkpoint> SignWithNextKey(Signer& signer, const SignRequest& head, sqlite3* db,
                                            std::uint64_t rotated_at) {
   INTERLOCK_ASSIGN_OR_RETURN(Statement row,

@@ -176,16 +176,23 @@ class BundleVerifier:
             raise Stop(TAMPERED, "file `%s` %s" % (name, what), index_in(name))
 
     def _read_keys(self):
-        """The pinned key, and each that the one before handed over to: both signed that."""
-        self.keys = [self.key]
+        """The pinned key, and each that the one before handed over to: both signed that. And those before the pinned
+        one, which may no longer sign what this bundle shows."""
+        self.keys, self.retired, bodies = [self.key], [], []
         for name in sorted(self.files):
             entry = entries.parse_entry(self.files[name]) if name.startswith("entries/") else None
             if entry is not None and entry["kind"] == "signer.rotated":
                 following = rotation.rotated_key(entry["body"], self.keys[-1])
                 self.keys += [following] if following else []
+                bodies.append(entry["body"])
+        key = self.key
+        for body in reversed(bodies):
+            if rotation.rotated_key(body, body.get("old_key")) == key:
+                key = body["old_key"]
+                self.retired.append(key)
 
-    def _open_note(self, note):
-        for key in reversed(self.keys):
+    def _open_note(self, note, retired=()):
+        for key in [*reversed(self.keys), *retired]:
             try:
                 return notes.Checkpoint(note, key)
             except notes.NotSigned as error:
@@ -384,7 +391,7 @@ class BundleVerifier:
     def _check_outside(self):
         for note in self.outside:
             try:
-                kept = self._open_note(note)
+                kept = self._open_note(note, self.retired)  # may be of before the pinned key
             except notes.Malformed as error:
                 raise Stop(COULD_NOT_CHECK, str(error)) from error
             except notes.NotSigned as error:

@@ -4,6 +4,8 @@ verifiers. Daemon and witness are killed with SIGKILL in between.
 
     live.py BIN      BIN: the folder of the programs
 """
+import base64
+import hashlib
 import json
 import os
 import pathlib
@@ -283,6 +285,41 @@ class LiveTest(unittest.TestCase):
         self.both(first, "--key", self.key, "--witness-key", stranger.key, status=INCOMPLETE)
         self.evidence("none.tar", "--query", 'subject = "nobody"', status=2)
         self.evidence("both.tar", *query, "--entries", "1", status=2)
+
+    def stranger_key(self):
+        """A key of the log's name that never signed for it."""
+        name, public = self.key.split("+", 1)[0], b"\x01" + os.urandom(32)
+        digest = hashlib.sha256(name.encode() + b"\n" + public).hexdigest()[:8]
+        return f"{name}+{digest}+{base64.b64encode(public).decode()}"
+
+    def test_a_bundle_holds_under_any_key_that_the_log_had(self):
+        self.refund()
+        before = self.keep("before.note", self.sign_head())
+        keys = [self.key]
+        for _ in range(2):
+            self.cli("audit", "signer", "rotate-key", principal="operator")
+            self.refund()
+            self.sign_head()
+            db = sqlite3.connect(f"file:{self.log / 'audit.db'}?mode=ro", uri=True)
+            rotated = [json.loads(raw) for raw, in db.execute("SELECT bytes FROM entry ORDER BY idx")]
+            db.close()
+            keys.append([entry["body"]["new_key"] for entry in rotated if entry["kind"] == "signer.rotated"][-1])
+        self.assertEqual(len(set(keys)), 3)
+        copy = self.folder / "copy.db"
+        self.cli("audit", "snapshot", self.log, "--out", copy)
+        query = ("--query", 'tool = "refunds.*"', "--since", before)
+        bundles = [self.evidence("daemon.tar", *query), self.evidence("file.tar", *query, "--log", copy),
+                   self.evidence("some.tar", "--entries", "1", "--since", before)]
+        for bundle in bundles:
+            named = dict(ustar.read(bundle.read_bytes()))["keys.txt"].decode().splitlines()
+            self.assertEqual(sorted(named[1:]), sorted(keys), (bundle, keys))
+            for key in keys:
+                self.both(bundle, "--key", key, status=INTACT)
+                self.both(bundle, "--key", key, "--checkpoint", before, status=INTACT)
+            self.both(bundle, "--key", self.stranger_key(), status=TAMPERED)
+        self.evidence("checked.tar", *query, "--key", keys[0])
+        self.evidence("present.tar", *query, "--key", keys[-1])
+        self.evidence("refused.tar", *query, "--key", self.stranger_key(), status=TAMPERED)
 
     def test_disclosure_shows_what_was_asked_for_and_lists_the_rest(self):
         self.refund()

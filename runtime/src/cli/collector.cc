@@ -70,10 +70,6 @@ class Collector {
     contents_.made_by = "interlock (audit format 1)";
     INTERLOCK_ASSIGN_OR_RETURN(head_, options_.cosigned ? CosignedHead() : source_.NewestHead());
     contents_.checkpoint_note = head_.note;
-    contents_.keys.push_back(head_.verifier_key);
-    if (!options_.key.empty() && options_.key != head_.verifier_key) {
-      contents_.keys.push_back(options_.key);
-    }
     INTERLOCK_RETURN_IF_ERROR(AddEntries());
     if (contents_.entries.empty()) return core::NotFound("there are no such entries");
     if (options_.disclose != "none") INTERLOCK_RETURN_IF_ERROR(Disclose());
@@ -275,13 +271,20 @@ class Collector {
     return best->index;
   }
 
-  // A pinned key that did not sign this head handed over to one that did.
+  // Whatever key of the log is pinned, the bundle says how it came to the one that signed. A head
+  // under the first key has no rotation before it.
   core::Status AddRotations() {
-    const std::string& key = options_.key.empty() ? head_.verifier_key : options_.key;
-    if (audit::OpenCheckpoint(contents_.checkpoint_note, key).ok()) return core::OkStatus();
+    contents_.keys = {head_.first_key};
+    if (audit::OpenCheckpoint(head_.note, head_.first_key).ok()) return core::OkStatus();
     INTERLOCK_RETURN_IF_ERROR(FindSupport());
-    for (const EvidenceEntry& entry : rotations_) INTERLOCK_RETURN_IF_ERROR(Add(entry));
-    return core::OkStatus();
+    for (const EvidenceEntry& entry : rotations_) {
+      if (entry.index >= head_.size) continue;
+      INTERLOCK_RETURN_IF_ERROR(Add(entry));
+      const core::Json body = BodyOf(core::Json::parse(entry.bytes, nullptr, false));
+      contents_.keys.push_back(TextIn(body, "new_key"));
+    }
+    if (audit::OpenCheckpoint(head_.note, contents_.keys.back()).ok()) return core::OkStatus();
+    return core::DataLoss("no key of the log signed its newest checkpoint; verify the log");
   }
 
   core::Status AddProofs() {

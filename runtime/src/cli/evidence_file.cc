@@ -91,32 +91,14 @@ class FileSource final : public EvidenceSource {
   }
 
  private:
-  // With the key that signed it: the log's first, or one that an entry handed over to.
-  core::StatusOr<EvidenceHead> Signed(core::StatusOr<audit::Checkpoint> head) {
+  core::StatusOr<EvidenceHead> Signed(core::StatusOr<audit::Checkpoint> head) const {
     if (!head.ok()) return head.status();
-    if (keys_.empty()) INTERLOCK_RETURN_IF_ERROR(ReadKeys());
-    for (auto key = keys_.rbegin(); key != keys_.rend(); ++key) {
-      if (!audit::OpenCheckpoint(head->note, *key).ok()) continue;
-      return EvidenceHead{head->note, *key, head->size};
-    }
-    return core::DataLoss("no key of the log signed its newest checkpoint; verify `" + file_ + "`");
-  }
-
-  core::Status ReadKeys() {
-    keys_ = {log_->verifier_key()};
-    return EachEntry({}, [this](const EvidenceEntry& entry) {
-      if (entry.kind != "signer.rotated") return core::OkStatus();
-      const auto view = core::JsonObjectView::Of(entry.bytes);
-      const auto body = view.ok() ? view->Object("body") : std::nullopt;
-      if (auto key = body ? body->String("new_key") : std::nullopt) keys_.push_back(*key);
-      return core::OkStatus();
-    });
+    return EvidenceHead{head->note, log_->verifier_key(), head->size};
   }
 
   const std::string file_;
   const std::unique_ptr<audit::Log> log_;
   const Client* client_;
-  std::vector<std::string> keys_;
 };
 
 }  // namespace

@@ -17,7 +17,7 @@ namespace interlock::runtime::cli {
 
 struct EvidenceHead {
   std::string note;
-  std::string verifier_key;  // that signed it
+  std::string first_key;  // of the log; later ones follow from its entries
   std::uint64_t size = 0;
 };
 
