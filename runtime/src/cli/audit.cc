@@ -15,6 +15,7 @@
 #include "cli/evidence.h"
 #include "cli/log_file.h"
 #include "cli/message_json.h"
+#include "cli/time_range.h"
 #include "cli/verify.h"
 #include "core/digest.h"
 
@@ -90,7 +91,7 @@ core::StatusOr<Filter> FilterOf(const QueryOptions& options) {
     INTERLOCK_ASSIGN_OR_RETURN(filter.from_us, ParseTime(options.from));
   }
   if (!options.to.empty()) {
-    INTERLOCK_ASSIGN_OR_RETURN(filter.to_us, ParseTime(options.to));
+    INTERLOCK_ASSIGN_OR_RETURN(filter.to_us, ParseTimeUntil(options.to));
   }
   return filter;
 }
@@ -352,7 +353,7 @@ void AddEntries(CLI::App& group, Session& session) {
   query->add_option("--tool", options->tool, "Only entries that name this tool");
   query->add_option("--from", options->from,
                     "Not before: 2026-11-21, 2026-11-21T14:03:11Z or microseconds");
-  query->add_option("--to", options->to, "Not after");
+  query->add_option("--to", options->to, "Not after; a day counts to its end (UTC)");
   query->add_option("--limit", options->limit, "At most this many")
       ->check(CLI::Range(1, 100'000'000));
   Does(query, session, [&session, options] { return ListEntries(session, *options); });

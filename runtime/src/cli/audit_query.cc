@@ -11,6 +11,7 @@
 #include "cli/cli.h"
 #include "cli/log_file.h"
 #include "cli/message_json.h"
+#include "cli/time_range.h"
 #include "cli/verify.h"
 
 namespace interlock::runtime::cli {
@@ -51,7 +52,7 @@ core::StatusOr<std::string> FilterOf(const QueryOptions& options) {
   for (const auto& [at, term, text] :
        {std::tuple{0u, "time >= ", &options.from}, {1u, "time <= ", &options.to}}) {
     if (text->empty()) continue;
-    INTERLOCK_ASSIGN_OR_RETURN(times[at], ParseTime(*text));
+    INTERLOCK_ASSIGN_OR_RETURN(times[at], at == 0 ? ParseTime(*text) : ParseTimeUntil(*text));
     add(term, std::to_string(times[at]));
   }
   if (times[0] > times[1]) {
@@ -237,7 +238,7 @@ void AddQuery(CLI::App& group, Session& session) {
   query->add_option("--amount-from", options->money_from, "At least this much, in minor units");
   query->add_option("--from", options->from,
                     "Not before: 2026-11-21, 2026-11-21T14:03:11Z or microseconds");
-  query->add_option("--to", options->to, "Not after");
+  query->add_option("--to", options->to, "Not after; a day counts to its end (UTC)");
   query->add_option("--limit", options->limit, "At most this many")
       ->check(CLI::Range(1, 100'000'000));
   CLI::Option* csv = query->add_flag("--csv", options->csv, "Comma separated values (RFC 4180)");

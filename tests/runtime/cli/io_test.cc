@@ -4,6 +4,8 @@
 
 #include <sstream>
 
+#include "cli/time_range.h"
+
 namespace interlock::runtime::cli {
 namespace {
 
@@ -88,6 +90,17 @@ TEST(ParseTime, TakesDaysTimesAndMicroseconds) {
   for (const char* bad :
        {"", "yesterday", "1970-13-01", "1970-01-01T", "1970-01-01T00:00:01+02:00", "12x"}) {
     EXPECT_FALSE(ParseTime(bad).ok()) << bad;
+  }
+}
+
+TEST(ParseTimeUntil, CountsADayToItsEnd) {
+  EXPECT_EQ(*ParseTimeUntil("1970-01-02"), 2 * 86'400'000'000 - 1);
+  EXPECT_EQ(*ParseTimeUntil("1970-01-02T00:00:00Z"), 86'400'000'000);
+  EXPECT_EQ(*ParseTimeUntil("1970-01-02 00:00:00"), 86'400'000'000);
+  EXPECT_EQ(*ParseTimeUntil("1234567"), 1'234'567);
+  EXPECT_EQ(*ParseTimeUntil("-5"), -5);
+  for (const char* bad : {"", "-", "yesterday", "1970-13-01", "1970-01-01T"}) {
+    EXPECT_FALSE(ParseTimeUntil(bad).ok()) << bad;
   }
 }
 
