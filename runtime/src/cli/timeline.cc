@@ -143,12 +143,13 @@ struct Timeline::Part {
 
 Timeline::Handler Timeline::HandlerOf(std::string_view kind) {
   static constexpr std::pair<std::string_view, Handler> kHandlers[] = {
-      {"message.received", &Timeline::Message}, {"plan.received", &Timeline::Plan},
-      {"call.proposed", &Timeline::Proposed},   {"facts.gathered", &Timeline::Facts},
-      {"call.decided", &Timeline::Decided},     {"call.intended", &Timeline::Intended},
-      {"call.outcome", &Timeline::Outcome},     {"call.resolved", &Timeline::Resolved},
-      {"result.released", &Timeline::Released}, {"answer.checked", &Timeline::Answer},
-      {"call.edited", &Timeline::Edited},       {"call.edit_refused", &Timeline::Edited},
+      {"message.received", &Timeline::Message},     {"plan.received", &Timeline::Plan},
+      {"call.proposed", &Timeline::Proposed},       {"facts.gathered", &Timeline::Facts},
+      {"call.decided", &Timeline::Decided},         {"call.intended", &Timeline::Intended},
+      {"call.outcome", &Timeline::Outcome},         {"call.resolved", &Timeline::Resolved},
+      {"result.released", &Timeline::Released},     {"answer.checked", &Timeline::Answer},
+      {"call.edited", &Timeline::Edited},           {"call.edit_refused", &Timeline::Edited},
+      {"call.compensated", &Timeline::Compensated},
   };
   for (const auto& [name, handler] : kHandlers) {
     if (name == kind) return handler;
@@ -395,6 +396,12 @@ void Timeline::Resolved(const Part& part) {
       CallName(cli::Text(part.body, "call")) +
           (Flag(part.body, "happened", false) ? " happened" : " did not happen") + ", says " +
           part.Text("by") + (Flag(part.body, "complete", true) ? "" : "; one more is needed"));
+}
+
+void Timeline::Compensated(const Part& part) {
+  Say(part, Style::kGreen, "undone",
+      CallName(cli::Text(part.body, "compensates")) + " was taken back by " +
+          CallName(cli::Text(part.body, "call")));
 }
 
 void Timeline::Released(const Part& part) {

@@ -50,6 +50,7 @@ class Timeline {
   void Intended(const Part& part);
   void Outcome(const Part& part);
   void Resolved(const Part& part);
+  void Compensated(const Part& part);
   void Released(const Part& part);
   void Other(const Part& part);
 

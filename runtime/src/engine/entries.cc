@@ -223,13 +223,33 @@ Draft DraftReleased(const CallIdentity& id, const HoldFields& hold, std::string_
   return draft;
 }
 
+Draft DraftCredited(const CallIdentity& id, const HoldFields& hold) {
+  Draft draft = MakeDraft("budget.credited", id.run, "engine");
+  BodyWriter(draft)
+      .String("amount", std::to_string(hold.amount))
+      .String("budget", hold.budget)
+      .String("call", id.call)
+      .String("compensates", id.compensates)
+      .String("hold", hold.hold)
+      .String("scope", hold.scope)
+      .String("unit", hold.unit)
+      .String("window_us", std::to_string(hold.window_us))
+      .Close();
+  return draft;
+}
+
+Draft DraftCompensated(const CallIdentity& id) {
+  Draft draft = MakeDraft("call.compensated", id.run, "engine");
+  BodyWriter(draft).String("call", id.call).String("compensates", id.compensates).Close();
+  return draft;
+}
+
 Draft DraftIntended(const CallIdentity& id, const IntentFields& intent) {
   Draft draft = MakeDraft("call.intended", id.run, "engine");
   BodyWriter body(draft);
-  body.Int("attempt", intent.attempt)
-      .Bool("builtin", intent.builtin)
-      .String("call", id.call)
-      .Raw("counters", JsonStrings(intent.counters))
+  body.Int("attempt", intent.attempt).Bool("builtin", intent.builtin).String("call", id.call);
+  if (intent.compensable) body.Bool("compensable", true);
+  body.Raw("counters", JsonStrings(intent.counters))
       .String("effect", intent.effect)
       .String("effect_key", intent.effect_key)
       .String("idempotency_key", intent.idempotency_key)

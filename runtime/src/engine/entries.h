@@ -177,9 +177,15 @@ Draft DraftSettled(const CallIdentity& id, const HoldFields& hold, std::int64_t 
                    bool flagged);
 Draft DraftReleased(const CallIdentity& id, const HoldFields& hold, std::string_view why);
 
+// Beside the outcome of the call `id` that took back `id.compensates`: what the hold had come to,
+// as far as it goes back.
+Draft DraftCredited(const CallIdentity& id, const HoldFields& hold);
+Draft DraftCompensated(const CallIdentity& id);
+
 struct IntentFields {
   int attempt = 1;
   bool builtin = false;
+  bool compensable = false;
   std::vector<std::string> counters;  // HMACs, "HMAC:amount" where amounts are summed
   std::string effect;
   std::string effect_key;  // HMAC, or the call's id

@@ -323,6 +323,8 @@ class Gate {
   core::Status CommitIntent(Serial& serial, Ticket& ticket);
   Draft OutcomeDraft(const Ticket& ticket) const;
   core::Status ReleaseToCaller(Serial& serial, Ticket& ticket) const;
+  core::Status Undo(Serial& serial, const CallIdentity& id,
+                    const std::optional<core::Money>& reported) const;
   bool StillHolds(Serial& serial, const Ticket& ticket) const;
   std::string Objection(Serial& serial, Ticket& ticket) const;
   std::string BudgetObjection(Serial& serial, Ticket& ticket) const;

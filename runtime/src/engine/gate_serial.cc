@@ -10,6 +10,7 @@
 #include "engine/requests.h"
 #include "engine/run_start.h"
 #include "engine/run_state.h"
+#include "engine/state_fields.h"
 #include "engine/switches.h"
 #include "policies/budget.h"
 
@@ -107,7 +108,7 @@ std::string Gate::Objection(Serial& serial, Ticket& ticket) const {
   }
   const bool own_key = ticket.effect_key == ticket.id.call;  // no other call can have it
   const EffectRow* effect = own_key ? nullptr : state.FindEffect(ticket.effect_key);
-  if (effect != nullptr && effect->call != ticket.id.call) {
+  if (effect != nullptr && effect->call != ticket.id.call && effect->undone == 0) {
     ticket.say =
         "This was done already, or is being done, by call " + effect->call + "; do not repeat it.";
     return "DUPLICATE_EFFECT";
@@ -360,6 +361,7 @@ IntentFields Gate::IntentOf(const Ticket& ticket) const {
   const tools::Manifest& manifest = ticket.tool->manifest();
   IntentFields intent{.attempt = ticket.attempt,
                       .builtin = !manifest.builtin.empty(),
+                      .compensable = manifest.compensate.has_value(),
                       .counters = {},
                       .effect = std::string(tools::EffectName(manifest.effect)),
                       .effect_key = ticket.effect_key,
@@ -457,6 +459,7 @@ core::Status Gate::CommitOutcome(Serial& serial, Ticket& ticket, Draft& outcome)
     }
     INTERLOCK_RETURN_IF_ERROR(serial.Append(draft).status());
   }
+  if (done) INTERLOCK_RETURN_IF_ERROR(Undo(serial, ticket.id, ticket.outcome.reported));
   if (ticket.kept) INTERLOCK_RETURN_IF_ERROR(serial.Append(*ticket.kept).status());
   INTERLOCK_RETURN_IF_ERROR(ReleaseToCaller(serial, ticket));
   const bool told = ticket.id.run.empty() && kind != "not_started";
@@ -483,7 +486,63 @@ core::Status Gate::SettleHolds(Serial& serial, const CallIdentity& id, bool happ
                            : DraftReleased(id, fields, "resolved");
     INTERLOCK_RETURN_IF_ERROR(serial.Append(draft).status());
   }
-  return core::OkStatus();
+  return happened ? Undo(serial, id, std::nullopt) : core::OkStatus();
+}
+
+namespace {
+
+// A settled hold of a call, as CreditRow has it.
+struct Settled {
+  std::string hold;
+  std::int64_t amount = 0;
+  std::string budget_key;
+};
+
+Settled SettledIn(std::string_view word) {
+  const std::size_t amount = word.find(':') + 1;
+  const std::size_t key = word.find(':', amount) + 1;
+  return {.hold = std::string(word.substr(0, amount - 1)),
+          .amount = NumberAt(std::string(word.substr(amount, key - 1 - amount))),
+          .budget_key = std::string(word.substr(key))};
+}
+
+// A tool that says what it moves gives back what it says, and without a word nothing.
+std::int64_t GivenBack(const tools::Tool* tool, const Settled& settled, std::string_view unit,
+                       const std::optional<core::Money>& reported) {
+  const bool tells = tool == nullptr || tool->manifest().money.has_value();
+  if (!tells || !core::MinorDigits(unit).ok()) return settled.amount;
+  const bool told = reported && reported->currency == unit && reported->minor > 0;
+  return told ? std::min(settled.amount, reported->minor) : 0;
+}
+
+}  // namespace
+
+// Precondition: the call has taken effect. Where it takes another one back, that effect may happen
+// again, and its budgets have back what it was charged for, in the window of then.
+core::Status Gate::Undo(Serial& serial, const CallIdentity& id,
+                        const std::optional<core::Money>& reported) const {
+  if (id.compensates.empty()) return core::OkStatus();
+  State& state = serial.state();
+  const CreditRow* credit = state.FindCredit(id.compensates);
+  const std::string words = credit == nullptr ? "" : credit->settled;
+  const auto tool = parts_.registry->Find(id.tool);
+  for (const std::string& word : SplitWords(words)) {
+    const Settled settled = SettledIn(word);
+    const BudgetRow* budget = state.FindBudget(settled.budget_key);
+    if (budget == nullptr) continue;
+    const std::int64_t amount =
+        std::min(GivenBack(tool.get(), settled, budget->unit, reported), budget->settled);
+    if (amount <= 0) continue;
+    const HoldRow hold{.hold = settled.hold,
+                       .call = id.compensates,
+                       .budget_key = settled.budget_key,
+                       .unit = budget->unit,
+                       .amount = amount};
+    Draft credited = DraftCredited(id, HoldFieldsOf(hold, settled.hold, state));
+    INTERLOCK_RETURN_IF_ERROR(serial.Append(credited).status());
+  }
+  Draft compensated = DraftCompensated(id);
+  return serial.Append(compensated).status();
 }
 
 }  // namespace interlock::runtime

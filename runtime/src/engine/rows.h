@@ -104,6 +104,9 @@ struct CallRow {
   std::string approved_by;  // principals whose grants were used, space separated
   std::int64_t amount = 0;  // money that moved, minor units
   std::string unit;         // its currency
+  std::int64_t compensable =
+      0;                       // 1: what it settles is noted, to be credited when it is taken back
+  std::string compensated_by;  // the call that took it back
   static constexpr std::string CallRow::*kKey = &CallRow::call;
   template <typename Self, typename Visit>
   static void Fields(Self& r, Visit visit) {
@@ -123,6 +126,7 @@ struct CallRow {
     visit("resolved_by", r.resolved_by), visit("resolved_as", r.resolved_as);
     visit("agent", r.agent), visit("rules", r.rules), visit("approved_by", r.approved_by);
     visit("amount", r.amount), visit("unit", r.unit);
+    visit("compensable", r.compensable), visit("compensated_by", r.compensated_by);
   }
 };
 
@@ -237,15 +241,32 @@ struct RunApprovalsRow {
   }
 };
 
-// An effect key that is open or successful (rule 8). Absent: free.
+// What holds of a call came to that can be taken back: it is credited to its budgets then.
+struct CreditRow {
+  static constexpr const char* kTable = "p_credit";
+  std::string call;
+  std::string settled;  // "<hold>:<amount>:<budget key>", space separated
+  static constexpr std::string CreditRow::*kKey = &CreditRow::call;
+  template <typename Self, typename Visit>
+  static void Fields(Self& r, Visit visit) {
+    visit("call", r.call), visit("settled", r.settled);
+  }
+};
+
+// An effect key that is open or successful (rule 8). Absent or undone: free.
 struct EffectRow {
   static constexpr const char* kTable = "p_effect";
   std::string key;
   std::string call;
+  std::int64_t undone = 0;  // 1: it was taken back
+  // By this call, whose own key stays taken until the effect has happened again.
+  std::string undone_by;
+  std::string undone_key;
   static constexpr std::string EffectRow::*kKey = &EffectRow::key;
   template <typename Self, typename Visit>
   static void Fields(Self& r, Visit visit) {
-    visit("key", r.key), visit("call", r.call);
+    visit("key", r.key), visit("call", r.call), visit("undone", r.undone);
+    visit("undone_by", r.undone_by), visit("undone_key", r.undone_key);
   }
 };
 

@@ -32,11 +32,6 @@ bool HasWord(std::string_view words, std::string_view word) {
   return std::find(all.begin(), all.end(), word) != all.end();
 }
 
-// A key that another call could have too, so that somebody must remember it (rule 8).
-bool HasSharedEffect(const CallRow& call) {
-  return !call.effect_key.empty() && call.effect_key != call.call;
-}
-
 }  // namespace
 
 std::vector<std::string> SplitWords(std::string_view text) {
@@ -103,6 +98,7 @@ std::vector<std::string> State::Schema() const {
       RowTable<HoldRow>::CreateSql(),
       RowTable<CallHoldsRow>::CreateSql(),
       RowTable<RunApprovalsRow>::CreateSql(),
+      RowTable<CreditRow>::CreateSql(),
       RowTable<EffectRow>::CreateSql(),
       RowTable<LockRow>::CreateSql(),
       RowTable<CounterRow>::CreateSql(),
@@ -251,7 +247,7 @@ void State::TrimTables() {
   holds_.Trim(kRowsOfCallsKept), call_holds_.Trim(kRowsOfCallsKept), effects_.Trim(kRowsKept);
   counters_.Trim(kRowsKept), requests_.Trim(kRowsOfCallsKept), run_approvals_.Trim(kRowsKept);
   locks_.Trim(kRowsKept), budgets_.Trim(kRowsKept), notes_.Trim(kRowsOfCallsKept);
-  subject_notes_.Trim(kRowsOfCallsKept);
+  subject_notes_.Trim(kRowsOfCallsKept), credits_.Trim(kRowsOfCallsKept);
 }
 
 bool State::TakeReadError() {
@@ -423,6 +419,7 @@ core::Status State::ApplyCall(const audit::EntryView& entry) {
   if (kind == "call.intended") return ApplyIntended(entry, call);
   if (kind == "call.outcome") return ApplyOutcome(entry, call);
   if (kind == "call.resolved") return ApplyResolved(entry, call);
+  if (kind == "call.compensated") ApplyCompensated(entry, call);
   if (kind == "call.edited") {
     call.edited_index = index;
     ++call.edits;
@@ -467,7 +464,8 @@ core::Status State::ApplyIntended(const audit::EntryView& entry, CallRow& call) 
   if (call.intent_us == 0) call.intent_us = entry.time_us;
   call.resolved_by.clear();  // what was said was said of the attempt before
   call.resolved_as.clear();
-  if (HasSharedEffect(call)) effects_.Edit(call.effect_key).call = call.call;
+  call.compensable = entry.body.Bool("compensable").value_or(false) ? 1 : 0;
+  TakeEffect(call);
   if (call.effect != "read") {
     for (const std::string& lock : SplitWords(call.locks)) locks_.Edit(lock).call = call.call;
   }
@@ -483,6 +481,7 @@ core::Status State::ApplyOutcome(const audit::EntryView& entry, CallRow& call) {
   if (call.outcome == "ok" || call.outcome == "reconciled_done") {
     call.state = CallState::kOk;
     SettleLocks(call);
+    KeepEffect(call);
     NoteMoney(entry, call);
   } else if (call.outcome == "unknown") {
     call.state = CallState::kUnknown;  // key and locks stay taken
@@ -507,7 +506,11 @@ core::Status State::ApplyResolved(const audit::EntryView& entry, CallRow& call) 
   call.state = happened ? CallState::kOk : CallState::kFailed;
   call.outcome_index = static_cast<std::int64_t>(entry.index);
   SettleLocks(call);
-  if (!happened) FreeEffect(call);
+  if (happened) {
+    KeepEffect(call);
+  } else {
+    FreeEffect(call);
+  }
   return core::OkStatus();
 }
 
@@ -516,12 +519,6 @@ void State::SettleLocks(CallRow& call) {
     const LockRow* row = locks_.Find(lock);
     if (row != nullptr && row->call == call.call) locks_.Erase(lock);
   }
-}
-
-void State::FreeEffect(CallRow& call) {
-  if (!HasSharedEffect(call)) return;
-  const EffectRow* effect = effects_.Find(call.effect_key);
-  if (effect != nullptr && effect->call == call.call) effects_.Erase(call.effect_key);
 }
 
 StatePtr MakeState(const audit::KeyStore* keys, std::size_t runs_kept) {

@@ -77,6 +77,7 @@ class State final : public audit::Projector {
   const ApprovalRow* FindApproval(const std::string& id) { return Find(approvals_, id); }
   const BudgetRow* FindBudget(const std::string& key) { return Find(budgets_, key); }
   const HoldRow* FindHold(const std::string& hold) { return Find(holds_, hold); }
+  const CreditRow* FindCredit(const std::string& call) { return Find(credits_, call); }
   const EffectRow* FindEffect(const std::string& key) { return Find(effects_, key); }
   const LockRow* FindLock(const std::string& key) { return Find(locks_, key); }
   const CounterRow* FindCounter(const std::string& key) { return Find(counters_, key); }
@@ -177,7 +178,7 @@ class State final : public audit::Projector {
   template <typename Do>
   void ForEachTable(Do act) {
     act(runs_), act(calls_), act(approvals_), act(budgets_), act(holds_), act(call_holds_);
-    act(run_approvals_);
+    act(run_approvals_), act(credits_);
     act(effects_), act(locks_), act(counters_), act(requests_), act(settings_);
     act(erasures_), act(accesses_), act(notes_), act(subject_notes_);
   }
@@ -187,7 +188,8 @@ class State final : public audit::Projector {
   template <typename Self, typename Do>
   static void ForEachSealed(Self& self, Do act) {
     act(self.approvals_), act(self.budgets_), act(self.holds_), act(self.call_holds_);
-    act(self.run_approvals_), act(self.effects_), act(self.locks_), act(self.counters_);
+    act(self.run_approvals_), act(self.credits_), act(self.effects_), act(self.locks_),
+        act(self.counters_);
     act(self.requests_), act(self.settings_), act(self.notes_), act(self.subject_notes_);
   }
 
@@ -230,8 +232,14 @@ class State final : public audit::Projector {
   void NoteRules(const audit::EntryView& entry, CallRow& call);
   void NoteMoney(const audit::EntryView& entry, CallRow& call);
   void NoteRequest(const audit::EntryView& entry, std::string_view kind, std::string_view name);
+  // --- effect keys (state_effects.cc)
+  void TakeEffect(const CallRow& call);
+  void KeepEffect(const CallRow& call);  // it happened
   // The effect did not happen: its key is free again.
-  void FreeEffect(CallRow& call);
+  void FreeEffect(const CallRow& call);
+  void ApplyCompensated(const audit::EntryView& entry, const CallRow& by);
+  void NoteSettled(const CallRow& call, const std::string& hold, std::int64_t amount,
+                   const std::string& budget_key);
   void FreeCounters(const CallRow& call);
   // Slots of rate limits, for a call or a message.
   void TakeSlots(const std::string& counters, const audit::EntryView& entry, const std::string& by);
@@ -270,6 +278,7 @@ class State final : public audit::Projector {
   RowTable<HoldRow> holds_;
   RowTable<CallHoldsRow> call_holds_;
   RowTable<RunApprovalsRow> run_approvals_;
+  RowTable<CreditRow> credits_;
   RowTable<EffectRow> effects_;
   RowTable<LockRow> locks_;
   RowTable<CounterRow> counters_;

@@ -113,7 +113,7 @@ std::vector<std::string> AuditSchema() {
       "c.principal AS actor, c.subject, coalesce((SELECT r.user FROM p_run r "
       "WHERE r.run = c.run), '') AS user, c.verdict, c.code, "
       "c.rules AS rule, c.approved_by AS approver, c.outcome, c.level, c.effect, c.amount, "
-      "c.unit AS currency, c.create_us, c.update_us, " +
+      "c.unit AS currency, c.compensated_by, c.create_us, c.update_us, " +
           Time("c.create_us", "time") +
           ", c.proposed_index, c.decided_index, c.outcome_index FROM p_call c",
       "CREATE VIEW IF NOT EXISTS v_decisions AS SELECT c.decided_index AS idx, c.call, c.run, "
@@ -125,7 +125,8 @@ std::vector<std::string> AuditSchema() {
       "a.granted_by, a.approvers, a.entry_index AS idx, a.create_us, a.update_us, " +
           Time("a.create_us", "time") + " FROM p_approval a",
       "CREATE VIEW IF NOT EXISTS v_money AS SELECT c.call, c.run, c.tool, c.principal AS actor, "
-      "c.subject, c.amount, c.unit AS currency, c.outcome, c.approved_by AS approver, "
+      "c.subject, c.amount, c.unit AS currency, c.outcome, c.compensated_by, "
+      "c.approved_by AS approver, "
       "c.outcome_index AS idx, c.create_us, " +
           Time("c.create_us", "time") + " FROM p_call c WHERE c.amount <> 0",
       "CREATE VIEW IF NOT EXISTS v_access AS SELECT entry_index AS idx, actor, what, target_run, "

@@ -1,4 +1,6 @@
 // The fold of holds: what budgets have left.
+#include <algorithm>
+
 #include "engine/state.h"
 #include "engine/state_fields.h"
 
@@ -15,9 +17,13 @@ core::Status State::ApplyBudget(const audit::EntryView& entry) {
   const std::string key = BudgetKey(Field(entry, "budget"), Field(entry, "unit"),
                                     Field(entry, "scope"), Amount(entry, "window_us"));
   BudgetRow& budget = budgets_.Edit(key);
-  HoldRow& hold = holds_.Edit(id);
   const std::int64_t amount = Amount(entry, "amount");
   ++budget.version;
+  if (entry.kind == "budget.credited") {  // of a hold that was settled long ago
+    budget.settled = std::max<std::int64_t>(0, budget.settled - amount);
+    return core::OkStatus();
+  }
+  HoldRow& hold = holds_.Edit(id);
   if (entry.kind == "budget.held") {
     budget.budget = Field(entry, "budget");
     budget.scope = Field(entry, "scope");
@@ -37,7 +43,11 @@ core::Status State::ApplyBudget(const audit::EntryView& entry) {
   holds_.Erase(id);
   if (entry.kind == "budget.settled") {
     budget.settled += amount;
-    if (!of_plan) NoteMoney(entry, calls_.Edit(call));
+    if (!of_plan) {
+      CallRow& row = calls_.Edit(call);
+      NoteMoney(entry, row);
+      NoteSettled(row, id, amount, key);
+    }
   }
   CallHoldsRow& open = call_holds_.Edit(call);
   open.holds = WithoutWord(open.holds, id);

@@ -154,7 +154,11 @@ core::StatusOr<std::vector<std::string>> State::Carried(sqlite3* db) {
       ForEachRow<CounterRow>(db, [&](const CounterRow& row) { AddCounter(bodies, row); }));
   bodies.Begin("effect");
   INTERLOCK_RETURN_IF_ERROR(ForEachRow<EffectRow>(db, [&](const EffectRow& row) {
-    bodies.Add({row.key, row.call});
+    if (row.undone_by.empty()) {
+      bodies.Add({row.key, row.call});
+    } else {
+      bodies.Add({row.key, row.call, Text(row.undone), row.undone_by, row.undone_key});
+    }
   }));
   bodies.Begin("erasure");
   INTERLOCK_RETURN_IF_ERROR(ForEachRow<ErasureRow>(db, [&](const ErasureRow& row) {
@@ -210,8 +214,14 @@ core::Status State::CarryRow(std::string_view table, const Texts& row) {
     CounterRow& counter = counters_.Edit(row[0]);
     counter.events += (counter.events.empty() ? "" : " ") + row[1];
     counter.version = NumberAt(row[2]);
-  } else if (table == "effect" && row.size() == 2) {
-    effects_.Edit(row[0]).call = row[1];
+  } else if (table == "effect" && (row.size() == 2 || row.size() == 5)) {
+    EffectRow& effect = effects_.Edit(row[0]);
+    effect.call = row[1];
+    if (row.size() == 5) {
+      effect.undone = NumberAt(row[2]);
+      effect.undone_by = row[3];
+      effect.undone_key = row[4];
+    }
   } else if (table == "erasure" && row.size() == 5) {
     ErasureRow& erasure = erasures_.Edit(row[0]);
     erasure.subject = row[1];

@@ -66,6 +66,17 @@ TEST_F(TimelineTest, ShowsRunsThatARunStartsAndWaitsFor) {
       ElementsAre(HasSubstr("agent clerk"), HasSubstr("called by desk, helper of run r0")));
 }
 
+TEST_F(TimelineTest, ShowsWhatWasTakenBackAndWhatCameBackForIt) {
+  Lines("call.proposed", R"({"call":"k1","tool":"flights.book"})");
+  Lines("call.proposed", R"({"call":"k2","compensates":"k1","tool":"flights.cancel"})");
+  EXPECT_THAT(Lines("call.compensated", R"({"call":"k2","compensates":"k1"})"),
+              ElementsAre(HasSubstr("undone    c1 was taken back by c2")));
+  EXPECT_THAT(
+      Lines("budget.credited",
+            R"({"amount":"14900","budget":"day","call":"k2","compensates":"k1","unit":"USD"})"),
+      ElementsAre(HasSubstr("credited  c2 149.00 USD of day")));
+}
+
 TEST_F(TimelineTest, AnAllowSaysNothingMore) {
   Lines("call.proposed", R"({"call":"k1","tool":"t"})");
   EXPECT_THAT(Lines("call.decided", R"({"call":"k1","effect":"allow","rules":[]})",
@@ -197,7 +208,7 @@ TEST_F(TimelineTest, SurvivesEntriesThatMakeNoSense) {
        {"run.started", "run.parked", "run.completed", "plan.received", "call.proposed",
         "call.decided", "facts.gathered", "budget.held", "approval.requested", "approval.granted",
         "call.intended", "call.outcome", "call.resolved", "answer.checked", "message.received",
-        "moon.risen"}) {
+        "call.compensated", "budget.credited", "moon.risen"}) {
     for (const char* body :
          {"{}", R"({"call":1,"rules":[3],"amount":"x","names":"n","money":[],"approvers":5})"}) {
       EXPECT_NO_THROW(Lines(kind, body)) << kind << " " << body;
