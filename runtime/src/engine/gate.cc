@@ -54,9 +54,8 @@ asio::awaitable<core::Status> Gate::Pass(Worker& worker, Ticket& ticket) {
         ticket.verdict == "allow" || (ticket.verdict == "ask" && !ticket.granted.empty());
     if (may_run && IsAgents(ticket)) {
       if (status = MakeRun(worker, ticket); !status.ok()) break;
-    } else if (may_run && !ticket.has_place) {
-      co_await calls_.Take();
-      ticket.has_place = true;
+    } else if (may_run) {
+      co_await TakePlace(ticket);
     }
     MakeDrafts(ticket);
     status = co_await parts_.journal->Commit(
@@ -173,9 +172,18 @@ Draft Gate::OutcomeDraft(const Ticket& ticket) const {
 
 void Gate::Leave(Ticket& ticket) {
   if (ticket.locked) locks_.Give(ticket.locks);
-  if (ticket.has_place) calls_.Give();
   ticket.locked = false;
-  ticket.has_place = false;
+  GivePlace(ticket);
+}
+
+void Gate::GivePlace(Ticket& ticket) {
+  if (std::exchange(ticket.has_place, false)) calls_.Give();
+}
+
+asio::awaitable<void> Gate::TakePlace(Ticket& ticket) {
+  if (ticket.has_place) co_return;
+  co_await calls_.Take();
+  ticket.has_place = true;
 }
 
 asio::awaitable<core::Status> Gate::DecideInRounds(Worker& worker, Ticket& ticket) {

@@ -274,6 +274,8 @@ class Gate {
   policies::DecisionInput InputOf(const Ticket& ticket, const policies::StateReader& state) const;
   void Refuse(Ticket& ticket, std::string code, std::string say) const;
   void Leave(Ticket& ticket);  // gives locks and place back
+  asio::awaitable<void> TakePlace(Ticket& ticket);
+  void GivePlace(Ticket& ticket);
   // --- kill switches (gate_switches.cc)
   std::optional<SwitchInfo> StoppedBy(const Ticket& ticket) const;
   // --- agents as tools (gate_agents.cc)

@@ -26,11 +26,9 @@ asio::awaitable<core::Status> Gate::SettleUnknown(Worker& worker, Ticket& ticket
 
 // The same call, the same key, a new durable intent. Never for a tool that did not declare it can.
 asio::awaitable<core::Status> Gate::Retry(Worker& worker, Ticket& ticket) {
+  GivePlace(ticket);
   co_await SleepFor(kRetryPauseMicros * ticket.attempt);
-  if (!ticket.has_place) {  // a call that a restart found
-    co_await calls_.Take();
-    ticket.has_place = true;
-  }
+  co_await TakePlace(ticket);
   ++ticket.attempt;
   ticket.level = parts_.executor->LevelFor(*ticket.tool);
   core::Status status = co_await parts_.journal->Commit(
@@ -48,7 +46,9 @@ asio::awaitable<core::Status> Gate::Retry(Worker& worker, Ticket& ticket) {
   co_return status;
 }
 
+// It may wait for long, and look-ups have slots of their own: calls of others run meanwhile.
 asio::awaitable<core::Status> Gate::Reconcile(Worker& worker, Ticket& ticket) {
+  GivePlace(ticket);
   const tools::Reconcile& reconcile = *ticket.tool->manifest().reconcile;
   const std::int64_t settles_us = ticket.intent_us + reconcile.settle_after_ms * 1000;
   const std::int64_t wait_us = settles_us - parts_.clock->WallMicros();

@@ -37,8 +37,9 @@ tools::Manifest ManifestOf(const ToolSpec& spec) {
   manifest.builtin = "test";
   if (spec.idempotent) manifest.idempotency = {.supported = true, .window_ms = 3'600'000};
   if (!spec.reconcile.empty()) {
-    manifest.reconcile = tools::Reconcile{
-        .tool = spec.reconcile, .args = {{"call", "{call.id}"}}, .settle_after_ms = 0};
+    manifest.reconcile = tools::Reconcile{.tool = spec.reconcile,
+                                          .args = {{"call", "{call.id}"}},
+                                          .settle_after_ms = spec.settle_after_ms};
   }
   if (!spec.compensate.empty()) {
     manifest.result_schema = {{"type", "object"}, {"required", {"ref"}}};

@@ -45,7 +45,8 @@ struct ToolSpec {
   tools::CancelMeaning cancel = tools::CancelMeaning::kNever;
   bool money = false;  // result holds {"amount": "12.50", "currency": "USD"}
   tools::ResultTrust trust = tools::ResultTrust::kTrusted;
-  std::string compensate = {};  // name of the tool that is given {"ref"} of the result
+  std::string compensate = {};       // name of the tool that is given {"ref"} of the result
+  std::int64_t settle_after_ms = 0;  // before `reconcile` is asked
 };
 
 // An agent of the planner "fake" that may use all tools of the folder.
