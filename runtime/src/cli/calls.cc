@@ -105,7 +105,9 @@ int Resolve(Session& session, const ResolveOptions& options) {
   if (!call.ok()) return Fail(session, call.status());
   PrintCall(session.io, *call);
   const bool settled = call->state() != wire::Call::STATE_UNKNOWN;
-  if (!settled && !session.io.json) session.io.err << "a second operator must say the same\n";
+  if (!settled && !session.io.json)
+    session.io.err << "a second operator must say the same; "
+                      "to take your word back, say the opposite\n";
   return settled ? kYes : kIncomplete;
 }
 

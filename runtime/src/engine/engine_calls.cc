@@ -446,18 +446,23 @@ void EngineImpl::ResolveCall(const core::Principal& who, ResolveSpec spec, Reply
           }
           const std::string as = spec.happened ? "happened" : "not_happened";
           const std::vector<std::string> said = SplitWords(now->resolved_by);
-          if (!said.empty() && now->resolved_as != as) {
+          const bool agrees = said.empty() || now->resolved_as == as;
+          const bool own = std::find(said.begin(), said.end(), by) != said.end();
+          if (!agrees && !own) {
             return WithReason(
-                core::FailedPrecondition("another operator said `" + now->resolved_as +
-                                         "`; settle that between you first"),
+                core::FailedPrecondition("`" + said.front() + "` said `" + now->resolved_as +
+                                         "`; say the same, or let them resolve it the other way "
+                                         "first, which takes their word back"),
                 "RESOLVERS_DISAGREE");
           }
-          if (std::find(said.begin(), said.end(), by) != said.end()) {
+          if (agrees && own) {
             return WithReason(
-                core::FailedPrecondition("you said so already; another operator must confirm it"),
+                core::FailedPrecondition("you said so already, and another operator must confirm "
+                                         "it; to take your word back, resolve it the other way"),
                 "SECOND_PERSON_NEEDED");
           }
-          resolved->complete = now->effect != "money" || !said.empty();  // two persons for money
+          // Two persons for money; who says otherwise now is still one.
+          resolved->complete = now->effect != "money" || (agrees && !said.empty());
           BodyWriter body(*draft);
           body.String("by", by).String("call", spec.call).Bool("complete", resolved->complete);
           if (!evidence.empty()) body.Raw("evidence", evidence);

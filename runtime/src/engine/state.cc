@@ -497,9 +497,10 @@ core::Status State::ApplyOutcome(const audit::EntryView& entry, CallRow& call) {
 
 core::Status State::ApplyResolved(const audit::EntryView& entry, CallRow& call) {
   const bool happened = entry.body.Bool("happened").value_or(false);
-  call.resolved_as = happened ? "happened" : "not_happened";
-  const std::string by = Field(entry, "by");
-  call.resolved_by += (call.resolved_by.empty() ? "" : " ") + by;
+  const std::string as = happened ? "happened" : "not_happened";
+  if (call.resolved_as != as) call.resolved_by.clear();  // he took his word back
+  call.resolved_as = as;
+  AddWord(call.resolved_by, Field(entry, "by"));
   NoteRequest(entry, "resolve", call.call);
   if (!entry.body.Bool("complete").value_or(false)) return core::OkStatus();
   call.outcome = happened ? "resolved_done" : "resolved_not_done";

@@ -231,6 +231,38 @@ TEST(Rules, Rule10_TwoPersonsResolveMoney) {
   EXPECT_THAT(h.Kinds(""), Contains("call.resolved"));
 }
 
+// The newest word of each counts.
+TEST(Rules, Rule10_AWrongFirstWordCanBeTakenBack) {
+  Harness h(WithBudget("100"), {MoneyTool("pay")});
+  h.tools.On("pay", [](const tools::CallSpec&, FakeTools::Done done) { done(UnknownOutcome()); });
+  const auto call = h.Execute("pay", {{"id", "o1"}, {"amount", 30}});
+  ASSERT_TRUE(call.ok()) << call.status();
+  ASSERT_TRUE(h.Resolve(h.operator_one, call->id, true).ok());
+  const core::Status disagrees = h.Resolve(h.operator_two, call->id, false).status();
+  EXPECT_EQ(ReasonOf(disagrees), "RESOLVERS_DISAGREE");
+  EXPECT_EQ(core::Message(disagrees),
+            "`principal:ops1` said `happened`; say the same, or let them resolve it the other way "
+            "first, which takes their word back");
+  const auto changed = h.Resolve(h.operator_one, call->id, false);
+  ASSERT_TRUE(changed.ok()) << changed.status();
+  EXPECT_EQ(changed->state, CallState::kUnknown)
+      << "one person has changed a word, no second spoke";
+  EXPECT_EQ(h.Budget("day").held, 3000);
+  const core::Status again = h.Resolve(h.operator_one, call->id, false).status();
+  EXPECT_EQ(ReasonOf(again), "SECOND_PERSON_NEEDED");
+  EXPECT_EQ(core::Message(again),
+            "you said so already, and another operator must confirm it; to take your word back, "
+            "resolve it the other way");
+  h.Restart();
+  EXPECT_EQ(ReasonOf(h.Resolve(h.operator_two, call->id, true).status()), "RESOLVERS_DISAGREE");
+  const auto twice = h.Resolve(h.operator_two, call->id, false);
+  ASSERT_TRUE(twice.ok()) << twice.status();
+  EXPECT_EQ(twice->state, CallState::kFailed);
+  EXPECT_EQ(h.Budget("day").held, 0);
+  EXPECT_EQ(h.Budget("day").settled, 0);
+  EXPECT_EQ(ReasonOf(h.Resolve(h.operator_one, call->id, true).status()), "OUTCOME_KNOWN");
+}
+
 TEST(Rules, Rule10_ARunWaitsByNameForAPerson) {
   Harness h(std::string(kPolicyHead) + R"(on("*", "all", function(c) return allow() end))",
             {WriteTool("orders.cancel")});
