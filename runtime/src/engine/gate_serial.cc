@@ -291,10 +291,15 @@ core::Status Gate::VoidGranted(Serial& serial, Ticket& ticket, std::string_view 
 
 namespace {
 
-// What an edit asks anew is to be answered by when the first of the call's open approvals was.
-std::int64_t ExpiryOf(const Ticket& ticket, const policies::ApprovalDemand& demand,
-                      std::int64_t now_us) {
-  const std::int64_t expires_us = now_us + demand.expires_ms * 1000;
+// A call needs all of its approvals, so each is of use only until the first of them expires. What
+// an edit asks anew is to be answered by when the first of the call's open approvals was.
+std::int64_t ExpiryOf(const Ticket& ticket, std::int64_t now_us) {
+  const auto& demands = ticket.decision.demands;
+  INTERLOCK_CHECK(!demands.empty());
+  const auto first = std::min_element(
+      demands.begin(), demands.end(),
+      [](const auto& one, const auto& other) { return one.expires_ms < other.expires_ms; });
+  const std::int64_t expires_us = now_us + first->expires_ms * 1000;
   const bool after_edit = ticket.edit_until_us > 0 && ticket.granted.empty();
   return after_edit ? std::min(expires_us, ticket.edit_until_us) : expires_us;
 }
@@ -318,7 +323,7 @@ core::Status Gate::EmitAsk(Serial& serial, Ticket& ticket) {
         policies::BindingDigest(ticket.args.digest, ticket.tool->digest(), demand.show);
     ApprovalFields fields{.approval = core::NewUuidV7(*parts_.clock, *parts_.random),
                           .binding = parts_.keys->Hmac("binding", core::AsBytes(binding)),
-                          .expires_us = ExpiryOf(ticket, demand, serial.now_us()),
+                          .expires_us = ExpiryOf(ticket, serial.now_us()),
                           .demand = &demand,
                           .editors = EditorsOf(ticket)};
     Draft requested = DraftApprovalRequested(ticket.id, *ticket.sealer, fields);

@@ -146,6 +146,64 @@ TEST(Rules, Rule14_RejectionAndExpiryDeny) {
   EXPECT_THAT(h.planner.seen()[2].messages.back().text, HasSubstr("APPROVAL_EXPIRED"));
 }
 
+std::string AsksTwo(const std::string& first, const std::string& second) {
+  const auto rule = [](const std::string& name, const std::string& asked) {
+    return "on(\"pay\", \"" + name + "\", function(c) return require_approval { " + asked +
+           " } end)\n";
+  };
+  return std::string(kPolicyHead) + rule("manager", first) + rule("operator", second);
+}
+
+// Both are needed, so neither is of use for longer than the other.
+TEST(Rules, Rule14_ACallIsDeniedWhenTheFirstOfItsApprovalsExpiresGrantedOrNot) {
+  Harness h(AsksTwo(R"(approvers = { "role:cs-manager" }, expires = "30m")",
+                    R"(approvers = { "role:director" }, expires = "50m", remind = "35m")"),
+            PayTools());
+  Pays(h, "5.00");
+  h.planner.plans = {FakePlanner::Calls({{"a", "pay", R"({"id":"o1"})"}})};
+  const auto run = h.CreateRun();
+  ASSERT_TRUE(run.ok()) << run.status();
+  h.WaitForState(run->id, RunState::kWaitingForApproval);
+  const auto pending = h.Pending();
+  ASSERT_EQ(pending.size(), 2u);
+  EXPECT_EQ(pending[0].state.expires_us, pending[1].state.expires_us);
+  for (const ApprovalInfo& one : pending) {  // the manager's; he is no director
+    static_cast<void>(h.AnswerApproval(h.manager, one.state.id, true));
+  }
+  ASSERT_EQ(h.Pending().size(), 1u);
+  h.Stop();
+  h.clock.Shift(31 * kMinuteMicros);
+  h.Start();
+  h.WaitForState(run->id, RunState::kCompleted);  // its planner goes on
+  EXPECT_EQ(h.CallsOf(run->id).at(0).code, "APPROVAL_EXPIRED");
+  EXPECT_TRUE(h.Pending().empty());
+  EXPECT_EQ(h.tools.runs("pay"), 0);
+  h.Stop();
+  h.clock.Shift(20 * kMinuteMicros);
+  h.Start();
+  EXPECT_THAT(h.Kinds(run->id), Contains("approval.expired").Times(1));
+  EXPECT_THAT(h.Kinds(run->id), Contains("approval.reminded").Times(0));
+}
+
+TEST(Rules, Rule14_BothInTimeLetItGo) {
+  Harness h(AsksTwo(R"(approvers = { "role:cs-manager" }, expires = "30m")",
+                    R"(approvers = { "role:operator" }, expires = "50m")"),
+            PayTools());
+  Pays(h, "5.00");
+  h.planner.plans = {FakePlanner::Calls({{"a", "pay", R"({"id":"o1"})"}})};
+  const auto run = h.CreateRun();
+  ASSERT_TRUE(run.ok()) << run.status();
+  h.WaitForState(run->id, RunState::kWaitingForApproval);
+  const core::Principal otto{.tenant = "main", .id = "otto", .roles = {"approver", "operator"}};
+  for (const ApprovalInfo& one : h.Pending()) {
+    const bool managers = h.AnswerApproval(h.manager, one.state.id, true).ok();
+    EXPECT_TRUE(managers || h.AnswerApproval(otto, one.state.id, true).ok());
+    h.clock.Shift(10 * kMinuteMicros);
+  }
+  h.WaitForState(run->id, RunState::kCompleted);
+  EXPECT_EQ(h.tools.runs("pay"), 1);
+}
+
 TEST(Rules, Rule14_ParkedCallsSurviveARestartAndAreConsumedOnce) {
   Harness h(WithApproval(R"("role:cs-manager")", 1), PayTools());
   SetOrder(h, 10, false);
