@@ -470,6 +470,27 @@ class LiveTest(unittest.TestCase):
             "SELECT count(*) FROM payload WHERE sealed IS NULL").fetchone()[0]
         self.assertGreaterEqual(lost, people)
 
+    def test_what_was_asked_of_the_open_log_alone_says_so(self):
+        self.refund()
+        proof = self.cli("audit", "proof", "1")
+        self.assertEqual(proof.splitlines()[0], "c2sp.org/tlog-proof@v1")
+        self.cli("audit", "query")  # nothing was closed yet
+        self.daemon.stop()
+        self.cli("audit", "rotate", "--config", self.daemon.config, "--reason", "a day is over", principal="operator")
+        self.daemon.start()
+        self.refund(user="u-9")
+        output = self.cli("audit", "query", "--subject", "u-9", "--json", status=INCOMPLETE)
+        call, note = output.splitlines()
+        self.assertIn("only the open log was asked", note)
+        self.assertEqual(json.loads(call)["outcome"], "ok")
+        self.assertNotIn("note:", self.cli("audit", "query", "--subject", "u-9", "--from", "2100-01-01"))
+        closed = self.log / "audit-0001.db"
+        self.cli("audit", "query", "--log", closed)
+        self.assertIn("of the open log, `interlock.test/main/2`", self.cli("audit", "proof", "1"))
+        of_closed = self.cli("audit", "proof", "1", "--log", closed)
+        self.assertIn("\ninterlock.test/main\n", of_closed)
+        self.assertIn("is not in a tree of size", self.cli("audit", "proof", "100000", "--log", closed, status=2))
+
     def test_nothing_of_an_erased_person_stands_in_any_file_of_a_daemon(self):
         """Whole texts, single words, ciphertext, the key raw and wrapped: before the stop and after it."""
         keyring.self_test()

@@ -89,7 +89,9 @@ class EraseKill:
     def traces(self, word, user):
         """Everything that must be nowhere once the user was erased: words, ciphertext, his key in every form."""
         keys = keyring.unwrap(self.tenant)
-        index = int(json.loads(self.cli("audit", "query", "--subject", user, "--json").splitlines()[0])["proposed_index"])
+        # 3 where closed logs were not asked.
+        _, found = self.daemon.run_cli("audit", "query", "--subject", user, "--json")
+        index = int(json.loads(found.splitlines()[0])["proposed_index"])
         db = sqlite3.connect(f"file:{self.tenant / 'audit.db'}?mode=ro", uri=True)
         key_id = db.execute("SELECT key_id FROM payload WHERE id >> 8 = ?", (index,)).fetchone()[0]
         db.close()

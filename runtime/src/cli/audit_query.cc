@@ -11,6 +11,7 @@
 #include "cli/cli.h"
 #include "cli/log_file.h"
 #include "cli/message_json.h"
+#include "cli/open_log.h"
 #include "cli/time_range.h"
 #include "cli/verify.h"
 
@@ -63,6 +64,21 @@ core::StatusOr<std::string> FilterOf(const QueryOptions& options) {
   return filter;
 }
 
+// What was asked of the open log alone is no whole answer where closed ones may hold more. A run is
+// in one log.
+int AfterOpenLog(Session& session, const Client& client, const QueryOptions& options, bool found) {
+  if (!options.run.empty() && found) return kYes;
+  const auto begin = BeginOfOpenLog(client);
+  if (!begin.ok()) return Fail(session, begin.status());
+  const std::int64_t from = options.from.empty() ? 0 : ParseTime(options.from).value_or(0);
+  if (*begin <= from) return kYes;
+  session.io.out << std::flush;
+  session.io.err
+      << "note: only the open log was asked, which begins " << FormatTime(*begin)
+      << "; for what was before, ask closed logs (--log audit-0001.db), or give --from\n";
+  return kIncomplete;
+}
+
 int Query(Session& session, const QueryOptions& options) {
   const auto filter = FilterOf(options);
   if (!filter.ok()) return Fail(session, filter.status());
@@ -80,6 +96,7 @@ int Query(Session& session, const QueryOptions& options) {
   }
   auto client = session.Connect();
   if (!client.ok()) return Fail(session, client.status());
+  bool found = false;
   const core::Status status = EachPage(
       session.io, options.limit,
       [&](int size, const std::string& token) -> core::StatusOr<PageEnd> {
@@ -92,11 +109,12 @@ int Query(Session& session, const QueryOptions& options) {
             const wire::QueryCallsResponse page,
             (*client)->Call((*client)->audit, &wire::AuditService::Stub::QueryCalls, request));
         for (const wire::AuditedCall& call : page.calls()) printer.Add(call);
+        found = found || page.calls_size() > 0;
         return PageEnd{.next = page.next_page_token(), .count = page.calls_size()};
       });
   if (!status.ok()) return Fail(session, status);
   printer.End();
-  return kYes;
+  return AfterOpenLog(session, **client, options, found);
 }
 
 int Search(Session& session, const std::string& text, int limit) {

@@ -8,6 +8,7 @@
 #include "audit/bundle.h"
 #include "audit/tiles.h"
 #include "cli/collector.h"
+#include "cli/open_log.h"
 #include "cli/output_file.h"
 #include "cli/verify.h"
 
@@ -66,16 +67,44 @@ int Evidence(Session& session, const EvidenceOptions& options) {
   return kYes;
 }
 
-int Proof(Session& session, std::int64_t index, std::int64_t since) {
-  auto client = session.Connect();
-  if (!client.ok()) return Fail(session, client.status());
-  const auto source = EvidenceFromDaemon(**client);
+struct ProofOptions {
+  std::int64_t index = -1;
+  std::int64_t since = 0;
+  std::string log;  // file of a closed log; empty: the daemon's
+};
+
+// Each log counts from 0, so that an index alone does not say which entry it is.
+core::Status SayWhichLog(Session& session, const Client& client, const std::string& note) {
+  INTERLOCK_ASSIGN_OR_RETURN(const std::int64_t begin, BeginOfOpenLog(client));
+  if (begin == 0) return core::OkStatus();
+  session.io.err << "note: of the open log, `" << EscapeForTerminal(note.substr(0, note.find('\n')))
+                 << "`; closed logs count from 0 too: --log audit-0001.db\n";
+  return core::OkStatus();
+}
+
+int Proof(Session& session, const ProofOptions& options) {
+  core::StatusOr<std::unique_ptr<Client>> client = core::NotFound("not connected");
+  core::StatusOr<std::unique_ptr<EvidenceSource>> made = core::NotFound("no source");
+  if (options.log.empty()) {
+    client = session.Connect();
+    if (!client.ok()) return Fail(session, client.status());
+    made = EvidenceFromDaemon(**client);
+  } else {
+    made = EvidenceFromFile(options.log, nullptr);
+  }
+  if (!made.ok()) return Fail(session, made.status());
+  const auto& source = *made;
+  const std::int64_t since = options.since;
   const auto head = source->NewestHead();
   if (!head.ok()) return Fail(session, head.status());
-  const auto number = static_cast<std::uint64_t>(since > 0 ? since : index);
+  const auto number = static_cast<std::uint64_t>(since > 0 ? since : options.index);
   auto hashes = since > 0 ? source->ConsistencyProof(number, head->size)
                           : source->InclusionProof(number, head->size);
   if (!hashes.ok()) return Fail(session, hashes.status());
+  if (client.ok()) {
+    const core::Status said = SayWhichLog(session, **client, head->note);
+    if (!said.ok()) return Fail(session, said);
+  }
   session.io.out << (since > 0 ? audit::ConsistencyBody({number, *std::move(hashes), head->note})
                                : audit::ProofText({number, *std::move(hashes), head->note}));
   return kYes;
@@ -119,17 +148,17 @@ void AddEvidence(CLI::App& group, Session& session) {
 
 void AddEvidenceCommands(CLI::App& group, Session& session) {
   AddEvidence(group, session);
-  auto index = std::make_shared<std::int64_t>(-1);
-  auto since = std::make_shared<std::int64_t>(0);
+  auto wish = std::make_shared<ProofOptions>();
   CLI::App* proof = group.add_subcommand("proof", "Print a proof that an entry is in the log");
-  proof->add_option("INDEX", *index)->check(NumberFrom(0));
-  proof->add_option("--since", *since, "Instead: that the log continues the one of this size")
+  proof->add_option("INDEX", wish->index)->check(NumberFrom(0));
+  proof->add_option("--since", wish->since, "Instead: that the log continues the one of this size")
       ->check(NumberFrom(1));
-  Does(proof, session, [&session, index, since] {
-    if ((*index < 0) == (*since == 0)) {
+  proof->add_option("--log", wish->log, "Of this file (a closed log), without the daemon");
+  Does(proof, session, [&session, wish] {
+    if ((wish->index < 0) == (wish->since == 0)) {
       return Fail(session, core::InvalidArgument("give either an index or --since SIZE"));
     }
-    return Proof(session, *index, *since);
+    return Proof(session, *wish);
   });
   auto path = std::make_shared<std::string>();
   auto folder = std::make_shared<std::string>();
