@@ -91,7 +91,7 @@ Draft DraftApprovalVoided(const std::string& run, const std::string& call,
 
 Draft DraftEdited(const Sealer& sealer, const EditFields& edit) {
   Draft draft = MakeDraft("call.edited", edit.run, edit.actor);
-  const std::string args = sealer.Args(draft, edit.args);
+  const std::string args = sealer.Args(draft, edit.args, edit.tool.get());
   BodyWriter body(draft);
   body.String("approval", edit.approval).Raw("args", args).String("by", edit.by);
   body.String("call", edit.call).Raw("editors", JsonStrings(edit.editors));
@@ -104,7 +104,7 @@ Draft DraftEdited(const Sealer& sealer, const EditFields& edit) {
 Draft DraftEditRefused(const Sealer& sealer, const EditFields& edit, std::string_view code,
                        std::string_view say) {
   Draft draft = MakeDraft("call.edit_refused", edit.run, edit.actor);
-  const std::string args = sealer.Args(draft, edit.args);
+  const std::string args = sealer.Args(draft, edit.args, edit.tool.get());
   BodyWriter body(draft);
   body.String("approval", edit.approval).Raw("args", args).String("by", edit.by);
   body.String("call", edit.call).String("code", code);

@@ -147,6 +147,7 @@ core::Status EngineImpl::PrepareEdit(Edit& edit) const {
                  .approval = edit.row.approval,
                  .call = edit.row.call,
                  .args = std::move(args),
+                 .tool = tool,
                  .by = by,
                  .editors = std::move(editors),
                  .reason = spec.reason,

@@ -68,8 +68,23 @@ std::string Sealer::Seal(Draft& draft, std::string_view media, std::string_view 
   return Name(draft, keys_->Seal(*key_, media, plaintext), "");
 }
 
-std::string Sealer::Args(Draft& draft, std::string_view json) const {
-  const std::vector<audit::PayloadField> fields = audit::PlainFields(json);
+namespace {
+
+bool Declares(const tools::Tool* tool, const std::vector<audit::PayloadField>& fields) {
+  if (tool == nullptr) return false;
+  const core::Json& schema = tool->manifest().input_schema;
+  const auto names = schema.find("properties");
+  if (names == schema.end() || !names->is_object()) return false;
+  return std::all_of(fields.begin(), fields.end(), [&](const audit::PayloadField& field) {
+    return names->contains(std::string(field.name));
+  });
+}
+
+}  // namespace
+
+std::string Sealer::Args(Draft& draft, std::string_view json, const tools::Tool* tool) const {
+  std::vector<audit::PayloadField> fields = audit::PlainFields(json);
+  if (!Declares(tool, fields)) fields.clear();
   std::vector<core::Digest> commitments;
   commitments.reserve(fields.size());
   audit::SealedPayload payload =
@@ -103,10 +118,10 @@ std::string JsonStrings(const std::vector<std::string>& texts) {
   return json + "]";
 }
 
-Draft DraftProposed(const CallIdentity& id, const Sealer& sealer, std::string_view tool_digest,
+Draft DraftProposed(const CallIdentity& id, const Sealer& sealer, const tools::Tool* tool,
                     std::string_view canonical_args) {
   Draft draft = MakeDraft("call.proposed", id.run, id.Actor());
-  const std::string args = canonical_args == id.args_text ? sealer.Args(draft, id.args_text)
+  const std::string args = canonical_args == id.args_text ? sealer.Args(draft, id.args_text, tool)
                                                           : sealer.Text(draft, id.args_text);
   BodyWriter body(draft);
   body.Raw("args", args).String("call", id.call).Optional("compensates", id.compensates);
@@ -122,7 +137,7 @@ Draft DraftProposed(const CallIdentity& id, const Sealer& sealer, std::string_vi
     body.Raw("context", sealer.JsonText(draft, who));
   }
   // A planner may make up any name, and put anything into it.
-  const bool known = !tool_digest.empty();
+  const bool known = tool != nullptr;
   constexpr std::size_t kNameShown = 1024;
   if (!known) body.Raw("name", sealer.Text(draft, id.tool.substr(0, kNameShown)));
   body.Int("position", id.position).String("principal", id.principal);
@@ -130,7 +145,7 @@ Draft DraftProposed(const CallIdentity& id, const Sealer& sealer, std::string_vi
   body.Int("step", id.step);
   if (id.run.empty()) body.String("subject", sealer.keys().Hmac("subject", id.subject));
   body.String("tool", known ? std::string_view(id.tool) : "unknown").Close();
-  Cite(draft, std::string(tool_digest));
+  Cite(draft, known ? core::DigestName(tool->digest()) : "");
   return draft;
 }
 
@@ -153,7 +168,7 @@ Draft DraftFacts(const CallIdentity& id, const Sealer& sealer,
 Draft DraftDecided(const CallIdentity& id, const Sealer& sealer, const DecidedFields& fields) {
   Draft draft = MakeDraft("call.decided", id.run, "engine");
   BodyWriter body(draft);
-  if (!fields.args.empty()) body.Raw("args", sealer.Args(draft, fields.args));
+  if (!fields.args.empty()) body.Raw("args", sealer.Args(draft, fields.args, fields.tool));
   body.String("call", id.call).String("code", fields.code);
   const policies::Decision* decision = fields.decision;
   if (decision != nullptr) {

@@ -46,8 +46,9 @@ class Sealer {
     return Seal(draft, "application/json", json);
   }
   // Canonical arguments: besides the whole, each top-level field is committed to by itself
-  // (docs/entries.md), where the object is of a modest shape.
-  std::string Args(Draft& draft, std::string_view json) const;
+  // (docs/entries.md), where the object is of a modest shape and the tool's schema names each of
+  // them. Any other name is whatever a model wrote, and would outlive an erasure.
+  std::string Args(Draft& draft, std::string_view json, const tools::Tool* tool) const;
   audit::KeyStore& keys() const { return *keys_; }
 
  private:
@@ -141,8 +142,8 @@ struct CallIdentity {
 
 // `canonical_args`: of a call whose arguments were checked, else empty. Where they are what was
 // proposed, byte for byte, each field is committed to by itself, and call.decided need not repeat
-// them.
-Draft DraftProposed(const CallIdentity& id, const Sealer& sealer, std::string_view tool_digest,
+// them. `tool`: null when there is none of that name.
+Draft DraftProposed(const CallIdentity& id, const Sealer& sealer, const tools::Tool* tool,
                     std::string_view canonical_args);
 Draft DraftFacts(const CallIdentity& id, const Sealer& sealer,
                  const std::vector<policies::Fact>& facts, int round);
@@ -153,6 +154,7 @@ struct DecidedFields {
   std::string_view say;
   const policies::Decision* decision = nullptr;  // null for "refuse"
   std::string_view args;                         // canonical text; empty for "refuse"
+  const tools::Tool* tool = nullptr;             // whose they are
   int round = 0;
   std::int64_t window_ms = 0;                  // how far back counters were counted
   const policies::LabelMap* labels = nullptr;  // of the arguments; null: they have none
@@ -312,7 +314,8 @@ struct EditFields {
   std::string actor{};
   std::string approval{};  // that was open
   std::string call{};
-  std::string args{};                  // canonical
+  std::string args{};  // canonical
+  std::shared_ptr<const tools::Tool> tool{};
   std::string by{};                    // "principal:<id>" or "run-user"
   std::vector<std::string> editors{};  // all so far, this one included
   std::string reason{};

@@ -88,9 +88,8 @@ void Gate::StartAgain(Ticket& ticket) const {
 void Gate::MakeDrafts(Ticket& ticket) const {
   ticket.drafts.clear();
   if (!ticket.proposed) {
-    const std::string digest =
-        ticket.tool == nullptr ? "" : core::DigestName(ticket.tool->digest());
-    ticket.drafts.push_back(DraftProposed(ticket.id, *ticket.sealer, digest, ticket.args.text));
+    ticket.drafts.push_back(
+        DraftProposed(ticket.id, *ticket.sealer, ticket.tool.get(), ticket.args.text));
   }
   for (Draft& draft : ticket.earlier) ticket.drafts.push_back(std::move(draft));
   ticket.earlier.clear();
@@ -142,6 +141,7 @@ Draft Gate::DecidedDraft(const Ticket& ticket, std::string_view verdict) const {
                        .say = ticket.say,
                        .decision = decided ? &ticket.decision : nullptr,
                        .args = DecidedArgs(ticket),
+                       .tool = ticket.tool.get(),
                        .round = ticket.round,
                        .window_ms = decided ? ticket.window_ms : 0,
                        .labels = decided ? LabelsToRecord(ticket) : nullptr,
@@ -241,6 +241,7 @@ core::Status Gate::ApplyModification(Ticket& ticket) {
                                          .say = "",
                                          .decision = &ticket.decision,
                                          .args = ticket.args.text,
+                                         .tool = ticket.tool.get(),
                                          .round = ticket.round,
                                          .window_ms = ticket.window_ms,
                                          .labels = LabelsToRecord(ticket),

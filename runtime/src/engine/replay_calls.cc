@@ -387,6 +387,7 @@ core::Status Replayer::RebuildEdit() {
                                        .approval = recorded.Text("approval"),
                                        .call = known->id.call,
                                        .args = args->text,
+                                       .tool = tool,
                                        .by = by,
                                        .editors = std::move(editors),
                                        .reason = recorded.Content("reason"),

@@ -24,6 +24,7 @@ using ::testing::HasSubstr;
 using ::testing::IsEmpty;
 using ::testing::Key;
 using ::testing::Not;
+using ::testing::SizeIs;
 
 constexpr const char* kDenyBig = R"(
 policy "caps" { version = "1", owner = "tests", tools = { "*" }, default = "deny" }
@@ -427,6 +428,27 @@ TEST(Arguments, EachFieldIsCommittedToByItself) {
     seen = true;
   }
   EXPECT_TRUE(seen);
+}
+
+// A schema that is open lets a model choose names too: those are content.
+TEST(Sealing, NamesThatNoSchemaDeclaresStandInNoFile) {
+  Harness h(kAllowAll, {Write("notes.add")});
+  h.tools.Answers("notes.add", {{"ok", true}});
+  ASSERT_TRUE(h.Execute("notes.add", {{"john.doe@example.com", "x"}, {"text", "hello"}},
+                        h.NewRequestId(), "ann")
+                  .ok());
+  ASSERT_TRUE(h.Execute("notes.add", {{"text", "hello"}}, h.NewRequestId(), "ann").ok());
+  std::vector<bool> by_field;
+  for (const audit::Entry& entry : h.Entries("")) {
+    if (entry.kind != "call.proposed") continue;
+    by_field.push_back(core::Json::parse(entry.bytes)["body"]["args"].contains("fields"));
+  }
+  EXPECT_THAT(by_field, ElementsAre(false, true));
+  ASSERT_TRUE(Erase(h, "ann").ok());
+  EXPECT_THAT(FilesWith(h.folder, "john.doe"), IsEmpty());
+  h.Stop();
+  EXPECT_THAT(FilesWith(h.folder, "john.doe"), IsEmpty());
+  EXPECT_EQ(VerifyFolder(h.folder).verdict, audit::Verdict::kIntact);
 }
 
 TEST(Decision, NoEntryHoldsThePlainDigestOfItsInput) {

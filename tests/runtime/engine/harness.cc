@@ -23,11 +23,23 @@ core::StatusOr<T> Wait(std::function<void(Reply<T>)> start) {
   return future.get();
 }
 
+// Open, with the names that tests use declared; what a key is made of is required.
+core::Json SchemaOf(const ToolSpec& spec) {
+  std::string keys = spec.effect_key;
+  for (const std::string& lock : spec.locks) keys += lock;
+  core::Json schema = {{"type", "object"}, {"properties", core::Json::object()}};
+  for (const std::string name : {"amount", "body", "id", "n", "text", "to", "x"}) {
+    schema["properties"][name] = core::Json::object();
+    if (keys.find("{args." + name + "}") != std::string::npos) schema["required"].push_back(name);
+  }
+  return schema;
+}
+
 tools::Manifest ManifestOf(const ToolSpec& spec) {
   tools::Manifest manifest;
   manifest.name = spec.name;
   manifest.description = "a tool of the tests";
-  manifest.input_schema = {{"type", "object"}};
+  manifest.input_schema = SchemaOf(spec);
   manifest.effect = spec.effect;
   manifest.effect_key = spec.effect_key;
   manifest.locks = spec.locks;
