@@ -479,11 +479,11 @@ class LiveTest(unittest.TestCase):
         self.cli("audit", "rotate", "--config", self.daemon.config, "--reason", "a day is over", principal="operator")
         self.daemon.start()
         self.refund(user="u-9")
-        output = self.cli("audit", "query", "--subject", "u-9", "--json", status=INCOMPLETE)
+        output = self.cli("audit", "query", "--user", "u-9", "--json", status=INCOMPLETE)
         call, note = output.splitlines()
         self.assertIn("only the open log was asked", note)
         self.assertEqual(json.loads(call)["outcome"], "ok")
-        self.assertNotIn("note:", self.cli("audit", "query", "--subject", "u-9", "--from", "2100-01-01"))
+        self.assertNotIn("note:", self.cli("audit", "query", "--user", "u-9", "--from", "2100-01-01"))
         closed = self.log / "audit-0001.db"
         self.cli("audit", "query", "--log", closed)
         self.assertIn("of the open log, `interlock.test/main/2`", self.cli("audit", "proof", "1"))

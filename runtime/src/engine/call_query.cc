@@ -64,6 +64,16 @@ std::string AliasedColumns() {
   return list;
 }
 
+// A list without those calls would read as "no calls".
+core::Status KnowsUsers(sqlite3* db) {
+  const char* kTable = "SELECT 1 FROM sqlite_schema WHERE type = 'table' AND name = 'p_call_user'";
+  INTERLOCK_ASSIGN_OR_RETURN(const Statement select, Prepare(db, kTable));
+  if (sqlite3_step(select.get()) == SQLITE_ROW) return core::OkStatus();
+  return core::FailedPrecondition(
+      "this log was closed by an older version, which did not keep the users of calls without a "
+      "run; ask by `subject`, which is the user where none was named");
+}
+
 }  // namespace
 
 core::StatusOr<Page<AuditedCall>> QueryCallsOf(const audit::Log& log, const SqlFilter& filter,
@@ -79,6 +89,7 @@ core::StatusOr<Page<AuditedCall>> QueryCallsOf(const audit::Log& log, const SqlF
                           filter.where + " AND (" + by + ".create_us, " + by + ".call) < (" +
                           mark(1) + ", " + mark(2) + ") ORDER BY " + by + ".create_us DESC, " + by +
                           ".call DESC LIMIT " + mark(3);
+  if (filter.of_user) INTERLOCK_RETURN_IF_ERROR(log.Query(KnowsUsers));
   Page<AuditedCall> found;
   INTERLOCK_RETURN_IF_ERROR(log.Query([&](sqlite3* db) -> core::Status {
     INTERLOCK_ASSIGN_OR_RETURN(const Statement select, Prepare(db, sql));

@@ -144,7 +144,9 @@ Draft DraftProposed(const CallIdentity& id, const Sealer& sealer, const tools::T
   body.Optional("request", id.request).Optional("request_digest", id.request_digest);
   body.Int("step", id.step);
   if (id.run.empty()) body.String("subject", sealer.keys().Hmac("subject", id.subject));
-  body.String("tool", known ? std::string_view(id.tool) : "unknown").Close();
+  body.String("tool", known ? std::string_view(id.tool) : "unknown");
+  if (id.run.empty() && !id.user.empty()) body.String("user", sealer.keys().Hmac("user", id.user));
+  body.Close();
   Cite(draft, known ? core::DigestName(tool->digest()) : "");
   return draft;
 }

@@ -202,9 +202,12 @@ class Parser {
         return "(s.subject_part = " + Bind(SubjectPart(hmac)) + " AND s.subject = " + Bind(hmac) +
                ")";
       }
-      case Kind::kUser:
-        return "(c.run IN (SELECT run FROM p_run WHERE user = " +
-               Bind(IsHex64(value) ? value : hmac_("user", value)) + "))";
+      case Kind::kUser: {
+        const std::string hmac = IsHex64(value) ? value : hmac_("user", value);
+        out_.of_user = true;
+        return "(c.run IN (SELECT run FROM p_run WHERE user = " + Bind(hmac) +
+               ") OR c.call IN (SELECT call FROM p_call_user WHERE user = " + Bind(hmac) + "))";
+      }
       case Kind::kPeople:  // `principal:maria`, or plainly `maria`
         if (value.find(':') == std::string::npos && !value.starts_with('*')) {
           return "(" + HasWord(column, value) + " OR " + HasWord(column, "principal:" + value) +

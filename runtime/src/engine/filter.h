@@ -22,6 +22,7 @@ using SqlValue = std::variant<std::int64_t, std::string>;
 struct SqlFilter {
   std::string where = "1";  // over `p_call c`, with `p_call s` for its subject
   bool of_subject = false;  // whether `s` occurs
+  bool of_user = false;     // whether p_call_user does, which older logs do not have
   std::vector<SqlValue> bound;
 };
 

@@ -333,6 +333,18 @@ struct ErasureRow {
   }
 };
 
+// For whom a call without a run was made: a run says that itself.
+struct CallUserRow {
+  static constexpr const char* kTable = "p_call_user";
+  std::string call;
+  std::string user;  // HMAC
+  static constexpr std::string CallUserRow::*kKey = &CallUserRow::call;
+  template <typename Self, typename Visit>
+  static void Fields(Self& r, Visit visit) {
+    visit("call", r.call), visit("user", r.user);
+  }
+};
+
 // A look at content (access.read). Key: the entry's index, 20 digits.
 struct AccessRow {
   static constexpr const char* kTable = "p_access";

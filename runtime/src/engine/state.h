@@ -180,7 +180,7 @@ class State final : public audit::Projector {
     act(runs_), act(calls_), act(approvals_), act(budgets_), act(holds_), act(call_holds_);
     act(run_approvals_), act(credits_);
     act(effects_), act(locks_), act(counters_), act(requests_), act(settings_);
-    act(erasures_), act(accesses_), act(notes_), act(subject_notes_);
+    act(erasures_), act(accesses_), act(call_users_), act(notes_), act(subject_notes_);
   }
 
   // What the gate decides on: sums of their rows are sealed. Runs and calls are looked up by
@@ -286,6 +286,7 @@ class State final : public audit::Projector {
   RowTable<FactRow> settings_;
   RowTable<ErasureRow> erasures_;
   RowTable<AccessRow> accesses_;
+  RowTable<CallUserRow> call_users_;
   RowTable<NoteRow> notes_;
   RowTable<SubjectNotesRow> subject_notes_;
 };

@@ -101,6 +101,7 @@ std::vector<std::string> AuditSchema() {
   return {
       RowTable<ErasureRow>::CreateSql(),
       RowTable<AccessRow>::CreateSql(),
+      RowTable<CallUserRow>::CreateSql(),
       // Counts over a time read this index alone.
       "CREATE INDEX IF NOT EXISTS p_call_time ON p_call(create_us, call, tool, verdict)",
       "CREATE INDEX IF NOT EXISTS p_call_tool_time ON p_call(tool, create_us, call)",
@@ -108,10 +109,12 @@ std::vector<std::string> AuditSchema() {
       "WHERE verdict <> 'allow'",
       "CREATE INDEX IF NOT EXISTS p_call_subject ON p_call(subject_part, create_us, call, subject)",
       "CREATE INDEX IF NOT EXISTS p_call_tool ON p_call(tool, verdict, create_us, call)",
+      "CREATE INDEX IF NOT EXISTS p_call_user_of ON p_call_user(user, call)",
       "CREATE INDEX IF NOT EXISTS p_run_subject ON p_run(subject)",
       "CREATE VIEW IF NOT EXISTS v_calls AS SELECT c.call, c.run, c.tool, c.agent, "
       "c.principal AS actor, c.subject, coalesce((SELECT r.user FROM p_run r "
-      "WHERE r.run = c.run), '') AS user, c.verdict, c.code, "
+      "WHERE r.run = c.run), (SELECT u.user FROM p_call_user u WHERE u.call = c.call), '') AS "
+      "user, c.verdict, c.code, "
       "c.rules AS rule, c.approved_by AS approver, c.outcome, c.level, c.effect, c.amount, "
       "c.unit AS currency, c.compensated_by, c.create_us, c.update_us, " +
           Time("c.create_us", "time") +

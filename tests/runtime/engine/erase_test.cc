@@ -451,6 +451,26 @@ TEST(Sealing, NamesThatNoSchemaDeclaresStandInNoFile) {
   EXPECT_EQ(VerifyFolder(h.folder).verdict, audit::Verdict::kIntact);
 }
 
+TEST(Query, ByUserFindsCallsWithoutARunToo) {
+  Harness h(kAllowAll, {Write("notes.add")});
+  h.tools.Answers("notes.add", {{"ok", true}});
+  ASSERT_TRUE(h.Execute("notes.add", {{"text", "one"}}, h.NewRequestId(), "ann").ok());
+  ASSERT_TRUE(h.Execute("notes.add", {{"text", "two"}}, h.NewRequestId(), "bob").ok());
+  const std::string ann = h.keys().Hmac("user", "ann");
+  for (int life = 0; life < 2; ++life) {
+    EXPECT_THAT(Query(h, "user = \"ann\""), SizeIs(1));
+    EXPECT_THAT(Query(h, "user = \"" + ann + "\""), SizeIs(1));
+    EXPECT_THAT(Query(h, "NOT user = \"ann\""), SizeIs(1));
+    EXPECT_THAT(Query(h, "user = \"eve\""), IsEmpty());
+    EXPECT_EQ(h.Number("SELECT count(*) FROM v_calls WHERE user = '" + ann + "'"), 1);
+    for (const audit::Entry& entry : h.Entries("")) {
+      EXPECT_EQ(entry.bytes.find("\"ann\""), std::string::npos);
+    }
+    h.Stop();
+    h.Start();
+  }
+}
+
 TEST(Decision, NoEntryHoldsThePlainDigestOfItsInput) {
   Harness h(kAllowAll, {Write("notes.add")});
   h.tools.Answers("notes.add", {{"ok", true}});
