@@ -416,9 +416,8 @@ on("pay", "late", function(c) return require_approval { approvers = { "role:cs-m
   const std::string run = ParkedPay(h, kSixty);
   std::vector<ApprovalInfo> open = h.Pending();
   ASSERT_THAT(open, SizeIs(2));
-  if (open[0].state.expires_us > open[1].state.expires_us) std::swap(open[0], open[1]);
   const std::int64_t soon = open[0].state.expires_us;
-  ASSERT_GT(open[1].state.expires_us, soon);
+  EXPECT_EQ(open[1].state.expires_us, soon);  // both are needed
   const std::string later = open[1].state.id;
   if (granted) {
     ASSERT_TRUE(h.AnswerApproval(h.second, open[0].state.id, true).ok());

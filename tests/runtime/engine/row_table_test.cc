@@ -14,8 +14,9 @@ int Interrupt(void*) { return 1; }
 TEST(RowTable, ARowThatCannotBeReadIsNotTakenForAbsent) {
   sqlite3* db = nullptr;
   ASSERT_EQ(sqlite3_open(":memory:", &db), SQLITE_OK);
-  const std::string sql =
-      RowTable<EffectRow>::CreateSql() + "; INSERT INTO p_effect VALUES('pay:1', 'call-1')";
+  const std::string sql = RowTable<EffectRow>::CreateSql() +
+                          "; INSERT INTO p_effect "
+                          "VALUES('pay:1', 'call-1', 0, '', '')";
   ASSERT_EQ(sqlite3_exec(db, sql.c_str(), nullptr, nullptr, nullptr), SQLITE_OK);
   {
     RowTable<EffectRow> table;
