@@ -39,8 +39,7 @@ core::Status Maintenance::Start(Begin begin) {
   INTERLOCK_ASSIGN_OR_RETURN(wal_db_, OpenDb(path, SQLITE_OPEN_READWRITE));
   // A connection that has never read has no write-ahead log open: a checkpoint on it does nothing
   // and says that all went well (sqlite3PagerCheckpoint).
-  INTERLOCK_RETURN_IF_ERROR(
-      QueryInt(wal_db_.get(), "SELECT count(*) FROM sqlite_schema").status());
+  INTERLOCK_RETURN_IF_ERROR(QueryInt(wal_db_.get(), "SELECT count(*) FROM sqlite_schema").status());
   INTERLOCK_ASSIGN_OR_RETURN(scan_db_, OpenForReading(path));
   INTERLOCK_ASSIGN_OR_RETURN(prove_db_, OpenForReading(path));
   INTERLOCK_ASSIGN_OR_RETURN(prove_tree_, StoredTree::On(prove_db_.get()));
