@@ -120,7 +120,7 @@ core::StatusOr<LogReading> OpenAtRest(const std::string& path) {
   INTERLOCK_ASSIGN_OR_RETURN(Db db,
                              OpenForReading(FileUri(path, at_rest), SteppedBy::kManyThreads));
   INTERLOCK_RETURN_IF_ERROR(Exec(db.get(), "BEGIN"));
-  if (!at_rest) return LogReading(std::move(db), std::nullopt);
+  if (!at_rest) return LogReading(std::move(db));
   return LogReading(std::move(db), std::move(file));
 }
 

@@ -44,8 +44,8 @@ class StillFile {
 // One snapshot, for any number of threads.
 class LogReading {
  public:
-  LogReading(Db db, std::optional<StillFile> unlocked)
-      : db_(std::move(db)), unlocked_(std::move(unlocked)) {}
+  explicit LogReading(Db db) : db_(std::move(db)) {}
+  LogReading(Db db, StillFile unlocked) : db_(std::move(db)), unlocked_(std::move(unlocked)) {}
 
   sqlite3* db() const { return db_.get(); }
   // Whether all that was read up to now is of one state of the log. Always so under SQLite's locks.

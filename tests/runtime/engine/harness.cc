@@ -28,7 +28,8 @@ core::Json SchemaOf(const ToolSpec& spec) {
   std::string keys = spec.effect_key;
   for (const std::string& lock : spec.locks) keys += lock;
   core::Json schema = {{"type", "object"}, {"properties", core::Json::object()}};
-  for (const std::string name : {"amount", "body", "id", "n", "text", "to", "x"}) {
+  for (const std::string name :
+       {"amount", "body", "card", "customer", "id", "n", "text", "to", "x"}) {
     schema["properties"][name] = core::Json::object();
     if (keys.find("{args." + name + "}") != std::string::npos) schema["required"].push_back(name);
   }
