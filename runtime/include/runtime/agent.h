@@ -56,6 +56,7 @@ struct AgentFile {
 };
 
 inline constexpr std::size_t kAgentFileBytesMax = 256 * 1024;
+inline constexpr std::size_t kVersionBytesMax = 64;
 
 // Parses one agent file. `file` is for messages; its stem must be the name, or `name@version`.
 // Errors: kInvalidArgument, "file:line: what; what to do", also for unknown and repeated keys.

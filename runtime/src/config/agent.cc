@@ -114,7 +114,8 @@ std::pair<std::string, std::string> PartsOfStem(std::string_view file) {
   return {stem.substr(0, at), stem.substr(at + 1)};
 }
 
-constexpr std::size_t kVersionBytesMax = 64;  // as SetRollout takes it
+constexpr std::size_t kGroupsMax = 16;
+constexpr std::size_t kGroupToolsMax = 16;
 
 bool IsPrintable(std::string_view text) {
   return std::none_of(text.begin(), text.end(),

@@ -1,4 +1,5 @@
 // RolloutService: which version of an agent new runs are given.
+#include "runtime/agent.h"
 #include "server/checks.h"
 #include "server/handlers.h"
 #include "server/names.h"
@@ -7,7 +8,6 @@ namespace interlock::runtime::handlers {
 namespace {
 
 constexpr std::size_t kAgentBytesMax = 64;
-constexpr std::size_t kVersionBytesMax = 64;
 constexpr std::size_t kReasonBytesMax = 200;
 constexpr std::size_t kEtagBytesMax = 64;
 

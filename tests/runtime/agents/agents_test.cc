@@ -346,9 +346,7 @@ TEST(Agents, AnEndThatNobodyTookBeforeTheCrashIsTakenAfterIt) {
   const std::string helper = company.Below(run).front().id;
   const std::string copy = company.h.CopyFiles();
   company.cast.Say(FakePlanner::Answer("x"));
-  company.h.Stop();
-  std::filesystem::remove_all(company.h.folder);
-  std::filesystem::rename(copy, company.h.folder);
+  company.h.StopAndGoBackTo(copy);
   company.h.OpenLog();
   // As the run below would have ended just before the daemon died.
   const auto ended = company.h.log().Append({.kind = "run.cancelled",

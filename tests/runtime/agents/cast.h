@@ -3,7 +3,6 @@
 
 #include <gtest/gtest.h>
 
-#include <condition_variable>
 #include <map>
 #include <mutex>
 #include <string>
@@ -28,47 +27,23 @@ class Cast final : public Planner {
       if (step < lines.size()) plan = lines[step];
       const std::string agent = request.agent;
       seen_[agent].push_back(std::move(request));
-      if (held_agent_ == agent) {
-        held_[++next_] = std::move(done);
-        changed_.notify_all();
-        return next_;
-      }
+      if (held_agent_ == agent) return held_.Hold(std::move(done));
     }
     done(std::move(plan));
     return 1;
   }
   policies::ModelUse Bound(const PlanRequest&) const override { return bound; }
-  void Cancel(std::uint64_t handle) override {
-    std::function<void(core::StatusOr<Plan>)> done;
-    {
-      const std::lock_guard lock(mutex_);
-      const auto at = held_.find(handle);
-      if (at == held_.end()) return;
-      done = std::move(at->second);
-      held_.erase(at);
-      ++cancelled_;
-    }
-    done(core::Error(core::StatusCode::kCancelled, "cancelled"));
-  }
+  void Cancel(std::uint64_t handle) override { held_.Cancel(handle); }
 
   // From now on requests of this agent wait, for Cancel or for Say; empty: of none.
   void Holds(const std::string& agent) {
     const std::lock_guard lock(mutex_);
     held_agent_ = agent;
   }
-  void WaitUntilHeld(std::size_t requests = 1) {
-    std::unique_lock lock(mutex_);
-    ASSERT_TRUE(changed_.wait_for(lock, std::chrono::seconds(20),
-                                  [&] { return held_.size() >= requests; }));
-  }
+  void WaitUntilHeld(std::size_t requests = 1) { held_.WaitFor(requests); }
   void Say(const Plan& plan) {
-    std::map<std::uint64_t, std::function<void(core::StatusOr<Plan>)>> held;
-    {
-      const std::lock_guard lock(mutex_);
-      held_agent_.clear();
-      held.swap(held_);
-    }
-    for (const auto& [handle, done] : held) done(plan);
+    Holds("");
+    held_.Say(plan);
   }
 
   std::vector<PlanRequest> SeenBy(const std::string& agent) const {
@@ -76,22 +51,16 @@ class Cast final : public Planner {
     const auto at = seen_.find(agent);
     return at == seen_.end() ? std::vector<PlanRequest>{} : at->second;
   }
-  int cancelled() const {
-    const std::lock_guard lock(mutex_);
-    return cancelled_;
-  }
+  int cancelled() const { return held_.cancelled(); }
 
   std::map<std::string, std::vector<core::StatusOr<Plan>>> plans;
   policies::ModelUse bound;
 
  private:
   mutable std::mutex mutex_;
-  std::condition_variable changed_;
   std::string held_agent_;
-  std::uint64_t next_ = 1;
-  std::map<std::uint64_t, std::function<void(core::StatusOr<Plan>)>> held_;
+  HeldRequests held_;
   std::map<std::string, std::vector<PlanRequest>> seen_;
-  int cancelled_ = 0;
 };
 
 // `tester` calls `helper`, which calls `clerk`.

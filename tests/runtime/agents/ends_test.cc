@@ -1,8 +1,6 @@
 // How runs below others end, and what that tells, costs and leaves to the one above.
 #include <gmock/gmock.h>
 
-#include <filesystem>
-
 #include "cast.h"
 #include "people.h"
 
@@ -28,9 +26,7 @@ on("*", "all", function(c) return allow() end))";
 void EndHelperWhileDown(Company& company, const Held& held, const std::string& damage) {
   const std::string copy = company.h.CopyFiles();
   company.cast.Say(FakePlanner::Answer("x"));
-  company.h.Stop();
-  std::filesystem::remove_all(company.h.folder);
-  std::filesystem::rename(copy, company.h.folder);
+  company.h.StopAndGoBackTo(copy);
   if (!damage.empty()) EditDatabase(company.h.folder + "/audit.db", damage);
   company.h.OpenLog();
   const auto ended = company.h.log().Append(

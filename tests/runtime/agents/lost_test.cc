@@ -127,9 +127,7 @@ void DamageWhileDown(Company& company, const std::string& run, std::string_view 
   const std::string copy = company.h.CopyFiles();
   company.cast.Say(FakePlanner::Answer("of the world before"));
   company.h.tools.Release("door.open", OkOutcome({{"ok", true}}));
-  company.h.Stop();
-  std::filesystem::remove_all(company.h.folder);
-  std::filesystem::rename(copy, company.h.folder);
+  company.h.StopAndGoBackTo(copy);
   audit::RawDb(company.h.folder + "/audit.db")
       .DoWithoutTriggers(
           {"UPDATE payload SET sealed = zeroblob(64) WHERE id >> 8 = " + std::to_string(index)});

@@ -23,6 +23,23 @@ std::vector<ToolSpec> Tools() {
   return {ReadTool("orders.get"), WriteTool("door.open"), MoneyTool("pay")};
 }
 
+// As a daemon would have left it that died before it passed a cancel of `run` on; `held` is asked
+// anew, and is at work.
+void CancelWhileDown(Company& company, const std::string& copy, const std::string& run,
+                     const std::string& held) {
+  company.h.StopAndGoBackTo(copy);
+  company.cast.Holds(held);
+  company.h.OpenLog();
+  ASSERT_TRUE(company.h.log()
+                  .Append({.kind = "run.cancelling",
+                           .run = run,
+                           .actor = "principal:ticketing",
+                           .body = R"({"by":"principal:ticketing"})",
+                           .cites = {}})
+                  .ok());
+  ASSERT_TRUE(company.h.StartEngine().ok());
+}
+
 // ---------------------------------------------------------------- limits
 
 TEST(Tree, AgentsThatCallInACircleAreRefusedAtTheStart) {
@@ -172,19 +189,7 @@ TEST(Tree, ACancelThatTheDaemonDidNotPassOnIsPassedOnAtItsStart) {
   const Held held = HoldHelper(company);
   const std::string copy = company.h.CopyFiles();
   company.cast.Say(FakePlanner::Answer("x"));
-  company.h.Stop();
-  std::filesystem::remove_all(company.h.folder);
-  std::filesystem::rename(copy, company.h.folder);
-  company.cast.Holds("helper");
-  company.h.OpenLog();
-  ASSERT_TRUE(company.h.log()
-                  .Append({.kind = "run.cancelling",
-                           .run = held.run,
-                           .actor = "principal:ticketing",
-                           .body = R"({"by":"principal:ticketing"})",
-                           .cites = {}})
-                  .ok());
-  ASSERT_TRUE(company.h.StartEngine().ok());
+  CancelWhileDown(company, copy, held.run, "helper");
   company.h.WaitForState(held.run, RunState::kCancelled);
   EXPECT_EQ(company.Below(held.run).front().state, RunState::kCancelled);
 }
@@ -279,19 +284,7 @@ TEST(Tree, ACancelOfTheOneInTheMiddleStandsAfterACrash) {
   const HeldDeep held = HoldClerk(company);
   const std::string copy = company.h.CopyFiles();
   company.cast.Say(FakePlanner::Answer("of the world before"));
-  company.h.Stop();
-  std::filesystem::remove_all(company.h.folder);
-  std::filesystem::rename(copy, company.h.folder);
-  company.cast.Holds("clerk");
-  company.h.OpenLog();
-  ASSERT_TRUE(company.h.log()
-                  .Append({.kind = "run.cancelling",
-                           .run = held.helper,
-                           .actor = "principal:ticketing",
-                           .body = R"({"by":"principal:ticketing"})",
-                           .cites = {}})
-                  .ok());
-  ASSERT_TRUE(company.h.StartEngine().ok());
+  CancelWhileDown(company, copy, held.helper, "clerk");
   EXPECT_EQ(company.h.WaitForState(held.run, RunState::kCompleted).answer, "all ok");
   EXPECT_EQ(company.Below(held.helper).front().state, RunState::kCancelled);
   EXPECT_EQ(company.Below(held.run).front().state, RunState::kCancelled);

@@ -150,6 +150,46 @@ tools::Outcome UnknownOutcome() {
 
 // ---------------------------------------------------------------- planner
 
+std::uint64_t HeldRequests::Hold(Done done) {
+  const std::lock_guard lock(mutex_);
+  held_[++next_] = std::move(done);
+  changed_.notify_all();
+  return next_;
+}
+
+bool HeldRequests::Cancel(std::uint64_t handle) {
+  Done done;
+  {
+    const std::lock_guard lock(mutex_);
+    const auto at = held_.find(handle);
+    if (at == held_.end()) return false;
+    done = std::move(at->second);
+    held_.erase(at);
+    ++cancelled_;
+  }
+  done(core::Error(core::StatusCode::kCancelled, "cancelled"));
+  return true;
+}
+
+void HeldRequests::Say(const Plan& plan) {
+  std::map<std::uint64_t, Done> held;
+  {
+    const std::lock_guard lock(mutex_);
+    held.swap(held_);
+  }
+  for (const auto& [handle, done] : held) done(plan);
+}
+
+void HeldRequests::WaitFor(std::size_t requests) {
+  std::unique_lock lock(mutex_);
+  ASSERT_TRUE(changed_.wait_for(lock, kReplyPatience, [&] { return held_.size() >= requests; }));
+}
+
+int HeldRequests::cancelled() const {
+  const std::lock_guard lock(mutex_);
+  return cancelled_;
+}
+
 std::uint64_t FakePlanner::Propose(PlanRequest request,
                                    std::function<void(core::StatusOr<Plan>)> done) {
   core::StatusOr<Plan> plan = Answer("done");
@@ -159,37 +199,16 @@ std::uint64_t FakePlanner::Propose(PlanRequest request,
     if (step < plans.size()) plan = plans[step];
     if (request.lost) *request.lost = lost;
     seen_.push_back(std::move(request));
-    if (holds_) {
-      held_[++next_] = std::move(done);
-      changed_.notify_all();
-      return next_;
-    }
+    if (holds_) return held_.Hold(std::move(done));
   }
   if (before_reply) before_reply();
   done(std::move(plan));
   return 1;
 }
 
-void FakePlanner::Cancel(std::uint64_t handle) {
-  std::function<void(core::StatusOr<Plan>)> done;
-  {
-    const std::lock_guard lock(mutex_);
-    const auto at = held_.find(handle);
-    if (at == held_.end()) return;
-    done = std::move(at->second);
-    held_.erase(at);
-  }
-  done(core::Error(core::StatusCode::kCancelled, "cancelled"));
-}
-
 void FakePlanner::Holds() {
   const std::lock_guard lock(mutex_);
   holds_ = true;
-}
-
-void FakePlanner::WaitUntilHeld() {
-  std::unique_lock lock(mutex_);
-  ASSERT_TRUE(changed_.wait_for(lock, kReplyPatience, [&] { return !held_.empty(); }));
 }
 
 std::vector<PlanRequest> FakePlanner::seen() const {

@@ -72,6 +72,26 @@ tools::Outcome OkOutcome(core::Json result);
 tools::Outcome FailedOutcome(const std::string& code);
 tools::Outcome UnknownOutcome();
 
+// Requests of a fake planner that wait for Cancel, or for what they are told. Thread-safe.
+class HeldRequests {
+ public:
+  using Done = std::function<void(core::StatusOr<Plan>)>;
+
+  std::uint64_t Hold(Done done);
+  // Ends it as cancelled; false: it is not held.
+  bool Cancel(std::uint64_t handle);
+  void Say(const Plan& plan);  // to all of them
+  void WaitFor(std::size_t requests);
+  int cancelled() const;
+
+ private:
+  mutable std::mutex mutex_;
+  std::condition_variable changed_;
+  std::uint64_t next_ = 1;
+  std::map<std::uint64_t, Done> held_;
+  int cancelled_ = 0;
+};
+
 // Plans are taken from a list by step; `seen` are the requests.
 class FakePlanner final : public Planner {
  public:
@@ -84,11 +104,11 @@ class FakePlanner final : public Planner {
   policies::ModelUse bound;                // of every request
   std::optional<policies::ModelUse> lost;  // of every request; nullopt: it says nothing of that
   // Of a request that is held: it ends as cancelled.
-  void Cancel(std::uint64_t handle) override;
+  void Cancel(std::uint64_t handle) override { held_.Cancel(handle); }
   void ForgetReplies() override { ++forgotten; }
   // From now on requests wait for Cancel.
   void Holds();
-  void WaitUntilHeld();
+  void WaitUntilHeld() { held_.WaitFor(1); }
 
   static Plan Calls(std::vector<ProposedCall> calls);
   static Plan Answer(std::string text);
@@ -102,10 +122,8 @@ class FakePlanner final : public Planner {
 
  private:
   mutable std::mutex mutex_;
-  std::condition_variable changed_;
   bool holds_ = false;
-  std::uint64_t next_ = 1;
-  std::map<std::uint64_t, std::function<void(core::StatusOr<Plan>)>> held_;
+  HeldRequests held_;
   std::vector<PlanRequest> seen_;
 };
 

@@ -213,10 +213,14 @@ std::string Harness::CopyFiles() {
   return copy;
 }
 
-void Harness::RestartFrom(const std::string& copy) {
+void Harness::StopAndGoBackTo(const std::string& copy) {
   Stop();
   std::filesystem::remove_all(folder);
   std::filesystem::rename(copy, folder);
+}
+
+void Harness::RestartFrom(const std::string& copy) {
+  StopAndGoBackTo(copy);
   Start();
 }
 

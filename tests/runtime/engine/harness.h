@@ -65,6 +65,8 @@ class Harness {
   // the middle of a commit.
   std::string CopyFiles();
   void RestartFrom(const std::string& copy);
+  // The same without the start, for who changes something while the daemon is down.
+  void StopAndGoBackTo(const std::string& copy);
   // What the next Start has: other manifests, say.
   void SetTools(const std::vector<ToolSpec>& tools);
   // Further lines of the agent file; restarts.

@@ -17,6 +17,27 @@ using ::testing::Not;
 // Rule 11: the journal's order decides. The run's call has its intent, a cancel stands right behind
 // it, and both are durable before the worker hears of either: the tool was not started, so it never
 // is.
+// A run whose one call waits for what it looks up.
+std::string LookingUp(Harness& h) {
+  h.planner.plans = {FakePlanner::Calls({{"b", "orders.cancel", "{}"}})};
+  const auto run = h.CreateRun();
+  EXPECT_TRUE(run.ok()) << run.status();
+  h.tools.WaitUntilHeld("orders.get", 1);
+  return run.ok() ? run->id : "";
+}
+
+// The call is decided, then the run is cancelled. What is answered behind each on the one worker
+// says that it waits for the writer.
+std::future<core::Status> DecideAndCancel(Harness& h, const std::string& run) {
+  h.tools.Release("orders.get", OkOutcome({{"ok", true}}));
+  EXPECT_TRUE(h.Check("idle.read", core::Json::object()).ok());
+  auto cancelled = std::make_shared<std::promise<core::Status>>();
+  h.engine().CancelRun(h.integrator, run, "changed my mind", "",
+                       [cancelled](const auto& info) { cancelled->set_value(info.status()); });
+  EXPECT_TRUE(h.Check("idle.read", core::Json::object()).ok());
+  return cancelled->get_future();
+}
+
 TEST(Rule11, ACancelBetweenIntentAndStartIsNotLost) {
   Harness h(AllowAll() + R"(
 fact "order" { tool = "orders.get", args = { id = "1" }, on = "orders.cancel" })",
@@ -25,24 +46,15 @@ fact "order" { tool = "orders.get", args = { id = "1" }, on = "orders.cancel" })
   h.Restart();
   h.tools.Holds("orders.get");
   h.tools.Answers("orders.cancel", {{"ok", true}});
-  h.planner.plans = {FakePlanner::Calls({{"b", "orders.cancel", "{}"}})};
-  const auto run = h.CreateRun();
-  ASSERT_TRUE(run.ok()) << run.status();
-  h.tools.WaitUntilHeld("orders.get", 1);
+  const std::string run = LookingUp(h);
   WriterPause pause(h.log());
-  // What is answered behind them on the one worker says that they wait for the writer.
-  h.tools.Release("orders.get", OkOutcome({{"ok", true}}));
-  EXPECT_TRUE(h.Check("idle.read", core::Json::object()).ok());
-  std::promise<core::Status> cancelled;
-  h.engine().CancelRun(h.integrator, run->id, "changed my mind", "",
-                       [&](const auto& info) { cancelled.set_value(info.status()); });
-  EXPECT_TRUE(h.Check("idle.read", core::Json::object()).ok());
+  auto cancelled = DecideAndCancel(h, run);
   pause.End();
-  EXPECT_TRUE(cancelled.get_future().get().ok());
-  h.WaitForState(run->id, RunState::kCancelled);
-  EXPECT_THAT(h.Kinds(run->id), Contains("call.intended"));
+  EXPECT_TRUE(cancelled.get().ok());
+  h.WaitForState(run, RunState::kCancelled);
+  EXPECT_THAT(h.Kinds(run), Contains("call.intended"));
   EXPECT_EQ(h.tools.runs("orders.cancel"), 0);
-  const auto calls = h.CallsOf(run->id);
+  const auto calls = h.CallsOf(run);
   ASSERT_EQ(calls.size(), 1u);
   EXPECT_EQ(calls[0].state, CallState::kNotStarted);
   EXPECT_EQ(calls[0].code, "CANCELLED");
@@ -62,17 +74,9 @@ fact "idle" { tool = "slow.read", args = {}, on = "idle.read" })",
   h.tools.Holds("orders.get");
   h.tools.Answers("slow.read", {{"ok", true}});
   h.tools.Answers("orders.cancel", {{"ok", true}});
-  h.planner.plans = {FakePlanner::Calls({{"b", "orders.cancel", "{}"}})};
-  const auto run = h.CreateRun();
-  ASSERT_TRUE(run.ok()) << run.status();
-  h.tools.WaitUntilHeld("orders.get", 1);
+  const std::string run = LookingUp(h);
   WriterPause pause(h.log());
-  h.tools.Release("orders.get", OkOutcome({{"ok", true}}));
-  EXPECT_TRUE(h.Check("idle.read", core::Json::object()).ok());
-  std::promise<core::Status> cancelled;
-  h.engine().CancelRun(h.integrator, run->id, "changed my mind", "",
-                       [&](const auto& info) { cancelled.set_value(info.status()); });
-  EXPECT_TRUE(h.Check("idle.read", core::Json::object()).ok());
+  auto cancelled = DecideAndCancel(h, run);
   // The one worker is kept in a look-up until both are durable and nothing of them is in memory.
   std::promise<void> entered;
   std::promise<void> go_on;
@@ -96,10 +100,10 @@ fact "idle" { tool = "slow.read", args = {}, on = "idle.read" })",
           .ok());
   go_on.set_value();
   EXPECT_TRUE(busy.get().ok());
-  EXPECT_TRUE(cancelled.get_future().get().ok());
-  h.WaitForState(run->id, RunState::kCancelled);
+  EXPECT_TRUE(cancelled.get().ok());
+  h.WaitForState(run, RunState::kCancelled);
   EXPECT_EQ(h.tools.runs("orders.cancel"), 0);
-  const auto calls = h.CallsOf(run->id);
+  const auto calls = h.CallsOf(run);
   ASSERT_EQ(calls.size(), 1u);
   EXPECT_EQ(calls[0].state, CallState::kNotStarted);
   EXPECT_EQ(calls[0].code, "CANCELLED");

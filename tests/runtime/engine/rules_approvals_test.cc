@@ -154,16 +154,23 @@ std::string AsksTwo(const std::string& first, const std::string& second) {
   return std::string(kPolicyHead) + rule("manager", first) + rule("operator", second);
 }
 
+// A run whose one call is parked; its tool takes what it is asked for.
+std::string ParkOnPay(Harness& h) {
+  Pays(h, "5.00");
+  h.planner.plans = {FakePlanner::Calls({{"a", "pay", R"({"id":"o1"})"}})};
+  const auto run = h.CreateRun();
+  EXPECT_TRUE(run.ok()) << run.status();
+  if (!run.ok()) return "";
+  h.WaitForState(run->id, RunState::kWaitingForApproval);
+  return run->id;
+}
+
 // Both are needed, so neither is of use for longer than the other.
 TEST(Rules, Rule14_ACallIsDeniedWhenTheFirstOfItsApprovalsExpiresGrantedOrNot) {
   Harness h(AsksTwo(R"(approvers = { "role:cs-manager" }, expires = "30m")",
                     R"(approvers = { "role:director" }, expires = "50m", remind = "35m")"),
             PayTools());
-  Pays(h, "5.00");
-  h.planner.plans = {FakePlanner::Calls({{"a", "pay", R"({"id":"o1"})"}})};
-  const auto run = h.CreateRun();
-  ASSERT_TRUE(run.ok()) << run.status();
-  h.WaitForState(run->id, RunState::kWaitingForApproval);
+  const std::string run = ParkOnPay(h);
   const auto pending = h.Pending();
   ASSERT_EQ(pending.size(), 2u);
   EXPECT_EQ(pending[0].state.expires_us, pending[1].state.expires_us);
@@ -174,33 +181,29 @@ TEST(Rules, Rule14_ACallIsDeniedWhenTheFirstOfItsApprovalsExpiresGrantedOrNot) {
   h.Stop();
   h.clock.Shift(31 * kMinuteMicros);
   h.Start();
-  h.WaitForState(run->id, RunState::kCompleted);  // its planner goes on
-  EXPECT_EQ(h.CallsOf(run->id).at(0).code, "APPROVAL_EXPIRED");
+  h.WaitForState(run, RunState::kCompleted);  // its planner goes on
+  EXPECT_EQ(h.CallsOf(run).at(0).code, "APPROVAL_EXPIRED");
   EXPECT_TRUE(h.Pending().empty());
   EXPECT_EQ(h.tools.runs("pay"), 0);
   h.Stop();
   h.clock.Shift(20 * kMinuteMicros);
   h.Start();
-  EXPECT_THAT(h.Kinds(run->id), Contains("approval.expired").Times(1));
-  EXPECT_THAT(h.Kinds(run->id), Contains("approval.reminded").Times(0));
+  EXPECT_THAT(h.Kinds(run), Contains("approval.expired").Times(1));
+  EXPECT_THAT(h.Kinds(run), Contains("approval.reminded").Times(0));
 }
 
 TEST(Rules, Rule14_BothInTimeLetItGo) {
   Harness h(AsksTwo(R"(approvers = { "role:cs-manager" }, expires = "30m")",
                     R"(approvers = { "role:operator" }, expires = "50m")"),
             PayTools());
-  Pays(h, "5.00");
-  h.planner.plans = {FakePlanner::Calls({{"a", "pay", R"({"id":"o1"})"}})};
-  const auto run = h.CreateRun();
-  ASSERT_TRUE(run.ok()) << run.status();
-  h.WaitForState(run->id, RunState::kWaitingForApproval);
+  const std::string run = ParkOnPay(h);
   const core::Principal otto{.tenant = "main", .id = "otto", .roles = {"approver", "operator"}};
   for (const ApprovalInfo& one : h.Pending()) {
     const bool managers = h.AnswerApproval(h.manager, one.state.id, true).ok();
     EXPECT_TRUE(managers || h.AnswerApproval(otto, one.state.id, true).ok());
     h.clock.Shift(10 * kMinuteMicros);
   }
-  h.WaitForState(run->id, RunState::kCompleted);
+  h.WaitForState(run, RunState::kCompleted);
   EXPECT_EQ(h.tools.runs("pay"), 1);
 }
 

@@ -225,18 +225,23 @@ TEST(DurableSteps, ACancelBeforeAReplyLeavesItsCallUndecided) {
   });
 }
 
+// A run whose one call is at work until the door is opened.
+std::string AtTheDoor(Harness& h) {
+  h.tools.Holds("door.open");
+  h.planner.plans = {FakePlanner::Calls({{"a", "door.open", "{}"}})};
+  std::string run = RunOf(h);
+  h.tools.WaitUntilHeld("door.open", 1);
+  return run;
+}
+
+void OpenDoor(Harness& h) { h.tools.Release("door.open", OkOutcome({{"ok", true}})); }
+
 TEST(DurableSteps, AMessageBeforeAnOutcomeGoesIntoTheNextRequest) {
   UntilInOrder([] {
     Harness h(AllowAll(), {WriteTool("door.open")});
-    h.tools.Holds("door.open");
-    h.planner.plans = {FakePlanner::Calls({{"a", "door.open", "{}"}})};
-    const std::string run = RunOf(h);
-    h.tools.WaitUntilHeld("door.open", 1);
+    const std::string run = AtTheDoor(h);
     const bool asked = InOrder(
-        h, [&] { return h.Send(run, "mind the dog").ok(); },
-        [&] {
-          h.tools.Release("door.open", OkOutcome({{"ok", true}}));
-        });
+        h, [&] { return h.Send(run, "mind the dog").ok(); }, [&] { OpenDoor(h); });
     if (!asked) return false;
     h.WaitForState(run, RunState::kCompleted);
     EXPECT_EQ(h.tools.runs("door.open"), 1);
@@ -258,15 +263,9 @@ TEST(DurableSteps, AMessageBeforeAnOutcomeGoesIntoTheNextRequest) {
 TEST(DurableSteps, ACancelBeforeAnOutcomeLosesNoOutcome) {
   UntilInOrder([] {
     Harness h(AllowAll(), {WriteTool("door.open")});
-    h.tools.Holds("door.open");
-    h.planner.plans = {FakePlanner::Calls({{"a", "door.open", "{}"}})};
-    const std::string run = RunOf(h);
-    h.tools.WaitUntilHeld("door.open", 1);
+    const std::string run = AtTheDoor(h);
     const bool asked = InOrder(
-        h, [&] { return h.Cancel(run).ok(); },
-        [&] {
-          h.tools.Release("door.open", OkOutcome({{"ok", true}}));
-        });
+        h, [&] { return h.Cancel(run).ok(); }, [&] { OpenDoor(h); });
     if (!asked) return false;
     h.WaitForState(run, RunState::kCancelled);
     EXPECT_EQ(h.CallsOf(run).at(0).state, CallState::kOk);
