@@ -16,6 +16,9 @@ inline constexpr std::int64_t kRunDepthMax = 4;
 
 // Code of a call of an agent that is, or whose planner is, not configured.
 inline constexpr const char* kAgentGone = "AGENT_GONE";
+// Why a run fails as that.
+inline constexpr const char* kAgentGoneReason =
+    "the agent file or planner that this run began with is no longer configured";
 // And of one whose run has ended, and the log cannot tell any more how.
 inline constexpr const char* kAgentLost = "AGENT_LOST";
 // Of a run that has not ended, and that the log cannot tell any more.

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "engine/answers.h"
 #include "policies/approval.h"
 
 namespace interlock::runtime {
@@ -73,6 +74,20 @@ core::Status VoidOpenApprovals(Serial& serial, const std::string& run, std::stri
     INTERLOCK_RETURN_IF_ERROR(serial.Append(withdrawn).status());
   }
   return core::OkStatus();
+}
+
+ParkedFor WhatParks(State& state, const std::map<std::string, std::vector<std::string>>& asked) {
+  ParkedFor parked;
+  for (const auto& [call, approvals] : asked) {
+    const CallRow* row = state.FindCall(call);
+    if (row == nullptr || row->state != CallState::kParked) continue;
+    for (const ApprovalRow& approval : RowsOf(state, approvals)) {
+      if (!IsOpen(approval)) continue;
+      parked.approvals.push_back(approval.approval);
+      parked.pending = parked.pending || approval.phase == policies::ApprovalPhase::kPending;
+    }
+  }
+  return parked;
 }
 
 }  // namespace interlock::runtime

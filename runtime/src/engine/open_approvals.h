@@ -2,6 +2,7 @@
 // them (rule 15).
 #pragma once
 
+#include <map>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -25,5 +26,13 @@ core::Status VoidConfirmations(Serial& serial, const std::string& run,
 // Every open approval of the run, the calls that wait for them, and those that an edit has freed of
 // their approvals and that were not decided on since: with the run's end they wait for nobody.
 core::Status VoidOpenApprovals(Serial& serial, const std::string& run, std::string_view why);
+
+// What a run that parks waits for: of these approvals, by call, those that are open of calls that
+// are parked still.
+struct ParkedFor {
+  std::vector<std::string> approvals;
+  bool pending = false;  // somebody has to answer one
+};
+ParkedFor WhatParks(State& state, const std::map<std::string, std::vector<std::string>>& asked);
 
 }  // namespace interlock::runtime

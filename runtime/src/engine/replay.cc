@@ -6,6 +6,7 @@
 
 #include "core/check.h"
 #include "engine/lineage.h"
+#include "engine/open_approvals.h"
 #include "engine/plan_budgets.h"
 #include "engine/replayer.h"
 #include "engine/switches.h"
@@ -15,15 +16,22 @@ namespace interlock::runtime {
 namespace {
 
 constexpr std::string_view kFromOutside[] = {
-    "run.started",       "approval.granted",  "approval.rejected",  "approval.expired",
-    "approval.voided",   "run.cancelling",    "run.resumed",        "call.resolved",
-    "call.withdrawn",    "call.edit_refused", "approval.delegated", "approval.escalated",
-    "approval.reminded",
+    "run.started",       "approval.granted",   "approval.rejected",  "approval.expired",
+    "approval.voided",   "run.cancelling",     "run.resumed",        "call.withdrawn",
+    "call.edit_refused", "approval.delegated", "approval.escalated", "approval.reminded",
 };
 
 bool IsFromOutside(std::string_view kind) {
   return std::find(std::begin(kFromOutside), std::end(kFromOutside), kind) !=
          std::end(kFromOutside);
+}
+
+// What ends a run of which the log could not be read (ADR 64), in the step that says so: that it
+// could not is an input, and so is all that followed from it.
+bool IsOfLost(const std::vector<RecordedEntry>& run, const RecordedEntry& recorded) {
+  const RecordedEntry& last = run.back();
+  const bool lost = last.entry.kind == "run.failed" && last.Text("code") == kRunLost;
+  return lost && recorded.entry.time_us == last.entry.time_us;
 }
 
 core::Status Diverged() { return core::Error(core::StatusCode::kAborted, "it differs"); }
@@ -89,7 +97,8 @@ core::StatusOr<ReplayReport> Replayer::Run() {
 
 core::Status Replayer::Rebuild() {
   const std::string& kind = next().entry.kind;
-  if (IsFromOutside(kind)) return Take();
+  if (IsFromOutside(kind) || IsOfLost(own_, next())) return Take();
+  if (kind == "call.resolved") return RebuildResolved();
   if (kind == "message.received") return RebuildMessage();
   if (kind == "plan.requested" || kind == "plan.refused") return RebuildPlanRequested();
   if (kind == "plan.received") return RebuildPlanReceived();
@@ -196,13 +205,19 @@ core::Status Replayer::Differ(std::string why, std::string rebuilt) {
 
 namespace {
 
+bool SaysThatItFails(const RecordedEntry& next) {
+  return next.entry.kind == "run.failed" || next.entry.kind == "run.compensating";
+}
+
 // Why a run fails, where only its own entry tells: its time and, while it waits for those that it
 // started, its model's window and what is configured are inputs.
 std::optional<Event> ToldFailure(const RecordedEntry& next) {
   const std::string code = next.Text("code");
   const bool waits = next.entry.kind == "run.waiting";
-  if (code == kTimeLimit && (waits || next.entry.kind == "run.failed")) return event::TimeUp{};
-  if (!waits || (code != kContextLimit && code != kAgentGone)) return std::nullopt;
+  if (!waits && !SaysThatItFails(next)) return std::nullopt;
+  if (code == kTimeLimit) return event::TimeUp{};
+  if (code == kAgentGone) return event::PlanFailed{code, kAgentGoneReason};
+  if (!waits || code != kContextLimit) return std::nullopt;
   return event::PlanFailed{code, next.Content("reason")};
 }
 
@@ -212,9 +227,11 @@ std::optional<Event> ToldFailure(const RecordedEntry& next) {
 // way.
 core::StatusOr<Replayer::DueNow> Replayer::Due() {
   RunCore probe = recorded_.core;
-  const bool full = next().entry.kind == "run.failed" && next().Text("code") == kContextLimit;
+  const bool told = probe.state == RunState::kCompensating;  // already
+  const bool full = !told && SaysThatItFails(next()) && next().Text("code") == kContextLimit;
   const auto overflow = full ? ContextOverflow(probe) : std::nullopt;
   const Event begins = overflow ? event::PlanFailed{kContextLimit, *overflow}
+                       : told   ? Event(event::Resume{})
                                 : ToldFailure(next()).value_or(event::Resume{});
   // It came before what the planner, who was stopped for it, has said.
   if (std::holds_alternative<event::TimeUp>(begins)) probe.closing = {};
@@ -222,8 +239,13 @@ core::StatusOr<Replayer::DueNow> Replayer::Due() {
   for (int i = 0; i < 2 && due.size() == 1; ++i) {
     const auto* check = std::get_if<effect::CheckAnswer>(&due.front());
     if (check == nullptr || next().entry.kind == "answer.checked") break;
-    const JudgedText judged =
-        JudgeAnswer(*gate_, worker_.engine.get(), agent_, recorded_.base, recorded_.reads, *check);
+    JudgedText judged;
+    for (const std::string& id : MayHaveJudged(next(), next())) {
+      INTERLOCK_RETURN_IF_ERROR(JudgeBy(id));
+      judged = JudgeAnswer(*gate_, worker_.engine.get(), agent_, recorded_.base, recorded_.reads,
+                           *check);
+      if (judged.silent()) break;
+    }
     if (!judged.silent())
       return Differ("rules spoke of the answer, and the log does not say so", "");
     due = parts_.step(probe, CheckedAs(judged));
@@ -235,13 +257,16 @@ core::Status Replayer::RebuildEffect() {
   const std::string& kind = next().entry.kind;
   if (kind == "run.waiting" && next().Text("for") == "switch") {
     const auto stop = StoppedFor(*state_, recorded_.base, "");
-    return stop ? Expect(DraftWaitForSwitch(run_, stop->name)) : Differ("no switch is set", "");
+    return stop ? Expect(DraftWaitForSwitch(run_, stop->name))
+                : Differ("no switch is set", "");
   }
-  if (kind == "run.failed" && next().Text("code") == "AGENT_GONE") return LeaveOut();
   INTERLOCK_ASSIGN_OR_RETURN(const DueNow due, Due());
   for (const Effect& effect : due.effects) {
     if (const auto* finish = std::get_if<effect::Finish>(&effect)) {
       return Expect(DraftFinish(run_, *sealer_, *finish));
+    }
+    if (const auto* begin = std::get_if<effect::BeginCompensation>(&effect)) {
+      return Expect(DraftCompensating(run_, *sealer_, *begin));
     }
     if (const auto* wait = std::get_if<effect::WaitForUser>(&effect)) {
       return Expect(DraftWaitForUser(run_, *sealer_, wait->text));
@@ -250,19 +275,14 @@ core::Status Replayer::RebuildEffect() {
       return Expect(DraftWaitForPerson(run_));
     }
     if (std::holds_alternative<effect::WaitForRun>(effect)) {
-      const std::int64_t left_ms = next().Int("left_ms", 0);  // a timer is an input
-      return Expect(DraftWaitForRun(due.core, *sealer_, left_ms));
+      return Expect(DraftWaitForRun(due.core, *sealer_, next().Int("left_ms", 0)));
     }
     if (!std::holds_alternative<effect::Park>(effect)) continue;
-    std::map<std::string, std::vector<std::string>> open;  // in the order of calls
+    std::map<std::string, std::vector<std::string>> asked;  // in the order of calls
     for (const RecordedCall& call : recorded_.calls) {
-      if (call.verdict == "ask" && call.attempt == 0) open[call.id.call] = call.approvals;
+      if (call.verdict == "ask" && call.attempt == 0) asked[call.id.call] = call.approvals;
     }
-    std::vector<std::string> waiting;
-    for (const auto& [call, approvals] : open) {
-      waiting.insert(waiting.end(), approvals.begin(), approvals.end());
-    }
-    return Expect(DraftParked(run_, waiting));
+    return Expect(DraftParked(run_, WhatParks(*state_, asked).approvals));
   }
   return Differ("the run has something else to do here", "");
 }
@@ -288,7 +308,8 @@ core::Status Replayer::RebuildPlanRequested() {
   if (const auto use = next().body.find("use"); use != next().body.end()) {
     INTERLOCK_ASSIGN_OR_RETURN(ask.most, UseOf(*use));
   }
-  if (bundle_ != nullptr) ask.bundle = Recorded(bundle_->id());
+  INTERLOCK_RETURN_IF_ERROR(JudgeAs(next()));
+  if (worker_.engine != nullptr) ask.bundle = recorded_bundle_;
   GiveIds();
   ReplayTransaction transaction(*this);
   Serial serial(transaction, *state_, worker_.engine.get());
@@ -340,6 +361,7 @@ core::Status Replayer::RebuildChecked() {
   const auto* check =
       due.effects.empty() ? nullptr : std::get_if<effect::CheckAnswer>(&due.effects.front());
   if (check == nullptr) return Differ("there is no answer to be checked", "");
+  INTERLOCK_RETURN_IF_ERROR(JudgeAs(next()));
   JudgedText judged =
       JudgeAnswer(*gate_, worker_.engine.get(), agent_, recorded_.base, recorded_.reads, *check);
   if (judged.bundle_id != core::Digest{}) judged.bundle_id = Recorded(judged.bundle_id);
@@ -348,6 +370,7 @@ core::Status Replayer::RebuildChecked() {
 
 core::Status Replayer::RebuildMessage() {
   const RecordedEntry& recorded = next();
+  INTERLOCK_RETURN_IF_ERROR(JudgeAs(recorded));
   CallIdentity base = recorded_.base;
   const RunRow* row = state_->FindRun(run_);
   if (row != nullptr) base.step = recorded_.core.steps;

@@ -4,6 +4,7 @@
 
 #include "engine/answers.h"
 #include "engine/budget_view.h"
+#include "engine/compensation_call.h"
 #include "engine/lineage.h"
 #include "engine/replayer.h"
 #include "engine/run_start.h"
@@ -116,6 +117,24 @@ core::Digest DigestIn(const RecordedEntry& recorded, const char* key) {
       .value_or(core::Digest{});
 }
 
+// The files that a program left, each a payload of its own.
+sandbox::Artifacts ArtifactsOf(const RecordedEntry& recorded) {
+  sandbox::Artifacts artifacts;
+  if (!recorded.body.contains("artifacts")) return artifacts;
+  for (const core::Json& one : JsonIn(recorded.Content("artifacts"))) {
+    const std::string path = one.value("path", "");
+    if (!one.contains("slot")) {
+      artifacts.skipped.push_back({.path = path, .why = one.value("why", "")});
+      continue;
+    }
+    const std::size_t slot = one.value("slot", recorded.payloads.size());
+    const std::string bytes =
+        slot < recorded.payloads.size() ? recorded.payloads[slot].plaintext : "";
+    artifacts.taken.push_back({.path = path, .bytes = bytes, .digest = core::Sha256(bytes)});
+  }
+  return artifacts;
+}
+
 tools::Outcome OutcomeOf(const RecordedEntry& recorded) {
   tools::Outcome outcome;
   outcome.kind = tools::OutcomeKind::kFailed;
@@ -129,6 +148,7 @@ tools::Outcome OutcomeOf(const RecordedEntry& recorded) {
     outcome.reported = core::Money{std::strtoll(money.value("amount", "0").c_str(), nullptr, 10),
                                    money.value("unit", "")};
   }
+  outcome.artifacts = ArtifactsOf(recorded);
   outcome.sandboxed = recorded.body.contains("cpu_us");
   outcome.box.level = sandbox::ParseLevel(recorded.Text("level")).value_or(sandbox::Level::kNone);
   if (!outcome.sandboxed) return outcome;
@@ -182,12 +202,13 @@ std::optional<CallSlot> Replayer::NextOfPlan() const {
 }
 
 // A call of the plan as the core has it, or a parked one that comes back.
-std::unique_ptr<Ticket> Replayer::NewTicket(const RecordedEntry& recorded) {
+core::StatusOr<std::unique_ptr<Ticket>> Replayer::NewTicket(const RecordedEntry& recorded) {
+  if (!recorded.Text("compensates").empty()) return NewCompensation(recorded);
   auto ticket = std::make_unique<Ticket>();
   const std::string call = recorded.Text("call");
   if (recorded.entry.kind == "call.proposed") {
     const std::optional<CallSlot> slot = NextOfPlan();
-    if (!slot) return nullptr;
+    if (!slot) return Differ("the plan has no such call", "");
     ticket->id = recorded_.base;
     ticket->id.call = call;
     ticket->id.step = slot->step;
@@ -198,7 +219,7 @@ std::unique_ptr<Ticket> Replayer::NewTicket(const RecordedEntry& recorded) {
     const auto& calls = recorded_.calls;
     const auto known = std::find_if(calls.begin(), calls.end(),
                                     [&](const RecordedCall& one) { return one.id.call == call; });
-    if (known == calls.end()) return nullptr;
+    if (known == calls.end()) return Differ("no such call was proposed", "");
     ticket->id = known->id;
     ticket->proposed = true;
     ticket->edited = known->edited;
@@ -207,7 +228,62 @@ std::unique_ptr<Ticket> Replayer::NewTicket(const RecordedEntry& recorded) {
     ticket->attempt = std::max(1, known->attempt);
   }
   ticket->sealer = sealer_;
-  ticket->agent = agent_;
+  ticket->agent = ticket->id.compensates.empty() ? agent_ : nullptr;
+  ticket->reads = &recorded_.reads;
+  return ticket;
+}
+
+// As the entries of its run have it by now: this run, or one that it started.
+core::StatusOr<RecordedCall> Replayer::RecordedAs(const CallRow& row) const {
+  RecordedRun below;
+  if (row.run != run_) {
+    INTERLOCK_ASSIGN_OR_RETURN(below, history_.Run(row.run, parts_.agent_of));
+  }
+  for (const RecordedCall& call : row.run == run_ ? recorded_.calls : below.calls) {
+    if (call.id.call == row.call) return call;
+  }
+  return core::NotFound("the log has no call `" + row.call + "`");
+}
+
+// The call that the core would take back here, by the manifest that the one taken back was made by.
+core::StatusOr<std::unique_ptr<Ticket>> Replayer::NewCompensation(const RecordedEntry& recorded) {
+  const std::string of = recorded.Text("compensates");
+  INTERLOCK_ASSIGN_OR_RETURN(const DueNow due, Due());
+  const auto* compensate =
+      due.effects.size() == 1 ? std::get_if<effect::Compensate>(&due.effects.front()) : nullptr;
+  if (compensate == nullptr || compensate->of != of) {
+    return Differ("the run has something else to take back here", "");
+  }
+  const CallRow* row = state_->FindCall(of);
+  if (row == nullptr) return Differ("the log has no call `" + of + "`", "");
+  ToTakeBack back{.of = of, .tool = row->tool, .call = RecordedAs(*row)};
+  if (back.call.ok()) back.tool = back.call->id.tool;
+  const auto tool = parts_.registry->Find(back.tool);
+  const std::string digest = tool == nullptr ? "" : core::DigestName(tool->digest());
+  if (back.call.ok() && digest != back.call->intended_tool_digest) {
+    return WithReason(core::FailedPrecondition("tool `" + back.tool + "` is not the one of call `" +
+                                               of + "`, which was taken back"),
+                      "TOOL_CHANGED");
+  }
+  auto ticket = std::make_unique<Ticket>();
+  ticket->id = recorded_.base;
+  ticket->id.call = recorded.Text("call");
+  MakeCompensation(*parts_.registry, recorded_.core, back, *ticket);
+  // What could not be read then is an input.
+  const RecordedEntry* decided = Ahead("call.decided", ticket->id.call);
+  const std::string say = decided == nullptr ? "" : decided->Content("say");
+  const bool lost = say.starts_with(kCannotTell);
+  if (!lost && IsLost(back.call.status())) {
+    return WithReason(core::FailedPrecondition("content of call `" + of +
+                                               "` was erased; the run cannot be made anew"),
+                      "PAYLOAD_ERASED");
+  }
+  if (!lost && !back.call.ok()) return back.call.status();
+  if (lost) {
+    ticket->id.args_text = "{}";
+    ticket->cannot = say;
+  }
+  ticket->sealer = sealer_;
   ticket->reads = &recorded_.reads;
   return ticket;
 }
@@ -332,14 +408,14 @@ void Replayer::GiveRun(Ticket& ticket) {
 }
 
 core::Status Replayer::RebuildDecision() {
-  std::unique_ptr<Ticket> ticket = NewTicket(next());
-  if (ticket == nullptr) return Differ("the plan has no such call", "");
+  INTERLOCK_ASSIGN_OR_RETURN(std::unique_ptr<Ticket> ticket, NewTicket(next()));
   GiveIds();
   ticket->level = LevelAhead(ticket->id.call);
   GiveRun(*ticket);
   if (ticket->proposed) ticket->granted = GrantsOf(*ticket);
   // When the gate looked first is an input: a switch that was set later finds a decision made.
   const RecordedEntry* decided = Ahead("call.decided", ticket->id.call);
+  INTERLOCK_RETURN_IF_ERROR(JudgeAs(decided == nullptr ? next() : *decided));
   const bool killed_at_once =
       decided != nullptr && decided->Text("code") == kKilled && !decided->body.contains("decision");
   // What was configured then is an input, too.
@@ -410,10 +486,36 @@ core::Status Replayer::RebuildRetry() {
   return Differ("no further attempt would be made: " + std::string(core::Message(status)), "");
 }
 
+// By whose policies, the release of it tells if a rule spoke.
+core::Status Replayer::JudgeResult(Ticket& ticket) {
+  const RecordedEntry* released = Ahead("result.released", ticket.id.call);
+  for (const std::string& id : MayHaveJudged(next(), released == nullptr ? next() : *released)) {
+    INTERLOCK_RETURN_IF_ERROR(JudgeBy(id));
+    gate_->JudgeResult(worker_, ticket);
+    if (ticket.release.rules.empty()) break;
+  }
+  return core::OkStatus();
+}
+
+// A person's word is an input; what it does to the holds of the call follows from it.
+core::Status Replayer::RebuildResolved() {
+  const RecordedEntry resolved = next();
+  const auto& calls = recorded_.calls;
+  const auto known = std::find_if(calls.begin(), calls.end(), [&](const RecordedCall& one) {
+    return one.id.call == resolved.Text("call");
+  });
+  if (known == calls.end()) return Differ("no such call was proposed", "");
+  INTERLOCK_RETURN_IF_ERROR(Take());
+  if (!resolved.body.value("complete", false)) return core::OkStatus();
+  INTERLOCK_RETURN_IF_ERROR(TakeIn(resolved.entry.index));
+  ReplayTransaction transaction(*this);
+  Serial serial(transaction, *state_, worker_.engine.get());
+  return gate_->SettleHolds(serial, known->id, resolved.body.value("happened", false));
+}
+
 core::Status Replayer::RebuildOutcome() {
   const auto at = tickets_.find(next().Text("call"));
   if (at == tickets_.end()) return Differ("no such call was decided", "");
-  if (next().body.contains("artifacts")) return LeaveOut();
   Ticket& ticket = *at->second;
   ticket.attempt = static_cast<int>(next().Int("attempt", 1));
   ticket.level = next().Text("level");
@@ -427,7 +529,7 @@ core::Status Replayer::RebuildOutcome() {
         of.outcome.reported_failure && LeftNothing(of.ended->state, of.outcome.error_code);
   }
   Draft draft = gate_->OutcomeDraft(ticket);
-  gate_->JudgeResult(worker_, ticket);
+  INTERLOCK_RETURN_IF_ERROR(JudgeResult(ticket));
   gate_->KeepNote(ticket);
   ReplayTransaction transaction(*this);
   Serial serial(transaction, *state_, worker_.engine.get());
@@ -440,8 +542,9 @@ core::Status Replayer::RebuildRelease() {
   const std::string call = next().Text("call");
   const auto at = tickets_.find(call);
   released_.push_back(call);
-  if (at == tickets_.end() || at->second->outcome_kind.empty())
-    return LeaveOut();  // a person said it
+  if (at == tickets_.end() || at->second->outcome_kind.empty()) {
+    return Differ("nothing is known of what this call gave", "");
+  }
   Ticket& ticket = *at->second;
   Release release = ticket.release;
   if (release.bundle_id != core::Digest{}) release.bundle_id = Recorded(release.bundle_id);

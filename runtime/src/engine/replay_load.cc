@@ -19,38 +19,13 @@ core::Status CannotTell(std::string message, std::string_view reason) {
   return WithReason(core::FailedPrecondition(std::move(message)), reason);
 }
 
-// The files of a bundle that the log keeps, by the manifest that its entries cite.
-core::StatusOr<std::shared_ptr<const policies::Bundle>> BundleOf(const audit::Log& log,
-                                                                 const core::Digest& id,
-                                                                 const tools::Registry& registry) {
-  INTERLOCK_ASSIGN_OR_RETURN(const std::string manifest, log.ReadBlob(id));
-  INTERLOCK_ASSIGN_OR_RETURN(const core::Json json,
-                             core::ParseJson(manifest, core::kPayloadLimits));
-  std::vector<policies::BundleFile> files;
-  for (const core::Json& file : json.value("files", core::Json::array())) {
-    const std::string name = file.value("sha256", "");
-    INTERLOCK_ASSIGN_OR_RETURN(
-        const core::Digest digest,
-        core::DigestFromHex(name.substr(std::min<std::size_t>(7, name.size()))));
-    INTERLOCK_ASSIGN_OR_RETURN(std::string text, log.ReadBlob(digest));
-    files.push_back({file.value("path", ""), std::move(text)});
-  }
-  std::vector<policies::KnownTool> known;
-  for (const auto& tool : registry.tools()) {
-    const tools::Manifest& m = tool->manifest();
-    known.push_back(
-        {m.name, std::string(tools::EffectName(m.effect)), m.input_schema, m.result_schema});
-  }
-  return policies::Bundle::Load(std::move(files), std::move(known), nullptr);
-}
-
 // Kinds of runs and calls that replay knows what to do with. Of another it cannot know what follows
 // from it.
 constexpr std::string_view kKnown[] = {
-    "run.started",   "run.parked",     "run.resumed",       "run.waiting",    "run.completed",
-    "run.failed",    "run.cancelled",  "run.escalated",     "run.cancelling", "call.proposed",
-    "call.decided",  "call.edited",    "call.edit_refused", "call.intended",  "call.outcome",
-    "call.resolved", "call.withdrawn",
+    "run.started",   "run.parked",     "run.resumed",       "run.waiting",      "run.completed",
+    "run.failed",    "run.cancelled",  "run.escalated",     "run.cancelling",   "call.proposed",
+    "call.decided",  "call.edited",    "call.edit_refused", "call.intended",    "call.outcome",
+    "call.resolved", "call.withdrawn", "run.compensating",  "call.compensated",
 };
 
 core::Status CheckKind(const audit::Entry& entry) {
@@ -85,7 +60,7 @@ Replayer::Replayer(const ReplayParts& parts, std::string run)
       run_(std::move(run)),
       keys_(*parts.keys),
       random_(clock_),
-      history_(*parts.log, *parts.keys, nullptr, parts.step) {}
+      history_(*parts.log, *parts.keys, parts.registry.get(), parts.step) {}
 
 Replayer::~Replayer() {
   state_.reset();  // its statements are of the database
@@ -144,51 +119,6 @@ core::Status Replayer::CheckEngine() {
                     "ENGINE_VERSION");
 }
 
-namespace {
-
-// Kinds whose first citation, or `bundle` of run.started, is the bundle in force. A request to a
-// planner cites it where model budgets were weighed, texts and results where a rule spoke of them.
-bool CitesBundleFirst(std::string_view kind) {
-  constexpr std::string_view kKinds[] = {"run.started",    "call.decided",   "plan.requested",
-                                         "plan.refused",   "answer.checked", "message.received",
-                                         "result.released"};
-  return std::find(std::begin(kKinds), std::end(kKinds), kind) != std::end(kKinds);
-}
-
-}  // namespace
-
-core::Status Replayer::TakeBundle() {
-  std::string id;
-  for (const RecordedEntry& recorded : own_) {
-    if (!CitesBundleFirst(recorded.entry.kind)) continue;
-    const std::string cited = recorded.entry.kind == "run.started" ? recorded.Text("bundle")
-                              : recorded.cites.empty()             ? ""
-                                                                   : recorded.cites.front();
-    if (cited.empty()) continue;
-    if (!id.empty() && cited != id) {
-      return CannotTell("the bundle changed while the run was open: entry " +
-                            std::to_string(recorded.entry.index) + " was decided by another",
-                        "BUNDLE_CHANGED");
-    }
-    id = cited;
-  }
-  if (id.empty()) return core::OkStatus();  // nothing was active: everything was denied
-  INTERLOCK_ASSIGN_OR_RETURN(recorded_bundle_,
-                             core::DigestFromHex(id.substr(std::min<std::size_t>(7, id.size()))));
-  bundle_ = parts_.bundle;
-  if (bundle_ == nullptr || bundle_->id() != recorded_bundle_) {
-    auto kept = BundleOf(*parts_.log, recorded_bundle_, *parts_.registry);
-    if (!kept.ok() || (*kept)->id() != recorded_bundle_) {
-      return CannotTell("bundle " + id + " of then cannot be loaded with the tools of now",
-                        "BUNDLE_CHANGED");
-    }
-    bundle_ = *std::move(kept);
-  }
-  if (parts_.candidate != nullptr) bundle_ = parts_.candidate;
-  INTERLOCK_ASSIGN_OR_RETURN(worker_.engine, policies::Engine::Make(bundle_));
-  return core::OkStatus();
-}
-
 // A tool that is registered now under the name of then must be the one of then.
 core::Status Replayer::CheckTool(const RecordedEntry& recorded) const {
   const std::string name = recorded.Text("tool");
@@ -210,6 +140,13 @@ core::Status Replayer::Load() {
     INTERLOCK_ASSIGN_OR_RETURN(const audit::EntryPage page, parts_.log->ReadRange(next, kPage));
     for (const audit::Entry& entry : page.entries) {
       if (entry.run == run_) INTERLOCK_RETURN_IF_ERROR(ReadOwn(entry));
+      if (entry.kind == "bundle.activated") {
+        INTERLOCK_ASSIGN_OR_RETURN(const auto view, core::JsonObjectView::Of(entry.bytes));
+        const auto body = view.Object("body");
+        activated_.push_back({.index = entry.index,
+                              .time_us = entry.time_us,
+                              .id = body ? body->String("bundle").value_or("") : ""});
+      }
       next = entry.index + 1;
     }
     if (!page.more) break;
@@ -222,7 +159,7 @@ core::Status Replayer::Load() {
   }
   report_.entries = static_cast<std::int64_t>(own_.size());
   INTERLOCK_RETURN_IF_ERROR(CheckEngine());
-  INTERLOCK_RETURN_IF_ERROR(TakeBundle());
+  INTERLOCK_RETURN_IF_ERROR(TakeBundles());
   for (const RecordedEntry& recorded : own_) {
     if (recorded.entry.kind == "call.proposed") INTERLOCK_RETURN_IF_ERROR(CheckTool(recorded));
   }
@@ -246,7 +183,7 @@ core::Status Replayer::Load() {
     }
   }
   INTERLOCK_RETURN_IF_ERROR(state_->Attach(database_->db));
-  journal_ = std::make_unique<Journal>(*parts_.log, *state_, bundle_);
+  journal_ = std::make_unique<Journal>(*parts_.log, *state_, nullptr);
   gate_ = std::make_unique<Gate>(GateParts{.tenant = parts_.tenant,
                                            .journal = journal_.get(),
                                            .keys = &keys_,
@@ -258,7 +195,7 @@ core::Status Replayer::Load() {
   return core::OkStatus();
 }
 
-core::Status Replayer::FoldUpTo(std::uint64_t index) {
+core::Status Replayer::Fold(std::uint64_t index) {
   while (folded_ < index) {
     const auto left = std::min<std::uint64_t>(kPage, index - folded_);
     INTERLOCK_ASSIGN_OR_RETURN(const audit::EntryPage page,
@@ -280,17 +217,20 @@ core::Status Replayer::FoldUpTo(std::uint64_t index) {
                                                .leaf_hash = entry.leaf_hash}));
       folded_ = entry.index + 1;
     }
-    state_->Committed();
   }
   return core::OkStatus();
 }
 
-core::Status Replayer::Remember(const RecordedEntry& recorded) {
-  return history_.FoldEntry(recorded.entry, parts_.agent_of, recorded_);
+core::Status Replayer::FoldUpTo(std::uint64_t index) {
+  INTERLOCK_RETURN_IF_ERROR(Fold(index));
+  state_->Committed();
+  return core::OkStatus();
 }
 
-core::Digest Replayer::Recorded(const core::Digest& bundle) const {
-  return parts_.candidate != nullptr && bundle == bundle_->id() ? recorded_bundle_ : bundle;
+core::Status Replayer::TakeIn(std::uint64_t index) { return Fold(index + 1); }
+
+core::Status Replayer::Remember(const RecordedEntry& recorded) {
+  return history_.FoldEntry(recorded.entry, parts_.agent_of, recorded_);
 }
 
 }  // namespace interlock::runtime

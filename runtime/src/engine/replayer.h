@@ -2,6 +2,7 @@
 // and approvals stand as they stood.
 #pragma once
 
+#include <algorithm>
 #include <map>
 #include <memory>
 #include <optional>
@@ -46,17 +47,28 @@ class Replayer {
   // report says how.
   core::StatusOr<audit::EntryRef> Expect(const audit::NewEntry& made,
                                          std::span<const audit::SealedPayload> payloads);
-  std::int64_t now_us() const { return own_[at_].entry.time_us; }
+  std::int64_t now_us() const { return own_[std::min(at_, own_.size() - 1)].entry.time_us; }
+  // Into the state of the log, as the journal does with each entry that it appends.
+  core::Status TakeIn(std::uint64_t index);
 
  private:
   // --- what is there (replay_load.cc)
   core::Status Load();
   core::Status ReadOwn(const audit::Entry& entry);
   core::Status CheckEngine();
-  core::Status TakeBundle();
   core::Status CheckTool(const RecordedEntry& recorded) const;
   core::Status FoldUpTo(std::uint64_t index);
+  core::Status Fold(std::uint64_t index);
   core::Status Remember(const RecordedEntry& recorded);
+
+  // --- policies (replay_bundles.cc)
+  core::Status TakeBundles();
+  core::StatusOr<std::unique_ptr<policies::Engine>> EngineOf(const std::string& id);
+  // From here on the worker decides by this bundle; "" has none.
+  core::Status JudgeBy(const std::string& id);
+  core::Status JudgeAs(const RecordedEntry& recorded);
+  std::vector<std::string> InForce(const RecordedEntry& from, const RecordedEntry& to) const;
+  std::vector<std::string> MayHaveJudged(const RecordedEntry& from, const RecordedEntry& to) const;
 
   // --- runs (replay.cc)
   core::Status Rebuild();
@@ -83,8 +95,12 @@ class Replayer {
   core::Status RebuildRetry();
   core::Status RebuildOutcome();
   core::Status RebuildRelease();
+  core::Status RebuildResolved();
   std::optional<CallSlot> NextOfPlan() const;
-  std::unique_ptr<Ticket> NewTicket(const RecordedEntry& recorded);
+  core::StatusOr<std::unique_ptr<Ticket>> NewTicket(const RecordedEntry& recorded);
+  core::StatusOr<std::unique_ptr<Ticket>> NewCompensation(const RecordedEntry& recorded);
+  core::StatusOr<RecordedCall> RecordedAs(const CallRow& row) const;
+  core::Status JudgeResult(Ticket& ticket);
   core::Status DecideAsRecorded(Ticket& ticket);
   void DecideRound(Ticket& ticket, const RecordedEntry& decided);
   void GiveIds();
@@ -111,7 +127,16 @@ class Replayer {
   ReplayKeys keys_;
   ReplayClock clock_;
   ReplayRandom random_;
-  std::shared_ptr<const policies::Bundle> bundle_;
+  // A bundle that came into force somewhere in the log.
+  struct Activated {
+    std::uint64_t index = 0;
+    std::int64_t time_us = 0;
+    std::string id;  // sha256:<hex>
+  };
+  std::vector<Activated> activated_;  // oldest first
+  // Of bundles that this one took the place of, by their id; the worker has that of judged_by_.
+  std::map<std::string, std::unique_ptr<policies::Engine>> engines_;
+  std::string judged_by_;
   core::Digest recorded_bundle_{};
   struct Database;
   std::unique_ptr<Database> database_;
@@ -137,7 +162,10 @@ class ReplayTransaction final : public audit::Transaction {
   std::uint64_t next_index() const override { return 0; }
   core::StatusOr<audit::EntryRef> Append(const audit::NewEntry& entry,
                                          std::span<audit::SealedPayload> payloads) override {
-    return replayer_.Expect(entry, payloads);
+    auto made = replayer_.Expect(entry, payloads);
+    if (!made.ok()) return made;
+    if (core::Status taken = replayer_.TakeIn(made->index); !taken.ok()) return taken;
+    return made;
   }
   void PutBlob(std::string_view) override {}
   void PutCosignature(std::uint64_t, std::string_view, std::string_view) override {}

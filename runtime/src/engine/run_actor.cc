@@ -4,6 +4,7 @@
 #include <chrono>
 
 #include "engine/answers.h"
+#include "engine/lineage.h"
 #include "engine/open_approvals.h"
 #include "engine/plan_budgets.h"
 #include "engine/run_entries.h"
@@ -111,9 +112,7 @@ void RunActor::GoOn(std::vector<RecordedCall> calls) {
 void RunActor::Resume() {
   const bool plans = core_.state != RunState::kCompensating;
   if (plans && (agent_ == nullptr || planner_ == nullptr)) {
-    return Handle(event::PlanFailed{
-        "AGENT_GONE",
-        "the agent file or planner that this run began with is no longer configured"});
+    return Handle(event::PlanFailed{kAgentGone, kAgentGoneReason});
   }
   if (core_.state == RunState::kWaitingForSwitch) return;  // until LeaveSwitch
   for (const std::string& call : GrantedCalls()) Handle(event::CallGranted{call});

@@ -1,7 +1,5 @@
 // A run that was not completed takes back what it did: the driver of step_compensation.h.
-#include <algorithm>
-
-#include "core/template.h"
+#include "engine/compensation_call.h"
 #include "engine/open_approvals.h"
 #include "engine/plan_budgets.h"
 #include "engine/run_actor.h"
@@ -35,33 +33,6 @@ asio::awaitable<void> RunActor::BeginCompensation(effect::BeginCompensation begi
   Handle(event::Compensating{std::move(begin.ending), std::move(begin.calls)});
 }
 
-namespace {
-
-// What its manifest says of a call of `tool`; null: nothing.
-const tools::Compensate* CompensateOf(const tools::Registry& registry, const std::string& tool) {
-  const auto found = registry.Find(tool);  // which keeps it
-  return found == nullptr || !found->manifest().compensate ? nullptr
-                                                           : &*found->manifest().compensate;
-}
-
-// Arguments that cannot be made are none: the gate then refuses the call, and the log shows why
-// nothing was taken back.
-void TakeBack(const tools::Compensate& compensate, const RecordedCall& call, Ticket& ticket) {
-  ticket.cannot = "The arguments cannot be made of what the call to be taken back has left.";
-  const auto args = core::ParseJson(call.args, core::kPayloadLimits);
-  if (!args.ok()) return;
-  const core::Json scope = {{"args", *args},
-                            {"call", {{"id", call.id.call}, {"idempotency_key", call.id.call}}},
-                            {"result", call.given.is_null() ? call.result : call.given},
-                            {"session", *call.id.session}};
-  const auto expanded = core::ExpandJson(compensate.args, scope);
-  if (!expanded.ok()) return;
-  ticket.id.args_text = core::CanonicalJson(*expanded);
-  ticket.cannot.clear();
-}
-
-}  // namespace
-
 // A call of this run, or of one that it started.
 core::StatusOr<RecordedCall> RunActor::RecordedAs(const std::string& of) const {
   INTERLOCK_ASSIGN_OR_RETURN(const CallRow row, hub_.CallRowOf(of));
@@ -79,28 +50,15 @@ core::StatusOr<RecordedCall> RunActor::RecordedAs(const std::string& of) const {
 // What cannot be read now is read later, for a while: a run that fails has to end. What never can
 // be is not taken back, and stands for a person to see.
 core::StatusOr<std::unique_ptr<Ticket>> RunActor::NewCompensation(const std::string& of) {
-  const auto call = RecordedAs(of);
-  const bool lost = !call.ok() && (IsLost(call.status()) || hub_.GivesUpReading(run_));
-  if (!call.ok() && !lost) return call.status();
+  ToTakeBack back{.of = of, .tool = "", .call = RecordedAs(of)};
+  const bool lost = !back.call.ok() && (IsLost(back.call.status()) || hub_.GivesUpReading(run_));
+  if (!back.call.ok() && !lost) return back.call.status();
   const auto row = lost ? hub_.CallRowOf(of) : core::StatusOr<CallRow>(CallRow{});
-  const std::string tool = lost ? (row.ok() ? row->tool : "") : call->id.tool;
+  back.tool = lost ? (row.ok() ? row->tool : "") : back.call->id.tool;
   auto ticket = std::make_unique<Ticket>();
   ticket->id = base_;
   ticket->id.call = hub_.NewId();
-  ticket->id.step = core_.steps;
-  ticket->id.position = static_cast<std::int64_t>(
-      std::count_if(core_.compensations.begin(), core_.compensations.end(),
-                    [](const Compensation& one) { return !one.call.empty(); }));
-  ticket->id.compensates = of;
-  ticket->id.args_text = "{}";
-  const tools::Compensate* compensate = CompensateOf(*hub_.parts.registry, tool);
-  if (compensate != nullptr) ticket->id.tool = compensate->tool;
-  if (lost) {
-    ticket->cannot = "The log cannot tell what is to be taken back; a person sees to it: " +
-                     std::string(core::Message(call.status()));
-  } else if (compensate != nullptr) {
-    TakeBack(*compensate, *call, *ticket);
-  }
+  MakeCompensation(*hub_.parts.registry, core_, back, *ticket);
   ticket->sealer = sealer_;
   ticket->reads = &reads_;
   return ticket;

@@ -7,7 +7,7 @@
 #include <map>
 #include <mutex>
 
-#include "rules.h"
+#include "trip.h"
 
 namespace interlock::runtime::test {
 namespace {
@@ -16,64 +16,6 @@ using ::testing::Contains;
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using ::testing::Not;
-
-constexpr const char* kCancelsFirst =
-    R"(on("*", "cancels", function(c)
-  if c.call.tool ~= "flight.cancel" and c.call.tool ~= "hotel.cancel" then return allow() end
-  if present(c.call, "compensates") then return ENGINE end
-  return deny { code = "ENGINE_ONLY", say = "only the engine cancels" }
-end))";
-
-// Only the engine may cancel; what its own calls are answered is `answer`.
-std::string CancelsAre(const std::string& answer) {
-  std::string rule = kCancelsFirst;
-  return std::string(kPolicyHead) + rule.replace(rule.find("ENGINE"), 6, answer);
-}
-
-const char* const kAsksManager =
-    R"(require_approval { approvers = { "role:cs-manager" }, expires = "1h" })";
-
-ToolSpec Booking(const std::string& what) {
-  return {.name = what + ".book",
-          .effect = tools::Effect::kWrite,
-          .failure = tools::FailureMeaning::kNoEffect,
-          .idempotent = true,
-          .compensate = what + ".cancel"};
-}
-
-ToolSpec Cancelling(const std::string& what) {
-  return {.name = what + ".cancel",
-          .effect = tools::Effect::kWrite,
-          .effect_key = "cancel:{args.ref}",
-          .failure = tools::FailureMeaning::kNoEffect};
-}
-
-std::vector<ToolSpec> TripTools() {
-  return {Booking("flight"), Cancelling("flight"), Booking("hotel"), Cancelling("hotel"),
-          ReadTool("look")};
-}
-
-Plan Books(const std::string& what) { return FakePlanner::Calls({{what, what + ".book", "{}"}}); }
-
-// A run that books a flight, then a hotel, and whose planner fails then.
-void PlanTrip(Harness& h) {
-  h.tools.Answers("flight.book", {{"ref", "f1"}});
-  h.tools.Answers("hotel.book", {{"ref", "h1"}});
-  h.tools.Answers("flight.cancel", {{"ok", true}});
-  h.tools.Answers("hotel.cancel", {{"ok", true}});
-  h.planner.plans = {Books("flight"), Books("hotel"), core::InvalidArgument("no plan for this")};
-}
-
-// The body of the newest entry of this kind.
-core::Json BodyOf(Harness& h, const std::string& run, std::string_view kind) {
-  core::Json body;
-  for (const audit::Entry& entry : h.Entries(run)) {
-    if (entry.kind != kind) continue;
-    const auto json = core::ParseJson(entry.bytes, core::kPayloadLimits);
-    if (json.ok()) body = (*json)["body"];
-  }
-  return body;
-}
 
 std::vector<std::string> ToolsOf(Harness& h, const std::string& run) {
   std::vector<std::string> tools;
@@ -116,6 +58,7 @@ TEST(Compensation, AFailedRunTakesBackWhatItDidNewestFirst) {
             core::Json({CallOf(h, run->id, "hotel.book"), CallOf(h, run->id, "flight.book")}));
   EXPECT_FALSE(BodyOf(h, run->id, "run.failed").contains("uncompensated"));
   EXPECT_EQ(BodyOf(h, run->id, "call.proposed")["compensates"], CallOf(h, run->id, "flight.book"));
+  ExpectReplays(h, run->id);
 }
 
 TEST(Compensation, ACancelledRunDoesSoToo) {
@@ -129,6 +72,7 @@ TEST(Compensation, ACancelledRunDoesSoToo) {
   h.WaitForState(run->id, RunState::kCancelled);
   EXPECT_EQ(h.tools.runs("flight.cancel"), 1);
   EXPECT_EQ(BodyOf(h, run->id, "run.compensating")["as"], "cancelled");
+  ExpectReplays(h, run->id);
 }
 
 TEST(Compensation, ACompletedRunKeepsWhatItDid) {
@@ -150,6 +94,7 @@ TEST(Compensation, WhatDidNotHappenIsNotTakenBack) {
   ASSERT_TRUE(run.ok()) << run.status();
   h.WaitForState(run->id, RunState::kFailed);
   EXPECT_THAT(ToolsOf(h, run->id), ElementsAre("flight.book", "flight.cancel", "hotel.book"));
+  ExpectReplays(h, run->id);
 }
 
 TEST(Compensation, ADeniedOneLeavesTheRunUncompensatedAndOperatorsAreTold) {
@@ -167,6 +112,7 @@ TEST(Compensation, ADeniedOneLeavesTheRunUncompensatedAndOperatorsAreTold) {
   EXPECT_THAT(h.engine().warnings(), Contains(HasSubstr("could not be taken back")));
   h.Restart();
   EXPECT_EQ(h.WaitForState(run->id, RunState::kUncompensated).code, "PLANNER_REPLY");
+  ExpectReplays(h, run->id);
 }
 
 TEST(Compensation, OneThatFailsDoesNotKeepTheOthersFromBeingTakenBack) {
@@ -197,6 +143,7 @@ TEST(Compensation, OneThatNeedsAnApprovalWaitsForItOverARestart) {
     ASSERT_TRUE(h.AnswerApproval(h.manager, pending[0].state.id, grant).ok());
     h.WaitForState(run->id, grant ? RunState::kFailed : RunState::kUncompensated);
     EXPECT_EQ(h.tools.runs("flight.cancel"), grant ? 1 : 0);
+    ExpectReplays(h, run->id);
   }
 }
 
@@ -230,6 +177,7 @@ TEST(Compensation, APersonSaysWhatBecameOfOneThatNobodySaw) {
     h.WaitForState(run->id, happened ? RunState::kFailed : RunState::kUncompensated);
     EXPECT_EQ(h.tools.runs("hotel.cancel"), 1);
     EXPECT_EQ(h.tools.runs("flight.cancel"), 1);
+    ExpectReplays(h, run->id);
   }
 }
 
@@ -254,6 +202,7 @@ TEST(Compensation, ACallOfUnknownOutcomeIsWaitedFor) {
     h.WaitForState(run->id, happened ? RunState::kUncompensated : RunState::kFailed);
     EXPECT_EQ(h.tools.runs("hotel.cancel"), 0);
     EXPECT_EQ(h.tools.runs("flight.cancel"), 1);
+    ExpectReplays(h, run->id);
   }
 }
 
@@ -268,6 +217,102 @@ TEST(Compensation, WhatThePlannerTookBackItselfIsNotTakenBackTwice) {
   h.WaitForState(run->id, RunState::kFailed);
   EXPECT_EQ(h.tools.runs("flight.cancel"), 1);
   EXPECT_EQ(BodyOf(h, run->id, "call.decided")["code"], "DUPLICATE_EFFECT");
+  ExpectReplays(h, run->id);
+}
+
+// ---------------------------------------------------------------- replay
+
+// Takes back in the order in which it was done.
+std::vector<Effect> StepThatBeginsWithTheOldest(RunCore& run, const Event& event) {
+  auto effects = Step(run, event);
+  for (Effect& effect : effects) {
+    auto* begin = std::get_if<effect::BeginCompensation>(&effect);
+    if (begin != nullptr) std::reverse(begin->calls.begin(), begin->calls.end());
+  }
+  return effects;
+}
+
+// Leaves what it did last.
+std::vector<Effect> StepThatForgetsToTakeBack(RunCore& run, const Event& event) {
+  const auto* compensating = std::get_if<event::Compensating>(&event);
+  if (compensating == nullptr) return Step(run, event);
+  event::Compensating fewer = *compensating;
+  fewer.calls.erase(fewer.calls.begin());
+  return Step(run, fewer);
+}
+
+// Ends at once as if nothing stood.
+std::vector<Effect> StepThatTakesNothingBack(RunCore& run, const Event& event) {
+  if (std::holds_alternative<event::CallDone>(event)) run.effects.clear();
+  return Step(run, event);
+}
+
+// Says that what a person denied was taken back all the same.
+std::vector<Effect> StepThatSaysItIsUndone(RunCore& run, const Event& event) {
+  const auto* done = std::get_if<event::CallDone>(&event);
+  if (done == nullptr) return Step(run, event);
+  event::CallDone well = *done;
+  well.took_effect = true;
+  return Step(run, well);
+}
+
+TEST(Compensation, ReplayFindsAStepThatTakesBackOtherwise) {
+  Harness h(CancelsAre("allow()"), TripTools());
+  PlanTrip(h);
+  h.tools.Fails("hotel.cancel", "TOO_LATE");
+  const auto run = h.CreateRun();
+  ASSERT_TRUE(run.ok()) << run.status();
+  h.WaitForState(run->id, RunState::kUncompensated);
+  ExpectReplays(h, run->id);
+  const struct {
+    const char* name;
+    StepFn step;
+    const char* kind;  // of the entry at which it shows
+  } mutations[] = {
+      {"the oldest first", &StepThatBeginsWithTheOldest, "run.compensating"},
+      {"forgets one", &StepThatForgetsToTakeBack, "call.proposed"},
+      {"takes nothing back", &StepThatTakesNothingBack, "run.compensating"},
+      {"says it is undone", &StepThatSaysItIsUndone, "run.failed"},
+  };
+  for (const auto& mutation : mutations) {
+    const auto report = ReplayOf(h, run->id, {&h.agent}, mutation.step);
+    ASSERT_TRUE(report.ok()) << mutation.name << ": " << report.status();
+    ASSERT_TRUE(report->first.has_value()) << mutation.name;
+    EXPECT_EQ(report->first->kind, mutation.kind) << mutation.name;
+    EXPECT_FALSE(report->passes()) << mutation.name;
+  }
+}
+
+// A candidate that would not have let the engine cancel.
+TEST(Compensation, ReplayShowsWhereOtherPoliciesWouldNotHaveTakenBack) {
+  Harness h(CancelsAre("allow()"), TripTools());
+  PlanTrip(h);
+  const auto run = h.CreateRun();
+  ASSERT_TRUE(run.ok()) << run.status();
+  h.WaitForState(run->id, RunState::kFailed);
+  const auto same = ReplayOf(h, run->id, {&h.agent}, &Step, CancelsAre("allow()") + "-- again\n");
+  ASSERT_TRUE(same.ok()) << same.status();
+  EXPECT_TRUE(same->passes());
+  const auto other =
+      ReplayOf(h, run->id, {&h.agent}, &Step, CancelsAre(R"(deny { code = "NO", say = "no" })"));
+  ASSERT_TRUE(other.ok()) << other.status();
+  ASSERT_TRUE(other->first.has_value());
+  EXPECT_EQ(other->first->kind, "call.decided");
+  EXPECT_THAT(other->first->rebuilt, HasSubstr(R"("code":"NO")"));
+}
+
+// What was given back is the tool's word of then, and the manifest says how it is taken back.
+TEST(Compensation, ReplayNeedsTheManifestOfThen) {
+  Harness h(CancelsAre("allow()"), TripTools());
+  PlanTrip(h);
+  const auto run = h.CreateRun();
+  ASSERT_TRUE(run.ok()) << run.status();
+  h.WaitForState(run->id, RunState::kFailed);
+  std::vector<ToolSpec> tools = TripTools();
+  tools.at(0).compensate = "hotel.cancel";
+  h.SetTools(tools);
+  const auto report = ReplayOf(h, run->id, {&h.agent});
+  EXPECT_EQ(ReasonOf(report.status()), "TOOL_CHANGED");
 }
 
 // What the world has done by key: it outlives every crash, and answers a repeat alike.

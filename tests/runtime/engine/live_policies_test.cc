@@ -3,70 +3,16 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include <filesystem>
-#include <fstream>
 #include <thread>
 
+#include "live.h"
 #include "policies/seal.h"
 #include "replays.h"
-#include "rules.h"
 
 namespace interlock::runtime::test {
 namespace {
 
 using ::testing::HasSubstr;
-
-constexpr char kOrigin[] = "test/main";
-
-// Allows orders of up to `most`, and says no by `code`.
-std::string UpTo(int most, const std::string& code, const std::string& more = "") {
-  return std::string(kPolicyHead) + R"(on("*", "most", function(c)
-  if c.args.n > )" +
-         std::to_string(most) + R"( then return deny { code = ")" + code + R"(" } end
-  return allow()
-end)
-)" + more;
-}
-
-class Live {
- public:
-  explicit Live(const std::string& policy, const std::string& trusted = "") : h(policy, Tools()) {
-    folder_ = h.folder + "/policies";
-    std::filesystem::create_directories(folder_);
-    std::filesystem::create_directories(h.folder + "/candidate");
-    h.policy_folders.folder = folder_;
-    h.policy_folders.candidate = h.folder + "/candidate";
-    if (!trusted.empty()) h.policy_folders.trust = {.keys = {trusted}, .origin = kOrigin};
-    h.tools.Answers("orders.get", {{"ok", true}});
-    h.tools.Answers("stock.get", {{"left", 3}});
-    Restart();
-  }
-  static std::vector<ToolSpec> Tools() { return {ReadTool("orders.get"), ReadTool("stock.get")}; }
-  void Restart() { h.Restart(); }
-  void Write(const std::string& text, const std::string& folder = "policies") {
-    std::ofstream(h.folder + "/" + folder + "/test.lua") << text;
-  }
-  void Seal(const policies::SealKey& key, std::int64_t revision) {
-    const auto files = policies::Bundle::ReadFolder(folder_);
-    ASSERT_TRUE(files.ok()) << files.status();
-    const auto note = policies::SignBundle(key.secret, kOrigin, revision, *files);
-    ASSERT_TRUE(note.ok()) << note.status();
-    std::ofstream(folder_ + "/bundle.note") << *note;
-  }
-  core::StatusOr<PolicyInfo> Activate() {
-    return h.engine().ActivatePolicy(h.operator_one, "a new ceiling");
-  }
-  std::string CodeOf(int n) {
-    const auto call = h.Execute("orders.get", {{"n", n}});
-    EXPECT_TRUE(call.ok()) << call.status();
-    if (!call.ok()) return "";
-    return call->state == CallState::kOk ? "OK" : call->code;
-  }
-  Harness h;
-
- private:
-  std::string folder_;
-};
 
 policies::SealKey Key(const std::string& name) {
   return policies::MakeSealKey(name, std::string(32, name[0]));
@@ -291,10 +237,7 @@ TEST(LivePolicies, AnAnswerCitesTheBundleThatJudgedIt) {
     cited.push_back((*json)["cites"][0].get<std::string>());
   }
   EXPECT_THAT(cited, testing::ElementsAre(before, now->bundle));
-  const auto replay = ReplayOf(live.h, run->id, {&live.h.agent});
-  ASSERT_FALSE(replay.ok());
-  EXPECT_THAT(std::string(core::Message(replay.status())),
-              HasSubstr("the bundle changed while the run was open"));
+  ExpectMadeAnew(live.h, run->id, {&live.h.agent});
 }
 
 TEST(LivePolicies, ACandidateCountsWhereItPartsAndDecidesNothing) {
@@ -318,6 +261,68 @@ TEST(LivePolicies, ACandidateCountsWhereItPartsAndDecidesNothing) {
   EXPECT_EQ(live.CodeOf(7), "FIVE");
   EXPECT_EQ(live.h.engine().GetPolicy(live.h.operator_one)->candidate, "");
   EXPECT_EQ(live.h.engine().GetPolicy(live.h.operator_one)->diverged.decisions, 0u);
+}
+
+// ---------------------------------------------------------------- replay
+
+// A run that is decided by both, speaks under both, and is read back in between.
+std::string RunOverAnActivation(Live& live) {
+  Harness& h = live.h;
+  h.planner.plans = {
+      FakePlanner::Calls({{"a", "orders.get", R"({"n":7})"}}), FakePlanner::Ask("more?"),
+      FakePlanner::Calls({{"b", "orders.get", R"({"n":7})"}, {"c", "orders.get", R"({"n":10})"}}),
+      FakePlanner::Answer("that was it")};
+  const auto run = h.CreateRun();
+  EXPECT_TRUE(run.ok()) << run.status();
+  h.WaitForState(run->id, RunState::kWaitingForUser);
+  live.Write(UpTo(9, "NINE", R"(on(answer(), "polite", function(c)
+  return modify { ["answer.text"] = "that was it, thank you" }
+end))"));
+  EXPECT_TRUE(live.Activate().ok());
+  EXPECT_TRUE(h.Send(run->id, "yes").ok());
+  EXPECT_EQ(h.WaitForState(run->id, RunState::kCompleted).answer, "that was it, thank you");
+  return run->id;
+}
+
+TEST(LivePolicies, ARunThatSawTwoIsMadeAnewByBoth) {
+  Live live(UpTo(5, "FIVE"));
+  const std::string run = RunOverAnActivation(live);
+  ExpectMadeAnew(live.h, run, {&live.h.agent});
+  live.Restart();
+  ExpectMadeAnew(live.h, run, {&live.h.agent});
+}
+
+TEST(LivePolicies, ReplayDecidesAllOfSuchARunByACandidate) {
+  Live live(UpTo(5, "FIVE"));
+  const std::string run = RunOverAnActivation(live);
+  const auto old = ReplayOf(live.h, run, {&live.h.agent}, &Step, UpTo(5, "FIVE"));
+  ASSERT_TRUE(old.ok()) << old.status();
+  ASSERT_TRUE(old->first.has_value()) << "the second plan was decided by another";
+  EXPECT_EQ(old->first->kind, "call.decided");
+  EXPECT_THAT(old->first->recorded, HasSubstr(R"("effect":"allow")"));
+  EXPECT_THAT(old->first->rebuilt, HasSubstr(R"("code":"FIVE")"));
+  const auto now = ReplayOf(live.h, run, {&live.h.agent}, &Step, UpTo(9, "NINE"));
+  ASSERT_TRUE(now.ok()) << now.status();
+  ASSERT_TRUE(now->first.has_value());
+  EXPECT_THAT(now->first->recorded, HasSubstr(R"("code":"FIVE")"));
+}
+
+TEST(LivePolicies, ARunWithoutPoliciesIsMadeAnewToo) {
+  const policies::SealKey trusted = Key("desk");
+  Live live("", trusted.verifier);
+  live.h.planner.plans = {FakePlanner::Calls({{"a", "orders.get", R"({"n":1})"}}),
+                          FakePlanner::Answer("nothing goes")};
+  const auto run = live.h.CreateRun();
+  ASSERT_TRUE(run.ok()) << run.status();
+  live.h.WaitForState(run->id, RunState::kFailed);
+  live.Write(UpTo(5, "FIVE"));
+  live.Seal(trusted, 1);
+  ASSERT_TRUE(live.Activate().ok());
+  const auto report = ReplayOf(live.h, run->id, {&live.h.agent});
+  ASSERT_TRUE(report.ok()) << report.status();
+  EXPECT_TRUE(report->passes()) << (report->first ? report->first->why : "roots differ");
+  EXPECT_TRUE(report->left_out.empty());
+  EXPECT_GE(report->rebuilt, 3);
 }
 
 }  // namespace

@@ -216,6 +216,55 @@ TEST(Replay, AFailedAndACancelledRunAreMadeAnew) {
   ExpectReplays(h, cancelled->id);
 }
 
+TEST(Replay, FilesThatAToolLeftAreMadeAnew) {
+  Harness h(AllowAll(), {ReadTool("report.make")});
+  h.tools.On("report.make", [](const tools::CallSpec&, const FakeTools::Done& done) {
+    tools::Outcome outcome = OkOutcome({{"ok", true}});
+    const std::string bytes("pdf\0bytes", 9);
+    outcome.artifacts.taken.push_back(
+        {.path = "report.pdf", .bytes = bytes, .digest = core::Sha256(bytes)});
+    outcome.artifacts.skipped.push_back({.path = "link", .why = "Too many levels"});
+    done(outcome);
+  });
+  h.planner.plans = {FakePlanner::Calls({{"c1", "report.make", "{}"}})};
+  const auto run = h.CreateRun();
+  ASSERT_TRUE(run.ok()) << run.status();
+  h.WaitForState(run->id, RunState::kCompleted);
+  ExpectReplays(h, run->id);
+}
+
+TEST(Replay, WhatAPersonSaysOfACallSettlesItsHoldsAgain) {
+  for (const bool happened : {true, false}) {
+    Harness h(WithBudget("100"), {MoneyTool("pay")});
+    h.tools.On("pay",
+               [](const tools::CallSpec&, const FakeTools::Done& done) { done(UnknownOutcome()); });
+    h.planner.plans = {FakePlanner::Calls({{"c1", "pay", R"({"amount":5,"id":"o1"})"}})};
+    const auto run = h.CreateRun();
+    ASSERT_TRUE(run.ok()) << run.status();
+    h.WaitForState(run->id, RunState::kWaitingForPerson);
+    const std::string call = h.CallsOf(run->id).at(0).id;
+    ASSERT_TRUE(h.Resolve(h.operator_one, call, happened).ok());
+    ASSERT_TRUE(h.Resolve(h.operator_two, call, happened).ok());
+    h.WaitForState(run->id, RunState::kCompleted);
+    EXPECT_EQ(h.Budget("day").settled, happened ? 500 : 0);
+    ExpectReplays(h, run->id);
+  }
+}
+
+TEST(Replay, ARunWhosePlannerIsGoneIsMadeAnew) {
+  Harness h(AllowAll(), {ReadTool("orders.get")});
+  h.planner.plans = {FakePlanner::Ask("well?")};
+  const auto run = h.CreateRun();
+  ASSERT_TRUE(run.ok()) << run.status();
+  h.WaitForState(run->id, RunState::kWaitingForUser);
+  h.Stop();
+  h.asked = nullptr;
+  h.Start();
+  ASSERT_TRUE(h.Send(run->id, "go on").ok());
+  EXPECT_EQ(h.WaitForState(run->id, RunState::kFailed).code, "AGENT_GONE");
+  ExpectReplays(h, run->id);
+}
+
 TEST(Replay, AnotherRuleDiffersAtItsFirstDecision) {
   Harness h(Policy(100), PayTools());
   const std::string run = PaidRun(h);

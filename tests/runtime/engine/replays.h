@@ -13,13 +13,14 @@ namespace interlock::runtime::test {
 
 inline core::StatusOr<ReplayReport> ReplayOf(Harness& h, const std::string& run,
                                              const std::vector<const AgentFile*>& agents,
-                                             StepFn step = &Step) {
+                                             StepFn step = &Step,
+                                             const std::string& candidate = "") {
   ReplayParts parts;
   parts.tenant = "main";
   parts.log = &h.log();
   parts.keys = &h.keys();
   parts.registry = h.registry();
-  parts.bundle = h.LoadPolicy(h.policy());
+  if (!h.policy().empty()) parts.bundle = h.LoadPolicy(h.policy());
   parts.agent_of = [&agents](const std::string&, const std::string& digest) -> const AgentFile* {
     for (const AgentFile* agent : agents) {
       if (agent->digest == digest) return agent;
@@ -27,6 +28,7 @@ inline core::StatusOr<ReplayReport> ReplayOf(Harness& h, const std::string& run,
     return nullptr;
   };
   parts.step = step;
+  if (!candidate.empty()) parts.candidate = h.LoadPolicy(candidate);
   return ReplayRun(parts, run);
 }
 
