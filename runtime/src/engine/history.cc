@@ -379,6 +379,11 @@ namespace {
 // The run has been asking since before: the reply was lost.
 bool AskedAgain(const core::JsonObjectView& body) { return body.Bool("again").value_or(false); }
 
+// What is left of the time that the run may take goes on from there, however often it is read back.
+void TakeWallLeft(const core::JsonObjectView& body, RunCore& core) {
+  core.wall_left_ms = body.Int("left_ms").value_or(core.wall_left_ms);
+}
+
 // The end of what a request to a planner held; holds of calls name their call.
 bool SettlesPlan(std::string_view kind, const core::JsonObjectView& body) {
   return (kind == "budget.settled" || kind == "budget.released") && !body.String("call");
@@ -400,6 +405,7 @@ core::Status History::FoldRun(const audit::Entry& entry, const core::JsonObjectV
   } else if (kind == "plan.requested") {
     recorded.log_planning = true;
     recorded.charged = body.Raw("use").has_value();
+    TakeWallLeft(body, recorded.core);
     if (!AskedAgain(body)) step_(recorded.core, event::PlanRequested{});
   } else if (kind == "plan.refused") {
     recorded.log_planning = false;
@@ -420,7 +426,7 @@ core::Status History::FoldRun(const audit::Entry& entry, const core::JsonObjectV
       step_(recorded.core, event::PlanReceived{std::move(plan)});
     }
   } else if (kind == "run.parked" || kind == "run.waiting") {
-    recorded.core.wall_left_ms = body.Int("left_ms").value_or(-1);
+    TakeWallLeft(body, recorded.core);
     if (const auto code = body.String("code")) {  // it fails, when those have ended that it started
       INTERLOCK_ASSIGN_OR_RETURN(std::string reason, ContentIfAny(entry.index, body, "reason"));
       step_(recorded.core, event::PlanFailed{*code, std::move(reason)});

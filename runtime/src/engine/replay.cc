@@ -257,7 +257,7 @@ core::Status Replayer::RebuildEffect() {
   const std::string& kind = next().entry.kind;
   if (kind == "run.waiting" && next().Text("for") == "switch") {
     const auto stop = StoppedFor(*state_, recorded_.base, "");
-    return stop ? Expect(DraftWaitForSwitch(run_, stop->name))
+    return stop ? Expect(DraftWaitForSwitch(run_, stop->name, LeftMs()))
                 : Differ("no switch is set", "");
   }
   INTERLOCK_ASSIGN_OR_RETURN(const DueNow due, Due());
@@ -269,20 +269,20 @@ core::Status Replayer::RebuildEffect() {
       return Expect(DraftCompensating(run_, *sealer_, *begin));
     }
     if (const auto* wait = std::get_if<effect::WaitForUser>(&effect)) {
-      return Expect(DraftWaitForUser(run_, *sealer_, wait->text));
+      return Expect(DraftWaitForUser(run_, *sealer_, wait->text, LeftMs()));
     }
     if (std::holds_alternative<effect::WaitForPerson>(effect)) {
-      return Expect(DraftWaitForPerson(run_));
+      return Expect(DraftWaitForPerson(run_, LeftMs()));
     }
     if (std::holds_alternative<effect::WaitForRun>(effect)) {
-      return Expect(DraftWaitForRun(due.core, *sealer_, next().Int("left_ms", 0)));
+      return Expect(DraftWaitForRun(due.core, *sealer_, LeftMs()));
     }
     if (!std::holds_alternative<effect::Park>(effect)) continue;
     std::map<std::string, std::vector<std::string>> asked;  // in the order of calls
     for (const RecordedCall& call : recorded_.calls) {
       if (call.verdict == "ask" && call.attempt == 0) asked[call.id.call] = call.approvals;
     }
-    return Expect(DraftParked(run_, WhatParks(*state_, asked).approvals));
+    return Expect(DraftParked(run_, WhatParks(*state_, asked).approvals, LeftMs()));
   }
   return Differ("the run has something else to do here", "");
 }
@@ -303,6 +303,7 @@ core::Status Replayer::RebuildPlanRequested() {
   if (!again) parts_.step(probe, event::PlanRequested{});
   PlanRequestedFields fields = AskedOf(probe, *agent_, std::exchange(released_, {}), keys_);
   fields.again = again;
+  fields.left_ms = LeftMs();
   PlanAsk ask{.who = &recorded_.base, .fields = &fields};
   // What the planner told of its prices and bounds is an input.
   if (const auto use = next().body.find("use"); use != next().body.end()) {

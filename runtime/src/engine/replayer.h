@@ -110,6 +110,7 @@ class Replayer {
   std::vector<GrantedApproval> GrantsOf(const Ticket& ticket);
 
   const RecordedEntry& next() const { return own_[at_]; }
+  std::int64_t LeftMs() const { return next().Int("left_ms", -1); }  // timers are inputs
   // The entry of this kind that comes first from here on and tells of the call; null: none.
   const RecordedEntry* Ahead(std::string_view kind, const std::string& call) const;
   core::Digest Recorded(const core::Digest& bundle) const;  // the candidate passes for it

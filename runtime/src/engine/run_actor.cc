@@ -229,35 +229,25 @@ void RunActor::Perform(const effect::ResumeCall& resume) {
 // Something of it is open still: an answer that came meanwhile would otherwise find nobody. What
 // was answered meanwhile is not waited for.
 void RunActor::Perform(const effect::Park&) {
-  auto still = [this, asked = open_approvals_](State& state, std::vector<Draft>& drafts) {
-    std::vector<std::string> waiting;
-    bool pending = false;
-    for (const auto& [call, approvals] : asked) {
-      const CallRow* parked = state.FindCall(call);
-      if (parked == nullptr || parked->state != CallState::kParked) continue;
-      for (const std::string& id : approvals) {
-        const ApprovalRow* row = state.FindApproval(id);
-        if (row == nullptr || !IsOpen(*row)) continue;
-        waiting.push_back(id);
-        pending = pending || row->phase == policies::ApprovalPhase::kPending;
-      }
-    }
-    drafts.push_back(DraftParked(run_, waiting));
-    return pending;
+  auto still = [this, asked = open_approvals_, left_ms = WallLeftMs()](State& state,
+                                                                       std::vector<Draft>& drafts) {
+    const ParkedFor parked = WhatParks(state, asked);
+    drafts.push_back(DraftParked(run_, parked.approvals, left_ms));
+    return parked.pending;
   };
   Spawn(WriteUnlessNews({}, RunState::kWaitingForApproval, std::move(still)));
 }
 
 void RunActor::Perform(const effect::WaitForUser& wait) {
   std::vector<Draft> drafts = TakeChecks();
-  drafts.push_back(DraftWaitForUser(run_, *sealer_, wait.text));
+  drafts.push_back(DraftWaitForUser(run_, *sealer_, wait.text, WallLeftMs()));
   auto still = [](State&, std::vector<Draft>&) { return true; };
   Spawn(WriteUnlessNews(std::move(drafts), RunState::kWaitingForUser, std::move(still)));
 }
 
 void RunActor::Perform(const effect::WaitForPerson&) {
   std::vector<Draft> drafts;
-  drafts.push_back(DraftWaitForPerson(run_));
+  drafts.push_back(DraftWaitForPerson(run_, WallLeftMs()));
   std::vector<std::string> unknown;
   for (const CallSlot& slot : core_.slots) {
     if (slot.phase == SlotPhase::kPerson) unknown.push_back(slot.call);
@@ -299,13 +289,14 @@ void RunActor::Perform(const effect::Finish& finish) {
 asio::awaitable<void> RunActor::WriteEnd(std::vector<Draft> drafts, Unless unless) {
   bool news = false;
   const Read read = ReadSoFar();
+  const std::int64_t left_ms = WallLeftMs();
   core::Status status = co_await hub_.journal.Commit(
-      [this, &drafts, &news, &read, unless](Serial& serial) -> core::Status {
+      [this, &drafts, &news, &read, unless, left_ms](Serial& serial) -> core::Status {
         const bool ends_well = unless == Unless::kNews;
         news = (ends_well && HasNews(serial, read)) ||
                (unless == Unless::kCancel && IsCancelling(serial));
         if (ends_well && !news) {
-          INTERLOCK_ASSIGN_OR_RETURN(news, WaitIfStopped(serial));
+          INTERLOCK_ASSIGN_OR_RETURN(news, WaitIfStopped(serial, left_ms));
         }
         if (news) return core::OkStatus();
         INTERLOCK_RETURN_IF_ERROR(VoidOpenApprovals(serial, run_, "run ended"));
@@ -359,11 +350,12 @@ asio::awaitable<void> RunActor::WriteUnlessNews(std::vector<Draft> drafts, RunSt
                                                 Still still) {
   bool news = false;
   const Read read = ReadSoFar();
+  const std::int64_t left_ms = WallLeftMs();
   core::Status status = co_await hub_.journal.Commit(
-      [this, &drafts, &still, &news, &read, as](Serial& serial) -> core::Status {
+      [this, &drafts, &still, &news, &read, as, left_ms](Serial& serial) -> core::Status {
         news = HasNews(serial, read) || !still(serial.state(), drafts);
         if (as == RunState::kWaitingForUser && !news) {  // what a stopped agent does not say
-          INTERLOCK_ASSIGN_OR_RETURN(news, WaitIfStopped(serial));
+          INTERLOCK_ASSIGN_OR_RETURN(news, WaitIfStopped(serial, left_ms));
         }
         if (news || serial.state().FindRun(run_)->state == as) return core::OkStatus();
         for (Draft& draft : drafts) INTERLOCK_RETURN_IF_ERROR(serial.Append(draft).status());

@@ -131,7 +131,8 @@ class RunActor : public std::enable_shared_from_this<RunActor> {
   core::StatusOr<EndedRun> EndOf(const RunRow& row) const;
   core::StatusOr<std::unique_ptr<Ticket>> TicketOfEnd(const std::string& call);
   void GiveLimits(Ticket& ticket) const;
-  std::int64_t WallLeftMs() const;
+  std::int64_t WallLeftMs() const;  // at least 1; -1: nobody counts
+  bool IsOver() const;              // it ends, whatever its planner would say
   asio::awaitable<void> BeginCompensation(effect::BeginCompensation begin);
   asio::awaitable<void> PassCompensation(std::shared_ptr<LiveCall> live);
   // `then` goes on in the same durable step.
@@ -158,7 +159,7 @@ class RunActor : public std::enable_shared_from_this<RunActor> {
   // --- kill switches (run_actor_switches.cc)
   bool IsStopped() const;
   // Writer thread: true when a kill switch stops the run; then the log says that it waits for it.
-  core::StatusOr<bool> WaitIfStopped(Serial& serial) const;
+  core::StatusOr<bool> WaitIfStopped(Serial& serial, std::int64_t left_ms) const;
   asio::awaitable<void> LeaveSwitch();
 
   void Spawn(asio::awaitable<void> work);

@@ -57,6 +57,11 @@ std::vector<Draft> RunActor::TakeReleases(std::vector<std::string>& shown) {
 // 7).
 asio::awaitable<void> RunActor::RequestPlan() {
   if (hub_.stopping()) co_return Stall();
+  // Its time was up before this began.
+  const Closing& closing = core_.closing;
+  if (closing.kind == Closing::Kind::kFailed) {
+    co_return Handle(event::PlanFailed{closing.code, closing.reason});
+  }
   co_await RequestPlanWith(nullptr);
 }
 
@@ -70,7 +75,8 @@ asio::awaitable<void> RunActor::RequestPlanWith(Ended* ended) {
     co_return;
   }
   Step(core_, event::PlanRequested{});
-  const PlanRequestedFields fields = AskedOf(core_, *agent_, std::move(shown), *hub_.parts.keys);
+  PlanRequestedFields fields = AskedOf(core_, *agent_, std::move(shown), *hub_.parts.keys);
+  fields.left_ms = WallLeftMs();
   co_await AskIfCovered(std::move(drafts), fields, ended);
 }
 
@@ -79,6 +85,7 @@ asio::awaitable<void> RunActor::RequestPlanWith(Ended* ended) {
 asio::awaitable<void> RunActor::AskPlannerAgain() {
   PlanRequestedFields fields = AskedOf(core_, *agent_, {}, *hub_.parts.keys);
   fields.again = true;
+  fields.left_ms = WallLeftMs();
   if (charged_ || worker_.engine == nullptr || MostOfRequest()) {
     co_return co_await AskIfCovered({}, fields, nullptr);
   }
@@ -111,6 +118,10 @@ std::optional<policies::ModelUse> RunActor::MostOfRequest() {
   return most;
 }
 
+bool RunActor::IsOver() const {
+  return core_.state == RunState::kCancelling || core_.closing.kind == Closing::Kind::kFailed;
+}
+
 asio::awaitable<void> RunActor::AskPlanner() {
   PlanRequest request = MakePlanRequest();
   const std::int64_t step = request.step;
@@ -120,7 +131,13 @@ asio::awaitable<void> RunActor::AskPlanner() {
     planner_handle_ = planner_->Propose(std::move(request), std::move(done));
   };
   const std::int64_t since_us = hub_.parts.clock->MonotonicMicros();
-  core::StatusOr<Plan> plan = co_await Await<core::StatusOr<Plan>>(std::move(start));
+  core::StatusOr<Plan> plan =
+      core::Error(core::StatusCode::kCancelled, "the run ended before its planner was asked");
+  if (IsOver()) {
+    *lost = policies::NoUse();
+  } else {
+    plan = co_await Await<core::StatusOr<Plan>>(std::move(start));
+  }
   planner_handle_ = 0;
   PlanReply reply = ReplyOf(plan);
   if (charged_) {

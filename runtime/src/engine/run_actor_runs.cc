@@ -30,6 +30,7 @@ core::StatusOr<std::string> TextOfEnd(const Place& place, const RunRow& row) {
 }  // namespace
 
 std::int64_t RunActor::WallLeftMs() const {
+  if (agent_ == nullptr) return core_.wall_left_ms;
   const auto left = std::chrono::duration_cast<std::chrono::milliseconds>(
       timer_.expiry() - asio::steady_timer::clock_type::now());
   return std::clamp<std::int64_t>(left.count(), 1, core_.limits.wall_ms);

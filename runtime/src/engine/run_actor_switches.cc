@@ -10,12 +10,12 @@ namespace interlock::runtime {
 
 bool RunActor::IsStopped() const { return StoppedFor(*hub_.parts.state, base_, "").has_value(); }
 
-core::StatusOr<bool> RunActor::WaitIfStopped(Serial& serial) const {
+core::StatusOr<bool> RunActor::WaitIfStopped(Serial& serial, std::int64_t left_ms) const {
   const auto stop = StoppedFor(serial.state(), base_, "");
   const RunRow* row = stop ? serial.state().FindRun(run_) : nullptr;
   if (row == nullptr || IsEnding(row->state)) return false;
   if (row->state == RunState::kWaitingForSwitch) return true;
-  Draft waiting = DraftWaitForSwitch(run_, stop->name);
+  Draft waiting = DraftWaitForSwitch(run_, stop->name, left_ms);
   INTERLOCK_RETURN_IF_ERROR(serial.Append(waiting).status());
   return true;
 }
@@ -24,8 +24,9 @@ asio::awaitable<void> RunActor::WriteUnlessStopped(std::vector<Draft> drafts, Jo
                                                    Ended* ended) {
   bool stopped = false;
   const Read read = ReadSoFar();
+  const std::int64_t left_ms = WallLeftMs();
   core::Status status = co_await hub_.journal.Commit(
-      [this, &drafts, &then, &stopped, &read, ended](Serial& serial) -> core::Status {
+      [this, &drafts, &then, &stopped, &read, left_ms, ended](Serial& serial) -> core::Status {
         if (ended != nullptr) {
           Ticket& ticket = *ended->live->ticket;
           INTERLOCK_RETURN_IF_ERROR(hub_.gate.CommitOutcome(serial, ticket, ended->outcome));
@@ -33,7 +34,7 @@ asio::awaitable<void> RunActor::WriteUnlessStopped(std::vector<Draft> drafts, Jo
         stopped = HasNews(serial, read);  // which the planner was to be told
         stopped = stopped || (ended != nullptr && ChargesModels(serial.engine()));
         if (!stopped) {
-          INTERLOCK_ASSIGN_OR_RETURN(stopped, WaitIfStopped(serial));
+          INTERLOCK_ASSIGN_OR_RETURN(stopped, WaitIfStopped(serial, left_ms));
         }
         if (stopped) return core::OkStatus();
         for (Draft& draft : drafts) INTERLOCK_RETURN_IF_ERROR(serial.Append(draft).status());

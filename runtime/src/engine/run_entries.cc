@@ -68,6 +68,14 @@ bool FitsSchema(const AgentFile& agent, std::string& answer, JudgedText& judged)
 
 }  // namespace
 
+namespace {
+
+void AddLeft(BodyWriter& body, std::int64_t left_ms) {
+  if (left_ms >= 0) body.Int("left_ms", left_ms);
+}
+
+}  // namespace
+
 Draft DraftPlanRequested(const std::string& run, const PlanRequestedFields& fields) {
   const bool refused = !fields.refused.empty();
   Draft requested = MakeDraft(refused ? "plan.refused" : "plan.requested", run, "engine");
@@ -84,6 +92,7 @@ Draft DraftPlanRequested(const std::string& run, const PlanRequestedFields& fiel
     writer.Close();
     body.Raw("left_out", left_out);
   }
+  AddLeft(body, fields.left_ms);
   body.Int("messages", static_cast<std::int64_t>(fields.messages))
       .String("planner", fields.planner)
       .Optional("prompt", fields.prompt)
@@ -187,22 +196,33 @@ Draft DraftPlanReceived(const std::string& run, const Sealer& sealer, std::strin
   return received;
 }
 
-Draft DraftParked(const std::string& run, const std::vector<std::string>& approvals) {
+Draft DraftParked(const std::string& run, const std::vector<std::string>& approvals,
+                  std::int64_t left_ms) {
   Draft parked = MakeDraft("run.parked", run, "engine");
-  BodyWriter(parked).Raw("approvals", JsonStrings(approvals)).Close();
+  BodyWriter body(parked);
+  body.Raw("approvals", JsonStrings(approvals));
+  AddLeft(body, left_ms);
+  body.Close();
   return parked;
 }
 
-Draft DraftWaitForUser(const std::string& run, const Sealer& sealer, std::string_view text) {
+Draft DraftWaitForUser(const std::string& run, const Sealer& sealer, std::string_view text,
+                       std::int64_t left_ms) {
   Draft waiting = MakeDraft("run.waiting", run, "engine");
   const std::string sealed = sealer.Text(waiting, text);
-  BodyWriter(waiting).String("for", "user").Raw("text", sealed).Close();
+  BodyWriter body(waiting);
+  body.String("for", "user");
+  AddLeft(body, left_ms);
+  body.Raw("text", sealed).Close();
   return waiting;
 }
 
-Draft DraftWaitForPerson(const std::string& run) {
+Draft DraftWaitForPerson(const std::string& run, std::int64_t left_ms) {
   Draft waiting = MakeDraft("run.waiting", run, "engine");
-  BodyWriter(waiting).String("for", "person").Close();
+  BodyWriter body(waiting);
+  body.String("for", "person");
+  AddLeft(body, left_ms);
+  body.Close();
   return waiting;
 }
 
@@ -218,9 +238,12 @@ Draft DraftWaitForRun(const RunCore& run, const Sealer& sealer, std::int64_t lef
   return waiting;
 }
 
-Draft DraftWaitForSwitch(const std::string& run, std::string_view name) {
+Draft DraftWaitForSwitch(const std::string& run, std::string_view name, std::int64_t left_ms) {
   Draft waiting = MakeDraft("run.waiting", run, "engine");
-  BodyWriter(waiting).String("for", "switch").String("switch", name).Close();
+  BodyWriter body(waiting);
+  body.String("for", "switch");
+  AddLeft(body, left_ms);
+  body.String("switch", name).Close();
   return waiting;
 }
 

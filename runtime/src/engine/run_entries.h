@@ -18,7 +18,8 @@ struct PlanRequestedFields {
   std::size_t messages = 0;          // of the conversation that it reads
   std::vector<std::string> results;  // calls whose results it now reads
   std::int64_t step = 0;
-  std::int64_t tokens = 0;  // that the prompt has, estimated; 0: nobody asked
+  std::int64_t left_ms = -1;  // of the run's wall limit; -1: nobody counts
+  std::int64_t tokens = 0;    // that the prompt has, estimated; 0: nobody asked
   LeftOut left_out{};
   std::string prompt{};   // HMAC of it, when anything was left out
   std::string use{};      // UseJson of the most that it may use; empty: no model budget asks
@@ -53,13 +54,16 @@ Draft DraftPlanReceived(const std::string& run, const Sealer& sealer, std::strin
                         std::int64_t step, const PlanReply& reply,
                         const core::StatusOr<Plan>& plan);
 
-Draft DraftParked(const std::string& run, const std::vector<std::string>& approvals);
-Draft DraftWaitForUser(const std::string& run, const Sealer& sealer, std::string_view text);
-Draft DraftWaitForPerson(const std::string& run);
-// `left_ms`: of its wall limit. Of a run that fails, but for those that it started, the entry says
+// `left_ms` of a run that waits: of its wall limit, which waits with it; -1: nobody counts.
+Draft DraftParked(const std::string& run, const std::vector<std::string>& approvals,
+                  std::int64_t left_ms);
+Draft DraftWaitForUser(const std::string& run, const Sealer& sealer, std::string_view text,
+                       std::int64_t left_ms);
+Draft DraftWaitForPerson(const std::string& run, std::int64_t left_ms);
+// Of a run that fails, but for those that it started, the entry says
 // why: nothing else in the log may.
 Draft DraftWaitForRun(const RunCore& run, const Sealer& sealer, std::int64_t left_ms);
-Draft DraftWaitForSwitch(const std::string& run, std::string_view name);
+Draft DraftWaitForSwitch(const std::string& run, std::string_view name, std::int64_t left_ms);
 Draft DraftResumed(const std::string& run, std::string_view why);
 Draft DraftCompensating(const std::string& run, const Sealer& sealer,
                         const effect::BeginCompensation& begin);
