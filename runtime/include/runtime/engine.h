@@ -8,6 +8,7 @@
 
 #include <cstdint>
 #include <functional>
+#include <map>
 #include <memory>
 #include <optional>
 #include <string>
@@ -59,6 +60,16 @@ inline constexpr RunState kRunStateLast = RunState::kWaitingForRun;
 std::string_view RunStateName(RunState state);  // "waiting_for_approval"
 bool IsFinal(RunState state);
 
+// What requests to models came to, as the log has it.
+struct ModelCost {
+  std::int64_t tokens_in = 0;
+  std::int64_t tokens_out = 0;
+  std::map<std::string, std::int64_t> micros{};  // by ISO 4217 code; no entry: no price is known
+  std::map<std::string, std::int64_t> saved_micros{};  // by replies that a cache had
+  std::int64_t cache_hits = 0;
+  std::int64_t asked = 0;  // replies from a provider
+};
+
 struct RunInfo {
   std::string id;
   std::string agent;
@@ -80,6 +91,7 @@ struct RunInfo {
   std::string call{};    // of the parent
   std::int64_t depth = 0;
   std::vector<std::string> waits_for{};  // of kWaitingForRun: runs
+  ModelCost models{};                    // what its own requests came to; not those of runs below
 };
 
 struct CreateRunSpec {

@@ -1,6 +1,7 @@
 // run AGENT …, runs list|show|watch|cancel|message.
 #include <CLI/CLI.hpp>
 #include <chrono>
+#include <map>
 #include <ostream>
 #include <sstream>
 #include <thread>
@@ -66,6 +67,36 @@ int CodeOf(const wire::Run& run) {
   return Final(run) ? kYes : kIncomplete;
 }
 
+// "0.0123 EUR": millionths are shown as far as they say something.
+std::string MicrosText(const google::protobuf::Map<std::string, std::int64_t>& micros) {
+  constexpr std::int64_t kUnit = 1'000'000;
+  const std::map<std::string, std::int64_t> sorted(micros.begin(), micros.end());
+  std::string text;
+  for (const auto& [currency, amount] : sorted) {
+    std::string part = std::to_string(kUnit + amount % kUnit).substr(1);
+    while (part.size() > 2 && part.back() == '0') part.pop_back();
+    text +=
+        (text.empty() ? "" : " + ") + std::to_string(amount / kUnit) + "." + part + " " + currency;
+  }
+  return text;
+}
+
+// Empty: no model was asked, or none that tells.
+std::string CostText(const wire::ModelCost& cost) {
+  const bool any = cost.prompt_tokens() + cost.completion_tokens() + cost.cache_hits() +
+                       cost.provider_replies() >
+                   0;
+  if (!any) return "";
+  std::string text = std::to_string(cost.prompt_tokens()) + " tokens read, " +
+                     std::to_string(cost.completion_tokens()) + " written";
+  if (!cost.cost_micros().empty()) text += ", " + MicrosText(cost.cost_micros());
+  if (cost.cache_hits() == 0) return text;
+  text += "; " + std::to_string(cost.cache_hits()) + " of " +
+          std::to_string(cost.cache_hits() + cost.provider_replies()) + " replies from the cache";
+  if (!cost.saved_micros().empty()) text += ", which saved " + MicrosText(cost.saved_micros());
+  return text;
+}
+
 void PrintRun(const Io& io, const wire::Run& run) {
   if (io.json) return PrintJson(io, MessageJson(run));
   const auto row = [&](const char* name, const std::string& value) {
@@ -82,6 +113,7 @@ void PrintRun(const Io& io, const wire::Run& run) {
   row("updated  ", FormatTime(MicrosOf(run.update_time())));
   row("steps    ", std::to_string(run.steps()));
   row("entries  ", std::to_string(run.entry_count()));
+  row("models   ", CostText(run.models()));
   row("code     ", run.code());
   row("reason   ", run.reason());
   row("answer   ", run.answer());

@@ -39,6 +39,13 @@ struct RunRow {
   std::string above;         // agents of the runs above it, space separated, the root's first
   std::int64_t started = 0;  // of a root: runs below it
   std::string waits_for;     // runs, space separated, while it waits for them
+  // What its own requests to models came to.
+  std::int64_t tokens_in = 0;
+  std::int64_t tokens_out = 0;
+  std::string cost;             // "<amount>:<unit>", space separated
+  std::string saved;            // as above, by replies from a cache
+  std::int64_t cache_hits = 0;  // replies from a cache
+  std::int64_t asked = 0;       // replies from a provider
   static constexpr std::string RunRow::*kKey = &RunRow::run;
   template <typename Self, typename Visit>
   static void Fields(Self& r, Visit visit) {
@@ -52,6 +59,8 @@ struct RunRow {
     visit("text_index", r.text_index), visit("code", r.code);
     visit("parent", r.parent), visit("root", r.root), visit("parent_call", r.parent_call);
     visit("above", r.above), visit("started", r.started), visit("waits_for", r.waits_for);
+    visit("tokens_in", r.tokens_in), visit("tokens_out", r.tokens_out), visit("cost", r.cost);
+    visit("saved", r.saved), visit("cache_hits", r.cache_hits), visit("asked", r.asked);
   }
 };
 

@@ -167,6 +167,22 @@ PlanReply ReplyOf(core::StatusOr<Plan>& plan) {
   return reply;
 }
 
+namespace {
+
+// Models cost less than the smallest coin, so it is millionths (ADR 36).
+void AddMicros(BodyWriter& body, std::string_view name, std::int64_t micros,
+               const std::string& currency) {
+  if (micros <= 0 || currency.empty()) return;
+  std::string amount;
+  core::JsonObjectWriter writer(amount);
+  writer.String("amount", std::to_string(micros));
+  writer.String("unit", "micro-" + currency);
+  writer.Close();
+  body.Raw(name, amount);
+}
+
+}  // namespace
+
 Draft DraftPlanReceived(const std::string& run, const Sealer& sealer, std::string_view planner,
                         std::int64_t step, const PlanReply& reply,
                         const core::StatusOr<Plan>& plan) {
@@ -175,11 +191,16 @@ Draft DraftPlanReceived(const std::string& run, const Sealer& sealer, std::strin
   if (reply.ok) {
     const std::string sealed = sealer.JsonText(received, reply.recorded);
     BodyWriter body(received);
-    body.Int("calls", static_cast<std::int64_t>(plan->calls.size()))
-        .String("finish", FinishName(plan->finish));
+    const bool asked = !plan->provider.empty() && !plan->from_cache;
+    if (asked) body.Bool("asked", true);
+    body.Int("calls", static_cast<std::int64_t>(plan->calls.size()));
+    AddMicros(body, "cost", plan->cost_micros, plan->currency);
+    body.String("finish", FinishName(plan->finish));
+    if (plan->from_cache) body.Bool("from_cache", true);
     if (lost) body.Raw("lost", UseJson(*reply.lost));
-    body.Raw("plan", sealed)
-        .Int("step", step)
+    body.Raw("plan", sealed);
+    AddMicros(body, "saved", plan->saved_micros, plan->currency);
+    body.Int("step", step)
         .Int("tokens_in", plan->prompt_tokens)
         .Int("tokens_out", plan->completion_tokens);
     if (reply.wait_ms >= 0) body.Int("wait_ms", reply.wait_ms);

@@ -333,6 +333,26 @@ void State::NoteRequest(const audit::EntryView& entry, std::string_view kind,
   row.name = name;
 }
 
+namespace {
+
+void AddAmount(const audit::EntryView& entry, std::string_view name, std::string& sums) {
+  const auto amount = entry.body.Object(name);
+  if (!amount) return;
+  sums = WithAmount(sums, NumberAt(amount->String("amount").value_or("")),
+                    amount->String("unit").value_or(""));
+}
+
+void TakeCost(const audit::EntryView& entry, RunRow& run) {
+  run.tokens_in += std::max<std::int64_t>(0, entry.body.Int("tokens_in").value_or(0));
+  run.tokens_out += std::max<std::int64_t>(0, entry.body.Int("tokens_out").value_or(0));
+  AddAmount(entry, "cost", run.cost);
+  AddAmount(entry, "saved", run.saved);
+  run.cache_hits += entry.body.Bool("from_cache").value_or(false) ? 1 : 0;
+  run.asked += entry.body.Bool("asked").value_or(false) ? 1 : 0;
+}
+
+}  // namespace
+
 core::Status State::ApplyRun(const audit::EntryView& entry) {
   const std::string id(entry.run);
   if (id.empty()) return Missing(entry, "run");
@@ -358,6 +378,7 @@ core::Status State::ApplyRun(const audit::EntryView& entry) {
     TakeSlots(WordsOf(entry, "counters"), entry, "message");
   } else if (kind == "plan.received") {
     run.steps = entry.body.Int("step").value_or(0) + 1;
+    TakeCost(entry, run);
   } else if (kind == "run.waiting") {
     if (entry.body.Raw("text")) run.text_index = static_cast<std::int64_t>(entry.index);
     run.waits_for = WordsOf(entry, "runs");

@@ -1,6 +1,7 @@
 // How the fold reads the bodies of entries.
 #pragma once
 
+#include <algorithm>
 #include <charconv>
 #include <string>
 #include <string_view>
@@ -46,6 +47,21 @@ inline std::string WithoutWord(std::string_view words, std::string_view gone) {
     kept += (kept.empty() ? "" : " ") + word;
   }
   return kept;
+}
+
+// Of "<amount>:<unit>", space separated, the sums by unit: `amount` is added to that of `unit`.
+inline std::string WithAmount(std::string_view sums, std::int64_t amount, std::string_view unit) {
+  std::string with;
+  bool added = false;
+  for (const std::string& word : SplitWords(sums)) {
+    const std::size_t colon = std::min(word.find(':'), word.size());
+    const bool same = word.substr(std::min(colon + 1, word.size())) == unit;
+    added = added || same;
+    const std::int64_t sum = NumberAt(word) + (same ? amount : 0);
+    with += (with.empty() ? "" : " ") + std::to_string(sum) + word.substr(colon);
+  }
+  if (added || unit.empty()) return with;
+  return with + (with.empty() ? "" : " ") + std::to_string(amount) + ":" + std::string(unit);
 }
 
 }  // namespace interlock::runtime

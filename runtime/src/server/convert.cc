@@ -82,6 +82,23 @@ std::string JsonText(const core::Json& value) {
 
 }  // namespace
 
+namespace {
+
+void SetCost(const ModelCost& cost, wire::ModelCost& told) {
+  told.set_prompt_tokens(cost.tokens_in);
+  told.set_completion_tokens(cost.tokens_out);
+  for (const auto& [currency, micros] : cost.micros) {
+    (*told.mutable_cost_micros())[currency] = micros;
+  }
+  for (const auto& [currency, micros] : cost.saved_micros) {
+    (*told.mutable_saved_micros())[currency] = micros;
+  }
+  told.set_cache_hits(cost.cache_hits);
+  told.set_provider_replies(cost.asked);
+}
+
+}  // namespace
+
 wire::Run ToWire(std::string_view tenant, const RunInfo& info) {
   wire::Run run;
   run.set_name(MakeName(tenant, kRuns, info.id));
@@ -101,6 +118,7 @@ wire::Run ToWire(std::string_view tenant, const RunInfo& info) {
   for (const std::string& started : info.waits_for) {
     run.add_waits_for(MakeName(tenant, kRuns, started));
   }
+  SetCost(info.models, *run.mutable_models());
   if (info.parent.empty()) return run;
   run.set_parent_run(MakeName(tenant, kRuns, info.parent));
   run.set_root_run(MakeName(tenant, kRuns, info.root));
