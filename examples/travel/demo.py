@@ -57,9 +57,9 @@ class Demo(Daemon):
 
     # --- conversations
 
-    def begin(self, traveller, trip, script, message):
+    def begin(self, traveller, trip, script, message, agent="travel"):
         session = {"request": f"R-{script}", "script": script, "traveller": traveller, "trip": trip}
-        run = id_of(self.ask("run", "travel", "--user", traveller, "--message", message, "--session",
+        run = id_of(self.ask("run", agent, "--user", traveller, "--message", message, "--session",
                              json.dumps(session)))
         print(f"{traveller}: {message}\nrun {run}\n")
         self.watch(run, 0)
@@ -71,10 +71,10 @@ class Demo(Daemon):
     def entries(self, run):
         return self.ask("runs", "show", run)["entry_count"]
 
-    def must_be(self, run, state):
+    def must_be(self, run, state, code=None):
         seen = self.ask("runs", "show", run)
-        if seen["state"] != state:
-            fail(f"run {run} should be {state}; it is {seen['state']} {seen.get('code', '')}")
+        if seen["state"] != state or code not in (None, seen.get("code", "")):
+            fail(f"run {run} should be {state} {code or ''}; it is {seen['state']} {seen.get('code', '')}")
 
     def says(self, run, text):
         after = self.entries(run)
@@ -162,6 +162,14 @@ class Demo(Daemon):
         self.expect("t-14", [("f-402", "cancelled")])
         return run
 
+    def half_a_trip_that_is_said(self):
+        heading("The same, and the planner just says so: what belongs together is none by halves, the flight goes back")
+        run = self.begin("tr-1", "t-15", "said", "Oslo again, with a hotel.", agent="trip")
+        self.must_be(run, "waiting_for_approval")
+        self.confirms(run)
+        self.must_be(run, "failed", "INCOMPLETE")
+        self.expect("t-15", [("f-402", "cancelled")])
+
     # --- proof
 
     def who_approved(self, run, approver, item):
@@ -195,9 +203,10 @@ def tell(demo):
     within, outside = demo.within(), demo.outside()
     demo.refused()
     half = demo.half_a_trip()
+    demo.half_a_trip_that_is_said()
     heading("What was spent")
     demo.show("budgets", "list")
-    demo.count(4)
+    demo.count(5)
     demo.verify([(half, "run-user", "f-402"), (within, "run-user", "f-202"), (outside, "principal:wanda", "f-302")])
 
 

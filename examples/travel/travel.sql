@@ -51,7 +51,8 @@ INSERT INTO trips VALUES
   ('t-11', 'tr-1', 'Workshop with the port authority', 'LIS', 'Lisbon', date('now', '+21 days'), 3, 90000),
   ('t-12', 'tr-2', 'Contract signing', 'NRT', 'Tokyo', date('now', '+12 days'), 4, 180000),
   ('t-13', 'tr-3', 'Trade fair', 'LIS', 'Lisbon', date('now', '+21 days'), 2, 60000),
-  ('t-14', 'tr-1', 'Audit of the depot', 'OSL', 'Oslo', date('now', '+30 days'), 2, 70000);
+  ('t-14', 'tr-1', 'Audit of the depot', 'OSL', 'Oslo', date('now', '+30 days'), 2, 70000),
+  ('t-15', 'tr-1', 'Handing over the depot', 'OSL', 'Oslo', date('now', '+30 days'), 2, 70000);
 
 INSERT INTO flights (id, origin, destination, carrier, departs_at, minutes, class, price_minor, seats, remark) VALUES
   ('f-201', 'HAM', 'LIS', 'Gull Air', date('now', '+21 days') || 'T07:10:00Z', 205, 'economy', 21400, 9, ''),

@@ -47,7 +47,11 @@ struct AgentFile {
   AgentLimits limits;
   OnText on_text = OnText::kAnswer;
   ResultsAs results = ResultsAs::kText;
-  bool escalates = false;    // the planner may hand the run over to a person
+  bool escalates = false;  // the planner may hand the run over to a person
+  bool streams = false;    // what its planner writes is shown while it comes (ADR 70)
+  // Tools whose effects belong together: a run that had one of a group and ends without the others
+  // has failed (ADR 71). In file order.
+  std::vector<std::vector<std::string>> together;
   core::Json answer_schema;  // of the final answer; null: any text
   // Checks an answer against it (ValidateResult); null without a schema.
   std::shared_ptr<const tools::Tool> answer_form;

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <filesystem>
+#include <set>
 
 #include "config/files.h"
 #include "config/yaml_reader.h"
@@ -69,6 +70,8 @@ std::string CanonicalAgent(const AgentFile& agent) {
   if (!agent.risk.empty()) json["risk"] = agent.risk;
   if (agent.results == ResultsAs::kHandles) json["results"] = "handles";
   if (agent.escalates) json["escalates"] = true;
+  if (agent.streams) json["stream"] = true;
+  if (!agent.together.empty()) json["together"] = agent.together;
   if (!agent.answer_schema.is_null()) json["answer_schema"] = agent.answer_schema;
   return core::CanonicalJson(json);
 }
@@ -122,6 +125,27 @@ bool IsPrintable(std::string_view text) {
                       [](unsigned char c) { return c < 0x20 || c == 0x7F; });
 }
 
+// What belongs together is named, and the agent can do all of it.
+void CheckTogether(const AgentFile& agent, const YamlMap& map) {
+  const int line = map.LineOfKey("together");
+  if (agent.together.size() > kGroupsMax) {
+    map.faults().Add(line, "`together` has more than " + std::to_string(kGroupsMax) + " groups");
+  }
+  for (const std::vector<std::string>& group : agent.together) {
+    const std::set<std::string> tools(group.begin(), group.end());
+    if (tools.size() != group.size() || group.size() < 2 || group.size() > kGroupToolsMax) {
+      map.faults().Add(line, "a group of `together` names 2 to " + std::to_string(kGroupToolsMax) +
+                                 " tools, each once");
+    }
+    for (const std::string& tool : tools) {
+      if (tool.find('*') == std::string::npos && AgentMayUse(agent, tool)) continue;
+      map.faults().Add(line, "`" + tool.substr(0, 64) +
+                                 "` in `together` is no tool that `tools` lets the agent use; "
+                                 "write its full name");
+    }
+  }
+}
+
 void CheckAgent(const AgentFile& agent, std::string_view file, const YamlMap& map) {
   const auto [stem, version] = PartsOfStem(file);
   if (!IsAgentName(agent.name)) {
@@ -144,6 +168,7 @@ void CheckAgent(const AgentFile& agent, std::string_view file, const YamlMap& ma
                                                    std::to_string(kVersionBytesMax) +
                                                    " bytes and no control characters");
   }
+  if (!agent.together.empty()) CheckTogether(agent, map);
   for (const std::string& pattern : agent.tools) {
     if (IsToolPattern(pattern)) continue;
     map.faults().Add(map.LineOfKey("tools"),
@@ -185,6 +210,8 @@ core::StatusOr<AgentFile> ParseAgent(std::string_view file, std::string_view tex
   agent.results =
       map.Choice("results", {"text", "handles"}, 0) == 1 ? ResultsAs::kHandles : ResultsAs::kText;
   agent.escalates = map.Bool("escalates", false);
+  agent.streams = map.Bool("stream", false);
+  agent.together = map.TextLists("together");
   const bool has_schema = map.Has("answer_schema");
   if (has_schema) map.Known("answer_schema");
   map.Close();

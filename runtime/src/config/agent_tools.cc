@@ -61,6 +61,26 @@ core::Status CheckCallees(const std::vector<AgentFile>& agents) {
   return core::OkStatus();
 }
 
+// Half of a group is taken back, whichever half it is.
+core::Status CheckTogether(const std::vector<AgentFile>& agents,
+                           const std::vector<std::shared_ptr<const tools::Tool>>& all) {
+  std::set<std::string> can;
+  for (const auto& tool : all) {
+    if (tool->manifest().compensate) can.insert(tool->manifest().name);
+  }
+  for (const AgentFile& agent : agents) {
+    for (const std::vector<std::string>& group : agent.together) {
+      for (const std::string& tool : group) {
+        if (can.contains(tool)) continue;
+        return core::InvalidArgument("agent `" + agent.name + "`: tool `" + tool +
+                                     "` of `together` could not be taken back; name `compensate` "
+                                     "in its manifest");
+      }
+    }
+  }
+  return core::OkStatus();
+}
+
 }  // namespace
 
 std::shared_ptr<const tools::Tool> MakeAgentTool(const std::string& agent,
@@ -98,6 +118,7 @@ core::Status AddAgentTools(const std::vector<AgentFile>& agents,
                                  "agents call; rename it");
   }
   INTERLOCK_RETURN_IF_ERROR(CheckCallees(agents));
+  INTERLOCK_RETURN_IF_ERROR(CheckTogether(agents, all));
   std::map<std::string, const AgentFile*> called;
   for (const AgentFile& agent : agents) {
     for (const std::string& callee : agent.agents) called[callee] = Find(agents, callee);

@@ -212,6 +212,23 @@ std::vector<std::string> YamlMap::TextList(std::string_view key) {
   return texts;
 }
 
+std::vector<std::vector<std::string>> YamlMap::TextLists(std::string_view key) {
+  std::vector<std::vector<std::string>> lists;
+  for (const YAML::Node& node : List(key)) {
+    std::vector<std::string>& texts = lists.emplace_back();
+    bool plain = node.IsSequence();
+    for (std::size_t i = 0; plain && i < node.size(); ++i) {
+      plain = node[i].IsScalar() && !node[i].Scalar().empty();
+      if (plain) texts.push_back(node[i].Scalar());
+    }
+    if (!plain) {
+      faults_.Add(LineOf(node), "`" + std::string(key) + "` must hold lists of plain texts");
+      return lists;
+    }
+  }
+  return lists;
+}
+
 std::vector<std::pair<std::string, std::string>> YamlMap::TextMap(std::string_view key) {
   std::vector<std::pair<std::string, std::string>> texts;
   const YamlMap map = Map(key);

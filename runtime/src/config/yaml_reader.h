@@ -55,6 +55,8 @@ class YamlMap {
   YamlMap Map(std::string_view key);                   // empty when absent
   std::vector<YAML::Node> List(std::string_view key);  // empty when absent
   std::vector<std::string> TextList(std::string_view key);
+  // A list of lists of texts.
+  std::vector<std::vector<std::string>> TextLists(std::string_view key);
   std::vector<std::pair<std::string, std::string>> TextMap(std::string_view key);  // sorted
 
   // Of a key that somebody else reads.

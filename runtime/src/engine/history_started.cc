@@ -55,6 +55,7 @@ core::Status History::FoldStarted(const audit::Entry& entry, const core::JsonObj
     recorded.core.limits = agent->limits;
     recorded.core.on_text = agent->on_text;
     recorded.core.escalates = agent->escalates;
+    recorded.core.together = agent->together;
     recorded.results = agent->results;
     recorded.reads_results = ReadsResults(*agent);
   }

@@ -319,6 +319,14 @@ JudgedText JudgeAnswer(const Gate& gate, policies::Engine* engine, const AgentFi
   const bool formed =
       check.kind == Closing::Kind::kAnswer && agent != nullptr && agent->answer_form != nullptr;
   JudgedText judged;
+  if (!check.lacks.empty()) {
+    judged.withheld = true;
+    judged.code = kTogether;
+    judged.say = check.lacks +
+                 ". Do what is missing, or ask the user; if the run ends now, what "
+                 "took effect is taken back.";
+    return judged;
+  }
   std::string answer = check.text;
   if (formed && !FitsSchema(*agent, answer, judged)) return judged;
   judged = gate.JudgeText(engine, {.phase = policies::RulePhase::kAnswer,

@@ -84,7 +84,8 @@ Effects Close(RunCore& run) {
   const bool fails = Fails(run);
   const bool asked = run.state == RunState::kWaitingForUser;  // it was checked then
   if (run.closing.kind != Closing::Kind::kNone && !fails && !asked && !run.closing.checked) {
-    return {effect::CheckAnswer{run.closing.kind, run.closing.text}};
+    const bool ends = run.closing.kind == Closing::Kind::kAnswer;  // a question waits for more
+    return {effect::CheckAnswer{run.closing.kind, run.closing.text, ends ? LacksOf(run) : ""}};
   }
   switch (run.closing.kind) {
     case Closing::Kind::kNone:
@@ -323,6 +324,16 @@ Effects On(RunCore& run, const event::PlanFailed& failed) {
   return Next(run);
 }
 
+void FailAsRefused(RunCore& run, const std::string& code) {
+  const std::string times = std::to_string(run.repairs + 1);
+  if (code == kTogether) {
+    CloseAsFailed(run, "INCOMPLETE", "it wanted to end " + times + " times: " + LacksOf(run));
+    return;
+  }
+  CloseAsFailed(run, code == kAnswerSchema ? "ANSWER_INVALID" : "ANSWER_WITHHELD",
+                "the answer was refused " + times + " times: " + code);
+}
+
 // A refused answer goes back to the planner, a bounded number of times.
 Effects On(RunCore& run, const event::AnswerChecked& checked) {
   Closing& closing = run.closing;
@@ -333,9 +344,7 @@ Effects On(RunCore& run, const event::AnswerChecked& checked) {
     return Next(run);
   }
   if (run.repairs >= run.limits.repairs_max) {
-    CloseAsFailed(
-        run, checked.code == kAnswerSchema ? "ANSWER_INVALID" : "ANSWER_WITHHELD",
-        "the answer was refused " + std::to_string(run.repairs + 1) + " times: " + checked.code);
+    FailAsRefused(run, checked.code);
     return Next(run);
   }
   ++run.repairs;
@@ -387,12 +396,23 @@ Effects On(RunCore& run, const event::CallNeedsPerson& person) {
   return Next(run);
 }
 
+bool Has(const std::vector<std::string>& words, const std::string& word) {
+  return std::find(words.begin(), words.end(), word) != words.end();
+}
+
+void NoteTogether(RunCore& run, const std::string& tool) {
+  const bool grouped = std::any_of(run.together.begin(), run.together.end(),
+                                   [&](const auto& group) { return Has(group, tool); });
+  if (grouped && !Has(run.took, tool)) run.took.push_back(tool);
+}
+
 Effects On(RunCore& run, const event::CallDone& done) {
   CallSlot* slot = Find(run, done.call);
   if (slot == nullptr || slot->phase == SlotPhase::kDone) return {};
   slot->phase = SlotPhase::kDone;
   slot->observation = done.observation;
   if (slot->compensable && done.took_effect) run.effects.push_back(done.call);
+  if (done.took_effect) NoteTogether(run, slot->proposed.tool);
   run.effects.insert(run.effects.end(), done.effects.begin(), done.effects.end());
   run.tokens += done.tokens;
   run.news = run.news || slot->shown;  // was shown as pending: now there is news
@@ -477,6 +497,21 @@ std::int64_t StepsLeft(const RunCore& run) {
 
 std::int64_t CallsLeft(const RunCore& run) {
   return std::max<std::int64_t>(0, run.limits.calls_max - run.calls);
+}
+
+std::string LacksOf(const RunCore& run) {
+  for (const std::vector<std::string>& group : run.together) {
+    std::string done;
+    std::string lacks;
+    for (const std::string& tool : group) {
+      std::string& names = Has(run.took, tool) ? done : lacks;
+      names += (names.empty() ? "`" : ", `") + tool + "`";
+    }
+    if (!done.empty() && !lacks.empty()) {
+      return done + " took effect and " + lacks + " did not; they belong together";
+    }
+  }
+  return "";
 }
 
 std::vector<std::string> RunsOf(const RunCore& run) {

@@ -85,11 +85,13 @@ struct RunCore {
   bool planning = false;     // a plan was requested and has not come
   bool news = false;         // a message or late result the planner has not read
   Closing closing;
-  std::vector<std::string> effects;         // calls that took effect and can be taken back
-  Ending ending;                            // of a run that is compensating
-  std::vector<Compensation> compensations;  // newest effect first
-  bool compensating_durable = false;        // the log says so
-  std::int64_t wall_left_ms = -1;           // of its wall limit when it began to wait for a run
+  std::vector<std::string> effects;                // calls that took effect and can be taken back
+  std::vector<std::vector<std::string>> together;  // as in the agent's file
+  std::vector<std::string> took;                   // tools of these groups that took effect
+  Ending ending;                                   // of a run that is compensating
+  std::vector<Compensation> compensations;         // newest effect first
+  bool compensating_durable = false;               // the log says so
+  std::int64_t wall_left_ms = -1;  // of its wall limit, as the log said last; -1: all of it
   std::vector<ChatMessage> messages;
   std::int64_t user_messages = 0;  // among them
   ContextState context;            // what they weigh, and what was left out of them
@@ -197,6 +199,7 @@ struct ResumeCall {         // a parked call whose approvals are complete
 struct CheckAnswer {  // rules and schema, before anybody reads it
   Closing::Kind kind = Closing::Kind::kAnswer;
   std::string text;
+  std::string lacks{};  // what the run has not done of what belongs together; empty: nothing
 };
 struct Park {};  // only parked calls are left
 struct WaitForUser {
@@ -248,6 +251,8 @@ inline constexpr const char* kTokenLimit = "TOKEN_LIMIT";
 inline constexpr const char* kStepLimit = "STEP_LIMIT";
 inline constexpr const char* kCallLimit = "CALL_LIMIT";
 
+// Code of an answer of a run that did half of what belongs together, and of the run if it ends so.
+inline constexpr std::string_view kTogether = "TOGETHER";
 // Code of an answer that does not fit the agent's schema.
 inline constexpr std::string_view kAnswerSchema = "ANSWER_SCHEMA";
 
@@ -257,6 +262,8 @@ std::int64_t TokensLeft(const RunCore& run);
 // Of its steps, and of its calls.
 std::int64_t StepsLeft(const RunCore& run);
 std::int64_t CallsLeft(const RunCore& run);
+// Of the first group of `together` that it has begun and not completed, in one line; "": of none.
+std::string LacksOf(const RunCore& run);
 // Runs that it started and that have not ended.
 std::vector<std::string> RunsOf(const RunCore& run);
 

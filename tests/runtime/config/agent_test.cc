@@ -90,6 +90,36 @@ TEST(Agent, ReadsWhatAnAnswerIsAndHowResultsCome) {
   EXPECT_FALSE(pinned->answer_form->ValidateResult({{"done", 1}}).ok());
 }
 
+TEST(Agent, ReadsWhatIsShownAndWhatBelongsTogether) {
+  const std::string more = "stream: true\ntogether: [[orders.get, refunds.make]]\n";
+  const auto agent = ParseAgent("refund.yaml", kAgent + more);
+  ASSERT_TRUE(agent.ok()) << agent.status();
+  EXPECT_TRUE(agent->streams);
+  ASSERT_EQ(agent->together.size(), 1u);
+  EXPECT_EQ(agent->together[0], (std::vector<std::string>{"orders.get", "refunds.make"}));
+  const auto again = ParseAgent("refund.yaml", agent->canonical);  // as a log keeps it
+  ASSERT_TRUE(again.ok()) << again.status();
+  EXPECT_EQ(again->digest, agent->digest);
+  EXPECT_NE(ParseAgent("refund.yaml", kAgent)->digest, agent->digest);
+}
+
+TEST(Agent, AGroupThatCannotBeIsRefused) {
+  const std::string head = "agents/refund.yaml:11: ";
+  const std::pair<std::string, std::string> faults[] = {
+      {"[[orders.get]]", "a group of `together` names 2 to 16 tools, each once"},
+      {"[[orders.get, orders.get]]", "a group of `together` names 2 to 16 tools, each once"},
+      {"[[orders.get, mail.send]]",
+       "`mail.send` in `together` is no tool that `tools` lets the agent use; write its full name"},
+      {"[[orders.get, \"refunds.*\"]]",
+       "`refunds.*` in `together` is no tool that `tools` lets the agent use; write its full name"},
+      {"[orders.get]", "`together` must hold lists of plain texts"},
+      {"[[orders.get, {a: b}]]", "`together` must hold lists of plain texts"},
+  };
+  for (const auto& [groups, said] : faults) {
+    EXPECT_EQ(ErrorOf(std::string(kAgent) + "together: " + groups + "\n"), head + said);
+  }
+}
+
 TEST(Agent, ReadsLimitsOfTheModelAndOfLoops) {
   std::string text = kAgent;
   const std::string limits = "calls_max: 7";
