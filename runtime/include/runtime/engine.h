@@ -180,6 +180,14 @@ struct ToolOutput {
   std::string text;
 };
 
+// A part of what the planner of a run writes, as it comes. For people who watch, and provisional:
+// what counts is the reply that the log has, which may be another, or none.
+struct PlannerText {
+  std::int64_t step = 0;
+  std::string text;     // as ToolOutput::text
+  bool begins = false;  // what was told of this step before this is void
+};
+
 struct BudgetInfo {
   std::string name;
   std::string scope;  // readable while the engine knows it, else its HMAC
@@ -425,6 +433,13 @@ class Engine {
       const core::Principal& who, std::string_view run,
       std::function<void(const ToolOutput&)> watcher) = 0;
   virtual void UnsubscribeOutput(std::uint64_t subscription) = 0;
+  // The same with what its planner writes, where its agent streams and no rule judges answers; from
+  // the planner's thread. Errors: kNotFound; kPermissionDenied for who is neither the run's caller
+  // nor an operator or approver.
+  virtual core::StatusOr<std::uint64_t> SubscribeText(
+      const core::Principal& who, std::string_view run,
+      std::function<void(const PlannerText&)> watcher) = 0;
+  virtual void UnsubscribeText(std::uint64_t subscription) = 0;
 
   // --- tools and calls
   virtual std::vector<std::shared_ptr<const tools::Tool>> ListTools(const core::Principal& who) = 0;

@@ -27,6 +27,7 @@ struct RunOptions {
   bool watch = false;
   bool until_waiting = false;
   bool output = false;
+  bool stream = false;
 };
 
 struct WatchOptions {
@@ -35,6 +36,7 @@ struct WatchOptions {
   bool until_waiting = false;
   bool no_content = false;
   bool output = false;
+  bool stream = false;
 };
 
 struct ListOptions {
@@ -156,6 +158,7 @@ class Watcher {
     request.set_after_run_seq(options_.after);
     request.set_view(options_.no_content ? wire::CONTENT_VIEW_ENTRIES : wire::CONTENT_VIEW_FULL);
     request.set_tool_output(options_.output);
+    request.set_planner_text(options_.stream);
     const auto reader = client_.runs->WatchRun(&context, request);
     wire::WatchRunResponse item;
     while (!done_ && reader->Read(&item)) Take(item);
@@ -170,10 +173,14 @@ class Watcher {
     const bool shown = !item.has_event() || item.event().run_seq() > shown_after_;
     if (session_.io.json && shown) PrintJson(session_.io, MessageJson(item));
     if (item.has_event()) {
+      EndText();
+      if (item.event().kind() == "plan.received") writing_ = false;
       options_.after = item.event().run_seq();
       if (!session_.io.json) Print(item.event(), shown);
     } else if (item.has_output()) {
       if (!session_.io.json) Print(item.output());
+    } else if (item.has_text()) {
+      if (!session_.io.json) Print(item.text());
     } else if (item.has_run()) {
       run_ = item.run();
       done_ = Final(run_) || (options_.until_waiting && Waiting(run_));
@@ -204,6 +211,25 @@ class Watcher {
     }
   }
 
+  // As it comes; what follows, or takes it back, begins on a line of its own.
+  void Print(const wire::PlannerText& text) {
+    if (text.begins()) EndText();
+    if (text.begins() && writing_) Note("the planner begins again: what it wrote does not count");
+    if (text.dropped_bytes() > 0) {
+      EndText();
+      Note(std::to_string(text.dropped_bytes()) + " bytes of text were left out");
+    }
+    if (text.text().empty()) return;
+    if (!open_line_) session_.io.out << session_.io.Paint(Style::kDim, "… ");
+    session_.io.out << EscapeLines(text.text(), 0);
+    open_line_ = writing_ = true;
+  }
+
+  void EndText() {
+    if (open_line_) session_.io.out << '\n';
+    open_line_ = false;
+  }
+
   void Note(const std::string& text) { session_.io.err << "-- " << text << std::endl; }
 
   Session& session_;
@@ -217,6 +243,8 @@ class Watcher {
   bool seen_ = false;
   bool lost_ = false;
   bool done_ = false;
+  bool writing_ = false;    // of a reply that has not come
+  bool open_line_ = false;  // its text stands on the line that is printed
 };
 
 int StartRun(Session& session, const RunOptions& options) {
@@ -235,8 +263,9 @@ int StartRun(Session& session, const RunOptions& options) {
       (*client)->Call((*client)->runs, &wire::RunService::Stub::CreateRun, request);
   if (!created.ok()) return Fail(session, created.status());
   if (options.watch) {
-    return Watcher(session, **client,
-                   {created->name(), -1, options.until_waiting, false, options.output})
+    return Watcher(
+               session, **client,
+               {created->name(), -1, options.until_waiting, false, options.output, options.stream})
         .Watch();
   }
   PrintRun(session.io, *created);
@@ -311,6 +340,8 @@ void AddRun(CLI::App& app, Session& session) {
   run->add_flag("--until-waiting", options->until_waiting,
                 "With --watch: stop when it waits for somebody");
   run->add_flag("--output", options->output, "With --watch: also what tools write while they run");
+  run->add_flag("--stream", options->stream,
+                "With --watch: also what the planner writes, as it comes");
   Does(run, session, [&session, options] { return StartRun(session, *options); });
 }
 
@@ -334,6 +365,8 @@ void AddWatch(CLI::App& group, Session& session) {
   CLI::Option* bare =
       watch->add_flag("--no-content", options->no_content, "Without what people and tools said");
   watch->add_flag("--output", options->output, "Also what tools write while they run")
+      ->excludes(bare);
+  watch->add_flag("--stream", options->stream, "Also what the planner writes, as it comes")
       ->excludes(bare);
   Does(watch, session, [&session, options]() -> int {
     auto client = session.Connect();

@@ -74,6 +74,10 @@ class EngineImpl final : public Engine {
   void UnsubscribeOutput(std::uint64_t subscription) override {
     hub_.outputs->Remove(subscription);
   }
+  core::StatusOr<std::uint64_t> SubscribeText(
+      const core::Principal& who, std::string_view run,
+      std::function<void(const PlannerText&)> watcher) override;
+  void UnsubscribeText(std::uint64_t subscription) override { hub_.texts->Remove(subscription); }
 
   std::vector<std::shared_ptr<const tools::Tool>> ListTools(const core::Principal& who) override;
   void CheckToolCall(const core::Principal& who, ToolCallSpec spec, Reply<CallInfo> reply) override;

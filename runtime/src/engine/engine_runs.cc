@@ -348,6 +348,21 @@ core::StatusOr<std::uint64_t> EngineImpl::SubscribeOutput(
   return hub_.outputs->Add(run, std::move(watcher));
 }
 
+core::StatusOr<std::uint64_t> EngineImpl::SubscribeText(
+    const core::Principal& who, std::string_view run,
+    std::function<void(const PlannerText&)> watcher) {
+  INTERLOCK_ASSIGN_OR_RETURN(const RunRow row, OpenRun(who, run));
+  const bool may =
+      row.principal == who.id || who.Has(core::kRoleOperator) || who.Has(core::kRoleApprover);
+  if (!may) {
+    return WithReason(
+        core::PermissionDenied("what a planner writes is shown to the run's caller, and to the "
+                               "roles `operator` and `approver`; watch without `planner_text`"),
+        "PERMISSION_DENIED");
+  }
+  return hub_.texts->Add(run, std::move(watcher));
+}
+
 // The result that is released as it came; empty: it was changed, withheld, or there is none.
 std::string EngineImpl::ReleasedAsItIs(const core::JsonObjectView& body) const {
   const bool elsewhere = body.Raw("result").has_value() || body.Bool("withheld").value_or(true);

@@ -98,6 +98,8 @@ core::Status Hub::Start() {
     if (parts.bundle == nullptr) break;
     INTERLOCK_ASSIGN_OR_RETURN(worker->engine, policies::Engine::Make(parts.bundle));
   }
+  const auto& decides = workers_.front()->engine;
+  texts->Allow(decides != nullptr && !JudgesAnswers(*decides));
   for (const auto& worker : workers_) {
     threads_.emplace_back([io = &worker->io] {
       ::pthread_setname_np(::pthread_self(), "engine-worker");

@@ -20,6 +20,7 @@
 #include "engine/history.h"
 #include "engine/journal.h"
 #include "engine/outputs.h"
+#include "engine/planner_texts.h"
 #include "engine/step.h"
 #include "runtime/make_engine.h"
 
@@ -148,6 +149,7 @@ class Hub {
 
   EngineParts parts;
   const std::shared_ptr<Outputs> outputs = std::make_shared<Outputs>();
+  const std::shared_ptr<PlannerTexts> texts = std::make_shared<PlannerTexts>();
   Journal journal;
   Gate gate;
   History history;

@@ -169,6 +169,10 @@ void Hub::NoteActive(const policies::SealedBundle& now) {
 core::Status Hub::CommitSwap(const policies::SealedBundle& next,
                              const std::shared_ptr<Engines>& engines, const std::string& actor,
                              const std::string& reason) {
+  // No text is shown under rules that would have judged it, nor any of before under new ones.
+  const bool shown = texts->allowed();
+  const bool show = !JudgesAnswers(*engines->of_journal);
+  texts->Allow(false);
   auto durable = std::make_shared<std::promise<core::Status>>();
   auto body = [this, next, engines, actor, reason](Serial& serial) -> core::Status {
     INTERLOCK_RETURN_IF_ERROR(CheckRises(serial.state(), next));
@@ -191,7 +195,9 @@ core::Status Hub::CommitSwap(const policies::SealedBundle& next,
     durable->set_value(std::move(status));
   };
   journal.Submit(std::move(body), audit::Urgency::kNormal, std::move(done));
-  return durable->get_future().get();
+  core::Status status = durable->get_future().get();
+  texts->Allow(status.ok() ? show : shown);
+  return status;
 }
 
 core::StatusOr<PolicyInfo> Hub::Watch() {

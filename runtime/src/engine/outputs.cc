@@ -87,19 +87,6 @@ std::string SafeText::Take(std::string_view bytes) {
   return out;
 }
 
-std::uint64_t Outputs::Add(std::string_view run, Watcher watcher) {
-  const std::lock_guard lock(mutex_);
-  watchers_[next_] = {.run = std::string(run), .watcher = std::move(watcher)};
-  count_.store(watchers_.size());
-  return next_++;
-}
-
-void Outputs::Remove(std::uint64_t id) {
-  const std::lock_guard lock(mutex_);
-  watchers_.erase(id);
-  count_.store(watchers_.size());
-}
-
 std::function<void(sandbox::Output)> Outputs::For(std::string run, std::string call) {
   struct Streams {
     SafeText out;
@@ -107,19 +94,12 @@ std::function<void(sandbox::Output)> Outputs::For(std::string run, std::string c
   };
   return [self = shared_from_this(), streams = std::make_shared<Streams>(), run = std::move(run),
           call = std::move(call)](const sandbox::Output& output) {
-    if (self->count_.load() == 0) return;
+    if (!self->any()) return;
     SafeText& stream = output.is_stderr ? streams->err : streams->out;
     std::string text = stream.Take(output.bytes);
     if (text.empty()) return;
     self->Tell(run, {.call = call, .is_stderr = output.is_stderr, .text = std::move(text)});
   };
-}
-
-void Outputs::Tell(const std::string& run, const ToolOutput& output) {
-  const std::lock_guard lock(mutex_);
-  for (const auto& [id, one] : watchers_) {
-    if (one.run == run) one.watcher(output);
-  }
 }
 
 }  // namespace interlock::runtime

@@ -1,14 +1,12 @@
 // What tools write while they run, for people who watch. No record: the outcome's entry is that.
 #pragma once
 
-#include <atomic>
 #include <functional>
-#include <map>
 #include <memory>
-#include <mutex>
 #include <string>
 #include <string_view>
 
+#include "engine/watchers.h"
 #include "runtime/engine.h"
 #include "sandbox/launcher.h"
 
@@ -26,27 +24,10 @@ class SafeText {
 };
 
 // Who watches which run. Thread-safe. Calls that outlive the engine keep it alive.
-class Outputs : public std::enable_shared_from_this<Outputs> {
+class Outputs : public std::enable_shared_from_this<Outputs>, public Watchers<ToolOutput> {
  public:
-  using Watcher = std::function<void(const ToolOutput&)>;
-
-  std::uint64_t Add(std::string_view run, Watcher watcher);
-  // Afterwards the watcher is not running and never will. Not from within the watcher.
-  void Remove(std::uint64_t id);
   // For CallSpec::on_output of one call.
   std::function<void(sandbox::Output)> For(std::string run, std::string call);
-
- private:
-  struct One {
-    std::string run;
-    Watcher watcher;
-  };
-  void Tell(const std::string& run, const ToolOutput& output);
-
-  std::mutex mutex_;
-  std::map<std::uint64_t, One> watchers_;
-  std::uint64_t next_ = 1;
-  std::atomic<std::size_t> count_{0};
 };
 
 }  // namespace interlock::runtime

@@ -127,6 +127,7 @@ asio::awaitable<void> RunActor::AskPlanner() {
   const std::int64_t step = request.step;
   const auto lost = std::make_shared<std::optional<policies::ModelUse>>();
   if (charged_) request.lost = lost;
+  if (agent_->streams) request.on_text = hub_.texts->For(run_, step);
   auto start = [this, &request](std::function<void(core::StatusOr<Plan>)> done) {
     planner_handle_ = planner_->Propose(std::move(request), std::move(done));
   };

@@ -1,5 +1,6 @@
 #include "server/watch_call.h"
 
+#include <algorithm>
 #include <chrono>
 #include <utility>
 
@@ -67,6 +68,17 @@ core::Status WatchCall::Begin() {
                                           if (const auto call = weak.lock()) call->Keep(output);
                                         }));
   }
+  if (request_.planner_text() && !content_) {
+    return BadField("planner_text", "needs view CONTENT_VIEW_FULL");
+  }
+  if (request_.planner_text()) {
+    INTERLOCK_ASSIGN_OR_RETURN(
+        text_subscription_,
+        caller_.engine->SubscribeText(*caller_.who, run_,
+                                      [weak = weak_from_this()](const PlannerText& text) {
+                                        if (const auto call = weak.lock()) call->Keep(text);
+                                      }));
+  }
   // Before the first read, so that no entry falls between.
   subscription_ = caller_.engine->Subscribe(run_, [weak = weak_from_this()] {
     if (const auto call = weak.lock()) call->Wake();
@@ -108,6 +120,66 @@ void WatchCall::TakeOutput() {
     told.set_dropped_bytes(std::exchange(dropped, 0));
   }
 }
+
+void WatchCall::Keep(const PlannerText& text) {
+  {
+    const std::scoped_lock lock(mutex_);
+    if (ended_) return;
+    if (text.begins) {  // nobody needs what was told before
+      texts_.clear();
+      text_bytes_ = 0;
+      text_dropped_ = 0;
+      text_dropped_told_ = 0;
+    }
+    if (text_bytes_ + text.text.size() > kWatchTextBytesMax) {
+      text_dropped_ += static_cast<std::int64_t>(text.text.size());
+      if (text.begins) texts_.push_back({.step = text.step, .text = "", .begins = true});
+      return;
+    }
+    text_bytes_ += text.text.size();
+    // As it stands, what waits is one piece, however many it came in.
+    const bool goes_on =
+        !text.begins && !texts_.empty() && texts_.back().step == text.step && text_dropped_ == 0;
+    if (goes_on) {
+      texts_.back().text += text.text;
+    } else {
+      texts_.push_back(text);
+    }
+  }
+  Wake();
+}
+
+void WatchCall::TakeText() {
+  std::deque<PlannerText> taken;
+  std::int64_t dropped = 0;
+  {
+    const std::scoped_lock lock(mutex_);
+    taken.swap(texts_);
+    text_bytes_ = 0;
+    if (taken.empty()) return;
+    dropped = std::exchange(text_dropped_told_, std::exchange(text_dropped_, 0));
+  }
+  for (PlannerText& text : taken) {
+    if (text.step <= planned_step_) continue;  // its reply was sent
+    wire::PlannerText& told = *queue_.emplace_back().mutable_text();
+    told.set_step(text.step);
+    told.set_text(std::move(text.text));
+    told.set_begins(text.begins);
+    told.set_dropped_bytes(std::exchange(dropped, 0));
+  }
+}
+
+namespace {
+
+// The step of a plan.received; -1: of any other entry.
+std::int64_t PlannedStep(const audit::Entry& entry) {
+  if (entry.kind != "plan.received") return -1;
+  const auto view = core::JsonObjectView::Of(entry.bytes);
+  const auto body = view.ok() ? view->Object("body") : std::nullopt;
+  return body ? body->Int("step").value_or(-1) : -1;
+}
+
+}  // namespace
 
 void WatchCall::Wake() {
   const std::scoped_lock lock(mutex_);
@@ -177,10 +249,12 @@ core::Status WatchCall::Refill() {
       caller_.engine->ReadEvents(*caller_.who, run_, after_seq_, kWatchBatch, content_));
   for (const RunEvent& event : events) {
     *queue_.emplace_back().mutable_event() = ToWire(event);
+    planned_step_ = std::max(planned_step_, PlannedStep(event.entry));
     after_seq_ = event.entry.run_seq;
   }
   if (!events.empty()) return core::OkStatus();
   TakeOutput();
+  TakeText();
   if (!queue_.empty()) return core::OkStatus();
   INTERLOCK_ASSIGN_OR_RETURN(const RunInfo info, caller_.engine->GetRun(*caller_.who, run_));
   if (info.entries > after_seq_ + 1)
@@ -206,6 +280,8 @@ void WatchCall::Finish(const core::Status& status) {
   subscription_.reset();
   if (output_subscription_.has_value()) caller_.engine->UnsubscribeOutput(*output_subscription_);
   output_subscription_.reset();
+  if (text_subscription_.has_value()) caller_.engine->UnsubscribeText(*text_subscription_);
+  text_subscription_.reset();
   const ErrorSubject subject{method_.info.name, method_.info.resource_type, request_.name()};
   Post(finished_,
        [&](grpc::ServerCompletionQueue*) { writer_.Finish(ToGrpc(status, subject), &finished_); });

@@ -23,6 +23,7 @@ namespace interlock::runtime {
 
 inline constexpr int kWatchBatch = 32;
 inline constexpr std::size_t kWatchOutputBytesMax = 256 << 10;  // of output that waits for a client
+inline constexpr std::size_t kWatchTextBytesMax = 64 << 10;     // and of what a planner writes
 
 // How the method is served. Immutable; outlives its calls.
 struct WatchMethod {
@@ -74,6 +75,9 @@ class WatchCall final : public Inflight, public std::enable_shared_from_this<Wat
   void Keep(const ToolOutput& output);  // from the sandbox's thread
   // Owner only: moves what tools wrote meanwhile to `queue_`.
   void TakeOutput();
+  void Keep(const PlannerText& text);  // from the planner's thread
+  // Owner only: the same with what the planner writes of a plan that the client has not been told.
+  void TakeText();
   void Wake();
   void Pump();  // owner only: does one thing, or gives the stream up until it is woken
   // Owner only: reads events into `queue_`, or the run's state when there are none. OK and still
@@ -105,6 +109,8 @@ class WatchCall final : public Inflight, public std::enable_shared_from_this<Wat
   bool complete_ = false;         // the run is final and everything is in `queue_` or sent
   std::optional<std::uint64_t> subscription_;
   std::optional<std::uint64_t> output_subscription_;
+  std::optional<std::uint64_t> text_subscription_;
+  std::int64_t planned_step_ = -1;  // of the newest plan.received that was read
   std::unique_ptr<grpc::Alarm> alarm_;
 
   std::mutex mutex_;  // guards what follows
@@ -112,7 +118,11 @@ class WatchCall final : public Inflight, public std::enable_shared_from_this<Wat
   std::size_t output_bytes_ = 0;
   std::int64_t output_dropped_ = 0;       // behind what waits
   std::int64_t output_dropped_told_ = 0;  // before what waits
-  bool busy_ = true;                      // from the start: the accepting step owns it
+  std::deque<PlannerText> texts_;
+  std::size_t text_bytes_ = 0;
+  std::int64_t text_dropped_ = 0;  // behind what waits
+  std::int64_t text_dropped_told_ = 0;
+  bool busy_ = true;  // from the start: the accepting step owns it
   bool dirty_ = false;
   bool gone_ = false;
   bool ended_ = false;

@@ -108,6 +108,19 @@ void FakeEngine::AddEvents(int count, std::size_t bytes) {
   }
   Tell();
 }
+void FakeEngine::AddPlan(std::int64_t step) {
+  {
+    const std::scoped_lock lock(mutex_);
+    RunEvent event;
+    event.entry.run = kRunId;
+    event.entry.run_seq = static_cast<std::int64_t>(events_.size());
+    event.entry.index = 100 + events_.size();
+    event.entry.kind = "plan.received";
+    event.entry.bytes = R"({"body":{"step":)" + std::to_string(step) + "}}";
+    events_.push_back(std::move(event));
+  }
+  Tell();
+}
 void FakeEngine::Tell() {
   std::vector<std::function<void()>> told;
   {
@@ -249,29 +262,6 @@ void FakeEngine::Unsubscribe(std::uint64_t subscription) {
   const std::scoped_lock lock(mutex_);
   subscribers_.erase(subscription);
   changed_.notify_all();
-}
-core::StatusOr<std::uint64_t> FakeEngine::SubscribeOutput(
-    const core::Principal& who, std::string_view run,
-    std::function<void(const ToolOutput&)> watcher) {
-  if (core::Status status = See("SubscribeOutput", who, run); !status.ok()) return status;
-  const std::scoped_lock lock(mutex_);
-  output_watchers_[next_subscription_] = std::move(watcher);
-  changed_.notify_all();
-  return next_subscription_++;
-}
-void FakeEngine::UnsubscribeOutput(std::uint64_t subscription) {
-  const std::scoped_lock lock(mutex_);
-  output_watchers_.erase(subscription);
-  changed_.notify_all();
-}
-bool FakeEngine::WaitForOutputWatcher() {
-  std::unique_lock lock(mutex_);
-  return changed_.wait_for(lock, std::chrono::seconds(10),
-                           [this] { return !output_watchers_.empty(); });
-}
-void FakeEngine::Write(const ToolOutput& output) {
-  const std::scoped_lock lock(mutex_);
-  for (const auto& [id, watcher] : output_watchers_) watcher(output);
 }
 std::vector<std::shared_ptr<const tools::Tool>> FakeEngine::ListTools(const core::Principal& who) {
   (void)See("ListTools", who, "");

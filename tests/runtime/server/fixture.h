@@ -88,7 +88,10 @@ class FakeEngine final : public Engine {
   void SetState(RunState state);                      // of run kRunId; tells watchers
   bool WaitForOutputWatcher();                        // false after ten seconds
   void Write(const ToolOutput& output);               // tells who watches output
+  bool WaitForTextWatcher();                          // false after ten seconds
+  void Write(const PlannerText& text);                // tells who watches planners' texts
   void AddEvents(int count, std::size_t bytes = 16);  // to run kRunId; tells watchers
+  void AddPlan(std::int64_t step);                    // a plan.received of that step
   void HoldReplies();                                 // keep replies until ReleaseReplies
   void ReleaseReplies();
   void WaitForHeldReply();
@@ -116,6 +119,10 @@ class FakeEngine final : public Engine {
       const core::Principal& who, std::string_view run,
       std::function<void(const ToolOutput&)> watcher) override;
   void UnsubscribeOutput(std::uint64_t subscription) override;
+  core::StatusOr<std::uint64_t> SubscribeText(
+      const core::Principal& who, std::string_view run,
+      std::function<void(const PlannerText&)> watcher) override;
+  void UnsubscribeText(std::uint64_t subscription) override;
   std::vector<std::shared_ptr<const tools::Tool>> ListTools(const core::Principal& who) override;
   void CheckToolCall(const core::Principal& who, ToolCallSpec spec, Reply<CallInfo> reply) override;
   void ExecuteToolCall(const core::Principal& who, ToolCallSpec spec,
@@ -186,6 +193,7 @@ class FakeEngine final : public Engine {
   std::vector<std::function<void()>> held_;
   std::map<std::uint64_t, std::function<void()>> subscribers_;
   std::map<std::uint64_t, std::function<void(const ToolOutput&)>> output_watchers_;
+  std::map<std::uint64_t, std::function<void(const PlannerText&)>> text_watchers_;
   std::uint64_t next_subscription_ = 1;
   std::vector<std::string> seen_;
 };

@@ -13,12 +13,14 @@ class WatchTest : public ServerTest {
 
   std::unique_ptr<Reader> Watch(grpc::ClientContext* context, std::optional<std::int64_t> after,
                                 wire::ContentView view = wire::CONTENT_VIEW_ENTRIES,
-                                std::optional<bool> tool_output = std::nullopt) {
+                                std::optional<bool> tool_output = std::nullopt,
+                                std::optional<bool> planner_text = std::nullopt) {
     wire::WatchRunRequest request;
     request.set_name(RunName());
     if (after.has_value()) request.set_after_run_seq(*after);
     request.set_view(view);
     request.set_tool_output(tool_output.value_or(false));
+    request.set_planner_text(planner_text.value_or(false));
     stub_ = wire::RunService::NewStub(channel_);
     return stub_->WatchRun(context, request);
   }
@@ -141,6 +143,82 @@ TEST_F(WatchTest, WhatASlowReaderMissedOfAToolIsCounted) {
   EXPECT_LT(bytes, kPart * kParts) << "nothing held the tool back, so something must be left out";
   EXPECT_LE(bytes + dropped, kPart * kParts);
   EXPECT_GT(bytes, 0);
+}
+
+std::string TextOf(const wire::WatchRunResponse& response) {
+  const wire::PlannerText& text = response.text();
+  return (text.begins() ? "+" : "") + std::to_string(text.step()) + ":" + text.text();
+}
+
+TEST_F(WatchTest, WhatAPlannerWritesComesBeforeItsReplyAndNeverBehindIt) {
+  engine_.AddEvents(1);
+  const auto context = Context("ticketing");
+  const auto reader =
+      Watch(context.get(), std::nullopt, wire::CONTENT_VIEW_FULL, std::nullopt, true);
+  EXPECT_EQ(NextSeq(*reader), 0);
+  EXPECT_EQ(NextState(*reader), wire::Run::STATE_RUNNING);
+  ASSERT_TRUE(engine_.WaitForTextWatcher());
+  engine_.Write(PlannerText{.step = 0, .text = "half", .begins = true});
+  wire::WatchRunResponse response;
+  ASSERT_TRUE(reader->Read(&response));
+  ASSERT_TRUE(response.has_text()) << response.ShortDebugString();
+  EXPECT_EQ(TextOf(response), "+0:half");
+  engine_.AddPlan(0);
+  EXPECT_EQ(NextSeq(*reader), 1);
+  engine_.Write(PlannerText{.step = 0, .text = " late", .begins = false});
+  engine_.Write(PlannerText{.step = 1, .text = "next", .begins = true});
+  ASSERT_TRUE(reader->Read(&response));
+  EXPECT_EQ(TextOf(response), "+1:next") << "what ended is not taken up again";
+  engine_.SetState(RunState::kCompleted);
+  EXPECT_EQ(NextState(*reader), wire::Run::STATE_COMPLETED);
+  EXPECT_TRUE(reader->Finish().ok());
+  EXPECT_TRUE(engine_.WaitForNoSubscription());
+}
+
+TEST_F(WatchTest, ASlowReaderMissesTextsAndNoEntries) {
+  engine_.AddEvents(1);
+  const auto context = Context("ticketing");
+  const auto reader =
+      Watch(context.get(), std::nullopt, wire::CONTENT_VIEW_FULL, std::nullopt, true);
+  EXPECT_EQ(NextSeq(*reader), 0);
+  ASSERT_TRUE(engine_.WaitForTextWatcher());
+  constexpr std::int64_t kPart = 16 << 10;
+  constexpr int kParts = 8000;  // far beyond any window
+  for (int i = 0; i < kParts; ++i) {
+    engine_.Write(PlannerText{.step = 0, .text = std::string(kPart, 'x'), .begins = i == 0});
+  }
+  engine_.AddPlan(0);
+  engine_.SetState(RunState::kCompleted);
+  std::int64_t bytes = 0;
+  int entries = 0;
+  int begins = 0;
+  wire::WatchRunResponse response;
+  while (reader->Read(&response)) {
+    bytes += static_cast<std::int64_t>(response.text().text().size());
+    entries += response.has_event() ? 1 : 0;
+    begins += response.text().begins() ? 1 : 0;
+  }
+  EXPECT_TRUE(reader->Finish().ok());
+  EXPECT_EQ(entries, 1) << "the reply itself";
+  EXPECT_LT(bytes, kPart * kParts) << "nothing held the planner back";
+  EXPECT_LE(begins, 1);
+}
+
+TEST_F(WatchTest, PlannersTextsNeedTheFullViewAndComeOnlyWhenAskedFor) {
+  const auto context = Context("ticketing");
+  const auto reader =
+      Watch(context.get(), std::nullopt, wire::CONTENT_VIEW_ENTRIES, std::nullopt, true);
+  wire::WatchRunResponse response;
+  EXPECT_FALSE(reader->Read(&response));
+  EXPECT_EQ(ReasonIn(reader->Finish()), "BAD_REQUEST");
+  engine_.AddEvents(1);
+  const auto plain = Context("ticketing");
+  const auto without = Watch(plain.get(), std::nullopt, wire::CONTENT_VIEW_FULL);
+  EXPECT_EQ(NextSeq(*without), 0);
+  EXPECT_EQ(NextState(*without), wire::Run::STATE_RUNNING);
+  engine_.Write(PlannerText{.step = 0, .text = "unasked", .begins = true});
+  engine_.SetState(RunState::kCompleted);
+  EXPECT_EQ(NextState(*without), wire::Run::STATE_COMPLETED);
 }
 
 TEST_F(WatchTest, AClientThatGoesAwayLeavesNothingBehind) {
