@@ -510,9 +510,16 @@ void Hub::WakeStalled() {
   for (const std::string& run : runs) Wake(run);
   for (const std::string& call : calls) {
     const auto row = CallRowOf(call);
-    const bool open =
-        row.ok() && (row->state == CallState::kIntended || row->state == CallState::kUnknown);
-    if (open) Spawn(WorkerOf(call), SettleDirect(*row));
+    if (!row.ok()) {
+      NoteStalledCall(call);
+      continue;
+    }
+    if (row->state == CallState::kIntended || row->state == CallState::kUnknown) {
+      Spawn(WorkerOf(call), SettleDirect(*row));
+      continue;
+    }
+    const std::lock_guard lock(mutex_);
+    stalled_.erase(call);  // somebody has resolved it
   }
 }
 

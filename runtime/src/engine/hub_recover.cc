@@ -152,7 +152,9 @@ asio::awaitable<void> Hub::SettleDirect(CallRow row) {
   const std::unique_ptr<Ticket> ticket = std::move(*made);
   const std::string outcome = row.state == CallState::kIntended ? "" : row.outcome;
   core::Status status = co_await gate.SettleRecorded(WorkerOf(row.call), *ticket, outcome);
-  if (!status.ok()) NoteStalledCall(row.call);
+  if (!status.ok()) co_return NoteStalledCall(row.call);
+  const std::lock_guard lock(mutex_);
+  stalled_.erase(row.call);
 }
 
 }  // namespace interlock::runtime
