@@ -90,8 +90,12 @@ MayAnswer CheckPrincipal(const ApprovalState& state, const core::Principal& prin
     }
   }
   std::string asked;
-  for (const std::string& approver : state.demand.approvers) {
+  for (const std::string& approver : ApproversNow(state)) {
     asked += (asked.empty() ? "" : ", ") + approver;
+  }
+  const std::size_t stages = StageCount(state.demand);
+  if (stages > 1) {
+    asked += " (stage " + std::to_string(state.stage + 1) + " of " + std::to_string(stages) + ")";
   }
   return {.yes = false, .why_not = "not among the approvers: " + asked};
 }
