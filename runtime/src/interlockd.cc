@@ -358,7 +358,7 @@ core::Status Serve(const runtime::Config& config, const std::map<std::string, Te
   options.principals = config.principals;
   for (const auto& [id, parts] : tenants) {
     options.tenants[id] = {parts.engine.get(), parts.keys->Hmac("page-token", id),
-                           parts.witnesses.get()};
+                           parts.witnesses.get(), parts.webhooks.get()};
   }
   INTERLOCK_ASSIGN_OR_RETURN(const auto server, runtime::StartServer(std::move(options)));
   const std::string address_file = config.data_dir + "/interlockd.addr";

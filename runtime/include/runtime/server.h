@@ -11,6 +11,7 @@
 #include "core/status.h"
 #include "runtime/config.h"
 #include "runtime/engine.h"
+#include "runtime/webhooks.h"
 #include "runtime/witnesses.h"
 
 namespace interlock::runtime {
@@ -23,6 +24,7 @@ struct ServedTenant {
   Engine* engine = nullptr;        // borrowed, outlives the server
   std::string page_token_key;      // secret, the same after a restart; at least 16 bytes
   Witnesses* witnesses = nullptr;  // borrowed, outlives the server; null: none
+  Webhooks* webhooks = nullptr;    // likewise
 };
 
 struct ServerOptions {

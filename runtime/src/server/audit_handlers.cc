@@ -235,6 +235,9 @@ core::StatusOr<wire::LogStatus> GetLogStatus(const Caller& caller,
   if (caller.witnesses != nullptr) {
     for (const std::string& warning : caller.witnesses->warnings()) status.add_warnings(warning);
   }
+  if (caller.webhooks != nullptr) {
+    for (const std::string& warning : caller.webhooks->warnings()) status.add_warnings(warning);
+  }
   if (const auto cosigned = log.CosignedCheckpoint(); cosigned.ok()) {
     status.set_witnessed_count(static_cast<std::int64_t>(cosigned->size));
   }

@@ -23,8 +23,8 @@ core::Status Refused(std::string_view message, std::string_view reason) {
 
 Admission::Admission(const ServerOptions& options) : authenticator_(options.principals) {
   for (const auto& [id, tenant] : options.tenants) {
-    tenants_.emplace(id,
-                     Served{tenant.engine, PageTokens(tenant.page_token_key), tenant.witnesses});
+    tenants_.emplace(id, Served{tenant.engine, PageTokens(tenant.page_token_key), tenant.witnesses,
+                                tenant.webhooks});
   }
 }
 
@@ -38,6 +38,7 @@ core::StatusOr<Caller> Admission::Admit(const grpc::ServerContext& context,
                 .engine = served->second.engine,
                 .pages = &served->second.pages,
                 .witnesses = served->second.witnesses,
+                .webhooks = served->second.webhooks,
                 .deadline = context.deadline()};
 
   bool may = false;

@@ -25,6 +25,7 @@ struct Caller {
   Engine* engine = nullptr;
   const PageTokens* pages = nullptr;
   Witnesses* witnesses = nullptr;                       // or null
+  Webhooks* webhooks = nullptr;                         // or null
   std::chrono::system_clock::time_point deadline = {};  // the caller's
 
   const std::string& tenant() const { return who->tenant; }
@@ -66,6 +67,7 @@ class Admission {
     Engine* engine;
     PageTokens pages;
     Witnesses* witnesses;
+    Webhooks* webhooks;
   };
   Authenticator authenticator_;
   std::map<std::string, Served, std::less<>> tenants_;
