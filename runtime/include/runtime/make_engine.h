@@ -47,6 +47,7 @@ struct EngineLimits {
   std::int64_t lock_wait_us = 10'000'000;   // then deny BUSY
   std::int64_t fact_wait_us = 10'000'000;   // for all look-ups of a call
   int attempts_max = 3;                     // of an idempotent tool whose outcome is unknown
+  std::int64_t retry_pause_us = 200'000;    // between them, times the attempt
   int unread_tries_max = 12;                // to read what a run takes back: five minutes
   std::int64_t plan_wait_us = 120'000'000;  // for one reply of a planner
   // A person who grants more approvals than this within a minute is told so; and then waits so long

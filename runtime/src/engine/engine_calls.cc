@@ -99,7 +99,7 @@ CallInfo EngineImpl::InfoOf(const Ticket& ticket) const {
                           ticket.state == CallState::kNotStarted ||
                           ticket.state == CallState::kUnknown;
   info.code = went_wrong ? ticket.outcome.error_code : ticket.code;
-  info.say = ticket.say;
+  info.say = ticket.code == kApproved ? "" : ticket.say;
   info.rules = ticket.decision.rules;
   info.approvals = ticket.approvals;
   // Arguments that do not fit have no canonical text.
@@ -243,6 +243,7 @@ asio::awaitable<core::StatusOr<CallInfo>> EngineImpl::GoOnDirect(std::shared_ptr
   if (!ticket.ok()) co_return ticket.status();
   (*ticket)->id.roles = asked.roles;  // what the asker may do now, as authenticated now
   (*ticket)->granted = std::move(grants->granted);
+  (*ticket)->outdated = std::move(grants->outdated);
   (*ticket)->decided_index = row.decided_index;
   (*ticket)->edited_index = row.edited_index;
   Worker& worker = hub_.WorkerOf(asked.call);  // where RunDirect runs
@@ -267,7 +268,6 @@ core::StatusOr<RecordedCall> EngineImpl::RecordedOf(const CallRow& row) const {
   INTERLOCK_ASSIGN_OR_RETURN(RecordedCall call, hub_.history.Call(Hub::IndexesOf(row)));
   call.id.run = row.run;
   call.attempt = static_cast<int>(row.attempt);
-  call.intent_us = row.intent_us;
   if (row.run.empty()) return call;
   INTERLOCK_ASSIGN_OR_RETURN(const RunRow run, hub_.RunRowOf(row.run));
   INTERLOCK_ASSIGN_OR_RETURN(const CallIdentity context, hub_.ContextOf(run));
@@ -279,6 +279,18 @@ core::StatusOr<RecordedCall> EngineImpl::RecordedOf(const CallRow& row) const {
   return call;
 }
 
+namespace {
+
+// A decision's words are of what it asked; what became of that has words of its own.
+std::string SayNow(const CallRow& row, std::string said) {
+  if (row.code == kApproved) return "";
+  if (row.code == "APPROVAL_REJECTED") return "The approval was refused.";
+  if (row.code == "APPROVAL_EXPIRED") return "The approval was not given, or not used, in time.";
+  return said;
+}
+
+}  // namespace
+
 core::StatusOr<CallInfo> EngineImpl::InfoOf(const CallRow& row, bool content,
                                             const Place& place) const {
   CallInfo info;
@@ -287,7 +299,7 @@ core::StatusOr<CallInfo> EngineImpl::InfoOf(const CallRow& row, bool content,
   info.tool = row.tool;
   info.state = row.state;
   info.verdict = row.verdict == "refuse" ? "deny" : row.verdict;
-  info.code = row.code;
+  info.code = row.state == CallState::kUnknown ? "" : row.code;  // the outcome's is no decision's
   info.outcome = row.outcome;
   info.sandbox_level = ShownLevel(row.state, row.level);
   info.create_time_us = row.create_us;
@@ -305,7 +317,7 @@ core::StatusOr<CallInfo> EngineImpl::InfoOf(const CallRow& row, bool content,
   info.args = call->args.empty() ? call->id.args_text : call->args;
   if (row.edited_index > row.decided_index) info.args = call->edited;
   info.tool = call->id.tool;
-  info.say = call->say;
+  info.say = SayNow(row, std::move(call->say));
   info.rules = RulesOf(call->decision);
   // Not before it was released (rule 7).
   if (row.released_index >= 0) info.result = ResultOf(ShownOf(*call));

@@ -39,6 +39,13 @@ core::Status TooMany() {
       "EDIT_LIMIT");
 }
 
+// No word on the arguments: it counts as no edit.
+core::Status NotNow(std::string_view code, std::string_view say) {
+  std::string text = "nothing can be edited now (" + std::string(code) + ")";
+  if (!say.empty()) text += ": " + std::string(say);
+  return WithReason(core::FailedPrecondition(text + "; try again later"), "EDIT_DENIED");
+}
+
 core::Status Denied(std::string_view code, std::string_view say) {
   std::string text = "the policy does not allow these arguments (" + std::string(code) + ")";
   if (!say.empty()) text += ": " + std::string(say);
@@ -215,7 +222,7 @@ asio::awaitable<core::Status> EngineImpl::AskPolicy(Edit& edit) {
 
 asio::awaitable<core::Status> EngineImpl::RefuseEdit(const Edit& edit, const std::string& code,
                                                      const std::string& say) {
-  if (code == "BUSY") co_return Denied(code, say);  // no word on the arguments
+  if (Gate::IsPassing(code)) co_return NotNow(code, say);
   Draft refused = DraftEditRefused(*edit.sealer, edit.fields, code, say);
   core::Status recorded =
       co_await hub_.journal.Commit([&refused, &edit](Serial& serial) -> core::Status {

@@ -449,12 +449,14 @@ asio::awaitable<core::Status> Gate::Record(Worker& worker, Ticket& ticket) {
 namespace {
 
 // Rule 13 and property 2: what a failure means for the world is the manifest's word, not a guess.
-std::string RecordedKind(const tools::Tool& tool, const tools::Outcome& outcome) {
+// A retry that failed or never started says nothing of the attempt before it, which may be at work
+// yet ("this key is in use").
+std::string RecordedKind(const tools::Tool& tool, const tools::Outcome& outcome, int attempt) {
   const tools::Manifest& manifest = tool.manifest();
   const std::string kind(tools::OutcomeKindName(outcome.kind));
-  if (outcome.kind == tools::OutcomeKind::kOk || outcome.kind == tools::OutcomeKind::kNotStarted) {
-    return kind;
-  }
+  if (outcome.kind == tools::OutcomeKind::kOk) return kind;
+  if (attempt > 1 && manifest.effect != tools::Effect::kRead) return "unknown";
+  if (outcome.kind == tools::OutcomeKind::kNotStarted) return kind;
   if (manifest.effect == tools::Effect::kRead) {
     return outcome.kind == tools::OutcomeKind::kUnknown ? "failed" : kind;
   }
@@ -467,12 +469,7 @@ std::string RecordedKind(const tools::Tool& tool, const tools::Outcome& outcome)
 
 asio::awaitable<void> Gate::Run(Ticket& ticket) {
   ticket.outcome = co_await Execute(ticket);
-  ticket.outcome_kind = RecordedKind(*ticket.tool, ticket.outcome);
-}
-
-asio::awaitable<core::Status> Gate::RecordOutcome(Worker& worker, Ticket& ticket) {
-  ticket.outcome_kind = RecordedKind(*ticket.tool, ticket.outcome);
-  co_return co_await CommitKnown(worker, ticket);
+  ticket.outcome_kind = RecordedKind(*ticket.tool, ticket.outcome, ticket.attempt);
 }
 
 Draft Gate::Judge(Worker& worker, Ticket& ticket) const {
@@ -500,11 +497,16 @@ void Gate::EndRecorded(Ticket& ticket) {
   Leave(ticket);
 }
 
-void Gate::SayRecorded(Ticket& ticket) {
+void Gate::BecomeUnknown(Ticket& ticket) const {
+  ticket.state = CallState::kUnknown;
+  ticket.unknown_monotonic_us = parts_.clock->MonotonicMicros();
+}
+
+void Gate::SayRecorded(Ticket& ticket) const {
   if (Succeeded(ticket.outcome_kind)) {
     ticket.state = CallState::kOk;
   } else if (ticket.outcome_kind == "unknown") {
-    ticket.state = CallState::kUnknown;
+    BecomeUnknown(ticket);
   } else {
     ticket.state =
         ticket.outcome_kind == "not_started" ? CallState::kNotStarted : CallState::kFailed;
@@ -558,7 +560,7 @@ asio::awaitable<core::Status> Gate::SettleRecorded(Worker& worker, Ticket& ticke
   if (outcome.empty()) {
     status = co_await RecordLost(worker, ticket);
   } else {
-    ticket.state = CallState::kUnknown;
+    BecomeUnknown(ticket);
     ticket.observation = ObservationUnknown();
   }
   if (status.ok() && ticket.state == CallState::kUnknown && ticket.tool != nullptr) {

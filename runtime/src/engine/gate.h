@@ -89,6 +89,7 @@ struct Ticket {
   core::Digest decided_by{};  // the bundle
   bool stale = false;  // another bundle came into force: it has to be decided again from the start
   std::vector<GrantedApproval> granted;
+  std::vector<std::string> outdated;  // granted as well, for what its tool was before
   // Sealed before the serial section, for the decision as it was made; made anew there if that
   // moved.
   std::vector<Draft> drafts;
@@ -121,7 +122,7 @@ struct Ticket {
   std::shared_ptr<RunStart> starts{};  // once it may start: the run
   std::optional<RunEnd> ended{};       // and how that ended
   int attempt = 1;
-  std::int64_t intent_us = 0;                    // of the first intent
+  std::int64_t unknown_monotonic_us = 0;         // since when its end is unknown, or was read so
   std::int64_t intended_monotonic_us = 0;        // when the newest intent was committed
   std::string intended_effect;                   // of a recorded call, as its intent says
   std::atomic<std::uint64_t>* handle = nullptr;  // of the executor, for Cancel
@@ -161,6 +162,7 @@ struct GateParts {
   std::function<core::StatusOr<std::shared_ptr<RunStart>>(Worker&, const Ticket&)> new_run{};
   // A run, as the log's tables have it: memory may have let it go.
   std::function<core::StatusOr<RunRow>(const std::string& run)> run_of{};
+  std::function<bool()> stopping{};  // null: it never does
 };
 
 // Thread-safe. Neither copies nor moves.
@@ -256,6 +258,10 @@ class Gate {
   // the look-up's for a reconciled one. Null: a tool that is gone.
   bool UntrustedOutcome(const tools::Tool* tool, std::string_view kind) const;
 
+  // Whether the code of a denial tells what stands in a call's way for now, and nothing of the
+  // call.
+  static bool IsPassing(std::string_view code);
+
   const GateParts& parts() const { return parts_; }
 
  private:
@@ -299,8 +305,8 @@ class Gate {
   tools::Outcome UseMemory(const Ticket& ticket) const;
   static void BearLabelsOfNotes(Ticket& ticket);
   void KeepNote(Ticket& ticket) const;
-  asio::awaitable<core::Status> RecordOutcome(Worker& worker, Ticket& ticket);
-  static void SayRecorded(Ticket& ticket);
+  void SayRecorded(Ticket& ticket) const;
+  void BecomeUnknown(Ticket& ticket) const;
   void AskResultRules(Worker& worker, Ticket& ticket, const policies::Label& label,
                       const core::Json& content) const;
   JudgedText JudgeWith(policies::Engine& engine, const TextCase& text,
@@ -313,6 +319,8 @@ class Gate {
   asio::awaitable<bool> TakeBack(Ticket& ticket);
   asio::awaitable<core::Status> Retry(Worker& worker, Ticket& ticket);
   asio::awaitable<core::Status> Reconcile(Worker& worker, Ticket& ticket);
+  asio::awaitable<policies::Fact> AskWhetherDone(const core::Json& args, const Ticket& ticket);
+  asio::awaitable<bool> Pause(std::int64_t micros) const;
   void MakeDrafts(Ticket& ticket) const;
   Draft DecidedDraft(const Ticket& ticket, std::string_view verdict) const;
   bool Covered(const Ticket& ticket) const;
@@ -334,7 +342,8 @@ class Gate {
   core::Status Redecide(Serial& serial, Ticket& ticket);
   core::Status EmitAsk(Serial& serial, Ticket& ticket);
   core::Status EmitAllow(Serial& serial, Ticket& ticket);
-  core::Status VoidGranted(Serial& serial, Ticket& ticket, std::string_view why);
+  static core::Status VoidGranted(Serial& serial, const Ticket& ticket, std::string_view why);
+  static core::Status VoidOutdated(Serial& serial, const Ticket& ticket);
   IntentFields IntentOf(const Ticket& ticket) const;
 
   GateParts parts_;

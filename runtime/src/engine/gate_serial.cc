@@ -44,12 +44,6 @@ bool SaysMore(std::string_view code) {
   return code == "DUPLICATE_EFFECT" || code == "BUDGET" || code == kKilled || code == "CLOCK";
 }
 
-// What stands in a call's way for now, and says nothing about the call.
-bool IsPassing(std::string_view code) {
-  return code == kKilled || code == "CLOCK" || code == "BUSY" || code == "UNSETTLED" ||
-         code == "NO_BUNDLE";
-}
-
 // A parked call that ended while it was on its way back: its confirmation was voided, say.
 std::string EndedAs(State& state, const Ticket& ticket) {
   const CallRow* call = ticket.proposed ? state.FindCall(ticket.id.call) : nullptr;
@@ -57,6 +51,11 @@ std::string EndedAs(State& state, const Ticket& ticket) {
 }
 
 }  // namespace
+
+bool Gate::IsPassing(std::string_view code) {
+  return code == kKilled || code == "CLOCK" || code == "BUSY" || code == "UNSETTLED" ||
+         code == "NO_BUNDLE";
+}
 
 bool Gate::ReadBlindly(const Ticket& ticket) {
   const auto& reads = ticket.decision.reads;
@@ -278,13 +277,28 @@ std::string Gate::ObjectionNow(Serial& serial, Ticket& ticket) {
   return objection;
 }
 
-core::Status Gate::VoidGranted(Serial& serial, Ticket& ticket, std::string_view why) {
+namespace {
+
+core::Status VoidIfGranted(Serial& serial, const CallIdentity& id, const std::string& approval,
+                           std::string_view why) {
+  const ApprovalRow* row = serial.state().FindApproval(approval);
+  if (row == nullptr || row->phase != policies::ApprovalPhase::kGranted) return core::OkStatus();
+  Draft voided = DraftApprovalVoided(id.run, id.call, approval, why, /*ends_call=*/false);
+  return serial.Append(voided).status();
+}
+
+}  // namespace
+
+core::Status Gate::VoidGranted(Serial& serial, const Ticket& ticket, std::string_view why) {
   for (const GrantedApproval& granted : ticket.granted) {
-    const ApprovalRow* row = serial.state().FindApproval(granted.state.id);
-    if (row == nullptr || row->phase != policies::ApprovalPhase::kGranted) continue;
-    Draft voided = DraftApprovalVoided(ticket.id.run, ticket.id.call, granted.state.id, why,
-                                       /*ends_call=*/false);
-    INTERLOCK_RETURN_IF_ERROR(serial.Append(voided).status());
+    INTERLOCK_RETURN_IF_ERROR(VoidIfGranted(serial, ticket.id, granted.state.id, why));
+  }
+  return VoidOutdated(serial, ticket);
+}
+
+core::Status Gate::VoidOutdated(Serial& serial, const Ticket& ticket) {
+  for (const std::string& approval : ticket.outdated) {
+    INTERLOCK_RETURN_IF_ERROR(VoidIfGranted(serial, ticket.id, approval, "changed"));
   }
   return core::OkStatus();
 }
@@ -336,6 +350,7 @@ core::Status Gate::EmitAsk(Serial& serial, Ticket& ticket) {
 }
 
 core::Status Gate::EmitAllow(Serial& serial, Ticket& ticket) {
+  INTERLOCK_RETURN_IF_ERROR(VoidOutdated(serial, ticket));
   for (const GrantedApproval& granted : ticket.granted) {
     Draft consumed =
         DraftApprovalEnded("approval.consumed", ticket.id.run, ticket.id.call, granted.state.id);
@@ -356,7 +371,6 @@ core::Status Gate::EmitAllow(Serial& serial, Ticket& ticket) {
   Draft intended = DraftIntended(ticket.id, IntentOf(ticket));
   INTERLOCK_RETURN_IF_ERROR(serial.Append(intended).status());
   ticket.newest = serial.newest();
-  ticket.intent_us = serial.now_us();
   ticket.intended_monotonic_us = parts_.clock->MonotonicMicros();
   ticket.state = CallState::kIntended;
   return StartRun(serial, ticket);

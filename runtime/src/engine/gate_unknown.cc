@@ -1,11 +1,15 @@
 // Outcomes that nobody saw: retried by idempotency key, looked up, or left to a person.
+#include <algorithm>
+
 #include "core/template.h"
 #include "engine/gate.h"
+#include "engine/switches.h"
 
 namespace interlock::runtime {
 namespace {
 
-constexpr std::int64_t kRetryPauseMicros = 200'000;  // times the attempt
+constexpr int kLookUpsMax = 5;  // of one outcome, while they are not answered
+constexpr std::int64_t kStopLookMicros = 250'000;
 
 }  // namespace
 
@@ -27,7 +31,7 @@ asio::awaitable<core::Status> Gate::SettleUnknown(Worker& worker, Ticket& ticket
 // The same call, the same key, a new durable intent. Never for a tool that did not declare it can.
 asio::awaitable<core::Status> Gate::Retry(Worker& worker, Ticket& ticket) {
   GivePlace(ticket);
-  co_await SleepFor(kRetryPauseMicros * ticket.attempt);
+  co_await SleepFor(parts_.limits.retry_pause_us * ticket.attempt);
   co_await TakePlace(ticket);
   ++ticket.attempt;
   ticket.level = parts_.executor->LevelFor(*ticket.tool);
@@ -37,32 +41,48 @@ asio::awaitable<core::Status> Gate::Retry(Worker& worker, Ticket& ticket) {
     --ticket.attempt;  // it was not made
     co_return status;
   }
-  ticket.outcome = co_await Execute(ticket);
-  // A retry that never started says nothing about the first attempt.
-  if (ticket.outcome.kind == tools::OutcomeKind::kNotStarted) {
-    ticket.outcome.kind = tools::OutcomeKind::kUnknown;
-  }
-  status = co_await RecordOutcome(worker, ticket);
-  co_return status;
+  co_await Run(ticket);
+  co_return co_await CommitKnown(worker, ticket);
 }
 
-// It may wait for long, and look-ups have slots of their own: calls of others run meanwhile.
+// False: the engine stops. What is unknown then is taken up at the next start.
+asio::awaitable<bool> Gate::Pause(std::int64_t micros) const {
+  for (std::int64_t left = micros; left > 0; left -= kStopLookMicros) {
+    if (parts_.stopping && parts_.stopping()) co_return false;
+    co_await SleepFor(std::min(left, kStopLookMicros));
+  }
+  co_return true;
+}
+
+// The look-up's answer. While there is none (its service is away), it is asked again after pauses.
+asio::awaitable<policies::Fact> Gate::AskWhetherDone(const core::Json& args, const Ticket& ticket) {
+  policies::FactDecl look_up{.name = "reconcile",
+                             .tool = ticket.tool->manifest().reconcile->tool,
+                             .args = args,
+                             .after = {}};
+  // The arguments are final: nothing in them is a template any more.
+  const core::Json scope = {{"args", args}};
+  for (auto& [name, value] : look_up.args.items()) value = "{args." + name + "}";
+  for (int asked = 1;; ++asked) {
+    policies::Fact found = co_await LookUp(look_up, scope, ticket);
+    if (found.present || asked == kLookUpsMax || found.error_code == kKilled) co_return found;
+    if (!co_await Pause(parts_.limits.retry_pause_us << (asked + 1))) co_return found;
+  }
+}
+
+// It may wait for long, and look-ups have slots of their own: calls of others run meanwhile. What
+// the newest attempt does needs its time as well, so the wait begins when its end was not seen.
 asio::awaitable<core::Status> Gate::Reconcile(Worker& worker, Ticket& ticket) {
   GivePlace(ticket);
   const tools::Reconcile& reconcile = *ticket.tool->manifest().reconcile;
-  const std::int64_t settles_us = ticket.intent_us + reconcile.settle_after_ms * 1000;
-  const std::int64_t wait_us = settles_us - parts_.clock->WallMicros();
-  if (wait_us > 0) co_await SleepFor(wait_us);
+  const std::int64_t settles_us = ticket.unknown_monotonic_us + reconcile.settle_after_ms * 1000;
+  const bool waited = co_await Pause(settles_us - parts_.clock->MonotonicMicros());
+  if (!waited) co_return core::Unavailable("the engine stops");
   core::Json scope = {{"args", ticket.args.value},
                       {"call", {{"id", ticket.id.call}, {"idempotency_key", ticket.id.call}}}};
   const auto args = core::ExpandJson(reconcile.args, scope);
   if (!args.ok()) co_return core::OkStatus();  // stays unknown: a person says
-  policies::FactDecl look_up{
-      .name = "reconcile", .tool = reconcile.tool, .args = *args, .after = {}};
-  // The arguments are final: nothing in them is a template any more.
-  core::Json final_scope = {{"args", *args}};
-  for (auto& [name, value] : look_up.args.items()) value = "{args." + name + "}";
-  policies::Fact found = co_await LookUp(look_up, std::move(final_scope), ticket);
+  const policies::Fact found = co_await AskWhetherDone(*args, ticket);
   if (!found.present || !found.value.is_object()) co_return core::OkStatus();
   const auto done = found.value.find("done");
   if (done == found.value.end() || !done->is_boolean()) co_return core::OkStatus();

@@ -249,7 +249,6 @@ core::Status History::FoldCall(const audit::Entry& entry, const core::JsonObject
     call.intended_tool_digest = Field(body, "tool_digest");
     call.starts = Field(body, "starts");
     call.starts_tokens = body.Int("starts_tokens").value_or(0);
-    if (call.intent_us == 0) call.intent_us = entry.time_us;
     // A further attempt is open: what the one before it left is not the outcome any more.
     call.outcome.clear();
     call.error_code.clear();

@@ -43,8 +43,7 @@ struct RecordedCall {
   bool trusted = false;                        // as its release says
   std::vector<policies::LabelChange> changes;  // what rules said of it or of its parts
   std::string level;
-  int attempt = 0;  // of the newest intent; 0: none
-  std::int64_t intent_us = 0;
+  int attempt = 0;                     // of the newest intent; 0: none
   std::vector<std::string> approvals;  // requested and not voided or spent
   std::string edited;                  // what a person made of its arguments; empty: nothing
   std::vector<std::string> editors;    // who did, as in EditFields

@@ -33,7 +33,8 @@ GateParts GatePartsOf(Hub& hub) {
           .archives = &hub.archives,
           .new_run = [&hub](Worker& worker,
                             const Ticket& ticket) { return hub.NewRun(worker, ticket); },
-          .run_of = [&hub](const std::string& run) { return hub.RunRowOf(run); }};
+          .run_of = [&hub](const std::string& run) { return hub.RunRowOf(run); },
+          .stopping = [&hub] { return hub.stopping(); }};
 }
 
 // Only ever shown to a planner: it is in no registry, and the gate knows no such tool.
@@ -427,21 +428,27 @@ core::StatusOr<Hub::Grants> Hub::GrantsOf(const RecordedCall& call) const {
   Grants grants;
   INTERLOCK_ASSIGN_OR_RETURN(const auto rows, ApprovalsOfCall(call.id.call));
   INTERLOCK_ASSIGN_OR_RETURN(const CallRow row, CallRowOf(call.id.call));
-  if (IsFreedByEdit(row, rows)) return Grants{.granted = {}, .complete = true, .freed = true};
-  grants.complete = !rows.empty();
+  if (IsFreedByEdit(row, rows))
+    return Grants{.granted = {}, .outdated = {}, .complete = true, .freed = true};
   const auto tool = parts.registry->Find(call.id.tool);
+  bool pending = false;
   for (const ApprovalRow& approval : rows) {
-    if (approval.phase == policies::ApprovalPhase::kPending) grants.complete = false;
-    if (approval.phase != policies::ApprovalPhase::kGranted || tool == nullptr) continue;
+    pending = pending || approval.phase == policies::ApprovalPhase::kPending;
+    if (approval.phase != policies::ApprovalPhase::kGranted) continue;
     INTERLOCK_ASSIGN_OR_RETURN(policies::ApprovalState state, ApprovalStateOf(approval));
     // The binding in the log is an HMAC: it must be that of the arguments, the tool and the values
     // shown then.
-    state.binding =
-        policies::BindingDigest(core::Sha256(call.args), tool->digest(), state.demand.show);
-    if (parts.keys->Hmac("binding", core::AsBytes(state.binding)) != approval.binding) continue;
-    grants.granted.push_back({.state = std::move(state), .binding_hmac = approval.binding});
+    state.binding = policies::BindingDigest(core::Sha256(call.args),
+                                            tool == nullptr ? core::Digest{} : tool->digest(),
+                                            state.demand.show);
+    if (tool == nullptr ||
+        parts.keys->Hmac("binding", core::AsBytes(state.binding)) != approval.binding) {
+      grants.outdated.push_back(approval.approval);
+    } else {
+      grants.granted.push_back({.state = std::move(state), .binding_hmac = approval.binding});
+    }
   }
-  grants.complete = grants.complete && !grants.granted.empty();
+  grants.complete = !pending && (!grants.granted.empty() || !grants.outdated.empty());
   return grants;
 }
 
@@ -454,7 +461,6 @@ core::StatusOr<std::unique_ptr<Ticket>> Hub::TicketOf(const RecordedCall& call,
   ticket->agent = agent;
   ticket->proposed = true;
   ticket->attempt = std::max(1, call.attempt);
-  ticket->intent_us = call.intent_us;
   ticket->intended_effect = call.effect;
   ticket->level = call.level;
   const bool started = call.attempt > 0;
@@ -523,13 +529,24 @@ void Hub::WakeStalled() {
   }
 }
 
+namespace {
+
+// A yes to a call without a run waits for the caller, who may never come back.
+bool MayExpire(const ApprovalRow& row) {
+  return row.phase == policies::ApprovalPhase::kPending ||
+         (row.phase == policies::ApprovalPhase::kGranted && row.run.empty());
+}
+
+}  // namespace
+
 void Hub::ExpireApprovals() {
   if (parts.state->clock_in_doubt()) return;  // rule 27: no expiry until an operator confirms
   const std::string now = std::to_string(parts.clock->WallMicros());
-  const auto due = Select<ApprovalRow>(
-      *parts.log,
-      "WHERE phase = 0 AND expires_us <= CAST(? AS INTEGER) LIMIT " + std::to_string(kExpireBatch),
-      {now});
+  const auto due = Select<ApprovalRow>(*parts.log,
+                                       "WHERE phase IN (0, 1) AND (phase = 0 OR run = '') AND "
+                                       "expires_us <= CAST(? AS INTEGER) LIMIT " +
+                                           std::to_string(kExpireBatch),
+                                       {now});
   if (!due.ok()) return;
   for (const ApprovalRow& approval : *due) {
     const auto others = ApprovalsOfCall(approval.call);
@@ -537,8 +554,8 @@ void Hub::ExpireApprovals() {
     journal.Submit(
         [approval, others = *others](Serial& serial) -> core::Status {
           const ApprovalRow* row = serial.state().FindApproval(approval.approval);
-          if (row == nullptr || row->phase != policies::ApprovalPhase::kPending ||
-              row->expires_us > serial.now_us() || serial.state().clock_in_doubt()) {
+          if (row == nullptr || !MayExpire(*row) || row->expires_us > serial.now_us() ||
+              serial.state().clock_in_doubt()) {
             return core::FailedPrecondition("answered meanwhile");
           }
           Draft expired = DraftApprovalEnded("approval.expired", approval.run, approval.call,

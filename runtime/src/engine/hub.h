@@ -123,9 +123,10 @@ class Hub {
   // Runs `body` serially and waits until it is durable. Not on the writer thread.
   core::Status CommitNow(Journal::Body body);
   // Approvals of a call that are granted, with their bindings; `complete` when none is pending and
-  // it may go through the gate again.
+  // it may go through the gate again. `outdated`: those granted for what the tool was before.
   struct Grants {
     std::vector<GrantedApproval> granted;
+    std::vector<std::string> outdated;
     bool complete = false;
     bool freed = false;  // by an edit: see IsFreedByEdit
   };

@@ -33,6 +33,7 @@ core::Status Tend(Serial& serial, const std::string& approval) {
 
 constexpr const char* kFirstDue =
     "SELECT min(coalesce((SELECT min(expires_us) FROM p_approval WHERE phase = 0), ?1), "
+    "coalesce((SELECT min(expires_us) FROM p_approval WHERE phase = 1 AND run = ''), ?1), "
     "coalesce((SELECT min(escalate_us) FROM p_approval WHERE escalate_us > 0), ?1), "
     "coalesce((SELECT min(remind_us) FROM p_approval WHERE remind_us > 0), ?1))";
 

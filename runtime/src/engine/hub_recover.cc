@@ -146,7 +146,6 @@ asio::awaitable<void> Hub::SettleDirect(CallRow row) {
   auto recorded = history.Call(IndexesOf(row));
   if (!recorded.ok()) co_return NoteStalledCall(row.call);
   recorded->attempt = static_cast<int>(row.attempt);
-  recorded->intent_us = row.intent_us;
   auto made = TicketOf(*recorded, nullptr);
   if (!made.ok()) co_return NoteStalledCall(row.call);
   const std::unique_ptr<Ticket> ticket = std::move(*made);

@@ -90,6 +90,7 @@ Harness::Harness(std::string policy, std::vector<ToolSpec> specs) : policy_(std:
   folder = (std::filesystem::temp_directory_path() / "interlock-engine-XXXXXX").string();
   EXPECT_NE(mkdtemp(folder.data()), nullptr);
   SetTools(specs);
+  limits.retry_pause_us = 1'000;  // they pass in real time
   agent = Tester("");
   Start();
 }
