@@ -4,6 +4,8 @@
 
 #include <sqlite3.h>
 
+#include <algorithm>
+#include <array>
 #include <cstring>
 #include <new>
 #include <string>
@@ -20,6 +22,12 @@ constexpr std::size_t kBytesKept = 120 * 1024;
 static_assert(kBytesKept >= 65'536 + 1);  // the longest page fits
 constexpr int kRoomForFile = 4096;        // of the layer below, which may be another in a test
 
+// A file grows by zeros up to a multiple of this, ahead of what is written: to sync what was in the
+// file before writes no metadata, which is half the price. As with what a former use of a log left
+// there, SQLite reads it up to the first frame whose checksum is wrong.
+constexpr std::array<char, kBytesKept> kZeros{};
+constexpr sqlite3_int64 kGrowsBy = 4 * kZeros.size();
+
 sqlite3_vfs* Below() { return sqlite3_vfs_find(nullptr); }
 
 constexpr std::size_t kFrameHeaderBytes = 24;
@@ -33,9 +41,10 @@ bool EndsTransaction(std::string_view header) {
 // The file of the layer below follows it in the same allocation.
 struct WalFile {
   sqlite3_file base;
-  std::string kept;      // not written yet, and of no transaction that has ended
-  sqlite3_int64 at = 0;  // where it begins
-  bool ends = false;     // the newest frame ends its transaction
+  std::string kept;         // not written yet, and of no transaction that has ended
+  sqlite3_int64 at = 0;     // where it begins
+  bool ends = false;        // the newest frame ends its transaction
+  sqlite3_int64 room = -1;  // how far the file goes, as far as it is known; -1: it is not
 
   sqlite3_file* below() { return reinterpret_cast<sqlite3_file*>(this + 1); }
   const sqlite3_io_methods& on() { return *below()->pMethods; }
@@ -46,9 +55,24 @@ struct WalFile {
     if (kept.empty()) return SQLITE_OK;
     const int rc = on().xWrite(below(), kept.data(), static_cast<int>(kept.size()), at);
     if (rc != SQLITE_OK) return rc;
+    if (at == 0) room = -1;  // the log begins anew: somebody may have cut it
     at = end();
     kept.clear();
+    if (at > room) Grow();
     return SQLITE_OK;
+  }
+  // Behind the newest frame, where nothing is that counts. What cannot be had is not needed.
+  void Grow() {
+    if (room < 0 && on().xFileSize(below(), &room) != SQLITE_OK) return;
+    room = std::max(room, at);
+    const sqlite3_int64 end = (room + kGrowsBy - 1) / kGrowsBy * kGrowsBy;
+    int rc = SQLITE_OK;
+    for (sqlite3_int64 to = room; to < end && rc == SQLITE_OK;) {
+      const auto size = std::min<sqlite3_int64>(kZeros.size(), end - to);
+      rc = on().xWrite(below(), kZeros.data(), static_cast<int>(size), to);
+      to += size;
+    }
+    room = end;  // a failure is not tried again with every write
   }
   int Keep(std::string_view bytes, sqlite3_int64 to) {
     const bool follows = to == end();
@@ -98,7 +122,10 @@ int Write(sqlite3_file* file, const void* bytes, int size, sqlite3_int64 at) {
   return Of(file).Write({static_cast<const char*>(bytes), static_cast<std::size_t>(size)}, at);
 }
 int Truncate(sqlite3_file* file, sqlite3_int64 size) {
-  return Behind(file, [=](sqlite3_file* f, const auto& on) { return on.xTruncate(f, size); });
+  const int rc =
+      Behind(file, [=](sqlite3_file* f, const auto& on) { return on.xTruncate(f, size); });
+  Of(file).room = -1;
+  return rc;
 }
 int Sync(sqlite3_file* file, int flags) {
   return Behind(file, [=](sqlite3_file* f, const auto& on) { return on.xSync(f, flags); });

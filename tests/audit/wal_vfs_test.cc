@@ -159,5 +159,76 @@ TEST_F(WalVfsTest, AWriteThatFailsFailsItsCommit) {
   EXPECT_EQ(Ask(Open(nullptr).get(), "SELECT count(*) FROM t"), "5");
 }
 
+// What is synced was in the file before: no metadata has to go with it.
+TEST_F(WalVfsTest, AFileGrowsAheadOfWhatIsWritten) {
+  const std::string log = folder_.path() + "/x.db-wal";
+  const Connection db = OpenToWrite();
+  ASSERT_EQ(Fill(db.get(), 1), SQLITE_OK);
+  const std::uintmax_t size = std::filesystem::file_size(log);
+  EXPECT_GT(size, 400'000u);
+  for (int i = 0; i < 12; ++i) ASSERT_EQ(Fill(db.get(), 1), SQLITE_OK);
+  EXPECT_EQ(std::filesystem::file_size(log), size);
+  for (int i = 0; i < 60; ++i) ASSERT_EQ(Fill(db.get(), 1), SQLITE_OK);
+  EXPECT_GT(std::filesystem::file_size(log), size);
+  EXPECT_EQ(std::filesystem::file_size(log) % size, 0u);
+  const Connection plain = Open(nullptr);
+  EXPECT_EQ(Ask(plain.get(), "SELECT count(*) FROM t"), "73");
+  EXPECT_EQ(Ask(plain.get(), "PRAGMA integrity_check"), "ok");
+}
+
+// A log that begins anew in a file that was cut meanwhile, by another connection.
+TEST_F(WalVfsTest, AFileThatWasCutGrowsAgain) {
+  const std::string log = folder_.path() + "/x.db-wal";
+  const Connection db = OpenToWrite();
+  ASSERT_EQ(Fill(db.get(), 5), SQLITE_OK);
+  const std::uintmax_t size = std::filesystem::file_size(log);
+  const Connection other = Open(nullptr);
+  ASSERT_EQ(Ask(other.get(), "PRAGMA wal_checkpoint(TRUNCATE)"), "0");
+  ASSERT_EQ(std::filesystem::file_size(log), 0u);
+  ASSERT_EQ(Fill(db.get(), 1), SQLITE_OK);
+  EXPECT_EQ(std::filesystem::file_size(log), size);
+  EXPECT_EQ(Ask(other.get(), "SELECT count(*) FROM t"), "6");
+}
+
+// Frames that another connection wrote in between stand, however far it went.
+TEST_F(WalVfsTest, WhatOthersWroteIsNotWrittenOver) {
+  const Connection db = OpenToWrite();
+  ASSERT_EQ(Fill(db.get(), 5), SQLITE_OK);
+  const Connection other = Open(nullptr);
+  ASSERT_EQ(Do(other.get(), "PRAGMA synchronous = FULL"), SQLITE_OK);
+  for (int round = 0; round < 4; ++round) {
+    ASSERT_EQ(Fill(other.get(), 70), SQLITE_OK);
+    ASSERT_EQ(Fill(db.get(), 1), SQLITE_OK);
+  }
+  const std::string copy = folder_.path() + "/copy.db";  // read from its files alone
+  std::filesystem::copy_file(folder_.path() + "/x.db", copy);
+  std::filesystem::copy_file(folder_.path() + "/x.db-wal", copy + "-wal");
+  sqlite3* raw = nullptr;
+  ASSERT_EQ(sqlite3_open(copy.c_str(), &raw), SQLITE_OK);
+  const Connection killed(raw);
+  EXPECT_EQ(Ask(killed.get(), "SELECT count(*) FROM t"), "289");
+  EXPECT_EQ(Ask(killed.get(), "PRAGMA integrity_check"), "ok");
+}
+
+// The zeros are of use, and not needed.
+TEST_F(WalVfsTest, AFileThatCannotGrowAheadIsWrittenAllTheSame) {
+  const Connection db = OpenToWrite();
+  faults_.Arm(Faults::At::kNever, 0);
+  ASSERT_EQ(Fill(db.get(), 1), SQLITE_OK);
+  const std::uint64_t operations = faults_.operations();
+  ASSERT_EQ(Do(db.get(), "PRAGMA wal_checkpoint(TRUNCATE)"), SQLITE_OK);
+  std::uint64_t taken = 0;
+  for (std::uint64_t number = 1; number <= operations; ++number) {
+    faults_.Arm(Faults::At::kFails, number);
+    if (Fill(db.get(), 1) == SQLITE_OK) ++taken;
+    faults_.Disarm();
+    EXPECT_EQ(Ask(db.get(), "SELECT count(*) FROM t"), std::to_string(taken + 1));
+    ASSERT_EQ(Do(db.get(), "PRAGMA wal_checkpoint(TRUNCATE)"), SQLITE_OK);
+  }
+  EXPECT_GT(taken, 0u);
+  EXPECT_LT(taken, operations);
+  EXPECT_EQ(Ask(Open(nullptr).get(), "PRAGMA integrity_check"), "ok");
+}
+
 }  // namespace
 }  // namespace interlock::audit
