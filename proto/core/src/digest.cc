@@ -4,6 +4,8 @@
 #include <openssl/sha.h>
 
 #include <algorithm>
+#include <array>
+#include <cstring>
 #include <iterator>
 
 #include "core/check.h"
@@ -105,13 +107,26 @@ std::string_view AsBytes(const Digest& digest) {
   return {reinterpret_cast<const char*>(digest.data()), digest.size()};
 }
 
-std::string Hex(std::string_view bytes) {
+namespace {
+
+// The two digits of each byte.
+constexpr auto kHexPairs = [] {
   constexpr char kDigits[] = "0123456789abcdef";
+  std::array<std::array<char, 2>, 256> pairs{};
+  for (std::size_t byte = 0; byte < pairs.size(); ++byte) {
+    pairs[byte] = {kDigits[byte >> 4], kDigits[byte & 0x0f]};
+  }
+  return pairs;
+}();
+
+}  // namespace
+
+std::string Hex(std::string_view bytes) {
   std::string text(bytes.size() * 2, '\0');
   char* out = text.data();
   for (const char c : bytes) {
-    *out++ = kDigits[static_cast<unsigned char>(c) >> 4];
-    *out++ = kDigits[static_cast<unsigned char>(c) & 0x0f];
+    std::memcpy(out, kHexPairs[static_cast<unsigned char>(c)].data(), 2);
+    out += 2;
   }
   return text;
 }

@@ -157,9 +157,20 @@ std::size_t PlainFrom(std::string_view text, std::size_t at) {
   return at;
 }
 
+// Fewer than eight bytes: the first four and the last four, some of them twice.
+std::size_t PlainShort(std::string_view text) {
+  std::uint32_t first = 0;
+  std::uint32_t last = 0;
+  if (text.size() < sizeof first) return PlainFrom(text, 0);
+  std::memcpy(&first, text.data(), sizeof first);
+  std::memcpy(&last, text.data() + text.size() - sizeof last, sizeof last);
+  const std::uint64_t bytes = std::uint64_t{last} << 32 | first;
+  return MarksOf(bytes) == 0 ? text.size() : PlainFrom(text, 0);
+}
+
 std::size_t PlainByEight(std::string_view text) {
   constexpr std::size_t kWord = sizeof(std::uint64_t);
-  if (text.size() < kWord) return PlainFrom(text, 0);
+  if (text.size() < kWord) return PlainShort(text);
   for (std::size_t at = 0;;) {
     std::uint64_t bytes = 0;
     std::memcpy(&bytes, text.data() + at, kWord);

@@ -54,14 +54,14 @@ std::string NewUuidV7(const Clock& clock, Random& random) {
   }
   id[6] = static_cast<std::uint8_t>((id[6] & 0x0f) | 0x70);  // version 7
   id[8] = static_cast<std::uint8_t>((id[8] & 0x3f) | 0x80);  // variant 10
-  std::string text;
-  text.reserve(36);
+  std::array<char, 36> text;
+  char* to = text.data();
   for (std::size_t i = 0; i < id.size(); ++i) {
-    if (i == 4 || i == 6 || i == 8 || i == 10) text += '-';
-    text += kHexDigits[id[i] >> 4];
-    text += kHexDigits[id[i] & 0x0f];
+    if (i == 4 || i == 6 || i == 8 || i == 10) *to++ = '-';
+    *to++ = kHexDigits[id[i] >> 4];
+    *to++ = kHexDigits[id[i] & 0x0f];
   }
-  return text;
+  return {text.data(), text.size()};
 }
 
 bool IsUuid(std::string_view text) {
