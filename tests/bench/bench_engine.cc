@@ -7,6 +7,7 @@
 //                             so many runs of ours, and nothing else: for a profiler
 //   bench_engine --serve      the model server alone, for other runtimes: prints its base url and
 //                             serves until its input ends
+#include <fcntl.h>
 #include <malloc.h>
 #include <unistd.h>
 
@@ -51,7 +52,9 @@ runtime::AgentFile AgentOf(const std::string& name, const std::string& model,
                           "\nprompt: Add.\ntools: [add]\non_text: " + on_text + "\n"));
 }
 
-StackOptions OptionsOf(const fs::path& folder, const ModelServer& server) {
+// `ca_file`: of a server that is reached over TLS.
+StackOptions OptionsOf(const fs::path& folder, const ModelServer& server,
+                       const std::string& ca_file = "") {
   runtime::PlannerConfig planner;
   planner.name = "model";
   planner.kind = runtime::PlannerKind::kModel;
@@ -65,7 +68,8 @@ StackOptions OptionsOf(const fs::path& folder, const ModelServer& server) {
           .agents = {AgentOf("adder", steps, "answer"),
                      AgentOf("held", "mock-n1-d" + std::to_string(kHoldMs), "answer"),
                      AgentOf("asks", "mock-n1", "ask")},
-          .planners = {planner}};
+          .planners = {planner},
+          .ca_file = ca_file};
 }
 
 // Keeps runs of an agent going and waits until each has reached a state.
@@ -170,11 +174,13 @@ void Steps(Stack& stack, const ModelServer& server, int in_flight, int runs, dou
   Runs(stack, "adder", runtime::RunState::kCompleted).Run(std::max(in_flight, 16), in_flight);
   const FloorFigures floor = RunFloor(server.base_url(), model, in_flight, runs * 4);
   const double cpu_before = CpuSeconds();
+  const double watching_before = ThreadCpuSeconds();
   const auto start = SteadyClock::now();
   Runs(stack, "adder", runtime::RunState::kCompleted).Run(runs, in_flight);
   const double steps = runs * kSteps;
   const double wall_us = SecondsSince(start) * 1e6 / steps;
   const double cpu_us = (CpuSeconds() - cpu_before) * 1e6 / steps;
+  const double watching_us = (ThreadCpuSeconds() - watching_before) * 1e6 / steps;
   const std::string at = ", " + std::to_string(in_flight) + " in flight";
   char target[64];
   std::snprintf(target, sizeof target, "<= %.1f x the floor", times);
@@ -185,6 +191,11 @@ void Steps(Stack& stack, const ModelServer& server, int in_flight, int runs, dou
          .floor_name = "bare libcurl loop",
          .target = target,
          .met = cpu_us <= times * floor.cpu_us});
+  Print({.what = "of it, who watches the runs" + at,
+         .figure = watching_us,
+         .unit = "us",
+         .floor_name = "",
+         .target = ""});
   Row wall{.what = "agent's step, wall" + at,
            .figure = wall_us,
            .unit = "us",
@@ -198,19 +209,29 @@ void Steps(Stack& stack, const ModelServer& server, int in_flight, int runs, dou
   Print(wall);
 }
 
-void Waiting(Stack& stack) {
+// `over`: "plain HTTP" or "TLS".
+void Waiting(Stack& stack, const std::string& over, double kib_max) {
   const double before = ResidentKib();
   Runs runs(stack, "held", runtime::RunState::kCompleted);
   std::thread all([&runs] { runs.Run(kWaiting, kWaiting); });
   std::this_thread::sleep_for(std::chrono::milliseconds(kHoldMs * 6 / 10));
   const double kib = (ResidentKib() - before) / kWaiting;
   all.join();
-  Print({.what = "run that waits for its model, memory, 1,000 of them",
+  char target[64];
+  std::snprintf(target, sizeof target, "<= %.0f", kib_max);
+  Print({.what = "run that waits for its model over " + over + ", memory, 1,000 of them",
          .figure = kib,
          .unit = "KiB",
          .floor_name = "",
-         .target = "<= 20 over plain HTTP",
-         .met = kib <= 20});
+         .target = target,
+         .met = kib <= kib_max});
+}
+
+// In a process that has done something before: what is only set up once is not a run's.
+void WaitingOverTls(const StackOptions& options) {
+  Stack stack(options);
+  Runs(stack, "adder", runtime::RunState::kCompleted).Run(64, 32);
+  Waiting(stack, "TLS", 32);
 }
 
 void Parked(Stack& stack) {
@@ -225,22 +246,38 @@ void Parked(Stack& stack) {
          .met = kib <= 1});
 }
 
-void Again(const StackOptions& options) {
+// What the system keeps of the files in memory goes.
+void Forget(const fs::path& folder) {
+  for (const fs::directory_entry& entry : fs::directory_iterator(folder)) {
+    const int fd = ::open(entry.path().c_str(), O_RDONLY | O_CLOEXEC);
+    INTERLOCK_CHECK(fd >= 0);
+    ::fdatasync(fd);
+    INTERLOCK_CHECK(::posix_fadvise(fd, 0, 0, POSIX_FADV_DONTNEED) == 0);
+    ::close(fd);
+  }
+}
+
+// `how`: "warm" or "cold".
+void Again(const StackOptions& options, const std::string& how, double ms_max) {
   const auto start = SteadyClock::now();
   const Stack stack(options);
   const double ms = SecondsSince(start) * 1e3;
-  Print({.what = "start with 10,000 open runs, warm",
+  char target[64];
+  std::snprintf(target, sizeof target, "<= %.0f", ms_max);
+  Print({.what = "start with 10,000 open runs, " + how,
          .figure = ms,
          .unit = "ms",
          .floor_name = "",
-         .target = "<= 500",
-         .met = ms <= 500});
+         .target = target,
+         .met = ms <= ms_max});
 }
 
 int Main(const fs::path& folder) {
   fs::remove_all(folder);
   fs::create_directories(folder);
   const ModelServer server;
+  const std::string certificate = folder / "model.pem";
+  const ModelServer tls_server(certificate);
   const double sync_us = AppendAndSyncMicros(folder / "append");
   const StackOptions options = OptionsOf(folder / "tenant", server);
   {
@@ -248,10 +285,13 @@ int Main(const fs::path& folder) {
     Steps(stack, server, 1, 40, 4.5, sync_us);
     Steps(stack, server, 32, 400, 2.5, sync_us);
     Steps(stack, server, 256, 1'024, 2, sync_us);
-    Waiting(stack);
+    Waiting(stack, "plain HTTP", 20);
     Parked(stack);
   }
-  Again(options);
+  Again(options, "warm", 500);
+  Forget(options.folder);
+  Again(options, "cold", 1'000);
+  WaitingOverTls(OptionsOf(folder / "over_tls", tls_server, certificate));
   fs::remove_all(folder);
   return 0;
 }

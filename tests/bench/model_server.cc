@@ -1,6 +1,7 @@
 #include "model_server.h"
 
 #include <arpa/inet.h>
+#include <fcntl.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <sys/epoll.h>
@@ -17,10 +18,12 @@
 #include <cstdlib>
 #include <cstring>
 #include <map>
+#include <memory>
 #include <string_view>
 #include <unordered_map>
 
 #include "core/check.h"
+#include "own_certificate.h"
 
 namespace interlock::bench {
 namespace {
@@ -85,9 +88,55 @@ Reply ReplyTo(std::string_view body, std::uint64_t number) {
           .hold_ms = NumberAfter(model, "-d", 0)};
 }
 
+// One client's connection.
+class Peer {
+ public:
+  // `tls`: null: none.
+  Peer(int fd, SSL_CTX* tls) : fd_(fd), tls_(tls == nullptr ? nullptr : SSL_new(tls)) {
+    if (tls_ == nullptr) return;
+    INTERLOCK_CHECK(::fcntl(fd, F_SETFL, O_NONBLOCK) == 0);
+    SSL_set_fd(tls_.get(), fd);
+    SSL_set_accept_state(tls_.get());
+  }
+
+  // What there is of requests, as yet; false: the connection has ended.
+  bool Receive() {
+    ssize_t got = 0;
+    do {
+      const std::size_t had = in.size();
+      in.resize(had + kReadBytes);
+      got = Read(in.data() + had);
+      in.resize(had + static_cast<std::size_t>(std::max<ssize_t>(got, 0)));
+    } while (got > 0 && tls_ != nullptr);
+    return got > 0 || (tls_ != nullptr &&
+                       SSL_get_error(tls_.get(), static_cast<int>(got)) == SSL_ERROR_WANT_READ);
+  }
+  // Small: fits the socket's buffer.
+  void Send(std::string_view text) {
+    if (tls_ != nullptr) {
+      (void)SSL_write(tls_.get(), text.data(), static_cast<int>(text.size()));
+    } else {
+      (void)::send(fd_, text.data(), text.size(), MSG_NOSIGNAL);
+    }
+  }
+
+  std::string in;
+
+ private:
+  ssize_t Read(char* to) {
+    if (tls_ == nullptr) return ::recv(fd_, to, kReadBytes, MSG_DONTWAIT);
+    return SSL_read(tls_.get(), to, static_cast<int>(kReadBytes));
+  }
+
+  const int fd_;
+  const std::unique_ptr<SSL, decltype([](SSL* tls) { SSL_free(tls); })> tls_;
+};
+
 class Loop {
  public:
-  explicit Loop(int listener) : listener_(listener), epoll_(::epoll_create1(EPOLL_CLOEXEC)) {
+  // `tls`: null: plain HTTP.
+  Loop(int listener, SSL_CTX* tls)
+      : listener_(listener), tls_(tls), epoll_(::epoll_create1(EPOLL_CLOEXEC)) {
     Watch(listener_);
   }
 
@@ -107,13 +156,9 @@ class Loop {
 
   void Take(int fd) {
     if (fd == listener_) return Accept();
-    std::string& in = in_[fd];
-    const std::size_t had = in.size();
-    in.resize(had + kReadBytes);
-    const ssize_t got = ::recv(fd, in.data() + had, kReadBytes, MSG_DONTWAIT);
-    in.resize(had + static_cast<std::size_t>(std::max<ssize_t>(got, 0)));
-    if (got <= 0) return Drop(fd);
-    while (TakeRequest(fd, in)) {
+    Peer& peer = peers_.at(fd);
+    if (!peer.Receive()) return Drop(fd);
+    while (TakeRequest(fd, peer)) {
     }
   }
 
@@ -122,17 +167,19 @@ class Loop {
     if (fd < 0) return;
     const int on = 1;
     ::setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
+    peers_.try_emplace(fd, fd, tls_);
     Watch(fd);
   }
 
   void Drop(int fd) {
-    in_.erase(fd);
+    peers_.erase(fd);
     std::erase_if(due_, [fd](const auto& item) { return item.second.first == fd; });
     ::close(fd);
   }
 
   // False: no whole request is there yet.
-  bool TakeRequest(int fd, std::string& in) {
+  bool TakeRequest(int fd, Peer& peer) {
+    std::string& in = peer.in;
     const std::size_t head = in.find("\r\n\r\n");
     if (head == std::string::npos) return false;
     std::size_t length = 0;
@@ -144,7 +191,7 @@ class Loop {
     Reply reply = ReplyTo(std::string_view(in).substr(head + 4, length), ++replies_);
     in.erase(0, whole);
     if (reply.hold_ms == 0) {
-      Send(fd, reply.http);
+      peer.Send(reply.http);
     } else {
       due_.emplace(SteadyClock::now() + std::chrono::milliseconds(reply.hold_ms),
                    std::pair(fd, std::move(reply.http)));
@@ -152,15 +199,11 @@ class Loop {
     return true;
   }
 
-  static void Send(int fd, std::string_view text) {
-    (void)::send(fd, text.data(), text.size(), MSG_NOSIGNAL);  // small: fits the socket's buffer
-  }
-
   // Milliseconds until the next held reply is due; -1: none is held.
   int SendDue() {
     const auto now = SteadyClock::now();
     while (!due_.empty() && due_.begin()->first <= now) {
-      Send(due_.begin()->second.first, due_.begin()->second.second);
+      peers_.at(due_.begin()->second.first).Send(due_.begin()->second.second);
       due_.erase(due_.begin());
     }
     if (due_.empty()) return -1;
@@ -170,15 +213,17 @@ class Loop {
   }
 
   const int listener_;
+  SSL_CTX* const tls_;
   const int epoll_;
   std::uint64_t replies_ = 0;
-  std::unordered_map<int, std::string> in_;
+  std::unordered_map<int, Peer> peers_;
   std::multimap<SteadyClock::time_point, std::pair<int, std::string>> due_;
 };
 
 }  // namespace
 
-ModelServer::ModelServer() {
+ModelServer::ModelServer(const std::string& certificate) : tls_(!certificate.empty()) {
+  SSL_CTX* const tls = tls_ ? ServerWithOwnCertificate(certificate) : nullptr;
   const int listener = ::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
   sockaddr_in address{};
   address.sin_family = AF_INET;
@@ -192,8 +237,9 @@ ModelServer::ModelServer() {
   INTERLOCK_CHECK(child_ >= 0);
   if (child_ == 0) {
     ::prctl(PR_SET_PDEATHSIG, SIGKILL);
-    Loop(listener).Run();
+    Loop(listener, tls).Run();
   }
+  SSL_CTX_free(tls);
   ::close(listener);
 }
 

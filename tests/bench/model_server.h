@@ -14,15 +14,20 @@ namespace interlock::bench {
 // Stateless: the step is the number of the assistant's messages in the request.
 class ModelServer {
  public:
-  ModelServer();   // forks: before any thread is started. Ends the program when it cannot.
+  // `certificate`: where the one that it makes for itself is written, to be trusted (PEM); empty:
+  // it speaks plain HTTP. Forks: before any thread is started. Ends the program when it cannot.
+  explicit ModelServer(const std::string& certificate = "");
   ~ModelServer();  // ends it
   ModelServer(const ModelServer&) = delete;
   ModelServer& operator=(const ModelServer&) = delete;
 
   std::uint16_t port() const { return port_; }
-  std::string base_url() const { return "http://127.0.0.1:" + std::to_string(port_) + "/v1"; }
+  std::string base_url() const {
+    return (tls_ ? "https" : "http") + std::string("://127.0.0.1:") + std::to_string(port_) + "/v1";
+  }
 
  private:
+  const bool tls_;
   pid_t child_ = -1;
   std::uint16_t port_ = 0;
 };

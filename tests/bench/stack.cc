@@ -39,14 +39,21 @@ double SecondsSince(SteadyClock::time_point start) {
   return std::chrono::duration<double>(SteadyClock::now() - start).count();
 }
 
-double CpuSeconds() {
+namespace {
+
+double CpuSecondsOf(int who) {
   rusage use{};
-  getrusage(RUSAGE_SELF, &use);
+  getrusage(who, &use);
   const auto seconds = [](const timeval& t) {
     return static_cast<double>(t.tv_sec) + static_cast<double>(t.tv_usec) * 1e-6;
   };
   return seconds(use.ru_utime) + seconds(use.ru_stime);
 }
+
+}  // namespace
+
+double CpuSeconds() { return CpuSecondsOf(RUSAGE_SELF); }
+double ThreadCpuSeconds() { return CpuSecondsOf(RUSAGE_THREAD); }
 
 double Median(std::vector<double> values) {
   if (values.empty()) return 0;
@@ -96,6 +103,7 @@ Stack::Stack(const StackOptions& options) {
       tools::MakeExecutor({.launcher = nullptr, .clock = &clock, .builtins = {{"noop", Noop}}});
   tools::FetcherOptions fetching;
   fetching.addresses.allow_loopback = true;
+  fetching.ca_file = options.ca_file;
   fetcher = Must(tools::MakeFetcher(std::move(fetching)));
   planners = Must(runtime::PlannerSet::Make(
       options.planners, {.fetcher = fetcher.get(), .clock = &clock, .random = &random}));

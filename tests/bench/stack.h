@@ -36,7 +36,8 @@ T Must(core::StatusOr<T> value) {
 }
 
 double SecondsSince(SteadyClock::time_point start);
-double CpuSeconds();  // of this process, all threads
+double CpuSeconds();        // of this process, all threads
+double ThreadCpuSeconds();  // of the caller's
 double Median(std::vector<double> values);
 double AppendAndSyncMicros(const std::filesystem::path& path);  // 4 KiB to a new file and fdatasync
 
@@ -47,6 +48,7 @@ struct StackOptions {
   std::string schema = "";         // of their arguments; empty: {amount, order_id, reason}
   std::vector<runtime::AgentFile> agents = {};
   std::vector<runtime::PlannerConfig> planners = {};  // of models on loopback
+  std::string ca_file = {};                           // that models are trusted by; empty: none
   bool search = false;                                // full text, as the daemon keeps it
 };
 

@@ -1,0 +1,14 @@
+// A certificate for 127.0.0.1 that whoever has its file trusts.
+#pragma once
+
+#include <openssl/ssl.h>
+
+#include <string>
+
+namespace interlock::bench {
+
+// For a server on loopback, with a key of its own; the certificate is written to `path` (PEM). The
+// caller frees it. Ends the program when it cannot.
+SSL_CTX* ServerWithOwnCertificate(const std::string& path);
+
+}  // namespace interlock::bench
