@@ -12,13 +12,13 @@
 #include "audit/merkle.h"
 #include "audit/tar.h"
 #include "bundle_form.h"
+#include "bundle_keys.h"
 #include "canonical.h"
 #include "commitments.h"
 #include "content_check.h"
 #include "core/json.h"
 #include "entry_text.h"
 #include "note_text.h"
-#include "rotation_check.h"
 #include "witness_check.h"
 
 namespace interlock::audit {
@@ -91,9 +91,6 @@ class BundleVerifier {
   Outcome Open(std::string_view archive);
   Outcome ReadManifest();
   Outcome CheckFiles();
-  void ReadKeys();
-  core::StatusOr<Checkpoint> OpenByAnyKey(std::string_view note) const;
-  core::StatusOr<Checkpoint> OpenOutside(std::string_view note) const;
   Outcome CheckCheckpoint();
   Outcome CheckEntries();
   Outcome CheckEntry(std::uint64_t index, std::string_view bytes);
@@ -121,8 +118,7 @@ class BundleVerifier {
   core::Json manifest_;
   std::string run_;
   std::string tenant_;
-  std::vector<std::string> keys_;     // the pinned one and those after it
-  std::vector<std::string> retired_;  // those before it
+  BundleKeys keys_;
   Checkpoint head_;
   std::map<std::uint64_t, Item> entries_;
   struct Link {
@@ -220,52 +216,19 @@ Outcome BundleVerifier::CheckFiles() {
   return std::nullopt;
 }
 
-// The pinned key, and each that the one before handed over to: both signed that. And those before
-// the pinned one, which may no longer sign what this bundle shows.
-void BundleVerifier::ReadKeys() {
-  keys_ = {options_.verifier_key};
-  std::vector<std::string> bodies;
-  for (const auto& [name, bytes] : files_) {
-    if (name.substr(0, 8) != "entries/") continue;
-    const auto entry = ParseEntry(bytes);
-    if (!entry || entry->kind != kRotatedKind) continue;
-    if (auto next = RotatedKey(entry->body, keys_.back())) keys_.push_back(*std::move(next));
-    bodies.emplace_back(entry->body);
-  }
-  retired_ = KeysBefore(bodies, options_.verifier_key);
-}
-
-core::StatusOr<Checkpoint> BundleVerifier::OpenByAnyKey(std::string_view note) const {
-  core::StatusOr<Checkpoint> opened = core::Internal("no key");
-  for (auto key = keys_.rbegin(); key != keys_.rend(); ++key) {
-    opened = OpenCheckpoint(note, *key);
-    if (opened.status().code() != core::StatusCode::kPermissionDenied) break;
-  }
-  return opened;
-}
-
-// One that the caller kept may be of before the pinned key.
-core::StatusOr<Checkpoint> BundleVerifier::OpenOutside(std::string_view note) const {
-  core::StatusOr<Checkpoint> opened = OpenByAnyKey(note);
-  for (const std::string& key : retired_) {
-    if (opened.status().code() != core::StatusCode::kPermissionDenied) break;
-    opened = OpenCheckpoint(note, key);
-  }
-  return opened;
-}
-
 Outcome BundleVerifier::CheckCheckpoint() {
   const auto note = files_.find(kCheckpointName);
   if (note == files_.end()) return Tampered("there is no `checkpoint.note`");
-  ReadKeys();
-  auto head = OpenByAnyKey(note->second);
+  keys_ = BundleKeys(options_.verifier_key, files_);
+  auto head = keys_.Open(note->second);
   if (!head.ok()) {
     return Tampered("checkpoint.note is not the pinned key's: " +
                     std::string(core::Message(head.status())));
   }
   head_ = *std::move(head);
   const auto hints = *KeysIn(files_.at(kKeysName));
-  if (std::find_first_of(hints.begin(), hints.end(), keys_.begin(), keys_.end()) == hints.end()) {
+  const auto& keys = keys_.keys();
+  if (std::find_first_of(hints.begin(), hints.end(), keys.begin(), keys.end()) == hints.end()) {
     return Tampered("`keys.txt` does not name the log's key");
   }
   report_.checkpoints = 1;
@@ -522,7 +485,7 @@ Outcome BundleVerifier::CheckConsistency() {
     const Stop bad = Tampered("file `" + std::string(name) + "` does not prove what it says");
     auto proof = ParseConsistency(text);
     if (!proof.ok()) return bad;
-    auto later = OpenByAnyKey(proof->note);
+    auto later = keys_.Open(proof->note);
     if (!later.ok() || later->origin != head_.origin || proof->old_size == 0 ||
         proof->old_size > later->size) {
       return bad;
@@ -540,7 +503,7 @@ Outcome BundleVerifier::CheckConsistency() {
 
 Outcome BundleVerifier::CheckOutside() {
   for (const std::string& note : options_.outside_checkpoints) {
-    const auto kept = OpenOutside(note);
+    const auto kept = keys_.OpenOutside(note);
     if (kept.status().code() == core::StatusCode::kInvalidArgument) {
       return NoBundle(std::string(core::Message(kept.status())));
     }
@@ -589,7 +552,7 @@ Outcome BundleVerifier::CheckWitnesses() {
     if (time.ok()) ++cosigned;
   }
   report_.unchecked_signers =
-      UncheckedSigners(files_.at(kCheckpointName), keys_, options_.witness_keys);
+      UncheckedSigners(files_.at(kCheckpointName), keys_.keys(), options_.witness_keys);
   if (cosigned < *needed) Incomplete(UnwitnessedReason(0, head_.size, *needed));
   return std::nullopt;
 }
