@@ -16,20 +16,39 @@ constexpr const char* kSchema = R"({
   "type": "object", "additionalProperties": false, "required": ["amount", "order_id", "reason"],
   "properties": {"amount": {"type": "integer"}, "order_id": {"type": "string"}, "reason": {"type": "string"}}})";
 
-std::shared_ptr<const tools::Tool> NoopTool(const std::string& name, const std::string& schema) {
+tools::Manifest NoopManifest(const std::string& name, const std::string& schema) {
   tools::Manifest manifest;
   manifest.name = name;
   manifest.description = "Does nothing.";
   manifest.input_schema = core::Json::parse(schema.empty() ? kSchema : schema);
   manifest.effect = tools::Effect::kWrite;
   manifest.builtin = "noop";
+  return manifest;
+}
+
+tools::Manifest PayManifest(tools::Manifest manifest) {
+  manifest.effect = tools::Effect::kMoney;
+  manifest.effect_key = "pay:{args.order_id}:{args.reason}";
+  manifest.builtin = "pay";
+  manifest.money = {
+      .amount_path = "amount", .currency_path = "", .currency_code = "EUR", .minor_units = true};
+  return manifest;
+}
+
+std::shared_ptr<const tools::Tool> ToolOf(tools::Manifest manifest) {
   return Must(tools::Tool::FromManifest(std::move(manifest)));
 }
 
-tools::Outcome Noop(const tools::CallSpec&) {
+tools::Outcome Noop(const tools::CallSpec& /*spec*/) {
   tools::Outcome outcome;
   outcome.kind = tools::OutcomeKind::kOk;
   outcome.result = {{"status", "done"}};
+  return outcome;
+}
+
+tools::Outcome Pay(const tools::CallSpec& spec) {
+  tools::Outcome outcome = Noop(spec);
+  outcome.result["amount"] = spec.args.value.at("amount");
   return outcome;
 }
 
@@ -81,8 +100,10 @@ Stack::Stack(const StackOptions& options) {
   std::vector<std::shared_ptr<const tools::Tool>> tools;
   std::vector<policies::KnownTool> known;
   for (const std::string& name : options.tools) {
-    tools.push_back(NoopTool(name, options.schema));
-    known.push_back({name, "write", tools.back()->manifest().input_schema, {}});
+    const bool money = name == options.money_tool;
+    tools::Manifest manifest = NoopManifest(name, options.schema);
+    tools.push_back(ToolOf(money ? PayManifest(std::move(manifest)) : std::move(manifest)));
+    known.push_back({name, money ? "money" : "write", tools.back()->manifest().input_schema, {}});
   }
   registry = Must(tools::Registry::Of(tools));
   bundle = Must(policies::Bundle::Load({{"bench.lua", options.policy}}, known, nullptr));
@@ -99,8 +120,8 @@ Stack::Stack(const StackOptions& options) {
   log_options.projectors = {runtime::ProjectorOf(*state)};
   log_options.clock_stepped = runtime::ClockSteppedOf(*state);
   log = Must(audit::Log::Open(log_options));
-  executor =
-      tools::MakeExecutor({.launcher = nullptr, .clock = &clock, .builtins = {{"noop", Noop}}});
+  executor = tools::MakeExecutor(
+      {.launcher = nullptr, .clock = &clock, .builtins = {{"noop", Noop}, {"pay", Pay}}});
   tools::FetcherOptions fetching;
   fetching.addresses.allow_loopback = true;
   fetching.ca_file = options.ca_file;

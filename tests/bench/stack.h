@@ -50,6 +50,7 @@ struct StackOptions {
   std::vector<runtime::PlannerConfig> planners = {};  // of models on loopback
   std::string ca_file = {};                           // that models are trusted by; empty: none
   bool search = false;                                // full text, as the daemon keeps it
+  std::string money_tool = "";                        // of the tools, whose `amount` in cents moves
 };
 
 struct Stack {

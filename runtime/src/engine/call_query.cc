@@ -1,35 +1,31 @@
 #include "engine/call_query.h"
 
+#include <algorithm>
 #include <charconv>
 #include <limits>
 
+#include "engine/call_source.h"
 #include "engine/select.h"
 #include "engine/state.h"
 
 namespace interlock::runtime {
 namespace {
 
-// A list's position: when the last call was proposed, and which it was.
-struct Position {
-  std::int64_t create_us = std::numeric_limits<std::int64_t>::max();
-  std::string call;
-};
+constexpr std::string_view kNewestFirst = " ORDER BY c.create_us DESC, c.call DESC";
 
-Position PositionOf(std::string_view cursor) {
-  Position position;
+// Where the page begins: behind the one before it, and no later than the filter allows.
+CallPosition BeforeOf(std::string_view cursor, const SqlFilter& filter) {
+  constexpr std::int64_t kEver = std::numeric_limits<std::int64_t>::max();
+  CallPosition before{kEver, ""};
   const std::size_t colon = cursor.find(':');
-  if (colon == std::string_view::npos) return position;
-  std::from_chars(cursor.data(), cursor.data() + colon, position.create_us);
-  position.call = cursor.substr(colon + 1);
-  return position;
-}
-
-void BindValue(sqlite3_stmt* statement, int at, const SqlValue& value) {
-  if (const auto* number = std::get_if<std::int64_t>(&value)) {
-    sqlite3_bind_int64(statement, at, *number);
-  } else {
-    BindText(statement, at, std::get<std::string>(value));
+  if (colon != std::string_view::npos) {
+    std::from_chars(cursor.data(), cursor.data() + colon, before.create_us);
+    before.call = cursor.substr(colon + 1);
   }
+  for (const SqlTerm& term : filter.terms) {
+    if (term.until_us < before.create_us) before = {term.until_us + 1, ""};
+  }
+  return before;
 }
 
 AuditedCall AuditedOf(const CallRow& row) {
@@ -74,38 +70,73 @@ core::Status KnowsUsers(sqlite3* db) {
       "run; ask by `subject`, which is the user where none was named");
 }
 
+// A run or a call has its own index, which holds no more than its calls.
+bool NamesOne(const SqlFilter& filter) {
+  return std::any_of(filter.terms.begin(), filter.terms.end(), [](const SqlTerm& term) {
+    return term.equals > 0 && (term.fields == kRunField || term.fields == kCallField);
+  });
+}
+
+// Fills `found` with up to `size` calls, as SQLite finds them.
+core::Status Scan(sqlite3* db, const SqlFilter& filter, const CallPosition& before,
+                  std::size_t size, std::vector<AuditedCall>& found) {
+  const int bound = static_cast<int>(filter.bound.size());
+  const auto mark = [&](int i) { return "?" + std::to_string(bound + i); };
+  const std::string sql = "SELECT " + AliasedColumns() + " FROM p_call c WHERE " + filter.where +
+                          " AND (c.create_us, c.call) < (" + mark(1) + ", " + mark(2) + ")" +
+                          std::string(kNewestFirst) + " LIMIT " + mark(3);
+  INTERLOCK_ASSIGN_OR_RETURN(const Statement select, Prepare(db, sql));
+  BindValues(select.get(), filter.bound);
+  sqlite3_bind_int64(select.get(), bound + 1, before.create_us);
+  BindText(select.get(), bound + 2, before.call);
+  sqlite3_bind_int64(select.get(), bound + 3, static_cast<sqlite3_int64>(size));
+  int code = SQLITE_ROW;
+  while ((code = sqlite3_step(select.get())) == SQLITE_ROW) {
+    found.push_back(AuditedOf(ReadRow<CallRow>(select.get())));
+  }
+  return code == SQLITE_DONE ? core::OkStatus() : core::Internal(sqlite3_errmsg(db));
+}
+
+// The same through an index that was chosen.
+core::Status Take(sqlite3* db, const SqlFilter& filter, CallSource& source, std::size_t size,
+                  std::vector<AuditedCall>& found) {
+  const int bound = static_cast<int>(filter.bound.size());
+  const std::string sql = "SELECT " + AliasedColumns() + " FROM p_call c WHERE c.call = ?" +
+                          std::to_string(bound + 1) + " AND " + filter.where;
+  INTERLOCK_ASSIGN_OR_RETURN(const Statement select, Prepare(db, sql));
+  BindValues(select.get(), filter.bound);
+  while (found.size() < size) {
+    INTERLOCK_ASSIGN_OR_RETURN(const std::optional<std::string> call, source.Next());
+    if (!call) break;
+    BindText(select.get(), bound + 1, *call);
+    const int code = sqlite3_step(select.get());
+    if (code == SQLITE_ROW) found.push_back(AuditedOf(ReadRow<CallRow>(select.get())));
+    if (code != SQLITE_ROW && code != SQLITE_DONE) return core::Internal(sqlite3_errmsg(db));
+    sqlite3_reset(select.get());
+  }
+  return core::OkStatus();
+}
+
+core::Status Find(sqlite3* db, const SqlFilter& filter, const CallPosition& before,
+                  std::size_t size, std::vector<AuditedCall>& found) {
+  if (NamesOne(filter)) return Scan(db, filter, before, size, found);
+  INTERLOCK_ASSIGN_OR_RETURN(const auto source, CallSource::For(db, filter, before));
+  if (source == nullptr) return Scan(db, filter, before, size, found);
+  return Take(db, filter, *source, size, found);
+}
+
 }  // namespace
 
 core::StatusOr<Page<AuditedCall>> QueryCallsOf(const audit::Log& log, const SqlFilter& filter,
                                                const PageSpec& page) {
-  const Position after = PositionOf(page.cursor);
-  const int bound = static_cast<int>(filter.bound.size());
-  const auto mark = [&](int i) { return "?" + std::to_string(bound + i); };
-  // The same row twice: of a subject's part only the index is read until the subject is the one.
-  const std::string by = filter.of_subject ? "s" : "c";
-  const std::string from =
-      filter.of_subject ? "p_call s CROSS JOIN p_call c ON c.call = s.call" : "p_call c";
-  const std::string sql = "SELECT " + AliasedColumns() + " FROM " + from + " WHERE " +
-                          filter.where + " AND (" + by + ".create_us, " + by + ".call) < (" +
-                          mark(1) + ", " + mark(2) + ") ORDER BY " + by + ".create_us DESC, " + by +
-                          ".call DESC LIMIT " + mark(3);
+  const CallPosition before = BeforeOf(page.cursor, filter);
+  const auto size = static_cast<std::size_t>(page.size);
   if (filter.of_user) INTERLOCK_RETURN_IF_ERROR(log.Query(KnowsUsers));
   Page<AuditedCall> found;
-  INTERLOCK_RETURN_IF_ERROR(log.Query([&](sqlite3* db) -> core::Status {
-    INTERLOCK_ASSIGN_OR_RETURN(const Statement select, Prepare(db, sql));
-    for (int i = 0; i < bound; ++i) {
-      BindValue(select.get(), i + 1, filter.bound[static_cast<std::size_t>(i)]);
-    }
-    sqlite3_bind_int64(select.get(), bound + 1, after.create_us);
-    BindText(select.get(), bound + 2, after.call);
-    sqlite3_bind_int(select.get(), bound + 3, page.size + 1);
-    int code = SQLITE_ROW;
-    while ((code = sqlite3_step(select.get())) == SQLITE_ROW) {
-      found.items.push_back(AuditedOf(ReadRow<CallRow>(select.get())));
-    }
-    return code == SQLITE_DONE ? core::OkStatus() : core::Internal(sqlite3_errmsg(db));
-  }));
-  if (found.items.size() > static_cast<std::size_t>(page.size)) {
+  // One more than asked for says whether there is another page.
+  INTERLOCK_RETURN_IF_ERROR(
+      log.Query([&](sqlite3* db) { return Find(db, filter, before, size + 1, found.items); }));
+  if (found.items.size() > size) {
     found.items.pop_back();
     const AuditedCall& last = found.items.back();
     found.next_cursor = std::to_string(last.create_time_us) + ":" + last.call;

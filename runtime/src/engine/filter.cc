@@ -83,6 +83,11 @@ std::string GlobOf(std::string_view text) {
   return glob;
 }
 
+// Than stars, which an empty text meets too.
+bool HasMore(std::string_view text) {
+  return text.find_first_not_of('*') != std::string_view::npos;
+}
+
 class Parser {
  public:
   using Hmac = std::function<std::string(std::string_view, std::string_view)>;
@@ -91,57 +96,78 @@ class Parser {
   core::StatusOr<SqlFilter> Run() {
     Skip();
     if (at_ == text_.size()) return SqlFilter{};
-    INTERLOCK_ASSIGN_OR_RETURN(out_.where, Expression(0));
+    INTERLOCK_ASSIGN_OR_RETURN(out_.terms, Expression(0));
     Skip();
     if (at_ != text_.size()) return Bad(at_, "unexpected `" + std::string(1, text_[at_]) + "`");
+    out_.where = AsOne(out_.terms).sql;
     return std::move(out_);
   }
 
  private:
+  using Terms = std::vector<SqlTerm>;
+
+  static SqlTerm AsOne(Terms terms) {
+    if (terms.size() == 1) return std::move(terms.front());
+    SqlTerm one;
+    for (const SqlTerm& term : terms) {
+      one.sql += (one.sql.empty() ? "(" : " AND ") + term.sql;
+      one.fields |= term.fields;
+      one.set |= term.set;
+    }
+    one.sql += ")";
+    return one;
+  }
+
   // expression: factor { [AND] factor }
-  core::StatusOr<std::string> Expression(int depth) {
+  core::StatusOr<Terms> Expression(int depth) {
     if (depth > kFilterDepthMax) return Bad(at_, "nested too deep");
-    INTERLOCK_ASSIGN_OR_RETURN(std::string sql, Factor(depth));
+    INTERLOCK_ASSIGN_OR_RETURN(Terms terms, Factor(depth));
     for (;;) {
       Skip();
-      if (at_ == text_.size() || text_[at_] == ')') return sql;
+      if (at_ == text_.size() || text_[at_] == ')') return terms;
       static_cast<void>(Keyword("AND"));
-      INTERLOCK_ASSIGN_OR_RETURN(const std::string next, Factor(depth));
-      sql = "(" + sql + " AND " + next + ")";
+      INTERLOCK_ASSIGN_OR_RETURN(Terms next, Factor(depth));
+      for (SqlTerm& term : next) terms.push_back(std::move(term));
     }
   }
 
   // factor: term { OR term }
-  core::StatusOr<std::string> Factor(int depth) {
-    INTERLOCK_ASSIGN_OR_RETURN(std::string sql, Term(depth));
+  core::StatusOr<Terms> Factor(int depth) {
+    INTERLOCK_ASSIGN_OR_RETURN(Terms terms, Term(depth));
     while (Keyword("OR")) {
-      INTERLOCK_ASSIGN_OR_RETURN(const std::string next, Term(depth));
-      sql = "(" + sql + " OR " + next + ")";
+      INTERLOCK_ASSIGN_OR_RETURN(Terms next, Term(depth));
+      const SqlTerm left = AsOne(std::move(terms));
+      const SqlTerm right = AsOne(std::move(next));
+      terms = {{.sql = "(" + left.sql + " OR " + right.sql + ")",
+                .fields = left.fields | right.fields,
+                .set = left.set & right.set}};
     }
-    return sql;
+    return terms;
   }
 
   // term: [NOT | -] ( "(" expression ")" | comparison )
-  core::StatusOr<std::string> Term(int depth) {
+  core::StatusOr<Terms> Term(int depth) {
     Skip();
     const bool minus = at_ < text_.size() && text_[at_] == '-';
     if (minus) ++at_;
     const bool negated = minus || Keyword("NOT");
     Skip();
-    std::string sql;
+    Terms terms;
     if (at_ < text_.size() && text_[at_] == '(') {
       ++at_;
-      INTERLOCK_ASSIGN_OR_RETURN(sql, Expression(depth + 1));
+      INTERLOCK_ASSIGN_OR_RETURN(terms, Expression(depth + 1));
       Skip();
       if (at_ == text_.size() || text_[at_] != ')') return Bad(at_, "`)` is missing");
       ++at_;
     } else {
-      INTERLOCK_ASSIGN_OR_RETURN(sql, Comparison());
+      INTERLOCK_ASSIGN_OR_RETURN(terms, Comparison());
     }
-    return negated ? "(NOT " + sql + ")" : sql;
+    if (!negated) return terms;
+    const SqlTerm one = AsOne(std::move(terms));
+    return Terms{{.sql = "(NOT " + one.sql + ")", .fields = one.fields}};
   }
 
-  core::StatusOr<std::string> Comparison() {
+  core::StatusOr<Terms> Comparison() {
     if (++terms_ > kFilterTermsMax) return Bad(at_, "more than 64 comparisons");
     const std::size_t start = at_;
     const std::string name = Word(kNameEnds);
@@ -158,29 +184,68 @@ class Parser {
     return Compare(*field, op, value, value_at);
   }
 
-  core::StatusOr<std::string> Compare(const Field& field, std::string_view op,
-                                      const std::string& value, std::size_t at) {
-    const std::string column(field.column);
+  static CallFields BitOf(const Field& field) {
+    return 1u << static_cast<unsigned>(&field - kFields.data());
+  }
+
+  core::StatusOr<Terms> Compare(const Field& field, std::string_view op, const std::string& value,
+                                std::size_t at) {
     if (field.kind == Kind::kInt || field.kind == Kind::kTime) {
-      std::int64_t number = 0;
-      if (field.kind == Kind::kTime) {
-        const auto time = ParseFilterTime(value);
-        if (!time.ok()) return Bad(at, core::Message(time.status()));
-        number = *time;
-      } else {
-        const auto [end, error] =
-            std::from_chars(value.data(), value.data() + value.size(), number);
-        if (error != std::errc() || end != value.data() + value.size()) {
-          return Bad(at, "`" + value + "` is not a whole number (of minor units)");
-        }
-      }
-      return "(" + column + " " + std::string(op == ":" ? "=" : op) + " " + Bind(number) + ")";
+      return CompareNumber(field, op == ":" ? "=" : op, value, at);
     }
     const bool equality = op == "=" || op == "!=" || op == ":";
     if (!equality) return Bad(at, "`" + std::string(field.name) + "` only knows = != and :");
     INTERLOCK_RETURN_IF_ERROR(CheckValue(field, value, at));
-    const std::string sql = Equals(field, column, value);
-    return op == "!=" ? "(NOT " + sql + ")" : sql;
+    if (op != "!=") return Terms{Equals(field, std::string(field.column), value)};
+    const bool not_allowed = field.name == "verdict" && value == "allow";
+    if (not_allowed) {
+      return Terms{{.sql = "(c.verdict <> 'allow')", .fields = BitOf(field), .set = BitOf(field)}};
+    }
+    const SqlTerm equal = Equals(field, std::string(field.column), value);
+    return Terms{{.sql = "(NOT " + equal.sql + ")", .fields = equal.fields}};
+  }
+
+  core::StatusOr<Terms> CompareNumber(const Field& field, std::string_view op,
+                                      const std::string& value, std::size_t at) {
+    std::int64_t number = 0;
+    if (field.kind == Kind::kTime) {
+      const auto time = ParseFilterTime(value);
+      if (!time.ok()) return Bad(at, core::Message(time.status()));
+      number = *time;
+    } else {
+      const auto [end, error] = std::from_chars(value.data(), value.data() + value.size(), number);
+      if (error != std::errc() || end != value.data() + value.size()) {
+        return Bad(at, "`" + value + "` is not a whole number (of minor units)");
+      }
+    }
+    SqlTerm term{
+        .sql = "(" + std::string(field.column) + " " + std::string(op) + " " + Bind(number) + ")",
+        .fields = BitOf(field)};
+    if (field.kind == Kind::kTime) {
+      const bool is = op == "=";
+      if (is || op.starts_with('>')) term.from_us = number;
+      if (is || op.starts_with('<')) term.until_us = number;
+      return Terms{std::move(term)};
+    }
+    return Amounts(std::move(term), op, number);
+  }
+
+  // Beside a comparison that only money which moved can meet stands one of the sizes that can.
+  Terms Amounts(SqlTerm term, std::string_view op, std::int64_t number) {
+    const bool above = (op == ">" && number >= 0) || (op == ">=" && number > 0);
+    const bool is = op == "=" && number > 0;
+    const bool other = (op == "!=" && number == 0) || (op == "<" && number <= 0) ||
+                       ((op == "<=" || op == "=") && number < 0);
+    if (above || is || other) term.set = kAmountField;
+    Terms terms{std::move(term)};
+    if (!above && !is) return terms;
+    const std::string digits = std::to_string(std::max<std::int64_t>(number, 1));
+    const auto size = static_cast<std::int64_t>(digits.size()) * 10 + (digits.front() - '0');
+    terms.push_back({.sql = "(" INTERLOCK_AMOUNT_SIZE("c.amount") +
+                            std::string(is ? " = " : " >= ") + Bind(size) + ")",
+                     .fields = kAmountSize,
+                     .set = kAmountField});
+    return terms;
   }
 
   static core::Status CheckValue(const Field& field, std::string_view value, std::size_t at) {
@@ -194,37 +259,45 @@ class Parser {
                        "`; there are " + known);
   }
 
-  std::string Equals(const Field& field, const std::string& column, const std::string& value) {
+  SqlTerm Equals(const Field& field, const std::string& column, const std::string& value) {
+    SqlTerm term{.sql = "", .fields = BitOf(field)};
+    const bool open = value.starts_with('*') || value.ends_with('*');
     switch (field.kind) {
       case Kind::kSubject: {
         const std::string hmac = IsHex64(value) ? value : hmac_("subject", value);
-        out_.of_subject = true;
-        return "(s.subject_part = " + Bind(SubjectPart(hmac)) + " AND s.subject = " + Bind(hmac) +
-               ")";
+        const std::string part = Bind(SubjectPart(hmac));
+        term.equals = static_cast<int>(out_.bound.size());
+        term.sql = "(c.subject_part = " + part + " AND c.subject = " + Bind(hmac) + ")";
+        return term;
       }
       case Kind::kUser: {
-        const std::string hmac = IsHex64(value) ? value : hmac_("user", value);
+        const std::string hmac = Bind(IsHex64(value) ? value : hmac_("user", value));
+        term.equals = static_cast<int>(out_.bound.size());
         out_.of_user = true;
-        return "(c.run IN (SELECT run FROM p_run WHERE user = " + Bind(hmac) +
-               ") OR c.call IN (SELECT call FROM p_call_user WHERE user = " + Bind(hmac) + "))";
+        term.sql =
+            "(EXISTS (SELECT 1 FROM p_run r WHERE r.run = c.run AND r.user = " + hmac +
+            ") OR EXISTS (SELECT 1 FROM p_call_user u WHERE u.call = c.call AND u.user = " + hmac +
+            "))";
+        return term;
       }
       case Kind::kPeople:  // `principal:maria`, or plainly `maria`
-        if (value.find(':') == std::string::npos && !value.starts_with('*')) {
-          return "(" + HasWord(column, value) + " OR " + HasWord(column, "principal:" + value) +
-                 ")";
-        }
-        return HasWord(column, value);
       case Kind::kWords:
-        return HasWord(column, value);
+        term.sql = HasWord(column, value);
+        if (field.kind == Kind::kPeople && value.find(':') == std::string::npos &&
+            !value.starts_with('*')) {
+          term.sql = "(" + term.sql + " OR " + HasWord(column, "principal:" + value) + ")";
+        }
+        if (HasMore(value)) term.set = term.fields;
+        return term;
       default:
-        if (value.starts_with('*') || value.ends_with('*')) {
-          return "(" + column + " GLOB " + Bind(GlobOf(value)) + ")";
+        term.sql =
+            "(" + column + (open ? " GLOB " : " = ") + Bind(open ? GlobOf(value) : value) + ")";
+        if (!open) term.equals = static_cast<int>(out_.bound.size());
+        // Not of a verdict that `*` may stand for.
+        if (field.name == "verdict" ? !open && value != "allow" : HasMore(value)) {
+          term.set = term.fields;
         }
-        // p_call_denied answers only who says that the call was not allowed.
-        if (field.name == "verdict" && value != "allow") {
-          return "(c.verdict = " + Bind(value) + " AND c.verdict <> 'allow')";
-        }
-        return "(" + column + " = " + Bind(value) + ")";
+        return term;
     }
   }
 

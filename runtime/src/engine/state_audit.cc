@@ -3,6 +3,7 @@
 #include <cstdio>
 
 #include "core/digest.h"
+#include "engine/call_source.h"
 #include "engine/state.h"
 #include "engine/state_fields.h"
 
@@ -98,17 +99,10 @@ void State::NoteMoney(const audit::EntryView& entry, CallRow& call) {
 }
 
 std::vector<std::string> AuditSchema() {
-  return {
+  std::vector<std::string> schema = {
       RowTable<ErasureRow>::CreateSql(),
       RowTable<AccessRow>::CreateSql(),
       RowTable<CallUserRow>::CreateSql(),
-      // Counts over a time read this index alone.
-      "CREATE INDEX IF NOT EXISTS p_call_time ON p_call(create_us, call, tool, verdict)",
-      "CREATE INDEX IF NOT EXISTS p_call_tool_time ON p_call(tool, create_us, call)",
-      "CREATE INDEX IF NOT EXISTS p_call_denied ON p_call(create_us, call) "
-      "WHERE verdict <> 'allow'",
-      "CREATE INDEX IF NOT EXISTS p_call_subject ON p_call(subject_part, create_us, call, subject)",
-      "CREATE INDEX IF NOT EXISTS p_call_tool ON p_call(tool, verdict, create_us, call)",
       "CREATE INDEX IF NOT EXISTS p_call_user_of ON p_call_user(user, call)",
       "CREATE INDEX IF NOT EXISTS p_run_subject ON p_run(subject)",
       "CREATE VIEW IF NOT EXISTS v_calls AS SELECT c.call, c.run, c.tool, c.agent, "
@@ -143,6 +137,8 @@ std::vector<std::string> AuditSchema() {
       "create_us, " +
           Time("create_us", "time") + " FROM p_note",
   };
+  for (std::string& statement : CallIndexSchema()) schema.push_back(std::move(statement));
+  return schema;
 }
 
 }  // namespace interlock::runtime
