@@ -1,6 +1,7 @@
 #include "anchor.h"
 
 #include <fcntl.h>
+#include <pthread.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -39,6 +40,52 @@ core::Status AppendToAnchor(const std::string& path, std::string_view note) {
   }
   if (::fsync(fd.get()) != 0) return ErrnoStatus("cannot sync", path);
   return core::OkStatus();
+}
+
+Anchor::Anchor(Append append, const core::Clock* clock)
+    : append_(std::move(append)), clock_(clock), thread_([this] { Loop(); }) {}
+
+Anchor::~Anchor() {
+  {
+    const std::lock_guard lock(mutex_);
+    ending_ = true;
+  }
+  changed_.notify_all();
+  thread_.join();
+}
+
+void Anchor::Add(std::string note) {
+  {
+    const std::lock_guard lock(mutex_);
+    notes_.push_back(std::move(note));
+    if (notes_.size() > kAnchorNotesMax) notes_.pop_front();
+  }
+  changed_.notify_all();
+}
+
+std::string Anchor::warning() const {
+  const std::lock_guard lock(mutex_);
+  const std::int64_t for_us = begun_us_ < 0 ? 0 : clock_->MonotonicMicros() - begun_us_;
+  if (for_us < kAnchorHangsMicros) return problem_;
+  return "heads are not anchored: the anchor file has taken none for " +
+         std::to_string(for_us / 1'000'000) + " s; look at its mount";
+}
+
+void Anchor::Loop() {
+  ::pthread_setname_np(::pthread_self(), "audit-anchor");
+  std::unique_lock lock(mutex_);
+  while (true) {
+    changed_.wait(lock, [this] { return ending_ || !notes_.empty(); });
+    if (notes_.empty()) return;
+    const std::string note = std::move(notes_.front());
+    notes_.pop_front();
+    begun_us_ = clock_->MonotonicMicros();
+    lock.unlock();
+    const core::Status status = append_(note);
+    lock.lock();
+    begun_us_ = -1;
+    problem_ = status.ok() ? "" : "heads are not anchored: " + std::string(core::Message(status));
+  }
 }
 
 }  // namespace interlock::audit

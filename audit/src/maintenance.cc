@@ -6,7 +6,6 @@
 #include <chrono>
 #include <iterator>
 
-#include "anchor.h"
 #include "core/check.h"
 #include "entry_check.h"
 #include "rotation_check.h"
@@ -50,9 +49,14 @@ core::Status Maintenance::Start(Begin begin) {
   }
   if (!first.ok()) return first.status();
   scan_end_ = head.size / kTileWidth;
+  if (!options_.anchor_file.empty()) {
+    anchor_ = std::make_unique<Anchor>(
+        [this](std::string_view note) { return AppendToAnchor(options_.anchor_file, note); },
+        options_.clock);
+  }
   if (head.size > 0 && (!newest_ || newest_->size < head.size)) {
     newest_ = *first;
-    Anchor(*first);
+    if (anchor_ != nullptr) anchor_->Add(first->note);
     host_->StoreCheckpoint(*first);
   }
   thread_ = std::thread([this] { Loop(); });
@@ -143,7 +147,7 @@ core::StatusOr<Checkpoint> Maintenance::SignNow() {
     newest_ = *checkpoint;
     signer_warning_.clear();
   }
-  if (head.size > 0) Anchor(*checkpoint);
+  if (head.size > 0 && anchor_ != nullptr) anchor_->Add(checkpoint->note);
   changed_.notify_one();  // somebody may wait for it
   return checkpoint;
 }
@@ -191,14 +195,6 @@ void Maintenance::AnswerWaiters(Answer which) {
   }
 }
 
-void Maintenance::Anchor(const Checkpoint& checkpoint) {
-  if (options_.anchor_file.empty()) return;
-  const core::Status status = AppendToAnchor(options_.anchor_file, checkpoint.note);
-  const std::lock_guard lock(mutex_);
-  anchor_warning_ =
-      status.ok() ? "" : "heads are not anchored: " + std::string(core::Message(status));
-}
-
 core::Status Maintenance::RotateKey(
     const std::function<core::StatusOr<std::uint64_t>(const KeyRotation&)>& append) {
   const auto before = SignNow();  // what the old key can still vouch for
@@ -224,7 +220,8 @@ std::vector<std::string> Maintenance::warnings() const {
   }
   const std::lock_guard lock(mutex_);
   if (!signer_warning_.empty()) all.push_back(signer_warning_);
-  if (!anchor_warning_.empty()) all.push_back(anchor_warning_);
+  const std::string unanchored = anchor_ == nullptr ? "" : anchor_->warning();
+  if (!unanchored.empty()) all.push_back(unanchored);
   if (wal_bytes_ > options_.wal_warn_bytes) {
     all.push_back("the write-ahead log has " + std::to_string(wal_bytes_ >> 20) +
                   " MiB: a reader keeps it from being copied; use `interlock audit snapshot` for "

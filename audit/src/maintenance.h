@@ -6,12 +6,14 @@
 #include <condition_variable>
 #include <cstdint>
 #include <functional>
+#include <memory>
 #include <mutex>
 #include <optional>
 #include <string>
 #include <thread>
 #include <vector>
 
+#include "anchor.h"
 #include "audit/checkpoint.h"
 #include "audit/log.h"
 #include "schema.h"
@@ -86,7 +88,6 @@ class Maintenance {
   bool IsIdle() const;                                    // mutex_ held
   core::StatusOr<Checkpoint> SignHead(const Head& head);  // sign_mutex_ held
   core::StatusOr<std::vector<core::Digest>> Prove(std::uint64_t old_size, std::uint64_t size);
-  void Anchor(const Checkpoint& checkpoint);
   void CopyWal();
   // Reads the next tile's worth of entries; false when all that stood there at open were read.
   bool ScanSome();
@@ -110,7 +111,6 @@ class Maintenance {
   std::vector<HeadWaiter> waiters_;
   bool no_more_waiters_ = false;
   std::string signer_warning_;
-  std::string anchor_warning_;
   std::uint64_t wal_bytes_ = 0;
   int wal_pages_ = 0;
   bool copy_wal_ = false;
@@ -122,6 +122,8 @@ class Maintenance {
   Db scan_db_;
   std::uint64_t scanned_ = 0;
   std::uint64_t scan_end_ = 0;
+
+  std::unique_ptr<Anchor> anchor_;  // or null; ends before what it warns through
 };
 
 }  // namespace interlock::audit

@@ -1,6 +1,8 @@
 // The signer as a process of its own, key rotation, and what the log does while the signer is away.
+#include <fcntl.h>
 #include <gmock/gmock.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/un.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -8,9 +10,11 @@
 #include <chrono>
 #include <cstring>
 #include <fstream>
+#include <future>
 #include <iterator>
 #include <thread>
 
+#include "anchor.h"
 #include "audit/merkle.h"
 #include "audit/signer_service.h"
 #include "audit/verify.h"
@@ -437,9 +441,12 @@ TEST_F(SignerTest, EveryNoteGoesToTheAnchor) {
   EXPECT_EQ(ReadFile(options.anchor_file), notes);
   // A torn last note does not spoil the next one.
   std::filesystem::resize_file(options.anchor_file, notes.size() - 20);
-  const auto log = MustOpen(options);
-  ASSERT_TRUE(log->Append(EntryOf("run.started", kRunB)).ok());
-  const std::string next = log->CheckpointNow()->note;
+  std::string next;
+  {
+    const auto log = MustOpen(options);
+    ASSERT_TRUE(log->Append(EntryOf("run.started", kRunB)).ok());
+    next = log->CheckpointNow()->note;
+  }
   EXPECT_THAT(ReadFile(options.anchor_file), HasSubstr("\n\n" + next + "\n"));
 }
 
@@ -449,8 +456,71 @@ TEST_F(SignerTest, AnAnchorThatCannotBeWrittenIsAWarning) {
   const auto log = MustOpen(options);
   ASSERT_TRUE(log->Append(EntryOf("run.started", kRunA)).ok());
   EXPECT_TRUE(log->CheckpointNow().ok());
+  ASSERT_TRUE(WaitFor([&] { return !Warnings(*log).empty(); }));
   ASSERT_THAT(Warnings(*log), SizeIs(1));
   EXPECT_THAT(Warnings(*log)[0], HasSubstr("heads are not anchored"));
+}
+
+// A mount that hangs: whoever writes to it waits, nobody else.
+TEST(AnchorTest, OneThatHangsHoldsUpNobodyAndSaysSo) {
+  ManualClock clock;
+  std::promise<void> hung;
+  std::promise<void> mended;
+  std::vector<std::string> written;
+  {
+    bool first = true;
+    Anchor anchor(
+        [&](std::string_view note) {
+          if (std::exchange(first, false)) {
+            hung.set_value();
+            mended.get_future().wait();
+          }
+          written.emplace_back(note);
+          return core::OkStatus();
+        },
+        &clock);
+    anchor.Add("0");
+    hung.get_future().wait();
+    EXPECT_EQ(anchor.warning(), "");
+    for (std::size_t i = 1; i <= kAnchorNotesMax + 5; ++i) anchor.Add(std::to_string(i));
+    clock.monotonic_us += 12'000'000;
+    EXPECT_EQ(anchor.warning(),
+              "heads are not anchored: the anchor file has taken none for 12 s; look at its mount");
+    mended.set_value();
+  }
+  ASSERT_THAT(written, SizeIs(kAnchorNotesMax + 1));  // the oldest that waited were left out
+  EXPECT_EQ(written[0], "0");
+  EXPECT_EQ(written[1], "6");
+  EXPECT_EQ(written.back(), std::to_string(kAnchorNotesMax + 5));
+}
+
+// The same of a whole log: a pipe that nobody reads takes no more than it holds.
+TEST_F(SignerTest, AnAnchorThatHangsKeepsNobodyFromSigning) {
+  LogOptions options = Options();
+  options.anchor_file = folder_.path() + "/anchor.fifo";
+  ASSERT_EQ(mkfifo(options.anchor_file.c_str(), 0600), 0);
+  const int pipe = open(options.anchor_file.c_str(), O_RDWR | O_NONBLOCK | O_CLOEXEC);
+  ASSERT_GE(pipe, 0);
+  const std::string block(4096, 'x');
+  while (write(pipe, block.data(), block.size()) > 0) {
+  }
+  auto log = MustOpen(options);
+  for (int i = 0; i < 5; ++i) {
+    ASSERT_TRUE(log->Append(EntryOf("run.started", kRunA)).ok());
+    const auto head = log->CheckpointNow();
+    ASSERT_TRUE(head.ok()) << head.status();
+    EXPECT_EQ(head->size, log->size());
+  }
+  // Who reads the pipe mends it; until then the log would not be gone.
+  std::thread reader([&] {
+    std::string taken(1 << 20, '\0');
+    while (taken.find(kOrigin) == std::string::npos) {
+      if (read(pipe, taken.data(), taken.size()) <= 0) std::this_thread::yield();
+    }
+  });
+  reader.join();
+  log.reset();
+  close(pipe);
 }
 
 TEST_F(SignerTest, QuietTimesAreAttested) {
