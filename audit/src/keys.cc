@@ -143,8 +143,11 @@ class FileKeyStore final : public KeyStore {
 
   core::Status Start(const std::string& path, bool created) {
     INTERLOCK_ASSIGN_OR_RETURN(db_, OpenDb(path, SQLITE_OPEN_READWRITE));
+    // EXTRA: a commit is the journal's deletion, and the folder is synced after that too. Else a
+    // power cut brings the journal back, and with it a key that was destroyed, or takes one away
+    // under which content was sealed.
     INTERLOCK_RETURN_IF_ERROR(Exec(db_.get(),
-                                   "PRAGMA journal_mode = DELETE; PRAGMA synchronous = FULL;"
+                                   "PRAGMA journal_mode = DELETE; PRAGMA synchronous = EXTRA;"
                                    "PRAGMA secure_delete = ON; PRAGMA temp_store = MEMORY"));
     INTERLOCK_RETURN_IF_ERROR(CheckApplication(created));
     INTERLOCK_RETURN_IF_ERROR(Exec(db_.get(), kKeysSchema));

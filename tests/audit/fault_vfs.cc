@@ -116,8 +116,20 @@ int Open(sqlite3_vfs*, const char* name, sqlite3_file* file, int flags, int* out
                    Lock,        Unlock,     CheckReserved, Control, SectorSize, Traits, ShmMap,
                    ShmLock,     ShmBarrier, ShmUnmap,      nullptr, nullptr};
   ours->base.pMethods = &ours->methods;
-  ours->name = (flags & (SQLITE_OPEN_MAIN_DB | SQLITE_OPEN_WAL)) != 0 ? name : nullptr;
+  const int watched = SQLITE_OPEN_MAIN_DB | SQLITE_OPEN_WAL |
+                      (faults->watches_journals ? SQLITE_OPEN_MAIN_JOURNAL : 0);
+  ours->name = (flags & watched) != 0 ? name : nullptr;
   if (ours->name != nullptr) faults->NoteOpen(ours->name);
+  return rc;
+}
+
+int Delete(sqlite3_vfs*, const char* name, int sync_folder) {
+  if (!faults->watches_journals) return real_vfs->xDelete(real_vfs, name, sync_folder);
+  if (faults->NextWhole() != Faults::Step::kGoOn) return SQLITE_IOERR_DELETE;
+  const int rc = real_vfs->xDelete(real_vfs, name, sync_folder);
+  if (rc == SQLITE_OK) {
+    faults->NoteDelete(name, sync_folder != 0 ? Faults::Folder::kSynced : Faults::Folder::kLeft);
+  }
   return rc;
 }
 
@@ -181,7 +193,14 @@ Faults::Step Faults::NextWhole() {
 // What is there before the first recorded change was synced long ago.
 void Faults::NoteOpen(const std::string& path) {
   const std::lock_guard lock(mutex_);
-  if (!recording_ || disks_.contains(path)) return;
+  if (!recording_) return;
+  if (const auto known = disks_.find(path); known != disks_.end()) {
+    if (!known->second.gone) return;
+    Disk made;
+    made.still_there = std::move(known->second.still_there);
+    known->second = std::move(made);
+    return;
+  }
   std::ifstream file(path, std::ios::binary);
   disks_[path].synced = {std::istreambuf_iterator<char>(file), {}};
 }
@@ -208,6 +227,18 @@ void Faults::NoteSync(const std::string& path) {
   Disk& disk = disks_[path];
   for (const Change& change : disk.since) Apply(change, change.bytes.size(), disk.synced);
   disk.since.clear();
+  disk.still_there.reset();  // SQLite syncs the folder with the first sync of a journal
+}
+
+void Faults::NoteDelete(const std::string& path, Folder folder) {
+  const std::lock_guard lock(mutex_);
+  if (!recording_) return;
+  Disk& disk = disks_[path];
+  if (!disk.still_there) disk.still_there = disk.synced;
+  if (folder == Folder::kSynced) disk.still_there.reset();
+  disk.gone = true;
+  disk.synced.clear();
+  disk.since.clear();
 }
 
 void Faults::Apply(const Change& change, std::size_t bytes_max, std::string& file) {
@@ -225,6 +256,11 @@ std::map<std::string, std::string> Faults::FilesAfterPowerCut(Kept kept) const {
   const std::lock_guard lock(mutex_);
   std::map<std::string, std::string> files;
   for (const auto& [path, disk] : disks_) {
+    if (disk.still_there && kept != Kept::kEverything) {
+      files[path] = *disk.still_there;
+      continue;
+    }
+    if (disk.gone) continue;
     std::string file = disk.synced;
     for (std::size_t i = 0; i < disk.since.size(); ++i) {
       const Change& change = disk.since[i];
@@ -248,6 +284,7 @@ Faults& InstallFaultVfs() {
     fault_vfs.pNext = nullptr;
     fault_vfs.szOsFile = static_cast<int>(sizeof(FaultFile)) + real_vfs->szOsFile;
     fault_vfs.xOpen = Open;
+    fault_vfs.xDelete = Delete;
     sqlite3_vfs_register(&fault_vfs, 1);
   }
   faults->write_is_full = false;
@@ -256,6 +293,7 @@ Faults& InstallFaultVfs() {
   faults->read_fails = false;
   faults->shm_is_full = false;
   faults->shm_refused = 0;
+  faults->watches_journals = false;
   faults->SetFullWhileExists("");
   faults->Disarm();
   return *faults;

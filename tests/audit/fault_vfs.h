@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <map>
 #include <mutex>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -50,6 +51,11 @@ struct Faults {
   void NoteWrite(const std::string& path, std::int64_t at, const std::string& bytes);
   void NoteTruncate(const std::string& path, std::int64_t size);
   void NoteSync(const std::string& path);
+  enum class Folder { kLeft, kSynced };
+  void NoteDelete(const std::string& path, Folder folder);
+  // Of rollback journals too, with their coming and going: a name that was taken out of a folder is
+  // back after a power cut unless the folder was synced.
+  std::atomic<bool> watches_journals{false};
 
  private:
   struct Change {
@@ -60,6 +66,8 @@ struct Faults {
   struct Disk {
     std::string synced;
     std::vector<Change> since;
+    bool gone = false;                       // its name was taken away
+    std::optional<std::string> still_there;  // what the name stands for on the disk all the same
   };
   static void Apply(const Change& change, std::size_t bytes_max, std::string& file);
 
