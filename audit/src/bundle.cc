@@ -72,6 +72,7 @@ core::Json PayloadJson(const Key& key, const NamedCommitment& commitment,
     case BundlePayload::State::kErased:
       out["state"] = "erased";
       out["by"] = payload->erased_by;
+      if (!payload->erased_in.empty()) out["log"] = payload->erased_in;
       break;
     case BundlePayload::State::kWithheld:
       break;

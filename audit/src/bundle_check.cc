@@ -100,6 +100,7 @@ class BundleVerifier {
                        const core::Json& record, std::set<std::string>& used);
   Outcome CheckErased(std::uint64_t index, const NamedCommitment& commitment,
                       const core::Json& record) const;
+  Outcome CheckErasedLater(std::uint64_t index, const core::Json& record);
   Outcome CheckBlobs();
   Outcome CheckConsistency();
   Outcome CheckOutside();
@@ -366,7 +367,10 @@ bool HasOnly(const core::Json& object, std::initializer_list<std::string_view> m
 
 bool HasMembersOf(std::string_view state, const core::Json& record) {
   if (state == "withheld") return HasOnly(record, {"entry", "slot", "state"});
-  if (state == "erased") return HasOnly(record, {"entry", "slot", "state", "by"});
+  if (state == "erased") {
+    return HasOnly(record, {"entry", "slot", "state", "by"}) ||
+           HasOnly(record, {"entry", "slot", "state", "by", "log"});
+  }
   if (state == "fields") return HasOnly(record, {"entry", "slot", "state", "fields", "withheld"});
   if (state == "disclosed") return HasOnly(record, {"entry", "slot", "state", "media", "salt"});
   return true;  // no known state is another finding
@@ -380,7 +384,10 @@ Outcome BundleVerifier::CheckPayload(std::uint64_t index, const NamedCommitment&
     return BadEntry(index, "has more said of the " + what + " than anybody checks");
   }
   if (state != nullptr && *state == "withheld") return std::nullopt;
-  if (state != nullptr && *state == "erased") return CheckErased(index, commitment, record);
+  if (state != nullptr && *state == "erased") {
+    return record.contains("log") ? CheckErasedLater(index, record)
+                                  : CheckErased(index, commitment, record);
+  }
   if (state != nullptr && *state == "fields") {
     const auto fields = record.find("fields");
     bool holds = fields != record.end() && fields->is_object() && !fields->empty();
@@ -431,6 +438,21 @@ Outcome BundleVerifier::CheckErased(std::uint64_t index, const NamedCommitment& 
   if (ids == body->end() || !ids->is_array()) return bad;
   const core::Json id = static_cast<std::int64_t>(index) * 256 + commitment.slot;
   if (std::find(ids->begin(), ids->end(), id) == ids->end()) return bad;
+  return std::nullopt;
+}
+
+// After a log was closed a later one says what is erased of it, whose entries no head of this one
+// covers.
+Outcome BundleVerifier::CheckErasedLater(std::uint64_t index, const core::Json& record) {
+  const auto by = NumberOf(record, "by");
+  const std::string* log = TextOf(record, "log");
+  if (!by || *by < 0 || log == nullptr || log->empty() || log->size() > kClaimBytesMax ||
+      *log == head_.origin) {
+    return BadEntry(index, "has an erased payload that no later entry names");
+  }
+  Incomplete("content of entry " + std::to_string(index) + " is said to be erased by entry " +
+             std::to_string(*by) + " of the later log `" + *log +
+             "`; a bundle of that entry proves it");
   return std::nullopt;
 }
 

@@ -285,11 +285,15 @@ class BundleVerifier:
     def _check_payload(self, index, commitment, record, used):
         committed, slot, fields, key, _ = commitment
         state, what = record.get("state"), "payload in slot %d" % slot
-        if isinstance(state, str) and set(record) != MEMBERS.get(state, set(record)):
+        later = state == "erased" and "log" in record
+        members = MEMBERS.get(state, set(record)) if isinstance(state, str) else set(record)
+        if set(record) - ({"log"} if later else set()) != members:
             raise tampered("has more said of the %s than anybody checks" % what, index)
         if state == "withheld":
             return
-        if state == "erased":
+        if later:
+            self._check_erased_later(index, record)
+        elif state == "erased":
             self._check_erased(index, slot, key, record)
         elif state == "fields":
             shown = record.get("fields")
@@ -337,6 +341,17 @@ class BundleVerifier:
             )
         if not named:
             raise tampered("has an erased payload that no later entry names", index)
+
+    def _check_erased_later(self, index, record):
+        """After a log was closed a later one says what is erased of it, whose entries no head of this one covers."""
+        by, log = record.get("by"), record.get("log")
+        sound = type(by) is int and 0 <= by < 2**63 and isinstance(log, str) and 0 < len(log.encode()) <= CLAIM_BYTES_MAX
+        if not sound or log.encode() == self.head.origin:
+            raise tampered("has an erased payload that no later entry names", index)
+        self._lacks(
+            "content of entry %d is said to be erased by entry %d of the later log `%s`; a bundle of that entry proves it"
+            % (index, by, log)
+        )
 
     def _check_blobs(self):
         not_kept, lacking, reach = self.manifest["not_kept"], set(), []

@@ -477,6 +477,36 @@ TEST_F(BundleTest, WhatALaterLogSaysOfAClosedOneErasesNothingHere) {
   }
 }
 
+// After a log was closed only a later one can say what was erased of it: no proof of this bundle
+// covers that, and it says so.
+TEST_F(BundleTest, WhatALaterLogErasedIsSaidAndNotProven) {
+  BundleContents contents = Collect(kRunA);
+  contents.payloads[0] = {};
+  contents.payloads[0].entry_index = 2;
+  contents.payloads[0].state = BundlePayload::State::kErased;
+  contents.payloads[0].erased_by = 17;
+  contents.payloads[0].erased_in = "interlock.example/main/2";
+  const std::string bundle = *MakeBundle(contents);
+  const VerifyReport report = Check(bundle);
+  EXPECT_EQ(report.verdict, Verdict::kIncomplete);
+  EXPECT_EQ(report.reason,
+            "content of entry 2 is said to be erased by entry 17 of the later log "
+            "`interlock.example/main/2`; a bundle of that entry proves it");
+  const auto with = [&](const char* member, const core::Json& value) {
+    return Check(Forged(bundle, [&](auto& files) {
+      EditManifest(files, [&](core::Json& m) { m["payloads"][0][member] = value; });
+    }));
+  };
+  for (const core::Json& log : {core::Json("interlock.example/main"), core::Json(""), core::Json(2),
+                                core::Json(std::string(5000, 'x'))}) {
+    ExpectBad(with("log", log), 2, "no later entry names");
+  }
+  for (const core::Json& by : {core::Json(-1), core::Json("17")}) {
+    ExpectBad(with("by", by), 2, "no later entry names");
+  }
+  ExpectBad(with("why", "asked"), 2, "more said of the payload");
+}
+
 TEST_F(BundleTest, CitedFilesAreThere) {
   const std::string hex = core::Hex(core::Sha256(policy_));
   ExpectBad(Check(Forged(Good(), [&](auto& files) { files.erase("blobs/" + hex); })), kPolicyEntry,

@@ -298,6 +298,10 @@ class Maker {
       if (!entry || entry->kind != kErasedKind || dice_.OneIn(3)) continue;
       record["state"] = "erased";
       record["by"] = by;
+      if (dice_.OneIn(5)) {
+        record["log"] =
+            dice_.Of(std::vector<std::string>{"interlock.example/main", "interlock.example/2", ""});
+      }
       return;
     }
   }

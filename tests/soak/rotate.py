@@ -13,6 +13,7 @@ import shutil
 import sqlite3
 import subprocess
 import sys
+import tarfile
 import tempfile
 import uuid
 
@@ -91,6 +92,7 @@ class Rotation:
             daemon.stop()
         self.verify(self.tenant, "both logs are still intact", 0)
         self.evidence(old)
+        self.erased(old)
         self.damage()
 
     def shows_what_is_beyond_the_open_log(self):
@@ -136,6 +138,45 @@ class Rotation:
                     status == 2 and "start interlockd" in output and not other.exists(), output)
         status, output = self.daemon.run_cli("audit", "evidence", "--log", log, "--entries", "99999", "--out", other)
         self.expect("an entry that it has not is named as such", status == 2, output)
+
+    def erased(self, log):
+        """What is erased after its log was closed, as a bundle of that log tells it."""
+        make = ["audit", "evidence", "--log", log, "--query", 'tool = "refunds.idempotent"', "--out"]
+        shown, named, alone = (self.folder / name for name in ("shown.tar", "named.tar", "alone.tar"))
+        with self.daemon as daemon:
+            daemon.start()
+            status, output = daemon.run_cli("--json", "audit", "erase", "--subject", "principal:ticketing", "--reason",
+                                            "asked", principal="operator")
+            self.expect("content of the closed log is erased", status == 0, output)
+            by = int(json.loads(output)["index"])
+            status, output = daemon.run_cli(*make, shown, "--disclose", "all", "--reason", "case 1", principal="auditor")
+            self.expect("a bundle that discloses is made all the same", status == 0, output)
+            status, output = daemon.run_cli("--json", "audit", "checkpoint")
+            origin = json.loads(output)["note"].split("\n")[0]
+            status, output = daemon.run_cli(*make, named)
+            self.expect("and one that does not, beside the daemon", status == 0, output)
+            daemon.stop()
+        copy = self.folder / "alone"
+        copy.mkdir()
+        shutil.copy(log, copy)
+        status, output = self.daemon.run_cli("audit", "evidence", "--log", copy / log.name, "--query",
+                                             'tool = "refunds.idempotent"', "--out", alone)
+        self.expect("and one from a copy that has no other log beside it", status == 0, output)
+        for bundle, wanted, state in ((shown, 3, "erased"), (named, 3, "erased"), (alone, 0, "withheld")):
+            with tarfile.open(bundle) as tar:
+                payloads = json.load(tar.extractfile("manifest.json"))["payloads"]
+            states = {payload["state"] for payload in payloads}
+            self.expect("%s says %s" % (bundle.name, state), states == {state}, payloads)
+            if state == "erased":
+                told = {(payload.get("by"), payload.get("log")) for payload in payloads}
+                self.expect("by which entry of which log", told == {(by, origin)}, told)
+            status, output = self.daemon.run_cli("audit", "verify", bundle, "--key", self.key)
+            second = subprocess.run([sys.executable, VERIFY_PY, bundle, "--key", self.key], text=True,
+                                    capture_output=True, check=False)
+            said = "is said to be erased by entry %d of the later log" % by
+            agree = wanted == 0 or (said in output and said in second.stdout)
+            self.expect("both verifiers end with %d" % wanted, (status, second.returncode) == (wanted, wanted) and agree,
+                        output + second.stdout)
 
     def damage(self):
         copy = self.folder / "copy"

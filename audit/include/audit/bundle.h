@@ -36,6 +36,9 @@ struct BundlePayload {
   std::string salt;                 // 32 bytes
   std::vector<BundleField> fields;  // kFields
   std::uint64_t erased_by = 0;      // kErased: index of the payload.erased entry, which is included
+  // kErased: origin of the later log whose entry that is, which is then not included; empty: this
+  // one
+  std::string erased_in = {};
 };
 
 struct BundleContents {
@@ -66,7 +69,8 @@ struct BundleVerifyOptions {
 
 // kTampered: something is not what the pinned key signed, or a part is missing, foreign or changed.
 // kIncomplete: nothing wrong, but the run is open, a witness has not cosigned, a cited file is not
-// there, or an outside checkpoint cannot be linked. kCouldNotCheck: no key, not a bundle.
+// there, an outside checkpoint cannot be linked, or a later log is named as having erased content.
+// kCouldNotCheck: no key, not a bundle.
 VerifyReport VerifyBundle(std::string_view archive, const BundleVerifyOptions& options);
 
 // Digest names ("sha256:<hex>") in a text, each once, sorted: what a cited file cites in turn.

@@ -5,6 +5,7 @@
 #include <fstream>
 #include <iterator>
 #include <map>
+#include <optional>
 #include <set>
 #include <thread>
 
@@ -72,7 +73,7 @@ class Collector {
     contents_.checkpoint_note = head_.note;
     INTERLOCK_RETURN_IF_ERROR(AddEntries());
     if (contents_.entries.empty()) return core::NotFound("there are no such entries");
-    if (options_.disclose != "none") INTERLOCK_RETURN_IF_ERROR(Disclose());
+    INTERLOCK_RETURN_IF_ERROR(options_.disclose != "none" ? Disclose() : SayErased());
     INTERLOCK_RETURN_IF_ERROR(AddRotations());
     INTERLOCK_RETURN_IF_ERROR(AddProofs());
     INTERLOCK_RETURN_IF_ERROR(AddBlobs());
@@ -110,12 +111,13 @@ class Collector {
       return core::ResourceExhausted("more than 10000 entries; ask for less");
     }
     contents_.entries.push_back({entry.index, entry.bytes, {}});
+    if (!entry.erased_slots.empty()) erased_slots_[entry.index] = entry.erased_slots;
     return core::OkStatus();
   }
 
   core::Status AddRun() {
     contents_.run = IdOf(options_.run);
-    return source_.EachEntry({.run = contents_.run},
+    return source_.EachEntry({.run = contents_.run, .show_erased = true},
                              [this](const EvidenceEntry& entry) { return Add(entry); });
   }
 
@@ -148,10 +150,11 @@ class Collector {
       return calls.contains(CallIn(entry.bytes)) ? Add(entry) : core::OkStatus();
     };
     for (const std::string& run : runs) {
-      INTERLOCK_RETURN_IF_ERROR(source_.EachEntry({.run = run}, take));
+      INTERLOCK_RETURN_IF_ERROR(source_.EachEntry({.run = run, .show_erased = true}, take));
     }
     if (first >= head_.size) return core::OkStatus();
-    return source_.EachEntry({.run = {}, .first = first, .end = head_.size}, take);
+    return source_.EachEntry({.run = {}, .first = first, .end = head_.size, .show_erased = true},
+                             take);
   }
 
   core::Status Disclose() {
@@ -191,7 +194,7 @@ class Collector {
                                source_.Disclose(index, names_, options_.reason));
     for (audit::BundlePayload& payload : payloads) {
       if (payload.state == audit::BundlePayload::State::kErased) {
-        INTERLOCK_ASSIGN_OR_RETURN(payload.erased_by, ErasedBy(index, payload.slot));
+        INTERLOCK_RETURN_IF_ERROR(FindErasure(payload));
       }
       contents_.payloads.push_back(std::move(payload));
     }
@@ -203,7 +206,6 @@ class Collector {
     if (support_read_) return core::OkStatus();
     support_read_ = true;
     return source_.EachEntry({}, [this](const EvidenceEntry& entry) {
-      NoteSubject(entry);
       if (entry.kind == "payload.erased") erasures_.push_back(entry);
       if (entry.kind == "signer.rotated") rotations_.push_back(entry);
       return core::OkStatus();
@@ -222,53 +224,89 @@ class Collector {
     return found != object.end() && found->is_string() ? found->get<std::string>() : "";
   }
 
-  // Whose content it is: a run's says its first entry, a call's without a run its proposal.
-  static std::string OwnerOf(const core::Json& entry) {
-    const std::string run = TextIn(entry, "run");
-    return run.empty() ? TextIn(BodyOf(entry), "call") : run;
-  }
-
-  void NoteSubject(const EvidenceEntry& entry) {
-    if (entry.kind != "run.started" && entry.kind != "call.proposed") return;
-    const core::Json parsed = core::Json::parse(entry.bytes, nullptr, false);
-    const std::string subject = TextIn(BodyOf(parsed), "subject");
-    if (!subject.empty()) subjects_[OwnerOf(parsed)] = subject;
-  }
-
-  std::string SubjectOf(std::uint64_t index) const {
-    for (const audit::BundleEntry& entry : contents_.entries) {
-      if (entry.index != index) continue;
-      const auto found = subjects_.find(OwnerOf(core::Json::parse(entry.bytes, nullptr, false)));
-      return found == subjects_.end() ? "" : found->second;
+  // The key that sealed the payload in a slot, as the entry's commitment says; empty: none there.
+  static std::string KeyIn(const core::Json& json, int slot) {
+    if (json.is_object() && json.contains("commit") && json.value("slot", core::Json()) == slot) {
+      return TextIn(json, "key");
+    }
+    if (!json.is_structured()) return "";
+    for (const core::Json& child : json) {
+      std::string key = KeyIn(child, slot);
+      if (!key.empty()) return key;
     }
     return "";
   }
 
-  // The entry that names the payload itself, else the first later one that destroyed a key of the
-  // subject: a subject's next key is made after that only.
-  core::StatusOr<std::uint64_t> ErasedBy(std::uint64_t index, int slot) {
+  std::string KeyOf(const audit::BundlePayload& payload) const {
+    for (const audit::BundleEntry& entry : contents_.entries) {
+      if (entry.index != payload.entry_index) continue;
+      return KeyIn(core::Json::parse(entry.bytes, nullptr, false), payload.slot);
+    }
+    return "";
+  }
+
+  // Whether an entry says that the payload was erased. Rows of one log have the same numbers as
+  // those of another.
+  bool Names(const EvidenceEntry& erasure, const audit::BundlePayload& payload,
+             const std::string& key, const std::string& in_log) const {
+    const core::Json body = BodyOf(core::Json::parse(erasure.bytes, nullptr, false));
+    if (!key.empty() && TextIn(body, "key") == key) return true;
+    const std::string of = body.contains("log") ? TextIn(body, "log") : in_log;
+    const core::Json ids = body.value("payloads", core::Json());
+    const core::Json id = static_cast<std::int64_t>(payload.entry_index) * 256 + payload.slot;
+    return of == Origin() && ids.is_array() && std::find(ids.begin(), ids.end(), id) != ids.end();
+  }
+
+  // Who says that it was erased: a later entry of this log, or one of a log behind it.
+  core::Status FindErasure(audit::BundlePayload& payload) {
     INTERLOCK_RETURN_IF_ERROR(FindSupport());
-    const std::string subject = SubjectOf(index);
-    const core::Json id = static_cast<std::int64_t>(index) * 256 + slot;
-    const EvidenceEntry* best = nullptr;
+    const std::string key = KeyOf(payload);
     for (const EvidenceEntry& entry : erasures_) {
-      if (entry.index <= index) continue;
-      const core::Json body = BodyOf(core::Json::parse(entry.bytes, nullptr, false));
-      const core::Json ids = body.value("payloads", core::Json());
-      // Rows of a log that was closed have the same numbers as others of this one.
-      const bool here = !body.contains("log") || TextIn(body, "log") == Origin();
-      const bool named =
-          here && ids.is_array() && std::find(ids.begin(), ids.end(), id) != ids.end();
-      const bool theirs = body.contains("key") && TextIn(body, "subject") == subject;
-      if (named || (best == nullptr && theirs)) best = &entry;
-      if (named) break;
+      if (entry.index <= payload.entry_index || !Names(entry, payload, key, Origin())) continue;
+      if (entry.index >= head_.size) {
+        return core::Unavailable("content was erased while the bundle was made; make it again");
+      }
+      payload.erased_by = entry.index;
+      return Add(entry);
     }
-    if (best == nullptr) {
-      return core::DataLoss("content of entry " + std::to_string(index) +
-                            " is gone and no `payload.erased` entry names it");
+    INTERLOCK_RETURN_IF_ERROR(FindElsewhere());
+    for (const auto& [origin, entry] : *elsewhere_) {
+      if (!Names(entry, payload, key, origin)) continue;
+      payload.erased_by = entry.index;
+      payload.erased_in = origin;
+      return core::OkStatus();
     }
-    INTERLOCK_RETURN_IF_ERROR(Add(*best));
-    return best->index;
+    return core::DataLoss("content of entry " + std::to_string(payload.entry_index) +
+                          " is gone and no `payload.erased` entry names it; a closed log needs the "
+                          "logs behind it in its folder");
+  }
+
+  core::Status FindElsewhere() {
+    if (elsewhere_) return core::OkStatus();
+    elsewhere_.emplace();
+    return source_.EachErasureElsewhere(
+        [this](const std::string& origin, const EvidenceEntry& entry) {
+          elsewhere_->emplace_back(origin, entry);
+          return core::OkStatus();
+        });
+  }
+
+  // Nothing is opened; what is gone is not said to be withheld. Where nobody says who erased it, as
+  // of a copy of a closed log alone, it is.
+  core::Status SayErased() {
+    for (const auto& [index, slots] : erased_slots_) {
+      for (const int slot : slots) {
+        audit::BundlePayload payload;
+        payload.entry_index = index;
+        payload.slot = slot;
+        payload.state = audit::BundlePayload::State::kErased;
+        const core::Status found = FindErasure(payload);
+        if (found.code() == core::StatusCode::kDataLoss) continue;
+        INTERLOCK_RETURN_IF_ERROR(found);
+        contents_.payloads.push_back(std::move(payload));
+      }
+    }
+    return core::OkStatus();
   }
 
   // Whatever key of the log is pinned, the bundle says how it came to the one that signed. A head
@@ -343,8 +381,9 @@ class Collector {
   EvidenceHead head_;
   std::set<std::uint64_t> seen_;
   bool support_read_ = false;
-  std::map<std::string, std::string> subjects_;  // HMACs by run, or by call without a run
+  std::map<std::uint64_t, std::vector<int>> erased_slots_;  // by entry
   std::vector<EvidenceEntry> erasures_;
+  std::optional<std::vector<std::pair<std::string, EvidenceEntry>>> elsewhere_;  // with origins
   std::vector<EvidenceEntry> rotations_;
 };
 

@@ -22,7 +22,7 @@ core::StatusOr<std::vector<core::Digest>> DigestsOf(
 }
 
 EvidenceEntry EntryOf(const wire::Entry& entry) {
-  return {static_cast<std::uint64_t>(entry.index()), entry.kind(), entry.entry_json()};
+  return {static_cast<std::uint64_t>(entry.index()), entry.kind(), entry.entry_json(), {}};
 }
 
 audit::BundlePayload PayloadOf(std::uint64_t index, const wire::DisclosedPayload& shown) {
@@ -142,6 +142,12 @@ class DaemonSource final : public EvidenceSource {
                                                              const std::vector<std::string>& fields,
                                                              const std::string& reason) override {
     return DiscloseFrom(client_, {index, fields, reason, ""});
+  }
+
+  // The open log has none behind it.
+  core::Status EachErasureElsewhere(
+      const std::function<core::Status(const std::string&, const EvidenceEntry&)>&) override {
+    return core::OkStatus();
   }
 
  private:

@@ -1,5 +1,6 @@
 // Parts of a bundle from the file of a closed log; only content needs a daemon, which has the keys.
 #include <algorithm>
+#include <filesystem>
 
 #include "audit/rotate.h"
 #include "cli/evidence_source.h"
@@ -10,10 +11,39 @@
 namespace interlock::runtime::cli {
 namespace {
 
+namespace fs = std::filesystem;
+
 constexpr int kEntriesPage = 1000;
 constexpr int kCallsMax = 100'000;
 
-EvidenceEntry EntryOf(const audit::Entry& entry) { return {entry.index, entry.kind, entry.bytes}; }
+EvidenceEntry EntryOf(const audit::Entry& entry) {
+  return {entry.index, entry.kind, entry.bytes, {}};
+}
+
+core::StatusOr<std::vector<int>> ErasedSlots(const audit::Log& log, std::uint64_t index) {
+  std::vector<int> slots;
+  for (int slot = 0;; ++slot) {  // slots are dense
+    const auto row = log.ReadPayload(index, slot);
+    if (row.status().code() == core::StatusCode::kNotFound) return slots;
+    if (!row.ok()) return row.status();
+    if (row->erased) slots.push_back(slot);
+  }
+}
+
+core::Status EachErasureOf(
+    const audit::Log& log,
+    const std::function<core::Status(const std::string&, const EvidenceEntry&)>& take) {
+  INTERLOCK_ASSIGN_OR_RETURN(const std::string origin, OriginOf(log));
+  for (std::uint64_t next = 0; next < log.size();) {
+    INTERLOCK_ASSIGN_OR_RETURN(const audit::EntryPage page, log.ReadRange(next, kEntriesPage));
+    for (const audit::Entry& entry : page.entries) {
+      if (entry.kind == "payload.erased") INTERLOCK_RETURN_IF_ERROR(take(origin, EntryOf(entry)));
+    }
+    if (page.entries.empty()) break;
+    next += page.entries.size();
+  }
+  return core::OkStatus();
+}
 
 class FileSource final : public EvidenceSource {
  public:
@@ -40,7 +70,11 @@ class FileSource final : public EvidenceSource {
               : log_->ReadRun(IdOf(range.run), static_cast<std::int64_t>(next), kEntriesPage));
       for (const audit::Entry& entry : page.entries) {
         if (entry.index >= end) return core::OkStatus();
-        INTERLOCK_RETURN_IF_ERROR(take(EntryOf(entry)));
+        EvidenceEntry shown = EntryOf(entry);
+        if (range.show_erased) {
+          INTERLOCK_ASSIGN_OR_RETURN(shown.erased_slots, ErasedSlots(*log_, entry.index));
+        }
+        INTERLOCK_RETURN_IF_ERROR(take(shown));
       }
       next += page.entries.size();
       if (page.entries.empty() || !page.more) return core::OkStatus();
@@ -49,7 +83,9 @@ class FileSource final : public EvidenceSource {
 
   core::StatusOr<EvidenceEntry> EntryAt(std::uint64_t index) override {
     INTERLOCK_ASSIGN_OR_RETURN(const audit::Entry entry, log_->Read(index));
-    return EntryOf(entry);
+    EvidenceEntry shown = EntryOf(entry);
+    INTERLOCK_ASSIGN_OR_RETURN(shown.erased_slots, ErasedSlots(*log_, index));
+    return shown;
   }
 
   core::Status EachCall(const std::string& filter,
@@ -88,6 +124,22 @@ class FileSource final : public EvidenceSource {
     }
     INTERLOCK_ASSIGN_OR_RETURN(std::string origin, OriginOf(*log_));
     return DiscloseFrom(*client_, {index, fields, reason, std::move(origin)});
+  }
+
+  // The other logs of its folder. A copy that was taken elsewhere has none.
+  core::Status EachErasureElsewhere(
+      const std::function<core::Status(const std::string&, const EvidenceEntry&)>& take) override {
+    const fs::path own = fs::path(file_).lexically_normal();
+    const fs::path folder = own.has_parent_path() ? own.parent_path() : fs::path(".");
+    std::vector<std::string> names = audit::ArchivesIn(folder.string());
+    names.emplace_back("audit.db");
+    for (const std::string& name : names) {
+      std::error_code none;
+      if (name == own.filename() || !fs::exists(folder / name, none)) continue;
+      INTERLOCK_ASSIGN_OR_RETURN(const auto log, audit::OpenArchive((folder / name).string()));
+      INTERLOCK_RETURN_IF_ERROR(EachErasureOf(*log, take));
+    }
+    return core::OkStatus();
   }
 
  private:

@@ -25,6 +25,7 @@ struct EvidenceEntry {
   std::uint64_t index = 0;
   std::string kind;
   std::string bytes;
+  std::vector<int> erased_slots = {};  // where they were asked for, and can be seen without a look
 };
 
 // Which entries: those of a run, or of [first, end).
@@ -32,6 +33,7 @@ struct EvidenceRange {
   std::string run;
   std::uint64_t first = 0;
   std::uint64_t end = std::numeric_limits<std::int64_t>::max();
+  bool show_erased = false;  // which payloads are erased, of a file
 };
 
 // Where to look for the entries of a call.
@@ -66,6 +68,10 @@ class EvidenceSource {
   // is erased is left for the caller to find. Errors: kFailedPrecondition where none can be opened.
   virtual core::StatusOr<std::vector<audit::BundlePayload>> Disclose(
       std::uint64_t index, const std::vector<std::string>& fields, const std::string& reason) = 0;
+  // Entries `payload.erased` of logs beside this one that can be read here, with their origins: a
+  // closed log goes on losing content.
+  virtual core::Status EachErasureElsewhere(
+      const std::function<core::Status(const std::string&, const EvidenceEntry&)>& take) = 0;
 };
 
 std::unique_ptr<EvidenceSource> EvidenceFromDaemon(Client& client);
