@@ -55,6 +55,9 @@ struct PlanRequest {
   // JSON Schema of the final answer; null: free text. Providers are asked to keep to it, which the
   // caller still has to check.
   core::Json answer_schema;
+  // Plain text goes to the user: the planner is offered a tool that gives the final answer, by
+  // which alone it can end the run.
+  bool ends_by_tool = false;
   // Told, in order, what the model writes; from the planner's thread, before `done`; must not
   // block. Null: nobody listens. Only planners that stream call it.
   std::function<void(const TextDelta&)> on_text = nullptr;
@@ -76,6 +79,7 @@ enum class Finish {
 
 struct Plan {
   Finish finish = Finish::kAnswer;
+  bool final_answer = false;  // of kAnswer: said to be the final one, also where text is a question
   std::string text;
   std::vector<ProposedCall> calls;      // at most kPlanCallsMax
   std::int64_t prompt_tokens = 0;       // all that was read, from the provider's cache or not
@@ -106,8 +110,10 @@ class Planner {
  public:
   virtual ~Planner() = default;
   // `done` is called exactly once, from some thread, and must not block. An error ends the step:
-  // kUnavailable and kDeadlineExceeded after the planner's own retries, kInvalidArgument for a
-  // reply that makes no sense.
+  // kUnavailable, kDeadlineExceeded and kDataLoss (bytes that are no reply) after the planner's own
+  // retries, kInvalidArgument for a request that is not taken or a script that is wrong, kOutOfRange
+  // for a reply that its model may do better when it is told what was wrong, kPermissionDenied for
+  // one that the model or its provider refused to give.
   virtual std::uint64_t Propose(PlanRequest request,
                                 std::function<void(core::StatusOr<Plan>)> done) = 0;
   // What such a request, with `lost` set, may use of models at most, every attempt counted, as far

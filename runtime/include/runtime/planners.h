@@ -160,5 +160,9 @@ class PlannerSet {
 // under `request`, with who answered and what it cost as recorded. Errors: kInvalidArgument when
 // the bytes are no reply of their dialect.
 core::StatusOr<Plan> PlanOfRecord(const Plan& recorded, const PlanRequest& request);
+// Whether those bytes still say what was recorded of them: how the plan ends, its text, and id,
+// tool, arguments and signature of each call. A `request` without tools leaves open how a name
+// reads that may be the wire's or a tool's. Errors: kAborted, saying what differs.
+core::Status CheckRecord(const Plan& recorded, const PlanRequest& request);
 
 }  // namespace interlock::runtime

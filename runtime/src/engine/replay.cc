@@ -331,10 +331,10 @@ core::Status Replayer::RebuildPlanReceived() {
     plan = PlanFromJson(next().Content("plan"));
     if (!plan.ok()) return plan.status();
     if (!plan->raw.empty()) {
-      const auto again = PlanOfRecord(*plan, {});
-      const bool same = again.ok() && again->finish == plan->finish && again->text == plan->text &&
-                        again->calls.size() == plan->calls.size();
-      if (!same) return Differ("the recorded reply reads otherwise now", "");
+      PlanRequest request;
+      AskForAnswer(*agent_, request);
+      const core::Status same = CheckRecord(*plan, request);
+      if (!same.ok()) return Differ(std::string(core::Message(same)), "");
     }
     reply = ReplyOf(plan);
   }

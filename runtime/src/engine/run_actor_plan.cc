@@ -22,7 +22,7 @@ PlanRequest RunActor::MakePlanRequest() {
   }
   request.messages.insert(request.messages.end(), core_.messages.begin(), core_.messages.end());
   request.tools = hub_.ToolsOf(*agent_);
-  request.answer_schema = agent_->answer_schema;
+  AskForAnswer(*agent_, request);
   request.tenant = hub_.parts.tenant;
   request.session = *base_.session;
   request.deadline_monotonic_us =

@@ -76,6 +76,11 @@ void AddLeft(BodyWriter& body, std::int64_t left_ms) {
 
 }  // namespace
 
+void AskForAnswer(const AgentFile& agent, PlanRequest& request) {
+  request.answer_schema = agent.answer_schema;
+  request.ends_by_tool = agent.on_text == OnText::kAsk;
+}
+
 Draft DraftPlanRequested(const std::string& run, const PlanRequestedFields& fields) {
   const bool refused = !fields.refused.empty();
   Draft requested = MakeDraft(refused ? "plan.refused" : "plan.requested", run, "engine");

@@ -13,6 +13,9 @@
 
 namespace interlock::runtime {
 
+// How the agent ends: the schema of its answer, and whether a tool has to give it.
+void AskForAnswer(const AgentFile& agent, PlanRequest& request);
+
 struct PlanRequestedFields {
   std::string_view planner;
   std::size_t messages = 0;          // of the conversation that it reads

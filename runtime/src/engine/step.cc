@@ -282,7 +282,8 @@ Effects On(RunCore& run, const event::PlanReceived& received) {
       {.role = Role::kAssistant, .text = plan.text, .calls = plan.calls, .call_id = ""});
   if (Fails(run)) return Next(run);
   if (plan.finish != Finish::kCalls) {
-    const bool ask = plan.finish == Finish::kAsk || run.on_text == OnText::kAsk;
+    const bool ask =
+        plan.finish == Finish::kAsk || (run.on_text == OnText::kAsk && !plan.final_answer);
     run.closing = {.kind = ask ? Closing::Kind::kAsk : Closing::Kind::kAnswer,
                    .text = plan.text,
                    .code = "",

@@ -3,6 +3,7 @@
 // of theirs takes.
 #include <map>
 
+#include "answer_form.h"
 #include "codec.h"
 #include "conversation.h"
 #include "tool_names.h"
@@ -48,28 +49,23 @@ void AppendTurn(const WireTurn& turn, bool mark, std::string& out) {
   out += "]}";
 }
 
-void AppendTool(std::string_view name, std::string_view description, const Json& schema,
-                std::string& out) {
+void AppendTool(const tools::Manifest& manifest, std::string& out) {
   out += "{\"name\":";
-  AppendJsonString(name, out);
+  AppendJsonString(WireToolName(manifest.name), out);
   out += ",\"description\":";
-  AppendJsonString(description, out);
+  AppendJsonString(manifest.description, out);
   out += ",\"input_schema\":";
-  core::AppendCanonicalJson(schema, out);
+  core::AppendCanonicalJson(manifest.input_schema, out);
   out += '}';
 }
 
 void AppendTools(const PlanRequest& request, std::string& out) {
-  if (request.tools.empty() && request.answer_schema.is_null()) return;
+  const bool answers = TakesAnswerTool(request);
+  if (request.tools.empty() && !answers) return;
   out += ",\"tools\":[";
-  AppendList(request.tools, out, [&](const auto& tool) {
-    const tools::Manifest& manifest = tool->manifest();
-    AppendTool(WireToolName(manifest.name), manifest.description, manifest.input_schema, out);
-  });
-  if (!request.answer_schema.is_null()) {
-    if (!request.tools.empty()) out += ',';
-    AppendTool(kAnswerTool, kAnswerToolSays, request.answer_schema, out);
-  }
+  AppendList(request.tools, out, [&](const auto& tool) { AppendTool(tool->manifest(), out); });
+  if (!request.tools.empty() && answers) out += ',';
+  if (answers) AppendTool(AnswerToolOf(request), out);
   out += ']';
 }
 

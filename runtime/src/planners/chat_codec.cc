@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <map>
 
+#include "answer_form.h"
 #include "codec.h"
 #include "conversation.h"
 #include "openai_body.h"
@@ -78,10 +79,11 @@ void AppendOptions(const PlanRequest& request, const WireOptions& options, std::
     out += ",\"max_completion_tokens\":" + std::to_string(options.output_tokens_max);
   }
   if (options.stream) out += R"(,"stream":true,"stream_options":{"include_usage":true})";
-  if (request.answer_schema.is_null()) return;
+  if (request.answer_schema.is_null() || request.ends_by_tool) return;
+  const Json schema = AnswerSchemaOf(request);
   out += R"(,"response_format":{"type":"json_schema","json_schema":{"name":"answer","schema":)";
-  core::AppendCanonicalJson(request.answer_schema, out);
-  out += IsStrictSchema(request.answer_schema) ? ",\"strict\":true}}" : ",\"strict\":false}}";
+  core::AppendCanonicalJson(schema, out);
+  out += IsStrictSchema(schema) ? ",\"strict\":true}}" : ",\"strict\":false}}";
 }
 
 core::Status AddCall(const Json& call, PlanBuilder& builder) {

@@ -458,19 +458,4 @@ core::StatusOr<std::unique_ptr<Planner>> MakeModelPlanner(ModelOptions options) 
       std::make_shared<Endpoint>(std::move(options), std::move(key))));
 }
 
-core::StatusOr<Plan> PlanOfRecord(const Plan& recorded, const PlanRequest& request) {
-  Dialect dialect = Dialect::kChat;  // what plans were before they said so
-  if (!recorded.dialect.empty()) {
-    INTERLOCK_ASSIGN_OR_RETURN(dialect, DialectOfName(recorded.dialect));
-  }
-  INTERLOCK_ASSIGN_OR_RETURN(const Plan read,
-                             PlanOfBytes(CodecOf(dialect), recorded.raw, request,
-                                         recorded.streamed ? Framing::kEvents : Framing::kWhole));
-  Plan plan = recorded;
-  plan.finish = read.finish;
-  plan.text = read.text;
-  plan.calls = read.calls;
-  return plan;
-}
-
 }  // namespace interlock::runtime

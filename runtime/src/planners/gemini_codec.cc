@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <array>
 
+#include "answer_form.h"
 #include "codec.h"
 #include "conversation.h"
 #include "tool_names.h"
@@ -54,28 +55,23 @@ void AppendTurn(const WireTurn& turn, std::string& out) {
   out += "]}";
 }
 
-void AppendFunction(std::string_view name, std::string_view description, const Json& schema,
-                    std::string& out) {
+void AppendFunction(const tools::Manifest& manifest, std::string& out) {
   out += "{\"name\":";
-  AppendJsonString(name, out);
+  AppendJsonString(WireToolName(manifest.name), out);
   out += ",\"description\":";
-  AppendJsonString(description, out);
+  AppendJsonString(manifest.description, out);
   out += ",\"parametersJsonSchema\":";
-  core::AppendCanonicalJson(schema, out);
+  core::AppendCanonicalJson(manifest.input_schema, out);
   out += '}';
 }
 
 void AppendTools(const PlanRequest& request, std::string& out) {
-  if (request.tools.empty()) return;
+  if (request.tools.empty() && !request.ends_by_tool) return;
   out += R"(,"tools":[{"functionDeclarations":[)";
-  AppendList(request.tools, out, [&](const auto& tool) {
-    const tools::Manifest& manifest = tool->manifest();
-    AppendFunction(WireToolName(manifest.name), manifest.description, manifest.input_schema, out);
-  });
-  if (!request.answer_schema.is_null()) {
-    out += ',';
-    AppendFunction(kAnswerTool, kAnswerToolSays, request.answer_schema, out);
-  }
+  AppendList(request.tools, out, [&](const auto& tool) { AppendFunction(tool->manifest(), out); });
+  const bool answers = TakesAnswerTool(request);
+  if (!request.tools.empty() && answers) out += ',';
+  if (answers) AppendFunction(AnswerToolOf(request), out);
   out += "]}]";
 }
 
@@ -85,9 +81,9 @@ void AppendConfig(const PlanRequest& request, const WireOptions& options, std::s
   if (options.output_tokens_max > 0) {
     config += ",\"maxOutputTokens\":" + std::to_string(options.output_tokens_max);
   }
-  if (request.tools.empty() && !request.answer_schema.is_null()) {
+  if (request.tools.empty() && !request.ends_by_tool && !request.answer_schema.is_null()) {
     config += R"(,"responseMimeType":"application/json","responseJsonSchema":)";
-    core::AppendCanonicalJson(request.answer_schema, config);
+    core::AppendCanonicalJson(AnswerSchemaOf(request), config);
   }
   if (config.empty()) return;
   config.front() = '{';

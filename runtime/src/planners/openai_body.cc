@@ -1,5 +1,6 @@
 #include "openai_body.h"
 
+#include "answer_form.h"
 #include "core/json.h"
 #include "wire_write.h"
 
@@ -17,9 +18,11 @@ std::string OpenAiBody(const PlanRequest& request, const WireOptions& options,
   AppendList(request.messages, out,
              [&](const ChatMessage& message) { parts.message(message, ids, out); });
   out += ']';
-  if (!request.tools.empty()) {
+  if (!request.tools.empty() || request.ends_by_tool) {
     out += ",\"tools\":[";
     AppendList(request.tools, out, [&](const auto& tool) { parts.tool(tool->manifest(), out); });
+    if (!request.tools.empty() && request.ends_by_tool) out += ',';
+    if (request.ends_by_tool) parts.tool(AnswerToolOf(request), out);
     out += ']';
   }
   return out + '}';

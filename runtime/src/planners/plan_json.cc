@@ -134,6 +134,7 @@ std::string PlanToJson(const Plan& plan) {
   sparse.String("currency", plan.currency);
   sparse.String("dialect", plan.dialect);
   if (!plan.failed.empty()) writer.Raw("failed", StringsJson(plan.failed));
+  sparse.Bool("final", plan.final_answer);
   writer.String("finish", name->second);
   sparse.Bool("from_cache", plan.from_cache);
   sparse.String("model", plan.model);
@@ -170,6 +171,7 @@ core::StatusOr<Plan> PlanFromJson(std::string_view text) {
     return Bad("`finish` does not fit `calls`");
   INTERLOCK_RETURN_IF_ERROR(ReadUsage(view, plan));
   INTERLOCK_ASSIGN_OR_RETURN(plan.failed, StringsOf(view.Raw("failed")));
+  plan.final_answer = view.Bool("final").value_or(false);
   plan.raw = *raw;
   plan.text = *plain;
   plan.provider = TextOr(view, "provider");

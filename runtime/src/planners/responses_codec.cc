@@ -1,5 +1,6 @@
 // OpenAI's Responses. Field names: OpenAI API reference, "Create a model response" and "Streaming
 // events". Nothing is stored at the provider: each request says the whole conversation.
+#include "answer_form.h"
 #include "codec.h"
 #include "conversation.h"
 #include "openai_body.h"
@@ -80,10 +81,11 @@ void AppendOptions(const PlanRequest& request, const WireOptions& options, std::
     out += ",\"max_output_tokens\":" + std::to_string(options.output_tokens_max);
   }
   if (options.stream) out += ",\"stream\":true";
-  if (request.answer_schema.is_null()) return;
+  if (request.answer_schema.is_null() || request.ends_by_tool) return;
+  const Json schema = AnswerSchemaOf(request);
   out += R"(,"text":{"format":{"type":"json_schema","name":"answer","schema":)";
-  core::AppendCanonicalJson(request.answer_schema, out);
-  out += IsStrictSchema(request.answer_schema) ? ",\"strict\":true}}" : ",\"strict\":false}}";
+  core::AppendCanonicalJson(schema, out);
+  out += IsStrictSchema(schema) ? ",\"strict\":true}}" : ",\"strict\":false}}";
 }
 
 core::Status CheckStatus(const Json& reply) {

@@ -122,12 +122,16 @@ core::StatusOr<Plan> PlanOfStep(const Script& script, std::size_t number,
   if (number >= script.steps.size()) {
     Plan plan;
     plan.finish = Finish::kAnswer;
+    plan.final_answer = request.ends_by_tool;
     plan.text = std::string(kNothingLeft);
     return plan;
   }
   const ScriptStep& step = script.steps[number];
   auto plan = Planned(step, number, ScopeOf(request));
-  if (plan.ok()) return plan;
+  if (plan.ok()) {  // a script says `ask` where it asks
+    plan->final_answer = request.ends_by_tool && step.finish == Finish::kAnswer;
+    return plan;
+  }
   return YamlError(script.file, step.line, core::Message(plan.status()));
 }
 

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <array>
 
+#include "answer_form.h"
 #include "tool_names.h"
 
 namespace interlock::runtime {
@@ -11,6 +12,10 @@ using core::Json;
 
 core::Status BadReply(std::string_view what) {
   return core::InvalidArgument("reply of the model makes no sense: " + std::string(what));
+}
+
+core::Status ModelFault(std::string_view what) {
+  return core::Error(core::StatusCode::kOutOfRange, core::Message(BadReply(what)));
 }
 
 core::StatusOr<Json> ParseReply(std::string_view text) {
@@ -81,22 +86,6 @@ core::Status StatusOfErrorWord(const std::string& word) {
   return passes ? core::Unavailable(what) : core::InvalidArgument(what);
 }
 
-bool IsStrictSchema(const Json& schema) {
-  if (schema.is_array()) return std::all_of(schema.begin(), schema.end(), IsStrictSchema);
-  if (!schema.is_object()) return true;
-  if (const Json* const properties = Member(schema, "properties"); properties != nullptr) {
-    const Json* const closed = Member(schema, "additionalProperties");
-    const Json* const required = Member(schema, "required");
-    if (closed == nullptr || *closed != false || required == nullptr || !properties->is_object() ||
-        required->size() != properties->size()) {
-      return false;
-    }
-  } else if (TextOrNone(schema, "type") == "object") {
-    return false;
-  }
-  return std::all_of(schema.begin(), schema.end(), IsStrictSchema);
-}
-
 core::Status PlanBuilder::AddText(const Json* value, std::string_view what) {
   INTERLOCK_ASSIGN_OR_RETURN(const std::string text, WireText(value, kPlanBytesMax, what));
   plan_.text += text;
@@ -121,7 +110,7 @@ core::Status PlanBuilder::AddCall(const Json* id, const Json* name, const Json* 
   } else {
     INTERLOCK_ASSIGN_OR_RETURN(call.args_text, WireText(args, kPlanBytesMax, "`arguments`"));
   }
-  if (wire_name == kAnswerTool && !request_.answer_schema.is_null()) {
+  if (wire_name == kAnswerTool && TakesAnswerTool(request_)) {
     answer_ = std::move(call.args_text);
     return core::OkStatus();
   }
@@ -135,7 +124,12 @@ core::Status PlanBuilder::AddCall(const Json* id, const Json* name, const Json* 
 
 core::StatusOr<Plan> PlanBuilder::Finish(std::string_view body) {
   // An answer beside calls was written without their results: the calls come first.
-  if (plan_.calls.empty() && !answer_.empty()) plan_.text = std::move(answer_);
+  if (plan_.calls.empty() && answer_) {
+    INTERLOCK_ASSIGN_OR_RETURN(plan_.text, AnswerOfArgs(*std::move(answer_), request_));
+    plan_.final_answer = true;
+  } else if (plan_.calls.empty() && !request_.ends_by_tool) {
+    plan_.text = AnswerOfText(std::move(plan_.text), request_);
+  }
   if (plan_.text.empty() && plan_.calls.empty()) return BadReply("neither text nor tool calls");
   plan_.finish = plan_.calls.empty() ? Finish::kAnswer : Finish::kCalls;
   plan_.raw = std::string(body);

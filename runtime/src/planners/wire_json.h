@@ -1,6 +1,7 @@
 // What the dialects share: reading members of hostile JSON, building a plan, and judging errors.
 #pragma once
 
+#include <optional>
 #include <set>
 #include <string>
 #include <string_view>
@@ -18,14 +19,10 @@ inline constexpr std::size_t kEchoBytesMax = 64 << 10;
 inline constexpr std::int64_t kTokensMax = 1'000'000'000;  // of one reply; more is no count
 inline constexpr core::JsonLimits kReplyLimits{.bytes_max = kPlanBytesMax, .depth_max = 64};
 
-// Where a provider takes no schema beside tools, the final answer is a call of this tool. Our names
-// hold no `-`, so no tool is called so.
-inline constexpr std::string_view kAnswerTool = "final--answer";
-inline constexpr std::string_view kAnswerToolSays =
-    "Gives the final answer. Call it alone, when all is done.";
-
 // "reply of the model makes no sense: <what>"
 core::Status BadReply(std::string_view what);
+// kOutOfRange, in the same words: the model wrote it so, and may do better when it is told.
+core::Status ModelFault(std::string_view what);
 // A body, or the data of one event, within kReplyLimits. Errors: BadReply.
 core::StatusOr<core::Json> ParseReply(std::string_view text);
 // What StreamFold::Whole says of a reply that never ended.
@@ -46,9 +43,6 @@ std::string ErrorWordOf(const core::Json& reply);
 // What an error inside a reply or a stream means: kUnavailable when it may pass.
 core::Status StatusOfErrorWord(const std::string& word);
 
-// Whether OpenAI's strict mode takes the schema: every object closed, every property required.
-bool IsStrictSchema(const core::Json& schema);
-
 // Puts a plan together from the pieces of a reply. One per reply.
 class PlanBuilder {
  public:
@@ -58,7 +52,7 @@ class PlanBuilder {
   // `id` may be absent. Arguments are JSON text, or an object.
   core::Status AddCall(const core::Json* id, const core::Json* name, const core::Json* args,
                        std::string echo);
-  bool empty() const { return plan_.text.empty() && plan_.calls.empty() && answer_.empty(); }
+  bool empty() const { return plan_.text.empty() && plan_.calls.empty() && !answer_; }
   Plan& plan() { return plan_; }
   // Errors: neither text nor calls.
   core::StatusOr<Plan> Finish(std::string_view body);
@@ -66,7 +60,7 @@ class PlanBuilder {
  private:
   const PlanRequest& request_;
   Plan plan_;
-  std::string answer_;  // arguments of kAnswerTool
+  std::optional<std::string> answer_;  // arguments of kAnswerTool
   std::set<std::string> ids_;
 };
 
