@@ -72,8 +72,10 @@ void AppendTools(const PlanRequest& request, std::string& out) {
 core::Status CheckStop(const Json& reply) {
   const std::string_view reason = TextOrNone(reply, "stop_reason");
   if (reason == "max_tokens" || reason == "model_context_window_exceeded") {
-    return BadReply("it was cut at the model's length limit");
+    return ModelFault(kCutReply);
   }
+  // What stands beside it is what was written until then.
+  if (reason == "refusal") return RefusedReply("the model refused to answer");
   if (reason == "pause_turn") return BadReply("it is not complete");
   return core::OkStatus();
 }

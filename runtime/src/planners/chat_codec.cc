@@ -99,7 +99,7 @@ core::Status AddCalls(const Json* list, PlanBuilder& builder) {
   if (list == nullptr) return core::OkStatus();
   if (!list->is_array()) return BadReply("`tool_calls` is not a list");
   if (list->size() > kPlanCallsMax) {
-    return BadReply("more than " + std::to_string(kPlanCallsMax) + " tool calls");
+    return ModelFault("more than " + std::to_string(kPlanCallsMax) + " tool calls");
   }
   for (const Json& call : *list) INTERLOCK_RETURN_IF_ERROR(AddCall(call, builder));
   return core::OkStatus();
@@ -107,10 +107,8 @@ core::Status AddCalls(const Json* list, PlanBuilder& builder) {
 
 core::Status CheckFinish(const Json& choice) {
   const std::string_view reason = TextOrNone(choice, "finish_reason");
-  if (reason == "length") return BadReply("it was cut at the model's length limit");
-  if (reason == "content_filter") {
-    return BadReply("it was stopped by the provider's content filter");
-  }
+  if (reason == "length") return ModelFault(kCutReply);
+  if (reason == "content_filter") return RefusedReply(kFilteredReply);
   return core::OkStatus();
 }
 
@@ -192,7 +190,7 @@ class Fold final : public StreamFold {
       ++at;
     }
     if (at < 0 || at >= static_cast<std::int64_t>(kPlanCallsMax)) {
-      return BadReply("more than " + std::to_string(kPlanCallsMax) + " tool calls");
+      return ModelFault("more than " + std::to_string(kPlanCallsMax) + " tool calls");
     }
     CallParts& call = calls_[at];
     if (call.id.empty()) call.id = id;

@@ -22,6 +22,10 @@ namespace {
 using Done = std::function<void(core::StatusOr<Plan>)>;
 using Fetched = core::StatusOr<tools::FetchResponse>;
 
+// Of a stream as it comes: a few bytes of text are some hundred on the wire.
+constexpr std::size_t kStreamBytesMax = 8 * kPlanBytesMax;
+// Of one that is recorded as it came.
+constexpr std::size_t kRawStreamMax = 1 << 20;
 constexpr std::size_t kWaitingMax = 10'000;  // calls that wait for a place
 constexpr std::int64_t kTokensCountedMax = 1'000'000'000;
 constexpr std::int64_t kRetriesMax = 1000;
@@ -235,7 +239,10 @@ class Endpoint : public std::enable_shared_from_this<Endpoint> {
     const std::int64_t limited = std::max(requests_.WaitUs(now), tokens_.WaitUs(now));
     if (limited > 0) delay_ms = std::max(delay_ms, limited / 1000 + 1);
     if (LeftMs(call, delay_ms + 1) <= delay_ms) {
-      return core::Unavailable("this planner's rate limit leaves no room before the deadline");
+      const bool own = options_.requests_per_minute > 0 || options_.tokens_per_minute > 0;
+      return core::Unavailable(own ? "this planner's rate limit leaves no room before the deadline"
+                                   : "this planner's provider asked to wait (Retry-After), longer "
+                                     "than the deadline leaves");
     }
     requests_.Take(now, 1);
     if (options_.tokens_per_minute > 0) tokens_.Take(now, EstimateTokens(call.body));
@@ -261,7 +268,7 @@ class Endpoint : public std::enable_shared_from_this<Endpoint> {
     request.timeout_ms =
         std::max<std::int64_t>(1, LeftMs(call, options_.timeout_ms + delay_ms) - delay_ms);
     request.connect_timeout_ms = std::min(request.connect_timeout_ms, request.timeout_ms);
-    request.body_bytes_max = kPlanBytesMax;
+    request.body_bytes_max = options_.stream ? kStreamBytesMax : kPlanBytesMax;
     call.sent = request.sent = std::make_shared<std::atomic<bool>>(false);
     if (options_.stream) {
       call.stream = std::make_shared<StreamReader>(codec_, call.request.on_text, call.told);
@@ -309,6 +316,7 @@ class Endpoint : public std::enable_shared_from_this<Endpoint> {
     if (!events) return codec_.Read(fetched->body, call.request);
     INTERLOCK_ASSIGN_OR_RETURN(const std::string whole, call.stream->Whole());
     INTERLOCK_ASSIGN_OR_RETURN(Plan plan, codec_.Read(whole, call.request));
+    if (fetched->body.size() > kRawStreamMax) return plan;  // `raw` is what it was folded into
     plan.raw = fetched->body;
     plan.streamed = true;
     return plan;
@@ -318,7 +326,8 @@ class Endpoint : public std::enable_shared_from_this<Endpoint> {
   void Observe(ModelCall& call, const Fetched& fetched, const core::StatusOr<Plan>& answer) {
     call.told = call.told || (call.stream != nullptr && call.stream->told());
     const bool broken_off = fetched.ok() && fetched->status == 200 && !answer.ok() &&
-                            answer.status().code() == core::StatusCode::kUnavailable;
+                            (answer.status().code() == core::StatusCode::kUnavailable ||
+                             answer.status().code() == core::StatusCode::kDataLoss);
     if (call.cancelled) {
       breaker_.Abandoned();
     } else if (IsFailure(fetched) || broken_off) {
@@ -352,6 +361,7 @@ class Endpoint : public std::enable_shared_from_this<Endpoint> {
   std::optional<std::int64_t> RetryWait(const ModelCall& call, const Fetched& fetched,
                                         const core::Status& status) {
     const bool worth = status.code() == core::StatusCode::kUnavailable ||
+                       status.code() == core::StatusCode::kDataLoss ||
                        (!fetched.ok() && status.code() == core::StatusCode::kDeadlineExceeded);
     if (!worth) return std::nullopt;
     std::int64_t wait =

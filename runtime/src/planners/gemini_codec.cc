@@ -94,14 +94,14 @@ core::Status CheckFinish(std::string_view reason) {
   if (reason.empty() || reason == "STOP" || reason == "FINISH_REASON_UNSPECIFIED") {
     return core::OkStatus();
   }
-  if (reason == "MAX_TOKENS") return BadReply("it was cut at the model's length limit");
+  if (reason == "MAX_TOKENS") return ModelFault(kCutReply);
   constexpr std::array<std::string_view, 6> kFilters = {
       "SAFETY", "RECITATION", "BLOCKLIST", "PROHIBITED_CONTENT", "SPII", "IMAGE_SAFETY"};
   if (std::find(kFilters.begin(), kFilters.end(), reason) != kFilters.end()) {
-    return BadReply("it was stopped by the provider's content filter");
+    return RefusedReply(kFilteredReply);
   }
   if (reason == "MALFORMED_FUNCTION_CALL" || reason == "UNEXPECTED_TOOL_CALL") {
-    return BadReply("the model wrote a tool call that its provider could not read");
+    return ModelFault("the model wrote a tool call that its provider could not read");
   }
   return BadReply("it ended for a reason that is not known here");
 }
@@ -206,7 +206,7 @@ class Gemini final : public Codec {
     INTERLOCK_ASSIGN_OR_RETURN(const Json reply, ParseReply(body));
     const Json* const feedback = Member(reply, "promptFeedback");
     if (feedback != nullptr && !TextOrNone(*feedback, "blockReason").empty()) {
-      return BadReply("the prompt was stopped by the provider's content filter");
+      return RefusedReply("the prompt was stopped by the provider's content filter");
     }
     const Json* const candidate = FirstCandidate(reply);
     if (candidate == nullptr) return BadReply("no `candidates`");

@@ -19,11 +19,19 @@ bool MayBeBilled(const core::StatusOr<tools::FetchResponse>& fetched, bool sent)
   return fetched->status < 300 || fetched->status == 408 || fetched->status >= 500;
 }
 
+// Only a number is shown of what a provider says.
+static std::string Asked(const tools::FetchResponse& response) {
+  const std::string_view wait = response.Header("retry-after");
+  const bool seconds = !wait.empty() && wait.size() <= 6 &&
+                       wait.find_first_not_of("0123456789") == std::string_view::npos;
+  return seconds ? "; it asks to wait " + std::string(wait) + " s" : "";
+}
+
 core::Status StatusOfHttp(const tools::FetchResponse& response) {
   const std::string word = ErrorWord(response.body);
   const std::string what = "model endpoint answered " + std::to_string(response.status) +
                            (word.empty() ? "" : " (" + word + ")");
-  if (MayRetry(response.status)) return core::Unavailable(what);
+  if (MayRetry(response.status)) return core::Unavailable(what + Asked(response));
   if (response.status == 401 || response.status == 403) {
     return core::FailedPrecondition(what + "; check the planner's api key");
   }

@@ -96,8 +96,7 @@ core::Status CheckStatus(const Json& reply) {
   if (status == "incomplete") {
     const Json* const details = Member(reply, "incomplete_details");
     const bool filtered = details != nullptr && TextOrNone(*details, "reason") == "content_filter";
-    return BadReply(filtered ? "it was stopped by the provider's content filter"
-                             : "it was cut at the model's length limit");
+    return filtered ? RefusedReply(kFilteredReply) : ModelFault(kCutReply);
   }
   if (!status.empty() && status != "completed") return BadReply("it is not complete");
   return core::OkStatus();

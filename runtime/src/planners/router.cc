@@ -19,6 +19,8 @@ constexpr std::int64_t kHedgesSavedMax = 10;  // for when an endpoint turns slow
 // Then whoever was slow, or failed, is tried again.
 constexpr std::int64_t kLatencyKeptUs = 300'000'000;
 
+constexpr std::size_t kReasonBytesMax = 500;  // of all that failed, together
+
 core::Status Cancelled() { return core::Error(core::StatusCode::kCancelled, "cancelled"); }
 
 // One planner that was asked.
@@ -350,9 +352,18 @@ class Rides : public std::enable_shared_from_this<Rides> {
     if (won) CancelLegs(*ride);
   }
 
+  // What each of them said; the kind of error is that of the last.
+  static core::Status AllFailed(const Ride& ride, const core::Status& last) {
+    if (ride.failed.size() < 2) return last;
+    std::string all;
+    for (const std::string& one : ride.failed) all += (all.empty() ? "" : "; ") + one;
+    return core::Error(last.code(), all.substr(0, kReasonBytesMax));
+  }
+
   // No leg is open any more: nobody else has the ride.
   static void End(Ride& ride, core::StatusOr<Plan> plan) {
-    if (!ride.won) return ride.done(std::move(plan));
+    if (!ride.won)
+      return ride.done(ride.cancelled ? std::move(plan) : AllFailed(ride, plan.status()));
     if (ride.told && ride.voice != ride.winner) {
       ride.request.on_text({.text = ride.won->text, .restarted = true});
     }

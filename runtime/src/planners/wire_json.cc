@@ -4,6 +4,7 @@
 #include <array>
 
 #include "answer_form.h"
+#include "envelope.h"
 #include "tool_names.h"
 
 namespace interlock::runtime {
@@ -11,15 +12,20 @@ namespace interlock::runtime {
 using core::Json;
 
 core::Status BadReply(std::string_view what) {
-  return core::InvalidArgument("reply of the model makes no sense: " + std::string(what));
+  return core::DataLoss("reply of the model makes no sense: " + std::string(what));
 }
 
 core::Status ModelFault(std::string_view what) {
   return core::Error(core::StatusCode::kOutOfRange, core::Message(BadReply(what)));
 }
 
+core::Status RefusedReply(std::string_view what) {
+  return core::Error(core::StatusCode::kPermissionDenied, core::Message(BadReply(what)));
+}
+
 core::StatusOr<Json> ParseReply(std::string_view text) {
   auto reply = core::ParseJson(text, kReplyLimits);
+  if (!reply.ok()) reply = core::ParseJson(WithoutHugeIntegers(text), kReplyLimits);
   if (!reply.ok()) return BadReply(core::Message(reply.status()));
   return reply;
 }
@@ -87,6 +93,13 @@ core::Status StatusOfErrorWord(const std::string& word) {
 }
 
 core::Status PlanBuilder::AddText(const Json* value, std::string_view what) {
+  if (value != nullptr && value->is_array()) {  // some servers send parts, as requests may
+    for (const Json& part : *value) {
+      if (TextOrNone(part, "type") != "text") return BadReply(std::string(what) + " is not text");
+      INTERLOCK_RETURN_IF_ERROR(AddText(Member(part, "text"), what));
+    }
+    return core::OkStatus();
+  }
   INTERLOCK_ASSIGN_OR_RETURN(const std::string text, WireText(value, kPlanBytesMax, what));
   plan_.text += text;
   return core::OkStatus();
@@ -95,14 +108,14 @@ core::Status PlanBuilder::AddText(const Json* value, std::string_view what) {
 core::Status PlanBuilder::AddCall(const Json* id, const Json* name, const Json* args,
                                   std::string echo) {
   if (plan_.calls.size() >= kPlanCallsMax) {
-    return BadReply("more than " + std::to_string(kPlanCallsMax) + " tool calls");
+    return ModelFault("more than " + std::to_string(kPlanCallsMax) + " tool calls");
   }
   ProposedCall call;
   INTERLOCK_ASSIGN_OR_RETURN(call.id, WireText(id, kPlannerCallIdBytesMax, "a call's `id`"));
   if (call.id.empty()) call.id = "call_" + std::to_string(plan_.calls.size());
   INTERLOCK_ASSIGN_OR_RETURN(const std::string wire_name,
                              WireText(name, kPlannerToolNameBytesMax, "a function's `name`"));
-  if (wire_name.empty()) return BadReply("a tool call without a name");
+  if (wire_name.empty()) return ModelFault("a tool call without a name");
   if (args == nullptr) {
     call.args_text = "{}";
   } else if (args->is_object()) {
@@ -117,7 +130,7 @@ core::Status PlanBuilder::AddCall(const Json* id, const Json* name, const Json* 
   call.tool = ToolNameFromWire(wire_name, request_);
   if (echo.size() > kEchoBytesMax) return BadReply("a call's signature is too long");
   call.echo = std::move(echo);
-  if (!ids_.insert(call.id).second) return BadReply("two tool calls of one id");
+  if (!ids_.insert(call.id).second) return ModelFault("two tool calls of one id");
   plan_.calls.push_back(std::move(call));
   return core::OkStatus();
 }
@@ -130,7 +143,7 @@ core::StatusOr<Plan> PlanBuilder::Finish(std::string_view body) {
   } else if (plan_.calls.empty() && !request_.ends_by_tool) {
     plan_.text = AnswerOfText(std::move(plan_.text), request_);
   }
-  if (plan_.text.empty() && plan_.calls.empty()) return BadReply("neither text nor tool calls");
+  if (plan_.text.empty() && plan_.calls.empty()) return ModelFault("neither text nor tool calls");
   plan_.finish = plan_.calls.empty() ? Finish::kAnswer : Finish::kCalls;
   plan_.raw = std::string(body);
   return std::move(plan_);

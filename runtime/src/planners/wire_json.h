@@ -19,10 +19,16 @@ inline constexpr std::size_t kEchoBytesMax = 64 << 10;
 inline constexpr std::int64_t kTokensMax = 1'000'000'000;  // of one reply; more is no count
 inline constexpr core::JsonLimits kReplyLimits{.bytes_max = kPlanBytesMax, .depth_max = 64};
 
-// "reply of the model makes no sense: <what>"
+// "reply of the model makes no sense: <what>"; kDataLoss: nobody means such bytes, so another
+// attempt may bring others.
 core::Status BadReply(std::string_view what);
 // kOutOfRange, in the same words: the model wrote it so, and may do better when it is told.
 core::Status ModelFault(std::string_view what);
+// kPermissionDenied: nothing of what stands beside it is meant to be used.
+core::Status RefusedReply(std::string_view what);
+inline constexpr std::string_view kCutReply = "it was cut at the model's length limit";
+inline constexpr std::string_view kFilteredReply =
+    "it was stopped by the provider's content filter";
 // A body, or the data of one event, within kReplyLimits. Errors: BadReply.
 core::StatusOr<core::Json> ParseReply(std::string_view text);
 // What StreamFold::Whole says of a reply that never ended.

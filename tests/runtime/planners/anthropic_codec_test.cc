@@ -125,15 +125,19 @@ TEST(AnthropicReply, NonsenseIsOneLine) {
   const Codec& codec = AnthropicCodec();
   EXPECT_THAT(NonsenseOf(codec, "<html>"), HasSubstr("not JSON"));
   EXPECT_THAT(NonsenseOf(codec, "{}"), HasSubstr("no `content`"));
-  EXPECT_THAT(NonsenseOf(codec, R"({"content":[]})"), HasSubstr("neither text nor tool calls"));
+  EXPECT_THAT(FaultOf(codec, R"({"content":[]})"), HasSubstr("neither text nor tool calls"));
   EXPECT_THAT(NonsenseOf(codec, R"({"content":[{"type":"text","text":1}]})"),
               HasSubstr("`text` is not text"));
-  EXPECT_THAT(NonsenseOf(codec, R"({"content":[{"type":"tool_use","input":{}}]})"),
+  EXPECT_THAT(FaultOf(codec, R"({"content":[{"type":"tool_use","input":{}}]})"),
               HasSubstr("without a name"));
   EXPECT_THAT(NonsenseOf(codec, R"({"content":[{"type":"tool_use","name":"a","input":[]}]})"),
               HasSubstr("`arguments` is not text"));
-  EXPECT_THAT(NonsenseOf(codec, R"({"content":[],"stop_reason":"max_tokens"})"),
+  EXPECT_THAT(FaultOf(codec, R"({"content":[],"stop_reason":"max_tokens"})"),
               HasSubstr("length limit"));
+  // Half a sentence, and a call that must not run.
+  EXPECT_THAT(RefusalOf(codec, R"({"content":[{"type":"text","text":"I will n"},
+      {"type":"tool_use","id":"t","name":"think","input":{}}],"stop_reason":"refusal"})"),
+              HasSubstr("the model refused to answer"));
 }
 
 constexpr char kStream[] =
@@ -211,7 +215,7 @@ TEST(AnthropicStream, HalfOfItIsNoReplyAndAnErrorEndsIt) {
                    "data: {\"type\":\"content_block_delta\",\"index\":3,\"delta\":{}}\n\n", 9)
                 .plan.status()
                 .code(),
-            core::StatusCode::kInvalidArgument);
+            core::StatusCode::kDataLoss);
 }
 
 }  // namespace

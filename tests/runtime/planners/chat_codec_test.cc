@@ -121,13 +121,16 @@ TEST(ChatReply, ARefusalIsWhatTheModelSays) {
 struct Nonsense {
   std::string body;
   const char* error;
+  core::StatusCode code = core::StatusCode::kDataLoss;
 };
+constexpr core::StatusCode kFault = core::StatusCode::kOutOfRange;
+constexpr core::StatusCode kRefused = core::StatusCode::kPermissionDenied;
 class ChatReplyRefuses : public ::testing::TestWithParam<Nonsense> {};
 
 TEST_P(ChatReplyRefuses, InOneLine) {
   const auto plan = ChatCodec().Read(GetParam().body, Request());
   ASSERT_FALSE(plan.ok());
-  EXPECT_EQ(plan.status().code(), core::StatusCode::kInvalidArgument);
+  EXPECT_EQ(plan.status().code(), GetParam().code);
   const std::string message(core::Message(plan.status()));
   EXPECT_THAT(message, HasSubstr("reply of the model makes no sense: "));
   EXPECT_THAT(message, HasSubstr(GetParam().error));
@@ -152,25 +155,49 @@ INSTANTIATE_TEST_SUITE_P(
         Nonsense{R"({"choices":[]})", "no `choices`"},
         Nonsense{R"({"choices":[null]})", "no `message`"},
         Nonsense{R"({"choices":[{"message":7}]})", "no `message`"},
-        Nonsense{Reply(R"({"content":null})"), "neither text nor tool calls"},
+        Nonsense{Reply(R"({"content":null})"), "neither text nor tool calls", kFault},
         Nonsense{Reply(R"({"content":["a"]})"), "`content` is not text"},
-        Nonsense{Reply(R"({"content":"a"})", R"(,"finish_reason":"length")"), "length limit"},
+        Nonsense{Reply(R"({"content":"a"})", R"(,"finish_reason":"length")"), "length limit",
+                 kFault},
         Nonsense{Reply(R"({"content":"a"})", R"(,"finish_reason":"content_filter")"),
-                 "content filter"},
+                 "content filter", kRefused},
         Nonsense{Reply(R"({"tool_calls":{}})"), "`tool_calls` is not a list"},
         Nonsense{Reply(R"({"tool_calls":[{"id":"a"}]})"), "without `function`"},
         Nonsense{Reply(R"({"tool_calls":[{"id":"a","function":{"arguments":"{}"}}]})"),
-                 "without a name"},
+                 "without a name", kFault},
         Nonsense{Reply(R"({"tool_calls":[{"id":"a","function":{"name":"t","arguments":[1]}}]})"),
                  "`arguments` is not text"},
         Nonsense{
             Reply(
                 R"({"tool_calls":[{"id":"a","function":{"name":"t"}},{"id":"a","function":{"name":"t"}}]})"),
-            "two tool calls of one id"},
+            "two tool calls of one id", kFault},
         Nonsense{Reply(R"({"tool_calls":[{"id":")" + std::string(300, 'i') +
                        R"(","function":{"name":"t"}}]})"),
                  "`id` is too long"},
-        Nonsense{ManyCalls(33), "more than 32 tool calls"}));
+        Nonsense{ManyCalls(33), "more than 32 tool calls", kFault}));
+
+TEST(ChatReply, WhatNobodyReadsMayBeAnything) {
+  const auto plan = ChatCodec().Read(
+      R"({"id":"x","created":1764000000000000000,"choices":[{"seed":18446744073709551615,
+          "message":{"content":[{"type":"text","text":"He"},{"type":"text","text":"llo"}]}}]})",
+      Request());
+  ASSERT_TRUE(plan.ok()) << plan.status();
+  EXPECT_EQ(plan->text, "Hello");
+  // Arguments stay as the model wrote them, for the gate to refuse.
+  const auto call = ChatCodec().Read(
+      R"({"created":1764000000000000000,"choices":[{"message":{"tool_calls":[{"id":"c",
+          "function":{"name":"think","arguments":"{\"id\":1764000000000000000}"}}]}}]})",
+      Request());
+  ASSERT_TRUE(call.ok()) << call.status();
+  EXPECT_EQ(call->calls[0].args_text, R"({"id":1764000000000000000})");
+  EXPECT_THAT(NonsenseOf(ChatCodec(),
+                         R"({"choices":[{"message":{"tool_calls":[{"id":"c",
+          "function":{"name":"think","arguments":{"id":1764000000000000000}}}]}}]})"),
+              HasSubstr("integer beyond 2^53-1"));
+  EXPECT_THAT(
+      NonsenseOf(ChatCodec(), R"({"choices":[{"message":{"content":[{"type":"image"}]}}]})"),
+      HasSubstr("`content` is not text"));
+}
 
 TEST(ChatReply, ThirtyTwoCallsAreTheMost) {
   const auto plan = ChatCodec().Read(ManyCalls(32), Request());
@@ -232,7 +259,7 @@ TEST(ChatStream, AnErrorInsideEndsIt) {
       Stream(ChatCodec(), "data: {\"error\":{\"code\":\"invalid_prompt\"}}\n\n", 10).plan;
   EXPECT_EQ(bad.status().code(), core::StatusCode::kInvalidArgument);
   EXPECT_EQ(Stream(ChatCodec(), "data: what\n\n", 10).plan.status().code(),
-            core::StatusCode::kInvalidArgument);
+            core::StatusCode::kDataLoss);
 }
 
 TEST(ErrorWord, ShowsTheCodeAndNeverTheProse) {

@@ -80,13 +80,24 @@ inline Streamed Stream(const Codec& codec, std::string_view bytes, std::size_t p
   return {std::move(text), codec.Read(*whole, Request())};
 }
 
-// What is wrong with a reply: one line, kInvalidArgument.
-inline std::string NonsenseOf(const Codec& codec, std::string_view body) {
+// What is wrong with a reply: one line.
+inline std::string WrongWith(const Codec& codec, std::string_view body, core::StatusCode code) {
   const auto plan = codec.Read(body, Request());
-  EXPECT_EQ(plan.status().code(), core::StatusCode::kInvalidArgument) << body.substr(0, 200);
+  EXPECT_EQ(plan.status().code(), code) << body.substr(0, 200);
   const std::string message(core::Message(plan.status()));
   EXPECT_EQ(message.find('\n'), std::string::npos) << message;
   return message;
+}
+
+// Of bytes that are no reply, of one that the model may do better, and of one that was refused.
+inline std::string NonsenseOf(const Codec& codec, std::string_view body) {
+  return WrongWith(codec, body, core::StatusCode::kDataLoss);
+}
+inline std::string FaultOf(const Codec& codec, std::string_view body) {
+  return WrongWith(codec, body, core::StatusCode::kOutOfRange);
+}
+inline std::string RefusalOf(const Codec& codec, std::string_view body) {
+  return WrongWith(codec, body, core::StatusCode::kPermissionDenied);
 }
 
 }  // namespace interlock::runtime

@@ -105,13 +105,49 @@ INSTANTIATE_TEST_SUITE_P(
               "model endpoint answered 302, a redirect; set `base_url` to where it leads"},
         Final{204, core::StatusCode::kInvalidArgument, "model endpoint answered 204"}));
 
-TEST_F(EndpointTest, GarbageFailsOneStepAndTheNextOneWorks) {
-  Serve({{.bytes = HttpReply(200, "<html>sk-very-secret-1</html>")},
-         {.bytes = HttpReply(200, kHello)}});
-  const Result plan = Propose();
-  EXPECT_EQ(plan.status().code(), core::StatusCode::kInvalidArgument);
-  EXPECT_THAT(ErrorOf(plan), HasSubstr("reply of the model makes no sense: not JSON"));
+TEST_F(EndpointTest, GarbageIsTriedAgainAndThenFailsOneStep) {
+  const Scripted garbage{.bytes = HttpReply(200, "<html>sk-very-secret-1</html>")};
+  const Scripted hello{.bytes = HttpReply(200, kHello)};
+  Serve({garbage, garbage, hello});
   EXPECT_TRUE(Propose().ok());
+  EXPECT_EQ(server_->requests().size(), 3u);
+  Serve({garbage, garbage, garbage, garbage, hello});
+  const Result plan = Propose();
+  EXPECT_EQ(plan.status().code(), core::StatusCode::kDataLoss);
+  EXPECT_THAT(ErrorOf(plan), HasSubstr("reply of the model makes no sense: not JSON"));
+  EXPECT_EQ(server_->requests().size(), 4u);  // retries_max and the first
+  EXPECT_TRUE(Propose().ok());
+}
+
+TEST_F(EndpointTest, GarbageTripsTheBreakerAndAModelsFaultDoesNot) {
+  const std::string empty = R"({"choices":[{"message":{"content":""}}]})";
+  for (const std::string& body : {std::string("<html>"), empty}) {
+    Serve({{.bytes = HttpReply(200, body)}});
+    ModelOptions options = Options(server_->url("/v1"));
+    options.retries_max = 0;
+    options.breaker_failures = 2;
+    Start(options);
+    for (int i = 0; i < 3; ++i) {
+      const Result plan = Propose();
+      const bool rests = i == 2 && body != empty;
+      EXPECT_EQ(plan.status().code(), rests           ? core::StatusCode::kUnavailable
+                                      : body == empty ? core::StatusCode::kOutOfRange
+                                                      : core::StatusCode::kDataLoss);
+    }
+    EXPECT_EQ(server_->requests().size(), body == empty ? 3u : 2u);
+  }
+}
+
+TEST_F(EndpointTest, AModelsFaultAndARefusalAreNotTriedAgain) {
+  for (const char* finish : {"length", "content_filter"}) {
+    const std::string body = R"({"choices":[{"message":{"content":"Hal"},"finish_reason":")" +
+                             std::string(finish) + "\"}]}";
+    Serve({{.bytes = HttpReply(200, body)}});
+    EXPECT_EQ(Propose().status().code(), std::string_view(finish) == "length"
+                                             ? core::StatusCode::kOutOfRange
+                                             : core::StatusCode::kPermissionDenied);
+    EXPECT_EQ(server_->requests().size(), 1u);
+  }
 }
 
 TEST_F(EndpointTest, BytesThatAreNotHttpFailTheStep) {
@@ -132,6 +168,36 @@ TEST_F(EndpointTest, AHugeReplyEndsTheStep) {
   Serve({{.bytes = HttpReply(200, body)}});
   const Result plan = Propose();
   EXPECT_EQ(plan.status().code(), core::StatusCode::kResourceExhausted);
+  EXPECT_EQ(server_->requests().size(), 1u);
+}
+
+// Some three hundred bytes on the wire for four of text.
+TEST_F(EndpointTest, ALongStreamIsJudgedByItsText) {
+  std::string events;
+  const std::string filler(300, ' ');
+  for (int i = 0; i < 20'000; ++i) {
+    events += "data: {\"choices\":[{\"delta\":{\"content\":\"word\"}}]" + filler + "}\n\n";
+  }
+  events += "data: {\"choices\":[{\"delta\":{},\"finish_reason\":\"stop\"}]}\n\ndata: [DONE]\n\n";
+  ASSERT_GT(events.size(), kPlanBytesMax);
+  Serve({{.bytes = HttpReply(200, events, "Content-Type: text/event-stream\r\n")}});
+  ModelOptions options = Options(server_->url("/v1"));
+  options.stream = true;
+  Start(options);
+  const Result plan = Propose();
+  ASSERT_TRUE(plan.ok()) << plan.status();
+  EXPECT_EQ(plan->text.size(), 80'000u);
+  EXPECT_LT(plan->raw.size(), 100'000u);
+  EXPECT_TRUE(CheckRecord(*plan, {}).ok()) << CheckRecord(*plan, {});
+}
+
+TEST_F(EndpointTest, SaysHowLongAProviderAsksToWait) {
+  Serve({{.bytes = HttpReply(429, "", "Retry-After: 90\r\n")}});
+  EXPECT_EQ(ErrorOf(Propose()), "model endpoint answered 429; it asks to wait 90 s");
+  PlanRequest request;
+  request.deadline_monotonic_us = clock_.MonotonicMicros() + 30'000'000;
+  EXPECT_EQ(ErrorOf(Propose(request)),
+            "this planner's provider asked to wait (Retry-After), longer than the deadline leaves");
   EXPECT_EQ(server_->requests().size(), 1u);
 }
 
@@ -298,9 +364,10 @@ TEST_F(EndpointTest, GarbageInAStreamEndsTheTransferAtOnce) {
           .hold = true}});
   ModelOptions options = Options(server_->url("/v1"));
   options.stream = true;
+  options.retries_max = 0;
   Start(options);
   const Result plan = Propose();
-  EXPECT_EQ(plan.status().code(), core::StatusCode::kInvalidArgument);
+  EXPECT_EQ(plan.status().code(), core::StatusCode::kDataLoss);
   EXPECT_THAT(ErrorOf(plan), HasSubstr("makes no sense: not JSON"));
 }
 

@@ -89,17 +89,17 @@ TEST(GeminiReply, NonsenseIsOneLine) {
   EXPECT_THAT(NonsenseOf(codec, "<html>"), HasSubstr("not JSON"));
   EXPECT_THAT(NonsenseOf(codec, "{}"), HasSubstr("no `candidates`"));
   EXPECT_THAT(NonsenseOf(codec, R"({"candidates":[{}]})"), HasSubstr("no `parts`"));
-  EXPECT_THAT(NonsenseOf(codec, R"({"candidates":[{"content":{"parts":[]}}]})"),
+  EXPECT_THAT(FaultOf(codec, R"({"candidates":[{"content":{"parts":[]}}]})"),
               HasSubstr("neither text nor tool calls"));
   EXPECT_THAT(NonsenseOf(codec, R"({"candidates":[{"content":{"parts":[{"text":1}]}}]})"),
               HasSubstr("`text` is not text"));
-  EXPECT_THAT(NonsenseOf(codec, R"({"promptFeedback":{"blockReason":"SAFETY"}})"),
+  EXPECT_THAT(RefusalOf(codec, R"({"promptFeedback":{"blockReason":"SAFETY"}})"),
               HasSubstr("content filter"));
-  EXPECT_THAT(NonsenseOf(codec, R"({"candidates":[{"finishReason":"MAX_TOKENS"}]})"),
+  EXPECT_THAT(FaultOf(codec, R"({"candidates":[{"finishReason":"MAX_TOKENS"}]})"),
               HasSubstr("length limit"));
-  EXPECT_THAT(NonsenseOf(codec, R"({"candidates":[{"finishReason":"SAFETY"}]})"),
+  EXPECT_THAT(RefusalOf(codec, R"({"candidates":[{"finishReason":"SAFETY"}]})"),
               HasSubstr("content filter"));
-  EXPECT_THAT(NonsenseOf(codec, R"({"candidates":[{"finishReason":"MALFORMED_FUNCTION_CALL"}]})"),
+  EXPECT_THAT(FaultOf(codec, R"({"candidates":[{"finishReason":"MALFORMED_FUNCTION_CALL"}]})"),
               HasSubstr("could not read"));
 }
 

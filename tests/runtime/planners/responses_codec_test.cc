@@ -89,21 +89,22 @@ TEST(ResponsesReply, NonsenseIsOneLine) {
   const Codec& codec = ResponsesCodec();
   EXPECT_THAT(NonsenseOf(codec, "<html>"), HasSubstr("not JSON"));
   EXPECT_THAT(NonsenseOf(codec, "{}"), HasSubstr("no `output`"));
-  EXPECT_THAT(NonsenseOf(codec, R"({"output":[]})"), HasSubstr("neither text nor tool calls"));
+  EXPECT_THAT(FaultOf(codec, R"({"output":[]})"), HasSubstr("neither text nor tool calls"));
   EXPECT_THAT(NonsenseOf(codec, R"({"output":[{"type":"message"}]})"), HasSubstr("`content`"));
   EXPECT_THAT(NonsenseOf(codec, R"({"output":[{"type":"function_call","name":7}]})"),
               HasSubstr("`name` is not text"));
   EXPECT_THAT(NonsenseOf(codec, R"({"status":"in_progress","output":[]})"),
               HasSubstr("not complete"));
   EXPECT_THAT(
-      NonsenseOf(codec,
-                 R"({"status":"incomplete","incomplete_details":{"reason":"max_output_tokens"}})"),
+      FaultOf(codec,
+              R"({"status":"incomplete","incomplete_details":{"reason":"max_output_tokens"}})"),
       HasSubstr("length limit"));
   EXPECT_THAT(
-      NonsenseOf(codec,
-                 R"({"status":"incomplete","incomplete_details":{"reason":"content_filter"}})"),
+      RefusalOf(codec,
+                R"({"status":"incomplete","incomplete_details":{"reason":"content_filter"}})"),
       HasSubstr("content filter"));
-  EXPECT_THAT(NonsenseOf(codec, R"({"status":"failed","error":{"code":"invalid_prompt"}})"),
+  EXPECT_THAT(WrongWith(codec, R"({"status":"failed","error":{"code":"invalid_prompt"}})",
+                        core::StatusCode::kInvalidArgument),
               HasSubstr("(invalid_prompt)"));
 }
 

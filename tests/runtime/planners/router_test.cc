@@ -104,7 +104,12 @@ TEST_F(RouterTest, FallsBackInOrderAndSaysFromWhom) {
   EXPECT_THAT(plan->failed, ElementsAre("a: model endpoint answered 503",
                                         "b: reply of the model makes no sense: not JSON"));
   fakes_["c"].answer = Result(core::Unavailable("the last word"));
-  EXPECT_EQ(core::Message(Propose().status()), "the last word");
+  EXPECT_EQ(core::Message(Propose().status()),
+            "a: model endpoint answered 503; b: reply of the model makes no sense: not JSON; "
+            "c: the last word");
+  EXPECT_EQ(Propose().status().code(), core::StatusCode::kUnavailable);  // as the last of them
+  fakes_["a"].answer = Result(core::Unavailable(std::string(600, 'x')));
+  EXPECT_EQ(core::Message(Propose().status()).size(), 500u);
 }
 
 TEST_F(RouterTest, DoesNotFallBackAfterTheDeadline) {
