@@ -426,6 +426,7 @@ core::Status History::FoldRun(const audit::Entry& entry, const core::JsonObjectV
     }
   } else if (kind == "run.parked" || kind == "run.waiting") {
     TakeWallLeft(body, recorded.core);
+    if (Field(body, "for") == "user") recorded.core.closing.said = true;
     if (const auto code = body.String("code")) {  // it fails, when those have ended that it started
       INTERLOCK_ASSIGN_OR_RETURN(std::string reason, ContentIfAny(entry.index, body, "reason"));
       step_(recorded.core, event::PlanFailed{*code, std::move(reason)});

@@ -172,7 +172,8 @@ core::StatusOr<core::Json> Memory::Write(const CallIdentity& id, const Note& not
   const bool replaces = same != rows.end();
   if (replaces) INTERLOCK_RETURN_IF_ERROR(MayReplace(id, *same, note.label.trusted));
   INTERLOCK_RETURN_IF_ERROR(CheckTags(note.label));
-  if (!replaces) INTERLOCK_RETURN_IF_ERROR(CheckRoom(rows, note.label));
+  const bool adds = !replaces || (same->untrusted == 0) != note.label.trusted;  // one of its sort
+  if (adds) INTERLOCK_RETURN_IF_ERROR(CheckRoom(rows, note.label));
   return core::Json{{"noted", true}, {"replaced", replaces}};
 }
 

@@ -207,6 +207,7 @@ void RunActor::ArmTimer() {
     const auto self = weak.lock();
     if (error || self == nullptr || self->gone_) return;
     if (self->planner_handle_ != 0) self->planner_->Cancel(self->planner_handle_);
+    if (!IsEnding(self->core_.state)) self->CancelWhatMayBe();
     self->Handle(event::TimeUp{});
     self->MaybeLeave();
   });
@@ -235,18 +236,24 @@ void RunActor::Perform(const effect::Park&) {
     drafts.push_back(DraftParked(run_, parked.approvals, left_ms));
     return parked.pending;
   };
-  Spawn(WriteUnlessNews({}, RunState::kWaitingForApproval, std::move(still)));
+  Spawn(WriteUnlessNews(TakeChecks(), RunState::kWaitingForApproval, std::move(still)));
 }
 
 void RunActor::Perform(const effect::WaitForUser& wait) {
   std::vector<Draft> drafts = TakeChecks();
   drafts.push_back(DraftWaitForUser(run_, *sealer_, wait.text, WallLeftMs()));
+  Spawn(SayToUser(std::move(drafts)));
+}
+
+// What was said while calls are open is followed by what the run waits for.
+asio::awaitable<void> RunActor::SayToUser(std::vector<Draft> drafts) {
   auto still = [](State&, std::vector<Draft>&) { return true; };
-  Spawn(WriteUnlessNews(std::move(drafts), RunState::kWaitingForUser, std::move(still)));
+  co_await WriteUnlessNews(std::move(drafts), RunState::kWaitingForUser, std::move(still));
+  if (core_.state == RunState::kWaitingForUser) Handle(event::Resume{});
 }
 
 void RunActor::Perform(const effect::WaitForPerson&) {
-  std::vector<Draft> drafts;
+  std::vector<Draft> drafts = TakeChecks();
   drafts.push_back(DraftWaitForPerson(run_, WallLeftMs()));
   std::vector<std::string> unknown;
   for (const CallSlot& slot : core_.slots) {
@@ -261,10 +268,14 @@ void RunActor::Perform(const effect::WaitForPerson&) {
   Spawn(WriteUnlessNews(std::move(drafts), RunState::kWaitingForPerson, std::move(still)));
 }
 
-// Rule 11: started calls go on, but for reads and those whose manifest says `cancel: safe`.
 void RunActor::Perform(const effect::BeginCancel&) {
   if (planner_handle_ != 0) planner_->Cancel(planner_handle_);
   Perform(effect::StopRuns{});
+  CancelWhatMayBe();
+}
+
+// Rule 11: started calls go on, but for reads and those whose manifest says `cancel: safe`.
+void RunActor::CancelWhatMayBe() {
   for (const auto& [call, live] : live_) {
     const tools::Manifest& manifest = live->ticket->tool->manifest();
     const bool may =

@@ -69,6 +69,8 @@ class RunActor : public std::enable_shared_from_this<RunActor> {
     std::string from{};  // of a part: whose result it is a part of
   };
 
+  void CancelWhatMayBe();  // of the calls that it started
+
   void Perform(const effect::RequestPlan&);
   void Perform(const effect::AskPlannerAgain&);
   void Perform(const effect::StartCalls&);
@@ -147,6 +149,7 @@ class RunActor : public std::enable_shared_from_this<RunActor> {
   // Writer thread: whether there is something to wait for; may add to what is written.
   using Still = std::function<bool(State&, std::vector<Draft>&)>;
   asio::awaitable<void> WriteUnlessNews(std::vector<Draft> drafts, RunState as, Still still);
+  asio::awaitable<void> SayToUser(std::vector<Draft> drafts);
   enum class Unless { kNothing, kCancel, kNews };
   asio::awaitable<void> WriteEnd(std::vector<Draft> drafts, Unless unless);
   asio::awaitable<void> WriteThatItFails(std::vector<Draft> drafts);

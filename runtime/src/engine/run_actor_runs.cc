@@ -48,7 +48,7 @@ void RunActor::Perform(const effect::WaitForRun&) {
   for (const CallSlot& slot : core_.slots) {
     if (slot.phase == SlotPhase::kRun) calls.emplace_back(slot.call, slot.started);
   }
-  std::vector<Draft> drafts;
+  std::vector<Draft> drafts = TakeChecks();
   drafts.push_back(DraftWaitForRun(core_, *sealer_, WallLeftMs()));
   auto still = [calls](State& state, std::vector<Draft>&) {
     return std::all_of(calls.begin(), calls.end(), [&](const auto& one) {

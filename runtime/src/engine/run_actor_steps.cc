@@ -30,7 +30,7 @@ bool RunActor::TakesCallsAtOnce(const Plan& plan) const {
   const bool goes_on = core_.state == RunState::kRunning &&
                        core_.closing.kind == Closing::Kind::kNone && !charged_ &&
                        core_.calls + calls <= core_.limits.calls_max &&
-                       core_.repeats < core_.limits.repeats_max;
+                       LoopOf(core_.recent, plan, core_.limits.repeats_max).times == 0;
   if (plan.finish != Finish::kCalls || plan.calls.empty() || !alone || !goes_on) return false;
   if (hub_.stopping() || hub_.parts.log->health() != audit::Health::kOk) return false;
   const std::string& first = plan.calls.front().tool;

@@ -18,7 +18,12 @@ std::string PlannerCode(const core::Status& status) {
     case core::StatusCode::kUnavailable:
       return "PLANNER_UNAVAILABLE";
     case core::StatusCode::kInvalidArgument:
-      return "PLANNER_REPLY";
+    case core::StatusCode::kDataLoss:
+      return std::string(kPlannerReply);
+    case core::StatusCode::kOutOfRange:
+      return std::string(kModelReply);
+    case core::StatusCode::kPermissionDenied:
+      return "PLANNER_REFUSED";
     case core::StatusCode::kCancelled:
       return "PLANNER_CANCELLED";
     default:
@@ -155,7 +160,7 @@ ContextBudget BudgetOf(const core::JsonObjectView& context) {
 
 PlanReply ReplyOf(core::StatusOr<Plan>& plan) {
   if (plan.ok() && plan->calls.size() > kPlanCallsMax) {
-    plan = core::InvalidArgument("the plan holds more than " + std::to_string(kPlanCallsMax) +
+    plan = core::Error(core::StatusCode::kOutOfRange, "the plan holds more than " + std::to_string(kPlanCallsMax) +
                                  " calls");
   }
   PlanReply reply;

@@ -29,9 +29,19 @@ bool Busy(const RunCore& run) {
   return Any(run, SlotPhase::kDeciding) || Any(run, SlotPhase::kRunning);
 }
 
+bool HasOpen(const RunCore& run) {
+  return Any(run, SlotPhase::kParked) || Any(run, SlotPhase::kPerson) || Any(run, SlotPhase::kRun);
+}
+
+// Results wait for the open calls of their plan, so that the planner reads one complete picture.
 bool HasUnread(const RunCore& run) {
-  return run.news || std::any_of(run.slots.begin(), run.slots.end(), [](const CallSlot& slot) {
-           return slot.phase == SlotPhase::kDone && !slot.shown;
+  const auto complete = [&run](std::int64_t step) {
+    return std::none_of(run.slots.begin(), run.slots.end(), [step](const CallSlot& slot) {
+      return slot.step == step && slot.phase != SlotPhase::kDone;
+    });
+  };
+  return run.news || std::any_of(run.slots.begin(), run.slots.end(), [&](const CallSlot& slot) {
+           return slot.phase == SlotPhase::kDone && !slot.shown && complete(slot.step);
          });
 }
 
@@ -69,6 +79,28 @@ Effects WaitAs(RunCore& run, RunState state, Wait wait) {
 // that it waits.
 void GoOnWaiting(RunCore& run) {
   if (IsWaiting(run.state)) run.state = RunState::kRunning;
+}
+
+// What the planner said while calls are open, or beside them, is for the user: whatever becomes of
+// them, the planner is asked again then. Nothing: it said nothing, or that was seen to.
+Effects SayFirst(RunCore& run) {
+  Closing& closing = run.closing;
+  if (closing.kind == Closing::Kind::kNone && !run.remark.empty()) {
+    closing = {.kind = Closing::Kind::kAsk, .text = run.remark, .code = "", .reason = ""};
+  }
+  const bool text = closing.kind == Closing::Kind::kAsk || closing.kind == Closing::Kind::kAnswer;
+  if (!text || closing.said || closing.text.empty()) return {};
+  if (!closing.checked) return {effect::CheckAnswer{Closing::Kind::kAsk, closing.text}};
+  closing.said = true;
+  return WaitAs(run, RunState::kWaitingForUser, effect::WaitForUser{closing.text});
+}
+
+// The run waits for what is open, once the user has been told what there is to tell.
+template <typename Wait>
+Effects SayAndWait(RunCore& run, RunState state, Wait wait) {
+  if (run.state == state) return {};
+  Effects says = SayFirst(run);
+  return says.empty() ? WaitAs(run, state, std::move(wait)) : says;
 }
 
 // A run that fails ends when those have that it started; why it fails is said at once, also of one
@@ -145,17 +177,15 @@ Effects Next(RunCore& run) {
   if (Any(run, SlotPhase::kRunning)) return {};
   const bool waits = Any(run, SlotPhase::kParked);
   const bool person = Any(run, SlotPhase::kPerson);
-  // Results wait for the parked calls of their plan, so that the planner reads one complete
-  // picture; a message does not wait (rule 15).
   const bool hands_over = run.closing.kind == Closing::Kind::kEscalate;
-  const bool open = waits || person || runs;
   // Those that it started may be using all the tokens that it has left.
   const bool lent = runs && TokensLeft(run) == 0 && !TokensUsed(run);
-  if (!lent && (run.news || (HasUnread(run) && !open && !hands_over))) return RequestPlan(run);
-  if (person) return WaitAs(run, RunState::kWaitingForPerson, effect::WaitForPerson{});
+  // A message does not wait (rule 15).
+  if (!lent && (run.news || (HasUnread(run) && !hands_over))) return RequestPlan(run);
+  if (person) return SayAndWait(run, RunState::kWaitingForPerson, effect::WaitForPerson{});
   if (hands_over && !runs) return Close(run);  // its open approvals end with it
-  if (waits) return WaitAs(run, RunState::kWaitingForApproval, effect::Park{});
-  if (runs) return WaitAs(run, RunState::kWaitingForRun, effect::WaitForRun{});
+  if (waits) return SayAndWait(run, RunState::kWaitingForApproval, effect::Park{});
+  if (runs) return SayAndWait(run, RunState::kWaitingForRun, effect::WaitForRun{});
   return Close(run);
 }
 
@@ -213,7 +243,7 @@ Effects On(RunCore& run, const event::Message& message) {
   run.messages.push_back({.role = Role::kUser, .text = message.text, .calls = {}, .call_id = ""});
   run.news = true;
   ++run.user_messages;
-  run.repeats = 0;
+  run.recent.clear();
   run.repairs = 0;
   GoOnWaiting(run);
   return Next(run);
@@ -222,6 +252,7 @@ Effects On(RunCore& run, const event::Message& message) {
 Effects On(RunCore& run, const event::PlanRequested&) {
   run.planning = true;
   run.closing = {};
+  run.remark.clear();
   // A message that came meanwhile stands already; tool messages must follow their assistant
   // message.
   std::vector<ChatMessage> later;
@@ -234,18 +265,6 @@ Effects On(RunCore& run, const event::PlanRequested&) {
   for (ChatMessage& message : later) run.messages.push_back(std::move(message));
   FitContext(run);
   return {};
-}
-
-// Whether the plan makes the calls of the plan before it, in the same words.
-bool SameCallsAgain(const RunCore& run, const Plan& plan) {
-  const auto last =
-      std::find_if(run.messages.rbegin(), run.messages.rend(),
-                   [](const ChatMessage& message) { return message.role == Role::kAssistant; });
-  if (last == run.messages.rend() || plan.calls.empty()) return false;
-  return std::equal(plan.calls.begin(), plan.calls.end(), last->calls.begin(), last->calls.end(),
-                    [](const ProposedCall& a, const ProposedCall& b) {
-                      return a.tool == b.tool && a.args_text == b.args_text;
-                    });
 }
 
 // The call that hands the run over is answered only if something comes in between.
@@ -277,7 +296,8 @@ Effects On(RunCore& run, const event::PlanReceived& received) {
   const Plan& plan = received.plan;
   run.tokens += plan.prompt_tokens + plan.completion_tokens;
   LearnTokens(run, plan);
-  run.repeats = SameCallsAgain(run, plan) ? run.repeats + 1 : 1;
+  const Loop loop = LoopOf(run.recent, plan, run.limits.repeats_max);
+  NotePlan(run.recent, plan, run.limits.repeats_max);
   run.messages.push_back(
       {.role = Role::kAssistant, .text = plan.text, .calls = plan.calls, .call_id = ""});
   if (Fails(run)) return Next(run);
@@ -297,12 +317,13 @@ Effects On(RunCore& run, const event::PlanReceived& received) {
         "the run proposed more than its " + std::to_string(run.limits.calls_max) + " calls");
     return Next(run);
   }
-  if (run.repeats > run.limits.repeats_max) {
-    CloseAsFailed(
-        run, "LOOP",
-        "the planner made the very same calls " + std::to_string(run.repeats) + " times in a row");
+  if (loop.times > 0) {
+    CloseAsFailed(run, "LOOP",
+                  "the planner made the very same call of `" + loop.tool + "` " +
+                      std::to_string(loop.times) + " times");
     return Next(run);
   }
+  run.remark = plan.text;
   for (std::size_t i = 0; i < plan.calls.size(); ++i) {
     if (run.escalates && plan.calls[i].tool == kEscalateTool) {
       HandOver(run, plan.calls[i], step, static_cast<std::int64_t>(i));
@@ -319,20 +340,43 @@ Effects On(RunCore& run, const event::PlanReceived& received) {
   return Next(run);
 }
 
+// What the planner wrote and nobody was given goes back to it, a bounded number of times. False:
+// there have been as many.
+bool TellPlanner(RunCore& run, std::string text) {
+  if (run.repairs >= run.limits.repairs_max) return false;
+  ++run.repairs;
+  run.closing = {};
+  run.messages.push_back({.role = Role::kUser,
+                          .text = "[from the runtime, not from the user] " + std::move(text),
+                          .calls = {},
+                          .call_id = ""});
+  run.news = true;
+  return true;
+}
+
 Effects On(RunCore& run, const event::PlanFailed& failed) {
   run.planning = false;
-  if (!Fails(run)) CloseAsFailed(run, failed.code, failed.reason);
+  const bool fault = failed.code == kModelReply;
+  if (fault) ++run.steps;
+  if (Fails(run) || run.state == RunState::kCancelling) return Next(run);
+  if (fault &&
+      TellPlanner(run, "Your last reply was not used: " + failed.reason + ". Write it anew.")) {
+    return Next(run);
+  }
+  CloseAsFailed(run, fault ? std::string(kPlannerReply) : failed.code, failed.reason);
   return Next(run);
 }
 
-void FailAsRefused(RunCore& run, const std::string& code) {
+void FailAsRefused(RunCore& run, const event::AnswerChecked& checked) {
   const std::string times = std::to_string(run.repairs + 1);
-  if (code == kTogether) {
+  if (checked.code == kTogether) {
     CloseAsFailed(run, "INCOMPLETE", "it wanted to end " + times + " times: " + LacksOf(run));
     return;
   }
-  CloseAsFailed(run, code == kAnswerSchema ? "ANSWER_INVALID" : "ANSWER_WITHHELD",
-                "the answer was refused " + times + " times: " + code);
+  const bool schema = checked.code == kAnswerSchema;
+  CloseAsFailed(run, schema ? "ANSWER_INVALID" : "ANSWER_WITHHELD",
+                "the answer was refused " + times + " times: " + checked.code +
+                    (schema ? "; " + checked.say : ""));
 }
 
 // A refused answer goes back to the planner, a bounded number of times.
@@ -344,18 +388,13 @@ Effects On(RunCore& run, const event::AnswerChecked& checked) {
     if (checked.changed) closing.text = checked.text;
     return Next(run);
   }
-  if (run.repairs >= run.limits.repairs_max) {
-    FailAsRefused(run, checked.code);
+  if (HasOpen(run)) {  // the planner is asked again in any case
+    closing.said = true;
     return Next(run);
   }
-  ++run.repairs;
-  closing = {};
-  run.messages.push_back({.role = Role::kUser,
-                          .text = "[from the runtime, not from the user] Nobody was given this (" +
-                                  checked.code + "). " + checked.say,
-                          .calls = {},
-                          .call_id = ""});
-  run.news = true;
+  if (!TellPlanner(run, "Nobody was given this (" + checked.code + "). " + checked.say)) {
+    FailAsRefused(run, checked);
+  }
   return Next(run);
 }
 

@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "engine/context.h"
+#include "engine/loops.h"
 #include "runtime/agent.h"
 #include "runtime/engine.h"
 #include "runtime/planner.h"
@@ -68,7 +69,9 @@ struct Closing {
   bool checked = false;  // rules and schema have passed it
   std::string code;      // of a failure
   std::string reason;
-  bool said = false;  // of a failure: the log says so, while those are stopped that it started
+  // Of a failure: the log says so, while those are stopped that it started. Of a text: it was
+  // shown, or is kept back, while calls are open.
+  bool said = false;
 };
 
 struct RunCore {
@@ -80,11 +83,12 @@ struct RunCore {
   std::int64_t steps = 0;    // plans received
   std::int64_t calls = 0;    // calls proposed
   std::int64_t tokens = 0;   // of the model so far
-  std::int64_t repeats = 0;  // plans in a row that made the same calls as the one before
-  std::int64_t repairs = 0;  // answers refused since the user last wrote
+  MadePlans recent;          // since the user last wrote
+  std::int64_t repairs = 0;  // answers and replies refused since the user last wrote
   bool planning = false;     // a plan was requested and has not come
   bool news = false;         // a message or late result the planner has not read
   Closing closing;
+  std::string remark;  // what the newest plan said beside its calls
   std::vector<std::string> effects;                // calls that took effect and can be taken back
   std::vector<std::vector<std::string>> together;  // as in the agent's file
   std::vector<std::string> took;                   // tools of these groups that took effect
@@ -253,6 +257,12 @@ inline constexpr const char* kCallLimit = "CALL_LIMIT";
 
 // Code of an answer of a run that did half of what belongs together, and of the run if it ends so.
 inline constexpr std::string_view kTogether = "TOGETHER";
+
+// Codes of a reply whose fault is its model's, which is told so, and of a run that fails for it or
+// for a reply that makes no sense.
+inline constexpr std::string_view kModelReply = "MODEL_REPLY";
+inline constexpr std::string_view kPlannerReply = "PLANNER_REPLY";
+
 // Code of an answer that does not fit the agent's schema.
 inline constexpr std::string_view kAnswerSchema = "ANSWER_SCHEMA";
 

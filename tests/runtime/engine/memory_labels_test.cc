@@ -165,6 +165,21 @@ TEST(Memory, WhatUntrustedContentFillsLeavesRoomForWhatIsNotedInTrust) {
   EXPECT_EQ(Notes(h), static_cast<std::int64_t>(kUntrustedNotesMax) + 2);
 }
 
+// Notes that were made in trust and are written anew after a page was read count as the page's.
+TEST(Memory, ANoteThatChangesItsSortNeedsRoomAmongThoseOfTheOther) {
+  Harness h(kKnownPeoplePolicy, NoteTools());
+  Remembers(h);
+  RunWith(h, {Write("u0", "mine")});
+  Fill(h, kNotesMax - kUntrustedNotesMax - 1, "trusted");
+  RunWith(h, {One("mail.read", core::Json::object()), Write("p0", "buy")});
+  EXPECT_EQ(Notes(h), static_cast<std::int64_t>(kNotesMax - kUntrustedNotesMax) + 1);
+  // In trust there is no room left for what takes the place of the page's.
+  RunWith(h, {Write("p0", "mine now"), Write("u0", "still mine")});
+  EXPECT_THAT(Seen(h), HasSubstr("MEMORY_FULL"));
+  EXPECT_THAT(FoundBy(h, {}, {{"topic", "p0"}}), HasSubstr("buy"));
+  EXPECT_THAT(FoundBy(h, {}, {{"topic", "u0"}}), HasSubstr("still mine"));
+}
+
 // By handle the planner picks a note by its place; rules have moved it to another.
 TEST(Memory, ARuleThatChangesTheListDoesNotMoveLabels) {
   Harness h(kKnownPeoplePolicy, NoteTools());

@@ -47,6 +47,45 @@ TEST(Step, AnswerEndsTheRun) {
   EXPECT_TRUE(Step(run, event::Message{"more"}).empty());
 }
 
+TEST(Step, WherePlainTextIsAQuestionTheFinalAnswerEndsTheRun) {
+  for (const bool final_answer : {false, true}) {
+    RunCore run;
+    run.on_text = OnText::kAsk;
+    Step(run, event::Message{"hi"});
+    Step(run, event::PlanRequested{});
+    Plan plan = Text(Finish::kAnswer, "bye");
+    plan.final_answer = final_answer;
+    EXPECT_TRUE(Only<effect::CheckAnswer>(Step(run, event::PlanReceived{plan})));
+    const auto effects = Step(run, event::AnswerChecked{.passes = true});
+    EXPECT_EQ(Only<effect::Finish>(effects), final_answer);
+    EXPECT_EQ(Only<effect::WaitForUser>(effects), !final_answer);
+  }
+}
+
+TEST(Step, AModelsFaultIsToldToItABoundedNumberOfTimes) {
+  const event::PlanFailed fault{"MODEL_REPLY", "neither text nor tool calls"};
+  RunCore run;
+  run.limits.repairs_max = 2;
+  Step(run, event::Message{"hi"});
+  for (int i = 0; i < 2; ++i) {
+    Step(run, event::PlanRequested{});
+    EXPECT_TRUE(Only<effect::RequestPlan>(Step(run, fault)));
+    EXPECT_EQ(run.steps, i + 1);  // it counts as one
+    EXPECT_NE(run.messages.back().text.find("was not used: neither text"), std::string::npos);
+    EXPECT_EQ(run.messages.back().role, Role::kUser);
+  }
+  Step(run, event::PlanRequested{});
+  const auto effects = Step(run, fault);
+  ASSERT_TRUE(Only<effect::Finish>(effects));
+  EXPECT_EQ(std::get<effect::Finish>(effects[0]).code, "PLANNER_REPLY");
+  EXPECT_EQ(std::get<effect::Finish>(effects[0]).reason, "neither text nor tool calls");
+
+  RunCore other;  // no other failure is the model's to mend
+  Step(other, event::Message{"hi"});
+  Step(other, event::PlanRequested{});
+  EXPECT_TRUE(Only<effect::Finish>(Step(other, event::PlanFailed{"PLANNER_REPLY", "not JSON"})));
+}
+
 TEST(Step, PlansAgainWhenEveryCallHasEnded) {
   RunCore run = Deciding(2);
   Step(run, event::CallRunning{"id0"});
@@ -75,12 +114,73 @@ TEST(Step, AMessageIsPlannedForWhileACallIsParkedAndItsLateResultIsTold) {
   ASSERT_EQ(run.messages.size(), 4u);
   EXPECT_EQ(run.messages[2].text, "pending");
   EXPECT_EQ(run.messages[3].text, "how long?");
-  EXPECT_TRUE(Only<effect::Park>(Step(run, event::PlanReceived{Text(Finish::kAnswer, "soon")})));
+  const auto says = Step(run, event::PlanReceived{Text(Finish::kAnswer, "soon")});
+  ASSERT_TRUE(Only<effect::CheckAnswer>(says));
+  EXPECT_EQ(std::get<effect::CheckAnswer>(says[0]).kind, Closing::Kind::kAsk);
+  EXPECT_TRUE(Only<effect::WaitForUser>(Step(run, event::AnswerChecked{.passes = true})));
+  EXPECT_TRUE(Only<effect::Park>(Step(run, event::Resume{})));
   Step(run, event::CallGranted{"id0"});
   EXPECT_TRUE(Only<effect::RequestPlan>(Step(run, event::CallDone{"id0", "late"})));
   Step(run, event::PlanRequested{});
   EXPECT_NE(run.messages.back().text.find("late"), std::string::npos);
   EXPECT_EQ(run.messages.back().role, Role::kUser);  // tools' words are no system message
+}
+
+// "It is 40 above; I ask your manager": said once, then the run is parked.
+TEST(Step, WhatIsSaidBesideACallThatWaitsIsSaidOnce) {
+  RunCore run;
+  Step(run, event::Message{"hi"});
+  Step(run, event::PlanRequested{});
+  Plan plan = Calls(2);
+  plan.text = "I ask your manager.";
+  EXPECT_TRUE(Only<effect::StartCalls>(Step(run, event::PlanReceived{plan})));
+  Step(run, event::CallDeciding{0, 0, "id0"});
+  Step(run, event::CallDeciding{0, 1, "id1"});
+  Step(run, event::CallParked{"id0", "pending"});
+  EXPECT_TRUE(Only<effect::CheckAnswer>(Step(run, event::CallParked{"id1", "pending"})));
+  const auto says = Step(run, event::AnswerChecked{.passes = true, .changed = true, .text = "x"});
+  ASSERT_TRUE(Only<effect::WaitForUser>(says));
+  EXPECT_EQ(std::get<effect::WaitForUser>(says[0]).text, "x");
+  EXPECT_TRUE(Only<effect::Park>(Step(run, event::Resume{})));
+  EXPECT_TRUE(Step(run, event::Resume{}).empty());
+  Step(run, event::CallGranted{"id0"});
+  EXPECT_TRUE(Only<effect::Park>(Step(run, event::CallDone{"id0", "a"})));
+  Step(run, event::CallGranted{"id1"});
+  EXPECT_TRUE(Only<effect::RequestPlan>(Step(run, event::CallDone{"id1", "b"})));
+}
+
+TEST(Step, WhatRulesKeepBackWhileACallWaitsFailsNothing) {
+  RunCore run;
+  run.limits.repairs_max = 0;
+  Step(run, event::Message{"hi"});
+  Step(run, event::PlanRequested{});
+  Plan plan = Calls(1);
+  plan.text = "a secret";
+  Step(run, event::PlanReceived{plan});
+  Step(run, event::CallDeciding{0, 0, "id0"});
+  EXPECT_TRUE(Only<effect::CheckAnswer>(Step(run, event::CallParked{"id0", "pending"})));
+  EXPECT_TRUE(Only<effect::Park>(Step(run, event::AnswerChecked{.code = "NO"})));
+}
+
+// Of plans that the user's words brought about; the call that waits is of an older one.
+TEST(Step, ResultsOfANewPlanAreReadAlthoughAnOlderCallWaits) {
+  RunCore run = Deciding(1);
+  Step(run, event::CallParked{"id0", "pending"});
+  Step(run, event::Message{"and my other order?"});
+  Step(run, event::PlanRequested{});
+  EXPECT_TRUE(Only<effect::StartCalls>(Step(run, event::PlanReceived{Calls(2)})));
+  Step(run, event::CallDeciding{1, 0, "id1"});
+  Step(run, event::CallDeciding{1, 1, "id2"});
+  Step(run, event::CallParked{"id2", "pending"});
+  // The call beside it waits: no complete picture yet.
+  EXPECT_TRUE(Only<effect::Park>(Step(run, event::CallDone{"id1", "on its way"})));
+  Step(run, event::CallGranted{"id2"});
+  EXPECT_TRUE(Only<effect::RequestPlan>(Step(run, event::CallDone{"id2", "b"})));
+  Step(run, event::PlanRequested{});
+  ASSERT_EQ(run.messages.size(), 7u);
+  EXPECT_EQ(run.messages[5].text, "on its way");
+  EXPECT_EQ(run.messages[6].text, "b");
+  EXPECT_EQ(run.slots.size(), 1u);  // the older one still waits
 }
 
 TEST(Step, ResumeFindsWhatIsLeftAtEveryPoint) {
@@ -172,6 +272,67 @@ TEST(Step, TheVerySameCallsAgainAndAgainAreALoop) {
   const auto effects = Step(run, event::PlanReceived{Calls(1)});
   ASSERT_TRUE(Only<effect::Finish>(effects));
   EXPECT_EQ(std::get<effect::Finish>(effects[0]).code, "LOOP");
+}
+
+// Plans with this call, one after the other, each answered.
+std::vector<Effect> Made(RunCore& run, int plan, const std::string& tool, const std::string& args) {
+  Step(run, event::PlanRequested{});
+  Plan made = Calls(1);
+  made.calls[0].tool = tool;
+  made.calls[0].args_text = args;
+  const auto effects = Step(run, event::PlanReceived{made});
+  const std::string id = "id" + std::to_string(plan);
+  Step(run, event::CallDeciding{plan, 0, id});
+  Step(run, event::CallDone{id, "a"});
+  return effects;
+}
+
+std::string CodeOf(const std::vector<Effect>& effects) {
+  const bool ends = Only<effect::Finish>(effects);
+  return ends ? std::get<effect::Finish>(effects[0]).code : "";
+}
+
+TEST(Step, ALoopIsSeenWhateverStandsBetweenAndHoweverItIsWritten) {
+  const std::string same[] = {R"({"a":1,"b":2})", R"({ "b":2, "a":1 })"};
+  for (const bool loops : {true, false}) {
+    RunCore run;
+    run.limits.repeats_max = 3;
+    Step(run, event::Message{"hi"});
+    std::string code;
+    int plan = 0;
+    for (; plan < 12 && code.empty(); ++plan) {
+      const bool mine = plan % 3 == 0;
+      const std::string own = R"({"a":)" + std::to_string(plan) + "}";
+      code = CodeOf(Made(run, plan, mine ? "poll" : "look", mine && loops ? same[plan % 2] : own));
+    }
+    EXPECT_EQ(code, loops ? "LOOP" : "");
+    EXPECT_EQ(plan, loops ? 10 : 12);  // the fourth of them
+  }
+}
+
+TEST(Step, AUsersWordsBeginTheCountAnew) {
+  RunCore run;
+  run.limits.repeats_max = 2;
+  for (int plan = 0; plan < 8; ++plan) {
+    if (plan % 2 == 0) Step(run, event::Message{"again"});
+    EXPECT_EQ(CodeOf(Made(run, plan, "poll", "{}")), "");
+  }
+}
+
+TEST(Step, OnePlanCanBeALoop) {
+  RunCore run;
+  run.limits.repeats_max = 3;
+  Step(run, event::Message{"hi"});
+  Step(run, event::PlanRequested{});
+  EXPECT_TRUE(Only<effect::StartCalls>(Step(run, event::PlanReceived{Calls(3)})));
+  RunCore more = Deciding(1);
+  more.limits.repeats_max = 3;
+  Step(more, event::CallDone{"id0", "a"});
+  Step(more, event::PlanRequested{});
+  const auto effects = Step(more, event::PlanReceived{Calls(3)});
+  ASSERT_EQ(CodeOf(effects), "LOOP");
+  EXPECT_EQ(std::get<effect::Finish>(effects[0]).reason,
+            "the planner made the very same call of `tool` 4 times");
 }
 
 TEST(Step, OtherArgumentsAreNoLoop) {

@@ -2,6 +2,8 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <thread>
+
 #include "replays.h"
 #include "rules.h"
 
@@ -9,6 +11,7 @@ namespace interlock::runtime::test {
 namespace {
 
 using ::testing::Contains;
+using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using ::testing::Not;
 
@@ -67,6 +70,133 @@ TEST(Talks, AnswerGivenInTheEndIsCheckedAgainstItsSchema) {
   EXPECT_EQ(h.WaitForState(run->id, RunState::kCompleted).answer, R"({"n":3})");
   EXPECT_THAT(h.planner.seen().back().messages.back().text, HasSubstr("ANSWER_SCHEMA"));
   ExpectMadeAnew(h, run->id, {&h.agent});
+}
+
+// ---------------------------------------------------------------- while a call waits
+
+Plan With(Plan plan, std::string text) {
+  plan.text = std::move(text);
+  return plan;
+}
+
+std::string AskBook() {
+  return std::string(kPolicyHead) + R"(on("book", "ask", function(c)
+  return require_approval { approvers = { "role:cs-manager" }, expires = "1h" }
+end)
+on("look", "ok", function(c) return allow() end)
+on(answer(), "secret", function(c)
+  if glob("*hidden*", c.answer.text) then return deny { code = "HIDDEN", say = "say less" } end
+end))";
+}
+
+// How the run waited, in order.
+std::vector<std::string> Said(Harness& h, const std::string& run) {
+  std::vector<std::string> kinds;
+  for (const std::string& kind : h.Kinds(run)) {
+    if (kind == "run.waiting" || kind == "run.parked") kinds.push_back(kind);
+  }
+  return kinds;
+}
+
+TEST(WhileACallWaits, WhatThePlannerSaysReachesTheUser) {
+  Harness h(AskBook(), {BookTools()[0], BookTools()[1], ReadTool("look")});
+  h.tools.Answers("book", {{"ref", "b1"}});
+  h.tools.Answers("look", {{"seat", 7}});
+  h.planner.plans = {With(Booked(), "It is 40 above, I ask your manager."),
+                     FakePlanner::Calls({{"l1", "look", "{}"}}), FakePlanner::Answer("Seat 7."),
+                     FakePlanner::Answer("booked")};
+  const auto run = h.CreateRun();
+  ASSERT_TRUE(run.ok()) << run.status();
+  h.WaitForState(run->id, RunState::kWaitingForApproval);
+  EXPECT_THAT(Said(h, run->id), ElementsAre("run.waiting", "run.parked"));
+  ASSERT_TRUE(h.Send(run->id, "which seat?").ok());
+  h.WaitFor(run->id, [](const RunInfo& now) {
+    return now.steps == 3 && now.state == RunState::kWaitingForApproval;
+  });
+  EXPECT_THAT(h.planner.seen().back().messages.back().text, HasSubstr("7"));
+  h.Restart();  // says nothing twice
+  const std::string approval = h.Pending().at(0).state.id;
+  ASSERT_TRUE(h.AnswerApproval(h.manager, approval, /*grant=*/true).ok());
+  EXPECT_EQ(h.WaitForState(run->id, RunState::kCompleted).answer, "booked");
+  EXPECT_THAT(Said(h, run->id),
+              ElementsAre("run.waiting", "run.parked", "run.waiting", "run.parked"));
+  ExpectMadeAnew(h, run->id, {&h.agent});
+}
+
+TEST(WhileACallWaits, WhatRulesKeepBackIsNotSaid) {
+  Harness h(AskBook(), {BookTools()[0], BookTools()[1], ReadTool("look")});
+  h.tools.Answers("book", {{"ref", "b1"}});
+  h.planner.plans = {With(Booked(), "the hidden price"), FakePlanner::Answer("booked")};
+  const auto run = h.CreateRun();
+  ASSERT_TRUE(run.ok()) << run.status();
+  h.WaitForState(run->id, RunState::kWaitingForApproval);
+  EXPECT_THAT(Said(h, run->id), ElementsAre("run.parked"));
+  EXPECT_THAT(h.Kinds(run->id), Contains("answer.checked"));
+  const std::string approval = h.Pending().at(0).state.id;
+  ASSERT_TRUE(h.AnswerApproval(h.manager, approval, /*grant=*/true).ok());
+  h.WaitForState(run->id, RunState::kCompleted);
+  ExpectMadeAnew(h, run->id, {&h.agent});
+}
+
+// ---------------------------------------------------------------- time that is up
+
+TEST(TimeThatIsUp, StopsWhatOnlyReadsAndNothingElse) {
+  Harness h(AllowAll(), {BookTools()[0], BookTools()[1], ReadTool("look")});
+  h.agent = AgentNamed("tester", "", "wall_ms: 300");
+  h.Restart();
+  h.tools.Holds("look");
+  h.tools.Holds("book");
+  h.planner.plans = {FakePlanner::Calls({{"l1", "look", "{}"}, {"c1", "book", "{}"}})};
+  const auto run = h.CreateRun();
+  ASSERT_TRUE(run.ok()) << run.status();
+  h.tools.WaitUntilHeld("look", 1);
+  h.tools.WaitUntilHeld("book", 1);
+  while (h.tools.cancelled().empty()) std::this_thread::yield();
+  h.tools.Release("look", FailedOutcome("CANCELLED"));
+  h.tools.Release("book", FailedOutcome("NO_SEAT"));
+  EXPECT_EQ(h.WaitForState(run->id, RunState::kFailed).code, "TIME_LIMIT");
+  EXPECT_EQ(h.tools.cancelled().size(), 1u);
+}
+
+// ---------------------------------------------------------------- replies that nobody can use
+
+core::Status ModelsFault() {
+  return core::Error(core::StatusCode::kOutOfRange, "neither text nor tool calls");
+}
+
+TEST(Faults, AreToldToTheModelAndTakeNothingBack) {
+  Harness h(AllowAll(), BookTools());
+  h.tools.Answers("book", {{"ref", "b1"}});
+  h.planner.plans = {Booked(), ModelsFault(), FakePlanner::Answer("booked")};
+  const auto run = h.CreateRun();
+  ASSERT_TRUE(run.ok()) << run.status();
+  EXPECT_EQ(h.WaitForState(run->id, RunState::kCompleted).answer, "booked");
+  EXPECT_EQ(h.tools.runs("cancel"), 0);
+  EXPECT_THAT(h.planner.seen().back().messages.back().text,
+              HasSubstr("was not used: neither text nor tool calls. Write it anew."));
+  ExpectMadeAnew(h, run->id, {&h.agent});
+  h.Restart();
+  EXPECT_EQ(h.WaitForState(run->id, RunState::kCompleted).steps, 3);
+}
+
+TEST(Faults, EndTheRunWhenTheyDoNotEnd) {
+  Harness h(AllowAll(), BookTools());
+  h.planner.plans = {ModelsFault(), ModelsFault(), ModelsFault()};
+  const auto run = h.CreateRun();
+  ASSERT_TRUE(run.ok()) << run.status();
+  const RunInfo failed = h.WaitForState(run->id, RunState::kFailed);
+  EXPECT_EQ(failed.code, "PLANNER_REPLY");
+  EXPECT_EQ(h.planner.seen().size(), 3u);
+  ExpectMadeAnew(h, run->id, {&h.agent});
+}
+
+TEST(Faults, ARefusalIsNone) {
+  Harness h(AllowAll(), BookTools());
+  h.planner.plans = {core::Error(core::StatusCode::kPermissionDenied, "the model refused")};
+  const auto run = h.CreateRun();
+  ASSERT_TRUE(run.ok()) << run.status();
+  EXPECT_EQ(h.WaitForState(run->id, RunState::kFailed).code, "PLANNER_REFUSED");
+  EXPECT_EQ(h.planner.seen().size(), 1u);
 }
 
 // ---------------------------------------------------------------- replies read again
