@@ -111,9 +111,9 @@ class Planner {
   virtual ~Planner() = default;
   // `done` is called exactly once, from some thread, and must not block. An error ends the step:
   // kUnavailable, kDeadlineExceeded and kDataLoss (bytes that are no reply) after the planner's own
-  // retries, kInvalidArgument for a request that is not taken or a script that is wrong, kOutOfRange
-  // for a reply that its model may do better when it is told what was wrong, kPermissionDenied for
-  // one that the model or its provider refused to give.
+  // retries, kInvalidArgument for a request that is not taken or a script that is wrong,
+  // kOutOfRange for a reply that its model may do better when it is told what was wrong,
+  // kPermissionDenied for one that the model or its provider refused to give.
   virtual std::uint64_t Propose(PlanRequest request,
                                 std::function<void(core::StatusOr<Plan>)> done) = 0;
   // What such a request, with `lost` set, may use of models at most, every attempt counted, as far

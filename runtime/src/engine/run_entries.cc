@@ -160,8 +160,8 @@ ContextBudget BudgetOf(const core::JsonObjectView& context) {
 
 PlanReply ReplyOf(core::StatusOr<Plan>& plan) {
   if (plan.ok() && plan->calls.size() > kPlanCallsMax) {
-    plan = core::Error(core::StatusCode::kOutOfRange, "the plan holds more than " + std::to_string(kPlanCallsMax) +
-                                 " calls");
+    plan = core::Error(core::StatusCode::kOutOfRange,
+                       "the plan holds more than " + std::to_string(kPlanCallsMax) + " calls");
   }
   PlanReply reply;
   reply.recorded = plan.ok() ? PlanToJson(*plan) : "";
