@@ -2,6 +2,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <future>
 #include <thread>
 
@@ -139,6 +140,27 @@ on("*", "all", function(c) return allow() end))",
               ElementsAre("run.cancelling", "call.proposed", "facts.gathered", "call.decided",
                           "run.cancelled"));
   EXPECT_EQ(h.tools.runs("pay"), 0);
+  ExpectMadeAnew(h, run, {&h.agent});
+}
+
+// At once, and when the run has long ended.
+TEST(ReplayRaces, AToolThatAnswersAgainIsHeardOnce) {
+  Harness h(AllowAll(), {WriteTool("door.open")});
+  FakeTools::Done again;
+  h.tools.On("door.open", [&again](const tools::CallSpec&, const FakeTools::Done& done) {
+    again = done;
+    done(OkOutcome({{"done", true}}));
+    done(FailedOutcome("BROKEN"));
+  });
+  h.planner.plans = {FakePlanner::Calls({{"a", "door.open", "{}"}})};
+  const std::string run = RunOf(h);
+  h.WaitForState(run, RunState::kCompleted);
+  again(UnknownOutcome());
+  const auto calls = h.CallsOf(run);
+  ASSERT_EQ(calls.size(), 1u);
+  EXPECT_EQ(calls[0].state, CallState::kOk);
+  const auto kinds = h.Kinds(run);
+  EXPECT_EQ(std::count(kinds.begin(), kinds.end(), "call.outcome"), 1);
   ExpectMadeAnew(h, run, {&h.agent});
 }
 
