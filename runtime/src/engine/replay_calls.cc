@@ -13,6 +13,8 @@
 namespace interlock::runtime {
 namespace {
 
+constexpr std::string_view kRunEnded = "RUN_ENDED";
+
 // How far the rules' time may lie before the entry's, where the entry does not name it.
 constexpr std::int64_t kSearchMicros = 20'000'000;
 
@@ -362,11 +364,14 @@ core::Status Replayer::DecideAsRecorded(Ticket& ticket) {
       return Differ("its decision is missing", "");
     }
     const RecordedEntry& decided = own_[at++];
-    // A wait that was given up is an input, as all timers are.
-    const bool busy = decided.Text("code") == "BUSY" && !decided.body.contains("decision");
-    if (busy || worker_.engine == nullptr) {
+    // A wait that was given up is an input, as all timers are; so is what was refused before a rule
+    // was asked and overtaken by a cancel: the entry does not tell why it was.
+    const std::string code = decided.Text("code");
+    const bool unasked =
+        !decided.body.contains("decision") && (code == "BUSY" || code == kRunEnded);
+    if (unasked || worker_.engine == nullptr) {
       ticket.verdict = "deny";
-      ticket.code = busy ? "BUSY" : "NO_BUNDLE";
+      ticket.code = unasked ? "BUSY" : "NO_BUNDLE";
       ticket.say = decided.Content("say");
       return core::OkStatus();
     }
@@ -395,7 +400,7 @@ void Replayer::GiveRun(Ticket& ticket) {
   if (refused == kTokenLimit) ticket.tokens_left = 0;
   if (refused == kStepLimit) ticket.steps_left = 0;
   if (refused == kCallLimit) ticket.calls_left = 0;
-  if (refused == "RUN_ENDED") {  // a cancel overtook a refusal, and the entry does not tell which
+  if (refused == kRunEnded) {  // a cancel overtook a refusal, and the entry does not tell which
     ticket.tokens_left = TokensLeft(recorded_.core);
     ticket.steps_left = StepsLeft(recorded_.core);
     ticket.calls_left = CallsLeft(recorded_.core);

@@ -32,6 +32,16 @@ std::vector<std::string> Kinds(Harness& h, const std::string& run, std::string_v
   return kinds;
 }
 
+// The body of its newest decision.
+core::Json DecidedIn(Harness& h, const std::string& run) {
+  core::Json body;
+  for (const audit::Entry& entry : h.Entries(run)) {
+    const auto json = core::ParseJson(entry.bytes, core::kPayloadLimits);
+    if (entry.kind == "call.decided" && json.ok()) body = (*json)["body"];
+  }
+  return body;
+}
+
 // The newest result that a request to the planner held.
 std::string ToldAt(Harness& h, std::size_t request) {
   std::string told;
@@ -140,6 +150,33 @@ on("*", "all", function(c) return allow() end))",
               ElementsAre("run.cancelling", "call.proposed", "facts.gathered", "call.decided",
                           "run.cancelled"));
   EXPECT_EQ(h.tools.runs("pay"), 0);
+  ExpectMadeAnew(h, run, {&h.agent});
+}
+
+// No rule was asked: the lock that it waited for was not given up in time.
+TEST(ReplayRaces, ACancelWhileACallWaitsForALockInVain) {
+  Harness h(AllowAll(),
+            {{.name = "door.open", .effect = tools::Effect::kWrite, .locks = {"door:{args.id}"}}});
+  h.limits.lock_wait_us = 1'000'000;
+  h.Restart();
+  h.tools.Holds("door.open");
+  auto first = std::async(std::launch::async, [&h] {
+    return h.Execute("door.open", {{"id", "d1"}});
+  });
+  h.tools.WaitUntilHeld("door.open", 1);
+  h.planner.plans = {FakePlanner::Calls({{"a", "door.open", R"({"id":"d1"})"}})};
+  const std::string run = RunOf(h);
+  h.WaitFor(run, [&h, &run](const RunInfo&) {
+    const auto kinds = h.Kinds(run);
+    return std::find(kinds.begin(), kinds.end(), "plan.received") != kinds.end();
+  });
+  ASSERT_TRUE(h.Cancel(run).ok());
+  h.WaitForState(run, RunState::kCancelled);
+  h.tools.Release("door.open", OkOutcome({{"done", true}}));
+  EXPECT_TRUE(first.get().ok());
+  const core::Json refused = DecidedIn(h, run);
+  EXPECT_EQ(refused.value("code", ""), "RUN_ENDED");
+  EXPECT_FALSE(refused.contains("decision"));
   ExpectMadeAnew(h, run, {&h.agent});
 }
 
