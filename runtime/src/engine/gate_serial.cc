@@ -50,6 +50,15 @@ std::string EndedAs(State& state, const Ticket& ticket) {
   return call != nullptr && call->state == CallState::kDenied ? call->code : "";
 }
 
+// The journal's order decides which switch stops a call, and whether one still does.
+void StopAsOfNow(const std::optional<SwitchInfo>& stop, Ticket& ticket) {
+  if (!stop) ticket.code = "BUSY";
+  std::string say =
+      stop ? KilledSay(*stop) : "A kill switch was lifted while this was decided; try again.";
+  if (say != ticket.say) ticket.drafted_verdict.clear();  // what was sealed says something else
+  ticket.say = std::move(say);
+}
+
 }  // namespace
 
 bool Gate::IsPassing(std::string_view code) {
@@ -207,10 +216,7 @@ core::Status Gate::CommitDecision(Serial& serial, Ticket& ticket) {
         ticket.verdict != "deny";  // memory knows now; a place to run in is not taken here
   }
   if (ticket.stale) return core::OkStatus();
-  if (!decided && ticket.code == kKilled && !StoppedBy(ticket)) {  // the journal's order decides
-    ticket.code = "BUSY";
-    ticket.say = "A kill switch was lifted while this was decided; try again.";
-  }
+  if (!decided && ticket.code == kKilled) StopAsOfNow(StoppedBy(ticket), ticket);
   if (decided && ticket.verdict != "deny" && !StillHolds(serial, ticket)) {
     INTERLOCK_RETURN_IF_ERROR(Redecide(serial, ticket));
   }

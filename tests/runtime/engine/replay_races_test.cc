@@ -180,6 +180,33 @@ TEST(ReplayRaces, ACancelWhileACallWaitsForALockInVain) {
   ExpectMadeAnew(h, run, {&h.agent});
 }
 
+// The switch that a refused call names is one that stands where the call does in the log.
+TEST(ReplayRaces, AnotherSwitchWhileACallIsOnItsWayToTheJournal) {
+  Harness h(AllowAll(), {WriteTool("door.open")});
+  ASSERT_TRUE(h.engine().SetSwitch(h.operator_one, "tool:door.open", "it sticks").ok());
+  WriterPause pause(h.log());
+  auto all = std::async(std::launch::async, [&h] {
+    return h.engine().SetSwitch(h.operator_one, "all", "everything sticks");
+  });
+  // Mostly the switch comes to the journal first; in the other order the call names the first one.
+  std::this_thread::sleep_for(std::chrono::milliseconds(50));
+  auto call =
+      std::async(std::launch::async, [&h] { return h.Execute("door.open", core::Json::object()); });
+  std::this_thread::sleep_for(std::chrono::milliseconds(50));
+  pause.End();
+  ASSERT_TRUE(all.get().ok());
+  const auto refused = call.get();
+  ASSERT_TRUE(refused.ok()) << refused.status();
+  EXPECT_EQ(refused->code, "KILLED");
+  bool all_first = false;
+  for (const audit::Entry& entry : h.Entries("")) {
+    if (entry.kind == "call.decided") break;
+    all_first = all_first ||
+                (entry.kind == "switch.set" && entry.bytes.find("\"all\"") != std::string::npos);
+  }
+  EXPECT_THAT(refused->say, HasSubstr(all_first ? "`all`" : "`tool:door.open`"));
+}
+
 // At once, and when the run has long ended.
 TEST(ReplayRaces, AToolThatAnswersAgainIsHeardOnce) {
   Harness h(AllowAll(), {WriteTool("door.open")});
