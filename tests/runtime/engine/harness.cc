@@ -86,13 +86,14 @@ AgentFile AgentNamed(const std::string& name, const std::string& lines, const st
   return parsed.ok() ? *parsed : AgentFile{};
 }
 
-Harness::Harness(std::string policy, std::vector<ToolSpec> specs) : policy_(std::move(policy)) {
+Harness::Harness(std::string policy, std::vector<ToolSpec> specs, Begin begin)
+    : policy_(std::move(policy)) {
   folder = (std::filesystem::temp_directory_path() / "interlock-engine-XXXXXX").string();
   EXPECT_NE(mkdtemp(folder.data()), nullptr);
   SetTools(specs);
   limits.retry_pause_us = 1'000;  // they pass in real time
   agent = Tester("");
-  Start();
+  if (begin == Begin::kStarted) Start();
 }
 
 void Harness::SetAgent(const std::string& lines) {

@@ -55,7 +55,8 @@ AgentFile AgentNamed(const std::string& name, const std::string& lines,
 
 class Harness {
  public:
-  explicit Harness(std::string policy, std::vector<ToolSpec> tools);
+  enum class Begin { kStarted, kStopped };
+  explicit Harness(std::string policy, std::vector<ToolSpec> tools, Begin begin = Begin::kStarted);
   ~Harness();
 
   // Ends the engine and the log without their goodbyes being needed, and starts anew on the same

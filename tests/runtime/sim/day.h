@@ -1,13 +1,17 @@
 // The life of one seed: clients, approvers and operators work with a whole engine whose disk loses
-// power at any write, until everything that was begun has come to an end.
+// power at any write, or is full for a while, until everything that was begun has come to an end.
 #pragma once
 
+#include <map>
 #include <memory>
 #include <mutex>
 #include <set>
 #include <string>
 #include <vector>
 
+#include "audit/verify.h"
+#include "board.h"
+#include "checker.h"
 #include "evidence.h"
 #include "fault_vfs.h"
 #include "world.h"
@@ -18,42 +22,84 @@ class Day {
  public:
   explicit Day(std::uint64_t seed);
   Evidence Live();
+  // Of what Live left behind.
+  std::vector<std::string> Breaches(const Evidence& evidence);
+  // Entries of this kind, at the end.
+  std::uint64_t Kinds(const std::string& kind) const { return checker_.Kinds(kind); }
 
  private:
   struct Told;  // what clients were told
+  struct Sent {
+    bool run = false;
+    std::string about;
+    std::string request_id;
+    const core::Principal* who = nullptr;
+  };
 
   void Phase(int number);
   void PowerBack(audit::Kept kept);
-  void Submit(const std::string& phase);
-  void Execute(const std::string& about, const std::string& request_id);
-  void Create(const std::string& message, const std::string& request_id);
+  void Stop();
   // Until nothing moves by itself, or the log has stopped.
   void Work(const std::string& phase);
-  bool IsStill();
+  // Everybody does his work, and nothing fails any more.
+  void Settle();
+  // Whether nothing is left to do; otherwise it was begun.
+  bool SettleOnce();
+
+  // --- clients (people.cc)
+  void Submit(const std::string& phase);
+  void Send(const Sent& sent);
+  void Execute(const Sent& sent);
+  void Create(const Sent& sent);
+  void CancelSome(const std::string& phase);
+  void CancelOfOther(const std::string& phase);
+  void DisturbWaiting(const std::string& phase);
+  // --- approvers and operators
   void AnswerApprovals(const std::string& phase);
   void Answer(const ApprovalInfo& approval, const core::Principal& who, bool grant);
-  void AnswerLater(const ApprovalInfo& approval, const std::string& phase);
-  void CancelSome(const std::string& phase);
-  void DisturbWaiting(const std::string& phase);
-  void Stop();
+  void AnswerLater(const ApprovalInfo& approval, const std::string& about);
+  void Edit(const ApprovalInfo& approval, const std::string& about);
+  void ResolveUnknown(const std::vector<CallInfo>& calls);
+  // What operators and the disk do at this look of this phase.
+  void Operate(const std::string& phase, int look);
+  void LiftAll();
+
+  // --- what there is
+  // Reads what is new in the log. Any thread.
+  void CatchUp();
+  void ReadAnew();
+  bool HasIntent(const std::string& call);
+  bool IsStill();
   // Until the log is longer, or a moment.
   void AwaitGrowth(std::uint64_t size);
-  void Settle();
-  void ResolveUnknown();
+  void CheckBudgets();
+  void CheckWaits();
   std::vector<RunInfo> Runs();
   std::vector<CallInfo> Calls(CallState state);
   std::vector<ApprovalInfo> Pending();
-  std::string Verdict() const;
-  std::string Story(const std::string& run);
+  void VerifyNow();
+  audit::VerifyReport Verify() const;
+  std::string Story(const std::string& run) const;
   std::vector<std::string> Diverged(const std::vector<RunInfo>& runs);
 
   const Choice choice_;
   audit::Faults& faults_;
   test::Harness harness_;
+  const core::Principal portal_;
   World world_;
   std::shared_ptr<Told> told_;
-  std::set<std::string> disturbed_;  // phase and run
+  std::vector<Sent> sent_;
+  std::set<std::string> disturbed_;      // phase and run
+  std::map<std::string, int> answered_;  // looks at an approval, by what it is about
+  std::vector<std::string> on_the_way_;
   int power_cuts_ = 0;
+  int looks_ = 0;
+  bool full_ = false;  // the disk was
+
+  std::mutex read_mutex_;
+  std::vector<audit::Entry> kept_;  // that were read
+  Board board_;
+  Checker checker_;
 };
 
 }  // namespace interlock::runtime::sim

@@ -1,8 +1,8 @@
-// What a seed left behind, and the properties that it must have. Pure, so that tests can plant a
-// breach of each.
+// What a seed left behind. Pure, so that tests can plant a breach of each property.
 #pragma once
 
 #include <map>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -18,10 +18,13 @@ struct Evidence {
   std::vector<std::string> without_intent;  // calls whose effect came before their intent
   std::vector<RunInfo> runs;
   std::vector<CallInfo> waiting;          // calls whose outcome is unknown or that are parked
-  BudgetInfo purse;                       // as the engine has it
+  std::vector<BudgetInfo> budgets;        // as the engine has them
   std::vector<std::string> acknowledged;  // runs that clients were told of
-  std::string requester;                  // the principal of all runs
+  std::map<std::string, std::set<std::string>> answers;  // request -> runs and calls, as told
+  std::vector<std::string> trespasses;  // what a client was let do with what is another's
+  std::vector<std::string> on_the_way;  // breaches that were seen before the end
   int power_cuts = 0;
+  bool was_full = false;              // the disk, for a while
   std::string verdict;                // of the verifier: "intact", or why not
   std::vector<std::string> diverged;  // runs that replay does not make anew, and where
 };

@@ -19,7 +19,6 @@ class SoundDay {
   Evidence evidence;
 
   SoundDay() {
-    evidence.requester = "ticketing";
     evidence.verdict = "intact";
     evidence.acknowledged = {"r1"};
     evidence.runs.emplace_back();
@@ -32,7 +31,9 @@ class SoundDay {
     Add("approval.consumed", {{"approval", "a1"}, {"call", "c1"}});
     Add("call.intended", {{"call", "c1"}});
     Add("budget.settled", {{"amount", "20000"}, {"call", "c1"}, {"hold", "h1"}});
-    evidence.purse.settled = 20'000;
+    evidence.budgets.emplace_back();
+    evidence.budgets[0].name = "purse";
+    evidence.budgets[0].settled = 20'000;
     evidence.effects = {
         {.tool = "pay.refund", .call = "c1", .object = "o1", .amount_minor = 20'000}};
   }
@@ -44,6 +45,21 @@ class SoundDay {
     entry.run = run;
     entry.bytes = core::Json{{"body", body.is_null() ? core::Json::object() : body}}.dump();
     evidence.entries.push_back(std::move(entry));
+  }
+  void Intend(const std::string& call) {
+    Add("call.decided", {{"call", call}, {"effect", "allow"}, {"rules", {{{"id", "free"}}}}});
+    Add("call.intended", {{"call", call}});
+  }
+  // A stay, in a run that ends so.
+  void Book(const std::string& call, RunState end) {
+    Add("call.proposed", {{"call", call}, {"tool", kBookStay}});
+    Intend(call);
+    evidence.effects.push_back({.tool = kBookStay, .call = call, .object = call});
+    evidence.runs[0].state = end;
+  }
+  void Cancel(const std::string& stay) {
+    Intend("c99");
+    evidence.effects.push_back({.tool = kCancelStay, .call = "c99", .object = stay});
   }
   // A run below the first, from its start to its end.
   void AddBelow() {
@@ -81,6 +97,37 @@ TEST(Breaches, WhatWaitsForSomebodyMayWait) {
   EXPECT_THAT(Breaches(day.evidence), IsEmpty());
 }
 
+TEST(Breaches, WhatAFailedRunBookedAndCancelledIsSound) {
+  SoundDay day;
+  day.Book("c7", RunState::kCancelled);
+  day.Cancel("c7");
+  EXPECT_THAT(Breaches(day.evidence), IsEmpty());
+  day.evidence.runs[0].state = RunState::kUncompensated;  // which says what stands
+  EXPECT_THAT(Breaches(day.evidence), IsEmpty());
+}
+
+TEST(Breaches, AnotherMayGrantWhatWasEditedAndDecidedAgain) {
+  SoundDay day;
+  day.Add("call.edited", {{"call", "c2"}, {"editors", {"principal:sam"}}});
+  day.Add("call.decided", {{"call", "c2"}, {"effect", "ask"}, {"rules", {{{"id", "ask"}}}}});
+  day.Add("approval.granted", {{"approval", "a2"}, {"by", "principal:maria"}, {"call", "c2"}});
+  day.Add("approval.consumed", {{"approval", "a2"}, {"call", "c2"}});
+  day.Add("call.intended", {{"call", "c2"}});
+  day.Add("switch.set", {{"switch", "all"}}, "");
+  EXPECT_THAT(Breaches(day.evidence), IsEmpty());
+}
+
+TEST(Breaches, AModelMayUseMoreThanWasHeld) {
+  SoundDay day;
+  day.Add("budget.held",
+          {{"amount", "50"}, {"budget", "tokens"}, {"hold", "h7"}, {"limit", "100"}});
+  day.Add("budget.settled", {{"amount", "70"}, {"budget", "tokens"}, {"hold", "h7"}});
+  day.evidence.budgets.emplace_back();
+  day.evidence.budgets[1].name = "tokens";
+  day.evidence.budgets[1].settled = 70;
+  EXPECT_THAT(Breaches(day.evidence), IsEmpty());
+}
+
 TEST(Breaches, EachOneIsFoundUnderItsName) {
   const struct {
     const char* what;
@@ -90,6 +137,28 @@ TEST(Breaches, EachOneIsFoundUnderItsName) {
       {"an effect without an intent", "INTENT", [](SoundDay& day) { day.Drop("call.intended"); }},
       {"an effect before its intent", "INTENT",
        [](SoundDay& day) { day.evidence.without_intent = {"c1"}; }},
+      {"a request that began two calls", "ONCE",
+       [](SoundDay& day) {
+         for (const char* call : {"c5", "c6"}) {
+           day.Add("call.proposed", {{"call", call}, {"request", "q1"}}, "");
+         }
+       }},
+      {"a request that began two runs", "ONCE",
+       [](SoundDay& day) {
+         for (const char* run : {"r5", "r6"}) day.Add("run.started", {{"request", "q1"}}, run);
+       }},
+      {"a request that was answered with two runs", "ONCE",
+       [](SoundDay& day) {
+         day.evidence.answers["q1"] = {"r1", "r2"};
+       }},
+      {"a stay that is cancelled twice", "ONCE",
+       [](SoundDay& day) {
+         day.Book("c7", RunState::kFailed);
+         for (const char* call : {"c8", "c9"}) {
+           day.Intend(call);
+           day.evidence.effects.push_back({.tool = kCancelStay, .call = call, .object = "c7"});
+         }
+       }},
       {"a second refund of an order", "ONCE",
        [](SoundDay& day) {
          day.evidence.effects.push_back(day.evidence.effects[0]);
@@ -110,8 +179,72 @@ TEST(Breaches, EachOneIsFoundUnderItsName) {
        [](SoundDay& day) { day.evidence.effects[0].amount_minor = 30'100; }},
       {"an approval that the requester gave himself", "APPROVED",
        [](SoundDay& day) {
+         day.Add("call.proposed", {{"call", "c2"}, {"principal", "ticketing"}});
          day.Add("approval.granted",
                  {{"approval", "a2"}, {"by", "principal:ticketing"}, {"call", "c2"}});
+       }},
+      {"an approver who had edited it", "APPROVED",
+       [](SoundDay& day) {
+         day.Add("call.edited", {{"call", "c2"}, {"editors", {"principal:sam"}}});
+         day.Add("approval.granted", {{"approval", "a2"}, {"by", "principal:sam"}, {"call", "c2"}});
+       }},
+      {"an approval that is consumed twice", "APPROVED",
+       [](SoundDay& day) {
+         day.Add("approval.consumed", {{"approval", "a1"}, {"call", "c1"}});
+       }},
+      {"an approval that is consumed after it was voided", "APPROVED",
+       [](SoundDay& day) {
+         day.Add("approval.granted", {{"approval", "a2"}, {"by", "principal:sam"}, {"call", "c2"}});
+         day.Add("approval.voided", {{"approval", "a2"}, {"call", "c2"}});
+         day.Add("approval.consumed", {{"approval", "a2"}, {"call", "c2"}});
+       }},
+      {"arguments that were edited and not decided on again", "DECIDED",
+       [](SoundDay& day) {
+         day.Add("call.decided", {{"call", "c2"}, {"effect", "allow"}, {"rules", {{{"id", "x"}}}}});
+         day.Add("call.edited", {{"call", "c2"}, {"editors", {"principal:sam"}}});
+         day.Add("call.intended", {{"call", "c2"}});
+       }},
+      {"a tool that is started under its kill switch", "STOPPED",
+       [](SoundDay& day) {
+         day.Add("call.proposed", {{"call", "c2"}, {"tool", "door.open"}});
+         day.Add("switch.set", {{"switch", "tool:door.open"}}, "");
+         day.Intend("c2");
+       }},
+      {"a tool that is started when all is stopped", "STOPPED",
+       [](SoundDay& day) {
+         day.Add("switch.set", {{"switch", "all"}}, "");
+         day.Intend("c2");
+       }},
+      {"a stay of a failed run that stands", "TAKEN_BACK",
+       [](SoundDay& day) { day.Book("c7", RunState::kFailed); }},
+      {"a stay of a run that did its work and is cancelled", "TAKEN_BACK",
+       [](SoundDay& day) {
+         day.Book("c7", RunState::kCompleted);
+         day.Cancel("c7");
+       }},
+      {"a stay that was cancelled and never booked", "TAKEN_BACK",
+       [](SoundDay& day) { day.Cancel("c7"); }},
+      {"a client that may do what is another's", "OWN",
+       [](SoundDay& day) { day.evidence.trespasses.emplace_back("cancelled run r1"); }},
+      {"what was seen before the end", "VERIFIES",
+       [](SoundDay& day) { day.evidence.on_the_way.emplace_back("VERIFIES: before a start"); }},
+      {"more tokens that are held than there are", "BUDGET",
+       [](SoundDay& day) {
+         day.Add("budget.held",
+                 {{"amount", "101"}, {"budget", "tokens"}, {"hold", "h7"}, {"limit", "100"}});
+         day.Add("budget.settled", {{"amount", "0"}, {"budget", "tokens"}, {"hold", "h7"}});
+       }},
+      {"tokens of a model that the engine does not count", "BUDGET",
+       [](SoundDay& day) {
+         day.Add("budget.held",
+                 {{"amount", "50"}, {"budget", "tokens"}, {"hold", "h7"}, {"limit", "100"}});
+         day.Add("budget.settled", {{"amount", "70"}, {"budget", "tokens"}, {"hold", "h7"}});
+       }},
+      {"money that is settled above its hold", "BUDGET",
+       [](SoundDay& day) {
+         day.Add("budget.held", {{"amount", "10"}, {"call", "c2"}, {"hold", "h2"}});
+         day.Add("budget.settled", {{"amount", "11"}, {"call", "c2"}, {"hold", "h2"}});
+         day.evidence.budgets[0].settled += 11;
        }},
       {"an approval whose second stage was not asked", "APPROVED",
        [](SoundDay& day) {
@@ -150,16 +283,16 @@ TEST(Breaches, EachOneIsFoundUnderItsName) {
        [](SoundDay& day) {
          day.Drop("budget.settled");
          day.Add("budget.settled", {{"amount", "20001"}, {"call", "c1"}, {"hold", "h1"}});
-         day.evidence.purse.settled = 20'001;
+         day.evidence.budgets[0].settled = 20'001;
        }},
       {"more spent than there is", "BUDGET",
        [](SoundDay& day) {
          day.Add("budget.held", {{"amount", "80001"}, {"call", "c2"}, {"hold", "h2"}});
          day.Add("budget.settled", {{"amount", "80001"}, {"call", "c2"}, {"hold", "h2"}});
-         day.evidence.purse.settled = 100'001;
+         day.evidence.budgets[0].settled = 100'001;
        }},
       {"an engine that counts otherwise than its log", "BUDGET",
-       [](SoundDay& day) { day.evidence.purse.settled = 0; }},
+       [](SoundDay& day) { day.evidence.budgets[0].settled = 0; }},
       {"a hold that is left", "BUDGET", [](SoundDay& day) { day.Drop("budget.settled"); }},
       {"a run that never ends", "ENDS",
        [](SoundDay& day) { day.evidence.runs[0].state = RunState::kRunning; }},

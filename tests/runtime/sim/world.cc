@@ -14,17 +14,27 @@ using test::UnknownOutcome;
 constexpr std::uint64_t kObjects = 4;  // few, so that runs meet on them
 constexpr std::int64_t kStepsMax = 4;
 
-std::string ObjectOf(const tools::CallSpec& spec) { return spec.args.value.value("id", ""); }
+// Of a request to a model: what it may use at most, and what a token costs, in millionths.
+constexpr std::int64_t kTokensMost = 120;
+constexpr std::int64_t kTokenMicros = 15;
+
+// What a stay is booked under follows from the call: asked twice, the shop says the same.
+std::string ObjectOf(const tools::CallSpec& spec) {
+  const std::string& tool = spec.tool->manifest().name;
+  if (tool == kBookStay) return spec.call_id;
+  return spec.args.value.value(tool == kCancelStay ? "ref" : "id", "");
+}
 
 std::int64_t MinorOf(const tools::CallSpec& spec) {
-  if (spec.tool->manifest().name != "pay.refund") return 0;
+  if (spec.tool->manifest().name != kRefund) return 0;
   const auto money = core::ParseMoney(spec.args.value.value("amount", "0"), "USD");
   return money.ok() ? money->minor : 0;
 }
 
 core::Json ResultOf(const tools::CallSpec& spec) {
   core::Json result = {{"done", true}};
-  if (spec.tool->manifest().name == "pay.refund") {
+  if (spec.tool->manifest().name == kBookStay) result["ref"] = spec.call_id;
+  if (spec.tool->manifest().name == kRefund) {
     result["amount"] = spec.args.value.value("amount", "0");
     result["currency"] = "USD";
   }
@@ -43,17 +53,35 @@ std::vector<test::ToolSpec> ShopTools() {
            .reconcile = "pay.state",
            .money = true},
           {.name = "mail.send", .effect = tools::Effect::kWrite, .idempotent = true},
-          {.name = "door.open", .effect = tools::Effect::kWrite}};
+          {.name = "door.open", .effect = tools::Effect::kWrite},
+          {.name = kBookStay,
+           .effect = tools::Effect::kWrite,
+           .failure = tools::FailureMeaning::kNoEffect,
+           .idempotent = true,
+           .compensate = kCancelStay},
+          {.name = kCancelStay,
+           .effect = tools::Effect::kWrite,
+           .effect_key = "cancel:{args.ref}",
+           .failure = tools::FailureMeaning::kNoEffect,
+           .idempotent = true}};
 }
 
-std::string ShopPolicy() {
+std::string ShopPolicy(const Choice& choice) {
+  const bool tight = choice.OneIn(4, "policy/tokens");
   return R"(policy "shop" { version = "1", owner = "tests", tools = { "*" }, default = "deny" }
 local PURSE = budget "purse" { unit = "USD", limit = usd()" +
          std::to_string(kBudget) + R"(), per = "tenant", window = "30d" }
+budget "tokens" { unit = "tokens", charges = "model", per = "tenant", limit = )" +
+         (tight ? "600" : "100000") + R"(, window = "30d" }
+budget "cost" { unit = "USD", charges = "model", per = "user", limit = usd(1), window = "30d" }
 local function amount(c) return usd(c.args.amount) end
-on({ "orders.get", "pay.state", "door.open", "agent.helper" }, "free", function(c) return allow() end)
+on({ "orders.get", "pay.state", "door.open", "agent.helper", "stay.book" }, "free", function(c) return allow() end)
 on("agent.clerk", "ask-clerk", function(c)
   return require_approval { approvers = { "role:cs-manager" }, expires = "30m", show = { "args.message" } }
+end)
+on("stay.cancel", "engine-only", function(c)
+  if present(c.call, "compensates") then return allow() end
+  return deny { code = "ENGINE_ONLY", say = "Only the engine cancels." }
 end)
 on("mail.send", "few", function(c) return limit { key = c.args.id, max = 3, per = "1h" } end)
 on("mail.send", "may", function(c) return allow() end)
@@ -78,7 +106,7 @@ on("pay.refund", "purse", function(c) return reserve(PURSE, amount(c)) end))";
 }
 
 World::World(const Choice& choice, test::Harness& harness) : choice_(choice) {
-  for (const char* tool : {"pay.refund", "mail.send", "door.open"}) {
+  for (const char* tool : {kRefund, "mail.send", "door.open", kBookStay, kCancelStay}) {
     harness.tools.On(tool, [this](const tools::CallSpec& spec, FakeTools::Done done) {
       Do(spec, std::move(done));
     });
@@ -105,35 +133,51 @@ void World::Happen(const tools::CallSpec& spec) {
 void World::Do(const tools::CallSpec& spec, FakeTools::Done done) {
   int attempt = 0;
   bool calm = false;
+  bool repeats = false;
   {
     const std::lock_guard lock(mutex_);
     attempt = ++attempts_[spec.call_id];
     calm = calm_;
+    repeats = keys_.contains(spec.idempotency_key);
   }
   // Of the object and not of the call, whose id is another each time.
-  const std::string about = "do/" + spec.tool->manifest().name + "/" + ObjectOf(spec) + "/" +
-                            std::to_string(MinorOf(spec)) + "/" + std::to_string(attempt);
-  const std::uint64_t way = calm ? 0 : choice_.Of(about, 10);
-  const bool happens = way != 5 && way != 6;  // at way 7 and 9 it happened, and nobody hears of it
+  const std::string& tool = spec.tool->manifest().name;
+  const std::string object = tool == kBookStay || tool == kCancelStay ? "" : ObjectOf(spec);
+  const std::string about = "do/" + tool + "/" + object + "/" + std::to_string(MinorOf(spec)) +
+                            "/" + std::to_string(attempt);
+  const std::uint64_t way = calm ? 0 : choice_.Of(about, 12);
+  const bool happens = way != 5 && way != 6;  // at way 7, 9, 11: and nobody hears of it in time
   if (happens) Happen(spec);
   switch (way) {
-    case 5:
-      return done(FailedOutcome("BROKEN"));
+    case 5:  // but what was done under the same key it does not deny
+      return done(repeats ? OkOutcome(ResultOf(spec)) : FailedOutcome("BROKEN"));
     case 6:
     case 7:
       return done(UnknownOutcome());
     case 8:
-    case 9: {
-      const std::lock_guard lock(mutex_);
-      const bool told = way == 8;
-      hanging_.emplace_back([done = std::move(done), told, result = ResultOf(spec)] {
-        done(told ? OkOutcome(result) : UnknownOutcome());
-      });
-      return;
-    }
+      return Hang([done = std::move(done), result = ResultOf(spec)] { done(OkOutcome(result)); });
+    case 9:
+      return Hang([done = std::move(done)] { done(UnknownOutcome()); });
+    case 10:  // twice
+      done(OkOutcome(ResultOf(spec)));
+      return done(OkOutcome(ResultOf(spec)));
+    case 11:  // and once more when nobody waits for it
+      done(UnknownOutcome());
+      return Hang([done = std::move(done), result = ResultOf(spec)] { done(OkOutcome(result)); });
     default:
       return done(OkOutcome(ResultOf(spec)));
   }
+}
+
+void World::Hang(std::function<void()> answer) {
+  {
+    const std::lock_guard lock(mutex_);
+    if (!hurry_) {
+      hanging_.push_back(std::move(answer));
+      return;
+    }
+  }
+  answer();
 }
 
 void World::ReleaseAll() {
@@ -143,6 +187,14 @@ void World::ReleaseAll() {
     hanging.swap(hanging_);
   }
   for (const auto& answer : hanging) answer();
+}
+
+void World::Hurry(bool on) {
+  {
+    const std::lock_guard lock(mutex_);
+    hurry_ = on;
+  }
+  ReleaseAll();
 }
 
 void World::Calm() {
@@ -180,7 +232,7 @@ ProposedCall World::CallOf(const std::string& about) const {
   const std::string id = "o" + std::to_string(choice_.Of(about + "/object", kObjects));
   const std::string amount = std::to_string(5 + choice_.Of(about + "/amount", 400)) + ".00";
   const std::string plain = R"({"id":")" + id + R"("})";
-  switch (choice_.Of(about + "/what", 14)) {
+  switch (choice_.Of(about + "/what", 17)) {
     case 0:
       return {call.id, "orders.get", plain};
     case 1:
@@ -198,17 +250,26 @@ ProposedCall World::CallOf(const std::string& about) const {
       return {call.id, "agent.helper", R"({"message":")" + about + R"("})"};
     case 13:
       return {call.id, "agent.clerk", R"({"message":")" + about + R"("})"};
+    case 14:
+    case 15:
+      return {call.id, kBookStay, "{}"};
+    case 16:  // not his to do
+      return {call.id, kCancelStay, R"({"ref":")" + id + R"("})"};
     default:
       return {call.id, "pay.refund", R"({"id":")" + id + R"(","amount":")" + amount + R"("})"};
   }
 }
 
-core::StatusOr<Plan> World::PlanOf(const PlanRequest& request) const {
-  std::string first;  // the run's own words: its id is another each time
+// By the run's own words: its id is another each time.
+std::string World::AboutOf(const PlanRequest& request) {
+  std::string first;
   for (const ChatMessage& message : request.messages) {
     if (message.role == Role::kUser && first.empty()) first = message.text;
   }
-  const std::string about = "plan/" + first + "/" + std::to_string(request.step);
+  return "plan/" + first + "/" + std::to_string(request.step);
+}
+
+core::StatusOr<Plan> World::PlanOf(const PlanRequest& request, const std::string& about) const {
   const std::uint64_t way = choice_.Of(about, 16);
   if (way == 0) return core::Error(core::StatusCode::kUnavailable, "the model is away");
   if (way == 1) return core::InvalidArgument("the model's reply makes no sense");
@@ -218,16 +279,55 @@ core::StatusOr<Plan> World::PlanOf(const PlanRequest& request) const {
   const std::uint64_t count = 1 + choice_.Of(about + "/count", 3);
   for (std::uint64_t i = 0; i < count; ++i)
     calls.push_back(CallOf(about + "/c" + std::to_string(i)));
-  Plan plan = FakePlanner::Calls(std::move(calls));
-  plan.prompt_tokens = 20 + static_cast<std::int64_t>(choice_.Of(about + "/tokens", 60));
-  return plan;
+  return FakePlanner::Calls(std::move(calls));
 }
 
+policies::ModelUse World::Bound(const PlanRequest& /*request*/) const {
+  return {.tokens = kTokensMost, .cost_micros = kTokensMost * kTokenMicros, .currency = "USD"};
+}
+
+// Some think for long, and some of those are told to stop.
 std::uint64_t World::Propose(PlanRequest request, std::function<void(core::StatusOr<Plan>)> done) {
-  done(PlanOf(request));
-  return 1;
+  const std::string about = AboutOf(request);
+  auto asked = std::make_shared<Asked>(Asked{PlanOf(request, about), std::move(done)});
+  if (asked->plan.ok()) {
+    Plan& plan = *asked->plan;
+    plan.prompt_tokens = 20 + static_cast<std::int64_t>(choice_.Of(about + "/tokens", 60));
+    plan.completion_tokens = static_cast<std::int64_t>(choice_.Of(about + "/written", 40));
+    plan.cost_micros = (plan.prompt_tokens + plan.completion_tokens) * kTokenMicros;
+    plan.currency = "USD";
+    plan.provider = "fake";
+  }
+  std::uint64_t handle = 0;
+  bool thinks = false;
+  {
+    const std::lock_guard lock(mutex_);
+    handle = next_++;
+    thinks = !calm_ && choice_.OneIn(12, about + "/thinks");
+    if (thinks) thinking_[handle] = asked;
+  }
+  const auto answer = [this, handle] {
+    if (const auto one = TakeThinking(handle)) one->done(one->plan);
+  };
+  if (thinks) {
+    Hang(answer);
+  } else {
+    asked->done(asked->plan);
+  }
+  return handle;
 }
 
-void World::Cancel(std::uint64_t /*handle*/) {}
+std::shared_ptr<World::Asked> World::TakeThinking(std::uint64_t handle) {
+  const std::lock_guard lock(mutex_);
+  auto node = thinking_.extract(handle);
+  return node.empty() ? nullptr : node.mapped();
+}
+
+void World::Cancel(std::uint64_t handle) {
+  const auto asked = TakeThinking(handle);
+  if (asked != nullptr) {
+    asked->done(core::Error(core::StatusCode::kCancelled, "the request was given up"));
+  }
+}
 
 }  // namespace interlock::runtime::sim

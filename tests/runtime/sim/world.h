@@ -4,6 +4,7 @@
 
 #include <functional>
 #include <map>
+#include <memory>
 #include <mutex>
 #include <set>
 #include <string>
@@ -30,8 +31,13 @@ inline constexpr std::int64_t kBothAbove = 200;
 inline constexpr std::int64_t kNeverAbove = 300;
 inline constexpr std::int64_t kBudget = 1'000;
 
+inline constexpr const char* kRefund = "pay.refund";
+inline constexpr const char* kBookStay = "stay.book";
+inline constexpr const char* kCancelStay = "stay.cancel";
+
 std::vector<test::ToolSpec> ShopTools();
-std::string ShopPolicy();
+// With budgets of tokens and of their cost, which are tight for some seeds.
+std::string ShopPolicy(const Choice& choice);
 
 // Thread-safe. The tools of `harness`, and the planner of its agent.
 class World final : public Planner {
@@ -44,6 +50,8 @@ class World final : public Planner {
 
   // What hangs answers now; whoever it answers may be gone.
   void ReleaseAll();
+  // From now on, or no more, nothing hangs for longer than a moment.
+  void Hurry(bool on);
   // Afterwards tools do what they are asked, at once.
   void Calm();
   bool HasHanging() const;
@@ -55,13 +63,22 @@ class World final : public Planner {
 
   std::uint64_t Propose(PlanRequest request,
                         std::function<void(core::StatusOr<Plan>)> done) override;
-  policies::ModelUse Bound(const PlanRequest& /*request*/) const override { return {}; }
+  policies::ModelUse Bound(const PlanRequest& request) const override;
   void Cancel(std::uint64_t handle) override;
 
  private:
+  struct Asked {  // of the planner, which has not answered yet
+    core::StatusOr<Plan> plan;
+    std::function<void(core::StatusOr<Plan>)> done;
+  };
+
   void Do(const tools::CallSpec& spec, test::FakeTools::Done done);
+  // It happens at once when everybody is in a hurry.
+  void Hang(std::function<void()> answer);
   void Happen(const tools::CallSpec& spec);
-  core::StatusOr<Plan> PlanOf(const PlanRequest& request) const;
+  static std::string AboutOf(const PlanRequest& request);
+  core::StatusOr<Plan> PlanOf(const PlanRequest& request, const std::string& about) const;
+  std::shared_ptr<Asked> TakeThinking(std::uint64_t handle);
   ProposedCall CallOf(const std::string& about) const;
 
   const Choice choice_;
@@ -72,6 +89,9 @@ class World final : public Planner {
   std::set<std::string> keys_;           // idempotency keys that had their effect
   std::map<std::string, int> attempts_;  // by call
   std::vector<std::function<void()>> hanging_;
+  bool hurry_ = false;
+  std::uint64_t next_ = 1;
+  std::map<std::uint64_t, std::shared_ptr<Asked>> thinking_;
 };
 
 }  // namespace interlock::runtime::sim

@@ -1,0 +1,244 @@
+// Clients, approvers and operators of a day: what they do follows from the seed and from what it is
+// about.
+#include <algorithm>
+#include <utility>
+
+#include "told.h"
+
+namespace interlock::runtime::sim {
+namespace {
+
+constexpr int kRunsAPhase = 3;
+constexpr int kCallsAPhase = 3;
+constexpr int kAnswersMax = 4;  // looks at approvals about the same thing, in a phase
+
+const auto kNobodyHears = [](const auto& /*reply*/) {};
+
+}  // namespace
+
+// ---------------------------------------------------------------- clients
+
+void Day::Send(const Sent& sent) {
+  if (sent.run) return Create(sent);
+  Execute(sent);
+}
+
+void Day::Create(const Sent& sent) {
+  CreateRunSpec spec{.agent = "tester",
+                     .message = sent.about,
+                     .user = "u" + std::to_string(choice_.Of(sent.about + "/user", 2)),
+                     .subject = "",
+                     .session = core::Json::object(),
+                     .request_id = sent.request_id};
+  told_->Await();
+  harness_.engine().CreateRun(
+      *sent.who, std::move(spec),
+      [told = told_, request = sent.request_id](const core::StatusOr<RunInfo>& run) {
+        const std::lock_guard lock(told->mutex);
+        --told->waits;
+        if (!run.ok()) return;
+        told->runs.push_back(run->id);
+        told->answers[request].insert(run->id);
+      });
+}
+
+void Day::Execute(const Sent& sent) {
+  const std::string& about = sent.about;
+  const std::string id = "o" + std::to_string(choice_.Of(about + "/object", 4));
+  const std::string amount = std::to_string(5 + choice_.Of(about + "/amount", 200)) + ".00";
+  ToolCallSpec spec{.tool = choice_.OneIn(3, about) ? "mail.send" : kRefund,
+                    .args = R"({"amount":")" + amount + R"(","id":")" + id + R"("})",
+                    .user = "u1",
+                    .subject = "",
+                    .session = core::Json::object(),
+                    .request_id = sent.request_id};
+  told_->Await();
+  harness_.engine().ExecuteToolCall(
+      *sent.who, std::move(spec),
+      [told = told_, request = sent.request_id](const core::StatusOr<CallInfo>& call) {
+        const std::lock_guard lock(told->mutex);
+        --told->waits;
+        if (call.ok()) told->answers[request].insert(call->id);
+      });
+}
+
+// Two clients. What one sent in an earlier phase it may send again, in any order, as from one that
+// lost the reply; and now and then at once.
+void Day::Submit(const std::string& phase) {
+  std::vector<Sent> now;
+  for (const Sent& earlier : sent_) {
+    if (choice_.OneIn(3, phase + "/again/" + earlier.about)) now.push_back(earlier);
+  }
+  for (int i = 0; i < kRunsAPhase + kCallsAPhase; ++i) {
+    const bool run = i < kRunsAPhase;
+    Sent sent{.run = run,
+              .about = phase + (run ? "/run" : "/call") + std::to_string(i),
+              .request_id = harness_.NewRequestId(),
+              .who = nullptr};
+    sent.who = choice_.OneIn(3, sent.about + "/who") ? &portal_ : &harness_.integrator;
+    sent_.push_back(sent);
+    now.push_back(sent);
+    if (choice_.OneIn(3, sent.about + "/twice")) now.push_back(sent);
+  }
+  std::stable_sort(now.begin(), now.end(), [&](const Sent& a, const Sent& b) {
+    return choice_.Of(phase + "/order/" + a.about, 8) < choice_.Of(phase + "/order/" + b.about, 8);
+  });
+  for (const Sent& sent : now) Send(sent);
+}
+
+void Day::CancelSome(const std::string& phase) {
+  if (!choice_.OneIn(5, phase + "/cancel")) return;
+  for (const RunInfo& run : Runs()) {
+    // Its place among the runs is the same for a seed, its id is not.
+    if (IsFinal(run.state)) continue;
+    const bool portal = run.principal == portal_.id;
+    const core::Principal& other = portal ? harness_.integrator : portal_;
+    harness_.engine().CancelRun(other, run.id, "not mine", "",
+                                [told = told_](const core::StatusOr<RunInfo>& cancelled) {
+                                  const std::lock_guard lock(told->mutex);
+                                  if (cancelled.ok())
+                                    told->trespasses.push_back("cancelled run " + cancelled->id);
+                                });
+    harness_.engine().CancelRun(portal ? portal_ : harness_.integrator, run.id, "changed my mind",
+                                "", kNobodyHears);
+    return;
+  }
+}
+
+// Clients write to runs that wait for those below them, or do not want them any more; each once.
+void Day::DisturbWaiting(const std::string& phase) {
+  std::vector<std::string> waiting;
+  {
+    const std::lock_guard lock(read_mutex_);
+    for (const auto& [run, state] : board_.runs()) {
+      if (state == RunState::kWaitingForRun && disturbed_.insert(phase + run).second) {
+        waiting.push_back(run);
+      }
+    }
+  }
+  for (const std::string& run : waiting) {
+    const std::uint64_t way = choice_.Of(phase + "/waits" + std::to_string(disturbed_.size()), 6);
+    for (const core::Principal* who : {&portal_, &std::as_const(harness_.integrator)}) {
+      if (way == 0) {
+        harness_.engine().CancelRun(*who, run, "changed my mind", "", kNobodyHears);
+      } else if (way < 4) {
+        harness_.engine().SendMessage(*who, run, "how far are you?", "", kNobodyHears);
+      }
+    }
+  }
+}
+
+// ---------------------------------------------------------------- approvers
+
+void Day::Answer(const ApprovalInfo& approval, const core::Principal& who, bool grant) {
+  struct Answer answer {
+    .approval = approval.state.id, .grant = grant, .etag = approval.etag, .reason = "",
+    .on_behalf_of = "", .request_id = ""
+  };
+  harness_.engine().AnswerApproval(who, answer, kNobodyHears);
+}
+
+// The director, or who stands in for her: also side by side, when one of them alone counts.
+void Day::AnswerLater(const ApprovalInfo& approval, const std::string& about) {
+  const std::uint64_t how = choice_.Of(about + "/later", 4);
+  if (how == 0) return Answer(approval, kDirector, false);
+  if (how < 3) {
+    const DelegateSpec spec{.approval = approval.state.id,
+                            .to = kDeputy.id,
+                            .until_us = 0,
+                            .reason = "",
+                            .request_id = ""};
+    harness_.engine().Delegate(kDirector, spec, kNobodyHears);
+    Answer(approval, kDeputy, true);
+  }
+  if (how > 1) Answer(approval, kDirector, true);
+}
+
+// Another amount: less, or what the policy never allows.
+void Day::Edit(const ApprovalInfo& approval, const std::string& about) {
+  auto args = core::ParseJson(approval.args, core::kPayloadLimits);
+  if (!args.ok() || !args->contains("amount")) return;
+  (*args)["amount"] = std::to_string(1 + choice_.Of(about + "/edited", 350)) + ".00";
+  const EditSpec spec{.approval = approval.state.id,
+                      .args = args->dump(),
+                      .etag = approval.etag,
+                      .reason = "",
+                      .on_behalf_of = "",
+                      .request_id = ""};
+  harness_.engine().EditArguments(harness_.manager, spec, kNobodyHears);
+}
+
+void Day::AnswerApprovals(const std::string& phase) {
+  std::vector<std::string> news;
+  {
+    const std::lock_guard lock(read_mutex_);
+    news = board_.TakeNews();
+  }
+  for (const std::string& id : news) {
+    const auto approval = harness_.engine().GetApproval(harness_.operator_one, id);
+    if (!approval.ok()) continue;
+    std::string about = phase + "/answer/" + approval->args;
+    const int look = answered_[about]++;
+    if (look >= kAnswersMax) continue;
+    about += "/" + std::to_string(look);
+    if (choice_.OneIn(4, about + "/own"))
+      Answer(*approval, harness_.integrator, true);  // never his
+    const std::uint64_t way = choice_.Of(about, 6);
+    if (way == 5) Edit(*approval, about);
+    AnswerLater(*approval, about);
+    if (way == 0) continue;  // nobody is there
+    Answer(*approval, harness_.manager, way != 1);
+    if (way == 2) Answer(*approval, harness_.second, false);  // a race
+  }
+}
+
+// ---------------------------------------------------------------- operators
+
+void Day::ResolveUnknown(const std::vector<CallInfo>& calls) {
+  for (const CallInfo& call : calls) {
+    for (const core::Principal* who : {&harness_.operator_one, &harness_.operator_two}) {
+      ResolveSpec spec{.call = call.id,
+                       .happened = world_.Happened(call.id),
+                       .reason = "looked at the shop",
+                       .evidence = "",
+                       .request_id = ""};
+      harness_.engine().ResolveCall(*who, std::move(spec), kNobodyHears);
+    }
+  }
+}
+
+void Day::Operate(const std::string& phase, int look) {
+  constexpr const char* kSwitches[] = {"tool:pay.refund", "agent:tester", "all",
+                                       "tool:stay.cancel"};
+  Engine& engine = harness_.engine();
+  const auto at = [&](const std::string& what, std::uint64_t one_in) {
+    return choice_.OneIn(one_in, phase + what) &&
+           look == static_cast<int>(choice_.Of(phase + what + "/at", 10));
+  };
+  if (at("/stop", 5)) {
+    const std::string name = kSwitches[choice_.Of(phase + "/switch", std::size(kSwitches))];
+    static_cast<void>(engine.SetSwitch(harness_.operator_one, name, "something is wrong"));
+  }
+  if (at("/go", 3)) LiftAll();
+  if (at("/rollout", 4)) {
+    const auto percent = static_cast<std::int64_t>(choice_.Of(phase + "/percent", 101));
+    static_cast<void>(engine.SetRollout(harness_.operator_one, {.agent = "tester",
+                                                                .version = "2",
+                                                                .percent = percent,
+                                                                .reason = "a first few",
+                                                                .etag = ""}));
+  }
+  if (at("/full", 12)) faults_.write_is_full = true;
+  if (look == static_cast<int>(choice_.Of(phase + "/room", 30))) faults_.write_is_full = false;
+}
+
+void Day::LiftAll() {
+  const auto set = harness_.engine().ListSwitches(harness_.operator_one);
+  if (!set.ok()) return;
+  for (const SwitchInfo& one : *set) {
+    static_cast<void>(harness_.engine().LiftSwitch(
+        harness_.operator_two, {.name = one.name, .reason = "it is right again", .etag = ""}));
+  }
+}
+
+}  // namespace interlock::runtime::sim

@@ -1,0 +1,32 @@
+// What clients were told, and who the people are that no harness has.
+#pragma once
+
+#include <map>
+#include <mutex>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "core/principal.h"
+#include "day.h"
+
+namespace interlock::runtime::sim {
+
+struct Day::Told {
+  std::mutex mutex;
+  int waits = 0;  // replies that have not come
+  std::vector<std::string> runs;
+  std::map<std::string, std::set<std::string>> answers;  // request -> runs and calls
+  std::vector<std::string> trespasses;
+
+  void Await() {
+    const std::lock_guard lock(mutex);
+    ++waits;
+  }
+};
+
+inline const core::Principal kDirector{
+    .tenant = "main", .id = "dina", .roles = {"approver", "director"}};
+inline const core::Principal kDeputy{.tenant = "main", .id = "li", .roles = {"approver"}};
+
+}  // namespace interlock::runtime::sim
