@@ -210,10 +210,10 @@ core::Status Gate::CommitDecision(Serial& serial, Ticket& ticket) {
   // A decision is by the bundle in force where it stands in the log, or it is made again.
   ticket.stale = ticket.stale || (decided && serial.engine() != nullptr &&
                                   serial.engine()->bundle().id() != ticket.decided_by);
-  if (decided && ticket.verdict == "deny" && ReadBlindly(ticket) && !ticket.stale) {
+  const bool moved = ReadBlindly(ticket) || !StillHolds(serial, ticket);
+  if (decided && ticket.verdict == "deny" && moved && !ticket.stale) {
     INTERLOCK_RETURN_IF_ERROR(Redecide(serial, ticket));
-    ticket.stale =
-        ticket.verdict != "deny";  // memory knows now; a place to run in is not taken here
+    ticket.stale = ticket.verdict != "deny";  // a place to run in is not taken here
   }
   if (ticket.stale) return core::OkStatus();
   if (!decided && ticket.code == kKilled) StopAsOfNow(StoppedBy(ticket), ticket);

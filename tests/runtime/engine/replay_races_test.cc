@@ -180,6 +180,45 @@ TEST(ReplayRaces, ACancelWhileACallWaitsForALockInVain) {
   ExpectMadeAnew(h, run, {&h.agent});
 }
 
+// Version of the only balance that this decision read.
+std::string VersionIn(const core::Json& decided) {
+  return decided["reads"].at(0).value("version", "");
+}
+
+// A refusal, too, rests on what stands where it does in the log (rule 1).
+TEST(ReplayRaces, ABudgetThatMovesWhileACallIsRefusedForIt) {
+  Harness h(AllowAll() + R"(
+local PURSE = budget "purse" { unit = "USD", limit = usd(10), per = "tenant", window = "30d" }
+on("pay", "purse", function(c) return reserve(PURSE, usd(c.args.amount)) end))",
+            PayTools());
+  h.tools.Answers("pay", {{"amount", "3.00"}, {"currency", "USD"}});
+  ASSERT_TRUE(h.Execute("pay", {{"id", "o0"}, {"amount", "3.00"}}).ok());  // memory knows it then
+  WriterPause pause(h.log());
+  const auto pays = [&h](const std::string& id, const std::string& amount) {
+    return std::async(std::launch::async, [&h, id, amount] {
+      return h.Execute("pay", {{"id", id}, {"amount", amount}});
+    });
+  };
+  auto small = pays("o1", "3.00");
+  // Mostly it comes to the journal first; in the other order nothing moves.
+  std::this_thread::sleep_for(std::chrono::milliseconds(50));
+  auto large = pays("o2", "20.00");
+  std::this_thread::sleep_for(std::chrono::milliseconds(50));
+  pause.End();
+  ASSERT_TRUE(small.get().ok());
+  const auto refused = large.get();
+  ASSERT_TRUE(refused.ok()) << refused.status();
+  EXPECT_EQ(refused->code, "BUDGET");
+  std::vector<core::Json> decided;
+  for (const audit::Entry& entry : h.Entries("")) {
+    const auto json = core::ParseJson(entry.bytes, core::kPayloadLimits);
+    if (entry.kind == "call.decided" && json.ok()) decided.push_back((*json)["body"]);
+  }
+  ASSERT_EQ(decided.size(), 3u);
+  const bool moved = decided[1].value("effect", "") == "allow";
+  EXPECT_EQ(VersionIn(decided[2]) != VersionIn(decided[1]), moved);
+}
+
 // The switch that a refused call names is one that stands where the call does in the log.
 TEST(ReplayRaces, AnotherSwitchWhileACallIsOnItsWayToTheJournal) {
   Harness h(AllowAll(), {WriteTool("door.open")});
