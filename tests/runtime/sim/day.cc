@@ -197,7 +197,7 @@ void Day::Settle() {
     world_.ReleaseAll();
     CatchUp();
     const bool look = IsStill() || quiet >= kQuietLooks;
-    if (look && SettleOnce() && harness_.log().size() == seen) return;
+    if (look && SettleOnce() && IsStill() && harness_.log().size() == seen) return;
     AwaitGrowth(seen);
     quiet = harness_.log().size() == seen ? quiet + 1 : 0;
   }
