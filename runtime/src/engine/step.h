@@ -88,7 +88,7 @@ struct RunCore {
   bool planning = false;     // a plan was requested and has not come
   bool news = false;         // a message or late result the planner has not read
   Closing closing;
-  std::string remark;  // what the newest plan said beside its calls
+  std::string remark;                              // what the newest plan said beside its calls
   std::vector<std::string> effects;                // calls that took effect and can be taken back
   std::vector<std::vector<std::string>> together;  // as in the agent's file
   std::vector<std::string> took;                   // tools of these groups that took effect
