@@ -91,6 +91,10 @@ class HarnessSource final : public EvidenceSource {
   core::StatusOr<std::string> Blob(const std::string&) override {
     return core::NotFound("not asked for");
   }
+  core::Status EachErasureElsewhere(
+      const std::function<core::Status(const std::string&, const EvidenceEntry&)>&) override {
+    return core::OkStatus();
+  }
   core::StatusOr<std::vector<audit::BundlePayload>> Disclose(std::uint64_t index,
                                                              const std::vector<std::string>&,
                                                              const std::string& reason) override {

@@ -1,6 +1,7 @@
 // Anthropic's messages, by shapes recorded from its reference.
 #include <gmock/gmock.h>
 
+#include "answer_form.h"
 #include "codec_fixture.h"
 #include "wire_json.h"
 

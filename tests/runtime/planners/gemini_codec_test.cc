@@ -1,6 +1,7 @@
 // Gemini's generateContent, by shapes recorded from its reference.
 #include <gmock/gmock.h>
 
+#include "answer_form.h"
 #include "codec_fixture.h"
 #include "wire_json.h"
 
