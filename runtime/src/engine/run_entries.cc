@@ -71,10 +71,6 @@ bool FitsSchema(const AgentFile& agent, std::string& answer, JudgedText& judged)
   return false;
 }
 
-}  // namespace
-
-namespace {
-
 void AddLeft(BodyWriter& body, std::int64_t left_ms) {
   if (left_ms >= 0) body.Int("left_ms", left_ms);
 }
@@ -93,6 +89,7 @@ Draft DraftPlanRequested(const std::string& run, const PlanRequestedFields& fiel
   BodyWriter body(requested);
   if (fields.again) body.Bool("again", true);
   if (fields.refused_code != kModelBudget) body.Optional("code", fields.refused_code);
+  AddLeft(body, fields.left_ms);
   if (fields.left_out.any()) {
     std::string left_out;
     core::JsonObjectWriter writer(left_out);
@@ -102,7 +99,6 @@ Draft DraftPlanRequested(const std::string& run, const PlanRequestedFields& fiel
     writer.Close();
     body.Raw("left_out", left_out);
   }
-  AddLeft(body, fields.left_ms);
   body.Int("messages", static_cast<std::int64_t>(fields.messages))
       .String("planner", fields.planner)
       .Optional("prompt", fields.prompt)

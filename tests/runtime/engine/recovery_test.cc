@@ -188,8 +188,9 @@ TEST(Recovery, Rule10_ACallThatAPersonResolvesFirstKeepsNoLocks) {
     if (WorkerOf(run.id) != WorkerOf(first.id)) call.clear();
   } while (call.empty() || WorkerOf(call) == WorkerOf(first.id));
   std::promise<void> goes_on;
-  h.tools.On("bill.state", [&](const tools::CallSpec&, const FakeTools::Done& done) {
-    goes_on.get_future().wait();
+  const std::shared_future<void> going = goes_on.get_future().share();
+  h.tools.On("bill.state", [going](const tools::CallSpec&, const FakeTools::Done& done) {
+    going.wait();
     done(FailedOutcome("AWAY"));
   });
   h.Restart();

@@ -1,6 +1,7 @@
 // Any text as an auditor's filter: refused with a place, or SQL in which no byte of a value stands.
 #include <cstdint>
 #include <cstdlib>
+#include <set>
 #include <string>
 #include <string_view>
 
@@ -18,10 +19,17 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     return 0;
   }
   constexpr std::string_view kAllowed =
-      "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_.?=!<>() |'";
+      "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_.?=!<>() |'*+,";
   if (compiled->where.find_first_not_of(kAllowed) != std::string::npos) std::abort();
-  std::size_t marks = 0;
-  for (const char c : compiled->where) marks += c == '?' ? 1 : 0;
-  if (marks != compiled->bound.size()) std::abort();
+  // One value may stand in several places; each has its place.
+  std::set<std::size_t> marks;
+  for (std::size_t at = compiled->where.find('?'); at != std::string::npos;
+       at = compiled->where.find('?', at + 1)) {
+    marks.insert(std::strtoull(compiled->where.c_str() + at + 1, nullptr, 10));
+  }
+  const std::size_t values = compiled->bound.size();
+  const bool all =
+      marks.size() == values && (values == 0 || (*marks.begin() == 1 && *marks.rbegin() == values));
+  if (!all) std::abort();
   return 0;
 }
