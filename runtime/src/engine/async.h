@@ -3,6 +3,7 @@
 #pragma once
 
 #include <asio.hpp>
+#include <atomic>
 #include <deque>
 #include <functional>
 #include <map>
@@ -14,16 +15,26 @@
 
 namespace interlock::runtime {
 
-// Suspends until the callback given to `start` is called (once, from any thread) and goes on, with
-// its value, on the coroutine's own executor.
+// Who waits for a callback.
+template <typename Handler>
+struct Waiting {
+  explicit Waiting(Handler handler) : resume(std::move(handler)) {}
+  Handler resume;
+  std::atomic_flag told;
+};
+
+// Suspends until the callback given to `start` is called, from any thread, and goes on, with its
+// value, on the coroutine's own executor. Who calls twice, or late once more, is heard once: nobody
+// waits for the rest.
 template <typename T, typename Start>
 asio::awaitable<T> Await(Start start) {
   auto initiate = [start = std::move(start)](auto handler) mutable {
     auto executor = asio::get_associated_executor(handler);
-    auto shared = std::make_shared<decltype(handler)>(std::move(handler));
-    start([shared, executor](T value) mutable {
-      asio::post(executor, [shared, value = std::move(value)]() mutable {
-        auto resume = std::move(*shared);
+    auto waiting = std::make_shared<Waiting<decltype(handler)>>(std::move(handler));
+    start([waiting, executor](T value) mutable {
+      if (waiting->told.test_and_set()) return;
+      asio::post(executor, [waiting, value = std::move(value)]() mutable {
+        auto resume = std::move(waiting->resume);
         resume(std::move(value));
       });
     });

@@ -2,7 +2,6 @@
 #include "engine/gate.h"
 
 #include <algorithm>
-#include <atomic>
 
 #include "engine/budget_view.h"
 #include "engine/run_state.h"
@@ -418,10 +417,7 @@ asio::awaitable<tools::Outcome> Gate::Execute(Ticket& ticket) {
   // On its way here it is handed on half a dozen times, and is most of a KiB.
   using Ended = std::unique_ptr<tools::Outcome>;
   auto start = [this, &ticket, &spec, &handle](std::function<void(Ended)> done) {
-    // Who answers twice, or late once more, is heard once: nobody waits for the rest.
-    auto heard = std::make_shared<std::atomic_flag>();
-    auto ended = [done = std::move(done), heard = std::move(heard)](tools::Outcome outcome) {
-      if (heard->test_and_set()) return;
+    auto ended = [done = std::move(done)](tools::Outcome outcome) {
       done(std::make_unique<tools::Outcome>(std::move(outcome)));
     };
     handle = IsOwnTool(ticket.id.tool) ? StartOwn(ticket, std::move(spec), std::move(ended))
