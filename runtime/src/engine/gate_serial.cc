@@ -210,15 +210,13 @@ core::Status Gate::CommitDecision(Serial& serial, Ticket& ticket) {
   // A decision is by the bundle in force where it stands in the log, or it is made again.
   ticket.stale = ticket.stale || (decided && serial.engine() != nullptr &&
                                   serial.engine()->bundle().id() != ticket.decided_by);
-  const bool moved = ReadBlindly(ticket) || !StillHolds(serial, ticket);
-  if (decided && ticket.verdict == "deny" && moved && !ticket.stale) {
-    INTERLOCK_RETURN_IF_ERROR(Redecide(serial, ticket));
-    ticket.stale = ticket.verdict != "deny";  // a place to run in is not taken here
-  }
   if (ticket.stale) return core::OkStatus();
   if (!decided && ticket.code == kKilled) StopAsOfNow(StoppedBy(ticket), ticket);
-  if (decided && ticket.verdict != "deny" && !StillHolds(serial, ticket)) {
+  const bool denied = ticket.verdict == "deny";
+  if (decided && ((denied && ReadBlindly(ticket)) || !StillHolds(serial, ticket))) {
     INTERLOCK_RETURN_IF_ERROR(Redecide(serial, ticket));
+    ticket.stale = denied && ticket.verdict != "deny";  // a place to run in is not taken here
+    if (ticket.stale) return core::OkStatus();
   }
   const bool covered = ticket.verdict == "ask" && Covered(ticket);
   const bool goes = ticket.verdict == "allow" || covered;
