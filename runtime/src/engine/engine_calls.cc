@@ -284,7 +284,7 @@ namespace {
 // A decision's words are of what it asked; what became of that has words of its own.
 std::string SayNow(const CallRow& row, std::string said) {
   if (row.code == kApproved) return "";
-  if (row.code == "APPROVAL_REJECTED") return "The approval was refused.";
+  if (row.code == "APPROVAL_REJECTED") return std::string(SayOfEnded(row.code));
   if (row.code == "APPROVAL_EXPIRED") return "The approval was not given, or not used, in time.";
   return said;
 }

@@ -562,6 +562,11 @@ std::string ObservationDenied(std::string_view code, std::string_view say, const
   return R"({"denied":)" + inner + R"(,"ok":false})";
 }
 
+std::string_view SayOfEnded(std::string_view code) {
+  return code == "APPROVAL_REJECTED" ? "The approval was refused."
+                                     : "Nobody approved this in time.";
+}
+
 std::string ObservationFailed(std::string_view code, std::string_view message) {
   std::string inner;
   core::JsonObjectWriter writer(inner);

@@ -343,6 +343,8 @@ std::string ObservationHandle(std::size_t number, std::string_view member, const
 core::Json WithheldJson(std::string_view code, std::string_view say);  // {"withheld":{…}}
 std::string ObservationWithheld(std::string_view code, std::string_view say);
 std::string ObservationDenied(std::string_view code, std::string_view say, const core::Json& fix);
+// What it says of a call whose approval was refused (APPROVAL_REJECTED), or was not given in time.
+std::string_view SayOfEnded(std::string_view code);
 std::string ObservationFailed(std::string_view code, std::string_view message);
 std::string ObservationPending(const std::vector<std::string>& approvals, std::string_view say);
 std::string ObservationUnknown();

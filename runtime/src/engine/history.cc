@@ -240,8 +240,7 @@ core::Status History::FoldCall(const audit::Entry& entry, const core::JsonObject
   } else if (kind == "approval.rejected" || kind == "approval.expired") {
     call.verdict = "deny";
     call.code = kind == "approval.rejected" ? "APPROVAL_REJECTED" : "APPROVAL_EXPIRED";
-    call.say =
-        kind == "approval.rejected" ? "The approval was refused." : "Nobody approved this in time.";
+    call.say = SayOfEnded(call.code);
   } else if (kind == "call.intended") {
     call.level = Field(body, "level");
     call.attempt = static_cast<int>(body.Int("attempt").value_or(1));

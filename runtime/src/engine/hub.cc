@@ -71,10 +71,7 @@ core::StatusOr<Row> RowOf(const audit::Log& log, typename State::Peeked<Row> pee
 }  // namespace
 
 std::string EndedObservation(std::string_view code) {
-  return ObservationDenied(
-      code,
-      code == "APPROVAL_REJECTED" ? "The approval was refused." : "Nobody approved this in time.",
-      nullptr);
+  return ObservationDenied(code, SayOfEnded(code), nullptr);
 }
 
 Hub::Hub(EngineParts p)
@@ -428,24 +425,28 @@ core::StatusOr<Hub::Grants> Hub::GrantsOf(const RecordedCall& call) const {
   Grants grants;
   INTERLOCK_ASSIGN_OR_RETURN(const auto rows, ApprovalsOfCall(call.id.call));
   INTERLOCK_ASSIGN_OR_RETURN(const CallRow row, CallRowOf(call.id.call));
-  if (IsFreedByEdit(row, rows))
-    return Grants{.granted = {}, .outdated = {}, .complete = true, .freed = true};
+  if (IsFreedByEdit(row, rows)) {
+    grants.complete = grants.freed = true;
+    return grants;
+  }
   const auto tool = parts.registry->Find(call.id.tool);
   bool pending = false;
   for (const ApprovalRow& approval : rows) {
     pending = pending || approval.phase == policies::ApprovalPhase::kPending;
     if (approval.phase != policies::ApprovalPhase::kGranted) continue;
+    if (tool == nullptr) {
+      grants.outdated.push_back(approval.approval);
+      continue;
+    }
     INTERLOCK_ASSIGN_OR_RETURN(policies::ApprovalState state, ApprovalStateOf(approval));
     // The binding in the log is an HMAC: it must be that of the arguments, the tool and the values
     // shown then.
-    state.binding = policies::BindingDigest(core::Sha256(call.args),
-                                            tool == nullptr ? core::Digest{} : tool->digest(),
-                                            state.demand.show);
-    if (tool == nullptr ||
-        parts.keys->Hmac("binding", core::AsBytes(state.binding)) != approval.binding) {
-      grants.outdated.push_back(approval.approval);
-    } else {
+    state.binding =
+        policies::BindingDigest(core::Sha256(call.args), tool->digest(), state.demand.show);
+    if (parts.keys->Hmac("binding", core::AsBytes(state.binding)) == approval.binding) {
       grants.granted.push_back({.state = std::move(state), .binding_hmac = approval.binding});
+    } else {
+      grants.outdated.push_back(approval.approval);
     }
   }
   grants.complete = !pending && (!grants.granted.empty() || !grants.outdated.empty());

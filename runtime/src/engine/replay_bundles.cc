@@ -60,10 +60,6 @@ bool HadNone(const RecordedEntry& recorded) {
   return recorded.cites.empty() && recorded.Text("code") == "NO_BUNDLE";
 }
 
-void AddNew(std::vector<std::string>& ids, const std::string& id) {
-  if (std::find(ids.begin(), ids.end(), id) == ids.end()) ids.push_back(id);
-}
-
 }  // namespace
 
 core::StatusOr<std::unique_ptr<policies::Engine>> Replayer::EngineOf(const std::string& id) {
@@ -121,7 +117,7 @@ std::vector<std::string> Replayer::InForce(const RecordedEntry& from,
   for (const Activated& one : activated_) {
     if (one.index > to.entry.index) break;
     if (one.index < from.entry.index) ids.clear();
-    AddNew(ids, one.id);
+    AddMissing(ids, {one.id});
   }
   if (ids.empty()) ids.push_back(own_.front().Text("bundle"));  // the log began with it
   return ids;
@@ -138,7 +134,7 @@ std::vector<std::string> Replayer::MayHaveJudged(const RecordedEntry& from,
   for (const Activated& one : activated_) {
     const bool just =
         one.index < from.entry.index && from.entry.time_us - one.time_us < kBehindMicros;
-    if (just) AddNew(ids, before);
+    if (just) AddMissing(ids, {before});
     before = one.id;
   }
   return ids;
