@@ -332,7 +332,6 @@ std::vector<std::string> Day::Diverged(const std::vector<RunInfo>& runs) {
     const std::string& run = runs[i].id;
     const auto report = ReplayRun(parts, run);
     if (!report.ok()) {
-      if (ReasonOf(report.status()) == "KIND_NOT_REPLAYED") continue;
       diverged.push_back("run " + run + ": " + std::string(core::Message(report.status())));
     } else if (!report->passes()) {
       const auto& first = report->first;
@@ -340,6 +339,8 @@ std::vector<std::string> Day::Diverged(const std::vector<RunInfo>& runs) {
                          (first ? first->kind + ": " + first->why + "\nrecorded " +
                                       first->recorded + "\nrebuilt  " + first->rebuilt
                                 : "its root"));
+    } else if (!report->left_out.empty()) {
+      diverged.push_back("run " + run + " leaves out " + report->left_out.begin()->first);
     }
   }
   return diverged;

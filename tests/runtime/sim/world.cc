@@ -133,12 +133,10 @@ void World::Happen(const tools::CallSpec& spec) {
 void World::Do(const tools::CallSpec& spec, FakeTools::Done done) {
   int attempt = 0;
   bool calm = false;
-  bool repeats = false;
   {
     const std::lock_guard lock(mutex_);
     attempt = ++attempts_[spec.call_id];
     calm = calm_;
-    repeats = keys_.contains(spec.idempotency_key);
   }
   // Of the object and not of the call, whose id is another each time.
   const std::string& tool = spec.tool->manifest().name;
@@ -149,8 +147,8 @@ void World::Do(const tools::CallSpec& spec, FakeTools::Done done) {
   const bool happens = way != 5 && way != 6;  // at way 7, 9, 11: and nobody hears of it in time
   if (happens) Happen(spec);
   switch (way) {
-    case 5:  // but what was done under the same key it does not deny
-      return done(repeats ? OkOutcome(ResultOf(spec)) : FailedOutcome("BROKEN"));
+    case 5:  // also of what an attempt before it did under the same key
+      return done(FailedOutcome("BROKEN"));
     case 6:
     case 7:
       return done(UnknownOutcome());
