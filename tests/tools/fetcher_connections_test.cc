@@ -120,9 +120,12 @@ class ConnectionsTest : public ::testing::Test {
     fetcher_ = *std::move(fetcher);
   }
   std::future<Result> Start(const std::string& url) {
-    auto promise = std::make_shared<std::promise<Result>>();
     FetchRequest request;
     request.url = url;
+    return Start(std::move(request));
+  }
+  std::future<Result> Start(FetchRequest request) {
+    auto promise = std::make_shared<std::promise<Result>>();
     fetcher_->Fetch(std::move(request),
                     [promise](Result result) { promise->set_value(std::move(result)); });
     return promise->get_future();
@@ -145,6 +148,19 @@ TEST_F(ConnectionsTest, AsManyAreKeptAsWereUsedAtOnce) {
     }
   }
   EXPECT_EQ(server.accepted(), kAtOnce);
+}
+
+TEST_F(ConnectionsTest, OneIsKeptWhenItsBodyEndsBehindWhatWasWanted) {
+  KeepingServer server({.together = 1, .ends = false});
+  for (int i = 0; i < 5; ++i) {
+    FetchRequest request;
+    request.url = server.url("127.0.0.1");
+    request.on_body = [](int, std::string_view) { return Wanted::kNoMore; };
+    const Result got = Start(std::move(request)).get();
+    ASSERT_TRUE(got.ok()) << got.status();
+    EXPECT_EQ(got->body, "ok");
+  }
+  EXPECT_EQ(server.accepted(), 1);
 }
 
 TEST_F(ConnectionsTest, OneThatItsServerHasEndedIsNotUsedAgain) {

@@ -156,6 +156,39 @@ TEST_F(FetcherTest, ATimeoutIsADeadline) {
   EXPECT_EQ(core::Message(result.status()), "`127.0.0.1` did not answer in time");
 }
 
+TEST_F(FetcherTest, ABodyOfWhichNoMoreIsWantedEndsWell) {
+  LoopbackServer server([](int, const std::string&) {
+    return Scripted{.bytes = "HTTP/1.1 200 X\r\nContent-Length: 100\r\n\r\nall", .hold = true};
+  });
+  FetchRequest request;
+  request.url = server.url();
+  request.on_body = [](int status, std::string_view piece) -> core::StatusOr<Wanted> {
+    EXPECT_EQ(status, 200);
+    return piece == "all" ? Wanted::kNoMore : Wanted::kMore;
+  };
+  const Result result = Fetch(std::move(request));
+  ASSERT_TRUE(result.ok()) << result.status();
+  EXPECT_EQ(result->status, 200);
+  EXPECT_EQ(result->body, "all");
+  // Its handle is in the middle of a transfer, and not used again.
+  LoopbackServer next(Always(HttpReply(200, "next")));
+  EXPECT_EQ(Get(next.url())->body, "next");
+}
+
+TEST_F(FetcherTest, AnErrorOfWhoReadsTheBodyEndsTheTransfer) {
+  LoopbackServer server([](int, const std::string&) {
+    return Scripted{.bytes = "HTTP/1.1 200 X\r\nContent-Length: 100\r\n\r\nbad", .hold = true};
+  });
+  FetchRequest request;
+  request.url = server.url();
+  request.on_body = [](int, std::string_view piece) -> core::StatusOr<Wanted> {
+    return core::DataLoss("read " + std::string(piece));
+  };
+  const Result result = Fetch(std::move(request));
+  EXPECT_EQ(result.status().code(), core::StatusCode::kDataLoss);
+  EXPECT_EQ(core::Message(result.status()), "read bad");
+}
+
 TEST_F(FetcherTest, HalfARepliesAndGarbageAreErrors) {
   LoopbackServer half(Always("HTTP/1.1 200 X\r\nContent-Length: 100\r\n\r\nhalf"));
   EXPECT_EQ(Get(half.url()).status().code(), core::StatusCode::kUnavailable);

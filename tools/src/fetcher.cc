@@ -6,6 +6,7 @@
 #include <atomic>
 #include <chrono>
 #include <mutex>
+#include <set>
 #include <thread>
 #include <unordered_map>
 
@@ -83,6 +84,9 @@ struct Transfer {
   FetchResponse response;
   std::size_t header_bytes = 0;
   Status refusal;  // what one of our own callbacks found
+  std::set<std::uint64_t>* lingering = nullptr;
+  std::int64_t lingers_until_us = 0;  // monotonic; 0: more of the body is wanted
+  bool cut = false;                   // by us, before the body's end
 };
 
 std::string Lower(std::string_view text) {
@@ -113,8 +117,14 @@ std::size_t OnBody(char* data, std::size_t, std::size_t size, void* context) {
   if (transfer.request.on_body == nullptr) return size;
   long status = 0;
   curl_easy_getinfo(transfer.easy.get(), CURLINFO_RESPONSE_CODE, &status);
-  transfer.refusal = transfer.request.on_body(static_cast<int>(status), {data, size});
-  return transfer.refusal.ok() ? size : 0;
+  const auto wanted = transfer.request.on_body(static_cast<int>(status), {data, size});
+  transfer.refusal = wanted.status();
+  if (!wanted.ok()) return 0;
+  if (*wanted == Wanted::kNoMore && transfer.lingers_until_us == 0) {
+    transfer.lingers_until_us = core::SystemClock().MonotonicMicros() + kLingerMs * 1000;
+    transfer.lingering->insert(transfer.handle);
+  }
+  return size;
 }
 
 std::size_t OnHeader(char* data, std::size_t, std::size_t size, void* context) {
@@ -239,6 +249,7 @@ class CurlFetcher final : public Fetcher {
       FinishEnded();
       loop_->Wait(SleepMs());
       FinishEnded();
+      FinishLingering();
     }
     // A callback may ask for more while it is told of the end: that ends the same way.
     do {
@@ -309,6 +320,7 @@ class CurlFetcher final : public Fetcher {
     transfer.addresses =
         transfer.request.addresses ? &*transfer.request.addresses : &options_.addresses;
     transfer.loop = loop_.get();
+    transfer.lingering = &lingering_;
     transfer.easy = TakeEasy();
     if (transfer.easy == nullptr) return core::ResourceExhausted("libcurl has no handle left");
     for (const auto& [name, value] : transfer.request.headers) {
@@ -420,6 +432,18 @@ class CurlFetcher final : public Fetcher {
     }
   }
 
+  // What nobody wants the rest of, and does not end by itself.
+  void FinishLingering() {
+    const std::int64_t now = clock_.MonotonicMicros();
+    for (auto it = lingering_.begin(); it != lingering_.end();) {
+      const std::uint64_t handle = *it++;  // End takes it out
+      Transfer& transfer = *active_.at(handle);
+      if (transfer.lingers_until_us > now) continue;
+      transfer.cut = true;
+      End(handle, core::OkStatus());
+    }
+  }
+
   Status Ending(Transfer& transfer, CURLcode code) const {
     if (code == CURLE_OK) return core::OkStatus();
     // A refused address counts only if no other address of the name was reached.
@@ -433,6 +457,7 @@ class CurlFetcher final : public Fetcher {
     INTERLOCK_CHECK(it != active_.end());
     const std::unique_ptr<Transfer> transfer = std::move(it->second);
     active_.erase(it);
+    lingering_.erase(handle);
     if (status.ok()) FillResponse(*transfer);
     if (transfer->request.sent != nullptr) {
       long request_bytes = 0;
@@ -440,7 +465,7 @@ class CurlFetcher final : public Fetcher {
       *transfer->request.sent = request_bytes > 0;
     }
     curl_multi_remove_handle(multi_, transfer->easy.get());
-    if (status.ok()) GiveEasy(std::move(transfer->easy));
+    if (status.ok() && !transfer->cut) GiveEasy(std::move(transfer->easy));
     transfer->easy.reset();
     if (status.ok()) {
       transfer->done(std::move(transfer->response));
@@ -481,6 +506,10 @@ class CurlFetcher final : public Fetcher {
     for (const auto& [handle, transfer] : waiting_) {
       wait_ms = std::min(wait_ms, std::max<std::int64_t>(0, (transfer->due_us - now) / 1000 + 1));
     }
+    for (const std::uint64_t handle : lingering_) {
+      const std::int64_t left_us = active_.at(handle)->lingers_until_us - now;
+      wait_ms = std::min(wait_ms, std::max<std::int64_t>(0, left_us / 1000 + 1));
+    }
     return static_cast<int>(wait_ms);
   }
 
@@ -496,6 +525,7 @@ class CurlFetcher final : public Fetcher {
   bool sleeps_ = false;
   Transfers waiting_;  // this and what follows: the fetcher's thread only
   Transfers active_;
+  std::set<std::uint64_t> lingering_;  // of those: no more of their bodies is wanted
   std::vector<Easy> spare_;
   std::string last_url_;
   Url last_parsed_;  // of that

@@ -134,6 +134,8 @@ class Fold final : public StreamFold {
         {{"content", std::move(content)}, {"stop_reason", reason_}, {"usage", usage_}});
   }
 
+  bool ended() const override { return ended_; }
+
  private:
   struct Parts {
     Json block;

@@ -124,7 +124,7 @@ class Fold final : public StreamFold {
  public:
   core::Status Add(const StreamEvent& event, std::string& text) override {
     if (event.data == "[DONE]") {
-      ended_ = true;
+      finished_ = ended_ = true;
       return core::OkStatus();
     }
     INTERLOCK_ASSIGN_OR_RETURN(const Json chunk, ParseReply(event.data));
@@ -135,14 +135,14 @@ class Fold final : public StreamFold {
     const Json& choice = choices->front();
     if (const Json* const reason = Member(choice, "finish_reason")) {
       reason_ = *reason;
-      ended_ = true;
+      finished_ = true;  // what was used comes after it
     }
     const Json* const delta = Member(choice, "delta");
     return delta == nullptr ? core::OkStatus() : AddDelta(*delta, text);
   }
 
   core::StatusOr<std::string> Whole() override {
-    if (!ended_) return StreamCut();
+    if (!finished_) return StreamCut();
     Json message = {{"content", content_}, {"refusal", refusal_}};
     for (auto& [index, call] : calls_) {
       Json whole = {{"id", call.id}};
@@ -154,6 +154,8 @@ class Fold final : public StreamFold {
     whole["choices"][0]["finish_reason"] = reason_;
     return core::CanonicalJson(whole);
   }
+
+  bool ended() const override { return ended_; }
 
  private:
   struct CallParts {
@@ -215,6 +217,7 @@ class Fold final : public StreamFold {
   std::map<std::int64_t, CallParts> calls_;
   Json usage_;
   Json reason_;
+  bool finished_ = false;  // the message is whole
   bool ended_ = false;
 };
 

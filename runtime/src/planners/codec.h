@@ -40,6 +40,8 @@ class StreamFold {
   virtual core::Status Add(const StreamEvent& event, std::string& text) = 0;
   // Errors: kUnavailable when the stream ended before the reply did.
   virtual core::StatusOr<std::string> Whole() = 0;
+  // Whether the dialect's end mark came: nothing that counts follows.
+  virtual bool ended() const = 0;
 };
 
 using Headers = std::vector<std::pair<std::string, std::string>>;

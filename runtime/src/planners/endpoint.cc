@@ -275,10 +275,13 @@ class Endpoint : public std::enable_shared_from_this<Endpoint> {
     }
     if (call.stream != nullptr || call.request.on_reply) {
       request.on_body = [stream = call.stream, begins = call.request.on_reply](
-                            int status, std::string_view piece) mutable {
-        if (status != 200) return core::OkStatus();
+                            int status,
+                            std::string_view piece) mutable -> core::StatusOr<tools::Wanted> {
+        if (status != 200) return tools::Wanted::kMore;
         if (const auto told = std::exchange(begins, nullptr)) told();
-        return stream == nullptr ? core::OkStatus() : stream->Feed(piece);
+        if (stream == nullptr) return tools::Wanted::kMore;
+        INTERLOCK_RETURN_IF_ERROR(stream->Feed(piece));
+        return stream->ended() ? tools::Wanted::kNoMore : tools::Wanted::kMore;
       };
     }
     call.fetch = options_.fetcher->Fetch(

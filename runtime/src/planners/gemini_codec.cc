@@ -165,6 +165,8 @@ class Fold final : public StreamFold {
     return core::CanonicalJson(whole_);
   }
 
+  bool ended() const override { return ended_; }
+
  private:
   Json whole_ = Json::object();
   Json parts_ = Json::array();

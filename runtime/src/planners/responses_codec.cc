@@ -126,17 +126,21 @@ class Fold final : public StreamFold {
       const Json* const response = Member(data, "response");
       if (response == nullptr) return BadReply("an event without `response`");
       whole_ = core::CanonicalJson(*response);
+      ended_ = true;
     }
     return core::OkStatus();
   }
 
   core::StatusOr<std::string> Whole() override {
-    if (whole_.empty()) return StreamCut();
+    if (!ended_) return StreamCut();
     return std::move(whole_);
   }
 
+  bool ended() const override { return ended_; }
+
  private:
   std::string whole_;
+  bool ended_ = false;
 };
 
 class Responses final : public Codec {

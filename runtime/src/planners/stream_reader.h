@@ -23,7 +23,8 @@ class StreamReader {
   core::Status Feed(std::string_view bytes);
   // The reply in one piece. Errors: as Feed had; kUnavailable when the stream ended too early.
   core::StatusOr<std::string> Whole();
-  bool told() const { return told_; }  // whether on_text was called
+  bool ended() const { return status_.ok() && fold_->ended(); }  // nothing that counts follows
+  bool told() const { return told_; }                            // whether on_text was called
 
  private:
   // A line, and an event's data, hold no more than a whole reply may.

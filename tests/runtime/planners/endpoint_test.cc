@@ -371,6 +371,45 @@ TEST_F(EndpointTest, GarbageInAStreamEndsTheTransferAtOnce) {
   EXPECT_THAT(ErrorOf(plan), HasSubstr("makes no sense: not JSON"));
 }
 
+// What one that keeps its connection open behind the end of a stream sends.
+struct Open {
+  Dialect dialect;
+  const char* events;
+};
+class EndpointOpenStream : public EndpointTest, public ::testing::WithParamInterface<Open> {};
+
+TEST_P(EndpointOpenStream, EndsWithItsEndMark) {
+  Serve({{.bytes = std::string("HTTP/1.1 200 X\r\nContent-Type: text/event-stream\r\n"
+                               "Content-Length: 100000\r\n\r\n") +
+                   GetParam().events,
+          .hold = true}});
+  ModelOptions options = Options(server_->url("/v1"));
+  options.dialect = GetParam().dialect;
+  options.stream = true;
+  Start(options);
+  const Result plan = Propose();
+  ASSERT_TRUE(plan.ok()) << plan.status();
+  EXPECT_EQ(plan->text, "Hello");
+  EXPECT_EQ(plan->raw, GetParam().events) << "as it is recorded";
+  EXPECT_EQ(server_->requests().size(), 1u) << "it is not asked again";
+}
+
+INSTANTIATE_TEST_SUITE_P(
+    All, EndpointOpenStream,
+    ::testing::Values(
+        Open{Dialect::kChat, kEvents},
+        Open{Dialect::kResponses,
+             "data: {\"type\":\"response.completed\",\"response\":{\"output\":[{\"type\":"
+             "\"message\",\"content\":[{\"type\":\"output_text\",\"text\":\"Hello\"}]}]}}\n\n"},
+        Open{Dialect::kAnthropic,
+             "data: {\"type\":\"content_block_start\",\"index\":0,"
+             "\"content_block\":{\"type\":\"text\",\"text\":\"Hello\"}}\n\n"
+             "data: {\"type\":\"message_delta\",\"delta\":{\"stop_reason\":\"end_turn\"}}\n\n"
+             "data: {\"type\":\"message_stop\"}\n\n"},
+        Open{Dialect::kGemini,
+             "data: {\"candidates\":[{\"content\":{\"parts\":[{\"text\":\"Hello\"}]},"
+             "\"finishReason\":\"STOP\"}]}\n\n"}));
+
 struct Spoken {
   Dialect dialect;
   const char* line;

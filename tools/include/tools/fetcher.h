@@ -25,6 +25,11 @@ using sandbox::AddressPolicy;
 
 inline constexpr std::size_t kFetchHeadersMax = 256;
 
+enum class Wanted { kMore, kNoMore };
+
+// How long a body of which no more is wanted may take to end.
+inline constexpr std::int64_t kLingerMs = 250;
+
 struct FetchRequest {
   std::string method = "GET";  // [A-Z]+
   std::string url;
@@ -42,7 +47,9 @@ struct FetchRequest {
   std::shared_ptr<std::atomic<bool>> sent = nullptr;
   // Told of each piece of the body as it comes, with the response's status, on the fetcher's
   // thread; must not block. The body is collected all the same. An error ends the transfer with it.
-  std::function<core::Status(int status, std::string_view piece)> on_body = nullptr;
+  // After kNoMore the body has kLingerMs to end, so that its connection can be used again; if it
+  // does not, the transfer ends well with what came, and the connection is closed.
+  std::function<core::StatusOr<Wanted>(int status, std::string_view piece)> on_body = nullptr;
 };
 
 struct FetchResponse {

@@ -109,15 +109,15 @@ void McpHttpLink::PostAside(std::string line) {
 }
 
 // The first byte says what it is: a message begins with a brace, no field of a stream does.
-core::Status McpHttpLink::OnBody(Exchange& exchange, int status, std::string_view piece) {
+core::StatusOr<Wanted> McpHttpLink::OnBody(Exchange& exchange, int status, std::string_view piece) {
   using Form = Exchange::Form;
-  if (status < 200 || status > 299) return core::OkStatus();  // told with the reply
+  if (status < 200 || status > 299) return Wanted::kMore;  // told with the reply
   if (exchange.form == Form::kNothingYet) {
     const std::size_t first = piece.find_first_not_of(" \t\r\n");
-    if (first == std::string_view::npos) return core::OkStatus();
+    if (first == std::string_view::npos) return Wanted::kMore;
     exchange.form = piece[first] == '{' ? Form::kMessage : Form::kEvents;
   }
-  if (exchange.form == Form::kMessage) return core::OkStatus();  // whole with the reply
+  if (exchange.form == Form::kMessage) return Wanted::kMore;  // whole with the reply
   std::vector<StreamEvent> events;
   INTERLOCK_RETURN_IF_ERROR(exchange.events.Feed(piece, events));
   for (const StreamEvent& event : events) {
@@ -127,7 +127,7 @@ core::Status McpHttpLink::OnBody(Exchange& exchange, int status, std::string_vie
   const std::lock_guard lock(mutex_);
   // Some servers keep the stream open. The first reply's headers are still needed.
   if (exchange.answered && opened_) return core::Error(core::StatusCode::kCancelled, "answered");
-  return core::OkStatus();
+  return Wanted::kMore;
 }
 
 std::string McpHttpLink::TakeSessionId(const FetchResponse& reply) {

@@ -35,7 +35,7 @@ class McpHttpLink final : public McpLink, public std::enable_shared_from_this<Mc
   bool CutOff();
   FetchRequest RequestOf(std::string method, std::string line) const;
 
-  core::Status OnBody(Exchange& exchange, int status, std::string_view piece);
+  core::StatusOr<Wanted> OnBody(Exchange& exchange, int status, std::string_view piece);
   void OnDone(Exchange& exchange, Followed followed);
   // A reply that came with these headers begins the session. Empty: it is in order.
   std::string TakeSessionId(const FetchResponse& reply);
