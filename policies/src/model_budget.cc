@@ -9,32 +9,43 @@
 namespace interlock::policies {
 namespace {
 
-// Empty: it is covered, and reserved.
-std::string TakeShare(const BudgetDecl& budget, const DecisionInput& who, const ModelUse& most,
-                      std::vector<Reservation>& reservations) {
+bool Fits(std::int64_t used, std::int64_t wanted, std::int64_t limit) {
+  std::int64_t after = 0;
+  return !__builtin_add_overflow(used, wanted, &after) && after <= limit;
+}
+
+struct Refusal {
+  std::string why{};      // empty: it is covered, and reserved
+  bool may_pass = false;  // as in ModelCharge
+};
+
+Refusal TakeShare(const BudgetDecl& budget, const DecisionInput& who, const ModelUse& most,
+                  std::vector<Reservation>& reservations) {
   const std::string scope = BudgetScope(who, budget.per, "");
-  if (scope.empty() && budget.optional) return "";
+  if (scope.empty() && budget.optional) return {};
   if (scope.empty()) {
-    return "budget " + budget.name + " is per " + budget.per + ", and there is none";
+    return {.why = "budget " + budget.name + " is per " + budget.per + ", and there is none"};
   }
   const std::optional<std::int64_t> amount = AmountIn(budget.unit, most);
   if (!amount) {
-    return "budget " + budget.name + " counts " + budget.unit +
-           ", and the planner knows no such price; add the model to its `prices`";
+    return {.why = "budget " + budget.name + " counts " + budget.unit +
+                   ", and the planner knows no such price; add the model to its `prices`"};
   }
-  const std::int64_t used = who.state->BudgetUsed(budget, scope).value;
-  std::int64_t after = 0;
-  if (__builtin_add_overflow(used, *amount, &after) || after > budget.limit) {
-    return "budget " + budget.name + ": " + std::to_string(used) + " used, " +
-           std::to_string(*amount) + " wanted, limit " + std::to_string(budget.limit) + " " +
-           budget.unit;
+  const VersionedRead read = who.state->BudgetUsed(budget, scope);
+  const std::int64_t spent = read.value - read.held;
+  if (!Fits(read.value, *amount, budget.limit)) {
+    const std::string held = read.held == 0 ? "" : " and " + std::to_string(read.held) + " held";
+    return {.why = "budget " + budget.name + ": " + std::to_string(spent) + " used" + held + ", " +
+                   std::to_string(*amount) + " wanted, limit " + std::to_string(budget.limit) +
+                   " " + budget.unit,
+            .may_pass = Fits(spent, *amount, budget.limit)};
   }
   reservations.push_back({.rule = "",
                           .budget = budget,
                           .scope = scope,
                           .window_start_us = WindowStart(who.now_us, budget.window_ms),
                           .amount = *amount});
-  return "";
+  return {};
 }
 
 std::int64_t Sum(std::int64_t a, std::int64_t b) {
@@ -68,11 +79,16 @@ std::optional<std::int64_t> AmountIn(std::string_view unit, const ModelUse& use)
 ModelCharge ChargeModel(const std::vector<BudgetDecl>& budgets, const DecisionInput& who,
                         const ModelUse& most) {
   ModelCharge charge;
+  bool lasts = false;
   for (const BudgetDecl& budget : budgets) {
-    const std::string why = TakeShare(budget, who, most, charge.reservations);
-    if (!why.empty()) charge.refused += (charge.refused.empty() ? "" : "; ") + why;
+    const Refusal refusal = TakeShare(budget, who, most, charge.reservations);
+    if (refusal.why.empty()) continue;
+    charge.refused += (charge.refused.empty() ? "" : "; ") + refusal.why;
+    lasts = lasts || !refusal.may_pass;
   }
-  if (!charge.refused.empty()) charge.reservations.clear();
+  if (charge.refused.empty()) return charge;
+  charge.may_pass = !lasts;
+  charge.reservations.clear();
   return charge;
 }
 

@@ -70,6 +70,19 @@ TEST(ModelBudget, WhatOneLevelDoesNotCoverNoLevelHolds) {
             "budget llm.run: 0 used, 301 wanted, limit 300 tokens");
 }
 
+TEST(ModelBudget, WhatOnlyOthersHoldMayPass) {
+  FakeState state;
+  state.used["llm.user.1d"] = 201;
+  EXPECT_FALSE(Charge(kTokens, {.tokens = 300}, state).may_pass) << "it is spent";
+  state.held["llm.user.1d"] = 1;
+  const ModelCharge waits = Charge(kTokens, {.tokens = 300}, state);
+  EXPECT_EQ(waits.refused, "budget llm.user.1d: 200 used and 1 held, 300 wanted, limit 500 tokens");
+  EXPECT_TRUE(waits.may_pass);
+  state.used["llm.run"] = 1;
+  EXPECT_FALSE(Charge(kTokens, {.tokens = 300}, state).may_pass) << "another level lasts";
+  EXPECT_FALSE(Charge(kTokens, {.tokens = 1}, state).may_pass) << "nothing is refused";
+}
+
 TEST(ModelBudget, DoubtRefuses) {
   EXPECT_THAT(Charge(kCost, {.tokens = 1}).refused, HasSubstr("knows no such price"));
   EXPECT_THAT(Charge(kCost, {.tokens = 1, .cost_micros = 5, .currency = "EUR"}).refused,

@@ -16,14 +16,17 @@ namespace interlock::policies {
 class FakeState final : public StateReader {
  public:
   std::map<std::string, std::int64_t> used;    // by budget name
+  std::map<std::string, std::int64_t> held;    // of that
   std::map<std::string, std::int64_t> counts;  // by counter key
   std::map<std::string, std::int64_t> sums;    // too
 
   VersionedRead BudgetUsed(const BudgetDecl& budget, std::string_view scope) const override {
     const auto at = used.find(budget.name);
+    const auto part = held.find(budget.name);
     return {.key = "budget/" + budget.name + "/" + std::string(scope),
             .version = 1,
-            .value = at == used.end() ? 0 : at->second};
+            .value = at == used.end() ? 0 : at->second,
+            .held = part == held.end() ? 0 : part->second};
   }
   VersionedRead Count(std::string_view key, std::int64_t, std::int64_t) const override {
     const auto at = counts.find(std::string(key));

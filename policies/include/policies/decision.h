@@ -52,6 +52,7 @@ struct VersionedRead {
   std::string key{};  // "budget/refund.daily/…", "counter/…"
   std::uint64_t version = 0;
   std::int64_t value = 0;
+  std::int64_t held = 0;  // of a budget's value: by what has not ended yet
   // The decision asked no more than whether its own limit or reservation fits. The journal asks
   // that again when it takes the slot or the hold, so a version that moved changes nothing by
   // itself.

@@ -38,6 +38,8 @@ std::optional<std::int64_t> AmountIn(std::string_view unit, const ModelUse& use)
 struct ModelCharge {
   std::vector<Reservation> reservations{};
   std::string refused{};  // why, one line without content; empty: everything is covered
+  // Refused, and only for what others hold: it may be covered when they have ended.
+  bool may_pass = false;
 };
 
 // What a request by `who` (tenant, principal, user, call.run and call.agent are read) has to hold

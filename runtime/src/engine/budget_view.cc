@@ -22,7 +22,8 @@ std::string Named(std::string_view kind, const std::string& key) { return std::s
 policies::VersionedRead BudgetRead(const std::string& key, const BudgetRow* row) {
   return {.key = Named(kBudget, key),
           .version = row == nullptr ? 0 : static_cast<std::uint64_t>(row->version),
-          .value = row == nullptr ? 0 : row->held + row->settled};
+          .value = row == nullptr ? 0 : row->held + row->settled,
+          .held = row == nullptr ? 0 : row->held};
 }
 
 policies::VersionedRead CounterRead(const std::string& key, const CounterRow* row) {

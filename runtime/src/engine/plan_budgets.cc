@@ -100,8 +100,8 @@ bool ChargesModels(const policies::Engine* engine) {
   return engine != nullptr && !engine->bundle().model_budgets().empty();
 }
 
-core::StatusOr<PlanRefusal> AskOrRefuse(Serial& serial, const GateParts& parts,
-                                        const PlanAsk& ask) {
+core::StatusOr<PlanRefusal> AskOrRefuse(Serial& serial, const GateParts& parts, const PlanAsk& ask,
+                                        std::vector<Draft>& before) {
   const std::string& run = ask.who->run;
   const policies::Engine* engine = serial.engine();
   PlanRequestedFields fields = *ask.fields;
@@ -115,11 +115,13 @@ core::StatusOr<PlanRefusal> AskOrRefuse(Serial& serial, const GateParts& parts,
     const LiveReader live(serial.state(), *parts.keys, now_us);
     charge = policies::ChargeModel(engine->bundle().model_budgets(),
                                    InputOf(*ask.who, parts, live, now_us), *ask.most);
+    if (ask.waits && charge.may_pass) return PlanRefusal{.waits = true};
     fields.use = UseJson(*ask.most);
     fields.bundle = core::DigestName(ask.bundle.value_or(engine->bundle().id()));
     fields.refused_code = charge.refused.empty() ? "" : kModelBudget;
     fields.refused = charge.refused;
   }
+  for (Draft& draft : before) INTERLOCK_RETURN_IF_ERROR(serial.Append(draft).status());
   Draft requested = DraftPlanRequested(run, fields);
   INTERLOCK_RETURN_IF_ERROR(serial.Append(requested).status());
   CallIdentity of;

@@ -33,20 +33,23 @@ struct PlanAsk {
   const PlanRequestedFields* fields = nullptr;  // without `use`, `bundle` and `refused`
   std::optional<policies::ModelUse> most{};     // nullopt: no budget was there that charges models
   std::optional<core::Digest> bundle{};         // cited in place of the one in force; of a replay
+  bool waits = false;  // where only what others hold is in the way, nothing is written
 };
 // Why the planner is not asked; empty: it is.
 struct PlanRefusal {
   std::string code{};
-  std::string why{};  // one line without content
+  std::string why{};   // one line without content
+  bool waits = false;  // nothing was written: it is to be asked again
 };
 
 // Whether policies in force charge for what models do; null: none are.
 bool ChargesModels(const policies::Engine* engine);
 
 // Serial section. Appends plan.requested with the holds of all model budgets in force, or
-// plan.refused; without policies nobody is asked. Errors: kAborted when such budgets came into
-// force after nobody saw any.
-core::StatusOr<PlanRefusal> AskOrRefuse(Serial& serial, const GateParts& parts, const PlanAsk& ask);
+// plan.refused, behind `before`; without policies nobody is asked. Errors: kAborted when such
+// budgets came into force after nobody saw any.
+core::StatusOr<PlanRefusal> AskOrRefuse(Serial& serial, const GateParts& parts, const PlanAsk& ask,
+                                        std::vector<Draft>& before);
 
 // Serial section. What the run's open request held is settled with what was used, and flagged where
 // that is not what a provider reported; nothing used: released. What nobody knows costs the whole

@@ -314,7 +314,8 @@ core::Status Replayer::RebuildPlanRequested() {
   GiveIds();
   ReplayTransaction transaction(*this);
   Serial serial(transaction, *state_, worker_.engine.get());
-  const auto refused = AskOrRefuse(serial, gate_->parts(), ask);
+  std::vector<Draft> before;  // rebuilt each by itself
+  const auto refused = AskOrRefuse(serial, gate_->parts(), ask, before);
   if (refused.ok() || report_.first) return refused.status();
   return Differ(std::string(core::Message(refused.status())), "");
 }

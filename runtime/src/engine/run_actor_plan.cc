@@ -93,17 +93,29 @@ asio::awaitable<void> RunActor::AskPlannerAgain() {
   if (!stalled_) co_await AskPlanner();
 }
 
+// What is only held by the requests of others is free when they have their replies: the run waits
+// for that, as long as it would for a reply.
 asio::awaitable<void> RunActor::AskIfCovered(std::vector<Draft> drafts,
                                              const PlanRequestedFields& fields, Ended* ended) {
-  const PlanAsk ask{.who = &base_, .fields = &fields, .most = MostOfRequest()};
+  PlanAsk ask{.who = &base_, .fields = &fields, .most = MostOfRequest()};
   PlanRefusal refused;
-  auto hold = [this, &ask, &refused](Serial& serial) -> core::Status {
+  auto hold = [this, &ask, &refused, &drafts](Serial& serial) -> core::Status {
     if (charged_) INTERLOCK_RETURN_IF_ERROR(SettlePlan(serial, run_, {}));
-    INTERLOCK_ASSIGN_OR_RETURN(refused, AskOrRefuse(serial, hub_.gate.parts(), ask));
+    INTERLOCK_ASSIGN_OR_RETURN(refused, AskOrRefuse(serial, hub_.gate.parts(), ask, drafts));
     return core::OkStatus();
   };
-  co_await WriteUnlessStopped(std::move(drafts), std::move(hold), ended);
-  if (stalled_) co_return;
+  const EngineLimits& limits = hub_.parts.limits;
+  const std::int64_t until_us = hub_.parts.clock->MonotonicMicros() + limits.plan_wait_us;
+  do {
+    if (refused.waits) {
+      co_await SleepFor(limits.retry_pause_us);
+      if (hub_.stopping()) co_return Stall();
+    }
+    ask.waits = !IsOver() && hub_.parts.clock->MonotonicMicros() < until_us;
+    co_await WriteUnlessStopped({}, hold, std::exchange(ended, nullptr));
+    if (stalled_) co_return;
+    charged_ = false;
+  } while (refused.waits);
   charged_ = refused.code.empty() && ask.most.has_value();
   if (!refused.code.empty()) co_return Handle(event::PlanFailed{refused.code, refused.why});
   co_await AskPlanner();

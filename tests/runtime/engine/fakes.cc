@@ -211,6 +211,14 @@ void FakePlanner::Holds() {
   holds_ = true;
 }
 
+void FakePlanner::GoesOn(const Plan& reply) {
+  {
+    const std::lock_guard lock(mutex_);
+    holds_ = false;
+  }
+  held_.Say(reply);
+}
+
 std::vector<PlanRequest> FakePlanner::seen() const {
   const std::lock_guard lock(mutex_);
   return seen_;

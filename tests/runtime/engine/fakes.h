@@ -109,6 +109,8 @@ class FakePlanner final : public Planner {
   // From now on requests wait for Cancel.
   void Holds();
   void WaitUntilHeld() { held_.WaitFor(1); }
+  // Those that wait get this reply, and nothing waits any more.
+  void GoesOn(const Plan& reply);
 
   static Plan Calls(std::vector<ProposedCall> calls);
   static Plan Answer(std::string text);

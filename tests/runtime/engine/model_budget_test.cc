@@ -56,6 +56,17 @@ class Desk {
     h.planner.WaitUntilHeld();
     return run.ok() ? *run : RunInfo();
   }
+  // A run that finds the budget held by another's request.
+  RunInfo WaitsForOthers(const std::string& user) {
+    std::promise<void> asked;
+    h.planner.before_asked = [&asked, once = std::make_shared<std::once_flag>()] {
+      std::call_once(*once, [&asked] { asked.set_value(); });
+    };
+    const auto run = h.CreateRun("help", user);
+    EXPECT_TRUE(run.ok()) << run.status();
+    asked.get_future().wait();
+    return run.ok() ? *run : RunInfo();
+  }
   void Cancel(const RunInfo& run) {
     EXPECT_TRUE(h.Cancel(run.id).ok());
     h.WaitForState(run.id, RunState::kCancelled);
@@ -104,11 +115,48 @@ TEST(ModelBudget, RequestsInFlightHoldWhatTheyMayUse) {
   const RunInfo first = desk.Asks("ann");
   EXPECT_EQ(desk.h.Budget("llm.user.1d").held, 300);
   EXPECT_EQ(desk.h.Budget("cost").held, 5'000);
-  EXPECT_EQ(desk.Run("ann", RunState::kFailed).code, "MODEL_BUDGET");
+  const RunInfo second = desk.WaitsForOthers("ann");
   desk.Cancel(first);
   // Nobody knows what the model wrote until then: the whole hold.
+  const RunInfo refused = desk.h.WaitForState(second.id, RunState::kFailed);
+  EXPECT_THAT(refused.reason, HasSubstr("300 used, 300 wanted, limit 500 tokens"));
   desk.ExpectSpent(300, 5'000);
   desk.ExpectAnew(first);
+  desk.ExpectAnew(second);
+}
+
+TEST(ModelBudget, WhatOnlyOthersHoldIsWaitedFor) {
+  Desk desk(500);
+  const RunInfo first = desk.Asks("ann");
+  const RunInfo second = desk.WaitsForOthers("ann");
+  desk.h.planner.GoesOn(Used(FakePlanner::Answer("five"), 100, 1'000));
+  desk.h.WaitForState(first.id, RunState::kCompleted);
+  desk.h.WaitForState(second.id, RunState::kCompleted);
+  EXPECT_THAT(desk.h.Kinds(second.id), Not(Contains("plan.refused")));
+  desk.ExpectAnew(first);
+  desk.ExpectAnew(second);
+}
+
+TEST(ModelBudget, WhoWaitsForOthersCanBeCancelled) {
+  Desk desk(500);
+  const RunInfo first = desk.Asks("ann");
+  const RunInfo second = desk.WaitsForOthers("ann");
+  desk.Cancel(second);
+  EXPECT_THAT(desk.h.Kinds(second.id), Not(Contains("plan.requested")));
+  desk.Cancel(first);
+  desk.ExpectAnew(second);
+}
+
+TEST(ModelBudget, WhoWaitsForOthersIsTakenUpAfterARestart) {
+  Desk desk(500);
+  desk.Asks("ann");
+  const RunInfo second = desk.WaitsForOthers("ann");
+  desk.h.Stop();
+  desk.h.Start();
+  // What the first one's request used nobody knows, so there is no room for either.
+  const RunInfo refused = desk.h.WaitForState(second.id, RunState::kFailed);
+  EXPECT_EQ(refused.code, "MODEL_BUDGET");
+  desk.ExpectAnew(second);
 }
 
 TEST(ModelBudget, MoreThanWasHeldIsChargedAllTheSame) {
