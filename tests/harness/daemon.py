@@ -154,10 +154,13 @@ class Daemon:
     def log_tail(self):
         return "\n".join((self.folder / "interlockd.log").read_text(errors="replace").splitlines()[-20:])
 
+    def environment(self, principal):
+        """What `interlock` needs to speak to the daemon as that principal."""
+        return dict(os.environ, INTERLOCK_ADDRESS=self._address, INTERLOCK_TOKEN=self._tokens[principal])
+
     def run_cli(self, *arguments, principal="operator"):
         """Runs `interlock` and returns (exit status, output)."""
-        environment = dict(os.environ, INTERLOCK_ADDRESS=self._address, INTERLOCK_TOKEN=self._tokens[principal])
-        done = subprocess.run([self.bin / "interlock", *map(str, arguments)], env=environment, text=True,
+        done = subprocess.run([self.bin / "interlock", *map(str, arguments)], env=self.environment(principal), text=True,
                               stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=300, check=False)
         return done.returncode, done.stdout
 
