@@ -372,19 +372,30 @@ core::Status Serve(const runtime::Config& config, const std::map<std::string, Te
   return core::OkStatus();
 }
 
+// What a start would stumble over, without one: keys and secrets are read, nobody is asked.
+core::Status Check(const runtime::Config& config,
+                   const std::map<std::string, TenantSources>& sources) {
+  for (const auto& [id, from] : sources) {
+    for (const std::string& oddity : from.oddities) {
+      std::fprintf(stderr, "warning: tenant %s: %s\n", id.c_str(), oddity.c_str());
+    }
+    if (!from.policy_folders.problem.empty()) {
+      return core::InvalidArgument("policies of tenant `" + id +
+                                   "`: " + from.policy_folders.problem);
+    }
+  }
+  for (const runtime::WebhookConfig& hook : config.webhooks) {
+    INTERLOCK_RETURN_IF_ERROR(runtime::CheckWebhook(hook));
+  }
+  SharedParts shared;
+  return MakeShared(config, shared);
+}
+
 core::Status Run(const Flags& flags) {
   INTERLOCK_ASSIGN_OR_RETURN(const runtime::Config config, runtime::LoadConfig(flags.config));
   INTERLOCK_ASSIGN_OR_RETURN(auto sources, LoadAllSources(config));
   if (flags.check) {
-    for (const auto& [id, from] : sources) {
-      for (const std::string& oddity : from.oddities) {
-        std::fprintf(stderr, "warning: tenant %s: %s\n", id.c_str(), oddity.c_str());
-      }
-      if (!from.policy_folders.problem.empty()) {
-        return core::InvalidArgument("policies of tenant `" + id +
-                                     "`: " + from.policy_folders.problem);
-      }
-    }
+    INTERLOCK_RETURN_IF_ERROR(Check(config, sources));
     std::printf("%s: ok\n", flags.config.c_str());
     return core::OkStatus();
   }
@@ -415,8 +426,9 @@ int main(int argc, char** argv) {
   CLI::App app("Interlock: an agent runtime whose every tool call passes one gate.", "interlockd");
   app.set_version_flag("--version", INTERLOCK_VERSION);
   app.add_option("--config", flags.config, "Configuration (YAML)")->required();
-  app.add_flag("--check", flags.check,
-               "Check configuration, policies, tools and agents; start nothing");
+  app.add_flag(
+      "--check", flags.check,
+      "Check configuration, policies, tools, agents, planners and webhooks; start nothing");
   try {
     app.parse(argc, argv);
   } catch (const CLI::Success& asked) {  // --help, --version

@@ -3,6 +3,7 @@
 
     start_live.py BIN      BIN: the folder of the programs
 """
+import base64
 import contextlib
 import json
 import pathlib
@@ -128,6 +129,27 @@ class StartTest(unittest.TestCase):
                                  stdout=subprocess.PIPE, stderr=subprocess.PIPE, timeout=120, check=False)
         self.assertEqual(checked.returncode, 0)
         self.assertIn("warning: tenant main: `", checked.stderr)
+
+    def test_a_check_finds_what_a_start_would(self):
+        config = json.loads(self.daemon.config.read_text())
+        gpt = {"name": "gpt", "kind": "openai", "base_url": "http://127.0.0.1:9/v1", "model": "m",
+               "api_key_file": str(self.folder / "gpt.key")}
+        self.configure(planners=[*config["planners"], gpt])
+        said = self.fails("--check")
+        self.assertIn("interlockd: planner `gpt`: ", said)
+        self.assertIn("gpt.key", said)
+        self.assertEqual(self.fails(), said)
+        (self.folder / "gpt.key").write_text("a-key\n")
+        (self.folder / "gpt.key").chmod(0o600)
+        (self.folder / "hook.secret").write_text("secret\n")
+        self.configure(webhooks=[{"name": "desk", "tenant": "main", "url": "http://127.0.0.1:9/",
+                                  "secret_file": str(self.folder / "hook.secret")}])
+        said = self.fails("--check")
+        self.assertIn("interlockd: webhook `desk`: a webhook's secret is one line, `whsec_`", said)
+        (self.folder / "hook.secret").write_text("whsec_" + base64.b64encode(bytes(32)).decode() + "\n")
+        checked = subprocess.run([BIN / "interlockd", "--config", self.daemon.config, "--check"], text=True, timeout=120,
+                                 stdout=subprocess.PIPE, stderr=subprocess.PIPE, check=False)
+        self.assertEqual((checked.returncode, checked.stderr), (0, ""))
 
     def test_a_port_that_is_taken_is_one_line(self):
         with contextlib.closing(socket.create_server(("127.0.0.1", 0))) as taken:

@@ -43,6 +43,9 @@ class Webhooks {
   virtual std::vector<std::string> warnings() const = 0;
 };
 
+// Whether the hook's secret can be read and is one. Errors: as of StartWebhooks, naming the hook.
+core::Status CheckWebhook(const WebhookConfig& config);
+
 // A hook that is new is told what happens from now on. Errors: kNotFound, kInvalidArgument for a
 // secret that is none; kDataLoss for a file of its place that cannot be read.
 core::StatusOr<std::unique_ptr<Webhooks>> StartWebhooks(WebhooksOptions options);

@@ -99,10 +99,16 @@ core::Status WebhooksImpl::Start() {
   return core::OkStatus();
 }
 
+core::StatusOr<std::string> SecretOf(const WebhookConfig& config) {
+  auto secret = ReadWholeFile(config.secret_file, kSecretFileBytesMax);
+  if (secret.ok()) secret = SecretBytes(*secret);
+  if (secret.ok()) return secret;
+  return core::Error(secret.status().code(), "webhook `" + config.name + "`: " +
+                                                 std::string(core::Message(secret.status())));
+}
+
 core::Status WebhooksImpl::Open(One& one) const {
-  INTERLOCK_ASSIGN_OR_RETURN(const std::string secret,
-                             ReadWholeFile(one.config.secret_file, kSecretFileBytesMax));
-  INTERLOCK_ASSIGN_OR_RETURN(one.secret, SecretBytes(secret));
+  INTERLOCK_ASSIGN_OR_RETURN(one.secret, SecretOf(one.config));
   one.place = options_.folder + "/webhook-" + one.config.name;
   INTERLOCK_ASSIGN_OR_RETURN(one.told, PlaceOf(one));
   return WriteFileAtomically(one.place, PlaceText(one.told));
@@ -284,6 +290,8 @@ void WebhooksImpl::Note(One& one, const std::string& why) {
 }
 
 }  // namespace
+
+core::Status CheckWebhook(const WebhookConfig& config) { return SecretOf(config).status(); }
 
 core::StatusOr<std::unique_ptr<Webhooks>> StartWebhooks(WebhooksOptions options) {
   auto webhooks = std::make_unique<WebhooksImpl>(std::move(options));
