@@ -95,7 +95,9 @@ struct Plan {
   std::string provider;                 // the planner's name that answered; empty: scripted
   std::string model;                    // that was asked
   std::vector<std::string> failed;      // one line a provider that failed before this one
-  std::string raw;             // body of the reply as it came over the wire, for the record
+  // Body of the reply as it came over the wire, for the record; of a stream above 1 MiB what it was
+  // folded into.
+  std::string raw;
   std::string raw_request;     // body of the request as it went out; recorded by its digest only
   std::string request_sha256;  // lower-case hex, of a plan that was read back
   std::string dialect;         // how to read `raw`; empty: chat completions

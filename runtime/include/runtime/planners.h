@@ -157,8 +157,8 @@ class PlannerSet {
 };
 
 // What the bytes of a recorded plan say, read again without a network: the plan of `recorded.raw`
-// under `request`, with who answered and what it cost as recorded. Errors: kInvalidArgument when
-// the bytes are no reply of their dialect.
+// under `request`, with who answered and what it cost as recorded. Errors: those of the reader of
+// its dialect (kDataLoss, kOutOfRange, kPermissionDenied) when the bytes are no such reply.
 core::StatusOr<Plan> PlanOfRecord(const Plan& recorded, const PlanRequest& request);
 // Whether those bytes still say what was recorded of them: how the plan ends, its text, and id,
 // tool, arguments and signature of each call. A `request` without tools leaves open how a name

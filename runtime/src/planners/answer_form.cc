@@ -18,8 +18,29 @@ constexpr std::string_view kEndsTheTalk =
 
 bool IsObjectSchema(const Json& schema) { return TextOrNone(schema, "type") == "object"; }
 
+// What a schema names from its root, but for definitions, is a member of another root now.
+void PointToMember(Json& schema) {
+  if (schema.is_array()) {
+    for (Json& one : schema) PointToMember(one);
+  }
+  if (!schema.is_object()) return;
+  for (auto& [key, value] : schema.items()) {
+    if (key == "const" || key == "enum" || key == "default" || key == "examples") continue;
+    if (key != "$ref" || !value.is_string()) {
+      PointToMember(value);
+      continue;
+    }
+    auto& target = value.get_ref<std::string&>();
+    const bool stays = target.starts_with("#/$defs/") || target.starts_with("#/definitions/");
+    if (!stays && target.starts_with('#')) {
+      target = "#/properties/" + std::string(kAnswerMember) + target.substr(1);
+    }
+  }
+}
+
 // Definitions are named from the root, so they stay there.
 Json AsMember(Json inner) {
+  PointToMember(inner);
   Json schema = {{"type", "object"}, {"additionalProperties", false}};
   for (const char* key : {"$defs", "definitions"}) {
     if (!inner.is_object() || !inner.contains(key)) continue;

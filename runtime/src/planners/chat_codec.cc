@@ -98,9 +98,6 @@ core::Status AddCall(const Json& call, PlanBuilder& builder) {
 core::Status AddCalls(const Json* list, PlanBuilder& builder) {
   if (list == nullptr) return core::OkStatus();
   if (!list->is_array()) return BadReply("`tool_calls` is not a list");
-  if (list->size() > kPlanCallsMax) {
-    return ModelFault("more than " + std::to_string(kPlanCallsMax) + " tool calls");
-  }
   for (const Json& call : *list) INTERLOCK_RETURN_IF_ERROR(AddCall(call, builder));
   return core::OkStatus();
 }
@@ -166,7 +163,7 @@ class Fold final : public StreamFold {
 
   core::Status AddDelta(const Json& delta, std::string& text) {
     INTERLOCK_ASSIGN_OR_RETURN(const std::string said,
-                               WireText(Member(delta, "content"), kPlanBytesMax, "`content`"));
+                               TextOfParts(Member(delta, "content"), "`content`"));
     content_ += said;
     text += said;
     INTERLOCK_ASSIGN_OR_RETURN(const std::string refused,
@@ -191,15 +188,11 @@ class Fold final : public StreamFold {
     } else if (!calls_.empty() && !id.empty() && id != calls_.rbegin()->second.id) {
       ++at;
     }
-    if (at < 0 || at >= static_cast<std::int64_t>(kPlanCallsMax)) {
-      return ModelFault("more than " + std::to_string(kPlanCallsMax) + " tool calls");
-    }
+    if (at < 0 || at >= static_cast<std::int64_t>(kPlanCallsMax)) return TooManyCalls();
     CallParts& call = calls_[at];
     if (call.id.empty()) call.id = id;
     const Json* const function = Member(part, "function");
-    INTERLOCK_ASSIGN_OR_RETURN(
-        const std::string name,
-        WireText(Member(function, "name"), kPlannerToolNameBytesMax, "a function's `name`"));
+    INTERLOCK_ASSIGN_OR_RETURN(const std::string name, CalledName(Member(function, "name")));
     if (call.name.empty()) call.name = name;
     const Json* const args = Member(function, "arguments");
     if (args != nullptr && args->is_object()) {

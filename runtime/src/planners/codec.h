@@ -36,7 +36,8 @@ class StreamFold {
  public:
   virtual ~StreamFold() = default;
   // Appends what the model wrote to `text`. Errors: kUnavailable for a provider's error that may
-  // pass, kInvalidArgument for everything else that is no reply.
+  // pass and kInvalidArgument for another, kDataLoss for what is no reply, kOutOfRange for what the
+  // model itself wrote wrongly, kResourceExhausted.
   virtual core::Status Add(const StreamEvent& event, std::string& text) = 0;
   // Errors: kUnavailable when the stream ended before the reply did.
   virtual core::StatusOr<std::string> Whole() = 0;
@@ -55,7 +56,8 @@ class Codec {
                                             const WireOptions& options) const = 0;
   virtual Headers KeyHeaders(const std::string& api_key) const = 0;
   // Of `request` the tools and the schema are read, not the messages.
-  // Errors: kInvalidArgument saying what about the reply makes no sense.
+  // Errors: kDataLoss saying what about the reply makes no sense, kOutOfRange for what the model
+  // itself wrote wrongly, kPermissionDenied for a refusal, kResourceExhausted.
   virtual core::StatusOr<Plan> Read(std::string_view body, const PlanRequest& request) const = 0;
   virtual std::unique_ptr<StreamFold> NewFold() const = 0;
 };

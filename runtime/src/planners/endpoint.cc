@@ -239,7 +239,7 @@ class Endpoint : public std::enable_shared_from_this<Endpoint> {
     const std::int64_t limited = std::max(requests_.WaitUs(now), tokens_.WaitUs(now));
     if (limited > 0) delay_ms = std::max(delay_ms, limited / 1000 + 1);
     if (LeftMs(call, delay_ms + 1) <= delay_ms) {
-      const bool own = options_.requests_per_minute > 0 || options_.tokens_per_minute > 0;
+      const bool own = limited > 0 && !requests_.IsPaused(now);
       return core::Unavailable(own ? "this planner's rate limit leaves no room before the deadline"
                                    : "this planner's provider asked to wait (Retry-After), longer "
                                      "than the deadline leaves");
@@ -331,9 +331,11 @@ class Endpoint : public std::enable_shared_from_this<Endpoint> {
     const bool broken_off = fetched.ok() && fetched->status == 200 && !answer.ok() &&
                             (answer.status().code() == core::StatusCode::kUnavailable ||
                              answer.status().code() == core::StatusCode::kDataLoss);
+    // The endpoint is well, in the middle of a stream too.
+    const bool fault = !answer.ok() && answer.status().code() == core::StatusCode::kOutOfRange;
     if (call.cancelled) {
       breaker_.Abandoned();
-    } else if (IsFailure(fetched) || broken_off) {
+    } else if (!fault && (IsFailure(fetched) || broken_off)) {
       breaker_.Failed(Now());
     } else {
       breaker_.Succeeded();

@@ -1,19 +1,28 @@
 #include "envelope.h"
 
 #include <algorithm>
+#include <charconv>
+#include <cmath>
 #include <vector>
 
 namespace interlock::runtime {
 namespace {
 
-constexpr std::size_t kDigitsKept = 15;  // all such integers are below 2^53
+constexpr double kIntegerMax = 9007199254740991;  // 2^53-1; each beyond is a double above it
+constexpr double kFractionFrom = 1e21;            // where core's canonical numbers get exponents
 
 bool IsNumberByte(char c) {
   return (c >= '0' && c <= '9') || c == '-' || c == '+' || c == '.' || c == 'e' || c == 'E';
 }
 
-bool IsHugeInteger(std::string_view token) {
-  return token.size() > kDigitsKept + 1 && token.find_first_of(".eE") == token.npos;
+bool IsHuge(std::string_view token) {
+  double value = 0;
+  const auto [end, error] = std::from_chars(token.data(), token.data() + token.size(), value);
+  if (end != token.data() + token.size()) return false;  // no number; the parser says so
+  const bool integer = token.find_first_of(".eE") == token.npos;
+  const bool tiny = token.find("e-") != token.npos || token.find("E-") != token.npos;
+  if (error == std::errc::result_out_of_range) return !tiny;
+  return std::abs(value) > kIntegerMax && (integer || std::abs(value) < kFractionFrom);
 }
 
 bool HoldsArguments(std::string_view key) {
@@ -23,7 +32,9 @@ bool HoldsArguments(std::string_view key) {
 // One pass, by the few bytes that JSON is built of.
 class Pass {
  public:
-  explicit Pass(std::string_view json) : json_(json) { out_.reserve(json.size()); }
+  Pass(std::string_view json, Where where) : json_(json), where_(where) {
+    out_.reserve(json.size());
+  }
 
   std::string Run() {
     while (at_ < json_.size()) {
@@ -53,8 +64,12 @@ class Pass {
     const std::size_t start = at_;
     while (at_ < json_.size() && IsNumberByte(json_[at_])) ++at_;
     const std::string_view token = json_.substr(start, at_ - start);
-    const bool kept = InArguments() || !IsHugeInteger(token);
-    out_ += kept ? token : "0";
+    const bool kept = (where_ == Where::kOutsideArguments && InArguments()) || !IsHuge(token);
+    if (kept) {
+      out_ += token;
+    } else {
+      out_ += token.front() == '-' ? "-9007199254740991" : "9007199254740991";
+    }
   }
 
   void Other(char c) {
@@ -72,6 +87,7 @@ class Pass {
   bool InArguments() const { return (!open_.empty() && open_.back()) || HoldsArguments(key_); }
 
   const std::string_view json_;
+  const Where where_;
   std::size_t at_ = 0;
   std::string out_;
   std::vector<bool> open_;   // whether it is within arguments
@@ -81,6 +97,8 @@ class Pass {
 
 }  // namespace
 
-std::string WithoutHugeIntegers(std::string_view json) { return Pass(json).Run(); }
+std::string WithoutHugeNumbers(std::string_view json, Where where) {
+  return Pass(json, where).Run();
+}
 
 }  // namespace interlock::runtime

@@ -7,8 +7,11 @@
 
 namespace interlock::runtime {
 
-// `json` with 0 in the place of integers beyond 2^53 (a `created` in nanoseconds, a random `seed`)
-// that are in no call's arguments. Any bytes may come in; what is no JSON stays none.
-std::string WithoutHugeIntegers(std::string_view json);
+enum class Where { kOutsideArguments, kEverywhere };
+
+// `json` with ±(2^53-1) in the place of numbers that core::ParseJson refuses for their size: a
+// `created` in nanoseconds, a random `seed`. A count is clamped so, an index is refused. Any bytes
+// may come in; what is no JSON stays none.
+std::string WithoutHugeNumbers(std::string_view json, Where where);
 
 }  // namespace interlock::runtime

@@ -212,11 +212,15 @@ class Gemini final : public Codec {
     }
     const Json* const candidate = FirstCandidate(reply);
     if (candidate == nullptr) return BadReply("no `candidates`");
-    INTERLOCK_RETURN_IF_ERROR(CheckFinish(TextOrNone(*candidate, "finishReason")));
+    const std::string_view reason = TextOrNone(*candidate, "finishReason");
+    INTERLOCK_RETURN_IF_ERROR(CheckFinish(reason));
     const Json* const parts = Member(Member(*candidate, "content"), "parts");
-    if (parts == nullptr || !parts->is_array()) return BadReply("no `parts`");
     PlanBuilder builder(request);
-    for (const Json& part : *parts) INTERLOCK_RETURN_IF_ERROR(AddPart(part, builder));
+    if (parts != nullptr && parts->is_array()) {
+      for (const Json& part : *parts) INTERLOCK_RETURN_IF_ERROR(AddPart(part, builder));
+    } else if (reason.empty()) {  // with one, the model wrote nothing
+      return BadReply("no `parts`");
+    }
     ReadUsage(Member(reply, "usageMetadata"), builder.plan());
     return builder.Finish(body);
   }

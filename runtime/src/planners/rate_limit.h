@@ -19,6 +19,7 @@ class RateLimit {
   void Take(std::int64_t now_us, std::int64_t units);
   // Nothing before `until_us`: the provider said so.
   void Pause(std::int64_t until_us);
+  bool IsPaused(std::int64_t now_us) const { return now_us < paused_until_us_; }
 
  private:
   const std::int64_t per_minute_;

@@ -53,8 +53,9 @@ struct Ride {
   std::deque<Leg> legs;    // who was asked, in order
   std::size_t active = 0;  // legs that are not over
   std::vector<std::string> failed;
-  std::optional<Plan> won;  // the first good answer
-  std::size_t winner = 0;   // whose that is
+  std::optional<core::Status> fault;  // the first that its model may mend when it is told
+  std::optional<Plan> won;            // the first good answer
+  std::size_t winner = 0;             // whose that is
   bool cancelled = false;
   std::size_t voice = 0;  // the leg whose text is forwarded
   bool told = false;      // text was forwarded
@@ -324,6 +325,8 @@ class Rides : public std::enable_shared_from_this<Rides> {
       const std::int64_t timeout_us = TimeoutMs(leg.name) * 1000;
       if (!ride.cancelled) NoteLatency(leg.name, std::max(TookUs(leg), timeout_us));
       ride.failed.push_back(leg.name + ": " + std::string(core::Message(plan.status())));
+      const bool fault = plan.status().code() == core::StatusCode::kOutOfRange;
+      if (fault && !ride.fault) ride.fault = plan.status();
     }
   }
 
@@ -352,8 +355,10 @@ class Rides : public std::enable_shared_from_this<Rides> {
     if (won) CancelLegs(*ride);
   }
 
-  // What each of them said; the kind of error is that of the last.
+  // A model that wrote badly is told just that, and not of others. Else what each of them said; the
+  // kind of error is that of the last.
   static core::Status AllFailed(const Ride& ride, const core::Status& last) {
+    if (ride.fault) return *ride.fault;
     if (ride.failed.size() < 2) return last;
     std::string all;
     for (const std::string& one : ride.failed) all += (all.empty() ? "" : "; ") + one;

@@ -10,6 +10,11 @@ core::Status StreamReader::Feed(std::string_view bytes) {
   for (const StreamEvent& event : events) {
     if (status_.ok()) status_ = fold_->Add(event, text);
   }
+  text_bytes_ += text.size();
+  if (status_.ok() && text_bytes_ > kPlanBytesMax) {
+    status_ = core::ResourceExhausted("reply of the model is longer than " +
+                                      std::to_string(kPlanBytesMax) + " bytes");
+  }
   if (!text.empty() && on_text_) {
     on_text_({.text = text, .restarted = restarted_});
     restarted_ = false;

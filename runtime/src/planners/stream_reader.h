@@ -32,6 +32,7 @@ class StreamReader {
   std::unique_ptr<StreamFold> fold_;
   std::function<void(const TextDelta&)> on_text_;
   core::Status status_;
+  std::size_t text_bytes_ = 0;
   bool restarted_;
   bool told_ = false;
 };

@@ -23,11 +23,20 @@ core::Status RefusedReply(std::string_view what) {
   return core::Error(core::StatusCode::kPermissionDenied, core::Message(BadReply(what)));
 }
 
+core::Status TooManyCalls() {
+  return ModelFault("more than " + std::to_string(kPlanCallsMax) + " tool calls");
+}
+
 core::StatusOr<Json> ParseReply(std::string_view text) {
   auto reply = core::ParseJson(text, kReplyLimits);
-  if (!reply.ok()) reply = core::ParseJson(WithoutHugeIntegers(text), kReplyLimits);
-  if (!reply.ok()) return BadReply(core::Message(reply.status()));
-  return reply;
+  if (reply.ok() || reply.status().code() == core::StatusCode::kResourceExhausted) return reply;
+  const std::string why(core::Message(reply.status()));
+  reply = core::ParseJson(WithoutHugeNumbers(text, Where::kOutsideArguments), kReplyLimits);
+  if (reply.ok()) return reply;
+  if (core::ParseJson(WithoutHugeNumbers(text, Where::kEverywhere), kReplyLimits).ok()) {
+    return ModelFault("the arguments of a tool call hold an integer beyond 2^53-1");
+  }
+  return BadReply(why);
 }
 
 core::Status StreamCut() {
@@ -51,6 +60,13 @@ core::StatusOr<std::string> WireText(const Json* value, std::size_t bytes_max,
   const std::string& text = value->get_ref<const std::string&>();
   if (text.size() > bytes_max) return BadReply(std::string(what) + " is too long");
   return text;
+}
+
+core::StatusOr<std::string> CalledName(const Json* value) {
+  const bool too_long = value != nullptr && value->is_string() &&
+                        value->get_ref<const std::string&>().size() > kPlannerToolNameBytesMax;
+  if (too_long) return ModelFault("a function's `name` is too long");
+  return WireText(value, kPlannerToolNameBytesMax, "a function's `name`");
 }
 
 std::string_view TextOrNone(const Json& object, const char* key) {
@@ -92,29 +108,31 @@ core::Status StatusOfErrorWord(const std::string& word) {
   return passes ? core::Unavailable(what) : core::InvalidArgument(what);
 }
 
-core::Status PlanBuilder::AddText(const Json* value, std::string_view what) {
-  if (value != nullptr && value->is_array()) {  // some servers send parts, as requests may
-    for (const Json& part : *value) {
-      if (TextOrNone(part, "type") != "text") return BadReply(std::string(what) + " is not text");
-      INTERLOCK_RETURN_IF_ERROR(AddText(Member(part, "text"), what));
-    }
-    return core::OkStatus();
+core::StatusOr<std::string> TextOfParts(const Json* value, std::string_view what) {
+  if (value == nullptr || !value->is_array()) return WireText(value, kPlanBytesMax, what);
+  std::string text;
+  for (const Json& part : *value) {
+    if (TextOrNone(part, "type") != "text") return BadReply(std::string(what) + " is not text");
+    INTERLOCK_ASSIGN_OR_RETURN(const std::string more,
+                               WireText(Member(part, "text"), kPlanBytesMax, what));
+    text += more;
   }
-  INTERLOCK_ASSIGN_OR_RETURN(const std::string text, WireText(value, kPlanBytesMax, what));
+  return text;
+}
+
+core::Status PlanBuilder::AddText(const Json* value, std::string_view what) {
+  INTERLOCK_ASSIGN_OR_RETURN(const std::string text, TextOfParts(value, what));
   plan_.text += text;
   return core::OkStatus();
 }
 
 core::Status PlanBuilder::AddCall(const Json* id, const Json* name, const Json* args,
                                   std::string echo) {
-  if (plan_.calls.size() >= kPlanCallsMax) {
-    return ModelFault("more than " + std::to_string(kPlanCallsMax) + " tool calls");
-  }
+  if (plan_.calls.size() >= kPlanCallsMax) return TooManyCalls();
   ProposedCall call;
   INTERLOCK_ASSIGN_OR_RETURN(call.id, WireText(id, kPlannerCallIdBytesMax, "a call's `id`"));
   if (call.id.empty()) call.id = "call_" + std::to_string(plan_.calls.size());
-  INTERLOCK_ASSIGN_OR_RETURN(const std::string wire_name,
-                             WireText(name, kPlannerToolNameBytesMax, "a function's `name`"));
+  INTERLOCK_ASSIGN_OR_RETURN(const std::string wire_name, CalledName(name));
   if (wire_name.empty()) return ModelFault("a tool call without a name");
   if (args == nullptr) {
     call.args_text = "{}";

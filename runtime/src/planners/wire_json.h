@@ -29,7 +29,9 @@ core::Status RefusedReply(std::string_view what);
 inline constexpr std::string_view kCutReply = "it was cut at the model's length limit";
 inline constexpr std::string_view kFilteredReply =
     "it was stopped by the provider's content filter";
-// A body, or the data of one event, within kReplyLimits. Errors: BadReply.
+core::Status TooManyCalls();  // ModelFault: above kPlanCallsMax
+// A body, or the data of one event, within kReplyLimits. Errors: BadReply; ModelFault for arguments
+// that hold what no number here may; kResourceExhausted.
 core::StatusOr<core::Json> ParseReply(std::string_view text);
 // What StreamFold::Whole says of a reply that never ended.
 core::Status StreamCut();
@@ -40,6 +42,10 @@ const core::Json* Member(const core::Json* object, const char* key);
 // Text that may be absent (then empty). Errors: not text, or above bytes_max.
 core::StatusOr<std::string> WireText(const core::Json* value, std::size_t bytes_max,
                                      std::string_view what);
+// Text, or a list of parts that are text, as some servers send it.
+core::StatusOr<std::string> TextOfParts(const core::Json* value, std::string_view what);
+// The name of a function that the model calls. Errors: not text; ModelFault: too long.
+core::StatusOr<std::string> CalledName(const core::Json* value);
 // The text of a member, or nothing when it is no text.
 std::string_view TextOrNone(const core::Json& object, const char* key);
 std::int64_t TokensOf(const core::Json* usage, const char* key);  // 0..kTokensMax; 0: none given

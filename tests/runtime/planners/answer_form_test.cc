@@ -110,6 +110,12 @@ TEST(AnswerForm, ASchemaThatIsNoObjectStandsInOne) {
   EXPECT_EQ(AnswerSchemaOf(request), core::Json::parse(R"({"type":"object",
     "additionalProperties":false,"required":["answer"],"$defs":{"n":{"type":"integer"}},
     "properties":{"answer":{"type":"array","items":{"$ref":"#/$defs/n"}}}})"));
+  PlanRequest nested = Request();  // what it names of itself is where it stands now
+  nested.answer_schema = core::Json::parse(
+      R"({"type":"array","items":{"anyOf":[{"const":{"$ref":"#"}},{"$ref":"#"},{"$ref":"#/items"}]}})");
+  EXPECT_EQ(AnswerSchemaOf(nested)["properties"]["answer"]["items"]["anyOf"],
+            core::Json::parse(R"([{"const":{"$ref":"#"}},{"$ref":"#/properties/answer"},
+                                  {"$ref":"#/properties/answer/items"}])"));
   for (const Dialect dialect : {Dialect::kAnthropic, Dialect::kGemini}) {
     const auto plan = CodecOf(dialect).Read(AnswerCall(dialect, R"({"answer":[1,2]})"), request);
     ASSERT_TRUE(plan.ok()) << plan.status();

@@ -190,10 +190,12 @@ TEST(ChatReply, WhatNobodyReadsMayBeAnything) {
       Request());
   ASSERT_TRUE(call.ok()) << call.status();
   EXPECT_EQ(call->calls[0].args_text, R"({"id":1764000000000000000})");
-  EXPECT_THAT(NonsenseOf(ChatCodec(),
-                         R"({"choices":[{"message":{"tool_calls":[{"id":"c",
+  EXPECT_THAT(FaultOf(ChatCodec(),
+                      R"({"choices":[{"message":{"tool_calls":[{"id":"c",
           "function":{"name":"think","arguments":{"id":1764000000000000000}}}]}}]})"),
-              HasSubstr("integer beyond 2^53-1"));
+              HasSubstr("the arguments of a tool call hold an integer beyond 2^53-1"));
+  EXPECT_THAT(NonsenseOf(ChatCodec(), R"({"created":1764000000000000000,"choices":[)"),
+              HasSubstr("not JSON"));
   EXPECT_THAT(
       NonsenseOf(ChatCodec(), R"({"choices":[{"message":{"content":[{"type":"image"}]}}]})"),
       HasSubstr("`content` is not text"));

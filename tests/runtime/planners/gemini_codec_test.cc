@@ -92,6 +92,11 @@ TEST(GeminiReply, NonsenseIsOneLine) {
   EXPECT_THAT(NonsenseOf(codec, R"({"candidates":[{}]})"), HasSubstr("no `parts`"));
   EXPECT_THAT(FaultOf(codec, R"({"candidates":[{"content":{"parts":[]}}]})"),
               HasSubstr("neither text nor tool calls"));
+  EXPECT_THAT(FaultOf(codec, R"({"candidates":[{"content":{},"finishReason":"STOP"}]})"),
+              HasSubstr("neither text nor tool calls"));
+  EXPECT_THAT(FaultOf(codec, R"({"candidates":[{"content":{"parts":[{"functionCall":{
+                  "name":"think","args":{"id":1764000000000000000}}}]}}]})"),
+              HasSubstr("hold an integer beyond 2^53-1"));
   EXPECT_THAT(NonsenseOf(codec, R"({"candidates":[{"content":{"parts":[{"text":1}]}}]})"),
               HasSubstr("`text` is not text"));
   EXPECT_THAT(RefusalOf(codec, R"({"promptFeedback":{"blockReason":"SAFETY"}})"),

@@ -187,6 +187,19 @@ TEST_F(RouterTest, PrefersTheFastestOnceItKnowsThem) {
   EXPECT_THAT(answered, ElementsAre("a", "b", "c", "b", "b"));
 }
 
+// Whoever else of the route failed is no business of the model's.
+TEST_F(RouterTest, AFaultThatTheModelMayMendIsToldAlone) {
+  Start({To({"a", "b"})});
+  fakes_["a"].answer = core::Error(core::StatusCode::kOutOfRange, "neither text nor tool calls");
+  fakes_["b"].answer = Failure("rests after 5 failures");
+  for (const bool swapped : {false, true}) {
+    if (swapped) std::swap(fakes_["a"].answer, fakes_["b"].answer);
+    const Result failed = Propose();
+    EXPECT_EQ(failed.status().code(), core::StatusCode::kOutOfRange);
+    EXPECT_EQ(core::Message(failed.status()), "neither text nor tool calls");
+  }
+}
+
 TEST_F(RouterTest, WhoFailsCountsAsSlowForAWhile) {
   fakes_["a"].answer = Failure("down");
   fakes_["b"].takes_us = 100;

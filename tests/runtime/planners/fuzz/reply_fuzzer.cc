@@ -15,6 +15,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   (void)PlanFromJson(body);
   PlanRequest request;
   if (size % 2 == 1) request.answer_schema = core::Json::object();
+  request.ends_by_tool = size % 4 >= 2;
   for (const Dialect dialect :
        {Dialect::kChat, Dialect::kResponses, Dialect::kAnthropic, Dialect::kGemini}) {
     const core::StatusOr<Plan> plan = CodecOf(dialect).Read(body, request);
