@@ -199,6 +199,7 @@ class Watcher {
 
   // Line by line; each part of a line that is not finished yet stands on a line of its own.
   void Print(const wire::ToolOutput& output) {
+    EndText();
     const std::string name = timeline_.NameOfCall(IdOf(output.call()));
     const bool is_stderr = output.stream() == wire::ToolOutput::STREAM_STDERR;
     const std::string head = name + (is_stderr ? " ! " : " | ");
@@ -216,7 +217,6 @@ class Watcher {
     if (text.begins()) EndText();
     if (text.begins() && writing_) Note("the planner begins again: what it wrote does not count");
     if (text.dropped_bytes() > 0) {
-      EndText();
       Note(std::to_string(text.dropped_bytes()) + " bytes of text were left out");
     }
     if (text.text().empty()) return;
@@ -230,7 +230,10 @@ class Watcher {
     open_line_ = false;
   }
 
-  void Note(const std::string& text) { session_.io.err << "-- " << text << std::endl; }
+  void Note(const std::string& text) {
+    EndText();
+    session_.io.err << "-- " << text << std::endl;
+  }
 
   Session& session_;
   const Client& client_;

@@ -80,10 +80,6 @@ std::string JsonText(const core::Json& value) {
   return value.is_null() ? std::string() : core::CanonicalJson(value);
 }
 
-}  // namespace
-
-namespace {
-
 void SetCost(const ModelCost& cost, wire::ModelCost& told) {
   told.set_prompt_tokens(cost.tokens_in);
   told.set_completion_tokens(cost.tokens_out);

@@ -9,6 +9,17 @@
 #include "server/ownership.h"
 
 namespace interlock::runtime {
+namespace {
+
+// The step of a plan.received; -1: of any other entry.
+std::int64_t PlannedStep(const audit::Entry& entry) {
+  if (entry.kind != "plan.received") return -1;
+  const auto view = core::JsonObjectView::Of(entry.bytes);
+  const auto body = view.ok() ? view->Object("body") : std::nullopt;
+  return body ? body->Int("step").value_or(-1) : -1;
+}
+
+}  // namespace
 
 WatchCall::WatchCall(const WatchMethod& method) : method_(method), writer_(&context_) {}
 
@@ -90,7 +101,8 @@ void WatchCall::Keep(const ToolOutput& output) {
   {
     const std::scoped_lock lock(mutex_);
     if (ended_) return;
-    if (output_bytes_ + output.text.size() > kWatchOutputBytesMax) {
+    // Behind a hole nothing is taken before the hole can be told.
+    if (output_dropped_ > 0 || output_bytes_ + output.text.size() > kWatchOutputBytesMax) {
       output_dropped_ += static_cast<std::int64_t>(output.text.size());
       return;
     }
@@ -131,15 +143,14 @@ void WatchCall::Keep(const PlannerText& text) {
       text_dropped_ = 0;
       text_dropped_told_ = 0;
     }
-    if (text_bytes_ + text.text.size() > kWatchTextBytesMax) {
+    if (text_dropped_ > 0 || text_bytes_ + text.text.size() > kWatchTextBytesMax) {
       text_dropped_ += static_cast<std::int64_t>(text.text.size());
       if (text.begins) texts_.push_back({.step = text.step, .text = "", .begins = true});
       return;
     }
     text_bytes_ += text.text.size();
     // As it stands, what waits is one piece, however many it came in.
-    const bool goes_on =
-        !text.begins && !texts_.empty() && texts_.back().step == text.step && text_dropped_ == 0;
+    const bool goes_on = !text.begins && !texts_.empty() && texts_.back().step == text.step;
     if (goes_on) {
       texts_.back().text += text.text;
     } else {
@@ -168,18 +179,6 @@ void WatchCall::TakeText() {
     told.set_dropped_bytes(std::exchange(dropped, 0));
   }
 }
-
-namespace {
-
-// The step of a plan.received; -1: of any other entry.
-std::int64_t PlannedStep(const audit::Entry& entry) {
-  if (entry.kind != "plan.received") return -1;
-  const auto view = core::JsonObjectView::Of(entry.bytes);
-  const auto body = view.ok() ? view->Object("body") : std::nullopt;
-  return body ? body->Int("step").value_or(-1) : -1;
-}
-
-}  // namespace
 
 void WatchCall::Wake() {
   const std::scoped_lock lock(mutex_);

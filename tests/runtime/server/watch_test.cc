@@ -204,6 +204,38 @@ TEST_F(WatchTest, ASlowReaderMissesTextsAndNoEntries) {
   EXPECT_LE(begins, 1);
 }
 
+TEST_F(WatchTest, WhatWasLeftOutOfATextIsToldWhereItIsMissing) {
+  engine_.AddEvents(1);
+  const auto context = Context("ticketing");
+  const auto reader =
+      Watch(context.get(), std::nullopt, wire::CONTENT_VIEW_FULL, std::nullopt, true);
+  EXPECT_EQ(NextSeq(*reader), 0);
+  ASSERT_TRUE(engine_.WaitForTextWatcher());
+  std::string written;
+  const auto write = [&](std::size_t bytes) {
+    const char c = static_cast<char>('a' + written.size() % 23);
+    engine_.Write(PlannerText{.step = 0, .text = std::string(bytes, c), .begins = written.empty()});
+    written.append(bytes, c);
+  };
+  for (int i = 0; i < 8000; ++i) write(i % 3 == 0 ? 200 : 16 << 10);  // far beyond any window
+  std::size_t read = 0;
+  wire::WatchRunResponse response;
+  for (int i = 0; i < 100'000 && read != written.size(); ++i) {
+    write(1);
+    ASSERT_TRUE(reader->Read(&response));
+    if (!response.has_text()) continue;
+    read += static_cast<std::size_t>(response.text().dropped_bytes());
+    const std::string& text = response.text().text();
+    ASSERT_EQ(text, written.substr(read, text.size())) << "at " << read;
+    read += text.size();
+  }
+  EXPECT_EQ(read, written.size());
+  engine_.SetState(RunState::kCompleted);
+  while (reader->Read(&response)) {
+  }
+  EXPECT_TRUE(reader->Finish().ok());
+}
+
 TEST_F(WatchTest, PlannersTextsNeedTheFullViewAndComeOnlyWhenAskedFor) {
   const auto context = Context("ticketing");
   const auto reader =
