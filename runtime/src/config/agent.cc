@@ -126,7 +126,7 @@ bool IsPrintable(std::string_view text) {
 }
 
 // What belongs together is named, and the agent can do all of it.
-void CheckTogether(const AgentFile& agent, const YamlMap& map) {
+void CheckGroups(const AgentFile& agent, const YamlMap& map) {
   const int line = map.LineOfKey("together");
   if (agent.together.size() > kGroupsMax) {
     map.faults().Add(line, "`together` has more than " + std::to_string(kGroupsMax) + " groups");
@@ -168,7 +168,7 @@ void CheckAgent(const AgentFile& agent, std::string_view file, const YamlMap& ma
                                                    std::to_string(kVersionBytesMax) +
                                                    " bytes and no control characters");
   }
-  if (!agent.together.empty()) CheckTogether(agent, map);
+  if (!agent.together.empty()) CheckGroups(agent, map);
   for (const std::string& pattern : agent.tools) {
     if (IsToolPattern(pattern)) continue;
     map.faults().Add(map.LineOfKey("tools"),

@@ -61,20 +61,30 @@ core::Status CheckCallees(const std::vector<AgentFile>& agents) {
   return core::OkStatus();
 }
 
-// Half of a group is taken back, whichever half it is.
+// Why a tool cannot stand in `together`, with what to do; empty: it can. Half of a group is taken
+// back, whichever half it is.
+std::string WhyNotTogether(const std::vector<std::shared_ptr<const tools::Tool>>& all,
+                           const std::string& name) {
+  const auto at = std::find_if(all.begin(), all.end(),
+                               [&](const auto& tool) { return tool->manifest().name == name; });
+  if (name.starts_with(kAgentToolPrefix)) {
+    return "is an agent, whose own file says what belongs together; name the tools that it uses "
+           "there";
+  }
+  if (at == all.end()) return "is no tool; see `interlock tools list`";
+  if ((*at)->manifest().compensate) return "";
+  return "could not be taken back; name `compensate` in its manifest";
+}
+
 core::Status CheckTogether(const std::vector<AgentFile>& agents,
                            const std::vector<std::shared_ptr<const tools::Tool>>& all) {
-  std::set<std::string> can;
-  for (const auto& tool : all) {
-    if (tool->manifest().compensate) can.insert(tool->manifest().name);
-  }
   for (const AgentFile& agent : agents) {
     for (const std::vector<std::string>& group : agent.together) {
       for (const std::string& tool : group) {
-        if (can.contains(tool)) continue;
+        const std::string why = WhyNotTogether(all, tool);
+        if (why.empty()) continue;
         return core::InvalidArgument("agent `" + agent.name + "`: tool `" + tool +
-                                     "` of `together` could not be taken back; name `compensate` "
-                                     "in its manifest");
+                                     "` of `together` " + why);
       }
     }
   }

@@ -48,6 +48,13 @@ std::string Quoted(std::string_view text) {
   return out + (text.size() > 64 ? "…`" : "`");
 }
 
+// False: it is no plain text.
+bool AddText(const YAML::Node& node, std::vector<std::string>& texts) {
+  if (!node.IsScalar() || node.Scalar().empty()) return false;
+  texts.push_back(node.Scalar());
+  return true;
+}
+
 }  // namespace
 
 void YamlFaults::Add(int line, const std::string& message) {
@@ -203,11 +210,10 @@ std::vector<YAML::Node> YamlMap::List(std::string_view key) {
 std::vector<std::string> YamlMap::TextList(std::string_view key) {
   std::vector<std::string> texts;
   for (const YAML::Node& node : List(key)) {
-    if (!node.IsScalar() || node.Scalar().empty()) {
+    if (!AddText(node, texts)) {
       faults_.Add(LineOf(node), "`" + std::string(key) + "` must hold plain texts only");
       return texts;
     }
-    texts.push_back(node.Scalar());
   }
   return texts;
 }
@@ -216,11 +222,9 @@ std::vector<std::vector<std::string>> YamlMap::TextLists(std::string_view key) {
   std::vector<std::vector<std::string>> lists;
   for (const YAML::Node& node : List(key)) {
     std::vector<std::string>& texts = lists.emplace_back();
-    bool plain = node.IsSequence();
-    for (std::size_t i = 0; plain && i < node.size(); ++i) {
-      plain = node[i].IsScalar() && !node[i].Scalar().empty();
-      if (plain) texts.push_back(node[i].Scalar());
-    }
+    const bool plain = node.IsSequence() && std::all_of(node.begin(), node.end(), [&](auto one) {
+                         return AddText(one, texts);
+                       });
     if (!plain) {
       faults_.Add(LineOf(node), "`" + std::string(key) + "` must hold lists of plain texts");
       return lists;

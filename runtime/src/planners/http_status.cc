@@ -2,6 +2,17 @@
 #include "endpoint.h"
 
 namespace interlock::runtime {
+namespace {
+
+// Only a number is shown of what a provider says.
+std::string Asked(const tools::FetchResponse& response) {
+  const std::string_view wait = response.Header("retry-after");
+  const bool seconds = !wait.empty() && wait.size() <= 6 &&
+                       wait.find_first_not_of("0123456789") == std::string_view::npos;
+  return seconds ? "; it asks to wait " + std::string(wait) + " s" : "";
+}
+
+}  // namespace
 
 bool MayRetry(int http_status) {
   return http_status == 408 || http_status == 409 || http_status == 425 || http_status == 429 ||
@@ -17,14 +28,6 @@ bool IsFailure(const core::StatusOr<tools::FetchResponse>& fetched) {
 bool MayBeBilled(const core::StatusOr<tools::FetchResponse>& fetched, bool sent) {
   if (!fetched.ok()) return sent;
   return fetched->status < 300 || fetched->status == 408 || fetched->status >= 500;
-}
-
-// Only a number is shown of what a provider says.
-static std::string Asked(const tools::FetchResponse& response) {
-  const std::string_view wait = response.Header("retry-after");
-  const bool seconds = !wait.empty() && wait.size() <= 6 &&
-                       wait.find_first_not_of("0123456789") == std::string_view::npos;
-  return seconds ? "; it asks to wait " + std::string(wait) + " s" : "";
 }
 
 core::Status StatusOfHttp(const tools::FetchResponse& response) {

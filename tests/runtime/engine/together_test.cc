@@ -112,6 +112,9 @@ TEST(Together, AToolThatCannotBeTakenBackBelongsToNoGroup) {
   EXPECT_THAT(std::string(core::Message(desk.h.StartEngine())),
               HasSubstr("agent `tester`: tool `look` of `together` could not be taken back; name "
                         "`compensate` in its manifest"));
+  desk.h.agent = AgentNamed("tester", "together: [[flight.book, flight.bok]]\n");
+  EXPECT_THAT(std::string(core::Message(desk.h.StartEngine())),
+              HasSubstr("tool `flight.bok` of `together` is no tool; see `interlock tools list`"));
 }
 
 }  // namespace
