@@ -27,7 +27,7 @@ class Anchor final {
   using Append = std::function<core::Status(std::string_view note)>;
   // Borrows the clock.
   Anchor(Append append, const core::Clock* clock);
-  // Waits until all notes were tried, however long their mount takes: nobody else waits by then.
+  // Waits until all notes were tried, however long their mount takes.
   ~Anchor();
   Anchor(const Anchor&) = delete;
   Anchor& operator=(const Anchor&) = delete;

@@ -18,6 +18,7 @@
 #include <map>
 #include <memory>
 #include <string>
+#include <thread>
 #include <vector>
 
 #include "audit/checkpoint.h"
@@ -78,6 +79,25 @@ struct TenantParts {
   std::unique_ptr<runtime::Webhooks> webhooks;
   std::unique_ptr<tools::Executor> executor;  // MCP servers of a tenant are told to it alone
   std::unique_ptr<runtime::Engine> engine;
+};
+
+// Tenants end side by side: one whose anchor hangs holds up no other's last head.
+struct Tenants {
+  Tenants() = default;
+  ~Tenants() { End(); }
+  Tenants(const Tenants&) = delete;
+  Tenants& operator=(const Tenants&) = delete;
+
+  void End() {
+    std::vector<std::thread> endings;
+    for (auto& [id, parts] : by_id) {
+      endings.emplace_back([&parts = parts] { const TenantParts ending = std::move(parts); });
+    }
+    for (std::thread& one : endings) one.join();
+    by_id.clear();
+  }
+
+  std::map<std::string, TenantParts> by_id;
 };
 
 // What all tenants share.
@@ -408,13 +428,13 @@ core::Status Run(const Flags& flags) {
 
   SharedParts shared;
   INTERLOCK_RETURN_IF_ERROR(MakeShared(config, shared));
-  std::map<std::string, TenantParts> tenants;
+  Tenants tenants;
   for (auto& [id, from] : sources) {
-    INTERLOCK_ASSIGN_OR_RETURN(tenants[id],
+    INTERLOCK_ASSIGN_OR_RETURN(tenants.by_id[id],
                                OpenTenant(config, id, std::move(from), *launcher, shared));
   }
-  const core::Status served = Serve(config, tenants, signals);
-  tenants.clear();  // engines wait for outcomes, witnesses and logs have a last checkpoint signed
+  const core::Status served = Serve(config, tenants.by_id, signals);
+  tenants.End();  // engines wait for outcomes, witnesses and logs have a last checkpoint signed
   if (served.ok()) spdlog::info("ended");
   return served;
 }

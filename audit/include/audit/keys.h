@@ -46,9 +46,9 @@ struct OpenedPayload {
   std::string salt;  // 32 bytes, to disclose with the plaintext
 };
 
-// Thread-safe. `keys.db`: journal_mode=DELETE, secure_delete, synchronous=FULL; data keys are
-// wrapped by a master key outside the file (`master.key` beside it by default, mode 0600, refused
-// when wider).
+// Thread-safe. `keys.db`: journal_mode=DELETE, secure_delete, synchronous=EXTRA (its folder is
+// synced after each commit); data keys are wrapped by a master key outside the file (`master.key`
+// beside it by default, mode 0600, refused when wider).
 class KeyStore {
  public:
   static core::StatusOr<std::unique_ptr<KeyStore>> Open(const std::string& folder,
