@@ -241,15 +241,16 @@ class Tamper(unittest.TestCase):
         self.expect(twin, 0, None, "--checkpoint", self.at("late.note"))
 
     def test_tables_and_columns_that_are_gone(self):
-        gone = ["DROP TABLE " + table for table in ("log", "entry", "tile", "checkpoint", "cosignature", "payload", "blob",
-                                                    "p_entry_run", "p_watermark")]
-        gone += ["ALTER TABLE %s DROP COLUMN %s" % pair for pair in
-                 (("entry", "hash"), ("payload", "media"), ("checkpoint", "root"))]
-        for sql in gone:
-            with self.subTest(sql):
+        for table in ("log", "entry", "tile", "checkpoint", "cosignature", "payload", "blob", "p_entry_run",
+                      "p_watermark"):
+            with self.subTest(table):
                 path = self.copy()
-                drops = sqlite(path, TRIGGERS + ";").stdout
-                self.assertEqual(sqlite(path, drops + sql + ";").stderr, "")
+                self.assertEqual(sqlite(path, f"DROP TABLE {table};").stderr, "")  # its own triggers go with it
+                self.expect(path, 1, None)
+        for table, column in (("entry", "hash"), ("payload", "media"), ("checkpoint", "root")):
+            with self.subTest(column):
+                path = self.copy()
+                run_without_triggers(path, f"ALTER TABLE {table} DROP COLUMN {column}")
                 self.expect(path, 1, None)
 
     def test_a_row_edited_and_its_hash_made_anew(self):

@@ -65,24 +65,20 @@ TEST(Compensation, ACancelledRunDoesSoToo) {
   Harness h(CancelsAre("allow()"), TripTools());
   PlanTrip(h);
   h.planner.plans = {Books("flight"), FakePlanner::Ask("and now?")};
-  const auto run = h.CreateRun();
-  ASSERT_TRUE(run.ok()) << run.status();
-  h.WaitForState(run->id, RunState::kWaitingForUser);
-  ASSERT_TRUE(h.Cancel(run->id).ok());
-  h.WaitForState(run->id, RunState::kCancelled);
+  const std::string run = EndedTrip(h, RunState::kWaitingForUser);
+  ASSERT_TRUE(h.Cancel(run).ok());
+  h.WaitForState(run, RunState::kCancelled);
   EXPECT_EQ(h.tools.runs("flight.cancel"), 1);
-  EXPECT_EQ(BodyOf(h, run->id, "run.compensating")["as"], "cancelled");
-  ExpectReplays(h, run->id);
+  EXPECT_EQ(BodyOf(h, run, "run.compensating")["as"], "cancelled");
+  ExpectReplays(h, run);
 }
 
 TEST(Compensation, ACompletedRunKeepsWhatItDid) {
   Harness h(CancelsAre("allow()"), TripTools());
   PlanTrip(h);
   h.planner.plans = {Books("flight"), FakePlanner::Answer("booked")};
-  const auto run = h.CreateRun();
-  ASSERT_TRUE(run.ok()) << run.status();
-  h.WaitForState(run->id, RunState::kCompleted);
-  EXPECT_THAT(h.Kinds(run->id), Not(Contains("run.compensating")));
+  const std::string run = EndedTrip(h, RunState::kCompleted);
+  EXPECT_THAT(h.Kinds(run), Not(Contains("run.compensating")));
   EXPECT_EQ(h.tools.runs("flight.cancel"), 0);
 }
 
@@ -90,11 +86,9 @@ TEST(Compensation, WhatDidNotHappenIsNotTakenBack) {
   Harness h(CancelsAre("allow()"), TripTools());
   PlanTrip(h);
   h.tools.Fails("hotel.book", "SOLD_OUT");
-  const auto run = h.CreateRun();
-  ASSERT_TRUE(run.ok()) << run.status();
-  h.WaitForState(run->id, RunState::kFailed);
-  EXPECT_THAT(ToolsOf(h, run->id), ElementsAre("flight.book", "flight.cancel", "hotel.book"));
-  ExpectReplays(h, run->id);
+  const std::string run = EndedTrip(h, RunState::kFailed);
+  EXPECT_THAT(ToolsOf(h, run), ElementsAre("flight.book", "flight.cancel", "hotel.book"));
+  ExpectReplays(h, run);
 }
 
 TEST(Compensation, ADeniedOneLeavesTheRunUncompensatedAndOperatorsAreTold) {
@@ -119,12 +113,10 @@ TEST(Compensation, OneThatFailsDoesNotKeepTheOthersFromBeingTakenBack) {
   Harness h(CancelsAre("allow()"), TripTools());
   PlanTrip(h);
   h.tools.Fails("hotel.cancel", "TOO_LATE");
-  const auto run = h.CreateRun();
-  ASSERT_TRUE(run.ok()) << run.status();
-  h.WaitForState(run->id, RunState::kUncompensated);
+  const std::string run = EndedTrip(h, RunState::kUncompensated);
   EXPECT_EQ(h.tools.runs("flight.cancel"), 1);
-  EXPECT_EQ(BodyOf(h, run->id, "run.failed")["uncompensated"],
-            core::Json({CallOf(h, run->id, "hotel.book")}));
+  EXPECT_EQ(BodyOf(h, run, "run.failed")["uncompensated"],
+            core::Json({CallOf(h, run, "hotel.book")}));
 }
 
 TEST(Compensation, OneThatNeedsAnApprovalWaitsForItOverARestart) {
@@ -212,12 +204,10 @@ TEST(Compensation, WhatThePlannerTookBackItselfIsNotTakenBackTwice) {
   h.planner.plans = {Books("flight"),
                      FakePlanner::Calls({{"c", "flight.cancel", R"({"ref":"f1"})"}}),
                      core::InvalidArgument("no plan for this")};
-  const auto run = h.CreateRun();
-  ASSERT_TRUE(run.ok()) << run.status();
-  h.WaitForState(run->id, RunState::kFailed);
+  const std::string run = EndedTrip(h, RunState::kFailed);
   EXPECT_EQ(h.tools.runs("flight.cancel"), 1);
-  EXPECT_EQ(BodyOf(h, run->id, "call.decided")["code"], "DUPLICATE_EFFECT");
-  ExpectReplays(h, run->id);
+  EXPECT_EQ(BodyOf(h, run, "call.decided")["code"], "DUPLICATE_EFFECT");
+  ExpectReplays(h, run);
 }
 
 // ---------------------------------------------------------------- replay
@@ -260,10 +250,8 @@ TEST(Compensation, ReplayFindsAStepThatTakesBackOtherwise) {
   Harness h(CancelsAre("allow()"), TripTools());
   PlanTrip(h);
   h.tools.Fails("hotel.cancel", "TOO_LATE");
-  const auto run = h.CreateRun();
-  ASSERT_TRUE(run.ok()) << run.status();
-  h.WaitForState(run->id, RunState::kUncompensated);
-  ExpectReplays(h, run->id);
+  const std::string run = EndedTrip(h, RunState::kUncompensated);
+  ExpectReplays(h, run);
   const struct {
     const char* name;
     StepFn step;
@@ -275,7 +263,7 @@ TEST(Compensation, ReplayFindsAStepThatTakesBackOtherwise) {
       {"says it is undone", &StepThatSaysItIsUndone, "run.failed"},
   };
   for (const auto& mutation : mutations) {
-    const auto report = ReplayOf(h, run->id, {&h.agent}, mutation.step);
+    const auto report = ReplayOf(h, run, {&h.agent}, mutation.step);
     ASSERT_TRUE(report.ok()) << mutation.name << ": " << report.status();
     ASSERT_TRUE(report->first.has_value()) << mutation.name;
     EXPECT_EQ(report->first->kind, mutation.kind) << mutation.name;
@@ -287,14 +275,12 @@ TEST(Compensation, ReplayFindsAStepThatTakesBackOtherwise) {
 TEST(Compensation, ReplayShowsWhereOtherPoliciesWouldNotHaveTakenBack) {
   Harness h(CancelsAre("allow()"), TripTools());
   PlanTrip(h);
-  const auto run = h.CreateRun();
-  ASSERT_TRUE(run.ok()) << run.status();
-  h.WaitForState(run->id, RunState::kFailed);
-  const auto same = ReplayOf(h, run->id, {&h.agent}, &Step, CancelsAre("allow()") + "-- again\n");
+  const std::string run = EndedTrip(h, RunState::kFailed);
+  const auto same = ReplayOf(h, run, {&h.agent}, &Step, CancelsAre("allow()") + "-- again\n");
   ASSERT_TRUE(same.ok()) << same.status();
   EXPECT_TRUE(same->passes());
   const auto other =
-      ReplayOf(h, run->id, {&h.agent}, &Step, CancelsAre(R"(deny { code = "NO", say = "no" })"));
+      ReplayOf(h, run, {&h.agent}, &Step, CancelsAre(R"(deny { code = "NO", say = "no" })"));
   ASSERT_TRUE(other.ok()) << other.status();
   ASSERT_TRUE(other->first.has_value());
   EXPECT_EQ(other->first->kind, "call.decided");
@@ -305,13 +291,11 @@ TEST(Compensation, ReplayShowsWhereOtherPoliciesWouldNotHaveTakenBack) {
 TEST(Compensation, ReplayNeedsTheManifestOfThen) {
   Harness h(CancelsAre("allow()"), TripTools());
   PlanTrip(h);
-  const auto run = h.CreateRun();
-  ASSERT_TRUE(run.ok()) << run.status();
-  h.WaitForState(run->id, RunState::kFailed);
+  const std::string run = EndedTrip(h, RunState::kFailed);
   std::vector<ToolSpec> tools = TripTools();
   tools.at(0).compensate = "hotel.cancel";
   h.SetTools(tools);
-  const auto report = ReplayOf(h, run->id, {&h.agent});
+  const auto report = ReplayOf(h, run, {&h.agent});
   EXPECT_EQ(ReasonOf(report.status()), "TOOL_CHANGED");
 }
 

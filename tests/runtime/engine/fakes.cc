@@ -81,6 +81,7 @@ std::uint64_t FakeTools::Lookup(core::LookupPermit, tools::CallSpec spec, Done d
 void FakeTools::Cancel(std::uint64_t handle) {
   const std::lock_guard lock(mutex_);
   cancelled_.push_back(handle);
+  changed_.notify_all();
 }
 
 void FakeTools::EndRun(std::string_view run) {
@@ -118,6 +119,27 @@ int FakeTools::lookups(const std::string& tool) const {
 std::vector<std::uint64_t> FakeTools::cancelled() const {
   const std::lock_guard lock(mutex_);
   return cancelled_;
+}
+
+std::vector<std::string> FakeTools::cancelled_tools() const {
+  const std::lock_guard lock(mutex_);
+  std::vector<std::string> names;
+  for (const std::uint64_t handle : cancelled_) names.push_back(begun_.at(handle));
+  return names;
+}
+
+void FakeTools::WaitUntilCancelled(std::size_t calls) {
+  std::unique_lock lock(mutex_);
+  ASSERT_TRUE(changed_.wait_for(lock, kReplyPatience, [&] { return cancelled_.size() >= calls; }));
+}
+
+tools::Outcome OutcomeWithFiles() {
+  tools::Outcome outcome = OkOutcome({{"ok", true}});
+  const std::string bytes("pdf\0bytes", 9);
+  outcome.artifacts.taken.push_back(
+      {.path = "report.pdf", .bytes = bytes, .digest = core::Sha256(bytes)});
+  outcome.artifacts.skipped.push_back({.path = "link", .why = "Too many levels"});
+  return outcome;
 }
 
 tools::Outcome OkOutcome(core::Json result) {

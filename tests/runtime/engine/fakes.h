@@ -49,6 +49,8 @@ class FakeTools final : public tools::Executor {
   int runs(const std::string& tool) const;  // effects, not look-ups
   int lookups(const std::string& tool) const;
   std::vector<std::uint64_t> cancelled() const;
+  std::vector<std::string> cancelled_tools() const;
+  void WaitUntilCancelled(std::size_t calls);
   std::string_view level = "builtin";  // where all of them run
   // Called before an effect starts, on the engine's thread.
   std::function<void(const core::PermitTerms&)> before_run;
@@ -63,6 +65,7 @@ class FakeTools final : public tools::Executor {
   std::map<std::string, int> runs_;
   std::map<std::string, int> lookups_;
   std::vector<std::uint64_t> cancelled_;
+  std::map<std::uint64_t, std::string> begun_;  // by handle
   std::vector<std::string> ended_runs_;
   std::function<void(tools::SessionEnd)> told_;
   std::uint64_t next_ = 1;
@@ -91,6 +94,9 @@ class HeldRequests {
   std::map<std::uint64_t, Done> held_;
   int cancelled_ = 0;
 };
+
+// Of a tool that left a file, and a link that was not taken.
+tools::Outcome OutcomeWithFiles();
 
 // Plans are taken from a list by step; `seen` are the requests.
 class FakePlanner final : public Planner {

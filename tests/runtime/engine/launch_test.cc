@@ -14,9 +14,6 @@ using ::testing::Contains;
 using ::testing::HasSubstr;
 using ::testing::Not;
 
-// Rule 11: the journal's order decides. The run's call has its intent, a cancel stands right behind
-// it, and both are durable before the worker hears of either: the tool was not started, so it never
-// is.
 // A run whose one call waits for what it looks up.
 std::string LookingUp(Harness& h) {
   h.planner.plans = {FakePlanner::Calls({{"b", "orders.cancel", "{}"}})};
@@ -38,6 +35,9 @@ std::future<core::Status> DecideAndCancel(Harness& h, const std::string& run) {
   return cancelled->get_future();
 }
 
+// Rule 11: the journal's order decides. The run's call has its intent, a cancel stands right behind
+// it, and both are durable before the worker hears of either: the tool was not started, so it never
+// is.
 TEST(Rule11, ACancelBetweenIntentAndStartIsNotLost) {
   Harness h(AllowAll() + R"(
 fact "order" { tool = "orders.get", args = { id = "1" }, on = "orders.cancel" })",
@@ -111,14 +111,8 @@ fact "idle" { tool = "slow.read", args = {}, on = "idle.read" })",
 
 TEST(Artifacts, AreSealedBesideTheOutcomeAndListed) {
   Harness h(AllowAll(), {ReadTool("report.make")});
-  h.tools.On("report.make", [](const tools::CallSpec&, FakeTools::Done done) {
-    tools::Outcome outcome = OkOutcome({{"ok", true}});
-    const std::string bytes("pdf\0bytes", 9);
-    outcome.artifacts.taken.push_back(
-        {.path = "report.pdf", .bytes = bytes, .digest = core::Sha256(bytes)});
-    outcome.artifacts.skipped.push_back({.path = "link", .why = "Too many levels"});
-    done(outcome);
-  });
+  h.tools.On("report.make",
+             [](const tools::CallSpec&, const FakeTools::Done& done) { done(OutcomeWithFiles()); });
   const auto call = h.Execute("report.make", core::Json::object());
   ASSERT_TRUE(call.ok()) << call.status();
   EXPECT_EQ(call->state, CallState::kOk);

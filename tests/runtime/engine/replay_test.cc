@@ -218,14 +218,8 @@ TEST(Replay, AFailedAndACancelledRunAreMadeAnew) {
 
 TEST(Replay, FilesThatAToolLeftAreMadeAnew) {
   Harness h(AllowAll(), {ReadTool("report.make")});
-  h.tools.On("report.make", [](const tools::CallSpec&, const FakeTools::Done& done) {
-    tools::Outcome outcome = OkOutcome({{"ok", true}});
-    const std::string bytes("pdf\0bytes", 9);
-    outcome.artifacts.taken.push_back(
-        {.path = "report.pdf", .bytes = bytes, .digest = core::Sha256(bytes)});
-    outcome.artifacts.skipped.push_back({.path = "link", .why = "Too many levels"});
-    done(outcome);
-  });
+  h.tools.On("report.make",
+             [](const tools::CallSpec&, const FakeTools::Done& done) { done(OutcomeWithFiles()); });
   h.planner.plans = {FakePlanner::Calls({{"c1", "report.make", "{}"}})};
   const auto run = h.CreateRun();
   ASSERT_TRUE(run.ok()) << run.status();

@@ -59,6 +59,15 @@ inline void PlanTrip(Harness& h) {
   h.planner.plans = {Books("flight"), Books("hotel"), core::InvalidArgument("no plan for this")};
 }
 
+// Such a run, when it has ended so.
+inline std::string EndedTrip(Harness& h, RunState end) {
+  const auto run = h.CreateRun();
+  EXPECT_TRUE(run.ok()) << run.status();
+  if (!run.ok()) return "";
+  h.WaitForState(run->id, end);
+  return run->id;
+}
+
 // The body of the newest entry of this kind.
 inline core::Json BodyOf(Harness& h, const std::string& run, std::string_view kind) {
   core::Json body;

@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <thread>
 
 #include "replays.h"
 #include "rules.h"
@@ -39,6 +40,11 @@ TEST(Wall, WhatIsLeftStandsInTheLogAndGoesOnAfterARestart) {
   SetWall(h, "3600000");
   h.planner.plans = {FakePlanner::Ask("which?"), FakePlanner::Ask("sure?"),
                      FakePlanner::Answer("done")};
+  constexpr std::int64_t kThinksMs = 3;
+  h.planner.before_reply = [&h] {
+    const std::int64_t until_us = h.clock.MonotonicMicros() + kThinksMs * 1000;
+    while (h.clock.MonotonicMicros() < until_us) std::this_thread::yield();
+  };
   const std::string run = WaitingRun(h);
   h.Restart();
   ASSERT_TRUE(h.Send(run, "this").ok());
@@ -55,6 +61,9 @@ TEST(Wall, WhatIsLeftStandsInTheLogAndGoesOnAfterARestart) {
   EXPECT_LE(inorder.front(), 3'600'000);
   EXPECT_GT(inorder.back(), 0);
   EXPECT_TRUE(std::is_sorted(inorder.rbegin(), inorder.rend())) << "it only ever gets less";
+  EXPECT_LE(waits[0], 3'600'000 - kThinksMs);
+  EXPECT_LE(waits[1], waits[0] - kThinksMs);
+  EXPECT_LE(asks[2], asks[1] - kThinksMs);
   ExpectMadeAnew(h, run, {&h.agent});
 }
 

@@ -218,6 +218,7 @@ bool Checker::Budgets(const std::vector<BudgetInfo>& budgets) {
     logs[account.budget].held += account.held;
     logs[account.budget].settled += account.settled;
   }
+  for (const auto& [name, engine] : engines) logs[name];  // also what the log has nothing of
   for (const auto& [name, log] : logs) {
     const Account& engine = engines[name];
     if (engine.held == log.held && engine.settled == log.settled) continue;

@@ -152,7 +152,9 @@ void Day::Work(const std::string& phase) {
   const auto deadline = std::chrono::steady_clock::now() + kPatience;
   int quiet = 0;
   for (int look = 0; harness_.log().health() != audit::Health::kStopped; ++look) {
-    if (std::chrono::steady_clock::now() > deadline) return;
+    if (std::chrono::steady_clock::now() > deadline) {
+      return on_the_way_.push_back("ENDS: " + phase + " does not come to rest");
+    }
     const std::uint64_t seen = harness_.log().size();
     CatchUp();
     Operate(phase, look);
@@ -201,6 +203,7 @@ void Day::Settle() {
     AwaitGrowth(seen);
     quiet = harness_.log().size() == seen ? quiet + 1 : 0;
   }
+  on_the_way_.push_back("ENDS: the end does not come to rest");
 }
 
 bool Day::SettleOnce() {

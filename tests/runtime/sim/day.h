@@ -52,7 +52,6 @@ class Day {
   void Execute(const Sent& sent);
   void Create(const Sent& sent);
   void CancelSome(const std::string& phase);
-  void CancelOfOther(const std::string& phase);
   void DisturbWaiting(const std::string& phase);
   // --- approvers and operators
   void AnswerApprovals(const std::string& phase);

@@ -293,6 +293,11 @@ TEST(Breaches, EachOneIsFoundUnderItsName) {
        }},
       {"an engine that counts otherwise than its log", "BUDGET",
        [](SoundDay& day) { day.evidence.budgets[0].settled = 0; }},
+      {"money in a budget that the log has nothing of", "BUDGET",
+       [](SoundDay& day) {
+         day.evidence.budgets.push_back(day.evidence.budgets[0]);
+         day.evidence.budgets.back().name = "unheard-of";
+       }},
       {"a hold that is left", "BUDGET", [](SoundDay& day) { day.Drop("budget.settled"); }},
       {"a run that never ends", "ENDS",
        [](SoundDay& day) { day.evidence.runs[0].state = RunState::kRunning; }},

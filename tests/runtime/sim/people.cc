@@ -1,6 +1,7 @@
 // Clients, approvers and operators of a day: what they do follows from the seed and from what it is
 // about.
 #include <algorithm>
+#include <type_traits>
 #include <utility>
 
 #include "told.h"
@@ -13,6 +14,20 @@ constexpr int kCallsAPhase = 3;
 constexpr int kAnswersMax = 4;  // looks at approvals about the same thing, in a phase
 
 const auto kNobodyHears = [](const auto& /*reply*/) {};
+
+// Notes what a request was answered, for who waits for it.
+template <typename Told>
+auto Note(const std::shared_ptr<Told>& told, const std::string& request) {
+  return [told, request](const auto& answer) {
+    const std::lock_guard lock(told->mutex);
+    --told->waits;
+    if (!answer.ok()) return;
+    if constexpr (std::is_same_v<std::decay_t<decltype(*answer)>, RunInfo>) {
+      told->runs.push_back(answer->id);
+    }
+    told->answers[request].insert(answer->id);
+  };
+}
 
 }  // namespace
 
@@ -31,15 +46,7 @@ void Day::Create(const Sent& sent) {
                      .session = core::Json::object(),
                      .request_id = sent.request_id};
   told_->Await();
-  harness_.engine().CreateRun(
-      *sent.who, std::move(spec),
-      [told = told_, request = sent.request_id](const core::StatusOr<RunInfo>& run) {
-        const std::lock_guard lock(told->mutex);
-        --told->waits;
-        if (!run.ok()) return;
-        told->runs.push_back(run->id);
-        told->answers[request].insert(run->id);
-      });
+  harness_.engine().CreateRun(*sent.who, std::move(spec), Note(told_, sent.request_id));
 }
 
 void Day::Execute(const Sent& sent) {
@@ -53,13 +60,7 @@ void Day::Execute(const Sent& sent) {
                     .session = core::Json::object(),
                     .request_id = sent.request_id};
   told_->Await();
-  harness_.engine().ExecuteToolCall(
-      *sent.who, std::move(spec),
-      [told = told_, request = sent.request_id](const core::StatusOr<CallInfo>& call) {
-        const std::lock_guard lock(told->mutex);
-        --told->waits;
-        if (call.ok()) told->answers[request].insert(call->id);
-      });
+  harness_.engine().ExecuteToolCall(*sent.who, std::move(spec), Note(told_, sent.request_id));
 }
 
 // Two clients. What one sent in an earlier phase it may send again, in any order, as from one that
