@@ -30,13 +30,11 @@ core::Status TooManyCalls() {
 core::StatusOr<Json> ParseReply(std::string_view text) {
   auto reply = core::ParseJson(text, kReplyLimits);
   if (reply.ok() || reply.status().code() == core::StatusCode::kResourceExhausted) return reply;
-  const std::string why(core::Message(reply.status()));
   reply = core::ParseJson(WithoutHugeNumbers(text, Where::kOutsideArguments), kReplyLimits);
   if (reply.ok()) return reply;
-  if (core::ParseJson(WithoutHugeNumbers(text, Where::kEverywhere), kReplyLimits).ok()) {
-    return ModelFault("the arguments of a tool call hold an integer beyond 2^53-1");
-  }
-  return BadReply(why);
+  reply = core::ParseJson(WithoutHugeNumbers(text, Where::kEverywhere), kReplyLimits);
+  return reply.ok() ? ModelFault("the arguments of a tool call hold an integer beyond 2^53-1")
+                    : BadReply(core::Message(reply.status()));
 }
 
 core::Status StreamCut() {
