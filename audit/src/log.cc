@@ -329,7 +329,8 @@ core::Status LogImpl::WriteOnce(Flush flush) {
   INTERLOCK_RETURN_IF_ERROR(InsertSegments());
   INTERLOCK_RETURN_IF_ERROR(store_->InsertRest(batch_));
   std::vector<Checkpoint> checkpoints;
-  if (health() == Health::kOk || flush == Flush::kYes) {
+  // Without room only what must be: a cosignature stands under a head that stands beside it.
+  if (health() == Health::kOk || flush == Flush::kYes || !batch_.cosignatures().empty()) {
     const std::lock_guard lock(mutex_);
     checkpoints = signed_;
   }

@@ -61,12 +61,15 @@ class FaultTest : public LogFixture {
     while (!condition() && std::chrono::steady_clock::now() < until) std::this_thread::yield();
     return condition();
   }
-  Verdict VerdictOfFile() {
+  VerifyReport ReportOfFile() {
     VerifyOptions options;
     options.database = Database();
     Recorder fresh;
     options.projectors = {&fresh};
-    const VerifyReport report = Verify(options);
+    return Verify(options);
+  }
+  Verdict VerdictOfFile() {
+    const VerifyReport report = ReportOfFile();
     EXPECT_EQ(report.reason, "");
     return report.verdict;
   }
@@ -100,6 +103,34 @@ TEST_F(FaultTest, Rule28_FullDiskTakesOutcomesOnlyAndResumes) {
   EXPECT_EQ(log->Read(2)->run_seq, 2);
   log.reset();
   EXPECT_EQ(VerdictOfFile(), Verdict::kIntact);
+}
+
+// Heads wait for room, but for one that a witness has cosigned: a cosignature of no head is damage.
+TEST_F(FaultTest, Rule28_ACosignatureComesWithItsHeadOnAFullDiskToo) {
+  auto log = MustOpen();
+  ASSERT_TRUE(Submit(*log, "call.intended", Urgency::kNormal).ok());
+  std::promise<void> entered;
+  std::promise<Checkpoint> signed_head;
+  std::promise<core::Status> done;
+  log->Submit(std::make_unique<TestCommand>(
+                  [&](Transaction& transaction) {
+                    entered.set_value();
+                    const Checkpoint head = signed_head.get_future().get();
+                    transaction.PutCosignature(head.size, "witness.example",
+                                               "\xE2\x80\x94 witness.example " +
+                                                   core::Base64(std::string(76, 'x')) + "\n");
+                    return transaction.Append(EntryOf("call.outcome", kRunA)).status();
+                  },
+                  [&](const core::Status& status) { done.set_value(status); }),
+              Urgency::kOutcome);
+  entered.get_future().wait();
+  faults_.SetFullWhileExists(Options().folder + "/ballast");
+  signed_head.set_value(*log->CheckpointNow());
+  ASSERT_TRUE(done.get_future().get().ok());
+  EXPECT_EQ(log->health(), Health::kNoSpace);
+  const VerifyReport report = ReportOfFile();
+  EXPECT_EQ(report.verdict, Verdict::kIntact) << report.reason;
+  EXPECT_EQ(log->CosignedCheckpoint()->size, 1u);
 }
 
 TEST_F(FaultTest, FailedBatchIsForgottenByTheProjectors) {
