@@ -1,5 +1,6 @@
 #include "payload_check.h"
 
+#include <algorithm>
 #include <charconv>
 #include <cstring>
 
@@ -68,7 +69,7 @@ core::Status PayloadCheck::Next(std::uint64_t index, std::string_view bytes) {
     } else if (keys_ != nullptr && rows_.Int(3) == 0) {
       INTERLOCK_RETURN_IF_ERROR(CheckContent(index, named[next]));
     }
-    if (rows_.Int(3) != 0) erased_.emplace_back(rows_.Int(0), std::string(rows_.Bytes(2)));
+    if (rows_.Int(3) != 0) erased_.emplace_back(rows_.Int(0), KeyOnce(rows_.Bytes(2)));
     while (next < named.size() && named[next].slot <= slot) ++next;
     INTERLOCK_ASSIGN_OR_RETURN(row_there_, rows_.Step());
   }
@@ -76,6 +77,12 @@ core::Status PayloadCheck::Next(std::uint64_t index, std::string_view bytes) {
     findings_->Entry(index, "has lost the payload in slot " + std::to_string(named[next].slot));
   }
   return core::OkStatus();
+}
+
+// Erased content is a lot where it is kept for a year, and sealed under few keys.
+const std::string* PayloadCheck::KeyOnce(std::string_view key) {
+  const auto found = its_keys_.find(key);
+  return found != its_keys_.end() ? &*found : &*its_keys_.emplace(key).first;
 }
 
 void PayloadCheck::NoteErasure(std::uint64_t index, const ParsedEntry& entry) {
@@ -94,7 +101,9 @@ void PayloadCheck::NoteErasure(std::uint64_t index, const ParsedEntry& entry) {
     const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), id);
     const bool number = error == std::errc() && end == text.data() + text.size();
     if (number && !own) elsewhere_.payloads[*other].insert(id);
-    if (own && number && id >= 0 && static_cast<std::uint64_t>(id >> 8) < index) named_.insert(id);
+    if (own && number && id >= 0 && static_cast<std::uint64_t>(id >> 8) < index) {
+      named_.push_back(id);
+    }
   }
 }
 
@@ -109,7 +118,7 @@ bool PayloadCheck::IsNamed(std::int64_t id, const std::string& key) const {
   const auto by_key = named_keys_.find(key);
   const bool by_its_key =
       by_key != named_keys_.end() && by_key->second > static_cast<std::uint64_t>(id >> 8);
-  return by_its_key || named_.count(id) != 0 || NamedLater(id, key);
+  return by_its_key || std::binary_search(named_.begin(), named_.end(), id) || NamedLater(id, key);
 }
 
 std::string PayloadCheck::keyless_reason() const {
@@ -119,10 +128,15 @@ std::string PayloadCheck::keyless_reason() const {
          ", and no entry says that they were erased";
 }
 
+std::size_t PayloadCheck::Explain(const std::set<std::string>& destroyed) {
+  return std::erase_if(keyless_, [&](const auto& row) { return destroyed.contains(row.second); });
+}
+
 void PayloadCheck::End(Log log) {
+  std::sort(named_.begin(), named_.end());
   std::erase_if(keyless_, [this](const auto& row) { return IsNamed(row.first, row.second); });
   for (const auto& [id, key] : erased_) {
-    if (IsNamed(id, key)) continue;
+    if (IsNamed(id, *key)) continue;
     if (later_ == nullptr && log == Log::kClosed) {
       unexplained_ = true;
       continue;

@@ -37,6 +37,9 @@ class PayloadCheck {
   void End(Log log);
   bool unexplained() const { return unexplained_; }
   std::uint64_t opened() const { return opened_; }
+  // Whether content could not be opened for want of a key, and how much of it for want of these.
+  bool keyless() const { return !keyless_.empty(); }
+  std::size_t Explain(const std::set<std::string>& destroyed);
   // Empty, or what of the content could not be opened for want of a key.
   std::string keyless_reason() const;
   const ErasedElsewhere& elsewhere() const { return elsewhere_; }
@@ -46,6 +49,7 @@ class PayloadCheck {
   bool RowIs(const NamedCommitment& named) const;
   bool NamedLater(std::int64_t id, const std::string& key) const;
   bool IsNamed(std::int64_t id, const std::string& key) const;
+  const std::string* KeyOnce(std::string_view key);
   core::Status CheckContent(std::uint64_t index, const NamedCommitment& named);
 
   Findings* const findings_;
@@ -58,8 +62,9 @@ class PayloadCheck {
   bool unexplained_ = false;
   Statement rows_;
   bool row_there_ = false;
-  std::vector<std::pair<std::int64_t, std::string>> erased_;  // row id, key id
-  std::set<std::int64_t> named_;
+  std::vector<std::pair<std::int64_t, const std::string*>> erased_;  // row id, one of `its_keys_`
+  std::set<std::string, std::less<>> its_keys_;                      // of what was erased
+  std::vector<std::int64_t> named_;                                  // sorted at the end
   std::map<std::string, std::uint64_t, std::less<>> named_keys_;  // key id, the entry that says so
 };
 

@@ -1,4 +1,4 @@
-// Projections folded again from entries into a database in memory, and compared row by row.
+// Projections folded again from entries into a scratch database, and compared row by row.
 #pragma once
 
 #include <cstdint>
@@ -30,12 +30,15 @@ class ProjectionCheck {
   core::StatusOr<std::string> Carried(std::uint64_t size);
 
  private:
+  std::string SchemaSql() const;
+  core::Status TakeSchema();
   core::Status CompareSchema(Findings* findings);
   core::Status CheckIndexes(const std::string& table, Findings* findings);
   core::Status CompareTable(const std::string& table, Findings* findings);
 
   sqlite3* file_ = nullptr;
   Db scratch_;
+  std::vector<std::string> schema_;  // as it should stand in the file
   RunIndex run_index_;
   std::vector<Projector*> projectors_;  // run_index_ first
   bool only_run_index_ = true;

@@ -11,6 +11,7 @@
 #include "audit/merkle.h"
 #include "chain_check.h"
 #include "entry_text.h"
+#include "erased_since.h"
 #include "findings.h"
 #include "folder_lock.h"
 #include "hashed_entries.h"
@@ -130,6 +131,7 @@ class Verifier {
   core::Status Fold(std::uint64_t index, const ParsedEntry& entry, std::string_view bytes,
                     const core::Digest& hash);
   void CheckRoot(std::uint64_t size);
+  core::Status ExplainKeyless(std::uint64_t size);
   void NoteWaiting(std::uint64_t index, std::int64_t time_us);
   void CheckCoverage(std::uint64_t size);
   void NameBrokenLinks();
@@ -369,6 +371,7 @@ core::Status Verifier::CheckEnd() {
   succession_.End(size);
   report_.closed_with = succession_.closed_with();
   payloads_.End(report_.closed_with ? PayloadCheck::Log::kClosed : PayloadCheck::Log::kOpen);
+  INTERLOCK_RETURN_IF_ERROR(ExplainKeyless(size));
   report_.erased = payloads_.elsewhere();
   report_.opened = payloads_.opened();
   report_.opening = succession_.opening();
@@ -385,6 +388,24 @@ core::Status Verifier::CheckEnd() {
     findings_.General("the watermark of the projections is missing");
   }
   CheckCoverage(size);
+  return core::OkStatus();
+}
+
+// Keys are read as they are now, and the log as it was: what a daemon erased meanwhile stands
+// behind what was read, in the newest log of the folder.
+core::Status Verifier::ExplainKeyless(std::uint64_t size) {
+  const bool newest = options_.database.ends_with(kDatabaseName);
+  if (!payloads_.keyless() || (!newest && options_.erased_later == nullptr)) {
+    return core::OkStatus();
+  }
+  const std::string folder = options_.database.substr(0, options_.database.rfind('/') + 1);
+  INTERLOCK_ASSIGN_OR_RETURN(const auto destroyed,
+                             KeysErasedSince(folder + std::string(kDatabaseName),
+                                             newest ? size : options_.erased_later->read));
+  const std::size_t meanwhile = payloads_.Explain(destroyed);
+  if (meanwhile == 0) return core::OkStatus();
+  if (!report_.not_checked.empty()) report_.not_checked += ", and ";
+  report_.not_checked += std::to_string(meanwhile) + " payloads that were erased meanwhile";
   return core::OkStatus();
 }
 

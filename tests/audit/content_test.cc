@@ -4,6 +4,7 @@
 #include <gmock/gmock.h>
 
 #include <filesystem>
+#include <functional>
 
 #include "audit/verify.h"
 #include "fixture.h"
@@ -131,6 +132,54 @@ TEST_F(ContentTest, WhoseKeyIsGoneNeedsAnEntryThatSaysSo) {
     ASSERT_TRUE(log->Append(EntryOf("payload.erased", "", body)).ok());
   }
   EXPECT_EQ(Check(keys_.get()).verdict, Verdict::kIntact);
+}
+
+// Does something when the first entry has been looked at.
+class Meanwhile final : public Projector {
+ public:
+  explicit Meanwhile(std::function<void()> act) : act_(std::move(act)) {}
+  std::string_view name() const override { return "meanwhile"; }
+  std::vector<std::string> Schema() const override { return {}; }
+  core::Status Attach(sqlite3*) override { return core::OkStatus(); }
+  core::Status Apply(const EntryView& entry) override {
+    if (entry.index == 0) act_();
+    return core::OkStatus();
+  }
+  core::Status Flush() override { return core::OkStatus(); }
+  void Reset() override {}
+
+ private:
+  const std::function<void()> act_;
+};
+
+TEST_F(ContentTest, WhoseKeyGoesWhileItIsReadIsNotCalledLost) {
+  Meanwhile nothing([] {});
+  projectors_ = {&nothing};
+  const auto log = MustOpen();
+  const auto look = [&](std::function<void()> act) {
+    // Only what is folded is shown to the projector.
+    EXPECT_TRUE(log->Query([](sqlite3*) { return core::OkStatus(); }).ok());
+    Meanwhile meanwhile(std::move(act));
+    VerifyOptions options;
+    options.database = Database();
+    options.keys = keys_.get();
+    options.projectors = {&meanwhile};
+    return Verify(options);
+  };
+  const std::string bob = *keys_->KeyIdOf("bob");
+  const VerifyReport erased = look([&] {
+    ASSERT_TRUE(log->Append(EntryOf("payload.erased", "", R"({"key":")" + bob + R"("})")).ok());
+    ASSERT_TRUE(keys_->DestroyKey(bob).ok());
+  });
+  EXPECT_EQ(erased.verdict, Verdict::kIntact) << erased.reason;
+  EXPECT_EQ(erased.opened, 1u);
+  EXPECT_THAT(erased.not_checked, HasSubstr("1 payloads that were erased meanwhile"));
+  EXPECT_EQ(look([] {}).not_checked, "") << "now it stands in what is read";
+  // Its twin: nobody says that the other one was.
+  const VerifyReport lost =
+      look([&] { ASSERT_TRUE(keys_->DestroyKey(*keys_->KeyIdOf("ann")).ok()); });
+  EXPECT_EQ(lost.verdict, Verdict::kIntact) << "it was opened before";
+  EXPECT_EQ(look([] {}).verdict, Verdict::kIncomplete);
 }
 
 TEST_F(ContentTest, IsReadWithoutWritingToTheKeys) {
