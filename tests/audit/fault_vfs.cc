@@ -1,6 +1,7 @@
 #include "fault_vfs.h"
 
 #include <sqlite3.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -273,6 +274,14 @@ std::map<std::string, std::string> Faults::FilesAfterPowerCut(Kept kept) const {
     files[path] = std::move(file);
   }
   return files;
+}
+
+void WriteFiles(const std::map<std::string, std::string>& files, const std::string& folder) {
+  for (const auto& [path, bytes] : files) {
+    const std::string copy = folder + path.substr(path.rfind('/'));
+    std::ofstream(copy, std::ios::binary) << bytes;
+    ::chmod(copy.c_str(), S_IRUSR | S_IWUSR);
+  }
 }
 
 Faults& InstallFaultVfs() {

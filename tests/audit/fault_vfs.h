@@ -81,6 +81,9 @@ struct Faults {
   std::map<std::string, Disk> disks_;
 };
 
+// Puts what a disk held into a folder, by the files' names there.
+void WriteFiles(const std::map<std::string, std::string>& files, const std::string& folder);
+
 // Installs the layer as the default one (once) and returns its switches, all off.
 Faults& InstallFaultVfs();
 

@@ -139,11 +139,8 @@ TEST_F(KeysPowerCutTest, EachOperationThatIsTheLastLosesNoKeyAndBringsNoneBack) 
         for (const std::string& wrapped : done.wrapped) {
           ASSERT_EQ(bytes.find(wrapped), std::string::npos) << path;
         }
-        const std::string copy =
-            after.path() + "/" + std::filesystem::path(path).filename().string();
-        std::ofstream(copy, std::ios::binary) << bytes;
-        std::filesystem::permissions(copy, std::filesystem::perms(0600));
       }
+      WriteFiles(files, after.path());
       ASSERT_NO_FATAL_FAILURE(ExpectKept(after.path(), done));
     }
   }

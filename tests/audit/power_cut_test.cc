@@ -244,12 +244,7 @@ TEST_F(PowerCutTest, EachWriteAndSyncThatIsTheLastLosesNothingAcknowledged) {
       std::filesystem::copy(place.folder.path() + "/signer", after.folder.path() + "/signer");
       after.signer = *OpenFileSigner(after.folder.path() + "/signer", kOrigin);
       std::filesystem::create_directory(after.Options().folder);
-      for (const auto& [path, bytes] : files) {
-        const std::string name = std::filesystem::path(path).filename();
-        const std::string copy = after.Options().folder + "/" + name;
-        std::ofstream(copy, std::ios::binary) << bytes;
-        std::filesystem::permissions(copy, std::filesystem::perms(0600));
-      }
+      WriteFiles(files, after.Options().folder);
       ASSERT_NO_FATAL_FAILURE(ExpectWhole(after, acknowledged));
     }
   }
