@@ -119,6 +119,7 @@ core::Status Take(sqlite3* db, const SqlFilter& filter, CallSource& source, std:
 
 core::Status Find(sqlite3* db, const SqlFilter& filter, const CallPosition& before,
                   std::size_t size, std::vector<AuditedCall>& found) {
+  if (filter.of_user) INTERLOCK_RETURN_IF_ERROR(KnowsUsers(db));
   if (NamesOne(filter)) return Scan(db, filter, before, size, found);
   INTERLOCK_ASSIGN_OR_RETURN(const auto source, CallSource::For(db, filter, before));
   if (source == nullptr) return Scan(db, filter, before, size, found);
@@ -131,7 +132,6 @@ core::StatusOr<Page<AuditedCall>> QueryCallsOf(const audit::Log& log, const SqlF
                                                const PageSpec& page) {
   const CallPosition before = BeforeOf(page.cursor, filter);
   const auto size = static_cast<std::size_t>(page.size);
-  if (filter.of_user) INTERLOCK_RETURN_IF_ERROR(log.Query(KnowsUsers));
   Page<AuditedCall> found;
   // One more than asked for says whether there is another page.
   INTERLOCK_RETURN_IF_ERROR(

@@ -5,113 +5,94 @@
 
 namespace interlock::runtime {
 
-// What an index begins with: an expression over `p_call c`.
-struct Lead {
+// What stands in an index: a column, or an expression over columns.
+struct IndexPart {
   const char* sql;
-  CallFields field;
+  CallFields fields;  // that can be told from it
   bool number;
 };
 
+// An index of calls: its leads, the time and the call, and what else can be told without the row.
 struct CallIndex {
   const char* name;  // logs that an older version closed may not have it
-  std::vector<Lead> leads;
-  CallFields covered;   // fields that stand in it, leads too
-  const char* partial;  // which calls are in it; empty: all
-  CallFields set;       // what a filter must say for that, one of them
+  std::vector<IndexPart> leads;
+  std::vector<IndexPart> rest = {};
+  const char* partial = "";  // which calls are in it; empty: all
+  CallFields set = 0;        // what a filter must say for that, one of them
   // Values of the lead are too many to go through: a filter must name one.
-  bool equal_only;
-  const char* rows;  // that it leads to; $ is the value, & the filter
+  bool equal_only = false;
+  const char* table = "p_call";
 };
 
 namespace {
 
 constexpr std::size_t kTuplesMax = 1024;
 constexpr std::size_t kPrimeCalls = 128;
-constexpr std::size_t kGatherCalls = 1024;  // at once, of rows that must all be put in order first
 constexpr std::size_t kChunkMin = 8;
 constexpr std::size_t kChunkMax = 256;
-
-// In this order: the user's runs and calls are few.
-constexpr const char* kRowsOfUser =
-    "(SELECT c.create_us, c.call FROM p_run r CROSS JOIN p_call c INDEXED BY p_call_run "
-    "ON c.run = r.run WHERE r.user = $ AND & UNION SELECT c.create_us, c.call FROM p_call_user p "
-    "CROSS JOIN p_call c ON c.call = p.call WHERE p.user = $ AND &) c";
+constexpr std::size_t kGatherMax = 1024;  // of rows that are in part put in order each time
+constexpr const char* kCallUsers = "p_call_user";
 
 const std::vector<CallIndex>& Indexes() {
   static const std::vector<CallIndex> indexes = {
       {.name = "p_call_subject",
-       .leads = {{"c.subject_part", kSubjectField, true}},
-       .covered = kSubjectField | kTimeField,
-       .partial = "",
-       .set = 0,
+       .leads = {{"subject_part", kSubjectField, true}},
+       .rest = {{"subject", kSubjectField, false}},
+       .equal_only = true},
+      {.name = "p_call_user_time",
+       .leads = {{"user", kUserField, false}},
        .equal_only = true,
-       .rows = "p_call c"},
-      {.name = "p_run_user",
-       .leads = {{"", kUserField, false}},
-       .covered = kUserField,
-       .partial = "",
-       .set = 0,
-       .equal_only = true,
-       .rows = kRowsOfUser},
+       .table = kCallUsers},
       {.name = "p_call_approver",
-       .leads = {{"c.approved_by", kApproverField, false}},
-       .covered = kApproverField | kTimeField,
-       .partial = "c.approved_by <> ''",
-       .set = kApproverField,
-       .equal_only = false,
-       .rows = "p_call c"},
+       .leads = {{"approved_by", kApproverField, false}},
+       .partial = "approved_by <> ''",
+       .set = kApproverField},
       {.name = "p_call_refused",
-       .leads = {{"c.verdict", kVerdictField, false}, {"c.code", kCodeField, false}},
-       .covered = kVerdictField | kCodeField | kTimeField,
-       .partial = "(c.verdict <> 'allow' OR c.code <> '')",
-       .set = kVerdictField | kCodeField,
-       .equal_only = false,
-       .rows = "p_call c"},
+       .leads = {{"verdict", kVerdictField, false}, {"code", kCodeField, false}},
+       .partial = "(verdict <> 'allow' OR code <> '')",
+       .set = kVerdictField | kCodeField},
       {.name = "p_call_money",
-       .leads = {{INTERLOCK_AMOUNT_SIZE("c.amount"), kAmountSize, true}},
-       .covered = kAmountSize | kAmountField | kCurrencyField | kTimeField,
-       .partial = "c.amount <> 0",
-       .set = kAmountField,
-       .equal_only = false,
-       .rows = "p_call c"},
+       .leads = {{INTERLOCK_AMOUNT_SIZE("amount"), kAmountSize, true}},
+       .rest = {{"amount", kAmountField, true}, {"unit", kCurrencyField, false}},
+       .partial = "amount <> 0",
+       .set = kAmountField},
       {.name = "p_call_tool",
-       .leads = {{"c.tool", kToolField, false},
-                 {"c.verdict", kVerdictField, false},
-                 {"c.effect", kEffectField, false},
-                 {"c.outcome", kOutcomeField, false}},
-       .covered = kToolField | kVerdictField | kEffectField | kOutcomeField | kTimeField,
-       .partial = "",
-       .set = 0,
-       .equal_only = false,
-       .rows = "p_call c"},
-      {.name = "p_call_rules",
-       .leads = {{"c.rules", kRuleField, false}},
-       .covered = kRuleField | kTimeField,
-       .partial = "",
-       .set = 0,
-       .equal_only = false,
-       .rows = "p_call c"},
+       .leads = {{"tool", kToolField, false},
+                 {"verdict", kVerdictField, false},
+                 {"effect", kEffectField, false},
+                 {"outcome", kOutcomeField, false}}},
+      {.name = "p_call_rules", .leads = {{"rules", kRuleField, false}}},
       {.name = "p_call_actor",
-       .leads = {{"c.principal", kActorField, false}, {"c.agent", kAgentField, false}},
-       .covered = kActorField | kAgentField | kTimeField,
-       .partial = "",
-       .set = 0,
-       .equal_only = false,
-       .rows = "p_call c"},
+       .leads = {{"principal", kActorField, false}, {"agent", kAgentField, false}},
+       .rest = {{"tool", kToolField, false}}},
   };
   return indexes;
 }
 
-bool Newer(const CallPosition& a, const CallPosition& b) {
-  return a.create_us != b.create_us ? a.create_us > b.create_us : a.call > b.call;
+bool IsOfUsers(const CallIndex& index) { return index.table == kCallUsers; }
+
+// Fields that a call's place in the index tells, but for the time. Where users lead to it, the row
+// is looked at as well.
+CallFields Covered(const CallIndex& index) {
+  CallFields covered = IsOfUsers(index) ? ~CallFields{0} : 0;
+  for (const IndexPart& part : index.leads) covered |= part.fields;
+  for (const IndexPart& part : index.rest) covered |= part.fields;
+  return covered & ~kTimeField;
 }
 
-core::StatusOr<bool> HasIndex(sqlite3* db, const char* name) {
-  INTERLOCK_ASSIGN_OR_RETURN(
-      const Statement select,
-      Prepare(db, "SELECT 1 FROM sqlite_schema WHERE type = 'index' AND name = ?"));
-  BindText(select.get(), 1, name);
-  return sqlite3_step(select.get()) == SQLITE_ROW;
+std::string SchemaOf(const CallIndex& index) {
+  std::string columns;
+  for (const IndexPart& part : index.leads) columns += std::string(part.sql) + ", ";
+  columns += "create_us, call";
+  for (const IndexPart& part : index.rest) columns += ", " + std::string(part.sql);
+  std::string sql = "CREATE INDEX IF NOT EXISTS ";
+  sql.append(index.name).append(" ON ").append(index.table).append("(" + columns + ")");
+  if (*index.partial != '\0') sql.append(" WHERE ").append(index.partial);
+  return sql;
+}
+
+bool Newer(const CallPosition& a, const CallPosition& b) {
+  return a.create_us != b.create_us ? a.create_us > b.create_us : a.call > b.call;
 }
 
 void BindValue(sqlite3_stmt* statement, int at, const SqlValue& value) {
@@ -122,7 +103,7 @@ void BindValue(sqlite3_stmt* statement, int at, const SqlValue& value) {
   }
 }
 
-SqlValue ValueAt(sqlite3_stmt* statement, int column, const Lead& lead) {
+SqlValue ValueAt(sqlite3_stmt* statement, int column, const IndexPart& lead) {
   if (lead.number) return sqlite3_column_int64(statement, column);
   return ColumnText(statement, column);
 }
@@ -131,6 +112,11 @@ SqlValue ValueAt(sqlite3_stmt* statement, int column, const Lead& lead) {
 SqlValue After(const SqlValue& value) {
   if (const auto* number = std::get_if<std::int64_t>(&value)) return *number + 1;
   return std::get<std::string>(value) + '\0';
+}
+
+// The statement names its index, which SQLite knows without a look at the file.
+bool LacksIndex(const core::Status& failed) {
+  return core::Message(failed).find("no such index") != std::string_view::npos;
 }
 
 core::Status Failed(sqlite3* db) {
@@ -150,22 +136,12 @@ std::string And(std::string_view more) { return more.empty() ? "" : " AND " + st
 }  // namespace
 
 std::vector<std::string> CallIndexSchema() {
-  return {
+  std::vector<std::string> schema = {
       // Counts over a time read this index alone.
       "CREATE INDEX IF NOT EXISTS p_call_time ON p_call(create_us, call, tool, verdict)",
-      "CREATE INDEX IF NOT EXISTS p_call_subject ON p_call(subject_part, create_us, call, subject)",
-      "CREATE INDEX IF NOT EXISTS p_call_approver ON p_call(approved_by, create_us, call) "
-      "WHERE approved_by <> ''",
-      "CREATE INDEX IF NOT EXISTS p_call_refused ON p_call(verdict, code, create_us, call) "
-      "WHERE (verdict <> 'allow' OR code <> '')",
-      "CREATE INDEX IF NOT EXISTS p_call_money ON p_call(" INTERLOCK_AMOUNT_SIZE(
-          "amount") ", create_us, call, amount, unit) WHERE amount <> 0",
-      "CREATE INDEX IF NOT EXISTS p_call_tool ON p_call(tool, verdict, effect, outcome, create_us, "
-      "call)",
-      "CREATE INDEX IF NOT EXISTS p_call_rules ON p_call(rules, create_us, call)",
-      "CREATE INDEX IF NOT EXISTS p_call_actor ON p_call(principal, agent, create_us, call)",
-      "CREATE INDEX IF NOT EXISTS p_run_user ON p_run(user) WHERE user <> ''",
-  };
+      "CREATE INDEX IF NOT EXISTS p_run_user ON p_run(user) WHERE user <> ''"};
+  for (const CallIndex& index : Indexes()) schema.push_back(SchemaOf(index));
+  return schema;
 }
 
 void BindValues(sqlite3_stmt* statement, const std::vector<SqlValue>& values) {
@@ -190,8 +166,7 @@ core::StatusOr<std::unique_ptr<CallSource>> CallSource::For(sqlite3* db, const S
   for (const CallIndex& index : Indexes()) {
     if (index.set != 0 && (index.set & set) == 0) continue;
     TermSet used;
-    EachWithin(filter.terms, index.covered & ~kTimeField,
-               [&](std::size_t i, const SqlTerm&) { used.set(i); });
+    EachWithin(filter.terms, Covered(index), [&](std::size_t i, const SqlTerm&) { used.set(i); });
     // One that adds nothing to what is known is not looked at.
     if (used.none() || (best != nullptr && (used & ~best->used_).none())) continue;
     INTERLOCK_ASSIGN_OR_RETURN(auto source, Of(db, filter, index, before));
@@ -217,9 +192,11 @@ core::StatusOr<std::unique_ptr<CallSource>> CallSource::Of(sqlite3* db, const Sq
                                                            const CallIndex& index,
                                                            const CallPosition& before) {
   std::unique_ptr<CallSource> source(new CallSource(db, filter, index));
-  if (index.equal_only && source->EqualTo(index.leads.front().field) == 0) return nullptr;
-  INTERLOCK_ASSIGN_OR_RETURN(const bool there, HasIndex(db, index.name));
-  if (!there) return nullptr;
+  if (index.equal_only && source->EqualTo(index.leads.front().fields) == 0) return nullptr;
+  auto select = Prepare(db, source->CallSql());
+  if (!select.ok() && LacksIndex(select.status())) return nullptr;
+  if (!select.ok()) return select.status();
+  source->select_ = *std::move(select);
   INTERLOCK_ASSIGN_OR_RETURN(const bool few, source->FindTuples());
   if (!few) return nullptr;
   INTERLOCK_RETURN_IF_ERROR(source->Prime(before));
@@ -229,7 +206,7 @@ core::StatusOr<std::unique_ptr<CallSource>> CallSource::Of(sqlite3* db, const Sq
 // Every tuple of the leads that stands in the index and that the filter allows, by one seek each.
 // False: they are too many.
 core::StatusOr<bool> CallSource::FindTuples() {
-  const int equal = EqualTo(index_.leads.front().field);
+  const int equal = EqualTo(index_.leads.front().fields);
   std::vector<SqlValue> tuple;
   if (equal > 0) tuple.push_back(filter_.bound[static_cast<std::size_t>(equal) - 1]);
   const std::size_t fixed = tuple.size();
@@ -267,53 +244,62 @@ std::string CallSource::TupleSql(std::size_t fixed, int equal) const {
   CallFields fields = 0;
   std::string list;
   std::string marks;
-  for (const Lead& lead : index_.leads) fields |= lead.field;
+  for (const IndexPart& lead : index_.leads) fields |= lead.fields;
   for (std::size_t i = fixed; i < index_.leads.size(); ++i) {
     list += (list.empty() ? "" : ", ") + std::string(index_.leads[i].sql);
-    marks += (marks.empty() ? "?" : ", ?") + std::to_string(Mark(i - fixed + 1));
+    marks += (marks.empty() ? "" : ", ") + Marked(i - fixed + 1);
   }
   std::string fits = "1";
   EachWithin(filter_.terms, fields,
              [&](std::size_t, const SqlTerm& term) { fits += And(term.sql); });
   std::string where = "(" + list + ") >= (" + marks + ")" + And(index_.partial);
   if (fixed > 0) where += And(index_.leads.front().sql + (" = ?" + std::to_string(equal)));
-  return "SELECT " + fits + ", " + list + " FROM p_call c WHERE " + where + " ORDER BY " + list +
+  return "SELECT " + fits + ", " + list + FromIndex() + " WHERE " + where + " ORDER BY " + list +
          " LIMIT 1";
+}
+
+std::string CallSource::FromIndex() const {
+  return std::string(" FROM ") + index_.table + " c INDEXED BY " + index_.name;
 }
 
 // The calls of one tuple, newest first, of which the index itself can tell.
 std::string CallSource::CallSql() const {
+  std::string where = Between() + And(index_.partial);
+  CallFields known = index_.equal_only ? CallFields{0} : kUserField;
+  for (std::size_t i = 0; i < index_.leads.size(); ++i) {
+    where += And(index_.leads[i].sql + (" = " + Marked(i + 1)));
+    if (!index_.equal_only || IsOfUsers(index_)) known |= index_.leads[i].fields;
+  }
+  std::string met;
+  EachWithin(filter_.terms, Covered(index_), [&](std::size_t, const SqlTerm& term) {
+    if ((term.fields & ~known) != 0) met += And(term.sql);
+  });
+  const std::string order = " ORDER BY 1 DESC, 2 DESC LIMIT " + Marked(index_.leads.size() + 3);
+  if (!IsOfUsers(index_)) {
+    return "SELECT create_us, call" + FromIndex() + " WHERE " + where + met + order;
+  }
+  // Calls in the user's runs, which are few, and those without a run, which stand in their order.
+  return "SELECT c.create_us, c.call FROM p_run r INDEXED BY p_run_user "
+         "CROSS JOIN p_call c INDEXED BY p_call_run ON c.run = r.run "
+         "WHERE r.user <> '' AND r.user = " +
+         Marked(1) + And(Between("c.")) + met + " UNION SELECT u.create_us, u.call FROM " +
+         kCallUsers + " u INDEXED BY " + index_.name +
+         (met.empty() ? "" : " CROSS JOIN p_call c ON c.call = u.call") +
+         " WHERE u.user = " + Marked(1) + And(Between("u.")) + met + order;
+}
+
+// Of the times that the filter keeps, what is older than a call.
+std::string CallSource::Between(const std::string& of) const {
   std::int64_t from_us = std::numeric_limits<std::int64_t>::min();
   for (const SqlTerm& term : filter_.terms) from_us = std::max(from_us, term.from_us);
-  std::string rows;
-  for (const char* c = index_.rows; *c != '\0'; ++c) {
-    rows += *c == '$'   ? "?" + std::to_string(Mark(1))
-            : *c == '&' ? filter_.where
-                        : std::string(1, *c);
-  }
   const std::size_t leads = index_.leads.size();
-  const auto mark = [&](std::size_t at) { return "?" + std::to_string(Mark(at)); };
-  std::string where = "c.create_us >= " + std::to_string(from_us) +
-                      " AND (c.create_us, c.call) < (" + mark(leads + 1) + ", " + mark(leads + 2) +
-                      ")" + And(index_.partial);
-  CallFields known = kUserField;
-  for (std::size_t i = 0; i < leads; ++i) {
-    if (*index_.leads[i].sql != '\0') where += And(index_.leads[i].sql + (" = " + mark(i + 1)));
-    if (!index_.equal_only) known |= index_.leads[i].field;
-  }
-  EachWithin(filter_.terms, index_.covered & ~kTimeField, [&](std::size_t, const SqlTerm& term) {
-    if ((term.fields & ~known) != 0) where += And(term.sql);
-  });
-  return "SELECT c.create_us, c.call FROM " + rows + " WHERE " + where +
-         " ORDER BY c.create_us DESC, c.call DESC LIMIT " + mark(leads + 3);
+  return of + "create_us >= " + std::to_string(from_us) + " AND (" + of + "create_us, " + of +
+         "call) < (" + Marked(leads + 1) + ", " + Marked(leads + 2) + ")";
 }
 
 core::Status CallSource::Prime(const CallPosition& before) {
-  INTERLOCK_ASSIGN_OR_RETURN(select_, Prepare(db_, CallSql()));
   BindValues(select_.get(), filter_.bound);
-  const bool gathers = *index_.leads.front().sql == '\0';
-  const std::size_t calls = gathers ? kGatherCalls : kPrimeCalls;
-  chunk_ = std::max(kChunkMin, calls / std::max<std::size_t>(streams_.size(), 1));
+  chunk_ = std::max(kChunkMin, kPrimeCalls / std::max<std::size_t>(streams_.size(), 1));
   whole_ = true;
   for (Stream& stream : streams_) {
     INTERLOCK_RETURN_IF_ERROR(Refill(stream, before));
@@ -352,7 +338,7 @@ core::StatusOr<std::optional<std::string>> CallSource::Next() {
   for (Stream& stream : streams_) {
     if (stream.next == stream.ready.size() && !stream.whole) {
       const CallPosition last = stream.ready.back();
-      chunk_ = std::max(chunk_, std::min(chunk_ * 2, kChunkMax));
+      chunk_ = std::min(chunk_ * 2, IsOfUsers(index_) ? kGatherMax : kChunkMax);
       INTERLOCK_RETURN_IF_ERROR(Refill(stream, last));
     }
     if (stream.next == stream.ready.size()) continue;

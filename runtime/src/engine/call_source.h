@@ -60,11 +60,14 @@ class CallSource final {
   bool BetterThan(const CallSource& other) const;
   core::StatusOr<bool> FindTuples();
   std::string TupleSql(std::size_t fixed, int equal) const;
+  std::string FromIndex() const;
   std::string CallSql() const;
+  std::string Between(const std::string& of = "") const;
   core::Status Prime(const CallPosition& before);
   core::Status Refill(Stream& stream, const CallPosition& before);
   int EqualTo(CallFields field) const;
   int Mark(std::size_t at) const { return static_cast<int>(filter_.bound.size() + at); }
+  std::string Marked(std::size_t at) const { return "?" + std::to_string(Mark(at)); }
 
   sqlite3* const db_;
   const SqlFilter& filter_;

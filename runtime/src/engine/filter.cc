@@ -37,6 +37,22 @@ constexpr std::array<Field, 16> kFields = {{
     {"time", "c.create_us", Kind::kTime},
 }};
 
+constexpr CallFields BitOf(std::string_view name) {
+  for (std::size_t i = 0; i < kFields.size(); ++i) {
+    if (kFields[i].name == name) return CallFields{1} << i;
+  }
+  return 0;
+}
+static_assert(BitOf("run") == kRunField && BitOf("call") == kCallField &&
+              BitOf("tool") == kToolField && BitOf("agent") == kAgentField &&
+              BitOf("actor") == kActorField && BitOf("subject") == kSubjectField &&
+              BitOf("user") == kUserField && BitOf("verdict") == kVerdictField &&
+              BitOf("code") == kCodeField && BitOf("outcome") == kOutcomeField &&
+              BitOf("effect") == kEffectField && BitOf("rule") == kRuleField &&
+              BitOf("approver") == kApproverField && BitOf("amount") == kAmountField &&
+              BitOf("currency") == kCurrencyField && BitOf("time") == kTimeField);
+static_assert(kAmountSize == CallFields{1} << kFields.size());
+
 // Fields of few values: any other matches nothing, which is not what its writer meant. Empty: not
 // known yet.
 struct Values {

@@ -346,11 +346,12 @@ struct ErasureRow {
 struct CallUserRow {
   static constexpr const char* kTable = "p_call_user";
   std::string call;
-  std::string user;  // HMAC
+  std::string user;            // HMAC
+  std::int64_t create_us = 0;  // of the call
   static constexpr std::string CallUserRow::*kKey = &CallUserRow::call;
   template <typename Self, typename Visit>
   static void Fields(Self& r, Visit visit) {
-    visit("call", r.call), visit("user", r.user);
+    visit("call", r.call), visit("user", r.user), visit("create_us", r.create_us);
   }
 };
 

@@ -426,7 +426,11 @@ core::Status State::ApplyCall(const audit::EntryView& entry) {
     const RunRow* run = entry.run.empty() ? nullptr : runs_.Find(call.run);
     call.subject = run == nullptr ? Field(entry, "subject") : run->subject;
     call.subject_part = SubjectPart(call.subject);
-    if (const auto user = entry.body.String("user")) call_users_.Edit(id).user = *user;
+    if (const auto user = entry.body.String("user")) {
+      CallUserRow& row = call_users_.Edit(id);
+      row.user = *user;
+      row.create_us = entry.time_us;
+    }
     call.agent = run == nullptr ? "" : run->agent;
     call.step = entry.body.Int("step").value_or(-1);
     call.position = entry.body.Int("position").value_or(-1);

@@ -103,7 +103,6 @@ std::vector<std::string> AuditSchema() {
       RowTable<ErasureRow>::CreateSql(),
       RowTable<AccessRow>::CreateSql(),
       RowTable<CallUserRow>::CreateSql(),
-      "CREATE INDEX IF NOT EXISTS p_call_user_of ON p_call_user(user, call)",
       "CREATE INDEX IF NOT EXISTS p_run_subject ON p_run(subject)",
       "CREATE VIEW IF NOT EXISTS v_calls AS SELECT c.call, c.run, c.tool, c.agent, "
       "c.principal AS actor, c.subject, coalesce((SELECT r.user FROM p_run r "

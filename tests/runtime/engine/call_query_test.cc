@@ -100,8 +100,9 @@ class CallQuery : public ::testing::Test {
     }
     const std::string more =
         "INSERT INTO p_run(" + ColumnList<RunRow>() + ") SELECT * FROM (SELECT " + RunOf() +
-        ") LIMIT 300; INSERT INTO p_call_user(call, user) SELECT call, '" + HmacOf("user", "ann") +
-        "' FROM p_call WHERE run = '' AND proposed_index % 100 = 0; COMMIT";
+        ") LIMIT 300; INSERT INTO p_call_user(call, user, create_us) SELECT call, '" +
+        HmacOf("user", "ann") +
+        "', create_us FROM p_call WHERE run = '' AND proposed_index % 100 = 0; COMMIT";
     char* error = nullptr;
     ASSERT_EQ(sqlite3_exec(db, more.c_str(), nullptr, nullptr, &error), SQLITE_OK) << error;
     sqlite3_close(db);
@@ -366,7 +367,7 @@ TEST_F(CallQuery, ALogWithoutTheIndexesIsAskedAllTheSame) {
               SQLITE_OK)
         << name;
   }
-  ASSERT_EQ(sqlite3_exec(db, "DROP INDEX p_run_user", nullptr, nullptr, nullptr), SQLITE_OK);
+  ASSERT_EQ(sqlite3_exec(db, "DROP INDEX p_call_user_time", nullptr, nullptr, nullptr), SQLITE_OK);
   sqlite3_close(db);
   log_ = *audit::OpenArchive(h_.folder + "/audit.db");
   for (std::size_t i = 0; i < filters.size(); ++i) {
