@@ -15,7 +15,6 @@
 #include "cli/evidence.h"
 #include "cli/log_file.h"
 #include "cli/message_json.h"
-#include "cli/time_range.h"
 #include "cli/verify.h"
 #include "core/digest.h"
 

@@ -12,7 +12,6 @@
 #include "cli/log_file.h"
 #include "cli/message_json.h"
 #include "cli/open_log.h"
-#include "cli/time_range.h"
 #include "cli/verify.h"
 
 namespace interlock::runtime::cli {

@@ -16,6 +16,7 @@ namespace interlock::runtime::cli {
 namespace {
 
 constexpr std::int64_t kMicrosPerSecond = 1'000'000;
+constexpr std::int64_t kDayMicros = 86'400'000'000;
 constexpr char kReasonPayload[] = "interlock.cli/reason";
 
 std::string_view StyleCode(Style style) {
@@ -38,6 +39,11 @@ std::string_view StyleCode(Style style) {
       return "36";
   }
   return "";
+}
+
+// As ParseTime takes it: a number has no dash but its sign, a day with a time has a colon.
+bool IsDay(std::string_view text) {
+  return text.find(':') == std::string_view::npos && text.find('-', 1) != std::string_view::npos;
 }
 
 template <typename... Args>
@@ -199,6 +205,11 @@ core::StatusOr<std::int64_t> ParseTime(std::string_view text) {
                                  "` is no time; write 2026-11-21 or 2026-11-21T14:03:11Z (UTC)");
   }
   return static_cast<std::int64_t>(timegm(&parts)) * kMicrosPerSecond;
+}
+
+core::StatusOr<std::int64_t> ParseTimeUntil(std::string_view text) {
+  INTERLOCK_ASSIGN_OR_RETURN(const std::int64_t first, ParseTime(text));
+  return IsDay(text) ? first + kDayMicros - 1 : first;
 }
 
 std::string FormatDuration(std::int64_t us) {

@@ -52,6 +52,9 @@ std::string FormatTime(std::int64_t time_us);
 std::string FormatTimeOfDay(std::int64_t time_us);
 // Parses "2026-11-21", "2026-11-21T14:03:11Z" or microseconds. Errors: kInvalidArgument.
 core::StatusOr<std::int64_t> ParseTime(std::string_view text);
+// The last microsecond of what ParseTime takes: of a day without a time, midnight has all the rest
+// of it before it.
+core::StatusOr<std::int64_t> ParseTimeUntil(std::string_view text);
 // "850 µs", "71 ms", "2.4 s"
 std::string FormatDuration(std::int64_t us);
 // "120.50 USD" for a currency, "3 calls" for other units.

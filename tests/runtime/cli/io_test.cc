@@ -4,8 +4,6 @@
 
 #include <sstream>
 
-#include "cli/time_range.h"
-
 namespace interlock::runtime::cli {
 namespace {
 
