@@ -420,9 +420,18 @@ class LiveTest(unittest.TestCase):
             self.refund()
         query = json.loads(self.cli("audit", "query", "--subject", "u-1", "--json").splitlines()[0])
         self.assertEqual(query["outcome"], "ok")
-        self.cli("audit", "erase", "--subject", "u-1", "--reason", "asked", principal="operator")
+        receipt = json.loads(self.cli("audit", "erase", "--subject", "u-1", "--reason", "asked", "--json",
+                                      principal="operator"))["receipt"]
+        entry = json.loads(self.cli("audit", "show", receipt["index"], "--json"))
+        self.assertEqual((entry["kind"], entry["leaf_hash"]), ("payload.erased", receipt["leaf_hash"]))
+        self.assertEqual(receipt["log_origin"], "interlock.test/main")
         self.daemon.kill()
         self.daemon.start()
+        silent = self.evidence("silent.tar", "--query", 'subject = "u-1"')  # discloses nothing, and says why
+        self.both(silent, "--key", self.key, status=INTACT)
+        self.assertEqual({record["state"] for record in self.manifest(silent)["payloads"]}, {"erased"})
+        withheld = self.evidence("withheld.tar", "--query", 'subject = "u-2"')
+        self.assertEqual({record["state"] for record in self.manifest(withheld)["payloads"]}, {"withheld"})
         bundle = self.evidence("erased.tar", "--query", 'subject = "u-1"', "--disclose", "all")
         self.both(bundle, "--key", self.key, status=INTACT)
         self.assertEqual({record["state"] for record in self.manifest(bundle)["payloads"]}, {"erased"})
@@ -489,6 +498,11 @@ class LiveTest(unittest.TestCase):
         self.assertIn("of the open log, `interlock.test/main/2`", self.cli("audit", "proof", "1"))
         of_closed = self.cli("audit", "proof", "1", "--log", closed)
         self.assertIn("\ninterlock.test/main\n", of_closed)
+        self.assertEqual(self.cli("audit", "proof", "1", "--log", "interlock.test/main"), of_closed)
+        self.assertEqual(self.cli("audit", "proof", "--since", "1", "--log", "interlock.test/main"),
+                         self.cli("audit", "proof", "--since", "1", "--log", closed))
+        self.assertIn("no log of the origin `interlock.test/none`",
+                      self.cli("audit", "proof", "1", "--log", "interlock.test/none", status=COULD_NOT))
         self.assertIn("is not in a tree of size", self.cli("audit", "proof", "100000", "--log", closed, status=2))
 
     def test_nothing_of_an_erased_person_stands_in_any_file_of_a_daemon(self):

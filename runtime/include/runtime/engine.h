@@ -150,6 +150,7 @@ struct ApprovalInfo {
   std::int64_t escalate_us = 0;    // when others may answer too; 0: never, or they may already
   std::int64_t reminders = 0;      // so far
   std::string warning;             // to whoever has just granted it
+  std::optional<audit::EntryRef> written = {};  // the entry that the change made
   // Of a call in a run: its agent, behind those above that it works for; and the topmost run.
   std::vector<std::string> agents{};
   std::string root{};
@@ -207,6 +208,7 @@ struct PolicyInfo {
   std::string problem;         // why the newest load was refused; empty: it was not
   std::string candidate;       // watched beside it; empty: none
   policies::Divergence::Count diverged;
+  std::optional<audit::EntryRef> written = {};  // the entry that the change made
 };
 
 template <typename T>
@@ -318,7 +320,8 @@ struct SwitchInfo {
   std::string by;  // the principal's id
   std::string reason;
   std::int64_t time_us = 0;
-  std::string etag;  // changes whenever it is set anew
+  std::string etag;                             // changes whenever it is set anew
+  std::optional<audit::EntryRef> written = {};  // the entry that the change made
 };
 
 // The newest roll-out of an agent (ADR 55): how many of a hundred subjects are given `version`.
@@ -332,6 +335,7 @@ struct RolloutInfo {
   std::string etag{};      // index of its entry
   std::string digest{};    // of the file that it was set for
   bool available = false;  // this daemon has that very file; without it all are given NAME.yaml
+  std::optional<audit::EntryRef> written = {};  // the entry that the change made
 };
 
 struct RolloutSpec {
@@ -340,6 +344,11 @@ struct RolloutSpec {
   std::int64_t percent = 0;
   std::string reason;
   std::string etag;  // empty: whatever stands now is replaced
+};
+
+// What Delegate answers.
+struct HandedOn : policies::Delegation {
+  std::optional<audit::EntryRef> written = {};  // the entry that the change made
 };
 
 struct LiftSpec {
@@ -468,8 +477,7 @@ class Engine {
   // that; an end has no time. Errors: kInvalidArgument, kPermissionDenied (ROLE_REQUIRED,
   // NOT_A_DELEGATE), kNotFound (DELEGATION_NOT_FOUND), kFailedPrecondition (APPROVAL_ENDED,
   // CLOCK_IN_DOUBT), kResourceExhausted (DELEGATION_LIMIT).
-  virtual void Delegate(const core::Principal& who, DelegateSpec spec,
-                        Reply<policies::Delegation> reply) = 0;
+  virtual void Delegate(const core::Principal& who, DelegateSpec spec, Reply<HandedOn> reply) = 0;
   // Those that are in force, by giver.
   virtual core::StatusOr<std::vector<policies::Delegation>> ListDelegations(
       const core::Principal& who) = 0;
@@ -484,6 +492,9 @@ class Engine {
   // --- budgets, log, health
   virtual core::StatusOr<std::vector<BudgetInfo>> ListBudgets(const core::Principal& who) = 0;
   virtual const audit::Log& log() const = 0;
+  // The log of an origin, open or closed; empty: the open one. Lives as long as the engine. Errors:
+  // kNotFound (LOG_NOT_FOUND); kUnavailable: it may be one that cannot be opened.
+  virtual core::StatusOr<const audit::Log*> LogOf(std::string_view origin) = 0;
   virtual core::StatusOr<audit::Checkpoint> CheckpointNow(const core::Principal& who) = 0;
   // Opens sealed content of an entry for an auditor, after an `access.read` entry is durable.
   // Blocks. Errors: kPermissionDenied; kNotFound for a slot that the entry does not have; kDataLoss

@@ -70,7 +70,7 @@ int Evidence(Session& session, const EvidenceOptions& options) {
 struct ProofOptions {
   std::int64_t index = -1;
   std::int64_t since = 0;
-  std::string log;  // file of a closed log; empty: the daemon's
+  std::string log;  // file or origin of a closed log; empty: the daemon's
 };
 
 // Each log counts from 0, so that an index alone does not say which entry it is.
@@ -78,17 +78,19 @@ core::Status SayWhichLog(Session& session, const Client& client, const std::stri
   INTERLOCK_ASSIGN_OR_RETURN(const std::int64_t begin, BeginOfOpenLog(client));
   if (begin == 0) return core::OkStatus();
   session.io.err << "note: of the open log, `" << EscapeForTerminal(note.substr(0, note.find('\n')))
-                 << "`; closed logs count from 0 too: --log audit-0001.db\n";
+                 << "`; closed logs count from 0 too: --log audit-0001.db, or its origin\n";
   return core::OkStatus();
 }
 
 int Proof(Session& session, const ProofOptions& options) {
   core::StatusOr<std::unique_ptr<Client>> client = core::NotFound("not connected");
   core::StatusOr<std::unique_ptr<EvidenceSource>> made = core::NotFound("no source");
-  if (options.log.empty()) {
+  std::error_code none;
+  const bool from_file = !options.log.empty() && std::filesystem::exists(options.log, none);
+  if (!from_file) {
     client = session.Connect();
     if (!client.ok()) return Fail(session, client.status());
-    made = EvidenceFromDaemon(**client);
+    made = EvidenceFromDaemon(**client, options.log);
   } else {
     made = EvidenceFromFile(options.log, nullptr);
   }
@@ -101,7 +103,7 @@ int Proof(Session& session, const ProofOptions& options) {
   auto hashes = since > 0 ? source->ConsistencyProof(number, head->size)
                           : source->InclusionProof(number, head->size);
   if (!hashes.ok()) return Fail(session, hashes.status());
-  if (client.ok()) {
+  if (options.log.empty()) {
     const core::Status said = SayWhichLog(session, **client, head->note);
     if (!said.ok()) return Fail(session, said);
   }
@@ -153,7 +155,8 @@ void AddEvidenceCommands(CLI::App& group, Session& session) {
   proof->add_option("INDEX", wish->index)->check(NumberFrom(0));
   proof->add_option("--since", wish->since, "Instead: that the log continues the one of this size")
       ->check(NumberFrom(1));
-  proof->add_option("--log", wish->log, "Of this file (a closed log), without the daemon");
+  proof->add_option("--log", wish->log,
+                    "Of a closed log: its file, without the daemon, or its origin");
   Does(proof, session, [&session, wish] {
     if ((wish->index < 0) == (wish->since == 0)) {
       return Fail(session, core::InvalidArgument("give either an index or --since SIZE"));

@@ -22,7 +22,10 @@ core::StatusOr<std::vector<core::Digest>> DigestsOf(
 }
 
 EvidenceEntry EntryOf(const wire::Entry& entry) {
-  return {static_cast<std::uint64_t>(entry.index()), entry.kind(), entry.entry_json(), {}};
+  return {static_cast<std::uint64_t>(entry.index()),
+          entry.kind(),
+          entry.entry_json(),
+          {entry.erased_slots().slots().begin(), entry.erased_slots().slots().end()}};
 }
 
 audit::BundlePayload PayloadOf(std::uint64_t index, const wire::DisclosedPayload& shown) {
@@ -46,7 +49,7 @@ audit::BundlePayload PayloadOf(std::uint64_t index, const wire::DisclosedPayload
 
 class DaemonSource final : public EvidenceSource {
  public:
-  explicit DaemonSource(Client& client) : client_(client) {}
+  DaemonSource(Client& client, std::string origin) : client_(client), origin_(std::move(origin)) {}
 
   core::StatusOr<std::string> Tenant() override { return client_.endpoint().tenant; }
 
@@ -62,6 +65,7 @@ class DaemonSource final : public EvidenceSource {
     wire::ListEntriesRequest request;
     request.set_parent(client_.parent());
     request.set_page_size(kEntriesPage);
+    request.set_show_erased(range.show_erased);
     if (!range.run.empty()) {
       request.set_run(client_.Name("runs", range.run));
     } else {
@@ -84,6 +88,7 @@ class DaemonSource final : public EvidenceSource {
   core::StatusOr<EvidenceEntry> EntryAt(std::uint64_t index) override {
     wire::GetEntryRequest request;
     request.set_name(client_.Name("entries", std::to_string(index)));
+    request.set_show_erased(true);
     INTERLOCK_ASSIGN_OR_RETURN(const wire::Entry entry,
                                client_.Call(client_.audit, &Audit::GetEntry, request));
     return EntryOf(entry);
@@ -113,6 +118,7 @@ class DaemonSource final : public EvidenceSource {
     wire::GetInclusionProofRequest request;
     request.set_name(client_.Name("entries", std::to_string(index)));
     request.set_tree_size(static_cast<std::int64_t>(size));
+    request.set_log(origin_);
     INTERLOCK_ASSIGN_OR_RETURN(const auto proof,
                                client_.Call(client_.audit, &Audit::GetInclusionProof, request));
     return DigestsOf(proof.hashes());
@@ -124,6 +130,7 @@ class DaemonSource final : public EvidenceSource {
     request.set_parent(client_.parent());
     request.set_old_tree_size(static_cast<std::int64_t>(old_size));
     request.set_tree_size(static_cast<std::int64_t>(size));
+    request.set_log(origin_);
     INTERLOCK_ASSIGN_OR_RETURN(const auto proof,
                                client_.Call(client_.audit, &Audit::GetConsistencyProof, request));
     return DigestsOf(proof.hashes());
@@ -141,7 +148,7 @@ class DaemonSource final : public EvidenceSource {
   core::StatusOr<std::vector<audit::BundlePayload>> Disclose(std::uint64_t index,
                                                              const std::vector<std::string>& fields,
                                                              const std::string& reason) override {
-    return DiscloseFrom(client_, {index, fields, reason, ""});
+    return DiscloseFrom(client_, {index, fields, reason, origin_});
   }
 
   // The open log has none behind it.
@@ -153,6 +160,7 @@ class DaemonSource final : public EvidenceSource {
  private:
   core::StatusOr<EvidenceHead> Head(wire::GetCheckpointRequest request) {
     request.set_parent(client_.parent());
+    request.set_log(origin_);
     INTERLOCK_ASSIGN_OR_RETURN(const wire::Checkpoint head,
                                client_.Call(client_.audit, &Audit::GetCheckpoint, request));
     return EvidenceHead{head.note(), head.verifier_key(),
@@ -160,6 +168,7 @@ class DaemonSource final : public EvidenceSource {
   }
 
   Client& client_;
+  const std::string origin_;
 };
 
 }  // namespace
@@ -180,8 +189,8 @@ core::StatusOr<std::vector<audit::BundlePayload>> DiscloseFrom(const Client& cli
   return out;
 }
 
-std::unique_ptr<EvidenceSource> EvidenceFromDaemon(Client& client) {
-  return std::make_unique<DaemonSource>(client);
+std::unique_ptr<EvidenceSource> EvidenceFromDaemon(Client& client, std::string origin) {
+  return std::make_unique<DaemonSource>(client, std::move(origin));
 }
 
 }  // namespace interlock::runtime::cli

@@ -6,6 +6,7 @@
 #include "cli/evidence_source.h"
 #include "cli/log_file.h"
 #include "engine/archives.h"
+#include "engine/erased_slots.h"
 #include "engine/log_row.h"
 
 namespace interlock::runtime::cli {
@@ -16,19 +17,7 @@ namespace fs = std::filesystem;
 constexpr int kEntriesPage = 1000;
 constexpr int kCallsMax = 100'000;
 
-EvidenceEntry EntryOf(const audit::Entry& entry) {
-  return {entry.index, entry.kind, entry.bytes, {}};
-}
-
-core::StatusOr<std::vector<int>> ErasedSlots(const audit::Log& log, std::uint64_t index) {
-  std::vector<int> slots;
-  for (int slot = 0;; ++slot) {  // slots are dense
-    const auto row = log.ReadPayload(index, slot);
-    if (row.status().code() == core::StatusCode::kNotFound) return slots;
-    if (!row.ok()) return row.status();
-    if (row->erased) slots.push_back(slot);
-  }
-}
+EvidenceEntry EntryOf(const audit::Entry& entry) { return {entry.index, entry.kind, entry.bytes}; }
 
 core::Status EachErasureOf(
     const audit::Log& log,

@@ -25,7 +25,7 @@ struct EvidenceEntry {
   std::uint64_t index = 0;
   std::string kind;
   std::string bytes;
-  std::vector<int> erased_slots = {};  // where they were asked for, and can be seen without a look
+  std::vector<int> erased_slots = {};  // where they were asked for
 };
 
 // Which entries: those of a run, or of [first, end).
@@ -33,7 +33,7 @@ struct EvidenceRange {
   std::string run;
   std::uint64_t first = 0;
   std::uint64_t end = std::numeric_limits<std::int64_t>::max();
-  bool show_erased = false;  // which payloads are erased, of a file
+  bool show_erased = false;  // which payloads are erased
 };
 
 // Where to look for the entries of a call.
@@ -74,7 +74,8 @@ class EvidenceSource {
       const std::function<core::Status(const std::string&, const EvidenceEntry&)>& take) = 0;
 };
 
-std::unique_ptr<EvidenceSource> EvidenceFromDaemon(Client& client);
+// `origin` of a closed log, of which only heads and proofs are to be had; empty: the open one.
+std::unique_ptr<EvidenceSource> EvidenceFromDaemon(Client& client, std::string origin = "");
 // `client`: of the daemon that opens content, and records it; null: none is opened. Errors:
 // kNotFound.
 core::StatusOr<std::unique_ptr<EvidenceSource>> EvidenceFromFile(const std::string& file,

@@ -98,12 +98,12 @@ class EngineImpl final : public Engine {
                       Reply<ApprovalInfo> reply) override;
 
   void EditArguments(const core::Principal& who, EditSpec spec, Reply<CallInfo> reply) override;
-  void Delegate(const core::Principal& who, DelegateSpec spec,
-                Reply<policies::Delegation> reply) override;
+  void Delegate(const core::Principal& who, DelegateSpec spec, Reply<HandedOn> reply) override;
   core::StatusOr<std::vector<policies::Delegation>> ListDelegations(
       const core::Principal& who) override;
   core::StatusOr<std::vector<BudgetInfo>> ListBudgets(const core::Principal& who) override;
   const audit::Log& log() const override { return *hub_.parts.log; }
+  core::StatusOr<const audit::Log*> LogOf(std::string_view origin) override;
   core::StatusOr<audit::Checkpoint> CheckpointNow(const core::Principal& who) override;
   core::StatusOr<Disclosure> DisclosePayloads(const core::Principal& who,
                                               const DiscloseSpec& spec) override;

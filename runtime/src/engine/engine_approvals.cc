@@ -170,7 +170,8 @@ struct EngineImpl::Answering {
   std::vector<ApprovalRow> of_call;
   RequestMark request;
   Draft draft;
-  std::string reason;       // sealed
+  std::string reason;  // sealed
+  std::optional<audit::EntryRef> written = {};
   std::int64_t grants = 0;  // of his, within a minute
   bool repeated = false;
   bool all_granted = false;  // of the call
@@ -243,7 +244,7 @@ core::Status EngineImpl::CommitAnswer(Serial& serial, Answering& answering) cons
   const bool staged = answer.grant && !now->quorums.empty();
   if (staged) body.Int("stage", now->stage + 1).Bool("stage_complete", stage_complete);
   body.Close();
-  INTERLOCK_RETURN_IF_ERROR(serial.Append(answering.draft).status());
+  INTERLOCK_ASSIGN_OR_RETURN(answering.written, serial.Append(answering.draft));
   if (!answer.grant) {
     return VoidSiblings(serial, answering.of_call, answer.approval, "another approval was refused");
   }
@@ -269,6 +270,7 @@ core::StatusOr<ApprovalInfo> EngineImpl::InfoAfter(const Answering& answering) c
   if (answering.grants > hub_.parts.limits.grants_per_minute) {
     info.warning = HastyText(answering.grants);
   }
+  info.written = answering.written;
   return info;
 }
 

@@ -141,20 +141,22 @@ core::Status EngineImpl::RecordLook(const core::Principal& who, const Look& look
   return hub_.parts.log->Append(entry, {}).status();
 }
 
+core::StatusOr<const audit::Log*> EngineImpl::LogOf(std::string_view origin) {
+  const audit::Log* const open_log = hub_.parts.log;
+  if (origin.empty()) return open_log;
+  INTERLOCK_ASSIGN_OR_RETURN(const std::string here, OriginOf(*open_log));
+  if (origin == here) return open_log;
+  return hub_.archives.OfOrigin(origin);
+}
+
 core::StatusOr<Disclosure> EngineImpl::DisclosePayloads(const core::Principal& who,
                                                         const DiscloseSpec& spec) {
   INTERLOCK_RETURN_IF_ERROR(Need(who, core::kRoleAuditor));
   audit::Log& open_log = *hub_.parts.log;
   DiscloseSpec shown = spec;
-  if (!spec.log.empty()) {
-    INTERLOCK_ASSIGN_OR_RETURN(const std::string here, OriginOf(open_log));
-    if (spec.log == here) shown.log.clear();
-  }
-  const audit::Log* closed = nullptr;
-  if (!shown.log.empty()) {
-    INTERLOCK_ASSIGN_OR_RETURN(closed, hub_.archives.OfOrigin(shown.log));
-  }
-  const audit::Log& log = closed != nullptr ? *closed : open_log;
+  INTERLOCK_ASSIGN_OR_RETURN(const audit::Log* const holder, LogOf(spec.log));
+  const audit::Log& log = *holder;
+  if (holder == &open_log) shown.log.clear();
   INTERLOCK_RETURN_IF_ERROR(CheckSpec(log, spec));
   INTERLOCK_ASSIGN_OR_RETURN(const audit::Entry entry, log.Read(spec.entry_index));
   std::vector<audit::PayloadRow> rows;

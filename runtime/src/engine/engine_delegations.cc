@@ -10,7 +10,7 @@ namespace interlock::runtime {
 struct EngineImpl::Handing {
   core::Principal who;
   DelegateSpec spec;
-  policies::Delegation given;
+  HandedOn given;
   policies::ApprovalState shown;  // of one approval, as it was read; the journal looks anew
   std::string run;
   std::string call;
@@ -140,11 +140,11 @@ core::Status EngineImpl::PrepareHanding(Handing& handing) const {
                             {"reason", spec.reason},
                             {"to", spec.to},
                             {"until_us", spec.until_us}});
-  handing.given = {.approval = spec.approval,
-                   .by = spec.by.empty() ? handing.who.id : spec.by,
-                   .roles = spec.end ? std::vector<std::string>{} : handing.who.roles,
-                   .to = spec.to,
-                   .until_us = 0};
+  handing.given = {{.approval = spec.approval,
+                    .by = spec.by.empty() ? handing.who.id : spec.by,
+                    .roles = spec.end ? std::vector<std::string>{} : handing.who.roles,
+                    .to = spec.to,
+                    .until_us = 0}};
   handing.subject = "principal:" + handing.who.id;
   if (!spec.approval.empty()) {
     // What was handed on is taken back also of an approval that stands in a log before this one.
@@ -163,7 +163,7 @@ core::Status EngineImpl::CommitHanding(Serial& serial, Handing& handing) {
   const DelegateSpec& spec = handing.spec;
   INTERLOCK_ASSIGN_OR_RETURN(handing.repeated, WasMade(serial.state(), handing.request));
   if (handing.repeated) {
-    handing.given = InForce(serial, handing.given);
+    handing.given = {InForce(serial, handing.given)};
     return core::Error(core::StatusCode::kAlreadyExists, "handed on already");
   }
   if (!spec.end) {
@@ -177,11 +177,11 @@ core::Status EngineImpl::CommitHanding(Serial& serial, Handing& handing) {
                       "DELEGATION_NOT_FOUND");
   }
   WriteDelegated(handing.draft, handing.given, handing.call, handing.reason, handing.request);
-  return serial.Append(handing.draft).status();
+  INTERLOCK_ASSIGN_OR_RETURN(handing.given.written, serial.Append(handing.draft));
+  return core::OkStatus();
 }
 
-void EngineImpl::Delegate(const core::Principal& who, DelegateSpec spec,
-                          Reply<policies::Delegation> reply) {
+void EngineImpl::Delegate(const core::Principal& who, DelegateSpec spec, Reply<HandedOn> reply) {
   const bool anothers = spec.end && !spec.by.empty() && spec.by != who.id;
   core::Status may = Need(who, anothers ? core::kRoleOperator : core::kRoleApprover);
   if (may.ok()) may = CheckSpec(spec);

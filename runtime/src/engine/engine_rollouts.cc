@@ -121,6 +121,7 @@ core::StatusOr<RolloutInfo> EngineImpl::SetRollout(const core::Principal& who,
     INTERLOCK_ASSIGN_OR_RETURN(const audit::EntryRef ref, serial.Append(draft));
     set.time_us = serial.now_us();
     set.etag = std::to_string(ref.index);
+    set.written = ref;
     return core::OkStatus();
   }));
   return set;

@@ -84,7 +84,8 @@ core::StatusOr<SwitchInfo> EngineImpl::SetSwitch(const core::Principal& who,
                            .by = who.id,
                            .reason = reason,
                            .time_us = serial.now_us(),
-                           .etag = std::to_string(ref.index)};
+                           .etag = std::to_string(ref.index),
+                           .written = ref};
     }
     *set = std::move(*earlier);
     return core::OkStatus();

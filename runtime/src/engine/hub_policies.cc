@@ -89,7 +89,8 @@ core::Status Refused(const core::Status& why) {
 struct Hub::Engines {
   std::vector<std::unique_ptr<policies::Engine>> of_workers;
   std::unique_ptr<policies::Engine> of_journal;
-  bool taken = false;  // by the journal
+  bool taken = false;                           // by the journal
+  std::optional<audit::EntryRef> written = {};  // the entry of the swap
 };
 
 core::StatusOr<std::shared_ptr<Hub::Engines>> Hub::MakeEngines(
@@ -151,7 +152,9 @@ core::StatusOr<PolicyInfo> Hub::Activate(const std::string& actor, const std::st
     return Refused(status);
   }
   NoteActive(*next);
-  return Policy();
+  PolicyInfo now = Policy();
+  now.written = (*engines)->written;
+  return now;
 }
 
 void Hub::NoteActive(const policies::SealedBundle& now) {
@@ -178,7 +181,7 @@ core::Status Hub::CommitSwap(const policies::SealedBundle& next,
     INTERLOCK_RETURN_IF_ERROR(CheckRises(serial.state(), next));
     if (serial.state().Setting("bundle") != core::DigestName(next.bundle->id())) {
       PutBundle(serial, *next.bundle);
-      INTERLOCK_RETURN_IF_ERROR(AppendActivated(serial, next, actor, reason).status());
+      INTERLOCK_ASSIGN_OR_RETURN(engines->written, AppendActivated(serial, next, actor, reason));
     }
     journal.Swap(engines->of_journal);
     engines->taken = true;

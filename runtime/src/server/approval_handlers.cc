@@ -3,6 +3,7 @@
 #include "server/handlers.h"
 #include "server/names.h"
 #include "server/ownership.h"
+#include "server/receipts.h"
 
 namespace interlock::runtime::handlers {
 namespace {
@@ -100,12 +101,12 @@ core::StatusOr<DelegateSpec> DelegateOf(const Caller& caller,
 
 void Send(const Caller& caller, core::StatusOr<Answer> answer, Reply<wire::Approval> reply) {
   if (!answer.ok()) return reply(answer.status());
-  caller.engine->AnswerApproval(
-      *caller.who, *std::move(answer),
-      [tenant = caller.tenant(), reply = std::move(reply)](core::StatusOr<ApprovalInfo> info) {
-        if (!info.ok()) return reply(info.status());
-        reply(ToWire(tenant, *info));
-      });
+  caller.engine->AnswerApproval(*caller.who, *std::move(answer),
+                                [tenant = caller.tenant(), caller,
+                                 reply = std::move(reply)](core::StatusOr<ApprovalInfo> info) {
+                                  if (!info.ok()) return reply(info.status());
+                                  reply(WithReceipt(caller, info->written, ToWire(tenant, *info)));
+                                });
 }
 
 }  // namespace
@@ -150,12 +151,12 @@ void Delegate(const Caller& caller, const wire::DelegateRequest& request,
               Reply<wire::Delegation> reply) {
   core::StatusOr<DelegateSpec> spec = DelegateOf(caller, request);
   if (!spec.ok()) return reply(spec.status());
-  caller.engine->Delegate(*caller.who, *std::move(spec),
-                          [tenant = caller.tenant(),
-                           reply = std::move(reply)](core::StatusOr<policies::Delegation> given) {
-                            if (!given.ok()) return reply(given.status());
-                            reply(ToWire(tenant, *given));
-                          });
+  caller.engine->Delegate(
+      *caller.who, *std::move(spec),
+      [tenant = caller.tenant(), caller, reply = std::move(reply)](core::StatusOr<HandedOn> given) {
+        if (!given.ok()) return reply(given.status());
+        reply(WithReceipt(caller, given->written, ToWire(tenant, *given)));
+      });
 }
 
 core::StatusOr<wire::ListDelegationsResponse> ListDelegations(
@@ -175,9 +176,9 @@ void EditArguments(const Caller& caller, const wire::EditArgumentsRequest& reque
   if (!spec.ok()) return reply(spec.status());
   caller.engine->EditArguments(
       *caller.who, *std::move(spec),
-      [tenant = caller.tenant(), reply = std::move(reply)](core::StatusOr<CallInfo> info) {
+      [tenant = caller.tenant(), caller, reply = std::move(reply)](core::StatusOr<CallInfo> info) {
         if (!info.ok()) return reply(info.status());
-        reply(ToWire(tenant, *info));
+        SendWithReceipt(caller, wire::WAIT_CHECKPOINT_UNSPECIFIED, ToWire(tenant, *info), reply);
       });
 }
 

@@ -4,10 +4,12 @@
 #include <tuple>
 
 #include "audit/cosignature.h"
+#include "engine/erased_slots.h"
 #include "server/checks.h"
 #include "server/handlers.h"
 #include "server/names.h"
 #include "server/ownership.h"
+#include "server/receipts.h"
 
 namespace interlock::runtime::handlers {
 namespace {
@@ -24,11 +26,29 @@ std::uint64_t Number(std::string_view digits) {
   return value;
 }
 
-core::StatusOr<std::uint64_t> IndexOf(const Caller& caller, std::string_view name) {
+core::StatusOr<std::uint64_t> IndexOf(const audit::Log& log, std::string_view name) {
   INTERLOCK_ASSIGN_OR_RETURN(const std::string_view id, IdOfName("name", name, kEntries));
   const std::uint64_t index = Number(id);
-  if (index >= caller.engine->log().size()) return NoEntry(index);
+  if (index >= log.size()) return NoEntry(index);
   return index;
+}
+
+// The newest of the open log; the last of a closed one.
+core::StatusOr<audit::Checkpoint> HeadOf(const Caller& caller, const audit::Log& log) {
+  if (&log == &caller.engine->log()) return caller.engine->CheckpointNow(*caller.who);
+  auto head = log.newest_checkpoint();
+  if (!head) return core::NotFound("this log was never signed");
+  return *std::move(head);
+}
+
+core::StatusOr<wire::Entry> EntryFor(const Caller& caller, const audit::Entry& entry,
+                                     bool show_erased) {
+  wire::Entry out = ToWire(caller.tenant(), entry);
+  if (!show_erased) return out;
+  INTERLOCK_ASSIGN_OR_RETURN(const std::vector<int> slots,
+                             ErasedSlots(caller.engine->log(), entry.index));
+  out.mutable_erased_slots()->mutable_slots()->Add(slots.begin(), slots.end());
+  return out;
 }
 
 // A list's position: the next index, or within a run the next run_seq.
@@ -58,11 +78,11 @@ core::Status CheckRange(const wire::ListEntriesRequest& request) {
   return core::OkStatus();
 }
 
-wire::LogChange ChangeOf(const audit::EntryRef& ref) {
+wire::LogChange ChangeOf(const Caller& caller, const audit::EntryRef& ref) {
   wire::LogChange change;
   change.set_index(static_cast<std::int64_t>(ref.index));
   change.set_leaf_hash(std::string(core::AsBytes(ref.leaf_hash)));
-  return change;
+  return WithReceipt(caller, ref, std::move(change));
 }
 
 }  // namespace
@@ -83,7 +103,8 @@ core::StatusOr<wire::ListEntriesResponse> ListEntries(const Caller& caller,
                   : ReadOneRun(caller, run, page));
   wire::ListEntriesResponse response;
   for (const audit::Entry& entry : found.entries) {
-    *response.add_entries() = ToWire(caller.tenant(), entry);
+    INTERLOCK_ASSIGN_OR_RETURN(*response.add_entries(),
+                               EntryFor(caller, entry, request.show_erased()));
   }
   if (found.more && !found.entries.empty()) {
     const audit::Entry& last = found.entries.back();
@@ -95,17 +116,19 @@ core::StatusOr<wire::ListEntriesResponse> ListEntries(const Caller& caller,
 }
 
 core::StatusOr<wire::Entry> GetEntry(const Caller& caller, const wire::GetEntryRequest& request) {
-  INTERLOCK_ASSIGN_OR_RETURN(const std::uint64_t index, IndexOf(caller, request.name()));
-  INTERLOCK_ASSIGN_OR_RETURN(const audit::Entry entry, caller.engine->log().Read(index));
-  return ToWire(caller.tenant(), entry);
+  const audit::Log& log = caller.engine->log();
+  INTERLOCK_ASSIGN_OR_RETURN(const std::uint64_t index, IndexOf(log, request.name()));
+  INTERLOCK_ASSIGN_OR_RETURN(const audit::Entry entry, log.Read(index));
+  return EntryFor(caller, entry, request.show_erased());
 }
 
 core::StatusOr<wire::Checkpoint> GetCheckpoint(const Caller& caller,
                                                const wire::GetCheckpointRequest& request) {
   INTERLOCK_RETURN_IF_ERROR(CheckParent(request.parent()));
-  const audit::Log& log = caller.engine->log();
+  INTERLOCK_ASSIGN_OR_RETURN(const audit::Log* const holder, caller.engine->LogOf(request.log()));
+  const audit::Log& log = *holder;
   core::StatusOr<audit::Checkpoint> checkpoint =
-      request.cosigned() ? log.CosignedCheckpoint() : caller.engine->CheckpointNow(*caller.who);
+      request.cosigned() ? log.CosignedCheckpoint() : HeadOf(caller, log);
   if (checkpoint.status().code() == core::StatusCode::kNotFound) {
     return WithReason(checkpoint.status(), "NOT_COSIGNED");
   }
@@ -121,13 +144,13 @@ core::StatusOr<wire::Checkpoint> GetCheckpoint(const Caller& caller,
 
 core::StatusOr<wire::InclusionProof> GetInclusionProof(
     const Caller& caller, const wire::GetInclusionProofRequest& request) {
-  INTERLOCK_ASSIGN_OR_RETURN(const std::uint64_t index, IndexOf(caller, request.name()));
+  INTERLOCK_ASSIGN_OR_RETURN(const audit::Log* const holder, caller.engine->LogOf(request.log()));
+  const audit::Log& log = *holder;
+  INTERLOCK_ASSIGN_OR_RETURN(const std::uint64_t index, IndexOf(log, request.name()));
   if (request.tree_size() < 0) return BadField("tree_size", "must not be negative");
-  INTERLOCK_ASSIGN_OR_RETURN(const audit::Checkpoint checkpoint,
-                             caller.engine->CheckpointNow(*caller.who));
+  INTERLOCK_ASSIGN_OR_RETURN(const audit::Checkpoint checkpoint, HeadOf(caller, log));
   const std::uint64_t size =
       request.tree_size() == 0 ? checkpoint.size : static_cast<std::uint64_t>(request.tree_size());
-  const audit::Log& log = caller.engine->log();
   if (size > log.size() || index >= size) {
     return WithReason(core::Error(core::StatusCode::kOutOfRange,
                                   "`tree_size` must be above the entry's index and within the log"),
@@ -147,9 +170,9 @@ core::StatusOr<wire::InclusionProof> GetInclusionProof(
 core::StatusOr<wire::ConsistencyProof> GetConsistencyProof(
     const Caller& caller, const wire::GetConsistencyProofRequest& request) {
   INTERLOCK_RETURN_IF_ERROR(CheckParent(request.parent()));
-  INTERLOCK_ASSIGN_OR_RETURN(const audit::Checkpoint checkpoint,
-                             caller.engine->CheckpointNow(*caller.who));
-  const audit::Log& log = caller.engine->log();
+  INTERLOCK_ASSIGN_OR_RETURN(const audit::Log* const holder, caller.engine->LogOf(request.log()));
+  const audit::Log& log = *holder;
+  INTERLOCK_ASSIGN_OR_RETURN(const audit::Checkpoint checkpoint, HeadOf(caller, log));
   const std::int64_t size =
       request.tree_size() == 0 ? static_cast<std::int64_t>(checkpoint.size) : request.tree_size();
   if (request.old_tree_size() <= 0 || size < request.old_tree_size() ||
@@ -204,6 +227,9 @@ core::StatusOr<wire::DisclosePayloadsResponse> DisclosePayloads(
   wire::DisclosePayloadsResponse response;
   response.set_access_index(
       disclosure.access_index ? static_cast<std::int64_t>(*disclosure.access_index) : -1);
+  if (disclosure.access_index) {
+    *response.mutable_receipt() = ReceiptAt(caller, *disclosure.access_index);
+  }
   for (const DisclosedPayload& payload : disclosure.payloads) {
     wire::DisclosedPayload* out = response.add_payloads();
     out->set_slot(payload.slot);
@@ -252,7 +278,7 @@ core::StatusOr<wire::LogChange> ConfirmClock(const Caller& caller,
   INTERLOCK_RETURN_IF_ERROR(CheckLength("reason", request.reason(), 200));
   INTERLOCK_ASSIGN_OR_RETURN(const audit::EntryRef ref,
                              caller.engine->ConfirmClock(*caller.who, request.reason()));
-  return ChangeOf(ref);
+  return ChangeOf(caller, ref);
 }
 
 core::StatusOr<wire::LogChange> RotateSignerKey(const Caller& caller,
@@ -260,7 +286,7 @@ core::StatusOr<wire::LogChange> RotateSignerKey(const Caller& caller,
   INTERLOCK_RETURN_IF_ERROR(CheckParent(request.parent()));
   INTERLOCK_ASSIGN_OR_RETURN(const audit::EntryRef ref,
                              caller.engine->RotateSignerKey(*caller.who));
-  return ChangeOf(ref);
+  return ChangeOf(caller, ref);
 }
 
 core::StatusOr<wire::ListBudgetsResponse> ListBudgets(const Caller& caller,

@@ -2,6 +2,7 @@
 #include "server/checks.h"
 #include "server/handlers.h"
 #include "server/names.h"
+#include "server/receipts.h"
 
 namespace interlock::runtime::handlers {
 namespace {
@@ -10,7 +11,7 @@ constexpr std::size_t kReasonBytesMax = 200;
 
 core::StatusOr<wire::Policy> Answer(const Caller& caller, core::StatusOr<PolicyInfo> info) {
   if (!info.ok()) return info.status();
-  return ToWire(caller.tenant(), *info);
+  return WithReceipt(caller, info->written, ToWire(caller.tenant(), *info));
 }
 
 }  // namespace

@@ -2,6 +2,7 @@
 #include "server/checks.h"
 #include "server/handlers.h"
 #include "server/names.h"
+#include "server/receipts.h"
 
 namespace interlock::runtime::handlers {
 namespace {
@@ -87,9 +88,10 @@ void EraseSubject(const Caller& caller, const wire::EraseSubjectRequest& request
   core::StatusOr<EraseSpec> spec = SpecOf(request);
   if (!spec.ok()) return reply(spec.status());
   caller.engine->EraseSubject(*caller.who, *std::move(spec),
-                              [reply = std::move(reply)](core::StatusOr<Erasure> erased) {
+                              [caller, reply = std::move(reply)](core::StatusOr<Erasure> erased) {
                                 if (!erased.ok()) return reply(erased.status());
                                 wire::EraseSubjectResponse response;
+                                *response.mutable_receipt() = ReceiptAt(caller, erased->index);
                                 response.set_index(static_cast<std::int64_t>(erased->index));
                                 response.set_runs_ended(erased->runs_ended);
                                 response.set_payloads(erased->payloads);

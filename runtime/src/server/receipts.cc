@@ -5,6 +5,7 @@
 
 #include "audit/cosignature.h"
 #include "audit/proof.h"
+#include "engine/archives.h"
 
 namespace interlock::runtime {
 namespace {
@@ -17,6 +18,13 @@ steady_clock::time_point DeadlineOf(const Caller& caller) {
   const auto left = std::chrono::duration_cast<milliseconds>(std::min<std::chrono::nanoseconds>(
       kWaitCheckpointMax, caller.deadline - std::chrono::system_clock::now()));
   return steady_clock::now() + left - std::max(left / 10, milliseconds(20));
+}
+
+// Before the first checkpoint only the log itself says what it is called.
+void SetHead(const audit::Log& log, wire::Receipt* receipt) {
+  const auto newest = log.newest_checkpoint();
+  receipt->set_log_origin(newest ? newest->origin : OriginOf(log).value_or(""));
+  if (newest) receipt->set_checkpoint_note(newest->note);
 }
 
 core::Status AddProof(const audit::Log& log, audit::Checkpoint checkpoint, wire::Receipt* receipt) {
@@ -32,13 +40,28 @@ core::Status AddProof(const audit::Log& log, audit::Checkpoint checkpoint, wire:
 // With a head that covers the entry, or without.
 void FinishReceipt(const audit::Log& log, const core::StatusOr<audit::Checkpoint>& checkpoint,
                    wire::Receipt receipt, const std::function<void(wire::Receipt)>& done) {
-  if (!checkpoint.ok() || !AddProof(log, *checkpoint, &receipt).ok()) {
-    if (const auto newest = log.newest_checkpoint()) receipt.set_checkpoint_note(newest->note);
-  }
+  SetHead(log, &receipt);
+  if (checkpoint.ok()) static_cast<void>(AddProof(log, *checkpoint, &receipt));
   done(std::move(receipt));
 }
 
 }  // namespace
+
+wire::Receipt ReceiptOf(const Caller& caller, const audit::EntryRef& entry) {
+  wire::Receipt receipt;
+  receipt.set_index(static_cast<std::int64_t>(entry.index));
+  receipt.set_leaf_hash(std::string(core::AsBytes(entry.leaf_hash)));
+  SetHead(caller.engine->log(), &receipt);
+  return receipt;
+}
+
+wire::Receipt ReceiptAt(const Caller& caller, std::uint64_t index) {
+  const auto entry = caller.engine->log().Read(index);
+  wire::Receipt receipt = ReceiptOf(
+      caller, {.index = index, .leaf_hash = entry.ok() ? entry->leaf_hash : core::Digest{}});
+  if (!entry.ok()) receipt.clear_leaf_hash();
+  return receipt;
+}
 
 core::Status CheckWait(wire::WaitCheckpoint wait) {
   if (wire::WaitCheckpoint_IsValid(wait)) return core::OkStatus();

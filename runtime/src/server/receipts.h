@@ -20,6 +20,18 @@ inline constexpr std::chrono::seconds kWaitCheckpointMax{30};
 void CompleteReceipt(const Caller& caller, wire::WaitCheckpoint wait, wire::Receipt receipt,
                      std::function<void(wire::Receipt)> done);
 
+// Of an entry that the change wrote, with the newest checkpoint.
+wire::Receipt ReceiptOf(const Caller& caller, const audit::EntryRef& entry);
+// Likewise; without a leaf hash where the entry cannot be read.
+wire::Receipt ReceiptAt(const Caller& caller, std::uint64_t index);
+// Fills in the receipt of a reply whose change wrote an entry; one that wrote none has none.
+template <typename Response>
+Response WithReceipt(const Caller& caller, const std::optional<audit::EntryRef>& entry,
+                     Response response) {
+  if (entry) *response.mutable_receipt() = ReceiptOf(caller, *entry);
+  return response;
+}
+
 // Errors: kInvalidArgument for a value that this server does not know.
 core::Status CheckWait(wire::WaitCheckpoint wait);
 

@@ -3,6 +3,7 @@
 #include "server/checks.h"
 #include "server/handlers.h"
 #include "server/names.h"
+#include "server/receipts.h"
 
 namespace interlock::runtime::handlers {
 namespace {
@@ -41,7 +42,7 @@ core::StatusOr<wire::Rollout> SetRollout(const Caller& caller,
                                                                      .percent = request.percent(),
                                                                      .reason = request.reason(),
                                                                      .etag = request.etag()}));
-  return ToWire(caller.tenant(), set);
+  return WithReceipt(caller, set.written, ToWire(caller.tenant(), set));
 }
 
 }  // namespace interlock::runtime::handlers

@@ -2,6 +2,7 @@
 #include "server/checks.h"
 #include "server/handlers.h"
 #include "server/names.h"
+#include "server/receipts.h"
 
 namespace interlock::runtime::handlers {
 namespace {
@@ -37,7 +38,7 @@ core::StatusOr<wire::Switch> SetSwitch(const Caller& caller,
   INTERLOCK_ASSIGN_OR_RETURN(
       const SwitchInfo set,
       caller.engine->SetSwitch(*caller.who, request.switch_(), request.reason()));
-  return ToWire(caller.tenant(), set);
+  return WithReceipt(caller, set.written, ToWire(caller.tenant(), set));
 }
 
 core::StatusOr<wire::LiftSwitchResponse> LiftSwitch(const Caller& caller,
@@ -48,10 +49,7 @@ core::StatusOr<wire::LiftSwitchResponse> LiftSwitch(const Caller& caller,
                              caller.engine->LiftSwitch(*caller.who, {.name = request.switch_(),
                                                                      .reason = request.reason(),
                                                                      .etag = request.etag()}));
-  wire::LiftSwitchResponse response;
-  response.mutable_receipt()->set_index(static_cast<std::int64_t>(ref.index));
-  response.mutable_receipt()->set_leaf_hash(std::string(core::AsBytes(ref.leaf_hash)));
-  return response;
+  return WithReceipt(caller, ref, wire::LiftSwitchResponse());
 }
 
 }  // namespace interlock::runtime::handlers

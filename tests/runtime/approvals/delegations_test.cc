@@ -25,6 +25,7 @@ TEST(Delegations, ADeputyAnswersInThePlaceOfWhoAskedHim) {
   const auto given = HandOn(h, h.manager, approval, "li");
   ASSERT_TRUE(given.ok()) << given.status();
   EXPECT_EQ(given->until_us, h.Pending().at(0).state.expires_us);
+  EXPECT_EQ(h.log().Read(given->written.value().index)->kind, "approval.delegated");
   h.Restart();
   const auto answered = h.AnswerApproval(kDeputy, approval, true);
   ASSERT_TRUE(answered.ok()) << answered.status();

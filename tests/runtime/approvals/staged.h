@@ -29,16 +29,15 @@ on("pay", "ask", function(c) return require_approval { expires = "1h", )" +
 inline constexpr const char* kTwoStages =
     R"(stages = { { approvers = { "role:cs-manager" } }, { approvers = { "role:director" } } })";
 
-inline core::StatusOr<policies::Delegation> Handed(Harness& h, const core::Principal& who,
-                                                   const DelegateSpec& spec) {
-  return Answered<policies::Delegation>(
-      [&](Reply<policies::Delegation> reply) { h.engine().Delegate(who, spec, std::move(reply)); });
+inline core::StatusOr<HandedOn> Handed(Harness& h, const core::Principal& who,
+                                       const DelegateSpec& spec) {
+  return Answered<HandedOn>(
+      [&](Reply<HandedOn> reply) { h.engine().Delegate(who, spec, std::move(reply)); });
 }
 
-inline core::StatusOr<policies::Delegation> HandOn(Harness& h, const core::Principal& who,
-                                                   const std::string& approval,
-                                                   const std::string& to,
-                                                   std::int64_t until_us = 0) {
+inline core::StatusOr<HandedOn> HandOn(Harness& h, const core::Principal& who,
+                                       const std::string& approval, const std::string& to,
+                                       std::int64_t until_us = 0) {
   return Handed(h, who,
                 {.approval = approval,
                  .to = to,
@@ -47,10 +46,9 @@ inline core::StatusOr<policies::Delegation> HandOn(Harness& h, const core::Princ
                  .request_id = h.NewRequestId()});
 }
 
-inline core::StatusOr<policies::Delegation> TakeBack(Harness& h, const core::Principal& who,
-                                                     const std::string& approval,
-                                                     const std::string& to,
-                                                     const std::string& by = "") {
+inline core::StatusOr<HandedOn> TakeBack(Harness& h, const core::Principal& who,
+                                         const std::string& approval, const std::string& to,
+                                         const std::string& by = "") {
   return Handed(h, who,
                 {.approval = approval,
                  .to = to,

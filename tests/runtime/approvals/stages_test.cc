@@ -89,6 +89,29 @@ TEST(Stages, OneTokenIsOneVoice) {
   }
 }
 
+// Of the first of several stages too; who repeats himself is told nothing new.
+TEST(Stages, EachAnswerSaysWhichEntryHoldsIt) {
+  Harness h(Asks(kTwoStages), PayTools());
+  Paid paid(h);
+  ParkedPay(h, kSixty);
+  const ApprovalInfo asked = h.Pending().at(0);
+  const Answer yes{.approval = asked.state.id,
+                   .grant = true,
+                   .etag = asked.etag,
+                   .reason = "",
+                   .on_behalf_of = "",
+                   .request_id = h.NewRequestId()};
+  const auto granted = Said(h, h.manager, yes);
+  ASSERT_TRUE(granted.ok()) << granted.status();
+  const audit::Entry entry = *h.log().Read(granted->written.value().index);
+  EXPECT_EQ(entry.kind, "approval.granted");
+  EXPECT_EQ(entry.leaf_hash, granted->written->leaf_hash);
+  EXPECT_FALSE(Said(h, h.manager, yes)->written.has_value());
+  const auto refused = h.AnswerApproval(kDina, asked.state.id, false);
+  ASSERT_TRUE(refused.ok()) << refused.status();
+  EXPECT_EQ(h.log().Read(refused->written.value().index)->kind, "approval.rejected");
+}
+
 TEST(Stages, AnEditBeginsWithTheFirstAgain) {
   Harness h(Asks(kTwoStages), PayTools());
   Paid paid(h);

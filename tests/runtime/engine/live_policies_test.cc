@@ -33,6 +33,10 @@ TEST(LivePolicies, AreInForceFromOneEntryOnAndWhoDidItIsOnRecord) {
   ASSERT_NE(activated, entries.rend());
   EXPECT_THAT(activated->bytes, HasSubstr(R"("actor":"principal:ops1")"));
   EXPECT_THAT(activated->bytes, HasSubstr(R"("reason":"a new ceiling")"));
+  ASSERT_TRUE(now->written.has_value());
+  EXPECT_EQ(now->written->index, activated->index);
+  EXPECT_EQ(now->written->leaf_hash, activated->leaf_hash);
+  EXPECT_FALSE(live.Activate()->written.has_value()) << "they are in force";
   EXPECT_THAT(activated->bytes, HasSubstr(now->bundle));
   EXPECT_EQ(live.h.engine().GetPolicy(live.h.integrator)->bundle, now->bundle);
   const auto run = live.h.CreateRun();

@@ -77,7 +77,11 @@ TEST(Rollouts, WithoutOneAndWithNoneOfAHundredEverybodyIsGivenTheAgentsOwnFile) 
 
 TEST(Rollouts, AHundredOfAHundredIsEverybody) {
   Desk h;
-  ASSERT_TRUE(h.Set("2", 100).ok());
+  const auto set = h.Set("2", 100);
+  ASSERT_TRUE(set.ok());
+  const audit::Entry entry = *h.log().Read(set->written.value().index);
+  EXPECT_EQ(entry.kind, "rollout.set");
+  EXPECT_EQ(entry.leaf_hash, set->written->leaf_hash);
   EXPECT_EQ(h.Given("2", 30).size(), 30u);
   EXPECT_EQ(h.VersionFor(""), "2");  // about nobody: by the run
 }

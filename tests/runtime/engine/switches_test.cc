@@ -91,6 +91,16 @@ TEST(Switches, AGlobStopsAllThatItNames) {
   EXPECT_EQ(h.Execute("stock", core::Json::object())->state, CallState::kOk);
 }
 
+TEST(Switches, ASwitchSaysWhichEntrySetIt) {
+  Harness h(AllowAll(), {MoneyTool("pay")});
+  const SwitchInfo set = Stop(h, "tool:pay");
+  ASSERT_TRUE(set.written.has_value());
+  const audit::Entry entry = *h.log().Read(set.written->index);
+  EXPECT_EQ(entry.kind, "switch.set");
+  EXPECT_EQ(entry.leaf_hash, set.written->leaf_hash);
+  EXPECT_FALSE(Stop(h, "tool:pay").written.has_value()) << "it stands";
+}
+
 TEST(Switches, AMistypedNameStopsNothingAndSaysSo) {
   Harness h(AllowAll(), {MoneyTool("pay")});
   const auto set = [&](const std::string& name, const std::string& reason) {

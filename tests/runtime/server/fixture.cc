@@ -41,8 +41,12 @@ core::StatusOr<audit::EntryPage> FakeLog::ReadRun(std::string_view run, std::int
   }
   return page;
 }
-core::StatusOr<audit::PayloadRow> FakeLog::ReadPayload(std::uint64_t, int) const {
-  return core::NotFound("no such payload");
+core::StatusOr<audit::PayloadRow> FakeLog::ReadPayload(std::uint64_t index, int slot) const {
+  const auto found = erased.find(index);
+  if (found == erased.end() || slot > found->second.back()) return core::NotFound("no payload");
+  audit::PayloadRow row;
+  row.erased = std::count(found->second.begin(), found->second.end(), slot) > 0;
+  return row;
 }
 core::Status FakeLog::Query(const std::function<core::Status(sqlite3*)>&) const {
   return core::FailedPrecondition("a fake log has no database");
@@ -337,6 +341,7 @@ void FakeEngine::AnswerApproval(const core::Principal& who, Answer answer,
   info.state.id = answer.approval;
   info.state.phase =
       answer.grant ? policies::ApprovalPhase::kGranted : policies::ApprovalPhase::kRejected;
+  info.written = written;
   Send<ApprovalInfo>(std::move(reply), info);
 }
 void FakeEngine::EditArguments(const core::Principal& who, EditSpec spec, Reply<CallInfo> reply) {
@@ -351,14 +356,14 @@ void FakeEngine::EditArguments(const core::Principal& who, EditSpec spec, Reply<
   info.args = spec.args;
   Send<CallInfo>(std::move(reply), info);
 }
-void FakeEngine::Delegate(const core::Principal& who, DelegateSpec spec,
-                          Reply<policies::Delegation> reply) {
+void FakeEngine::Delegate(const core::Principal& who, DelegateSpec spec, Reply<HandedOn> reply) {
   (void)See("Delegate", who,
             spec.approval + " " + spec.to + " " + std::to_string(spec.until_us) +
                 (spec.end ? " end [" + spec.by + "]" : ""));
-  Send<policies::Delegation>(
+  Send<HandedOn>(
       std::move(reply),
-      {.approval = spec.approval, .by = who.id, .to = spec.to, .until_us = spec.until_us});
+      {{.approval = spec.approval, .by = who.id, .to = spec.to, .until_us = spec.until_us},
+       written});
 }
 core::StatusOr<std::vector<policies::Delegation>> FakeEngine::ListDelegations(
     const core::Principal& who) {
@@ -445,7 +450,8 @@ core::StatusOr<RolloutInfo> FakeEngine::SetRollout(const core::Principal& who,
                      .reason = spec.reason,
                      .time_us = 5,
                      .etag = "8",
-                     .available = true};
+                     .available = true,
+                     .written = written};
 }
 core::StatusOr<std::vector<SwitchInfo>> FakeEngine::ListSwitches(const core::Principal& who) {
   INTERLOCK_RETURN_IF_ERROR(See("ListSwitches", who, ""));
@@ -456,7 +462,8 @@ core::StatusOr<SwitchInfo> FakeEngine::SetSwitch(const core::Principal& who,
                                                  const std::string& name,
                                                  const std::string& reason) {
   INTERLOCK_RETURN_IF_ERROR(See("SetSwitch", who, name));
-  return SwitchInfo{.name = name, .by = who.id, .reason = reason, .time_us = 5, .etag = "3"};
+  return SwitchInfo{
+      .name = name, .by = who.id, .reason = reason, .time_us = 5, .etag = "3", .written = written};
 }
 core::StatusOr<audit::EntryRef> FakeEngine::LiftSwitch(const core::Principal& who,
                                                        const LiftSpec& spec) {
@@ -481,7 +488,9 @@ core::StatusOr<PolicyInfo> FakeEngine::GetPolicy(const core::Principal& who) {
 core::StatusOr<PolicyInfo> FakeEngine::ActivatePolicy(const core::Principal& who,
                                                       const std::string& reason) {
   INTERLOCK_RETURN_IF_ERROR(See("ActivatePolicy", who, reason));
-  return FakePolicy();
+  PolicyInfo info = FakePolicy();
+  info.written = written;
+  return info;
 }
 core::StatusOr<PolicyInfo> FakeEngine::WatchCandidate(const core::Principal& who) {
   INTERLOCK_RETURN_IF_ERROR(See("WatchCandidate", who, ""));

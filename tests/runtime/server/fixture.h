@@ -41,6 +41,7 @@ inline constexpr char kRequestId[] = "5c7f0000-0000-4000-8000-000000000001";
 class FakeLog final : public audit::Log {
  public:
   std::vector<audit::Entry> entries;
+  std::map<std::uint64_t, std::vector<int>> erased;  // slots; an entry has those up to the last
 
   void Submit(std::unique_ptr<audit::Command>, audit::Urgency) override;
   core::StatusOr<audit::EntryRef> Append(const audit::NewEntry&,
@@ -56,7 +57,8 @@ class FakeLog final : public audit::Log {
   core::Status Query(const std::function<core::Status(sqlite3*)>&) const override;
   core::StatusOr<std::string> ReadBlob(const core::Digest&) const override;
   core::StatusOr<audit::Checkpoint> CheckpointNow() override;
-  std::optional<audit::Checkpoint> newest_checkpoint() const override { return std::nullopt; }
+  std::optional<audit::Checkpoint> newest_checkpoint() const override { return newest; }
+  std::optional<audit::Checkpoint> newest;
   // Signs at once what `entries` holds; never what it does not.
   void AwaitCheckpoint(std::uint64_t index, std::chrono::steady_clock::time_point,
                        std::function<void(core::StatusOr<audit::Checkpoint>)> done) const override;
@@ -79,8 +81,9 @@ class FakeLog final : public audit::Log {
 // Answers from what a test has put in. Thread-safe.
 class FakeEngine final : public Engine {
  public:
-  RunInfo below;                    // GetRun finds it by its id
-  std::vector<std::string> asking;  // agents of the approval
+  RunInfo below;                           // GetRun finds it by its id
+  std::vector<std::string> asking;         // agents of the approval
+  std::optional<audit::EntryRef> written;  // by a change; none: it had been made before
 
   // --- what tests set and see
   void SetError(core::Status status);  // of every method that can fail, until set to OK
@@ -140,12 +143,15 @@ class FakeEngine final : public Engine {
   void AnswerApproval(const core::Principal& who, Answer answer,
                       Reply<ApprovalInfo> reply) override;
   void EditArguments(const core::Principal& who, EditSpec spec, Reply<CallInfo> reply) override;
-  void Delegate(const core::Principal& who, DelegateSpec spec,
-                Reply<policies::Delegation> reply) override;
+  void Delegate(const core::Principal& who, DelegateSpec spec, Reply<HandedOn> reply) override;
   core::StatusOr<std::vector<policies::Delegation>> ListDelegations(
       const core::Principal& who) override;
   core::StatusOr<std::vector<BudgetInfo>> ListBudgets(const core::Principal& who) override;
   const audit::Log& log() const override { return fake_log; }
+  core::StatusOr<const audit::Log*> LogOf(std::string_view origin) override {
+    if (origin.empty() || origin == "fake/main") return &fake_log;
+    return WithReason(core::NotFound("no such log"), "LOG_NOT_FOUND");
+  }
   core::StatusOr<audit::Checkpoint> CheckpointNow(const core::Principal& who) override;
   core::StatusOr<audit::EntryRef> ConfirmClock(const core::Principal& who,
                                                const std::string& reason) override;
