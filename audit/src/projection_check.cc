@@ -9,7 +9,7 @@
 namespace interlock::audit {
 namespace {
 
-constexpr int kScratchCacheKib = 512 << 10;  // the rows of some three million entries
+constexpr int kScratchCacheKib = 64 << 10;  // rows are changed soon after they are made
 constexpr std::size_t kShownBytesMax = 80;   // of one value in a message
 // The entries are the truth, and they hold: whoever restored a backup would lose some.
 constexpr const char* kRebuild =
