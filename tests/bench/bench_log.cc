@@ -195,7 +195,28 @@ void QueryRow(const Stack& stack, const std::string& what, double micros, double
          .met = micros <= max_micros});
 }
 
-void Filters(Stack& stack, std::int64_t spent_us) {
+// When the first call of the log was made, and the last: a log that is there is asked again.
+struct TimeSpan {
+  std::int64_t first_us = 0;
+  std::int64_t last_us = 0;
+};
+
+TimeSpan SpanOf(Stack& stack) {
+  TimeSpan span;
+  const core::Status status = stack.log->Query([&](sqlite3* db) {
+    sqlite3_stmt* query = nullptr;
+    const char* sql = "SELECT min(create_us), max(create_us) FROM v_calls";
+    INTERLOCK_CHECK(sqlite3_prepare_v2(db, sql, -1, &query, nullptr) == SQLITE_OK);
+    INTERLOCK_CHECK(sqlite3_step(query) == SQLITE_ROW);
+    span = {sqlite3_column_int64(query, 0), sqlite3_column_int64(query, 1) + 1};
+    sqlite3_finalize(query);
+    return core::OkStatus();
+  });
+  INTERLOCK_CHECK(status.ok());
+  return span;
+}
+
+void Filters(Stack& stack, const TimeSpan& span) {
   const core::Principal auditor = Auditor();
   // In a log of another size what is rare may not be there.
   const bool finds = stack.log->size() >= 1'000'000;
@@ -207,9 +228,8 @@ void Filters(Stack& stack, std::int64_t spent_us) {
              }),
              1000);
   };
-  const std::int64_t now_us = stack.clock.WallMicros();
   const auto ago = [&](int part) {
-    return std::to_string(now_us - spent_us + spent_us * part / 30);
+    return std::to_string(span.first_us + (span.last_us - span.first_us) * part / 30);
   };
   row("50 newest calls", "");
   row("50 calls of a day of thirty", "time >= " + ago(11) + " AND time < " + ago(12));
@@ -240,12 +260,11 @@ void Filters(Stack& stack, std::int64_t spent_us) {
 }
 
 // All calls of the log are of one day, which is more than a day's share of a log of a million
-// entries: `since` takes a part of them.
-void Counts(Stack& stack, const std::string& of, std::int64_t since_us, double max_micros) {
-  const std::int64_t now_us = stack.clock.WallMicros();
-  const std::string sql =
-      "SELECT tool, verdict, count(*) FROM v_calls WHERE create_us >= " + std::to_string(since_us) +
-      " AND create_us < " + std::to_string(now_us) + " GROUP BY tool, verdict";
+// entries: `span` takes a part of them.
+void Counts(Stack& stack, const std::string& of, const TimeSpan& span, double max_micros) {
+  const std::string sql = "SELECT tool, verdict, count(*) FROM v_calls WHERE create_us >= " +
+                          std::to_string(span.first_us) + " AND create_us < " +
+                          std::to_string(span.last_us) + " GROUP BY tool, verdict";
   const double micros = MedianMicros([&] {
     const core::Status status = stack.log->Query([&](sqlite3* db) {
       sqlite3_stmt* query = nullptr;
@@ -402,11 +421,12 @@ int Main(const fs::path& verifier, const Args& args) {
     }
     entries = stack.log->size();
     std::cerr << entries << " entries after " << SecondsSince(start) << " s\n";
-    const std::int64_t last_us = stack.clock.WallMicros();
-    const auto spent_us = static_cast<std::int64_t>(SecondsSince(start) * 1e6);
-    Filters(stack, spent_us);
-    Counts(stack, "all calls", last_us - spent_us, 0);
-    Counts(stack, "a day's calls of thirty", last_us - spent_us / 30, 10'000);
+    const TimeSpan span = SpanOf(stack);
+    Filters(stack, span);
+    Counts(stack, "all calls", span, 0);
+    const std::int64_t day_us = (span.last_us - span.first_us) / 30;
+    Counts(stack, "a day's calls of thirty",
+           {span.first_us + 11 * day_us, span.first_us + 12 * day_us}, 10'000);
     FullText(stack);
     Readers(stack);
     entries = stack.log->size();
