@@ -65,6 +65,11 @@ class ArchivedLog final : public Log {
     INTERLOCK_ASSIGN_OR_RETURN(const ReaderPool::Lease reader, readers_.Borrow());
     return reader->Query(read);
   }
+  core::Status Select(const std::string& sql, std::span<const std::string> bound,
+                      const std::function<void(sqlite3_stmt*)>& row) const override {
+    INTERLOCK_ASSIGN_OR_RETURN(const ReaderPool::Lease reader, readers_.Borrow());
+    return reader->Select(sql, bound, row);
+  }
   core::StatusOr<std::string> ReadBlob(const core::Digest& digest) const override {
     INTERLOCK_ASSIGN_OR_RETURN(const ReaderPool::Lease reader, readers_.Borrow());
     return reader->ReadBlob(digest);

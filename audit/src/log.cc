@@ -467,9 +467,8 @@ core::StatusOr<std::unique_ptr<Log>> Log::Open(const LogOptions& options) {
   INTERLOCK_RETURN_IF_ERROR(CheckOptions(options));
   INTERLOCK_RETURN_IF_ERROR(MakeFolder(options.folder));
   INTERLOCK_ASSIGN_OR_RETURN(FolderLock lock, FolderLock::Take(options.folder));
-  INTERLOCK_RETURN_IF_ERROR(FinishRotation(options));
   LogOptions open = options;
-  INTERLOCK_ASSIGN_OR_RETURN(open.origin, OriginInFolder(options));
+  INTERLOCK_ASSIGN_OR_RETURN(open.origin, FinishRotation(options));
   INTERLOCK_ASSIGN_OR_RETURN(std::unique_ptr<Store> store, Store::Open(open));
   if (store->closed()) return core::FailedPrecondition("the log is closed; open it again");
   INTERLOCK_RETURN_IF_ERROR(store->CheckSignerKey(*options.signer));

@@ -69,6 +69,8 @@ class LogImpl final : public Log, private MaintenanceHost {
   core::StatusOr<PayloadRow> ReadPayload(std::uint64_t entry_index, int slot) const override;
   core::StatusOr<std::string> ReadBlob(const core::Digest& digest) const override;
   core::Status Query(const std::function<core::Status(sqlite3*)>& read) const override;
+  core::Status Select(const std::string& sql, std::span<const std::string> bound,
+                      const std::function<void(sqlite3_stmt*)>& row) const override;
 
   core::StatusOr<Checkpoint> CheckpointNow() override;
   std::optional<Checkpoint> newest_checkpoint() const override { return maintenance_.newest(); }

@@ -86,6 +86,21 @@ core::Status LogImpl::Query(const std::function<core::Status(sqlite3*)>& read) c
   return reader->Query(read);
 }
 
+core::Status Log::Select(const std::string& sql, std::span<const std::string> bound,
+                         const std::function<void(sqlite3_stmt*)>& row) const {
+  return Query([&](sqlite3* db) -> core::Status {
+    INTERLOCK_ASSIGN_OR_RETURN(Statement statement, Statement::Prepare(db, sql));
+    return ReadRows(statement, bound, row);
+  });
+}
+
+core::Status LogImpl::Select(const std::string& sql, std::span<const std::string> bound,
+                             const std::function<void(sqlite3_stmt*)>& row) const {
+  INTERLOCK_RETURN_IF_ERROR(FlushAndWait());
+  INTERLOCK_ASSIGN_OR_RETURN(const ReaderPool::Lease reader, readers_.Borrow());
+  return reader->Select(sql, bound, row);
+}
+
 // ---- heads and proofs ----
 
 core::StatusOr<Checkpoint> LogImpl::CheckpointNow() {

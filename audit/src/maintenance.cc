@@ -38,8 +38,11 @@ core::Status Maintenance::Start(Begin begin) {
   INTERLOCK_ASSIGN_OR_RETURN(wal_db_, OpenDb(path, SQLITE_OPEN_READWRITE));
   // A connection that has never read has no write-ahead log open: a checkpoint on it does nothing
   // and says that all went well (sqlite3PagerCheckpoint).
-  INTERLOCK_RETURN_IF_ERROR(QueryInt(wal_db_.get(), "SELECT count(*) FROM sqlite_schema").status());
-  INTERLOCK_ASSIGN_OR_RETURN(scan_db_, OpenForReading(path));
+  INTERLOCK_RETURN_IF_ERROR(QueryInt(wal_db_.get(), "PRAGMA schema_version").status());
+  scan_end_ = head.size / kTileWidth;
+  if (scan_end_ > 0) {
+    INTERLOCK_ASSIGN_OR_RETURN(scan_db_, OpenForReading(path));
+  }
   INTERLOCK_ASSIGN_OR_RETURN(prove_db_, OpenForReading(path));
   INTERLOCK_ASSIGN_OR_RETURN(prove_tree_, StoredTree::On(prove_db_.get()));
   const auto first = SignHead(head);
@@ -48,7 +51,6 @@ core::Status Maintenance::Start(Begin begin) {
                           std::string(core::Message(first.status())));
   }
   if (!first.ok()) return first.status();
-  scan_end_ = head.size / kTileWidth;
   if (!options_.anchor_file.empty()) {
     anchor_ = std::make_unique<Anchor>(
         [this](std::string_view note) { return AppendToAnchor(options_.anchor_file, note); },

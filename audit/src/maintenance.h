@@ -119,7 +119,7 @@ class Maintenance {
 
   // Maintenance thread only.
   Db wal_db_;
-  Db scan_db_;
+  Db scan_db_;  // when there is something to scan
   std::uint64_t scanned_ = 0;
   std::uint64_t scan_end_ = 0;
 

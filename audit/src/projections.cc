@@ -2,6 +2,7 @@
 
 #include <cstring>
 #include <functional>
+#include <set>
 #include <string_view>
 
 #include "core/digest.h"
@@ -32,6 +33,25 @@ core::Status FoldRow(std::uint64_t index, std::string_view bytes, std::string_vi
   if (!body.ok()) return Unreadable(index);
   return fold(EntryView{index, entry->envelope.time_us, entry->kind, entry->run,
                         entry->envelope.run_seq, *body, bytes, hash});
+}
+
+core::StatusOr<std::set<std::string>> StoredSchema(sqlite3* db) {
+  INTERLOCK_ASSIGN_OR_RETURN(
+      Statement rows, Statement::Prepare(db, "SELECT sql FROM sqlite_schema WHERE sql NOT NULL"));
+  std::set<std::string> all;
+  while (true) {
+    INTERLOCK_ASSIGN_OR_RETURN(const bool row, rows.Step());
+    if (!row) return all;
+    all.emplace(rows.Bytes(0));
+  }
+}
+
+// SQLite keeps the words of a CREATE but for these.
+std::string AsStored(std::string statement) {
+  constexpr std::string_view kOptional = "IF NOT EXISTS ";
+  const std::size_t at = statement.find(kOptional);
+  if (at != std::string::npos) statement.erase(at, kOptional.size());
+  return statement;
 }
 
 }  // namespace
@@ -130,9 +150,12 @@ core::Status Projections::WriteMark(std::uint64_t next_index) {
       .Run();
 }
 
+// What stands there by the same words is not made again: a start would parse all of it for nothing.
 core::Status Projections::CreateTables() {
+  INTERLOCK_ASSIGN_OR_RETURN(const std::set<std::string> there, StoredSchema(db_));
   for (const Projector* projector : projectors_) {
     for (const std::string& statement : projector->Schema()) {
+      if (there.count(AsStored(statement)) > 0) continue;
       INTERLOCK_RETURN_IF_ERROR(Exec(db_, statement));
     }
   }

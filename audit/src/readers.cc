@@ -12,6 +12,18 @@ namespace {
 
 constexpr int kPageMax = 10'000;
 
+const std::string kEntry = "SELECT bytes, hash FROM entry WHERE idx = ?";
+const std::string kRange =
+    "SELECT idx, bytes, hash FROM entry WHERE idx >= ? AND idx < ? ORDER BY idx LIMIT ?";
+const std::string kOfRun =
+    "SELECT run_seq, idx FROM p_entry_run WHERE run = ? AND run_seq >= ? ORDER BY run_seq LIMIT ?";
+const std::string kPayload =
+    "SELECT key_id, commitment, media, plain_bytes, sealed FROM payload WHERE id = ?";
+const std::string kBlob = "SELECT bytes FROM blob WHERE digest = ?";
+const std::string kCosignatures = "SELECT line FROM cosignature WHERE size = ? ORDER BY name";
+const std::string kCosigned =
+    "SELECT note FROM checkpoint WHERE size = (SELECT max(size) FROM cosignature)";
+
 core::StatusOr<Entry> MakeEntry(std::uint64_t index, std::string_view bytes,
                                 std::string_view hash) {
   const auto parsed = ParseEntry(bytes);
@@ -34,55 +46,57 @@ core::StatusOr<Entry> MakeEntry(std::uint64_t index, std::string_view bytes,
 core::StatusOr<std::unique_ptr<Reader>> Reader::Open(const std::string& path) {
   auto reader = std::make_unique<Reader>();
   INTERLOCK_ASSIGN_OR_RETURN(reader->db_, OpenForReading(path));
-  sqlite3* db = reader->db();
-  LockDownReader(db);
-  INTERLOCK_ASSIGN_OR_RETURN(reader->entry_,
-                             Statement::Prepare(db, "SELECT bytes, hash FROM entry WHERE idx = ?"));
-  INTERLOCK_ASSIGN_OR_RETURN(reader->range_,
-                             Statement::Prepare(db,
-                                                "SELECT idx, bytes, hash FROM entry "
-                                                "WHERE idx >= ? AND idx < ? ORDER BY idx LIMIT ?"));
-  INTERLOCK_ASSIGN_OR_RETURN(reader->run_,
-                             Statement::Prepare(db,
-                                                "SELECT run_seq, idx FROM p_entry_run "
-                                                "WHERE run = ? AND run_seq >= ? "
-                                                "ORDER BY run_seq LIMIT ?"));
-  INTERLOCK_ASSIGN_OR_RETURN(reader->payload_,
-                             Statement::Prepare(db,
-                                                "SELECT key_id, commitment, media, plain_bytes, "
-                                                "sealed FROM payload WHERE id = ?"));
-  INTERLOCK_ASSIGN_OR_RETURN(reader->blob_,
-                             Statement::Prepare(db, "SELECT bytes FROM blob WHERE digest = ?"));
-  INTERLOCK_ASSIGN_OR_RETURN(reader->cosignatures_,
-                             Statement::Prepare(db,
-                                                "SELECT line FROM cosignature WHERE size = ? "
-                                                "ORDER BY name"));
-  INTERLOCK_ASSIGN_OR_RETURN(reader->cosigned_,
-                             Statement::Prepare(db,
-                                                "SELECT note FROM checkpoint WHERE size = "
-                                                "(SELECT max(size) FROM cosignature)"));
+  LockDownReader(reader->db());
   return reader;
 }
 
+core::StatusOr<Statement*> Reader::Kept(const std::string& sql) {
+  if (const auto found = kept_.find(sql); found != kept_.end()) return &found->second;
+  INTERLOCK_ASSIGN_OR_RETURN(Statement made, Statement::Prepare(db(), sql));
+  if (kept_.size() >= kKeptMax) kept_.clear();
+  return &(kept_[sql] = std::move(made));
+}
+
+core::Status ReadRows(Statement& statement, std::span<const std::string> bound,
+                      const std::function<void(sqlite3_stmt*)>& row) {
+  ResetAtExit reset(statement);
+  for (std::size_t i = 0; i < bound.size(); ++i) statement.Text(static_cast<int>(i) + 1, bound[i]);
+  while (true) {
+    INTERLOCK_ASSIGN_OR_RETURN(const bool there, statement.Step());
+    if (!there) return core::OkStatus();
+    row(statement.get());
+  }
+}
+
+core::Status Reader::Select(const std::string& sql, std::span<const std::string> bound,
+                            const std::function<void(sqlite3_stmt*)>& row) {
+  INTERLOCK_ASSIGN_OR_RETURN(Statement* const statement, Kept(sql));
+  return ReadRows(*statement, bound, row);
+}
+
 core::StatusOr<Entry> Reader::Read(std::uint64_t index) {
-  ResetAtExit reset(entry_);
-  entry_.Int(1, static_cast<std::int64_t>(index));
-  INTERLOCK_ASSIGN_OR_RETURN(const bool row, entry_.Step());
+  INTERLOCK_ASSIGN_OR_RETURN(Statement* const kept, Kept(kEntry));
+  Statement& rows = *kept;
+  ResetAtExit reset(rows);
+  rows.Int(1, static_cast<std::int64_t>(index));
+  INTERLOCK_ASSIGN_OR_RETURN(const bool row, rows.Step());
   if (!row) return core::NotFound("no entry " + std::to_string(index));
-  return MakeEntry(index, entry_.Bytes(0), entry_.Bytes(1));
+  return MakeEntry(index, rows.Bytes(0), rows.Bytes(1));
 }
 
 core::StatusOr<EntryPage> Reader::ReadRange(std::uint64_t first, int max, std::uint64_t size) {
   max = std::clamp(max, 1, kPageMax);
-  ResetAtExit reset(range_);
-  range_.Int(1, static_cast<std::int64_t>(first)).Int(2, static_cast<std::int64_t>(size));
-  range_.Int(3, max);
+  INTERLOCK_ASSIGN_OR_RETURN(Statement* const kept, Kept(kRange));
+  Statement& rows = *kept;
+  ResetAtExit reset(rows);
+  rows.Int(1, static_cast<std::int64_t>(first)).Int(2, static_cast<std::int64_t>(size));
+  rows.Int(3, max);
   EntryPage page;
   for (int i = 0; i < max; ++i) {
-    INTERLOCK_ASSIGN_OR_RETURN(const bool row, range_.Step());
+    INTERLOCK_ASSIGN_OR_RETURN(const bool row, rows.Step());
     if (!row) break;
-    INTERLOCK_ASSIGN_OR_RETURN(Entry entry, MakeEntry(static_cast<std::uint64_t>(range_.Int(0)),
-                                                      range_.Bytes(1), range_.Bytes(2)));
+    INTERLOCK_ASSIGN_OR_RETURN(Entry entry, MakeEntry(static_cast<std::uint64_t>(rows.Int(0)),
+                                                      rows.Bytes(1), rows.Bytes(2)));
     page.entries.push_back(std::move(entry));
   }
   page.more = !page.entries.empty() && page.entries.back().index + 1 < size;
@@ -91,23 +105,27 @@ core::StatusOr<EntryPage> Reader::ReadRange(std::uint64_t first, int max, std::u
 
 core::StatusOr<std::vector<RunPosition>> Reader::RunPositions(std::string_view run,
                                                               std::int64_t first_seq, int max) {
-  ResetAtExit reset(run_);
+  INTERLOCK_ASSIGN_OR_RETURN(Statement* const kept, Kept(kOfRun));
+  Statement& rows = *kept;
+  ResetAtExit reset(rows);
   const RunKey key = KeyOfRun(run);
-  run_.Blob(1, BytesOf(key)).Int(2, first_seq).Int(3, max);
+  rows.Blob(1, BytesOf(key)).Int(2, first_seq).Int(3, max);
   std::vector<RunPosition> positions;
   while (true) {
-    INTERLOCK_ASSIGN_OR_RETURN(const bool row, run_.Step());
+    INTERLOCK_ASSIGN_OR_RETURN(const bool row, rows.Step());
     if (!row) return positions;
-    positions.push_back({run_.Int(0), static_cast<std::uint64_t>(run_.Int(1))});
+    positions.push_back({rows.Int(0), static_cast<std::uint64_t>(rows.Int(1))});
   }
 }
 
 core::StatusOr<std::string> Reader::ReadBlob(const core::Digest& digest) {
-  ResetAtExit reset(blob_);
-  blob_.Blob(1, core::AsBytes(digest));
-  INTERLOCK_ASSIGN_OR_RETURN(const bool row, blob_.Step());
+  INTERLOCK_ASSIGN_OR_RETURN(Statement* const kept, Kept(kBlob));
+  Statement& rows = *kept;
+  ResetAtExit reset(rows);
+  rows.Blob(1, core::AsBytes(digest));
+  INTERLOCK_ASSIGN_OR_RETURN(const bool row, rows.Step());
   if (!row) return core::NotFound("no blob " + core::DigestName(digest));
-  std::string bytes(blob_.Bytes(0));
+  std::string bytes(rows.Bytes(0));
   if (core::Sha256(bytes) != digest) {
     return core::DataLoss("blob " + core::DigestName(digest) + " is damaged");
   }
@@ -115,44 +133,50 @@ core::StatusOr<std::string> Reader::ReadBlob(const core::Digest& digest) {
 }
 
 core::StatusOr<std::string> Reader::Cosignatures(std::uint64_t size) {
-  ResetAtExit reset(cosignatures_);
-  cosignatures_.Int(1, static_cast<std::int64_t>(size));
+  INTERLOCK_ASSIGN_OR_RETURN(Statement* const kept, Kept(kCosignatures));
+  Statement& rows = *kept;
+  ResetAtExit reset(rows);
+  rows.Int(1, static_cast<std::int64_t>(size));
   std::string lines;
   while (true) {
-    INTERLOCK_ASSIGN_OR_RETURN(const bool row, cosignatures_.Step());
+    INTERLOCK_ASSIGN_OR_RETURN(const bool row, rows.Step());
     if (!row) return lines;
-    lines += cosignatures_.Bytes(0);
+    lines += rows.Bytes(0);
   }
 }
 
 core::StatusOr<Checkpoint> Reader::Cosigned() {
-  ResetAtExit reset(cosigned_);
-  INTERLOCK_ASSIGN_OR_RETURN(const bool row, cosigned_.Step());
+  INTERLOCK_ASSIGN_OR_RETURN(Statement* const kept, Kept(kCosigned));
+  Statement& rows = *kept;
+  ResetAtExit reset(rows);
+  INTERLOCK_ASSIGN_OR_RETURN(const bool row, rows.Step());
   if (!row) return core::NotFound("no witness has cosigned a checkpoint yet");
-  return ReadCheckpoint(cosigned_.Bytes(0));
+  return ReadCheckpoint(rows.Bytes(0));
 }
 
 core::StatusOr<PayloadRow> Reader::ReadPayload(std::uint64_t entry_index, int slot) {
   const core::Status none = core::NotFound("entry " + std::to_string(entry_index) +
                                            " has no payload in slot " + std::to_string(slot));
   if (slot < 0 || slot >= kSlotsMax) return none;
-  ResetAtExit reset(payload_);
-  payload_.Int(1, PayloadKey(entry_index, slot));
-  INTERLOCK_ASSIGN_OR_RETURN(const bool row, payload_.Step());
+  INTERLOCK_ASSIGN_OR_RETURN(Statement* const kept, Kept(kPayload));
+  Statement& rows = *kept;
+  ResetAtExit reset(rows);
+  rows.Int(1, PayloadKey(entry_index, slot));
+  INTERLOCK_ASSIGN_OR_RETURN(const bool row, rows.Step());
   if (!row) return none;
   PayloadRow out;
   out.entry_index = entry_index;
   out.slot = slot;
-  out.payload.key_id = payload_.Bytes(0);
-  const std::string_view commitment = payload_.Bytes(1);
+  out.payload.key_id = rows.Bytes(0);
+  const std::string_view commitment = rows.Bytes(1);
   if (commitment.size() != out.payload.commitment.size()) {
     return core::DataLoss("a payload of entry " + std::to_string(entry_index) + " is damaged");
   }
   std::memcpy(out.payload.commitment.data(), commitment.data(), commitment.size());
-  out.payload.media = payload_.Bytes(2);
-  out.payload.plain_bytes = static_cast<std::uint64_t>(payload_.Int(3));
-  out.erased = payload_.IsNull(4);
-  out.payload.sealed = payload_.Bytes(4);
+  out.payload.media = rows.Bytes(2);
+  out.payload.plain_bytes = static_cast<std::uint64_t>(rows.Int(3));
+  out.erased = rows.IsNull(4);
+  out.payload.sealed = rows.Bytes(4);
   return out;
 }
 

@@ -5,7 +5,9 @@
 #include <functional>
 #include <memory>
 #include <mutex>
+#include <span>
 #include <string>
+#include <unordered_map>
 #include <vector>
 
 #include "audit/log.h"
@@ -14,7 +16,11 @@
 
 namespace interlock::audit {
 
-// One connection with its statements. One per thread at a time.
+// Steps a statement through all its rows, these texts bound to its parameters.
+core::Status ReadRows(Statement& statement, std::span<const std::string> bound,
+                      const std::function<void(sqlite3_stmt*)>& row);
+
+// One connection with its statements, each made when it is needed first. One per thread at a time.
 class Reader {
  public:
   static core::StatusOr<std::unique_ptr<Reader>> Open(const std::string& path);
@@ -34,16 +40,16 @@ class Reader {
   core::StatusOr<Checkpoint> Cosigned();
   // `read` sees one snapshot.
   core::Status Query(const std::function<core::Status(sqlite3*)>& read);
+  // One statement is a snapshot by itself.
+  core::Status Select(const std::string& sql, std::span<const std::string> bound,
+                      const std::function<void(sqlite3_stmt*)>& row);
 
  private:
+  static constexpr std::size_t kKeptMax = 64;
+  core::StatusOr<Statement*> Kept(const std::string& sql);
+
   Db db_;
-  Statement entry_;
-  Statement range_;
-  Statement run_;
-  Statement payload_;
-  Statement blob_;
-  Statement cosignatures_;
-  Statement cosigned_;
+  std::unordered_map<std::string, Statement> kept_;  // by their text
 };
 
 // Thread-safe.

@@ -162,12 +162,11 @@ core::Status FoldAnew(const LogOptions& options) {
 
 core::StatusOr<RebuildReport> RebuildProjections(const LogOptions& options) {
   INTERLOCK_ASSIGN_OR_RETURN(const FolderLock lock, FolderLock::Take(options.folder));
-  INTERLOCK_RETURN_IF_ERROR(FinishRotation(options));
+  LogOptions open = options;
+  INTERLOCK_ASSIGN_OR_RETURN(open.origin, FinishRotation(options));
   const std::string path = options.folder + "/" + std::string(kDatabaseName);
   RebuildReport report;
   INTERLOCK_RETURN_IF_ERROR(CheckLog(path, report));
-  LogOptions open = options;
-  INTERLOCK_ASSIGN_OR_RETURN(open.origin, OriginInFolder(options));
   INTERLOCK_RETURN_IF_ERROR(AskSigner(path, open.origin, *options.signer, report));
   INTERLOCK_ASSIGN_OR_RETURN(const Tables before, ReadTables(path));
   {

@@ -505,7 +505,7 @@ core::Status Rotator::PutInPlace() {
   }
   INTERLOCK_RETURN_IF_ERROR(SyncFolder(log_.folder));
   Step("protect");
-  return FinishRotation(options_.log);
+  return FinishRotation(options_.log).status();
 }
 
 core::Status CheckOptions(const RotateOptions& options) {
@@ -529,21 +529,33 @@ core::StatusOr<RotateReport> Rotate(const RotateOptions& options) {
   return Rotator(options).Run();
 }
 
+namespace {
+
+core::StatusOr<Newest> NewestIn(const std::string& path) {
+  INTERLOCK_ASSIGN_OR_RETURN(const Db db, OpenForReading(path));
+  return ReadNewest(db.get());
+}
+
+// What is no log of ours is for the opening to refuse.
+const std::string& FollowedOrGiven(const std::string& stored, const std::string& given) {
+  return LogNumber(stored, given) ? stored : given;
+}
+
+}  // namespace
+
 core::StatusOr<std::string> OriginInFolder(const LogOptions& options) {
   const std::string path = options.folder + "/" + std::string(kDatabaseName);
   if (!fs::exists(path)) return options.origin;
   INTERLOCK_ASSIGN_OR_RETURN(const Db db, OpenForReading(path));
   const auto identity = ReadIdentity(db.get());
-  // What is no log of ours is for the opening to refuse.
-  if (!identity.ok() || !LogNumber(identity->origin, options.origin)) return options.origin;
-  return identity->origin;
+  return identity.ok() ? FollowedOrGiven(identity->origin, options.origin) : options.origin;
 }
 
-core::Status FinishRotation(const LogOptions& options) {
+core::StatusOr<std::string> FinishRotation(const LogOptions& options) {
   const std::string path = options.folder + "/" + std::string(kDatabaseName);
   const std::vector<std::string> archives = ArchivesIn(options.folder);
   if (!fs::exists(path)) {
-    if (archives.empty()) return core::OkStatus();
+    if (archives.empty()) return options.origin;
     return core::FailedPrecondition("`" + path + "` is missing beside `" + archives.back() +
                                     "`; restore it");
   }
@@ -552,20 +564,18 @@ core::Status FinishRotation(const LogOptions& options) {
     std::error_code error;
     if (!fs::equivalent(file, path, error)) ::chmod(file.c_str(), S_IRUSR);
   }
-  bool closed = false;
-  if (const auto db = OpenForReading(path); db.ok()) {
-    const auto newest = ReadNewest(db->get());
-    closed = newest.ok() && newest->kind == kClosedKind;
-  }
-  if (closed) {
+  const auto newest = NewestIn(path);
+  if (newest.ok() && newest->kind == kClosedKind) {
     RotateOptions finish;
     finish.log = options;
     finish.actor = "log";
-    return Rotator(finish).FinishClosed().status();
+    INTERLOCK_RETURN_IF_ERROR(Rotator(finish).FinishClosed().status());
+    return OriginInFolder(options);
   }
   std::error_code error;
   fs::remove_all(options.folder + std::string(kNextFolder), error);
-  return Remove(options.folder + std::string(kReserveFile));
+  INTERLOCK_RETURN_IF_ERROR(Remove(options.folder + std::string(kReserveFile)));
+  return newest.ok() ? FollowedOrGiven(newest->origin, options.origin) : OriginInFolder(options);
 }
 
 }  // namespace interlock::audit

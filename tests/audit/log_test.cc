@@ -447,6 +447,40 @@ TEST_F(LogTest, RebuildsProjectionsThatAreBehindOrOfAnotherSchema) {
   EXPECT_EQ(CountOf(*log, "call.decided"), 30);
 }
 
+// Statements are kept by their text: more of them than are kept, and each of them again.
+TEST_F(LogTest, SelectsSeeEveryAcknowledgedEntry) {
+  KindCounter counter;
+  projectors_ = {&counter};
+  auto log = MustOpen();
+  const auto counted = [&log](const std::string& kind, int limit) {
+    std::vector<std::int64_t> rows;
+    const core::Status status =
+        log->Select("SELECT n FROM p_kind WHERE kind = ? LIMIT " + std::to_string(limit),
+                    std::vector<std::string>{kind},
+                    [&rows](sqlite3_stmt* row) { rows.push_back(sqlite3_column_int64(row, 0)); });
+    EXPECT_TRUE(status.ok()) << status;
+    return rows;
+  };
+  for (int i = 1; i <= 200; ++i) {
+    ASSERT_TRUE(log->Append(EntryOf("call.decided", kRunA)).ok());
+    ASSERT_EQ(counted("call.decided", 1 + i % 90), std::vector<std::int64_t>{i});
+    ASSERT_TRUE(counted("call.intended", 1 + i % 90).empty());
+  }
+}
+
+TEST_F(LogTest, SelectsCannotWriteAndSayWhatIsWrong) {
+  auto log = MustOpen();
+  ASSERT_TRUE(log->Append(EntryOf("run.started", kRunA)).ok());
+  const auto nothing = [](sqlite3_stmt*) { ADD_FAILURE() << "a row"; };
+  const std::vector<std::string> none;
+  EXPECT_EQ(log->Select("DELETE FROM entry", none, nothing).code(),
+            core::StatusCode::kPermissionDenied);
+  const core::Status unknown = log->Select("SELECT x FROM nowhere", none, nothing);
+  EXPECT_EQ(core::Message(unknown),
+            "cannot prepare `SELECT x FROM nowhere`: no such table: nowhere (sqlite 1)");
+  EXPECT_EQ(log->size(), 1u);
+}
+
 // Another program holds the write lock for longer than we wait for it: what is only planned is told
 // so, and the outcome of what happened waits until it can be written.
 TEST_F(LogTest, OutcomesWaitForALockThatAnotherProgramHolds) {

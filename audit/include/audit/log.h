@@ -23,6 +23,7 @@
 #include "core/status.h"
 
 struct sqlite3;
+struct sqlite3_stmt;
 
 namespace interlock::audit {
 
@@ -235,6 +236,10 @@ class Log {
   // Runs `read` with a read-only connection whose projections include every entry acknowledged
   // before the call.
   virtual core::Status Query(const std::function<core::Status(sqlite3*)>& read) const = 0;
+  // The rows of one SELECT of ours, with these texts as its parameters, as Query would see them.
+  // What it is compiled to is kept for the next time. `row` must not ask the log.
+  virtual core::Status Select(const std::string& sql, std::span<const std::string> bound,
+                              const std::function<void(sqlite3_stmt*)>& row) const;
 
   // A blob that entries cite, by the SHA-256 of its bytes. Errors: kNotFound; kDataLoss when its
   // bytes changed.

@@ -182,32 +182,12 @@ class RowTable {
     return sql;
   }
 
+  // Statements are made when they are needed first: most tables of a short life are never written.
   core::Status Attach(sqlite3* db) {
-    const std::string columns = ColumnList<Row>();
-    const std::string key = columns.substr(0, columns.find(','));
-    const std::string table = Row::kTable;
-    INTERLOCK_ASSIGN_OR_RETURN(
-        select_, Prepare(db, "SELECT " + columns + " FROM " + table + " WHERE " + key + " = ?"));
-    // Another connection may have the address of one that was closed.
-    if (shown_to_ != db || !Prepare(db, "SELECT 1 FROM " + Written::Name()).ok()) {
-      INTERLOCK_RETURN_IF_ERROR(Shown::Add(db, &writing_));
-    }
-    shown_to_ = db;
-    const std::string rows =
-        " INTO " + table + "(" + columns + ") SELECT " + columns + " FROM " + Written::Name();
-    // OR FAIL: who flushes takes the whole transaction back when a statement fails.
-    INTERLOCK_ASSIGN_OR_RETURN(insert_, Prepare(db, "INSERT OR FAIL" + rows));
-    // The next-best thing to an upsert: p_ tables allow REPLACE.
-    INTERLOCK_ASSIGN_OR_RETURN(replace_, Prepare(db, "INSERT OR REPLACE" + rows));
-    INTERLOCK_ASSIGN_OR_RETURN(erase_,
-                               Prepare(db, "DELETE FROM " + table + " WHERE " + key + " = ?"));
-    INTERLOCK_ASSIGN_OR_RETURN(const Statement last,
-                               Prepare(db, "SELECT max(" + key + ") FROM " + table));
-    if (sqlite3_step(last.get()) != SQLITE_ROW) {
-      return core::Internal("cannot read `" + table + "`: " + sqlite3_errmsg(db));
-    }
-    last_stored_ = ColumnText(last.get(), 0);
-    return hasher_ == nullptr ? core::OkStatus() : SumStored(db, columns);
+    ForgetStatements();
+    db_ = db;
+    INTERLOCK_RETURN_IF_ERROR(ShowRows());
+    return hasher_ == nullptr ? core::OkStatus() : SumStored();
   }
 
   // Before Attach: sums what the table holds, with a hasher that outlives this.
@@ -269,8 +249,7 @@ class RowTable {
         sum_ += slot.hash;
       }
       if (!slot.exists) {
-        BindText(erase_.get(), 1, key);
-        INTERLOCK_RETURN_IF_ERROR(Run(erase_.get()));
+        INTERLOCK_RETURN_IF_ERROR(EraseStored(key));
       } else {
         (slot.stored ? again : fresh).push_back(&slot.row);
       }
@@ -279,20 +258,18 @@ class RowTable {
     }
     dirty_.clear();
     ++flushes_;
-    INTERLOCK_RETURN_IF_ERROR(Write(insert_.get(), fresh));
-    return Write(replace_.get(), again);
+    // OR FAIL: who flushes takes the whole transaction back when a statement fails.
+    INTERLOCK_RETURN_IF_ERROR(Write(insert_, "INSERT OR FAIL", fresh));
+    // The next-best thing to an upsert: p_ tables allow REPLACE.
+    return Write(replace_, "INSERT OR REPLACE", again);
   }
   // Rows that change from now on belong to this batch.
   void SetBatch(std::int64_t batch) { batch_ = batch; }
   void Reset() {
     slots_.clear();
     dirty_.clear();
-    last_stored_.clear();
     sum_ = {};
-    select_.reset();
-    insert_.reset();
-    replace_.reset();
-    erase_.reset();
+    ForgetStatements();
   }
   // After a flush: forgets rows when there are many, but for those that were used since the flush
   // before it. They are in the table.
@@ -326,7 +303,7 @@ class RowTable {
     const auto [at, fresh] = slots_.try_emplace(key);
     at->second.used = flushes_;
     if (!fresh) return *at;
-    INTERLOCK_CHECK(select_ != nullptr);
+    if (!LookAtTable().ok()) return Unread(key);
     if (key > last_stored_) return *at;  // keys that begin with the time are mostly new
     BindText(select_.get(), 1, key);
     const int code = sqlite3_step(select_.get());
@@ -337,28 +314,84 @@ class RowTable {
     }
     sqlite3_reset(select_.get());
     if (code == SQLITE_ROW || code == SQLITE_DONE) return *at;
-    slots_.erase(at);
+    return Unread(key);
+  }
+  Entry& Unread(const std::string& key) {
+    slots_.erase(key);
     read_error_ = true;
     unread_.second = Slot{};
     return unread_;
   }
-  core::Status SumStored(sqlite3* db, const std::string& columns) {
-    INTERLOCK_ASSIGN_OR_RETURN(const Statement all,
-                               Prepare(db, "SELECT " + columns + " FROM " + Row::kTable));
+  static std::string KeyColumn() {
+    const std::string columns = ColumnList<Row>();
+    return columns.substr(0, columns.find(','));
+  }
+  void ForgetStatements() {
+    looked_ = false;
+    last_stored_.clear();
+    select_.reset();
+    insert_.reset();
+    replace_.reset();
+    erase_.reset();
+  }
+  // Before the first row is looked for.
+  core::Status LookAtTable() {
+    if (looked_) return core::OkStatus();
+    INTERLOCK_CHECK(db_ != nullptr);
+    INTERLOCK_ASSIGN_OR_RETURN(
+        select_, Prepare(db_, "SELECT " + ColumnList<Row>() + " FROM " + Row::kTable + " WHERE " +
+                                  KeyColumn() + " = ?"));
+    INTERLOCK_ASSIGN_OR_RETURN(
+        const Statement last,
+        Prepare(db_, "SELECT max(" + KeyColumn() + ") FROM " + std::string(Row::kTable)));
+    if (sqlite3_step(last.get()) != SQLITE_ROW) return Unreadable();
+    last_stored_ = ColumnText(last.get(), 0);
+    looked_ = true;
+    return core::OkStatus();
+  }
+  core::Status Unreadable() const {
+    return core::Internal("cannot read `" + std::string(Row::kTable) + "`: " + sqlite3_errmsg(db_));
+  }
+  core::Status SumStored() {
+    INTERLOCK_ASSIGN_OR_RETURN(
+        const Statement all, Prepare(db_, "SELECT " + ColumnList<Row>() + " FROM " + Row::kTable));
     sum_ = {};
     int code = sqlite3_step(all.get());
     for (; code == SQLITE_ROW; code = sqlite3_step(all.get())) {
       sum_ += hasher_->OfStored<Row>(all.get());
     }
-    if (code == SQLITE_DONE) return core::OkStatus();
-    return core::Internal("cannot read `" + std::string(Row::kTable) + "`: " + sqlite3_errmsg(db));
+    return code == SQLITE_DONE ? core::OkStatus() : Unreadable();
   }
-  core::Status Write(sqlite3_stmt* statement, const std::vector<const Row*>& rows) {
+  core::Status EraseStored(const std::string& key) {
+    if (erase_ == nullptr) {
+      INTERLOCK_ASSIGN_OR_RETURN(erase_, Prepare(db_, std::string("DELETE FROM ") + Row::kTable +
+                                                          " WHERE " + KeyColumn() + " = ?"));
+    }
+    BindText(erase_.get(), 1, key);
+    return Run(erase_.get());
+  }
+  core::Status Write(Statement& statement, std::string_view verb,
+                     const std::vector<const Row*>& rows) {
     if (rows.empty()) return core::OkStatus();
+    if (statement == nullptr) {
+      const std::string columns = ColumnList<Row>();
+      INTERLOCK_ASSIGN_OR_RETURN(
+          statement, Prepare(db_, std::string(verb) + " INTO " + Row::kTable + "(" + columns +
+                                      ") SELECT " + columns + " FROM " + Written::Name()));
+    }
     writing_ = &rows;
-    core::Status status = Run(statement);
+    core::Status status = Run(statement.get());
     writing_ = nullptr;
     return status;
+  }
+  // Not later: who may do what is not decided yet (audit/shown_rows.h).
+  core::Status ShowRows() {
+    // Another connection may have the address of one that was closed.
+    if (shown_to_ != db_ || !Prepare(db_, "SELECT 1 FROM " + Written::Name()).ok()) {
+      INTERLOCK_RETURN_IF_ERROR(Shown::Add(db_, &writing_));
+    }
+    shown_to_ = db_;
+    return core::OkStatus();
   }
   static core::Status Run(sqlite3_stmt* statement) {
     const int code = sqlite3_step(statement);
@@ -372,6 +405,8 @@ class RowTable {
   using Written = RowsToWrite<Row>;
   using Shown = audit::ShownRows<Written>;
 
+  sqlite3* db_ = nullptr;
+  bool looked_ = false;  // select_ and last_stored_ are known
   Statement select_;
   Statement insert_;   // of rows that the table does not have
   Statement replace_;  // of others

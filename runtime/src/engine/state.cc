@@ -143,6 +143,7 @@ core::Status State::Attach(sqlite3* db) {
   if (clock != nullptr && clock->value == "in_doubt") DoubtClock();
   LoadSwitches();
   LoadRollouts();
+  if (ReadErrorOfTables()) return core::DataLoss("the rows of `p_setting` cannot be read");
   return LoadDelegations(db);
 }
 
