@@ -1,12 +1,24 @@
 #include "engine/async.h"
 
+#include <pthread.h>
+
 #include <algorithm>
 #include <chrono>
 
 namespace interlock::runtime {
 
-asio::awaitable<void> SleepFor(std::int64_t micros) {
-  asio::steady_timer timer(co_await asio::this_coro::executor);
+Timers::Timers() : guard_(asio::make_work_guard(io_)), thread_([this] { io_.run(); }) {
+  ::pthread_setname_np(thread_.native_handle(), "engine-timers");
+}
+
+void Timers::Stop() {
+  if (!thread_.joinable()) return;
+  io_.stop();
+  thread_.join();
+}
+
+asio::awaitable<void> SleepFor(Timers& timers, std::int64_t micros) {
+  asio::steady_timer timer(timers.executor());
   timer.expires_after(std::chrono::microseconds(micros));
   asio::error_code ignored;
   co_await timer.async_wait(asio::redirect_error(asio::use_awaitable, ignored));
@@ -58,7 +70,7 @@ std::shared_ptr<LockTable::Waiter> LockTable::Enqueue(const std::string& key,
   const std::lock_guard lock(mutex_);
   const auto [at, fresh] = held_.try_emplace(key);
   if (fresh) return nullptr;
-  return at->second.emplace_back(std::make_shared<Waiter>(executor));
+  return at->second.emplace_back(std::make_shared<Waiter>(executor, *timers_));
 }
 
 std::vector<std::string> LockTable::Seize(std::vector<std::string> keys) {
@@ -112,7 +124,7 @@ void LockTable::Give(const std::vector<std::string>& keys) {
       next->granted = true;
     }
     // On the waiter's own thread, so that the wait has begun before it is cut short.
-    asio::post(next->timer.get_executor(), [next] { next->timer.cancel(); });
+    asio::post(next->executor, [next] { next->timer.cancel(); });
   }
 }
 

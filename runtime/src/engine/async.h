@@ -10,6 +10,7 @@
 #include <memory>
 #include <mutex>
 #include <string>
+#include <thread>
 #include <utility>
 #include <vector>
 
@@ -43,7 +44,27 @@ asio::awaitable<T> Await(Start start) {
       std::move(initiate), asio::use_awaitable);
 }
 
-asio::awaitable<void> SleepFor(std::int64_t micros);
+// What waits for a time, on a thread of its own. An io_context that has had one timer waits in
+// epoll for ever after, between any two handlers too, and is woken under its own lock: those of the
+// workers have none, and wait on a condition. Thread-safe.
+class Timers {
+ public:
+  Timers();
+  ~Timers() { Stop(); }
+  Timers(const Timers&) = delete;
+  Timers& operator=(const Timers&) = delete;
+
+  asio::any_io_executor executor() { return io_.get_executor(); }
+  // Afterwards no timer ends any more.
+  void Stop();
+
+ private:
+  asio::io_context io_{1};
+  asio::executor_work_guard<asio::io_context::executor_type> guard_;
+  std::thread thread_;
+};
+
+asio::awaitable<void> SleepFor(Timers& timers, std::int64_t micros);
 
 // Counts places; waiters are served in order. Thread-safe.
 class Places {
@@ -62,6 +83,9 @@ class Places {
 // Named locks (rule 3): taken sorted, served in order, a bounded wait. Thread-safe.
 class LockTable {
  public:
+  // Null: where nobody ever waits.
+  explicit LockTable(Timers* timers) : timers_(timers) {}
+
   // Takes every key or, when that takes longer than wait_us, none. Precondition: keys are sorted
   // and unique.
   asio::awaitable<bool> Take(std::vector<std::string> keys, std::int64_t wait_us);
@@ -71,7 +95,9 @@ class LockTable {
 
  private:
   struct Waiter {
-    explicit Waiter(const asio::any_io_executor& executor) : timer(executor) {}
+    Waiter(asio::any_io_executor on, Timers& timers)
+        : executor(std::move(on)), timer(timers.executor()) {}
+    const asio::any_io_executor executor;  // of the coroutine: it alone uses the timer
     asio::steady_timer timer;
     bool granted = false;  // under mutex_
   };
@@ -79,6 +105,7 @@ class LockTable {
   std::shared_ptr<Waiter> Enqueue(const std::string& key, const asio::any_io_executor& executor);
   bool StopWaiting(const std::string& key, const std::shared_ptr<Waiter>& waiter);
 
+  Timers* const timers_;
   std::mutex mutex_;
   std::map<std::string, std::deque<std::shared_ptr<Waiter>>> held_;  // key -> who waits
 };

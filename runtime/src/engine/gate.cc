@@ -24,6 +24,7 @@ std::string SayOf(const policies::Decision& decision) {
 
 Gate::Gate(GateParts parts)
     : parts_(std::move(parts)),
+      locks_(parts_.timers),
       lookups_(parts_.limits.lookups_max),
       calls_(parts_.limits.calls_max) {}
 

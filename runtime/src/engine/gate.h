@@ -148,6 +148,7 @@ inline constexpr const char* kDuplicateEffect = "DUPLICATE_EFFECT";
 struct GateParts {
   std::string tenant;
   Journal* journal = nullptr;
+  Timers* timers = nullptr;  // null: nothing is waited for
   audit::KeyStore* keys = nullptr;
   const core::Clock* clock = nullptr;
   core::Random* random = nullptr;

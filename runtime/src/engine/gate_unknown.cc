@@ -31,7 +31,7 @@ asio::awaitable<core::Status> Gate::SettleUnknown(Worker& worker, Ticket& ticket
 // The same call, the same key, a new durable intent. Never for a tool that did not declare it can.
 asio::awaitable<core::Status> Gate::Retry(Worker& worker, Ticket& ticket) {
   GivePlace(ticket);
-  co_await SleepFor(parts_.limits.retry_pause_us * ticket.attempt);
+  co_await SleepFor(*parts_.timers, parts_.limits.retry_pause_us * ticket.attempt);
   co_await TakePlace(ticket);
   ++ticket.attempt;
   ticket.level = parts_.executor->LevelFor(*ticket.tool);
@@ -49,7 +49,7 @@ asio::awaitable<core::Status> Gate::Retry(Worker& worker, Ticket& ticket) {
 asio::awaitable<bool> Gate::Pause(std::int64_t micros) const {
   for (std::int64_t left = micros; left > 0; left -= kStopLookMicros) {
     if (parts_.stopping && parts_.stopping()) co_return false;
-    co_await SleepFor(std::min(left, kStopLookMicros));
+    co_await SleepFor(*parts_.timers, std::min(left, kStopLookMicros));
   }
   co_return true;
 }

@@ -22,6 +22,7 @@ GateParts GatePartsOf(Hub& hub) {
   EngineParts& parts = hub.parts;
   return {.tenant = parts.tenant,
           .journal = &hub.journal,
+          .timers = hub.timers.get(),
           .keys = parts.keys,
           .clock = parts.clock,
           .random = parts.random,
@@ -130,11 +131,13 @@ void Hub::Stop() {
   for (const auto& worker : workers_) worker->io.stop();
   for (std::thread& thread : threads_) thread.join();
   threads_.clear();
+  timers->Stop();  // it posts to the workers
   actors_.clear();
   const std::lock_guard lock(mutex_);
   // A call that is still open will yet tell of its end, to a worker that runs nothing any more.
   if (busy_ > 0) {
     for (auto& worker : workers_) static_cast<void>(worker.release());
+    static_cast<void>(timers.release());
   }
   workers_.clear();
 }

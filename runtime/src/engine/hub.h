@@ -151,6 +151,7 @@ class Hub {
   EngineParts parts;
   const std::shared_ptr<Outputs> outputs = std::make_shared<Outputs>();
   const std::shared_ptr<PlannerTexts> texts = std::make_shared<PlannerTexts>();
+  std::unique_ptr<Timers> timers = std::make_unique<Timers>();
   Journal journal;
   Gate gate;
   History history;

@@ -13,7 +13,10 @@
 
 namespace interlock::runtime {
 RunActor::RunActor(Hub& hub, std::string run)
-    : hub_(hub), run_(std::move(run)), worker_(hub.WorkerOf(run_)), timer_(worker_.io) {}
+    : hub_(hub),
+      run_(std::move(run)),
+      worker_(hub.WorkerOf(run_)),
+      timer_(hub.timers->executor()) {}
 
 // ---------------------------------------------------------------- events
 
@@ -203,14 +206,20 @@ void RunActor::ArmTimer() {
   if (agent_ == nullptr) return;
   const std::int64_t left_ms = core_.wall_left_ms;
   timer_.expires_after(std::chrono::milliseconds(left_ms < 0 ? core_.limits.wall_ms : left_ms));
-  timer_.async_wait([weak = weak_from_this()](asio::error_code error) {
-    const auto self = weak.lock();
-    if (error || self == nullptr || self->gone_) return;
-    if (self->planner_handle_ != 0) self->planner_->Cancel(self->planner_handle_);
-    if (!IsEnding(self->core_.state)) self->CancelWhatMayBe();
-    self->Handle(event::TimeUp{});
-    self->MaybeLeave();
+  timer_.async_wait([weak = weak_from_this(), &io = worker_.io](asio::error_code error) {
+    if (error) return;
+    asio::post(io, [weak] {
+      if (const auto self = weak.lock()) self->TimeIsUp();
+    });
   });
+}
+
+void RunActor::TimeIsUp() {
+  if (gone_) return;
+  if (planner_handle_ != 0) planner_->Cancel(planner_handle_);
+  if (!IsEnding(core_.state)) CancelWhatMayBe();
+  Handle(event::TimeUp{});
+  MaybeLeave();
 }
 
 // ---------------------------------------------------------------- effects

@@ -182,6 +182,7 @@ class RunActor : public std::enable_shared_from_this<RunActor> {
   void Stall(Back back = Back::kLater);
   void MaybeLeave();
   void ArmTimer();
+  void TimeIsUp();
   PlanRequest MakePlanRequest();
   std::vector<Draft> TakeChecks() { return std::exchange(checks_, {}); }
   std::vector<Draft> TakeReleases(std::vector<std::string>& shown);
@@ -204,8 +205,8 @@ class RunActor : public std::enable_shared_from_this<RunActor> {
   std::vector<Unreleased> unreleased_;
   std::vector<Draft> checks_;  // of answers, to be recorded with what comes of them
   std::uint64_t planner_handle_ = 0;
-  bool charged_ = false;  // model budgets hold something for the open request
-  asio::steady_timer timer_;
+  bool charged_ = false;      // model budgets hold something for the open request
+  asio::steady_timer timer_;  // one of hub_.timers; used on the worker
   std::int64_t loaded_seq_ = -1;
   int in_flight_ = 0;
   bool loaded_ = false;

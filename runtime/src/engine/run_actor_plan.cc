@@ -108,7 +108,7 @@ asio::awaitable<void> RunActor::AskIfCovered(std::vector<Draft> drafts,
   const std::int64_t until_us = hub_.parts.clock->MonotonicMicros() + limits.plan_wait_us;
   do {
     if (refused.waits) {
-      co_await SleepFor(limits.retry_pause_us);
+      co_await SleepFor(*hub_.timers, limits.retry_pause_us);
       if (hub_.stopping()) co_return Stall();
     }
     ask.waits = !IsOver() && hub_.parts.clock->MonotonicMicros() < until_us;
