@@ -126,9 +126,11 @@ class Runs {
   }
 
   void Tell(std::string id, bool is_new) {
-    const std::lock_guard lock(mutex_);
-    told_.emplace_back(std::move(id), is_new);
-    changed_.notify_one();
+    {
+      const std::lock_guard lock(mutex_);
+      told_.emplace_back(std::move(id), is_new);
+    }
+    changed_.notify_one();  // who is woken finds the lock free
   }
 
   // The next run that may have moved; nothing once all are where they should be.

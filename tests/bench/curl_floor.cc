@@ -44,6 +44,7 @@ class Floor {
       curl_easy_setopt(transfer, CURLOPT_WRITEDATA, &conversation);
       curl_easy_setopt(transfer, CURLOPT_PRIVATE, &conversation);
       curl_easy_setopt(transfer, CURLOPT_NOSIGNAL, 1L);
+      curl_easy_setopt(transfer, CURLOPT_TCP_NODELAY, 1L);
       Begin(conversation);
     }
   }

@@ -14,6 +14,7 @@ import pathlib
 import statistics
 import subprocess
 import sys
+import urllib.parse
 
 PARTS = ("audit", "policy", "sandbox", "gate", "engine", "log", "grpc")
 TIMEOUT_S = 600  # a million entries; more take longer
@@ -32,6 +33,10 @@ AGENT_PEERS = (
     ("langgraph", "langgraph.mjs", ("--persist", "sqlite-file"), 64),
 )
 LANGGRAPH_TIMES = 20  # what it costs with its log on disk, at least, of what we cost
+# The bare loop that others wrote, in the same folder: it takes runs in flight, runs, model calls a run and a port of
+# 127.0.0.1, and prints as a script does. Of each (in flight, runs), what of it ours may cost.
+BARE_LOOP = "curl_floor"
+BARE_LOOPS = ((1, 300, 4.5), (32, 1500, 2.5), (256, 3000, 2))
 
 
 def cpu_name() -> str:
@@ -78,6 +83,26 @@ def program_rows(name: str, options: argparse.Namespace) -> list[dict]:
     return rows_of(program, "--entries", str(options.entries), timeout_s=timeout_s)
 
 
+def our_step(ours: list[dict], in_flight: int) -> float:
+    (cpu_us,) = [row["p50"] for row in ours if row["what"] == f"agent's step, CPU, {in_flight} in flight"]
+    return cpu_us
+
+
+def bare_loop_rows(program: pathlib.Path, base: str, ours: list[dict]) -> list[dict]:
+    port = str(urllib.parse.urlsplit(base).port)
+    rows = []
+    for in_flight, runs, times in BARE_LOOPS:
+        done = subprocess.run([program, str(in_flight), str(runs), "10", port], check=True, stdout=subprocess.PIPE,
+                              text=True, timeout=TIMEOUT_S)
+        line = json.loads(done.stdout.splitlines()[-1])
+        cpu_us = our_step(ours, in_flight)
+        rows.append({"what": f"agent's step, CPU, {in_flight} in flight, beside others' bare loop", "p50": cpu_us,
+                     "unit": "us", "floor": line["cpu_us_per_step"], "floor_name": line["peer"],
+                     "target": f"<= {times} x the floor",
+                     "target_met": cpu_us <= times * line["cpu_us_per_step"]})
+    return rows
+
+
 def agent_peer_rows(build: pathlib.Path, ours: list[dict]) -> list[dict]:
     if "INTERLOCK_AGENT_PEERS" not in os.environ:
         print("to see other runtimes beside it: INTERLOCK_AGENT_PEERS, a folder with "
@@ -85,11 +110,15 @@ def agent_peer_rows(build: pathlib.Path, ours: list[dict]) -> list[dict]:
         return []
     folder = pathlib.Path(os.environ["INTERLOCK_AGENT_PEERS"])
     (program,) = [path for path in build.rglob("bench_engine") if path.is_file() and os.access(path, os.X_OK)]
-    (cpu_us,) = [row["p50"] for row in ours if row["what"] == "agent's step, CPU, 32 in flight"]
+    cpu_us = our_step(ours, 32)
     quiet = {"NODE_ENV": "production", "OPENAI_AGENTS_DISABLE_TRACING": "1", "LANGSMITH_TRACING": "false"}
     rows = []
     with subprocess.Popen([program, "--serve"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as server:
         base = server.stdout.readline().strip()
+        if (folder / BARE_LOOP).is_file():
+            rows += bare_loop_rows(folder / BARE_LOOP, base, ours)
+        else:
+            print(f"to see the bare loop that others wrote beside ours: {folder / BARE_LOOP}", file=sys.stderr)
         for name, script, arguments, runs in AGENT_PEERS:
             done = subprocess.run(["node", "--expose-gc", script, "--base", base, "--conc", "32", "--runs", str(runs),
                                    *arguments], cwd=folder / name, env=os.environ | quiet, check=True,
