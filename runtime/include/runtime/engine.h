@@ -22,6 +22,7 @@
 #include "policies/active.h"
 #include "policies/approval.h"
 #include "policies/decision.h"
+#include "runtime/hangup.h"
 #include "tools/tool.h"
 
 namespace interlock::runtime {
@@ -163,6 +164,10 @@ struct ToolCallSpec {
   std::string subject;
   core::Json session;
   std::string request_id;  // required for Execute; kept as long as its call
+  // How long its caller waits (ADR 59): so long from now, -1 for ever; or until he goes away (null:
+  // nobody would tell).
+  std::int64_t wait_us = -1;
+  std::shared_ptr<Hangup> hangup{};
 };
 
 // One entry of a run, with its content where the reader may see it.

@@ -6,6 +6,7 @@ namespace interlock::runtime {
 
 struct EngineImpl::Direct {
   std::unique_ptr<Ticket> ticket;
+  std::shared_ptr<Patience> patience = std::make_shared<Patience>();  // of all who wait
   std::string request;
   std::vector<Reply<CallInfo>> waiting;  // under direct_mutex_
 };
@@ -22,6 +23,11 @@ core::Status CheckSpec(const ToolCallSpec& spec, std::string_view session) {
     return core::InvalidArgument("`session` is longer than 64 KiB");
   }
   return core::OkStatus();
+}
+
+// Until when its caller waits.
+std::int64_t UntilOf(const ToolCallSpec& spec, const core::Clock& clock) {
+  return spec.wait_us < 0 ? Patience::kForEver : clock.MonotonicMicros() + spec.wait_us;
 }
 
 // What a request_id stands for, as canonical text.
@@ -123,6 +129,9 @@ void EngineImpl::CheckToolCall(const core::Principal& who, ToolCallSpec spec,
   const std::string session = core::CanonicalJson(spec.session);
   if (core::Status bad = CheckSpec(spec, session); !bad.ok()) return reply(bad);
   std::shared_ptr<Ticket> ticket = TicketFor(who, spec, {});
+  auto patience = std::make_shared<Patience>();
+  patience->Join(UntilOf(spec, *hub_.parts.clock), spec.hangup);
+  ticket->patience = std::move(patience);
   auto key = hub_.parts.keys->KeyFor(ticket->id.subject);
   if (!key.ok()) return reply(key.status());
   ticket->sealer = hub_.SealerFor(*key);
@@ -130,6 +139,10 @@ void EngineImpl::CheckToolCall(const core::Principal& who, ToolCallSpec spec,
   auto check = [](EngineImpl* self, Worker& on, std::shared_ptr<Ticket> t,
                   Reply<CallInfo> answer) -> asio::awaitable<void> {
     co_await self->hub_.gate.Check(on, *t);
+    if (core::Status waits = self->hub_.gate.CheckWaits(*t); !waits.ok()) {
+      answer(waits);
+      co_return;
+    }
     CallInfo info = self->InfoOf(*t);
     info.id.clear();  // there is no such call: nothing may look for it
     info.state = t->verdict == "allow" ? CallState::kProposed
@@ -156,15 +169,20 @@ void EngineImpl::ExecuteToolCall(const core::Principal& who, ToolCallSpec spec,
   auto direct = std::make_shared<Direct>();
   direct->request = request.key;
   direct->ticket = TicketFor(who, spec, request);
+  direct->ticket->patience = direct->patience;
+  const std::int64_t until_us = UntilOf(spec, *hub_.parts.clock);
+  if (spec.hangup != nullptr) spec.hangup->Watch([this] { hub_.gate.HaltLeft(); });
   {
     const std::lock_guard lock(direct_mutex_);
     const auto [at, fresh] = direct_.try_emplace(request.key, direct);
     if (!fresh) {
       const CallIdentity& first = at->second->ticket->id;
       if (first.request_digest != direct->ticket->id.request_digest) return reply(RequestReused());
+      at->second->patience->Join(until_us, spec.hangup);
       at->second->waiting.push_back(std::move(reply));
       return;
     }
+    direct->patience->Join(until_us, spec.hangup);
     direct->waiting.push_back(std::move(reply));
   }
   auto key = hub_.parts.keys->KeyFor(direct->ticket->id.subject);
@@ -242,6 +260,7 @@ asio::awaitable<core::StatusOr<CallInfo>> EngineImpl::GoOnDirect(std::shared_ptr
   auto ticket = hub_.TicketOf(*recorded, nullptr);
   if (!ticket.ok()) co_return ticket.status();
   (*ticket)->id.roles = asked.roles;  // what the asker may do now, as authenticated now
+  (*ticket)->patience = direct->patience;
   (*ticket)->granted = std::move(grants->granted);
   (*ticket)->outdated = std::move(grants->outdated);
   (*ticket)->decided_index = row.decided_index;

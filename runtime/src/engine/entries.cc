@@ -278,7 +278,9 @@ Draft DraftIntended(const CallIdentity& id, const IntentFields& intent) {
       .Optional("starts", intent.starts);
   if (intent.starts_tokens > 0) body.Int("starts_tokens", intent.starts_tokens);
   if (!intent.targets.empty()) body.Raw("targets", JsonStrings(intent.targets));
-  body.String("tool", id.tool).String("tool_digest", intent.tool_digest).Close();
+  body.String("tool", id.tool).String("tool_digest", intent.tool_digest);
+  if (intent.wall_ms > 0) body.Int("wall_ms", intent.wall_ms);
+  body.Close();
   Cite(draft, intent.tool_digest);
   return draft;
 }

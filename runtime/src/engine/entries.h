@@ -201,6 +201,7 @@ struct IntentFields {
   std::int64_t starts_tokens = 0;    // that this run is granted; 0: no limit
   std::vector<std::string> targets;  // what it may reach on the network (rule 25)
   std::string tool_digest;           // digest name
+  std::int64_t wall_ms = 0;          // that it may take, where that is less than its limits say
 };
 Draft DraftIntended(const CallIdentity& id, const IntentFields& intent);
 

@@ -33,7 +33,7 @@ Gate::Gate(GateParts parts)
 asio::awaitable<core::Status> Gate::Pass(Worker& worker, Ticket& ticket) {
   if (Prepare(ticket) && !IsKilled(ticket)) {
     ticket.level = parts_.executor->LevelFor(*ticket.tool);
-    ticket.locked = co_await locks_.Take(ticket.locks, parts_.limits.lock_wait_us);
+    ticket.locked = co_await locks_.Take(ticket.locks, WaitOf(ticket, parts_.limits.lock_wait_us));
     if (!ticket.locked) {
       ticket.verdict = "deny";
       ticket.code = "BUSY";
@@ -50,6 +50,7 @@ asio::awaitable<core::Status> Gate::Pass(Worker& worker, Ticket& ticket) {
       status = co_await DecideInRounds(worker, ticket);
       if (!status.ok() || ticket.stale) continue;
     }
+    if (status = CheckWaits(ticket); !status.ok()) break;
     // The place to run in is taken before the intent: a permit must not wait (rule 4).
     const bool may_run =
         ticket.verdict == "allow" || (ticket.verdict == "ask" && !ticket.granted.empty());
@@ -284,6 +285,7 @@ asio::awaitable<void> Gate::GatherFacts(Worker& worker, Ticket& ticket) {
   core::Json values = core::Json::object();
   const std::vector<policies::FactDecl> facts = worker.engine->bundle().FactsFor(ticket.id.tool);
   for (const policies::FactDecl& fact : facts) {
+    if (IsLeft(ticket)) co_return;  // and nothing is decided
     core::Json scope = {
         {"args", ticket.args.value}, {"session", *ticket.id.session}, {"facts", values}};
     if (!ticket.id.user.empty()) scope["user"] = ticket.id.user;
@@ -321,7 +323,8 @@ asio::awaitable<policies::Fact> Gate::LookUp(const policies::FactDecl& fact, cor
                        .call_id = core::NewUuidV7(*parts_.clock, *parts_.random),
                        .idempotency_key = "",
                        .deadline_monotonic_us = 0};
-  spec.deadline_monotonic_us = parts_.clock->MonotonicMicros() + parts_.limits.fact_wait_us;
+  spec.deadline_monotonic_us =
+      parts_.clock->MonotonicMicros() + WaitOf(ticket, parts_.limits.fact_wait_us);
   core::PermitTerms terms{.call_id = spec.call_id,
                           .tool_digest = tool->digest(),
                           .args_digest = spec.args.digest,
@@ -413,6 +416,9 @@ asio::awaitable<tools::Outcome> Gate::Execute(Ticket& ticket) {
                        .call_id = ticket.id.call,
                        .idempotency_key = ticket.id.call,
                        .deadline_monotonic_us = 0};
+  if (ticket.wall_ms > 0) {
+    spec.deadline_monotonic_us = ticket.intended_monotonic_us + ticket.wall_ms * 1000;
+  }
   if (!ticket.id.run.empty()) spec.on_output = parts_.outputs->For(ticket.id.run, ticket.id.call);
   std::uint64_t handle = 0;
   // On its way here it is handed on half a dozen times, and is most of a KiB.

@@ -13,6 +13,7 @@
 #include <memory>
 #include <mutex>
 #include <optional>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -21,6 +22,7 @@
 #include "engine/entries.h"
 #include "engine/journal.h"
 #include "engine/outputs.h"
+#include "engine/patience.h"
 #include "engine/provenance.h"
 #include "engine/rows.h"
 #include "policies/active.h"
@@ -115,12 +117,16 @@ struct Ticket {
   std::optional<Draft> released;  // of a call without a run
   std::optional<Draft> kept;      // of a tool of the engine: what its outcome leaves in the log
   // --- of a call of an agent
-  std::int64_t tokens_left = -1;       // to its run; -1: no limit
-  std::int64_t steps_left = -1;        // -1: of no run
-  std::int64_t calls_left = -1;        // as above
-  std::int64_t wall_left_ms = -1;      // as above
-  std::shared_ptr<RunStart> starts{};  // once it may start: the run
-  std::optional<RunEnd> ended{};       // and how that ended
+  std::int64_t tokens_left = -1;   // to its run; -1: no limit
+  std::int64_t steps_left = -1;    // -1: of no run
+  std::int64_t calls_left = -1;    // as above
+  std::int64_t wall_left_ms = -1;  // as above
+  // --- how long a tool that only reads may take (ADR 59)
+  std::shared_ptr<const Patience> patience{};  // of who asked for the call; null: of a run
+  std::int64_t run_ends_monotonic_us = 0;      // by its wall limit; 0: of no run
+  std::int64_t wall_ms = 0;                    // as the intent says; 0: what the manifest says
+  std::shared_ptr<RunStart> starts{};          // once it may start: the run
+  std::optional<RunEnd> ended{};               // and how that ended
   int attempt = 1;
   std::int64_t unknown_monotonic_us = 0;         // since when its end is unknown, or was read so
   std::int64_t intended_monotonic_us = 0;        // when the newest intent was committed
@@ -164,6 +170,8 @@ struct GateParts {
   // A run, as the log's tables have it: memory may have let it go.
   std::function<core::StatusOr<RunRow>(const std::string& run)> run_of{};
   std::function<bool()> stopping{};  // null: it never does
+  // A call waits for approvals, durably; on a worker. May be empty.
+  std::function<void(const Ticket&)> parked{};
 };
 
 // Thread-safe. Neither copies nor moves.
@@ -175,8 +183,9 @@ class Gate {
 
   // Takes a call to a durable decision. Afterwards ticket.state is kDenied, kRefused, kParked or
   // kIntended; in the last case RunIntended must follow. Or it was put off: only what stands before
-  // it is in the log. Errors: the log did not take it (nothing happened, nothing is held), or
-  // kAlreadyExists when the request_id names another call by now.
+  // it is in the log. Errors: the log did not take it (nothing happened, nothing is held), nobody
+  // waits for it any more (as CheckWaits; likewise), or kAlreadyExists when the request_id names
+  // another call by now.
   asio::awaitable<core::Status> Pass(Worker& worker, Ticket& ticket);
   // Whether nothing but the log is waited for on the way of such a call to its decision: no lock,
   // look-up or place.
@@ -223,6 +232,9 @@ class Gate {
 
   // The gate without locks, entries or effects.
   asio::awaitable<void> Check(Worker& worker, Ticket& ticket);
+  // Whether anybody waits for the call still. Errors: kDeadlineExceeded (DEADLINE), kCancelled
+  // (CALLER_GONE).
+  core::Status CheckWaits(const Ticket& ticket) const;
 
   // Tool, arguments and keys of a ticket; sets verdict `refuse` and false when the call makes no
   // sense.
@@ -294,6 +306,10 @@ class Gate {
   core::Status StartRun(Serial& serial, Ticket& ticket) const;
   static void InheritEnd(Ticket& ticket);
   bool IsKilled(Ticket& ticket) const;  // then it is denied
+  // --- callers who wait no more (gate_patience.cc)
+  bool IsLeft(const Ticket& ticket) const;
+  std::int64_t WaitOf(const Ticket& ticket, std::int64_t most_us) const;
+  void LimitRead(Ticket& ticket) const;
   void KeepRunning(const Ticket& ticket, std::uint64_t handle);
   void DropRunning(std::uint64_t handle);
   asio::awaitable<tools::Outcome> Execute(Ticket& ticket);
@@ -355,6 +371,7 @@ class Gate {
   struct Running {
     std::string tool;
     CallIdentity of;
+    std::shared_ptr<const Patience> patience;  // of one that only reads
   };
   std::mutex running_mutex_;
   std::map<std::uint64_t, Running> running_;

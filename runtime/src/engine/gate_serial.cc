@@ -182,6 +182,7 @@ core::Status PlanStands(Serial& serial, const Ticket& ticket) {
 }  // namespace
 
 core::Status Gate::CommitPass(Serial& serial, Ticket& ticket) {
+  INTERLOCK_RETURN_IF_ERROR(CheckWaits(ticket));
   if (ticket.before) {
     INTERLOCK_ASSIGN_OR_RETURN(const bool goes_on, ticket.before(serial));
     ticket.put_off = !goes_on;
@@ -372,6 +373,7 @@ core::Status Gate::EmitAllow(Serial& serial, Ticket& ticket) {
     INTERLOCK_RETURN_IF_ERROR(serial.Append(held).status());
   }
   ticket.attempt = 1;
+  LimitRead(ticket);
   Draft intended = DraftIntended(ticket.id, IntentOf(ticket));
   INTERLOCK_RETURN_IF_ERROR(serial.Append(intended).status());
   ticket.newest = serial.newest();
@@ -403,6 +405,7 @@ IntentFields Gate::IntentOf(const Ticket& ticket) const {
     std::string& counter = intent.counters.emplace_back(parts_.keys->Hmac("counter", tally.key));
     if (tally.summed) counter += ":" + std::to_string(tally.amount);
   }
+  intent.wall_ms = ticket.wall_ms;
   if (ticket.starts != nullptr) {
     intent.starts = ticket.starts->base.run;
     intent.starts_tokens = ticket.starts->tokens;

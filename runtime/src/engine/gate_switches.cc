@@ -26,12 +26,12 @@ bool Gate::IsKilled(Ticket& ticket) const {
   return true;
 }
 
-// A switch that was set since Execute looked has not found the handle: so it is looked at once
-// more, behind it.
+// A switch that was set since Execute looked has not found the handle, nor has a caller who went
+// away: so it is looked at once more, behind it.
 void Gate::KeepRunning(const Ticket& ticket, std::uint64_t handle) {
   const tools::Manifest& manifest = ticket.tool->manifest();
-  const bool may =
-      manifest.effect == tools::Effect::kRead || manifest.cancel == tools::CancelMeaning::kSafe;
+  const bool reads = manifest.effect == tools::Effect::kRead;
+  const bool may = reads || manifest.cancel == tools::CancelMeaning::kSafe;
   if (!may || handle == 0) return;
   {
     const std::lock_guard lock(running_mutex_);
@@ -39,8 +39,9 @@ void Gate::KeepRunning(const Ticket& ticket, std::uint64_t handle) {
     running.tool = ticket.id.tool;
     running.of.agent = ticket.id.agent;
     running.of.lineage = ticket.id.lineage;
+    if (reads) running.patience = ticket.patience;
   }
-  if (StoppedBy(ticket)) parts_.executor->Cancel(handle);
+  if (StoppedBy(ticket) || (reads && IsLeft(ticket))) parts_.executor->Cancel(handle);
 }
 
 void Gate::DropRunning(std::uint64_t handle) {

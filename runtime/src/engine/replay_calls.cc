@@ -335,6 +335,12 @@ std::string Replayer::LevelAhead(const std::string& call) const {
   return intended == nullptr ? "" : intended->Text("level");
 }
 
+// And so is what was left of the run's time.
+std::int64_t Replayer::WallAhead(const std::string& call) const {
+  const RecordedEntry* intended = Ahead("call.intended", call);
+  return intended == nullptr ? 0 : intended->Int("wall_ms", 0);
+}
+
 void Replayer::DecideRound(Ticket& ticket, const RecordedEntry& decided) {
   const LiveReader reader(*state_, keys_, decided.entry.time_us);
   ticket.labels = ticket.reads->LabelsOf(ticket.args.value, ticket.handles);
@@ -416,6 +422,7 @@ core::Status Replayer::RebuildDecision() {
   INTERLOCK_ASSIGN_OR_RETURN(std::unique_ptr<Ticket> ticket, NewTicket(next()));
   GiveIds();
   ticket->level = LevelAhead(ticket->id.call);
+  ticket->wall_ms = WallAhead(ticket->id.call);
   GiveRun(*ticket);
   if (ticket->proposed) ticket->granted = GrantsOf(*ticket);
   // When the gate looked first is an input: a switch that was set later finds a decision made.

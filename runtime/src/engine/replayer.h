@@ -105,6 +105,7 @@ class Replayer {
   void DecideRound(Ticket& ticket, const RecordedEntry& decided);
   void GiveIds();
   std::string LevelAhead(const std::string& call) const;
+  std::int64_t WallAhead(const std::string& call) const;
   void GiveRun(Ticket& ticket);
   std::string RefusedAs(const std::string& call) const;
   std::vector<GrantedApproval> GrantsOf(const Ticket& ticket);

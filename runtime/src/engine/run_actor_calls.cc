@@ -31,6 +31,9 @@ asio::awaitable<void> RunActor::PassGate(std::shared_ptr<LiveCall> live) {
     GiveLimits(*live->ticket);
     if (hub_.stopping()) Stall();
   }
+  if (agent_ != nullptr) {
+    live->ticket->run_ends_monotonic_us = hub_.parts.clock->MonotonicMicros() + WallLeftMs() * 1000;
+  }
   if (!stalled_) {
     core::Status status = co_await hub_.gate.Pass(worker_, *live->ticket);
     if (!status.ok()) {

@@ -1,4 +1,5 @@
 #include <algorithm>
+#include <chrono>
 
 #include "server/checks.h"
 #include "server/handlers.h"
@@ -36,6 +37,15 @@ core::StatusOr<ToolCallSpec> SpecOf(std::string_view parent, const wire::ToolCal
   spec.subject = call.subject();
   spec.request_id = request_id;
   return spec;
+}
+
+// ADR 59. No deadline is as good as none: for ever.
+void LetWait(const Caller& caller, ToolCallSpec& spec) {
+  using std::chrono::duration_cast, std::chrono::microseconds, std::chrono::system_clock;
+  spec.hangup = caller.hangup;
+  if (caller.deadline == system_clock::time_point::max()) return;
+  const auto left = duration_cast<microseconds>(caller.deadline - system_clock::now());
+  spec.wait_us = std::max<std::int64_t>(0, left.count());
 }
 
 core::StatusOr<ResolveSpec> SpecOf(const wire::ResolveCallRequest& request) {
@@ -82,6 +92,7 @@ void CheckToolCall(const Caller& caller, const wire::CheckToolCallRequest& reque
                    Reply<wire::Call> reply) {
   core::StatusOr<ToolCallSpec> spec = SpecOf(request.parent(), request.call(), "");
   if (!spec.ok()) return reply(spec.status());
+  LetWait(caller, *spec);
   caller.engine->CheckToolCall(*caller.who, *std::move(spec),
                                AsCall(caller, wire::WAIT_CHECKPOINT_UNSPECIFIED, std::move(reply)));
 }
@@ -95,6 +106,7 @@ void ExecuteToolCall(const Caller& caller, const wire::ExecuteToolCallRequest& r
   core::StatusOr<ToolCallSpec> spec =
       SpecOf(request.parent(), request.call(), request.request_id());
   if (!spec.ok()) return reply(spec.status());
+  LetWait(caller, *spec);
   caller.engine->ExecuteToolCall(*caller.who, *std::move(spec),
                                  AsCall(caller, request.wait_checkpoint(), std::move(reply)));
 }

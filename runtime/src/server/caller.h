@@ -6,6 +6,7 @@
 #include <chrono>
 #include <initializer_list>
 #include <map>
+#include <memory>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -27,6 +28,7 @@ struct Caller {
   Witnesses* witnesses = nullptr;                       // or null
   Webhooks* webhooks = nullptr;                         // or null
   std::chrono::system_clock::time_point deadline = {};  // the caller's
+  std::shared_ptr<Hangup> hangup{};                     // null: nobody tells when he goes away
 
   const std::string& tenant() const { return who->tenant; }
   bool HasAny(std::initializer_list<std::string_view> roles) const {
@@ -42,6 +44,7 @@ struct MethodInfo {
   std::string name;                     // "RunService.GetRun"
   std::string resource_type;            // what its errors are about
   std::vector<std::string_view> roles;  // any of them may call it
+  bool hears_hangups = false;           // its handler is told when a caller goes away
 };
 
 // What a request says of itself, whatever its type.

@@ -98,7 +98,8 @@ class ServicesImpl final : public Services {
     Unary(tools_, &Tool::RequestCheckToolCall,
           {"ToolService.CheckToolCall", kCallType, {kIntegrator}}, &handlers::CheckToolCall);
     Unary(tools_, &Tool::RequestExecuteToolCall,
-          {"ToolService.ExecuteToolCall", kCallType, {kIntegrator}}, &handlers::ExecuteToolCall);
+          {"ToolService.ExecuteToolCall", kCallType, {kIntegrator}, /*hears_hangups=*/true},
+          &handlers::ExecuteToolCall);
     const Roles readers = {kIntegrator, kApprover, kOperator, kAuditor};
     Unary(calls_, &Call::RequestGetCall, {"CallService.GetCall", kCallType, readers},
           &handlers::GetCall);

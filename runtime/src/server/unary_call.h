@@ -54,12 +54,17 @@ class UnaryCall final : public Tag,
  public:
   using Method = UnaryMethod<Base, Request, Response>;
 
-  explicit UnaryCall(const Method& method) : method_(method), rpc_(std::make_unique<Rpc>()) {}
+  explicit UnaryCall(const Method& method)
+      : method_(method), rpc_(std::make_unique<Rpc>()), tags_(method.info.hears_hangups ? 2 : 1) {}
 
   // Waits for the next client.
   static void Arm(const Method& method) {
     auto call = std::make_shared<UnaryCall>(method);
     call->self_ = call;
+    if (method.info.hears_hangups) {
+      call->hangup_ = std::make_shared<Hangup>();
+      call->rpc_->context.AsyncNotifyWhenDone(&call->gone_);
+    }
     const bool armed = method.dispatcher->Post([&](grpc::ServerCompletionQueue* queue) {
       (method.service->*method.request)(&call->rpc_->context, &call->request_,
                                         &call->rpc_->responder, queue, queue, call.get());
@@ -69,11 +74,10 @@ class UnaryCall final : public Tag,
 
   void Proceed(bool ok) override {
     const std::shared_ptr<UnaryCall> keep = self_;
-    if (accepted_ || !ok) {  // answered, or the server is down
-      rpc_.reset();          // a late reply may keep this call longer than gRPC lives
-      method_.dispatcher->Untrack(keep);
-      self_.reset();
-      return;
+    if (accepted_) return Release();  // answered
+    if (!ok) {                        // the server is down; gRPC gives no other tag back then
+      tags_ = 1;
+      return Release();
     }
     accepted_ = true;
     Arm(method_);
@@ -84,6 +88,27 @@ class UnaryCall final : public Tag,
   void Abort() override { Finish(GoingDown()); }
 
  private:
+  // The other tag of a call whose handler hears of hang-ups: the RPC is over, in whatever way.
+  struct Gone final : Tag {
+    explicit Gone(UnaryCall& call) : of(call) {}
+    void Proceed(bool /*ok*/) override { of.OnGone(); }
+    UnaryCall& of;
+  };
+
+  void OnGone() {
+    const std::shared_ptr<UnaryCall> keep = self_;
+    if (rpc_->context.IsCancelled()) hangup_->Happen();
+    Release();
+  }
+
+  // gRPC has given a tag back. With the last one the call is let go.
+  void Release() {
+    if (--tags_ > 0) return;
+    const std::shared_ptr<UnaryCall> keep = std::move(self_);
+    rpc_.reset();  // a late reply may keep this call longer than gRPC lives
+    method_.dispatcher->Untrack(keep);
+  }
+
   static core::Status GoingDown() {
     return WithReason(core::Unavailable("the server is shutting down; ask again with the same "
                                         "request_id"),
@@ -92,9 +117,10 @@ class UnaryCall final : public Tag,
 
   void Serve() {
     if (!method_.dispatcher->Track(this->shared_from_this())) return Finish(GoingDown());
-    const core::StatusOr<Caller> caller =
+    core::StatusOr<Caller> caller =
         method_.admission->Admit(rpc_->context, method_.info, FactsOf(request_));
     if (!caller.ok()) return Finish(caller.status());
+    caller->hangup = hangup_;
     try {
       method_.handler(*caller, request_,
                       [self = this->shared_from_this()](core::StatusOr<Response> response) {
@@ -129,6 +155,9 @@ class UnaryCall final : public Tag,
   std::shared_ptr<UnaryCall> self_;  // until gRPC has given the last tag back
   bool accepted_ = false;
   std::atomic<bool> finished_ = false;
+  std::atomic<int> tags_;           // that gRPC has not given back
+  std::shared_ptr<Hangup> hangup_;  // null: its handler does not ask
+  Gone gone_{*this};
 };
 
 }  // namespace interlock::runtime

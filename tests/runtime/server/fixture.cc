@@ -133,6 +133,10 @@ void FakeEngine::Tell() {
   }
   for (const auto& changed : told) changed();
 }
+ToolCallSpec FakeEngine::asked() const {
+  const std::scoped_lock lock(mutex_);
+  return asked_;
+}
 void FakeEngine::HoldReplies() {
   const std::scoped_lock lock(mutex_);
   hold_ = true;
@@ -274,6 +278,10 @@ std::vector<std::shared_ptr<const tools::Tool>> FakeEngine::ListTools(const core
 void FakeEngine::CheckToolCall(const core::Principal& who, ToolCallSpec spec,
                                Reply<CallInfo> reply) {
   (void)See("CheckToolCall", who, spec.tool + " " + spec.args);
+  {
+    const std::scoped_lock lock(mutex_);
+    asked_ = spec;
+  }
   CallInfo info;
   info.tool = spec.tool;
   info.verdict = "allow";
@@ -282,6 +290,10 @@ void FakeEngine::CheckToolCall(const core::Principal& who, ToolCallSpec spec,
 void FakeEngine::ExecuteToolCall(const core::Principal& who, ToolCallSpec spec,
                                  Reply<CallInfo> reply) {
   (void)See("ExecuteToolCall", who, spec.tool + " " + spec.args + " " + spec.request_id);
+  {
+    const std::scoped_lock lock(mutex_);
+    asked_ = spec;
+  }
   CallInfo info;
   info.id = kCallId;
   info.tool = spec.tool;

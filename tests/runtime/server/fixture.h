@@ -96,6 +96,7 @@ class FakeEngine final : public Engine {
   void AddEvents(int count, std::size_t bytes = 16);  // to run kRunId; tells watchers
   void AddPlan(std::int64_t step);                    // a plan.received of that step
   void HoldReplies();                                 // keep replies until ReleaseReplies
+  ToolCallSpec asked() const;                         // by the newest Check or ExecuteToolCall
   void ReleaseReplies();
   void WaitForHeldReply();
   bool WaitForNoSubscription();      // false after ten seconds
@@ -196,6 +197,7 @@ class FakeEngine final : public Engine {
   std::vector<RunEvent> events_;
   std::int64_t events_read_ = 0;
   bool hold_ = false;
+  ToolCallSpec asked_;
   std::vector<std::function<void()>> held_;
   std::map<std::uint64_t, std::function<void()>> subscribers_;
   std::map<std::uint64_t, std::function<void(const ToolOutput&)>> output_watchers_;

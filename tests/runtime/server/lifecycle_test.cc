@@ -1,4 +1,5 @@
 // Health, reflection, shutdown, clients that leave.
+#include <future>
 #include <thread>
 
 #include "fixture.h"
@@ -84,6 +85,57 @@ TEST_F(LifecycleTest, AClientThatLeavesDoesNotStopItsCall) {
   wire::Call call;           // the same request again gets its answer
   ASSERT_TRUE(Call("ticketing", &wire::ToolService::Stub::ExecuteToolCall, Execute(), &call).ok());
   EXPECT_EQ(call.tool(), "orders.get");
+}
+
+// ADR 59.
+TEST_F(LifecycleTest, TheEngineHearsOfACallerWhoGoesAway) {
+  engine_.HoldReplies();
+  const auto context = Context("ticketing");
+  std::thread client([&] {
+    wire::ToolService::Stub stub(channel_);
+    wire::Call call;
+    EXPECT_FALSE(stub.ExecuteToolCall(context.get(), Execute(), &call).ok());
+  });
+  engine_.WaitForHeldReply();
+  const std::shared_ptr<Hangup> hangup = engine_.asked().hangup;
+  ASSERT_NE(hangup, nullptr);
+  std::promise<void> heard;
+  hangup->Watch([&heard] { heard.set_value(); });
+  EXPECT_FALSE(hangup->happened());
+  context->TryCancel();
+  client.join();
+  EXPECT_EQ(heard.get_future().wait_for(std::chrono::seconds(20)), std::future_status::ready);
+  EXPECT_TRUE(hangup->happened());
+  engine_.ReleaseReplies();
+}
+
+TEST_F(LifecycleTest, WhoIsAnsweredHasNotGoneAway) {
+  ASSERT_TRUE(Call("ticketing", &wire::ToolService::Stub::ExecuteToolCall, Execute()).ok());
+  const std::shared_ptr<Hangup> hangup = engine_.asked().hangup;
+  ASSERT_NE(hangup, nullptr);
+  server_->Stop();  // every tag is back
+  EXPECT_FALSE(hangup->happened());
+}
+
+TEST_F(LifecycleTest, ADeadlineReachesTheEngineAndNoneIsForEver) {
+  wire::CheckToolCallRequest check;
+  check.set_parent("tenants/main");
+  *check.mutable_call() = Execute().call();
+  for (const bool limited : {true, false}) {
+    const auto context = Context("ticketing");
+    context->set_deadline(limited ? std::chrono::system_clock::now() + std::chrono::seconds(30)
+                                  : std::chrono::system_clock::time_point::max());
+    wire::ToolService::Stub stub(channel_);
+    wire::Call call;
+    ASSERT_TRUE(stub.CheckToolCall(context.get(), check, &call).ok());
+    const std::int64_t wait_us = engine_.asked().wait_us;
+    if (limited) {
+      EXPECT_GT(wait_us, 0);
+      EXPECT_LE(wait_us, 30'000'000);
+    } else {
+      EXPECT_EQ(wait_us, -1);
+    }
+  }
 }
 
 TEST_F(LifecycleTest, StopAnswersWhatIsInFlightAndDropsLateReplies) {
