@@ -233,12 +233,14 @@ core::Status EngineImpl::CommitAnswer(Serial& serial, Answering& answering) cons
     INTERLOCK_ASSIGN_OR_RETURN(answering.grants,
                                GrantsWithin(serial, by, limits, hub_.parts.clock->WallMicros()));
   }
-  const bool stage_complete = now->in_stage + 1 >= QuorumNow(*now);
+  const std::int64_t missing = answer.grant ? QuorumNow(*now) - now->in_stage - 1 : 0;
+  const bool stage_complete = missing <= 0;
   const bool complete = !answer.grant || (stage_complete && IsLastStage(*now));
   BodyWriter body(answering.draft);
   body.String("approval", answer.approval).String("by", by).String("call", now->call);
   body.Bool("complete", complete).Optional("for", right.of);
   if (answering.grants > limits.grants_per_minute) body.Int("hasty", answering.grants);
+  if (missing > 0) body.Int("missing", missing);
   if (!answering.reason.empty()) body.Raw("reason", answering.reason);
   answering.request.Write(body);
   const bool staged = answer.grant && !now->quorums.empty();

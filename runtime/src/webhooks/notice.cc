@@ -18,10 +18,10 @@ constexpr int kDoublingsMax = 20;
 
 // Fields of a body that say no more than ids, names of rules and tools, numbers and codes do. What
 // is sealed is an object and never among them.
-constexpr const char* kDetails[] = {"agent", "approvers", "by",          "code",       "complete",
-                                    "count", "editors",   "escalate_to", "expires_us", "for",
-                                    "hasty", "quorum",    "rule",        "stage",      "stages",
-                                    "to",    "tool",      "until_us",    "why"};
+constexpr const char* kDetails[] = {
+    "agent",       "approvers",  "by",  "code",    "complete", "count",    "editors",
+    "escalate_to", "expires_us", "for", "hasty",   "missing",  "quorum",   "rule",
+    "stage",       "stages",     "to",  "told_by", "tool",     "until_us", "why"};
 
 std::string UtcMinutes(std::int64_t time_us) {
   const std::time_t seconds = time_us / 1'000'000;
@@ -38,19 +38,27 @@ void Replace(std::string& text, std::string_view place, const std::string& value
   }
 }
 
+// False: there is such a place, and nothing to put there.
+bool Fill(std::string& text, std::string_view place, const std::string& value) {
+  if (text.find(place) == std::string::npos) return true;
+  if (value.empty()) return false;
+  Replace(text, place, value);
+  return true;
+}
+
 std::string Text(const core::Json& body, const char* field) {
   const auto at = body.find(field);
   return at != body.end() && at->is_string() ? at->get<std::string>() : "";
 }
 
+// Empty where the entry does not have what the link needs: one to no approval leads nowhere.
 std::string LinkOf(const WebhookConfig& hook, std::string_view tenant, const audit::Entry& entry,
                    const core::Json& body) {
   std::string link = hook.link;
-  Replace(link, "{approval}", Text(body, "approval"));
-  Replace(link, "{call}", Text(body, "call"));
-  Replace(link, "{run}", entry.run);
-  Replace(link, "{tenant}", std::string(tenant));
-  return link;
+  const bool whole = Fill(link, "{approval}", Text(body, "approval")) &&
+                     Fill(link, "{call}", Text(body, "call")) && Fill(link, "{run}", entry.run) &&
+                     Fill(link, "{tenant}", std::string(tenant));
+  return whole ? link : "";
 }
 
 // The same entry hands a right on and takes it back.
@@ -59,6 +67,17 @@ std::string Handed(const core::Json& body) {
       Text(body, "approval").empty() ? "What somebody may approve" : "An approval";
   const bool ended = body.value("until_us", std::int64_t{0}) == 0;
   return what + (ended ? " was taken back from a deputy" : " was handed to a deputy");
+}
+
+// One yes of several says what is missing: else whoever is asked next takes it for settled.
+std::string Granted(const core::Json& body, std::string line) {
+  if (body.value("complete", true)) return line;
+  const std::int64_t stage = body.value("stage", std::int64_t{0});
+  const std::string in_stage = stage == 0 ? "" : " in stage " + std::to_string(stage);
+  if (body.value("stage_complete", false)) return line + in_stage + ", the next is asked";
+  const std::int64_t missing = body.value("missing", std::int64_t{1});
+  line.replace(line.rfind(" was granted"), std::string::npos, " has a yes");
+  return line + in_stage + " and needs " + std::to_string(missing) + " more";
 }
 
 // "An approval of refunds.create was requested (refund/large), until 2026-11-22 14:00 UTC: LINK"
@@ -76,9 +95,7 @@ std::string ChatLine(const WebhookConfig& hook, const audit::Entry& entry, const
   if (entry.kind == "approval.reminded") {
     line = "An approval still waits (reminder " + std::to_string(body.value("count", 0)) + ")";
   }
-  const bool next = entry.kind == "approval.granted" && body.value("stage_complete", false) &&
-                    !body.value("complete", true);
-  if (next) line += " in stage " + std::to_string(body.value("stage", 0)) + ", the next is asked";
+  if (entry.kind == "approval.granted") line = Granted(body, std::move(line));
   if (entry.kind == "approval.requested") {
     if (const std::string rule = Text(body, "rule"); hook.details && !rule.empty()) {
       line += " (" + rule + ")";

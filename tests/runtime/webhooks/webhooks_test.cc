@@ -224,8 +224,46 @@ TEST_F(WebhooksTest, AChatMessageIsATextWithALink) {
             core::Json({{"text", std::string("An approval was requested, until 2023-11-14 23:13 "
                                              "UTC: https://console.example/main/approvals/") +
                                      kApproval}}));
-  EXPECT_EQ(BodyIn(hook.requests()[1])["text"],
-            "run failed: https://console.example/main/approvals/");
+  EXPECT_EQ(BodyIn(hook.requests()[1])["text"], "run failed.") << "no link to no approval";
+}
+
+TEST_F(WebhooksTest, AChatMessageOfOneYesOfSeveralSaysWhatIsMissing) {
+  Hook hook;
+  WebhookConfig config = ConfigOf(hook.url());
+  config.body = WebhookBody::kChat;
+  config.events = {"approval.granted"};
+  config.link = "https://console.example/{run}/{approval}";
+  auto webhooks = MustStart(config);
+  const std::string of = R"({"approval":"a","by":"principal:maria","call":"c1",)";
+  Append("approval.granted", of + R"("complete":false,"missing":1})");
+  Append("approval.granted", of + R"("complete":false,"missing":2,"stage":2})");
+  Append("approval.granted", of + R"("complete":false,"stage":1,"stage_complete":true})");
+  Append("approval.granted", of + R"("complete":true})");
+  hook.WaitFor(4);
+  webhooks.reset();
+  ASSERT_THAT(hook.requests(), SizeIs(4));
+  std::vector<std::string> lines;
+  for (const auto& request : hook.requests()) lines.push_back(BodyIn(request)["text"]);
+  const std::string link = lines.at(0).substr(lines.at(0).find(": "));
+  EXPECT_THAT(link, ::testing::EndsWith("/a"));
+  EXPECT_EQ(lines.at(0), "An approval has a yes and needs 1 more" + link);
+  EXPECT_EQ(lines.at(1), "An approval has a yes in stage 2 and needs 2 more" + link);
+  EXPECT_EQ(lines.at(2), "An approval was granted in stage 1, the next is asked" + link);
+  EXPECT_EQ(lines.at(3), "An approval was granted" + link);
+}
+
+TEST_F(WebhooksTest, ALinkThatLacksItsIdIsLeftOutOfADocumentToo) {
+  Hook hook;
+  WebhookConfig config = ConfigOf(hook.url());
+  config.events = {"run.failed", "approval.granted"};
+  auto webhooks = MustStart(config);
+  Append("run.failed", R"({"code":"LOOP"})");
+  Append("approval.granted", R"({"approval":"a","call":"c1"})");
+  hook.WaitFor(2);
+  webhooks.reset();
+  EXPECT_FALSE(BodyIn(hook.requests().at(0))["data"].contains("link"));
+  EXPECT_THAT(BodyIn(hook.requests().at(1))["data"]["link"].get<std::string>(),
+              ::testing::EndsWith("/approvals/a"));
 }
 
 TEST_F(WebhooksTest, TriesAgainWithTheSameIdUntilItIsTaken) {
