@@ -26,6 +26,9 @@ MayAnswer CheckFirstWord(const ApprovalState& state, const std::string& name) {
   return {.yes = true, .why_not = ""};
 }
 
+constexpr const char* kEdited = "whoever edited the arguments does not approve them";
+constexpr const char* kTold = "whoever told the run what to do does not approve what it asks";
+
 // What keeps a relay from speaking whoever is asked.
 MayAnswer CheckRelayStanding(const ApprovalState& state, const Answerer& answerer) {
   if (!answerer.principal->Has(core::kRoleUserRelay)) {
@@ -38,7 +41,10 @@ MayAnswer CheckRelayStanding(const ApprovalState& state, const Answerer& answere
   // Neither who edited for himself and relays now, nor the user whose edit was relayed.
   if (Accepts(state.editors, AnswererName(answerer)) ||
       Accepts(state.editors, "principal:" + answerer.principal->id)) {
-    return {.yes = false, .why_not = "whoever edited the arguments does not approve them"};
+    return {.yes = false, .why_not = kEdited};
+  }
+  if (Accepts(state.told_by, "principal:" + answerer.principal->id)) {
+    return {.yes = false, .why_not = kTold};
   }
   return {.yes = true, .why_not = ""};
 }
@@ -61,9 +67,8 @@ MayAnswer CheckStanding(const ApprovalState& state, const std::string& id) {
   if (!state.run_user.empty() && id == state.run_user) {
     return {.yes = false, .why_not = "the run's user confirms through a relay, not as an approver"};
   }
-  if (Accepts(state.editors, "principal:" + id)) {
-    return {.yes = false, .why_not = "whoever edited the arguments does not approve them"};
-  }
+  if (Accepts(state.editors, "principal:" + id)) return {.yes = false, .why_not = kEdited};
+  if (Accepts(state.told_by, "principal:" + id)) return {.yes = false, .why_not = kTold};
   return CheckFirstWord(state, "principal:" + id);
 }
 
@@ -80,15 +85,19 @@ MayAnswer CheckOneVoice(const ApprovalState& state, const Answerer& answerer) {
                          : "whoever relayed the user's yes does not approve for himself as well"};
 }
 
+// By name or by role.
+bool IsAsked(const ApprovalState& state, const core::Principal& principal) {
+  const std::vector<std::string> approvers = ApproversNow(state);
+  return std::any_of(approvers.begin(), approvers.end(), [&](const std::string& approver) {
+    return approver == "user:" + principal.id ||
+           (approver.starts_with("role:") && principal.Has(std::string_view(approver).substr(5)));
+  });
+}
+
 // A principal answers for himself.
 MayAnswer CheckPrincipal(const ApprovalState& state, const core::Principal& principal) {
   if (MayAnswer may = CheckStanding(state, principal.id); !may.yes) return may;
-  for (const std::string& approver : ApproversNow(state)) {
-    if (approver == "user:" + principal.id) return {.yes = true, .why_not = ""};
-    if (approver.starts_with("role:") && principal.Has(std::string_view(approver).substr(5))) {
-      return {.yes = true, .why_not = ""};
-    }
-  }
+  if (IsAsked(state, principal)) return {.yes = true, .why_not = ""};
   std::string asked;
   for (const std::string& approver : ApproversNow(state)) {
     asked += (asked.empty() ? "" : ", ") + approver;
@@ -203,6 +212,7 @@ MayAnswer CheckVeto(const ApprovalState& state, const Answerer& answerer) {
 MayAnswer CheckEditor(const ApprovalState& state, const Answerer& answerer) {
   ApprovalState as_proposed = state;
   as_proposed.editors.clear();
+  as_proposed.told_by.clear();  // who changes it has others approve it
   return CheckRight(as_proposed, answerer);
 }
 
@@ -289,7 +299,10 @@ bool StageCouldBeMet(const ApprovalStage& stage, const Excluded& excluded) {
     std::string name = is_user ? user : "principal:" + approver.substr(approver.find(':') + 1);
     const bool nobody = approver == kRunUser && !is_user;
     const bool requester = !is_user && name == "principal:" + excluded.requester;
-    if (nobody || requester || Accepts(excluded.editors, name) || Accepts(left, name)) continue;
+    const bool told = Accepts(excluded.told_by, name);
+    if (nobody || requester || told || Accepts(excluded.editors, name) || Accepts(left, name)) {
+      continue;
+    }
     left.push_back(std::move(name));
   }
   return left.size() >= static_cast<std::size_t>(std::max(1, stage.quorum));

@@ -274,6 +274,16 @@ core::StatusOr<std::unique_ptr<runtime::Webhooks>> StartHooks(const runtime::Con
   return runtime::StartWebhooks(std::move(options));
 }
 
+// Everybody whose token opens anything of the tenant.
+std::shared_ptr<const std::vector<core::Principal>> PrincipalsOf(const runtime::Config& config,
+                                                                 const std::string& tenant) {
+  auto people = std::make_shared<std::vector<core::Principal>>();
+  for (const runtime::PrincipalConfig& one : config.principals) {
+    if (one.principal.tenant == tenant) people->push_back(one.principal);
+  }
+  return people;
+}
+
 core::StatusOr<TenantParts> OpenTenant(const runtime::Config& config, const std::string& id,
                                        TenantSources sources, sandbox::Launcher& launcher,
                                        SharedParts& shared) {
@@ -341,6 +351,7 @@ core::StatusOr<TenantParts> OpenTenant(const runtime::Config& config, const std:
   engine.bundle = std::move(sources.bundle);
   engine.policy_folders = std::move(sources.policy_folders);
   engine.agents = std::move(sources.agents);
+  engine.principals = PrincipalsOf(config, id);
   engine.limits.calls_max = boxes.calls;
   engine.limits.lookups_max = boxes.lookups;
   engine.limits.plan_wait_us = runtime::PlanWaitMs(config.planners) * 1000;

@@ -101,6 +101,120 @@ TEST(Approval, Rule14_EditorNeverCounts) {
   EXPECT_FALSE(CheckAnswerer(confirmed, {.principal = &kRelay, .on_behalf_of = "u1"}).yes);
 }
 
+TEST(Approval, WhoToldTheRunWhatToDoNeverCounts) {
+  ApprovalState state = Pending({"role:cs-manager", "run-user"});
+  state.told_by = {"principal:maria", "principal:rory"};
+  EXPECT_EQ(CheckAnswerer(state, {.principal = &kManager, .on_behalf_of = ""}).why_not,
+            "whoever told the run what to do does not approve what it asks");
+  EXPECT_TRUE(CheckEditor(state, {.principal = &kManager, .on_behalf_of = ""}).yes);
+  EXPECT_EQ(CheckDelegate(state, kOther, "maria").why_not,
+            "whoever told the run what to do does not approve what it asks");
+  const core::Principal relay = Person("rory", {"user-relay"});
+  EXPECT_EQ(CheckAnswerer(state, {.principal = &relay, .on_behalf_of = "u1"}).why_not,
+            "whoever told the run what to do does not approve what it asks");
+  EXPECT_TRUE(CheckAnswerer(state, {.principal = &kRelay, .on_behalf_of = "u1"}).yes);
+  EXPECT_EQ(Grant(state, {.principal = &kOther, .on_behalf_of = ""}), AnswerEffect::kGranted);
+}
+
+TEST(Approval, SomebodyCanGiveItOrItIsSaidWhyNot) {
+  const core::Principal named = Person("nia", {"cs-manager"});  // no approver
+  struct Case {
+    const char* what;
+    ApprovalState state;
+    std::vector<core::Principal> people;
+    std::string why;
+  };
+  const auto staged = [](std::vector<std::string> first, std::vector<std::string> later) {
+    ApprovalState state = Pending(std::move(first));
+    state.demand.later = {{.approvers = std::move(later), .quorum = 1}};
+    return state;
+  };
+  const auto with = [](ApprovalState state, auto change) {
+    change(state);
+    return state;
+  };
+  const std::vector<Case> cases = {
+      {"a role", Pending({"role:cs-manager"}), {kManager}, ""},
+      {"nobody has it",
+       Pending({"role:director"}),
+       {kManager, kRelay},
+       "it needs 1 more of role:director, and nobody of the configured principals may answer"},
+      {"who made the run",
+       Pending({"role:cs-manager"}),
+       {Person("ticketing", {"approver", "cs-manager"})},
+       "it needs 1 more of role:cs-manager, and nobody of the configured principals may answer "
+       "(`ticketing`: whoever made the run does not approve its calls)"},
+      {"without the role approver",
+       Pending({"user:nia"}),
+       {named},
+       "it needs 1 more of user:nia, and nobody of the configured principals may answer (`nia` "
+       "lacks role approver)"},
+      {"two are needed and one is there",
+       Pending({"role:cs-manager"}, 2),
+       {kManager},
+       "it needs 2 more of role:cs-manager, and only 1 of the configured principals may answer"},
+      {"two are there", Pending({"role:cs-manager"}, 2), {kManager, kOther}, ""},
+      {"one has answered",
+       with(Pending({"role:cs-manager"}, 2),
+            [](ApprovalState& state) {
+              state.granted_by = {"principal:maria"};
+              state.in_stage = 1;
+            }),
+       {kManager, kOther},
+       ""},
+      {"the user, through a relay", Pending({"run-user"}), {kRelay}, ""},
+      {"the user, and nobody relays",
+       Pending({"run-user"}),
+       {kManager},
+       "it needs 1 more of run-user, and nobody of the configured principals may answer"},
+      {"one person for two stages",
+       staged({"role:cs-manager"}, {"role:cs-manager"}),
+       {kManager},
+       "the same people would have to answer more than one stage of it"},
+      {"two people of whom one could answer both",
+       staged({"role:cs-manager"}, {"user:maria"}),
+       {kManager, kOther},
+       ""},
+      {"nobody for the second stage",
+       staged({"role:cs-manager"}, {"role:director"}),
+       {kManager, kOther},
+       "it needs 1 more of role:director (stage 2 of 2), and nobody of the configured principals "
+       "may answer"},
+      {"others come when it escalates",
+       with(Pending({"role:director"}),
+            [](ApprovalState& state) {
+              state.demand.escalate_after_ms = 1000;
+              state.demand.escalate_to = {"role:cs-manager"};
+            }),
+       {kManager},
+       ""},
+      {"who told it",
+       with(Pending({"role:cs-manager"}),
+            [](ApprovalState& state) { state.told_by = {"principal:maria"}; }),
+       {kManager},
+       "it needs 1 more of role:cs-manager, and nobody of the configured principals may answer "
+       "(`maria`: whoever told the run what to do does not approve what it asks)"},
+      {"it waits no more",
+       with(Pending({"role:director"}),
+            [](ApprovalState& state) { state.phase = ApprovalPhase::kRejected; }),
+       {kManager},
+       ""},
+  };
+  for (const Case& one : cases) {
+    EXPECT_EQ(WhyUnanswerable(one.state, one.people, {}, 10), one.why) << one.what;
+  }
+}
+
+TEST(Approval, ARightThatWasHandedOnOutlivesWhoHadIt) {
+  const ApprovalState state = Pending({"role:cs-manager"});
+  const core::Principal deputy = Person("li", {"approver"});
+  const std::vector<Delegation> given = {
+      {.by = "maria", .roles = {"approver", "cs-manager"}, .to = "li", .until_us = 100}};
+  EXPECT_EQ(WhyUnanswerable(state, {deputy}, given, 10), "");
+  EXPECT_NE(WhyUnanswerable(state, {deputy}, given, 100), "") << "its time is over";
+  EXPECT_NE(WhyUnanswerable(state, {kRelay}, given, 10), "") << "the deputy has left, too";
+}
+
 TEST(Approval, WhoMayAnswerMayEditAndWhoHasEditedMayEditAgain) {
   ApprovalState state = Pending({"role:cs-manager"});
   state.editors = {"principal:maria"};

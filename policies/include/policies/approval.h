@@ -42,6 +42,8 @@ struct ApprovalState {
   std::string run_user{};
   // Who has edited the arguments so far, as AnswererName; none of them counts (rule 14).
   std::vector<std::string> editors{};
+  // Who had told the run what to do without being its user: "principal:<id>". Nor do they.
+  std::vector<std::string> told_by{};
   std::int64_t expires_us = 0;
   ApprovalPhase phase = ApprovalPhase::kPending;
   std::vector<std::string> granted_by{};   // oldest first
@@ -93,8 +95,13 @@ struct Excluded {
   std::string requester{};
   std::string run_user{};
   std::vector<std::string> editors{};  // as in ApprovalState
+  std::vector<std::string> told_by{};  // likewise
 };
 bool CouldBeMet(const ApprovalDemand& demand, const Excluded& excluded);
+// Why nobody can give a pending approval, as one line; empty: those who are there can. `people`:
+// everybody who can answer anything.
+std::string WhyUnanswerable(const ApprovalState& state, const std::vector<core::Principal>& people,
+                            const std::vector<Delegation>& delegations, std::int64_t now_us);
 
 // The name that counts toward the quorum: "principal:<id>" or "user:<run user>".
 std::string AnswererName(const Answerer& answerer);

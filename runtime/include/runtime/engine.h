@@ -152,6 +152,8 @@ struct ApprovalInfo {
   std::int64_t reminders = 0;      // so far
   std::string warning;             // to whoever has just granted it
   std::optional<audit::EntryRef> written = {};  // the entry that the change made
+  std::string unanswerable{};  // why nobody can give it as things are configured; empty: somebody
+                               // can, or it waits no more
   // Of a call in a run: its agent, behind those above that it works for; and the topmost run.
   std::vector<std::string> agents{};
   std::string root{};
@@ -479,7 +481,8 @@ class Engine {
                               Reply<ApprovalInfo> reply) = 0;
 
   // Hands one approval, or all until a time, to somebody who could not answer otherwise, or ends
-  // that; an end has no time. Errors: kInvalidArgument, kPermissionDenied (ROLE_REQUIRED,
+  // that; an end has no time. Errors: kInvalidArgument (UNKNOWN_PRINCIPAL: nobody of that name is
+  // configured, or he is no approver), kPermissionDenied (ROLE_REQUIRED,
   // NOT_A_DELEGATE), kNotFound (DELEGATION_NOT_FOUND), kFailedPrecondition (APPROVAL_ENDED,
   // CLOCK_IN_DOUBT), kResourceExhausted (DELEGATION_LIMIT).
   virtual void Delegate(const core::Principal& who, DelegateSpec spec, Reply<HandedOn> reply) = 0;

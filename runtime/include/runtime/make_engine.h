@@ -101,6 +101,9 @@ struct EngineParts {
       20'000;  // entries of closed logs that one search or look may take in
   std::uint64_t search_free_bytes_min = kSearchFreeBytesMin;
   RetentionPolicy retention;
+  // Everybody who can ask anything of this tenant. Null: nobody knows, so nothing is said of
+  // approvals that nobody could give, nor of delegations to nobody.
+  std::shared_ptr<const std::vector<core::Principal>> principals{};
   // One line that the operator must see, from any thread. May be empty.
   std::function<void(const std::string& line)> warn;
 };

@@ -98,11 +98,16 @@ void PrintApproval(const Io& io, const wire::Approval& approval) {
   row("granted   ", Joined(approval.granted_by(), ", "));
   row("in place of ", Joined(approval.granted_for(), ", "));
   row("edited by ", Joined(approval.edited_by(), ", "));
+  row("told by   ", Joined(approval.told_by(), ", "));
   row("asked     ", FormatTime(MicrosOf(approval.create_time())));
   row("expires   ", FormatTime(MicrosOf(approval.expire_time())));
   for (const wire::FiredRule& rule : approval.rules()) {
     row("fired     ", rule.id() + ":" + std::to_string(rule.line()) + " " + rule.verdict() +
                           (rule.because().empty() ? "" : " because " + rule.because()));
+  }
+  if (!approval.unanswerable().empty()) {
+    const std::string text = "Nobody can give it: " + approval.unanswerable() + ".";
+    io.out << io.Paint(Style::kYellow, EscapeForTerminal(text)) << '\n';
   }
   if (!approval.warning().empty()) {
     io.out << io.Paint(Style::kYellow, EscapeForTerminal(approval.warning())) << '\n';
@@ -116,7 +121,8 @@ void PrintApproval(const Io& io, const wire::Approval& approval) {
 // How far it has come.
 std::string Given(const wire::Approval& approval) {
   const int given = approval.granted_by_size();
-  return given == 0 ? "" : ", " + std::to_string(given) + " given";
+  return (given == 0 ? "" : ", " + std::to_string(given) + " given") +
+         (approval.unanswerable().empty() ? "" : ", and nobody can");
 }
 
 int List(Session& session, const ListOptions& options) {

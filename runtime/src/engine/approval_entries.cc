@@ -48,6 +48,7 @@ Draft DraftApprovalRequested(const CallIdentity& id, const Sealer& sealer,
   if (demand.remind_ms > 0) body.Int("remind_ms", demand.remind_ms);
   body.String("rule", demand.rule);
   if (!demand.later.empty()) body.Raw("stages", StagesJson(demand, sealer.keys()));
+  if (!fields.told_by.empty()) body.Raw("told_by", JsonStrings(fields.told_by));
   body.String("tool", id.tool).Close();
   return draft;
 }

@@ -56,7 +56,9 @@ core::Status EngineImpl::Start() {
     touched_.clear();
   });
   INTERLOCK_RETURN_IF_ERROR(hub_.Start());
-  return housekeeper_.Start();
+  INTERLOCK_RETURN_IF_ERROR(housekeeper_.Start());
+  if (hub_.parts.principals != nullptr) housekeeper_.Submit([this] { LookForUnanswered(); });
+  return core::OkStatus();
 }
 
 core::Status EngineImpl::Need(const core::Principal& who, std::string_view role) {

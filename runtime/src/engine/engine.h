@@ -196,16 +196,19 @@ class EngineImpl final : public Engine {
   core::Status CommitAnswer(Serial& serial, Answering& answering) const;
   void PassAnswer(const Answering& answering);
   core::StatusOr<ApprovalInfo> InfoAfter(const Answering& answering) const;
+  void LookForUnanswered();  // on the housekeeper's thread, once after the start
 
   // --- approvers who hand on what they may answer (engine_delegations.cc)
   struct Handing;
   core::Status PrepareHanding(Handing& handing) const;
   core::Status PlaceHanding(Handing& handing) const;
+  core::Status CheckDeputy(const std::string& id) const;
   static core::Status CommitHanding(Serial& serial, Handing& handing);
 
   // --- edits of parked calls (engine_edits.cc)
   struct Edit;
   core::Status PrepareEdit(Edit& edit) const;
+  std::vector<std::string> TellersOf(const std::string& run) const;
   asio::awaitable<core::StatusOr<CallInfo>> MakeEdit(std::shared_ptr<Edit> edit);
   asio::awaitable<core::Status> AskPolicy(Edit& edit);
   asio::awaitable<core::Status> RefuseEdit(const Edit& edit, const std::string& code,

@@ -99,12 +99,26 @@ core::StatusOr<ApprovalInfo> EngineImpl::InfoOf(const ApprovalRow& row) const {
   info.new_message_since = WroteSince(row);
   info.escalate_us = row.escalate_us;
   info.reminders = row.reminders;
+  info.unanswerable = hub_.unanswered->Why(info.state);
   if (run.ok()) {
     info.agents = SplitWords(run->above);
     info.agents.push_back(run->agent);
     info.root = run->root.empty() ? run->run : run->root;
   }
   return info;
+}
+
+// What was asked before this start: principals may be others now.
+void EngineImpl::LookForUnanswered() {
+  constexpr const char* kPending = "WHERE phase = 0 ORDER BY approval DESC LIMIT 1000";
+  const auto rows = Select<ApprovalRow>(*hub_.parts.log, kPending, {});
+  if (!rows.ok()) return;
+  for (const ApprovalRow& row : *rows) {
+    if (hub_.stopping()) return;
+    RecordedCall call;
+    const auto state = FullState(row, call);
+    if (state.ok()) hub_.unanswered->Note(*state);
+  }
 }
 
 core::StatusOr<ApprovalInfo> EngineImpl::GetApproval(const core::Principal& who,

@@ -121,6 +121,23 @@ void WriteDelegated(Draft& draft, const policies::Delegation& given, const std::
 
 }  // namespace
 
+// A right that is handed to nobody helps nobody, and whoever is named so later would have it.
+core::Status EngineImpl::CheckDeputy(const std::string& id) const {
+  const auto& people = hub_.parts.principals;
+  if (people == nullptr) return core::OkStatus();
+  const auto found = std::find_if(people->begin(), people->end(),
+                                  [&](const core::Principal& one) { return one.id == id; });
+  if (found == people->end()) {
+    return WithReason(core::InvalidArgument("`to` names `" + id +
+                                            "`, and no principal of this tenant is called so"),
+                      "UNKNOWN_PRINCIPAL");
+  }
+  if (found->Has(core::kRoleApprover)) return core::OkStatus();
+  return WithReason(
+      core::InvalidArgument("`to` names `" + id + "`, who lacks the role `approver` to answer"),
+      "UNKNOWN_PRINCIPAL");
+}
+
 // The run and call that it is about.
 core::Status EngineImpl::PlaceHanding(Handing& handing) const {
   INTERLOCK_ASSIGN_OR_RETURN(const ApprovalRow row, hub_.ApprovalRowOf(handing.spec.approval));
@@ -185,6 +202,7 @@ void EngineImpl::Delegate(const core::Principal& who, DelegateSpec spec, Reply<H
   const bool anothers = spec.end && !spec.by.empty() && spec.by != who.id;
   core::Status may = Need(who, anothers ? core::kRoleOperator : core::kRoleApprover);
   if (may.ok()) may = CheckSpec(spec);
+  if (may.ok() && !spec.end) may = CheckDeputy(spec.to);  // what was handed on may always end
   if (!may.ok()) return reply(may);
   auto handing = std::make_shared<Handing>();
   handing->who = who;

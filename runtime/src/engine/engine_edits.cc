@@ -76,14 +76,16 @@ core::StatusOr<std::string> CheckedArgs(const tools::Tool& tool, const RecordedC
 
 constexpr const char* kNobodyLeft = "NOBODY_LEFT";
 constexpr const char* kTooFewOthers =
-    "Too few others could approve it: who edits does not count, nor who made the run.";
+    "Too few others could approve it: who edits does not count, nor who made the run or told it "
+    "what to do.";
 
 // Whether it would ask people of whom too few are left.
-bool LeavesNobody(const Ticket& ticket) {
+bool LeavesNobody(const Ticket& ticket, std::vector<std::string> told_by) {
   const std::vector<policies::ApprovalDemand>& demands = ticket.decision.demands;
   const policies::Excluded excluded{.requester = ticket.id.principal,
                                     .run_user = ticket.id.user,
-                                    .editors = FromLog(Gate::EditorsOf(ticket), ticket.id.user)};
+                                    .editors = FromLog(Gate::EditorsOf(ticket), ticket.id.user),
+                                    .told_by = std::move(told_by)};
   return ticket.verdict == "ask" &&
          std::any_of(demands.begin(), demands.end(),
                      [&](const auto& demand) { return !policies::CouldBeMet(demand, excluded); });
@@ -183,6 +185,12 @@ asio::awaitable<core::StatusOr<CallInfo>> EngineImpl::MakeEdit(std::shared_ptr<E
   co_return InfoOf(*now, /*content=*/true);
 }
 
+// As memory or the tables have it: the journal looks anew.
+std::vector<std::string> EngineImpl::TellersOf(const std::string& run) const {
+  const auto row = run.empty() ? core::StatusOr<RunRow>(core::NotFound("")) : hub_.RunRowOf(run);
+  return row.ok() ? SplitWords(row->told_by) : std::vector<std::string>{};
+}
+
 // The whole policy on the new arguments, with fresh facts. What it refuses is recorded and changes
 // nothing: a slip of the pen must not end the call.
 asio::awaitable<core::Status> EngineImpl::AskPolicy(Edit& edit) {
@@ -211,7 +219,7 @@ asio::awaitable<core::Status> EngineImpl::AskPolicy(Edit& edit) {
   ticket.edited = edit.fields.args;
   co_await hub_.gate.Check(*edit.worker, ticket);
   ticket.editors = edit.fields.editors;
-  if (LeavesNobody(ticket)) {
+  if (LeavesNobody(ticket, TellersOf(edit.row.run))) {
     ticket.code = kNobodyLeft;
     ticket.say = kTooFewOthers;
   } else if (ticket.verdict == "allow" || ticket.verdict == "ask" || Gate::ReadBlindly(ticket)) {
@@ -254,7 +262,7 @@ core::Status EngineImpl::CommitEdit(Serial& serial, Edit& edit, Draft& edited) {
   // An effect that another call has had, or a budget that is spent, must not end the call either.
   INTERLOCK_CHECK(edit.ticket != nullptr);
   edit.objection = hub_.gate.ObjectionNow(serial, *edit.ticket);
-  if (edit.objection.empty() && LeavesNobody(*edit.ticket)) {
+  if (edit.objection.empty() && LeavesNobody(*edit.ticket, Gate::TellersOf(serial, *edit.ticket))) {
     edit.objection = kNobodyLeft;
     edit.ticket->say = kTooFewOthers;
   }

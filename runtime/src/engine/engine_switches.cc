@@ -124,6 +124,9 @@ core::StatusOr<audit::EntryRef> EngineImpl::LiftSwitch(const core::Principal& wh
 
 std::vector<std::string> EngineImpl::warnings() const {
   std::vector<std::string> all = housekeeper_.warnings();
+  if (std::string waits = hub_.unanswered->warning(); !waits.empty()) {
+    all.push_back(std::move(waits));
+  }
   if (const PolicyInfo policy = hub_.Policy(); !policy.problem.empty() && !policy.bundle.empty()) {
     all.push_back("the policies that were to be activated were refused: " + policy.problem);
   }

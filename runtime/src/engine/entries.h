@@ -98,6 +98,7 @@ struct Lineage {
   std::string root;                  // run
   std::vector<std::string> agents;   // of the runs above it, the root's first
   std::vector<std::string> editors;  // of arguments of the calls that led here, as in EditFields
+  std::vector<std::string> told_by;  // operators who had told those runs what to do
   std::int64_t runs_max = 0;         // below the root
 };
 
@@ -212,6 +213,7 @@ struct RunEnd {
   std::int64_t tokens = 0;             // of the model, with those of runs below it
   std::vector<std::string> effects{};  // calls that can be taken back, oldest first
   policies::Label label{};             // of what it answered
+  std::vector<std::string> told_by{};  // operators who had told it what to do
 };
 
 struct OutcomeFields {
@@ -295,6 +297,7 @@ struct ApprovalFields {
   std::int64_t expires_us = 0;
   const policies::ApprovalDemand* demand = nullptr;
   std::vector<std::string> editors{};  // of the arguments, as in EditFields
+  std::vector<std::string> told_by{};  // "principal:<id>", who had told the run what to do
 };
 Draft DraftApprovalRequested(const CallIdentity& id, const Sealer& sealer,
                              const ApprovalFields& fields);

@@ -65,6 +65,8 @@ asio::awaitable<core::Status> Gate::Pass(Worker& worker, Ticket& ticket) {
     if (status.ok()) ticket.before = nullptr;
   } while (status.ok() && ticket.stale);
   if (!status.ok() || ticket.state != CallState::kIntended || IsAgents(ticket)) Leave(ticket);
+  const bool parked = status.ok() && ticket.state == CallState::kParked && !ticket.put_off;
+  if (parked && parts_.parked) parts_.parked(ticket);
   co_return status;
 }
 

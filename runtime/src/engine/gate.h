@@ -245,6 +245,8 @@ class Gate {
   std::string ObjectionNow(Serial& serial, Ticket& ticket);
   // Who may not approve it: who changed its arguments, or those of a call that led to its run.
   static std::vector<std::string> EditorsOf(const Ticket& ticket);
+  // Serial section: nor who has told its run what to do, or a run that led to it.
+  static std::vector<std::string> TellersOf(Serial& serial, const Ticket& ticket);
   // A denial may rest on nothing but what memory did not know and read as none.
   static bool ReadBlindly(const Ticket& ticket);
 

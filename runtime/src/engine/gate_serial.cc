@@ -332,6 +332,11 @@ std::vector<std::string> Gate::EditorsOf(const Ticket& ticket) {
   return all;
 }
 
+std::vector<std::string> Gate::TellersOf(Serial& serial, const Ticket& ticket) {
+  const RunRow* run = ticket.id.run.empty() ? nullptr : serial.state().FindRun(ticket.id.run);
+  return run == nullptr ? std::vector<std::string>{} : SplitWords(run->told_by);
+}
+
 core::Status Gate::EmitAsk(Serial& serial, Ticket& ticket) {
   // Approvals that no longer cover what is asked (other values shown, a further demand) are not
   // reused.
@@ -344,7 +349,8 @@ core::Status Gate::EmitAsk(Serial& serial, Ticket& ticket) {
                           .binding = parts_.keys->Hmac("binding", core::AsBytes(binding)),
                           .expires_us = ExpiryOf(ticket, serial.now_us()),
                           .demand = &demand,
-                          .editors = EditorsOf(ticket)};
+                          .editors = EditorsOf(ticket),
+                          .told_by = TellersOf(serial, ticket)};
     Draft requested = DraftApprovalRequested(ticket.id, *ticket.sealer, fields);
     INTERLOCK_RETURN_IF_ERROR(serial.Append(requested).status());
     ticket.approvals.push_back(fields.approval);

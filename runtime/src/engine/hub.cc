@@ -35,7 +35,8 @@ GateParts GatePartsOf(Hub& hub) {
           .new_run = [&hub](Worker& worker,
                             const Ticket& ticket) { return hub.NewRun(worker, ticket); },
           .run_of = [&hub](const std::string& run) { return hub.RunRowOf(run); },
-          .stopping = [&hub] { return hub.stopping(); }};
+          .stopping = [&hub] { return hub.stopping(); },
+          .parked = [&hub](const Ticket& ticket) { hub.unanswered->Look(ticket); }};
 }
 
 // Only ever shown to a planner: it is in no registry, and the gate knows no such tool.
@@ -413,6 +414,7 @@ core::StatusOr<policies::ApprovalState> Hub::ApprovalStateOf(const ApprovalRow& 
   state.call = row.call;
   state.demand = DemandFromJson(json);
   state.editors = SplitWords(row.editors);
+  state.told_by = SplitWords(row.told_by);
   return AsNow(std::move(state), row);
 }
 

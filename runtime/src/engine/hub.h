@@ -22,6 +22,7 @@
 #include "engine/outputs.h"
 #include "engine/planner_texts.h"
 #include "engine/step.h"
+#include "engine/unanswered.h"
 #include "runtime/make_engine.h"
 
 namespace interlock::runtime {
@@ -149,6 +150,7 @@ class Hub {
   std::string BundleId() const;  // empty: none is in force
 
   EngineParts parts;
+  const std::unique_ptr<Unanswered> unanswered = std::make_unique<Unanswered>(*this);
   const std::shared_ptr<Outputs> outputs = std::make_shared<Outputs>();
   const std::shared_ptr<PlannerTexts> texts = std::make_shared<PlannerTexts>();
   std::unique_ptr<Timers> timers = std::make_unique<Timers>();

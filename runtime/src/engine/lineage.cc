@@ -26,6 +26,7 @@ std::string LineageJson(const Lineage& lineage) {
   writer.String("parent", lineage.parent);
   writer.String("root", lineage.root);
   writer.Int("runs", lineage.runs_max);
+  if (!lineage.told_by.empty()) writer.Raw("told_by", JsonStrings(lineage.told_by));
   writer.Close();
   return text;
 }
@@ -36,6 +37,7 @@ Lineage LineageFrom(const core::JsonObjectView& lineage) {
           .root = lineage.String("root").value_or(""),
           .agents = SplitWords(WordsOf(lineage, "agents")),
           .editors = SplitWords(WordsOf(lineage, "editors")),
+          .told_by = SplitWords(WordsOf(lineage, "told_by")),
           .runs_max = lineage.Int("runs").value_or(0)};
 }
 
@@ -62,6 +64,7 @@ std::string RunEndJson(const RunEnd& end) {
   writer.String("run", end.run);
   writer.String("state", RunStateName(end.state));
   writer.Int("tokens", end.tokens);
+  if (!end.told_by.empty()) writer.Raw("told_by", JsonStrings(end.told_by));
   writer.Bool("untrusted", !end.label.trusted);
   writer.Close();
   return text;
@@ -73,7 +76,8 @@ core::StatusOr<RunEnd> RunEndFrom(std::string_view ended, const core::Json& labe
              .state = RunState::kFailed,
              .tokens = view.Int("tokens").value_or(0),
              .effects = SplitWords(WordsOf(view, "effects")),
-             .label = LabelFromJson(label)};
+             .label = LabelFromJson(label),
+             .told_by = SplitWords(WordsOf(view, "told_by"))};
   const std::string state = view.String("state").value_or("");
   for (int i = 0; i <= static_cast<int>(kRunStateLast); ++i) {
     if (RunStateName(static_cast<RunState>(i)) == state) end.state = static_cast<RunState>(i);

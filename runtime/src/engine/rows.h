@@ -39,6 +39,7 @@ struct RunRow {
   std::string above;         // agents of the runs above it, space separated, the root's first
   std::int64_t started = 0;  // of a root: runs below it
   std::string waits_for;     // runs, space separated, while it waits for them
+  std::string told_by;       // who has told it what to do as an operator, space separated
   // What its own requests to models came to.
   std::int64_t tokens_in = 0;
   std::int64_t tokens_out = 0;
@@ -59,6 +60,7 @@ struct RunRow {
     visit("text_index", r.text_index), visit("code", r.code);
     visit("parent", r.parent), visit("root", r.root), visit("parent_call", r.parent_call);
     visit("above", r.above), visit("started", r.started), visit("waits_for", r.waits_for);
+    visit("told_by", r.told_by);
     visit("tokens_in", r.tokens_in), visit("tokens_out", r.tokens_out), visit("cost", r.cost);
     visit("saved", r.saved), visit("cache_hits", r.cache_hits), visit("asked", r.asked);
   }
@@ -152,6 +154,7 @@ struct ApprovalRow {
   std::string binding;     // HMAC of the binding digest
   std::string approvers;   // space separated, people as HMACs
   std::string editors;     // who edited the arguments, space separated, as in granted_by
+  std::string told_by;     // who had told the run what to do, space separated
   std::int64_t expires_us = 0;
   std::int64_t create_us = 0;
   std::int64_t update_us = 0;
@@ -175,7 +178,7 @@ struct ApprovalRow {
     visit("tool", r.tool), visit("phase", r.phase), visit("rule", r.rule);
     visit("quorum", r.quorum), visit("granted_by", r.granted_by), visit("binding", r.binding);
     visit("approvers", r.approvers), visit("editors", r.editors);
-    visit("expires_us", r.expires_us);
+    visit("told_by", r.told_by), visit("expires_us", r.expires_us);
     visit("create_us", r.create_us), visit("update_us", r.update_us);
     visit("entry_index", r.entry_index), visit("granted_for", r.granted_for);
     visit("relayed_by", r.relayed_by);

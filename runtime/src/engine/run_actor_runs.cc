@@ -127,6 +127,7 @@ core::StatusOr<RunActor::EndedRun> RunActor::EndOf(const RunRow& row) const {
   ended.text = ended.erased ? "what it said was erased" : *words;
   ended.end.tokens = started.core.tokens;
   ended.end.label = started.reads.ModelLabel();
+  ended.end.told_by = SplitWords(row.told_by);
   const bool stands = row.state == RunState::kCompleted || row.state == RunState::kEscalated;
   if (stands) ended.end.effects = started.core.effects;
   return ended;

@@ -38,7 +38,8 @@ AgentLimits LimitsWithin(const Ticket& caller, AgentLimits own) {
   return own;
 }
 
-std::shared_ptr<const Lineage> LineageBelow(const Ticket& caller) {
+std::shared_ptr<const Lineage> LineageBelow(const Ticket& caller,
+                                            std::vector<std::string> told_by) {
   const CallIdentity& id = caller.id;
   auto lineage = std::make_shared<Lineage>();
   if (id.lineage != nullptr) *lineage = *id.lineage;
@@ -47,6 +48,7 @@ std::shared_ptr<const Lineage> LineageBelow(const Ticket& caller) {
   lineage->root = id.Root();
   lineage->agents.push_back(id.agent);
   AddMissing(lineage->editors, caller.editors);
+  lineage->told_by = std::move(told_by);
   if (id.lineage == nullptr) lineage->runs_max = caller.agent->limits.runs_max;
   return lineage;
 }
@@ -136,7 +138,9 @@ core::StatusOr<std::shared_ptr<RunStart>> Hub::NewRun(Worker& worker, const Tick
   base.user = ticket.id.user;
   base.subject = ticket.id.subject;
   base.session = ticket.id.session;
-  base.lineage = LineageBelow(ticket);
+  // Who writes to it from now on has not led to this call.
+  INTERLOCK_ASSIGN_OR_RETURN(const RunRow above, RunRowOf(ticket.id.run));
+  base.lineage = LineageBelow(ticket, SplitWords(above.told_by));
   start->sealer = SealerFor(std::move(key));
   const AgentLimits limits = LimitsWithin(ticket, agent->limits);
   start->tokens = limits.tokens_max;

@@ -375,6 +375,7 @@ core::Status State::ApplyRun(const audit::EntryView& entry) {
     ++run.messages;
     const bool withheld = entry.body.Bool("withheld").value_or(false);
     if (!withheld && HasWord(WordsOf(entry, "labels"), "untrusted")) run.untrusted = 1;
+    if (!withheld && Field(entry, "from") == "operator") AddWord(run.told_by, Actor(entry));
     NoteWindow(entry);
     TakeSlots(WordsOf(entry, "counters"), entry, "message");
   } else if (kind == "plan.received") {
@@ -408,6 +409,7 @@ void State::NoteLineage(const audit::EntryView& entry, RunRow& run) {
   run.root = lineage.root;
   run.parent_call = lineage.call;
   for (const std::string& agent : lineage.agents) AddWord(run.above, agent);
+  for (const std::string& one : lineage.told_by) AddWord(run.told_by, one);
   ++runs_.Edit(lineage.root).started;
 }
 
@@ -519,7 +521,18 @@ core::Status State::ApplyOutcome(const audit::EntryView& entry, CallRow& call) {
     FreeEffect(call);
     if (call.state == CallState::kNotStarted) FreeCounters(call);
   }
+  NoteTellers(entry, call.run);
   return core::OkStatus();
+}
+
+// Who told the run of an agent's call what to do has told so, through its answer, the one that
+// reads it.
+void State::NoteTellers(const audit::EntryView& entry, const std::string& run) {
+  const auto ended = entry.body.Object("ended");
+  const std::string told_by = ended ? WordsOf(*ended, "told_by") : "";
+  if (told_by.empty() || run.empty()) return;
+  RunRow& row = runs_.Edit(run);
+  for (const std::string& one : SplitWords(told_by)) AddWord(row.told_by, one);
 }
 
 core::Status State::ApplyResolved(const audit::EntryView& entry, CallRow& call) {

@@ -250,6 +250,7 @@ class State final : public audit::Projector {
   void SettleLocks(CallRow& call);
   void TouchRun(const audit::EntryView& entry);
   void NoteLineage(const audit::EntryView& entry, RunRow& run);
+  void NoteTellers(const audit::EntryView& entry, const std::string& run);
 
   const audit::KeyStore* const keys_;  // null: nothing is sealed
   const std::size_t runs_kept_;

@@ -38,6 +38,7 @@ void Request(const audit::EntryView& entry, ApprovalRow& approval) {
   approval.binding = Field(entry, "binding");
   approval.approvers = WordsOf(entry.body, "approvers");
   approval.editors = WordsOf(entry.body, "editors");
+  approval.told_by = WordsOf(entry.body, "told_by");
   approval.expires_us = entry.body.Int("expires_us").value_or(0);
   approval.create_us = entry.time_us;
   approval.entry_index = static_cast<std::int64_t>(entry.index);

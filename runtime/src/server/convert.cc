@@ -201,6 +201,8 @@ wire::Approval ToWire(std::string_view tenant, const ApprovalInfo& info) {
   approval.set_escalated(state.escalated);
   approval.set_reminders(static_cast<int>(info.reminders));
   approval.set_warning(info.warning);
+  for (const std::string& name : state.told_by) approval.add_told_by(name);
+  approval.set_unanswerable(info.unanswerable);
   for (const std::string& name : info.agents) approval.add_agents(name);
   if (!info.root.empty()) approval.set_root_run(MakeName(tenant, kRuns, info.root));
   return approval;

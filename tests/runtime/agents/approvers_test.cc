@@ -198,5 +198,67 @@ TEST(Approvers, AnApprovalBelowNamesTheAgentsThatLedToIt) {
   EXPECT_THAT(company.h.Kinds(held.helper), Not(Contains("call.intended")));
 }
 
+// ---------------------------------------------------------------- who told them (ADR 68)
+
+const core::Principal kBoss{
+    .tenant = "main", .id = "boss", .roles = {"operator", "approver", "cs-manager"}};
+
+TEST(Approvers, WhoToldTheRunAboveDoesNotApproveWhatARunBelowAsks) {
+  Company company(AskFor("role:cs-manager"), Tools());
+  PaysAsAsked(company.h);
+  company.cast.plans["tester"] = {FakePlanner::Ask("what now?"), Asks("helper", "pay"),
+                                  FakePlanner::Answer("all ok")};
+  company.cast.plans["helper"] = {Asks("clerk", "pay"), FakePlanner::Answer("paid")};
+  company.cast.plans["clerk"] = {PaysNow("3.00", "o1"), FakePlanner::Answer("paid")};
+  const std::string run = company.Create();
+  company.h.WaitForState(run, RunState::kWaitingForUser);
+  ASSERT_TRUE(company.h.SendAs(kBoss, run, "have them pay").ok());
+  const std::string helper = company.Started(run);
+  const std::string clerk = company.Started(helper);
+  company.h.WaitForState(clerk, RunState::kWaitingForApproval);
+  company.h.Restart();
+  const std::string approval = ApprovalOf(company);
+  const auto refused = company.h.AnswerApproval(kBoss, approval, true);
+  EXPECT_EQ(std::string(core::Message(refused.status())),
+            "whoever told the run what to do does not approve what it asks");
+  ASSERT_TRUE(company.h.AnswerApproval(company.h.manager, approval, true).ok());
+  company.h.WaitForState(run, RunState::kCompleted);
+  EXPECT_EQ(company.h.tools.runs("pay"), 1);
+  for (const std::string& one : {run, helper, clerk}) {
+    ExpectMadeAnew(company.h, one, company.agents());
+  }
+}
+
+TEST(Approvers, WhoToldARunBelowDoesNotApproveWhatFollowsFromItsAnswer) {
+  Company company(AskFor("role:cs-manager"), Tools());
+  PaysAsAsked(company.h);
+  company.cast.plans["tester"] = {Asks("helper", "whom do we pay?"), PaysNow("3.00", "o1"),
+                                  FakePlanner::Answer("all ok")};
+  company.cast.plans["helper"] = {FakePlanner::Ask("whom?"), FakePlanner::Answer("order 1")};
+  const std::string run = company.Create();
+  const std::string helper = company.Started(run);
+  company.h.WaitForState(helper, RunState::kWaitingForUser);
+  ASSERT_TRUE(company.h.SendAs(kBoss, helper, "order 1").ok());
+  company.h.WaitForState(run, RunState::kWaitingForApproval);
+  const std::string approval = ApprovalOf(company);
+  EXPECT_EQ(ReasonOf(company.h.AnswerApproval(kBoss, approval, true).status()), "NOT_AN_APPROVER");
+  ASSERT_TRUE(company.h.AnswerApproval(company.h.manager, approval, true).ok());
+  company.h.WaitForState(run, RunState::kCompleted);
+  for (const std::string& one : {run, helper}) ExpectMadeAnew(company.h, one, company.agents());
+}
+
+TEST(Approvers, WhoToldOneTreeApprovesWhatAnotherAsks) {
+  Company company(AskFor("role:cs-manager"), Tools());
+  PaysAsAsked(company.h);
+  company.cast.plans["tester"] = {FakePlanner::Ask("what now?")};
+  const std::string told = company.Create();
+  company.h.WaitForState(told, RunState::kWaitingForUser);
+  ASSERT_TRUE(company.h.SendAs(kBoss, told, "nothing").ok());
+  company.h.WaitForState(told, RunState::kCompleted);
+  const Held held = ParkHelper(company);
+  ASSERT_TRUE(company.h.AnswerApproval(kBoss, ApprovalOf(company), true).ok());
+  company.h.WaitForState(held.run, RunState::kCompleted);
+}
+
 }  // namespace
 }  // namespace interlock::runtime::test

@@ -166,6 +166,7 @@ core::Status Harness::StartEngine() {
   parts.limits = limits;
   parts.folder = folder;
   parts.retention = retention;
+  parts.principals = principals;
   parts.warn = [this](const std::string& line) {
     const std::lock_guard lock(warned_mutex);
     warned.push_back(line);
@@ -331,9 +332,13 @@ core::StatusOr<CallInfo> Harness::Resolve(const core::Principal& who, const std:
 }
 
 core::StatusOr<RunInfo> Harness::Send(const std::string& run, std::string text) {
-  return Wait<RunInfo>([&](Reply<RunInfo> reply) {
-    engine_->SendMessage(integrator, run, text, "", std::move(reply));
-  });
+  return SendAs(integrator, run, std::move(text));
+}
+
+core::StatusOr<RunInfo> Harness::SendAs(const core::Principal& who, const std::string& run,
+                                        std::string text) {
+  return Wait<RunInfo>(
+      [&](Reply<RunInfo> reply) { engine_->SendMessage(who, run, text, "", std::move(reply)); });
 }
 
 core::StatusOr<RunInfo> Harness::Cancel(const std::string& run) {

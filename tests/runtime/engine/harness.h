@@ -122,6 +122,8 @@ class Harness {
   core::StatusOr<CallInfo> Resolve(const core::Principal& who, const std::string& call,
                                    bool happened);
   core::StatusOr<RunInfo> Send(const std::string& run, std::string text);
+  core::StatusOr<RunInfo> SendAs(const core::Principal& who, const std::string& run,
+                                 std::string text);
   core::StatusOr<RunInfo> Cancel(const std::string& run);
   std::vector<ApprovalInfo> Pending();
   std::vector<CallInfo> CallsOf(const std::string& run);
@@ -150,6 +152,7 @@ class Harness {
   std::uint64_t search_free_bytes_min = 0;  // taken at Start
   PolicyFolders policy_folders;             // taken at Start; `policy` is the bundle all the same
   ModelContext context;                     // what the planner's model reads; taken at Start
+  std::shared_ptr<const std::vector<core::Principal>> principals;  // taken at Start
   std::mutex warned_mutex;
   std::vector<std::string> warned;  // lines for the operator
   std::string folder;

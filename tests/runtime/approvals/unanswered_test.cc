@@ -1,0 +1,105 @@
+// Approvals that nobody can give: they wait on, and say so.
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "staged.h"
+
+namespace interlock::runtime::test {
+namespace {
+
+using ::testing::Contains;
+using ::testing::HasSubstr;
+using ::testing::IsEmpty;
+using ::testing::Not;
+using ::testing::SizeIs;
+
+using People = std::vector<core::Principal>;
+
+void Configure(Harness& h, const People& people) {
+  h.principals = std::make_shared<const People>(people);
+  h.Restart();
+}
+
+std::vector<std::string> Warned(Harness& h) {
+  const std::lock_guard lock(h.warned_mutex);
+  std::vector<std::string> lines;
+  for (const std::string& line : h.warned) {
+    if (line.find("nobody can give approval") != std::string::npos) lines.push_back(line);
+  }
+  return lines;
+}
+
+TEST(Unanswered, WhatNobodyCanGiveWaitsAndSaysSoUntilSomebodyCan) {
+  Harness h(Asks(R"(approvers = { "role:director" })"), PayTools());
+  Paid paid(h);
+  Configure(h, {h.integrator, h.manager, h.operator_one});
+  const std::string run = ParkedPay(h, kSixty);
+  const ApprovalInfo asked = h.Pending().at(0);
+  EXPECT_EQ(asked.unanswerable,
+            "it needs 1 more of role:director, and nobody of the configured principals may answer");
+  EXPECT_EQ(h.Pending().at(0).unanswerable, asked.unanswerable);
+  ASSERT_THAT(Warned(h), SizeIs(1)) << "once, however often it is looked at";
+  EXPECT_THAT(Warned(h)[0], HasSubstr(asked.state.id));
+  EXPECT_THAT(h.engine().warnings(),
+              Contains(HasSubstr("1 approval waits for people who are not there")));
+  EXPECT_EQ(h.CallsOf(run).at(0).state, CallState::kParked);
+
+  Configure(h, {h.integrator, h.manager, kDina});
+  EXPECT_EQ(h.Pending().at(0).unanswerable, "");
+  EXPECT_THAT(h.engine().warnings(), Not(Contains(HasSubstr("who are not there"))));
+  ASSERT_TRUE(h.AnswerApproval(kDina, asked.state.id, true).ok());
+  h.WaitForState(run, RunState::kCompleted);
+}
+
+TEST(Unanswered, AStartFindsWhatWasAskedBefore) {
+  Harness h(Asks(R"(approvers = { "role:cs-manager" })"), PayTools());
+  Paid paid(h);
+  Configure(h, {h.integrator, h.manager});
+  ParkedPay(h, kSixty);
+  const std::string approval = h.Pending().at(0).state.id;
+  EXPECT_EQ(h.Pending().at(0).unanswerable, "");
+  EXPECT_THAT(Warned(h), IsEmpty());
+  Configure(h, {h.integrator, h.operator_one});  // she has left
+  h.Stop();                                      // what was begun at the start is done first
+  ASSERT_THAT(Warned(h), SizeIs(1));
+  EXPECT_THAT(Warned(h)[0], HasSubstr(approval));
+  h.Start();
+}
+
+TEST(Unanswered, WhoMadeTheRunCountsForNobody) {
+  Harness h(Asks(R"(approvers = { "user:ticketing" })"), PayTools());
+  Paid paid(h);
+  h.integrator.roles.emplace_back("approver");
+  Configure(h, {h.integrator, h.manager});
+  ParkedPay(h, kSixty);
+  EXPECT_THAT(h.Pending().at(0).unanswerable,
+              HasSubstr("(`ticketing`: whoever made the run does not approve its calls)"));
+}
+
+TEST(Unanswered, NobodyKnowsWithoutAConfiguration) {
+  Harness h(Asks(R"(approvers = { "role:director" })"), PayTools());
+  Paid paid(h);
+  ParkedPay(h, kSixty);
+  EXPECT_EQ(h.Pending().at(0).unanswerable, "");
+  EXPECT_THAT(Warned(h), IsEmpty());
+}
+
+TEST(Unanswered, ARightIsHandedToNobodyWhoIsNotThere) {
+  Harness h(Asks(R"(approvers = { "role:cs-manager" })"), PayTools());
+  Paid paid(h);
+  Configure(h, {h.integrator, h.manager, h.auditor, kDeputy});
+  const std::string run = ParkedPay(h, kSixty);
+  const std::string approval = h.Pending().at(0).state.id;
+  EXPECT_EQ(WhyNot(HandOn(h, h.manager, approval, "lee").status()),
+            "UNKNOWN_PRINCIPAL: `to` names `lee`, and no principal of this tenant is called so");
+  EXPECT_EQ(WhyNot(HandOn(h, h.manager, approval, "audra").status()),
+            "UNKNOWN_PRINCIPAL: `to` names `audra`, who lacks the role `approver` to answer");
+  ASSERT_TRUE(HandOn(h, h.manager, approval, "li").ok());
+  Configure(h, {h.integrator, h.manager});  // the deputy has left
+  EXPECT_TRUE(TakeBack(h, h.manager, approval, "li").ok());
+  ASSERT_TRUE(h.AnswerApproval(h.manager, approval, true).ok());
+  h.WaitForState(run, RunState::kCompleted);
+}
+
+}  // namespace
+}  // namespace interlock::runtime::test
