@@ -412,8 +412,8 @@ class Soak:
     def check_everything(self, settled):
         client = self.daemon.client("auditor")
         self.log.read(client)
-        budgets = list(client.pages(client.budgets.ListBudgets, STUBS.budget.ListBudgetsRequest(parent=client.parent),
-                                    "budgets"))
+        every_window = STUBS.budget.ListBudgetsRequest(parent=client.parent, show_past=True)
+        budgets = list(client.pages(client.budgets.ListBudgets, every_window, "budgets"))
         client.close()
         self.refresh()
         self._check_runs(settled)

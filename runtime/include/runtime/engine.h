@@ -21,6 +21,7 @@
 #include "core/status.h"
 #include "policies/active.h"
 #include "policies/approval.h"
+#include "policies/budget_change.h"
 #include "policies/decision.h"
 #include "runtime/hangup.h"
 #include "tools/tool.h"
@@ -71,6 +72,18 @@ struct ModelCost {
   std::int64_t asked = 0;  // replies from a provider
 };
 
+// A call of a run that has not ended, and what it waits for.
+struct OpenCall {
+  enum class WaitsFor {
+    kOutcome,  // it is at work
+    kLookUp,   // its outcome is unknown, and is being found out
+    kPerson,   // its outcome is unknown, and nobody but a person can tell: ResolveCall
+  };
+  std::string call;
+  std::string tool;
+  WaitsFor waits_for = WaitsFor::kOutcome;
+};
+
 struct RunInfo {
   std::string id;
   std::string agent;
@@ -93,6 +106,8 @@ struct RunInfo {
   std::int64_t depth = 0;
   std::vector<std::string> waits_for{};  // of kWaitingForRun: runs
   ModelCost models{};                    // what its own requests came to; not those of runs below
+  // By GetRun, of one that has not ended: calls at work or of unknown outcome, oldest first.
+  std::vector<OpenCall> open_calls{};
 };
 
 struct CreateRunSpec {
@@ -204,6 +219,14 @@ struct BudgetInfo {
   std::int64_t held = 0;
   std::int64_t settled = 0;
   std::int64_t window_start_us = 0;
+  std::int64_t window_end_us = 0;  // 0: it has none, or no rule in force knows the budget any more
+  bool past = false;               // no call is counted in it any more
+};
+
+// Which budgets to list.
+struct BudgetQuery {
+  bool past = false;   // windows that are over, too
+  std::string user{};  // only those of this user; empty: all
 };
 
 struct PolicyInfo {
@@ -216,6 +239,7 @@ struct PolicyInfo {
   std::string candidate;       // watched beside it; empty: none
   policies::Divergence::Count diverged;
   std::optional<audit::EntryRef> written = {};  // the entry that the change made
+  std::vector<policies::BudgetChange> anew{};  // by ActivatePolicy: what it has begun anew
 };
 
 template <typename T>
@@ -498,7 +522,10 @@ class Engine {
   virtual void EditArguments(const core::Principal& who, EditSpec spec, Reply<CallInfo> reply) = 0;
 
   // --- budgets, log, health
-  virtual core::StatusOr<std::vector<BudgetInfo>> ListBudgets(const core::Principal& who) = 0;
+  // By name and scope. A scope is readable where it is the tenant, a principal, an agent, a run or
+  // the user that the query names.
+  virtual core::StatusOr<std::vector<BudgetInfo>> ListBudgets(const core::Principal& who,
+                                                              const BudgetQuery& query) = 0;
   virtual const audit::Log& log() const = 0;
   // The log of an origin, open or closed; empty: the open one. Lives as long as the engine. Errors:
   // kNotFound (LOG_NOT_FOUND); kUnavailable: it may be one that cannot be opened.

@@ -111,15 +111,37 @@ int Resolve(Session& session, const ResolveOptions& options) {
   return settled ? kYes : kIncomplete;
 }
 
-int ListBudgets(Session& session, int limit) {
+struct BudgetOptions {
+  std::string user;
+  bool all = false;
+  int limit = 1000;
+};
+
+// Of a scope that is somebody's HMAC no more is shown than tells two of them apart.
+std::string ScopeText(const wire::Budget& budget) {
+  constexpr std::size_t kShown = 12;
+  const bool named = budget.scope().find(':') != std::string::npos;
+  return named ? budget.scope() : "#" + budget.scope().substr(0, kShown);
+}
+
+std::string WindowText(const wire::Budget& budget) {
+  if (budget.past()) return "over, of " + FormatTime(MicrosOf(budget.window_start_time()));
+  if (!budget.has_window_end_time()) return "for ever";
+  return "until " + FormatTime(MicrosOf(budget.window_end_time()));
+}
+
+int ListBudgets(Session& session, const BudgetOptions& options) {
   auto client = session.Connect();
   if (!client.ok()) return Fail(session, client.status());
   wire::ListBudgetsRequest request;
   request.set_parent((*client)->parent());
-  Table table({"BUDGET", "SCOPE", "LIMIT", "HELD", "SPENT", "LEFT"});
+  request.set_show_past(options.all);
+  request.set_user(options.user);
+  Table table({"BUDGET", "SCOPE", "LIMIT", "HELD", "SPENT", "LEFT", "WINDOW (UTC)"});
   core::Json list = core::Json::array();
   const core::Status status = EachPage(
-      session.io, limit, [&](int size, const std::string& token) -> core::StatusOr<PageEnd> {
+      session.io, options.limit,
+      [&](int size, const std::string& token) -> core::StatusOr<PageEnd> {
         request.set_page_size(size);
         request.set_page_token(token);
         INTERLOCK_ASSIGN_OR_RETURN(
@@ -130,8 +152,9 @@ int ListBudgets(Session& session, int limit) {
           const auto amount = [&](std::int64_t n) { return FormatAmount(n, budget.unit()); };
           const std::int64_t left =
               budget.limit_amount() - budget.held_amount() - budget.settled_amount();
-          table.Add({budget.budget(), budget.scope(), amount(budget.limit_amount()),
-                     amount(budget.held_amount()), amount(budget.settled_amount()), amount(left)});
+          table.Add({budget.budget(), ScopeText(budget), amount(budget.limit_amount()),
+                     amount(budget.held_amount()), amount(budget.settled_amount()), amount(left),
+                     WindowText(budget)});
         }
         return PageEnd{page.next_page_token(), page.budgets_size()};
       });
@@ -227,13 +250,15 @@ void AddCallCommands(CLI::App& app, Session& session) {
   AddResolve(*group, session);
 
   CLI::App* budgets = AddGroup(app, "budgets", "Budgets: what may still be spent");
-  auto limit = std::make_shared<int>(1000);
-  CLI::App* budgets_list =
-      budgets->add_subcommand("list", "List the current window of every budget");
-  budgets_list->add_option("--limit", *limit, "At most this many")
+  auto wanted = std::make_shared<BudgetOptions>();
+  CLI::App* budgets_list = budgets->add_subcommand(
+      "list", "List the present window of every budget that was used in it");
+  budgets_list->add_flag("--all", wanted->all, "Windows that are over as well");
+  budgets_list->add_option("--user", wanted->user, "Only budgets of this user");
+  budgets_list->add_option("--limit", wanted->limit, "At most this many")
       ->check(CLI::Range(1, 1'000'000))
       ->capture_default_str();
-  Does(budgets_list, session, [&session, limit] { return ListBudgets(session, *limit); });
+  Does(budgets_list, session, [&session, wanted] { return ListBudgets(session, *wanted); });
 }
 
 }  // namespace interlock::runtime::cli

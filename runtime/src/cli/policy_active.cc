@@ -35,6 +35,9 @@ int Print(const Io& io, const wire::Policy& policy) {
   if (!policy.problem().empty()) {
     io.out << "refused: " << EscapeForTerminal(policy.problem()) << '\n';
   }
+  for (const wire::BudgetAnew& anew : policy.budgets_anew()) {
+    PrintAnew(io, {.budget = anew.budget(), .before = anew.before(), .after = anew.after()});
+  }
   if (policy.has_candidate()) {
     const wire::Candidate& candidate = policy.candidate();
     io.out << "watched: " << candidate.bundle() << ", parted in " << candidate.parted() << " of "

@@ -13,7 +13,8 @@ struct DiffOptions : PolicyFolder {
   std::string after;
 };
 
-core::Json DiffJson(const policies::BundleDiff& diff) {
+core::Json DiffJson(const policies::BundleDiff& diff,
+                    const std::vector<policies::BudgetChange>& anew) {
   core::Json changes = core::Json::array();
   for (const policies::BundleChange& change : diff.changes) {
     changes.push_back({{"tool", change.tool},
@@ -22,7 +23,12 @@ core::Json DiffJson(const policies::BundleDiff& diff) {
                        {"witness", change.witness},
                        {"calls", change.calls}});
   }
-  return {{"widens", diff.widens()},
+  core::Json budgets = core::Json::array();
+  for (const policies::BudgetChange& one : anew) {
+    budgets.push_back({{"budget", one.budget}, {"before", one.before}, {"after", one.after}});
+  }
+  return {{"budgets_anew", std::move(budgets)},
+          {"widens", diff.widens()},
           {"calls", diff.calls},
           {"cut", diff.cut},
           {"changes", std::move(changes)}};
@@ -53,15 +59,24 @@ int Diff(Session& session, const DiffOptions& options) {
   const auto tests = policies::ReadTestFolder(options.after);
   if (!tests.ok()) return Fail(session, tests.status());
   const policies::BundleDiff diff = policies::DiffBundles(*before, *after, *tests);
+  const auto anew = policies::BudgetsAnew((*before)->budgets(), (*after)->budgets());
   if (session.io.json) {
-    PrintJson(session.io, DiffJson(diff));
+    PrintJson(session.io, DiffJson(diff, anew));
   } else {
     PrintDiff(session.io, diff);
+    for (const policies::BudgetChange& one : anew) PrintAnew(session.io, one);
   }
   return diff.widens() ? kNo : kYes;
 }
 
 }  // namespace
+
+void PrintAnew(const Io& io, const policies::BudgetChange& change) {
+  const std::string text = "budget " + change.budget + " begins anew: " + change.before +
+                           " becomes " + change.after +
+                           ", and what was spent before does not count in it";
+  io.out << io.Paint(Style::kYellow, EscapeForTerminal(text)) << '\n';
+}
 
 void AddPolicyDiffCommand(CLI::App& group, Session& session) {
   auto options = std::make_shared<DiffOptions>();

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "cli/cli.h"
+#include "policies/budget_change.h"
 #include "policies/bundle.h"
 #include "tools/tool.h"
 
@@ -31,6 +32,9 @@ core::StatusOr<std::shared_ptr<const policies::Bundle>> LoadBundle(
 
 core::Json FindingsJson(const std::vector<policies::Finding>& findings);
 void PrintFindings(const Io& io, const std::vector<policies::Finding>& findings);
+
+// A budget that other policies begin anew.
+void PrintAnew(const Io& io, const policies::BudgetChange& change);
 
 // Over several lines, for files and people. What is no UTF-8 is shown as U+FFFD.
 std::string PrettyJson(const core::Json& value);

@@ -99,6 +99,19 @@ std::string CostText(const wire::ModelCost& cost) {
   return text;
 }
 
+// "call ID of orders.book: looked up, as nobody saw how it ended".
+std::string OpenText(const wire::OpenCall& open) {
+  const std::string call = " call " + IdOf(open.call()) + " of " + open.tool();
+  if (open.waits_for() == wire::OpenCall::WAITS_FOR_LOOK_UP) {
+    return call + ", whose outcome is being looked up";
+  }
+  if (open.waits_for() == wire::OpenCall::WAITS_FOR_PERSON) {
+    return call + ", whose outcome a person has to say: `interlock calls resolve " +
+           IdOf(open.call()) + "`";
+  }
+  return call + ", which is at work";
+}
+
 void PrintRun(const Io& io, const wire::Run& run) {
   if (io.json) return PrintJson(io, MessageJson(run));
   const auto row = [&](const char* name, const std::string& value) {
@@ -108,6 +121,7 @@ void PrintRun(const Io& io, const wire::Run& run) {
   row("agent    ", run.agent());
   row("state    ", StateText(run));
   for (const std::string& started : run.waits_for()) row("waits for", " run " + IdOf(started));
+  for (const wire::OpenCall& open : run.open_calls()) row("waits for", OpenText(open));
   row("called by", run.parent_run().empty() ? "" : " run " + IdOf(run.parent_run()));
   row("works for", run.root_run().empty() ? "" : " run " + IdOf(run.root_run()));
   row("by       ", run.principal());

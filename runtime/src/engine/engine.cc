@@ -97,28 +97,6 @@ std::uint64_t EngineImpl::Subscribe(std::string_view run, std::function<void()> 
 
 void EngineImpl::Unsubscribe(std::uint64_t subscription) { subscriptions_.Remove(subscription); }
 
-core::StatusOr<std::vector<BudgetInfo>> EngineImpl::ListBudgets(const core::Principal& who) {
-  const bool may = who.Has(core::kRoleOperator) || who.Has(core::kRoleAuditor) ||
-                   who.Has(core::kRoleApprover) || who.Has(core::kRoleIntegrator);
-  if (!may) return Need(who, core::kRoleOperator);
-  INTERLOCK_ASSIGN_OR_RETURN(const auto rows,
-                             Select<BudgetRow>(*hub_.parts.log, "ORDER BY key LIMIT 10000", {}));
-  const std::string tenant_scope = hub_.parts.keys->Hmac("scope", "tenant:" + hub_.parts.tenant);
-  std::vector<BudgetInfo> budgets;
-  budgets.reserve(rows.size());
-  for (const BudgetRow& row : rows) {
-    budgets.push_back(
-        {.name = row.budget,
-         .scope = row.scope == tenant_scope ? "tenant:" + hub_.parts.tenant : row.scope,
-         .unit = row.unit,
-         .limit = row.limit_amount,
-         .held = row.held,
-         .settled = row.settled,
-         .window_start_us = row.window_us});
-  }
-  return budgets;
-}
-
 core::StatusOr<audit::Checkpoint> EngineImpl::CheckpointNow(const core::Principal&) {
   return hub_.parts.log->CheckpointNow();
 }

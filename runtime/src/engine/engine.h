@@ -101,7 +101,8 @@ class EngineImpl final : public Engine {
   void Delegate(const core::Principal& who, DelegateSpec spec, Reply<HandedOn> reply) override;
   core::StatusOr<std::vector<policies::Delegation>> ListDelegations(
       const core::Principal& who) override;
-  core::StatusOr<std::vector<BudgetInfo>> ListBudgets(const core::Principal& who) override;
+  core::StatusOr<std::vector<BudgetInfo>> ListBudgets(const core::Principal& who,
+                                                      const BudgetQuery& query) override;
   const audit::Log& log() const override { return *hub_.parts.log; }
   core::StatusOr<const audit::Log*> LogOf(std::string_view origin) override;
   core::StatusOr<audit::Checkpoint> CheckpointNow(const core::Principal& who) override;
@@ -177,6 +178,11 @@ class EngineImpl final : public Engine {
   core::StatusOr<core::Json> FactsOf(const ApprovalRow& row) const;
   core::StatusOr<RecordedCall> RecordedOf(const CallRow& row) const;
   std::string TextAt(const Place& place, std::int64_t index, std::string_view field) const;
+  core::StatusOr<std::vector<OpenCall>> OpenCallsOf(const RunRow& row) const;
+  core::StatusOr<std::vector<RunRow>> OpenRuns() const;
+  // Scopes of budgets, by their HMACs.
+  core::StatusOr<std::map<std::string, std::string>> ScopeNames(const std::string& user,
+                                                                bool of_runs) const;
 
   // --- calls without a run
   struct Direct;  // one call in flight and who waits for it

@@ -223,6 +223,10 @@ class Gate {
 
   // After a kill switch was set: stops those started calls that it names and that may be (rule 11).
   void HaltStopped();
+  // After a caller has gone: stops tools that only read and that nobody waits for any more.
+  void HaltLeft();
+  // What becomes of a call of unknown outcome is being found out: of this one, or of one of this run.
+  bool IsSettling(const std::string& name) const;
 
   // Before anything is served: keeps the locks of a call that SettleRecorded will be asked for.
   void Seize(const std::string& call, std::vector<std::string> locks);
@@ -336,6 +340,7 @@ class Gate {
   asio::awaitable<core::Status> RecordLost(Worker& worker, Ticket& ticket);
   asio::awaitable<core::Status> CommitKnown(Worker& worker, Ticket& ticket);
   asio::awaitable<bool> TakeBack(Ticket& ticket);
+  asio::awaitable<core::Status> FindOut(Worker& worker, Ticket& ticket);
   asio::awaitable<core::Status> Retry(Worker& worker, Ticket& ticket);
   asio::awaitable<core::Status> Reconcile(Worker& worker, Ticket& ticket);
   asio::awaitable<policies::Fact> AskWhetherDone(const core::Json& args, const Ticket& ticket);
@@ -377,6 +382,8 @@ class Gate {
   };
   std::mutex running_mutex_;
   std::map<std::uint64_t, Running> running_;
+  mutable std::mutex settling_mutex_;
+  std::set<std::string> settling_;  // "<run> <call>"
   Places lookups_;
   Places calls_;
 };

@@ -13,7 +13,26 @@ constexpr std::int64_t kStopLookMicros = 250'000;
 
 }  // namespace
 
+bool Gate::IsSettling(const std::string& name) const {
+  const std::lock_guard lock(settling_mutex_);
+  return std::any_of(settling_.begin(), settling_.end(), [&name](const std::string& one) {
+    return one.starts_with(name + " ") || one.ends_with(" " + name);
+  });
+}
+
 asio::awaitable<core::Status> Gate::SettleUnknown(Worker& worker, Ticket& ticket) {
+  const std::string name = ticket.id.run + " " + ticket.id.call;
+  {
+    const std::lock_guard lock(settling_mutex_);
+    settling_.insert(name);
+  }
+  core::Status status = co_await FindOut(worker, ticket);
+  const std::lock_guard lock(settling_mutex_);
+  settling_.erase(name);
+  co_return status;
+}
+
+asio::awaitable<core::Status> Gate::FindOut(Worker& worker, Ticket& ticket) {
   const tools::Manifest& manifest = ticket.tool->manifest();
   while (ticket.state == CallState::kUnknown && manifest.idempotency.supported &&
          ticket.attempt < parts_.limits.attempts_max) {

@@ -148,6 +148,7 @@ class Hub {
   PolicyInfo StopWatching();
   PolicyInfo Policy() const;
   std::string BundleId() const;  // empty: none is in force
+  std::vector<policies::BudgetDecl> Budgets() const;
 
   EngineParts parts;
   const std::unique_ptr<Unanswered> unanswered = std::make_unique<Unanswered>(*this);
@@ -216,6 +217,7 @@ class Hub {
   mutable std::mutex policy_mutex_;
   PolicyInfo policy_;
   std::shared_ptr<policies::Divergence> diverged_;  // null: nothing is watched
+  std::vector<policies::BudgetDecl> budgets_;       // of the bundle in force
 
   mutable std::mutex mutex_;
   std::condition_variable changed_;

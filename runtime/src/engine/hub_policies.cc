@@ -151,14 +151,23 @@ core::StatusOr<PolicyInfo> Hub::Activate(const std::string& actor, const std::st
     policy_.problem = core::Message(status);
     return Refused(status);
   }
+  std::vector<policies::BudgetChange> anew =
+      policies::BudgetsAnew(Budgets(), next->bundle->budgets());
   NoteActive(*next);
-  PolicyInfo now = Policy();
-  now.written = (*engines)->written;
-  return now;
+  PolicyInfo info = Policy();
+  info.written = (*engines)->written;
+  info.anew = std::move(anew);
+  return info;
+}
+
+std::vector<policies::BudgetDecl> Hub::Budgets() const {
+  const std::lock_guard lock(policy_mutex_);
+  return budgets_;
 }
 
 void Hub::NoteActive(const policies::SealedBundle& now) {
   const std::lock_guard lock(policy_mutex_);
+  budgets_ = now.bundle->budgets();
   policy_.bundle = core::DigestName(now.bundle->id());
   policy_.rules = static_cast<std::int64_t>(now.bundle->rule_count());
   policy_.revision = now.seal.revision;

@@ -291,11 +291,17 @@ core::StatusOr<wire::LogChange> RotateSignerKey(const Caller& caller,
 
 core::StatusOr<wire::ListBudgetsResponse> ListBudgets(const Caller& caller,
                                                       const wire::ListBudgetsRequest& request) {
-  INTERLOCK_ASSIGN_OR_RETURN(const ListPage page, PageOf(caller, "ListBudgets", request, ""));
+  INTERLOCK_RETURN_IF_ERROR(CheckLength("user", request.user(), kPersonBytesMax));
+  INTERLOCK_ASSIGN_OR_RETURN(
+      const ListPage page,
+      PageOf(caller, "ListBudgets", request,
+             std::to_string(static_cast<int>(request.show_past())) + "\n" + request.user()));
   INTERLOCK_ASSIGN_OR_RETURN(std::vector<BudgetInfo> budgets,
-                             caller.engine->ListBudgets(*caller.who));
+                             caller.engine->ListBudgets(*caller.who, {.past = request.show_past(),
+                                                                      .user = request.user()}));
   std::sort(budgets.begin(), budgets.end(), [](const BudgetInfo& a, const BudgetInfo& b) {
-    return std::tie(a.name, a.scope, a.unit) < std::tie(b.name, b.scope, b.unit);
+    return std::tie(a.name, a.scope, a.unit, a.window_start_us) <
+           std::tie(b.name, b.scope, b.unit, b.window_start_us);
   });
   const std::size_t first = std::min<std::size_t>(Number(page.spec.cursor), budgets.size());
   const std::size_t end =

@@ -14,6 +14,8 @@ using google::protobuf::util::TimeUtil;
 
 // The wire's states are ours plus one: 0 is UNSPECIFIED there. Order is checked here.
 constexpr int Shift(auto state) { return static_cast<int>(state) + 1; }
+static_assert(Shift(OpenCall::WaitsFor::kOutcome) == wire::OpenCall::WAITS_FOR_OUTCOME);
+static_assert(Shift(OpenCall::WaitsFor::kPerson) == wire::OpenCall::WAITS_FOR_PERSON);
 static_assert(Shift(RunState::kRunning) == wire::Run::STATE_RUNNING);
 static_assert(Shift(RunState::kWaitingForPerson) == wire::Run::STATE_WAITING_FOR_PERSON);
 static_assert(Shift(RunState::kCancelling) == wire::Run::STATE_CANCELLING);
@@ -115,6 +117,12 @@ wire::Run ToWire(std::string_view tenant, const RunInfo& info) {
     run.add_waits_for(MakeName(tenant, kRuns, started));
   }
   SetCost(info.models, *run.mutable_models());
+  for (const OpenCall& open : info.open_calls) {
+    wire::OpenCall& told = *run.add_open_calls();
+    told.set_call(MakeName(tenant, kCalls, open.call));
+    told.set_tool(open.tool);
+    told.set_waits_for(static_cast<wire::OpenCall::WaitsFor>(Shift(open.waits_for)));
+  }
   if (info.parent.empty()) return run;
   run.set_parent_run(MakeName(tenant, kRuns, info.parent));
   run.set_root_run(MakeName(tenant, kRuns, info.root));
@@ -312,6 +320,12 @@ wire::Policy ToWire(std::string_view tenant, const PolicyInfo& info) {
   out.set_signed_by(info.signed_by);
   out.set_seal_required(info.seal_required);
   out.set_problem(info.problem);
+  for (const policies::BudgetChange& change : info.anew) {
+    wire::BudgetAnew& anew = *out.add_budgets_anew();
+    anew.set_budget(change.budget);
+    anew.set_before(change.before);
+    anew.set_after(change.after);
+  }
   if (info.candidate.empty()) return out;
   wire::Candidate& candidate = *out.mutable_candidate();
   candidate.set_bundle(info.candidate);
@@ -338,6 +352,8 @@ wire::Budget ToWire(const BudgetInfo& info) {
   out.set_held_amount(info.held);
   out.set_settled_amount(info.settled);
   SetTime(info.window_start_us, out.mutable_window_start_time());
+  if (info.window_end_us > 0) SetTime(info.window_end_us, out.mutable_window_end_time());
+  out.set_past(info.past);
   return out;
 }
 

@@ -37,9 +37,13 @@ class Faces : public ::testing::Test {
   }
 
   cli::Ran Approvals(const std::string& who, std::vector<std::string> words) {
+    words.insert(words.begin(), "approvals");
+    return As(who, std::move(words));
+  }
+
+  cli::Ran As(const std::string& who, std::vector<std::string> words) {
     const std::string token = folder_ + "/token-" + who;
     std::ofstream(token) << "token-" << who << '\n';
-    words.insert(words.begin(), "approvals");
     for (const char* word :
          {"--address", server_->address().c_str(), "--token-file", token.c_str()}) {
       words.emplace_back(word);
@@ -130,6 +134,83 @@ TEST_F(Faces, AnApproverHandsOnTakesBackAndIsEnded) {
   EXPECT_EQ(by_operator.code, cli::kYes) << by_operator.err;
   EXPECT_EQ(core::Json::parse(by_operator.out)["by"], "maria");
   EXPECT_EQ(Approvals("maria", {"delegations"}).out, "");
+  server_.reset();
+}
+
+TEST_F(Faces, AnApprovalThatNobodyCanGiveSaysSo) {
+  Harness h(PayPolicy(R"("role:director")"), PayTools());
+  Paid paid(h);
+  h.principals = std::make_shared<const std::vector<core::Principal>>(
+      std::vector<core::Principal>{h.integrator, h.manager, h.operator_one});
+  h.Restart();
+  Serve(h);
+  ParkedPay(h, R"({"amount":60,"id":"o1"})");
+  const std::string id = h.Pending().at(0).state.id;
+  EXPECT_THAT(Approvals("ops1", {"list"}).out, HasSubstr("1 of role:director, and nobody can"));
+  EXPECT_THAT(Approvals("ops1", {"show", id}).out,
+              HasSubstr("Nobody can give it: it needs 1 more of role:director, and nobody of the "
+                        "configured principals may answer."));
+  const cli::Ran shown = Approvals("ops1", {"show", id, "--json"});
+  EXPECT_THAT(core::Json::parse(shown.out).value("unanswerable", ""), HasSubstr("role:director"));
+  EXPECT_THAT(As("ops1", {"doctor"}).out,
+              HasSubstr("1 approval waits for people who are not there"));
+  EXPECT_THAT(Approvals("maria", {"delegate", id, "--to", "lee"}).err,
+              HasSubstr("`to` names `lee`, and no principal of this tenant is called so"));
+  server_.reset();
+}
+
+TEST_F(Faces, WhoToldTheRunIsShown) {
+  Harness h(PayPolicy(), PayTools());
+  Paid paid(h);
+  Serve(h);
+  h.planner.plans = {FakePlanner::Ask("how much?"),
+                     FakePlanner::Calls({{"c1", "pay", R"({"amount":60,"id":"o1"})"}})};
+  const auto run = h.CreateRun();
+  h.WaitForState(run->id, RunState::kWaitingForUser);
+  ASSERT_TRUE(h.SendAs(h.operator_one, run->id, "60").ok());
+  h.WaitForState(run->id, RunState::kWaitingForApproval);
+  EXPECT_THAT(Approvals("maria", {"show", h.Pending().at(0).state.id}).out,
+              HasSubstr("told by   principal:ops1"));
+  server_.reset();
+}
+
+TEST_F(Faces, ARunNamesTheCallThatAPersonHasToResolve) {
+  Harness h(AllowAll(), {WriteTool("bill")});
+  Serve(h);
+  h.tools.On("bill",
+             [](const tools::CallSpec&, const FakeTools::Done& done) { done(UnknownOutcome()); });
+  h.planner.plans = {FakePlanner::Calls({{"c1", "bill", "{}"}})};
+  const auto run = h.CreateRun();
+  h.WaitForState(run->id, RunState::kWaitingForPerson);
+  ASSERT_TRUE(h.Cancel(run->id).ok());
+  const std::string call = h.CallsOf(run->id).at(0).id;
+  const cli::Ran shown = As("ops1", {"runs", "show", run->id});
+  EXPECT_THAT(shown.out, AllOf(HasSubstr("state     cancelling"),
+                               HasSubstr("waits for call " + call +
+                                         " of bill, whose outcome a person has to say: "
+                                         "`interlock calls resolve " +
+                                         call + "`")));
+  server_.reset();
+}
+
+TEST_F(Faces, BudgetsAreListedForNowAndForOneUser) {
+  Harness h(std::string(kPolicyHead) + R"(
+local USER = budget "user" { unit = "USD", limit = usd(100), per = "user", window = "30m" }
+on("pay", "r", function(c) return reserve(USER, usd("5")) end)
+on("pay", "all", function(c) return allow() end))",
+            PayTools());
+  Pays(h, "5.00");
+  Serve(h);
+  ASSERT_TRUE(h.Execute("pay", {{"id", "o1"}}).ok());
+  h.clock.Shift(31ll * 60 * 1'000'000);  // the window is over
+  ASSERT_TRUE(h.Execute("pay", {{"id", "o2"}}).ok());
+  const cli::Ran mine = As("ops1", {"budgets", "list", "--user", "u1"});
+  EXPECT_THAT(mine.out, AllOf(HasSubstr("user:u1"), HasSubstr("until "), Not(HasSubstr("over"))));
+  const cli::Ran all = As("ops1", {"budgets", "list", "--all", "--json"});
+  EXPECT_THAT(core::Json::parse(all.out)["budgets"], SizeIs(2));
+  EXPECT_THAT(As("ops1", {"budgets", "list", "--all"}).out,
+              AllOf(HasSubstr("over, of "), HasSubstr(" #"), Not(HasSubstr("user:u1"))));
+  EXPECT_THAT(As("ops1", {"budgets", "list", "--user", "nobody"}).out, Not(HasSubstr("100.00")));
   server_.reset();
 }
 

@@ -360,7 +360,7 @@ std::vector<CallInfo> Harness::CallsOf(const std::string& run) {
 }
 
 BudgetInfo Harness::Budget(const std::string& name) {
-  const auto budgets = engine_->ListBudgets(operator_one);
+  const auto budgets = engine_->ListBudgets(operator_one, {.past = true});
   EXPECT_TRUE(budgets.ok()) << budgets.status();
   for (const BudgetInfo& budget : *budgets) {
     if (budget.name == name) return budget;

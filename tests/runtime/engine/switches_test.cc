@@ -266,7 +266,7 @@ TEST(Switches, EverythingStoppedStillLetsPeopleReadAndAnswer) {
   EXPECT_TRUE(h.engine().GetApproval(h.manager, pending[0].state.id).ok());
   EXPECT_TRUE(h.engine().ReadEvents(h.auditor, run->id, -1, 100, true).ok());
   EXPECT_TRUE(h.engine().QueryCalls(h.auditor, {}, "").ok());
-  EXPECT_TRUE(h.engine().ListBudgets(h.auditor).ok());
+  EXPECT_TRUE(h.engine().ListBudgets(h.auditor, {}).ok());
   EXPECT_TRUE(h.engine().CheckpointNow(h.auditor).ok());
   EXPECT_TRUE(h.log().Read(0).ok());
   ASSERT_TRUE(h.AnswerApproval(h.manager, pending[0].state.id, true).ok());

@@ -382,8 +382,9 @@ core::StatusOr<std::vector<policies::Delegation>> FakeEngine::ListDelegations(
   INTERLOCK_RETURN_IF_ERROR(See("ListDelegations", who, ""));
   return std::vector<policies::Delegation>{{.by = "maria", .to = "sam", .until_us = 1'000'000}};
 }
-core::StatusOr<std::vector<BudgetInfo>> FakeEngine::ListBudgets(const core::Principal& who) {
-  INTERLOCK_RETURN_IF_ERROR(See("ListBudgets", who, ""));
+core::StatusOr<std::vector<BudgetInfo>> FakeEngine::ListBudgets(const core::Principal& who,
+                                                                const BudgetQuery& query) {
+  INTERLOCK_RETURN_IF_ERROR(See("ListBudgets", who, query.user + (query.past ? " past" : "")));
   BudgetInfo a{.name = "a", .scope = "s", .unit = "USD", .limit = 5, .held = 1, .settled = 2};
   BudgetInfo b = a, c = a;
   b.name = "b";

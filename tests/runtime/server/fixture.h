@@ -147,7 +147,8 @@ class FakeEngine final : public Engine {
   void Delegate(const core::Principal& who, DelegateSpec spec, Reply<HandedOn> reply) override;
   core::StatusOr<std::vector<policies::Delegation>> ListDelegations(
       const core::Principal& who) override;
-  core::StatusOr<std::vector<BudgetInfo>> ListBudgets(const core::Principal& who) override;
+  core::StatusOr<std::vector<BudgetInfo>> ListBudgets(const core::Principal& who,
+                                                      const BudgetQuery& query) override;
   const audit::Log& log() const override { return fake_log; }
   core::StatusOr<const audit::Log*> LogOf(std::string_view origin) override {
     if (origin.empty() || origin == "fake/main") return &fake_log;

@@ -582,5 +582,23 @@ TEST_F(RequestsTest, BudgetsPageInOrder) {
   EXPECT_EQ(second.next_page_token(), "");
 }
 
+TEST_F(RequestsTest, BudgetsOfAUserAndOfThePastAreAskedFor) {
+  wire::ListBudgetsRequest request;
+  request.set_parent("tenants/main");
+  request.set_page_size(1);
+  request.set_user("u1");
+  request.set_show_past(true);
+  wire::ListBudgetsResponse first;
+  ASSERT_TRUE(Call("op", &wire::BudgetService::Stub::ListBudgets, request, &first).ok());
+  EXPECT_THAT(engine_.seen(), Contains("ListBudgets op u1 past"));
+  request.set_page_token(first.next_page_token());
+  request.set_user("u2");
+  EXPECT_EQ(FieldIn(Call("op", &wire::BudgetService::Stub::ListBudgets, request)), "page_token")
+      << "a page of another list";
+  request.clear_page_token();
+  request.set_user(std::string(kPersonBytesMax + 1, 'u'));
+  EXPECT_EQ(FieldIn(Call("op", &wire::BudgetService::Stub::ListBudgets, request)), "user");
+}
+
 }  // namespace
 }  // namespace interlock::runtime

@@ -65,7 +65,8 @@ Evidence Day::Live() {
   for (const CallState state : {CallState::kUnknown, CallState::kParked}) {
     for (CallInfo& call : Calls(state)) evidence.waiting.push_back(std::move(call));
   }
-  if (auto budgets = harness_.engine().ListBudgets(harness_.operator_one); budgets.ok()) {
+  if (auto budgets = harness_.engine().ListBudgets(harness_.operator_one, {.past = true});
+      budgets.ok()) {
     evidence.budgets = *std::move(budgets);
   }
   evidence.effects = world_.effects();
@@ -264,7 +265,7 @@ bool Day::HasIntent(const std::string& call) {
 // Only what was read while nothing was written can be compared.
 void Day::CheckBudgets() {
   const std::uint64_t size = harness_.log().size();
-  const auto budgets = harness_.engine().ListBudgets(harness_.operator_one);
+  const auto budgets = harness_.engine().ListBudgets(harness_.operator_one, {.past = true});
   CatchUp();
   const std::lock_guard lock(read_mutex_);
   if (budgets.ok() && kept_.size() == size && harness_.log().size() == size) {
