@@ -4,7 +4,6 @@
 #include <chrono>
 #include <fstream>
 #include <iterator>
-#include <map>
 #include <optional>
 #include <set>
 #include <thread>
@@ -60,6 +59,43 @@ std::string CallIn(std::string_view entry) {
   return std::string(rest.substr(0, rest.find('"')));
 }
 
+bool HasContent(const audit::BundleEntry& entry) {
+  return entry.bytes.find(R"("commit":")") != std::string::npos;
+}
+
+core::Json BodyOf(const core::Json& entry) {
+  const core::Json body = entry.is_object() ? entry.value("body", core::Json()) : core::Json();
+  return body.is_object() ? body : core::Json::object();
+}
+
+std::string TextIn(const core::Json& object, const char* name) {
+  const auto found = object.is_object() ? object.find(name) : object.end();
+  return found != object.end() && found->is_string() ? found->get<std::string>() : "";
+}
+
+// What an entry `payload.erased` says is gone.
+struct Erasure {
+  EvidenceEntry entry;
+  std::string origin;             // of the log that it stands in
+  std::string key;                // that was destroyed; empty: none
+  std::string of;                 // origin of the log whose rows `ids` are
+  std::vector<std::int64_t> ids;  // ascending
+};
+
+Erasure ErasureOf(const std::string& origin, const EvidenceEntry& entry) {
+  const core::Json body = BodyOf(core::Json::parse(entry.bytes, nullptr, false));
+  Erasure erasure{.entry = entry,
+                  .origin = origin,
+                  .key = TextIn(body, "key"),
+                  .of = body.contains("log") ? TextIn(body, "log") : origin,
+                  .ids = {}};
+  for (const core::Json& id : body.value("payloads", core::Json::array())) {
+    if (id.is_number_integer()) erasure.ids.push_back(id.get<std::int64_t>());
+  }
+  std::sort(erasure.ids.begin(), erasure.ids.end());
+  return erasure;
+}
+
 class Collector {
  public:
   Collector(EvidenceSource& source, const EvidenceOptions& options)
@@ -73,7 +109,9 @@ class Collector {
     contents_.checkpoint_note = head_.note;
     INTERLOCK_RETURN_IF_ERROR(AddEntries());
     if (contents_.entries.empty()) return core::NotFound("there are no such entries");
-    INTERLOCK_RETURN_IF_ERROR(options_.disclose != "none" ? Disclose() : SayErased());
+    const bool opens = options_.disclose != "none";
+    const core::Status told = opens ? Disclose() : SayErased();
+    if (!told.ok()) return told;
     INTERLOCK_RETURN_IF_ERROR(AddRotations());
     INTERLOCK_RETURN_IF_ERROR(AddProofs());
     INTERLOCK_RETURN_IF_ERROR(AddBlobs());
@@ -111,13 +149,12 @@ class Collector {
       return core::ResourceExhausted("more than 10000 entries; ask for less");
     }
     contents_.entries.push_back({entry.index, entry.bytes, {}});
-    if (!entry.erased_slots.empty()) erased_slots_[entry.index] = entry.erased_slots;
     return core::OkStatus();
   }
 
   core::Status AddRun() {
     contents_.run = IdOf(options_.run);
-    return source_.EachEntry({.run = contents_.run, .show_erased = true},
+    return source_.EachEntry({.run = contents_.run},
                              [this](const EvidenceEntry& entry) { return Add(entry); });
   }
 
@@ -150,18 +187,17 @@ class Collector {
       return calls.contains(CallIn(entry.bytes)) ? Add(entry) : core::OkStatus();
     };
     for (const std::string& run : runs) {
-      INTERLOCK_RETURN_IF_ERROR(source_.EachEntry({.run = run, .show_erased = true}, take));
+      INTERLOCK_RETURN_IF_ERROR(source_.EachEntry({.run = run}, take));
     }
     if (first >= head_.size) return core::OkStatus();
-    return source_.EachEntry({.run = {}, .first = first, .end = head_.size, .show_erased = true},
-                             take);
+    return source_.EachEntry({.run = {}, .first = first, .end = head_.size}, take);
   }
 
   core::Status Disclose() {
     if (options_.disclose != "all") names_ = NamesIn(options_.disclose);
     const std::size_t count = contents_.entries.size();
     for (std::size_t i = 0; i < count; ++i) {
-      if (contents_.entries[i].bytes.find(R"("commit":")") == std::string::npos) continue;
+      if (!HasContent(contents_.entries[i])) continue;
       INTERLOCK_RETURN_IF_ERROR(DiscloseOne(contents_.entries[i].index));
     }
     for (const std::string& name : names_) {
@@ -194,7 +230,8 @@ class Collector {
                                source_.Disclose(index, names_, options_.reason));
     for (audit::BundlePayload& payload : payloads) {
       if (payload.state == audit::BundlePayload::State::kErased) {
-        INTERLOCK_RETURN_IF_ERROR(FindErasure(payload));
+        INTERLOCK_ASSIGN_OR_RETURN(const bool explained, FindErasure(payload));
+        if (!explained) return Unexplained(payload);
       }
       contents_.payloads.push_back(std::move(payload));
     }
@@ -204,25 +241,19 @@ class Collector {
   // Reads the log once for the entries that other entries lean on.
   core::Status FindSupport() {
     if (support_read_) return core::OkStatus();
-    support_read_ = true;
-    return source_.EachEntry({}, [this](const EvidenceEntry& entry) {
-      if (entry.kind == "payload.erased") erasures_.push_back(entry);
+    erasures_.clear();
+    rotations_.clear();
+    const std::string origin = Origin();
+    INTERLOCK_RETURN_IF_ERROR(source_.EachEntry({}, [&](const EvidenceEntry& entry) {
+      if (entry.kind == "payload.erased") erasures_.push_back(ErasureOf(origin, entry));
       if (entry.kind == "signer.rotated") rotations_.push_back(entry);
       return core::OkStatus();
-    });
+    }));
+    support_read_ = true;
+    return core::OkStatus();
   }
 
   std::string Origin() const { return head_.note.substr(0, head_.note.find('\n')); }
-
-  static core::Json BodyOf(const core::Json& entry) {
-    const core::Json body = entry.is_object() ? entry.value("body", core::Json()) : core::Json();
-    return body.is_object() ? body : core::Json::object();
-  }
-
-  static std::string TextIn(const core::Json& object, const char* name) {
-    const auto found = object.is_object() ? object.find(name) : object.end();
-    return found != object.end() && found->is_string() ? found->get<std::string>() : "";
-  }
 
   // The key that sealed the payload in a slot, as the entry's commitment says; empty: none there.
   static std::string KeyIn(const core::Json& json, int slot) {
@@ -247,62 +278,79 @@ class Collector {
 
   // Whether an entry says that the payload was erased. Rows of one log have the same numbers as
   // those of another.
-  bool Names(const EvidenceEntry& erasure, const audit::BundlePayload& payload,
-             const std::string& key, const std::string& in_log) const {
-    const core::Json body = BodyOf(core::Json::parse(erasure.bytes, nullptr, false));
-    if (!key.empty() && TextIn(body, "key") == key) return true;
-    const std::string of = body.contains("log") ? TextIn(body, "log") : in_log;
-    const core::Json ids = body.value("payloads", core::Json());
-    const core::Json id = static_cast<std::int64_t>(payload.entry_index) * 256 + payload.slot;
-    return of == Origin() && ids.is_array() && std::find(ids.begin(), ids.end(), id) != ids.end();
+  bool Names(const Erasure& erasure, const audit::BundlePayload& payload,
+             const std::string& key) const {
+    if (!key.empty() && erasure.key == key) return true;
+    const std::int64_t id = static_cast<std::int64_t>(payload.entry_index) * 256 + payload.slot;
+    return erasure.of == Origin() && std::binary_search(erasure.ids.begin(), erasure.ids.end(), id);
   }
 
-  // Who says that it was erased: a later entry of this log, or one of a log behind it.
-  core::Status FindErasure(audit::BundlePayload& payload) {
+  // Who says that it was erased: a later entry of this log, or one of a log behind it. False:
+  // nobody does.
+  core::StatusOr<bool> FindErasure(audit::BundlePayload& payload) {
     INTERLOCK_RETURN_IF_ERROR(FindSupport());
     const std::string key = KeyOf(payload);
-    for (const EvidenceEntry& entry : erasures_) {
-      if (entry.index <= payload.entry_index || !Names(entry, payload, key, Origin())) continue;
-      if (entry.index >= head_.size) {
-        return core::Unavailable("content was erased while the bundle was made; make it again");
-      }
-      payload.erased_by = entry.index;
-      return Add(entry);
+    for (const Erasure& erasure : erasures_) {
+      const std::uint64_t by = erasure.entry.index;
+      if (by <= payload.entry_index || !Names(erasure, payload, key)) continue;
+      if (by >= head_.size) return ErasedMeanwhile();
+      payload.erased_by = by;
+      INTERLOCK_RETURN_IF_ERROR(Add(erasure.entry));
+      return true;
     }
     INTERLOCK_RETURN_IF_ERROR(FindElsewhere());
-    for (const auto& [origin, entry] : *elsewhere_) {
-      if (!Names(entry, payload, key, origin)) continue;
-      payload.erased_by = entry.index;
-      payload.erased_in = origin;
-      return core::OkStatus();
+    for (const Erasure& erasure : *elsewhere_) {
+      if (!Names(erasure, payload, key)) continue;
+      if (erasure.origin == Origin()) return ErasedMeanwhile();
+      payload.erased_by = erasure.entry.index;
+      payload.erased_in = erasure.origin;
+      return true;
     }
+    return false;
+  }
+
+  static core::Status Unexplained(const audit::BundlePayload& payload) {
     return core::DataLoss("content of entry " + std::to_string(payload.entry_index) +
                           " is gone and no `payload.erased` entry names it; a closed log needs the "
                           "logs behind it in its folder");
   }
 
-  core::Status FindElsewhere() {
-    if (elsewhere_) return core::OkStatus();
-    elsewhere_.emplace();
-    return source_.EachErasureElsewhere(
-        [this](const std::string& origin, const EvidenceEntry& entry) {
-          elsewhere_->emplace_back(origin, entry);
-          return core::OkStatus();
-        });
+  core::Status ErasedMeanwhile() const {
+    return core::Unavailable(options_.log.empty()
+                                 ? "content was erased while the bundle was made; make it again"
+                                 : "content was erased after this copy of the log was taken; take "
+                                   "a new one with `interlock audit snapshot`");
   }
 
-  // Nothing is opened; what is gone is not said to be withheld. Where nobody says who erased it, as
-  // of a copy of a closed log alone, it is.
+  core::Status FindElsewhere() {
+    if (elsewhere_) return core::OkStatus();
+    std::vector<Erasure> found;
+    INTERLOCK_ASSIGN_OR_RETURN(others_,
+                               source_.EachErasureElsewhere(
+                                   [&found](const std::string& origin, const EvidenceEntry& entry) {
+                                     found.push_back(ErasureOf(origin, entry));
+                                     return core::OkStatus();
+                                   }));
+    elsewhere_ = std::move(found);
+    return core::OkStatus();
+  }
+
+  // Nothing is opened; what is gone is not said to be withheld. A copy of a closed log alone cannot
+  // know who erased it: there it is.
   core::Status SayErased() {
-    for (const auto& [index, slots] : erased_slots_) {
+    const std::size_t count = contents_.entries.size();
+    for (std::size_t i = 0; i < count; ++i) {
+      if (!HasContent(contents_.entries[i])) continue;
+      const std::uint64_t index = contents_.entries[i].index;
+      INTERLOCK_ASSIGN_OR_RETURN(const std::vector<int> slots, source_.ErasedSlots(index));
       for (const int slot : slots) {
         audit::BundlePayload payload;
         payload.entry_index = index;
         payload.slot = slot;
         payload.state = audit::BundlePayload::State::kErased;
-        const core::Status found = FindErasure(payload);
-        if (found.code() == core::StatusCode::kDataLoss) continue;
-        INTERLOCK_RETURN_IF_ERROR(found);
+        INTERLOCK_ASSIGN_OR_RETURN(const bool explained, FindErasure(payload));
+        if (!explained && !others_) continue;
+        if (!explained) return Unexplained(payload);
         contents_.payloads.push_back(std::move(payload));
       }
     }
@@ -381,9 +429,9 @@ class Collector {
   EvidenceHead head_;
   std::set<std::uint64_t> seen_;
   bool support_read_ = false;
-  std::map<std::uint64_t, std::vector<int>> erased_slots_;  // by entry
-  std::vector<EvidenceEntry> erasures_;
-  std::optional<std::vector<std::pair<std::string, EvidenceEntry>>> elsewhere_;  // with origins
+  std::vector<Erasure> erasures_;
+  std::optional<std::vector<Erasure>> elsewhere_;
+  bool others_ = false;  // of logs, that `elsewhere_` was looked for in
   std::vector<EvidenceEntry> rotations_;
 };
 

@@ -22,10 +22,7 @@ core::StatusOr<std::vector<core::Digest>> DigestsOf(
 }
 
 EvidenceEntry EntryOf(const wire::Entry& entry) {
-  return {static_cast<std::uint64_t>(entry.index()),
-          entry.kind(),
-          entry.entry_json(),
-          {entry.erased_slots().slots().begin(), entry.erased_slots().slots().end()}};
+  return {static_cast<std::uint64_t>(entry.index()), entry.kind(), entry.entry_json()};
 }
 
 audit::BundlePayload PayloadOf(std::uint64_t index, const wire::DisclosedPayload& shown) {
@@ -65,7 +62,6 @@ class DaemonSource final : public EvidenceSource {
     wire::ListEntriesRequest request;
     request.set_parent(client_.parent());
     request.set_page_size(kEntriesPage);
-    request.set_show_erased(range.show_erased);
     if (!range.run.empty()) {
       request.set_run(client_.Name("runs", range.run));
     } else {
@@ -86,12 +82,14 @@ class DaemonSource final : public EvidenceSource {
   }
 
   core::StatusOr<EvidenceEntry> EntryAt(std::uint64_t index) override {
-    wire::GetEntryRequest request;
-    request.set_name(client_.Name("entries", std::to_string(index)));
-    request.set_show_erased(true);
-    INTERLOCK_ASSIGN_OR_RETURN(const wire::Entry entry,
-                               client_.Call(client_.audit, &Audit::GetEntry, request));
+    INTERLOCK_ASSIGN_OR_RETURN(const wire::Entry entry, Entry(index, /*show_erased=*/false));
     return EntryOf(entry);
+  }
+
+  core::StatusOr<std::vector<int>> ErasedSlots(std::uint64_t index) override {
+    INTERLOCK_ASSIGN_OR_RETURN(const wire::Entry entry, Entry(index, /*show_erased=*/true));
+    return std::vector<int>(entry.erased_slots().slots().begin(),
+                            entry.erased_slots().slots().end());
   }
 
   core::Status EachCall(const std::string& filter,
@@ -151,13 +149,20 @@ class DaemonSource final : public EvidenceSource {
     return DiscloseFrom(client_, {index, fields, reason, origin_});
   }
 
-  // The open log has none behind it.
-  core::Status EachErasureElsewhere(
+  // The open log says itself what it lost.
+  core::StatusOr<bool> EachErasureElsewhere(
       const std::function<core::Status(const std::string&, const EvidenceEntry&)>&) override {
-    return core::OkStatus();
+    return true;
   }
 
  private:
+  core::StatusOr<wire::Entry> Entry(std::uint64_t index, bool show_erased) {
+    wire::GetEntryRequest request;
+    request.set_name(client_.Name("entries", std::to_string(index)));
+    request.set_show_erased(show_erased);
+    return client_.Call(client_.audit, &Audit::GetEntry, request);
+  }
+
   core::StatusOr<EvidenceHead> Head(wire::GetCheckpointRequest request) {
     request.set_parent(client_.parent());
     request.set_log(origin_);

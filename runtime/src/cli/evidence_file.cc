@@ -59,11 +59,7 @@ class FileSource final : public EvidenceSource {
               : log_->ReadRun(IdOf(range.run), static_cast<std::int64_t>(next), kEntriesPage));
       for (const audit::Entry& entry : page.entries) {
         if (entry.index >= end) return core::OkStatus();
-        EvidenceEntry shown = EntryOf(entry);
-        if (range.show_erased) {
-          INTERLOCK_ASSIGN_OR_RETURN(shown.erased_slots, ErasedSlots(*log_, entry.index));
-        }
-        INTERLOCK_RETURN_IF_ERROR(take(shown));
+        INTERLOCK_RETURN_IF_ERROR(take(EntryOf(entry)));
       }
       next += page.entries.size();
       if (page.entries.empty() || !page.more) return core::OkStatus();
@@ -72,9 +68,11 @@ class FileSource final : public EvidenceSource {
 
   core::StatusOr<EvidenceEntry> EntryAt(std::uint64_t index) override {
     INTERLOCK_ASSIGN_OR_RETURN(const audit::Entry entry, log_->Read(index));
-    EvidenceEntry shown = EntryOf(entry);
-    INTERLOCK_ASSIGN_OR_RETURN(shown.erased_slots, ErasedSlots(*log_, index));
-    return shown;
+    return EntryOf(entry);
+  }
+
+  core::StatusOr<std::vector<int>> ErasedSlots(std::uint64_t index) override {
+    return runtime::ErasedSlots(*log_, index);
   }
 
   core::Status EachCall(const std::string& filter,
@@ -116,19 +114,22 @@ class FileSource final : public EvidenceSource {
   }
 
   // The other logs of its folder. A copy that was taken elsewhere has none.
-  core::Status EachErasureElsewhere(
+  core::StatusOr<bool> EachErasureElsewhere(
       const std::function<core::Status(const std::string&, const EvidenceEntry&)>& take) override {
     const fs::path own = fs::path(file_).lexically_normal();
     const fs::path folder = own.has_parent_path() ? own.parent_path() : fs::path(".");
-    std::vector<std::string> names = audit::ArchivesIn(folder.string());
+    INTERLOCK_ASSIGN_OR_RETURN(std::vector<std::string> names,
+                               audit::ListArchives(folder.string()));
     names.emplace_back("audit.db");
+    bool any = false;
     for (const std::string& name : names) {
       std::error_code none;
       if (name == own.filename() || !fs::exists(folder / name, none)) continue;
       INTERLOCK_ASSIGN_OR_RETURN(const auto log, audit::OpenArchive((folder / name).string()));
       INTERLOCK_RETURN_IF_ERROR(EachErasureOf(*log, take));
+      any = true;
     }
-    return core::OkStatus();
+    return any;
   }
 
  private:

@@ -25,7 +25,6 @@ struct EvidenceEntry {
   std::uint64_t index = 0;
   std::string kind;
   std::string bytes;
-  std::vector<int> erased_slots = {};  // where they were asked for
 };
 
 // Which entries: those of a run, or of [first, end).
@@ -33,7 +32,6 @@ struct EvidenceRange {
   std::string run;
   std::uint64_t first = 0;
   std::uint64_t end = std::numeric_limits<std::int64_t>::max();
-  bool show_erased = false;  // which payloads are erased
 };
 
 // Where to look for the entries of a call.
@@ -68,9 +66,11 @@ class EvidenceSource {
   // is erased is left for the caller to find. Errors: kFailedPrecondition where none can be opened.
   virtual core::StatusOr<std::vector<audit::BundlePayload>> Disclose(
       std::uint64_t index, const std::vector<std::string>& fields, const std::string& reason) = 0;
-  // Entries `payload.erased` of logs beside this one that can be read here, with their origins: a
-  // closed log goes on losing content.
-  virtual core::Status EachErasureElsewhere(
+  // The slots of an entry whose content is gone. That is no look at content.
+  virtual core::StatusOr<std::vector<int>> ErasedSlots(std::uint64_t index) = 0;
+  // Entries `payload.erased` of logs beside this one, with their origins: a closed log goes on
+  // losing content. False: there is no other log, so nobody here could say what a closed one lost.
+  virtual core::StatusOr<bool> EachErasureElsewhere(
       const std::function<core::Status(const std::string&, const EvidenceEntry&)>& take) = 0;
 };
 

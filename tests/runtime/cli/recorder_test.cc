@@ -91,9 +91,12 @@ class HarnessSource final : public EvidenceSource {
   core::StatusOr<std::string> Blob(const std::string&) override {
     return core::NotFound("not asked for");
   }
-  core::Status EachErasureElsewhere(
+  core::StatusOr<std::vector<int>> ErasedSlots(std::uint64_t) override {
+    return core::NotFound("not asked for");
+  }
+  core::StatusOr<bool> EachErasureElsewhere(
       const std::function<core::Status(const std::string&, const EvidenceEntry&)>&) override {
-    return core::OkStatus();
+    return core::NotFound("not asked for");
   }
   core::StatusOr<std::vector<audit::BundlePayload>> Disclose(std::uint64_t index,
                                                              const std::vector<std::string>&,
