@@ -143,8 +143,12 @@ class Rotation:
         """What is erased after its log was closed, as a bundle of that log tells it."""
         make = ["audit", "evidence", "--log", log, "--query", 'tool = "refunds.idempotent"', "--out"]
         shown, named, alone = (self.folder / name for name in ("shown.tar", "named.tar", "alone.tar"))
+        self.cut_out(log)
         with self.daemon as daemon:
             daemon.start()
+            early = self.tenant / "early.db"
+            status, output = daemon.run_cli("audit", "snapshot", self.tenant, "--out", early)
+            self.expect("a snapshot is taken", status == 0, output)
             status, output = daemon.run_cli("--json", "audit", "erase", "--subject", "principal:ticketing", "--reason",
                                             "asked", principal="operator")
             self.expect("content of the closed log is erased", status == 0, output)
@@ -155,6 +159,10 @@ class Rotation:
             origin = json.loads(output)["note"].split("\n")[0]
             status, output = daemon.run_cli(*make, named)
             self.expect("and one that does not, beside the daemon", status == 0, output)
+            status, output = daemon.run_cli("audit", "evidence", "--log", early, *make[4:], self.folder / "early.tar",
+                                            "--disclose", "all", "--reason", "case 1", principal="auditor")
+            self.expect("a copy from before it says that it is too old", status == 2 and "take a new one" in output, output)
+            early.unlink()
             daemon.stop()
         copy = self.folder / "alone"
         copy.mkdir()
@@ -177,6 +185,25 @@ class Rotation:
             agree = wanted == 0 or (said in output and said in second.stdout)
             self.expect("both verifiers end with %d" % wanted, (status, second.returncode) == (wanted, wanted) and agree,
                         output + second.stdout)
+
+    def cut_out(self, log):
+        """Content that nobody erased is gone: no bundle calls that withheld."""
+        copy = self.folder / "cut"
+        shutil.copytree(self.tenant, copy)
+        make = ["audit", "evidence", "--log", copy / log.name, "--query", 'tool = "refunds.idempotent"', "--out",
+                self.folder / "cut.tar"]
+        os.chmod(copy / log.name, 0o600)
+        with sqlite3.connect(copy / log.name) as rows:
+            for (name,) in rows.execute("SELECT name FROM sqlite_schema WHERE type = 'trigger'").fetchall():
+                rows.execute(f"DROP TRIGGER {name}")
+            rows.execute("UPDATE payload SET sealed = NULL")
+        rows.close()
+        status, output = self.daemon.run_cli(*make)
+        self.expect("what was cut out is not said to be withheld",
+                    status == 2 and "is gone and no `payload.erased` entry names it" in output, output)
+        (copy / "audit.db").write_bytes(b"no database")
+        status, output = self.daemon.run_cli(*make)
+        self.expect("nor where the log behind it cannot be read", status == 2 and not make[-1].exists(), output)
 
     def damage(self):
         copy = self.folder / "copy"
