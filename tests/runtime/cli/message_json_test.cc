@@ -26,8 +26,10 @@ TEST(MessageJson, NumbersHexTimesAndStatesInOneForm) {
   EXPECT_FALSE(json.contains("session_json"));
   EXPECT_EQ(json["create_time"], "1970-01-01T00:00:01Z");
   EXPECT_FALSE(json.contains("update_time")) << "not set";
-  EXPECT_EQ(json["newest_entry"],
-            Json::parse(R"({"checkpoint_note":"","index":9,"leaf_hash":"01ff","tlog_proof":""})"));
+  EXPECT_EQ(
+      json["newest_entry"],
+      Json::parse(
+          R"({"checkpoint_note":"","index":9,"leaf_hash":"01ff","log_origin":"","tlog_proof":""})"));
 }
 
 TEST(MessageJson, KeepsEntriesVerbatimBesideTheParsedForm) {
