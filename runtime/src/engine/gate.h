@@ -225,7 +225,7 @@ class Gate {
   void HaltStopped();
   // After a caller has gone: stops tools that only read and that nobody waits for any more.
   void HaltLeft();
-  // What becomes of a call of unknown outcome is being found out: of this one, or of one of this run.
+  // What becomes of a call of unknown outcome is being found out: this one, or one of this run.
   bool IsSettling(const std::string& name) const;
 
   // Before anything is served: keeps the locks of a call that SettleRecorded will be asked for.

@@ -185,7 +185,7 @@ TEST_F(Faces, ARunNamesTheCallThatAPersonHasToResolve) {
   ASSERT_TRUE(h.Cancel(run->id).ok());
   const std::string call = h.CallsOf(run->id).at(0).id;
   const cli::Ran shown = As("ops1", {"runs", "show", run->id});
-  EXPECT_THAT(shown.out, AllOf(HasSubstr("state     cancelling"),
+  EXPECT_THAT(shown.out, AllOf(HasSubstr("state    cancelling"),
                                HasSubstr("waits for call " + call +
                                          " of bill, whose outcome a person has to say: "
                                          "`interlock calls resolve " +

@@ -2,6 +2,9 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <chrono>
+#include <thread>
+
 #include "rules.h"
 
 namespace interlock::runtime::test {
@@ -53,9 +56,15 @@ TEST(OpenCalls, ACallWhoseOutcomeIsLookedUpSaysSo) {
                           .settle_after_ms = kHourMs},
                          ReadTool("bill.state")});
   const std::string run = Bills(h);
-  h.WaitFor(run, [](const RunInfo& info) {
-    return info.open_calls.size() == 1 && info.open_calls[0].waits_for == WaitsFor::kLookUp;
-  });
+  // No entry says when the look for it begins.
+  const auto until = std::chrono::steady_clock::now() + kReplyPatience;
+  std::vector<OpenCall> open;
+  while (open.empty() && std::chrono::steady_clock::now() < until) {
+    open = OpenOf(h, run);
+    std::this_thread::yield();
+  }
+  ASSERT_THAT(open, SizeIs(1));
+  EXPECT_EQ(open[0].waits_for, WaitsFor::kLookUp);
   EXPECT_EQ(h.engine().GetRun(h.integrator, run)->state, RunState::kRunning);
 }
 
