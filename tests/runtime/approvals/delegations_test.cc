@@ -234,7 +234,9 @@ TEST(Delegations, NameAPrincipalAndEndWithinAMonth) {
   EXPECT_EQ(code("li", -1), core::StatusCode::kInvalidArgument);
   EXPECT_EQ(code("li", h.clock.WallMicros() + 30 * day), core::StatusCode::kOk);
   EXPECT_EQ(code(std::string(64, 'l'), 0), core::StatusCode::kOk);
-  for (const policies::Delegation& one : *h.engine().ListDelegations(h.operator_one)) {
+  const auto given = h.engine().ListDelegations(h.operator_one);
+  ASSERT_TRUE(given.ok()) << given.status();
+  for (const policies::Delegation& one : *given) {
     EXPECT_EQ(one.until_us, h.Pending().at(0).state.expires_us) << "no longer than the approval";
   }
   EXPECT_EQ(HandOn(h, h.manager, "", "li").status().code(), core::StatusCode::kInvalidArgument)
