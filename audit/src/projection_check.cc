@@ -10,7 +10,7 @@ namespace interlock::audit {
 namespace {
 
 constexpr int kScratchCacheKib = 64 << 10;  // rows are changed soon after they are made
-constexpr std::size_t kShownBytesMax = 80;   // of one value in a message
+constexpr std::size_t kShownBytesMax = 80;  // of one value in a message
 // The entries are the truth, and they hold: whoever restored a backup would lose some.
 constexpr const char* kRebuild =
     "; the entries hold, and `interlock audit rebuild` makes an open log's tables anew";

@@ -239,7 +239,7 @@ struct PolicyInfo {
   std::string candidate;       // watched beside it; empty: none
   policies::Divergence::Count diverged;
   std::optional<audit::EntryRef> written = {};  // the entry that the change made
-  std::vector<policies::BudgetChange> anew{};  // by ActivatePolicy: what it has begun anew
+  std::vector<policies::BudgetChange> anew{};   // by ActivatePolicy: what it has begun anew
 };
 
 template <typename T>
