@@ -2,6 +2,7 @@
 
 #include <chrono>
 
+#include "engine/archives.h"
 #include "server/names.h"
 
 namespace interlock::runtime {
@@ -24,7 +25,7 @@ core::Status Refused(std::string_view message, std::string_view reason) {
 Admission::Admission(const ServerOptions& options) : authenticator_(options.principals) {
   for (const auto& [id, tenant] : options.tenants) {
     tenants_.emplace(id, Served{tenant.engine, PageTokens(tenant.page_token_key), tenant.witnesses,
-                                tenant.webhooks});
+                                tenant.webhooks, OriginOf(tenant.engine->log()).value_or("")});
   }
 }
 
@@ -39,6 +40,7 @@ core::StatusOr<Caller> Admission::Admit(const grpc::ServerContext& context,
                 .pages = &served->second.pages,
                 .witnesses = served->second.witnesses,
                 .webhooks = served->second.webhooks,
+                .log_origin = served->second.log_origin,
                 .deadline = context.deadline()};
 
   bool may = false;

@@ -27,6 +27,7 @@ struct Caller {
   const PageTokens* pages = nullptr;
   Witnesses* witnesses = nullptr;                       // or null
   Webhooks* webhooks = nullptr;                         // or null
+  std::string_view log_origin = {};                     // of the tenant's open log
   std::chrono::system_clock::time_point deadline = {};  // the caller's
   std::shared_ptr<Hangup> hangup{};                     // null: nobody tells when he goes away
 
@@ -71,6 +72,7 @@ class Admission {
     PageTokens pages;
     Witnesses* witnesses;
     Webhooks* webhooks;
+    std::string log_origin;
   };
   Authenticator authenticator_;
   std::map<std::string, Served, std::less<>> tenants_;

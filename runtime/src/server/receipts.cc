@@ -5,7 +5,6 @@
 
 #include "audit/cosignature.h"
 #include "audit/proof.h"
-#include "engine/archives.h"
 
 namespace interlock::runtime {
 namespace {
@@ -20,11 +19,12 @@ steady_clock::time_point DeadlineOf(const Caller& caller) {
   return steady_clock::now() + left - std::max(left / 10, milliseconds(20));
 }
 
-// Before the first checkpoint only the log itself says what it is called.
+// Replies come from the writer's thread too, which reads no table.
 void SetHead(const audit::Log& log, wire::Receipt* receipt) {
   const auto newest = log.newest_checkpoint();
-  receipt->set_log_origin(newest ? newest->origin : OriginOf(log).value_or(""));
-  if (newest) receipt->set_checkpoint_note(newest->note);
+  if (!newest) return;
+  receipt->set_log_origin(newest->origin);
+  receipt->set_checkpoint_note(newest->note);
 }
 
 core::Status AddProof(const audit::Log& log, audit::Checkpoint checkpoint, wire::Receipt* receipt) {
@@ -51,6 +51,7 @@ wire::Receipt ReceiptOf(const Caller& caller, const audit::EntryRef& entry) {
   wire::Receipt receipt;
   receipt.set_index(static_cast<std::int64_t>(entry.index));
   receipt.set_leaf_hash(std::string(core::AsBytes(entry.leaf_hash)));
+  receipt.set_log_origin(std::string(caller.log_origin));
   SetHead(caller.engine->log(), &receipt);
   return receipt;
 }
