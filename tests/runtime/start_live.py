@@ -142,7 +142,7 @@ class StartTest(unittest.TestCase):
         (self.folder / "gpt.key").write_text("a-key\n")
         (self.folder / "gpt.key").chmod(0o600)
         (self.folder / "hook.secret").write_text("secret\n")
-        self.configure(webhooks=[{"name": "desk", "tenant": "main", "url": "http://127.0.0.1:9/",
+        self.configure(webhooks=[{"name": "desk", "tenant": "main", "url": "https://desk.example/",
                                   "secret_file": str(self.folder / "hook.secret")}])
         said = self.fails("--check")
         self.assertIn("interlockd: webhook `desk`: a webhook's secret is one line, `whsec_`", said)

@@ -60,21 +60,22 @@ std::uint64_t FakeTools::Run(core::Permit permit, tools::CallSpec spec, Done don
   EXPECT_EQ(terms.args_digest, spec.args.digest);
   EXPECT_EQ(terms.limits_digest, spec.tool->limits_digest());
   if (before_run) before_run(terms);
-  {
-    const std::lock_guard lock(mutex_);
-    ++runs_[spec.tool->manifest().name];
-  }
+  const std::uint64_t handle = Note(spec, runs_);
   Start(spec, std::move(done));
-  return next_++;
+  return handle;
 }
 
 std::uint64_t FakeTools::Lookup(core::LookupPermit, tools::CallSpec spec, Done done) {
   EXPECT_EQ(spec.tool->manifest().effect, tools::Effect::kRead);
-  {
-    const std::lock_guard lock(mutex_);
-    ++lookups_[spec.tool->manifest().name];
-  }
+  const std::uint64_t handle = Note(spec, lookups_);
   Start(spec, std::move(done));
+  return handle;
+}
+
+std::uint64_t FakeTools::Note(const tools::CallSpec& spec, std::map<std::string, int>& counts) {
+  const std::lock_guard lock(mutex_);
+  ++counts[spec.tool->manifest().name];
+  begun_[next_] = spec.tool->manifest().name;
   return next_++;
 }
 

@@ -57,6 +57,8 @@ class FakeTools final : public tools::Executor {
 
  private:
   void Start(const tools::CallSpec& spec, Done done);
+  // Its handle.
+  std::uint64_t Note(const tools::CallSpec& spec, std::map<std::string, int>& counts);
 
   mutable std::mutex mutex_;
   std::condition_variable changed_;

@@ -201,7 +201,7 @@ std::future<core::StatusOr<CallInfo>> BeginToPay(Harness& h, const std::string& 
                           .user = "u1",
                           .subject = "",
                           .session = core::Json::object(),
-                          .request_id = "pay-" + id};
+                          .request_id = "01890000-0000-7000-8000-00000000000" + id.substr(1)};
   auto told = std::make_shared<std::promise<core::StatusOr<CallInfo>>>();
   h.engine().ExecuteToolCall(h.integrator, spec,
                              [told](const auto& call) { told->set_value(call); });
