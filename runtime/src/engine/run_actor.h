@@ -154,6 +154,9 @@ class RunActor : public std::enable_shared_from_this<RunActor> {
   asio::awaitable<void> WriteEnd(std::vector<Draft> drafts, Unless unless);
   asio::awaitable<void> WriteThatItFails(std::vector<Draft> drafts);
   Read ReadSoFar() const;
+  std::size_t Heard() const;
+  // Calls that the core believes at work, but for `but`.
+  std::vector<std::string> AtWork(const Ended* but) const;
   // Writer thread: whether the log knows what the core has not read: a message, a cancel, what
   // somebody said of a call.
   bool HasNews(Serial& serial, const Read& read) const;

@@ -93,12 +93,21 @@ asio::awaitable<void> RunActor::AskPlannerAgain() {
   if (!stalled_) co_await AskPlanner();
 }
 
+// What the core has heard so far; it only ever gets more.
+std::size_t RunActor::Heard() const {
+  return core_.messages.size() + static_cast<std::size_t>(std::count_if(
+                                     core_.slots.begin(), core_.slots.end(), [](const auto& slot) {
+                                       return slot.phase == SlotPhase::kDone;
+                                     }));
+}
+
 // What is only held by the requests of others is free when they have their replies: the run waits
 // for that, as long as it would for a reply.
 asio::awaitable<void> RunActor::AskIfCovered(std::vector<Draft> drafts,
                                              const PlanRequestedFields& fields, Ended* ended) {
   PlanAsk ask{.who = &base_, .fields = &fields, .most = MostOfRequest()};
   PlanRefusal refused;
+  const std::size_t heard = Heard();
   auto hold = [this, &ask, &refused, &drafts](Serial& serial) -> core::Status {
     if (charged_) INTERLOCK_RETURN_IF_ERROR(SettlePlan(serial, run_, {}));
     INTERLOCK_ASSIGN_OR_RETURN(refused, AskOrRefuse(serial, hub_.gate.parts(), ask, drafts));
@@ -110,6 +119,8 @@ asio::awaitable<void> RunActor::AskIfCovered(std::vector<Draft> drafts,
     if (refused.waits) {
       co_await SleepFor(*hub_.timers, limits.retry_pause_us);
       if (hub_.stopping()) co_return Stall();
+      // The request is of a conversation that has gone on meanwhile.
+      if (Heard() != heard) co_return Stall(Back::kAtOnce);
     }
     ask.waits = !IsOver() && hub_.parts.clock->MonotonicMicros() < until_us;
     co_await WriteUnlessStopped({}, hold, std::exchange(ended, nullptr));

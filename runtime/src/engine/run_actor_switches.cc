@@ -1,5 +1,7 @@
 // A run under a kill switch waits: it asks no planner and says nothing until the switch is lifted
 // (ADR 33). What it was about to do is not lost, as the log tells it again.
+#include <algorithm>
+
 #include "engine/plan_budgets.h"
 #include "engine/run_actor.h"
 #include "engine/run_entries.h"
@@ -7,6 +9,34 @@
 #include "engine/switches.h"
 
 namespace interlock::runtime {
+
+namespace {
+
+// Whether one of them has, which its run's core hears of later than the log.
+bool HasEnded(Serial& serial, const std::vector<std::string>& calls) {
+  return std::any_of(calls.begin(), calls.end(), [&serial](const std::string& call) {
+    const CallRow* row = serial.state().FindCall(call);
+    if (row == nullptr) return false;
+    switch (row->state) {
+      case CallState::kDenied:
+      case CallState::kOk:
+      case CallState::kFailed:
+      case CallState::kNotStarted:
+      case CallState::kWithdrawn:
+      case CallState::kRefused:
+        return true;
+      case CallState::kProposed:
+      case CallState::kParked:
+      case CallState::kIntended:
+      case CallState::kRunning:
+      case CallState::kUnknown:
+        return false;
+    }
+    return false;
+  });
+}
+
+}  // namespace
 
 bool RunActor::IsStopped() const { return StoppedFor(*hub_.parts.state, base_, "").has_value(); }
 
@@ -20,18 +50,32 @@ core::StatusOr<bool> RunActor::WaitIfStopped(Serial& serial, std::int64_t left_m
   return true;
 }
 
+std::vector<std::string> RunActor::AtWork(const Ended* but) const {
+  std::vector<std::string> calls;
+  for (const CallSlot& slot : core_.slots) {
+    const bool at_work = slot.phase == SlotPhase::kDeciding || slot.phase == SlotPhase::kRunning ||
+                         slot.phase == SlotPhase::kRun;
+    const bool ends = but != nullptr && but->live->ticket->id.call == slot.call;
+    if (at_work && !ends) calls.push_back(slot.call);
+  }
+  return calls;
+}
+
 asio::awaitable<void> RunActor::WriteUnlessStopped(std::vector<Draft> drafts, Journal::Body then,
                                                    Ended* ended) {
   bool stopped = false;
   const Read read = ReadSoFar();
+  const std::vector<std::string> at_work = AtWork(ended);
   const std::int64_t left_ms = WallLeftMs();
   core::Status status = co_await hub_.journal.Commit(
-      [this, &drafts, &then, &stopped, &read, left_ms, ended](Serial& serial) -> core::Status {
+      [this, &drafts, &then, &stopped, &read, &at_work, left_ms,
+       ended](Serial& serial) -> core::Status {
         if (ended != nullptr) {
           Ticket& ticket = *ended->live->ticket;
           INTERLOCK_RETURN_IF_ERROR(hub_.gate.CommitOutcome(serial, ticket, ended->outcome));
         }
-        stopped = HasNews(serial, read);  // which the planner was to be told
+        // Which the planner was to be told.
+        stopped = HasNews(serial, read) || HasEnded(serial, at_work);
         stopped = stopped || (ended != nullptr && ChargesModels(serial.engine()));
         if (!stopped) {
           INTERLOCK_ASSIGN_OR_RETURN(stopped, WaitIfStopped(serial, left_ms));
