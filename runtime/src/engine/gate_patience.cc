@@ -7,8 +7,12 @@
 namespace interlock::runtime {
 namespace {
 
-constexpr const char* kNothingDone =
-    "; nothing was done, and the same `request_id` may be sent again";
+constexpr const char* kCallerGone =
+    "the caller went away before the call was decided; nothing was done, and the same "
+    "`request_id` may be sent again";
+constexpr const char* kTooLate =
+    "the caller's deadline passed before the call was decided; nothing was done, and the same "
+    "`request_id` may be sent again";
 
 // The run's own timer comes first: it ends the run, of which a tool's timeout alone knows nothing.
 constexpr std::int64_t kRunEndSlackMicros = 100'000;
@@ -24,16 +28,9 @@ bool Gate::IsLeft(const Ticket& ticket) const {
 core::Status Gate::CheckWaits(const Ticket& ticket) const {
   if (!IsLeft(ticket)) return core::OkStatus();
   if (ticket.patience->until_us() == 0) {
-    return WithReason(
-        core::Error(core::StatusCode::kCancelled,
-                    std::string("the caller went away before the call was decided") + kNothingDone),
-        "CALLER_GONE");
+    return WithReason(core::Error(core::StatusCode::kCancelled, kCallerGone), "CALLER_GONE");
   }
-  return WithReason(
-      core::Error(
-          core::StatusCode::kDeadlineExceeded,
-          std::string("the caller's deadline passed before the call was decided") + kNothingDone),
-      "DEADLINE");
+  return WithReason(core::Error(core::StatusCode::kDeadlineExceeded, kTooLate), "DEADLINE");
 }
 
 // What becomes of a call that has started is found out, whoever waits for it.
