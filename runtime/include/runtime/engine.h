@@ -23,6 +23,7 @@
 #include "policies/approval.h"
 #include "policies/budget_change.h"
 #include "policies/decision.h"
+#include "runtime/approvals.h"
 #include "runtime/hangup.h"
 #include "tools/tool.h"
 
@@ -153,27 +154,6 @@ struct CallInfo {
   audit::EntryRef newest;
 };
 
-struct ApprovalInfo {
-  policies::ApprovalState state;
-  std::string run;
-  std::string tool;
-  std::string args;  // complete canonical text, never cut
-  core::Json facts;  // what the decision saw
-  std::vector<policies::FiredRule> rules;
-  std::string etag;  // of what is asked, and in which stage: send it back with the answer
-  std::int64_t create_time_us = 0;
-  bool new_message_since = false;  // rule 15
-  std::int64_t escalate_us = 0;    // when others may answer too; 0: never, or they may already
-  std::int64_t reminders = 0;      // so far
-  std::string warning;             // to whoever has just granted it
-  std::optional<audit::EntryRef> written = {};  // the entry that the change made
-  std::string unanswerable{};  // why nobody can give it as things are configured; empty: somebody
-                               // can, or it waits no more
-  // Of a call in a run: its agent, behind those above that it works for; and the topmost run.
-  std::vector<std::string> agents{};
-  std::string root{};
-};
-
 struct ToolCallSpec {
   std::string tool;
   std::string args;  // JSON text
@@ -290,43 +270,6 @@ struct ResolveSpec {
   std::string request_id;
 };
 
-struct Answer {
-  std::string approval;
-  bool grant = false;
-  std::string etag;  // of what the approver saw; mismatch: kAborted, STALE_APPROVAL
-  std::string reason;
-  std::string on_behalf_of;  // "user": relays the word of the run's user (role user-relay)
-  std::string request_id;
-};
-
-inline constexpr std::int64_t kEditsMax = 32;  // of one call
-
-// Other arguments for a parked call, instead of an answer to one of its approvals.
-struct EditSpec {
-  std::string approval;
-  std::string args;  // JSON text, complete
-  std::string etag;  // as in Answer
-  std::string reason;
-  std::string on_behalf_of;  // as in Answer
-  std::string request_id;
-};
-
-inline constexpr std::size_t kDelegationsMax = 256;     // in force at once, of a tenant
-inline constexpr std::size_t kDelegationsEachMax = 16;  // of one giver
-inline constexpr std::int64_t kDelegationMicrosMax = 31ll * 24 * 3600 * 1'000'000;
-
-// An approver hands on what he may answer, or takes it back.
-struct DelegateSpec {
-  std::string approval;  // empty: all that he may answer, until `until_us`
-  std::string to;        // principal id
-  std::int64_t until_us =
-      0;  // at most kDelegationMicrosMax from now; 0: until the approval expires
-  std::string reason;
-  std::string request_id;
-  bool end = false;  // it ends now; then without `until_us`
-  std::string by{};  // whose ends; empty: the caller's own. An operator ends anybody's
-};
-
 struct EraseSpec {
   std::string subject;      // as CreateRun named it
   std::string reason;       // stays in the log: no personal data
@@ -375,11 +318,6 @@ struct RolloutSpec {
   std::int64_t percent = 0;
   std::string reason;
   std::string etag;  // empty: whatever stands now is replaced
-};
-
-// What Delegate answers.
-struct HandedOn : policies::Delegation {
-  std::optional<audit::EntryRef> written = {};  // the entry that the change made
 };
 
 struct LiftSpec {
@@ -506,9 +444,9 @@ class Engine {
 
   // Hands one approval, or all until a time, to somebody who could not answer otherwise, or ends
   // that; an end has no time. Errors: kInvalidArgument (UNKNOWN_PRINCIPAL: nobody of that name is
-  // configured, or he is no approver), kPermissionDenied (ROLE_REQUIRED,
-  // NOT_A_DELEGATE), kNotFound (DELEGATION_NOT_FOUND), kFailedPrecondition (APPROVAL_ENDED,
-  // CLOCK_IN_DOUBT), kResourceExhausted (DELEGATION_LIMIT).
+  // configured, or he is no approver), kPermissionDenied (ROLE_REQUIRED, NOT_A_DELEGATE), kNotFound
+  // (DELEGATION_NOT_FOUND), kFailedPrecondition (APPROVAL_ENDED, CLOCK_IN_DOUBT),
+  // kResourceExhausted (DELEGATION_LIMIT).
   virtual void Delegate(const core::Principal& who, DelegateSpec spec, Reply<HandedOn> reply) = 0;
   // Those that are in force, by giver.
   virtual core::StatusOr<std::vector<policies::Delegation>> ListDelegations(
