@@ -134,6 +134,7 @@ enum class CallState {
   kRefused,  // bad arguments, unknown tool
 };
 std::string_view CallStateName(CallState state);
+bool IsFinal(CallState state);  // nothing more comes of the call
 
 struct CallInfo {
   std::string id;

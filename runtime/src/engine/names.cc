@@ -117,4 +117,23 @@ std::string_view CallStateName(CallState state) {
   return "unknown";
 }
 
+bool IsFinal(CallState state) {
+  switch (state) {
+    case CallState::kDenied:
+    case CallState::kOk:
+    case CallState::kFailed:
+    case CallState::kNotStarted:
+    case CallState::kWithdrawn:
+    case CallState::kRefused:
+      return true;
+    case CallState::kProposed:
+    case CallState::kParked:
+    case CallState::kIntended:
+    case CallState::kRunning:
+    case CallState::kUnknown:
+      return false;
+  }
+  return false;
+}
+
 }  // namespace interlock::runtime

@@ -9,30 +9,13 @@
 #include "engine/switches.h"
 
 namespace interlock::runtime {
-
 namespace {
 
-// Whether one of them has, which its run's core hears of later than the log.
+// Whether one of these calls has, of which its run's core hears later than the log.
 bool HasEnded(Serial& serial, const std::vector<std::string>& calls) {
   return std::any_of(calls.begin(), calls.end(), [&serial](const std::string& call) {
     const CallRow* row = serial.state().FindCall(call);
-    if (row == nullptr) return false;
-    switch (row->state) {
-      case CallState::kDenied:
-      case CallState::kOk:
-      case CallState::kFailed:
-      case CallState::kNotStarted:
-      case CallState::kWithdrawn:
-      case CallState::kRefused:
-        return true;
-      case CallState::kProposed:
-      case CallState::kParked:
-      case CallState::kIntended:
-      case CallState::kRunning:
-      case CallState::kUnknown:
-        return false;
-    }
-    return false;
+    return row != nullptr && IsFinal(row->state);
   });
 }
 
