@@ -251,7 +251,7 @@ void Fold(const audit::Entry& entry, const core::JsonObjectView& body,
 // follow on a full disk, when somebody looks.
 core::StatusOr<std::vector<OpenCall>> EngineImpl::OpenCallsOf(const RunRow& row) const {
   std::vector<OpenCall> open;
-  if (!WaitsForCalls(row.state) && !hub_.gate.IsSettling(row.run)) return open;
+  if (!WaitsForCalls(row.state) && !hub_.gate.IsSettlingOneOf(row.run)) return open;
   audit::EntryPage page;
   std::int64_t next = 0;
   do {

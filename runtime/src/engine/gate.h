@@ -13,7 +13,6 @@
 #include <memory>
 #include <mutex>
 #include <optional>
-#include <set>
 #include <string>
 #include <vector>
 
@@ -225,8 +224,9 @@ class Gate {
   void HaltStopped();
   // After a caller has gone: stops tools that only read and that nobody waits for any more.
   void HaltLeft();
-  // What becomes of a call of unknown outcome is being found out: this one, or one of this run.
-  bool IsSettling(const std::string& name) const;
+  // What becomes of this call, whose outcome is unknown, is being found out; or of one of a run.
+  bool IsSettling(const std::string& call) const;
+  bool IsSettlingOneOf(const std::string& run) const;
 
   // Before anything is served: keeps the locks of a call that SettleRecorded will be asked for.
   void Seize(const std::string& call, std::vector<std::string> locks);
@@ -383,7 +383,7 @@ class Gate {
   std::mutex running_mutex_;
   std::map<std::uint64_t, Running> running_;
   mutable std::mutex settling_mutex_;
-  std::set<std::string> settling_;  // "<run> <call>"
+  std::map<std::string, std::string> settling_;  // call -> its run; empty: of none
   Places lookups_;
   Places calls_;
 };

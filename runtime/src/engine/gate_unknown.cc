@@ -13,22 +13,25 @@ constexpr std::int64_t kStopLookMicros = 250'000;
 
 }  // namespace
 
-bool Gate::IsSettling(const std::string& name) const {
+bool Gate::IsSettling(const std::string& call) const {
   const std::lock_guard lock(settling_mutex_);
-  return std::any_of(settling_.begin(), settling_.end(), [&name](const std::string& one) {
-    return one.starts_with(name + " ") || one.ends_with(" " + name);
-  });
+  return settling_.contains(call);
+}
+
+bool Gate::IsSettlingOneOf(const std::string& run) const {
+  const std::lock_guard lock(settling_mutex_);
+  return std::any_of(settling_.begin(), settling_.end(),
+                     [&run](const auto& one) { return one.second == run; });
 }
 
 asio::awaitable<core::Status> Gate::SettleUnknown(Worker& worker, Ticket& ticket) {
-  const std::string name = ticket.id.run + " " + ticket.id.call;
   {
     const std::lock_guard lock(settling_mutex_);
-    settling_.insert(name);
+    settling_[ticket.id.call] = ticket.id.run;
   }
   core::Status status = co_await FindOut(worker, ticket);
   const std::lock_guard lock(settling_mutex_);
-  settling_.erase(name);
+  settling_.erase(ticket.id.call);
   co_return status;
 }
 

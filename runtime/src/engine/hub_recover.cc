@@ -1,5 +1,6 @@
 // What goes on by itself: at a start, and when a kill switch is lifted.
 #include <algorithm>
+#include <set>
 
 #include "engine/hub.h"
 #include "engine/run_state.h"
