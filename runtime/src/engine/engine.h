@@ -214,7 +214,6 @@ class EngineImpl final : public Engine {
   // --- edits of parked calls (engine_edits.cc)
   struct Edit;
   core::Status PrepareEdit(Edit& edit) const;
-  std::vector<std::string> TellersOf(const std::string& run) const;
   asio::awaitable<core::StatusOr<CallInfo>> MakeEdit(std::shared_ptr<Edit> edit);
   asio::awaitable<core::Status> AskPolicy(Edit& edit);
   asio::awaitable<core::Status> RefuseEdit(const Edit& edit, const std::string& code,

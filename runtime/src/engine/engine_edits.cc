@@ -185,12 +185,6 @@ asio::awaitable<core::StatusOr<CallInfo>> EngineImpl::MakeEdit(std::shared_ptr<E
   co_return InfoOf(*now, /*content=*/true);
 }
 
-// As memory or the tables have it: the journal looks anew.
-std::vector<std::string> EngineImpl::TellersOf(const std::string& run) const {
-  const auto row = run.empty() ? core::StatusOr<RunRow>(core::NotFound("")) : hub_.RunRowOf(run);
-  return row.ok() ? SplitWords(row->told_by) : std::vector<std::string>{};
-}
-
 // The whole policy on the new arguments, with fresh facts. What it refuses is recorded and changes
 // nothing: a slip of the pen must not end the call.
 asio::awaitable<core::Status> EngineImpl::AskPolicy(Edit& edit) {
@@ -219,7 +213,7 @@ asio::awaitable<core::Status> EngineImpl::AskPolicy(Edit& edit) {
   ticket.edited = edit.fields.args;
   co_await hub_.gate.Check(*edit.worker, ticket);
   ticket.editors = edit.fields.editors;
-  if (LeavesNobody(ticket, TellersOf(edit.row.run))) {
+  if (LeavesNobody(ticket, hub_.TellersOf(edit.row.run))) {
     ticket.code = kNobodyLeft;
     ticket.say = kTooFewOthers;
   } else if (ticket.verdict == "allow" || ticket.verdict == "ask" || Gate::ReadBlindly(ticket)) {

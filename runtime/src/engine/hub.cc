@@ -360,6 +360,12 @@ core::StatusOr<RunRow> Hub::RunRowOf(const std::string& run) const {
   return RowOf<RunRow>(*parts.log, parts.state->PeekRun(run), run, "run", "run");
 }
 
+std::vector<std::string> Hub::TellersOf(const std::string& run) const {
+  if (run.empty()) return {};
+  const auto row = RunRowOf(run);
+  return row.ok() ? SplitWords(row->told_by) : std::vector<std::string>{};
+}
+
 core::StatusOr<CallRow> Hub::CallRowOf(const std::string& call) const {
   return RowOf<CallRow>(*parts.log, parts.state->PeekCall(call), call, "call", "call");
 }

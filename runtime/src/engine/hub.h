@@ -108,6 +108,9 @@ class Hub {
   core::StatusOr<CallRow> CallRowOf(const std::string& call) const;
   core::StatusOr<ApprovalRow> ApprovalRowOf(const std::string& id) const;
   core::StatusOr<std::vector<ApprovalRow>> ApprovalsOfCall(const std::string& call) const;
+  // Who told the run what to do, as those have it: Gate::TellersOf looks in the serial section.
+  // Nobody where there is no run.
+  std::vector<std::string> TellersOf(const std::string& run) const;
 
   // A ticket that goes on with a recorded call; of one that was started, without a tool when that
   // is not the one that was intended any more.

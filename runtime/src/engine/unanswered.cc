@@ -30,11 +30,8 @@ void Unanswered::Look(const Ticket& ticket) {
   policies::ApprovalState state{.call = ticket.id.call,
                                 .requester = ticket.id.principal,
                                 .run_user = ticket.id.user,
-                                .editors = FromLog(Gate::EditorsOf(ticket), ticket.id.user)};
-  if (!ticket.id.run.empty()) {
-    const auto run = hub_.RunRowOf(ticket.id.run);
-    if (run.ok()) state.told_by = SplitWords(run->told_by);
-  }
+                                .editors = FromLog(Gate::EditorsOf(ticket), ticket.id.user),
+                                .told_by = hub_.TellersOf(ticket.id.run)};
   const auto& demands = ticket.decision.demands;
   for (std::size_t i = 0; i < demands.size() && i < ticket.approvals.size(); ++i) {
     state.id = ticket.approvals[i];
