@@ -6,6 +6,7 @@
 #include "cli/evidence_source.h"
 #include "cli/log_file.h"
 #include "engine/archives.h"
+#include "engine/entry_pager.h"
 #include "engine/erased_slots.h"
 #include "engine/log_row.h"
 
@@ -14,7 +15,6 @@ namespace {
 
 namespace fs = std::filesystem;
 
-constexpr int kEntriesPage = 1000;
 constexpr int kCallsMax = 100'000;
 
 EvidenceEntry EntryOf(const audit::Entry& entry) { return {entry.index, entry.kind, entry.bytes}; }
@@ -23,15 +23,14 @@ core::Status EachErasureOf(
     const audit::Log& log,
     const std::function<core::Status(const std::string&, const EvidenceEntry&)>& take) {
   INTERLOCK_ASSIGN_OR_RETURN(const std::string origin, OriginOf(log));
-  for (std::uint64_t next = 0; next < log.size();) {
-    INTERLOCK_ASSIGN_OR_RETURN(const audit::EntryPage page, log.ReadRange(next, kEntriesPage));
-    for (const audit::Entry& entry : page.entries) {
+  EntryPager pager(log);
+  for (;;) {
+    INTERLOCK_ASSIGN_OR_RETURN(const std::vector<audit::Entry> entries, pager.Next());
+    if (entries.empty()) return core::OkStatus();
+    for (const audit::Entry& entry : entries) {
       if (entry.kind == "payload.erased") INTERLOCK_RETURN_IF_ERROR(take(origin, EntryOf(entry)));
     }
-    if (page.entries.empty()) break;
-    next += page.entries.size();
   }
-  return core::OkStatus();
 }
 
 class FileSource final : public EvidenceSource {
@@ -49,20 +48,15 @@ class FileSource final : public EvidenceSource {
   core::Status EachEntry(const EvidenceRange& range,
                          const std::function<core::Status(const EvidenceEntry&)>& take) override {
     const std::uint64_t end = std::min(range.end, log_->size());
-    std::uint64_t next = range.run.empty() ? range.first : 0;
+    EntryPager pager =
+        range.run.empty() ? EntryPager(*log_, range.first) : EntryPager(*log_, IdOf(range.run));
     for (;;) {
-      if (range.run.empty() && next >= end) return core::OkStatus();
-      INTERLOCK_ASSIGN_OR_RETURN(
-          const audit::EntryPage page,
-          range.run.empty()
-              ? log_->ReadRange(next, kEntriesPage)
-              : log_->ReadRun(IdOf(range.run), static_cast<std::int64_t>(next), kEntriesPage));
-      for (const audit::Entry& entry : page.entries) {
+      INTERLOCK_ASSIGN_OR_RETURN(const std::vector<audit::Entry> entries, pager.Next());
+      if (entries.empty()) return core::OkStatus();
+      for (const audit::Entry& entry : entries) {
         if (entry.index >= end) return core::OkStatus();
         INTERLOCK_RETURN_IF_ERROR(take(EntryOf(entry)));
       }
-      next += page.entries.size();
-      if (page.entries.empty() || !page.more) return core::OkStatus();
     }
   }
 

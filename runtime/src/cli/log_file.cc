@@ -7,11 +7,12 @@
 #include "audit/rotate.h"
 #include "engine/archives.h"
 #include "engine/call_query.h"
+#include "engine/entry_pager.h"
 
 namespace interlock::runtime::cli {
 namespace {
 
-constexpr int kPage = 1000;
+constexpr int kCallsPage = 1000;
 
 using google::protobuf::util::TimeUtil;
 
@@ -67,17 +68,13 @@ core::StatusOr<wire::Entry> ReadEntryOf(const std::string& file, std::uint64_t i
 core::Status EachEntryOf(const std::string& file, const std::string& run,
                          const std::function<bool(const wire::Entry&)>& each) {
   INTERLOCK_ASSIGN_OR_RETURN(const auto log, audit::OpenArchive(file));
-  std::uint64_t next = 0;
+  EntryPager pager(*log, run);
   for (;;) {
-    INTERLOCK_ASSIGN_OR_RETURN(const audit::EntryPage page,
-                               run.empty()
-                                   ? log->ReadRange(next, kPage)
-                                   : log->ReadRun(run, static_cast<std::int64_t>(next), kPage));
-    for (const audit::Entry& entry : page.entries) {
+    INTERLOCK_ASSIGN_OR_RETURN(const std::vector<audit::Entry> entries, pager.Next());
+    if (entries.empty()) return core::OkStatus();
+    for (const audit::Entry& entry : entries) {
       if (!each(WireEntry(entry))) return core::OkStatus();
     }
-    next += page.entries.size();
-    if (page.entries.empty() || !page.more) return core::OkStatus();
   }
 }
 
@@ -98,7 +95,7 @@ core::StatusOr<bool> EachCallOf(const std::string& file, const std::string& filt
   INTERLOCK_ASSIGN_OR_RETURN(const auto log, audit::OpenArchive(file));
   PageSpec page;
   for (int left = limit; left > 0;) {
-    page.size = std::min(left, kPage);
+    page.size = std::min(left, kCallsPage);
     INTERLOCK_ASSIGN_OR_RETURN(const Page<AuditedCall> found, QueryCallsOf(*log, compiled, page));
     for (const AuditedCall& call : found.items) each(WireCall(call));
     left -= static_cast<int>(found.items.size());

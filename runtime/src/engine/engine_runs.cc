@@ -1,5 +1,6 @@
 // Runs: create, read, watch, cancel.
 #include "engine/engine.h"
+#include "engine/entry_pager.h"
 #include "engine/open_approvals.h"
 #include "engine/run_start.h"
 #include "engine/run_state.h"
@@ -216,8 +217,6 @@ core::StatusOr<RunInfo> EngineImpl::InfoOf(const RunRow& row, const Place& place
 
 namespace {
 
-constexpr int kOpenCallsPage = 1000;
-
 // A run that is read while it works costs no look at its entries.
 bool WaitsForCalls(RunState state) {
   return state == RunState::kWaitingForPerson || state == RunState::kCancelling ||
@@ -252,17 +251,16 @@ void Fold(const audit::Entry& entry, const core::JsonObjectView& body,
 core::StatusOr<std::vector<OpenCall>> EngineImpl::OpenCallsOf(const RunRow& row) const {
   std::vector<OpenCall> open;
   if (!WaitsForCalls(row.state) && !hub_.gate.IsSettlingOneOf(row.run)) return open;
-  audit::EntryPage page;
-  std::int64_t next = 0;
-  do {
-    INTERLOCK_ASSIGN_OR_RETURN(page, hub_.parts.log->ReadRun(row.run, next, kOpenCallsPage));
-    for (const audit::Entry& entry : page.entries) {
+  EntryPager pager(*hub_.parts.log, row.run);
+  for (;;) {
+    INTERLOCK_ASSIGN_OR_RETURN(const std::vector<audit::Entry> entries, pager.Next());
+    if (entries.empty()) break;
+    for (const audit::Entry& entry : entries) {
       INTERLOCK_ASSIGN_OR_RETURN(const core::JsonObjectView view,
                                  core::JsonObjectView::Of(entry.bytes));
       if (const auto body = view.Object("body")) Fold(entry, *body, open);
-      next = entry.run_seq + 1;
     }
-  } while (page.more && !page.entries.empty());
+  }
   for (OpenCall& one : open) {
     if (hub_.gate.IsSettling(one.call)) one.waits_for = OpenCall::WaitsFor::kLookUp;
   }

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <iterator>
 
+#include "engine/entry_pager.h"
 #include "engine/replayer.h"
 #include "engine/version.h"
 
@@ -136,9 +137,11 @@ core::Status Replayer::CheckTool(const RecordedEntry& recorded) const {
 
 core::Status Replayer::Load() {
   // By entries alone: the tables that find those of a run lag behind them beside a daemon.
-  for (std::uint64_t next = 0;;) {
-    INTERLOCK_ASSIGN_OR_RETURN(const audit::EntryPage page, parts_.log->ReadRange(next, kPage));
-    for (const audit::Entry& entry : page.entries) {
+  EntryPager pager(*parts_.log);
+  for (;;) {
+    INTERLOCK_ASSIGN_OR_RETURN(const std::vector<audit::Entry> entries, pager.Next());
+    if (entries.empty()) break;
+    for (const audit::Entry& entry : entries) {
       if (entry.run == run_) INTERLOCK_RETURN_IF_ERROR(ReadOwn(entry));
       if (entry.kind == "bundle.activated") {
         INTERLOCK_ASSIGN_OR_RETURN(const auto view, core::JsonObjectView::Of(entry.bytes));
@@ -147,9 +150,7 @@ core::Status Replayer::Load() {
                               .time_us = entry.time_us,
                               .id = body ? body->String("bundle").value_or("") : ""});
       }
-      next = entry.index + 1;
     }
-    if (!page.more) break;
   }
   if (own_.empty()) {
     return WithReason(core::NotFound("there is no run `" + run_ + "`"), "RUN_NOT_FOUND");
