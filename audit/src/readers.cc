@@ -50,11 +50,11 @@ core::StatusOr<std::unique_ptr<Reader>> Reader::Open(const std::string& path) {
   return reader;
 }
 
-core::StatusOr<Statement*> Reader::Kept(const std::string& sql) {
-  if (const auto found = kept_.find(sql); found != kept_.end()) return &found->second;
+core::StatusOr<Reader::Reading> Reader::Kept(const std::string& sql) {
+  if (const auto found = kept_.find(sql); found != kept_.end()) return Reading(&found->second);
   INTERLOCK_ASSIGN_OR_RETURN(Statement made, Statement::Prepare(db(), sql));
   if (kept_.size() >= kKeptMax) kept_.clear();
-  return &(kept_[sql] = std::move(made));
+  return Reading(&(kept_[sql] = std::move(made)));
 }
 
 core::Status ReadRows(Statement& statement, std::span<const std::string> bound,
@@ -70,33 +70,29 @@ core::Status ReadRows(Statement& statement, std::span<const std::string> bound,
 
 core::Status Reader::Select(const std::string& sql, std::span<const std::string> bound,
                             const std::function<void(sqlite3_stmt*)>& row) {
-  INTERLOCK_ASSIGN_OR_RETURN(Statement* const statement, Kept(sql));
-  return ReadRows(*statement, bound, row);
+  INTERLOCK_ASSIGN_OR_RETURN(const Reading rows, Kept(sql));
+  return ReadRows(*rows, bound, row);
 }
 
 core::StatusOr<Entry> Reader::Read(std::uint64_t index) {
-  INTERLOCK_ASSIGN_OR_RETURN(Statement* const kept, Kept(kEntry));
-  Statement& rows = *kept;
-  ResetAtExit reset(rows);
-  rows.Int(1, static_cast<std::int64_t>(index));
-  INTERLOCK_ASSIGN_OR_RETURN(const bool row, rows.Step());
+  INTERLOCK_ASSIGN_OR_RETURN(const Reading rows, Kept(kEntry));
+  rows->Int(1, static_cast<std::int64_t>(index));
+  INTERLOCK_ASSIGN_OR_RETURN(const bool row, rows->Step());
   if (!row) return core::NotFound("no entry " + std::to_string(index));
-  return MakeEntry(index, rows.Bytes(0), rows.Bytes(1));
+  return MakeEntry(index, rows->Bytes(0), rows->Bytes(1));
 }
 
 core::StatusOr<EntryPage> Reader::ReadRange(std::uint64_t first, int max, std::uint64_t size) {
   max = std::clamp(max, 1, kPageMax);
-  INTERLOCK_ASSIGN_OR_RETURN(Statement* const kept, Kept(kRange));
-  Statement& rows = *kept;
-  ResetAtExit reset(rows);
-  rows.Int(1, static_cast<std::int64_t>(first)).Int(2, static_cast<std::int64_t>(size));
-  rows.Int(3, max);
+  INTERLOCK_ASSIGN_OR_RETURN(const Reading rows, Kept(kRange));
+  rows->Int(1, static_cast<std::int64_t>(first)).Int(2, static_cast<std::int64_t>(size));
+  rows->Int(3, max);
   EntryPage page;
   for (int i = 0; i < max; ++i) {
-    INTERLOCK_ASSIGN_OR_RETURN(const bool row, rows.Step());
+    INTERLOCK_ASSIGN_OR_RETURN(const bool row, rows->Step());
     if (!row) break;
-    INTERLOCK_ASSIGN_OR_RETURN(Entry entry, MakeEntry(static_cast<std::uint64_t>(rows.Int(0)),
-                                                      rows.Bytes(1), rows.Bytes(2)));
+    INTERLOCK_ASSIGN_OR_RETURN(Entry entry, MakeEntry(static_cast<std::uint64_t>(rows->Int(0)),
+                                                      rows->Bytes(1), rows->Bytes(2)));
     page.entries.push_back(std::move(entry));
   }
   page.more = !page.entries.empty() && page.entries.back().index + 1 < size;
@@ -105,27 +101,23 @@ core::StatusOr<EntryPage> Reader::ReadRange(std::uint64_t first, int max, std::u
 
 core::StatusOr<std::vector<RunPosition>> Reader::RunPositions(std::string_view run,
                                                               std::int64_t first_seq, int max) {
-  INTERLOCK_ASSIGN_OR_RETURN(Statement* const kept, Kept(kOfRun));
-  Statement& rows = *kept;
-  ResetAtExit reset(rows);
+  INTERLOCK_ASSIGN_OR_RETURN(const Reading rows, Kept(kOfRun));
   const RunKey key = KeyOfRun(run);
-  rows.Blob(1, BytesOf(key)).Int(2, first_seq).Int(3, max);
+  rows->Blob(1, BytesOf(key)).Int(2, first_seq).Int(3, max);
   std::vector<RunPosition> positions;
   while (true) {
-    INTERLOCK_ASSIGN_OR_RETURN(const bool row, rows.Step());
+    INTERLOCK_ASSIGN_OR_RETURN(const bool row, rows->Step());
     if (!row) return positions;
-    positions.push_back({rows.Int(0), static_cast<std::uint64_t>(rows.Int(1))});
+    positions.push_back({rows->Int(0), static_cast<std::uint64_t>(rows->Int(1))});
   }
 }
 
 core::StatusOr<std::string> Reader::ReadBlob(const core::Digest& digest) {
-  INTERLOCK_ASSIGN_OR_RETURN(Statement* const kept, Kept(kBlob));
-  Statement& rows = *kept;
-  ResetAtExit reset(rows);
-  rows.Blob(1, core::AsBytes(digest));
-  INTERLOCK_ASSIGN_OR_RETURN(const bool row, rows.Step());
+  INTERLOCK_ASSIGN_OR_RETURN(const Reading rows, Kept(kBlob));
+  rows->Blob(1, core::AsBytes(digest));
+  INTERLOCK_ASSIGN_OR_RETURN(const bool row, rows->Step());
   if (!row) return core::NotFound("no blob " + core::DigestName(digest));
-  std::string bytes(rows.Bytes(0));
+  std::string bytes(rows->Bytes(0));
   if (core::Sha256(bytes) != digest) {
     return core::DataLoss("blob " + core::DigestName(digest) + " is damaged");
   }
@@ -133,50 +125,44 @@ core::StatusOr<std::string> Reader::ReadBlob(const core::Digest& digest) {
 }
 
 core::StatusOr<std::string> Reader::Cosignatures(std::uint64_t size) {
-  INTERLOCK_ASSIGN_OR_RETURN(Statement* const kept, Kept(kCosignatures));
-  Statement& rows = *kept;
-  ResetAtExit reset(rows);
-  rows.Int(1, static_cast<std::int64_t>(size));
+  INTERLOCK_ASSIGN_OR_RETURN(const Reading rows, Kept(kCosignatures));
+  rows->Int(1, static_cast<std::int64_t>(size));
   std::string lines;
   while (true) {
-    INTERLOCK_ASSIGN_OR_RETURN(const bool row, rows.Step());
+    INTERLOCK_ASSIGN_OR_RETURN(const bool row, rows->Step());
     if (!row) return lines;
-    lines += rows.Bytes(0);
+    lines += rows->Bytes(0);
   }
 }
 
 core::StatusOr<Checkpoint> Reader::Cosigned() {
-  INTERLOCK_ASSIGN_OR_RETURN(Statement* const kept, Kept(kCosigned));
-  Statement& rows = *kept;
-  ResetAtExit reset(rows);
-  INTERLOCK_ASSIGN_OR_RETURN(const bool row, rows.Step());
+  INTERLOCK_ASSIGN_OR_RETURN(const Reading rows, Kept(kCosigned));
+  INTERLOCK_ASSIGN_OR_RETURN(const bool row, rows->Step());
   if (!row) return core::NotFound("no witness has cosigned a checkpoint yet");
-  return ReadCheckpoint(rows.Bytes(0));
+  return ReadCheckpoint(rows->Bytes(0));
 }
 
 core::StatusOr<PayloadRow> Reader::ReadPayload(std::uint64_t entry_index, int slot) {
   const core::Status none = core::NotFound("entry " + std::to_string(entry_index) +
                                            " has no payload in slot " + std::to_string(slot));
   if (slot < 0 || slot >= kSlotsMax) return none;
-  INTERLOCK_ASSIGN_OR_RETURN(Statement* const kept, Kept(kPayload));
-  Statement& rows = *kept;
-  ResetAtExit reset(rows);
-  rows.Int(1, PayloadKey(entry_index, slot));
-  INTERLOCK_ASSIGN_OR_RETURN(const bool row, rows.Step());
+  INTERLOCK_ASSIGN_OR_RETURN(const Reading rows, Kept(kPayload));
+  rows->Int(1, PayloadKey(entry_index, slot));
+  INTERLOCK_ASSIGN_OR_RETURN(const bool row, rows->Step());
   if (!row) return none;
   PayloadRow out;
   out.entry_index = entry_index;
   out.slot = slot;
-  out.payload.key_id = rows.Bytes(0);
-  const std::string_view commitment = rows.Bytes(1);
+  out.payload.key_id = rows->Bytes(0);
+  const std::string_view commitment = rows->Bytes(1);
   if (commitment.size() != out.payload.commitment.size()) {
     return core::DataLoss("a payload of entry " + std::to_string(entry_index) + " is damaged");
   }
   std::memcpy(out.payload.commitment.data(), commitment.data(), commitment.size());
-  out.payload.media = rows.Bytes(2);
-  out.payload.plain_bytes = static_cast<std::uint64_t>(rows.Int(3));
-  out.erased = rows.IsNull(4);
-  out.payload.sealed = rows.Bytes(4);
+  out.payload.media = rows->Bytes(2);
+  out.payload.plain_bytes = static_cast<std::uint64_t>(rows->Int(3));
+  out.erased = rows->IsNull(4);
+  out.payload.sealed = rows->Bytes(4);
   return out;
 }
 

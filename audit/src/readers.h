@@ -46,7 +46,12 @@ class Reader {
 
  private:
   static constexpr std::size_t kKeptMax = 64;
-  core::StatusOr<Statement*> Kept(const std::string& sql);
+  // A kept statement, lent for one reading.
+  struct EndReading {
+    void operator()(Statement* statement) const { statement->Reset(); }
+  };
+  using Reading = std::unique_ptr<Statement, EndReading>;
+  core::StatusOr<Reading> Kept(const std::string& sql);
 
   Db db_;
   std::unordered_map<std::string, Statement> kept_;  // by their text
