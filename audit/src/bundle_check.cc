@@ -10,6 +10,7 @@
 #include "audit/cosignature.h"
 #include "audit/fields.h"
 #include "audit/merkle.h"
+#include "audit/payload_key.h"
 #include "audit/tar.h"
 #include "bundle_form.h"
 #include "bundle_keys.h"
@@ -436,7 +437,7 @@ Outcome BundleVerifier::CheckErased(std::uint64_t index, const NamedCommitment& 
   if (log != nullptr && *log != head_.origin) return bad;
   const auto ids = body->find("payloads");
   if (ids == body->end() || !ids->is_array()) return bad;
-  const core::Json id = static_cast<std::int64_t>(index) * 256 + commitment.slot;
+  const core::Json id = PayloadKey(index, commitment.slot);
   if (std::find(ids->begin(), ids->end(), id) == ids->end()) return bad;
   return std::nullopt;
 }

@@ -2,6 +2,7 @@
 
 #include "audit/content.h"
 #include "audit/fields.h"
+#include "audit/payload_key.h"
 #include "core/digest.h"
 #include "core/json.h"
 
@@ -12,7 +13,7 @@ bool IsSpace(char c) { return c == ' ' || c == '\n' || c == '\t' || c == '\r'; }
 
 core::Status LookAtEntry(const Log& log, KeyStore& keys, const Entry& entry, ContentLook& look) {
   for (const NamedCommitment& named : CommitmentsIn(entry.bytes)) {
-    const std::int64_t id = static_cast<std::int64_t>(entry.index << 8) | named.slot;
+    const std::int64_t id = PayloadKey(entry.index, named.slot);
     const auto row = log.ReadPayload(entry.index, named.slot);
     if (row.status().code() == core::StatusCode::kNotFound ||
         row.status().code() == core::StatusCode::kDataLoss) {

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "audit/log.h"
+#include "audit/payload_key.h"
 #include "core/digest.h"
 #include "core/status.h"
 
@@ -19,7 +20,6 @@ inline constexpr std::size_t kKindBytesMax = 64;
 inline constexpr std::size_t kActorBytesMax = 256;
 inline constexpr std::string_view kHeartbeatKind = "checkpoint.heartbeat";
 inline constexpr std::string_view kMigratedKind = "log.migrated";
-inline constexpr int kSlotsMax = 256;  // payloads of one entry
 
 // A tenant's name: a word of a-z, 0-9, `-` and `_`, of at most 64 bytes. It needs no escape in
 // JSON, so that a part of an entry and a decoded text compare alike.

@@ -5,6 +5,7 @@
 #include <cstring>
 
 #include "audit/commitment.h"
+#include "audit/payload_key.h"
 #include "commitments.h"
 #include "content_check.h"
 #include "core/digest.h"
@@ -61,7 +62,7 @@ core::Status PayloadCheck::CheckContent(std::uint64_t index, const NamedCommitme
 core::Status PayloadCheck::Next(std::uint64_t index, std::string_view bytes) {
   const std::vector<NamedCommitment> named = CommitmentsIn(bytes);
   std::size_t next = 0;
-  while (row_there_ && rows_.Int(0) >> 8 <= static_cast<std::int64_t>(index)) {
+  while (row_there_ && EntryOfPayload(rows_.Int(0)) <= static_cast<std::int64_t>(index)) {
     const int slot = static_cast<int>(rows_.Int(0) & 0xFF);
     if (next >= named.size() || !RowIs(named[next])) {
       findings_->Entry(index, "does not name the payload in slot " + std::to_string(slot) +
@@ -101,7 +102,7 @@ void PayloadCheck::NoteErasure(std::uint64_t index, const ParsedEntry& entry) {
     const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), id);
     const bool number = error == std::errc() && end == text.data() + text.size();
     if (number && !own) elsewhere_.payloads[*other].insert(id);
-    if (own && number && id >= 0 && static_cast<std::uint64_t>(id >> 8) < index) {
+    if (own && number && id >= 0 && EntryOfPayload(id) < static_cast<std::int64_t>(index)) {
       named_.push_back(id);
     }
   }
@@ -116,15 +117,15 @@ bool PayloadCheck::NamedLater(std::int64_t id, const std::string& key) const {
 
 bool PayloadCheck::IsNamed(std::int64_t id, const std::string& key) const {
   const auto by_key = named_keys_.find(key);
-  const bool by_its_key =
-      by_key != named_keys_.end() && by_key->second > static_cast<std::uint64_t>(id >> 8);
+  const bool by_its_key = by_key != named_keys_.end() &&
+                          by_key->second > static_cast<std::uint64_t>(EntryOfPayload(id));
   return by_its_key || std::binary_search(named_.begin(), named_.end(), id) || NamedLater(id, key);
 }
 
 std::string PayloadCheck::keyless_reason() const {
   if (keyless_.empty()) return {};
   return "keys.db lacks the keys of " + std::to_string(keyless_.size()) +
-         " payloads, the first of entry " + std::to_string(keyless_.front().first >> 8) +
+         " payloads, the first of entry " + std::to_string(EntryOfPayload(keyless_.front().first)) +
          ", and no entry says that they were erased";
 }
 
@@ -141,7 +142,7 @@ void PayloadCheck::End(Log log) {
       unexplained_ = true;
       continue;
     }
-    findings_->Entry(static_cast<std::uint64_t>(id >> 8),
+    findings_->Entry(static_cast<std::uint64_t>(EntryOfPayload(id)),
                      "has lost a payload that no `payload.erased` entry names");
   }
 }

@@ -7,6 +7,7 @@
 #include <string_view>
 
 #include "audit/log.h"
+#include "audit/payload_key.h"
 #include "core/status.h"
 #include "sqlite.h"
 
@@ -56,11 +57,6 @@ void LockDownWriter(sqlite3* db, const bool* own_statements);
 enum class SteppedBy { kOneThread, kManyThreads };
 core::StatusOr<Db> OpenForReading(const std::string& path, SteppedBy by = SteppedBy::kOneThread);
 void LockDownReader(sqlite3* db);
-
-// Key of a payload row: sequential by (entry index, slot).
-inline std::int64_t PayloadKey(std::uint64_t entry_index, int slot) {
-  return static_cast<std::int64_t>(entry_index << 8) | slot;
-}
 
 // Key of a tile row: 256 hashes of level 8*level, number n (from 0). Tiles of one level are
 // sequential.

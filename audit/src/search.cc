@@ -8,6 +8,7 @@
 #include <filesystem>
 #include <set>
 
+#include "audit/payload_key.h"
 #include "excerpt.h"
 #include "private_file.h"
 #include "sqlite.h"
@@ -246,7 +247,7 @@ class FtsIndex final : public SearchIndex {
         Statement::Prepare(db_.get(),
                            "INSERT INTO document(rowid, call, field, text) VALUES(?, ?, ?, ?)"));
     for (const SearchDocument& document : batch.documents) {
-      const auto id = static_cast<std::int64_t>(document.entry_index << 8) | document.slot;
+      const std::int64_t id = PayloadKey(document.entry_index, document.slot);
       INTERLOCK_RETURN_IF_ERROR(insert.Int(1, id)
                                     .Text(2, document.call)
                                     .Text(3, document.field)
@@ -285,8 +286,9 @@ class FtsIndex final : public SearchIndex {
       INTERLOCK_RETURN_IF_ERROR(row.status());
       if (!*row) return hits;
       const std::int64_t id = select.Int(0);
-      hits.push_back({id, static_cast<std::uint64_t>(id) >> 8, std::string(select.Bytes(1)),
-                      std::string(select.Bytes(2)), std::string(select.Bytes(3))});
+      hits.push_back({id, static_cast<std::uint64_t>(EntryOfPayload(id)),
+                      std::string(select.Bytes(1)), std::string(select.Bytes(2)),
+                      std::string(select.Bytes(3))});
     }
   }
 

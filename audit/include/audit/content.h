@@ -12,7 +12,7 @@
 
 namespace interlock::audit {
 
-// What one look found. Payloads are named by the id of their row, entry index * 256 + slot.
+// What one look found. Payloads are named by the PayloadKey of their row.
 struct ContentLook {
   std::uint64_t next_index = 0;       // entries below it were looked at
   std::uint64_t opened = 0;           // payloads that are what their entries commit to

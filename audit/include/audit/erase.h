@@ -15,8 +15,8 @@ namespace interlock::audit {
 
 inline constexpr std::size_t kErasedPerCommand = 2000;  // payload rows; 64 KiB of ids in an entry
 
-// At most `max` payload rows (id = entry index * 256 + slot) from id `first` on that still hold
-// ciphertext under this key, ascending. Reads the whole table: about a second a million rows.
+// At most `max` payload rows (audit/payload_key.h) from `first` on that still hold ciphertext under
+// this key, ascending. Reads the whole table: about a second a million rows.
 core::StatusOr<std::vector<std::int64_t>> SealedUnder(const Log& log, std::string_view key_id,
                                                       std::int64_t first, std::size_t max);
 

@@ -26,7 +26,7 @@ struct SearchDocument {
 
 // A payload that could not be opened and was not erased; it counts until the index is made anew.
 struct UnreadableText {
-  std::int64_t id = 0;  // entry index * 256 + slot
+  std::int64_t id = 0;  // its PayloadKey
   std::string key;
 };
 
@@ -37,7 +37,7 @@ struct SearchBatch {
 };
 
 struct SearchHit {
-  std::int64_t id = 0;  // entry index * 256 + slot: the cursor
+  std::int64_t id = 0;  // its PayloadKey: the cursor
   std::uint64_t entry_index = 0;
   std::string call;
   std::string field;

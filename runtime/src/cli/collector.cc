@@ -8,6 +8,7 @@
 #include <set>
 #include <thread>
 
+#include "audit/payload_key.h"
 #include "core/json.h"
 
 namespace interlock::runtime::cli {
@@ -281,7 +282,7 @@ class Collector {
   bool Names(const Erasure& erasure, const audit::BundlePayload& payload,
              const std::string& key) const {
     if (!key.empty() && erasure.key == key) return true;
-    const std::int64_t id = static_cast<std::int64_t>(payload.entry_index) * 256 + payload.slot;
+    const std::int64_t id = audit::PayloadKey(payload.entry_index, payload.slot);
     return erasure.of == Origin() && std::binary_search(erasure.ids.begin(), erasure.ids.end(), id);
   }
 

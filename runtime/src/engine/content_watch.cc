@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "audit/payload_key.h"
 #include "engine/select.h"
 
 namespace interlock::runtime {
@@ -45,7 +46,7 @@ std::string ContentWatch::warning() const {
   const std::lock_guard lock(mutex_);
   if (told_ == 0) return {};
   return std::to_string(told_) + " sealed payloads do not open, the first of entry " +
-         std::to_string(told_first_ >> 8) +
+         std::to_string(audit::EntryOfPayload(told_first_)) +
          ", and no entry says that they were erased: see `interlock audit verify DIR --keys DIR`";
 }
 
@@ -54,7 +55,7 @@ core::StatusOr<bool> ContentWatch::IsLost(const audit::Log& log, std::uint64_t e
   INTERLOCK_ASSIGN_OR_RETURN(audit::ContentLook look,
                              audit::LookAtContent(log, *hub_.parts.keys, entry_index, 1));
   INTERLOCK_ASSIGN_OR_RETURN(const auto lost, LostOf(std::move(look)));
-  const std::int64_t id = static_cast<std::int64_t>(entry_index << 8) | slot;
+  const std::int64_t id = audit::PayloadKey(entry_index, slot);
   return std::find(lost.begin(), lost.end(), id) != lost.end();
 }
 

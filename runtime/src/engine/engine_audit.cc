@@ -2,6 +2,7 @@
 #include <algorithm>
 
 #include "audit/fields.h"
+#include "audit/payload_key.h"
 #include "engine/answers.h"
 #include "engine/engine.h"
 #include "engine/entries.h"
@@ -10,7 +11,6 @@ namespace interlock::runtime {
 namespace {
 
 constexpr std::size_t kEntryReasonBytesMax = 200;  // stands in the entry itself
-constexpr int kSlotsMax = 256;
 
 // {"fields":["…"],"first":n,"last":n,"log":"…","reason":"…","slots":[…],"target_run":"…"}; `fields`
 // when only they were shown, `log` when it is a closed one.
@@ -59,8 +59,8 @@ core::Status CheckSpec(const audit::Log& log, const DiscloseSpec& spec) {
     return core::InvalidArgument("`reason` is more than 200 bytes");
   }
   const bool slots_ok = std::all_of(spec.slots.begin(), spec.slots.end(),
-                                    [](int slot) { return slot >= 0 && slot < kSlotsMax; });
-  if (!slots_ok || spec.slots.size() > kSlotsMax) {
+                                    [](int slot) { return slot >= 0 && slot < audit::kSlotsMax; });
+  if (!slots_ok || spec.slots.size() > audit::kSlotsMax) {
     return core::InvalidArgument("`slots` are numbers from 0 to 255");
   }
   return core::OkStatus();
@@ -164,7 +164,7 @@ core::StatusOr<Disclosure> EngineImpl::DisclosePayloads(const core::Principal& w
   std::sort(slots.begin(), slots.end());
   slots.erase(std::unique(slots.begin(), slots.end()), slots.end());
   const bool all = slots.empty();
-  for (int i = 0; i < (all ? kSlotsMax : static_cast<int>(slots.size())); ++i) {
+  for (int i = 0; i < (all ? audit::kSlotsMax : static_cast<int>(slots.size())); ++i) {
     auto row = log.ReadPayload(spec.entry_index, all ? i : slots[static_cast<std::size_t>(i)]);
     if (all && row.status().code() == core::StatusCode::kNotFound) break;  // slots are dense
     if (!row.ok()) return row.status();

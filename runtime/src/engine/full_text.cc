@@ -6,6 +6,8 @@
 #include <charconv>
 #include <limits>
 
+#include "audit/payload_key.h"
+
 namespace interlock::runtime {
 namespace {
 
@@ -97,7 +99,7 @@ core::Status FullText::AddText(const One& one, const audit::Entry& entry,
   auto text = one.history->Content(entry.index, *body, field);
   if (!text.ok()) {
     INTERLOCK_ASSIGN_OR_RETURN(const bool lost, content_.IsLost(*one.log, entry.index, slot));
-    const std::int64_t id = static_cast<std::int64_t>(entry.index << 8) | slot;
+    const std::int64_t id = audit::PayloadKey(entry.index, slot);
     if (lost) batch.unreadable.push_back({.id = id, .key = std::move(key)});
     return core::OkStatus();  // or erased
   }

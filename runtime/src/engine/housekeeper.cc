@@ -4,6 +4,7 @@
 #include <set>
 
 #include "audit/erase.h"
+#include "audit/payload_key.h"
 #include "engine/run_state.h"
 #include "engine/select.h"
 
@@ -464,7 +465,7 @@ core::StatusOr<std::int64_t> Housekeeper::EraseCiphertext(const std::string& key
     INTERLOCK_ASSIGN_OR_RETURN(
         const auto ids, audit::SealedUnder(*hub_.parts.log, key, next, audit::kErasedPerCommand));
     if (ids.empty()) return count;
-    const bool late = (ids.back() >> 8) >= erased.entry_index;
+    const bool late = audit::EntryOfPayload(ids.back()) >= erased.entry_index;
     INTERLOCK_RETURN_IF_ERROR(hub_.CommitNow([&](Serial& serial) -> core::Status {
       if (late) {
         Draft draft;

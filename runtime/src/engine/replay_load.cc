@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <iterator>
 
+#include "audit/payload_key.h"
 #include "engine/entry_pager.h"
 #include "engine/replayer.h"
 #include "engine/version.h"
@@ -13,7 +14,6 @@ namespace interlock::runtime {
 namespace {
 
 constexpr int kPage = 1000;
-constexpr int kSlotsMax = 256;
 constexpr core::JsonLimits kEntryLimits{.bytes_max = 65'535, .depth_max = 64};
 
 core::Status CannotTell(std::string message, std::string_view reason) {
@@ -74,7 +74,7 @@ core::Status Replayer::ReadOwn(const audit::Entry& entry) {
   recorded.actor = json.value("actor", "");
   recorded.body = json.value("body", core::Json::object());
   recorded.cites = json.value("cites", std::vector<std::string>{});
-  for (int slot = 0; slot < kSlotsMax; ++slot) {
+  for (int slot = 0; slot < audit::kSlotsMax; ++slot) {
     const auto row = parts_.log->ReadPayload(entry.index, slot);
     if (row.status().code() == core::StatusCode::kNotFound) break;  // slots are dense
     if (!row.ok()) return row.status();

@@ -3,14 +3,13 @@
 #include <algorithm>
 #include <cstdio>
 
+#include "audit/payload_key.h"
 #include "core/json.h"
 #include "engine/state.h"
 #include "engine/state_fields.h"
 
 namespace interlock::runtime {
 namespace {
-
-constexpr int kPayloadIdShift = 8;  // of a payload row: entry index * 256 + slot
 
 std::string WordOf(const std::string& topic, const std::string& note) { return topic + ":" + note; }
 
@@ -83,7 +82,7 @@ void State::DropErasedNotes(const audit::EntryView& entry) {
   const auto payloads = core::JsonArrayElements(entry.body.Raw("payloads").value_or("[]"));
   if (!payloads.ok()) return;
   for (const std::string_view id : *payloads) {
-    const NoteRow* note = notes_.Find(NoteKey(NumberAt(id) >> kPayloadIdShift, log));
+    const NoteRow* note = notes_.Find(NoteKey(audit::EntryOfPayload(NumberAt(id)), log));
     if (note != nullptr) DropNote(std::string(note->subject), std::string(note->topic));
   }
 }
