@@ -116,6 +116,13 @@ std::vector<NamedCommitment> CommitmentsIn(std::string_view bytes) {
   return found;
 }
 
+std::string SealingKeyOf(std::string_view entry_bytes, int slot) {
+  for (const NamedCommitment& named : CommitmentsIn(entry_bytes)) {
+    if (named.slot == slot) return std::string(named.key);
+  }
+  return "";
+}
+
 std::string CommitmentText(const SealedPayload& payload, int slot, std::string_view fields) {
   std::string object;
   object.reserve(fields.size() + 192);

@@ -16,4 +16,8 @@ inline constexpr std::size_t kSealBytes = 72;
 // field commitments, between "commit" and "key". `slot` is the payload's place beside its entry.
 std::string CommitmentText(const SealedPayload& payload, int slot, std::string_view fields = {});
 
+// The id of the key that sealed the payload in a slot of an entry, as its commitment says; empty:
+// the entry names none there.
+std::string SealingKeyOf(std::string_view entry_bytes, int slot);
+
 }  // namespace interlock::audit

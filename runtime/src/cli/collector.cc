@@ -8,6 +8,7 @@
 #include <set>
 #include <thread>
 
+#include "audit/commitment.h"
 #include "audit/payload_key.h"
 #include "core/json.h"
 
@@ -256,23 +257,10 @@ class Collector {
 
   std::string Origin() const { return head_.note.substr(0, head_.note.find('\n')); }
 
-  // The key that sealed the payload in a slot, as the entry's commitment says; empty: none there.
-  static std::string KeyIn(const core::Json& json, int slot) {
-    if (json.is_object() && json.contains("commit") && json.value("slot", core::Json()) == slot) {
-      return TextIn(json, "key");
-    }
-    if (!json.is_structured()) return "";
-    for (const core::Json& child : json) {
-      std::string key = KeyIn(child, slot);
-      if (!key.empty()) return key;
-    }
-    return "";
-  }
-
   std::string KeyOf(const audit::BundlePayload& payload) const {
     for (const audit::BundleEntry& entry : contents_.entries) {
       if (entry.index != payload.entry_index) continue;
-      return KeyIn(core::Json::parse(entry.bytes, nullptr, false), payload.slot);
+      return audit::SealingKeyOf(entry.bytes, payload.slot);
     }
     return "";
   }
