@@ -85,15 +85,6 @@ MayAnswer CheckOneVoice(const ApprovalState& state, const Answerer& answerer) {
                          : "whoever relayed the user's yes does not approve for himself as well"};
 }
 
-// By name or by role.
-bool IsAsked(const ApprovalState& state, const core::Principal& principal) {
-  const std::vector<std::string> approvers = ApproversNow(state);
-  return std::any_of(approvers.begin(), approvers.end(), [&](const std::string& approver) {
-    return approver == "user:" + principal.id ||
-           (approver.starts_with("role:") && principal.Has(std::string_view(approver).substr(5)));
-  });
-}
-
 // A principal answers for himself.
 MayAnswer CheckPrincipal(const ApprovalState& state, const core::Principal& principal) {
   if (MayAnswer may = CheckStanding(state, principal.id); !may.yes) return may;
@@ -154,6 +145,14 @@ std::vector<std::string> ApproversNow(const ApprovalState& state) {
   return approvers;
 }
 
+bool IsAsked(const ApprovalState& state, const core::Principal& principal) {
+  const std::vector<std::string> approvers = ApproversNow(state);
+  return std::any_of(approvers.begin(), approvers.end(), [&](const std::string& approver) {
+    return approver == "user:" + principal.id ||
+           (approver.starts_with("role:") && principal.Has(std::string_view(approver).substr(5)));
+  });
+}
+
 std::string_view ApprovalPhaseName(ApprovalPhase phase) {
   switch (phase) {
     case ApprovalPhase::kPending:
@@ -212,7 +211,7 @@ MayAnswer CheckVeto(const ApprovalState& state, const Answerer& answerer) {
 MayAnswer CheckEditor(const ApprovalState& state, const Answerer& answerer) {
   ApprovalState as_proposed = state;
   as_proposed.editors.clear();
-  as_proposed.told_by.clear();  // who changes it has others approve it
+  as_proposed.told_by.clear();
   return CheckRight(as_proposed, answerer);
 }
 

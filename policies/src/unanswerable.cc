@@ -115,12 +115,7 @@ class Places {
   // One who is asked and may not, with the reason.
   std::string WhoMayNot(const ApprovalState& then) const {
     for (const core::Principal& one : people_) {
-      const std::vector<std::string> asked = ApproversNow(then);
-      const bool named = Holds(asked, "user:" + one.id) ||
-                         std::any_of(asked.begin(), asked.end(), [&](const std::string& name) {
-                           return name.starts_with("role:") && one.Has(name.substr(5));
-                         });
-      if (!named) continue;
+      if (!IsAsked(then, one)) continue;
       if (!HasTheRpc(one)) return " (`" + one.id + "` lacks role approver)";
       const MayAnswer may = CheckAnswerer(then, {.principal = &one, .on_behalf_of = ""});
       if (!may.yes) return " (`" + one.id + "`: " + may.why_not + ")";

@@ -59,6 +59,8 @@ std::size_t StageCount(const ApprovalDemand& demand);
 ApprovalStage StageAt(const ApprovalDemand& demand, std::size_t stage);
 // Who may answer what is asked now.
 std::vector<std::string> ApproversNow(const ApprovalState& state);
+// Whether that names this person, or a role of his.
+bool IsAsked(const ApprovalState& state, const core::Principal& principal);
 
 // What an approval is bound to: canonical arguments, tool and shown values.
 core::Digest BindingDigest(const core::Digest& args, const core::Digest& tool,
@@ -87,10 +89,11 @@ Right VetoOf(const ApprovalState& state, const Answerer& answerer,
 // Whether he, who may answer it by his own right, may hand it to `to`.
 MayAnswer CheckDelegate(const ApprovalState& state, const core::Principal& by,
                         const std::string& to);
-// The same of changing the arguments, which who has changed them before may do again.
+// The same of changing the arguments, which who has changed them before may do again, and who told
+// the run what to do: others approve them.
 MayAnswer CheckEditor(const ApprovalState& state, const Answerer& answerer);
 // Whether enough people are left to meet every stage of a demand: editors do not count, nor does
-// whoever made the run.
+// whoever made the run or told it what to do.
 struct Excluded {
   std::string requester{};
   std::string run_user{};
