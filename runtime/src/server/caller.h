@@ -21,13 +21,15 @@
 
 namespace interlock::runtime {
 
+// Copied into replies. A late one may outlive the server, and with it `who`, `pages` and what they
+// point to: it takes along what it needs of those.
 struct Caller {
   const core::Principal* who = nullptr;
   Engine* engine = nullptr;
   const PageTokens* pages = nullptr;
   Witnesses* witnesses = nullptr;                       // or null
   Webhooks* webhooks = nullptr;                         // or null
-  std::string_view log_origin = {};                     // of the tenant's open log
+  std::string log_origin{};                             // of the tenant's open log
   std::chrono::system_clock::time_point deadline = {};  // the caller's
   std::shared_ptr<Hangup> hangup{};                     // null: nobody tells when he goes away
 

@@ -51,7 +51,7 @@ wire::Receipt ReceiptOf(const Caller& caller, const audit::EntryRef& entry) {
   wire::Receipt receipt;
   receipt.set_index(static_cast<std::int64_t>(entry.index));
   receipt.set_leaf_hash(std::string(core::AsBytes(entry.leaf_hash)));
-  receipt.set_log_origin(std::string(caller.log_origin));
+  receipt.set_log_origin(caller.log_origin);
   SetHead(caller.engine->log(), &receipt);
   return receipt;
 }

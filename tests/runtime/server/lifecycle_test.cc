@@ -152,6 +152,23 @@ TEST_F(LifecycleTest, StopAnswersWhatIsInFlightAndDropsLateReplies) {
   server_->Stop();           // again
 }
 
+// Engines outlive the server: they wait for outcomes.
+TEST_F(LifecycleTest, AReplyWithAReceiptMayOutliveTheServer) {
+  engine_.written = audit::EntryRef{.index = 8, .leaf_hash = {}};
+  engine_.HoldReplies();
+  wire::ApproveRequest approve;
+  approve.set_name(std::string("tenants/main/approvals/") + kApprovalId);
+  approve.set_etag("e1");
+  grpc::Status status;
+  std::thread client(
+      [&] { status = Call("dora", &wire::ApprovalService::Stub::Approve, approve); });
+  engine_.WaitForHeldReply();
+  server_.reset();
+  client.join();
+  EXPECT_EQ(status.error_code(), grpc::StatusCode::UNAVAILABLE);
+  engine_.ReleaseReplies();
+}
+
 TEST_F(LifecycleTest, ASecondServerDoesNotShareThePort) {
   ServerOptions options;
   options.listen = server_->address();
