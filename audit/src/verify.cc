@@ -401,7 +401,7 @@ core::Status Verifier::ExplainKeyless(std::uint64_t size) {
   const std::string folder = options_.database.substr(0, options_.database.rfind('/') + 1);
   INTERLOCK_ASSIGN_OR_RETURN(const auto destroyed,
                              KeysErasedSince(folder + std::string(kDatabaseName),
-                                             newest ? size : options_.erased_later->read));
+                                             newest ? size : options_.erased_later->newest_size));
   const std::size_t meanwhile = payloads_.Explain(destroyed);
   if (meanwhile == 0) return core::OkStatus();
   if (!report_.not_checked.empty()) report_.not_checked += ", and ";

@@ -128,7 +128,7 @@ class FolderVerifier {
     if (later_known_) options.erased_later = &later_;
     VerifyReport report = VerifyAgain(std::move(options), projectors_);
     later_known_ = later_known_ && report.verdict != Verdict::kCouldNotCheck;
-    if (file == kDatabaseName) later_.read = report.entries;
+    if (file == kDatabaseName) later_.newest_size = report.entries;
     later_.keys.merge(report.erased.keys);
     for (auto& [origin, ids] : report.erased.payloads) later_.payloads[origin].merge(ids);
     report.key_pinned = !options_.verifier_key.empty();

@@ -30,7 +30,7 @@ enum class VerifyScope { kOneLog, kOfFolder };
 struct ErasedElsewhere {
   std::set<std::string> keys;                              // every payload under them
   std::map<std::string, std::set<std::int64_t>> payloads;  // rows, by the origin of their log
-  std::uint64_t read = 0;  // entries of the newest log, which goes on meanwhile
+  std::uint64_t newest_size = 0;  // of the newest log when it was read: it goes on meanwhile
 };
 
 class KeyStore;

@@ -71,13 +71,6 @@ int Diff(Session& session, const DiffOptions& options) {
 
 }  // namespace
 
-void PrintAnew(const Io& io, const policies::BudgetChange& change) {
-  const std::string text = "budget " + change.budget + " begins anew: " + change.before +
-                           " becomes " + change.after +
-                           ", and what was spent before does not count in it";
-  io.out << io.Paint(Style::kYellow, EscapeForTerminal(text)) << '\n';
-}
-
 void AddPolicyDiffCommand(CLI::App& group, Session& session) {
   auto options = std::make_shared<DiffOptions>();
   CLI::App* diff = group.add_subcommand("diff", "Find calls that two bundles decide differently");

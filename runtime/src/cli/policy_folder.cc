@@ -72,6 +72,13 @@ void PrintFindings(const Io& io, const std::vector<policies::Finding>& findings)
   }
 }
 
+void PrintAnew(const Io& io, const policies::BudgetChange& change) {
+  const std::string text = "budget " + change.budget + " begins anew: " + change.before +
+                           " becomes " + change.after +
+                           ", and what was spent before does not count in it";
+  io.out << io.Paint(Style::kYellow, EscapeForTerminal(text)) << '\n';
+}
+
 std::string PrettyJson(const core::Json& value) {
   return value.dump(1, ' ', false, core::Json::error_handler_t::replace);
 }

@@ -99,7 +99,7 @@ std::string CostText(const wire::ModelCost& cost) {
   return text;
 }
 
-// "call ID of orders.book: looked up, as nobody saw how it ended".
+// "call ID of orders.book, whose outcome is being looked up".
 std::string OpenText(const wire::OpenCall& open) {
   const std::string call = " call " + IdOf(open.call()) + " of " + open.tool();
   if (open.waits_for() == wire::OpenCall::WAITS_FOR_LOOK_UP) {

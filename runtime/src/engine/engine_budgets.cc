@@ -14,7 +14,14 @@ constexpr const char* kRowsMax = "10000";
 // Scopes by their HMACs, as far as they are no people's.
 using Names = std::map<std::string, std::string>;
 
-// Those of one budget, whatever their scope.
+// Of one scope; empty: of all.
+core::StatusOr<std::vector<BudgetRow>> AllRows(const audit::Log& log, const std::string& scope) {
+  return Select<BudgetRow>(
+      log, "WHERE (? = '' OR scope = ?) ORDER BY key LIMIT " + std::string(kRowsMax),
+      {scope, scope});
+}
+
+// Those of one window of a budget.
 core::StatusOr<std::vector<BudgetRow>> RowsOf(const audit::Log& log,
                                               const policies::BudgetDecl& budget,
                                               std::int64_t window_us, const std::string& scope) {
@@ -34,8 +41,8 @@ const policies::BudgetDecl* DeclOf(const std::vector<policies::BudgetDecl>& budg
   return found == budgets.end() ? nullptr : &*found;
 }
 
-BudgetInfo InfoOf(const BudgetRow& row, const policies::BudgetDecl* budget, std::int64_t now_us,
-                  const Names& names) {
+BudgetInfo Described(const BudgetRow& row, const policies::BudgetDecl* budget, std::int64_t now_us,
+                     const Names& names) {
   const auto name = names.find(row.scope);
   BudgetInfo info{.name = row.budget,
                   .scope = name == names.end() ? row.scope : name->second,
@@ -95,11 +102,7 @@ core::StatusOr<std::vector<BudgetInfo>> EngineImpl::ListBudgets(const core::Prin
       query.user.empty() ? "" : hub_.parts.keys->Hmac("scope", "user:" + query.user);
   std::vector<BudgetRow> rows;
   if (query.past) {
-    INTERLOCK_ASSIGN_OR_RETURN(
-        rows,
-        Select<BudgetRow>(*hub_.parts.log,
-                          "WHERE (? = '' OR scope = ?) ORDER BY key LIMIT " + std::string(kRowsMax),
-                          {scope, scope}));
+    INTERLOCK_ASSIGN_OR_RETURN(rows, AllRows(*hub_.parts.log, scope));
   } else {
     for (const policies::BudgetDecl& budget : budgets) {
       const std::int64_t window_us = policies::WindowStart(now_us, budget.window_ms);
@@ -112,7 +115,7 @@ core::StatusOr<std::vector<BudgetInfo>> EngineImpl::ListBudgets(const core::Prin
   INTERLOCK_ASSIGN_OR_RETURN(const Names names, ScopeNames(query.user, of_runs));
   std::vector<BudgetInfo> infos;
   for (const BudgetRow& row : rows) {
-    BudgetInfo info = runtime::InfoOf(row, DeclOf(budgets, row), now_us, names);
+    BudgetInfo info = Described(row, DeclOf(budgets, row), now_us, names);
     if (query.past || !info.past) infos.push_back(std::move(info));
   }
   return infos;

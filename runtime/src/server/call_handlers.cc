@@ -39,7 +39,7 @@ core::StatusOr<ToolCallSpec> SpecOf(std::string_view parent, const wire::ToolCal
   return spec;
 }
 
-// ADR 59. No deadline is as good as none: for ever.
+// As long as its deadline says, or until he goes away (ADR 59); without a deadline for ever.
 void LetWait(const Caller& caller, ToolCallSpec& spec) {
   using std::chrono::duration_cast, std::chrono::microseconds, std::chrono::system_clock;
   spec.hangup = caller.hangup;
