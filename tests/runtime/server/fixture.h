@@ -189,6 +189,7 @@ class FakeEngine final : public Engine {
   void Send(Reply<T> reply, T value);
   RunInfo Info() const;  // of kRunId; with the lock held
   void Tell();
+  void Keep(const ToolCallSpec& spec);
 
   mutable std::mutex mutex_;
   std::condition_variable changed_;
@@ -247,7 +248,9 @@ std::optional<Detail> DetailOf(const grpc::Status& status) {
   }
   return std::nullopt;
 }
-std::string ReasonIn(const grpc::Status& status);  // of its ErrorInfo; "" when there is none
+std::string ReasonIn(const grpc::Status& status);
+std::string FieldIn(const grpc::Status& status);  // that the BadRequest names; empty: there is none
+                                                  // // of its ErrorInfo; "" when there is none
 
 std::string RunName(std::string_view id = kRunId);
 

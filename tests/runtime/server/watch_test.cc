@@ -24,6 +24,14 @@ class WatchTest : public ServerTest {
     stub_ = wire::RunService::NewStub(channel_);
     return stub_->WatchRun(context, request);
   }
+  // With what the planner writes, once the run's one entry was read and the engine is listened to.
+  std::unique_ptr<Reader> WatchText(grpc::ClientContext* context) {
+    engine_.AddEvents(1);
+    auto reader = Watch(context, std::nullopt, wire::CONTENT_VIEW_FULL, std::nullopt, true);
+    EXPECT_EQ(NextSeq(*reader), 0);
+    EXPECT_TRUE(engine_.WaitForTextWatcher());
+    return reader;
+  }
   static std::int64_t NextSeq(Reader& reader) {
     wire::WatchRunResponse response;
     return reader.Read(&response) && response.has_event() ? response.event().run_seq() : -1;
@@ -151,13 +159,9 @@ std::string TextOf(const wire::WatchRunResponse& response) {
 }
 
 TEST_F(WatchTest, WhatAPlannerWritesComesBeforeItsReplyAndNeverBehindIt) {
-  engine_.AddEvents(1);
   const auto context = Context("ticketing");
-  const auto reader =
-      Watch(context.get(), std::nullopt, wire::CONTENT_VIEW_FULL, std::nullopt, true);
-  EXPECT_EQ(NextSeq(*reader), 0);
+  const auto reader = WatchText(context.get());
   EXPECT_EQ(NextState(*reader), wire::Run::STATE_RUNNING);
-  ASSERT_TRUE(engine_.WaitForTextWatcher());
   engine_.Write(PlannerText{.step = 0, .text = "half", .begins = true});
   wire::WatchRunResponse response;
   ASSERT_TRUE(reader->Read(&response));
@@ -176,12 +180,8 @@ TEST_F(WatchTest, WhatAPlannerWritesComesBeforeItsReplyAndNeverBehindIt) {
 }
 
 TEST_F(WatchTest, ASlowReaderMissesTextsAndNoEntries) {
-  engine_.AddEvents(1);
   const auto context = Context("ticketing");
-  const auto reader =
-      Watch(context.get(), std::nullopt, wire::CONTENT_VIEW_FULL, std::nullopt, true);
-  EXPECT_EQ(NextSeq(*reader), 0);
-  ASSERT_TRUE(engine_.WaitForTextWatcher());
+  const auto reader = WatchText(context.get());
   constexpr std::int64_t kPart = 16 << 10;
   constexpr int kParts = 8000;  // far beyond any window
   for (int i = 0; i < kParts; ++i) {
@@ -205,12 +205,8 @@ TEST_F(WatchTest, ASlowReaderMissesTextsAndNoEntries) {
 }
 
 TEST_F(WatchTest, WhatWasLeftOutOfATextIsToldWhereItIsMissing) {
-  engine_.AddEvents(1);
   const auto context = Context("ticketing");
-  const auto reader =
-      Watch(context.get(), std::nullopt, wire::CONTENT_VIEW_FULL, std::nullopt, true);
-  EXPECT_EQ(NextSeq(*reader), 0);
-  ASSERT_TRUE(engine_.WaitForTextWatcher());
+  const auto reader = WatchText(context.get());
   std::string written;
   const auto write = [&](std::size_t bytes) {
     const char c = static_cast<char>('a' + written.size() % 23);
