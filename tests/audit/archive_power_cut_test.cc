@@ -97,7 +97,7 @@ TEST_F(ArchivePowerCutTest, WhatIsAnsweredAsErasedStaysErased) {
   EXPECT_GT(erased, 0);
 }
 
-// Without a fault nothing of it is left either: what follows is no accident of the one above.
+// Its twin: before an erasure the bytes that it looks for are found.
 TEST_F(ArchivePowerCutTest, TheContentIsThereBefore) {
   const TempFolder place;
   std::ifstream file(Closed(place), std::ios::binary);

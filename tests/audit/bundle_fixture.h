@@ -81,15 +81,18 @@ class BundleTest : public LogFixture {
           {entry.index, entry.bytes, *log_->InclusionProof(entry.index, head.size)});
       if (entry.kind != "message.received") continue;
       const OpenedPayload opened = *keys_->Open(log_->ReadPayload(entry.index, 0)->payload);
-      BundlePayload payload;
-      payload.entry_index = entry.index;
-      payload.state = BundlePayload::State::kDisclosed;
-      payload.media = opened.media;
-      payload.content = opened.plaintext;
-      payload.salt = opened.salt;
-      contents.payloads.push_back(payload);
+      contents.payloads.push_back(Disclosed(entry.index, opened));
     }
     return contents;
+  }
+  static BundlePayload Disclosed(std::uint64_t index, const OpenedPayload& opened) {
+    BundlePayload payload;
+    payload.entry_index = index;
+    payload.state = BundlePayload::State::kDisclosed;
+    payload.media = opened.media;
+    payload.content = opened.plaintext;
+    payload.salt = opened.salt;
+    return payload;
   }
   std::string Good() { return *MakeBundle(Collect(kRunA)); }
 

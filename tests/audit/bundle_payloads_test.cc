@@ -8,7 +8,40 @@ namespace {
 
 using ::testing::HasSubstr;
 
-using BundlePayloadsTest = BundleTest;
+class BundlePayloadsTest : public BundleTest {
+ protected:
+  // Appends a call whose arguments are this payload, committed to field by field. Its index.
+  std::uint64_t Propose(const SealedPayload& payload, const std::string& fields) {
+    const std::string body = R"({"args":)" + CommitmentText(payload, 0, "{" + fields + "}") + "}";
+    const auto ref = log_->Append(EntryOf("call.proposed", "", body), {payload});
+    EXPECT_TRUE(ref.ok()) << ref.status();
+    return ref.ok() ? ref->index : 0;
+  }
+  static void AddField(std::string& fields, std::string_view name, const core::Digest& commitment) {
+    fields += fields.empty() ? "" : ",";
+    fields += "\"" + std::string(name) + "\":\"" + core::Hex(commitment) + "\"";
+  }
+  static BundlePayload Erased(std::uint64_t index, std::uint64_t by) {
+    BundlePayload payload;
+    payload.entry_index = index;
+    payload.state = BundlePayload::State::kErased;
+    payload.erased_by = by;
+    return payload;
+  }
+  // Takes in a new entry `payload.erased`, all of it under the newest head then. Its index.
+  std::uint64_t AddErasure(BundleContents& contents, const std::string& body) {
+    const auto erased = log_->Append(EntryOf("payload.erased", "", body));
+    EXPECT_TRUE(erased.ok()) << erased.status();
+    const std::uint64_t index = erased.ok() ? erased->index : 0;
+    const Checkpoint head = *log_->CheckpointNow();
+    contents.checkpoint_note = head.note;
+    contents.entries.push_back({index, log_->Read(index)->bytes, {}});
+    for (BundleEntry& entry : contents.entries) {
+      entry.hashes = *log_->InclusionProof(entry.index, head.size);
+    }
+    return index;
+  }
+};
 
 TEST_F(BundlePayloadsTest, PayloadsAreWhatTheEntriesCommitTo) {
   ExpectBad(
@@ -53,25 +86,16 @@ TEST_F(BundlePayloadsTest, ContentShownWholeFallsIntoTheFieldsThatWereCommittedT
     std::string fields;
     for (const PayloadField& field : PlainFields(test.claimed)) {
       const core::Digest salt = FieldSalt(opened.salt, field.name);
-      fields += (fields.empty() ? "\"" : ",\"") + std::string(field.name) + "\":\"" +
-                core::Hex(FieldCommitment(core::AsBytes(salt), field)) + "\"";
+      AddField(fields, field.name, FieldCommitment(core::AsBytes(salt), field));
     }
-    const std::string body = R"({"args":)" + CommitmentText(payload, 0, "{" + fields + "}") + "}";
-    const auto ref = log_->Append(EntryOf("call.proposed", "", body), {payload});
-    ASSERT_TRUE(ref.ok()) << ref.status();
-    BundleContents contents = OfOneEntry(ref->index);
-    BundlePayload shown;
-    shown.entry_index = ref->index;
-    shown.state = BundlePayload::State::kDisclosed;
-    shown.media = opened.media;
-    shown.content = opened.plaintext;
-    shown.salt = opened.salt;
-    contents.payloads = {shown};
+    const std::uint64_t index = Propose(payload, fields);
+    BundleContents contents = OfOneEntry(index);
+    contents.payloads = {Disclosed(index, opened)};
     const VerifyReport report = Check(*MakeBundle(contents));
     if (test.holds) {
       EXPECT_EQ(report.verdict, Verdict::kIntact) << report.reason;
     } else {
-      ExpectBad(report, ref->index, "committed to other fields");
+      ExpectBad(report, index, "committed to other fields");
     }
   }
 }
@@ -86,15 +110,12 @@ TEST_F(BundlePayloadsTest, WhatIsWithheldIsListedByName) {
   const OpenedPayload opened = *keys_->Open(payload);
   std::string named;
   for (std::size_t i = 0; i < fields.size(); ++i) {
-    named += (named.empty() ? "\"" : ",\"") + std::string(fields[i].name) + "\":\"" +
-             core::Hex(commitments[i]) + "\"";
+    AddField(named, fields[i].name, commitments[i]);
   }
-  const std::string body = R"({"args":)" + CommitmentText(payload, 0, "{" + named + "}") + "}";
-  const auto ref = log_->Append(EntryOf("call.proposed", "", body), {payload});
-  ASSERT_TRUE(ref.ok()) << ref.status();
-  BundleContents contents = OfOneEntry(ref->index);
+  const std::uint64_t index = Propose(payload, named);
+  BundleContents contents = OfOneEntry(index);
   BundlePayload shown;
-  shown.entry_index = ref->index;
+  shown.entry_index = index;
   shown.state = BundlePayload::State::kFields;
   const core::Digest salt = FieldSalt(opened.salt, "note");
   shown.fields = {{"note", R"("n")", std::string(core::AsBytes(salt))}};
@@ -112,31 +133,20 @@ TEST_F(BundlePayloadsTest, WhatIsWithheldIsListedByName) {
                              EditManifest(
                                  files, [&](core::Json& m) { m["payloads"][0]["withheld"] = lie; });
                            })),
-              ref->index, "has other fields than are listed");
+              index, "has other fields than are listed");
   }
 }
 
 TEST_F(BundlePayloadsTest, ErasedPayloadNeedsTheEntryThatErasedIt) {
   BundleContents contents = Collect(kRunA);
-  contents.payloads[0] = {};
-  contents.payloads[0].entry_index = 2;
-  contents.payloads[0].state = BundlePayload::State::kErased;
-  contents.payloads[0].erased_by = 8;
+  contents.payloads[0] = Erased(2, 8);
   ExpectBad(Check(*MakeBundle(contents)), 2, "no later entry names");
 
-  const auto erased = log_->Append(EntryOf("payload.erased", "", R"({"payloads":[512]})"));
-  ASSERT_TRUE(erased.ok());
-  const Checkpoint head = *log_->CheckpointNow();
-  contents.checkpoint_note = head.note;
-  contents.payloads[0].erased_by = erased->index;
-  contents.entries.push_back({erased->index, log_->Read(erased->index)->bytes, {}});
-  for (BundleEntry& entry : contents.entries) {
-    entry.hashes = *log_->InclusionProof(entry.index, head.size);
-  }
+  const std::uint64_t by = AddErasure(contents, R"({"payloads":[512]})");
+  contents.payloads[0] = Erased(2, by);
   const VerifyReport report = Check(*MakeBundle(contents));
   EXPECT_EQ(report.verdict, Verdict::kIntact) << report.reason;
-  contents.payloads[1] = contents.payloads[0];
-  contents.payloads[1].entry_index = 3;
+  contents.payloads[1] = Erased(3, by);
   ExpectBad(Check(*MakeBundle(contents)), 3, "no later entry names");
 }
 
@@ -146,18 +156,7 @@ TEST_F(BundlePayloadsTest, WhatALaterLogSaysOfAClosedOneErasesNothingHere) {
                                      std::pair("interlock.example/main/7", Verdict::kTampered)}) {
     BundleContents contents = Collect(kRunA);
     const std::string body = R"({"log":")" + std::string(log) + R"(","payloads":[512]})";
-    const auto erased = log_->Append(EntryOf("payload.erased", "", body));
-    ASSERT_TRUE(erased.ok()) << erased.status();
-    const Checkpoint head = *log_->CheckpointNow();
-    contents.checkpoint_note = head.note;
-    contents.payloads[0] = {};
-    contents.payloads[0].entry_index = 2;
-    contents.payloads[0].state = BundlePayload::State::kErased;
-    contents.payloads[0].erased_by = erased->index;
-    contents.entries.push_back({erased->index, log_->Read(erased->index)->bytes, {}});
-    for (BundleEntry& entry : contents.entries) {
-      entry.hashes = *log_->InclusionProof(entry.index, head.size);
-    }
+    contents.payloads[0] = Erased(2, AddErasure(contents, body));
     const VerifyReport report = Check(*MakeBundle(contents));
     EXPECT_EQ(report.verdict, verdict) << log << ": " << report.reason;
   }
@@ -167,10 +166,7 @@ TEST_F(BundlePayloadsTest, WhatALaterLogSaysOfAClosedOneErasesNothingHere) {
 // covers that, and it says so.
 TEST_F(BundlePayloadsTest, WhatALaterLogErasedIsSaidAndNotProven) {
   BundleContents contents = Collect(kRunA);
-  contents.payloads[0] = {};
-  contents.payloads[0].entry_index = 2;
-  contents.payloads[0].state = BundlePayload::State::kErased;
-  contents.payloads[0].erased_by = 17;
+  contents.payloads[0] = Erased(2, 17);
   contents.payloads[0].erased_in = "interlock.example/main/2";
   const std::string bundle = *MakeBundle(contents);
   const VerifyReport report = Check(bundle);

@@ -65,7 +65,7 @@ TEST(Compensation, ACancelledRunDoesSoToo) {
   Harness h(CancelsAre("allow()"), TripTools());
   PlanTrip(h);
   h.planner.plans = {Books("flight"), FakePlanner::Ask("and now?")};
-  const std::string run = EndedTrip(h, RunState::kWaitingForUser);
+  const std::string run = TripUntil(h, RunState::kWaitingForUser);
   ASSERT_TRUE(h.Cancel(run).ok());
   h.WaitForState(run, RunState::kCancelled);
   EXPECT_EQ(h.tools.runs("flight.cancel"), 1);
@@ -77,7 +77,7 @@ TEST(Compensation, ACompletedRunKeepsWhatItDid) {
   Harness h(CancelsAre("allow()"), TripTools());
   PlanTrip(h);
   h.planner.plans = {Books("flight"), FakePlanner::Answer("booked")};
-  const std::string run = EndedTrip(h, RunState::kCompleted);
+  const std::string run = TripUntil(h, RunState::kCompleted);
   EXPECT_THAT(h.Kinds(run), Not(Contains("run.compensating")));
   EXPECT_EQ(h.tools.runs("flight.cancel"), 0);
 }
@@ -86,7 +86,7 @@ TEST(Compensation, WhatDidNotHappenIsNotTakenBack) {
   Harness h(CancelsAre("allow()"), TripTools());
   PlanTrip(h);
   h.tools.Fails("hotel.book", "SOLD_OUT");
-  const std::string run = EndedTrip(h, RunState::kFailed);
+  const std::string run = TripUntil(h, RunState::kFailed);
   EXPECT_THAT(ToolsOf(h, run), ElementsAre("flight.book", "flight.cancel", "hotel.book"));
   ExpectReplays(h, run);
 }
@@ -113,7 +113,7 @@ TEST(Compensation, OneThatFailsDoesNotKeepTheOthersFromBeingTakenBack) {
   Harness h(CancelsAre("allow()"), TripTools());
   PlanTrip(h);
   h.tools.Fails("hotel.cancel", "TOO_LATE");
-  const std::string run = EndedTrip(h, RunState::kUncompensated);
+  const std::string run = TripUntil(h, RunState::kUncompensated);
   EXPECT_EQ(h.tools.runs("flight.cancel"), 1);
   EXPECT_EQ(BodyOf(h, run, "run.failed")["uncompensated"],
             core::Json({CallOf(h, run, "hotel.book")}));
@@ -204,7 +204,7 @@ TEST(Compensation, WhatThePlannerTookBackItselfIsNotTakenBackTwice) {
   h.planner.plans = {Books("flight"),
                      FakePlanner::Calls({{"c", "flight.cancel", R"({"ref":"f1"})"}}),
                      core::InvalidArgument("no plan for this")};
-  const std::string run = EndedTrip(h, RunState::kFailed);
+  const std::string run = TripUntil(h, RunState::kFailed);
   EXPECT_EQ(h.tools.runs("flight.cancel"), 1);
   EXPECT_EQ(BodyOf(h, run, "call.decided")["code"], "DUPLICATE_EFFECT");
   ExpectReplays(h, run);
@@ -250,7 +250,7 @@ TEST(Compensation, ReplayFindsAStepThatTakesBackOtherwise) {
   Harness h(CancelsAre("allow()"), TripTools());
   PlanTrip(h);
   h.tools.Fails("hotel.cancel", "TOO_LATE");
-  const std::string run = EndedTrip(h, RunState::kUncompensated);
+  const std::string run = TripUntil(h, RunState::kUncompensated);
   ExpectReplays(h, run);
   const struct {
     const char* name;
@@ -275,7 +275,7 @@ TEST(Compensation, ReplayFindsAStepThatTakesBackOtherwise) {
 TEST(Compensation, ReplayShowsWhereOtherPoliciesWouldNotHaveTakenBack) {
   Harness h(CancelsAre("allow()"), TripTools());
   PlanTrip(h);
-  const std::string run = EndedTrip(h, RunState::kFailed);
+  const std::string run = TripUntil(h, RunState::kFailed);
   const auto same = ReplayOf(h, run, {&h.agent}, &Step, CancelsAre("allow()") + "-- again\n");
   ASSERT_TRUE(same.ok()) << same.status();
   EXPECT_TRUE(same->passes());
@@ -291,7 +291,7 @@ TEST(Compensation, ReplayShowsWhereOtherPoliciesWouldNotHaveTakenBack) {
 TEST(Compensation, ReplayNeedsTheManifestOfThen) {
   Harness h(CancelsAre("allow()"), TripTools());
   PlanTrip(h);
-  const std::string run = EndedTrip(h, RunState::kFailed);
+  const std::string run = TripUntil(h, RunState::kFailed);
   std::vector<ToolSpec> tools = TripTools();
   tools.at(0).compensate = "hotel.cancel";
   h.SetTools(tools);

@@ -59,12 +59,12 @@ inline void PlanTrip(Harness& h) {
   h.planner.plans = {Books("flight"), Books("hotel"), core::InvalidArgument("no plan for this")};
 }
 
-// Such a run, when it has ended so.
-inline std::string EndedTrip(Harness& h, RunState end) {
+// Such a run, once it has come to that state.
+inline std::string TripUntil(Harness& h, RunState state) {
   const auto run = h.CreateRun();
   EXPECT_TRUE(run.ok()) << run.status();
   if (!run.ok()) return "";
-  h.WaitForState(run->id, end);
+  h.WaitForState(run->id, state);
   return run->id;
 }
 

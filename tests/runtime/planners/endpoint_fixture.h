@@ -53,6 +53,12 @@ class EndpointTest : public ::testing::Test {
     options.random = &random_;
     return options;
   }
+  // The same of the server that serves, which is asked for streams.
+  ModelOptions StreamOptions() {
+    ModelOptions options = Options(server_->url("/v1"));
+    options.stream = true;
+    return options;
+  }
   void Start(ModelOptions options) {
     auto planner = MakeModelPlanner(std::move(options));
     ASSERT_TRUE(planner.ok()) << planner.status();

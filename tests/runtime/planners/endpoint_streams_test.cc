@@ -32,8 +32,7 @@ struct Listener {
 
 TEST_F(EndpointTest, ForwardsAStreamAndRecordsItsBytes) {
   Serve({{.bytes = Events(kEvents)}});
-  ModelOptions options = Options(server_->url("/v1"));
-  options.stream = true;
+  ModelOptions options = StreamOptions();
   options.prices.currency = "USD";
   options.prices.models.push_back(
       {.model = "default-model", .input = 3'000'000, .output = 15'000'000});
@@ -67,9 +66,7 @@ TEST_F(EndpointTest, ForwardsAStreamAndRecordsItsBytes) {
 
 TEST_F(EndpointTest, KnowsAStreamHoweverItsTypeIsSpelt) {
   Serve({{.bytes = HttpReply(200, kEvents, "Content-Type: Text/Event-Stream ;charset=utf-8\r\n")}});
-  ModelOptions options = Options(server_->url("/v1"));
-  options.stream = true;
-  Start(options);
+  Start(StreamOptions());
   const Result plan = Propose();
   ASSERT_TRUE(plan.ok()) << plan.status();
   EXPECT_EQ(plan->text, "Hello");
@@ -79,9 +76,7 @@ TEST_F(EndpointTest, KnowsAStreamHoweverItsTypeIsSpelt) {
 TEST_F(EndpointTest, AStreamThatBreaksOffIsAskedForAnew) {
   const std::string half = std::string(kEvents).substr(0, 70);
   Serve({{.bytes = Events(half)}, {.bytes = Events(kEvents)}});
-  ModelOptions options = Options(server_->url("/v1"));
-  options.stream = true;
-  Start(options);
+  Start(StreamOptions());
   Listener listener;
   PlanRequest request;
   request.on_text = listener.Hear();
@@ -93,9 +88,7 @@ TEST_F(EndpointTest, AStreamThatBreaksOffIsAskedForAnew) {
 
 TEST_F(EndpointTest, AnEndpointThatDoesNotStreamIsUnderstoodToo) {
   Serve({{.bytes = HttpReply(200, kHello)}});
-  ModelOptions options = Options(server_->url("/v1"));
-  options.stream = true;
-  Start(options);
+  Start(StreamOptions());
   const Result plan = Propose();
   ASSERT_TRUE(plan.ok()) << plan.status();
   EXPECT_EQ(plan->text, "Hello");
@@ -106,8 +99,7 @@ TEST_F(EndpointTest, GarbageInAStreamEndsTheTransferAtOnce) {
   Serve({{.bytes = "HTTP/1.1 200 X\r\nContent-Type: text/event-stream\r\n"
                    "Content-Length: 1000\r\n\r\ndata: sk-very-secret-1\n\n",
           .hold = true}});
-  ModelOptions options = Options(server_->url("/v1"));
-  options.stream = true;
+  ModelOptions options = StreamOptions();
   options.retries_max = 0;
   Start(options);
   const Result plan = Propose();
@@ -121,9 +113,7 @@ TEST_F(EndpointTest, AHugeStreamEndsTheStepToo) {
   std::string events;
   for (std::size_t i = 0; i <= kPlanBytesMax >> 20; ++i) events += event;
   Serve({{.bytes = HttpReply(200, events, "Content-Type: text/event-stream\r\n")}});
-  ModelOptions options = Options(server_->url("/v1"));
-  options.stream = true;
-  Start(options);
+  Start(StreamOptions());
   const Result plan = Propose();
   EXPECT_EQ(plan.status().code(), core::StatusCode::kResourceExhausted);
   EXPECT_THAT(ErrorOf(plan), HasSubstr("reply of the model is longer than 4194304 bytes"));
@@ -140,9 +130,7 @@ TEST_F(EndpointTest, ALongStreamIsJudgedByItsText) {
   events += "data: {\"choices\":[{\"delta\":{},\"finish_reason\":\"stop\"}]}\n\ndata: [DONE]\n\n";
   ASSERT_GT(events.size(), kPlanBytesMax);
   Serve({{.bytes = HttpReply(200, events, "Content-Type: text/event-stream\r\n")}});
-  ModelOptions options = Options(server_->url("/v1"));
-  options.stream = true;
-  Start(options);
+  Start(StreamOptions());
   const Result plan = Propose();
   ASSERT_TRUE(plan.ok()) << plan.status();
   EXPECT_EQ(plan->text.size(), 80'000u);
@@ -158,8 +146,7 @@ TEST_F(EndpointTest, AModelsFaultInAStreamDoesNotTripTheBreaker) {
   Serve({{.bytes = HttpReply(
               200, "data: {\"choices\":[{\"delta\":{\"tool_calls\":[" + calls + "]}}]}\n\n",
               "Content-Type: text/event-stream\r\n")}});
-  ModelOptions options = Options(server_->url("/v1"));
-  options.stream = true;
+  ModelOptions options = StreamOptions();
   options.breaker_failures = 2;
   Start(options);
   for (int i = 0; i < 3; ++i) {
@@ -181,9 +168,8 @@ TEST_P(EndpointOpenStream, EndsWithItsEndMark) {
                                "Content-Length: 100000\r\n\r\n") +
                    GetParam().events,
           .hold = true}});
-  ModelOptions options = Options(server_->url("/v1"));
+  ModelOptions options = StreamOptions();
   options.dialect = GetParam().dialect;
-  options.stream = true;
   Start(options);
   const Result plan = Propose();
   ASSERT_TRUE(plan.ok()) << plan.status();

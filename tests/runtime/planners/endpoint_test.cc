@@ -220,8 +220,7 @@ TEST_F(EndpointTest, ItsEndCancelsWhatIsOpen) {
 // What budgets hold before a request: never less than what the reply then reports.
 TEST_F(EndpointTest, BoundsWhatARequestMayUse) {
   Serve({{.bytes = HttpReply(200, kCounted)}});
-  ModelOptions options = Options(server_->url("/v1"));
-  options.stream = true;
+  ModelOptions options = StreamOptions();
   options.output_tokens_max = 1'000;
   options.prices.currency = "USD";
   options.prices.models.push_back({.model = "default-model",
