@@ -21,7 +21,6 @@ namespace interlock::runtime::test {
 namespace {
 
 using ::testing::ElementsAreArray;
-using ::testing::IsEmpty;
 using ::testing::SizeIs;
 
 constexpr int kCalls = 4000;

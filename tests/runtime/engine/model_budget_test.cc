@@ -12,10 +12,8 @@ namespace interlock::runtime::test {
 namespace {
 
 using ::testing::Contains;
-using ::testing::ElementsAre;
 using ::testing::Field;
 using ::testing::HasSubstr;
-using ::testing::IsSupersetOf;
 using ::testing::Not;
 
 std::string WithTokens(int user_limit) {

@@ -9,9 +9,7 @@
 namespace interlock::runtime::test {
 namespace {
 
-using ::testing::Contains;
 using ::testing::HasSubstr;
-using ::testing::Not;
 
 // An agent for whole trips, which is told once that half of one is none.
 class Desk {
