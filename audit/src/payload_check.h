@@ -37,8 +37,9 @@ class PayloadCheck {
   void End(Log log);
   bool unexplained() const { return unexplained_; }
   std::uint64_t opened() const { return opened_; }
-  // Whether content could not be opened for want of a key, and how much of it for want of these.
+  // Whether content could not be opened for want of a key.
   bool keyless() const { return !keyless_.empty(); }
+  // Holds nothing against what could not be opened for want of these keys; how much that was.
   std::size_t Explain(const std::set<std::string>& destroyed);
   // Empty, or what of the content could not be opened for want of a key.
   std::string keyless_reason() const;

@@ -82,12 +82,14 @@ class DaemonSource final : public EvidenceSource {
   }
 
   core::StatusOr<EvidenceEntry> EntryAt(std::uint64_t index) override {
-    INTERLOCK_ASSIGN_OR_RETURN(const wire::Entry entry, Entry(index, /*show_erased=*/false));
+    INTERLOCK_ASSIGN_OR_RETURN(const wire::Entry entry, Get(RequestFor(index)));
     return EntryOf(entry);
   }
 
   core::StatusOr<std::vector<int>> ErasedSlots(std::uint64_t index) override {
-    INTERLOCK_ASSIGN_OR_RETURN(const wire::Entry entry, Entry(index, /*show_erased=*/true));
+    wire::GetEntryRequest request = RequestFor(index);
+    request.set_show_erased(true);
+    INTERLOCK_ASSIGN_OR_RETURN(const wire::Entry entry, Get(request));
     return std::vector<int>(entry.erased_slots().slots().begin(),
                             entry.erased_slots().slots().end());
   }
@@ -156,10 +158,12 @@ class DaemonSource final : public EvidenceSource {
   }
 
  private:
-  core::StatusOr<wire::Entry> Entry(std::uint64_t index, bool show_erased) {
+  wire::GetEntryRequest RequestFor(std::uint64_t index) const {
     wire::GetEntryRequest request;
     request.set_name(client_.Name("entries", std::to_string(index)));
-    request.set_show_erased(show_erased);
+    return request;
+  }
+  core::StatusOr<wire::Entry> Get(const wire::GetEntryRequest& request) {
     return client_.Call(client_.audit, &Audit::GetEntry, request);
   }
 

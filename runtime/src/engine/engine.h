@@ -180,9 +180,9 @@ class EngineImpl final : public Engine {
   std::string TextAt(const Place& place, std::int64_t index, std::string_view field) const;
   core::StatusOr<std::vector<OpenCall>> OpenCallsOf(const RunRow& row) const;
   core::StatusOr<std::vector<RunRow>> OpenRuns() const;
-  // Scopes of budgets, by their HMACs.
-  core::StatusOr<std::map<std::string, std::string>> ScopeNames(const std::string& user,
-                                                                bool of_runs) const;
+  // Scopes that these budgets may have, by their HMACs; of people only that of `user`.
+  core::StatusOr<std::map<std::string, std::string>> ScopeNames(
+      const std::vector<policies::BudgetDecl>& budgets, const std::string& user) const;
 
   // --- calls without a run
   struct Direct;  // one call in flight and who waits for it

@@ -73,8 +73,8 @@ core::StatusOr<std::vector<RunRow>> EngineImpl::OpenRuns() const {
                         "WHERE state IN (" + states + ") ORDER BY run DESC LIMIT " + kRowsMax, {});
 }
 
-core::StatusOr<std::map<std::string, std::string>> EngineImpl::ScopeNames(const std::string& user,
-                                                                          bool of_runs) const {
+core::StatusOr<std::map<std::string, std::string>> EngineImpl::ScopeNames(
+    const std::vector<policies::BudgetDecl>& budgets, const std::string& user) const {
   Names names;
   const auto add = [&](const std::string& scope) {
     names[hub_.parts.keys->Hmac("scope", scope)] = scope;
@@ -85,6 +85,8 @@ core::StatusOr<std::map<std::string, std::string>> EngineImpl::ScopeNames(const 
   if (hub_.parts.principals != nullptr) {
     for (const core::Principal& one : *hub_.parts.principals) add("principal:" + one.id);
   }
+  const bool of_runs =
+      std::any_of(budgets.begin(), budgets.end(), [](const auto& one) { return one.per == "run"; });
   if (!of_runs) return names;
   INTERLOCK_ASSIGN_OR_RETURN(const std::vector<RunRow> runs, OpenRuns());
   for (const RunRow& run : runs) add("run:" + run.run);
@@ -110,9 +112,7 @@ core::StatusOr<std::vector<BudgetInfo>> EngineImpl::ListBudgets(const core::Prin
       rows.insert(rows.end(), found.begin(), found.end());
     }
   }
-  const bool of_runs =
-      std::any_of(budgets.begin(), budgets.end(), [](const auto& one) { return one.per == "run"; });
-  INTERLOCK_ASSIGN_OR_RETURN(const Names names, ScopeNames(query.user, of_runs));
+  INTERLOCK_ASSIGN_OR_RETURN(const Names names, ScopeNames(budgets, query.user));
   std::vector<BudgetInfo> infos;
   for (const BudgetRow& row : rows) {
     BudgetInfo info = Described(row, DeclOf(budgets, row), now_us, names);
