@@ -13,7 +13,6 @@ namespace interlock::audit {
 namespace {
 
 constexpr std::size_t kNoteBytesMax = 64 * 1024;
-constexpr std::string_view kSignaturePrefix = "\xE2\x80\x94 ";  // em dash, space
 constexpr std::string_view kBadNote = "malformed checkpoint: ";
 
 core::Status Malformed(std::string_view what) {

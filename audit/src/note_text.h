@@ -13,6 +13,9 @@
 
 namespace interlock::audit {
 
+// What a note's lines of signatures begin with: em dash, space.
+inline constexpr std::string_view kSignaturePrefix = "\xE2\x80\x94 ";
+
 // Cuts the first line off `text`; nullopt when it does not end in a newline.
 inline std::optional<std::string_view> TakeLine(std::string_view& text) {
   const std::size_t end = text.find('\n');

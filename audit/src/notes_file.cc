@@ -5,8 +5,6 @@
 namespace interlock::audit {
 namespace {
 
-constexpr std::string_view kSignaturePrefix = "\xE2\x80\x94 ";  // em dash, space
-
 // An empty line and then a line that is no signature begin the next note.
 std::vector<std::string> Parts(std::string_view file) {
   std::vector<std::string> parts(1);

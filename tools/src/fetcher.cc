@@ -20,7 +20,7 @@ namespace interlock::tools {
 namespace {
 
 using core::Status;
-using Done = std::function<void(core::StatusOr<FetchResponse>)>;
+using FetchDone = std::function<void(core::StatusOr<FetchResponse>)>;
 
 constexpr long kReceiveBufferBytes = 4096;  // while it waits, a transfer costs about this
 // Idle ones count with those in use: with fewer than are in use at once each would be closed after
@@ -72,7 +72,7 @@ Status CheckRequest(const FetchRequest& request) {
 struct Transfer {
   std::uint64_t handle = 0;
   FetchRequest request;
-  Done done;
+  FetchDone done;
   std::string host;
   std::int64_t due_us = 0;  // monotonic; when it may start
   std::int64_t started_us = 0;
@@ -211,7 +211,7 @@ class CurlFetcher final : public Fetcher {
     thread_.join();
   }
 
-  std::uint64_t Fetch(FetchRequest request, Done done) override {
+  std::uint64_t Fetch(FetchRequest request, FetchDone done) override {
     auto transfer = std::make_unique<Transfer>();
     transfer->request = std::move(request);
     transfer->done = std::move(done);

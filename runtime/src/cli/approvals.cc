@@ -10,7 +10,7 @@
 namespace interlock::runtime::cli {
 namespace {
 
-struct ListOptions {
+struct ApprovalListOptions {
   std::string run;
   std::string state;
   int limit = 50;
@@ -125,7 +125,7 @@ std::string Given(const wire::Approval& approval) {
          (approval.unanswerable().empty() ? "" : ", and nobody can");
 }
 
-int List(Session& session, const ListOptions& options) {
+int ListApprovals(Session& session, const ApprovalListOptions& options) {
   auto client = session.Connect();
   if (!client.ok()) return Fail(session, client.status());
   wire::ListApprovalsRequest request;
@@ -326,14 +326,14 @@ CLI::App* AddAnswer(CLI::App& group, const char* name, const char* description,
 
 void AddApprovalCommands(CLI::App& app, Session& session) {
   CLI::App* group = AddGroup(app, "approvals", "Approvals: list, show, answer");
-  auto options = std::make_shared<ListOptions>();
+  auto options = std::make_shared<ApprovalListOptions>();
   CLI::App* list = group->add_subcommand("list", "List approvals, newest first");
   list->add_option("--run", options->run, "Only those of this run");
   list->add_option("--state", options->state, "Only those in this state, for instance pending");
   list->add_option("--limit", options->limit, "At most this many")
       ->check(CLI::Range(1, 1'000'000))
       ->capture_default_str();
-  Does(list, session, [&session, options] { return List(session, *options); });
+  Does(list, session, [&session, options] { return ListApprovals(session, *options); });
 
   auto answer = std::make_shared<AnswerOptions>();
   CLI::App* show = group->add_subcommand("show", "Show exactly what would run");

@@ -17,7 +17,7 @@
 namespace interlock::runtime::cli {
 namespace {
 
-struct QueryOptions {
+struct CallQueryOptions {
   std::string filter;
   std::string run, tool, rule, verdict, actor, subject, user, approver, from, to;
   std::string money_from;
@@ -38,7 +38,7 @@ std::string Quoted(std::string_view value) {
 }
 
 // The options as one AIP-160 filter, so that there is one way to ask.
-core::StatusOr<std::string> FilterOf(const QueryOptions& options) {
+core::StatusOr<std::string> FilterOf(const CallQueryOptions& options) {
   std::string filter = options.filter.empty() ? "" : "(" + options.filter + ")";
   const auto add = [&](std::string_view term, const std::string& value) {
     if (value.empty()) return;
@@ -65,7 +65,7 @@ core::StatusOr<std::string> FilterOf(const QueryOptions& options) {
 
 // What was asked of the open log alone is no whole answer where closed ones may hold more. A run is
 // in one log.
-int AfterOpenLog(Session& session, const Client& client, const QueryOptions& options, bool found) {
+int AfterOpenLog(Session& session, const Client& client, const CallQueryOptions& options, bool found) {
   if (!options.run.empty() && found) return kYes;
   const auto begin = BeginOfOpenLog(client);
   if (!begin.ok()) return Fail(session, begin.status());
@@ -78,7 +78,7 @@ int AfterOpenLog(Session& session, const Client& client, const QueryOptions& opt
   return kIncomplete;
 }
 
-int Query(Session& session, const QueryOptions& options) {
+int Query(Session& session, const CallQueryOptions& options) {
   const auto filter = FilterOf(options);
   if (!filter.ok()) return Fail(session, filter.status());
   CallPrinter printer(session.io, options.ocsf      ? CallFormat::kOcsf
@@ -236,7 +236,7 @@ int MakeSnapshot(Session& session, const std::string& path, const std::string& o
 }
 
 void AddQuery(CLI::App& group, Session& session) {
-  auto options = std::make_shared<QueryOptions>();
+  auto options = std::make_shared<CallQueryOptions>();
   CLI::App* query = group.add_subcommand(
       "query", "List calls: who did what, under which rule, on whose approval");
   query->add_option("--filter", options->filter,

@@ -10,7 +10,7 @@
 namespace interlock::runtime::cli {
 namespace {
 
-struct ListOptions {
+struct CallListOptions {
   std::string run;
   std::string state;
   bool unknown = false;
@@ -30,7 +30,7 @@ std::string StateText(const wire::Call& call) {
 }
 
 core::StatusOr<wire::ListCallsRequest> ListRequest(const Client& client,
-                                                   const ListOptions& options) {
+                                                   const CallListOptions& options) {
   wire::ListCallsRequest request;
   request.set_parent(client.parent());
   if (!options.run.empty()) request.set_run(client.Name("runs", options.run));
@@ -44,7 +44,7 @@ core::StatusOr<wire::ListCallsRequest> ListRequest(const Client& client,
   return request;
 }
 
-int List(Session& session, const ListOptions& options) {
+int ListCalls(Session& session, const CallListOptions& options) {
   auto client = session.Connect();
   if (!client.ok()) return Fail(session, client.status());
   auto request = ListRequest(**client, options);
@@ -231,7 +231,7 @@ int ExitCodeOfCheck(const wire::Call& call) {
 
 void AddCallCommands(CLI::App& app, Session& session) {
   CLI::App* group = AddGroup(app, "calls", "Calls: list, show, settle unknown outcomes");
-  auto options = std::make_shared<ListOptions>();
+  auto options = std::make_shared<CallListOptions>();
   CLI::App* list = group->add_subcommand("list", "List calls, newest first");
   list->add_option("--run", options->run, "Only those of this run");
   CLI::Option* state =
@@ -241,7 +241,7 @@ void AddCallCommands(CLI::App& app, Session& session) {
   list->add_option("--limit", options->limit, "At most this many")
       ->check(CLI::Range(1, 1'000'000))
       ->capture_default_str();
-  Does(list, session, [&session, options] { return List(session, *options); });
+  Does(list, session, [&session, options] { return ListCalls(session, *options); });
 
   auto id = std::make_shared<std::string>();
   CLI::App* show = group->add_subcommand("show", "Show a call");

@@ -16,7 +16,7 @@ struct RolloutOptions {
   std::string etag;
 };
 
-int List(Session& session) {
+int ListRollouts(Session& session) {
   auto client = session.Connect();
   if (!client.ok()) return Fail(session, client.status());
   wire::ListRolloutsRequest request;
@@ -72,7 +72,7 @@ void AddRolloutCommands(CLI::App& app, Session& session) {
   CLI::App* group =
       AddGroup(app, "rollouts", "Roll-outs: give a share of subjects another version of an agent");
   CLI::App* list = group->add_subcommand("list", "List the roll-outs that were set");
-  Does(list, session, [&session] { return List(session); });
+  Does(list, session, [&session] { return ListRollouts(session); });
 
   auto options = std::make_shared<RolloutOptions>();
   CLI::App* set = group->add_subcommand("set", "Give a share of an agent's new runs a version");

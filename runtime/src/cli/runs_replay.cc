@@ -107,7 +107,7 @@ std::string Counts(const std::map<std::string, std::int64_t>& kinds) {
   return text;
 }
 
-core::Json Json(const ReplayReport& report) {
+core::Json ReportJson(const ReplayReport& report) {
   core::Json out = {
       {"engine", report.engine},     {"entries", report.entries},
       {"rebuilt", report.rebuilt},   {"taken", report.taken},
@@ -124,7 +124,7 @@ core::Json Json(const ReplayReport& report) {
 }
 
 void Print(const Io& io, const ReplayReport& report) {
-  if (io.json) return PrintJson(io, Json(report));
+  if (io.json) return PrintJson(io, ReportJson(report));
   io.out << report.rebuilt << " of " << report.entries << " entries made anew\n";
   if (!report.taken.empty()) io.out << "inputs: " << Counts(report.taken) << '\n';
   if (!report.left_out.empty()) io.out << "not made anew: " << Counts(report.left_out) << '\n';

@@ -14,7 +14,7 @@ struct SwitchOptions {
   std::string etag;
 };
 
-int List(Session& session) {
+int ListSwitches(Session& session) {
   auto client = session.Connect();
   if (!client.ok()) return Fail(session, client.status());
   wire::ListSwitchesRequest request;
@@ -86,7 +86,7 @@ void AddSwitchCommands(CLI::App& app, Session& session) {
   CLI::App* group =
       AddGroup(app, "switches", "Kill switches: stop a tool, an agent or everything, live");
   CLI::App* list = group->add_subcommand("list", "List what is stopped");
-  Does(list, session, [&session] { return List(session); });
+  Does(list, session, [&session] { return ListSwitches(session); });
 
   auto options = std::make_shared<SwitchOptions>();
   CLI::App* stop = group->add_subcommand("stop", "Stop what the switch names, now");

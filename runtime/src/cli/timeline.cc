@@ -13,7 +13,7 @@ constexpr std::size_t kTextColumns = 160;  // of one piece of content in a line
 constexpr std::size_t kLabelColumns = 9;
 constexpr std::size_t kIndentColumns = 14;  // under the text of an entry: time and a space
 
-std::string Text(const Json& object, const char* key) {
+std::string TextIn(const Json& object, const char* key) {
   const auto it = object.find(key);
   return it != object.end() && it->is_string() ? it->get<std::string>() : std::string();
 }
@@ -57,14 +57,14 @@ std::string ShortDigest(const std::string& name) {
 
 // "refund/cap:54 deny, …": first the rules that said what came of it, then the others.
 std::string Rules(const Json& body) {
-  const std::string effect = Text(body, "effect");
+  const std::string effect = TextIn(body, "effect");
   std::string settling;
   std::string others;
   for (const Json& rule : body.value("rules", Json::array())) {
     if (!rule.is_object()) continue;
-    const std::string verdict = Text(rule, "verdict");
+    const std::string verdict = TextIn(rule, "verdict");
     std::string& out = verdict == effect || verdict == "error" ? settling : others;
-    out += (out.empty() ? "" : ", ") + Text(rule, "id");
+    out += (out.empty() ? "" : ", ") + TextIn(rule, "id");
     if (const auto line = Number(rule, "line"); line > 0) out += ":" + std::to_string(line);
     if (!verdict.empty()) out += " " + verdict;
   }
@@ -83,7 +83,7 @@ std::string PlanText(const Content& content) {
   const auto plan = content.find("plan");
   if (plan == content.end()) return "";
   const Json parsed = Json::parse(plan->second, nullptr, /*allow_exceptions=*/false);
-  return parsed.is_object() ? EscapeAndCut(Text(parsed, "text"), kTextColumns) : "";
+  return parsed.is_object() ? EscapeAndCut(TextIn(parsed, "text"), kTextColumns) : "";
 }
 
 Style StyleOfEffect(const std::string& effect) {
@@ -138,7 +138,7 @@ struct Timeline::Part {
     if (it == body.end() || !it->is_object()) return "";
     return "(" + Plural(Number(*it, "bytes"), "byte") + ")";
   }
-  std::string Text(const char* key) const { return EscapeForTerminal(cli::Text(body, key)); }
+  std::string Text(const char* key) const { return EscapeForTerminal(TextIn(body, key)); }
 };
 
 Timeline::Handler Timeline::HandlerOf(std::string_view kind) {
@@ -163,7 +163,7 @@ Timeline::Handler Timeline::HandlerOf(std::string_view kind) {
 std::vector<std::string> Timeline::Lines(const Json& entry, const Content& content) {
   static const Json kNoBody = Json::object();
   const auto body = entry.find("body");
-  const Part part{Text(entry, "kind"), Number(entry, "time_us"), Text(entry, "actor"),
+  const Part part{TextIn(entry, "kind"), Number(entry, "time_us"), TextIn(entry, "actor"),
                   body != entry.end() && body->is_object() ? *body : kNoBody, content};
   lines_.clear();
   (this->*HandlerOf(part.kind))(part);
@@ -172,7 +172,7 @@ std::vector<std::string> Timeline::Lines(const Json& entry, const Content& conte
 
 void Timeline::Learn(const core::Json& entry) {
   const auto body = entry.find("body");
-  if (Text(entry, "kind") == "call.proposed" && body != entry.end()) CallName(Text(*body, "call"));
+  if (TextIn(entry, "kind") == "call.proposed" && body != entry.end()) CallName(TextIn(*body, "call"));
 }
 
 void Timeline::Say(const Part& part, Style style, std::string_view label, const std::string& text) {
@@ -198,7 +198,7 @@ void Timeline::Run(const Part& part) {
     if (const Json lineage = part.body.value("lineage", Json()); lineage.is_object()) {
       Say(part, Style::kDim, "run",
           "called by " + Listed(lineage, "agents") + " of run " +
-              EscapeForTerminal(cli::Text(lineage, "root")));
+              EscapeForTerminal(TextIn(lineage, "root")));
     }
   } else if (part.kind == "run.parked") {
     Say(part, Style::kYellow, "parked",
@@ -279,8 +279,8 @@ void Timeline::Plan(const Part& part) {
 }
 
 void Timeline::Proposed(const Part& part) {
-  const std::string name = CallName(cli::Text(part.body, "call"));
-  const std::string of = cli::Text(part.body, "compensates");
+  const std::string name = CallName(TextIn(part.body, "call"));
+  const std::string of = TextIn(part.body, "compensates");
   Say(part, Style::kPlain, "proposed",
       io_.Paint(Style::kBold, name + " " + part.Text("tool")) + " " + part.Shown("args") +
           (of.empty() ? "" : "  by the engine, to take back " + CallName(of)));
@@ -290,14 +290,14 @@ void Timeline::Facts(const Part& part) {
   const Json names = part.body.value("names", Json::array());
   if (names.empty()) return;
   Say(part, Style::kDim, "facts",
-      CallName(cli::Text(part.body, "call")) + " looked up " +
+      CallName(TextIn(part.body, "call")) + " looked up " +
           EscapeForTerminal(Joined(names, ", ")));
 }
 
 void Timeline::Decided(const Part& part) {
-  const std::string effect = cli::Text(part.body, "effect");
+  const std::string effect = TextIn(part.body, "effect");
   const Style style = StyleOfEffect(effect);
-  std::string text = CallName(cli::Text(part.body, "call")) + " " +
+  std::string text = CallName(TextIn(part.body, "call")) + " " +
                      io_.Paint(style, Upper(EscapeForTerminal(effect)));
   if (effect != "allow") text += " " + part.Text("code");
   Say(part, style, "decision", text + "  " + EscapeForTerminal(Rules(part.body)));
@@ -307,13 +307,13 @@ void Timeline::Decided(const Part& part) {
 
 void Timeline::Budget(const Part& part) {
   const std::string word = part.kind.substr(part.kind.find('.') + 1);
-  const std::string call = cli::Text(part.body, "call");  // none: a request to the planner's model
+  const std::string call = TextIn(part.body, "call");  // none: a request to the planner's model
   std::string text = (call.empty() ? "model" : CallName(call)) + " " +
-                     FormatAmount(Number(part.body, "amount"), cli::Text(part.body, "unit")) +
+                     FormatAmount(Number(part.body, "amount"), TextIn(part.body, "unit")) +
                      " of " + part.Text("budget");
   if (part.body.contains("limit")) {
     text +=
-        " (limit " + FormatAmount(Number(part.body, "limit"), cli::Text(part.body, "unit")) + ")";
+        " (limit " + FormatAmount(Number(part.body, "limit"), TextIn(part.body, "unit")) + ")";
   }
   const bool flagged = Flag(part.body, "flagged", false);
   Say(part, Style::kCyan, word == "held" ? "hold" : EscapeForTerminal(word),
@@ -324,7 +324,7 @@ void Timeline::Budget(const Part& part) {
 
 void Timeline::Approval(const Part& part) {
   const std::string word = part.kind.substr(part.kind.find('.') + 1);
-  const std::string call = CallName(cli::Text(part.body, "call"));
+  const std::string call = CallName(TextIn(part.body, "call"));
   const std::string id = part.Text("approval");
   if (word == "requested") {
     const Json who = part.body.value("approvers", Json::array());
@@ -349,14 +349,14 @@ void Timeline::Approval(const Part& part) {
 void Timeline::Edited(const Part& part) {
   const bool refused = part.kind == "call.edit_refused";
   Say(part, refused ? Style::kRed : Style::kYellow, "edit",
-      CallName(cli::Text(part.body, "call")) + (refused ? " not edited by " : " edited by ") +
+      CallName(TextIn(part.body, "call")) + (refused ? " not edited by " : " edited by ") +
           part.Text("by") + (refused ? ": " + part.Text("code") : ""));
   More(part.Shown("args"));
 }
 
 void Timeline::Intended(const Part& part) {
   const std::int64_t attempt = Number(part.body, "attempt");
-  std::string text = CallName(cli::Text(part.body, "call")) + " " + part.Text("effect");
+  std::string text = CallName(TextIn(part.body, "call")) + " " + part.Text("effect");
   std::string level = part.Text("level");
   const std::string least = part.Text("level_min");
   if (level.empty() && least.empty()) {
@@ -374,15 +374,15 @@ void Timeline::Intended(const Part& part) {
 }
 
 void Timeline::Outcome(const Part& part) {
-  const std::string kind = cli::Text(part.body, "kind");
+  const std::string kind = TextIn(part.body, "kind");
   const Style style = StyleOfOutcome(kind);
-  std::string text = CallName(cli::Text(part.body, "call")) + " " +
+  std::string text = CallName(TextIn(part.body, "call")) + " " +
                      io_.Paint(style, Upper(EscapeForTerminal(kind)));
   if (const std::string code = part.Text("code"); !code.empty()) text += " " + code;
   if (const std::string level = part.Text("level"); !level.empty()) text += "  " + Where(level);
   if (const auto wall = Number(part.body, "wall_us"); wall > 0) text += ", " + FormatDuration(wall);
   if (const auto money = part.body.find("money"); money != part.body.end() && money->is_object()) {
-    text += ", moved " + FormatAmount(Number(*money, "amount"), cli::Text(*money, "unit"));
+    text += ", moved " + FormatAmount(Number(*money, "amount"), TextIn(*money, "unit"));
   }
   Say(part, style, "outcome", text);
   const std::string result = part.Shown(kind == "ok" ? "result" : "detail");
@@ -393,19 +393,19 @@ void Timeline::Outcome(const Part& part) {
 
 void Timeline::Resolved(const Part& part) {
   Say(part, Style::kYellow, "resolved",
-      CallName(cli::Text(part.body, "call")) +
+      CallName(TextIn(part.body, "call")) +
           (Flag(part.body, "happened", false) ? " happened" : " did not happen") + ", says " +
           part.Text("by") + (Flag(part.body, "complete", true) ? "" : "; one more is needed"));
 }
 
 void Timeline::Compensated(const Part& part) {
   Say(part, Style::kGreen, "undone",
-      CallName(cli::Text(part.body, "compensates")) + " was taken back by " +
-          CallName(cli::Text(part.body, "call")));
+      CallName(TextIn(part.body, "compensates")) + " was taken back by " +
+          CallName(TextIn(part.body, "call")));
 }
 
 void Timeline::Released(const Part& part) {
-  const std::string call = CallName(cli::Text(part.body, "call"));
+  const std::string call = CallName(TextIn(part.body, "call"));
   if (Flag(part.body, "withheld", false)) {
     return Say(part, Style::kRed, "withheld",
                call + "'s result: " + part.Text("code") + " " + part.Shown("say"));
@@ -417,7 +417,7 @@ void Timeline::Released(const Part& part) {
 void Timeline::Other(const Part& part) {
   if (part.kind == "plan.requested") return;
   std::string text;
-  if (part.body.contains("call")) text = CallName(cli::Text(part.body, "call")) + " ";
+  if (part.body.contains("call")) text = CallName(TextIn(part.body, "call")) + " ";
   Say(part, Style::kDim, EscapeForTerminal(part.kind), text + part.Text("why"));
 }
 

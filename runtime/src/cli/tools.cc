@@ -45,7 +45,7 @@ std::string EffectText(const wire::Tool& tool) {
   return EnumText(*wire::Tool::Effect_descriptor(), tool.effect());
 }
 
-int List(Session& session) {
+int ListTools(Session& session) {
   auto client = session.Connect();
   if (!client.ok()) return Fail(session, client.status());
   const auto tools = AllTools(session.io, **client);
@@ -211,7 +211,7 @@ void AddCallOptions(CLI::App* command, CallOptions& options) {
 void AddToolCommands(CLI::App& app, Session& session) {
   CLI::App* group = AddGroup(app, "tools", "Tools: list, show, call through the gate, check");
   CLI::App* list = group->add_subcommand("list", "List the tenant's tools");
-  Does(list, session, [&session] { return List(session); });
+  Does(list, session, [&session] { return ListTools(session); });
 
   auto options = std::make_shared<CallOptions>();
   CLI::App* show = group->add_subcommand("show", "Show a tool");

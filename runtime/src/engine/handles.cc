@@ -24,7 +24,7 @@ struct Names {
   bool dotted = false;
 };
 
-void Note(const core::Json& value, Names& names) {
+void NoteNames(const core::Json& value, Names& names) {
   if (HandleOf(value) != nullptr) {
     names.handle = true;
     return;
@@ -32,7 +32,7 @@ void Note(const core::Json& value, Names& names) {
   if (!value.is_structured()) return;
   for (const auto& [name, member] : value.items()) {
     names.dotted = names.dotted || (value.is_object() && name.find('.') != std::string::npos);
-    Note(member, names);
+    NoteNames(member, names);
   }
 }
 
@@ -107,7 +107,7 @@ core::Json Outline(const core::Json& value, int depth, std::size_t& names) {
 core::StatusOr<bool> ExpandHandles(const Provenance& reads, core::Json& args,
                                    HandleLabels& labels) {
   Names names;
-  Note(args, names);
+  NoteNames(args, names);
   if (!names.handle) return false;
   if (names.dotted) {
     return core::InvalidArgument("arguments with a handle take no member whose name has a dot");

@@ -23,8 +23,8 @@ constexpr std::size_t kRowsOfCallsKept = 4'096;
 constexpr std::size_t kRowsKept = 65'536;
 
 // A JSON array of plain tokens as space separated words.
-std::string WordsOf(const audit::EntryView& entry, std::string_view field) {
-  return runtime::WordsOf(entry.body, field);
+std::string WordsIn(const audit::EntryView& entry, std::string_view field) {
+  return WordsOf(entry.body, field);
 }
 
 bool HasWord(std::string_view words, std::string_view word) {
@@ -374,16 +374,16 @@ core::Status State::ApplyRun(const audit::EntryView& entry) {
     run.message_us = entry.time_us;
     ++run.messages;
     const bool withheld = entry.body.Bool("withheld").value_or(false);
-    if (!withheld && HasWord(WordsOf(entry, "labels"), "untrusted")) run.untrusted = 1;
+    if (!withheld && HasWord(WordsIn(entry, "labels"), "untrusted")) run.untrusted = 1;
     if (!withheld && Field(entry, "from") == "operator") AddWord(run.told_by, Actor(entry));
     NoteWindow(entry);
-    TakeSlots(WordsOf(entry, "counters"), entry, "message");
+    TakeSlots(WordsIn(entry, "counters"), entry, "message");
   } else if (kind == "plan.received") {
     run.steps = entry.body.Int("step").value_or(0) + 1;
     TakeCost(entry, run);
   } else if (kind == "run.waiting") {
     if (entry.body.Raw("text")) run.text_index = static_cast<std::int64_t>(entry.index);
-    run.waits_for = WordsOf(entry, "runs");
+    run.waits_for = WordsIn(entry, "runs");
   } else if (kind == "run.completed") {
     run.text_index = static_cast<std::int64_t>(entry.index);
   } else if (kind == "run.failed" || kind == "run.compensating") {
@@ -463,7 +463,7 @@ core::Status State::ApplyCall(const audit::EntryView& entry) {
   if (kind == "result.released") {
     call.released_index = index;
     const bool read = !entry.body.Bool("by_handle").value_or(false);
-    const bool untrusted = HasWord(WordsOf(entry, "labels"), "untrusted");
+    const bool untrusted = HasWord(WordsIn(entry, "labels"), "untrusted");
     if (read && untrusted && !call.run.empty()) runs_.Edit(call.run).untrusted = 1;
   }
   return core::OkStatus();
@@ -488,8 +488,8 @@ core::Status State::ApplyIntended(const audit::EntryView& entry, CallRow& call) 
   call.effect_key = Field(entry, "effect_key");
   call.idempotency_key = Field(entry, "idempotency_key");
   call.attempt = entry.body.Int("attempt").value_or(1);
-  call.locks = WordsOf(entry, "locks");
-  call.counters = WordsOf(entry, "counters");
+  call.locks = WordsIn(entry, "locks");
+  call.counters = WordsIn(entry, "counters");
   if (call.intent_us == 0) call.intent_us = entry.time_us;
   call.resolved_by.clear();  // what was said was said of the attempt before
   call.resolved_as.clear();

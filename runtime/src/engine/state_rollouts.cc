@@ -8,7 +8,7 @@
 namespace interlock::runtime {
 namespace {
 
-constexpr const char* kNames = "rollouts";
+constexpr const char* kRolloutNames = "rollouts";
 
 std::string RowOfRollout(std::string_view agent) { return "rollout:" + std::string(agent); }
 
@@ -27,7 +27,7 @@ std::string Text(const RolloutInfo& set) {
 }
 
 // What cannot be read gives nobody another version.
-RolloutInfo Read(const std::string& agent, std::string_view text) {
+RolloutInfo ReadRollout(const std::string& agent, std::string_view text) {
   RolloutInfo set;
   set.agent = agent;
   const auto view = core::JsonObjectView::Of(text);
@@ -70,7 +70,7 @@ core::Status State::ApplyRollout(const audit::EntryView& entry) {
   set.time_us = entry.time_us;
   set.etag = std::to_string(entry.index);
   settings_.Edit(RowOfRollout(agent)).value = Text(set);
-  AddWord(settings_.Edit(kNames).value, agent);
+  AddWord(settings_.Edit(kRolloutNames).value, agent);
   LoadRollouts();
   return core::OkStatus();
 }
@@ -78,10 +78,10 @@ core::Status State::ApplyRollout(const audit::EntryView& entry) {
 // Under the lock.
 void State::LoadRollouts() {
   rollouts_.clear();
-  const FactRow* names = settings_.Find(kNames);
+  const FactRow* names = settings_.Find(kRolloutNames);
   for (const std::string& agent : SplitWords(names == nullptr ? "" : names->value)) {
     const FactRow* row = settings_.Find(RowOfRollout(agent));
-    rollouts_.push_back(Read(agent, row == nullptr ? "" : row->value));
+    rollouts_.push_back(ReadRollout(agent, row == nullptr ? "" : row->value));
   }
   std::sort(rollouts_.begin(), rollouts_.end(),
             [](const RolloutInfo& a, const RolloutInfo& b) { return a.agent < b.agent; });

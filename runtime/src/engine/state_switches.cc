@@ -13,7 +13,7 @@
 namespace interlock::runtime {
 namespace {
 
-constexpr const char* kNames = "switches";
+constexpr const char* kSwitchNames = "switches";
 
 std::string RowOfSwitch(std::string_view name) { return "switch:" + std::string(name); }
 
@@ -28,7 +28,7 @@ std::string Text(const SwitchInfo& set) {
   return text;
 }
 
-SwitchInfo Read(const std::string& name, std::string_view text) {
+SwitchInfo ReadSwitch(const std::string& name, std::string_view text) {
   SwitchInfo set{.name = name, .by = "", .reason = "", .time_us = 0, .etag = ""};
   const auto view = core::JsonObjectView::Of(text);
   if (!view.ok()) return set;  // it stops all the same
@@ -95,7 +95,7 @@ std::optional<SwitchInfo> StoppedFor(const State& state, const CallIdentity& id,
 core::Status State::ApplySwitch(const audit::EntryView& entry) {
   const std::string name = Field(entry, "switch");
   if (name.empty()) return Missing(entry, "switch");
-  const FactRow* names = settings_.Find(kNames);
+  const FactRow* names = settings_.Find(kSwitchNames);
   std::string left = WithoutWord(names == nullptr ? "" : names->value, name);
   if (entry.kind == "switch.set") {
     const std::string actor = Actor(entry);
@@ -110,7 +110,7 @@ core::Status State::ApplySwitch(const audit::EntryView& entry) {
   } else {
     settings_.Erase(RowOfSwitch(name));
   }
-  settings_.Edit(kNames).value = left;
+  settings_.Edit(kSwitchNames).value = left;
   LoadSwitches();
   return core::OkStatus();
 }
@@ -118,10 +118,10 @@ core::Status State::ApplySwitch(const audit::EntryView& entry) {
 // Under the lock.
 void State::LoadSwitches() {
   switches_.clear();
-  const FactRow* names = settings_.Find(kNames);
+  const FactRow* names = settings_.Find(kSwitchNames);
   for (const std::string& name : SplitWords(names == nullptr ? "" : names->value)) {
     const FactRow* row = settings_.Find(RowOfSwitch(name));
-    switches_.push_back(Read(name, row == nullptr ? "" : row->value));
+    switches_.push_back(ReadSwitch(name, row == nullptr ? "" : row->value));
   }
   std::sort(switches_.begin(), switches_.end(),
             [](const SwitchInfo& a, const SwitchInfo& b) { return a.name < b.name; });

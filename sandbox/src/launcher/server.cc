@@ -27,7 +27,7 @@ constexpr std::int64_t kCpuCheckMinUs = 20'000;
 constexpr int kCpus = 2;  // a box's cgroup has one; without one, checks come a little late
 
 // Tags of epoll events: slot << 3 | what.
-enum What : unsigned { kDaemon, kSignals, kControl, kProgram, kOut, kErr };
+enum What : unsigned { kDaemon, kSignalFd, kControl, kProgram, kOut, kErr };
 
 std::string Errno(const std::string& what) { return what + ": " + std::strerror(errno); }
 }  // namespace
@@ -47,7 +47,7 @@ Server::Server(const ServerOptions& options, const std::array<Filter, kProfiles>
   ::sigprocmask(SIG_BLOCK, &set, nullptr);
   signals_.reset(::signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK));
   ::prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0);
-  Watch(signals_.get(), 0, kSignals);
+  Watch(signals_.get(), 0, kSignalFd);
 }
 
 Server::~Server() {
@@ -329,7 +329,7 @@ void Server::Run() {
       const auto what = static_cast<unsigned>(events[i].data.u64 & 7);
       if (what == kDaemon) {
         OnDaemon();
-      } else if (what == kSignals) {
+      } else if (what == kSignalFd) {
         signalled = true;
       } else {
         OnBox(slot, what);
@@ -376,7 +376,7 @@ BoxResult Server::RunOne(Call call) {
     const int count = ::epoll_wait(epoll_.get(), events, std::size(events), TimeToNext());
     for (int i = 0; i < count; ++i) {
       const auto what = static_cast<unsigned>(events[i].data.u64 & 7);
-      if (what != kSignals) OnBox(static_cast<unsigned>(events[i].data.u64 >> 3), what);
+      if (what != kSignalFd) OnBox(static_cast<unsigned>(events[i].data.u64 >> 3), what);
     }
     TakeSignals();
     OnTime();
