@@ -50,6 +50,11 @@ const BudgetDecl* Before(const BudgetDecl& now, const std::vector<BudgetDecl>& b
 
 }  // namespace
 
+std::string TextOf(const BudgetChange& change) {
+  return "budget " + change.budget + " begins anew: " + change.before + " becomes " + change.after +
+         ", and what was spent before does not count in it";
+}
+
 std::vector<BudgetChange> BudgetsAnew(const std::vector<BudgetDecl>& before,
                                       const std::vector<BudgetDecl>& after) {
   std::vector<BudgetChange> anew;

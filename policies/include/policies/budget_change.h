@@ -17,5 +17,7 @@ struct BudgetChange {
 };
 std::vector<BudgetChange> BudgetsAnew(const std::vector<BudgetDecl>& before,
                                       const std::vector<BudgetDecl>& after);
+// One line for whoever changes policies.
+std::string TextOf(const BudgetChange& change);
 
 }  // namespace interlock::policies

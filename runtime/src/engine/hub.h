@@ -194,6 +194,8 @@ class Hub {
   core::StatusOr<std::shared_ptr<Engines>> MakeEngines(
       const std::shared_ptr<const policies::Bundle>& bundle) const;
   core::Status ActivateBundle();
+  // At a start with other policies than `before`: budgets that do not count what was spent.
+  void SayWhatBegins(const std::string& before) const;
   core::StatusOr<policies::SealedBundle> LoadPolicies(const std::string& folder) const;
   core::Status CommitSwap(const policies::SealedBundle& next,
                           const std::shared_ptr<Engines>& engines, const std::string& actor,

@@ -5,22 +5,13 @@
 #include <future>
 
 #include "engine/hub.h"
+#include "engine/kept_bundle.h"
 #include "policies/active.h"
 
 namespace interlock::runtime {
 namespace {
 
 constexpr const char* kRevisionSetting = "bundle_revision";  // "<number> <digest of the files>"
-
-std::vector<policies::KnownTool> KnownTools(const tools::Registry& registry) {
-  std::vector<policies::KnownTool> known;
-  for (const auto& tool : registry.tools()) {
-    const tools::Manifest& m = tool->manifest();
-    known.push_back(
-        {m.name, std::string(tools::EffectName(m.effect)), m.input_schema, m.result_schema});
-  }
-  return known;
-}
 
 std::string FilesJson(const policies::Bundle& bundle) {
   std::string files = "[";
@@ -107,7 +98,9 @@ core::StatusOr<std::shared_ptr<Hub::Engines>> Hub::MakeEngines(
 core::Status Hub::ActivateBundle() {
   policy_.seal_required = !parts.policy_folders.trust.keys.empty();
   policy_.problem = parts.policy_folders.problem;
-  return CommitNow([this](Serial& serial) -> core::Status {
+  std::string before;
+  INTERLOCK_RETURN_IF_ERROR(CommitNow([this, &before](Serial& serial) -> core::Status {
+    before = serial.state().Setting("bundle");
     for (const auto& tool : parts.registry->tools()) serial.PutBlob(tool->canonical_manifest());
     for (const AgentFile& agent : parts.agents) serial.PutBlob(agent.canonical);
     if (parts.bundle == nullptr) return core::OkStatus();
@@ -120,9 +113,28 @@ core::Status Hub::ActivateBundle() {
     }
     PutBundle(serial, *parts.bundle);  // a log that was just opened has none
     NoteActive(first);
-    if (serial.state().Setting("bundle") == policy_.bundle) return core::OkStatus();
+    if (before == policy_.bundle) return core::OkStatus();
     return AppendActivated(serial, first, "engine", "").status();
-  });
+  }));
+  if (parts.bundle != nullptr && !before.empty() && before != policy_.bundle) SayWhatBegins(before);
+  return core::OkStatus();
+}
+
+// What `policy activate` would have said.
+void Hub::SayWhatBegins(const std::string& before) const {
+  if (!parts.warn) return;
+  const auto digest = DigestOfBundle(before);
+  const auto was = digest.ok()
+                       ? KeptBundle(*parts.log, *digest, *parts.registry)
+                       : core::StatusOr<std::shared_ptr<const policies::Bundle>>(digest.status());
+  if (!was.ok()) {
+    return parts.warn("whether budgets begin anew cannot be said: " +
+                      std::string(core::Message(was.status())));
+  }
+  for (const policies::BudgetChange& change :
+       policies::BudgetsAnew((*was)->budgets(), parts.bundle->budgets())) {
+    parts.warn(policies::TextOf(change));
+  }
 }
 
 core::StatusOr<policies::SealedBundle> Hub::LoadPolicies(const std::string& folder) const {

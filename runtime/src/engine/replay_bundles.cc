@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <iterator>
 
+#include "engine/kept_bundle.h"
 #include "engine/replayer.h"
 
 namespace interlock::runtime {
@@ -13,35 +14,6 @@ constexpr std::int64_t kBehindMicros = 5'000'000;
 
 core::Status CannotTell(std::string message) {
   return WithReason(core::FailedPrecondition(std::move(message)), "BUNDLE_CHANGED");
-}
-
-core::StatusOr<core::Digest> DigestOf(std::string_view id) {
-  return core::DigestFromHex(id.substr(std::min<std::size_t>(7, id.size())));
-}
-
-// The files of a bundle that the log keeps, by the manifest that its entries cite.
-core::StatusOr<std::shared_ptr<const policies::Bundle>> BundleOf(const audit::Log& log,
-                                                                 const core::Digest& id,
-                                                                 const tools::Registry& registry) {
-  INTERLOCK_ASSIGN_OR_RETURN(const std::string manifest, log.ReadBlob(id));
-  INTERLOCK_ASSIGN_OR_RETURN(const core::Json json,
-                             core::ParseJson(manifest, core::kPayloadLimits));
-  std::vector<policies::BundleFile> files;
-  for (const core::Json& file : json.value("files", core::Json::array())) {
-    const std::string name = file.value("sha256", "");
-    INTERLOCK_ASSIGN_OR_RETURN(
-        const core::Digest digest,
-        core::DigestFromHex(name.substr(std::min<std::size_t>(7, name.size()))));
-    INTERLOCK_ASSIGN_OR_RETURN(std::string text, log.ReadBlob(digest));
-    files.push_back({file.value("path", ""), std::move(text)});
-  }
-  std::vector<policies::KnownTool> known;
-  for (const auto& tool : registry.tools()) {
-    const tools::Manifest& m = tool->manifest();
-    known.push_back(
-        {m.name, std::string(tools::EffectName(m.effect)), m.input_schema, m.result_schema});
-  }
-  return policies::Bundle::Load(std::move(files), std::move(known), nullptr);
 }
 
 // Kinds whose first citation, or `bundle` of run.started, is the bundle in force. A request to a
@@ -64,14 +36,12 @@ bool HadNone(const RecordedEntry& recorded) {
 
 core::StatusOr<std::unique_ptr<policies::Engine>> Replayer::EngineOf(const std::string& id) {
   if (parts_.candidate != nullptr) return policies::Engine::Make(parts_.candidate);
-  INTERLOCK_ASSIGN_OR_RETURN(const core::Digest digest, DigestOf(id));
+  INTERLOCK_ASSIGN_OR_RETURN(const core::Digest digest, DigestOfBundle(id));
   if (parts_.bundle != nullptr && parts_.bundle->id() == digest) {
     return policies::Engine::Make(parts_.bundle);
   }
-  const auto kept = BundleOf(*parts_.log, digest, *parts_.registry);
-  if (!kept.ok() || (*kept)->id() != digest) {
-    return CannotTell("bundle " + id + " of then cannot be loaded with the tools of now");
-  }
+  const auto kept = KeptBundle(*parts_.log, digest, *parts_.registry);
+  if (!kept.ok()) return CannotTell(std::string(core::Message(kept.status())));
   return policies::Engine::Make(*kept);
 }
 
@@ -99,7 +69,7 @@ core::Status Replayer::JudgeBy(const std::string& id) {
   if (!judged_by_.empty()) engines_[judged_by_] = std::move(worker_.engine);
   worker_.engine = std::move(next);
   judged_by_ = id;
-  recorded_bundle_ = id.empty() ? core::Digest{} : DigestOf(id).value_or(core::Digest{});
+  recorded_bundle_ = id.empty() ? core::Digest{} : DigestOfBundle(id).value_or(core::Digest{});
   return core::OkStatus();
 }
 

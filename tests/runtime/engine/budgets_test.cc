@@ -9,9 +9,12 @@
 namespace interlock::runtime::test {
 namespace {
 
+using ::testing::AllOf;
 using ::testing::ElementsAre;
+using ::testing::HasSubstr;
 using ::testing::IsEmpty;
 using ::testing::SizeIs;
+using ::testing::StartsWith;
 using ::testing::UnorderedElementsAre;
 
 constexpr std::int64_t kMinute = 60'000'000;
@@ -101,6 +104,36 @@ TEST(Budgets, AnActivationSaysWhichBudgetsBeginAnew) {
   EXPECT_EQ(anew[0].after, "USD per user within 7d");
   EXPECT_THAT(h.engine().GetPolicy(h.operator_one)->anew, IsEmpty()) << "it was said";
   EXPECT_THAT(Listed(h, {.user = "u1"}), IsEmpty()) << "nothing is spent of it";
+}
+
+std::vector<std::string> Warned(Harness& h) {
+  const std::lock_guard lock(h.warned_mutex);
+  return std::exchange(h.warned, {});
+}
+
+TEST(Budgets, AStartWithOtherWindowsThanTheLogKnowsSaysWhichBudgetsBeginAnew) {
+  Harness h(Policy(), {MoneyTool("pay")});
+  Pays(h, "5.00");
+  PayAs(h, "o1", "u1");
+  h.SetPolicy(Policy() + "\n-- the same");
+  h.Restart();
+  EXPECT_THAT(Warned(h), IsEmpty());
+  h.SetPolicy(Policy("7d"));
+  h.Restart();
+  EXPECT_THAT(Warned(h), ElementsAre("budget user begins anew: USD per user within 30m becomes USD "
+                                     "per user within 7d, and what was spent before does not count "
+                                     "in it"));
+  h.Restart();
+  EXPECT_THAT(Warned(h), IsEmpty()) << "it was said";
+}
+
+TEST(Budgets, AStartWhosePoliciesOfBeforeCannotBeLoadedSaysSo) {
+  Harness h(Policy(), {MoneyTool("pay")});
+  h.SetTools({MoneyTool("send")});
+  h.SetPolicy(AllowAll());
+  h.Restart();
+  EXPECT_THAT(Warned(h), ElementsAre(AllOf(StartsWith("whether budgets begin anew cannot be said"),
+                                           HasSubstr("with the tools of now"))));
 }
 
 }  // namespace
