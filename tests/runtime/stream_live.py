@@ -37,9 +37,14 @@ JUDGES = """on(answer(), "kind", function(c) return modify { ["answer.text"] = "
 def chat(pieces, whole):
     for piece in pieces:
         yield {"choices": [{"index": 0, "delta": {"content": piece}, "finish_reason": None}]}
+    if call:
+        asked = {"index": 0, "id": "k1", "type": "function", "function": {"name": call, "arguments": "{}"}}
+        yield {"choices": [{"index": 0, "delta": {"tool_calls": [asked]}, "finish_reason": None}]}
     if whole:
-        yield {"choices": [{"index": 0, "delta": {}, "finish_reason": "stop"}]}
-        yield {"choices": [], "usage": {"prompt_tokens": 12, "completion_tokens": 3, "total_tokens": 15}}
+        yield {"choices": [{"index": 0, "delta": {}, "finish_reason": "tool_calls" if call else "stop"}]}
+        yield {"choices": [], "usage": {"prompt_tokens": 12, "completion_tokens": 3, "total_tokens": 15,
+                                        "prompt_tokens_details": {"cached_tokens": 8},
+                                        "completion_tokens_details": {"reasoning_tokens": 1}}}
         yield "[DONE]"
 
 
@@ -66,18 +71,21 @@ class Model(http.server.BaseHTTPRequestHandler):
         self.rfile.read(int(self.headers["content-length"]))
         Model.go.wait(PATIENCE_S)
         Model.asked += 1
-        whole = Model.asked > 1
-        events = messages if self.path.endswith("/messages") else chat
         self.send_response(200)
         self.send_header("content-type", "text/event-stream")
         self.end_headers()
-        for event in events(["Hel", "lo"] if whole else ["Well, "], whole):
+        for event in self.events():
             text = event if isinstance(event, str) else json.dumps(event)
             kind = event["type"] if isinstance(event, dict) and "type" in event else "message"
             self.wfile.write(f"event: {kind}\ndata: {text}\n\n".encode())
             self.wfile.flush()
             if "Well, " in text or "Hel" in text:
                 Model.read.acquire(timeout=PATIENCE_S)
+
+    def events(self):
+        whole = Model.asked > 1
+        say = messages if self.path.endswith("/messages") else chat
+        return say(["Hel", "lo"] if whole else ["Well, "], whole)
 
     def log_message(self, *_):
         pass
@@ -90,7 +98,7 @@ class Streams(unittest.TestCase):
         Model.asked = 0
         folder = pathlib.Path(tempfile.mkdtemp(prefix="il-stream-"))
         self.addCleanup(shutil.rmtree, folder, ignore_errors=True)
-        server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Model)
+        server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), model)
         threading.Thread(target=server.serve_forever, daemon=True).start()
         self.addCleanup(server.server_close)
         self.addCleanup(server.shutdown)
@@ -103,18 +111,19 @@ class Streams(unittest.TestCase):
         prices = {"currency": "USD", "models": [{"model": "*", "input": "5", "output": "25"}]}
         planners = [{"name": kind, "kind": kind, "base_url": base, "model": "m", "stream": True, "prices": prices}
                     for kind in ("openai", "anthropic")]
-        self.daemon = Daemon(folder, BIN, parts, {}, planners=planners)
+        self.daemon = Daemon(folder, BIN, parts, {"folder": str(folder)}, planners=planners)
         self.addCleanup(self.daemon.__exit__)
         self.daemon.start()
         status, made = self.daemon.run_cli("run", "writer", "--message", "hello?", "--json", principal="ticketing")
         self.assertEqual(status, 0, made)
         return json.loads(made)["name"].rsplit("/", 1)[1]
 
-    def watch(self, run, pieces):
+    def watch(self, run, pieces, *options, principal="ticketing"):
         """What `runs watch --stream` prints. It has begun before the model says anything, and reads each of `pieces`
         before the next one is said."""
-        watcher = subprocess.Popen([BIN / "interlock", "runs", "watch", run, "--stream"], stdout=subprocess.PIPE,
-                                   env=self.daemon.environment("ticketing"), stderr=subprocess.STDOUT)
+        watcher = subprocess.Popen([BIN / "interlock", "runs", "watch", run, "--stream", *options],
+                                   env=self.daemon.environment(principal), stdout=subprocess.PIPE,
+                                   stderr=subprocess.STDOUT)
         printed = os.read(watcher.stdout.fileno(), 65536)
         Model.go.set()
         for piece in pieces:

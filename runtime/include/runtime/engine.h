@@ -25,6 +25,7 @@
 #include "policies/decision.h"
 #include "runtime/approvals.h"
 #include "runtime/hangup.h"
+#include "runtime/spending.h"
 #include "tools/tool.h"
 
 namespace interlock::runtime {
@@ -63,16 +64,6 @@ inline constexpr RunState kRunStateLast = RunState::kWaitingForRun;
 std::string_view RunStateName(RunState state);  // "waiting_for_approval"
 bool IsFinal(RunState state);
 
-// What requests to models came to, as the log has it.
-struct ModelCost {
-  std::int64_t tokens_in = 0;
-  std::int64_t tokens_out = 0;
-  std::map<std::string, std::int64_t> micros{};  // by ISO 4217 code; no entry: no price is known
-  std::map<std::string, std::int64_t> saved_micros{};  // by replies that a cache had
-  std::int64_t cache_hits = 0;
-  std::int64_t asked = 0;  // replies from a provider
-};
-
 // A call of a run that has not ended, and what it waits for.
 struct OpenCall {
   enum class WaitsFor {
@@ -107,6 +98,7 @@ struct RunInfo {
   std::int64_t depth = 0;
   std::vector<std::string> waits_for{};  // of kWaitingForRun: runs
   ModelCost models{};                    // what its own requests came to; not those of runs below
+  ModelCost models_below{};              // by GetRun: what those of runs that work for it did
   // By GetRun, of one that has not ended: calls at work or of unknown outcome, oldest first.
   std::vector<OpenCall> open_calls{};
 };
@@ -190,24 +182,6 @@ struct PlannerText {
   std::int64_t step = 0;
   std::string text;     // as ToolOutput::text
   bool begins = false;  // what was told of this step before this is void
-};
-
-struct BudgetInfo {
-  std::string name;
-  std::string scope;  // readable while the engine knows it, else its HMAC
-  std::string unit;
-  std::int64_t limit = 0;
-  std::int64_t held = 0;
-  std::int64_t settled = 0;
-  std::int64_t window_start_us = 0;
-  std::int64_t window_end_us = 0;  // 0: it has none, or no rule in force knows the budget any more
-  bool past = false;               // no call is counted in it any more
-};
-
-// Which budgets to list.
-struct BudgetQuery {
-  bool past = false;   // windows that are over, too
-  std::string user{};  // only those of this user; empty: all
 };
 
 struct PolicyInfo {
@@ -465,6 +439,11 @@ class Engine {
   // the user that the query names.
   virtual core::StatusOr<std::vector<BudgetInfo>> ListBudgets(const core::Principal& who,
                                                               const BudgetQuery& query) = 0;
+  // What models came to by the open log, by day, planner, provider and model, oldest first. Role:
+  // operator or auditor.
+  virtual core::StatusOr<Page<ModelDay>> ListModelDays(const core::Principal& who,
+                                                       const PageSpec& page,
+                                                       const DayRange& days) = 0;
   virtual const audit::Log& log() const = 0;
   // The log of an origin, open or closed; empty: the open one. Lives as long as the engine. Errors:
   // kNotFound (LOG_NOT_FOUND); kUnavailable: it may be one that cannot be opened.

@@ -259,6 +259,7 @@ void AddCallCommands(CLI::App& app, Session& session) {
       ->check(CLI::Range(1, 1'000'000))
       ->capture_default_str();
   Does(budgets_list, session, [&session, wanted] { return ListBudgets(session, *wanted); });
+  AddBudgetModelsCommand(*budgets, session);
 }
 
 }  // namespace interlock::runtime::cli

@@ -44,7 +44,8 @@ CLI::App* AddGroup(CLI::App& app, const std::string& name, const std::string& de
 void AddRunCommands(CLI::App& app, Session& session);
 void AddReplayCommand(CLI::App& group, Session& session);  // of `runs`
 void AddApprovalCommands(CLI::App& app, Session& session);
-void AddCallCommands(CLI::App& app, Session& session);  // calls and budgets
+void AddCallCommands(CLI::App& app, Session& session);           // calls and budgets
+void AddBudgetModelsCommand(CLI::App& group, Session& session);  // of `budgets`
 void AddRolloutCommands(CLI::App& app, Session& session);
 void AddSwitchCommands(CLI::App& app, Session& session);
 void AddToolCommands(CLI::App& app, Session& session);

@@ -1,7 +1,6 @@
 // run AGENT …, runs list|show|watch|cancel|message.
 #include <CLI/CLI.hpp>
 #include <chrono>
-#include <map>
 #include <ostream>
 #include <sstream>
 #include <thread>
@@ -9,6 +8,7 @@
 
 #include "cli/cli.h"
 #include "cli/message_json.h"
+#include "cli/model_cost.h"
 #include "cli/timeline.h"
 
 namespace interlock::runtime::cli {
@@ -69,36 +69,6 @@ int CodeOf(const wire::Run& run) {
   return Final(run) ? kYes : kIncomplete;
 }
 
-// "0.0123 EUR": millionths are shown as far as they say something.
-std::string MicrosText(const google::protobuf::Map<std::string, std::int64_t>& micros) {
-  constexpr std::int64_t kUnit = 1'000'000;
-  const std::map<std::string, std::int64_t> sorted(micros.begin(), micros.end());
-  std::string text;
-  for (const auto& [currency, amount] : sorted) {
-    std::string part = std::to_string(kUnit + amount % kUnit).substr(1);
-    while (part.size() > 2 && part.back() == '0') part.pop_back();
-    text +=
-        (text.empty() ? "" : " + ") + std::to_string(amount / kUnit) + "." + part + " " + currency;
-  }
-  return text;
-}
-
-// Empty: no model was asked, or none that tells.
-std::string CostText(const wire::ModelCost& cost) {
-  const bool any = cost.prompt_tokens() + cost.completion_tokens() + cost.cache_hits() +
-                       cost.provider_replies() >
-                   0;
-  if (!any) return "";
-  std::string text = std::to_string(cost.prompt_tokens()) + " tokens read, " +
-                     std::to_string(cost.completion_tokens()) + " written";
-  if (!cost.cost_micros().empty()) text += ", " + MicrosText(cost.cost_micros());
-  if (cost.cache_hits() == 0) return text;
-  text += "; " + std::to_string(cost.cache_hits()) + " of " +
-          std::to_string(cost.cache_hits() + cost.provider_replies()) + " replies from the cache";
-  if (!cost.saved_micros().empty()) text += ", which saved " + MicrosText(cost.saved_micros());
-  return text;
-}
-
 // "call ID of orders.book, whose outcome is being looked up".
 std::string OpenText(const wire::OpenCall& open) {
   const std::string call = " call " + IdOf(open.call()) + " of " + open.tool();
@@ -130,6 +100,7 @@ void PrintRun(const Io& io, const wire::Run& run) {
   row("steps    ", std::to_string(run.steps()));
   row("entries  ", std::to_string(run.entry_count()));
   row("models   ", CostText(run.models()));
+  row("  below  ", CostText(run.models_below()));
   row("code     ", run.code());
   row("reason   ", run.reason());
   row("answer   ", run.answer());

@@ -103,6 +103,8 @@ class EngineImpl final : public Engine {
       const core::Principal& who) override;
   core::StatusOr<std::vector<BudgetInfo>> ListBudgets(const core::Principal& who,
                                                       const BudgetQuery& query) override;
+  core::StatusOr<Page<ModelDay>> ListModelDays(const core::Principal& who, const PageSpec& page,
+                                               const DayRange& days) override;
   const audit::Log& log() const override { return *hub_.parts.log; }
   core::StatusOr<const audit::Log*> LogOf(std::string_view origin) override;
   core::StatusOr<audit::Checkpoint> CheckpointNow(const core::Principal& who) override;

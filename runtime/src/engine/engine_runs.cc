@@ -1,6 +1,7 @@
 // Runs: create, read, watch, cancel.
 #include "engine/engine.h"
 #include "engine/entry_pager.h"
+#include "engine/model_cost.h"
 #include "engine/open_approvals.h"
 #include "engine/run_start.h"
 #include "engine/run_state.h"
@@ -161,31 +162,6 @@ core::StatusOr<RunInfo> EngineImpl::ArchivedRun(const std::string& run) {
   return info;
 }
 
-namespace {
-
-// By currency; what is in no money is left out.
-std::map<std::string, std::int64_t> MicrosIn(std::string_view sums) {
-  constexpr std::string_view kMicro = "micro-";
-  std::map<std::string, std::int64_t> micros;
-  for (const std::string& word : SplitWords(sums)) {
-    const std::size_t unit = std::min(word.find(':') + 1, word.size());
-    if (!std::string_view(word).substr(unit).starts_with(kMicro)) continue;
-    micros[word.substr(unit + kMicro.size())] = NumberAt(word);
-  }
-  return micros;
-}
-
-ModelCost CostOf(const RunRow& row) {
-  return {.tokens_in = row.tokens_in,
-          .tokens_out = row.tokens_out,
-          .micros = MicrosIn(row.cost),
-          .saved_micros = MicrosIn(row.saved),
-          .cache_hits = row.cache_hits,
-          .asked = row.asked};
-}
-
-}  // namespace
-
 core::StatusOr<RunInfo> EngineImpl::InfoOf(const RunRow& row, const Place& place) const {
   RunInfo info;
   info.id = row.run;
@@ -203,7 +179,7 @@ core::StatusOr<RunInfo> EngineImpl::InfoOf(const RunRow& row, const Place& place
   info.call = row.parent_call;
   info.depth = static_cast<std::int64_t>(SplitWords(row.above).size());
   info.waits_for = SplitWords(row.waits_for);
-  info.models = CostOf(row);
+  info.models = ModelCostOf(row);
   info.newest.index = static_cast<std::uint64_t>(row.newest_index);
   info.newest.leaf_hash = core::DigestFromHex(row.newest_hash).value_or(core::Digest{});
   const bool told_why = row.state == RunState::kFailed || row.state == RunState::kCompensating ||
@@ -283,6 +259,9 @@ core::StatusOr<RunInfo> EngineImpl::GetRun(const core::Principal& who, std::stri
     INTERLOCK_RETURN_IF_ERROR(MaySeeRun(who, *row));
     INTERLOCK_ASSIGN_OR_RETURN(RunInfo info, InfoOf(*row));
     INTERLOCK_ASSIGN_OR_RETURN(info.open_calls, OpenCallsOf(*row));
+    if (row->started > 0 || !row->parent.empty()) {
+      INTERLOCK_ASSIGN_OR_RETURN(info.models_below, ModelCostBelow(*hub_.parts.log, row->run));
+    }
     if (IsOutsider(who, row->principal)) info.answer.clear();  // ReadEvents shows and records it
     return info;
   }

@@ -43,10 +43,12 @@ struct RunRow {
   // What its own requests to models came to.
   std::int64_t tokens_in = 0;
   std::int64_t tokens_out = 0;
-  std::string cost;             // "<amount>:<unit>", space separated
-  std::string saved;            // as above, by replies from a cache
-  std::int64_t cache_hits = 0;  // replies from a cache
-  std::int64_t asked = 0;       // replies from a provider
+  std::string cost;                   // "<amount>:<unit>", space separated
+  std::string saved;                  // as above, by replies from a cache
+  std::int64_t cache_hits = 0;        // replies from a cache
+  std::int64_t asked = 0;             // replies from a provider
+  std::int64_t tokens_cached = 0;     // of tokens_in
+  std::int64_t tokens_reasoning = 0;  // of tokens_out
   static constexpr std::string RunRow::*kKey = &RunRow::run;
   template <typename Self, typename Visit>
   static void Fields(Self& r, Visit visit) {
@@ -62,6 +64,37 @@ struct RunRow {
     visit("above", r.above), visit("started", r.started), visit("waits_for", r.waits_for);
     visit("told_by", r.told_by);
     visit("tokens_in", r.tokens_in), visit("tokens_out", r.tokens_out), visit("cost", r.cost);
+    visit("saved", r.saved), visit("cache_hits", r.cache_hits), visit("asked", r.asked);
+    visit("tokens_cached", r.tokens_cached), visit("tokens_reasoning", r.tokens_reasoning);
+  }
+};
+
+// What requests to models came to on one day (UTC). Key: "<day>|<planner>|<provider>|<model>".
+struct ModelDayRow {
+  static constexpr const char* kTable = "p_model_day";
+  std::string key;
+  std::string day;      // "2026-11-23"
+  std::string planner;  // that was asked: an endpoint or a route
+  std::string provider;
+  std::string model;
+  std::int64_t requests = 0;
+  std::int64_t failed = 0;  // of these: there was no reply
+  std::int64_t tokens_in = 0;
+  std::int64_t tokens_cached = 0;
+  std::int64_t tokens_out = 0;
+  std::int64_t tokens_reasoning = 0;
+  std::string cost;   // as of a run
+  std::string saved;  // likewise
+  std::int64_t cache_hits = 0;
+  std::int64_t asked = 0;
+  static constexpr std::string ModelDayRow::*kKey = &ModelDayRow::key;
+  template <typename Self, typename Visit>
+  static void Fields(Self& r, Visit visit) {
+    visit("key", r.key), visit("day", r.day), visit("planner", r.planner);
+    visit("provider", r.provider), visit("model", r.model), visit("requests", r.requests);
+    visit("failed", r.failed), visit("tokens_in", r.tokens_in);
+    visit("tokens_cached", r.tokens_cached), visit("tokens_out", r.tokens_out);
+    visit("tokens_reasoning", r.tokens_reasoning), visit("cost", r.cost);
     visit("saved", r.saved), visit("cache_hits", r.cache_hits), visit("asked", r.asked);
   }
 };

@@ -204,11 +204,12 @@ Draft DraftPlanReceived(const std::string& run, const Sealer& sealer, std::strin
     body.String("finish", FinishName(plan->finish));
     if (plan->from_cache) body.Bool("from_cache", true);
     if (lost) body.Raw("lost", UseJson(*reply.lost));
-    body.Raw("plan", sealed);
+    body.Optional("model", plan->model).Raw("plan", sealed).Optional("provider", plan->provider);
     AddMicros(body, "saved", plan->saved_micros, plan->currency);
-    body.Int("step", step)
-        .Int("tokens_in", plan->prompt_tokens)
-        .Int("tokens_out", plan->completion_tokens);
+    body.Int("step", step);
+    if (plan->cached_tokens > 0) body.Int("tokens_cached", plan->cached_tokens);
+    body.Int("tokens_in", plan->prompt_tokens).Int("tokens_out", plan->completion_tokens);
+    if (plan->reasoning_tokens > 0) body.Int("tokens_reasoning", plan->reasoning_tokens);
     if (reply.wait_ms >= 0) body.Int("wait_ms", reply.wait_ms);
     body.Close();
     return received;

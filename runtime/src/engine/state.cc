@@ -82,6 +82,7 @@ std::vector<std::string> State::Schema() const {
   std::vector<std::string> schema = {
       RowTable<RunRow>::CreateSql(),
       "CREATE INDEX IF NOT EXISTS p_run_state ON p_run(state, run)",
+      RowTable<ModelDayRow>::CreateSql(),
       "CREATE INDEX IF NOT EXISTS p_run_parent ON p_run(parent, run) WHERE parent != ''",
       RowTable<CallRow>::CreateSql(),
       "CREATE INDEX IF NOT EXISTS p_call_run ON p_call(run, call)",
@@ -249,6 +250,7 @@ void State::TrimTables() {
   counters_.Trim(kRowsKept), requests_.Trim(kRowsOfCallsKept), run_approvals_.Trim(kRowsKept);
   locks_.Trim(kRowsKept), budgets_.Trim(kRowsKept), notes_.Trim(kRowsOfCallsKept);
   subject_notes_.Trim(kRowsOfCallsKept), credits_.Trim(kRowsOfCallsKept);
+  model_days_.Trim(kRowsOfCallsKept);
 }
 
 bool State::TakeReadError() {
@@ -334,26 +336,6 @@ void State::NoteRequest(const audit::EntryView& entry, std::string_view kind,
   row.name = name;
 }
 
-namespace {
-
-void AddAmount(const audit::EntryView& entry, std::string_view name, std::string& sums) {
-  const auto amount = entry.body.Object(name);
-  if (!amount) return;
-  sums = WithAmount(sums, NumberAt(amount->String("amount").value_or("")),
-                    amount->String("unit").value_or(""));
-}
-
-void TakeCost(const audit::EntryView& entry, RunRow& run) {
-  run.tokens_in += std::max<std::int64_t>(0, entry.body.Int("tokens_in").value_or(0));
-  run.tokens_out += std::max<std::int64_t>(0, entry.body.Int("tokens_out").value_or(0));
-  AddAmount(entry, "cost", run.cost);
-  AddAmount(entry, "saved", run.saved);
-  run.cache_hits += entry.body.Bool("from_cache").value_or(false) ? 1 : 0;
-  run.asked += entry.body.Bool("asked").value_or(false) ? 1 : 0;
-}
-
-}  // namespace
-
 core::Status State::ApplyRun(const audit::EntryView& entry) {
   const std::string id(entry.run);
   if (id.empty()) return Missing(entry, "run");
@@ -380,7 +362,7 @@ core::Status State::ApplyRun(const audit::EntryView& entry) {
     TakeSlots(WordsIn(entry, "counters"), entry, "message");
   } else if (kind == "plan.received") {
     run.steps = entry.body.Int("step").value_or(0) + 1;
-    TakeCost(entry, run);
+    NoteCost(entry, run);
   } else if (kind == "run.waiting") {
     if (entry.body.Raw("text")) run.text_index = static_cast<std::int64_t>(entry.index);
     run.waits_for = WordsIn(entry, "runs");

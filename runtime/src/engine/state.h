@@ -181,6 +181,7 @@ class State final : public audit::Projector {
     act(run_approvals_), act(credits_);
     act(effects_), act(locks_), act(counters_), act(requests_), act(settings_);
     act(erasures_), act(accesses_), act(call_users_), act(notes_), act(subject_notes_);
+    act(model_days_);
   }
 
   // What the gate decides on: sums of their rows are sealed. Runs and calls are looked up by
@@ -249,6 +250,8 @@ class State final : public audit::Projector {
   // The outcome is known: the locks no longer deny others.
   void SettleLocks(CallRow& call);
   void TouchRun(const audit::EntryView& entry);
+  // --- what models came to (state_costs.cc)
+  void NoteCost(const audit::EntryView& entry, RunRow& run);
   void NoteLineage(const audit::EntryView& entry, RunRow& run);
   void NoteTellers(const audit::EntryView& entry, const std::string& run);
 
@@ -290,6 +293,7 @@ class State final : public audit::Projector {
   RowTable<CallUserRow> call_users_;
   RowTable<NoteRow> notes_;
   RowTable<SubjectNotesRow> subject_notes_;
+  RowTable<ModelDayRow> model_days_;
 };
 
 }  // namespace interlock::runtime

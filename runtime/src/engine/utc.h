@@ -16,4 +16,7 @@ inline std::string UtcSeconds(std::int64_t time_us) {
   return {text, std::strftime(text, sizeof text, "%Y-%m-%dT%H:%M:%SZ", &parts)};
 }
 
+// "2026-01-31".
+inline std::string UtcDay(std::int64_t time_us) { return UtcSeconds(time_us).substr(0, 10); }
+
 }  // namespace interlock::runtime

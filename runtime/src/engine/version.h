@@ -6,6 +6,6 @@
 namespace interlock::runtime {
 
 // Stands in run.started and recovery, so that replay knows which engine a run was written by.
-inline constexpr std::string_view kEngineVersion = "3";
+inline constexpr std::string_view kEngineVersion = "4";
 
 }  // namespace interlock::runtime

@@ -314,4 +314,21 @@ core::StatusOr<wire::ListBudgetsResponse> ListBudgets(const Caller& caller,
   return response;
 }
 
+core::StatusOr<wire::ListModelDaysResponse> ListModelDays(
+    const Caller& caller, const wire::ListModelDaysRequest& request) {
+  INTERLOCK_RETURN_IF_ERROR(CheckDay("from_day", request.from_day()));
+  INTERLOCK_RETURN_IF_ERROR(CheckDay("to_day", request.to_day()));
+  INTERLOCK_ASSIGN_OR_RETURN(
+      const ListPage page,
+      PageOf(caller, "ListModelDays", request, request.from_day() + "\n" + request.to_day()));
+  INTERLOCK_ASSIGN_OR_RETURN(
+      const Page<ModelDay> found,
+      caller.engine->ListModelDays(*caller.who, page.spec,
+                                   {.from = request.from_day(), .to = request.to_day()}));
+  wire::ListModelDaysResponse response;
+  for (const ModelDay& day : found.items) *response.add_model_days() = ToWire(day);
+  response.set_next_page_token(caller.pages->Seal(page.scope, found.next_cursor));
+  return response;
+}
+
 }  // namespace interlock::runtime::handlers

@@ -14,6 +14,16 @@ core::Status CheckNotEmpty(std::string_view field, std::string_view text) {
   return text.empty() ? BadField(field, "is required") : core::OkStatus();
 }
 
+core::Status CheckDay(std::string_view field, std::string_view day) {
+  constexpr std::string_view kForm = "dddd-dd-dd";
+  bool fits = day.size() == kForm.size();
+  for (std::size_t i = 0; fits && i < kForm.size(); ++i) {
+    const bool digit = day[i] >= '0' && day[i] <= '9';
+    fits = kForm[i] == 'd' ? digit : day[i] == kForm[i];
+  }
+  return fits || day.empty() ? core::OkStatus() : BadField(field, "must be a day, as 2026-11-23");
+}
+
 core::Status CheckRequestId(std::string_view request_id) {
   if (request_id.empty() || core::IsUuid(request_id)) return core::OkStatus();
   return BadField("request_id", "must be a UUID of 36 lower-case characters");

@@ -14,6 +14,8 @@ namespace interlock::runtime {
 
 core::Status CheckLength(std::string_view field, std::string_view text, std::size_t bytes_max);
 core::Status CheckNotEmpty(std::string_view field, std::string_view text);
+// "2026-11-23", or empty.
+core::Status CheckDay(std::string_view field, std::string_view day);
 // A UUID in its one form (36 lower-case characters), or empty.
 core::Status CheckRequestId(std::string_view request_id);
 // A JSON object of at most kSessionBytesMax; empty gives {}.

@@ -93,6 +93,8 @@ void SetCost(const ModelCost& cost, wire::ModelCost& told) {
   }
   told.set_cache_hits(cost.cache_hits);
   told.set_provider_replies(cost.asked);
+  told.set_cached_tokens(cost.tokens_cached);
+  told.set_reasoning_tokens(cost.tokens_reasoning);
 }
 
 }  // namespace
@@ -117,6 +119,9 @@ wire::Run ToWire(std::string_view tenant, const RunInfo& info) {
     run.add_waits_for(MakeName(tenant, kRuns, started));
   }
   SetCost(info.models, *run.mutable_models());
+  if (info.models_below.asked + info.models_below.cache_hits + info.models_below.tokens_in > 0) {
+    SetCost(info.models_below, *run.mutable_models_below());
+  }
   for (const OpenCall& open : info.open_calls) {
     wire::OpenCall& told = *run.add_open_calls();
     told.set_call(MakeName(tenant, kCalls, open.call));
@@ -354,6 +359,18 @@ wire::Budget ToWire(const BudgetInfo& info) {
   SetTime(info.window_start_us, out.mutable_window_start_time());
   if (info.window_end_us > 0) SetTime(info.window_end_us, out.mutable_window_end_time());
   out.set_past(info.past);
+  return out;
+}
+
+wire::ModelDay ToWire(const ModelDay& day) {
+  wire::ModelDay out;
+  out.set_day(day.day);
+  out.set_planner(day.planner);
+  out.set_provider(day.provider);
+  out.set_model(day.model);
+  out.set_requests(day.requests);
+  out.set_failed(day.failed);
+  SetCost(day.cost, *out.mutable_cost());
   return out;
 }
 

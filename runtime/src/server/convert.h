@@ -28,6 +28,7 @@ wire::Tool ToWire(std::string_view tenant, const tools::Tool& tool);
 wire::Entry ToWire(std::string_view tenant, const audit::Entry& entry);
 wire::Checkpoint ToWire(const audit::Checkpoint& checkpoint);
 wire::Budget ToWire(const BudgetInfo& info);
+wire::ModelDay ToWire(const ModelDay& day);
 wire::Switch ToWire(std::string_view tenant, const SwitchInfo& info);
 wire::Rollout ToWire(std::string_view tenant, const RolloutInfo& info);
 wire::Policy ToWire(std::string_view tenant, const PolicyInfo& info);

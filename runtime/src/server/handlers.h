@@ -74,6 +74,8 @@ void ApplyRetention(const Caller& caller, const wire::ApplyRetentionRequest& req
                     Reply<wire::ApplyRetentionResponse> reply);
 core::StatusOr<wire::ListBudgetsResponse> ListBudgets(const Caller& caller,
                                                       const wire::ListBudgetsRequest& request);
+core::StatusOr<wire::ListModelDaysResponse> ListModelDays(
+    const Caller& caller, const wire::ListModelDaysRequest& request);
 
 // --- RolloutService (rollout_handlers.cc)
 core::StatusOr<wire::ListRolloutsResponse> ListRollouts(const Caller& caller,

@@ -156,6 +156,9 @@ class ServicesImpl final : public Services {
     Unary(budgets_, &Budget::RequestListBudgets,
           {"BudgetService.ListBudgets", kBudgetType, {kIntegrator, kOperator, kAuditor}},
           &handlers::ListBudgets);
+    Unary(budgets_, &Budget::RequestListModelDays,
+          {"BudgetService.ListModelDays", kBudgetType, {kOperator, kAuditor}},
+          &handlers::ListModelDays);
   }
 
   void ArmQueries(const Roles& readers) {

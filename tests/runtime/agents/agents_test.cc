@@ -63,6 +63,34 @@ TEST(Agents, AnAgentCallsAnotherAndReadsItsAnswer) {
   EXPECT_THAT(first.messages, SizeIs(2));
 }
 
+TEST(Agents, WhatRunsBelowCostIsToldBesideWhatTheRunItselfDid) {
+  Company company(AllowAll(), Tools());
+  const auto priced = [](Plan plan, std::int64_t micros) {
+    plan.provider = "gpt";
+    plan.prompt_tokens = 10;
+    plan.cost_micros = micros;
+    plan.currency = "USD";
+    return plan;
+  };
+  company.cast.plans["tester"] = {priced(Asks("helper", "look"), 1),
+                                  priced(FakePlanner::Answer("all ok"), 2)};
+  company.cast.plans["helper"] = {priced(Asks("clerk", "look it up"), 10),
+                                  priced(FakePlanner::Answer("found it"), 20)};
+  company.cast.plans["clerk"] = {priced(FakePlanner::Answer("here"), 100)};
+  const std::string run = company.Create();
+  company.h.WaitForState(run, RunState::kCompleted);
+  const std::string helper = company.Below(run).front().id;
+  const std::string clerk = company.Below(helper).front().id;
+  const auto told = [&](const std::string& of) {
+    const auto info = company.h.engine().GetRun(company.h.integrator, of);
+    EXPECT_TRUE(info.ok()) << info.status();
+    return std::pair(info->models.micros["USD"], info->models_below.micros["USD"]);
+  };
+  EXPECT_EQ(told(run), std::pair(3L, 130L));
+  EXPECT_EQ(told(helper), std::pair(30L, 100L));
+  EXPECT_EQ(told(clerk), std::pair(100L, 0L));
+}
+
 // The intent and the run that it starts stand in one durable step.
 TEST(Agents, TheRunStandsInTheLogWithTheIntentThatStartsIt) {
   Company company(AllowAll(), Tools());

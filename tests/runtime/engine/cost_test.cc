@@ -2,6 +2,8 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <algorithm>
+
 #include "replays.h"
 #include "rules.h"
 
@@ -16,8 +18,11 @@ using ::testing::Pair;
 
 Plan Priced(Plan plan, std::int64_t micros, const std::string& currency) {
   plan.provider = "gpt";
+  plan.model = "some-model";
   plan.prompt_tokens = 100;
+  plan.cached_tokens = 60;
   plan.completion_tokens = 20;
+  plan.reasoning_tokens = 5;
   plan.cost_micros = micros;
   plan.currency = currency;
   return plan;
@@ -59,7 +64,9 @@ TEST(Cost, OfARunIsWhatItsEntriesSay) {
     const auto info = h.engine().GetRun(h.integrator, run->id);
     ASSERT_TRUE(info.ok()) << info.status();
     EXPECT_EQ(info->models.tokens_in, 300);
+    EXPECT_EQ(info->models.tokens_cached, 180);
     EXPECT_EQ(info->models.tokens_out, 60);
+    EXPECT_EQ(info->models.tokens_reasoning, 15);
     EXPECT_THAT(info->models.micros, ElementsAre(Pair("EUR", 7), Pair("USD", 1'234)));
     EXPECT_THAT(info->models.saved_micros, ElementsAre(Pair("USD", 900)));
     EXPECT_EQ(info->models.cache_hits, 1);
@@ -71,6 +78,87 @@ TEST(Cost, OfARunIsWhatItsEntriesSay) {
   EXPECT_THAT(received, HasSubstr(R"("from_cache":true)"));
   EXPECT_THAT(received, HasSubstr(R"("saved":{"amount":"900","unit":"micro-USD"})"));
   ExpectMadeAnew(h, run->id, {&h.agent});
+}
+
+std::vector<ModelDay> DaysOf(Harness& h, const DayRange& days = {}) {
+  const auto page = h.engine().ListModelDays(h.auditor, {}, days);
+  EXPECT_TRUE(page.ok()) << page.status();
+  return page.ok() ? page->items : std::vector<ModelDay>{};
+}
+
+std::vector<std::string> NamesOf(const std::vector<ModelDay>& days) {
+  std::vector<std::string> names;
+  for (const ModelDay& one : days) {
+    names.push_back(one.planner + "/" + one.provider + "/" + one.model + " " +
+                    std::to_string(one.requests) + "-" + std::to_string(one.failed));
+  }
+  return names;
+}
+
+TEST(Cost, IsSummedByDayAndModelAndSurvivesARestart) {
+  Harness h(AllowAll(), {});
+  h.planner.plans = {Priced(FakePlanner::Ask("which?"), 1'200, "USD"),
+                     FromCache(FakePlanner::Answer("done"), 900)};
+  const auto run = h.CreateRun();
+  ASSERT_TRUE(run.ok()) << run.status();
+  h.WaitForState(run->id, RunState::kWaitingForUser);
+  ASSERT_TRUE(h.Send(run->id, "yes").ok());
+  h.WaitForState(run->id, RunState::kCompleted);
+  h.planner.plans = {core::Unavailable("nobody there")};
+  const auto failed = h.CreateRun();
+  ASSERT_TRUE(failed.ok()) << failed.status();
+  h.WaitForState(failed->id, RunState::kFailed);
+  for (const bool restarted : {false, true}) {
+    if (restarted) h.Restart();
+    const std::vector<ModelDay> days = DaysOf(h);
+    ASSERT_THAT(NamesOf(days),
+                ElementsAre("fake// 1-1", "fake/gpt/ 1-0", "fake/gpt/some-model 1-0"))
+        << "by name, whoever gave the reply";
+    EXPECT_EQ(days[0].cost.asked + days[0].cost.cache_hits, 0);
+    EXPECT_THAT(days[1].cost.saved_micros, ElementsAre(Pair("USD", 900)));
+    EXPECT_EQ(days[1].cost.cache_hits, 1);
+    const ModelCost& cost = days[2].cost;
+    EXPECT_EQ(cost.tokens_in, 100);
+    EXPECT_EQ(cost.tokens_cached, 60);
+    EXPECT_EQ(cost.tokens_out, 20);
+    EXPECT_EQ(cost.tokens_reasoning, 5);
+    EXPECT_THAT(cost.micros, ElementsAre(Pair("USD", 1'200)));
+    EXPECT_EQ(cost.asked, 1);
+    // Days are bounds, both of them in.
+    const std::string day = days[2].day;
+    EXPECT_EQ(DaysOf(h, {.from = day, .to = day}).size(), 3u);
+    EXPECT_THAT(DaysOf(h, {.from = "2999-01-01"}), IsEmpty());
+    EXPECT_THAT(DaysOf(h, {.to = "1999-01-01"}), IsEmpty());
+  }
+  EXPECT_EQ(h.engine().ListModelDays(h.integrator, {}, {}).status().code(),
+            core::StatusCode::kPermissionDenied);
+}
+
+TEST(Cost, DaysComeInPages) {
+  Harness h(AllowAll(), {});
+  h.planner.plans = {Priced(FakePlanner::Answer("done"), 1, "USD")};
+  for (int day = 0; day < 3; ++day) {
+    const auto run = h.CreateRun();
+    ASSERT_TRUE(run.ok()) << run.status();
+    h.WaitForState(run->id, RunState::kCompleted);
+    // Less than the hour that would put the clock in doubt.
+    for (int i = 0; i < 25; ++i) {
+      h.clock.Shift(59ll * 60 * 1'000'000);
+      ASSERT_TRUE(h.CreateRun().ok());
+    }
+  }
+  std::vector<std::string> days;
+  PageSpec page{.size = 1, .cursor = ""};
+  do {
+    const auto one = h.engine().ListModelDays(h.operator_one, page, {});
+    ASSERT_TRUE(one.ok()) << one.status();
+    ASSERT_LE(one->items.size(), 1u);
+    for (const ModelDay& day : one->items) days.push_back(day.day);
+    page.cursor = one->next_cursor;
+  } while (!page.cursor.empty());
+  EXPECT_GE(days.size(), 3u);
+  EXPECT_TRUE(std::is_sorted(days.begin(), days.end()));
+  EXPECT_EQ(std::adjacent_find(days.begin(), days.end()), days.end());
 }
 
 TEST(Cost, IsNothingWhereNobodyTellsIt) {

@@ -109,20 +109,6 @@ core::Status FakeEngine::See(std::string_view method, const core::Principal& who
   seen_.push_back(std::string(method) + " " + who.id + " " + std::string(detail));
   return error_;
 }
-template <typename T>
-void FakeEngine::Send(Reply<T> reply, T value) {
-  core::StatusOr<T> answer = std::move(value);
-  {
-    const std::scoped_lock lock(mutex_);
-    if (!error_.ok()) answer = error_;
-    if (hold_) {
-      held_.push_back([reply = std::move(reply), answer] { reply(answer); });
-      changed_.notify_all();
-      return;
-    }
-  }
-  reply(std::move(answer));
-}
 RunInfo FakeEngine::Info() const {
   RunInfo info;
   info.id = kRunId;
@@ -307,15 +293,6 @@ core::StatusOr<std::vector<policies::Delegation>> FakeEngine::ListDelegations(
     const core::Principal& who) {
   INTERLOCK_RETURN_IF_ERROR(See("ListDelegations", who, ""));
   return std::vector<policies::Delegation>{{.by = "maria", .to = "sam", .until_us = 1'000'000}};
-}
-core::StatusOr<std::vector<BudgetInfo>> FakeEngine::ListBudgets(const core::Principal& who,
-                                                                const BudgetQuery& query) {
-  INTERLOCK_RETURN_IF_ERROR(See("ListBudgets", who, query.user + (query.past ? " past" : "")));
-  BudgetInfo a{.name = "a", .scope = "s", .unit = "USD", .limit = 5, .held = 1, .settled = 2};
-  BudgetInfo b = a, c = a;
-  b.name = "b";
-  c.name = "c";
-  return std::vector<BudgetInfo>{c, a, b};
 }
 core::StatusOr<audit::Checkpoint> FakeEngine::CheckpointNow(const core::Principal& who) {
   INTERLOCK_RETURN_IF_ERROR(See("CheckpointNow", who, ""));

@@ -149,6 +149,8 @@ class FakeEngine final : public Engine {
       const core::Principal& who) override;
   core::StatusOr<std::vector<BudgetInfo>> ListBudgets(const core::Principal& who,
                                                       const BudgetQuery& query) override;
+  core::StatusOr<Page<ModelDay>> ListModelDays(const core::Principal& who, const PageSpec& page,
+                                               const DayRange& days) override;
   const audit::Log& log() const override { return fake_log; }
   core::StatusOr<const audit::Log*> LogOf(std::string_view origin) override {
     if (origin.empty() || origin == "fake/main") return &fake_log;
@@ -207,6 +209,21 @@ class FakeEngine final : public Engine {
   std::uint64_t next_subscription_ = 1;
   std::vector<std::string> seen_;
 };
+
+template <typename T>
+void FakeEngine::Send(Reply<T> reply, T value) {
+  core::StatusOr<T> answer = std::move(value);
+  {
+    const std::scoped_lock lock(mutex_);
+    if (!error_.ok()) answer = error_;
+    if (hold_) {
+      held_.push_back([reply = std::move(reply), answer] { reply(answer); });
+      changed_.notify_all();
+      return;
+    }
+  }
+  reply(std::move(answer));
+}
 
 class ServerTest : public ::testing::Test {
  protected:
