@@ -53,14 +53,15 @@ enum class RunState {
   kCompleted,
   kFailed,
   kCancelled,
-  kEscalated,         // handed to a person; ended for the engine
-  kCompensating,      // failed or cancelled; the engine takes back what it did
-  kUncompensated,     // failed or cancelled, and something that it did stands: a person has to see
-                      // to it
-  kWaitingForSwitch,  // its agent is stopped by a kill switch; LiftSwitch goes on
-  kWaitingForRun,     // an agent that it called is at work; it goes on when that run ends
+  kEscalated,          // handed to a person; ended for the engine
+  kCompensating,       // failed or cancelled; the engine takes back what it did
+  kUncompensated,      // failed or cancelled, and something that it did stands: a person has to see
+                       // to it
+  kWaitingForSwitch,   // its agent is stopped by a kill switch; LiftSwitch goes on
+  kWaitingForRun,      // an agent that it called is at work; it goes on when that run ends
+  kWaitingForPlanner,  // its planner is not configured; a start with one of that name goes on
 };
-inline constexpr RunState kRunStateLast = RunState::kWaitingForRun;
+inline constexpr RunState kRunStateLast = RunState::kWaitingForPlanner;
 std::string_view RunStateName(RunState state);  // "waiting_for_approval"
 bool IsFinal(RunState state);
 

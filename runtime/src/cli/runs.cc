@@ -59,7 +59,8 @@ bool Waiting(const wire::Run& run) {
          run.state() == wire::Run::STATE_WAITING_FOR_USER ||
          run.state() == wire::Run::STATE_WAITING_FOR_PERSON ||
          run.state() == wire::Run::STATE_WAITING_FOR_SWITCH ||
-         run.state() == wire::Run::STATE_WAITING_FOR_RUN;
+         run.state() == wire::Run::STATE_WAITING_FOR_RUN ||
+         run.state() == wire::Run::STATE_WAITING_FOR_PLANNER;
 }
 
 int CodeOf(const wire::Run& run) {

@@ -209,7 +209,7 @@ void Timeline::Run(const Part& part) {
   } else if (part.kind == "run.resumed") {
     Say(part, Style::kBold, "run", "goes on: " + part.Text("why"));
   } else if (part.kind == "run.waiting") {
-    const std::string which = part.Text("switch");
+    const std::string which = part.Text("switch") + part.Text("planner");
     const std::string runs = Listed(part.body, "runs");
     Say(part, Style::kYellow, "waiting",
         "for " + part.Text("for") +

@@ -57,7 +57,12 @@ core::Status EngineImpl::Start() {
   });
   INTERLOCK_RETURN_IF_ERROR(hub_.Start());
   INTERLOCK_RETURN_IF_ERROR(housekeeper_.Start());
-  if (hub_.parts.principals != nullptr) housekeeper_.Submit([this] { LookForUnanswered(); });
+  if (hub_.parts.principals != nullptr) {
+    housekeeper_.Submit([this] {
+      LookForUnanswered();
+      LookForPlanners();
+    });
+  }
   return core::OkStatus();
 }
 

@@ -180,6 +180,7 @@ class EngineImpl final : public Engine {
   core::StatusOr<core::Json> FactsOf(const ApprovalRow& row) const;
   core::StatusOr<RecordedCall> RecordedOf(const CallRow& row) const;
   std::string TextAt(const Place& place, std::int64_t index, std::string_view field) const;
+  std::string PlannerLacking(const RunRow& row) const;
   core::StatusOr<std::vector<OpenCall>> OpenCallsOf(const RunRow& row) const;
   core::StatusOr<std::vector<RunRow>> OpenRuns() const;
   // Scopes that these budgets may have, by their HMACs; of people only that of `user`.
@@ -205,6 +206,7 @@ class EngineImpl final : public Engine {
   void PassAnswer(const Answering& answering);
   core::StatusOr<ApprovalInfo> InfoAfter(const Answering& answering) const;
   void LookForUnanswered();  // on the housekeeper's thread, once after the start
+  void LookForPlanners();    // likewise
 
   // --- approvers who hand on what they may answer (engine_delegations.cc)
   struct Handing;
@@ -240,6 +242,7 @@ class EngineImpl final : public Engine {
   std::set<std::string> touched_;  // writer thread: runs of the open batch
   std::mutex direct_mutex_;
   std::map<std::string, std::shared_ptr<Direct>> direct_;  // by request key
+  std::atomic<bool> unplanned_{false};  // open runs lacked their planner at the start
   Housekeeper housekeeper_;
 };
 

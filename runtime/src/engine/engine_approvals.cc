@@ -121,6 +121,14 @@ void EngineImpl::LookForUnanswered() {
   }
 }
 
+// Planners are what they are until the next start.
+void EngineImpl::LookForPlanners() {
+  for (const std::string& line : hub_.Unplanned()) {
+    unplanned_ = true;
+    if (hub_.parts.warn) hub_.parts.warn(line);
+  }
+}
+
 core::StatusOr<ApprovalInfo> EngineImpl::GetApproval(const core::Principal& who,
                                                      std::string_view id) {
   INTERLOCK_ASSIGN_OR_RETURN(const ApprovalRow row, hub_.ApprovalRowOf(std::string(id)));

@@ -185,10 +185,19 @@ core::StatusOr<RunInfo> EngineImpl::InfoOf(const RunRow& row, const Place& place
   const bool told_why = row.state == RunState::kFailed || row.state == RunState::kCompensating ||
                         row.state == RunState::kUncompensated;
   if (told_why) info.reason = TextAt(place, row.text_index, "reason");
+  if (row.state == RunState::kWaitingForPlanner) info.reason = PlannerLacking(row);
   if (row.state == RunState::kCompleted) info.answer = TextAt(place, row.text_index, "answer");
   if (row.state == RunState::kWaitingForUser) info.answer = TextAt(place, row.text_index, "text");
   if (row.state == RunState::kEscalated) info.answer = TextAt(place, row.text_index, "summary");
   return info;
+}
+
+std::string EngineImpl::PlannerLacking(const RunRow& row) const {
+  const AgentFile* agent = hub_.PinnedAgent(row.agent, row.agent_digest);
+  return agent == nullptr ? ""
+                          : "its planner `" + agent->planner +
+                                "` is not configured; it goes on at a start that has one of that "
+                                "name";
 }
 
 namespace {

@@ -127,6 +127,9 @@ std::vector<std::string> EngineImpl::warnings() const {
   if (std::string waits = hub_.unanswered->warning(); !waits.empty()) {
     all.push_back(std::move(waits));
   }
+  if (unplanned_) {
+    for (std::string& line : hub_.Unplanned()) all.push_back(std::move(line));
+  }
   if (const PolicyInfo policy = hub_.Policy(); !policy.problem.empty() && !policy.bundle.empty()) {
     all.push_back("the policies that were to be activated were refused: " + policy.problem);
   }

@@ -338,7 +338,7 @@ std::vector<std::shared_ptr<const tools::Tool>> Hub::ToolsOf(const AgentFile& ag
   return mine;
 }
 
-const AgentFile* Hub::PinnedAgent(const std::string& name, const std::string& digest) {
+const AgentFile* Hub::PinnedAgent(const std::string& name, const std::string& digest) const {
   const AgentFile* current = FindAgent(name);
   if (current != nullptr && current->digest == digest) return current;
   const std::lock_guard lock(mutex_);

@@ -95,7 +95,11 @@ class Hub {
   // What its planner is shown, in the order of names.
   std::vector<std::shared_ptr<const tools::Tool>> ToolsOf(const AgentFile& agent) const;
   // The agent file a run is pinned to; null when this daemon does not have it any more.
-  const AgentFile* PinnedAgent(const std::string& name, const std::string& digest);
+  const AgentFile* PinnedAgent(const std::string& name, const std::string& digest) const;
+  // --- planners (hub_planners.cc)
+  Planner* PlannerOf(const AgentFile& agent) const;  // null: it is not configured
+  // Lines for the operator: open runs whose planner is not. Reads the tables.
+  std::vector<std::string> Unplanned() const;
   Sealer SealerFor(std::shared_ptr<const audit::SubjectKey> key) {
     return {*parts.keys, std::move(key)};
   }
@@ -205,6 +209,7 @@ class Hub {
                     const std::shared_ptr<policies::Divergence>& diverged);
   core::Status WatchClock();
   core::Status Recover();
+  core::Status AddPlanned(std::set<std::string>& runs) const;  // that waited for a planner there is
   asio::awaitable<void> SettleDirect(CallRow row);
   asio::awaitable<void> TakeUpEdit(CallRow row);
   void HearOfServers();
@@ -228,7 +233,7 @@ class Hub {
   std::condition_variable changed_;
   std::map<std::string, std::shared_ptr<RunActor>> actors_;
   std::map<std::string, Stalled> stalled_;
-  std::map<std::string, std::unique_ptr<AgentFile>> pinned_;  // older files, by digest
+  mutable std::map<std::string, std::unique_ptr<AgentFile>> pinned_;  // older files, by digest
   std::int64_t busy_ = 0;
   std::atomic<bool> stopping_{false};
 };

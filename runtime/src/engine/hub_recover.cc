@@ -87,6 +87,7 @@ core::Status Hub::Recover() {
                           {std::to_string(static_cast<int>(policies::ApprovalPhase::kGranted))}));
   std::set<std::string> wake;
   INTERLOCK_RETURN_IF_ERROR(AddUnstopped(parts, wake));
+  INTERLOCK_RETURN_IF_ERROR(AddPlanned(wake));
   std::int64_t open = 0;
   for (const RunRow& run : open_runs) wake.insert(run.run);
   for (const ApprovalRow& approval : granted) wake.insert(approval.run);

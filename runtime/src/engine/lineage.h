@@ -18,7 +18,7 @@ inline constexpr std::int64_t kRunDepthMax = 4;
 inline constexpr const char* kAgentGone = "AGENT_GONE";
 // Why a run fails as that.
 inline constexpr const char* kAgentGoneReason =
-    "the agent file or planner that this run began with is no longer configured";
+    "the agent file that this run began with cannot be read any more";
 // And of one whose run has ended, and the log cannot tell any more how.
 inline constexpr const char* kAgentLost = "AGENT_LOST";
 // Of a run that has not ended, and that the log cannot tell any more.

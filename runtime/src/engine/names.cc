@@ -79,6 +79,8 @@ std::string_view RunStateName(RunState state) {
       return "waiting_for_switch";
     case RunState::kWaitingForRun:
       return "waiting_for_run";
+    case RunState::kWaitingForPlanner:
+      return "waiting_for_planner";
   }
   return "unknown";
 }

@@ -261,6 +261,7 @@ core::Status Replayer::RebuildEffect() {
                 : Differ("no switch is set", "");
   }
   INTERLOCK_ASSIGN_OR_RETURN(const DueNow due, Due());
+  if (kind == "run.waiting" && next().Text("for") == "planner") return RebuildWaitForPlanner(due);
   for (const Effect& effect : due.effects) {
     if (const auto* finish = std::get_if<effect::Finish>(&effect)) {
       return Expect(DraftFinish(run_, *sealer_, *finish));
@@ -285,6 +286,16 @@ core::Status Replayer::RebuildEffect() {
     return Expect(DraftParked(run_, WhatParks(*state_, asked).approvals, LeftMs()));
   }
   return Differ("the run has something else to do here", "");
+}
+
+// That the planner is not configured is an input: the run waits where it would have asked.
+core::Status Replayer::RebuildWaitForPlanner(const DueNow& due) {
+  const bool asks = std::any_of(due.effects.begin(), due.effects.end(), [](const Effect& effect) {
+    return std::holds_alternative<effect::RequestPlan>(effect) ||
+           std::holds_alternative<effect::AskPlannerAgain>(effect);
+  });
+  if (!asks || agent_ == nullptr) return Differ("the run would not ask its planner here", "");
+  return Expect(DraftWaitForPlanner(run_, agent_->planner, LeftMs()));
 }
 
 core::Status Replayer::RebuildPlanRequested() {

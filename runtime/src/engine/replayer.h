@@ -84,6 +84,7 @@ class Replayer {
   core::StatusOr<DueNow> Due();
   core::Status RebuildEffect();
   core::Status RebuildPlanRequested();
+  core::Status RebuildWaitForPlanner(const DueNow& due);
   core::Status RebuildPlanReceived();
   core::Status RebuildLostPlan();
   core::Status RebuildMessage();

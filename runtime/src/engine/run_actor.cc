@@ -29,6 +29,9 @@ void RunActor::Accept(const Event& event, std::int64_t seq) {
   }
   const bool waits = loaded_ && !gone_ && !stalled_ && in_flight_ == 0;
   if (waits && core_.state == RunState::kWaitingForSwitch && !IsStopped()) Spawn(LeaveSwitch());
+  if (waits && core_.state == RunState::kWaitingForPlanner && planner_ != nullptr) {
+    Spawn(Leave(RunState::kWaitingForPlanner, "its planner is configured"));
+  }
   MaybeLeave();
 }
 
@@ -80,10 +83,7 @@ void RunActor::Load() {
   reads_ = std::move(recorded->reads);
   results_ = recorded->results;
   agent_ = hub_.PinnedAgent(base_.agent, recorded->agent_digest);
-  if (agent_ != nullptr) {
-    const auto found = hub_.parts.planners.find(agent_->planner);
-    planner_ = found == hub_.parts.planners.end() ? nullptr : found->second;
-  }
+  planner_ = agent_ == nullptr ? nullptr : hub_.PlannerOf(*agent_);
   GoOn(std::move(recorded->calls));
 }
 
@@ -114,10 +114,12 @@ void RunActor::GoOn(std::vector<RecordedCall> calls) {
 
 void RunActor::Resume() {
   const bool plans = core_.state != RunState::kCompensating;
-  if (plans && (agent_ == nullptr || planner_ == nullptr)) {
-    return Handle(event::PlanFailed{kAgentGone, kAgentGoneReason});
-  }
+  if (plans && agent_ == nullptr) return Handle(event::PlanFailed{kAgentGone, kAgentGoneReason});
   if (core_.state == RunState::kWaitingForSwitch) return;  // until LeaveSwitch
+  if (core_.state == RunState::kWaitingForPlanner) {       // until Leave
+    if (planner_ == nullptr) core_.planning = false;  // no reply comes: a cancel waits for none
+    return;
+  }
   for (const std::string& call : GrantedCalls()) Handle(event::CallGranted{call});
   Handle(event::Resume{});
 }

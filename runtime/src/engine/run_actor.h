@@ -107,6 +107,8 @@ class RunActor : public std::enable_shared_from_this<RunActor> {
 
   asio::awaitable<void> RequestPlan();
   // `ended`: recorded in the same durable step; null: nothing.
+  // Its planner is not configured: a start that has it goes on (ADR 81).
+  asio::awaitable<void> WaitForPlanner();
   asio::awaitable<void> RequestPlanWith(Ended* ended);
   asio::awaitable<void> AskPlanner();
   // Records the request with what it holds, or that it is refused, and asks.
@@ -167,6 +169,10 @@ class RunActor : public std::enable_shared_from_this<RunActor> {
   // Writer thread: true when a kill switch stops the run; then the log says that it waits for it.
   core::StatusOr<bool> WaitIfStopped(Serial& serial, std::int64_t left_ms) const;
   asio::awaitable<void> LeaveSwitch();
+  // The run goes on, unless it waits for something else by now, or is stopped.
+  asio::awaitable<void> Leave(RunState waits, std::string_view why);
+  // Writer thread: whether one of them has, which the core hears of later than the log.
+  static bool HasEnded(Serial& serial, const std::vector<std::string>& calls);
 
   void Spawn(asio::awaitable<void> work);
   std::unique_ptr<Ticket> NewTicket(const CallSlot& slot);

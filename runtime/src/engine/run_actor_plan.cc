@@ -62,7 +62,22 @@ asio::awaitable<void> RunActor::RequestPlan() {
   if (closing.kind == Closing::Kind::kFailed) {
     co_return Handle(event::PlanFailed{closing.code, closing.reason});
   }
+  if (planner_ == nullptr) co_return co_await WaitForPlanner();
   co_await RequestPlanWith(nullptr);
+}
+
+// What the log knows better, and the run once it waits, is read back from the log.
+asio::awaitable<void> RunActor::WaitForPlanner() {
+  const Read read = ReadSoFar();
+  const std::vector<std::string> at_work = AtWork(nullptr);
+  Draft waiting = DraftWaitForPlanner(run_, agent_->planner, WallLeftMs());
+  core::Status status = co_await hub_.journal.Commit(
+      [this, &read, &at_work, &waiting](Serial& serial) -> core::Status {
+        if (HasNews(serial, read) || HasEnded(serial, at_work)) return core::OkStatus();
+        if (charged_) INTERLOCK_RETURN_IF_ERROR(SettlePlan(serial, run_, {}));
+        return serial.Append(waiting).status();
+      });
+  Stall(status.ok() ? Back::kAtOnce : Back::kLater);
 }
 
 asio::awaitable<void> RunActor::RequestPlanWith(Ended* ended) {
@@ -83,6 +98,7 @@ asio::awaitable<void> RunActor::RequestPlanWith(Ended* ended) {
 // The request stands in the log; a restart finds it without a reply. What it used nobody knows: it
 // has cost what it held, and the next one holds anew.
 asio::awaitable<void> RunActor::AskPlannerAgain() {
+  if (planner_ == nullptr) co_return co_await WaitForPlanner();
   PlanRequestedFields fields = AskedOf(core_, *agent_, {}, *hub_.parts.keys);
   fields.again = true;
   fields.left_ms = WallLeftMs();

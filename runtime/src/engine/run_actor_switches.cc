@@ -9,17 +9,6 @@
 #include "engine/switches.h"
 
 namespace interlock::runtime {
-namespace {
-
-// Whether one of these calls has, of which its run's core hears later than the log.
-bool HasEnded(Serial& serial, const std::vector<std::string>& calls) {
-  return std::any_of(calls.begin(), calls.end(), [&serial](const std::string& call) {
-    const CallRow* row = serial.state().FindCall(call);
-    return row != nullptr && IsFinal(row->state);
-  });
-}
-
-}  // namespace
 
 bool RunActor::IsStopped() const { return StoppedFor(*hub_.parts.state, base_, "").has_value(); }
 
@@ -42,6 +31,14 @@ std::vector<std::string> RunActor::AtWork(const Ended* but) const {
     if (at_work && !ends) calls.push_back(slot.call);
   }
   return calls;
+}
+
+// Whether one of them has, which its run's core hears of later than the log.
+bool RunActor::HasEnded(Serial& serial, const std::vector<std::string>& calls) {
+  return std::any_of(calls.begin(), calls.end(), [&serial](const std::string& call) {
+    const CallRow* row = serial.state().FindCall(call);
+    return row != nullptr && IsFinal(row->state);
+  });
 }
 
 asio::awaitable<void> RunActor::WriteUnlessStopped(std::vector<Draft> drafts, Journal::Body then,
@@ -74,18 +71,23 @@ asio::awaitable<void> RunActor::WriteUnlessStopped(std::vector<Draft> drafts, Jo
 }
 
 asio::awaitable<void> RunActor::LeaveSwitch() {
+  co_await Leave(RunState::kWaitingForSwitch, "switch lifted");
+}
+
+asio::awaitable<void> RunActor::Leave(RunState waits, std::string_view why) {
   bool left = false;
-  Draft resumed = DraftResumed(run_, "switch lifted");
+  Draft resumed = DraftResumed(run_, why);
   core::Status status =
-      co_await hub_.journal.Commit([this, &resumed, &left](Serial& serial) -> core::Status {
+      co_await hub_.journal.Commit([this, &resumed, &left, waits](Serial& serial) -> core::Status {
         const RunRow* row = serial.state().FindRun(run_);
-        left = row != nullptr && row->state == RunState::kWaitingForSwitch &&
-               !StoppedFor(serial.state(), base_, "");
+        const bool stopped =
+            waits == RunState::kWaitingForSwitch && StoppedFor(serial.state(), base_, "");
+        left = row != nullptr && row->state == waits && !stopped;
         return left ? serial.Append(resumed).status() : core::OkStatus();
       });
   if (!status.ok()) co_return Stall();
   // Stopped again, or set to work by what came meanwhile.
-  if (!left || core_.state != RunState::kWaitingForSwitch) co_return;
+  if (!left || core_.state != waits) co_return;
   core_.state = RunState::kRunning;
   for (const std::string& call : GrantedCalls()) Handle(event::CallGranted{call});
   Handle(event::Resume{});

@@ -275,6 +275,15 @@ Draft DraftWaitForSwitch(const std::string& run, std::string_view name, std::int
   return waiting;
 }
 
+Draft DraftWaitForPlanner(const std::string& run, std::string_view planner, std::int64_t left_ms) {
+  Draft waiting = MakeDraft("run.waiting", run, "engine");
+  BodyWriter body(waiting);
+  body.String("for", "planner");
+  AddLeft(body, left_ms);
+  body.String("planner", planner).Close();
+  return waiting;
+}
+
 Draft DraftResumed(const std::string& run, std::string_view why) {
   Draft resumed = MakeDraft("run.resumed", run, "engine");
   BodyWriter(resumed).String("why", why).Close();

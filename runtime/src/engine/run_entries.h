@@ -67,6 +67,7 @@ Draft DraftWaitForPerson(const std::string& run, std::int64_t left_ms);
 // why: nothing else in the log may.
 Draft DraftWaitForRun(const RunCore& run, const Sealer& sealer, std::int64_t left_ms);
 Draft DraftWaitForSwitch(const std::string& run, std::string_view name, std::int64_t left_ms);
+Draft DraftWaitForPlanner(const std::string& run, std::string_view planner, std::int64_t left_ms);
 Draft DraftResumed(const std::string& run, std::string_view why);
 Draft DraftCompensating(const std::string& run, const Sealer& sealer,
                         const effect::BeginCompensation& begin);

@@ -30,7 +30,7 @@ bool IsNews(std::string_view kind, const core::JsonObjectView& body) {
 bool IsWaiting(RunState state) {
   return state == RunState::kWaitingForApproval || state == RunState::kWaitingForUser ||
          state == RunState::kWaitingForPerson || state == RunState::kWaitingForSwitch ||
-         state == RunState::kWaitingForRun;
+         state == RunState::kWaitingForRun || state == RunState::kWaitingForPlanner;
 }
 
 bool IsEnding(RunState state) {
@@ -60,6 +60,7 @@ RunState StateAfter(RunState now, std::string_view kind, const core::JsonObjectV
   if (kind == "run.waiting") {
     if (body.Token("for") == "switch") return RunState::kWaitingForSwitch;
     if (body.Token("for") == "run") return RunState::kWaitingForRun;
+    if (body.Token("for") == "planner") return RunState::kWaitingForPlanner;
     return body.Token("for") == "person" ? RunState::kWaitingForPerson : RunState::kWaitingForUser;
   }
   return IsWaiting(now) && IsNews(kind, body) ? RunState::kRunning : now;

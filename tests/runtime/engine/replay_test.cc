@@ -245,20 +245,6 @@ TEST(Replay, WhatAPersonSaysOfACallSettlesItsHoldsAgain) {
   }
 }
 
-TEST(Replay, ARunWhosePlannerIsGoneIsMadeAnew) {
-  Harness h(AllowAll(), {ReadTool("orders.get")});
-  h.planner.plans = {FakePlanner::Ask("well?")};
-  const auto run = h.CreateRun();
-  ASSERT_TRUE(run.ok()) << run.status();
-  h.WaitForState(run->id, RunState::kWaitingForUser);
-  h.Stop();
-  h.asked = nullptr;
-  h.Start();
-  ASSERT_TRUE(h.Send(run->id, "go on").ok());
-  EXPECT_EQ(h.WaitForState(run->id, RunState::kFailed).code, "AGENT_GONE");
-  ExpectReplays(h, run->id);
-}
-
 TEST(Replay, AnotherRuleDiffersAtItsFirstDecision) {
   Harness h(Policy(100), PayTools());
   const std::string run = PaidRun(h);
