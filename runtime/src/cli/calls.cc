@@ -117,11 +117,12 @@ struct BudgetOptions {
   int limit = 1000;
 };
 
+bool IsNamed(const wire::Budget& budget) { return budget.scope().find(':') != std::string::npos; }
+
 // Of a scope that is somebody's HMAC no more is shown than tells two of them apart.
 std::string ScopeText(const wire::Budget& budget) {
   constexpr std::size_t kShown = 12;
-  const bool named = budget.scope().find(':') != std::string::npos;
-  return named ? budget.scope() : "#" + budget.scope().substr(0, kShown);
+  return IsNamed(budget) ? budget.scope() : "#" + budget.scope().substr(0, kShown);
 }
 
 std::string WindowText(const wire::Budget& budget) {
@@ -139,6 +140,7 @@ int ListBudgets(Session& session, const BudgetOptions& options) {
   request.set_user(options.user);
   Table table({"BUDGET", "SCOPE", "LIMIT", "HELD", "SPENT", "LEFT", "WINDOW (UTC)"});
   core::Json list = core::Json::array();
+  bool all_named = true;
   const core::Status status = EachPage(
       session.io, options.limit,
       [&](int size, const std::string& token) -> core::StatusOr<PageEnd> {
@@ -149,6 +151,7 @@ int ListBudgets(Session& session, const BudgetOptions& options) {
             (*client)->Call((*client)->budgets, &wire::BudgetService::Stub::ListBudgets, request));
         for (const wire::Budget& budget : page.budgets()) {
           list.push_back(MessageJson(budget));
+          all_named = all_named && IsNamed(budget);
           const auto amount = [&](std::int64_t n) { return FormatAmount(n, budget.unit()); };
           const std::int64_t left =
               budget.limit_amount() - budget.held_amount() - budget.settled_amount();
@@ -163,6 +166,10 @@ int ListBudgets(Session& session, const BudgetOptions& options) {
     PrintJson(session.io, {{"budgets", list}});
   } else {
     table.Print(session.io);
+    if (!all_named) {
+      session.io.err << "#…: a user, whom the log knows as an HMAC alone (or a principal, agent or "
+                        "run that is no more); --user NAME shows his\n";
+    }
   }
   return kYes;
 }
