@@ -186,6 +186,33 @@ class Fitting {
   const std::int64_t target_;
 };
 
+// What weighs most of a prompt that cannot be made to fit, and what makes it lighter.
+struct Heaviest {
+  std::int64_t tokens;
+  const char* what;
+  const char* remedy;
+};
+
+Heaviest HeaviestOf(const RunCore& run) {
+  Heaviest parts[] = {
+      {0, "results of its newest calls",
+       "name `read_result` among the agent's tools, so that long ones are read in parts, or lower "
+       "its `result_bytes_max`"},
+      {0, "what the user wrote", "start a new run with what it still needs"},
+      {run.context.budget.overhead, "the agent's prompt and its tools", "shorten them"},
+      {0, "what its planner wrote", "start a new run with what it still needs"},
+  };
+  for (std::size_t i = 0; i < run.messages.size(); ++i) {
+    const Role role = run.messages[i].role;
+    const MessageMark& mark = run.context.marks[i];
+    const bool result = role == Role::kTool || !mark.call.empty();
+    parts[result ? 0 : role == Role::kUser ? 1 : 3].tokens += mark.tokens;
+  }
+  return *std::max_element(
+      std::begin(parts), std::end(parts),
+      [](const Heaviest& a, const Heaviest& b) { return a.tokens < b.tokens; });
+}
+
 std::string Counted(std::int64_t count, std::string_view one, std::string_view many) {
   return std::to_string(count) + " " + std::string(count == 1 ? one : many);
 }
@@ -220,10 +247,13 @@ std::optional<std::string> ContextOverflow(RunCore& run) {
   Step(probe, event::PlanRequested{});
   const std::int64_t needed = PromptTokens(probe);
   if (needed <= probe.context.budget.tokens) return std::nullopt;
-  return "the conversation needs about " + std::to_string(needed) + " tokens and the model reads " +
-         std::to_string(context.budget.tokens) +
-         ", though all was left out that may be; give the agent a model with a larger window, or "
-         "results that are shorter";
+  const Heaviest heaviest = HeaviestOf(probe);
+  return "the conversation needs about " + std::to_string(needed) +
+         " tokens, and the model is given " + std::to_string(context.budget.tokens) +
+         " at most, though all was left out that may be; most of it is " + heaviest.what + " (" +
+         std::to_string(heaviest.tokens) + "): " + heaviest.remedy +
+         "; or give the agent a model with a larger window (`contexts` of the configuration, and "
+         "`limits.context_tokens_max` of the agent where it is less)";
 }
 
 std::string LeftOutLine(const RunCore& run) {

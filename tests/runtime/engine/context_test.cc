@@ -95,9 +95,23 @@ TEST(Contexts, WhatNoLongerFitsEndsTheRunAndSaysWhy) {
   ASSERT_TRUE(run.ok()) << run.status();
   const RunInfo ended = h.WaitForState(run->id, RunState::kFailed);
   EXPECT_EQ(ended.code, "CONTEXT_LIMIT");
-  EXPECT_THAT(ended.reason, HasSubstr("the model reads 1750"));
+  EXPECT_THAT(ended.reason, HasSubstr("the model is given 1750 at most"));
+  EXPECT_THAT(ended.reason, HasSubstr("most of it is results of its newest calls ("));
+  EXPECT_THAT(ended.reason, HasSubstr("name `read_result` among the agent's tools"));
+  EXPECT_THAT(ended.reason, HasSubstr("`limits.context_tokens_max`"));
   EXPECT_EQ(h.planner.seen().size(), 1u);  // it was not asked in vain
   ExpectMadeAnew(h, run->id, {&h.agent});
+}
+
+TEST(Contexts, WhatAUserWroteTooMuchOfIsSaidToBeHis) {
+  Harness h(AllowAll(), kTools);
+  UseWindow(h, 2'000);
+  const auto run = h.CreateRun(Chapter(20'000));
+  ASSERT_TRUE(run.ok()) << run.status();
+  const RunInfo ended = h.WaitForState(run->id, RunState::kFailed);
+  EXPECT_EQ(ended.code, "CONTEXT_LIMIT");
+  EXPECT_THAT(ended.reason, HasSubstr("most of it is what the user wrote ("));
+  EXPECT_THAT(ended.reason, HasSubstr("start a new run"));
 }
 
 // The same that does not fit whole fits by its first part.
