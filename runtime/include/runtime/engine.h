@@ -236,6 +236,9 @@ struct Disclosure {
 struct PageSpec {
   int size = 50;  // 1..1000
   std::string cursor;
+  // Of a list that is not read at once (SearchCalls): nothing is read for a caller who has gone
+  // away; null: nobody would tell.
+  std::shared_ptr<Hangup> hangup{};
 };
 
 struct ResolveSpec {
@@ -471,7 +474,8 @@ class Engine {
                                                        std::string_view filter) = 0;
   // Full text of the open log, then of the closed ones, newest first; writes access.read first, one
   // for each log that anything is shown of. Errors: kFailedPrecondition (SEARCH_OFF);
-  // kInvalidArgument (SEARCH_TEXT); kUnavailable while an erasure cannot be finished.
+  // kInvalidArgument (SEARCH_TEXT); kUnavailable while an erasure cannot be finished; kCancelled:
+  // the caller has gone away.
   virtual void SearchCalls(const core::Principal& who, PageSpec page, std::string text,
                            Reply<FoundTexts> reply) = 0;
   // Rule 21. Errors: kNotFound (SUBJECT_NOT_FOUND), kFailedPrecondition (SUBJECT_BUSY,

@@ -537,8 +537,20 @@ core::StatusOr<std::uint64_t> Housekeeper::WriteSearched(const core::Principal& 
   return first;
 }
 
+namespace {
+
+// Looks wait for one another: one whose caller has left holds up no other, and nothing was shown.
+core::Status CheckWaits(const PageSpec& page) {
+  if (page.hangup == nullptr || !page.hangup->happened()) return core::OkStatus();
+  return core::Error(core::StatusCode::kCancelled,
+                     "the caller went away before anything was found; nothing was shown");
+}
+
+}  // namespace
+
 core::StatusOr<FoundTexts> Housekeeper::Search(const core::Principal& who, const PageSpec& page,
                                                const std::string& text) {
+  INTERLOCK_RETURN_IF_ERROR(CheckWaits(page));
   if (!texts_.on()) {
     return WithReason(core::FailedPrecondition("full text is off; set `audit.search: true`"),
                       "SEARCH_OFF");
@@ -555,6 +567,7 @@ core::StatusOr<FoundTexts> Housekeeper::Search(const core::Principal& who, const
   found.unsearched_logs = in->unsearched;
   found.unsearched = std::move(in->unsearched_logs);
   found.page.next_cursor = std::move(in->next_cursor);
+  INTERLOCK_RETURN_IF_ERROR(CheckWaits(page));
   INTERLOCK_ASSIGN_OR_RETURN(found.access_index, WriteSearched(who, text, in->hits));
   for (FullText::Hit& one : in->hits) {
     found.page.items.push_back({.call = std::move(one.hit.call),

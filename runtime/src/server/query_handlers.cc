@@ -60,6 +60,7 @@ void SearchCalls(const Caller& caller, const wire::SearchCallsRequest& request,
   if (!bad.ok()) return reply(bad);
   auto page = PageOf(caller, "SearchCalls", request, request.text());
   if (!page.ok()) return reply(page.status());
+  page->spec.hangup = caller.hangup;
   caller.engine->SearchCalls(
       *caller.who, page->spec, request.text(),
       [tenant = caller.tenant(), pages = caller.pages, scope = page->scope,

@@ -164,7 +164,8 @@ class ServicesImpl final : public Services {
   void ArmQueries(const Roles& readers) {
     Unary(audit_, &Audit::RequestQueryCalls, {"AuditService.QueryCalls", kCallType, readers},
           &handlers::QueryCalls);
-    Unary(audit_, &Audit::RequestSearchCalls, {"AuditService.SearchCalls", kCallType, {kAuditor}},
+    Unary(audit_, &Audit::RequestSearchCalls,
+          {"AuditService.SearchCalls", kCallType, {kAuditor}, /*hears_hangups=*/true},
           &handlers::SearchCalls);
     Unary(audit_, &Audit::RequestEraseSubject,
           {"AuditService.EraseSubject", kEntryType, {kOperator}}, &handlers::EraseSubject);

@@ -147,6 +147,25 @@ TEST(Search, IsForAuditorsAndItsEntryNamesWhatWasShown) {
   EXPECT_EQ(body["what"], "search");
 }
 
+TEST(Search, NothingIsReadOrRecordedForACallerWhoHasLeft) {
+  Harness h(kAllowAll, {Write("notes.add")});
+  h.WithSearch();
+  h.tools.Answers("notes.add", {{"ok", true}});
+  ASSERT_TRUE(h.Execute("notes.add", {{"text", "grinder"}}, h.NewRequestId(), "ann").ok());
+  const auto hangup = std::make_shared<Hangup>();
+  const auto search = [&] {
+    return Wait<FoundTexts>([&](Reply<FoundTexts> reply) {
+      h.engine().SearchCalls(h.auditor, {.size = 5, .cursor = "", .hangup = hangup}, "grinder",
+                             std::move(reply));
+    });
+  };
+  ASSERT_TRUE(search().ok());
+  hangup->Happen();
+  const auto shown = h.Kinds("");
+  EXPECT_EQ(search().status().code(), core::StatusCode::kCancelled);
+  EXPECT_EQ(h.Kinds(""), shown);
+}
+
 TEST(Erase, EndsOpenRunsAndRefusesWhileACallIsAtWork) {
   Harness h(kAllowAll, {Write("notes.add")});
   h.planner.plans = {FakePlanner::Ask("which one?")};

@@ -330,14 +330,6 @@ core::StatusOr<Page<AuditedCall>> FakeEngine::QueryCalls(const core::Principal& 
   if (page.cursor.empty()) found.next_cursor = "7:" + std::string(kCallId);
   return found;
 }
-void FakeEngine::SearchCalls(const core::Principal& who, PageSpec, std::string text,
-                             Reply<FoundTexts> reply) {
-  if (core::Status status = See("SearchCalls", who, text); !status.ok()) return reply(status);
-  FoundTexts found;
-  found.page.items.push_back({kCallId, 3, "args", "a [word]", "test/main", "audit-0001.db"});
-  found.access_index = 9;
-  reply(found);
-}
 void FakeEngine::EraseSubject(const core::Principal& who, EraseSpec spec, Reply<Erasure> reply) {
   if (core::Status status = See("EraseSubject", who, spec.subject + " " + spec.reason);
       !status.ok()) {

@@ -96,7 +96,8 @@ class FakeEngine final : public Engine {
   void AddEvents(int count, std::size_t bytes = 16);  // to run kRunId; tells watchers
   void AddPlan(std::int64_t step);                    // a plan.received of that step
   void HoldReplies();                                 // keep replies until ReleaseReplies
-  ToolCallSpec asked() const;                         // by the newest Check or ExecuteToolCall
+  // By the newest Check or ExecuteToolCall; `hangup` of SearchCalls, too.
+  ToolCallSpec asked() const;
   void ReleaseReplies();
   void WaitForHeldReply();
   bool WaitForNoSubscription();      // false after ten seconds

@@ -1,4 +1,4 @@
-// What the fake engine finds: budgets, costs of models.
+// What the fake engine finds: budgets, costs of models, words.
 #include "fixture.h"
 
 namespace interlock::runtime {
@@ -27,6 +27,18 @@ core::StatusOr<Page<ModelDay>> FakeEngine::ListModelDays(const core::Principal& 
                          .cost = {.tokens_in = 10, .tokens_cached = 4, .micros = {{"EUR", 7}}}});
   if (page.cursor.empty()) found.next_cursor = "2026-11-23|route|gpt|some-model";
   return found;
+}
+void FakeEngine::SearchCalls(const core::Principal& who, PageSpec page, std::string text,
+                             Reply<FoundTexts> reply) {
+  if (core::Status status = See("SearchCalls", who, text); !status.ok()) return reply(status);
+  {
+    const std::scoped_lock lock(mutex_);
+    asked_.hangup = page.hangup;
+  }
+  FoundTexts found;
+  found.page.items.push_back({kCallId, 3, "args", "a [word]", "test/main", "audit-0001.db"});
+  found.access_index = 9;
+  Send<FoundTexts>(std::move(reply), found);
 }
 
 }  // namespace interlock::runtime

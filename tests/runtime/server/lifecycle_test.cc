@@ -89,24 +89,37 @@ TEST_F(LifecycleTest, AClientThatLeavesDoesNotStopItsCall) {
 
 // ADR 59.
 TEST_F(LifecycleTest, TheEngineHearsOfACallerWhoGoesAway) {
-  engine_.HoldReplies();
-  const auto context = Context("ticketing");
-  std::thread client([&] {
-    wire::ToolService::Stub stub(channel_);
-    wire::Call call;
-    EXPECT_FALSE(stub.ExecuteToolCall(context.get(), Execute(), &call).ok());
-  });
-  engine_.WaitForHeldReply();
-  const std::shared_ptr<Hangup> hangup = engine_.asked().hangup;
-  ASSERT_NE(hangup, nullptr);
-  std::promise<void> heard;
-  hangup->Watch([&heard] { heard.set_value(); });
-  EXPECT_FALSE(hangup->happened());
-  context->TryCancel();
-  client.join();
-  EXPECT_EQ(heard.get_future().wait_for(std::chrono::seconds(20)), std::future_status::ready);
-  EXPECT_TRUE(hangup->happened());
-  engine_.ReleaseReplies();
+  const std::pair<const char*, std::function<bool(grpc::ClientContext*)>> asks[] = {
+      {"ticketing",
+       [&](grpc::ClientContext* context) {
+         wire::Call call;
+         return wire::ToolService::Stub(channel_).ExecuteToolCall(context, Execute(), &call).ok();
+       }},
+      {"audi",
+       [&](grpc::ClientContext* context) {
+         wire::SearchCallsRequest search;
+         search.set_parent("tenants/main");
+         search.set_text("grinder");
+         wire::SearchCallsResponse found;
+         return wire::AuditService::Stub(channel_).SearchCalls(context, search, &found).ok();
+       }},
+  };
+  for (const auto& [who, ask] : asks) {
+    engine_.HoldReplies();
+    const auto context = Context(who);
+    std::thread client([&, &answered = ask] { EXPECT_FALSE(answered(context.get())); });
+    engine_.WaitForHeldReply();
+    const std::shared_ptr<Hangup> hangup = engine_.asked().hangup;
+    ASSERT_NE(hangup, nullptr);
+    std::promise<void> heard;
+    hangup->Watch([&heard] { heard.set_value(); });
+    EXPECT_FALSE(hangup->happened());
+    context->TryCancel();
+    client.join();
+    EXPECT_EQ(heard.get_future().wait_for(std::chrono::seconds(20)), std::future_status::ready);
+    EXPECT_TRUE(hangup->happened());
+    engine_.ReleaseReplies();
+  }
 }
 
 TEST_F(LifecycleTest, WhoIsAnsweredHasNotGoneAway) {
