@@ -34,7 +34,24 @@ JUDGES = """on(answer(), "kind", function(c) return modify { ["answer.text"] = "
 """
 
 
-def chat(pieces, whole):
+TOOL = """name: orders.get
+description: Looks up the order.
+input: {type: object, additionalProperties: false}
+effect: read
+trust: trusted
+limits: {wall_ms: 20000}
+sandbox: {profile: python, level: landlock-only}
+process:
+  command: [/usr/bin/python3, "${folder}/orders.py"]
+  mounts: [{host: "${folder}/orders.py", access: read-only}]
+"""
+PROGRAM = """import sys
+print("looking", file=sys.stderr, flush=True)
+print('{"total": 5}')
+"""
+
+
+def chat(pieces, whole, call=None):
     for piece in pieces:
         yield {"choices": [{"index": 0, "delta": {"content": piece}, "finish_reason": None}]}
     if call:
@@ -91,8 +108,17 @@ class Model(http.server.BaseHTTPRequestHandler):
         pass
 
 
+class Caller(Model):
+    """Says something beside the call of a tool, and something else when it has its result."""
+
+    def events(self):
+        if Model.asked == 1:
+            return chat(["Well, "], True, call="orders__get")
+        return chat(["Hel", "lo"], True)
+
+
 class Streams(unittest.TestCase):
-    def begin(self, planner, more=""):
+    def begin(self, planner, more="", model=Model):
         Model.go.clear()
         Model.read = threading.Semaphore(0)
         Model.asked = 0
@@ -106,6 +132,8 @@ class Streams(unittest.TestCase):
         for part in parts.values():
             part.mkdir()
         (parts["agents"] / "writer.yaml").write_text(AGENT.format(planner=planner))
+        (parts["tools"] / "orders.yaml").write_text(TOOL)
+        (folder / "orders.py").write_text(PROGRAM)
         (parts["policies"] / "desk.lua").write_text(POLICY.format(more=more))
         base = f"http://127.0.0.1:{server.server_port}/v1"
         prices = {"currency": "USD", "models": [{"model": "*", "input": "5", "output": "25"}]}
@@ -150,7 +178,45 @@ class Streams(unittest.TestCase):
                 self.assertEqual(Model.asked, 2)
                 shown = self.shown(run)
                 self.assertIn("Hello", shown)
-                self.assertIn("12 tokens read, 3 written, 0.000135 USD", shown)
+                cached = " (8 from the provider's cache)" if planner == "openai" else ""
+                reasoned = " (1 of reasoning)" if planner == "openai" else ""
+                self.assertIn(f"12 tokens read{cached}, 3 written{reasoned}, 0.000", shown)
+
+    def test_what_a_tool_writes_stands_on_lines_of_its_own_beside_what_the_planner_writes(self):
+        run = self.begin("openai", model=Caller)
+        printed = self.watch(run, ["Well, ", "c1 ! looking", "Hel"], "--output", principal="manager")
+        lines = printed.splitlines()
+        for line in ("… Well, ", "c1 ! looking", "… Hello"):
+            self.assertIn(line, lines)
+        self.assertLess(lines.index("… Well, "), lines.index("c1 ! looking"))
+        self.assertLess(lines.index("c1 ! looking"), lines.index("… Hello"))
+
+    def test_what_models_came_to_is_told_by_day_and_as_counters(self):
+        run = self.begin("openai", model=Caller)
+        Model.read.release(2)
+        self.watch(run, [])
+        status, text = self.daemon.run_cli("budgets", "models", "--json", principal="operator")
+        self.assertEqual(status, 0, text)
+        told = json.loads(text)
+        self.assertEqual(len(told["models"]), 1, text)
+        self.assertEqual({name: told["models"][0][name] for name in ("planner", "provider", "model")},
+                         {"planner": "openai", "provider": "openai", "model": "m"})
+        self.assertEqual(told["total"]["cost"]["promptTokens"], 24)
+        self.assertEqual(told["total"]["cost"]["cachedTokens"], 16)
+        self.assertEqual(told["total"]["cost"]["reasoningTokens"], 2)
+        status, text = self.daemon.run_cli("budgets", "models", "--prometheus", principal="auditor")
+        self.assertEqual(status, 0, text)
+        labels = '{tenant="main",planner="openai",provider="openai",model="m"'
+        for line in (f"interlock_model_requests_total{labels}}} 2",
+                     f"interlock_model_failed_requests_total{labels}}} 0",
+                     f"interlock_model_input_tokens_total{labels}}} 24",
+                     f'interlock_model_cost_total{labels},currency="USD"}} 0.00027'):
+            self.assertIn(line, text.splitlines())
+        for wrong in (["--json", "--prometheus"], ["--from", "2026"], ["--prometheus", "--by-day"]):
+            status, text = self.daemon.run_cli("budgets", "models", *wrong, principal="operator")
+            self.assertEqual(status, 2, text)
+        status, text = self.daemon.run_cli("budgets", "models", principal="ticketing")
+        self.assertEqual(status, 2, text)
 
     def test_nothing_is_read_before_a_rule_about_answers_has_spoken(self):
         run = self.begin("openai", JUDGES)

@@ -438,7 +438,7 @@ ServerTest::ServerTest() {
     entry.token_sha256 = core::Hex(core::Sha256("token-" + id));
     options.principals.push_back(std::move(entry));
   }
-  options.tenants["main"] = {&engine_, "0123456789abcdef"};
+  options.tenants["main"] = {&engine_, "0123456789abcdef", nullptr, &webhooks_};
   options.tenants["other"] = {&other_, "fedcba9876543210"};
   options.shutdown_grace = std::chrono::milliseconds(50);
   options.health_interval = std::chrono::milliseconds(5);

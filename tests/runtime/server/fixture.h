@@ -78,6 +78,13 @@ class FakeLog final : public audit::Log {
   void SetListener(std::function<void(std::uint64_t, std::uint64_t)>) override {}
 };
 
+// Set before anybody asks.
+class FakeWebhooks final : public Webhooks {
+ public:
+  std::vector<std::string> warnings() const override { return lines; }
+  std::vector<std::string> lines;
+};
+
 // Answers from what a test has put in. Thread-safe.
 class FakeEngine final : public Engine {
  public:
@@ -252,6 +259,7 @@ class ServerTest : public ::testing::Test {
 
   FakeEngine engine_;
   FakeEngine other_;  // tenant other
+  FakeWebhooks webhooks_;
   std::unique_ptr<Server> server_;
   std::shared_ptr<grpc::Channel> channel_;
 };

@@ -199,5 +199,19 @@ TEST(StartServer, RefusesOptionsThatMakeNoSense) {
   EXPECT_EQ(StartServer(options).status().code(), core::StatusCode::kInvalidArgument);
 }
 
+TEST_F(LifecycleTest, WhatAWebhookFailsAtIsAmongTheWarningsOfItsTenantAlone) {
+  wire::GetLogStatusRequest request;
+  request.set_parent("tenants/main");
+  wire::LogStatus status;
+  ASSERT_TRUE(Call("op", &wire::AuditService::Stub::GetLogStatus, request, &status).ok());
+  EXPECT_EQ(status.warnings_size(), 0);
+  webhooks_.lines = {"webhook `desk`: it answered with status 503", "webhook `chat`: refused"};
+  ASSERT_TRUE(Call("op", &wire::AuditService::Stub::GetLogStatus, request, &status).ok());
+  EXPECT_THAT(status.warnings(), ::testing::ElementsAreArray(webhooks_.lines));
+  request.set_parent("tenants/other");
+  ASSERT_TRUE(Call("stranger", &wire::AuditService::Stub::GetLogStatus, request, &status).ok());
+  EXPECT_EQ(status.warnings_size(), 0);
+}
+
 }  // namespace
 }  // namespace interlock::runtime
