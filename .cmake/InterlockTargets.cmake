@@ -62,12 +62,14 @@ function(interlock_program name)
   target_link_libraries(${name} PRIVATE ${ARG_LIBS} interlock_flags)
 endfunction()
 
-# interlock_test(name SOURCES … LIBS … [LABELS …] [TIMEOUT s]): a GoogleTest binary, one ctest a binary.
+# interlock_test(name [UNITY] SOURCES … LIBS … [LABELS …] [TIMEOUT s]): a GoogleTest binary, one ctest a binary.
 function(interlock_test name)
-  cmake_parse_arguments(ARG "" "TIMEOUT" "SOURCES;LIBS;LABELS" ${ARGN})
+  cmake_parse_arguments(ARG "UNITY" "TIMEOUT" "SOURCES;LIBS;LABELS" ${ARGN})
   add_executable(${name} ${ARG_SOURCES})
   target_link_libraries(${name} PRIVATE ${ARG_LIBS} GTest::gmock_main interlock_flags)
-  interlock_unity(${name})
+  if(ARG_UNITY)
+    interlock_unity(${name})
+  endif()
   target_compile_definitions(${name} PRIVATE
     INTERLOCK_SOURCE_DIR="${PROJECT_SOURCE_DIR}" INTERLOCK_BIN_DIR="${CMAKE_RUNTIME_OUTPUT_DIRECTORY}")
   set_target_properties(${name} PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${PROJECT_BINARY_DIR}/tests)

@@ -48,28 +48,28 @@ void AddAround(const Constant& constant, std::vector<core::Json>& values) {
 }
 
 void AddOf(const Predicate& predicate, std::vector<core::Json>& values) {
-  using Op = Predicate::Op;
-  if (predicate.op == Op::kPrefix || predicate.op == Op::kSuffix) {
+  if (predicate.op == Predicate::Op::kPrefix || predicate.op == Predicate::Op::kSuffix) {
     AddValue(values, predicate.constant.text);
     AddValue(values, "other");
     return;
   }
-  if (predicate.op == Op::kLike) {
+  if (predicate.op == Predicate::Op::kLike) {
     std::string text = predicate.constant.text;
     text.erase(std::remove(text.begin(), text.end(), '*'), text.end());
     AddValue(values, text);
     AddValue(values, "other");
     return;
   }
-  const bool whole = predicate.op <= Op::kNoneOf;
+  const bool whole = predicate.op <= Predicate::Op::kNoneOf;
   if (whole && predicate.constants.empty()) AddAround(predicate.constant, values);
   for (const Constant& one : predicate.constants) AddAround(one, values);
-  if (predicate.op == Op::kPresent || predicate.op == Op::kAbsent ||
-      predicate.op == Op::kOptional) {
+  if (predicate.op == Predicate::Op::kPresent || predicate.op == Predicate::Op::kAbsent ||
+      predicate.op == Predicate::Op::kOptional) {
     AddValue(values, nullptr);
   }
-  const bool same_value = predicate.op == Op::kAny || predicate.op == Op::kAll ||
-                          predicate.op == Op::kNot || predicate.op == Op::kOptional;
+  const bool same_value =
+      predicate.op == Predicate::Op::kAny || predicate.op == Predicate::Op::kAll ||
+      predicate.op == Predicate::Op::kNot || predicate.op == Predicate::Op::kOptional;
   for (const Predicate& part : predicate.parts) {
     if (same_value) AddOf(part, values);
   }

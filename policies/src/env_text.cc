@@ -12,7 +12,7 @@ void Charge(lua_State* lua, std::size_t bytes) {
   Vm::Of(lua).Charge(static_cast<std::int64_t>(bytes / 16));
 }
 
-int PushText(lua_State* lua, std::string_view text) {
+int GiveText(lua_State* lua, std::string_view text) {
   Charge(lua, text.size());
   lua_pushlstring(lua, text.data(), text.size());
   return 1;
@@ -40,14 +40,14 @@ int Sub(lua_State* lua) {
   std::size_t from = PositionOf(luaL_checkinteger(lua, 2), text.size());
   if (from == 0) from = 1;
   const lua_Integer to = last < 0 ? size + last + 1 : std::min(last, size);
-  if (to < static_cast<lua_Integer>(from)) return PushText(lua, "");
-  return PushText(lua, text.substr(from - 1, static_cast<std::size_t>(to) - from + 1));
+  if (to < static_cast<lua_Integer>(from)) return GiveText(lua, "");
+  return GiveText(lua, text.substr(from - 1, static_cast<std::size_t>(to) - from + 1));
 }
 
 int MapBytes(lua_State* lua, char (*map)(char)) {
   std::string text(CheckText(lua, 1, "a text"));
   for (char& c : text) c = map(c);
-  return PushText(lua, text);
+  return GiveText(lua, text);
 }
 
 int Lower(lua_State* lua) {
@@ -66,14 +66,14 @@ int Length(lua_State* lua) {
 int Repeat(lua_State* lua) {
   const std::string_view text = CheckText(lua, 1, "a text");
   const lua_Integer count = std::max<lua_Integer>(0, luaL_checkinteger(lua, 2));
-  if (text.empty() || count == 0) return PushText(lua, "");
+  if (text.empty() || count == 0) return GiveText(lua, "");
   if (static_cast<std::size_t>(count) > kTextBytesMax / text.size()) {
     Raise(lua, "string.rep would be longer than 64 KiB");
   }
   std::string out;
   out.reserve(text.size() * static_cast<std::size_t>(count));
   for (lua_Integer i = 0; i < count; ++i) out += text;
-  return PushText(lua, out);
+  return GiveText(lua, out);
 }
 
 // One argument of format as text.
@@ -112,7 +112,7 @@ int Format(lua_State* lua) {
     }
     if (out.size() > kTextBytesMax) Raise(lua, "string.format would be longer than 64 KiB");
   }
-  return PushText(lua, out);
+  return GiveText(lua, out);
 }
 
 int StartsWith(lua_State* lua) {
@@ -131,8 +131,8 @@ int Trim(lua_State* lua) {
   std::string_view text = CheckText(lua, 1, "a text");
   constexpr std::string_view kBlank = " \t\r\n\v\f";
   const std::size_t from = text.find_first_not_of(kBlank);
-  if (from == std::string_view::npos) return PushText(lua, "");
-  return PushText(lua, text.substr(from, text.find_last_not_of(kBlank) - from + 1));
+  if (from == std::string_view::npos) return GiveText(lua, "");
+  return GiveText(lua, text.substr(from, text.find_last_not_of(kBlank) - from + 1));
 }
 
 int Split(lua_State* lua) {
@@ -145,7 +145,7 @@ int Split(lua_State* lua) {
   for (std::size_t from = 0; from <= text.size();) {
     const std::size_t to = std::min(FindText(text, separator, from), text.size());
     if (count >= kListItemsMax) Raise(lua, "split gives too many parts");
-    PushText(lua, text.substr(from, to - from));
+    GiveText(lua, text.substr(from, to - from));
     lua_rawseti(lua, -2, ++count);
     from = to + separator.size();
   }

@@ -22,7 +22,7 @@ std::string OnlyTool(const Rule& rule) {
   return one && !Selector::IsGlob(tools[0]) ? tools[0] : "";
 }
 
-std::string Outcome(const Decision& decision) {
+std::string RuleOutcome(const Decision& decision) {
   if (decision.rules.empty()) return "silent";
   const FiredRule& fired = decision.rules[0];
   std::string text = fired.verdict;
@@ -62,10 +62,11 @@ std::string RunOne(RuleEngine& engine, std::size_t at, const core::Json& example
            std::string(call.effect) + "; name another tool or effect";
   }
   const Decision decision = engine.DecideAlone(stated.input(), at);
-  if (!IsAsExpected(expect, decision)) return "expected " + expect + ", got " + Outcome(decision);
+  if (!IsAsExpected(expect, decision))
+    return "expected " + expect + ", got " + RuleOutcome(decision);
   const std::string code = TextMemberOf(example, "code", "");
   if (!code.empty() && decision.rules[0].code != code) {
-    return "expected code " + code + ", got " + Outcome(decision);
+    return "expected code " + code + ", got " + RuleOutcome(decision);
   }
   const core::Json after = MemberOf(example, "args_after");
   if (!after.is_null() && (!decision.modified_args || *decision.modified_args != after)) {

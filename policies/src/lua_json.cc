@@ -10,7 +10,7 @@
 namespace interlock::policies {
 namespace {
 
-constexpr int kDepthMax = 32;
+constexpr int kJsonDepthMax = 32;
 constexpr std::int64_t kIntegerMax = (std::int64_t{1} << 53) - 1;
 
 // What one conversion carries along.
@@ -63,7 +63,7 @@ core::Json ConvertTable(lua_State* lua, int table, int depth, Walk& walk) {
 }
 
 core::Json Convert(lua_State* lua, int index, int depth, Walk& walk) {
-  if (depth > kDepthMax || ++walk.values > kListItemsMax)
+  if (depth > kJsonDepthMax || ++walk.values > kListItemsMax)
     Raise(lua, "a value too deep or too large");
   Vm::Of(lua).Charge(1);
   luaL_checkstack(lua, 8, "a value too deep");

@@ -7,7 +7,7 @@
 namespace interlock::policies {
 namespace {
 
-constexpr int kDepthMax = 8;
+constexpr int kTypeDepthMax = 8;
 
 // What every bundle has, whatever its tools are.
 constexpr std::string_view kEnvironment = R"lua(
@@ -479,7 +479,7 @@ class Writer {
       }
       return all.empty() ? "any" : all;
     }
-    if (type == nullptr || !type->is_string() || depth > kDepthMax) return "any";
+    if (type == nullptr || !type->is_string() || depth > kTypeDepthMax) return "any";
     const std::string& word = type->get_ref<const std::string&>();
     if (word == "string" || word == "number" || word == "integer" || word == "boolean") return word;
     if (word == "array") {

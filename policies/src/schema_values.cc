@@ -6,7 +6,7 @@
 namespace interlock::policies {
 namespace {
 
-constexpr int kDepthMax = 6;
+constexpr int kValueDepthMax = 6;
 
 const core::Json& At(const core::Json& schema, const char* name) {
   static const core::Json kNone;
@@ -162,8 +162,8 @@ core::Json SchemaValue(const core::Json& schema, Chooser& chooser, int depth) {
   if (type == "number") return MakeNumber(schema, chooser);
   if (type == "boolean") return chooser.OneIn(2);
   if (type == "null") return nullptr;
-  if (type == "object" && depth < kDepthMax) return MakeObject(schema, chooser, depth);
-  if (type == "array" && depth < kDepthMax) return MakeList(schema, chooser, depth);
+  if (type == "object" && depth < kValueDepthMax) return MakeObject(schema, chooser, depth);
+  if (type == "array" && depth < kValueDepthMax) return MakeList(schema, chooser, depth);
   if (type == "object") return core::Json::object();
   if (type == "array") return core::Json::array();
   return MakeText(schema, chooser);

@@ -13,7 +13,7 @@ namespace {
 using namespace std::string_literals;
 using ::testing::HasSubstr;
 
-constexpr JsonLimits kLimits{.bytes_max = 4096, .depth_max = 4};
+constexpr JsonLimits kJsonLimits{.bytes_max = 4096, .depth_max = 4};
 
 struct Case {
   std::string attack;
@@ -26,11 +26,11 @@ void PrintTo(const Case& c, std::ostream* out) { *out << c.attack; }
 class StrictParsing : public testing::TestWithParam<Case> {};
 
 TEST_P(StrictParsing, RefusesTheAttackAndTakesItsTwin) {
-  const StatusOr<Json> refused = ParseJson(GetParam().attack, kLimits);
+  const StatusOr<Json> refused = ParseJson(GetParam().attack, kJsonLimits);
   ASSERT_FALSE(refused.ok()) << "accepted as " << CanonicalJson(*refused);
   EXPECT_EQ(refused.status().code(), StatusCode::kInvalidArgument);
   EXPECT_THAT(std::string(Message(refused.status())), HasSubstr(GetParam().reason));
-  EXPECT_TRUE(ParseJson(GetParam().twin, kLimits).ok()) << GetParam().twin;
+  EXPECT_TRUE(ParseJson(GetParam().twin, kJsonLimits).ok()) << GetParam().twin;
 }
 
 INSTANTIATE_TEST_SUITE_P(
@@ -78,8 +78,8 @@ INSTANTIATE_TEST_SUITE_P(
                     Case{R"("\x41")", "not JSON at byte", R"("\u0041")"}));
 
 TEST(ParseJson, CountsDepthInContainers) {
-  EXPECT_TRUE(ParseJson("[[[[1]]]]", kLimits).ok());
-  const StatusOr<Json> deep = ParseJson("[[[[[1]]]]]", kLimits);
+  EXPECT_TRUE(ParseJson("[[[[1]]]]", kJsonLimits).ok());
+  const StatusOr<Json> deep = ParseJson("[[[[[1]]]]]", kJsonLimits);
   ASSERT_FALSE(deep.ok());
   EXPECT_EQ(Message(deep.status()), "nested too deep");
 }
@@ -92,24 +92,24 @@ TEST(ParseJson, SurvivesAMillionOpenBrackets) {
 }
 
 TEST(ParseJson, RefusesTextAboveTheByteLimitBeforeReadingIt) {
-  const std::string at_limit = "\"" + std::string(kLimits.bytes_max - 2, 'a') + "\"";
-  EXPECT_TRUE(ParseJson(at_limit, kLimits).ok());
-  const StatusOr<Json> above = ParseJson(at_limit + " ", kLimits);
+  const std::string at_limit = "\"" + std::string(kJsonLimits.bytes_max - 2, 'a') + "\"";
+  EXPECT_TRUE(ParseJson(at_limit, kJsonLimits).ok());
+  const StatusOr<Json> above = ParseJson(at_limit + " ", kJsonLimits);
   ASSERT_FALSE(above.ok());
   EXPECT_EQ(above.status().code(), StatusCode::kResourceExhausted);
 }
 
 TEST(ParseJson, MakesIntegersOfFractionFreeNumbers) {
   for (const char* text : {"1.0", "1e0", "10e-1", "-0.0", "1e3", "-4.0"}) {
-    const StatusOr<Json> value = ParseJson(text, kLimits);
+    const StatusOr<Json> value = ParseJson(text, kJsonLimits);
     ASSERT_TRUE(value.ok()) << text;
     EXPECT_TRUE(value->is_number_integer()) << text;
   }
-  EXPECT_TRUE(ParseJson("1.5", kLimits)->is_number_float());
+  EXPECT_TRUE(ParseJson("1.5", kJsonLimits)->is_number_float());
 }
 
 TEST(ParseJson, NamesTheByteOfASyntaxError) {
-  const StatusOr<Json> bad = ParseJson("{\"a\": nope}", kLimits);
+  const StatusOr<Json> bad = ParseJson("{\"a\": nope}", kJsonLimits);
   ASSERT_FALSE(bad.ok());
   EXPECT_THAT(std::string(Message(bad.status())), HasSubstr("at byte 8"));
 }

@@ -139,11 +139,8 @@ struct NationalNumber {
   Confidence written;                   // in one of the forms, without a word
 };
 
-constexpr Confidence kLow = Confidence::kLow;
-constexpr Confidence kMedium = Confidence::kMedium;
-constexpr Confidence kHigh = Confidence::kHigh;
-
 const std::vector<NationalNumber>& NationalNumbers() {
+  using enum Confidence;
   static const std::vector<NationalNumber> numbers = {
       {"us_ssn", 9, {"999-99-9999"}, &UsSsn, {"ssn", "social sec"}, kMedium},
       {"us_ssn", 9, {"999 99 9999"}, &UsSsn, {"ssn", "social sec"}, kLow},
@@ -175,11 +172,11 @@ void Try(Scan& scan, const Number& number, const NationalNumber& wanted) {
   const bool written = std::any_of(wanted.forms.begin(), wanted.forms.end(),
                                    [&](std::string_view form) { return number.Written(form); });
   if ((!written && !number.plain()) || !wanted.check(number.text())) return;
-  Confidence confidence = written ? wanted.written : kLow;
+  Confidence confidence = written ? wanted.written : Confidence::kLow;
   if (scan.HasWordBefore(number.begin, wanted.words)) {
-    confidence = kHigh;
-  } else if (confidence != kLow && HasGoodsWordBefore(scan, number.begin)) {
-    confidence = kLow;
+    confidence = Confidence::kHigh;
+  } else if (confidence != Confidence::kLow && HasGoodsWordBefore(scan, number.begin)) {
+    confidence = Confidence::kLow;
   }
   scan.Add(wanted.kind, confidence, number.begin, number.end());
 }

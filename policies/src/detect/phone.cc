@@ -9,7 +9,7 @@
 namespace interlock::policies::detect {
 namespace {
 
-constexpr std::size_t kDigitsMin = 8;
+constexpr std::size_t kPhoneDigitsMin = 8;
 constexpr std::size_t kDigitsMax = 15;  // E.164
 
 // Country codes (ITU-T E.164 annex): one digit, two, or the first two of three.
@@ -113,7 +113,7 @@ void ScanInternationalPhone(Scan& scan, std::size_t plus) {
     }
   }
   scan.Work(2);
-  if (count < kDigitsMin || count > kDigitsMax || IsAlnum(scan.At(end)) || scan.At(end) == '_')
+  if (count < kPhoneDigitsMin || count > kDigitsMax || IsAlnum(scan.At(end)) || scan.At(end) == '_')
     return;
   if (!BeginsWithCountryCode({digits.data(), count})) return;
   scan.Add("phone", separated ? Confidence::kHigh : Confidence::kMedium, plus, end);

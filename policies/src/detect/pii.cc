@@ -3,8 +3,8 @@
 namespace interlock::policies::detect {
 namespace {
 
-constexpr std::size_t kDigitsMin = 7;       // of any number that is looked for
-constexpr std::size_t kChineseDigits = 18;  // an id that may end in X and mostly does not
+constexpr std::size_t kNumberDigitsMin = 7;  // of any number that is looked for
+constexpr std::size_t kChineseDigits = 18;   // an id that may end in X and mostly does not
 
 }  // namespace
 
@@ -30,14 +30,14 @@ void ScanDigits(Scan& scan, std::size_t at) {
   if (IsAlpha(after) || after == '-' || after == '+' || whole.sizes[0] == kChineseDigits)
     ScanLetteredId(scan, at);
   if (whole.sizes[0] <= 3) ScanIpv4(scan, at);
-  if (whole.digit_count < kDigitsMin) {
+  if (whole.digit_count < kNumberDigitsMin) {
     if (scan.Before(at) == '(') ScanPhone(scan, whole);
     return;
   }
   std::size_t digits = 0;
   for (std::size_t count = 1; count <= whole.groups; ++count) {
     digits += whole.sizes[count - 1];
-    if (digits < kDigitsMin || !StandsAlone(scan, at, whole.ends[count - 1])) continue;
+    if (digits < kNumberDigitsMin || !StandsAlone(scan, at, whole.ends[count - 1])) continue;
     const Number number = whole.First(count);
     scan.Work(4);
     ScanCard(scan, number);

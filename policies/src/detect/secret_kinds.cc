@@ -3,12 +3,9 @@
 namespace interlock::policies::detect {
 namespace {
 
-constexpr SecretSure kHigh = SecretSure::kHigh;
-constexpr SecretSure kStrict = SecretSure::kStrict;
-constexpr SecretSure kMedium = SecretSure::kMedium;
-
 // Source forges, packages, builds.
 void AddDevelopment(std::vector<SecretKind>& kinds) {
+  using enum SecretSure;
   kinds.insert(kinds.end(), {{"github_token", "ghp_", "%a{36,251}", kHigh},
                              {"github_oauth_token", "gho_", "%a{36,251}", kHigh},
                              {"github_user_token", "ghu_", "%a{36,251}", kHigh},
@@ -49,6 +46,7 @@ void AddDevelopment(std::vector<SecretKind>& kinds) {
 
 // Clouds, hosting, databases, secret stores.
 void AddInfrastructure(std::vector<SecretKind>& kinds) {
+  using enum SecretSure;
   kinds.insert(kinds.end(), {{"aws_access_key", "AKIA", "%u{16}", kStrict},
                              {"aws_temporary_key", "ASIA", "%u{16}", kStrict},
                              {"aws_bedrock_key", "ABSK", "%b{109,269}", kStrict},
@@ -97,6 +95,7 @@ void AddInfrastructure(std::vector<SecretKind>& kinds) {
 
 // Money, shops, mail, chat, documents.
 void AddServices(std::vector<SecretKind>& kinds) {
+  using enum SecretSure;
   kinds.insert(
       kinds.end(),
       {{"stripe_secret_key", "sk_live_", "%a{16,200}", kHigh},
@@ -145,6 +144,7 @@ void AddServices(std::vector<SecretKind>& kinds) {
 }
 
 void AddModels(std::vector<SecretKind>& kinds) {
+  using enum SecretSure;
   kinds.insert(kinds.end(), {{"openai_key", "sk-proj-", "%w{40,200}", kHigh},
                              {"openai_key", "sk-svcacct-", "%w{40,200}", kHigh},
                              {"openai_admin_key", "sk-admin-", "%w{40,200}", kHigh},

@@ -65,7 +65,8 @@ core::StatusOr<std::string> FilterOf(const CallQueryOptions& options) {
 
 // What was asked of the open log alone is no whole answer where closed ones may hold more. A run is
 // in one log.
-int AfterOpenLog(Session& session, const Client& client, const CallQueryOptions& options, bool found) {
+int AfterOpenLog(Session& session, const Client& client, const CallQueryOptions& options,
+                 bool found) {
   if (!options.run.empty() && found) return kYes;
   const auto begin = BeginOfOpenLog(client);
   if (!begin.ok()) return Fail(session, begin.status());

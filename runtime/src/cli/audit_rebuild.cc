@@ -9,7 +9,7 @@
 namespace interlock::runtime::cli {
 namespace {
 
-struct Options {
+struct RebuildOptions {
   std::string config;
   std::string tenant;
 };
@@ -45,7 +45,7 @@ void Print(const Io& io, const audit::RebuildReport& report) {
   PrintDifferences(io, report);
 }
 
-int Rebuild(Session& session, const Options& options) {
+int Rebuild(Session& session, const RebuildOptions& options) {
   const auto log = OfflineLog::Open(options.config, options.tenant);
   if (!log.ok()) return Fail(session, log.status());
   const auto report = audit::RebuildProjections((*log)->options());
@@ -63,7 +63,7 @@ int Rebuild(Session& session, const Options& options) {
 }  // namespace
 
 void AddRebuildCommand(CLI::App& group, Session& session) {
-  auto options = std::make_shared<Options>();
+  auto options = std::make_shared<RebuildOptions>();
   CLI::App* rebuild = group.add_subcommand(
       "rebuild",
       "Make the tables that are derived from entries anew and say what differed (the daemon is "

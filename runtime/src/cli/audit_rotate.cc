@@ -11,7 +11,7 @@
 namespace interlock::runtime::cli {
 namespace {
 
-struct Options {
+struct RotateOptions {
   std::string config;
   std::string tenant;
   std::string reason;
@@ -44,7 +44,7 @@ void Print(const Io& io, const audit::RotateReport& report, const core::Status& 
   }
 }
 
-int Rotate(Session& session, const Options& options) {
+int Rotate(Session& session, const RotateOptions& options) {
   const auto log = OfflineLog::Open(options.config, options.tenant);
   if (!log.ok()) return Fail(session, log.status());
   audit::RotateOptions rotate;
@@ -63,7 +63,7 @@ int Rotate(Session& session, const Options& options) {
 }  // namespace
 
 void AddRotateCommand(CLI::App& group, Session& session) {
-  auto options = std::make_shared<Options>();
+  auto options = std::make_shared<RotateOptions>();
   CLI::App* rotate = group.add_subcommand(
       "rotate", "Close a log, keep it read-only, and open the next one (the daemon is stopped)");
   rotate->add_option("--config", options->config, "The daemon's configuration")->required();

@@ -172,7 +172,8 @@ std::vector<std::string> Timeline::Lines(const Json& entry, const Content& conte
 
 void Timeline::Learn(const core::Json& entry) {
   const auto body = entry.find("body");
-  if (TextIn(entry, "kind") == "call.proposed" && body != entry.end()) CallName(TextIn(*body, "call"));
+  if (TextIn(entry, "kind") == "call.proposed" && body != entry.end())
+    CallName(TextIn(*body, "call"));
 }
 
 void Timeline::Say(const Part& part, Style style, std::string_view label, const std::string& text) {
@@ -290,8 +291,7 @@ void Timeline::Facts(const Part& part) {
   const Json names = part.body.value("names", Json::array());
   if (names.empty()) return;
   Say(part, Style::kDim, "facts",
-      CallName(TextIn(part.body, "call")) + " looked up " +
-          EscapeForTerminal(Joined(names, ", ")));
+      CallName(TextIn(part.body, "call")) + " looked up " + EscapeForTerminal(Joined(names, ", ")));
 }
 
 void Timeline::Decided(const Part& part) {
@@ -309,11 +309,10 @@ void Timeline::Budget(const Part& part) {
   const std::string word = part.kind.substr(part.kind.find('.') + 1);
   const std::string call = TextIn(part.body, "call");  // none: a request to the planner's model
   std::string text = (call.empty() ? "model" : CallName(call)) + " " +
-                     FormatAmount(Number(part.body, "amount"), TextIn(part.body, "unit")) +
-                     " of " + part.Text("budget");
+                     FormatAmount(Number(part.body, "amount"), TextIn(part.body, "unit")) + " of " +
+                     part.Text("budget");
   if (part.body.contains("limit")) {
-    text +=
-        " (limit " + FormatAmount(Number(part.body, "limit"), TextIn(part.body, "unit")) + ")";
+    text += " (limit " + FormatAmount(Number(part.body, "limit"), TextIn(part.body, "unit")) + ")";
   }
   const bool flagged = Flag(part.body, "flagged", false);
   Say(part, Style::kCyan, word == "held" ? "hold" : EscapeForTerminal(word),
@@ -376,8 +375,8 @@ void Timeline::Intended(const Part& part) {
 void Timeline::Outcome(const Part& part) {
   const std::string kind = TextIn(part.body, "kind");
   const Style style = StyleOfOutcome(kind);
-  std::string text = CallName(TextIn(part.body, "call")) + " " +
-                     io_.Paint(style, Upper(EscapeForTerminal(kind)));
+  std::string text =
+      CallName(TextIn(part.body, "call")) + " " + io_.Paint(style, Upper(EscapeForTerminal(kind)));
   if (const std::string code = part.Text("code"); !code.empty()) text += " " + code;
   if (const std::string level = part.Text("level"); !level.empty()) text += "  " + Where(level);
   if (const auto wall = Number(part.body, "wall_us"); wall > 0) text += ", " + FormatDuration(wall);

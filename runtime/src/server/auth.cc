@@ -9,7 +9,7 @@
 namespace interlock::runtime {
 namespace {
 
-core::Status Refused(std::string_view message, std::string_view reason) {
+core::Status Unauthenticated(std::string_view message, std::string_view reason) {
   return WithReason(core::Error(core::StatusCode::kUnauthenticated, message), reason);
 }
 
@@ -32,7 +32,8 @@ Authenticator::Authenticator(std::vector<PrincipalConfig> principals)
 core::StatusOr<const core::Principal*> Authenticator::Authenticate(
     std::optional<std::string_view> header) const {
   if (!header.has_value()) {
-    return Refused("no bearer token; send `authorization: Bearer <token>`", "TOKEN_MISSING");
+    return Unauthenticated("no bearer token; send `authorization: Bearer <token>`",
+                           "TOKEN_MISSING");
   }
   const std::string_view token = TokenOf(*header);
   const bool plausible = !token.empty() && token.size() <= kTokenBytesMax;
@@ -42,8 +43,8 @@ core::StatusOr<const core::Principal*> Authenticator::Authenticate(
     if (core::ConstantTimeEqual(hash, entry.token_sha256)) found = &entry.principal;
   }
   if (plausible && found != nullptr) return found;
-  return Refused("the bearer token is not known; check `principals` in the configuration",
-                 "TOKEN_INVALID");
+  return Unauthenticated("the bearer token is not known; check `principals` in the configuration",
+                         "TOKEN_INVALID");
 }
 
 }  // namespace interlock::runtime

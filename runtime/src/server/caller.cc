@@ -16,7 +16,7 @@ std::optional<std::string_view> AuthorizationOf(const grpc::ServerContext& conte
   return std::string_view(first->second.data(), first->second.size());
 }
 
-core::Status Refused(std::string_view message, std::string_view reason) {
+core::Status Forbidden(std::string_view message, std::string_view reason) {
   return WithReason(core::PermissionDenied(message), reason);
 }
 
@@ -34,7 +34,7 @@ core::StatusOr<Caller> Admission::Admit(const grpc::ServerContext& context,
   INTERLOCK_ASSIGN_OR_RETURN(const core::Principal* who,
                              authenticator_.Authenticate(AuthorizationOf(context)));
   const auto served = tenants_.find(who->tenant);
-  if (served == tenants_.end()) return Refused("the tenant is not served here", "WRONG_TENANT");
+  if (served == tenants_.end()) return Forbidden("the tenant is not served here", "WRONG_TENANT");
   Caller caller{.who = who,
                 .engine = served->second.engine,
                 .pages = &served->second.pages,
@@ -50,12 +50,12 @@ core::StatusOr<Caller> Admission::Admit(const grpc::ServerContext& context,
     wanted += (wanted.empty() ? "" : " or ") + std::string(role);
   }
   if (!may) {
-    return Refused("`" + who->id + "` needs role " + wanted + " for " + method.name,
-                   "MISSING_ROLE");
+    return Forbidden("`" + who->id + "` needs role " + wanted + " for " + method.name,
+                     "MISSING_ROLE");
   }
   INTERLOCK_ASSIGN_OR_RETURN(const std::string_view tenant, TenantOfName(facts.field, facts.name));
   if (tenant != who->tenant) {
-    return Refused("`" + who->id + "` belongs to another tenant than the name", "WRONG_TENANT");
+    return Forbidden("`" + who->id + "` belongs to another tenant than the name", "WRONG_TENANT");
   }
   if (facts.bytes > kRequestBytesMax) {
     return WithReason(core::ResourceExhausted("the request is larger than 1 MiB"),

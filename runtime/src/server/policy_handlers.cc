@@ -7,7 +7,7 @@
 namespace interlock::runtime::handlers {
 namespace {
 
-constexpr std::size_t kReasonBytesMax = 200;
+constexpr std::size_t kPolicyReasonBytesMax = 200;
 
 core::StatusOr<wire::Policy> Answer(const Caller& caller, core::StatusOr<PolicyInfo> info) {
   if (!info.ok()) return info.status();
@@ -26,7 +26,7 @@ core::StatusOr<wire::Policy> ActivatePolicy(const Caller& caller,
                                             const wire::ActivatePolicyRequest& request) {
   INTERLOCK_RETURN_IF_ERROR(CheckParent(request.parent()));
   INTERLOCK_RETURN_IF_ERROR(CheckNotEmpty("reason", request.reason()));
-  INTERLOCK_RETURN_IF_ERROR(CheckLength("reason", request.reason(), kReasonBytesMax));
+  INTERLOCK_RETURN_IF_ERROR(CheckLength("reason", request.reason(), kPolicyReasonBytesMax));
   return Answer(caller, caller.engine->ActivatePolicy(*caller.who, request.reason()));
 }
 

@@ -23,7 +23,7 @@ namespace {
 using ::testing::ElementsAreArray;
 using ::testing::SizeIs;
 
-constexpr int kCalls = 4000;
+constexpr int kCallsMade = 4000;
 constexpr std::int64_t kFirstUs = 1'700'000'000'000'000;
 constexpr int kStepsBetween = 100;  // SQLite's own, between two counts
 
@@ -83,7 +83,7 @@ class CallQuery : public ::testing::Test {
     sqlite3_exec(db, "BEGIN", nullptr, nullptr, nullptr);
     const auto insert = Prepare(db, "INSERT INTO p_call(" + columns + ") VALUES(" + marks + ")");
     ASSERT_TRUE(insert.ok()) << insert.status();
-    for (int i = 0; i < kCalls; ++i) {
+    for (int i = 0; i < kCallsMade; ++i) {
       const CallRow row = MadeCall(i, random, time_us);
       int at = 0;
       CallRow::Fields(row, [&](const char*, const auto& field) {
@@ -188,7 +188,7 @@ class CallQuery : public ::testing::Test {
 };
 
 std::string TimeAt(int percent) {
-  return std::to_string(kFirstUs + std::int64_t{percent} * kCalls * 6'000);
+  return std::to_string(kFirstUs + std::int64_t{percent} * kCallsMade * 6'000);
 }
 
 std::string AnyTerm(std::mt19937_64& random) {

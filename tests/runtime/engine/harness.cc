@@ -13,7 +13,7 @@ namespace interlock::runtime::test {
 namespace {
 
 template <typename T>
-core::StatusOr<T> Wait(std::function<void(Reply<T>)> start) {
+core::StatusOr<T> Answered(std::function<void(Reply<T>)> start) {
   auto promise = std::make_shared<std::promise<core::StatusOr<T>>>();
   auto future = promise->get_future();
   start([promise](core::StatusOr<T> value) { promise->set_value(std::move(value)); });
@@ -240,7 +240,7 @@ core::StatusOr<RunInfo> Harness::CreateRun(std::string message, std::string user
                      .subject = "",
                      .session = core::Json::object(),
                      .request_id = std::move(request_id)};
-  return Wait<RunInfo>(
+  return Answered<RunInfo>(
       [&](Reply<RunInfo> reply) { engine_->CreateRun(integrator, spec, std::move(reply)); });
 }
 
@@ -290,7 +290,7 @@ core::StatusOr<CallInfo> Harness::Execute(const std::string& tool, const core::J
                     .subject = "",
                     .session = core::Json::object(),
                     .request_id = request_id.empty() ? NewRequestId() : std::move(request_id)};
-  return Wait<CallInfo>(
+  return Answered<CallInfo>(
       [&](Reply<CallInfo> reply) { engine_->ExecuteToolCall(integrator, spec, std::move(reply)); });
 }
 
@@ -301,7 +301,7 @@ core::StatusOr<CallInfo> Harness::Check(const std::string& tool, const core::Jso
                     .subject = "",
                     .session = core::Json::object(),
                     .request_id = ""};
-  return Wait<CallInfo>(
+  return Answered<CallInfo>(
       [&](Reply<CallInfo> reply) { engine_->CheckToolCall(integrator, spec, std::move(reply)); });
 }
 
@@ -316,7 +316,7 @@ core::StatusOr<ApprovalInfo> Harness::AnswerApproval(const core::Principal& who,
     .approval = approval, .grant = grant, .etag = shown->etag, .reason = "",
     .on_behalf_of = std::move(on_behalf_of), .request_id = ""
   };
-  return Wait<ApprovalInfo>(
+  return Answered<ApprovalInfo>(
       [&](Reply<ApprovalInfo> reply) { engine_->AnswerApproval(who, answer, std::move(reply)); });
 }
 
@@ -327,7 +327,7 @@ core::StatusOr<CallInfo> Harness::Resolve(const core::Principal& who, const std:
                    .reason = "looked at the shop",
                    .evidence = "",
                    .request_id = ""};
-  return Wait<CallInfo>(
+  return Answered<CallInfo>(
       [&](Reply<CallInfo> reply) { engine_->ResolveCall(who, spec, std::move(reply)); });
 }
 
@@ -337,12 +337,12 @@ core::StatusOr<RunInfo> Harness::Send(const std::string& run, std::string text) 
 
 core::StatusOr<RunInfo> Harness::SendAs(const core::Principal& who, const std::string& run,
                                         std::string text) {
-  return Wait<RunInfo>(
+  return Answered<RunInfo>(
       [&](Reply<RunInfo> reply) { engine_->SendMessage(who, run, text, "", std::move(reply)); });
 }
 
 core::StatusOr<RunInfo> Harness::Cancel(const std::string& run) {
-  return Wait<RunInfo>([&](Reply<RunInfo> reply) {
+  return Answered<RunInfo>([&](Reply<RunInfo> reply) {
     engine_->CancelRun(integrator, run, "changed my mind", "", std::move(reply));
   });
 }

@@ -274,9 +274,8 @@ std::optional<Detail> DetailOf(const grpc::Status& status) {
   }
   return std::nullopt;
 }
-std::string ReasonIn(const grpc::Status& status);
-std::string FieldIn(const grpc::Status& status);  // that the BadRequest names; empty: there is none
-                                                  // // of its ErrorInfo; "" when there is none
+std::string ReasonIn(const grpc::Status& status);  // of its ErrorInfo; "" when there is none
+std::string FieldIn(const grpc::Status& status);   // that its BadRequest names; likewise
 
 std::string RunName(std::string_view id = kRunId);
 
