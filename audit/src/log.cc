@@ -468,8 +468,10 @@ core::StatusOr<std::unique_ptr<Log>> Log::Open(const LogOptions& options) {
   INTERLOCK_RETURN_IF_ERROR(MakeFolder(options.folder));
   INTERLOCK_ASSIGN_OR_RETURN(FolderLock lock, FolderLock::Take(options.folder));
   LogOptions open = options;
-  INTERLOCK_ASSIGN_OR_RETURN(open.origin, FinishRotation(options));
-  INTERLOCK_ASSIGN_OR_RETURN(std::unique_ptr<Store> store, Store::Open(open));
+  INTERLOCK_ASSIGN_OR_RETURN(LogToOpen found, OpenFinished(options));
+  open.origin = std::move(found.origin);
+  INTERLOCK_ASSIGN_OR_RETURN(std::unique_ptr<Store> store,
+                             Store::Open(open, std::move(found.database)));
   if (store->closed()) return core::FailedPrecondition("the log is closed; open it again");
   INTERLOCK_RETURN_IF_ERROR(store->CheckSignerKey(*options.signer));
   auto log = std::make_unique<LogImpl>(open, std::move(lock), std::move(store));

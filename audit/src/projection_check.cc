@@ -1,6 +1,7 @@
 #include "projection_check.h"
 
 #include <algorithm>
+#include <iterator>
 
 #include "core/digest.h"
 #include "projections.h"
@@ -156,7 +157,7 @@ core::Status ProjectionCheck::Start(sqlite3* file, const std::vector<Projector*>
   INTERLOCK_ASSIGN_OR_RETURN(scratch_, OpenScratch());
   for (Projector* projector : projectors_) {
     for (const std::string& statement : projector->Schema()) {
-      INTERLOCK_RETURN_IF_ERROR(Exec(scratch_.get(), statement));
+      INTERLOCK_RETURN_IF_ERROR(Make(statement));
     }
   }
   INTERLOCK_RETURN_IF_ERROR(TakeSchema());
@@ -213,17 +214,26 @@ std::string ProjectionCheck::SchemaSql() const {
          " ORDER BY type, name";
 }
 
-// A fold looks its rows up by their keys. Indexes are for who asks, and half of all there is: those
-// of the file are compared by their text, and with their tables (CheckIndexes).
-core::Status ProjectionCheck::TakeSchema() {
-  INTERLOCK_ASSIGN_OR_RETURN(schema_, Names(scratch_.get(), SchemaSql()));
-  INTERLOCK_ASSIGN_OR_RETURN(
-      const auto indexes,
-      Names(scratch_.get(),
-            "SELECT name FROM sqlite_schema WHERE type = 'index' AND sql IS NOT NULL"));
-  for (const std::string& index : indexes) {
-    INTERLOCK_RETURN_IF_ERROR(Exec(scratch_.get(), "DROP INDEX " + Quoted(index)));
+// A fold looks its rows up by their keys. Indexes and views are for who asks, and most of what
+// there is to make: those of the file are compared by their words, and indexes with their tables
+// (CheckIndexes).
+core::Status ProjectionCheck::Make(const std::string& statement) {
+  const std::string words = AsStored(statement);
+  for (const std::string type : {"index ", "view "}) {
+    const std::string_view create = type == "view " ? "CREATE VIEW " : "CREATE INDEX ";
+    if (!words.starts_with(create)) continue;
+    const std::size_t name_end = words.find(' ', create.size());
+    schema_.push_back(type + words.substr(create.size(), name_end - create.size()) + " " + words);
+    return core::OkStatus();
   }
+  return Exec(scratch_.get(), statement);
+}
+
+// As SQLite sorts by type and name, which hold nothing below a space.
+core::Status ProjectionCheck::TakeSchema() {
+  INTERLOCK_ASSIGN_OR_RETURN(std::vector<std::string> made, Names(scratch_.get(), SchemaSql()));
+  std::move(made.begin(), made.end(), std::back_inserter(schema_));
+  std::sort(schema_.begin(), schema_.end());
   return core::OkStatus();
 }
 

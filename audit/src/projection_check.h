@@ -31,6 +31,7 @@ class ProjectionCheck {
 
  private:
   std::string SchemaSql() const;
+  core::Status Make(const std::string& statement);
   core::Status TakeSchema();
   core::Status CompareSchema(Findings* findings);
   core::Status CheckIndexes(const std::string& table, Findings* findings);

@@ -46,15 +46,14 @@ core::StatusOr<std::set<std::string>> StoredSchema(sqlite3* db) {
   }
 }
 
-// SQLite keeps the words of a CREATE but for these.
+}  // namespace
+
 std::string AsStored(std::string statement) {
   constexpr std::string_view kOptional = "IF NOT EXISTS ";
   const std::size_t at = statement.find(kOptional);
   if (at != std::string::npos) statement.erase(at, kOptional.size());
   return statement;
 }
-
-}  // namespace
 
 core::Status ForEachStored(sqlite3* db, std::uint64_t first, std::uint64_t size,
                            const std::function<core::Status(const EntryView&)>& fold) {

@@ -69,6 +69,9 @@ class Projections {
 core::Status ForEachStored(sqlite3* db, std::uint64_t first, std::uint64_t size,
                            const std::function<core::Status(const EntryView&)>& fold);
 
+// A statement of a schema by the words that SQLite keeps of it.
+std::string AsStored(std::string statement);
+
 // SHA-256 over all schema statements: a changed projector is rebuilt from entries.
 std::string SchemaDigest(const std::vector<Projector*>& projectors);
 // Of the text beside a stored watermark: what stands before the seals.

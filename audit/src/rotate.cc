@@ -36,8 +36,6 @@ namespace fs = std::filesystem;
 constexpr std::size_t kReasonBytesMax = 200;
 constexpr std::size_t kEntriesPerCommit = 64;
 constexpr std::uint64_t kReserveBytes = 8ull << 20;  // beside three times what is carried
-constexpr std::string_view kNextFolder = "/next";
-constexpr std::string_view kReserveFile = "/next.reserve";
 
 struct PreviousHead {
   std::string origin;
@@ -59,11 +57,6 @@ std::string HeadObject(const std::optional<std::string>& note, std::string_view 
   return text;
 }
 
-core::Status Remove(const std::string& path) {
-  if (::unlink(path.c_str()) == 0 || errno == ENOENT) return core::OkStatus();
-  return ErrnoStatus("cannot remove", path);
-}
-
 // No write-ahead log may be left beside a file that is about to be renamed or replaced.
 core::Status LeaveWal(const std::string& path) {
   {
@@ -80,26 +73,6 @@ core::Status LeaveWal(const std::string& path) {
   const UniqueFd fd(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
   if (!fd.valid() || ::fsync(fd.get()) != 0) return ErrnoStatus("cannot sync", path);
   return core::OkStatus();
-}
-
-// The kind and body of the newest entry.
-struct Newest {
-  std::string kind;
-  std::string body;
-  std::string origin;
-};
-core::StatusOr<Newest> ReadNewest(sqlite3* db) {
-  Newest newest;
-  INTERLOCK_ASSIGN_OR_RETURN(const LogIdentity identity, ReadIdentity(db));
-  newest.origin = identity.origin;
-  INTERLOCK_ASSIGN_OR_RETURN(
-      Statement row, Statement::Prepare(db, "SELECT bytes FROM entry ORDER BY idx DESC LIMIT 1"));
-  INTERLOCK_ASSIGN_OR_RETURN(const bool there, row.Step());
-  const auto entry = there ? ParseEntry(row.Bytes(0)) : std::nullopt;
-  if (!entry) return newest;
-  newest.kind = entry->kind;
-  newest.body = entry->body;
-  return newest;
 }
 
 class Rotator {
@@ -325,7 +298,7 @@ core::Status Rotator::Close() {
                                 .status());
   const core::Status closed = Commit(batch, *store_, /*fold=*/true);
   if (!closed.ok()) {
-    static_cast<void>(Remove(At(kReserveFile)));
+    static_cast<void>(RemoveFile(At(kReserveFile)));
     return closed;
   }
   closed_ = true;
@@ -382,7 +355,7 @@ core::Status Rotator::SignClosing(const SignRequest& head) {
 }
 
 core::StatusOr<RotateReport> Rotator::Finish() {
-  INTERLOCK_ASSIGN_OR_RETURN(const Newest newest, ReadNewest(store_->db()));
+  INTERLOCK_ASSIGN_OR_RETURN(const NewestEntry newest, ReadNewest(store_->db()));
   const auto body = core::JsonObjectView::Of(newest.body);
   if (body.ok()) reason_ = body->String("reason").value_or(reason_);
   INTERLOCK_RETURN_IF_ERROR(CheckVouchedFor());
@@ -452,7 +425,7 @@ core::Status Rotator::Build() {
   const std::string folder = At(kNextFolder);
   std::error_code error;
   fs::remove_all(folder, error);
-  INTERLOCK_RETURN_IF_ERROR(Remove(At(kReserveFile)));
+  INTERLOCK_RETURN_IF_ERROR(RemoveFile(At(kReserveFile)));
   INTERLOCK_RETURN_IF_ERROR(MakeFolder(folder));
   LogOptions next = log_;
   next.folder = folder;
@@ -529,53 +502,11 @@ core::StatusOr<RotateReport> Rotate(const RotateOptions& options) {
   return Rotator(options).Run();
 }
 
-namespace {
-
-core::StatusOr<Newest> NewestIn(const std::string& path) {
-  INTERLOCK_ASSIGN_OR_RETURN(const Db db, OpenForReading(path));
-  return ReadNewest(db.get());
-}
-
-// What is no log of ours is for the opening to refuse.
-const std::string& FollowedOrGiven(const std::string& stored, const std::string& given) {
-  return LogNumber(stored, given) ? stored : given;
-}
-
-}  // namespace
-
-core::StatusOr<std::string> OriginInFolder(const LogOptions& options) {
-  const std::string path = options.folder + "/" + std::string(kDatabaseName);
-  if (!fs::exists(path)) return options.origin;
-  INTERLOCK_ASSIGN_OR_RETURN(const Db db, OpenForReading(path));
-  const auto identity = ReadIdentity(db.get());
-  return identity.ok() ? FollowedOrGiven(identity->origin, options.origin) : options.origin;
-}
-
-core::StatusOr<std::string> FinishRotation(const LogOptions& options) {
-  const std::string path = options.folder + "/" + std::string(kDatabaseName);
-  const std::vector<std::string> archives = ArchivesIn(options.folder);
-  if (!fs::exists(path)) {
-    if (archives.empty()) return options.origin;
-    return core::FailedPrecondition("`" + path + "` is missing beside `" + archives.back() +
-                                    "`; restore it");
-  }
-  for (const std::string& archive : archives) {
-    const std::string file = options.folder + "/" + archive;
-    std::error_code error;
-    if (!fs::equivalent(file, path, error)) ::chmod(file.c_str(), S_IRUSR);
-  }
-  const auto newest = NewestIn(path);
-  if (newest.ok() && newest->kind == kClosedKind) {
-    RotateOptions finish;
-    finish.log = options;
-    finish.actor = "log";
-    INTERLOCK_RETURN_IF_ERROR(Rotator(finish).FinishClosed().status());
-    return OriginInFolder(options);
-  }
-  std::error_code error;
-  fs::remove_all(options.folder + std::string(kNextFolder), error);
-  INTERLOCK_RETURN_IF_ERROR(Remove(options.folder + std::string(kReserveFile)));
-  return newest.ok() ? FollowedOrGiven(newest->origin, options.origin) : OriginInFolder(options);
+core::Status FinishClosed(const LogOptions& options) {
+  RotateOptions finish;
+  finish.log = options;
+  finish.actor = "log";
+  return Rotator(finish).FinishClosed().status();
 }
 
 }  // namespace interlock::audit

@@ -1,6 +1,7 @@
 #include "schema.h"
 
 #include <fcntl.h>
+#include <sys/stat.h>
 
 #include <algorithm>
 #include <array>
@@ -168,6 +169,17 @@ core::StatusOr<bool> TouchPrivate(const std::string& path) {
   return ErrnoStatus("cannot make", path);
 }
 
+// Who can write the file or put another in its place decides what the gate believes of money.
+core::Status CheckOthersCannotWrite(const std::string& path) {
+  struct stat info {};
+  if (::stat(path.c_str(), &info) != 0) {
+    return errno == ENOENT ? core::OkStatus() : ErrnoStatus("cannot stat", path);
+  }
+  if ((info.st_mode & (S_IWGRP | S_IWOTH)) == 0) return core::OkStatus();
+  return core::PermissionDenied("others may write `" + path +
+                                "`; take that right away (chmod go-w)");
+}
+
 core::Status InsertIdentity(sqlite3* db, const LogIdentity& identity, std::int64_t now_us) {
   INTERLOCK_ASSIGN_OR_RETURN(
       Statement insert,
@@ -218,6 +230,8 @@ core::Status Migrate(sqlite3* db, std::int64_t from) {
 core::StatusOr<WritableDb> OpenForWriting(const std::string& folder) {
   const std::string path = folder + "/" + std::string(kDatabaseName);
   WritableDb out;
+  INTERLOCK_RETURN_IF_ERROR(CheckOthersCannotWrite(folder));
+  INTERLOCK_RETURN_IF_ERROR(CheckOthersCannotWrite(path));
   INTERLOCK_ASSIGN_OR_RETURN(out.created, TouchPrivate(path));
   INTERLOCK_ASSIGN_OR_RETURN(
       out.db, OpenDb(path, SQLITE_OPEN_READWRITE | SQLITE_OPEN_FULLMUTEX, WalVfsName()));

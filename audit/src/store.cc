@@ -1,9 +1,6 @@
 #include "store.h"
 
-#include <sys/stat.h>
-
 #include <algorithm>
-#include <cerrno>
 #include <utility>
 
 #include "audit/merkle.h"
@@ -21,17 +18,6 @@ core::Status BadEntry(std::uint64_t index, std::string_view what) {
                         "; the log is damaged: run `interlock audit verify`");
 }
 
-// Who can write the file or put another in its place decides what the gate believes of money.
-core::Status CheckOthersCannotWrite(const std::string& path) {
-  struct stat info {};
-  if (::stat(path.c_str(), &info) != 0) {
-    return errno == ENOENT ? core::OkStatus() : ErrnoStatus("cannot stat", path);
-  }
-  if ((info.st_mode & (S_IWGRP | S_IWOTH)) == 0) return core::OkStatus();
-  return core::PermissionDenied("others may write `" + path +
-                                "`; take that right away (chmod go-w)");
-}
-
 int OnWalCommit(void* pages, sqlite3*, const char*, int count) {
   *static_cast<int*>(pages) = count;
   return SQLITE_OK;
@@ -40,10 +26,11 @@ int OnWalCommit(void* pages, sqlite3*, const char*, int count) {
 }  // namespace
 
 core::StatusOr<std::unique_ptr<Store>> Store::Open(const LogOptions& options) {
-  INTERLOCK_RETURN_IF_ERROR(CheckOthersCannotWrite(options.folder));
-  INTERLOCK_RETURN_IF_ERROR(
-      CheckOthersCannotWrite(options.folder + "/" + std::string(kDatabaseName)));
   INTERLOCK_ASSIGN_OR_RETURN(WritableDb opened, OpenForWriting(options.folder));
+  return Open(options, std::move(opened));
+}
+
+core::StatusOr<std::unique_ptr<Store>> Store::Open(const LogOptions& options, WritableDb opened) {
   const LogIdentity identity{options.tenant, options.origin, options.signer->verifier_key()};
   INTERLOCK_ASSIGN_OR_RETURN(
       const std::int64_t version,

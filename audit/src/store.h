@@ -21,6 +21,8 @@ namespace interlock::audit {
 class Store {
  public:
   static core::StatusOr<std::unique_ptr<Store>> Open(const LogOptions& options);
+  // On a database of that folder, as OpenForWriting gave it.
+  static core::StatusOr<std::unique_ptr<Store>> Open(const LogOptions& options, WritableDb opened);
 
   sqlite3* db() const { return db_.get(); }
   std::uint64_t size() const { return tree_.size(); }

@@ -9,7 +9,6 @@
 #include <csignal>
 #include <cstring>
 #include <fstream>
-#include <iterator>
 #include <new>
 #include <utility>
 
@@ -43,7 +42,7 @@ int Write(sqlite3_file* f, const void* p, int n, sqlite3_int64 at) {
   if (faults->IsFull()) return SQLITE_FULL;
   const char* name = Ours(f)->name;
   if (name == nullptr) return M(f)->xWrite(Real(f), p, n, at);
-  const std::string bytes(static_cast<const char*>(p), static_cast<std::size_t>(n));
+  const std::string_view bytes(static_cast<const char*>(p), static_cast<std::size_t>(n));
   const Faults::Step step = faults->Next();
   if (step == Faults::Step::kFail || step == Faults::Step::kKill) {
     // What comes to grief in the middle: nothing of it, half, or all but its last bytes.
@@ -134,6 +133,15 @@ int Delete(sqlite3_vfs*, const char* name, int sync_folder) {
   return rc;
 }
 
+// Empty: there is no such file.
+std::string BytesOf(const std::string& path) {
+  std::ifstream file(path, std::ios::binary | std::ios::ate);
+  if (!file) return {};
+  std::string bytes(static_cast<std::size_t>(file.tellg()), '\0');
+  file.seekg(0).read(bytes.data(), static_cast<std::streamsize>(bytes.size()));
+  return bytes;
+}
+
 }  // namespace
 
 void Faults::SetFullWhileExists(const std::string& path) {
@@ -202,18 +210,18 @@ void Faults::NoteOpen(const std::string& path) {
     known->second = std::move(made);
     return;
   }
-  std::ifstream file(path, std::ios::binary);
-  disks_[path].synced = {std::istreambuf_iterator<char>(file), {}};
+  disks_[path].synced = BytesOf(path);
 }
 
 // Of one large write a disk may keep any sectors.
-void Faults::NoteWrite(const std::string& path, std::int64_t at, const std::string& bytes) {
+void Faults::NoteWrite(const std::string& path, std::int64_t at, std::string_view bytes) {
   constexpr std::size_t kSectorBytes = 4096;
   const std::lock_guard lock(mutex_);
   if (!recording_) return;
+  Disk& disk = disks_[path];
   for (std::size_t i = 0; i < bytes.size(); i += kSectorBytes) {
-    disks_[path].since.push_back(
-        {at + static_cast<std::int64_t>(i), bytes.substr(i, kSectorBytes), false});
+    disk.since.push_back(
+        {at + static_cast<std::int64_t>(i), std::string(bytes.substr(i, kSectorBytes)), false});
   }
 }
 

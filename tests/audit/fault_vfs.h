@@ -8,6 +8,7 @@
 #include <mutex>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 namespace interlock::audit {
@@ -48,7 +49,7 @@ struct Faults {
   Step Next();
   Step NextWhole();  // of what cannot end in its middle: a kill strikes before it
   void NoteOpen(const std::string& path);
-  void NoteWrite(const std::string& path, std::int64_t at, const std::string& bytes);
+  void NoteWrite(const std::string& path, std::int64_t at, std::string_view bytes);
   void NoteTruncate(const std::string& path, std::int64_t size);
   void NoteSync(const std::string& path);
   enum class Folder { kLeft, kSynced };

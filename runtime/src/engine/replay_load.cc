@@ -178,6 +178,7 @@ core::Status Replayer::Load() {
   }
   state_ = MakeState();
   for (const std::string& statement : state_->Schema()) {
+    if (!statement.starts_with("CREATE TABLE ")) continue;  // nobody looks for rows there
     if (sqlite3_exec(database_->db, statement.c_str(), nullptr, nullptr, nullptr) != SQLITE_OK) {
       return core::Internal(std::string("cannot make the tables: ") +
                             sqlite3_errmsg(database_->db));

@@ -75,14 +75,19 @@ std::uint64_t FakeTools::Lookup(core::LookupPermit, tools::CallSpec spec, Done d
 std::uint64_t FakeTools::Note(const tools::CallSpec& spec, std::map<std::string, int>& counts) {
   const std::lock_guard lock(mutex_);
   ++counts[spec.tool->manifest().name];
-  begun_[next_] = spec.tool->manifest().name;
+  begun_[next_] = {spec.tool->manifest().name, spec.call_id};
   return next_++;
 }
 
 void FakeTools::Cancel(std::uint64_t handle) {
-  const std::lock_guard lock(mutex_);
-  cancelled_.push_back(handle);
-  changed_.notify_all();
+  Begun begun;
+  {
+    const std::lock_guard lock(mutex_);
+    cancelled_.push_back(handle);
+    if (const auto at = begun_.find(handle); at != begun_.end()) begun = at->second;
+    changed_.notify_all();
+  }
+  if (told_to_stop) told_to_stop(begun.tool, begun.call);
 }
 
 void FakeTools::EndRun(std::string_view run) {
@@ -125,7 +130,7 @@ std::vector<std::uint64_t> FakeTools::cancelled() const {
 std::vector<std::string> FakeTools::cancelled_tools() const {
   const std::lock_guard lock(mutex_);
   std::vector<std::string> names;
-  for (const std::uint64_t handle : cancelled_) names.push_back(begun_.at(handle));
+  for (const std::uint64_t handle : cancelled_) names.push_back(begun_.at(handle).tool);
   return names;
 }
 

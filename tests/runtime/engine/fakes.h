@@ -54,8 +54,15 @@ class FakeTools final : public tools::Executor {
   std::string_view level = "builtin";  // where all of them run
   // Called before an effect starts, on the engine's thread.
   std::function<void(const core::PermitTerms&)> before_run;
+  // Called by Cancel, on any thread.
+  std::function<void(const std::string& tool, const std::string& call)> told_to_stop;
 
  private:
+  struct Begun {
+    std::string tool;
+    std::string call;
+  };
+
   void Start(const tools::CallSpec& spec, Done done);
   // Its handle.
   std::uint64_t Note(const tools::CallSpec& spec, std::map<std::string, int>& counts);
@@ -67,7 +74,7 @@ class FakeTools final : public tools::Executor {
   std::map<std::string, int> runs_;
   std::map<std::string, int> lookups_;
   std::vector<std::uint64_t> cancelled_;
-  std::map<std::uint64_t, std::string> begun_;  // by handle
+  std::map<std::uint64_t, Begun> begun_;  // by handle
   std::vector<std::string> ended_runs_;
   std::function<void(tools::SessionEnd)> told_;
   std::uint64_t next_ = 1;

@@ -283,6 +283,7 @@ std::vector<std::string> Checker::Finish(const Evidence& evidence) {
   Below();
   TakenBack(evidence);
   Kept(evidence);
+  Waited(evidence);
   if (evidence.verdict != "intact") Breach("VERIFIES", evidence.verdict);
   for (const std::string& run : evidence.diverged) Breach("REPLAYS", run);
   for (const std::string& what : evidence.trespasses) Breach("OWN", what);
@@ -416,6 +417,23 @@ void Checker::TakenBack(const Evidence& evidence) {
 void Checker::Kept(const Evidence& evidence) {
   for (const std::string& run : evidence.acknowledged) {
     if (!started_.contains(run)) Breach("KEPT", "run " + run + " was acknowledged and is gone");
+  }
+  for (const auto& [request, answers] : evidence.answers) {
+    if (!requests_.contains(request)) {
+      Breach("KEPT", "request " + request + " was answered, and the log has nothing of it");
+    }
+  }
+}
+
+// Before the decision nothing happens for who has left; behind it what changes anything goes on.
+void Checker::Waited(const Evidence& evidence) {
+  for (const std::string& request : evidence.for_nobody) {
+    if (requests_.contains(request)) {
+      Breach("WAITED", "request " + request + " was made for nobody and began something");
+    }
+  }
+  for (const std::string& call : evidence.hurried) {
+    Breach("WAITED", "call " + call + " changes something, and was not given its own time");
   }
 }
 

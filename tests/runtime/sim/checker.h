@@ -95,6 +95,7 @@ class Checker {
   void Below();
   void TakenBack(const Evidence& evidence);
   void Kept(const Evidence& evidence);
+  void Waited(const Evidence& evidence);
   bool MayBeStopped(When when) const;
   bool HasOpenApproval(const std::string& run) const;
   bool WaitsForOne(When when, const RunInfo& run) const;

@@ -71,20 +71,31 @@ Evidence Day::Live() {
   }
   evidence.effects = world_.effects();
   evidence.without_intent = world_.without_intent();
+  evidence.hurried = world_.hurried();
+  evidence.reads_stopped = world_.reads_stopped();
   evidence.power_cuts = power_cuts_;
   evidence.was_full = full_;
-  {
-    const std::lock_guard lock(told_->mutex);
-    evidence.acknowledged = told_->runs;
-    evidence.answers = told_->answers;
-    evidence.trespasses = told_->trespasses;
-  }
+  TakeAnswers(evidence);
   CatchUp();
   Stop();
   const audit::VerifyReport report = Verify();
   evidence.verdict = report.verdict == audit::Verdict::kIntact ? "intact" : report.reason;
   evidence.on_the_way = on_the_way_;
   return evidence;
+}
+
+void Day::TakeAnswers(Evidence& evidence) {
+  const std::lock_guard lock(told_->mutex);
+  evidence.acknowledged = told_->runs;
+  evidence.trespasses = told_->trespasses;
+  for (const Sent& sent : sent_) {
+    const std::string& id = sent.request_id;
+    const std::string name = id.substr(0, 8) + id.substr(9, 4) +
+                             harness_.keys().Hmac("request", sent.who->id + "\n" + id);
+    if (told_->answers.contains(id)) evidence.answers[name] = told_->answers[id];
+    const int nobody = std::max(told_->given_up[id], told_->unheard[id]);
+    if (nobody > 0 && nobody == told_->asked[id]) evidence.for_nobody.insert(name);
+  }
 }
 
 std::vector<std::string> Day::Breaches(const Evidence& evidence) {
@@ -146,6 +157,7 @@ void Day::Stop() {
   world_.Hurry(true);
   harness_.Stop();
   world_.Hurry(false);
+  world_.callers().Clear();
 }
 
 void Day::Work(const std::string& phase) {
@@ -154,11 +166,14 @@ void Day::Work(const std::string& phase) {
   int quiet = 0;
   for (int look = 0; harness_.log().health() != audit::Health::kStopped; ++look) {
     if (std::chrono::steady_clock::now() > deadline) {
-      return on_the_way_.push_back("ENDS: " + phase + " does not come to rest");
+      return on_the_way_.push_back(
+          world_.ReadsForNobody() ? "WAITED: " + phase + ": a tool reads for callers who have left"
+                                  : "ENDS: " + phase + " does not come to rest");
     }
     const std::uint64_t seen = harness_.log().size();
     CatchUp();
     Operate(phase, look);
+    LeaveSome(phase, look);
     full_ = full_ || harness_.log().health() == audit::Health::kNoSpace;
     AnswerApprovals(phase);
     DisturbWaiting(phase);

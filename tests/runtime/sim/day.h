@@ -48,8 +48,10 @@ class Day {
 
   // --- clients (people.cc)
   void Submit(const std::string& phase);
-  void Send(const Sent& sent);
-  void Execute(const Sent& sent);
+  void Send(const Sent& sent, const std::string& phase);
+  void Execute(const Sent& sent, const std::string& phase);
+  void Wait(const std::string& about, const std::string& when, ToolCallSpec& spec);
+  void LeaveSome(const std::string& phase, int look);
   void Create(const Sent& sent);
   void CancelSome(const std::string& phase);
   void DisturbWaiting(const std::string& phase);
@@ -78,6 +80,8 @@ class Day {
   std::vector<ApprovalInfo> Pending();
   void VerifyNow();
   audit::VerifyReport Verify() const;
+  // What clients were told, by the names that their requests have in the log.
+  void TakeAnswers(Evidence& evidence);
   std::string Story(const std::string& run) const;
   std::vector<std::string> Diverged(const std::vector<RunInfo>& runs);
 

@@ -21,8 +21,11 @@ struct Evidence {
   std::vector<BudgetInfo> budgets;        // as the engine has them
   std::vector<std::string> acknowledged;  // runs that clients were told of
   std::map<std::string, std::set<std::string>> answers;  // request -> runs and calls, as told
+  std::set<std::string> for_nobody;                      // requests, each time that they were made
+  std::vector<std::string> hurried;     // calls that change something, stopped or given less time
   std::vector<std::string> trespasses;  // what a client was let do with what is another's
   std::vector<std::string> on_the_way;  // breaches that were seen before the end
+  int reads_stopped = 0;
   int power_cuts = 0;
   bool was_full = false;              // the disk, for a while
   std::string verdict;                // of the verifier: "intact", or why not

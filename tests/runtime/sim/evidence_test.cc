@@ -83,6 +83,10 @@ class SoundDay {
 TEST(Breaches, ASoundDayHasNone) {
   SoundDay day;
   EXPECT_THAT(Breaches(day.evidence), IsEmpty());
+  day.Add("call.proposed", {{"call", "c3"}, {"request", "q1"}}, "");
+  day.evidence.answers["q1"] = {"c3"};
+  day.evidence.for_nobody = {"q2"};
+  EXPECT_THAT(Breaches(day.evidence), IsEmpty());
   day.AddBelow();
   EXPECT_THAT(Breaches(day.evidence), IsEmpty());
 }
@@ -359,6 +363,15 @@ TEST(Breaches, EachOneIsFoundUnderItsName) {
        }},
       {"a run that was acknowledged and is gone", "KEPT",
        [](SoundDay& day) { day.evidence.acknowledged.emplace_back("r2"); }},
+      {"a call that was answered and is gone", "KEPT",
+       [](SoundDay& day) { day.evidence.answers["q1"] = {"c3"}; }},
+      {"a call that was made for nobody", "WAITED",
+       [](SoundDay& day) {
+         day.Add("call.proposed", {{"call", "c3"}, {"request", "q1"}}, "");
+         day.evidence.for_nobody = {"q1"};
+       }},
+      {"a write that is stopped because its caller has left", "WAITED",
+       [](SoundDay& day) { day.evidence.hurried = {"c1"}; }},
       {"a run that replay does not make anew", "REPLAYS",
        [](SoundDay& day) { day.evidence.diverged.emplace_back("run r1 at call.decided"); }},
       {"a log that does not verify", "VERIFIES",

@@ -11,6 +11,7 @@ namespace {
 
 constexpr int kRunsAPhase = 3;
 constexpr int kCallsAPhase = 3;
+constexpr std::int64_t kMomentUs = 200;
 constexpr int kAnswersMax = 4;  // looks at approvals about the same thing, in a phase
 
 const auto kNobodyHears = [](const auto& /*reply*/) {};
@@ -21,7 +22,11 @@ auto Note(const std::shared_ptr<Told>& told, const std::string& request) {
   return [told, request](const auto& answer) {
     const std::lock_guard lock(told->mutex);
     --told->waits;
-    if (!answer.ok()) return;
+    if (!answer.ok()) {
+      const std::string reason = ReasonOf(answer.status());
+      if (reason == "DEADLINE" || reason == "CALLER_GONE") ++told->given_up[request];
+      return;
+    }
     if constexpr (std::is_same_v<std::decay_t<decltype(*answer)>, RunInfo>) {
       told->runs.push_back(answer->id);
     }
@@ -33,9 +38,9 @@ auto Note(const std::shared_ptr<Told>& told, const std::string& request) {
 
 // ---------------------------------------------------------------- clients
 
-void Day::Send(const Sent& sent) {
+void Day::Send(const Sent& sent, const std::string& phase) {
   if (sent.run) return Create(sent);
-  Execute(sent);
+  Execute(sent, phase);
 }
 
 void Day::Create(const Sent& sent) {
@@ -45,22 +50,56 @@ void Day::Create(const Sent& sent) {
                      .subject = "",
                      .session = core::Json::object(),
                      .request_id = sent.request_id};
-  told_->Await();
+  told_->Await(sent.request_id);
   harness_.engine().CreateRun(*sent.who, std::move(spec), Note(told_, sent.request_id));
 }
 
-void Day::Execute(const Sent& sent) {
+void Day::Execute(const Sent& sent, const std::string& phase) {
+  constexpr const char* kTools[] = {"mail.send", "orders.get", "orders.get", kRefund, kRefund};
   const std::string& about = sent.about;
   const std::string id = "o" + std::to_string(choice_.Of(about + "/object", 4));
   const std::string amount = std::to_string(5 + choice_.Of(about + "/amount", 200)) + ".00";
-  ToolCallSpec spec{.tool = choice_.OneIn(3, about) ? "mail.send" : kRefund,
-                    .args = R"({"amount":")" + amount + R"(","id":")" + id + R"("})",
-                    .user = "u1",
-                    .subject = "",
-                    .session = core::Json::object(),
-                    .request_id = sent.request_id};
-  told_->Await();
+  ToolCallSpec spec{
+      .tool = kTools[choice_.Of(about, std::size(kTools))],
+      .args = R"({"amount":")" + amount + R"(","id":")" + id + R"(","n":")" + about + R"("})",
+      .user = "u1",
+      .subject = "",
+      .session = core::Json::object(),
+      .request_id = sent.request_id};
+  int times = 0;
+  {
+    const std::lock_guard lock(told_->mutex);
+    times = told_->asked[sent.request_id];
+  }
+  Wait(about, phase + "/" + about + "/" + std::to_string(times), spec);
+  told_->Await(sent.request_id);
   harness_.engine().ExecuteToolCall(*sent.who, std::move(spec), Note(told_, sent.request_id));
+}
+
+// Most wait for ever; of the others some had left before they were heard, some wait for a moment,
+// and some leave while their tool is at work or at some look.
+void Day::Wait(const std::string& about, const std::string& when, ToolCallSpec& spec) {
+  const std::uint64_t way = choice_.Of(when + "/waits", 12);
+  if (way == 0 || way == 2) {
+    const std::lock_guard lock(told_->mutex);
+    ++told_->unheard[spec.request_id];
+  }
+  if (way == 0) {
+    spec.wait_us = 0;
+    return;
+  }
+  if (way == 1) spec.wait_us = kMomentUs << choice_.Of(when + "/moment", 6);
+  if (way > 1 && way < 6) spec.hangup = std::make_shared<Hangup>();
+  if (way == 2) spec.hangup->Happen();
+  world_.callers().Join(about, spec.hangup);
+}
+
+void Day::LeaveSome(const std::string& phase, int look) {
+  for (const std::string& about : world_.callers().Abouts()) {
+    if (look == static_cast<int>(choice_.Of(phase + "/leaves/" + about, 12))) {
+      world_.callers().Leave(about);
+    }
+  }
 }
 
 // Two clients. What one sent in an earlier phase it may send again, in any order, as from one that
@@ -84,7 +123,7 @@ void Day::Submit(const std::string& phase) {
   std::stable_sort(now.begin(), now.end(), [&](const Sent& a, const Sent& b) {
     return choice_.Of(phase + "/order/" + a.about, 8) < choice_.Of(phase + "/order/" + b.about, 8);
   });
-  for (const Sent& sent : now) Send(sent);
+  for (const Sent& sent : now) Send(sent, phase);
 }
 
 void Day::CancelSome(const std::string& phase) {

@@ -33,6 +33,8 @@ class Tally {
     Of("effects") += evidence.effects.size();
     Of("power cuts") += static_cast<std::uint64_t>(evidence.power_cuts);
     Of("full disks") += evidence.was_full ? 1 : 0;
+    Of("requests for nobody") += evidence.for_nobody.size();
+    Of("reads stopped") += static_cast<std::uint64_t>(evidence.reads_stopped);
     Of("runs below others") += static_cast<std::uint64_t>(
         std::count_if(evidence.runs.begin(), evidence.runs.end(),
                       [](const RunInfo& run) { return !run.parent.empty(); }));
@@ -49,10 +51,12 @@ class Tally {
                         [what](const Met& met) { return met.what == what; })
         ->times;
   }
-  std::vector<Met> all_ = {{"effects", 1},           {"power cuts", 4},   {"full disks", 40},
-                           {"runs below others", 4}, {"switch.set", 10},  {"approval.consumed", 10},
-                           {"call.edited", 40},      {"rollout.set", 20}, {"call.compensated", 10},
-                           {"plan.refused", 20}};
+  std::vector<Met> all_ = {{"effects", 1},           {"power cuts", 4},
+                           {"full disks", 40},       {"requests for nobody", 4},
+                           {"reads stopped", 20},    {"runs below others", 4},
+                           {"switch.set", 10},       {"approval.consumed", 10},
+                           {"call.edited", 40},      {"rollout.set", 20},
+                           {"call.compensated", 10}, {"plan.refused", 20}};
 };
 
 TEST(Simulation, HoldsOnEverySeed) {

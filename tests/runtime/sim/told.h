@@ -17,11 +17,15 @@ struct Day::Told {
   int waits = 0;  // replies that have not come
   std::vector<std::string> runs;
   std::map<std::string, std::set<std::string>> answers;  // request -> runs and calls
+  std::map<std::string, int> asked;                      // request -> so often
+  std::map<std::string, int> given_up;                   // of these: for want of who waits
+  std::map<std::string, int> unheard;                    // of these: by who had left before
   std::vector<std::string> trespasses;
 
-  void Await() {
+  void Await(const std::string& request) {
     const std::lock_guard lock(mutex);
     ++waits;
+    ++asked[request];
   }
 };
 

@@ -1,6 +1,7 @@
 #include "world.h"
 
 #include <algorithm>
+#include <iterator>
 
 namespace interlock::runtime::sim {
 namespace {
@@ -30,6 +31,9 @@ std::int64_t MinorOf(const tools::CallSpec& spec) {
   const auto money = core::ParseMoney(spec.args.value.value("amount", "0"), "USD");
   return money.ok() ? money->minor : 0;
 }
+
+// What a client's call is about; empty: a planner's.
+std::string AskedAs(const tools::CallSpec& spec) { return spec.args.value.value("n", ""); }
 
 core::Json ResultOf(const tools::CallSpec& spec) {
   core::Json result = {{"done", true}};
@@ -112,9 +116,11 @@ World::World(const Choice& choice, test::Harness& harness) : choice_(choice) {
     });
   }
   harness.tools.On("orders.get", [this](const tools::CallSpec& spec, const FakeTools::Done& done) {
-    const bool fails = choice_.OneIn(6, "get/" + ObjectOf(spec));
-    done(fails ? FailedOutcome("AWAY") : OkOutcome({{"status", "paid"}}));
+    Get(spec, done);
   });
+  harness.tools.told_to_stop = [this](const std::string& tool, const std::string& call) {
+    Stop(tool, call);
+  };
   harness.tools.On("pay.state", [this](const tools::CallSpec& spec, const FakeTools::Done& done) {
     done(OkOutcome({{"done", Happened(spec.args.value.value("call", ""))}}));
   });
@@ -137,7 +143,9 @@ void World::Do(const tools::CallSpec& spec, FakeTools::Done done) {
     const std::lock_guard lock(mutex_);
     attempt = ++attempts_[spec.call_id];
     calm = calm_;
+    if (spec.deadline_monotonic_us != 0) hurried_.push_back(spec.call_id);
   }
+  LeaveAtWork(AskedAs(spec));
   // Of the object and not of the call, whose id is another each time.
   const std::string& tool = spec.tool->manifest().name;
   const std::string object = tool == kBookStay || tool == kCancelStay ? "" : ObjectOf(spec);
@@ -167,6 +175,38 @@ void World::Do(const tools::CallSpec& spec, FakeTools::Done done) {
   }
 }
 
+void World::Get(const tools::CallSpec& spec, const FakeTools::Done& done) {
+  const std::string about = AskedAs(spec);
+  const std::string what = "get/" + ObjectOf(spec);
+  bool hangs = choice_.OneIn(about.empty() ? 4 : 2, what + "/hangs/" + about);
+  {
+    const std::lock_guard lock(mutex_);
+    hangs = hangs && !calm_ && !hurry_;
+    if (hangs) reading_[spec.call_id] = {about, done};
+  }
+  LeaveAtWork(about);
+  if (hangs) return;
+  done(choice_.OneIn(6, what) ? FailedOutcome("AWAY") : OkOutcome({{"status", "paid"}}));
+}
+
+void World::LeaveAtWork(const std::string& about) {
+  if (!about.empty() && choice_.OneIn(2, "leaves/" + about)) callers_.Leave(about);
+}
+
+void World::Stop(const std::string& tool, const std::string& call) {
+  FakeTools::Done done;
+  {
+    const std::lock_guard lock(mutex_);
+    if (tool != "orders.get") hurried_.push_back(call);
+    auto node = reading_.extract(call);
+    if (!node.empty()) {
+      done = std::move(node.mapped().done);
+      ++reads_stopped_;
+    }
+  }
+  if (done) done(FailedOutcome("CANCELLED"));
+}
+
 void World::Hang(std::function<void()> answer) {
   {
     const std::lock_guard lock(mutex_);
@@ -185,6 +225,20 @@ void World::ReleaseAll() {
     hanging.swap(hanging_);
   }
   for (const auto& answer : hanging) answer();
+  ReleaseReads();
+}
+
+void World::ReleaseReads() {
+  std::vector<FakeTools::Done> released;
+  {
+    const std::lock_guard lock(mutex_);
+    for (auto at = reading_.begin(); at != reading_.end();) {
+      const bool stays = !hurry_ && callers_.HaveLeft(at->second.about);
+      if (!stays) released.push_back(std::move(at->second.done));
+      at = stays ? std::next(at) : reading_.erase(at);
+    }
+  }
+  for (const FakeTools::Done& done : released) done(OkOutcome({{"status", "paid"}}));
 }
 
 void World::Hurry(bool on) {
@@ -202,7 +256,13 @@ void World::Calm() {
 
 bool World::HasHanging() const {
   const std::lock_guard lock(mutex_);
-  return !hanging_.empty();
+  return !hanging_.empty() || !reading_.empty();
+}
+
+bool World::ReadsForNobody() const {
+  const std::lock_guard lock(mutex_);
+  return std::any_of(reading_.begin(), reading_.end(),
+                     [this](const auto& one) { return callers_.HaveLeft(one.second.about); });
 }
 
 std::vector<Effect> World::effects() const {
@@ -213,6 +273,16 @@ std::vector<Effect> World::effects() const {
 std::vector<std::string> World::without_intent() const {
   const std::lock_guard lock(mutex_);
   return without_intent_;
+}
+
+int World::reads_stopped() const {
+  const std::lock_guard lock(mutex_);
+  return reads_stopped_;
+}
+
+std::vector<std::string> World::hurried() const {
+  const std::lock_guard lock(mutex_);
+  return hurried_;
 }
 
 bool World::Happened(const std::string& call) const {

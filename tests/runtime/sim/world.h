@@ -10,6 +10,7 @@
 #include <string>
 #include <vector>
 
+#include "callers.h"
 #include "choice.h"
 #include "harness.h"
 #include "runtime/planner.h"
@@ -48,7 +49,8 @@ class World final : public Planner {
   // log.
   std::function<bool(const std::string& call)> has_intent;
 
-  // What hangs answers now; whoever it answers may be gone.
+  // What hangs answers now; whoever it answers may be gone. Not what is read for callers who have
+  // left: the engine stops it.
   void ReleaseAll();
   // From now on, or no more, nothing hangs for longer than a moment.
   void Hurry(bool on);
@@ -58,6 +60,12 @@ class World final : public Planner {
 
   std::vector<Effect> effects() const;
   std::vector<std::string> without_intent() const;
+  // Calls that change something and were told to stop, or given less time than their own.
+  std::vector<std::string> hurried() const;
+  // Something is read for callers who have left.
+  bool ReadsForNobody() const;
+  int reads_stopped() const;  // while they hung
+  Callers& callers() { return callers_; }
   // Whether the effect of this call happened: what a person finds who looks.
   bool Happened(const std::string& call) const;
 
@@ -72,7 +80,17 @@ class World final : public Planner {
     std::function<void(core::StatusOr<Plan>)> done;
   };
 
+  struct Reading {  // hangs
+    std::string about;
+    test::FakeTools::Done done;
+  };
+
   void Do(const tools::CallSpec& spec, test::FakeTools::Done done);
+  void Get(const tools::CallSpec& spec, const test::FakeTools::Done& done);
+  void ReleaseReads();
+  void Stop(const std::string& tool, const std::string& call);
+  // Some callers leave when their tool is at work.
+  void LeaveAtWork(const std::string& about);
   // It happens at once when everybody is in a hurry.
   void Hang(std::function<void()> answer);
   void Happen(const tools::CallSpec& spec);
@@ -86,12 +104,16 @@ class World final : public Planner {
   bool calm_ = false;
   std::vector<Effect> effects_;
   std::vector<std::string> without_intent_;
+  std::vector<std::string> hurried_;
   std::set<std::string> keys_;           // idempotency keys that had their effect
   std::map<std::string, int> attempts_;  // by call
   std::vector<std::function<void()>> hanging_;
+  std::map<std::string, Reading> reading_;  // by call
+  int reads_stopped_ = 0;
   bool hurry_ = false;
   std::uint64_t next_ = 1;
   std::map<std::uint64_t, std::shared_ptr<Asked>> thinking_;
+  Callers callers_;
 };
 
 }  // namespace interlock::runtime::sim
