@@ -36,7 +36,7 @@ template <typename Request>
 core::StatusOr<Answer> AnswerOf(const Caller& caller, const Request& request) {
   INTERLOCK_RETURN_IF_ERROR(CheckCapacity(caller, request.answer_for()));
   INTERLOCK_ASSIGN_OR_RETURN(const std::string_view id,
-                             IdOfName("name", request.name(), kApprovals));
+                             IdOfName("name", request.name(), collection::kApprovals));
   INTERLOCK_RETURN_IF_ERROR(CheckNotEmpty("etag", request.etag()));
   INTERLOCK_RETURN_IF_ERROR(CheckLength("etag", request.etag(), 128));
   INTERLOCK_RETURN_IF_ERROR(CheckLength("reason", request.reason(), kReasonBytesMax));
@@ -86,7 +86,7 @@ core::StatusOr<DelegateSpec> DelegateOf(const Caller& caller,
   DelegateSpec spec;
   if (!request.approval().empty()) {
     INTERLOCK_ASSIGN_OR_RETURN(const std::string_view id,
-                               IdOfName("approval", request.approval(), kApprovals));
+                               IdOfName("approval", request.approval(), collection::kApprovals));
     if (!request.end()) INTERLOCK_RETURN_IF_ERROR(VisibleApproval(caller, id).status());
     spec.approval = id;
   }
@@ -131,7 +131,7 @@ core::StatusOr<wire::ListApprovalsResponse> ListApprovals(
 core::StatusOr<wire::Approval> GetApproval(const Caller& caller,
                                            const wire::GetApprovalRequest& request) {
   INTERLOCK_ASSIGN_OR_RETURN(const std::string_view id,
-                             IdOfName("name", request.name(), kApprovals));
+                             IdOfName("name", request.name(), collection::kApprovals));
   INTERLOCK_ASSIGN_OR_RETURN(const ApprovalInfo info, VisibleApproval(caller, id));
   return ToWire(caller.tenant(), info);
 }

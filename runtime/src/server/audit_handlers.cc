@@ -27,7 +27,8 @@ std::uint64_t Number(std::string_view digits) {
 }
 
 core::StatusOr<std::uint64_t> IndexOf(const audit::Log& log, std::string_view name) {
-  INTERLOCK_ASSIGN_OR_RETURN(const std::string_view id, IdOfName("name", name, kEntries));
+  INTERLOCK_ASSIGN_OR_RETURN(const std::string_view id,
+                             IdOfName("name", name, collection::kEntries));
   const std::uint64_t index = Number(id);
   if (index >= log.size()) return NoEntry(index);
   return index;
@@ -215,7 +216,8 @@ core::StatusOr<wire::Blob> GetBlob(const Caller& caller, const wire::GetBlobRequ
 
 core::StatusOr<wire::DisclosePayloadsResponse> DisclosePayloads(
     const Caller& caller, const wire::DisclosePayloadsRequest& request) {
-  INTERLOCK_ASSIGN_OR_RETURN(const std::string_view id, IdOfName("name", request.name(), kEntries));
+  INTERLOCK_ASSIGN_OR_RETURN(const std::string_view id,
+                             IdOfName("name", request.name(), collection::kEntries));
   DiscloseSpec spec{
       .entry_index = Number(id),  // of the log that is named: the engine knows its size
       .slots = std::vector<int>(request.slots().begin(), request.slots().end()),

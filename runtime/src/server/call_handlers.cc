@@ -50,7 +50,8 @@ void LetWait(const Caller& caller, ToolCallSpec& spec) {
 
 core::StatusOr<ResolveSpec> SpecOf(const wire::ResolveCallRequest& request) {
   using Request = wire::ResolveCallRequest;
-  INTERLOCK_ASSIGN_OR_RETURN(const std::string_view id, IdOfName("name", request.name(), kCalls));
+  INTERLOCK_ASSIGN_OR_RETURN(const std::string_view id,
+                             IdOfName("name", request.name(), collection::kCalls));
   if (request.finding() != Request::FINDING_HAPPENED &&
       request.finding() != Request::FINDING_NOT_HAPPENED) {
     return BadField("finding", "must be HAPPENED or NOT_HAPPENED");
@@ -112,7 +113,8 @@ void ExecuteToolCall(const Caller& caller, const wire::ExecuteToolCallRequest& r
 }
 
 core::StatusOr<wire::Call> GetCall(const Caller& caller, const wire::GetCallRequest& request) {
-  INTERLOCK_ASSIGN_OR_RETURN(const std::string_view id, IdOfName("name", request.name(), kCalls));
+  INTERLOCK_ASSIGN_OR_RETURN(const std::string_view id,
+                             IdOfName("name", request.name(), collection::kCalls));
   INTERLOCK_ASSIGN_OR_RETURN(const CallInfo info, caller.engine->GetCall(*caller.who, id));
   if (!info.run.empty() && !OwnRun(caller, info.run).ok()) {
     return WithReason(core::NotFound("there is no call `" + std::string(id) + "`"),

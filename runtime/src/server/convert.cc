@@ -101,7 +101,7 @@ void SetCost(const ModelCost& cost, wire::ModelCost& told) {
 
 wire::Run ToWire(std::string_view tenant, const RunInfo& info) {
   wire::Run run;
-  run.set_name(MakeName(tenant, kRuns, info.id));
+  run.set_name(MakeName(tenant, collection::kRuns, info.id));
   run.set_agent(info.agent);
   run.set_state(static_cast<wire::Run::State>(Shift(info.state)));
   run.set_agent_digest(info.agent_digest);
@@ -116,7 +116,7 @@ wire::Run ToWire(std::string_view tenant, const RunInfo& info) {
   if (info.entries > 0 && !IsOfClosedLog(info.newest))
     SetReceipt(info.newest, run.mutable_newest_entry());
   for (const std::string& started : info.waits_for) {
-    run.add_waits_for(MakeName(tenant, kRuns, started));
+    run.add_waits_for(MakeName(tenant, collection::kRuns, started));
   }
   SetCost(info.models, *run.mutable_models());
   if (info.models_below.asked + info.models_below.cache_hits + info.models_below.tokens_in > 0) {
@@ -124,22 +124,22 @@ wire::Run ToWire(std::string_view tenant, const RunInfo& info) {
   }
   for (const OpenCall& open : info.open_calls) {
     wire::OpenCall& told = *run.add_open_calls();
-    told.set_call(MakeName(tenant, kCalls, open.call));
+    told.set_call(MakeName(tenant, collection::kCalls, open.call));
     told.set_tool(open.tool);
     told.set_waits_for(static_cast<wire::OpenCall::WaitsFor>(Shift(open.waits_for)));
   }
   if (info.parent.empty()) return run;
-  run.set_parent_run(MakeName(tenant, kRuns, info.parent));
-  run.set_root_run(MakeName(tenant, kRuns, info.root));
-  run.set_parent_call(MakeName(tenant, kCalls, info.call));
+  run.set_parent_run(MakeName(tenant, collection::kRuns, info.parent));
+  run.set_root_run(MakeName(tenant, collection::kRuns, info.root));
+  run.set_parent_call(MakeName(tenant, collection::kCalls, info.call));
   run.set_depth(info.depth);
   return run;
 }
 
 wire::Call ToWire(std::string_view tenant, const CallInfo& info) {
   wire::Call call;
-  if (!info.id.empty()) call.set_name(MakeName(tenant, kCalls, info.id));
-  if (!info.run.empty()) call.set_run(MakeName(tenant, kRuns, info.run));
+  if (!info.id.empty()) call.set_name(MakeName(tenant, collection::kCalls, info.id));
+  if (!info.run.empty()) call.set_run(MakeName(tenant, collection::kRuns, info.run));
   call.set_tool(AsUtf8(info.tool));
   call.set_state(static_cast<wire::Call::State>(Shift(info.state)));
   call.set_verdict(VerdictOf(info.verdict));
@@ -147,7 +147,7 @@ wire::Call ToWire(std::string_view tenant, const CallInfo& info) {
   call.set_say(AsUtf8(info.say));
   AddRules(info.rules, call.mutable_rules());
   for (const std::string& id : info.approvals) {
-    call.add_approvals(MakeName(tenant, kApprovals, id));
+    call.add_approvals(MakeName(tenant, collection::kApprovals, id));
   }
   call.set_args_json(AsUtf8(info.args));
   call.set_result_json(AsUtf8(info.result));
@@ -178,7 +178,8 @@ void AddStages(const policies::ApprovalState& state, wire::Approval& approval) {
 
 wire::Delegation ToWire(std::string_view tenant, const policies::Delegation& given) {
   wire::Delegation out;
-  if (!given.approval.empty()) out.set_approval(MakeName(tenant, kApprovals, given.approval));
+  if (!given.approval.empty())
+    out.set_approval(MakeName(tenant, collection::kApprovals, given.approval));
   out.set_by(given.by);
   out.set_to(given.to);
   if (given.until_us > 0) SetTime(given.until_us, out.mutable_until_time());
@@ -188,9 +189,9 @@ wire::Delegation ToWire(std::string_view tenant, const policies::Delegation& giv
 wire::Approval ToWire(std::string_view tenant, const ApprovalInfo& info) {
   const policies::ApprovalState& state = info.state;
   wire::Approval approval;
-  approval.set_name(MakeName(tenant, kApprovals, state.id));
-  if (!info.run.empty()) approval.set_run(MakeName(tenant, kRuns, info.run));
-  approval.set_call(MakeName(tenant, kCalls, state.call));
+  approval.set_name(MakeName(tenant, collection::kApprovals, state.id));
+  if (!info.run.empty()) approval.set_run(MakeName(tenant, collection::kRuns, info.run));
+  approval.set_call(MakeName(tenant, collection::kCalls, state.call));
   approval.set_tool(info.tool);
   approval.set_state(static_cast<wire::Approval::State>(Shift(state.phase)));
   approval.set_args_json(AsUtf8(info.args));
@@ -217,14 +218,14 @@ wire::Approval ToWire(std::string_view tenant, const ApprovalInfo& info) {
   for (const std::string& name : state.told_by) approval.add_told_by(name);
   approval.set_unanswerable(info.unanswerable);
   for (const std::string& name : info.agents) approval.add_agents(name);
-  if (!info.root.empty()) approval.set_root_run(MakeName(tenant, kRuns, info.root));
+  if (!info.root.empty()) approval.set_root_run(MakeName(tenant, collection::kRuns, info.root));
   return approval;
 }
 
 wire::Tool ToWire(std::string_view tenant, const tools::Tool& tool) {
   const tools::Manifest& manifest = tool.manifest();
   wire::Tool out;
-  out.set_name(MakeName(tenant, kTools, manifest.name));
+  out.set_name(MakeName(tenant, collection::kTools, manifest.name));
   out.set_tool(manifest.name);
   out.set_description(manifest.description);
   out.set_input_schema_json(JsonText(manifest.input_schema));
@@ -236,11 +237,11 @@ wire::Tool ToWire(std::string_view tenant, const tools::Tool& tool) {
 
 wire::Entry ToWire(std::string_view tenant, const audit::Entry& entry) {
   wire::Entry out;
-  out.set_name(MakeName(tenant, kEntries, std::to_string(entry.index)));
+  out.set_name(MakeName(tenant, collection::kEntries, std::to_string(entry.index)));
   out.set_index(static_cast<std::int64_t>(entry.index));
   SetTime(entry.time_us, out.mutable_create_time());
   out.set_kind(entry.kind);
-  if (!entry.run.empty()) out.set_run(MakeName(tenant, kRuns, entry.run));
+  if (!entry.run.empty()) out.set_run(MakeName(tenant, collection::kRuns, entry.run));
   out.set_run_seq(entry.run_seq);
   out.set_entry_json(entry.bytes);
   out.set_leaf_hash(std::string(core::AsBytes(entry.leaf_hash)));
@@ -249,8 +250,8 @@ wire::Entry ToWire(std::string_view tenant, const audit::Entry& entry) {
 
 wire::AuditedCall ToWire(std::string_view tenant, const AuditedCall& call) {
   wire::AuditedCall out;
-  out.set_name(MakeName(tenant, kCalls, call.call));
-  if (!call.run.empty()) out.set_run(MakeName(tenant, kRuns, call.run));
+  out.set_name(MakeName(tenant, collection::kCalls, call.call));
+  if (!call.run.empty()) out.set_run(MakeName(tenant, collection::kRuns, call.run));
   out.set_tool(call.tool);
   out.set_agent(call.agent);
   out.set_principal(call.principal);
@@ -273,7 +274,7 @@ wire::AuditedCall ToWire(std::string_view tenant, const AuditedCall& call) {
 
 wire::SearchHit ToWire(std::string_view tenant, const FoundText& hit) {
   wire::SearchHit out;
-  if (!hit.call.empty()) out.set_call(MakeName(tenant, kCalls, hit.call));
+  if (!hit.call.empty()) out.set_call(MakeName(tenant, collection::kCalls, hit.call));
   out.set_index(static_cast<std::int64_t>(hit.index));
   out.set_field(hit.field);
   out.set_snippet(hit.snippet);
@@ -293,7 +294,7 @@ wire::Checkpoint ToWire(const audit::Checkpoint& checkpoint) {
 
 wire::Switch ToWire(std::string_view tenant, const SwitchInfo& info) {
   wire::Switch out;
-  out.set_name(MakeName(tenant, kSwitches, info.name));
+  out.set_name(MakeName(tenant, collection::kSwitches, info.name));
   out.set_switch_(info.name);
   out.set_principal(info.by);
   out.set_reason(info.reason);
@@ -304,7 +305,7 @@ wire::Switch ToWire(std::string_view tenant, const SwitchInfo& info) {
 
 wire::Rollout ToWire(std::string_view tenant, const RolloutInfo& info) {
   wire::Rollout out;
-  out.set_name(MakeName(tenant, kRollouts, info.agent));
+  out.set_name(MakeName(tenant, collection::kRollouts, info.agent));
   out.set_agent(info.agent);
   out.set_version(info.version);
   out.set_percent(static_cast<std::int32_t>(info.percent));

@@ -34,10 +34,10 @@ core::StatusOr<std::string_view> IdOfName(std::string_view field, std::string_vi
   const std::string infix = "/" + std::string(collection) + "/";
   if (rest.starts_with(infix)) {
     rest.remove_prefix(infix.size());
-    if (collection == kEntries ? IsIndex(rest) : core::IsUuid(rest)) return rest;
+    if (collection == collection::kEntries ? IsIndex(rest) : core::IsUuid(rest)) return rest;
   }
   return BadField(field, "must be tenants/{tenant}/" + std::string(collection) +
-                             (collection == kEntries ? "/{index}" : "/{uuid}"));
+                             (collection == collection::kEntries ? "/{index}" : "/{uuid}"));
 }
 
 core::Status CheckParent(std::string_view parent) {

@@ -8,6 +8,7 @@
 
 namespace interlock::runtime {
 
+namespace collection {
 inline constexpr std::string_view kRuns = "runs";
 inline constexpr std::string_view kCalls = "calls";
 inline constexpr std::string_view kApprovals = "approvals";
@@ -15,6 +16,7 @@ inline constexpr std::string_view kTools = "tools";
 inline constexpr std::string_view kEntries = "entries";
 inline constexpr std::string_view kSwitches = "switches";
 inline constexpr std::string_view kRollouts = "rollouts";
+}  // namespace collection
 
 // The tenant of any name or parent. Errors: kInvalidArgument with a BadRequest for `field`.
 core::StatusOr<std::string_view> TenantOfName(std::string_view field, std::string_view name);

@@ -27,7 +27,7 @@ core::StatusOr<std::string> RunFilter(const Caller& caller, std::string_view run
   if (tenant != caller.tenant()) {
     return WithReason(core::PermissionDenied("`run` is a name of another tenant"), "WRONG_TENANT");
   }
-  INTERLOCK_ASSIGN_OR_RETURN(const std::string_view id, IdOfName("run", run, kRuns));
+  INTERLOCK_ASSIGN_OR_RETURN(const std::string_view id, IdOfName("run", run, collection::kRuns));
   INTERLOCK_RETURN_IF_ERROR(OwnRun(caller, id).status());
   return std::string(id);
 }

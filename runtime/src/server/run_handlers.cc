@@ -39,7 +39,8 @@ core::StatusOr<CreateRunSpec> SpecOf(const wire::CreateRunRequest& request) {
 // The id of a run that the caller may change.
 template <typename Request>
 core::StatusOr<std::string> RunToChange(const Caller& caller, const Request& request) {
-  INTERLOCK_ASSIGN_OR_RETURN(const std::string_view id, IdOfName("name", request.name(), kRuns));
+  INTERLOCK_ASSIGN_OR_RETURN(const std::string_view id,
+                             IdOfName("name", request.name(), collection::kRuns));
   INTERLOCK_RETURN_IF_ERROR(CheckRequestId(request.request_id()));
   INTERLOCK_RETURN_IF_ERROR(CheckWait(request.wait_checkpoint()));
   INTERLOCK_RETURN_IF_ERROR(OwnRun(caller, id).status());
@@ -57,7 +58,8 @@ void CreateRun(const Caller& caller, const wire::CreateRunRequest& request,
 }
 
 core::StatusOr<wire::Run> GetRun(const Caller& caller, const wire::GetRunRequest& request) {
-  INTERLOCK_ASSIGN_OR_RETURN(const std::string_view id, IdOfName("name", request.name(), kRuns));
+  INTERLOCK_ASSIGN_OR_RETURN(const std::string_view id,
+                             IdOfName("name", request.name(), collection::kRuns));
   INTERLOCK_ASSIGN_OR_RETURN(const RunInfo info, OwnRun(caller, id));
   return ToWire(caller.tenant(), info);
 }

@@ -59,7 +59,8 @@ void WatchCall::OnAccepted(bool ok) {
 core::Status WatchCall::Begin() {
   const RequestFacts facts{"name", request_.name(), request_.ByteSizeLong()};
   INTERLOCK_ASSIGN_OR_RETURN(caller_, method_.admission->Admit(context_, method_.info, facts));
-  INTERLOCK_ASSIGN_OR_RETURN(const std::string_view id, IdOfName("name", request_.name(), kRuns));
+  INTERLOCK_ASSIGN_OR_RETURN(const std::string_view id,
+                             IdOfName("name", request_.name(), collection::kRuns));
   if (request_.has_after_run_seq()) after_seq_ = request_.after_run_seq();
   if (after_seq_ < -1) return BadField("after_run_seq", "must be at least -1");
   if (request_.view() < 0 || request_.view() > wire::ContentView_MAX) {
@@ -125,7 +126,7 @@ void WatchCall::TakeOutput() {
   }
   for (ToolOutput& output : taken) {
     wire::ToolOutput& told = *queue_.emplace_back().mutable_output();
-    told.set_call(MakeName(caller_.tenant(), kCalls, output.call));
+    told.set_call(MakeName(caller_.tenant(), collection::kCalls, output.call));
     told.set_stream(output.is_stderr ? wire::ToolOutput::STREAM_STDERR
                                      : wire::ToolOutput::STREAM_STDOUT);
     told.set_text(std::move(output.text));

@@ -125,18 +125,18 @@ TEST(Results, Rule16_AnArgumentIsTrustedByWhoseWordItIs) {
       {.name = "book.read", .trust = tools::ResultTrust::kTrusted},
       {.name = "notes.read", .trust = tools::ResultTrust::kTrusted},
       WriteTool("mail.send")};
-  struct Case {
+  struct Sending {
     const char* first;
     const char* to;
     const char* code;
   };
-  const Case cases[] = {{"mail.read", "eve@evil.example", "UNTRUSTED"},
-                        {"mail.read", "maria@shop.example", "OK"},
-                        {"mail.read", "made-up@shop.example", "UNTRUSTED"},
-                        {"book.read", "ana@shop.example", "OK"},
-                        {"book.read", "made-up@shop.example", "OK"},
-                        {"notes.read", "leo@shop.example", "UNTRUSTED"}};
-  for (const Case& one : cases) {
+  const Sending cases[] = {{"mail.read", "eve@evil.example", "UNTRUSTED"},
+                           {"mail.read", "maria@shop.example", "OK"},
+                           {"mail.read", "made-up@shop.example", "UNTRUSTED"},
+                           {"book.read", "ana@shop.example", "OK"},
+                           {"book.read", "made-up@shop.example", "OK"},
+                           {"notes.read", "leo@shop.example", "UNTRUSTED"}};
+  for (const Sending& one : cases) {
     Harness h(Policy(kTrustedOnly), tools);
     SetMail(h);
     h.tools.Answers("book.read", {{"mail", "ana@shop.example"}});
