@@ -113,7 +113,7 @@ class Caller(Model):
 
     def events(self):
         if Model.asked == 1:
-            return chat(["Well, "], True, call="orders__get")
+            return chat(["Well, "], True, call="orders-get")
         return chat(["Hel", "lo"], True)
 
 

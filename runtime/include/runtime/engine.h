@@ -99,7 +99,7 @@ struct RunInfo {
   std::int64_t depth = 0;
   std::vector<std::string> waits_for{};  // of kWaitingForRun: runs
   ModelCost models{};                    // what its own requests came to; not those of runs below
-  ModelCost models_below{};              // by GetRun: what those of runs that work for it did
+  ModelCost models_below{};              // by GetRun, when it has ended: of runs below
   // By GetRun, of one that has not ended: calls at work or of unknown outcome, oldest first.
   std::vector<OpenCall> open_calls{};
 };

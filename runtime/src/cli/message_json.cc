@@ -83,14 +83,14 @@ Json ListItem(const Message& message, const Reflection& reflection, const FieldD
   }
 }
 
-// map<string, string>, the only kind of map in the package.
+// map<string, …>: other keys the package has none of.
 Json OfMap(const Message& message, const Reflection& reflection, const FieldDescriptor& field) {
   Json out = Json::object();
   for (int i = 0; i < reflection.FieldSize(message, &field); ++i) {
     const Message& item = reflection.GetRepeatedMessage(message, &field, i);
     const auto* type = item.GetDescriptor();
-    out[item.GetReflection()->GetString(item, type->map_key())] =
-        item.GetReflection()->GetString(item, type->map_value());
+    const Reflection& of_item = *item.GetReflection();
+    out[of_item.GetString(item, type->map_key())] = Single(item, of_item, *type->map_value());
   }
   return out;
 }

@@ -268,7 +268,8 @@ core::StatusOr<RunInfo> EngineImpl::GetRun(const core::Principal& who, std::stri
     INTERLOCK_RETURN_IF_ERROR(MaySeeRun(who, *row));
     INTERLOCK_ASSIGN_OR_RETURN(RunInfo info, InfoOf(*row));
     INTERLOCK_ASSIGN_OR_RETURN(info.open_calls, OpenCallsOf(*row));
-    if (row->started > 0 || !row->parent.empty()) {
+    // A run that is read while it works costs no look at others.
+    if (IsFinal(row->state) && (row->started > 0 || !row->parent.empty())) {
       INTERLOCK_ASSIGN_OR_RETURN(info.models_below, ModelCostBelow(*hub_.parts.log, row->run));
     }
     if (IsOutsider(who, row->principal)) info.answer.clear();  // ReadEvents shows and records it

@@ -82,7 +82,7 @@ TEST(Agents, WhatRunsBelowCostIsToldBesideWhatTheRunItselfDid) {
   const std::string helper = company.Below(run).front().id;
   const std::string clerk = company.Below(helper).front().id;
   const auto told = [&](const std::string& of) {
-    const auto info = company.h.engine().GetRun(company.h.integrator, of);
+    auto info = company.h.engine().GetRun(company.h.integrator, of);
     EXPECT_TRUE(info.ok()) << info.status();
     return std::pair(info->models.micros["USD"], info->models_below.micros["USD"]);
   };

@@ -53,6 +53,9 @@ TEST(MessageJson, MapsAndOneofs) {
   const Json json = MessageJson(item);
   EXPECT_EQ(json["event"]["content"], Json::parse(R"({"say":"no"})"));
   EXPECT_FALSE(json.contains("run"));
+  ::interlock::v1::Run run;
+  (*run.mutable_models()->mutable_cost_micros())["EUR"] = 12;
+  EXPECT_EQ(MessageJson(run)["models"]["cost_micros"], Json::parse(R"({"EUR":12})"));
 }
 
 TEST(EnumText, RoundTripsEveryState) {

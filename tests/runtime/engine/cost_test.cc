@@ -112,12 +112,12 @@ TEST(Cost, IsSummedByDayAndModelAndSurvivesARestart) {
     if (restarted) h.Restart();
     const std::vector<ModelDay> days = DaysOf(h);
     ASSERT_THAT(NamesOf(days),
-                ElementsAre("fake// 1-1", "fake/gpt/ 1-0", "fake/gpt/some-model 1-0"))
-        << "by name, whoever gave the reply";
-    EXPECT_EQ(days[0].cost.asked + days[0].cost.cache_hits, 0);
-    EXPECT_THAT(days[1].cost.saved_micros, ElementsAre(Pair("USD", 900)));
-    EXPECT_EQ(days[1].cost.cache_hits, 1);
-    const ModelCost& cost = days[2].cost;
+                ElementsAre("fake/gpt/ 1-0", "fake/gpt/some-model 1-0", "fake// 1-1"))
+        << "what nobody answered last";
+    EXPECT_EQ(days[2].cost.asked + days[2].cost.cache_hits, 0);
+    EXPECT_THAT(days[0].cost.saved_micros, ElementsAre(Pair("USD", 900)));
+    EXPECT_EQ(days[0].cost.cache_hits, 1);
+    const ModelCost& cost = days[1].cost;
     EXPECT_EQ(cost.tokens_in, 100);
     EXPECT_EQ(cost.tokens_cached, 60);
     EXPECT_EQ(cost.tokens_out, 20);

@@ -44,7 +44,7 @@ class ErrorsTest : public ServerTest {
   void ExpectAll(const std::string& tenant, const std::string& authorization, grpc::StatusCode code,
                  const std::string& reason) {
     const std::vector<MethodCase> methods = AllMethods(tenant);
-    EXPECT_EQ(methods.size(), 43u);
+    EXPECT_EQ(methods.size(), 44u);
     for (const MethodCase& method : methods) {
       grpc::ClientContext context;
       context.set_deadline(std::chrono::system_clock::now() + std::chrono::seconds(20));
