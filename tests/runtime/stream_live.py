@@ -201,9 +201,9 @@ class Streams(unittest.TestCase):
         self.assertEqual(len(told["models"]), 1, text)
         self.assertEqual({name: told["models"][0][name] for name in ("planner", "provider", "model")},
                          {"planner": "openai", "provider": "openai", "model": "m"})
-        self.assertEqual(told["total"]["cost"]["promptTokens"], 24)
-        self.assertEqual(told["total"]["cost"]["cachedTokens"], 16)
-        self.assertEqual(told["total"]["cost"]["reasoningTokens"], 2)
+        self.assertEqual(told["total"]["cost"]["prompt_tokens"], 24)
+        self.assertEqual(told["total"]["cost"]["cached_tokens"], 16)
+        self.assertEqual(told["total"]["cost"]["reasoning_tokens"], 2)
         status, text = self.daemon.run_cli("budgets", "models", "--prometheus", principal="auditor")
         self.assertEqual(status, 0, text)
         labels = '{tenant="main",planner="openai",provider="openai",model="m"'

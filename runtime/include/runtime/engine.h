@@ -379,8 +379,8 @@ class Engine {
                                                            std::string_view run,
                                                            std::int64_t after_seq, int max,
                                                            bool content) = 0;
-  // Calls `changed` (from the writer thread; must not block) whenever the run got entries, until
-  // Unsubscribe.
+  // Calls `changed` (from the writer thread; must not block, nor ask for what tables hold) whenever
+  // the run got entries, until Unsubscribe.
   virtual std::uint64_t Subscribe(std::string_view run, std::function<void()> changed) = 0;
   virtual void Unsubscribe(std::uint64_t subscription) = 0;
   // Calls `watcher` (from the sandbox's thread; must not block) with what tools of the run write,

@@ -212,10 +212,12 @@ TEST(Tree, ACancelThatCannotBePassedOnIsPassedOnWhenThereIsRoom) {
   FullDisk disk;
   Company company(AllowAll(), Tools());
   const Held held = HoldHelper(company);
-  company.h.engine().Subscribe(held.run, [&, first = true]() mutable {
+  company.h.engine().Subscribe(held.run, [&, looks = 0]() mutable {
+    if (looks == 2)
+      return;  // an ended run is read from the tables, which the writer cannot wait for
     const auto run = company.h.engine().GetRun(company.h.operator_one, held.run);
     if (!run.ok() || run->state != RunState::kCancelling) return;
-    disk.Set(std::exchange(first, false));
+    disk.Set(++looks == 1);
   });
   company.h.engine().CancelRun(company.h.integrator, held.run, "no need", "",
                                [](const core::StatusOr<RunInfo>&) {});  // which may find it full
