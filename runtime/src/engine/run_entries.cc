@@ -266,22 +266,27 @@ Draft DraftWaitForRun(const RunCore& run, const Sealer& sealer, std::int64_t lef
   return waiting;
 }
 
-Draft DraftWaitForSwitch(const std::string& run, std::string_view name, std::int64_t left_ms) {
+namespace {
+
+// For a switch or a planner, by name.
+Draft WaitFor(const std::string& run, std::string_view what, std::string_view name,
+              std::int64_t left_ms) {
   Draft waiting = MakeDraft("run.waiting", run, "engine");
   BodyWriter body(waiting);
-  body.String("for", "switch");
+  body.String("for", what);
   AddLeft(body, left_ms);
-  body.String("switch", name).Close();
+  body.String(what, name).Close();
   return waiting;
 }
 
+}  // namespace
+
+Draft DraftWaitForSwitch(const std::string& run, std::string_view name, std::int64_t left_ms) {
+  return WaitFor(run, "switch", name, left_ms);
+}
+
 Draft DraftWaitForPlanner(const std::string& run, std::string_view planner, std::int64_t left_ms) {
-  Draft waiting = MakeDraft("run.waiting", run, "engine");
-  BodyWriter body(waiting);
-  body.String("for", "planner");
-  AddLeft(body, left_ms);
-  body.String("planner", planner).Close();
-  return waiting;
+  return WaitFor(run, "planner", planner, left_ms);
 }
 
 Draft DraftResumed(const std::string& run, std::string_view why) {

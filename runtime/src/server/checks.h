@@ -12,6 +12,9 @@
 
 namespace interlock::runtime {
 
+// Why an operator changes what is in force: it stands in the entry itself.
+inline constexpr std::size_t kOperatorReasonBytesMax = 200;
+
 core::Status CheckLength(std::string_view field, std::string_view text, std::size_t bytes_max);
 core::Status CheckNotEmpty(std::string_view field, std::string_view text);
 // "2026-11-23", or empty.

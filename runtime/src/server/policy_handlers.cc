@@ -7,8 +7,6 @@
 namespace interlock::runtime::handlers {
 namespace {
 
-constexpr std::size_t kPolicyReasonBytesMax = 200;
-
 core::StatusOr<wire::Policy> Answer(const Caller& caller, core::StatusOr<PolicyInfo> info) {
   if (!info.ok()) return info.status();
   return WithReceipt(caller, info->written, ToWire(caller.tenant(), *info));
@@ -26,7 +24,7 @@ core::StatusOr<wire::Policy> ActivatePolicy(const Caller& caller,
                                             const wire::ActivatePolicyRequest& request) {
   INTERLOCK_RETURN_IF_ERROR(CheckParent(request.parent()));
   INTERLOCK_RETURN_IF_ERROR(CheckNotEmpty("reason", request.reason()));
-  INTERLOCK_RETURN_IF_ERROR(CheckLength("reason", request.reason(), kPolicyReasonBytesMax));
+  INTERLOCK_RETURN_IF_ERROR(CheckLength("reason", request.reason(), kOperatorReasonBytesMax));
   return Answer(caller, caller.engine->ActivatePolicy(*caller.who, request.reason()));
 }
 

@@ -9,7 +9,6 @@ namespace interlock::runtime::handlers {
 namespace {
 
 constexpr std::size_t kAgentBytesMax = 64;
-constexpr std::size_t kRolloutReasonBytesMax = 200;
 constexpr std::size_t kEtagBytesMax = 64;
 
 core::Status CheckText(std::string_view field, const std::string& text, std::size_t bytes_max) {
@@ -34,7 +33,7 @@ core::StatusOr<wire::Rollout> SetRollout(const Caller& caller,
   INTERLOCK_RETURN_IF_ERROR(CheckParent(request.parent()));
   INTERLOCK_RETURN_IF_ERROR(CheckText("agent", request.agent(), kAgentBytesMax));
   INTERLOCK_RETURN_IF_ERROR(CheckText("version", request.version(), kVersionBytesMax));
-  INTERLOCK_RETURN_IF_ERROR(CheckText("reason", request.reason(), kRolloutReasonBytesMax));
+  INTERLOCK_RETURN_IF_ERROR(CheckText("reason", request.reason(), kOperatorReasonBytesMax));
   INTERLOCK_RETURN_IF_ERROR(CheckLength("etag", request.etag(), kEtagBytesMax));
   INTERLOCK_ASSIGN_OR_RETURN(const RolloutInfo set,
                              caller.engine->SetRollout(*caller.who, {.agent = request.agent(),

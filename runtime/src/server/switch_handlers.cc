@@ -8,7 +8,6 @@ namespace interlock::runtime::handlers {
 namespace {
 
 constexpr std::size_t kSwitchBytesMax = 128;
-constexpr std::size_t kSwitchReasonBytesMax = 200;
 constexpr std::size_t kEtagBytesMax = 64;
 
 template <typename Request>
@@ -17,7 +16,7 @@ core::Status CheckFields(const Request& request) {
   INTERLOCK_RETURN_IF_ERROR(CheckNotEmpty("switch", request.switch_()));
   INTERLOCK_RETURN_IF_ERROR(CheckLength("switch", request.switch_(), kSwitchBytesMax));
   INTERLOCK_RETURN_IF_ERROR(CheckNotEmpty("reason", request.reason()));
-  return CheckLength("reason", request.reason(), kSwitchReasonBytesMax);
+  return CheckLength("reason", request.reason(), kOperatorReasonBytesMax);
 }
 
 }  // namespace
