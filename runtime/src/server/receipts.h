@@ -41,7 +41,9 @@ void SendWithReceipt(const Caller& caller, wire::WaitCheckpoint wait, Response r
                      const Reply<Response>& reply) {
   if (!response.has_newest_entry()) return reply(std::move(response));
   wire::Receipt receipt = std::move(*response.mutable_newest_entry());
+  // `complete` is moved from, which clang-tidy does not see in a template.
   CompleteReceipt(caller, wait, std::move(receipt),
+                  // NOLINTNEXTLINE(performance-unnecessary-value-param)
                   [response = std::move(response), reply](wire::Receipt complete) mutable {
                     *response.mutable_newest_entry() = std::move(complete);
                     reply(std::move(response));
