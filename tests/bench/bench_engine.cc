@@ -5,6 +5,9 @@
 //   bench_engine [FOLDER]     the figures
 //   bench_engine FOLDER --steps IN_FLIGHT RUNS
 //                             so many runs of ours, and nothing else: for a profiler
+//   bench_engine FOLDER --waiting
+//                             the runs that wait for their model alone, plain HTTP: for a profiler
+//                             of memory
 //   bench_engine --serve      the model server alone, for other runtimes: prints its base url and
 //                             serves until its input ends
 #include <fcntl.h>
@@ -34,6 +37,7 @@ namespace fs = std::filesystem;
 
 constexpr int kSteps = 10;  // model calls a run
 constexpr int kWaiting = 1'000;
+constexpr double kWaitingKib = 20;  // a run of those, over plain HTTP
 constexpr int kHoldMs = 15'000;  // until the model answers those
 constexpr int kParked = 10'000;
 
@@ -287,7 +291,7 @@ int Main(const fs::path& folder) {
     Steps(stack, server, 1, 40, 4.5, sync_us);
     Steps(stack, server, 32, 400, 2.5, sync_us);
     Steps(stack, server, 256, 1'024, 2, sync_us);
-    Waiting(stack, "plain HTTP", 20);
+    Waiting(stack, "plain HTTP", kWaitingKib);
     Parked(stack);
   }
   Again(options, "warm", 500);
@@ -313,6 +317,19 @@ int OnlySteps(const fs::path& folder, int in_flight, int runs) {
   return 0;
 }
 
+int OnlyWaiting(const fs::path& folder) {
+  fs::remove_all(folder);
+  fs::create_directories(folder);
+  const ModelServer server;
+  {
+    Stack stack(OptionsOf(folder / "tenant", server));
+    Runs(stack, "adder", runtime::RunState::kCompleted).Run(64, 32);
+    Waiting(stack, "plain HTTP", kWaitingKib);
+  }
+  fs::remove_all(folder);
+  return 0;
+}
+
 int Serve() {
   const ModelServer server;
   std::cout << server.base_url() << std::endl;
@@ -329,6 +346,9 @@ int main(int argc, char** argv) {
   if (argc == 5 && std::string_view(argv[2]) == "--steps") {
     return interlock::bench::OnlySteps(argv[1], std::max(1, std::atoi(argv[3])),
                                        std::max(1, std::atoi(argv[4])));
+  }
+  if (argc == 3 && std::string_view(argv[2]) == "--waiting") {
+    return interlock::bench::OnlyWaiting(argv[1]);
   }
   const std::filesystem::path here = std::filesystem::absolute(argv[0]).parent_path();
   return interlock::bench::Main(argc > 1 ? std::filesystem::path(argv[1])

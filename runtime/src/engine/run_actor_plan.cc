@@ -162,12 +162,13 @@ bool RunActor::IsOver() const {
 }
 
 asio::awaitable<void> RunActor::AskPlanner() {
-  PlanRequest request = MakePlanRequest();
-  const std::int64_t step = request.step;
+  const std::int64_t step = core_.steps;
   const auto lost = std::make_shared<std::optional<policies::ModelUse>>();
-  if (charged_) request.lost = lost;
-  if (agent_->streams) request.on_text = hub_.texts->For(run_, step);
-  auto start = [this, &request](std::function<void(core::StatusOr<Plan>)> done) {
+  // The request is made here: while it is under way the coroutine's frame has nothing of it.
+  auto start = [this, step, &lost](std::function<void(core::StatusOr<Plan>)> done) {
+    PlanRequest request = MakePlanRequest();
+    if (charged_) request.lost = lost;
+    if (agent_->streams) request.on_text = hub_.texts->For(run_, step);
     planner_handle_ = planner_->Propose(std::move(request), std::move(done));
   };
   const std::int64_t since_us = hub_.parts.clock->MonotonicMicros();
