@@ -38,7 +38,7 @@ namespace fs = std::filesystem;
 constexpr int kSteps = 10;  // model calls a run
 constexpr int kWaiting = 1'000;
 constexpr double kWaitingKib = 20;  // a run of those, over plain HTTP
-constexpr int kHoldMs = 15'000;  // until the model answers those
+constexpr int kHoldMs = 15'000;     // until the model answers those
 constexpr int kParked = 10'000;
 
 constexpr const char* kSchema = R"({

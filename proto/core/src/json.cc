@@ -1,9 +1,9 @@
 #include "core/json.h"
 
 #include <algorithm>
+#include <array>
 #include <charconv>
 #include <cmath>
-#include <cstring>
 #include <vector>
 
 #include "core/check.h"
@@ -214,6 +214,21 @@ void AppendDouble(double value, std::string& out) {
 
 }  // namespace
 
+namespace {
+
+// What is as short is put together first and appended at once.
+constexpr std::size_t kPieceMax = 120;
+
+// `text`, which stands for itself, between quotes; returns the place behind it.
+char* QuotedTo(std::string_view text, char* to) {
+  *to++ = '"';
+  to += text.copy(to, text.size());
+  *to++ = '"';
+  return to;
+}
+
+}  // namespace
+
 StatusOr<Json> ParseJson(std::string_view text, const JsonLimits& limits) {
   if (text.size() > limits.bytes_max) {
     return ResourceExhausted("JSON text of " + std::to_string(text.size()) +
@@ -234,9 +249,13 @@ StatusOr<Json> ParseJson(std::string_view text, const JsonLimits& limits) {
 void AppendJsonString(std::string_view text, std::string& out) {
   std::size_t i = PlainJsonPrefix(text);
   if (i == text.size()) {
-    const std::size_t at = out.size();
-    out.resize(at + text.size() + 2, '"');
-    if (!text.empty()) std::memcpy(out.data() + at + 1, text.data(), text.size());
+    if (text.size() > kPieceMax) {
+      out += '"';
+      out.append(text).push_back('"');
+      return;
+    }
+    std::array<char, kPieceMax + 2> piece;
+    out.append(piece.data(), QuotedTo(text, piece.data()));
     return;
   }
   constexpr char kDigits[] = "0123456789abcdef";
@@ -331,27 +350,36 @@ std::string CanonicalJson(const Json& value) {
 
 JsonObjectWriter::JsonObjectWriter(std::string& out) : out_(out) { out_ += '{'; }
 
-void JsonObjectWriter::Key(std::string_view key) {
+void JsonObjectWriter::CheckOrder(std::string_view key) const {
   // The last key is compared where it stands, and copied only when it could not be written as it
   // is.
   const std::string_view last = last_size_ == kCopied
                                     ? std::string_view(last_key_)
                                     : std::string_view(out_).substr(last_at_, last_size_);
   INTERLOCK_CHECK(first_ || last < key);
-  const std::size_t comma = first_ ? 0 : 1;
-  const std::size_t at = out_.size();
+}
+
+// ,"key":
+char* JsonObjectWriter::PlainKeyTo(std::string_view key, char* to) {
+  char* const start = to;
+  if (!first_) *to++ = ',';
   first_ = false;
-  last_at_ = at + comma + 1;
-  if (PlainJsonPrefix(key) == key.size()) {  // ,"key": in one go
-    last_size_ = key.size();
-    out_.resize(last_at_ + key.size() + 2, '"');
-    char* const to = out_.data() + at;
-    if (comma != 0) *to = ',';
-    key.copy(to + comma + 1, key.size());
-    out_.back() = ':';
+  last_at_ = out_.size() + static_cast<std::size_t>(to - start) + 1;
+  last_size_ = key.size();
+  to = QuotedTo(key, to);
+  *to++ = ':';
+  return to;
+}
+
+void JsonObjectWriter::Key(std::string_view key) {
+  CheckOrder(key);
+  if (key.size() <= kPieceMax && PlainJsonPrefix(key) == key.size()) {
+    std::array<char, kPieceMax + 4> piece;
+    out_.append(piece.data(), PlainKeyTo(key, piece.data()));
     return;
   }
-  if (comma != 0) out_ += ',';
+  if (!first_) out_ += ',';
+  first_ = false;
   AppendJsonString(key, out_);
   last_key_.assign(key);
   last_size_ = kCopied;
@@ -359,8 +387,16 @@ void JsonObjectWriter::Key(std::string_view key) {
 }
 
 void JsonObjectWriter::String(std::string_view key, std::string_view value) {
-  Key(key);
-  AppendJsonString(value, out_);
+  const bool short_and_plain = key.size() + value.size() <= kPieceMax &&
+                               PlainJsonPrefix(key) == key.size() &&
+                               PlainJsonPrefix(value) == value.size();
+  if (!short_and_plain) {
+    Key(key);
+    return AppendJsonString(value, out_);
+  }
+  CheckOrder(key);
+  std::array<char, kPieceMax + 6> piece;  // ,"key":"value"
+  out_.append(piece.data(), QuotedTo(value, PlainKeyTo(key, piece.data())));
 }
 
 void JsonObjectWriter::Int(std::string_view key, std::int64_t value) {

@@ -266,6 +266,7 @@ class RowTable {
   // Rows that change from now on belong to this batch.
   void SetBatch(std::int64_t batch) { batch_ = batch; }
   void Reset() {
+    last_ = nullptr;
     slots_.clear();
     dirty_.clear();
     sum_ = {};
@@ -275,6 +276,7 @@ class RowTable {
   // before it. They are in the table.
   void Trim(std::size_t rows_max) {
     if (slots_.size() <= rows_max || !dirty_.empty()) return;
+    last_ = nullptr;
     std::erase_if(slots_, [this](const auto& entry) { return entry.second.used + 1 < flushes_; });
   }
 
@@ -299,9 +301,16 @@ class RowTable {
     slot.dirty = true;
     dirty_.push_back(&entry);
   }
+  // A command asks for the rows of its call again and again.
   Entry& Load(const std::string& key) {
+    const bool again = last_ != nullptr && last_->first == key;
+    Entry& entry = again ? *last_ : LoadFrom(key);
+    last_ = &entry == &unread_ ? nullptr : &entry;
+    entry.second.used = flushes_;
+    return entry;
+  }
+  Entry& LoadFrom(const std::string& key) {
     const auto [at, fresh] = slots_.try_emplace(key);
-    at->second.used = flushes_;
     if (!fresh) return *at;
     if (!LookAtTable().ok()) return Unread(key);
     if (key > last_stored_) return *at;  // keys that begin with the time are mostly new
@@ -416,6 +425,7 @@ class RowTable {
   std::unordered_map<std::string, Slot> slots_;
   std::vector<Entry*> dirty_;
   std::string last_stored_;  // no row of the table has a greater key
+  Entry* last_ = nullptr;    // that was asked for; null: none that is still there
   Entry unread_;             // stands for a row that could not be read
   bool read_error_ = false;
   std::int64_t batch_ = 1;

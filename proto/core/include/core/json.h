@@ -55,6 +55,8 @@ class JsonObjectWriter {
 
  private:
   void Key(std::string_view key);
+  void CheckOrder(std::string_view key) const;
+  char* PlainKeyTo(std::string_view key, char* to);
   static constexpr std::size_t kCopied = static_cast<std::size_t>(-1);
 
   std::string& out_;
