@@ -69,6 +69,10 @@ function(interlock_test name)
   target_link_libraries(${name} PRIVATE ${ARG_LIBS} GTest::gmock_main interlock_flags)
   if(ARG_UNITY)
     interlock_unity(${name})
+  elseif(INTERLOCK_PCH)
+    target_precompile_headers(${name} REUSE_FROM interlock_test_headers)
+    # g++ 12 warns of what it inlines from the standard library, once that is precompiled.
+    target_compile_options(${name} PRIVATE "$<$<CXX_COMPILER_ID:GNU>:-Wno-array-bounds;-Wno-stringop-overflow>")
   endif()
   target_compile_definitions(${name} PRIVATE
     INTERLOCK_SOURCE_DIR="${PROJECT_SOURCE_DIR}" INTERLOCK_BIN_DIR="${CMAKE_RUNTIME_OUTPUT_DIRECTORY}")
