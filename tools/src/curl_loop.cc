@@ -129,15 +129,29 @@ int CurlLoop::OnTimer(CURLM*, long timeout_ms, void* loop) {
   return 0;
 }
 
-curl_socket_t CurlLoop::Open(int family, int type, int protocol) {
+curl_socket_t CurlLoop::Open(int family, int type, int protocol, Lane lane) {
   const curl_socket_t opened = ::socket(family, type | SOCK_CLOEXEC, protocol);
-  if (opened >= 0) WatchOf(opened) = {.wanted = 0, .armed = 0, .ours = true};
+  if (opened >= 0) WatchOf(opened) = {.wanted = 0, .armed = 0, .ours = true, .lane = lane};
   return opened < 0 ? CURL_SOCKET_BAD : opened;
 }
 
 int CurlLoop::Close(void* loop, curl_socket_t socket) {
   static_cast<CurlLoop*>(loop)->WatchOf(socket) = {};
   return ::close(socket);
+}
+
+void CurlLoop::Look(Lane lane) {
+  for (std::size_t i = 0; i < watches_.size(); ++i) {  // which may grow
+    int running = 0;
+    if (watches_[i].lane != lane) continue;
+    curl_multi_socket_action(multi_, static_cast<curl_socket_t>(i), CURL_CSELECT_IN, &running);
+  }
+}
+
+void CurlLoop::End(Lane lane) const {
+  for (std::size_t i = 0; i < watches_.size(); ++i) {
+    if (watches_[i].lane == lane) ::shutdown(static_cast<int>(i), SHUT_RDWR);
+  }
 }
 
 }  // namespace interlock::tools

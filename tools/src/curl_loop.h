@@ -10,6 +10,7 @@
 
 #include "core/clock.h"
 #include "core/status.h"
+#include "lanes.h"
 
 namespace interlock::tools {
 
@@ -33,14 +34,20 @@ class CurlLoop {
 
   // For CURLOPT_OPENSOCKETFUNCTION and CURLOPT_CLOSESOCKETFUNCTION: of such sockets it is known
   // when their number means another one.
-  curl_socket_t Open(int family, int type, int protocol);
+  curl_socket_t Open(int family, int type, int protocol, Lane lane);
   static int Close(void* loop, curl_socket_t socket);
+
+  // Of the sockets of a lane that is not 0: lets libcurl look for input, as if there were some, and
+  // ends them for both sides. Not from within libcurl.
+  void Look(Lane lane);
+  void End(Lane lane) const;
 
  private:
   struct Watch {
     std::uint32_t wanted = 0;  // by libcurl, as for epoll
     std::uint32_t armed = 0;   // with the kernel
     bool ours = false;
+    Lane lane = 0;
   };
 
   CurlLoop() = default;
