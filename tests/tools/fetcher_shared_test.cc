@@ -1,5 +1,6 @@
 // Requests that share a connection by HTTP/2, with a server that is not ours.
 #include <gtest/gtest.h>
+#include <sys/resource.h>
 
 #include <atomic>
 #include <future>
@@ -293,6 +294,24 @@ TEST_F(SharedTest, LargeBodiesComeAndGoWhole) {
     ASSERT_TRUE(down.ok()) << down.status();
     EXPECT_EQ(down->body, std::string(4 << 20, 'x'));
   }
+}
+
+double CpuSeconds() {
+  rusage use{};
+  getrusage(RUSAGE_SELF, &use);
+  return static_cast<double>(use.ru_utime.tv_sec + use.ru_stime.tv_sec) +
+         static_cast<double>(use.ru_utime.tv_usec + use.ru_stime.tv_usec) * 1e-6;
+}
+
+// libcurl 7.88 would ask all the time whether it may write.
+TEST_F(SharedTest, ABodyThatItsServerDoesNotReadCostsNothing) {
+  ASSERT_TRUE(Get("/ok").ok());
+  FetchRequest request = Of("/hold");
+  request.body.assign(500'000, 'u');
+  request.timeout_ms = 1'000;
+  const double before = CpuSeconds();
+  EXPECT_EQ(Ask(std::move(request)).result.get().status().code(), StatusCode::kDeadlineExceeded);
+  EXPECT_LT(CpuSeconds() - before, 0.4);
 }
 
 // Whatever becomes of the others: no byte of one reply is in another's.

@@ -1,5 +1,7 @@
 #include "transfer.h"
 
+#include <utility>
+
 #include "core/clock.h"
 
 namespace interlock::tools {
@@ -104,8 +106,9 @@ std::size_t OnHeader(char* data, std::size_t, std::size_t size, void* context) {
 }
 
 // What came over the wire may be far more than what it decompresses to.
-int OnProgress(void* context, curl_off_t, curl_off_t received, curl_off_t, curl_off_t) {
+int OnProgress(void* context, curl_off_t, curl_off_t received, curl_off_t, curl_off_t written) {
   auto& transfer = *static_cast<Transfer*>(context);
+  if (std::exchange(transfer.written, written) != written) transfer.loop->Wrote();
   const std::size_t most = transfer.request.body_bytes_max + kReceiveBufferBytes;
   if (received < 0 || static_cast<std::size_t>(received) <= most) return 0;
   transfer.refusal = core::ResourceExhausted("reply of `" + transfer.host + "` is too large");

@@ -50,7 +50,8 @@ struct Transfer {
   std::unique_ptr<curl_slist, FreeList> headers;
   FetchResponse response;
   std::size_t header_bytes = 0;
-  core::Status refusal;  // what one of our own callbacks found
+  curl_off_t written = 0;  // of the request's body
+  core::Status refusal;    // what one of our own callbacks found
   std::set<std::uint64_t>* lingering = nullptr;
   std::int64_t lingers_until_us = 0;  // monotonic; 0: more of the body is wanted
   bool cut = false;                   // by us, before the body's end
@@ -60,7 +61,7 @@ struct Transfer {
 // _PREREQFUNCTION; their context is the transfer.
 std::size_t OnBody(char* data, std::size_t, std::size_t size, void* context);
 std::size_t OnHeader(char* data, std::size_t, std::size_t size, void* context);
-int OnProgress(void* context, curl_off_t, curl_off_t received, curl_off_t, curl_off_t);
+int OnProgress(void* context, curl_off_t, curl_off_t received, curl_off_t, curl_off_t written);
 curl_socket_t OnOpenSocket(void* context, curlsocktype, curl_sockaddr* address);
 int OnConnected(void* context, char*, char*, int, int);
 
