@@ -76,6 +76,18 @@ TEST(LanesTest, NobodyJoinsBehindABadEndAndWhoWaitsGoesElsewhere) {
   EXPECT_EQ(lanes.Leave(lane, Stage::kConnected, Ended::kWell), After::kClose);
 }
 
+TEST(LanesTest, ALaneWearsOut) {
+  Lanes lanes;
+  const Lane first = lanes.Join(kOrigin);
+  for (int i = 1; i < Lanes::kRequestsMax; ++i) {
+    EXPECT_EQ(lanes.Leave(first, Stage::kWaits, Ended::kWell), After::kNothing);
+    EXPECT_EQ(lanes.Join(kOrigin), first);
+  }
+  EXPECT_NE(lanes.Join(kOrigin), first);
+  EXPECT_EQ(lanes.TurnOf(first), Turn::kStart);
+  EXPECT_EQ(lanes.Leave(first, Stage::kWaits, Ended::kWell), After::kClose);
+}
+
 TEST(LanesTest, AnOriginThatSharesNothingHasNoLanes) {
   Lanes lanes;
   const Lane lane = Connect(lanes);

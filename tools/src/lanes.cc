@@ -8,15 +8,19 @@ Lane Lanes::Join(const std::string& origin) {
   Origin& known = origins_[origin];
   if (known.shares_nothing) return 0;
   for (const Lane lane : known.lanes) {
-    Members& members = lanes_.at(lane);
-    if (members.all >= kMembersMax) continue;
-    ++members.all;
-    ++members.waiting;
-    return lane;
+    if (lanes_.at(lane).all < kMembersMax) return Add(known, lane);
   }
   known.lanes.push_back(++last_);
-  lanes_[last_] = {.origin = origin, .all = 1, .waiting = 1};
-  return last_;
+  lanes_[last_].origin = origin;
+  return Add(known, last_);
+}
+
+Lane Lanes::Add(Origin& origin, Lane lane) {
+  Members& members = lanes_.at(lane);
+  ++members.all;
+  ++members.waiting;
+  if (++members.requests == kRequestsMax) std::erase(origin.lanes, lane);
+  return lane;
 }
 
 Lanes::Turn Lanes::TurnOf(Lane lane) const {
@@ -44,7 +48,7 @@ Lanes::After Lanes::Leave(Lane lane, Stage stage, Ended ended) {
   if (stage == Stage::kConnects) Connected(lane);
   if (stage == Stage::kConnected && ended == Ended::kBadly) Close(lane, members);
   if (members.all > 0) return ended == Ended::kBadly ? After::kWake : After::kNothing;
-  if (!members.closed) return After::kNothing;
+  if (!members.closed && members.requests < kRequestsMax) return After::kNothing;
   lanes_.erase(lane);
   return After::kClose;
 }

@@ -22,6 +22,9 @@ class Lanes {
  public:
   // A connection costs 63 KiB of memory, and what comes on it costs a look at each member.
   static constexpr int kMembersMax = 32;
+  // In its life. Servers send a connection away behind 1,000 (nginx), or behind 1,000 that it has
+  // reset (nghttp2), as libcurl 7.88 does with most that have ended.
+  static constexpr int kRequestsMax = 500;
 
   enum class Stage { kWaits, kConnects, kConnected };  // of a member
   enum class Turn { kStart, kWait, kElsewhere };       // of one that waits
@@ -45,14 +48,16 @@ class Lanes {
     std::string origin;
     int all = 0;
     int waiting = 0;
+    int requests = 0;
     bool connects = false;
     bool closed = false;
   };
   struct Origin {
-    std::vector<Lane> lanes;  // that are not closed
+    std::vector<Lane> lanes;  // that take members
     bool shares_nothing = false;
   };
 
+  Lane Add(Origin& origin, Lane lane);
   void Close(Lane lane, Members& members);
 
   std::map<Lane, Members> lanes_;
