@@ -3,27 +3,35 @@
 // scripted model server and in the same program, the same conversations by a bare libcurl loop.
 //
 //   bench_engine [FOLDER]     the figures
-//   bench_engine FOLDER --steps IN_FLIGHT RUNS
+//   bench_engine FOLDER --steps IN_FLIGHT RUNS [AT]
 //                             so many runs of ours, and nothing else: for a profiler
-//   bench_engine FOLDER --waiting
-//                             the runs that wait for their model alone, plain HTTP: for a profiler
-//                             of memory
+//   bench_engine FOLDER --waiting [AT]
+//                             the runs that wait for their model alone: for a profiler of memory
+//   AT                        --at BASE_URL CA_FILE [--http1]: a model server that runs already,
+//                             over TLS, by HTTP/2 unless told otherwise; none: plain HTTP
+//   bench_engine --certificate FILE KEY_FILE
+//                             makes one for such a server on this machine
 //   bench_engine --serve      the model server alone, for other runtimes: prints its base url and
 //                             serves until its input ends
 #include <fcntl.h>
 #include <malloc.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <condition_variable>
 #include <deque>
 #include <fstream>
 #include <map>
+#include <memory>
 #include <mutex>
+#include <string>
 #include <thread>
+#include <vector>
 
 #include "core/check.h"
 #include "curl_floor.h"
 #include "model_server.h"
+#include "own_certificate.h"
 #include "stack.h"
 
 // Of jemalloc, where the program is linked with it; its header says where the name below comes from
@@ -38,7 +46,8 @@ namespace fs = std::filesystem;
 constexpr int kSteps = 10;  // model calls a run
 constexpr int kWaiting = 1'000;
 constexpr double kWaitingKib = 20;  // a run of those, over plain HTTP
-constexpr int kHoldMs = 15'000;     // until the model answers those
+constexpr double kWaitingTlsKib = 32;
+constexpr int kHoldMs = 15'000;  // until the model answers those
 constexpr int kParked = 10'000;
 
 constexpr const char* kSchema = R"({
@@ -56,14 +65,25 @@ runtime::AgentFile AgentOf(const std::string& name, const std::string& model,
                           "\nprompt: Add.\ntools: [add]\non_text: " + on_text + "\n"));
 }
 
-// `ca_file`: of a server that is reached over TLS.
-StackOptions OptionsOf(const fs::path& folder, const ModelServer& server,
-                       const std::string& ca_file = "") {
+// A model server.
+struct At {
+  std::string base_url;
+  std::string ca_file = "";  // of one that is reached over TLS
+  bool http2 = true;
+
+  std::string over() const {
+    if (ca_file.empty()) return "plain HTTP";
+    return http2 ? "TLS by HTTP/2" : "TLS by HTTP/1.1";
+  }
+};
+
+StackOptions OptionsOf(const fs::path& folder, const At& at) {
   runtime::PlannerConfig planner;
   planner.name = "model";
   planner.kind = runtime::PlannerKind::kModel;
   planner.model.name = "model";
-  planner.model.base_url = server.base_url();
+  planner.model.base_url = at.base_url;
+  planner.model.http2 = at.http2;
   const std::string steps = "mock-n" + std::to_string(kSteps);
   return {.folder = folder,
           .policy = kPolicy,
@@ -73,7 +93,7 @@ StackOptions OptionsOf(const fs::path& folder, const ModelServer& server,
                      AgentOf("held", "mock-n1-d" + std::to_string(kHoldMs), "answer"),
                      AgentOf("asks", "mock-n1", "ask")},
           .planners = {planner},
-          .ca_file = ca_file};
+          .ca_file = at.ca_file};
 }
 
 // Keeps runs of an agent going and waits until each has reached a state.
@@ -215,29 +235,35 @@ void Steps(Stack& stack, const ModelServer& server, int in_flight, int runs, dou
   Print(wall);
 }
 
-// `over`: "plain HTTP" or "TLS".
-void Waiting(Stack& stack, const std::string& over, double kib_max) {
+// What each holds that has a connection by TLS to itself is OpenSSL's for the most part: no target.
+double WaitingKibMax(const At& at) {
+  if (at.ca_file.empty()) return kWaitingKib;
+  return at.http2 ? kWaitingTlsKib : 0;
+}
+
+void Waiting(Stack& stack, const At& at) {
   const double before = ResidentKib();
   Runs runs(stack, "held", runtime::RunState::kCompleted);
   std::thread all([&runs] { runs.Run(kWaiting, kWaiting); });
   std::this_thread::sleep_for(std::chrono::milliseconds(kHoldMs * 6 / 10));
   const double kib = (ResidentKib() - before) / kWaiting;
   all.join();
+  const double kib_max = WaitingKibMax(at);
   char target[64];
   std::snprintf(target, sizeof target, "<= %.0f", kib_max);
-  Print({.what = "run that waits for its model over " + over + ", memory, 1,000 of them",
+  Print({.what = "run that waits for its model over " + at.over() + ", memory, 1,000 of them",
          .figure = kib,
          .unit = "KiB",
          .floor_name = "",
-         .target = target,
+         .target = kib_max > 0 ? target : "",
          .met = kib <= kib_max});
 }
 
-// In a process that has done something before: what is only set up once is not a run's.
-void WaitingOverTls(const StackOptions& options) {
-  Stack stack(options);
-  Runs(stack, "adder", runtime::RunState::kCompleted).Run(64, 32);
-  Waiting(stack, "TLS", 32);
+// By a stack that has done something before: what is only set up once is not a run's.
+void OnlyWaiting(const fs::path& folder, const At& at) {
+  Stack stack(OptionsOf(folder / "waiting", at));
+  Runs(stack, "adder", runtime::RunState::kCompleted).Run(1'024, 32);
+  Waiting(stack, at);
 }
 
 void Parked(Stack& stack) {
@@ -285,46 +311,51 @@ int Main(const fs::path& folder) {
   const std::string certificate = folder / "model.pem";
   const ModelServer tls_server(certificate);
   const double sync_us = AppendAndSyncMicros(folder / "append");
-  const StackOptions options = OptionsOf(folder / "tenant", server);
+  const At at{.base_url = server.base_url()};
+  const StackOptions options = OptionsOf(folder / "tenant", at);
   {
     Stack stack(options);
     Steps(stack, server, 1, 40, 4.5, sync_us);
     Steps(stack, server, 32, 400, 2.5, sync_us);
     Steps(stack, server, 256, 1'024, 2, sync_us);
-    Waiting(stack, "plain HTTP", kWaitingKib);
+    Waiting(stack, at);
     Parked(stack);
   }
   Again(options, "warm", 500);
   Forget(options.folder);
   Again(options, "cold", 1'000);
-  WaitingOverTls(OptionsOf(folder / "over_tls", tls_server, certificate));
+  OnlyWaiting(folder, {.base_url = tls_server.base_url(), .ca_file = certificate, .http2 = false});
   fs::remove_all(folder);
   return 0;
 }
 
 // Ours alone, for a profiler.
-int OnlySteps(const fs::path& folder, int in_flight, int runs) {
-  fs::remove_all(folder);
-  fs::create_directories(folder);
-  const ModelServer server;
-  {
-    Stack stack(OptionsOf(folder / "tenant", server));
-    const double cpu_before = CpuSeconds();
-    Runs(stack, "adder", runtime::RunState::kCompleted).Run(runs, in_flight);
-    std::cerr << (CpuSeconds() - cpu_before) * 1e6 / (runs * kSteps) << " us CPU a step\n";
-  }
-  fs::remove_all(folder);
-  return 0;
+void OnlySteps(const fs::path& folder, const At& at, int in_flight, int runs) {
+  Stack stack(OptionsOf(folder / "tenant", at));
+  Runs(stack, "adder", runtime::RunState::kCompleted).Run(in_flight, in_flight);
+  const double cpu_before = CpuSeconds();
+  Runs(stack, "adder", runtime::RunState::kCompleted).Run(runs, in_flight);
+  std::cerr << (CpuSeconds() - cpu_before) * 1e6 / (runs * kSteps) << " us CPU a step\n";
 }
 
-int OnlyWaiting(const fs::path& folder) {
+// `words`: what follows the folder.
+int Only(const fs::path& folder, std::vector<std::string> words) {
   fs::remove_all(folder);
   fs::create_directories(folder);
-  const ModelServer server;
-  {
-    Stack stack(OptionsOf(folder / "tenant", server));
-    Runs(stack, "adder", runtime::RunState::kCompleted).Run(64, 32);
-    Waiting(stack, "plain HTTP", kWaitingKib);
+  std::unique_ptr<ModelServer> server;
+  At at;
+  if (const auto given = std::find(words.begin(), words.end(), "--at"); given == words.end()) {
+    server = std::make_unique<ModelServer>();
+    at.base_url = server->base_url();
+  } else {
+    INTERLOCK_CHECK(words.end() - given >= 3);
+    at = {.base_url = given[1], .ca_file = given[2], .http2 = words.back() != "--http1"};
+  }
+  if (words[0] == "--waiting") {
+    OnlyWaiting(folder, at);
+  } else {
+    INTERLOCK_CHECK(words[0] == "--steps" && words.size() >= 3);
+    OnlySteps(folder, at, std::max(1, std::stoi(words[1])), std::max(1, std::stoi(words[2])));
   }
   fs::remove_all(folder);
   return 0;
@@ -342,15 +373,14 @@ int Serve() {
 }  // namespace interlock::bench
 
 int main(int argc, char** argv) {
-  if (argc > 1 && std::string_view(argv[1]) == "--serve") return interlock::bench::Serve();
-  if (argc == 5 && std::string_view(argv[2]) == "--steps") {
-    return interlock::bench::OnlySteps(argv[1], std::max(1, std::atoi(argv[3])),
-                                       std::max(1, std::atoi(argv[4])));
+  const std::vector<std::string> words(argv + 1, argv + argc);
+  if (!words.empty() && words[0] == "--serve") return interlock::bench::Serve();
+  if (words.size() == 3 && words[0] == "--certificate") {
+    interlock::bench::WriteOwnCertificate(words[1], words[2]);
+    return 0;
   }
-  if (argc == 3 && std::string_view(argv[2]) == "--waiting") {
-    return interlock::bench::OnlyWaiting(argv[1]);
-  }
+  if (words.size() > 1) return interlock::bench::Only(words[0], {words.begin() + 1, words.end()});
   const std::filesystem::path here = std::filesystem::absolute(argv[0]).parent_path();
-  return interlock::bench::Main(argc > 1 ? std::filesystem::path(argv[1])
-                                         : here / "bench_engine.data");
+  return interlock::bench::Main(words.empty() ? here / "bench_engine.data"
+                                              : std::filesystem::path(words[0]));
 }

@@ -6,6 +6,7 @@
 #include <openssl/x509v3.h>
 
 #include <cstdio>
+#include <memory>
 
 #include "core/check.h"
 
@@ -37,21 +38,43 @@ X509* CertificateOf(EVP_PKEY* key) {
   return certificate;
 }
 
+struct Own {
+  std::unique_ptr<EVP_PKEY, decltype([](EVP_PKEY* key) { EVP_PKEY_free(key); })> key;
+  std::unique_ptr<X509, decltype([](X509* certificate) { X509_free(certificate); })> certificate;
+};
+
+Own MakeOwn() {
+  Own own;
+  own.key.reset(EVP_EC_gen("P-256"));
+  INTERLOCK_CHECK(own.key != nullptr);
+  own.certificate.reset(CertificateOf(own.key.get()));
+  return own;
+}
+
+void WriteCertificate(const std::string& path, const Own& own) {
+  std::FILE* const file = std::fopen(path.c_str(), "we");
+  INTERLOCK_CHECK(file != nullptr && PEM_write_X509(file, own.certificate.get()) == 1);
+  INTERLOCK_CHECK(std::fclose(file) == 0);
+}
+
 }  // namespace
 
 SSL_CTX* ServerWithOwnCertificate(const std::string& path) {
-  EVP_PKEY* const key = EVP_EC_gen("P-256");
-  INTERLOCK_CHECK(key != nullptr);
-  X509* const certificate = CertificateOf(key);
-  std::FILE* const file = std::fopen(path.c_str(), "we");
-  INTERLOCK_CHECK(file != nullptr && PEM_write_X509(file, certificate) == 1);
-  INTERLOCK_CHECK(std::fclose(file) == 0);
+  const Own own = MakeOwn();
+  WriteCertificate(path, own);
   SSL_CTX* const server = SSL_CTX_new(TLS_server_method());
-  INTERLOCK_CHECK(server != nullptr && SSL_CTX_use_certificate(server, certificate) == 1);
-  INTERLOCK_CHECK(SSL_CTX_use_PrivateKey(server, key) == 1);
-  X509_free(certificate);
-  EVP_PKEY_free(key);
+  INTERLOCK_CHECK(server != nullptr && SSL_CTX_use_certificate(server, own.certificate.get()) == 1);
+  INTERLOCK_CHECK(SSL_CTX_use_PrivateKey(server, own.key.get()) == 1);
   return server;
+}
+
+void WriteOwnCertificate(const std::string& path, const std::string& key_path) {
+  const Own own = MakeOwn();
+  WriteCertificate(path, own);
+  std::FILE* const file = std::fopen(key_path.c_str(), "we");
+  INTERLOCK_CHECK(file != nullptr && PEM_write_PrivateKey(file, own.key.get(), nullptr, nullptr, 0,
+                                                          nullptr, nullptr) == 1);
+  INTERLOCK_CHECK(std::fclose(file) == 0);
 }
 
 }  // namespace interlock::bench

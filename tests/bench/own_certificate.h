@@ -11,4 +11,7 @@ namespace interlock::bench {
 // caller frees it. Ends the program when it cannot.
 SSL_CTX* ServerWithOwnCertificate(const std::string& path);
 
+// For a server in a program of its own; both PEM. Ends the program when it cannot.
+void WriteOwnCertificate(const std::string& path, const std::string& key_path);
+
 }  // namespace interlock::bench

@@ -11,9 +11,11 @@ import argparse
 import json
 import os
 import pathlib
+import shutil
 import statistics
 import subprocess
 import sys
+import tempfile
 import urllib.parse
 
 PARTS = ("audit", "policy", "sandbox", "gate", "engine", "log", "grpc")
@@ -75,8 +77,13 @@ def median_rows(runs: list[list[dict]]) -> list[dict]:
     return rows
 
 
+def program_of(name: str, build: pathlib.Path) -> pathlib.Path:
+    (program,) = [path for path in build.rglob(f"bench_{name}") if path.is_file() and os.access(path, os.X_OK)]
+    return program
+
+
 def program_rows(name: str, options: argparse.Namespace) -> list[dict]:
-    (program,) = [path for path in options.build.rglob(f"bench_{name}") if path.is_file() and os.access(path, os.X_OK)]
+    program = program_of(name, options.build)
     if name != "log":
         return rows_of(program)
     timeout_s = TIMEOUT_S * max(1, options.entries // 1_000_000)
@@ -109,7 +116,7 @@ def agent_peer_rows(build: pathlib.Path, ours: list[dict]) -> list[dict]:
               + ", ".join(sorted({peer[0] for peer in AGENT_PEERS})), file=sys.stderr)
         return []
     folder = pathlib.Path(os.environ["INTERLOCK_AGENT_PEERS"])
-    (program,) = [path for path in build.rglob("bench_engine") if path.is_file() and os.access(path, os.X_OK)]
+    program = program_of("engine", build)
     cpu_us = our_step(ours, 32)
     quiet = {"NODE_ENV": "production", "OPENAI_AGENTS_DISABLE_TRACING": "1", "LANGSMITH_TRACING": "false"}
     rows = []
@@ -133,10 +140,28 @@ def agent_peer_rows(build: pathlib.Path, ours: list[dict]) -> list[dict]:
     return rows
 
 
+def over_http2_rows(build: pathlib.Path) -> list[dict]:
+    """The runs that wait for a model over TLS, where its server speaks HTTP/2."""
+    if shutil.which("node") is None:
+        print("to see runs that wait over HTTP/2: node", file=sys.stderr)
+        return []
+    program = program_of("engine", build)
+    with tempfile.TemporaryDirectory(dir=program.parent) as folder:
+        certificate, key = f"{folder}/certificate.pem", f"{folder}/key.pem"
+        subprocess.run([program, "--certificate", certificate, key], check=True)
+        script = pathlib.Path(__file__).with_name("model_server.mjs")
+        with subprocess.Popen(["node", script, certificate, key], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+                              text=True) as server:
+            base = server.stdout.readline().strip()
+            rows = rows_of(program, f"{folder}/data", "--waiting", "--at", base, certificate)
+            server.stdin.close()
+    return rows
+
+
 def peer_rows(part: str, build: pathlib.Path, ours: list[dict]) -> list[dict]:
     """What others cost on the same work, if they are installed; says how where they are not."""
     if part == "engine":
-        return agent_peer_rows(build, ours)
+        return over_http2_rows(build) + agent_peer_rows(build, ours)
     if part != "policy":
         return []
     folder = build.parent / "peers"

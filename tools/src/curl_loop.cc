@@ -12,6 +12,7 @@ namespace interlock::tools {
 namespace {
 
 constexpr int kEventsMax = 256;  // of one look
+constexpr std::int64_t kHoldUs = 10'000;
 
 std::uint32_t EventsOf(int what) {
   if (what == CURL_POLL_IN) return EPOLLIN;
@@ -69,12 +70,14 @@ void CurlLoop::RunDue() {
 }
 
 int CurlLoop::WaitMs(int most_ms) const {
+  if (!held_.empty()) most_ms = std::min(most_ms, static_cast<int>(kHoldUs / 1000));
   if (due_us_ < 0) return most_ms;
   const std::int64_t left_us = std::max<std::int64_t>(0, due_us_ - clock_.MonotonicMicros());
   return static_cast<int>(std::min<std::int64_t>(most_ms, (left_us + 999) / 1000));
 }
 
 void CurlLoop::Wait(int most_ms) {
+  if (!held_.empty()) LetGo();
   std::array<epoll_event, kEventsMax> events{};
   const int ready = ::epoll_wait(epoll_, events.data(), kEventsMax, WaitMs(most_ms));
   for (int i = 0; i < ready; ++i) {
@@ -93,7 +96,32 @@ void CurlLoop::Act(curl_socket_t socket, std::uint32_t events) {
   Watch& watch = WatchOf(socket);
   if (watch.wanted == 0) return Arm(socket, watch);  // a kept connection that its server has ended
   int running = 0;
+  wrote_ = false;
   curl_multi_socket_action(multi_, socket, ReadyOf(events), &running);
+  Hold(socket, events);
+}
+
+// libcurl 7.88 wants to write to a shared connection as long as a request's body is not out, also
+// where the server's window is full: a socket that takes what nobody may write is ready all the
+// time. It is looked at again with the next input, in which a larger window comes, or soon.
+void CurlLoop::Hold(curl_socket_t socket, std::uint32_t events) {
+  Watch& watch = WatchOf(socket);
+  if (watch.lane == 0 || (watch.wanted & EPOLLOUT) == 0) return;
+  const bool idle = events == EPOLLOUT && !wrote_;
+  if (idle) held_.push_back(socket);
+  watch.held_until_us = idle ? clock_.MonotonicMicros() + kHoldUs : 0;
+  Arm(socket, watch);
+}
+
+void CurlLoop::LetGo() {
+  const std::int64_t now = clock_.MonotonicMicros();
+  std::erase_if(held_, [&](curl_socket_t socket) {
+    Watch& watch = WatchOf(socket);
+    if (watch.held_until_us > now) return false;
+    watch.held_until_us = 0;
+    Arm(socket, watch);
+    return true;
+  });
 }
 
 CurlLoop::Watch& CurlLoop::WatchOf(curl_socket_t socket) {
@@ -103,19 +131,20 @@ CurlLoop::Watch& CurlLoop::WatchOf(curl_socket_t socket) {
 }
 
 void CurlLoop::Arm(curl_socket_t socket, Watch& watch) const {
-  if (watch.wanted == watch.armed) return;
-  epoll_event event{.events = watch.wanted, .data = {.fd = socket}};
-  const int change = watch.wanted == 0  ? EPOLL_CTL_DEL
-                     : watch.armed == 0 ? EPOLL_CTL_ADD
-                                        : EPOLL_CTL_MOD;
+  const std::uint32_t held = watch.held_until_us == 0 ? 0u : EPOLLOUT;
+  const std::uint32_t wanted = watch.wanted & ~held;
+  if (wanted == watch.armed) return;
+  epoll_event event{.events = wanted, .data = {.fd = socket}};
+  const int change = wanted == 0 ? EPOLL_CTL_DEL : watch.armed == 0 ? EPOLL_CTL_ADD : EPOLL_CTL_MOD;
   ::epoll_ctl(epoll_, change, socket, &event);
-  watch.armed = watch.wanted;
+  watch.armed = wanted;
 }
 
 int CurlLoop::OnSocket(CURL*, curl_socket_t socket, int what, void* loop, void*) {
   auto& self = *static_cast<CurlLoop*>(loop);
   Watch& watch = self.WatchOf(socket);
   watch.wanted = EventsOf(what);
+  watch.held_until_us = 0;
   // The next request on a kept connection mostly wants the same: the kernel is told when it does
   // not, or when something comes that nobody wants.
   if (watch.wanted != 0 || !watch.ours) self.Arm(socket, watch);
@@ -129,15 +158,29 @@ int CurlLoop::OnTimer(CURLM*, long timeout_ms, void* loop) {
   return 0;
 }
 
-curl_socket_t CurlLoop::Open(int family, int type, int protocol) {
+curl_socket_t CurlLoop::Open(int family, int type, int protocol, Lane lane) {
   const curl_socket_t opened = ::socket(family, type | SOCK_CLOEXEC, protocol);
-  if (opened >= 0) WatchOf(opened) = {.wanted = 0, .armed = 0, .ours = true};
+  if (opened >= 0) WatchOf(opened) = {.wanted = 0, .armed = 0, .ours = true, .lane = lane};
   return opened < 0 ? CURL_SOCKET_BAD : opened;
 }
 
 int CurlLoop::Close(void* loop, curl_socket_t socket) {
   static_cast<CurlLoop*>(loop)->WatchOf(socket) = {};
   return ::close(socket);
+}
+
+void CurlLoop::Look(Lane lane) {
+  for (std::size_t i = 0; i < watches_.size(); ++i) {  // which may grow
+    int running = 0;
+    if (watches_[i].lane != lane) continue;
+    curl_multi_socket_action(multi_, static_cast<curl_socket_t>(i), CURL_CSELECT_IN, &running);
+  }
+}
+
+void CurlLoop::End(Lane lane) const {
+  for (std::size_t i = 0; i < watches_.size(); ++i) {
+    if (watches_[i].lane == lane) ::shutdown(static_cast<int>(i), SHUT_RDWR);
+  }
 }
 
 }  // namespace interlock::tools

@@ -13,31 +13,21 @@
 #include "core/check.h"
 #include "core/clock.h"
 #include "curl_loop.h"
+#include "lanes.h"
 #include "text.h"
+#include "transfer.h"
 #include "url.h"
 
 namespace interlock::tools {
 namespace {
 
 using core::Status;
-using FetchDone = std::function<void(core::StatusOr<FetchResponse>)>;
 
-// While it waits, a transfer holds this. libcurl asks for a byte more, and allocators hand out 3072
-// whole; most replies of models fit.
-constexpr long kReceiveBufferBytes = 3071;
 // Idle ones count with those in use: with fewer than are in use at once each would be closed after
 // one request.
 constexpr long kConnectionsKept = 1024;
 constexpr std::size_t kEasyKept = 64;  // handles that wait for their next transfer
 constexpr int kPollMaxMs = 1000;
-
-struct FreeEasy {
-  void operator()(CURL* easy) const { curl_easy_cleanup(easy); }
-};
-using Easy = std::unique_ptr<CURL, FreeEasy>;
-struct FreeList {
-  void operator()(curl_slist* list) const { curl_slist_free_all(list); }
-};
 
 bool IsToken(std::string_view text) {  // RFC 9110 §5.6.2
   return !text.empty() && std::all_of(text.begin(), text.end(), [](char c) {
@@ -70,137 +60,12 @@ Status CheckRequest(const FetchRequest& request) {
   return core::OkStatus();
 }
 
-// One request from its start to its end. Lives on the fetcher's thread; libcurl holds its address.
-struct Transfer {
-  std::uint64_t handle = 0;
-  FetchRequest request;
-  FetchDone done;
-  std::string host;
-  std::int64_t due_us = 0;  // monotonic; when it may start
-  std::int64_t started_us = 0;
-  const AddressPolicy* addresses = nullptr;
-  CurlLoop* loop = nullptr;
-  std::unique_ptr<curl_slist, FreeList> resolved;
-  Easy easy;
-  std::unique_ptr<curl_slist, FreeList> headers;
-  FetchResponse response;
-  std::size_t header_bytes = 0;
-  Status refusal;  // what one of our own callbacks found
-  std::set<std::uint64_t>* lingering = nullptr;
-  std::int64_t lingers_until_us = 0;  // monotonic; 0: more of the body is wanted
-  bool cut = false;                   // by us, before the body's end
-};
-
-std::string Lower(std::string_view text) {
-  std::string lower(text);
-  for (char& c : lower) {
-    if (c >= 'A' && c <= 'Z') c = static_cast<char>(c - 'A' + 'a');
-  }
-  return lower;
-}
-
-std::string_view Trim(std::string_view text) {
-  while (!text.empty() && std::string_view(" \t\r\n").find(text.back()) != std::string_view::npos) {
-    text.remove_suffix(1);
-  }
-  while (!text.empty() && (text.front() == ' ' || text.front() == '\t')) text.remove_prefix(1);
-  return text;
-}
-
-std::size_t OnBody(char* data, std::size_t, std::size_t size, void* context) {
-  auto& transfer = *static_cast<Transfer*>(context);
-  if (transfer.response.body.size() + size > transfer.request.body_bytes_max) {
-    transfer.refusal =
-        core::ResourceExhausted("reply of `" + transfer.host + "` is larger than " +
-                                std::to_string(transfer.request.body_bytes_max) + " bytes");
-    return 0;
-  }
-  transfer.response.body.append(data, size);
-  if (transfer.request.on_body == nullptr) return size;
-  long status = 0;
-  curl_easy_getinfo(transfer.easy.get(), CURLINFO_RESPONSE_CODE, &status);
-  const auto wanted = transfer.request.on_body(static_cast<int>(status), {data, size});
-  transfer.refusal = wanted.status();
-  if (!wanted.ok()) return 0;
-  if (*wanted == Wanted::kNoMore && transfer.lingers_until_us == 0) {
-    transfer.lingers_until_us = core::SystemClock().MonotonicMicros() + kLingerMs * 1000;
-    transfer.lingering->insert(transfer.handle);
-  }
-  return size;
-}
-
-std::size_t OnHeader(char* data, std::size_t, std::size_t size, void* context) {
-  auto& transfer = *static_cast<Transfer*>(context);
-  const std::string_view line(data, size);
-  transfer.header_bytes += size;
-  if (transfer.header_bytes > transfer.request.header_bytes_max ||
-      transfer.response.headers.size() >= kFetchHeadersMax) {
-    transfer.refusal =
-        core::ResourceExhausted("headers of `" + transfer.host + "` are larger than allowed");
-    return 0;
-  }
-  if (line.substr(0, 5) == "HTTP/") {
-    transfer.response.headers.clear();  // of an interim (1xx) response
-    return size;
-  }
-  const std::size_t colon = line.find(':');
-  if (colon != std::string_view::npos) {
-    transfer.response.headers.emplace_back(Lower(Trim(line.substr(0, colon))),
-                                           std::string(Trim(line.substr(colon + 1))));
-  }
-  return size;
-}
-
-// What came over the wire may be far more than what it decompresses to.
-int OnProgress(void* context, curl_off_t, curl_off_t received, curl_off_t, curl_off_t) {
-  auto& transfer = *static_cast<Transfer*>(context);
-  const std::size_t most = transfer.request.body_bytes_max + kReceiveBufferBytes;
-  if (received < 0 || static_cast<std::size_t>(received) <= most) return 0;
-  transfer.refusal = core::ResourceExhausted("reply of `" + transfer.host + "` is too large");
-  return 1;
-}
-
-// The point that no rebinding name gets past: the address checked here is the one connected to.
-curl_socket_t OnOpenSocket(void* context, curlsocktype, curl_sockaddr* address) {
-  auto& transfer = *static_cast<Transfer*>(context);
-  const Status status =
-      sandbox::CheckAddress(&address->addr, address->addrlen, *transfer.addresses);
-  if (!status.ok()) {
-    transfer.refusal = status;
-    return CURL_SOCKET_BAD;
-  }
-  return transfer.loop->Open(address->family, address->socktype, address->protocol);
-}
-
-Status StatusOfCurl(CURLcode code, const std::string& host) {
-  const std::string what = "`" + host + "`: " + curl_easy_strerror(code);
-  switch (code) {
-    case CURLE_OPERATION_TIMEDOUT:
-      return core::Error(core::StatusCode::kDeadlineExceeded,
-                         "`" + host + "` did not answer in time");
-    case CURLE_UNSUPPORTED_PROTOCOL:
-    case CURLE_URL_MALFORMAT:
-    case CURLE_WEIRD_SERVER_REPLY:
-    case CURLE_BAD_CONTENT_ENCODING:
-      return core::InvalidArgument(what);
-    case CURLE_FILESIZE_EXCEEDED:
-    case CURLE_OUT_OF_MEMORY:
-      return core::ResourceExhausted(what);
-    case CURLE_PEER_FAILED_VERIFICATION:
-    case CURLE_SSL_CONNECT_ERROR:
-    case CURLE_SSL_CACERT_BADFILE:
-      return core::FailedPrecondition(what);
-    default:
-      return core::Unavailable(what);
-  }
-}
-
 class CurlFetcher final : public Fetcher {
  public:
   CurlFetcher(FetcherOptions options, std::unique_ptr<CurlLoop> loop)
       : options_(std::move(options)), loop_(std::move(loop)), multi_(loop_->multi()) {
     curl_multi_setopt(multi_, CURLMOPT_MAXCONNECTS, kConnectionsKept);
-    curl_multi_setopt(multi_, CURLMOPT_PIPELINING, CURLPIPE_NOTHING);
+    curl_multi_setopt(multi_, CURLMOPT_PIPELINING, CURLPIPE_MULTIPLEX);
     thread_ = std::thread([this] { Loop(); });
   }
 
@@ -246,9 +111,11 @@ class CurlFetcher final : public Fetcher {
 
   void Loop() {
     while (TakeIncoming()) {
-      StartDue();
-      loop_->RunDue();
-      FinishEnded();
+      do {
+        StartDue();
+        loop_->RunDue();
+        FinishEnded();
+      } while (lanes_.TakeTurned());
       loop_->Wait(SleepMs());
       FinishEnded();
       FinishLingering();
@@ -297,9 +164,12 @@ class CurlFetcher final : public Fetcher {
     }
     std::sort(due.begin(), due.end());
     for (const std::uint64_t handle : due) {
-      const Status status = Start(*waiting_.at(handle), now);
-      if (!status.ok()) {
-        EndWaiting(handle, status);
+      Transfer& transfer = *waiting_.at(handle);
+      const Status status = Prepare(transfer, now);
+      if (status.ok() && !IsItsTurn(transfer)) continue;
+      const Status started = status.ok() ? Start(transfer, now) : status;
+      if (!started.ok()) {
+        EndWaiting(handle, started);
         continue;
       }
       active_.emplace(handle, std::move(waiting_.at(handle)));
@@ -307,18 +177,67 @@ class CurlFetcher final : public Fetcher {
     }
   }
 
-  Status Start(Transfer& transfer, std::int64_t now) {
+  // Before its first look at a connection; afterwards whether there is time left for one.
+  Status Prepare(Transfer& transfer, std::int64_t now) {
+    if (transfer.started_us != 0) {
+      if (now < ConnectedBy(transfer)) return core::OkStatus();
+      return core::Error(core::StatusCode::kDeadlineExceeded,
+                         "`" + transfer.host + "` did not answer in time");
+    }
     INTERLOCK_RETURN_IF_ERROR(CheckRequest(transfer.request));
+    INTERLOCK_ASSIGN_OR_RETURN(const Url* const url, UrlOf(transfer));
+    if (active_.size() >= options_.transfers_max) {
+      return core::ResourceExhausted("too many transfers at once");
+    }
+    transfer.host = url->host;
+    transfer.started_us = now;
+    transfer.lanes = &lanes_;
+    if (Shares(transfer, *url)) transfer.lane = lanes_.Join(url->Origin());
+    return core::OkStatus();
+  }
+
+  // Monotonic; for one that waits in a lane.
+  static std::int64_t ConnectedBy(const Transfer& transfer) {
+    const FetchRequest& request = transfer.request;
+    return transfer.started_us + std::min(request.connect_timeout_ms, request.timeout_ms) * 1000;
+  }
+
+  core::StatusOr<const Url*> UrlOf(const Transfer& transfer) {
     if (transfer.request.url != last_url_) {
       INTERLOCK_ASSIGN_OR_RETURN(last_parsed_, Url::Parse(transfer.request.url));
       last_url_ = transfer.request.url;
     }
-    const Url& url = last_parsed_;
-    if (active_.size() >= options_.transfers_max) {
-      return core::ResourceExhausted("too many transfers at once");
+    return &last_parsed_;
+  }
+
+  // The number of a lane would be the zone of a link-local address.
+  static bool Shares(const Transfer& transfer, const Url& url) {
+    return transfer.request.may_share && !transfer.request.addresses && url.scheme == "https" &&
+           !url.host.starts_with("[fe");
+  }
+
+  bool IsItsTurn(Transfer& transfer) {
+    if (transfer.lane == 0) return true;
+    Lanes::Turn turn = lanes_.TurnOf(transfer.lane);
+    if (turn == Lanes::Turn::kElsewhere) {
+      LeaveLane(transfer, Lanes::Ended::kWell);
+      transfer.lane = lanes_.Join((*UrlOf(transfer))->Origin());
+      if (transfer.lane == 0) return true;
+      turn = lanes_.TurnOf(transfer.lane);
     }
-    transfer.host = url.host;
-    transfer.started_us = now;
+    return turn == Lanes::Turn::kStart;
+  }
+
+  // Not from within libcurl.
+  void LeaveLane(Transfer& transfer, Lanes::Ended ended) {
+    const Lane lane = std::exchange(transfer.lane, 0);
+    if (lane == 0) return;
+    const Lanes::After after = lanes_.Leave(lane, transfer.stage, ended);
+    if (after == Lanes::After::kWake) loop_->Look(lane);
+    if (after == Lanes::After::kClose) loop_->End(lane);
+  }
+
+  Status Start(Transfer& transfer, std::int64_t now) {
     transfer.addresses =
         transfer.request.addresses ? &*transfer.request.addresses : &options_.addresses;
     transfer.loop = loop_.get();
@@ -333,10 +252,15 @@ class CurlFetcher final : public Fetcher {
       (void)transfer.headers.release();
       transfer.headers.reset(longer);
     }
-    INTERLOCK_RETURN_IF_ERROR(Resolve(transfer, url));
-    INTERLOCK_RETURN_IF_ERROR(Configure(transfer, url.text));
+    INTERLOCK_ASSIGN_OR_RETURN(const Url* const url, UrlOf(transfer));
+    INTERLOCK_RETURN_IF_ERROR(Resolve(transfer, *url));
+    INTERLOCK_RETURN_IF_ERROR(Configure(transfer, url->text, now));
     if (curl_multi_add_handle(multi_, transfer.easy.get()) != CURLM_OK) {
       return core::ResourceExhausted("libcurl takes no more transfers");
+    }
+    if (transfer.lane != 0) {
+      transfer.stage = Lanes::Stage::kConnects;
+      lanes_.Connects(transfer.lane);
     }
     return core::OkStatus();
   }
@@ -373,9 +297,11 @@ class CurlFetcher final : public Fetcher {
     return ok ? core::OkStatus() : core::ResourceExhausted("out of memory for addresses");
   }
 
-  Status Configure(Transfer& transfer, const std::string& url) {
+  Status Configure(Transfer& transfer, const std::string& url, std::int64_t now) {
     CURL* const easy = transfer.easy.get();
     const FetchRequest& request = transfer.request;
+    const std::int64_t waited_ms =
+        (now - transfer.started_us) / 1000;  // less than both time limits
     bool ok = true;
     const auto set = [&](CURLoption option, auto value) {
       ok = ok && curl_easy_setopt(easy, option, value) == CURLE_OK;
@@ -386,15 +312,23 @@ class CurlFetcher final : public Fetcher {
     set(CURLOPT_PROXY, "");
     set(CURLOPT_NOPROXY, "*");
     set(CURLOPT_HTTP09_ALLOWED, 0L);
-    set(CURLOPT_HTTP_VERSION, static_cast<long>(CURL_HTTP_VERSION_1_1));
+    const bool shares = transfer.lane != 0;
+    set(CURLOPT_HTTP_VERSION,
+        static_cast<long>(shares ? CURL_HTTP_VERSION_2TLS : CURL_HTTP_VERSION_1_1));
+    if (shares) {
+      // A part of what libcurl looks for a connection by; of use for link-local addresses alone.
+      set(CURLOPT_ADDRESS_SCOPE, static_cast<long>(transfer.lane));
+      set(CURLOPT_PREREQFUNCTION, &OnConnected);
+      set(CURLOPT_PREREQDATA, &transfer);
+    }
     set(CURLOPT_NOSIGNAL, 1L);
     set(CURLOPT_NETRC, static_cast<long>(CURL_NETRC_IGNORED));
     set(CURLOPT_SSL_VERIFYPEER, 1L);
     set(CURLOPT_SSL_VERIFYHOST, 2L);
     if (!options_.ca_file.empty()) set(CURLOPT_CAINFO, options_.ca_file.c_str());
-    set(CURLOPT_BUFFERSIZE, kReceiveBufferBytes);
-    set(CURLOPT_CONNECTTIMEOUT_MS, static_cast<long>(request.connect_timeout_ms));
-    set(CURLOPT_TIMEOUT_MS, static_cast<long>(request.timeout_ms));
+    set(CURLOPT_BUFFERSIZE, shares ? kSharedBufferBytes : kReceiveBufferBytes);
+    set(CURLOPT_CONNECTTIMEOUT_MS, static_cast<long>(request.connect_timeout_ms - waited_ms));
+    set(CURLOPT_TIMEOUT_MS, static_cast<long>(request.timeout_ms - waited_ms));
     set(CURLOPT_OPENSOCKETFUNCTION, &OnOpenSocket);
     set(CURLOPT_OPENSOCKETDATA, &transfer);
     set(CURLOPT_CLOSESOCKETFUNCTION, &CurlLoop::Close);
@@ -430,7 +364,7 @@ class CurlFetcher final : public Fetcher {
       char* context = nullptr;
       curl_easy_getinfo(message->easy_handle, CURLINFO_PRIVATE, &context);
       auto& transfer = *reinterpret_cast<Transfer*>(context);
-      End(transfer.handle, Ending(transfer, code));
+      End(transfer.handle, StatusOfEnd(transfer, code));
     }
   }
 
@@ -446,13 +380,6 @@ class CurlFetcher final : public Fetcher {
     }
   }
 
-  Status Ending(Transfer& transfer, CURLcode code) const {
-    if (code == CURLE_OK) return core::OkStatus();
-    // A refused address counts only if no other address of the name was reached.
-    if (!transfer.refusal.ok()) return transfer.refusal;
-    return StatusOfCurl(code, transfer.host);
-  }
-
   // Calls `done` last, with nothing held: it may call us again.
   void End(std::uint64_t handle, const Status& status) {
     const auto it = active_.find(handle);
@@ -466,14 +393,23 @@ class CurlFetcher final : public Fetcher {
       curl_easy_getinfo(transfer->easy.get(), CURLINFO_REQUEST_SIZE, &request_bytes);
       *transfer->request.sent = request_bytes > 0;
     }
+    const bool alone = transfer->lane == 0;
+    if (!alone && status.ok() && !IsHttp2(*transfer)) lanes_.SharesNothing(transfer->lane);
     curl_multi_remove_handle(multi_, transfer->easy.get());
-    if (status.ok() && !transfer->cut) GiveEasy(std::move(transfer->easy));
+    if (status.ok() && alone && !transfer->cut) GiveEasy(std::move(transfer->easy));
     transfer->easy.reset();
+    LeaveLane(*transfer, status.ok() ? Lanes::Ended::kWell : Lanes::Ended::kBadly);
     if (status.ok()) {
       transfer->done(std::move(transfer->response));
     } else {
       transfer->done(status);
     }
+  }
+
+  static bool IsHttp2(const Transfer& transfer) {
+    long version = 0;
+    curl_easy_getinfo(transfer.easy.get(), CURLINFO_HTTP_VERSION, &version);
+    return version == CURL_HTTP_VERSION_2_0;
   }
 
   void FillResponse(Transfer& transfer) const {
@@ -490,6 +426,7 @@ class CurlFetcher final : public Fetcher {
     const auto it = waiting_.find(handle);
     const std::unique_ptr<Transfer> transfer = std::move(it->second);
     waiting_.erase(it);
+    LeaveLane(*transfer, Lanes::Ended::kWell);
     transfer->done(status);
   }
 
@@ -506,7 +443,8 @@ class CurlFetcher final : public Fetcher {
     std::int64_t wait_ms = kPollMaxMs;
     const std::int64_t now = clock_.MonotonicMicros();
     for (const auto& [handle, transfer] : waiting_) {
-      wait_ms = std::min(wait_ms, std::max<std::int64_t>(0, (transfer->due_us - now) / 1000 + 1));
+      const std::int64_t until_us = transfer->lane == 0 ? transfer->due_us : ConnectedBy(*transfer);
+      wait_ms = std::min(wait_ms, std::max<std::int64_t>(0, (until_us - now) / 1000 + 1));
     }
     for (const std::uint64_t handle : lingering_) {
       const std::int64_t left_us = active_.at(handle)->lingers_until_us - now;
@@ -527,6 +465,7 @@ class CurlFetcher final : public Fetcher {
   bool sleeps_ = false;
   Transfers waiting_;  // this and what follows: the fetcher's thread only
   Transfers active_;
+  Lanes lanes_;
   std::set<std::uint64_t> lingering_;  // of those: no more of their bodies is wanted
   std::vector<Easy> spare_;
   std::string last_url_;

@@ -264,6 +264,7 @@ class Endpoint : public std::enable_shared_from_this<Endpoint> {
       for (auto& header : codec_.KeyHeaders(api_key_)) request.headers.push_back(std::move(header));
     }
     request.body = call.body;
+    request.may_share = options_.http2;
     request.delay_ms = delay_ms;
     request.timeout_ms =
         std::max<std::int64_t>(1, LeftMs(call, options_.timeout_ms + delay_ms) - delay_ms);

@@ -188,6 +188,10 @@ TEST(Config, ReadsEveryKey) {
   EXPECT_EQ(config->planners[1].kind, PlannerKind::kModel);
   EXPECT_EQ(config->planners[1].model.timeout_ms, 5);
   EXPECT_EQ(config->planners[1].model.retries_max, 0);
+  EXPECT_TRUE(config->planners[1].model.http2);
+  const auto other = Parse(Replaced(kGood, "retries_max: 0", "http2: false"));
+  ASSERT_TRUE(other.ok()) << other.status();
+  EXPECT_FALSE(other->planners[1].model.http2);
 }
 
 struct Fault {
@@ -222,6 +226,8 @@ INSTANTIATE_TEST_SUITE_P(
               "c.yaml:3: `origin` must be one value, found a map"},
         Fault{"NothingForText", "origin: shop.example",
               "origin:", "c.yaml:3: `origin` must be one value, found nothing"},
+        Fault{"WordForSwitch", "retries_max: 0", "http2: maybe",
+              "c.yaml:17: `http2` must be true or false, found `maybe`"},
         Fault{"TextForNumber", "boxes_max: 8", "boxes_max: many",
               "c.yaml:4: `boxes_max` must be a whole number from 1 to 512, found `many`"},
         Fault{"QuotedNumber", "boxes_max: 8", "boxes_max: '8'",

@@ -37,18 +37,23 @@ struct FetchRequest {
   std::string body;
   std::int64_t delay_ms = 0;  // before it starts; for retries
   std::int64_t connect_timeout_ms = 10'000;
-  std::int64_t timeout_ms = 60'000;      // whole transfer, from its start
+  std::int64_t timeout_ms = 60'000;      // whole transfer, from when it may start
   std::size_t body_bytes_max = 1 << 20;  // of the response
   std::size_t header_bytes_max = 64 << 10;
   bool decompress = false;  // gzip and deflate; `body_bytes_max` holds before and after
   // Instead of the fetcher's own; then the connection is used for this request alone.
   std::optional<AddressPolicy> addresses = std::nullopt;
+  // Over TLS, with a server that speaks HTTP/2, it shares its connection with other requests that
+  // may; else each has one of its own, by HTTP/1.1. Not with `addresses`. A shared reply without a
+  // Content-Length that breaks off may seem to be whole: who asks must see that it is. One with
+  // more than 8 KiB of headers may be refused (ADR 75).
+  bool may_share = false;
   // Set to true, before `done`, once a byte of the request went out. May be null.
   std::shared_ptr<std::atomic<bool>> sent = nullptr;
   // Told of each piece of the body as it comes, with the response's status, on the fetcher's
   // thread; must not block. The body is collected all the same. An error ends the transfer with it.
   // After kNoMore the body has kLingerMs to end, so that its connection can be used again; if it
-  // does not, the transfer ends well with what came, and the connection is closed.
+  // does not, the transfer ends well with what came, and the connection is closed if it is its own.
   std::function<core::StatusOr<Wanted>(int status, std::string_view piece)> on_body = nullptr;
 };
 
