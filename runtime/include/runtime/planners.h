@@ -53,7 +53,7 @@ struct ModelOptions {
   std::int64_t output_tokens_max = 0;        // 0: the provider's own; Anthropic's: 8192
   bool stream = false;                       // ask for an event stream
   bool prompt_cache = false;                 // Anthropic: mark what may be cached at the provider
-  bool http2 = true;                         // over TLS: requests share connections
+  bool http2 = false;                        // over TLS: requests share connections
   std::int64_t requests_per_minute = 0;      // attempts; 0: no limit
   std::int64_t tokens_per_minute = 0;        // of prompts, estimated; 0: no limit
   std::int64_t concurrent_max = 0;           // calls at once, others wait in order; 0: no limit

@@ -188,10 +188,10 @@ TEST(Config, ReadsEveryKey) {
   EXPECT_EQ(config->planners[1].kind, PlannerKind::kModel);
   EXPECT_EQ(config->planners[1].model.timeout_ms, 5);
   EXPECT_EQ(config->planners[1].model.retries_max, 0);
-  EXPECT_TRUE(config->planners[1].model.http2);
-  const auto other = Parse(Replaced(kGood, "retries_max: 0", "http2: false"));
+  EXPECT_FALSE(config->planners[1].model.http2);
+  const auto other = Parse(Replaced(kGood, "retries_max: 0", "http2: true"));
   ASSERT_TRUE(other.ok()) << other.status();
-  EXPECT_FALSE(other->planners[1].model.http2);
+  EXPECT_TRUE(other->planners[1].model.http2);
 }
 
 struct Fault {

@@ -25,11 +25,17 @@ class SharedEndpointTest : public EndpointTest {
     EndpointTest::TearDown();
   }
 
+  ModelOptions Shared() {
+    ModelOptions options = Options(peer_->url("/v1"));
+    options.http2 = true;
+    return options;
+  }
+
   std::unique_ptr<Http2Peer> peer_;
 };
 
 TEST_F(SharedEndpointTest, RequestsShareAConnection) {
-  Start(Options(peer_->url("/v1")));
+  Start(Shared());
   std::vector<std::future<Result>> all;
   for (int i = 0; i < 20; ++i) all.push_back(Begin());
   for (auto& one : all) {
@@ -40,10 +46,8 @@ TEST_F(SharedEndpointTest, RequestsShareAConnection) {
   EXPECT_EQ(peer_->Tell("connections"), "1");
 }
 
-TEST_F(SharedEndpointTest, ASwitchLeavesEachItsOwn) {
-  ModelOptions options = Options(peer_->url("/v1"));
-  options.http2 = false;
-  Start(std::move(options));
+TEST_F(SharedEndpointTest, WithoutTheSwitchEachHasItsOwn) {
+  Start(Options(peer_->url("/v1")));
   const Result plan = Propose();
   ASSERT_TRUE(plan.ok()) << plan.status();
   EXPECT_EQ(plan->text, "1.1");
@@ -51,7 +55,7 @@ TEST_F(SharedEndpointTest, ASwitchLeavesEachItsOwn) {
 
 // libcurl 7.88 may take it for whole.
 TEST_F(SharedEndpointTest, AStreamThatIsResetInItsMiddleIsAskedForAgain) {
-  ModelOptions options = Options(peer_->url("/v1"));
+  ModelOptions options = Shared();
   options.stream = true;
   Start(std::move(options));
   const Result plan = Propose();
