@@ -68,7 +68,7 @@ runtime::AgentFile AgentOf(const std::string& name, const std::string& model,
 // A model server.
 struct At {
   std::string base_url;
-  std::string ca_file = "";  // of one that is reached over TLS
+  std::string ca_file = {};  // of one that is reached over TLS
   bool http2 = true;
 
   std::string over() const {
@@ -162,7 +162,8 @@ class Runs {
     std::unique_lock lock(mutex_);
     changed_.wait(lock, [this] { return !told_.empty() || open_ == 0; });
     if (told_.empty()) return std::nullopt;
-    auto [id, is_new] = std::move(told_.front());
+    std::string id = std::move(told_.front().first);
+    const bool is_new = told_.front().second;
     told_.pop_front();
     lock.unlock();
     if (is_new) {

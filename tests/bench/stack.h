@@ -45,12 +45,12 @@ struct StackOptions {
   std::filesystem::path folder;    // of the tenant; made
   std::string policy;              // Lua
   std::vector<std::string> tools;  // no-ops
-  std::string schema = "";         // of their arguments; empty: {amount, order_id, reason}
+  std::string schema = {};         // of their arguments; empty: {amount, order_id, reason}
   std::vector<runtime::AgentFile> agents = {};
   std::vector<runtime::PlannerConfig> planners = {};  // of models on loopback
   std::string ca_file = {};                           // that models are trusted by; empty: none
   bool search = false;                                // full text, as the daemon keeps it
-  std::string money_tool = "";                        // of the tools, whose `amount` in cents moves
+  std::string money_tool = {};                        // of the tools, whose `amount` in cents moves
 };
 
 struct Stack {

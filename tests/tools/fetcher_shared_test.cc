@@ -69,6 +69,7 @@ class SharedTest : public ::testing::Test {
   // So many that the server has, and does not answer.
   std::vector<Asked> Hold(int count) {
     std::vector<Asked> held;
+    held.reserve(static_cast<std::size_t>(count));
     for (int i = 0; i < count; ++i) held.push_back(Ask("/hold"));
     EXPECT_EQ(peer_->Tell("held " + std::to_string(count)), "ok");
     return held;
@@ -248,6 +249,7 @@ TEST_F(SharedTest, AStreamOfWhichNoMoreIsWantedDoesNotCloseTheConnection) {
 TEST_F(SharedTest, WhatIsTooLargeIsRefusedAlone) {
   std::vector<Asked> held = Hold(3);
   std::vector<Asked> large;
+  large.reserve(10);
   for (int i = 0; i < 5; ++i) large.push_back(Ask("/big"));
   for (int i = 0; i < 5; ++i) {
     FetchRequest request = Of("/headers");
@@ -264,6 +266,7 @@ TEST_F(SharedTest, WhatIsTooLargeIsRefusedAlone) {
 TEST_F(SharedTest, LargeHeadersComeWhole) {
   for (int round = 0; round < 10; ++round) {
     std::vector<Asked> all;
+    all.reserve(20);
     for (int i = 0; i < 20; ++i) all.push_back(Ask("/headers"));
     for (Asked& one : all) {
       const Result got = one.result.get();

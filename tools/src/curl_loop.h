@@ -65,7 +65,7 @@ class CurlLoop {
   void LetGo();
   int WaitMs(int most_ms) const;
 
-  const core::SystemClock clock_;
+  const core::SystemClock clock_{};
   CURLM* multi_ = nullptr;
   int epoll_ = -1;
   int wake_ = -1;

@@ -37,6 +37,7 @@ class SharedEndpointTest : public EndpointTest {
 TEST_F(SharedEndpointTest, RequestsShareAConnection) {
   Start(Shared());
   std::vector<std::future<Result>> all;
+  all.reserve(20);
   for (int i = 0; i < 20; ++i) all.push_back(Begin());
   for (auto& one : all) {
     const Result plan = one.get();
