@@ -30,8 +30,8 @@
 
 #include "core/check.h"
 #include "curl_floor.h"
+#include "harness/own_certificate.h"
 #include "model_server.h"
-#include "own_certificate.h"
 #include "stack.h"
 
 // Of jemalloc, where the program is linked with it; its header says where the name below comes from
@@ -236,12 +236,6 @@ void Steps(Stack& stack, const ModelServer& server, int in_flight, int runs, dou
   Print(wall);
 }
 
-// What each holds that has a connection by TLS to itself is OpenSSL's for the most part: no target.
-double WaitingKibMax(const At& at) {
-  if (at.ca_file.empty()) return kWaitingKib;
-  return at.http2 ? kWaitingTlsKib : 0;
-}
-
 void Waiting(Stack& stack, const At& at) {
   const double before = ResidentKib();
   Runs runs(stack, "held", runtime::RunState::kCompleted);
@@ -249,14 +243,14 @@ void Waiting(Stack& stack, const At& at) {
   std::this_thread::sleep_for(std::chrono::milliseconds(kHoldMs * 6 / 10));
   const double kib = (ResidentKib() - before) / kWaiting;
   all.join();
-  const double kib_max = WaitingKibMax(at);
+  const double kib_max = at.ca_file.empty() ? kWaitingKib : kWaitingTlsKib;
   char target[64];
   std::snprintf(target, sizeof target, "<= %.0f", kib_max);
   Print({.what = "run that waits for its model over " + at.over() + ", memory, 1,000 of them",
          .figure = kib,
          .unit = "KiB",
          .floor_name = "",
-         .target = kib_max > 0 ? target : "",
+         .target = target,
          .met = kib <= kib_max});
 }
 
@@ -377,7 +371,7 @@ int main(int argc, char** argv) {
   const std::vector<std::string> words(argv + 1, argv + argc);
   if (!words.empty() && words[0] == "--serve") return interlock::bench::Serve();
   if (words.size() == 3 && words[0] == "--certificate") {
-    interlock::bench::WriteOwnCertificate(words[1], words[2]);
+    interlock::test::WriteOwnCertificate(words[1], words[2]);
     return 0;
   }
   if (words.size() > 1) return interlock::bench::Only(words[0], {words.begin() + 1, words.end()});

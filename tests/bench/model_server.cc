@@ -23,7 +23,7 @@
 #include <unordered_map>
 
 #include "core/check.h"
-#include "own_certificate.h"
+#include "harness/own_certificate.h"
 
 namespace interlock::bench {
 namespace {
@@ -223,7 +223,7 @@ class Loop {
 }  // namespace
 
 ModelServer::ModelServer(const std::string& certificate) : tls_(!certificate.empty()) {
-  SSL_CTX* const tls = tls_ ? ServerWithOwnCertificate(certificate) : nullptr;
+  SSL_CTX* const tls = tls_ ? test::ServerWithOwnCertificate(certificate) : nullptr;
   const int listener = ::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
   sockaddr_in address{};
   address.sin_family = AF_INET;

@@ -2,6 +2,7 @@
 #include <gtest/gtest.h>
 #include <sys/resource.h>
 
+#include <algorithm>
 #include <atomic>
 #include <future>
 #include <random>
@@ -34,10 +35,9 @@ class SharedTest : public ::testing::Test {
     Use(Http2Peer::Speaks::kHttp2);
   }
 
-  void Use(Http2Peer::Speaks speaks) {
+  void Use(Http2Peer::Speaks speaks, FetcherOptions options = {}) {
     fetcher_.reset();
     peer_ = std::make_unique<Http2Peer>(speaks);
-    FetcherOptions options;
     options.addresses.allow_loopback = true;
     options.ca_file = peer_->certificate();
     auto fetcher = MakeFetcher(std::move(options));
@@ -378,6 +378,28 @@ TEST_F(SharedTest, WhoWaitsForAConnectionCanBeCancelled) {
     EXPECT_EQ(one.result.get().status().code(), StatusCode::kCancelled);
     EXPECT_FALSE(*one.sent);
   }
+}
+
+// Those that wait for a connection are counted when it is their turn.
+TEST_F(SharedTest, NoMoreAreUnderWayThanTheFetcherMayHave) {
+  FetcherOptions options;
+  options.transfers_max = 10;
+  Use(Http2Peer::Speaks::kHttp2, std::move(options));
+  std::vector<Asked> all;
+  all.reserve(20);
+  for (int i = 0; i < 20; ++i) all.push_back(Ask("/hold"));
+  EXPECT_EQ(peer_->Tell("held 10"), "ok");
+  EXPECT_EQ(all.back().result.get().status().code(), StatusCode::kResourceExhausted);
+  all.pop_back();
+  peer_->Tell("release");
+  const auto taken = std::count_if(all.begin(), all.end(), [](Asked& one) {
+    const Result got = one.result.get();
+    if (!got.ok()) {
+      EXPECT_EQ(got.status().code(), StatusCode::kResourceExhausted) << got.status();
+    }
+    return got.ok();
+  });
+  EXPECT_EQ(taken, 10);
 }
 
 TEST_F(SharedTest, NobodyToConnectToFailsEach) {

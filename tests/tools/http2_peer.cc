@@ -1,17 +1,14 @@
 #include "http2_peer.h"
 
 #include <fcntl.h>
-#include <gtest/gtest.h>
 #include <spawn.h>
-#include <stdlib.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include <array>
-#include <filesystem>
 
 #include "core/check.h"
-#include "own_certificate.h"
+#include "harness/own_certificate.h"
 
 extern char** environ;
 
@@ -37,12 +34,9 @@ std::array<int, 2> Pipe() {
 bool Http2Peer::Installed() { return !NodePath().empty(); }
 
 Http2Peer::Http2Peer(Speaks speaks) {
-  std::string folder = ::testing::TempDir() + "http2_peer_XXXXXX";
-  INTERLOCK_CHECK(::mkdtemp(folder.data()) != nullptr);
-  folder_ = folder;
-  certificate_ = folder_ + "/certificate.pem";
-  std::string key = folder_ + "/key.pem";
-  bench::WriteOwnCertificate(certificate_, key);
+  certificate_ = folder_.File("certificate.pem");
+  std::string key = folder_.File("key.pem");
+  test::WriteOwnCertificate(certificate_, key);
   const std::array<int, 2> in = Pipe();
   const std::array<int, 2> out = Pipe();
   posix_spawn_file_actions_t actions;
@@ -66,7 +60,6 @@ Http2Peer::~Http2Peer() {
   std::fclose(to_);
   ::waitpid(child_, nullptr, 0);
   std::fclose(from_);
-  std::filesystem::remove_all(folder_);
 }
 
 std::string Http2Peer::Tell(const std::string& line) {

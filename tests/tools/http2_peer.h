@@ -6,6 +6,8 @@
 #include <cstdio>
 #include <string>
 
+#include "harness/temp_folder.h"
+
 namespace interlock::testing {
 
 // One per thread.
@@ -28,7 +30,7 @@ class Http2Peer {
  private:
   std::string ReadLine();
 
-  std::string folder_;
+  const test::TempFolder folder_;
   std::string certificate_;
   pid_t child_ = -1;
   std::FILE* to_ = nullptr;

@@ -181,14 +181,10 @@ class CurlFetcher final : public Fetcher {
   Status Prepare(Transfer& transfer, std::int64_t now) {
     if (transfer.started_us != 0) {
       if (now < ConnectedBy(transfer)) return core::OkStatus();
-      return core::Error(core::StatusCode::kDeadlineExceeded,
-                         "`" + transfer.host + "` did not answer in time");
+      return StatusOfTimeout(transfer.host);
     }
     INTERLOCK_RETURN_IF_ERROR(CheckRequest(transfer.request));
     INTERLOCK_ASSIGN_OR_RETURN(const Url* const url, UrlOf(transfer));
-    if (active_.size() >= options_.transfers_max) {
-      return core::ResourceExhausted("too many transfers at once");
-    }
     transfer.host = url->host;
     transfer.started_us = now;
     transfer.lanes = &lanes_;
@@ -238,6 +234,9 @@ class CurlFetcher final : public Fetcher {
   }
 
   Status Start(Transfer& transfer, std::int64_t now) {
+    if (active_.size() >= options_.transfers_max) {
+      return core::ResourceExhausted("too many transfers at once");
+    }
     transfer.addresses =
         transfer.request.addresses ? &*transfer.request.addresses : &options_.addresses;
     transfer.loop = loop_.get();

@@ -29,8 +29,7 @@ Status StatusOfCurl(CURLcode code, const std::string& host) {
   const std::string what = "`" + host + "`: " + curl_easy_strerror(code);
   switch (code) {
     case CURLE_OPERATION_TIMEDOUT:
-      return core::Error(core::StatusCode::kDeadlineExceeded,
-                         "`" + host + "` did not answer in time");
+      return StatusOfTimeout(host);
     case CURLE_UNSUPPORTED_PROTOCOL:
     case CURLE_URL_MALFORMAT:
     case CURLE_WEIRD_SERVER_REPLY:
@@ -134,6 +133,10 @@ int OnConnected(void* context, char*, char*, int, int) {
   transfer.stage = Lanes::Stage::kConnected;
   transfer.lanes->Connected(transfer.lane);
   return CURL_PREREQFUNC_OK;
+}
+
+Status StatusOfTimeout(const std::string& host) {
+  return core::Error(core::StatusCode::kDeadlineExceeded, "`" + host + "` did not answer in time");
 }
 
 Status StatusOfEnd(const Transfer& transfer, CURLcode code) {

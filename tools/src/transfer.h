@@ -65,6 +65,7 @@ int OnProgress(void* context, curl_off_t, curl_off_t received, curl_off_t, curl_
 curl_socket_t OnOpenSocket(void* context, curlsocktype, curl_sockaddr* address);
 int OnConnected(void* context, char*, char*, int, int);
 
+core::Status StatusOfTimeout(const std::string& host);
 // How a transfer ended for libcurl.
 core::Status StatusOfEnd(const Transfer& transfer, CURLcode code);
 

@@ -212,10 +212,6 @@ void AppendDouble(double value, std::string& out) {
   }
 }
 
-}  // namespace
-
-namespace {
-
 // What is as short is put together first and appended at once.
 constexpr std::size_t kPieceMax = 120;
 

@@ -153,7 +153,7 @@ void ReadModel(YamlMap& map, ModelOptions& model) {
   model.output_tokens_max = map.Int("output_tokens_max", 0, {0, 1'000'000});
   model.stream = map.Bool("stream", false);
   model.prompt_cache = map.Bool("prompt_cache", false);
-  model.http2 = map.Bool("http2", model.http2);
+  model.http2 = map.Bool("http2", false);
   ReadLimits(map, model);
   model.prices = ReadPrices(map.Map("prices"));
   if (!model.base_url.starts_with("http://") && !model.base_url.starts_with("https://")) {

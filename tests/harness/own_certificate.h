@@ -5,7 +5,7 @@
 
 #include <string>
 
-namespace interlock::bench {
+namespace interlock::test {
 
 // For a server on loopback, with a key of its own; the certificate is written to `path` (PEM). The
 // caller frees it. Ends the program when it cannot.
@@ -14,4 +14,4 @@ SSL_CTX* ServerWithOwnCertificate(const std::string& path);
 // For a server in a program of its own; both PEM. Ends the program when it cannot.
 void WriteOwnCertificate(const std::string& path, const std::string& key_path);
 
-}  // namespace interlock::bench
+}  // namespace interlock::test

@@ -1,4 +1,4 @@
-#include "own_certificate.h"
+#include "harness/own_certificate.h"
 
 #include <openssl/ec.h>
 #include <openssl/evp.h>
@@ -10,7 +10,7 @@
 
 #include "core/check.h"
 
-namespace interlock::bench {
+namespace interlock::test {
 namespace {
 
 constexpr long kValidSeconds = 24L * 3600;
@@ -28,7 +28,7 @@ X509* CertificateOf(EVP_PKEY* key) {
   X509_gmtime_adj(X509_getm_notBefore(certificate), -3600);
   X509_gmtime_adj(X509_getm_notAfter(certificate), kValidSeconds);
   X509_NAME* const name = X509_get_subject_name(certificate);
-  const auto* const text = reinterpret_cast<const unsigned char*>("interlock bench");
+  const auto* const text = reinterpret_cast<const unsigned char*>("interlock test");
   INTERLOCK_CHECK(X509_NAME_add_entry_by_txt(name, "CN", MBSTRING_ASC, text, -1, -1, 0) == 1);
   INTERLOCK_CHECK(X509_set_issuer_name(certificate, name) == 1);
   INTERLOCK_CHECK(X509_set_pubkey(certificate, key) == 1);
@@ -77,4 +77,4 @@ void WriteOwnCertificate(const std::string& path, const std::string& key_path) {
   INTERLOCK_CHECK(std::fclose(file) == 0);
 }
 
-}  // namespace interlock::bench
+}  // namespace interlock::test
