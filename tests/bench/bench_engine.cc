@@ -1,18 +1,6 @@
 // Agents' steps through the real engine, log and model client: ten model calls a run, a compiled-in
 // tool after each but the last, every plan, call and outcome durable. Beside it, against the same
 // scripted model server and in the same program, the same conversations by a bare libcurl loop.
-//
-//   bench_engine [FOLDER]     the figures
-//   bench_engine FOLDER --steps IN_FLIGHT RUNS [AT]
-//                             so many runs of ours, and nothing else: for a profiler
-//   bench_engine FOLDER --waiting [AT]
-//                             the runs that wait for their model alone: for a profiler of memory
-//   AT                        --at BASE_URL CA_FILE [--http1]: a model server that runs already,
-//                             over TLS, by HTTP/2 unless told otherwise; none: plain HTTP
-//   bench_engine --certificate FILE KEY_FILE
-//                             makes one for such a server on this machine
-//   bench_engine --serve      the model server alone, for other runtimes: prints its base url and
-//                             serves until its input ends
 #include <fcntl.h>
 #include <malloc.h>
 #include <unistd.h>
@@ -49,6 +37,20 @@ constexpr double kWaitingKib = 20;  // a run of those, over plain HTTP
 constexpr double kWaitingTlsKib = 32;
 constexpr int kHoldMs = 15'000;  // until the model answers those
 constexpr int kParked = 10'000;
+
+constexpr std::string_view kUsage =
+    R"(usage: bench_engine [FOLDER]     the figures; data are below FOLDER, else beside the program
+       bench_engine FOLDER --steps IN_FLIGHT RUNS [AT]
+                                 so many runs of ours, and nothing else: for a profiler
+       bench_engine FOLDER --waiting [AT]
+                                 the runs that wait for their model alone: for a profiler of memory
+       AT                        --at BASE_URL CA_FILE [--http1]: a model server that runs already,
+                                 over TLS, by HTTP/2 unless told otherwise; none: plain HTTP
+       bench_engine --certificate FILE KEY_FILE
+                                 makes one for such a server on this machine
+       bench_engine --serve      the model server alone, for other runtimes: prints its base url and
+                                 serves until its input ends
+)";
 
 constexpr const char* kSchema = R"({
   "type": "object", "additionalProperties": false, "required": ["a", "b"],
@@ -300,8 +302,6 @@ void Again(const StackOptions& options, const std::string& how, double ms_max) {
 }
 
 int Main(const fs::path& folder) {
-  fs::remove_all(folder);
-  fs::create_directories(folder);
   const ModelServer server;
   const std::string certificate = folder / "model.pem";
   const ModelServer tls_server(certificate);
@@ -320,7 +320,6 @@ int Main(const fs::path& folder) {
   Forget(options.folder);
   Again(options, "cold", 1'000);
   OnlyWaiting(folder, {.base_url = tls_server.base_url(), .ca_file = certificate, .http2 = false});
-  fs::remove_all(folder);
   return 0;
 }
 
@@ -333,26 +332,29 @@ void OnlySteps(const fs::path& folder, const At& at, int in_flight, int runs) {
   std::cerr << (CpuSeconds() - cpu_before) * 1e6 / (runs * kSteps) << " us CPU a step\n";
 }
 
+int Usage() {
+  std::cerr << kUsage;
+  return 2;
+}
+
 // `words`: what follows the folder.
 int Only(const fs::path& folder, std::vector<std::string> words) {
-  fs::remove_all(folder);
-  fs::create_directories(folder);
+  const bool steps = words[0] == "--steps" && words.size() >= 3;
+  if (!steps && words[0] != "--waiting") return Usage();
   std::unique_ptr<ModelServer> server;
   At at;
   if (const auto given = std::find(words.begin(), words.end(), "--at"); given == words.end()) {
     server = std::make_unique<ModelServer>();
     at.base_url = server->base_url();
   } else {
-    INTERLOCK_CHECK(words.end() - given >= 3);
+    if (words.end() - given < 3) return Usage();
     at = {.base_url = given[1], .ca_file = given[2], .http2 = words.back() != "--http1"};
   }
-  if (words[0] == "--waiting") {
-    OnlyWaiting(folder, at);
+  if (steps) {
+    OnlySteps(folder, at, CountOf(words[1], kUsage), CountOf(words[2], kUsage));
   } else {
-    INTERLOCK_CHECK(words[0] == "--steps" && words.size() >= 3);
-    OnlySteps(folder, at, std::max(1, std::stoi(words[1])), std::max(1, std::stoi(words[2])));
+    OnlyWaiting(folder, at);
   }
-  fs::remove_all(folder);
   return 0;
 }
 
@@ -374,8 +376,10 @@ int main(int argc, char** argv) {
     interlock::test::WriteOwnCertificate(words[1], words[2]);
     return 0;
   }
-  if (words.size() > 1) return interlock::bench::Only(words[0], {words.begin() + 1, words.end()});
+  if (!words.empty() && words[0].starts_with("-")) return interlock::bench::Usage();
   const std::filesystem::path here = std::filesystem::absolute(argv[0]).parent_path();
-  return interlock::bench::Main(words.empty() ? here / "bench_engine.data"
-                                              : std::filesystem::path(words[0]));
+  const interlock::bench::OwnFolder own((words.empty() ? here : std::filesystem::path(words[0])) /
+                                        "bench_engine.data");
+  if (words.size() < 2) return interlock::bench::Main(own.path());
+  return interlock::bench::Only(own.path(), {words.begin() + 1, words.end()});
 }

@@ -240,9 +240,8 @@ std::vector<Level> Measured(const fs::path& folder, const Options& options) {
 }
 
 int Main(const Options& options) {
-  const fs::path& folder = options.folder;
-  fs::remove_all(folder);
-  fs::create_directories(folder);
+  const OwnFolder own(options.folder);
+  const fs::path& folder = own.path();
   const double sync_us = AppendAndSyncMicros(folder / "append");
   for (const Level& level : Measured(folder / "tenant", options)) {
     const auto per_commit = static_cast<std::int64_t>(
@@ -259,26 +258,34 @@ int Main(const Options& options) {
     PrintPaced(stack);
     PrintSustained(stack, folder / "long" / "audit.db");
   }
-  fs::remove_all(folder);
   return 0;
 }
 
 }  // namespace
 }  // namespace interlock::bench
 
-// bench_gate [FOLDER [--calls N] [IN_FLIGHT...]]
-//   --calls N   that many calls a level, however long they take: for a profiler
-//   IN_FLIGHT   these levels, and nothing else
 int main(int argc, char** argv) {
+  constexpr std::string_view kUsage =
+      "usage: bench_gate [FOLDER [--calls N] [IN_FLIGHT...]]\n"
+      "  FOLDER      its data are in a folder of their own below it; else beside the program\n"
+      "  --calls N   that many calls a level, however long they take: for a profiler\n"
+      "  IN_FLIGHT   these levels, and nothing else\n";
+  const std::vector<std::string> words(argv + 1, argv + argc);
+  if (!words.empty() && words[0].starts_with("-")) {
+    std::cerr << kUsage;
+    return 2;
+  }
   const std::filesystem::path here = std::filesystem::absolute(argv[0]).parent_path();
   interlock::bench::Options options;
-  options.folder = argc > 1 ? std::filesystem::path(argv[1]) : here / "bench_gate.data";
-  for (int i = 2; i < argc; ++i) {
+  options.folder = (words.empty() ? here : std::filesystem::path(words[0])) / "bench_gate.data";
+  for (std::size_t i = 1; i < words.size(); ++i) {
     options.all = false;
-    if (std::string_view(argv[i]) == "--calls" && i + 1 < argc) {
-      options.calls_max = static_cast<std::size_t>(std::max(1, std::atoi(argv[++i])));
+    const bool calls = words[i] == "--calls" && i + 1 < words.size();
+    const int count = interlock::bench::CountOf(words[calls ? ++i : i], kUsage);
+    if (calls) {
+      options.calls_max = static_cast<std::size_t>(count);
     } else {
-      options.levels.push_back(std::max(1, std::atoi(argv[i])));
+      options.levels.push_back(count);
     }
   }
   if (options.levels.empty()) options.levels = {1, 8, 64, 256, 1'024};

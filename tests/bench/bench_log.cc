@@ -448,7 +448,7 @@ int Main(const fs::path& verifier, const Args& args) {
 int main(int argc, char** argv) {
   const std::filesystem::path program = std::filesystem::absolute(argv[0]);
   interlock::bench::Args args;
-  args.folder = program.parent_path() / "bench_log.data";
+  args.folder = program.parent_path();
   for (int i = 1; i < argc; ++i) {
     const std::string_view flag = argv[i];
     if (flag == "--keep") {
@@ -464,5 +464,6 @@ int main(int argc, char** argv) {
       return 2;
     }
   }
+  args.folder /= "bench_log.data";  // it goes at the end, unless it is kept
   return interlock::bench::Main(interlock::bench::Verifier(program), args);
 }

@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <charconv>
 
 #include "core/check.h"
 #include "core/json.h"
@@ -73,6 +74,15 @@ double CpuSecondsOf(int who) {
 
 double CpuSeconds() { return CpuSecondsOf(RUSAGE_SELF); }
 double ThreadCpuSeconds() { return CpuSecondsOf(RUSAGE_THREAD); }
+
+int CountOf(const std::string& text, std::string_view usage) {
+  int count = 0;
+  const char* const end = text.data() + text.size();
+  const auto [stop, error] = std::from_chars(text.data(), end, count);
+  if (error == std::errc() && stop == end && count > 0) return count;
+  std::cerr << usage;
+  std::exit(2);
+}
 
 double Median(std::vector<double> values) {
   if (values.empty()) return 0;

@@ -8,6 +8,8 @@
 #include <iostream>
 #include <memory>
 #include <string>
+#include <string_view>
+#include <utility>
 #include <vector>
 
 #include "audit/keys.h"
@@ -40,6 +42,30 @@ double CpuSeconds();        // of this process, all threads
 double ThreadCpuSeconds();  // of the caller's
 double Median(std::vector<double> values);
 double AppendAndSyncMicros(const std::filesystem::path& path);  // 4 KiB to a new file and fdatasync
+
+// A program's own: empty at first, and gone with this object. What stands there already goes too,
+// so the last part of its path is a name that nobody else takes.
+class OwnFolder {
+ public:
+  explicit OwnFolder(std::filesystem::path path) : path_(std::move(path)) {
+    std::filesystem::remove_all(path_);
+    std::filesystem::create_directories(path_);
+  }
+  ~OwnFolder() {
+    std::error_code left_behind;
+    std::filesystem::remove_all(path_, left_behind);
+  }
+  OwnFolder(const OwnFolder&) = delete;
+  OwnFolder& operator=(const OwnFolder&) = delete;
+
+  const std::filesystem::path& path() const { return path_; }
+
+ private:
+  const std::filesystem::path path_;
+};
+
+// A whole number from 1 on; ends the program with status 2 and its usage for any other text.
+int CountOf(const std::string& text, std::string_view usage);
 
 struct StackOptions {
   std::filesystem::path folder;    // of the tenant; made
