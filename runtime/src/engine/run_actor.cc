@@ -115,9 +115,8 @@ void RunActor::GoOn(std::vector<RecordedCall> calls) {
 void RunActor::Resume() {
   const bool plans = core_.state != RunState::kCompensating;
   if (plans && agent_ == nullptr) return Handle(event::PlanFailed{kAgentGone, kAgentGoneReason});
-  if (core_.state == RunState::kWaitingForSwitch) return;  // until LeaveSwitch
-  if (core_.state == RunState::kWaitingForPlanner) {       // until Leave
-    if (planner_ == nullptr) core_.planning = false;  // no reply comes: a cancel waits for none
+  if (WaitsToAsk()) {  // until Leave
+    unasked_ = core_.planning;
     return;
   }
   for (const std::string& call : GrantedCalls()) Handle(event::CallGranted{call});
@@ -173,6 +172,12 @@ void RunActor::Handle(const Event& event) {
   for (const Effect& effect : Step(core_, event)) {
     std::visit([this](const auto& e) { Perform(e); }, effect);
   }
+  // The core takes its reply to be on its way.
+  if (unasked_ && !WaitsToAsk()) Stall(Back::kAtOnce);
+}
+
+bool RunActor::WaitsToAsk() const {
+  return core_.state == RunState::kWaitingForSwitch || core_.state == RunState::kWaitingForPlanner;
 }
 
 void RunActor::Spawn(asio::awaitable<void> work) {

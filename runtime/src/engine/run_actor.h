@@ -48,6 +48,7 @@ class RunActor : public std::enable_shared_from_this<RunActor> {
   void Resume();
   std::vector<std::string> GrantedCalls() const;
   void Handle(const Event& event);
+  bool WaitsToAsk() const;  // until a kill switch is lifted, or its planner is there
 
   struct LiveCall {
     std::unique_ptr<Ticket> ticket;
@@ -219,6 +220,7 @@ class RunActor : public std::enable_shared_from_this<RunActor> {
   std::int64_t loaded_seq_ = -1;
   int in_flight_ = 0;
   bool loaded_ = false;
+  bool unasked_ = false;  // a request that stands in the log is not made while it waits to ask
   bool starting_calls_ = false;
   bool log_says_why_ = false;  // it fails, while those are stopped that it started
   bool stalled_ = false;

@@ -89,6 +89,7 @@ asio::awaitable<void> RunActor::Leave(RunState waits, std::string_view why) {
   // Stopped again, or set to work by what came meanwhile.
   if (!left || core_.state != waits) co_return;
   core_.state = RunState::kRunning;
+  unasked_ = false;
   for (const std::string& call : GrantedCalls()) Handle(event::CallGranted{call});
   Handle(event::Resume{});
 }

@@ -336,6 +336,77 @@ TEST(Tree, AStoppedAgentIsNotStarted) {
   ExpectMadeAnew(company.h, run, company.agents());
 }
 
+// ---------------------------------------------------------------- a request that is open
+
+// A run that waits for `helper` and has asked its planner; the planners of both are held. Nobody
+// hears what they say.
+Held HoldBoth(Company& company) {
+  const Held held = HoldHelper(company);
+  company.cast.plans["tester"] = {Asks("helper", "look"), FakePlanner::Answer("patience"),
+                                  FakePlanner::Answer("all ok")};
+  company.cast.Holds("tester");
+  EXPECT_TRUE(company.h.Send(held.run, "how far are you?").ok());
+  company.cast.WaitUntilHeld(2);
+  return held;
+}
+
+void GoBackTo(Company& company, const std::string& copy, Planner* planner) {
+  company.cast.Say(FakePlanner::Answer("of the world before"));
+  company.h.StopAndGoBackTo(copy);
+  company.h.asked = planner;
+  company.h.Start();
+}
+
+// The helper is cancelled, and its end reaches the run above, which waits on.
+void EndHelperOf(Company& company, const Held& held, RunState waits) {
+  company.h.WaitForState(held.run, waits);
+  company.h.WaitForState(held.helper, waits);
+  ASSERT_TRUE(company.h.Cancel(held.helper).ok());
+  company.h.WaitFor(held.run, [&](const RunInfo& info) {
+    return info.state == waits && !company.Bodies(held.run, "call.outcome").empty();
+  });
+}
+
+void ExpectAnswered(Company& company, const Held& held) {
+  EXPECT_EQ(company.h.WaitForState(held.run, RunState::kCompleted).answer, "all ok");
+  EXPECT_EQ(CodeOf(company, held.run, "agent.helper"), "AGENT_CANCELLED");
+  ExpectMadeAnew(company.h, held.run, company.agents());
+}
+
+TEST(Tree, WhatEndsWhileAStoppedRunWaitsDoesNotLoseItsOpenRequest) {
+  Company company(AllowAll(), Tools());
+  const Held held = HoldBoth(company);
+  ASSERT_TRUE(company.h.engine().SetSwitch(company.h.operator_one, "agent:tester", "odd").ok());
+  GoBackTo(company, company.h.CopyFiles(), &company.cast);
+  EndHelperOf(company, held, RunState::kWaitingForSwitch);
+  ASSERT_TRUE(
+      company.h.engine().LiftSwitch(company.h.operator_two, {"agent:tester", "ok", ""}).ok());
+  ExpectAnswered(company, held);
+}
+
+TEST(Tree, WhatEndsWhileItsPlannerIsGoneDoesNotLoseItsOpenRequest) {
+  Company company(AllowAll(), Tools());
+  const Held held = HoldBoth(company);
+  GoBackTo(company, company.h.CopyFiles(), nullptr);
+  EndHelperOf(company, held, RunState::kWaitingForPlanner);
+  company.h.Stop();
+  company.h.asked = &company.cast;
+  company.h.Start();
+  ExpectAnswered(company, held);
+}
+
+TEST(Tree, AStoppedRunWithAnOpenRequestIsCancelled) {
+  Company company(AllowAll(), Tools());
+  const Held held = HoldBoth(company);
+  ASSERT_TRUE(company.h.engine().SetSwitch(company.h.operator_one, "agent:tester", "odd").ok());
+  GoBackTo(company, company.h.CopyFiles(), &company.cast);
+  company.h.WaitForState(held.run, RunState::kWaitingForSwitch);
+  ASSERT_TRUE(company.h.Cancel(held.run).ok());
+  company.h.WaitForState(held.run, RunState::kCancelled);
+  company.h.WaitForState(held.helper, RunState::kCancelled);
+  ExpectMadeAnew(company.h, held.run, company.agents());
+}
+
 // ---------------------------------------------------------------- budgets
 
 TEST(Tree, ABudgetOfARunIsThatOfTheTopmostRun) {

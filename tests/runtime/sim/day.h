@@ -71,6 +71,7 @@ class Day {
   void ReadAnew();
   bool HasIntent(const std::string& call);
   bool IsStill();
+  std::string WhatMoves();  // for people, after a colon
   // Until the log is longer, or a moment.
   void AwaitGrowth(std::uint64_t size);
   void CheckBudgets();
