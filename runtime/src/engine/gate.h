@@ -286,6 +286,8 @@ class Gate {
  private:
   friend class Replayer;  // runs the same steps on what was recorded
 
+  static bool MayComeToNothing(Serial& serial, const Ticket& ticket);
+
   // --- worker side
   asio::awaitable<void> GatherFacts(Worker& worker, Ticket& ticket);
   void StartAgain(Ticket& ticket) const;

@@ -102,6 +102,15 @@ core::Status Gate::Redecide(Serial& serial, Ticket& ticket) {
   return core::OkStatus();
 }
 
+// Denied for a call that has the same effect and is open: whether that takes effect nobody knows
+// yet.
+bool Gate::MayComeToNothing(Serial& serial, const Ticket& ticket) {
+  if (ticket.verdict != "deny" || ticket.code != kDuplicateEffect) return false;
+  const EffectRow* effect = serial.state().FindEffect(ticket.effect_key);
+  const CallRow* other = effect == nullptr ? nullptr : serial.state().FindCall(effect->call);
+  return other != nullptr && !IsFinal(other->state);
+}
+
 // Why a call that the policy lets through (or asks about) must not go on. Empty: nothing against
 // it.
 std::string Gate::Objection(Serial& serial, Ticket& ticket) const {
@@ -246,7 +255,12 @@ core::Status Gate::CommitDecision(Serial& serial, Ticket& ticket) {
     ticket.code = kApproved;
   }
 
-  const bool not_yet = ticket.verdict == "deny" && IsPassing(ticket.code);
+  const bool by_rule =  // whose codes are its own
+      decided && objection.empty() && ticket.decision.verdict == policies::Verdict::kDeny;
+  const bool not_yet = ticket.verdict == "deny" && !by_rule && IsPassing(ticket.code);
+  if (!ticket.id.compensates.empty() && (not_yet || MayComeToNothing(serial, ticket))) {
+    return core::Error(core::StatusCode::kAborted, "it is taken back when nothing is in the way");
+  }
   if (ticket.asks_only && (ticket.verdict == "allow" || not_yet)) {
     return core::Error(core::StatusCode::kAborted, "it may go on when its caller asks for it");
   }

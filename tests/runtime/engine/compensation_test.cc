@@ -210,6 +210,81 @@ TEST(Compensation, WhatThePlannerTookBackItselfIsNotTakenBackTwice) {
   ExpectReplays(h, run);
 }
 
+// Whose effect would be the same is waited for, as long as nobody knows what came of it.
+TEST(Compensation, WhatMayHaveBeenTakenBackIsWaitedFor) {
+  for (const bool happened : {true, false}) {
+    Harness h(AllowAll(), TripTools());
+    PlanTrip(h);
+    h.planner.plans = {Books("flight"),
+                       FakePlanner::Calls({{"c", "flight.cancel", R"({"ref":"f1"})"}}),
+                       core::InvalidArgument("no plan for this")};
+    h.tools.On("flight.cancel",
+               [](const tools::CallSpec&, const FakeTools::Done& done) { done(UnknownOutcome()); });
+    const std::string run = TripUntil(h, RunState::kWaitingForPerson);
+    ASSERT_TRUE(h.Send(run, "and?").ok());  // its planner fails at that
+    h.WaitForState(run, RunState::kCompensating);
+    h.Restart();
+    h.tools.Answers("flight.cancel", {{"ok", true}});
+    ASSERT_TRUE(h.Resolve(h.operator_one, CallOf(h, run, "flight.cancel"), happened).ok());
+    h.WaitForState(run, RunState::kFailed);
+    EXPECT_EQ(h.tools.runs("flight.cancel"), happened ? 1 : 2);
+    ExpectReplays(h, run);
+  }
+}
+
+std::vector<ToolSpec> ToolsOfOneDesk() {
+  std::vector<ToolSpec> tools = TripTools();
+  for (ToolSpec& tool : tools) {
+    if (tool.name == "flight.cancel") tool.locks = {"desk"};
+  }
+  ToolSpec other{.name = "desk.call", .effect = tools::Effect::kWrite};
+  other.locks = {"desk"};
+  tools.push_back(other);
+  return tools;
+}
+
+TEST(Compensation, WhatIsInItsWayForNowIsWaitedFor) {
+  Harness h(AllowAll(), ToolsOfOneDesk());
+  PlanTrip(h);
+  h.tools.On("desk.call",
+             [](const tools::CallSpec&, const FakeTools::Done& done) { done(UnknownOutcome()); });
+  const auto unknown = h.Execute("desk.call", {{"n", "1"}});
+  ASSERT_TRUE(unknown.ok()) << unknown.status();
+  ASSERT_EQ(unknown->state, CallState::kUnknown);
+  const std::string run = TripUntil(h, RunState::kCompensating);
+  h.WaitFor(run, [&](const RunInfo&) { return h.tools.runs("hotel.cancel") == 1; });
+  EXPECT_EQ(h.tools.runs("flight.cancel"), 0);
+  ASSERT_TRUE(h.Resolve(h.operator_one, unknown->id, false).ok());
+  h.WaitForState(run, RunState::kFailed);
+  EXPECT_EQ(h.tools.runs("flight.cancel"), 1);
+  ExpectReplays(h, run);
+}
+
+// A yes is not spent on what is stopped.
+TEST(Compensation, OneThatIsApprovedUnderAKillSwitchWaitsForItsEnd) {
+  Harness h(CancelsAre(kAsksManager), TripTools());
+  PlanTrip(h);
+  h.planner.plans = {Books("flight"), core::InvalidArgument("no plan for this")};
+  const std::string run = TripUntil(h, RunState::kCompensating);
+  h.WaitFor(run, [&](const RunInfo&) { return !h.Pending().empty(); });
+  const std::string approval = h.Pending().front().state.id;
+  ASSERT_TRUE(h.engine().SetSwitch(h.operator_one, "tool:flight.cancel", "odd").ok());
+  ASSERT_TRUE(h.AnswerApproval(h.manager, approval, true).ok());
+  EXPECT_EQ(h.tools.runs("flight.cancel"), 0);
+  h.Restart();
+  ASSERT_TRUE(h.engine().LiftSwitch(h.operator_two, {"tool:flight.cancel", "ok", ""}).ok());
+  h.WaitForState(run, RunState::kFailed);
+  EXPECT_EQ(h.tools.runs("flight.cancel"), 1);
+  ExpectReplays(h, run);
+}
+
+// A rule's own words are its last, whatever code it gives them.
+TEST(Compensation, WhatARuleDeniesIsNotAskedAgain) {
+  Harness h(CancelsAre(R"(deny { code = "BUSY", say = "never" })"), TripTools());
+  PlanTrip(h);
+  TripUntil(h, RunState::kUncompensated);
+}
+
 // ---------------------------------------------------------------- replay
 
 // Takes back in the order in which it was done.
