@@ -54,6 +54,9 @@ core::StatusOr<Sources> Load(const ReplayOptions& options, const std::string& te
   for (AgentFile& agent : agents) sources.agents.push_back(std::move(agent));
   if (!options.bundle.empty()) {
     INTERLOCK_ASSIGN_OR_RETURN(sources.candidate, LoadFolder(options.bundle, *sources.registry));
+    if (sources.candidate->files().empty()) {
+      return core::InvalidArgument(NoPoliciesIn(options.bundle));
+    }
   }
   return sources;
 }

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <cstdlib>
+#include <filesystem>
 #include <fstream>
 
 #include "console.h"
@@ -13,6 +14,8 @@ namespace interlock::runtime::cli {
 namespace {
 
 using ::testing::HasSubstr;
+
+constexpr char kId[] = "00000000-0000-7000-8000-000000000001";
 
 struct BadLine {
   std::vector<std::string> words;
@@ -110,6 +113,28 @@ TEST(PolicyCheck, AFolderWithoutPoliciesIsNoBundle) {
   EXPECT_EQ(ran.code, kNo);
   EXPECT_THAT(ran.out, HasSubstr("holds no policies (*.lua): with it every call is denied"));
   EXPECT_THAT(ran.out, HasSubstr("[EMPTY]"));
+}
+
+TEST(Replay, AFolderWithoutPoliciesIsNoBundle) {
+  const interlock::test::TempFolder folder;
+  for (const char* name : {"agents", "tools", "policies", "scripts", "next"}) {
+    std::filesystem::create_directory(folder.File(name));
+  }
+  std::ofstream(folder.File("c.yaml")) << R"(data_dir: data
+listen: 127.0.0.1:0
+origin: shop.example
+tenants: [{id: main, policies: policies, tools: tools, agents: agents}]
+principals:
+  - {id: ops, tenant: main, roles: [operator],
+     token_sha256: aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa}
+planners:
+  - {name: scripted, kind: scripted, folder: scripts}
+)";
+  const Ran ran = RunLine(
+      {"runs", "replay", kId, "--config", folder.File("c.yaml"), "--bundle", folder.File("next")});
+  EXPECT_EQ(ran.code, kCouldNotTell);
+  EXPECT_EQ(ran.err, "error: `" + folder.File("next") +
+                         "` holds no policies (*.lua): with it every call is denied\n");
 }
 
 TEST(CommandLine, SaysWhereItLookedWhenThereIsNoDaemon) {
