@@ -313,7 +313,7 @@ int Edit(Session& session, const AnswerOptions& options) {
 CLI::App* AddAnswer(CLI::App& group, const char* name, const char* description,
                     AnswerOptions& options) {
   CLI::App* command = group.add_subcommand(name, description);
-  command->add_option("APPROVAL", options.id)->required();
+  command->add_option("APPROVAL", options.id)->required()->check(IdOfOne("approvals"));
   command->add_option("--etag", options.etag,
                       "Etag of the approval as you saw it (default: as it is now)");
   command->add_option("--reason", options.reason, "Why; sealed in the log");
@@ -328,7 +328,7 @@ void AddApprovalCommands(CLI::App& app, Session& session) {
   CLI::App* group = AddGroup(app, "approvals", "Approvals: list, show, answer");
   auto options = std::make_shared<ApprovalListOptions>();
   CLI::App* list = group->add_subcommand("list", "List approvals, newest first");
-  list->add_option("--run", options->run, "Only those of this run");
+  list->add_option("--run", options->run, "Only those of this run")->check(IdOfOne("runs"));
   list->add_option("--state", options->state, "Only those in this state, for instance pending");
   list->add_option("--limit", options->limit, "At most this many")
       ->check(CLI::Range(1, 1'000'000))
@@ -337,7 +337,7 @@ void AddApprovalCommands(CLI::App& app, Session& session) {
 
   auto answer = std::make_shared<AnswerOptions>();
   CLI::App* show = group->add_subcommand("show", "Show exactly what would run");
-  show->add_option("APPROVAL", answer->id)->required();
+  show->add_option("APPROVAL", answer->id)->required()->check(IdOfOne("approvals"));
   Does(show, session, [&session, answer] { return Show(session, answer->id); });
   CLI::App* approve = AddAnswer(*group, "approve", "Say yes to what `show` shows", *answer);
   Does(approve, session, [&session, answer] {
@@ -350,7 +350,8 @@ void AddApprovalCommands(CLI::App& app, Session& session) {
   auto handing = std::make_shared<DelegateOptions>();
   CLI::App* delegate =
       group->add_subcommand("delegate", "Hand one approval, or all for a time, to somebody else");
-  delegate->add_option("APPROVAL", handing->id, "Without it: every one you may answer");
+  delegate->add_option("APPROVAL", handing->id, "Without it: every one you may answer")
+      ->check(IdOfOne("approvals"));
   delegate->add_option("--to", handing->to, "Id of a principal with role approver")->required();
   CLI::Option* hours =
       delegate->add_option("--hours", handing->hours, "For how long")->check(CLI::Range(1, 744));

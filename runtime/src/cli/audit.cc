@@ -346,7 +346,7 @@ int VerifyCommand(Session& session, const VerifyArguments& arguments) {
 void AddEntries(CLI::App& group, Session& session) {
   auto options = std::make_shared<QueryOptions>();
   CLI::App* query = group.add_subcommand("entries", "List entries, oldest first");
-  query->add_option("--run", options->run, "Only those of this run");
+  query->add_option("--run", options->run, "Only those of this run")->check(IdOfOne("runs"));
   query->add_option("--log", options->log, "Of this file (a closed log), without the daemon");
   query->add_option("--kind", options->kind, "Only this kind (call.decided) or family (call)");
   query->add_option("--tool", options->tool, "Only entries that name this tool");

@@ -178,7 +178,7 @@ void AddResolve(CLI::App& group, Session& session) {
   auto options = std::make_shared<ResolveOptions>();
   CLI::App* resolve =
       group.add_subcommand("resolve", "Say what became of a call whose outcome is unknown");
-  resolve->add_option("CALL", options->id)->required();
+  resolve->add_option("CALL", options->id)->required()->check(IdOfOne("calls"));
   resolve->add_flag("--happened", options->happened, "The effect is there");
   resolve->add_flag("--not-happened", options->not_happened,
                     "The effect is not there and will not come");
@@ -240,7 +240,7 @@ void AddCallCommands(CLI::App& app, Session& session) {
   CLI::App* group = AddGroup(app, "calls", "Calls: list, show, settle unknown outcomes");
   auto options = std::make_shared<CallListOptions>();
   CLI::App* list = group->add_subcommand("list", "List calls, newest first");
-  list->add_option("--run", options->run, "Only those of this run");
+  list->add_option("--run", options->run, "Only those of this run")->check(IdOfOne("runs"));
   CLI::Option* state =
       list->add_option("--state", options->state, "Only those in this state, for instance parked");
   list->add_flag("--unknown", options->unknown, "Only those whose outcome nobody knows")
@@ -252,7 +252,7 @@ void AddCallCommands(CLI::App& app, Session& session) {
 
   auto id = std::make_shared<std::string>();
   CLI::App* show = group->add_subcommand("show", "Show a call");
-  show->add_option("CALL", *id)->required();
+  show->add_option("CALL", *id)->required()->check(IdOfOne("calls"));
   Does(show, session, [&session, id] { return Show(session, *id); });
   AddResolve(*group, session);
 

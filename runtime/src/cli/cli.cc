@@ -9,6 +9,8 @@
 #include <limits>
 #include <ostream>
 
+#include "core/random.h"
+
 namespace interlock::runtime::cli {
 namespace {
 
@@ -179,6 +181,16 @@ void SayCut(const Io& io, int limit) {
 
 CLI::Validator NumberFrom(std::int64_t least) {
   return CLI::Range(least, std::numeric_limits<std::int64_t>::max()).description("NUMBER");
+}
+
+CLI::Validator IdOfOne(const std::string& group) {
+  const auto check = [group](const std::string& text) -> std::string {
+    if (text.starts_with("tenants/") || core::IsUuid(text)) return "";
+    const std::string noun = group.substr(0, group.size() - 1);
+    return "`" + text + "` is no " + noun + " id (36 characters); `interlock " + group +
+           " list` shows them";
+  };
+  return {check, "ID"};
 }
 
 core::StatusOr<std::vector<std::pair<std::string, std::string>>> ParsePairs(

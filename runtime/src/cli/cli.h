@@ -73,6 +73,9 @@ void SayCut(const Io& io, int limit);
 
 // For an option that is an entry's number or a log's size: from `least` on.
 CLI::Validator NumberFrom(std::int64_t least);
+// For an option that is the id, or the whole name, of one of `group`: "runs", "calls" or
+// "approvals".
+CLI::Validator IdOfOne(const std::string& group);
 
 // "name=value" options as pairs. Errors: kInvalidArgument.
 core::StatusOr<std::vector<std::pair<std::string, std::string>>> ParsePairs(

@@ -129,7 +129,7 @@ void AddEvidence(CLI::App& group, Session& session) {
   auto options = std::make_shared<EvidenceOptions>();
   CLI::App* evidence =
       group.add_subcommand("evidence", "Write a bundle that proves a run, for others to check");
-  evidence->add_option("--run", options->run, "All entries of this run");
+  evidence->add_option("--run", options->run, "All entries of this run")->check(IdOfOne("runs"));
   evidence->add_option("--entries", options->entries, "These entries: 3,7-9");
   evidence->add_option("--query", options->query,
                        "All entries of the calls that a filter keeps (see `audit query --filter`)");

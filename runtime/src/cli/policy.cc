@@ -53,8 +53,7 @@ core::StatusOr<std::vector<policies::Finding>> FindAll(
                         .line = 0,
                         .severity = "error",
                         .code = "EMPTY",
-                        .message = "`" + options.folder +
-                                   "` holds no policies (*.lua): with it every call is denied"});
+                        .message = NoPoliciesIn(options.folder)});
     return findings;
   }
   loaded = *bundle;

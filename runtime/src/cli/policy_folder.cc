@@ -49,6 +49,10 @@ core::StatusOr<std::shared_ptr<const policies::Bundle>> LoadBundle(
   return policies::Bundle::Load(std::move(files), KnownTools(registry), findings);
 }
 
+std::string NoPoliciesIn(const std::string& folder) {
+  return "`" + folder + "` holds no policies (*.lua): with it every call is denied";
+}
+
 core::Json FindingsJson(const std::vector<policies::Finding>& findings) {
   core::Json list = core::Json::array();
   for (const policies::Finding& f : findings) {

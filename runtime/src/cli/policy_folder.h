@@ -30,6 +30,9 @@ core::StatusOr<std::shared_ptr<const policies::Bundle>> LoadBundle(
     const PolicyFolder& options, const tools::Registry& registry,
     std::vector<policies::Finding>* findings);
 
+// What is said of a folder whose bundle has no file.
+std::string NoPoliciesIn(const std::string& folder);
+
 core::Json FindingsJson(const std::vector<policies::Finding>& findings);
 void PrintFindings(const Io& io, const std::vector<policies::Finding>& findings);
 

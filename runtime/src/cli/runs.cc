@@ -348,7 +348,7 @@ void AddList(CLI::App& group, Session& session) {
 void AddWatch(CLI::App& group, Session& session) {
   auto options = std::make_shared<WatchOptions>();
   CLI::App* watch = group.add_subcommand("watch", "Print a run's timeline as it happens");
-  watch->add_option("RUN", options->run)->required();
+  watch->add_option("RUN", options->run)->required()->check(IdOfOne("runs"));
   watch->add_option("--after", options->after, "Go on after this entry of the run (run_seq)");
   watch->add_flag("--until-waiting", options->until_waiting, "Stop when it waits for somebody");
   CLI::Option* bare =
@@ -376,12 +376,12 @@ void AddRunCommands(CLI::App& app, Session& session) {
   auto id = std::make_shared<std::string>();
   auto text = std::make_shared<std::string>();
   CLI::App* show = group->add_subcommand("show", "Show a run");
-  show->add_option("RUN", *id)->required();
+  show->add_option("RUN", *id)->required()->check(IdOfOne("runs"));
   Does(show, session, [&session, id] {
     return OneRun(session, *id, wire::GetRunRequest(), &wire::RunService::Stub::GetRun);
   });
   CLI::App* message = group->add_subcommand("message", "Give a message of the user to a run");
-  message->add_option("RUN", *id)->required();
+  message->add_option("RUN", *id)->required()->check(IdOfOne("runs"));
   message->add_option("TEXT", *text)->required();
   Does(message, session, [&session, id, text] {
     wire::SendMessageRequest request;
@@ -390,7 +390,7 @@ void AddRunCommands(CLI::App& app, Session& session) {
     return OneRun(session, *id, request, &wire::RunService::Stub::SendMessage);
   });
   CLI::App* cancel = group->add_subcommand("cancel", "Cancel a run");
-  cancel->add_option("RUN", *id)->required();
+  cancel->add_option("RUN", *id)->required()->check(IdOfOne("runs"));
   cancel->add_option("--reason", *text, "Why");
   Does(cancel, session, [&session, id, text] {
     wire::CancelRunRequest request;

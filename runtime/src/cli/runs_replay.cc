@@ -54,6 +54,9 @@ core::StatusOr<Sources> Load(const ReplayOptions& options, const std::string& te
   for (AgentFile& agent : agents) sources.agents.push_back(std::move(agent));
   if (!options.bundle.empty()) {
     INTERLOCK_ASSIGN_OR_RETURN(sources.candidate, LoadFolder(options.bundle, *sources.registry));
+    if (sources.candidate->files().empty()) {
+      return core::InvalidArgument(NoPoliciesIn(options.bundle));
+    }
   }
   return sources;
 }
@@ -156,7 +159,7 @@ void AddReplayCommand(CLI::App& group, Session& session) {
   auto options = std::make_shared<ReplayOptions>();
   CLI::App* replay = group.add_subcommand(
       "replay", "Make every entry of a run anew from its record and compare (reads the folder)");
-  replay->add_option("RUN", options->run)->required();
+  replay->add_option("RUN", options->run)->required()->check(IdOfOne("runs"));
   replay->add_option("--config", options->config, "The daemon's configuration")->required();
   replay->add_option("--bundle", options->bundle,
                      "Decide by this folder of policies: shows where the run would first differ");

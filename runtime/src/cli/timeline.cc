@@ -212,11 +212,14 @@ void Timeline::Run(const Part& part) {
   } else if (part.kind == "run.waiting") {
     const std::string which = part.Text("switch") + part.Text("planner");
     const std::string runs = Listed(part.body, "runs");
+    const std::string text = part.Shown("text");
     Say(part, Style::kYellow, "waiting",
         "for " + part.Text("for") +
-            (!runs.empty()   ? " " + runs
-             : which.empty() ? ": " + part.Shown("text")
-                             : " `" + which + "`"));
+            (!runs.empty()    ? " " + runs
+             : !which.empty() ? " `" + which + "`"
+             : !text.empty()  ? ": " + text
+                              : ""));
+    if (part.Text("for") == "person") More("interlock calls list --unknown");
   } else if (part.kind == "run.completed") {
     Say(part, Style::kGreen, "answer", part.Shown("answer"));
   } else if (part.kind == "run.failed") {

@@ -2,6 +2,7 @@
 // in the log with the message.
 #include "engine/engine.h"
 #include "engine/open_approvals.h"
+#include "engine/run_ended.h"
 #include "engine/run_state.h"
 
 namespace interlock::runtime {
@@ -95,7 +96,7 @@ void EngineImpl::SendMessage(const core::Principal& who, std::string run, std::s
             return core::Error(core::StatusCode::kAlreadyExists, "duplicate request");
           const RunRow* now = serial.state().FindRun(run);
           if (now == nullptr || IsEnding(now->state)) {
-            return WithReason(core::FailedPrecondition("run `" + run + "` has ended"), "RUN_ENDED");
+            return RunEnded(run, now, "it reads no messages any more");
           }
           if (own) INTERLOCK_RETURN_IF_ERROR(VoidConfirmations(serial, run, sent->voided));
           sent->seq = serial.state().FindRun(run)->entries;

@@ -3,6 +3,7 @@
 #include "engine/entry_pager.h"
 #include "engine/model_cost.h"
 #include "engine/open_approvals.h"
+#include "engine/run_ended.h"
 #include "engine/run_start.h"
 #include "engine/run_state.h"
 #include "engine/select.h"
@@ -359,7 +360,7 @@ void EngineImpl::CancelRun(const core::Principal& who, std::string run, std::str
           }
           // What a run takes back is not stopped half-way.
           if (now == nullptr || IsEnding(now->state)) {
-            return WithReason(core::FailedPrecondition("run `" + run + "` has ended"), "RUN_ENDED");
+            return RunEnded(run, now, "it cannot be cancelled");
           }
           return serial.Append(*cancelling).status();
         },

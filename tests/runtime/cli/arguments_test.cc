@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <cstdlib>
+#include <filesystem>
 #include <fstream>
 
 #include "console.h"
@@ -13,6 +14,8 @@ namespace interlock::runtime::cli {
 namespace {
 
 using ::testing::HasSubstr;
+
+constexpr char kId[] = "00000000-0000-7000-8000-000000000001";
 
 struct BadLine {
   std::vector<std::string> words;
@@ -43,8 +46,27 @@ INSTANTIATE_TEST_SUITE_P(
                 "cannot write `/nonexistent/x`"},
         BadLine{{"runs"}, "see `interlock runs --help`"},
         BadLine{{"runs", "show"}, "RUN is required"},
+        BadLine{{"runs", "show", "01a20879"},
+                "RUN: `01a20879` is no run id (36 characters); `interlock runs list` shows them"},
+        BadLine{{"runs", "watch", "01a20879"}, "no run id"},
+        BadLine{{"runs", "message", "01a20879", "yes"}, "no run id"},
+        BadLine{{"runs", "cancel", "01a20879"}, "no run id"},
+        BadLine{{"runs", "replay", "01a20879", "--config", "c"}, "no run id"},
+        BadLine{{"calls", "list", "--run", "01a20879"}, "--run: `01a20879` is no run id"},
+        BadLine{{"approvals", "list", "--run", "01a20879"}, "no run id"},
+        BadLine{{"audit", "entries", "--run", "01a20879"}, "no run id"},
+        BadLine{{"audit", "evidence", "--run", "01a20879", "--out", "o"}, "no run id"},
+        BadLine{{"calls", "show", "x"},
+                "`x` is no call id (36 characters); `interlock calls list`"},
+        BadLine{{"calls", "resolve", "x", "--happened", "--reason", "r"}, "no call id"},
+        BadLine{{"approvals", "show", "x"}, "`x` is no approval id (36 characters)"},
+        BadLine{{"approvals", "approve", "x"}, "no approval id"},
+        BadLine{{"approvals", "delegate", "x", "--to", "li"}, "no approval id"},
+        BadLine{{"runs", "show", "tenants/main/runs/x", "--address", "127.0.0.1:1", "--timeout-ms",
+                 "5000"},
+                "no answer from"},
         BadLine{{"runs", "list", "--limit", "0"}, "--limit"},
-        BadLine{{"runs", "replay", "x"}, "--config is required"},
+        BadLine{{"runs", "replay", kId}, "--config is required"},
         BadLine{{"switches", "stop", "tool:pay"}, "--reason is required"},
         BadLine{{"rollouts", "set", "desk", "2", "10"}, "--reason is required"},
         BadLine{{"rollouts", "set", "desk", "2", "101", "--reason", "r"}, "PERCENT"},
@@ -54,14 +76,14 @@ INSTANTIATE_TEST_SUITE_P(
         BadLine{{"run", "refund"}, "--message"}, BadLine{{"run", "--message", "x"}, "AGENT"},
         BadLine{{"approvals", "list", "--state", "maybe"},
                 "no approval state `maybe`; there are pending, "},
-        BadLine{{"approvals", "edit", "x"}, "--args is required"},
+        BadLine{{"approvals", "edit", kId}, "--args is required"},
         BadLine{{"calls", "list", "--state", "sleepy"},
                 "no call state `sleepy`; there are proposed, denied, parked, "},
         BadLine{{"calls", "list", "--state", "ok", "--unknown"}, "excludes"},
-        BadLine{{"calls", "resolve", "x", "--reason", "r"}, "--happened or --not-happened"},
-        BadLine{{"calls", "resolve", "x", "--reason", "r", "--happened", "--not-happened"},
+        BadLine{{"calls", "resolve", kId, "--reason", "r"}, "--happened or --not-happened"},
+        BadLine{{"calls", "resolve", kId, "--reason", "r", "--happened", "--not-happened"},
                 "--happened or --not-happened"},
-        BadLine{{"calls", "resolve", "x", "--happened"}, "--reason"},
+        BadLine{{"calls", "resolve", kId, "--happened"}, "--reason"},
         BadLine{{"tools", "call", "orders.get"}, "--args"},
         BadLine{{"tools", "check", "/nonexistent/folder"}, "no folder of manifests"},
         BadLine{{"tools", "check", ".", "--var", "no-equals"}, "NAME=VALUE"},
@@ -112,6 +134,28 @@ TEST(PolicyCheck, AFolderWithoutPoliciesIsNoBundle) {
   EXPECT_THAT(ran.out, HasSubstr("[EMPTY]"));
 }
 
+TEST(Replay, AFolderWithoutPoliciesIsNoBundle) {
+  const interlock::test::TempFolder folder;
+  for (const char* name : {"agents", "tools", "policies", "scripts", "next"}) {
+    std::filesystem::create_directory(folder.File(name));
+  }
+  std::ofstream(folder.File("c.yaml")) << R"(data_dir: data
+listen: 127.0.0.1:0
+origin: shop.example
+tenants: [{id: main, policies: policies, tools: tools, agents: agents}]
+principals:
+  - {id: ops, tenant: main, roles: [operator],
+     token_sha256: aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa}
+planners:
+  - {name: scripted, kind: scripted, folder: scripts}
+)";
+  const Ran ran = RunLine(
+      {"runs", "replay", kId, "--config", folder.File("c.yaml"), "--bundle", folder.File("next")});
+  EXPECT_EQ(ran.code, kCouldNotTell);
+  EXPECT_EQ(ran.err, "error: `" + folder.File("next") +
+                         "` holds no policies (*.lua): with it every call is denied\n");
+}
+
 TEST(CommandLine, SaysWhereItLookedWhenThereIsNoDaemon) {
   const Ran ran = RunLine({"runs", "list", "--address", "127.0.0.1:1", "--timeout-ms", "5000"});
   EXPECT_EQ(ran.code, kCouldNotTell);
@@ -149,8 +193,8 @@ TEST(CommandLine, HelpAndVersionEndWithZero) {
 }
 
 TEST(CommandLine, TakesGlobalOptionsAfterTheCommandToo) {
-  const Ran before = RunLine({"--json", "calls", "resolve", "x", "--reason", "r"});
-  const Ran after = RunLine({"calls", "resolve", "x", "--reason", "r", "--json"});
+  const Ran before = RunLine({"--json", "calls", "resolve", kId, "--reason", "r"});
+  const Ran after = RunLine({"calls", "resolve", kId, "--reason", "r", "--json"});
   EXPECT_EQ(before.out, after.out);
   EXPECT_THAT(after.out, HasSubstr("\"error\""));
 }

@@ -66,6 +66,16 @@ TEST_F(TimelineTest, ShowsRunsThatARunStartsAndWaitsFor) {
       ElementsAre(HasSubstr("agent clerk"), HasSubstr("called by desk, helper of run r0")));
 }
 
+TEST_F(TimelineTest, ShowsWhatARunWaitsForWithoutAText) {
+  EXPECT_THAT(Lines("run.waiting", R"({"for":"person","left_ms":5})"),
+              ElementsAre("13:46:41.234  waiting   for person",
+                          HasSubstr("interlock calls list --unknown")));
+  EXPECT_THAT(Lines("run.waiting", R"({"for":"user"})"),
+              ElementsAre("13:46:41.234  waiting   for user"));
+  EXPECT_THAT(Lines("run.waiting", R"({"for":"user","text":{"bytes":4}})", {{"text", "Which?"}}),
+              ElementsAre("13:46:41.234  waiting   for user: Which?"));
+}
+
 TEST_F(TimelineTest, ShowsWhatWasTakenBackAndWhatCameBackForIt) {
   Lines("call.proposed", R"({"call":"k1","tool":"flights.book"})");
   Lines("call.proposed", R"({"call":"k2","compensates":"k1","tool":"flights.cancel"})");

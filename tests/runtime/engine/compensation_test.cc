@@ -145,8 +145,14 @@ TEST(Compensation, ARunThatCompensatesTakesNoMessageAndNoCancel) {
   const auto run = h.CreateRun();
   ASSERT_TRUE(run.ok()) << run.status();
   h.WaitFor(run->id, [&](const RunInfo&) { return !h.Pending().empty(); });
-  EXPECT_EQ(ReasonOf(h.Send(run->id, "wait").status()), "RUN_ENDED");
-  EXPECT_EQ(ReasonOf(h.Cancel(run->id).status()), "RUN_ENDED");
+  const core::Status sent = h.Send(run->id, "wait").status();
+  EXPECT_EQ(ReasonOf(sent), "RUN_ENDED");
+  EXPECT_EQ(core::Message(sent),
+            "run `" + run->id + "` is taking back what it did: it reads no messages any more");
+  const core::Status cancelled = h.Cancel(run->id).status();
+  EXPECT_EQ(ReasonOf(cancelled), "RUN_ENDED");
+  EXPECT_EQ(core::Message(cancelled),
+            "run `" + run->id + "` is taking back what it did: it cannot be cancelled");
 }
 
 TEST(Compensation, APersonSaysWhatBecameOfOneThatNobodySaw) {
