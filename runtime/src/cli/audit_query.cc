@@ -44,7 +44,7 @@ core::StatusOr<std::string> FilterOf(const CallQueryOptions& options) {
     if (value.empty()) return;
     filter += (filter.empty() ? "" : " AND ") + std::string(term) + Quoted(value);
   };
-  add("run = ", options.run), add("tool = ", options.tool), add("rule = ", options.rule);
+  add("run = ", IdOf(options.run)), add("tool = ", options.tool), add("rule = ", options.rule);
   add("verdict = ", options.verdict), add("actor = ", options.actor);
   add("subject = ", options.subject), add("user = ", options.user);
   add("approver = ", options.approver), add("amount >= ", options.money_from);
@@ -242,7 +242,7 @@ void AddQuery(CLI::App& group, Session& session) {
       "query", "List calls: who did what, under which rule, on whose approval");
   query->add_option("--filter", options->filter,
                     "AIP-160: tool = \"refunds.*\" AND (verdict = \"deny\" OR amount > 10000)");
-  query->add_option("--run", options->run, "Only this run");
+  query->add_option("--run", options->run, "Only this run")->check(IdOfOne("runs"));
   query->add_option("--tool", options->tool, "Only this tool; * at either end");
   query->add_option("--rule", options->rule, "Only where this rule said something");
   query->add_option("--verdict", options->verdict, "allow, ask, deny or refuse");

@@ -146,7 +146,7 @@ void Print(const Io& io, const ReplayReport& report) {
 int ReplayOne(Session& session, const ReplayOptions& options) {
   auto sources = Load(options, session.endpoint.tenant);
   if (!sources.ok()) return Fail(session, sources.status());
-  const auto report = Replay(*sources, options.run);
+  const auto report = Replay(*sources, IdOf(options.run));
   if (!report.ok()) return Fail(session, report.status());
   Print(session.io, *report);
   if (!report->passes()) return kNo;

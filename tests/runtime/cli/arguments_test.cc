@@ -55,6 +55,7 @@ INSTANTIATE_TEST_SUITE_P(
         BadLine{{"calls", "list", "--run", "01a20879"}, "--run: `01a20879` is no run id"},
         BadLine{{"approvals", "list", "--run", "01a20879"}, "no run id"},
         BadLine{{"audit", "entries", "--run", "01a20879"}, "no run id"},
+        BadLine{{"audit", "query", "--run", "01a20879"}, "no run id"},
         BadLine{{"audit", "evidence", "--run", "01a20879", "--out", "o"}, "no run id"},
         BadLine{{"calls", "show", "x"},
                 "`x` is no call id (36 characters); `interlock calls list`"},
