@@ -151,6 +151,30 @@ class StartTest(unittest.TestCase):
                                  stdout=subprocess.PIPE, stderr=subprocess.PIPE, check=False)
         self.assertEqual((checked.returncode, checked.stderr), (0, ""))
 
+    def test_who_watches_goes_on_behind_an_orderly_restart(self):
+        (self.folder / "scripts" / "desk.yaml").write_text("steps:\n- ask: Which order?\n")
+        with contextlib.closing(socket.create_server(("127.0.0.1", 0))) as free:
+            self.configure(listen="127.0.0.1:%d" % free.getsockname()[1])  # the same one at both starts
+        self.daemon.start()
+        done, output = self.daemon.run_cli("run", "desk", "-m", "hello", "--json", principal="ticketing")
+        self.assertEqual(done, 0, output)
+        run = json.loads(output)["name"]
+        watcher = subprocess.Popen([BIN / "interlock", "runs", "watch", run], text=True,
+                                   env=self.daemon.environment("operator"),
+                                   stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+        self.addCleanup(watcher.communicate)  # behind the kill
+        self.addCleanup(watcher.kill)
+        while "Which order?" not in watcher.stdout.readline():
+            self.assertIsNone(watcher.poll())
+        self.daemon.stop()
+        self.assertIn("the daemon is gone", watcher.stderr.readline())
+        self.daemon.start()
+        done, output = self.daemon.run_cli("runs", "cancel", run)
+        self.assertEqual(done, 0, output)
+        self.assertEqual(watcher.wait(timeout=60), 1)  # cancelled
+        self.assertEqual(watcher.stderr.read(), "-- the daemon is back; nothing was lost\n")
+        self.assertIn("cancel", watcher.stdout.read())
+
     def test_a_port_that_is_taken_is_one_line(self):
         with contextlib.closing(socket.create_server(("127.0.0.1", 0))) as taken:
             port = taken.getsockname()[1]
