@@ -117,11 +117,12 @@ core::Status AddPart(const Json& part, PlanBuilder& builder) {
 }
 
 void ReadUsage(const Json* usage, Plan& plan) {
-  plan.prompt_tokens =
-      TokensOf(usage, "promptTokenCount") + TokensOf(usage, "toolUsePromptTokenCount");
-  plan.cached_tokens = TokensOf(usage, "cachedContentTokenCount");
-  plan.reasoning_tokens = TokensOf(usage, "thoughtsTokenCount");
-  plan.completion_tokens = TokensOf(usage, "candidatesTokenCount") + plan.reasoning_tokens;
+  TokenCounts counts(usage);
+  plan.prompt_tokens = counts.Of("promptTokenCount") + counts.Of("toolUsePromptTokenCount");
+  plan.cached_tokens = counts.Of("cachedContentTokenCount");
+  plan.reasoning_tokens = counts.Of("thoughtsTokenCount");
+  plan.completion_tokens = counts.Of("candidatesTokenCount") + plan.reasoning_tokens;
+  counts.Judge(plan);
 }
 
 const Json* FirstCandidate(const Json& reply) {
