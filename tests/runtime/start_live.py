@@ -136,14 +136,18 @@ class StartTest(unittest.TestCase):
                "api_key_file": str(self.folder / "gpt.key")}
         self.configure(planners=[*config["planners"], gpt])
         said = self.fails("--check")
-        self.assertIn("interlockd: planner `gpt`: ", said)
-        self.assertIn("gpt.key", said)
+        self.assertEqual(said, f"interlockd: planner `gpt`: `api_key_file` names no file in `{self.folder}`; make it or "
+                         "correct the path")
         self.assertEqual(self.fails(), said)
         (self.folder / "gpt.key").write_text("a-key\n")
         (self.folder / "gpt.key").chmod(0o600)
+        hook = {"name": "desk", "tenant": "main", "url": "https://desk.example/"}
+        self.configure(webhooks=[dict(hook, secret_file="whsec_INLINE")])
+        said = self.fails("--check")
+        self.assertIn(": `secret_file` names no file; make it or correct the path", said)
+        self.assertNotIn("INLINE", said)
         (self.folder / "hook.secret").write_text("secret\n")
-        self.configure(webhooks=[{"name": "desk", "tenant": "main", "url": "https://desk.example/",
-                                  "secret_file": str(self.folder / "hook.secret")}])
+        self.configure(webhooks=[dict(hook, secret_file=str(self.folder / "hook.secret"))])
         said = self.fails("--check")
         self.assertIn("interlockd: webhook `desk`: a webhook's secret is one line, `whsec_`", said)
         (self.folder / "hook.secret").write_text("whsec_" + base64.b64encode(bytes(32)).decode() + "\n")

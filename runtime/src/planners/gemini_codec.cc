@@ -177,11 +177,14 @@ class Fold final : public StreamFold {
 
 class Gemini final : public Codec {
  public:
+  core::Status CheckModel(std::string_view model) const override {
+    if (IsModelName(model)) return core::OkStatus();
+    return core::InvalidArgument("the model's name does not fit into a url; correct `model`");
+  }
+
   core::StatusOr<WireRequest> Write(const PlanRequest& request,
                                     const WireOptions& options) const override {
-    if (!IsModelName(options.model)) {
-      return core::InvalidArgument("the model's name does not fit into a url; correct `model`");
-    }
+    INTERLOCK_RETURN_IF_ERROR(CheckModel(options.model));
     WireIds ids;
     const WireTurns turns = TurnsOf(request, ids);
     std::string out = "{\"contents\":[";
