@@ -136,20 +136,48 @@ class StartTest(unittest.TestCase):
                "api_key_file": str(self.folder / "gpt.key")}
         self.configure(planners=[*config["planners"], gpt])
         said = self.fails("--check")
-        self.assertIn("interlockd: planner `gpt`: ", said)
-        self.assertIn("gpt.key", said)
+        self.assertEqual(said, f"interlockd: planner `gpt`: `api_key_file` names no file in `{self.folder}`; make it or "
+                         "correct the path")
         self.assertEqual(self.fails(), said)
         (self.folder / "gpt.key").write_text("a-key\n")
         (self.folder / "gpt.key").chmod(0o600)
+        hook = {"name": "desk", "tenant": "main", "url": "https://desk.example/"}
+        self.configure(webhooks=[dict(hook, secret_file="whsec_INLINE")])
+        said = self.fails("--check")
+        self.assertIn(": `secret_file` names no file; make it or correct the path", said)
+        self.assertNotIn("INLINE", said)
         (self.folder / "hook.secret").write_text("secret\n")
-        self.configure(webhooks=[{"name": "desk", "tenant": "main", "url": "https://desk.example/",
-                                  "secret_file": str(self.folder / "hook.secret")}])
+        self.configure(webhooks=[dict(hook, secret_file=str(self.folder / "hook.secret"))])
         said = self.fails("--check")
         self.assertIn("interlockd: webhook `desk`: a webhook's secret is one line, `whsec_`", said)
         (self.folder / "hook.secret").write_text("whsec_" + base64.b64encode(bytes(32)).decode() + "\n")
         checked = subprocess.run([BIN / "interlockd", "--config", self.daemon.config, "--check"], text=True, timeout=120,
                                  stdout=subprocess.PIPE, stderr=subprocess.PIPE, check=False)
         self.assertEqual((checked.returncode, checked.stderr), (0, ""))
+
+    def test_who_watches_goes_on_behind_an_orderly_restart(self):
+        (self.folder / "scripts" / "desk.yaml").write_text("steps:\n- ask: Which order?\n")
+        with contextlib.closing(socket.create_server(("127.0.0.1", 0))) as free:
+            self.configure(listen="127.0.0.1:%d" % free.getsockname()[1])  # the same one at both starts
+        self.daemon.start()
+        done, output = self.daemon.run_cli("run", "desk", "-m", "hello", "--json", principal="ticketing")
+        self.assertEqual(done, 0, output)
+        run = json.loads(output)["name"]
+        watcher = subprocess.Popen([BIN / "interlock", "runs", "watch", run], text=True,
+                                   env=self.daemon.environment("operator"),
+                                   stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+        self.addCleanup(watcher.communicate)  # behind the kill
+        self.addCleanup(watcher.kill)
+        while "Which order?" not in watcher.stdout.readline():
+            self.assertIsNone(watcher.poll())
+        self.daemon.stop()
+        self.assertIn("the daemon is gone", watcher.stderr.readline())
+        self.daemon.start()
+        done, output = self.daemon.run_cli("runs", "cancel", run)
+        self.assertEqual(done, 0, output)
+        self.assertEqual(watcher.wait(timeout=60), 1)  # cancelled
+        self.assertEqual(watcher.stderr.read(), "-- the daemon is back; nothing was lost\n")
+        self.assertIn("cancel", watcher.stdout.read())
 
     def test_a_port_that_is_taken_is_one_line(self):
         with contextlib.closing(socket.create_server(("127.0.0.1", 0))) as taken:

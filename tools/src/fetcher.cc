@@ -15,8 +15,8 @@
 #include "curl_loop.h"
 #include "lanes.h"
 #include "text.h"
+#include "tools/url.h"
 #include "transfer.h"
-#include "url.h"
 
 namespace interlock::tools {
 namespace {

@@ -10,7 +10,7 @@
 #include <vector>
 
 #include "tools/fetcher.h"
-#include "url.h"
+#include "tools/url.h"
 
 namespace interlock::tools {
 

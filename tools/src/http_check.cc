@@ -6,7 +6,7 @@
 #include "core/template.h"
 #include "sandbox/address_guard.h"
 #include "text.h"
-#include "url.h"
+#include "tools/url.h"
 
 namespace interlock::tools {
 namespace {

@@ -1,4 +1,4 @@
-#include "url.h"
+#include "tools/url.h"
 
 #include <curl/curl.h>
 

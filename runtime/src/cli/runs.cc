@@ -15,7 +15,7 @@ namespace interlock::runtime::cli {
 namespace {
 
 constexpr std::chrono::milliseconds kRetryPause{200};
-constexpr std::chrono::seconds kRetryLimit{30};
+constexpr std::chrono::seconds kRetryLimit{60};  // a daemon takes up to 30 to stop, and then starts
 
 struct RunOptions {
   std::string agent;
@@ -107,6 +107,13 @@ void PrintRun(const Io& io, const wire::Run& run) {
   row("answer   ", run.answer());
 }
 
+// The daemon is gone or going. A stream that reaches it while it stops comes back as CANCELLED; we
+// cancel none that we go on to judge.
+bool Away(const grpc::Status& status) {
+  return status.error_code() == grpc::StatusCode::UNAVAILABLE ||
+         status.error_code() == grpc::StatusCode::CANCELLED;
+}
+
 // Follows one run. Holds where it stands, so that a broken stream goes on without loss or
 // repetition.
 class Watcher {
@@ -125,8 +132,7 @@ class Watcher {
       const grpc::Status status = Stream();
       if (done_ || (status.ok() && seen_)) return CodeOf(run_);
       if (options_.after != before) given_up = std::chrono::steady_clock::now() + kRetryLimit;
-      const bool again = status.error_code() == grpc::StatusCode::UNAVAILABLE && seen_ &&
-                         std::chrono::steady_clock::now() < given_up;
+      const bool again = Away(status) && seen_ && std::chrono::steady_clock::now() < given_up;
       if (!again) return Fail(session_, client_.Explain(status));
       if (!lost_)
         Note("the daemon is gone; waiting to go on after entry " + std::to_string(options_.after));

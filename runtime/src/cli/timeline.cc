@@ -174,6 +174,11 @@ void Timeline::Learn(const core::Json& entry) {
   const auto body = entry.find("body");
   if (TextIn(entry, "kind") == "call.proposed" && body != entry.end())
     CallName(TextIn(*body, "call"));
+  if (body != entry.end()) LearnHold(TextIn(entry, "kind"), *body);
+}
+
+void Timeline::LearnHold(std::string_view kind, const Json& body) {
+  if (kind == "budget.held") held_[TextIn(body, "hold")] = Number(body, "amount");
 }
 
 void Timeline::Say(const Part& part, Style style, std::string_view label, const std::string& text) {
@@ -309,6 +314,7 @@ void Timeline::Decided(const Part& part) {
 }
 
 void Timeline::Budget(const Part& part) {
+  LearnHold(part.kind, part.body);
   const std::string word = part.kind.substr(part.kind.find('.') + 1);
   const std::string call = TextIn(part.body, "call");  // none: a request to the planner's model
   std::string text = (call.empty() ? "model" : CallName(call)) + " " +
@@ -318,8 +324,12 @@ void Timeline::Budget(const Part& part) {
     text += " (limit " + FormatAmount(Number(part.body, "limit"), TextIn(part.body, "unit")) + ")";
   }
   const bool flagged = Flag(part.body, "flagged", false);
+  const auto hold = held_.find(TextIn(part.body, "hold"));
+  const bool more = hold != held_.end() && Number(part.body, "amount") > hold->second;
+  if (word != "held" && hold != held_.end()) held_.erase(hold);
   Say(part, Style::kCyan, word == "held" ? "hold" : EscapeForTerminal(word),
       text + (!flagged       ? ""
+              : more         ? ", flagged: more than was held"
               : call.empty() ? ", flagged: nobody knows what was used"
                              : ", flagged: the tool did not report a usable amount"));
 }

@@ -55,6 +55,7 @@ class Timeline {
   void Other(const Part& part);
 
   static Handler HandlerOf(std::string_view kind);
+  void LearnHold(std::string_view kind, const core::Json& body);
   std::string CallName(const std::string& id);
   std::string Names(const core::Json& body, const char* field);  // of a list of calls
   void Say(const Part& part, Style style, std::string_view label, const std::string& text);
@@ -62,6 +63,7 @@ class Timeline {
 
   const Io& io_;
   std::map<std::string, int> calls_;
+  std::map<std::string, std::int64_t> held_;  // amounts by hold, until it is settled
   std::vector<std::string> lines_;
 };
 

@@ -24,6 +24,7 @@ struct NamedPath {
   std::string path;
   std::string key;
   int line;
+  bool secret = false;  // what stands there is not shown: it may be the secret itself
 };
 
 // Everything that one file becomes.
@@ -278,7 +279,7 @@ void Loader::ReadWebhook(YamlMap map) {
   hook.tenant = map.RequiredText("tenant");
   hook.url = map.RequiredText("url");
   hook.secret_file = Absolute(map.RequiredText("secret_file"));
-  out_.files.push_back({hook.secret_file, "secret_file", map.LineOfKey("secret_file")});
+  out_.files.push_back({hook.secret_file, "secret_file", map.LineOfKey("secret_file"), true});
   if (auto events = map.TextList("events"); !events.empty()) hook.events = std::move(events);
   hook.body = static_cast<WebhookBody>(map.Choice("body", {"json", "chat"}, 0));
   hook.link = map.Text("link", "");
@@ -310,8 +311,8 @@ void Loader::ReadWebhook(YamlMap map) {
 // A route leads to planners that do something themselves.
 void Loader::CheckRoutes(const YamlMap& top) {
   const auto& planners = out_.config.planners;
-  const auto is_target = [&](const std::string& name) {
-    return std::any_of(planners.begin(), planners.end(), [&](const PlannerConfig& planner) {
+  const auto target = [&](const std::string& name) {
+    return std::find_if(planners.begin(), planners.end(), [&](const PlannerConfig& planner) {
       return planner.name == name && planner.kind != PlannerKind::kRouter;
     });
   };
@@ -320,7 +321,15 @@ void Loader::CheckRoutes(const YamlMap& top) {
       std::vector<std::string> names = route.use;
       if (!route.canary.empty()) names.push_back(route.canary);
       for (const std::string& name : names) {
-        if (is_target(name)) continue;
+        const auto at = target(name);
+        // Its requests go to a path of that name, and behind a router no agent gives one.
+        const bool lacks_model = at != planners.end() && at->kind == PlannerKind::kModel &&
+                                 at->model.dialect == Dialect::kGemini && at->model.model.empty();
+        if (lacks_model) {
+          faults_.Add(top.LineOfKey("planners"), "planner `" + planner.name + "` routes to `" +
+                                                     name + "`, which has no `model`; give it one");
+        }
+        if (at != planners.end()) continue;
         faults_.Add(top.LineOfKey("planners"), "planner `" + planner.name + "` routes to `" + name +
                                                    "`, which is no planner of a kind other than "
                                                    "router; add it to `planners`");
@@ -422,8 +431,8 @@ core::StatusOr<Config> LoadConfig(const std::string& file) {
   }
   for (const NamedPath& named : parsed.files) {
     if (fs::is_regular_file(named.path, error)) continue;
-    faults.Add(named.line, "`" + named.key + "` names `" + named.path +
-                               "`, which is no file; make it or correct the path");
+    const std::string what = named.secret ? "no file" : "`" + named.path + "`, which is no file";
+    faults.Add(named.line, "`" + named.key + "` names " + what + "; make it or correct the path");
   }
   INTERLOCK_RETURN_IF_ERROR(faults.status());
   return std::move(parsed.config);

@@ -111,6 +111,13 @@ void ReadLimits(YamlMap& map, ModelOptions& model) {
   cache.Close();
 }
 
+bool IsVariableName(std::string_view text) {
+  const bool digit_first = !text.empty() && text[0] >= '0' && text[0] <= '9';
+  return !digit_first && std::all_of(text.begin(), text.end(), [](char c) {
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_';
+  });
+}
+
 bool IsDecimal(std::string_view text) {
   return ParsePrice(text).ok() && text.size() <= 8;  // digits, and a fraction
 }
@@ -158,6 +165,11 @@ void ReadModel(YamlMap& map, ModelOptions& model) {
   model.prices = ReadPrices(map.Map("prices"));
   if (!model.base_url.starts_with("http://") && !model.base_url.starts_with("https://")) {
     map.faults().Add(map.LineOfKey("base_url"), "`base_url` must start with http:// or https://");
+  }
+  if (!IsVariableName(model.api_key_env)) {  // not shown: it may be the key
+    map.faults().Add(map.LineOfKey("api_key_env"),
+                     "`api_key_env` must be the name of an environment variable, letters, digits "
+                     "and `_`; the key itself stands in that variable");
   }
   if (!model.api_key_env.empty() && !model.api_key_file.empty()) {
     map.faults().Add(map.LineOfKey("api_key_file"),

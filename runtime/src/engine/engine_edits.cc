@@ -5,6 +5,7 @@
 #include "engine/answers.h"
 #include "engine/engine.h"
 #include "engine/run_state.h"
+#include "engine/unanswered.h"
 
 namespace interlock::runtime {
 
@@ -79,15 +80,17 @@ constexpr const char* kTooFewOthers =
     "Too few others could approve it: who edits does not count, nor who made the run or told it "
     "what to do.";
 
-// Whether it would ask people of whom too few are left.
-bool LeavesNobody(const Ticket& ticket, std::vector<std::string> told_by) {
+// Whether it would ask people of whom too few are left, also of those who are configured.
+bool LeavesNobody(const Unanswered& unanswered, const Ticket& ticket,
+                  std::vector<std::string> told_by) {
+  if (ticket.verdict != "ask") return false;
+  if (!unanswered.WhyNot(ticket, told_by).empty()) return true;
   const std::vector<policies::ApprovalDemand>& demands = ticket.decision.demands;
   const policies::Excluded excluded{.requester = ticket.id.principal,
                                     .run_user = ticket.id.user,
                                     .editors = FromLog(Gate::EditorsOf(ticket), ticket.id.user),
                                     .told_by = std::move(told_by)};
-  return ticket.verdict == "ask" &&
-         std::any_of(demands.begin(), demands.end(),
+  return std::any_of(demands.begin(), demands.end(),
                      [&](const auto& demand) { return !policies::CouldBeMet(demand, excluded); });
 }
 
@@ -213,7 +216,7 @@ asio::awaitable<core::Status> EngineImpl::AskPolicy(Edit& edit) {
   ticket.edited = edit.fields.args;
   co_await hub_.gate.Check(*edit.worker, ticket);
   ticket.editors = edit.fields.editors;
-  if (LeavesNobody(ticket, hub_.TellersOf(edit.row.run))) {
+  if (LeavesNobody(*hub_.unanswered, ticket, hub_.TellersOf(edit.row.run))) {
     ticket.code = kNobodyLeft;
     ticket.say = kTooFewOthers;
   } else if (ticket.verdict == "allow" || ticket.verdict == "ask" || Gate::ReadBlindly(ticket)) {
@@ -256,7 +259,8 @@ core::Status EngineImpl::CommitEdit(Serial& serial, Edit& edit, Draft& edited) {
   // An effect that another call has had, or a budget that is spent, must not end the call either.
   INTERLOCK_CHECK(edit.ticket != nullptr);
   edit.objection = hub_.gate.ObjectionNow(serial, *edit.ticket);
-  if (edit.objection.empty() && LeavesNobody(*edit.ticket, Gate::TellersOf(serial, *edit.ticket))) {
+  if (edit.objection.empty() &&
+      LeavesNobody(*hub_.unanswered, *edit.ticket, Gate::TellersOf(serial, *edit.ticket))) {
     edit.objection = kNobodyLeft;
     edit.ticket->say = kTooFewOthers;
   }

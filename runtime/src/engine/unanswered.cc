@@ -1,9 +1,23 @@
 #include "engine/unanswered.h"
 
+#include <utility>
+
 #include "engine/answers.h"
 #include "engine/hub.h"
 
 namespace interlock::runtime {
+namespace {
+
+// Of a call, without a demand of its decision.
+policies::ApprovalState StateFor(const Ticket& ticket, std::vector<std::string> told_by) {
+  return {.call = ticket.id.call,
+          .requester = ticket.id.principal,
+          .run_user = ticket.id.user,
+          .editors = FromLog(Gate::EditorsOf(ticket), ticket.id.user),
+          .told_by = std::move(told_by)};
+}
+
+}  // namespace
 
 std::string Unanswered::Why(const policies::ApprovalState& state) const {
   const auto& people = hub_.parts.principals;
@@ -25,13 +39,18 @@ void Unanswered::Note(const policies::ApprovalState& state) {
   }
 }
 
+std::string Unanswered::WhyNot(const Ticket& ticket, std::vector<std::string> told_by) const {
+  policies::ApprovalState state = StateFor(ticket, std::move(told_by));
+  for (const policies::ApprovalDemand& demand : ticket.decision.demands) {
+    state.demand = demand;
+    if (std::string why = Why(state); !why.empty()) return why;
+  }
+  return "";
+}
+
 void Unanswered::Look(const Ticket& ticket) {
   if (hub_.parts.principals == nullptr) return;
-  policies::ApprovalState state{.call = ticket.id.call,
-                                .requester = ticket.id.principal,
-                                .run_user = ticket.id.user,
-                                .editors = FromLog(Gate::EditorsOf(ticket), ticket.id.user),
-                                .told_by = hub_.TellersOf(ticket.id.run)};
+  policies::ApprovalState state = StateFor(ticket, hub_.TellersOf(ticket.id.run));
   const auto& demands = ticket.decision.demands;
   for (std::size_t i = 0; i < demands.size() && i < ticket.approvals.size(); ++i) {
     state.id = ticket.approvals[i];

@@ -19,6 +19,8 @@ class Unanswered {
 
   // Why nobody can give it; empty: somebody can, or nobody knows who is configured.
   std::string Why(const policies::ApprovalState& state) const;
+  // The same of what a call would ask for now, where `told_by` told its run what to do.
+  std::string WhyNot(const Ticket& ticket, std::vector<std::string> told_by) const;
   // On a worker, of a call that was parked just now. Says it once of each approval that nobody can
   // give.
   void Look(const Ticket& ticket);

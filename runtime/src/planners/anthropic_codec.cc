@@ -89,12 +89,13 @@ core::Status AddBlock(const Json& block, PlanBuilder& builder) {
 
 // Their `input_tokens` are those that no cache had a part in.
 void ReadUsage(const Json* usage, Plan& plan) {
-  plan.cached_tokens = TokensOf(usage, "cache_read_input_tokens");
-  plan.cache_write_tokens = TokensOf(usage, "cache_creation_input_tokens");
-  plan.prompt_tokens =
-      TokensOf(usage, "input_tokens") + plan.cached_tokens + plan.cache_write_tokens;
-  plan.completion_tokens = TokensOf(usage, "output_tokens");
-  plan.reasoning_tokens = TokensOf(Member(usage, "output_tokens_details"), "thinking_tokens");
+  TokenCounts counts(usage);
+  plan.cached_tokens = counts.Of("cache_read_input_tokens");
+  plan.cache_write_tokens = counts.Of("cache_creation_input_tokens");
+  plan.prompt_tokens = counts.Of("input_tokens") + plan.cached_tokens + plan.cache_write_tokens;
+  plan.completion_tokens = counts.Of("output_tokens");
+  plan.reasoning_tokens = counts.Of("output_tokens_details", "thinking_tokens");
+  counts.Judge(plan);
 }
 
 // Blocks come by their index: a start, deltas of text or of JSON, a stop.

@@ -2,10 +2,15 @@
 
 #include <algorithm>
 #include <cstdlib>
+#include <filesystem>
 #include <fstream>
+
+#include "tools/url.h"
 
 namespace interlock::runtime {
 namespace {
+
+namespace fs = std::filesystem;
 
 constexpr std::size_t kApiKeyBytesMax = 4096;
 
@@ -22,18 +27,25 @@ core::StatusOr<std::string> KeyFromFile(const std::string& path) {
   stream.read(text.data(), static_cast<std::streamsize>(text.size()));
   text.resize(static_cast<std::size_t>(stream.gcount()));
   text = Trimmed(text);
-  if (text.empty()) return core::NotFound("no api key in file `" + path + "`");
-  return text;
+  if (!text.empty()) return text;
+  std::error_code error;
+  if (fs::is_regular_file(path, error)) {
+    return core::NotFound("no api key in file `" + path + "`, which `api_key_file` names");
+  }
+  // The key itself may stand where its file should be named: only a folder is shown.
+  const std::string folder = fs::path(path).parent_path().string();
+  return core::NotFound("`api_key_file` names no file" +
+                        (fs::is_directory(folder, error) ? " in `" + folder + "`" : "") +
+                        "; make it or correct the path");
 }
 
 core::StatusOr<std::string> KeyFromEnvironment(const std::string& name) {
   const char* const value = std::getenv(name.c_str());
   std::string key = value == nullptr ? "" : Trimmed(value);
-  if (key.empty()) {
-    return core::NotFound("environment variable `" + name +
-                          "` should hold the api key and is empty");
-  }
-  return key;
+  if (!key.empty()) return key;
+  // Its name is not shown: it may be the key itself, which somebody put there.
+  return core::NotFound(
+      "the environment variable that `api_key_env` names should hold the api key and is empty");
 }
 
 }  // namespace
@@ -50,20 +62,15 @@ core::StatusOr<std::string> ReadApiKey(const std::string& env, const std::string
   return key;
 }
 
-core::Status CheckEndpointUrl(std::string_view url, bool has_key) {
-  if (url.starts_with("https://")) return core::OkStatus();
-  if (!url.starts_with("http://"))
-    return core::InvalidArgument("`base_url` must be http:// or https://");
-  const std::string_view rest = url.substr(7);
-  const std::string_view authority = rest.substr(0, rest.find('/'));
-  if (authority.find('@') != std::string_view::npos) {
-    return core::InvalidArgument("`base_url` must not hold a user name");
+core::Status CheckEndpointUrl(const std::string& text, bool has_key) {
+  const auto url = tools::Url::Parse(text);
+  if (!url.ok() || text.find_first_of("?#") != std::string::npos) {
+    return core::InvalidArgument(
+        "`base_url` must be http:// or https://, a host, and perhaps a port up to 65535 and a "
+        "path, without a user name or a query");
   }
-  const bool v6 = authority.starts_with('[');
-  const std::string_view host =
-      v6 ? authority.substr(0, authority.find(']') + 1) : authority.substr(0, authority.find(':'));
-  if (!has_key || host == "127.0.0.1" || host == "localhost" || host == "[::1]")
-    return core::OkStatus();
+  const bool here = url->host == "127.0.0.1" || url->host == "localhost" || url->host == "[::1]";
+  if (!has_key || url->scheme == "https" || here) return core::OkStatus();
   return core::InvalidArgument("an api key is not sent over plain http; use an https `base_url`");
 }
 

@@ -2,7 +2,6 @@
 #pragma once
 
 #include <string>
-#include <string_view>
 
 #include "core/status.h"
 
@@ -13,8 +12,9 @@ namespace interlock::runtime {
 // header cannot carry).
 core::StatusOr<std::string> ReadApiKey(const std::string& env, const std::string& file);
 
-// Plain http is for an endpoint on the same machine; elsewhere it would show the key to everyone
-// between. Errors: kInvalidArgument.
-core::Status CheckEndpointUrl(std::string_view url, bool has_key);
+// Whether paths can be put behind it. With a key, plain http is for an endpoint on the same
+// machine; elsewhere it would show the key to everyone between. Errors: kInvalidArgument, without
+// the url, which may hold a password.
+core::Status CheckEndpointUrl(const std::string& text, bool has_key);
 
 }  // namespace interlock::runtime

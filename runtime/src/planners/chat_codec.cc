@@ -110,10 +110,12 @@ core::Status CheckFinish(const Json& choice) {
 }
 
 void ReadUsage(const Json* usage, Plan& plan) {
-  plan.prompt_tokens = TokensOf(usage, "prompt_tokens");
-  plan.completion_tokens = TokensOf(usage, "completion_tokens");
-  plan.cached_tokens = TokensOf(Member(usage, "prompt_tokens_details"), "cached_tokens");
-  plan.reasoning_tokens = TokensOf(Member(usage, "completion_tokens_details"), "reasoning_tokens");
+  TokenCounts counts(usage);
+  plan.prompt_tokens = counts.Of("prompt_tokens");
+  plan.completion_tokens = counts.Of("completion_tokens");
+  plan.cached_tokens = counts.Of("prompt_tokens_details", "cached_tokens");
+  plan.reasoning_tokens = counts.Of("completion_tokens_details", "reasoning_tokens");
+  counts.Judge(plan);
 }
 
 // A chunk holds pieces of one message; calls are told apart by `index`.

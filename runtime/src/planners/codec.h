@@ -51,7 +51,9 @@ using Headers = std::vector<std::pair<std::string, std::string>>;
 class Codec {
  public:
   virtual ~Codec() = default;
-  // Errors: kInvalidArgument for a model name that does not fit into a path.
+  // Errors: kInvalidArgument for a model's name that the dialect cannot ask.
+  virtual core::Status CheckModel(std::string_view) const { return core::OkStatus(); }
+  // Errors: as CheckModel.
   virtual core::StatusOr<WireRequest> Write(const PlanRequest& request,
                                             const WireOptions& options) const = 0;
   virtual Headers KeyHeaders(const std::string& api_key) const = 0;

@@ -467,6 +467,9 @@ core::StatusOr<std::unique_ptr<Planner>> MakeModelPlanner(ModelOptions options) 
                   options.random != nullptr);
   while (!options.base_url.empty() && options.base_url.back() == '/') options.base_url.pop_back();
   INTERLOCK_RETURN_IF_ERROR(CheckOptions(options));
+  if (!options.model.empty()) {  // else agents name theirs
+    INTERLOCK_RETURN_IF_ERROR(CodecOf(options.dialect).CheckModel(options.model));
+  }
   INTERLOCK_ASSIGN_OR_RETURN(std::string key,
                              ReadApiKey(options.api_key_env, options.api_key_file));
   INTERLOCK_RETURN_IF_ERROR(CheckEndpointUrl(options.base_url, !key.empty()));

@@ -117,11 +117,12 @@ core::Status AddPart(const Json& part, PlanBuilder& builder) {
 }
 
 void ReadUsage(const Json* usage, Plan& plan) {
-  plan.prompt_tokens =
-      TokensOf(usage, "promptTokenCount") + TokensOf(usage, "toolUsePromptTokenCount");
-  plan.cached_tokens = TokensOf(usage, "cachedContentTokenCount");
-  plan.reasoning_tokens = TokensOf(usage, "thoughtsTokenCount");
-  plan.completion_tokens = TokensOf(usage, "candidatesTokenCount") + plan.reasoning_tokens;
+  TokenCounts counts(usage);
+  plan.prompt_tokens = counts.Of("promptTokenCount") + counts.Of("toolUsePromptTokenCount");
+  plan.cached_tokens = counts.Of("cachedContentTokenCount");
+  plan.reasoning_tokens = counts.Of("thoughtsTokenCount");
+  plan.completion_tokens = counts.Of("candidatesTokenCount") + plan.reasoning_tokens;
+  counts.Judge(plan);
 }
 
 const Json* FirstCandidate(const Json& reply) {
@@ -176,11 +177,14 @@ class Fold final : public StreamFold {
 
 class Gemini final : public Codec {
  public:
+  core::Status CheckModel(std::string_view model) const override {
+    if (IsModelName(model)) return core::OkStatus();
+    return core::InvalidArgument("the model's name does not fit into a url; correct `model`");
+  }
+
   core::StatusOr<WireRequest> Write(const PlanRequest& request,
                                     const WireOptions& options) const override {
-    if (!IsModelName(options.model)) {
-      return core::InvalidArgument("the model's name does not fit into a url; correct `model`");
-    }
+    INTERLOCK_RETURN_IF_ERROR(CheckModel(options.model));
     WireIds ids;
     const WireTurns turns = TurnsOf(request, ids);
     std::string out = "{\"contents\":[";

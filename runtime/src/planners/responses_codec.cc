@@ -113,6 +113,15 @@ core::Status AddContent(const Json& message, PlanBuilder& builder) {
   return core::OkStatus();
 }
 
+void ReadUsage(const Json* usage, Plan& plan) {
+  TokenCounts counts(usage);
+  plan.prompt_tokens = counts.Of("input_tokens");
+  plan.cached_tokens = counts.Of("input_tokens_details", "cached_tokens");
+  plan.completion_tokens = counts.Of("output_tokens");
+  plan.reasoning_tokens = counts.Of("output_tokens_details", "reasoning_tokens");
+  counts.Judge(plan);
+}
+
 // The whole response comes at the end of the stream; the deltas before it are for watchers.
 class Fold final : public StreamFold {
  public:
@@ -170,12 +179,7 @@ class Responses final : public Codec {
       INTERLOCK_RETURN_IF_ERROR(builder.AddCall(Member(item, "call_id"), Member(item, "name"),
                                                 Member(item, "arguments"), ""));
     }
-    const Json* const usage = Member(reply, "usage");
-    Plan& plan = builder.plan();
-    plan.prompt_tokens = TokensOf(usage, "input_tokens");
-    plan.cached_tokens = TokensOf(Member(usage, "input_tokens_details"), "cached_tokens");
-    plan.completion_tokens = TokensOf(usage, "output_tokens");
-    plan.reasoning_tokens = TokensOf(Member(usage, "output_tokens_details"), "reasoning_tokens");
+    ReadUsage(Member(reply, "usage"), builder.plan());
     return builder.Finish(body);
   }
 

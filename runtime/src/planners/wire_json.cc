@@ -73,10 +73,18 @@ std::string_view TextOrNone(const Json& object, const char* key) {
                                                 : std::string_view();
 }
 
-std::int64_t TokensOf(const Json* usage, const char* key) {
-  const Json* const count = Member(usage, key);
-  if (count == nullptr || !count->is_number_integer()) return 0;
-  return std::clamp<std::int64_t>(count->get<std::int64_t>(), 0, kTokensMax);
+std::int64_t TokenCounts::Read(const Json* count) {
+  if (count == nullptr) return 0;
+  const std::int64_t tokens = count->is_number_integer() ? count->get<std::int64_t>() : -1;
+  if (tokens >= 0 && tokens <= kTokensMax) return tokens;
+  sound_ = false;
+  return 0;
+}
+
+void TokenCounts::Judge(Plan& plan) const {
+  if (sound_) return;
+  plan.prompt_tokens = plan.cached_tokens = plan.cache_write_tokens = 0;
+  plan.completion_tokens = plan.reasoning_tokens = 0;
 }
 
 std::string ErrorWordOf(const Json& reply) {

@@ -16,7 +16,7 @@ namespace interlock::runtime {
 inline constexpr std::size_t kPlannerCallIdBytesMax = 256;
 inline constexpr std::size_t kPlannerToolNameBytesMax = 256;
 inline constexpr std::size_t kEchoBytesMax = 64 << 10;
-inline constexpr std::int64_t kTokensMax = 1'000'000'000;  // of one reply; more is no count
+inline constexpr std::int64_t kTokensMax = 1'000'000'000;  // in one count; more is none
 inline constexpr core::JsonLimits kReplyLimits{.bytes_max = kPlanBytesMax, .depth_max = 64};
 
 // "reply of the model makes no sense: <what>"; kDataLoss: nobody means such bytes, so another
@@ -48,12 +48,31 @@ core::StatusOr<std::string> TextOfParts(const core::Json* value, std::string_vie
 core::StatusOr<std::string> CalledName(const core::Json* value);
 // The text of a member, or nothing when it is no text.
 std::string_view TextOrNone(const core::Json& object, const char* key);
-std::int64_t TokensOf(const core::Json* usage, const char* key);  // 0..kTokensMax; 0: none given
 
 // The word of an `error` member, or of the error event itself.
 std::string ErrorWordOf(const core::Json& reply);
 // What an error inside a reply or a stream means: kUnavailable when it may pass.
 core::Status StatusOfErrorWord(const std::string& word);
+
+// Reads the counts of a reply's usage. Budgets are settled by them, so one that is no count
+// (negative, no integer, above kTokensMax) takes the word of all of them: the reply tells none.
+class TokenCounts {
+ public:
+  explicit TokenCounts(const core::Json* usage) : usage_(usage) {}
+
+  std::int64_t Of(const char* key) { return Read(Member(usage_, key)); }  // 0: none given
+  std::int64_t Of(const char* details, const char* key) {
+    return Read(Member(Member(usage_, details), key));
+  }
+  // After the last of them is read.
+  void Judge(Plan& plan) const;
+
+ private:
+  std::int64_t Read(const core::Json* count);
+
+  const core::Json* usage_;
+  bool sound_ = true;
+};
 
 // Puts a plan together from the pieces of a reply. One per reply.
 class PlanBuilder {

@@ -51,6 +51,34 @@ TEST(Unanswered, WhatNobodyCanGiveWaitsAndSaysSoUntilSomebodyCan) {
   h.WaitForState(run, RunState::kCompleted);
 }
 
+TEST(Unanswered, AnEditThatLeavesTooFewOfThoseWhoAreThereIsRefused) {
+  Harness h(PayPolicy(R"("role:cs-manager")", 2), PayTools());
+  Paid paid(h);
+  Configure(h, {h.integrator, h.manager, h.second, h.operator_one});
+  const std::string run = ParkedPay(h, kSixty);
+  const ApprovalInfo asked = h.Pending().at(0);
+  EXPECT_EQ(asked.unanswerable, "");
+  const std::string thirty = R"({"amount":30,"id":"o1"})";
+  const auto edited = EditArgs(h, h.manager, asked.state.id, thirty);
+  EXPECT_THAT(std::string(core::Message(edited.status())), HasSubstr("(NOBODY_LEFT)"));
+  EXPECT_EQ(h.Pending().at(0).state.id, asked.state.id) << "it waits on, as it was";
+  EXPECT_THAT(h.Kinds(run), Contains("call.edit_refused").Times(1));
+  EXPECT_TRUE(EditArgs(h, h.manager, asked.state.id, R"({"amount":10,"id":"o1"})").ok())
+      << "nobody is asked";
+  h.WaitForState(run, RunState::kCompleted);
+
+  Harness wide(PayPolicy(R"("role:cs-manager")", 2), PayTools());
+  Paid paid_there(wide);
+  Configure(wide, {wide.integrator,
+                   wide.manager,
+                   wide.second,
+                   wide.operator_one,
+                   {.tenant = "main", .id = "nora", .roles = {"approver", "cs-manager"}}});
+  ParkedPay(wide, kSixty);
+  EXPECT_TRUE(EditArgs(wide, wide.manager, wide.Pending().at(0).state.id, thirty).ok());
+  EXPECT_EQ(wide.Pending().at(0).unanswerable, "") << "two others are there";
+}
+
 TEST(Unanswered, AStartFindsWhatWasAskedBefore) {
   Harness h(Asks(R"(approvers = { "role:cs-manager" })"), PayTools());
   Paid paid(h);

@@ -118,6 +118,21 @@ TEST_F(TimelineTest, LearnsNamesOfCallsThatItDoesNotShow) {
               ElementsAre(HasSubstr("c2 FAILED EXIT_1")));
 }
 
+TEST_F(TimelineTest, SaysWhyWhatAModelUsedIsFlagged) {
+  const auto settled = [&](const char* amount, const char* hold) {
+    const std::string body = R"({"amount":")" + std::string(amount) +
+                             R"(","budget":"llm","flagged":true,"unit":"tokens","hold":")" + hold +
+                             "\"}";
+    return Lines("budget.settled", body.c_str());
+  };
+  Lines("budget.held", R"({"amount":"100","budget":"llm","hold":"h1","unit":"tokens"})");
+  timeline_.Learn({{"kind", "budget.held"}, {"body", {{"hold", "h2"}, {"amount", "100"}}}});
+  EXPECT_THAT(settled("101", "h1"), ElementsAre(HasSubstr("flagged: more than was held")));
+  EXPECT_THAT(settled("100", "h2"), ElementsAre(HasSubstr("flagged: nobody knows what was used")));
+  EXPECT_THAT(settled("100", "h3"), ElementsAre(HasSubstr("flagged: nobody knows what was used")))
+      << "a hold that was not seen";
+}
+
 TEST_F(TimelineTest, ShowsHoldApprovalIntentAndOutcome) {
   Lines("call.proposed", R"({"call":"k1","tool":"t"})");
   EXPECT_THAT(

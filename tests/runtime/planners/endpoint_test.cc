@@ -3,6 +3,7 @@
 #include <stdlib.h>
 
 #include <cstdio>
+#include <filesystem>
 #include <fstream>
 #include <future>
 
@@ -13,6 +14,8 @@ namespace {
 
 using interlock::testing::HttpReply;
 using ::testing::HasSubstr;
+using ::testing::Not;
+using ::testing::StartsWith;
 
 TEST_F(EndpointTest, AsksTheEndpointAndUnderstandsIt) {
   Serve({{.bytes = HttpReply(200, kHello)}});
@@ -413,6 +416,43 @@ TEST_F(EndpointTest, RefusesAConfigurationThatWouldLeakOrFailLater) {
   unsetenv("INTERLOCK_TEST_KEY");
   const auto missing = MakeModelPlanner(Options("https://models.example/v1"));
   EXPECT_EQ(missing.status().code(), core::StatusCode::kNotFound);
+}
+
+TEST_F(EndpointTest, RefusesAUrlOrAModelThatCannotBeAsked) {
+  for (const char* url :
+       {"https://localhost:pw@models.example/v1", "https://localhost@models.example/v1", "https://",
+        "https://localhost x/v1", "https://models.example:99999/v1", "https://models.example:x",
+        "https://models.example/v1?key=k", "https://models.example/v1#x", "models.example/v1"}) {
+    const auto made = MakeModelPlanner(Options(url));
+    EXPECT_EQ(made.status().code(), core::StatusCode::kInvalidArgument) << url;
+    EXPECT_THAT(std::string(core::Message(made.status())), StartsWith("`base_url` must be"));
+  }
+  ModelOptions gemini = Options("https://models.example/v1beta");
+  gemini.dialect = Dialect::kGemini;
+  gemini.model = "g 1";
+  EXPECT_EQ(core::Message(MakeModelPlanner(gemini).status()),
+            "the model's name does not fit into a url; correct `model`");
+  for (const char* model : {"g-1.5", "tunedModels/g-1", ""}) {  // "": agents name it
+    gemini.model = model;
+    EXPECT_TRUE(MakeModelPlanner(gemini).ok()) << model;
+  }
+}
+
+TEST_F(EndpointTest, AKeyInPlaceOfItsNameIsNotShown) {
+  ModelOptions options = Options("https://models.example/v1");
+  options.api_key_env = "INLINESECRET99";
+  const auto variable = MakeModelPlanner(options);
+  EXPECT_EQ(core::Message(variable.status()),
+            "the environment variable that `api_key_env` names should hold the api key and is "
+            "empty");
+  const std::string folder = ::testing::TempDir();
+  options.api_key_file = (std::filesystem::path(folder) / "sk-INLINESECRET99").string();
+  const std::string said(core::Message(MakeModelPlanner(options).status()));
+  EXPECT_THAT(said, HasSubstr("`api_key_file` names no file in `"));
+  EXPECT_THAT(said, Not(HasSubstr("INLINESECRET99")));
+  options.api_key_file = "/sk-INLINE/SECRET99";
+  EXPECT_EQ(core::Message(MakeModelPlanner(options).status()),
+            "`api_key_file` names no file; make it or correct the path");
 }
 
 }  // namespace

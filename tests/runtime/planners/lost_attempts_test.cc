@@ -44,6 +44,12 @@ TEST_F(LostTest, WhatMayHaveReachedTheModelIs) {
   EXPECT_EQ(LostAfter({{.bytes = ""}}), 4) << "closed without a word, three times again";
   EXPECT_EQ(LostAfter({{.bytes = HttpReply(200, "no JSON")}}), 4) << "three times again";
   EXPECT_EQ(LostAfter({{.bytes = HttpReply(200, kHello)}}), 1) << "a reply that counts nothing";
+  EXPECT_EQ(
+      LostAfter({{.bytes = HttpReply(200, R"({"choices":[{"message":{"content":"Hi"}}],"usage":{
+                                "prompt_tokens":99999999999999999999999999,
+                                "completion_tokens":1}})")}}),
+      1)
+      << "a reply whose counts are none";
 }
 
 TEST_F(LostTest, WhatNeverWentOutIsNot) {

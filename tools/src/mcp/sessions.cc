@@ -8,7 +8,7 @@
 #include "mcp/ends.h"
 #include "outcome.h"
 #include "text.h"
-#include "url.h"
+#include "tools/url.h"
 
 namespace interlock::tools {
 namespace {
