@@ -50,6 +50,12 @@ std::string EndedAs(State& state, const Ticket& ticket) {
   return call != nullptr && call->state == CallState::kDenied ? call->code : "";
 }
 
+// It has the lock in memory, too, which a call takes before it is decided.
+bool IsUnderWay(State& state, const std::string& call) {
+  const CallRow* row = state.FindCall(call);
+  return row != nullptr && row->state == CallState::kIntended;
+}
+
 // The journal's order decides which switch stops a call, and whether one still does.
 void StopAsOfNow(const std::optional<SwitchInfo>& stop, Ticket& ticket) {
   if (!stop) ticket.code = "BUSY";
@@ -102,18 +108,24 @@ core::Status Gate::Redecide(Serial& serial, Ticket& ticket) {
   return core::OkStatus();
 }
 
-// Why a call that the policy lets through (or asks about) must not go on. Empty: nothing against
-// it.
-std::string Gate::Objection(Serial& serial, Ticket& ticket) const {
-  State& state = serial.state();
+// What stops calls whatever they are about. Empty: nothing does.
+std::string Gate::ObjectionToAny(Ticket& ticket) const {
   if (const auto stop = StoppedBy(ticket)) {
     ticket.say = KilledSay(*stop);
     return kKilled;
   }
-  if (state.clock_in_doubt()) {
+  if (parts_.journal->state().clock_in_doubt()) {
     ticket.say = "The clock of this machine is in doubt; an operator has to confirm it first.";
     return "CLOCK";
   }
+  return "";
+}
+
+// Why a call that the policy lets through (or asks about) must not go on. Empty: nothing against
+// it.
+std::string Gate::Objection(Serial& serial, Ticket& ticket) const {
+  if (std::string objection = ObjectionToAny(ticket); !objection.empty()) return objection;
+  State& state = serial.state();
   const bool own_key = ticket.effect_key == ticket.id.call;  // no other call can have it
   const EffectRow* effect = own_key ? nullptr : state.FindEffect(ticket.effect_key);
   if (effect != nullptr && effect->call != ticket.id.call && effect->undone == 0) {
@@ -124,7 +136,8 @@ std::string Gate::Objection(Serial& serial, Ticket& ticket) const {
   if (ticket.tool->manifest().effect != tools::Effect::kRead) {
     for (const std::string& lock : ticket.locks) {
       const LockRow* held = state.FindLock(lock);
-      if (held != nullptr && held->call != ticket.id.call) return "UNSETTLED";
+      if (held == nullptr || held->call == ticket.id.call) continue;
+      if (!ticket.dry_run || !IsUnderWay(state, held->call)) return "UNSETTLED";
     }
   }
   return RunObjection(serial, ticket);
