@@ -110,6 +110,10 @@ std::string Counts(const std::map<std::string, std::int64_t>& kinds) {
   return text;
 }
 
+core::Json DecidedJson(const ReplayReport::Decided& decided) {
+  return {{"effect", decided.effect}, {"code", decided.code}, {"rules", decided.rules}};
+}
+
 core::Json ReportJson(const ReplayReport& report) {
   core::Json out = {
       {"engine", report.engine},     {"entries", report.entries},
@@ -123,6 +127,11 @@ core::Json ReportJson(const ReplayReport& report) {
   out["divergence"] = {{"index", report.first->index},       {"run_seq", report.first->run_seq},
                        {"kind", report.first->kind},         {"why", report.first->why},
                        {"recorded", report.first->recorded}, {"rebuilt", report.first->rebuilt}};
+  if (const auto& decisions = report.first->decisions) {
+    out["divergence"]["decisions"] = {{"recorded", DecidedJson(decisions->recorded)},
+                                      {"rebuilt", DecidedJson(decisions->rebuilt)},
+                                      {"differing", decisions->differing}};
+  }
   return out;
 }
 
@@ -139,6 +148,7 @@ void Print(const Io& io, const ReplayReport& report) {
   io.out << io.Paint(Style::kRed, "differs") << " at entry " << first.index << " (" << first.run_seq
          << " of the run, " << EscapeForTerminal(first.kind)
          << "): " << EscapeForTerminal(first.why) << '\n';
+  if (first.decisions) io.out << "  " << EscapeForTerminal(InWords(*first.decisions)) << '\n';
   io.out << "  recorded  " << EscapeForTerminal(first.recorded) << '\n';
   io.out << "  rebuilt   " << EscapeForTerminal(first.rebuilt) << '\n';
 }

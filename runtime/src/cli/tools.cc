@@ -231,7 +231,10 @@ void AddToolCommands(CLI::App& app, Session& session) {
   Does(call, session, [&session, options] { return Execute(session, *options); });
 
   CLI::App* check = group->add_subcommand(
-      "check", "Check a folder of manifests, or (with --args) what the gate would say to a call");
+      "check",
+      "Check a folder of manifests, or (with --args) what the gate would say to a call now: policy "
+      "and log, without what only shows while a call is made (calls at work on the same object, a "
+      "place to run in, a record that is too long)");
   check->add_option("FOLDER_OR_TOOL", options->tool)->required();
   check->add_option("--args", options->args, "Arguments of the call to judge: a JSON object");
   check->add_option("--var", options->vars, "NAME=VALUE for ${NAME} in manifests; may be repeated");

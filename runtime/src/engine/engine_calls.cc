@@ -138,9 +138,9 @@ void EngineImpl::CheckToolCall(const core::Principal& who, ToolCallSpec spec,
   Worker& worker = hub_.WorkerOf(ticket->id.call);
   auto check = [](EngineImpl* self, Worker& on, std::shared_ptr<Ticket> t,
                   Reply<CallInfo> answer) -> asio::awaitable<void> {
-    co_await self->hub_.gate.Check(on, *t);
-    if (core::Status waits = self->hub_.gate.CheckWaits(*t); !waits.ok()) {
-      answer(waits);
+    core::Status checked = co_await self->hub_.gate.CheckWhole(on, *t);
+    if (!checked.ok()) {
+      answer(checked);
       co_return;
     }
     CallInfo info = self->InfoOf(*t);

@@ -16,10 +16,6 @@ namespace {
 constexpr std::size_t kLimitsMax = 256;           // slots that one call may take
 constexpr std::size_t kEnvelopeBytesMax = 4'096;  // of an entry, around its body
 
-std::string SayOf(const policies::Decision& decision) {
-  return decision.say.empty() ? "The policy does not allow this call." : decision.say;
-}
-
 }  // namespace
 
 Gate::Gate(GateParts parts)
@@ -577,18 +573,6 @@ asio::awaitable<core::Status> Gate::SettleRecorded(Worker& worker, Ticket& ticke
   }
   Leave(ticket);
   co_return status;
-}
-
-// ---------------------------------------------------------------- a dry run
-
-asio::awaitable<void> Gate::Check(Worker& worker, Ticket& ticket) {
-  if (!Prepare(ticket) || IsKilled(ticket)) co_return;
-  core::Status ignored = co_await DecideInRounds(worker, ticket);
-  while (ticket.stale) {
-    StartAgain(ticket);
-    ignored = co_await DecideInRounds(worker, ticket);
-  }
-  if (ticket.say.empty() && ticket.verdict == "deny") ticket.say = SayOf(ticket.decision);
 }
 
 }  // namespace interlock::runtime

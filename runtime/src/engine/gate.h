@@ -67,7 +67,9 @@ struct Ticket {
   std::string edited;                 // what a person made of the arguments; empty: nothing
   std::vector<std::string> editors;   // who did, as in EditFields
   std::int64_t edit_until_us = 0;     // as there: no edit gives people more time
+  bool dry_run = false;               // it has no locks, and would wait for calls at work on them
   bool asks_only = false;             // what the policy allows outright stays parked (rule 12)
+  bool as_recorded = false;           // a replay: what was denied then was not put off
   std::int64_t decided_index = -1;    // it must still be the newest decision; -1: whichever is
   std::int64_t edited_index = -1;     // and this the newest edit; looked at with decided_index
 
@@ -234,8 +236,13 @@ class Gate {
   // settled under are free.
   void LetGo(const std::string& call);
 
-  // The gate without locks, entries or effects.
+  // What the policy says, as the worker knows balances and counters; without locks, entries or
+  // effects.
   asio::awaitable<void> Check(Worker& worker, Ticket& ticket);
+  // That, and what the journal would object to now (rules 1, 3, 8 and 13), for a ticket without a
+  // run. Takes no locks and no place, so it does not tell of calls at work that it would wait for.
+  // Errors: as CheckWaits; those of the log, which then would not take the call either.
+  asio::awaitable<core::Status> CheckWhole(Worker& worker, Ticket& ticket);
   // Whether anybody waits for the call still. Errors: kDeadlineExceeded (DEADLINE), kCancelled
   // (CALLER_GONE).
   core::Status CheckWaits(const Ticket& ticket) const;
@@ -363,6 +370,7 @@ class Gate {
                     const std::optional<core::Money>& reported) const;
   bool StillHolds(Serial& serial, const Ticket& ticket) const;
   std::string Objection(Serial& serial, Ticket& ticket) const;
+  std::string ObjectionToAny(Ticket& ticket) const;  // any thread
   std::string BudgetObjection(Serial& serial, Ticket& ticket) const;
   std::string ScopeKey(const std::string& scope) const { return parts_.keys->Hmac("scope", scope); }
   core::Status Redecide(Serial& serial, Ticket& ticket);

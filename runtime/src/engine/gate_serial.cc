@@ -50,6 +50,12 @@ std::string EndedAs(State& state, const Ticket& ticket) {
   return call != nullptr && call->state == CallState::kDenied ? call->code : "";
 }
 
+// It has the lock in memory, too, which a call takes before it is decided.
+bool IsUnderWay(State& state, const std::string& call) {
+  const CallRow* row = state.FindCall(call);
+  return row != nullptr && row->state == CallState::kIntended;
+}
+
 // The journal's order decides which switch stops a call, and whether one still does.
 void StopAsOfNow(const std::optional<SwitchInfo>& stop, Ticket& ticket) {
   if (!stop) ticket.code = "BUSY";
@@ -102,27 +108,24 @@ core::Status Gate::Redecide(Serial& serial, Ticket& ticket) {
   return core::OkStatus();
 }
 
-// Denied for a call that has the same effect and is open: whether that takes effect nobody knows
-// yet.
-bool Gate::MayComeToNothing(Serial& serial, const Ticket& ticket) {
-  if (ticket.verdict != "deny" || ticket.code != kDuplicateEffect) return false;
-  const EffectRow* effect = serial.state().FindEffect(ticket.effect_key);
-  const CallRow* other = effect == nullptr ? nullptr : serial.state().FindCall(effect->call);
-  return other != nullptr && !IsFinal(other->state);
+// What stops calls whatever they are about. Empty: nothing does.
+std::string Gate::ObjectionToAny(Ticket& ticket) const {
+  if (const auto stop = StoppedBy(ticket)) {
+    ticket.say = KilledSay(*stop);
+    return kKilled;
+  }
+  if (parts_.journal->state().clock_in_doubt()) {
+    ticket.say = "The clock of this machine is in doubt; an operator has to confirm it first.";
+    return "CLOCK";
+  }
+  return "";
 }
 
 // Why a call that the policy lets through (or asks about) must not go on. Empty: nothing against
 // it.
 std::string Gate::Objection(Serial& serial, Ticket& ticket) const {
+  if (std::string objection = ObjectionToAny(ticket); !objection.empty()) return objection;
   State& state = serial.state();
-  if (const auto stop = StoppedBy(ticket)) {
-    ticket.say = KilledSay(*stop);
-    return kKilled;
-  }
-  if (state.clock_in_doubt()) {
-    ticket.say = "The clock of this machine is in doubt; an operator has to confirm it first.";
-    return "CLOCK";
-  }
   const bool own_key = ticket.effect_key == ticket.id.call;  // no other call can have it
   const EffectRow* effect = own_key ? nullptr : state.FindEffect(ticket.effect_key);
   if (effect != nullptr && effect->call != ticket.id.call && effect->undone == 0) {
@@ -133,7 +136,8 @@ std::string Gate::Objection(Serial& serial, Ticket& ticket) const {
   if (ticket.tool->manifest().effect != tools::Effect::kRead) {
     for (const std::string& lock : ticket.locks) {
       const LockRow* held = state.FindLock(lock);
-      if (held != nullptr && held->call != ticket.id.call) return "UNSETTLED";
+      if (held == nullptr || held->call == ticket.id.call) continue;
+      if (!ticket.dry_run || !IsUnderWay(state, held->call)) return "UNSETTLED";
     }
   }
   return RunObjection(serial, ticket);
@@ -258,7 +262,8 @@ core::Status Gate::CommitDecision(Serial& serial, Ticket& ticket) {
   const bool by_rule =  // whose codes are its own
       decided && objection.empty() && ticket.decision.verdict == policies::Verdict::kDeny;
   const bool not_yet = ticket.verdict == "deny" && !by_rule && IsPassing(ticket.code);
-  if (!ticket.id.compensates.empty() && (not_yet || MayComeToNothing(serial, ticket))) {
+  const bool waits = !ticket.id.compensates.empty() && !ticket.as_recorded;
+  if (waits && (not_yet || MayComeToNothing(serial, ticket))) {
     return core::Error(core::StatusCode::kAborted, "it is taken back when nothing is in the way");
   }
   if (ticket.asks_only && (ticket.verdict == "allow" || not_yet)) {

@@ -117,4 +117,13 @@ asio::awaitable<core::Status> Gate::Reconcile(Worker& worker, Ticket& ticket) {
   co_return co_await CommitKnown(worker, ticket);
 }
 
+// Denied for a call that has the same effect and is open: whether that takes effect nobody knows
+// yet.
+bool Gate::MayComeToNothing(Serial& serial, const Ticket& ticket) {
+  if (ticket.verdict != "deny" || ticket.code != kDuplicateEffect) return false;
+  const EffectRow* effect = serial.state().FindEffect(ticket.effect_key);
+  const CallRow* other = effect == nullptr ? nullptr : serial.state().FindCall(effect->call);
+  return other != nullptr && !IsFinal(other->state);
+}
+
 }  // namespace interlock::runtime

@@ -67,11 +67,21 @@ std::int64_t RecordedEntry::Int(const char* field, std::int64_t otherwise) const
   return at != body.end() && at->is_number_integer() ? at->get<std::int64_t>() : otherwise;
 }
 
+core::Json RecordedEntry::Member(const char* field) const {
+  const auto at = body.find(field);
+  return at != body.end() ? *at : core::Json();
+}
+
 std::string RecordedEntry::Content(const char* field) const {
   const auto at = body.find(field);
   if (at == body.end() || !at->is_object()) return "";
   const std::size_t slot = at->value("slot", payloads.size());
   return slot < payloads.size() ? payloads[slot].plaintext : "";
+}
+
+core::Json RecordedEntry::JsonContent(const char* field) const {
+  auto json = core::ParseJson(Content(field), core::kPayloadLimits);
+  return json.ok() ? *std::move(json) : core::Json();
 }
 
 core::StatusOr<ReplayReport> ReplayRun(const ReplayParts& parts, const std::string& run) {
@@ -140,6 +150,9 @@ core::StatusOr<audit::EntryRef> Replayer::Expect(const audit::NewEntry& made,
     core::Status differs =
         Differ(made.kind == recorded.entry.kind ? "its bytes differ" : "another entry follows here",
                std::move(text));
+    if (made.kind == "call.decided" && recorded.entry.kind == made.kind) {
+      report_.first->decisions = DecisionsOf(recorded, body, payloads);
+    }
     return differs;
   }
   const core::Digest leaf = audit::LeafHash(text);
@@ -378,6 +391,7 @@ core::Status Replayer::RebuildChecked() {
   JudgedText judged =
       JudgeAnswer(*gate_, worker_.engine.get(), agent_, recorded_.base, recorded_.reads, *check);
   if (judged.bundle_id != core::Digest{}) judged.bundle_id = Recorded(judged.bundle_id);
+  PutRecordedLines(next().Member("rules"), judged.rules);
   return Expect(DraftAnswerChecked(run_, *sealer_, NameOf(check->kind), judged));
 }
 
@@ -409,6 +423,7 @@ core::Status Replayer::RebuildMessage() {
   Serial serial(transaction, *state_, worker_.engine.get());
   gate_->JudgeAgain(serial, said, judged);
   if (judged.bundle_id != core::Digest{}) judged.bundle_id = Recorded(judged.bundle_id);
+  PutRecordedLines(recorded.Member("rules"), judged.rules);
   const std::string request = recorded.Text("request");
   const std::string request_digest = recorded.Text("request_digest");
   return Expect(DraftMessage(run_, *sealer_,

@@ -8,6 +8,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "audit/keys.h"
 #include "audit/log.h"
@@ -40,6 +41,19 @@ struct ReplayReport {
   std::map<std::string, std::int64_t> taken;
   // Entries that the engine made and replay does not make anew: the answer is incomplete.
   std::map<std::string, std::int64_t> left_out;
+  // What a call.decided came to.
+  struct Decided {
+    std::string effect;              // "deny"
+    std::string code;                // "OVER_REFUND"
+    std::vector<std::string> rules;  // ids of those that it is by; empty: no rule's doing
+  };
+  // Both sides of one whose bytes differ.
+  struct Decisions {
+    Decided recorded;
+    Decided rebuilt;
+    // Members that differ: of the sealed decision ("demands", "say"), else of the entry's body.
+    std::vector<std::string> differing;
+  };
   struct Divergence {
     std::uint64_t index = 0;
     std::int64_t run_seq = 0;
@@ -47,6 +61,7 @@ struct ReplayReport {
     std::string recorded;  // the entry's bytes; empty: the log has no such entry
     std::string rebuilt;   // what replay made; empty: nothing
     std::string why;
+    std::optional<Decisions> decisions{};  // of a call.decided
   };
   std::optional<Divergence> first;
   core::Digest recorded_root{};  // RFC 6962 root over the run's entries in run_seq order
@@ -60,5 +75,9 @@ struct ReplayReport {
 // not the one of then (TOOL_CHANGED, BUNDLE_CHANGED, AGENT_GONE), a kind that replay does not know
 // (KIND_NOT_REPLAYED); those of reading.
 core::StatusOr<ReplayReport> ReplayRun(const ReplayParts& parts, const std::string& run);
+
+// One line for people: "recorded: ask by a/b; now: deny by a/c". Codes are told where they differ;
+// of two that say the same, what differs in them.
+std::string InWords(const ReplayReport::Decisions& decisions);
 
 }  // namespace interlock::runtime

@@ -115,4 +115,16 @@ core::Digest Replayer::Recorded(const core::Digest& bundle) const {
   return in_place ? recorded_bundle_ : bundle;
 }
 
+// Both are sorted by id, and a rule speaks once. An error of a rule keeps no place in its words.
+void Replayer::PutRecordedLines(const core::Json& then,
+                                std::vector<policies::FiredRule>& rules) const {
+  if (parts_.candidate == nullptr || !then.is_array()) return;
+  for (policies::FiredRule& rule : rules) {
+    const auto at = std::find_if(then.begin(), then.end(), [&rule](const core::Json& one) {
+      return one.value("id", "") == rule.id;
+    });
+    if (at != then.end()) rule.line = at->value("line", rule.line);
+  }
+}
+
 }  // namespace interlock::runtime

@@ -18,17 +18,12 @@ constexpr std::string_view kRunEnded = "RUN_ENDED";
 // How far the rules' time may lie before the entry's, where the entry does not name it.
 constexpr std::int64_t kSearchMicros = 20'000'000;
 
-core::Json JsonIn(const std::string& text) {
-  auto json = core::ParseJson(text, core::kPayloadLimits);
-  return json.ok() ? *std::move(json) : core::Json();
-}
-
 // When the rules were asked: as the entry says, else the time that makes the recorded digest of
 // their input.
 std::int64_t TimeOf(const RecordedEntry& decided, policies::DecisionInput input) {
   const std::int64_t named = decided.Int("now_us", 0);
   if (named > 0) return named;
-  const core::Json decision = JsonIn(decided.Content("decision"));
+  const core::Json decision = decided.JsonContent("decision");
   const std::string digest = decision.is_object() ? decision.value("input", "") : "";
   const std::int64_t last = decided.entry.time_us;
   input.now_us = last;
@@ -48,7 +43,7 @@ using Reads = std::map<std::string, policies::VersionedRead>;  // by key
 
 // What the recorded decision read otherwise than this one.
 Reads ReadOtherwise(const policies::Decision& decision, const RecordedEntry& decided) {
-  const core::Json recorded = JsonIn(decided.Content("decision"));
+  const core::Json recorded = decided.JsonContent("decision");
   const core::Json reads =
       recorded.is_object() ? recorded.value("reads", core::Json()) : core::Json();
   Reads otherwise;
@@ -123,7 +118,7 @@ core::Digest DigestIn(const RecordedEntry& recorded, const char* key) {
 sandbox::Artifacts ArtifactsOf(const RecordedEntry& recorded) {
   sandbox::Artifacts artifacts;
   if (!recorded.body.contains("artifacts")) return artifacts;
-  for (const core::Json& one : JsonIn(recorded.Content("artifacts"))) {
+  for (const core::Json& one : recorded.JsonContent("artifacts")) {
     const std::string path = one.value("path", "");
     if (!one.contains("slot")) {
       artifacts.skipped.push_back({.path = path, .why = one.value("why", "")});
@@ -140,7 +135,7 @@ sandbox::Artifacts ArtifactsOf(const RecordedEntry& recorded) {
 tools::Outcome OutcomeOf(const RecordedEntry& recorded) {
   tools::Outcome outcome;
   outcome.kind = tools::OutcomeKind::kFailed;
-  if (recorded.body.contains("result")) outcome.result = JsonIn(recorded.Content("result"));
+  if (recorded.body.contains("result")) outcome.result = recorded.JsonContent("result");
   outcome.error_code = recorded.Text("code");
   outcome.error = recorded.Content("detail");
   outcome.advice = recorded.Content("advice");
@@ -301,7 +296,7 @@ std::vector<GrantedApproval> Replayer::GrantsOf(const Ticket& ticket) {
     policies::ApprovalState state;
     state.id = row->approval;
     state.call = row->call;
-    state.demand = DemandFromJson(JsonIn(asked.Content("demand")));
+    state.demand = DemandFromJson(asked.JsonContent("demand"));
     state = AsNow(std::move(state), *row);
     const auto known =
         std::find_if(recorded_.calls.begin(), recorded_.calls.end(),
@@ -355,6 +350,11 @@ void Replayer::DecideRound(Ticket& ticket, const RecordedEntry& decided) {
   }
   ticket.window_ms = WindowOf(ticket.decision, reader.longest_ms());
   ticket.decision.bundle_id = Recorded(ticket.decision.bundle_id);
+  if (parts_.candidate == nullptr) return;
+  const core::Json then = decided.JsonContent("decision");
+  if (!then.is_object()) return;
+  PutRecordedLines(then.value("rules", core::Json()), ticket.decision.rules);
+  PutRecordedLines(then.value("shadow", core::Json()), ticket.decision.shadow);
 }
 
 // Gate::DecideInRounds, with the facts that were found then.
@@ -363,7 +363,7 @@ core::Status Replayer::DecideAsRecorded(Ticket& ticket) {
   for (ticket.round = 0;; ++ticket.round) {
     ticket.facts.clear();
     if (at < own_.size() && own_[at].entry.kind == "facts.gathered") {
-      ticket.facts = FactsFromJson(JsonIn(own_[at].Content("facts")));
+      ticket.facts = FactsFromJson(own_[at].JsonContent("facts"));
       ++at;
     }
     if (at >= own_.size() || own_[at].entry.kind != "call.decided") {
@@ -422,6 +422,7 @@ core::Status Replayer::RebuildDecision() {
   INTERLOCK_ASSIGN_OR_RETURN(std::unique_ptr<Ticket> ticket, NewTicket(next()));
   GiveIds();
   ticket->level = LevelAhead(ticket->id.call);
+  ticket->as_recorded = true;
   ticket->wall_ms = WallAhead(ticket->id.call);
   GiveRun(*ticket);
   if (ticket->proposed) ticket->granted = GrantsOf(*ticket);
@@ -535,7 +536,7 @@ core::Status Replayer::RebuildOutcome() {
   ticket.outcome_kind = next().Text("kind");
   if (next().body.contains("ended")) {
     INTERLOCK_ASSIGN_OR_RETURN(ticket.ended, RunEndFrom(core::CanonicalJson(next().body["ended"]),
-                                                        JsonIn(next().Content("ended_label"))));
+                                                        next().JsonContent("ended_label")));
     Ticket& of = ticket;
     of.outcome.reported_failure =
         of.outcome.reported_failure && LeftNothing(of.ended->state, of.outcome.error_code);
@@ -560,6 +561,7 @@ core::Status Replayer::RebuildRelease() {
   Ticket& ticket = *at->second;
   Release release = ticket.release;
   if (release.bundle_id != core::Digest{}) release.bundle_id = Recorded(release.bundle_id);
+  PutRecordedLines(next().Member("rules"), release.rules);
   return Expect(DraftResultReleased(ticket.id, *sealer_, release));
 }
 

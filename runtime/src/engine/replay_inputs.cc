@@ -80,6 +80,12 @@ void ReplayKeys::CommitWith(const audit::SealedPayload& sealed, std::string_view
   }
 }
 
+const std::string& ReplayKeys::ContentOf(const audit::SealedPayload& sealed) const {
+  const auto at = contents_.find(sealed.commitment);
+  INTERLOCK_CHECK(at != contents_.end());
+  return at->second.plaintext;
+}
+
 std::shared_ptr<const audit::SubjectKey> ReplayKeys::KeyOfId(std::string key_id) {
   return std::make_shared<NamedKey>(std::move(key_id));
 }

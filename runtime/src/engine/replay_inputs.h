@@ -26,6 +26,8 @@ class ReplayKeys final : public audit::KeyStore {
   // In `body`, for the marks of `sealed`, what this content commits to under `salt`.
   void CommitWith(const audit::SealedPayload& sealed, std::string_view salt,
                   std::string& body) const;
+  // What it was made of.
+  const std::string& ContentOf(const audit::SealedPayload& sealed) const;
   // The key of one subject, by the id that the run's entries name.
   static std::shared_ptr<const audit::SubjectKey> KeyOfId(std::string key_id);
 

@@ -32,8 +32,11 @@ struct RecordedEntry {
 
   std::string Text(const char* field) const;  // "" when there is none
   std::int64_t Int(const char* field, std::int64_t otherwise) const;
+  core::Json Member(const char* field) const;  // null when there is none
   // The content that a commitment of the body names; "" when there is none.
   std::string Content(const char* field) const;
+  // The same as JSON; null when there is none.
+  core::Json JsonContent(const char* field) const;
 };
 
 // Used once, by one thread.
@@ -69,6 +72,10 @@ class Replayer {
   core::Status JudgeAs(const RecordedEntry& recorded);
   std::vector<std::string> InForce(const RecordedEntry& from, const RecordedEntry& to) const;
   std::vector<std::string> MayHaveJudged(const RecordedEntry& from, const RecordedEntry& to) const;
+  // What only tells that a candidate is another folder is put as it was recorded: its id, and the
+  // lines of rules; `then` is how the rules were recorded, an array.
+  core::Digest Recorded(const core::Digest& bundle) const;
+  void PutRecordedLines(const core::Json& then, std::vector<policies::FiredRule>& rules) const;
 
   // --- runs (replay.cc)
   core::Status Rebuild();
@@ -77,6 +84,9 @@ class Replayer {
   core::Status LeaveOut();  // as it stands, and the report says so
   core::Status Chain();
   core::Status Differ(std::string why, std::string rebuilt);
+  // --- two decisions that differ (replay_decided.cc)
+  ReplayReport::Decisions DecisionsOf(const RecordedEntry& recorded, std::string_view body,
+                                      std::span<const audit::SealedPayload> payloads) const;
   struct DueNow {
     std::vector<Effect> effects;
     RunCore core;  // as it is then
@@ -115,7 +125,6 @@ class Replayer {
   std::int64_t LeftMs() const { return next().Int("left_ms", -1); }  // timers are inputs
   // The entry of this kind that comes first from here on and tells of the call; null: none.
   const RecordedEntry* Ahead(std::string_view kind, const std::string& call) const;
-  core::Digest Recorded(const core::Digest& bundle) const;  // the candidate passes for it
 
   const ReplayParts& parts_;
   const std::string run_;

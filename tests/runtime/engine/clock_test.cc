@@ -62,6 +62,7 @@ TEST_F(ClockTest, Rule27_AJumpOfMoreThanAnHourStopsNewIntentsUntilAnOperatorConf
   EXPECT_THAT(h_.engine().Unhealthy(), HasSubstr("confirm-clock"));
   h_.Restart();  // it is remembered
   EXPECT_EQ(CodeOf(h_.Execute("do", {{"id", 3}})), "CLOCK");
+  EXPECT_EQ(CodeOf(h_.Check("do", {{"id", 3}})), "CLOCK");
   EXPECT_EQ(h_.tools.runs("do"), 1);
 
   EXPECT_EQ(h_.engine().ConfirmClock(h_.integrator, "trust me").status().code(),

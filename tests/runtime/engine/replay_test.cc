@@ -4,6 +4,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <future>
 #include <numeric>
 
@@ -263,6 +264,73 @@ TEST(Replay, AnotherRuleDiffersAtItsFirstDecision) {
   EXPECT_EQ(first[static_cast<std::size_t>(tighter->first->run_seq)].index, tighter->first->index);
   EXPECT_NE(tighter->first->recorded, tighter->first->rebuilt);
   EXPECT_EQ(tighter->rebuilt_root, core::Digest{});
+}
+
+// Rules that allow, deny, fail, speak in shadow, and judge texts and results.
+std::string ManyRules(const std::string& deny_by, const std::string& say) {
+  return AllowAll() + R"(
+on("orders.cancel", ")" +
+         deny_by + R"(", function(c)
+  return deny { code = "CLOSED", say = ")" +
+         say + R"(" }
+end)
+on("orders.put", "broken", function(c) return c.args.amount + c.args.id end)
+on("orders.get", "later", { mode = "shadow", ends = "2099-01-01" }, function(c)
+  return deny { code = "LATER" }
+end)
+on(message(), "plain", function(c) return modify { ["message.text"] = "please help" } end)
+on(result("orders.get"), "odd", function(c) return label { result = { "odd" } } end)
+on(answer(), "polite", function(c) return modify { ["answer.text"] = "it is 5!" } end)
+)";
+}
+
+std::string ManyRulesRun(Harness& h) {
+  h.tools.Answers("orders.get", {{"total", 5}});
+  h.planner.plans = {FakePlanner::Calls({{"c1", "orders.get", "{}"},
+                                         {"c2", "orders.cancel", "{}"},
+                                         {"c3", "orders.put", R"({"amount":1,"id":"o1"})"}}),
+                     FakePlanner::Answer("it is 5")};
+  const auto run = h.CreateRun();
+  EXPECT_TRUE(run.ok()) << run.status();
+  EXPECT_EQ(h.WaitForState(run->id, RunState::kCompleted).answer, "it is 5!");
+  return run->id;
+}
+
+std::vector<ToolSpec> OrderTools() {
+  return {ReadTool("orders.get"), WriteTool("orders.cancel"), WriteTool("orders.put")};
+}
+
+TEST(Replay, WhereARuleStandsInItsFileDecidesNothing) {
+  Harness h(ManyRules("closed", "No."), OrderTools());
+  const std::string run = ManyRulesRun(h);
+  const auto calls = h.CallsOf(run);
+  EXPECT_TRUE(std::any_of(calls.begin(), calls.end(),
+                          [](const CallInfo& call) { return call.code == "RULE_ERROR"; }));
+  ExpectReplays(h, run);
+  const auto moved = Replay(h, run, {.candidate = "-- one\n-- two\n" + h.policy()});
+  ASSERT_TRUE(moved.ok()) << moved.status();
+  EXPECT_TRUE(moved->passes()) << Said(*moved);
+}
+
+TEST(Replay, TwoDecisionsThatDifferAreToldInWords) {
+  Harness h(ManyRules("closed", "No."), OrderTools());
+  const std::string run = ManyRulesRun(h);
+  const auto say = [&](const std::string& candidate) {
+    const auto report = Replay(h, run, {.candidate = "-- moved\n" + candidate});
+    EXPECT_TRUE(report.ok()) << report.status();
+    const bool told = report.ok() && report->first && report->first->decisions;
+    EXPECT_TRUE(told);
+    EXPECT_EQ(told ? report->first->kind : "", "call.decided");
+    return told ? InWords(*report->first->decisions) : "";
+  };
+  EXPECT_EQ(say(ManyRules("shut", "No.")), "recorded: deny by p/closed; now: deny by p/shut");
+  EXPECT_EQ(say(ManyRules("closed", "Never.")),
+            "recorded and now: deny by p/closed; what differs: rules, say");
+  EXPECT_EQ(say(ManyRules("closed", "No.") + R"(
+on("orders.get", "who", function(c)
+  return require_approval { approvers = { "role:x" }, expires = "1h" }
+end))"),
+            "recorded: allow OK by p/all; now: ask APPROVAL_REQUIRED by p/who");
 }
 
 std::vector<Effect> SameStep(RunCore& run, const Event& event) { return Step(run, event); }
