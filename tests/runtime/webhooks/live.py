@@ -30,7 +30,7 @@ PATIENCE_S = 60
 POLICY = """policy "desk" { version = "1", owner = "tests", tools = { "*" }, default = "deny" }
 on("refunds.idempotent", "ask", function(c)
   if c.args.amount_minor > 5000 then return deny { code = "OVER", say = "At most 50." } end
-  return require_approval { approvers = { "role:cs-manager" }, expires = "1h" }
+  return require_approval { approvers = { "role:cs-manager", "role:director" }, expires = "1h" }
 end)
 """
 
@@ -134,7 +134,7 @@ class LiveTest(Desk):
         Receiver.wait(lambda: Receiver.types() == ["approval.requested"], "the first notice")
         first = next(iter(Receiver.notices.values()))["data"]
         self.assertEqual(first["tool"], "refunds.idempotent")
-        self.assertEqual(first["approvers"], ["role:cs-manager"])
+        self.assertEqual(first["approvers"], ["role:cs-manager", "role:director"])
         self.assertNotIn("demand", first)
 
         args = {"order_id": "o-1", "amount_minor": 500, "pause_before_ms": 0, "pause_after_ms": 0}
