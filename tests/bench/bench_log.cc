@@ -314,6 +314,7 @@ void Readers(Stack& stack) {
     alone.push_back(RateFor(stack, kLoadSeconds));
     std::atomic<bool> stop{false};
     std::vector<std::thread> readers;
+    readers.reserve(kReaders);
     for (int i = 0; i < kReaders; ++i) {
       readers.emplace_back([&stack, &stop, i] {
         std::this_thread::sleep_for(std::chrono::milliseconds(i * 1000 / kReaders));

@@ -12,8 +12,8 @@ namespace {
 // A worker has a bundle that was activated this much later than the log, at most.
 constexpr std::int64_t kBehindMicros = 5'000'000;
 
-core::Status CannotTell(std::string message) {
-  return WithReason(core::FailedPrecondition(std::move(message)), "BUNDLE_CHANGED");
+core::Status CannotTell(const std::string& message) {
+  return WithReason(core::FailedPrecondition(message), "BUNDLE_CHANGED");
 }
 
 // Kinds whose first citation, or `bundle` of run.started, is the bundle in force. A request to a

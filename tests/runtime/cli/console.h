@@ -15,7 +15,7 @@ struct Ran {
   std::string err;
 };
 
-inline Ran RunLine(std::vector<std::string> words) {
+inline Ran RunLine(const std::vector<std::string>& words) {
   std::ostringstream out;
   std::ostringstream err;
   std::istringstream in;

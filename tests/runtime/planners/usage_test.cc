@@ -50,7 +50,7 @@ std::vector<Dialect> Dialects() {
 Plan Read(const Dialect& dialect, std::string usage, std::string_view count) {
   usage.replace(usage.find('N'), 1, count);
   std::string reply = dialect.reply;
-  reply.replace(reply.find("U"), 1, usage);
+  reply.replace(reply.find('U'), 1, usage);
   const auto plan = dialect.codec.Read(reply, {});
   EXPECT_TRUE(plan.ok()) << plan.status() << reply;
   return plan.ok() ? *plan : Plan();
