@@ -400,7 +400,7 @@ class Engine {
 
   // --- tools and calls
   virtual std::vector<std::shared_ptr<const tools::Tool>> ListTools(const core::Principal& who) = 0;
-  // The gate without effects or entries: schema, facts, decision. Kept cheap.
+  // The gate without effects or entries: policy, facts, and what the log would object to now.
   virtual void CheckToolCall(const core::Principal& who, ToolCallSpec spec,
                              Reply<CallInfo> reply) = 0;
   // The gate for callers with their own loop (rule 12). A parked call is a state, not an error.

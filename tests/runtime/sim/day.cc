@@ -1,17 +1,18 @@
 #include "day.h"
 
 #include <gtest/gtest.h>
-#include <time.h>
 
 #include <algorithm>
 #include <chrono>
 #include <cstdlib>
+#include <ctime>
 #include <filesystem>
 #include <fstream>
 #include <future>
 #include <thread>
 
 #include "engine/replay.h"
+#include "fixture.h"
 #include "runtime/projectors.h"
 #include "told.h"
 
@@ -24,39 +25,20 @@ constexpr int kQuietLooks = 2;  // after which what hangs answers
 constexpr int kStillLooks = 6;  // after which nothing moves: a cancelled run may wait for a person
 // A phase that takes both has failed; one of a machine that has other things to do takes the first.
 constexpr auto kPatience = std::chrono::seconds(20);
-constexpr double kPatienceCpuSeconds = 4;
+constexpr std::clock_t kPatienceCpuSeconds = 4;
 constexpr std::int64_t kMinuteUs = 60'000'000;
 constexpr int kPage = 10'000;
-
-double CpuSeconds() {
-  timespec used{};
-  ::clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &used);
-  return static_cast<double>(used.tv_sec) + static_cast<double>(used.tv_nsec) * 1e-9;
-}
 
 class Patience {
  public:
   bool IsOver() const {
     return std::chrono::steady_clock::now() > until_ &&
-           CpuSeconds() - cpu_before_ > kPatienceCpuSeconds;
+           std::clock() - cpu_before_ > kPatienceCpuSeconds * CLOCKS_PER_SEC;
   }
 
  private:
   const std::chrono::steady_clock::time_point until_ = std::chrono::steady_clock::now() + kPatience;
-  const double cpu_before_ = CpuSeconds();
-};
-
-// Adds nothing, and is answered when the writer has told of all that was written before.
-class AddNothing final : public audit::Command {
- public:
-  std::future<void> Answered() { return answered_.get_future(); }
-  core::Status Apply(audit::Transaction& /*transaction*/) override {
-    return core::Error(core::StatusCode::kAborted, "nothing to add");
-  }
-  void Done(const core::Status& /*status*/) override { answered_.set_value(); }
-
- private:
-  std::promise<void> answered_;
+  const std::clock_t cpu_before_ = std::clock();
 };
 
 AgentFile SecondVersion() {
@@ -330,10 +312,15 @@ bool Day::HasIntent(const std::string& call) {
 void Day::CheckBudgets() {
   const std::uint64_t size = harness_.log().size();
   const auto budgets = harness_.engine().ListBudgets(harness_.operator_one, {.past = true});
-  auto nothing = std::make_unique<AddNothing>();
-  const std::future<void> told = nothing->Answered();
-  harness_.log().Submit(std::move(nothing), audit::Urgency::kOutcome);
-  told.wait();
+  const auto told = std::make_shared<std::promise<void>>();
+  std::future<void> behind_writer = told->get_future();
+  harness_.log().Submit(std::make_unique<audit::TestCommand>(
+                            [](audit::Transaction&) {
+                              return core::Error(core::StatusCode::kAborted, "nothing to add");
+                            },
+                            [told](const core::Status&) { told->set_value(); }),
+                        audit::Urgency::kOutcome);
+  behind_writer.wait();
   CatchUp();
   const std::lock_guard lock(read_mutex_);
   if (budgets.ok() && kept_.size() == size && harness_.log().size() == size) {
