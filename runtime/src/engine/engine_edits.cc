@@ -227,7 +227,7 @@ asio::awaitable<core::Status> EngineImpl::AskPolicy(Edit& edit) {
 
 asio::awaitable<core::Status> EngineImpl::RefuseEdit(const Edit& edit, const std::string& code,
                                                      const std::string& say) {
-  if (Gate::IsPassing(code)) co_return NotNow(code, say);
+  if (Gate::MayPass(*edit.ticket, code)) co_return NotNow(code, say);
   Draft refused = DraftEditRefused(*edit.sealer, edit.fields, code, say);
   core::Status recorded =
       co_await hub_.journal.Commit([&refused, &edit](Serial& serial) -> core::Status {

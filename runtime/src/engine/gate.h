@@ -284,9 +284,9 @@ class Gate {
   // the look-up's for a reconciled one. Null: a tool that is gone.
   bool UntrustedOutcome(const tools::Tool* tool, std::string_view kind) const;
 
-  // Whether the code of a denial tells what stands in a call's way for now, and nothing of the
-  // call.
-  static bool IsPassing(std::string_view code);
+  // Whether the code of its denial tells what stands in a call's way for now, and nothing of the
+  // call. A rule's own denial never does, whatever code the rule gives it.
+  static bool MayPass(const Ticket& ticket, std::string_view code);
 
   const GateParts& parts() const { return parts_; }
 

@@ -67,9 +67,12 @@ void StopAsOfNow(const std::optional<SwitchInfo>& stop, Ticket& ticket) {
 
 }  // namespace
 
-bool Gate::IsPassing(std::string_view code) {
-  return code == kKilled || code == "CLOCK" || code == "BUSY" || code == "UNSETTLED" ||
-         code == "NO_BUNDLE";
+bool Gate::MayPass(const Ticket& ticket, std::string_view code) {
+  const policies::Decision& decision = ticket.decision;
+  const bool by_rule = decision.bundle_id != core::Digest{} &&
+                       decision.verdict == policies::Verdict::kDeny && decision.code == code;
+  return !by_rule && (code == kKilled || code == "CLOCK" || code == "BUSY" || code == "UNSETTLED" ||
+                      code == "NO_BUNDLE");
 }
 
 bool Gate::ReadBlindly(const Ticket& ticket) {
@@ -259,9 +262,7 @@ core::Status Gate::CommitDecision(Serial& serial, Ticket& ticket) {
     ticket.code = kApproved;
   }
 
-  const bool by_rule =  // whose codes are its own
-      decided && objection.empty() && ticket.decision.verdict == policies::Verdict::kDeny;
-  const bool not_yet = ticket.verdict == "deny" && !by_rule && IsPassing(ticket.code);
+  const bool not_yet = ticket.verdict == "deny" && MayPass(ticket, ticket.code);
   const bool waits = !ticket.id.compensates.empty() && !ticket.as_recorded;
   if (waits && (not_yet || MayComeToNothing(serial, ticket))) {
     return core::Error(core::StatusCode::kAborted, "it is taken back when nothing is in the way");

@@ -480,6 +480,24 @@ TEST_F(Edits, TriesThatAreRefusedAreCounted) {
   h.WaitForState(run, RunState::kCompleted);
 }
 
+// Its code is its own: the gate's words for what passes by itself are no way to try for ever.
+TEST(EditsElsewhere, Rule14_WhatARuleDeniesIsRecordedWhateverItsCode) {
+  Harness h(std::string(kPolicyHead) + R"(
+on("orders.get", "all", function(c) return allow() end)
+on("pay", "most", function(c)
+  if c.args.amount > 80 then return deny { code = "BUSY", say = "too much" } end
+end)
+on("pay", "ask", function(c)
+  return require_approval { approvers = { "user:maria" }, expires = "1h" }
+end))",
+            PayTools());
+  const std::string run = ParkedPay(h, kSixty);
+  const std::string approval = h.Pending().at(0).state.id;
+  const auto edited = EditArgs(h, h.manager, approval, R"({"amount":90,"id":"o1"})");
+  EXPECT_EQ(ReasonOf(edited.status()), "EDIT_DENIED");
+  EXPECT_THAT(h.Kinds(run), Contains("call.edit_refused").Times(1));
+}
+
 TEST_F(Edits, ARunThatIsCancelledRightAfterAnEditLeavesNothingParked) {
   const tools::Outcome order = OkOutcome({{"total", 100}, {"blocked", false}});
   h.tools.Holds("orders.get");
