@@ -28,10 +28,13 @@ local function text(amount) return tostring(amount) end
 -- ---------------------------------------------------------------- what nobody may
 
 on(BOOK, "own-trip", { doc = "Bookings are for the trip of this conversation, by its traveller." }, function(c)
+  if not present(c, "user") or c.args.trip_id ~= c.session.trip then
+    return deny { code = "NOT_YOURS", say = "This is not the trip of this conversation." }
+  end
   if unknown(c, "trip") then
     return deny { code = "NO_SUCH_TRIP", say = "There is no such trip." }
   end
-  if not present(c, "user") or c.facts.trip.traveller_id ~= c.user or c.args.trip_id ~= c.session.trip then
+  if c.facts.trip.traveller_id ~= c.user then
     return deny { code = "NOT_YOURS", say = "This is not the trip of this conversation." }
   end
 end)

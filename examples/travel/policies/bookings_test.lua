@@ -41,6 +41,7 @@ flight("within the rules the traveller confirms", { expect = "ask", rule = CONFI
 flight("nobody books for another", { user = "tr-2", expect = "deny", code = "NOT_YOURS" })
 flight("nobody books without being known", { user = "", expect = "deny", code = "NOT_YOURS" })
 flight("another trip of one's own is another conversation", { trip_now = "t-12", expect = "deny", code = "NOT_YOURS" })
+flight("whether another trip exists is not told", { trip_now = "t-12", facts = { trip = failed("NOT_FOUND"), flight = FLIGHT }, expect = "deny", code = "NOT_YOURS" })
 flight("a trip that does not exist", { facts = { trip = failed("NOT_FOUND"), flight = FLIGHT }, expect = "deny", code = "NO_SUCH_TRIP" })
 flight("a flight that does not exist", { facts = { trip = TRIP, flight = failed("NOT_FOUND") }, expect = "deny", code = "NO_SUCH_FLIGHT" })
 flight("a look-up that failed is doubt", { facts = { trip = failed("BUSY"), flight = FLIGHT }, expect = "deny", code = "RULE_ERROR" })
