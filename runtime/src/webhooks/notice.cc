@@ -80,6 +80,15 @@ std::string Granted(const core::Json& body, std::string line) {
   return line + in_stage + " and needs " + std::to_string(missing) + " more";
 }
 
+// Where to read on: the link, or the command that shows it. Empty: an entry of no run.
+std::string WhereOf(const audit::Entry& entry, const core::Json& body, const std::string& link) {
+  if (!link.empty()) return link;
+  if (const std::string approval = Text(body, "approval"); !approval.empty()) {
+    return "`interlock approvals show " + approval + "`";
+  }
+  return entry.run.empty() ? "" : "`interlock runs show " + entry.run + "`";
+}
+
 // "An approval of refunds.create was requested (refund/large), until 2026-11-22 14:00 UTC: LINK"
 std::string ChatLine(const WebhookConfig& hook, const audit::Entry& entry, const core::Json& body,
                      const std::string& link) {
@@ -102,7 +111,8 @@ std::string ChatLine(const WebhookConfig& hook, const audit::Entry& entry, const
     }
     line += ", until " + UtcMinutes(body.value("expires_us", std::int64_t{0}));
   }
-  return line + (link.empty() ? "." : ": " + link);
+  const std::string where = WhereOf(entry, body, link);
+  return line + (where.empty() ? "." : ": " + where);
 }
 
 core::Json JsonBody(const WebhookConfig& hook, std::string_view tenant, const audit::Entry& entry,

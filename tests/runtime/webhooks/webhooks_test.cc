@@ -224,7 +224,23 @@ TEST_F(WebhooksTest, AChatMessageIsATextWithALink) {
             core::Json({{"text", std::string("An approval was requested, until 2023-11-14 23:13 "
                                              "UTC: https://console.example/main/approvals/") +
                                      kApproval}}));
-  EXPECT_EQ(BodyIn(hook.requests()[1])["text"], "run failed.") << "no link to no approval";
+  EXPECT_EQ(BodyIn(hook.requests()[1])["text"],
+            "run failed: `interlock runs show " + audit::kRunA + "`")
+      << "no link to no approval";
+}
+
+TEST_F(WebhooksTest, AChatMessageWithoutALinkNamesTheCommand) {
+  Hook hook;
+  WebhookConfig config = ConfigOf(hook.url());
+  config.body = WebhookBody::kChat;
+  config.events = {"approval.granted"};
+  config.link = "";
+  auto webhooks = MustStart(config);
+  Append("approval.granted", R"({"approval":"a","call":"c1"})");
+  hook.WaitFor(1);
+  webhooks.reset();
+  EXPECT_EQ(BodyIn(hook.requests().at(0))["text"],
+            "An approval was granted: `interlock approvals show a`");
 }
 
 TEST_F(WebhooksTest, AChatMessageOfOneYesOfSeveralSaysWhatIsMissing) {
