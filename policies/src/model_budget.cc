@@ -19,6 +19,15 @@ struct Refusal {
   bool may_pass = false;  // as in ModelCharge
 };
 
+std::string NoPrice(const BudgetDecl& budget, const ModelUse& most) {
+  const std::string counts = "budget " + budget.name + " counts " + budget.unit + ", and ";
+  if (most.currency.empty() || !budget.unit.starts_with(kMicroUnit)) {
+    return counts + "the planner knows no such price; add the model to its `prices`";
+  }
+  return counts + "the planner has its `prices` in " + most.currency +
+         "; give both in one currency";
+}
+
 Refusal TakeShare(const BudgetDecl& budget, const DecisionInput& who, const ModelUse& most,
                   std::vector<Reservation>& reservations) {
   const std::string scope = BudgetScope(who, budget.per, "");
@@ -27,10 +36,7 @@ Refusal TakeShare(const BudgetDecl& budget, const DecisionInput& who, const Mode
     return {.why = "budget " + budget.name + " is per " + budget.per + ", and there is none"};
   }
   const std::optional<std::int64_t> amount = AmountIn(budget.unit, most);
-  if (!amount) {
-    return {.why = "budget " + budget.name + " counts " + budget.unit +
-                   ", and the planner knows no such price; add the model to its `prices`"};
-  }
+  if (!amount) return {.why = NoPrice(budget, most)};
   const VersionedRead read = who.state->BudgetUsed(budget, scope);
   const std::int64_t spent = read.value - read.held;
   if (!Fits(read.value, *amount, budget.limit)) {

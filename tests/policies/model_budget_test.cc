@@ -86,7 +86,8 @@ TEST(ModelBudget, WhatOnlyOthersHoldMayPass) {
 TEST(ModelBudget, DoubtRefuses) {
   EXPECT_THAT(Charge(kCost, {.tokens = 1}).refused, HasSubstr("knows no such price"));
   EXPECT_THAT(Charge(kCost, {.tokens = 1, .cost_micros = 5, .currency = "EUR"}).refused,
-              HasSubstr("counts micro-USD"));
+              HasSubstr("counts micro-USD, and the planner has its `prices` in EUR; give both in "
+                        "one currency"));
   EXPECT_EQ(Charge(kCost, {.free = true}).refused, "");
   EXPECT_THAT(Held(Charge(kTokens, {.tokens = 5}, {}, "")),
               ElementsAre("llm.run run:r1 5 tokens", "llm.tenant.1d tenant:main 5 tokens"))

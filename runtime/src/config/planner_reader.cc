@@ -1,6 +1,10 @@
 #include "config/planner_reader.h"
 
 #include <algorithm>
+#include <set>
+#include <string>
+#include <string_view>
+#include <vector>
 
 #include "runtime/agent.h"
 
@@ -42,6 +46,17 @@ ModelPrice ReadModelPrice(YamlMap map) {
   return price;
 }
 
+// The first that fits a model is taken: a second of the same name never is.
+template <typename Entry>
+void CheckNamedOnce(YamlMap& map, std::string_view list, const std::vector<Entry>& entries) {
+  std::set<std::string> seen;
+  for (const Entry& entry : entries) {
+    if (entry.model.empty() || seen.insert(entry.model).second) continue;
+    map.faults().Add(map.LineOfKey(list), "`" + std::string(list) + "` has `" + entry.model +
+                                              "` twice; keep the one that holds");
+  }
+}
+
 PriceTable ReadPrices(YamlMap map) {
   PriceTable table;
   table.currency = map.Text("currency", "USD");
@@ -52,6 +67,7 @@ PriceTable ReadPrices(YamlMap map) {
     table.models.push_back(
         ReadModelPrice(YamlMap(node, "an entry of `prices.models`", map.faults())));
   }
+  CheckNamedOnce(map, "models", table.models);
   if (table.models.size() > kPricesMax) {
     map.faults().Add(map.LineOfKey("models"), "more than 256 prices; name the rest `*`");
   }
@@ -144,6 +160,7 @@ void ReadContexts(YamlMap& map, ContextTable& contexts) {
     one.Close();
     contexts.push_back(std::move(context));
   }
+  CheckNamedOnce(map, "contexts", contexts);
   if (contexts.size() > kPricesMax) {
     map.faults().Add(map.LineOfKey("contexts"), "more than 256 contexts; name the rest `*`");
   }

@@ -391,6 +391,7 @@ TEST(Config, SaysWhatIsWrongWithModelsAndRoutes) {
       {"kind: anthropic\n    base_url: https://models.example/v1\n    model: c-1",
        {"kind: gemini\n    base_url: https://models.example/v1",
         "c.yaml:15: planner `smart` routes to `claude`, which has no `model`; give it one"}},
+      {"\"*\"", {"c-1", "c.yaml:34: `models` has `c-1` twice; keep the one that holds"}},
       {"use: [openai]", {"use: []", "c.yaml:45: a route needs 1 to 16 planners in `use`"}},
       {"prefer: cost",
        {"prefer: best", "c.yaml:43: `prefer` must be one of order, cost, latency, found `best`"}},

@@ -209,7 +209,7 @@ TEST(ModelBudget, ACostThatCannotBeToldIsNotSpent) {
   desk.h.planner.bound.currency = "EUR";
   const RunInfo run = desk.Run("ann", RunState::kFailed);
   EXPECT_EQ(run.code, "MODEL_BUDGET");
-  EXPECT_THAT(run.reason, HasSubstr("knows no such price"));
+  EXPECT_THAT(run.reason, HasSubstr("has its `prices` in EUR"));
   desk.h.planner.bound = {.tokens = 300, .cost_micros = 5'000, .currency = "USD"};
   Plan odd = Used(FakePlanner::Answer("five"), 100, 1);
   odd.currency = "";
