@@ -38,7 +38,8 @@ TEST_F(BudgetsTest, ModelsAreListedByDayPageByPage) {
 }
 
 TEST_F(BudgetsTest, DaysOfModelsMustBeDays) {
-  for (const char* bad : {"2026-11", "2026-11-1", "2026/11/01", "yesterday", "2026-11-011"}) {
+  for (const char* bad : {"2026-11", "2026-11-1", "2026/11/01", "yesterday", "2026-11-011",
+                          "2026-13-45", "2026-02-29", "0000-00-00"}) {
     wire::ListModelDaysRequest request = ModelDays();
     request.set_to_day(bad);
     EXPECT_EQ(FieldIn(Call("op", &wire::BudgetService::Stub::ListModelDays, request)), "to_day")
