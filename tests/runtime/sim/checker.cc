@@ -27,7 +27,9 @@ bool EndsApproval(std::string_view kind) {
 
 void Checker::Read(const audit::Entry& entry) {
   ++kinds_[entry.kind];
-  if (!entry.run.empty()) newest_[entry.run] = entry.kind;
+  // What somebody tried in vain moves no run.
+  const bool moves = !entry.run.empty() && entry.kind != "call.edit_refused";
+  if (moves) newest_[entry.run] = entry.kind;
   const std::string_view area = std::string_view(entry.kind).substr(0, entry.kind.find('.'));
   if (area != "call" && area != "approval" && area != "budget" && area != "run" &&
       area != "switch" && area != "message") {
