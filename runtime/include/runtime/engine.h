@@ -68,13 +68,19 @@ bool IsFinal(RunState state);
 // A call of a run that has not ended, and what it waits for.
 struct OpenCall {
   enum class WaitsFor {
-    kOutcome,  // it is at work
-    kLookUp,   // its outcome is unknown, and is being found out
-    kPerson,   // its outcome is unknown, and nobody but a person can tell: ResolveCall
+    kOutcome,   // it is at work
+    kLookUp,    // its outcome is unknown, and is being found out
+    kPerson,    // its outcome is unknown, and nobody but a person can tell: ResolveCall
+    kApproval,  // somebody has to answer `approval`
+    kSwitch,    // it is to be taken back, and a kill switch stops that
+    kTurn,      // it is to be taken back, once nothing is in the way
   };
   std::string call;
   std::string tool;
   WaitsFor waits_for = WaitsFor::kOutcome;
+  std::string approval{};
+
+  bool operator==(const OpenCall&) const = default;
 };
 
 struct RunInfo {
@@ -100,7 +106,8 @@ struct RunInfo {
   std::vector<std::string> waits_for{};  // of kWaitingForRun: runs
   ModelCost models{};                    // what its own requests came to; not those of runs below
   ModelCost models_below{};              // by GetRun, when it has ended: of runs below
-  // By GetRun, of one that has not ended: calls at work or of unknown outcome, oldest first.
+  // By GetRun, of one that waits for calls: those at work or of unknown outcome, then those that
+  // wait for an approval, each oldest first; or the one that is to be taken back next.
   std::vector<OpenCall> open_calls{};
 };
 
@@ -379,8 +386,8 @@ class Engine {
                                                            std::string_view run,
                                                            std::int64_t after_seq, int max,
                                                            bool content) = 0;
-  // Calls `changed` (from the writer thread; must not block, nor ask for what tables hold) whenever
-  // the run got entries, until Unsubscribe.
+  // Calls `changed` (from the writer's thread or a worker's; must not block, nor ask for what
+  // tables hold) whenever the run got entries, or waits for something else, until Unsubscribe.
   virtual std::uint64_t Subscribe(std::string_view run, std::function<void()> changed) = 0;
   virtual void Unsubscribe(std::uint64_t subscription) = 0;
   // Calls `watcher` (from the sandbox's thread; must not block) with what tools of the run write,

@@ -1,5 +1,6 @@
 // run AGENT …, runs list|show|watch|cancel|message.
 #include <CLI/CLI.hpp>
+#include <algorithm>
 #include <chrono>
 #include <ostream>
 #include <sstream>
@@ -54,7 +55,16 @@ bool Final(const wire::Run& run) {
          run.state() == wire::Run::STATE_UNCOMPENSATED;
 }
 
+bool WaitsForSomebody(const wire::OpenCall& open) {
+  return open.waits_for() == wire::OpenCall::WAITS_FOR_PERSON ||
+         open.waits_for() == wire::OpenCall::WAITS_FOR_APPROVAL ||
+         open.waits_for() == wire::OpenCall::WAITS_FOR_SWITCH;
+}
+
 bool Waiting(const wire::Run& run) {
+  if (run.state() == wire::Run::STATE_CANCELLING || run.state() == wire::Run::STATE_COMPENSATING) {
+    return std::any_of(run.open_calls().begin(), run.open_calls().end(), WaitsForSomebody);
+  }
   return run.state() == wire::Run::STATE_WAITING_FOR_APPROVAL ||
          run.state() == wire::Run::STATE_WAITING_FOR_USER ||
          run.state() == wire::Run::STATE_WAITING_FOR_PERSON ||
@@ -73,14 +83,22 @@ int CodeOf(const wire::Run& run) {
 // "call ID of orders.book, whose outcome is being looked up".
 std::string OpenText(const wire::OpenCall& open) {
   const std::string call = " call " + IdOf(open.call()) + " of " + open.tool();
-  if (open.waits_for() == wire::OpenCall::WAITS_FOR_LOOK_UP) {
-    return call + ", whose outcome is being looked up";
+  switch (open.waits_for()) {
+    case wire::OpenCall::WAITS_FOR_LOOK_UP:
+      return call + ", whose outcome is being looked up";
+    case wire::OpenCall::WAITS_FOR_PERSON:
+      return call + ", whose outcome a person has to say: `interlock calls resolve " +
+             IdOf(open.call()) + "`";
+    case wire::OpenCall::WAITS_FOR_APPROVAL:
+      return call + ", which somebody has to approve: `interlock approvals show " +
+             IdOf(open.approval()) + "`";
+    case wire::OpenCall::WAITS_FOR_SWITCH:
+      return call + ", which a kill switch keeps from being taken back: `interlock switches list`";
+    case wire::OpenCall::WAITS_FOR_TURN:
+      return call + ", which is taken back when nothing is in the way";
+    default:
+      return call + ", which is at work";
   }
-  if (open.waits_for() == wire::OpenCall::WAITS_FOR_PERSON) {
-    return call + ", whose outcome a person has to say: `interlock calls resolve " +
-           IdOf(open.call()) + "`";
-  }
-  return call + ", which is at work";
 }
 
 void PrintRun(const Io& io, const wire::Run& run) {

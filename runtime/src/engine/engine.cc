@@ -55,6 +55,7 @@ core::Status EngineImpl::Start() {
     for (const std::string& run : touched_) subscriptions_.Notify(run);
     touched_.clear();
   });
+  hub_.waits_changed = [this](const std::string& run) { subscriptions_.Notify(run); };
   INTERLOCK_RETURN_IF_ERROR(hub_.Start());
   INTERLOCK_RETURN_IF_ERROR(housekeeper_.Start());
   if (hub_.parts.principals != nullptr) {

@@ -182,6 +182,7 @@ class EngineImpl final : public Engine {
   std::string TextAt(const Place& place, std::int64_t index, std::string_view field) const;
   std::string PlannerLacking(const RunRow& row) const;
   core::StatusOr<std::vector<OpenCall>> OpenCallsOf(const RunRow& row) const;
+  std::optional<OpenCall> NextToTakeBack(const RunRow& row) const;
   core::StatusOr<std::vector<RunRow>> OpenRuns() const;
   // Scopes that these budgets may have, by their HMACs; of people only that of `user`.
   core::StatusOr<std::map<std::string, std::string>> ScopeNames(

@@ -201,58 +201,6 @@ std::string EngineImpl::PlannerLacking(const RunRow& row) const {
                                 "name";
 }
 
-namespace {
-
-// A run that is read while it works costs no look at its entries.
-bool WaitsForCalls(RunState state) {
-  return state == RunState::kWaitingForPerson || state == RunState::kCancelling ||
-         state == RunState::kCompensating;
-}
-
-// What one more entry of the run makes of them.
-void Fold(const audit::Entry& entry, const core::JsonObjectView& body,
-          std::vector<OpenCall>& open) {
-  const bool intended = entry.kind == "call.intended";
-  const bool resolved = entry.kind == "call.resolved" && body.Bool("complete").value_or(false);
-  if (!intended && !resolved && entry.kind != "call.outcome") return;
-  const std::string call = body.String("call").value_or("");
-  const auto at = std::find_if(open.begin(), open.end(),
-                               [&call](const OpenCall& one) { return one.call == call; });
-  const bool unknown = entry.kind == "call.outcome" && body.String("kind") == "unknown";
-  if (intended && at == open.end()) {
-    open.push_back({.call = call,
-                    .tool = body.String("tool").value_or(""),
-                    .waits_for = OpenCall::WaitsFor::kOutcome});
-  } else if (unknown && at != open.end()) {
-    at->waits_for = OpenCall::WaitsFor::kPerson;
-  } else if (!intended && at != open.end()) {
-    open.erase(at);
-  }
-}
-
-}  // namespace
-
-// Calls at work or of unknown outcome, by the run's entries: the tables may be behind, and cannot
-// follow on a full disk, when somebody looks.
-core::StatusOr<std::vector<OpenCall>> EngineImpl::OpenCallsOf(const RunRow& row) const {
-  std::vector<OpenCall> open;
-  if (!WaitsForCalls(row.state) && !hub_.gate.IsSettlingOneOf(row.run)) return open;
-  EntryPager pager(*hub_.parts.log, row.run);
-  for (;;) {
-    INTERLOCK_ASSIGN_OR_RETURN(const std::vector<audit::Entry> entries, pager.Next());
-    if (entries.empty()) break;
-    for (const audit::Entry& entry : entries) {
-      INTERLOCK_ASSIGN_OR_RETURN(const core::JsonObjectView view,
-                                 core::JsonObjectView::Of(entry.bytes));
-      if (const auto body = view.Object("body")) Fold(entry, *body, open);
-    }
-  }
-  for (OpenCall& one : open) {
-    if (hub_.gate.IsSettling(one.call)) one.waits_for = OpenCall::WaitsFor::kLookUp;
-  }
-  return open;
-}
-
 std::string EngineImpl::TextAt(const Place& place, std::int64_t index,
                                std::string_view field) const {
   if (index < 0) return "";

@@ -443,10 +443,12 @@ asio::awaitable<core::Status> Gate::RunIntended(Worker& worker, Ticket& ticket) 
 }
 
 asio::awaitable<core::Status> Gate::Record(Worker& worker, Ticket& ticket) {
+  // Before anybody can read that it is unknown: else a person would be told to say it meanwhile.
+  const bool unknown = ticket.outcome_kind == "unknown";
+  if (unknown) BeginSettling(ticket);
   core::Status status = co_await CommitKnown(worker, ticket);
-  if (status.ok() && ticket.state == CallState::kUnknown) {
-    status = co_await SettleUnknown(worker, ticket);
-  }
+  if (status.ok() && ticket.state == CallState::kUnknown) status = co_await FindOut(worker, ticket);
+  if (unknown) EndSettling(ticket);
   Leave(ticket);
   co_return status;
 }
@@ -561,6 +563,7 @@ asio::awaitable<bool> Gate::TakeBack(Ticket& ticket) {
 asio::awaitable<core::Status> Gate::SettleRecorded(Worker& worker, Ticket& ticket,
                                                    std::string_view outcome) {
   if (!co_await TakeBack(ticket)) co_return core::Unavailable("the call's locks are taken");
+  BeginSettling(ticket);
   core::Status status = core::OkStatus();
   if (outcome.empty()) {
     status = co_await RecordLost(worker, ticket);
@@ -569,8 +572,9 @@ asio::awaitable<core::Status> Gate::SettleRecorded(Worker& worker, Ticket& ticke
     ticket.observation = ObservationUnknown();
   }
   if (status.ok() && ticket.state == CallState::kUnknown && ticket.tool != nullptr) {
-    status = co_await SettleUnknown(worker, ticket);
+    status = co_await FindOut(worker, ticket);
   }
+  EndSettling(ticket);
   Leave(ticket);
   co_return status;
 }

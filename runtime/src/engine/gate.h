@@ -3,7 +3,7 @@
 //
 // Steps of a call (rule 4): locks, look-ups, decision, call slot, intent, run, outcome. `Pass`
 // takes a call to a durable decision; `RunIntended` runs it and records the outcome;
-// `SettleUnknown` deals with outcomes nobody saw.
+// `Record` and `SettleRecorded` deal with outcomes nobody saw.
 #pragma once
 
 #include <asio.hpp>
@@ -173,6 +173,8 @@ struct GateParts {
   std::function<bool()> stopping{};  // null: it never does
   // A call waits for approvals, durably; on a worker. May be empty.
   std::function<void(const Ticket&)> parked{};
+  // What this run waits for has changed, and no entry says so; any thread.
+  std::function<void(const std::string& run)> waits_changed{};
 };
 
 // Thread-safe. Neither copies nor moves.
@@ -206,10 +208,6 @@ class Gate {
   Draft Judge(Worker& worker, Ticket& ticket) const;
   core::Status CommitOutcome(Serial& serial, Ticket& ticket, Draft& outcome);
   void EndRecorded(Ticket& ticket);
-
-  // For a call whose outcome is recorded as unknown: retry by idempotency key, look-up, or leave to
-  // a person.
-  asio::awaitable<core::Status> SettleUnknown(Worker& worker, Ticket& ticket);
 
   // For a call that a restart finds with an intent: records `unknown` when it has no outcome at all
   // (`outcome` empty), and settles that under the call's own locks, so that no other call looks and
@@ -349,6 +347,10 @@ class Gate {
   asio::awaitable<core::Status> RecordLost(Worker& worker, Ticket& ticket);
   asio::awaitable<core::Status> CommitKnown(Worker& worker, Ticket& ticket);
   asio::awaitable<bool> TakeBack(Ticket& ticket);
+  void BeginSettling(const Ticket& ticket);
+  void EndSettling(const Ticket& ticket);
+  // For a call whose outcome is recorded as unknown: retry by idempotency key, look-up, or leave to
+  // a person.
   asio::awaitable<core::Status> FindOut(Worker& worker, Ticket& ticket);
   asio::awaitable<core::Status> Retry(Worker& worker, Ticket& ticket);
   asio::awaitable<core::Status> Reconcile(Worker& worker, Ticket& ticket);

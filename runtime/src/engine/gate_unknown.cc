@@ -24,15 +24,17 @@ bool Gate::IsSettlingOneOf(const std::string& run) const {
                      [&run](const auto& one) { return one.second == run; });
 }
 
-asio::awaitable<core::Status> Gate::SettleUnknown(Worker& worker, Ticket& ticket) {
+void Gate::BeginSettling(const Ticket& ticket) {
+  const std::lock_guard lock(settling_mutex_);
+  settling_[ticket.id.call] = ticket.id.run;
+}
+
+void Gate::EndSettling(const Ticket& ticket) {
   {
     const std::lock_guard lock(settling_mutex_);
-    settling_[ticket.id.call] = ticket.id.run;
+    settling_.erase(ticket.id.call);
   }
-  core::Status status = co_await FindOut(worker, ticket);
-  const std::lock_guard lock(settling_mutex_);
-  settling_.erase(ticket.id.call);
-  co_return status;
+  if (parts_.waits_changed && !ticket.id.run.empty()) parts_.waits_changed(ticket.id.run);
 }
 
 asio::awaitable<core::Status> Gate::FindOut(Worker& worker, Ticket& ticket) {

@@ -36,7 +36,8 @@ GateParts GatePartsOf(Hub& hub) {
                             const Ticket& ticket) { return hub.NewRun(worker, ticket); },
           .run_of = [&hub](const std::string& run) { return hub.RunRowOf(run); },
           .stopping = [&hub] { return hub.stopping(); },
-          .parked = [&hub](const Ticket& ticket) { hub.unanswered->Look(ticket); }};
+          .parked = [&hub](const Ticket& ticket) { hub.unanswered->Look(ticket); },
+          .waits_changed = [&hub](const std::string& run) { hub.NoteWaits(run); }};
 }
 
 // Only ever shown to a planner: it is in no registry, and the gate knows no such tool.

@@ -75,6 +75,10 @@ class Hub {
   // Something that the run needs could not be read, which may pass: it will stall. True: it did
   // so often enough.
   bool GivesUpReading(const std::string& run);
+  // What the run waits for has changed, and no entry says so.
+  void NoteWaits(const std::string& run) const {
+    if (waits_changed) waits_changed(run);
+  }
   // As NoteStalled, of a call without a run.
   void NoteStalledCall(const std::string& call) { NoteStalled(call, Stalled::Kind::kCall, false); }
 
@@ -169,6 +173,8 @@ class Hub {
   // What a planner hands a run over with (kEscalateTool).
   const std::shared_ptr<const tools::Tool> escalate_tool;
   Place here() const { return {parts.log, &history}; }
+  // Who watches the run is told by it; any thread. Set before Start.
+  std::function<void(const std::string& run)> waits_changed;
 
  private:
   // What the log did not take, or could not be read back: tried again, ever more seldom.

@@ -1,23 +1,14 @@
 // What goes on by itself: at a start, and when a kill switch is lifted.
-#include <algorithm>
 #include <set>
 
 #include "engine/hub.h"
 #include "engine/run_state.h"
 #include "engine/select.h"
+#include "engine/switches.h"
 #include "engine/version.h"
 
 namespace interlock::runtime {
 namespace {
-
-// By a switch of its own agent, or of one above that it works for.
-bool IsStopped(const State& state, const RunRow& run) {
-  if (state.StoppedBy("", run.agent)) return true;
-  const std::vector<std::string> above = SplitWords(run.above);
-  return std::any_of(above.begin(), above.end(), [&](const std::string& agent) {
-    return state.StoppedBy("", agent).has_value();
-  });
-}
 
 // Runs that wait for a kill switch which does not stop them any more.
 core::Status AddUnstopped(const EngineParts& parts, std::set<std::string>& runs) {
@@ -26,7 +17,7 @@ core::Status AddUnstopped(const EngineParts& parts, std::set<std::string>& runs)
       Select<RunRow>(*parts.log, "WHERE state = CAST(? AS INTEGER)",
                      {std::to_string(static_cast<int>(RunState::kWaitingForSwitch))}));
   for (const RunRow& run : waiting) {
-    if (!IsStopped(*parts.state, run)) runs.insert(run.run);
+    if (!StoppedFor(*parts.state, run, "")) runs.insert(run.run);
   }
   return core::OkStatus();
 }

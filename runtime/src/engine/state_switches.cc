@@ -82,14 +82,28 @@ std::optional<SwitchInfo> State::StoppedBy(std::string_view tool, std::string_vi
   return std::nullopt;
 }
 
+namespace {
+
+std::optional<SwitchInfo> StoppedForOneOf(const State& state,
+                                          const std::vector<std::string>& agents) {
+  for (const std::string& agent : agents) {
+    if (auto stop = state.StoppedBy("", agent)) return stop;
+  }
+  return std::nullopt;
+}
+
+}  // namespace
+
 std::optional<SwitchInfo> StoppedFor(const State& state, const CallIdentity& id,
                                      std::string_view tool) {
   auto stop = state.StoppedBy(tool, id.agent);
   if (stop || id.lineage == nullptr) return stop;
-  for (const std::string& above : id.lineage->agents) {
-    if (stop = state.StoppedBy("", above); stop) return stop;
-  }
-  return std::nullopt;
+  return StoppedForOneOf(state, id.lineage->agents);
+}
+
+std::optional<SwitchInfo> StoppedFor(const State& state, const RunRow& run, std::string_view tool) {
+  auto stop = state.StoppedBy(tool, run.agent);
+  return stop ? stop : StoppedForOneOf(state, SplitWords(run.above));
 }
 
 core::Status State::ApplySwitch(const audit::EntryView& entry) {

@@ -22,10 +22,13 @@ inline constexpr std::size_t kSwitchesMax = 64;  // set at once
 bool SwitchStops(std::string_view name, std::string_view tool, std::string_view agent);
 class State;
 struct CallIdentity;
+struct RunRow;
 // The switch that stops this call, or without a tool this run: by its own agent, or by one of those
 // above that it works for.
 std::optional<SwitchInfo> StoppedFor(const State& state, const CallIdentity& id,
                                      std::string_view tool);
+// As above, of a run as its row tells it.
+std::optional<SwitchInfo> StoppedFor(const State& state, const RunRow& run, std::string_view tool);
 // Of an operator's act, for its entry: one line of 1 to 200 bytes. Errors: kInvalidArgument.
 core::Status CheckReason(std::string_view reason);
 // Errors: kInvalidArgument.

@@ -16,6 +16,7 @@ using google::protobuf::util::TimeUtil;
 constexpr int Shift(auto state) { return static_cast<int>(state) + 1; }
 static_assert(Shift(OpenCall::WaitsFor::kOutcome) == wire::OpenCall::WAITS_FOR_OUTCOME);
 static_assert(Shift(OpenCall::WaitsFor::kPerson) == wire::OpenCall::WAITS_FOR_PERSON);
+static_assert(Shift(OpenCall::WaitsFor::kTurn) == wire::OpenCall::WAITS_FOR_TURN);
 static_assert(Shift(RunState::kRunning) == wire::Run::STATE_RUNNING);
 static_assert(Shift(RunState::kWaitingForPerson) == wire::Run::STATE_WAITING_FOR_PERSON);
 static_assert(Shift(RunState::kCancelling) == wire::Run::STATE_CANCELLING);
@@ -127,6 +128,9 @@ wire::Run ToWire(std::string_view tenant, const RunInfo& info) {
     told.set_call(MakeName(tenant, collection::kCalls, open.call));
     told.set_tool(open.tool);
     told.set_waits_for(static_cast<wire::OpenCall::WaitsFor>(Shift(open.waits_for)));
+    if (!open.approval.empty()) {
+      told.set_approval(MakeName(tenant, collection::kApprovals, open.approval));
+    }
   }
   if (info.parent.empty()) return run;
   run.set_parent_run(MakeName(tenant, collection::kRuns, info.parent));

@@ -260,10 +260,11 @@ core::Status WatchCall::Refill() {
   if (info.entries > after_seq_ + 1)
     return core::OkStatus();  // more came: its notice comes, or has come
   complete_ = IsFinal(info.state);
-  if (complete_ || told_ != info.state) {
+  if (complete_ || told_ != info.state || told_open_ != info.open_calls) {
     *queue_.emplace_back().mutable_run() = ToWire(caller_.tenant(), info);
   }
   told_ = info.state;
+  told_open_ = info.open_calls;
   return core::OkStatus();
 }
 

@@ -5,7 +5,7 @@
 #include <chrono>
 #include <thread>
 
-#include "rules.h"
+#include "trip.h"
 
 namespace interlock::runtime::test {
 namespace {
@@ -84,6 +84,99 @@ TEST(OpenCalls, ACancelledRunNamesTheCallThatAPersonHasToResolve) {
   ASSERT_TRUE(h.Resolve(h.operator_one, h.CallsOf(run).at(0).id, false).ok());
   h.WaitForState(run, RunState::kCancelled);
   EXPECT_THAT(OpenOf(h, run), IsEmpty());
+}
+
+// No entry says that nothing was found out: whoever watches the run is told all the same.
+TEST(OpenCalls, WhoWatchesIsToldWhenALookUpEndsWithoutAnAnswer) {
+  Harness h(AllowAll(),
+            {{.name = "bill", .effect = tools::Effect::kWrite, .reconcile = "bill.state"},
+             ReadTool("bill.state")});
+  h.tools.Holds("bill.state");
+  const std::string run = Bills(h);
+  h.tools.WaitUntilHeld("bill.state", 1);
+  ASSERT_TRUE(h.Cancel(run).ok());
+  auto open = OpenOf(h, run);
+  ASSERT_THAT(open, SizeIs(1));
+  EXPECT_EQ(open[0].waits_for, WaitsFor::kLookUp);
+  h.tools.Release("bill.state", OkOutcome({{"who", "knows"}}));
+  h.WaitFor(run, [](const RunInfo& info) {
+    return info.open_calls.size() == 1 && info.open_calls[0].waits_for == WaitsFor::kPerson;
+  });
+}
+
+TEST(OpenCalls, AParkedRunNamesEachApprovalThatSomebodyHasToAnswer) {
+  Harness h(
+      std::string(kPolicyHead) + "on(\"*\", \"ask\", function(c) return " + kAsksManager + " end)",
+      TripTools());
+  h.planner.plans = {FakePlanner::Calls(
+      {{"a", "flight.cancel", R"({"ref":"f1"})"}, {"b", "hotel.cancel", R"({"ref":"h1"})"}})};
+  const auto run = h.CreateRun();
+  h.WaitForState(run->id, RunState::kWaitingForApproval);
+  auto open = OpenOf(h, run->id);
+  ASSERT_THAT(open, SizeIs(2));
+  EXPECT_EQ(open[0].tool, "flight.cancel");
+  EXPECT_EQ(open[1].tool, "hotel.cancel");
+  for (const OpenCall& one : open) EXPECT_EQ(one.waits_for, WaitsFor::kApproval);
+  ASSERT_TRUE(h.AnswerApproval(h.manager, open[1].approval, true).ok());
+  h.WaitFor(run->id, [&](const RunInfo&) { return h.tools.runs("hotel.cancel") == 1; });
+  h.Restart();
+  const std::string first = open[0].approval;
+  open = OpenOf(h, run->id);
+  ASSERT_THAT(open, SizeIs(1));
+  EXPECT_EQ(open[0].approval, first);
+}
+
+std::string FailsAfterAFlight(Harness& h) {
+  PlanTrip(h);
+  h.planner.plans = {Books("flight"), core::InvalidArgument("no plan for this")};
+  return TripUntil(h, RunState::kCompensating);
+}
+
+TEST(OpenCalls, ARunThatTakesBackWhatItDidNamesItsApproval) {
+  Harness h(CancelsAre(kAsksManager), TripTools());
+  const std::string run = FailsAfterAFlight(h);
+  h.WaitFor(run, [&](const RunInfo&) { return !h.Pending().empty(); });
+  const auto open = OpenOf(h, run);
+  ASSERT_THAT(open, SizeIs(1));
+  EXPECT_EQ(open[0].tool, "flight.cancel");
+  EXPECT_EQ(open[0].waits_for, WaitsFor::kApproval);
+  EXPECT_EQ(open[0].approval, h.Pending().front().state.id);
+}
+
+TEST(OpenCalls, ARunThatASwitchKeepsFromTakingBackNamesWhatStands) {
+  Harness h(AllowAll(), TripTools());
+  ASSERT_TRUE(h.engine().SetSwitch(h.operator_one, "tool:flight.cancel", "odd").ok());
+  const std::string run = FailsAfterAFlight(h);
+  for (const bool restarted : {false, true}) {
+    if (restarted) h.Restart();
+    const auto open = OpenOf(h, run);
+    ASSERT_THAT(open, SizeIs(1));
+    EXPECT_EQ(open[0].tool, "flight.book");
+    EXPECT_EQ(open[0].waits_for, WaitsFor::kSwitch);
+  }
+  ASSERT_TRUE(h.engine().LiftSwitch(h.operator_two, {"tool:flight.cancel", "ok", ""}).ok());
+  h.WaitForState(run, RunState::kFailed);
+  EXPECT_THAT(OpenOf(h, run), IsEmpty());
+}
+
+TEST(OpenCalls, WhatIsInTheWayOfTakingBackIsWaitedFor) {
+  std::vector<ToolSpec> tools = TripTools();
+  for (ToolSpec& tool : tools) {
+    if (tool.name == "flight.cancel") tool.locks = {"desk"};
+  }
+  tools.push_back({.name = "desk.call", .effect = tools::Effect::kWrite, .locks = {"desk"}});
+  Harness h(AllowAll(), tools);
+  h.tools.On("desk.call",
+             [](const tools::CallSpec&, const FakeTools::Done& done) { done(UnknownOutcome()); });
+  const auto unknown = h.Execute("desk.call", {{"n", "1"}});
+  ASSERT_TRUE(unknown.ok()) << unknown.status();
+  const std::string run = FailsAfterAFlight(h);
+  const auto open = OpenOf(h, run);
+  ASSERT_THAT(open, SizeIs(1));
+  EXPECT_EQ(open[0].tool, "flight.book");
+  EXPECT_EQ(open[0].waits_for, WaitsFor::kTurn);
+  ASSERT_TRUE(h.Resolve(h.operator_one, unknown->id, false).ok());
+  h.WaitForState(run, RunState::kFailed);
 }
 
 }  // namespace

@@ -25,6 +25,13 @@ void FakeEngine::SetState(RunState state) {
   }
   Tell();
 }
+void FakeEngine::SetOpenCalls(std::vector<OpenCall> calls) {
+  {
+    const std::scoped_lock lock(mutex_);
+    open_calls_ = std::move(calls);
+  }
+  Tell();
+}
 void FakeEngine::AddEvents(int count, std::size_t bytes) {
   {
     const std::scoped_lock lock(mutex_);
@@ -115,6 +122,7 @@ RunInfo FakeEngine::Info() const {
   info.agent = "refund";
   info.principal = "ticketing";
   info.state = state_;
+  info.open_calls = open_calls_;
   info.entries = static_cast<std::int64_t>(events_.size());
   return info;
 }

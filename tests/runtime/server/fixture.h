@@ -96,6 +96,7 @@ class FakeEngine final : public Engine {
   void SetError(core::Status status);  // of every method that can fail, until set to OK
   void SetUnhealthy(std::string why);
   void SetState(RunState state);                      // of run kRunId; tells watchers
+  void SetOpenCalls(std::vector<OpenCall> calls);     // of run kRunId; tells watchers
   bool WaitForOutputWatcher();                        // false after ten seconds
   void Write(const ToolOutput& output);               // tells who watches output
   bool WaitForTextWatcher();                          // false after ten seconds
@@ -206,6 +207,7 @@ class FakeEngine final : public Engine {
   core::Status error_;
   std::string unhealthy_;
   RunState state_ = RunState::kRunning;
+  std::vector<OpenCall> open_calls_;
   std::vector<RunEvent> events_;
   std::int64_t events_read_ = 0;
   bool hold_ = false;

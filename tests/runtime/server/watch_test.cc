@@ -64,6 +64,30 @@ TEST_F(WatchTest, StreamsFollowsAndEndsWhenTheRunIsFinal) {
   EXPECT_TRUE(engine_.WaitForNoSubscription());
 }
 
+// A run that takes back what it did has one state until its end.
+TEST_F(WatchTest, SaysWhatARunWaitsForWhenThatChanges) {
+  engine_.AddEvents(1);
+  engine_.SetState(RunState::kCompensating);
+  const auto context = Context("ticketing");
+  const auto reader = Watch(context.get(), std::nullopt);
+  EXPECT_EQ(NextSeq(*reader), 0);
+  EXPECT_EQ(NextState(*reader), wire::Run::STATE_COMPENSATING);
+  engine_.SetOpenCalls({{.call = "c1",
+                         .tool = "flight.cancel",
+                         .waits_for = OpenCall::WaitsFor::kApproval,
+                         .approval = "a1"}});
+  wire::WatchRunResponse told;
+  ASSERT_TRUE(reader->Read(&told));
+  ASSERT_EQ(told.run().open_calls_size(), 1);
+  const wire::OpenCall& open = told.run().open_calls(0);
+  EXPECT_EQ(open.tool(), "flight.cancel");
+  EXPECT_EQ(open.waits_for(), wire::OpenCall::WAITS_FOR_APPROVAL);
+  EXPECT_TRUE(open.call().ends_with("/calls/c1")) << open.call();
+  EXPECT_TRUE(open.approval().ends_with("/approvals/a1")) << open.approval();
+  context->TryCancel();
+  (void)reader->Finish();
+}
+
 TEST_F(WatchTest, ResumesAfterTheLastOneSeen) {
   engine_.AddEvents(100);  // more than one batch
   engine_.SetState(RunState::kFailed);
