@@ -107,7 +107,7 @@ class WatchCall final : public Inflight, public std::enable_shared_from_this<Wat
   std::deque<Response> queue_;
   std::optional<RunState> told_;     // the state that was sent last
   std::vector<OpenCall> told_open_;  // with it
-  bool complete_ = false;         // the run is final and everything is in `queue_` or sent
+  bool complete_ = false;            // the run is final and everything is in `queue_` or sent
   std::optional<std::uint64_t> subscription_;
   std::optional<std::uint64_t> output_subscription_;
   std::optional<std::uint64_t> text_subscription_;
