@@ -21,6 +21,12 @@ fact "hotel" { tool = "hotels.get", args = { hotel_id = "{args.hotel_id}" }, on 
 -- Any other failed look-up is doubt: the rules below then read an absent fact, which is an error and denies the call.
 local function unknown(c, name) return fact_error(c.facts, name) == "NOT_FOUND" end
 
+-- What another's trip looks like no denial tells: rules compare with a trip of this conversation and its traveller alone.
+local function is_own_trip(c)
+  return present(c, "user") and c.args.trip_id == c.session.trip and not unknown(c, "trip")
+    and c.facts.trip.traveller_id == c.user
+end
+
 local function price(c) return money_minor(c.args.price_minor, "USD") end
 
 local function text(amount) return tostring(amount) end
@@ -50,7 +56,7 @@ on("flights.book", "flight-as-seen", { doc = "A flight is booked at the price th
         say = "This flight costs " .. text(money_minor(c.facts.flight.price_minor, "USD")) .. ".",
       }
     end
-    if not unknown(c, "trip") and c.facts.flight.destination ~= c.facts.trip.airport then
+    if is_own_trip(c) and c.facts.flight.destination ~= c.facts.trip.airport then
       return deny { code = "OTHER_PLACE", say = "This flight does not go where the trip goes." }
     end
   end)
@@ -67,7 +73,7 @@ on("hotels.book", "hotel-as-seen", { doc = "A hotel is booked at its price, wher
         say = "These nights cost " .. text(money_minor(total, "USD")) .. ".",
       }
     end
-    if unknown(c, "trip") then return end
+    if not is_own_trip(c) then return end
     if c.facts.hotel.city ~= c.facts.trip.city then
       return deny { code = "OTHER_PLACE", say = "This hotel is not where the trip goes." }
     end
@@ -135,7 +141,7 @@ local function excess(c)
 end
 
 local function complete(c)
-  if unknown(c, "trip") then return false end
+  if not is_own_trip(c) then return false end
   if c.call.tool == "hotels.book" then return not unknown(c, "hotel") end
   return not unknown(c, "flight")
 end

@@ -42,6 +42,7 @@ flight("nobody books for another", { user = "tr-2", expect = "deny", code = "NOT
 flight("nobody books without being known", { user = "", expect = "deny", code = "NOT_YOURS" })
 flight("another trip of one's own is another conversation", { trip_now = "t-12", expect = "deny", code = "NOT_YOURS" })
 flight("whether another trip exists is not told", { trip_now = "t-12", facts = { trip = failed("NOT_FOUND"), flight = FLIGHT }, expect = "deny", code = "NOT_YOURS" })
+flight("nor where it goes", { trip_now = "t-12", trip = { traveller_id = "tr-2", airport = "OSL" }, expect = "deny", code = "NOT_YOURS" })
 flight("a trip that does not exist", { facts = { trip = failed("NOT_FOUND"), flight = FLIGHT }, expect = "deny", code = "NO_SUCH_TRIP" })
 flight("a flight that does not exist", { facts = { trip = TRIP, flight = failed("NOT_FOUND") }, expect = "deny", code = "NO_SUCH_FLIGHT" })
 flight("a look-up that failed is doubt", { facts = { trip = failed("BUSY"), flight = FLIGHT }, expect = "deny", code = "RULE_ERROR" })
@@ -64,6 +65,7 @@ flight("the last cent of the trip", { trip = { left_minor = 21400 }, expect = "a
 flight("one cent more than the trip has", { trip = { left_minor = 21399 }, expect = "ask", rule = MANAGER })
 
 hotel("a hotel within the rules is confirmed", { expect = "ask", rule = CONFIRM })
+hotel("nor how long another's trip is", { trip_now = "t-12", trip = { traveller_id = "tr-2", nights = 1 }, expect = "deny", code = "NOT_YOURS" })
 hotel("a hotel that does not exist", { facts = { trip = TRIP, hotel = failed("NOT_FOUND") }, expect = "deny", code = "NO_SUCH_HOTEL" })
 hotel("a hotel for a trip that does not exist", { facts = { trip = failed("NOT_FOUND"), hotel = HOTEL }, expect = "deny", code = "NO_SUCH_TRIP" })
 hotel("another price for the nights", { price = 29399, expect = "deny", code = "OTHER_PRICE" })

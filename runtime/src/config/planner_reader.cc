@@ -46,7 +46,7 @@ ModelPrice ReadModelPrice(YamlMap map) {
   return price;
 }
 
-// The first that fits a model is taken: a second of the same name never is.
+// One of two of the same name is never taken.
 template <typename Entry>
 void CheckNamedOnce(YamlMap& map, std::string_view list, const std::vector<Entry>& entries) {
   std::set<std::string> seen;

@@ -182,7 +182,8 @@ class EngineImpl final : public Engine {
   std::string TextAt(const Place& place, std::int64_t index, std::string_view field) const;
   std::string PlannerLacking(const RunRow& row) const;
   core::StatusOr<std::vector<OpenCall>> OpenCallsOf(const RunRow& row) const;
-  std::optional<OpenCall> NextToTakeBack(const RunRow& row) const;
+  // Of these, those that a run waits for which takes back what it did; else the next of it.
+  std::vector<OpenCall> ToTakeBack(const RunRow& row, std::vector<OpenCall> open) const;
   core::StatusOr<std::vector<RunRow>> OpenRuns() const;
   // Scopes that these budgets may have, by their HMACs; of people only that of `user`.
   core::StatusOr<std::map<std::string, std::string>> ScopeNames(

@@ -68,42 +68,46 @@ core::StatusOr<std::vector<OpenCall>> EngineImpl::OpenCallsOf(const RunRow& row)
     }
   }
   for (OpenCall& one : found.open) {
-    const bool unknown = one.waits_for == OpenCall::WaitsFor::kPerson;
-    if (unknown && hub_.gate.IsSettling(one.call)) one.waits_for = OpenCall::WaitsFor::kLookUp;
+    if (hub_.gate.IsSettling(one.call)) one.waits_for = OpenCall::WaitsFor::kLookUp;
   }
+  if (row.state == RunState::kCancelling) return std::move(found.open);  // asks nobody any more
   for (OpenCall& one : found.asked) {
     INTERLOCK_ASSIGN_OR_RETURN(const ApprovalRow approval, hub_.ApprovalRowOf(one.approval));
     if (approval.phase != policies::ApprovalPhase::kPending) continue;
     one.tool = approval.tool;
     found.open.push_back(std::move(one));
   }
-  if (row.state == RunState::kCompensating && found.open.empty()) {
-    if (auto next = NextToTakeBack(row)) found.open.push_back(*std::move(next));
-  }
+  if (row.state == RunState::kCompensating) return ToTakeBack(row, std::move(found.open));
   return std::move(found.open);
 }
 
-// No entry says why it is not taken back yet. What cannot be read now is not named.
-std::optional<OpenCall> EngineImpl::NextToTakeBack(const RunRow& row) const {
+// No entry says why the next is not taken back yet. What cannot be read now is not named.
+std::vector<OpenCall> EngineImpl::ToTakeBack(const RunRow& row, std::vector<OpenCall> open) const {
   const auto recorded =
       hub_.history.Run(row.run, [this](const std::string& name, const std::string& digest) {
         return hub_.PinnedAgent(name, digest);
       });
-  if (!recorded.ok()) return std::nullopt;
-  const auto& calls = recorded->core.compensations;
-  const auto next = std::find_if(calls.begin(), calls.end(), [](const Compensation& one) {
-    return one.phase != SlotPhase::kDone;
+  if (!recorded.ok()) return open;
+  std::vector<Compensation> left = recorded->core.compensations;
+  std::erase_if(left, [](const Compensation& one) { return one.phase == SlotPhase::kDone; });
+  // Of the other calls some may be open for ever: it ends without them.
+  std::erase_if(open, [&left](const OpenCall& one) {
+    return std::none_of(left.begin(), left.end(), [&one](const Compensation& back) {
+      return back.of == one.call || back.call == one.call;
+    });
   });
-  if (next == calls.end()) return std::nullopt;
-  const auto call = hub_.CallRowOf(next->of);
-  if (!call.ok()) return std::nullopt;
-  OpenCall waits{
-      .call = next->of, .tool = call->tool, .waits_for = OpenCall::WaitsFor::kTurn, .approval = ""};
+  if (!open.empty() || left.empty()) return open;
+  const auto call = hub_.CallRowOf(left.front().of);
+  if (!call.ok()) return open;
   const auto tool = hub_.parts.registry->Find(call->tool);
   const std::string by =
       tool == nullptr || !tool->manifest().compensate ? "" : tool->manifest().compensate->tool;
-  if (StoppedFor(*hub_.parts.state, row, by)) waits.waits_for = OpenCall::WaitsFor::kSwitch;
-  return waits;
+  const bool stopped = StoppedFor(*hub_.parts.state, row, by).has_value();
+  open.push_back({.call = call->call,
+                  .tool = call->tool,
+                  .waits_for = stopped ? OpenCall::WaitsFor::kSwitch : OpenCall::WaitsFor::kTurn,
+                  .approval = ""});
+  return open;
 }
 
 }  // namespace interlock::runtime

@@ -92,6 +92,7 @@ core::StatusOr<SwitchInfo> EngineImpl::SetSwitch(const core::Principal& who,
   });
   if (!status.ok()) return status;
   hub_.gate.HaltStopped();
+  for (const std::string& run : hub_.Compensating()) hub_.NoteWaits(run);
   return *set;
 }
 

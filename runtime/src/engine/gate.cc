@@ -444,11 +444,11 @@ asio::awaitable<core::Status> Gate::RunIntended(Worker& worker, Ticket& ticket) 
 
 asio::awaitable<core::Status> Gate::Record(Worker& worker, Ticket& ticket) {
   // Before anybody can read that it is unknown: else a person would be told to say it meanwhile.
-  const bool unknown = ticket.outcome_kind == "unknown";
-  if (unknown) BeginSettling(ticket);
+  const bool settles = ticket.outcome_kind == "unknown" && CanFindOut(ticket);
+  if (settles) BeginSettling(ticket);
   core::Status status = co_await CommitKnown(worker, ticket);
   if (status.ok() && ticket.state == CallState::kUnknown) status = co_await FindOut(worker, ticket);
-  if (unknown) EndSettling(ticket);
+  if (settles) EndSettling(ticket);
   Leave(ticket);
   co_return status;
 }
@@ -563,7 +563,8 @@ asio::awaitable<bool> Gate::TakeBack(Ticket& ticket) {
 asio::awaitable<core::Status> Gate::SettleRecorded(Worker& worker, Ticket& ticket,
                                                    std::string_view outcome) {
   if (!co_await TakeBack(ticket)) co_return core::Unavailable("the call's locks are taken");
-  BeginSettling(ticket);
+  const bool settles = CanFindOut(ticket);
+  if (settles) BeginSettling(ticket);
   core::Status status = core::OkStatus();
   if (outcome.empty()) {
     status = co_await RecordLost(worker, ticket);
@@ -571,10 +572,10 @@ asio::awaitable<core::Status> Gate::SettleRecorded(Worker& worker, Ticket& ticke
     BecomeUnknown(ticket);
     ticket.observation = ObservationUnknown();
   }
-  if (status.ok() && ticket.state == CallState::kUnknown && ticket.tool != nullptr) {
+  if (status.ok() && ticket.state == CallState::kUnknown && settles) {
     status = co_await FindOut(worker, ticket);
   }
-  EndSettling(ticket);
+  if (settles) EndSettling(ticket);
   Leave(ticket);
   co_return status;
 }

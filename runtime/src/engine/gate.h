@@ -347,6 +347,7 @@ class Gate {
   asio::awaitable<core::Status> RecordLost(Worker& worker, Ticket& ticket);
   asio::awaitable<core::Status> CommitKnown(Worker& worker, Ticket& ticket);
   asio::awaitable<bool> TakeBack(Ticket& ticket);
+  static bool CanFindOut(const Ticket& ticket);
   void BeginSettling(const Ticket& ticket);
   void EndSettling(const Ticket& ticket);
   // For a call whose outcome is recorded as unknown: retry by idempotency key, look-up, or leave to

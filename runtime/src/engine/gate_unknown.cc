@@ -24,6 +24,12 @@ bool Gate::IsSettlingOneOf(const std::string& run) const {
                      [&run](const auto& one) { return one.second == run; });
 }
 
+bool Gate::CanFindOut(const Ticket& ticket) {
+  if (ticket.tool == nullptr) return false;
+  const tools::Manifest& manifest = ticket.tool->manifest();
+  return manifest.idempotency.supported || manifest.reconcile.has_value();
+}
+
 void Gate::BeginSettling(const Ticket& ticket) {
   const std::lock_guard lock(settling_mutex_);
   settling_[ticket.id.call] = ticket.id.run;

@@ -130,8 +130,10 @@ class Hub {
   // Rule 27: an operator vouches for the clock (kFailedPrecondition when it is not in doubt).
   core::StatusOr<audit::EntryRef> ConfirmClock(const std::string& actor, const std::string& reason);
   // After a kill switch was lifted: runs that waited for it go on, and what it kept from being
-  // settled is settled.
+  // settled or taken back is.
   void WakeStopped();
+  // Runs that take back what they did. Reads the tables; empty when they cannot be read.
+  std::set<std::string> Compensating() const;
   // Runs `body` serially and waits until it is durable. Not on the writer thread.
   core::Status CommitNow(Journal::Body body);
   // Approvals of a call that are granted, with their bindings; `complete` when none is pending and

@@ -51,7 +51,17 @@ void Hub::WakeStopped() {
       }
     }
   }
+  wake.merge(Compensating());
   for (const std::string& run : wake) Wake(run);
+}
+
+std::set<std::string> Hub::Compensating() const {
+  const auto rows = Select<RunRow>(*parts.log, "WHERE state = CAST(? AS INTEGER)",
+                                   {std::to_string(static_cast<int>(RunState::kCompensating))});
+  std::set<std::string> runs;
+  if (!rows.ok()) return runs;
+  for (const RunRow& run : *rows) runs.insert(run.run);
+  return runs;
 }
 
 // Runs that were going on go on; intents without an outcome are dealt with by their tools' word

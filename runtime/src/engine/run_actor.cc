@@ -196,7 +196,6 @@ void RunActor::Spawn(asio::awaitable<void> work) {
 void RunActor::Stall(Back back) {
   if (stalled_) return;
   stalled_ = true;
-  if (core_.state == RunState::kCompensating) hub_.NoteWaits(run_);
   back == Back::kAtOnce ? hub_.NoteNews(run_) : hub_.NoteStalled(run_);
 }
 

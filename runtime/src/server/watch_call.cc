@@ -260,7 +260,10 @@ core::Status WatchCall::Refill() {
   if (info.entries > after_seq_ + 1)
     return core::OkStatus();  // more came: its notice comes, or has come
   complete_ = IsFinal(info.state);
-  if (complete_ || told_ != info.state || told_open_ != info.open_calls) {
+  // What another run waits for has a state of its own.
+  const bool ends = info.state == RunState::kCancelling || info.state == RunState::kCompensating;
+  const bool waits_otherwise = ends && told_open_ != info.open_calls;
+  if (complete_ || told_ != info.state || waits_otherwise) {
     *queue_.emplace_back().mutable_run() = ToWire(caller_.tenant(), info);
   }
   told_ = info.state;

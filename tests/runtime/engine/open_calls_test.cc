@@ -2,6 +2,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <atomic>
 #include <chrono>
 #include <thread>
 
@@ -126,6 +127,28 @@ TEST(OpenCalls, AParkedRunNamesEachApprovalThatSomebodyHasToAnswer) {
   EXPECT_EQ(open[0].approval, first);
 }
 
+// Its approvals end with it, and nobody has to answer one any more.
+TEST(OpenCalls, ACancelledRunAsksNobody) {
+  Harness h(std::string(kPolicyHead) +
+                "on(\"*\", \"ask\", function(c)\n"
+                "  if c.call.tool == \"hotel.book\" then return allow() end\n  return " +
+                kAsksManager + "\nend)",
+            TripTools());
+  h.tools.Holds("hotel.book");
+  h.planner.plans = {
+      FakePlanner::Calls({{"a", "flight.cancel", R"({"ref":"f1"})"}, {"b", "hotel.book", "{}"}})};
+  const auto run = h.CreateRun();
+  h.tools.WaitUntilHeld("hotel.book", 1);
+  h.WaitFor(run->id, [&](const RunInfo&) { return !h.Pending().empty(); });
+  ASSERT_TRUE(h.Cancel(run->id).ok());
+  const auto open = OpenOf(h, run->id);
+  ASSERT_THAT(open, SizeIs(1));
+  EXPECT_EQ(open[0].tool, "hotel.book");
+  EXPECT_EQ(open[0].waits_for, WaitsFor::kOutcome);
+  h.tools.Release("hotel.book", FailedOutcome("FULL"));
+  h.WaitForState(run->id, RunState::kCancelled);
+}
+
 std::string FailsAfterAFlight(Harness& h) {
   PlanTrip(h);
   h.planner.plans = {Books("flight"), core::InvalidArgument("no plan for this")};
@@ -159,6 +182,26 @@ TEST(OpenCalls, ARunThatASwitchKeepsFromTakingBackNamesWhatStands) {
   EXPECT_THAT(OpenOf(h, run), IsEmpty());
 }
 
+// It ends without the word of a person about what it could not take back anyway.
+TEST(OpenCalls, WhatStaysUnknownDoesNotHideWhatIsTakenBack) {
+  std::vector<ToolSpec> tools = TripTools();
+  tools.push_back(WriteTool("mail"));
+  Harness h(AllowAll(), tools);
+  h.tools.On("mail",
+             [](const tools::CallSpec&, const FakeTools::Done& done) { done(UnknownOutcome()); });
+  PlanTrip(h);
+  h.planner.plans = {Books("flight"), FakePlanner::Calls({{"m", "mail", "{}"}}),
+                     core::InvalidArgument("no plan for this")};
+  ASSERT_TRUE(h.engine().SetSwitch(h.operator_one, "tool:flight.cancel", "odd").ok());
+  const std::string run = TripUntil(h, RunState::kWaitingForPerson);
+  ASSERT_TRUE(h.Send(run, "and?").ok());  // its planner fails at that
+  h.WaitForState(run, RunState::kCompensating);
+  const auto open = OpenOf(h, run);
+  ASSERT_THAT(open, SizeIs(1));
+  EXPECT_EQ(open[0].tool, "flight.book");
+  EXPECT_EQ(open[0].waits_for, WaitsFor::kSwitch);
+}
+
 TEST(OpenCalls, WhatIsInTheWayOfTakingBackIsWaitedFor) {
   std::vector<ToolSpec> tools = TripTools();
   for (ToolSpec& tool : tools) {
@@ -175,6 +218,14 @@ TEST(OpenCalls, WhatIsInTheWayOfTakingBackIsWaitedFor) {
   ASSERT_THAT(open, SizeIs(1));
   EXPECT_EQ(open[0].tool, "flight.book");
   EXPECT_EQ(open[0].waits_for, WaitsFor::kTurn);
+  EXPECT_EQ(h.tools.runs("flight.cancel"), 0);
+  std::atomic<int> told{0};  // no entry of the run says that it is stopped
+  const std::uint64_t id = h.engine().Subscribe(run, [&told] { ++told; });
+  ASSERT_TRUE(h.engine().SetSwitch(h.operator_one, "tool:flight.cancel", "odd").ok());
+  EXPECT_GT(told.load(), 0);
+  h.engine().Unsubscribe(id);
+  EXPECT_EQ(OpenOf(h, run).at(0).waits_for, WaitsFor::kSwitch);
+  ASSERT_TRUE(h.engine().LiftSwitch(h.operator_two, {"tool:flight.cancel", "ok", ""}).ok());
   ASSERT_TRUE(h.Resolve(h.operator_one, unknown->id, false).ok());
   h.WaitForState(run, RunState::kFailed);
 }

@@ -88,6 +88,28 @@ TEST_F(WatchTest, SaysWhatARunWaitsForWhenThatChanges) {
   (void)reader->Finish();
 }
 
+// Who answers approvals while he watches is told once that the run waits.
+TEST_F(WatchTest, AGrantAloneIsNoNewsOfAParkedRun) {
+  engine_.SetOpenCalls({{.call = "c1",
+                         .tool = "pay",
+                         .waits_for = OpenCall::WaitsFor::kApproval,
+                         .approval = "a1"}});
+  engine_.AddEvents(1);
+  engine_.SetState(RunState::kWaitingForApproval);
+  const auto context = Context("ticketing");
+  const auto reader = Watch(context.get(), std::nullopt);
+  EXPECT_EQ(NextSeq(*reader), 0);
+  EXPECT_EQ(NextState(*reader), wire::Run::STATE_WAITING_FOR_APPROVAL);
+  engine_.SetOpenCalls({});
+  engine_.AddEvents(1);  // approval.granted
+  EXPECT_EQ(NextSeq(*reader), 1);
+  engine_.AddEvents(1);
+  EXPECT_EQ(NextSeq(*reader), 2);
+  engine_.SetState(RunState::kCompleted);
+  EXPECT_EQ(NextState(*reader), wire::Run::STATE_COMPLETED);
+  (void)reader->Finish();
+}
+
 TEST_F(WatchTest, ResumesAfterTheLastOneSeen) {
   engine_.AddEvents(100);  // more than one batch
   engine_.SetState(RunState::kFailed);
