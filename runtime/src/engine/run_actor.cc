@@ -243,45 +243,69 @@ void RunActor::Perform(const effect::ResumeCall& resume) {
   Spawn(ResumeCall(resume.call));
 }
 
-// Something of it is open still: an answer that came meanwhile would otherwise find nobody. What
-// was answered meanwhile is not waited for.
-void RunActor::Perform(const effect::Park&) {
-  auto still = [this, asked = open_approvals_, left_ms = WallLeftMs()](State& state,
-                                                                       std::vector<Draft>& drafts) {
-    const ParkedFor parked = WhatParks(state, asked);
-    drafts.push_back(DraftParked(run_, parked.approvals, left_ms));
-    return parked.pending;
-  };
-  Spawn(WriteUnlessNews(TakeChecks(), RunState::kWaitingForApproval, std::move(still)));
+void RunActor::Perform(const effect::Park& park) {
+  Spawn(WriteUnlessNews(TakeChecks(), RunState::kWaitingForApproval, StillWaits(park)));
+}
+
+void RunActor::Perform(const effect::WaitForPerson& wait) {
+  Spawn(WriteUnlessNews(TakeChecks(), RunState::kWaitingForPerson, StillWaits(wait)));
 }
 
 void RunActor::Perform(const effect::WaitForUser& wait) {
   std::vector<Draft> drafts = TakeChecks();
   drafts.push_back(DraftWaitForUser(run_, *sealer_, wait.text, WallLeftMs()));
-  Spawn(SayToUser(std::move(drafts)));
+  Spawn(SayToUser(std::move(drafts), StillWaitsBesides()));
 }
 
-// What was said while calls are open is followed by what the run waits for.
-asio::awaitable<void> RunActor::SayToUser(std::vector<Draft> drafts) {
-  auto still = [](State&, std::vector<Draft>&) { return true; };
-  co_await WriteUnlessNews(std::move(drafts), RunState::kWaitingForUser, std::move(still));
-  if (core_.state == RunState::kWaitingForUser) Handle(event::Resume{});
+// Something of it is open still: an answer that came meanwhile would otherwise find nobody. What
+// was answered meanwhile is not waited for.
+RunActor::Still RunActor::StillWaits(const effect::Park&) const {
+  return [this, asked = open_approvals_, left_ms = WallLeftMs()](State& state,
+                                                                 std::vector<Draft>& drafts) {
+    const ParkedFor parked = WhatParks(state, asked);
+    if (parked.pending) drafts.push_back(DraftParked(run_, parked.approvals, left_ms));
+    return parked.pending;
+  };
 }
 
-void RunActor::Perform(const effect::WaitForPerson&) {
-  std::vector<Draft> drafts = TakeChecks();
-  drafts.push_back(DraftWaitForPerson(run_, WallLeftMs()));
+RunActor::Still RunActor::StillWaits(const effect::WaitForPerson&) const {
   std::vector<std::string> unknown;
   for (const CallSlot& slot : core_.slots) {
     if (slot.phase == SlotPhase::kPerson) unknown.push_back(slot.call);
   }
-  auto still = [unknown](State& state, std::vector<Draft>&) {
-    return std::any_of(unknown.begin(), unknown.end(), [&](const std::string& call) {
+  return [this, unknown, left_ms = WallLeftMs()](State& state, std::vector<Draft>& drafts) {
+    const bool open = std::any_of(unknown.begin(), unknown.end(), [&](const std::string& call) {
       const CallRow* row = state.FindCall(call);
       return row != nullptr && row->state == CallState::kUnknown;
     });
+    if (open) drafts.push_back(DraftWaitForPerson(run_, left_ms));
+    return open;
   };
-  Spawn(WriteUnlessNews(std::move(drafts), RunState::kWaitingForPerson, std::move(still)));
+}
+
+// What was said while calls are open is followed by what the run waits for, in one durable step
+// where that is people: nobody is to take it for a question to the user alone.
+RunActor::Still RunActor::StillWaitsBesides() const {
+  const bool open = std::any_of(core_.slots.begin(), core_.slots.end(), [](const CallSlot& slot) {
+    return slot.phase == SlotPhase::kParked || slot.phase == SlotPhase::kPerson;
+  });
+  if (!open) return [](State&, std::vector<Draft>&) { return true; };
+  Still besides;
+  RunCore after = core_;
+  for (const Effect& effect : Step(after, event::Resume{})) {
+    if (const auto* park = std::get_if<effect::Park>(&effect)) besides = StillWaits(*park);
+    if (const auto* wait = std::get_if<effect::WaitForPerson>(&effect)) besides = StillWaits(*wait);
+  }
+  return [besides](State& state, std::vector<Draft>& drafts) {
+    if (besides) besides(state, drafts);
+    return true;  // it is said whatever becomes of them
+  };
+}
+
+// The core hears that it waits for more, and writes what does not stand there already.
+asio::awaitable<void> RunActor::SayToUser(std::vector<Draft> drafts, Still still) {
+  co_await WriteUnlessNews(std::move(drafts), RunState::kWaitingForUser, std::move(still));
+  if (core_.state == RunState::kWaitingForUser) Handle(event::Resume{});
 }
 
 void RunActor::Perform(const effect::BeginCancel&) {

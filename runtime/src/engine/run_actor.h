@@ -152,7 +152,10 @@ class RunActor : public std::enable_shared_from_this<RunActor> {
   // Writer thread: whether there is something to wait for; may add to what is written.
   using Still = std::function<bool(State&, std::vector<Draft>&)>;
   asio::awaitable<void> WriteUnlessNews(std::vector<Draft> drafts, RunState as, Still still);
-  asio::awaitable<void> SayToUser(std::vector<Draft> drafts);
+  Still StillWaits(const effect::Park&) const;
+  Still StillWaits(const effect::WaitForPerson&) const;
+  Still StillWaitsBesides() const;
+  asio::awaitable<void> SayToUser(std::vector<Draft> drafts, Still still);
   enum class Unless { kNothing, kCancel, kNews };
   asio::awaitable<void> WriteEnd(std::vector<Draft> drafts, Unless unless);
   asio::awaitable<void> WriteThatItFails(std::vector<Draft> drafts);

@@ -149,6 +149,25 @@ TEST(OpenCalls, ACancelledRunAsksNobody) {
   h.WaitForState(run->id, RunState::kCancelled);
 }
 
+// Who watches must not take what is said beside a call for a question to the user alone.
+TEST(OpenCalls, WhatIsSaidBesideAParkedCallIsOneStepWithItsParking) {
+  Harness h(
+      std::string(kPolicyHead) + "on(\"*\", \"ask\", function(c) return " + kAsksManager + " end)",
+      TripTools());
+  Plan plan = FakePlanner::Calls({{"a", "flight.cancel", R"({"ref":"f1"})"}});
+  plan.text = "Your manager is asked.";
+  h.planner.plans = {plan};
+  const auto run = h.CreateRun();
+  h.WaitForState(run->id, RunState::kWaitingForApproval);
+  const auto entries = h.Entries(run->id);
+  ASSERT_GE(entries.size(), 2u);
+  const audit::Entry& said = entries.at(entries.size() - 2);
+  EXPECT_EQ(said.kind, "run.waiting");
+  EXPECT_EQ(entries.back().kind, "run.parked");
+  EXPECT_EQ(said.time_us, entries.back().time_us);
+  ExpectMadeAnew(h, run->id, {&h.agent});
+}
+
 std::string FailsAfterAFlight(Harness& h) {
   PlanTrip(h);
   h.planner.plans = {Books("flight"), core::InvalidArgument("no plan for this")};
