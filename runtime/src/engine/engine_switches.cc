@@ -119,6 +119,7 @@ core::StatusOr<audit::EntryRef> EngineImpl::LiftSwitch(const core::Principal& wh
     return core::OkStatus();
   });
   if (!status.ok()) return status;
+  for (const std::string& run : hub_.Compensating()) hub_.NoteWaits(run);
   hub_.WakeStopped();
   return *ref;
 }

@@ -77,7 +77,7 @@ void RunActor::Load() {
   loaded_seq_ = recorded->last_seq;
   charged_ = recorded->charged;
   core_ = std::move(recorded->core);
-  log_says_why_ = core_.closing.said;
+  log_says_why_ = FailureIsSaid(core_);
   base_ = std::move(recorded->base);
   sealer_ = hub_.SealerFor(*key);
   reads_ = std::move(recorded->reads);
@@ -263,7 +263,7 @@ RunActor::Still RunActor::StillWaits(const effect::Park&) const {
   return [this, asked = open_approvals_, left_ms = WallLeftMs()](State& state,
                                                                  std::vector<Draft>& drafts) {
     const ParkedFor parked = WhatParks(state, asked);
-    if (parked.pending) drafts.push_back(DraftParked(run_, parked.approvals, left_ms));
+    drafts.push_back(DraftParked(run_, parked.approvals, left_ms));
     return parked.pending;
   };
 }
@@ -278,27 +278,29 @@ RunActor::Still RunActor::StillWaits(const effect::WaitForPerson&) const {
       const CallRow* row = state.FindCall(call);
       return row != nullptr && row->state == CallState::kUnknown;
     });
-    if (open) drafts.push_back(DraftWaitForPerson(run_, left_ms));
+    drafts.push_back(DraftWaitForPerson(run_, left_ms));
     return open;
   };
 }
 
-// What was said while calls are open is followed by what the run waits for, in one durable step
-// where that is people: nobody is to take it for a question to the user alone.
+// What was said while calls are open is followed by what the run waits for, in one durable step:
+// nobody is to take it for a question.
 RunActor::Still RunActor::StillWaitsBesides() const {
-  const bool open = std::any_of(core_.slots.begin(), core_.slots.end(), [](const CallSlot& slot) {
-    return slot.phase == SlotPhase::kParked || slot.phase == SlotPhase::kPerson;
-  });
-  if (!open) return [](State&, std::vector<Draft>&) { return true; };
+  const auto any = [this](SlotPhase phase) {
+    return std::any_of(core_.slots.begin(), core_.slots.end(),
+                       [phase](const CallSlot& slot) { return slot.phase == phase; });
+  };
   Still besides;
-  RunCore after = core_;
-  for (const Effect& effect : Step(after, event::Resume{})) {
-    if (const auto* park = std::get_if<effect::Park>(&effect)) besides = StillWaits(*park);
-    if (const auto* wait = std::get_if<effect::WaitForPerson>(&effect)) besides = StillWaits(*wait);
+  if (any(SlotPhase::kPerson)) {
+    besides = StillWaits(effect::WaitForPerson{});
+  } else if (any(SlotPhase::kParked)) {
+    besides = StillWaits(effect::Park{});
+  } else if (any(SlotPhase::kRun)) {
+    besides = StillWaits(effect::WaitForRun{});
   }
   return [besides](State& state, std::vector<Draft>& drafts) {
     if (besides) besides(state, drafts);
-    return true;  // it is said whatever becomes of them
+    return true;  // it is said also where somebody was faster than this; the core hears of that
   };
 }
 

@@ -154,6 +154,7 @@ class RunActor : public std::enable_shared_from_this<RunActor> {
   asio::awaitable<void> WriteUnlessNews(std::vector<Draft> drafts, RunState as, Still still);
   Still StillWaits(const effect::Park&) const;
   Still StillWaits(const effect::WaitForPerson&) const;
+  Still StillWaits(const effect::WaitForRun&) const;
   Still StillWaitsBesides() const;
   asio::awaitable<void> SayToUser(std::vector<Draft> drafts, Still still);
   enum class Unless { kNothing, kCancel, kNews };

@@ -43,14 +43,23 @@ void RunActor::GiveLimits(Ticket& ticket) const {
   ticket.wall_left_ms = WallLeftMs();
 }
 
-void RunActor::Perform(const effect::WaitForRun&) {
+void RunActor::Perform(const effect::WaitForRun& wait) {
+  std::vector<Draft> drafts = TakeChecks();
+  if (FailureIsSaid(core_)) {
+    drafts.push_back(DraftWaitForRun(core_, *sealer_, WallLeftMs()));
+    return Spawn(WriteThatItFails(std::move(drafts)));
+  }
+  Spawn(WriteUnlessNews(std::move(drafts), RunState::kWaitingForRun, StillWaits(wait)));
+}
+
+RunActor::Still RunActor::StillWaits(const effect::WaitForRun&) const {
   std::vector<std::pair<std::string, std::string>> calls;  // and the runs that they started
   for (const CallSlot& slot : core_.slots) {
     if (slot.phase == SlotPhase::kRun) calls.emplace_back(slot.call, slot.started);
   }
-  std::vector<Draft> drafts = TakeChecks();
-  drafts.push_back(DraftWaitForRun(core_, *sealer_, WallLeftMs()));
-  auto still = [calls](State& state, std::vector<Draft>&) {
+  const Draft waits = DraftWaitForRun(core_, *sealer_, WallLeftMs());
+  return [calls, waits](State& state, std::vector<Draft>& drafts) {
+    drafts.push_back(waits);
     return std::all_of(calls.begin(), calls.end(), [&](const auto& one) {
       const CallRow* call = state.FindCall(one.first);
       const RunRow* started = state.FindRun(one.second);
@@ -58,8 +67,6 @@ void RunActor::Perform(const effect::WaitForRun&) {
              !IsFinal(started->state);
     });
   };
-  if (core_.closing.said) return Spawn(WriteThatItFails(std::move(drafts)));
-  Spawn(WriteUnlessNews(std::move(drafts), RunState::kWaitingForRun, std::move(still)));
 }
 
 // Why it fails is said whatever has come meanwhile, but for a cancel: nothing else would tell it

@@ -522,6 +522,8 @@ Effects On(RunCore& run, const event::Resume&) {
 
 }  // namespace
 
+bool FailureIsSaid(const RunCore& run) { return Fails(run) && run.closing.said; }
+
 std::int64_t TokensLeft(const RunCore& run) {
   if (run.limits.tokens_max == 0) return -1;
   std::int64_t left = run.limits.tokens_max - run.tokens;

@@ -74,6 +74,10 @@ struct Closing {
   bool said = false;
 };
 
+struct RunCore;
+// The log says, or is about to, that it fails, while those are stopped that it started.
+bool FailureIsSaid(const RunCore& run);
+
 struct RunCore {
   std::string run;
   RunState state = RunState::kRunning;

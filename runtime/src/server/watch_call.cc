@@ -250,6 +250,7 @@ core::Status WatchCall::Refill() {
   for (const RunEvent& event : events) {
     *queue_.emplace_back().mutable_event() = ToWire(event);
     planned_step_ = std::max(planned_step_, PlannedStep(event.entry));
+    waits_anew_ |= event.entry.kind == "run.parked" || event.entry.kind == "run.waiting";
     after_seq_ = event.entry.run_seq;
   }
   if (!events.empty()) return core::OkStatus();
@@ -260,12 +261,13 @@ core::Status WatchCall::Refill() {
   if (info.entries > after_seq_ + 1)
     return core::OkStatus();  // more came: its notice comes, or has come
   complete_ = IsFinal(info.state);
-  // What another run waits for has a state of its own.
+  // A run that ends has no state and no entry for what it waits for.
   const bool ends = info.state == RunState::kCancelling || info.state == RunState::kCompensating;
   const bool waits_otherwise = ends && told_open_ != info.open_calls;
-  if (complete_ || told_ != info.state || waits_otherwise) {
+  if (complete_ || told_ != info.state || waits_anew_ || waits_otherwise) {
     *queue_.emplace_back().mutable_run() = ToWire(caller_.tenant(), info);
   }
+  waits_anew_ = false;
   told_ = info.state;
   told_open_ = info.open_calls;
   return core::OkStatus();

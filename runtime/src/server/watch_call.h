@@ -106,6 +106,7 @@ class WatchCall final : public Inflight, public std::enable_shared_from_this<Wat
   std::int64_t after_seq_ = -1;
   std::deque<Response> queue_;
   std::optional<RunState> told_;     // the state that was sent last
+  bool waits_anew_ = false;          // as an entry behind it says
   std::vector<OpenCall> told_open_;  // with it
   bool complete_ = false;            // the run is final and everything is in `queue_` or sent
   std::optional<std::uint64_t> subscription_;

@@ -63,6 +63,25 @@ TEST(Agents, AnAgentCallsAnotherAndReadsItsAnswer) {
   EXPECT_THAT(first.messages, SizeIs(2));
 }
 
+TEST(Agents, WhatIsSaidBesideTheCallIsOneStepWithTheWaitForIt) {
+  Company company(AllowAll(), Tools());
+  Plan plan = Asks("helper", "look");
+  plan.text = "One moment.";
+  company.cast.plans["tester"] = {plan, FakePlanner::Answer("all ok")};
+  company.cast.Holds("helper");
+  const std::string run = company.Create();
+  company.cast.WaitUntilHeld();
+  company.h.WaitForState(run, RunState::kWaitingForRun);
+  const auto entries = company.h.Entries(run);
+  ASSERT_GE(entries.size(), 2u);
+  const audit::Entry& said = entries.at(entries.size() - 2);
+  EXPECT_THAT(said.bytes, HasSubstr(R"("for":"user")"));
+  EXPECT_THAT(entries.back().bytes, HasSubstr(R"("for":"run")"));
+  EXPECT_EQ(said.time_us, entries.back().time_us);
+  company.cast.Say(FakePlanner::Answer("x"));
+  EXPECT_EQ(company.h.WaitForState(run, RunState::kCompleted).answer, "all ok");
+}
+
 TEST(Agents, WhatRunsBelowCostIsToldBesideWhatTheRunItselfDid) {
   Company company(AllowAll(), Tools());
   const auto priced = [](Plan plan, std::int64_t micros) {

@@ -48,14 +48,18 @@ void FakeEngine::AddEvents(int count, std::size_t bytes) {
   Tell();
 }
 void FakeEngine::AddPlan(std::int64_t step) {
+  AddEntry("plan.received", R"({"body":{"step":)" + std::to_string(step) + "}}");
+}
+void FakeEngine::AddParked() { AddEntry("run.parked", R"({"body":{}})"); }
+void FakeEngine::AddEntry(std::string kind, std::string bytes) {
   {
     const std::scoped_lock lock(mutex_);
     RunEvent event;
     event.entry.run = kRunId;
     event.entry.run_seq = static_cast<std::int64_t>(events_.size());
     event.entry.index = 100 + events_.size();
-    event.entry.kind = "plan.received";
-    event.entry.bytes = R"({"body":{"step":)" + std::to_string(step) + "}}";
+    event.entry.kind = std::move(kind);
+    event.entry.bytes = std::move(bytes);
     events_.push_back(std::move(event));
   }
   Tell();

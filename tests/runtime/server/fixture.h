@@ -103,6 +103,7 @@ class FakeEngine final : public Engine {
   void Write(const PlannerText& text);                // tells who watches planners' texts
   void AddEvents(int count, std::size_t bytes = 16);  // to run kRunId; tells watchers
   void AddPlan(std::int64_t step);                    // a plan.received of that step
+  void AddParked();                                   // a run.parked
   void HoldReplies();                                 // keep replies until ReleaseReplies
   // By the newest Check or ExecuteToolCall; `hangup` of SearchCalls, too.
   ToolCallSpec asked() const;
@@ -198,7 +199,8 @@ class FakeEngine final : public Engine {
   core::Status See(std::string_view method, const core::Principal& who, std::string_view detail);
   template <typename T>
   void Send(Reply<T> reply, T value);
-  RunInfo Info() const;  // of kRunId; with the lock held
+  RunInfo Info() const;                                // of kRunId; with the lock held
+  void AddEntry(std::string kind, std::string bytes);  // to run kRunId; tells watchers
   void Tell();
   void Keep(const ToolCallSpec& spec);
 

@@ -110,6 +110,24 @@ TEST_F(WatchTest, AGrantAloneIsNoNewsOfAParkedRun) {
   (void)reader->Finish();
 }
 
+// It went on and waits again before anybody looked: the state is the same, the approval is not.
+TEST_F(WatchTest, ARunThatParksAgainSaysSo) {
+  engine_.AddEvents(1);
+  engine_.SetState(RunState::kWaitingForApproval);
+  const auto context = Context("ticketing");
+  const auto reader = Watch(context.get(), std::nullopt);
+  EXPECT_EQ(NextSeq(*reader), 0);
+  EXPECT_EQ(NextState(*reader), wire::Run::STATE_WAITING_FOR_APPROVAL);
+  engine_.AddParked();
+  EXPECT_EQ(NextSeq(*reader), 1);
+  EXPECT_EQ(NextState(*reader), wire::Run::STATE_WAITING_FOR_APPROVAL);
+  engine_.AddEvents(1);
+  EXPECT_EQ(NextSeq(*reader), 2);
+  engine_.SetState(RunState::kCompleted);
+  EXPECT_EQ(NextState(*reader), wire::Run::STATE_COMPLETED);
+  (void)reader->Finish();
+}
+
 TEST_F(WatchTest, ResumesAfterTheLastOneSeen) {
   engine_.AddEvents(100);  // more than one batch
   engine_.SetState(RunState::kFailed);
