@@ -26,8 +26,7 @@ const core::Principal kThird{.tenant = "main", .id = "nora", .roles = {"approver
 constexpr const char* kSixty = R"({"amount":60,"id":"o1"})";
 
 // A run whose payment of 60 waits for a manager.
-class Edits : public ::testing::Test {
- protected:
+struct Edits : public ::testing::Test {
   // What an edit of the open approval to these arguments makes of the call.
   core::StatusOr<CallInfo> Edit(const core::Principal& who, const std::string& args) {
     return EditArgs(h, who, h.Pending().at(0).state.id, args);

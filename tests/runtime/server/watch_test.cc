@@ -331,6 +331,7 @@ TEST_F(WatchTest, ClientsThatComeAndGoAllAtOnceAreServed) {
   engine_.AddEvents(1);
   std::atomic<int> served = 0;
   std::vector<std::thread> clients;
+  clients.reserve(kClients);
   for (int i = 0; i < kClients; ++i) {
     clients.emplace_back([this, &served] {
       const auto stub = wire::RunService::NewStub(channel_);
