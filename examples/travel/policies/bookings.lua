@@ -21,10 +21,11 @@ fact "hotel" { tool = "hotels.get", args = { hotel_id = "{args.hotel_id}" }, on 
 -- Any other failed look-up is doubt: the rules below then read an absent fact, which is an error and denies the call.
 local function unknown(c, name) return fact_error(c.facts, name) == "NOT_FOUND" end
 
+local function is_this_trip(c) return present(c, "user") and c.args.trip_id == c.session.trip end
+
 -- What another's trip looks like no denial tells: rules compare with a trip of this conversation and its traveller alone.
 local function is_own_trip(c)
-  return present(c, "user") and c.args.trip_id == c.session.trip and not unknown(c, "trip")
-    and c.facts.trip.traveller_id == c.user
+  return is_this_trip(c) and not unknown(c, "trip") and c.facts.trip.traveller_id == c.user
 end
 
 local function price(c) return money_minor(c.args.price_minor, "USD") end
@@ -34,15 +35,11 @@ local function text(amount) return tostring(amount) end
 -- ---------------------------------------------------------------- what nobody may
 
 on(BOOK, "own-trip", { doc = "Bookings are for the trip of this conversation, by its traveller." }, function(c)
-  if not present(c, "user") or c.args.trip_id ~= c.session.trip then
-    return deny { code = "NOT_YOURS", say = "This is not the trip of this conversation." }
-  end
-  if unknown(c, "trip") then
+  if is_own_trip(c) then return end
+  if is_this_trip(c) and unknown(c, "trip") then
     return deny { code = "NO_SUCH_TRIP", say = "There is no such trip." }
   end
-  if c.facts.trip.traveller_id ~= c.user then
-    return deny { code = "NOT_YOURS", say = "This is not the trip of this conversation." }
-  end
+  return deny { code = "NOT_YOURS", say = "This is not the trip of this conversation." }
 end)
 
 on("flights.book", "flight-as-seen", { doc = "A flight is booked at the price that it has, to where the trip goes." },

@@ -193,10 +193,7 @@ asio::awaitable<core::StatusOr<CallInfo>> EngineImpl::MakeEdit(std::shared_ptr<E
 asio::awaitable<core::Status> EngineImpl::AskPolicy(Edit& edit) {
   RecordedRun& run = edit.recorded;
   if (!edit.row.run.empty()) {
-    auto recorded =
-        hub_.history.Run(edit.row.run, [this](const std::string& name, const std::string& digest) {
-          return hub_.PinnedAgent(name, digest);
-        });
+    auto recorded = hub_.ReadBack(edit.row.run);
     if (!recorded.ok()) co_return recorded.status();
     run = *std::move(recorded);
   }

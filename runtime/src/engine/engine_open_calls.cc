@@ -83,10 +83,7 @@ core::StatusOr<std::vector<OpenCall>> EngineImpl::OpenCallsOf(const RunRow& row)
 
 // No entry says why the next is not taken back yet. What cannot be read now is not named.
 std::vector<OpenCall> EngineImpl::ToTakeBack(const RunRow& row, std::vector<OpenCall> open) const {
-  const auto recorded =
-      hub_.history.Run(row.run, [this](const std::string& name, const std::string& digest) {
-        return hub_.PinnedAgent(name, digest);
-      });
+  const auto recorded = hub_.ReadBack(row.run);
   if (!recorded.ok()) return open;
   std::vector<Compensation> left = recorded->core.compensations;
   std::erase_if(left, [](const Compensation& one) { return one.phase == SlotPhase::kDone; });

@@ -1,6 +1,5 @@
 // Runs: create, read, watch, cancel.
 #include "engine/engine.h"
-#include "engine/entry_pager.h"
 #include "engine/model_cost.h"
 #include "engine/open_approvals.h"
 #include "engine/run_ended.h"

@@ -92,7 +92,7 @@ core::StatusOr<SwitchInfo> EngineImpl::SetSwitch(const core::Principal& who,
   });
   if (!status.ok()) return status;
   hub_.gate.HaltStopped();
-  for (const std::string& run : hub_.Compensating()) hub_.NoteWaits(run);
+  hub_.TellCompensating();
   return *set;
 }
 
@@ -119,7 +119,6 @@ core::StatusOr<audit::EntryRef> EngineImpl::LiftSwitch(const core::Principal& wh
     return core::OkStatus();
   });
   if (!status.ok()) return status;
-  for (const std::string& run : hub_.Compensating()) hub_.NoteWaits(run);
   hub_.WakeStopped();
   return *ref;
 }

@@ -357,6 +357,12 @@ const AgentFile* Hub::PinnedAgent(const std::string& name, const std::string& di
 
 // ---------------------------------------------------------------- rows
 
+core::StatusOr<RecordedRun> Hub::ReadBack(const std::string& run) const {
+  return history.Run(run, [this](const std::string& name, const std::string& digest) {
+    return PinnedAgent(name, digest);
+  });
+}
+
 core::StatusOr<RunRow> Hub::RunRowOf(const std::string& run) const {
   return RowOf<RunRow>(*parts.log, parts.state->PeekRun(run), run, "run", "run");
 }

@@ -100,6 +100,8 @@ class Hub {
   std::vector<std::shared_ptr<const tools::Tool>> ToolsOf(const AgentFile& agent) const;
   // The agent file a run is pinned to; null when this daemon does not have it any more.
   const AgentFile* PinnedAgent(const std::string& name, const std::string& digest) const;
+  // A run as its entries tell it. Errors: as History::Run.
+  core::StatusOr<RecordedRun> ReadBack(const std::string& run) const;
   // --- planners (hub_planners.cc)
   Planner* PlannerOf(const AgentFile& agent) const;  // null: it is not configured
   // Lines for the operator: open runs whose planner is not. Reads the tables.
@@ -132,8 +134,9 @@ class Hub {
   // After a kill switch was lifted: runs that waited for it go on, and what it kept from being
   // settled or taken back is.
   void WakeStopped();
-  // Runs that take back what they did. Reads the tables; empty when they cannot be read.
-  std::set<std::string> Compensating() const;
+  // After one was set or lifted: who watches runs that take back what they did is told. Gives
+  // those. Reads the tables; none when they cannot be read.
+  std::set<std::string> TellCompensating() const;
   // Runs `body` serially and waits until it is durable. Not on the writer thread.
   core::Status CommitNow(Journal::Body body);
   // Approvals of a call that are granted, with their bindings; `complete` when none is pending and

@@ -14,10 +14,7 @@ Planner* Hub::PlannerOf(const AgentFile& agent) const {
 }
 
 core::Status Hub::AddPlanned(std::set<std::string>& runs) const {
-  INTERLOCK_ASSIGN_OR_RETURN(
-      const auto waiting,
-      Select<RunRow>(*parts.log, "WHERE state = CAST(? AS INTEGER)",
-                     {std::to_string(static_cast<int>(RunState::kWaitingForPlanner))}));
+  INTERLOCK_ASSIGN_OR_RETURN(const auto waiting, RunsIn(*parts.log, RunState::kWaitingForPlanner));
   for (const RunRow& run : waiting) {
     const AgentFile* agent = PinnedAgent(run.agent, run.agent_digest);
     if (agent == nullptr || PlannerOf(*agent) != nullptr) runs.insert(run.run);

@@ -12,10 +12,7 @@ namespace {
 
 // Runs that wait for a kill switch which does not stop them any more.
 core::Status AddUnstopped(const EngineParts& parts, std::set<std::string>& runs) {
-  INTERLOCK_ASSIGN_OR_RETURN(
-      const auto waiting,
-      Select<RunRow>(*parts.log, "WHERE state = CAST(? AS INTEGER)",
-                     {std::to_string(static_cast<int>(RunState::kWaitingForSwitch))}));
+  INTERLOCK_ASSIGN_OR_RETURN(const auto waiting, RunsIn(*parts.log, RunState::kWaitingForSwitch));
   for (const RunRow& run : waiting) {
     if (!StoppedFor(*parts.state, run, "")) runs.insert(run.run);
   }
@@ -51,16 +48,18 @@ void Hub::WakeStopped() {
       }
     }
   }
-  wake.merge(Compensating());
+  wake.merge(TellCompensating());
   for (const std::string& run : wake) Wake(run);
 }
 
-std::set<std::string> Hub::Compensating() const {
-  const auto rows = Select<RunRow>(*parts.log, "WHERE state = CAST(? AS INTEGER)",
-                                   {std::to_string(static_cast<int>(RunState::kCompensating))});
+std::set<std::string> Hub::TellCompensating() const {
   std::set<std::string> runs;
+  const auto rows = RunsIn(*parts.log, RunState::kCompensating);
   if (!rows.ok()) return runs;
-  for (const RunRow& run : *rows) runs.insert(run.run);
+  for (const RunRow& run : *rows) {
+    runs.insert(run.run);
+    NoteWaits(run.run);
+  }
   return runs;
 }
 

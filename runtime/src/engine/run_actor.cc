@@ -58,10 +58,7 @@ void RunActor::TellPassed(const std::string& call) {
 }
 
 void RunActor::Load() {
-  auto recorded =
-      hub_.history.Run(run_, [this](const std::string& name, const std::string& digest) {
-        return hub_.PinnedAgent(name, digest);
-      });
+  auto recorded = hub_.ReadBack(run_);
   const auto key =
       recorded.ok() ? hub_.parts.keys->KeyFor(recorded->base.subject)
                     : core::StatusOr<std::shared_ptr<const audit::SubjectKey>>(recorded.status());
@@ -286,16 +283,12 @@ RunActor::Still RunActor::StillWaits(const effect::WaitForPerson&) const {
 // What was said while calls are open is followed by what the run waits for, in one durable step:
 // nobody is to take it for a question.
 RunActor::Still RunActor::StillWaitsBesides() const {
-  const auto any = [this](SlotPhase phase) {
-    return std::any_of(core_.slots.begin(), core_.slots.end(),
-                       [phase](const CallSlot& slot) { return slot.phase == phase; });
-  };
   Still besides;
-  if (any(SlotPhase::kPerson)) {
+  if (Any(core_, SlotPhase::kPerson)) {
     besides = StillWaits(effect::WaitForPerson{});
-  } else if (any(SlotPhase::kParked)) {
+  } else if (Any(core_, SlotPhase::kParked)) {
     besides = StillWaits(effect::Park{});
-  } else if (any(SlotPhase::kRun)) {
+  } else if (Any(core_, SlotPhase::kRun)) {
     besides = StillWaits(effect::WaitForRun{});
   }
   return [besides](State& state, std::vector<Draft>& drafts) {

@@ -134,10 +134,7 @@ asio::awaitable<void> RunActor::ResumeCall(std::string call) {
 // with fresh facts (rule 14).
 asio::awaitable<void> RunActor::PassAgain(const std::string& call) {
   if (hub_.stopping()) co_return Stall();
-  auto recorded =
-      hub_.history.Run(run_, [this](const std::string& name, const std::string& digest) {
-        return hub_.PinnedAgent(name, digest);
-      });
+  auto recorded = hub_.ReadBack(run_);
   if (!recorded.ok()) co_return Stall();
   const auto found = std::find_if(recorded->calls.begin(), recorded->calls.end(),
                                   [&](const RecordedCall& one) { return one.id.call == call; });

@@ -36,11 +36,7 @@ asio::awaitable<void> RunActor::BeginCompensation(effect::BeginCompensation begi
 // A call of this run, or of one that it started.
 core::StatusOr<RecordedCall> RunActor::RecordedAs(const std::string& of) const {
   INTERLOCK_ASSIGN_OR_RETURN(const CallRow row, hub_.CallRowOf(of));
-  INTERLOCK_ASSIGN_OR_RETURN(
-      RecordedRun recorded,
-      hub_.history.Run(row.run, [this](const std::string& name, const std::string& digest) {
-        return hub_.PinnedAgent(name, digest);
-      }));
+  INTERLOCK_ASSIGN_OR_RETURN(RecordedRun recorded, hub_.ReadBack(row.run));
   for (RecordedCall& call : recorded.calls) {
     if (call.id.call == of) return std::move(call);
   }

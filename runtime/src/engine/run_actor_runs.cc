@@ -122,11 +122,7 @@ asio::awaitable<void> RunActor::TakeEnd(std::string call) {
 
 // As its own log tells it.
 core::StatusOr<RunActor::EndedRun> RunActor::EndOf(const RunRow& row) const {
-  INTERLOCK_ASSIGN_OR_RETURN(
-      const RecordedRun started,
-      hub_.history.Run(row.run, [this](const std::string& name, const std::string& digest) {
-        return hub_.PinnedAgent(name, digest);
-      }));
+  INTERLOCK_ASSIGN_OR_RETURN(const RecordedRun started, hub_.ReadBack(row.run));
   EndedRun ended;
   const auto words = TextOfEnd(hub_.here(), row);
   ended.erased = words.status().code() == core::StatusCode::kNotFound;
@@ -143,10 +139,7 @@ core::StatusOr<RunActor::EndedRun> RunActor::EndOf(const RunRow& row) const {
 // What the run that a call started has come to. What cannot be read now is read later: an end is
 // recorded once, and for good. What never can be is an end, too, of which the worst is taken.
 core::StatusOr<std::unique_ptr<Ticket>> RunActor::TicketOfEnd(const std::string& call) {
-  const auto agent_of = [this](const std::string& name, const std::string& digest) {
-    return hub_.PinnedAgent(name, digest);
-  };
-  INTERLOCK_ASSIGN_OR_RETURN(const RecordedRun own, hub_.history.Run(run_, agent_of));
+  INTERLOCK_ASSIGN_OR_RETURN(const RecordedRun own, hub_.ReadBack(run_));
   const auto recorded = std::find_if(own.calls.begin(), own.calls.end(),
                                      [&](const RecordedCall& one) { return one.id.call == call; });
   if (recorded == own.calls.end()) return core::DataLoss("the log has no call `" + call + "`");
@@ -167,7 +160,7 @@ core::StatusOr<std::unique_ptr<Ticket>> RunActor::TicketOfEnd(const std::string&
   auto& sources = end.label.sources;
   const std::string by = "tool:" + recorded->id.tool;
   sources.insert(std::upper_bound(sources.begin(), sources.end(), by), by);
-  const AgentFile* agent = agent_of(row.agent, row.agent_digest);
+  const AgentFile* agent = hub_.PinnedAgent(row.agent, row.agent_digest);
   ticket->outcome =
       OutcomeOfRun(row.state, {.agent = row.agent,
                                .code = row.code,

@@ -6,6 +6,7 @@
 
 #include "audit/log.h"
 #include "engine/row_table.h"
+#include "engine/rows.h"
 
 namespace interlock::runtime {
 
@@ -18,6 +19,11 @@ core::StatusOr<std::vector<Row>> Select(const audit::Log& log, const std::string
       log.Select("SELECT " + ColumnList<Row>() + " FROM " + Row::kTable + " " + tail, bound,
                  [&rows](sqlite3_stmt* row) { rows.push_back(ReadRow<Row>(row)); }));
   return rows;
+}
+
+inline core::StatusOr<std::vector<RunRow>> RunsIn(const audit::Log& log, RunState state) {
+  return Select<RunRow>(log, "WHERE state = CAST(? AS INTEGER)",
+                        {std::to_string(static_cast<int>(state))});
 }
 
 }  // namespace interlock::runtime

@@ -20,11 +20,6 @@ CallSlot* Find(RunCore& run, const std::string& call) {
   return nullptr;
 }
 
-bool Any(const RunCore& run, SlotPhase phase) {
-  return std::any_of(run.slots.begin(), run.slots.end(),
-                     [phase](const CallSlot& slot) { return slot.phase == phase; });
-}
-
 bool Busy(const RunCore& run) {
   return Any(run, SlotPhase::kDeciding) || Any(run, SlotPhase::kRunning);
 }
@@ -521,6 +516,11 @@ Effects On(RunCore& run, const event::Resume&) {
 }
 
 }  // namespace
+
+bool Any(const RunCore& run, SlotPhase phase) {
+  return std::any_of(run.slots.begin(), run.slots.end(),
+                     [phase](const CallSlot& slot) { return slot.phase == phase; });
+}
 
 bool FailureIsSaid(const RunCore& run) { return Fails(run) && run.closing.said; }
 

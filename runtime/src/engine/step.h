@@ -74,10 +74,6 @@ struct Closing {
   bool said = false;
 };
 
-struct RunCore;
-// The log says, or is about to, that it fails, while those are stopped that it started.
-bool FailureIsSaid(const RunCore& run);
-
 struct RunCore {
   std::string run;
   RunState state = RunState::kRunning;
@@ -269,6 +265,12 @@ inline constexpr std::string_view kPlannerReply = "PLANNER_REPLY";
 
 // Code of an answer that does not fit the agent's schema.
 inline constexpr std::string_view kAnswerSchema = "ANSWER_SCHEMA";
+
+// Whether a call of the run stands so.
+bool Any(const RunCore& run, SlotPhase phase);
+
+// The log says, or is about to, that it fails, while those are stopped that it started.
+bool FailureIsSaid(const RunCore& run);
 
 // What is left of the tokens that the run may use, with what open runs that it started were
 // granted; -1: no limit.

@@ -1,31 +1,10 @@
 #include "server/checks.h"
 
-#include <chrono>
-
 #include "core/random.h"
+#include "engine/filter.h"
 #include "server/names.h"
 
 namespace interlock::runtime {
-namespace {
-
-// "2026-11-23", and in the calendar.
-bool IsDay(std::string_view text) {
-  constexpr std::string_view kForm = "dddd-dd-dd";
-  if (text.size() != kForm.size()) return false;
-  unsigned numbers[3] = {};
-  unsigned* number = numbers;
-  for (std::size_t i = 0; i < kForm.size(); ++i) {
-    const bool digit = text[i] >= '0' && text[i] <= '9';
-    if (kForm[i] == 'd' ? !digit : text[i] != kForm[i]) return false;
-    if (digit) *number = *number * 10 + static_cast<unsigned>(text[i] - '0');
-    if (!digit) ++number;
-  }
-  return std::chrono::year_month_day(std::chrono::year(static_cast<int>(numbers[0])),
-                                     std::chrono::month(numbers[1]), std::chrono::day(numbers[2]))
-      .ok();
-}
-
-}  // namespace
 
 core::Status CheckLength(std::string_view field, std::string_view text, std::size_t bytes_max) {
   if (text.size() <= bytes_max) return core::OkStatus();
@@ -37,8 +16,9 @@ core::Status CheckNotEmpty(std::string_view field, std::string_view text) {
 }
 
 core::Status CheckDay(std::string_view field, std::string_view day) {
-  return day.empty() || IsDay(day) ? core::OkStatus()
-                                   : BadField(field, "must be a day, as 2026-11-23");
+  constexpr std::size_t kDayBytes = 10;
+  const bool fits = day.size() == kDayBytes && ParseFilterTime(day).ok();
+  return fits || day.empty() ? core::OkStatus() : BadField(field, "must be a day, as 2026-11-23");
 }
 
 core::Status CheckRequestId(std::string_view request_id) {

@@ -238,17 +238,6 @@ TEST(Compensation, WhatMayHaveBeenTakenBackIsWaitedFor) {
   }
 }
 
-std::vector<ToolSpec> ToolsOfOneDesk() {
-  std::vector<ToolSpec> tools = TripTools();
-  for (ToolSpec& tool : tools) {
-    if (tool.name == "flight.cancel") tool.locks = {"desk"};
-  }
-  ToolSpec other{.name = "desk.call", .effect = tools::Effect::kWrite};
-  other.locks = {"desk"};
-  tools.push_back(other);
-  return tools;
-}
-
 TEST(Compensation, WhatIsInItsWayForNowIsWaitedFor) {
   Harness h(AllowAll(), ToolsOfOneDesk());
   PlanTrip(h);

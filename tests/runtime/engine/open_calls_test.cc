@@ -105,10 +105,13 @@ TEST(OpenCalls, WhoWatchesIsToldWhenALookUpEndsWithoutAnAnswer) {
   });
 }
 
+std::string AsksForAll() {
+  return std::string(kPolicyHead) + R"(on("*", "ask", function(c) return )" + kAsksManager +
+         " end)";
+}
+
 TEST(OpenCalls, AParkedRunNamesEachApprovalThatSomebodyHasToAnswer) {
-  Harness h(
-      std::string(kPolicyHead) + "on(\"*\", \"ask\", function(c) return " + kAsksManager + " end)",
-      TripTools());
+  Harness h(AsksForAll(), TripTools());
   h.planner.plans = {FakePlanner::Calls(
       {{"a", "flight.cancel", R"({"ref":"f1"})"}, {"b", "hotel.cancel", R"({"ref":"h1"})"}})};
   const auto run = h.CreateRun();
@@ -151,9 +154,7 @@ TEST(OpenCalls, ACancelledRunAsksNobody) {
 
 // Who watches must not take what is said beside a call for a question to the user alone.
 TEST(OpenCalls, WhatIsSaidBesideAParkedCallIsOneStepWithItsParking) {
-  Harness h(
-      std::string(kPolicyHead) + "on(\"*\", \"ask\", function(c) return " + kAsksManager + " end)",
-      TripTools());
+  Harness h(AsksForAll(), TripTools());
   Plan plan = FakePlanner::Calls({{"a", "flight.cancel", R"({"ref":"f1"})"}});
   plan.text = "Your manager is asked.";
   h.planner.plans = {plan};
@@ -222,12 +223,7 @@ TEST(OpenCalls, WhatStaysUnknownDoesNotHideWhatIsTakenBack) {
 }
 
 TEST(OpenCalls, WhatIsInTheWayOfTakingBackIsWaitedFor) {
-  std::vector<ToolSpec> tools = TripTools();
-  for (ToolSpec& tool : tools) {
-    if (tool.name == "flight.cancel") tool.locks = {"desk"};
-  }
-  tools.push_back({.name = "desk.call", .effect = tools::Effect::kWrite, .locks = {"desk"}});
-  Harness h(AllowAll(), tools);
+  Harness h(AllowAll(), ToolsOfOneDesk());
   h.tools.On("desk.call",
              [](const tools::CallSpec&, const FakeTools::Done& done) { done(UnknownOutcome()); });
   const auto unknown = h.Execute("desk.call", {{"n", "1"}});

@@ -46,6 +46,18 @@ inline std::vector<ToolSpec> TripTools() {
           ReadTool("look")};
 }
 
+// Nobody cancels a flight while somebody is at work at the desk.
+inline std::vector<ToolSpec> ToolsOfOneDesk() {
+  std::vector<ToolSpec> tools = TripTools();
+  for (ToolSpec& tool : tools) {
+    if (tool.name == "flight.cancel") tool.locks = {"desk"};
+  }
+  ToolSpec other{.name = "desk.call", .effect = tools::Effect::kWrite};
+  other.locks = {"desk"};
+  tools.push_back(other);
+  return tools;
+}
+
 inline Plan Books(const std::string& what) {
   return FakePlanner::Calls({{what, what + ".book", "{}"}});
 }

@@ -33,6 +33,13 @@ void FakeEngine::SetOpenCalls(std::vector<OpenCall> calls) {
   Tell();
 }
 void FakeEngine::AddEvents(int count, std::size_t bytes) {
+  AddEntries("plan.requested", std::string(bytes, 'x'), count);
+}
+void FakeEngine::AddPlan(std::int64_t step) {
+  AddEntries("plan.received", R"({"body":{"step":)" + std::to_string(step) + "}}", 1);
+}
+void FakeEngine::AddParked() { AddEntries("run.parked", R"({"body":{}})", 1); }
+void FakeEngine::AddEntries(const std::string& kind, const std::string& bytes, int count) {
   {
     const std::scoped_lock lock(mutex_);
     for (int i = 0; i < count; ++i) {
@@ -40,27 +47,10 @@ void FakeEngine::AddEvents(int count, std::size_t bytes) {
       event.entry.run = kRunId;
       event.entry.run_seq = static_cast<std::int64_t>(events_.size());
       event.entry.index = 100 + events_.size();
-      event.entry.kind = "plan.requested";
-      event.entry.bytes = std::string(bytes, 'x');
+      event.entry.kind = kind;
+      event.entry.bytes = bytes;
       events_.push_back(std::move(event));
     }
-  }
-  Tell();
-}
-void FakeEngine::AddPlan(std::int64_t step) {
-  AddEntry("plan.received", R"({"body":{"step":)" + std::to_string(step) + "}}");
-}
-void FakeEngine::AddParked() { AddEntry("run.parked", R"({"body":{}})"); }
-void FakeEngine::AddEntry(std::string kind, std::string bytes) {
-  {
-    const std::scoped_lock lock(mutex_);
-    RunEvent event;
-    event.entry.run = kRunId;
-    event.entry.run_seq = static_cast<std::int64_t>(events_.size());
-    event.entry.index = 100 + events_.size();
-    event.entry.kind = std::move(kind);
-    event.entry.bytes = std::move(bytes);
-    events_.push_back(std::move(event));
   }
   Tell();
 }

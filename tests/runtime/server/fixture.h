@@ -199,8 +199,9 @@ class FakeEngine final : public Engine {
   core::Status See(std::string_view method, const core::Principal& who, std::string_view detail);
   template <typename T>
   void Send(Reply<T> reply, T value);
-  RunInfo Info() const;                                // of kRunId; with the lock held
-  void AddEntry(std::string kind, std::string bytes);  // to run kRunId; tells watchers
+  RunInfo Info() const;  // of kRunId; with the lock held
+  // To run kRunId; tells watchers.
+  void AddEntries(const std::string& kind, const std::string& bytes, int count);
   void Tell();
   void Keep(const ToolCallSpec& spec);
 

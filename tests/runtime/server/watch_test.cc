@@ -7,6 +7,11 @@
 namespace interlock::runtime {
 namespace {
 
+const OpenCall kAsked{.call = "c1",
+                      .tool = "flight.cancel",
+                      .waits_for = OpenCall::WaitsFor::kApproval,
+                      .approval = "a1"};
+
 class WatchTest : public ServerTest {
  protected:
   using Reader = grpc::ClientReader<wire::WatchRunResponse>;
@@ -23,6 +28,15 @@ class WatchTest : public ServerTest {
     request.set_planner_text(planner_text.value_or(false));
     stub_ = wire::RunService::NewStub(channel_);
     return stub_->WatchRun(context, request);
+  }
+  // Once the run's one entry and this state were read.
+  std::unique_ptr<Reader> WatchIn(RunState state, grpc::ClientContext* context) {
+    engine_.AddEvents(1);
+    engine_.SetState(state);
+    auto reader = Watch(context, std::nullopt);
+    EXPECT_EQ(NextSeq(*reader), 0);
+    EXPECT_EQ(NextState(*reader), static_cast<wire::Run::State>(static_cast<int>(state) + 1));
+    return reader;
   }
   // With what the planner writes, once the run's one entry was read and the engine is listened to.
   std::unique_ptr<Reader> WatchText(grpc::ClientContext* context) {
@@ -66,16 +80,9 @@ TEST_F(WatchTest, StreamsFollowsAndEndsWhenTheRunIsFinal) {
 
 // A run that takes back what it did has one state until its end.
 TEST_F(WatchTest, SaysWhatARunWaitsForWhenThatChanges) {
-  engine_.AddEvents(1);
-  engine_.SetState(RunState::kCompensating);
   const auto context = Context("ticketing");
-  const auto reader = Watch(context.get(), std::nullopt);
-  EXPECT_EQ(NextSeq(*reader), 0);
-  EXPECT_EQ(NextState(*reader), wire::Run::STATE_COMPENSATING);
-  engine_.SetOpenCalls({{.call = "c1",
-                         .tool = "flight.cancel",
-                         .waits_for = OpenCall::WaitsFor::kApproval,
-                         .approval = "a1"}});
+  const auto reader = WatchIn(RunState::kCompensating, context.get());
+  engine_.SetOpenCalls({kAsked});
   wire::WatchRunResponse told;
   ASSERT_TRUE(reader->Read(&told));
   ASSERT_EQ(told.run().open_calls_size(), 1);
@@ -90,16 +97,9 @@ TEST_F(WatchTest, SaysWhatARunWaitsForWhenThatChanges) {
 
 // Who answers approvals while he watches is told once that the run waits.
 TEST_F(WatchTest, AGrantAloneIsNoNewsOfAParkedRun) {
-  engine_.SetOpenCalls({{.call = "c1",
-                         .tool = "pay",
-                         .waits_for = OpenCall::WaitsFor::kApproval,
-                         .approval = "a1"}});
-  engine_.AddEvents(1);
-  engine_.SetState(RunState::kWaitingForApproval);
+  engine_.SetOpenCalls({kAsked});
   const auto context = Context("ticketing");
-  const auto reader = Watch(context.get(), std::nullopt);
-  EXPECT_EQ(NextSeq(*reader), 0);
-  EXPECT_EQ(NextState(*reader), wire::Run::STATE_WAITING_FOR_APPROVAL);
+  const auto reader = WatchIn(RunState::kWaitingForApproval, context.get());
   engine_.SetOpenCalls({});
   engine_.AddEvents(1);  // approval.granted
   EXPECT_EQ(NextSeq(*reader), 1);
@@ -112,12 +112,8 @@ TEST_F(WatchTest, AGrantAloneIsNoNewsOfAParkedRun) {
 
 // It went on and waits again before anybody looked: the state is the same, the approval is not.
 TEST_F(WatchTest, ARunThatParksAgainSaysSo) {
-  engine_.AddEvents(1);
-  engine_.SetState(RunState::kWaitingForApproval);
   const auto context = Context("ticketing");
-  const auto reader = Watch(context.get(), std::nullopt);
-  EXPECT_EQ(NextSeq(*reader), 0);
-  EXPECT_EQ(NextState(*reader), wire::Run::STATE_WAITING_FOR_APPROVAL);
+  const auto reader = WatchIn(RunState::kWaitingForApproval, context.get());
   engine_.AddParked();
   EXPECT_EQ(NextSeq(*reader), 1);
   EXPECT_EQ(NextState(*reader), wire::Run::STATE_WAITING_FOR_APPROVAL);

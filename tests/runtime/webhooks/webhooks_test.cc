@@ -92,6 +92,12 @@ class WebhooksTest : public audit::LogFixture {
     config.allow_private = true;
     return config;
   }
+  WebhookConfig ChatOf(const std::string& url, std::vector<std::string> events) const {
+    WebhookConfig config = ConfigOf(url);
+    config.body = WebhookBody::kChat;
+    config.events = std::move(events);
+    return config;
+  }
   core::StatusOr<std::unique_ptr<Webhooks>> Start(const WebhookConfig& config) {
     WebhooksOptions options;
     options.tenant = "main";
@@ -210,10 +216,7 @@ TEST_F(WebhooksTest, DetailsAreThePlainFieldsAndNeverTheSealedOnes) {
 
 TEST_F(WebhooksTest, AChatMessageIsATextWithALink) {
   Hook hook;
-  WebhookConfig config = ConfigOf(hook.url());
-  config.body = WebhookBody::kChat;
-  config.events = {"approval.requested", "run.failed"};
-  auto webhooks = MustStart(config);
+  auto webhooks = MustStart(ChatOf(hook.url(), {"approval.requested", "run.failed"}));
   Append("approval.granted", R"({"approval":"a","call":"c1"})");
   Append("approval.requested", kRequested);
   Append("run.failed", R"({"code":"LOOP"})");
@@ -231,9 +234,7 @@ TEST_F(WebhooksTest, AChatMessageIsATextWithALink) {
 
 TEST_F(WebhooksTest, AChatMessageWithoutALinkNamesTheCommand) {
   Hook hook;
-  WebhookConfig config = ConfigOf(hook.url());
-  config.body = WebhookBody::kChat;
-  config.events = {"approval.granted"};
+  WebhookConfig config = ChatOf(hook.url(), {"approval.granted"});
   config.link = "";
   auto webhooks = MustStart(config);
   Append("approval.granted", R"({"approval":"a","call":"c1"})");
@@ -245,9 +246,7 @@ TEST_F(WebhooksTest, AChatMessageWithoutALinkNamesTheCommand) {
 
 TEST_F(WebhooksTest, AChatMessageOfOneYesOfSeveralSaysWhatIsMissing) {
   Hook hook;
-  WebhookConfig config = ConfigOf(hook.url());
-  config.body = WebhookBody::kChat;
-  config.events = {"approval.granted"};
+  WebhookConfig config = ChatOf(hook.url(), {"approval.granted"});
   config.link = "https://console.example/{run}/{approval}";
   auto webhooks = MustStart(config);
   const std::string of = R"({"approval":"a","by":"principal:maria","call":"c1",)";
