@@ -459,6 +459,7 @@ void EngineImpl::ResolveCall(const core::Principal& who, ResolveSpec spec, Reply
     struct Resolved {
       bool repeated = false;
       bool complete = false;
+      std::uint64_t index = 0;
     };
     auto resolved = std::make_shared<Resolved>();
     const std::string by = "principal:" + who.id;
@@ -499,7 +500,8 @@ void EngineImpl::ResolveCall(const core::Principal& who, ResolveSpec spec, Reply
           if (!evidence.empty()) body.Raw("evidence", evidence);
           body.Bool("happened", spec.happened).Raw("reason", reason);
           request.Write(body).Close();
-          INTERLOCK_RETURN_IF_ERROR(serial.Append(*draft).status());
+          INTERLOCK_ASSIGN_OR_RETURN(const audit::EntryRef written, serial.Append(*draft));
+          resolved->index = written.index;
           return resolved->complete ? hub_.gate.SettleHolds(serial, id, spec.happened)
                                     : core::OkStatus();
         },
@@ -512,10 +514,14 @@ void EngineImpl::ResolveCall(const core::Principal& who, ResolveSpec spec, Reply
             if (!now.ok()) return reply(now.status());
             if (resolved->complete && !run.empty()) {
               auto after = RecordedOf(*now);
-              if (after.ok())
+              if (after.ok()) {
                 hub_.Post(run,
-                          event::CallDone{spec.call, ObservationOf(*after), TookEffect(*after)},
+                          event::CallDone{.call = spec.call,
+                                          .observation = ObservationOf(*after),
+                                          .took_effect = TookEffect(*after),
+                                          .index = resolved->index},
                           Hub::kAlways);
+              }
             }
             reply(InfoOf(*now, /*content=*/false));  // GetCall shows it, and records the look
           });

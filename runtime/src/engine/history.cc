@@ -32,7 +32,8 @@ RecordedCall* FindCall(std::vector<RecordedCall>& calls, const std::string& id) 
 }
 
 // The events that an entry of a call stands for, in the words of the core.
-std::vector<Event> EventsOf(std::string_view kind, const RecordedCall& call, bool compensable) {
+std::vector<Event> EventsOf(const audit::Entry& entry, const RecordedCall& call, bool compensable) {
+  const std::string_view kind = entry.kind;
   const std::string& id = call.id.call;
   if (kind == "call.proposed") {
     if (!call.id.compensates.empty()) {
@@ -63,7 +64,10 @@ std::vector<Event> EventsOf(std::string_view kind, const RecordedCall& call, boo
                     kind == "approval.voided";
   const std::string observation = ends ? ObservationOf(call) : "";
   if (observation.empty()) return {};
-  event::CallDone done{.call = id, .observation = observation, .took_effect = TookEffect(call)};
+  event::CallDone done{.call = id,
+                       .observation = observation,
+                       .took_effect = TookEffect(call),
+                       .index = entry.index};
   if (call.ended) {
     done.tokens = call.ended->tokens;
     done.effects = call.ended->effects;
@@ -440,7 +444,8 @@ core::Status History::FoldRun(const audit::Entry& entry, const core::JsonObjectV
       const RecordedCall* call = FindCall(recorded.calls, of);
       const auto& effects = recorded.core.effects;  // those of runs that it started, too
       const bool below =
-          call == nullptr && std::find(effects.begin(), effects.end(), of) != effects.end();
+          call == nullptr && std::any_of(effects.begin(), effects.end(),
+                                         [&of](const TakenEffect& one) { return one.call == of; });
       Compensation one{.of = of, .happened = below || (call != nullptr && TookEffect(*call))};
       const bool known = call != nullptr && !call->outcome.empty() && call->outcome != "unknown";
       if (known && !one.happened) {  // a person said so just before: nothing stands
@@ -505,7 +510,7 @@ core::Status History::FoldEntry(const audit::Entry& entry, const AgentOf& agent_
                             " names a call that was not proposed");
     }
     INTERLOCK_RETURN_IF_ERROR(FoldCall(entry, *body, *call));
-    for (const Event& event : EventsOf(kind, *call, Compensable(*call))) {
+    for (const Event& event : EventsOf(entry, *call, Compensable(*call))) {
       step_(recorded.core, event);
     }
     if (kind == "result.released") {

@@ -120,8 +120,10 @@ asio::awaitable<void> RunActor::RunCall(std::shared_ptr<LiveCall> live) {
   }
   const bool took_effect = Succeeded(ticket.outcome_kind);
   KeepForRelease(ticket);
-  Handle(
-      event::CallDone{.call = call, .observation = ticket.observation, .took_effect = took_effect});
+  Handle(event::CallDone{.call = call,
+                         .observation = ticket.observation,
+                         .took_effect = took_effect,
+                         .index = ticket.newest.index});
 }
 
 asio::awaitable<void> RunActor::ResumeCall(std::string call) {
@@ -181,8 +183,10 @@ asio::awaitable<void> RunActor::SettleCall(RecordedCall recorded) {
   }
   const bool took_effect = Succeeded(ticket->outcome_kind);
   KeepForRelease(*ticket);
-  Handle(event::CallDone{
-      .call = call, .observation = ticket->observation, .took_effect = took_effect});
+  Handle(event::CallDone{.call = call,
+                         .observation = ticket->observation,
+                         .took_effect = took_effect,
+                         .index = ticket->newest.index});
 }
 
 }  // namespace interlock::runtime

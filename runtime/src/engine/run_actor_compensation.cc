@@ -1,4 +1,6 @@
 // A run that was not completed takes back what it did: the driver of step_compensation.h.
+#include <algorithm>
+
 #include "engine/compensation_call.h"
 #include "engine/open_approvals.h"
 #include "engine/plan_budgets.h"
@@ -11,6 +13,19 @@ namespace interlock::runtime {
 
 void RunActor::Perform(const effect::BeginCompensation& begin) { Spawn(BeginCompensation(begin)); }
 
+namespace {
+
+// A person has said what came of one of them, and the core has not heard it: it is the log that
+// says in which order they are taken back.
+bool IsResolved(State& state, const std::vector<Compensation>& calls) {
+  return std::any_of(calls.begin(), calls.end(), [&state](const Compensation& one) {
+    const CallRow* call = one.happened ? nullptr : state.FindCall(one.of);
+    return call != nullptr && call->state != CallState::kUnknown;
+  });
+}
+
+}  // namespace
+
 // From here on the log says that the run fails, and what is to be taken back.
 asio::awaitable<void> RunActor::BeginCompensation(effect::BeginCompensation begin) {
   if (hub_.stopping()) co_return Stall();
@@ -18,17 +33,17 @@ asio::awaitable<void> RunActor::BeginCompensation(effect::BeginCompensation begi
   std::vector<Draft> drafts = TakeChecks();
   drafts.push_back(DraftCompensating(run_, *sealer_, begin));
   const bool fails = begin.ending.state == RunState::kFailed;
-  bool cancelled = false;
+  bool news = false;
   core::Status status = co_await hub_.journal.Commit([&, this](Serial& serial) -> core::Status {
-    cancelled = fails && IsCancelling(serial);
-    if (cancelled) return core::OkStatus();
+    news = (fails && IsCancelling(serial)) || IsResolved(serial.state(), begin.calls);
+    if (news) return core::OkStatus();
     INTERLOCK_RETURN_IF_ERROR(VoidOpenApprovals(serial, run_, "run ended"));
     if (charged_) INTERLOCK_RETURN_IF_ERROR(SettlePlan(serial, run_, {}));
     for (Draft& one : drafts) INTERLOCK_RETURN_IF_ERROR(serial.Append(one).status());
     return core::OkStatus();
   });
   if (!status.ok()) co_return Stall();
-  if (cancelled) co_return Stall(Back::kAtOnce);
+  if (news) co_return Stall(Back::kAtOnce);
   charged_ = false;
   Handle(event::Compensating{std::move(begin.ending), std::move(begin.calls)});
 }

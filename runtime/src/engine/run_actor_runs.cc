@@ -114,6 +114,7 @@ asio::awaitable<void> RunActor::TakeEnd(std::string call) {
   event::CallDone done{.call = call,
                        .observation = ticket.observation,
                        .took_effect = Succeeded(ticket.outcome_kind),
+                       .index = ticket.newest.index,
                        .tokens = ticket.ended->tokens,
                        .effects = ticket.ended->effects};
   KeepForRelease(ticket);
@@ -132,7 +133,9 @@ core::StatusOr<RunActor::EndedRun> RunActor::EndOf(const RunRow& row) const {
   ended.end.label = started.reads.ModelLabel();
   ended.end.told_by = SplitWords(row.told_by);
   const bool stands = row.state == RunState::kCompleted || row.state == RunState::kEscalated;
-  if (stands) ended.end.effects = started.core.effects;
+  if (stands) {
+    for (const TakenEffect& one : started.core.effects) ended.end.effects.push_back(one.call);
+  }
   return ended;
 }
 

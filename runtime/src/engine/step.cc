@@ -441,14 +441,26 @@ void NoteTogether(RunCore& run, const std::string& tool) {
   if (grouped && !Has(run.took, tool)) run.took.push_back(tool);
 }
 
+// Two that ended at about the same time may be heard of the other way round. Calls of one entry
+// stay in the order in which they come.
+void NoteEffect(RunCore& run, const std::string& call, std::uint64_t index) {
+  std::vector<TakenEffect>& effects = run.effects;
+  const std::uint64_t newest = effects.empty() ? 0 : effects.back().index;
+  const std::uint64_t at = index == 0 ? newest : index;
+  const auto behind =
+      std::upper_bound(effects.begin(), effects.end(), at,
+                       [](std::uint64_t of, const TakenEffect& one) { return of < one.index; });
+  effects.insert(behind, {.call = call, .index = at});
+}
+
 Effects On(RunCore& run, const event::CallDone& done) {
   CallSlot* slot = Find(run, done.call);
   if (slot == nullptr || slot->phase == SlotPhase::kDone) return {};
   slot->phase = SlotPhase::kDone;
   slot->observation = done.observation;
-  if (slot->compensable && done.took_effect) run.effects.push_back(done.call);
+  if (slot->compensable && done.took_effect) NoteEffect(run, done.call, done.index);
   if (done.took_effect) NoteTogether(run, slot->proposed.tool);
-  run.effects.insert(run.effects.end(), done.effects.begin(), done.effects.end());
+  for (const std::string& call : done.effects) NoteEffect(run, call, done.index);
   run.tokens += done.tokens;
   run.news = run.news || slot->shown;  // was shown as pending: now there is news
   GoOnWaiting(run);

@@ -44,6 +44,12 @@ struct CallSlot {
   std::int64_t tokens = 0;   // that it was granted; 0: no limit
 };
 
+// A call that took effect and can be taken back.
+struct TakenEffect {
+  std::string call;
+  std::uint64_t index = 0;  // of the entry that says so
+};
+
 // A call that is taken back after the run failed or was cancelled.
 struct Compensation {
   std::string of;         // the call that is taken back
@@ -89,7 +95,7 @@ struct RunCore {
   bool news = false;         // a message or late result the planner has not read
   Closing closing;
   std::string remark;                              // what the newest plan said beside its calls
-  std::vector<std::string> effects;                // calls that took effect and can be taken back
+  std::vector<TakenEffect> effects;                // in the order of the log, however heard of
   std::vector<std::vector<std::string>> together;  // as in the agent's file
   std::vector<std::string> took;                   // tools of these groups that took effect
   Ending ending;                                   // of a run that is compensating
@@ -152,6 +158,7 @@ struct CallDone {
   std::string call;
   std::string observation;
   bool took_effect = false;
+  std::uint64_t index = 0;             // of the entry that says so; 0: it follows all others
   std::int64_t tokens = 0;             // that the run which it started has used
   std::vector<std::string> effects{};  // of that run, which can be taken back; oldest first
 };

@@ -15,7 +15,7 @@ std::vector<Compensation> ToTakeBack(const RunCore& run) {
     if (slot.phase == SlotPhase::kPerson && slot.compensable) calls.push_back({.of = slot.call});
   }
   for (auto call = run.effects.rbegin(); call != run.effects.rend(); ++call) {
-    calls.push_back({.of = *call, .happened = true});
+    calls.push_back({.of = call->call, .happened = true});
   }
   return calls;
 }

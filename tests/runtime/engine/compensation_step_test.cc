@@ -17,7 +17,7 @@ const T* Only(const std::vector<Effect>& effects) {
 // A run whose calls `effects` took effect, and which has begun to compensate as the log says.
 RunCore Begun(const Calls& effects) {
   RunCore run;
-  run.effects = effects;
+  for (const std::string& call : effects) run.effects.push_back({.call = call});
   const auto began =
       EndUncompleted(run, {.state = RunState::kFailed, .code = "LOOP", .reason = "why"});
   const auto* begin = Only<effect::BeginCompensation>(began);
@@ -43,7 +43,7 @@ TEST(CompensationStep, ARunThatDidNothingEndsAtOnce) {
 
 TEST(CompensationStep, NothingIsTakenBackBeforeTheLogSaysSo) {
   RunCore run;
-  run.effects = {"a"};
+  run.effects = {{.call = "a"}};
   EndUncompleted(run, {.state = RunState::kFailed, .code = "LOOP"});
   EXPECT_EQ(run.state, RunState::kCompensating);
   EXPECT_TRUE(Step(run, event::Resume{}).empty());
@@ -68,6 +68,34 @@ TEST(CompensationStep, NewestFirstAndOneAfterTheOther) {
   EXPECT_EQ(finish->code, "LOOP");
   EXPECT_EQ(finish->reason, "why");
   EXPECT_TRUE(finish->uncompensated.empty());
+}
+
+CallSlot AtWork(const std::string& call, std::int64_t position) {
+  return {.proposed = {},
+          .step = 0,
+          .position = position,
+          .call = call,
+          .phase = SlotPhase::kRunning,
+          .observation = "",
+          .compensable = true};
+}
+
+// The log's order is the one that a restart finds, and a replay.
+TEST(CompensationStep, TakesBackInTheOrderOfTheLogHoweverHeardOf) {
+  RunCore run;
+  run.slots = {AtWork("a", 0), AtWork("b", 1), AtWork("c", 2), AtWork("asks next", 3)};
+  Step(run, event::CallDone{.call = "a", .observation = "", .took_effect = true, .index = 7});
+  Step(run, event::CallDone{.call = "c", .observation = "", .took_effect = true, .index = 9});
+  Step(run, event::CallDone{.call = "b",
+                            .observation = "",
+                            .took_effect = true,
+                            .index = 8,
+                            .effects = {"of b, first", "of b, last"}});
+  Step(run, event::CallDone{.call = "asks next", .observation = "", .took_effect = true});
+  EndUncompleted(run, {.state = RunState::kFailed, .code = "LOOP"});
+  Calls order;
+  for (const Compensation& one : run.compensations) order.push_back(one.of);
+  EXPECT_EQ(order, Calls({"asks next", "c", "of b, last", "of b, first", "b", "a"}));
 }
 
 TEST(CompensationStep, WhatCouldNotBeTakenBackIsNamedAndTheRestGoesOn) {
@@ -100,7 +128,7 @@ TEST(CompensationStep, WaitsForAnApprovalAndGoesOnWhenItIsGiven) {
 TEST(CompensationStep, ACallThatAPersonHasToSpeakOfIsWaitedFor) {
   for (const bool happened : {true, false}) {
     RunCore run;
-    run.effects = {"a"};
+    run.effects = {{.call = "a"}};
     run.slots.push_back({.proposed = {},
                          .step = 0,
                          .position = 0,

@@ -8,6 +8,7 @@
 
 #include "replays.h"
 #include "rules.h"
+#include "trip.h"
 #include "writer_pause.h"
 
 namespace interlock::runtime::test {
@@ -290,6 +291,79 @@ TEST(ReplayRaces, AToolThatAnswersAgainIsHeardOnce) {
   EXPECT_EQ(calls[0].state, CallState::kOk);
   const auto kinds = h.Kinds(run);
   EXPECT_EQ(std::count(kinds.begin(), kinds.end(), "call.outcome"), 1);
+  ExpectMadeAnew(h, run, {&h.agent});
+}
+
+// A person says what came of two calls in the moment in which the run begins to take back what it
+// did: it is taken back in the order in which the log has that.
+TEST(ReplayRaces, TwoCallsAreExplainedWhileTheRunBeginsToTakeBack) {
+  std::vector<ToolSpec> tools = TripTools();
+  for (ToolSpec& tool : tools) tool.idempotent = false;  // nobody asks it again
+  Harness h(CancelsAre("allow()"), tools);
+  const auto lost = [](const tools::CallSpec&, const FakeTools::Done& done) {
+    done(UnknownOutcome());
+  };
+  h.tools.On("flight.book", lost);
+  h.tools.On("hotel.book", lost);
+  h.planner.plans = {FakePlanner::Calls({{"a", "flight.book", "{}"}, {"b", "hotel.book", "{}"}}),
+                     core::InvalidArgument("no plan for this")};
+  const std::string run = RunOf(h);
+  h.WaitForState(run, RunState::kWaitingForPerson);
+  std::promise<void> asked;
+  std::promise<void> replies;
+  h.planner.before_reply = [&] {
+    asked.set_value();
+    replies.get_future().wait();
+  };
+  ASSERT_TRUE(h.Send(run, "and?").ok());
+  asked.get_future().wait();
+  const std::vector<CallInfo> calls = h.CallsOf(run);
+  WriterPause pause(h.log());
+  std::vector<std::future<core::Status>> explained;
+  for (const char* tool : {"flight.book", "hotel.book"}) {
+    const auto of = std::find_if(calls.begin(), calls.end(),
+                                 [tool](const CallInfo& call) { return call.tool == tool; });
+    ASSERT_NE(of, calls.end());
+    explained.push_back(std::async(std::launch::async, [&h, id = of->id] {
+      return h.Resolve(h.operator_one, id, true).status();
+    }));
+    // Mostly they come to the journal one after the other, and both before the failure.
+    std::this_thread::sleep_for(std::chrono::milliseconds(30));
+  }
+  replies.set_value();
+  std::this_thread::sleep_for(std::chrono::milliseconds(30));
+  pause.End();
+  for (auto& one : explained) EXPECT_TRUE(one.get().ok());
+  // Both were tried; nobody knows by which reference they could be taken back.
+  h.WaitForState(run, RunState::kUncompensated);
+  ExpectMadeAnew(h, run, {&h.agent});
+}
+
+// The next attempt finds that a person has spoken. The run has gone on with that, and asks its
+// planner once.
+TEST(ReplayRaces, APersonIsFasterThanTheNextAttempt) {
+  Harness h(AllowAll(), {{.name = "door.open",
+                          .effect = tools::Effect::kWrite,
+                          .failure = tools::FailureMeaning::kNoEffect,
+                          .idempotent = true}});
+  h.limits.retry_pause_us = 300'000;
+  h.Restart();
+  h.tools.On("door.open",
+             [](const tools::CallSpec&, const FakeTools::Done& done) { done(UnknownOutcome()); });
+  h.planner.plans = {FakePlanner::Calls({{"a", "door.open", "{}"}})};
+  const std::string run = RunOf(h);
+  h.WaitFor(run, [&h, &run](const RunInfo&) {
+    const std::vector<CallInfo> calls = h.CallsOf(run);
+    return !calls.empty() && calls[0].state == CallState::kUnknown;
+  });
+  h.planner.Holds();
+  ASSERT_TRUE(h.Resolve(h.operator_one, h.CallsOf(run).at(0).id, true).ok());
+  h.planner.WaitUntilHeld();
+  std::this_thread::sleep_for(std::chrono::milliseconds(500));  // it is tried by now
+  h.planner.GoesOn(FakePlanner::Answer("open"));
+  h.WaitForState(run, RunState::kCompleted);
+  EXPECT_EQ(h.tools.runs("door.open"), 1);
+  EXPECT_EQ(h.planner.seen().size(), 2u);
   ExpectMadeAnew(h, run, {&h.agent});
 }
 
