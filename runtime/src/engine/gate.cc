@@ -55,6 +55,9 @@ asio::awaitable<core::Status> Gate::Pass(Worker& worker, Ticket& ticket) {
     } else if (may_run) {
       co_await TakePlace(ticket);
     }
+    // What was heard meanwhile stands before the decision in the log.
+    ticket.stale = may_run && ticket.reads != nullptr && ticket.reads->count() != ticket.read;
+    if (ticket.stale) continue;
     MakeDrafts(ticket);
     status = co_await parts_.journal->Commit(
         [this, &ticket](Serial& serial) { return CommitPass(serial, ticket); });
@@ -87,6 +90,7 @@ void Gate::StartAgain(Ticket& ticket) const {
 // Sealing and hashing happen here, on the worker: the serial section is everybody's time.
 void Gate::MakeDrafts(Ticket& ticket) const {
   ticket.drafts.clear();
+  if (ticket.decision.bundle_id == core::Digest{}) NoteReads(ticket);  // no rule was asked
   if (!ticket.proposed) {
     ticket.drafts.push_back(
         DraftProposed(ticket.id, *ticket.sealer, ticket.tool.get(), ticket.args.text));
@@ -127,10 +131,6 @@ const policies::LabelMap* LabelsToRecord(const Ticket& ticket) {
   return ticket.reads == nullptr ? nullptr : &ticket.labels;
 }
 
-bool FlowUntrusted(const Ticket& ticket) {
-  return ticket.reads != nullptr && ticket.reads->untrusted();
-}
-
 }  // namespace
 
 Draft Gate::DecidedDraft(const Ticket& ticket, std::string_view verdict) const {
@@ -146,7 +146,7 @@ Draft Gate::DecidedDraft(const Ticket& ticket, std::string_view verdict) const {
                        .window_ms = decided ? ticket.window_ms : 0,
                        .labels = decided ? LabelsToRecord(ticket) : nullptr,
                        .now_us = ticket.now_us,
-                       .untrusted = FlowUntrusted(ticket)});
+                       .untrusted = ticket.flow_untrusted});
 }
 
 // Rule 14: every demand is met by an approval that was given for these arguments, this tool and
@@ -190,7 +190,10 @@ asio::awaitable<core::Status> Gate::DecideInRounds(Worker& worker, Ticket& ticke
   const core::Digest bundle = worker.BundleId();
   for (ticket.round = 0;; ++ticket.round) {
     co_await GatherFacts(worker, ticket);
-    if (worker.BundleId() != bundle) {  // meanwhile: nothing of two bundles in one decision
+    const bool read_more =
+        ticket.round > 0 && ticket.reads != nullptr && ticket.reads->count() != ticket.read;
+    // Meanwhile: nothing of two bundles in one decision, nor rounds before and after a message.
+    if (worker.BundleId() != bundle || read_more) {
       ticket.stale = true;
       co_return core::OkStatus();
     }
@@ -216,12 +219,18 @@ asio::awaitable<core::Status> Gate::DecideInRounds(Worker& worker, Ticket& ticke
   }
 }
 
+void Gate::NoteReads(Ticket& ticket) {
+  if (ticket.reads == nullptr) return;
+  ticket.read = ticket.reads->count();
+  ticket.flow_untrusted = ticket.reads->untrusted();
+}
+
 void Gate::DecideOnce(policies::Engine& engine, Ticket& ticket,
                       const policies::StateReader& state) const {
+  NoteReads(ticket);
   if (ticket.reads != nullptr) {
     ticket.labels = ticket.reads->LabelsOf(ticket.args.value, ticket.handles);
   }
-  ticket.flow_untrusted = FlowUntrusted(ticket);
   const policies::DecisionInput input = InputOf(ticket, state);
   ticket.decision = engine.Decide(input);
   ticket.decided_by = engine.bundle().id();
@@ -246,7 +255,7 @@ core::Status Gate::ApplyModification(Ticket& ticket) {
                                          .window_ms = ticket.window_ms,
                                          .labels = LabelsToRecord(ticket),
                                          .now_us = ticket.now_us,
-                                         .untrusted = FlowUntrusted(ticket)}));
+                                         .untrusted = ticket.flow_untrusted}));
   if (ticket.round >= policies::kModifyRoundsMax) {
     ticket.code = "MODIFY_LOOP";
     return core::FailedPrecondition("The policy changes this call again and again.");
@@ -364,7 +373,7 @@ policies::DecisionInput Gate::InputOf(const Ticket& ticket,
   input.session = ticket.id.session.get();
   input.facts = &ticket.facts;
   input.now_us = ticket.now_us;
-  input.flow_untrusted = FlowUntrusted(ticket);
+  input.flow_untrusted = ticket.flow_untrusted;
   input.labels = ticket.reads == nullptr ? nullptr : &ticket.labels;
   input.state = &state;
   return input;

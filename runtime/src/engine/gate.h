@@ -62,7 +62,8 @@ struct Ticket {
   const AgentFile* agent = nullptr;   // null for a call without a run
   const Provenance* reads = nullptr;  // of its run; null: no run, nothing is labelled
   policies::LabelMap labels;          // of the arguments
-  bool flow_untrusted = false;        // the plan had read untrusted content when it was decided
+  ReadCount read;                     // how much the decision rests on
+  bool flow_untrusted = false;        // and whether anything of that was untrusted
   HandleLabels handles;               // of those that were named, not written
   std::string edited;                 // what a person made of the arguments; empty: nothing
   std::vector<std::string> editors;   // who did, as in EditFields
@@ -296,6 +297,9 @@ class Gate {
   // --- worker side
   asio::awaitable<void> GatherFacts(Worker& worker, Ticket& ticket);
   void StartAgain(Ticket& ticket) const;
+  static void NoteReads(Ticket& ticket);
+  // The log has a message that is not among those.
+  static bool HasReadLess(Serial& serial, const Ticket& ticket);
   asio::awaitable<policies::Fact> LookUp(const policies::FactDecl& fact, core::Json scope,
                                          const Ticket& ticket);
   asio::awaitable<core::Status> DecideInRounds(Worker& worker, Ticket& ticket);

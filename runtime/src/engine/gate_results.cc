@@ -94,6 +94,7 @@ void Gate::AskResultRules(Worker& worker, Ticket& ticket, const policies::Label&
   labels.Set("result", label);
   policies::DecisionInput input = InputOf(ticket, reader);
   input.phase = policies::RulePhase::kResult;
+  input.flow_untrusted = ticket.reads != nullptr && ticket.reads->untrusted();
   input.content = &content;
   input.labels = &labels;
   policies::ContentDecision judged = policies::DecideContent(*worker.engine, input);

@@ -207,6 +207,11 @@ core::Status Gate::CommitPass(Serial& serial, Ticket& ticket) {
   return CommitDecision(serial, ticket);
 }
 
+bool Gate::HasReadLess(Serial& serial, const Ticket& ticket) {
+  const RunRow* run = ticket.reads == nullptr ? nullptr : serial.state().FindRun(ticket.id.run);
+  return run != nullptr && run->messages != ticket.read.messages;
+}
+
 core::Status Gate::CommitDecision(Serial& serial, Ticket& ticket) {
   INTERLOCK_RETURN_IF_ERROR(PlanStands(serial, ticket));
   if (!ticket.id.request.empty() && !ticket.proposed) {
@@ -227,7 +232,9 @@ core::Status Gate::CommitDecision(Serial& serial, Ticket& ticket) {
   // A decision is by the bundle in force where it stands in the log, or it is made again.
   ticket.stale = ticket.stale || (decided && serial.engine() != nullptr &&
                                   serial.engine()->bundle().id() != ticket.decided_by);
-  if (ticket.stale) return core::OkStatus();
+  if (!ticket.stale && HasReadLess(serial, ticket))
+    (decided ? ticket.stale : ticket.put_off) = true;
+  if (ticket.stale || ticket.put_off) return core::OkStatus();
   if (!decided && ticket.code == kKilled) StopAsOfNow(StoppedBy(ticket), ticket);
   const bool denied = ticket.verdict == "deny";
   if (decided && ((denied && ReadBlindly(ticket)) || !StillHolds(serial, ticket))) {
@@ -539,62 +546,6 @@ core::Status Gate::SettleHolds(Serial& serial, const CallIdentity& id, bool happ
     INTERLOCK_RETURN_IF_ERROR(serial.Append(draft).status());
   }
   return happened ? Undo(serial, id, std::nullopt) : core::OkStatus();
-}
-
-namespace {
-
-// A settled hold of a call, as CreditRow has it.
-struct Settled {
-  std::string hold;
-  std::int64_t amount = 0;
-  std::string budget_key;
-};
-
-Settled SettledIn(std::string_view word) {
-  const std::size_t amount = word.find(':') + 1;
-  const std::size_t key = word.find(':', amount) + 1;
-  return {.hold = std::string(word.substr(0, amount - 1)),
-          .amount = NumberAt(std::string(word.substr(amount, key - 1 - amount))),
-          .budget_key = std::string(word.substr(key))};
-}
-
-// A tool that says what it moves gives back what it says, and without a word nothing.
-std::int64_t GivenBack(const tools::Tool* tool, const Settled& settled, std::string_view unit,
-                       const std::optional<core::Money>& reported) {
-  const bool tells = tool == nullptr || tool->manifest().money.has_value();
-  if (!tells || !core::MinorDigits(unit).ok()) return settled.amount;
-  const bool told = reported && reported->currency == unit && reported->minor > 0;
-  return told ? std::min(settled.amount, reported->minor) : 0;
-}
-
-}  // namespace
-
-// Precondition: the call has taken effect. Where it takes another one back, that effect may happen
-// again, and its budgets have back what it was charged for, in the window of then.
-core::Status Gate::Undo(Serial& serial, const CallIdentity& id,
-                        const std::optional<core::Money>& reported) const {
-  if (id.compensates.empty()) return core::OkStatus();
-  State& state = serial.state();
-  const CreditRow* credit = state.FindCredit(id.compensates);
-  const std::string words = credit == nullptr ? "" : credit->settled;
-  const auto tool = parts_.registry->Find(id.tool);
-  for (const std::string& word : SplitWords(words)) {
-    const Settled settled = SettledIn(word);
-    const BudgetRow* budget = state.FindBudget(settled.budget_key);
-    if (budget == nullptr) continue;
-    const std::int64_t amount =
-        std::min(GivenBack(tool.get(), settled, budget->unit, reported), budget->settled);
-    if (amount <= 0) continue;
-    const HoldRow hold{.hold = settled.hold,
-                       .call = id.compensates,
-                       .budget_key = settled.budget_key,
-                       .unit = budget->unit,
-                       .amount = amount};
-    Draft credited = DraftCredited(id, HoldFieldsOf(hold, settled.hold, state));
-    INTERLOCK_RETURN_IF_ERROR(serial.Append(credited).status());
-  }
-  Draft compensated = DraftCompensated(id);
-  return serial.Append(compensated).status();
 }
 
 }  // namespace interlock::runtime

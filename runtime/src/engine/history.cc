@@ -133,7 +133,7 @@ core::Json ReadOf(const RecordedCall& call) {
 }
 
 void ReadInto(Provenance& reads, const event::Message& message) {
-  if (message.withheld) return;
+  if (message.withheld) return reads.PassOverMessage();
   reads.ReadMessage({.from = message.from,
                      .text = message.text,
                      .untrusted = message.untrusted,
@@ -224,6 +224,10 @@ core::Status History::FoldCall(const audit::Entry& entry, const core::JsonObject
     INTERLOCK_ASSIGN_OR_RETURN(call.say, ContentIfAny(entry.index, body, "say"));
     INTERLOCK_ASSIGN_OR_RETURN(call.decision, JsonIfAny(entry.index, body, "decision"));
     call.fix = call.decision.is_object() ? call.decision.value("fix", core::Json()) : core::Json();
+    INTERLOCK_ASSIGN_OR_RETURN(const core::Json labels, JsonIfAny(entry.index, body, "labels"));
+    call.labels = {};
+    for (const auto& [path, label] : labels.items()) call.labels.Set(path, LabelFromJson(label));
+    call.flow_untrusted = body.Bool("untrusted").value_or(false);
     call.args = call.id.args_text;
     if (body.Raw("args")) {
       INTERLOCK_ASSIGN_OR_RETURN(call.args, ContentIfAny(entry.index, body, "args"));

@@ -40,6 +40,8 @@ struct RecordedCall {
   std::string withheld_say;
   bool by_handle = false;                      // the planner was given a name for it, not the text
   bool preview = false;                        // and of this one the first part
+  policies::LabelMap labels{};                 // of its arguments, as its newest decision had them
+  bool flow_untrusted = false;                 // likewise: whether anything untrusted was read
   bool trusted = false;                        // as its release says
   std::vector<policies::LabelChange> changes;  // what rules said of it or of its parts
   std::string level;

@@ -482,6 +482,8 @@ core::StatusOr<std::unique_ptr<Ticket>> Hub::TicketOf(const RecordedCall& call,
   ticket->attempt = std::max(1, call.attempt);
   ticket->intended_effect = call.effect;
   ticket->level = call.level;
+  ticket->labels = call.labels;  // rules about its result ask what it was called with
+  ticket->flow_untrusted = call.flow_untrusted;
   const bool started = call.attempt > 0;
   if (!started) {
     ticket->edited = call.edited;

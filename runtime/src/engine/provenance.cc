@@ -95,6 +95,7 @@ policies::Label LabelAt(std::string_view tool, const ResultLabel& result, std::s
 
 // An operator's words are trusted as the tenant's own are; they are not the user's.
 void Provenance::ReadMessage(const MessageWords& message) {
+  ++count_.messages;
   std::vector<std::string> tags = message.tags;
   std::sort(tags.begin(), tags.end());
   tags.erase(std::unique(tags.begin(), tags.end()), tags.end());
@@ -117,12 +118,14 @@ void Provenance::ReadSession(const core::Json& session) {
 
 void Provenance::ReadResult(std::string_view tool, const core::Json& result,
                             const ResultLabel& label) {
+  ++count_.results;
   Text text{.words = "", .label = LabelAt(tool, label, "result")};
   AppendLeaves(result, text.words);
   Read(std::move(text));
 }
 
 void Provenance::HoldResult(std::string_view tool, core::Json result, ResultLabel label) {
+  ++count_.results;
   held_.push_back(
       {.tool = std::string(tool), .value = std::move(result), .label = std::move(label)});
 }

@@ -5,6 +5,7 @@
 // which may have had all that it read in mind: it carries the join of all labels.
 #pragma once
 
+#include <cstdint>
 #include <map>
 #include <string>
 #include <string_view>
@@ -60,10 +61,19 @@ struct HeldPart {
 // Labels of arguments that were named and not written, by path ("args.to").
 using HandleLabels = std::map<std::string, policies::Label, std::less<>>;
 
+// How much was read.
+struct ReadCount {
+  std::int64_t messages = 0;  // those that were withheld, too
+  std::int64_t results = 0;   // each time when one was shown or held
+  bool operator==(const ReadCount&) const = default;
+};
+
 // Of one run; used by one thread at a time. Copies of what was read, one byte for a byte.
 class Provenance {
  public:
   void ReadMessage(const MessageWords& message);
+  // A message of which the planner is told only that it came.
+  void PassOverMessage() { ++count_.messages; }
   // What the integrator set: trusted, source "session".
   void ReadSession(const core::Json& session);
   // What the planner was shown of a call of `tool`.
@@ -83,6 +93,7 @@ class Provenance {
   policies::Label ModelLabel() const;
   // Whether anything untrusted was read.
   bool untrusted() const { return !context_.trusted; }
+  const ReadCount& count() const { return count_; }
 
  private:
   struct Text {
@@ -106,6 +117,7 @@ class Provenance {
   std::vector<Text> texts_;
   std::vector<Held> held_;
   std::size_t bytes_ = 0;
+  ReadCount count_;
   bool forgot_untrusted_ = false;  // untrusted content beyond kReadBytesMax
   policies::Label context_{.trusted = true, .sources = {}, .tags = {}, .readers = {"*"}};
 };

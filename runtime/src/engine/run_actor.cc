@@ -322,13 +322,12 @@ void RunActor::CancelWhatMayBe() {
 
 void RunActor::Perform(const effect::Finish& finish) {
   open_approvals_.clear();
-  std::vector<Draft> drafts = TakeChecks();
-  drafts.push_back(DraftFinish(run_, *sealer_, finish));
   const bool well = finish.state == RunState::kCompleted || finish.state == RunState::kEscalated;
   const bool failed = finish.state == RunState::kFailed;
-  Spawn(WriteEnd(std::move(drafts), well     ? Unless::kNews
-                                    : failed ? Unless::kCancel
-                                             : Unless::kNothing));
+  const Unless unless = well ? Unless::kNews : failed ? FailsUnless(finish.code) : Unless::kNothing;
+  std::vector<Draft> drafts = TakeChecks();
+  drafts.push_back(DraftFinish(run_, *sealer_, finish));
+  Spawn(WriteEnd(std::move(drafts), unless));
 }
 
 // What is still open is seen in the serial section: somebody may be answering right now.
@@ -339,8 +338,7 @@ asio::awaitable<void> RunActor::WriteEnd(std::vector<Draft> drafts, Unless unles
   core::Status status = co_await hub_.journal.Commit(
       [this, &drafts, &news, &read, unless, left_ms](Serial& serial) -> core::Status {
         const bool ends_well = unless == Unless::kNews;
-        news = (ends_well && HasNews(serial, read)) ||
-               (unless == Unless::kCancel && IsCancelling(serial));
+        news = ends_well ? HasNews(serial, read) : Prevents(serial, unless, read);
         if (ends_well && !news) {
           INTERLOCK_ASSIGN_OR_RETURN(news, WaitIfStopped(serial, left_ms));
         }
@@ -373,6 +371,17 @@ RunActor::Read RunActor::ReadSoFar() const {
     if (slot.phase == SlotPhase::kPerson) read.open.emplace_back(slot.call, CallState::kUnknown);
   }
   return read;
+}
+
+RunActor::Unless RunActor::FailsUnless(std::string_view code) const {
+  return checks_.empty() && code != kContextLimit ? Unless::kCancel : Unless::kMessage;
+}
+
+bool RunActor::Prevents(Serial& serial, Unless unless, const Read& read) const {
+  if (unless == Unless::kNothing) return false;
+  const RunRow* row = serial.state().FindRun(run_);
+  const bool written = row != nullptr && row->messages != read.messages;
+  return IsCancelling(serial) || (unless == Unless::kMessage && written);
 }
 
 bool RunActor::IsCancelling(Serial& serial) const {

@@ -61,6 +61,18 @@ class RunActor : public std::enable_shared_from_this<RunActor> {
     std::vector<std::pair<std::string, CallState>> open;  // by call
   };
 
+  // What a request to the planner is made of.
+  struct Heard {
+    struct Call {
+      SlotPhase phase = SlotPhase::kProposed;
+      std::string edit{};
+      bool operator==(const Call&) const = default;
+    };
+    std::size_t messages = 0;
+    std::vector<Call> calls{};
+    bool operator==(const Heard&) const = default;
+  };
+
   // A result that the planner reads with its next plan.
   struct Unreleased {
     CallIdentity id;
@@ -107,9 +119,9 @@ class RunActor : public std::enable_shared_from_this<RunActor> {
   asio::awaitable<void> EndCall(const core::Status& recorded, Ended& ended);
 
   asio::awaitable<void> RequestPlan();
-  // `ended`: recorded in the same durable step; null: nothing.
   // Its planner is not configured: a start that has it goes on (ADR 81).
   asio::awaitable<void> WaitForPlanner();
+  // `ended`: recorded in the same durable step; null: nothing.
   asio::awaitable<void> RequestPlanWith(Ended* ended);
   asio::awaitable<void> AskPlanner();
   // Records the request with what it holds, or that it is refused, and asks.
@@ -125,7 +137,7 @@ class RunActor : public std::enable_shared_from_this<RunActor> {
   void TellPassed(const std::string& call);
   asio::awaitable<void> SettleCall(RecordedCall call);
   // --- runs that it started (run_actor_runs.cc)
-  // Takes the ends of those that have ended; of a run that is ending, stops the others.
+  // Takes the ends of those that have ended.
   void LookAtRuns();
   asio::awaitable<void> TakeEnd(std::string call);
   struct EndedRun {
@@ -157,11 +169,12 @@ class RunActor : public std::enable_shared_from_this<RunActor> {
   Still StillWaits(const effect::WaitForRun&) const;
   Still StillWaitsBesides() const;
   asio::awaitable<void> SayToUser(std::vector<Draft> drafts, Still still);
-  enum class Unless { kNothing, kCancel, kNews };
+  // kMessage: somebody has cancelled it, or written to it.
+  enum class Unless { kNothing, kCancel, kMessage, kNews };
   asio::awaitable<void> WriteEnd(std::vector<Draft> drafts, Unless unless);
   asio::awaitable<void> WriteThatItFails(std::vector<Draft> drafts);
   Read ReadSoFar() const;
-  std::size_t Heard() const;
+  Heard HeardSoFar() const;
   // Calls that the core believes at work, but for `but`.
   std::vector<std::string> AtWork(const Ended* but) const;
   // Writer thread: whether the log knows what the core has not read: a message, a cancel, what
@@ -169,6 +182,11 @@ class RunActor : public std::enable_shared_from_this<RunActor> {
   bool HasNews(Serial& serial, const Read& read) const;
   // Writer thread: whether somebody has cancelled the run: it then does not end as failed.
   bool IsCancelling(Serial& serial) const;
+  // Why a run fails may rest on what was said to it so far: how long that is, or how often its
+  // planner was told to say something else.
+  Unless FailsUnless(std::string_view code) const;
+  // Writer thread: what keeps a run from ending as failed.
+  bool Prevents(Serial& serial, Unless unless, const Read& read) const;
   // --- kill switches (run_actor_switches.cc)
   bool IsStopped() const;
   // Writer thread: true when a kill switch stops the run; then the log says that it waits for it.
@@ -225,6 +243,7 @@ class RunActor : public std::enable_shared_from_this<RunActor> {
   int in_flight_ = 0;
   bool loaded_ = false;
   bool unasked_ = false;  // a request that stands in the log is not made while it waits to ask
+  bool request_waits_ = false;  // for a model budget: what it releases is read, and not in the log
   bool starting_calls_ = false;
   bool log_says_why_ = false;  // it fails, while those are stopped that it started
   bool stalled_ = false;

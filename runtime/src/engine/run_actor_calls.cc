@@ -136,6 +136,7 @@ asio::awaitable<void> RunActor::ResumeCall(std::string call) {
 // with fresh facts (rule 14).
 asio::awaitable<void> RunActor::PassAgain(const std::string& call) {
   if (hub_.stopping()) co_return Stall();
+  if (request_waits_) co_return Stall(Back::kAtOnce);
   auto recorded = hub_.ReadBack(run_);
   if (!recorded.ok()) co_return Stall();
   const auto found = std::find_if(recorded->calls.begin(), recorded->calls.end(),
@@ -144,6 +145,9 @@ asio::awaitable<void> RunActor::PassAgain(const std::string& call) {
   auto ticket = hub_.TicketOf(*found, AgentOf(*found));
   auto grants = hub_.GrantsOf(*found);
   if (!ticket.ok() || !grants.ok()) co_return Stall();
+  if (!grants->complete) {  // it went through the gate meanwhile, and waits for others
+    co_return Handle(event::CallParked{call, ObservationPending(found->approvals, found->say)});
+  }
   Draft resumed = DraftResumed(run_, grants->freed ? "edited" : "approved");
   core::Status noted = co_await hub_.journal.Commit([this, &resumed](Serial& serial) {
     const RunRow* row = serial.state().FindRun(run_);

@@ -10,14 +10,11 @@
 #include "engine/switches.h"
 
 namespace interlock::runtime {
-
-void RunActor::Perform(const effect::BeginCompensation& begin) { Spawn(BeginCompensation(begin)); }
-
 namespace {
 
 // A person has said what came of one of them, and the core has not heard it: it is the log that
 // says in which order they are taken back.
-bool IsResolved(State& state, const std::vector<Compensation>& calls) {
+bool AnyResolved(State& state, const std::vector<Compensation>& calls) {
   return std::any_of(calls.begin(), calls.end(), [&state](const Compensation& one) {
     const CallRow* call = one.happened ? nullptr : state.FindCall(one.of);
     return call != nullptr && call->state != CallState::kUnknown;
@@ -26,16 +23,20 @@ bool IsResolved(State& state, const std::vector<Compensation>& calls) {
 
 }  // namespace
 
+void RunActor::Perform(const effect::BeginCompensation& begin) { Spawn(BeginCompensation(begin)); }
+
 // From here on the log says that the run fails, and what is to be taken back.
 asio::awaitable<void> RunActor::BeginCompensation(effect::BeginCompensation begin) {
   if (hub_.stopping()) co_return Stall();
   open_approvals_.clear();
+  const bool fails = begin.ending.state == RunState::kFailed;
+  const Unless unless = fails ? FailsUnless(begin.ending.code) : Unless::kNothing;
+  const Read read = ReadSoFar();
   std::vector<Draft> drafts = TakeChecks();
   drafts.push_back(DraftCompensating(run_, *sealer_, begin));
-  const bool fails = begin.ending.state == RunState::kFailed;
   bool news = false;
   core::Status status = co_await hub_.journal.Commit([&, this](Serial& serial) -> core::Status {
-    news = (fails && IsCancelling(serial)) || IsResolved(serial.state(), begin.calls);
+    news = Prevents(serial, unless, read) || AnyResolved(serial.state(), begin.calls);
     if (news) return core::OkStatus();
     INTERLOCK_RETURN_IF_ERROR(VoidOpenApprovals(serial, run_, "run ended"));
     if (charged_) INTERLOCK_RETURN_IF_ERROR(SettlePlan(serial, run_, {}));

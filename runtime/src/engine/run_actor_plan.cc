@@ -85,9 +85,10 @@ asio::awaitable<void> RunActor::RequestPlanWith(Ended* ended) {
   std::vector<std::string> shown;
   for (Draft& release : TakeReleases(shown)) drafts.push_back(std::move(release));
   if (const auto overflow = ContextOverflow(core_)) {
+    const Heard heard = HeardSoFar();
     co_await WriteUnlessStopped(std::move(drafts), {}, ended);
-    if (!stalled_) Handle(event::PlanFailed{kContextLimit, *overflow});
-    co_return;
+    if (HeardSoFar() != heard) co_return Stall(Back::kAtOnce);
+    co_return Handle(event::PlanFailed{kContextLimit, *overflow});
   }
   Step(core_, event::PlanRequested{});
   PlanRequestedFields fields = AskedOf(core_, *agent_, std::move(shown), *hub_.parts.keys);
@@ -109,12 +110,12 @@ asio::awaitable<void> RunActor::AskPlannerAgain() {
   if (!stalled_) co_await AskPlanner();
 }
 
-// What the core has heard so far; it only ever gets more.
-std::size_t RunActor::Heard() const {
-  return core_.messages.size() + static_cast<std::size_t>(std::count_if(
-                                     core_.slots.begin(), core_.slots.end(), [](const auto& slot) {
-                                       return slot.phase == SlotPhase::kDone;
-                                     }));
+RunActor::Heard RunActor::HeardSoFar() const {
+  Heard heard{.messages = core_.messages.size(), .calls = {}};
+  for (const CallSlot& slot : core_.slots) {
+    heard.calls.push_back({.phase = slot.phase, .edit = slot.edit});
+  }
+  return heard;
 }
 
 // What is only held by the requests of others is free when they have their replies: the run waits
@@ -123,7 +124,7 @@ asio::awaitable<void> RunActor::AskIfCovered(std::vector<Draft> drafts,
                                              const PlanRequestedFields& fields, Ended* ended) {
   PlanAsk ask{.who = &base_, .fields = &fields, .most = MostOfRequest()};
   PlanRefusal refused;
-  const std::size_t heard = Heard();
+  const Heard heard = HeardSoFar();
   auto hold = [this, &ask, &refused, &drafts](Serial& serial) -> core::Status {
     if (charged_) INTERLOCK_RETURN_IF_ERROR(SettlePlan(serial, run_, {}));
     INTERLOCK_ASSIGN_OR_RETURN(refused, AskOrRefuse(serial, hub_.gate.parts(), ask, drafts));
@@ -133,10 +134,12 @@ asio::awaitable<void> RunActor::AskIfCovered(std::vector<Draft> drafts,
   const std::int64_t until_us = hub_.parts.clock->MonotonicMicros() + limits.plan_wait_us;
   do {
     if (refused.waits) {
+      request_waits_ = true;
       co_await SleepFor(*hub_.timers, limits.retry_pause_us);
+      request_waits_ = false;
       if (hub_.stopping()) co_return Stall();
       // The request is of a conversation that has gone on meanwhile.
-      if (Heard() != heard) co_return Stall(Back::kAtOnce);
+      if (HeardSoFar() != heard) co_return Stall(Back::kAtOnce);
     }
     ask.waits = !IsOver() && hub_.parts.clock->MonotonicMicros() < until_us;
     co_await WriteUnlessStopped({}, hold, std::exchange(ended, nullptr));

@@ -501,9 +501,11 @@ Effects On(RunCore& run, const event::TimeUp&) {
   // What has not passed the gate never will.
   std::erase_if(run.slots, [](const CallSlot& slot) { return slot.phase == SlotPhase::kProposed; });
   // Started calls are not lost, and the driver stops the planner: the run ends when they have
-  // ended. Runs that it started are stopped at once; why is said behind a plan on its way.
+  // ended. Runs that it started are stopped at once; why is said behind a plan on its way, and
+  // behind a call in the gate, which may start one more.
   if (Any(run, SlotPhase::kRun)) {
-    return run.planning ? Effects{effect::StopRuns{}} : StopAndWait(run);
+    const bool later = run.planning || Any(run, SlotPhase::kDeciding);
+    return later ? Effects{effect::StopRuns{}} : StopAndWait(run);
   }
   if (Busy(run)) return {};
   return Next(run);

@@ -158,7 +158,7 @@ struct CallDone {
   std::string call;
   std::string observation;
   bool took_effect = false;
-  std::uint64_t index = 0;             // of the entry that says so; 0: it follows all others
+  std::uint64_t index = 0;             // of the entry that says so; 0: nothing else is open
   std::int64_t tokens = 0;             // that the run which it started has used
   std::vector<std::string> effects{};  // of that run, which can be taken back; oldest first
 };

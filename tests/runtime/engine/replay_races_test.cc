@@ -154,6 +154,125 @@ on("*", "all", function(c) return allow() end))",
   ExpectMadeAnew(h, run, {&h.agent});
 }
 
+// It stands in front of the decision, which knows of it: the user has named the order by then.
+TEST(ReplayRaces, AMessageWhileACallIsDecided) {
+  Harness h(std::string(kPolicyHead) + R"(
+fact "order" { tool = "orders.get", args = { id = "{args.id}" }, on = "pay" }
+on("*", "all", function(c) return allow() end))",
+            PayTools());
+  h.tools.Holds("orders.get");
+  h.tools.Answers("pay", {{"amount", "3.00"}, {"currency", "USD"}});
+  h.planner.plans = {FakePlanner::Calls({{"a", "pay", R"({"id":"order-4711"})"}})};
+  const std::string run = RunOf(h);
+  h.tools.WaitUntilHeld("orders.get", 1);
+  WriterPause pause(h.log());
+  auto sent = std::async(std::launch::async, [&] { return h.Send(run, "it is order-4711"); });
+  std::this_thread::sleep_for(std::chrono::milliseconds(50));
+  h.tools.Answers("orders.get", {{"total", 1}});
+  h.tools.Release("orders.get", OkOutcome({{"total", 1}}));
+  std::this_thread::sleep_for(std::chrono::milliseconds(50));
+  pause.End();
+  EXPECT_TRUE(sent.get().ok());
+  h.WaitForState(run, RunState::kCompleted);
+  const auto kinds = h.Kinds(run);
+  EXPECT_LT(std::find(kinds.rbegin(), kinds.rend(), "call.proposed"),
+            std::find(kinds.rbegin(), kinds.rend(), "message.received"));
+  ExpectMadeAnew(h, run, {&h.agent});
+}
+
+// Its last try is refused, and the user has written before that was said: there are new ones.
+TEST(ReplayRaces, AMessageWhileAnAnswerIsRefused) {
+  Harness h(AllowAll() + R"(
+on(answer(), "plain", function(c)
+  if glob("*secret*", c.answer.text) then return deny { code = "SECRET", say = "Leave it out." } end
+end))",
+            PayTools());
+  h.agent = AgentNamed("tester", "", "steps_max: 8, repairs_max: 0");
+  h.Restart();
+  std::promise<void> asked;
+  std::promise<void> replies;
+  h.planner.before_reply = [&, once = std::make_shared<bool>()] {
+    if (std::exchange(*once, true)) return;
+    asked.set_value();
+    replies.get_future().wait();
+  };
+  h.planner.plans = {FakePlanner::Answer("a secret"), FakePlanner::Answer("nothing")};
+  const std::string run = RunOf(h);
+  asked.get_future().wait();
+  WriterPause pause(h.log());
+  replies.set_value();
+  std::this_thread::sleep_for(std::chrono::milliseconds(50));
+  auto sent = std::async(std::launch::async, [&] { return h.Send(run, "never mind"); });
+  std::this_thread::sleep_for(std::chrono::milliseconds(50));
+  pause.End();
+  EXPECT_TRUE(sent.get().ok());
+  EXPECT_EQ(h.WaitForState(run, RunState::kCompleted).answer, "nothing");
+  ExpectMadeAnew(h, run, {&h.agent});
+}
+
+// A rule about a result asks what the call was made with, also where a restart stands in between.
+TEST(ReplayRaces, ARestartBetweenAnOutcomeAndItsRelease) {
+  Harness h(AllowAll() + R"(
+on(result("orders.get"), "whose", function(c)
+  if not contains(sources(c.args, "id"), "user") then
+    return deny { code = "NOT_ASKED", say = "Nobody asked for that." }
+  end
+end))",
+            {ReadTool("orders.get"), ReadTool("stock.get")});
+  h.tools.Answers("orders.get", {{"total", 5}});
+  h.tools.Holds("stock.get");
+  h.planner.plans = {FakePlanner::Calls(
+      {{"a", "orders.get", R"({"id":"order-4711"})"}, {"b", "stock.get", R"({"id":"s1"})"}})};
+  const auto made = h.CreateRun("how much is order-4711?");
+  ASSERT_TRUE(made.ok()) << made.status();
+  const std::string run = made->id;
+  h.tools.WaitUntilHeld("stock.get", 1);
+  h.WaitFor(run, [&h, &run](const RunInfo&) {
+    const auto kinds = h.Kinds(run);
+    return std::find(kinds.begin(), kinds.end(), "call.outcome") != kinds.end();
+  });
+  const std::string copy = h.CopyFiles();
+  h.tools.Release("stock.get", OkOutcome({{"left", 1}}));
+  h.WaitForState(run, RunState::kCompleted);
+  ExpectMadeAnew(h, run, {&h.agent});
+  h.RestartFrom(copy);
+  h.WaitForState(run, RunState::kCompleted);
+  ExpectMadeAnew(h, run, {&h.agent});
+}
+
+// A request that waits for its budget is of a conversation that has gone on, once a parked call is
+// at work.
+TEST(ReplayRaces, AnApprovalWhileARequestWaitsForItsBudget) {
+  Harness h(AskAlways(R"("role:cs-manager")") +
+                "\nbudget \"llm\" { unit = \"tokens\", charges = \"model\", per = \"tenant\", "
+                "limit = 700, window = \"1d\" }\n",
+            {WriteTool("door.open")});
+  h.planner.bound = {.tokens = 300};
+  Plan dear = FakePlanner::Calls({{"a", "door.open", "{}"}});
+  dear.prompt_tokens = 290;
+  dear.completion_tokens = 10;
+  h.planner.plans = {dear};
+  h.tools.Holds("door.open");
+  const std::string run = RunOf(h);
+  h.WaitForState(run, RunState::kWaitingForApproval);  // 300 of the budget are used
+  h.planner.Holds();
+  const std::string other = RunOf(h);
+  h.planner.WaitUntilHeld();  // and 300 held
+  ASSERT_TRUE(h.Send(run, "any news?").ok());
+  std::this_thread::sleep_for(std::chrono::milliseconds(50));
+  ASSERT_TRUE(h.AnswerApproval(h.manager, h.Pending().at(0).state.id, true).ok());
+  h.tools.WaitUntilHeld("door.open", 1);
+  Plan cheap = FakePlanner::Answer("none");
+  cheap.prompt_tokens = 5;
+  cheap.completion_tokens = 5;
+  h.planner.GoesOn(cheap);
+  h.WaitForState(other, RunState::kCompleted);
+  std::this_thread::sleep_for(std::chrono::milliseconds(50));
+  h.tools.Release("door.open", OkOutcome({{"open", true}}));
+  h.WaitFor(run, [](const RunInfo& info) { return IsFinal(info.state); });
+  ExpectMadeAnew(h, run, {&h.agent});
+}
+
 // False: the cancel came when the call had waited for its lock long enough; that says nothing.
 bool CancelledWhileItWaited() {
   Harness h(AllowAll(),
@@ -320,10 +439,12 @@ TEST(ReplayRaces, TwoCallsAreExplainedWhileTheRunBeginsToTakeBack) {
   const std::vector<CallInfo> calls = h.CallsOf(run);
   WriterPause pause(h.log());
   std::vector<std::future<core::Status>> explained;
+  core::Json newest_first = core::Json::array();
   for (const char* tool : {"flight.book", "hotel.book"}) {
     const auto of = std::find_if(calls.begin(), calls.end(),
                                  [tool](const CallInfo& call) { return call.tool == tool; });
     ASSERT_NE(of, calls.end());
+    newest_first.insert(newest_first.begin(), of->id);
     explained.push_back(std::async(std::launch::async, [&h, id = of->id] {
       return h.Resolve(h.operator_one, id, true).status();
     }));
@@ -336,6 +457,7 @@ TEST(ReplayRaces, TwoCallsAreExplainedWhileTheRunBeginsToTakeBack) {
   for (auto& one : explained) EXPECT_TRUE(one.get().ok());
   // Both were tried; nobody knows by which reference they could be taken back.
   h.WaitForState(run, RunState::kUncompensated);
+  EXPECT_EQ(BodyOf(h, run, "run.compensating")["calls"], newest_first);
   ExpectMadeAnew(h, run, {&h.agent});
 }
 

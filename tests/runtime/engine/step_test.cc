@@ -441,6 +441,17 @@ TEST(Step, TimeUpIsSaidOfARunThatWaitsForAnother) {
   EXPECT_EQ(std::get<effect::Finish>(ends[0]).code, "TIME_LIMIT");
 }
 
+// One in the gate may start one more run: the log says which are waited for.
+TEST(Step, TimeUpWhileACallIsInTheGateIsSaidBehindIt) {
+  RunCore run = Deciding(2);
+  Step(run, event::CallRunning{"id0", "below"});
+  EXPECT_TRUE(Only<effect::StopRuns>(Step(run, event::TimeUp{})));
+  const auto effects = Step(run, event::CallRunning{"id1", "below, too"});
+  ASSERT_EQ(effects.size(), 2u);
+  EXPECT_TRUE(std::holds_alternative<effect::StopRuns>(effects[0]));
+  EXPECT_TRUE(std::holds_alternative<effect::WaitForRun>(effects[1]));
+}
+
 TEST(Step, TimeUpDoesNotTakeThePlaceOfAnotherFailure) {
   RunCore run = Deciding(1);
   run.limits.steps_max = 1;
