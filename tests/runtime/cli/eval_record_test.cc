@@ -76,7 +76,22 @@ TEST(RunRecord, CountsQuestionsToTheUserOnly) {
   EXPECT_EQ(record.phase(), RunPhase::kGoing);
   feed.Give("run.waiting", R"({"for":"person"})");
   EXPECT_EQ(record.phase(), RunPhase::kWaitsForPerson);
+  feed.Give("run.resumed", "{}");
+  feed.Give("run.waiting", R"({"for":"run","runs":["r2"]})");
+  EXPECT_EQ(record.phase(), RunPhase::kGoing);
   EXPECT_EQ(record.questions(), 1);
+}
+
+TEST(RunRecord, ARemarkBesideACallThatWaitsIsNoQuestion) {
+  RunRecord record;
+  Feed feed(record);
+  feed.Give("call.proposed", R"({"call":"k1","tool":"t"})");
+  feed.Give("approval.requested",
+            R"({"call":"k1","approval":"a1","approvers":["role:x"],"rule":"r"})");
+  feed.Give("run.waiting", R"({"for":"user"})", {{"text", "I asked the manager."}});
+  feed.Give("run.parked", R"({"approvals":["a1"]})");
+  EXPECT_EQ(record.phase(), RunPhase::kParked);
+  EXPECT_EQ(record.questions(), 0);
 }
 
 TEST(RunRecord, KeepsHowTheRunEnded) {

@@ -97,9 +97,14 @@ void RunRecord::TakeApproval(std::string_view kind, const Json& body) {
 
 void RunRecord::TakeRun(std::string_view kind, const Json& body) {
   if (kind == "run.waiting") {
-    const bool user = Text(body, "for") != "person";
-    phase_ = user ? RunPhase::kWaitsForUser : RunPhase::kWaitsForPerson;
-    questions_ += user ? 1 : 0;
+    const std::string waits_for = Text(body, "for");
+    // What is said while a call waits is a remark; that the run waits for the call follows.
+    const bool asks = waits_for == "user" && std::none_of(calls_.begin(), calls_.end(),
+                                                          [](const auto& c) { return c.waits(); });
+    phase_ = asks                    ? RunPhase::kWaitsForUser
+             : waits_for == "person" ? RunPhase::kWaitsForPerson
+                                     : RunPhase::kGoing;
+    questions_ += asks ? 1 : 0;
   } else if (kind == "run.parked") {
     phase_ = RunPhase::kParked;
   } else if (kind == "run.completed" || kind == "run.failed" || kind == "run.cancelled" ||
