@@ -62,6 +62,11 @@ asio::awaitable<core::Status> Gate::Pass(Worker& worker, Ticket& ticket) {
     status = co_await parts_.journal->Commit(
         [this, &ticket](Serial& serial) { return CommitPass(serial, ticket); });
     if (status.ok()) ticket.before = nullptr;
+    // Who stops hears of no message any more; the next start does.
+    if (ticket.stale && ticket.reads != nullptr && parts_.stopping && parts_.stopping()) {
+      ticket.stale = false;
+      ticket.put_off = true;
+    }
   } while (status.ok() && ticket.stale);
   if (!status.ok() || ticket.state != CallState::kIntended || IsAgents(ticket)) Leave(ticket);
   const bool parked = status.ok() && ticket.state == CallState::kParked && !ticket.put_off;

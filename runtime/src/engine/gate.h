@@ -64,15 +64,17 @@ struct Ticket {
   policies::LabelMap labels;          // of the arguments
   ReadCount read;                     // how much the decision rests on
   bool flow_untrusted = false;        // and whether anything of that was untrusted
-  HandleLabels handles;               // of those that were named, not written
-  std::string edited;                 // what a person made of the arguments; empty: nothing
-  std::vector<std::string> editors;   // who did, as in EditFields
-  std::int64_t edit_until_us = 0;     // as there: no edit gives people more time
-  bool dry_run = false;               // it has no locks, and would wait for calls at work on them
-  bool asks_only = false;             // what the policy allows outright stays parked (rule 12)
-  bool as_recorded = false;           // a replay: what was denied then was not put off
-  std::int64_t decided_index = -1;    // it must still be the newest decision; -1: whichever is
-  std::int64_t edited_index = -1;     // and this the newest edit; looked at with decided_index
+  // The same when it ended, of a result that is judged later; nullopt: it is judged now.
+  std::optional<bool> untrusted_then{};
+  HandleLabels handles;              // of those that were named, not written
+  std::string edited;                // what a person made of the arguments; empty: nothing
+  std::vector<std::string> editors;  // who did, as in EditFields
+  std::int64_t edit_until_us = 0;    // as there: no edit gives people more time
+  bool dry_run = false;              // it has no locks, and would wait for calls at work on them
+  bool asks_only = false;            // what the policy allows outright stays parked (rule 12)
+  bool as_recorded = false;          // a replay: what was denied then was not put off
+  std::int64_t decided_index = -1;   // it must still be the newest decision; -1: whichever is
+  std::int64_t edited_index = -1;    // and this the newest edit; looked at with decided_index
 
   std::shared_ptr<const tools::Tool> tool;
   tools::CanonicalArgs args;
@@ -91,7 +93,8 @@ struct Ticket {
   std::vector<policies::Fact> facts;
   policies::Decision decision;
   core::Digest decided_by{};  // the bundle
-  bool stale = false;  // another bundle came into force: it has to be decided again from the start
+  // Another bundle came into force, or more was read: it has to be decided again from the start.
+  bool stale = false;
   std::vector<GrantedApproval> granted;
   std::vector<std::string> outdated;  // granted as well, for what its tool was before
   // Sealed before the serial section, for the decision as it was made; made anew there if that
@@ -102,7 +105,7 @@ struct Ticket {
   // Writer thread: what stands before the decision in the same durable step. False: with that the
   // call is put off, as nothing may be decided of it now.
   std::function<core::StatusOr<bool>(Serial&)> before{};
-  bool put_off = false;
+  bool put_off = false;  // also where the log knows more than its run has read
 
   CallState state = CallState::kProposed;
   std::string verdict;

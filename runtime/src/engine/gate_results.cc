@@ -94,7 +94,8 @@ void Gate::AskResultRules(Worker& worker, Ticket& ticket, const policies::Label&
   labels.Set("result", label);
   policies::DecisionInput input = InputOf(ticket, reader);
   input.phase = policies::RulePhase::kResult;
-  input.flow_untrusted = ticket.reads != nullptr && ticket.reads->untrusted();
+  const bool untrusted_now = ticket.reads != nullptr && ticket.reads->untrusted();
+  input.flow_untrusted = ticket.untrusted_then.value_or(untrusted_now);
   input.content = &content;
   input.labels = &labels;
   policies::ContentDecision judged = policies::DecideContent(*worker.engine, input);

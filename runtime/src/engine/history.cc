@@ -514,6 +514,7 @@ core::Status History::FoldEntry(const audit::Entry& entry, const AgentOf& agent_
                             " names a call that was not proposed");
     }
     INTERLOCK_RETURN_IF_ERROR(FoldCall(entry, *body, *call));
+    if (kind == "call.outcome") call->untrusted_then = recorded.reads.untrusted();
     for (const Event& event : EventsOf(entry, *call, Compensable(*call))) {
       step_(recorded.core, event);
     }

@@ -42,6 +42,7 @@ struct RecordedCall {
   bool preview = false;                        // and of this one the first part
   policies::LabelMap labels{};                 // of its arguments, as its newest decision had them
   bool flow_untrusted = false;                 // likewise: whether anything untrusted was read
+  bool untrusted_then = false;                 // the same when its newest outcome was recorded
   bool trusted = false;                        // as its release says
   std::vector<policies::LabelChange> changes;  // what rules said of it or of its parts
   std::string level;

@@ -127,6 +127,7 @@ void RunActor::Rejudge(const RecordedCall& call) {
   Ticket& judged = **ticket;
   judged.reads = &reads_;
   judged.facts = FactsFromJson(call.facts);
+  judged.untrusted_then = call.untrusted_then;
   judged.outcome_kind = call.outcome;
   judged.outcome.result = call.result;
   judged.outcome.error_code = call.error_code;

@@ -156,6 +156,7 @@ asio::awaitable<void> RunActor::PassAgain(const std::string& call) {
     return open ? serial.Append(resumed).status() : core::OkStatus();
   });
   if (!noted.ok()) co_return Stall();
+  if (request_waits_) co_return Stall(Back::kAtOnce);  // since then
   auto live = std::make_shared<LiveCall>();
   live->ticket = std::move(*ticket);
   live->ticket->handle = &live->handle;

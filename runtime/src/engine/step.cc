@@ -502,10 +502,13 @@ Effects On(RunCore& run, const event::TimeUp&) {
   std::erase_if(run.slots, [](const CallSlot& slot) { return slot.phase == SlotPhase::kProposed; });
   // Started calls are not lost, and the driver stops the planner: the run ends when they have
   // ended. Runs that it started are stopped at once; why is said behind a plan on its way, and
-  // behind a call in the gate, which may start one more.
+  // behind the call of an agent in the gate, which may start one more.
   if (Any(run, SlotPhase::kRun)) {
-    const bool later = run.planning || Any(run, SlotPhase::kDeciding);
-    return later ? Effects{effect::StopRuns{}} : StopAndWait(run);
+    const bool may_start =
+        std::any_of(run.slots.begin(), run.slots.end(), [](const CallSlot& slot) {
+          return slot.phase == SlotPhase::kDeciding && IsAgentTool(slot.proposed.tool);
+        });
+    return run.planning || may_start ? Effects{effect::StopRuns{}} : StopAndWait(run);
   }
   if (Busy(run)) return {};
   return Next(run);

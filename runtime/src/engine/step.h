@@ -158,8 +158,8 @@ struct CallDone {
   std::string call;
   std::string observation;
   bool took_effect = false;
-  std::uint64_t index = 0;             // of the entry that says so; 0: nothing else is open
-  std::int64_t tokens = 0;             // that the run which it started has used
+  std::uint64_t index = 0;  // of the entry that says so; 0: nothing that took effect is open
+  std::int64_t tokens = 0;  // that the run which it started has used
   std::vector<std::string> effects{};  // of that run, which can be taken back; oldest first
 };
 // What rules made of the result of a call that is done; nobody has read it yet.

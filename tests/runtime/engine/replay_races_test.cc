@@ -166,6 +166,7 @@ on("*", "all", function(c) return allow() end))",
   const std::string run = RunOf(h);
   h.tools.WaitUntilHeld("orders.get", 1);
   WriterPause pause(h.log());
+  // Mostly it comes to the journal before the decision.
   auto sent = std::async(std::launch::async, [&] { return h.Send(run, "it is order-4711"); });
   std::this_thread::sleep_for(std::chrono::milliseconds(50));
   h.tools.Answers("orders.get", {{"total", 1}});
@@ -174,9 +175,6 @@ on("*", "all", function(c) return allow() end))",
   pause.End();
   EXPECT_TRUE(sent.get().ok());
   h.WaitForState(run, RunState::kCompleted);
-  const auto kinds = h.Kinds(run);
-  EXPECT_LT(std::find(kinds.rbegin(), kinds.rend(), "call.proposed"),
-            std::find(kinds.rbegin(), kinds.rend(), "message.received"));
   ExpectMadeAnew(h, run, {&h.agent});
 }
 
@@ -210,13 +208,17 @@ end))",
   ExpectMadeAnew(h, run, {&h.agent});
 }
 
-// A rule about a result asks what the call was made with, also where a restart stands in between.
+// A rule about a result asks what the call was made with, and what was read by its end, also where
+// a message and a restart stand in between.
 TEST(ReplayRaces, ARestartBetweenAnOutcomeAndItsRelease) {
   Harness h(AllowAll() + R"(
 on(result("orders.get"), "whose", function(c)
-  if not contains(sources(c.args, "id"), "user") then
+  if c.flow.untrusted or not contains(sources(c.args, "id"), "user") then
     return deny { code = "NOT_ASKED", say = "Nobody asked for that." }
   end
+end)
+on(message(), "foreign", function(c)
+  if glob("*forwarded*", c.message.text) then return label { message = { "untrusted" } } end
 end))",
             {ReadTool("orders.get"), ReadTool("stock.get")});
   h.tools.Answers("orders.get", {{"total", 5}});
@@ -231,6 +233,7 @@ end))",
     const auto kinds = h.Kinds(run);
     return std::find(kinds.begin(), kinds.end(), "call.outcome") != kinds.end();
   });
+  ASSERT_TRUE(h.Send(run, "this was forwarded to me").ok());
   const std::string copy = h.CopyFiles();
   h.tools.Release("stock.get", OkOutcome({{"left", 1}}));
   h.WaitForState(run, RunState::kCompleted);
@@ -243,12 +246,18 @@ end))",
 // A request that waits for its budget is of a conversation that has gone on, once a parked call is
 // at work.
 TEST(ReplayRaces, AnApprovalWhileARequestWaitsForItsBudget) {
-  Harness h(AskAlways(R"("role:cs-manager")") +
+  Harness h(AllowAll() +
+                R"(
+on("door.open", "ask", function(c)
+  return require_approval { approvers = { "role:cs-manager" }, expires = "1h" }
+end))"
                 "\nbudget \"llm\" { unit = \"tokens\", charges = \"model\", per = \"tenant\", "
                 "limit = 700, window = \"1d\" }\n",
-            {WriteTool("door.open")});
+            {WriteTool("door.open"), ReadTool("mail.read")});
   h.planner.bound = {.tokens = 300};
-  Plan dear = FakePlanner::Calls({{"a", "door.open", "{}"}});
+  h.tools.Answers("mail.read", {{"text", "the door is at 4711"}});
+  Plan dear =
+      FakePlanner::Calls({{"a", "mail.read", "{}"}, {"b", "door.open", R"({"id":"4711"})"}});
   dear.prompt_tokens = 290;
   dear.completion_tokens = 10;
   h.planner.plans = {dear};

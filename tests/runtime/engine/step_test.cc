@@ -444,6 +444,7 @@ TEST(Step, TimeUpIsSaidOfARunThatWaitsForAnother) {
 // One in the gate may start one more run: the log says which are waited for.
 TEST(Step, TimeUpWhileACallIsInTheGateIsSaidBehindIt) {
   RunCore run = Deciding(2);
+  run.slots[1].proposed.tool = "agent.helper";
   Step(run, event::CallRunning{"id0", "below"});
   EXPECT_TRUE(Only<effect::StopRuns>(Step(run, event::TimeUp{})));
   const auto effects = Step(run, event::CallRunning{"id1", "below, too"});
