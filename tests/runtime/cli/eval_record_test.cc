@@ -11,7 +11,8 @@ using core::Json;
 class Feed {
  public:
   explicit Feed(RunRecord& record) : record_(record) {}
-  void Give(const char* kind, const char* body, std::map<std::string, std::string> content = {}) {
+  void Give(const char* kind, const char* body,
+            const std::map<std::string, std::string>& content = {}) {
     record_.Take({{"kind", kind}, {"index", index_++}, {"body", Json::parse(body)}}, content);
   }
 
@@ -33,7 +34,7 @@ TEST(RunRecord, FollowsACallThroughItsApproval) {
             R"({"call":"k1","approval":"a1","approvers":["run-user"],"rule":"s/confirm"})");
   feed.Give("run.parked", R"({"approvals":["a1"]})");
   ASSERT_EQ(record.calls().size(), 1u);
-  EXPECT_TRUE(record.calls()[0].waits());
+  EXPECT_TRUE(record.calls()[0].open());
   EXPECT_EQ(record.phase(), RunPhase::kParked);
   EXPECT_EQ(record.calls()[0].say, "sure?");
 
@@ -44,7 +45,7 @@ TEST(RunRecord, FollowsACallThroughItsApproval) {
   feed.Give("call.intended", R"({"call":"k1"})");
   feed.Give("call.outcome", R"({"call":"k1","kind":"ok","level":"full"})");
   const CallRecord& call = record.calls()[0];
-  EXPECT_FALSE(call.waits());
+  EXPECT_FALSE(call.open());
   EXPECT_TRUE(call.executed());
   EXPECT_EQ(call.effect, "allow");
   EXPECT_EQ(call.approvals[0].phase, "consumed");
@@ -82,7 +83,7 @@ TEST(RunRecord, CountsQuestionsToTheUserOnly) {
   EXPECT_EQ(record.questions(), 1);
 }
 
-TEST(RunRecord, ARemarkBesideACallThatWaitsIsNoQuestion) {
+TEST(RunRecord, ARemarkBesideAnOpenCallIsNoQuestion) {
   RunRecord record;
   Feed feed(record);
   feed.Give("call.proposed", R"({"call":"k1","tool":"t"})");
@@ -91,7 +92,18 @@ TEST(RunRecord, ARemarkBesideACallThatWaitsIsNoQuestion) {
   feed.Give("run.waiting", R"({"for":"user"})", {{"text", "I asked the manager."}});
   feed.Give("run.parked", R"({"approvals":["a1"]})");
   EXPECT_EQ(record.phase(), RunPhase::kParked);
+  feed.Give("approval.granted", R"({"call":"k1","approval":"a1","complete":true})");
+  feed.Give("run.waiting", R"({"for":"user"})", {{"text", "It is on its way."}});
+  feed.Give("run.resumed", "{}");
+  feed.Give("call.intended", R"({"call":"k1"})");
+  feed.Give("run.waiting", R"({"for":"user"})", {{"text", "It is at work."}});
+  EXPECT_EQ(record.phase(), RunPhase::kGoing);
+  feed.Give("call.outcome", R"({"call":"k1","kind":"unknown"})");
+  feed.Give("run.waiting", R"({"for":"user"})", {{"text", "Somebody looks into it."}});
   EXPECT_EQ(record.questions(), 0);
+  feed.Give("call.outcome", R"({"call":"k1","kind":"reconciled_done"})");
+  feed.Give("run.waiting", R"({"for":"user"})", {{"text", "Done. What else?"}});
+  EXPECT_EQ(record.questions(), 1);
 }
 
 TEST(RunRecord, KeepsHowTheRunEnded) {

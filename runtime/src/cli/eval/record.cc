@@ -29,9 +29,11 @@ std::string ContentOf(const std::map<std::string, std::string>& content, const s
 
 }  // namespace
 
-bool CallRecord::waits() const {
-  return !executed() && std::any_of(approvals.begin(), approvals.end(),
-                                    [](const AskedApproval& a) { return a.phase == "requested"; });
+bool CallRecord::open() const {
+  if (executed()) return outcome.empty() || outcome == "unknown";
+  return std::any_of(approvals.begin(), approvals.end(), [](const AskedApproval& a) {
+    return a.phase == "requested" || a.phase == "granted";
+  });
 }
 
 CallRecord* RunRecord::Find(const std::string& call) {
@@ -98,9 +100,9 @@ void RunRecord::TakeApproval(std::string_view kind, const Json& body) {
 void RunRecord::TakeRun(std::string_view kind, const Json& body) {
   if (kind == "run.waiting") {
     const std::string waits_for = Text(body, "for");
-    // What is said while a call waits is a remark; that the run waits for the call follows.
+    // What is said while a call is open is a remark; that the run waits for the call follows.
     const bool asks = waits_for == "user" && std::none_of(calls_.begin(), calls_.end(),
-                                                          [](const auto& c) { return c.waits(); });
+                                                          [](const auto& c) { return c.open(); });
     phase_ = asks                    ? RunPhase::kWaitsForUser
              : waits_for == "person" ? RunPhase::kWaitsForPerson
                                      : RunPhase::kGoing;

@@ -37,8 +37,8 @@ struct CallRecord {
   std::int64_t outcome_index = -1;
 
   bool executed() const { return intended_index >= 0; }
-  // Asked for, and neither answered nor ended.
-  bool waits() const;
+  // It waits for an approval or for the gate behind that, runs, or nobody knows what came of it.
+  bool open() const;
 };
 
 enum class RunPhase { kGoing, kParked, kWaitsForUser, kWaitsForPerson, kEnded };
