@@ -1,7 +1,10 @@
 // OpenAI's chat completions, as many servers speak them. Field names: OpenAI API reference, "Create
 // chat completion" and "The chat completion chunk object".
 #include <algorithm>
+#include <cstdint>
+#include <iterator>
 #include <map>
+#include <utility>
 
 #include "answer_form.h"
 #include "codec.h"
@@ -106,6 +109,12 @@ core::Status CheckFinish(const Json& choice) {
   const std::string_view reason = TextOrNone(choice, "finish_reason");
   if (reason == "length") return ModelFault(kCutReply);
   if (reason == "content_filter") return RefusedReply(kFilteredReply);
+  for (const std::string_view broken :
+       {"insufficient_system_resource", "error", "abort", "aborted"}) {
+    if (reason == broken) {
+      return core::Unavailable("the provider broke its reply off (" + std::string(broken) + ")");
+    }
+  }
   return core::OkStatus();
 }
 
@@ -115,6 +124,9 @@ void ReadUsage(const Json* usage, Plan& plan) {
   plan.completion_tokens = counts.Of("completion_tokens");
   plan.cached_tokens = counts.Of("prompt_tokens_details", "cached_tokens");
   plan.reasoning_tokens = counts.Of("completion_tokens_details", "reasoning_tokens");
+  // Some providers report what a model thought beside what it wrote, and both in the total.
+  const std::int64_t written = counts.Of("total_tokens") - plan.prompt_tokens;
+  plan.completion_tokens = std::max(plan.completion_tokens, written);
   counts.Judge(plan);
 }
 
@@ -132,7 +144,8 @@ class Fold final : public StreamFold {
     const Json* const choices = Member(chunk, "choices");
     if (choices == nullptr || !choices->is_array() || choices->empty()) return core::OkStatus();
     const Json& choice = choices->front();
-    if (const Json* const reason = Member(choice, "finish_reason")) {
+    const Json* const reason = Member(choice, "finish_reason");
+    if (reason != nullptr && *reason != "") {
       reason_ = *reason;
       finished_ = true;  // what was used comes after it
     }
@@ -143,7 +156,7 @@ class Fold final : public StreamFold {
   core::StatusOr<std::string> Whole() override {
     if (!finished_) return StreamCut();
     Json message = {{"content", content_}, {"refusal", refusal_}};
-    for (auto& [index, call] : calls_) {
+    for (auto& [at, call] : calls_) {
       Json whole = {{"id", call.id}};
       whole["function"] = {{"name", call.name}, {"arguments", call.args}};
       message["tool_calls"].push_back(std::move(whole));
@@ -163,6 +176,14 @@ class Fold final : public StreamFold {
     std::string args;
   };
 
+  using Place = std::pair<std::int64_t, std::int64_t>;  // index, and which of those that have it
+
+  Place NewestOf(std::int64_t index) const {
+    const auto behind = calls_.upper_bound({index, INT64_MAX});
+    const bool known = behind != calls_.begin() && std::prev(behind)->first.first == index;
+    return known ? std::prev(behind)->first : Place{index, 0};
+  }
+
   core::Status AddDelta(const Json& delta, std::string& text) {
     INTERLOCK_ASSIGN_OR_RETURN(const std::string said,
                                TextOfParts(Member(delta, "content"), "`content`"));
@@ -179,22 +200,30 @@ class Fold final : public StreamFold {
   }
 
   // Some servers give no `index` and send each call whole: one with an id begins a new call then.
+  // Others give all calls the same one, and others each part of a call a new id: a name and another
+  // id begin a new call.
   core::Status AddCallPart(const Json& part) {
     INTERLOCK_ASSIGN_OR_RETURN(
         const std::string id,
         WireText(Member(part, "id"), kPlannerCallIdBytesMax, "a call's `id`"));
     const Json* const index = Member(part, "index");
-    std::int64_t at = calls_.empty() ? 0 : calls_.rbegin()->first;
-    if (index != nullptr && index->is_number_integer()) {
-      at = index->get<std::int64_t>();
-    } else if (!calls_.empty() && !id.empty() && id != calls_.rbegin()->second.id) {
-      ++at;
-    }
-    if (at < 0 || at >= static_cast<std::int64_t>(kPlanCallsMax)) return TooManyCalls();
-    CallParts& call = calls_[at];
-    if (call.id.empty()) call.id = id;
     const Json* const function = Member(part, "function");
     INTERLOCK_ASSIGN_OR_RETURN(const std::string name, CalledName(Member(function, "name")));
+    Place at = calls_.empty() ? Place() : calls_.rbegin()->first;
+    if (index != nullptr && index->is_number_integer()) {
+      at = NewestOf(index->get<std::int64_t>());
+      const auto known = calls_.find(at);
+      const bool other = known != calls_.end() && !known->second.id.empty() && !id.empty() &&
+                         known->second.id != id;
+      if (other && !name.empty()) ++at.second;
+    } else if (!calls_.empty() && !id.empty() && id != calls_.rbegin()->second.id) {
+      ++at.first;
+    }
+    const auto most = static_cast<std::int64_t>(kPlanCallsMax);
+    const bool too_many = calls_.size() >= kPlanCallsMax && !calls_.contains(at);
+    if (at.first < 0 || at.first >= most || too_many) return TooManyCalls();
+    CallParts& call = calls_[at];
+    if (call.id.empty()) call.id = id;
     if (call.name.empty()) call.name = name;
     const Json* const args = Member(function, "arguments");
     if (args != nullptr && args->is_object()) {
@@ -209,7 +238,7 @@ class Fold final : public StreamFold {
 
   std::string content_;
   std::string refusal_;
-  std::map<std::int64_t, CallParts> calls_;
+  std::map<Place, CallParts> calls_;
   Json usage_;
   Json reason_;
   bool finished_ = false;  // the message is whole

@@ -141,7 +141,8 @@ class Fold final : public StreamFold {
     for (const char* key : {"usageMetadata", "promptFeedback"}) {
       if (const Json* const value = Member(chunk, key)) whole_[key] = *value;
     }
-    if (Member(chunk, "promptFeedback") != nullptr) ended_ = true;
+    const Json* const feedback = Member(chunk, "promptFeedback");  // ratings alone end nothing
+    if (feedback != nullptr && !TextOrNone(*feedback, "blockReason").empty()) ended_ = true;
     const Json* const candidate = FirstCandidate(chunk);
     if (candidate == nullptr) return core::OkStatus();
     if (const Json* const reason = Member(*candidate, "finishReason")) {

@@ -216,6 +216,25 @@ TEST(ChatReply, CountsCachedAndReasoningTokens) {
   ASSERT_TRUE(plan.ok()) << plan.status();
   EXPECT_EQ(plan->cached_tokens, 4);
   EXPECT_EQ(plan->reasoning_tokens, 3);
+  EXPECT_EQ(plan->completion_tokens, 5);
+}
+
+// Of a provider that counts what was thought beside what was written.
+TEST(ChatReply, WhatTheTotalHoldsIsPaidFor) {
+  const auto plan = ChatCodec().Read(
+      R"({"choices":[{"message":{"content":"x"}}],"usage":{"prompt_tokens":9,"completion_tokens":5,
+          "total_tokens":17,"completion_tokens_details":{"reasoning_tokens":3}}})",
+      {});
+  ASSERT_TRUE(plan.ok()) << plan.status();
+  EXPECT_EQ(plan->completion_tokens, 8);
+}
+
+TEST(ChatReply, OneThatItsProviderBrokeOffIsTriedAgain) {
+  for (const char* reason : {"insufficient_system_resource", "error", "abort", "aborted"}) {
+    const std::string reply = R"({"choices":[{"message":{"content":"half a"},"finish_reason":")" +
+                              std::string(reason) + R"("}]})";
+    EXPECT_EQ(ChatCodec().Read(reply, {}).status().code(), core::StatusCode::kUnavailable);
+  }
 }
 
 constexpr char kStream[] =
@@ -245,6 +264,42 @@ TEST(ChatStream, IsTheSamePlanHoweverItIsCut) {
     EXPECT_EQ(streamed.plan->calls[1].id, "b");
     EXPECT_EQ(streamed.plan->prompt_tokens, 7);
   }
+}
+
+// Servers are known that give every call the index 0, and ones that give each part of a call an id
+// of its own.
+TEST(ChatStream, CallsAreToldApartWhereTheirIndexDoesNotTell) {
+  const auto part = [](const std::string& id, const std::string& function) {
+    return R"(data: {"choices":[{"delta":{"tool_calls":[{"index":0,"id":")" + id +
+           R"(","function":)" + function + "}]}}]}\n\n";
+  };
+  const std::string end =
+      "data: {\"choices\":[{\"delta\":{},\"finish_reason\":\"\"}]}\n\n"
+      "data: {\"choices\":[{\"finish_reason\":\"tool_calls\"}]}\n\n";
+  const auto two = Stream(ChatCodec(),
+                          part("a", R"({"name":"orders-get","arguments":""})") +
+                              part("b", R"({"name":"think","arguments":"{\"id\":5}"})") + end,
+                          9);
+  ASSERT_TRUE(two.plan.ok()) << two.plan.status();
+  ASSERT_EQ(two.plan->calls.size(), 2u);
+  EXPECT_EQ(two.plan->calls[0].tool, "orders.get");
+  EXPECT_EQ(two.plan->calls[0].args_text, "");
+  EXPECT_EQ(two.plan->calls[1].tool, "think");
+  EXPECT_EQ(two.plan->calls[1].args_text, R"({"id":5})");
+  const auto one = Stream(ChatCodec(),
+                          part("a", R"({"name":"think","arguments":"{\"id\""})") +
+                              part("b", R"({"arguments":":5}"})") + end,
+                          9);
+  ASSERT_TRUE(one.plan.ok()) << one.plan.status();
+  ASSERT_EQ(one.plan->calls.size(), 1u);
+  EXPECT_EQ(one.plan->calls[0].args_text, R"({"id":5})");
+}
+
+TEST(ChatStream, AnEmptyReasonEndsNothing) {
+  const auto half = Stream(
+      ChatCodec(),
+      "data: {\"choices\":[{\"delta\":{\"content\":\"Let me\"},\"finish_reason\":\"\"}]}\n\n", 9);
+  EXPECT_EQ(half.plan.status().code(), core::StatusCode::kUnavailable);
 }
 
 TEST(ChatStream, HalfOfItIsNoReply) {

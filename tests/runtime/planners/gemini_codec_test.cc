@@ -128,6 +128,18 @@ TEST(GeminiStream, IsTheSamePlanHoweverItIsCut) {
   }
 }
 
+TEST(GeminiStream, RatingsOfThePromptDoNotEndItAndABlockDoes) {
+  const auto ends = [](const std::string& feedback) {
+    StreamReader reader(
+        GeminiCodec(), [](const TextDelta&) {}, false);
+    EXPECT_TRUE(reader.Feed("data: {\"promptFeedback\":" + feedback + "}\r\n\r\n").ok());
+    EXPECT_EQ(reader.ended(), reader.Whole().ok());
+    return reader.ended();
+  };
+  EXPECT_FALSE(ends(R"({"safetyRatings":[{"category":"X","probability":"LOW"}]})"));
+  EXPECT_TRUE(ends(R"({"blockReason":"SAFETY"})"));
+}
+
 TEST(GeminiStream, HalfOfItIsNoReplyAndAnErrorEndsIt) {
   const std::string_view whole = kStream;
   EXPECT_EQ(Stream(GeminiCodec(), whole.substr(0, whole.size() - 2), 9).plan.status().code(),
