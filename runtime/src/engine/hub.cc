@@ -537,7 +537,7 @@ void Hub::WakeStalled() {
   for (const std::string& run : runs) Wake(run);
   for (const std::string& call : calls) {
     const auto row = CallRowOf(call);
-    if (!row.ok()) {
+    if (!row.ok() || gate.IsSettling(call)) {
       NoteStalledCall(call);
       continue;
     }

@@ -41,6 +41,7 @@ void Hub::WakeStopped() {
   if (unknown.ok()) {
     for (const CallRow& call : *unknown) {
       if (parts.state->StoppedBy(call.tool, call.agent)) continue;
+      if (call.run.empty() && gate.IsSettling(call.call)) continue;  // it is found out already
       if (call.run.empty()) {
         Spawn(WorkerOf(call.call), SettleDirect(call));
       } else {

@@ -39,8 +39,11 @@ bool IsConfirmation(const ApprovalRow& row, const std::string& user) {
   return policies::IsOpenConfirmation(state);
 }
 
+// The call ends with it, unless it went on without.
 core::Status Void(Serial& serial, const ApprovalRow& row, std::string_view why) {
-  Draft voided = DraftApprovalVoided(row.run, row.call, row.approval, why, /*ends_call=*/true);
+  const CallRow* call = serial.state().FindCall(row.call);
+  const bool waits = call == nullptr || call->state == CallState::kParked;
+  Draft voided = DraftApprovalVoided(row.run, row.call, row.approval, why, /*ends_call=*/waits);
   return serial.Append(voided).status();
 }
 

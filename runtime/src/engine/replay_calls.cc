@@ -286,8 +286,7 @@ core::StatusOr<std::unique_ptr<Ticket>> Replayer::NewCompensation(const Recorded
 }
 
 // Approvals that were given to a parked call, with what they were bound to.
-std::vector<GrantedApproval> Replayer::GrantsOf(const Ticket& ticket) {
-  std::vector<GrantedApproval> granted;
+void Replayer::GiveGrants(Ticket& ticket) {
   for (std::size_t i = 0; i < at_; ++i) {
     const RecordedEntry& asked = own_[i];
     if (asked.entry.kind != "approval.requested" || asked.Text("call") != ticket.id.call) continue;
@@ -302,13 +301,17 @@ std::vector<GrantedApproval> Replayer::GrantsOf(const Ticket& ticket) {
         std::find_if(recorded_.calls.begin(), recorded_.calls.end(),
                      [&](const RecordedCall& one) { return one.id.call == ticket.id.call; });
     const auto tool = parts_.registry->Find(ticket.id.tool);
-    if (known == recorded_.calls.end() || tool == nullptr) continue;
-    state.binding =
-        policies::BindingDigest(core::Sha256(known->args), tool->digest(), state.demand.show);
-    if (keys_.Hmac("binding", core::AsBytes(state.binding)) != row->binding) continue;
-    granted.push_back({.state = std::move(state), .binding_hmac = row->binding});
+    if (known == recorded_.calls.end()) continue;
+    if (tool != nullptr) {
+      state.binding =
+          policies::BindingDigest(core::Sha256(known->args), tool->digest(), state.demand.show);
+    }
+    if (tool == nullptr || keys_.Hmac("binding", core::AsBytes(state.binding)) != row->binding) {
+      ticket.outdated.push_back(row->approval);
+    } else {
+      ticket.granted.push_back({.state = std::move(state), .binding_hmac = row->binding});
+    }
   }
-  return granted;
 }
 
 // The ids of holds and approvals that the next command makes.
@@ -425,7 +428,7 @@ core::Status Replayer::RebuildDecision() {
   ticket->as_recorded = true;
   ticket->wall_ms = WallAhead(ticket->id.call);
   GiveRun(*ticket);
-  if (ticket->proposed) ticket->granted = GrantsOf(*ticket);
+  if (ticket->proposed) GiveGrants(*ticket);
   // When the gate looked first is an input: a switch that was set later finds a decision made.
   const RecordedEntry* decided = Ahead("call.decided", ticket->id.call);
   INTERLOCK_RETURN_IF_ERROR(JudgeAs(decided == nullptr ? next() : *decided));

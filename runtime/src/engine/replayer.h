@@ -119,7 +119,7 @@ class Replayer {
   std::int64_t WallAhead(const std::string& call) const;
   void GiveRun(Ticket& ticket);
   std::string RefusedAs(const std::string& call) const;
-  std::vector<GrantedApproval> GrantsOf(const Ticket& ticket);
+  void GiveGrants(Ticket& ticket);
 
   const RecordedEntry& next() const { return own_[at_]; }
   std::int64_t LeftMs() const { return next().Int("left_ms", -1); }  // timers are inputs

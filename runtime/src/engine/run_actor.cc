@@ -27,12 +27,18 @@ void RunActor::Accept(const Event& event, std::int64_t seq) {
     if (message != nullptr) ReadInto(reads_, *message);
     Handle(event);
   }
-  const bool waits = loaded_ && !gone_ && !stalled_ && in_flight_ == 0;
+  stays_ = false;
+  LeaveWaitToAsk();
+  MaybeLeave();
+}
+
+// Not while anything of it is under way: what comes of that may be what it waits for next.
+void RunActor::LeaveWaitToAsk() {
+  const bool waits = loaded_ && !gone_ && !stalled_ && !stays_ && in_flight_ == 0;
   if (waits && core_.state == RunState::kWaitingForSwitch && !IsStopped()) Spawn(LeaveSwitch());
   if (waits && core_.state == RunState::kWaitingForPlanner && planner_ != nullptr) {
     Spawn(Leave(RunState::kWaitingForPlanner, "its planner is configured"));
   }
-  MaybeLeave();
 }
 
 void RunActor::GoOnWith(const std::string& call, std::function<void()> passed) {
@@ -186,6 +192,7 @@ void RunActor::Spawn(asio::awaitable<void> work) {
                 asio::awaitable<void> inner) -> asio::awaitable<void> {
     co_await std::move(inner);
     --actor->in_flight_;
+    actor->LeaveWaitToAsk();
     actor->MaybeLeave();
   };
   hub_.Spawn(worker_, run(std::move(self), std::move(work)));

@@ -191,6 +191,8 @@ class RunActor : public std::enable_shared_from_this<RunActor> {
   bool IsStopped() const;
   // Writer thread: true when a kill switch stops the run; then the log says that it waits for it.
   core::StatusOr<bool> WaitIfStopped(Serial& serial, std::int64_t left_ms) const;
+  // A run that waits to ask its planner goes on where nothing is in its way any more.
+  void LeaveWaitToAsk();
   asio::awaitable<void> LeaveSwitch();
   // The run goes on, unless it waits for something else by now, or is stopped.
   asio::awaitable<void> Leave(RunState waits, std::string_view why);
@@ -244,6 +246,7 @@ class RunActor : public std::enable_shared_from_this<RunActor> {
   bool loaded_ = false;
   bool unasked_ = false;  // a request that stands in the log is not made while it waits to ask
   bool request_waits_ = false;  // for a model budget: what it releases is read, and not in the log
+  bool stays_ = false;          // it could not leave what it waits for, until it hears of more
   bool starting_calls_ = false;
   bool log_says_why_ = false;  // it fails, while those are stopped that it started
   bool stalled_ = false;

@@ -162,6 +162,7 @@ asio::awaitable<void> RunActor::PassAgain(const std::string& call) {
   live->ticket->handle = &live->handle;
   live->ticket->reads = &reads_;
   live->ticket->granted = std::move(grants->granted);
+  live->ticket->outdated = std::move(grants->outdated);
   co_await PassGate(std::move(live));
 }
 

@@ -86,6 +86,7 @@ asio::awaitable<void> RunActor::Leave(RunState waits, std::string_view why) {
         return left ? serial.Append(resumed).status() : core::OkStatus();
       });
   if (!status.ok()) co_return Stall();
+  stays_ = !left;
   // Stopped again, or set to work by what came meanwhile.
   if (!left || core_.state != waits) co_return;
   core_.state = RunState::kRunning;

@@ -90,6 +90,29 @@ on("mail.send", "may", function(c) return allow() end))",
   ExpectMadeAnew(h, run, {&h.agent});
 }
 
+// The tool is another one when the approval is given: it is asked about anew, and the old approval
+// says nothing of the call any more.
+TEST(ReplayRaces, AToolThatChangesWhileItsCallWaits) {
+  ToolSpec tool = WriteTool("door.open");
+  Harness h(AskAlways(R"("role:cs-manager")"), {tool});
+  h.tools.Answers("door.open", {{"open", true}});
+  h.planner.plans = {FakePlanner::Calls({{"a", "door.open", "{}"}})};
+  const std::string run = RunOf(h);
+  h.WaitForState(run, RunState::kWaitingForApproval);
+  tool.failure = tools::FailureMeaning::kNoEffect;
+  h.SetTools({tool});
+  h.Restart();
+  const std::string old = h.Pending().at(0).state.id;
+  ASSERT_TRUE(h.AnswerApproval(h.manager, old, true).ok());
+  h.WaitFor(run, [&h](const RunInfo&) { return !h.Pending().empty(); });
+  ASSERT_TRUE(h.AnswerApproval(h.manager, h.Pending().at(0).state.id, true).ok());
+  h.WaitForState(run, RunState::kCompleted);
+  EXPECT_EQ(h.tools.runs("door.open"), 1);
+  EXPECT_EQ(h.CallsOf(run).at(0).state, CallState::kOk);
+  const auto kinds = h.Kinds(run);
+  EXPECT_EQ(std::count(kinds.begin(), kinds.end(), "approval.voided"), 1);
+}
+
 TEST(ReplayRaces, OfTwoApprovalsOneIsRefused) {
   Harness h(AskAlways(R"("role:cs-manager")"), {WriteTool("door.open")});
   h.planner.plans = {
@@ -448,12 +471,10 @@ TEST(ReplayRaces, TwoCallsAreExplainedWhileTheRunBeginsToTakeBack) {
   const std::vector<CallInfo> calls = h.CallsOf(run);
   WriterPause pause(h.log());
   std::vector<std::future<core::Status>> explained;
-  core::Json newest_first = core::Json::array();
   for (const char* tool : {"flight.book", "hotel.book"}) {
     const auto of = std::find_if(calls.begin(), calls.end(),
                                  [tool](const CallInfo& call) { return call.tool == tool; });
     ASSERT_NE(of, calls.end());
-    newest_first.insert(newest_first.begin(), of->id);
     explained.push_back(std::async(std::launch::async, [&h, id = of->id] {
       return h.Resolve(h.operator_one, id, true).status();
     }));
@@ -466,6 +487,13 @@ TEST(ReplayRaces, TwoCallsAreExplainedWhileTheRunBeginsToTakeBack) {
   for (auto& one : explained) EXPECT_TRUE(one.get().ok());
   // Both were tried; nobody knows by which reference they could be taken back.
   h.WaitForState(run, RunState::kUncompensated);
+  core::Json newest_first = core::Json::array();
+  for (const audit::Entry& entry : h.Entries(run)) {
+    const auto json = core::ParseJson(entry.bytes, core::kPayloadLimits);
+    if (entry.kind != "call.resolved" || !json.ok()) continue;
+    newest_first.insert(newest_first.begin(), (*json)["body"]["call"]);
+  }
+  EXPECT_EQ(newest_first.size(), 2u);
   EXPECT_EQ(BodyOf(h, run, "run.compensating")["calls"], newest_first);
   ExpectMadeAnew(h, run, {&h.agent});
 }
