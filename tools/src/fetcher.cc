@@ -363,6 +363,7 @@ class CurlFetcher final : public Fetcher {
       char* context = nullptr;
       curl_easy_getinfo(message->easy_handle, CURLINFO_PRIVATE, &context);
       auto& transfer = *reinterpret_cast<Transfer*>(context);
+      transfer.cut = code != CURLE_OK;
       End(transfer.handle, StatusOfEnd(transfer, code));
     }
   }

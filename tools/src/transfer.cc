@@ -149,6 +149,7 @@ Status StatusOfEnd(const Transfer& transfer, CURLcode code) {
   }
   // A refused address counts only if no other address of the name was reached.
   if (!transfer.refusal.ok()) return transfer.refusal;
+  if (transfer.lingers_until_us != 0) return core::OkStatus();  // all that is wanted has come
   if (code == CURLE_UNSUPPORTED_PROTOCOL && transfer.stage == Lanes::Stage::kConnected) {
     return TooManyHeaders(transfer);  // kSharedBufferBytes
   }

@@ -54,7 +54,7 @@ struct Transfer {
   core::Status refusal;    // what one of our own callbacks found
   std::set<std::uint64_t>* lingering = nullptr;
   std::int64_t lingers_until_us = 0;  // monotonic; 0: more of the body is wanted
-  bool cut = false;                   // by us, before the body's end
+  bool cut = false;                   // it ended before the body's end
 };
 
 // For CURLOPT_WRITEFUNCTION, _HEADERFUNCTION, _XFERINFOFUNCTION, _OPENSOCKETFUNCTION and

@@ -5,11 +5,16 @@ namespace interlock::runtime {
 core::Status StreamReader::Feed(std::string_view bytes) {
   INTERLOCK_RETURN_IF_ERROR(status_);
   std::vector<StreamEvent> events;
-  status_ = parser_.Feed(bytes, events);
+  const core::Status parsed = parser_.Feed(bytes, events);
   std::string text;
   for (const StreamEvent& event : events) {
-    if (status_.ok()) status_ = fold_->Add(event, text);
+    if (!status_.ok()) break;
+    const bool whole = fold_->ended();
+    const core::Status added = fold_->Add(event, text);
+    if (!whole) status_ = added;
   }
+  // What comes behind the end may add to it (usage), and takes nothing from it.
+  if (status_.ok() && !fold_->ended()) status_ = parsed;
   text_bytes_ += text.size();
   if (status_.ok() && text_bytes_ > kPlanBytesMax) {
     status_ = core::ResourceExhausted("reply of the model is longer than " +

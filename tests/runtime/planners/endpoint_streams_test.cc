@@ -156,6 +156,22 @@ TEST_F(EndpointTest, AModelsFaultInAStreamDoesNotTripTheBreaker) {
   EXPECT_EQ(server_->requests().size(), 3u) << "each was asked for, and once";
 }
 
+// It is paid for: a connection that ends badly behind it, or nonsense there, does not ask again.
+TEST_F(EndpointTest, AStreamIsWholeWithItsEndMark) {
+  for (const char* behind :
+       {"", "data: {nonsense\n\n", "data: {\"error\":{\"code\":\"late\"}}\n\n"}) {
+    Serve({{.bytes = std::string("HTTP/1.1 200 X\r\nContent-Type: text/event-stream\r\n"
+                                 "Content-Length: 100000\r\n\r\n") +
+                     kEvents + behind}});
+    Start(StreamOptions());
+    const Result plan = Propose();
+    ASSERT_TRUE(plan.ok()) << plan.status();
+    EXPECT_EQ(plan->text, "Hello");
+    EXPECT_TRUE(CheckRecord(*plan, {}).ok()) << CheckRecord(*plan, {});
+    EXPECT_EQ(server_->requests().size(), 1u) << "it is not asked again";
+  }
+}
+
 // What one that keeps its connection open behind the end of a stream sends.
 struct Open {
   Dialect dialect;
