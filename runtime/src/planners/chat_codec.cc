@@ -144,9 +144,8 @@ class Fold final : public StreamFold {
     const Json* const choices = Member(chunk, "choices");
     if (choices == nullptr || !choices->is_array() || choices->empty()) return core::OkStatus();
     const Json& choice = choices->front();
-    const Json* const reason = Member(choice, "finish_reason");
-    if (reason != nullptr && *reason != "") {
-      reason_ = *reason;
+    if (const auto reason = TextOrNone(choice, "finish_reason"); !reason.empty()) {
+      reason_ = reason;
       finished_ = true;  // what was used comes after it
     }
     const Json* const delta = Member(choice, "delta");
