@@ -56,7 +56,7 @@ asio::awaitable<core::Status> Gate::Pass(Worker& worker, Ticket& ticket) {
       co_await TakePlace(ticket);
     }
     // What was heard meanwhile stands before the decision in the log.
-    ticket.stale = may_run && ticket.reads != nullptr && ticket.reads->count() != ticket.read;
+    ticket.stale = may_run && HasHeardMore(ticket);
     if (ticket.stale) continue;
     MakeDrafts(ticket);
     status = co_await parts_.journal->Commit(
@@ -195,8 +195,7 @@ asio::awaitable<core::Status> Gate::DecideInRounds(Worker& worker, Ticket& ticke
   const core::Digest bundle = worker.BundleId();
   for (ticket.round = 0;; ++ticket.round) {
     co_await GatherFacts(worker, ticket);
-    const bool read_more =
-        ticket.round > 0 && ticket.reads != nullptr && ticket.reads->count() != ticket.read;
+    const bool read_more = ticket.round > 0 && HasHeardMore(ticket);
     // Meanwhile: nothing of two bundles in one decision, nor rounds before and after a message.
     if (worker.BundleId() != bundle || read_more) {
       ticket.stale = true;
@@ -222,6 +221,10 @@ asio::awaitable<core::Status> Gate::DecideInRounds(Worker& worker, Ticket& ticke
       co_return core::OkStatus();
     }
   }
+}
+
+bool Gate::HasHeardMore(const Ticket& ticket) {
+  return ticket.reads != nullptr && ticket.reads->count() != ticket.read;
 }
 
 void Gate::NoteReads(Ticket& ticket) {

@@ -301,6 +301,8 @@ class Gate {
   asio::awaitable<void> GatherFacts(Worker& worker, Ticket& ticket);
   void StartAgain(Ticket& ticket) const;
   static void NoteReads(Ticket& ticket);
+  // Its run has read more since.
+  static bool HasHeardMore(const Ticket& ticket);
   // The log has a message that is not among those.
   static bool HasReadLess(Serial& serial, const Ticket& ticket);
   asio::awaitable<policies::Fact> LookUp(const policies::FactDecl& fact, core::Json scope,

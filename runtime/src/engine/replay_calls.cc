@@ -341,6 +341,7 @@ std::int64_t Replayer::WallAhead(const std::string& call) const {
 
 void Replayer::DecideRound(Ticket& ticket, const RecordedEntry& decided) {
   const LiveReader reader(*state_, keys_, decided.entry.time_us);
+  Gate::NoteReads(ticket);  // the input of then is looked for
   ticket.labels = ticket.reads->LabelsOf(ticket.args.value, ticket.handles);
   ticket.now_us = TimeOf(decided, gate_->InputOf(ticket, reader));
   gate_->DecideOnce(*worker_.engine, ticket, reader);

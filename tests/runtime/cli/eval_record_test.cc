@@ -21,6 +21,13 @@ class Feed {
   std::int64_t index_ = 10;
 };
 
+// Call k1, which waits for approval a1.
+void GiveAsked(Feed& feed) {
+  feed.Give("call.proposed", R"({"call":"k1","tool":"t"})");
+  feed.Give("approval.requested",
+            R"({"call":"k1","approval":"a1","approvers":["role:x"],"rule":"r"})");
+}
+
 TEST(RunRecord, FollowsACallThroughItsApproval) {
   RunRecord record;
   Feed feed(record);
@@ -59,9 +66,7 @@ TEST(RunRecord, FollowsACallThroughItsApproval) {
 TEST(RunRecord, AGrantThatIsNotCompleteLeavesTheApprovalOpen) {
   RunRecord record;
   Feed feed(record);
-  feed.Give("call.proposed", R"({"call":"k1","tool":"t"})");
-  feed.Give("approval.requested",
-            R"({"call":"k1","approval":"a1","approvers":["role:x"],"rule":"r"})");
+  GiveAsked(feed);
   feed.Give("approval.granted", R"({"call":"k1","approval":"a1","complete":false})");
   EXPECT_EQ(record.calls()[0].approvals[0].phase, "requested");
   feed.Give("approval.rejected", R"({"call":"k1","approval":"a1","complete":true})");
@@ -86,9 +91,7 @@ TEST(RunRecord, CountsQuestionsToTheUserOnly) {
 TEST(RunRecord, ARemarkBesideAnOpenCallIsNoQuestion) {
   RunRecord record;
   Feed feed(record);
-  feed.Give("call.proposed", R"({"call":"k1","tool":"t"})");
-  feed.Give("approval.requested",
-            R"({"call":"k1","approval":"a1","approvers":["role:x"],"rule":"r"})");
+  GiveAsked(feed);
   feed.Give("run.waiting", R"({"for":"user"})", {{"text", "I asked the manager."}});
   feed.Give("run.parked", R"({"approvals":["a1"]})");
   EXPECT_EQ(record.phase(), RunPhase::kParked);

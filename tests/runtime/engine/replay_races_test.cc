@@ -156,12 +156,15 @@ TEST(ReplayRaces, AnApprovalThatEndsWhileAPlanIsAskedFor) {
   ExpectMadeAnew(h, run, {&h.agent});
 }
 
+// What is paid for is looked at first.
+std::string LooksAtOrder() {
+  return AllowAll() + R"(
+fact "order" { tool = "orders.get", args = { id = "{args.id}" }, on = "pay" })";
+}
+
 // It is proposed behind the cancel, and refused.
 TEST(ReplayRaces, ACancelWhileACallIsOnItsWayToTheGate) {
-  Harness h(std::string(kPolicyHead) + R"(
-fact "order" { tool = "orders.get", args = { id = "{args.id}" }, on = "pay" }
-on("*", "all", function(c) return allow() end))",
-            PayTools());
+  Harness h(LooksAtOrder(), PayTools());
   h.tools.Holds("orders.get");
   h.planner.plans = {
       FakePlanner::Calls({{"a", "pay", R"({"id":"o1"})"}, {"b", "pay", R"({"id":"o2"})"}})};
@@ -179,10 +182,7 @@ on("*", "all", function(c) return allow() end))",
 
 // It stands in front of the decision, which knows of it: the user has named the order by then.
 TEST(ReplayRaces, AMessageWhileACallIsDecided) {
-  Harness h(std::string(kPolicyHead) + R"(
-fact "order" { tool = "orders.get", args = { id = "{args.id}" }, on = "pay" }
-on("*", "all", function(c) return allow() end))",
-            PayTools());
+  Harness h(LooksAtOrder(), PayTools());
   h.tools.Holds("orders.get");
   h.tools.Answers("pay", {{"amount", "3.00"}, {"currency", "USD"}});
   h.planner.plans = {FakePlanner::Calls({{"a", "pay", R"({"id":"order-4711"})"}})};
