@@ -1,6 +1,7 @@
 #include "engine/step.h"
 
 #include <algorithm>
+#include <utility>
 
 #include "core/json.h"
 #include "engine/entries.h"
@@ -249,15 +250,21 @@ Effects On(RunCore& run, const event::PlanRequested&) {
   run.closing = {};
   run.remark.clear();
   // A message that came meanwhile stands already; tool messages must follow their assistant
-  // message.
-  std::vector<ChatMessage> later;
+  // message. Each keeps its mark: among them may be the note of a late result.
+  std::vector<MessageMark>& marks = run.context.marks;
+  marks.resize(run.messages.size());
+  std::vector<std::pair<ChatMessage, MessageMark>> later;
   while (!run.messages.empty() && run.messages.back().role == Role::kUser && !run.slots.empty()) {
-    later.insert(later.begin(), std::move(run.messages.back()));
+    later.emplace_back(std::move(run.messages.back()), std::move(marks.back()));
     run.messages.pop_back();
+    marks.pop_back();
   }
-  run.context.marks.resize(std::min(run.context.marks.size(), run.messages.size()));
   ShowObservations(run);
-  for (ChatMessage& message : later) run.messages.push_back(std::move(message));
+  marks.resize(run.messages.size());
+  for (auto message = later.rbegin(); message != later.rend(); ++message) {
+    run.messages.push_back(std::move(message->first));
+    marks.push_back(std::move(message->second));
+  }
   FitContext(run);
   return {};
 }

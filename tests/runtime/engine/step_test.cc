@@ -126,6 +126,30 @@ TEST(Step, AMessageIsPlannedForWhileACallIsParkedAndItsLateResultIsTold) {
   EXPECT_EQ(run.messages.back().role, Role::kUser);  // tools' words are no system message
 }
 
+// It is asked again because its reply was at fault: the note stands in front of what it is told,
+// and can still be shortened.
+TEST(Step, TheNoteOfALateResultKeepsItsMark) {
+  RunCore run = Deciding(2);
+  Step(run, event::CallParked{"id0", "pending"});
+  Step(run, event::CallParked{"id1", "pending"});
+  Step(run, event::Message{"how long?"});
+  Step(run, event::PlanRequested{});
+  Step(run, event::PlanReceived{Text(Finish::kAnswer, "soon")});
+  Step(run, event::AnswerChecked{.passes = true});
+  Step(run, event::CallGranted{"id0"});
+  Step(run, event::CallDone{"id0", "late"});
+  Step(run, event::CallReleased{"id0", "late", "r1"});
+  Step(run, event::PlanRequested{});
+  Step(run, event::PlanFailed{std::string(kModelReply), "neither text nor calls"});
+  Step(run, event::PlanRequested{});
+  ASSERT_EQ(run.context.marks.size(), run.messages.size());
+  for (std::size_t i = 0; i < run.messages.size(); ++i) {
+    const bool note = run.messages[i].text.find("late") != std::string::npos;
+    EXPECT_EQ(run.context.marks[i].handle, note ? "r1" : "") << run.messages[i].text;
+    EXPECT_EQ(note && run.context.marks[i].call != "id0", false);
+  }
+}
+
 // "It is 40 above; I ask your manager": said once, then the run is parked.
 TEST(Step, WhatIsSaidBesideACallThatWaitsIsSaidOnce) {
   RunCore run;
