@@ -13,7 +13,9 @@
 namespace interlock::runtime {
 namespace {
 
-constexpr std::size_t kLimitsMax = 256;           // slots that one call may take
+constexpr std::size_t kLimitsMax = 256;  // slots that one call may take
+// A decision that waits longer for a place to run in is made anew, with fresh facts.
+constexpr std::int64_t kDecisionAgeMaxMicros = 10'000'000;
 constexpr std::size_t kEnvelopeBytesMax = 4'096;  // of an entry, around its body
 
 }  // namespace
@@ -55,8 +57,8 @@ asio::awaitable<core::Status> Gate::Pass(Worker& worker, Ticket& ticket) {
     } else if (may_run) {
       co_await TakePlace(ticket);
     }
-    // What was heard meanwhile stands before the decision in the log.
-    ticket.stale = may_run && HasHeardMore(ticket);
+    // What was heard meanwhile stands before the decision in the log; and the world moves on.
+    ticket.stale = may_run && (HasHeardMore(ticket) || HasAged(ticket));
     if (ticket.stale) continue;
     MakeDrafts(ticket);
     status = co_await parts_.journal->Commit(
@@ -227,6 +229,11 @@ bool Gate::HasHeardMore(const Ticket& ticket) {
   return ticket.reads != nullptr && ticket.reads->count() != ticket.read;
 }
 
+bool Gate::HasAged(const Ticket& ticket) const {
+  const bool decided = ticket.decision.bundle_id != core::Digest{};
+  return decided && parts_.clock->WallMicros() - ticket.now_us > kDecisionAgeMaxMicros;
+}
+
 void Gate::NoteReads(Ticket& ticket) {
   if (ticket.reads == nullptr) return;
   ticket.read = ticket.reads->count();
@@ -290,72 +297,6 @@ core::Status Gate::ApplyModification(Ticket& ticket) {
     return core::FailedPrecondition("The policy changed what this call is about.");
   }
   return core::OkStatus();
-}
-
-// ---------------------------------------------------------------- 3: facts
-
-asio::awaitable<void> Gate::GatherFacts(Worker& worker, Ticket& ticket) {
-  ticket.facts.clear();
-  if (worker.engine == nullptr) co_return;
-  core::Json values = core::Json::object();
-  const std::vector<policies::FactDecl> facts = worker.engine->bundle().FactsFor(ticket.id.tool);
-  for (const policies::FactDecl& fact : facts) {
-    if (IsLeft(ticket)) co_return;  // and nothing is decided
-    core::Json scope = {
-        {"args", ticket.args.value}, {"session", *ticket.id.session}, {"facts", values}};
-    if (!ticket.id.user.empty()) scope["user"] = ticket.id.user;
-    policies::Fact found = co_await LookUp(fact, std::move(scope), ticket);
-    if (found.present) values[fact.name] = found.value;
-    ticket.facts.push_back(std::move(found));
-  }
-}
-
-// A failed look-up is an absent fact: rules that need it deny.
-asio::awaitable<policies::Fact> Gate::LookUp(const policies::FactDecl& fact, core::Json scope,
-                                             const Ticket& ticket) {
-  policies::Fact found{.name = fact.name, .present = false, .value = nullptr, .error_code = ""};
-  if (StoppedFor(parts_.journal->state(), ticket.id, fact.tool)) {
-    found.error_code = kKilled;
-    co_return found;
-  }
-  const auto args = policies::ExpandFactArgs(fact, scope);
-  if (!args.ok()) {
-    found.error_code = "MISSING_INPUT";
-    co_return found;
-  }
-  const auto tool = parts_.registry->Find(fact.tool);
-  auto checked = tool == nullptr
-                     ? core::StatusOr<tools::CanonicalArgs>(core::NotFound("no such tool"))
-                     : tool->ValidateArgs(*args);
-  if (!checked.ok()) {
-    found.error_code = tool == nullptr ? "UNKNOWN_TOOL" : "BAD_ARGUMENTS";
-    co_return found;
-  }
-  tools::CallSpec spec{.tool = tool,
-                       .args = std::move(*checked),
-                       .session = *ticket.id.session,
-                       .run = ticket.id.run,
-                       .call_id = core::NewUuidV7(*parts_.clock, *parts_.random),
-                       .idempotency_key = "",
-                       .deadline_monotonic_us = 0};
-  spec.deadline_monotonic_us =
-      parts_.clock->MonotonicMicros() + WaitOf(ticket, parts_.limits.fact_wait_us);
-  core::PermitTerms terms{.call_id = spec.call_id,
-                          .tool_digest = tool->digest(),
-                          .args_digest = spec.args.digest,
-                          .limits_digest = tool->limits_digest(),
-                          .expires_monotonic_us = spec.deadline_monotonic_us};
-  co_await lookups_.Take();
-  auto start = [this, &terms, &spec](std::function<void(tools::Outcome)> done) {
-    parts_.executor->Lookup(parts_.mint->MintLookup(std::move(terms)), std::move(spec),
-                            std::move(done));
-  };
-  tools::Outcome outcome = co_await Await<tools::Outcome>(std::move(start));
-  lookups_.Give();
-  found.present = outcome.kind == tools::OutcomeKind::kOk;
-  found.value = std::move(outcome.result);
-  found.error_code = found.present ? "" : outcome.error_code;
-  co_return found;
 }
 
 // ---------------------------------------------------------------- 4: the decision's input

@@ -301,6 +301,7 @@ class Gate {
   asio::awaitable<void> GatherFacts(Worker& worker, Ticket& ticket);
   void StartAgain(Ticket& ticket) const;
   static void NoteReads(Ticket& ticket);
+  bool HasAged(const Ticket& ticket) const;
   // Its run has read more since.
   static bool HasHeardMore(const Ticket& ticket);
   // The log has a message that is not among those.

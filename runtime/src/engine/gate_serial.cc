@@ -197,6 +197,19 @@ core::Status PlanStands(Serial& serial, const Ticket& ticket) {
 
 }  // namespace
 
+namespace {
+
+// It would be held in a window that has ended, and the one that counts now would never know.
+bool WindowIsOver(const policies::Decision& decision, std::int64_t now_us) {
+  return std::any_of(decision.reservations.begin(), decision.reservations.end(),
+                     [now_us](const policies::Reservation& wanted) {
+                       return policies::WindowStart(now_us, wanted.budget.window_ms) !=
+                              wanted.window_start_us;
+                     });
+}
+
+}  // namespace
+
 core::Status Gate::CommitPass(Serial& serial, Ticket& ticket) {
   INTERLOCK_RETURN_IF_ERROR(CheckWaits(ticket));
   if (ticket.before) {
@@ -223,8 +236,8 @@ core::Status Gate::CommitDecision(Serial& serial, Ticket& ticket) {
   }
   if (ticket.decided_index >= 0) {
     const CallRow* call = serial.state().FindCall(ticket.id.call);
-    if (call == nullptr || call->decided_index != ticket.decided_index ||
-        call->edited_index != ticket.edited_index) {
+    if (call == nullptr || call->state != CallState::kParked ||
+        call->decided_index != ticket.decided_index || call->edited_index != ticket.edited_index) {
       return core::Error(core::StatusCode::kAborted, "it was decided meanwhile");
     }
   }
@@ -236,6 +249,8 @@ core::Status Gate::CommitDecision(Serial& serial, Ticket& ticket) {
     (decided ? ticket.stale : ticket.put_off) = true;
   if (ticket.stale || ticket.put_off) return core::OkStatus();
   if (!decided && ticket.code == kKilled) StopAsOfNow(StoppedBy(ticket), ticket);
+  ticket.stale = decided && WindowIsOver(ticket.decision, serial.now_us());
+  if (ticket.stale) return core::OkStatus();
   const bool denied = ticket.verdict == "deny";
   if (decided && ((denied && ReadBlindly(ticket)) || !StillHolds(serial, ticket))) {
     INTERLOCK_RETURN_IF_ERROR(Redecide(serial, ticket));
