@@ -16,7 +16,6 @@ constexpr std::int64_t kStallPauseMicros = 250'000;  // doubled each time
 constexpr std::int64_t kStallPauseMaxMicros = 60'000'000;
 constexpr auto kMaintenancePause = std::chrono::milliseconds(250);
 constexpr auto kDrainMax = std::chrono::seconds(30);
-constexpr int kExpireBatch = 200;
 
 GateParts GatePartsOf(Hub& hub) {
   EngineParts& parts = hub.parts;
@@ -318,6 +317,20 @@ void Hub::NoteStalled(const std::string& id, Stalled::Kind kind, bool news) {
              .next_us = parts.clock->MonotonicMicros() + pause_us};
 }
 
+void Hub::NoteNews(const std::string& run, std::optional<Moment> ends) {
+  NoteStalled(run, Stalled::Kind::kRun, true);
+  const std::lock_guard lock(mutex_);
+  Stalled& stalled = stalled_[run];
+  if (stalled.at_once) stalled.ends = ends;
+}
+
+std::optional<Hub::Moment> Hub::EndOf(const std::string& run) {
+  const std::lock_guard lock(mutex_);
+  const auto stalled = stalled_.find(run);
+  if (stalled == stalled_.end()) return std::nullopt;
+  return std::exchange(stalled->second.ends, std::nullopt);
+}
+
 bool Hub::GivesUpReading(const std::string& run) {
   const std::lock_guard lock(mutex_);
   return ++stalled_[run].unread > parts.limits.unread_tries_max;
@@ -516,6 +529,7 @@ void Hub::Maintain() {
     if (MayHaveDueApprovals()) {
       ExpireApprovals();
       TendApprovals();
+      WithdrawEdited();
     }
     WakeStalled();
   }
@@ -547,49 +561,6 @@ void Hub::WakeStalled() {
     }
     const std::lock_guard lock(mutex_);
     stalled_.erase(call);  // somebody has resolved it
-  }
-}
-
-namespace {
-
-// A yes to a call without a run waits for the caller, who may never come back.
-bool MayExpire(const ApprovalRow& row) {
-  return row.phase == policies::ApprovalPhase::kPending ||
-         (row.phase == policies::ApprovalPhase::kGranted && row.run.empty());
-}
-
-}  // namespace
-
-void Hub::ExpireApprovals() {
-  if (parts.state->clock_in_doubt()) return;  // rule 27: no expiry until an operator confirms
-  const std::string now = std::to_string(parts.clock->WallMicros());
-  const auto due = Select<ApprovalRow>(*parts.log,
-                                       "WHERE phase IN (0, 1) AND (phase = 0 OR run = '') AND "
-                                       "expires_us <= CAST(? AS INTEGER) LIMIT " +
-                                           std::to_string(kExpireBatch),
-                                       {now});
-  if (!due.ok()) return;
-  for (const ApprovalRow& approval : *due) {
-    const auto others = ApprovalsOfCall(approval.call);
-    if (!others.ok()) return;
-    journal.Submit(
-        [approval, others = *others](Serial& serial) -> core::Status {
-          const ApprovalRow* row = serial.state().FindApproval(approval.approval);
-          if (row == nullptr || !MayExpire(*row) || row->expires_us > serial.now_us() ||
-              serial.state().clock_in_doubt()) {
-            return core::FailedPrecondition("answered meanwhile");
-          }
-          Draft expired = DraftApprovalEnded("approval.expired", approval.run, approval.call,
-                                             approval.approval);
-          INTERLOCK_RETURN_IF_ERROR(serial.Append(expired).status());
-          return VoidSiblings(serial, others, approval.approval, "another approval expired");
-        },
-        audit::Urgency::kNormal,
-        [this, approval](const core::Status& status) {
-          if (!status.ok() || approval.run.empty()) return;
-          Post(approval.run, event::CallDone{approval.call, EndedObservation("APPROVAL_EXPIRED")},
-               kAlways);
-        });
   }
 }
 

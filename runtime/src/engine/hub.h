@@ -70,8 +70,11 @@ class Hub {
   // The log did not take an entry: the run is read back when the log is well again.
   void NoteStalled(const std::string& run) { NoteStalled(run, Stalled::Kind::kRun, false); }
   // The log tells more than the run in memory has read: it is read back when it has left, at once
-  // the first time.
-  void NoteNews(const std::string& run) { NoteStalled(run, Stalled::Kind::kRun, true); }
+  // the first time. Its time goes on meanwhile: the log says what was left when it waited last.
+  using Moment = asio::steady_timer::time_point;
+  void NoteNews(const std::string& run, std::optional<Moment> ends);
+  // When the time of a run is up that is read back at once; nullopt: as the log says.
+  std::optional<Moment> EndOf(const std::string& run);
   // Something that the run needs could not be read, which may pass: it will stall. True: it did
   // so often enough.
   bool GivesUpReading(const std::string& run);
@@ -190,6 +193,7 @@ class Hub {
     int unread = 0;  // of them, for what could not be read
     bool waits = false;
     bool at_once = false;
+    std::optional<Moment> ends{};
     std::int64_t next_us = 0;  // monotonic
   };
 
@@ -203,7 +207,8 @@ class Hub {
   void Maintain();  // thread: expiry, stalled runs
   bool MayHaveDueApprovals();
   void ExpireApprovals();
-  void TendApprovals();  // escalations and reminders that are due (hub_approvals.cc)
+  void TendApprovals();   // escalations and reminders that are due (hub_approvals.cc)
+  void WithdrawEdited();  // calls that nobody came for (hub_approvals.cc)
   void WakeStalled();
   struct Engines;
   core::StatusOr<std::shared_ptr<Engines>> MakeEngines(

@@ -66,15 +66,20 @@ core::Status VoidConfirmations(Serial& serial, const std::string& run,
   return core::OkStatus();
 }
 
+core::Status Withdraw(Serial& serial, const std::string& run, const std::string& call,
+                      std::string_view why) {
+  Draft withdrawn = MakeDraft("call.withdrawn", run, "engine");
+  BodyWriter(withdrawn).String("call", call).String("why", why).Close();
+  return serial.Append(withdrawn).status();
+}
+
 core::Status VoidOpenApprovals(Serial& serial, const std::string& run, std::string_view why) {
   State& state = serial.state();
   for (const ApprovalRow& approval : RowsOf(state, state.OpenApprovalsOf(run))) {
     INTERLOCK_RETURN_IF_ERROR(Void(serial, approval, why));
   }
   for (const std::string& call : serial.state().EditedCallsOf(run)) {
-    Draft withdrawn = MakeDraft("call.withdrawn", run, "engine");
-    BodyWriter(withdrawn).String("call", call).String("why", why).Close();
-    INTERLOCK_RETURN_IF_ERROR(serial.Append(withdrawn).status());
+    INTERLOCK_RETURN_IF_ERROR(Withdraw(serial, run, call, why));
   }
   return core::OkStatus();
 }

@@ -27,6 +27,10 @@ core::Status VoidConfirmations(Serial& serial, const std::string& run,
 // their approvals and that were not decided on since: with the run's end they wait for nobody.
 core::Status VoidOpenApprovals(Serial& serial, const std::string& run, std::string_view why);
 
+// A call that was edited and is not decided anew ends. `run` is empty where it has none.
+core::Status Withdraw(Serial& serial, const std::string& run, const std::string& call,
+                      std::string_view why);
+
 // What a run that parks waits for: of these approvals, by call, those that are open of calls that
 // are parked still.
 struct ParkedFor {

@@ -135,6 +135,9 @@ struct CallRow {
   std::int64_t proposed_index = -1;
   std::int64_t edited_index = -1;  // of the newest call.edited
   std::int64_t edits = 0;
+  // Of a call without a run that was edited and is not decided anew; 0: of none. Then it is
+  // withdrawn.
+  std::int64_t edit_until_us = 0;
   std::int64_t decided_index = -1;
   std::int64_t intended_index = -1;  // of the newest intent
   std::int64_t outcome_index = -1;
@@ -163,8 +166,8 @@ struct CallRow {
     visit("counters", r.counters), visit("attempt", r.attempt), visit("create_us", r.create_us);
     visit("update_us", r.update_us), visit("intent_us", r.intent_us);
     visit("proposed_index", r.proposed_index), visit("edited_index", r.edited_index);
-    visit("edits", r.edits), visit("decided_index", r.decided_index);
-    visit("intended_index", r.intended_index);
+    visit("edits", r.edits), visit("edit_until_us", r.edit_until_us);
+    visit("decided_index", r.decided_index), visit("intended_index", r.intended_index);
     visit("outcome_index", r.outcome_index), visit("released_index", r.released_index);
     visit("newest_index", r.newest_index), visit("newest_hash", r.newest_hash);
     visit("resolved_by", r.resolved_by), visit("resolved_as", r.resolved_as);

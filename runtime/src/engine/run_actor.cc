@@ -201,7 +201,8 @@ void RunActor::Spawn(asio::awaitable<void> work) {
 void RunActor::Stall(Back back) {
   if (stalled_) return;
   stalled_ = true;
-  back == Back::kAtOnce ? hub_.NoteNews(run_) : hub_.NoteStalled(run_);
+  if (back == Back::kLater) return hub_.NoteStalled(run_);
+  hub_.NoteNews(run_, agent_ == nullptr ? std::nullopt : std::optional(timer_.expiry()));
 }
 
 void RunActor::MaybeLeave() {
@@ -216,8 +217,12 @@ void RunActor::MaybeLeave() {
 
 void RunActor::ArmTimer() {
   if (agent_ == nullptr) return;
-  const std::int64_t left_ms = core_.wall_left_ms;
-  timer_.expires_after(std::chrono::milliseconds(left_ms < 0 ? core_.limits.wall_ms : left_ms));
+  const std::int64_t left_ms = core_.wall_left_ms < 0 ? core_.limits.wall_ms : core_.wall_left_ms;
+  if (const auto ends = hub_.EndOf(run_)) {
+    timer_.expires_at(*ends);
+  } else {
+    timer_.expires_after(std::chrono::milliseconds(left_ms));
+  }
   timer_.async_wait([weak = weak_from_this(), &io = worker_.io](asio::error_code error) {
     if (error) return;
     asio::post(io, [weak] {

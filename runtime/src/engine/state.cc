@@ -88,6 +88,8 @@ std::vector<std::string> State::Schema() const {
       "CREATE INDEX IF NOT EXISTS p_call_run ON p_call(run, call)",
       "CREATE INDEX IF NOT EXISTS p_call_state ON p_call(state, call)",
       "CREATE INDEX IF NOT EXISTS p_call_edited ON p_call(state, call) WHERE edited_index >= 0",
+      "CREATE INDEX IF NOT EXISTS p_call_edit_until ON p_call(edit_until_us) "
+      "WHERE edit_until_us > 0",
       RowTable<ApprovalRow>::CreateSql(),
       "CREATE INDEX IF NOT EXISTS p_approval_phase ON p_approval(phase, expires_us)",
       "CREATE INDEX IF NOT EXISTS p_approval_call ON p_approval(call)",
@@ -227,8 +229,10 @@ std::vector<std::string> State::EditedCallsOf(const std::string& run) {
   return calls;
 }
 
-// Beside the open approvals of its run: both are what the run's end has to look for.
+// Beside the open approvals of its run: both are what the run's end has to look for. Without a run,
+// its time is.
 void State::NoteEdited(const CallRow& call, bool waits) {
+  approvals_changed_ = true;
   if (call.run.empty()) return;
   NoteOpen(call.run, std::string(kEditedMark) + call.call, waits);
 }
@@ -425,7 +429,10 @@ core::Status State::ApplyCall(const audit::EntryView& entry) {
     return core::OkStatus();
   }
   const bool undecided = call.edited_index > call.decided_index;
-  if (undecided && (kind == "call.decided" || kind == "call.withdrawn")) NoteEdited(call, false);
+  if (undecided && (kind == "call.decided" || kind == "call.withdrawn")) {
+    call.edit_until_us = 0;
+    NoteEdited(call, false);
+  }
   if (kind == "call.decided") return ApplyDecided(entry, call);
   if (kind == "call.intended") return ApplyIntended(entry, call);
   if (kind == "call.outcome") return ApplyOutcome(entry, call);
@@ -434,6 +441,7 @@ core::Status State::ApplyCall(const audit::EntryView& entry) {
   if (kind == "call.edited") {
     call.edited_index = index;
     ++call.edits;
+    call.edit_until_us = call.run.empty() ? entry.body.Int("until_us").value_or(0) : 0;
     NoteEdited(call, /*waits=*/true);
     NoteRequest(entry, "edit", id);
   }

@@ -1,6 +1,8 @@
-// Approvals that nobody can give: they wait on, and say so.
+// Approvals that nobody can give: they wait on, and say so. Calls that nobody comes for: they end.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+
+#include <thread>
 
 #include "staged.h"
 
@@ -127,6 +129,32 @@ TEST(Unanswered, ARightIsHandedToNobodyWhoIsNotThere) {
   EXPECT_TRUE(TakeBack(h, h.manager, approval, "li").ok());
   ASSERT_TRUE(h.AnswerApproval(h.manager, approval, true).ok());
   h.WaitForState(run, RunState::kCompleted);
+}
+
+// Freed of its approvals it waits for its caller alone, and no longer than they would have.
+TEST(Unanswered, ACallThatNobodyComesForIsWithdrawn) {
+  Harness h(PayPolicy(), PayTools());
+  Paid paid(h);
+  const std::string request = h.NewRequestId();
+  const core::Json args = {{"id", "o1"}, {"amount", 60}};
+  const auto parked = h.Execute("pay", args, request);
+  ASSERT_TRUE(parked.ok()) << parked.status();
+  ASSERT_TRUE(EditArgs(h, h.manager, parked->approvals[0], R"({"amount":10,"id":"o1"})").ok());
+  EXPECT_THAT(h.Pending(), IsEmpty());
+  h.clock.Shift(59ll * 60 * 1'000'000);
+  h.Restart();
+  EXPECT_EQ(h.engine().GetCall(h.operator_one, parked->id)->state, CallState::kParked);
+  h.clock.Shift(2ll * 60 * 1'000'000);
+  const auto withdrawn = [&] {
+    return h.engine().GetCall(h.operator_one, parked->id)->state == CallState::kWithdrawn;
+  };
+  while (!withdrawn()) std::this_thread::sleep_for(std::chrono::milliseconds(5));
+  const auto asked = h.Execute("pay", args, request);
+  ASSERT_TRUE(asked.ok()) << asked.status();
+  EXPECT_EQ(asked->state, CallState::kWithdrawn);
+  EXPECT_THAT(paid.args(), IsEmpty());
+  EXPECT_EQ(h.Execute("pay", {{"id", "o1"}, {"amount", 10}})->state, CallState::kOk)
+      << "it holds nothing";
 }
 
 }  // namespace

@@ -3,6 +3,8 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <atomic>
+#include <future>
 #include <thread>
 
 #include "replays.h"
@@ -65,6 +67,38 @@ TEST(Wall, WhatIsLeftStandsInTheLogAndGoesOnAfterARestart) {
   EXPECT_LE(waits[1], waits[0] - kThinksMs);
   EXPECT_LE(asks[2], asks[1] - kThinksMs);
   ExpectMadeAnew(h, run, {&h.agent});
+}
+
+// A message comes between the reply and the end that it would be: the run is read back at once.
+TEST(Wall, GoesOnWhileARunIsReadBack) {
+  Harness h(AllowAll(), {});
+  SetWall(h, "3600000");
+  std::promise<void> asked;
+  std::promise<void> replies;
+  std::atomic<bool> first = true;
+  h.planner.before_reply = [&] {
+    if (!first.exchange(false)) return;
+    asked.set_value();
+    replies.get_future().wait();
+  };
+  const auto run = h.CreateRun();
+  ASSERT_TRUE(run.ok()) << run.status();
+  asked.get_future().wait();
+  constexpr std::int64_t kThinksMs = 100;
+  std::this_thread::sleep_for(std::chrono::milliseconds(kThinksMs));
+  WriterPause pause(h.log());
+  replies.set_value();
+  // Mostly the reply comes to the journal first; in the other order nothing is read back.
+  std::this_thread::sleep_for(std::chrono::milliseconds(50));
+  auto sent = std::async(std::launch::async, [&] { return h.Send(run->id, "and?").ok(); });
+  std::this_thread::sleep_for(std::chrono::milliseconds(50));
+  pause.End();
+  EXPECT_TRUE(sent.get());
+  h.WaitForState(run->id, RunState::kCompleted);
+  const auto asks = LeftIn(h, run->id, "plan.requested");
+  ASSERT_EQ(asks.size(), 2u);
+  EXPECT_LE(asks[1], asks[0] - kThinksMs);
+  ExpectMadeAnew(h, run->id, {&h.agent});
 }
 
 // As a daemon would have left it whose run had this much left when it died.
