@@ -214,6 +214,7 @@ struct RunEnd {
   std::vector<std::string> effects{};  // calls that can be taken back, oldest first
   policies::Label label{};             // of what it answered
   std::vector<std::string> told_by{};  // operators who had told it what to do
+  bool stands = false;  // something that it or one below it did, and nobody takes that back
 };
 
 struct OutcomeFields {

@@ -342,11 +342,11 @@ namespace {
 
 // What cannot be told counts as ending: the tool has not been started yet.
 bool RunIsEnding(const GateParts& parts, const CallIdentity& id) {
-  return !AdmittedByRuns(id, [&parts](const std::string& run) -> std::optional<RunState> {
+  return !AdmittedByRuns(id, [&parts](const std::string& run) -> std::optional<RunStanding> {
     const auto peeked = parts.journal->state().PeekRunNow(run);
-    if (peeked.row) return peeked.row->state;
-    const auto row = parts.run_of(run);
-    return row.ok() ? row->state : RunState::kCancelling;
+    const auto row = peeked.row ? core::StatusOr<RunRow>(*peeked.row) : parts.run_of(run);
+    if (!row.ok()) return RunStanding{.state = RunState::kCancelling, .parent = ""};
+    return RunStanding{.state = row->state, .parent = row->parent};
   });
 }
 

@@ -15,13 +15,7 @@ policies::Label LabelOfNote(const Ticket& ticket) {
   policies::Label label{
       .trusted = !ticket.flow_untrusted, .sources = {}, .tags = {}, .readers = {"*"}};
   for (const auto& [ignored, part] : ticket.labels.all()) label = policies::Join(label, part);
-  for (const policies::LabelChange& change : ticket.decision.labels) {
-    const policies::Label said{
-        .trusted = !change.untrusted, .sources = {}, .tags = change.tags, .readers = {"*"}};
-    label = policies::Join(label, said);
-  }
-  std::erase_if(label.tags, [](const std::string& tag) { return tag.starts_with(kReaderTag); });
-  return label;
+  return WithSaid(std::move(label), ticket.decision.labels);
 }
 
 Note NoteOf(const Ticket& ticket) {

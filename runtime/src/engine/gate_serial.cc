@@ -263,11 +263,12 @@ core::Status Gate::CommitDecision(Serial& serial, Ticket& ticket) {
   ticket.stale = goes && IsAgents(ticket) && !MayStart(serial, ticket);
   if (ticket.stale) return core::OkStatus();
   std::string objection;
-  const auto state_of = [&serial](const std::string& run) -> std::optional<RunState> {
+  const auto standing_of = [&serial](const std::string& run) -> std::optional<RunStanding> {
     const RunRow* row = serial.state().FindRun(run);
-    return row == nullptr ? std::nullopt : std::optional(row->state);
+    if (row == nullptr) return std::nullopt;
+    return RunStanding{.state = row->state, .parent = row->parent};
   };
-  if (!AdmittedByRuns(ticket.id, state_of)) {
+  if (!AdmittedByRuns(ticket.id, standing_of)) {
     objection = "RUN_ENDED";  // rule 11: the journal's order decides
   } else if (std::string ended = EndedAs(serial.state(), ticket); !ended.empty()) {
     objection = std::move(ended);

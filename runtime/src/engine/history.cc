@@ -297,8 +297,8 @@ core::Status History::FoldLabels(const audit::Entry& entry, const core::JsonObje
                                  RecordedCall& call) const {
   constexpr std::string_view kTag = "tag:";
   policies::LabelChange whole{.rule = "", .path = "result", .tags = {}, .untrusted = false};
-  const std::vector<std::string> labels = SplitWords(WordsOf(body, "labels"));
-  call.trusted = !labels.empty() && labels.front() == "trusted";  // tags may be any words
+  const std::vector<std::string> labels = TextsOf(body, "labels");
+  call.trusted = !labels.empty() && labels.front() == "trusted";
   for (const std::string& label : labels) {
     if (label.starts_with(kTag)) whole.tags.push_back(label.substr(kTag.size()));
   }
@@ -348,9 +348,9 @@ core::StatusOr<event::Message> History::MessageOf(const audit::Entry& entry,
   event::Message message;
   message.from = Field(body, "from");
   message.withheld = body.Bool("withheld").value_or(false);
+  message.untrusted = SaysUntrusted(body);
   constexpr std::string_view kTag = "tag:";
-  for (const std::string& label : SplitWords(WordsOf(body, "labels"))) {
-    message.untrusted = message.untrusted || label == "untrusted";
+  for (const std::string& label : TextsOf(body, "labels")) {
     if (label.starts_with(kTag)) message.tags.push_back(label.substr(kTag.size()));
   }
   if (body.Raw("label")) {

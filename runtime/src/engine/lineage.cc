@@ -62,6 +62,7 @@ std::string RunEndJson(const RunEnd& end) {
   core::JsonObjectWriter writer(text);
   writer.Raw("effects", JsonStrings(end.effects));
   writer.String("run", end.run);
+  if (end.stands) writer.Bool("stands", true);
   writer.String("state", RunStateName(end.state));
   writer.Int("tokens", end.tokens);
   if (!end.told_by.empty()) writer.Raw("told_by", JsonStrings(end.told_by));
@@ -77,7 +78,8 @@ core::StatusOr<RunEnd> RunEndFrom(std::string_view ended, const core::Json& labe
              .tokens = view.Int("tokens").value_or(0),
              .effects = SplitWords(WordsOf(view, "effects")),
              .label = LabelFromJson(label),
-             .told_by = SplitWords(WordsOf(view, "told_by"))};
+             .told_by = SplitWords(WordsOf(view, "told_by")),
+             .stands = view.Bool("stands").value_or(false)};
   const std::string state = view.String("state").value_or("");
   for (int i = 0; i <= static_cast<int>(kRunStateLast); ++i) {
     if (RunStateName(static_cast<RunState>(i)) == state) end.state = static_cast<RunState>(i);
@@ -92,20 +94,20 @@ std::string ObservationAtWork(std::string_view run) {
        {"pending", {{"run", run}, {"say", "The agent is at work; its answer comes later."}}}});
 }
 
-bool LeftNothing(RunState state, std::string_view code) {
-  return state != RunState::kCompleted && state != RunState::kEscalated &&
+bool LeftNothing(RunState state, std::string_view code, bool stands) {
+  return !stands && state != RunState::kCompleted && state != RunState::kEscalated &&
          state != RunState::kUncompensated && code != kAgentLost;
 }
 
 tools::Outcome OutcomeOfRun(RunState state, const RunEndText& end) {
   const std::string agent = "the agent `" + std::string(end.agent) + "` ";
   const std::string text(end.text);
-  const auto failed = [state](std::string code, std::string why) {
+  const auto failed = [state, stands = end.stands](std::string code, std::string why) {
     tools::Outcome outcome;
     outcome.kind = tools::OutcomeKind::kFailed;
     outcome.error_code = std::move(code);
     outcome.error = std::move(why);
-    outcome.reported_failure = LeftNothing(state, outcome.error_code);
+    outcome.reported_failure = LeftNothing(state, outcome.error_code, stands);
     return outcome;
   };
   if (end.lost) {

@@ -50,9 +50,10 @@ struct RunEndText {
   bool erased = false;  // then an answer is none
   bool lost = false;    // what it did cannot be read; `text` says why
   bool formed = false;
+  bool stands = false;  // as in RunEnd
 };
 // Nothing that it did stands: what was held for it cost nothing (rule 13).
-bool LeftNothing(RunState state, std::string_view code);
+bool LeftNothing(RunState state, std::string_view code, bool stands);
 tools::Outcome OutcomeOfRun(RunState state, const RunEndText& end);
 
 }  // namespace interlock::runtime

@@ -59,6 +59,16 @@ void AppendLeaves(const core::Json& value, std::string& words) {
 
 }  // namespace
 
+policies::Label WithSaid(policies::Label label, const std::vector<policies::LabelChange>& said) {
+  for (const policies::LabelChange& change : said) {
+    const policies::Label more{
+        .trusted = !change.untrusted, .sources = {}, .tags = change.tags, .readers = {"*"}};
+    label = policies::Join(label, more);
+  }
+  std::erase_if(label.tags, [](const std::string& tag) { return tag.starts_with(kReaderTag); });
+  return label;
+}
+
 namespace {
 
 // Of the part of a result at `path` ("result.items.1.mail"): of the manifest's word and of every

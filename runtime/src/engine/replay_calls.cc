@@ -543,7 +543,8 @@ core::Status Replayer::RebuildOutcome() {
                                                         next().JsonContent("ended_label")));
     Ticket& of = ticket;
     of.outcome.reported_failure =
-        of.outcome.reported_failure && LeftNothing(of.ended->state, of.outcome.error_code);
+        of.outcome.reported_failure &&
+        LeftNothing(of.ended->state, of.outcome.error_code, of.ended->stands);
   }
   Draft draft = gate_->OutcomeDraft(ticket);
   INTERLOCK_RETURN_IF_ERROR(JudgeResult(ticket));

@@ -2,11 +2,13 @@
 // for them without memory, takes their ends, and stops them when it ends itself.
 #include <algorithm>
 #include <chrono>
+#include <set>
 
 #include "engine/lineage.h"
 #include "engine/run_actor.h"
 #include "engine/run_entries.h"
 #include "engine/run_state.h"
+#include "runtime/own_tools.h"
 
 namespace interlock::runtime {
 namespace {
@@ -25,6 +27,25 @@ core::StatusOr<std::string> TextOfEnd(const Place& place, const RunRow& row) {
                       : row.state == RunState::kEscalated ? "summary"
                                                           : "reason";
   return place.history->Content(entry.index, *body, field);
+}
+
+// Whether it took effect, or may have, for good: what the run takes back, or took, is not counted.
+bool Stands(const RecordedCall& call, const std::set<std::string>& taken_back) {
+  if (call.ended) return call.ended->stands;
+  const bool nothing = call.outcome == "failed" || call.outcome == "not_started" ||
+                       call.outcome == "reconciled_not_done" || call.outcome == "resolved_not_done";
+  const bool harmless = call.effect == "read" || IsOwnTool(call.id.tool);
+  return call.attempt > 0 && !nothing && !harmless && call.id.compensates.empty() &&
+         !taken_back.contains(call.id.call);
+}
+
+bool AnyStands(const RunRow& row, const RecordedRun& run) {
+  if (row.state == RunState::kUncompensated || row.code == kRunLost) return true;
+  std::set<std::string> taken_back;
+  for (const TakenEffect& one : run.core.effects) taken_back.insert(one.call);
+  for (const Compensation& one : run.core.compensations) taken_back.insert(one.of);
+  return std::any_of(run.calls.begin(), run.calls.end(),
+                     [&](const RecordedCall& call) { return Stands(call, taken_back); });
 }
 
 }  // namespace
@@ -132,8 +153,9 @@ core::StatusOr<RunActor::EndedRun> RunActor::EndOf(const RunRow& row) const {
   ended.end.tokens = started.core.tokens;
   ended.end.label = started.reads.ModelLabel();
   ended.end.told_by = SplitWords(row.told_by);
-  const bool stands = row.state == RunState::kCompleted || row.state == RunState::kEscalated;
-  if (stands) {
+  ended.end.stands = AnyStands(row, started);
+  const bool answered = row.state == RunState::kCompleted || row.state == RunState::kEscalated;
+  if (answered) {
     for (const TakenEffect& one : started.core.effects) ended.end.effects.push_back(one.call);
   }
   return ended;
@@ -153,6 +175,7 @@ core::StatusOr<std::unique_ptr<Ticket>> RunActor::TicketOfEnd(const std::string&
   if (lost) {
     ended = EndedRun{.end = {.tokens = recorded->starts_tokens, .label = {.trusted = false}},
                      .text = std::string(core::Message(ended.status()))};
+    ended->end.stands = true;
   }
   INTERLOCK_ASSIGN_OR_RETURN(auto ticket, hub_.TicketOf(*recorded, agent_));
   ticket->reads = &reads_;
@@ -170,7 +193,8 @@ core::StatusOr<std::unique_ptr<Ticket>> RunActor::TicketOfEnd(const std::string&
                                .text = ended->text,
                                .erased = ended->erased,
                                .lost = lost,
-                               .formed = agent != nullptr && !agent->answer_schema.is_null()});
+                               .formed = agent != nullptr && !agent->answer_schema.is_null(),
+                               .stands = end.stands});
   return ticket;
 }
 

@@ -53,10 +53,10 @@ std::shared_ptr<const Lineage> LineageBelow(const Ticket& caller,
   return lineage;
 }
 
-// Of what an agent tells another: as its arguments are, and untrusted where the choice to say it
-// was made with untrusted content read.
+// Of what an agent tells another: as its arguments are and as rules say now, and untrusted where the
+// choice to say it was made with untrusted content read.
 policies::Label LabelOfTold(const Ticket& caller) {
-  policies::Label label = caller.labels.Under("args");
+  policies::Label label = WithSaid(caller.labels.Under("args"), caller.decision.labels);
   label.trusted = label.trusted && caller.reads != nullptr && !caller.reads->untrusted();
   label.sources.push_back("agent:" + caller.id.agent);
   std::sort(label.sources.begin(), label.sources.end());

@@ -25,17 +25,22 @@ bool IsEnding(RunState state);
 // Whether a call may go on in it: one that takes another back, only while that is what the run
 // does.
 bool Admits(RunState state, std::string_view compensates);
-// Whether its own run and those above it let a call go on, as `state_of(run)` has them (nullopt:
+struct RunStanding {
+  RunState state = RunState::kRunning;
+  std::string parent;
+};
+// Whether its own run and all above it let a call go on, as `standing_of(run)` has them (nullopt:
 // unknown). What a run above was told holds below at once; what takes back goes on.
-template <typename StateOf>
-bool AdmittedByRuns(const CallIdentity& id, const StateOf& state_of) {
-  const auto admits = [&](const std::string& run, std::string_view compensates) {
-    const std::optional<RunState> state = run.empty() ? std::nullopt : state_of(run);
-    return !state || Admits(*state, compensates);
-  };
-  if (!admits(id.run, id.compensates)) return false;
+template <typename StandingOf>
+bool AdmittedByRuns(const CallIdentity& id, const StandingOf& standing_of) {
+  const std::optional<RunStanding> own = id.run.empty() ? std::nullopt : standing_of(id.run);
+  if (own && !Admits(own->state, id.compensates)) return false;
   if (id.lineage == nullptr || !id.compensates.empty()) return true;
-  return admits(id.lineage->parent, "") && admits(id.lineage->root, "");
+  std::optional<RunStanding> above = standing_of(id.lineage->parent);
+  while (above && Admits(above->state, "") && !above->parent.empty()) {
+    above = standing_of(above->parent);
+  }
+  return !above || Admits(above->state, "");
 }
 // The numbers of the states in which a run has ended, for SQL: "5, 6, 7".
 std::string FinalStates();

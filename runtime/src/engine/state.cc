@@ -27,11 +27,6 @@ std::string WordsIn(const audit::EntryView& entry, std::string_view field) {
   return WordsOf(entry.body, field);
 }
 
-bool HasWord(std::string_view words, std::string_view word) {
-  const std::vector<std::string> all = SplitWords(words);
-  return std::find(all.begin(), all.end(), word) != all.end();
-}
-
 }  // namespace
 
 std::vector<std::string> SplitWords(std::string_view text) {
@@ -48,6 +43,22 @@ void AddMissing(std::vector<std::string>& words, const std::vector<std::string>&
   for (const std::string& word : more) {
     if (std::find(words.begin(), words.end(), word) == words.end()) words.push_back(word);
   }
+}
+
+std::vector<std::string> TextsOf(const core::JsonObjectView& body, std::string_view field) {
+  std::vector<std::string> texts;
+  const auto elements = core::JsonArrayElements(body.Raw(field).value_or("[]"));
+  if (!elements.ok()) return texts;
+  for (const std::string_view element : *elements) {
+    const auto text = core::ParseJson(element, core::kPayloadLimits);
+    if (text.ok() && text->is_string()) texts.push_back(text->get<std::string>());
+  }
+  return texts;
+}
+
+bool SaysUntrusted(const core::JsonObjectView& body) {
+  const auto labels = core::JsonArrayElements(body.Raw("labels").value_or("[]"));
+  return labels.ok() && !labels->empty() && labels->front() == R"("untrusted")";
 }
 
 std::string WordsOf(const core::JsonObjectView& body, std::string_view field) {
@@ -360,7 +371,7 @@ core::Status State::ApplyRun(const audit::EntryView& entry) {
     run.message_us = entry.time_us;
     ++run.messages;
     const bool withheld = entry.body.Bool("withheld").value_or(false);
-    if (!withheld && HasWord(WordsIn(entry, "labels"), "untrusted")) run.untrusted = 1;
+    if (!withheld && SaysUntrusted(entry.body)) run.untrusted = 1;
     if (!withheld && Field(entry, "from") == "operator") AddWord(run.told_by, Actor(entry));
     NoteWindow(entry);
     TakeSlots(WordsIn(entry, "counters"), entry, "message");
@@ -453,8 +464,7 @@ core::Status State::ApplyCall(const audit::EntryView& entry) {
   if (kind == "result.released") {
     call.released_index = index;
     const bool read = !entry.body.Bool("by_handle").value_or(false);
-    const bool untrusted = HasWord(WordsIn(entry, "labels"), "untrusted");
-    if (read && untrusted && !call.run.empty()) runs_.Edit(call.run).untrusted = 1;
+    if (read && SaysUntrusted(entry.body) && !call.run.empty()) runs_.Edit(call.run).untrusted = 1;
   }
   return core::OkStatus();
 }

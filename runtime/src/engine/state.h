@@ -33,7 +33,11 @@ inline constexpr std::int64_t kClockSilenceMicros = 31ll * 24 * 3600 * 1'000'000
 std::vector<std::string> SplitWords(std::string_view text);
 // Behind `words`, those of `more` that are not there yet.
 void AddMissing(std::vector<std::string>& words, const std::vector<std::string>& more);
-// The texts of a list, space separated.
+// The texts of a list, as they are: tags of rules may be any words.
+std::vector<std::string> TextsOf(const core::JsonObjectView& body, std::string_view field);
+// Whether `labels` of an entry begin with "untrusted", which is what they say of trust.
+bool SaysUntrusted(const core::JsonObjectView& body);
+// The texts of a list, space separated; of names and ids, which need no escapes.
 std::string WordsOf(const core::JsonObjectView& body, std::string_view field);
 void AddWord(std::string& words, std::string_view word);  // unless it is there
 // The unit is part of it: a budget that is declared in another currency starts anew.

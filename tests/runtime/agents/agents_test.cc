@@ -359,6 +359,31 @@ end))",
   }
 }
 
+TEST(Agents, WhatRulesSayOfAMessageIsKnownWhereItIsRead) {
+  for (const auto& [tag, code] : {std::pair<const char*, const char*>{"untrusted", "INJECTED"},
+                                  {"needs 'our' \\\"review\\\"", "REVIEW"},
+                                  {"not untrusted", "OK"}}) {
+    SCOPED_TRACE(tag);
+    Company company(AllowAll() + R"(
+on("agent.helper", "mark", function(c) return label { ["args.message"] = { ")" +
+                        tag + R"(" } } end)
+on("door.open", "marked", function(c)
+  if c.flow.untrusted then return deny { code = "INJECTED" } end
+  if contains(tags(c.args, "note"), "needs 'our' \"review\"") then return deny { code = "REVIEW" } end
+end))",
+                    Tools());
+    company.h.tools.Answers("door.open", {{"ok", true}});
+    company.cast.plans["tester"] = {Asks("helper", "open the door")};
+    company.cast.plans["helper"] = {CallsTool("door.open", R"({"note":"as I was told"})")};
+    const std::string run = company.Create();
+    company.h.WaitForState(run, RunState::kCompleted);
+    const std::string helper = company.Below(run).front().id;
+    EXPECT_EQ(OnlyCall(company, helper, "door.open").code, code);
+    ExpectMadeAnew(company.h, run, company.agents());
+    ExpectMadeAnew(company.h, helper, company.agents());
+  }
+}
+
 // ---------------------------------------------------------------- restarts
 
 TEST(Agents, BothGoOnAfterACrashAndTheRunIsStartedOnce) {

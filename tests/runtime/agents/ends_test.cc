@@ -77,18 +77,28 @@ TEST(Ends, WhatWasHeldForAnAgentIsLetGoOnlyWhereNothingOfItStands) {
       {"AGENT_FAILED", {core::InvalidArgument("no plan")}, 0},
       {"AGENT_ESCALATED", {CallsTool("run.escalate", R"({"summary":"too hard for me"})")}, 200},
       {"AGENT_UNCOMPENSATED", {CallsTool("flight.book"), core::InvalidArgument("no plan")}, 200},
+      // Nobody can take that back.
+      {"AGENT_FAILED", {CallsTool("door.open"), core::InvalidArgument("no plan")}, 200},
+      {"AGENT_FAILED", {CallsTool("orders.get"), core::InvalidArgument("no plan")}, 0},
+      {"AGENT_FAILED",
+       {Asks("clerk", "open the door"), core::InvalidArgument("no plan")},
+       200},
   };
   for (const EndCase& one : cases) {
     SCOPED_TRACE(one.code);
     std::vector<ToolSpec> tools = TripTools();
     tools.push_back(ReadTool("orders.get"));
+    tools.push_back(WriteTool("door.open"));
     Company company(kCostly, tools);
+    company.h.tools.Answers("orders.get", {{"id", 1}});
+    company.h.tools.Answers("door.open", {{"ok", true}});
     company.h.tools.Answers("flight.book", {{"ref", "f1"}});
     company.h.tools.Fails("flight.cancel", "TOO_LATE");
-    company.h.others.front() = AgentNamed("helper", "escalates: true\n");
+    company.h.others.front() = AgentNamed("helper", "escalates: true\nagents: [clerk]\n");
     company.h.Restart();
     company.cast.plans["tester"] = {Asks("helper", "do it")};
     company.cast.plans["helper"] = one.helper;
+    company.cast.plans["clerk"] = {CallsTool("door.open")};
     const std::string run = company.Create();
     company.h.WaitForState(run, RunState::kCompleted);
     EXPECT_EQ(CodeOf(company, run, "agent.helper"), one.code);

@@ -3,10 +3,12 @@
 #include <gmock/gmock.h>
 
 #include <algorithm>
+#include <map>
 #include <thread>
 #include <utility>
 
 #include "cast.h"
+#include "engine/run_state.h"
 #include "fault_vfs.h"
 
 namespace interlock::runtime::test {
@@ -18,6 +20,29 @@ using ::testing::HasSubstr;
 using ::testing::IsEmpty;
 using ::testing::Not;
 using ::testing::SizeIs;
+
+// What was told to any run above holds below at once, also where it was not passed on yet.
+TEST(Tree, ARunThatEndsLetsNothingOfThoseBelowItGoOn) {
+  CallIdentity id;
+  id.run = "d";
+  auto lineage = std::make_shared<Lineage>();
+  lineage->parent = "c";
+  lineage->root = "a";
+  id.lineage = lineage;
+  std::map<std::string, RunStanding> runs = {{"a", {RunState::kWaitingForRun, ""}},
+                                             {"b", {RunState::kWaitingForRun, "a"}},
+                                             {"c", {RunState::kWaitingForRun, "b"}},
+                                             {"d", {RunState::kRunning, "c"}}};
+  const auto admitted = [&] {
+    return AdmittedByRuns(id, [&](const std::string& run) { return std::optional(runs.at(run)); });
+  };
+  EXPECT_TRUE(admitted());
+  for (auto& [run, standing] : runs) {
+    const RunStanding before = std::exchange(standing, {RunState::kCancelling, standing.parent});
+    EXPECT_FALSE(admitted()) << run;
+    standing = before;
+  }
+}
 
 std::vector<ToolSpec> Tools() {
   return {ReadTool("orders.get"), WriteTool("door.open"), MoneyTool("pay")};
