@@ -221,10 +221,12 @@ core::StatusOr<Erasure> Housekeeper::Erase(const core::Principal& who, const Era
   Erasure erasure;
   INTERLOCK_ASSIGN_OR_RETURN(erasure.runs_ended, EndRuns(who, spec.subject));
   keys.Refuse(spec.subject);
+  hub_.parts.state->BeginErasing(*key);  // a call that is being decided has its key
   const core::Status free = CheckNotBusy(keys.Hmac("subject", spec.subject));
   const auto index = free.ok() ? WriteErased("principal:" + who.id, spec, *key, request)
                                : core::StatusOr<std::uint64_t>(free);
   if (!index.ok()) {
+    hub_.parts.state->EndErasing(*key);
     keys.Allow(spec.subject);
     return index.status();
   }

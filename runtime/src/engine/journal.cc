@@ -40,6 +40,11 @@ bool EndsRun(std::string_view kind) {
 }  // namespace
 
 core::StatusOr<audit::EntryRef> Serial::Append(Draft& draft) {
+  for (const audit::SealedPayload& payload : draft.payloads) {
+    if (state_.MaySeal(payload.key_id, draft.kind)) continue;
+    return core::FailedPrecondition(
+        "the subject was erased meanwhile, or is being erased; ask again when that is done");
+  }
   const audit::NewEntry entry{.kind = draft.kind,
                               .run = draft.run,
                               .actor = draft.actor,

@@ -8,6 +8,7 @@
 #include <condition_variable>
 #include <cstdint>
 #include <functional>
+#include <map>
 #include <mutex>
 #include <optional>
 #include <set>
@@ -111,6 +112,12 @@ class State final : public audit::Projector {
   // While the clock is in doubt, windows of budgets stand still at the time before (rule 27).
   // Writer thread only.
   std::int64_t TrustedTime(std::int64_t now_us);
+  // A subject is being erased: what was sealed before that by its key, and is on its way here,
+  // begins nothing any more, and once the erasure stands in the log nothing is sealed by it. Until
+  // EndErasing, where the erasure comes to nothing, or the process ends. Thread-safe.
+  void BeginErasing(const std::string& key);
+  void EndErasing(const std::string& key);
+  bool MaySeal(const std::string& key, std::string_view kind) const;
   void DoubtClock() { clock_in_doubt_.store(true, std::memory_order_release); }
   // --- kill switches (state_switches.cc), as the newest entry leaves them; any thread
   std::vector<SwitchInfo> Switches() const;  // by name
@@ -267,6 +274,10 @@ class State final : public audit::Projector {
   bool approvals_changed_ = false;  // in the batch that is being folded
   bool trim_ = false;               // rows were written since the tables were trimmed
   std::atomic<bool> clock_in_doubt_{false};
+  enum class Erasing { kBegun, kDone };
+  mutable std::mutex erasing_mutex_;
+  std::map<std::string, Erasing> erasing_;  // by key
+  std::atomic<bool> any_erasing_{false};
   std::atomic<std::int64_t> trusted_us_{0};  // the newest entry's time when the clock stepped
   std::atomic<bool> any_switch_{false};
   std::vector<SwitchInfo> switches_;               // what the rows of settings_ say

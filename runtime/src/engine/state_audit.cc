@@ -8,6 +8,29 @@
 #include "engine/state_fields.h"
 
 namespace interlock::runtime {
+
+void State::BeginErasing(const std::string& key) {
+  const std::lock_guard lock(erasing_mutex_);
+  erasing_[key] = Erasing::kBegun;
+  any_erasing_.store(true, std::memory_order_release);
+}
+
+void State::EndErasing(const std::string& key) {
+  const std::lock_guard lock(erasing_mutex_);
+  erasing_.erase(key);
+  any_erasing_.store(!erasing_.empty(), std::memory_order_release);
+}
+
+bool State::MaySeal(const std::string& key, std::string_view kind) const {
+  if (!any_erasing_.load(std::memory_order_acquire)) return true;
+  const std::lock_guard lock(erasing_mutex_);
+  const auto at = erasing_.find(key);
+  if (at == erasing_.end()) return true;
+  const bool begins = kind == "run.started" || kind == "message.received" ||
+                      kind == "call.proposed" || kind == "facts.gathered" ||
+                      kind == "call.decided" || kind == "call.edited";
+  return at->second == Erasing::kBegun && !begins;
+}
 namespace {
 
 std::string Field(const core::JsonObjectView& body, std::string_view name) {
@@ -47,6 +70,11 @@ std::string Time(std::string_view column, std::string_view name) {
 void State::ApplyErased(const audit::EntryView& entry) {
   const std::string key = Field(entry.body, "key");
   if (key.empty()) return;  // single payloads: the entry names them, nothing is left to do
+  {
+    const std::lock_guard lock(erasing_mutex_);
+    const auto erasing = erasing_.find(key);
+    if (erasing != erasing_.end()) erasing->second = Erasing::kDone;
+  }
   ErasureRow& row = erasures_.Edit(key);
   row.subject = Field(entry.body, "subject");
   row.reason = Field(entry.body, "reason");

@@ -8,6 +8,7 @@
 #include <fstream>
 #include <future>
 #include <iterator>
+#include <thread>
 
 #include "audit/keys.h"
 #include "audit/verify.h"
@@ -186,6 +187,37 @@ TEST(Erase, EndsOpenRunsAndRefusesWhileACallIsAtWork) {
   EXPECT_EQ(ReasonOf(busy.status()), "SUBJECT_BUSY");
   EXPECT_TRUE(h.Resolve(h.operator_one, call->id, false).ok());
   EXPECT_TRUE(Erase(h, "bob").ok());
+}
+
+// Its key was given out before the erasure began: nothing is sealed by it, and nothing begins.
+TEST(Erase, ACallThatIsBeingDecidedMeanwhileDoesNotHappen) {
+  Harness h(kAllowAll, {Write("notes.add"), {.name = "look"}});
+  h.limits.calls_max = 1;
+  h.Restart();
+  h.tools.Answers("notes.add", {{"saved", true}});
+  ASSERT_TRUE(h.Execute("notes.add", {{"text", "x"}}, h.NewRequestId(), "ann").ok());
+  h.tools.Holds("look");
+  const auto execute = [&h](const std::string& tool, const std::string& subject) {
+    return std::async(std::launch::async, [&h, tool, subject] {
+      return h.Execute(tool, {{"text", "quetzalcoatl"}}, h.NewRequestId(), subject);
+    });
+  };
+  auto look = execute("look", "bob");
+  h.tools.WaitUntilHeld("look", 1);
+  auto add = execute("notes.add", "ann");
+  std::this_thread::sleep_for(std::chrono::milliseconds(100));  // it waits for a place by now
+  const auto erased = Erase(h, "ann");
+  ASSERT_TRUE(erased.ok()) << erased.status();
+  h.tools.Release("look", OkOutcome({{"ok", true}}));
+  EXPECT_TRUE(look.get().ok());
+  const auto added = add.get();
+  EXPECT_THAT(std::string(core::Message(added.status())), HasSubstr("erased meanwhile"));
+  EXPECT_EQ(h.tools.runs("notes.add"), 1);
+  // And the person may come back.
+  EXPECT_TRUE(h.Execute("notes.add", {{"text", "y"}}, h.NewRequestId(), "ann").ok());
+  h.Stop();
+  const audit::VerifyReport report = VerifyFolder(h.folder);
+  EXPECT_EQ(report.verdict, audit::Verdict::kIntact) << report.reason;
 }
 
 // A process that ends between the steps: the child makes the first ones and is gone without a
