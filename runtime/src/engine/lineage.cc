@@ -57,6 +57,11 @@ policies::Label LabelFromJson(const core::Json& json) {
   return label;
 }
 
+void AddSource(policies::Label& label, const std::string& source) {
+  label =
+      policies::Join(label, {.trusted = true, .sources = {source}, .tags = {}, .readers = {"*"}});
+}
+
 std::string RunEndJson(const RunEnd& end) {
   std::string text;
   core::JsonObjectWriter writer(text);

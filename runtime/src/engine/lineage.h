@@ -33,6 +33,8 @@ Lineage LineageFrom(const core::JsonObjectView& lineage);
 
 core::Json LabelToJson(const policies::Label& label);
 policies::Label LabelFromJson(const core::Json& json);
+// Whose words it passes on besides; what goes back and forth names nobody twice.
+void AddSource(policies::Label& label, const std::string& source);
 
 // `ended` of call.outcome, and back; the label's words are content and stand beside it.
 std::string RunEndJson(const RunEnd& end);

@@ -183,9 +183,7 @@ core::StatusOr<std::unique_ptr<Ticket>> RunActor::TicketOfEnd(const std::string&
   RunEnd& end = ticket->ended.emplace(std::move(ended->end));
   end.run = row.run;
   end.state = row.state;
-  auto& sources = end.label.sources;
-  const std::string by = "tool:" + recorded->id.tool;
-  sources.insert(std::upper_bound(sources.begin(), sources.end(), by), by);
+  AddSource(end.label, "tool:" + recorded->id.tool);
   const AgentFile* agent = hub_.PinnedAgent(row.agent, row.agent_digest);
   ticket->outcome =
       OutcomeOfRun(row.state, {.agent = row.agent,

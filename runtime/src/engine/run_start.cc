@@ -58,8 +58,7 @@ std::shared_ptr<const Lineage> LineageBelow(const Ticket& caller,
 policies::Label LabelOfTold(const Ticket& caller) {
   policies::Label label = WithSaid(caller.labels.Under("args"), caller.decision.labels);
   label.trusted = label.trusted && caller.reads != nullptr && !caller.reads->untrusted();
-  label.sources.push_back("agent:" + caller.id.agent);
-  std::sort(label.sources.begin(), label.sources.end());
+  AddSource(label, "agent:" + caller.id.agent);
   return label;
 }
 

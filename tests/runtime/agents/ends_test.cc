@@ -2,6 +2,7 @@
 #include <gmock/gmock.h>
 
 #include "cast.h"
+#include "engine/history.h"
 #include "people.h"
 
 namespace interlock::runtime::test {
@@ -152,6 +153,23 @@ end))",
     EXPECT_EQ(CodeOf(company, run, "door.open"), code);
     ExpectMadeAnew(company.h, run, company.agents());
   }
+}
+
+// Also of what goes back and forth between two agents.
+TEST(Ends, ASourceIsNamedOnce) {
+  Company company(AllowAll(), Tools());
+  company.cast.plans["tester"] = {Asks("helper", "look"), Asks("helper", "look again")};
+  const std::string run = company.Create();
+  company.h.WaitForState(run, RunState::kCompleted);
+  const std::string again = company.Below(run).at(1).id;
+  const auto told = company.h.Entries(again).at(1);
+  const auto view = core::JsonObjectView::Of(told.bytes);
+  const History history(company.h.log(), company.h.keys());
+  const auto label = history.Content(told.index, *view->Object("body"), "label");
+  ASSERT_TRUE(label.ok()) << label.status();
+  EXPECT_EQ(core::ParseJson(*label, core::kPayloadLimits)->at("sources"),
+            core::Json({"agent:tester", "model", "tool:agent.helper", "user"}));
+  for (const std::string& one : {run, again}) ExpectMadeAnew(company.h, one, company.agents());
 }
 
 TEST(Ends, RulesAboutMessagesSeeThatTheCallerHasReadUntrustedWords) {
