@@ -437,26 +437,6 @@ asio::awaitable<void> Gate::Run(Ticket& ticket) {
   ticket.outcome_kind = RecordedKind(*ticket.tool, ticket.outcome, ticket.attempt);
 }
 
-Draft Gate::Judge(Worker& worker, Ticket& ticket) const {
-  Draft draft = OutcomeDraft(ticket);
-  JudgeResult(worker, ticket);
-  KeepNote(ticket);
-  if (ticket.id.run.empty()) {
-    ticket.released = DraftResultReleased(ticket.id, *ticket.sealer, ticket.release);
-  }
-  return draft;
-}
-
-// Precondition: what the outcome is recorded as is said.
-asio::awaitable<core::Status> Gate::CommitKnown(Worker& worker, Ticket& ticket) {
-  Draft draft = Judge(worker, ticket);
-  core::Status status = co_await parts_.journal->Commit(
-      [this, &ticket, &draft](Serial& serial) { return CommitOutcome(serial, ticket, draft); },
-      audit::Urgency::kOutcome);
-  if (status.ok()) SayRecorded(ticket);
-  co_return status;
-}
-
 void Gate::EndRecorded(Ticket& ticket) {
   SayRecorded(ticket);
   Leave(ticket);

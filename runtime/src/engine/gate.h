@@ -64,7 +64,7 @@ struct Ticket {
   policies::LabelMap labels;          // of the arguments
   ReadCount read;                     // how much the decision rests on
   bool flow_untrusted = false;        // and whether anything of that was untrusted
-  // The same when it ended, of a result that is judged later; nullopt: it is judged now.
+  // The same when it ended; nullopt: it ends now.
   std::optional<bool> untrusted_then{};
   HandleLabels handles;              // of those that were named, not written
   std::string edited;                // what a person made of the arguments; empty: nothing
@@ -356,6 +356,9 @@ class Gate {
   static void BearAllLabels(Ticket& ticket, const Provenance* reads);
   asio::awaitable<core::Status> RecordLost(Worker& worker, Ticket& ticket);
   asio::awaitable<core::Status> CommitKnown(Worker& worker, Ticket& ticket);
+  // Writer thread: whether the log says otherwise than the ticket whether anything untrusted was
+  // read by now; the ticket says the same then.
+  static bool TakeFlow(Serial& serial, Ticket& ticket);
   asio::awaitable<bool> TakeBack(Ticket& ticket);
   static bool CanFindOut(const Ticket& ticket);
   void BeginSettling(const Ticket& ticket);

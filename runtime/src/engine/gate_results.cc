@@ -128,4 +128,36 @@ bool Gate::UntrustedOutcome(const tools::Tool* tool, std::string_view kind) cons
   return tool == nullptr || tool->manifest().trust == tools::ResultTrust::kUntrusted;
 }
 
+// ---------------------------------------------------------------- recorded
+
+Draft Gate::Judge(Worker& worker, Ticket& ticket) const {
+  Draft draft = OutcomeDraft(ticket);
+  JudgeResult(worker, ticket);
+  KeepNote(ticket);
+  if (ticket.id.run.empty()) {
+    ticket.released = DraftResultReleased(ticket.id, *ticket.sealer, ticket.release);
+  }
+  return draft;
+}
+
+// Precondition: what the outcome is recorded as is said. Rules about its result ask what was read
+// where the outcome stands in the log: what comes there meanwhile has it judged again.
+asio::awaitable<core::Status> Gate::CommitKnown(Worker& worker, Ticket& ticket) {
+  ticket.untrusted_then.reset();
+  if (ticket.reads != nullptr) ticket.untrusted_then = ticket.reads->untrusted();
+  bool moved = false;
+  core::Status status = core::OkStatus();
+  do {
+    Draft draft = Judge(worker, ticket);
+    status = co_await parts_.journal->Commit(
+        [this, &ticket, &draft, &moved](Serial& serial) {
+          moved = TakeFlow(serial, ticket);
+          return moved ? core::OkStatus() : CommitOutcome(serial, ticket, draft);
+        },
+        audit::Urgency::kOutcome);
+  } while (status.ok() && moved);
+  if (status.ok()) SayRecorded(ticket);
+  co_return status;
+}
+
 }  // namespace interlock::runtime

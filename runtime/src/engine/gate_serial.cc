@@ -498,6 +498,13 @@ core::Status Gate::CommitIntent(Serial& serial, Ticket& ticket) {
   return serial.Append(draft).status();
 }
 
+bool Gate::TakeFlow(Serial& serial, Ticket& ticket) {
+  const RunRow* run = ticket.untrusted_then ? serial.state().FindRun(ticket.id.run) : nullptr;
+  if (run == nullptr) return false;
+  const bool untrusted = run->untrusted != 0;
+  return std::exchange(*ticket.untrusted_then, untrusted) != untrusted;
+}
+
 core::Status Gate::CommitOutcome(Serial& serial, Ticket& ticket, Draft& outcome) {
   const std::string& kind = ticket.outcome_kind;
   const CallRow* call = serial.state().FindCall(ticket.id.call);

@@ -266,6 +266,41 @@ end))",
   ExpectMadeAnew(h, run, {&h.agent});
 }
 
+// And where the message comes to the log just before the outcome.
+TEST(ReplayRaces, AMessageWhileAResultIsJudged) {
+  Harness h(AllowAll() + R"(
+on(result("orders.get"), "late", function(c)
+  if c.flow.untrusted then return label { result = { "late" } } end
+end)
+on(message(), "foreign", function(c)
+  if glob("*by mail*", c.message.text) then return label { message = { "untrusted" } } end
+end))",
+            {ReadTool("orders.get"), ReadTool("stock.get")});
+  h.tools.Holds("orders.get");
+  h.tools.Holds("stock.get");
+  h.planner.plans = {
+      FakePlanner::Calls({{"a", "orders.get", "{}"}, {"b", "stock.get", R"({"id":"s1"})"}})};
+  const auto made = h.CreateRun();
+  ASSERT_TRUE(made.ok()) << made.status();
+  h.tools.WaitUntilHeld("orders.get", 1);
+  h.tools.WaitUntilHeld("stock.get", 1);
+  WriterPause pause(h.log());
+  auto sent = std::async(std::launch::async, [&] { return h.Send(made->id, "this came by mail"); });
+  std::this_thread::sleep_for(std::chrono::milliseconds(50));
+  h.tools.Release("orders.get", OkOutcome({{"total", 5}}));
+  std::this_thread::sleep_for(std::chrono::milliseconds(50));
+  pause.End();
+  EXPECT_TRUE(sent.get().ok());
+  h.tools.Release("stock.get", OkOutcome({{"left", 1}}));
+  h.WaitForState(made->id, RunState::kCompleted);
+  const std::vector<audit::Entry> entries = h.Entries(made->id);
+  const auto late = [](const auto& entry) {
+    return entry.bytes.find("tag:late") != std::string::npos;
+  };
+  EXPECT_EQ(std::count_if(entries.begin(), entries.end(), late), 1);
+  ExpectMadeAnew(h, made->id, {&h.agent});
+}
+
 // A request that waits for its budget is of a conversation that has gone on, once a parked call is
 // at work.
 TEST(ReplayRaces, AnApprovalWhileARequestWaitsForItsBudget) {
