@@ -407,7 +407,10 @@ core::Status History::FoldRun(const audit::Entry& entry, const core::JsonObjectV
     step_(recorded.core, std::move(message));
   } else if (kind == "answer.checked") {
     INTERLOCK_ASSIGN_OR_RETURN(event::AnswerChecked checked, CheckedOf(entry, body));
+    const bool passes = checked.passes;
+    const bool said = recorded.core.closing.said;
     step_(recorded.core, std::move(checked));
+    if (passes) recorded.core.closing.said = said;  // run.waiting says when it is
   } else if (kind == "plan.requested") {
     recorded.log_planning = true;
     recorded.charged = body.Raw("use").has_value();

@@ -86,6 +86,7 @@ end)
 on("look", "ok", function(c) return allow() end)
 on(answer(), "secret", function(c)
   if glob("*hidden*", c.answer.text) then return deny { code = "HIDDEN", say = "say less" } end
+  if glob("*price is*", c.answer.text) then return modify { ["answer.text"] = "I ask." } end
 end))";
 }
 
@@ -135,6 +136,17 @@ TEST(WhileACallWaits, WhatRulesKeepBackIsNotSaid) {
   const std::string approval = h.Pending().at(0).state.id;
   ASSERT_TRUE(h.AnswerApproval(h.manager, approval, /*grant=*/true).ok());
   h.WaitForState(run->id, RunState::kCompleted);
+  ExpectMadeAnew(h, run->id, {&h.agent});
+}
+
+TEST(WhileACallWaits, WhatRulesChangeIsSaidAsTheyChangedIt) {
+  Harness h(AskBook(), {BookTools()[0], BookTools()[1], ReadTool("look")});
+  h.tools.Answers("book", {{"ref", "b1"}});
+  h.planner.plans = {With(Booked(), "the price is 40"), FakePlanner::Answer("booked")};
+  const auto run = h.CreateRun();
+  ASSERT_TRUE(run.ok()) << run.status();
+  h.WaitForState(run->id, RunState::kWaitingForApproval);
+  EXPECT_THAT(Said(h, run->id), ElementsAre("run.waiting", "run.parked"));
   ExpectMadeAnew(h, run->id, {&h.agent});
 }
 
