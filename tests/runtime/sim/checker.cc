@@ -288,6 +288,7 @@ std::vector<std::string> Checker::Finish(const Evidence& evidence) {
   Waited(evidence);
   if (evidence.verdict != "intact") Breach("VERIFIES", evidence.verdict);
   for (const std::string& run : evidence.diverged) Breach("REPLAYS", run);
+  for (const std::string& what : evidence.mislabelled) breaches_.push_back(what);
   for (const std::string& what : evidence.trespasses) Breach("OWN", what);
   for (const std::string& breach : evidence.on_the_way) breaches_.push_back(breach);
   return std::move(breaches_);

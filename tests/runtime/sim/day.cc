@@ -13,6 +13,7 @@
 
 #include "engine/replay.h"
 #include "fixture.h"
+#include "flows.h"
 #include "runtime/projectors.h"
 #include "told.h"
 
@@ -94,6 +95,7 @@ Evidence Day::Live() {
   evidence.was_full = full_;
   TakeAnswers(evidence);
   CatchUp();
+  evidence.mislabelled = Mislabelled();
   Stop();
   const audit::VerifyReport report = Verify();
   evidence.verdict = report.verdict == audit::Verdict::kIntact ? "intact" : report.reason;
@@ -194,11 +196,13 @@ void Day::Work(const std::string& phase) {
     full_ = full_ || harness_.log().health() == audit::Health::kNoSpace;
     AnswerApprovals(phase);
     DisturbWaiting(phase);
+    Chat(phase, look);
+    Interrupt(phase);
     if (IsStill() || quiet >= kQuietLooks) {
       const bool hung = world_.HasHanging();
       const bool still = IsStill() || quiet >= kStillLooks;
       if (!hung && still && harness_.log().size() == seen) return;
-      world_.ReleaseAll();
+      ReleaseAll(phase);
     }
     AwaitGrowth(seen);
     quiet = harness_.log().size() == seen ? quiet + 1 : 0;
@@ -230,7 +234,7 @@ std::string Day::WhatMoves() {
 
 // Lists cost more than a look at the log's length.
 void Day::AwaitGrowth(std::uint64_t size) {
-  for (int i = 0; i < kPausesMax && harness_.log().size() == size; ++i) {
+  for (int i = 0; i < kPausesMax && harness_.log().size() == size && !world_.IsLooking(); ++i) {
     std::this_thread::sleep_for(kPause);
   }
 }
@@ -403,6 +407,20 @@ std::vector<std::string> Day::Diverged(const std::vector<RunInfo>& runs) {
     }
   }
   return diverged;
+}
+
+// All that was written until now.
+std::vector<std::string> Day::Mislabelled() {
+  Flows flows([this](std::uint64_t index, int slot) -> std::optional<std::string> {
+    const auto row = harness_.log().ReadPayload(index, slot);
+    if (!row.ok() || row->erased) return std::nullopt;
+    auto opened = harness_.keys().Open(row->payload);
+    if (!opened.ok()) return std::nullopt;
+    return std::move(opened->plaintext);
+  });
+  for (const audit::Entry& entry : kept_) flows.Read(entry);
+  compared_ = flows.seen();
+  return flows.breaches();
 }
 
 audit::VerifyReport Day::Verify() const {

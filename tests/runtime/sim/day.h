@@ -26,6 +26,11 @@ class Day {
   std::vector<std::string> Breaches(const Evidence& evidence);
   // Entries of this kind, at the end.
   std::uint64_t Kinds(const std::string& kind) const { return checker_.Kinds(kind); }
+  // How often the log was compared with the model of labels in this.
+  std::uint64_t Compared(const std::string& what) const {
+    const auto at = compared_.find(what);
+    return at == compared_.end() ? 0 : at->second;
+  }
 
  private:
   struct Told;  // what clients were told
@@ -55,6 +60,12 @@ class Day {
   void Create(const Sent& sent);
   void CancelSome(const std::string& phase);
   void DisturbWaiting(const std::string& phase);
+  void Chat(const std::string& phase, int look);
+  void Say(const std::string& run, const std::string& about);
+  // Somebody speaks while calls stand between their decision and the log, or while what hung
+  // answers.
+  void Interrupt(const std::string& phase);
+  void ReleaseAll(const std::string& phase);
   // --- approvers and operators
   void AnswerApprovals(const std::string& phase);
   void Answer(const ApprovalInfo& approval, const core::Principal& who, bool grant);
@@ -85,6 +96,7 @@ class Day {
   void TakeAnswers(Evidence& evidence);
   std::string Story(const std::string& run) const;
   std::vector<std::string> Diverged(const std::vector<RunInfo>& runs);
+  std::vector<std::string> Mislabelled();
 
   const Choice choice_;
   audit::Faults& faults_;
@@ -94,11 +106,13 @@ class Day {
   std::shared_ptr<Told> told_;
   std::vector<Sent> sent_;
   std::set<std::string> disturbed_;      // phase and run
+  std::map<std::string, int> said_;      // by phase
   std::map<std::string, int> answered_;  // looks at an approval, by what it is about
   std::vector<std::string> on_the_way_;
   int power_cuts_ = 0;
   int looks_ = 0;
   bool full_ = false;  // the disk was
+  std::map<std::string, std::uint64_t> compared_;
 
   std::mutex read_mutex_;
   std::vector<audit::Entry> kept_;  // that were read

@@ -27,9 +27,10 @@ struct Evidence {
   std::vector<std::string> on_the_way;  // breaches that were seen before the end
   int reads_stopped = 0;
   int power_cuts = 0;
-  bool was_full = false;              // the disk, for a while
-  std::string verdict;                // of the verifier: "intact", or why not
-  std::vector<std::string> diverged;  // runs that replay does not make anew, and where
+  bool was_full = false;                 // the disk, for a while
+  std::string verdict;                   // of the verifier: "intact", or why not
+  std::vector<std::string> diverged;     // runs that replay does not make anew, and where
+  std::vector<std::string> mislabelled;  // entries that the model of labels has otherwise
 };
 
 // One line a breach, beginning with the property's name; empty: all hold.

@@ -1,10 +1,14 @@
 // Clients, approvers and operators of a day: what they do follows from the seed and from what it is
 // about.
 #include <algorithm>
+#include <chrono>
+#include <optional>
+#include <thread>
 #include <type_traits>
 #include <utility>
 
 #include "told.h"
+#include "writer_rest.h"
 
 namespace interlock::runtime::sim {
 namespace {
@@ -12,6 +16,8 @@ namespace {
 constexpr int kRunsAPhase = 3;
 constexpr int kCallsAPhase = 3;
 constexpr std::int64_t kMomentUs = 200;
+constexpr int kWordsAPhase = 4;
+constexpr auto kRest = std::chrono::microseconds(150);
 constexpr int kAnswersMax = 4;  // looks at approvals about the same thing, in a phase
 
 const auto kNobodyHears = [](const auto& /*reply*/) {};
@@ -44,12 +50,18 @@ void Day::Send(const Sent& sent, const std::string& phase) {
 }
 
 void Day::Create(const Sent& sent) {
+  constexpr const char* kWords[] = {"", "; write to ", "; write to ", "; ", "; fwd: "};
+  const std::uint64_t way = choice_.Of(sent.about + "/words", std::size(kWords));
+  const std::string payee = Payee(choice_, sent.about);
   CreateRunSpec spec{.agent = "tester",
-                     .message = sent.about,
+                     .message = sent.about + (way == 0 ? "" : kWords[way] + payee),
                      .user = "u" + std::to_string(choice_.Of(sent.about + "/user", 2)),
                      .subject = "",
                      .session = core::Json::object(),
                      .request_id = sent.request_id};
+  if (choice_.OneIn(3, sent.about + "/session")) {
+    spec.session["account"] = Payee(choice_, sent.about + "/account");
+  }
   told_->Await(sent.request_id);
   harness_.engine().CreateRun(*sent.who, std::move(spec), Note(told_, sent.request_id));
 }
@@ -166,6 +178,62 @@ void Day::DisturbWaiting(const std::string& phase) {
       }
     }
   }
+}
+
+// Users and operators speak to runs, whatever these are at.
+void Day::Say(const std::string& run, const std::string& about) {
+  constexpr const char* kBefore[] = {"how far are you? ", "write to ", "", "fwd: ", "private: "};
+  const std::string text =
+      kBefore[choice_.Of(about + "/before", std::size(kBefore))] + Payee(choice_, about);
+  if (choice_.OneIn(4, about + "/operator")) {
+    harness_.engine().SendMessage(harness_.operator_one, run, text, "", kNobodyHears);
+    return;
+  }
+  for (const core::Principal* who : {&portal_, &std::as_const(harness_.integrator)}) {
+    harness_.engine().SendMessage(*who, run, text, "", kNobodyHears);
+  }
+}
+
+void Day::Chat(const std::string& phase, int look) {
+  std::vector<std::string> open;
+  {
+    const std::lock_guard lock(read_mutex_);
+    for (const auto& [run, state] : board_.runs()) {
+      if (!IsFinal(state)) open.push_back(run);
+    }
+  }
+  for (std::size_t i = 0; i < open.size() && said_[phase] < kWordsAPhase; ++i) {
+    const std::string about = phase + "/chat" + std::to_string(i) + "/" + std::to_string(look);
+    if (!choice_.OneIn(30, about)) continue;
+    ++said_[phase];
+    Say(open[i], about);
+  }
+}
+
+void Day::Interrupt(const std::string& phase) {
+  const std::vector<World::Looking> looking = world_.TakeLooking();
+  if (looking.empty()) return;
+  const WriterRest rest(harness_.log());
+  for (const World::Looking& one : looking) {
+    const std::string about = phase + "/interrupt" + std::to_string(++said_[phase + "/look"]);
+    if (!one.run.empty() && choice_.OneIn(2, about)) Say(one.run, about);
+    one.answer();
+  }
+  std::this_thread::sleep_for(kRest);
+}
+
+void Day::ReleaseAll(const std::string& phase) {
+  std::optional<WriterRest> rest;
+  const std::string about = phase + "/release" + std::to_string(++said_[phase + "/release"]);
+  if (choice_.OneIn(3, about)) {
+    rest.emplace(harness_.log());
+    const std::lock_guard lock(read_mutex_);
+    const auto open = std::find_if(board_.runs().begin(), board_.runs().end(),
+                                   [](const auto& run) { return !IsFinal(run.second); });
+    if (open != board_.runs().end()) Say(open->first, about);
+  }
+  world_.ReleaseAll();
+  if (rest) std::this_thread::sleep_for(kRest);
 }
 
 // ---------------------------------------------------------------- approvers

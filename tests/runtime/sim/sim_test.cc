@@ -42,6 +42,7 @@ class Tally {
                              "rollout.set", "plan.refused"}) {
       Of(kind) += day.Kinds(kind);
     }
+    for (const char* what : kOfLabels) Of(what) += day.Compared(what);
   }
   const std::vector<Met>& all() const { return all_; }
 
@@ -51,12 +52,33 @@ class Tally {
                         [what](const Met& met) { return met.what == what; })
         ->times;
   }
-  std::vector<Met> all_ = {{"effects", 1},           {"power cuts", 4},
-                           {"full disks", 40},       {"requests for nobody", 4},
-                           {"reads stopped", 20},    {"runs below others", 4},
-                           {"switch.set", 10},       {"approval.consumed", 10},
-                           {"call.edited", 40},      {"rollout.set", 20},
-                           {"call.compensated", 10}, {"plan.refused", 20}};
+  // Of what a model of labels has said again.
+  static constexpr const char* kOfLabels[] = {"labels of arguments",
+                                              "label of what it started",
+                                              "asked for what was read",
+                                              "code of a withheld result",
+                                              "changed result",
+                                              "foreign message",
+                                              "kept secret"};
+  std::vector<Met> all_ = {{"effects", 1},
+                           {"power cuts", 4},
+                           {"full disks", 40},
+                           {"requests for nobody", 4},
+                           {"reads stopped", 20},
+                           {"runs below others", 4},
+                           {"switch.set", 10},
+                           {"approval.consumed", 10},
+                           {"call.edited", 40},
+                           {"rollout.set", 20},
+                           {"call.compensated", 10},
+                           {"plan.refused", 20},
+                           {"labels of arguments", 1},
+                           {"label of what it started", 4},
+                           {"asked for what was read", 20},
+                           {"code of a withheld result", 10},
+                           {"changed result", 20},
+                           {"foreign message", 4},
+                           {"kept secret", 20}};
 };
 
 TEST(Simulation, HoldsOnEverySeed) {

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <iterator>
+#include <utility>
 
 namespace interlock::runtime::sim {
 namespace {
@@ -14,6 +15,9 @@ using test::UnknownOutcome;
 
 constexpr std::uint64_t kObjects = 4;  // few, so that runs meet on them
 constexpr std::int64_t kStepsMax = 4;
+constexpr const char* kPayee = "payee-";
+constexpr std::size_t kPayeeBytes = 10;
+constexpr std::uint64_t kPayees = 6;
 
 // Of a request to a model: what it may use at most, and what a token costs, in millionths.
 constexpr std::int64_t kTokensMost = 120;
@@ -23,6 +27,7 @@ constexpr std::int64_t kTokenMicros = 15;
 std::string ObjectOf(const tools::CallSpec& spec) {
   const std::string& tool = spec.tool->manifest().name;
   if (tool == kBookStay) return spec.call_id;
+  if (tool == kPost) return spec.args.value.value("to", "");
   return spec.args.value.value(tool == kCancelStay ? "ref" : "id", "");
 }
 
@@ -47,76 +52,23 @@ core::Json ResultOf(const tools::CallSpec& spec) {
 
 }  // namespace
 
-std::vector<test::ToolSpec> ShopTools() {
-  return {{.name = "orders.get"},
-          {.name = "pay.state"},
-          {.name = "pay.refund",
-           .effect = tools::Effect::kMoney,
-           .effect_key = "refund:{args.id}",
-           .locks = {"order:{args.id}"},
-           .reconcile = "pay.state",
-           .money = true},
-          {.name = "mail.send", .effect = tools::Effect::kWrite, .idempotent = true},
-          {.name = "door.open", .effect = tools::Effect::kWrite},
-          {.name = kBookStay,
-           .effect = tools::Effect::kWrite,
-           .failure = tools::FailureMeaning::kNoEffect,
-           .idempotent = true,
-           .compensate = kCancelStay},
-          {.name = kCancelStay,
-           .effect = tools::Effect::kWrite,
-           .effect_key = "cancel:{args.ref}",
-           .failure = tools::FailureMeaning::kNoEffect,
-           .idempotent = true}};
-}
-
-std::string ShopPolicy(const Choice& choice) {
-  const bool tight = choice.OneIn(4, "policy/tokens");
-  return R"(policy "shop" { version = "1", owner = "tests", tools = { "*" }, default = "deny" }
-local PURSE = budget "purse" { unit = "USD", limit = usd()" +
-         std::to_string(kBudget) + R"(), per = "tenant", window = "30d" }
-budget "tokens" { unit = "tokens", charges = "model", per = "tenant", limit = )" +
-         (tight ? "600" : "100000") + R"(, window = "30d" }
-budget "cost" { unit = "USD", charges = "model", per = "user", limit = usd(1), window = "30d" }
-local function amount(c) return usd(c.args.amount) end
-on({ "orders.get", "pay.state", "door.open", "agent.helper", "stay.book" }, "free", function(c) return allow() end)
-on("agent.clerk", "ask-clerk", function(c)
-  return require_approval { approvers = { "role:cs-manager" }, expires = "30m", show = { "args.message" } }
-end)
-on("stay.cancel", "engine-only", function(c)
-  if present(c.call, "compensates") then return allow() end
-  return deny { code = "ENGINE_ONLY", say = "Only the engine cancels." }
-end)
-on("mail.send", "few", function(c) return limit { key = c.args.id, max = 3, per = "1h" } end)
-on("mail.send", "may", function(c) return allow() end)
-on("pay.refund", "never", function(c)
-  if amount(c) > usd()" +
-         std::to_string(kNeverAbove) +
-         R"() then return deny { code = "TOO_MUCH", say = "Too much." } end
-end)
-on("pay.refund", "ask", function(c)
-  if amount(c) > usd()" +
-         std::to_string(kBothAbove) + R"() then
-    return require_approval { expires = "30m", show = { "args.id", "args.amount" }, remind = "10m",
-      stages = { { approvers = { "role:cs-manager" } }, { approvers = { "role:director" } } } }
-  end
-  if amount(c) > usd()" +
-         std::to_string(kAskAbove) + R"() then
-    return require_approval { approvers = { "role:cs-manager" }, expires = "30m", show = { "args.id", "args.amount" } }
-  end
-  return allow()
-end)
-on("pay.refund", "purse", function(c) return reserve(PURSE, amount(c)) end))";
+std::string Payee(const Choice& choice, const std::string& about) {
+  return kPayee + std::to_string(1000 + choice.Of(about + "/payee", kPayees));
 }
 
 World::World(const Choice& choice, test::Harness& harness) : choice_(choice) {
-  for (const char* tool : {kRefund, "mail.send", "door.open", kBookStay, kCancelStay}) {
+  for (const char* tool : {kRefund, "mail.send", "door.open", kBookStay, kCancelStay, kPost}) {
     harness.tools.On(tool, [this](const tools::CallSpec& spec, FakeTools::Done done) {
       Do(spec, std::move(done));
     });
   }
-  harness.tools.On("orders.get", [this](const tools::CallSpec& spec, const FakeTools::Done& done) {
-    Get(spec, done);
+  for (const char* tool : {"orders.get", kReadMail, kFindPayee}) {
+    harness.tools.On(tool, [this](const tools::CallSpec& spec, const FakeTools::Done& done) {
+      Get(spec, done);
+    });
+  }
+  harness.tools.On(kDesk, [this](const tools::CallSpec& spec, const FakeTools::Done& done) {
+    LookUp(spec, done);
   });
   harness.tools.told_to_stop = [this](const std::string& tool, const std::string& call) {
     Stop(tool, call);
@@ -175,18 +127,50 @@ void World::Do(const tools::CallSpec& spec, FakeTools::Done done) {
   }
 }
 
+core::Json World::FoundBy(const tools::CallSpec& spec) const {
+  const std::string& tool = spec.tool->manifest().name;
+  const std::string about = tool + "/" + ObjectOf(spec);
+  if (tool == kReadMail) {
+    return {{"body", "pay " + Payee(choice_, about) + " soon"},
+            {"from", Payee(choice_, about + "/from")}};
+  }
+  if (tool == kFindPayee) return {{"ref", Payee(choice_, about)}};
+  return {{"status", "paid"}};
+}
+
 void World::Get(const tools::CallSpec& spec, const FakeTools::Done& done) {
   const std::string about = AskedAs(spec);
-  const std::string what = "get/" + ObjectOf(spec);
+  const bool orders = spec.tool->manifest().name == "orders.get";
+  const std::string what = "get/" + (orders ? "" : spec.tool->manifest().name) + ObjectOf(spec);
   bool hangs = choice_.OneIn(about.empty() ? 4 : 2, what + "/hangs/" + about);
   {
     const std::lock_guard lock(mutex_);
     hangs = hangs && !calm_ && !hurry_;
-    if (hangs) reading_[spec.call_id] = {about, done};
+    if (hangs) reading_[spec.call_id] = {about, FoundBy(spec), done};
   }
   LeaveAtWork(about);
   if (hangs) return;
-  done(choice_.OneIn(6, what) ? FailedOutcome("AWAY") : OkOutcome({{"status", "paid"}}));
+  done(choice_.OneIn(6, what) ? FailedOutcome("AWAY") : OkOutcome(FoundBy(spec)));
+}
+
+// What a rule asks while its call is in the gate: some of it takes the moment in which others
+// speak.
+void World::LookUp(const tools::CallSpec& spec, const FakeTools::Done& done) {
+  const std::string about = "look/" + spec.args.value.value("id", "");
+  auto answer = [done] { done(OkOutcome({{"open", true}})); };
+  {
+    const std::lock_guard lock(mutex_);
+    if (!calm_ && !hurry_ && choice_.OneIn(2, about + std::to_string(++looks_[about]))) {
+      looking_.push_back({spec.run, std::move(answer)});
+      return;
+    }
+  }
+  answer();
+}
+
+std::vector<World::Looking> World::TakeLooking() {
+  const std::lock_guard lock(mutex_);
+  return std::exchange(looking_, {});
 }
 
 void World::LeaveAtWork(const std::string& about) {
@@ -197,7 +181,8 @@ void World::Stop(const std::string& tool, const std::string& call) {
   FakeTools::Done done;
   {
     const std::lock_guard lock(mutex_);
-    if (tool != "orders.get") hurried_.push_back(call);
+    const bool reads = tool == "orders.get" || tool == kReadMail || tool == kFindPayee;
+    if (!reads) hurried_.push_back(call);
     auto node = reading_.extract(call);
     if (!node.empty()) {
       done = std::move(node.mapped().done);
@@ -225,20 +210,21 @@ void World::ReleaseAll() {
     hanging.swap(hanging_);
   }
   for (const auto& answer : hanging) answer();
+  for (const Looking& looking : TakeLooking()) looking.answer();
   ReleaseReads();
 }
 
 void World::ReleaseReads() {
-  std::vector<FakeTools::Done> released;
+  std::vector<Reading> released;
   {
     const std::lock_guard lock(mutex_);
     for (auto at = reading_.begin(); at != reading_.end();) {
       const bool stays = !hurry_ && callers_.HaveLeft(at->second.about);
-      if (!stays) released.push_back(std::move(at->second.done));
+      if (!stays) released.push_back(std::move(at->second));
       at = stays ? std::next(at) : reading_.erase(at);
     }
   }
-  for (const FakeTools::Done& done : released) done(OkOutcome({{"status", "paid"}}));
+  for (const Reading& reading : released) reading.done(OkOutcome(reading.found));
 }
 
 void World::Hurry(bool on) {
@@ -256,7 +242,12 @@ void World::Calm() {
 
 bool World::HasHanging() const {
   const std::lock_guard lock(mutex_);
-  return !hanging_.empty() || !reading_.empty();
+  return !hanging_.empty() || !reading_.empty() || !looking_.empty();
+}
+
+bool World::IsLooking() const {
+  const std::lock_guard lock(mutex_);
+  return !looking_.empty();
 }
 
 bool World::ReadsForNobody() const {
@@ -294,13 +285,14 @@ bool World::Happened(const std::string& call) const {
 // ---------------------------------------------------------------- the planner
 
 // What a model may come up with, sense and nonsense.
-ProposedCall World::CallOf(const std::string& about) const {
+ProposedCall World::CallOf(const std::string& about, const PlanRequest& request) const {
   ProposedCall call;
   call.id = about.substr(about.rfind('/') + 1);
   const std::string id = "o" + std::to_string(choice_.Of(about + "/object", kObjects));
   const std::string amount = std::to_string(5 + choice_.Of(about + "/amount", 400)) + ".00";
   const std::string plain = R"({"id":")" + id + R"("})";
-  switch (choice_.Of(about + "/what", 17)) {
+  const auto payee = [&](const char* field) { return PayeeOf(about + field, request); };
+  switch (choice_.Of(about + "/what", 24)) {
     case 0:
       return {call.id, "orders.get", plain};
     case 1:
@@ -315,24 +307,52 @@ ProposedCall World::CallOf(const std::string& about) const {
     case 6:
       return {call.id, "system.run", R"({"command":"rm -rf /"})"};
     case 12:  // who is a helper already may not
-      return {call.id, "agent.helper", R"({"message":")" + about + R"("})"};
-    case 13:
-      return {call.id, "agent.clerk", R"({"message":")" + about + R"("})"};
+      return {call.id, "agent.helper", R"({"message":")" + about + "; " + payee("/tell") + R"("})"};
+    case 13:  // whose words it may say are another's
+      return {call.id, "agent.clerk", R"({"message":")" + payee("/tell") + R"("})"};
     case 14:
     case 15:
       return {call.id, kBookStay, "{}"};
     case 16:  // not his to do
       return {call.id, kCancelStay, R"({"ref":")" + id + R"("})"};
+    case 17:
+    case 18:
+      return {call.id, kReadMail, plain};
+    case 19:
+    case 20:
+      return {call.id, kFindPayee, R"({"id":")" + payee("/of") + R"("})"};
+    case 21:
+    case 22:
+    case 23:
+      return {call.id, kPost,
+              R"({"text":")" + payee("/text") + R"(","to":")" + payee("/to") + R"("})"};
     default:
       return {call.id, "pay.refund", R"({"id":")" + id + R"(","amount":")" + amount + R"("})"};
   }
+}
+
+// One that people have named, one that results name, or any.
+std::string World::PayeeOf(const std::string& about, const PlanRequest& request) const {
+  const std::uint64_t whose = choice_.Of(about + "/whose", 4);
+  std::vector<std::string> named;
+  for (const ChatMessage& message : request.messages) {
+    const bool fits =
+        (whose == 0 && message.role == Role::kTool) || (whose == 1 && message.role == Role::kUser);
+    for (std::size_t at = fits ? message.text.find(kPayee) : std::string::npos;
+         at != std::string::npos; at = message.text.find(kPayee, at + 1)) {
+      named.push_back(message.text.substr(at, kPayeeBytes));
+    }
+  }
+  if (named.empty()) return Payee(choice_, about);
+  return named[choice_.Of(about + "/which", named.size())];
 }
 
 // By the run's own words: its id is another each time.
 std::string World::AboutOf(const PlanRequest& request) {
   std::string first;
   for (const ChatMessage& message : request.messages) {
-    if (message.role == Role::kUser && first.empty()) first = message.text;
+    if (message.role != Role::kUser || !first.empty()) continue;
+    first = message.text.substr(0, message.text.find(';'));
   }
   return "plan/" + first + "/" + std::to_string(request.step);
 }
@@ -342,11 +362,13 @@ core::StatusOr<Plan> World::PlanOf(const PlanRequest& request, const std::string
   if (way == 0) return core::Error(core::StatusCode::kUnavailable, "the model is away");
   if (way == 1) return core::InvalidArgument("the model's reply makes no sense");
   if (way == 2) return FakePlanner::Ask("Which order?");
-  if (way == 3 || request.step >= kStepsMax) return FakePlanner::Answer("Done.");
+  if (way == 3 || request.step >= kStepsMax) {
+    return FakePlanner::Answer(choice_.OneIn(4, about + "/secret") ? "A secret." : "Done.");
+  }
   std::vector<ProposedCall> calls;
   const std::uint64_t count = 1 + choice_.Of(about + "/count", 3);
   for (std::uint64_t i = 0; i < count; ++i)
-    calls.push_back(CallOf(about + "/c" + std::to_string(i)));
+    calls.push_back(CallOf(about + "/c" + std::to_string(i), request));
   return FakePlanner::Calls(std::move(calls));
 }
 

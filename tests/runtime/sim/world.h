@@ -35,6 +35,13 @@ inline constexpr std::int64_t kBudget = 1'000;
 inline constexpr const char* kRefund = "pay.refund";
 inline constexpr const char* kBookStay = "stay.book";
 inline constexpr const char* kCancelStay = "stay.cancel";
+inline constexpr const char* kReadMail = "mail.read";   // whose words nobody trusts
+inline constexpr const char* kFindPayee = "book.find";  // whose words are ours
+inline constexpr const char* kPost = "post.send";       // to a payee, about one
+inline constexpr const char* kDesk = "desk.state";      // what rules look up before that
+
+// One of the few payees that people, mails and books name: runs meet on them.
+std::string Payee(const Choice& choice, const std::string& about);
 
 std::vector<test::ToolSpec> ShopTools();
 // With budgets of tokens and of their cost, which are tight for some seeds.
@@ -65,6 +72,13 @@ class World final : public Planner {
   // Something is read for callers who have left.
   bool ReadsForNobody() const;
   int reads_stopped() const;  // while they hung
+  // Look-ups of the gate that wait for their answer, each once.
+  struct Looking {
+    std::string run;
+    std::function<void()> answer;
+  };
+  std::vector<Looking> TakeLooking();
+  bool IsLooking() const;
   Callers& callers() { return callers_; }
   // Whether the effect of this call happened: what a person finds who looks.
   bool Happened(const std::string& call) const;
@@ -82,11 +96,14 @@ class World final : public Planner {
 
   struct Reading {  // hangs
     std::string about;
+    core::Json found;
     test::FakeTools::Done done;
   };
 
   void Do(const tools::CallSpec& spec, test::FakeTools::Done done);
   void Get(const tools::CallSpec& spec, const test::FakeTools::Done& done);
+  core::Json FoundBy(const tools::CallSpec& spec) const;
+  void LookUp(const tools::CallSpec& spec, const test::FakeTools::Done& done);
   void ReleaseReads();
   void Stop(const std::string& tool, const std::string& call);
   // Some callers leave when their tool is at work.
@@ -97,7 +114,8 @@ class World final : public Planner {
   static std::string AboutOf(const PlanRequest& request);
   core::StatusOr<Plan> PlanOf(const PlanRequest& request, const std::string& about) const;
   std::shared_ptr<Asked> TakeThinking(std::uint64_t handle);
-  ProposedCall CallOf(const std::string& about) const;
+  ProposedCall CallOf(const std::string& about, const PlanRequest& request) const;
+  std::string PayeeOf(const std::string& about, const PlanRequest& request) const;
 
   const Choice choice_;
   mutable std::mutex mutex_;
@@ -109,6 +127,8 @@ class World final : public Planner {
   std::map<std::string, int> attempts_;  // by call
   std::vector<std::function<void()>> hanging_;
   std::map<std::string, Reading> reading_;  // by call
+  std::vector<Looking> looking_;
+  std::map<std::string, int> looks_;  // by what is looked up
   int reads_stopped_ = 0;
   bool hurry_ = false;
   std::uint64_t next_ = 1;
