@@ -1,6 +1,8 @@
 #include <algorithm>
 #include <charconv>
+#include <functional>
 #include <limits>
+#include <optional>
 #include <tuple>
 
 #include "audit/cosignature.h"
@@ -34,12 +36,30 @@ core::StatusOr<std::uint64_t> IndexOf(const audit::Log& log, std::string_view na
   return index;
 }
 
-// The newest of the open log; the last of a closed one.
-core::StatusOr<audit::Checkpoint> HeadOf(const Caller& caller, const audit::Log& log) {
-  if (&log == &caller.engine->log()) return caller.engine->CheckpointNow(*caller.who);
+using Head = core::StatusOr<audit::Checkpoint>;
+
+// The newest, where it covers a tree of `size` entries (0: all there are) and so nothing has to be
+// signed for it; the last of a closed log.
+std::optional<Head> HeadAtHand(const Caller& caller, const audit::Log& log, std::int64_t size) {
+  const std::uint64_t all = log.size();
   auto head = log.newest_checkpoint();
-  if (!head) return core::NotFound("this log was never signed");
+  if (&log != &caller.engine->log()) {
+    return head ? Head(*std::move(head)) : Head(core::NotFound("this log was never signed"));
+  }
+  const std::uint64_t wanted = size <= 0 ? all : std::min(static_cast<std::uint64_t>(size), all);
+  if (!head || head->size < wanted) return std::nullopt;
   return *std::move(head);
+}
+
+// Replies with `answer` of the head above, or of one that the signer is asked for first.
+template <typename T>
+void WithHead(const Caller& caller, const audit::Log& log, std::int64_t size, Reply<T> reply,
+              std::function<core::StatusOr<T>(const Head&)> answer) {
+  if (const auto head = HeadAtHand(caller, log, size)) return reply(answer(*head));
+  caller.lanes->Run<T>(Lane::kSigner, caller.deadline, std::move(reply),
+                       [caller, answer = std::move(answer)] {
+                         return answer(caller.engine->CheckpointNow(*caller.who));
+                       });
 }
 
 core::StatusOr<wire::Entry> EntryFor(const Caller& caller, const audit::Entry& entry,
@@ -123,35 +143,28 @@ core::StatusOr<wire::Entry> GetEntry(const Caller& caller, const wire::GetEntryR
   return EntryFor(caller, entry, request.show_erased());
 }
 
-core::StatusOr<wire::Checkpoint> GetCheckpoint(const Caller& caller,
-                                               const wire::GetCheckpointRequest& request) {
-  INTERLOCK_RETURN_IF_ERROR(CheckParent(request.parent()));
-  INTERLOCK_ASSIGN_OR_RETURN(const audit::Log* const holder, caller.engine->LogOf(request.log()));
-  const audit::Log& log = *holder;
-  core::StatusOr<audit::Checkpoint> checkpoint =
-      request.cosigned() ? log.CosignedCheckpoint() : HeadOf(caller, log);
-  if (checkpoint.status().code() == core::StatusCode::kNotFound) {
-    return WithReason(checkpoint.status(), "NOT_COSIGNED");
+namespace {
+
+core::StatusOr<wire::Checkpoint> CheckpointOf(const audit::Log& log, const Head& head,
+                                              bool cosigned) {
+  if (head.status().code() == core::StatusCode::kNotFound) {
+    return WithReason(head.status(), "NOT_COSIGNED");
   }
-  if (!checkpoint.ok()) return checkpoint.status();
-  if (!request.cosigned()) {
-    INTERLOCK_ASSIGN_OR_RETURN(const std::string lines, log.Cosignatures(checkpoint->size));
-    checkpoint->note = audit::WithSignatureLines(checkpoint->note, lines);
+  if (!head.ok()) return head.status();
+  audit::Checkpoint checkpoint = *head;
+  if (!cosigned) {
+    INTERLOCK_ASSIGN_OR_RETURN(const std::string lines, log.Cosignatures(checkpoint.size));
+    checkpoint.note = audit::WithSignatureLines(checkpoint.note, lines);
   }
-  wire::Checkpoint out = ToWire(*checkpoint);
+  wire::Checkpoint out = ToWire(checkpoint);
   out.set_verifier_key(log.verifier_key());
   return out;
 }
 
-core::StatusOr<wire::InclusionProof> GetInclusionProof(
-    const Caller& caller, const wire::GetInclusionProofRequest& request) {
-  INTERLOCK_ASSIGN_OR_RETURN(const audit::Log* const holder, caller.engine->LogOf(request.log()));
-  const audit::Log& log = *holder;
-  INTERLOCK_ASSIGN_OR_RETURN(const std::uint64_t index, IndexOf(log, request.name()));
-  if (request.tree_size() < 0) return BadField("tree_size", "must not be negative");
-  INTERLOCK_ASSIGN_OR_RETURN(const audit::Checkpoint checkpoint, HeadOf(caller, log));
-  const std::uint64_t size =
-      request.tree_size() == 0 ? checkpoint.size : static_cast<std::uint64_t>(request.tree_size());
+core::StatusOr<wire::InclusionProof> InclusionOf(const audit::Log& log, std::uint64_t index,
+                                                 std::int64_t tree_size, const Head& head) {
+  if (!head.ok()) return head.status();
+  const std::uint64_t size = tree_size == 0 ? head->size : static_cast<std::uint64_t>(tree_size);
   if (size > log.size() || index >= size) {
     return WithReason(core::Error(core::StatusCode::kOutOfRange,
                                   "`tree_size` must be above the entry's index and within the log"),
@@ -164,33 +177,68 @@ core::StatusOr<wire::InclusionProof> GetInclusionProof(
   proof.set_tree_size(static_cast<std::int64_t>(size));
   proof.set_leaf_hash(std::string(core::AsBytes(entry.leaf_hash)));
   for (const core::Digest& hash : hashes) proof.add_hashes(std::string(core::AsBytes(hash)));
-  *proof.mutable_checkpoint() = ToWire(checkpoint);
+  *proof.mutable_checkpoint() = ToWire(*head);
   return proof;
 }
 
-core::StatusOr<wire::ConsistencyProof> GetConsistencyProof(
-    const Caller& caller, const wire::GetConsistencyProofRequest& request) {
-  INTERLOCK_RETURN_IF_ERROR(CheckParent(request.parent()));
-  INTERLOCK_ASSIGN_OR_RETURN(const audit::Log* const holder, caller.engine->LogOf(request.log()));
-  const audit::Log& log = *holder;
-  INTERLOCK_ASSIGN_OR_RETURN(const audit::Checkpoint checkpoint, HeadOf(caller, log));
-  const std::int64_t size =
-      request.tree_size() == 0 ? static_cast<std::int64_t>(checkpoint.size) : request.tree_size();
-  if (request.old_tree_size() <= 0 || size < request.old_tree_size() ||
-      size > static_cast<std::int64_t>(log.size())) {
+core::StatusOr<wire::ConsistencyProof> ConsistencyOf(const audit::Log& log, std::int64_t old_size,
+                                                     std::int64_t tree_size, const Head& head) {
+  if (!head.ok()) return head.status();
+  const std::int64_t size = tree_size == 0 ? static_cast<std::int64_t>(head->size) : tree_size;
+  if (old_size <= 0 || size < old_size || size > static_cast<std::int64_t>(log.size())) {
     return WithReason(core::Error(core::StatusCode::kOutOfRange,
                                   "sizes must be 0 < old_tree_size <= tree_size <= the log's"),
                       "TREE_SIZE");
   }
   INTERLOCK_ASSIGN_OR_RETURN(
-      const auto hashes, log.ConsistencyProof(static_cast<std::uint64_t>(request.old_tree_size()),
-                                              static_cast<std::uint64_t>(size)));
+      const auto hashes,
+      log.ConsistencyProof(static_cast<std::uint64_t>(old_size), static_cast<std::uint64_t>(size)));
   wire::ConsistencyProof proof;
-  proof.set_old_tree_size(request.old_tree_size());
+  proof.set_old_tree_size(old_size);
   proof.set_tree_size(size);
   for (const core::Digest& hash : hashes) proof.add_hashes(std::string(core::AsBytes(hash)));
-  *proof.mutable_checkpoint() = ToWire(checkpoint);
+  *proof.mutable_checkpoint() = ToWire(*head);
   return proof;
+}
+
+}  // namespace
+
+void GetCheckpoint(const Caller& caller, const wire::GetCheckpointRequest& request,
+                   Reply<wire::Checkpoint> reply) {
+  if (core::Status bad = CheckParent(request.parent()); !bad.ok()) return reply(bad);
+  const auto log = caller.engine->LogOf(request.log());
+  if (!log.ok()) return reply(log.status());
+  if (request.cosigned()) {
+    return reply(CheckpointOf(**log, (*log)->CosignedCheckpoint(), /*cosigned=*/true));
+  }
+  WithHead<wire::Checkpoint>(caller, **log, 0, std::move(reply), [log = *log](const Head& head) {
+    return CheckpointOf(*log, head, /*cosigned=*/false);
+  });
+}
+
+void GetInclusionProof(const Caller& caller, const wire::GetInclusionProofRequest& request,
+                       Reply<wire::InclusionProof> reply) {
+  const auto log = caller.engine->LogOf(request.log());
+  if (!log.ok()) return reply(log.status());
+  const auto index = IndexOf(**log, request.name());
+  if (!index.ok()) return reply(index.status());
+  const std::int64_t size = request.tree_size();
+  if (size < 0) return reply(BadField("tree_size", "must not be negative"));
+  WithHead<wire::InclusionProof>(caller, **log, size, std::move(reply),
+                                 [log = *log, index = *index, size](const Head& head) {
+                                   return InclusionOf(*log, index, size, head);
+                                 });
+}
+
+void GetConsistencyProof(const Caller& caller, const wire::GetConsistencyProofRequest& request,
+                         Reply<wire::ConsistencyProof> reply) {
+  if (core::Status bad = CheckParent(request.parent()); !bad.ok()) return reply(bad);
+  const auto log = caller.engine->LogOf(request.log());
+  if (!log.ok()) return reply(log.status());
+  WithHead<wire::ConsistencyProof>(
+      caller, **log, request.tree_size(), std::move(reply),
+      [log = *log, old_size = request.old_tree_size(), size = request.tree_size()](
+          const Head& head) { return ConsistencyOf(*log, old_size, size, head); });
 }
 
 core::StatusOr<wire::Blob> GetBlob(const Caller& caller, const wire::GetBlobRequest& request) {

@@ -17,6 +17,7 @@
 #include "runtime/server.h"
 #include "server/auth.h"
 #include "server/errors.h"
+#include "server/lanes.h"
 #include "server/pages.h"
 
 namespace interlock::runtime {
@@ -27,6 +28,7 @@ struct Caller {
   const core::Principal* who = nullptr;
   Engine* engine = nullptr;
   const PageTokens* pages = nullptr;
+  Lanes* lanes = nullptr;                               // for what waits
   Witnesses* witnesses = nullptr;                       // or null
   Webhooks* webhooks = nullptr;                         // or null
   std::string log_origin{};                             // of the tenant's open log

@@ -14,6 +14,7 @@ namespace interlock::runtime {
 
 // Why an operator changes what is in force: it stands in the entry itself.
 inline constexpr std::size_t kOperatorReasonBytesMax = 200;
+inline constexpr std::size_t kEtagBytesMax = 64;  // of what operators change
 
 core::Status CheckLength(std::string_view field, std::string_view text, std::size_t bytes_max);
 core::Status CheckNotEmpty(std::string_view field, std::string_view text);

@@ -48,12 +48,12 @@ core::StatusOr<wire::ListDelegationsResponse> ListDelegations(
 core::StatusOr<wire::ListEntriesResponse> ListEntries(const Caller& caller,
                                                       const wire::ListEntriesRequest& request);
 core::StatusOr<wire::Entry> GetEntry(const Caller& caller, const wire::GetEntryRequest& request);
-core::StatusOr<wire::Checkpoint> GetCheckpoint(const Caller& caller,
-                                               const wire::GetCheckpointRequest& request);
-core::StatusOr<wire::InclusionProof> GetInclusionProof(
-    const Caller& caller, const wire::GetInclusionProofRequest& request);
-core::StatusOr<wire::ConsistencyProof> GetConsistencyProof(
-    const Caller& caller, const wire::GetConsistencyProofRequest& request);
+void GetCheckpoint(const Caller& caller, const wire::GetCheckpointRequest& request,
+                   Reply<wire::Checkpoint> reply);
+void GetInclusionProof(const Caller& caller, const wire::GetInclusionProofRequest& request,
+                       Reply<wire::InclusionProof> reply);
+void GetConsistencyProof(const Caller& caller, const wire::GetConsistencyProofRequest& request,
+                         Reply<wire::ConsistencyProof> reply);
 core::StatusOr<wire::Blob> GetBlob(const Caller& caller, const wire::GetBlobRequest& request);
 core::StatusOr<wire::DisclosePayloadsResponse> DisclosePayloads(
     const Caller& caller, const wire::DisclosePayloadsRequest& request);

@@ -9,7 +9,6 @@ namespace interlock::runtime::handlers {
 namespace {
 
 constexpr std::size_t kAgentBytesMax = 64;
-constexpr std::size_t kEtagBytesMax = 64;
 
 core::Status CheckText(std::string_view field, const std::string& text, std::size_t bytes_max) {
   INTERLOCK_RETURN_IF_ERROR(CheckNotEmpty(field, text));

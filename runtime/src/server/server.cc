@@ -13,6 +13,7 @@
 
 #include "server/caller.h"
 #include "server/dispatcher.h"
+#include "server/lanes.h"
 #include "server/services.h"
 
 namespace interlock::runtime {
@@ -79,6 +80,7 @@ class ServerImpl final : public Server {
   const ServerOptions options_;
   const Admission admission_;
   const std::unique_ptr<Services> services_;
+  Lanes lanes_;
   std::unique_ptr<Dispatcher> dispatcher_;
   std::unique_ptr<grpc::Server> server_;
   std::string address_;
@@ -112,7 +114,7 @@ core::Status ServerImpl::Start() {
     }
   }
   address_ = options_.listen.substr(0, options_.listen.rfind(':') + 1) + std::to_string(port);
-  services_->Arm(*dispatcher_);
+  services_->Arm(*dispatcher_, lanes_);
   dispatcher_->Start(options_.threads);
   const bool serving = Healthy();
   SetServing(serving);
@@ -156,6 +158,7 @@ void ServerImpl::Stop() {
     server_->Shutdown(std::chrono::system_clock::now() + std::chrono::seconds(1));
   }
   if (dispatcher_ != nullptr) dispatcher_->Close();
+  lanes_.Close();  // nobody gives them anything more; whom they work for was answered
 }
 
 }  // namespace

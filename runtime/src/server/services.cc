@@ -55,8 +55,9 @@ class ServicesImpl final : public Services {
     builder.RegisterService(&policies_);
   }
 
-  void Arm(Dispatcher& dispatcher) override {
+  void Arm(Dispatcher& dispatcher, Lanes& lanes) override {
     dispatcher_ = &dispatcher;
+    lanes_ = &lanes;
     ArmRuns();
     ArmCalls();
     ArmApprovals();
@@ -145,13 +146,16 @@ class ServicesImpl final : public Services {
     Unary(audit_, &Audit::RequestGetBlob, {"AuditService.GetBlob", kEntryType, readers},
           &handlers::GetBlob);
     Unary(audit_, &Audit::RequestDisclosePayloads,
-          {"AuditService.DisclosePayloads", kEntryType, {kAuditor}}, &handlers::DisclosePayloads);
+          {"AuditService.DisclosePayloads", kEntryType, {kAuditor}}, Lane::kLog,
+          &handlers::DisclosePayloads);
     Unary(audit_, &Audit::RequestGetLogStatus, {"AuditService.GetLogStatus", kEntryType, readers},
           &handlers::GetLogStatus);
     Unary(audit_, &Audit::RequestConfirmClock,
-          {"AuditService.ConfirmClock", kEntryType, {kOperator}}, &handlers::ConfirmClock);
+          {"AuditService.ConfirmClock", kEntryType, {kOperator}}, Lane::kLog,
+          &handlers::ConfirmClock);
     Unary(audit_, &Audit::RequestRotateSignerKey,
-          {"AuditService.RotateSignerKey", kEntryType, {kOperator}}, &handlers::RotateSignerKey);
+          {"AuditService.RotateSignerKey", kEntryType, {kOperator}}, Lane::kSigner,
+          &handlers::RotateSignerKey);
     ArmQueries(readers);
     Unary(budgets_, &Budget::RequestListBudgets,
           {"BudgetService.ListBudgets", kBudgetType, {kIntegrator, kOperator, kAuditor}},
@@ -163,7 +167,7 @@ class ServicesImpl final : public Services {
 
   void ArmQueries(const Roles& readers) {
     Unary(audit_, &Audit::RequestQueryCalls, {"AuditService.QueryCalls", kCallType, readers},
-          &handlers::QueryCalls);
+          Lane::kLog, &handlers::QueryCalls);
     Unary(audit_, &Audit::RequestSearchCalls,
           {"AuditService.SearchCalls", kCallType, {kAuditor}, /*hears_hangups=*/true},
           &handlers::SearchCalls);
@@ -180,7 +184,8 @@ class ServicesImpl final : public Services {
            {kOperator, kAuditor, kApprover, kIntegrator}},
           &handlers::ListRollouts);
     Unary(rollouts_, &Rollout::RequestSetRollout,
-          {"RolloutService.SetRollout", kRolloutType, {kOperator}}, &handlers::SetRollout);
+          {"RolloutService.SetRollout", kRolloutType, {kOperator}}, Lane::kLog,
+          &handlers::SetRollout);
   }
 
   void ArmSwitches() {
@@ -189,9 +194,11 @@ class ServicesImpl final : public Services {
         {"SwitchService.ListSwitches", kSwitchType, {kOperator, kAuditor, kApprover, kIntegrator}},
         &handlers::ListSwitches);
     Unary(switches_, &Switch::RequestSetSwitch,
-          {"SwitchService.SetSwitch", kSwitchType, {kOperator}}, &handlers::SetSwitch);
+          {"SwitchService.SetSwitch", kSwitchType, {kOperator}}, Lane::kSwitches,
+          &handlers::SetSwitch);
     Unary(switches_, &Switch::RequestLiftSwitch,
-          {"SwitchService.LiftSwitch", kSwitchType, {kOperator}}, &handlers::LiftSwitch);
+          {"SwitchService.LiftSwitch", kSwitchType, {kOperator}}, Lane::kSwitches,
+          &handlers::LiftSwitch);
   }
 
   void ArmPolicies() {
@@ -199,42 +206,61 @@ class ServicesImpl final : public Services {
     Unary(policies_, &Policy::RequestGetPolicy, {"PolicyService.GetPolicy", kPolicyType, readers},
           &handlers::GetPolicy);
     Unary(policies_, &Policy::RequestActivatePolicy,
-          {"PolicyService.ActivatePolicy", kPolicyType, {kOperator}}, &handlers::ActivatePolicy);
+          {"PolicyService.ActivatePolicy", kPolicyType, {kOperator}}, Lane::kPolicies,
+          &handlers::ActivatePolicy);
     Unary(policies_, &Policy::RequestWatchCandidate,
-          {"PolicyService.WatchCandidate", kPolicyType, {kOperator}}, &handlers::WatchCandidate);
+          {"PolicyService.WatchCandidate", kPolicyType, {kOperator}}, Lane::kPolicies,
+          &handlers::WatchCandidate);
     Unary(policies_, &Policy::RequestStopCandidate,
-          {"PolicyService.StopCandidate", kPolicyType, {kOperator}}, &handlers::StopCandidate);
+          {"PolicyService.StopCandidate", kPolicyType, {kOperator}}, Lane::kPolicies,
+          &handlers::StopCandidate);
   }
+
+  // How gRPC is asked for the next client of a method.
+  template <typename Base, typename Request, typename Response>
+  using Ask = void (Base::*)(grpc::ServerContext*, Request*,
+                             grpc::ServerAsyncResponseWriter<Response>*, grpc::CompletionQueue*,
+                             grpc::ServerCompletionQueue*, void*);
 
   // A method whose handler answers later, through its reply.
   template <typename Service, typename Base, typename Request, typename Response>
-  void Unary(Service& service,
-             void (Base::*request)(grpc::ServerContext*, Request*,
-                                   grpc::ServerAsyncResponseWriter<Response>*,
-                                   grpc::CompletionQueue*, grpc::ServerCompletionQueue*, void*),
-             MethodInfo info, void (*handler)(const Caller&, const Request&, Reply<Response>)) {
+  void Unary(Service& service, Ask<Base, Request, Response> request, MethodInfo info,
+             void (*handler)(const Caller&, const Request&, Reply<Response>)) {
     using Method = UnaryMethod<Base, Request, Response>;
-    auto method = std::make_shared<Method>(
-        Method{&service, request, std::move(info), handler, &admission_, dispatcher_});
-    methods_.push_back(method);
-    UnaryCall<Base, Request, Response>::Arm(*method);
+    Serve<Method>(service, request, std::move(info), handler);
   }
 
   // A method whose handler answers at once.
   template <typename Service, typename Base, typename Request, typename Response>
-  void Unary(Service& service,
-             void (Base::*request)(grpc::ServerContext*, Request*,
-                                   grpc::ServerAsyncResponseWriter<Response>*,
-                                   grpc::CompletionQueue*, grpc::ServerCompletionQueue*, void*),
-             MethodInfo info, core::StatusOr<Response> (*handler)(const Caller&, const Request&)) {
+  void Unary(Service& service, Ask<Base, Request, Response> request, MethodInfo info,
+             core::StatusOr<Response> (*handler)(const Caller&, const Request&)) {
     using Method = UnaryMethod<Base, Request, Response>;
-    auto answer = [handler](const Caller& caller, const Request& asked, Reply<Response> reply) {
-      reply(handler(caller, asked));
-    };
-    auto method = std::make_shared<Method>(
-        Method{&service, request, std::move(info), answer, &admission_, dispatcher_});
+    Serve<Method>(service, request, std::move(info),
+                  [handler](const Caller& caller, const Request& asked, Reply<Response> reply) {
+                    reply(handler(caller, asked));
+                  });
+  }
+
+  // A method whose handler waits: on a thread of `lane`.
+  template <typename Service, typename Base, typename Request, typename Response>
+  void Unary(Service& service, Ask<Base, Request, Response> request, MethodInfo info, Lane lane,
+             core::StatusOr<Response> (*handler)(const Caller&, const Request&)) {
+    using Method = UnaryMethod<Base, Request, Response>;
+    Serve<Method>(
+        service, request, std::move(info),
+        [lane, handler](const Caller& caller, const Request& asked, Reply<Response> reply) {
+          caller.lanes->Run<Response>(lane, caller.deadline, std::move(reply),
+                                      [handler, caller, asked] { return handler(caller, asked); });
+        });
+  }
+
+  template <typename Method, typename Service>
+  void Serve(Service& service, typename Method::RequestFunction request, MethodInfo info,
+             typename Method::Handler handler) {
+    auto method = std::make_shared<Method>(Method{
+        &service, request, std::move(info), std::move(handler), &admission_, dispatcher_, lanes_});
     methods_.push_back(method);
-    UnaryCall<Base, Request, Response>::Arm(*method);
+    Method::Call::Arm(*method);
   }
 
   void Watch(MethodInfo info) {
@@ -253,6 +279,7 @@ class ServicesImpl final : public Services {
 
   const Admission& admission_;
   Dispatcher* dispatcher_ = nullptr;
+  Lanes* lanes_ = nullptr;
   Run runs_;
   Tool tools_;
   Call calls_;

@@ -8,7 +8,6 @@ namespace interlock::runtime::handlers {
 namespace {
 
 constexpr std::size_t kSwitchBytesMax = 128;
-constexpr std::size_t kEtagBytesMax = 64;
 
 template <typename Request>
 core::Status CheckFields(const Request& request) {

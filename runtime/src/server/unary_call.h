@@ -27,9 +27,13 @@ RequestFacts FactsOf(const Request& request) {
   }
 }
 
+template <typename Base, typename Request, typename Response>
+class UnaryCall;
+
 // How one method is served. Immutable; outlives its calls.
 template <typename Base, typename Request, typename Response>
 struct UnaryMethod {
+  using Call = UnaryCall<Base, Request, Response>;
   using RequestFunction = void (Base::*)(grpc::ServerContext*, Request*,
                                          grpc::ServerAsyncResponseWriter<Response>*,
                                          grpc::CompletionQueue*, grpc::ServerCompletionQueue*,
@@ -42,6 +46,7 @@ struct UnaryMethod {
   Handler handler;
   const Admission* admission;
   Dispatcher* dispatcher;
+  Lanes* lanes;
 };
 
 // One call, from waiting for a client to the end of its answer. The engine's reply may come from
@@ -121,6 +126,7 @@ class UnaryCall final : public Tag,
         method_.admission->Admit(rpc_->context, method_.info, FactsOf(request_));
     if (!caller.ok()) return Finish(caller.status());
     caller->hangup = hangup_;
+    caller->lanes = method_.lanes;
     try {
       method_.handler(*caller, request_,
                       [self = this->shared_from_this()](core::StatusOr<Response> response) {

@@ -87,6 +87,20 @@ void FakeEngine::WaitForHeldReply() {
   std::unique_lock lock(mutex_);
   ASSERT_TRUE(changed_.wait_for(lock, std::chrono::seconds(10), [this] { return !held_.empty(); }));
 }
+void FakeEngine::HoldSigner() {
+  const std::scoped_lock lock(mutex_);
+  hold_signer_ = true;
+}
+bool FakeEngine::WaitForSigner(int asked) {
+  std::unique_lock lock(mutex_);
+  return changed_.wait_for(lock, std::chrono::seconds(10),
+                           [this, asked] { return signer_asked_ >= asked; });
+}
+void FakeEngine::ReleaseSigner() {
+  const std::scoped_lock lock(mutex_);
+  hold_signer_ = false;
+  changed_.notify_all();
+}
 bool FakeEngine::WaitForNoSubscription() {
   std::unique_lock lock(mutex_);
   return changed_.wait_for(lock, std::chrono::seconds(10), [this] { return subscribers_.empty(); });
@@ -298,6 +312,11 @@ core::StatusOr<std::vector<policies::Delegation>> FakeEngine::ListDelegations(
 }
 core::StatusOr<audit::Checkpoint> FakeEngine::CheckpointNow(const core::Principal& who) {
   INTERLOCK_RETURN_IF_ERROR(See("CheckpointNow", who, ""));
+  std::unique_lock lock(mutex_);
+  ++signer_asked_;
+  changed_.notify_all();
+  changed_.wait(lock, [this] { return !hold_signer_; });
+  --signer_asked_;
   return fake_log.CheckpointNow();
 }
 core::StatusOr<audit::EntryRef> FakeEngine::ConfirmClock(const core::Principal& who,

@@ -109,6 +109,9 @@ class FakeEngine final : public Engine {
   ToolCallSpec asked() const;
   void ReleaseReplies();
   void WaitForHeldReply();
+  void HoldSigner();              // CheckpointNow has no answer until ReleaseSigner
+  bool WaitForSigner(int asked);  // that many wait for it; false after ten seconds
+  void ReleaseSigner();
   bool WaitForNoSubscription();      // false after ten seconds
   std::int64_t events_read() const;  // the highest run_seq given out, plus one
   int subscriptions() const;
@@ -214,6 +217,8 @@ class FakeEngine final : public Engine {
   std::vector<RunEvent> events_;
   std::int64_t events_read_ = 0;
   bool hold_ = false;
+  bool hold_signer_ = false;
+  int signer_asked_ = 0;  // and without an answer
   ToolCallSpec asked_;
   std::vector<std::function<void()>> held_;
   std::map<std::uint64_t, std::function<void()>> subscribers_;
