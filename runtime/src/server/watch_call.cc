@@ -105,10 +105,13 @@ void WatchCall::Keep(const ToolOutput& output) {
     // Behind a hole nothing is taken before the hole can be told.
     if (output_dropped_ > 0 || output_bytes_ + output.text.size() > kWatchOutputBytesMax) {
       output_dropped_ += static_cast<std::int64_t>(output.text.size());
-      return;
+      if (!output_.empty()) return;  // told when those are taken
+      output_dropped_told_ += std::exchange(output_dropped_, 0);
+      output_.push_back({.call = output.call, .is_stderr = output.is_stderr, .text = ""});
+    } else {
+      output_bytes_ += output.text.size();
+      output_.push_back(output);
     }
-    output_bytes_ += output.text.size();
-    output_.push_back(output);
   }
   Wake();
 }
@@ -123,6 +126,10 @@ void WatchCall::TakeOutput() {
     if (taken.empty()) return;
     // What was dropped since the last time came behind these: the next part tells of it.
     dropped = std::exchange(output_dropped_told_, std::exchange(output_dropped_, 0));
+    if (output_dropped_told_ > 0) {  // also when nothing more comes
+      const ToolOutput& last = taken.back();
+      output_.push_back({.call = last.call, .is_stderr = last.is_stderr, .text = ""});
+    }
   }
   for (ToolOutput& output : taken) {
     wire::ToolOutput& told = *queue_.emplace_back().mutable_output();
@@ -146,16 +153,18 @@ void WatchCall::Keep(const PlannerText& text) {
     }
     if (text_dropped_ > 0 || text_bytes_ + text.text.size() > kWatchTextBytesMax) {
       text_dropped_ += static_cast<std::int64_t>(text.text.size());
-      if (text.begins) texts_.push_back({.step = text.step, .text = "", .begins = true});
-      return;
-    }
-    text_bytes_ += text.text.size();
-    // As it stands, what waits is one piece, however many it came in.
-    const bool goes_on = !text.begins && !texts_.empty() && texts_.back().step == text.step;
-    if (goes_on) {
-      texts_.back().text += text.text;
+      if (!texts_.empty()) return;  // told when those are taken
+      text_dropped_told_ += std::exchange(text_dropped_, 0);
+      texts_.push_back({.step = text.step, .text = "", .begins = text.begins});
     } else {
-      texts_.push_back(text);
+      text_bytes_ += text.text.size();
+      // As it stands, what waits is one piece, however many it came in.
+      const bool goes_on = !text.begins && !texts_.empty() && texts_.back().step == text.step;
+      if (goes_on) {
+        texts_.back().text += text.text;
+      } else {
+        texts_.push_back(text);
+      }
     }
   }
   Wake();
@@ -170,6 +179,9 @@ void WatchCall::TakeText() {
     text_bytes_ = 0;
     if (taken.empty()) return;
     dropped = std::exchange(text_dropped_told_, std::exchange(text_dropped_, 0));
+    if (text_dropped_told_ > 0) {
+      texts_.push_back({.step = taken.back().step, .text = "", .begins = false});
+    }
   }
   for (PlannerText& text : taken) {
     if (text.step <= planned_step_) continue;  // its reply was sent

@@ -209,8 +209,40 @@ TEST_F(WatchTest, WhatASlowReaderMissedOfAToolIsCounted) {
   }
   EXPECT_TRUE(reader->Finish().ok());
   EXPECT_LT(bytes, kPart * kParts) << "nothing held the tool back, so something must be left out";
-  EXPECT_LE(bytes + dropped, kPart * kParts);
+  EXPECT_EQ(bytes + dropped, kPart * kParts) << "also what nothing came behind";
   EXPECT_GT(bytes, 0);
+}
+
+// A tool's piece grows where it holds control characters, which are spelt out.
+TEST_F(WatchTest, APieceThatIsTooLargeIsToldAndEndsNothing) {
+  engine_.AddEvents(1);
+  const auto context = Context("ticketing");
+  const auto reader = Watch(context.get(), std::nullopt, wire::CONTENT_VIEW_FULL, true, true);
+  EXPECT_EQ(NextSeq(*reader), 0);
+  EXPECT_EQ(NextState(*reader), wire::Run::STATE_RUNNING);
+  ASSERT_TRUE(engine_.WaitForOutputWatcher());
+  ASSERT_TRUE(engine_.WaitForTextWatcher());
+  wire::WatchRunResponse response;
+  for (const bool begins : {true, false}) {
+    engine_.Write({.call = kOtherRun, .is_stderr = true, .text = std::string(300'000, 'x')});
+    ASSERT_TRUE(reader->Read(&response));
+    EXPECT_EQ(response.output().dropped_bytes(), 300'000);
+    EXPECT_EQ(response.output().text(), "");
+    EXPECT_EQ(response.output().stream(), wire::ToolOutput::STREAM_STDERR);
+    engine_.Write(PlannerText{.step = 0, .text = std::string(100'000, 'x'), .begins = begins});
+    ASSERT_TRUE(reader->Read(&response));
+    EXPECT_EQ(response.text().dropped_bytes(), 100'000);
+    EXPECT_EQ(response.text().begins(), begins);
+  }
+  engine_.Write({.call = kOtherRun, .is_stderr = true, .text = "next"});
+  ASSERT_TRUE(reader->Read(&response));
+  EXPECT_EQ(response.output().text(), "next");
+  EXPECT_EQ(response.output().dropped_bytes(), 0);
+  engine_.Write(PlannerText{.step = 0, .text = "more", .begins = false});
+  ASSERT_TRUE(reader->Read(&response));
+  EXPECT_EQ(response.text().text(), "more");
+  engine_.SetState(RunState::kCompleted);
+  EXPECT_EQ(NextState(*reader), wire::Run::STATE_COMPLETED);
 }
 
 std::string TextOf(const wire::WatchRunResponse& response) {
@@ -365,10 +397,11 @@ TEST_F(WatchTest, RefusesRunsOfOthersAndBadRequests) {
     std::int64_t after;
     std::string reason;
   };
-  const Case cases[] = {{"second", RunName(), -1, "RUN_NOT_FOUND"},
-                        {"ticketing", RunName(kOtherRun), -1, "RUN_NOT_FOUND"},
-                        {"ticketing", "tenants/main/runs/x", -1, "BAD_REQUEST"},
-                        {"ticketing", RunName(), -2, "BAD_REQUEST"}};
+  const Case cases[] = {
+      {"second", RunName(), -1, "RUN_NOT_FOUND"},
+      {"ticketing", RunName(kOtherRun), -1, "RUN_NOT_FOUND"},
+      {"ticketing", "tenants/main/runs/x", -1, "BAD_REQUEST"},
+      {"ticketing", RunName(), -2, "BAD_REQUEST"}};
   for (const Case& refused : cases) {
     wire::WatchRunRequest request;
     request.set_name(refused.name);
