@@ -63,6 +63,7 @@ core::Status WatchCall::Begin() {
                              IdOfName("name", request_.name(), collection::kRuns));
   if (request_.has_after_run_seq()) after_seq_ = request_.after_run_seq();
   if (after_seq_ < -1) return BadField("after_run_seq", "must be at least -1");
+  if (after_seq_ > kRunSeqMax) return BadField("after_run_seq", "is above what any run can have");
   if (request_.view() < 0 || request_.view() > wire::ContentView_MAX) {
     return BadField("view", "is not a view that this server knows");
   }

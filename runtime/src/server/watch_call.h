@@ -22,6 +22,7 @@
 namespace interlock::runtime {
 
 inline constexpr int kWatchBatch = 32;
+inline constexpr std::int64_t kRunSeqMax = std::int64_t{1} << 53;  // a number in an entry
 inline constexpr std::size_t kWatchOutputBytesMax = 256 << 10;  // of output that waits for a client
 inline constexpr std::size_t kWatchTextBytesMax = 64 << 10;     // and of what a planner writes
 

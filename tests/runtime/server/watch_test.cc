@@ -1,4 +1,5 @@
 #include <atomic>
+#include <limits>
 #include <thread>
 
 #include "fixture.h"
@@ -401,7 +402,8 @@ TEST_F(WatchTest, RefusesRunsOfOthersAndBadRequests) {
       {"second", RunName(), -1, "RUN_NOT_FOUND"},
       {"ticketing", RunName(kOtherRun), -1, "RUN_NOT_FOUND"},
       {"ticketing", "tenants/main/runs/x", -1, "BAD_REQUEST"},
-      {"ticketing", RunName(), -2, "BAD_REQUEST"}};
+      {"ticketing", RunName(), -2, "BAD_REQUEST"},
+      {"ticketing", RunName(), std::numeric_limits<std::int64_t>::max(), "BAD_REQUEST"}};
   for (const Case& refused : cases) {
     wire::WatchRunRequest request;
     request.set_name(refused.name);
