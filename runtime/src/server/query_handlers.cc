@@ -63,14 +63,14 @@ void SearchCalls(const Caller& caller, const wire::SearchCallsRequest& request,
   page->spec.hangup = caller.hangup;
   caller.engine->SearchCalls(
       *caller.who, page->spec, request.text(),
-      [tenant = caller.tenant(), pages = caller.pages, scope = page->scope,
+      [tenant = caller.tenant(), pages = *caller.pages, scope = page->scope,
        reply = std::move(reply)](core::StatusOr<FoundTexts> found) {
         if (!found.ok()) return reply(found.status());
         wire::SearchCallsResponse response;
         for (const FoundText& hit : found->page.items) {
           *response.add_hits() = ToWire(tenant, hit);
         }
-        response.set_next_page_token(pages->Seal(scope, found->page.next_cursor));
+        response.set_next_page_token(pages.Seal(scope, found->page.next_cursor));
         response.set_access_index(static_cast<std::int64_t>(found->access_index));
         response.set_unreadable_payloads(static_cast<std::int64_t>(found->unreadable));
         response.set_unsearched_logs(static_cast<std::int64_t>(found->unsearched_logs));

@@ -182,6 +182,19 @@ TEST_F(LifecycleTest, AReplyWithAReceiptMayOutliveTheServer) {
   engine_.ReleaseReplies();
 }
 
+TEST_F(LifecycleTest, ASearchMayOutliveTheServer) {
+  engine_.HoldReplies();
+  wire::SearchCallsRequest search;
+  search.set_parent("tenants/main");
+  search.set_text("grinder");
+  std::thread client(
+      [&] { EXPECT_FALSE(Call("audi", &wire::AuditService::Stub::SearchCalls, search).ok()); });
+  engine_.WaitForHeldReply();
+  server_.reset();
+  client.join();
+  engine_.ReleaseReplies();
+}
+
 TEST_F(LifecycleTest, ASecondServerDoesNotShareThePort) {
   ServerOptions options;
   options.listen = server_->address();
