@@ -22,8 +22,8 @@ struct ProposedCall {
   std::string id;  // the planner's own id; unique within the plan
   std::string tool;
   std::string args_text;  // as the planner wrote it; checked by the gate
-  // What the provider wants to see again beside the call (Gemini's thought signature): opaque, for
-  // the planner that wrote it; empty for most.
+  // What the provider wants to see again beside the call (Gemini's thought signature; of chat
+  // completions the object `extra_content`): opaque, for the message's author; empty for most.
   std::string echo = {};
 };
 
@@ -33,12 +33,22 @@ struct ChatMessage {
   std::string text;
   std::vector<ProposedCall> calls;  // of an assistant message
   std::string call_id;              // of a tool message: ProposedCall::id
+  std::string author = {};          // of an assistant message: AuthorOf its plan
 };
 
 // A piece of the text that a model is writing. Not yet checked: only what Propose reports counts.
 struct TextDelta {
   std::string_view text;  // UTF-8
   bool restarted;         // what was told before of this request is void: the request was made anew
+};
+
+// What replies that gave no plan (cut, refused, badly written) used, by their providers' own word.
+struct Spent {
+  policies::ModelUse use = policies::NoUse();  // of all of them; without `wait_ms`
+  std::int64_t prompt_tokens = 0;              // as of a plan, and so on
+  std::int64_t cached_tokens = 0;
+  std::int64_t completion_tokens = 0;
+  std::int64_t reasoning_tokens = 0;
 };
 
 struct PlanRequest {
@@ -69,6 +79,9 @@ struct PlanRequest {
   // failed at the provider, each with the most it may have used. A planner that leaves it unset
   // knows nothing of it.
   std::shared_ptr<std::optional<policies::ModelUse>> lost = nullptr;
+  // Added to, before `done`: what attempts used of which no plan was made and whose provider told.
+  // They are not in `lost` then. Null: nobody asks.
+  std::shared_ptr<Spent> spent = nullptr;
 };
 
 enum class Finish {
@@ -103,6 +116,16 @@ struct Plan {
   std::string dialect;         // how to read `raw`; empty: chat completions
   bool streamed = false;       // `raw` is an event stream
 };
+
+// The use of a reply that gave `plan`, which nobody takes. Nothing of one that its provider did not
+// count, or that came from a cache.
+Spent SpentOn(const Plan& plan);
+void Add(const Spent& more, Spent& sum);
+
+// Who wrote a plan, as one word: the dialect and the model. What a provider wants to see again is
+// for the same author only. Empty: nobody that has such a thing.
+std::string AuthorOf(const Plan& plan);
+std::string AuthorName(std::string_view dialect, std::string_view model);
 
 inline constexpr std::size_t kPlanCallsMax = 32;
 inline constexpr std::size_t kPlanBytesMax = 4 << 20;

@@ -29,6 +29,9 @@ struct ScriptedOptions {
 // Errors: kNotFound when there is no such folder.
 core::StatusOr<std::unique_ptr<Planner>> MakeScriptedPlanner(ScriptedOptions options);
 
+// Calls a function after so many milliseconds, from any thread.
+using Later = std::function<void(std::int64_t delay_ms, std::function<void()> ring)>;
+
 // What a model endpoint speaks. Base urls end with the version: paths are below it.
 enum class Dialect {
   kChat,       // OpenAI's chat completions, and who is compatible: <base_url>/chat/completions
@@ -65,10 +68,11 @@ struct ModelOptions {
   tools::Fetcher* fetcher = nullptr;   // borrowed
   const core::Clock* clock = nullptr;  // borrowed
   core::Random* random = nullptr;      // borrowed; for the jitter
+  Later later = nullptr;               // ends calls that wait for a place; needed where some may
 };
 // Reads the key once; it goes into the dialect's header and nowhere else.
-// Errors: kInvalidArgument (URL, temperature, a negative number), kNotFound (variable or file that
-// should hold the key).
+// Errors: kInvalidArgument (URL, temperature, a negative number, `concurrent_max` without `later`),
+// kNotFound (variable or file that should hold the key).
 core::StatusOr<std::unique_ptr<Planner>> MakeModelPlanner(ModelOptions options);
 
 enum class RoutePreference {
@@ -103,8 +107,7 @@ struct RouterOptions {
   std::vector<Route> routes;  // the first that takes a request counts
   std::map<std::string, RouterTarget> targets;
   const core::Clock* clock = nullptr;  // borrowed
-  // Calls a function after so many milliseconds, from any thread; null: no route hedges.
-  std::function<void(std::int64_t delay_ms, std::function<void()> ring)> later = nullptr;
+  Later later = nullptr;               // null: no route hedges
 };
 // A planner that asks others. Any error but kCancelled goes to the next one; the plan's `failed`
 // says what happened before. Until the request's deadline each has its share of what is left, by
@@ -154,7 +157,8 @@ class PlannerSet {
   std::vector<std::unique_ptr<Planner>> planners_;
   std::vector<std::unique_ptr<Planner>> routers_;
   std::map<std::string, Planner*> by_name_;
-  std::shared_ptr<Alarm> alarm_;  // of routes that hedge; null: none does
+  // Of routes that hedge and of places that are waited for; null: there are none.
+  std::shared_ptr<Alarm> alarm_;
 };
 
 // What the bytes of a recorded plan say, read again without a network: the plan of `recorded.raw`

@@ -273,15 +273,18 @@ void Timeline::Answer(const Part& part) {
 
 void Timeline::Plan(const Part& part) {
   const std::string finish = part.Text("finish");
+  const Json spent = part.body.value("spent", Json::object());
+  std::int64_t tokens = Number(spent, "tokens_in") + Number(spent, "tokens_out");
   if (finish == "error") {
+    const std::string used = tokens > 0 ? " (" + Plural(tokens, "token") + ")" : "";
     Say(part, Style::kRed, "plan",
-        "the planner failed: " + part.Text("code") + " " + part.Shown("reason"));
+        "the planner failed: " + part.Text("code") + " " + part.Shown("reason") + used);
     return;
   }
   const bool calls = finish == "calls";
   std::string text = "step " + std::to_string(Number(part.body, "step")) + ": ";
   text += calls ? Plural(Number(part.body, "calls"), "call") : finish;
-  const std::int64_t tokens = Number(part.body, "tokens_in") + Number(part.body, "tokens_out");
+  tokens += Number(part.body, "tokens_in") + Number(part.body, "tokens_out");
   if (tokens > 0) text += ", " + Plural(tokens, "token");
   const std::string said = calls ? PlanText(part.content) : "";
   Say(part, Style::kBlue, "plan", text + (said.empty() ? "" : "  “" + said + "”"));

@@ -390,6 +390,14 @@ void TakeWallLeft(const core::JsonObjectView& body, RunCore& core) {
   core.wall_left_ms = body.Int("left_ms").value_or(core.wall_left_ms);
 }
 
+// Tokens of replies that gave no plan; versions before wrote none down.
+std::int64_t SpentTokens(const core::JsonObjectView& body) {
+  const auto spent = body.Object("spent");
+  if (!spent) return 0;
+  return std::max<std::int64_t>(spent->Int("tokens_in").value_or(0), 0) +
+         std::max<std::int64_t>(spent->Int("tokens_out").value_or(0), 0);
+}
+
 // The end of what a request to a planner held; holds of calls name their call.
 bool SettlesPlan(std::string_view kind, const core::JsonObjectView& body) {
   return (kind == "budget.settled" || kind == "budget.released") && !body.String("call");
@@ -428,11 +436,12 @@ core::Status History::FoldRun(const audit::Entry& entry, const core::JsonObjectV
     recorded.charged = false;
     if (Field(body, "finish") == "error") {
       INTERLOCK_ASSIGN_OR_RETURN(std::string reason, ContentIfAny(entry.index, body, "reason"));
-      step_(recorded.core, event::PlanFailed{Field(body, "code"), std::move(reason)});
+      step_(recorded.core,
+            event::PlanFailed{Field(body, "code"), std::move(reason), SpentTokens(body)});
     } else {
       INTERLOCK_ASSIGN_OR_RETURN(const std::string text, Content(entry.index, body, "plan"));
       INTERLOCK_ASSIGN_OR_RETURN(Plan plan, PlanFromJson(text));
-      step_(recorded.core, event::PlanReceived{std::move(plan)});
+      step_(recorded.core, event::PlanReceived{std::move(plan), SpentTokens(body)});
     }
   } else if (kind == "run.parked" || kind == "run.waiting") {
     TakeWallLeft(body, recorded.core);

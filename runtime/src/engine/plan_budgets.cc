@@ -80,6 +80,52 @@ core::StatusOr<policies::ModelUse> UseOf(const core::Json& use) {
   return read;
 }
 
+std::string MicrosJson(std::int64_t micros, const std::string& currency) {
+  std::string amount;
+  core::JsonObjectWriter writer(amount);
+  writer.String("amount", std::to_string(micros));
+  writer.String("unit", std::string(policies::kMicroUnit) + currency);
+  writer.Close();
+  return amount;
+}
+
+std::string SpentJson(const Spent& spent) {
+  std::string text;
+  core::JsonObjectWriter writer(text);
+  if (!spent.use.currency.empty()) {
+    writer.Raw("cost", MicrosJson(spent.use.cost_micros, spent.use.currency));
+  }
+  writer.Int("requests", spent.use.requests);
+  if (spent.cached_tokens > 0) writer.Int("tokens_cached", spent.cached_tokens);
+  writer.Int("tokens_in", spent.prompt_tokens);
+  writer.Int("tokens_out", spent.completion_tokens);
+  if (spent.reasoning_tokens > 0) writer.Int("tokens_reasoning", spent.reasoning_tokens);
+  writer.Close();
+  return text;
+}
+
+core::StatusOr<Spent> SpentOf(const core::Json& spent) {
+  if (!spent.is_object()) return core::InvalidArgument("what was spent is no object");
+  Spent read;
+  read.use.free = false;
+  INTERLOCK_ASSIGN_OR_RETURN(read.use.requests, CountIn(spent, "requests"));
+  INTERLOCK_ASSIGN_OR_RETURN(read.cached_tokens, CountIn(spent, "tokens_cached"));
+  INTERLOCK_ASSIGN_OR_RETURN(read.prompt_tokens, CountIn(spent, "tokens_in"));
+  INTERLOCK_ASSIGN_OR_RETURN(read.completion_tokens, CountIn(spent, "tokens_out"));
+  INTERLOCK_ASSIGN_OR_RETURN(read.reasoning_tokens, CountIn(spent, "tokens_reasoning"));
+  read.use.tokens = read.prompt_tokens + read.completion_tokens;
+  const auto cost = spent.find("cost");
+  if (cost == spent.end()) return read;
+  if (!cost->is_object()) return core::InvalidArgument("what was spent costs no amount");
+  INTERLOCK_ASSIGN_OR_RETURN(read.use.cost_micros, CountIn(*cost, "amount"));
+  const auto unit = cost->find("unit");
+  const bool named = unit != cost->end() && unit->is_string() &&
+                     unit->get_ref<const std::string&>().starts_with(policies::kMicroUnit);
+  if (!named) return core::InvalidArgument("what was spent is in no currency");
+  read.use.currency = unit->get<std::string>().substr(policies::kMicroUnit.size());
+  return read;
+}
+
 PlanCost CostOf(const core::StatusOr<Plan>& plan, const PlanReply& reply) {
   if (!plan.ok() && !reply.lost) return {};
   policies::ModelUse used = reply.lost.value_or(policies::NoUse());
@@ -92,6 +138,7 @@ PlanCost CostOf(const core::StatusOr<Plan>& plan, const PlanReply& reply) {
                                      .currency = plan->currency,
                                      .free = plan->from_cache || plan->provider.empty()});
   }
+  used = policies::Together(used, reply.spent.use);
   used.wait_ms = reply.wait_ms;
   return {.used = std::move(used), .assumed = assumed};
 }

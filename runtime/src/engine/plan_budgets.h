@@ -20,7 +20,14 @@ inline constexpr const char* kNoBundle = "NO_BUNDLE";
 std::string UseJson(const policies::ModelUse& use);
 core::StatusOr<policies::ModelUse> UseOf(const core::Json& use);
 
-// What a request came to: what the plan tells, and the most of the attempts that were lost.
+// Of replies that gave no plan. A price of nothing is told too: budgets are settled by it.
+std::string SpentJson(const Spent& spent);
+core::StatusOr<Spent> SpentOf(const core::Json& spent);
+// Models cost less than the smallest coin, so it is millionths (ADR 36).
+std::string MicrosJson(std::int64_t micros, const std::string& currency);
+
+// What a request came to: what the plan and replies before it tell, and the most of the attempts
+// that were lost.
 struct PlanCost {
   std::optional<policies::ModelUse> used{};  // nullopt: nobody knows
   bool assumed = false;                      // some of it nobody reported

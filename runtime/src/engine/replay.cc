@@ -367,6 +367,9 @@ core::Status Replayer::RebuildPlanReceived() {
   if (const auto lost = next().body.find("lost"); lost != next().body.end()) {
     INTERLOCK_ASSIGN_OR_RETURN(reply.lost, UseOf(*lost));
   }
+  if (const auto spent = next().body.find("spent"); spent != next().body.end()) {
+    INTERLOCK_ASSIGN_OR_RETURN(reply.spent, SpentOf(*spent));
+  }
   ReplayTransaction transaction(*this);  // of the time of this entry
   INTERLOCK_RETURN_IF_ERROR(Expect(
       DraftPlanReceived(run_, *sealer_, agent_->planner, recorded_.core.steps, reply, plan)));

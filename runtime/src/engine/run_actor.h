@@ -112,7 +112,7 @@ class RunActor : public std::enable_shared_from_this<RunActor> {
     bool durable = false;
   };
   bool TakesCallsAtOnce(const Plan& plan) const;
-  asio::awaitable<void> TakeCalls(Plan plan, Draft received);
+  asio::awaitable<void> TakeCalls(event::PlanReceived reply, Draft received);
   void HoldBefore(Ticket& ticket, HeldPlan& held);
   bool AsksNext(const Ticket& ticket) const;
   asio::awaitable<void> RecordAndAsk(std::shared_ptr<LiveCall> live);

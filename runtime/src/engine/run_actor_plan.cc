@@ -167,10 +167,12 @@ bool RunActor::IsOver() const {
 asio::awaitable<void> RunActor::AskPlanner() {
   const std::int64_t step = core_.steps;
   const auto lost = std::make_shared<std::optional<policies::ModelUse>>();
+  const auto spent = std::make_shared<Spent>();
   // The request is made here: while it is under way the coroutine's frame has nothing of it.
-  auto start = [this, step, &lost](std::function<void(core::StatusOr<Plan>)> done) {
+  auto start = [this, step, &lost, &spent](std::function<void(core::StatusOr<Plan>)> done) {
     PlanRequest request = MakePlanRequest();
     if (charged_) request.lost = lost;
+    request.spent = spent;
     if (agent_->streams) request.on_text = hub_.texts->For(run_, step);
     planner_handle_ = planner_->Propose(std::move(request), std::move(done));
   };
@@ -184,6 +186,8 @@ asio::awaitable<void> RunActor::AskPlanner() {
   }
   planner_handle_ = 0;
   PlanReply reply = ReplyOf(plan);
+  Add(*spent, reply.spent);
+  const std::int64_t spent_tokens = reply.spent.use.tokens;
   if (charged_) {
     reply.wait_ms = (hub_.parts.clock->MonotonicMicros() - since_us + 999) / 1000;
     reply.lost = *lost;
@@ -191,7 +195,8 @@ asio::awaitable<void> RunActor::AskPlanner() {
   std::vector<Draft> drafts;
   drafts.push_back(DraftPlanReceived(run_, *sealer_, agent_->planner, step, reply, plan));
   if (reply.ok && TakesCallsAtOnce(*plan)) {
-    co_return co_await TakeCalls(*std::move(plan), std::move(drafts.front()));
+    event::PlanReceived received{*std::move(plan), spent_tokens};
+    co_return co_await TakeCalls(std::move(received), std::move(drafts.front()));
   }
   auto settle = [this, &reply, &plan](Serial& serial) {
     if (!charged_) return core::OkStatus();
@@ -201,9 +206,9 @@ asio::awaitable<void> RunActor::AskPlanner() {
   charged_ = false;
   if (stalled_) co_return;
   if (reply.ok) {
-    Handle(event::PlanReceived{std::move(*plan)});
+    Handle(event::PlanReceived{std::move(*plan), spent_tokens});
   } else {
-    Handle(event::PlanFailed{reply.code, reply.reason});
+    Handle(event::PlanFailed{reply.code, reply.reason, spent_tokens});
   }
 }
 

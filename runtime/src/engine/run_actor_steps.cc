@@ -37,9 +37,9 @@ bool RunActor::TakesCallsAtOnce(const Plan& plan) const {
   return first != kEscalateTool && hub_.gate.PassesAtOnce(worker_, first);
 }
 
-asio::awaitable<void> RunActor::TakeCalls(Plan plan, Draft received) {
+asio::awaitable<void> RunActor::TakeCalls(event::PlanReceived reply, Draft received) {
   HeldPlan held{.received = std::move(received), .read = ReadSoFar()};
-  const auto effects = Step(core_, event::PlanReceived{std::move(plan)});
+  const auto effects = Step(core_, std::move(reply));
   INTERLOCK_CHECK(IsOnly<effect::StartCalls>(effects));
   starting_calls_ = true;
   co_await StartCalls(&held);

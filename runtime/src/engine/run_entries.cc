@@ -155,14 +155,16 @@ ContextBudget BudgetOf(const core::JsonObjectView& context) {
 }
 
 PlanReply ReplyOf(core::StatusOr<Plan>& plan) {
+  PlanReply reply;
   if (plan.ok() && plan->calls.size() > kPlanCallsMax) {
+    reply.spent = SpentOn(*plan);
     plan = core::Error(core::StatusCode::kOutOfRange,
                        "the plan holds more than " + std::to_string(kPlanCallsMax) + " calls");
   }
-  PlanReply reply;
   reply.recorded = plan.ok() ? PlanToJson(*plan) : "";
   // What could not be read back would stop the run at every restart.
   if (reply.recorded.size() > core::kPayloadLimits.bytes_max) {
+    reply.spent = SpentOn(*plan);
     plan = core::InvalidArgument("the reply is too large to be recorded");
   }
   reply.ok = plan.ok();
@@ -175,16 +177,10 @@ PlanReply ReplyOf(core::StatusOr<Plan>& plan) {
 
 namespace {
 
-// Models cost less than the smallest coin, so it is millionths (ADR 36).
 void AddMicros(BodyWriter& body, std::string_view name, std::int64_t micros,
                const std::string& currency) {
   if (micros <= 0 || currency.empty()) return;
-  std::string amount;
-  core::JsonObjectWriter writer(amount);
-  writer.String("amount", std::to_string(micros));
-  writer.String("unit", "micro-" + currency);
-  writer.Close();
-  body.Raw(name, amount);
+  body.Raw(name, MicrosJson(micros, currency));
 }
 
 }  // namespace
@@ -194,6 +190,7 @@ Draft DraftPlanReceived(const std::string& run, const Sealer& sealer, std::strin
                         const core::StatusOr<Plan>& plan) {
   Draft received = MakeDraft("plan.received", run, "planner:" + std::string(planner));
   const bool lost = reply.lost.has_value() && !(reply.ok && reply.lost->requests == 0);
+  const bool spent = reply.spent.use.requests > 0;
   if (reply.ok) {
     const std::string sealed = sealer.JsonText(received, reply.recorded);
     BodyWriter body(received);
@@ -206,6 +203,7 @@ Draft DraftPlanReceived(const std::string& run, const Sealer& sealer, std::strin
     if (lost) body.Raw("lost", UseJson(*reply.lost));
     body.Optional("model", plan->model).Raw("plan", sealed).Optional("provider", plan->provider);
     AddMicros(body, "saved", plan->saved_micros, plan->currency);
+    if (spent) body.Raw("spent", SpentJson(reply.spent));
     body.Int("step", step);
     if (plan->cached_tokens > 0) body.Int("tokens_cached", plan->cached_tokens);
     body.Int("tokens_in", plan->prompt_tokens).Int("tokens_out", plan->completion_tokens);
@@ -218,7 +216,9 @@ Draft DraftPlanReceived(const std::string& run, const Sealer& sealer, std::strin
   BodyWriter body(received);
   body.Int("calls", 0).String("code", reply.code).String("finish", "error");
   if (lost) body.Raw("lost", UseJson(*reply.lost));
-  body.Raw("reason", sealed).Int("step", step);
+  body.Raw("reason", sealed);
+  if (spent) body.Raw("spent", SpentJson(reply.spent));
+  body.Int("step", step);
   if (reply.wait_ms >= 0) body.Int("wait_ms", reply.wait_ms);
   body.Close();
   return received;

@@ -50,6 +50,7 @@ struct PlanReply {
   std::string reason;
   std::int64_t wait_ms = -1;  // of a request that model budgets were charged for; -1: of another
   std::optional<policies::ModelUse> lost{};  // of such a request: what PlanRequest::lost says
+  Spent spent{};  // what PlanRequest::spent says, and a reply that is not taken
 };
 // Bounded, so that a restart can read it back. `plan` becomes the error that it is.
 PlanReply ReplyOf(core::StatusOr<Plan>& plan);

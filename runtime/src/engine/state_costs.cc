@@ -8,25 +8,31 @@
 namespace interlock::runtime {
 namespace {
 
-void AddAmount(const audit::EntryView& entry, std::string_view name, std::string& sums) {
-  const auto amount = entry.body.Object(name);
+void AddAmount(const core::JsonObjectView& of, std::string_view name, std::string& sums) {
+  const auto amount = of.Object(name);
   if (!amount) return;
   sums = WithAmount(sums, NumberAt(amount->String("amount").value_or("")),
                     amount->String("unit").value_or(""));
 }
 
-// Of a run or of a day: both sum the same.
 template <typename Row>
-void TakeCost(const audit::EntryView& entry, Row& row) {
-  const auto tokens = [&entry](std::string_view name) {
-    return std::max<std::int64_t>(0, entry.body.Int(name).value_or(0));
+void TakeUse(const core::JsonObjectView& of, Row& row) {
+  const auto tokens = [&of](std::string_view name) {
+    return std::max<std::int64_t>(0, of.Int(name).value_or(0));
   };
   row.tokens_in += tokens("tokens_in");
   row.tokens_cached += tokens("tokens_cached");
   row.tokens_out += tokens("tokens_out");
   row.tokens_reasoning += tokens("tokens_reasoning");
-  AddAmount(entry, "cost", row.cost);
-  AddAmount(entry, "saved", row.saved);
+  AddAmount(of, "cost", row.cost);
+}
+
+// Of a run or of a day: both sum the same.
+template <typename Row>
+void TakeCost(const audit::EntryView& entry, Row& row) {
+  TakeUse(entry.body, row);
+  if (const auto spent = entry.body.Object("spent")) TakeUse(*spent, row);
+  AddAmount(entry.body, "saved", row.saved);
   row.cache_hits += entry.body.Bool("from_cache").value_or(false) ? 1 : 0;
   row.asked += entry.body.Bool("asked").value_or(false) ? 1 : 0;
 }

@@ -296,12 +296,15 @@ Effects On(RunCore& run, const event::PlanReceived& received) {
   run.planning = false;
   const std::int64_t step = run.steps++;
   const Plan& plan = received.plan;
-  run.tokens += plan.prompt_tokens + plan.completion_tokens;
+  run.tokens += plan.prompt_tokens + plan.completion_tokens + received.spent;
   LearnTokens(run, plan);
   const Loop loop = LoopOf(run.recent, plan, run.limits.repeats_max);
   NotePlan(run.recent, plan, run.limits.repeats_max);
-  run.messages.push_back(
-      {.role = Role::kAssistant, .text = plan.text, .calls = plan.calls, .call_id = ""});
+  run.messages.push_back({.role = Role::kAssistant,
+                          .text = plan.text,
+                          .calls = plan.calls,
+                          .call_id = "",
+                          .author = AuthorOf(plan)});
   if (Fails(run)) return Next(run);
   if (plan.finish != Finish::kCalls) {
     const bool ask =
@@ -358,6 +361,7 @@ bool TellPlanner(RunCore& run, std::string text) {
 
 Effects On(RunCore& run, const event::PlanFailed& failed) {
   run.planning = false;
+  run.tokens += failed.spent;
   const bool fault = failed.code == kModelReply;
   if (fault) ++run.steps;
   if (Fails(run) || run.state == RunState::kCancelling) return Next(run);

@@ -122,10 +122,12 @@ struct Message {
 struct PlanRequested {};  // durable
 struct PlanReceived {
   Plan plan;
+  std::int64_t spent = 0;  // tokens of replies before it that gave no plan
 };
 struct PlanFailed {
   std::string code;
   std::string reason;
+  std::int64_t spent = 0;  // likewise
 };
 // What rules and the agent's schema made of an answer, a question or a summary.
 struct AnswerChecked {

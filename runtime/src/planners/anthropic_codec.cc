@@ -75,7 +75,7 @@ core::Status CheckStop(const Json& reply) {
     return ModelFault(kCutReply);
   }
   // What stands beside it is what was written until then.
-  if (reason == "refusal") return RefusedReply("the model refused to answer");
+  if (reason == "refusal") return RefusedReply(kModelRefused);
   if (reason == "pause_turn") return BadReply("it is not complete");
   return core::OkStatus();
 }
@@ -88,7 +88,7 @@ core::Status AddBlock(const Json& block, PlanBuilder& builder) {
 }
 
 // Their `input_tokens` are those that no cache had a part in.
-void ReadUsage(const Json* usage, Plan& plan) {
+void CountTokens(const Json* usage, Plan& plan) {
   TokenCounts counts(usage);
   plan.cached_tokens = counts.Of("cache_read_input_tokens");
   plan.cache_write_tokens = counts.Of("cache_creation_input_tokens");
@@ -104,7 +104,7 @@ class Fold final : public StreamFold {
   core::Status Add(const StreamEvent& event, std::string& text) override {
     INTERLOCK_ASSIGN_OR_RETURN(const Json data, ParseReply(event.data));
     const std::string_view type = TextOrNone(data, "type");
-    if (type == "error") return StatusOfErrorWord(ErrorWordOf(data));
+    if (type == "error") return StatusOfError(data);
     if (type == "message_start") AddUsage(Member(Member(data, "message"), "usage"));
     if (type == "content_block_start" || type == "content_block_delta") {
       return AddToBlock(data, text);
@@ -186,7 +186,7 @@ class Anthropic final : public Codec {
   core::StatusOr<WireRequest> Write(const PlanRequest& request,
                                     const WireOptions& options) const override {
     WireIds ids;
-    const WireTurns turns = TurnsOf(request, ids);
+    const WireTurns turns = TurnsOf(request, "", ids);
     std::string out = "{\"model\":";
     AppendJsonString(options.model, out);
     out += ",\"max_tokens\":" + std::to_string(options.output_tokens_max > 0
@@ -211,18 +211,20 @@ class Anthropic final : public Codec {
 
   Headers KeyHeaders(const std::string& api_key) const override { return {{"x-api-key", api_key}}; }
 
-  core::StatusOr<Plan> Read(std::string_view body, const PlanRequest& request) const override {
-    INTERLOCK_ASSIGN_OR_RETURN(const Json reply, ParseReply(body));
+  std::unique_ptr<StreamFold> NewFold() const override { return std::make_unique<Fold>(); }
+
+ private:
+  void ReadUsage(const Json& reply, Plan& plan) const override {
+    CountTokens(Member(reply, "usage"), plan);
+  }
+
+  core::Status ReadReply(const Json& reply, PlanBuilder& builder) const override {
     const Json* const content = Member(reply, "content");
     if (content == nullptr || !content->is_array()) return BadReply("no `content`");
     INTERLOCK_RETURN_IF_ERROR(CheckStop(reply));
-    PlanBuilder builder(request);
     for (const Json& block : *content) INTERLOCK_RETURN_IF_ERROR(AddBlock(block, builder));
-    ReadUsage(Member(reply, "usage"), builder.plan());
-    return builder.Finish(body);
+    return core::OkStatus();
   }
-
-  std::unique_ptr<StreamFold> NewFold() const override { return std::make_unique<Fold>(); }
 };
 
 }  // namespace

@@ -34,21 +34,39 @@ std::string_view RoleName(Role role) {
   return "user";
 }
 
-void AppendToolCalls(const std::vector<ProposedCall>& calls, WireIds& ids, std::string& out) {
+// What a provider says of a call beyond OpenAI's fields (Google's `thought_signature`), as one
+// object in text; empty: nothing.
+std::string ExtraOf(const Json* extra) {
+  return extra == nullptr || !extra->is_object() ? "" : core::CanonicalJson(*extra);
+}
+
+// Only for its author: others refuse fields that they do not know.
+void AppendExtra(const ProposedCall& call, std::string& out) {
+  if (call.echo.empty()) return;
+  const auto extra = core::ParseJson(call.echo, kReplyLimits);
+  if (extra.ok() && extra->is_object()) {
+    out += ",\"extra_content\":" + core::CanonicalJson(*extra);
+  }
+}
+
+void AppendToolCalls(const ChatMessage& message, bool own, WireIds& ids, std::string& out) {
   out += ",\"tool_calls\":[";
-  AppendList(calls, out, [&](const ProposedCall& call) {
+  AppendList(message.calls, out, [&](const ProposedCall& call) {
     out += "{\"id\":";
     AppendJsonString(ids.Of(call.id), out);
     out += ",\"type\":\"function\",\"function\":{\"name\":";
     AppendJsonString(WireToolName(call.tool), out);
     out += ",\"arguments\":";
     AppendJsonString(call.args_text, out);
-    out += "}}";
+    out += '}';
+    if (own) AppendExtra(call, out);
+    out += '}';
   });
   out += ']';
 }
 
-void AppendMessage(const ChatMessage& message, WireIds& ids, std::string& out) {
+void AppendMessage(const ChatMessage& message, const WireOptions& options, WireIds& ids,
+                   std::string& out) {
   out += "{\"role\":";
   AppendJsonString(RoleName(message.role), out);
   out += ",\"content\":";
@@ -58,7 +76,10 @@ void AppendMessage(const ChatMessage& message, WireIds& ids, std::string& out) {
     AppendJsonString(message.text, out);
   }
   if (message.role == Role::kAssistant) ids.Begin(message);
-  if (!message.calls.empty()) AppendToolCalls(message.calls, ids, out);
+  if (!message.calls.empty()) {
+    const bool own = message.author == AuthorName(DialectName(Dialect::kChat), options.model);
+    AppendToolCalls(message, own, ids, out);
+  }
   if (message.role == Role::kTool) {
     out += ",\"tool_call_id\":";
     AppendJsonString(ids.Of(message.call_id), out);
@@ -95,7 +116,7 @@ core::Status AddCall(const Json& call, PlanBuilder& builder) {
     return BadReply("a tool call without `function`");
   }
   return builder.AddCall(Member(call, "id"), Member(*function, "name"),
-                         Member(*function, "arguments"), "");
+                         Member(*function, "arguments"), ExtraOf(Member(call, "extra_content")));
 }
 
 core::Status AddCalls(const Json* list, PlanBuilder& builder) {
@@ -118,7 +139,7 @@ core::Status CheckFinish(const Json& choice) {
   return core::OkStatus();
 }
 
-void ReadUsage(const Json* usage, Plan& plan) {
+void CountTokens(const Json* usage, Plan& plan) {
   TokenCounts counts(usage);
   plan.prompt_tokens = counts.Of("prompt_tokens");
   plan.completion_tokens = counts.Of("completion_tokens");
@@ -139,7 +160,7 @@ class Fold final : public StreamFold {
       return core::OkStatus();
     }
     INTERLOCK_ASSIGN_OR_RETURN(const Json chunk, ParseReply(event.data));
-    if (Member(chunk, "error") != nullptr) return StatusOfErrorWord(ErrorWordOf(chunk));
+    if (Member(chunk, "error") != nullptr) return StatusOfError(chunk);
     if (const Json* const usage = Member(chunk, "usage")) usage_ = *usage;
     const Json* const choices = Member(chunk, "choices");
     if (choices == nullptr || !choices->is_array() || choices->empty()) return core::OkStatus();
@@ -158,6 +179,7 @@ class Fold final : public StreamFold {
     for (auto& [at, call] : calls_) {
       Json whole = {{"id", call.id}};
       whole["function"] = {{"name", call.name}, {"arguments", call.args}};
+      if (!call.extra.is_null()) whole["extra_content"] = std::move(call.extra);
       message["tool_calls"].push_back(std::move(whole));
     }
     Json whole = {{"usage", usage_}};
@@ -173,6 +195,7 @@ class Fold final : public StreamFold {
     std::string id;
     std::string name;
     std::string args;
+    Json extra;
   };
 
   using Place = std::pair<std::int64_t, std::int64_t>;  // index, and which of those that have it
@@ -224,6 +247,7 @@ class Fold final : public StreamFold {
     CallParts& call = calls_[at];
     if (call.id.empty()) call.id = id;
     if (call.name.empty()) call.name = name;
+    if (const Json* const extra = Member(part, "extra_content")) call.extra = *extra;
     const Json* const args = Member(function, "arguments");
     if (args != nullptr && args->is_object()) {
       call.args = core::CanonicalJson(*args);
@@ -258,8 +282,14 @@ class Chat final : public Codec {
 
   Headers KeyHeaders(const std::string& api_key) const override { return BearerHeader(api_key); }
 
-  core::StatusOr<Plan> Read(std::string_view body, const PlanRequest& request) const override {
-    INTERLOCK_ASSIGN_OR_RETURN(const Json reply, ParseReply(body));
+  std::unique_ptr<StreamFold> NewFold() const override { return std::make_unique<Fold>(); }
+
+ private:
+  void ReadUsage(const Json& reply, Plan& plan) const override {
+    CountTokens(Member(reply, "usage"), plan);
+  }
+
+  core::Status ReadReply(const Json& reply, PlanBuilder& builder) const override {
     const Json* const choices = Member(reply, "choices");
     if (choices == nullptr || !choices->is_array() || choices->empty()) {
       return BadReply("no `choices`");
@@ -268,18 +298,10 @@ class Chat final : public Codec {
     const Json* const message = Member(choice, "message");
     if (message == nullptr || !message->is_object()) return BadReply("no `message`");
     INTERLOCK_RETURN_IF_ERROR(CheckFinish(choice));
-    PlanBuilder builder(request);
+    INTERLOCK_RETURN_IF_ERROR(builder.Refuse(Member(*message, "refusal")));
     INTERLOCK_RETURN_IF_ERROR(builder.AddText(Member(*message, "content"), "`content`"));
-    INTERLOCK_RETURN_IF_ERROR(AddCalls(Member(*message, "tool_calls"), builder));
-    // A model that refuses says so in a field of its own; for the run it is what it has to say.
-    if (builder.empty()) {
-      INTERLOCK_RETURN_IF_ERROR(builder.AddText(Member(*message, "refusal"), "`refusal`"));
-    }
-    ReadUsage(Member(reply, "usage"), builder.plan());
-    return builder.Finish(body);
+    return AddCalls(Member(*message, "tool_calls"), builder);
   }
-
-  std::unique_ptr<StreamFold> NewFold() const override { return std::make_unique<Fold>(); }
 };
 
 }  // namespace

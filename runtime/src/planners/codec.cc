@@ -31,6 +31,20 @@ const Codec& CodecOf(Dialect dialect) {
   return ChatCodec();
 }
 
+core::StatusOr<Plan> Codec::Read(std::string_view body, const PlanRequest& request,
+                                 ReplyNotes& notes) const {
+  core::Json reply;
+  const core::Status parsed = ParseReply(body, reply);
+  PlanBuilder builder(request);
+  ReadUsage(reply, builder.plan());
+  notes.used = builder.plan();
+  INTERLOCK_RETURN_IF_ERROR(parsed);
+  const core::Status read = ReadReply(reply, builder);
+  notes.refusal = builder.refusal();
+  INTERLOCK_RETURN_IF_ERROR(read);
+  return builder.Finish(body);
+}
+
 std::string_view DialectName(Dialect dialect) {
   return std::find_if(kNames.begin(), kNames.end(),
                       [&](const auto& entry) { return entry.first == dialect; })

@@ -47,6 +47,14 @@ class StreamFold {
 
 using Headers = std::vector<std::pair<std::string, std::string>>;
 
+// What a reply says besides its plan, also where it gives none.
+struct ReplyNotes {
+  Plan used;            // its token counts; 0: it told none
+  std::string refusal;  // what the model said why it will not answer
+};
+
+class PlanBuilder;
+
 // Immutable.
 class Codec {
  public:
@@ -60,8 +68,18 @@ class Codec {
   // Of `request` the tools and the schema are read, not the messages.
   // Errors: kDataLoss saying what about the reply makes no sense, kOutOfRange for what the model
   // itself wrote wrongly, kPermissionDenied for a refusal, kResourceExhausted.
-  virtual core::StatusOr<Plan> Read(std::string_view body, const PlanRequest& request) const = 0;
+  core::StatusOr<Plan> Read(std::string_view body, const PlanRequest& request) const {
+    ReplyNotes unread;
+    return Read(body, request, unread);
+  }
+  core::StatusOr<Plan> Read(std::string_view body, const PlanRequest& request,
+                            ReplyNotes& notes) const;
   virtual std::unique_ptr<StreamFold> NewFold() const = 0;
+
+ private:
+  // What was used is read first: a reply that gives no plan is paid for too.
+  virtual void ReadUsage(const core::Json& reply, Plan& plan) const = 0;
+  virtual core::Status ReadReply(const core::Json& reply, PlanBuilder& builder) const = 0;
 };
 
 inline constexpr std::int64_t kAnthropicTokensMax = 8192;

@@ -34,11 +34,14 @@ void AddText(std::string_view text, bool model, WireTurns& out) {
       .push_back({.text = IsBlank(text) ? kNothing : text, .call = nullptr, .id = {}, .tool = {}});
 }
 
-void AddAssistant(const ChatMessage& message, WireIds& ids, WireTurns& out) {
+void AddAssistant(const ChatMessage& message, std::string_view author, WireIds& ids,
+                  WireTurns& out) {
   ids.Begin(message);
   if (!IsBlank(message.text) || message.calls.empty()) AddText(message.text, true, out);
   for (const ProposedCall& call : message.calls) {
-    ItemsOf(true, out).push_back({.text = {}, .call = &call, .id = ids.Of(call.id), .tool = {}});
+    const std::string_view echo = message.author == author ? call.echo : std::string_view();
+    ItemsOf(true, out).push_back(
+        {.text = {}, .call = &call, .id = ids.Of(call.id), .tool = {}, .echo = echo});
   }
 }
 
@@ -73,7 +76,7 @@ std::string_view WireIds::ToolOf(const std::string& call_id) const {
   return it == tools_.end() ? std::string_view() : it->second;
 }
 
-WireTurns TurnsOf(const PlanRequest& request, WireIds& ids) {
+WireTurns TurnsOf(const PlanRequest& request, std::string_view author, WireIds& ids) {
   WireTurns out;
   for (const ChatMessage& message : request.messages) {
     switch (message.role) {
@@ -85,7 +88,7 @@ WireTurns TurnsOf(const PlanRequest& request, WireIds& ids) {
         AddText(message.text, false, out);
         break;
       case Role::kAssistant:
-        AddAssistant(message, ids, out);
+        AddAssistant(message, author, ids, out);
         break;
       case Role::kTool:
         ItemsOf(false, out)

@@ -38,6 +38,7 @@ struct WireItem {
   const ProposedCall* call = nullptr;  // of a call
   std::string id;                      // of a call or a result
   std::string_view tool;               // of a result: whose
+  std::string_view echo = {};          // of a call: what its author wants to see again
 };
 
 // What one side says before the other one does.
@@ -52,8 +53,9 @@ struct WireTurns {
   std::vector<WireTurn> turns;
 };
 
-// `request` must outlive the result. No item is empty, and the user begins.
-WireTurns TurnsOf(const PlanRequest& request, WireIds& ids);
+// `request` must outlive the result. No item is empty, and the user begins. `author` is who reads
+// it (AuthorName): what calls carry for others is left out.
+WireTurns TurnsOf(const PlanRequest& request, std::string_view author, WireIds& ids);
 
 // The arguments of a call as one canonical object; what is none goes under `malformed`.
 std::string ArgsObject(const std::string& args_text);

@@ -1,7 +1,6 @@
 #include "endpoint.h"
 
 #include <algorithm>
-#include <deque>
 #include <map>
 #include <mutex>
 #include <optional>
@@ -15,6 +14,7 @@
 #include "reply_cache.h"
 #include "runtime/planners.h"
 #include "runtime/tokens.h"
+#include "waiting_line.h"
 
 namespace interlock::runtime {
 namespace {
@@ -178,32 +178,69 @@ class Endpoint : public std::enable_shared_from_this<Endpoint> {
     }
     call.epoch = epoch_;
     const std::uint64_t handle = ++last_;
+    const std::int64_t deadline_us = call.request.deadline_monotonic_us;
     calls_.emplace(handle, std::move(call));
-    waiting_.push_back(handle);
+    waiting_.Add(handle, deadline_us);
     StartWaiting(endings);
+    WakeInTime();
     return handle;
   }
 
   // Whoever waits longest gets the next place.
   void StartWaiting(std::vector<Ending>& endings) {
+    EndOverdue(endings);
     while (!waiting_.empty() &&
            (options_.concurrent_max == 0 || running_ < options_.concurrent_max)) {
-      const auto it = calls_.find(waiting_.front());
-      waiting_.pop_front();
-      if (it == calls_.end()) continue;  // cancelled while it waited
-      if (LeftMs(it->second, 1) <= 0) {
-        End(it,
-            core::Error(core::StatusCode::kDeadlineExceeded,
-                        "the deadline came before this planner had a place"),
-            endings);
-        continue;
-      }
+      const auto it = TakeFromLine(*waiting_.First());
       ++running_;
       const core::Status status = Attempt(it, 0);
       if (status.ok()) continue;
       --running_;
       End(it, status, endings);
     }
+  }
+
+  // Those whose deadline came before they had a place, though none may become free for long: who
+  // asked may have others to ask.
+  void EndOverdue(std::vector<Ending>& endings) {
+    for (auto due = waiting_.FirstDue(); due; due = waiting_.FirstDue()) {
+      if (LeftMs(calls_.find(*due)->second, 1) > 0) return;
+      End(TakeFromLine(*due),
+          core::Error(core::StatusCode::kDeadlineExceeded,
+                      "the deadline came before this planner had a place"),
+          endings);
+    }
+  }
+
+  Calls::iterator TakeFromLine(std::uint64_t handle) {
+    const auto it = calls_.find(handle);
+    INTERLOCK_CHECK(it != calls_.end());  // who ends leaves the line
+    waiting_.Remove(handle, it->second.request.deadline_monotonic_us);
+    return it;
+  }
+
+  // One alarm for all who wait, for the earliest deadline. One that was set for who does not wait
+  // any more rings for nobody.
+  void WakeInTime() {
+    const std::int64_t next_us = waiting_.next_deadline_us();
+    if (next_us == 0 || options_.later == nullptr) return;
+    if (wakes_us_ != 0 && wakes_us_ <= next_us) return;
+    wakes_us_ = next_us;
+    const std::int64_t left_ms = std::max<std::int64_t>(0, (next_us - Now()) / 1000);
+    options_.later(left_ms, [weak = weak_from_this(), next_us] {
+      if (const auto self = weak.lock()) self->OnAlarm(next_us);
+    });
+  }
+
+  void OnAlarm(std::int64_t of_us) {
+    std::vector<Ending> endings;
+    {
+      const std::lock_guard lock(mutex_);
+      if (wakes_us_ == of_us) wakes_us_ = 0;
+      EndOverdue(endings);
+      WakeInTime();
+    }
+    Tell(endings);
   }
 
   void End(Calls::iterator it, core::StatusOr<Plan> answer, std::vector<Ending>& endings) {
@@ -214,7 +251,7 @@ class Endpoint : public std::enable_shared_from_this<Endpoint> {
   void CancelLocked(Calls::iterator it, std::vector<Ending>& endings) {
     ModelCall& call = it->second;
     if (call.fetch == 0) {
-      std::erase(waiting_, it->first);
+      TakeFromLine(it->first);
       return End(it, Cancelled(), endings);
     }
     call.cancelled = true;
@@ -238,6 +275,8 @@ class Endpoint : public std::enable_shared_from_this<Endpoint> {
     }
     const std::int64_t limited = std::max(requests_.WaitUs(now), tokens_.WaitUs(now));
     if (limited > 0) delay_ms = std::max(delay_ms, limited / 1000 + 1);
+    // All of them wait for the same moment: what Retry-After asks is the least.
+    if (requests_.IsPaused(now)) delay_ms += Backoff(0);
     if (LeftMs(call, delay_ms + 1) <= delay_ms) {
       const bool own = limited > 0 && !requests_.IsPaused(now);
       return core::Unavailable(own ? "this planner's rate limit leaves no room before the deadline"
@@ -246,7 +285,7 @@ class Endpoint : public std::enable_shared_from_this<Endpoint> {
     }
     requests_.Take(now, 1);
     if (options_.tokens_per_minute > 0) tokens_.Take(now, EstimateTokens(call.body));
-    breaker_.Started();
+    call.attempt = breaker_.Started();
     Send(it->first, call, delay_ms);
     return core::OkStatus();
   }
@@ -299,9 +338,10 @@ class Endpoint : public std::enable_shared_from_this<Endpoint> {
       const auto it = calls_.find(handle);
       INTERLOCK_CHECK(it != calls_.end());
       ModelCall& call = it->second;
-      core::StatusOr<Plan> answer = Judge(call, fetched);
+      ReplyNotes notes;
+      core::StatusOr<Plan> answer = Judge(call, fetched, notes);
       Observe(call, fetched, answer);
-      CountLost(call, fetched, answer);
+      if (!CountSpent(call, answer, notes)) CountLost(call, fetched, answer);
       if (!Retried(it, fetched, answer)) {
         --running_;
         if (answer.ok()) Complete(call, *answer);
@@ -312,14 +352,15 @@ class Endpoint : public std::enable_shared_from_this<Endpoint> {
     Tell(endings);
   }
 
-  core::StatusOr<Plan> Judge(const ModelCall& call, const Fetched& fetched) const {
+  core::StatusOr<Plan> Judge(const ModelCall& call, const Fetched& fetched,
+                             ReplyNotes& notes) const {
     if (call.cancelled) return Cancelled();
     if (!fetched.ok()) return fetched.status();
     if (fetched->status != 200) return StatusOfHttp(*fetched);
     const bool events = call.stream != nullptr && IsEventStream(fetched->Header("content-type"));
-    if (!events) return codec_.Read(fetched->body, call.request);
+    if (!events) return codec_.Read(fetched->body, call.request, notes);
     INTERLOCK_ASSIGN_OR_RETURN(const std::string whole, call.stream->Whole());
-    INTERLOCK_ASSIGN_OR_RETURN(Plan plan, codec_.Read(whole, call.request));
+    INTERLOCK_ASSIGN_OR_RETURN(Plan plan, codec_.Read(whole, call.request, notes));
     if (fetched->body.size() > kRawStreamMax) return plan;  // `raw` is what it was folded into
     plan.raw = fetched->body;
     plan.streamed = true;
@@ -335,12 +376,29 @@ class Endpoint : public std::enable_shared_from_this<Endpoint> {
     // The endpoint is well, in the middle of a stream too.
     const bool fault = !answer.ok() && answer.status().code() == core::StatusCode::kOutOfRange;
     if (call.cancelled) {
-      breaker_.Abandoned();
+      breaker_.Abandoned(call.attempt);
     } else if (!fault && (IsFailure(fetched) || broken_off)) {
-      breaker_.Failed(Now());
+      breaker_.Failed(call.attempt, Now());
     } else {
       breaker_.Succeeded();
     }
+  }
+
+  // An attempt of which no plan was made, and whose provider says what it used. False: it is not
+  // such a one, or nobody asks.
+  bool CountSpent(ModelCall& call, const core::StatusOr<Plan>& answer, ReplyNotes& notes) const {
+    if (answer.ok() || call.request.spent == nullptr || !TellsUse(notes.used)) return false;
+    notes.used.provider = options_.name;
+    Price(call.model, notes.used);
+    Add(SpentOn(notes.used), *call.request.spent);
+    return true;
+  }
+
+  void Price(const std::string& model, Plan& plan) const {
+    const ModelPrice* const price = PriceOf(options_.prices, model);
+    if (price == nullptr) return;
+    plan.currency = options_.prices.currency;
+    plan.cost_micros = CostMicros(*price, plan);
   }
 
   // An attempt that may be billed, and does not say for how much, counts with its most.
@@ -370,9 +428,7 @@ class Endpoint : public std::enable_shared_from_this<Endpoint> {
                        status.code() == core::StatusCode::kDataLoss ||
                        (!fetched.ok() && status.code() == core::StatusCode::kDeadlineExceeded);
     if (!worth) return std::nullopt;
-    std::int64_t wait =
-        BackoffMs({.first_ms = options_.backoff_ms, .max_ms = options_.backoff_max_ms},
-                  call.retries, *options_.random);
+    std::int64_t wait = Backoff(call.retries);
     if (fetched.ok()) {
       const auto asked = RetryAfterMs(fetched->Header("retry-after"), options_.clock->WallMicros());
       // What it asks of one it asks of all; but not longer than we would ever wait.
@@ -383,6 +439,11 @@ class Endpoint : public std::enable_shared_from_this<Endpoint> {
     if (call.retries >= options_.retries_max) return std::nullopt;
     if (LeftMs(call, wait + 1) <= wait) return std::nullopt;  // no time for another attempt
     return wait;
+  }
+
+  std::int64_t Backoff(std::int64_t retry) const {
+    return BackoffMs({.first_ms = options_.backoff_ms, .max_ms = options_.backoff_max_ms}, retry,
+                     *options_.random);
   }
 
   // Who answered, for how much.
@@ -398,10 +459,7 @@ class Endpoint : public std::enable_shared_from_this<Endpoint> {
         plan.completion_tokens += EstimateTokens(made.tool) + EstimateTokens(made.args_text);
       }
     }
-    if (const ModelPrice* const price = PriceOf(options_.prices, call.model)) {
-      plan.currency = options_.prices.currency;
-      plan.cost_micros = CostMicros(*price, plan);
-    }
+    Price(call.model, plan);
     plan.raw_request = std::move(call.body);
     if (call.epoch == epoch_) cache_.Keep(call.cache_key, plan, Now());
   }
@@ -411,7 +469,8 @@ class Endpoint : public std::enable_shared_from_this<Endpoint> {
   const std::string api_key_;
   std::mutex mutex_;  // guards what follows; never held while `done` runs
   Calls calls_;
-  std::deque<std::uint64_t> waiting_;
+  WaitingLine waiting_;
+  std::int64_t wakes_us_ = 0;  // when the next alarm rings; 0: none is set
   std::int64_t running_ = 0;
   std::uint64_t last_ = 0;
   RateLimit requests_;
@@ -451,6 +510,9 @@ core::Status CheckOptions(const ModelOptions& options) {
     return core::InvalidArgument("`output_tokens_max` is at most " +
                                  std::to_string(kTokensCountedMax) + " and `retries_max` " +
                                  std::to_string(kRetriesMax));
+  }
+  if (options.concurrent_max > 0 && options.later == nullptr) {
+    return core::InvalidArgument("`concurrent_max` needs a clock that wakes who waits");
   }
   if (options.temperature.empty()) return core::OkStatus();
   const auto number = core::ParseJson(options.temperature, core::kArgsLimits);

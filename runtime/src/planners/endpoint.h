@@ -22,9 +22,10 @@ struct ModelCall {
   std::string body;
   core::Digest cache_key{};
   std::function<void(core::StatusOr<Plan>)> done;
-  std::uint64_t epoch = 0;   // of the cache when it was asked
-  std::int64_t retries = 0;  // so far
-  std::uint64_t fetch = 0;   // the attempt that runs or waits; 0: it waits for a place
+  std::uint64_t epoch = 0;    // of the cache when it was asked
+  std::int64_t retries = 0;   // so far
+  std::uint64_t fetch = 0;    // the attempt that runs or waits; 0: it waits for a place
+  std::uint64_t attempt = 0;  // its number at the breaker
   bool cancelled = false;
   bool told = false;                          // text was forwarded
   std::shared_ptr<StreamReader> stream;       // of the attempt; null: not streamed

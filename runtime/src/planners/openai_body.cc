@@ -16,7 +16,7 @@ std::string OpenAiBody(const PlanRequest& request, const WireOptions& options,
   out += "\":[";
   WireIds ids;
   AppendList(request.messages, out,
-             [&](const ChatMessage& message) { parts.message(message, ids, out); });
+             [&](const ChatMessage& message) { parts.message(message, options, ids, out); });
   out += ']';
   if (!request.tools.empty() || request.ends_by_tool) {
     out += ",\"tools\":[";

@@ -14,7 +14,8 @@ namespace interlock::runtime {
 struct OpenAiParts {
   void (*options)(const PlanRequest& request, const WireOptions& options, std::string& out);
   std::string_view messages;  // the member that holds the conversation
-  void (*message)(const ChatMessage& message, WireIds& ids, std::string& out);
+  void (*message)(const ChatMessage& message, const WireOptions& options, WireIds& ids,
+                  std::string& out);
   void (*tool)(const tools::Manifest& manifest, std::string& out);
 };
 

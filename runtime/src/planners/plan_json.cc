@@ -116,6 +116,33 @@ core::Status ReadUsage(const core::JsonObjectView& view, Plan& plan) {
 
 }  // namespace
 
+Spent SpentOn(const Plan& plan) {
+  if (plan.provider.empty() || plan.from_cache || plan.tokens_estimated) return {};
+  return {.use = {.tokens = plan.prompt_tokens + plan.completion_tokens,
+                  .cost_micros = plan.cost_micros,
+                  .currency = plan.currency},
+          .prompt_tokens = plan.prompt_tokens,
+          .cached_tokens = plan.cached_tokens,
+          .completion_tokens = plan.completion_tokens,
+          .reasoning_tokens = plan.reasoning_tokens};
+}
+
+void Add(const Spent& more, Spent& sum) {
+  sum.use = policies::Together(sum.use, more.use);
+  sum.prompt_tokens += more.prompt_tokens;
+  sum.cached_tokens += more.cached_tokens;
+  sum.completion_tokens += more.completion_tokens;
+  sum.reasoning_tokens += more.reasoning_tokens;
+}
+
+std::string AuthorName(std::string_view dialect, std::string_view model) {
+  return std::string(dialect) + "/" + std::string(model);
+}
+
+std::string AuthorOf(const Plan& plan) {
+  return plan.dialect.empty() ? "" : AuthorName(plan.dialect, plan.model);
+}
+
 std::string RequestSha256(const Plan& plan) {
   return plan.raw_request.empty() ? plan.request_sha256 : core::Hex(core::Sha256(plan.raw_request));
 }

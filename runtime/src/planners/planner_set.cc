@@ -25,14 +25,20 @@ std::int64_t TimeoutMsOf(const PlannerConfig& config) {
 
 bool Hedges(const Route& route) { return route.hedge_after_ms > 0; }
 
+bool NeedsAlarm(const PlannerConfig& config) {
+  const bool waits = config.kind == PlannerKind::kModel && config.model.concurrent_max > 0;
+  return waits || std::any_of(config.routes.begin(), config.routes.end(), Hedges);
+}
+
 core::StatusOr<std::unique_ptr<Planner>> MakeOne(const PlannerConfig& config,
-                                                 const PlannerParts& parts) {
+                                                 const PlannerParts& parts, const Later& later) {
   if (config.kind == PlannerKind::kScripted) return MakeScriptedPlanner({.folder = config.folder});
   ModelOptions options = config.model;
   options.name = config.name;
   options.fetcher = parts.fetcher;
   options.clock = parts.clock;
   options.random = parts.random;
+  options.later = later;
   return MakeModelPlanner(std::move(options));
 }
 
@@ -66,9 +72,16 @@ core::StatusOr<PlannerSet> PlannerSet::Make(const std::vector<PlannerConfig>& co
                                             const PlannerParts& parts) {
   PlannerSet set;
   std::map<std::string, RouterTarget> targets;
+  Later later;
+  if (std::any_of(configs.begin(), configs.end(), NeedsAlarm)) {
+    set.alarm_ = std::make_shared<Alarm>();
+    later = [alarm = set.alarm_](std::int64_t ms, std::function<void()> ring) {
+      alarm->After(ms, std::move(ring));
+    };
+  }
   for (const PlannerConfig& config : configs) {
     if (config.kind == PlannerKind::kRouter) continue;
-    auto made = MakeOne(config, parts);
+    auto made = MakeOne(config, parts, later);
     if (!made.ok()) {
       return core::Error(made.status().code(), "planner `" + config.name + "`: " +
                                                    std::string(core::Message(made.status())));
@@ -80,15 +93,11 @@ core::StatusOr<PlannerSet> PlannerSet::Make(const std::vector<PlannerConfig>& co
   }
   for (const PlannerConfig& config : configs) {
     if (config.kind != PlannerKind::kRouter) continue;
-    RouterOptions options{
-        .name = config.name, .routes = config.routes, .targets = targets, .clock = parts.clock};
-    if (std::any_of(config.routes.begin(), config.routes.end(), Hedges)) {
-      if (set.alarm_ == nullptr) set.alarm_ = std::make_shared<Alarm>();
-      options.later = [alarm = set.alarm_](std::int64_t ms, std::function<void()> ring) {
-        alarm->After(ms, std::move(ring));
-      };
-    }
-    INTERLOCK_ASSIGN_OR_RETURN(auto made, MakeRouter(std::move(options)));
+    INTERLOCK_ASSIGN_OR_RETURN(auto made, MakeRouter({.name = config.name,
+                                                      .routes = config.routes,
+                                                      .targets = targets,
+                                                      .clock = parts.clock,
+                                                      .later = later}));
     set.by_name_[config.name] = made.get();
     set.routers_.push_back(std::move(made));
   }

@@ -25,24 +25,31 @@ void RateLimit::Pause(std::int64_t until_us) {
 }
 
 bool Breaker::Allows(std::int64_t now_us) const {
-  return !open() || (now_us >= rests_until_us_ && !trying_);
+  return !open() || (now_us >= rests_until_us_ && trial_ == 0);
 }
 
-void Breaker::Started() {
-  if (open()) trying_ = true;
+std::uint64_t Breaker::Started() {
+  ++last_;
+  if (open()) trial_ = last_;
+  return last_;
+}
+
+// One that began before the rest says nothing of it.
+void Breaker::EndTrial(std::uint64_t attempt) {
+  if (attempt == trial_) trial_ = 0;
 }
 
 void Breaker::Succeeded() {
   failures_ = 0;
-  trying_ = false;
+  trial_ = 0;
 }
 
-void Breaker::Failed(std::int64_t now_us) {
-  trying_ = false;
+void Breaker::Failed(std::uint64_t attempt, std::int64_t now_us) {
+  EndTrial(attempt);
   ++failures_;
   if (open()) rests_until_us_ = now_us + options_.rest_us;
 }
 
-void Breaker::Abandoned() { trying_ = false; }
+void Breaker::Abandoned(std::uint64_t attempt) { EndTrial(attempt); }
 
 }  // namespace interlock::runtime

@@ -39,19 +39,22 @@ class Breaker {
   explicit Breaker(BreakerOptions options) : options_(options) {}
 
   bool Allows(std::int64_t now_us) const;  // also says that the one attempt after a rest may go
-  void Started();                          // an attempt that was allowed
+  // An attempt that was allowed. Returns its number, by which its end is told.
+  std::uint64_t Started();
   void Succeeded();
-  void Failed(std::int64_t now_us);
-  void Abandoned();  // an attempt ended without telling anything (cancelled)
+  void Failed(std::uint64_t attempt, std::int64_t now_us);
+  void Abandoned(std::uint64_t attempt);  // it ended without telling anything (cancelled)
   std::int64_t failures() const { return failures_; }
 
  private:
   bool open() const { return options_.failures_max > 0 && failures_ >= options_.failures_max; }
+  void EndTrial(std::uint64_t attempt);
 
   const BreakerOptions options_;
   std::int64_t failures_ = 0;  // in a row
   std::int64_t rests_until_us_ = 0;
-  bool trying_ = false;
+  std::uint64_t last_ = 0;   // attempt
+  std::uint64_t trial_ = 0;  // the one after a rest, while it is under way
 };
 
 }  // namespace interlock::runtime

@@ -40,7 +40,8 @@ void AppendResult(std::string_view text, const std::string& id, std::string& out
   out += '}';
 }
 
-void AppendMessage(const ChatMessage& message, WireIds& ids, std::string& out) {
+void AppendMessage(const ChatMessage& message, const WireOptions& /*options*/, WireIds& ids,
+                   std::string& out) {
   switch (message.role) {
     case Role::kSystem:
       return AppendSaid("system", message.text, out);
@@ -91,7 +92,7 @@ void AppendOptions(const PlanRequest& request, const WireOptions& options, std::
 core::Status CheckStatus(const Json& reply) {
   const std::string_view status = TextOrNone(reply, "status");
   if (status == "failed" || Member(reply, "error") != nullptr) {
-    return StatusOfErrorWord(ErrorWordOf(reply));
+    return StatusOfError(reply);
   }
   if (status == "incomplete") {
     const Json* const details = Member(reply, "incomplete_details");
@@ -106,14 +107,16 @@ core::Status AddContent(const Json& message, PlanBuilder& builder) {
   const Json* const content = Member(message, "content");
   if (content == nullptr || !content->is_array()) return BadReply("a message without `content`");
   for (const Json& part : *content) {
-    const bool refusal = TextOrNone(part, "type") == "refusal";
-    INTERLOCK_RETURN_IF_ERROR(
-        builder.AddText(Member(part, refusal ? "refusal" : "text"), "`content`"));
+    if (TextOrNone(part, "type") == "refusal") {
+      INTERLOCK_RETURN_IF_ERROR(builder.Refuse(Member(part, "refusal")));
+    } else {
+      INTERLOCK_RETURN_IF_ERROR(builder.AddText(Member(part, "text"), "`content`"));
+    }
   }
   return core::OkStatus();
 }
 
-void ReadUsage(const Json* usage, Plan& plan) {
+void CountTokens(const Json* usage, Plan& plan) {
   TokenCounts counts(usage);
   plan.prompt_tokens = counts.Of("input_tokens");
   plan.cached_tokens = counts.Of("input_tokens_details", "cached_tokens");
@@ -128,7 +131,7 @@ class Fold final : public StreamFold {
   core::Status Add(const StreamEvent& event, std::string& text) override {
     INTERLOCK_ASSIGN_OR_RETURN(const Json data, ParseReply(event.data));
     const std::string_view type = TextOrNone(data, "type");
-    if (type == "error") return StatusOfErrorWord(ErrorWordOf(data));
+    if (type == "error") return StatusOfError(data);
     if (type == "response.output_text.delta") text += TextOrNone(data, "delta");
     if (type == "response.completed" || type == "response.incomplete" ||
         type == "response.failed") {
@@ -166,12 +169,17 @@ class Responses final : public Codec {
 
   Headers KeyHeaders(const std::string& api_key) const override { return BearerHeader(api_key); }
 
-  core::StatusOr<Plan> Read(std::string_view body, const PlanRequest& request) const override {
-    INTERLOCK_ASSIGN_OR_RETURN(const Json reply, ParseReply(body));
+  std::unique_ptr<StreamFold> NewFold() const override { return std::make_unique<Fold>(); }
+
+ private:
+  void ReadUsage(const Json& reply, Plan& plan) const override {
+    CountTokens(Member(reply, "usage"), plan);
+  }
+
+  core::Status ReadReply(const Json& reply, PlanBuilder& builder) const override {
     INTERLOCK_RETURN_IF_ERROR(CheckStatus(reply));
     const Json* const output = Member(reply, "output");
     if (output == nullptr || !output->is_array()) return BadReply("no `output`");
-    PlanBuilder builder(request);
     for (const Json& item : *output) {
       const std::string_view type = TextOrNone(item, "type");
       if (type == "message") INTERLOCK_RETURN_IF_ERROR(AddContent(item, builder));
@@ -179,11 +187,8 @@ class Responses final : public Codec {
       INTERLOCK_RETURN_IF_ERROR(builder.AddCall(Member(item, "call_id"), Member(item, "name"),
                                                 Member(item, "arguments"), ""));
     }
-    ReadUsage(Member(reply, "usage"), builder.plan());
-    return builder.Finish(body);
+    return core::OkStatus();
   }
-
-  std::unique_ptr<StreamFold> NewFold() const override { return std::make_unique<Fold>(); }
 };
 
 }  // namespace

@@ -35,6 +35,7 @@ struct Leg {
   std::int64_t until_us = 0;  // by when it has to answer; 0: nobody said
   // Of a hedge what it may be billed for besides: it runs beside another, which has the request's.
   std::shared_ptr<std::optional<policies::ModelUse>> lost;
+  std::shared_ptr<Spent> spent;  // likewise, what its provider told of
 };
 
 // How long a planner took of late.
@@ -174,6 +175,7 @@ class Rides : public std::enable_shared_from_this<Rides> {
       request.deadline_monotonic_us = leg.until_us;
       hedge = leg.lost != nullptr;
       if (hedge) request.lost = request.lost == nullptr ? nullptr : leg.lost;
+      if (hedge) request.spent = request.spent == nullptr ? nullptr : leg.spent;
       if (request.on_text) request.on_text = Forwarder(ride, at);
     }
     if (ride->route->hedge_after_ms > 0) request.on_reply = Beginner(ride, at);
@@ -276,6 +278,7 @@ class Rides : public std::enable_shared_from_this<Rides> {
       saved -= kHedgePrice;
       beside = AddLeg(*ride);
       ride->legs[beside].lost = std::make_shared<std::optional<policies::ModelUse>>();
+      ride->legs[beside].spent = std::make_shared<Spent>();
     }
     Ask(handle, ride, beside);
   }
@@ -295,6 +298,7 @@ class Rides : public std::enable_shared_from_this<Rides> {
   // Under the lock, when all legs are over.
   static void JoinLost(Ride& ride) {
     for (const Leg& leg : ride.legs) {
+      if (ride.request.spent && leg.spent) Add(*leg.spent, *ride.request.spent);
       auto& all = ride.request.lost;
       if (!all || leg.lost == nullptr || !*leg.lost) continue;
       *all = policies::Together(all->value_or(policies::NoUse()), **leg.lost);

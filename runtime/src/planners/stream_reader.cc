@@ -34,12 +34,12 @@ core::StatusOr<std::string> StreamReader::Whole() {
 }
 
 core::StatusOr<Plan> PlanOfBytes(const Codec& codec, std::string_view body,
-                                 const PlanRequest& request, Framing framing) {
-  if (framing == Framing::kWhole) return codec.Read(body, request);
+                                 const PlanRequest& request, Framing framing, ReplyNotes& notes) {
+  if (framing == Framing::kWhole) return codec.Read(body, request, notes);
   StreamReader reader(codec, nullptr, false);
   INTERLOCK_RETURN_IF_ERROR(reader.Feed(body));
   INTERLOCK_ASSIGN_OR_RETURN(const std::string whole, reader.Whole());
-  INTERLOCK_ASSIGN_OR_RETURN(Plan plan, codec.Read(whole, request));
+  INTERLOCK_ASSIGN_OR_RETURN(Plan plan, codec.Read(whole, request, notes));
   plan.raw = std::string(body);
   plan.streamed = true;
   return plan;

@@ -39,6 +39,6 @@ class StreamReader {
 
 // The plan of a reply's bytes, streamed or not: what a live reply and a recorded one go through.
 core::StatusOr<Plan> PlanOfBytes(const Codec& codec, std::string_view body,
-                                 const PlanRequest& request, Framing framing);
+                                 const PlanRequest& request, Framing framing, ReplyNotes& notes);
 
 }  // namespace interlock::runtime

@@ -2,8 +2,10 @@
 
 #include <algorithm>
 #include <array>
+#include <charconv>
 
 #include "answer_form.h"
+#include "endpoint.h"
 #include "envelope.h"
 #include "tool_names.h"
 
@@ -27,14 +29,27 @@ core::Status TooManyCalls() {
   return ModelFault("more than " + std::to_string(kPlanCallsMax) + " tool calls");
 }
 
+core::Status ParseReply(std::string_view text, Json& reply) {
+  auto read = core::ParseJson(text, kReplyLimits);
+  if (read.status().code() == core::StatusCode::kResourceExhausted) return read.status();
+  bool huge = false;
+  if (!read.ok()) {
+    read = core::ParseJson(WithoutHugeNumbers(text, Where::kOutsideArguments), kReplyLimits);
+  }
+  if (!read.ok()) {
+    huge = true;
+    read = core::ParseJson(WithoutHugeNumbers(text, Where::kEverywhere), kReplyLimits);
+  }
+  if (!read.ok()) return BadReply(core::Message(read.status()));
+  reply = *std::move(read);
+  return huge ? ModelFault("the arguments of a tool call hold an integer beyond 2^53-1")
+              : core::OkStatus();
+}
+
 core::StatusOr<Json> ParseReply(std::string_view text) {
-  auto reply = core::ParseJson(text, kReplyLimits);
-  if (reply.ok() || reply.status().code() == core::StatusCode::kResourceExhausted) return reply;
-  reply = core::ParseJson(WithoutHugeNumbers(text, Where::kOutsideArguments), kReplyLimits);
-  if (reply.ok()) return reply;
-  reply = core::ParseJson(WithoutHugeNumbers(text, Where::kEverywhere), kReplyLimits);
-  return reply.ok() ? ModelFault("the arguments of a tool call hold an integer beyond 2^53-1")
-                    : BadReply(core::Message(reply.status()));
+  Json reply;
+  INTERLOCK_RETURN_IF_ERROR(ParseReply(text, reply));
+  return reply;
 }
 
 core::Status StreamCut() {
@@ -103,14 +118,37 @@ std::string ErrorWordOf(const Json& reply) {
   return "";
 }
 
-core::Status StatusOfErrorWord(const std::string& word) {
+namespace {
+
+// The HTTP status that an error names, as some servers do, as a number or in digits; 0: none.
+int HttpStatusOf(const Json& error) {
+  for (const char* key : {"code", "status"}) {
+    const Json* const value = Member(error, key);
+    if (value == nullptr) continue;
+    std::int64_t number = value->is_number_integer() ? value->get<std::int64_t>() : 0;
+    const std::string_view digits = TextOrNone(error, key);
+    const bool whole = digits.size() == 3 && digits.find_first_not_of("0123456789") == digits.npos;
+    if (whole) std::from_chars(digits.data(), digits.data() + digits.size(), number);
+    if (number >= 100 && number <= 599) return static_cast<int>(number);
+  }
+  return 0;
+}
+
+}  // namespace
+
+core::Status StatusOfError(const Json& reply) {
   constexpr std::array<std::string_view, 12> kPass = {
       "overloaded_error", "rate_limit_error",   "rate_limit_exceeded", "api_error",
       "server_error",     "timeout_error",      "internal_error",      "internal",
       "unavailable",      "resource_exhausted", "deadline_exceeded",   "vector_store_timeout"};
+  const Json* const inner = Member(reply, "error");
+  const int status = HttpStatusOf(inner == nullptr ? reply : *inner);
+  const std::string word = ErrorWordOf(reply);
+  const std::string shown = word.empty() && status != 0 ? std::to_string(status) : word;
   const std::string what =
-      "model endpoint broke off with an error" + (word.empty() ? "" : " (" + word + ")");
-  const bool passes = std::find(kPass.begin(), kPass.end(), word) != kPass.end();
+      "model endpoint broke off with an error" + (shown.empty() ? "" : " (" + shown + ")");
+  const bool passes =
+      MayRetry(status) || std::find(kPass.begin(), kPass.end(), word) != kPass.end();
   return passes ? core::Unavailable(what) : core::InvalidArgument(what);
 }
 
@@ -130,6 +168,11 @@ core::Status PlanBuilder::AddText(const Json* value, std::string_view what) {
   INTERLOCK_ASSIGN_OR_RETURN(const std::string text, TextOfParts(value, what));
   plan_.text += text;
   return core::OkStatus();
+}
+
+core::Status PlanBuilder::Refuse(const Json* value) {
+  if (value != nullptr && value->is_string()) refusal_ += value->get_ref<const std::string&>();
+  return refusal_.empty() ? core::OkStatus() : RefusedReply(kModelRefused);
 }
 
 core::Status PlanBuilder::AddCall(const Json* id, const Json* name, const Json* args,

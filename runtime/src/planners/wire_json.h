@@ -29,10 +29,13 @@ core::Status RefusedReply(std::string_view what);
 inline constexpr std::string_view kCutReply = "it was cut at the model's length limit";
 inline constexpr std::string_view kFilteredReply =
     "it was stopped by the provider's content filter";
+inline constexpr std::string_view kModelRefused = "the model refused to answer";
 core::Status TooManyCalls();  // ModelFault: above kPlanCallsMax
 // A body, or the data of one event, within kReplyLimits. Errors: BadReply; ModelFault for arguments
 // that hold what no number here may; kResourceExhausted.
 core::StatusOr<core::Json> ParseReply(std::string_view text);
+// The same; of arguments that hold what they may not, `reply` is the rest.
+core::Status ParseReply(std::string_view text, core::Json& reply);
 // What StreamFold::Whole says of a reply that never ended.
 core::Status StreamCut();
 
@@ -51,8 +54,9 @@ std::string_view TextOrNone(const core::Json& object, const char* key);
 
 // The word of an `error` member, or of the error event itself.
 std::string ErrorWordOf(const core::Json& reply);
-// What an error inside a reply or a stream means: kUnavailable when it may pass.
-core::Status StatusOfErrorWord(const std::string& word);
+// What an error inside a reply or a stream means: kUnavailable when it may pass, by its word, or by
+// a number that is an HTTP status.
+core::Status StatusOfError(const core::Json& reply);
 
 // Reads the counts of a reply's usage. Budgets are settled by them, so one that is no count
 // (negative, no integer, above kTokensMax) takes the word of all of them: the reply tells none.
@@ -83,7 +87,10 @@ class PlanBuilder {
   // `id` may be absent. Arguments are JSON text, or an object.
   core::Status AddCall(const core::Json* id, const core::Json* name, const core::Json* args,
                        std::string echo);
-  bool empty() const { return plan_.text.empty() && plan_.calls.empty() && !answer_; }
+  // What the model said instead of an answer, in a field of its own. Errors: kPermissionDenied
+  // where it said anything.
+  core::Status Refuse(const core::Json* value);
+  const std::string& refusal() const { return refusal_; }
   Plan& plan() { return plan_; }
   // Errors: neither text nor calls.
   core::StatusOr<Plan> Finish(std::string_view body);
@@ -92,6 +99,7 @@ class PlanBuilder {
   const PlanRequest& request_;
   Plan plan_;
   std::optional<std::string> answer_;  // arguments of kAnswerTool
+  std::string refusal_;
   std::set<std::string> ids_;
 };
 

@@ -80,6 +80,36 @@ TEST(Cost, OfARunIsWhatItsEntriesSay) {
   ExpectMadeAnew(h, run->id, {&h.agent});
 }
 
+// Cut at its limit, refused, or written badly: it was billed all the same.
+TEST(Cost, RepliesThatGaveNoPlanCountToo) {
+  Harness h(AllowAll(), {});
+  h.planner.spent = {SpentOn(Priced({}, 1'200, "USD")), SpentOn(Priced({}, 30, "USD"))};
+  h.planner.plans = {Priced(FakePlanner::Ask("which?"), 4, "USD"),
+                     core::Error(core::StatusCode::kPermissionDenied, "the model refused")};
+  const auto run = h.CreateRun();
+  ASSERT_TRUE(run.ok()) << run.status();
+  h.WaitForState(run->id, RunState::kWaitingForUser);
+  ASSERT_TRUE(h.Send(run->id, "that").ok());
+  h.WaitForState(run->id, RunState::kFailed);
+  for (const bool restarted : {false, true}) {
+    if (restarted) h.Restart();
+    const auto info = h.engine().GetRun(h.integrator, run->id);
+    ASSERT_TRUE(info.ok()) << info.status();
+    EXPECT_EQ(info->models.tokens_in, 300);
+    EXPECT_EQ(info->models.tokens_cached, 180);
+    EXPECT_EQ(info->models.tokens_out, 60);
+    EXPECT_EQ(info->models.tokens_reasoning, 15);
+    EXPECT_THAT(info->models.micros, ElementsAre(Pair("USD", 1'234)));
+    EXPECT_EQ(info->models.asked, 1);
+  }
+  EXPECT_THAT(
+      BytesOf(h, run->id, "plan.received"),
+      HasSubstr(R"("spent":{"cost":{"amount":"30","unit":"micro-USD"},"requests":1,)"
+                R"("tokens_cached":60,"tokens_in":100,"tokens_out":20,"tokens_reasoning":5},)"
+                R"("step":1)"));
+  ExpectMadeAnew(h, run->id, {&h.agent});
+}
+
 std::vector<ModelDay> DaysOf(Harness& h, const DayRange& days = {}) {
   const auto page = h.engine().ListModelDays(h.auditor, {}, days);
   EXPECT_TRUE(page.ok()) << page.status();

@@ -226,6 +226,7 @@ std::uint64_t FakePlanner::Propose(PlanRequest request,
     const auto step = static_cast<std::size_t>(request.step);
     if (step < plans.size()) plan = plans[step];
     if (request.lost) *request.lost = lost;
+    if (request.spent && step < spent.size()) Add(spent[step], *request.spent);
     seen_.push_back(std::move(request));
     if (holds_) return held_.Hold(std::move(done));
   }

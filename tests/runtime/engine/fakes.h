@@ -132,6 +132,7 @@ class FakePlanner final : public Planner {
   static Plan Ask(std::string text);
 
   std::vector<core::StatusOr<Plan>> plans;  // beyond the end: an answer
+  std::vector<Spent> spent;                 // by replies before each of these; beyond: none
   std::atomic<int> forgotten = 0;
   std::function<void()> before_asked;  // of a request that budgets bound; on the engine's thread
   std::function<void()> before_reply;  // on the engine's thread

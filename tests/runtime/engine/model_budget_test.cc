@@ -188,6 +188,26 @@ TEST(ModelBudget, AttemptsThatWereLostAreCharged) {
   desk.ExpectAnew(failed);
 }
 
+// A reply that was cut or refused is billed for what it says, which is far below the most.
+TEST(ModelBudget, RepliesThatGaveNoPlanAreSettledByWhatTheyTell) {
+  Desk desk;
+  desk.h.planner.lost = policies::NoUse();
+  desk.h.planner.spent = {SpentOn(Used({}, 70, 55)), SpentOn(Used({}, 20, 0))};
+  desk.h.planner.plans = {core::Error(core::StatusCode::kOutOfRange, "it was cut"),
+                          Used(FakePlanner::Answer("five"), 130, 23)};
+  const RunInfo run = desk.Run("ann", RunState::kCompleted);
+  desk.ExpectSpent(220, 78);
+  std::string log;
+  for (const audit::Entry& entry : desk.h.Entries(run.id)) log += entry.bytes;
+  EXPECT_THAT(log, HasSubstr(R"("spent":{"cost":{"amount":"55","unit":"micro-USD"},"requests":1,)"
+                             R"("tokens_in":60,"tokens_out":10},"step":0)"));
+  EXPECT_THAT(log, HasSubstr(R"("spent":{"cost":{"amount":"0","unit":"micro-USD"})"));
+  EXPECT_THAT(log, Not(HasSubstr(R"("flagged":true)")));
+  desk.ExpectAnew(run);
+  desk.h.Restart();
+  desk.ExpectSpent(220, 78);
+}
+
 TEST(ModelBudget, WhatNobodyCanBillCostsNothingAndAReplyThatMakesNoSenseDoes) {
   Desk desk;
   desk.h.planner.plans = {core::Unavailable("connection refused")};

@@ -86,6 +86,25 @@ TEST(Step, AModelsFaultIsToldToItABoundedNumberOfTimes) {
   EXPECT_TRUE(Only<effect::Finish>(Step(other, event::PlanFailed{"PLANNER_REPLY", "not JSON"})));
 }
 
+TEST(Step, RepliesThatGaveNoPlanUseTokensToo) {
+  RunCore run;
+  run.limits.tokens_max = 100;
+  Step(run, event::Message{"hi"});
+  Step(run, event::PlanRequested{});
+  EXPECT_TRUE(
+      Only<effect::RequestPlan>(Step(run, event::PlanFailed{"MODEL_REPLY", "it was cut", 60})));
+  EXPECT_EQ(run.tokens, 60);
+  Step(run, event::PlanRequested{});
+  const auto effects = Step(run, event::PlanFailed{"MODEL_REPLY", "it was cut", 40});
+  ASSERT_TRUE(Only<effect::Finish>(effects));
+  EXPECT_EQ(std::get<effect::Finish>(effects[0]).code, "TOKEN_LIMIT");
+  RunCore other;
+  Step(other, event::Message{"hi"});
+  Step(other, event::PlanRequested{});
+  Step(other, event::PlanReceived{Text(Finish::kAnswer, "bye"), 7});
+  EXPECT_EQ(other.tokens, 7);
+}
+
 TEST(Step, PlansAgainWhenEveryCallHasEnded) {
   RunCore run = Deciding(2);
   Step(run, event::CallRunning{"id0"});

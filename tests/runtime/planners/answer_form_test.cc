@@ -189,6 +189,30 @@ TEST(PlanOfRecord, WhatWasRecordedOfACallIsWhatItsBytesSay) {
   EXPECT_THAT(OtherwiseOf(plan), HasSubstr("its text"));
 }
 
+// What versions before recorded of chat completions has no `extra_content` in its calls.
+TEST(PlanOfRecord, AChatReplyOfBeforeStillReadsAsRecorded) {
+  const auto plan = ChatCodec().Read(R"({"choices":[{"message":{"tool_calls":[{"id":"a",
+      "function":{"name":"think"},"extra_content":{"google":{"thought_signature":"s"}}}]}}]})",
+                                     Request());
+  ASSERT_TRUE(plan.ok()) << plan.status();
+  Plan recorded = *plan;
+  EXPECT_TRUE(CheckRecord(recorded, {}).ok()) << CheckRecord(recorded, {});
+  recorded.calls[0].echo.clear();
+  EXPECT_TRUE(CheckRecord(recorded, {}).ok()) << CheckRecord(recorded, {});
+  recorded.calls[0].echo = "other";
+  EXPECT_THAT(OtherwiseOf(recorded), HasSubstr("call 1, its signature"));
+}
+
+// Versions before took it for the answer.
+TEST(PlanOfRecord, ARefusalOfBeforeStillReadsAsRecorded) {
+  Plan recorded;
+  recorded.text = "I will not.";
+  recorded.raw = R"({"choices":[{"message":{"refusal":"I will not."}}]})";
+  EXPECT_TRUE(CheckRecord(recorded, {}).ok()) << CheckRecord(recorded, {});
+  recorded.text = "I will.";
+  EXPECT_THAT(OtherwiseOf(recorded), HasSubstr("refused"));
+}
+
 TEST(PlanOfRecord, AnAnswerByToolIsOneForWhoAsksForIt) {
   const auto plan =
       AnthropicCodec().Read(AnswerCall(Dialect::kAnthropic, R"({"answer":"Bye!"})"), Talk());

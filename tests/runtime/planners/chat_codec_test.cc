@@ -111,11 +111,56 @@ TEST(ChatReply, CallsComeBackUnderTheToolsOwnNames) {
   EXPECT_EQ(plan->calls[3].args_text, R"({"id":1})");
 }
 
-TEST(ChatReply, ARefusalIsWhatTheModelSays) {
-  const auto plan =
-      ChatCodec().Read(Reply(R"({"content":null,"refusal":"I will not."})"), Request());
+// Google's OpenAI-compatible endpoint refuses a conversation without it, and others one with it.
+TEST(ChatReply, WhatStandsBesideACallGoesBackToItsAuthorAlone) {
+  const std::string call = R"({"id":"a","function":{"name":"think","arguments":"{}"},
+      "extra_content":{"google":{"thought_signature":"c2ln"}}})";
+  const auto plan = ChatCodec().Read(Reply(R"({"tool_calls":[)" + call + "]}"), Request());
   ASSERT_TRUE(plan.ok()) << plan.status();
-  EXPECT_EQ(plan->text, "I will not.");
+  EXPECT_EQ(plan->calls[0].echo, R"({"google":{"thought_signature":"c2ln"}})");
+  const auto streamed = Stream(ChatCodec(),
+                               "data: {\"choices\":[{\"delta\":{\"tool_calls\":[" +
+                                   core::CanonicalJson(Parsed(call)) +
+                                   "]},\"finish_reason\":\"tool_calls\"}]}\n\ndata: [DONE]\n\n",
+                               9);
+  ASSERT_TRUE(streamed.plan.ok()) << streamed.plan.status();
+  EXPECT_EQ(streamed.plan->calls[0].echo, plan->calls[0].echo);
+
+  PlanRequest request = Request();
+  ProposedCall& written = request.messages[2].calls[0];
+  written.echo = plan->calls[0].echo;
+  const auto sent = [&request](const std::string& author) {
+    request.messages[2].author = author;
+    return BodyOf(ChatCodec(), request, {.model = "m"})["messages"][2]["tool_calls"][0];
+  };
+  EXPECT_EQ(sent("openai/m")["extra_content"]["google"]["thought_signature"], "c2ln");
+  for (const char* other : {"openai/n", "gemini/m", ""}) {
+    EXPECT_FALSE(sent(other).contains("extra_content")) << other;
+  }
+  written.echo = "no object";
+  EXPECT_FALSE(sent("openai/m").contains("extra_content"));
+  EXPECT_TRUE(ChatCodec()
+                  .Read(Reply(R"({"tool_calls":[{"function":{"name":"think"},
+                               "extra_content":"odd"}]})"),
+                        Request())
+                  .ok());
+}
+
+TEST(ChatReply, ARefusalIsNoAnswer) {
+  EXPECT_THAT(RefusalOf(ChatCodec(), Reply(R"({"content":null,"refusal":"I will not."})")),
+              HasSubstr("the model refused to answer"));
+  for (const char* none : {R"("")", "null", "false"}) {
+    const auto plan = ChatCodec().Read(
+        Reply(R"({"content":"Hi","refusal":)" + std::string(none) + "}"), Request());
+    EXPECT_TRUE(plan.ok()) << plan.status() << none;
+  }
+  const auto streamed = Stream(ChatCodec(),
+                               "data: {\"choices\":[{\"delta\":{\"refusal\":\"I will\"}}]}\n\n"
+                               "data: {\"choices\":[{\"delta\":{\"refusal\":\" not.\"},"
+                               "\"finish_reason\":\"stop\"}]}\n\ndata: [DONE]\n\n",
+                               9);
+  EXPECT_EQ(streamed.plan.status().code(), core::StatusCode::kPermissionDenied);
+  EXPECT_EQ(streamed.text, "");
 }
 
 struct Nonsense {
@@ -315,6 +360,19 @@ TEST(ChatStream, AnErrorInsideEndsIt) {
   const auto bad =
       Stream(ChatCodec(), "data: {\"error\":{\"code\":\"invalid_prompt\"}}\n\n", 10).plan;
   EXPECT_EQ(bad.status().code(), core::StatusCode::kInvalidArgument);
+  // As many servers write it; some in digits, some beside a word of their own.
+  const auto numbered = [](const std::string& error) {
+    return Stream(ChatCodec(), "data: {\"error\":" + error + "}\n\n", 10).plan.status();
+  };
+  for (const char* passes : {R"({"code":429})", R"({"code":503})", R"({"code":"502"})",
+                             R"({"status":500})", R"({"code":429,"type":"odd_word"})"}) {
+    EXPECT_EQ(numbered(passes).code(), core::StatusCode::kUnavailable) << passes;
+  }
+  for (const char* stays :
+       {R"({"code":400})", R"({"code":7})", R"({"code":"4290"})", R"({"code":-429})", R"("429")"}) {
+    EXPECT_EQ(numbered(stays).code(), core::StatusCode::kInvalidArgument) << stays;
+  }
+  EXPECT_THAT(std::string(core::Message(numbered(R"({"code":429})"))), HasSubstr("(429)"));
   EXPECT_EQ(Stream(ChatCodec(), "data: what\n\n", 10).plan.status().code(),
             core::StatusCode::kDataLoss);
 }

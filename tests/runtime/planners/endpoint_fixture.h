@@ -11,6 +11,7 @@
 #include <string>
 #include <vector>
 
+#include "alarm.h"
 #include "loopback_server.h"
 #include "runtime/planners.h"
 
@@ -51,6 +52,9 @@ class EndpointTest : public ::testing::Test {
     options.fetcher = fetcher_.get();
     options.clock = &clock_;
     options.random = &random_;
+    options.later = [this](std::int64_t ms, std::function<void()> ring) {
+      alarm_.After(ms, std::move(ring));
+    };
     return options;
   }
   // The same of the server that serves, which is asked for streams.
@@ -94,6 +98,7 @@ class EndpointTest : public ::testing::Test {
   std::unique_ptr<LoopbackServer> server_;
   std::unique_ptr<Planner> planner_;
   std::uint64_t handle_ = 0;
+  Alarm alarm_;
 };
 
 }  // namespace interlock::runtime::test

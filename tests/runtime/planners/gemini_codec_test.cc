@@ -8,6 +8,7 @@
 namespace interlock::runtime {
 namespace {
 
+using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 
 constexpr char kReply[] = R"({
@@ -24,6 +25,7 @@ constexpr char kReply[] = R"({
 TEST(GeminiRequest, SaysTheConversationAndTheTools) {
   PlanRequest request = Request();
   request.messages[2].calls[0].echo = "c2ln";
+  request.messages[2].author = "gemini/gemini-x";
   const auto wire = GeminiCodec().Write(request, {.model = "gemini-x"});
   ASSERT_TRUE(wire.ok());
   EXPECT_EQ(wire->path, "/models/gemini-x:generateContent");
@@ -66,6 +68,48 @@ TEST(GeminiRequest, AsksForAShapeBySchemaOrByFunction) {
   const auto beside = BodyOf(GeminiCodec(), request, {.model = "m"});
   EXPECT_FALSE(beside.contains("generationConfig"));
   EXPECT_EQ(beside["tools"][0]["functionDeclarations"][2]["name"], kAnswerTool);
+}
+
+// The signatures of the calls of two steps, each of two calls, as they go to that model.
+std::vector<std::string> SignaturesFor(const char* model, PlanRequest request) {
+  std::vector<std::string> signatures;
+  const auto body = BodyOf(GeminiCodec(), request, {.model = model});
+  for (const auto& turn : body["contents"]) {
+    for (const auto& part : turn["parts"]) {
+      if (part.contains("functionCall")) signatures.push_back(part.value("thoughtSignature", "-"));
+    }
+  }
+  return signatures;
+}
+
+PlanRequest TwoSteps() {
+  PlanRequest request;
+  for (const char* author : {"openai/gpt", "gemini/gemini-3-pro"}) {
+    request.messages.push_back(
+        {.role = Role::kAssistant,
+         .text = "I look",
+         .calls = {{.id = "a", .tool = "think", .args_text = "{}", .echo = author},
+                   {.id = "b", .tool = "think", .args_text = "{}"}},
+         .call_id = {},
+         .author = author});
+    for (const char* id : {"a", "b"}) {
+      request.messages.push_back({.role = Role::kTool, .text = "x", .calls = {}, .call_id = id});
+    }
+  }
+  return request;
+}
+
+TEST(GeminiRequest, CallsOfOthersHaveThePlaceholderWhereItIsWanted) {
+  constexpr char kNone[] = "skip_thought_signature_validator";
+  EXPECT_THAT(SignaturesFor("gemini-3-pro", TwoSteps()),
+              ElementsAre(kNone, "-", "gemini/gemini-3-pro", "-"));
+  EXPECT_THAT(SignaturesFor("publishers/google/models/gemini-3.1-flash", TwoSteps()),
+              ElementsAre(kNone, "-", kNone, "-"));
+  EXPECT_THAT(SignaturesFor("gemini-flash-latest", TwoSteps()),
+              ElementsAre(kNone, "-", kNone, "-"));
+  for (const char* before : {"gemini-2.5-pro", "models/gemini-1.5-flash", "gemma-3"}) {
+    EXPECT_THAT(SignaturesFor(before, TwoSteps()), ElementsAre("-", "-", "-", "-")) << before;
+  }
 }
 
 TEST(GeminiReply, IsTextCallsAndUsage) {

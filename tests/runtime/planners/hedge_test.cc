@@ -391,6 +391,28 @@ TEST(Hedge, EachRequestIsAnsweredOnceWhoeverIsFirst) {
   EXPECT_EQ(answered, kRequests);
 }
 
+// What each of two replies without a plan told of its use, whichever thread told it.
+TEST_F(HedgeTest, WhatBothSpentIsTogether) {
+  PlanRequest request;
+  request.spent = std::make_shared<Spent>();
+  Start();
+  Propose(request);
+  Ring();
+  ASSERT_EQ(b().requests.size(), 1u);
+  EXPECT_NE(a().requests[0].spent, b().requests[0].spent) << "they run beside each other";
+  Plan used;
+  used.provider = "x";
+  used.prompt_tokens = 5;
+  c().answer = Saying("c");
+  for (Fake* fake : {&a(), &b()}) {
+    Add(SpentOn(used), *fake->requests[0].spent);
+    fake->Finish(Failure("refused"));
+  }
+  ASSERT_TRUE(result_.has_value() && result_->ok());
+  EXPECT_EQ(request.spent->use.requests, 2);
+  EXPECT_EQ(request.spent->use.tokens, 10);
+}
+
 // ---------------------------------------------------------------- over the wire
 
 // A provider that takes the request and says nothing is given up, and charged with its most.

@@ -52,6 +52,41 @@ TEST_F(LostTest, WhatMayHaveReachedTheModelIs) {
       << "a reply whose counts are none";
 }
 
+constexpr char kCut[] =
+    R"({"choices":[{"message":{"content":"Hi"},"finish_reason":"length"}],
+        "usage":{"prompt_tokens":5,"completion_tokens":7,
+                 "prompt_tokens_details":{"cached_tokens":2}}})";
+
+// What a reply without a plan says that it used is no guess, and not the most.
+TEST_F(LostTest, WhatAReplyWithoutAPlanTellsIsSpentAndNotLost) {
+  Serve({{.bytes = HttpReply(200, R"({"usage":{"prompt_tokens":3,"completion_tokens":1}})")},
+         {.bytes = HttpReply(503, "busy")},
+         {.bytes = HttpReply(200, kCut)}});
+  ModelOptions options = Options(server_->url("/v1"));
+  options.prices = {
+      .currency = "USD",
+      .models = {
+          {.model = "*", .input = 1'000'000, .cached_input = 0, .cache_write = 0, .output = 0}}};
+  Start(options);
+  PlanRequest request = Charged();
+  request.spent = std::make_shared<Spent>();
+  EXPECT_EQ(Propose(request).status().code(), core::StatusCode::kOutOfRange);
+  EXPECT_EQ((*request.lost)->requests, 1) << "the one that told nothing";
+  const Spent& spent = *request.spent;
+  EXPECT_EQ(spent.use.requests, 2);
+  EXPECT_EQ(spent.use.tokens, 16);
+  EXPECT_EQ(spent.use.currency, "USD");
+  EXPECT_FALSE(spent.use.free);
+  EXPECT_EQ(spent.prompt_tokens, 8);
+  EXPECT_EQ(spent.cached_tokens, 2);
+  EXPECT_EQ(spent.completion_tokens, 8);
+  EXPECT_EQ(spent.use.cost_micros, 6);
+  Serve({{.bytes = HttpReply(200, kCut)}});
+  const PlanRequest unasked = Charged();
+  EXPECT_FALSE(Propose(unasked).ok());
+  EXPECT_EQ((*unasked.lost)->requests, 1) << "nobody asked: it counts with its most";
+}
+
 TEST_F(LostTest, WhatNeverWentOutIsNot) {
   Serve({{.bytes = ""}});
   ModelOptions options = Options(server_->url("/v1"));

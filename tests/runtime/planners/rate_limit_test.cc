@@ -43,29 +43,45 @@ TEST(RateLimit, WithoutALimitOnlyAPauseCounts) {
 TEST(Breaker, OpensAfterFailuresInARowAndTriesOnceAfterItsRest) {
   Breaker breaker({.failures_max = 3, .rest_us = 10});
   for (int i = 0; i < 2; ++i) {
-    breaker.Failed(0);
+    breaker.Failed(breaker.Started(), 0);
     EXPECT_TRUE(breaker.Allows(0));
   }
   breaker.Succeeded();
-  for (int i = 0; i < 3; ++i) breaker.Failed(100);
+  for (int i = 0; i < 3; ++i) breaker.Failed(breaker.Started(), 100);
   EXPECT_FALSE(breaker.Allows(109));
   ASSERT_TRUE(breaker.Allows(110));
-  breaker.Started();
+  std::uint64_t trial = breaker.Started();
   EXPECT_FALSE(breaker.Allows(110));  // one at a time
-  breaker.Failed(120);
+  breaker.Failed(trial, 120);
   EXPECT_FALSE(breaker.Allows(129));
   ASSERT_TRUE(breaker.Allows(130));
-  breaker.Started();
-  breaker.Abandoned();
+  trial = breaker.Started();
+  breaker.Abandoned(trial);
   ASSERT_TRUE(breaker.Allows(131));
   breaker.Started();
   breaker.Succeeded();
   EXPECT_TRUE(breaker.Allows(131));
 }
 
+// They were under way when it opened, and end while the one after its rest is.
+TEST(Breaker, OlderAttemptsDoNotEndTheTrial) {
+  Breaker breaker({.failures_max = 1, .rest_us = 10});
+  const std::uint64_t old = breaker.Started();
+  const std::uint64_t older = breaker.Started();
+  breaker.Failed(breaker.Started(), 100);
+  ASSERT_TRUE(breaker.Allows(110));
+  const std::uint64_t trial = breaker.Started();
+  breaker.Abandoned(old);
+  EXPECT_FALSE(breaker.Allows(110));
+  breaker.Failed(older, 110);
+  EXPECT_FALSE(breaker.Allows(130)) << "the trial is under way";
+  breaker.Abandoned(trial);
+  EXPECT_TRUE(breaker.Allows(130));
+}
+
 TEST(Breaker, OffNeverOpens) {
   Breaker breaker({.failures_max = 0, .rest_us = 10});
-  for (int i = 0; i < 1000; ++i) breaker.Failed(0);
+  for (int i = 0; i < 1000; ++i) breaker.Failed(breaker.Started(), 0);
   EXPECT_TRUE(breaker.Allows(0));
 }
 

@@ -76,13 +76,10 @@ TEST(ResponsesReply, IsTextCallsAndUsage) {
   EXPECT_EQ(plan->reasoning_tokens, 5);
 }
 
-TEST(ResponsesReply, ARefusalIsWhatTheModelSays) {
-  const auto plan = ResponsesCodec().Read(
-      R"({"status":"completed","output":[{"type":"message",
-          "content":[{"type":"refusal","refusal":"I will not."}]}]})",
-      {});
-  ASSERT_TRUE(plan.ok()) << plan.status();
-  EXPECT_EQ(plan->text, "I will not.");
+TEST(ResponsesReply, ARefusalIsNoAnswer) {
+  EXPECT_THAT(RefusalOf(ResponsesCodec(), R"({"status":"completed","output":[{"type":"message",
+                  "content":[{"type":"refusal","refusal":"I will not."}]}]})"),
+              HasSubstr("the model refused to answer"));
 }
 
 TEST(ResponsesReply, NonsenseIsOneLine) {

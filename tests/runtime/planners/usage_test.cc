@@ -74,6 +74,41 @@ TEST(Usage, OneCountThatIsNoneTakesTheWordOfAll) {
   }
 }
 
+// Cut at a limit, refused, or written badly: it is billed all the same.
+TEST(Usage, IsToldOfRepliesThatGiveNoPlanToo) {
+  constexpr char kUsage[] =
+      R"("usage":{"prompt_tokens":9,"completion_tokens":2,"input_tokens":9,"output_tokens":2},
+         "usageMetadata":{"promptTokenCount":9,"candidatesTokenCount":2})";
+  const std::vector<std::pair<const Codec*, std::vector<std::string>>> replies = {
+      {&ChatCodec(),
+       {R"("choices":[{"message":{"content":"half"},"finish_reason":"length"}])",
+        R"("choices":[{"message":{"content":"no"},"finish_reason":"content_filter"}])",
+        R"("choices":[{"message":{"refusal":"I will not."}}])", R"("choices":[{"message":{}}])",
+        R"("choices":[{"message":{"tool_calls":[{"function":{}}]}}])",
+        R"("choices":[{"message":{"tool_calls":[{"function":{"name":"t","arguments":
+            {"id":1764000000000000000}}}]}}])"}},
+      {&ResponsesCodec(),
+       {R"("status":"incomplete","incomplete_details":{"reason":"max_output_tokens"})",
+        R"("output":[{"type":"message","content":[{"type":"refusal","refusal":"No."}]}])",
+        R"("output":[])", R"("status":"failed","error":{"code":"server_error"})"}},
+      {&AnthropicCodec(),
+       {R"("content":[],"stop_reason":"max_tokens")", R"("content":[],"stop_reason":"refusal")",
+        R"("content":[],"stop_reason":"end_turn")"}},
+      {&GeminiCodec(),
+       {R"("candidates":[{"finishReason":"MAX_TOKENS"}])",
+        R"("candidates":[{"finishReason":"SAFETY"}])",
+        R"("candidates":[{"finishReason":"MALFORMED_FUNCTION_CALL"}])",
+        R"("promptFeedback":{"blockReason":"SAFETY"})"}}};
+  for (const auto& [codec, bodies] : replies) {
+    for (const std::string& body : bodies) {
+      ReplyNotes notes;
+      EXPECT_FALSE(codec->Read("{" + body + "," + kUsage + "}", {}, notes).ok()) << body;
+      EXPECT_EQ(notes.used.prompt_tokens, 9) << body;
+      EXPECT_EQ(notes.used.completion_tokens, 2) << body;
+    }
+  }
+}
+
 TEST(Usage, WhatIsACountIsBelieved) {
   for (const Dialect& dialect : Dialects()) {
     for (const std::string& usage : dialect.usages) {
