@@ -141,6 +141,9 @@ class EngineImpl final : public Engine {
   // --- who may
   core::Status MaySeeRun(const core::Principal& who, const RunRow& row) const;
   core::Status MaySeeCall(const core::Principal& who, const CallRow& row) const;
+  // `what`: "write to it".
+  core::Status MayChangeRun(const core::Principal& who, const RunRow& row,
+                            std::string_view what) const;
   // A look at content is itself an entry (access.read), durable before anything is shown, whatever
   // the role. It leaves none for the principal who made the run or call, and for an approver whom a
   // pending approval asks: it is shown to be decided. `first` and `last`: whose content.
@@ -199,6 +202,15 @@ class EngineImpl final : public Engine {
   CallInfo InfoOf(const Ticket& ticket) const;
   core::StatusOr<CallInfo> ArchivedCall(const std::string& call);
   core::StatusOr<RunInfo> ArchivedRun(const std::string& run);
+  // A request to change a run that this log does not have (`absent`): the answer of before when a
+  // closed log has the run and this very request was made; else that it has ended.
+  void AnswerOfClosed(const core::Principal& who, const std::string& run, std::string_view what,
+                      const RequestMark& request, const core::Status& absent, Reply<RunInfo> reply);
+  // What somebody else's run says is read at its entries, which record who looked.
+  static RunInfo AnswerFor(const core::Principal& who, RunInfo info) {
+    if (IsOutsider(who, info.principal)) info.answer.clear();
+    return info;
+  }
   core::StatusOr<RunRow> OpenRun(const core::Principal& who, std::string_view run);
 
   // --- answers to approvals (engine_approvals.cc)

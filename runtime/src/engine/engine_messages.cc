@@ -60,19 +60,17 @@ void EngineImpl::SendMessage(const core::Principal& who, std::string run, std::s
   }
   asio::post(hub_.WorkerOf(run).io, [this, who, run, text = std::move(text),
                                      request_id = std::move(request_id), reply = std::move(reply)] {
+    const RequestMark request = MarkOf(who, request_id, "SendMessage", run, {{"text", text}});
     const auto row = hub_.RunRowOf(run);
-    core::Status may = row.ok() ? MaySeeRun(who, *row) : row.status();
-    if (may.ok() && row->principal != who.id && !who.Has(core::kRoleOperator)) {
-      may = WithReason(
-          core::PermissionDenied("only the run's own principal or an operator may write to it"),
-          "PERMISSION_DENIED");
+    if (row.status().code() == core::StatusCode::kNotFound) {
+      return AnswerOfClosed(who, run, "write to it", request, row.status(), reply);
     }
+    const core::Status may = row.ok() ? MayChangeRun(who, *row, "write to it") : row.status();
     if (!may.ok()) return reply(may);
     const auto context = hub_.ContextOf(*row);
     if (!context.ok()) return reply(context.status());
     const auto key = hub_.parts.keys->KeyFor(context->subject);
     if (!key.ok()) return reply(key.status());
-    const RequestMark request = MarkOf(who, request_id, "SendMessage", run, {{"text", text}});
     const bool own = row->principal == who.id;
     auto message = std::make_shared<Incoming>(Incoming{.base = *context,
                                                        .sealer = hub_.SealerFor(*key),
@@ -103,7 +101,7 @@ void EngineImpl::SendMessage(const core::Principal& who, std::string run, std::s
           return Take(serial, *message);
         },
         audit::Urgency::kNormal,
-        [this, run, message, sent, reply](const core::Status& status) {
+        [this, who, run, message, sent, reply](const core::Status& status) {
           if (!status.ok() && !sent->duplicate) return reply(status);
           if (!sent->duplicate) {
             for (const EndedCall& ended : sent->voided) {
@@ -116,9 +114,10 @@ void EngineImpl::SendMessage(const core::Principal& who, std::string run, std::s
             }
             hub_.Post(run, Told(*message), sent->seq);
           }
-          asio::post(hub_.WorkerOf(run).io, [this, run, reply] {
+          asio::post(hub_.WorkerOf(run).io, [this, who, run, reply] {
             const auto now = hub_.RunRowOf(run);
-            reply(now.ok() ? InfoOf(*now) : core::StatusOr<RunInfo>(now.status()));
+            auto info = now.ok() ? InfoOf(*now) : core::StatusOr<RunInfo>(now.status());
+            reply(info.ok() ? AnswerFor(who, *std::move(info)) : std::move(info));
           });
         });
   });

@@ -46,6 +46,15 @@ core::Status EngineImpl::MaySeeRun(const core::Principal& who, const RunRow& row
   return WithReason(core::NotFound("there is no run `" + row.run + "`"), "RUN_NOT_FOUND");
 }
 
+core::Status EngineImpl::MayChangeRun(const core::Principal& who, const RunRow& row,
+                                      std::string_view what) const {
+  INTERLOCK_RETURN_IF_ERROR(MaySeeRun(who, row));
+  if (row.principal == who.id || who.Has(core::kRoleOperator)) return core::OkStatus();
+  return WithReason(core::PermissionDenied("only the run's own principal or an operator may " +
+                                           std::string(what)),
+                    "PERMISSION_DENIED");
+}
+
 void EngineImpl::CreateRun(const core::Principal& who, CreateRunSpec spec, Reply<RunInfo> reply) {
   if (core::Status may = Need(who, core::kRoleIntegrator); !may.ok()) return reply(may);
   const AgentFile* agent = hub_.FindAgent(spec.agent);
@@ -162,6 +171,29 @@ core::StatusOr<RunInfo> EngineImpl::ArchivedRun(const std::string& run) {
   return info;
 }
 
+void EngineImpl::AnswerOfClosed(const core::Principal& who, const std::string& run,
+                                std::string_view what, const RequestMark& request,
+                                const core::Status& absent, Reply<RunInfo> reply) {
+  const auto old = hub_.archives.Run(run);
+  if (old.status().code() == core::StatusCode::kNotFound) return reply(absent);
+  const core::Status may = old.ok() ? MayChangeRun(who, old->row, what) : old.status();
+  if (!may.ok()) return reply(may);
+  auto known = std::make_shared<bool>(false);
+  hub_.journal.Submit(
+      [run, request, known](Serial& serial) -> core::Status {
+        INTERLOCK_ASSIGN_OR_RETURN(*known, WasMade(serial.state(), request));
+        return RunEnded(run, nullptr, "");
+      },
+      audit::Urgency::kNormal,
+      [this, who, run, known, reply = std::move(reply)](const core::Status& status) {
+        if (!*known) return reply(status);
+        asio::post(hub_.WorkerOf(run).io, [this, who, run, reply] {
+          auto info = ArchivedRun(run);
+          reply(info.ok() ? AnswerFor(who, *std::move(info)) : std::move(info));
+        });
+      });
+}
+
 core::StatusOr<RunInfo> EngineImpl::InfoOf(const RunRow& row, const Place& place) const {
   RunInfo info;
   info.id = row.run;
@@ -271,13 +303,12 @@ void EngineImpl::CancelRun(const core::Principal& who, std::string run, std::str
                            std::string request_id, Reply<RunInfo> reply) {
   asio::post(hub_.WorkerOf(run).io, [this, who, run, reason = std::move(reason),
                                      request_id = std::move(request_id), reply = std::move(reply)] {
+    const RequestMark request = MarkOf(who, request_id, "CancelRun", run, {{"reason", reason}});
     const auto row = hub_.RunRowOf(run);
-    core::Status may = row.ok() ? MaySeeRun(who, *row) : row.status();
-    if (may.ok() && row->principal != who.id && !who.Has(core::kRoleOperator)) {
-      may = WithReason(
-          core::PermissionDenied("only the run's own principal or an operator may cancel it"),
-          "PERMISSION_DENIED");
+    if (row.status().code() == core::StatusCode::kNotFound) {
+      return AnswerOfClosed(who, run, "cancel it", request, row.status(), reply);
     }
+    core::Status may = row.ok() ? MayChangeRun(who, *row, "cancel it") : row.status();
     if (may.ok() && reason.size() > kReasonBytesMax)
       may = core::InvalidArgument("`reason` is longer than 4096 bytes");
     if (!may.ok()) return reply(may);
@@ -286,7 +317,6 @@ void EngineImpl::CancelRun(const core::Principal& who, std::string run, std::str
         context.ok() ? hub_.parts.keys->KeyFor(context->subject)
                      : core::StatusOr<std::shared_ptr<const audit::SubjectKey>>(context.status());
     if (!key.ok()) return reply(key.status());
-    const RequestMark request = MarkOf(who, request_id, "CancelRun", run, {{"reason", reason}});
     auto cancelling = std::make_shared<Draft>();
     cancelling->kind = "run.cancelling";
     cancelling->run = run;

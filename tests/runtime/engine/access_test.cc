@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <future>
 
 #include "rules.h"
 
@@ -143,6 +144,24 @@ TEST_F(AccessTest, TheAnswerOfARunIsNotAmongWhatOthersGetUnrecorded) {
     EXPECT_EQ(h_.engine().GetRun(who, run_)->answer, "") << who.id;
     EXPECT_EQ(h_.engine().ListRuns(who, {}, std::nullopt)->items.at(0).answer, "") << who.id;
   }
+  EXPECT_EQ(looks(), 0);
+}
+
+TEST_F(AccessTest, NeitherIsItInTheAnswerToARepeatedMessage) {
+  const std::string request = h_.NewRequestId();
+  const auto send = [&] {
+    std::promise<core::StatusOr<RunInfo>> told;
+    h_.engine().SendMessage(h_.operator_one, run_, "refund him", request,
+                            [&](core::StatusOr<RunInfo> info) { told.set_value(std::move(info)); });
+    return told.get_future().get();
+  };
+  ASSERT_TRUE(send().ok());
+  ASSERT_TRUE(h_.AnswerApproval(h_.manager, approval_, true).ok());
+  h_.WaitForState(run_, RunState::kCompleted);
+  const auto again = send();
+  ASSERT_TRUE(again.ok()) << again.status();
+  EXPECT_EQ(again->state, RunState::kCompleted);
+  EXPECT_EQ(again->answer, "");
   EXPECT_EQ(looks(), 0);
 }
 

@@ -223,6 +223,49 @@ TEST(Rotate, ARequestThatWasMadeIsAnsweredFromTheClosedLog) {
   EXPECT_EQ(h.engine().GetRun(stranger, run->id).status().code(), core::StatusCode::kNotFound);
 }
 
+// Whoever did not hear the first answer asks again, though the log was closed meanwhile.
+TEST(Rotate, AMessageOrACancelThatWasMadeIsAnsweredAgain) {
+  Harness h(AllowAll(), {ReadTool("orders.get")});
+  h.planner.plans = {FakePlanner::Ask("which one?"), FakePlanner::Ask("sure?")};
+  const std::string run = h.CreateRun()->id;
+  h.WaitForState(run, RunState::kWaitingForUser);
+  const std::string said = h.NewRequestId();
+  const std::string cancelled = h.NewRequestId();
+  using Answer = core::StatusOr<RunInfo>;
+  const auto answer = [](const std::function<void(Reply<RunInfo>)>& ask) {
+    auto told = std::make_shared<std::promise<Answer>>();
+    ask([told](Answer info) { told->set_value(std::move(info)); });
+    return told->get_future().get();
+  };
+  const auto send = [&](const std::string& text, const std::string& request) {
+    return answer([&](Reply<RunInfo> reply) {
+      h.engine().SendMessage(h.integrator, run, text, request, std::move(reply));
+    });
+  };
+  const auto cancel = [&](const core::Principal& who, const std::string& request) {
+    return answer([&](Reply<RunInfo> reply) {
+      h.engine().CancelRun(who, run, "", request, std::move(reply));
+    });
+  };
+  ASSERT_TRUE(send("the last", said).ok());
+  h.WaitForState(run, RunState::kWaitingForUser);
+  ASSERT_TRUE(cancel(h.integrator, cancelled).ok());
+  h.WaitForState(run, RunState::kCancelled);
+  RotateAndRestart(h);
+  for (const auto& again : {send("the last", said), cancel(h.integrator, cancelled)}) {
+    ASSERT_TRUE(again.ok()) << again.status();
+    EXPECT_EQ(again->id, run);
+    EXPECT_EQ(again->state, RunState::kCancelled);
+    EXPECT_EQ(again->newest.leaf_hash, core::Digest{});  // no receipt of another log
+  }
+  EXPECT_EQ(ReasonOf(send("another", said).status()), "REQUEST_ID_REUSED");
+  EXPECT_EQ(ReasonOf(send("another", h.NewRequestId()).status()), "RUN_ENDED");
+  EXPECT_EQ(ReasonOf(cancel(h.integrator, "").status()), "RUN_ENDED");
+  EXPECT_EQ(ReasonOf(cancel(h.auditor, cancelled).status()), "PERMISSION_DENIED");
+  const core::Principal stranger{.tenant = "main", .id = "else", .roles = {"integrator"}};
+  EXPECT_EQ(cancel(stranger, cancelled).status().code(), core::StatusCode::kNotFound);
+}
+
 TEST(Rotate, WhoWatchesARunOfAClosedLogIsToldWhereItStands) {
   Harness h(AllowAll(), {ReadTool("orders.get")});
   const auto run = h.CreateRun();
