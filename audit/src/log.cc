@@ -143,6 +143,7 @@ void LogImpl::WriterLoop() {
     static_cast<void>(RunBatch(items, flush));  // every command has its answer
     items.clear();
     TendWal();
+    if (StopIsUntold()) TellStopped();
   }
   // Closing: everything queued is done; projections, the last checkpoint and the WAL follow.
   if (health() == Health::kStopped) return;
@@ -156,7 +157,7 @@ bool LogImpl::TakeWork(std::vector<Item>& items, Flush& flush) {
   std::unique_lock lock(mutex_);
   const auto has_work = [&] {
     return closing_ || !queue_.empty() || flush_wanted_ != flush_answered_ ||
-           (!signed_.empty() && health() == Health::kOk);
+           (!signed_.empty() && health() == Health::kOk) || StopIsUntold();
   };
   const bool unflushed = flushed_.load() != store_->size();
   const Health now = health();
@@ -398,6 +399,12 @@ void LogImpl::TellListener(std::uint64_t first) {
   if (listener_) listener_(first, size);
 }
 
+void LogImpl::TellStopped() {
+  stop_told_ = true;
+  const std::lock_guard lock(listener_mutex_);
+  if (listener_) listener_(size(), size());
+}
+
 void LogImpl::TendWal() {
   if (finish_wal_.exchange(false)) {
     if (const core::Status status = store_->FinishWal(); !status.ok()) {
@@ -421,6 +428,12 @@ void LogImpl::TryResume() {
 
 void LogImpl::Stop(const core::Status& status) {
   SetHealth(Health::kStopped, core::Message(status));
+}
+
+void LogImpl::Damaged(const core::Status& status) {
+  Stop(status);
+  const std::lock_guard lock(mutex_);
+  work_.notify_one();  // the writer tells it
 }
 
 // kStopped is final, and the first reason is the one that counts.

@@ -95,7 +95,7 @@ class LogImpl final : public Log, private MaintenanceHost {
   void StoreCheckpoint(Checkpoint checkpoint) override;
   void Heartbeat() override;
   void WalIsNearlyCopied() override { finish_wal_.store(true, std::memory_order_release); }
-  void Damaged(const core::Status& status) override { Stop(status); }
+  void Damaged(const core::Status& status) override;
 
   void WriterLoop();
   // Waits for work; false when the log closes and nothing is left.
@@ -124,6 +124,8 @@ class LogImpl final : public Log, private MaintenanceHost {
   core::Status Enqueue(std::unique_ptr<Command>& command, Urgency urgency);
   void Stop(const core::Status& status);
   void SetHealth(Health health, std::string_view reason);
+  bool StopIsUntold() const { return health() == Health::kStopped && !stop_told_; }
+  void TellStopped();
   core::Status FlushAndWait() const;
   core::Status CheckCommitted(std::uint64_t size) const;
   void AnswerFlushes(std::uint64_t up_to, const core::Status& status);
@@ -144,6 +146,7 @@ class LogImpl final : public Log, private MaintenanceHost {
   std::size_t segments_given_ = 0;   // of the batch, to the inserter
   bool flush_begins_early_ = false;  // the inserter takes it with the first segment
   bool overlay_is_stale_ = false;    // a flush was rolled back and its batch then committed
+  bool stop_told_ = false;           // to the listener
 
   // Shared.
   std::atomic<std::uint64_t> size_{0};

@@ -158,6 +158,40 @@ TEST_F(FaultTest, AStoppedLogLeavesNobodyWaitingForItsLastBatch) {
   EXPECT_TRUE(log->Read(0).ok());
 }
 
+// Who waits for the next entry would wait for ever.
+TEST_F(FaultTest, TheListenerIsToldOnceThatTheLogHasStopped) {
+  auto log = MustOpen();
+  std::vector<std::pair<std::uint64_t, std::uint64_t>> told;  // writer thread, until it is gone
+  std::atomic<bool> stopped = false;
+  log->SetListener([&](std::uint64_t first, std::uint64_t end) {
+    told.emplace_back(first, end);
+    stopped = first == end;
+  });
+  ASSERT_TRUE(Submit(*log, "run.started", Urgency::kNormal).ok());
+  faults_.sync_fails = true;
+  EXPECT_FALSE(Submit(*log, "call.intended", Urgency::kNormal).ok());
+  faults_.sync_fails = false;
+  EXPECT_TRUE(WaitFor([&] { return stopped.load(); }));
+  EXPECT_FALSE(Submit(*log, "call.intended", Urgency::kNormal).ok());
+  log.reset();
+  EXPECT_THAT(told, ::testing::ElementsAre(std::pair(0u, 1u), std::pair(1u, 1u)));
+}
+
+// A signer that has seen another tree: that is found beside the writer, which has nothing to do.
+TEST_F(FaultTest, TheListenerIsToldOfAStopThatNoCommitMet) {
+  auto log = MustOpen();
+  std::atomic<bool> stopped = false;
+  log->SetListener([&](std::uint64_t first, std::uint64_t end) { stopped = first == end; });
+  ASSERT_TRUE(Submit(*log, "run.started", Urgency::kNormal).ok());
+  ASSERT_TRUE(signer_
+                  ->Sign({Options().origin, 1000, LeafHash("x"),
+                          [](auto, auto) { return std::vector<core::Digest>(); }})
+                  .ok());
+  EXPECT_FALSE(log->CheckpointNow().ok());
+  EXPECT_EQ(log->health(), Health::kStopped);
+  EXPECT_TRUE(WaitFor([&] { return stopped.load(); }));
+}
+
 TEST_F(FaultTest, OutcomeWithoutBallastIsRefusedNotLost) {
   LogOptions options = Options();
   options.ballast_bytes = 0;

@@ -271,8 +271,8 @@ class Log {
   virtual core::StatusOr<std::vector<core::Digest>> ConsistencyProof(std::uint64_t old_size,
                                                                      std::uint64_t size) const = 0;
 
-  // Called on the writer thread after each commit with the first and one-past-last new index. Must
-  // not block, nor set another. When this returns the one before is not running and never will.
+  // Called on the writer thread after each commit with the first and one-past-last new index, and
+  // with equal ones when the log stops. Must not block, nor set one. The one before has then ended.
   virtual void SetListener(std::function<void(std::uint64_t, std::uint64_t)> committed) = 0;
 };
 

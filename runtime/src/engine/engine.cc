@@ -34,6 +34,11 @@ void Subscriptions::Notify(const std::string& run) {
   for (auto it = first; it != last; ++it) all_.at(it->second).changed();
 }
 
+void Subscriptions::NotifyAll() {
+  const std::lock_guard lock(mutex_);
+  for (const auto& [id, one] : all_) one.changed();
+}
+
 EngineImpl::EngineImpl(EngineParts parts)
     : hub_(std::move(parts)),
       housekeeper_(hub_, [this](const core::Principal& who, const std::string& run) {
@@ -51,7 +56,8 @@ core::Status EngineImpl::Start() {
   hub_.parts.state->SetRunListener([this](const std::string& run) {
     if (subscriptions_.any()) touched_.insert(run);
   });
-  hub_.parts.log->SetListener([this](std::uint64_t, std::uint64_t) {
+  hub_.parts.log->SetListener([this](std::uint64_t first, std::uint64_t end) {
+    if (first == end) return subscriptions_.NotifyAll();  // the log has stopped: nothing comes
     for (const std::string& run : touched_) subscriptions_.Notify(run);
     touched_.clear();
   });

@@ -22,6 +22,7 @@ class Subscriptions {
   std::uint64_t Add(std::string_view run, std::function<void()> changed);
   void Remove(std::uint64_t id);
   void Notify(const std::string& run);
+  void NotifyAll();
   bool any() const { return count_.load() > 0; }
 
  private:

@@ -12,6 +12,9 @@
 namespace interlock::runtime {
 namespace {
 
+// A batch of events ends with the one that brings their content to this; the reader asks on.
+constexpr std::size_t kEventsContentBytes = 256 << 10;
+
 std::string PageTail(const PageSpec& page) { return " LIMIT " + std::to_string(page.size + 1); }
 
 // What a tool gave and what a planner wants to say, beside its calls too, are for the caller once
@@ -418,17 +421,18 @@ core::StatusOr<std::vector<RunEvent>> EngineImpl::ReadEvents(const core::Princip
   INTERLOCK_ASSIGN_OR_RETURN(const RunRow row, OpenRun(who, run));
   INTERLOCK_ASSIGN_OR_RETURN(audit::EntryPage page,
                              hub_.parts.log->ReadRun(run, after_seq + 1, max));
-  if (content && !page.entries.empty()) {
-    INTERLOCK_RETURN_IF_ERROR(
-        RecordLook(who, {.principal = row.principal,
-                         .run = run,
-                         .first = static_cast<std::int64_t>(page.entries.front().index),
-                         .last = static_cast<std::int64_t>(page.entries.back().index)}));
+  if (page.entries.empty()) {
+    if (hub_.parts.log->health() != audit::Health::kStopped || IsFinal(row.state)) {
+      return std::vector<RunEvent>();
+    }
+    return core::DataLoss("the log has stopped: " + hub_.parts.log->health_reason());
   }
   const bool caller = !who.Has(core::kRoleOperator) && !who.Has(core::kRoleAuditor) &&
                       !who.Has(core::kRoleApprover);
   std::vector<RunEvent> events;
+  std::size_t content_bytes = 0;
   for (audit::Entry& entry : page.entries) {
+    if (content_bytes >= kEventsContentBytes) break;
     RunEvent event;
     const auto view = core::JsonObjectView::Of(entry.bytes);
     const auto body = view.ok() ? view->Object("body") : std::nullopt;
@@ -442,8 +446,16 @@ core::StatusOr<std::vector<RunEvent>> EngineImpl::ReadEvents(const core::Princip
           caller && entry.kind == "result.released" ? ReleasedAsItIs(*body) : std::string();
       if (!result.empty()) event.content.emplace_back("result", std::move(result));
     }
+    for (const auto& [field, text] : event.content) content_bytes += text.size();
     event.entry = std::move(entry);
     events.push_back(std::move(event));
+  }
+  if (content) {
+    INTERLOCK_RETURN_IF_ERROR(
+        RecordLook(who, {.principal = row.principal,
+                         .run = run,
+                         .first = static_cast<std::int64_t>(events.front().entry.index),
+                         .last = static_cast<std::int64_t>(events.back().entry.index)}));
   }
   return events;
 }

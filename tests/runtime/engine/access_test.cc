@@ -165,5 +165,44 @@ TEST_F(AccessTest, NeitherIsItInTheAnswerToARepeatedMessage) {
   EXPECT_EQ(looks(), 0);
 }
 
+// Who watches slowly costs no more than a batch of it.
+TEST(Access, ABatchOfEventsEndsWithItsContentAndTheRecordNamesNoMore) {
+  constexpr std::size_t kMessages = 6;
+  Harness h(AllowAll(), {ReadTool("orders.get")});
+  h.planner.plans.assign(kMessages + 1, FakePlanner::Ask("and?"));
+  const std::string run = h.CreateRun()->id;
+  const std::string text(kMessageBytesMax, 'x');
+  for (std::size_t i = 0; i < kMessages; ++i) {
+    h.WaitForState(run, RunState::kWaitingForUser);
+    ASSERT_TRUE(h.Send(run, text).ok());
+  }
+  const std::size_t all = h.WaitForState(run, RunState::kWaitingForUser).entries;
+  std::int64_t after = -1;
+  std::size_t seen = 0;
+  std::size_t texts = 0;
+  int batches = 0;
+  for (; seen < all; ++batches) {
+    const auto events = h.engine().ReadEvents(kAuditor, run, after, 1000, true);
+    ASSERT_TRUE(events.ok()) << events.status();
+    ASSERT_FALSE(events->empty());
+    std::size_t bytes = 0;
+    for (const RunEvent& event : *events) {
+      for (const auto& [field, content] : event.content) bytes += content.size();
+      texts += event.entry.kind == "message.received" && event.content.size() == 1 ? 1 : 0;
+    }
+    EXPECT_LT(bytes, (256u << 10) + 2 * kMessageBytesMax);
+    const auto looks = h.Entries("");
+    const auto look = std::find_if(looks.rbegin(), looks.rend(),
+                                   [](const auto& entry) { return entry.kind == "access.read"; });
+    EXPECT_THAT(look->bytes,
+                HasSubstr("\"last\":" + std::to_string(events->back().entry.index) + ","));
+    after = events->back().entry.run_seq;
+    seen += events->size();
+  }
+  EXPECT_EQ(seen, all);
+  EXPECT_EQ(texts, kMessages + 1);
+  EXPECT_GT(batches, 1);
+}
+
 }  // namespace
 }  // namespace interlock::runtime::test
