@@ -68,8 +68,8 @@ struct ReadCount {
   bool operator==(const ReadCount&) const = default;
 };
 
-// Of what is made of the arguments of a call whose rules said this of them: a note, what an agent is
-// told. Who may read it does not grow.
+// Of what is made of the arguments of a call whose rules said this of them: a note, what an agent
+// is told. Who may read it does not grow.
 policies::Label WithSaid(policies::Label label, const std::vector<policies::LabelChange>& said);
 
 // Of one run; used by one thread at a time. Copies of what was read, one byte for a byte.

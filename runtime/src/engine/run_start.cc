@@ -53,8 +53,8 @@ std::shared_ptr<const Lineage> LineageBelow(const Ticket& caller,
   return lineage;
 }
 
-// Of what an agent tells another: as its arguments are and as rules say now, and untrusted where the
-// choice to say it was made with untrusted content read.
+// Of what an agent tells another: as its arguments are and as rules say now, and untrusted where
+// the choice to say it was made with untrusted content read.
 policies::Label LabelOfTold(const Ticket& caller) {
   policies::Label label = WithSaid(caller.labels.Under("args"), caller.decision.labels);
   label.trusted = label.trusted && caller.reads != nullptr && !caller.reads->untrusted();

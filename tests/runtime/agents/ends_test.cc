@@ -81,9 +81,7 @@ TEST(Ends, WhatWasHeldForAnAgentIsLetGoOnlyWhereNothingOfItStands) {
       // Nobody can take that back.
       {"AGENT_FAILED", {CallsTool("door.open"), core::InvalidArgument("no plan")}, 200},
       {"AGENT_FAILED", {CallsTool("orders.get"), core::InvalidArgument("no plan")}, 0},
-      {"AGENT_FAILED",
-       {Asks("clerk", "open the door"), core::InvalidArgument("no plan")},
-       200},
+      {"AGENT_FAILED", {Asks("clerk", "open the door"), core::InvalidArgument("no plan")}, 200},
   };
   for (const EndCase& one : cases) {
     SCOPED_TRACE(one.code);
