@@ -265,6 +265,7 @@ struct EraseSpec {
 
 struct Erasure {
   std::uint64_t index = 0;  // of the payload.erased entry
+  std::string log{};        // origin of the closed log that has it; empty: the open one
   std::int64_t runs_ended = 0;
   std::int64_t payloads = 0;  // whose ciphertext was erased
   // A reader keeps old pages with ciphertext, which go when it ends; warnings() says so until then.

@@ -246,24 +246,6 @@ core::StatusOr<Erasure> Housekeeper::Erase(const core::Principal& who, const Era
   return erasure;
 }
 
-// The entry stands; what is told of it is true only once its key is destroyed as well.
-core::StatusOr<Erasure> Housekeeper::EraseAgain(const RequestRow& earlier,
-                                                const std::string& subject) {
-  audit::KeyStore& keys = *hub_.parts.keys;
-  INTERLOCK_ASSIGN_OR_RETURN(
-      const auto erased,
-      Column("SELECT key FROM p_erasure WHERE subject = ?", {keys.Hmac("subject", subject)}));
-  for (const std::string& key : erased) INTERLOCK_RETURN_IF_ERROR(keys.DestroyKey(key));
-  for (const std::string& key : erased) keys_to_destroy_.erase(key);
-  FinishRest();
-  INTERLOCK_ASSIGN_OR_RETURN(const auto left, keys.UnfinishedErasures());
-  Erasure erasure{.index = std::stoull(earlier.name)};
-  erasure.old_pages_pending = std::any_of(
-      left.begin(), left.end(), [](const std::string& note) { return !note.starts_with(kAway); });
-  INTERLOCK_ASSIGN_OR_RETURN(erasure.logs_away, LogsAway());
-  return erasure;
-}
-
 core::StatusOr<std::int64_t> Housekeeper::EndRuns(const core::Principal& who,
                                                   const std::string& subject) {
   const std::string hmac = hub_.parts.keys->Hmac("subject", subject);

@@ -36,6 +36,15 @@ core::StatusOr<EraseSpec> SpecOf(const wire::EraseSubjectRequest& request) {
                    .request_id = request.request_id()};
 }
 
+// Of an entry in a closed log: where it stands, and no head; its proof is asked for there.
+wire::Receipt ReceiptOf(const Caller& caller, const Erasure& erased) {
+  if (erased.log.empty()) return ReceiptAt(caller, erased.index);
+  wire::Receipt receipt;
+  receipt.set_index(static_cast<std::int64_t>(erased.index));
+  receipt.set_log_origin(erased.log);
+  return receipt;
+}
+
 }  // namespace
 
 core::StatusOr<wire::QueryCallsResponse> QueryCalls(const Caller& caller,
@@ -92,7 +101,7 @@ void EraseSubject(const Caller& caller, const wire::EraseSubjectRequest& request
                               [caller, reply = std::move(reply)](core::StatusOr<Erasure> erased) {
                                 if (!erased.ok()) return reply(erased.status());
                                 wire::EraseSubjectResponse response;
-                                *response.mutable_receipt() = ReceiptAt(caller, erased->index);
+                                *response.mutable_receipt() = ReceiptOf(caller, *erased);
                                 response.set_index(static_cast<std::int64_t>(erased->index));
                                 response.set_runs_ended(erased->runs_ended);
                                 response.set_payloads(erased->payloads);

@@ -350,6 +350,25 @@ core::StatusOr<Erasure> Erase(Harness& h, const std::string& subject, const std:
   return done.get_future().get();
 }
 
+// The number of its entry means another one in the next log.
+TEST(Rotate, AnErasureThatIsAskedForAgainNamesTheLogThatHasIt) {
+  Harness h(AllowAll(), {WriteTool("notes.add")});
+  h.tools.Answers("notes.add", {{"saved", true}});
+  ASSERT_TRUE(h.Execute("notes.add", {{"text", "x"}}, h.NewRequestId(), "ann").ok());
+  const std::string request = h.NewRequestId();
+  const auto erased = Erase(h, "ann", request);
+  ASSERT_TRUE(erased.ok()) << erased.status();
+  EXPECT_EQ(Erase(h, "ann", request)->log, "");
+  RotateAndRestart(h);
+  while (h.log().size() <= erased->index) {
+    ASSERT_TRUE(h.Execute("notes.add", {{"text", "y"}}, h.NewRequestId(), "bob").ok());
+  }
+  const auto again = Erase(h, "ann", request);
+  ASSERT_TRUE(again.ok()) << again.status();
+  EXPECT_EQ(again->index, erased->index);
+  EXPECT_EQ(again->log, "test/main");
+}
+
 // A year's log was moved to a disk that nobody may write. What the person said stood in the full
 // text of the open log too: that goes at once, and once only.
 TEST(Rotate, AClosedLogThatCannotBeWrittenHoldsUpNothingElseOfAnErasure) {
