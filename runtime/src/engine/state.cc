@@ -99,8 +99,7 @@ std::vector<std::string> State::Schema() const {
       "CREATE INDEX IF NOT EXISTS p_call_run ON p_call(run, call)",
       "CREATE INDEX IF NOT EXISTS p_call_state ON p_call(state, call)",
       "CREATE INDEX IF NOT EXISTS p_call_edited ON p_call(state, call) WHERE edited_index >= 0",
-      "CREATE INDEX IF NOT EXISTS p_call_edit_until ON p_call(edit_until_us) "
-      "WHERE edit_until_us > 0",
+      "CREATE INDEX IF NOT EXISTS p_call_edit ON p_call(edit_until_us) WHERE edit_until_us > 0",
       RowTable<ApprovalRow>::CreateSql(),
       "CREATE INDEX IF NOT EXISTS p_approval_phase ON p_approval(phase, expires_us)",
       "CREATE INDEX IF NOT EXISTS p_approval_call ON p_approval(call)",
