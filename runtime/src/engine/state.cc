@@ -103,8 +103,7 @@ std::vector<std::string> State::Schema() const {
       RowTable<ApprovalRow>::CreateSql(),
       "CREATE INDEX IF NOT EXISTS p_approval_phase ON p_approval(phase, expires_us)",
       "CREATE INDEX IF NOT EXISTS p_approval_call ON p_approval(call)",
-      "CREATE INDEX IF NOT EXISTS p_approval_escalate ON p_approval(escalate_us) "
-      "WHERE escalate_us > 0",
+      "CREATE INDEX IF NOT EXISTS p_approval_esc ON p_approval(escalate_us) WHERE escalate_us > 0",
       "CREATE INDEX IF NOT EXISTS p_approval_remind ON p_approval(remind_us) WHERE remind_us > 0",
       "CREATE INDEX IF NOT EXISTS p_approval_run ON p_approval(run)",
       RowTable<BudgetRow>::CreateSql(),

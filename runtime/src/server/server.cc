@@ -42,8 +42,8 @@ core::Status CheckOptions(const ServerOptions& options) {
 class ListenTrouble {
  public:
   ListenTrouble() {
-    said_.clear();
-    gpr_set_log_function([](gpr_log_func_args* line) { said_ += line->message; });
+    said.clear();
+    gpr_set_log_function([](gpr_log_func_args* line) { said += line->message; });
   }
   ~ListenTrouble() { gpr_set_log_function(nullptr); }
   ListenTrouble(const ListenTrouble&) = delete;
@@ -51,16 +51,16 @@ class ListenTrouble {
 
   // What to do about it.
   static std::string Advice() {
-    if (said_.find("Address already in use") != std::string::npos) {
+    if (said.find("Address already in use") != std::string::npos) {
       return "another process has it; end that one, or name another `listen`";
     }
     return "name another `listen`, HOST:PORT of this machine";
   }
 
  private:
-  static thread_local std::string said_;
+  static thread_local std::string said;
 };
-thread_local std::string ListenTrouble::said_;
+thread_local std::string ListenTrouble::said;
 
 class ServerImpl final : public Server {
  public:
