@@ -118,6 +118,7 @@ std::vector<ModelDay> DaysOf(Harness& h, const DayRange& days = {}) {
 
 std::vector<std::string> NamesOf(const std::vector<ModelDay>& days) {
   std::vector<std::string> names;
+  names.reserve(days.size());
   for (const ModelDay& one : days) {
     names.push_back(one.planner + "/" + one.provider + "/" + one.model + " " +
                     std::to_string(one.requests) + "-" + std::to_string(one.failed));

@@ -179,7 +179,7 @@ TEST(Erase, EndsOpenRunsAndRefusesWhileACallIsAtWork) {
   EXPECT_EQ(h.WaitForState(run->id, RunState::kCancelled).state, RunState::kCancelled);
 
   h.tools.On("notes.add",
-             [](const tools::CallSpec&, FakeTools::Done done) { done(UnknownOutcome()); });
+             [](const tools::CallSpec&, const FakeTools::Done& done) { done(UnknownOutcome()); });
   const auto call = h.Execute("notes.add", {{"text", "x"}}, h.NewRequestId(), "bob");
   ASSERT_TRUE(call.ok()) << call.status();
   ASSERT_EQ(call->state, CallState::kUnknown);

@@ -12,12 +12,13 @@ void FakeTools::On(const std::string& tool, Handler handler) {
 }
 
 void FakeTools::Answers(const std::string& tool, core::Json result) {
-  On(tool,
-     [result = std::move(result)](const tools::CallSpec&, Done done) { done(OkOutcome(result)); });
+  On(tool, [result = std::move(result)](const tools::CallSpec&, const Done& done) {
+    done(OkOutcome(result));
+  });
 }
 
 void FakeTools::Fails(const std::string& tool, const std::string& code) {
-  On(tool, [code](const tools::CallSpec&, Done done) { done(FailedOutcome(code)); });
+  On(tool, [code](const tools::CallSpec&, const Done& done) { done(FailedOutcome(code)); });
 }
 
 void FakeTools::Holds(const std::string& tool) {

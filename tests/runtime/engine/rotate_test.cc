@@ -306,7 +306,7 @@ TEST(Rotate, IsRefusedWhileAnythingIsOpenAndSaysWhatAndHow) {
 TEST(Rotate, IsRefusedWhileAnOutcomeIsUnknown) {
   Harness h(AllowAll(), {WriteTool("notes.add")});
   h.tools.On("notes.add",
-             [](const tools::CallSpec&, FakeTools::Done done) { done(UnknownOutcome()); });
+             [](const tools::CallSpec&, const FakeTools::Done& done) { done(UnknownOutcome()); });
   const auto call = h.Execute("notes.add", {{"text", "x"}});
   ASSERT_EQ(call->state, CallState::kUnknown);
   EXPECT_THAT(WhyNot(h), HasSubstr("1 calls have no known outcome: see `interlock calls list"));
@@ -324,7 +324,7 @@ TEST(Rotate, APersonIsErasedFromClosedLogsToo) {
   std::promise<core::Status> done;
   h.engine().EraseSubject(
       h.operator_one, {.subject = "ann", .reason = "asked", .legal_basis = "", .request_id = ""},
-      [&](core::StatusOr<Erasure> erased) { done.set_value(erased.status()); });
+      [&](const core::StatusOr<Erasure>& erased) { done.set_value(erased.status()); });
   const core::Status erased = done.get_future().get();
   ASSERT_TRUE(erased.ok()) << erased;
   RotateAndRestart(h);

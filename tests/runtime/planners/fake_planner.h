@@ -78,6 +78,6 @@ inline Plan Saying(std::string text) {
   return plan;
 }
 
-inline Result Failure(std::string why) { return core::Unavailable(std::move(why)); }
+inline Result Failure(const std::string& why) { return core::Unavailable(why); }
 
 }  // namespace interlock::runtime::test

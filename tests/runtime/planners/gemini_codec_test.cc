@@ -71,7 +71,7 @@ TEST(GeminiRequest, AsksForAShapeBySchemaOrByFunction) {
 }
 
 // The signatures of the calls of two steps, each of two calls, as they go to that model.
-std::vector<std::string> SignaturesFor(const char* model, PlanRequest request) {
+std::vector<std::string> SignaturesFor(const char* model, const PlanRequest& request) {
   std::vector<std::string> signatures;
   const auto body = BodyOf(GeminiCodec(), request, {.model = model});
   for (const auto& turn : body["contents"]) {

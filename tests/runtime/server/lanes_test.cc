@@ -24,6 +24,7 @@ TEST_F(LanesTest, ASignerThatHangsHoldsNobodyElseUp) {
   engine_.fake_log.entries.resize(2);
   engine_.HoldSigner();
   std::vector<std::thread> clients;
+  clients.reserve(4);
   std::atomic<int> signed_heads = 0;
   for (int i = 0; i < 4; ++i) {
     clients.emplace_back([&] {
