@@ -16,6 +16,7 @@
 
 namespace interlock::runtime {
 
+struct PlanReply;
 struct PlanRequestedFields;
 
 class RunActor : public std::enable_shared_from_this<RunActor> {
@@ -124,6 +125,8 @@ class RunActor : public std::enable_shared_from_this<RunActor> {
   // `ended`: recorded in the same durable step; null: nothing.
   asio::awaitable<void> RequestPlanWith(Ended* ended);
   asio::awaitable<void> AskPlanner();
+  asio::awaitable<void> TakeReply(const PlanReply& reply, core::StatusOr<Plan>& plan,
+                                  Draft& received);
   // Records the request with what it holds, or that it is refused, and asks.
   asio::awaitable<void> AskIfCovered(std::vector<Draft> drafts, const PlanRequestedFields& fields,
                                      Ended* ended);
@@ -140,6 +143,7 @@ class RunActor : public std::enable_shared_from_this<RunActor> {
   // Takes the ends of those that have ended.
   void LookAtRuns();
   asio::awaitable<void> TakeEnd(std::string call);
+  void HearEnd(Ticket& ticket);
   struct EndedRun {
     RunEnd end;  // without its run and state
     std::string text;
@@ -235,7 +239,7 @@ class RunActor : public std::enable_shared_from_this<RunActor> {
   std::map<std::string, std::vector<std::string>> open_approvals_;    // by call
   std::map<std::string, std::vector<std::function<void()>>> passed_;  // by call: who waits for it
   std::set<std::string> resuming_;                                    // calls
-  Places calls_of_agents_{1};                                         // in the gate: see PassGate
+  Places lending_{1};  // what is left of its limits moves for one at a time: see PassGate
   std::vector<Unreleased> unreleased_;
   std::vector<Draft> checks_;  // of answers, to be recorded with what comes of them
   std::uint64_t planner_handle_ = 0;

@@ -23,11 +23,12 @@ std::unique_ptr<Ticket> RunActor::NewTicket(const CallSlot& slot) {
 }
 
 // Calls of agents go through the gate one by one: what is left of the run's limits is given to the
-// next when it is known what this one took.
+// next when it is known what this one took. Nor does a reply of the planner or the end of another
+// come into the log meanwhile, which would use what is lent here already.
 asio::awaitable<void> RunActor::PassGate(std::shared_ptr<LiveCall> live) {
   const bool of_agent = IsAgentTool(live->ticket->id.tool);
   if (of_agent) {
-    co_await calls_of_agents_.Take();
+    co_await lending_.Take();
     GiveLimits(*live->ticket);
     if (hub_.stopping()) Stall();
   }
@@ -44,7 +45,7 @@ asio::awaitable<void> RunActor::PassGate(std::shared_ptr<LiveCall> live) {
       AfterPass(std::move(live));
     }
   }
-  if (of_agent) calls_of_agents_.Give();
+  if (of_agent) lending_.Give();
 }
 
 // The calls of one plan pass the decision in plan order (rule 4); what was allowed runs side by

@@ -187,17 +187,25 @@ asio::awaitable<void> RunActor::AskPlanner() {
   planner_handle_ = 0;
   PlanReply reply = ReplyOf(plan);
   Add(*spent, reply.spent);
-  const std::int64_t spent_tokens = reply.spent.use.tokens;
   if (charged_) {
     reply.wait_ms = (hub_.parts.clock->MonotonicMicros() - since_us + 999) / 1000;
     reply.lost = *lost;
   }
+  Draft received = DraftPlanReceived(run_, *sealer_, agent_->planner, step, reply, plan);
+  co_await lending_.Take();
+  const bool at_once = reply.ok && TakesCallsAtOnce(*plan);
+  if (!at_once) co_await TakeReply(reply, plan, received);
+  lending_.Give();
+  if (!at_once) co_return;
+  event::PlanReceived calls{*std::move(plan), reply.spent.use.tokens};
+  co_await TakeCalls(std::move(calls), std::move(received));
+}
+
+asio::awaitable<void> RunActor::TakeReply(const PlanReply& reply, core::StatusOr<Plan>& plan,
+                                          Draft& received) {
+  const std::int64_t spent_tokens = reply.spent.use.tokens;
   std::vector<Draft> drafts;
-  drafts.push_back(DraftPlanReceived(run_, *sealer_, agent_->planner, step, reply, plan));
-  if (reply.ok && TakesCallsAtOnce(*plan)) {
-    event::PlanReceived received{*std::move(plan), spent_tokens};
-    co_return co_await TakeCalls(std::move(received), std::move(drafts.front()));
-  }
+  drafts.push_back(std::move(received));
   auto settle = [this, &reply, &plan](Serial& serial) {
     if (!charged_) return core::OkStatus();
     return SettlePlan(serial, run_, CostOf(plan, reply));

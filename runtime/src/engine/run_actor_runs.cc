@@ -130,9 +130,18 @@ asio::awaitable<void> RunActor::TakeEnd(std::string call) {
                               : TicketOfEnd(call);
   if (!made.ok()) co_return Stall();
   Ticket& ticket = **made;
+  co_await lending_.Take();
   const core::Status status = co_await hub_.gate.RecordEnd(worker_, ticket);
-  if (!status.ok()) co_return Stall();
-  event::CallDone done{.call = call,
+  if (status.ok()) {
+    HearEnd(ticket);
+  } else {
+    Stall();
+  }
+  lending_.Give();
+}
+
+void RunActor::HearEnd(Ticket& ticket) {
+  event::CallDone done{.call = ticket.id.call,
                        .observation = ticket.observation,
                        .took_effect = Succeeded(ticket.outcome_kind),
                        .index = ticket.newest.index,

@@ -248,6 +248,49 @@ TEST(Limits, TwoThatWereApprovedTogetherAreNotBothGrantedAllThatIsLeft) {
   ExpectMadeAnew(company.h, run, company.agents());
 }
 
+const std::string kAskForHelpByFacts = std::string(kPolicyHead) + R"(
+fact "order" { tool = "orders.get", args = {}, on = "agent.helper" }
+on("agent.helper", "ask", function(c)
+  return require_approval { approvers = { "role:cs-manager" }, expires = "1h", show = { "args.message" } }
+end)
+on("*", "all", function(c) return allow() end))";
+
+// What an approved call is granted is what is left where its intent stands in the log.
+TEST(Limits, AReplyDuringTheLookUpsOfACallUsesNothingThatIsLentToIt) {
+  Company company(kAskForHelpByFacts, {ReadTool("orders.get"), ReadTool("clock.get")},
+                  "steps_max: 8, tokens_max: 1000");
+  company.h.tools.Answers("orders.get", {{"ok", true}});
+  company.h.tools.Answers("clock.get", {{"ok", true}});
+  company.cast.plans["tester"] = {WithTokens(Asks("helper", "look"), 100)};
+  const std::string run = company.Create();
+  company.h.WaitForState(run, RunState::kWaitingForApproval);
+  company.cast.Holds("tester");
+  ASSERT_TRUE(company.h.Send(run, "how far are you?").ok());
+  company.cast.WaitUntilHeld();
+  company.h.tools.Holds("orders.get");
+  const auto pending = company.h.Pending();
+  ASSERT_THAT(pending, SizeIs(1));
+  ASSERT_TRUE(company.h.AnswerApproval(company.h.manager, pending[0].state.id, true).ok());
+  company.h.tools.WaitUntilHeld("orders.get", 1);
+  company.cast.Say(WithTokens(FakePlanner::Answer("on its way"), 300));
+  for (int i = 0; i < 10; ++i) {  // time for the log to take the reply, if it would
+    ASSERT_TRUE(company.h.Execute("clock.get", core::Json::object()).ok());
+  }
+  company.h.tools.Release("orders.get", OkOutcome({{"ok", true}}));
+  company.h.WaitForState(run, RunState::kCompleted);
+  std::int64_t left = 1000;
+  std::int64_t granted = -1;
+  for (const audit::Entry& entry : company.h.Entries(run)) {
+    const auto json = core::ParseJson(entry.bytes, core::kPayloadLimits);
+    ASSERT_TRUE(json.ok()) << json.status();
+    const core::Json& body = (*json)["body"];
+    if (entry.kind == "plan.received" && granted < 0) left -= body.value("tokens_in", 0);
+    if (entry.kind == "call.intended") granted = body.value("starts_tokens", 0);
+  }
+  EXPECT_EQ(granted, left);
+  ExpectMadeAnew(company.h, run, company.agents());
+}
+
 TEST(Limits, ARunDoesNotUseTheTokensThatItHasLent) {
   Company company(AllowAll(), Tools(), "steps_max: 8, tokens_max: 1000");
   const Held held = HoldHelper(company);

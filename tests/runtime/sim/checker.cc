@@ -6,6 +6,7 @@ namespace interlock::runtime::sim {
 namespace {
 
 constexpr const char* kPurse = "purse";
+constexpr std::int64_t kNone = 0;
 
 std::int64_t NumberIn(const core::Json& body, const char* name) {
   return std::stoll(body.value(name, "0"));
@@ -32,7 +33,7 @@ void Checker::Read(const audit::Entry& entry) {
   if (moves) newest_[entry.run] = entry.kind;
   const std::string_view area = std::string_view(entry.kind).substr(0, entry.kind.find('.'));
   if (area != "call" && area != "approval" && area != "budget" && area != "run" &&
-      area != "switch" && area != "message") {
+      area != "switch" && area != "message" && area != "plan") {
     return;
   }
   const auto parsed = core::ParseJson(entry.bytes, core::kPayloadLimits);
@@ -43,6 +44,7 @@ void Checker::Read(const audit::Entry& entry) {
   if (area == "approval") return ReadApproval(entry, call, body);
   if (area == "budget") return Charge(entry.kind, body);
   if (area == "switch") return ReadSwitch(entry.kind, body);
+  if (area == "plan") return ReadPlan(entry, body);
   if (area == "message") {
     asks_user_[entry.run] = false;
     return;
@@ -75,10 +77,11 @@ void Checker::ReadCall(const audit::Entry& entry, const std::string& id, const c
   } else if (entry.kind == "call.intended") {
     Intend(id, call);
     call.starts = body.value("starts", "");
-    Lend(entry.run, call, body.value("starts_tokens", std::int64_t{0}));
+    Lend(entry.run, call, body.value("starts_tokens", kNone));
   } else if (entry.kind == "call.outcome") {
     ++call.outcomes;
     Lend(entry.run, call, 0);
+    tokens_[entry.run].used += body.value("ended", core::Json::object()).value("tokens", kNone);
     call.ended_at = entry.index;
   }
 }
@@ -171,12 +174,20 @@ bool Checker::HasIntent(const std::string& call) const {
   return at != calls_.end() && at->second.intended;
 }
 
-// What runs below may use at once is no more than the run may use itself.
+// Of replies that gave no plan, too.
+void Checker::ReadPlan(const audit::Entry& entry, const core::Json& body) {
+  if (entry.kind != "plan.received") return;
+  for (const core::Json& of : {body, body.value("spent", core::Json::object())}) {
+    tokens_[entry.run].used += of.value("tokens_in", kNone) + of.value("tokens_out", kNone);
+  }
+}
+
+// What runs below may use at once is no more than what the run has left itself when they start.
 void Checker::Lend(const std::string& run, Call& call, std::int64_t tokens) {
   Tokens& of_run = tokens_[run];
   of_run.lent += tokens - std::exchange(call.lent, tokens);
-  if (of_run.most > 0 && of_run.lent > of_run.most) {
-    Breach("LENT", "run " + run + " has lent more tokens than it may use");
+  if (tokens > 0 && of_run.most > 0 && of_run.used + of_run.lent > of_run.most) {
+    Breach("LENT", "run " + run + " has lent more tokens than it has left");
   }
 }
 

@@ -63,6 +63,7 @@ class Checker {
   struct Tokens {
     std::int64_t most = 0;  // 0: no limit
     std::int64_t lent = 0;
+    std::int64_t used = 0;  // by its own model, and by runs below that have ended
   };
   struct Account {  // of a budget, a scope and a window
     std::string budget{};
@@ -86,6 +87,7 @@ class Checker {
   void Grant(Asked& asked, const std::string& call, const core::Json& body);
   void Intend(const std::string& name, Call& call);
   void Lend(const std::string& run, Call& call, std::int64_t tokens);
+  void ReadPlan(const audit::Entry& entry, const core::Json& body);
   void Charge(const std::string& kind, const core::Json& body);
 
   void Intents(const Evidence& evidence);

@@ -353,6 +353,25 @@ TEST(Breaches, EachOneIsFoundUnderItsName) {
            day.Add("call.intended", {{"call", call}, {"starts_tokens", 900}}, "r2");
          }
        }},
+      {"a run below that may use what its run has used", "LENT",
+       [](SoundDay& day) {
+         day.Add("run.started", {{"limits", {{"tokens", 1000}}}}, "r2");
+         day.Add("plan.received", {{"tokens_in", 100}, {"tokens_out", 1}}, "r2");
+         day.Add("call.intended", {{"call", "c7"}, {"starts_tokens", 900}}, "r2");
+       }},
+      {"a run below that may use what replies without a plan have used", "LENT",
+       [](SoundDay& day) {
+         day.Add("run.started", {{"limits", {{"tokens", 1000}}}}, "r2");
+         day.Add("plan.received", {{"spent", {{"tokens_in", 100}, {"tokens_out", 1}}}}, "r2");
+         day.Add("call.intended", {{"call", "c7"}, {"starts_tokens", 900}}, "r2");
+       }},
+      {"a run below that may use what another has used", "LENT",
+       [](SoundDay& day) {
+         day.Add("run.started", {{"limits", {{"tokens", 1000}}}}, "r2");
+         day.Add("call.intended", {{"call", "c7"}, {"starts_tokens", 900}}, "r2");
+         day.Add("call.outcome", {{"call", "c7"}, {"ended", {{"tokens", 600}}}}, "r2");
+         day.Add("call.intended", {{"call", "c8"}, {"starts_tokens", 401}}, "r2");
+       }},
       {"a run that waits for a run without a name", "ENDS",
        [](SoundDay& day) { day.evidence.runs[0].state = RunState::kWaitingForRun; }},
       {"a run that waits for one that has ended", "ENDS",
