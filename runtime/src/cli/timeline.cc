@@ -119,6 +119,13 @@ std::string Listed(const Json& body, const char* field) {
   return text;
 }
 
+// How many a parked run waits for; a list that is too long for its entry is content of it.
+std::string ApprovalsIn(const Json& body) {
+  const Json list = body.value("approvals", Json::array());
+  if (!list.is_array()) return "many approvals";
+  return Plural(static_cast<std::int64_t>(list.size()), "approval");
+}
+
 }  // namespace
 
 struct Timeline::Part {
@@ -208,10 +215,7 @@ void Timeline::Run(const Part& part) {
     }
   } else if (part.kind == "run.parked") {
     Say(part, Style::kYellow, "parked",
-        "waits for " +
-            Plural(static_cast<std::int64_t>(part.body.value("approvals", Json::array()).size()),
-                   "approval") +
-            "; holds nothing meanwhile");
+        "waits for " + ApprovalsIn(part.body) + "; holds nothing meanwhile");
   } else if (part.kind == "run.resumed") {
     Say(part, Style::kBold, "run", "goes on: " + part.Text("why"));
   } else if (part.kind == "run.waiting") {
@@ -231,15 +235,21 @@ void Timeline::Run(const Part& part) {
     Say(part, Style::kRed, "failed", part.Text("code") + ": " + part.Shown("reason"));
   } else if (part.kind == "run.compensating") {
     Say(part, Style::kRed, part.Text("as"), part.Text("code") + ": " + part.Shown("reason"));
-    Say(part, Style::kYellow, "takes back", Names(part.body, "calls"));
+    Say(part, Style::kYellow, "takes back", NamesOrSize(part, "calls"));
   } else {
     const std::string word = part.kind.substr(part.kind.find('.') + 1);
     Say(part, Style::kYellow, EscapeForTerminal(word),
         part.Shown("summary") + part.Shown("reason"));
   }
   if (part.body.contains("uncompensated")) {
-    Say(part, Style::kRed, "stands", Names(part.body, "uncompensated") + ": see to it yourself");
+    Say(part, Style::kRed, "stands", NamesOrSize(part, "uncompensated") + ": see to it yourself");
   }
+}
+
+// A list that is too long for its entry is content of it.
+std::string Timeline::NamesOrSize(const Part& part, const char* field) {
+  const std::string shown = part.Shown(field);
+  return shown.empty() ? Names(part.body, field) : "many calls " + shown;
 }
 
 std::string Timeline::Names(const Json& body, const char* field) {

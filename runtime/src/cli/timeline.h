@@ -58,6 +58,7 @@ class Timeline {
   void LearnHold(std::string_view kind, const core::Json& body);
   std::string CallName(const std::string& id);
   std::string Names(const core::Json& body, const char* field);  // of a list of calls
+  std::string NamesOrSize(const Part& part, const char* field);
   void Say(const Part& part, Style style, std::string_view label, const std::string& text);
   void More(const std::string& text);
 

@@ -49,4 +49,18 @@ void MakeCompensation(const tools::Registry& registry, const RunCore& core, cons
   }
 }
 
+core::StatusOr<RecordedCall> CallOfEnded(
+    const std::string& run, const std::string& call,
+    const std::function<core::StatusOr<RecordedRun>(const std::string&)>& read,
+    CallsOfEnded& kept) {
+  if (kept.run != run) {
+    INTERLOCK_ASSIGN_OR_RETURN(RecordedRun ended, read(run));
+    kept = {.run = run, .calls = std::move(ended.calls)};
+  }
+  const auto at = std::find_if(kept.calls.begin(), kept.calls.end(),
+                               [&call](const RecordedCall& one) { return one.id.call == call; });
+  if (at == kept.calls.end()) return core::DataLoss("the log has no call `" + call + "`");
+  return *at;
+}
+
 }  // namespace interlock::runtime

@@ -2,8 +2,10 @@
 // left in the log.
 #pragma once
 
+#include <functional>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "core/status.h"
 #include "engine/gate.h"
@@ -28,5 +30,16 @@ struct ToTakeBack {
 // place in the run; or why it cannot be made.
 void MakeCompensation(const tools::Registry& registry, const RunCore& core, const ToTakeBack& back,
                       Ticket& ticket);
+
+// Calls of one run that has ended, which do not change any more: read once, however many of them
+// are taken back.
+struct CallsOfEnded {
+  std::string run;
+  std::vector<RecordedCall> calls;
+};
+// Errors: kDataLoss, when the run has no such call; those of `read` pass.
+core::StatusOr<RecordedCall> CallOfEnded(
+    const std::string& run, const std::string& call,
+    const std::function<core::StatusOr<RecordedRun>(const std::string&)>& read, CallsOfEnded& kept);
 
 }  // namespace interlock::runtime

@@ -331,8 +331,7 @@ Draft DraftOutcome(const CallIdentity& id, const Sealer& sealer, const OutcomeFi
   if (!fields.detail.empty()) body.Raw("detail", sealer.Text(draft, fields.detail));
   if (fields.ended != nullptr) {
     body.Raw("ended", RunEndJson(*fields.ended));
-    const core::Json label = LabelToJson(fields.ended->label);
-    body.Raw("ended_label", sealer.JsonText(draft, core::CanonicalJson(label)));
+    body.Raw("ended_label", sealer.JsonText(draft, RunEndBesideJson(*fields.ended)));
   }
   if (boxed) {
     std::string exit;

@@ -214,7 +214,8 @@ struct RunEnd {
   std::vector<std::string> effects{};  // calls that can be taken back, oldest first
   policies::Label label{};             // of what it answered
   std::vector<std::string> told_by{};  // operators who had told it what to do
-  bool stands = false;  // something that it or one below it did, and nobody takes that back
+  bool stands = false;          // something that it or one below it did, and nobody takes that back
+  bool effects_beside = false;  // too many for the entry: they stand in the payload of the label
 };
 
 struct OutcomeFields {

@@ -193,6 +193,17 @@ core::StatusOr<std::string> History::ContentIfAny(std::uint64_t index,
   return text;
 }
 
+core::StatusOr<Words> History::ListOf(std::uint64_t index, const core::JsonObjectView& body,
+                                      std::string_view field) const {
+  if (!body.Object(field)) return SplitWords(WordsOf(body, field));
+  INTERLOCK_ASSIGN_OR_RETURN(const std::string text, Content(index, body, field));
+  Words list;
+  INTERLOCK_ASSIGN_OR_RETURN(const auto elements, core::JsonArrayElements(text));
+  list.reserve(elements.size());
+  for (const std::string_view one : elements) list.emplace_back(one.substr(1, one.size() - 2));
+  return list;
+}
+
 core::StatusOr<core::Json> History::JsonIfAny(std::uint64_t index, const core::JsonObjectView& body,
                                               std::string_view field) const {
   INTERLOCK_ASSIGN_OR_RETURN(const std::string text, ContentIfAny(index, body, field));
@@ -456,7 +467,8 @@ core::Status History::FoldRun(const audit::Entry& entry, const core::JsonObjectV
   } else if (kind == "run.compensating") {
     const bool failed = Field(body, "as") == "failed";
     std::vector<Compensation> calls;
-    for (const std::string& of : SplitWords(WordsOf(body, "calls"))) {
+    INTERLOCK_ASSIGN_OR_RETURN(const Words listed, ListOf(entry.index, body, "calls"));
+    for (const std::string& of : listed) {
       const RecordedCall* call = FindCall(recorded.calls, of);
       const auto& effects = recorded.core.effects;  // those of runs that it started, too
       const bool below =

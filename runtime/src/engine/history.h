@@ -137,6 +137,10 @@ class History {
   // what may pass, so that nothing is taken for gone that is there.
   core::StatusOr<std::string> ContentIfAny(std::uint64_t index, const core::JsonObjectView& body,
                                            std::string_view field) const;
+  // A list of the entry, wherever it stands (ListOrSealed).
+  core::StatusOr<std::vector<std::string>> ListOf(std::uint64_t index,
+                                                  const core::JsonObjectView& body,
+                                                  std::string_view field) const;
   core::StatusOr<core::Json> JsonIfAny(std::uint64_t index, const core::JsonObjectView& body,
                                        std::string_view field) const;
 

@@ -6,6 +6,8 @@
 namespace interlock::runtime {
 namespace {
 
+constexpr std::size_t kEndedListsBytesMax = 63'000;  // as the entry has room for
+
 std::vector<std::string> TextsIn(const core::Json& json, const char* name) {
   return json.is_object() ? json.value(name, std::vector<std::string>{})
                           : std::vector<std::string>{};
@@ -65,7 +67,7 @@ void AddSource(policies::Label& label, const std::string& source) {
 std::string RunEndJson(const RunEnd& end) {
   std::string text;
   core::JsonObjectWriter writer(text);
-  writer.Raw("effects", JsonStrings(end.effects));
+  if (!end.effects_beside) writer.Raw("effects", JsonStrings(end.effects));
   writer.String("run", end.run);
   if (end.stands) writer.Bool("stands", true);
   writer.String("state", RunStateName(end.state));
@@ -76,15 +78,31 @@ std::string RunEndJson(const RunEnd& end) {
   return text;
 }
 
-core::StatusOr<RunEnd> RunEndFrom(std::string_view ended, const core::Json& label) {
+std::string RunEndBesideJson(const RunEnd& end) {
+  core::Json beside = LabelToJson(end.label);
+  if (end.effects_beside) beside["effects"] = end.effects;
+  return core::CanonicalJson(beside);
+}
+
+bool HasTooManyEffects(const RunEnd& end) {
+  return JsonStrings(end.effects).size() + JsonStrings(end.told_by).size() > kEndedListsBytesMax;
+}
+
+core::StatusOr<RunEnd> RunEndFrom(std::string_view ended, const core::Json& beside) {
   INTERLOCK_ASSIGN_OR_RETURN(const core::JsonObjectView view, core::JsonObjectView::Of(ended));
-  RunEnd end{.run = view.String("run").value_or(""),
-             .state = RunState::kFailed,
-             .tokens = view.Int("tokens").value_or(0),
-             .effects = SplitWords(WordsOf(view, "effects")),
-             .label = LabelFromJson(label),
-             .told_by = SplitWords(WordsOf(view, "told_by")),
-             .stands = view.Bool("stands").value_or(false)};
+  const bool effects_beside = !view.Raw("effects");
+  if (effects_beside && !(beside.is_object() && beside.contains("effects"))) {
+    return core::DataLoss("what a run has done is no longer in the log");
+  }
+  RunEnd end{
+      .run = view.String("run").value_or(""),
+      .state = RunState::kFailed,
+      .tokens = view.Int("tokens").value_or(0),
+      .effects = effects_beside ? TextsIn(beside, "effects") : SplitWords(WordsOf(view, "effects")),
+      .label = LabelFromJson(beside),
+      .told_by = SplitWords(WordsOf(view, "told_by")),
+      .stands = view.Bool("stands").value_or(false),
+      .effects_beside = effects_beside};
   const std::string state = view.String("state").value_or("");
   for (int i = 0; i <= static_cast<int>(kRunStateLast); ++i) {
     if (RunStateName(static_cast<RunState>(i)) == state) end.state = static_cast<RunState>(i);

@@ -36,9 +36,13 @@ policies::Label LabelFromJson(const core::Json& json);
 // Whose words it passes on besides; what goes back and forth names nobody twice.
 void AddSource(policies::Label& label, const std::string& source);
 
-// `ended` of call.outcome, and back; the label's words are content and stand beside it.
+// `ended` of call.outcome, and back; the label's words are content and stand beside it, and so do
+// effects that are too many for an entry. Errors: kDataLoss, when those are nowhere.
 std::string RunEndJson(const RunEnd& end);
-core::StatusOr<RunEnd> RunEndFrom(std::string_view ended, const core::Json& label);
+std::string RunEndBesideJson(const RunEnd& end);
+core::StatusOr<RunEnd> RunEndFrom(std::string_view ended, const core::Json& beside);
+// Whether its effects are too many.
+bool HasTooManyEffects(const RunEnd& end);
 
 // What the planner reads of a call whose run is at work.
 std::string ObservationAtWork(std::string_view run);

@@ -296,7 +296,7 @@ core::Status Replayer::RebuildEffect() {
     for (const RecordedCall& call : recorded_.calls) {
       if (call.verdict == "ask" && call.attempt == 0) asked[call.id.call] = call.approvals;
     }
-    return Expect(DraftParked(run_, WhatParks(*state_, asked).approvals, LeftMs()));
+    return Expect(DraftParked(run_, *sealer_, WhatParks(*state_, asked).approvals, LeftMs()));
   }
   return Differ("the run has something else to do here", "");
 }
@@ -325,7 +325,7 @@ core::Status Replayer::RebuildPlanRequested() {
     return Differ(*overflow, "");
   }
   if (!again) parts_.step(probe, event::PlanRequested{});
-  PlanRequestedFields fields = AskedOf(probe, *agent_, std::exchange(released_, {}), keys_);
+  PlanRequestedFields fields = AskedOf(probe, *agent_, std::exchange(released_, {}), *sealer_);
   fields.again = again;
   fields.left_ms = LeftMs();
   PlanAsk ask{.who = &recorded_.base, .fields = &fields};

@@ -231,12 +231,12 @@ core::StatusOr<std::unique_ptr<Ticket>> Replayer::NewTicket(const RecordedEntry&
 }
 
 // As the entries of its run have it by now: this run, or one that it started.
-core::StatusOr<RecordedCall> Replayer::RecordedAs(const CallRow& row) const {
-  RecordedRun below;
+core::StatusOr<RecordedCall> Replayer::RecordedAs(const CallRow& row) {
   if (row.run != run_) {
-    INTERLOCK_ASSIGN_OR_RETURN(below, history_.Run(row.run, parts_.agent_of));
+    const auto read = [this](const std::string& run) { return history_.Run(run, parts_.agent_of); };
+    return CallOfEnded(row.run, row.call, read, below_);
   }
-  for (const RecordedCall& call : row.run == run_ ? recorded_.calls : below.calls) {
+  for (const RecordedCall& call : recorded_.calls) {
     if (call.id.call == row.call) return call;
   }
   return core::NotFound("the log has no call `" + row.call + "`");

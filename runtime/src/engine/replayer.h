@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "audit/merkle.h"
+#include "engine/compensation_call.h"
 #include "engine/replay.h"
 #include "engine/replay_inputs.h"
 #include "engine/run_entries.h"
@@ -110,7 +111,7 @@ class Replayer {
   std::optional<CallSlot> NextOfPlan() const;
   core::StatusOr<std::unique_ptr<Ticket>> NewTicket(const RecordedEntry& recorded);
   core::StatusOr<std::unique_ptr<Ticket>> NewCompensation(const RecordedEntry& recorded);
-  core::StatusOr<RecordedCall> RecordedAs(const CallRow& row) const;
+  core::StatusOr<RecordedCall> RecordedAs(const CallRow& row);
   core::Status JudgeResult(Ticket& ticket);
   core::Status DecideAsRecorded(Ticket& ticket);
   void DecideRound(Ticket& ticket, const RecordedEntry& decided);
@@ -158,6 +159,7 @@ class Replayer {
   Worker worker_;
 
   History history_;
+  CallsOfEnded below_;  // that are taken back
   RecordedRun recorded_;
   const AgentFile* agent_ = nullptr;
   std::optional<Sealer> sealer_;

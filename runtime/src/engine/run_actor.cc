@@ -273,7 +273,7 @@ RunActor::Still RunActor::StillWaits(const effect::Park&) const {
   return [this, asked = open_approvals_, left_ms = WallLeftMs()](State& state,
                                                                  std::vector<Draft>& drafts) {
     const ParkedFor parked = WhatParks(state, asked);
-    drafts.push_back(DraftParked(run_, parked.approvals, left_ms));
+    drafts.push_back(DraftParked(run_, *sealer_, parked.approvals, left_ms));
     return parked.pending;
   };
 }

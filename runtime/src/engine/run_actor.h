@@ -11,6 +11,7 @@
 #include <utility>
 #include <vector>
 
+#include "engine/compensation_call.h"
 #include "engine/hub.h"
 #include "engine/step.h"
 
@@ -205,7 +206,7 @@ class RunActor : public std::enable_shared_from_this<RunActor> {
 
   void Spawn(asio::awaitable<void> work);
   std::unique_ptr<Ticket> NewTicket(const CallSlot& slot);
-  core::StatusOr<RecordedCall> RecordedAs(const std::string& of) const;
+  core::StatusOr<RecordedCall> RecordedAs(const std::string& of);
   core::StatusOr<std::unique_ptr<Ticket>> NewCompensation(const std::string& of);
   // As whose call it goes through the gate: what the engine proposes is bound by no agent's list.
   const AgentFile* AgentOf(const RecordedCall& call) const {
@@ -241,6 +242,7 @@ class RunActor : public std::enable_shared_from_this<RunActor> {
   std::set<std::string> resuming_;                                    // calls
   Places lending_{1};  // what is left of its limits moves for one at a time: see PassGate
   std::vector<Unreleased> unreleased_;
+  CallsOfEnded below_;         // that are taken back
   std::vector<Draft> checks_;  // of answers, to be recorded with what comes of them
   std::uint64_t planner_handle_ = 0;
   bool charged_ = false;      // model budgets hold something for the open request

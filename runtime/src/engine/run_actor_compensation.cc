@@ -50,8 +50,12 @@ asio::awaitable<void> RunActor::BeginCompensation(effect::BeginCompensation begi
 }
 
 // A call of this run, or of one that it started.
-core::StatusOr<RecordedCall> RunActor::RecordedAs(const std::string& of) const {
+core::StatusOr<RecordedCall> RunActor::RecordedAs(const std::string& of) {
   INTERLOCK_ASSIGN_OR_RETURN(const CallRow row, hub_.CallRowOf(of));
+  if (row.run != run_) {
+    const auto read = [this](const std::string& run) { return hub_.ReadBack(run); };
+    return CallOfEnded(row.run, of, read, below_);
+  }
   INTERLOCK_ASSIGN_OR_RETURN(RecordedRun recorded, hub_.ReadBack(row.run));
   for (RecordedCall& call : recorded.calls) {
     if (call.id.call == of) return std::move(call);

@@ -91,7 +91,7 @@ asio::awaitable<void> RunActor::RequestPlanWith(Ended* ended) {
     co_return Handle(event::PlanFailed{kContextLimit, *overflow});
   }
   Step(core_, event::PlanRequested{});
-  PlanRequestedFields fields = AskedOf(core_, *agent_, std::move(shown), *hub_.parts.keys);
+  PlanRequestedFields fields = AskedOf(core_, *agent_, std::move(shown), *sealer_);
   fields.left_ms = WallLeftMs();
   co_await AskIfCovered(std::move(drafts), fields, ended);
 }
@@ -100,7 +100,7 @@ asio::awaitable<void> RunActor::RequestPlanWith(Ended* ended) {
 // has cost what it held, and the next one holds anew.
 asio::awaitable<void> RunActor::AskPlannerAgain() {
   if (planner_ == nullptr) co_return co_await WaitForPlanner();
-  PlanRequestedFields fields = AskedOf(core_, *agent_, {}, *hub_.parts.keys);
+  PlanRequestedFields fields = AskedOf(core_, *agent_, {}, *sealer_);
   fields.again = true;
   fields.left_ms = WallLeftMs();
   if (charged_ || worker_.engine == nullptr || MostOfRequest()) {

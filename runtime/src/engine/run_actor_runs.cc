@@ -166,6 +166,7 @@ core::StatusOr<RunActor::EndedRun> RunActor::EndOf(const RunRow& row) const {
   const bool answered = row.state == RunState::kCompleted || row.state == RunState::kEscalated;
   if (answered) {
     for (const TakenEffect& one : started.core.effects) ended.end.effects.push_back(one.call);
+    ended.end.effects_beside = HasTooManyEffects(ended.end);
   }
   return ended;
 }

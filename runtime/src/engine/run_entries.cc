@@ -82,10 +82,16 @@ void AskForAnswer(const AgentFile& agent, PlanRequest& request) {
   request.ends_by_tool = agent.on_text == OnText::kAsk;
 }
 
+std::string ListOrSealed(Draft& draft, const Sealer& sealer, const std::vector<std::string>& list) {
+  std::string json = JsonStrings(list);
+  return json.size() <= kListBytesMax ? json : sealer.JsonText(draft, json);
+}
+
 Draft DraftPlanRequested(const std::string& run, const PlanRequestedFields& fields) {
   const bool refused = !fields.refused.empty();
   Draft requested = MakeDraft(refused ? "plan.refused" : "plan.requested", run, "engine");
   if (!fields.bundle.empty()) requested.cites.push_back(fields.bundle);
+  const std::string results = ListOrSealed(requested, *fields.sealer, fields.results);
   BodyWriter body(requested);
   if (fields.again) body.Bool("again", true);
   if (fields.refused_code != kModelBudget) body.Optional("code", fields.refused_code);
@@ -102,7 +108,7 @@ Draft DraftPlanRequested(const std::string& run, const PlanRequestedFields& fiel
   body.Int("messages", static_cast<std::int64_t>(fields.messages))
       .String("planner", fields.planner)
       .Optional("prompt", fields.prompt)
-      .Raw("results", JsonStrings(fields.results))
+      .Raw("results", results)
       .Int("step", fields.step);
   if (fields.tokens > 0) body.Int("tokens", fields.tokens);
   if (!fields.use.empty()) body.Raw("use", fields.use);
@@ -111,14 +117,16 @@ Draft DraftPlanRequested(const std::string& run, const PlanRequestedFields& fiel
 }
 
 PlanRequestedFields AskedOf(RunCore& core, const AgentFile& agent, std::vector<std::string> results,
-                            const audit::KeyStore& keys) {
+                            const Sealer& sealer) {
   PlanRequestedFields fields{.planner = agent.planner,
                              .messages = core.messages.size(),
                              .results = std::move(results),
                              .step = core.steps,
-                             .left_out = core.context.left_out};
+                             .left_out = core.context.left_out,
+                             .sealer = &sealer};
   if (core.context.budget.tokens > 0) fields.tokens = PromptTokens(core);
-  if (fields.left_out.any()) fields.prompt = keys.Hmac("prompt", PromptText(core, agent.prompt));
+  if (fields.left_out.any())
+    fields.prompt = sealer.keys().Hmac("prompt", PromptText(core, agent.prompt));
   return fields;
 }
 
@@ -224,11 +232,12 @@ Draft DraftPlanReceived(const std::string& run, const Sealer& sealer, std::strin
   return received;
 }
 
-Draft DraftParked(const std::string& run, const std::vector<std::string>& approvals,
-                  std::int64_t left_ms) {
+Draft DraftParked(const std::string& run, const Sealer& sealer,
+                  const std::vector<std::string>& approvals, std::int64_t left_ms) {
   Draft parked = MakeDraft("run.parked", run, "engine");
+  const std::string list = ListOrSealed(parked, sealer, approvals);
   BodyWriter body(parked);
-  body.Raw("approvals", JsonStrings(approvals));
+  body.Raw("approvals", list);
   AddLeft(body, left_ms);
   body.Close();
   return parked;
@@ -301,9 +310,10 @@ Draft DraftCompensating(const std::string& run, const Sealer& sealer,
   for (const Compensation& one : begin.calls) calls.push_back(one.of);
   Draft draft = MakeDraft("run.compensating", run, "engine");
   const std::string reason = sealer.Text(draft, begin.ending.reason);
+  const std::string list = ListOrSealed(draft, sealer, calls);
   BodyWriter(draft)
       .String("as", RunStateName(begin.ending.state))
-      .Raw("calls", JsonStrings(calls))
+      .Raw("calls", list)
       .String("code", begin.ending.code)
       .Raw("reason", reason)
       .Close();
@@ -321,9 +331,10 @@ Draft DraftFinish(const std::string& run, const Sealer& sealer, const effect::Fi
   const bool cancelled = finish.state == RunState::kCancelled || finish.as == RunState::kCancelled;
   Draft draft = MakeDraft(cancelled ? "run.cancelled" : "run.failed", run, "engine");
   const std::string reason = cancelled ? "" : sealer.Text(draft, finish.reason);
+  const std::string stands = ListOrSealed(draft, sealer, finish.uncompensated);
   BodyWriter body(draft);
   if (!cancelled) body.String("code", finish.code).Raw("reason", reason);
-  if (!finish.uncompensated.empty()) body.Raw("uncompensated", JsonStrings(finish.uncompensated));
+  if (!finish.uncompensated.empty()) body.Raw("uncompensated", stands);
   if (cancelled) body.String("why", "asked");
   body.Close();
   return draft;

@@ -16,6 +16,11 @@ namespace interlock::runtime {
 // How the agent ends: the schema of its answer, and whether a tool has to give it.
 void AskForAnswer(const AgentFile& agent, PlanRequest& request);
 
+// A list of an entry that has room for it stands there; a longer one is a payload of the entry, and
+// its commitment stands in its place (ADR 83).
+inline constexpr std::size_t kListBytesMax = 64'500;  // of its JSON
+std::string ListOrSealed(Draft& draft, const Sealer& sealer, const std::vector<std::string>& list);
+
 struct PlanRequestedFields {
   std::string_view planner;
   std::size_t messages = 0;          // of the conversation that it reads
@@ -30,10 +35,11 @@ struct PlanRequestedFields {
   bool again = false;     // the reply to the request before was lost
   std::string refused{};  // why the planner is not asked (plan.refused); empty: it is
   std::string refused_code{};
+  const Sealer* sealer = nullptr;  // not null
 };
 // Of the core once it has read its PlanRequested.
 PlanRequestedFields AskedOf(RunCore& core, const AgentFile& agent, std::vector<std::string> results,
-                            const audit::KeyStore& keys);
+                            const Sealer& sealer);
 Draft DraftPlanRequested(const std::string& run, const PlanRequestedFields& fields);
 
 // What a prompt may weigh, for run.started: `tools` are those of the agent. Empty: nobody knows.
@@ -59,8 +65,8 @@ Draft DraftPlanReceived(const std::string& run, const Sealer& sealer, std::strin
                         const core::StatusOr<Plan>& plan);
 
 // `left_ms` of a run that waits: of its wall limit, which waits with it; -1: nobody counts.
-Draft DraftParked(const std::string& run, const std::vector<std::string>& approvals,
-                  std::int64_t left_ms);
+Draft DraftParked(const std::string& run, const Sealer& sealer,
+                  const std::vector<std::string>& approvals, std::int64_t left_ms);
 Draft DraftWaitForUser(const std::string& run, const Sealer& sealer, std::string_view text,
                        std::int64_t left_ms);
 Draft DraftWaitForPerson(const std::string& run, std::int64_t left_ms);
