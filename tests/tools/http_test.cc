@@ -148,6 +148,10 @@ TEST_F(HttpTool, AReplyMeansWhatItsStatusAndTheEffectSay) {
       {500, "", Effect::kRead, OutcomeKind::kFailed, "HTTP_500", false},
       {500, "", Effect::kWrite, OutcomeKind::kUnknown, "HTTP_500", false},
       {503, "", Effect::kMoney, OutcomeKind::kUnknown, "HTTP_503", false},
+      {504, R"({"error":{"code":"UPSTREAM","message":"too late"}})", Effect::kMoney,
+       OutcomeKind::kUnknown, "HTTP_504", false},
+      {504, R"({"error":{"code":"UPSTREAM","message":"too late"}})", Effect::kRead,
+       OutcomeKind::kFailed, "UPSTREAM", true},
   };
   for (const Row& row : rows) {
     LoopbackServer server(Always(HttpReply(row.status, row.body)));
@@ -214,6 +218,24 @@ TEST_F(HttpTool, RedirectsStayWhereTheManifestAllows) {
   manifest.effect = Effect::kWrite;
   manifest.http->redirects.clear();
   EXPECT_EQ(Run(manifest).kind, OutcomeKind::kUnknown);
+}
+
+// The first place has perhaps done it, and the second refuses whom it does not know.
+TEST_F(HttpTool, AFailureBehindARedirectDoesNotSayThatNothingHappened) {
+  LoopbackServer server([](int, const std::string& request) {
+    const bool first = request.find("POST /refund") == 0;
+    return Scripted{.bytes = first ? HttpReply(303, "", "Location: /receipt\r\n")
+                                   : HttpReply(401, R"({"error":{"code":"WHO","message":"?"}})")};
+  });
+  Manifest manifest = Of(server.url("/refund"), Effect::kMoney);
+  manifest.http->method = "POST";
+  const Outcome paid = Run(manifest);
+  EXPECT_EQ(paid.kind, OutcomeKind::kUnknown);
+  EXPECT_EQ(paid.error_code, "WHO");
+  EXPECT_FALSE(paid.reported_failure);
+  Manifest reads = Of(server.url("/refund"), Effect::kRead);
+  reads.http->method = "POST";
+  EXPECT_EQ(Run(reads).kind, OutcomeKind::kFailed);
 }
 
 // Being on the list says where a redirect may lead, not which address may stand behind it.

@@ -321,6 +321,9 @@ class CurlFetcher final : public Fetcher {
       set(CURLOPT_PREREQDATA, &transfer);
     }
     set(CURLOPT_NOSIGNAL, 1L);
+    // A name that nobody resolves: its thread is left alone, where libcurl would wait for it, and
+    // every other transfer with it.
+    set(CURLOPT_QUICK_EXIT, 1L);
     set(CURLOPT_NETRC, static_cast<long>(CURL_NETRC_IGNORED));
     set(CURLOPT_SSL_VERIFYPEER, 1L);
     set(CURLOPT_SSL_VERIFYHOST, 2L);

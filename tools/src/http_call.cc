@@ -157,7 +157,14 @@ core::StatusOr<FetchRequest> MakeMcpRequest(const CallSpec& call) {
 
 Outcome OutcomeOfHttp(const Tool& tool, Followed followed) {
   if (!followed.reply.ok()) return Failed(tool, followed);
-  return OutcomeOfReply(tool, followed.reply->status, followed.reply->body);
+  Outcome outcome = OutcomeOfReply(tool, followed.reply->status, followed.reply->body);
+  // Who sent us on may have done what was asked; what the next one reports says nothing of it.
+  const bool was_sent_on = followed.hops.size() > 1;
+  if (was_sent_on && outcome.reported_failure && tool.manifest().effect != Effect::kRead) {
+    outcome.kind = OutcomeKind::kUnknown;
+    outcome.reported_failure = false;
+  }
+  return outcome;
 }
 
 }  // namespace interlock::tools

@@ -195,21 +195,23 @@ Outcome OutcomeOfBox(const Tool& tool, sandbox::BoxResult box) {
 }
 
 Outcome OutcomeOfReply(const Tool& tool, int status, const std::string& body) {
+  const std::string code = "HTTP_" + std::to_string(status);
+  const std::string why = "the server answered " + std::to_string(status) +
+                          (body.empty() ? "" : ": " + OneLine(body.substr(0, kStderrTailBytes)));
+  // Before the body: a gateway writes errors too, and does not know what the service did.
+  if (status >= 500 && tool.manifest().effect != Effect::kRead) {
+    return Ended(OutcomeKind::kUnknown, code, why);
+  }
   auto answer = core::ParseJson(body, core::kPayloadLimits);
   if (answer.ok()) {
     if (const Json* error = ReportedError(*answer); error != nullptr) return Reported(*error);
   }
-  const std::string code = "HTTP_" + std::to_string(status);
   if (status >= 200 && status < 300) {
     if (body.empty()) return Answered(tool, nullptr);
     if (answer.ok()) return Answered(tool, *std::move(answer));
     return Ended(OutcomeKind::kFailed, "BAD_RESULT",
                  "the reply is not one json value: " + std::string(core::Message(answer.status())));
   }
-  const std::string why = "the server answered " + std::to_string(status) +
-                          (body.empty() ? "" : ": " + OneLine(body.substr(0, kStderrTailBytes)));
-  const bool reads = tool.manifest().effect == Effect::kRead;
-  if (status >= 500 && !reads) return Ended(OutcomeKind::kUnknown, code, why);
   Outcome outcome = Ended(OutcomeKind::kFailed, code, why);
   outcome.reported_failure = status >= 400 && status < 500;
   return outcome;

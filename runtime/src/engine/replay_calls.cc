@@ -448,6 +448,8 @@ core::Status Replayer::RebuildDecision() {
   ReplayTransaction transaction(*this);
   Serial serial(transaction, *state_, worker_.engine.get());
   INTERLOCK_RETURN_IF_ERROR(gate_->CommitDecision(serial, *ticket));
+  // Other policies may have a window that ends between the decision and its entry.
+  if (ticket->stale) return Differ("it would be decided once more", "");
   tickets_[ticket->id.call] = std::move(ticket);
   return core::OkStatus();
 }
