@@ -252,23 +252,28 @@ std::uint64_t ProcessLauncher::Run(BoxSpec spec, std::function<void(BoxResult)> 
     if (why.empty() && dead_) why = "the sandbox launcher is gone; restart the daemon";
     if (why.empty()) pending_.emplace(id, std::move(pending));
   }
-  if (!why.empty()) {
+  const auto refuse = [&](Pending& refused) {
     BoxResult result;
     result.kind = EndKind::kNotRun;
     result.level = hello_.capabilities.level;
     result.detail = std::move(why);
     IdentityOf(request.spec).Stamp(result);
-    pending.done(std::move(result));
+    refused.done(std::move(result));
     return id;
-  }
+  };
+  if (!why.empty()) return refuse(pending);
   std::vector<int> fds;
   if (input.valid()) fds.push_back(input.get());
   if (open_input != nullptr) fds.push_back(open_input->read_end());
   if (channel.valid()) fds.push_back(channel.get());
-  // A send that fails means that the launcher is gone: the reader sees its end of file and answers.
-  SendMessage(socket_.get(), bytes, fds, 0);
+  const bool sent = SendMessage(socket_.get(), bytes, fds, 0);
+  if (!sent) why = Errno("hand the call to the sandbox launcher");
   if (named_later) identity.set_value(NamedWithProgram(request.spec));
-  return id;
+  if (sent) return id;
+  // A message goes as a whole or not at all. Where the launcher is gone, the reader may have
+  // answered by now.
+  Pending unsent = Take(id);
+  return unsent.done ? refuse(unsent) : id;
 }
 
 void ProcessLauncher::Cancel(std::uint64_t handle) {
@@ -298,7 +303,9 @@ void ProcessLauncher::Read() {
   std::vector<char> room(kMessageBytesMax);
   std::string_view bytes;
   std::vector<Fd> fds;
-  while (ReceiveMessage(socket_.get(), room, bytes, fds, 0) == Received::kMessage) {
+  for (;;) {
+    const Received got = ReceiveMessage(socket_.get(), room, bytes, fds, 0);
+    if (got != Received::kMessage && got != Received::kStripped) break;
     Reader reader(bytes);
     const auto kind = static_cast<MessageKind>(reader.U32());
     if (kind == MessageKind::kOutput) {
@@ -322,13 +329,15 @@ void ProcessLauncher::OnResult(ResultMessage message, const std::vector<Fd>& fds
   if (message.outputs_in_fd != 0 && (fds.empty() || !ReadOutputs(fds[0], message))) {
     result.stdout_dropped += static_cast<std::int64_t>(message.stdout_size);
     result.stderr_dropped += static_cast<std::int64_t>(message.stderr_size);
-    result.detail += "; the output was lost for want of memory";
+    result.detail += "; the output was lost for want of memory or of open files";
   }
   pending.done(std::move(result));
 }
 
 void ProcessLauncher::OnDeath() {
   int status = 0;
+  // The socket is at its end or out of step: a launcher that lives yet would be waited for forever.
+  ::kill(pid_, SIGKILL);
   ::waitpid(pid_, &status, 0);
   // Nothing is reported before it is true: the boxes' inits die with the launcher, and we wait for
   // each.

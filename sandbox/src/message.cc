@@ -89,12 +89,12 @@ Received ReceiveMessage(int socket, std::span<char> room, std::string_view& byte
   const ssize_t got = ReceiveInto(socket, header, flags);
   if (got < 0 && (errno == EAGAIN || errno == EWOULDBLOCK)) return Received::kNothing;
   if (got > 0) TakeFds(header, fds);
-  if (got <= 0 || (header.msg_flags & (MSG_TRUNC | MSG_CTRUNC)) != 0) {
-    fds.clear();
-    return Received::kClosed;
-  }
+  const bool stripped = (header.msg_flags & MSG_CTRUNC) != 0;
+  const bool closed = got <= 0 || (header.msg_flags & MSG_TRUNC) != 0;
+  if (stripped || closed) fds.clear();
+  if (closed) return Received::kClosed;
   bytes = {room.data(), static_cast<std::size_t>(got)};
-  return Received::kMessage;
+  return stripped ? Received::kStripped : Received::kMessage;
 }
 
 }  // namespace interlock::sandbox

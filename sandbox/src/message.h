@@ -27,8 +27,9 @@ bool SendMessage(int socket, std::string_view bytes, std::span<const int> fds, i
 // sent was read.
 ssize_t ReceiveInto(int socket, msghdr& header, int flags);
 
-enum class Received { kMessage, kNothing, kClosed };
-// kNothing only with MSG_DONTWAIT. A truncated message, or any error, counts as kClosed: the peer
+enum class Received { kMessage, kStripped, kNothing, kClosed };
+// kNothing only with MSG_DONTWAIT. kStripped: the message is whole, its descriptors are lost, since
+// this process may open no more. A truncated message, or any error, counts as kClosed: the peer
 // cannot be trusted to be in step any more. Descriptors arrive close-on-exec. `bytes` lies in
 // `room`; what a message does not fill of it is not touched, so that large room costs no memory.
 Received ReceiveMessage(int socket, std::span<char> room, std::string_view& bytes,

@@ -15,6 +15,7 @@
 #include <thread>
 
 #include "boxes.h"
+#include "no_more_files.h"
 #include "registry.h"
 
 extern char** environ;
@@ -144,6 +145,20 @@ TEST_P(Lifetime, KilledLauncherMeansLostAndDeadBoxes) {
   EXPECT_EQ(after.kind, EndKind::kNotRun);
   EXPECT_EQ(after.detail, "the sandbox launcher is gone; restart the daemon");
   EXPECT_FALSE(HasGroups(group_name_end_));
+}
+
+// It cannot take the descriptor that long output comes by; the launcher serves on.
+TEST_P(Lifetime, ADaemonAtItsLimitOfOpenFilesHearsOfTheEnd) {
+  if (!Start(1)) GTEST_SKIP() << GetParam().name << ": " << why_not_;
+  const BoxSpec spec = WithoutMounts({"/usr/bin/head", "-c", "200000", "/dev/zero"});
+  EXPECT_EQ(boxes_->Run(spec).stdout_bytes.size(), 200'000u);
+  {
+    const NoMoreFiles full;
+    const BoxResult result = boxes_->Run(spec);
+    EXPECT_EQ(result.kind, EndKind::kExit) << Describe(result);
+    EXPECT_EQ(result.stdout_dropped, 200'000) << Describe(result);
+  }
+  EXPECT_EQ(boxes_->Run(spec).stdout_bytes.size(), 200'000u);
 }
 
 // A box for calls without mounts is sealed, and its init powerless, before its call is known.

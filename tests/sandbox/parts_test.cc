@@ -22,6 +22,7 @@
 #include "bpf.h"
 #include "cgroup.h"
 #include "message.h"
+#include "no_more_files.h"
 #include "process.h"
 #include "quota.h"
 #include "registry.h"
@@ -152,6 +153,29 @@ TEST(Message, TooLongIsRefusedBySender) {
   std::vector<Fd> fds;
   EXPECT_EQ(ReceiveMessage(b.get(), room, bytes, fds, 0), Received::kMessage);
   EXPECT_EQ(bytes.size(), kMessageBytesMax);
+}
+
+// A process at its limit of open files still hears what it is told.
+TEST(Message, OneWhoseDescriptorsFindNoNumberIsStripped) {
+  Fd a;
+  Fd b;
+  ASSERT_TRUE(MessagePair(a, b));
+  char room[8];
+  std::string_view bytes;
+  std::vector<Fd> fds;
+  ASSERT_TRUE(SendMessage(a.get(), "with fd", std::array{a.get()}, 0));
+  ASSERT_TRUE(SendMessage(a.get(), "without", {}, 0));
+  {
+    const test::NoMoreFiles full;
+    EXPECT_EQ(ReceiveMessage(b.get(), room, bytes, fds, 0), Received::kStripped);
+    EXPECT_EQ(bytes, "with fd");
+    EXPECT_TRUE(fds.empty());
+    EXPECT_EQ(ReceiveMessage(b.get(), room, bytes, fds, 0), Received::kMessage);
+    EXPECT_EQ(bytes, "without");
+  }
+  ASSERT_TRUE(SendMessage(a.get(), "with fd", std::array{a.get()}, 0));
+  EXPECT_EQ(ReceiveMessage(b.get(), room, bytes, fds, 0), Received::kMessage);
+  EXPECT_EQ(fds.size(), 1u);
 }
 
 TEST(Message, LongerThanTheRoomIsNoMessage) {

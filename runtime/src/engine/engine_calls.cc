@@ -238,7 +238,11 @@ asio::awaitable<void> EngineImpl::RunDirect(std::shared_ptr<Direct> direct) {
     AnswerDirect(direct, std::move(info));
     co_return;
   }
-  if (ticket.state == CallState::kIntended) status = co_await hub_.gate.RunIntended(worker, ticket);
+  if (ticket.state == CallState::kIntended) {
+    status = co_await hub_.gate.RunIntended(worker, ticket);
+    // Nobody else would settle it before the next start.
+    if (!status.ok()) hub_.NoteStalledCall(ticket.id.call);
+  }
   if (!status.ok()) {
     AnswerDirect(direct, status);
     co_return;
@@ -274,6 +278,7 @@ asio::awaitable<core::StatusOr<CallInfo>> EngineImpl::GoOnDirect(std::shared_ptr
   }
   if (status.ok() && (*ticket)->state == CallState::kIntended) {
     status = co_await hub_.gate.RunIntended(worker, **ticket);
+    if (!status.ok()) hub_.NoteStalledCall(row.call);
   }
   if (!status.ok()) co_return status;
   const auto now = hub_.CallRowOf(row.call);

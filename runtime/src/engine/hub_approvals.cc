@@ -81,12 +81,12 @@ bool Hub::MayHaveDueApprovals() {
     approvals_seen_ = version;
     approvals_due_us_ = *due_us;
   }
-  return approvals_due_us_ <= parts.clock->WallMicros();
+  return approvals_due_us_ <= NowInLog(parts);
 }
 
 void Hub::TendApprovals() {
   if (parts.state->clock_in_doubt()) return;  // rule 27
-  const std::string now = std::to_string(parts.clock->WallMicros());
+  const std::string now = std::to_string(NowInLog(parts));
   for (const char* at : {"escalate_us", "remind_us"}) {
     const std::string column(at);
     const auto due =
@@ -105,7 +105,7 @@ void Hub::TendApprovals() {
 
 void Hub::ExpireApprovals() {
   if (parts.state->clock_in_doubt()) return;  // rule 27: no expiry until an operator confirms
-  const std::string now = std::to_string(parts.clock->WallMicros());
+  const std::string now = std::to_string(NowInLog(parts));
   const auto due = Select<ApprovalRow>(*parts.log,
                                        "WHERE phase IN (0, 1) AND (phase = 0 OR run = '') AND "
                                        "expires_us <= CAST(? AS INTEGER) LIMIT " +
@@ -140,7 +140,7 @@ void Hub::ExpireApprovals() {
 // back; that it was allowed once is no word of tomorrow.
 void Hub::WithdrawEdited() {
   if (parts.state->clock_in_doubt()) return;
-  const std::string now = std::to_string(parts.clock->WallMicros());
+  const std::string now = std::to_string(NowInLog(parts));
   const auto due = Select<CallRow>(*parts.log,
                                    "WHERE edit_until_us > 0 AND edit_until_us <= "
                                    "CAST(? AS INTEGER) LIMIT " +

@@ -76,7 +76,7 @@ bool Box::TakeFrom(const Fd& socket) {
     const std::span room(reinterpret_cast<char*>(&report), sizeof report);
     const Received got = ReceiveMessage(socket.get(), room, bytes, fds, MSG_DONTWAIT);
     if (got == Received::kNothing) return true;
-    if (got == Received::kClosed || bytes.size() != sizeof report) return false;
+    if (got != Received::kMessage || bytes.size() != sizeof report) return false;
     if (report.kind == ReportKind::kReady) spaces = std::move(fds);
     if (report.kind == ReportKind::kTemporary && !fds.empty() && !has_temporary_) {
       const Quota quota{limits.tmp_bytes, limits.tmp_inodes};

@@ -399,16 +399,21 @@ void Server::OnDaemon() {
       ::epoll_ctl(epoll_.get(), EPOLL_CTL_DEL, options_.socket, nullptr);
       return;
     }
-    OnMessage(bytes, fds);
+    OnMessage(bytes, fds, got == Received::kStripped);
   }
 }
 
-void Server::OnMessage(std::string_view bytes, std::vector<Fd>& fds) {
+void Server::OnMessage(std::string_view bytes, std::vector<Fd>& fds, bool stripped) {
   Reader reader(bytes);
   switch (static_cast<MessageKind>(reader.U32())) {
     case MessageKind::kRun: {
       std::optional<RunRequest> request = DecodeRun(reader);
       if (!request) return;
+      if (stripped) {
+        return Refuse(request->id,
+                      "the sandbox launcher may open no more files; raise the hard limit on open "
+                      "files (LimitNOFILE) and restart the daemon");
+      }
       Call call;
       call.request = std::move(*request);
       if (call.request.has_channel && !fds.empty()) {

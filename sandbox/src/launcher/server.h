@@ -82,7 +82,8 @@ class Server {
   // Events.
   bool TakeReports(Box& box);
   void OnDaemon();
-  void OnMessage(std::string_view bytes, std::vector<Fd>& fds);
+  // `stripped`: its descriptors were lost.
+  void OnMessage(std::string_view bytes, std::vector<Fd>& fds, bool stripped);
   void OnBox(unsigned slot, unsigned what);
   void OnTime();
   void KeepHouse();

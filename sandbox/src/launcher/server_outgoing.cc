@@ -10,6 +10,17 @@
 
 namespace interlock::sandbox {
 namespace {
+constexpr std::size_t kDetailBytesMax = 4096;
+
+// A message has an end, and a path in a detail may be long; no half character is left.
+void CutDetail(std::string& detail) {
+  if (detail.size() <= kDetailBytesMax) return;
+  detail.resize(kDetailBytesMax);
+  const auto last = [&] { return static_cast<unsigned char>(detail.back()); };
+  while (!detail.empty() && (last() & 0xC0) == 0x80) detail.pop_back();
+  if (!detail.empty() && last() >= 0xC0) detail.pop_back();
+}
+
 Fd OutputsFile(const BoxResult& result) {
   Fd file(::memfd_create("outputs", MFD_CLOEXEC));
   for (const std::string* part : {&result.stdout_bytes, &result.stderr_bytes}) {
@@ -41,6 +52,7 @@ void Server::Send(std::uint64_t id, BoxResult result) {
     message.outputs_in_fd = 1;
   }
   message.result = std::move(result);
+  CutDetail(message.result.detail);
   outgoing.bytes = EncodeResult(message);
   outgoing_.push_back(std::move(outgoing));
 }
@@ -67,7 +79,8 @@ void Server::Flush() {
     const std::span<const int> fds =
         next.outputs.valid() ? std::span(&fd, 1) : std::span<const int>();
     if (!SendMessage(options_.socket, next.bytes, fds, MSG_DONTWAIT)) {
-      if (errno == EAGAIN) return;  // the daemon is slow; tried again within a millisecond
+      // The daemon is slow, or the kernel short of room: tried again within a millisecond.
+      if (errno != EPIPE && errno != ECONNRESET && errno != EMSGSIZE) return;
       // The daemon is gone; its end of file follows.
     }
     outgoing_.pop_front();

@@ -109,7 +109,8 @@ TEST(Lost, AResultThatCannotBeReadNowIsNotTakenForNone) {
   company.h.WaitForState(run, RunState::kCompleted);
   EXPECT_EQ(fault->met, 2);
   bool read = false;
-  for (const ChatMessage& message : company.cast.SeenBy("tester").back().messages) {
+  const PlanRequest newest = company.cast.SeenBy("tester").back();
+  for (const ChatMessage& message : newest.messages) {
     read = read || message.text.find(R"("colour":"blue")") != std::string::npos;
   }
   EXPECT_TRUE(read) << "what it had read before stands in its conversation";

@@ -2,6 +2,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <chrono>
 #include <thread>
 
@@ -96,6 +97,25 @@ TEST_F(ClockTest, Rule27_AClockSetBackIsAnEntryAndTimeStandsStill) {
     EXPECT_GE(entry.time_us, last);
     last = entry.time_us;
   }
+}
+
+// The log's time is what an answer is judged by; the clock would reach it half an hour later.
+TEST_F(ClockTest, Rule27_WhatIsOverInTheLogExpiresThoughTheClockWasSetBack) {
+  const auto parked = h_.Execute("ask", {{"id", 1}});
+  ASSERT_TRUE(parked.ok()) << parked.status();
+  h_.clock.Shift(40 * kMinute);
+  ASSERT_EQ(Do(1), CallState::kOk);
+  h_.clock.Shift(25 * kMinute);
+  ASSERT_EQ(Do(2), CallState::kOk);
+  h_.clock.Shift(-30 * kMinute);
+  const auto is_expired = [&] {
+    const std::vector<std::string> kinds = h_.Kinds("");
+    return std::find(kinds.begin(), kinds.end(), "approval.expired") != kinds.end();
+  };
+  for (int look = 0; look < 400 && !is_expired(); ++look) {
+    std::this_thread::sleep_for(std::chrono::milliseconds(10));
+  }
+  EXPECT_TRUE(is_expired());
 }
 
 TEST_F(ClockTest, Rule27_NothingExpiresWhileTheClockIsInDoubt) {

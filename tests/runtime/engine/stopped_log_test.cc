@@ -1,7 +1,9 @@
 // What a log that stopped means to those who wait for its next entry.
 #include <gtest/gtest.h>
 
+#include <chrono>
 #include <future>
+#include <thread>
 
 #include "fault_vfs.h"
 #include "rules.h"
@@ -37,6 +39,29 @@ TEST(StoppedLog, WhoWatchesARunIsToldAndReadsWhy) {
   const auto more = h.engine().ReadEvents(h.integrator, run, last, 10, false).status();
   EXPECT_EQ(more.code(), core::StatusCode::kDataLoss) << more;
   h.engine().Unsubscribe(subscription);
+}
+
+// The rows of calls that still have an intent without an outcome.
+std::int64_t Intended(Harness& h) {
+  return h.Number("SELECT count(*) FROM p_call WHERE state = " +
+                  std::to_string(static_cast<int>(CallState::kIntended)));
+}
+
+TEST(StoppedLog, ADirectCallWhoseOutcomeFoundNoRoomIsSettledWhenThereIsSome) {
+  audit::Faults& faults = audit::InstallFaultVfs();
+  Harness h(AllowAll(), {{.name = "note", .effect = tools::Effect::kWrite}});
+  h.tools.On("note", [&](const tools::CallSpec&, const FakeTools::Done& done) {
+    faults.write_is_full = true;
+    done(OkOutcome({{"done", true}}));
+  });
+  EXPECT_FALSE(h.Execute("note", {{"id", "a"}}).ok());
+  faults.write_is_full = false;
+  const auto until = std::chrono::steady_clock::now() + std::chrono::seconds(20);
+  while (Intended(h) != 0 && std::chrono::steady_clock::now() < until) {
+    std::this_thread::sleep_for(std::chrono::milliseconds(20));
+  }
+  EXPECT_EQ(Intended(h), 0) << "without a restart";
+  EXPECT_EQ(h.tools.runs("note"), 1);
 }
 
 }  // namespace
