@@ -381,6 +381,11 @@ std::vector<std::string> LabelWords(bool untrusted, const std::vector<std::strin
   return labels;
 }
 
+bool IsTooManyTags(const std::vector<std::string>& tags) {
+  constexpr std::size_t kTagsBytesMax = 32 * 1024;
+  return JsonStrings(LabelWords(true, tags)).size() > kTagsBytesMax;
+}
+
 Draft DraftResultReleased(const CallIdentity& id, const Sealer& sealer, const Release& release) {
   Draft draft = MakeDraft("result.released", id.run, "engine");
   BodyWriter body(draft);
@@ -432,6 +437,10 @@ Draft DraftMessage(const std::string& run, const Sealer& sealer, const MessageFi
     body.Raw("label", sealer.JsonText(draft, core::CanonicalJson(LabelToJson(*label))));
     untrusted = untrusted || !label->trusted;
     tags.insert(tags.end(), label->tags.begin(), label->tags.end());
+  }
+  if (IsTooManyTags(tags)) {  // of a text that is withheld for that
+    untrusted = true;
+    tags.clear();
   }
   if (untrusted || !tags.empty()) {
     body.Raw("labels", JsonStrings(LabelWords(untrusted, tags)));

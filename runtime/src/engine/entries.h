@@ -254,6 +254,9 @@ struct Release {
 Draft DraftResultReleased(const CallIdentity& id, const Sealer& sealer, const Release& release);
 // "untrusted" or "trusted", then "tag:…" of each.
 std::vector<std::string> LabelWords(bool untrusted, const std::vector<std::string>& tags);
+// Whether they would fill the entry that names them (32 KiB as JSON).
+bool IsTooManyTags(const std::vector<std::string>& tags);
+inline constexpr std::string_view kTooManyTags = "TOO_MANY_TAGS";
 
 // What rules made of a message, an answer or a question; of an answer also its schema.
 struct JudgedText {

@@ -278,8 +278,8 @@ class Gate {
     bool flow_untrusted = false;  // the planner has read untrusted content
   };
   JudgedText JudgeText(policies::Engine* engine, const TextCase& text) const;
-  // Serial section: the same on the journal's own state when what it rests on has moved, and once
-  // more whether its slots are free. True: it was changed.
+  // Serial section: the same on the journal's own state when what it rests on has moved. True: it
+  // was judged anew.
   bool JudgeAgain(Serial& serial, const TextCase& text, JudgedText& judged) const;
 
   // Whether what the planner reads of such an outcome holds bytes of a tool that is not trusted,

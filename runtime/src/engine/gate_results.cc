@@ -51,6 +51,17 @@ void ShowResult(Ticket& ticket) {
   ticket.observation = named ? kNamedOnly : ObservationOk(ticket.shown);
 }
 
+// They would not fit into the entry that names them, and a result without its tags is not shown.
+void WithholdTags(Release& release) {
+  release.tags.clear();
+  release.changes.clear();
+  release.changed.reset();
+  release.untrusted = true;
+  release.withheld = true;
+  release.code = kTooManyTags;
+  release.say = "It bears more tags than can be recorded; it is not shown. Ask for less.";
+}
+
 }  // namespace
 
 // Rules speak of failures too: what a tool says of one is content like any other.
@@ -79,6 +90,7 @@ void Gate::JudgeResult(Worker& worker, Ticket& ticket) const {
     AskResultRules(worker, ticket, label, ok ? ticket.outcome.result : FailureJson(ticket.outcome));
   }
   Inherit(ticket, label);
+  if (IsTooManyTags(release.tags)) WithholdTags(release);
   const bool handles = ticket.agent != nullptr && ticket.agent->results == ResultsAs::kHandles;
   release.by_handle = handles && release.untrusted && !release.withheld;
   ok ? ShowResult(ticket) : ShowFailure(ticket);

@@ -8,6 +8,8 @@
 namespace interlock::runtime {
 namespace {
 
+constexpr const char* kSayTooManyTags = "It bears more tags than can be recorded.";
+
 JudgedText Withheld(std::string code, std::string say) {
   JudgedText judged;
   judged.withheld = true;
@@ -54,6 +56,14 @@ JudgedText Gate::JudgeWith(policies::Engine& engine, const TextCase& text,
     judged.untrusted = judged.untrusted || change.untrusted;
     judged.tags.insert(judged.tags.end(), change.tags.begin(), change.tags.end());
   }
+  std::vector<std::string> tags = judged.tags;
+  tags.insert(tags.end(), text.label.tags.begin(), text.label.tags.end());
+  if (IsTooManyTags(tags)) {
+    JudgedText withheld = Withheld(std::string(kTooManyTags), kSayTooManyTags);
+    withheld.reads = std::move(judged.reads);
+    withheld.bundle_id = judged.bundle_id;
+    return withheld;
+  }
   judged.withheld = decided.decision.verdict == policies::Verdict::kDeny;
   if (judged.withheld) {
     judged.code = decided.decision.code;
@@ -80,32 +90,23 @@ JudgedText Gate::JudgeText(policies::Engine* engine, const TextCase& text) const
   return judged;
 }
 
-// Rules 1 and 5 of the gate, for texts: what was read must stand, and a slot is taken once.
+// Rules 1 and 5 of the gate, for texts: what was read must stand, and a slot is taken once. What a
+// limit counted is judged anew with the rest: the record then says what its rule does.
 bool Gate::JudgeAgain(Serial& serial, const TextCase& text, JudgedText& judged) const {
   const LiveReader live(serial.state(), *parts_.keys, serial.now_us());
   const bool same = serial.engine() == nullptr || judged.bundle_id == core::Digest{} ||
                     serial.engine()->bundle().id() == judged.bundle_id;
   const bool holds =
-      same && std::all_of(judged.reads.begin(), judged.reads.end(), [&](const auto& read) {
-        return read.fits_only || live.VersionOf(read) == read.version;
-      });
-  if (!holds) {
-    if (serial.engine() == nullptr) {
-      judged = Withheld("NO_BUNDLE", "No policy is active.");
-      return true;
-    }
-    judged = JudgeWith(*serial.engine(), text, live, serial.now_us());
-    judged.window_ms = live.longest_ms();
-  }
-  for (const policies::LimitUse& limit : judged.limits) {
-    const CounterRow* counter = serial.state().FindCounter(parts_.keys->Hmac("counter", limit.key));
-    const std::int64_t used =
-        counter == nullptr ? 0 : CountWithin(*counter, limit.per_ms, serial.now_us());
-    if (used < limit.max) continue;
-    judged = Withheld("LIMIT", "There were too many messages in a short time.");
+      same && std::all_of(judged.reads.begin(), judged.reads.end(),
+                          [&](const auto& read) { return live.VersionOf(read) == read.version; });
+  if (holds) return false;
+  if (serial.engine() == nullptr) {
+    judged = Withheld("NO_BUNDLE", "No policy is active.");
     return true;
   }
-  return !holds;
+  judged = JudgeWith(*serial.engine(), text, live, serial.now_us());
+  judged.window_ms = live.longest_ms();
+  return true;
 }
 
 }  // namespace interlock::runtime

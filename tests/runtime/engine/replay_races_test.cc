@@ -424,6 +424,35 @@ on("pay", "purse", function(c) return reserve(PURSE, usd(c.args.amount)) end))",
   EXPECT_NE(VersionIn(decided[2]), VersionIn(decided[1]));
 }
 
+// A message is judged by what stands before it in the log, also where it was judged while a slot
+// seemed to be free.
+TEST(ReplayRaces, TwoMessagesForOneSlot) {
+  Harness h(AllowAll() + R"(
+on(message(), "slowly", function(c) return limit { key = "all", max = 2, per = "1h" } end))",
+            {ReadTool("orders.get")});
+  const auto first = h.CreateRun("first");  // memory knows the counter then
+  ASSERT_TRUE(first.ok()) << first.status();
+  WriterPause pause(h.log());
+  const auto begin = [&h](const char* message) {
+    return std::async(std::launch::async, [&h, message] { return h.CreateRun(message); });
+  };
+  auto one = begin("one");
+  auto two = begin("two");
+  for (int i = 0; i < 20; ++i) EXPECT_TRUE(h.Check("orders.get", {{"id", "o1"}}).ok());
+  pause.End();
+  int withheld = 0;
+  for (auto* created : {&one, &two}) {
+    const auto run = created->get();
+    ASSERT_TRUE(run.ok()) << run.status();
+    h.WaitForState(run->id, RunState::kCompleted);
+    for (const audit::Entry& entry : h.Entries(run->id)) {
+      if (entry.bytes.find(R"("withheld":true)") != std::string::npos) ++withheld;
+    }
+    ExpectMadeAnew(h, run->id, {&h.agent});
+  }
+  EXPECT_EQ(withheld, 1);
+}
+
 // False: the call came to the journal before the switch; that says nothing.
 bool AnotherSwitchCameFirst() {
   Harness h(AllowAll(), {WriteTool("door.open"), ReadTool("idle.read")});

@@ -126,6 +126,35 @@ end))",
   ExpectMadeAnew(h, run->id, {&h.agent});
 }
 
+// The log had refused the entry that names them, and the run had hung.
+TEST(Results, MoreTagsThanAnEntryHoldsWithholdTheResult) {
+  Harness h(AllowAll() + R"(
+on(result("mail.read"), "mark", function(c)
+  return label { result = c.result.tags }
+end))",
+            {ReadTool("mail.read")});
+  const auto read = [&](int tags) {
+    core::Json result = {{"tags", core::Json::array()}};
+    for (int i = 0; i < tags; ++i) {
+      result["tags"].push_back(std::to_string(i) + std::string(50, 't'));
+    }
+    h.tools.Answers("mail.read", std::move(result));
+    h.planner.plans = {FakePlanner::Calls({{"a", "mail.read", "{}"}})};
+    const auto run = h.CreateRun();
+    EXPECT_TRUE(run.ok()) << run.status();
+    h.WaitForState(run->id, RunState::kCompleted);
+    ExpectMadeAnew(h, run->id, {&h.agent});
+    for (const audit::Entry& entry : h.Entries(run->id)) {
+      if (entry.kind == "result.released") return entry.bytes;
+    }
+    return std::string();
+  };
+  EXPECT_THAT(read(100), Not(HasSubstr("TOO_MANY_TAGS")));
+  const std::string withheld = read(1000);
+  EXPECT_THAT(withheld, HasSubstr(R"("code":"TOO_MANY_TAGS")"));
+  EXPECT_THAT(withheld, HasSubstr(R"("labels":["untrusted"])"));
+}
+
 constexpr const char* kTrustedOnly = R"(on("mail.send", "to-people-we-know", function(c)
   if not trusted(c.args, "to") then return deny { code = "UNTRUSTED" } end
 end)
