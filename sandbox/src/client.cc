@@ -97,6 +97,7 @@ struct Identity {
 
 std::vector<core::Digest> DigestsOf(const std::vector<std::string>& filters) {
   std::vector<core::Digest> digests;
+  digests.reserve(filters.size());
   for (const std::string& filter : filters) digests.push_back(core::Sha256(filter));
   return digests;
 }
@@ -401,6 +402,7 @@ core::StatusOr<pid_t> Spawn(const LauncherOptions& options, int socket, int stat
                                     "--parent",
                                     std::to_string(::getpid())};
   std::vector<char*> argv;
+  argv.reserve(words.size() + 1);
   for (std::string& word : words) argv.push_back(word.data());
   argv.push_back(nullptr);
   std::string path = "PATH=/usr/bin:/bin";

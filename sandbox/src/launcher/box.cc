@@ -77,8 +77,9 @@ bool Box::TakeFrom(const Fd& socket) {
     const Received got = ReceiveMessage(socket.get(), room, bytes, fds, MSG_DONTWAIT);
     if (got == Received::kNothing) return true;
     if (got != Received::kMessage || bytes.size() != sizeof report) return false;
-    if (report.kind == ReportKind::kReady) spaces = std::move(fds);
-    if (report.kind == ReportKind::kTemporary && !fds.empty() && !has_temporary_) {
+    if (report.kind == ReportKind::kReady) {
+      spaces = std::move(fds);
+    } else if (report.kind == ReportKind::kTemporary && !fds.empty() && !has_temporary_) {
       const Quota quota{limits.tmp_bytes, limits.tmp_inodes};
       folders.push_back({std::move(fds[0]), "TMPDIR", {}, quota});
       has_temporary_ = true;
