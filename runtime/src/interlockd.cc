@@ -7,7 +7,6 @@
 #include <spdlog/sinks/basic_file_sink.h>
 #include <spdlog/sinks/stdout_color_sinks.h>
 #include <spdlog/spdlog.h>
-#include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -29,6 +28,7 @@
 #include "config/files.h"
 #include "core/clock.h"
 #include "core/glob.h"
+#include "core/open_files.h"
 #include "core/permit.h"
 #include "core/random.h"
 #include "policies/active.h"
@@ -423,14 +423,6 @@ core::Status Check(const runtime::Config& config,
   return MakeShared(config, shared);
 }
 
-// To what the administrator allows: the soft limit is one for programs that use select(2).
-void RaiseOpenFiles() {
-  rlimit limit{};
-  if (getrlimit(RLIMIT_NOFILE, &limit) != 0) return;
-  limit.rlim_cur = limit.rlim_max;
-  setrlimit(RLIMIT_NOFILE, &limit);
-}
-
 core::Status Run(const Flags& flags) {
   INTERLOCK_ASSIGN_OR_RETURN(const runtime::Config config, runtime::LoadConfig(flags.config));
   INTERLOCK_ASSIGN_OR_RETURN(auto sources, LoadAllSources(config));
@@ -440,7 +432,7 @@ core::Status Run(const Flags& flags) {
     return core::OkStatus();
   }
   umask(077);
-  RaiseOpenFiles();
+  core::RaiseOpenFiles();
   INTERLOCK_RETURN_IF_ERROR(MakeFolder(config.data_dir));
   const sigset_t signals = BlockEndSignals();
   INTERLOCK_ASSIGN_OR_RETURN(const auto launcher, StartSandbox(config));  // before any thread

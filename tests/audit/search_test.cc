@@ -3,7 +3,6 @@
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
-#include <sys/resource.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -11,6 +10,7 @@
 #include <fstream>
 
 #include "fixture.h"
+#include "harness/no_more_files.h"
 #include "sqlite.h"
 
 namespace interlock::audit {
@@ -21,24 +21,6 @@ using ::testing::AllOf;
 using ::testing::EndsWith;
 using ::testing::HasSubstr;
 using ::testing::StartsWith;
-
-// While it lives no file can be opened.
-class NoDescriptors {
- public:
-  NoDescriptors() {
-    ::getrlimit(RLIMIT_NOFILE, &before_);
-    const int next = ::dup(0);
-    ::close(next);
-    const rlimit none{static_cast<rlim_t>(next), before_.rlim_max};
-    ::setrlimit(RLIMIT_NOFILE, &none);
-  }
-  ~NoDescriptors() { ::setrlimit(RLIMIT_NOFILE, &before_); }
-  NoDescriptors(const NoDescriptors&) = delete;
-  NoDescriptors& operator=(const NoDescriptors&) = delete;
-
- private:
-  rlimit before_{};
-};
 
 class SearchTest : public ::testing::Test {
  protected:
@@ -183,7 +165,7 @@ TEST_F(SearchTest, AFileThatCannotBeReadNowStays) {
   Fill("audit.db");
   Index index;
   {
-    const NoDescriptors none;
+    const interlock::test::NoMoreFiles full;
     index = Open("audit.db");
     const auto next = index->next_index();
     EXPECT_FALSE(next.ok());
@@ -193,7 +175,7 @@ TEST_F(SearchTest, AFileThatCannotBeReadNowStays) {
   EXPECT_EQ(Hits(*index), 1u);
   // It is not used before its stamp was seen.
   {
-    const NoDescriptors none;
+    const interlock::test::NoMoreFiles full;
     index = Open("audit.db", "a", 1);
   }
   EXPECT_EQ(*index->next_index(), 0u);

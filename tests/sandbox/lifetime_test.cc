@@ -15,7 +15,7 @@
 #include <thread>
 
 #include "boxes.h"
-#include "no_more_files.h"
+#include "harness/no_more_files.h"
 #include "registry.h"
 
 extern char** environ;
@@ -153,7 +153,7 @@ TEST_P(Lifetime, ADaemonAtItsLimitOfOpenFilesHearsOfTheEnd) {
   const BoxSpec spec = WithoutMounts({"/usr/bin/head", "-c", "200000", "/dev/zero"});
   EXPECT_EQ(boxes_->Run(spec).stdout_bytes.size(), 200'000u);
   {
-    const NoMoreFiles full;
+    const interlock::test::NoMoreFiles full;
     const BoxResult result = boxes_->Run(spec);
     EXPECT_EQ(result.kind, EndKind::kExit) << Describe(result);
     EXPECT_EQ(result.stdout_dropped, 200'000) << Describe(result);

@@ -4,7 +4,6 @@
 #include <linux/audit.h>
 #include <signal.h>
 #include <sys/mman.h>
-#include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -21,30 +20,17 @@
 #include "box.h"
 #include "bpf.h"
 #include "cgroup.h"
+#include "harness/no_more_files.h"
 #include "message.h"
-#include "no_more_files.h"
 #include "process.h"
 #include "quota.h"
 #include "registry.h"
 #include "sandbox/input_pipe.h"
 #include "seccomp_filter.h"
-#include "wire.h"
 
 namespace interlock::sandbox {
 namespace {
 using test::Verdict;
-
-RunRequest Request() {
-  RunRequest request;
-  request.id = 77;
-  request.spec.profile = Profile::kPython;
-  request.spec.argv = {"/usr/bin/python3", "-c", "pass", ""};
-  request.spec.env = {{"A", "b"}, {"EMPTY", ""}};
-  request.spec.mounts = {{"/srv/shop", "/shop", Access::kReadWrite}};
-  request.spec.work_dir = "/shop";
-  request.spec.limits.pids = 9;
-  return request;
-}
 
 TEST(Counting, GetsATwentiethOfTheTimeAfterABurst) {
   CountBudget budget;
@@ -107,91 +93,6 @@ TEST(Inputs, NeverBlockAndSayWhenNobodyReads) {
   input.Close();
   EXPECT_EQ(input.Write("x").code(), core::StatusCode::kFailedPrecondition);
   EXPECT_EQ(::read(input.read_end(), read.data(), read.size()), 0) << "the end of its input";
-}
-
-TEST(Wire, RunComesBackAsItWas) {
-  const std::string bytes = EncodeRun(Request());
-  Reader reader(bytes);
-  EXPECT_EQ(static_cast<MessageKind>(reader.U32()), MessageKind::kRun);
-  const auto back = DecodeRun(reader);
-  ASSERT_TRUE(back);
-  EXPECT_EQ(EncodeRun(*back), bytes);
-  EXPECT_EQ(back->spec.mounts[0].access, Access::kReadWrite);
-}
-
-TEST(Wire, EveryTruncationIsRefused) {
-  const std::string bytes = EncodeRun(Request());
-  for (std::size_t size = 4; size < bytes.size(); ++size) {
-    Reader reader(std::string_view(bytes).substr(0, size));
-    reader.U32();
-    EXPECT_FALSE(DecodeRun(reader)) << size;
-  }
-  const std::string with_more = bytes + "x";
-  Reader longer(with_more);
-  longer.U32();
-  EXPECT_FALSE(DecodeRun(longer));
-}
-
-TEST(Wire, WrongCountsDoNotAllocate) {
-  Writer writer;
-  writer.U64(1);
-  writer.U32(0);
-  writer.U32(0);
-  writer.U32(0xffffffff);  // argv items
-  Reader reader(writer.bytes());
-  EXPECT_FALSE(DecodeRun(reader));
-}
-
-TEST(Message, TooLongIsRefusedBySender) {
-  Fd a;
-  Fd b;
-  ASSERT_TRUE(MessagePair(a, b));
-  EXPECT_FALSE(SendMessage(a.get(), std::string(kMessageBytesMax + 1, 'x'), {}, 0));
-  EXPECT_TRUE(SendMessage(a.get(), std::string(kMessageBytesMax, 'x'), {}, 0));
-  std::vector<char> room(kMessageBytesMax);
-  std::string_view bytes;
-  std::vector<Fd> fds;
-  EXPECT_EQ(ReceiveMessage(b.get(), room, bytes, fds, 0), Received::kMessage);
-  EXPECT_EQ(bytes.size(), kMessageBytesMax);
-}
-
-// A process at its limit of open files still hears what it is told.
-TEST(Message, OneWhoseDescriptorsFindNoNumberIsStripped) {
-  Fd a;
-  Fd b;
-  ASSERT_TRUE(MessagePair(a, b));
-  char room[8];
-  std::string_view bytes;
-  std::vector<Fd> fds;
-  ASSERT_TRUE(SendMessage(a.get(), "with fd", std::array{a.get()}, 0));
-  ASSERT_TRUE(SendMessage(a.get(), "without", {}, 0));
-  {
-    const test::NoMoreFiles full;
-    EXPECT_EQ(ReceiveMessage(b.get(), room, bytes, fds, 0), Received::kStripped);
-    EXPECT_EQ(bytes, "with fd");
-    EXPECT_TRUE(fds.empty());
-    EXPECT_EQ(ReceiveMessage(b.get(), room, bytes, fds, 0), Received::kMessage);
-    EXPECT_EQ(bytes, "without");
-  }
-  ASSERT_TRUE(SendMessage(a.get(), "with fd", std::array{a.get()}, 0));
-  EXPECT_EQ(ReceiveMessage(b.get(), room, bytes, fds, 0), Received::kMessage);
-  EXPECT_EQ(fds.size(), 1u);
-}
-
-TEST(Message, LongerThanTheRoomIsNoMessage) {
-  Fd a;
-  Fd b;
-  ASSERT_TRUE(MessagePair(a, b));
-  char room[8];
-  std::string_view bytes;
-  std::vector<Fd> fds;
-  ASSERT_TRUE(SendMessage(a.get(), "12345678", {}, 0));
-  EXPECT_EQ(ReceiveMessage(b.get(), room, bytes, fds, 0), Received::kMessage);
-  EXPECT_EQ(bytes, "12345678");
-  ASSERT_TRUE(SendMessage(a.get(), "123456789", std::array{a.get()}, 0));
-  EXPECT_EQ(ReceiveMessage(b.get(), room, bytes, fds, 0), Received::kClosed);
-  EXPECT_TRUE(bytes.empty());
-  EXPECT_TRUE(fds.empty());
 }
 
 TEST(SeccompFilter, UnknownNumbersAreRefusedInEveryProfile) {
@@ -494,12 +395,10 @@ TEST(Registry, WhatCannotBeLookedAtIsNotDead) {
   const Registry registry(file.get());
   const pid_t listed = SleepingChild();
   ASSERT_TRUE(registry.Set(0, listed));
-  rlimit before{};
-  ASSERT_EQ(::getrlimit(RLIMIT_NOFILE, &before), 0);
-  const rlimit none{0, before.rlim_max};
-  ASSERT_EQ(::setrlimit(RLIMIT_NOFILE, &none), 0);
-  EXPECT_FALSE(registry.EndAll(std::chrono::milliseconds(2)));
-  ASSERT_EQ(::setrlimit(RLIMIT_NOFILE, &before), 0);
+  {
+    const interlock::test::NoMoreFiles full;
+    EXPECT_FALSE(registry.EndAll(std::chrono::milliseconds(2)));
+  }
   EXPECT_EQ(::waitpid(listed, nullptr, WNOHANG), 0) << "nobody knew whose number it is";
   EXPECT_TRUE(registry.EndAll(std::chrono::milliseconds(1000)));
   EXPECT_EQ(::waitpid(listed, nullptr, WNOHANG), listed);

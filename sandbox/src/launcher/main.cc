@@ -4,7 +4,6 @@
 #include <malloc.h>
 #include <signal.h>
 #include <sys/prctl.h>
-#include <sys/resource.h>
 #include <unistd.h>
 
 #include <cstdio>
@@ -12,6 +11,7 @@
 #include <cstring>
 #include <string_view>
 
+#include "core/open_files.h"
 #include "message.h"
 #include "probe.h"
 #include "self_check.h"
@@ -60,13 +60,6 @@ std::string OwnPath() {
   return size <= 0 ? "" : std::string(path, static_cast<std::size_t>(size));
 }
 
-void RaiseOpenFiles() {
-  rlimit limit{};
-  if (::getrlimit(RLIMIT_NOFILE, &limit) != 0) return;
-  limit.rlim_cur = limit.rlim_max;
-  ::setrlimit(RLIMIT_NOFILE, &limit);
-}
-
 Hello MakeHello(const Probe& probe, const CgroupRoot& groups) {
   Hello hello;
   hello.capabilities = probe.capabilities;
@@ -83,7 +76,7 @@ int Run(Arguments arguments) {
   ::prctl(PR_SET_PDEATHSIG, SIGTERM, 0, 0, 0);
   if (::getppid() != arguments.parent) return 1;
   ::signal(SIGPIPE, SIG_IGN);
-  RaiseOpenFiles();
+  core::RaiseOpenFiles();
   arguments.probe.self = OwnPath();
   CgroupRoot groups;
   Probe probe;

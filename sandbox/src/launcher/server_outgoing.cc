@@ -15,10 +15,9 @@ constexpr std::size_t kDetailBytesMax = 4096;
 // A message has an end, and a path in a detail may be long; no half character is left.
 void CutDetail(std::string& detail) {
   if (detail.size() <= kDetailBytesMax) return;
-  detail.resize(kDetailBytesMax);
-  const auto last = [&] { return static_cast<unsigned char>(detail.back()); };
-  while (!detail.empty() && (last() & 0xC0) == 0x80) detail.pop_back();
-  if (!detail.empty() && last() >= 0xC0) detail.pop_back();
+  std::size_t end = kDetailBytesMax;
+  while (end > 0 && (static_cast<unsigned char>(detail[end]) & 0xC0) == 0x80) --end;
+  detail.resize(end);
 }
 
 Fd OutputsFile(const BoxResult& result) {

@@ -5,7 +5,7 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
-namespace interlock::sandbox::test {
+namespace interlock::test {
 
 // As long as it lives. Numbers below the lowest free one are in use, so none is left.
 class NoMoreFiles {
@@ -25,4 +25,4 @@ class NoMoreFiles {
   rlimit before_{};
 };
 
-}  // namespace interlock::sandbox::test
+}  // namespace interlock::test
