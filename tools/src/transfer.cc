@@ -64,6 +64,7 @@ bool WasConnected(Transfer& transfer) {
 std::size_t OnBody(char* data, std::size_t, std::size_t size, void* context) {
   auto& transfer = *static_cast<Transfer*>(context);
   if (transfer.response.body.size() + size > transfer.request.body_bytes_max) {
+    if (transfer.lingers_until_us != 0) return 0;  // nobody wants it
     transfer.refusal =
         core::ResourceExhausted("reply of `" + transfer.host + "` is larger than " +
                                 std::to_string(transfer.request.body_bytes_max) + " bytes");
@@ -110,6 +111,7 @@ int OnProgress(void* context, curl_off_t, curl_off_t received, curl_off_t, curl_
   if (std::exchange(transfer.written, written) != written) transfer.loop->Wrote();
   const std::size_t most = transfer.request.body_bytes_max + kReceiveBufferBytes;
   if (received < 0 || static_cast<std::size_t>(received) <= most) return 0;
+  if (transfer.lingers_until_us != 0) return 1;  // nobody wants it
   transfer.refusal = core::ResourceExhausted("reply of `" + transfer.host + "` is too large");
   return 1;
 }

@@ -136,9 +136,9 @@ core::StatusOr<Told> WebhooksImpl::PlaceOf(const One& one) const {
   Told told{.next = (*json)["next"].get<std::uint64_t>(),
             .before = (*json)["before"].get<std::string>()};
   if (told.next == 0) return told;
-  const auto last = options_.log->Read(told.next - 1);
-  const bool same = last.ok() && core::Hex(last->leaf_hash) == told.before;
-  return same ? told : Told{};
+  if (told.next > options_.log->size()) return Told{};
+  INTERLOCK_ASSIGN_OR_RETURN(const audit::Entry last, options_.log->Read(told.next - 1));
+  return core::Hex(last.leaf_hash) == told.before ? told : Told{};
 }
 
 core::Status WebhooksImpl::Keep(One& one, const audit::Entry& entry) const {
@@ -216,6 +216,7 @@ bool WebhooksImpl::Deliver(One& one, const Notice& notice) {
   const std::int64_t first_us = options_.clock->MonotonicMicros();
   int refused = 0;
   for (int failures = 1;; ++failures) {
+    if (!Wait(0)) return false;  // what is not told yet is told after the restart
     const auto response = Post(one, notice);
     if (response.ok() && response->status / 100 == 2) {
       Note(one, "");
@@ -253,6 +254,11 @@ core::StatusOr<tools::FetchResponse> WebhooksImpl::Post(const One& one, const No
   request.body = notice.body;
   request.timeout_ms = options_.timeout_ms;
   request.body_bytes_max = kReplyBytesMax;
+  // A hook that took it may say what it likes, and as slowly as it likes: that is no reason to tell
+  // it again.
+  request.on_body = [](int status, std::string_view) -> core::StatusOr<tools::Wanted> {
+    return status / 100 == 2 ? tools::Wanted::kNoMore : tools::Wanted::kMore;
+  };
   request.addresses = tools::AddressPolicy{.allow_loopback = one.config.allow_private,
                                            .allow_private = one.config.allow_private,
                                            .ports = {}};

@@ -300,6 +300,18 @@ TEST_F(WebhooksTest, TriesAgainWithTheSameIdUntilItIsTaken) {
   EXPECT_THAT(webhooks->warnings(), IsEmpty());
 }
 
+// The status says that it took it, however long the rest of its answer is.
+TEST_F(WebhooksTest, AHookThatTookItMaySayMuch) {
+  Hook hook({testing::HttpReply(200, std::string(100'000, 'x'))});
+  const auto webhooks = MustStart(ConfigOf(hook.url()));
+  Append("approval.requested", kRequested);
+  Append("approval.requested", kRequested);
+  hook.WaitFor(2);
+  const auto requests = hook.requests();
+  EXPECT_NE(HeaderIn(requests.at(0), "webhook-id"), HeaderIn(requests.at(1), "webhook-id"));
+  EXPECT_THAT(webhooks->warnings(), IsEmpty());
+}
+
 TEST_F(WebhooksTest, GivesUpSoThatOneNoticeDoesNotHoldUpTheRest) {
   Hook hook(std::vector<std::string>(1000, testing::HttpReply(404, "")));
   WebhookConfig config = ConfigOf(hook.url());
